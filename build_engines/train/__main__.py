@@ -1,0 +1,82 @@
+"""`python -m build_engines.train`: train the demonstration networks on the public data sets, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines.train",
+        description="Train SegImgNet: first the vessel segmentation, then, with it frozen, the classifier "
+        "'ridge or demarcation line in view'. A stopped run goes on where it was when started again.",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with hvdropdb_vessels, hrf, ...")
+    parser.add_argument("--out", type=Path, default=Path("runs/demonstration"), help="states and results go here")
+    parser.add_argument("--size", default="edge", help="network size: edge or base (default: edge)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--phase", choices=("all", "segmentation", "classification"), default="all")
+    parser.add_argument("--segmentation-steps", type=int, help="optimizer steps of phase 1")
+    parser.add_argument("--classification-steps", type=int, help="optimizer steps of phase 2")
+    parser.add_argument("--held-out", type=float, default=0.2, help="share of frame groups held out (default: 0.2)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    # Large tensors come and go each step; glibc would hand each back to the kernel and fault it in again,
+    # which costs a fifth of the time. The allocator reads these before the first allocation only.
+    if os.environ.get("MALLOC_MMAP_MAX_") is None and argv is None and sys.platform == "linux":
+        os.environ.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_="100000000000")
+        os.execv(sys.executable, [sys.executable, "-m", "build_engines.train", *sys.argv[1:]])
+
+    import torch
+
+    from build_engines.errors import BuildError
+    from build_engines.segimgnet import SIZES
+    from build_engines.train import settings
+    from build_engines.train.run import train
+
+    if arguments.size not in SIZES:
+        print(f"--size {arguments.size}: no such size; expected one of {', '.join(SIZES)}", file=sys.stderr)
+        return 2
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    segmentation = replace(settings.SEGMENTATION, seed=arguments.seed)
+    classification = replace(settings.CLASSIFICATION, seed=arguments.seed)
+    if arguments.segmentation_steps:
+        segmentation = replace(segmentation, steps=arguments.segmentation_steps)
+    if arguments.classification_steps:
+        classification = replace(classification, steps=arguments.classification_steps)
+    started = time.monotonic()
+
+    def report(line: str) -> None:
+        print(f"[{time.monotonic() - started:7.0f} s] {line}", flush=True)
+
+    try:
+        train(
+            arguments.data,
+            arguments.out,
+            SIZES[arguments.size],
+            segmentation,
+            classification if arguments.phase != "segmentation" else None,
+            arguments.held_out,
+            report,
+        )
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; start again with the same options to go on", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""How well a network does on held-out frames: Dice for vessels, ROC AUC with a bootstrap interval for classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.arrays import FloatArray
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % bootstrap interval and the number of frames behind it."""
+
+    value: float
+    low: float
+    high: float
+    frames: int
+
+
+def dice(probability: FloatArray, target: FloatArray) -> float:
+    """Dice overlap at a threshold of 0.5 on both sides; 1.0 where both are empty.
+
+    probability, target: float32 of one shape, in [0, 1].
+    """
+    predicted, true = probability >= 0.5, target >= 0.5
+    total = int(predicted.sum()) + int(true.sum())
+    return 1.0 if total == 0 else float(2 * int((predicted & true).sum()) / total)
+
+
+def roc_auc(scores: FloatArray, positive: FloatArray) -> float:
+    """Area under the ROC curve by the Mann-Whitney statistic, ties counted half; NaN with one class only."""
+    scores, positive = np.asarray(scores, np.float64), np.asarray(positive, bool)
+    yes, no = scores[positive], scores[~positive]
+    if len(yes) == 0 or len(no) == 0:
+        return float("nan")
+    above = (yes[:, None] > no[None, :]).mean()
+    ties = (yes[:, None] == no[None, :]).mean()
+    return float(above + 0.5 * ties)
+
+
+def auc_interval(scores: FloatArray, positive: FloatArray, seed: int = 0, draws: int = 2000) -> Interval:
+    """ROC AUC with a 95 % percentile bootstrap, stratified by class (each draw keeps the class counts)."""
+    scores, positive = np.asarray(scores), np.asarray(positive, bool)
+    rng = np.random.default_rng(seed)
+    yes, no = np.flatnonzero(positive), np.flatnonzero(~positive)
+    values = []
+    for _ in range(draws if len(yes) and len(no) else 0):
+        pick = np.concatenate((rng.choice(yes, len(yes)), rng.choice(no, len(no))))
+        values.append(roc_auc(scores[pick], positive[pick]))
+    low, high = np.percentile(values, [2.5, 97.5]) if values else (float("nan"), float("nan"))
+    return Interval(roc_auc(scores, positive), float(low), float(high), len(scores))
+
+
+def mean_interval(values: FloatArray, seed: int = 0, draws: int = 2000) -> Interval:
+    """Mean over frames with a 95 % percentile bootstrap."""
+    values = np.asarray(values, np.float64)
+    rng = np.random.default_rng(seed)
+    means = values[rng.integers(0, len(values), (draws, len(values)))].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Interval(float(values.mean()), float(low), float(high), len(values))

@@ -1,0 +1,122 @@
+"""Training phase 1: the U-Net on vessel masks of infants, children and adults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from build_engines.segimgnet import INPUT_SIDE, NetworkSize, UNet
+from build_engines.train.augment import augment
+from build_engines.train.batches import prefetch, to_images, to_masks
+from build_engines.train.data import Canvas, Split, load_canvas, network_image, network_mask
+from build_engines.train.metrics import Interval, dice, mean_interval
+from build_engines.train.settings import PhaseSettings
+from build_engines.train.state import PhaseState, Schedule, WeightAverage, decay_groups, set_rate
+from runtime.arrays import FloatArray
+
+INFANT_SHARE = 0.7
+"""Part of each batch that shows infants, though they are fewer: they are whom the network is for."""
+
+Report = Callable[[str], None]
+
+
+def train_segmentation(
+    split: Split, size: NetworkSize, settings: PhaseSettings, work: Path, report: Report
+) -> UNet:
+    """Train or resume; the returned network carries the averaged weights and is in eval mode."""
+    torch.manual_seed(settings.seed)
+    network = UNet(size)
+    optimizer = torch.optim.AdamW(decay_groups([network], 1e-2), lr=settings.peak_rate)
+    state = PhaseState(network, optimizer, WeightAverage(network, decay=0.995))
+    saved = work / "segmentation.state.pt"
+    if state.restore(saved):
+        report(f"segmentation: resumed at step {state.step} of {settings.steps}")
+    schedule = Schedule(settings.steps, settings.peak_rate, warmup=max(settings.steps // 20, 1))
+    if state.step < settings.steps:
+        sampler = _sampler([load_canvas(frame) for frame in split.train], settings)
+        running = 0.0
+        for images, masks in prefetch(sampler, state.step, settings.steps):
+            set_rate(optimizer, schedule.rate(state.step))
+            loss = _step(network, optimizer, images, masks)
+            state.average.update(network, state.step)
+            state.step += 1
+            running = loss if running == 0.0 else 0.98 * running + 0.02 * loss
+            if state.step % 20 == 0:
+                report(f"segmentation: step {state.step} of {settings.steps}, loss {running:.4f}")
+            if state.step % settings.save_every == 0 or state.step == settings.steps:
+                state.save(saved)
+            if state.step % settings.validate_every == 0:
+                report(_summary(validate_segmentation(_averaged(state, size), split)))
+    return _averaged(state, size)
+
+
+@torch.no_grad()
+def validate_segmentation(network: UNet, split: Split) -> dict[str, Interval]:
+    """Held-out Dice by device, mean over frames, with a bootstrap interval."""
+    network.eval()
+    values: dict[str, list[float]] = {}
+    for frame in split.held_out:
+        if frame.vessel_mask is None:
+            continue
+        image = torch.from_numpy(network_image(frame.image, INPUT_SIDE).copy())
+        vessels = network(to_images(image[None])).vessels[0, 0].numpy()
+        values.setdefault(frame.device, []).append(dice(vessels, network_mask(frame.vessel_mask, INPUT_SIDE)))
+    return {device: mean_interval(np.asarray(v, np.float32)) for device, v in sorted(values.items())}
+
+
+def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy plus soft Dice of each frame.
+
+    logits: float [N, 2, H, W]; target: share of vessel in each pixel, float [N, 1, H, W].
+    """
+    margin = logits[:, 1:2] - logits[:, 0:1]
+    cross_entropy = functional.binary_cross_entropy_with_logits(margin, target)
+    probability = torch.sigmoid(margin)
+    overlap = (probability * target).sum(dim=(1, 2, 3))
+    total = (probability.square() + target.square()).sum(dim=(1, 2, 3))
+    return cross_entropy + (1 - (2 * overlap + 1) / (total + 1)).mean()
+
+
+def _step(network: UNet, optimizer: torch.optim.Optimizer, images: Tensor, masks: Tensor) -> float:
+    network.train()
+    optimizer.zero_grad(set_to_none=True)
+    loss = segmentation_loss(network(images).logits, masks)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def _sampler(canvases: Sequence[Canvas], settings: PhaseSettings) -> Callable[[int], tuple[Tensor, Tensor]]:
+    """Step number to its batch: the same number and seed give the same batch, whenever it is asked for."""
+    infants = [c for c in canvases if c.frame.infant]
+    others = [c for c in canvases if not c.frame.infant] or infants
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((settings.seed, 1, step))
+        samples = []
+        for _ in range(settings.batch):
+            pool = infants if rng.random() < INFANT_SHARE else others
+            samples.append(augment(pool[rng.integers(len(pool))], rng))
+        images = torch.from_numpy(np.stack([s.image for s in samples]))
+        masks: list[FloatArray] = [s.masks["vessels"] for s in samples]
+        return to_images(images), to_masks(masks)
+
+    return batch
+
+
+def _averaged(state: PhaseState, size: NetworkSize) -> UNet:
+    network = UNet(size)
+    network.load_state_dict(state.average.state)
+    return network.eval()
+
+
+def _summary(figures: dict[str, Interval]) -> str:
+    return "segmentation: held-out Dice " + ", ".join(
+        f"{device} {v.value:.3f} [{v.low:.3f}, {v.high:.3f}] n={v.frames}" for device, v in figures.items()
+    )

@@ -1,0 +1,1 @@
+"""Calibration sets for low precision: choosing, checking and describing them."""

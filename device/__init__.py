@@ -1,0 +1,1 @@
+"""What touches hardware: cameras, and the files and simulations that stand in for them."""

@@ -1,0 +1,35 @@
+"""What can go wrong while screening.
+
+ScreeningError
+|-- BundleError             a bundle that is missing, altered, of another schema or for another use
+|-- EngineError             a backend that is missing, cannot load, or fails while it runs
+|   `-- IncompatiblePlan    a plan for another GPU, library version or bundle
+|-- DeadlineMissed          a stage did not finish inside the budget
+`-- OutputError             results cannot be written
+"""
+
+from __future__ import annotations
+
+
+class ScreeningError(Exception):
+    """Base of every error of this package; its text says what, got, expected, do this."""
+
+
+class BundleError(ScreeningError):
+    """The bundle is missing, altered, of another schema, or for another use."""
+
+
+class EngineError(ScreeningError):
+    """The backend is missing, cannot load the networks, or fails while it runs."""
+
+
+class IncompatiblePlan(EngineError):
+    """The plan was built for another GPU, library version or bundle."""
+
+
+class DeadlineMissed(ScreeningError):
+    """A stage did not finish inside the budget; there is no result for the frame."""
+
+
+class OutputError(ScreeningError):
+    """Results cannot be written; the readings that were written stay whole."""

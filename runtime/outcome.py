@@ -1,0 +1,41 @@
+"""The four outcomes and every text that may stand for them: the one controlled list."""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import MappingProxyType
+
+
+class Outcome(str, Enum):
+    """What a reading says. Nothing else may be said."""
+
+    REFER = "REFER"
+    NO_REFERRAL_FINDINGS = "NO_REFERRAL_FINDINGS"
+    RETAKE = "RETAKE"
+    NO_RESULT = "NO_RESULT"
+
+
+BANNERS = MappingProxyType(
+    {
+        Outcome.REFER: "Refer: examination by an ophthalmologist needed",
+        Outcome.NO_REFERRAL_FINDINGS: "No referral findings in these images: continue the scheduled examinations",
+        Outcome.RETAKE: "Retake: image not gradable",
+        Outcome.NO_RESULT: "No result",
+    }
+)
+"""Banner text of each outcome; `banner` adds what the last two need."""
+
+AID_NOTICE = "Screening aid; not a medical device."
+"""Stated wherever a result is shown."""
+
+DEMONSTRATION_NOTICE = "Demonstration bundle: not for clinical use."
+"""Stated wherever a result of a demonstration bundle is shown."""
+
+
+def banner(outcome: Outcome, reason: str = "", view: str = "") -> str:
+    """The banner for a result: `Retake: image not gradable - VIEW, REASON`, `No result - REASON`."""
+    text = BANNERS[outcome]
+    if outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS):
+        return text
+    details = ", ".join(part for part in (view, reason) if part)
+    return f"{text} - {details}" if details else text

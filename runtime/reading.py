@@ -1,0 +1,123 @@
+"""`Reading`: the result for one frame, and its JSON form `rop.reading/1`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from runtime.arrays import UInt8Array
+from runtime.outcome import Outcome
+
+READING_SCHEMA = "rop.reading/1"
+
+
+@dataclass(frozen=True)
+class FrameFacts:
+    """What identifies the frame; no pixel and nothing of the patient."""
+
+    source: str
+    sequence: int
+    captured_at: datetime
+    sha256: str | None = None
+    """None when there were no pixels to hash."""
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the quality gate found."""
+
+    gradable: bool
+    reasons: tuple[str, ...] = ()
+    """Why not, worst first, in the words of the gate (`too dark`, `blurred`, ...)."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """Each measure by name, as measured."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Milliseconds a stage took; None for a stage that did not run."""
+
+    capture: float | None = None
+    quality: float | None = None
+    preprocess: float | None = None
+    segment: float | None = None
+    classify: float | None = None
+    decide: float | None = None
+    total: float | None = None
+    """From the frame's arrival at the Screener to its reading; capture is not part of it."""
+
+
+@dataclass(frozen=True)
+class BundleFacts:
+    """Which bundle read the frame."""
+
+    name: str
+    version: str
+    sha256: str
+    """SHA-256 of the manifest, which in turn names every file's."""
+    notice: str
+    """What must be said wherever the result is shown (screening aid, not for clinical use, ...)."""
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What ran the networks."""
+
+    backend: str
+    precision: str
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The result for one frame."""
+
+    frame: FrameFacts
+    outcome: Outcome
+    reason: str
+    """Why this outcome, in a few words for the person at the cart."""
+    bundle: BundleFacts
+    engine: EngineFacts
+    probabilities: Mapping[str, float] | None = None
+    """Class name to probability; None when the classifier gave no result that counts."""
+    quality: Quality | None = None
+    vessel_fraction: float | None = None
+    """Share of the field of view that is vessel (probability at least 0.5)."""
+    timings_ms: Timings = Timings()
+    budget_ms: float | None = None
+    late: bool = False
+    vessels: UInt8Array | None = None
+    """Vessel probability x 255, uint8 [256, 256]; not part of the JSON."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object, ready for `json.dumps`."""
+        quality = None
+        if self.quality is not None:
+            measures = {name: round(value, 5) for name, value in self.quality.measures.items()}
+            quality = {"gradable": self.quality.gradable, "reasons": list(self.quality.reasons), **measures}
+        frame = asdict(self.frame)
+        frame["captured_at"] = self.frame.captured_at.isoformat()
+        timings = {name: None if v is None else round(v, 3) for name, v in asdict(self.timings_ms).items()}
+        return {
+            "schema": READING_SCHEMA,
+            "frame": frame,
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+            "probabilities": None if self.probabilities is None else dict(self.probabilities),
+            "quality": quality,
+            "vessel_fraction": self.vessel_fraction,
+            "timings_ms": timings,
+            "budget_ms": self.budget_ms,
+            "late": self.late,
+            "bundle": asdict(self.bundle),
+            "engine": asdict(self.engine),
+        }
+
+    def to_json(self) -> str:
+        """One line of JSON; a number that is not finite is refused, not written as NaN."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
