@@ -37,7 +37,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
         y = self.project(functional.gelu(self.expand(y)))
-        return x + (y * self.layer_scale).permute(0, 3, 1, 2)
+        scaled: Tensor = (y * self.layer_scale).permute(0, 3, 1, 2)
+        return x + scaled
 
 
 class Stage(nn.Module):

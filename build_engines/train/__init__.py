@@ -1,0 +1,1 @@
+"""Training of the demonstration networks on public data sets."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from build_engines.segimgnet.size import INPUT_SIDE
-from build_engines.train.data import Canvas
+from build_engines.train.data import Canvas, shrink_mask
 from runtime.arrays import FloatArray, UInt8Array
 
 
@@ -31,7 +33,7 @@ def augment(canvas: Canvas, rng: np.random.Generator) -> Sample:
     image = Image.fromarray(warped).resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BILINEAR)
     lit = _lighting(np.asarray(image, dtype=np.float32) / np.float32(255), rng)
     masks = {
-        name: cv2.resize(_warp(mask, matrix), (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
+        name: shrink_mask(_warp(mask, matrix).astype(np.float32, copy=False), INPUT_SIDE)
         for name, mask in canvas.masks.items()
     }
     return Sample(np.rint(lit * 255).astype(np.uint8), masks)
@@ -51,10 +53,9 @@ def _camera_pose(rng: np.random.Generator, side: int) -> FloatArray:
     return np.column_stack((linear, centre + shift - linear @ centre)).astype(np.float32)
 
 
-def _warp(array: UInt8Array | FloatArray, matrix: FloatArray) -> UInt8Array | FloatArray:
+def _warp(array: NDArray[Any], matrix: FloatArray) -> NDArray[Any]:
     side = array.shape[0]
-    out: UInt8Array | FloatArray = cv2.warpAffine(array, matrix, (side, side), flags=cv2.INTER_LINEAR)
-    return out
+    return cv2.warpAffine(array, matrix, (side, side), flags=cv2.INTER_LINEAR)
 
 
 def _lighting(image: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -77,7 +78,7 @@ def _lighting(image: FloatArray, rng: np.random.Generator) -> FloatArray:
         image = image * (1 - np.float32(rng.uniform(0.2, 0.6)) * (1 - _blob(rng, 0.4, 0.8)))
     image = image * field
     if rng.random() < 0.35:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.3))
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.3)).astype(np.float32, copy=False)
     if rng.random() < 0.3:
         image = image + rng.normal(0, rng.uniform(0.003, 0.02), image.shape).astype(np.float32)
     return np.clip(image, 0, 1).astype(np.float32)
@@ -87,7 +88,7 @@ def _haze(image: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Hazy media: a part of the field fades towards the grey-green or ochre veil of a premature eye."""
     veil = np.array([rng.uniform(0.35, 0.75), rng.uniform(0.35, 0.65), rng.uniform(0.2, 0.45)], np.float32)
     strength = np.float32(rng.uniform(0.2, 0.75)) * _blob(rng, 0.25, 0.7)
-    return image * (1 - strength) + veil * strength
+    return np.asarray(image * (1 - strength) + veil * strength, np.float32)
 
 
 def _blob(rng: np.random.Generator, smallest: float, largest: float) -> FloatArray:
@@ -96,4 +97,4 @@ def _blob(rng: np.random.Generator, smallest: float, largest: float) -> FloatArr
     cx, cy = rng.uniform(0, 1, 2)
     rx, ry = rng.uniform(smallest, largest, 2)
     spot = np.exp(-0.5 * (((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2))
-    return spot.astype(np.float32)[..., np.newaxis]
+    return np.asarray(spot[..., np.newaxis], np.float32)

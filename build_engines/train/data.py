@@ -39,6 +39,7 @@ class TrainingFrame:
 
     @property
     def infant(self) -> bool:
+        """Whether the frame shows a premature infant's eye."""
         return self.dataset in INFANT_SETS
 
 
@@ -134,7 +135,12 @@ def network_image(path: Path, side: int) -> UInt8Array:
 
 def network_mask(path: Path, side: int) -> FloatArray:
     """A mask as share of mask in each pixel, float32 [side, side]."""
-    return cv2.resize(_mask(path), (side, side), interpolation=cv2.INTER_AREA)
+    return shrink_mask(_mask(path), side)
+
+
+def shrink_mask(mask: FloatArray, side: int) -> FloatArray:
+    """Mean over each pixel's area: float32 [H, W] to [side, side]."""
+    return cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
 
 
 def _image(path: Path, side: int) -> UInt8Array:
@@ -145,7 +151,7 @@ def _image(path: Path, side: int) -> UInt8Array:
 def _mask(path: Path) -> FloatArray:
     with Image.open(path) as image:
         full = np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255)
-    return cv2.resize(full, (CANVAS_SIDE, CANVAS_SIDE), interpolation=cv2.INTER_AREA)
+    return shrink_mask(full, CANVAS_SIDE)
 
 
 def _group(dataset: str, row: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from runtime.arrays import FloatArray
 
@@ -29,10 +30,10 @@ def dice(probability: FloatArray, target: FloatArray) -> float:
     return 1.0 if total == 0 else float(2 * int((predicted & true).sum()) / total)
 
 
-def roc_auc(scores: FloatArray, positive: FloatArray) -> float:
+def roc_auc(scores: ArrayLike, positive: ArrayLike) -> float:
     """Area under the ROC curve by the Mann-Whitney statistic, ties counted half; NaN with one class only."""
-    scores, positive = np.asarray(scores, np.float64), np.asarray(positive, bool)
-    yes, no = scores[positive], scores[~positive]
+    value, truth = np.asarray(scores, np.float64), np.asarray(positive, np.bool_)
+    yes, no = value[truth], value[~truth]
     if len(yes) == 0 or len(no) == 0:
         return float("nan")
     above = (yes[:, None] > no[None, :]).mean()
@@ -40,23 +41,23 @@ def roc_auc(scores: FloatArray, positive: FloatArray) -> float:
     return float(above + 0.5 * ties)
 
 
-def auc_interval(scores: FloatArray, positive: FloatArray, seed: int = 0, draws: int = 2000) -> Interval:
+def auc_interval(scores: ArrayLike, positive: ArrayLike, seed: int = 0, draws: int = 2000) -> Interval:
     """ROC AUC with a 95 % percentile bootstrap, stratified by class (each draw keeps the class counts)."""
-    scores, positive = np.asarray(scores), np.asarray(positive, bool)
+    value, truth = np.asarray(scores, np.float64), np.asarray(positive, np.bool_)
     rng = np.random.default_rng(seed)
-    yes, no = np.flatnonzero(positive), np.flatnonzero(~positive)
+    yes, no = np.flatnonzero(truth), np.flatnonzero(~truth)
     values = []
     for _ in range(draws if len(yes) and len(no) else 0):
         pick = np.concatenate((rng.choice(yes, len(yes)), rng.choice(no, len(no))))
-        values.append(roc_auc(scores[pick], positive[pick]))
+        values.append(roc_auc(value[pick], truth[pick]))
     low, high = np.percentile(values, [2.5, 97.5]) if values else (float("nan"), float("nan"))
-    return Interval(roc_auc(scores, positive), float(low), float(high), len(scores))
+    return Interval(roc_auc(value, truth), float(low), float(high), len(value))
 
 
-def mean_interval(values: FloatArray, seed: int = 0, draws: int = 2000) -> Interval:
+def mean_interval(values: ArrayLike, seed: int = 0, draws: int = 2000) -> Interval:
     """Mean over frames with a 95 % percentile bootstrap."""
-    values = np.asarray(values, np.float64)
+    value: NDArray[np.float64] = np.asarray(values, np.float64)
     rng = np.random.default_rng(seed)
-    means = values[rng.integers(0, len(values), (draws, len(values)))].mean(axis=1)
+    means = value[rng.integers(0, len(value), (draws, len(value)))].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high), len(values))
+    return Interval(float(value.mean()), float(low), float(high), len(value))

@@ -25,9 +25,7 @@ INFANT_SHARE = 0.7
 Report = Callable[[str], None]
 
 
-def train_segmentation(
-    split: Split, size: NetworkSize, settings: PhaseSettings, work: Path, report: Report
-) -> UNet:
+def train_segmentation(split: Split, size: NetworkSize, settings: PhaseSettings, work: Path, report: Report) -> UNet:
     """Train or resume; the returned network carries the averaged weights and is in eval mode."""
     torch.manual_seed(settings.seed)
     network = UNet(size)

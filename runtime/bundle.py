@@ -1,0 +1,157 @@
+"""Opening a bundle: everything in it is checked before anything in it is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import BundleError
+from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
+from runtime.reading import BundleFacts
+
+if TYPE_CHECKING:
+    from runtime.manifest import FileEntry, Manifest
+
+MANIFEST = "manifest.json"
+DEMONSTRATION = Path(__file__).parent / "bundles" / "demonstration"
+"""The bundle that ships with the project; not for clinical use."""
+MANIFEST_LIMIT_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle. Make it with `open_bundle`."""
+
+    path: Path
+    manifest: Manifest
+    sha256: str
+    """SHA-256 of the manifest's bytes, which name every other file's."""
+
+    @property
+    def facts(self) -> BundleFacts:
+        """What a reading says of its bundle."""
+        notice = AID_NOTICE if self.manifest.clinical_use else f"{AID_NOTICE} {DEMONSTRATION_NOTICE}"
+        return BundleFacts(self.manifest.name, self.manifest.version, self.sha256, notice)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the classifier's outputs."""
+        return tuple(label.name for label in self.manifest.classes)
+
+    def precisions(self, network: str) -> tuple[str, ...]:
+        """Precisions that the bundle holds a graph of the network for."""
+        from runtime.manifest import graph_name
+
+        listed = {entry.path for entry in self.manifest.files}
+        return tuple(p for p in ("fp32", "fp16", "int8") if graph_name(network, p) in listed)
+
+    def resolve_precision(self, backend: str, asked: str) -> dict[str, str]:
+        """Precision of each network: `auto` is the bundle's default for the backend.
+
+        Raises `BundleError` when the bundle holds no such graph.
+        """
+        from runtime.manifest import NETWORKS
+
+        if asked == "auto":
+            defaults = self.manifest.default_precision.get(backend, {})
+            chosen = {str(network): str(precision) for network, precision in defaults.items()}
+            chosen = {network: chosen.get(network, "fp32") for network in NETWORKS}
+        else:
+            chosen = dict.fromkeys(NETWORKS, asked)
+        for network, precision in chosen.items():
+            if precision not in self.precisions(network):
+                held = ", ".join(self.precisions(network)) or "none"
+                raise BundleError(
+                    f"bundle {self.manifest.name}: no {precision} graph of the {network} network, it holds: {held}; "
+                    f"choose one of these with --precision"
+                )
+        return chosen
+
+    def read(self, path: str) -> bytes:
+        """A file's bytes, checked once more against the manifest as they are read."""
+        entry = next((e for e in self.manifest.files if e.path == path), None)
+        if entry is None:
+            raise BundleError(f"bundle {self.path}: {path} is not in its manifest; build the bundle again")
+        return _checked_bytes(self.path, entry)
+
+
+def open_bundle(path: Path | str | None = None) -> Bundle:
+    """Open and check a bundle: schema, use, and the size and SHA-256 of every file.
+
+    path: the bundle's folder; None opens the demonstration bundle. Raises `BundleError`.
+    """
+    folder = DEMONSTRATION if path is None else Path(path)
+    raw = _manifest_bytes(folder)
+    manifest = _parse(folder, raw)
+    for entry in manifest.files:
+        _checked_bytes(folder, entry)
+    return Bundle(folder, manifest, hashlib.sha256(raw).hexdigest())
+
+
+def _manifest_bytes(folder: Path) -> bytes:
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            raw = file.read(MANIFEST_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise BundleError(
+            f"bundle {folder}: {MANIFEST} cannot be read ({error.strerror or error}); "
+            f"expected a bundle's folder, as `python -m build_engines CHECKPOINT --out DIR` makes"
+        ) from None
+    if len(raw) > MANIFEST_LIMIT_BYTES:
+        raise BundleError(f"bundle {folder}: {MANIFEST} is larger than {MANIFEST_LIMIT_BYTES} bytes; not a manifest")
+    return raw
+
+
+def _parse(folder: Path, raw: bytes) -> Manifest:
+    from pydantic import ValidationError
+
+    from runtime.manifest import BUNDLE_SCHEMA, DISEASE, Manifest
+
+    try:
+        content: Any = json.loads(raw)
+    except ValueError as error:
+        raise BundleError(f"bundle {folder}: {MANIFEST} is not JSON ({error}); build the bundle again") from None
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != BUNDLE_SCHEMA:
+        raise BundleError(
+            f"bundle {folder}: schema is {schema!r}, this version reads {BUNDLE_SCHEMA!r}; "
+            f"build the bundle with this version, or use the version that made it"
+        )
+    try:
+        manifest = Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+        raise BundleError(
+            f"bundle {folder}: {MANIFEST}: {where}: {first['msg']} ({error.error_count()} such); build the bundle again"
+        ) from None
+    if manifest.disease != DISEASE:
+        raise BundleError(
+            f"bundle {folder}: made for {manifest.disease!r}, this runtime screens for {DISEASE!r}; use another bundle"
+        )
+    return manifest
+
+
+def _checked_bytes(folder: Path, entry: FileEntry) -> bytes:
+    try:
+        with (folder / entry.path).open("rb") as file:
+            content = file.read(entry.size + 1)
+    except OSError as error:
+        raise BundleError(
+            f"bundle {folder}: {entry.path} cannot be read ({error.strerror or error}); copy the bundle again"
+        ) from None
+    if len(content) != entry.size:
+        got = "more" if len(content) > entry.size else str(len(content))
+        raise BundleError(
+            f"bundle {folder}: {entry.path} has {got} bytes, expected {entry.size}; copy the bundle again"
+        )
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != entry.sha256:
+        raise BundleError(
+            f"bundle {folder}: {entry.path} was altered: SHA-256 {digest[:12]}..., expected {entry.sha256[:12]}...; "
+            f"copy the bundle again"
+        )
+    return content

@@ -1,0 +1,80 @@
+"""The engine contract: a loaded pair of networks that answers `infer`. All checking is done here, once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from runtime.arrays import FloatArray, UInt8Array
+from runtime.budget import Budget, Deadline
+from runtime.errors import EngineError
+from runtime.preprocess import SIDE
+from runtime.reading import EngineFacts
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """What the two networks gave for one frame. Arrays may be overwritten by the next `infer`."""
+
+    vessels: FloatArray
+    """Vessel probability, float32 [256, 256]."""
+    probabilities: FloatArray
+    """Of the classes, float32 [C]."""
+    logits: FloatArray
+    """float32 [C]."""
+    segment_ms: float
+    classify_ms: float
+
+
+class Engine(ABC):
+    """A loaded pair of networks. Used by one thread at a time; a context manager.
+
+    Backends implement `_infer` and `close`; what goes in and comes out is checked by `infer`.
+    """
+
+    facts: EngineFacts
+    class_count: int
+
+    def infer(self, image: UInt8Array, budget: Budget = Budget(), deadline: Deadline = Deadline()) -> Inference:  # noqa: B008
+        """Run both networks.
+
+        image: RGB, uint8 [1, 256, 256, 3]. Raises `DeadlineMissed` when a stage is late, `EngineError` when the
+        backend fails or what it gives cannot be a result (not finite, not probabilities, another shape).
+        """
+        if image.dtype != np.uint8 or image.shape != (1, SIDE, SIDE, 3):
+            raise EngineError(f"image: got {image.dtype} {list(image.shape)}, expected uint8 [1, {SIDE}, {SIDE}, 3]")
+        inference = self._infer(image, budget, deadline)
+        _check("vessels", inference.vessels, (SIDE, SIDE))
+        _check("probabilities", inference.probabilities, (self.class_count,))
+        total = float(inference.probabilities.sum())
+        if abs(total - 1.0) > 0.01:
+            raise EngineError(f"probabilities: add up to {total:.4f}, expected 1; the engine's output is not usable")
+        return inference
+
+    @abstractmethod
+    def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
+        """Run both networks; stages keep to `budget` and to `deadline`, whichever is sooner."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything back. Closing twice is fine."""
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _check(name: str, values: FloatArray, shape: tuple[int, ...]) -> None:
+    if values.shape != shape:
+        raise EngineError(f"{name}: got shape {list(values.shape)}, expected {list(shape)}")
+    low, high = float(values.min()), float(values.max())
+    # A NaN fails both comparisons, so it cannot pass as a probability.
+    if not (low >= -1e-3 and high <= 1 + 1e-3):
+        raise EngineError(f"{name}: values from {low} to {high}, expected 0 to 1; the engine's output is not usable")

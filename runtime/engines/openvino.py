@@ -1,0 +1,159 @@
+"""The CPU backend: both graphs in OpenVINO, the segmentation's outputs bound as the classifier's inputs."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtime.arrays import UInt8Array
+from runtime.budget import Budget, Deadline
+from runtime.engines.base import Engine, Inference
+from runtime.errors import DeadlineMissed, EngineError
+from runtime.manifest import graph_name
+from runtime.preprocess import SIDE
+from runtime.reading import EngineFacts
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+
+FEATURES = tuple(f"features_{level}" for level in range(4))
+STUCK_AFTER_MS = 2000
+"""A cancelled request that has not ended after this long will not end."""
+
+
+def cache_folder() -> Path:
+    """Where compiled networks are kept: `rop-screening/openvino` in the user's cache folder."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "rop-screening" / "openvino"
+
+
+class OpenVINOEngine(Engine):
+    """Both networks on the CPU, one frame at a time, for the least latency.
+
+    threads: CPU threads, None leaves the number to OpenVINO. `fp32` pins f32 arithmetic; OpenVINO would otherwise use
+    BF16 where the CPU has it. Raises `EngineError` when OpenVINO is missing or refuses a graph.
+    """
+
+    def __init__(self, bundle: Bundle, precision: dict[str, str], threads: int | None = None) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise EngineError(f"openvino: cannot be imported ({error}); install it: pip install openvino") from error
+        core = openvino.Core()
+        self._ov = openvino
+        compiled = {network: _compile(core, bundle, network, precision[network], threads) for network in precision}
+        self.class_count = _class_count(compiled["classifier"], bundle)
+        self.facts = EngineFacts(
+            backend="openvino",
+            precision="+".join(dict.fromkeys(precision.values())),
+            device=str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip(),
+        )
+        self._compiled = compiled
+        self._bind()
+
+    def _bind(self) -> None:
+        """Make one request a network, and let them share the tensors between them."""
+        self._segmentation = self._compiled["segmentation"].create_infer_request()
+        self._classifier = self._compiled["classifier"].create_infer_request()
+        self._image = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+        image = self._ov.Tensor(self._image, shared_memory=True)
+        self._segmentation.set_tensor("image", image)
+        self._classifier.set_tensor("image", image)
+        for name in ("vessels", *FEATURES):
+            self._classifier.set_tensor(name, self._segmentation.get_tensor(name))
+        self._vessels = self._segmentation.get_tensor("vessels").data[0, 0]
+        self._probabilities = self._classifier.get_tensor("probabilities").data[0]
+        self._logits = self._classifier.get_tensor("logits").data[0]
+
+    def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
+        np.copyto(self._image, image)
+        # A network that did not write its output must not leave the frame before's standing there.
+        self._vessels.fill(np.nan)
+        self._probabilities.fill(np.nan)
+        start = time.perf_counter()
+        self._run(self._segmentation, "segment", Deadline.after_ms(budget.segment).sooner(deadline))
+        middle = time.perf_counter()
+        self._run(self._classifier, "classify", Deadline.after_ms(budget.classify).sooner(deadline))
+        end = time.perf_counter()
+        return Inference(self._vessels, self._probabilities, self._logits, (middle - start) * 1e3, (end - middle) * 1e3)
+
+    def _run(self, request: Any, stage: str, deadline: Deadline) -> None:
+        deadline.check(stage)
+        try:
+            request.start_async()
+            remaining_ms = deadline.remaining_ms()
+            if remaining_ms is None:
+                request.wait()
+                return
+            # wait_for counts whole milliseconds; one more is looked at by the check below.
+            finished = request.wait_for(int(remaining_ms) + 1)
+        except RuntimeError as error:
+            raise EngineError(f"openvino: {stage} failed: {_first_line(error)}") from error
+        if not finished:
+            self._abandon(request, stage)
+            raise DeadlineMissed(f"late: {stage} did not end inside the budget")
+        deadline.check(stage)
+
+    def _abandon(self, request: Any, stage: str) -> None:
+        """Cancel a late request, so that its leftovers cannot be taken for the next frame's result."""
+        request.cancel()
+        try:
+            ended = request.wait_for(STUCK_AFTER_MS)
+        except RuntimeError:  # how OpenVINO reports that the cancelling worked
+            ended = True
+        if not ended:
+            raise EngineError(f"openvino: {stage} is stuck; restart the program")
+        self._bind()
+
+    def close(self) -> None:
+        """Drop the requests and the compiled networks."""
+        self.__dict__.pop("_segmentation", None)
+        self.__dict__.pop("_classifier", None)
+        self._compiled = {}
+
+
+def _compile(core: Any, bundle: Bundle, network: str, precision: str, threads: int | None) -> Any:
+    name = graph_name(network, precision)
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "CACHE_DIR": str(_usable_cache()),
+    }
+    if precision == "fp32":
+        options["INFERENCE_PRECISION_HINT"] = "f32"
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    try:
+        return core.compile_model(core.read_model(bundle.read(name)), "CPU", options)
+    except RuntimeError as error:
+        raise EngineError(
+            f"openvino: {name} of bundle {bundle.path} cannot be compiled: {_first_line(error)}"
+        ) from error
+
+
+def _usable_cache() -> Path | str:
+    """The cache folder, or none ("") where the user's home cannot be written: it is then slower to start."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return ""
+    return folder if os.access(folder, os.W_OK) else ""
+
+
+def _class_count(classifier: Any, bundle: Bundle) -> int:
+    count = int(classifier.output("probabilities").shape[1])
+    if count != len(bundle.class_names):
+        raise EngineError(
+            f"bundle {bundle.path}: the classifier has {count} classes, the manifest names {len(bundle.class_names)}; "
+            f"build the bundle again"
+        )
+    return count
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,134 @@
+"""The bundle manifest, `rop.bundle/1`: what a bundle says of itself, checked as it is read."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+BUNDLE_SCHEMA = "rop.bundle/1"
+DISEASE = "retinopathy of prematurity"
+"""The one disease that this runtime screens for; a bundle for another is refused."""
+NETWORKS = ("segmentation", "classifier")
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClassLabel(_Part):
+    """One class of the classifier, in the order of its outputs."""
+
+    name: str = Field(min_length=1)
+    meaning: str = Field(min_length=1)
+    """One sentence: what the class says of the frame, and no more."""
+    refer: bool
+    """Whether the class counts towards referral."""
+
+
+class NetworkFacts(_Part):
+    """Which network was trained."""
+
+    architecture: Literal["SegImgNet"]
+    size: str
+    parameters: int = Field(gt=0)
+
+
+class InputFacts(_Part):
+    """What the graphs take; the runtime prepares exactly this."""
+
+    width: Literal[256]
+    height: Literal[256]
+    layout: Literal["NHWC"]
+    dtype: Literal["uint8"]
+    color: Literal["RGB"]
+    resize: Literal["antialiased bilinear"]
+
+
+class TrainingSet(_Part):
+    """A data set that the networks were trained on."""
+
+    name: str
+    frames: int = Field(ge=0)
+    citation: str
+    licence: str
+    source: str
+
+
+class Metric(_Part):
+    """One measured figure with its 95 % interval and the number of frames behind it."""
+
+    task: Literal["segmentation", "classification"]
+    name: Literal["dice", "roc_auc"]
+    dataset: str
+    device: str
+    precision: Precision
+    value: float
+    low: float
+    high: float
+    frames: int = Field(gt=0)
+
+
+class FileEntry(_Part):
+    """One file of the bundle."""
+
+    path: str
+    """Relative, with forward slashes, inside the bundle."""
+    size: int = Field(ge=0)
+    """Bytes."""
+    sha256: Sha256
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or "\\" in path or any(p in ("..", ".") for p in parts):
+            raise ValueError("must be a relative path inside the bundle")
+        return path
+
+
+class Manifest(_Part):
+    """The whole of `manifest.json`."""
+
+    schema_: Literal["rop.bundle/1"] = Field(alias="schema")
+    name: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    created: str
+    """Date, ISO 8601."""
+    network: NetworkFacts
+    input: InputFacts
+    disease: str
+    intended_use: str = Field(min_length=1)
+    clinical_use: bool
+    """False for demonstrations: every result then says that it is not for clinical use."""
+    classes: tuple[ClassLabel, ...] = Field(min_length=2)
+    refer_threshold: float = Field(gt=0, lt=1)
+    """REFER when the refer classes' probabilities add up to this or more."""
+    training_data: tuple[TrainingSet, ...]
+    metrics: tuple[Metric, ...]
+    calibration_sha256: Sha256 | None = None
+    """Of the calibration set behind `int8`; None where there is no such graph."""
+    default_precision: dict[str, dict[Literal["segmentation", "classifier"], Precision]]
+    """By backend, then by network: what `--precision auto` runs."""
+    tools: dict[str, str]
+    files: tuple[FileEntry, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        names = [label.name for label in self.classes]
+        if len(set(names)) != len(names):
+            raise ValueError(f"classes: names must differ, got {', '.join(names)}")
+        if len({label.refer for label in self.classes}) != 2:
+            raise ValueError("classes: at least one must count towards referral and at least one must not")
+        paths = [entry.path for entry in self.files]
+        if len(set(paths)) != len(paths):
+            raise ValueError("files: a path is listed twice")
+        return self
+
+
+def graph_name(network: str, precision: str) -> str:
+    """File name of a graph in a bundle, `segmentation.fp32.onnx`."""
+    return f"{network}.{precision}.onnx"

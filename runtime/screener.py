@@ -1,0 +1,193 @@
+"""`Screener`, the heart: a frame goes in, a reading comes out, inside the budget and whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from device.errors import CameraError, FrameUnreadable
+from runtime.arrays import FloatArray, UInt8Array
+from runtime.budget import Budget, Deadline
+from runtime.decide import decide
+from runtime.engines import load_engine
+from runtime.errors import DeadlineMissed, ScreeningError
+from runtime.outcome import Outcome
+from runtime.preprocess import network_input
+from runtime.quality import REPEATED, QualityLimits, field_of_view, grade
+from runtime.reading import EngineFacts, FrameFacts, Quality, Reading, Timings
+
+if TYPE_CHECKING:
+    from device.frame import Frame
+    from runtime.bundle import Bundle
+    from runtime.engines.base import Engine
+
+SMALLEST_SIDE = 64
+"""Frames with a shorter side than this, in pixels, are not looked at."""
+
+
+@dataclass
+class _Work:
+    """What is known of a frame so far."""
+
+    start: float
+    timings: Timings = field(default_factory=Timings)
+    quality: Quality | None = None
+    probabilities: dict[str, float] | None = None
+    vessels: UInt8Array | None = None
+    vessel_fraction: float | None = None
+    late: bool = False
+
+    @contextmanager
+    def stage(self, name: str, allowed_ms: float | None, deadline: Deadline) -> Iterator[None]:
+        """Time a stage of ours; late is late, whether the stage's own time ran out or the whole's."""
+        limit = Deadline.after_ms(allowed_ms).sooner(deadline)
+        start = time.perf_counter()
+        yield
+        self.timings = replace(self.timings, **{name: (time.perf_counter() - start) * 1e3})
+        limit.check(name)
+
+
+class Screener:
+    """Reads frames with a bundle.
+
+    bundle: from `open_bundle`. engine: `auto`, a backend's name, or a loaded `Engine` (the Screener then closes it).
+    precision: `auto` (the bundle's choice for the backend), `fp32`, `fp16` or `int8`. threads: CPU threads, None
+    leaves the number to the backend. budget: milliseconds allowed; a late result is no result. reject_repeats: take
+    the same picture twice in a row for a frozen camera (switch it off for stored pictures).
+
+    Raises `BundleError` or `EngineError` when it cannot be made ready; after that `screen` never raises. One thread
+    at a time may use it; a context manager.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        engine: str | Engine = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        budget: Budget = Budget(),  # noqa: B008 (frozen)
+        limits: QualityLimits = QualityLimits(),  # noqa: B008 (frozen)
+        reject_repeats: bool = True,
+    ) -> None:
+        self._engine = load_engine(bundle, engine, precision, threads) if isinstance(engine, str) else engine
+        self._bundle = bundle.facts
+        self._classes = bundle.class_names
+        self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
+        self._threshold = bundle.manifest.refer_threshold
+        self._budget = budget
+        self._limits = limits
+        self._reject_repeats = reject_repeats
+        self._last_sha256: str | None = None
+        # One helper thread: SHA-256 of a large frame runs beside the networks, without the interpreter lock.
+        self._hasher = ThreadPoolExecutor(1, thread_name_prefix="frame-hash")
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What runs the networks."""
+        return self._engine.facts
+
+    def screen(self, frame: Frame) -> Reading:
+        """The reading for a frame. Every fault ends as RETAKE or NO_RESULT with its reason."""
+        work = _Work(time.perf_counter())
+        digest = self._hasher.submit(lambda: frame.sha256)
+        try:
+            outcome, reason = self._stages(frame, work)
+        except DeadlineMissed as error:
+            outcome, reason, work.late = Outcome.NO_RESULT, str(error), True
+        except ScreeningError as error:
+            outcome, reason = Outcome.NO_RESULT, str(error)
+        except Exception as error:  # whatever it is, it must not become a finding
+            outcome, reason = Outcome.NO_RESULT, f"software fault: {type(error).__name__}: {error}"
+        sha256 = digest.result()
+        if self._reject_repeats and sha256 == self._last_sha256:
+            outcome, reason = Outcome.RETAKE, REPEATED
+            work.quality = replace(work.quality or Quality(False), gradable=False, reasons=(REPEATED,))
+        self._last_sha256 = sha256
+        total_ms = (time.perf_counter() - work.start) * 1e3
+        if self._budget.total is not None and total_ms > self._budget.total:
+            outcome, work.late = Outcome.NO_RESULT, True
+            reason = f"late: {total_ms:.0f} ms, budget {self._budget.total:g} ms"
+        counts = outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+        return Reading(
+            frame=FrameFacts(frame.source, frame.sequence, frame.captured_at, sha256, frame.width, frame.height),
+            outcome=outcome,
+            reason=reason,
+            bundle=self._bundle,
+            engine=self._engine.facts,
+            probabilities=work.probabilities if counts else None,
+            quality=work.quality,
+            vessel_fraction=work.vessel_fraction if counts else None,
+            timings_ms=replace(work.timings, capture=frame.capture_ms, total=total_ms),
+            budget_ms=self._budget.total,
+            late=work.late,
+            vessels=work.vessels,
+        )
+
+    def unreadable(self, error: CameraError, *, source: str = "", sequence: int = 0) -> Reading:
+        """The reading for a frame that could not be had: NO_RESULT with the reason."""
+        if isinstance(error, FrameUnreadable):
+            source, sequence = error.source, error.sequence
+        return Reading(
+            frame=FrameFacts(source, sequence, datetime.now(timezone.utc)),
+            outcome=Outcome.NO_RESULT,
+            reason=str(error),
+            bundle=self._bundle,
+            engine=self._engine.facts,
+            budget_ms=self._budget.total,
+        )
+
+    def _stages(self, frame: Frame, work: _Work) -> tuple[Outcome, str]:
+        """Every stage in turn; what each finds is noted in `work`, so that it survives a later stage's fault."""
+        budget, deadline = self._budget, Deadline.after_ms(self._budget.total)
+        if budget.capture is not None and frame.capture_ms > budget.capture:
+            raise DeadlineMissed(f"late: capture took {frame.capture_ms:.0f} ms, budget {budget.capture:g} ms")
+        if min(frame.width, frame.height) < SMALLEST_SIDE:
+            smallest = f"{SMALLEST_SIDE} x {SMALLEST_SIDE}"
+            return Outcome.NO_RESULT, f"frame is {frame.width} x {frame.height} pixels, at least {smallest} needed"
+        with work.stage("preprocess", budget.preprocess, deadline):
+            image = network_input(frame.pixels)
+        with work.stage("quality", budget.quality, deadline):
+            work.quality = grade(image[0], self._limits)
+        if not work.quality.gradable:
+            return Outcome.RETAKE, ", ".join(work.quality.reasons)
+        inference = self._engine.infer(image, budget, deadline)
+        work.timings = replace(work.timings, segment=inference.segment_ms, classify=inference.classify_ms)
+        with work.stage("decide", budget.decide, deadline):
+            work.vessels = _levels(inference.vessels)
+            work.vessel_fraction = _vessel_fraction(work.vessels, image[0])
+            work.probabilities = dict(zip(self._classes, map(float, inference.probabilities), strict=True))
+            return decide(work.probabilities, self._refer, self._threshold)
+
+    def close(self) -> None:
+        """Give the engine back. Closing twice is fine."""
+        self._hasher.shutdown()
+        self._engine.close()
+
+    def __enter__(self) -> Screener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _levels(vessels: FloatArray) -> UInt8Array:
+    """Probability float32 [256, 256] to uint8, rounded. A copy: the engine may overwrite its own."""
+    return cv2.convertScaleAbs(vessels, alpha=255.0).astype(np.uint8, copy=False)
+
+
+def _vessel_fraction(vessels: UInt8Array, image: UInt8Array) -> float:
+    """Share of the field of view with a vessel probability of at least 0.5."""
+    field = int(np.count_nonzero(field_of_view(image)))
+    return float(np.count_nonzero(vessels >= 128) / max(field, 1))
