@@ -1,0 +1,1 @@
+"""Where readings go: JSON lines, overlay pictures, vessel maps, a summary page."""

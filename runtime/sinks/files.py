@@ -1,0 +1,51 @@
+"""Writing files whole, and saying clearly why one cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from runtime.errors import OutputError
+
+
+def output_error(what: str, error: OSError) -> OutputError:
+    """The error for something that cannot be written, named as the user named it."""
+    cause = error.strerror or type(error).__name__
+    return OutputError(f"cannot write {what}: {cause}; free space there or name another folder with --out")
+
+
+@contextlib.contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Turn an `OSError` inside into an `OutputError` about `what`."""
+    try:
+        yield
+    except OSError as error:
+        raise output_error(what, error) from error
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder with its parents and try that a file can be written there.
+
+    Raises `OutputError` when either fails.
+    """
+    with naming(f"to the folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"writable?\n")
+            probe.flush()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that is either whole or not there; raises `OutputError`."""
+    part = path.with_name(f".{path.name}.part")
+    with naming(str(path)):
+        try:
+            part.write_bytes(content)
+            os.replace(part, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise

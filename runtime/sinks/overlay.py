@@ -1,0 +1,42 @@
+"""Overlay pictures: `overlays/<frame name>.jpg`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from device.frame import Frame
+from runtime.reading import Reading
+from runtime.sinks.background import BackgroundWriter
+from runtime.sinks.draw import draw_overlay
+from runtime.sinks.files import prepare_folder, write_file
+from runtime.sinks.names import FrameNames
+from runtime.sinks.picture import encode
+
+ENDING = ".jpg"
+# 4:2:0 JPEG at 88 is for the eye, not for measuring (that is what vessels/ is for).
+QUALITY = 88
+
+
+class OverlaySink:
+    """Draws, encodes and writes a picture for each reading in a thread of its own; also for frames without pixels."""
+
+    def __init__(self, folder: Path, names: FrameNames) -> None:
+        """Write into `folder`; raises `OutputError` when that is not possible."""
+        prepare_folder(folder)
+        self._folder = folder
+        self._names = names
+        self._writer = BackgroundWriter("overlays")
+
+    def write(self, frame: Frame | None, reading: Reading) -> None:
+        """Queue the picture of this reading."""
+        path = self._folder / f"{self._names.frame_name(reading.frame.source, reading.frame.sequence)}{ENDING}"
+        self._writer.submit(lambda: _write(path, frame, reading), 0 if frame is None else frame.pixels.nbytes)
+
+    def close(self) -> None:
+        """Write what is queued."""
+        self._writer.close()
+
+
+def _write(path: Path, frame: Frame | None, reading: Reading) -> None:
+    picture = draw_overlay(None if frame is None else frame.pixels, reading)
+    write_file(path, encode(picture, ENDING, QUALITY))

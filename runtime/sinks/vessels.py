@@ -1,0 +1,40 @@
+"""Vessel maps as pictures: `vessels/<frame name>.png`, 8-bit probability, 256 x 256."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from device.frame import Frame
+from runtime.arrays import UInt8Array
+from runtime.reading import Reading
+from runtime.sinks.background import BackgroundWriter
+from runtime.sinks.files import prepare_folder, write_file
+from runtime.sinks.names import FrameNames
+from runtime.sinks.picture import encode
+
+
+class VesselSink:
+    """Writes the vessel probability x 255 of each frame that has one, as a grey PNG without loss."""
+
+    def __init__(self, folder: Path, names: FrameNames) -> None:
+        """Write into `folder`; raises `OutputError` when that is not possible."""
+        prepare_folder(folder)
+        self._folder = folder
+        self._names = names
+        self._writer = BackgroundWriter("vessels")
+
+    def write(self, frame: Frame | None, reading: Reading) -> None:
+        """Queue the frame's vessel map, where there is one."""
+        name = self._names.frame_name(reading.frame.source, reading.frame.sequence)
+        vessels = reading.vessels
+        if vessels is not None:
+            path = self._folder / f"{name}.png"
+            self._writer.submit(lambda: _write(path, vessels), vessels.nbytes)
+
+    def close(self) -> None:
+        """Write what is queued."""
+        self._writer.close()
+
+
+def _write(path: Path, vessels: UInt8Array) -> None:
+    write_file(path, encode(vessels, ".png"))
