@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.decide import decide
+from runtime.outcome import Outcome
+
+
+@given(p=st.floats(0, 1), threshold=st.floats(0.01, 0.99))
+def test_refer_exactly_at_or_over_the_threshold(p: float, threshold: float) -> None:
+    outcome, _ = decide({"no": 1 - p, "yes": p}, ["yes"], threshold)
+    assert outcome is (Outcome.REFER if p >= threshold else Outcome.NO_REFERRAL_FINDINGS)
+
+
+def test_refer_classes_add_up() -> None:
+    outcome, reason = decide({"no": 0.4, "a": 0.3, "b": 0.3}, ["a", "b"], 0.5)
+    assert outcome is Outcome.REFER
+    assert reason == "a + b 0.60, threshold 0.50"
+
+
+def test_a_value_that_is_no_number_is_no_result() -> None:
+    assert decide({"no": math.nan, "yes": math.nan}, ["yes"], 0.5)[0] is Outcome.NO_RESULT

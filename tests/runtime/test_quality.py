@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime.preprocess import network_input
+from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, TOO_BRIGHT, TOO_DARK, grade
+
+Picture = np.ndarray
+INFANT_SETS = ("hvdropdb_vessels", "hvdropdb_disc", "hvdropdb_ridge")
+
+
+@pytest.fixture(scope="module")
+def infants(data_root: Path) -> list[Picture]:
+    paths = [
+        data_root / name / row["image"]
+        for name in INFANT_SETS
+        for row in csv.DictReader((data_root / name / "labels.csv").read_text().splitlines())
+    ]
+    return [network_input(np.asarray(Image.open(path).convert("RGB")))[0] for path in paths]
+
+
+@pytest.mark.data
+def test_every_frame_of_an_infant_that_graders_kept_is_gradable(infants: list[Picture]) -> None:
+    refused = [grade(picture).reasons for picture in infants if not grade(picture).gradable]
+    assert refused == []
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["hrf", "chase_db1", "fives_amd20"])
+def test_other_cameras_pass_too(data_root: Path, name: str) -> None:
+    pictures = [np.asarray(Image.open(p).convert("RGB")) for p in sorted((data_root / name / "images").iterdir())]
+    assert [grade(network_input(p)[0]).reasons for p in pictures if not grade(network_input(p)[0]).gradable] == []
+
+
+def _defocus(picture: Picture) -> Picture:
+    return cv2.GaussianBlur(picture, (0, 0), 3)
+
+
+def _darken(picture: Picture) -> Picture:
+    return (picture * 0.12).astype(np.uint8)
+
+
+def _overexpose(picture: Picture) -> Picture:
+    return np.clip(picture * 3.0, 0, 255).astype(np.uint8)
+
+
+def _cut(picture: Picture) -> Picture:
+    half = picture.copy()
+    half[:, 118:] = 0
+    return half
+
+
+def _bluish(picture: Picture) -> Picture:
+    return np.ascontiguousarray(picture[..., ::-1])
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("spoil", "reason", "share"),
+    [
+        (_defocus, BLURRED, 1.0),
+        (_darken, TOO_DARK, 1.0),
+        (_overexpose, TOO_BRIGHT, 0.95),
+        (_cut, FIELD, 1.0),
+        (_bluish, NOT_A_RETINA, 1.0),
+    ],
+)
+def test_spoilt_frames_are_refused_for_what_is_wrong(
+    infants: list[Picture], spoil: Callable[[Picture], Picture], reason: str, share: float
+) -> None:
+    found = [reason in grade(spoil(picture)).reasons for picture in infants]
+    assert np.mean(found) >= share
+
+
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [
+        (np.zeros((256, 256, 3), np.uint8), TOO_DARK),
+        (np.full((256, 256, 3), 255, np.uint8), TOO_BRIGHT),
+        (np.full((256, 256, 3), 128, np.uint8), NOT_A_RETINA),
+        (np.full((256, 256, 3), (190, 120, 70), np.uint8), BLURRED),
+        (np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8), NOT_A_RETINA),
+    ],
+    ids=["black", "white", "grey", "one colour", "noise"],
+)
+def test_pictures_that_are_no_retina_are_refused(picture: Picture, reason: str) -> None:
+    quality = grade(picture)
+    assert not quality.gradable
+    assert reason in quality.reasons
+
+
+def test_every_measure_is_a_finite_number_even_of_nothing() -> None:
+    measures = grade(np.zeros((256, 256, 3), np.uint8)).measures
+    assert all(np.isfinite(value) for value in measures.values())

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from device.errors import FrameUnreadable
+from device.frame import Frame
+from runtime import Budget, Bundle, Outcome, Screener
+from runtime.engines.fake import FakeEngine, Fault
+from tests.pictures import retina
+
+FINDINGS = {Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS}
+
+
+def test_a_good_frame_gives_a_whole_reading(bundle: Bundle, frame: Frame) -> None:
+    with Screener(bundle, engine=FakeEngine((0.9, 0.1))) as screener:
+        reading = screener.screen(frame)
+    assert reading.outcome is Outcome.NO_REFERRAL_FINDINGS
+    assert reading.probabilities == pytest.approx({"no_ridge": 0.9, "ridge": 0.1})
+    assert reading.vessels is not None
+    assert reading.vessels.shape == (256, 256)
+    assert 0 < (reading.vessel_fraction or 0) < 1
+    line = json.loads(reading.to_json())
+    assert line["schema"] == "rop.reading/1"
+    assert line["frame"]["sha256"] == frame.sha256
+    assert line["frame"]["source"] == "retina.png"
+    assert line["quality"]["gradable"] is True
+    assert set(line["timings_ms"]) == {"capture", "quality", "preprocess", "segment", "classify", "decide", "total"}
+    assert all(value is not None for value in line["timings_ms"].values())
+    assert "not for clinical use" in line["bundle"]["notice"]
+
+
+def test_at_the_threshold_it_refers(bundle: Bundle, frame: Frame) -> None:
+    with Screener(bundle, engine=FakeEngine((0.5, 0.5))) as screener:
+        assert screener.screen(frame).outcome is Outcome.REFER
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_no_fault_of_the_engine_is_a_finding(bundle: Bundle, frame: Frame, fault: Fault) -> None:
+    engine = FakeEngine((0.99, 0.01))
+    engine.fault = fault
+    with Screener(bundle, engine=engine) as screener:
+        reading = screener.screen(frame)
+        assert reading.outcome is Outcome.NO_RESULT
+        assert reading.reason
+        assert reading.probabilities is None
+        engine.fault = None
+        assert screener.screen(Frame(retina(1), 1, "next")).outcome is Outcome.NO_REFERRAL_FINDINGS
+
+
+@given(
+    faults=st.lists(st.sampled_from([None, *Fault]), min_size=1, max_size=30),
+    late=st.booleans(),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_over_any_run_of_faults_only_sound_frames_give_findings(
+    bundle: Bundle, faults: list[Fault | None], late: bool
+) -> None:
+    engine = FakeEngine((0.99, 0.01))
+    budget = Budget(segment=1e-6) if late else Budget()
+    pixels = retina()
+    with Screener(bundle, engine=engine, budget=budget, reject_repeats=False) as screener:
+        for sequence, fault in enumerate(faults):
+            engine.fault = fault
+            reading = screener.screen(Frame(pixels, sequence, "run"))
+            assert (reading.outcome in FINDINGS) == (fault is None and not late)
+
+
+@pytest.mark.parametrize(
+    ("budget", "engine_delay_ms", "capture_ms", "stage"),
+    [
+        (Budget(total=40), (80, 0), 0, "segment"),
+        (Budget(total=40), (0, 80), 0, "classify"),
+        (Budget(segment=10), (30, 0), 0, "segment"),
+        (Budget(classify=10), (0, 30), 0, "classify"),
+        (Budget(quality=1e-6), (0, 0), 0, "quality"),
+        (Budget(preprocess=1e-6), (0, 0), 0, "preprocess"),
+        (Budget(decide=1e-6), (0, 0), 0, "decide"),
+        (Budget(capture=5), (0, 0), 6, "capture"),
+    ],
+)
+def test_a_late_result_is_no_result_whatever_it_was(
+    bundle: Bundle, budget: Budget, engine_delay_ms: tuple[float, float], capture_ms: float, stage: str
+) -> None:
+    engine = FakeEngine((0.99, 0.01))
+    engine.segment_delay_ms, engine.classify_delay_ms = engine_delay_ms
+    with Screener(bundle, engine=engine, budget=budget) as screener:
+        reading = screener.screen(Frame(retina(), 0, "late", capture_ms=capture_ms))
+    assert reading.outcome is Outcome.NO_RESULT
+    assert reading.late
+    assert reading.reason.startswith("late")
+    assert reading.probabilities is None
+    if budget.total is None:
+        assert stage in reading.reason
+
+
+def test_the_same_picture_twice_in_a_row_is_a_frozen_camera(bundle: Bundle) -> None:
+    with Screener(bundle, engine=FakeEngine((0.99, 0.01))) as screener:
+        first = screener.screen(Frame(retina(0), 0, "sim"))
+        again = screener.screen(Frame(retina(0), 1, "sim"))
+        other = screener.screen(Frame(retina(1), 2, "sim"))
+    assert first.outcome is Outcome.NO_REFERRAL_FINDINGS
+    assert again.outcome is Outcome.RETAKE
+    assert again.reason == "repeated frame"
+    assert again.quality is not None
+    assert not again.quality.gradable
+    assert other.outcome is Outcome.NO_REFERRAL_FINDINGS
+
+
+def test_stored_pictures_may_be_read_twice(bundle: Bundle) -> None:
+    with Screener(bundle, engine=FakeEngine((0.99, 0.01)), reject_repeats=False) as screener:
+        outcomes = [screener.screen(Frame(retina(0), i, "file")).outcome for i in range(2)]
+    assert outcomes == [Outcome.NO_REFERRAL_FINDINGS] * 2
+
+
+def test_a_frame_that_fails_the_gate_is_a_retake_and_never_reaches_the_networks(bundle: Bundle) -> None:
+    engine = FakeEngine((0.99, 0.01))
+    with Screener(bundle, engine=engine) as screener:
+        reading = screener.screen(Frame(np.zeros((240, 320, 3), np.uint8), 0, "black"))
+    assert reading.outcome is Outcome.RETAKE
+    assert "too dark" in reading.reason
+    assert engine.frames == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (63, 640, 3), (480, 1, 3)])
+def test_a_frame_too_small_to_judge_is_no_result(bundle: Bundle, shape: tuple[int, int, int]) -> None:
+    with Screener(bundle, engine=FakeEngine()) as screener:
+        reading = screener.screen(Frame(np.full(shape, 120, np.uint8), 0, "tiny"))
+    assert reading.outcome is Outcome.NO_RESULT
+    assert "at least 64 x 64 needed" in reading.reason
+
+
+def test_an_unreadable_frame_has_its_own_line(bundle: Bundle) -> None:
+    with Screener(bundle, engine=FakeEngine()) as screener:
+        reading = screener.unreadable(FrameUnreadable("a.png: truncated", source="a.png", sequence=4))
+    assert reading.outcome is Outcome.NO_RESULT
+    assert reading.reason == "a.png: truncated"
+    assert json.loads(reading.to_json())["frame"] | {"captured_at": ""} == {
+        "source": "a.png",
+        "sequence": 4,
+        "captured_at": "",
+        "sha256": None,
+        "width": None,
+        "height": None,
+    }
+
+
+def test_closing_twice_is_fine_and_closes_the_engine(bundle: Bundle) -> None:
+    engine = FakeEngine()
+    screener = Screener(bundle, engine=engine)
+    screener.close()
+    screener.close()
+    assert engine.closed
+
+
+def test_a_late_frame_does_not_wait_for_the_slow_engine_longer_than_it_must(bundle: Bundle, frame: Frame) -> None:
+    engine = FakeEngine()
+    engine.segment_delay_ms = 30
+    engine.classify_delay_ms = 5000
+    with Screener(bundle, engine=engine, budget=Budget(total=20)) as screener:
+        start = time.perf_counter()
+        screener.screen(frame)
+    assert time.perf_counter() - start < 2
