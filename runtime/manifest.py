@@ -66,9 +66,9 @@ class Metric(_Part):
     dataset: str
     device: str
     precision: Precision
-    value: float
-    low: float
-    high: float
+    value: float = Field(ge=0, le=1, allow_inf_nan=False)
+    low: float = Field(ge=0, le=1, allow_inf_nan=False)
+    high: float = Field(ge=0, le=1, allow_inf_nan=False)
     frames: int = Field(gt=0)
 
 
