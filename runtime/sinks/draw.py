@@ -11,8 +11,9 @@ import numpy as np
 from runtime.arrays import UInt8Array
 from runtime.outcome import banner
 from runtime.reading import Reading
-from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS, VESSEL_COLOUR, rgb, word
+from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS, VESSEL_COLOUR, rgb
 from runtime.sinks.picture import shrink
+from runtime.sinks.text import printable, word
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
@@ -89,7 +90,7 @@ def _bar(
 
 def fit_text(text: str, size: int, width: int, most_lines: int = 2, smallest: int = 11) -> tuple[list[str], int]:
     """Lines no wider than `width` px and the size in px at which they are; what does not fit at all ends in `...`."""
-    text = " ".join("".join(c if c.isprintable() else "?" for c in text).split())
+    text = " ".join(printable(text).split())
     while True:
         lines = _wrap(text, size, width)
         if len(lines) <= most_lines or size <= smallest:

@@ -10,8 +10,8 @@ from runtime.arrays import FloatArray
 from runtime.sinks.tally import Percentiles
 
 BINS = 48
-WIDTH, HEIGHT = 880, 250
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 46, 38
+WIDTH, HEIGHT = 880, 270
+LEFT, RIGHT, TOP, BOTTOM = 52, 16, 76, 38
 
 
 def histogram_svg(latencies_ms: FloatArray, budget_ms: float | None) -> str:
@@ -26,8 +26,8 @@ def histogram_svg(latencies_ms: FloatArray, budget_ms: float | None) -> str:
     counts, _ = np.histogram(np.minimum(latencies_ms, end), bins=BINS, range=(0.0, end))
     parts = [*_axes(end, int(counts.max())), *_bars(counts)]
     lines = [("p50", percentiles.p50), ("p95", percentiles.p95), ("p99", percentiles.p99), ("budget", budget_ms)]
-    shown = [(name, ms) for name, ms in lines if ms is not None and ms <= end]
-    parts += [_line(name, ms, end, row) for row, (name, ms) in enumerate(shown)]
+    shown = sorted((ms, name) for name, ms in lines if ms is not None and ms <= end)
+    parts += [_line(name, ms, end, row) for row, (ms, name) in enumerate(shown)]
     over = int(np.count_nonzero(latencies_ms > end))
     if over:
         text = f"last bar: {over} frame{'s' if over > 1 else ''} over {end:g} ms, slowest {latencies_ms.max():.0f} ms"
@@ -78,8 +78,8 @@ def _axes(end: float, most: int) -> list[str]:
 
 
 def _line(name: str, ms: float, end: float, row: int) -> str:
-    """A line with its label; labels stand in two rows, so that near percentiles can both be read."""
-    x, y = _x(ms, end), TOP - 10 - 15 * (row % 2)
+    """A line with its label; each label stands a row lower than the one to its left, so that no line crosses one."""
+    x, y = _x(ms, end), 14 + 16 * row
     anchor = "end" if x > WIDTH - 140 else "start"
     shift = -4 if anchor == "end" else 4
     kind = "budget" if name == "budget" else "percentile"

@@ -12,13 +12,15 @@ from runtime.sinks.files import prepare_folder, write_file
 from runtime.sinks.names import FrameNames
 from runtime.sinks.picture import encode
 
-ENDING = ".jpg"
-# 4:2:0 JPEG at 88 is for the eye, not for measuring (that is what vessels/ is for).
-QUALITY = 88
+JPEG_QUALITY = 88
+"""A tenth of the time and a fifth of the size of a PNG (2 ms and 60 kB, not 17 ms and 340 kB, for 640 x 480), and no
+difference to the eye. For measuring there is `vessels/`, without loss."""
 
 
 class OverlaySink:
     """Draws, encodes and writes a picture for each reading in a thread of its own; also for frames without pixels."""
+
+    ENDING = ".jpg"
 
     def __init__(self, folder: Path, names: FrameNames) -> None:
         """Write into `folder`; raises `OutputError` when that is not possible."""
@@ -29,7 +31,7 @@ class OverlaySink:
 
     def write(self, frame: Frame | None, reading: Reading) -> None:
         """Queue the picture of this reading."""
-        path = self._folder / f"{self._names.frame_name(reading.frame.source, reading.frame.sequence)}{ENDING}"
+        path = self._folder / f"{self._names.frame_name(reading.frame.source, reading.frame.sequence)}{self.ENDING}"
         self._writer.submit(lambda: _write(path, frame, reading), 0 if frame is None else frame.pixels.nbytes)
 
     def close(self) -> None:
@@ -39,4 +41,4 @@ class OverlaySink:
 
 def _write(path: Path, frame: Frame | None, reading: Reading) -> None:
     picture = draw_overlay(None if frame is None else frame.pixels, reading)
-    write_file(path, encode(picture, ENDING, QUALITY))
+    write_file(path, encode(picture, OverlaySink.ENDING, JPEG_QUALITY))

@@ -12,8 +12,9 @@ from runtime.outcome import BANNERS, Outcome
 from runtime.reading import BundleFacts, EngineFacts
 from runtime.sinks.contact_sheet import Card
 from runtime.sinks.histogram import histogram_svg
-from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS, word
+from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
 from runtime.sinks.tally import P99_NEEDS, Percentiles, Tally
+from runtime.sinks.text import printable, word
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #f6f7f9; --card: #ffffff; --ink: #14181d; --faint: #59636e; --rule: #d9dee4;
@@ -105,7 +106,9 @@ def _head(summary: Summary) -> Iterable[str]:
         "Engine": f"{engine.backend}, {engine.precision}, {engine.device}",
         "Budget": "none" if summary.budget_ms is None else f"{summary.budget_ms:g} ms",
     }
-    yield "<dl>" + "".join(f"<div><dt>{k}</dt><dd>{escape(_clean(v))}</dd></div>" for k, v in facts.items()) + "</dl>"
+    yield (
+        "<dl>" + "".join(f"<div><dt>{k}</dt><dd>{escape(printable(v))}</dd></div>" for k, v in facts.items()) + "</dl>"
+    )
 
 
 def _span(summary: Summary) -> str:
@@ -143,9 +146,10 @@ def _reasons(tally: Tally) -> str:
     if not tally.reasons:
         return ""
     rows = "".join(
-        f'<tr><td><span class="tag {outcome.value}">{word(outcome)}</span></td><td>{escape(_clean(reason))}</td>'
-        f'<td class="number">{seen.count}</td><td>{escape(_clean(seen.first_source))}</td></tr>'
-        for (outcome, reason), seen in sorted(tally.reasons.items(), key=lambda item: -item[1].count)
+        f'<tr><td><span class="tag {outcome.value}">{word(outcome)}</span></td>'
+        f"<td>{escape(printable(seen.first_reason))}</td>"
+        f'<td class="number">{seen.count}</td><td>{escape(printable(seen.first_source))}</td></tr>'
+        for (outcome, _), seen in sorted(tally.reasons.items(), key=lambda item: -item[1].count)
     )
     return (
         '<h2>Why frames gave no finding</h2><div class="panel"><table><thead><tr><th>Outcome</th><th>Reason</th>'
@@ -164,19 +168,14 @@ def _sheet(summary: Summary) -> str:
 
 
 def _figure(card: Card) -> str:
-    name = escape(_clean(card.source))
+    name = escape(printable(card.source))
     picture = '<div class="empty">no picture</div>'
     if card.thumbnail is not None:
         data = base64.b64encode(card.thumbnail).decode("ascii")
         picture = f'<img loading="lazy" decoding="async" alt="{name}" src="data:image/jpeg;base64,{data}">'
     latency = "" if card.latency_ms is None else f"<span>{card.latency_ms:.1f} ms</span>"
-    reason = f"<span>{escape(_clean(card.reason))}</span>" if card.reason else ""
+    reason = f"<span>{escape(printable(card.reason))}</span>" if card.reason else ""
     return (
         f'<figure>{picture}<figcaption><b class="tag {card.outcome.value}">{word(card.outcome)}</b>'
         f"<b>{name}</b>{reason}{latency}</figcaption></figure>"
     )
-
-
-def _clean(text: str) -> str:
-    """Without what cannot stand in a page: control characters and halves of characters."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

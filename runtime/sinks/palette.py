@@ -1,4 +1,4 @@
-"""The colour and the word of each outcome, told apart in any form of colour blindness and in grey."""
+"""The colour of each outcome, told apart in any form of colour blindness and in grey."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OUTCOME_COLOURS = MappingProxyType(
         Outcome.NO_RESULT: "#C3C8CE",
     }
 )
-"""After Okabe and Ito (jfly.uni-koeln.de/color). `DARK_TEXT` on each has a contrast of 6 to 1 or more (WCAG AA: 4.5)."""
+"""After Okabe and Ito (jfly.uni-koeln.de/color). `DARK_TEXT` on each has a contrast of at least 6 (WCAG AA: 4.5)."""
 
 DARK_TEXT = "#14181D"
 VESSEL_COLOUR = "#00E5FF"
@@ -25,8 +25,3 @@ def rgb(colour: str) -> tuple[int, int, int]:
     """`#RRGGBB` as three numbers."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return red, green, blue
-
-
-def word(outcome: Outcome) -> str:
-    """The outcome as it is written for people."""
-    return outcome.value.replace("_", " ")

@@ -25,8 +25,8 @@ def shrink(pixels: UInt8Array, longest: int) -> UInt8Array:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def encode(pixels: UInt8Array, ending: str, quality: int = 88) -> bytes:
-    """The picture, RGB [H, W, 3] or grey [H, W], as a file of the format named by `ending`."""
+def encode(pixels: UInt8Array, ending: str, quality: int = 90) -> bytes:
+    """The picture, RGB [H, W, 3] or grey [H, W], as a file of the format named by `ending`; `quality` is JPEG's."""
     stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     done, data = cv2.imencode(ending, stored, [cv2.IMWRITE_JPEG_QUALITY, quality] if ending == ".jpg" else [])
     if not done:

@@ -1,8 +1,8 @@
-"""What a run's readings add up to: counts, latencies, reasons; its size does not grow with the frames but for
-four bytes a latency."""
+"""What a run's readings add up to: counts, latencies, reasons; it grows by four bytes a frame and no more."""
 
 from __future__ import annotations
 
+import re
 from array import array
 from dataclasses import dataclass, field
 
@@ -14,15 +14,17 @@ from runtime.reading import Reading
 
 MOST_REASONS = 40
 OTHER_REASONS = "other reasons"
+NUMBER = re.compile(r"\d+(\.\d+)?")
 P99_NEEDS = 662
 """Fewer latencies than this say nothing about the 99th percentile (MLPerf LoadGen, 90 % confidence)."""
 
 
 @dataclass
 class ReasonCount:
-    """How often a reason was given, and the first frame that it was given for."""
+    """How often a reason was given, whatever the numbers in it, with its text and frame of the first time."""
 
     count: int
+    first_reason: str
     first_source: str
 
 
@@ -33,7 +35,7 @@ class Tally:
     counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     late: int = 0
     reasons: dict[tuple[Outcome, str], ReasonCount] = field(default_factory=dict)
-    """Of RETAKE and NO_RESULT; beyond `MOST_REASONS` different ones they are counted as others."""
+    """Of RETAKE and NO_RESULT, by their text without its numbers; those beyond `MOST_REASONS` count as others."""
     _latencies: array[float] = field(default_factory=lambda: array("f"))
 
     def add(self, reading: Reading) -> None:
@@ -58,10 +60,10 @@ class Tally:
     def _count_reason(self, reading: Reading) -> None:
         # An unreadable frame's reason begins with its name; without it equal reasons are counted together.
         reason = reading.reason.removeprefix(f"{reading.frame.source}: ")
-        key = (reading.outcome, reason)
+        key = (reading.outcome, NUMBER.sub("#", reason))
         if key not in self.reasons and len(self.reasons) >= MOST_REASONS:
-            key = (reading.outcome, OTHER_REASONS)
-        seen = self.reasons.setdefault(key, ReasonCount(0, reading.frame.source))
+            key, reason = (reading.outcome, OTHER_REASONS), OTHER_REASONS
+        seen = self.reasons.setdefault(key, ReasonCount(0, reason, reading.frame.source))
         seen.count += 1
 
 

@@ -16,6 +16,8 @@ from runtime.sinks.picture import encode
 class VesselSink:
     """Writes the vessel probability x 255 of each frame that has one, as a grey PNG without loss."""
 
+    ENDING = ".png"
+
     def __init__(self, folder: Path, names: FrameNames) -> None:
         """Write into `folder`; raises `OutputError` when that is not possible."""
         prepare_folder(folder)
@@ -28,7 +30,7 @@ class VesselSink:
         name = self._names.frame_name(reading.frame.source, reading.frame.sequence)
         vessels = reading.vessels
         if vessels is not None:
-            path = self._folder / f"{name}.png"
+            path = self._folder / f"{name}{self.ENDING}"
             self._writer.submit(lambda: _write(path, vessels), vessels.nbytes)
 
     def close(self) -> None:
@@ -37,4 +39,4 @@ class VesselSink:
 
 
 def _write(path: Path, vessels: UInt8Array) -> None:
-    write_file(path, encode(vessels, ".png"))
+    write_file(path, encode(vessels, VesselSink.ENDING))

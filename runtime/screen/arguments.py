@@ -1,0 +1,112 @@
+"""The command line of `python -m runtime.screen`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.engines import BACKENDS, PRECISIONS
+
+EXAMPLES = """\
+examples:
+  python -m runtime.screen sim: --frames 40
+  python -m runtime.screen photos/ --out visit-17 --vessels
+  python -m runtime.screen incoming/ --watch --budget-ms 500
+  python -m runtime.screen clip.mp4 --json | jq .outcome
+
+exit codes:
+  0    done; single frames may have given RETAKE or NO_RESULT
+  1    the work broke off: the camera was lost, or results could not be written
+  2    the call is wrong, or bundle, engine, output folder or every frame of the source is unusable
+  130, 143, 141    stopped by Ctrl-C, by SIGTERM, by a closed pipe; what was read until then is whole
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for."""
+
+    source: str
+    bundle: Path | None
+    engine: str
+    precision: str
+    threads: int | None
+    frames: int | None
+    budget_ms: float | None
+    watch: bool
+    out: Path
+    vessels: bool
+    overlays: bool
+    json: bool
+
+
+def parse(argv: Sequence[str] | None = None) -> Options:
+    """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
+    return Options(**vars(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.screen",
+        description="Read frames, give each a screening reading, and write readings, pictures and a summary.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "source", metavar="SOURCE", help="picture, folder of pictures, video, or sim: for the simulator"
+    )
+
+    frames = parser.add_argument_group("frames")
+    frames.add_argument("--frames", type=_count, metavar="N", help="stop after N frames (default: all there are)")
+    frames.add_argument("--watch", action="store_true", help="go on with the pictures that arrive in the folder later")
+    frames.add_argument(
+        "--budget-ms",
+        type=_milliseconds,
+        metavar="MS",
+        help="time allowed for a reading; a later one is NO_RESULT (default: 1000 for a live source, else none)",
+    )
+
+    engine = parser.add_argument_group("model and engine")
+    engine.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    engine.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
+    engine.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto, the bundle's choice)"
+    )
+    engine.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: the engine's choice)")
+
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out"),
+        metavar="DIR",
+        help="folder for readings.jsonl, overlays/ and summary.html (default: out); an earlier run's are replaced",
+    )
+    output.add_argument("--vessels", action="store_true", help="also write vessels/NAME.png, 8-bit vessel probability")
+    output.add_argument("--no-overlays", dest="overlays", action="store_false", help="write no overlay pictures")
+    output.add_argument("--json", action="store_true", help="readings to standard output as well, nothing else there")
+    return parser
+
+
+def _count(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1 up")
+    return value
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected milliseconds above zero")
+    return value

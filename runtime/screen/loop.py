@@ -1,0 +1,69 @@
+"""The reading loop: camera to Screener to sinks, until the frames or the patience end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from device.cameras.base import Camera
+from device.errors import FrameUnreadable
+from device.frame import Frame
+from runtime.reading import Reading
+from runtime.screen.stop import Stop
+from runtime.sinks.base import Sink
+
+
+class Reader(Protocol):
+    """What the loop needs of a Screener."""
+
+    def screen(self, frame: Frame) -> Reading:
+        """The reading for a frame; never raises."""
+        ...
+
+    def unreadable(self, error: FrameUnreadable) -> Reading:
+        """The reading for a frame that could not be had."""
+        ...
+
+
+@dataclass
+class Progress:
+    """How far the loop has come."""
+
+    frames: int = 0
+    readable: int = 0
+
+
+def screen_frames(
+    camera: Camera, reader: Reader, sinks: Sequence[Sink], stop: Stop, progress: Progress, frames: int | None = None
+) -> None:
+    """Read frames, give each reading to every sink; at most `frames`, readable or not.
+
+    Ends between frames when `stop` is requested. Raises `CameraError` when the camera is lost, `OutputError` when a
+    sink fails, `Interrupted` when a signal came while waiting for a frame.
+    """
+    while not stop.requested and (frames is None or progress.frames < frames):
+        frame: Frame | None = None
+        try:
+            with stop.interruptible:
+                frame = camera.read()
+        except FrameUnreadable as error:
+            reading = reader.unreadable(error)
+        else:
+            if frame is None:
+                return
+            reading = reader.screen(frame)
+            progress.readable += 1
+        for sink in sinks:
+            sink.write(frame, reading)
+        progress.frames += 1
+
+
+@contextlib.contextmanager
+def closing_all(sinks: Sequence[Sink]) -> Iterator[None]:
+    """Close every sink at the end, in their order, whatever happens to the others."""
+    with contextlib.ExitStack() as stack:
+        for sink in reversed(sinks):
+            stack.callback(sink.close)
+        yield

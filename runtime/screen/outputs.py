@@ -1,0 +1,39 @@
+"""The output folder of a run: what is written there, and the sinks that write it."""
+
+from __future__ import annotations
+
+from runtime.screen.arguments import Options
+from runtime.sinks.base import Sink
+from runtime.sinks.earlier_run import clear_earlier_run
+from runtime.sinks.jsonl import JsonLinesSink, StandardOutputSink
+from runtime.sinks.names import FrameNames
+from runtime.sinks.overlay import OverlaySink
+from runtime.sinks.summary import SummarySink
+from runtime.sinks.tally import Tally
+from runtime.sinks.vessels import VesselSink
+
+READINGS, OVERLAYS, VESSELS, SUMMARY = "readings.jsonl", "overlays", "vessels", "summary.html"
+
+
+def open_sinks(options: Options, tally: Tally) -> list[Sink]:
+    """The sinks of a run, the record first; an earlier run's files are removed. Raises `OutputError`."""
+    out, names = options.out, FrameNames()
+    clear_earlier_run(
+        out / READINGS, {out / OVERLAYS: OverlaySink.ENDING, out / VESSELS: VesselSink.ENDING}, out / SUMMARY
+    )
+    pictures: list[Sink] = []
+    if options.overlays:
+        pictures.append(OverlaySink(out / OVERLAYS, names))
+    if options.vessels:
+        pictures.append(VesselSink(out / VESSELS, names))
+    readings: list[Sink] = [JsonLinesSink(out / READINGS)]
+    if options.json:
+        readings.append(StandardOutputSink())
+    return [*readings, *pictures, SummarySink(out / SUMMARY, tally)]
+
+
+def written(options: Options) -> list[str]:
+    """What stands in the output folder after a run, for the end summary."""
+    folders = [OVERLAYS] if options.overlays else []
+    folders += [VESSELS] if options.vessels else []
+    return [str(options.out / name) for name in (READINGS, *folders, SUMMARY)]
