@@ -26,12 +26,15 @@ class Sample:
     """By name, float32 [256, 256] in [0, 1]."""
 
 
-def augment(canvas: Canvas, rng: np.random.Generator) -> Sample:
-    """A random variation of a canvas; the same generator state gives the same sample."""
-    matrix = _camera_pose(rng, canvas.image.shape[0])
+def augment(canvas: Canvas, rng: np.random.Generator, strength: float = 1.0) -> Sample:
+    """A random variation of a canvas; the same generator state gives the same sample.
+
+    strength: scales how often and how far a frame is changed, flips aside; 1 is the full range.
+    """
+    matrix = _camera_pose(rng, canvas.image.shape[0], strength)
     warped = _warp(canvas.image, matrix)
     image = Image.fromarray(warped).resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BILINEAR)
-    lit = _lighting(np.asarray(image, dtype=np.float32) / np.float32(255), rng)
+    lit = _lighting(np.asarray(image, dtype=np.float32) / np.float32(255), rng, strength)
     masks = {
         name: shrink_mask(_warp(mask, matrix).astype(np.float32, copy=False), INPUT_SIDE)
         for name, mask in canvas.masks.items()
@@ -39,17 +42,17 @@ def augment(canvas: Canvas, rng: np.random.Generator) -> Sample:
     return Sample(np.rint(lit * 255).astype(np.uint8), masks)
 
 
-def _camera_pose(rng: np.random.Generator, side: int) -> FloatArray:
+def _camera_pose(rng: np.random.Generator, side: int, strength: float) -> FloatArray:
     """Affine [2, 3]: rotation (any angle in half of the draws), zoom, shift, a little shear, flips."""
-    angle = np.deg2rad(rng.uniform(-180, 180) if rng.random() < 0.5 else rng.uniform(-20, 20))
-    zoom = np.exp(rng.uniform(np.log(0.85), np.log(1.3)))
-    stretch = np.exp(rng.uniform(-0.1, 0.1))
+    angle = np.deg2rad(rng.uniform(-180, 180) if rng.random() < 0.5 * strength else rng.uniform(-20, 20) * strength)
+    zoom = np.exp(rng.uniform(np.log(0.85), np.log(1.3)) * strength)
+    stretch = np.exp(rng.uniform(-0.1, 0.1) * strength)
     flip = -1.0 if rng.random() < 0.5 else 1.0
     rotate = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    shear = np.array([[1.0, rng.uniform(-0.06, 0.06)], [0.0, 1.0]])
+    shear = np.array([[1.0, rng.uniform(-0.06, 0.06) * strength], [0.0, 1.0]])
     linear = rotate @ shear @ np.diag([zoom * stretch * flip, zoom / stretch])
     centre = (side - 1) / 2 * np.ones(2)
-    shift = rng.uniform(-0.07, 0.07, 2) * side
+    shift = rng.uniform(-0.07, 0.07, 2) * side * strength
     return np.column_stack((linear, centre + shift - linear @ centre)).astype(np.float32)
 
 
@@ -58,28 +61,28 @@ def _warp(array: NDArray[Any], matrix: FloatArray) -> NDArray[Any]:
     return cv2.warpAffine(array, matrix, (side, side), flags=cv2.INTER_LINEAR)
 
 
-def _lighting(image: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _lighting(image: FloatArray, rng: np.random.Generator, strength: float) -> FloatArray:
     """Exposure, colour cast, haze, glare, vignette, blur and noise, each in a share of the draws."""
     field = (image.max(axis=2, keepdims=True) > 0.06).astype(np.float32)
     field = cv2.GaussianBlur(field, (0, 0), 1.0)[..., np.newaxis]
-    if rng.random() < 0.3:
+    if rng.random() < 0.3 * strength:
         image = _haze(image, rng)
     if rng.random() < 0.8:
-        image = np.clip(image, 1e-4, 1) ** np.float32(np.exp(rng.uniform(-0.4, 0.4)))
-        image = image * np.float32(np.exp(rng.uniform(-0.35, 0.25)))
+        image = np.clip(image, 1e-4, 1) ** np.float32(np.exp(rng.uniform(-0.4, 0.4) * strength))
+        image = image * np.float32(np.exp(rng.uniform(-0.35, 0.25) * strength))
     if rng.random() < 0.8:
-        image = image * np.exp(rng.uniform(-0.25, 0.25, 3)).astype(np.float32)
-    if rng.random() < 0.5:
+        image = image * np.exp(rng.uniform(-0.25, 0.25, 3) * strength).astype(np.float32)
+    if rng.random() < 0.5 * strength:
         mean = image.mean(axis=(0, 1), keepdims=True)
         image = mean + (image - mean) * np.float32(rng.uniform(0.7, 1.4))
-    if rng.random() < 0.2:
+    if rng.random() < 0.2 * strength:
         image = image + _blob(rng, 0.05, 0.15) * np.float32(rng.uniform(0.2, 0.6))
-    if rng.random() < 0.3:
+    if rng.random() < 0.3 * strength:
         image = image * (1 - np.float32(rng.uniform(0.2, 0.6)) * (1 - _blob(rng, 0.4, 0.8)))
     image = image * field
-    if rng.random() < 0.35:
+    if rng.random() < 0.35 * strength:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.3)).astype(np.float32, copy=False)
-    if rng.random() < 0.3:
+    if rng.random() < 0.3 * strength:
         image = image + rng.normal(0, rng.uniform(0.003, 0.02), image.shape).astype(np.float32)
     return np.clip(image, 0, 1).astype(np.float32)
 

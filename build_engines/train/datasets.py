@@ -30,7 +30,7 @@ SOURCES = MappingProxyType(
         ),
         "chase_db1": (
             "M. M. Fraz et al., An Ensemble Classification-Based Approach Applied to Retinal Blood Vessel "
-            "Segmentation, IEEE Transactions on Biomedical Engineering 59(9), 2012; C. G. Owen et al., IOVS 50(5), 2009",
+            "Segmentation, IEEE TBME 59(9), 2012; C. G. Owen et al., IOVS 50(5), 2009",
             "CC BY 4.0",
             "https://researchinnovation.kingston.ac.uk/en/datasets/chasedb1-retinal-vessel-reference-dataset-4/",
         ),

@@ -21,6 +21,11 @@ from runtime.arrays import FloatArray
 
 INFANT_SHARE = 0.7
 """Part of each batch that shows infants, though they are fewer: they are whom the network is for."""
+SETTLING = 0.65
+"""Part of the steps after which training settles on infants' frames nearly as they are. Each camera's masks were
+drawn with their own stroke width, and strong changes of pose and colour hide which camera it was."""
+SETTLED_INFANT_SHARE = 0.9
+SETTLED_STRENGTH = 0.5
 
 Report = Callable[[str], None]
 
@@ -97,10 +102,12 @@ def _sampler(canvases: Sequence[Canvas], settings: PhaseSettings) -> Callable[[i
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng((settings.seed, 1, step))
+        settled = step >= SETTLING * settings.steps
+        share, strength = (SETTLED_INFANT_SHARE, SETTLED_STRENGTH) if settled else (INFANT_SHARE, 1.0)
         samples = []
         for _ in range(settings.batch):
-            pool = infants if rng.random() < INFANT_SHARE else others
-            samples.append(augment(pool[rng.integers(len(pool))], rng))
+            pool = infants if rng.random() < share else others
+            samples.append(augment(pool[rng.integers(len(pool))], rng, strength))
         images = torch.from_numpy(np.stack([s.image for s in samples]))
         masks: list[FloatArray] = [s.masks["vessels"] for s in samples]
         return to_images(images), to_masks(masks)

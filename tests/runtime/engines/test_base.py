@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from runtime import Bundle
+from runtime.engines import load_engine
+from runtime.engines.fake import FakeEngine
+from runtime.errors import EngineError
+
+IMAGE = np.full((1, 256, 256, 3), 100, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [IMAGE[0], IMAGE[:, :255], IMAGE.astype(np.float32), np.concatenate((IMAGE, IMAGE))],
+    ids=["no batch", "one row short", "float", "two frames"],
+)
+def test_what_goes_in_is_checked_once_for_every_backend(image: np.ndarray) -> None:
+    with pytest.raises(EngineError, match=r"image: got .* expected uint8 \[1, 256, 256, 3\]"):
+        FakeEngine().infer(image)
+
+
+def test_a_sound_inference_passes() -> None:
+    inference = FakeEngine((0.25, 0.75)).infer(IMAGE)
+    assert inference.probabilities.tolist() == [0.25, 0.75]
+    assert inference.vessels.shape == (256, 256)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"engine": "magic"}, "engine 'magic' is not known; expected auto or one of openvino"),
+        ({"precision": "fp8"}, "precision 'fp8' is not known; expected one of auto, fp32, fp16, int8"),
+        ({"threads": 0}, "threads: got 0, expected 1 or more"),
+    ],
+)
+def test_a_wrong_choice_is_named(bundle: Bundle, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(EngineError, match=message):
+        load_engine(bundle, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_graph_that_is_none_is_refused_in_one_line(bundle: Bundle) -> None:
+    with pytest.raises(EngineError, match=r"segmentation.fp32.onnx of bundle .* cannot be compiled") as caught:
+        load_engine(bundle)
+    assert "\n" not in str(caught.value)
