@@ -10,9 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+
 from device import FrameUnreadable
 from device.cameras.files import decode
-from PIL import Image
 
 RAMP = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3)
 

@@ -1,0 +1,135 @@
+"""One suite that every camera passes: what the contract in `device.cameras.base` promises."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from device import Camera, Frame, FrameUnreadable, Pictures, Recording, SimulatedCamera, SimulatedConfig, WatchedFolder
+
+
+@dataclass(frozen=True)
+class Case:
+    """How to open one kind of camera that gives three frames."""
+
+    name: str
+    make: Callable[[Callable[..., Path], Callable[..., Path]], Camera]
+    frames: int = 3
+    endless: bool = False
+
+
+CASES = [
+    Case("folder", lambda pictures, _: Pictures(pictures("a.png", "b.png", "c.png"))),
+    Case("picture", lambda pictures, _: Pictures(pictures("a.png") / "a.png"), frames=1),
+    Case("watched", lambda pictures, _: WatchedFolder(pictures("a.png", "b.png", "c.png"), poll_s=0.001), endless=True),
+    Case("recording", lambda _, video: Recording(video()), frames=12),
+    Case("simulated", lambda *_: SimulatedCamera(SimulatedConfig(frames=3, size=(96, 72)))),
+    Case(
+        "simulated, paced", lambda *_: SimulatedCamera(SimulatedConfig(frames=3, size=(96, 72), fps=100)), endless=True
+    ),
+]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    assert isinstance(request.param, Case)
+    return request.param
+
+
+@pytest.fixture
+def camera(case: Case, make_pictures: Callable[..., Path], make_video: Callable[..., Path]) -> Iterator[Camera]:
+    camera = case.make(make_pictures, make_video)
+    yield camera
+    camera.close()
+
+
+def some_frames(camera: Camera, case: Case) -> list[Frame]:
+    frames = [camera.read() for _ in range(1 if case.endless else case.frames)]
+    assert all(frame is not None for frame in frames)
+    return [frame for frame in frames if frame is not None]
+
+
+def test_frames_are_rgb_read_only_and_hashed(camera: Camera, case: Case) -> None:
+    for frame in some_frames(camera, case):
+        assert frame.pixels.dtype == np.uint8
+        assert frame.pixels.ndim == 3
+        assert frame.pixels.flags.c_contiguous
+        with pytest.raises(ValueError, match="read-only"):
+            frame.pixels[0, 0, 0] = 1
+        assert frame.sha256 == hashlib.sha256(frame.pixels.tobytes()).hexdigest()
+
+
+def test_sequence_and_time_go_up(camera: Camera, case: Case) -> None:
+    before = time.monotonic_ns()
+    frames = some_frames(camera, case)
+    assert frames[0].sequence == 0
+    for earlier, later in itertools.pairwise(frames):
+        assert later.sequence == earlier.sequence + 1
+        assert later.captured_ns >= earlier.captured_ns
+        assert later.captured_at.tzinfo is not None
+    assert all(frame.capture_ms >= 0 and frame.captured_ns <= time.monotonic_ns() for frame in frames)
+    assert case.name != "simulated" or frames[0].captured_ns >= before
+
+
+def test_sources_are_names_without_a_path_and_each_its_own(camera: Camera, case: Case) -> None:
+    frames = some_frames(camera, case)
+    assert len({frame.source for frame in frames}) == len(frames)
+    assert not any("/" in frame.source for frame in frames)
+
+
+def test_none_at_the_end_stays_none(camera: Camera, case: Case) -> None:
+    if case.endless:
+        pytest.skip("has no end of its own")
+    some_frames(camera, case)
+    assert camera.read() is None
+    assert camera.read() is None
+
+
+def test_frame_count_is_right_where_it_is_known(camera: Camera, case: Case) -> None:
+    assert camera.frame_count in (None, case.frames)
+    assert (camera.frame_count is None) == (case.name == "watched")
+
+
+def test_closing_twice_is_fine_and_ends_it(camera: Camera, case: Case) -> None:
+    some_frames(camera, case)
+    camera.close()
+    camera.close()
+    assert camera.read() is None
+
+
+def test_closing_before_the_first_read_is_fine(camera: Camera) -> None:
+    camera.close()
+    assert camera.read() is None
+
+
+def test_leaving_the_context_closes(camera: Camera) -> None:
+    with camera as entered:
+        assert entered is camera
+    assert camera.read() is None
+
+
+def test_it_has_a_name_and_knows_whether_it_is_live(camera: Camera, case: Case) -> None:
+    assert camera.name
+    assert camera.live == (case.name not in ("folder", "picture", "watched"))
+
+
+@pytest.mark.parametrize("kind", [Pictures, lambda folder: WatchedFolder(folder, poll_s=0.001, settle_s=0.0)])
+def test_a_bad_frame_does_not_end_a_folder(kind: Callable[[Path], Camera], make_pictures: Callable[..., Path]) -> None:
+    folder = make_pictures("a.png", "b.png", "c.png")
+    (folder / "b.png").write_text("not a picture")
+    with kind(folder) as camera:
+        first = camera.read()
+        with pytest.raises(FrameUnreadable, match=r"b\.png: not an image") as caught:
+            camera.read()
+        last = camera.read()
+    assert first is not None
+    assert last is not None
+    assert [first.source, caught.value.source, last.source] == ["a.png", "b.png", "c.png"]
+    assert [first.sequence, caught.value.sequence, last.sequence] == [0, 1, 2]
