@@ -22,7 +22,7 @@ class JsonLinesSink:
         """Start the file anew; raises `OutputError` when it cannot be written."""
         self._name = str(path)
         with naming(self._name):
-            self._fd: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            self._fd: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._length = 0
 
     def write(self, frame: Frame | None, reading: Reading) -> None:

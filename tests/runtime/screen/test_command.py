@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+import runtime.screener
+from device.errors import Disconnected, FrameUnreadable
+from device.frame import Frame
+from runtime.bundle import Bundle
+from runtime.engines.fake import FakeEngine
+from runtime.screen import __main__ as command
+from runtime.sinks.overlay import OverlaySink
+from tests.pictures import retina
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run the command with the fake engine; gives its exit code."""
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: FakeEngine((0.8, 0.2)))
+
+    def call(*arguments: object) -> int:
+        argv = [*map(str, arguments), "--bundle", str(bundle.path), "--out", str(tmp_path / "out")]
+        return command.main(argv)
+
+    return call
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three pictures that pass the gate."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(3):
+        cv2.imwrite(str(folder / f"eye_{i}.png"), retina(i)[:, :, ::-1])
+    return folder
+
+
+def read_readings(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "readings.jsonl").read_text().splitlines()]
+
+
+class Scripted:
+    """A camera that gives what it is told to: frames, or errors to raise."""
+
+    live = False
+    name = "scripted"
+    frame_count = None
+
+    def __init__(self, *script: Frame | Exception) -> None:
+        self._script = list(script)
+
+    def read(self) -> Frame | None:
+        if not self._script:
+            return None
+        step = self._script.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def close(self) -> None:
+        self._script = []
+
+    def __enter__(self) -> Scripted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put a scripted camera in the place of whatever source is named."""
+
+    def use(*script: Frame | Exception) -> None:
+        monkeypatch.setattr(command, "open_camera", lambda *_, **__: Scripted(*script))
+
+    return use
+
+
+def frame(sequence: int) -> Frame:
+    return Frame(retina(sequence), sequence, f"f{sequence}.png")
+
+
+def test_a_folder_becomes_readings_pictures_and_a_page(
+    run: Run, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(photos, "--vessels") == 0
+    out = tmp_path / "out"
+    readings = read_readings(out)
+    assert [r["frame"]["source"] for r in readings] == ["eye_0.png", "eye_1.png", "eye_2.png"]
+    assert {r["outcome"] for r in readings} == {"NO_REFERRAL_FINDINGS"}
+    assert {r["budget_ms"] for r in readings} == {None}
+    written = sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file())
+    assert written == [
+        "overlays/eye_0.jpg", "overlays/eye_1.jpg", "overlays/eye_2.jpg", "readings.jsonl", "summary.html",
+        "vessels/eye_0.png", "vessels/eye_1.png", "vessels/eye_2.png",
+    ]  # fmt: skip
+    printed, said = capfd.readouterr()
+    lines = printed.splitlines()
+    assert re.fullmatch(
+        r"1/3  eye_0.png +NO REFERRAL FINDINGS  p 0.200 +[\d.]+ ms  ridge 0.20, threshold 0.50", lines[0]
+    )
+    assert lines[3] == "3 frames: 3 NO REFERRAL FINDINGS"
+    assert "not for clinical use" in lines[-1]
+    assert "Traceback" not in said
+
+
+def test_no_reading_holds_a_path(run: Run, photos: Path, tmp_path: Path) -> None:
+    run(photos)
+    out = tmp_path / "out"
+    assert str(tmp_path) not in (out / "readings.jsonl").read_text()
+    assert str(tmp_path) not in (out / "summary.html").read_text()
+    assert "photos" not in (out / "summary.html").read_text()
+
+
+def test_with_json_nothing_but_readings_is_on_standard_output(
+    run: Run, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(photos, "--json", "--no-overlays") == 0
+    printed, said = capfd.readouterr()
+    assert [json.loads(line)["schema"] for line in printed.splitlines()] == ["rop.reading/1"] * 3
+    assert printed == (tmp_path / "out" / "readings.jsonl").read_text()
+    assert "3 frames" in said
+    assert not (tmp_path / "out" / "overlays").exists()
+
+
+def test_the_simulated_camera_is_read_as_often_as_asked(run: Run, tmp_path: Path) -> None:
+    assert run("sim:", "--frames", 4, "--budget-ms", 60_000) == 0
+    readings = read_readings(tmp_path / "out")
+    assert [r["frame"]["sequence"] for r in readings] == [0, 1, 2, 3]
+    assert {r["budget_ms"] for r in readings} == {60_000}
+
+
+def test_a_live_source_has_a_budget_of_one_second_unless_another_is_given(run: Run, tmp_path: Path) -> None:
+    run("sim:", "--frames", 1)
+    assert read_readings(tmp_path / "out")[0]["budget_ms"] == 1000
+
+
+def test_a_late_reading_is_no_result(run: Run, photos: Path, tmp_path: Path) -> None:
+    assert run(photos, "--budget-ms", 0.001) == 0
+    assert {(r["outcome"], r["late"]) for r in read_readings(tmp_path / "out")} == {("NO_RESULT", True)}
+
+
+def test_one_bad_picture_among_many_is_one_line(run: Run, photos: Path, tmp_path: Path) -> None:
+    (photos / "eye_1a.png").write_text("this is no picture")
+    assert run(photos) == 0
+    readings = read_readings(tmp_path / "out")
+    assert [(r["frame"]["source"], r["outcome"]) for r in readings] == [
+        ("eye_0.png", "NO_REFERRAL_FINDINGS"), ("eye_1.png", "NO_REFERRAL_FINDINGS"), ("eye_1a.png", "NO_RESULT"),
+        ("eye_2.png", "NO_REFERRAL_FINDINGS"),
+    ]  # fmt: skip
+    assert "eye_1a.png" in readings[2]["reason"]
+    assert len(list((tmp_path / "out" / "overlays").iterdir())) == 4
+
+
+def test_a_source_without_one_readable_frame_is_unusable(
+    run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.png").write_text("this is no picture")
+    assert run(tmp_path / "bad.png") == 2
+    assert [r["outcome"] for r in read_readings(tmp_path / "out")] == ["NO_RESULT"]
+    assert "not one of 1 frames could be read" in capfd.readouterr().err
+
+
+def test_pictures_of_one_stem_do_not_overwrite_one_another(run: Run, photos: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(photos / "eye_0.jpg"), retina(5)[:, :, ::-1])
+    run(photos, "--vessels")
+    assert len(list((tmp_path / "out" / "overlays").iterdir())) == 4
+    assert len(list((tmp_path / "out" / "vessels").iterdir())) == 4
+
+
+def test_a_second_run_replaces_the_first(run: Run, photos: Path, tmp_path: Path) -> None:
+    run(photos)
+    mine = tmp_path / "out" / "overlays" / "mine.jpg"
+    mine.write_text("not the program's")
+    run(photos / "eye_2.png")
+    assert len(read_readings(tmp_path / "out")) == 1
+    assert sorted(p.name for p in mine.parent.iterdir()) == ["eye_2.jpg", "mine.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "SOURCE"),
+        (["sim:", "--frames", "0"], "--frames: got '0', expected a whole number from 1 up"),
+        (["sim:", "--frames", "-3"], "expected a whole number"),
+        (["sim:", "--frames", "1.5"], "expected a whole number"),
+        (["sim:", "--threads", "0"], "--threads: got '0'"),
+        (["sim:", "--budget-ms", "0"], "--budget-ms: got '0', expected milliseconds above zero"),
+        (["sim:", "--budget-ms", "nan"], "expected milliseconds"),
+        (["sim:", "--budget-ms", "inf"], "expected milliseconds"),
+        (["sim:", "--budget-ms", "-1"], "expected milliseconds"),
+        (["sim:", "--engine", "magic"], "--engine: invalid choice"),
+        (["sim:", "--precision", "fp8"], "--precision: invalid choice"),
+    ],
+)
+def test_a_wrong_call_is_refused(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_unusable_input_is_named_and_nothing_is_written(
+    run: Run, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for source in ("nowhere", tmp_path / "empty", "sim:colour=blue"):
+        assert run(source) == 2
+    assert run(photos, "--bundle", tmp_path / "empty") == 0  # the fixture's bundle comes later on the line
+    assert command.main([str(photos), "--bundle", str(tmp_path / "empty"), "--out", str(tmp_path / "other")]) == 2
+    said = capfd.readouterr().err
+    assert "manifest.json cannot be read" in said
+    assert "Traceback" not in said
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_an_output_folder_that_cannot_be_made_is_told_before_the_first_frame(
+    bundle: Bundle, photos: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = command.main([str(photos), "--bundle", str(bundle.path), "--out", str(photos / "eye_0.png" / "out")])
+    assert code == 2
+    printed, said = capfd.readouterr()
+    assert printed == ""
+    assert "Not a directory" in said
+
+
+def test_a_camera_that_is_lost_ends_the_run_with_what_was_read(
+    run: Run, scripted: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bad = FrameUnreadable("f1.png: torn", source="f1.png", sequence=1)
+    scripted(frame(0), bad, frame(2), Disconnected("camera 0: unplugged; plug it in again"), frame(3))
+    assert run("any") == 1
+    assert [r["frame"]["sequence"] for r in read_readings(tmp_path / "out")] == [0, 1, 2]
+    printed, said = capfd.readouterr()
+    assert "runtime.screen: camera 0: unplugged; plug it in again" in said
+    assert "3 frames" in said
+    assert len(printed.splitlines()) == 3
+    assert (tmp_path / "out" / "summary.html").is_file()
+
+
+def test_a_camera_that_is_lost_at_once_is_told_too(
+    run: Run, scripted: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    scripted(Disconnected("camera 0: unplugged"))
+    assert run("any") == 1
+    assert "camera 0: unplugged" in capfd.readouterr().err
+
+
+def test_a_picture_that_cannot_be_written_ends_the_run_with_whole_readings(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def take_folder_away(*_: object) -> None:
+        (tmp_path / "out" / "overlays").rename(tmp_path / "gone")
+
+    monkeypatch.setattr(OverlaySink, "write", _once_before(OverlaySink.write, take_folder_away))
+    assert run(photos) == 1
+    assert 1 <= len(read_readings(tmp_path / "out")) <= 3
+    assert "overlays/eye_0.jpg: No such file or directory" in capfd.readouterr().err
+
+
+def _once_before(method: Callable[..., None], first: Callable[..., None]) -> Callable[..., None]:
+    done = []
+
+    def call(*arguments: object) -> None:
+        if not done:
+            done.append(True)
+            first(*arguments)
+        method(*arguments)
+
+    return call
+
+
+def test_the_screener_and_the_camera_are_given_back(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: engine)
+    assert run(photos) == 0
+    assert engine.closed
+
+
+@pytest.mark.data
+def test_real_infants_images_are_read_with_the_fake_engine(run: Run, data_root: Path, tmp_path: Path) -> None:
+    assert run(data_root / "hvdropdb_ridge" / "images", "--frames", 6) == 0
+    readings = read_readings(tmp_path / "out")
+    assert len(readings) == 6
+    assert all(math.isfinite(r["timings_ms"]["total"]) for r in readings)

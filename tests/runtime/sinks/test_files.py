@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import OutputError
+from runtime.sinks.files import prepare_folder, write_file
+
+
+def test_the_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
+    prepare_folder(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("here first")
+    with pytest.raises(OutputError, match=r"out: File exists.*--out"):
+        prepare_folder(tmp_path / "out")
+    with pytest.raises(OutputError, match=r"Not a directory"):
+        prepare_folder(tmp_path / "out" / "deeper")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "page.html"
+    write_file(path, b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OutputError, match=r"page\.html: No space left on device"):
+        write_file(path, b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+    assert path.read_bytes() == b"old"
