@@ -10,6 +10,7 @@ from typing import Protocol
 from device.cameras.base import Camera
 from device.errors import FrameUnreadable
 from device.frame import Frame
+from runtime.errors import OutputError
 from runtime.reading import Reading
 from runtime.screen.stop import Stop
 from runtime.sinks.base import Sink
@@ -62,8 +63,17 @@ def screen_frames(
 
 @contextlib.contextmanager
 def closing_all(sinks: Sequence[Sink]) -> Iterator[None]:
-    """Close every sink at the end, in their order, whatever happens to the others."""
-    with contextlib.ExitStack() as stack:
-        for sink in reversed(sinks):
-            stack.callback(sink.close)
+    """Close every sink at the end, in their order, whatever happens to the others; the first failure is raised."""
+    failures: list[OutputError] = []
+    try:
         yield
+    except OutputError as error:
+        failures.append(error)
+    finally:
+        for sink in sinks:
+            try:
+                sink.close()
+            except OutputError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
