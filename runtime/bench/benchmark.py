@@ -1,0 +1,90 @@
+"""The benchmark itself: frames of a load go through a Screener, and what each took is noted."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from device.frame import Frame
+from runtime.bench.clock import Clock, SystemClock
+from runtime.bench.loads import LoadPlan, NeverStop, Until, Wait, generate
+from runtime.bench.samples import Sample, Samples
+from runtime.bench.supply import Supply
+from runtime.reading import Reading
+from runtime.screen.stop import Interrupted
+
+
+class Reader(Protocol):
+    """What is measured: a Screener, or anything that reads frames as one does."""
+
+    def screen(self, frame: Frame) -> Reading:
+        """The reading for a frame; never raises."""
+        ...
+
+
+def warm_up(reader: Reader, supply: Supply, frames: int, stop: Wait = NeverStop()) -> None:  # noqa: B008 (no state)
+    """Read frames without noting anything, so that caches, threads and clocks of the CPU are as in service."""
+    for taken in generate(LoadPlan(), supply, SystemClock(), Until(frames), stop):
+        reader.screen(taken.frame)
+
+
+def measure(
+    reader: Reader,
+    supply: Supply,
+    plan: LoadPlan,
+    until: Until,
+    *,
+    clock: Clock | None = None,
+    stop: Wait = NeverStop(),  # noqa: B008 (no state)
+    progress: Callable[[Samples], None] | None = None,
+) -> Samples:
+    """Run a load and note every frame; what was noted so far when `stop` is requested.
+
+    Raises `CameraError` when the camera is lost, `BenchError` when the source cannot do that load.
+    """
+    timer = clock or SystemClock()
+    samples = Samples(timer.now_ns())
+    with contextlib.suppress(Interrupted):
+        _loop(reader, supply, plan, until, timer, stop, samples, progress)
+    samples.ended_ns = timer.now_ns()
+    return samples
+
+
+def _loop(
+    reader: Reader,
+    supply: Supply,
+    plan: LoadPlan,
+    until: Until,
+    clock: Clock,
+    stop: Wait,
+    samples: Samples,
+    progress: Callable[[Samples], None] | None,
+) -> None:
+    done_ns: int | None = None
+    for taken in generate(plan, supply, clock, until, stop):
+        cpu_ns = time.process_time_ns()
+        begun_ns = clock.now_ns()
+        if done_ns is not None:
+            samples.overhead_ns.append(begun_ns - done_ns - taken.outside_ns)
+        reading = reader.screen(taken.frame)
+        done_ns = clock.now_ns()
+        samples.frames.append(
+            Sample(
+                number=taken.number,
+                sequence=reading.frame.sequence,
+                source=reading.frame.source,
+                due_ns=taken.due_ns,
+                begun_ns=begun_ns,
+                done_ns=done_ns,
+                timings=reading.timings_ms,
+                outcome=reading.outcome,
+                reason=reading.reason,
+                cpu_ms=(time.process_time_ns() - cpu_ns) / 1e6,
+                jitter_ms=taken.jitter_ms,
+                dropped_due_ns=taken.dropped_due_ns,
+            )
+        )
+        if progress is not None:
+            progress(samples)

@@ -1,0 +1,211 @@
+"""The load generators: when frames come, which of them are dropped, and from when their latency counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from device.frame import Frame
+from runtime.bench.clock import Clock
+from runtime.bench.errors import BenchError
+from runtime.bench.supply import Supply
+
+LOADS = ("back-to-back", "camera", "burst", "idle")
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """Which load, and its figures."""
+
+    kind: str = "back-to-back"
+    rate_hz: float | None = None
+    """Frames a second of `camera`; of `burst` the mean over time."""
+    burst_frames: int = 8
+    idle_s: float = 2.0
+
+
+@dataclass(frozen=True)
+class Until:
+    """When a run ends: after so many frames came in, or after a time; whichever is first."""
+
+    frames: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A frame that goes to the Screener now."""
+
+    frame: Frame
+    number: int
+    """Of the frames that came in, from 0, those dropped counted too."""
+    due_ns: int
+    """When it was captured or should have been, by the schedule: its latency counts from here."""
+    outside_ns: int
+    """Time since the frame before that was waiting or the camera's own, not the benchmark's work."""
+    jitter_ms: float | None = None
+    """How late the system woke the benchmark for it; None when nobody slept."""
+    dropped_due_ns: tuple[int, ...] = ()
+    """When the frames were captured that came since the one before and were dropped for this newer one."""
+
+
+class Wait(Protocol):
+    """What a load must know of the wish to stop."""
+
+    @property
+    def requested(self) -> bool:
+        """Whether the run is to end."""
+        ...
+
+    @property
+    def interruptible(self) -> AbstractContextManager[None]:
+        """Marks waits that a signal may break out of."""
+        ...
+
+
+class NeverStop:
+    """Nobody asks to stop."""
+
+    requested = False
+    interruptible: AbstractContextManager[None] = nullcontext()
+
+
+@dataclass
+class _Turn:
+    """The state that every load keeps: where the schedule stands, and how the time between frames went."""
+
+    supply: Supply
+    clock: Clock
+    until: Until
+    stop: Wait
+    started_ns: int = field(init=False)
+    outside_ns: int = 0
+    jitter_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        self.started_ns = self.clock.now_ns()
+
+    def goes_on(self, number: int) -> bool:
+        """Whether frame `number` is still to come."""
+        if self.stop.requested or (self.until.frames is not None and number >= self.until.frames):
+            return False
+        if self.until.seconds is None:
+            return True
+        return self.clock.now_ns() - self.started_ns < self.until.seconds * 1e9
+
+    def sleep_until(self, due_ns: int) -> None:
+        """Wait for the schedule; note how late we were woken."""
+        now_ns = self.clock.now_ns()
+        self.jitter_ms = None
+        if due_ns > now_ns:
+            with self.stop.interruptible:
+                self.clock.sleep_until_ns(due_ns)
+            woken_ns = self.clock.now_ns()
+            self.jitter_ms = (woken_ns - due_ns) / 1e6
+            self.outside_ns += woken_ns - now_ns
+
+    def take(self, number: int, due_ns: int) -> Frame | None:
+        """Have the camera give its frame."""
+        began_ns = self.clock.now_ns()
+        with self.stop.interruptible:
+            frame = self.supply.take(number, due_ns)
+        self.outside_ns += self.clock.now_ns() - began_ns
+        return frame
+
+    def taken(self, frame: Frame, number: int, due_ns: int, dropped_due_ns: tuple[int, ...] = ()) -> Taken:
+        """The frame with the account of the time before it, which then begins anew."""
+        outside_ns, self.outside_ns = self.outside_ns, 0
+        return Taken(frame, number, due_ns, outside_ns, self.jitter_ms, dropped_due_ns)
+
+
+def generate(plan: LoadPlan, supply: Supply, clock: Clock, until: Until, stop: Wait) -> Iterator[Taken]:
+    """The frames of a load, each when it is due. The next is asked for when the one before is done with.
+
+    Everything happens in the caller's thread, as in `runtime.screen`, so that no thread of the benchmark's own takes
+    time from the engine. Raises `CameraError` when the camera is lost, `BenchError` when it cannot do that load.
+    """
+    turn = _Turn(supply, clock, until, stop)
+    if plan.kind == "burst":
+        if supply.paced:
+            raise BenchError("a live camera cannot be made to give bursts; use --load camera, or a stored source")
+        return _burst(turn, plan.burst_frames, plan.rate_hz or 30.0)
+    if plan.kind == "camera" and not supply.paced:
+        return _scheduled(turn, plan.rate_hz or 30.0)
+    if supply.paced:
+        return _live(turn, plan.idle_s if plan.kind == "idle" else 0.0)
+    return _on_request(turn, plan.idle_s if plan.kind == "idle" else 0.0)
+
+
+def _on_request(turn: _Turn, idle_s: float) -> Iterator[Taken]:
+    """Closed loop: a frame when the one before is done, or after a rest. Its latency counts from the request."""
+    number = 0
+    while turn.goes_on(number):
+        due_ns = turn.clock.now_ns() + round(idle_s * 1e9)
+        turn.sleep_until(due_ns)
+        # After a rest the wake-up is the benchmark's own delay; the nurse's request comes when it is awake.
+        due_ns = turn.clock.now_ns()
+        frame = turn.take(number, due_ns)
+        if frame is None:
+            return
+        yield turn.taken(frame, number, due_ns)
+        number += 1
+
+
+def _scheduled(turn: _Turn, rate_hz: float) -> Iterator[Taken]:
+    """Open loop: frame k is captured at k / rate whether or not anyone is ready; the newest one wins.
+
+    A frame that waits is charged for its waiting, and one that a newer one displaces is counted as dropped, so a slow
+    result cannot hide the frames behind it (coordinated omission; Tene 2013, and LoadGen's server scenario).
+    """
+    period_ns = 1e9 / rate_hz
+    number = 0
+    while turn.goes_on(number):
+        newest = int((turn.clock.now_ns() - turn.started_ns) / period_ns)
+        if turn.until.frames is not None:
+            newest = min(newest, turn.until.frames - 1)
+        passed = range(number, max(number, newest))
+        number = max(number, newest)
+        due_ns = turn.started_ns + round(number * period_ns)
+        turn.sleep_until(due_ns)
+        frame = turn.take(number, due_ns)
+        if frame is None:
+            return
+        dropped = tuple(turn.started_ns + round(k * period_ns) for k in passed)
+        yield turn.taken(frame, number, due_ns, dropped)
+        number += 1
+
+
+def _burst(turn: _Turn, burst_frames: int, rate_hz: float) -> Iterator[Taken]:
+    """Open loop: `burst_frames` frames at one moment, all of them to be read, in their order; none is dropped."""
+    number = 0
+    while turn.goes_on(number):
+        due_ns = turn.started_ns + round(number // burst_frames * burst_frames / rate_hz * 1e9)
+        turn.sleep_until(due_ns)
+        frame = turn.take(number, due_ns)
+        if frame is None:
+            return
+        yield turn.taken(frame, number, due_ns)
+        number += 1
+
+
+def _live(turn: _Turn, idle_s: float) -> Iterator[Taken]:
+    """A camera's own pace. Gaps in its numbering are frames that it dropped; their times are put between."""
+    number = 0
+    before: Frame | None = None
+    while turn.goes_on(number):
+        if idle_s:
+            turn.sleep_until(turn.clock.now_ns() + round(idle_s * 1e9))
+        frame = turn.take(number, turn.clock.now_ns())
+        if frame is None:
+            return
+        dropped: tuple[int, ...] = ()
+        if before is not None and not idle_s:
+            missing = max(0, frame.sequence - before.sequence - 1)
+            step_ns = (frame.captured_ns - before.captured_ns) / (missing + 1)
+            dropped = tuple(round(before.captured_ns + step_ns * (i + 1)) for i in range(missing))
+        number += len(dropped)
+        yield turn.taken(frame, number, frame.captured_ns, dropped)
+        number += 1
+        before = frame

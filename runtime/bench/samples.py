@@ -1,0 +1,131 @@
+"""What was measured of each frame, raw, and the columns that statistics and reports are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.outcome import Outcome
+from runtime.reading import Timings
+
+STAGES = tuple(stage.name for stage in fields(Timings) if stage.name != "total")
+"""The Screener's stages, in the order in which a reading names them."""
+ROWS = ("wait", *STAGES, "total", "age", "camera_to_result")
+"""Everything that has a latency. `total` is the Screener's own; `age` runs from capture to result; `camera_to_result`
+is `age` with the dropped frames counted in, see `Samples.camera_to_result_ms`."""
+
+Column = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One frame that was read."""
+
+    number: int
+    sequence: int
+    source: str
+    due_ns: int
+    begun_ns: int
+    """When the Screener was given it."""
+    done_ns: int
+    timings: Timings
+    outcome: Outcome
+    reason: str
+    cpu_ms: float
+    """CPU time of this process, all threads, while the Screener had the frame."""
+    jitter_ms: float | None
+    dropped_due_ns: tuple[int, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether both networks read it; a frame that the gate refuses is quick and would flatter the figures."""
+        return self.timings.classify is not None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it gave no result, for another reason than its own poor quality."""
+        return self.outcome is Outcome.NO_RESULT
+
+
+@dataclass
+class Samples:
+    """All of a run, in the order of reading."""
+
+    started_ns: int
+    ended_ns: int = 0
+    frames: list[Sample] = field(default_factory=list)
+    overhead_ns: list[int] = field(default_factory=list)
+    """The benchmark's own work between two frames, from the second frame on."""
+
+    @property
+    def complete(self) -> list[Sample]:
+        """Frames that both networks read: those that latencies are stated of."""
+        return [sample for sample in self.frames if sample.complete]
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were displaced by a newer one before anyone read them."""
+        return sum(len(sample.dropped_due_ns) for sample in self.frames)
+
+    @property
+    def frames_in(self) -> int:
+        """Frames that came, read or dropped."""
+        return len(self.frames) + self.dropped
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took."""
+        return max(0, self.ended_ns - self.started_ns) / 1e9
+
+    def row_ms(self, row: str) -> Column:
+        """The latencies of a row of `ROWS` in milliseconds, of the frames that have one, in order of reading."""
+        if row == "wait":
+            # The copy or transfer of the frame lies between its capture and its reading, and is no waiting.
+            return np.array([max(0.0, _wait_ms(s)) for s in self.complete], np.float64)
+        if row == "age":
+            return np.array([(s.done_ns - s.due_ns) / 1e6 for s in self.complete], np.float64)
+        if row == "camera_to_result":
+            return self.camera_to_result_ms()
+        values = [getattr(s.timings, row) for s in self.complete]
+        return np.array([value for value in values if value is not None], np.float64)
+
+    def camera_to_result_ms(self) -> Column:
+        """For every frame that came in, the time from its capture to the first result at least as new.
+
+        A dropped or failed frame has none of its own: what the person at the cart waits for is the next one's. Leaving
+        these out would let one stall of two seconds count once in place of sixty times.
+        """
+        return np.array([latency_ms for latency_ms, _ in self._charges() if latency_ms is not None], np.float64)
+
+    def _charges(self) -> Iterator[tuple[float | None, bool]]:
+        """Of each frame in: its camera-to-result time, None when no result came after it, and whether it failed.
+
+        A frame that the gate refused is answered, which ends the waiting of those before it, but its own time is not
+        counted: it is short because the networks did not run.
+        """
+        waiting: list[tuple[int, bool]] = []
+        for sample in self.frames:
+            waiting += [(due_ns, False) for due_ns in sample.dropped_due_ns]
+            if sample.complete or sample.failed:
+                waiting.append((sample.due_ns, not sample.complete))
+            if sample.complete or not sample.failed:
+                yield from (((sample.done_ns - due_ns) / 1e6, failed) for due_ns, failed in waiting)
+                waiting = []
+        yield from ((None, failed) for _, failed in waiting)
+
+    def stale(self, period_ms: float | None) -> int:
+        """Frames already older than one period of the camera when their reading began."""
+        if period_ms is None:
+            return 0
+        return sum(_wait_ms(sample) > period_ms for sample in self.frames)
+
+    def missed(self, budget_ms: float) -> int:
+        """Frames without a result inside the budget: late, dropped until too late, or failed."""
+        return sum(failed or latency is None or latency > budget_ms for latency, failed in self._charges())
+
+
+def _wait_ms(sample: Sample) -> float:
+    return (sample.begun_ns - sample.due_ns) / 1e6 - (sample.timings.capture or 0.0)

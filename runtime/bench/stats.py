@@ -1,0 +1,169 @@
+"""Statistics of latencies: percentiles, how many samples they need, bootstrap intervals, drift and trend."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+CONFIDENCE = 0.99
+"""Of the sample-count rule and of a percentile's upper bound, as in MLPerf LoadGen."""
+METHOD = "nearest rank: the smallest sample that at least p % of the samples do not exceed (no interpolation)"
+
+Values = NDArray[np.float64]
+
+
+def percentile(values: ArrayLike, p: float) -> float:
+    """The p-th percentile by nearest rank, `sorted[ceil(p / 100 * n) - 1]`: always a latency that did occur.
+
+    This is also LoadGen's rule. values: [n], n at least 1; p in (0, 100].
+    """
+    ordered = np.sort(np.asarray(values, np.float64))
+    return float(ordered[_rank(ordered.size, p)])
+
+
+def _rank(n: int, p: float) -> int:
+    # The small term keeps 99.9 % of 1000, 999.0000000000001 in floating point, at rank 999.
+    return min(n, max(1, math.ceil(p / 100 * n - 1e-9))) - 1
+
+
+@lru_cache(maxsize=64)
+def samples_needed(p: float) -> int:
+    """The least number of samples from which the p-th percentile may be stated.
+
+    The n from which it is 99 % certain that at least two samples lie beyond the true percentile:
+    P(Binomial(n, 1 - p) <= 1) <= 0.01. This is the floor of LoadGen's early stopping (`loadgen/early_stopping.cc`,
+    which discards at least one sample), and gives its published 64 for p90 and 662 for p99; also 11 for p50, 130 for
+    p95 and 6636 for p99.9. LoadGen's older rule, for a fixed number of queries, asks for a margin of (1 - p) / 20
+    around p at the same confidence, n = z^2 p (1 - p) / margin^2 = 262 742 for p99: hours of a cart's time, so it is
+    not used here.
+    """
+    n = 2
+    while _at_most(1, n, 1 - p / 100) > 1 - CONFIDENCE:
+        n += 1
+    return n
+
+
+def upper_bound(values: ArrayLike, p: float) -> float | None:
+    """What the true p-th percentile does not exceed with 99 % confidence; None when there are too few samples.
+
+    The sample with t others above it, t the largest with P(Binomial(n, 1 - p) <= t) <= 0.01: LoadGen's early-stopping
+    estimate. It takes samples for independent, so a drifting run makes it too sure.
+    """
+    ordered = np.sort(np.asarray(values, np.float64))
+    if ordered.size < samples_needed(p):
+        return None
+    above = 1
+    while _at_most(above + 1, ordered.size, 1 - p / 100) <= 1 - CONFIDENCE:
+        above += 1
+    return float(ordered[ordered.size - 1 - above])
+
+
+def _at_most(k: int, n: int, probability: float) -> float:
+    """P(Binomial(n, probability) <= k)."""
+    logs = [
+        math.lgamma(n + 1)
+        - math.lgamma(i + 1)
+        - math.lgamma(n - i + 1)
+        + i * math.log(probability)
+        + (n - i) * math.log1p(-probability)
+        for i in range(min(k, n) + 1)
+    ]
+    return math.fsum(math.exp(value) for value in logs)
+
+
+def drift(values: ArrayLike) -> float:
+    """How much slower the last third was than the first: their medians' ratio less 1. values: [n], n at least 3."""
+    samples = np.asarray(values, np.float64)
+    third = samples.size // 3
+    first, last = np.median(samples[:third]), np.median(samples[-third:])
+    return float(last / first - 1) if first > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def ratio_interval(a: ArrayLike, b: ArrayLike, p: float, confidence: float, seed: int) -> Interval:
+    """The p-th percentile of `b` over that of `a`, with a bootstrap interval (percentile method).
+
+    Latencies of neighbouring frames are alike, so blocks of neighbours are drawn, not single frames (circular block
+    bootstrap; Politis and Romano 1992): blocks as long as the run's memory, see `block_length`.
+    """
+    rng = np.random.default_rng(seed)
+    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    draws = 4000 if max(first.size, second.size) <= 4000 else 1000
+    ratios = _draw(second, p, draws, rng) / _draw(first, p, draws, rng)
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(ratios, (tail, 100 - tail))
+    return Interval(percentile(second, p) / percentile(first, p), float(low), float(high))
+
+
+def _draw(values: Values, p: float, draws: int, rng: np.random.Generator) -> Values:
+    """The p-th percentile of `draws` resamples of whole blocks."""
+    n = values.size
+    length = block_length(values)
+    steps, rank = np.arange(length), _rank(n, p)
+    at_once = max(1, 4_000_000 // n)
+    results = []
+    for done in range(0, draws, at_once):
+        starts = rng.integers(0, n, (min(at_once, draws - done), math.ceil(n / length), 1))
+        picked = values[(starts + steps) % n].reshape(len(starts), -1)[:, :n]
+        results.append(np.partition(picked, rank, axis=1)[:, rank])
+    return np.concatenate(results)
+
+
+def block_length(values: Values) -> int:
+    """Frames in a block: n^(1/3) and twice the time over which latencies stay correlated, at most a tenth of all.
+
+    Ranks are correlated in place of latencies, so that a single outlier cannot hide the memory of the rest.
+    """
+    n = values.size
+    most = max(1, n // 10)
+    ranks = np.argsort(np.argsort(values)).astype(np.float64)
+    ranks -= ranks.mean()
+    power = float(ranks @ ranks)
+    memory = 0.0
+    for lag in range(1, most):
+        correlation = float(ranks[:-lag] @ ranks[lag:]) / power if power else 0.0
+        if correlation < 0.05:
+            break
+        memory += correlation
+    return min(most, math.ceil(math.pow(n, 1 / 3) + 2 * memory))
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Whether a series goes up or down over its length."""
+
+    change: float
+    """From its beginning to its end, along the Theil-Sen line, in the series' unit."""
+    p_value: float
+    """Of there being no trend (Mann-Kendall, two-sided)."""
+
+
+def trend(values: ArrayLike, bins: int = 60) -> Trend | None:
+    """Mann-Kendall test and Theil-Sen slope on the medians of `bins` equal pieces; None of fewer than 10 values.
+
+    Medians of pieces, so that neighbouring values being alike does not count as a trend (Mann 1945, Sen 1968).
+    """
+    series = np.asarray(values, np.float64)
+    if series.size < 10:
+        return None
+    medians = np.array([np.median(piece) for piece in np.array_split(series, min(bins, series.size))])
+    n = medians.size
+    i, j = np.triu_indices(n, 1)
+    difference = medians[j] - medians[i]
+    s = float(np.sign(difference).sum())
+    ties = np.unique(medians, return_counts=True)[1].astype(np.float64)
+    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
+    z = 0.0 if variance <= 0 or s == 0 else (s - math.copysign(1, s)) / math.sqrt(variance)
+    return Trend(float(np.median(difference / (j - i))) * (n - 1), math.erfc(abs(z) / math.sqrt(2)))
