@@ -14,12 +14,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m build_engines",
         description="Build a bundle from a SegImgNet checkpoint: export both networks, check the graphs against the "
         "checkpoint, write manifest and hashes.",
-        epilog="exit codes: 0 built; 1 the graphs do not agree with the checkpoint; 2 the call or the input is unusable",
+        epilog="exit codes: 0 built; 1 graphs and checkpoint do not agree; 2 the call or the input is unusable",
     )
     parser.add_argument(
         "checkpoint", type=Path, metavar="CHECKPOINT", help="state_dict with the published key names (.pkl, .pth, .pt)"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write; replaced as a whole")
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write or to replace")
     parser.add_argument(
         "--description",
         type=Path,

@@ -98,7 +98,7 @@ def model_card(manifest: Manifest) -> str:
         "",
         "## Figures on held-out frames",
         "",
-        "Frames were held out by frame group, so no near-identical frame stands on both sides; other frames of the same "
+        "Frames were held out by frame group, so no near-identical frame stands on both sides; other frames of one "
         "infant may, since the data sets carry no patient numbers. Intervals are 95 % bootstrap. Dice is the mean over "
         "frames at 256 x 256 and a threshold of 0.5.",
         "",

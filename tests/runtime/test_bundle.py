@@ -41,7 +41,9 @@ def test_every_result_of_a_demonstration_says_so(write_bundle: Write) -> None:
         ({"files": [{"path": "/etc/passwd", "size": 1, "sha256": "0" * 64}]}, "inside the bundle"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(write_bundle: Write, changes: dict[str, object], expected: str) -> None:
+def test_a_manifest_that_does_not_fit_is_refused(
+    write_bundle: Write, changes: dict[str, object], expected: str
+) -> None:
     with pytest.raises(BundleError, match=expected.replace("(", r"\(")):
         open_bundle(write_bundle(**changes))
 
