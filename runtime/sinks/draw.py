@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,6 +17,8 @@ from runtime.sinks.text import printable, word
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
+
+Colour: TypeAlias = tuple[int, int, int]
 
 LONGEST = 1024
 NARROWEST = 360
@@ -42,15 +44,17 @@ def draw_overlay(pixels: UInt8Array | None, reading: Reading) -> UInt8Array:
     spare = max(0, NARROWEST - fundus.shape[1])
     fundus = np.pad(fundus, ((0, 0), (spare // 2, spare - spare // 2), (0, 0)))
     width = fundus.shape[1]
-    size = max(13, width // 38)
-    colour = rgb(OUTCOME_COLOURS[reading.outcome])
-    top = _bar(
-        [(word(reading.outcome), size * 8 // 5, 1), (banner(reading.outcome, reading.reason), size, 0)],
-        width, colour, rgb(DARK_TEXT),
-    )  # fmt: skip
-    small = max(12, size * 4 // 5)
-    bottom = _bar([(reading.frame.source, small, 0), (reading.bundle.notice, small, 0)], width, BACKGROUND, FAINT_TEXT)
-    return np.concatenate([top, fundus, bottom])
+    size, small = max(13, width // 38), max(12, width // 48)
+    bright, ink = rgb(OUTCOME_COLOURS[reading.outcome]), rgb(DARK_TEXT)
+    return np.concatenate(
+        [
+            _lines(word(reading.outcome), size * 8 // 5, width, bright, ink, bold=True),
+            _lines(banner(reading.outcome, reading.reason), size, width, bright, ink),
+            fundus,
+            _lines(reading.frame.source, small, width, BACKGROUND, FAINT_TEXT),
+            _lines(reading.bundle.notice, small, width, BACKGROUND, FAINT_TEXT),
+        ]
+    )
 
 
 def draw_vessels(fundus: UInt8Array, vessels: UInt8Array | None) -> UInt8Array:
@@ -67,25 +71,21 @@ def draw_vessels(fundus: UInt8Array, vessels: UInt8Array | None) -> UInt8Array:
     return drawn
 
 
-def _bar(
-    texts: list[tuple[str, int, int]], width: int, fill: tuple[int, int, int], ink: tuple[int, int, int]
-) -> UInt8Array:
-    """A bar with texts of (text, size in px, stroke in px), one under the other, each shrunk and wrapped to fit."""
+# Most lines are those of the frame before; drawing one takes longer than drawing the vessels.
+@lru_cache(maxsize=16)
+def _lines(text: str, size: int, width: int, fill: Colour, ink: Colour, *, bold: bool = False) -> UInt8Array:
+    """A strip of the full width with a text in it, shrunk and wrapped to fit."""
     from PIL import Image, ImageDraw
 
     margin = max(6, width // 80)
-    lines: list[tuple[str, int, int]] = []
-    for text, size, stroke in texts:
-        wrapped, fitted = fit_text(text, size, width - 2 * margin)
-        lines += [(line, fitted, stroke) for line in wrapped]
-    height = margin + sum(size * 13 // 10 for _, size, _ in lines) + margin // 2
-    bar = Image.new("RGB", (width, height), fill)
-    canvas = ImageDraw.Draw(bar)
-    y = margin * 3 // 4
-    for line, size, stroke in lines:
-        canvas.text((margin, y), line, fill=ink, font=_font(size), stroke_width=stroke / 2, stroke_fill=ink)
-        y += size * 13 // 10
-    return np.asarray(bar, dtype=np.uint8)
+    lines, size = fit_text(text, size, width - 2 * margin)
+    height = size * 13 // 10
+    strip = Image.new("RGB", (width, len(lines) * height + margin * 3 // 4), fill)
+    canvas = ImageDraw.Draw(strip)
+    for row, line in enumerate(lines):
+        position = (margin, margin // 4 + row * height)
+        canvas.text(position, line, fill=ink, font=_font(size), stroke_width=bold / 2, stroke_fill=ink)
+    return np.asarray(strip, dtype=np.uint8)
 
 
 def fit_text(text: str, size: int, width: int, most_lines: int = 2, smallest: int = 11) -> tuple[list[str], int]:

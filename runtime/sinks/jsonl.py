@@ -22,7 +22,8 @@ class JsonLinesSink:
         """Start the file anew; raises `OutputError` when it cannot be written."""
         self._name = str(path)
         with naming(self._name):
-            self._fd: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            # Appending, so that writing goes on at the end after the file was cut back.
+            self._fd: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
         self._length = 0
 
     def write(self, frame: Frame | None, reading: Reading) -> None:

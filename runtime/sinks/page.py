@@ -47,7 +47,7 @@ th, td { padding: .4rem .7rem; border-bottom: 1px solid var(--rule); text-align:
 td { overflow-wrap: anywhere; } th { color: var(--faint); font-weight: 600; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 tbody tr:last-child td { border-bottom: 0; }
-.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: .8rem; }
+.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(172px, 1fr)); gap: .8rem; }
 figure { margin: 0; overflow: hidden; border: 1px solid var(--rule); border-radius: 8px; background: var(--card);
   content-visibility: auto; contain-intrinsic-size: 160px 230px; break-inside: avoid; }
 figure img, figure .empty { display: block; width: 100%; height: 130px; object-fit: contain; background: #000; }
@@ -56,7 +56,7 @@ figcaption { padding: 0 0 .5rem; font-size: .82rem; line-height: 1.35; }
 figcaption > * { display: block; padding: .15rem .6rem 0; overflow-wrap: anywhere; }
 .tag { display: inline-block; padding: .1rem .5rem; border-radius: 4px; color: INK; font-weight: 700;
   font-size: .75rem; }
-figcaption .tag { display: block; padding: .2rem .6rem; border-radius: 0; }
+figcaption .tag { display: block; padding: .2rem .6rem; border-radius: 0; font-size: .7rem; letter-spacing: -.01em; }
 footer { margin-top: 2.5rem; padding-top: 1rem; border-top: 1px solid var(--rule); color: var(--faint); }
 @media print { .outcome, .tag { print-color-adjust: exact; } figure { content-visibility: visible; } }
 """.replace("INK", DARK_TEXT)
