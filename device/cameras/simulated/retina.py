@@ -78,8 +78,8 @@ def draw_retina(
     line = _ridge_line(rng, border) if ridge else np.empty((0, 2))
     if ridge:
         _draw_ridge(rng, canvas, picture, line)
-    blurred = cv2.GaussianBlur(picture, (0, 0), max(0.4, look.blur * scale / 1000))
-    pixels = np.clip(blurred, 0, 255).astype(np.uint8)
+    levels = cv2.convertScaleAbs(cv2.max(picture, 0.0))
+    pixels = np.asarray(cv2.GaussianBlur(levels, (0, 0), max(0.4, look.blur * scale / 1000)), np.uint8)
     return Retina(pixels=pixels, vessels=mask, ridge=line, scale=scale)
 
 
@@ -169,9 +169,15 @@ def _draw_vessels(
             cv2.polylines(cover, [line], False, 255, size, cv2.LINE_8, shift=3)
     side = (canvas.side, canvas.side)
     clear = np.asarray((1 - 0.65 * haze) * contrast / 255, np.float32)
-    for vein, absorbed in ((False, (0.03, 0.15, 0.14)), (True, (0.07, 0.24, 0.19))):
-        depth = cv2.resize(layers[vein], side, interpolation=cv2.INTER_AREA).astype(np.float32) * clear
-        picture *= np.exp(-depth[:, :, None] * np.array(absorbed, np.float32))
+    arteries, veins = (
+        cv2.resize(layers[vein], side, interpolation=cv2.INTER_AREA).astype(np.float32) * clear
+        for vein in (False, True)
+    )
+    passing = [
+        cv2.exp(cv2.addWeighted(arteries, -in_artery, veins, -in_vein, 0))
+        for in_artery, in_vein in ((0.03, 0.07), (0.15, 0.24), (0.14, 0.19))  # red, green, blue
+    ]
+    cv2.multiply(picture, cv2.merge(passing), dst=picture)
     covered = cv2.resize(cover, side, interpolation=cv2.INTER_AREA)
     return np.asarray(np.where(covered > 100, 255, 0), np.uint8)
 
@@ -187,10 +193,14 @@ def _ridge_line(rng: np.random.Generator, border: Border) -> Array:
 
 def _draw_ridge(rng: np.random.Generator, canvas: _Canvas, picture: Image, line: Array) -> None:
     """A pale band with a brighter core, of uneven strength, drawn into `picture`."""
-    points = canvas.pixels(line, shift=3)
+    margin = 0.1
+    corner = np.maximum(canvas.pixels(line.min(axis=0) - margin), 0)
+    left, top, right, bottom = *corner, *np.minimum(canvas.pixels(line.max(axis=0) + margin), canvas.side)
+    part = picture[top:bottom, left:right]
+    points = canvas.pixels(line, shift=3) - corner * 8
     along = np.interp(np.arange(len(line)), np.linspace(0, len(line), 12), rng.uniform(0.25, 1.0, 12))
     along *= np.clip(np.minimum(np.arange(len(line)), np.arange(len(line))[::-1]) / 15, 0.1, 1)
-    broad, core = (np.zeros((canvas.side, canvas.side), np.float32) for _ in range(2))
+    broad, core = (np.zeros(part.shape[:2], np.float32) for _ in range(2))
     thick = rng.uniform(0.016, 0.03)
     for at in range(len(line) - 1):
         segment, strength = points[at : at + 2].reshape(-1, 1, 2), float(along[at])
@@ -200,4 +210,4 @@ def _draw_ridge(rng: np.random.Generator, canvas: _Canvas, picture: Image, line:
     sharp = cv2.GaussianBlur(core, (0, 0), 0.008 * canvas.scale)
     alpha = (0.2 * soft + rng.uniform(0.16, 0.4) * sharp)[:, :, None]
     tone = np.minimum(np.median(picture[::8, ::8], axis=(0, 1)) * np.array((1.18, 1.3, 1.3), np.float32), 235)
-    picture += alpha * (tone.astype(np.float32) - picture)
+    part += alpha * (tone.astype(np.float32) - part)
