@@ -78,7 +78,7 @@ def draw_retina(
     line = _ridge_line(rng, border) if ridge else np.empty((0, 2))
     if ridge:
         _draw_ridge(rng, canvas, picture, line)
-    levels = cv2.convertScaleAbs(cv2.max(picture, 0.0))
+    levels = cv2.convertScaleAbs(picture)
     pixels = np.asarray(cv2.GaussianBlur(levels, (0, 0), max(0.4, look.blur * scale / 1000)), np.uint8)
     return Retina(pixels=pixels, vessels=mask, ridge=line, scale=scale)
 
