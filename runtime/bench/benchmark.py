@@ -62,14 +62,15 @@ def _loop(
     samples: Samples,
     progress: Callable[[Samples], None] | None,
 ) -> None:
-    done_ns: int | None = None
+    own_ns: int | None = None
     for taken in generate(plan, supply, clock, until, stop):
         cpu_ns = time.process_time_ns()
+        if own_ns is not None:
+            samples.overhead_ns.append(time.thread_time_ns() - own_ns - taken.camera_cpu_ns)
         begun_ns = clock.now_ns()
-        if done_ns is not None:
-            samples.overhead_ns.append(begun_ns - done_ns - taken.outside_ns)
         reading = reader.screen(taken.frame)
         done_ns = clock.now_ns()
+        own_ns = time.thread_time_ns()
         samples.frames.append(
             Sample(
                 number=taken.number,

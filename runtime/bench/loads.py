@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from device.frame import Frame
 from runtime.bench.clock import Clock
 from runtime.bench.errors import BenchError
 from runtime.bench.supply import Supply
 
-LOADS = ("back-to-back", "camera", "burst", "idle")
+LoadKind = Literal["back-to-back", "camera", "burst", "idle"]
+LOADS = get_args(LoadKind)
 
 
 @dataclass(frozen=True)
 class LoadPlan:
     """Which load, and its figures."""
 
-    kind: str = "back-to-back"
+    kind: LoadKind = "back-to-back"
     rate_hz: float | None = None
     """Frames a second of `camera`; of `burst` the mean over time."""
     burst_frames: int = 8
@@ -43,8 +45,8 @@ class Taken:
     """Of the frames that came in, from 0, those dropped counted too."""
     due_ns: int
     """When it was captured or should have been, by the schedule: its latency counts from here."""
-    outside_ns: int
-    """Time since the frame before that was waiting or the camera's own, not the benchmark's work."""
+    camera_cpu_ns: int
+    """CPU time of this thread that getting the frame took the camera, which is not the benchmark's own work."""
     jitter_ms: float | None = None
     """How late the system woke the benchmark for it; None when nobody slept."""
     dropped_due_ns: tuple[int, ...] = ()
@@ -81,7 +83,7 @@ class _Turn:
     until: Until
     stop: Wait
     started_ns: int = field(init=False)
-    outside_ns: int = 0
+    camera_cpu_ns: int = 0
     jitter_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -97,27 +99,23 @@ class _Turn:
 
     def sleep_until(self, due_ns: int) -> None:
         """Wait for the schedule; note how late we were woken."""
-        now_ns = self.clock.now_ns()
         self.jitter_ms = None
-        if due_ns > now_ns:
+        if due_ns > self.clock.now_ns():
             with self.stop.interruptible:
                 self.clock.sleep_until_ns(due_ns)
-            woken_ns = self.clock.now_ns()
-            self.jitter_ms = (woken_ns - due_ns) / 1e6
-            self.outside_ns += woken_ns - now_ns
+            self.jitter_ms = (self.clock.now_ns() - due_ns) / 1e6
 
     def take(self, number: int, due_ns: int) -> Frame | None:
         """Have the camera give its frame."""
-        began_ns = self.clock.now_ns()
+        began_ns = time.thread_time_ns()
         with self.stop.interruptible:
             frame = self.supply.take(number, due_ns)
-        self.outside_ns += self.clock.now_ns() - began_ns
+        self.camera_cpu_ns = time.thread_time_ns() - began_ns
         return frame
 
     def taken(self, frame: Frame, number: int, due_ns: int, dropped_due_ns: tuple[int, ...] = ()) -> Taken:
-        """The frame with the account of the time before it, which then begins anew."""
-        outside_ns, self.outside_ns = self.outside_ns, 0
-        return Taken(frame, number, due_ns, outside_ns, self.jitter_ms, dropped_due_ns)
+        """The frame with the account of the time before it."""
+        return Taken(frame, number, due_ns, self.camera_cpu_ns, self.jitter_ms, dropped_due_ns)
 
 
 def generate(plan: LoadPlan, supply: Supply, clock: Clock, until: Until, stop: Wait) -> Iterator[Taken]:

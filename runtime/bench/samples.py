@@ -40,6 +40,11 @@ class Sample:
     dropped_due_ns: tuple[int, ...]
 
     @property
+    def wait_ms(self) -> float:
+        """From capture to reading, less the copy or transfer of the frame, which is no waiting."""
+        return max(0.0, (self.begun_ns - self.due_ns) / 1e6 - (self.timings.capture or 0.0))
+
+    @property
     def complete(self) -> bool:
         """Whether both networks read it; a frame that the gate refuses is quick and would flatter the figures."""
         return self.timings.classify is not None
@@ -58,7 +63,7 @@ class Samples:
     ended_ns: int = 0
     frames: list[Sample] = field(default_factory=list)
     overhead_ns: list[int] = field(default_factory=list)
-    """The benchmark's own work between two frames, from the second frame on."""
+    """CPU time of the benchmark's own work between two frames, from the second frame on."""
 
     @property
     def complete(self) -> list[Sample]:
@@ -83,8 +88,7 @@ class Samples:
     def row_ms(self, row: str) -> Column:
         """The latencies of a row of `ROWS` in milliseconds, of the frames that have one, in order of reading."""
         if row == "wait":
-            # The copy or transfer of the frame lies between its capture and its reading, and is no waiting.
-            return np.array([max(0.0, _wait_ms(s)) for s in self.complete], np.float64)
+            return np.array([s.wait_ms for s in self.complete], np.float64)
         if row == "age":
             return np.array([(s.done_ns - s.due_ns) / 1e6 for s in self.complete], np.float64)
         if row == "camera_to_result":
@@ -120,12 +124,8 @@ class Samples:
         """Frames already older than one period of the camera when their reading began."""
         if period_ms is None:
             return 0
-        return sum(_wait_ms(sample) > period_ms for sample in self.frames)
+        return sum(sample.wait_ms > period_ms for sample in self.frames)
 
     def missed(self, budget_ms: float) -> int:
         """Frames without a result inside the budget: late, dropped until too late, or failed."""
         return sum(failed or latency is None or latency > budget_ms for latency, failed in self._charges())
-
-
-def _wait_ms(sample: Sample) -> float:
-    return (sample.begun_ns - sample.due_ns) / 1e6 - (sample.timings.capture or 0.0)

@@ -1,0 +1,77 @@
+"""`python -m runtime.bench`: from the command line to the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from device.errors import CameraError
+from runtime.bench.arguments import CompareOptions, Options, parse, parse_compare
+from runtime.bench.compare import compare
+from runtime.bench.errors import BenchError
+from runtime.bench.export import STANDARD_OUTPUT, check_writable, read_report, to_csv, to_json, write_report_file
+from runtime.bench.findings import EXIT_CODES
+from runtime.bench.page import render
+from runtime.bench.report import Report
+from runtime.bench.session import run_session
+from runtime.bench.table import print_comparison, print_report
+from runtime.errors import ScreeningError
+from runtime.screen.progress import say
+from runtime.screen.stop import Interrupted, Stop
+from runtime.sinks.text import printable
+
+UNUSABLE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments[:1] == ["compare"]:
+            return _compare(parse_compare(arguments[1:]))
+        options = parse(arguments)
+        for path in (options.json, options.csv, options.html):
+            check_writable(path)
+        with Stop() as stop:
+            try:
+                return _bench(options, ("python", "-m", "runtime.bench", *arguments), stop)
+            except Interrupted:
+                say("runtime.bench: stopped before there was anything to report", sys.stderr)
+                return stop.exit_code
+    except (CameraError, ScreeningError) as error:
+        say(f"runtime.bench: {printable(str(error))}", sys.stderr)
+        return UNUSABLE
+
+
+def _bench(options: Options, command: tuple[str, ...], stop: Stop) -> int:
+    report = run_session(options, command, stop, lambda line: say(line, sys.stderr))
+    print_report(report, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
+    _write(options, report)
+    return stop.exit_code if stop.requested else EXIT_CODES[report.verdict]
+
+
+def _write(options: Options, report: Report) -> None:
+    """Write what was asked for; one that cannot be written does not keep the others from it."""
+    failure: BenchError | None = None
+    for path, make in ((options.json, to_json), (options.csv, to_csv), (options.html, render)):
+        if path is not None:
+            try:
+                write_report_file(path, make(report))
+            except BenchError as error:
+                failure = error
+    if failure is not None:
+        raise failure
+
+
+def _compare(options: CompareOptions) -> int:
+    check_writable(options.json)
+    first, second = read_report(options.a), read_report(options.b)
+    found = compare(first, second, max_regression=options.max_regression / 100, anyway=options.anyway)
+    print_comparison(found, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
+    if options.json is not None:
+        write_report_file(options.json, found.to_json())
+    return 1 if found.regressions else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

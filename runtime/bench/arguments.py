@@ -1,0 +1,236 @@
+"""The command lines of `python -m runtime.bench` and `python -m runtime.bench compare`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.bench.loads import LOADS, LoadKind
+from runtime.bench.samples import ROWS
+from runtime.engines import BACKENDS, PRECISIONS
+
+EXAMPLES = """\
+examples:
+  python -m runtime.bench --budget-ms 50
+  python -m runtime.bench --load camera --rate 30 --budget-ms 33 --miss-rate 0.001 --html report.html
+  python -m runtime.bench --source photos/ --labels photos/labels.csv --json tonight.json
+  python -m runtime.bench --matrix
+  python -m runtime.bench --soak 30m --load camera
+  python -m runtime.bench compare before.json after.json
+
+exit codes:
+  0    PASS
+  1    FAIL: a budget, the miss rate or a trend; of compare: a regression
+  2    INVALID: the figures cannot be relied on; or the call is wrong or its input unusable
+  130, 143   stopped by Ctrl-C or SIGTERM; the report so far is written and marked
+"""
+PEERS = ("onnxruntime", "pytorch")
+DEFAULT_FRAMES = 1000
+IDLE_FRAMES = 20
+"""A minute at two seconds each; enough for the median, which `idle` is judged by unless told."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for."""
+
+    source: str
+    bundle: Path | None
+    engine: str
+    precision: str
+    threads: int | None
+    load: LoadKind
+    frames: int
+    warmup: int
+    rate: float | None
+    burst: int
+    idle_s: float
+    soak: float | None
+    budget_ms: float | None
+    stage_budgets: tuple[tuple[str, float], ...]
+    percentile: float
+    miss_rate: float | None
+    labels: Path | None
+    accuracy: bool
+    cold_start: bool
+    matrix: bool
+    peer: str | None
+    checkpoint: Path | None
+    json: Path | None
+    csv: Path | None
+    html: Path | None
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What is to be compared."""
+
+    a: Path
+    b: Path
+    max_regression: float
+    anyway: bool
+    json: Path | None
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
+    parser = _parser()
+    values = vars(parser.parse_args(argv))
+    idle = values["load"] == "idle"
+    values["frames"] = values["frames"] or (IDLE_FRAMES if idle else DEFAULT_FRAMES)
+    values["percentile"] = values["percentile"] or (50.0 if idle else 99.0)
+    values["stage_budgets"] = tuple(values["stage_budgets"] or ())
+    options = Options(**values)
+    if options.miss_rate is not None and options.budget_ms is None:
+        parser.error("--miss-rate: needs --budget-ms, which says when a frame is missed")
+    if options.rate is not None and options.load not in ("camera", "burst"):
+        parser.error(f"--rate: has no meaning with --load {options.load}; use --load camera or burst")
+    if options.peer == "pytorch" and options.checkpoint is None:
+        parser.error("--peer pytorch: needs --checkpoint FILE, the checkpoint that the bundle was built from")
+    if options.matrix and (options.csv or options.html or options.peer or options.soak):
+        parser.error("--matrix: gives a table and --json; run one of its lines alone for --csv, --html, --peer, --soak")
+    return options
+
+
+def parse_compare(argv: Sequence[str]) -> CompareOptions:
+    """The options of `compare`; ends the program with code 2 when they are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.bench compare",
+        description="Say per stage which of two reports is faster, by how much and how surely.",
+        epilog="exit codes: 0 no regression; 1 a regression beyond --max-regression; 2 the reports cannot be compared",
+        allow_abbrev=False,
+    )
+    parser.add_argument("a", type=Path, metavar="A.json", help="the report to compare with")
+    parser.add_argument("b", type=Path, metavar="B.json", help="the report in question")
+    parser.add_argument(
+        "--max-regression", type=_percent, default=5.0, metavar="PERCENT", help="slower than this fails (default: 5)"
+    )
+    parser.add_argument(
+        "--anyway", action="store_true", help="compare although machine, input or load are not the same"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there (- for standard output)")
+    return CompareOptions(**vars(parser.parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.bench",
+        description="Measure camera-to-result latency by stage under a load, and say PASS, FAIL or INVALID. "
+        "`python -m runtime.bench compare --help` tells of comparing two reports.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    load = parser.add_argument_group("load")
+    load.add_argument("--source", default="sim:", metavar="SOURCE", help="as of runtime.screen (default: sim:)")
+    load.add_argument("--load", choices=LOADS, default="back-to-back", help="when frames come (default: back-to-back)")
+    load.add_argument(
+        "--frames", type=_count, metavar="N", help=f"that come in (default: {DEFAULT_FRAMES}; idle: {IDLE_FRAMES})"
+    )
+    load.add_argument("--warmup", type=_count_or_none, default=50, metavar="N", help="frames before (default: 50)")
+    load.add_argument("--rate", type=_positive, metavar="HZ", help="frames a second of camera and burst (default: 30)")
+    load.add_argument("--burst", type=_count, default=8, metavar="N", help="frames in a burst (default: 8)")
+    load.add_argument("--idle-s", type=_positive, default=2.0, metavar="S", help="rest before each frame (default: 2)")
+    load.add_argument("--soak", type=_duration, metavar="TIME", help="run so long (90s, 30m, 8h) and test for trends")
+
+    goals = parser.add_argument_group("goals")
+    goals.add_argument("--budget-ms", type=_positive, metavar="MS", help="from capture to result")
+    goals.add_argument(
+        "--stage-budget",
+        dest="stage_budgets",
+        action="append",
+        type=_stage_budget,
+        metavar="STAGE=MS",
+        help=f"of one stage, can be repeated; stages: {', '.join(ROWS)}",
+    )
+    goals.add_argument(
+        "--percentile", type=_percentile, metavar="P", help="at which budgets must be kept (default: 99; idle: 50)"
+    )
+    goals.add_argument("--miss-rate", type=_share, metavar="SHARE", help="of frames that may miss --budget-ms, 0 to 1")
+
+    engine = parser.add_argument_group("model and engine")
+    engine.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    engine.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
+    engine.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
+    engine.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: the engine's choice)")
+    engine.add_argument("--matrix", action="store_true", help="every backend and precision that works here, one table")
+    engine.add_argument("--peer", choices=PEERS, help="also read the frames that way, in turns, and print the ratio")
+    engine.add_argument("--checkpoint", type=Path, metavar="FILE", help="for --peer pytorch: the bundle's checkpoint")
+
+    beside = parser.add_argument_group("beside speed")
+    beside.add_argument("--labels", type=Path, metavar="CSV", help="truth: columns image and mask, refer or both")
+    beside.add_argument("--no-accuracy", dest="accuracy", action="store_false", help="leave accuracy out")
+    beside.add_argument("--no-cold-start", dest="cold_start", action="store_false", help="leave the cold start out")
+
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", type=Path, metavar="FILE", help="the report, rop.bench/1 (- for standard output)")
+    output.add_argument("--csv", type=Path, metavar="FILE", help="every frame raw")
+    output.add_argument("--html", type=Path, metavar="FILE", help="one page with charts")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1 up")
+    return int(text)
+
+
+def _count_or_none(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 0 up")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _positive(text: str) -> float:
+    value = _number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above zero")
+    return value
+
+
+def _percent(text: str) -> float:
+    value = _number(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a percentage from 0 up")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a share from 0 to 1")
+    return value
+
+
+def _percentile(text: str) -> float:
+    value = _number(text)
+    if not 1 <= value <= 99.99:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected 1 to 99.99")
+    return value
+
+
+def _duration(text: str) -> float:
+    """Seconds in `90s`, `30m`, `8h`."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", text)
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a time like 90s, 30m or 8h")
+    return seconds
+
+
+def _stage_budget(text: str) -> tuple[str, float]:
+    stage, equals, value = text.partition("=")
+    if not equals or stage not in ROWS:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected STAGE=MS with one of {', '.join(ROWS)}")
+    return stage, _positive(value)

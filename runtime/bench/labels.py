@@ -1,0 +1,91 @@
+"""The labels file: what is true of each picture, checked against what is there before anything is measured."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runtime.arrays import UInt8Array
+from runtime.bench.errors import BenchError
+
+YES, NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is true of one picture; None where the file does not say."""
+
+    mask: Path | None
+    """Picture of the vessels: brighter than half is vessel."""
+    refer: bool | None
+
+
+def read_labels(path: Path) -> dict[str, Label]:
+    """Labels by the picture's file name.
+
+    A CSV file with a header: `image`, and `mask` (a picture, found from the file's own folder) or `refer` (1 or 0) or
+    both; other columns are passed over. Raises `BenchError` when it is another thing or a mask is not there.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise BenchError(f"labels {path}: cannot be read ({error.strerror}); name a CSV file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BenchError(f"labels {path}: not a CSV file ({error}); expected columns image and mask or refer") from None
+    columns = set(rows[0]) if rows else set()
+    if "image" not in columns or not columns & {"mask", "refer"}:
+        got = ", ".join(sorted(str(name) for name in columns)) or "no rows"
+        raise BenchError(f"labels {path}: got {got}; expected columns image, and mask or refer or both")
+    labels: dict[str, Label] = {}
+    for number, row in enumerate(rows, start=2):
+        name = Path((row["image"] or "").replace("\\", "/")).name
+        if not name or name in labels:
+            what = f"{name} is named twice" if name else "no image is named"
+            raise BenchError(f"labels {path}, line {number}: {what}; expected each picture once")
+        labels[name] = Label(_mask(path, number, row.get("mask")), _refer(path, number, row.get("refer")))
+    return labels
+
+
+def read_mask(path: Path, side: int) -> UInt8Array:
+    """Vessels of a mask as uint8 [side, side], 0 or 255: shrunk by area, then cut at half. Raises `BenchError`."""
+    import cv2
+
+    try:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        mask = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    except (OSError, cv2.error) as error:
+        raise BenchError(f"mask {path}: cannot be read ({error}); expected a picture") from None
+    if mask is None:
+        raise BenchError(f"mask {path}: not a picture; expected one of the vessels")
+    return shrink_mask(mask.astype(np.uint8, copy=False), side)
+
+
+def shrink_mask(mask: UInt8Array, side: int) -> UInt8Array:
+    """A mask of any size as uint8 [side, side], 0 or 255."""
+    import cv2
+
+    cut = np.where(mask > 127, np.uint8(255), np.uint8(0))
+    small = np.asarray(cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    halved: UInt8Array = np.where(small > 127, np.uint8(255), np.uint8(0))
+    return halved
+
+
+def _mask(path: Path, number: int, text: str | None) -> Path | None:
+    if not text:
+        return None
+    mask = path.parent / text
+    if not mask.is_file():
+        raise BenchError(f"labels {path}, line {number}: mask {text} is not there; expected a path from {path.parent}")
+    return mask
+
+
+def _refer(path: Path, number: int, text: str | None) -> bool | None:
+    if not text:
+        return None
+    if text.strip().lower() not in YES | NO:
+        raise BenchError(f"labels {path}, line {number}: refer is {text!r}, expected 1 or 0")
+    return text.strip().lower() in YES

@@ -1,0 +1,40 @@
+"""The live line while a run goes on: one plain write a second, as anything more would disturb what is measured."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from runtime.bench.loads import Until
+from runtime.bench.samples import Samples
+
+EVERY_S = 1.0
+
+
+class ProgressLine:
+    """Shows how far a run is, on a terminal only. Call it after every frame."""
+
+    def __init__(self, until: Until) -> None:
+        self._until = until
+        self._shown_s = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, samples: Samples) -> None:
+        """Take note of a frame."""
+        now_s = time.monotonic()
+        if not self._terminal or now_s - self._shown_s < EVERY_S:
+            return
+        self._shown_s = now_s
+        last = samples.frames[-1]
+        done = f"{last.number + 1}" + (f"/{self._until.frames}" if self._until.frames else "")
+        left = ""
+        if self._until.seconds:
+            left = f", {self._until.seconds - (last.done_ns - samples.started_ns) / 1e9:.0f} s left"
+        sys.stderr.write(f"\rmeasuring: frame {done}{left}, last {last.timings.total or 0:.1f} ms \x1b[K")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

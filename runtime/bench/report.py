@@ -1,0 +1,304 @@
+"""The report, `rop.bench/1`: everything a run says, checked as it is written and as it is read again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+REPORT_SCHEMA = "rop.bench/1"
+
+Millis = Annotated[FiniteFloat, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """A section of a report: every field is known, numbers are finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FindingPart(Part):
+    """One thing found; kinds are those of `findings.Kind`."""
+
+    kind: str
+    weight: Literal["invalid", "fail", "warning"]
+    text: str
+    advice: str
+
+
+class PlanPart(Part):
+    """What was asked."""
+
+    load: Literal["back-to-back", "camera", "burst", "idle"]
+    rate_hz: float | None
+    burst_frames: int | None
+    idle_s: float | None
+    frames: int | None
+    seconds: float | None
+    """Length of a soak; None where frames were counted."""
+    warmup: Count
+    percentile: float = Field(gt=0, lt=100)
+    budget_ms: float | None
+    stage_budgets_ms: dict[str, float]
+    miss_rate: Share | None
+
+
+class InputPart(Part):
+    """What was fed; `supply.InputFacts`."""
+
+    source: str
+    sha256: str | None
+    distinct_frames: int | None
+    width: int | None
+    height: int | None
+    paced_by: Literal["clock", "camera"]
+
+
+class BundlePart(Part):
+    """Which bundle, with the SHA-256 of the graphs and plans that ran."""
+
+    name: str
+    version: str
+    sha256: str
+    files: dict[str, str]
+    notice: str
+
+
+class EnginePart(Part):
+    """What ran the networks."""
+
+    backend: str
+    precision: str
+    device: str
+    threads: int | None
+
+
+class EnvironmentPart(Part):
+    """The machine and its software."""
+
+    machine_id: str
+    """Hash over processor, cores, memory, GPU and the system's machine id: the same only on the same machine."""
+    processor: str
+    cores: int
+    memory_mb: int
+    gpu: str | None
+    driver: str | None
+    system: str
+    python: str
+    libraries: dict[str, str]
+    power_mode: str | None
+    """What `nvpmodel -q` says, on a Jetson."""
+    governor: str | None
+
+
+class CountsPart(Part):
+    """Frames, by what became of them."""
+
+    frames_in: Count
+    read: Count
+    timed: Count
+    """Read by both networks; statistics are of these."""
+    dropped: Count
+    stale: Count
+    late: Count
+    """Results after `budget_ms`."""
+    missed: Count
+    """Frames without a result inside `budget_ms`: late, dropped until too late, or failed."""
+    refused: Count
+    """By the quality gate."""
+    failed: Count
+    unreadable: Count
+
+
+class RowPart(Part):
+    """Latencies of a row, milliseconds. A percentile is null when there are too few samples to state it."""
+
+    n: Count
+    mean: FiniteFloat
+    p50: FiniteFloat | None
+    p90: FiniteFloat | None
+    p95: FiniteFloat | None
+    p99: FiniteFloat | None
+    p99_9: FiniteFloat | None
+    max: FiniteFloat
+    budget_ms: float | None
+    over_budget: Count | None
+
+
+class PercentilePart(Part):
+    """The percentile that was asked for, of camera to result."""
+
+    p: float
+    method: str
+    samples_needed: Count
+    value_ms: FiniteFloat | None
+    upper_bound_ms: FiniteFloat | None
+    """With 99 % confidence."""
+
+
+class RunPart(Part):
+    """The run as a whole."""
+
+    seconds: Millis
+    frames_per_s: FiniteFloat
+    camera_frames_per_s: FiniteFloat | None
+    jitter_p99_ms: FiniteFloat | None
+    overhead_us: FiniteFloat
+    """The benchmark's own work, a frame."""
+    cpu_ms_per_frame: FiniteFloat
+    """All threads of the process together."""
+
+
+class CulpritPart(Part):
+    """Another process that took CPU time."""
+
+    name: str
+    pid: int
+    cpu_seconds: FiniteFloat
+
+
+class MachinePart(Part):
+    """The machine during the run; `sampler.MachineLog`."""
+
+    memory_start_mb: FiniteFloat | None
+    memory_peak_mb: FiniteFloat | None
+    memory_end_mb: FiniteFloat | None
+    device_memory_peak_mb: FiniteFloat | None
+    other_cores: FiniteFloat
+    stolen_cores: FiniteFloat
+    preempted: Count
+    culprits: tuple[CulpritPart, ...]
+    throttled: tuple[str, ...]
+    clock_step_ms: FiniteFloat
+    at_s: tuple[FiniteFloat, ...]
+    """When each sample of `values` was taken, seconds from the start."""
+    values: dict[str, tuple[FiniteFloat | None, ...]]
+    """By sensor; its unit ends its name."""
+
+    @model_validator(mode="after")
+    def _same_length(self) -> MachinePart:
+        wrong = [name for name, values in self.values.items() if len(values) != len(self.at_s)]
+        if wrong:
+            raise ValueError(f"{wrong[0]}: has another number of samples than at_s")
+        return self
+
+
+class ColdStartPart(Part):
+    """Milliseconds of a start from nothing, medians over fresh processes."""
+
+    processes: Count
+    interpreter: Millis
+    """From the process's start to its first line of Python."""
+    import_runtime: Millis
+    open_bundle: Millis
+    compile: Millis
+    """Making the engine ready with an empty cache: the first start after an installation."""
+    load: Millis
+    """Making it ready again, compiled networks cached: every later start."""
+    first_result: Millis
+    second_result: Millis
+    first_after_idle: Millis
+    idle_s: Millis
+
+
+class AccuracyPart(Part):
+    """How good the results are that took this long."""
+
+    frames: Count
+    graded: Count
+    """Frames that passed the quality gate."""
+    truth: Literal["labels", "simulated", "none"]
+    dice: Share | None
+    """Mean over frames of the vessel map's Dice against the truth."""
+    dice_frames: Count
+    auc: Share | None
+    """Area under the ROC curve of the refer probability; null without both kinds of frames."""
+    auc_frames: Count
+    reference: str | None
+    """What the agreement is with; null where the engine is itself the bundle's fp32."""
+    same_outcome: Share | None
+    largest_probability_difference: Share | None
+    vessel_agreement: Share | None
+    """Mean Dice between the two vessel maps."""
+    reference_dice: Share | None
+    reference_auc: Share | None
+
+
+class PeerPart(Part):
+    """The same frames, another way, in turns."""
+
+    name: str
+    backend: str
+    precision: str
+    device: str
+    rounds: Count
+    frames_each: Count
+    ours_p50_ms: FiniteFloat
+    peer_p50_ms: FiniteFloat
+    ratio: FiniteFloat
+    """Peer over ours: how many times as fast this runtime is."""
+    ratio_low: FiniteFloat
+    ratio_high: FiniteFloat
+    same_outcome: Share
+
+
+class SlowFramePart(Part):
+    """One of the slowest frames, beside what the machine was doing."""
+
+    number: Count
+    source: str
+    at_s: FiniteFloat
+    total_ms: FiniteFloat
+    slowest_stage: str
+    machine: dict[str, FiniteFloat]
+
+
+class FramesPart(Part):
+    """Every frame that was read, raw, one value a frame and column; null where a stage did not run."""
+
+    number: tuple[Count, ...]
+    source: tuple[str, ...]
+    at_s: tuple[FiniteFloat, ...]
+    """Of capture, seconds from the start."""
+    dropped_before: tuple[Count, ...]
+    outcome: tuple[str, ...]
+    columns: dict[str, tuple[FiniteFloat | None, ...]]
+    """Milliseconds by row, and `cpu`."""
+
+    @model_validator(mode="after")
+    def _same_length(self) -> FramesPart:
+        others = [self.source, self.at_s, self.dropped_before, self.outcome, *self.columns.values()]
+        if any(len(values) != len(self.number) for values in others):
+            raise ValueError("frames: columns of different lengths")
+        return self
+
+
+class Report(Part):
+    """The whole of a report."""
+
+    schema_: Literal["rop.bench/1"] = Field(alias="schema")
+    version: str
+    created: str
+    """When the run began, ISO 8601 with offset."""
+    command: tuple[str, ...]
+    verdict: Literal["PASS", "FAIL", "INVALID"]
+    interrupted: bool
+    findings: tuple[FindingPart, ...]
+    plan: PlanPart
+    input: InputPart
+    bundle: BundlePart
+    engine: EnginePart
+    environment: EnvironmentPart
+    seeds: dict[str, int]
+    counts: CountsPart
+    percentile: PercentilePart
+    rows: dict[str, RowPart]
+    run: RunPart
+    machine: MachinePart
+    cold_start: ColdStartPart | None = None
+    accuracy: AccuracyPart | None = None
+    peer: PeerPart | None = None
+    slowest: tuple[SlowFramePart, ...]
+    frames: FramesPart

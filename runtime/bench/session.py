@@ -1,0 +1,161 @@
+"""One benchmark from its options to its report: everything opened, measured, judged and closed again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from device.cameras import open_camera
+from runtime.bench.accuracy import judged_frames, measure_accuracy
+from runtime.bench.arguments import Options
+from runtime.bench.assemble import About, assemble
+from runtime.bench.benchmark import measure, warm_up
+from runtime.bench.cold_start import measure_cold_start
+from runtime.bench.environment import environment
+from runtime.bench.goals import Goals
+from runtime.bench.labels import Label, read_labels
+from runtime.bench.loads import LoadPlan, Until
+from runtime.bench.progress import ProgressLine
+from runtime.bench.report import AccuracyPart, ColdStartPart, Report
+from runtime.bench.sampler import Sampler
+from runtime.bench.supply import Pool, Supply, open_supply
+from runtime.bench.verdict import Evidence, judge
+from runtime.bundle import Bundle, open_bundle
+from runtime.errors import BundleError
+from runtime.screen.stop import Interrupted, Stop
+from runtime.screener import Screener
+
+DEFAULT_RATE_HZ = 30.0
+BOOTSTRAP_SEED = 0
+
+MakeScreener = Callable[[Bundle, str], Screener]
+"""A Screener for a bundle and a precision."""
+Say = Callable[[str], None]
+
+
+def run_session(
+    options: Options, command: tuple[str, ...], stop: Stop, say: Say, make_screener: MakeScreener | None = None
+) -> Report:
+    """Measure as the options say. What cannot be opened raises before anything is measured.
+
+    Raises `BenchError`, `BundleError`, `EngineError`, `CameraError`, and `Interrupted` when it was stopped before there
+    was anything to report. say: takes a line about what is going on. make_screener: by default after the options.
+    """
+    created = datetime.now(timezone.utc)
+    labels = None if options.labels is None else read_labels(options.labels)
+    bundle = open_bundle(options.bundle)
+    until = Until(seconds=options.soak) if options.soak else Until(options.frames)
+    with contextlib.ExitStack() as stack:
+        with stop.interruptible:
+            camera = stack.enter_context(open_camera(options.source))
+            supply = open_supply(camera, options.warmup + options.frames)
+        make = make_screener or _maker(options, repeats=supply.paced)
+        screener = stack.enter_context(make(bundle, options.precision))
+        if isinstance(supply, Pool):
+            camera.close()
+        cold = _cold_start(options, supply, stop, say)
+        say(f"warming up ({options.warmup} frames), then measuring")
+        warm_up(screener, supply, options.warmup, stop)
+        _unless_stopped(stop)
+        plan = load_plan(options, supply)
+        line = ProgressLine(until)
+        sampler = Sampler()
+        try:
+            with sampler:
+                samples = measure(screener, supply, plan, until, stop=stop, progress=line)
+        finally:
+            line.close()
+        stopped = stop.requested
+        accuracy = None if stopped else _accuracy(options, supply, labels, bundle, screener, make, stop, say)
+        about = About(
+            created=created,
+            command=command,
+            input=supply.facts(options.source),
+            bundle=bundle,
+            engine=screener.facts,
+            threads=options.threads,
+            environment=environment(),
+            warmup=options.warmup,
+            seeds={"bootstrap": BOOTSTRAP_SEED},
+            cold_start=cold,
+            accuracy=accuracy,
+        )
+    evidence = Evidence(
+        samples=samples,
+        machine=sampler.log,
+        goals=goals(options),
+        plan=plan,
+        until=until,
+        stopped=stopped,
+        unreadable=supply.unreadable,
+        paced_by_camera=supply.paced,
+        governor=about.environment.governor,
+        soak=options.soak is not None,
+    )
+    return assemble(about, evidence, judge(evidence))
+
+
+def goals(options: Options) -> Goals:
+    """What the run is held against."""
+    return Goals(options.percentile, options.budget_ms, dict(options.stage_budgets), options.miss_rate)
+
+
+def load_plan(options: Options, supply: Supply) -> LoadPlan:
+    """The load; a camera that paces itself is held to a rate only when one was asked."""
+    rate_hz = options.rate
+    if rate_hz is None and options.load in ("camera", "burst") and not supply.paced:
+        rate_hz = DEFAULT_RATE_HZ
+    return LoadPlan(options.load, rate_hz, options.burst, options.idle_s)
+
+
+def _maker(options: Options, *, repeats: bool) -> MakeScreener:
+    def make(bundle: Bundle, precision: str) -> Screener:
+        return Screener(
+            bundle, engine=options.engine, precision=precision, threads=options.threads, reject_repeats=repeats
+        )
+
+    return make
+
+
+def _unless_stopped(stop: Stop) -> None:
+    if stop.requested:
+        raise Interrupted
+
+
+def _cold_start(options: Options, supply: Supply, stop: Stop, say: Say) -> ColdStartPart | None:
+    """Before the run, so that no process of it is left beside the measuring. A live camera lends no frame to it."""
+    if not options.cold_start or not isinstance(supply, Pool):
+        return None
+    say("cold start: four fresh processes")
+    with stop.interruptible:
+        return measure_cold_start(supply.frames[0], options.bundle, options.engine, options.precision, options.threads)
+
+
+def _accuracy(
+    options: Options,
+    supply: Supply,
+    labels: dict[str, Label] | None,
+    bundle: Bundle,
+    screener: Screener,
+    make: MakeScreener,
+    stop: Stop,
+    say: Say,
+) -> AccuracyPart | None:
+    """After the run, on frames of their own. A live camera's frames never come again, so they are not judged."""
+    if not options.accuracy or supply.paced:
+        return None
+    say("accuracy: reading frames once more against truth and fp32")
+    with contextlib.ExitStack() as stack:
+        reference = None
+        if screener.facts.precision != "fp32":
+            with contextlib.suppress(BundleError):  # a bundle without fp32 graphs has nothing to agree with
+                reference = stack.enter_context(make(bundle, "fp32"))
+        return measure_accuracy(
+            judged_frames(options.source, labels),
+            screener,
+            reference,
+            tuple(label.name for label in bundle.manifest.classes if label.refer),
+            truth="labels" if labels is not None else "simulated" if options.source.startswith("sim:") else "none",
+            stopped=lambda: stop.requested,
+        )
