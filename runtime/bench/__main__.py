@@ -11,6 +11,7 @@ from runtime.bench.compare import compare
 from runtime.bench.errors import BenchError
 from runtime.bench.export import STANDARD_OUTPUT, check_writable, read_report, to_csv, to_json, write_report_file
 from runtime.bench.findings import EXIT_CODES
+from runtime.bench.matrix import print_matrix, run_matrix
 from runtime.bench.page import render
 from runtime.bench.report import Report
 from runtime.bench.session import run_session
@@ -34,13 +35,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_writable(path)
         with Stop() as stop:
             try:
-                return _bench(options, ("python", "-m", "runtime.bench", *arguments), stop)
+                run = _matrix if options.matrix else _bench
+                return run(options, ("python", "-m", "runtime.bench", *arguments), stop)
             except Interrupted:
                 say("runtime.bench: stopped before there was anything to report", sys.stderr)
                 return stop.exit_code
     except (CameraError, ScreeningError) as error:
         say(f"runtime.bench: {printable(str(error))}", sys.stderr)
         return UNUSABLE
+
+
+def _matrix(options: Options, command: tuple[str, ...], stop: Stop) -> int:
+    found = run_matrix(options, command, stop, lambda line: say(line, sys.stderr))
+    print_matrix(found, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
+    if options.json is not None:
+        write_report_file(options.json, found.to_json())
+    if stop.requested:
+        return stop.exit_code
+    return max((EXIT_CODES[report.verdict] for report in found.reports), default=UNUSABLE)
 
 
 def _bench(options: Options, command: tuple[str, ...], stop: Stop) -> int:

@@ -89,6 +89,8 @@ def parse(argv: Sequence[str]) -> Options:
         parser.error("--miss-rate: needs --budget-ms, which says when a frame is missed")
     if options.rate is not None and options.load not in ("camera", "burst"):
         parser.error(f"--rate: has no meaning with --load {options.load}; use --load camera or burst")
+    if options.checkpoint is not None and options.peer != "pytorch":
+        parser.error("--checkpoint: has no meaning without --peer pytorch")
     if options.peer == "pytorch" and options.checkpoint is None:
         parser.error("--peer pytorch: needs --checkpoint FILE, the checkpoint that the bundle was built from")
     if options.matrix and (options.csv or options.html or options.peer or options.soak):

@@ -238,6 +238,7 @@ def _frames(samples: Samples) -> FramesPart:
             "age": tuple(_rounded((s.done_ns - s.due_ns) / 1e6) for s in frames),
             "cpu": tuple(_rounded(s.cpu_ms) for s in frames),
         },
+        camera_to_result_ms=tuple(np.round(samples.camera_to_result_ms(), 3).tolist()),
     )
 
 

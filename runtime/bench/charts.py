@@ -111,7 +111,9 @@ def _points(x: Axis, y: Axis, at_s: Column, latencies_ms: Column, budget_ms: flo
     for i in sorted({*keep.tolist(), *slow.tolist()[-MOST_POINTS:]}):
         over = budget_ms is not None and latencies_ms[i] > budget_ms
         kind = "dot over" if over else "dot"
-        parts.append(f'<circle class="{kind}" cx="{x(at_s[i]):.1f}" cy="{y(latencies_ms[i]):.1f}" r="1.8"/>')
+        parts.append(
+            f'<circle class="{kind}" cx="{x(at_s[i]):.1f}" cy="{y(latencies_ms[i]):.1f}" r="{2.6 if over else 1.8}"/>'
+        )
     return parts
 
 
@@ -162,14 +164,14 @@ def distribution(latencies_ms: Column, budget_ms: float | None, marks: dict[str,
     keep = np.unique(np.concatenate((np.linspace(0, n - 1, 600), np.arange(max(0, n - 200), n))).astype(int))
     path = " ".join(f"{x(ordered[i]):.1f},{y(_nines(i / n)):.1f}" for i in keep)
     parts += [f'<polyline class="trace" points="{path}"/>']
-    for name, value in marks.items():
-        level = _nines(float(np.count_nonzero(ordered <= value)) / n - 1 / n)
-        parts += [f'<circle class="dot" cx="{x(value):.1f}" cy="{y(level):.1f}" r="3.5"/>']
-        parts += [_beside(x(value), y(level), f"{name} {value:.4g}")]
     if budget_ms is not None and budget_ms <= x.high:
         parts += [line(x(budget_ms), top, x(budget_ms), top + tall, "budget")]
         anchor, shift = ("end", -5) if x(budget_ms) > WIDTH - 160 else ("start", 5)
         parts += [text(x(budget_ms) + shift, top + 10, f"budget {budget_ms:g} ms", anchor=anchor, kind="budget")]
+    for name, value in marks.items():
+        level = _nines(float(np.count_nonzero(ordered <= value)) / n - 1 / n)
+        parts += [f'<circle class="dot" cx="{x(value):.1f}" cy="{y(level):.1f}" r="3.5"/>']
+        parts += [_beside(x(value), y(level), f"{name} {value:.4g}")]
     parts += across(x, top, top + tall, "ms", "camera to result")
     return svg(top + tall + 40, f"Cumulative distribution of {n} latencies", parts)
 
@@ -202,7 +204,9 @@ def stage_bars(stages: dict[str, tuple[float, float, float | None]]) -> str:
         parts.append(line(x(median), y + 10.5, x(tail), y + 10.5, "tail"))
         parts.append(line(x(tail), y + 5, x(tail), y + 16, "tail"))
         figures = f"{median:.3g} / {tail:.3g} ms"
-        parts.append(text(max(x(tail), x(median)) + 8, y + 14, figures, kind="strong"))
+        end = max(x(tail), x(median))
         if budget_ms is not None and budget_ms <= x.high:
             parts.append(line(x(budget_ms), y, x(budget_ms), y + 21, "budget"))
+            end = max(end, x(budget_ms))
+        parts.append(text(end + 8, y + 14, figures, kind="strong"))
     return svg(top + len(stages) * step + 4, "Latency of each stage", parts)

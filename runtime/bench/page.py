@@ -21,7 +21,8 @@ BENCH_STYLE = """
 ul { margin: .6rem 0; padding-left: 1.2rem; } li { margin: .25rem 0; }
 svg line.grid { stroke: var(--rule); stroke-width: .6; }
 svg .trace { fill: none; stroke: var(--bar); stroke-width: 1.6; }
-svg .dot { fill: var(--bar); } svg .dot.over { fill: var(--mark); } svg text.strong { fill: var(--ink); }
+svg .dot { fill: var(--bar); } svg .dot.over { fill: var(--mark); }
+svg text.strong { fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 svg line.tail { stroke: var(--ink); stroke-width: 1.3; }
 code { overflow-wrap: anywhere; font-size: .9em; } .panel + .panel { margin-top: .8rem; }
 """
@@ -69,17 +70,18 @@ def _findings(report: Report) -> Iterator[str]:
 
 def _charts(report: Report) -> Iterator[str]:
     at_s, latencies = _timed(report)
-    if not latencies.size:
+    if not latencies.size or "camera_to_result" not in report.rows:
         yield "<p>No frame was timed.</p>"
         return
     budget_ms, machine = report.plan.budget_ms, report.machine
     yield "<h2>Over time</h2>"
     yield f'<div class="panel">{time_series(at_s, latencies, budget_ms, machine.at_s, dict(machine.values))}</div>'
     row = report.rows["camera_to_result"]
+    waited = np.array(report.frames.camera_to_result_ms, np.float64)
     named = {"p50": row.p50, "p90": row.p90, "p99": row.p99, "p99.9": row.p99_9, "max": row.max}
     marks = {name: value for name, value in named.items() if value is not None}
     yield "<h2>Distribution</h2>"
-    yield f'<div class="panel">{distribution(latencies, budget_ms, marks)}</div>'
+    yield f'<div class="panel">{distribution(waited, budget_ms, marks)}</div>'
     bars = {
         name: (part.p50 if part.p50 is not None else part.mean, _tail(report, name), part.budget_ms)
         for name, part in shown_rows(report).items()

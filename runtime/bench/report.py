@@ -266,6 +266,8 @@ class FramesPart(Part):
     outcome: tuple[str, ...]
     columns: dict[str, tuple[FiniteFloat | None, ...]]
     """Milliseconds by row, and `cpu`."""
+    camera_to_result_ms: tuple[FiniteFloat, ...]
+    """Not one a frame read, but one a frame that came in: `Samples.camera_to_result_ms`."""
 
     @model_validator(mode="after")
     def _same_length(self) -> FramesPart:

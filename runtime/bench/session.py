@@ -13,11 +13,13 @@ from runtime.bench.assemble import About, assemble
 from runtime.bench.benchmark import measure, warm_up
 from runtime.bench.cold_start import measure_cold_start
 from runtime.bench.environment import environment
+from runtime.bench.errors import BenchError
 from runtime.bench.goals import Goals
 from runtime.bench.labels import Label, read_labels
 from runtime.bench.loads import LoadPlan, Until
+from runtime.bench.peer import EACH, MOST_FRAMES, ROUNDS, ChildPeer, Peer, ScreenerPeer, measure_peer, pytorch_command
 from runtime.bench.progress import ProgressLine
-from runtime.bench.report import AccuracyPart, ColdStartPart, Report
+from runtime.bench.report import AccuracyPart, ColdStartPart, PeerPart, Report
 from runtime.bench.sampler import Sampler
 from runtime.bench.supply import Pool, Supply, open_supply
 from runtime.bench.verdict import Evidence, judge
@@ -67,6 +69,7 @@ def run_session(
         finally:
             line.close()
         stopped = stop.requested
+        peer = None if stopped else _peer(options, supply, bundle, screener, stop, say)
         accuracy = None if stopped else _accuracy(options, supply, labels, bundle, screener, make, stop, say)
         about = About(
             created=created,
@@ -80,6 +83,7 @@ def run_session(
             seeds={"bootstrap": BOOTSTRAP_SEED},
             cold_start=cold,
             accuracy=accuracy,
+            peer=peer,
         )
     evidence = Evidence(
         samples=samples,
@@ -130,6 +134,31 @@ def _cold_start(options: Options, supply: Supply, stop: Stop, say: Say) -> ColdS
     say("cold start: four fresh processes")
     with stop.interruptible:
         return measure_cold_start(supply.frames[0], options.bundle, options.engine, options.precision, options.threads)
+
+
+def _peer(
+    options: Options, supply: Supply, bundle: Bundle, screener: Screener, stop: Stop, say: Say
+) -> PeerPart | None:
+    """In turns with ours. A frame must be given to both, which a live camera cannot."""
+    if options.peer is None:
+        return None
+    if not isinstance(supply, Pool):
+        raise BenchError("--peer needs frames that both can be given; use a stored source or sim: without fps")
+    say(f"peer {options.peer}: {ROUNDS} rounds of {EACH} frames in turns")
+    with contextlib.ExitStack() as stack:
+        peer: Peer
+        if options.peer == "pytorch" and options.checkpoint is not None:
+            command = pytorch_command(options.checkpoint, bundle.path, options.threads)
+            peer = stack.enter_context(ChildPeer(command))
+        else:
+            from runtime.bench.onnxruntime_engine import OnnxRuntimeEngine
+
+            engine = OnnxRuntimeEngine(
+                bundle, bundle.resolve_precision(screener.facts.backend, options.precision), options.threads
+            )
+            other = stack.enter_context(Screener(bundle, engine=engine, reject_repeats=False))
+            peer = ScreenerPeer(other, other.facts)
+        return measure_peer(screener, peer, supply.frames[:MOST_FRAMES], options.peer, stop=stop)
 
 
 def _accuracy(

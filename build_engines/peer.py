@@ -1,0 +1,107 @@
+"""`python -m build_engines.peer CHECKPOINT`: a checkpoint in eager PyTorch, read frame by frame for `runtime.bench`.
+
+It speaks `rop.peer/1` (runtime/bench/README.md): one JSON object a line on standard input and output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+
+from build_engines.errors import BuildError
+from build_engines.segimgnet.checkpoint import load_checkpoint
+from build_engines.segimgnet.classifier import SegImgNet
+from device.frame import Frame
+from runtime import Screener, ScreeningError, open_bundle
+from runtime.arrays import UInt8Array
+from runtime.budget import Budget, Deadline
+from runtime.engines.base import Engine, Inference
+from runtime.reading import EngineFacts
+
+
+class EagerEngine(Engine):
+    """The networks as they were trained: eager PyTorch, float32, on the CPU, in inference mode."""
+
+    def __init__(self, network: SegImgNet) -> None:
+        self._network = network.eval()
+        self.class_count = network.classes
+        self.facts = EngineFacts(
+            f"pytorch {torch.__version__} eager", "fp32", f"CPU, {torch.get_num_threads()} threads"
+        )
+
+    def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
+        with torch.inference_mode():
+            start = time.perf_counter()
+            pixels = torch.from_numpy(np.array(image)).permute(0, 3, 1, 2).float().div(255)
+            segmentation = self._network.segmentation(pixels)
+            middle = time.perf_counter()
+            found = self._network.classifier(pixels, segmentation.vessels, segmentation.features)
+            end = time.perf_counter()
+        return Inference(
+            segmentation.vessels[0, 0].numpy(),
+            found.probabilities[0].numpy(),
+            found.logits[0].numpy(),
+            (middle - start) * 1e3,
+            (end - middle) * 1e3,
+        )
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def serve(screener: Screener, asked: TextIO, told: TextIO) -> None:
+    """Answer every line of `asked` until it ends; what is wrong with one line is its answer."""
+    facts = screener.facts
+    _say(told, {"schema": "rop.peer/1", "backend": facts.backend, "precision": facts.precision, "device": facts.device})
+    known: dict[str, UInt8Array] = {}
+    for line in asked:
+        try:
+            path = str(json.loads(line)["frame"])
+            if path not in known:
+                known[path] = np.load(path, allow_pickle=False)
+            # A copy, as for the runtime itself: the pixels come from a camera, not from the CPU's cache.
+            reading = screener.screen(Frame(known[path].copy(), 0, "peer"))
+        except (ValueError, LookupError, TypeError, OSError) as error:
+            _say(told, {"error": f"{type(error).__name__}: {error}"})
+            continue
+        _say(told, {"total_ms": reading.timings_ms.total, "outcome": reading.outcome.value})
+
+
+def _say(stream: TextIO, content: dict[str, Any]) -> None:
+    print(json.dumps(content), file=stream, flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until the input ends; exit code 2 when checkpoint or bundle cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m build_engines.peer", description=__doc__)
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what the bundle was built from")
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="names classes and threshold")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
+    arguments = parser.parse_args(argv)
+    if arguments.threads is not None:
+        torch.set_num_threads(max(1, arguments.threads))
+    try:
+        bundle = open_bundle(arguments.bundle)
+        engine = EagerEngine(load_checkpoint(arguments.checkpoint))
+        if engine.class_count != len(bundle.class_names):
+            raise BuildError(
+                f"{arguments.checkpoint}: has {engine.class_count} classes, bundle {bundle.path} "
+                f"{len(bundle.class_names)}; name the checkpoint that the bundle was built from"
+            )
+    except (BuildError, ScreeningError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    with Screener(bundle, engine=engine, reject_repeats=False) as screener:
+        serve(screener, sys.stdin, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

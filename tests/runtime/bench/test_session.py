@@ -1,0 +1,250 @@
+"""Whole runs with an engine without networks, and the command's refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+from runtime.bench import session as session_module
+from runtime.bench.__main__ import main
+from runtime.bench.arguments import parse
+from runtime.bench.report import Report
+from runtime.bench.session import MakeScreener, run_session
+from runtime.bundle import Bundle
+from runtime.engines.fake import FakeEngine, Fault
+from runtime.screen.stop import Stop
+from runtime.screener import Screener
+from tests.pictures import retina
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(4):
+        cv2.imwrite(str(folder / f"{seed}.png"), cv2.cvtColor(retina(seed), cv2.COLOR_RGB2BGR))
+    return folder
+
+
+def fake(engine: FakeEngine | None = None) -> MakeScreener:
+    def make(bundle: Bundle, precision: str) -> Screener:
+        return Screener(bundle, engine=engine or FakeEngine((0.2, 0.8)), reject_repeats=False)
+
+    return make
+
+
+def run(arguments: list[str], make: MakeScreener, stop: Stop | None = None) -> Report:
+    options = parse([*arguments, "--no-cold-start"])
+    return run_session(options, ("bench", *arguments), stop or Stop(), lambda line: None, make)
+
+
+def test_a_whole_run_on_stored_pictures(write_bundle: Callable[..., Path], pictures: Path) -> None:
+    (pictures / "labels.csv").write_text("image,refer\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(4)))
+    engine = FakeEngine((0.2, 0.8))
+    engine.segment_delay_ms, engine.classify_delay_ms = 3, 1
+    report = run(
+        [
+            *("--source", str(pictures), "--bundle", str(write_bundle()), "--labels", str(pictures / "labels.csv")),
+            *("--frames", "30", "--warmup", "2", "--percentile", "50", "--budget-ms", "10000"),
+        ],
+        fake(engine),
+    )
+    assert report.counts.timed == report.counts.frames_in == 30
+    assert report.rows["segment"].mean >= 3
+    assert report.rows["classify"].mean >= 1
+    assert report.rows["camera_to_result"].over_budget == 0
+    assert report.percentile.value_ms is not None
+    assert report.input.distinct_frames == 4
+    assert report.input.sha256 is not None
+    assert report.accuracy is not None
+    assert (report.accuracy.truth, report.accuracy.auc, report.accuracy.auc_frames) == ("labels", 0.5, 4)
+    assert report.machine.memory_peak_mb is not None
+    assert engine.frames == 2 + 30 + 4
+    assert engine.closed
+
+
+def test_the_same_source_has_the_same_input_hash(write_bundle: Callable[..., Path]) -> None:
+    common = ["--bundle", str(write_bundle()), "--frames", "6", "--warmup", "0", "--no-accuracy"]
+    hashes = [run(["--source", f"sim:seed={seed},size=96x96", *common], fake()).input.sha256 for seed in (1, 1, 2)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_the_simulations_truth_is_held_against_the_results(
+    write_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.bench.accuracy.SIMULATED_FRAMES", 8)
+    report = run(
+        ["--source", "sim:size=160x120", "--bundle", str(write_bundle()), "--frames", "3", "--warmup", "0"], fake()
+    )
+    assert report.accuracy is not None
+    assert (report.accuracy.truth, report.accuracy.frames) == ("simulated", 8)
+    assert report.accuracy.dice is not None
+
+
+def test_the_open_loop_keeps_its_schedule(write_bundle: Callable[..., Path], pictures: Path) -> None:
+    report = run(
+        [
+            *("--source", str(pictures), "--bundle", str(write_bundle()), "--no-accuracy", "--warmup", "0"),
+            *("--load", "camera", "--rate", "50", "--frames", "40"),
+        ],
+        fake(),
+    )
+    assert report.counts.frames_in == 40
+    assert len(report.frames.camera_to_result_ms) == 40
+    assert report.run.camera_frames_per_s == pytest.approx(50, rel=1e-3)
+    assert report.run.jitter_p99_ms is not None
+
+
+def test_an_engine_that_fails_fails_the_run(write_bundle: Callable[..., Path], pictures: Path) -> None:
+    engine = FakeEngine()
+    engine.fault = Fault.SEGMENT_ERROR
+    report = run(
+        ["--source", str(pictures), "--bundle", str(write_bundle()), "--frames", "12", "--no-accuracy"], fake(engine)
+    )
+    assert report.counts.failed == 12
+    assert report.rows == {}
+    assert {"NO_RESULT", "TOO_FEW_SAMPLES"} <= {finding.kind for finding in report.findings}
+
+
+def test_ctrl_c_gives_the_report_so_far_marked(write_bundle: Callable[..., Path], pictures: Path) -> None:
+    engine = _StopsAfter(20)
+    with Stop() as stop:
+        report = run(
+            ["--source", str(pictures), "--bundle", str(write_bundle()), "--warmup", "2", "--frames", "100000"],
+            fake(engine),
+            stop,
+        )
+        assert stop.exit_code == 130
+    assert report.interrupted
+    assert report.verdict == "INVALID"
+    assert report.counts.timed == 18
+    assert report.findings[0].kind == "STOPPED"
+
+
+class _StopsAfter(FakeEngine):
+    """Presses Ctrl-C while it reads a frame."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self.stop_at = frames
+
+    def _infer(self, *arguments: object) -> object:  # type: ignore[override]
+        if self.frames + 1 == self.stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super()._infer(*arguments)  # type: ignore[arg-type]
+
+
+def test_ctrl_c_ends_a_long_rest_at_once(write_bundle: Callable[..., Path], pictures: Path) -> None:
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    with Stop() as stop:
+        timer.start()
+        report = run(
+            [
+                *("--source", str(pictures), "--bundle", str(write_bundle()), "--warmup", "0"),
+                *("--load", "idle", "--idle-s", "3600"),
+            ],
+            fake(),
+            stop,
+        )
+    assert report.interrupted
+    assert report.run.seconds < 60
+
+
+def test_idle_is_judged_by_the_median_of_twenty_unless_told() -> None:
+    idle, told = parse(["--load", "idle"]), parse(["--load", "idle", "--frames", "70", "--percentile", "90"])
+    assert (idle.frames, idle.percentile) == (20, 50)
+    assert (told.frames, told.percentile) == (70, 90)
+    assert (parse([]).frames, parse([]).percentile) == (1000, 99)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--frames", "0"], "from 1 up"),
+        (["--frames", "-5"], "from 1 up"),
+        (["--warmup", "-1"], "from 0 up"),
+        (["--threads", "0"], "from 1 up"),
+        (["--burst", "0"], "from 1 up"),
+        (["--budget-ms", "0"], "above zero"),
+        (["--budget-ms", "nan"], "above zero"),
+        (["--rate", "0", "--load", "camera"], "above zero"),
+        (["--rate", "30"], "--load camera"),
+        (["--percentile", "100"], "1 to 99.99"),
+        (["--miss-rate", "1.5", "--budget-ms", "5"], "0 to 1"),
+        (["--miss-rate", "0.1"], "--budget-ms"),
+        (["--stage-budget", "segments=5"], "STAGE=MS"),
+        (["--stage-budget", "segment=0"], "above zero"),
+        (["--soak", "30"], "30m"),
+        (["--load", "none"], "back-to-back"),
+        (["--peer", "pytorch"], "--checkpoint"),
+        (["--checkpoint", "x.pkl"], "--peer pytorch"),
+        (["--matrix", "--html", "x.html"], "--matrix"),
+        (["--precision", "int7"], "fp32"),
+    ],
+)
+def test_a_wrong_call_is_one_clear_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_unusable_input_is_one_clear_line_and_code_2(
+    write_bundle: Callable[..., Path], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = str(write_bundle())
+    (tmp_path / "bad.csv").write_text("image,mask\n0.png,masks/none.png\n")
+    (tmp_path / "other.csv").write_text("name,value\na,1\n")
+    (tmp_path / "blocked").write_text("")
+    calls: list[tuple[list[str], str]] = [
+        (["--bundle", str(tmp_path / "none")], "manifest.json cannot be read"),
+        (["--bundle", bundle, "--source", str(pictures), "--no-cold-start"], "cannot be compiled"),
+        (["--bundle", bundle, "--source", str(pictures), "--precision", "int8"], "no int8 graph"),
+        (["--bundle", bundle, "--source", str(tmp_path / "none")], "no such file or folder"),
+        (["--bundle", bundle, "--source", "sim:colour=red"], "unknown setting"),
+        (["--bundle", bundle, "--labels", str(tmp_path / "bad.csv")], "masks/none.png is not there"),
+        (["--bundle", bundle, "--labels", str(tmp_path / "other.csv")], "expected columns image"),
+        (["--bundle", bundle, "--labels", str(tmp_path / "none.csv")], "cannot be read"),
+        (["--json", str(tmp_path / "blocked" / "x.json")], "cannot be written"),
+        (["--html", str(tmp_path)], "is a folder"),
+        (["--bundle", bundle, "--source", str(pictures), "--matrix"], "cannot be compiled"),
+        (["compare", str(tmp_path / "bad.csv"), str(tmp_path / "bad.csv")], "not a whole"),
+    ]
+    for arguments, said in calls:
+        assert main(arguments) == 2
+        told = capsys.readouterr()
+        lines = [line for line in told.err.strip().splitlines() if line.startswith("runtime.bench:")]
+        assert len(lines) == 1, told.err
+        assert said in lines[0]
+        assert "Traceback" not in told.err
+
+
+def test_the_command_writes_what_was_asked(
+    write_bundle: Callable[..., Path],
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(session_module, "_maker", lambda options, repeats: fake())
+    out = {name: tmp_path / "out" / f"report.{name}" for name in ("json", "csv", "html")}
+    common = ["--bundle", str(write_bundle()), "--source", str(pictures), "--frames", "12", "--no-cold-start"]
+    code = main([*common, *(text for name, path in out.items() for text in (f"--{name}", str(path)))])
+    told = capsys.readouterr()
+    assert code == 2
+    assert "p99 needs 662 frames read, got 12" in told.out
+    report = Report.model_validate_json(out["json"].read_bytes())
+    assert report.command[:3] == ("python", "-m", "runtime.bench")
+    assert out["csv"].read_text().count("\n") == 13
+    assert out["html"].read_text().startswith("<!DOCTYPE html>")
+    main([*common, "--json", "-"])
+    told = capsys.readouterr()
+    assert json.loads(told.out)["schema"] == "rop.bench/1"
+    assert "camera to result" in told.err
