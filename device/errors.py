@@ -1,11 +1,19 @@
 """What can go wrong with hardware, and with the files and streams that stand in for it.
 
 DeviceError
-`-- CameraError
-    |-- SourceNotFound      no such file, folder, video or camera, or a name that no driver knows
-    |-- FrameUnreadable     one frame cannot be had; the next one may be fine
-    |-- FrameTimeout        no frame came in time
-    `-- Disconnected        the source is gone and gives no more frames
+|-- CameraError
+|   |-- SourceNotFound      no such file, folder, video or camera, or a name that no driver knows
+|   |-- FrameUnreadable     one frame cannot be had; the next one may be fine
+|   |-- FrameTimeout        no frame came in time
+|   `-- Disconnected        the source is gone and gives no more frames
+`-- LightError              the light and trigger board, its port, its calibration, or the dose of light
+    |-- PortUnusable        no such port, busy, not permitted, or gone
+    |-- NotABoard           what is on the port does not speak ROPLINK/1
+    |-- BoardSilent         no reply to three tries
+    |-- BoardRefused        the board said no
+    |   `-- AnotherHost     the board follows another program's sequence numbers
+    |-- CalibrationInvalid  altered, expired, not signed by a trusted key, or for another board
+    `-- DoseExceeded        the exposure would pass a limit of the calibration
 """
 
 from __future__ import annotations
@@ -40,3 +48,42 @@ class FrameTimeout(CameraError):
 
 class Disconnected(CameraError):
     """The source is gone: unplugged, closed by the other side, or at a broken end."""
+
+
+class LightError(DeviceError):
+    """Base of every error about the light and trigger board and the dose of light."""
+
+
+class PortUnusable(LightError):
+    """The port does not exist, is busy, is not permitted, or went away."""
+
+
+class NotABoard(LightError):
+    """Something answers on the port, but it does not speak ROPLINK/1."""
+
+
+class BoardSilent(LightError):
+    """The board did not reply to three tries."""
+
+
+class BoardRefused(LightError):
+    """The board said no."""
+
+    def __init__(self, message: str, *, code: int, detail: int) -> None:
+        super().__init__(message)
+        self.code = code
+        """Why, as `device.light.messages.NakCode`."""
+        self.detail = detail
+        """What the board added, as described at the code."""
+
+
+class AnotherHost(BoardRefused):
+    """The board follows sequence numbers that this host did not give: another program talks to it."""
+
+
+class CalibrationInvalid(LightError):
+    """The calibration file is altered, expired, not signed by a trusted key, or for another board."""
+
+
+class DoseExceeded(LightError):
+    """The exposure was refused: it would pass a limit of the calibration."""
