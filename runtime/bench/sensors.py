@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,7 @@ class ThrottleCounter:
 
 
 def sensors(root: Path = SYS) -> list[Sensor]:
-    """All that can be read here. Files stay open, as opening them is most of the cost of a reading."""
+    """All that can be read here."""
     found = [*_clocks(root), *_temperatures(root), *_powers(root)]
     with contextlib.suppress(Exception):  # whatever NVML has against it: there is then no GPU to watch
         found += _nvml_sensors()
@@ -153,20 +152,8 @@ def gpu_facts() -> tuple[str, str] | None:
 
 
 def _file(path: Path, scale: float = 1.0) -> Read:
-    """A reader of a file with one number; the file stays open for as long as the reader lives."""
-    try:
-        file = path.open("rb", buffering=0)
-    except OSError:
-        return _nothing
-
-    def read() -> float:
-        return float(os.pread(file.fileno(), 64, 0)) * scale
-
-    return read
-
-
-def _nothing() -> float:
-    raise OSError("no such sensor")
+    """A reader of a file with one number."""
+    return lambda: float(path.read_bytes()) * scale
 
 
 def _line(path: Path, name: str) -> float:
