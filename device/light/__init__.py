@@ -1,0 +1,67 @@
+"""The light and trigger board: ROPLINK/1 from the host, a simulated board, and the dose of light each eye gets.
+
+`import device.light` is cheap: pyserial, pydantic and cryptography are imported by the file that needs them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from device.light.board import Board, Ceilings
+from device.light.link import BoardEvent, BoardLink, FlashReceipt
+from device.light.messages import EventCode, Flags, NakCode, Status, Totals
+from device.light.simulated import SIMULATED_CEILINGS, FlashSeen, LightChange, LineFaults, SimulatedBoard
+
+if TYPE_CHECKING:
+    from device.light.calibrated import CalibratedLight
+    from device.light.calibration import Calibration, Hazard, RatePoint, load_calibration, sign_calibration
+    from device.light.dose import DoseAccount, Exposure, Eye, LightKind
+
+__all__ = [
+    "SIMULATED_CEILINGS",
+    "Board",
+    "BoardEvent",
+    "BoardLink",
+    "CalibratedLight",
+    "Calibration",
+    "Ceilings",
+    "DoseAccount",
+    "EventCode",
+    "Exposure",
+    "Eye",
+    "Flags",
+    "FlashReceipt",
+    "FlashSeen",
+    "Hazard",
+    "LightChange",
+    "LightKind",
+    "LineFaults",
+    "NakCode",
+    "RatePoint",
+    "SimulatedBoard",
+    "Status",
+    "Totals",
+    "load_calibration",
+    "sign_calibration",
+]
+
+_WHEN_USED = {
+    "CalibratedLight": "device.light.calibrated",
+    "Calibration": "device.light.calibration",
+    "DoseAccount": "device.light.dose",
+    "Exposure": "device.light.dose",
+    "Eye": "device.light.dose",
+    "Hazard": "device.light.calibration",
+    "LightKind": "device.light.dose",
+    "RatePoint": "device.light.calibration",
+    "load_calibration": "device.light.calibration",
+    "sign_calibration": "device.light.calibration",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHEN_USED:
+        raise AttributeError(f"module 'device.light' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_WHEN_USED[name]), name)

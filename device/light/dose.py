@@ -1,0 +1,123 @@
+"""Adds up what each eye has been given and refuses what would pass a limit of the calibration."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+
+from device.errors import DoseExceeded
+from device.light.calibration import Calibration, Hazard
+
+MERGED_S = 60.0
+"""Slices of the same continuous light are kept as one exposure up to this length."""
+
+
+class Eye(str, Enum):
+    """Which eye the light goes to."""
+
+    OD = "OD"
+    """Right."""
+    OS = "OS"
+    """Left."""
+
+
+class LightKind(str, Enum):
+    """Which light."""
+
+    LED = "led"
+    FLASH = "flash"
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Light that one eye was given."""
+
+    eye: Eye
+    kind: LightKind
+    level: int
+    """Drive level as the board counts."""
+    duration_s: float
+    ended: datetime
+    """When the last of it was given, UTC."""
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class DoseAccount:
+    """The account of one infant's two eyes against one calibration. Safe for use from several threads.
+
+    `exposures` carries an account over a restart of the program. Between two calibrated levels the higher one's rate
+    counts, so the sum is never below what was given.
+    """
+
+    def __init__(
+        self,
+        calibration: Calibration,
+        *,
+        exposures: Iterable[Exposure] = (),
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self.calibration = calibration
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._exposures = list(exposures)
+
+    @property
+    def exposures(self) -> tuple[Exposure, ...]:
+        """Everything given so far, for the record."""
+        with self._lock:
+            return tuple(self._exposures)
+
+    def used(self, eye: Eye) -> dict[str, float]:
+        """What the eye has been given within each hazard's window, by the hazard's name, in its unit."""
+        with self._lock:
+            return {hazard.name: self._used(hazard, eye) for hazard in self.calibration.hazards}
+
+    def add(self, eye: Eye, kind: LightKind, level: int, duration_s: float) -> None:
+        """Count an exposure that is about to be given; `DoseExceeded` when it must not be, and nothing is counted."""
+        if not (level > 0 and 0 < duration_s < float("inf")):
+            raise ValueError(f"exposure: got level {level} for {duration_s} s, expected both above zero")
+        new = Exposure(eye, kind, level, duration_s, self._clock() + timedelta(seconds=duration_s))
+        with self._lock:
+            for hazard in self.calibration.hazards:
+                self._check(hazard, new)
+            self._keep(new)
+
+    def _check(self, hazard: Hazard, new: Exposure) -> None:
+        used, more = self._used(hazard, new.eye), _dose(hazard, new)
+        if not used + more <= hazard.limit:
+            raise DoseExceeded(
+                f"{new.eye.value}, {hazard.name}: {used:.4g} given and {more:.4g} asked, limit {hazard.limit:.4g} "
+                f"{hazard.unit} in {hazard.window_s:g} s ({hazard.clause}); wait, or use less light"
+            )
+
+    def _used(self, hazard: Hazard, eye: Eye) -> float:
+        oldest = self._clock() - timedelta(seconds=hazard.window_s)
+        return sum(_dose(hazard, e) for e in self._exposures if e.eye == eye and e.ended >= oldest)
+
+    def _keep(self, new: Exposure) -> None:
+        """Remember; a slice that goes on from the last one makes it longer, so that the list stays short."""
+        last = self._exposures[-1] if self._exposures else None
+        same = last is not None and (last.eye, last.kind, last.level) == (new.eye, new.kind, new.level)
+        if last is not None and same and new.kind is LightKind.LED and last.duration_s + new.duration_s <= MERGED_S:
+            new = replace(new, duration_s=last.duration_s + new.duration_s, ended=max(last.ended, new.ended))
+            self._exposures[-1] = new
+        else:
+            self._exposures.append(new)
+
+
+def _dose(hazard: Hazard, exposure: Exposure) -> float:
+    points = hazard.led if exposure.kind is LightKind.LED else hazard.flash
+    for point in points:
+        if exposure.level <= point.level:
+            return point.per_second * exposure.duration_s
+    top = points[-1].level if points else 0
+    raise DoseExceeded(
+        f"{hazard.name}: {exposure.kind.value} level {exposure.level} is not calibrated, "
+        f"expected {f'at most {top}' if top else 'a file that calibrates this light'}; use less, or calibrate it"
+    )

@@ -1,0 +1,388 @@
+"""The host's side of ROPLINK/1: requests with retries, the heartbeat, and the board's events.
+
+Two threads serve a link: one reads the port, one keeps the heartbeat. When this process dies, both die with it, and
+the board switches its light off within 500 ms.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeVar
+
+from device.errors import AnotherHost, BoardRefused, BoardSilent, LightError, NotABoard, PortUnusable
+from device.light.framing import FrameDecoder
+from device.light.messages import (
+    Ack,
+    Arm,
+    Event,
+    Fire,
+    FireReply,
+    Flags,
+    GetDose,
+    GetStatus,
+    Heartbeat,
+    HeartbeatReply,
+    HostMessage,
+    Nak,
+    NakCode,
+    Request,
+    SetLed,
+    Status,
+    Stop,
+    Totals,
+    encode_request,
+    parse_answer,
+    unpack,
+)
+from device.light.port import open_port
+
+REPLY_MS = 50
+"""A board replies within this."""
+TRIES = 3
+"""How often a request is sent, with the same sequence number, before the board counts as silent."""
+HEARTBEAT_MS = 100
+"""Time between heartbeats; four may be lost before the board's 500 ms are over."""
+EVENTS_KEPT = 256
+"""Events that wait to be asked for; the oldest go first when there are more."""
+_SEEN_BYTES = 16
+
+_REFUSALS = {
+    NakCode.UNKNOWN_TYPE: "the board does not know this request; update its firmware",
+    NakCode.BAD_LENGTH: "payload of the wrong length, expected {detail} bytes; update host or firmware",
+    NakCode.NO_HEARTBEAT: "no heartbeat reached the board for 500 ms; look at the link's `failure`",
+    NakCode.INTERLOCK_OPEN: "the interlock is open; close it",
+    NakCode.OVERHEATED: "the light is too hot; let it cool",
+    NakCode.LED_CEILING: "the level is over the board's ceiling of {detail}",
+    NakCode.FLASH_TIME_CEILING: "the flash time must be 1 to {detail} us",
+    NakCode.FLASH_LEVEL_CEILING: "the flash level must be 1 to {detail}",
+    NakCode.NOT_ARMED: "not armed, or armed more than 2 s ago; arm again",
+    NakCode.RECHARGING: "recharging, {detail} ms left; wait",
+}
+_Data = TypeVar("_Data", HeartbeatReply, FireReply, Status, Totals)
+
+
+@dataclass(frozen=True)
+class FlashReceipt:
+    """One flash as the host saw it: it began between the two moments, and lasted as long as it was armed for."""
+
+    requested_ns: int
+    """`time.monotonic_ns()` just before FIRE was first written."""
+    acknowledged_ns: int
+    """`time.monotonic_ns()` when the board's ACK had been read."""
+    tries: int
+    """How often FIRE was sent; the board flashes once all the same."""
+    flash_number: int
+    """Flashes since the board started, this one included."""
+    board_ms: int
+    """The board's clock at the flash, milliseconds, modulo 2^32."""
+
+
+@dataclass(frozen=True)
+class BoardEvent:
+    """Something happened at the board."""
+
+    code: int
+    """An `EventCode`, or a number that this version does not know."""
+    value: int
+    board_ms: int
+    """The board's clock, milliseconds, modulo 2^32."""
+    received_ns: int
+    """`time.monotonic_ns()` when it had been read."""
+    lost: int
+    """Events that were lost between the one before and this one, modulo 256."""
+
+
+@dataclass(frozen=True)
+class _Reply:
+    message: Ack | Nak
+    seq: int
+    received_ns: int
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    ack: Ack
+    requested_ns: int
+    acknowledged_ns: int
+    tries: int
+
+
+class BoardLink:
+    """A connection to one board. Use it as a context manager; safe for use from several threads.
+
+    `guard` is asked before every heartbeat, in the heartbeat's thread; while it says False or raises, STOP is sent in
+    the heartbeat's place, so that whatever watches the light (the dose, the program's own health) can put it out.
+
+    Raises `PortUnusable`, `BoardSilent` or `NotABoard` when there is no board to talk to.
+    """
+
+    def __init__(self, url: str, *, connect_timeout_s: float = 2.0, guard: Callable[[], bool] | None = None) -> None:
+        self.url = url
+        self.guard = guard
+        self._turn = threading.Lock()
+        self._closing = threading.Lock()
+        self._end = threading.Event()
+        self._closed = False
+        self._replies: queue.SimpleQueue[_Reply | None] = queue.SimpleQueue()
+        self._events: queue.Queue[BoardEvent] = queue.Queue(EVENTS_KEPT)
+        self._decoder = FrameDecoder()
+        self._next_event: int | None = None
+        self._seen = b""  # the first bytes that came, to say what is on the port when it is no board
+        self._seq = 0
+        self._read_seq = 0  # requests that change nothing have numbers of their own: the board does not order them
+        self._gone: PortUnusable | None = None
+        self._failure: LightError | None = None
+        self._flags = Flags(0)
+        self._port = open_port(url)
+        self._reader = threading.Thread(target=self._read, name=f"light reader {url}", daemon=True)
+        self._heart = threading.Thread(target=self._beat, name=f"light heartbeat {url}", daemon=True)
+        self._reader.start()
+        try:
+            status = self._greet(connect_timeout_s)
+            self.board_id = status.board_id
+            """The board's own number."""
+            self._seq = (status.last_seq + 1) & 0xFF
+            self._heartbeat()
+        except BaseException:
+            self._closed = True
+            self._shut()
+            raise
+        self._heart.start()
+
+    @property
+    def failure(self) -> LightError | None:
+        """Why the last heartbeat failed; None when it did not. Once the port is gone, it stays gone."""
+        return self._gone or self._failure
+
+    @property
+    def flags(self) -> Flags:
+        """The board's state as of the last heartbeat."""
+        return self._flags
+
+    @property
+    def rejected(self) -> int:
+        """Damaged frames from the board that were dropped so far."""
+        return self._decoder.rejected
+
+    def set_led(self, level: int) -> None:
+        """Hold the continuous light at `level`, 0 to 65535; 0 is off."""
+        self._request(SetLed(level))
+
+    def arm(self, flash_us: int, level: int) -> None:
+        """Make ready for one flash of `flash_us` microseconds within the next 2 s."""
+        self._request(Arm(flash_us, level))
+
+    def fire(self) -> FlashReceipt:
+        """Flash once, as armed. After `BoardSilent` the flash may have been given: count it as given."""
+        done = self._request(Fire())
+        data = self._data(FireReply, done.ack)
+        return FlashReceipt(done.requested_ns, done.acknowledged_ns, done.tries, data.flash_number, data.board_ms)
+
+    def stop(self) -> None:
+        """Light off and disarmed."""
+        self._request(Stop())
+
+    def status(self) -> Status:
+        """The board's state, ceilings and identity."""
+        return self._data(Status, self._request(GetStatus()).ack)
+
+    def totals(self) -> Totals:
+        """What the board has given since it started, in drive units."""
+        return self._data(Totals, self._request(GetDose()).ack)
+
+    def next_event(self, timeout_s: float) -> BoardEvent | None:
+        """The oldest event not yet taken; None when none came in time. Raises `PortUnusable` once the port is gone."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                # In slices, because a port that goes away puts nothing into the queue.
+                return self._events.get(timeout=max(0.0, min(0.1, deadline - time.monotonic())))
+            except queue.Empty:
+                if self._gone:
+                    raise self._gone_error() from None
+                if time.monotonic() >= deadline:
+                    return None
+
+    def close(self) -> None:
+        """Light off, heartbeat ended, port given back. Closing twice is fine."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._end.set()
+            self._heart.join()
+            with suppress(LightError):  # the board's watchdog puts the light out all the same
+                self._exchange(Stop())
+            self._shut()
+
+    def __enter__(self) -> BoardLink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _shut(self) -> None:
+        self._end.set()
+        cancel = getattr(self._port, "cancel_read", None)
+        if cancel is not None:
+            cancel()
+        self._reader.join()
+        self._port.close()
+
+    def _greet(self, timeout_s: float) -> Status:
+        """Ask until the board answers: one that restarts when its port is opened needs a moment."""
+        deadline = time.monotonic() + timeout_s
+        self._write(b"\0")  # ends whatever piece a host before us left in the board's decoder
+        while True:
+            try:
+                return self.status()
+            except BoardSilent:
+                if time.monotonic() < deadline:
+                    continue
+                if not self._seen:
+                    raise
+            echo = self._seen.lstrip(b"\0").startswith(encode_request(GetStatus(), 1)[:3])
+            raise NotABoard(
+                f"{self.url}: {'the port echoes what is sent' if echo else 'got bytes that are no frames'} "
+                f"({self._seen.hex(' ')}), expected a ROPLINK/1 board at 115200 baud; name the board's port"
+            )
+
+    def _request(self, message: HostMessage) -> _Exchange:
+        if self._closed:
+            raise PortUnusable(f"{self.url}: this link is closed; open a new one")
+        return self._exchange(message)
+
+    def _exchange(self, message: HostMessage) -> _Exchange:
+        """Send a request up to three times until its reply is there."""
+        with self._turn:
+            if self._gone:
+                raise self._gone_error()
+            seq = self._take_number(message)
+            wire = encode_request(message, seq)
+            requested_ns = time.monotonic_ns()
+            tries, reply = 0, None
+            while reply is None and tries < TRIES:
+                tries += 1
+                self._write(wire)
+                reply = self._reply_to(message, seq)
+            if reply is None:
+                name = message.TYPE.name
+                doubt = "; the flash may have been given, count it" if message.TYPE is Request.FIRE else ""
+                raise BoardSilent(
+                    f"{self.url}: no reply to {name} after {TRIES} tries, expected one within {REPLY_MS} ms{doubt}; "
+                    "look at the board's power and cable"
+                )
+        if isinstance(reply.message, Nak):
+            raise self._refusal(message, reply.message)
+        return _Exchange(reply.message, requested_ns, reply.received_ns, tries)
+
+    def _take_number(self, message: HostMessage) -> int:
+        if isinstance(message, (GetStatus, GetDose)):
+            self._read_seq = (self._read_seq + 1) & 0xFF
+            return self._read_seq
+        seq, self._seq = self._seq, (self._seq + 1) & 0xFF
+        return seq
+
+    def _reply_to(self, message: HostMessage, seq: int) -> _Reply | None:
+        """The reply to this very request; late replies to others are passed over."""
+        deadline = time.monotonic() + REPLY_MS / 1000
+        while True:
+            try:
+                reply = self._replies.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return None
+            if reply is None:
+                raise self._gone_error()
+            if reply.seq == seq and reply.message.request == message.TYPE:
+                return reply
+
+    def _refusal(self, message: HostMessage, nak: Nak) -> BoardRefused:
+        asked = f"{self.url}: the board refused {message}"
+        if nak.code == NakCode.SEQUENCE:
+            return AnotherHost(
+                f"{asked}: it is at sequence number {nak.detail}, which this program did not give; "
+                "another program talks to the board, end it and open the link anew",
+                code=nak.code,
+                detail=nak.detail,
+            )
+        reason = f"reason {nak.code}, which this version does not know; update the host"
+        if nak.code in _REFUSALS:
+            reason = _REFUSALS[NakCode(nak.code)].format(detail=nak.detail)
+        return BoardRefused(f"{asked}: {reason}", code=nak.code, detail=nak.detail)
+
+    def _data(self, kind: type[_Data], ack: Ack) -> _Data:
+        data = unpack(kind, ack.data)
+        assert data is not None, "parse_answer has checked the length"
+        return data
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._port.write(data)
+        except OSError as error:
+            raise PortUnusable(f"{self.url}: cannot write ({error}); plug the board in and open a new link") from error
+
+    def _gone_error(self) -> PortUnusable:
+        return PortUnusable(str(self._gone))
+
+    def _read(self) -> None:
+        """The reader's thread."""
+        try:
+            while not self._end.is_set():
+                self._take(self._port.read(self._port.in_waiting or 1))
+        except (OSError, TypeError, AttributeError) as error:  # pyserial raises the last two when a port is torn away
+            self._gone = PortUnusable(f"{self.url}: the port is gone ({error}); plug the board in and open a new link")
+            self._replies.put(None)
+
+    def _take(self, data: bytes) -> None:
+        now_ns = time.monotonic_ns()
+        if len(self._seen) < _SEEN_BYTES:
+            self._seen = (self._seen + data)[:_SEEN_BYTES]
+        for frame in self._decoder.feed(data):
+            message = parse_answer(frame)
+            if isinstance(message, Event):
+                self._keep(message, frame.seq, now_ns)
+            elif message is not None:
+                self._replies.put(_Reply(message, frame.seq, now_ns))
+
+    def _keep(self, event: Event, seq: int, now_ns: int) -> None:
+        lost = 0 if self._next_event is None else (seq - self._next_event) & 0xFF
+        self._next_event = (seq + 1) & 0xFF
+        if self._events.full():
+            with suppress(queue.Empty):  # a consumer may be faster
+                lost += 1 + self._events.get_nowait().lost
+        self._events.put(BoardEvent(event.code, event.value, event.board_ms, now_ns, lost))
+
+    def _beat(self) -> None:
+        """The heartbeat's thread."""
+        while not self._end.wait(HEARTBEAT_MS / 1000):
+            self._failure = self._beat_once()
+
+    def _beat_once(self) -> LightError | None:
+        try:
+            refusal = self._ask_guard()
+            if refusal is None:
+                self._heartbeat()
+            else:
+                self._exchange(Stop())
+        except LightError as error:
+            return error
+        return refusal
+
+    def _heartbeat(self) -> None:
+        self._flags = self._data(HeartbeatReply, self._exchange(Heartbeat()).ack).flags
+
+    def _ask_guard(self) -> LightError | None:
+        """Why there must be no light, if so. A guard that breaks counts as one that says no."""
+        try:
+            allowed = self.guard is None or self.guard()
+        except Exception as error:
+            return LightError(f"{self.url}: light stopped, its guard failed: {error!r}")
+        return None if allowed else LightError(f"{self.url}: light stopped, its guard said no")
