@@ -46,7 +46,7 @@ class Taken:
     due_ns: int
     """When it was captured or should have been, by the schedule: its latency counts from here."""
     camera_cpu_ns: int
-    """CPU time of this thread that getting the frame took the camera, which is not the benchmark's own work."""
+    """CPU time of this thread for waiting and getting the frame: the camera's work, not the benchmark's."""
     jitter_ms: float | None = None
     """How late the system woke the benchmark for it; None when nobody slept."""
     dropped_due_ns: tuple[int, ...] = ()
@@ -83,6 +83,7 @@ class _Turn:
     until: Until
     stop: Wait
     started_ns: int = field(init=False)
+    waiting_since_ns: int | None = None
     camera_cpu_ns: int = 0
     jitter_ms: float | None = None
 
@@ -101,16 +102,18 @@ class _Turn:
         """Wait for the schedule; note how late we were woken."""
         self.jitter_ms = None
         if due_ns > self.clock.now_ns():
+            self.waiting_since_ns = time.thread_time_ns()
             with self.stop.interruptible:
                 self.clock.sleep_until_ns(due_ns)
             self.jitter_ms = (self.clock.now_ns() - due_ns) / 1e6
 
     def take(self, number: int, due_ns: int) -> Frame | None:
         """Have the camera give its frame."""
-        began_ns = time.thread_time_ns()
+        began_ns = self.waiting_since_ns or time.thread_time_ns()
         with self.stop.interruptible:
             frame = self.supply.take(number, due_ns)
         self.camera_cpu_ns = time.thread_time_ns() - began_ns
+        self.waiting_since_ns = None
         return frame
 
     def taken(self, frame: Frame, number: int, due_ns: int, dropped_due_ns: tuple[int, ...] = ()) -> Taken:
