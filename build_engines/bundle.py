@@ -18,7 +18,7 @@ from build_engines.export import Parity, check_parity, export_graphs
 from build_engines.segimgnet import SegImgNet
 from runtime.arrays import UInt8Array
 from runtime.bundle import MANIFEST
-from runtime.manifest import BUNDLE_SCHEMA, FileEntry, InputFacts, Manifest, NetworkFacts, graph_name
+from runtime.manifest import BUNDLE_SCHEMA, FileEntry, InputFacts, Manifest, NetworkFacts
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
 
 TOOLS = ("torch", "onnx", "onnxscript", "openvino")
@@ -59,9 +59,6 @@ def build_bundle(
     try:
         report("exporting both graphs")
         graphs = export_graphs(network, aside, dynamic_batch=dynamic_batch)
-        for name, path in (("segmentation", graphs.segmentation), ("classifier", graphs.classifier)):
-            os.replace(path, aside / graph_name(name, "fp32"))
-        graphs = type(graphs)(aside / graph_name("segmentation", "fp32"), aside / graph_name("classifier", "fp32"))
         report(f"checking them against the network on {len(images)} images")
         parity = check_parity(network, graphs, images)
         manifest = _manifest(network, description, aside)

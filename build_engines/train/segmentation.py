@@ -27,8 +27,8 @@ drawn with their own stroke width, and strong changes of pose and colour hide wh
 SETTLED_INFANT_SHARE = 0.9
 SETTLED_STRENGTH = 0.3
 ENTROPY_WEIGHT = 0.3
-"""Of the cross-entropy beside Dice. It keeps probabilities honest, but pulls uncertain vessels below 0.5, where they are
-lost; Dice, which the maps are judged by, does not."""
+"""Of the cross-entropy beside Dice. It keeps probabilities honest, but pulls uncertain vessels below 0.5, where they
+are lost; Dice, which the maps are judged by, does not."""
 
 Report = Callable[[str], None]
 

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from build_engines.__main__ import main
+from build_engines.description import plain_description
+from build_engines.segimgnet import NetworkSize, SegImgNet
+from build_engines.segimgnet.checkpoint import save_checkpoint
+from runtime import open_bundle
+
+TINY = NetworkSize("tiny", (4, 8, 8, 8, 8), (8, 8, 8, 8), (1, 1, 1, 1), 8)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    save_checkpoint(SegImgNet(TINY, classes=3, layer_scale=0.5), tmp_path / "trained.pth")
+    return tmp_path / "trained.pth"
+
+
+def test_checkpoint_to_bundle_with_simulated_frames(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(checkpoint), "--out", str(tmp_path / "bundle"), "--check-count", "1"]) == 0
+    bundle = open_bundle(tmp_path / "bundle")
+    assert bundle.class_names == ("class_0", "class_1", "class_2")
+    out, err = capsys.readouterr()
+    assert "trained 0" in out
+    assert "no description" in err
+
+
+def test_the_description_beside_the_checkpoint_is_taken(tmp_path: Path, checkpoint: Path) -> None:
+    plain_description("described", 3).save(checkpoint.with_suffix(".json"))
+    Image.fromarray(np.full((100, 100, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    arguments = [str(checkpoint), "--out", str(tmp_path / "bundle"), "--check-images", str(tmp_path / "a.png")]
+    assert main(arguments) == 0
+    assert open_bundle(tmp_path / "bundle").manifest.name == "described"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p: p.unlink(), "trained.pth"),
+        (lambda p: p.write_bytes(b"not a checkpoint"), "trained.pth"),
+        (lambda p: p.with_suffix(".json").write_text("{"), "not JSON"),
+    ],
+    ids=["missing", "no checkpoint", "spoilt description"],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str], spoil: object, message: str
+) -> None:
+    spoil(checkpoint)  # type: ignore[operator]
+    assert main([str(checkpoint), "--out", str(tmp_path / "bundle")]) == 2
+    err = capsys.readouterr().err.strip()
+    assert message in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_folder_without_pictures_cannot_be_checked_on(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    arguments = [str(checkpoint), "--out", str(tmp_path / "bundle"), "--check-images", str(tmp_path / "empty")]
+    assert main(arguments) == 2
+    assert "--check-images" in capsys.readouterr().err
