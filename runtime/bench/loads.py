@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
+from typing import Literal, NamedTuple, Protocol, get_args
 
 from device.frame import Frame
 from runtime.bench.clock import Clock
@@ -36,9 +36,8 @@ class Until:
     seconds: float | None = None
 
 
-@dataclass(frozen=True)
-class Taken:
-    """A frame that goes to the Screener now."""
+class Taken(NamedTuple):
+    """A frame that goes to the Screener now. A tuple, as it is made between frames and must be cheap."""
 
     frame: Frame
     number: int
@@ -85,6 +84,7 @@ class _Turn:
     started_ns: int = field(init=False)
     waiting_since_ns: int | None = None
     camera_cpu_ns: int = 0
+    frame: Frame | None = None
     jitter_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -107,17 +107,19 @@ class _Turn:
                 self.clock.sleep_until_ns(due_ns)
             self.jitter_ms = (self.clock.now_ns() - due_ns) / 1e6
 
-    def take(self, number: int, due_ns: int) -> Frame | None:
-        """Have the camera give its frame."""
+    def take(self, number: int, due_ns: int) -> bool:
+        """Have the camera give its frame; whether there was one."""
         began_ns = self.waiting_since_ns or time.thread_time_ns()
         with self.stop.interruptible:
-            frame = self.supply.take(number, due_ns)
+            self.frame = self.supply.take(number, due_ns)
         self.camera_cpu_ns = time.thread_time_ns() - began_ns
         self.waiting_since_ns = None
-        return frame
+        return self.frame is not None
 
-    def taken(self, frame: Frame, number: int, due_ns: int, dropped_due_ns: tuple[int, ...] = ()) -> Taken:
-        """The frame with the account of the time before it."""
+    def taken(self, number: int, due_ns: int, dropped_due_ns: tuple[int, ...] = ()) -> Taken:
+        """The frame with the account of the time before it; it is not kept here."""
+        frame, self.frame = self.frame, None
+        assert frame is not None
         return Taken(frame, number, due_ns, self.camera_cpu_ns, self.jitter_ms, dropped_due_ns)
 
 
@@ -147,10 +149,9 @@ def _on_request(turn: _Turn, idle_s: float) -> Iterator[Taken]:
         turn.sleep_until(due_ns)
         # After a rest the wake-up is the benchmark's own delay; the nurse's request comes when it is awake.
         due_ns = turn.clock.now_ns()
-        frame = turn.take(number, due_ns)
-        if frame is None:
+        if not turn.take(number, due_ns):
             return
-        yield turn.taken(frame, number, due_ns)
+        yield turn.taken(number, due_ns)
         number += 1
 
 
@@ -170,11 +171,10 @@ def _scheduled(turn: _Turn, rate_hz: float) -> Iterator[Taken]:
         number = max(number, newest)
         due_ns = turn.started_ns + round(number * period_ns)
         turn.sleep_until(due_ns)
-        frame = turn.take(number, due_ns)
-        if frame is None:
+        if not turn.take(number, due_ns):
             return
         dropped = tuple(turn.started_ns + round(k * period_ns) for k in passed)
-        yield turn.taken(frame, number, due_ns, dropped)
+        yield turn.taken(number, due_ns, dropped)
         number += 1
 
 
@@ -184,29 +184,28 @@ def _burst(turn: _Turn, burst_frames: int, rate_hz: float) -> Iterator[Taken]:
     while turn.goes_on(number):
         due_ns = turn.started_ns + round(number // burst_frames * burst_frames / rate_hz * 1e9)
         turn.sleep_until(due_ns)
-        frame = turn.take(number, due_ns)
-        if frame is None:
+        if not turn.take(number, due_ns):
             return
-        yield turn.taken(frame, number, due_ns)
+        yield turn.taken(number, due_ns)
         number += 1
 
 
 def _live(turn: _Turn, idle_s: float) -> Iterator[Taken]:
     """A camera's own pace. Gaps in its numbering are frames that it dropped; their times are put between."""
     number = 0
-    before: Frame | None = None
+    before: tuple[int, int] | None = None
     while turn.goes_on(number):
         if idle_s:
             turn.sleep_until(turn.clock.now_ns() + round(idle_s * 1e9))
-        frame = turn.take(number, turn.clock.now_ns())
-        if frame is None:
+        if not turn.take(number, turn.clock.now_ns()) or turn.frame is None:
             return
+        sequence, captured_ns = turn.frame.sequence, turn.frame.captured_ns
         dropped: tuple[int, ...] = ()
         if before is not None and not idle_s:
-            missing = max(0, frame.sequence - before.sequence - 1)
-            step_ns = (frame.captured_ns - before.captured_ns) / (missing + 1)
-            dropped = tuple(round(before.captured_ns + step_ns * (i + 1)) for i in range(missing))
+            missing = max(0, sequence - before[0] - 1)
+            step_ns = (captured_ns - before[1]) / (missing + 1)
+            dropped = tuple(round(before[1] + step_ns * (i + 1)) for i in range(missing))
         number += len(dropped)
-        yield turn.taken(frame, number, frame.captured_ns, dropped)
+        yield turn.taken(number, captured_ns, dropped)
         number += 1
-        before = frame
+        before = (sequence, captured_ns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,8 @@ is `age` with the dropped frames counted in, see `Samples.camera_to_result_ms`."
 Column = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One frame that was read."""
+class Sample(NamedTuple):
+    """One frame that was read. A tuple, as it is made between frames and must be cheap."""
 
     number: int
     sequence: int

@@ -1,4 +1,4 @@
-"""Readers of clocks, temperature, power and throttling: Linux sysfs (PCs and Jetson), psutil, and NVML where it is."""
+"""Readers of clocks, temperature, power and throttling: Linux sysfs (PCs and Jetson), and NVML where it is."""
 
 from __future__ import annotations
 
@@ -76,15 +76,6 @@ def _clocks(root: Path) -> Iterator[Sensor]:
         reads = [_file(path, 1e-3) for path in paths]
         if _works(reads[0]):
             yield Sensor("cpu_mhz", lambda: sum(read() for read in reads) / len(reads))
-        return
-    with contextlib.suppress(Exception):
-        psutil = library("psutil", "psutil")
-
-        def current_mhz() -> float:
-            return float(psutil.cpu_freq().current)
-
-        if root == SYS and current_mhz() > 0:
-            yield Sensor("cpu_mhz", current_mhz)
 
 
 def _temperatures(root: Path) -> Iterator[Sensor]:

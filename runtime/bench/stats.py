@@ -100,7 +100,7 @@ def ratio_interval(a: ArrayLike, b: ArrayLike, p: float, confidence: float, seed
     """
     rng = np.random.default_rng(seed)
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    draws = 4000 if max(first.size, second.size) <= 4000 else 1000
+    draws = 2000 if max(first.size, second.size) <= 4000 else 1000
     ratios = _draw(second, p, draws, rng) / _draw(first, p, draws, rng)
     tail = 50 * (1 - confidence)
     low, high = np.percentile(ratios, (tail, 100 - tail))

@@ -168,10 +168,10 @@ def test_two_screeners_in_one_process_are_peers_and_turns_alternate(bundle: Bund
             return super()._infer(*arguments)  # type: ignore[arg-type]
 
     ours = Screener(bundle, engine=Noting("A", 2), reject_repeats=False)
-    theirs = Screener(bundle, engine=Noting("B", 40), reject_repeats=False)
+    theirs = Screener(bundle, engine=Noting("B", 300), reject_repeats=False)
     with ours, theirs:
-        found = measure_peer(ours, ScreenerPeer(theirs, theirs.facts), pool(2).frames, "other", rounds=3, each=1)
-    assert "".join(order) == "AAABBBAAABBBAAABBB"
+        found = measure_peer(ours, ScreenerPeer(theirs, theirs.facts), pool(2).frames, "other", rounds=2, each=1)
+    assert "".join(order) == "AAABBBAAABBB"
     assert found is not None
     assert found.ratio > 1.5
 

@@ -106,8 +106,7 @@ def test_it_says_who_took_the_cores() -> None:
 
 def test_a_frame_without_a_result_fails_the_run() -> None:
     given = evidence()
-    given.samples.frames[7] = replace(
-        given.samples.frames[7],
+    given.samples.frames[7] = given.samples.frames[7]._replace(
         timings=replace(given.samples.frames[7].timings, classify=None),
         outcome=Outcome.NO_RESULT,
         reason="openvino: segment failed",
