@@ -9,9 +9,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TypeVar
 
@@ -95,7 +96,7 @@ class BoardEvent:
     received_ns: int
     """`time.monotonic_ns()` when it had been read."""
     lost: int
-    """Events that were lost between the one before and this one, modulo 256."""
+    """Events that were lost between the one before and this one: on the line, or because nobody took them."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ class BoardLink:
         self._end = threading.Event()
         self._closed = False
         self._replies: queue.SimpleQueue[_Reply | None] = queue.SimpleQueue()
-        self._events: queue.Queue[BoardEvent] = queue.Queue(EVENTS_KEPT)
+        self._events: deque[BoardEvent] = deque()
+        self._event_came = threading.Condition()
         self._decoder = FrameDecoder()
         self._next_event: int | None = None
         self._seen = b""  # the first bytes that came, to say what is on the port when it is no board
@@ -198,16 +200,13 @@ class BoardLink:
 
     def next_event(self, timeout_s: float) -> BoardEvent | None:
         """The oldest event not yet taken; None when none came in time. Raises `PortUnusable` once the port is gone."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                # In slices, because a port that goes away puts nothing into the queue.
-                return self._events.get(timeout=max(0.0, min(0.1, deadline - time.monotonic())))
-            except queue.Empty:
-                if self._gone:
-                    raise self._gone_error() from None
-                if time.monotonic() >= deadline:
-                    return None
+        with self._event_came:
+            self._event_came.wait_for(lambda: self._events or self._gone, timeout_s)
+            if self._events:
+                return self._events.popleft()
+        if self._gone:
+            raise self._gone_error()
+        return None
 
     def close(self) -> None:
         """Light off, heartbeat ended, port given back. Closing twice is fine."""
@@ -340,6 +339,8 @@ class BoardLink:
         except (OSError, TypeError, AttributeError) as error:  # pyserial raises the last two when a port is torn away
             self._gone = PortUnusable(f"{self.url}: the port is gone ({error}); plug the board in and open a new link")
             self._replies.put(None)
+            with self._event_came:
+                self._event_came.notify_all()
 
     def _take(self, data: bytes) -> None:
         now_ns = time.monotonic_ns()
@@ -355,10 +356,12 @@ class BoardLink:
     def _keep(self, event: Event, seq: int, now_ns: int) -> None:
         lost = 0 if self._next_event is None else (seq - self._next_event) & 0xFF
         self._next_event = (seq + 1) & 0xFF
-        if self._events.full():
-            with suppress(queue.Empty):  # a consumer may be faster
-                lost += 1 + self._events.get_nowait().lost
-        self._events.put(BoardEvent(event.code, event.value, event.board_ms, now_ns, lost))
+        with self._event_came:
+            self._events.append(BoardEvent(event.code, event.value, event.board_ms, now_ns, lost))
+            if len(self._events) > EVENTS_KEPT:
+                dropped, oldest = self._events.popleft(), self._events[0]
+                self._events[0] = replace(oldest, lost=oldest.lost + dropped.lost + 1)
+            self._event_came.notify()
 
     def _beat(self) -> None:
         """The heartbeat's thread."""

@@ -81,6 +81,7 @@ class _Teller:
     def __init__(self, data: bytes) -> None:
         self._bytes = iter(data)
         self.left = len(data)
+        self.armed = False
         self.seq = self.next()
 
     def next(self) -> int:
@@ -89,7 +90,9 @@ class _Teller:
 
     def frame(self) -> RawFrame:
         """What a host that counts as it should sends next."""
-        kind = _KINDS[self.next() % len(_KINDS)]
+        fires = self.armed and self.next() % 2  # or hardly a story would hold a flash
+        kind = 0x04 if fires else _KINDS[self.next() % len(_KINDS)]
+        self.armed = kind == 0x03
         self.seq = (self.seq + 1) & 0xFF
         return RawFrame(kind, self.seq, PAYLOADS[kind][self.next() % len(PAYLOADS[kind])])
 

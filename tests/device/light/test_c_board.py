@@ -1,0 +1,190 @@
+"""The C board: compiles without a warning, passes its own tests, does action for action what the Python board does."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from device.light.board import ARM_WINDOW_MS, TICK_MS, WATCHDOG_MS, Action, Board, Light, Send
+from device.light.framing import RawFrame, encode_frame
+from tests.device.light.boards import CEILINGS, SETTERS, stories
+from tests.device.light.make_golden import GOLDEN
+
+C = Path(__file__).parents[3] / "device" / "light" / "c"
+STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-pedantic", "-Werror"]
+INPUTS = {"tick": 0, "interlock": 1, "overheated": 2, "foot": 3}
+ROOM = ctypes.create_string_buffer(1 << 16)
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def compiler() -> str:
+    found = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not found:
+        pytest.skip("no C compiler on this machine (install gcc, or name one in CC)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def library(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The C board with the harness, as a shared library."""
+    path = tmp_path_factory.mktemp("c") / "libropboard.so"
+    sources = [str(C / "ropboard.c"), str(Path(__file__).with_name("harness.c"))]
+    command = [compiler, *STRICT, "-O2", "-fPIC", "-shared", f"-I{C}", *sources, "-o", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    loaded = ctypes.CDLL(str(path))
+    u16, u32, u64, size = ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_size_t
+    loaded.harness_start.argtypes = [u64, u16, u32, u16, u32, u32]
+    loaded.harness_receive.argtypes = [ctypes.c_char_p, size, u32]
+    loaded.harness_input.argtypes = [ctypes.c_int, ctypes.c_int, u32]
+    loaded.harness_log.argtypes = [ctypes.c_char_p, size]
+    loaded.harness_log.restype = size
+    return loaded
+
+
+@pytest.mark.parametrize("extra", [["-O2"], ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"]])
+def test_its_own_tests_pass(compiler: str, tmp_path: Path, extra: list[str]) -> None:
+    program = tmp_path / "test_ropboard"
+    sources = [str(C / "ropboard.c"), str(C / "test_ropboard.c")]
+    built = subprocess.run(
+        [compiler, *STRICT, *extra, *sources, "-o", str(program)], capture_output=True, text=True, timeout=120
+    )
+    if built.returncode and "-fsanitize=address,undefined" in extra and "cannot find" in built.stderr:
+        pytest.skip("the compiler has no sanitizer libraries")
+    assert built.returncode == 0, built.stderr
+    done = subprocess.run([str(program)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 failed" in done.stdout
+
+
+def test_it_uses_no_heap_and_calls_nothing_but_memory_functions(compiler: str, tmp_path: Path) -> None:
+    if not shutil.which("nm"):
+        pytest.skip("no nm on this machine")
+    built = tmp_path / "ropboard.o"
+    subprocess.run(
+        [compiler, "-std=c11", "-O2", "-c", str(C / "ropboard.c"), "-o", str(built)], check=True, timeout=120
+    )
+    symbols = subprocess.run(["nm", "-u", str(built)], capture_output=True, text=True, check=True, timeout=60).stdout
+    undefined = {line.split()[-1] for line in symbols.splitlines()}
+    assert undefined <= {"memcpy", "memcmp", "memset", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_"}
+
+
+def test_the_header_and_the_python_board_agree_on_the_times() -> None:
+    header = (C / "ropboard.h").read_text(encoding="utf-8")
+    for name, value in {"WATCHDOG_MS": WATCHDOG_MS, "TICK_MS": TICK_MS, "ARM_WINDOW_MS": ARM_WINDOW_MS}.items():
+        assert f"#define ROP_{name} {value}u" in header
+
+
+def encoded(actions: list[Action]) -> bytes:
+    """Python's actions as the harness logs the C board's."""
+    out = b""
+    for action in actions:
+        if isinstance(action, Send):
+            out += b"S" + bytes((len(action.data),)) + action.data
+        elif isinstance(action, Light):
+            out += b"L\2" + action.level.to_bytes(2, "little")
+        else:
+            out += b"F\6" + action.flash_us.to_bytes(4, "little") + action.level.to_bytes(2, "little")
+    return out
+
+
+class Twins:
+    """Both boards, given the same and compared after every step."""
+
+    def __init__(self, library: ctypes.CDLL, now_ms: int) -> None:
+        self.library, self.now_ms = library, now_ms
+        self.python = Board(7, CEILINGS, now_ms)
+        c = CEILINGS
+        library.harness_start(7, c.max_led_level, c.max_flash_us, c.max_flash_level, c.recharge_ms, now_ms)
+
+    def compare(self, actions: list[Action]) -> None:
+        count = self.library.harness_log(ROOM, len(ROOM))
+        assert ctypes.string_at(ROOM, count) == encoded(actions)
+
+    def receive(self, data: bytes) -> None:
+        self.library.harness_receive(data, len(data), self.now_ms)
+        self.compare(self.python.receive(data, self.now_ms))
+
+    def set(self, what: str, on: bool) -> None:
+        self.library.harness_input(INPUTS[what], on, self.now_ms)
+        self.compare(getattr(self.python, SETTERS[what])(on, self.now_ms))
+
+    def wait(self, ms: int) -> None:
+        self.now_ms = (self.now_ms + ms) & 0xFFFFFFFF
+        self.library.harness_input(INPUTS["tick"], 0, self.now_ms)
+        self.compare(self.python.tick(self.now_ms))
+
+    def finish(self) -> None:
+        """All that the boards can be asked for must be the same at the end."""
+        for kind in (0x06, 0x07):
+            self.receive(b"\0" + encode_frame(RawFrame(kind, 0)))
+
+
+def play(library: ctypes.CDLL, story: list[tuple[str, Any]], start_ms: int) -> None:
+    twins = Twins(library, start_ms)
+    sent: list[RawFrame] = []
+    for kind, value in story:
+        if kind == "frame":
+            sent.append(value)
+            twins.receive(encode_frame(value))
+        elif kind == "again" and sent:
+            twins.receive(encode_frame(sent[-min(value, len(sent))]))
+        elif kind == "damaged":
+            twins.receive(value[1])
+        elif kind == "bytes":
+            twins.receive(value)
+        elif kind == "wait":
+            twins.wait(value)
+        elif kind in SETTERS:
+            twins.set(kind, value)
+    twins.finish()
+
+
+STARTS = st.sampled_from([0, 12345, 2**31, 2**32 - 200])
+LONG = [("bytes", b"\x05" * 71), ("bytes", b"\0"), ("bytes", b"\x48" + b"\x07" * 71), ("bytes", b"\0")]
+
+
+@given(stories, STARTS)
+@example(LONG, 0)
+@settings(max_examples=3000, deadline=None)
+def test_c_and_python_do_the_same(library: ctypes.CDLL, story: list[tuple[str, Any]], start_ms: int) -> None:
+    play(library, story, start_ms)
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=1000, deadline=None)
+def test_c_and_python_do_the_same_with_any_bytes(library: ctypes.CDLL, data: bytes) -> None:
+    twins = Twins(library, 0)
+    twins.receive(data)
+    twins.finish()
+
+
+def test_c_reads_and_writes_the_golden_frames(library: ctypes.CDLL) -> None:
+    class Frame(ctypes.Structure):
+        _fields_ = (
+            ("type", ctypes.c_uint8),
+            ("seq", ctypes.c_uint8),
+            ("length", ctypes.c_uint8),
+            ("payload", ctypes.c_uint8 * 64),
+        )
+
+    library.rop_decode.restype = ctypes.c_bool
+    library.rop_encode.restype = ctypes.c_size_t
+    entries = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert len(entries) > 15
+    for entry in entries:
+        wire, frame, out = bytes.fromhex(entry["wire"]), Frame(), ctypes.create_string_buffer(72)
+        assert library.rop_decode(wire, ctypes.c_size_t(len(wire) - 1), ctypes.byref(frame)), entry
+        assert frame.seq == entry["seq"]
+        count = library.rop_encode(ctypes.byref(frame), out)
+        assert out.raw[:count] == wire

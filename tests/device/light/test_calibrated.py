@@ -1,0 +1,89 @@
+"""The calibrated light: nothing is given that the account has not let through."""
+
+from __future__ import annotations
+
+import pytest
+
+from device.errors import BoardRefused, BoardSilent, CalibrationInvalid, DoseExceeded
+from device.light import BoardLink, CalibratedLight, DoseAccount, Eye, LineFaults, SimulatedBoard
+from tests.device.light.lab import calibration, hazard
+from tests.device.light.waiting import wait_until
+
+NAME = "made-up exposure"
+
+
+def light_with(link: BoardLink, limit: float) -> CalibratedLight:
+    return CalibratedLight(link, DoseAccount(calibration(hazard(limit=limit))))
+
+
+def test_a_flash_over_the_limit_is_never_sent(board: SimulatedBoard, link: BoardLink) -> None:
+    light = light_with(link, 2.0)
+    for _ in range(2):
+        light.flash(Eye.OD, 10_000, 50)
+        assert wait_until(lambda: not link.status().flags & 0x20)  # the recharge gap
+    with pytest.raises(DoseExceeded):
+        light.flash(Eye.OD, 10_000, 50)
+    assert len(board.flashes) == 2
+    light.flash(Eye.OS, 10_000, 50)
+    assert len(board.flashes) == 3
+
+
+def test_a_flash_whose_reply_is_lost_counts_as_given(board: SimulatedBoard, link: BoardLink) -> None:
+    light = light_with(link, 1.0)
+    board.faults = LineFaults(silent=True)
+    with pytest.raises(BoardSilent):
+        light.flash(Eye.OD, 10_000, 50)
+    board.faults = LineFaults()
+    with pytest.raises(DoseExceeded):
+        light.flash(Eye.OD, 10_000, 50)
+
+
+def test_continuous_light_goes_off_when_the_dose_is_used_up(board: SimulatedBoard, link: BoardLink) -> None:
+    light = light_with(link, 1.0)
+    light.illuminate(Eye.OD, 100)
+    assert board.wait_for_light(True, timeout_s=1)
+    assert board.wait_for_light(False, timeout_s=3)
+    on, off = board.light_changes[-2:]
+    assert (off.at_ns - on.at_ns) / 1e9 <= 1.0
+    assert wait_until(lambda: light.refused is not None)
+    assert link.failure is None
+    with pytest.raises(DoseExceeded):
+        light.illuminate(Eye.OD, 100)
+    light.illuminate(Eye.OS, 100)
+    assert light.refused is None
+    light.off()
+    assert board.led_level == 0
+
+
+def test_the_account_is_never_below_the_light_that_was_on(board: SimulatedBoard, link: BoardLink) -> None:
+    light = light_with(link, 100.0)
+    for level in (100, 50, 100):
+        light.illuminate(Eye.OD, level)
+        beat = link.status().last_seq
+        assert wait_until(lambda beat=beat: (link.status().last_seq - beat) % 256 >= 2)
+    light.off()
+    on_s = (board.light_changes[-1].at_ns - board.light_changes[0].at_ns) / 1e9
+    assert on_s <= light.account.used(Eye.OD)[NAME] <= on_s + 3 * 0.5 + 0.5
+
+
+def test_light_that_the_board_refuses_is_not_counted_on(board: SimulatedBoard, link: BoardLink) -> None:
+    light = light_with(link, 100.0)
+    board.set_interlock(False)
+    with pytest.raises(BoardRefused, match="interlock"):
+        light.illuminate(Eye.OD, 100)
+    used = light.account.used(Eye.OD)[NAME]
+    beat = link.status().last_seq
+    assert wait_until(lambda: (link.status().last_seq - beat) % 256 >= 3)
+    assert light.account.used(Eye.OD)[NAME] == used == 0.5
+
+
+def test_a_calibration_for_another_board_is_refused(link: BoardLink) -> None:
+    other = calibration().model_copy(update={"board_id": 7})
+    with pytest.raises(CalibrationInvalid, match="is for board 0000000000000007"):
+        CalibratedLight(link, DoseAccount(other))
+
+
+def test_a_guard_that_was_there_is_still_asked(board: SimulatedBoard, link: BoardLink) -> None:
+    link.guard = lambda: False
+    light_with(link, 100.0)
+    assert wait_until(lambda: "guard said no" in str(link.failure))
