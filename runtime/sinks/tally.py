@@ -16,7 +16,7 @@ MOST_REASONS = 40
 OTHER_REASONS = "other reasons"
 NUMBER = re.compile(r"\d+(\.\d+)?")
 P99_NEEDS = 662
-"""Fewer latencies than this say nothing about the 99th percentile (MLPerf LoadGen, 90 % confidence)."""
+"""Fewer latencies than this say nothing about the 99th percentile (MLPerf LoadGen, 99 % confidence)."""
 
 
 @dataclass
