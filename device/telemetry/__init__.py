@@ -1,0 +1,8 @@
+"""How the machine is doing: clocks, temperatures, power, throttling, power mode. It only reads."""
+
+from __future__ import annotations
+
+from device.telemetry.read import read_telemetry
+from device.telemetry.reading import Clock, Power, Telemetry, Temperature, ThrottleCount
+
+__all__ = ["Clock", "Power", "Telemetry", "Temperature", "ThrottleCount", "read_telemetry"]
