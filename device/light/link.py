@@ -41,7 +41,7 @@ from device.light.messages import (
     parse_answer,
     unpack,
 )
-from device.light.port import open_port
+from device.light.port import open_port, write_frame
 
 REPLY_MS = 50
 """A board replies within this."""
@@ -128,6 +128,8 @@ class BoardLink:
         self.guard = guard
         self._turn = threading.Lock()
         self._closing = threading.Lock()
+        self._no_beat_waits = threading.Event()
+        self._no_beat_waits.set()
         self._end = threading.Event()
         self._closed = False
         self._replies: queue.SimpleQueue[_Reply | None] = queue.SimpleQueue()
@@ -257,6 +259,8 @@ class BoardLink:
     def _request(self, message: HostMessage) -> _Exchange:
         if self._closed:
             raise PortUnusable(f"{self.url}: this link is closed; open a new one")
+        # A lock is not given in the order of asking: without this a busy caller would starve the heartbeat.
+        self._no_beat_waits.wait(REPLY_MS * TRIES * 2 / 1000)
         return self._exchange(message)
 
     def _exchange(self, message: HostMessage) -> _Exchange:
@@ -324,7 +328,7 @@ class BoardLink:
 
     def _write(self, data: bytes) -> None:
         try:
-            self._port.write(data)
+            write_frame(self._port, data)  # bytes not taken in time are a try without a reply
         except OSError as error:
             raise PortUnusable(f"{self.url}: cannot write ({error}); plug the board in and open a new link") from error
 
@@ -371,12 +375,15 @@ class BoardLink:
     def _beat_once(self) -> LightError | None:
         try:
             refusal = self._ask_guard()
+            self._no_beat_waits.clear()
             if refusal is None:
                 self._heartbeat()
             else:
                 self._exchange(Stop())
         except LightError as error:
             return error
+        finally:
+            self._no_beat_waits.set()
         return refusal
 
     def _heartbeat(self) -> None:

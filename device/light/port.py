@@ -54,6 +54,17 @@ def open_port(url: str) -> Port:
     return port
 
 
+def write_frame(port: Port, data: bytes) -> bool:
+    """Send bytes; False when the port did not take them in time. Raises OSError when the port is gone."""
+    import serial
+
+    try:
+        port.write(data)
+    except serial.SerialTimeoutException:
+        return False
+    return True
+
+
 def _why(url: str, error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number == errno.ENOENT:

@@ -45,6 +45,13 @@ def test_the_heartbeat_keeps_the_light_on_past_the_watchdog(board: SimulatedBoar
     assert link.failure is None
 
 
+def test_a_busy_caller_does_not_starve_the_heartbeat(board: SimulatedBoard, link: BoardLink) -> None:
+    ends = time.monotonic() + 1.2
+    while time.monotonic() < ends:
+        link.set_led(1)
+    assert [change.level for change in board.light_changes] == [1]
+
+
 def test_events_come_in_order(board: SimulatedBoard, link: BoardLink) -> None:
     board.set_foot_switch(True)
     board.set_interlock(False)
