@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check build-tools clean
+.PHONY: run test test-soak check build-tools clean
 
 run: $(VENV)/.runtime
 	$(BIN)/python -m runtime.screen sim: --frames 40 --out out
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+test-soak: $(VENV)/.test
+	$(BIN)/python -m pytest -m soak
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

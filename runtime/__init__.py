@@ -8,21 +8,24 @@ with Screener(open_bundle()) as screener:
 
 from __future__ import annotations
 
-from device.frame import Frame
-from runtime.budget import Budget
-from runtime.bundle import Bundle, open_bundle
-from runtime.errors import (
-    BundleError,
-    DeadlineMissed,
-    EngineError,
-    IncompatiblePlan,
-    OutputError,
-    ScreeningError,
-)
-from runtime.outcome import Outcome
-from runtime.quality import QualityLimits
-from runtime.reading import Reading
-from runtime.screener import Screener
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from device.frame import Frame
+    from runtime.budget import Budget
+    from runtime.bundle import Bundle, open_bundle
+    from runtime.errors import (
+        BundleError,
+        DeadlineMissed,
+        EngineError,
+        IncompatiblePlan,
+        OutputError,
+        ScreeningError,
+    )
+    from runtime.outcome import Outcome
+    from runtime.quality import QualityLimits
+    from runtime.reading import Reading
+    from runtime.screener import Screener
 
 __all__ = [
     "Budget",
@@ -40,3 +43,30 @@ __all__ = [
     "ScreeningError",
     "open_bundle",
 ]
+
+_HOMES = {
+    "Budget": "runtime.budget",
+    "Bundle": "runtime.bundle",
+    "BundleError": "runtime.errors",
+    "DeadlineMissed": "runtime.errors",
+    "EngineError": "runtime.errors",
+    "Frame": "device.frame",
+    "IncompatiblePlan": "runtime.errors",
+    "Outcome": "runtime.outcome",
+    "OutputError": "runtime.errors",
+    "QualityLimits": "runtime.quality",
+    "Reading": "runtime.reading",
+    "Screener": "runtime.screener",
+    "ScreeningError": "runtime.errors",
+    "open_bundle": "runtime.bundle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are fetched when first asked for, so that `import runtime` costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'runtime' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value

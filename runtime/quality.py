@@ -83,7 +83,8 @@ def measure(image: UInt8Array) -> dict[str, float]:
 
 def field_of_view(image: UInt8Array) -> NDArray[np.bool_]:
     """Where the camera saw something: bool [H, W], true where any channel is over 20 of 255."""
-    seen: NDArray[np.bool_] = image.max(axis=2) > 20
+    red, green, blue = cv2.split(image)  # numpy's max over an axis of three takes thirty times as long
+    seen: NDArray[np.bool_] = cv2.max(cv2.max(red, green), blue) > 20
     return seen
 
 
@@ -95,7 +96,9 @@ def _sharpness(green: UInt8Array, field: NDArray[np.bool_]) -> tuple[float, floa
     levels: FloatArray = green.astype(np.float32)
     detail = float(np.abs(cv2.Laplacian(levels, cv2.CV_32F)[inside]).mean())
     fine = cv2.GaussianBlur(levels, (0, 0), 0.8) - cv2.GaussianBlur(levels, (0, 0), 1.6)
-    middle, high = np.percentile(np.abs(fine[inside]), (50, 97))
+    steps = np.abs(fine[inside])
+    ranks = (steps.size // 2, steps.size * 97 // 100)
+    middle, high = np.partition(steps, ranks)[list(ranks)]  # np.percentile sorts for twice as long
     return detail, float(high / max(middle, 0.05))
 
 

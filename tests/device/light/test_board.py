@@ -322,7 +322,7 @@ def test_whatever_comes_the_rules_hold(story: list[tuple[str, Any]]) -> None:
 
 # Derandomised: a CRC of 16 bits lets about one in 65536 frames through that were spoilt beyond three bits, and a run
 # that meets one by chance would say nothing about the code.
-@pytest.mark.slow
+@pytest.mark.soak
 @given(stories)
 @settings(max_examples=100_000, deadline=None, derandomize=True)
 def test_whatever_comes_the_rules_hold_100000_times(story: list[tuple[str, Any]]) -> None:

@@ -48,7 +48,7 @@ def test_the_light_is_off_500_ms_after_kill_9(board: SimulatedBoard, phase_s: fl
     assert 0 < dark_after_kill_ms(board, phase_s) <= LIMIT_MS
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_light_is_off_500_ms_after_kill_9_a_hundred_times() -> None:
     times_ms = []
     with SimulatedBoard(ceilings=FAST) as board:
