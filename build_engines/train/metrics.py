@@ -54,6 +54,14 @@ def auc_interval(scores: ArrayLike, positive: ArrayLike, seed: int = 0, draws: i
     return Interval(roc_auc(value, truth), float(low), float(high), len(value))
 
 
+def sensitive_threshold(scores: ArrayLike, positive: ArrayLike, sensitivity: float) -> float:
+    """The largest threshold, in hundredths, at which at least this share of the positives is at or over it."""
+    value, truth = np.asarray(scores, np.float64), np.asarray(positive, np.bool_)
+    found = np.sort(value[truth])[::-1]
+    needed = int(np.ceil(sensitivity * len(found)))
+    return float(np.clip(np.floor(found[needed - 1] * 100) / 100, 0.01, 0.99))
+
+
 def mean_interval(values: ArrayLike, seed: int = 0, draws: int = 2000) -> Interval:
     """Mean over frames with a 95 % percentile bootstrap."""
     value: NDArray[np.float64] = np.asarray(values, np.float64)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_engines.train.metrics import auc_interval, dice, mean_interval, roc_auc
+from build_engines.train.metrics import auc_interval, dice, mean_interval, roc_auc, sensitive_threshold
 
 
 def test_dice_of_known_overlaps() -> None:
@@ -44,6 +44,14 @@ def test_the_interval_holds_the_value_and_repeats() -> None:
     assert first == second
     assert first.low < first.value < first.high
     assert first.frames == 40
+
+
+@pytest.mark.parametrize(("sensitivity", "threshold"), [(1.0, 0.31), (0.75, 0.5), (0.5, 0.65)])
+def test_the_threshold_keeps_the_sensitivity_asked_for(sensitivity: float, threshold: float) -> None:
+    scores, positive = np.array([0.319, 0.5, 0.659, 0.9, 0.1, 0.95]), np.array([1, 1, 1, 1, 0, 0])
+    chosen = sensitive_threshold(scores, positive, sensitivity)
+    assert chosen == pytest.approx(threshold)
+    assert (scores[positive == 1] >= chosen).mean() >= sensitivity
 
 
 def test_mean_interval_of_equal_values_is_a_point() -> None:
