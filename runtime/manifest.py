@@ -62,7 +62,7 @@ class Metric(_Part):
     """One measured figure with its 95 % interval and the number of frames behind it."""
 
     task: Literal["segmentation", "classification"]
-    name: Literal["dice", "roc_auc"]
+    name: Literal["dice", "roc_auc", "sensitivity", "specificity"]
     dataset: str
     device: str
     precision: Precision
