@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: run test test-soak check build-tools clean
 
 run: $(VENV)/.runtime
-	$(BIN)/python -m runtime.screen sim: --frames 40 --out out
+	$(BIN)/python -m runtime.screen sim:seed=1,frames_per_eye=4,faults=0.1 --frames 40 --out out
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
