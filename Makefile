@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-soak check build-tools clean
+.PHONY: run test test-soak test-gpu check build-tools clean
 
 run: $(VENV)/.runtime
 	$(BIN)/python -m runtime.screen sim:seed=1,frames_per_eye=4,faults=0.1 --frames 40 --out out
@@ -13,6 +13,11 @@ test: $(VENV)/.test
 
 test-soak: $(VENV)/.test
 	$(BIN)/python -m pytest -m soak
+
+# Needs an NVIDIA GPU and TensorRT. GPU_PYTHON names an interpreter that has them, where .venv cannot.
+GPU_PYTHON ?= $(BIN)/python
+test-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(VENV)/.test)
+	$(GPU_PYTHON) -m pytest -m gpu
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
