@@ -3,8 +3,16 @@
 DeviceError
 |-- CameraError
 |   |-- SourceNotFound      no such file, folder, video or camera, or a name that no driver knows
+|   |-- CameraBusy          another program holds the camera
+|   |-- CameraNotPermitted  this user may not open the camera
+|   |-- SettingRefused      a setting that no driver knows, or that this camera cannot do
+|   |-- DriverMissing       a library or program that the driver needs is not installed
 |   |-- FrameUnreadable     one frame cannot be had; the next one may be fine
+|   |   |-- FrameMisshapen  it came with another size or pixel format than the camera was set to
+|   |   |-- RepeatedFrame   the camera gave the same picture again: it is frozen
+|   |   `-- NoNewFrame      a live camera gives no frames any more, or is being connected anew
 |   |-- FrameTimeout        no frame came in time
+|   |-- StaleFrame          the newest frame is older than was allowed
 |   `-- Disconnected        the source is gone and gives no more frames
 `-- LightError              the light and trigger board, its port, its calibration, or the dose of light
     |-- PortUnusable        no such port, busy, not permitted, or gone
@@ -13,7 +21,8 @@ DeviceError
     |-- BoardRefused        the board said no
     |   `-- AnotherHost     the board follows another program's sequence numbers
     |-- CalibrationInvalid  altered, expired, not signed by a trusted key, or for another board
-    `-- DoseExceeded        the exposure would pass a limit of the calibration
+    |-- DoseExceeded        the exposure would pass a limit of the calibration
+    `-- FlashNotCaught      the flash was given, but no frame is sure to hold it
 """
 
 from __future__ import annotations
@@ -31,6 +40,22 @@ class SourceNotFound(CameraError):
     """There is no such source, or nothing in it that can be read as frames."""
 
 
+class CameraBusy(CameraError):
+    """Another program holds the camera."""
+
+
+class CameraNotPermitted(CameraError):
+    """This user may not open the camera; the text names the group that may."""
+
+
+class SettingRefused(CameraError):
+    """A setting is unknown or out of range, or the camera gave something else than was asked of it."""
+
+
+class DriverMissing(CameraError):
+    """A library or program that the driver needs is not installed; the text says how to get it."""
+
+
 class FrameUnreadable(CameraError):
     """One frame cannot be had; `read` may be called again for the next one."""
 
@@ -42,8 +67,24 @@ class FrameUnreadable(CameraError):
         """The number that the frame would have had, as in `Frame.sequence`."""
 
 
+class FrameMisshapen(FrameUnreadable):
+    """A frame came with another size or pixel format than the camera was set to."""
+
+
+class RepeatedFrame(FrameUnreadable):
+    """The camera gave the same picture again, byte for byte, under a new time: it is frozen."""
+
+
+class NoNewFrame(FrameUnreadable):
+    """A live camera gives no frames any more or is being connected anew; reading on waits for the next one."""
+
+
 class FrameTimeout(CameraError):
     """No frame came within the time allowed."""
+
+
+class StaleFrame(CameraError):
+    """The newest frame is older than was allowed."""
 
 
 class Disconnected(CameraError):
@@ -87,3 +128,7 @@ class CalibrationInvalid(LightError):
 
 class DoseExceeded(LightError):
     """The exposure was refused: it would pass a limit of the calibration."""
+
+
+class FlashNotCaught(LightError):
+    """The flash was given and counts, but no frame is sure to hold the whole of it."""
