@@ -1,0 +1,1 @@
+"""Cameras through OpenCV: V4L2 devices and network streams."""
