@@ -1,0 +1,92 @@
+"""Ophthalmic Photography image: one accepted frame."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import OphthalmicPhotography8BitImageStorage as PlainImage
+from pydicom.uid import WideFieldOphthalmicPhotographyStereographicProjectionImageStorage as WideFieldImage
+
+from runtime.dicom import codes, text, uids
+from runtime.dicom.modules import header, put_pixels, put_series
+from runtime.dicom.records import ExamRecord, Shot, Stereographic
+
+SERIES_NUMBER = 1
+LATERALITY = {"OD": "R", "OS": "L"}
+
+
+def photograph(exam: ExamRecord, shot: Shot) -> Dataset:
+    """The image object of a frame: 8 bit Ophthalmic Photography (PS3.3 A.41).
+
+    A camera that delivers stereographic projections gets the wide field class, which demands the projection's
+    parameters; a plain image says how wide its field is and stays in the common class.
+    """
+    projection = exam.equipment.stereographic
+    sop_class = PlainImage if projection is None else WideFieldImage
+    dataset = header(exam, sop_class, uids.shot(exam, shot, "photograph"), shot.captured_at)
+    put_series(dataset, exam, "photograph", "OP", SERIES_NUMBER, "Fundus photographs")
+    put_pixels(dataset, shot.load())
+    _image(dataset, shot)
+    _synchronization(dataset, exam)
+    _acquisition(dataset, exam, shot)
+    if projection is not None:
+        _put_projection(dataset, exam, projection)
+    return dataset
+
+
+def _image(dataset: Dataset, shot: Shot) -> None:
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "", "COLOR"]
+    dataset.InstanceNumber = shot.number
+    dataset.PatientOrientation = ""
+    dataset.ContentDate, dataset.ContentTime = text.da(shot.captured_at), text.tm(shot.captured_at)
+    dataset.AcquisitionDateTime = text.dt(shot.captured_at)
+    dataset.ImageComments = f"{shot.eye}, {text.plain(shot.view)}"
+    dataset.BurnedInAnnotation = "NO"
+    dataset.NumberOfFrames = 1
+    dataset.FrameIncrementPointer = 0x00181065  # Frame Time Vector: the module wants a pointer also for one frame
+    dataset.FrameTimeVector = "0"
+
+
+def _synchronization(dataset: Dataset, exam: ExamRecord) -> None:
+    dataset.SynchronizationFrameOfReferenceUID = uids.derived("clock", exam.exam_id)
+    dataset.SynchronizationTrigger = "NO TRIGGER"
+    dataset.AcquisitionTimeSynchronized = "N"
+
+
+def _acquisition(dataset: Dataset, exam: ExamRecord, shot: Shot) -> None:
+    """Ocular region, acquisition parameters and photographic parameters; what nobody recorded stays empty."""
+    equipment = exam.equipment
+    dataset.ImageLaterality = LATERALITY[shot.eye]
+    dataset.AnatomicRegionSequence = codes.items(codes.RETINA)
+    dataset.AcquisitionContextSequence = Sequence()
+    dataset.HorizontalFieldOfView = equipment.field_of_view_deg
+    dataset.PupilDilated = {True: "YES", False: "NO", None: ""}[equipment.pupil_dilated]
+    if equipment.pupil_dilated:
+        dataset.MydriaticAgentSequence = Sequence()
+        dataset.DegreeOfDilation = None
+    dataset.RefractiveStateSequence = Sequence()
+    dataset.EmmetropicMagnification = None
+    dataset.IntraOcularPressure = None
+    dataset.PatientEyeMovementCommanded = ""
+    dataset.AcquisitionDeviceTypeCodeSequence = codes.items(codes.FUNDUS_CAMERA)
+    dataset.IlluminationTypeCodeSequence = Sequence()
+    dataset.LightPathFilterTypeStackCodeSequence = Sequence()
+    dataset.ImagePathFilterTypeStackCodeSequence = Sequence()
+    dataset.LensesCodeSequence = Sequence()
+    dataset.DetectorType = ""
+
+
+def _put_projection(dataset: Dataset, exam: ExamRecord, projection: Stereographic) -> None:
+    algorithm = Dataset()
+    algorithm.AlgorithmFamilyCodeSequence = codes.items(codes.ARTIFICIAL_INTELLIGENCE)
+    algorithm.AlgorithmName = text.short(projection.algorithm, 64)
+    algorithm.AlgorithmVersion = text.short(projection.version, 64)
+    dataset.TransformationAlgorithmSequence = Sequence([algorithm])
+    dataset.OphthalmicAxialLength = projection.axial_length_mm
+    dataset.OphthalmicAxialLengthMethod = projection.axial_length_method
+    dataset.XCoordinatesCenterPixelViewAngle = projection.centre_x_deg
+    dataset.YCoordinatesCenterPixelViewAngle = projection.centre_y_deg
+    if exam.equipment.field_of_view_deg is not None:
+        dataset.OphthalmicFOV = exam.equipment.field_of_view_deg
+    dataset.FrameOfReferenceUID = uids.derived("projection", dataset.SOPInstanceUID)
+    dataset.PositionReferenceIndicator = ""

@@ -1,0 +1,122 @@
+"""What an exam's DICOM objects are made from: plain values, independent of where they were stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Literal
+
+from runtime.arrays import UInt8Array
+from runtime.outcome import Outcome
+from runtime.reading import Reading
+
+Eye = Literal["OD", "OS"]
+EYE_WORDS: Mapping[str, str] = {"OD": "Right eye", "OS": "Left eye"}
+
+
+@dataclass(frozen=True)
+class InfantFacts:
+    """Whom the exam is about. Nothing of this stands in a message or a log."""
+
+    identifier: str
+    """The hospital's number of the infant; DICOM allows 64 characters."""
+    name: str = ""
+    """As DICOM writes names (`Family^Given`), or in free form."""
+    birth_date: date | None = None
+    birth_time: time | None = None
+    sex: Literal["M", "F", "O", ""] = ""
+    gestational_age_days: int | None = None
+    """At birth."""
+    birth_weight_g: int | None = None
+
+
+@dataclass(frozen=True)
+class Stereographic:
+    """For a camera that delivers stereographic projections of the fundus: what the projection was made with."""
+
+    algorithm: str
+    version: str
+    axial_length_mm: float
+    axial_length_method: Literal["MEASURED", "ESTIMATED", "POPULATION NORM"] = "POPULATION NORM"
+    centre_x_deg: float = 0.0
+    """View angle of the centre pixel."""
+    centre_y_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class EquipmentFacts:
+    """What took the images, and where."""
+
+    manufacturer: str = ""
+    model: str = ""
+    serial: str = ""
+    station: str = ""
+    institution: str = ""
+    software: str = ""
+    """Version of this software, as it stood in the exam's record."""
+    field_of_view_deg: float | None = None
+    """Horizontal field of view of the camera, degrees."""
+    pupil_dilated: bool | None = None
+    stereographic: Stereographic | None = None
+    """None for a camera's plain image, which is no projection however wide its field is."""
+
+
+@dataclass(frozen=True)
+class OrderFacts:
+    """What the worklist said; empty strings where the exam was not ordered."""
+
+    accession: str = ""
+    study_uid: str = ""
+    requested_procedure_id: str = ""
+    step_id: str = ""
+    referring_physician: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One accepted frame with its reading."""
+
+    number: int
+    """From 1, in the order of capture, unique in the exam."""
+    eye: Eye
+    view: str
+    """Name of the view, as configured (`temporal`, `disc`, ...)."""
+    captured_at: datetime
+    """With its time zone."""
+    sha256: str
+    """Of the RGB bytes, hex."""
+    load: Callable[[], UInt8Array]
+    """Gives the pixels, RGB uint8 [H, W, 3]; called when the object is built."""
+    reading: Reading
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An outcome with its reason, of an eye or the infant."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ExamRecord:
+    """Everything that an exam's objects need."""
+
+    exam_id: str
+    """Unique in the world (a UUID)."""
+    infant: InfantFacts
+    shots: tuple[Shot, ...]
+    verdict: Verdict
+    """Of the infant."""
+    eyes: Mapping[Eye, Verdict]
+    opened_at: datetime
+    closed_at: datetime
+    """With their time zone."""
+    equipment: EquipmentFacts = EquipmentFacts()
+    order: OrderFacts = OrderFacts()
+    operator: str = ""
+    refer_threshold: float | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What else is needed to repeat the readings, by name; put into the report's algorithm parameters."""

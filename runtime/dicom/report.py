@@ -1,0 +1,184 @@
+"""Comprehensive 3D SR (TID 1500): outcome, probabilities, quality, and what read the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import highdicom as hd
+from highdicom import sr
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from runtime.dicom import codes, text, uids
+from runtime.dicom.modules import header, put_series
+from runtime.dicom.records import EYE_WORDS, ExamRecord, Shot, Verdict
+from runtime.outcome import AID_NOTICE, banner
+
+SERIES_NUMBER = 3
+SIGNIFICANT_DIGITS = 9
+"""A decimal string (DS) holds 16 characters."""
+
+
+def report(exam: ExamRecord, photographs: list[Dataset]) -> Dataset:
+    """The exam's result as a structured report that refers to the photographs, in the order of `exam.shots`.
+
+    The photographs may come without their pixels. The report is complete, and verified by nobody.
+    """
+    content = _content(exam, photographs)
+    dataset = sr.Comprehensive3DSR(
+        evidence=photographs,
+        content=content,
+        series_instance_uid=uids.series(exam, "report"),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=uids.report(exam),
+        instance_number=1,
+        manufacturer=text.short(exam.equipment.manufacturer, 64) or "unknown",
+        is_complete=True,
+        is_final=True,
+        is_verified=False,
+        performed_procedure_codes=[codes.SCREENING],
+    )
+    _same_header(dataset, exam)
+    dataset.CodingSchemeIdentificationSequence = codes.own_scheme_identification()
+    return dataset
+
+
+def _same_header(dataset: Dataset, exam: ExamRecord) -> None:
+    """The exam's own patient, study and equipment, and its times: highdicom puts the present moment."""
+    common = header(exam, dataset.SOPClassUID, dataset.SOPInstanceUID, exam.closed_at)
+    put_series(common, exam, "report", "SR", SERIES_NUMBER, "Screening result")
+    for element in common:
+        dataset[element.tag] = element
+    dataset.ContentDate, dataset.ContentTime = text.da(exam.closed_at), text.tm(exam.closed_at)
+    dataset.file_meta = common.file_meta
+
+
+def _content(exam: ExamRecord, photographs: list[Dataset]) -> sr.MeasurementReport:
+    groups = [_infant_group(exam)] if _infant_measurements(exam) else []
+    groups += [_group(exam, shot, image) for shot, image in zip(exam.shots, photographs, strict=True)]
+    content = sr.MeasurementReport(
+        observation_context=_observers(exam),
+        procedure_reported=codes.SCREENING,
+        imaging_measurements=groups,
+        title=codes.REPORT_TITLE,
+        referenced_images=photographs,
+    )
+    content[0].ContentSequence.append(_statements(exam))
+    return content
+
+
+def _observers(exam: ExamRecord) -> sr.ObservationContext:
+    made = exam.equipment
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=hd.UID(uids.derived("device", made.manufacturer, made.model, made.serial, made.station)),
+        name=text.short(made.station, 64) or None,
+        manufacturer_name=text.short(made.manufacturer, 64) or None,
+        model_name=text.short(made.model, 64) or None,
+        serial_number=text.short(made.serial, 64) or None,
+    )
+    return sr.ObservationContext(
+        observer_device_context=sr.ObserverContext(
+            observer_type=Code("121007", "DCM", "Device"), observer_identifying_attributes=device
+        )
+    )
+
+
+def _algorithm(exam: ExamRecord, shot: Shot) -> sr.AlgorithmIdentification:
+    bundle, engine = shot.reading.bundle, shot.reading.engine
+    parameters = [
+        f"bundle SHA-256 {bundle.sha256}",
+        f"engine {engine.backend} {engine.precision} {engine.device}",
+        f"frame SHA-256 {shot.sha256}",
+        *(f"{name} {value}" for name, value in exam.facts.items()),
+    ]
+    return sr.AlgorithmIdentification(
+        name=text.plain(bundle.name),
+        version=text.plain(bundle.version),
+        parameters=[text.plain(parameter) for parameter in parameters],
+        family=codes.ARTIFICIAL_INTELLIGENCE,
+    )
+
+
+def _group(exam: ExamRecord, shot: Shot, image: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
+    """TID 1501 for one frame."""
+    side = codes.RIGHT if shot.eye == "OD" else codes.LEFT
+    reading = shot.reading
+    evaluations = [sr.QualitativeEvaluation(codes.SCREENING_OUTCOME, codes.outcome_code(reading.outcome))]
+    if reading.quality is not None:
+        gradable = codes.YES if reading.quality.gradable else codes.NO
+        evaluations.append(sr.QualitativeEvaluation(codes.GRADABLE, gradable))
+    return sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=hd.UID(uids.shot(exam, shot, "group")), identifier=f"{shot.number} {shot.eye} {text.plain(shot.view)}"
+        ),
+        algorithm_id=_algorithm(exam, shot),
+        finding_sites=[sr.FindingSite(anatomic_location=codes.RETINA, laterality=side)],
+        measurements=list(_measurements(exam, shot)) or None,
+        qualitative_evaluations=evaluations,
+        source_images=[sr.SourceImageForMeasurementGroup.from_source_image(image)],
+    )
+
+
+def _measurements(exam: ExamRecord, shot: Shot) -> Iterator[sr.Measurement]:
+    """Probability of each class, share of vessels, the gate's measures, the threshold; all without a unit."""
+    reading = shot.reading
+    for name, value in (reading.probabilities or {}).items():
+        yield _number(codes.own(f"P_{name}", f"Probability of class {name}"), value)
+    if exam.refer_threshold is not None:
+        yield _number(codes.REFER_THRESHOLD, exam.refer_threshold)
+    if reading.vessel_fraction is not None:
+        yield _number(codes.VESSEL_FRACTION, reading.vessel_fraction)
+    for name, value in (reading.quality.measures if reading.quality else {}).items():
+        yield _number(codes.own(f"Q_{name}", f"Image quality measure: {name}"), value)
+
+
+def _number(name: Code, value: float, unit: Code = codes.UNIT_ONE) -> sr.Measurement:
+    return sr.Measurement(name=name, value=float(f"{value:.{SIGNIFICANT_DIGITS}g}"), unit=unit)
+
+
+def _infant_measurements(exam: ExamRecord) -> list[sr.Measurement]:
+    infant = exam.infant
+    measured = []
+    if (born_at := infant.gestational_age_days) is not None:
+        measured.append(_number(codes.GESTATIONAL_AGE, born_at, codes.UNIT_DAY))
+        if infant.birth_date is not None and (lived := (exam.opened_at.date() - infant.birth_date).days) >= 0:
+            measured.append(_number(codes.POSTMENSTRUAL_AGE, born_at + lived, codes.UNIT_DAY))
+    if infant.birth_weight_g is not None:
+        measured.append(_number(codes.BIRTH_WEIGHT, infant.birth_weight_g, codes.UNIT_GRAM))
+    return measured
+
+
+def _infant_group(exam: ExamRecord) -> sr.MeasurementsAndQualitativeEvaluations:
+    """TID 1501 for what decides who is screened: age at birth, age now, weight at birth."""
+    return sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=hd.UID(uids.derived("infant", exam.exam_id)), identifier="Infant"
+        ),
+        measurements=_infant_measurements(exam),
+    )
+
+
+def _statements(exam: ExamRecord) -> sr.ContainerContentItem:
+    """What may be said of the eyes and the infant, in the words of the controlled list, with the notices."""
+    container = sr.ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type="CONTAINS")
+    said: list[Dataset] = []
+    for eye, verdict in sorted(exam.eyes.items()):
+        said += [_outcome(codes.eye_outcome(eye), verdict), _text(codes.STATEMENT, _says(verdict, EYE_WORDS[eye]))]
+    said += [_outcome(codes.INFANT_OUTCOME, exam.verdict), _text(codes.STATEMENT, _says(exam.verdict, "Infant"))]
+    notices = dict.fromkeys([AID_NOTICE, *(shot.reading.bundle.notice for shot in exam.shots)])
+    said += [_text(codes.NOTICE, notice) for notice in notices if notice]
+    container.ContentSequence = sr.ContentSequence(said)
+    return container
+
+
+def _says(verdict: Verdict, whom: str) -> str:
+    said = banner(verdict.outcome, verdict.reason)
+    return f"{whom}: {said}" if not verdict.reason or verdict.reason in said else f"{whom}: {said} ({verdict.reason})"
+
+
+def _outcome(name: Code, verdict: Verdict) -> Dataset:
+    return sr.CodeContentItem(name, codes.outcome_code(verdict.outcome), relationship_type="CONTAINS")
+
+
+def _text(name: Code, value: str) -> Dataset:
+    return sr.TextContentItem(name, text.plain(value), relationship_type="CONTAINS")
