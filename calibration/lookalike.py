@@ -1,0 +1,49 @@
+"""A perceptual hash: the same picture saved again, brightened or a little blurred has nearly the same one."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from runtime.arrays import FloatArray, UInt8Array
+
+SIDE = 64
+LOW_FREQUENCIES = 16
+"""Of the 64 x 64 cosine terms the 16 x 16 lowest: 255 bits without the mean. The customary 64 bits take different
+eyes for the same, as every fundus is a bright disc: on HVDROPDB they are 4 bits apart, here 22."""
+BACKGROUND_SIGMA = 24.0
+"""Pixels of 256; what changes more slowly than this is light, not retina."""
+SAME_PICTURE = 20
+"""Bits: the same frame in another part of HVDROPDB is 2 apart at most, different views 22 at least."""
+SAME_VIEW = 28
+"""Bits: used for frames that must stay out of a set, where taking too many for the same does no harm."""
+
+
+def look(image: UInt8Array) -> int:
+    """The hash of a frame as 255 bits. image: RGB, uint8 [256, 256, 3]."""
+    green: FloatArray = image[..., 1].astype(np.float32)
+    flat = green - cv2.GaussianBlur(green, (0, 0), BACKGROUND_SIGMA)
+    small = cv2.resize(flat, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    terms = cv2.dct(small)[:LOW_FREQUENCIES, :LOW_FREQUENCIES].reshape(-1)[1:]
+    return int.from_bytes(np.packbits(terms > np.median(terms)).tobytes(), "big")
+
+
+def bits_apart(a: int, b: int) -> int:
+    """How many bits two hashes differ by."""
+    return (a ^ b).bit_count()
+
+
+class Looks:
+    """The hashes of the frames seen so far."""
+
+    def __init__(self, most_bits: int) -> None:
+        self._most_bits = most_bits
+        self._hashes: list[int] = []
+
+    def hold(self, image_hash: int) -> bool:
+        """Whether a frame of that look is among them."""
+        return any(bits_apart(image_hash, other) <= self._most_bits for other in self._hashes)
+
+    def add(self, image_hash: int) -> None:
+        """Put a frame among them."""
+        self._hashes.append(image_hash)

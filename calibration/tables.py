@@ -1,0 +1,71 @@
+"""`labels.csv`: what a table says of the pictures beside it - their device, and the group that stays together."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from calibration.errors import CalibrationError
+
+TABLE = "labels.csv"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One row of a table."""
+
+    image: Path
+    device: str | None
+    group: str
+    """As `build_engines.train` names it: frames of one group never stand on both sides of its split."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of pictures."""
+
+    sha256: str
+    rows: tuple[Listed, ...]
+
+
+@lru_cache(maxsize=64)
+def read_table(path: Path) -> Table:
+    """Read a CSV file with a column `image`: paths from the table's folder.
+
+    `device`, `frame_group`, `subject` and `original` are used where they are. Raises `CalibrationError`.
+    """
+    try:
+        raw = path.read_bytes()
+        rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline="")))
+    except OSError as error:
+        raise CalibrationError(f"table {path}: cannot be read ({error.strerror or error}); name a CSV file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CalibrationError(f"table {path}: not a CSV file ({error}); expected a column image") from None
+    if not rows or "image" not in rows[0]:
+        got = ", ".join(str(name) for name in rows[0]) if rows else "no rows"
+        raise CalibrationError(f"table {path}: got {got}; expected a CSV file with a column image")
+    listed = []
+    for number, row in enumerate(rows, start=2):
+        if not row["image"]:
+            raise CalibrationError(f"table {path}, line {number}: no image is named; expected one in each line")
+        image = path.parent / row["image"].replace("\\", "/")
+        listed.append(Listed(image, row.get("device") or None, _group(path.resolve().parent.name, row)))
+    return Table(hashlib.sha256(raw).hexdigest(), tuple(listed))
+
+
+def _group(dataset: str, row: dict[str, str]) -> str:
+    """The rule of `build_engines.train.data`, which tests/calibration/test_tables.py holds it to."""
+    return row.get("frame_group") or f"{dataset}:{row.get('subject') or row.get('original') or row['image']}"
+
+
+def listed_beside(folder: Path) -> dict[str, Listed]:
+    """What the table of a folder of pictures, in it or above it, says of them, by file name; none without a table."""
+    for table in (folder / TABLE, folder.resolve().parent / TABLE):
+        if table.is_file():
+            inside = folder.resolve()
+            return {row.image.name: row for row in read_table(table).rows if row.image.resolve().parent == inside}
+    return {}
