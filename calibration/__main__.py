@@ -1,0 +1,45 @@
+"""`python -m calibration`: make, inspect and compare calibration sets."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+
+from calibration.commands import compare, create, inspect
+from calibration.errors import CalibrationError
+from device.errors import DeviceError
+from runtime.errors import ScreeningError
+from runtime.sinks.text import printable
+
+UNUSABLE, INTERRUPTED, TERMINATED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except (CalibrationError, DeviceError, ScreeningError, OSError) as error:
+        print(f"calibration {arguments.word}: {printable(str(error))}", file=sys.stderr)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m calibration", description="Make, inspect and compare calibration sets.", allow_abbrev=False
+    )
+    words = parser.add_subparsers(dest="word", required=True, metavar="create | inspect | compare")
+    for command in (create, inspect, compare):
+        command.add_parser(words)
+    return parser
+
+
+if __name__ == "__main__":
+    # As an exception, so that what was written aside is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    sys.exit(main())

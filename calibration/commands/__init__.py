@@ -1,0 +1,1 @@
+"""The words of `python -m calibration`: a file each."""
