@@ -31,6 +31,16 @@ AID_NOTICE = "Screening aid; not a medical device."
 DEMONSTRATION_NOTICE = "Demonstration bundle: not for clinical use."
 """Stated wherever a result of a demonstration bundle is shown."""
 
+NOT_GRADABLE = "not gradable"
+"""Why an eye is REFER when one of its views stayed ungradable after the allowed retakes."""
+NOT_CAPTURED = "not captured"
+READING_PENDING = "reading not finished"
+OTHER_FRAME = "reading belongs to another frame"
+OTHER_BUNDLE = "read with another bundle"
+CONTRADICTION = "reading contradicts itself"
+EXAM_REASONS = (NOT_GRADABLE, NOT_CAPTURED, READING_PENDING, OTHER_FRAME, OTHER_BUNDLE, CONTRADICTION)
+"""What an exam adds to the reasons of its readings."""
+
 
 def banner(outcome: Outcome, reason: str = "", view: str = "") -> str:
     """The banner for a result: `Retake: image not gradable - VIEW, REASON`, `No result - REASON`."""

@@ -1,0 +1,62 @@
+"""What a clinician may document of an eye, in the words of ICROP3 (2021); nothing here is ever inferred.
+
+Chiang MF et al., International Classification of Retinopathy of Prematurity, Third Edition. Ophthalmology 2021;128.
+This is the only file of the package that holds these words: the software itself never says them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.exam.errors import ExamRefused
+from runtime.exam.views import Eye
+
+ZONES = ("I", "II posterior", "II", "III")
+STAGES = ("0", "1", "2", "3", "4A", "4B", "5A", "5B", "5C")
+PLUS = ("none", "pre-plus", "plus")
+
+
+@dataclass(frozen=True)
+class EyeFindings:
+    """One eye as a clinician saw it. Raises `ExamRefused` for a word that is not ICROP3's."""
+
+    eye: Eye
+    zone: str | None = None
+    notch: bool = False
+    """Into the more posterior zone."""
+    stage: str | None = None
+    plus: str | None = None
+    a_rop: bool = False
+    """Aggressive ROP; the older term AP-ROP is retired."""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("zone", self.zone, ZONES),
+            ("stage", self.stage, STAGES),
+            ("plus", self.plus, PLUS),
+        ):
+            if value is not None and value not in allowed:
+                raise ExamRefused(f"{name}: got {value[:20]!r}, expected one of {', '.join(allowed)}")
+        if self.notch and self.zone is None:
+            raise ExamRefused("notch: it is noted with a zone; name the zone")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object that the journal keeps."""
+        return {
+            "eye": self.eye.value,
+            "zone": self.zone,
+            "notch": self.notch,
+            "stage": self.stage,
+            "plus": self.plus,
+            "a_rop": self.a_rop,
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> EyeFindings:
+        """From what `to_dict` gave; other names are left out."""
+        names = ("zone", "notch", "stage", "plus", "a_rop", "note")
+        return cls(eye=Eye(content["eye"]), **{name: content[name] for name in names})

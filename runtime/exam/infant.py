@@ -1,0 +1,176 @@
+"""`Infant`: who is examined, with the range checks that catch a slip of the keyboard.
+
+No message here repeats a name, an identifier or a date of birth: messages reach logs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from runtime.exam.errors import InfantInvalid
+
+LONGEST_NAME = 1000
+LONGEST_ID = 64
+"""As DICOM's Patient ID (LO)."""
+WEIGHT_G = (200, 6000)
+GESTATION_DAYS = (20 * 7, 45 * 7)
+OLDEST = timedelta(days=5 * 366)
+"""A birth longer ago than this is a slip of the year."""
+FIELDS = ("infant_id", "name", "born_at", "gestational_age", "birth_weight_g")
+_GESTATION = re.compile(r"\s*(\d{1,2})\s*(?:w|weeks?|\+)\s*(?:(\d)\s*(?:d|days?)?)?\s*", re.ASCII)
+
+
+@dataclass(frozen=True, order=True)
+class Weeks:
+    """An age in weeks and days."""
+
+    days: int
+
+    def __str__(self) -> str:
+        return f"{self.days // 7}w{self.days % 7}d"
+
+    @classmethod
+    def parse(cls, text: str) -> Weeks:
+        """From `27w3d`, `27+3` or `27w`; raises `InfantInvalid`."""
+        found = _GESTATION.fullmatch(text)
+        if found is None or int(found[2] or 0) > 6:
+            raise InfantInvalid(
+                f"gestational age: got {text[:20]!r}, expected weeks and days, as in 27w3d (days 0 to 6)"
+            )
+        return cls(int(found[1]) * 7 + int(found[2] or 0))
+
+
+@dataclass(frozen=True)
+class Infant:
+    """Who is examined. Raises `InfantInvalid`; whether the birth lies in the future is checked by `check_born`."""
+
+    infant_id: str
+    """The hospital's identifier."""
+    name: str
+    """As written by the hospital, in any script; DICOM's `^` may separate its parts."""
+    born_at: datetime
+    """Date and time of birth, with its time zone."""
+    gestational_age: Weeks
+    """At birth."""
+    birth_weight_g: int
+
+    def __post_init__(self) -> None:
+        _check_text("infant_id", self.infant_id, LONGEST_ID)
+        _check_text("name", self.name, LONGEST_NAME)
+        if self.born_at.tzinfo is None:
+            raise InfantInvalid("born_at: got a time without its zone, expected one as in 2026-10-01T04:30+02:00")
+        low, high = GESTATION_DAYS
+        if not low <= self.gestational_age.days <= high:
+            raise InfantInvalid(
+                f"gestational age: got {self.gestational_age}, expected {Weeks(low)} to {Weeks(high)}; "
+                f"it is the age at birth in weeks and days"
+            )
+        _check_weight(self.birth_weight_g)
+
+    def age_days(self, at: datetime) -> int:
+        """Whole days since birth."""
+        return (at - self.born_at) // timedelta(days=1)
+
+    def postmenstrual_age(self, at: datetime) -> Weeks:
+        """Gestational age at birth and chronological age together, in whole days elapsed."""
+        return Weeks(self.gestational_age.days + self.age_days(at))
+
+    def check_born(self, now: datetime) -> None:
+        """Raise `InfantInvalid` when the birth lies after `now`, or longer ago than any infant of an exam."""
+        clock = f"the cart's clock says {now.astimezone():%Y-%m-%d %H:%M %Z}"
+        if self.born_at > now:
+            raise InfantInvalid(f"born_at: it lies in the future ({clock}); correct the date of birth, or the clock")
+        if now - self.born_at > OLDEST:
+            raise InfantInvalid(
+                f"born_at: it lies more than {OLDEST.days // 366} years back ({clock}); "
+                f"correct the date of birth, or the clock"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object that the journal keeps, encrypted."""
+        return {
+            "infant_id": self.infant_id,
+            "name": self.name,
+            "born_at": self.born_at.isoformat(),
+            "gestational_age": str(self.gestational_age),
+            "birth_weight_g": self.birth_weight_g,
+        }
+
+    @classmethod
+    def from_dict(cls, content: object) -> Infant:
+        """From a JSON object with the fields of this class; raises `InfantInvalid` for anything else."""
+        if not isinstance(content, Mapping):
+            raise InfantInvalid(f"infant: got {_kind(content)}, expected an object with {', '.join(FIELDS)}")
+        missing, unknown = [f for f in FIELDS if f not in content], set(content) - set(FIELDS)
+        if missing or unknown:
+            got = f"{', '.join(missing)} missing" if missing else f"{len(unknown)} unknown field(s)"
+            raise InfantInvalid(f"infant: {got}; expected exactly {', '.join(FIELDS)}")
+        texts = {name: content[name] for name in ("infant_id", "name", "born_at", "gestational_age")}
+        for name, value in texts.items():
+            if not isinstance(value, str):
+                raise InfantInvalid(f"{name}: got {_kind(value)}, expected text")
+        return cls(
+            infant_id=texts["infant_id"],
+            name=texts["name"],
+            born_at=parse_time(texts["born_at"]),
+            gestational_age=Weeks.parse(texts["gestational_age"]),
+            birth_weight_g=parse_weight(content["birth_weight_g"]),
+        )
+
+
+def parse_time(text: str) -> datetime:
+    """Date and time of birth in ISO 8601; without a zone it is the cart's. Raises `InfantInvalid`."""
+    try:
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip()))
+        if len(text.strip()) <= len("2026-10-01"):
+            raise ValueError("no time")
+        return moment if moment.tzinfo else moment.astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise InfantInvalid("born_at: not a date and time; expected ISO 8601, as in 2026-10-01T04:30") from None
+
+
+def parse_weight(value: object) -> int:
+    """Whole grams from a JSON value or a text; raises `InfantInvalid`."""
+    if isinstance(value, str):
+        number = re.fullmatch(r"\s*([0-9]+(?:[.,][0-9]+)?)\s*(g|kg)?\s*", value, re.IGNORECASE | re.ASCII)
+        if number is None or (number[2] or "").lower() == "kg":
+            raise InfantInvalid(f"birth_weight_g: got {value[:20]!r}, expected grams without a unit, as in 980")
+        value = float(number[1].replace(",", "."))
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InfantInvalid(f"birth_weight_g: got {_kind(value)}, expected whole grams, as in 980")
+    _check_weight(value)
+    if value != int(value):
+        raise InfantInvalid(f"birth_weight_g: got {value}, expected whole grams, as in {round(value)}")
+    return int(value)
+
+
+def _check_weight(grams: float) -> None:
+    low, high = WEIGHT_G
+    if low <= grams <= high:
+        return
+    hint = f"; that looks like kilograms: {round(grams * 1000)} g?" if low <= grams * 1000 <= high else ""
+    raise InfantInvalid(f"birth_weight_g: got {grams:g}, expected {low} to {high} grams{hint}")
+
+
+def _check_text(field: str, text: str, longest: int) -> None:
+    if not text.strip():
+        raise InfantInvalid(f"{field}: it is empty; expected the hospital's")
+    if len(text) > longest:
+        raise InfantInvalid(f"{field}: got {len(text)} characters, expected at most {longest}")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise InfantInvalid(f"{field}: it holds control characters or halves of characters; type it again")
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else type(value).__name__
+
+
+def now_utc() -> datetime:
+    """The cart's clock."""
+    return datetime.now(timezone.utc)

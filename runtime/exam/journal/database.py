@@ -1,0 +1,134 @@
+"""The SQLite file of a journal: opened so that what was committed survives power loss, its errors in plain words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from runtime.exam.errors import JournalDamaged, JournalError, JournalFull, JournalUnwritable
+
+BUSY_MS = 10_000
+CHECKPOINT_PAGES = 8192
+"""The write-ahead log is folded in when an exam closes; by itself only when it grows to this many pages (32 MiB)."""
+
+
+class Database:
+    """A connection of one thread. Reads see the last commit; `writing` is one transaction, on disk when it ends."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        with self.naming():
+            self.connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?{_mode(path, read_only)}",
+                uri=True,
+                timeout=BUSY_MS / 1000,
+                isolation_level=None,
+            )
+        # A flipped byte may leave text that is no UTF-8; verification still has to read and name it.
+        self.connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        try:
+            self._prepare()
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        with self.naming():
+            self.connection.execute("PRAGMA foreign_keys = ON")
+            self.connection.execute("PRAGMA trusted_schema = OFF")
+            if self.read_only:
+                self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                return
+            mode = self.connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            if mode != "wal":
+                raise JournalUnwritable(f"{self.path}: SQLite gives journal mode {mode}, expected wal on this disk")
+            self.connection.execute("PRAGMA synchronous = FULL")
+            self.connection.execute("PRAGMA secure_delete = ON")
+            self.connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+
+    def rows(self, sql: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query. Raises `JournalError`."""
+        with self.naming():
+            return self.connection.execute(sql, arguments).fetchall()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction with the write lock held from its start; undone when anything is raised inside.
+
+        Raises `JournalFull`, `JournalUnwritable` or `JournalDamaged` when SQLite cannot.
+        """
+        if self.read_only:
+            raise JournalUnwritable(f"{self.path}: it is open for reading only")
+        with self.naming():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    if self.connection.in_transaction:
+                        self.connection.execute("ROLLBACK")
+                raise
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, as far as readers allow; a failure only leaves it for later."""
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Close the connection. Closing twice is fine."""
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.close()
+
+    @contextlib.contextmanager
+    def naming(self) -> Iterator[None]:
+        """Turn SQLite's and the system's errors into the journal's."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _named(self.path, error) from error
+        except OSError as error:
+            raise system_error(self.path, error) from error
+
+
+def system_error(path: Path, error: OSError) -> JournalError:
+    """The journal's error for one of the system."""
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return JournalFull(f"journal {path}: no space left; free some, then go on (what was kept before is whole)")
+    cause = error.strerror or type(error).__name__
+    return JournalUnwritable(f"journal {path}: {cause}; give this user a folder that can be written")
+
+
+def _named(path: Path, error: sqlite3.Error) -> JournalError:
+    text = str(error)
+    if "full" in text:
+        return JournalFull(f"journal {path}: no space left; free some, then go on (what was kept before is whole)")
+    if "locked" in text or "busy" in text:
+        return JournalUnwritable(f"journal {path}: another program has held it for {BUSY_MS // 1000} s; try again")
+    if "malformed" in text or "not a database" in text or "no such" in text:
+        return JournalDamaged(f"journal {path}: {text}; bring back a copy, or name another folder with --journal")
+    if "readonly" in text or "unable to open" in text or "I/O" in text:
+        return JournalUnwritable(f"journal {path}: {text}; give this user a folder on a sound disk that can be written")
+    return JournalDamaged(f"journal {path}: {text}")
+
+
+def _mode(path: Path, read_only: bool) -> str:
+    if not read_only:
+        return "mode=rwc"
+    # WAL needs a writable folder even for reading; on a read-only disk nobody writes, so it may be read as it lies.
+    with contextlib.suppress(OSError):
+        if os.statvfs(path.parent).f_flag & os.ST_RDONLY and not _has_log(path):
+            return "mode=ro&immutable=1"
+    return "mode=ro"
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0

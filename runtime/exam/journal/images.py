@@ -1,0 +1,138 @@
+"""Frames as files named by their hash, each on disk with its folder before any row may name it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from runtime.arrays import UInt8Array
+from runtime.errors import ScreeningError
+from runtime.exam.errors import JournalDamaged
+
+PNG_LEVEL = 1
+"""zlib's quickest: sensor noise hardly shrinks at any level."""
+
+
+class ImageStore:
+    """The folders `images` and `incoming` of a journal.
+
+    A file is written and flushed in `incoming`, then linked into `images`, and taken out of `incoming` only after its
+    row was committed: what a crash leaves behind can be found there without looking through all images.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "images"
+        self.incoming = folder / "incoming"
+
+    def prepare(self) -> None:
+        """Make the folders; raises `OSError`."""
+        for folder in (self.folder, self.incoming):
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _flush_folder(folder.parent)
+
+    def path(self, sha256: str) -> Path:
+        """Where the file of that hash lies."""
+        return self.folder / sha256[:2] / f"{sha256}.png"
+
+    def put(self, content: bytes) -> str:
+        """Keep a file; on disk when this returns. Call `settle` once its row is committed, or `discard`.
+
+        To be called with the journal's write lock held. Returns its SHA-256. Raises `OSError`.
+        """
+        sha256 = hashlib.sha256(content).hexdigest()
+        arriving, path = self.incoming / f"{sha256}.png", self.path(sha256)
+        _write_flushed(arriving, content)
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=0o700)
+            _flush_folder(self.folder)
+        if path.exists() and path.read_bytes() != content:
+            path.unlink()
+        with contextlib.suppress(FileExistsError):
+            os.link(arriving, path)
+        _flush_folder(path.parent)
+        return sha256
+
+    def settle(self, sha256: str) -> None:
+        """The row is committed."""
+        with contextlib.suppress(OSError):
+            (self.incoming / f"{sha256}.png").unlink()
+
+    def discard(self, sha256: str, named: Callable[[str], bool]) -> None:
+        """The row was not committed: remove the file, unless `named` says that another row names it."""
+        if not named(sha256):
+            self.remove(sha256)
+        self.settle(sha256)
+
+    def remove(self, sha256: str) -> None:
+        """Remove a file for good."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path(sha256).unlink()
+
+    def clean(self, named: Callable[[str], bool]) -> int:
+        """Remove what a crash left on its way in; how many. To be called with the journal's write lock held."""
+        left = list(self.incoming.iterdir())
+        for arriving in left:
+            sha256 = arriving.name.removesuffix(".png").removesuffix(".part")
+            if not named(sha256):
+                self.remove(sha256)
+            with contextlib.suppress(FileNotFoundError):
+                arriving.unlink()
+        return len(left)
+
+    def read(self, sha256: str) -> bytes:
+        """A file's bytes, checked against its name. Raises `JournalDamaged`."""
+        try:
+            content = self.path(sha256).read_bytes()
+        except OSError as error:
+            raise JournalDamaged(f"image {sha256[:12]}: cannot be read ({error.strerror}); bring back a copy") from None
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise JournalDamaged(f"image {sha256[:12]}: it was altered; bring back a copy")
+        return content
+
+
+def encode_png(pixels: UInt8Array) -> bytes:
+    """Lossless file of a picture, RGB [H, W, 3] or grey [H, W], uint8."""
+    stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    done, data = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    if not done:
+        raise ScreeningError(f"OpenCV could not encode a PNG of {list(pixels.shape)}; report this fault")
+    return data.tobytes()
+
+
+def decode_png(content: bytes) -> UInt8Array:
+    """The picture in a file of `encode_png`, pixel for pixel. Raises `JournalDamaged`."""
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        raise JournalDamaged("an image of the journal is no PNG; bring back a copy")
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return np.asarray(picture, np.uint8)
+
+
+def _write_flushed(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _flush_folder(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

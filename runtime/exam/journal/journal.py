@@ -1,0 +1,447 @@
+"""`Journal`: opening it, reading from it, and the few ways of writing to it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from device.frame import Frame
+from runtime.arrays import UInt8Array
+from runtime.exam.errors import (
+    ExamRefused,
+    JournalDamaged,
+    JournalError,
+    JournalFull,
+    JournalUnwritable,
+    KeyUnusable,
+)
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.infant import Infant, now_utc
+from runtime.exam.journal import fold as folding
+from runtime.exam.journal.chain import EventRow
+from runtime.exam.journal.crypt import HOW, JournalKey, require_cryptography
+from runtime.exam.journal.database import Database, system_error
+from runtime.exam.journal.deliveries import Deliveries
+from runtime.exam.journal.fold import Folded, fold, record_of, step, summary_of, summary_row
+from runtime.exam.journal.images import ImageStore, decode_png, encode_png
+from runtime.exam.journal.records import ExamRecord, ExamSummary
+from runtime.exam.journal.schema import VERSION, migrate, version_of
+from runtime.exam.journal.trail import COLUMNS, PROGRAM, Trail, check_trail_end
+from runtime.exam.machine import Phase
+from runtime.exam.rules import ExamRules
+from runtime.exam.views import Eye, View
+from runtime.outcome import Outcome
+from runtime.reading import Reading
+
+FILE = "journal.sqlite3"
+FLOOR_BYTES = 512 * 2**20
+"""New exams are refused while the disk has less than this."""
+ID_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+class Journal:
+    """The journal in a folder. One thread at a time; any number of processes. A context manager.
+
+    Everything that is written is on disk when the call returns, or, when it raises, not there at all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Database,
+        key: JournalKey | None,
+        floor_bytes: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.folder = folder
+        self.key = key
+        self.database = database
+        self.images = ImageStore(folder)
+        self.deliveries = Deliveries(database)
+        self._floor_bytes = floor_bytes
+        self._clock = clock
+        self._trail = None if key is None else Trail(key, clock)
+        self._known: Folded | None = None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path | str,
+        key: JournalKey | None = None,
+        *,
+        create: bool = False,
+        read_only: bool = False,
+        floor_bytes: int = FLOOR_BYTES,
+        clock: Callable[[], datetime] = now_utc,
+    ) -> Journal:
+        """Open a journal, bring an older one forward, and clean up after a crash.
+
+        key: needed to write exams and to read the patients' fields. create: make the journal when there is none.
+        Raises `JournalNewer`, `JournalDamaged`, `JournalUnwritable`, `JournalFull` or `KeyUnusable`.
+        """
+        folder = Path(folder)
+        path = folder / FILE
+        if key is not None:
+            require_cryptography()
+        if not path.exists():
+            if not create or read_only:
+                raise JournalUnwritable(
+                    f"no journal in {folder}; name its folder with --journal, or begin an exam there"
+                )
+            if key is None:
+                raise KeyUnusable(f"a new journal needs a key for the patients' fields; {HOW}")
+            _make_folder(folder)
+        database = Database(path, read_only=read_only)
+        journal = cls(folder, database, key, floor_bytes, clock)
+        try:
+            journal._prepare()
+        except BaseException:
+            database.close()
+            raise
+        return journal
+
+    def _prepare(self) -> None:
+        with self.database.naming():
+            version = version_of(self.database.connection, str(self.folder / FILE))
+        if self.database.read_only:
+            if version < VERSION:
+                raise JournalUnwritable(
+                    f"journal {self.folder}: version {version} has to be brought to {VERSION} first; open it writable"
+                )
+        elif version < VERSION:
+            self._upgrade()
+        with self.database.naming():
+            self._check_key()
+            check_trail_end(self.database.connection, self.key, f"journal {self.folder}")
+        if not self.database.read_only:
+            self._recover()
+
+    def _upgrade(self) -> None:
+        with self.database.naming():
+            self.images.prepare()
+        with self.database.writing() as connection:
+            version = version_of(connection, str(self.folder / FILE))  # another process may have been quicker
+            if version >= VERSION:
+                return
+            if self._trail is None or self.key is None:
+                raise KeyUnusable(f"journal {self.folder}: bringing it to version {VERSION} needs its key; {HOW}")
+            migrate(connection, version)
+            if version == 0:
+                identity = {"journal_id": str(uuid.uuid4()), "key_check": self.key.check}
+                for name, value in identity.items():
+                    connection.execute("INSERT INTO meta(name, value) VALUES (?, ?)", (name, value))
+                self._trail.append(connection, None, "created", PROGRAM, {**identity, "version": VERSION})
+            else:
+                self._check_key()
+                self._trail.append(connection, None, "migrated", PROGRAM, {"since": version, "to": VERSION})
+
+    def _check_key(self) -> None:
+        if self.key is not None and self.key.check != self._meta("key_check"):
+            raise KeyUnusable(f"journal {self.folder}: this key is another journal's; {HOW}")
+
+    def _meta(self, name: str) -> str:
+        found = self.database.rows("SELECT value FROM meta WHERE name = ?", (name,))
+        if not found:
+            raise JournalDamaged(f"journal {self.folder}: {name} is missing in it; bring back a copy")
+        return str(found[0][0])
+
+    def _recover(self) -> None:
+        """Clean up what a crash left; cheap, for it looks only at files that were on their way in."""
+        with self.database.naming():
+            self.images.prepare()
+            if not any(self.images.incoming.iterdir()):
+                return
+        with self.database.writing():
+            self.images.clean(self._names)
+
+    @property
+    def journal_id(self) -> str:
+        """A UUID, made with the journal."""
+        return self._meta("journal_id")
+
+    def free_bytes(self) -> int:
+        """Space left on the journal's disk."""
+        return shutil.disk_usage(self.folder).free
+
+    # Reading
+
+    def exams(self, *, phase: Phase | None = None) -> list[ExamSummary]:
+        """Every exam, or those in one phase, newest first."""
+        where, arguments = ("WHERE phase = ?", (phase.value,)) if phase else ("", ())
+        rows = self.database.rows(
+            f"SELECT {folding.SUMMARY_COLUMNS} FROM exams {where} ORDER BY opened_at DESC, exam DESC", arguments
+        )
+        return [summary_of(row) for row in rows]
+
+    def open_exam(self) -> ExamSummary | None:
+        """The exam that is open; there is at most one."""
+        found = self.exams(phase=Phase.OPEN)
+        return found[0] if found else None
+
+    def summary(self, exam_id: str) -> ExamSummary:
+        """One exam's line; raises `ExamRefused` when there is none of that name."""
+        rows = self.database.rows(f"SELECT {folding.SUMMARY_COLUMNS} FROM exams WHERE exam = ?", (exam_id,))
+        if not rows:
+            raise ExamRefused(f"exam {exam_id[:40]!r} is not in this journal; `python -m runtime.exam list` shows all")
+        return summary_of(rows[0])
+
+    def exam(self, exam_id: str) -> ExamRecord:
+        """One exam, whole; raises `ExamRefused` when there is none or it is retired."""
+        return record_of(self.folded(exam_id))
+
+    def infant(self, exam_id: str) -> Infant:
+        """Who was examined; raises `KeyUnusable` without the key."""
+        folded = self.folded(exam_id)
+        if self.key is None:
+            raise KeyUnusable(f"exam {exam_id}: the patient's fields are encrypted; {HOW}")
+        return Infant.from_dict(self.key.decrypt(dict(folded.patient), exam_id))
+
+    def image(self, sha256: str) -> UInt8Array:
+        """A stored frame, RGB uint8 [H, W, 3], checked against its name. Raises `JournalDamaged`."""
+        return decode_png(self.images.read(sha256))
+
+    def vessels(self, exam_id: str, number: int) -> UInt8Array | None:
+        """Vessel probability x 255 of a capture, uint8 [256, 256]; None when its reading has none."""
+        rows = self.database.rows("SELECT png FROM vessels WHERE exam = ? AND capture = ?", (exam_id, number))
+        return decode_png(rows[0][0]) if rows else None
+
+    def pending(self) -> list[tuple[str, int]]:
+        """(exam id, capture number) whose reading is not finished, in the order of capture."""
+        rows = self.database.rows("SELECT exam FROM exams WHERE pending > 0 ORDER BY opened_at")
+        return [(exam, capture.number) for (exam,) in rows for capture in self.folded(exam).exam.pending]
+
+    def folded(self, exam_id: str) -> Folded:
+        """The exam as its events tell it; raises `ExamRefused` when there is none or it is retired."""
+        summary = self.summary(exam_id)
+        if summary.phase is Phase.RETIRED:
+            raise ExamRefused(f"exam {exam_id}: it is retired; only its line in the list and its trail remain")
+        known = self._known
+        if known is not None and (known.exam.exam_id, known.last_seq) == (exam_id, summary.changed_seq):
+            return known
+        rows = self.database.rows(f"SELECT {COLUMNS} FROM events WHERE exam = ? ORDER BY seq", (exam_id,))
+        try:
+            self._known = fold([EventRow(*row) for row in rows])
+        except (ExamRefused, KeyError, ValueError, TypeError, IndexError) as error:
+            raise JournalDamaged(
+                f"exam {exam_id}: its events make no exam ({error}); run python -m runtime.exam verify"
+            ) from None
+        return self._known
+
+    def _names(self, sha256: str) -> bool:
+        return bool(self.database.rows("SELECT 1 FROM images WHERE sha256 = ? LIMIT 1", (sha256,)))
+
+    # Writing
+
+    def begin_exam(self, infant: Infant, rules: ExamRules, *, operator: str, station: str = "") -> str:
+        """Open an exam and give its id.
+
+        Raises `ExamRefused` while another is open, `InfantInvalid` for a birth in the future, `JournalFull` when the
+        disk has less than the floor.
+        """
+        now = self._clock()
+        infant.check_born(now)
+        key = self._writing_key()
+        free = self.free_bytes()
+        if free < self._floor_bytes:
+            raise JournalFull(
+                f"journal {self.folder}: {free // 2**20} MiB left, new exams need {self._floor_bytes // 2**20}; "
+                f"free some space, or retire delivered exams (python -m runtime.exam retire)"
+            )
+        exam_id = f"{now:%Y%m%d}-{''.join(secrets.choice(ID_LETTERS) for _ in range(8))}"
+        with self._writing() as (connection, trail):
+            already = self.open_exam()
+            if already is not None:
+                open_id = already.exam_id
+                raise ExamRefused(
+                    f"exam {open_id} is still open; close it first: python -m runtime.exam close {open_id}"
+                )
+            content = {
+                "rules": rules.to_dict(),
+                "station": station,
+                "patient": key.encrypt(infant.to_dict(), exam_id),
+            }
+            folded = folding.begin(trail.append(connection, exam_id, folding.OPENED, _who(operator), content))
+            self._save(connection, folded)
+        self._known = folded
+        return exam_id
+
+    def add_capture(self, exam_id: str, eye: Eye, view: View, frame: Frame | None, *, operator: str) -> int:
+        """Accept a frame into the open exam, bound to eye and view, and give its number; its reading comes later.
+
+        frame: None when the camera gave none. On disk when this returns. Raises `ExamRefused` when the exam is not
+        open, `JournalFull` when there is no space.
+        """
+        content: dict[str, Any] = {
+            "eye": Eye(eye).value,
+            "view": View(view).value,
+            "captured_at": (self._clock() if frame is None else frame.captured_at).isoformat(),
+            "source": "" if frame is None else frame.source,
+            "sequence": 0 if frame is None else frame.sequence,
+            "frame_sha256": None if frame is None else frame.sha256,
+            "width": None if frame is None else frame.width,
+            "height": None if frame is None else frame.height,
+        }
+        png = None if frame is None else encode_png(frame.pixels)
+        kept: str | None = None
+        try:
+            with self._writing() as (connection, trail):
+                folded = self.folded(exam_id)
+                if png is not None:
+                    kept = self.images.put(png)
+                    connection.execute("INSERT OR IGNORE INTO images(sha256, exam) VALUES (?, ?)", (kept, exam_id))
+                number = len(folded.exam.captures) + 1
+                row = trail.append(
+                    connection,
+                    exam_id,
+                    folding.CAPTURED,
+                    _who(operator),
+                    content | {"number": number, "image_sha256": kept},
+                )
+                folded = step(folded, row)
+                self._save(connection, folded)
+        except BaseException:
+            # What a failing `put` left in `incoming` is cleaned up at the next opening.
+            if kept is not None:
+                with suppress(JournalError):
+                    self.images.discard(kept, self._names)
+            raise
+        if kept is not None:
+            self.images.settle(kept)
+        self._known = folded
+        return number
+
+    def add_reading(self, exam_id: str, number: int, reading: Reading) -> None:
+        """Keep the reading of a capture, also when the exam was closed meanwhile. On disk when this returns."""
+        content = json_of(reading)
+        png = None if reading.vessels is None else encode_png(reading.vessels)
+        with self._writing() as (connection, trail):
+            if png is not None:
+                connection.execute(
+                    "INSERT OR REPLACE INTO vessels(exam, capture, png) VALUES (?, ?, ?)", (exam_id, number, png)
+                )
+            body = {"capture": number, "reading": content, "vessels_sha256": _sha256(png)}
+            folded = self._step(connection, trail, exam_id, folding.READ, PROGRAM, body)
+        self._known = folded
+
+    def relabel(self, exam_id: str, number: int, eye: Eye, view: View, *, reason: str, operator: str) -> None:
+        """Move a capture to another eye or view; a reason is needed and stays in the trail."""
+        body = {"capture": number, "eye": Eye(eye).value, "view": View(view).value, "reason": reason}
+        self._change(exam_id, folding.RELABELLED, operator, body)
+
+    def amend_infant(self, exam_id: str, infant: Infant, *, reason: str, operator: str) -> None:
+        """Correct who was examined; a reason is needed and stays in the trail, as do the fields before (encrypted)."""
+        infant.check_born(self._clock())
+        if not reason.strip():
+            raise ExamRefused(f"exam {exam_id}: correcting the infant's fields needs a reason")
+        body = {"patient": self._writing_key().encrypt(infant.to_dict(), exam_id), "reason": reason}
+        self._change(exam_id, folding.AMENDED, operator, body)
+
+    def document(self, exam_id: str, findings: EyeFindings, *, clinician: str) -> None:
+        """Keep what a clinician found in an eye, in their words; it does not touch the outcome."""
+        self._change(exam_id, folding.DOCUMENTED, clinician, findings.to_dict())
+
+    def close_exam(self, exam_id: str, *, operator: str) -> ExamRecord:
+        """Take no more frames. Readings that are not finished may still come, and count."""
+        folded = self.folded(exam_id)
+        infant = record_of(folded).result.infant
+        body = {"outcome": infant.outcome.value, "reason": infant.reason, "where": infant.where}
+        self._change(exam_id, folding.CLOSED, operator, body)
+        self.database.checkpoint()
+        return self.exam(exam_id)
+
+    def _change(self, exam_id: str, kind: str, who: str, content: Mapping[str, Any]) -> None:
+        with self._writing() as (connection, trail):
+            folded = self._step(connection, trail, exam_id, kind, _who(who), content)
+        self._known = folded
+
+    def _step(
+        self,
+        connection: sqlite3.Connection,
+        trail: Trail,
+        exam_id: str,
+        kind: str,
+        who: str,
+        content: Mapping[str, Any],
+    ) -> Folded:
+        folded = step(self.folded(exam_id), trail.append(connection, exam_id, kind, who, content))
+        self._save(connection, folded)
+        return folded
+
+    def _save(self, connection: sqlite3.Connection, folded: Folded) -> None:
+        row = summary_row(folded)
+        marks = ", ".join("?" * len(row))
+        connection.execute(f"INSERT OR REPLACE INTO exams({folding.SUMMARY_COLUMNS}) VALUES ({marks})", row)
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[sqlite3.Connection, Trail]]:
+        self._writing_key()
+        assert self._trail is not None
+        try:
+            with self.database.writing() as connection:
+                # Another process may have written since; nothing is added to a trail whose end does not fit.
+                check_trail_end(connection, self.key, f"journal {self.folder}")
+                yield connection, self._trail
+        except JournalError:
+            self._known = None
+            raise
+
+    def _writing_key(self) -> JournalKey:
+        if self.key is None:
+            raise KeyUnusable(f"journal {self.folder}: writing to it needs its key; {HOW}")
+        return self.key
+
+    def close(self) -> None:
+        """Close the files. Closing twice is fine."""
+        self.database.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def json_of(reading: Reading) -> dict[str, Any]:
+    """The reading's JSON object. One with a number that is not finite cannot be kept: it becomes NO_RESULT."""
+    import json
+
+    content = reading.to_dict()
+    try:
+        json.dumps(content, allow_nan=False)
+    except ValueError:
+        content |= {"outcome": Outcome.NO_RESULT.value, "reason": "a number of the reading is not finite"}
+        content |= {"probabilities": None, "quality": None, "vessel_fraction": None}
+    return content
+
+
+def _who(name: str) -> str:
+    if not name.strip():
+        raise ExamRefused("operator: got nobody, expected who works at the cart (--operator NAME)")
+    return name
+
+
+def _sha256(png: bytes | None) -> str | None:
+    import hashlib
+
+    return None if png is None else hashlib.sha256(png).hexdigest()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = os.open(folder, os.O_RDONLY)
+        os.fsync(probe)
+        os.close(probe)
+    except OSError as error:
+        raise system_error(folder, error) from None

@@ -1,0 +1,102 @@
+"""The tables of a journal, and how an older one is brought forward."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from runtime.exam.errors import JournalDamaged, JournalNewer
+
+APPLICATION_ID = 0x524F504A
+"""`ROPJ`: tells a journal from any other SQLite file."""
+
+_EXAMS = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+-- The trail. Everything else about exams can be made from it again.
+CREATE TABLE events(
+  seq INTEGER PRIMARY KEY,
+  exam TEXT,                  -- NULL for events of the journal itself
+  kind TEXT NOT NULL,
+  at TEXT NOT NULL,           -- UTC, ISO 8601, by the clock as it was
+  who TEXT NOT NULL,
+  body TEXT,                  -- canonical JSON; NULL once the exam is retired
+  body_sha256 TEXT NOT NULL,
+  hash TEXT NOT NULL          -- SHA-256 over the previous hash and all of the above but the body itself
+);
+CREATE INDEX events_of_exam ON events(exam, seq);
+CREATE TABLE exams(
+  exam TEXT PRIMARY KEY,
+  phase TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  place TEXT NOT NULL,
+  captures INTEGER NOT NULL,
+  pending INTEGER NOT NULL,
+  opened_at TEXT NOT NULL,
+  closed_at TEXT,
+  operator TEXT NOT NULL,
+  station TEXT NOT NULL,
+  changed_seq INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX one_open ON exams(phase) WHERE phase = 'open';
+CREATE INDEX exams_pending ON exams(exam) WHERE pending > 0;
+CREATE INDEX exams_changed ON exams(changed_seq);
+CREATE TABLE images(sha256 TEXT, exam TEXT, PRIMARY KEY(sha256, exam)) WITHOUT ROWID;
+CREATE INDEX images_of_exam ON images(exam);
+CREATE TABLE vessels(exam TEXT, capture INTEGER, png BLOB NOT NULL, PRIMARY KEY(exam, capture)) WITHOUT ROWID;
+"""
+
+_OUTBOX = """
+CREATE TABLE deliveries(
+  exam TEXT,
+  destination TEXT,
+  revision INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  next_try TEXT,
+  last_error TEXT NOT NULL,
+  instances TEXT NOT NULL,    -- JSON
+  checksum TEXT NOT NULL,     -- SHA-256 over the rest of the row
+  PRIMARY KEY(exam, destination)
+) WITHOUT ROWID;
+"""
+
+STEPS = (_EXAMS, _OUTBOX)
+"""Step n brings a journal from version n to n + 1. A step that was released is never changed."""
+VERSION = len(STEPS)
+
+
+def version_of(connection: sqlite3.Connection, name: str) -> int:
+    """The version of a journal, 0 for an empty file. Raises `JournalNewer`, or `JournalDamaged` for no journal."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if version == 0 and empty:
+        return 0
+    if application != APPLICATION_ID:
+        raise JournalDamaged(f"{name} is not a journal of this software; name another folder with --journal")
+    if version > VERSION:
+        raise JournalNewer(
+            f"{name} has version {version}, this software reads up to {VERSION}; "
+            f"use the software that wrote it, or a newer one"
+        )
+    return version
+
+
+def migrate(connection: sqlite3.Connection, since: int) -> None:
+    """Run the steps that are missing; to be called inside a transaction."""
+    for step in STEPS[since:]:
+        for statement in _statements(step):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _statements(script: str) -> list[str]:
+    """One by one, for `executescript` would end the transaction."""
+    found, part = [], ""
+    for line in script.splitlines(keepends=True):
+        part += line
+        if sqlite3.complete_statement(part):
+            found.append(part)
+            part = ""
+    return found

@@ -1,0 +1,140 @@
+"""What an exam amounts to: the outcome of each view, each eye and the infant, by the rules of CLINICAL.md.
+
+Worst first: REFER, RETAKE, NO_RESULT, NO_REFERRAL_FINDINGS. The last is reached only when nothing else is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from runtime.exam.machine import Capture, Exam
+from runtime.exam.views import Eye, View, place
+from runtime.outcome import (
+    CONTRADICTION,
+    NOT_CAPTURED,
+    NOT_GRADABLE,
+    OTHER_BUNDLE,
+    OTHER_FRAME,
+    READING_PENDING,
+    Outcome,
+    banner,
+)
+from runtime.quality import REPEATED
+
+WORST_FIRST = (Outcome.REFER, Outcome.RETAKE, Outcome.NO_RESULT, Outcome.NO_REFERRAL_FINDINGS)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An outcome with its reason and the place that gave it."""
+
+    outcome: Outcome
+    reason: str
+    where: str = ""
+    """`OD nasal`; empty when the outcome rests on every view."""
+
+    @property
+    def banner(self) -> str:
+        """The text that is shown."""
+        return banner(self.outcome, self.reason, self.where)
+
+
+@dataclass(frozen=True)
+class ExamResult:
+    """The outcomes of one exam as it stands."""
+
+    infant: Verdict
+    eyes: Mapping[Eye, Verdict]
+    views: Mapping[tuple[Eye, View], Verdict]
+    """Of every view that is required or was begun."""
+
+    @property
+    def open_points(self) -> tuple[Verdict, ...]:
+        """Views that have to be taken, taken again or waited for."""
+        return tuple(v for v in self.views.values() if v.outcome in (Outcome.RETAKE, Outcome.NO_RESULT))
+
+
+def exam_result(exam: Exam) -> ExamResult:
+    """The outcomes of the exam: an eye is its worst view, the infant the worst eye (both eyes always count)."""
+    views = {(eye, view): _view(exam, eye, view) for eye in Eye for view in _views_of(exam, eye)}
+    eyes = {eye: _worst([verdict for (of, _), verdict in views.items() if of is eye]) for eye in Eye}
+    return ExamResult(_worst(list(eyes.values())), MappingProxyType(eyes), MappingProxyType(views))
+
+
+def _views_of(exam: Exam, eye: Eye) -> Iterator[View]:
+    """Required views and those begun, in the order of `View`. What was begun has to be finished."""
+    begun = {capture.view for capture in exam.captures if capture.eye is eye}
+    return (view for view in View if view in exam.rules.required_views or view in begun)
+
+
+def _worst(verdicts: list[Verdict]) -> Verdict:
+    worst = min(verdicts, key=lambda verdict: WORST_FIRST.index(verdict.outcome))
+    if worst.outcome is Outcome.NO_REFERRAL_FINDINGS:
+        return Verdict(worst.outcome, "every required view gradable and below the threshold")
+    return worst
+
+
+def _view(exam: Exam, eye: Eye, view: View) -> Verdict:
+    """Fold over the view's captures in their order.
+
+    REFER stays whatever comes after. A fault undoes an earlier finding until the view is taken again: what the
+    later frame would have shown is not known. An ungradable frame does not undo one.
+    """
+    where, ungradable = place(eye, view), 0
+    verdict = Verdict(Outcome.NO_RESULT, NOT_CAPTURED, where)
+    for capture in exam.captures:
+        if (capture.eye, capture.view) != (eye, view):
+            continue
+        outcome, reason = capture_outcome(exam, capture)
+        if outcome is Outcome.REFER:
+            return Verdict(outcome, reason, where)
+        if outcome is Outcome.RETAKE:
+            ungradable += 1
+            if verdict.outcome is Outcome.NO_REFERRAL_FINDINGS:
+                continue
+        verdict = Verdict(outcome, reason, where)
+        if outcome is Outcome.RETAKE and ungradable > exam.rules.retakes:
+            return _referred_or(exam, eye, view, Verdict(Outcome.REFER, NOT_GRADABLE, where))
+    return verdict
+
+
+def _referred_or(exam: Exam, eye: Eye, view: View, verdict: Verdict) -> Verdict:
+    """A finding of a later frame, when there is one, tells more than "not gradable"."""
+    for capture in exam.captures:
+        if (capture.eye, capture.view) == (eye, view):
+            outcome, reason = capture_outcome(exam, capture)
+            if outcome is Outcome.REFER:
+                return Verdict(outcome, reason, place(eye, view))
+    return verdict
+
+
+def capture_outcome(exam: Exam, capture: Capture) -> tuple[Outcome, str]:
+    """Outcome and reason of one frame within its exam.
+
+    The reading's word is taken for REFER, RETAKE and NO_RESULT. NO_REFERRAL_FINDINGS is believed only when
+    everything that the reading says supports it; comparisons are written so that a NaN supports nothing.
+    """
+    reading = capture.reading
+    if reading is None:
+        return Outcome.NO_RESULT, READING_PENDING
+    if reading.outcome is Outcome.REFER:
+        return reading.outcome, reading.reason
+    if capture.frame_sha256 is not None and any(
+        other.frame_sha256 == capture.frame_sha256 for other in exam.captures[: capture.number - 1]
+    ):
+        return Outcome.RETAKE, REPEATED
+    if reading.outcome is not Outcome.NO_REFERRAL_FINDINGS:
+        return reading.outcome, reading.reason
+    if reading.frame_sha256 is None or reading.frame_sha256 != capture.frame_sha256:
+        return Outcome.NO_RESULT, OTHER_FRAME
+    if reading.bundle_sha256 != exam.rules.bundle.sha256:
+        return Outcome.NO_RESULT, OTHER_BUNDLE
+    probability = reading.refer_probability
+    if probability is None or reading.late or not reading.gradable or not 0 <= probability <= 1.01:
+        return Outcome.NO_RESULT, CONTRADICTION
+    if probability >= exam.rules.threshold:
+        names = " + ".join(exam.rules.refer_classes)
+        return Outcome.REFER, f"{names} {probability:.2f}, threshold {exam.rules.threshold:.2f}"
+    return reading.outcome, reading.reason

@@ -1,0 +1,92 @@
+"""`ExamRules`: what was agreed before the first frame of an exam; part of its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtime.exam.errors import ExamRefused
+from runtime.exam.views import View
+from runtime.reading import BundleFacts
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+
+DEFAULT_RETAKES = 3
+MOST_RETAKES = 20
+
+
+@dataclass(frozen=True)
+class ExamRules:
+    """What decides the outcome of an exam, beside its readings."""
+
+    threshold: float
+    """A gradable view whose refer probability is at or over this is REFER: the bundle's, or a signed site profile's."""
+    refer_classes: tuple[str, ...]
+    """Classes of the bundle that count towards referral."""
+    bundle: BundleFacts
+    """The bundle that reads the frames of this exam; a reading by another is no result."""
+    software: str
+    """Version of this software."""
+    required_views: tuple[View, ...] = tuple(View)
+    """Of each eye."""
+    retakes: int = DEFAULT_RETAKES
+    """How often an ungradable view may be taken again before it counts as "not gradable"."""
+    site_profile_sha256: str | None = None
+    """Of the signed site profile that set threshold, views or retakes; None when the defaults are in force."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ExamRefused(f"threshold: got {self.threshold}, expected a number between 0 and 1")
+        if not self.refer_classes:
+            raise ExamRefused("refer classes: got none, expected the bundle's")
+        if not self.required_views or len(set(self.required_views)) != len(self.required_views):
+            got = ", ".join(view.value for view in self.required_views) or "none"
+            raise ExamRefused(f"required views: got {got}; expected at least one, each once")
+        if isinstance(self.retakes, bool) or not 0 <= self.retakes <= MOST_RETAKES:
+            raise ExamRefused(f"retakes: got {self.retakes}, expected 0 to {MOST_RETAKES}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object that the journal keeps."""
+        views = [view.value for view in self.required_views]
+        return asdict(self) | {"refer_classes": list(self.refer_classes), "required_views": views}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ExamRules:
+        """From what `to_dict` gave."""
+        return cls(
+            threshold=content["threshold"],
+            refer_classes=tuple(content["refer_classes"]),
+            bundle=BundleFacts(**content["bundle"]),
+            software=content["software"],
+            required_views=tuple(View(view) for view in content["required_views"]),
+            retakes=content["retakes"],
+            site_profile_sha256=content["site_profile_sha256"],
+        )
+
+
+def rules_for(
+    bundle: Bundle,
+    *,
+    required_views: Sequence[View] = tuple(View),
+    retakes: int = DEFAULT_RETAKES,
+    threshold: float | None = None,
+    site_profile_sha256: str | None = None,
+) -> ExamRules:
+    """The rules of an exam that this bundle reads; `threshold` None is the bundle's own."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        software = version("rop-screening-runtime")
+    except PackageNotFoundError:
+        software = "unknown"
+    return ExamRules(
+        threshold=bundle.manifest.refer_threshold if threshold is None else threshold,
+        refer_classes=tuple(label.name for label in bundle.manifest.classes if label.refer),
+        bundle=bundle.facts,
+        software=software,
+        required_views=tuple(required_views),
+        retakes=retakes,
+        site_profile_sha256=site_profile_sha256,
+    )

@@ -1,0 +1,30 @@
+"""Eyes and views: the words by which a frame is bound to a place."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Eye(str, Enum):
+    """Laterality, from the operator or the worklist; never inferred from a picture."""
+
+    OD = "OD"
+    OS = "OS"
+
+
+class View(str, Enum):
+    """Where in the eye the frame looks."""
+
+    DISC = "disc-centred"
+    TEMPORAL = "temporal"
+    NASAL = "nasal"
+    SUPERIOR = "superior"
+    INFERIOR = "inferior"
+
+
+EYE_WORDS = {Eye.OD: "right eye (OD)", Eye.OS: "left eye (OS)"}
+
+
+def place(eye: Eye, view: View | None = None) -> str:
+    """How a banner names it: `OD nasal`, or `OD` for the whole eye."""
+    return eye.value if view is None else f"{eye.value} {view.value}"
