@@ -11,6 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from runtime.arrays import UInt8Array
 from runtime.dicom import codes, text, uids
+from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.records import ExamRecord
 
 UNKNOWN_MAKER = "unknown"
@@ -90,16 +91,25 @@ def put_series(dataset: Dataset, exam: ExamRecord, kind: str, modality: str, num
         dataset.RequestAttributesSequence = Sequence([request])
 
 
-def put_pixels(dataset: Dataset, pixels: UInt8Array) -> None:
-    """Image pixel module of an RGB uint8 [H, W, 3] picture, without loss."""
+def describe_pixels(dataset: Dataset, width: int, height: int) -> None:
+    """Image pixel module of an RGB picture with 8 bits, without the pixels."""
     dataset.SamplesPerPixel = 3
     dataset.PhotometricInterpretation = "RGB"
     dataset.PlanarConfiguration = 0
-    dataset.Rows, dataset.Columns = int(pixels.shape[0]), int(pixels.shape[1])
+    dataset.Rows, dataset.Columns = height, width
     dataset.BitsAllocated = dataset.BitsStored = 8
     dataset.HighBit = 7
     dataset.PixelRepresentation = 0
     dataset.LossyImageCompression = "00"
+
+
+def put_pixels(dataset: Dataset, pixels: UInt8Array) -> None:
+    """RGB uint8 [H, W, 3], as they are; raises `RecordUnusable` when they are not what was described."""
+    if pixels.shape != (dataset.Rows, dataset.Columns, 3):
+        raise RecordUnusable(
+            f"image {dataset.get('InstanceNumber', '')}: got {list(pixels.shape)} pixels, "
+            f"expected {[dataset.Rows, dataset.Columns, 3]} as the exam says; verify the journal"
+        )
     raw = np.ascontiguousarray(pixels).tobytes()
     dataset.PixelData = raw + b"\0" * (len(raw) % 2)
     dataset["PixelData"].VR = "OB"

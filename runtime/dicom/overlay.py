@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import OphthalmicPhotography8BitImageStorage, SecondaryCaptureImageStorage
 
 from runtime.dicom import codes, text, uids
-from runtime.dicom.modules import header, put_pixels, put_series
+from runtime.dicom.modules import describe_pixels, header, put_pixels, put_series
 from runtime.dicom.photograph import LATERALITY
 from runtime.dicom.records import ExamRecord, Shot
 from runtime.sinks.draw import draw_overlay
@@ -19,7 +21,9 @@ def overlay(exam: ExamRecord, shot: Shot) -> Dataset:
     """The overlay of a frame as Secondary Capture (PS3.3 A.8), drawn as `runtime.screen` draws it."""
     dataset = header(exam, SecondaryCaptureImageStorage, uids.shot(exam, shot, "overlay"), shot.captured_at)
     put_series(dataset, exam, "overlay", "OP", SERIES_NUMBER, "Screening overlays")
-    put_pixels(dataset, draw_overlay(shot.load(), shot.reading))
+    picture = draw_overlay(shot.load(), replace(shot.reading, vessels=shot.vessels()))
+    describe_pixels(dataset, picture.shape[1], picture.shape[0])
+    put_pixels(dataset, picture)
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.ConversionType = "WSD"
     dataset.InstanceNumber = shot.number

@@ -8,24 +8,27 @@ from pydicom.uid import OphthalmicPhotography8BitImageStorage as PlainImage
 from pydicom.uid import WideFieldOphthalmicPhotographyStereographicProjectionImageStorage as WideFieldImage
 
 from runtime.dicom import codes, text, uids
-from runtime.dicom.modules import header, put_pixels, put_series
+from runtime.dicom.modules import describe_pixels, header, put_pixels, put_series
 from runtime.dicom.records import ExamRecord, Shot, Stereographic
 
 SERIES_NUMBER = 1
 LATERALITY = {"OD": "R", "OS": "L"}
 
 
-def photograph(exam: ExamRecord, shot: Shot) -> Dataset:
+def photograph(exam: ExamRecord, shot: Shot, *, pixels: bool = True) -> Dataset:
     """The image object of a frame: 8 bit Ophthalmic Photography (PS3.3 A.41).
 
     A camera that delivers stereographic projections gets the wide field class, which demands the projection's
-    parameters; a plain image says how wide its field is and stays in the common class.
+    parameters; a plain image says how wide its field is and stays in the common class. Without `pixels` it is
+    what a report needs of the image, and cannot be sent.
     """
     projection = exam.equipment.stereographic
     sop_class = PlainImage if projection is None else WideFieldImage
     dataset = header(exam, sop_class, uids.shot(exam, shot, "photograph"), shot.captured_at)
     put_series(dataset, exam, "photograph", "OP", SERIES_NUMBER, "Fundus photographs")
-    put_pixels(dataset, shot.load())
+    describe_pixels(dataset, shot.width, shot.height)
+    if pixels:
+        put_pixels(dataset, shot.load())
     _image(dataset, shot)
     _synchronization(dataset, exam)
     _acquisition(dataset, exam, shot)

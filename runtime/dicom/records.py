@@ -89,7 +89,12 @@ class Shot:
     """Of the RGB bytes, hex."""
     load: Callable[[], UInt8Array]
     """Gives the pixels, RGB uint8 [H, W, 3]; called when the object is built."""
+    width: int
+    height: int
     reading: Reading
+    """With the outcome and reason that the frame has within its exam."""
+    vessels: Callable[[], UInt8Array | None] = lambda: None
+    """Gives the vessel map, probability x 255, uint8 [256, 256]; None when there is none."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ class Verdict:
 
     outcome: Outcome
     reason: str = ""
+    where: str = ""
+    """The place that gave it, `OD nasal`."""
 
 
 @dataclass(frozen=True, eq=False)

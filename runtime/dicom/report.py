@@ -22,7 +22,7 @@ SIGNIFICANT_DIGITS = 9
 def report(exam: ExamRecord, photographs: list[Dataset]) -> Dataset:
     """The exam's result as a structured report that refers to the photographs, in the order of `exam.shots`.
 
-    The photographs may come without their pixels. The report is complete, and verified by nobody.
+    The photographs may come without their pixels; without any there can be no report of this kind. The report is complete, and verified by nobody.
     """
     content = _content(exam, photographs)
     dataset = sr.Comprehensive3DSR(
@@ -172,7 +172,7 @@ def _statements(exam: ExamRecord) -> sr.ContainerContentItem:
 
 
 def _says(verdict: Verdict, whom: str) -> str:
-    said = banner(verdict.outcome, verdict.reason)
+    said = banner(verdict.outcome, verdict.reason, verdict.where)
     return f"{whom}: {said}" if not verdict.reason or verdict.reason in said else f"{whom}: {said} ({verdict.reason})"
 
 

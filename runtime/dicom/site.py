@@ -1,0 +1,135 @@
+"""The site's DICOM configuration, `rop.dicom/1`: who the cart is, and where archive and worklist are."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runtime.dicom.errors import SiteUnusable
+
+SITE_SCHEMA = "rop.dicom/1"
+AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
+Port = Annotated[int, Field(gt=0, lt=65536)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tls(_Part):
+    """TLS with a peer; paths are relative to the configuration file."""
+
+    authority: Path
+    """PEM file of the authority that signed the peer's certificate."""
+    certificate: Path | None = None
+    """The cart's own certificate, where the peer asks for one."""
+    key: Path | None = None
+    check_host: bool = True
+    """Whether the peer's certificate must carry its host name."""
+
+
+class Peer(_Part):
+    """A DICOM node that the cart calls."""
+
+    ae_title: AeTitle
+    host: str = Field(min_length=1)
+    port: Port
+    tls: Tls | None = None
+    connect_s: float = Field(default=10, gt=0)
+    """Seconds that connecting may take."""
+    answer_s: float = Field(default=60, gt=0)
+    """Seconds that one answer may take."""
+
+
+class Archive(Peer):
+    """The node that keeps the exams."""
+
+    proof: Literal["auto", "commitment", "find"] = "auto"
+    """What shows that an exam was kept: storage commitment, a query, or the first where the archive offers it."""
+    commitment_s: float = Field(default=60, gt=0)
+    """Seconds to wait for the archive's report before commitment is asked for again."""
+
+
+class Projection(_Part):
+    """For cameras that deliver stereographic projections, see `runtime.dicom.records.Stereographic`."""
+
+    algorithm: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    axial_length_mm: float = Field(gt=5, lt=40)
+    axial_length_method: Literal["MEASURED", "ESTIMATED", "POPULATION NORM"] = "POPULATION NORM"
+    centre_x_deg: float = 0.0
+    centre_y_deg: float = 0.0
+
+
+class Cart(_Part):
+    """What the cart says of itself."""
+
+    ae_title: AeTitle = "ROPCART"
+    listen_port: Port | None = None
+    """Where archives report commitments; None when they do so on the association that asked."""
+    tls: Tls | None = None
+    """For what is listened to; `certificate` and `key` are needed then."""
+    manufacturer: str = ""
+    model: str = ""
+    serial: str = ""
+    station: str = ""
+    institution: str = ""
+    field_of_view_deg: float | None = Field(default=None, gt=0, le=360)
+    pupil_dilated: bool | None = None
+    projection: Projection | None = None
+
+
+class Site(_Part):
+    """The whole file."""
+
+    schema_: Literal["rop.dicom/1"] = Field(alias="schema")
+    cart: Cart = Cart()
+    archive: Archive | None = None
+    worklist: Peer | None = None
+    folder: Path = Field(default=Path(), exclude=True)
+    """Where the file lies; not part of it."""
+
+
+def load_site(path: Path) -> Site:
+    """Read the configuration; raises `SiteUnusable`."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SiteUnusable(f"{path.name}: cannot be read: {error}; name the site's DICOM configuration") from None
+    try:
+        site = Site.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise SiteUnusable(f"{path.name}: {where}: {first['msg']}; see runtime/dicom/README.md") from None
+    return site.model_copy(update={"folder": path.parent})
+
+
+def client_context(tls: Tls, folder: Path) -> ssl.SSLContext:
+    """TLS 1.2 or newer towards a peer whose certificate the authority signed; raises `SiteUnusable`."""
+    try:
+        context = ssl.create_default_context(cafile=str(folder / tls.authority))
+        if tls.certificate is not None:
+            context.load_cert_chain(folder / tls.certificate, None if tls.key is None else folder / tls.key)
+    except OSError as error:
+        raise SiteUnusable(f"TLS: {tls.authority} or the cart's certificate is unusable: {error}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = tls.check_host
+    return context
+
+
+def server_context(tls: Tls, folder: Path) -> ssl.SSLContext:
+    """For listening: the peer has to show a certificate of the authority; raises `SiteUnusable`."""
+    if tls.certificate is None:
+        raise SiteUnusable("TLS: cart.tls needs certificate and key to listen with; add them")
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / tls.authority))
+        context.load_cert_chain(folder / tls.certificate, None if tls.key is None else folder / tls.key)
+    except OSError as error:
+        raise SiteUnusable(f"TLS: {tls.authority} or the cart's certificate is unusable: {error}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
