@@ -61,6 +61,12 @@ class Connection:
 
     def _run(self) -> None:
         try:
+            self._use()
+        finally:
+            del self._owner  # owner and connection know each other: without this they would wait for the collector
+
+    def _use(self) -> None:
+        try:
             camera = self._open()
         except Exception as error:
             self._owner.refused(self, self._as_camera_error(error))

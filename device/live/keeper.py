@@ -98,7 +98,7 @@ class Keeper:
         with self.lock:
             self._life.ended()
             self._note_change()
-            self.slot.skip()
+            self.slot.clear()
             connection = self._connection
             connection.stop()
         if connection.thread is not threading.current_thread():

@@ -65,7 +65,8 @@ class LiveReader:
     @property
     def counts(self) -> Counts:
         """What became of its frames so far."""
-        return self._keeper.slot.counts
+        with self._keeper.lock:
+            return self._keeper.slot.counts
 
     def wait_next(self) -> Frame | None:
         """The first frame that comes after this call, however long it takes; one that waited already is passed over."""

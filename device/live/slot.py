@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 from device.errors import FrameUnreadable
 from device.frame import Frame
@@ -36,7 +36,7 @@ class Slot:
     """Room for one frame that nobody has taken, and for one trouble after it. Its owner holds a lock around it."""
 
     def __init__(self) -> None:
-        self.counts = Counts()
+        self._counts = dict.fromkeys((count.name for count in fields(Counts)), 0)
         self.newest: Frame | None = None
         """The newest frame, taken or not."""
         self._frame: Frame | None = None
@@ -44,7 +44,13 @@ class Slot:
 
     def count(self, **more: int) -> None:
         """Add to `counts`."""
-        self.counts = replace(self.counts, **{name: getattr(self.counts, name) + n for name, n in more.items()})
+        for name, n in more.items():
+            self._counts[name] += n
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the frames so far."""
+        return Counts(**self._counts)
 
     def put(self, frame: Frame) -> None:
         """A new frame: it displaces what was there."""
@@ -60,6 +66,11 @@ class Slot:
         """Pass over what waits."""
         self.count(dropped=int(self._frame is not None))
         self._frame = self._trouble = None
+
+    def clear(self) -> None:
+        """Give every frame up, for a camera that is closed."""
+        self.skip()
+        self.newest = None
 
     @property
     def waiting(self) -> bool:
