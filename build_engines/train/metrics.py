@@ -1,4 +1,4 @@
-"""How well a network does on held-out frames: Dice for vessels, ROC AUC with a bootstrap interval for classes."""
+"""Figures on held-out frames with their 95 % bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime.arrays import FloatArray
-from runtime.bench import accuracy
+from runtime import metrics
 
 
 @dataclass(frozen=True)
@@ -21,19 +20,9 @@ class Interval:
     frames: int
 
 
-def dice(probability: FloatArray, target: FloatArray) -> float:
-    """Dice overlap at a threshold of 0.5 on both sides; 1.0 where both are empty.
-
-    probability, target: float32 of one shape, in [0, 1].
-    """
-    predicted, true = probability >= 0.5, target >= 0.5
-    total = int(predicted.sum()) + int(true.sum())
-    return 1.0 if total == 0 else float(2 * int((predicted & true).sum()) / total)
-
-
 def roc_auc(scores: ArrayLike, positive: ArrayLike) -> float:
-    """Area under the ROC curve as the benchmark states it; NaN with one class only."""
-    area = accuracy.roc_auc(scores, positive)
+    """Area under the ROC curve; NaN with one class only."""
+    area = metrics.roc_auc(scores, positive)
     return float("nan") if area is None else area
 
 

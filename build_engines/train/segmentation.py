@@ -14,10 +14,11 @@ from build_engines.segimgnet import INPUT_SIDE, NetworkSize, UNet
 from build_engines.train.augment import augment
 from build_engines.train.batches import prefetch, to_images, to_masks
 from build_engines.train.data import Canvas, Split, load_canvas, network_image, network_mask
-from build_engines.train.metrics import Interval, dice, mean_interval
+from build_engines.train.metrics import Interval, mean_interval
 from build_engines.train.settings import PhaseSettings
 from build_engines.train.state import PhaseState, Schedule, WeightAverage, decay_groups, set_rate
 from runtime.arrays import FloatArray
+from runtime.metrics import dice
 
 INFANT_SHARE = 0.7
 """Part of each batch that shows infants, though they are fewer: they are whom the network is for."""

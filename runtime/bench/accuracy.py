@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from device.cameras import open_camera
 from device.errors import FrameUnreadable
@@ -18,29 +17,13 @@ from runtime.bench.errors import BenchError
 from runtime.bench.labels import Label, read_mask, shrink_mask
 from runtime.bench.report import AccuracyPart
 from runtime.decide import refer_probability
+from runtime.metrics import dice, roc_auc
 from runtime.preprocess import SIDE
 from runtime.reading import Reading
 
 SIMULATED_FRAMES, SIMULATED_PER_EYE = 60, 4
 """Fifteen eyes, so that frames with and without a ridge are among them."""
 MOST_UNLABELLED = 100
-
-
-def dice(a: UInt8Array, b: UInt8Array) -> float:
-    """Overlap of two masks cut at half, uint8 of one shape; 1 where both are empty."""
-    first, second = a > 127, b > 127
-    total = int(np.count_nonzero(first)) + int(np.count_nonzero(second))
-    return 1.0 if total == 0 else 2 * int(np.count_nonzero(first & second)) / total
-
-
-def roc_auc(scores: ArrayLike, positive: ArrayLike) -> float | None:
-    """Area under the ROC curve: the Mann-Whitney statistic, ties counted half; None with one class only."""
-    value, truth = np.asarray(scores, np.float64), np.asarray(positive, np.bool_)
-    yes, no = value[truth], value[~truth]
-    if yes.size == 0 or no.size == 0:
-        return None
-    above = float((yes[:, None] > no[None, :]).mean())
-    return above + 0.5 * float((yes[:, None] == no[None, :]).mean())
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import pytest
 
 from build_engines.bundle import model_card
 from build_engines.train.data import network_mask, ridge_frames, split_frames, vessel_frames
-from build_engines.train.metrics import dice, roc_auc
 from device import open_camera
 from runtime import Outcome, Reading, Screener, open_bundle
 from runtime.bundle import DEMONSTRATION
+from runtime.metrics import dice, roc_auc
 
 
 @pytest.fixture(scope="module")

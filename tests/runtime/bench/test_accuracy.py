@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from device.frame import Frame
-from runtime.bench.accuracy import Judged, dice, judged_frames, measure_accuracy, roc_auc
+from runtime.bench.accuracy import Judged, judged_frames, measure_accuracy
 from runtime.bench.errors import BenchError
 from runtime.bench.labels import read_labels, read_mask
 from runtime.bundle import Bundle
@@ -16,17 +16,6 @@ from runtime.screener import Screener
 from tests.pictures import retina
 
 REFER = ("ridge",)
-
-
-def test_dice_and_auc_by_hand() -> None:
-    full, none = np.full((4, 4), 255, np.uint8), np.zeros((4, 4), np.uint8)
-    half = full.copy()
-    half[:2] = 0
-    assert (dice(full, full), dice(full, none), dice(none, none)) == (1, 0, 1)
-    assert dice(full, half) == pytest.approx(2 * 8 / 24)
-    assert roc_auc([0.1, 0.4, 0.35, 0.8], [False, False, True, True]) == 0.75
-    assert roc_auc([0.5, 0.5], [True, False]) == 0.5
-    assert roc_auc([0.5, 0.6], [True, True]) is None
 
 
 def test_agreement_is_with_the_reference_and_truth_with_the_frame(bundle: Bundle) -> None:
