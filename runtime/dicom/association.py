@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from runtime.dicom.site import Peer, Site, client_context
 
 MAX_PDU_BYTES = 1 << 20
 """What the cart takes in one piece; how much it sends in one is the peer's word."""
-_REJECTED = {
+_REJECTED: Mapping[tuple[int | None, int | None], str] = {
     (1, 3): "does not know the calling AE title {calling}",
     (1, 7): "does not know the called AE title {called}",
     (1, 2): "does not support the application context",
@@ -76,7 +76,9 @@ def address(peer: Peer) -> str:
 
 def lost(peer: Peer, doing: str) -> ArchiveUnreachable:
     """The error for a connection that ended in the middle."""
-    return ArchiveUnreachable(f"{address(peer)}: no answer while {doing}, or the connection was lost; it is tried again")
+    return ArchiveUnreachable(
+        f"{address(peer)}: no answer while {doing}, or the connection was lost; it is tried again"
+    )
 
 
 def _why_not(site: Site, peer: Peer, association: Association) -> ArchiveRefused | ArchiveUnreachable:

@@ -13,12 +13,12 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance, Verification
 
 from runtime.dicom import uids
 from runtime.dicom.association import address, associated, lost
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError
 from runtime.dicom.site import Archive, Site, server_context
+from runtime.dicom.uids import COMMITMENT, COMMITMENT_INSTANCE, VERIFICATION
 
 _REQUEST = 1
 _SUCCESS, _PROCESSING_FAILURE = 0x0000, 0x0110
@@ -65,8 +65,8 @@ class CommitmentDesk:
         entity = AE(ae_title=site.cart.ae_title)
         entity.implementation_class_uid = uids.IMPLEMENTATION_CLASS_UID
         entity.require_called_aet = True
-        entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
-        entity.add_supported_context(Verification)
+        entity.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
+        entity.add_supported_context(VERIFICATION)
         context = None if site.cart.tls is None else server_context(site.cart.tls, site.folder)
         try:
             return entity.start_server(("", port), block=False, evt_handlers=self.handlers, ssl_context=context)
@@ -132,13 +132,11 @@ def request_commitment(
     request = Dataset()
     request.TransactionUID = transaction
     request.ReferencedSOPSequence = Sequence([_reference(*instance) for instance in instances])
-    contexts = [build_context(StorageCommitmentPushModel), build_context(Verification)]
+    contexts = [build_context(COMMITMENT), build_context(VERIFICATION)]
     with associated(site, archive, contexts, desk.handlers) as association:
-        if StorageCommitmentPushModel not in {cx.abstract_syntax for cx in association.accepted_contexts}:
+        if COMMITMENT not in {cx.abstract_syntax for cx in association.accepted_contexts}:
             raise CommitmentNotOffered(f"{address(archive)}: does not offer storage commitment")
-        status, _ = association.send_n_action(
-            request, _REQUEST, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
-        )
+        status, _ = association.send_n_action(request, _REQUEST, COMMITMENT, COMMITMENT_INSTANCE)
         _check(archive, status)
         # An archive that reports on the same association can do so only while that is open.
         report = None if desk.listening else desk.wait(transaction, archive.commitment_s)

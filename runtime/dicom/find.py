@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from pydicom.dataset import Dataset
 from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as StudyRootFind
 
 from runtime.dicom.association import address, associated, lost
 from runtime.dicom.errors import ArchiveRefused
 from runtime.dicom.site import Peer, Site
+from runtime.dicom.uids import STUDY_ROOT_FIND
 
 PENDING = (0xFF00, 0xFF01)
 
@@ -18,14 +18,14 @@ PENDING = (0xFF00, 0xFF01)
 def instances_kept(site: Site, archive: Peer, study_uid: str, series_uids: Iterable[str]) -> frozenset[str]:
     """SOP Instance UIDs that the archive lists in these series. Raises `ArchiveUnreachable` or `ArchiveRefused`."""
     found: set[str] = set()
-    with associated(site, archive, [build_context(StudyRootFind)]) as association:
+    with associated(site, archive, [build_context(STUDY_ROOT_FIND)]) as association:
         for series_uid in series_uids:
             query = Dataset()
             query.QueryRetrieveLevel = "IMAGE"
             query.StudyInstanceUID = study_uid
             query.SeriesInstanceUID = series_uid
             query.SOPInstanceUID = ""
-            for status, answer in association.send_c_find(query, StudyRootFind):
+            for status, answer in association.send_c_find(query, STUDY_ROOT_FIND):
                 if status is None or "Status" not in status:
                     raise lost(archive, "it was asked what it keeps")
                 if status.Status in PENDING:

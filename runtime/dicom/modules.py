@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from runtime.arrays import UInt8Array
 from runtime.dicom import codes, text, uids
@@ -21,18 +21,18 @@ def header(exam: ExamRecord, sop_class: str, sop_uid: str, moment: datetime) -> 
     """Patient, study, equipment and SOP common of one object made at `moment`."""
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    dataset.SOPClassUID = sop_class
-    dataset.SOPInstanceUID = sop_uid
+    dataset.SOPClassUID = UID(sop_class)
+    dataset.SOPInstanceUID = UID(sop_uid)
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = text.da(moment), text.tm(moment)
     dataset.TimezoneOffsetFromUTC = text.offset(moment)
     _patient(dataset, exam)
     _study(dataset, exam)
     _equipment(dataset, exam)
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.MediaStorageSOPClassUID = sop_class
-    dataset.file_meta.MediaStorageSOPInstanceUID = sop_uid
+    dataset.file_meta.MediaStorageSOPClassUID = UID(sop_class)
+    dataset.file_meta.MediaStorageSOPInstanceUID = UID(sop_uid)
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.ImplementationClassUID = uids.IMPLEMENTATION_CLASS_UID
+    dataset.file_meta.ImplementationClassUID = UID(uids.IMPLEMENTATION_CLASS_UID)
     dataset.file_meta.ImplementationVersionName = uids.IMPLEMENTATION_VERSION
     return dataset
 

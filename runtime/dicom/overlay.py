@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import OphthalmicPhotography8BitImageStorage, SecondaryCaptureImageStorage
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import describe_pixels, header, put_pixels, put_series
-from runtime.dicom.photograph import LATERALITY
+from runtime.dicom.photograph import LATERALITY, image_class
 from runtime.dicom.records import ExamRecord, Shot
 from runtime.sinks.draw import draw_overlay
 
@@ -37,7 +37,7 @@ def overlay(exam: ExamRecord, shot: Shot) -> Dataset:
     dataset.BurnedInAnnotation = "YES"
     dataset.DerivationDescription = "Vessels drawn over the photograph, outcome written above it"
     source = Dataset()
-    source.ReferencedSOPClassUID = OphthalmicPhotography8BitImageStorage
+    source.ReferencedSOPClassUID = image_class(exam)
     source.ReferencedSOPInstanceUID = uids.shot(exam, shot, "photograph")
     dataset.SourceImageSequence = Sequence([source])
     return dataset

@@ -15,6 +15,11 @@ SERIES_NUMBER = 1
 LATERALITY = {"OD": "R", "OS": "L"}
 
 
+def image_class(exam: ExamRecord) -> str:
+    """SOP class of the exam's images."""
+    return PlainImage if exam.equipment.stereographic is None else WideFieldImage
+
+
 def photograph(exam: ExamRecord, shot: Shot, *, pixels: bool = True) -> Dataset:
     """The image object of a frame: 8 bit Ophthalmic Photography (PS3.3 A.41).
 
@@ -23,8 +28,7 @@ def photograph(exam: ExamRecord, shot: Shot, *, pixels: bool = True) -> Dataset:
     what a report needs of the image, and cannot be sent.
     """
     projection = exam.equipment.stereographic
-    sop_class = PlainImage if projection is None else WideFieldImage
-    dataset = header(exam, sop_class, uids.shot(exam, shot, "photograph"), shot.captured_at)
+    dataset = header(exam, image_class(exam), uids.shot(exam, shot, "photograph"), shot.captured_at)
     put_series(dataset, exam, "photograph", "OP", SERIES_NUMBER, "Fundus photographs")
     describe_pixels(dataset, shot.width, shot.height)
     if pixels:

@@ -22,7 +22,8 @@ SIGNIFICANT_DIGITS = 9
 def report(exam: ExamRecord, photographs: list[Dataset]) -> Dataset:
     """The exam's result as a structured report that refers to the photographs, in the order of `exam.shots`.
 
-    The photographs may come without their pixels; without any there can be no report of this kind. The report is complete, and verified by nobody.
+    The photographs may come without their pixels; without any photograph there can be no report of this kind. It is
+    complete, and verified by nobody.
     """
     content = _content(exam, photographs)
     dataset = sr.Comprehensive3DSR(
@@ -78,7 +79,7 @@ def _observers(exam: ExamRecord) -> sr.ObservationContext:
     )
     return sr.ObservationContext(
         observer_device_context=sr.ObserverContext(
-            observer_type=Code("121007", "DCM", "Device"), observer_identifying_attributes=device
+            observer_type=sr.CodedConcept("121007", "DCM", "Device"), observer_identifying_attributes=device
         )
     )
 
@@ -161,7 +162,7 @@ def _infant_group(exam: ExamRecord) -> sr.MeasurementsAndQualitativeEvaluations:
 def _statements(exam: ExamRecord) -> sr.ContainerContentItem:
     """What may be said of the eyes and the infant, in the words of the controlled list, with the notices."""
     container = sr.ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type="CONTAINS")
-    said: list[Dataset] = []
+    said: list[sr.ContentItem] = []
     for eye, verdict in sorted(exam.eyes.items()):
         said += [_outcome(codes.eye_outcome(eye), verdict), _text(codes.STATEMENT, _says(verdict, EYE_WORDS[eye]))]
     said += [_outcome(codes.INFANT_OUTCOME, exam.verdict), _text(codes.STATEMENT, _says(exam.verdict, "Infant"))]
@@ -176,9 +177,9 @@ def _says(verdict: Verdict, whom: str) -> str:
     return f"{whom}: {said}" if not verdict.reason or verdict.reason in said else f"{whom}: {said} ({verdict.reason})"
 
 
-def _outcome(name: Code, verdict: Verdict) -> Dataset:
+def _outcome(name: Code, verdict: Verdict) -> sr.ContentItem:
     return sr.CodeContentItem(name, codes.outcome_code(verdict.outcome), relationship_type="CONTAINS")
 
 
-def _text(name: Code, value: str) -> Dataset:
+def _text(name: Code, value: str) -> sr.ContentItem:
     return sr.TextContentItem(name, text.plain(value), relationship_type="CONTAINS")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+from pydicom.uid import UID
+
 from runtime.dicom.records import ExamRecord, Shot
 
 _NAMESPACE = uuid.UUID("5f1d4c1e-9b0f-5c7f-8f0e-6c1f5a0a7d31")
@@ -11,6 +13,13 @@ _NAMESPACE = uuid.UUID("5f1d4c1e-9b0f-5c7f-8f0e-6c1f5a0a7d31")
 IMPLEMENTATION_CLASS_UID = "2.25.126470571254310617243861527301274521041"
 """Names this software to its peers."""
 IMPLEMENTATION_VERSION = "ROPSCREEN_1"
+
+# Services (PS3.4); those that only store are in pydicom.
+VERIFICATION = UID("1.2.840.10008.1.1")
+COMMITMENT = UID("1.2.840.10008.1.20.1")
+COMMITMENT_INSTANCE = UID("1.2.840.10008.1.20.1.1")
+STUDY_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.2.1")
+WORKLIST_FIND = UID("1.2.840.10008.5.1.4.31")
 
 
 def derived(*parts: str) -> str:
@@ -24,19 +33,28 @@ def study(exam: ExamRecord) -> str:
     return exam.order.study_uid or derived("study", exam.exam_id)
 
 
+def _whose(exam: ExamRecord) -> tuple[str, ...]:
+    """What binds an object to its exam and infant; when one of these was corrected, the object is another one."""
+    infant = exam.infant
+    return (exam.exam_id, study(exam), infant.identifier, infant.name, str(infant.birth_date))
+
+
 def series(exam: ExamRecord, kind: str) -> str:
-    """Series of a kind of object; another infant or study makes another series."""
-    return derived("series", kind, exam.exam_id, study(exam), exam.infant.identifier)
+    """Series of a kind of object."""
+    return derived("series", kind, *_whose(exam))
 
 
 def shot(exam: ExamRecord, taken: Shot, kind: str) -> str:
-    """An object of one frame. What a later correction may change is part of it: a corrected image is a new instance."""
-    facts = (exam.exam_id, study(exam), exam.infant.identifier, str(taken.number), taken.eye, taken.view, taken.sha256)
-    return derived("instance", kind, *facts)
+    """An object of one frame; `overlay` shows the outcome, so that is part of it."""
+    facts = [str(taken.number), taken.eye, taken.view, taken.sha256]
+    if kind != "photograph":
+        facts += [taken.reading.outcome.value, taken.reading.reason]
+    return derived("instance", kind, *_whose(exam), *facts)
 
 
 def report(exam: ExamRecord) -> str:
     """The report: another one as soon as an image, an outcome or a reason differs."""
-    shots = [f"{shot(exam, s, 'photograph')}:{s.reading.outcome.value}:{s.reading.reason}" for s in exam.shots]
     verdicts = [exam.verdict, *(exam.eyes[eye] for eye in sorted(exam.eyes))]
-    return derived("instance", "report", exam.exam_id, *shots, *(f"{v.outcome.value}:{v.reason}" for v in verdicts))
+    said = [f"{verdict.outcome.value}:{verdict.reason}:{verdict.where}" for verdict in verdicts]
+    shots = [shot(exam, taken, "overlay") for taken in exam.shots]
+    return derived("instance", "report", *_whose(exam), *shots, *said)

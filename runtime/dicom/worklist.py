@@ -9,12 +9,12 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import ModalityWorklistInformationFind
 
 from runtime.dicom.association import address, associated, lost
 from runtime.dicom.errors import ArchiveRefused
 from runtime.dicom.find import PENDING
 from runtime.dicom.site import Peer, Site
+from runtime.dicom.uids import WORKLIST_FIND
 
 MODALITY = "OP"
 
@@ -48,9 +48,9 @@ def query_worklist(
     Raises `ArchiveUnreachable` or `ArchiveRefused`.
     """
     found = []
-    with associated(site, peer, [build_context(ModalityWorklistInformationFind)]) as association:
+    with associated(site, peer, [build_context(WORKLIST_FIND)]) as association:
         question = _question(day, patient_id, modality)
-        for status, answer in association.send_c_find(question, ModalityWorklistInformationFind):
+        for status, answer in association.send_c_find(question, WORKLIST_FIND):
             if status is None or "Status" not in status:
                 raise lost(peer, "the worklist was asked for")
             if status.Status in PENDING:

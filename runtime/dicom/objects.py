@@ -1,0 +1,70 @@
+"""What an exam becomes: its objects in the order in which they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from pydicom.dataset import Dataset
+from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
+
+from runtime.dicom import uids
+from runtime.dicom.overlay import overlay
+from runtime.dicom.photograph import image_class, photograph
+from runtime.dicom.records import ExamRecord
+from runtime.dicom.report import report
+
+Kind = Literal["photograph", "overlay", "report"]
+KINDS: tuple[Kind, ...] = ("photograph", "overlay", "report")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One object, before it is made."""
+
+    uid: str
+    sop_class: str
+    kind: Kind
+    series_uid: str
+    name: str
+    """For a file: `1_OD_temporal_photograph`."""
+    build: Callable[[], Dataset]
+    """Makes it, pixels and all; the same bytes each time. Raises `RecordUnusable`, and what loading the pixels does."""
+
+
+def planned(exam: ExamRecord) -> list[Planned]:
+    """Photographs, then overlays, then the report. An exam without an image has none."""
+    if not exam.shots:
+        return []
+    photographs = [
+        Planned(
+            uids.shot(exam, shot, "photograph"),
+            str(image_class(exam)),
+            "photograph",
+            uids.series(exam, "photograph"),
+            f"{shot.number}_{shot.eye}_{shot.view}_photograph",
+            partial(photograph, exam, shot),
+        )
+        for shot in exam.shots
+    ]
+    overlays = [
+        Planned(
+            uids.shot(exam, shot, "overlay"),
+            str(SecondaryCaptureImageStorage),
+            "overlay",
+            uids.series(exam, "overlay"),
+            f"{shot.number}_{shot.eye}_{shot.view}_overlay",
+            partial(overlay, exam, shot),
+        )
+        for shot in exam.shots
+    ]
+    series_uid = uids.series(exam, "report")
+    build = partial(_report, exam)
+    result = Planned(uids.report(exam), str(Comprehensive3DSRStorage), "report", series_uid, "report", build)
+    return [*photographs, *overlays, result]
+
+
+def _report(exam: ExamRecord) -> Dataset:
+    return report(exam, [photograph(exam, shot, pixels=False) for shot in exam.shots])

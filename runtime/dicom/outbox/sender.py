@@ -1,0 +1,212 @@
+"""`Outbox`: sends what the journal holds, in order, until the archive answers for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from runtime.dicom import uids
+from runtime.dicom.association import address, associated
+from runtime.dicom.commitment import CommitmentDesk, CommitmentNotOffered, request_commitment
+from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError, SiteUnusable
+from runtime.dicom.find import instances_kept
+from runtime.dicom.from_journal import exam_from_journal
+from runtime.dicom.objects import Planned, planned
+from runtime.dicom.outbox import steps
+from runtime.dicom.site import Archive, Site
+from runtime.dicom.status import Answer
+from runtime.dicom.store import storage_contexts, store
+from runtime.errors import ScreeningError
+from runtime.exam.infant import now_utc
+from runtime.exam.journal.deliveries import Delivery, DeliveryInstance
+
+if TYPE_CHECKING:
+    from runtime.exam.journal import Journal
+
+LOCK_FILE = "outbox.lock"
+COLLECT_AT_ONCE = 100
+
+
+class InstanceRefused(DicomError):
+    """The archive takes other instances, but not this one."""
+
+
+class InstanceMissing(DicomError):
+    """The archive stored something and does not answer for it."""
+
+
+class AnotherSender(DicomError):
+    """Another process sends from this journal."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass over the outbox did."""
+
+    done: int
+    """Exams that the archive answers for now."""
+    failed: int
+    error: str = ""
+    """The last one."""
+
+
+class Outbox:
+    """The sender of one journal. At most one works at a time, whichever process it is in.
+
+    Every step is on disk before the next one: after a crash it goes on where it was, and an instance whose answer
+    was lost is sent again under the same UID, as the same bytes.
+    """
+
+    def __init__(self, journal: Journal, site: Site, *, clock: Callable[[], datetime] = now_utc) -> None:
+        """The journal must have been opened with its key; raises `SiteUnusable` where no archive is configured."""
+        if site.archive is None:
+            raise SiteUnusable("the site's DICOM configuration names no archive; add `archive` to it")
+        self._journal, self._site, self._clock = journal, site, clock
+        self._archive: Archive = site.archive
+
+    def send_due(self, desk: CommitmentDesk) -> Pass:
+        """Take up newly closed exams and send whatever is due, oldest first.
+
+        An archive that is down or says no to everything ends the pass; an exam that it does not take lets the others
+        go on. Raises what the journal raises, and `DicomError` when another sender works on this journal.
+        """
+        with self._only_sender():
+            self._collect()
+            done, errors = 0, []
+            for delivery in self._journal.deliveries.all(destination=steps.DESTINATION):
+                if not steps.due(delivery, self._clock()):
+                    continue
+                error = self._try(delivery, desk)
+                done += error is None
+                if error is not None:
+                    errors.append(str(error))
+                if isinstance(error, (ArchiveUnreachable, ArchiveRefused)):
+                    break
+        return Pass(done, len(errors), errors[-1] if errors else "")
+
+    def _collect(self) -> None:
+        """Give every exam that was closed or corrected since the last time its delivery."""
+        deliveries = self._journal.deliveries
+        known = deliveries.all(destination=steps.DESTINATION)
+        seen = max((delivery.revision for delivery in known), default=0)
+        while found := deliveries.closed_exams_after(seen, COLLECT_AT_ONCE):
+            for seen, exam_id in found:
+                self._begin(exam_id, seen)
+
+    def _begin(self, exam_id: str, revision: int) -> None:
+        try:
+            plan: list[Planned] | None = planned(exam_from_journal(self._journal, exam_id, self._site.cart))
+            said = ""
+        except ScreeningError as error:
+            said, plan = str(error), None
+        instances = _instances(plan or [])
+
+        def to(before: Delivery | None) -> Delivery:
+            delivery = steps.begun(before, exam_id, steps.DESTINATION, revision, instances)
+            return delivery if plan is not None else steps.failed(delivery, self._clock(), said, held=True)
+
+        self._journal.deliveries.change(exam_id, steps.DESTINATION, to)
+
+    def _try(self, delivery: Delivery, desk: CommitmentDesk) -> ScreeningError | None:
+        """One delivery; what went wrong, when something did, is in the journal then too."""
+        try:
+            self._deliver(delivery, desk)
+        except ScreeningError as error:
+            said, held = str(error), not isinstance(error, (ArchiveUnreachable, InstanceMissing))
+            self._change(delivery, lambda now: steps.failed(now, self._clock(), said, held=held))
+            return error
+        return None
+
+    def _deliver(self, delivery: Delivery, desk: CommitmentDesk) -> None:
+        exam = exam_from_journal(self._journal, delivery.exam_id, self._site.cart)
+        plan = planned(exam)
+        if [(i.uid, i.sop_class) for i in delivery.instances] != [(p.uid, p.sop_class) for p in plan]:
+            # Another version of this software began it, or it could not be planned then.
+            instances = _instances(plan)
+            delivery = self._change(
+                delivery,
+                lambda now: steps.begun(now, now.exam_id, now.destination, now.revision, instances),
+            )
+        delivery = self._send(delivery, plan)
+        if delivery.state != steps.DONE:
+            self._prove(delivery, plan, uids.study(exam), desk)
+
+    def _send(self, delivery: Delivery, plan: list[Planned]) -> Delivery:
+        """Store what is not stored yet, in order. The first one that is not taken ends it: order is kept."""
+        unsent = {instance.uid for instance in steps.with_state(delivery, steps.UNSENT)}
+        if not unsent:
+            return delivery
+        with associated(self._site, self._archive, storage_contexts()) as association:
+            for number, item in enumerate(plan, start=1):
+                if item.uid not in unsent:
+                    continue
+                said = store(association, self._archive, item.build(), number)
+                where = f"{address(self._archive)}: exam {delivery.exam_id}, {item.kind} {number} of {len(plan)}"
+                if said.answer is Answer.LATER:
+                    raise ArchiveUnreachable(f"{where}: {said.text}; it is tried again")
+                if said.answer is Answer.REFUSED:
+                    raise InstanceRefused(f"{where}: {said.text}; see the archive's log")
+                delivery = self._change(delivery, partial(_stored, uid=item.uid))
+        return delivery
+
+    def _prove(self, delivery: Delivery, plan: list[Planned], study_uid: str, desk: CommitmentDesk) -> None:
+        """Let the archive answer for what is stored; what it does not have is sent again at the next try."""
+        asked = [instance for instance in delivery.instances if instance.state == steps.STORED]
+        kept, missing = self._kept(asked, plan, study_uid, desk)
+        delivery = self._change(delivery, lambda now: steps.answered(now, kept, missing))
+        if delivery.state != steps.DONE:
+            raise InstanceMissing(
+                f"{address(self._archive)}: exam {delivery.exam_id}: stored {len(asked)} objects, "
+                f"answers for {len(kept)} of them; the others are sent again"
+            )
+
+    def _kept(
+        self, asked: list[DeliveryInstance], plan: list[Planned], study_uid: str, desk: CommitmentDesk
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """(what the archive answers for, what it says it does not have) of the instances asked."""
+        wanted = frozenset(instance.uid for instance in asked)
+        if self._archive.proof != "find":
+            try:
+                report = request_commitment(
+                    self._site, self._archive, desk, [(instance.sop_class, instance.uid) for instance in asked]
+                )
+                return report.kept & wanted, frozenset(report.failed) & wanted
+            except CommitmentNotOffered:
+                if self._archive.proof == "commitment":
+                    raise
+        series = dict.fromkeys(item.series_uid for item in plan if item.uid in wanted)
+        found = instances_kept(self._site, self._archive, study_uid, series) & wanted
+        return found, wanted - found
+
+    def _change(self, delivery: Delivery, to: Callable[[Delivery], Delivery]) -> Delivery:
+        def one(now: Delivery | None) -> Delivery:
+            return to(delivery if now is None else now)
+
+        return self._journal.deliveries.change(delivery.exam_id, delivery.destination, one)
+
+    @contextmanager
+    def _only_sender(self) -> Iterator[None]:
+        """The kernel gives this lock back however the process ends."""
+        descriptor = os.open(self._journal.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AnotherSender("another program sends from this journal now; let it, or end it first") from None
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _stored(delivery: Delivery, uid: str) -> Delivery:
+    return replace(steps.stored(delivery, uid), attempts=0)
+
+
+def _instances(plan: list[Planned]) -> list[DeliveryInstance]:
+    return [DeliveryInstance(item.uid, item.sop_class, item.kind, steps.UNSENT) for item in plan]
