@@ -6,6 +6,7 @@ A plan is built where it runs, after the bundle was made and signed. It therefor
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
@@ -13,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -23,7 +24,7 @@ from runtime.manifest import NETWORKS, Precision, Sha256
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
 
-PLAN_SCHEMA = "rop.plan/1"
+PLAN_SCHEMA: Final = "rop.plan/1"
 PLAN_MANIFEST = "plan.json"
 PLANS = "plans"
 """Folder of the plans, in the bundle's."""
@@ -42,7 +43,7 @@ TARGETS: Mapping[Library, str] = {"trt": "tensorrt", "rtx": "tensorrt-rtx"}
 
 _KEY = re.compile(
     r"(?P<architecture>sm\d{2,3})-(?P<library>trt|rtx)(?P<version>\d+\.\d+\.\d+)"
-    r"-(?P<precision>(?:fp32|fp16|int8)(?:\+(?:fp32|fp16|int8))?)"
+    r"-(?P<precision>[a-z0-9+]+)"
 )
 
 
@@ -60,12 +61,9 @@ class PlanKey:
 
     def __post_init__(self) -> None:
         match = _KEY.fullmatch(str(self))
-        if (
-            match is None
-            or match["library"] != self.library
-            or len(set(self.precision.split("+"))) == 1 < len(self.precision.split("+"))
-        ):
+        if match is None or match["library"] != self.library:
             raise ValueError(f"plan key {self}: expected one like sm87-trt10.3.0-int8 or sm86-rtx1.7.1-int8+fp16")
+        split_precision(self.precision)
 
     def __str__(self) -> str:
         return f"{self.architecture}-{self.library}{self.version}-{self.precision}"
@@ -82,13 +80,20 @@ class PlanKey:
     @property
     def precisions(self) -> dict[str, str]:
         """Precision of each network, as `Bundle.resolve_precision` gives it."""
-        first, _, last = self.precision.partition("+")
-        return {"segmentation": first, "classifier": last or first}
+        return split_precision(self.precision)
 
 
 def precision_word(precisions: Mapping[str, str]) -> str:
     """The key's word for the networks' precisions: `int8`, or `int8+fp16` where they differ."""
     return "+".join(dict.fromkeys(precisions[network] for network in NETWORKS))
+
+
+def split_precision(word: str) -> dict[str, str]:
+    """Precision of each network from the key's word. Raises ValueError for another word."""
+    parts = word.split("+")
+    if len(parts) > 2 or len(set(parts)) != len(parts) or not set(parts) <= {"fp32", "fp16", "int8"}:
+        raise ValueError(f"precision {word!r}: expected fp32, fp16, int8, or two that differ, like int8+fp16")
+    return {"segmentation": parts[0], "classifier": parts[-1]}
 
 
 def architecture_name(major: int, minor: int) -> str:
@@ -124,10 +129,12 @@ class PlanFile(_Part):
     """File name of the ONNX graph in the bundle."""
     graph_sha256: Sha256
     precision: Precision
+    tensors: dict[str, str] = {}
+    """By the graphs' names (`vessels`, `logits`, ...), those in the engine, for tensors that bear another one there."""
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """That the build took."""
     network_layers: dict[str, int]
-    """Layers of the parsed network by the type of their first output, before fusion."""
+    """Layers of the parsed network by the type of their first output, before fusion; empty where no graph is parsed."""
     engine_layers: dict[str, int] | None
     """Layers of the finished engine by the type of their first output; None where no GPU could be asked."""
 
@@ -147,6 +154,8 @@ class BuilderFacts(_Part):
     strongly_typed: bool
     flags: tuple[str, ...]
     optimization_level: Annotated[int, Field(ge=0, le=5)]
+    tactics: Literal["default", "own"]
+    """`own` keeps cuBLAS and cuDNN out."""
     workspace_bytes: Annotated[int, Field(gt=0)] | None
     """None leaves the limit to the library: all of the GPU's memory."""
     hardware_compatibility: Literal["none"]
@@ -255,7 +264,11 @@ def list_plans(bundle: Bundle) -> tuple[PlanKey, ...]:
         names = sorted(entry.name for entry in (bundle.path / PLANS).iterdir() if entry.is_dir())
     except OSError:
         return ()
-    return tuple(PlanKey.parse(name) for name in names if _KEY.fullmatch(name))
+    keys = []
+    for name in names:
+        with contextlib.suppress(ValueError):  # some other folder
+            keys.append(PlanKey.parse(name))
+    return tuple(keys)
 
 
 def _rebuild(key: PlanKey, precision: str | None = None) -> str:

@@ -1,0 +1,160 @@
+"""`python -m build_engines BUNDLE --target ...`: a bundle's graphs to plans for GPUs, written into the bundle."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from build_engines.errors import BuildError, ParityError
+from build_engines.plans.build import Settings, check_architecture, known_architectures
+from build_engines.plans.errors import CannotBuild, PlanRefused
+from build_engines.plans.machine import Machine, ask_machine
+from build_engines.plans.onnx_path import plan_from_graphs
+from build_engines.plans.write import WrittenPlan, write_plan
+from runtime.bundle import Bundle, open_bundle
+from runtime.errors import ScreeningError
+from runtime.plans import MODULES, Library, PlanKey, precision_word, release, split_precision
+
+TARGETS: dict[str, Library] = {"tensorrt": "trt", "tensorrt-rtx": "rtx", "torch-tensorrt": "trt"}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines",
+        description="Build a bundle's plans for NVIDIA GPUs and write them into the bundle. A plan holds for one GPU "
+        "architecture and one version of the library, so it is built on the machine that will run it; those of "
+        "TensorRT-RTX (workstations) can be built anywhere, for the architectures that --arch names.",
+        epilog="exit codes: 0 built; 1 TensorRT refuses a graph, or graphs and checkpoint do not agree; 2 the call or "
+        "the input is unusable, or this machine cannot build",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; the plans go to its plans/")
+    parser.add_argument(
+        "--target",
+        required=True,
+        choices=tuple(TARGETS),
+        help="tensorrt and tensorrt-rtx go through the bundle's graphs, torch-tensorrt through the PyTorch networks",
+    )
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        metavar="P[,P...]",
+        help="fp32, fp16, int8, two with a plus for segmentation and classifier (int8+fp16), or auto: what the bundle "
+        "names for the target (default: auto)",
+    )
+    parser.add_argument(
+        "--arch",
+        metavar="SM[,SM...]",
+        help="sm86,sm89,...: build for these GPUs instead of the one here (tensorrt-rtx)",
+    )
+    parser.add_argument(
+        "--level", type=int, default=3, choices=range(6), help="builder optimisation level, 0 to 5 (default: 3)"
+    )
+    parser.add_argument(
+        "--workspace", type=int, metavar="MIB", help="most scratch memory a kernel may take (default: no limit)"
+    )
+    parser.add_argument(
+        "--tactics",
+        default="default",
+        choices=("default", "own"),
+        help="own: no cuBLAS and no cuDNN, for TensorRT 8.6 and 10 where these are missing",
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="the bundle's checkpoint (torch-tensorrt, which has no graph)"
+    )
+    parser.add_argument("--json", action="store_true", help="write each plan's manifest to standard output, one a line")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        _check(arguments)
+        bundle = open_bundle(arguments.bundle)
+        for written in _build(arguments, bundle):
+            print(json.dumps(written.manifest.model_dump(by_alias=True)) if arguments.json else describe(written))
+            sys.stdout.flush()
+    except (PlanRefused, ParityError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (BuildError, ScreeningError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def describe(written: WrittenPlan) -> str:
+    """What a user wants to know of a plan: size, time, layers by precision."""
+    manifest = written.manifest
+    lines = [f"{written.path}: TensorRT{'-RTX' if '-rtx' in manifest.key else ''} {manifest.builder.version}"]
+    for plan in manifest.plans:
+        if plan.engine_layers is not None:
+            kind, layers = "layers", plan.engine_layers
+        else:
+            kind, layers = "layers before fusion", plan.network_layers
+        told = ", ".join(f"{count} {name}" for name, count in layers.items()) or "not told"
+        lines.append(f"  {plan.name}: {plan.size / 1e6:.1f} MB in {plan.seconds:.1f} s; {kind}: {told}")
+    return "\n".join(lines)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.workspace is not None and arguments.workspace < 1:
+        raise CannotBuild(f"--workspace: got {arguments.workspace}, expected 1 MiB or more")
+    if arguments.arch is not None and arguments.target != "tensorrt-rtx":
+        raise CannotBuild(f"--arch: --target {arguments.target} builds for the GPU of this machine only; leave it out")
+    if (arguments.checkpoint is None) == (arguments.target == "torch-tensorrt"):
+        wanted = "needs the bundle's checkpoint" if arguments.checkpoint is None else "takes none, it has the graphs"
+        raise CannotBuild(f"--checkpoint: --target {arguments.target} {wanted}")
+
+
+def _build(arguments: argparse.Namespace, bundle: Bundle) -> Iterator[WrittenPlan]:
+    library = TARGETS[arguments.target]
+    backend = "tensorrt-rtx" if library == "rtx" else "tensorrt"
+    precisions = [_precision(bundle, backend, word) for word in arguments.precision.split(",")]
+    machine = ask_machine(MODULES[library], gpu_needed=library == "trt")
+    trt = importlib.import_module(machine.module)
+    keys = [
+        PlanKey(architecture, library, release(machine.version), precision)
+        for architecture in _architectures(arguments.arch, trt, machine)
+        for precision in dict.fromkeys(precisions)
+    ]
+    settings = Settings(arguments.level, arguments.workspace, arguments.tactics)
+    for key in keys:
+        if arguments.target == "torch-tensorrt":
+            from build_engines.plans.torch_path import plan_from_checkpoint
+
+            made = plan_from_checkpoint(trt, bundle, key, arguments.checkpoint, settings, _report)
+            yield write_plan(bundle, key, machine, settings, "torch-tensorrt", made)
+        else:
+            made = plan_from_graphs(trt, machine, bundle, key, settings, _report)
+            yield write_plan(bundle, key, machine, settings, "onnx", made)
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _precision(bundle: Bundle, backend: str, word: str) -> str:
+    """The key's word for what was asked."""
+    if word == "auto":
+        return precision_word(bundle.resolve_precision(backend, "auto"))
+    try:
+        return precision_word(split_precision(word))
+    except ValueError as error:
+        raise CannotBuild(f"--precision: {error}, or auto") from None
+
+
+def _architectures(asked: str | None, trt: Any, machine: Machine) -> Sequence[str]:
+    known = ", ".join(known_architectures(trt))
+    if asked is None:
+        if machine.gpu is None:
+            raise CannotBuild(f"--arch: there is no GPU here, so name the ones to build for: {known}")
+        return (machine.gpu.architecture,)
+    chosen = tuple(dict.fromkeys(asked.split(",")))
+    for architecture in chosen:
+        check_architecture(trt, architecture)
+    return chosen

@@ -1,0 +1,88 @@
+"""How far a build is: TensorRT's own phases as bars, on a terminal, where the library tells them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+class BuildProgress:
+    """Bars of the phases of a build. `monitor` is what a builder's configuration takes, None where it takes none.
+
+    Ctrl-C while TensorRT works is taken note of in `cancelled` and makes it stop at its next step.
+    """
+
+    def __init__(self, trt: Any, title: str) -> None:
+        """trt: the module; title: what is built."""
+        self.cancelled = False
+        self.phases = 0
+        self.monitor = _monitor(trt, self)
+        self._title = title
+        self._tasks: dict[str, Any] = {}
+        self._bars: Any = None
+
+    def __enter__(self) -> BuildProgress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bars.start()
+            if self.monitor is None:
+                self._bars.add_task(self._title, total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def start(self, phase: str, parent: str | None, steps: int) -> None:
+        """A phase begins, inside `parent`."""
+        self.phases += 1
+        if self._bars is not None:
+            name = f"  {phase}" if parent else f"{self._title}: {phase}"
+            self._tasks[phase] = self._bars.add_task(name, total=steps)
+
+    def step(self, phase: str, number: int) -> bool:
+        """A step of a phase is done. False asks TensorRT to stop."""
+        if phase in self._tasks:
+            self._bars.update(self._tasks[phase], completed=number + 1)
+        return not self.cancelled
+
+    def finish(self, phase: str) -> None:
+        """A phase ends."""
+        if phase in self._tasks:
+            self._bars.remove_task(self._tasks.pop(phase))
+
+
+def _monitor(trt: Any, progress: BuildProgress) -> Any:
+    if not hasattr(trt, "IProgressMonitor"):  # TensorRT 8.6
+        return None
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        """TensorRT takes nothing but its own class; an exception must never pass through it."""
+
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            try:
+                progress.start(phase_name, parent_phase, num_steps)
+            except KeyboardInterrupt:
+                progress.cancelled = True
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            try:
+                return progress.step(phase_name, step)
+            except KeyboardInterrupt:
+                progress.cancelled = True
+                return False
+
+        def phase_finish(self, phase_name: str) -> None:
+            try:
+                progress.finish(phase_name)
+            except KeyboardInterrupt:
+                progress.cancelled = True
+
+    return Monitor()
