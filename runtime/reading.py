@@ -71,6 +71,8 @@ class EngineFacts:
     backend: str
     precision: str
     device: str
+    why: str = ""
+    """Why this backend and not another, and how it runs, in a few words for the person who looks into it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,8 @@ class EnginePart(Part):
     precision: str
     device: str
     threads: int | None
+    why: str = ""
+    """Why this backend, and how it runs."""
 
 
 class EnvironmentPart(Part):

@@ -1,0 +1,248 @@
+"""TensorRT without a GPU: a module's worth of its contract on the fake GPU, with OpenVINO for the sums. Public API.
+
+A plan of it is a few lines of JSON that name the graph, the architecture and the version. What TensorRT forbids is
+refused as TensorRT does it: None or False, and the reason goes to the logger and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.cuda.errors import CudaError
+from runtime.cuda.fake import FakeCuda
+from runtime.plans import architecture_name
+
+ALIGNMENT = 256
+"""Bytes."""
+
+
+def fake_plan(graph: Path, architecture: str = "sm86", version: str = "10.3.0") -> bytes:
+    """A plan of an ONNX graph, which must stay where it is."""
+    content = {"fake_plan": 1, "graph": str(graph.resolve()), "architecture": architecture, "version": version}
+    return json.dumps(content).encode()
+
+
+class _Severity(Enum):
+    INTERNAL_ERROR = 0
+    ERROR = 1
+    WARNING = 2
+    INFO = 3
+    VERBOSE = 4
+
+
+class _ILogger:
+    Severity = _Severity
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = tuple(_Severity)
+
+    def log(self, severity: _Severity, message: str) -> None:
+        raise NotImplementedError
+
+
+class _Logger(_ILogger):
+    def __init__(self, min_severity: _Severity = _Severity.WARNING) -> None:
+        self.min_severity = min_severity
+
+    def log(self, severity: _Severity, message: str) -> None:
+        """Nobody listens."""
+
+
+class _TensorIOMode(Enum):
+    NONE = 0
+    INPUT = 1
+    OUTPUT = 2
+
+
+class _DataType(Enum):
+    FLOAT = np.dtype(np.float32)
+    HALF = np.dtype(np.float16)
+    INT8 = np.dtype(np.int8)
+    INT32 = np.dtype(np.int32)
+    BOOL = np.dtype(np.bool_)
+    UINT8 = np.dtype(np.uint8)
+    INT64 = np.dtype(np.int64)
+
+
+class FakeTensorRT:
+    """What `import tensorrt` would give, on a fake GPU.
+
+    `refuses_capture` and `wrong_in_graphs` make it fail in ways that real plans fail.
+    """
+
+    ILogger, Logger, TensorIOMode, DataType = _ILogger, _Logger, _TensorIOMode, _DataType
+
+    def __init__(self, cuda: FakeCuda, version: str = "10.3.0") -> None:
+        self.__version__ = version
+        self.cuda = cuda
+        self.refuses_capture = False
+        """A plan with work that no graph can hold."""
+        self.wrong_in_graphs = 0.0
+        """Added to all that captured work gives."""
+        self.forgets: str | None = None
+        """An output that is not written."""
+        self.Runtime: Callable[[_ILogger], _Runtime] = partial(_Runtime, self)
+
+
+class _Runtime:
+    def __init__(self, trt: FakeTensorRT, logger: _ILogger) -> None:
+        self._trt, self._logger = trt, logger
+
+    def deserialize_cuda_engine(self, plan: bytes) -> _Engine | None:
+        """The engine, or None with the reason in the log."""
+        try:
+            content = json.loads(plan)
+            architecture, version, graph = content["architecture"], content["version"], content["graph"]
+        except (ValueError, KeyError, TypeError):
+            self._refuse("Serialization assertion magicTagRead == kMAGIC_TAG failed. Magic tag does not match")
+            return None
+        if version != self._trt.__version__:
+            self._refuse(f"The engine plan file is not compatible with this version of TensorRT: {version}")
+            return None
+        here = architecture_name(*self._trt.cuda.facts.compute_capability)
+        if architecture != here:
+            self._refuse(f"The engine plan file was generated for {architecture}, this device is {here}")
+            return None
+        return _Engine(self._trt, self._logger, _compiled(Path(graph)))
+
+    def _refuse(self, reason: str) -> None:
+        self._logger.log(_Severity.ERROR, f"IRuntime::deserializeCudaEngine: {reason}")
+        self._logger.log(_Severity.ERROR, "[runtime.cpp::deserialize] Engine deserialization failed.")
+
+
+def _compiled(graph: Path) -> Any:
+    """The graph in OpenVINO, as the OpenVINO backend runs it in fp32."""
+    import openvino
+
+    from runtime.engines.openvino import cache_folder
+
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "CACHE_DIR": str(cache_folder())}
+    return openvino.Core().compile_model(graph, "CPU", options)
+
+
+class _Engine:
+    def __init__(self, trt: FakeTensorRT, logger: _ILogger, compiled: Any) -> None:
+        self._trt, self._logger, self._compiled = trt, logger, compiled
+        self._inputs = {port.get_any_name(): port for port in compiled.inputs}
+        self._outputs = {port.get_any_name(): port for port in compiled.outputs}
+        self._names: tuple[str, ...] = (*self._inputs, *self._outputs)
+        self.num_io_tensors = len(self._names)
+
+    def get_tensor_name(self, index: int) -> str:
+        return self._names[index]
+
+    def get_tensor_mode(self, name: str) -> _TensorIOMode:
+        if name not in self._names:
+            return _TensorIOMode.NONE
+        return _TensorIOMode.INPUT if name in self._inputs else _TensorIOMode.OUTPUT
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return tuple(dim.get_length() if dim.is_static else -1 for dim in self._port(name).partial_shape)
+
+    def get_tensor_dtype(self, name: str) -> _DataType:
+        return _DataType(np.dtype(self._port(name).element_type.to_dtype()))
+
+    def _port(self, name: str) -> Any:
+        return self._inputs.get(name) or self._outputs[name]
+
+    def create_execution_context(self) -> _Context | None:
+        try:
+            self._trt.cuda.forbid_in_capture("cuMemAlloc")
+        except CudaError:
+            return None
+        return _Context(self._trt, self._logger, self, self._compiled.create_infer_request())
+
+
+class _Bindings:
+    """What work that was put into a stream still needs, also when the context is dropped too early."""
+
+    def __init__(self, request: Any) -> None:
+        self.request = request
+        self.pending = 0
+
+
+class _Context:
+    def __init__(self, trt: FakeTensorRT, logger: _ILogger, engine: _Engine, request: Any) -> None:
+        self._trt, self._logger, self._engine = trt, logger, engine
+        self._bindings = _Bindings(request)
+        self._addresses: dict[str, int] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._ran = False
+
+    def __del__(self) -> None:
+        if self._bindings.pending:
+            self._trt.cuda.violations.append("an execution context was dropped while its work was not done")
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        known = self._engine.get_tensor_shape(name)
+        if len(shape) != len(known) or any(k not in (-1, given) for k, given in zip(known, shape, strict=True)):
+            self._log(f"setInputShape: {name}: {shape} does not fit {known}")
+            return False
+        self._shapes[name] = tuple(shape)
+        return True
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        shape = self._shapes.get(name, self._engine.get_tensor_shape(name))
+        if name not in self._engine._inputs and self._shapes:  # with a free batch the outputs follow the inputs
+            batch = next(iter(self._shapes.values()))[0]
+            shape = tuple(batch if length == -1 else length for length in shape)
+        return shape
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        if name not in self._engine._names or address % ALIGNMENT or not address:
+            self._log(f"setTensorAddress: {name}: no such tensor, or {address:#x} is no address for it")
+            return False
+        self._addresses[name] = address
+        return True
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        unbound = [name for name in self._engine._names if name not in self._addresses]
+        if unbound:
+            self._log(f"enqueueV3: Address is not set for tensor {unbound[0]}. Call setTensorAddress before enqueue.")
+            return False
+        unshaped = [name for name in self._engine._inputs if -1 in self.get_tensor_shape(name)]
+        if unshaped:
+            self._log(f"enqueueV3: input {unshaped[0]} has no shape yet. Call setInputShape before enqueue.")
+            return False
+        cuda = self._trt.cuda
+        capturing = cuda.is_captured(stream_handle)
+        try:
+            if not self._ran or (capturing and self._trt.refuses_capture):
+                cuda.forbid_in_capture("cuMemAlloc")  # the first run still allocates
+            self._ran = True
+            work = partial(self._work, dict(self._addresses), self._trt.wrong_in_graphs if capturing else 0.0)
+            if not capturing:
+                self._bindings.pending += 1
+                work = partial(self._once, work)
+            cuda.enqueue(stream_handle, "network", work)
+        except CudaError as error:
+            self._log(f"enqueueV3: {error}")
+            return False
+        return True
+
+    def _once(self, work: Callable[[], None]) -> None:
+        self._bindings.pending -= 1
+        work()
+
+    def _work(self, addresses: dict[str, int], wrong: float) -> None:
+        """Read the inputs where they lie by now, and write the outputs."""
+        request = self._bindings.request
+        inputs = {name: self._array(name, addresses[name]).copy() for name in self._engine._inputs}
+        results = request.infer(inputs)
+        for name, port in self._engine._outputs.items():
+            if name != self._trt.forgets:
+                self._array(name, addresses[name])[...] = results[port] + wrong
+
+    def _array(self, name: str, address: int) -> np.ndarray[Any, Any]:
+        shape, dtype = self.get_tensor_shape(name), self._engine.get_tensor_dtype(name).value
+        span = (address, int(np.prod(shape)) * dtype.itemsize)
+        memory: np.ndarray[Any, Any] = self._trt.cuda.view(span, f"network, {name}").view(dtype)
+        return memory.reshape(shape)
+
+    def _log(self, message: str) -> None:
+        self._logger.log(_Severity.ERROR, f"IExecutionContext::{message}")

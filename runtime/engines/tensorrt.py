@@ -1,0 +1,75 @@
+"""The GPU backends `tensorrt` and `tensorrt-rtx`: what this machine has for them, and loading what fits."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from runtime.cuda import open_cuda
+from runtime.cuda.probe import has_driver, probe
+from runtime.engines.tensorrt_engine import TensorRTEngine
+from runtime.engines.tensorrt_network import import_library
+from runtime.errors import EngineError
+from runtime.plans import (
+    MODULES,
+    TARGETS,
+    Library,
+    PlanKey,
+    architecture_name,
+    find_plan,
+    list_plans,
+    precision_word,
+    release,
+)
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+
+LIBRARIES: dict[str, Library] = {target: library for library, target in TARGETS.items()}
+"""By name of the backend."""
+INSTALL: dict[Library, str] = {
+    "trt": "install it from NVIDIA's index (JetPack brings it along)",
+    "rtx": "install it: pip install tensorrt-rtx-cu13",
+}
+
+
+def missing(bundle: Bundle, library: Library) -> str:
+    """Why the bundle cannot run by that library here, as far as it can be told at no cost; "" when it may well."""
+    if not _installed(MODULES[library]):
+        return "not installed"
+    if not has_driver():
+        return "no NVIDIA driver on this machine"
+    if not any(key.library == library for key in list_plans(bundle)):
+        build = f"python -m build_engines BUNDLE --target {TARGETS[library]}"
+        return f"bundle {bundle.manifest.name} has no plan for it; build one: {build}"
+    return ""
+
+
+def load_tensorrt(bundle: Bundle, library: Library, precision: dict[str, str]) -> TensorRTEngine:
+    """The engine for the plan that fits this machine.
+
+    Driver and library are asked in a child process first, since they crash where they do not fit. Raises
+    `EngineError` when there is no library, driver or GPU, `IncompatiblePlan` when there is no plan for them,
+    `BundleError` when the plan is altered.
+    """
+    backend, module = TARGETS[library], MODULES[library]
+    if not _installed(module):
+        raise EngineError(f"{backend}: {module} is not installed; {INSTALL[library]}, or choose --engine openvino")
+    if not has_driver():
+        raise EngineError(
+            f"{backend}: no NVIDIA driver on this machine (libcuda.so.1 cannot be loaded); "
+            f"install one, or choose --engine openvino"
+        )
+    found = probe(module)
+    key = PlanKey(
+        architecture_name(*found.compute_capability), library, release(found.library_version), precision_word(precision)
+    )
+    plan = find_plan(bundle, key)
+    return TensorRTEngine(plan, len(bundle.class_names), lambda: import_library(library), open_cuda)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # what stands in the module's place is not one
+        return False
