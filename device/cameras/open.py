@@ -8,40 +8,70 @@ from device.cameras.base import Camera
 from device.errors import SourceNotFound
 
 UNDERSTOOD = (
-    "a picture (JPEG, PNG, TIFF, BMP, WebP, PPM), a folder of pictures, a video (AVI, MP4, MOV, MKV, WebM), "
-    "or sim: for the simulated camera"
+    "a picture (JPEG, PNG, TIFF, DICOM, BMP, WebP, PPM), a folder of pictures, a video (AVI, MP4, MOV, MKV, WebM), "
+    "camera:0, an rtsp:// or http:// stream, aravis:, gstreamer: or sim: for the simulated camera"
 )
 
-_NO_DRIVER_YET = ("camera:", "rtsp://", "rtsps://", "http://", "https://", "aravis:")
+_STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
 
 
-def open_camera(spec: str, *, watch: bool = False) -> Camera:
+def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) -> Camera:
     """Open the source of frames that `spec` names.
 
-    `spec` is the path of a picture, of a folder of pictures or of a video, or `sim:` with options
-    (`sim:device=neo,seed=3`). With `watch`, a folder is read on as new pictures arrive, until the camera is closed.
+    `spec` is the path of a picture, of a folder of pictures or of a video, or one of
+
+    - `camera:0`, `camera:/dev/video0,width=1920,height=1080,fps=30,fourcc=MJPG`: a UVC camera or frame grabber
+    - `rtsp://...`, `http://...`: a camera on the network, with settings after `#` (`#read_timeout_s=1`)
+    - `aravis:`, `aravis:SERIAL,fps=20`: a GigE Vision or USB3 Vision camera
+    - `gstreamer:csi,sensor=0,width=1920,height=1080,fps=30`: a camera through GStreamer, as on a Jetson
+    - `sim:device=neo,seed=3`: the simulated camera
+
+    With `watch`, a folder is read on as new pictures arrive, until the camera is closed; what was given is kept in the
+    folder `state`, so that each picture comes once also across a restart (None keeps it in this process only).
 
     Raises `SourceNotFound` when nothing of that name can be opened, or when `watch` is asked of something else than a
-    folder.
+    folder; `SettingRefused`, `CameraBusy`, `CameraNotPermitted` or `DriverMissing` where a driver says so.
     """
     path = Path(spec)
     if watch and not path.is_dir():
         raise SourceNotFound(f"only a folder can be watched, got {spec!r}; name a folder, or leave --watch out")
+    driver = _driver(spec)
+    if driver is not None:
+        return driver
+    if spec and path.is_dir():  # an empty name would be the current folder
+        return _open_folder(path, watch=watch, state=state)
+    return _open_file(path, spec)
+
+
+def _driver(spec: str) -> Camera | None:
+    """The camera that is no file, None when `spec` is none; each driver is imported only when it is used."""
     if spec.startswith("sim:"):
         from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 
         return SimulatedCamera(SimulatedConfig.parse(spec))
-    if spec.startswith(_NO_DRIVER_YET):
-        raise SourceNotFound(f"{spec}: this version has no driver for it; expected {UNDERSTOOD}")
-    if spec and path.is_dir():  # an empty name would be the current folder
-        return _open_folder(path, watch=watch)
-    return _open_file(path, spec)
+    if spec.startswith("camera:"):
+        from device.cameras.opencv import V4L2Config, open_v4l2
+
+        return open_v4l2(V4L2Config.parse(spec))
+    if spec.lower().startswith(_STREAMS):
+        from device.cameras.opencv import StreamConfig, open_stream
+
+        return open_stream(StreamConfig.parse(spec))
+    if spec.startswith("aravis:"):
+        from device.cameras.aravis import AravisCamera, AravisConfig
+
+        return AravisCamera(AravisConfig.parse(spec))
+    if spec.startswith("gstreamer:"):
+        from device.cameras.gstreamer import open_gstreamer, parse_gstreamer
+
+        return open_gstreamer(parse_gstreamer(spec))
+    return None
 
 
-def _open_folder(path: Path, *, watch: bool) -> Camera:
+def _open_folder(path: Path, *, watch: bool, state: Path | None) -> Camera:
     from device.cameras.files import Pictures, WatchedFolder
 
-    return WatchedFolder(path) if watch else Pictures(path)
+    return WatchedFolder(path, state=state) if watch else Pictures(path)
 
 
 def _open_file(path: Path, spec: str) -> Camera:

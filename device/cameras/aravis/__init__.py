@@ -1,1 +1,7 @@
 """GigE Vision and USB3 Vision cameras through libaravis."""
+
+from device.cameras.aravis.camera import AravisCamera
+from device.cameras.aravis.config import AravisConfig
+from device.cameras.aravis.discover import Found, discover
+
+__all__ = ["AravisCamera", "AravisConfig", "Found", "discover"]

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from device.cameras.aravis.library import Library, load
 
+GIGE = "GigEVision"
+"""How libaravis calls the protocol."""
+
 
 @dataclass(frozen=True)
 class Found:

@@ -19,7 +19,11 @@ from device.errors import FrameUnreadable
 if TYPE_CHECKING:
     from PIL import Image
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".pnm"})
+DICOM_SUFFIX = ".dcm"
+
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".pnm", DICOM_SUFFIX}
+)
 """Endings of the file names that are taken for pictures, in small letters."""
 
 MAX_MEGAPIXELS = 64
@@ -32,8 +36,8 @@ _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 _ORIENTATION_TAG = 0x0112
 
 
-class _Refused(Exception):
-    """Why a picture cannot be used; `decode` adds the file's name."""
+class Refused(Exception):
+    """Why a picture cannot be used; `decode` adds the file's name. Its text holds nothing from inside the file."""
 
 
 def shown_name(path: Path) -> str:
@@ -47,18 +51,26 @@ def decode(path: Path, *, sequence: int = 0) -> NDArray[np.uint8]:
     Gray, palette and CMYK pictures become RGB; transparency is laid over black; of 16 bits a channel 8 are kept
     (gray: rounded, colour: the upper byte, which differs by one level at most).
 
+    Of a DICOM object the pixels are read and nothing else (`device.cameras.files.dicom`).
+
     Raises `FrameUnreadable`, with `sequence` as the number that the frame would have had, for everything else:
     not a picture, truncated, several pages or animated, floating point, or more than 64 megapixels (known from the
     header, before memory is taken).
     """
     name = shown_name(path)
     try:
-        return _decode(path)
-    except _Refused as why:
+        return _decode_dicom(path) if path.suffix.lower() == DICOM_SUFFIX else _decode(path)
+    except Refused as why:
         raise FrameUnreadable(f"{name}: {why}", source=name, sequence=sequence) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise FrameUnreadable(f"{name}: cannot be read ({reason})", source=name, sequence=sequence) from error
+
+
+def _decode_dicom(path: Path) -> NDArray[np.uint8]:
+    from device.cameras.files.dicom import decode_dicom
+
+    return decode_dicom(path)
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:
@@ -70,18 +82,18 @@ def _decode(path: Path) -> NDArray[np.uint8]:
         try:
             picture = Image.open(file, formats=_FORMATS)
         except Image.DecompressionBombError:
-            raise _Refused(f"more than {MAX_MEGAPIXELS} megapixels; export it smaller") from None
+            raise Refused(f"more than {MAX_MEGAPIXELS} megapixels; export it smaller") from None
         except Exception:  # Pillow raises nearly anything on damaged headers
-            raise _Refused(f"not an image that can be read ({_what_it_is(path)}); {_EXPECTED}") from None
+            raise Refused(f"not an image that can be read ({_what_it_is(path)}); {_EXPECTED}") from None
         with picture:
             _check_header(picture)
             try:
                 picture.load()
                 return _to_rgb(_upright(picture))
-            except _Refused:
+            except Refused:
                 raise
             except Exception as error:
-                raise _Refused(
+                raise Refused(
                     f"damaged or truncated {picture.format} file ({_one_line(error)}); copy it again"
                 ) from None
 
@@ -89,15 +101,13 @@ def _decode(path: Path) -> NDArray[np.uint8]:
 def _check_header(picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > MAX_MEGAPIXELS * 1_000_000:
-        raise _Refused(f"{width} x {height} pixels, expected at most {MAX_MEGAPIXELS} megapixels; export it smaller")
+        raise Refused(f"{width} x {height} pixels, expected at most {MAX_MEGAPIXELS} megapixels; export it smaller")
     try:
         pages = int(getattr(picture, "n_frames", 1))
     except Exception:
-        raise _Refused(_damaged(picture, "its pages cannot be counted")) from None
+        raise Refused(_damaged(picture, "its pages cannot be counted")) from None
     if pages > 1:
-        raise _Refused(
-            f"{pages} pages or animation frames in one file, expected one picture; export the one to be read"
-        )
+        raise Refused(f"{pages} pages or animation frames in one file, expected one picture; export the one to be read")
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -125,7 +135,7 @@ def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
         picture = picture.convert("RGB") if mode != "RGB" else picture
     else:
         kind = {"F": "floating point", "I": "32-bit integer"}.get(mode, mode)
-        raise _Refused(f"{kind} pixels, expected 8 or 16 bits a channel in gray, RGB or CMYK; export it so")
+        raise Refused(f"{kind} pixels, expected 8 or 16 bits a channel in gray, RGB or CMYK; export it so")
     return np.asarray(picture)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from device import Pictures, Recording, SimulatedCamera, SourceNotFound, WatchedFolder, open_camera
+from device.errors import SettingRefused
 
 
 def test_each_form_opens_its_driver(make_pictures: Callable[..., Path], make_video: Callable[..., Path]) -> None:
@@ -29,10 +30,38 @@ def test_an_empty_folder_can_be_watched(tmp_path: Path) -> None:
         assert camera.frame_count is None
 
 
-@pytest.mark.parametrize("spec", ["camera:0", "rtsp://cart/eye", "http://cart/eye", "https://cart/eye", "aravis:"])
-def test_what_later_versions_drive_is_refused_plainly(spec: str) -> None:
-    with pytest.raises(SourceNotFound, match="this version has no driver for it"):
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("camera:/dev/nothing", "/dev/nothing: no such camera"),
+        ("rtsp://127.0.0.1:1/eye", "nothing answers at 127.0.0.1 port 1"),
+        ("HTTP://127.0.0.1:1/eye", "nothing answers at 127.0.0.1 port 1"),
+        ("rtsp://127.0.0.1:nowhere/eye", "no address that can be used"),
+    ],
+)
+def test_a_camera_that_is_not_there_is_named(spec: str, words: str) -> None:
+    with pytest.raises(SourceNotFound, match=words):
         open_camera(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("camera:", "got '' as the camera; expected its number or path first"),
+        ("camera:0,zoom=3", "unknown setting 'zoom=3'; expected width, height, fps, fourcc, exposure_ms"),
+        ("camera:0,width=2,height=3", "width got '2'; expected greater than or equal to 16"),
+        ("camera:0,width=640,width=640", "width is set twice"),
+        ("camera:0,fourcc=mjpeg", "fourcc got 'mjpeg'"),
+        ("rtsp://me:secret@cart/eye#zoom=3", r"rtsp://\*\*\*@cart/eye#zoom=3': unknown setting"),
+        ("aravis:,pixel_format=Mono12", "pixel_format got 'Mono12'; expected 'RGB8', 'BGR8'"),
+        ("gstreamer:webcam", "got 'webcam'; expected csi, usb or a whole pipeline"),
+        ("gstreamer:csi,sensor=99", "sensor got '99'"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_with_what_can(spec: str, words: str) -> None:
+    with pytest.raises(SettingRefused, match=words) as caught:
+        open_camera(spec)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("spec", ["", "nowhere", "usb:3", "nowhere.png", "simulated", "a\0b"])

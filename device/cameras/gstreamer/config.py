@@ -1,0 +1,66 @@
+"""Settings of cameras that GStreamer reads, and their text form `gstreamer:...`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from device.cameras.settings import Settings, build_settings, parse_settings
+from device.errors import SettingRefused
+
+_PREFIX = "gstreamer:"
+_EXAMPLES = "gstreamer:csi,width=1920,height=1080,fps=30 or gstreamer:usb,device=/dev/video0,width=1280,height=720"
+
+
+class _Sized(Settings):
+    width: int = Field(default=1920, ge=16, le=16384)
+    """Pixels across."""
+    height: int = Field(default=1080, ge=16, le=16384)
+    """Pixels down."""
+    fps: int = Field(default=30, ge=1, le=1000)
+    """Frames a second."""
+    read_timeout_s: float = Field(default=3.0, gt=0, le=120)
+    """Seconds within which the next frame must come."""
+
+
+class CsiConfig(_Sized):
+    """A CSI camera of a Jetson, through the image processor of the board (Argus)."""
+
+    sensor: int = Field(default=0, ge=0, le=15)
+    """Which of the board's sensors, from 0."""
+    exposure_ms: float | None = Field(default=None, gt=0, le=1000)
+    """Exposure in milliseconds; None leaves it to the camera's automatic."""
+
+
+class UsbConfig(_Sized):
+    """A USB camera on a Jetson whose JPEG pictures the board's decoder unpacks."""
+
+    device: str = Field(default="/dev/video0", pattern=r"^/dev/[\w./:+-]+$")
+    """Path of the device."""
+
+
+class PipelineConfig(Settings):
+    """A pipeline in GStreamer's own words, as `gst-launch-1.0` takes it."""
+
+    pipeline: str = Field(min_length=1)
+    """Ends in `appsink drop=true max-buffers=1 sync=false` and gives `video/x-raw,format=BGR`."""
+    read_timeout_s: float = Field(default=3.0, gt=0, le=120)
+    """Seconds within which the next frame must come."""
+
+
+GStreamerConfig = CsiConfig | UsbConfig | PipelineConfig
+
+
+def parse_gstreamer(spec: str) -> GStreamerConfig:
+    """The settings in `gstreamer:csi,sensor=0,...`, `gstreamer:usb,device=...` or `gstreamer:SOURCE ! ... ! appsink`.
+
+    Raises `SettingRefused`.
+    """
+    text = spec.removeprefix(_PREFIX)
+    if "!" in text:
+        return build_settings(PipelineConfig, {"pipeline": text.strip()}, spec=spec)
+    kind, _, rest = text.partition(",")
+    if kind == "csi":
+        return parse_settings(CsiConfig, rest, spec=spec)
+    if kind == "usb":
+        return parse_settings(UsbConfig, rest, spec=spec)
+    raise SettingRefused(f"{spec!r}: got {kind!r}; expected csi, usb or a whole pipeline, as in {_EXAMPLES}")

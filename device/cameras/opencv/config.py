@@ -1,0 +1,80 @@
+"""Settings of cameras that OpenCV reads: V4L2 devices, and streams over the network."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field
+
+from device.cameras.settings import Settings, parse_settings
+from device.errors import SettingRefused
+
+_STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
+
+
+class V4L2Config(Settings):
+    """A UVC camera or frame grabber at `/dev/video*`; what is not set stays as the camera has it."""
+
+    device: str = Field(pattern=r"^/.")
+    """Path of the device, `/dev/video0` or a lasting name below `/dev/v4l/by-id/`."""
+    width: int | None = Field(default=None, ge=16, le=16384)
+    """Pixels across."""
+    height: int | None = Field(default=None, ge=16, le=16384)
+    """Pixels down."""
+    fps: float | None = Field(default=None, gt=0, le=1000)
+    """Frames a second."""
+    fourcc: str | None = Field(default=None, pattern=r"^[A-Z0-9 ]{4}$")
+    """Pixel format on the wire, `MJPG`, `YUYV`, ...; large pictures need `MJPG` to be quick enough over USB 2."""
+    exposure_ms: float | None = Field(default=None, ge=0.1, le=10_000)
+    """Exposure in milliseconds, in steps of 0.1; setting it ends automatic exposure."""
+
+    @classmethod
+    def parse(cls, spec: str) -> V4L2Config:
+        """The settings in `camera:0`, `camera:/dev/video0,width=1920,fourcc=MJPG`; raises `SettingRefused`."""
+        device, _, rest = spec.removeprefix("camera:").partition(",")
+        if re.fullmatch(r"[0-9]{1,3}", device):
+            device = f"/dev/video{int(device)}"
+        elif not device.startswith("/"):
+            raise SettingRefused(
+                f"{spec!r}: got {device!r} as the camera; expected its number or path first, "
+                "as in camera:0 or camera:/dev/video0,width=1280,height=960"
+            )
+        return parse_settings(cls, rest, spec=spec, device=device)
+
+
+class StreamConfig(Settings):
+    """A camera on the network: RTSP, or MJPEG (or anything else that FFmpeg knows) over HTTP."""
+
+    url: str = Field(pattern=r"^(rtsps?|https?)://.")
+    """Address; it may hold a user's name and password, which appear in no message and no record."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """How RTSP carries pictures; over `udp` a lost packet spoils frames without a word, so `tcp` is the rule."""
+    open_timeout_s: float = Field(default=5.0, gt=0, le=120)
+    """Seconds within which the stream must be open."""
+    read_timeout_s: float = Field(default=3.0, gt=0, le=120)
+    """Seconds within which the next frame must come."""
+
+    @classmethod
+    def parse(cls, spec: str) -> StreamConfig:
+        """The settings in a URL; those after `#` are ours: `rtsp://cart/eye#transport=udp,read_timeout_s=1`.
+
+        Raises `SettingRefused`.
+        """
+        url, _, rest = spec.partition("#")
+        return parse_settings(cls, rest, spec=hide_password(spec), url=url)
+
+    @property
+    def shown(self) -> str:
+        """The address without user and password."""
+        return hide_password(self.url)
+
+
+def hide_password(url: str) -> str:
+    """The address with `***` in place of user and password."""
+    return re.sub(r"(?<=://)[^/?#]*@", "***@", url)
+
+
+def is_stream(spec: str) -> bool:
+    """Whether `spec` names a stream."""
+    return spec.lower().startswith(_STREAM_SCHEMES)

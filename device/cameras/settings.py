@@ -1,0 +1,47 @@
+"""`Settings`: the base of a driver's typed configuration, and its text form `key=value,key=value`."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from device.errors import SettingRefused
+
+
+class Settings(BaseModel):
+    """A frozen set of settings; a name that is not among them is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def parse_settings(kind: type[S], text: str, *, spec: str, **known: Any) -> S:
+    """The settings in `text` (`width=1280,height=960`, may be empty) and those already `known`.
+
+    `spec` is what the user wrote, for messages. Raises `SettingRefused`.
+    """
+    values: dict[str, Any] = dict(known)
+    for part in text.split(",") if text else []:
+        key, equals, value = part.partition("=")
+        if not equals or key not in kind.model_fields or key in known:
+            names = ", ".join(name for name in kind.model_fields if name not in known)
+            raise SettingRefused(f"{spec!r}: unknown setting {part!r}; expected {names}")
+        if key in values:
+            raise SettingRefused(f"{spec!r}: {key} is set twice; expected it once")
+        values[key] = value
+    return build_settings(kind, values, spec=spec)
+
+
+def build_settings(kind: type[S], values: dict[str, Any], *, spec: str) -> S:
+    """The settings from their values, texts or numbers; raises `SettingRefused` with what was expected."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "settings"
+        expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        got = f" got {first['input']!r}" if first["loc"] else ""
+        raise SettingRefused(f"{spec!r}: {where}{got}; expected {expected}") from None
