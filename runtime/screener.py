@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from device.errors import CameraError, FrameUnreadable
+from device.errors import CameraError, FrameUnreadable, RepeatedFrame
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.decide import decide
@@ -134,13 +134,15 @@ class Screener:
         )
 
     def unreadable(self, error: CameraError, *, source: str = "", sequence: int = 0) -> Reading:
-        """The reading for a frame that could not be had: NO_RESULT with the reason."""
+        """The reading for a frame that could not be had: NO_RESULT with the reason; RETAKE for a repeated one."""
         if isinstance(error, FrameUnreadable):
             source, sequence = error.source, error.sequence
+        repeated = isinstance(error, RepeatedFrame)
         return Reading(
             frame=FrameFacts(source, sequence, datetime.now(timezone.utc)),
-            outcome=Outcome.NO_RESULT,
-            reason=str(error),
+            outcome=Outcome.RETAKE if repeated else Outcome.NO_RESULT,
+            reason=REPEATED if repeated else str(error),
+            quality=Quality(False, reasons=(REPEATED,)) if repeated else None,
             bundle=self._bundle,
             engine=self._engine.facts,
             budget_ms=self._budget.total,

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-from device.cameras import open_camera
+from device.live import open_source
 from runtime.bench.accuracy import judged_frames, measure_accuracy
 from runtime.bench.arguments import Options
 from runtime.bench.assemble import About, assemble
@@ -50,7 +50,7 @@ def run_session(
     until = Until(seconds=options.soak) if options.soak else Until(options.frames)
     with contextlib.ExitStack() as stack:
         with stop.interruptible:
-            camera = stack.enter_context(open_camera(options.source))
+            camera = stack.enter_context(open_source(options.source))
             supply = open_supply(camera, options.warmup + options.frames)
         make = make_screener or _maker(options, repeats=supply.paced)
         screener = stack.enter_context(make(bundle, options.precision))

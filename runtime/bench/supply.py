@@ -11,6 +11,7 @@ from typing import Protocol
 from device.cameras import Camera
 from device.errors import FrameUnreadable
 from device.frame import Frame
+from device.live import LiveReader
 from runtime.bench.errors import BenchError
 
 MOST_FRAMES = 128
@@ -87,17 +88,20 @@ class Pool:
 
 
 class Live:
-    """A camera that paces itself: frames are read as they come, and carry their own time of capture."""
+    """A camera that keeps its own time: the newest frame is read, which carries its own time of capture.
+
+    The frames that came since the one before, and that nobody read, show as a gap in the numbers.
+    """
 
     paced = True
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: LiveReader) -> None:
         self._camera = camera
         self._size: tuple[int, int] | None = None
         self.unreadable = 0
 
     def take(self, number: int, due_ns: int) -> Frame | None:
-        """The camera's next frame, passing over unreadable ones; None at its end."""
+        """The newest frame not yet read, or the next one, passing over unreadable ones; None at the camera's end."""
         while True:
             try:
                 frame = self._camera.read()
@@ -114,21 +118,12 @@ class Live:
         return InputFacts(source, None, None, width, height, "camera")
 
 
-def paces_itself(camera: Camera) -> bool:
-    """Whether the camera decides when frames come: a live one does, but for a simulation without `fps`."""
-    if not camera.live:
-        return False
-    from device.cameras.simulated import SimulatedCamera
-
-    return not (isinstance(camera, SimulatedCamera) and camera.config.fps == 0)
-
-
 def open_supply(camera: Camera, wanted: int) -> Supply:
     """The supply for a camera; a pool is loaded now, of at most `wanted` frames.
 
     Raises `BenchError` when there is no readable frame, `CameraError` when the camera is lost.
     """
-    if paces_itself(camera):
+    if isinstance(camera, LiveReader):
         return Live(camera)
     frames: list[Frame] = []
     unreadable = held = 0

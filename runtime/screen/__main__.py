@@ -6,10 +6,15 @@ import contextlib
 import os
 import signal
 import sys
+
+if __name__ == "__main__":  # until `Stop` takes over, Ctrl-C ends the program as it does any other, without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from collections.abc import Sequence
 
-from device.cameras import Camera, open_camera
+from device.cameras import Camera
 from device.errors import CameraError, SourceNotFound
+from device.live import State, StateChange, open_source
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import OutputError, ScreeningError
@@ -26,6 +31,7 @@ from runtime.sinks.text import printable
 LIVE_BUDGET_MS = 1000.0
 DONE, BROKE_OFF, UNUSABLE = 0, 1, 2
 CLOSED_PIPE = 128 + signal.SIGPIPE
+_WORTH_TELLING = (State.STALLED, State.RECONNECTING)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,11 +54,18 @@ def _run(options: Options, stop: Stop) -> int:
     """Open everything, read, close everything. What cannot be opened raises, before any result is written."""
     with contextlib.ExitStack() as stack:
         with stop.interruptible:
-            camera = stack.enter_context(open_camera(options.source, watch=options.watch))
+            camera = stack.enter_context(open_source(options.source, watch=options.watch, on_change=_tell))
             prepare_folder(options.out)
             bundle = open_bundle(options.bundle)
             screener = stack.enter_context(_screener(options, camera, bundle))
         return _screen(options, stop, camera, screener, bundle)
+
+
+def _tell(change: StateChange) -> None:
+    """Say that a live camera stalls or is lost, and when it is back; in the thread that watches it."""
+    if change.after in _WORTH_TELLING or change.before in _WORTH_TELLING:
+        with contextlib.suppress(OSError, OutputError):
+            say(f"camera {change.after.value}: {printable(change.why)}", sys.stderr)
 
 
 def _screener(options: Options, camera: Camera, bundle: Bundle) -> Screener:

@@ -81,7 +81,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Put a scripted camera in the place of whatever source is named."""
 
     def use(*script: Frame | Exception) -> None:
-        monkeypatch.setattr(command, "open_camera", lambda *_, **__: Scripted(*script))
+        monkeypatch.setattr(command, "open_source", lambda *_, **__: Scripted(*script))
 
     return use
 
