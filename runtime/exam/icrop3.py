@@ -60,3 +60,17 @@ class EyeFindings:
         """From what `to_dict` gave; other names are left out."""
         names = ("zone", "notch", "stage", "plus", "a_rop", "note")
         return cls(eye=Eye(content["eye"]), **{name: content[name] for name in names})
+
+    def words(self) -> str:
+        """The findings in one line, for a report."""
+        parts = [
+            f"zone {self.zone}" if self.zone else "",
+            "notch" if self.notch else "",
+            f"stage {self.stage}" if self.stage else "",
+            {"none": "no plus disease", "pre-plus": "pre-plus disease", "plus": "plus disease"}.get(
+                self.plus or "", ""
+            ),
+            "A-ROP" if self.a_rop else "",
+            self.note,
+        ]
+        return ", ".join(part for part in parts if part)

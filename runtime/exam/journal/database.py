@@ -80,6 +80,11 @@ class Database:
         with contextlib.suppress(sqlite3.Error):
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    def truncate_log(self) -> None:
+        """Fold the log in and empty it, so that removed content is nowhere; a failure only leaves it for later."""
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close the connection. Closing twice is fine."""
         with contextlib.suppress(sqlite3.Error):

@@ -14,6 +14,8 @@ from runtime.exam.journal.database import Database
 if TYPE_CHECKING:
     import sqlite3
 
+DONE = "done"
+"""The one state whose word is fixed: the destination has, and keeps, every object. Retention waits for it."""
 COLUMNS = "exam, destination, revision, state, attempts, next_try, last_error, instances"
 
 
@@ -73,9 +75,14 @@ class Deliveries:
         )
         return _delivery(rows[0]) if rows else None
 
-    def all(self, *, destination: str | None = None, states: Sequence[str] | None = None) -> list[Delivery]:
-        """Deliveries by revision, oldest first; only to `destination`, only in one of `states`, when given."""
-        rows = self._database.rows(f"SELECT {COLUMNS} FROM deliveries ORDER BY revision, destination")
+    def all(
+        self, *, exam_id: str | None = None, destination: str | None = None, states: Sequence[str] | None = None
+    ) -> list[Delivery]:
+        """Deliveries by revision, oldest first; of one exam, to one destination, in certain states, when given."""
+        where, arguments = ("WHERE exam = ?", (exam_id,)) if exam_id else ("", ())
+        rows = self._database.rows(
+            f"SELECT {COLUMNS} FROM deliveries {where} ORDER BY revision, destination", arguments
+        )
         found = map(_delivery, rows)
         return [
             delivery

@@ -116,6 +116,12 @@ def summary_row(folded: Folded) -> tuple[Any, ...]:
     )
 
 
+def retired_row(event: EventRow) -> tuple[Any, ...]:
+    """The row of the table `exams` after the `retired` event, which holds the row before."""
+    row = json.loads(event.body or "{}")["summary"]
+    return (row[0], Phase.RETIRED.value, *row[2:-1], event.seq)
+
+
 def summary_of(row: Sequence[Any]) -> ExamSummary:
     """From a row of the table `exams`."""
     exam, phase, outcome, reason, where, captures, pending, opened, closed, operator, station, changed = row

@@ -70,6 +70,11 @@ class ImageStore:
             self.remove(sha256)
         self.settle(sha256)
 
+    def depart(self, sha256: str) -> None:
+        """Mark a file that is about to lose its row, so that it goes even if a crash comes before `discard`."""
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            os.link(self.path(sha256), self.incoming / f"{sha256}.png")
+
     def remove(self, sha256: str) -> None:
         """Remove a file for good."""
         with contextlib.suppress(FileNotFoundError):

@@ -30,7 +30,7 @@ from runtime.exam.journal import fold as folding
 from runtime.exam.journal.chain import EventRow
 from runtime.exam.journal.crypt import HOW, JournalKey, require_cryptography
 from runtime.exam.journal.database import Database, system_error
-from runtime.exam.journal.deliveries import Deliveries
+from runtime.exam.journal.deliveries import DONE, Deliveries
 from runtime.exam.journal.fold import Folded, fold, record_of, step, summary_of, summary_row
 from runtime.exam.journal.images import ImageStore, decode_png, encode_png
 from runtime.exam.journal.records import ExamRecord, ExamSummary
@@ -45,6 +45,7 @@ from runtime.reading import Reading
 FILE = "journal.sqlite3"
 FLOOR_BYTES = 512 * 2**20
 """New exams are refused while the disk has less than this."""
+_IMAGES_OF = "SELECT sha256 FROM images WHERE exam = ?"
 ID_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
@@ -270,7 +271,7 @@ class Journal:
                 "patient": key.encrypt(infant.to_dict(), exam_id),
             }
             folded = folding.begin(trail.append(connection, exam_id, folding.OPENED, _who(operator), content))
-            self._save(connection, folded)
+            self._save(connection, summary_row(folded))
         self._known = folded
         return exam_id
 
@@ -307,7 +308,7 @@ class Journal:
                     content | {"number": number, "image_sha256": kept},
                 )
                 folded = step(folded, row)
-                self._save(connection, folded)
+                self._save(connection, summary_row(folded))
         except BaseException:
             # What a failing `put` left in `incoming` is cleaned up at the next opening.
             if kept is not None:
@@ -358,6 +359,35 @@ class Journal:
         self.database.checkpoint()
         return self.exam(exam_id)
 
+    def retire_exam(self, exam_id: str, *, operator: str) -> None:
+        """Remove images, readings and the patient's fields of a closed exam; its line and its trail remain.
+
+        Raises `ExamRefused` while it is open, waits for a reading, or has a delivery that is not done.
+        """
+        folded = self.folded(exam_id)
+        if folded.exam.phase is not Phase.CLOSED or folded.exam.pending:
+            raise ExamRefused(f"exam {exam_id}: it is not finished; close it, and let its readings finish")
+        undone = [d.destination for d in self.deliveries.all(exam_id=exam_id) if d.state != DONE]
+        if undone:
+            raise ExamRefused(f"exam {exam_id}: it has not reached {', '.join(undone)} yet; send it first")
+        with self._writing() as (connection, trail):
+            folded = self.folded(exam_id)
+            images = [str(sha256) for (sha256,) in self.database.rows(_IMAGES_OF, (exam_id,))]
+            for sha256 in images:
+                self.images.depart(sha256)
+            line = list(summary_row(folded))
+            event = trail.append(
+                connection, exam_id, folding.RETIRED, _who(operator), {"summary": line, "images": images}
+            )
+            connection.execute("UPDATE events SET body = NULL WHERE exam = ? AND seq < ?", (exam_id, event.seq))
+            connection.execute("DELETE FROM images WHERE exam = ?", (exam_id,))
+            connection.execute("DELETE FROM vessels WHERE exam = ?", (exam_id,))
+            self._save(connection, folding.retired_row(event))
+        self._known = None
+        for sha256 in images:
+            self.images.discard(sha256, self._names)
+        self.database.truncate_log()
+
     def _change(self, exam_id: str, kind: str, who: str, content: Mapping[str, Any]) -> None:
         with self._writing() as (connection, trail):
             folded = self._step(connection, trail, exam_id, kind, _who(who), content)
@@ -373,11 +403,10 @@ class Journal:
         content: Mapping[str, Any],
     ) -> Folded:
         folded = step(self.folded(exam_id), trail.append(connection, exam_id, kind, who, content))
-        self._save(connection, folded)
+        self._save(connection, summary_row(folded))
         return folded
 
-    def _save(self, connection: sqlite3.Connection, folded: Folded) -> None:
-        row = summary_row(folded)
+    def _save(self, connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
         marks = ", ".join("?" * len(row))
         connection.execute(f"INSERT OR REPLACE INTO exams({folding.SUMMARY_COLUMNS}) VALUES ({marks})", row)
 

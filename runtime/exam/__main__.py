@@ -1,0 +1,68 @@
+"""`python -m runtime.exam`: from the command line to the exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from device.errors import CameraError, DeviceError, SourceNotFound
+from runtime.errors import ScreeningError
+from runtime.exam.commands import demo, exams, keeping
+from runtime.exam.commands.arguments import parse
+from runtime.exam.errors import JournalDamaged, JournalFull
+from runtime.sinks.text import printable
+
+DONE, SAYS_NO, UNUSABLE = 0, 1, 2
+STOPPED = 130
+VERBS: dict[str, Callable[..., int]] = {
+    "key": keeping.key,
+    "new": exams.new,
+    "capture": exams.capture,
+    "correct": exams.correct,
+    "document": exams.document,
+    "close": exams.close,
+    "list": exams.list_,
+    "show": exams.show,
+    "verify": keeping.verify,
+    "replay": keeping.replay,
+    "export": keeping.export,
+    "retire": keeping.retire,
+    "demo": demo.demo,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["send"]:
+        return _send(arguments)
+    options = parse(arguments)
+    try:
+        return VERBS[options.verb](options)
+    except (JournalFull, JournalDamaged) as error:
+        return _complain(error, SAYS_NO)
+    except (ScreeningError, DeviceError) as error:
+        broke_off = isinstance(error, CameraError) and not isinstance(error, SourceNotFound)
+        return _complain(error, SAYS_NO if broke_off else UNUSABLE)
+    except KeyboardInterrupt:
+        return STOPPED  # what was acknowledged is in the journal; a frame without its reading is read next time
+
+
+def _send(arguments: list[str]) -> int:
+    """`send` belongs to the DICOM side, with its own options; it is there when its extra is installed."""
+    try:
+        command = importlib.import_module("runtime.dicom.__main__")
+    except ImportError as error:
+        return _complain(f"sending needs DICOM ({error}); pip install '.[dicom]'", UNUSABLE)
+    code: int = command.main(arguments)
+    return code
+
+
+def _complain(error: Exception | str, code: int) -> int:
+    sys.stderr.write(f"runtime.exam: {printable(str(error))}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

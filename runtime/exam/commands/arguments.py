@@ -1,0 +1,165 @@
+"""The command line of `python -m runtime.exam`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime.engines import BACKENDS, PRECISIONS
+from runtime.exam.demonstration import DEFAULT_FAULTS, DEFAULT_SEED
+from runtime.exam.icrop3 import PLUS, STAGES, ZONES
+from runtime.exam.rules import DEFAULT_RETAKES, MOST_RETAKES
+from runtime.exam.views import Eye, View
+
+EXAMPLES = """\
+examples:
+  python -m runtime.exam demo --journal demo
+  python -m runtime.exam key cart.key
+  python -m runtime.exam new --journal exams --key-file cart.key --operator anna --infant infant.json
+  python -m runtime.exam capture --journal exams --key-file cart.key --operator anna --eye OD --view nasal camera:0
+  python -m runtime.exam close --journal exams --key-file cart.key --operator anna
+  python -m runtime.exam show EXAM --journal exams --json | jq .outcome
+
+infant.json, or - for standard input:
+  {"infant_id": "H-1042", "name": "Doe^Baby", "born_at": "2026-10-01T04:30", "gestational_age": "27w3d",
+   "birth_weight_g": 980}
+
+exit codes:
+  0    done
+  1    the work says no: verify found an edit, a replay differs, the journal is full or damaged, the camera is lost
+  2    the call is wrong, or the input, journal or key cannot be used
+"""
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
+    return _parser().parse_args(argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.exam",
+        description="Exams: open one, capture its views, close it; show, check, repeat and export what was kept.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+
+    key = verbs.add_parser("key", help="make a new key file for a journal", allow_abbrev=False)
+    key.add_argument("file", type=Path, metavar="FILE", help="must not exist yet; keep a copy in a safe place")
+
+    new = _verb(verbs, "new", "open an exam", writes=True)
+    new.add_argument("--infant", metavar="FILE", help="JSON file, or - for standard input; asked for when left out")
+    new.add_argument("--station", default="", metavar="NAME", help="which cart")
+    new.add_argument("--views", type=_views, default=tuple(View), metavar="A,B", help="required views (default: all)")
+    new.add_argument(
+        "--retakes", type=_retakes, default=DEFAULT_RETAKES, metavar="N", help="allowed retakes (default: 3)"
+    )
+    new.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+
+    capture = _verb(verbs, "capture", "take one frame into the open exam and read it", writes=True)
+    capture.add_argument("source", metavar="SOURCE", help="picture, camera or sim:, as for python -m runtime.screen")
+    capture.add_argument("--eye", type=Eye, choices=list(Eye), required=True, help="OD (right) or OS (left)")
+    capture.add_argument(
+        "--view", type=View, choices=list(View), required=True, metavar="VIEW", help=", ".join(v.value for v in View)
+    )
+    capture.add_argument("--skip", type=_count, default=0, metavar="N", help="let N frames pass before")
+    capture.add_argument("--budget-ms", type=float, metavar="MS", help="time allowed for the reading")
+    _engine(capture)
+
+    correct = _verb(verbs, "correct", "move a frame to another eye or view, or correct the infant; with a reason", True)
+    correct.add_argument("exam", metavar="EXAM")
+    correct.add_argument("--capture", type=_count, metavar="N", help="the frame to move, by its number")
+    correct.add_argument("--eye", type=Eye, choices=list(Eye))
+    correct.add_argument("--view", type=View, choices=list(View), metavar="VIEW")
+    correct.add_argument("--infant", metavar="FILE", help="corrected fields of the infant, JSON, or -")
+    correct.add_argument("--reason", required=True, metavar="TEXT")
+
+    document = _verb(verbs, "document", "keep what a clinician found in an eye (words of ICROP3)", writes=True)
+    document.add_argument("exam", metavar="EXAM")
+    document.add_argument("--eye", type=Eye, choices=list(Eye), required=True)
+    document.add_argument("--zone", choices=ZONES)
+    document.add_argument("--notch", action="store_true")
+    document.add_argument("--stage", choices=STAGES)
+    document.add_argument("--plus", choices=PLUS)
+    document.add_argument("--a-rop", action="store_true")
+    document.add_argument("--note", default="", metavar="TEXT")
+
+    close = _verb(verbs, "close", "close the open exam", writes=True)
+    close.add_argument("exam", nargs="?", metavar="EXAM", help="which (default: the one that is open)")
+
+    listing = _verb(verbs, "list", "list the exams, newest first")
+    listing.add_argument("--last", type=_count, metavar="N", help="only the newest N")
+    show = _verb(verbs, "show", "show an exam; the infant too when the key is given")
+    show.add_argument("exam", metavar="EXAM")
+    _verb(verbs, "verify", "check every row and image of the journal against its trail")
+    replay = _verb(verbs, "replay", "repeat every reading of an exam and compare")
+    replay.add_argument("exam", metavar="EXAM")
+    _engine(replay)
+    export = _verb(verbs, "export", "write the one-page report of an exam (HTML, self-contained)")
+    export.add_argument("exam", metavar="EXAM")
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: EXAM.html")
+    export.add_argument("--without-infant", action="store_true", help="leave the patient's fields out")
+    retire = _verb(verbs, "retire", "remove images and patient's fields of exams after the retention time", writes=True)
+    retire.add_argument("--older-than-days", type=_count, required=True, metavar="N")
+    retire.add_argument("--trust-clock", action="store_true", help="the cart's clock was checked by a person")
+
+    demo = _verb(verbs, "demo", "run a whole exam on the simulated camera", demo=True)
+    demo.add_argument("--seed", type=_count, default=DEFAULT_SEED, metavar="N", help="which infant is drawn")
+    demo.add_argument(
+        "--faults", type=float, default=DEFAULT_FAULTS, metavar="SHARE", help="share of spoilt frames (default: 0.1)"
+    )
+    _engine(demo)
+    # `send` has its options from runtime.dicom; it is listed here for --help.
+    verbs.add_parser("send", help="send exams to the archive (python -m runtime.dicom send)", add_help=False)
+    return parser
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    help_: str,
+    writes: bool = False,
+    demo: bool = False,
+) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", allow_abbrev=False)
+    verb.add_argument("--journal", type=Path, default=Path("journal"), metavar="DIR", help="default: journal")
+    verb.add_argument("--key-file", type=Path, metavar="FILE", help="the journal's key (default: $ROP_JOURNAL_KEY)")
+    verb.add_argument("--json", action="store_true", help="JSON to standard output, nothing else there")
+    if writes:
+        verb.add_argument("--operator", required=True, metavar="NAME", help="who works at the cart; kept in the trail")
+    if demo:
+        verb.add_argument("--operator", default="demonstration", metavar="NAME", help="kept in the trail")
+    return verb
+
+
+def _engine(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    verb.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
+    verb.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:12]) >= 2**31:
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected a whole number from 0 up")
+    return int(text)
+
+
+def _retakes(text: str) -> int:
+    number = _count(text)
+    if number > MOST_RETAKES:
+        raise argparse.ArgumentTypeError(f"got {number}, expected 0 to {MOST_RETAKES}")
+    return number
+
+
+def _views(text: str) -> tuple[View, ...]:
+    try:
+        views = tuple(View(part.strip()) for part in text.split(","))
+    except ValueError:
+        known = ", ".join(view.value for view in View)
+        raise argparse.ArgumentTypeError(f"got {text[:60]!r}, expected some of {known}") from None
+    if len(set(views)) != len(views):
+        raise argparse.ArgumentTypeError(f"got {text[:60]!r}, expected each view once")
+    return views

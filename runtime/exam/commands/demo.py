@@ -1,0 +1,62 @@
+"""The verb `demo`: a whole exam on the simulated camera."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from device.errors import SourceNotFound
+from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say, say_exam
+from runtime.exam.demonstration import demonstration_camera, demonstration_infant, run_demonstration
+from runtime.exam.errors import ExamRefused
+from runtime.exam.infant import now_utc
+from runtime.exam.journal.crypt import find_key, write_new_key
+from runtime.exam.journal.database import system_error
+from runtime.exam.journal.journal import FILE
+from runtime.exam.rules import rules_for
+from runtime.exam.session import ExamSession
+from runtime.exam.views import Eye, View, place
+from runtime.reading import Reading
+from runtime.sinks.text import printable, word
+
+KEY_FILE = "demonstration.key"
+
+
+def demo(options: Namespace) -> int:
+    """Run the exam and say its result."""
+    if not 0 <= options.faults <= 1:
+        raise SourceNotFound(f"--faults: got {options.faults}, expected a share from 0 to 1")
+    _choose_key(options)
+    bundle, now = bundle_of(options), now_utc()
+    with open_journal(options, create=True) as journal:
+        already = journal.open_exam()
+        if already is not None:
+            raise ExamRefused(f"exam {already.exam_id} is still open; close it first, or name another --journal")
+        with (
+            demonstration_camera(options.seed, options.faults) as camera,
+            open_screener(options, bundle, live=True) as screener,
+        ):
+            session = ExamSession(journal, screener, operator=options.operator, station="simulated")
+            show = (lambda *_: None) if options.json else _show
+            record = run_demonstration(session, camera, rules_for(bundle), now, show)
+        say_exam(record, demonstration_infant(now), as_json=options.json)
+    return 0
+
+
+def _choose_key(options: Namespace) -> None:
+    """Without a key of the user's, the demonstration keeps one in its own folder; no real journal should."""
+    if find_key(options.key_file) is not None:
+        return
+    path = options.journal / KEY_FILE
+    if not path.exists() and not (options.journal / FILE).exists():
+        try:
+            options.journal.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise system_error(options.journal, error) from None
+        write_new_key(path)
+        sys.stderr.write(f"runtime.exam: key of this demonstration: {path}\n")
+    options.key_file = path
+
+
+def _show(eye: Eye, view: View, reading: Reading) -> None:
+    say(printable(f"{place(eye, view):<16} {word(reading.outcome):<21} {reading.reason}").rstrip())

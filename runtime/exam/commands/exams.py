@@ -1,0 +1,147 @@
+"""Verbs on one exam: new, capture, correct, document, close, list, show."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from device.cameras import open_camera
+from device.errors import CameraError, FrameUnreadable
+from runtime.exam.commands.common import (
+    bundle_of,
+    open_journal,
+    open_screener,
+    read_infant,
+    say,
+    say_exam,
+    say_json,
+)
+from runtime.exam.describe import capture_line, exam_dict, summary_dict, summary_line
+from runtime.exam.errors import ExamRefused
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.journal import Journal
+from runtime.exam.rules import rules_for
+from runtime.exam.session import ExamSession
+
+
+def new(options: Namespace) -> int:
+    """Open an exam."""
+    bundle, infant = bundle_of(options), read_infant(options.infant)
+    rules = rules_for(bundle, required_views=options.views, retakes=options.retakes)
+    with open_journal(options, create=True) as journal:
+        exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=options.station)
+        if options.json:
+            say_json(exam_dict(journal.exam(exam_id), infant))
+        else:
+            say(exam_id)
+    return 0
+
+
+def capture(options: Namespace) -> int:
+    """Take one frame; first finish what a crash left unread."""
+    with open_journal(options) as journal:
+        summary = journal.open_exam()
+        if summary is None:
+            raise ExamRefused("no exam is open; open one with: python -m runtime.exam new")
+        bundle, asked = bundle_of(options), journal.exam(summary.exam_id).rules.bundle
+        if bundle.sha256 != asked.sha256:
+            raise ExamRefused(
+                f"exam {summary.exam_id}: opened with bundle {asked.name} {asked.version} ({asked.sha256[:12]}), "
+                f"got {bundle.sha256[:12]}; name its bundle with --bundle"
+            )
+        with (
+            open_camera(options.source) as camera,
+            open_screener(options, bundle, live=camera.live, budget_ms=options.budget_ms) as screener,
+        ):
+            session = ExamSession(journal, screener, operator=options.operator)
+            session.resume()
+            for _ in range(options.skip):
+                camera.read()
+            session.aim(options.eye, options.view)
+            lost: CameraError | None = None
+            try:
+                frame = camera.read()
+                if frame is None:
+                    lost = CameraError(f"{options.source} gave no frame")
+                else:
+                    session.take(frame)
+            except CameraError as error:
+                lost = error
+            if lost is not None:
+                session.miss(lost)
+        _say_last_capture(journal, summary.exam_id, as_json=options.json)
+    if lost is not None and not isinstance(lost, FrameUnreadable):
+        raise lost
+    return 0
+
+
+def _say_last_capture(journal: Journal, exam_id: str, *, as_json: bool) -> None:
+    record = journal.exam(exam_id)
+    if as_json:
+        say_json(exam_dict(record))
+        return
+    last = record.captures[-1]
+    say(capture_line(last.eye, last), record.result.views[last.eye, last.view].banner)
+
+
+def correct(options: Namespace) -> int:
+    """Move a capture, or correct the infant's fields."""
+    if (options.capture is None) == (options.infant is None):
+        raise ExamRefused("what is to be corrected? give --capture N with --eye and --view, or --infant FILE")
+    with open_journal(options) as journal:
+        if options.capture is None:
+            infant = read_infant(options.infant)
+            journal.amend_infant(options.exam, infant, reason=options.reason, operator=options.operator)
+        else:
+            now = journal.exam(options.exam).exam.capture(options.capture)
+            eye, view = options.eye or now.eye, options.view or now.view
+            journal.relabel(options.exam, options.capture, eye, view, reason=options.reason, operator=options.operator)
+        say_exam(journal.exam(options.exam), journal.infant(options.exam), as_json=options.json)
+    return 0
+
+
+def document(options: Namespace) -> int:
+    """Keep what a clinician found."""
+    findings = EyeFindings(
+        options.eye, options.zone, options.notch, options.stage, options.plus, options.a_rop, options.note
+    )
+    with open_journal(options) as journal:
+        journal.document(options.exam, findings, clinician=options.operator)
+        if options.json:
+            say_json(exam_dict(journal.exam(options.exam)))
+        else:
+            say(f"{options.eye.value}: {findings.words()}")
+    return 0
+
+
+def close(options: Namespace) -> int:
+    """Close an exam and say its outcome."""
+    with open_journal(options) as journal:
+        exam_id = options.exam
+        if exam_id is None:
+            summary = journal.open_exam()
+            if summary is None:
+                raise ExamRefused("no exam is open; `python -m runtime.exam list` shows all")
+            exam_id = summary.exam_id
+        record = journal.close_exam(exam_id, operator=options.operator)
+        say_exam(record, journal.infant(exam_id), as_json=options.json)
+    return 0
+
+
+def list_(options: Namespace) -> int:
+    """List the exams."""
+    with open_journal(options, read_only=True) as journal:
+        summaries = journal.exams()[: options.last]
+    if options.json:
+        for summary in summaries:
+            say_json(summary_dict(summary))
+    else:
+        say(*map(summary_line, summaries))
+    return 0
+
+
+def show(options: Namespace) -> int:
+    """Show an exam."""
+    with open_journal(options, read_only=True) as journal:
+        infant = None if journal.key is None else journal.infant(options.exam)
+        say_exam(journal.exam(options.exam), infant, as_json=options.json)
+    return 0

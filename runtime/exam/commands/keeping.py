@@ -1,0 +1,93 @@
+"""Verbs on what is kept: key, verify, replay, export, retire."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say, say_json
+from runtime.exam.errors import ExamRefused
+from runtime.exam.infant import now_utc
+from runtime.exam.journal.crypt import write_new_key
+from runtime.exam.journal.retention import due_for_retirement
+from runtime.exam.journal.verify import verify as verify_journal
+from runtime.exam.replay import replay as replay_exam
+from runtime.exam.report import report_page
+from runtime.sinks.files import write_file
+from runtime.sinks.text import printable, word
+
+
+def key(options: Namespace) -> int:
+    """Make a key file."""
+    write_new_key(options.file)
+    say(f"{options.file}: a new key; without it the patients' fields of its journal cannot be read, so keep a copy")
+    return 0
+
+
+def verify(options: Namespace) -> int:
+    """Check the journal; 1 when anything in it was altered."""
+    with open_journal(options, read_only=True) as journal:
+        found = verify_journal(journal)
+    if options.json:
+        say_json({**asdict(found), "sound": not found.findings})
+        return 1 if found.findings else 0
+    say(*(printable(str(finding)) for finding in found.findings))
+    if found.findings:
+        say(f"altered: {len(found.findings)} finding(s), the first is {printable(found.findings[0].where)}")
+        return 1
+    seal = "sealed by this key" if found.sealed else "seal not checked (no key given)"
+    say(f"sound: {found.events} events of {found.exams} exams, {found.images} images; trail {seal}")
+    return 0
+
+
+def replay(options: Namespace) -> int:
+    """Repeat the readings of an exam; 1 when one differs."""
+    bundle = bundle_of(options)
+    with open_journal(options, read_only=True) as journal, open_screener(options, bundle, live=False) as screener:
+        found = replay_exam(journal, options.exam, screener, bundle.sha256)
+    if options.json:
+        say_json({**asdict(found), "same": found.same})
+    else:
+        for repeat in found.repeats:
+            verdict = {True: "same", False: "DIFFERS", None: "not repeatable"}[repeat.same]
+            kept = "-" if repeat.kept is None else word(repeat.kept)
+            again = "-" if repeat.again is None else word(repeat.again)
+            say(printable(f"{repeat.number:>3}  {verdict:<14} {kept} / {again}  {repeat.note}").rstrip())
+        say("same outcomes" if found.same else "the outcomes differ")
+    return 0 if found.same else 1
+
+
+def export(options: Namespace) -> int:
+    """Write the report."""
+    out = options.out or Path(f"{options.exam}.html")
+    with open_journal(options, read_only=True) as journal:
+        page = report_page(journal, options.exam, with_infant=not options.without_infant)
+    write_file(out, page.encode("utf-8", "replace"))
+    if options.json:
+        say_json({"exam": options.exam, "report": str(out)})
+    else:
+        say(str(out))
+    return 0
+
+
+def retire(options: Namespace) -> int:
+    """Retire exams after the retention time."""
+    with open_journal(options) as journal:
+        age = timedelta(days=options.older_than_days)
+        due = due_for_retirement(journal, age, now_utc(), trust_clock=options.trust_clock)
+        done, kept = [], []
+        for exam_id in due:
+            try:
+                journal.retire_exam(exam_id, operator=options.operator)
+                done.append(exam_id)
+            except ExamRefused as error:
+                kept.append(exam_id)
+                sys.stderr.write(f"runtime.exam: {printable(str(error))}\n")
+    if options.json:
+        say_json({"retired": done, "kept": kept})
+    else:
+        say(f"{len(done)} exam(s) retired" + (f", {len(kept)} kept" if kept else ""))
+    return 0

@@ -1,0 +1,124 @@
+"""An exam as JSON (`rop.exam/1`) and as lines for a person; the patient's fields only when they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from runtime.exam.infant import Infant
+from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary
+from runtime.exam.machine import Phase
+from runtime.exam.result import Verdict
+from runtime.exam.views import EYE_WORDS, Eye, place
+from runtime.outcome import Outcome
+from runtime.sinks.text import printable, word
+
+EXAM_SCHEMA = "rop.exam/1"
+
+
+def exam_dict(record: ExamRecord, infant: Infant | None = None) -> dict[str, Any]:
+    """The JSON object of an exam. `infant` is left out when None."""
+    content: dict[str, Any] = {"schema": EXAM_SCHEMA, **summary_dict(record.summary)}
+    if infant is not None:
+        age = infant.postmenstrual_age(record.summary.opened_at)
+        content["infant"] = {**infant.to_dict(), "postmenstrual_age": str(age)}
+    content["eyes"] = {eye.value: _verdict_dict(verdict) for eye, verdict in record.result.eyes.items()}
+    for (eye, view), verdict in record.result.views.items():
+        content["eyes"][eye.value].setdefault("views", {})[view.value] = _verdict_dict(verdict)
+    content["captures"] = [_capture_dict(capture) for capture in record.captures]
+    content["changes"] = [
+        {"event": c.seq, "at": c.at.isoformat(), "who": c.who, "what": c.what, "reason": c.reason}
+        for c in record.changes
+    ]
+    content["documented"] = [dict(found) for found in record.documented]
+    content["rules"] = record.rules.to_dict()
+    content["notice"] = record.rules.bundle.notice
+    return content
+
+
+def summary_dict(summary: ExamSummary) -> dict[str, Any]:
+    """The JSON object of one line of the list."""
+    verdict = Verdict(summary.outcome, summary.reason, summary.where)
+    return {
+        "exam": summary.exam_id,
+        "phase": summary.phase.value,
+        **_verdict_dict(verdict),
+        "where": summary.where,
+        "captures_total": summary.captures,
+        "pending": summary.pending,
+        "opened_at": summary.opened_at.isoformat(),
+        "closed_at": None if summary.closed_at is None else summary.closed_at.isoformat(),
+        "operator": summary.operator,
+        "station": summary.station,
+        "revision": summary.changed_seq,
+    }
+
+
+def _verdict_dict(verdict: Verdict) -> dict[str, Any]:
+    return {"outcome": verdict.outcome.value, "reason": verdict.reason, "banner": verdict.banner}
+
+
+def _capture_dict(capture: CaptureRecord) -> dict[str, Any]:
+    return {
+        "number": capture.number,
+        "eye": capture.eye.value,
+        "view": capture.view.value,
+        "captured_at": capture.captured_at.isoformat(),
+        "outcome": capture.outcome.value,
+        "reason": capture.reason,
+        "image_sha256": capture.image_sha256,
+        "reading": None if capture.reading is None else dict(capture.reading),
+    }
+
+
+def exam_lines(record: ExamRecord, infant: Infant | None = None) -> Iterator[str]:
+    """The exam for a person at a terminal."""
+    summary, rules = record.summary, record.rules
+    state = "" if summary.phase is Phase.CLOSED else f" (exam is {summary.phase.value})"
+    yield f"{word(record.result.infant.outcome)}{state}"
+    yield record.result.infant.banner
+    yield f"exam {summary.exam_id}, {_when(summary.opened_at)}, operator {printable(summary.operator)}"
+    if infant is not None:
+        age = infant.postmenstrual_age(summary.opened_at)
+        yield (
+            f"infant {printable(infant.infant_id)}, {printable(infant.name)}, born {_when(infant.born_at)} at "
+            f"{infant.gestational_age}, {infant.birth_weight_g} g, postmenstrual age {age}"
+        )
+    for eye in Eye:
+        yield f"{EYE_WORDS[eye]}: {word(record.result.eyes[eye].outcome)}"
+        for (of, view), verdict in record.result.views.items():
+            if of is eye:
+                taken = sum(1 for capture in record.captures if (capture.eye, capture.view) == (eye, view))
+                yield f"  {view.value:<13} {word(verdict.outcome):<21} {taken} frame(s)  {printable(verdict.reason)}"
+    for change in record.changes:
+        yield f"changed {_when(change.at)} by {printable(change.who)}: {change.what}; {printable(change.reason)}"
+    yield f"bundle {rules.bundle.name} {rules.bundle.version}, threshold {rules.threshold:g}, software {rules.software}"
+    yield rules.bundle.notice
+
+
+def summary_line(summary: ExamSummary) -> str:
+    """One line of the list."""
+    open_note = f"{summary.pending} unread" if summary.pending else ""
+    where = f"{summary.where} " if summary.where and summary.outcome is not Outcome.NO_REFERRAL_FINDINGS else ""
+    parts = (
+        summary.exam_id,
+        _when(summary.opened_at),
+        f"{summary.phase.value:<7}",
+        f"{word(summary.outcome):<21}",
+        f"{summary.captures:>3} frames",
+        f"{where}{summary.reason}",
+        open_note,
+    )
+    return printable("  ".join(parts)).rstrip()
+
+
+def capture_line(eye: Eye, capture: CaptureRecord) -> str:
+    """One frame, as it was taken."""
+    return printable(
+        f"{capture.number:>3}  {place(eye, capture.view):<16} {word(capture.outcome):<21} {capture.reason}"
+    ).rstrip()
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"

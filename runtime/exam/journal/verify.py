@@ -1,0 +1,210 @@
+"""Verification: every row and every image against the trail, and the trail against itself and its seal."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from runtime.exam.errors import JournalError
+from runtime.exam.journal import deliveries
+from runtime.exam.journal.chain import GENESIS, EventRow, digest, event_hash
+from runtime.exam.journal.fold import CAPTURED, OPENED, RETIRED, SUMMARY_COLUMNS, fold, retired_row, summary_row
+from runtime.exam.journal.trail import COLUMNS, check_head
+
+if TYPE_CHECKING:
+    from runtime.exam.journal.journal import Journal
+
+MOST_FINDINGS = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it was written."""
+
+    where: str
+    """`event 17`, `image 3f2a…`, `exam 20261122-…`, ..."""
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What verification saw."""
+
+    events: int
+    exams: int
+    images: int
+    sealed: bool
+    """Whether a key was there to check the seal of the trail's head."""
+    findings: tuple[Finding, ...]
+    """In the order of the trail, then tables, then images; at most `MOST_FINDINGS`. Empty when all is well."""
+
+
+def verify(journal: Journal) -> Verification:
+    """Look at everything in the journal. Reads only; a change made meanwhile by another process is not seen."""
+    connection = journal.database.connection
+    with journal.database.naming():
+        connection.execute("BEGIN")  # one snapshot of every table
+        try:
+            checks = chain(
+                _database(connection),
+                _trail(connection),
+                _head(connection, journal),
+                _identity(connection, journal),
+                _exams(connection),
+                _deliveries(connection),
+                _images(connection, journal),
+            )
+            findings = tuple(islice(checks, MOST_FINDINGS))
+            counts = [
+                int(connection.execute(f"SELECT count({what}) FROM {table}").fetchone()[0])
+                for what, table in (("*", "events"), ("*", "exams"), ("DISTINCT sha256", "images"))
+            ]
+        finally:
+            connection.execute("ROLLBACK")
+    return Verification(counts[0], counts[1], counts[2], journal.key is not None, findings)
+
+
+def _database(connection: sqlite3.Connection) -> Iterator[Finding]:
+    for (said,) in connection.execute("PRAGMA integrity_check").fetchall():
+        if said != "ok":
+            yield Finding("database", str(said))
+
+
+def _trail(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Each event against its content and the one before; after a break the chain is taken up again behind it."""
+    retired = _retired_at(connection)
+    previous, expected = GENESIS, 1
+    for values in connection.execute(f"SELECT {COLUMNS} FROM events ORDER BY seq"):
+        row = EventRow(*values)
+        where = f"event {row.seq} ({row.kind!r}, exam {row.exam})" if row.exam else f"event {row.seq} ({row.kind!r})"
+        if row.seq != expected:
+            yield Finding(where, f"expected event {expected} here; events were removed, added or renumbered")
+        if not all(isinstance(value, str) for value in (row.kind, row.at, row.who, row.body_sha256, row.hash)):
+            yield Finding(where, "altered: a column holds no text")
+        elif row.body is None and not (row.exam in retired and row.seq < retired[row.exam]):
+            yield Finding(where, "its content was removed, and the exam is not retired")
+        elif row.body is not None and not (isinstance(row.body, str) and digest(row.body) == row.body_sha256):
+            yield Finding(where, "its content was altered")
+        elif row.hash != event_hash(previous, row.seq, row.exam, row.kind, row.at, row.who, row.body_sha256):
+            yield Finding(where, "altered: its hash does not follow from it and the event before")
+        previous, expected = str(row.hash), row.seq + 1
+
+
+def _retired_at(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT exam, seq FROM events WHERE kind = ?", (RETIRED,)).fetchall())
+
+
+def _head(connection: sqlite3.Connection, journal: Journal) -> Iterator[Finding]:
+    wrong = check_head(connection, journal.key)
+    if wrong is not None:
+        yield Finding("head of the trail", wrong)
+
+
+def _identity(connection: sqlite3.Connection, journal: Journal) -> Iterator[Finding]:
+    """The table `meta` against the first event."""
+    found = connection.execute("SELECT body FROM events WHERE seq = 1").fetchone()
+    created = _json(found[0]) if found else {}
+    kept = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    for name in ("journal_id", "key_check"):
+        if kept.pop(name, None) != created.get(name):
+            yield Finding(f"meta {name}", "not what the first event says")
+    kept.pop("head", None)
+    for name in kept:
+        yield Finding(f"meta {name!r}", "no such entry was ever written")
+
+
+def _exams(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """The table `exams`, and the vessel maps, against what the events make."""
+    kept = {row[0]: row for row in connection.execute(f"SELECT {SUMMARY_COLUMNS} FROM exams")}
+    vessels: dict[Any, dict[Any, str]] = {}
+    for exam, number, png in connection.execute("SELECT exam, capture, png FROM vessels"):
+        vessels.setdefault(exam, {})[number] = _sha256(png)
+    opened = connection.execute("SELECT exam FROM events WHERE kind = ? ORDER BY seq", (OPENED,)).fetchall()
+    for (exam,) in opened:
+        rows = _events_of(connection, exam)
+        try:
+            expected, maps = _expected(rows)
+        except Exception as error:  # whatever an altered event leads to, it is named and the rest is looked at
+            yield Finding(f"exam {exam}", f"its events make no exam ({type(error).__name__}: {error})")
+            kept.pop(exam, None)
+            vessels.pop(exam, None)
+            continue
+        if kept.pop(exam, None) != expected:
+            yield Finding(f"exam {exam}", "its row in the table exams is not what its events make")
+        if vessels.pop(exam, {}) != maps:
+            yield Finding(f"exam {exam}", "its vessel maps are not those of its readings")
+    for exam in sorted(map(str, {*kept, *vessels})):
+        yield Finding(f"exam {exam}", "no event opened it")
+
+
+def _expected(rows: list[EventRow]) -> tuple[tuple[Any, ...], dict[int, str]]:
+    last = rows[-1]
+    if last.kind == RETIRED:
+        return retired_row(last), {}
+    folded = fold(rows)
+    maps = {n: body["vessels_sha256"] for n, body in folded.readings.items() if body["vessels_sha256"]}
+    return summary_row(folded), maps
+
+
+def _deliveries(connection: sqlite3.Connection) -> Iterator[Finding]:
+    for *row, checksum in connection.execute(f"SELECT {deliveries.COLUMNS}, checksum FROM deliveries"):
+        where = f"delivery of exam {row[0]} to {row[1]!r}"
+        try:
+            whole = deliveries.checksum(row) == checksum
+        except TypeError:
+            whole = False
+        if not whole:
+            yield Finding(where, "altered: its checksum does not fit")
+
+
+def _images(connection: sqlite3.Connection, journal: Journal) -> Iterator[Finding]:
+    """The table `images` against the events, in their order, and every file against its name."""
+    retired = _retired_at(connection)
+    kept = set(connection.execute("SELECT sha256, exam FROM images").fetchall())
+    seen: set[str] = set()
+    named: set[tuple[str, str]] = set()
+    captured = connection.execute("SELECT seq, exam, body FROM events WHERE kind = ? ORDER BY seq", (CAPTURED,))
+    for seq, exam, body in captured:
+        sha256 = _json(body).get("image_sha256")
+        if exam in retired or not isinstance(sha256, str):
+            continue
+        if (sha256, exam) not in kept:
+            yield Finding(f"image {sha256}", f"event {seq} names it, the table images does not")
+        named.add((sha256, exam))
+        if sha256 in seen:
+            continue
+        seen.add(sha256)
+        try:
+            journal.images.read(sha256)
+        except JournalError as error:
+            yield Finding(f"image {sha256}", f"{error} (exam {exam}, event {seq})")
+    for sha256, exam in sorted(kept - named, key=str):
+        yield Finding(f"image {sha256}", f"the table images names it for exam {exam}, no event does")
+
+
+def _events_of(connection: sqlite3.Connection, exam: str) -> list[EventRow]:
+    found = connection.execute(f"SELECT {COLUMNS} FROM events WHERE exam = ? ORDER BY seq", (exam,))
+    return [EventRow(*row) for row in found.fetchall()]
+
+
+def _json(body: object) -> dict[str, Any]:
+    """The content of an event, empty when it is none any more; the trail's own check names that."""
+    import json
+
+    try:
+        content = json.loads(body) if isinstance(body, str) else {}
+    except ValueError:
+        content = {}
+    return content if isinstance(content, dict) else {}
+
+
+def _sha256(png: object) -> str:
+    import hashlib
+
+    return hashlib.sha256(png).hexdigest() if isinstance(png, bytes) else "no bytes"

@@ -1,0 +1,160 @@
+"""The report of an exam: one self-contained HTML page with images, outcomes, texts and what made them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from html import escape
+
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.infant import Infant
+from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
+from runtime.exam.machine import Phase
+from runtime.exam.result import Verdict
+from runtime.exam.views import EYE_WORDS, Eye, View
+from runtime.outcome import AID_NOTICE
+from runtime.sinks.draw import draw_vessels
+from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
+from runtime.sinks.picture import encode, shrink
+from runtime.sinks.text import printable, word
+
+THUMBNAIL = 300
+"""Longer side of a picture in the report, pixels."""
+STYLE = """
+@page { size: A4; margin: 12mm; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: #fff; color: #14181d;
+  font: 13px/1.4 system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
+h1 { margin: 0 0 .2rem; font-size: 1.4rem; } h2 { margin: .9rem 0 .4rem; font-size: 1.05rem; }
+p { margin: .2rem 0; }
+.banner { margin: .7rem 0; padding: .7rem 1rem; border-radius: 8px; font-size: 1.15rem; color: INK; }
+.banner b { display: block; }
+.notice { padding: .4rem .7rem; border: 1px solid #b3400c; border-left-width: 5px; font-weight: 600; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: .4rem 0; }
+dt { color: #59636e; } dd { margin: 0; overflow-wrap: anywhere; }
+.views { display: grid; grid-template-columns: repeat(5, 1fr); gap: .5rem; }
+figure { margin: 0; border: 1px solid #d9dee4; border-radius: 6px; overflow: hidden; break-inside: avoid; }
+figure img, figure .empty { display: block; width: 100%; height: 7.5rem; object-fit: contain; background: #000; }
+figure .empty { display: grid; place-items: center; color: #c3c8ce; }
+figcaption > * { display: block; padding: .1rem .4rem; overflow-wrap: anywhere; }
+.tag { color: INK; font-weight: 700; font-size: .7rem; }
+footer { margin-top: .8rem; padding-top: .5rem; border-top: 1px solid #d9dee4; color: #59636e; }
+@media print { .banner, .tag, figure .empty { print-color-adjust: exact; } }
+""".replace("INK", DARK_TEXT)
+
+
+def report_page(journal: Journal, exam_id: str, *, with_infant: bool = True) -> str:
+    """The page. `with_infant` False leaves the patient's fields out (the journal's key is then not needed)."""
+    record = journal.exam(exam_id)
+    infant = journal.infant(exam_id) if with_infant else None
+    rules = "".join(f".{o.value} {{ background: {c}; }}\n" for o, c in OUTCOME_COLOURS.items())
+    body = "\n".join([*_head(record, infant), *_eyes(journal, record), *_documented(record), *_identity(record)])
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>Exam {escape(exam_id)}</title><style>{STYLE}{rules}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _head(record: ExamRecord, infant: Infant | None) -> Iterator[str]:
+    summary = record.summary
+    yield "<h1>Screening for retinopathy of prematurity</h1>"
+    yield f'<p class="notice">{_text(record.rules.bundle.notice or AID_NOTICE)}</p>'
+    if summary.phase is not Phase.CLOSED:
+        yield "<p><b>The exam is still open: this is not its result.</b></p>"
+    yield _banner(record.result.infant)
+    facts = {
+        "Exam": f"{summary.exam_id}, {summary.opened_at:%Y-%m-%d %H:%M} UTC",
+        "Operator, station": ", ".join(filter(None, (summary.operator, summary.station))),
+    }
+    if infant is not None:
+        age = infant.postmenstrual_age(summary.opened_at)
+        facts |= {
+            "Infant": f"{infant.name} ({infant.infant_id})",
+            "Born": f"{infant.born_at:%Y-%m-%d %H:%M %z} at {infant.gestational_age}, {infant.birth_weight_g} g",
+            "Postmenstrual age": f"{age} on the day of the exam",
+        }
+    yield _facts(facts)
+
+
+def _banner(verdict: Verdict) -> str:
+    where = f" ({verdict.where}: {verdict.reason})" if verdict.where and verdict.where not in verdict.banner else ""
+    text = _text(verdict.banner + where)
+    return f'<div class="banner {verdict.outcome.value}"><b>{word(verdict.outcome)}</b>{text}</div>'
+
+
+def _eyes(journal: Journal, record: ExamRecord) -> Iterator[str]:
+    for eye in Eye:
+        verdict = record.result.eyes[eye]
+        yield f"<h2>{EYE_WORDS[eye].capitalize()}: {word(verdict.outcome)}</h2>"
+        figures = (
+            _figure(journal, record, eye, view, shown) for (of, view), shown in record.result.views.items() if of is eye
+        )
+        yield f'<div class="views">{"".join(figures)}</div>'
+
+
+def _figure(journal: Journal, record: ExamRecord, eye: Eye, view: View, verdict: Verdict) -> str:
+    """A view with the frame that gave its outcome."""
+    taken = [capture for capture in record.captures if (capture.eye, capture.view) == (eye, view)]
+    deciding = [capture for capture in taken if capture.outcome is verdict.outcome] or taken
+    picture = _picture(journal, record.summary.exam_id, deciding[-1]) if deciding else None
+    shown = '<div class="empty">no picture</div>'
+    if picture is not None:
+        shown = f'<img alt="{view.value}" src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}">'
+    return (
+        f'<figure>{shown}<figcaption><span class="tag {verdict.outcome.value}">{word(verdict.outcome)}</span>'
+        f"<b>{view.value}</b><span>{_text(verdict.reason)}</span><span>{len(taken)} frame(s)</span>"
+        f"</figcaption></figure>"
+    )
+
+
+def _picture(journal: Journal, exam_id: str, capture: CaptureRecord) -> bytes | None:
+    if capture.image_sha256 is None:
+        return None
+    fundus = shrink(journal.image(capture.image_sha256), THUMBNAIL)
+    return encode(draw_vessels(fundus, journal.vessels(exam_id, capture.number)), ".jpg")
+
+
+def _documented(record: ExamRecord) -> Iterator[str]:
+    """What clinicians typed, as theirs."""
+    if not record.documented:
+        return
+    yield "<h2>Documented by clinicians</h2>"
+    for found in record.documented:
+        words = EyeFindings.from_dict(found).words()
+        yield f"<p>{_text(found['who'])}, {_text(found['at'][:16])} UTC, {found['eye']}: {_text(words)}</p>"
+
+
+def _identity(record: ExamRecord) -> Iterator[str]:
+    rules, engines = record.rules, {_engine(capture) for capture in record.captures if capture.reading}
+    yield "<h2>How this was made</h2>"
+    views = ", ".join(view.value for view in rules.required_views)
+    yield _facts(
+        {
+            "Rules": f"threshold {rules.threshold:g} for {' + '.join(rules.refer_classes)}; required in each eye: "
+            f"{views}; {rules.retakes} retakes",
+            "Site profile": rules.site_profile_sha256 or "none",
+            "Bundle": f"{rules.bundle.name} {rules.bundle.version}, SHA-256 {rules.bundle.sha256}",
+            "Engine": "; ".join(sorted(engines)) or "none",
+            "Software": rules.software,
+            "Record": f"event {record.summary.changed_seq} of the journal",
+        }
+    )
+    for change in record.changes:
+        yield (
+            f"<p>Changed {change.at:%Y-%m-%d %H:%M} UTC by {_text(change.who)}: {_text(change.what)}; "
+            f"{_text(change.reason)}</p>"
+        )
+    yield f"<footer>{_text(rules.bundle.notice or AID_NOTICE)}</footer>"
+
+
+def _engine(capture: CaptureRecord) -> str:
+    return ", ".join(str(value) for value in (capture.reading or {})["engine"].values() if value)
+
+
+def _facts(facts: dict[str, str]) -> str:
+    rows = "".join(f"<dt>{name}</dt><dd><bdi>{_text(value)}</bdi></dd>" for name, value in facts.items())
+    return f"<dl>{rows}</dl>"
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))

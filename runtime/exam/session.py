@@ -1,0 +1,140 @@
+"""`ExamSession`: one exam at the cart, from camera frames to journalled readings."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from device.errors import CameraError
+from device.frame import Frame
+from runtime.exam.binding import Aims
+from runtime.exam.errors import ExamRefused
+from runtime.exam.infant import Infant
+from runtime.exam.journal import ExamRecord, Journal
+from runtime.exam.result import ExamResult, exam_result
+from runtime.exam.rules import ExamRules
+from runtime.exam.views import Eye, View
+from runtime.reading import Reading
+
+
+class Reader(Protocol):
+    """What a session needs of a `Screener`."""
+
+    def screen(self, frame: Frame) -> Reading:
+        """The reading for a frame; never raises."""
+        ...
+
+    def unreadable(self, error: CameraError) -> Reading:
+        """The reading for a frame that could not be had."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted:
+    """A frame that is in the journal and waits for its reading."""
+
+    exam_id: str
+    number: int
+    frame: Frame
+
+
+class ExamSession:
+    """Runs exams on a journal: `open`, then `aim` and `take` for each view, then `close`.
+
+    A frame is journalled before it is read, so that neither a fault nor a power loss after its acceptance loses it;
+    `resume` reads what was left unread. One thread at a time.
+    """
+
+    def __init__(self, journal: Journal, reader: Reader, *, operator: str, station: str = "") -> None:
+        self._journal = journal
+        self._reader = reader
+        self._operator = operator
+        self._station = station
+        self._aims = Aims()
+        self._exam_id: str | None = None
+
+    @property
+    def exam_id(self) -> str:
+        """The exam that is open; raises `ExamRefused` when none is."""
+        if self._exam_id is None:
+            raise ExamRefused("no exam is open; open one first")
+        return self._exam_id
+
+    def open(self, infant: Infant, rules: ExamRules) -> str:
+        """Open an exam; see `Journal.begin_exam` for what refuses it."""
+        self._exam_id = self._journal.begin_exam(infant, rules, operator=self._operator, station=self._station)
+        self._aims = self._aims.opened(self._exam_id, time.monotonic_ns())
+        return self._exam_id
+
+    def resume(self) -> str | None:
+        """Read what a crash left unread, take up the open exam if there is one, and give its id."""
+        for exam_id, number in self._journal.pending():
+            self.read_again(exam_id, number)
+        summary = self._journal.open_exam()
+        if summary is not None:
+            self._exam_id = summary.exam_id
+            self._aims = self._aims.opened(summary.exam_id, time.monotonic_ns())
+        return self._exam_id
+
+    def read_again(self, exam_id: str, number: int) -> None:
+        """Make the reading of a stored frame that has none."""
+        frame = stored_frame(self._journal, exam_id, number)
+        if frame is None:
+            reading = self._reader.unreadable(CameraError("the camera gave no frame"))
+        else:
+            reading = self._reader.screen(frame)
+        self._journal.add_reading(exam_id, number, reading)
+
+    def aim(self, eye: Eye, view: View) -> None:
+        """Eye and view of the frames that are captured from now on, as the operator sets them."""
+        self._aims = self._aims.aimed(eye, view, time.monotonic_ns())
+
+    def accept(self, frame: Frame) -> Accepted:
+        """Journal a frame under what was set when it was captured. Raises `ExamRefused` or `JournalError`."""
+        exam_id, eye, view = self._aims.at(frame.captured_ns)
+        number = self._journal.add_capture(exam_id, eye, view, frame, operator=self._operator)
+        return Accepted(exam_id, number, frame)
+
+    def finish(self, accepted: Accepted) -> Reading:
+        """Read an accepted frame and journal its reading, to the exam that it was accepted for."""
+        reading = self._reader.screen(accepted.frame)
+        self._journal.add_reading(accepted.exam_id, accepted.number, reading)
+        return reading
+
+    def take(self, frame: Frame) -> Reading:
+        """`accept` and `finish`."""
+        return self.finish(self.accept(frame))
+
+    def miss(self, error: CameraError) -> Reading:
+        """The camera gave no frame for what is set now: journalled as NO_RESULT with the reason."""
+        exam_id, eye, view = self._aims.at(time.monotonic_ns())
+        reading = self._reader.unreadable(error)
+        number = self._journal.add_capture(exam_id, eye, view, None, operator=self._operator)
+        self._journal.add_reading(exam_id, number, reading)
+        return reading
+
+    @property
+    def result(self) -> ExamResult:
+        """The outcomes of the open exam as it stands."""
+        return exam_result(self._journal.exam(self.exam_id).exam)
+
+    def close(self) -> ExamRecord:
+        """Close the open exam."""
+        record = self._journal.close_exam(self.exam_id, operator=self._operator)
+        self._exam_id = None
+        self._aims = self._aims.closed(time.monotonic_ns())
+        return record
+
+
+def stored_frame(journal: Journal, exam_id: str, number: int) -> Frame | None:
+    """A captured frame as it was, from the journal; None when the camera had given none."""
+    capture = journal.exam(exam_id).captures[number - 1]
+    if capture.image_sha256 is None:
+        return None
+    return Frame(
+        journal.image(capture.image_sha256),
+        sequence=capture.sequence,
+        source=capture.source,
+        captured_at=capture.captured_at,
+    )
