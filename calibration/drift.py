@@ -55,7 +55,7 @@ def compare_features(
     sides_of_frames = np.array([rng.permutation(first + second) < first for _ in range(ROUNDS)])
     observed = [ks_distance(*side) for side in sides]
     by_chance = [_permuted(np.concatenate(side), sides_of_frames) for side in sides]
-    plain = [(1 + np.count_nonzero(c >= ks - 1e-12)) / (1 + ROUNDS) for ks, c in zip(observed, by_chance, strict=True)]
+    plain = [(1 + int((c >= ks - 1e-12).sum())) / (1 + ROUNDS) for ks, c in zip(observed, by_chance, strict=True)]
     limits = [max(SMALLEST_KS, float(np.quantile(c, 1 - SIGNIFICANCE / len(FEATURES)))) for c in by_chance]
     return tuple(
         FeatureDrift(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from runtime.engines.base import Engine
 from runtime.preprocess import network_input
 from runtime.quality import field_of_view, grade
 from runtime.screener import SMALLEST_SIDE
+from runtime.sinks.picture import encode
 
 TEST_SPLIT = "of the test split"
 LIKE_TEST_SPLIT = "looking like a frame of the test split"
@@ -111,7 +111,7 @@ def _judge(
     features = {name: round(float((measures | {"vessel_density": density})[name]), 6) for name in FEATURES}
     number = len(gathered.usable)
     if scratch is not None:
-        scratch_file(scratch, number).write_bytes(png(image[0]))
+        scratch_file(scratch, number).write_bytes(encode(image[0], ".png"))
     gathered.usable.append(Usable(number, frame.sha256, seen.device, features))
 
 
@@ -136,12 +136,3 @@ def _vessel_density(vessels: FloatArray, image: UInt8Array) -> float:
 def scratch_file(folder: Path, number: int) -> Path:
     """Where a usable frame's picture is kept until the choice is made."""
     return folder / f"{number}.png"
-
-
-def png(image: UInt8Array) -> bytes:
-    """RGB uint8 [H, W, 3] as a PNG that holds pixels and nothing else."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
