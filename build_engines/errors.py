@@ -3,6 +3,7 @@
 BuildError
 |-- CheckpointError     a checkpoint that cannot be read, or whose tensors do not fit the network
 |-- TrainingDataError   training data that is missing or not as described
+|-- QuantizationError   a graph that cannot be had in the precision asked for, or a set that does not fit it
 `-- ParityError         an exported graph that does not give the network's outputs
 """
 
@@ -19,6 +20,10 @@ class CheckpointError(BuildError):
 
 class TrainingDataError(BuildError):
     """Training data is missing or is not as described."""
+
+
+class QuantizationError(BuildError):
+    """A graph cannot be had in the precision asked for, or the calibration set does not fit it."""
 
 
 class ParityError(BuildError):

@@ -72,6 +72,19 @@ class Metric(_Part):
     frames: int = Field(gt=0)
 
 
+class QuantizedNetwork(_Part):
+    """What was quantized in a network's `int8` graph; layers are its convolutions and matrix products."""
+
+    method: Literal["max", "entropy"]
+    """How the ranges of activations were found."""
+    frames: int = Field(gt=0)
+    """Of the calibration set, in its order."""
+    layers: int = Field(gt=0)
+    """How many layers take INT8 inputs and weights; a backend that runs fewer in INT8 passes over Q/DQ."""
+    kept: dict[str, tuple[str, ...]]
+    """Names of the layers that stay in half precision, by the reason."""
+
+
 class FileEntry(_Part):
     """One file of the bundle."""
 
@@ -111,6 +124,10 @@ class Manifest(_Part):
     metrics: tuple[Metric, ...]
     calibration_sha256: Sha256 | None = None
     """Of the calibration set behind `int8`; None where there is no such graph."""
+    quantization: dict[Literal["segmentation", "classifier"], QuantizedNetwork] = {}
+    """Of each network with an `int8` graph."""
+    parity_report: str | None = None
+    """File in the bundle that holds every precision's figures against fp32 (`rop.parity/1`)."""
     default_precision: dict[str, dict[Literal["segmentation", "classifier"], Precision]]
     """By backend, then by network: what `--precision auto` runs."""
     tools: dict[str, str]

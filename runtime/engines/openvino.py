@@ -34,8 +34,10 @@ def cache_folder() -> Path:
 class OpenVINOEngine(Engine):
     """Both networks on the CPU, one frame at a time, for the least latency.
 
-    threads: CPU threads, None leaves the number to OpenVINO. `fp32` pins f32 arithmetic; OpenVINO would otherwise use
-    BF16 where the CPU has it. Raises `EngineError` when OpenVINO is missing or refuses a graph.
+    threads: CPU threads, None leaves the number to OpenVINO. `fp32` pins f32 arithmetic; `fp16` is the CPU's half
+    precision (f16 or bf16), `int8` the Q/DQ graph with half precision between. A CPU without half precision runs f32
+    in its place: `facts.device` names what really runs. Raises `EngineError` when OpenVINO is missing or refuses a
+    graph.
     """
 
     def __init__(self, bundle: Bundle, precision: dict[str, str], threads: int | None = None) -> None:
@@ -45,12 +47,12 @@ class OpenVINOEngine(Engine):
             raise EngineError(f"openvino: cannot be imported ({error}); install it: pip install openvino") from error
         core = openvino.Core()
         self._ov = openvino
-        compiled = {network: _compile(core, bundle, network, precision[network], threads) for network in precision}
+        compiled = {network: compile_graph(core, bundle, network, precision[network], threads) for network in precision}
         self.class_count = _class_count(compiled["classifier"], bundle)
         self.facts = EngineFacts(
             backend="openvino",
             precision="+".join(dict.fromkeys(precision.values())),
-            device=str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip(),
+            device=str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip() + _runs(bundle, precision, compiled),
         )
         self._compiled = compiled
         self._bind()
@@ -116,14 +118,14 @@ class OpenVINOEngine(Engine):
         self._compiled = {}
 
 
-def _compile(core: Any, bundle: Bundle, network: str, precision: str, threads: int | None) -> Any:
+def compile_graph(core: Any, bundle: Bundle, network: str, precision: str, threads: int | None = None) -> Any:
+    """A bundle's graph as an `openvino.CompiledModel`, in the arithmetic that the precision stands for."""
     name = graph_name(network, precision)
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "CACHE_DIR": str(_usable_cache()),
+        "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else half_precision(core),
     }
-    if precision == "fp32":
-        options["INFERENCE_PRECISION_HINT"] = "f32"
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
@@ -132,6 +134,34 @@ def _compile(core: Any, bundle: Bundle, network: str, precision: str, threads: i
         raise EngineError(
             f"openvino: {name} of bundle {bundle.path} cannot be compiled: {_first_line(error)}"
         ) from error
+
+
+def half_precision(core: Any) -> str:
+    """The half precision that OpenVINO itself chooses on this CPU, `bf16` or `f16`; `f32` where there is none."""
+    return str(core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string())
+
+
+def int8_layers(compiled: Any) -> int:
+    """How many convolutions and matrix products of a compiled network run in 8-bit integers."""
+    kinds = ("Convolution", "FullyConnected", "MatMul")
+    facts = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
+    layers = [info for info in facts if info["layerType"].astype(str) in kinds]
+    return sum(info["runtimePrecision"].astype(str) in ("i8", "u8") for info in layers)
+
+
+def _runs(bundle: Bundle, precision: dict[str, str], compiled: dict[str, Any]) -> str:
+    """What really runs, network by network; nothing where all of it is plain fp32."""
+    if set(precision.values()) == {"fp32"}:
+        return ""
+    said = []
+    for network, asked in precision.items():
+        runs = str(compiled[network].get_property("INFERENCE_PRECISION_HINT").to_string())
+        if asked == "int8":
+            facts = bundle.manifest.quantization.get("classifier" if network == "classifier" else "segmentation")
+            of = f" of {facts.layers}" if facts else ""
+            runs = f"i8 in {int8_layers(compiled[network])}{of} layers and {runs}"
+        said.append(f"{network} {runs}")
+    return f" ({', '.join(said)})"
 
 
 def _usable_cache() -> Path | str:

@@ -1,0 +1,81 @@
+"""What can be quantized in a graph: its convolutions and matrix products, the block each is in, why one is kept."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx
+
+from build_engines.errors import QuantizationError
+
+WEIGHTED = ("Conv", "Gemm", "MatMul")
+PASSING = ("MaxPool", "Resize", "Concat")
+"""Hand their input on unchanged, so that INT8 can flow through them."""
+IMAGE_CHANNELS = 3
+
+DEPTHWISE, HEAD, IMAGE = "depthwise", "head", "takes the image"
+REASONS: Mapping[str, str] = {
+    DEPTHWISE: "one channel at a time: INT8 saves no time and costs accuracy",
+    HEAD: "a vector times a matrix: nothing to save",
+    IMAGE: "symmetric INT8 has 128 levels for an image of 256",
+}
+"""Why layers are kept out of INT8 from the start."""
+
+_BLOCK = re.compile(r"(.*?(?:encoder|decoder|up|blocks|downsample|convs|stem)\.\d+|[^/]*)")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or matrix product with a weight."""
+
+    name: str
+    """Of its node, `segmentation.encoder.0.conv1/Conv`."""
+    block: str
+    """The part of the network it is in, `segmentation.encoder.0`."""
+    kept: str | None
+    """Why it is not to be quantized, one of `REASONS`; None when it may be."""
+
+
+def layers_of(model: onnx.ModelProto) -> tuple[Layer, ...]:
+    """The layers of an unquantized graph, in its order."""
+    weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    return tuple(
+        Layer(node.name, block_of(node.name), _kept(node, weights[node.input[1]]))
+        for node in model.graph.node
+        if node.op_type in WEIGHTED and node.input[1] in weights
+    )
+
+
+def block_of(node: str) -> str:
+    """The U-Net level, upsampling step, ConvNeXt block, gate or single module that a node's name tells."""
+    match = _BLOCK.match(node.split("/")[0])
+    return match.group(1) if match else node
+
+
+def kept_by_reason(layers: Sequence[Layer]) -> dict[str, tuple[str, ...]]:
+    """Names of the layers to be kept, by reason."""
+    reasons = dict.fromkeys(layer.kept for layer in layers if layer.kept is not None)
+    return {reason: tuple(layer.name for layer in layers if layer.kept == reason) for reason in reasons}
+
+
+def require_names(model: onnx.ModelProto, where: str) -> None:
+    """Raise `QuantizationError` unless every node has a name of its own: tools pass unnamed ones by in silence."""
+    names = Counter(node.name for node in model.graph.node)
+    nameless = names.pop("", 0)
+    twice = [name for name, count in names.items() if count > 1]
+    if nameless or twice:
+        found = f"{nameless} nodes without a name" if nameless else f"two nodes called {twice[0]}"
+        raise QuantizationError(f"{where}: {found}, expected each node named once; export the graph again")
+
+
+def _kept(node: onnx.NodeProto, shape: tuple[int, ...]) -> str | None:
+    if node.op_type == "Gemm":
+        return HEAD
+    if node.op_type != "Conv":
+        return None
+    if any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute):
+        return DEPTHWISE
+    return IMAGE if shape[1] == IMAGE_CHANNELS else None
