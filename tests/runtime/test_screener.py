@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from device.errors import FrameUnreadable
+from device.errors import FrameUnreadable, RepeatedFrame
 from device.frame import Frame
 from runtime import Budget, Bundle, Outcome, Screener
 from runtime.engines.fake import FakeEngine, Fault
@@ -133,6 +133,14 @@ def test_a_frame_too_small_to_judge_is_no_result(bundle: Bundle, shape: tuple[in
         reading = screener.screen(Frame(np.full(shape, 120, np.uint8), 0, "tiny"))
     assert reading.outcome is Outcome.NO_RESULT
     assert "at least 64 x 64 needed" in reading.reason
+
+
+def test_a_frame_that_the_camera_repeats_is_a_retake(bundle: Bundle) -> None:
+    with Screener(bundle, engine=FakeEngine()) as screener:
+        reading = screener.unreadable(RepeatedFrame("camera:0#7: again", source="camera:0#7", sequence=7))
+    assert (reading.outcome, reading.reason, reading.frame.sequence) == (Outcome.RETAKE, "repeated frame", 7)
+    assert reading.quality is not None
+    assert not reading.quality.gradable
 
 
 def test_an_unreadable_frame_has_its_own_line(bundle: Bundle) -> None:

@@ -101,6 +101,23 @@ def test_the_open_loop_keeps_its_schedule(write_bundle: Callable[..., Path], pic
     assert report.run.camera_frames_per_s == pytest.approx(50, rel=1e-3)
 
 
+def test_a_live_camera_keeps_its_own_time_and_its_newest_frame_is_read(write_bundle: Callable[..., Path]) -> None:
+    engine = FakeEngine((0.2, 0.8))
+    engine.segment_delay_ms = 60
+    report = run(
+        [
+            *("--source", "sim:size=96x96,fps=50", "--bundle", str(write_bundle()), "--warmup", "2"),
+            *("--load", "camera", "--frames", "40"),
+        ],
+        fake(engine),
+    )
+    assert report.input.paced_by == "camera"
+    assert report.counts.frames_in >= 40
+    assert report.counts.dropped >= report.counts.frames_in / 2
+    waited = [value for value in report.frames.columns["wait"] if value is not None]
+    assert sorted(waited)[len(waited) // 2] <= 25, "the newest frame is no older than a period, in ms"
+
+
 def test_an_engine_that_fails_fails_the_run(write_bundle: Callable[..., Path], pictures: Path) -> None:
     engine = FakeEngine()
     engine.fault = Fault.SEGMENT_ERROR

@@ -81,6 +81,30 @@ def test_a_signal_ends_the_wait_for_a_watched_folder(start: Start, tmp_path: Pat
     assert whole_readings(tmp_path / "out") == 1
 
 
+def test_a_signal_ends_the_wait_for_a_live_camera(start: Start, tmp_path: Path) -> None:
+    program = start("sim:fps=0.01,size=128x96")
+    assert program.stdout is not None
+    assert "sim:0" in program.stdout.readline()
+    program.send_signal(signal.SIGINT)
+    _, said = program.communicate(timeout=30)
+    assert program.returncode == 130
+    assert "Traceback" not in said
+    assert whole_readings(tmp_path / "out") == 1
+
+
+@pytest.mark.parametrize("command", ["runtime.screen", "runtime.bench"])
+def test_ctrl_c_while_it_is_being_imported_leaves_no_traceback(command: str) -> None:
+    argv = [sys.executable, "-X", "importtime", "-m", command, "sim:" if command == "runtime.screen" else "--help"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as program:
+        assert program.stderr is not None
+        while "numpy" not in program.stderr.readline():
+            assert program.poll() is None
+        program.send_signal(signal.SIGINT)
+        said = program.stderr.read()
+    assert "Traceback" not in said
+    assert program.returncode == -signal.SIGINT
+
+
 def test_a_kill_leaves_whole_lines(start: Start, tmp_path: Path) -> None:
     program = start("sim:", "--json")
     assert program.stdout is not None
