@@ -106,7 +106,7 @@ def test_a_live_camera_keeps_its_own_time_and_its_newest_frame_is_read(write_bun
     engine.segment_delay_ms = 60
     report = run(
         [
-            *("--source", "sim:size=96x96,fps=50", "--bundle", str(write_bundle()), "--warmup", "2"),
+            *("--source", "sim:size=320x240,fps=50", "--bundle", str(write_bundle()), "--warmup", "2"),
             *("--load", "camera", "--frames", "40"),
         ],
         fake(engine),
