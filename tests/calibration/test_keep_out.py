@@ -121,5 +121,6 @@ def test_a_share_that_cannot_be(share: float) -> None:
 def test_groups_are_named_as_training_names_them(data_root: Path) -> None:
     frames = (*vessel_frames(data_root), *ridge_frames(data_root))
     assert len(frames) > 200
+    listed = {folder: listed_beside(folder) for folder in {frame.image.parent for frame in frames}}
     for frame in frames:
-        assert listed_beside(frame.image.parent)[frame.image.name].group == frame.group
+        assert listed[frame.image.parent][frame.image.name].group == frame.group
