@@ -17,7 +17,7 @@ from runtime.reading import EngineFacts
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """What the two networks gave for one frame. Arrays may be overwritten by the next `infer`."""
+    """What the two networks gave for one frame. Arrays may be overwritten by the next `infer` or `keep_warm`."""
 
     vessels: FloatArray
     """Vessel probability, float32 [256, 256]."""
@@ -57,6 +57,13 @@ class Engine(ABC):
     @abstractmethod
     def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
         """Run both networks; stages keep to `budget` and to `deadline`, whichever is sooner."""
+
+    def keep_warm(self) -> None:  # noqa: B027 (nothing is what most hardware needs)
+        """Keep idle hardware ready, for whoever waits for the next frame while an exam is open. Never raises.
+
+        To be called several times a second, from the thread that calls `infer`; it costs next to nothing when there
+        was work a moment ago. A backend whose hardware does not slow down when it idles does nothing.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -108,21 +108,21 @@ class _Runtime:
         if architecture != here:
             self._refuse(f"The engine plan file was generated for {architecture}, this device is {here}")
             return None
-        return _Engine(self._trt, self._logger, _compiled(Path(graph)))
+        return _Engine(self._trt, self._logger, _compiled(Path(graph).read_bytes()))
 
     def _refuse(self, reason: str) -> None:
         self._logger.log(_Severity.ERROR, f"IRuntime::deserializeCudaEngine: {reason}")
         self._logger.log(_Severity.ERROR, "[runtime.cpp::deserialize] Engine deserialization failed.")
 
 
-def _compiled(graph: Path) -> Any:
+@lru_cache(maxsize=8)
+def _compiled(graph: bytes) -> Any:
     """The graph in OpenVINO, as the OpenVINO backend runs it in fp32."""
     import openvino
 
-    from runtime.engines.openvino import cache_folder
-
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "CACHE_DIR": str(cache_folder())}
-    return openvino.Core().compile_model(graph, "CPU", options)
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    core = openvino.Core()
+    return core.compile_model(core.read_model(graph), "CPU", options)
 
 
 class _Engine:

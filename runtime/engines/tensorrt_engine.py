@@ -12,7 +12,7 @@ import numpy as np
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.cuda.base import Cuda
-from runtime.cuda.errors import GPU_LOST_EXIT_CODE, CudaError, GpuLost
+from runtime.cuda.errors import GPU_LOST_EXIT_CODE, GpuLost
 from runtime.engines.base import Engine, Inference
 from runtime.engines.tensorrt_network import Network, TensorRT
 from runtime.engines.tensorrt_pipeline import GpuTimings, Lane, Pipeline
@@ -22,12 +22,16 @@ from runtime.preprocess import SIDE
 from runtime.reading import EngineFacts
 
 STUCK_AFTER_MS = 2000
-"""Work of a late frame that has not ended after this long will not end."""
+"""Work of a frame that was given up and has not ended after this long will not end."""
 WARM_FOR_S = 0.5
 """A GPU lowers its clocks when it idles; after this long `keep_warm` gives it something to do."""
 AGREEMENT = 1e-4
 """Largest difference between the graph's results and those of single calls: the same kernels on the same input."""
+KNOWN_FRAME_MS = 60_000
+"""A known frame may take this long: in their first run libraries load kernels, and TensorRT-RTX compiles them."""
 MEASURED_RUNS = 30
+_abandoned: list[object] = []
+"""What belongs to a GPU that is lost or stuck. Kept, since to destroy it may crash or hang; the process is to end."""
 Results: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
 """Vessels, probabilities, logits."""
 
@@ -48,8 +52,9 @@ class TensorRTEngine(Engine):
         self._cuda = open_gpu()
         self._library: TensorRT | None = None
         self._networks: dict[PlanName, Network] = {}
+        self._pipelines: list[Pipeline] = []
         self._behind = False
-        """Whether a late frame's work may still be going on."""
+        """Whether the work of a frame that was given up may still be going on."""
         try:
             self._library = open_library()
             names = {entry.name: entry.tensors for entry in plan.manifest.plans}
@@ -70,6 +75,7 @@ class TensorRTEngine(Engine):
     def _choose(self) -> tuple[Pipeline, str]:
         """Of the ways that the plans allow, the one that is faster here; what only the other needs is dropped."""
         pipelines = {title: Pipeline(self._cuda, lane, self.class_count) for title, lane in self._lanes().items()}
+        self._pipelines = list(pipelines.values())
         if len(pipelines) == 1:
             ((title, pipeline),) = pipelines.items()
             return pipeline, f"{title}, {self._make_ready(pipeline)}"
@@ -112,8 +118,8 @@ class TensorRTEngine(Engine):
     def _results(self, pipeline: Pipeline, frame: UInt8Array) -> Results:
         np.copyto(pipeline.image, frame)
         pipeline.start()
-        if not pipeline.wait(Deadline.after_ms(STUCK_AFTER_MS)):
-            raise EngineError(f"{self._name}: a known frame took longer than {STUCK_AFTER_MS} ms; is the GPU well?")
+        if not pipeline.wait(Deadline.after_ms(KNOWN_FRAME_MS)):
+            raise EngineError(f"{self._name}: a known frame took longer than {KNOWN_FRAME_MS} ms; is the GPU well?")
         results = (pipeline.vessels.copy(), pipeline.probabilities.copy(), pipeline.logits.copy())
         pipeline.gpu_ms()  # that the time can be told belongs to what must work
         if not all(np.isfinite(result).all() for result in results):
@@ -152,10 +158,11 @@ class TensorRTEngine(Engine):
         pipeline = self._pipeline
         start = time.perf_counter()
         np.copyto(pipeline.image, image)
+        self._behind = True
         pipeline.start()
         if not pipeline.wait(limit):
-            self._behind = True
             raise DeadlineMissed("late: the networks did not end inside the budget")
+        self._behind = False
         total_ms = (time.perf_counter() - start) * 1e3
         self._last_s = time.monotonic()
         segment_ms = min(pipeline.segmented_ms(), total_ms)
@@ -170,7 +177,7 @@ class TensorRTEngine(Engine):
         return Inference(pipeline.vessels, pipeline.probabilities, pipeline.logits, segment_ms, classify_ms)
 
     def _catch_up(self) -> None:
-        """Let a late frame's work end before its memory is used again, so that it cannot be taken for another's."""
+        """Let a given-up frame's work end before its memory is used again: it cannot be taken for another's then."""
         if self._behind and not self._pipeline.wait(Deadline.after_ms(STUCK_AFTER_MS)):
             raise EngineError(f"{self._name}: the GPU is stuck; restart the program")
         self._behind = False
@@ -180,31 +187,37 @@ class TensorRTEngine(Engine):
         return self._pipeline.gpu_ms()
 
     def keep_warm(self) -> None:
-        """Give an idle GPU something to do, so that its clocks stay up; for whoever waits for the next frame.
-
-        Costs next to nothing when the last work is not long ago. Call it from the engine's thread, several times a
-        second while an exam is open.
-        """
+        """Run the frame before once more when the last work is half a second ago; see `Engine.keep_warm`."""
         if self._cuda.lost or time.monotonic() - self._last_s < WARM_FOR_S:
             return
-        self._catch_up()
-        self._pipeline.start()
-        self._behind = not self._pipeline.wait(Deadline.after_ms(STUCK_AFTER_MS))
+        with contextlib.suppress(EngineError):  # what fails now will fail, and be told, at the next frame
+            self._catch_up()
+            self._behind = True
+            self._pipeline.start()
+            self._behind = not self._pipeline.wait(Deadline.after_ms(STUCK_AFTER_MS))
         self._last_s = time.monotonic()
 
     def close(self) -> None:
-        """Wait for what is at work, then give everything back. Closing twice is fine."""
+        """Wait for what is at work, then give everything back. Closing twice is fine.
+
+        What belongs to a lost or stuck GPU is kept: to give it back could crash or hang.
+        """
+        pipelines, self._pipelines = self._pipelines, []
         networks, self._networks = self._networks, {}
-        with contextlib.suppress(CudaError):  # then there is nothing left to wait for
-            if networks and hasattr(self, "_pipeline"):
-                self._pipeline.wait(Deadline.after_ms(STUCK_AFTER_MS))
-        if self._cuda.lost:
-            return  # destructors of a lost GPU may crash or hang; the process is about to end
+        if not self._idle(pipelines):
+            _abandoned.append((pipelines, networks, self._library, self._cuda))
+            return
         for network in networks.values():
             network.close()
         if self._library is not None:
             self._library.close()
         self._cuda.close()
+
+    def _idle(self, pipelines: list[Pipeline]) -> bool:
+        try:
+            return not self._cuda.lost and all(p.wait(Deadline.after_ms(STUCK_AFTER_MS)) for p in pipelines)
+        except GpuLost:
+            return False
 
 
 def _both(budget: Budget) -> Deadline:

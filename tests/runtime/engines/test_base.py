@@ -30,7 +30,7 @@ def test_a_sound_inference_passes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"engine": "magic"}, "engine 'magic' is not known; expected auto or one of openvino"),
+        ({"engine": "magic"}, "engine 'magic' is not known; expected auto or one of tensorrt, tensorrt-rtx, openvino"),
         ({"precision": "fp8"}, "precision 'fp8' is not known; expected one of auto, fp32, fp16, int8"),
         ({"threads": 0}, "threads: got 0, expected 1 or more"),
     ],
