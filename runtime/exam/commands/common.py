@@ -27,9 +27,9 @@ PROMPTS = (
 LARGEST_INFANT_FILE = 64 * 1024
 
 
-def open_journal(options: Namespace, *, create: bool = False, read_only: bool = False) -> Journal:
+def open_journal(options: Namespace, *, create: bool = False, read_only: bool = False, check: bool = True) -> Journal:
     """The journal that the options name, with the key that they name."""
-    return Journal.open(options.journal, find_key(options.key_file), create=create, read_only=read_only)
+    return Journal.open(options.journal, find_key(options.key_file), create=create, read_only=read_only, check=check)
 
 
 def open_screener(options: Namespace, bundle: Bundle, *, live: bool, budget_ms: float | None = None) -> Screener:

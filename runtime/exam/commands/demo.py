@@ -12,7 +12,7 @@ from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc
 from runtime.exam.journal.crypt import find_key, write_new_key
 from runtime.exam.journal.database import system_error
-from runtime.exam.journal.journal import FILE
+from runtime.exam.journal.opening import FILE
 from runtime.exam.rules import rules_for
 from runtime.exam.session import ExamSession
 from runtime.exam.views import Eye, View, place

@@ -1,55 +1,44 @@
-"""`Journal`: opening it, reading from it, and the few ways of writing to it."""
+"""`Journal`: the few ways of writing to a journal, each one transaction that is on disk when the call returns."""
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 import secrets
-import shutil
 import sqlite3
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from device.frame import Frame
-from runtime.arrays import UInt8Array
-from runtime.exam.errors import (
-    ExamRefused,
-    JournalDamaged,
-    JournalError,
-    JournalFull,
-    JournalUnwritable,
-    KeyUnusable,
-)
+from runtime.exam.errors import ExamRefused, JournalError, JournalFull, KeyUnusable
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import fold as folding
-from runtime.exam.journal.chain import EventRow
-from runtime.exam.journal.crypt import HOW, JournalKey, require_cryptography
-from runtime.exam.journal.database import Database, system_error
-from runtime.exam.journal.deliveries import DONE, Deliveries
-from runtime.exam.journal.fold import Folded, fold, record_of, step, summary_of, summary_row
-from runtime.exam.journal.images import ImageStore, decode_png, encode_png
-from runtime.exam.journal.records import ExamRecord, ExamSummary
-from runtime.exam.journal.schema import VERSION, migrate, version_of
-from runtime.exam.journal.trail import COLUMNS, PROGRAM, Trail, check_trail_end
+from runtime.exam.journal.crypt import HOW, JournalKey
+from runtime.exam.journal.database import Database
+from runtime.exam.journal.deliveries import DONE
+from runtime.exam.journal.fold import Folded, record_of, step, summary_row
+from runtime.exam.journal.images import encode_png
+from runtime.exam.journal.opening import open_database, prepare
+from runtime.exam.journal.reader import JournalReader
+from runtime.exam.journal.records import ExamRecord
+from runtime.exam.journal.trail import PROGRAM, Trail, check_trail_end
 from runtime.exam.machine import Phase
 from runtime.exam.rules import ExamRules
 from runtime.exam.views import Eye, View
 from runtime.outcome import Outcome
 from runtime.reading import Reading
 
-FILE = "journal.sqlite3"
 FLOOR_BYTES = 512 * 2**20
 """New exams are refused while the disk has less than this."""
 _IMAGES_OF = "SELECT sha256 FROM images WHERE exam = ?"
 ID_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
-class Journal:
+class Journal(JournalReader):
     """The journal in a folder. One thread at a time; any number of processes. A context manager.
 
     Everything that is written is on disk when the call returns, or, when it raises, not there at all.
@@ -63,15 +52,10 @@ class Journal:
         floor_bytes: int,
         clock: Callable[[], datetime],
     ) -> None:
-        self.folder = folder
-        self.key = key
-        self.database = database
-        self.images = ImageStore(folder)
-        self.deliveries = Deliveries(database)
+        super().__init__(folder, database, key)
         self._floor_bytes = floor_bytes
         self._clock = clock
         self._trail = None if key is None else Trail(key, clock)
-        self._known: Folded | None = None
 
     @classmethod
     def open(
@@ -81,166 +65,25 @@ class Journal:
         *,
         create: bool = False,
         read_only: bool = False,
+        check: bool = True,
         floor_bytes: int = FLOOR_BYTES,
         clock: Callable[[], datetime] = now_utc,
     ) -> Journal:
         """Open a journal, bring an older one forward, and clean up after a crash.
 
         key: needed to write exams and to read the patients' fields. create: make the journal when there is none.
+        check: False for verification only, which itself names what does not fit.
         Raises `JournalNewer`, `JournalDamaged`, `JournalUnwritable`, `JournalFull` or `KeyUnusable`.
         """
         folder = Path(folder)
-        path = folder / FILE
-        if key is not None:
-            require_cryptography()
-        if not path.exists():
-            if not create or read_only:
-                raise JournalUnwritable(
-                    f"no journal in {folder}; name its folder with --journal, or begin an exam there"
-                )
-            if key is None:
-                raise KeyUnusable(f"a new journal needs a key for the patients' fields; {HOW}")
-            _make_folder(folder)
-        database = Database(path, read_only=read_only)
+        database = open_database(folder, key, create=create, read_only=read_only)
         journal = cls(folder, database, key, floor_bytes, clock)
         try:
-            journal._prepare()
+            prepare(journal, journal._trail, check=check)
         except BaseException:
             database.close()
             raise
         return journal
-
-    def _prepare(self) -> None:
-        with self.database.naming():
-            version = version_of(self.database.connection, str(self.folder / FILE))
-        if self.database.read_only:
-            if version < VERSION:
-                raise JournalUnwritable(
-                    f"journal {self.folder}: version {version} has to be brought to {VERSION} first; open it writable"
-                )
-        elif version < VERSION:
-            self._upgrade()
-        with self.database.naming():
-            self._check_key()
-            check_trail_end(self.database.connection, self.key, f"journal {self.folder}")
-        if not self.database.read_only:
-            self._recover()
-
-    def _upgrade(self) -> None:
-        with self.database.naming():
-            self.images.prepare()
-        with self.database.writing() as connection:
-            version = version_of(connection, str(self.folder / FILE))  # another process may have been quicker
-            if version >= VERSION:
-                return
-            if self._trail is None or self.key is None:
-                raise KeyUnusable(f"journal {self.folder}: bringing it to version {VERSION} needs its key; {HOW}")
-            migrate(connection, version)
-            if version == 0:
-                identity = {"journal_id": str(uuid.uuid4()), "key_check": self.key.check}
-                for name, value in identity.items():
-                    connection.execute("INSERT INTO meta(name, value) VALUES (?, ?)", (name, value))
-                self._trail.append(connection, None, "created", PROGRAM, {**identity, "version": VERSION})
-            else:
-                self._check_key()
-                self._trail.append(connection, None, "migrated", PROGRAM, {"since": version, "to": VERSION})
-
-    def _check_key(self) -> None:
-        if self.key is not None and self.key.check != self._meta("key_check"):
-            raise KeyUnusable(f"journal {self.folder}: this key is another journal's; {HOW}")
-
-    def _meta(self, name: str) -> str:
-        found = self.database.rows("SELECT value FROM meta WHERE name = ?", (name,))
-        if not found:
-            raise JournalDamaged(f"journal {self.folder}: {name} is missing in it; bring back a copy")
-        return str(found[0][0])
-
-    def _recover(self) -> None:
-        """Clean up what a crash left; cheap, for it looks only at files that were on their way in."""
-        with self.database.naming():
-            self.images.prepare()
-            if not any(self.images.incoming.iterdir()):
-                return
-        with self.database.writing():
-            self.images.clean(self._names)
-
-    @property
-    def journal_id(self) -> str:
-        """A UUID, made with the journal."""
-        return self._meta("journal_id")
-
-    def free_bytes(self) -> int:
-        """Space left on the journal's disk."""
-        return shutil.disk_usage(self.folder).free
-
-    # Reading
-
-    def exams(self, *, phase: Phase | None = None) -> list[ExamSummary]:
-        """Every exam, or those in one phase, newest first."""
-        where, arguments = ("WHERE phase = ?", (phase.value,)) if phase else ("", ())
-        rows = self.database.rows(
-            f"SELECT {folding.SUMMARY_COLUMNS} FROM exams {where} ORDER BY opened_at DESC, exam DESC", arguments
-        )
-        return [summary_of(row) for row in rows]
-
-    def open_exam(self) -> ExamSummary | None:
-        """The exam that is open; there is at most one."""
-        found = self.exams(phase=Phase.OPEN)
-        return found[0] if found else None
-
-    def summary(self, exam_id: str) -> ExamSummary:
-        """One exam's line; raises `ExamRefused` when there is none of that name."""
-        rows = self.database.rows(f"SELECT {folding.SUMMARY_COLUMNS} FROM exams WHERE exam = ?", (exam_id,))
-        if not rows:
-            raise ExamRefused(f"exam {exam_id[:40]!r} is not in this journal; `python -m runtime.exam list` shows all")
-        return summary_of(rows[0])
-
-    def exam(self, exam_id: str) -> ExamRecord:
-        """One exam, whole; raises `ExamRefused` when there is none or it is retired."""
-        return record_of(self.folded(exam_id))
-
-    def infant(self, exam_id: str) -> Infant:
-        """Who was examined; raises `KeyUnusable` without the key."""
-        folded = self.folded(exam_id)
-        if self.key is None:
-            raise KeyUnusable(f"exam {exam_id}: the patient's fields are encrypted; {HOW}")
-        return Infant.from_dict(self.key.decrypt(dict(folded.patient), exam_id))
-
-    def image(self, sha256: str) -> UInt8Array:
-        """A stored frame, RGB uint8 [H, W, 3], checked against its name. Raises `JournalDamaged`."""
-        return decode_png(self.images.read(sha256))
-
-    def vessels(self, exam_id: str, number: int) -> UInt8Array | None:
-        """Vessel probability x 255 of a capture, uint8 [256, 256]; None when its reading has none."""
-        rows = self.database.rows("SELECT png FROM vessels WHERE exam = ? AND capture = ?", (exam_id, number))
-        return decode_png(rows[0][0]) if rows else None
-
-    def pending(self) -> list[tuple[str, int]]:
-        """(exam id, capture number) whose reading is not finished, in the order of capture."""
-        rows = self.database.rows("SELECT exam FROM exams WHERE pending > 0 ORDER BY opened_at")
-        return [(exam, capture.number) for (exam,) in rows for capture in self.folded(exam).exam.pending]
-
-    def folded(self, exam_id: str) -> Folded:
-        """The exam as its events tell it; raises `ExamRefused` when there is none or it is retired."""
-        summary = self.summary(exam_id)
-        if summary.phase is Phase.RETIRED:
-            raise ExamRefused(f"exam {exam_id}: it is retired; only its line in the list and its trail remain")
-        known = self._known
-        if known is not None and (known.exam.exam_id, known.last_seq) == (exam_id, summary.changed_seq):
-            return known
-        rows = self.database.rows(f"SELECT {COLUMNS} FROM events WHERE exam = ? ORDER BY seq", (exam_id,))
-        try:
-            self._known = fold([EventRow(*row) for row in rows])
-        except (ExamRefused, KeyError, ValueError, TypeError, IndexError) as error:
-            raise JournalDamaged(
-                f"exam {exam_id}: its events make no exam ({error}); run python -m runtime.exam verify"
-            ) from None
-        return self._known
-
-    def _names(self, sha256: str) -> bool:
-        return bool(self.database.rows("SELECT 1 FROM images WHERE sha256 = ? LIMIT 1", (sha256,)))
-
-    # Writing
 
     def begin_exam(self, infant: Infant, rules: ExamRules, *, operator: str, station: str = "") -> str:
         """Open an exam and give its id.
@@ -313,7 +156,7 @@ class Journal:
             # What a failing `put` left in `incoming` is cleaned up at the next opening.
             if kept is not None:
                 with suppress(JournalError):
-                    self.images.discard(kept, self._names)
+                    self.images.discard(kept, self.names_image)
             raise
         if kept is not None:
             self.images.settle(kept)
@@ -385,7 +228,7 @@ class Journal:
             self._save(connection, folding.retired_row(event))
         self._known = None
         for sha256 in images:
-            self.images.discard(sha256, self._names)
+            self.images.discard(sha256, self.names_image)
         self.database.truncate_log()
 
     def _change(self, exam_id: str, kind: str, who: str, content: Mapping[str, Any]) -> None:
@@ -428,23 +271,9 @@ class Journal:
             raise KeyUnusable(f"journal {self.folder}: writing to it needs its key; {HOW}")
         return self.key
 
-    def close(self) -> None:
-        """Close the files. Closing twice is fine."""
-        self.database.close()
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def json_of(reading: Reading) -> dict[str, Any]:
     """The reading's JSON object. One with a number that is not finite cannot be kept: it becomes NO_RESULT."""
-    import json
-
     content = reading.to_dict()
     try:
         json.dumps(content, allow_nan=False)
@@ -461,16 +290,4 @@ def _who(name: str) -> str:
 
 
 def _sha256(png: bytes | None) -> str | None:
-    import hashlib
-
     return None if png is None else hashlib.sha256(png).hexdigest()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = os.open(folder, os.O_RDONLY)
-        os.fsync(probe)
-        os.close(probe)
-    except OSError as error:
-        raise system_error(folder, error) from None

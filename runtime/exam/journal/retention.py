@@ -10,13 +10,15 @@ from runtime.exam.journal.trail import last_event
 from runtime.exam.machine import Phase
 
 if TYPE_CHECKING:
-    from runtime.exam.journal.journal import Journal
+    from runtime.exam.journal.reader import JournalReader
 
 LONGEST_PAUSE = timedelta(days=60)
 """A clock this far past the newest event may be wrong; nothing is removed on its word alone."""
 
 
-def due_for_retirement(journal: Journal, age: timedelta, now: datetime, *, trust_clock: bool = False) -> list[str]:
+def due_for_retirement(
+    journal: JournalReader, age: timedelta, now: datetime, *, trust_clock: bool = False
+) -> list[str]:
     """Ids of exams that were closed longer than `age` ago, oldest first.
 
     Raises `ExamRefused` when the clock cannot be believed: behind the newest event, or far past it.

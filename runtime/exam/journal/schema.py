@@ -82,6 +82,14 @@ def version_of(connection: sqlite3.Connection, name: str) -> int:
     return version
 
 
+def meta(connection: sqlite3.Connection, name: str) -> str:
+    """A value of the table `meta`; raises `JournalDamaged` when it is not there."""
+    found = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    if found is None:
+        raise JournalDamaged(f"the journal's {name} is missing; bring back a copy")
+    return str(found[0])
+
+
 def migrate(connection: sqlite3.Connection, since: int) -> None:
     """Run the steps that are missing; to be called inside a transaction."""
     for step in STEPS[since:]:

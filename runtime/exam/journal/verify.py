@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from runtime.exam.errors import JournalError
+from runtime.exam.errors import JournalError, KeyUnusable
 from runtime.exam.journal import deliveries
 from runtime.exam.journal.chain import GENESIS, EventRow, digest, event_hash
 from runtime.exam.journal.fold import CAPTURED, OPENED, RETIRED, SUMMARY_COLUMNS, fold, retired_row, summary_row
 from runtime.exam.journal.trail import COLUMNS, check_head
 
 if TYPE_CHECKING:
-    from runtime.exam.journal.journal import Journal
+    from runtime.exam.journal.reader import JournalReader
 
 MOST_FINDINGS = 100
 
@@ -45,11 +45,14 @@ class Verification:
     """In the order of the trail, then tables, then images; at most `MOST_FINDINGS`. Empty when all is well."""
 
 
-def verify(journal: Journal) -> Verification:
-    """Look at everything in the journal. Reads only; a change made meanwhile by another process is not seen."""
+def verify(journal: JournalReader) -> Verification:
+    """Look at everything in a journal that was opened with `check=False`. Reads only, one snapshot.
+
+    Raises `KeyUnusable` when the key is another journal's.
+    """
     connection = journal.database.connection
     with journal.database.naming():
-        connection.execute("BEGIN")  # one snapshot of every table
+        connection.execute("BEGIN")
         try:
             checks = chain(
                 _database(connection),
@@ -100,17 +103,19 @@ def _retired_at(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT exam, seq FROM events WHERE kind = ?", (RETIRED,)).fetchall())
 
 
-def _head(connection: sqlite3.Connection, journal: Journal) -> Iterator[Finding]:
+def _head(connection: sqlite3.Connection, journal: JournalReader) -> Iterator[Finding]:
     wrong = check_head(connection, journal.key)
     if wrong is not None:
         yield Finding("head of the trail", wrong)
 
 
-def _identity(connection: sqlite3.Connection, journal: Journal) -> Iterator[Finding]:
+def _identity(connection: sqlite3.Connection, journal: JournalReader) -> Iterator[Finding]:
     """The table `meta` against the first event."""
     found = connection.execute("SELECT body FROM events WHERE seq = 1").fetchone()
     created = _json(found[0]) if found else {}
     kept = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    if journal.key is not None and kept.get("key_check") == created.get("key_check") != journal.key.check:
+        raise KeyUnusable("verification: this key is another journal's; name the journal's own, or none")
     for name in ("journal_id", "key_check"):
         if kept.pop(name, None) != created.get(name):
             yield Finding(f"meta {name}", "not what the first event says")
@@ -163,7 +168,7 @@ def _deliveries(connection: sqlite3.Connection) -> Iterator[Finding]:
             yield Finding(where, "altered: its checksum does not fit")
 
 
-def _images(connection: sqlite3.Connection, journal: Journal) -> Iterator[Finding]:
+def _images(connection: sqlite3.Connection, journal: JournalReader) -> Iterator[Finding]:
     """The table `images` against the events, in their order, and every file against its name."""
     retired = _retired_at(connection)
     kept = set(connection.execute("SELECT sha256, exam FROM images").fetchall())

@@ -1,0 +1,124 @@
+"""`JournalReader`: everything that can be read out of a journal; needs the key for the patients' fields only."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from runtime.arrays import UInt8Array
+from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
+from runtime.exam.infant import Infant
+from runtime.exam.journal import fold as folding
+from runtime.exam.journal.chain import EventRow
+from runtime.exam.journal.crypt import HOW, JournalKey
+from runtime.exam.journal.database import Database
+from runtime.exam.journal.deliveries import Deliveries
+from runtime.exam.journal.fold import Folded, fold, record_of, summary_of
+from runtime.exam.journal.images import ImageStore, decode_png
+from runtime.exam.journal.records import ExamRecord, ExamSummary
+from runtime.exam.journal.schema import meta
+from runtime.exam.journal.trail import COLUMNS
+from runtime.exam.machine import Phase
+
+Self = TypeVar("Self", bound="JournalReader")
+
+
+class JournalReader:
+    """The reading half of `Journal`. One thread at a time; a context manager."""
+
+    def __init__(self, folder: Path, database: Database, key: JournalKey | None) -> None:
+        self.folder = folder
+        self.key = key
+        self.database = database
+        self.images = ImageStore(folder)
+        self.deliveries = Deliveries(database)
+        self._known: Folded | None = None
+
+    @property
+    def journal_id(self) -> str:
+        """A UUID, made with the journal."""
+        return meta(self.database.connection, "journal_id")
+
+    def free_bytes(self) -> int:
+        """Space left on the journal's disk."""
+        return shutil.disk_usage(self.folder).free
+
+    def exams(self, *, phase: Phase | None = None) -> list[ExamSummary]:
+        """Every exam, or those in one phase, newest first."""
+        where, arguments = ("WHERE phase = ?", (phase.value,)) if phase else ("", ())
+        rows = self.database.rows(
+            f"SELECT {folding.SUMMARY_COLUMNS} FROM exams {where} ORDER BY opened_at DESC, exam DESC", arguments
+        )
+        return [summary_of(row) for row in rows]
+
+    def open_exam(self) -> ExamSummary | None:
+        """The exam that is open; there is at most one."""
+        found = self.exams(phase=Phase.OPEN)
+        return found[0] if found else None
+
+    def summary(self, exam_id: str) -> ExamSummary:
+        """One exam's line; raises `ExamRefused` when there is none of that name."""
+        rows = self.database.rows(f"SELECT {folding.SUMMARY_COLUMNS} FROM exams WHERE exam = ?", (exam_id,))
+        if not rows:
+            raise ExamRefused(f"exam {exam_id[:40]!r} is not in this journal; `python -m runtime.exam list` shows all")
+        return summary_of(rows[0])
+
+    def exam(self, exam_id: str) -> ExamRecord:
+        """One exam, whole; raises `ExamRefused` when there is none or it is retired."""
+        return record_of(self.folded(exam_id))
+
+    def infant(self, exam_id: str) -> Infant:
+        """Who was examined; raises `KeyUnusable` without the key."""
+        folded = self.folded(exam_id)
+        if self.key is None:
+            raise KeyUnusable(f"exam {exam_id}: the patient's fields are encrypted; {HOW}")
+        return Infant.from_dict(self.key.decrypt(dict(folded.patient), exam_id))
+
+    def image(self, sha256: str) -> UInt8Array:
+        """A stored frame, RGB uint8 [H, W, 3], checked against its name. Raises `JournalDamaged`."""
+        return decode_png(self.images.read(sha256))
+
+    def vessels(self, exam_id: str, number: int) -> UInt8Array | None:
+        """Vessel probability x 255 of a capture, uint8 [256, 256]; None when its reading has none."""
+        rows = self.database.rows("SELECT png FROM vessels WHERE exam = ? AND capture = ?", (exam_id, number))
+        return decode_png(rows[0][0]) if rows else None
+
+    def pending(self) -> list[tuple[str, int]]:
+        """(exam id, capture number) whose reading is not finished, in the order of capture."""
+        rows = self.database.rows("SELECT exam FROM exams WHERE pending > 0 ORDER BY opened_at")
+        return [(exam, capture.number) for (exam,) in rows for capture in self.folded(exam).exam.pending]
+
+    def folded(self, exam_id: str) -> Folded:
+        """The exam as its events tell it; raises `ExamRefused` when there is none or it is retired."""
+        summary = self.summary(exam_id)
+        if summary.phase is Phase.RETIRED:
+            raise ExamRefused(f"exam {exam_id}: it is retired; only its line in the list and its trail remain")
+        known = self._known
+        if known is not None and (known.exam.exam_id, known.last_seq) == (exam_id, summary.changed_seq):
+            return known
+        rows = self.database.rows(f"SELECT {COLUMNS} FROM events WHERE exam = ? ORDER BY seq", (exam_id,))
+        try:
+            self._known = fold([EventRow(*row) for row in rows])
+        except (ExamRefused, KeyError, ValueError, TypeError, IndexError) as error:
+            raise JournalDamaged(
+                f"exam {exam_id}: its events make no exam ({error}); run python -m runtime.exam verify"
+            ) from None
+        return self._known
+
+    def names_image(self, sha256: str) -> bool:
+        """Whether a row names the file of that hash."""
+        return bool(self.database.rows("SELECT 1 FROM images WHERE sha256 = ? LIMIT 1", (sha256,)))
+
+    def close(self) -> None:
+        """Close the files. Closing twice is fine."""
+        self.database.close()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import dataclasses
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.exam.machine import Captured, Exam, ReadingMade, Relabelled, apply
+from runtime.exam.result import WORST_FIRST, exam_result
+from runtime.exam.views import Eye, View
+from runtime.outcome import NOT_CAPTURED, NOT_GRADABLE, READING_PENDING, Outcome
+from tests.runtime.exam.making import NONE, NRF, PLACES, REFER, RETAKE, RULES, exam_of, facts
+
+SHOTS = st.tuples(st.sampled_from(Eye), st.sampled_from(View), st.sampled_from(Outcome))
+COMPLETE = [(eye, view, NRF) for eye, view in PLACES]
+
+
+def test_every_view_gradable_and_below_threshold() -> None:
+    result = exam_result(exam_of(COMPLETE))
+    assert result.infant.outcome is NRF
+    assert result.infant.banner == "No referral findings in these images: continue the scheduled examinations"
+    assert result.open_points == ()
+
+
+def test_rule_2_over_every_subset_of_the_ten_views() -> None:
+    """1024 subsets: only the whole one gives no referral findings."""
+    for taken in product((True, False), repeat=len(PLACES)):
+        shots = [(*place, NRF) for place, there in zip(PLACES, taken, strict=True) if there]
+        infant = exam_result(exam_of(shots)).infant
+        assert (infant.outcome is NRF) == all(taken)
+        assert all(taken) or (infant.outcome is NONE and infant.reason == NOT_CAPTURED)
+
+
+@pytest.mark.parametrize("worse", [REFER, RETAKE, NONE])
+def test_rule_2_one_worse_view_anywhere(worse: Outcome) -> None:
+    for at in range(len(PLACES)):
+        shots = [(*place, worse if i == at else NRF) for i, place in enumerate(PLACES)]
+        assert exam_result(exam_of(shots)).infant.outcome is worse
+
+
+@settings(max_examples=300)
+@given(st.lists(SHOTS, max_size=30), st.sets(st.sampled_from(View), min_size=1), st.integers(0, 4))
+def test_the_rules_hold_for_any_shots_in_any_order(
+    shots: list[tuple[Eye, View, Outcome]], required: set[View], retakes: int
+) -> None:
+    rules = dataclasses.replace(RULES, required_views=tuple(required), retakes=retakes)
+    result = exam_result(exam_of(shots, rules))
+    for eye in Eye:
+        mine = [(view, outcome) for of, view, outcome in shots if of is eye]
+        referred = any(outcome is REFER for _, outcome in mine)
+        hopeless = any(
+            sum(1 for v, o in mine if v is view and o is RETAKE) > retakes
+            and not any(v is view and o is NRF for v, o in mine)
+            for view in View
+        )
+        if referred or hopeless:  # rules 1 and 3
+            assert result.eyes[eye].outcome is REFER
+        gradable = {view for view, outcome in mine if outcome is NRF}
+        if result.eyes[eye].outcome is NRF:  # rule 2
+            assert required <= gradable
+            assert not referred
+        assert result.eyes[eye].outcome in {v.outcome for (of, _), v in result.views.items() if of is eye}
+    worst = min((v.outcome for v in result.eyes.values()), key=WORST_FIRST.index)
+    assert result.infant.outcome is worst
+
+
+@given(st.lists(SHOTS, max_size=20), st.randoms(use_true_random=False))
+def test_a_referral_does_not_depend_on_the_order(shots: list[tuple[Eye, View, Outcome]], random: object) -> None:
+    shuffled = list(shots)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    if any(outcome is REFER for *_, outcome in shots):
+        assert exam_result(exam_of(shots)).infant.outcome is REFER
+        assert exam_result(exam_of(shuffled)).infant.outcome is REFER
+
+
+def test_rule_3_ungradable_after_the_allowed_retakes_is_refer() -> None:
+    place = (Eye.OS, View.NASAL)
+    shots = [shot for shot in COMPLETE if shot[:2] != place]
+    for taken in range(1, 5):
+        infant = exam_result(exam_of([*shots, *[(*place, RETAKE)] * taken])).infant
+        assert infant.outcome is (REFER if taken == 4 else RETAKE)
+    assert (infant.reason, infant.where) == (NOT_GRADABLE, "OS nasal")
+    after = exam_result(exam_of([*shots, *[(*place, RETAKE)] * 4, (*place, NRF)])).infant
+    assert after.outcome is REFER  # the allowed retakes were used up
+
+
+def test_a_retake_that_succeeds() -> None:
+    shots = [(Eye.OD, View.DISC, RETAKE), (Eye.OD, View.DISC, RETAKE), *COMPLETE]
+    assert exam_result(exam_of(shots)).infant.outcome is NRF
+
+
+def test_an_ungradable_frame_does_not_undo_a_gradable_one() -> None:
+    assert exam_result(exam_of([*COMPLETE, (Eye.OD, View.DISC, RETAKE)])).infant.outcome is NRF
+
+
+def test_a_fault_undoes_a_finding_until_the_view_is_taken_again() -> None:
+    spoilt = [*COMPLETE, (Eye.OD, View.DISC, NONE)]
+    assert exam_result(exam_of(spoilt)).infant.outcome is NONE
+    assert exam_result(exam_of([*spoilt, (Eye.OD, View.DISC, NRF)])).infant.outcome is NRF
+
+
+def test_a_view_that_is_not_required_counts_once_begun() -> None:
+    rules = dataclasses.replace(RULES, required_views=(View.DISC,))
+    enough = [(Eye.OD, View.DISC, NRF), (Eye.OS, View.DISC, NRF)]
+    assert exam_result(exam_of(enough, rules)).infant.outcome is NRF
+    for worse in (REFER, RETAKE, NONE):
+        assert exam_result(exam_of([*enough, (Eye.OD, View.NASAL, worse)], rules)).infant.outcome is worse
+
+
+def test_one_eye_alone_gives_no_all_clear() -> None:
+    assert exam_result(exam_of([shot for shot in COMPLETE if shot[0] is Eye.OD])).infant.outcome is NONE
+
+
+def test_a_reading_that_is_not_finished_holds_the_result_back() -> None:
+    exam = exam_of(COMPLETE, close=False)
+    exam = apply(exam, Captured(Eye.OD, View.DISC, "late"))
+    infant = exam_result(exam).infant
+    assert (infant.outcome, infant.reason) == (NONE, READING_PENDING)
+
+
+def test_one_picture_for_several_views_is_a_frozen_camera() -> None:
+    exam = Exam("X", RULES)
+    for eye, view in PLACES:
+        exam = apply(exam, Captured(eye, view, "same"))
+        exam = apply(exam, ReadingMade(len(exam.captures), facts(NRF, "same")))
+    result = exam_result(exam)
+    assert result.views[Eye.OD, View.DISC].outcome is NRF
+    assert result.infant.outcome is RETAKE
+    assert "repeated frame" in result.infant.banner
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"refer_probability": None},
+        {"refer_probability": float("nan")},
+        {"refer_probability": float("inf")},
+        {"refer_probability": -0.2},
+        {"refer_probability": 1.5},
+        {"late": True},
+        {"gradable": False},
+        {"frame_sha256": None},
+        {"frame_sha256": "of another frame"},
+        {"bundle_sha256": "another bundle"},
+    ],
+)
+def test_no_referral_findings_is_believed_only_with_its_support(spoilt: dict[str, object]) -> None:
+    exam = exam_of(COMPLETE[:-1], close=False)
+    exam = apply(exam, Captured(*PLACES[-1], "z"))
+    exam = apply(exam, ReadingMade(len(exam.captures), facts(NRF, "z", **spoilt)))
+    assert exam_result(exam).infant.outcome is NONE
+
+
+def test_a_stricter_threshold_than_the_readings_refers() -> None:
+    rules = dataclasses.replace(RULES, threshold=0.05)
+    assert exam_result(exam_of(COMPLETE, rules)).infant.outcome is REFER
+
+
+def test_moving_a_referred_frame_keeps_the_infant_referred() -> None:
+    exam = exam_of([(Eye.OD, View.DISC, REFER), *COMPLETE])
+    moved = apply(exam, Relabelled(1, Eye.OS, View.NASAL, "wrong side"))
+    assert exam_result(moved).eyes[Eye.OD].outcome is NRF
+    assert exam_result(moved).eyes[Eye.OS].outcome is REFER
+    assert exam_result(moved).infant.outcome is REFER
+
+
+def test_banners_name_the_view() -> None:
+    shots = [shot for shot in COMPLETE if shot[:2] != (Eye.OS, View.NASAL)]
+    assert exam_result(exam_of(shots)).infant.banner == "No result - OS nasal, not captured"
+    shots.append((Eye.OS, View.NASAL, RETAKE))
+    assert exam_result(exam_of(shots)).infant.banner == "Retake: image not gradable - OS nasal, as told"
