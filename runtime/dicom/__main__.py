@@ -1,0 +1,42 @@
+"""`python -m runtime.dicom`: from the command line to the exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from runtime.dicom.commands.arguments import parse
+from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
+from runtime.errors import ScreeningError
+from runtime.sinks.text import printable
+
+SAYS_NO, UNUSABLE, STOPPED = 1, 2, 130
+VERBS = {"worklist": "worklist", "send": "send", "outbox": "outbox", "export-deidentified": "export"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
+    options = parse(argv)
+    try:
+        verbs = importlib.import_module("runtime.dicom.commands.verbs")
+    except ImportError as error:
+        return _complain(f"DICOM needs more packages ({error}); pip install '.[dicom]'", UNUSABLE)
+    try:
+        code: int = getattr(verbs, VERBS[options.verb])(options)
+    except (ArchiveUnreachable, ArchiveRefused) as error:
+        return _complain(error, SAYS_NO)
+    except ScreeningError as error:
+        return _complain(error, UNUSABLE)
+    except KeyboardInterrupt:
+        return STOPPED
+    return code
+
+
+def _complain(error: Exception | str, code: int) -> int:
+    sys.stderr.write(f"runtime.dicom: {printable(str(error))}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

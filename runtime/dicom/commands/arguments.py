@@ -1,0 +1,83 @@
+"""The command line of `python -m runtime.dicom`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+EXAMPLES = """\
+examples:
+  python -m runtime.dicom worklist --site site.json
+  python -m runtime.dicom send --journal exams --key-file cart.key --site site.json
+  python -m runtime.dicom send --journal exams --key-file cart.key --site site.json --watch
+  python -m runtime.dicom outbox --journal exams --json | jq .oldest_age_s
+  python -m runtime.dicom export-deidentified EXAM --journal exams --key-file cart.key --out study-7
+
+site.json (all of it: runtime/dicom/README.md):
+  {"schema": "rop.dicom/1", "cart": {"ae_title": "ROPCART", "listen_port": 11113},
+   "archive": {"ae_title": "ORTHANC", "host": "10.0.0.5", "port": 4242}}
+
+exit codes:
+  0    done; for send: the archive answers for every exam
+  1    the work says no: exams are left in the outbox, or the worklist cannot be had
+  2    the call is wrong, or configuration, journal or key cannot be used
+  130, 143    stopped by Ctrl-C or SIGTERM; nothing is lost, send goes on where it was
+"""
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.dicom",
+        description="DICOM: who is to be examined, sending exams to the archive, and exporting them without names.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+
+    worklist = verbs.add_parser("worklist", help="who is to be examined", allow_abbrev=False)
+    _site(worklist)
+    worklist.add_argument("--day", type=_day, metavar="DATE", help="as in 2026-10-01, or all (default: today)")
+    worklist.add_argument("--patient", default="", metavar="ID", help="only this identifier")
+    worklist.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    send = verbs.add_parser("send", help="send closed exams to the archive", allow_abbrev=False)
+    _journal(send, key=True)
+    _site(send)
+    send.add_argument("--watch", action="store_true", help="go on until stopped: new exams, and what failed before")
+    send.add_argument("--json", action="store_true", help="the outbox's state at the end as JSON")
+
+    outbox = verbs.add_parser("outbox", help="what waits for the archive", allow_abbrev=False)
+    _journal(outbox, key=False)
+    outbox.add_argument("--json", action="store_true", help="as JSON")
+
+    export = verbs.add_parser("export-deidentified", help="images and report without a name", allow_abbrev=False)
+    export.add_argument("exam", metavar="EXAM", help="its id, as python -m runtime.exam list shows it")
+    _journal(export, key=True)
+    export.add_argument("--site", type=Path, metavar="FILE", help="for the camera's field of view and model")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    return parser.parse_args(argv)
+
+
+def _journal(parser: argparse.ArgumentParser, *, key: bool) -> None:
+    parser.add_argument("--journal", type=Path, required=True, metavar="DIR", help="the journal's folder")
+    if key:
+        parser.add_argument(
+            "--key-file", type=Path, metavar="FILE", help="the journal's key (default: from ROP_JOURNAL_KEY)"
+        )
+
+
+def _site(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--site", type=Path, required=True, metavar="FILE", help="the site's DICOM configuration")
+
+
+def _day(text: str) -> date | str:
+    if text == "all":
+        return text
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected a date as in 2026-10-01, or all") from None

@@ -1,0 +1,97 @@
+"""What each verb does."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import Namespace
+from dataclasses import asdict
+from datetime import date
+
+from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.deidentify import export_deidentified
+from runtime.dicom.errors import SiteUnusable
+from runtime.dicom.from_journal import exam_from_journal
+from runtime.dicom.outbox import Outbox, OutboxState, outbox_state
+from runtime.dicom.site import Cart, load_site
+from runtime.dicom.worklist import query_worklist
+from runtime.exam.infant import now_utc
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import find_key
+from runtime.screen.stop import Interrupted, Stop
+from runtime.sinks.text import printable
+
+DONE, SAYS_NO = 0, 1
+LOOK_AGAIN_S = 2.0
+"""How soon a watching sender sees a newly closed exam."""
+
+
+def worklist(options: Namespace) -> int:
+    """Print who is to be examined."""
+    site = load_site(options.site)
+    if site.worklist is None:
+        raise SiteUnusable(f"{options.site.name}: names no worklist; add `worklist` to it")
+    day = None if options.day == "all" else options.day or date.today()
+    items = query_worklist(site, site.worklist, day=day, patient_id=options.patient)
+    for item in items:
+        if options.json:
+            print(json.dumps(asdict(item), ensure_ascii=False))
+        else:
+            shown = (item.scheduled, item.patient_id, item.patient_name, item.birth_date, item.accession)
+            print(printable("  ".join(part or "-" for part in (*shown, item.description))))
+    if not items and not options.json:
+        print("nobody is on the worklist")
+    return DONE
+
+
+def send(options: Namespace) -> int:
+    """Send what is due; with --watch until stopped."""
+    site = load_site(options.site)
+    with Stop() as stop, Journal.open(options.journal, find_key(options.key_file)) as journal:
+        box = Outbox(journal, site)
+        with CommitmentDesk(site) as desk:
+            try:
+                while True:
+                    result = box.send_due(desk)
+                    if result.error:
+                        print(f"runtime.dicom: {printable(result.error)}", file=sys.stderr)
+                    if stop.requested or not options.watch:
+                        break
+                    with stop.interruptible:
+                        time.sleep(LOOK_AGAIN_S)
+            except Interrupted:
+                pass
+        state = outbox_state(journal, now_utc())
+    _say(state, as_json=options.json)
+    if stop.requested:
+        return stop.exit_code
+    return SAYS_NO if state.undone else DONE
+
+
+def outbox(options: Namespace) -> int:
+    """Print the outbox's state."""
+    with Journal.open(options.journal, read_only=True) as journal:
+        _say(outbox_state(journal, now_utc()), as_json=options.json)
+    return DONE
+
+
+def export(options: Namespace) -> int:
+    """Write an exam's objects without anything that leads to the infant."""
+    cart = Cart() if options.site is None else load_site(options.site).cart
+    with Journal.open(options.journal, find_key(options.key_file), read_only=True) as journal:
+        written = export_deidentified(exam_from_journal(journal, options.exam, cart), options.out)
+    print(f"{len(written)} objects in {options.out}")
+    return DONE
+
+
+def _say(state: OutboxState, *, as_json: bool) -> None:
+    if as_json:
+        content = asdict(state) | {"next_try": None if state.next_try is None else state.next_try.isoformat()}
+        print(json.dumps(content))
+        return
+    print(f"{state.done} exams done, {state.waiting} waiting, {state.proving} to be answered for, {state.held} held")
+    if state.oldest_age_s is not None:
+        print(f"the oldest was closed {state.oldest_age_s / 3600:.1f} h ago")
+    if state.last_error:
+        print(f"last error: {printable(state.last_error)}")
