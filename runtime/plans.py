@@ -306,7 +306,7 @@ def _bytes(path: Path, limit: int, key: PlanKey) -> bytes:
 def _parse(folder: Path, raw: bytes, key: PlanKey) -> PlanManifest:
     try:
         content: Any = json.loads(raw) if len(raw) <= MANIFEST_LIMIT_BYTES else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"plan {folder}: {PLAN_MANIFEST} is not JSON ({error}); {_rebuild(key)}") from None
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != PLAN_SCHEMA:
