@@ -15,7 +15,10 @@ from device.light.simulated import SIMULATED_CEILINGS, FlashSeen, LightChange, L
 if TYPE_CHECKING:
     from device.light.calibrated import CalibratedLight
     from device.light.calibration import Calibration, Hazard, RatePoint, load_calibration, sign_calibration
+    from device.light.capture import FlashedFrame, capture_with_flash
     from device.light.dose import DoseAccount, Exposure, Eye, LightKind
+    from device.light.exposure import ExposureTiming
+    from device.light.scene import FlashLitCamera
 
 __all__ = [
     "SIMULATED_CEILINGS",
@@ -28,10 +31,13 @@ __all__ = [
     "DoseAccount",
     "EventCode",
     "Exposure",
+    "ExposureTiming",
     "Eye",
     "Flags",
+    "FlashLitCamera",
     "FlashReceipt",
     "FlashSeen",
+    "FlashedFrame",
     "Hazard",
     "LightChange",
     "LightKind",
@@ -41,6 +47,7 @@ __all__ = [
     "SimulatedBoard",
     "Status",
     "Totals",
+    "capture_with_flash",
     "load_calibration",
     "sign_calibration",
 ]
@@ -50,10 +57,14 @@ _WHEN_USED = {
     "Calibration": "device.light.calibration",
     "DoseAccount": "device.light.dose",
     "Exposure": "device.light.dose",
+    "ExposureTiming": "device.light.exposure",
     "Eye": "device.light.dose",
+    "FlashLitCamera": "device.light.scene",
+    "FlashedFrame": "device.light.capture",
     "Hazard": "device.light.calibration",
     "LightKind": "device.light.dose",
     "RatePoint": "device.light.calibration",
+    "capture_with_flash": "device.light.capture",
     "load_calibration": "device.light.calibration",
     "sign_calibration": "device.light.calibration",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from device.errors import BoardRefused, CalibrationInvalid, DoseExceeded
@@ -69,14 +70,18 @@ class CalibratedLight:
             self.link.stop()
             self._lit = None
 
-    def flash(self, eye: Eye, flash_us: int, level: int) -> FlashReceipt:
+    def flash(
+        self, eye: Eye, flash_us: int, level: int, *, before_fire: Callable[[], None] = lambda: None
+    ) -> FlashReceipt:
         """One flash to an eye. Raises `DoseExceeded` before anything is sent, or what the link raises.
 
-        The flash counts as given once FIRE may have been sent, also when its reply was lost or it was refused.
+        `before_fire` is called between ARM and FIRE and may wait there, for less than the 2 s that ARM is valid. The
+        flash counts as given once ARM may have been sent, also when its reply was lost or it was refused.
         """
         with self._lock:
             self.account.add(eye, LightKind.FLASH, level, flash_us / 1_000_000)
         self.link.arm(flash_us, level)
+        before_fire()
         return self.link.fire()
 
     def _guard(self) -> bool:

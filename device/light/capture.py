@@ -1,0 +1,128 @@
+"""Capture synchronised with the flash: fire inside an exposure, and take the frame that is sure to hold the flash."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from device.errors import FlashNotCaught, FrameTimeout, FrameUnreadable
+from device.frame import Frame
+from device.light.calibrated import CalibratedLight
+from device.light.dose import Eye
+from device.light.exposure import ExposureTiming, flash_window_ns, margin_ms
+from device.light.link import FlashReceipt
+from device.live import LiveReader, Tap
+
+_FRAMES_TO_LEARN = 3
+_FIRE_AT = 1 / 3
+"""Where in the room that the flash leaves in the exposure FIRE is sent: early, as the board acts a little later."""
+
+
+@dataclass(frozen=True)
+class FlashedFrame:
+    """A frame and the flash that lit it."""
+
+    frame: Frame
+    receipt: FlashReceipt
+    margin_ms: float
+    """How far inside of the exposure the flash lay for sure, at its closer side."""
+
+
+@dataclass(frozen=True)
+class _Rhythm:
+    """When exposures begin."""
+
+    start_ns: int
+    period_ns: float
+
+    def next_ns(self, offset_ns: float) -> int:
+        """The next moment that lies `offset_ns` after the start of an exposure."""
+        first_ns = self.start_ns + offset_ns
+        passed = max(0.0, time.monotonic_ns() - first_ns) // self.period_ns + 1
+        return round(first_ns + passed * self.period_ns)
+
+
+def capture_with_flash(
+    reader: LiveReader,
+    light: CalibratedLight,
+    timing: ExposureTiming,
+    *,
+    eye: Eye,
+    flash_us: int,
+    level: int,
+    timeout_ms: float = 1000.0,
+) -> FlashedFrame:
+    """Flash once at an eye and give the frame whose exposure held the whole of it.
+
+    It looks at the camera's rhythm first, arms, fires within an exposure and judges the frames after it by their time
+    stamps; a frame that might have missed a part of the flash is not given. `timeout_ms` holds for each wait for a
+    frame. The dose is counted for the eye before anything is sent.
+
+    Raises `ValueError` when the flash does not fit in the exposure, `CameraError` when the camera gives no frames (then
+    nothing was fired), `DoseExceeded` or another `LightError` of the light, and `FlashNotCaught` when the flash was
+    given and no frame is sure to hold it.
+    """
+    room_ms = timing.room_ms - flash_us / 1000
+    if room_ms <= 0:
+        raise ValueError(
+            f"flash of {flash_us / 1000:g} ms: an exposure of {timing.exposure_ms:g} ms holds for sure at most "
+            f"{timing.room_ms:g} ms; flash shorter or expose longer"
+        )
+    with reader.tap(room=16) as tap:
+        rhythm = _learn(tap, timing, timeout_ms)
+        offset_ns = (timing.uncertainty_ms + _FIRE_AT * room_ms) * 1e6
+        receipt = light.flash(eye, flash_us, level, before_fire=lambda: _sleep_until(rhythm.next_ns(offset_ns)))
+        return _find(tap, receipt, flash_us, timing, timeout_ms)
+
+
+def _learn(tap: Tap, timing: ExposureTiming, timeout_ms: float) -> _Rhythm:
+    frames = [_next(tap, timeout_ms) for _ in range(_FRAMES_TO_LEARN)]
+    first, last = frames[0], frames[-1]
+    period_ns = (last.captured_ns - first.captured_ns) / (last.sequence - first.sequence)
+    return _Rhythm(timing.start_ns(last), max(1.0, period_ns))
+
+
+def _next(tap: Tap, timeout_ms: float) -> Frame:
+    """The next whole frame; an unreadable one has no time stamp to learn from."""
+    deadline_ns = time.monotonic_ns() + round(timeout_ms * 1e6)
+    while (left_ms := (deadline_ns - time.monotonic_ns()) / 1e6) > 0:
+        try:
+            frame = tap.next(left_ms)
+        except FrameUnreadable:
+            continue
+        if frame is None:
+            raise FrameTimeout("the camera was closed before the flash; open it anew")
+        return frame
+    raise FrameTimeout(f"no whole frame within {timeout_ms:g} ms, nothing was fired; look at the camera")
+
+
+def _sleep_until(moment_ns: int) -> None:
+    time.sleep(max(0, moment_ns - time.monotonic_ns()) / 1e9)
+
+
+def _find(tap: Tap, receipt: FlashReceipt, flash_us: int, timing: ExposureTiming, timeout_ms: float) -> FlashedFrame:
+    window_ns = flash_window_ns(receipt, flash_us)
+    deadline_ns = time.monotonic_ns() + round(timeout_ms * 1e6)
+    closest_ms = float("-inf")
+    while (left_ms := (deadline_ns - time.monotonic_ns()) / 1e6) > 0:
+        try:
+            frame = tap.next(left_ms)
+        except FrameUnreadable:  # should the flash be in this one, no other will do
+            continue
+        except FrameTimeout:
+            break
+        if frame is None or timing.start_ns(frame) > window_ns[1]:
+            break
+        inside_ms = margin_ms(frame, window_ns, timing)
+        if inside_ms >= 0:
+            return FlashedFrame(frame, receipt, inside_ms)
+        closest_ms = max(closest_ms, inside_ms)
+    length_ms = (window_ns[1] - window_ns[0]) / 1e6
+    raise FlashNotCaught(
+        f"flash {receipt.flash_number} lay within {length_ms:.1f} ms, and no frame is sure to hold it "
+        f"({_by(closest_ms)}); it counts as given, repeat the capture or expose longer"
+    )
+
+
+def _by(closest_ms: float) -> str:
+    return "no frame came" if closest_ms == float("-inf") else f"the closest misses by {-closest_ms:.1f} ms"

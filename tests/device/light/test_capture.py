@@ -1,0 +1,183 @@
+"""The frame that is taken is the one that the flash lit, whatever the phase, the latency and the line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.cameras.simulated import SimulatedConfig
+from device.errors import DoseExceeded, FlashNotCaught, FrameTimeout
+from device.frame import Frame
+from device.light import BoardLink, CalibratedLight, DoseAccount, Eye, FlashReceipt, LineFaults, SimulatedBoard
+from device.light.capture import FlashedFrame, capture_with_flash
+from device.light.exposure import ExposureTiming, flash_window_ns, margin_ms
+from device.light.scene import FlashLitCamera
+from device.live import LiveReader
+from tests.device.light.conftest import FAST
+from tests.device.light.lab import calibration, hazard
+
+FLASH_US = 2000
+MS = 1_000_000
+
+
+@dataclass
+class Studio:
+    """A camera, a board and an account."""
+
+    camera: FlashLitCamera
+    reader: LiveReader
+    board: SimulatedBoard
+    light: CalibratedLight
+    timing: ExposureTiming
+
+    def shoot(self) -> FlashedFrame:
+        return capture_with_flash(self.reader, self.light, self.timing, eye=Eye.OD, flash_us=FLASH_US, level=40)
+
+
+@contextmanager
+def studio(
+    *, fps: float = 50, exposure_ms: float = 15, latency_ms: float = 4, stamped_ms: float = 0, limit: float = 1e6
+) -> Iterator[Studio]:
+    account = DoseAccount(calibration(hazard(limit=limit)))
+    config = SimulatedConfig(size=(64, 48), fps=fps)
+    timing = ExposureTiming(exposure_ms, stamped_ms, uncertainty_ms=0.2)
+    with SimulatedBoard(ceilings=FAST) as board, BoardLink(board.port) as link:
+        camera = FlashLitCamera(
+            board, config, exposure_ms=exposure_ms, latency_ms=latency_ms, stamped_after_ms=stamped_ms
+        )
+        with LiveReader(lambda: camera, "studio") as reader:
+            yield Studio(camera, reader, board, CalibratedLight(link, account), timing)
+
+
+def brightness(frame: Frame) -> float:
+    return float(frame.pixels.mean())
+
+
+CASES = [
+    {"fps": 50, "exposure_ms": 15, "latency_ms": 4, "stamped_ms": 0},
+    {"fps": 50, "exposure_ms": 15, "latency_ms": 37, "stamped_ms": 0},
+    {"fps": 50, "exposure_ms": 20, "latency_ms": 4, "stamped_ms": 24},
+    {"fps": 31, "exposure_ms": 30, "latency_ms": 60, "stamped_ms": 90},
+    {"fps": 31, "exposure_ms": 12, "latency_ms": 1, "stamped_ms": -3},
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: ",".join(f"{value:g}" for value in case.values()))
+def test_the_frame_that_is_taken_holds_the_whole_flash(case: dict[str, float]) -> None:
+    with studio(**case) as scene:
+        taken = []
+        for _ in range(10):
+            try:
+                taken.append(scene.shoot())
+            except FlashNotCaught:  # honest on a machine too busy to fire in time; never a wrong frame
+                continue
+        assert len(scene.board.flashes) == 10
+        assert len(taken) >= 4
+        for shot in taken:
+            assert scene.camera.share_of_flash(shot.frame.sequence) == pytest.approx(1)
+            before, _ = scene.camera._camera.render(shot.frame.sequence)
+            assert brightness(shot.frame) == pytest.approx(before.mean(), rel=0.1)
+            assert shot.margin_ms >= 0
+        assert len({shot.frame.sequence for shot in taken}) == len(taken)
+
+
+def test_without_a_flash_the_frames_are_dark() -> None:
+    with studio() as scene:
+        shot = scene.shoot()
+        after = scene.reader.wait_next()
+        assert after is not None
+        assert brightness(after) < 0.3 * brightness(shot.frame)
+
+
+def test_a_line_too_slow_to_be_sure_gives_no_frame_and_counts_the_dose() -> None:
+    with studio(fps=50, exposure_ms=10) as scene:
+        scene.board.faults = LineFaults(delay_ms=20)
+        with pytest.raises(FlashNotCaught, match=r"flash 1 lay within \d+\.\d ms, and no frame is sure"):
+            scene.shoot()
+        assert len(scene.board.flashes) == 1
+        assert scene.light.account.used(Eye.OD)["made-up exposure"] == pytest.approx(100 * FLASH_US / 1e6)
+
+
+def test_the_dose_is_counted_for_the_eye_and_refused_before_anything_is_fired() -> None:
+    with studio(limit=0.5) as scene:
+        for _ in range(2):
+            with_or_without(scene)
+        with pytest.raises(DoseExceeded):
+            scene.shoot()
+        assert len(scene.board.flashes) == 2
+        assert scene.light.account.used(Eye.OS)["made-up exposure"] == 0
+
+
+def with_or_without(scene: Studio) -> None:
+    with suppress(FlashNotCaught):
+        scene.shoot()
+
+
+def test_a_camera_that_gives_nothing_is_told_before_anything_is_fired() -> None:
+    with studio() as scene:
+        scene.camera.close()
+        with pytest.raises(FrameTimeout, match="closed before the flash"):
+            scene.shoot()
+        assert not scene.board.flashes
+        assert scene.light.account.used(Eye.OD)["made-up exposure"] == 0
+
+
+def test_a_flash_longer_than_the_exposure_is_refused() -> None:
+    with studio(exposure_ms=2) as scene:
+        with pytest.raises(ValueError, match=r"flash of 2 ms: an exposure of 2 ms holds for sure at most 1\.6 ms"):
+            scene.shoot()
+        assert not scene.board.flashes
+
+
+@given(
+    period_ms=st.floats(5, 100),
+    exposed=st.floats(0.1, 1),
+    stamped_ms=st.floats(-20, 120),
+    doubt=st.floats(0, 0.4),
+    off=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
+    asked_ms=st.floats(0, 400),
+    took_ms=st.floats(0, 60),
+    began=st.floats(0, 1),
+    flash_us=st.integers(10, 20_000),
+)
+def test_a_frame_with_a_margin_holds_all_of_the_flash_wherever_the_truth_lies(
+    period_ms: float,
+    exposed: float,
+    stamped_ms: float,
+    doubt: float,
+    off: tuple[float, float],
+    asked_ms: float,
+    took_ms: float,
+    began: float,
+    flash_us: int,
+) -> None:
+    """`off` moves true start and end within the uncertainty, `began` the flash between request and reply."""
+    exposure_ms = max(0.1, period_ms * exposed)
+    timing = ExposureTiming(exposure_ms, stamped_ms, uncertainty_ms=exposure_ms * doubt)
+    asked_ns = round(asked_ms * MS)
+    receipt = FlashReceipt(asked_ns, asked_ns + round(took_ms * MS), 1, 1, 0)
+    flash_ns = asked_ns + round(began * took_ms * MS)
+    window_ns = flash_window_ns(receipt, flash_us)
+    holders = []
+    for number in range(8):
+        start_ns = round(number * period_ms * MS)
+        frame = Frame(np.zeros((1, 1, 3), np.uint8), number, "f", captured_ns=start_ns + round(stamped_ms * MS))
+        true_start_ns = start_ns + off[0] * timing.uncertainty_ms * MS
+        true_end_ns = start_ns + (exposure_ms + off[1] * timing.uncertainty_ms) * MS
+        if margin_ms(frame, window_ns, timing) >= 0:
+            holders.append(number)
+            assert true_start_ns - 2 <= flash_ns
+            assert flash_ns + flash_us * 1000 <= true_end_ns + 2
+    assert len(holders) <= 1
+
+
+@pytest.mark.parametrize("wrong", [{"exposure_ms": 1.0}, {"exposure_ms": 9.0, "uncertainty_ms": -1}])
+def test_timings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="exposure_ms"):
+        ExposureTiming(**wrong)
