@@ -15,9 +15,9 @@ from typing import Any, Literal
 from build_engines.plans.errors import CannotBuild, PlanRefused
 from build_engines.plans.graph import for_tensorrt
 from build_engines.plans.layers import type_word
-from build_engines.plans.log import Remembered
 from build_engines.plans.progress import BuildProgress
 from build_engines.plans.timing_cache import keep_cache, take_cache
+from runtime.engines.tensorrt_log import Remembered
 
 OWN_TACTICS = ("EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS")
 """TensorRT's own kernels; the other sources are cuBLAS and cuDNN, which TensorRT 11 no longer has."""
@@ -91,7 +91,7 @@ def serialize(
         take_cache(config, cache)
     log.clear()
     with BuildProgress(trt, title) as progress:
-        if progress.monitor is not None:
+        if progress.monitor is not None and hasattr(config, "progress_monitor"):
             config.progress_monitor = progress.monitor
         plan = builder.build_serialized_network(network, config)
     if progress.cancelled:
@@ -109,11 +109,11 @@ def serialize(
     )
 
 
-def known_architectures(trt: Any) -> tuple[str, ...]:
-    """Architectures that the library can build for without the GPU; none for TensorRT itself."""
+def known_architectures(trt: Any) -> dict[str, Any]:
+    """Architectures that the library can build for without the GPU, as it calls them; none for TensorRT itself."""
     if not hasattr(trt, "ComputeCapability"):
-        return ()
-    return tuple(name.lower() for name in trt.ComputeCapability.__members__ if name.startswith("SM"))
+        return {}
+    return {name.lower(): value for name, value in trt.ComputeCapability.__members__.items() if name.startswith("SM")}
 
 
 def check_architecture(trt: Any, architecture: str) -> None:
@@ -160,7 +160,7 @@ def _aim(trt: Any, config: Any, architecture: str) -> None:
     check_architecture(trt, architecture)
     if hasattr(config, "set_compute_capability") and hasattr(config, "num_compute_capabilities"):
         config.num_compute_capabilities = 1
-        config.set_compute_capability(trt.ComputeCapability.__members__[architecture.upper()], 0)
+        config.set_compute_capability(known_architectures(trt)[architecture], 0)
 
 
 def _layer_types(network: Any) -> dict[str, int]:

@@ -22,11 +22,11 @@ from build_engines.export import ExportedGraphs, check_parity
 from build_engines.plans.build import Serialized, Settings
 from build_engines.plans.errors import CannotBuild, PlanRefused
 from build_engines.plans.layers import inspect
-from build_engines.plans.log import Remembered
 from build_engines.plans.write import MadePlan
 from build_engines.segimgnet import INPUT_SIDE, SegImgNet, SGAClassifier, UNet
 from build_engines.segimgnet.checkpoint import load_checkpoint
 from runtime.bundle import Bundle
+from runtime.engines.tensorrt_log import Remembered
 from runtime.manifest import graph_name
 from runtime.plans import WHOLE, PlanKey
 

@@ -36,7 +36,8 @@ module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 table = {"": sorted(n for n in vars(module) if not n.startswith("_"))}
 for cls in sorted((c for c in vars(module).values() if isinstance(c, type)), key=lambda c: c.__name__):
-    own = {n for c in cls.__mro__ for n in vars(c) if c.__module__ != "builtins" and not c.__name__.startswith("pybind11")}
+    theirs = [c for c in cls.__mro__ if c.__module__ != "builtins" and not c.__name__.startswith("pybind11")]
+    own = {n for c in theirs for n in vars(c)}
     table[cls.__name__] = sorted(n for n in own if not n.startswith("_"))
 print(json.dumps(table))
 """
@@ -51,7 +52,7 @@ def main() -> int:
         # A class a line: a new version then shows in a diff what it brought and what it took away.
         lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(members)}" for name, members in table.items())
         (FOLDER / f"{version}.json").write_text(f'{{"package": "{PACKAGES[version]}", "names": {{\n{lines}\n}}}}\n')
-        print(f"{version}: {len(table) - 1} classes")
+        sys.stdout.write(f"{version}: {len(table) - 1} classes\n")
     return 0
 
 
@@ -78,7 +79,9 @@ def names(package: str, folder: Path) -> dict[str, list[str]]:
 
 def stub(extension: Path, folder: Path) -> None:
     """Stand-ins for NVIDIA's libraries: each holds every symbol that the extension wants and that nobody else has."""
-    wanted = subprocess.run(["nm", "-D", "--undefined-only", str(extension)], check=True, capture_output=True, text=True)
+    wanted = subprocess.run(
+        ["nm", "-D", "--undefined-only", str(extension)], check=True, capture_output=True, text=True
+    )
     symbols = [line.split()[-1] for line in wanted.stdout.splitlines()]
     ours = [name for name in symbols if re.match(r"(create|get|init)[A-Z]\w*$|_ZN\d+nv", name)]
     source = folder / "stub.c"
