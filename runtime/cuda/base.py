@@ -216,12 +216,10 @@ class Cuda(ABC):
 
         After a sticky error nothing is given back: no call would succeed, and the process is about to end.
         """
-        if not self._open:
+        if not self._open or self.lost:
             return
         self._mine()
         self._open = False
-        if self.lost:
-            return
         with contextlib.ExitStack() as stack:  # what fails does not keep the rest from being given back
             stack.callback(self._release)
             held, self._held = self._held, _Held()

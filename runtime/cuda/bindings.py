@@ -74,7 +74,10 @@ class BindingsCuda(Cuda):
 
     def _call(self, name: str, *arguments: Any) -> Any:
         """A call that gives one value or none, its status checked."""
-        status, *results = getattr(self._driver, name)(*arguments)
+        try:
+            status, *results = getattr(self._driver, name)(*arguments)
+        except RuntimeError as error:  # how cuda-bindings says that the driver is too old to have the function
+            raise CudaError(f"CUDA: {name}: {error}; update the driver") from error
         self._check(name, status)
         return results[0] if results else None
 
