@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import runtime.exam.journal.journal as journal_module
+from runtime.exam.errors import (
+    ExamRefused,
+    InfantInvalid,
+    JournalDamaged,
+    JournalError,
+    JournalFull,
+    JournalUnwritable,
+    KeyUnusable,
+)
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.verify import verify
+from runtime.exam.machine import Phase
+from runtime.exam.views import Eye, View
+from tests.runtime.exam.making import NONE, NRF, REFER, RULES, frame, infant, journal_exam, reading
+
+DISC = (Eye.OD, View.DISC)
+
+
+def begin(journal: Journal, **changes: object) -> str:
+    return journal.begin_exam(infant(**changes), RULES, operator="anna", station="cart 1")
+
+
+def test_an_exam_comes_back_as_it_was(journal: Journal, key: JournalKey) -> None:
+    who = infant(name="王^小明")
+    exam_id = journal.begin_exam(who, RULES, operator="anna", station="cart 1")
+    shot = frame(3)
+    number = journal.add_capture(exam_id, *DISC, shot, operator="anna")
+    made = reading(shot, REFER)
+    journal.add_reading(exam_id, number, made)
+    closed = journal.close_exam(exam_id, operator="anna")
+    journal.close()
+    with Journal.open(journal.folder, key) as again:
+        record = again.exam(exam_id)
+        assert record == closed
+        assert again.infant(exam_id) == who
+        assert record.rules == RULES
+        capture = record.captures[0]
+        assert (capture.eye, capture.view, capture.outcome) == (*DISC, REFER)
+        assert capture.reading == made.to_dict()
+        assert (capture.source, capture.sequence, capture.captured_at) == (shot.source, 3, shot.captured_at)
+        assert capture.image_sha256 is not None
+        pixels = again.image(capture.image_sha256)
+        assert np.array_equal(pixels, shot.pixels)
+        assert hashlib.sha256(pixels.tobytes()).hexdigest() == shot.sha256 == capture.frame_sha256
+        vessels = again.vessels(exam_id, 1)
+        assert vessels is not None
+        assert np.array_equal(vessels, np.full((256, 256), 7))
+        assert (record.summary.phase, record.summary.operator, record.summary.station) == (
+            Phase.CLOSED,
+            "anna",
+            "cart 1",
+        )
+        assert again.exams() == [record.summary]
+
+
+def test_two_exams_cannot_be_open_at_once(journal: Journal) -> None:
+    first = begin(journal)
+    with pytest.raises(ExamRefused, match=f"exam {first} is still open; close it first"):
+        begin(journal)
+    journal.close_exam(first, operator="anna")
+    begin(journal)
+
+
+def test_nothing_of_the_patient_can_be_read_in_the_files(journal: Journal) -> None:
+    exam_id = begin(journal, name="Verysecret^Name", infant_id="ID-4711")
+    journal.amend_infant(
+        exam_id, infant(name="Othersecret^Name", infant_id="ID-4712"), reason="typing error", operator="anna"
+    )
+    journal.close_exam(exam_id, operator="anna")
+    journal.close()
+    content = b"".join(path.read_bytes() for path in journal.folder.rglob("*") if path.is_file())
+    for secret in (b"ecret", b"ID-471", b"27w3d"):
+        assert secret not in content
+    assert (journal.folder / "journal.sqlite3").stat().st_mode & 0o77 == 0
+
+
+def test_a_missing_or_wrong_key(journal: Journal, tmp_path: Path) -> None:
+    exam_id = journal_exam(journal, [REFER])
+    with pytest.raises(KeyUnusable, match="this key is another journal's"):
+        Journal.open(journal.folder, JournalKey.new())
+    with Journal.open(journal.folder) as without:
+        assert without.exam(exam_id).summary.outcome is REFER
+        with pytest.raises(KeyUnusable, match="encrypted; name its file with --key-file"):
+            without.infant(exam_id)
+        with pytest.raises(KeyUnusable, match="writing to it needs its key"):
+            begin(without)
+    with pytest.raises(KeyUnusable, match="a new journal needs a key"):
+        Journal.open(tmp_path / "other", create=True)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_patients_fields_cannot_be_moved_to_another_exam(journal: Journal, key: JournalKey) -> None:
+    box = key.encrypt({"name": "a"}, "exam 1")
+    with pytest.raises(JournalDamaged, match="exam 2: the patient's fields were altered"):
+        key.decrypt(box, "exam 2")
+
+
+def test_a_reading_belongs_to_its_exam_also_after_the_next_was_opened(journal: Journal) -> None:
+    first, shot = begin(journal), frame(1)
+    number = journal.add_capture(first, *DISC, shot, operator="anna")
+    journal.close_exam(first, operator="anna")
+    second = begin(journal, infant_id="H-2")
+    assert journal.pending() == [(first, number)]
+    assert journal.deliveries.closed_exams_after(0) == []
+    journal.add_reading(first, number, reading(shot, REFER))
+    assert journal.exam(first).result.infant.outcome is REFER
+    assert journal.exam(second).captures == ()
+    assert [exam for _, exam in journal.deliveries.closed_exams_after(0)] == [first]
+    with pytest.raises(ExamRefused, match="closed, no frame can be added"):
+        journal.add_capture(first, *DISC, frame(2), operator="anna")
+
+
+def test_changes_keep_who_when_and_why(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [REFER])
+    journal.relabel(exam_id, 1, Eye.OS, View.NASAL, reason="wrong side", operator="bert")
+    journal.amend_infant(exam_id, infant(infant_id="H-2"), reason="wrong wristband", operator="bert")
+    changes = journal.exam(exam_id).changes
+    assert [(c.who, c.what, c.reason) for c in changes] == [
+        ("bert", "capture 1 moved from OD disc-centred to OS nasal", "wrong side"),
+        ("bert", "infant's fields corrected", "wrong wristband"),
+    ]
+    assert journal.infant(exam_id).infant_id == "H-2"
+    with pytest.raises(ExamRefused, match="needs a reason"):
+        journal.amend_infant(exam_id, infant(), reason=" ", operator="bert")
+    with pytest.raises(ExamRefused, match="expected who works at the cart"):
+        journal.relabel(exam_id, 1, Eye.OD, View.DISC, reason="back", operator="")
+    assert journal.exam(exam_id).changes == changes
+
+
+def test_what_a_clinician_writes_is_kept_and_decides_nothing(journal: Journal) -> None:
+    exam_id = journal_exam(journal)
+    found = EyeFindings(Eye.OD, zone="II", stage="3", plus="plus")
+    journal.document(exam_id, found, clinician="dr")
+    record = journal.exam(exam_id)
+    assert EyeFindings.from_dict(record.documented[0]) == found
+    assert record.result.infant.outcome is NRF
+
+
+def test_a_step_that_is_refused_changes_nothing(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [NRF])
+    before = verify(journal)
+    for step in (
+        lambda: journal.close_exam(exam_id, operator="anna"),
+        lambda: journal.add_capture(exam_id, *DISC, frame(8), operator="anna"),
+        lambda: journal.add_reading(exam_id, 1, reading(frame(8))),
+        lambda: journal.add_reading(exam_id, 9, reading(frame(8))),
+        lambda: journal.exam("nobody's"),
+    ):
+        with pytest.raises(ExamRefused):
+            step()
+    assert verify(journal) == before
+    assert before.findings == ()
+    assert sum(1 for path in (journal.folder / "images").rglob("*.png")) == 1
+
+
+def test_a_reading_with_a_number_that_is_not_finite_is_kept_as_no_result(journal: Journal) -> None:
+    import dataclasses
+
+    exam_id, shot = begin(journal), frame(1)
+    number = journal.add_capture(exam_id, *DISC, shot, operator="anna")
+    spoilt = dataclasses.replace(reading(shot), probabilities={"none": 1.0, "ridge": float("nan")})
+    journal.add_reading(exam_id, number, spoilt)
+    assert journal.exam(exam_id).captures[0].outcome is NONE
+
+
+def test_a_frame_that_never_came_is_kept_too(journal: Journal) -> None:
+    exam_id = begin(journal)
+    number = journal.add_capture(exam_id, *DISC, None, operator="anna")
+    journal.add_reading(exam_id, number, reading(None, NONE))
+    assert journal.exam(exam_id).captures[0].image_sha256 is None
+    assert verify(journal).findings == ()
+
+
+def test_below_the_floor_new_exams_are_refused_and_the_open_one_goes_on(journal: Journal, key: JournalKey) -> None:
+    exam_id = begin(journal)
+    with Journal.open(journal.folder, key, floor_bytes=2**60) as low:
+        shot = frame(1)
+        low.add_reading(exam_id, low.add_capture(exam_id, *DISC, shot, operator="anna"), reading(shot))
+        low.close_exam(exam_id, operator="anna")
+        with pytest.raises(JournalFull, match=r"MiB left, new exams need \d+; free some space"):
+            begin(low)
+        assert len(low.exams()) == 1
+
+
+def test_several_writers_share_one_journal(journal: Journal, key: JournalKey) -> None:
+    exam_id = begin(journal)
+
+    def write(writer: int) -> None:
+        with Journal.open(journal.folder, key) as mine:
+            for i in range(8):
+                shot = frame(100 * writer + i)
+                number = mine.add_capture(exam_id, *DISC, shot, operator=f"writer {writer}")
+                mine.add_reading(exam_id, number, reading(shot))
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(write, range(3)))
+    record = journal.exam(exam_id)
+    assert [capture.number for capture in record.captures] == list(range(1, 25))
+    assert record.exam.pending == ()
+    assert verify(journal).findings == ()
+
+
+def test_a_crash_between_file_and_row_leaves_nothing(
+    journal: Journal, key: JournalKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id = begin(journal)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "summary_row", killed)  # after the file was linked, before the commit
+        patch.setattr(journal.images, "discard", lambda *_: None)  # a killed program tidies nothing up
+        with pytest.raises(Killed):
+            journal.add_capture(exam_id, *DISC, frame(1), operator="anna")
+    assert len(list((journal.folder / "images").rglob("*.png"))) == 1
+    journal.close()
+    with Journal.open(journal.folder, key) as again:
+        assert list((journal.folder / "images").rglob("*.png")) == []
+        assert list((journal.folder / "incoming").iterdir()) == []
+        assert again.exam(exam_id).captures == ()
+        assert verify(again).findings == ()
+
+
+def test_a_crash_after_the_row_keeps_the_file(
+    journal: Journal, key: JournalKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id = begin(journal)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.images, "settle", lambda *_: None)
+        journal.add_capture(exam_id, *DISC, frame(1), operator="anna")
+    assert len(list((journal.folder / "incoming").iterdir())) == 1
+    with Journal.open(journal.folder, key) as again:
+        assert list((journal.folder / "incoming").iterdir()) == []
+        assert verify(again).findings == ()
+        assert again.pending() == [(exam_id, 1)]
+
+
+def test_the_same_picture_twice_is_one_file(journal: Journal) -> None:
+    exam_id = begin(journal)
+    for _ in range(2):
+        shot = frame(5)
+        journal.add_reading(exam_id, journal.add_capture(exam_id, *DISC, shot, operator="anna"), reading(shot))
+    assert len(list((journal.folder / "images").rglob("*.png"))) == 1
+    assert verify(journal).findings == ()
+
+
+class Clock:
+    """A wall clock that can be set."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(timezone.utc)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-400), timedelta(hours=-1), timedelta(days=3650)])
+def test_a_clock_that_jumps_is_noted_and_harms_nothing(tmp_path: Path, key: JournalKey, jump: timedelta) -> None:
+    clock = Clock()
+    with Journal.open(tmp_path / "j", key, create=True, clock=clock) as journal:
+        exam_id = begin(journal, born_at=clock.now - timedelta(days=30))
+        clock.now += jump
+        shot = frame(1)
+        journal.add_reading(exam_id, journal.add_capture(exam_id, *DISC, shot, operator="anna"), reading(shot, REFER))
+        journal.close_exam(exam_id, operator="anna")
+        noted = journal.database.rows("SELECT body FROM events WHERE kind = 'clock'")
+        assert len(noted) == 1
+        assert str(round(jump.total_seconds())) in noted[0][0]
+        assert journal.exam(exam_id).result.infant.outcome is REFER
+        assert verify(journal).findings == ()
+        # Exams stay in the order in which they were made for whoever follows the trail.
+        assert journal.deliveries.closed_exams_after(0) == [(journal.summary(exam_id).changed_seq, exam_id)]
+
+
+def test_a_clock_set_back_between_two_runs_is_noted(tmp_path: Path, key: JournalKey) -> None:
+    clock = Clock()
+    with Journal.open(tmp_path / "j", key, create=True, clock=clock) as journal:
+        begin(journal, born_at=clock.now - timedelta(days=500))
+    clock.now -= timedelta(days=300)
+    with Journal.open(tmp_path / "j", key, clock=clock) as journal:
+        journal.close_exam(journal.exams()[0].exam_id, operator="anna")
+        assert len(journal.database.rows("SELECT 1 FROM events WHERE kind = 'clock'")) == 1
+
+
+def test_a_clock_at_its_factory_date_refuses_the_infant_with_the_cause(tmp_path: Path, key: JournalKey) -> None:
+    clock = Clock()
+    clock.now = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    with (
+        Journal.open(tmp_path / "j", key, create=True, clock=clock) as journal,
+        pytest.raises(InfantInvalid, match="clock says 19.*correct the date of birth, or the clock"),
+    ):
+        begin(journal)
+
+
+def test_there_is_no_journal(tmp_path: Path, key: JournalKey) -> None:
+    with pytest.raises(JournalUnwritable, match="no journal in"):
+        Journal.open(tmp_path / "nothing", key)
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but long enough to be looked at" * 20, b"SQLite format 3\x00"])
+def test_a_file_that_is_no_journal(tmp_path: Path, key: JournalKey, content: bytes) -> None:
+    (tmp_path / "journal.sqlite3").write_bytes(content)
+    with pytest.raises(JournalError, match="journal"):
+        Journal.open(tmp_path, key)
+    assert (tmp_path / "journal.sqlite3").read_bytes() == content
+
+
+def test_importing_the_exam_is_cheap() -> None:
+    code = "import sys, runtime.exam.machine; print({'cv2', 'sqlite3', 'cryptography', 'openvino'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
