@@ -1,0 +1,168 @@
+"""Which backend is taken, and what is said of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import runtime.engines.tensorrt as module
+from device.frame import Frame
+from runtime import Screener
+from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
+from runtime.cuda.errors import CudaError
+from runtime.cuda.fake import FakeCuda
+from runtime.cuda.probe import Probe
+from runtime.engines import load_engine
+from runtime.engines.fake_tensorrt import FakeTensorRT
+from runtime.engines.tensorrt_network import TensorRT
+from runtime.errors import EngineError, IncompatiblePlan
+from runtime.screen.__main__ import main
+from tests.pictures import retina
+from tests.runtime.engines.fake_plans import KEY, FakeMachine, both_plans, fake_machine, write_plans
+
+FOUND = Probe("Fake GPU", (8, 6), "12.6", "10.3.0.26")
+
+
+@pytest.fixture
+def with_gpu(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
+    """This machine, as if it had the fake GPU with TensorRT 10.3.0 (and no TensorRT-RTX)."""
+    gpu(machine, monkeypatch)
+    return machine
+
+
+def gpu(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_installed", lambda name: name == "tensorrt")
+    monkeypatch.setattr(module, "has_driver", lambda: True)
+    monkeypatch.setattr(module, "probe", lambda name: FOUND)
+    monkeypatch.setattr(module, "import_library", lambda library: TensorRT(library, machine.trt))
+    monkeypatch.setattr(module, "open_cuda", lambda: machine.cuda)
+
+
+def test_auto_takes_tensorrt_where_all_is_there(with_gpu: FakeMachine) -> None:
+    with load_engine(with_gpu.bundle) as engine:
+        assert (engine.facts.backend, engine.facts.device) == ("tensorrt", "Fake GPU")
+        assert "plan sm86-trt10.3.0-fp32" in engine.facts.why
+
+
+def test_auto_says_why_it_is_openvino_where_nothing_is_there(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_installed", lambda name: name == "tensorrt_rtx")
+    monkeypatch.setattr(module, "has_driver", lambda: False)
+    with load_engine(tiny) as engine:
+        assert engine.facts.backend == "openvino"
+        assert engine.facts.why == "tensorrt: not installed; tensorrt-rtx: no NVIDIA driver on this machine"
+
+
+def test_auto_says_how_a_plan_is_built_where_only_that_is_missing(
+    with_gpu: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(with_gpu.bundle.path / "plans")
+    monkeypatch.setattr(module, "probe", lambda name: pytest.fail("asked for a GPU that it has no plan for"))
+    with load_engine(with_gpu.bundle) as engine:
+        assert engine.facts.backend == "openvino"
+        assert "tensorrt: bundle test has no plan for it; build one: python -m build_engines" in engine.facts.why
+    with_gpu.cuda.close()
+
+
+@pytest.mark.parametrize("what", ["other version", "altered", "library crashes"])
+def test_auto_goes_on_without_a_plan_that_is_refused_and_says_so(
+    with_gpu: FakeMachine, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    expected = {
+        "other version": "plan was built for sm86 / TensorRT 10.3.0, this machine has sm86 / 11.4.0",
+        "altered": "was altered or cut short",
+        "library crashes": "tensorrt crashes when it is loaded (SIGSEGV)",
+    }[what]
+    if what == "other version":
+        monkeypatch.setattr(module, "probe", lambda name: dataclasses.replace(FOUND, library_version="11.4.0.1"))
+    elif what == "altered":
+        (with_gpu.bundle.path / "plans" / str(KEY) / "classifier.plan").write_bytes(b"other")
+    else:
+
+        def crash(name: str) -> Probe:
+            raise CudaError(f"CUDA: {expected}")
+
+        monkeypatch.setattr(module, "probe", crash)
+    with load_engine(with_gpu.bundle) as engine:
+        assert engine.facts.backend == "openvino"
+        assert expected in engine.facts.why
+    with_gpu.cuda.close()
+
+
+def test_tensorrt_asked_for_by_name_is_not_replaced(with_gpu: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "probe", lambda name: dataclasses.replace(FOUND, compute_capability=(8, 9)))
+    with pytest.raises(
+        IncompatiblePlan,
+        match=r"plan was built for sm86 / TensorRT 10.3.0, this machine has sm89 / 10.3.0; "
+        r"rebuild it: python -m build_engines BUNDLE --target tensorrt",
+    ):
+        load_engine(with_gpu.bundle, "tensorrt")
+    with_gpu.cuda.close()
+
+
+@pytest.mark.parametrize(
+    ("installed", "engine", "message"),
+    [
+        ((), "tensorrt", "tensorrt: tensorrt is not installed; install it from NVIDIA's index"),
+        (("tensorrt",), "tensorrt", "tensorrt: no NVIDIA driver on this machine"),
+        ((), "tensorrt-rtx", "tensorrt-rtx: tensorrt_rtx is not installed; install it: pip install tensorrt-rtx-cu13"),
+        (("tensorrt_rtx",), "tensorrt-rtx", "tensorrt-rtx: no NVIDIA driver on this machine"),
+    ],
+)
+def test_what_is_missing_is_named_with_what_to_do(
+    tiny: Bundle, monkeypatch: pytest.MonkeyPatch, installed: tuple[str, ...], engine: str, message: str
+) -> None:
+    monkeypatch.setattr(module, "_installed", lambda name: name in installed)
+    monkeypatch.setattr(module, "has_driver", lambda: False)
+    with pytest.raises(EngineError, match=message) as caught:
+        load_engine(tiny, engine)
+    assert "or choose --engine openvino" in str(caught.value)
+
+
+@pytest.mark.skipif(module.has_driver(), reason="this machine has an NVIDIA driver")
+@pytest.mark.parametrize("engine", ["tensorrt", "tensorrt-rtx"])
+def test_the_command_says_so_and_ends_with_2(engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sim:", "--engine", engine, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert f"runtime.screen: {engine}: " in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out" / "readings.jsonl").exists()
+
+
+def test_whole_frames_get_the_reading_that_openvino_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(DEMONSTRATION, folder)
+    bundle = open_bundle(folder)
+    write_plans(bundle, both_plans(bundle))
+    machines = fake_machine(bundle)
+    machine = next(machines)
+    gpu(machine, monkeypatch)
+    frames = [Frame(retina(seed=seed), sequence=seed, source="test") for seed in range(3)]
+    with Screener(bundle, engine="openvino", precision="fp32") as screener:
+        expected = [screener.screen(frame) for frame in frames]
+    with Screener(bundle, precision="fp32") as screener:
+        got = [screener.screen(frame) for frame in frames]
+    for one, other in zip(got, expected, strict=True):
+        assert one.engine.backend == "tensorrt"
+        assert one.outcome is other.outcome
+        assert one.reason == other.reason
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+        assert one.vessel_fraction == pytest.approx(other.vessel_fraction, abs=1e-4)
+        assert one.vessels is not None
+        assert other.vessels is not None
+        assert int(np.abs(one.vessels.astype(int) - other.vessels).max()) <= 1
+        assert one.to_dict()["engine"]["why"].startswith("plan sm86-trt10.3.0-fp32; two engines, CUDA graph")
+    with pytest.raises(StopIteration):
+        next(machines)
+
+
+def test_a_reading_carries_the_reason(tiny: Bundle) -> None:
+    cuda = FakeCuda()
+    write_plans(tiny, both_plans(tiny))
+    with Screener(tiny, engine=FakeMachine(cuda, FakeTensorRT(cuda), tiny).load()) as screener:
+        reading = screener.screen(Frame(retina(), sequence=0, source="test"))
+    assert reading.to_dict()["engine"]["why"] == reading.engine.why != ""
+    cuda.check()
