@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import ipaddress
+import threading
 import time
 from ctypes import byref, c_size_t, c_void_p
 from datetime import datetime, timedelta, timezone
@@ -51,7 +51,8 @@ _MAX_GAP = 10_000
 class AravisCamera:
     """A camera over libaravis, opened for this program alone.
 
-    `read` waits for the next frame, at most `timeout_s`. A frame's number follows the camera's own count, so that one
+    `read` waits for the next frame, at most `timeout_s`, and up to 3 s more to learn whether a silent camera is still
+    there. A frame's number follows the camera's own count, so that one
     that was lost on the way leaves a gap. `close` may come from another thread.
     """
 
@@ -69,6 +70,8 @@ class AravisCamera:
         """Frames that came incomplete and were refused."""
         self._library = load()
         self._stream: c_void_p | None = None
+        self._silent = False
+        """Whether the camera did not answer when it was last asked."""
         self._sequence = -1
         self._last_block: int | None = None
         self._camera = self._open()
@@ -201,7 +204,8 @@ class AravisCamera:
         return to_rgb(data, layout.width, layout.height, layout.pixel_format)
 
     def _lost(self) -> CameraError:
-        if self._answers():
+        self._silent = not self._answers()
+        if not self._silent:
             return FrameTimeout(
                 f"{self.name}: no frame came in {self.config.timeout_s:g} s; check its trigger and rate"
             )
@@ -239,9 +243,19 @@ class AravisCamera:
         self._handle.close()
 
     def _release(self) -> None:
-        if self._stream is not None:
-            with contextlib.suppress(AravisError):  # it may be gone already
+        """Give everything back; where the camera is silent, aside, as libaravis then waits ten seconds for it."""
+        if self._stream is not None and not self._silent:
+            try:
                 self._library.call("arv_camera_stop_acquisition", self._camera)
+            except AravisError:
+                self._silent = True
+        if self._silent:
+            threading.Thread(target=self._unreference, name=f"gives back {self.name}", daemon=True).start()
+        else:
+            self._unreference()
+
+    def _unreference(self) -> None:
+        if self._stream is not None:
             self._library.call("g_object_unref", self._stream)
         self._library.call("g_object_unref", self._camera)
 

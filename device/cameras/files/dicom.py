@@ -30,8 +30,9 @@ _HEADER = (
 def decode_dicom(path: Path) -> NDArray[np.uint8]:
     """RGB, uint8 [H, W, 3], of a single-frame colour or MONOCHROME2 object.
 
-    Gray of more than 8 bits is scaled by its stored range, rounded. Raises `Refused`, and `OSError` when the file cannot
-    be read.
+    Gray of more than 8 bits is scaled by its stored range, rounded.
+
+    Raises `Refused`, and `OSError` when the file cannot be read.
     """
     pydicom = _import_pydicom()
     header = _read_header(pydicom, path)

@@ -62,6 +62,8 @@ class StreamConfig(Settings):
         Raises `SettingRefused`.
         """
         url, _, rest = spec.partition("#")
+        scheme, _, address = url.partition("://")
+        url = f"{scheme.lower()}://{address}"
         return parse_settings(cls, rest, spec=hide_password(spec), url=url)
 
     @property

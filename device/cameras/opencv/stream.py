@@ -87,7 +87,7 @@ def _why_not(config: StreamConfig, host: str, port: int) -> str:
             f"nothing answers at {host} port {port} ({error.strerror or error}); "
             "check the address and that the camera is on"
         )
-    return f"{host} answers, but gave no video in {config.open_timeout_s:g} s; check the path, user and password"
+    return f"{host} answers, but gives no video; check the path, user and password"
 
 
 def _lost(config: StreamConfig, waited_s: float) -> CameraError:

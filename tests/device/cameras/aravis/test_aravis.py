@@ -1,0 +1,227 @@
+"""`AravisCamera` against Aravis' own simulated GigE Vision camera, over the real protocol on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from device import Disconnected, FrameUnreadable, SourceNotFound, open_camera
+from device.cameras.aravis import AravisCamera, AravisConfig, discover
+from device.cameras.listing import list_cameras
+from device.errors import CameraBusy, CameraError, DriverMissing, FrameMisshapen, FrameTimeout, SettingRefused
+from tests.device.cameras.servers import Program, gige_camera
+
+pytestmark = pytest.mark.system
+
+ADDRESS = "aravis:127.0.0.1"
+GOLDEN = json.loads((Path(__file__).parent / "golden_frames.json").read_text())["sha256"]
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    """A fresh simulated camera, whose first frame is the first of the golden ones."""
+    with gige_camera() as program:
+        yield program
+
+
+def opened(settings: str = "") -> AravisCamera:
+    return AravisCamera(AravisConfig.parse(ADDRESS + settings))
+
+
+def assert_golden(count: int, fps: float) -> float:
+    """That the first frames are the golden ones without a gap; how many seconds they spanned."""
+    with opened(f",fps={fps}") as camera:
+        frames = []
+        for _ in range(count):
+            frame = camera.read()
+            assert frame is not None
+            frames.append((frame.sequence, frame.sha256, frame.captured_ns))
+        assert (camera.torn, camera.underruns) == (0, 0)
+    assert [sequence for sequence, _, _ in frames] == list(range(count)), "no gap"
+    assert [digest for _, digest, _ in frames] == [GOLDEN[index % len(GOLDEN)] for index in range(count)]
+    return (frames[-1][2] - frames[0][2]) / 1e9
+
+
+def test_frames_are_the_golden_ones(program: Program) -> None:
+    assert_golden(200, 100)  # the camera's count begins anew within them
+
+
+@pytest.mark.slow
+def test_500_frames_at_20_a_second_without_a_gap(program: Program) -> None:
+    assert assert_golden(500, 20) == pytest.approx(499 / 20, rel=0.1)
+
+
+def test_every_torn_frame_is_refused_and_counted_and_every_other_is_whole() -> None:
+    whole: list[tuple[int, str]] = []
+    torn: list[int] = []
+    reasons: set[str] = set()
+    with gige_camera(lost_per_thousand=1), opened(",fps=100") as camera:
+        while len(whole) + len(torn) < 100:
+            try:
+                frame = camera.read()
+            except FrameUnreadable as error:
+                torn.append(error.sequence)
+                reasons.add(str(error).split(": ")[1])
+            else:
+                assert frame is not None
+                whole.append((frame.sequence, frame.sha256))
+        assert camera.torn == len(torn)
+    assert reasons == {"torn frame, packets are missing; read the next one"}
+    assert min(len(whole), len(torn)) >= 10, "of 563 packets a frame about every second loses one"
+    first = GOLDEN.index(whole[0][1]) - whole[0][0]
+    assert [digest for _, digest in whole] == [GOLDEN[(first + sequence) % len(GOLDEN)] for sequence, _ in whole]
+    assert len({sequence for sequence, _ in whole} | set(torn)) == 100
+
+
+def test_it_is_found_by_name_serial_and_place(program: Program) -> None:
+    (found,) = [camera for camera in discover() if camera.serial == "TEST"]
+    assert (found.vendor, found.model, found.address, found.protocol) == ("Aravis", "Fake", "127.0.0.1", "GigEVision")
+    for name in (found.id, "TEST", "127.0.0.1", ""):
+        with open_camera(f"aravis:{name}") as camera:
+            frame = camera.read()
+            assert frame is not None
+            assert frame.source == "aravis:0"
+            assert (frame.width, frame.height) == (512, 512)
+            assert 0 <= frame.capture_ms < 1000
+    assert any(camera.source == f"aravis:{found.id}" and camera.serial == "TEST" for camera in list_cameras())
+
+
+def test_one_that_is_not_there_is_refused_with_those_that_are(program: Program) -> None:
+    with pytest.raises(SourceNotFound, match="aravis:OTHER: no such camera; expected one of aravis:Aravis-Fake-TEST"):
+        open_camera("aravis:OTHER")
+    with pytest.raises(SourceNotFound, match=r"aravis:127\.0\.0\.9: the camera does not open"):
+        open_camera("aravis:127.0.0.9")
+
+
+@pytest.mark.parametrize("pixel_format", ["RGB8", "BayerRG8", "Mono8"])
+def test_each_format_becomes_rgb(program: Program, pixel_format: str) -> None:
+    with opened(f",pixel_format={pixel_format},width=256,height=128,fps=50,exposure_us=2000,gain=3") as camera:
+        assert camera.size == (256, 128)
+        frame = camera.read()
+    assert frame is not None
+    assert frame.pixels.shape == (128, 256, 3)
+    if pixel_format == "Mono8":
+        assert np.ptp(frame.pixels.astype(int), axis=2).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("width=4096", "width=4096: it can do 1 to 2048"),
+        ("fps=100000", r"fps=100000: it can do 0\.1 to 1000"),
+        ("exposure_us=1e9", r"exposure_us=1e\+09: it can do 10 to "),
+        ("gain=1000", "gain=1000: it can do 0 to 10"),
+        ("pixel_format=BGR8", "pixel_format=BGR8: it can do RGB8, BayerRG8, .*Mono8"),
+    ],
+)
+def test_what_the_camera_cannot_do_is_said_with_what_it_can(program: Program, setting: str, words: str) -> None:
+    with pytest.raises(SettingRefused, match=words):
+        opened("," + setting)
+    opened().close()  # and it was given back
+
+
+def test_a_camera_that_another_program_controls_is_busy(program: Program) -> None:
+    with opened(), pytest.raises(CameraBusy, match="another program controls the camera"):
+        opened()
+    opened().close()
+
+
+def read_until_lost(camera: AravisCamera) -> None:
+    for _ in range(1000):
+        camera.read()
+
+
+def test_an_unplugged_camera_is_a_lost_source_and_can_be_opened_again() -> None:
+    with gige_camera() as program, opened(",timeout_s=0.5") as camera:
+        assert camera.read() is not None
+        program.kill()
+        began = time.monotonic()
+        with pytest.raises(CameraError) as lost:
+            read_until_lost(camera)
+        camera.close()
+        assert time.monotonic() - began < 8, "neither reading nor closing waits for ever"
+        assert isinstance(lost.value, Disconnected)
+        assert "does not answer any more" in str(lost.value)
+    with gige_camera(), opened() as camera:
+        frame = camera.read()
+    assert frame is not None
+    assert frame.sequence == 0
+
+
+def test_a_camera_that_gives_no_frame_but_answers_is_a_timeout(program: Program) -> None:
+    with opened(",fps=0.2,timeout_s=0.3") as camera, pytest.raises(FrameTimeout, match=r"no frame came in 0\.3 s"):
+        read_until_lost(camera)
+
+
+def test_a_frame_of_the_wrong_shape_is_refused(program: Program) -> None:
+    with opened(",fps=50") as camera:
+        right = camera.layout
+        camera.layout = dataclasses.replace(right, width=500)
+        with pytest.raises(FrameMisshapen, match=r"got 512 x 512, .*; expected 500 x 512 RGB8"):
+            camera.read()
+        camera.layout = right
+        assert camera.read() is not None
+
+
+def test_closing_from_another_thread_ends_a_read_that_waits(program: Program) -> None:
+    camera = opened(",fps=0.2,timeout_s=30")
+    closer = threading.Timer(0.2, camera.close)
+    closer.start()
+    began = time.monotonic()
+    while camera.read() is not None:
+        pass
+    closer.join()
+    assert time.monotonic() - began < 5
+
+
+def test_a_reader_that_is_too_slow_leaves_gaps_that_are_counted(program: Program) -> None:
+    with opened(",fps=200,buffers=2") as camera:
+        assert camera.read() is not None
+        until = time.monotonic() + 10
+        while camera.underruns == 0:
+            assert time.monotonic() < until
+        numbers: list[int] = []
+        while len(numbers) < 4:
+            with contextlib.suppress(FrameUnreadable):  # one that was lost in the midst
+                frame = camera.read()
+                assert frame is not None
+                numbers.append(frame.sequence)
+    assert numbers[-1] > 4
+
+
+def test_opening_and_closing_leaks_no_file_and_no_thread(program: Program) -> None:
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+    for _ in range(3):
+        opened().close()
+    before = held()
+    for _ in range(10):
+        with opened(",fps=100") as camera:
+            camera.read()
+    until = time.monotonic() + 5
+    while held() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert held() <= before
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from device.cameras.aravis import library
+
+    monkeypatch.setattr(library, "_FILES", ("libaravis-nothing.so",))
+    library.load.cache_clear()
+    with pytest.raises(DriverMissing, match=r"sudo apt-get install libaravis-0\.8-0"):
+        opened()
+    (entry,) = [camera for camera in list_cameras() if camera.kind == "aravis"]
+    assert entry.problem is not None
+    assert "not installed" in entry.problem
+    library.load.cache_clear()

@@ -1,0 +1,150 @@
+"""`open_v4l2`: what was asked against what the camera gave, and how frames and faults come through."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from device import Disconnected, FrameTimeout, FrameUnreadable, SourceNotFound
+from device.cameras.opencv import CaptureCamera, V4L2Config, device, open_v4l2
+from device.errors import FrameMisshapen, SettingRefused
+from tests.device.cameras.opencv.kernel import Capture, Kernel, plug_in
+
+
+@pytest.fixture
+def capture() -> Capture:
+    return Capture()
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capture: Capture) -> Kernel:
+    return plug_in(monkeypatch, tmp_path, capture)
+
+
+def opened(kernel: Kernel, settings: str = "") -> CaptureCamera:
+    return open_v4l2(V4L2Config.parse(f"camera:{kernel.device}" + settings))
+
+
+def test_a_number_is_a_device() -> None:
+    assert V4L2Config.parse("camera:2").device == "/dev/video2"
+    assert V4L2Config.parse("camera:/dev/v4l/by-id/eye,width=640").device == "/dev/v4l/by-id/eye"
+
+
+def test_what_is_asked_is_set_and_the_format_comes_first(kernel: Kernel, capture: Capture) -> None:
+    with opened(kernel, ",width=1280,height=720,fps=30,fourcc=MJPG,exposure_ms=12.5") as camera:
+        assert camera.size == (1280, 720)
+    assert [prop for prop, _ in capture.asked] == [
+        cv2.CAP_PROP_FOURCC,
+        cv2.CAP_PROP_FRAME_WIDTH,
+        cv2.CAP_PROP_FRAME_HEIGHT,
+        cv2.CAP_PROP_FPS,
+        cv2.CAP_PROP_AUTO_EXPOSURE,
+        cv2.CAP_PROP_EXPOSURE,
+    ]
+    assert (capture.automatic, capture.exposure) == (1, 125), "tenths of a millisecond, and no longer automatic"
+
+
+def test_without_settings_the_camera_is_left_as_it_is(kernel: Kernel, capture: Capture) -> None:
+    with opened(kernel) as camera:
+        assert camera.size == (640, 480)
+    assert capture.asked == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (",width=1920,height=1080", "set width=1920, camera gave 640; set height=1080, camera gave 480"),
+        (",width=640,height=480,fps=30", "set fps=30, camera gave 10"),
+        (",fourcc=H264", "set fourcc=H264, camera gave YUYV"),
+    ],
+)
+def test_what_the_camera_cannot_do_is_said_with_what_it_can(
+    kernel: Kernel, capture: Capture, settings: str, words: str
+) -> None:
+    with pytest.raises(SettingRefused, match=words + ".*; it can do MJPG 1280x720 30/15 fps, MJPG 640x480 30 fps"):
+        opened(kernel, settings)
+    assert capture.released == 1
+
+
+def test_a_rate_that_is_rounded_is_right(kernel: Kernel, capture: Capture) -> None:
+    capture.set = lambda prop, value: True  # type: ignore[method-assign]
+    capture.rate = 29.97
+    opened(kernel, ",fps=30").close()
+
+
+@pytest.mark.parametrize("exposure_ms", [0.2, 500])
+def test_an_exposure_out_of_range_is_refused(kernel: Kernel, capture: Capture, exposure_ms: float) -> None:
+    with pytest.raises(SettingRefused, match=rf"set exposure_ms={exposure_ms:g}, camera gave (0\.3|204\.7)"):
+        opened(kernel, f",exposure_ms={exposure_ms}")
+    assert capture.released == 1
+
+
+def test_one_that_opencv_cannot_open_is_given_back(kernel: Kernel, capture: Capture) -> None:
+    capture.opens = False
+    with pytest.raises(SourceNotFound, match="Eye Camera does not open, though nothing else holds it"):
+        opened(kernel)
+    assert capture.released == 1
+
+
+def test_frames_are_rgb_and_carry_the_kernels_time(kernel: Kernel, capture: Capture) -> None:
+    capture.stamp_ms = time.monotonic() * 1000 - 40
+    with opened(kernel) as camera:
+        frame = camera.read()
+    assert frame is not None
+    assert frame.pixels[0, 0].tolist() == [10, 20, 200]
+    assert frame.source == "video0:0"
+    assert 40 <= (time.monotonic_ns() - frame.captured_ns) / 1e6 < 5000
+    assert frame.capture_ms >= 40
+
+
+@pytest.mark.parametrize("stamp_ms", [0.0, -1.0, 1e15])
+def test_a_time_stamp_of_another_clock_is_not_believed(kernel: Kernel, capture: Capture, stamp_ms: float) -> None:
+    capture.stamp_ms = stamp_ms
+    before = time.monotonic_ns()
+    with opened(kernel) as camera:
+        frame = camera.read()
+    assert frame is not None
+    assert frame.captured_ns >= before
+
+
+def test_a_frame_that_cannot_be_decoded_does_not_end_it(kernel: Kernel, capture: Capture) -> None:
+    script = [True, None, cv2.error("broken JPEG"), True]
+    capture.frames = lambda index: script[index]
+    with opened(kernel) as camera:
+        assert camera.read() is not None
+        for sequence in (1, 2):
+            with pytest.raises(FrameUnreadable, match=f"video0:{sequence}: the frame cannot be decoded"):
+                camera.read()
+        last = camera.read()
+    assert last is not None
+    assert last.sequence == 3
+
+
+@pytest.mark.parametrize("shape", [(480, 641, 3), (480, 640), (480, 640, 4)])
+def test_a_frame_of_the_wrong_shape_is_refused(kernel: Kernel, capture: Capture, shape: tuple[int, ...]) -> None:
+    capture.frames = lambda index: np.zeros(shape, np.uint8) if index == 1 else True
+    with opened(kernel) as camera:
+        camera.read()
+        with pytest.raises(FrameMisshapen, match=r"expected uint8 \[480, 640, 3\] as before"):
+            camera.read()
+        assert camera.read() is not None
+
+
+def test_an_unplugged_camera_is_told_from_a_silent_one(
+    kernel: Kernel, capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture.frames = lambda index: False
+    with opened(kernel) as camera:
+        with pytest.raises(Disconnected, match="gives no more frames"):
+            camera.read()
+        monkeypatch.setattr(device, "_TIMEOUT_S", 0.0)
+        with pytest.raises(FrameTimeout, match="no frame came"):
+            camera.read()
+        kernel.device.unlink()
+        with pytest.raises(Disconnected, match="video0: unplugged"):
+            camera.read()
+    assert capture.released == 1

@@ -1,0 +1,129 @@
+"""Real programs that stand in for cameras: ffmpeg, GStreamer's RTSP server, Aravis' GigE Vision camera."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+FAKE_GIGE = "arv-fake-gv-camera-0.8"
+RTSP_SERVER = Path(__file__).parent / "opencv" / "rtsp_server.py"
+DEADLINE_S = 20.0
+_GVCP_PORT = 3956
+_LISTEN = "0A"
+
+
+class Program:
+    """A program that was started; killed at the end of its block."""
+
+    def __init__(self, *command: str) -> None:
+        self.command = command
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def wait_for_line(self, words: bytes) -> None:
+        assert self._process.stdout is not None
+        seen = self._process.stdout.readline()
+        assert words in seen, (self.command, seen)
+
+    def wait_for_port(self, port: int, *, table: str = "tcp") -> None:
+        """Until something listens there; asked of the kernel, as a connection might be the only one it takes."""
+        until = time.monotonic() + DEADLINE_S
+        while not _listens(port, table):
+            assert self._process.poll() is None, (self.command, self.output())
+            assert time.monotonic() < until, self.command
+            time.sleep(0.01)
+
+    def output(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.read().decode()
+
+    def freeze(self) -> None:
+        """As a camera that hangs: connected, but silent."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def _listens(port: int, table: str) -> bool:
+    for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+        address, state = line.split()[1], line.split()[3]
+        if int(address.split(":")[1], 16) == port and (table == "udp" or state == _LISTEN):
+            return True
+    return False
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def running(*command: str) -> Iterator[Program]:
+    program = Program(*command)
+    try:
+        yield program
+    finally:
+        program.kill()
+
+
+@contextmanager
+def mjpeg_over_http(port: int, *, frames: int = 0) -> Iterator[Program]:
+    """ffmpeg serves one client with a picture of 320 x 240 that changes 20 times a second, then ends."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    end = ("-frames:v", str(frames)) if frames else ()
+    picture = ("-re", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=20", "-c:v", "mjpeg", "-q:v", "3", *end)
+    target = ("-f", "mpjpeg", "-listen", "1", f"http://127.0.0.1:{port}/eye")
+    with running("ffmpeg", "-nostdin", "-loglevel", "error", *picture, *target) as program:
+        program.wait_for_port(port)
+        yield program
+
+
+@contextmanager
+def rtsp(port: int) -> Iterator[Program]:
+    """GStreamer's RTSP server with JPEG pictures of 320 x 240, 20 a second."""
+    if not _system_python_has("GstRtspServer"):
+        pytest.skip("GStreamer's RTSP server is not installed (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi)")
+    with running(SYSTEM_PYTHON, str(RTSP_SERVER), str(port)) as program:
+        program.wait_for_line(b"ready")
+        yield program
+
+
+def _system_python_has(library: str) -> bool:
+    check = f"import gi; gi.require_version({library!r}, '1.0')"
+    try:
+        return subprocess.run([SYSTEM_PYTHON, "-c", check], capture_output=True, timeout=DEADLINE_S).returncode == 0
+    except OSError:
+        return False
+
+
+@contextmanager
+def gige_camera(*, lost_per_thousand: int = 0) -> Iterator[Program]:
+    """Aravis' simulated GigE Vision camera at 127.0.0.1, serial number TEST; one at a time on a machine."""
+    if shutil.which(FAKE_GIGE) is None:
+        pytest.skip(f"{FAKE_GIGE} is not installed (Debian: aravis-tools)")
+    with (Path(tempfile.gettempdir()) / "rop-tests-gige.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with running(FAKE_GIGE, "-i", "127.0.0.1", "-s", "TEST", "-r", str(lost_per_thousand)) as program:
+            program.wait_for_port(_GVCP_PORT, table="udp")
+            yield program
