@@ -16,15 +16,19 @@ Inputs = dict[str, Any]
 
 
 class Runner:
-    """A graph compiled by OpenVINO for this CPU, in f32 beside whatever the graph itself quantizes."""
+    """A graph compiled for this CPU as the runtime does it, in f32 beside whatever the graph itself quantizes."""
 
     def __init__(self, graph: Path | bytes) -> None:
         import openvino
 
+        from runtime.engines.openvino_unsigned import unsigned_after_relu
+
         core = openvino.Core()
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         try:
-            self.compiled = core.compile_model(core.read_model(graph), "CPU", options)
+            model = core.read_model(graph)
+            unsigned_after_relu(model)
+            self.compiled = core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             reason = [line.strip() for line in str(error).splitlines() if line.strip()][-1][:160]
             raise BuildError(f"OpenVINO cannot run a graph that was built ({reason}); report it") from error

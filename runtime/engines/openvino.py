@@ -12,6 +12,7 @@ import numpy as np
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.engines.base import Engine, Inference
+from runtime.engines.openvino_unsigned import unsigned_after_relu
 from runtime.errors import DeadlineMissed, EngineError
 from runtime.manifest import graph_name
 from runtime.preprocess import SIDE
@@ -129,7 +130,10 @@ def compile_graph(core: Any, bundle: Bundle, network: str, precision: str, threa
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        return core.compile_model(core.read_model(bundle.read(name)), "CPU", options)
+        model = core.read_model(bundle.read(name))
+        if precision == "int8":
+            unsigned_after_relu(model)
+        return core.compile_model(model, "CPU", options)
     except RuntimeError as error:
         raise EngineError(
             f"openvino: {name} of bundle {bundle.path} cannot be compiled: {_first_line(error)}"
