@@ -80,7 +80,7 @@ def serialize(
         raise CannotBuild(f"{title}: {trt.__name__} gives no builder: {log.reason()}") from error
     network = builder.create_network(_network_flags(trt))
     parser = trt.OnnxParser(network, log.logger)
-    if not parser.parse(for_tensorrt(graph)):
+    if not parser.parse(for_tensorrt(graph, typed=typed_by_graph(trt))):
         raise PlanRefused(f"{title}: {_name(trt)}'s parser refuses the graph: {log.reason()}")
     layers = _layer_types(network)
     config = builder.create_builder_config()

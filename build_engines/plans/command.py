@@ -64,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         help="own: no cuBLAS and no cuDNN, for TensorRT 8.6 and 10 where these are missing",
     )
     parser.add_argument(
+        "--parts",
+        action="store_true",
+        help="also build the classifier in two parts, of which one may run beside the segmentation; the runtime "
+        "measures both ways when it starts and keeps the faster",
+    )
+    parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="the bundle's checkpoint (torch-tensorrt, which has no graph)"
     )
     parser.add_argument("--json", action="store_true", help="write each plan's manifest to standard output, one a line")
@@ -106,6 +112,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise CannotBuild(f"--workspace: got {arguments.workspace}, expected 1 MiB or more")
     if arguments.arch is not None and arguments.target != "tensorrt-rtx":
         raise CannotBuild(f"--arch: --target {arguments.target} builds for the GPU of this machine only; leave it out")
+    if arguments.parts and arguments.target == "torch-tensorrt":
+        raise CannotBuild("--parts: --target torch-tensorrt builds both networks whole; leave it out")
     if (arguments.checkpoint is None) == (arguments.target == "torch-tensorrt"):
         wanted = "needs the bundle's checkpoint" if arguments.checkpoint is None else "takes none, it has the graphs"
         raise CannotBuild(f"--checkpoint: --target {arguments.target} {wanted}")
@@ -130,7 +138,7 @@ def _build(arguments: argparse.Namespace, bundle: Bundle) -> Iterator[WrittenPla
             made = plan_from_checkpoint(trt, bundle, key, arguments.checkpoint, settings, _report)
             yield write_plan(bundle, key, machine, settings, "torch-tensorrt", made)
         else:
-            made = plan_from_graphs(trt, machine, bundle, key, settings, _report)
+            made = plan_from_graphs(trt, machine, bundle, key, settings, _report, parts=arguments.parts)
             yield write_plan(bundle, key, machine, settings, "onnx", made)
 
 

@@ -1,72 +1,134 @@
-"""Graphs as TensorRT takes them: its `uint8` may only be cast, so the cast must stand before the transpose."""
+"""Graphs as TensorRT takes them: `uint8` cast before anything else, and for TensorRT 8.6 fp32 between its Q/DQ."""
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from build_engines.plans.errors import PlanRefused
+import numpy as np
+
+from build_engines.plans.errors import CannotBuild, PlanRefused
 
 if TYPE_CHECKING:
     import onnx
 
 
-def for_tensorrt(content: bytes) -> bytes:
-    """The same graph with each `uint8` input cast before it is transposed, which gives the same numbers.
+def onnx_module() -> ModuleType:
+    """The package onnx. Raises `CannotBuild` where it is not installed."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise CannotBuild(f"onnx: cannot be imported ({error}); install it: pip install onnx") from error
+    return onnx
 
-    A graph that does so already comes back as it is. Raises `PlanRefused` for a graph that does anything else with a
-    `uint8` input than to transpose and cast it.
+
+def for_tensorrt(content: bytes, *, typed: bool = True) -> bytes:
+    """The same graph, with each `uint8` input cast before it is transposed, which gives the same numbers.
+
+    typed: the library takes the types from the graph; for one that does not (8.6) what is FP16 becomes fp32, and
+    weights that are stored as INT8 become fp32 with a Q before their DQ. A graph that needs nothing comes back as it
+    is. Raises `PlanRefused` for a graph that does anything else with a `uint8` input than to transpose and cast it.
     """
-    import onnx
-
+    onnx = onnx_module()
     model = onnx.load_model_from_string(content)
     inputs = [value.name for value in model.graph.input if value.type.tensor_type.elem_type == onnx.TensorProto.UINT8]
     changed = [_cast_first(model.graph, name) for name in inputs]
+    if not typed:
+        changed.append(_to_fp32(model.graph))
+        changed.append(_quantize_in_the_graph(model.graph))
     return model.SerializeToString() if any(changed) else content
 
 
 def _cast_first(graph: onnx.GraphProto, name: str) -> bool:
-    """Whether anything had to be moved."""
+    """Move the cast before the transpose; whether there was anything to move."""
     users = _users(graph, name)
     if all(node.op_type == "Cast" for node in users):
         return False
     if len(users) != 1 or users[0].op_type != "Transpose":
         kinds = ", ".join(sorted({node.op_type for node in users}))
         raise PlanRefused(f"graph: {kinds} of the uint8 input {name}; TensorRT casts uint8 and does nothing else to it")
-    (transpose,) = users
+    transpose = users[0]
     casts = _users(graph, transpose.output[0])
-    kinds_to = {attribute.i for node in casts for attribute in node.attribute if attribute.name == "to"}
-    if any(node.op_type != "Cast" for node in casts) or len(kinds_to) != 1:
-        raise PlanRefused(
-            f"graph: the transposed uint8 input {name} is not cast at once, or to several types; export the graph again"
-        )
+    if len(casts) != 1 or casts[0].op_type != "Cast":
+        raise PlanRefused(f"graph: the transposed uint8 input {name} is not cast at once; export the graph again")
     cast = casts[0]
-    for duplicate in casts[1:]:
-        for user in _users(graph, duplicate.output[0]):
-            _replace(user, duplicate.output[0], cast.output[0])
-        graph.node.remove(duplicate)
     transposed, result = transpose.output[0], cast.output[0]
-    # image -> cast -> (name of the transposed) -> transpose -> (name of the result)
     cast.input[0], cast.output[0] = name, transposed
     transpose.input[0], transpose.output[0] = transposed, result
-    nodes = [node for node in graph.node if node.output[0] not in (transposed, result)]
-    first = type(cast)()
-    first.CopyFrom(cast)
-    second = type(transpose)()
-    second.CopyFrom(transpose)
-    kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend([first, second, *kept])
-    stale = [value for value in graph.value_info if value.name == transposed]
-    for value in stale:
-        graph.value_info.remove(value)
+    _forget_types(graph, {transposed})
+    # A node must stand after what it takes its inputs from.
+    nodes = list(graph.node)
+    first, second = sorted((nodes.index(cast), nodes.index(transpose)))
+    nodes[first], nodes[second] = cast, transpose
+    _set_nodes(graph, nodes)
     return True
+
+
+def _to_fp32(graph: onnx.GraphProto) -> bool:
+    """Everything that is FP16 in fp32; whether there was any."""
+    from onnx import TensorProto, numpy_helper
+
+    tensors = [t for t in graph.initializer if t.data_type == TensorProto.FLOAT16]
+    attributes = [a.t for n in graph.node for a in n.attribute if a.t.data_type == TensorProto.FLOAT16]
+    for tensor in (*tensors, *attributes):
+        values = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    casts = [
+        attribute
+        for node in graph.node
+        for attribute in node.attribute
+        if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT16
+    ]
+    for attribute in casts:
+        attribute.i = TensorProto.FLOAT
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT16:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+    return bool(tensors or attributes or casts)
+
+
+def _quantize_in_the_graph(graph: onnx.GraphProto) -> bool:
+    """Weights stored as INT8, with a DQ after them, in fp32 with Q and DQ: the only way that 8.6 knows."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    stored = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.INT8}
+    values = {tensor.name: tensor for tensor in graph.initializer}
+    nodes, changed = [], False
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in stored:
+            tensor = stored[node.input[0]]
+            scale = numpy_helper.to_array(values[node.input[1]]).astype(np.float32)
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+            weights = numpy_helper.to_array(tensor).astype(np.float32)
+            if scale.ndim == 1:
+                scale = scale.reshape([-1 if index == axis % weights.ndim else 1 for index in range(weights.ndim)])
+            name = f"{tensor.name}/fp32"
+            graph.initializer.append(numpy_helper.from_array(weights * scale, name))
+            quantized = f"{tensor.name}/quantized"
+            inputs = [name, *node.input[1:]]
+            nodes.append(helper.make_node("QuantizeLinear", inputs, [quantized], quantized, axis=axis))
+            node.input[0] = quantized
+            changed = True
+        nodes.append(node)
+    if changed:
+        _set_nodes(graph, nodes)
+        used = {name for node in graph.node for name in node.input}
+        for tensor in [t for t in graph.initializer if t.name not in used]:
+            graph.initializer.remove(tensor)
+    return changed
 
 
 def _users(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
     return [node for node in graph.node if name in node.input]
 
 
-def _replace(node: onnx.NodeProto, old: str, new: str) -> None:
-    for index, value in enumerate(node.input):
-        if value == old:
-            node.input[index] = new
+def _forget_types(graph: onnx.GraphProto, names: set[str]) -> None:
+    """Drop the recorded types of tensors that have changed theirs."""
+    for value in [value for value in graph.value_info if value.name in names]:
+        graph.value_info.remove(value)
+
+
+def _set_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]  # clearing would empty the originals
+    del graph.node[:]
+    graph.node.extend(copies)

@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from build_engines.plans.build import Settings, serialize, typed_by_graph
-from build_engines.plans.layers import inspect
+from build_engines.plans.build import Serialized, Settings, serialize, typed_by_graph
+from build_engines.plans.layers import Inspection, inspect
 from build_engines.plans.machine import Machine
+from build_engines.plans.parts import classifier_parts
 from build_engines.plans.timing_cache import cache_file
 from build_engines.plans.write import MadePlan
 from runtime.bundle import Bundle
 from runtime.manifest import graph_name
-from runtime.plans import WHOLE, PlanKey
+from runtime.plans import WHOLE, PlanKey, PlanName
 
 
 def plan_from_graphs(
-    trt: Any, machine: Machine, bundle: Bundle, key: PlanKey, settings: Settings, report: Callable[[str], None]
+    trt: Any,
+    machine: Machine,
+    bundle: Bundle,
+    key: PlanKey,
+    settings: Settings,
+    report: Callable[[str], None],
+    *,
+    parts: bool = False,
 ) -> list[MadePlan]:
     """Both networks' plans for a key. trt: the module that the machine was asked for.
 
-    Raises `PlanRefused`, `CannotBuild`, and `BundleError` for a graph that the bundle lacks or that was altered.
+    parts: the classifier also in its two parts, `raw` and `guided`. Raises `PlanRefused`, `CannotBuild`, and
+    `BundleError` for a graph that the bundle lacks or that was altered.
     """
-    return list(_plans(trt, machine, bundle, key, settings, report))
+    made = []
+    for network in WHOLE:
+        precision = key.precisions[network]
+        graph = graph_of(network, precision, typed_by_graph(trt))
+        content = bundle.read(graph)
+        pieces: dict[PlanName, bytes] = {network: content}
+        if parts and network == "classifier":
+            pieces |= classifier_parts(content)
+        for name, piece in pieces.items():
+            report(f"{key}: {name} from {graph}")
+            serialized = serialize(
+                trt,
+                piece,
+                precision,
+                title=f"{name} for {key}",
+                architecture=key.architecture if key.library == "rtx" else None,
+                settings=settings,
+                cache=cache_file(machine) if key.library == "trt" else None,
+            )
+            for remark in serialized.remarks:
+                report(remark)
+            made.append(
+                MadePlan(name, graph, precision, serialized, _inspection(trt, machine, key, serialized, report))
+            )
+    return made
 
 
 def graph_of(network: str, precision: str, typed: bool) -> str:
@@ -33,27 +66,14 @@ def graph_of(network: str, precision: str, typed: bool) -> str:
     return graph_name(network, "fp32" if precision == "fp16" and not typed else precision)
 
 
-def _plans(
-    trt: Any, machine: Machine, bundle: Bundle, key: PlanKey, settings: Settings, report: Callable[[str], None]
-) -> Iterator[MadePlan]:
-    at_hand = machine.gpu is not None and machine.gpu.architecture == key.architecture
-    for name in WHOLE:
-        precision = key.precisions[name]
-        graph = graph_of(name, precision, typed_by_graph(trt))
-        report(f"{key}: {name} from {graph}")
-        serialized = serialize(
-            trt,
-            bundle.read(graph),
-            precision,
-            title=f"{name} for {key}",
-            architecture=key.architecture if key.library == "rtx" else None,
-            settings=settings,
-            cache=cache_file(machine) if key.library == "trt" else None,
-        )
-        for remark in serialized.remarks:
-            report(remark)
-        inspection = inspect(trt, serialized.content) if at_hand else None
-        if isinstance(inspection, str):
-            report(f"{name}: {inspection}")
-            inspection = None
-        yield MadePlan(name, graph, precision, serialized, inspection)
+def _inspection(
+    trt: Any, machine: Machine, key: PlanKey, serialized: Serialized, report: Callable[[str], None]
+) -> Inspection | None:
+    """The layers of a plan for the GPU at hand; None for another's, or where they cannot be told."""
+    if machine.gpu is None or machine.gpu.architecture != key.architecture:
+        return None
+    found = inspect(trt, serialized.content)
+    if isinstance(found, str):
+        report(f"{key}: {found}")
+        return None
+    return found
