@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from device.errors import CalibrationInvalid
+from device.signature import ContentAltered, KeyNotTrusted, NoSignature, signature_line, signed_by
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -91,7 +92,7 @@ def sign_calibration(calibration: Calibration, key: Ed25519PrivateKey) -> bytes:
     """The file's bytes, signed: for the laboratory."""
     body = json.dumps(calibration.model_dump(mode="json", by_alias=True), ensure_ascii=True, sort_keys=True).encode()
     body += b"\n"
-    return body + _signature_line(key.public_key().public_bytes_raw(), key.sign(body))
+    return body + signature_line(body, key)
 
 
 def load_calibration(
@@ -119,34 +120,22 @@ def load_calibration(
     return calibration
 
 
-def _signature_line(key: bytes, signature: bytes) -> bytes:
-    return json.dumps({"ed25519": signature.hex(), "key": key.hex()}).encode() + b"\n"
-
-
 def _checked_body(name: str, data: bytes, trusted_keys: Collection[bytes]) -> bytes:
     """The first line, once its signature by a trusted key is right."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     body, newline, line = data.partition(b"\n")
     body += newline
     try:
-        fields = json.loads(line)
-        key, signature = bytes.fromhex(fields["key"]), bytes.fromhex(fields["ed25519"])
-    except (ValueError, KeyError, TypeError):
-        key, signature = b"", b""
-    # Compared as bytes, so that there is one spelling only and every byte of the line is covered.
-    if not signature or line != _signature_line(key, signature):
-        raise CalibrationInvalid(f"{name}: got no signature line, expected line 2 as {{ed25519, key}}; get it anew")
-    if key not in trusted_keys:
+        signed_by(body, line, trusted_keys)
+    except NoSignature:
         raise CalibrationInvalid(
-            f"{name}: signed with key {key.hex()[:16]}..., expected one of {len(trusted_keys)} trusted keys; "
-            "get the file from a trusted laboratory, or trust its key in the configuration"
-        )
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, body)
-    except (InvalidSignature, ValueError):
-        raise CalibrationInvalid(f"{name}: altered, the signature does not fit the content; get it anew") from None
+            f"{name}: got no signature line, expected line 2 as {{ed25519, key}}; get it anew"
+        ) from None
+    except KeyNotTrusted as error:
+        raise CalibrationInvalid(
+            f"{name}: {error}; get the file from a trusted laboratory, or trust its key in the configuration"
+        ) from None
+    except ContentAltered as error:
+        raise CalibrationInvalid(f"{name}: {error}; get it anew") from None
     return body
 
 
