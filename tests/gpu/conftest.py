@@ -1,0 +1,50 @@
+"""Plans built on this machine's GPU, for tests that run them. Nothing here runs without a GPU."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
+from runtime.cuda.probe import has_driver
+from runtime.plans import MODULES, TARGETS, Library
+
+BUNDLES = [Path(name) for name in os.environ.get("ROP_BUNDLES", "").split(os.pathsep) if name] or [DEMONSTRATION]
+"""ROP_BUNDLES names others than the demonstration bundle, as PATH names folders."""
+
+
+@pytest.fixture(scope="session", params=["trt", "rtx"])
+def library(request: pytest.FixtureRequest) -> Library:
+    chosen: Library = request.param
+    if not has_driver():
+        pytest.skip("no NVIDIA driver on this machine")
+    if find_spec(MODULES[chosen]) is None:
+        pytest.skip(f"{MODULES[chosen]} is not installed")
+    return chosen
+
+
+@pytest.fixture(scope="session", params=BUNDLES, ids=lambda path: path.name)
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A copy, since the plans go into it."""
+    folder = tmp_path_factory.mktemp("gpu") / request.param.name
+    shutil.copytree(request.param, folder)
+    return open_bundle(folder)
+
+
+@pytest.fixture(scope="session", params=["fp32", "fp16", "int8"])
+def precision(request: pytest.FixtureRequest, bundle: Bundle, library: Library) -> str:
+    """A precision of the bundle, its plan built."""
+    chosen: str = request.param
+    if any(chosen not in bundle.precisions(network) for network in ("segmentation", "classifier")):
+        pytest.skip(f"bundle {bundle.manifest.name} has no {chosen} graphs")
+    pytest.importorskip("onnx", reason="plans are built from ONNX graphs")
+    from build_engines.plans.command import main
+
+    words = [str(bundle.path), "--target", TARGETS[library], "--precision", chosen, "--parts"]
+    tactics = os.environ.get("ROP_TACTICS")  # `own` where cuBLAS and cuDNN are missing
+    assert main([*words, *(["--tactics", tactics] if tactics else [])]) == 0
+    return chosen
