@@ -1,4 +1,4 @@
-"""What touches hardware: cameras, and the files and simulations that stand in for them.
+"""What touches hardware: cameras, the light board, telemetry, and the files and simulations that stand in for them.
 
 `import device` is cheap: OpenCV and Pillow are imported by the driver that needs them.
 """
@@ -9,33 +9,63 @@ from typing import TYPE_CHECKING, Any
 
 from device.cameras.base import Camera
 from device.cameras.open import open_camera
-from device.errors import CameraError, DeviceError, Disconnected, FrameTimeout, FrameUnreadable, SourceNotFound
+from device.errors import (
+    CameraBusy,
+    CameraError,
+    CameraNotPermitted,
+    DeviceError,
+    Disconnected,
+    DriverMissing,
+    FrameMisshapen,
+    FrameTimeout,
+    FrameUnreadable,
+    NoNewFrame,
+    RepeatedFrame,
+    SettingRefused,
+    SourceNotFound,
+    StaleFrame,
+)
 from device.frame import Frame, GroundTruth
 
 if TYPE_CHECKING:
     from device.cameras.files import Pictures, WatchedFolder
     from device.cameras.simulated import SimulatedCamera, SimulatedConfig
     from device.cameras.video import Recording
+    from device.live import LiveConfig, LiveReader, open_source
 
 __all__ = [
     "Camera",
+    "CameraBusy",
     "CameraError",
+    "CameraNotPermitted",
     "DeviceError",
     "Disconnected",
+    "DriverMissing",
     "Frame",
+    "FrameMisshapen",
     "FrameTimeout",
     "FrameUnreadable",
     "GroundTruth",
+    "LiveConfig",
+    "LiveReader",
+    "NoNewFrame",
     "Pictures",
     "Recording",
+    "RepeatedFrame",
+    "SettingRefused",
     "SimulatedCamera",
     "SimulatedConfig",
     "SourceNotFound",
+    "StaleFrame",
     "WatchedFolder",
     "open_camera",
+    "open_source",
 ]
 
-_DRIVERS = {
+_WHEN_USED = {
+    "LiveConfig": "device.live",
+    "LiveReader": "device.live",
+    "open_source": "device.live",
     "Pictures": "device.cameras.files",
     "WatchedFolder": "device.cameras.files",
     "Recording": "device.cameras.video",
@@ -45,8 +75,8 @@ _DRIVERS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _DRIVERS:
+    if name not in _WHEN_USED:
         raise AttributeError(f"module 'device' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_DRIVERS[name]), name)
+    return getattr(import_module(_WHEN_USED[name]), name)

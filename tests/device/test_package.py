@@ -14,20 +14,31 @@ import device
 def test_the_public_names_are_these() -> None:
     assert device.__all__ == [
         "Camera",
+        "CameraBusy",
         "CameraError",
+        "CameraNotPermitted",
         "DeviceError",
         "Disconnected",
+        "DriverMissing",
         "Frame",
+        "FrameMisshapen",
         "FrameTimeout",
         "FrameUnreadable",
         "GroundTruth",
+        "LiveConfig",
+        "LiveReader",
+        "NoNewFrame",
         "Pictures",
         "Recording",
+        "RepeatedFrame",
+        "SettingRefused",
         "SimulatedCamera",
         "SimulatedConfig",
         "SourceNotFound",
+        "StaleFrame",
         "WatchedFolder",
         "open_camera",
+        "open_source",
     ]
     assert all(getattr(device, name) for name in device.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
