@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ class Bundle:
     manifest: Manifest
     sha256: str
     """SHA-256 of the manifest's bytes, which name every other file's."""
+    check_plan: Callable[[Path, bytes], None] | None = field(default=None, compare=False)
+    """Gets the folder of a plan that is to be loaded and the bytes of its `plan.json`, and raises `BundleError` when
+    it must not be; see `runtime.trust`."""
 
     @property
     def facts(self) -> BundleFacts:
@@ -84,14 +88,15 @@ def open_bundle(path: Path | str | None = None) -> Bundle:
     path: the bundle's folder; None opens the demonstration bundle. Raises `BundleError`.
     """
     folder = DEMONSTRATION if path is None else Path(path)
-    raw = _manifest_bytes(folder)
+    raw = manifest_bytes(folder)
     manifest = _parse(folder, raw)
     for entry in manifest.files:
         _checked_bytes(folder, entry)
     return Bundle(folder, manifest, hashlib.sha256(raw).hexdigest())
 
 
-def _manifest_bytes(folder: Path) -> bytes:
+def manifest_bytes(folder: Path) -> bytes:
+    """The bytes of a bundle's manifest as they stand, which its signature is of. Raises `BundleError`."""
     try:
         with (folder / MANIFEST).open("rb") as file:
             raw = file.read(MANIFEST_LIMIT_BYTES + 1)

@@ -235,12 +235,15 @@ def find_plan(bundle: Bundle, wanted: PlanKey) -> Plan:
     """The bundle's plan for a machine and precision, its facts checked; the engines are checked by `Plan.read`.
 
     Raises `IncompatiblePlan` when the bundle has none, only one for another GPU, library or precision, or one that was
-    made from other graphs than the bundle's; `BundleError` for a `plan.json` that is missing or is not one.
+    made from other graphs than the bundle's; `BundleError` for a `plan.json` that is missing, is not one, or is
+    refused by `Bundle.check_plan`.
     """
     folder = bundle.path / PLANS / str(wanted)
     if not folder.is_dir():
         raise IncompatiblePlan(_mismatch(bundle, wanted, list_plans(bundle)))
     raw = _bytes(folder / PLAN_MANIFEST, MANIFEST_LIMIT_BYTES, wanted)
+    if bundle.check_plan is not None:
+        bundle.check_plan(folder, raw)
     manifest = _parse(folder, raw, wanted)
     if manifest.key != str(wanted):
         raise BundleError(f"plan {folder}: {PLAN_MANIFEST} says {manifest.key}; {_rebuild(wanted)}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from runtime.arrays import UInt8Array
 from runtime.outcome import Outcome
+from runtime.trust.facts import TrustFacts
 
 READING_SCHEMA = "rop.reading/1"
 
@@ -73,6 +74,8 @@ class EngineFacts:
     device: str
     why: str = ""
     """Why this backend and not another, and how it runs, in a few words for the person who looks into it."""
+    plan_sha256: str | None = None
+    """SHA-256 of the plan's `plan.json`, which names every engine's; None where no plan runs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,8 @@ class Reading:
     late: bool = False
     vessels: UInt8Array | None = None
     """Vessel probability x 255, uint8 [256, 256]; not part of the JSON."""
+    trust: TrustFacts | None = None
+    """Who stands for the model, and how its self-test and the watch for drift stand; None where nobody looked."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object, ready for `json.dumps`."""
@@ -118,6 +123,7 @@ class Reading:
             "late": self.late,
             "bundle": asdict(self.bundle),
             "engine": asdict(self.engine),
+            "trust": None if self.trust is None else asdict(self.trust),
         }
 
     def to_json(self) -> str:

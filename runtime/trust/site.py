@@ -1,0 +1,141 @@
+"""`Site`: what a cart was told to trust, and the one place where bundles and plans are held against it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from device.signature import LINE_LIMIT_BYTES, SignatureInvalid
+from runtime.bundle import MANIFEST, Bundle, manifest_bytes
+from runtime.trust.errors import SignatureRefused, SiteError
+from runtime.trust.facts import Signature, SiteFacts
+from runtime.trust.keys import TrustedKeys, read_trusted_keys
+
+if TYPE_CHECKING:
+    from runtime.trust.profile import SiteProfile
+
+MANIFEST_SIGNATURE = "manifest.sig"
+PLAN_SIGNATURE = "plan.sig"
+PROFILE_VARIABLE = "ROP_SITE_PROFILE"
+KEYS_VARIABLE = "ROP_TRUSTED_KEYS"
+HOW_TO_SIGN = "sign it: python -m build_engines sign {} --key KEY.pem"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a cart trusts. Make it with `open_site`; `Site()` is a cart that nobody configured.
+
+    Such a cart runs demonstration bundles only, and its readings say that nothing was checked.
+    """
+
+    keys: TrustedKeys | None = None
+    profile: SiteProfile | None = None
+    profile_sha256: str | None = None
+    profile_by: str = ""
+
+    @property
+    def facts(self) -> SiteFacts | None:
+        """What a reading says of the profile."""
+        if self.profile is None or self.profile_sha256 is None:
+            return None
+        return SiteFacts(self.profile.site, self.profile_sha256, self.profile_by)
+
+    def check_bundle(self, bundle: Bundle) -> Signature:
+        """Who stands for the bundle. Raises `SignatureRefused`, or `SiteError` for a bundle that is not the site's."""
+        wanted = self.profile.bundle_sha256 if self.profile else None
+        if wanted is not None and wanted != bundle.sha256:
+            raise SiteError(
+                f"bundle {bundle.manifest.name} {bundle.manifest.version} ({bundle.sha256[:12]}...): the site's profile "
+                f"is for {wanted[:12]}...; use that bundle, or have a profile for this one signed"
+            )
+        if self.keys is None:
+            if bundle.manifest.clinical_use:
+                raise SignatureRefused(
+                    f"bundle {bundle.manifest.name}: made for clinical use, and no site is configured that vouches for "
+                    f"it; name --trusted-keys and --site-profile"
+                )
+            return Signature("unchecked")
+        body = manifest_bytes(bundle.path)
+        if hashlib.sha256(body).hexdigest() != bundle.sha256:
+            raise SignatureRefused(f"bundle {bundle.path}: {MANIFEST} changed while it was opened; open it again")
+        allowed = self.profile is not None and self.profile.allow_unsigned
+        return self._check(f"bundle {bundle.path}", bundle.path, MANIFEST_SIGNATURE, body, allowed)
+
+    def check_plan(self, folder: Path, body: bytes) -> Signature:
+        """Who stands for a plan, by the bytes of its `plan.json`. Raises `SignatureRefused`, `SiteError`."""
+        if self.keys is None:
+            return Signature("unchecked")
+        allowed = self.profile is not None and self.profile.allow_unsigned_plans
+        return self._check(f"plan {folder}", folder, PLAN_SIGNATURE, body, allowed)
+
+    def _check(self, what: str, folder: Path, name: str, body: bytes, allow_unsigned: bool) -> Signature:
+        """A wrong signature is refused also where none is needed: somebody meant the content to be another."""
+        assert self.keys is not None
+        line = _signature(folder / name)
+        how = HOW_TO_SIGN.format(folder)
+        if line is None:
+            if allow_unsigned:
+                return Signature("unsigned")
+            raise SignatureRefused(f"{what}: has no {name}, and this site runs signed ones only; {how}")
+        try:
+            return self.keys.signature(what, body, line)
+        except SignatureInvalid as error:
+            raise SignatureRefused(f"{what}: {name}: {error}; copy it again, or {how}") from None
+
+
+def open_site(
+    profile: Path | None = None, trusted_keys: Path | None = None, *, station: str = "", today: date | None = None
+) -> Site:
+    """The site that the files, or else `ROP_SITE_PROFILE` and `ROP_TRUSTED_KEYS`, describe.
+
+    With keys and no profile, bundles and plans must be signed and everything else is as the bundle says. Raises
+    `SiteError`.
+    """
+    profile = profile or _from_environment(PROFILE_VARIABLE)
+    trusted_keys = trusted_keys or _from_environment(KEYS_VARIABLE)
+    if trusted_keys is None:
+        if profile is None:
+            return Site()
+        raise SiteError(
+            f"site profile {profile}: no trusted keys to check it with; name their folder with --trusted-keys or in "
+            f"{KEYS_VARIABLE}"
+        )
+    keys = read_trusted_keys(trusted_keys)
+    if profile is None:
+        return Site(keys)
+    from runtime.trust.profile import read_profile
+
+    content, sha256, by = read_profile(profile, keys, station=station, today=today)
+    return Site(keys, content, sha256, by)
+
+
+def watched(
+    bundle: Bundle, check_plan: Callable[[Path, bytes], Signature], note: Callable[[str, Signature], None]
+) -> Bundle:
+    """The bundle, such that every plan is checked before it is loaded; `note` gets SHA-256 and signer of those passed."""
+
+    def check(folder: Path, body: bytes) -> None:
+        note(hashlib.sha256(body).hexdigest(), check_plan(folder, body))
+
+    return replace(bundle, check_plan=check)
+
+
+def _from_environment(name: str) -> Path | None:
+    value = os.environ.get(name)
+    return Path(value) if value else None
+
+
+def _signature(path: Path) -> bytes | None:
+    """The signature file's bytes; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LINE_LIMIT_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SignatureRefused(f"{path}: cannot be read ({error.strerror or error}); allow it") from None
