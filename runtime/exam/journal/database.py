@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from runtime.exam.errors import JournalDamaged, JournalError, JournalFull, JournalUnwritable
 
 BUSY_MS = 10_000
+NEARLY_FULL_BYTES = 256 * 1024
 CHECKPOINT_PAGES = 8192
 """The write-ahead log is folded in when an exam closes; by itself only when it grows to this many pages (32 MiB)."""
 
@@ -113,15 +115,25 @@ def system_error(path: Path, error: OSError) -> JournalError:
 
 def _named(path: Path, error: sqlite3.Error) -> JournalError:
     text = str(error)
-    if "full" in text:
+    if "full" in text or ("I/O" in text and _nearly_full(path)):
         return JournalFull(f"journal {path}: no space left; free some, then go on (what was kept before is whole)")
     if "locked" in text or "busy" in text:
         return JournalUnwritable(f"journal {path}: another program has held it for {BUSY_MS // 1000} s; try again")
     if "malformed" in text or "not a database" in text or "no such" in text:
         return JournalDamaged(f"journal {path}: {text}; bring back a copy, or name another folder with --journal")
     if "readonly" in text or "unable to open" in text or "I/O" in text:
-        return JournalUnwritable(f"journal {path}: {text}; give this user a folder on a sound disk that can be written")
+        cause = "the folder is read-only or not this user's" if not os.access(path.parent, os.W_OK) else text
+        return JournalUnwritable(
+            f"journal {path}: {cause}; give this user a folder on a sound disk that can be written"
+        )
     return JournalDamaged(f"journal {path}: {text}")
+
+
+def _nearly_full(path: Path) -> bool:
+    """SQLite calls a full disk an I/O error when it is its shared memory that cannot grow."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(path.parent).free < NEARLY_FULL_BYTES
+    return False
 
 
 def _mode(path: Path, read_only: bool) -> str:

@@ -52,7 +52,7 @@ def verify(journal: JournalReader) -> Verification:
     """
     connection = journal.database.connection
     with journal.database.naming():
-        connection.execute("BEGIN")
+        connection.execute("SAVEPOINT verification")
         try:
             checks = chain(
                 _database(connection),
@@ -69,7 +69,7 @@ def verify(journal: JournalReader) -> Verification:
                 for what, table in (("*", "events"), ("*", "exams"), ("DISTINCT sha256", "images"))
             ]
         finally:
-            connection.execute("ROLLBACK")
+            connection.execute("RELEASE verification")
     return Verification(counts[0], counts[1], counts[2], journal.key is not None, findings)
 
 
@@ -83,20 +83,27 @@ def _trail(connection: sqlite3.Connection) -> Iterator[Finding]:
     """Each event against its content and the one before; after a break the chain is taken up again behind it."""
     retired = _retired_at(connection)
     previous, expected = GENESIS, 1
+    removed: list[Finding] = []
     for values in connection.execute(f"SELECT {COLUMNS} FROM events ORDER BY seq"):
         row = EventRow(*values)
         where = f"event {row.seq} ({row.kind!r}, exam {row.exam})" if row.exam else f"event {row.seq} ({row.kind!r})"
+        texts = (row.exam or "", row.kind, row.at, row.who, row.body_sha256, row.hash)
+        readable = all(isinstance(text, str) for text in texts)
+        hashed = ""
+        if readable:
+            hashed = event_hash(previous, row.seq, row.exam, row.kind, row.at, row.who, row.body_sha256)
         if row.seq != expected:
             yield Finding(where, f"expected event {expected} here; events were removed, added or renumbered")
-        if not all(isinstance(value, str) for value in (row.kind, row.at, row.who, row.body_sha256, row.hash)):
+        if not readable:
             yield Finding(where, "altered: a column holds no text")
-        elif row.body is None and not (row.exam in retired and row.seq < retired[row.exam]):
-            yield Finding(where, "its content was removed, and the exam is not retired")
+        elif row.body is None and row.hash == hashed and not row.seq < retired.get(str(row.exam), 0):
+            removed.append(Finding(where, "its content was removed, and the exam is not retired"))
         elif row.body is not None and not (isinstance(row.body, str) and digest(row.body) == row.body_sha256):
             yield Finding(where, "its content was altered")
-        elif row.hash != event_hash(previous, row.seq, row.exam, row.kind, row.at, row.who, row.body_sha256):
+        elif row.hash != hashed:
             yield Finding(where, "altered: its hash does not follow from it and the event before")
         previous, expected = str(row.hash), row.seq + 1
+    yield from removed  # last, for it may be the retirement that was altered
 
 
 def _retired_at(connection: sqlite3.Connection) -> dict[str, int]:
@@ -132,9 +139,8 @@ def _exams(connection: sqlite3.Connection) -> Iterator[Finding]:
         vessels.setdefault(exam, {})[number] = _sha256(png)
     opened = connection.execute("SELECT exam FROM events WHERE kind = ? ORDER BY seq", (OPENED,)).fetchall()
     for (exam,) in opened:
-        rows = _events_of(connection, exam)
         try:
-            expected, maps = _expected(rows)
+            expected, maps = _expected(_events_of(connection, exam))
         except Exception as error:  # whatever an altered event leads to, it is named and the rest is looked at
             yield Finding(f"exam {exam}", f"its events make no exam ({type(error).__name__}: {error})")
             kept.pop(exam, None)
@@ -187,7 +193,7 @@ def _images(connection: sqlite3.Connection, journal: JournalReader) -> Iterator[
         seen.add(sha256)
         try:
             journal.images.read(sha256)
-        except JournalError as error:
+        except (JournalError, ValueError) as error:
             yield Finding(f"image {sha256}", f"{error} (exam {exam}, event {seq})")
     for sha256, exam in sorted(kept - named, key=str):
         yield Finding(f"image {sha256}", f"the table images names it for exam {exam}, no event does")

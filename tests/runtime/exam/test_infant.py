@@ -79,7 +79,7 @@ def test_weights_in_kilograms_are_refused_with_a_hint(value: object) -> None:
 
 @pytest.mark.parametrize("value", ["0.98 kg", "1kg", None, True, float("nan"), float("inf"), 199, 6001, -980, 980.5])
 def test_weights_that_cannot_be(value: object) -> None:
-    with pytest.raises(InfantInvalid, match="birth_weight_g.*gram"):
+    with pytest.raises(InfantInvalid, match=r"birth_weight_g.*gram"):
         parse_weight(value)
 
 
@@ -96,12 +96,12 @@ def test_any_name_without_control_characters(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x00b", "\x1b[31m", "\ud800", "x" * 1001])
 def test_names_that_cannot_be(name: str) -> None:
-    with pytest.raises(InfantInvalid, match="^name: "):
+    with pytest.raises(InfantInvalid, match=r"^name: "):
         Infant.from_dict({**CONTENT, "name": name})
 
 
 def test_a_birth_in_the_future_is_refused_and_the_clock_is_told() -> None:
-    with pytest.raises(InfantInvalid, match="future .the cart's clock says 2026-11-22"):
+    with pytest.raises(InfantInvalid, match=r"future .the cart's clock says 2026-11-22"):
         infant(born_at=NOW + timedelta(minutes=1)).check_born(NOW)
     infant(born_at=NOW).check_born(NOW)
 
@@ -121,7 +121,7 @@ def test_a_birth_without_zone_is_the_carts() -> None:
     assert parse_time("2026-10-01T04:30").tzinfo is not None
     assert parse_time("2026-10-01T04:30Z") == datetime(2026, 10, 1, 4, 30, tzinfo=timezone.utc)
     with pytest.raises(InfantInvalid, match="without its zone"):
-        infant(born_at=datetime(2026, 10, 1, 4, 30))  # noqa: DTZ001
+        infant(born_at=datetime(2026, 10, 1, 4, 30))
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,9 @@ def test_other_contents_are_refused(content: object) -> None:
 )
 def test_no_message_repeats_a_patients_fields(content: dict[str, object]) -> None:
     name = "Secret^Name" + unicodedata.normalize("NFC", "é")
+    said = ""
     try:
         Infant.from_dict({**content, "name": name, "infant_id": "SECRET-ID"}).check_born(NOW)
     except InfantInvalid as error:
-        assert "Secret" not in str(error)
-        assert "SECRET" not in str(error)
+        said = str(error)
+    assert "secret" not in said.lower()

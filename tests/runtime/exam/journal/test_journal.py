@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -306,7 +307,7 @@ def test_a_clock_at_its_factory_date_refuses_the_infant_with_the_cause(tmp_path:
     clock.now = datetime(1970, 1, 1, tzinfo=timezone.utc)
     with (
         Journal.open(tmp_path / "j", key, create=True, clock=clock) as journal,
-        pytest.raises(InfantInvalid, match="clock says 19.*correct the date of birth, or the clock"),
+        pytest.raises(InfantInvalid, match=r"clock says 19.*correct the date of birth, or the clock"),
     ):
         begin(journal)
 
@@ -317,12 +318,33 @@ def test_there_is_no_journal(tmp_path: Path, key: JournalKey) -> None:
     assert not (tmp_path / "nothing").exists()
 
 
-@pytest.mark.parametrize("content", [b"no database at all, but long enough to be looked at" * 20, b"SQLite format 3\x00"])
+@pytest.mark.parametrize(
+    "content", [b"no database at all, but long enough to be looked at" * 20, b"SQLite format 3\x00"]
+)
 def test_a_file_that_is_no_journal(tmp_path: Path, key: JournalKey, content: bytes) -> None:
     (tmp_path / "journal.sqlite3").write_bytes(content)
     with pytest.raises(JournalError, match="journal"):
         Journal.open(tmp_path, key)
     assert (tmp_path / "journal.sqlite3").read_bytes() == content
+
+
+def test_a_frame_is_on_disk_before_the_row_that_names_it(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert journal.database.rows("PRAGMA journal_mode") == [("wal",)]
+    assert journal.database.rows("PRAGMA synchronous") == [(2,)]  # FULL: the log is flushed at every commit
+    exam_id, seen = begin(journal), []
+    real = os.fsync
+
+    def flush(number: int) -> None:
+        seen.append(f"flush {Path(os.readlink(f'/proc/self/fd/{number}')).relative_to(journal.folder).parts[0]}")
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    journal.database.connection.set_trace_callback(lambda sql: seen.append(sql.split()[0]))
+    journal.add_capture(exam_id, *DISC, frame(1), operator="anna")
+    journal.database.connection.set_trace_callback(None)
+    commit, row = seen.index("COMMIT"), seen.index("INSERT")
+    assert seen.index("flush incoming") < seen.index("flush images") < row < commit
+    assert not any(step.startswith("flush") for step in seen[row:])
 
 
 def test_importing_the_exam_is_cheap() -> None:
