@@ -1,0 +1,62 @@
+"""A live reader on real servers that are killed and started again: it is back in time, and gives nothing old."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from device.errors import FrameUnreadable, NoNewFrame
+from device.live import LiveReader, State, open_source
+from tests.device.cameras.servers import Program, free_port, mjpeg_over_http, rtsp
+from tests.device.light.waiting import wait_until
+
+pytestmark = pytest.mark.system
+BACK_WITHIN_S = 5.0
+Serve = Callable[[int], AbstractContextManager[Program]]
+
+
+@pytest.mark.parametrize(
+    ("serve", "address"), [(mjpeg_over_http, "http://127.0.0.1:{}/eye"), (rtsp, "rtsp://127.0.0.1:{}/eye")]
+)
+def test_a_server_that_is_killed_and_started_again(serve: Serve, address: str) -> None:
+    port = free_port()
+    with serve(port) as server:
+        camera = open_source(address.format(port))
+        assert isinstance(camera, LiveReader)
+        with camera:
+            before = [sequence(camera) for _ in range(10)]
+            server.kill()
+            assert wait_until(lambda: camera.state is State.RECONNECTING, timeout_s=10)
+            with pytest.raises(NoNewFrame):
+                read_on(camera)
+            again_ns = time.monotonic_ns()
+            with serve(port):
+                ready_s = time.monotonic()
+                frame = camera.next_unseen(30_000)
+                back_s = time.monotonic() - ready_s
+                assert frame is not None
+                assert frame.captured_ns > again_ns, "an old frame"
+                after = [frame.sequence, *(sequence(camera) for _ in range(10))]
+                assert camera.counts.reconnects == 1
+    assert back_s <= BACK_WITHIN_S
+    assert before + after == sorted({*before, *after})
+
+
+def sequence(camera: LiveReader) -> int:
+    frame = camera.next_unseen(5000)
+    assert frame is not None
+    return frame.sequence
+
+
+def read_on(camera: LiveReader) -> None:
+    """Up to the first frame that could not be had; those that were still to be read are passed over."""
+    while True:
+        try:
+            assert camera.next_unseen(5000) is not None
+        except NoNewFrame:
+            raise
+        except FrameUnreadable:  # one that the kill tore
+            continue
