@@ -91,7 +91,7 @@ def _marked(dataset: Dataset) -> Dataset:
     for keyword in REMOVED:
         if keyword in dataset:
             delattr(dataset, keyword)
-    dataset.StudyID = ""
+    dataset.StudyID = "0"
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethodCodeSequence = codes.items(*METHOD)
     dataset.LongitudinalTemporalInformationModified = "REMOVED"

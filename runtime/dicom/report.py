@@ -36,6 +36,8 @@ def report(exam: ExamRecord, photographs: Sequence[Dataset]) -> Dataset:
     dataset.PerformedProcedureCodeSequence = codes.items(codes.SCREENING)
     dataset.CodingSchemeIdentificationSequence = codes.own_scheme_identification()
     dataset.CurrentRequestedProcedureEvidenceSequence = _evidence(photographs)
+    if exam.order.requested_procedure_id:
+        dataset.ReferencedRequestSequence = _request(dataset, exam)
     # highdicom's own document class checks the whole tree again and copies it, which takes longer than all the rest.
     for element in _content(exam, photographs)[0]:
         if element.keyword != "RelationshipType":
@@ -57,6 +59,20 @@ def _evidence(photographs: Sequence[Dataset]) -> DicomSequence:
     study.StudyInstanceUID = photographs[0].StudyInstanceUID
     study.ReferencedSeriesSequence = DicomSequence([series])
     return DicomSequence([study])
+
+
+def _request(dataset: Dataset, exam: ExamRecord) -> DicomSequence:
+    """The order that the report answers."""
+    request = Dataset()
+    request.StudyInstanceUID = dataset.StudyInstanceUID
+    request.ReferencedStudySequence = DicomSequence()
+    request.AccessionNumber = dataset.AccessionNumber
+    request.PlacerOrderNumberImagingServiceRequest = ""
+    request.FillerOrderNumberImagingServiceRequest = ""
+    request.RequestedProcedureID = text.exact(exam.order.requested_procedure_id, 16, "the requested procedure")
+    request.RequestedProcedureDescription = dataset.StudyDescription
+    request.RequestedProcedureCodeSequence = DicomSequence()
+    return DicomSequence([request])
 
 
 def _content(exam: ExamRecord, photographs: Sequence[Dataset]) -> sr.MeasurementReport:

@@ -52,8 +52,10 @@ def send(options: Namespace) -> int:
         box = Outbox(journal, site)
         with CommitmentDesk(site) as desk:
             try:
+                now = True  # who starts it wants to see it tried
                 while True:
-                    result = box.send_due(desk)
+                    result = box.send_due(desk, now=now, stopped=lambda: stop.requested)
+                    now = False
                     if result.error:
                         print(f"runtime.dicom: {printable(result.error)}", file=sys.stderr)
                     if stop.requested or not options.watch:

@@ -22,7 +22,7 @@ class OutboxState:
     proving: int
     """Sent; the archive has not yet answered for them."""
     held: int
-    """Refused by the archive: somebody has to change something. They are tried again every hour."""
+    """Refused by the archive: somebody has to change something. They are tried again like the others."""
     done: int
     oldest_age_s: float | None
     """Seconds since the closing of the oldest exam that is not done; None when all are."""

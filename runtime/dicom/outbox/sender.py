@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +25,7 @@ from runtime.dicom.site import Archive, Site
 from runtime.dicom.status import Answer
 from runtime.dicom.store import storage_contexts, store
 from runtime.errors import ScreeningError
+from runtime.exam.errors import KeyUnusable
 from runtime.exam.infant import now_utc
 from runtime.exam.journal.deliveries import Delivery, DeliveryInstance
 
@@ -64,31 +67,52 @@ class Outbox:
     """
 
     def __init__(self, journal: Journal, site: Site, *, clock: Callable[[], datetime] = now_utc) -> None:
-        """The journal must have been opened with its key; raises `SiteUnusable` where no archive is configured."""
+        """The journal must have its key, and the site an archive; raises `KeyUnusable` or `SiteUnusable`."""
         if site.archive is None:
             raise SiteUnusable("the site's DICOM configuration names no archive; add `archive` to it")
         self._journal, self._site, self._clock = journal, site, clock
+        if journal.key is None:
+            raise KeyUnusable(
+                "sending needs the journal's key, for the infant's name goes to the archive; name its file"
+            )
         self._archive: Archive = site.archive
+        self._paused_until = -math.inf
 
-    def send_due(self, desk: CommitmentDesk) -> Pass:
-        """Take up newly closed exams and send whatever is due, oldest first.
+    def send_due(self, desk: CommitmentDesk, *, now: bool = False, stopped: Callable[[], bool] = lambda: False) -> Pass:
+        """Take up newly closed exams and send whatever is due, oldest first; with `now` what is not due yet too.
 
-        An archive that is down or says no to everything ends the pass; an exam that it does not take lets the others
-        go on. Raises what the journal raises, and `DicomError` when another sender works on this journal.
+        An archive that is down or says no to everything ends the pass, and until the next try is due no other exam
+        calls it; an exam that it does not take lets the others go on. `stopped` is asked before each exam. Raises
+        what the journal raises, and `AnotherSender`.
         """
+        done, errors = 0, []
         with self._only_sender():
             self._collect()
-            done, errors = 0, []
-            for delivery in self._journal.deliveries.all(destination=steps.DESTINATION):
-                if not steps.due(delivery, self._clock()):
-                    continue
+            for delivery in self._due(now):
+                if stopped():
+                    break
                 error = self._try(delivery, desk)
                 done += error is None
                 if error is not None:
                     errors.append(str(error))
                 if isinstance(error, (ArchiveUnreachable, ArchiveRefused)):
+                    self._pause(delivery)
                     break
         return Pass(done, len(errors), errors[-1] if errors else "")
+
+    def _due(self, now: bool) -> list[Delivery]:
+        if not now and time.monotonic() < self._paused_until:
+            return []
+        undone = self._journal.deliveries.all(
+            destination=steps.DESTINATION, states=(steps.WAITING, steps.PROVING, steps.HELD)
+        )
+        return [delivery for delivery in undone if now or steps.due(delivery, self._clock())]
+
+    def _pause(self, delivery: Delivery) -> None:
+        """Let the whole destination rest for as long as the delivery that met the error."""
+        found = self._journal.deliveries.get(delivery.exam_id, delivery.destination)
+        if found is not None and found.next_try is not None:
+            self._paused_until = time.monotonic() + (found.next_try - self._clock()).total_seconds()
 
     def _collect(self) -> None:
         """Give every exam that was closed or corrected since the last time its delivery."""

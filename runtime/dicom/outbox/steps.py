@@ -3,7 +3,7 @@
     waiting --every instance stored--> proving --the archive answers for all--> done
        ^  \\                              |
        |   `--refused--> held            `--some are missing--> waiting
-       `------------------'  (held is tried again too, only seldom)
+       `------------------'  (what is held is tried again like the others)
 
 Nothing leads out of `done` but a correction of the exam, and nothing is ever given up.
 """
@@ -19,7 +19,7 @@ from runtime.exam.journal.deliveries import Delivery, DeliveryInstance
 DESTINATION = "archive"
 WAITING, PROVING, DONE, HELD = "waiting", "proving", "done", "held"
 UNSENT, STORED, PROVEN = "unsent", "stored", "proven"
-FIRST_WAIT, LONGEST_WAIT, HELD_WAIT = timedelta(seconds=2), timedelta(minutes=10), timedelta(hours=1)
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=10)
 
 
 def begun(
@@ -47,7 +47,7 @@ def answered(delivery: Delivery, kept: Collection[str], missing: Collection[str]
 def failed(delivery: Delivery, now: datetime, error: str, *, held: bool) -> Delivery:
     """It did not go on. `held`: the archive said no, and a person has to change something."""
     attempts = delivery.attempts + 1
-    wait = HELD_WAIT if held else min(FIRST_WAIT * 2 ** min(attempts - 1, 30), LONGEST_WAIT)
+    wait = min(FIRST_WAIT * 2 ** min(attempts - 1, 30), LONGEST_WAIT)
     state = HELD if held else _onward(delivery).state
     return replace(delivery, state=state, attempts=attempts, next_try=now + wait, last_error=error)
 
@@ -57,7 +57,7 @@ def due(delivery: Delivery, now: datetime) -> bool:
     if delivery.state == DONE:
         return False
     until = delivery.next_try
-    return until is None or until <= now or until - now > HELD_WAIT
+    return until is None or until <= now or until - now > LONGEST_WAIT
 
 
 def with_state(delivery: Delivery, *states: str) -> list[DeliveryInstance]:
