@@ -128,18 +128,18 @@ def _compiled(graph: bytes) -> Any:
 class _Engine:
     def __init__(self, trt: FakeTensorRT, logger: _ILogger, compiled: Any) -> None:
         self._trt, self._logger, self._compiled = trt, logger, compiled
-        self._inputs = {port.get_any_name(): port for port in compiled.inputs}
-        self._outputs = {port.get_any_name(): port for port in compiled.outputs}
-        self._names: tuple[str, ...] = (*self._inputs, *self._outputs)
-        self.num_io_tensors = len(self._names)
+        self.inputs = {port.get_any_name(): port for port in compiled.inputs}
+        self.outputs = {port.get_any_name(): port for port in compiled.outputs}
+        self.names: tuple[str, ...] = (*self.inputs, *self.outputs)
+        self.num_io_tensors = len(self.names)
 
     def get_tensor_name(self, index: int) -> str:
-        return self._names[index]
+        return self.names[index]
 
     def get_tensor_mode(self, name: str) -> _TensorIOMode:
-        if name not in self._names:
+        if name not in self.names:
             return _TensorIOMode.NONE
-        return _TensorIOMode.INPUT if name in self._inputs else _TensorIOMode.OUTPUT
+        return _TensorIOMode.INPUT if name in self.inputs else _TensorIOMode.OUTPUT
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         return tuple(dim.get_length() if dim.is_static else -1 for dim in self._port(name).partial_shape)
@@ -148,7 +148,7 @@ class _Engine:
         return _DataType(np.dtype(self._port(name).element_type.to_dtype()))
 
     def _port(self, name: str) -> Any:
-        return self._inputs.get(name) or self._outputs[name]
+        return self.inputs.get(name) or self.outputs[name]
 
     def create_execution_context(self) -> _Context | None:
         try:
@@ -158,24 +158,50 @@ class _Engine:
         return _Context(self._trt, self._logger, self, self._compiled.create_infer_request())
 
 
-class _Bindings:
+class _Execution:
     """What work that was put into a stream still needs, also when the context is dropped too early."""
 
-    def __init__(self, request: Any) -> None:
-        self.request = request
+    def __init__(self, trt: FakeTensorRT, engine: _Engine, request: Any) -> None:
+        self._trt, self._engine, self._request = trt, engine, request
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self.pending = 0
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        shape = self.shapes.get(name, self._engine.get_tensor_shape(name))
+        if name not in self._engine.inputs and self.shapes:  # with a free batch the outputs follow the inputs
+            batch = next(iter(self.shapes.values()))[0]
+            shape = tuple(batch if length == -1 else length for length in shape)
+        return shape
+
+    def once(self, addresses: dict[str, int]) -> None:
+        """The work of a single call."""
+        self.pending -= 1
+        self.work(addresses, 0.0)
+
+    def work(self, addresses: dict[str, int], wrong: float) -> None:
+        """Read the inputs where they lie by now, and write the outputs."""
+        inputs = {name: self._array(name, addresses[name]).copy() for name in self._engine.inputs}
+        results = self._request.infer(inputs)
+        for name, port in self._engine.outputs.items():
+            if name != self._trt.forgets:
+                self._array(name, addresses[name])[...] = results[port] + wrong
+
+    def _array(self, name: str, address: int) -> np.ndarray[Any, Any]:
+        shape, dtype = self.shape(name), self._engine.get_tensor_dtype(name).value
+        span = (address, int(np.prod(shape)) * dtype.itemsize)
+        memory: np.ndarray[Any, Any] = self._trt.cuda.view(span, f"network, {name}").view(dtype)
+        return memory.reshape(shape)
 
 
 class _Context:
     def __init__(self, trt: FakeTensorRT, logger: _ILogger, engine: _Engine, request: Any) -> None:
         self._trt, self._logger, self._engine = trt, logger, engine
-        self._bindings = _Bindings(request)
+        self._execution = _Execution(trt, engine, request)
         self._addresses: dict[str, int] = {}
-        self._shapes: dict[str, tuple[int, ...]] = {}
         self._ran = False
 
     def __del__(self) -> None:
-        if self._bindings.pending:
+        if self._execution.pending:
             self._trt.cuda.violations.append("an execution context was dropped while its work was not done")
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
@@ -183,66 +209,44 @@ class _Context:
         if len(shape) != len(known) or any(k not in (-1, given) for k, given in zip(known, shape, strict=True)):
             self._log(f"setInputShape: {name}: {shape} does not fit {known}")
             return False
-        self._shapes[name] = tuple(shape)
+        self._execution.shapes[name] = tuple(shape)
         return True
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        shape = self._shapes.get(name, self._engine.get_tensor_shape(name))
-        if name not in self._engine._inputs and self._shapes:  # with a free batch the outputs follow the inputs
-            batch = next(iter(self._shapes.values()))[0]
-            shape = tuple(batch if length == -1 else length for length in shape)
-        return shape
+        return self._execution.shape(name)
 
     def set_tensor_address(self, name: str, address: int) -> bool:
-        if name not in self._engine._names or address % ALIGNMENT or not address:
+        if name not in self._engine.names or address % ALIGNMENT or not address:
             self._log(f"setTensorAddress: {name}: no such tensor, or {address:#x} is no address for it")
             return False
         self._addresses[name] = address
         return True
 
     def execute_async_v3(self, stream_handle: int) -> bool:
-        unbound = [name for name in self._engine._names if name not in self._addresses]
+        unbound = [name for name in self._engine.names if name not in self._addresses]
         if unbound:
             self._log(f"enqueueV3: Address is not set for tensor {unbound[0]}. Call setTensorAddress before enqueue.")
             return False
-        unshaped = [name for name in self._engine._inputs if -1 in self.get_tensor_shape(name)]
+        unshaped = [name for name in self._engine.inputs if -1 in self.get_tensor_shape(name)]
         if unshaped:
             self._log(f"enqueueV3: input {unshaped[0]} has no shape yet. Call setInputShape before enqueue.")
             return False
-        cuda = self._trt.cuda
+        cuda, addresses = self._trt.cuda, dict(self._addresses)
         capturing = cuda.is_captured(stream_handle)
         try:
             if not self._ran or (capturing and self._trt.refuses_capture):
                 cuda.forbid_in_capture("cuMemAlloc")  # the first run still allocates
-            self._ran = True
-            work = partial(self._work, dict(self._addresses), self._trt.wrong_in_graphs if capturing else 0.0)
-            if not capturing:
-                self._bindings.pending += 1
-                work = partial(self._once, work)
-            cuda.enqueue(stream_handle, "network", work)
+            if capturing:
+                run = partial(self._execution.work, addresses, self._trt.wrong_in_graphs)
+            else:
+                run = partial(self._execution.once, addresses)
+            cuda.enqueue(stream_handle, "network", run)
         except CudaError as error:
             self._log(f"enqueueV3: {error}")
             return False
+        self._ran = True
+        self._execution.pending += not capturing
         return True
-
-    def _once(self, work: Callable[[], None]) -> None:
-        self._bindings.pending -= 1
-        work()
-
-    def _work(self, addresses: dict[str, int], wrong: float) -> None:
-        """Read the inputs where they lie by now, and write the outputs."""
-        request = self._bindings.request
-        inputs = {name: self._array(name, addresses[name]).copy() for name in self._engine._inputs}
-        results = request.infer(inputs)
-        for name, port in self._engine._outputs.items():
-            if name != self._trt.forgets:
-                self._array(name, addresses[name])[...] = results[port] + wrong
-
-    def _array(self, name: str, address: int) -> np.ndarray[Any, Any]:
-        shape, dtype = self.get_tensor_shape(name), self._engine.get_tensor_dtype(name).value
-        span = (address, int(np.prod(shape)) * dtype.itemsize)
-        memory: np.ndarray[Any, Any] = self._trt.cuda.view(span, f"network, {name}").view(dtype)
-        return memory.reshape(shape)
 
     def _log(self, message: str) -> None:
         self._logger.log(_Severity.ERROR, f"IExecutionContext::{message}")
