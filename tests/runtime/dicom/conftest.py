@@ -7,16 +7,13 @@ import fcntl
 import os
 import socket
 import struct
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pynetdicom", reason="pydicom, pynetdicom and highdicom are not installed (extra `dicom`)")
-sys.path.insert(0, str(Path(__file__).parent))
 
-from archives import Orthanc, installed
+from tests.runtime.dicom.archives import Orthanc, installed
 
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1

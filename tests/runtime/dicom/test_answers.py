@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archives import site
-from exams import KEY, fill_journal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -27,6 +25,8 @@ from runtime.dicom.status import Answer, meaning
 from runtime.dicom.store import SOP_CLASSES
 from runtime.dicom.uids import COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from runtime.exam.journal import Journal
+from tests.runtime.dicom.archives import site
+from tests.runtime.dicom.exams import KEY, fill_journal
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*<socket:pytest.PytestUnraisableExceptionWarning")
 
@@ -244,7 +244,7 @@ def test_an_archive_that_is_too_slow(archive: ScriptedArchive, tmp_path: Path) -
     assert len(archive.kept) == 3
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(st.sampled_from([0, 0, 0, 0xA700, 0xC000, 0xB000, 0x0111]), max_size=12))
 def test_whatever_it_answers_each_instance_arrives_in_order(
     tmp_path_factory: pytest.TempPathFactory, answers: list[int]

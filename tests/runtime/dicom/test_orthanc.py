@@ -7,8 +7,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from archives import CART_PORT, ORTHANC_DICOM, Orthanc, site
-from exams import KEY, fill_journal
 
 from runtime.dicom.commitment import CommitmentDesk
 from runtime.dicom.outbox import Outbox, outbox_state
@@ -18,6 +16,8 @@ from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
 from runtime.exam.journal.records import CaptureRecord
 from runtime.exam.views import Eye, View
+from tests.runtime.dicom.archives import CART_PORT, ORTHANC_DICOM, Orthanc, site
+from tests.runtime.dicom.exams import KEY, fill_journal
 
 # pynetdicom drops, and does not close, a socket that could not connect; Python closes it and warns.
 pytestmark = [
@@ -158,6 +158,7 @@ WORKLIST = """
 (0040,0001) AE [ROPCART]
 (0040,0002) DA [{day}]
 (0040,0003) TM [101500]
+(0040,0007) LO [Both eyes]
 (0040,0009) SH [SPS-1]
 (fffe,e00d) -
 (fffe,e0dd) -
