@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from build_engines.errors import BuildError, ParityError
-from build_engines.plans.build import Settings, check_architecture, known_architectures
+from build_engines.plans.build import Settings, check_architecture, known_architectures, typed_by_graph
 from build_engines.plans.errors import CannotBuild, PlanRefused
 from build_engines.plans.machine import Machine, ask_machine
-from build_engines.plans.onnx_path import plan_from_graphs
+from build_engines.plans.onnx_path import check_graphs, plan_from_graphs
 from build_engines.plans.write import WrittenPlan, write_plan
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import ScreeningError
@@ -130,6 +130,9 @@ def _build(arguments: argparse.Namespace, bundle: Bundle) -> Iterator[WrittenPla
         for architecture in _architectures(arguments.arch, trt, machine)
         for precision in dict.fromkeys(precisions)
     ]
+    if arguments.target != "torch-tensorrt":
+        for key in keys:
+            check_graphs(bundle, key, typed_by_graph(trt))
     settings = Settings(arguments.level, arguments.workspace, arguments.tactics)
     for key in keys:
         if arguments.target == "torch-tensorrt":

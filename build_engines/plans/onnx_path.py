@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from build_engines.plans.build import Serialized, Settings, serialize, typed_by_graph
+from build_engines.plans.errors import CannotBuild
 from build_engines.plans.layers import Inspection, inspect
 from build_engines.plans.machine import Machine
 from build_engines.plans.parts import classifier_parts
@@ -56,6 +57,18 @@ def plan_from_graphs(
                 MadePlan(name, graph, precision, serialized, _inspection(trt, machine, key, serialized, report))
             )
     return made
+
+
+def check_graphs(bundle: Bundle, key: PlanKey, typed: bool) -> None:
+    """Raises `CannotBuild` where the bundle lacks a graph that the key's plans are made from."""
+    held = {entry.path for entry in bundle.manifest.files}
+    for network in WHOLE:
+        if graph_of(network, key.precisions[network], typed) not in held:
+            raise CannotBuild(
+                f"bundle {bundle.manifest.name}: no {key.precisions[network]} graph of the {network} network, it holds: "
+                f"{', '.join(bundle.precisions(network))}; choose one of these with --precision, or build the bundle "
+                f"with more"
+            )
 
 
 def graph_of(network: str, precision: str, typed: bool) -> str:
