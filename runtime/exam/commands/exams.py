@@ -18,6 +18,7 @@ from runtime.exam.commands.common import (
 from runtime.exam.describe import capture_line, exam_dict, summary_dict, summary_line
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.rules import rules_for
 from runtime.exam.session import ExamSession
@@ -26,6 +27,7 @@ from runtime.exam.session import ExamSession
 def new(options: Namespace) -> int:
     """Open an exam."""
     bundle, infant = bundle_of(options), read_infant(options.infant)
+    infant.check_born(now_utc())  # before a journal may be made for it
     rules = rules_for(bundle, required_views=options.views, retakes=options.retakes)
     with open_journal(options, create=True) as journal:
         exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=options.station)

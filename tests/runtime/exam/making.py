@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -98,7 +99,7 @@ def journal_exam(journal: Journal, outcomes: Sequence[Outcome] = (NRF,) * 10, *,
     exam_id = journal.begin_exam(infant(), RULES, operator="anna", station="cart 1")
     for number, outcome in enumerate(outcomes, 1):
         eye, view = PLACES[(number - 1) % len(PLACES)]
-        shot = frame(hash((exam_id, number)) & 0xFFFFFFFF)
+        shot = frame(zlib.crc32(f"{exam_id} {number}".encode()))
         journal.add_reading(
             exam_id, journal.add_capture(exam_id, eye, view, shot, operator="anna"), reading(shot, outcome)
         )

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from runtime.exam.errors import ExamRefused
+from runtime.exam.infant import now_utc
+from runtime.exam.journal import Delivery, Journal
+from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.retention import due_for_retirement
+from runtime.exam.journal.verify import verify
+from runtime.exam.machine import Phase
+from tests.runtime.exam.making import NRF, REFER, RULES, frame, infant, journal_exam
+
+
+def test_a_retired_exam_leaves_its_line_and_its_trail(journal: Journal) -> None:
+    gone, stays = journal_exam(journal, [NRF, REFER]), journal_exam(journal, [NRF])
+    before = journal.summary(gone)
+    journal.retire_exam(gone, operator="anna")
+    after = journal.summary(gone)
+    assert after.phase is Phase.RETIRED
+    assert (after.outcome, after.captures, after.opened_at) == (before.outcome, 2, before.opened_at)
+    assert len(list((journal.folder / "images").rglob("*.png"))) == 1
+    assert journal.vessels(gone, 1) is None
+    for read in (journal.exam, journal.infant, lambda e: journal.retire_exam(e, operator="anna")):
+        with pytest.raises(ExamRefused, match="it is retired; only its line in the list and its trail remain"):
+            read(gone)
+    assert journal.exam(stays).captures[0].image_sha256
+    assert verify(journal).findings == ()
+
+
+def test_what_was_retired_is_nowhere_in_the_files(journal: Journal) -> None:
+    gone = journal_exam(journal, [NRF])
+    folded = journal.folded(gone)
+    secret = str(folded.patient["sealed"])[:40].encode()
+    reason = b"as told: NO_REFERRAL_FINDINGS"
+    files = [path for path in journal.folder.glob("journal.sqlite3*") if not path.name.endswith("-shm")]
+    assert any(secret in path.read_bytes() for path in files)
+    journal.retire_exam(gone, operator="anna")
+    journal.close()
+    for path in journal.folder.rglob("*"):
+        if path.is_file():
+            assert secret not in path.read_bytes()
+            assert reason not in path.read_bytes()
+
+
+def test_what_is_not_finished_or_not_delivered_stays(journal: Journal) -> None:
+    exam_id = journal.begin_exam(infant(), RULES, operator="anna")
+    with pytest.raises(ExamRefused, match="not finished"):
+        journal.retire_exam(exam_id, operator="anna")
+    journal.add_capture(exam_id, *_disc(), frame(1), operator="anna")
+    journal.close_exam(exam_id, operator="anna")
+    with pytest.raises(ExamRefused, match="not finished"):
+        journal.retire_exam(exam_id, operator="anna")
+    done = journal_exam(journal, [REFER])
+    journal.deliveries.change(done, "archive", lambda _: Delivery(done, "archive", 1, "waiting"))
+    with pytest.raises(ExamRefused, match="has not reached archive yet"):
+        journal.retire_exam(done, operator="anna")
+    journal.deliveries.change(done, "archive", lambda _: Delivery(done, "archive", 1, "done"))
+    journal.retire_exam(done, operator="anna")
+
+
+def _disc() -> tuple[object, object]:
+    from runtime.exam.views import Eye, View
+
+    return Eye.OD, View.DISC
+
+
+def test_a_crash_after_retiring_leaves_no_image(
+    journal: Journal, key: JournalKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id = journal_exam(journal, [NRF])
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.images, "discard", lambda *_: None)
+        journal.retire_exam(exam_id, operator="anna")
+    assert len(list((journal.folder / "images").rglob("*.png"))) == 1
+    journal.close()
+    with Journal.open(journal.folder, key) as again:
+        assert list((journal.folder / "images").rglob("*.png")) == []
+        assert verify(again).findings == ()
+
+
+def test_only_what_is_old_enough_is_due_and_the_clock_must_be_believed(journal: Journal, tmp_path: Path) -> None:
+    exam_id, now = journal_exam(journal, [NRF]), now_utc()
+    assert due_for_retirement(journal, timedelta(days=30), now) == []
+    assert due_for_retirement(journal, timedelta(days=30), now + timedelta(days=31)) == [exam_id]
+    for wrong in (now - timedelta(days=1), now + timedelta(days=3650)):
+        with pytest.raises(ExamRefused, match="check the clock"):
+            due_for_retirement(journal, timedelta(days=30), wrong)
+    assert due_for_retirement(journal, timedelta(days=30), now + timedelta(days=3650), trust_clock=True) == [exam_id]

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+import runtime.screener
+from runtime.engines.fake import FakeEngine
+from runtime.exam.__main__ import main
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import KEY_VARIABLE, JournalKey, find_key
+from runtime.outcome import DEMONSTRATION_NOTICE
+from tests.pictures import retina
+from tests.runtime.exam.making import PLACES
+
+INFANT = {
+    "infant_id": "H-1042",
+    "name": "Secret^Ναυσικά",
+    "born_at": (datetime.now(timezone.utc) - timedelta(days=40)).isoformat(),
+    "gestational_age": "27w3d",
+    "birth_weight_g": 980,
+}
+
+
+class Cart:
+    """The commands in one folder, with the fake engine."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+        self.journal, self.key = folder / "journal", folder / "cart.key"
+        (folder / "infant.json").write_text(json.dumps(INFANT))
+        for number in range(12):
+            cv2.imwrite(str(folder / f"{number}.png"), retina(number)[..., ::-1])
+
+    def __call__(self, verb: str, *arguments: str, key: bool = True, code: int = 0) -> str:
+        common = ["--journal", str(self.journal), *(["--key-file", str(self.key)] if key else [])]
+        assert main([verb, *common, *arguments]) == code, self._capsys.readouterr().err
+        said = self._capsys.readouterr()
+        return said.out if code == 0 else said.err
+
+    def json(self, verb: str, *arguments: str, **how: Any) -> Any:
+        return json.loads(self(verb, "--json", *arguments, **how))
+
+    def new(self, *more: str, **how: Any) -> str:
+        return self("new", "--operator", "anna", "--infant", str(self.folder / "infant.json"), *more, **how).strip()
+
+    def capture(self, number: int, eye: str, view: str, **how: Any) -> Any:
+        picture = str(self.folder / f"{number}.png")
+        return self.json("capture", "--operator", "anna", "--eye", eye, "--view", view, picture, **how)
+
+
+@pytest.fixture
+def cart(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cart:
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: FakeEngine())
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    made = Cart(tmp_path, capsys)
+    assert main(["key", str(made.key)]) == 0
+    capsys.readouterr()
+    return made
+
+
+def test_an_exam_from_the_key_to_the_report(cart: Cart) -> None:
+    exam_id = cart.new()
+    for number, (eye, view) in enumerate(PLACES):
+        content = cart.capture(number, eye.value, view.value)
+        assert content["eyes"][eye.value]["views"][view.value]["outcome"] == "NO_REFERRAL_FINDINGS"
+        assert content["outcome"] == ("NO_RESULT" if number < 9 else "NO_REFERRAL_FINDINGS")
+    closed = cart("close", "--operator", "anna")
+    assert "No referral findings in these images: continue the scheduled examinations" in closed
+    assert DEMONSTRATION_NOTICE in closed
+    assert exam_id in cart("list", key=False)
+    shown = cart.json("show", exam_id)
+    assert shown["infant"]["name"] == INFANT["name"]
+    assert shown["infant"]["postmenstrual_age"]
+    assert "infant" not in cart.json("show", exam_id, key=False)
+    assert "sound: 23 events of 1 exams, 10 images; trail sealed" in cart("verify")
+    assert "same outcomes" in cart("replay", exam_id, key=False)
+    report = cart.folder / "report.html"
+    cart("export", exam_id, "--out", str(report))
+    page = report.read_text()
+    assert "Ναυσικά" in page
+    assert page.count("data:image/jpeg;base64,") == 10
+    assert "No referral findings in these images" in page
+    assert DEMONSTRATION_NOTICE in page
+    assert "http" not in page
+    cart("export", exam_id, "--out", str(report), "--without-infant", key=False)
+    assert "Ναυσικά" not in report.read_text()
+    assert "H-1042" not in report.read_text()
+
+
+def test_corrections_need_a_reason_and_are_shown(cart: Cart) -> None:
+    exam_id = cart.new()
+    cart.capture(0, "OD", "nasal")
+    said = cart("correct", exam_id, "--operator", "bert", "--capture", "1", "--eye", "OS", "--reason", "wrong side")
+    assert "capture 1 moved from OD nasal to OS nasal; wrong side" in said
+    who = ("correct", exam_id, "--operator", "bert")
+    assert "needs a reason" in cart(*who, "--capture", "1", "--eye", "OD", "--reason", " ", code=2)
+    assert "what is to be corrected?" in cart(*who, "--reason", "why", code=2)
+    cart.folder.joinpath("infant.json").write_text(json.dumps({**INFANT, "birth_weight_g": 1020}))
+    assert "1020 g" in cart(*who, "--infant", str(cart.folder / "infant.json"), "--reason", "scale read again")
+    documented = cart("document", exam_id, "--operator", "dr", "--eye", "OS", "--zone", "II", "--stage", "2")
+    assert documented == "OS: zone II, stage 2\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"birth_weight_g": 0.98}, "looks like kilograms: 980 g?"),
+        ({"born_at": "2999-01-01T00:00Z"}, "in the future"),
+        ({"gestational_age": "50w0d"}, "20w0d to 45w0d"),
+        ({"name": ""}, "name: it is empty"),
+    ],
+)
+def test_an_infant_that_cannot_be_is_refused_without_naming_it(cart: Cart, change: Any, message: str) -> None:
+    cart.folder.joinpath("infant.json").write_text(json.dumps({**INFANT, **change}))
+    said = cart.new(code=2)
+    assert message in said
+    assert "Secret" not in said
+    assert len(said.splitlines()) == 1
+    assert not (cart.journal / "journal.sqlite3").exists()
+
+
+def test_the_infant_may_come_from_standard_input_or_from_questions(cart: Cart, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Piped(io.TextIOWrapper):
+        pass
+
+    monkeypatch.setattr(sys, "stdin", Piped(io.BytesIO(json.dumps(INFANT).encode())))
+    exam_id = cart("new", "--operator", "anna", "--infant", "-").strip()
+    cart("close", "--operator", "anna")
+    monkeypatch.setattr(sys, "stdin", Piped(io.BytesIO(b"")))
+    assert "name a JSON file with --infant" in cart("new", "--operator", "anna", code=2)
+    answers = iter([str(value) for value in INFANT.values()])
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    second = cart("new", "--operator", "anna").strip()
+    assert cart.json("show", second)["infant"] == cart.json("show", exam_id)["infant"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b"[" * 30_000])
+def test_a_file_that_is_no_infant(cart: Cart, content: bytes) -> None:
+    cart.folder.joinpath("infant.json").write_bytes(content)
+    assert "infant: " in cart.new(code=2)
+
+
+def test_two_exams_at_once_and_frames_without_one(cart: Cart) -> None:
+    first = cart.new()
+    assert f"exam {first} is still open; close it first" in cart.new(code=2)
+    cart("close", first, "--operator", "anna")
+    assert "no exam is open" in cart("capture", "--operator", "anna", "--eye", "OD", "--view", "nasal", "sim:", code=2)
+    assert "no exam is open" in cart("close", "--operator", "anna", code=2)
+    assert "is not in this journal" in cart("show", "nobody", code=2)
+
+
+def test_keys(cart: Cart, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert cart.key.stat().st_mode & 0o77 == 0
+    assert main(["key", str(cart.key)]) == 2  # never over an existing one
+    assert "needs a key for the patients' fields; name its file with --key-file" in cart.new(key=False, code=2)
+    monkeypatch.setenv(KEY_VARIABLE, cart.key.read_text())
+    exam_id = cart.new(key=False)
+    assert "Secret" in cart("show", exam_id, key=False)
+    monkeypatch.setenv(KEY_VARIABLE, JournalKey.new().text)
+    assert "this key is another journal's" in cart("show", exam_id, key=False, code=2)
+    monkeypatch.setenv(KEY_VARIABLE, "not base64")
+    said = cart("show", exam_id, key=False, code=2)
+    assert "not base64" in said.partition("journal key: ")[2]
+    monkeypatch.delenv(KEY_VARIABLE)
+    assert find_key() is None
+    assert "the patient's fields are encrypted" in cart("export", exam_id, key=False, code=2)
+    cart.key.unlink()
+    assert "cannot be read (No such file" in cart("show", exam_id, code=2)
+
+
+def test_an_edit_is_named(cart: Cart) -> None:
+    exam_id = cart.new()
+    cart.capture(0, "OD", "nasal")
+    with Journal.open(cart.journal) as journal:
+        journal.database.connection.execute("UPDATE events SET who = 'carl' WHERE seq = 3")
+    assert main(["verify", "--journal", str(cart.journal), "--json"]) == 1
+    found = json.loads(cart._capsys.readouterr().out)
+    assert found["findings"][0]["where"] == f"event 3 ('captured', exam {exam_id})"
+    assert not found["sound"]
+
+
+def test_a_lost_camera_is_no_result_and_exit_code_1(cart: Cart, monkeypatch: pytest.MonkeyPatch) -> None:
+    from device.cameras.simulated import SimulatedCamera
+    from device.errors import Disconnected
+
+    def gone(self: object) -> None:
+        raise Disconnected("the camera is gone; plug it in")
+
+    exam_id = cart.new()
+    monkeypatch.setattr(SimulatedCamera, "read", gone)
+    said = cart("capture", "--operator", "anna", "--eye", "OD", "--view", "nasal", "sim:", code=1)
+    assert "the camera is gone" in said
+    view = cart.json("show", exam_id)["eyes"]["OD"]["views"]["nasal"]
+    assert view["banner"] == "No result - OD nasal, the camera is gone; plug it in"
+
+
+def test_retention(cart: Cart) -> None:
+    exam_id = cart.new()
+    cart.capture(0, "OD", "nasal")
+    cart("close", "--operator", "anna")
+    assert cart.json("retire", "--operator", "anna", "--older-than-days", "30") == {"retired": [], "kept": []}
+    assert cart.json("retire", "--operator", "anna", "--older-than-days", "0")["retired"] == [exam_id]
+    assert "retired" in cart("list", key=False)
+    assert "it is retired" in cart("show", exam_id, code=2)
+
+
+def test_the_demonstration(cart: Cart) -> None:
+    cart.key = cart.journal / "demonstration.key"
+    content = cart.json("demo", key=False)
+    assert content["schema"] == "rop.exam/1"
+    assert content["outcome"] == "NO_REFERRAL_FINDINGS"  # what the fake engine says of every gradable frame
+    assert content["phase"] == "closed"
+    assert {eye: set(found["views"]) for eye, found in content["eyes"].items()} == {
+        eye: {"disc-centred", "temporal", "nasal", "superior", "inferior"} for eye in ("OD", "OS")
+    }
+    assert content["captures_total"] >= 10
+    assert content["rules"]["bundle"]["sha256"]
+    assert len(cart("list").splitlines()) == 1
+    assert "sound" in cart("verify")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["new"],
+        ["capture", "sim:", "--operator", "a", "--eye", "both", "--view", "nasal"],
+        ["capture", "sim:", "--operator", "a", "--eye", "OD"],
+        ["capture", "sim:", "--operator", "a", "--eye", "OD", "--view", "macula"],
+        ["new", "--operator", "a", "--views", "nasal,nasal"],
+        ["new", "--operator", "a", "--retakes", "99"],
+        ["forget"],
+        [],
+    ],
+)
+def test_wrong_calls(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_help_reads_well(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert "infant.json" in said
+    assert all(len(line) <= 120 for line in said.splitlines())

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device.errors import FrameTimeout
+from device.frame import Frame
+from runtime.bundle import Bundle
+from runtime.engines.fake import FakeEngine, Fault
+from runtime.exam.demonstration import demonstration_camera, run_demonstration
+from runtime.exam.errors import ExamRefused
+from runtime.exam.infant import now_utc
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.replay import replay
+from runtime.exam.rules import rules_for
+from runtime.exam.session import ExamSession
+from runtime.exam.views import Eye, View
+from runtime.outcome import READING_PENDING, Outcome
+from runtime.screener import Screener
+from tests.pictures import retina
+from tests.runtime.exam.making import NONE, NRF, PLACES, REFER, RETAKE, infant
+
+KEY = JournalKey(bytes(32))
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def screener(bundle: Bundle, engine: FakeEngine) -> Iterator[Screener]:
+    with Screener(bundle, engine=engine) as made:
+        yield made
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal.open(tmp_path / "journal", KEY, create=True) as made:
+        yield made
+
+
+@pytest.fixture
+def session(journal: Journal, screener: Screener) -> ExamSession:
+    return ExamSession(journal, screener, operator="anna")
+
+
+def shot(number: int) -> Frame:
+    return Frame(retina(number), number, "camera")
+
+
+def test_a_whole_exam(session: ExamSession, journal: Journal, bundle: Bundle) -> None:
+    exam_id = session.open(infant(), rules_for(bundle))
+    for number, (eye, view) in enumerate(PLACES):
+        session.aim(eye, view)
+        assert session.result.infant.outcome is NONE
+        assert session.take(shot(number)).outcome is NRF
+    record = session.close()
+    assert record.result.infant.outcome is NRF
+    assert journal.exam(exam_id) == record
+    with pytest.raises(ExamRefused, match="while no exam was open"):
+        session.take(shot(50))
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_an_engine_that_fails_for_one_frame_gives_no_all_clear(
+    session: ExamSession, engine: FakeEngine, bundle: Bundle, fault: Fault
+) -> None:
+    session.open(infant(), rules_for(bundle))
+    for number, (eye, view) in enumerate(PLACES):
+        engine.fault = fault if number == 4 else None
+        session.aim(eye, view)
+        session.take(shot(number))
+    assert session.close().result.infant.outcome is NONE
+
+
+def test_a_frozen_camera_gives_no_all_clear(session: ExamSession, bundle: Bundle) -> None:
+    session.open(infant(), rules_for(bundle))
+    for eye, view in PLACES:
+        session.aim(eye, view)
+        session.take(shot(1))
+    assert session.close().result.infant.outcome is RETAKE
+
+
+def test_an_infant_switched_during_inference(
+    session: ExamSession, journal: Journal, engine: FakeEngine, bundle: Bundle
+) -> None:
+    first = session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    accepted = session.accept(shot(1))
+    session.close()
+    second = session.open(infant(infant_id="H-2"), rules_for(bundle))
+    session.aim(Eye.OS, View.NASAL)
+    engine.probabilities = (0.1, 0.9)
+    session.finish(accepted)
+    assert journal.exam(first).result.eyes[Eye.OD].outcome is REFER
+    assert journal.exam(second).captures == ()
+
+
+def test_a_frame_from_before_the_exam_is_not_taken(session: ExamSession, journal: Journal, bundle: Bundle) -> None:
+    old = shot(1)
+    exam_id = session.open(infant(), rules_for(bundle))
+    between = Frame(retina(2), 2, "camera")
+    session.aim(Eye.OD, View.DISC)
+    with pytest.raises(ExamRefused, match="no exam was open"):
+        session.take(old)
+    with pytest.raises(ExamRefused, match="before eye and view were set"):
+        session.take(between)
+    assert journal.exam(exam_id).captures == ()
+
+
+def test_a_frame_of_the_last_infant_never_reaches_the_next(
+    session: ExamSession, journal: Journal, bundle: Bundle
+) -> None:
+    session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    late = shot(1)
+    session.close()
+    second = session.open(infant(infant_id="H-2"), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    with pytest.raises(ExamRefused, match="it is closed, no frame can be added"):
+        session.take(late)
+    assert journal.exam(second).captures == ()
+
+
+def test_what_a_crash_left_unread_is_read_at_the_next_start(
+    session: ExamSession, journal: Journal, screener: Screener, bundle: Bundle
+) -> None:
+    exam_id = session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    kept = session.accept(shot(1)).frame
+    assert journal.exam(exam_id).captures[0].reason == READING_PENDING
+    after = ExamSession(journal, screener, operator="anna")
+    assert after.resume() == exam_id
+    capture = journal.exam(exam_id).captures[0]
+    assert (capture.outcome, capture.frame_sha256) == (NRF, kept.sha256)
+    with pytest.raises(ExamRefused, match="before eye and view were set"):
+        after.take(shot(2))
+    after.aim(Eye.OD, View.NASAL)
+    after.take(shot(2))
+    assert after.close().summary.captures == 2
+
+
+def test_a_camera_that_gives_nothing_is_part_of_the_record(session: ExamSession, bundle: Bundle) -> None:
+    session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    session.miss(FrameTimeout("no frame in 2 s"))
+    verdict = session.result.views[Eye.OD, View.DISC]
+    assert verdict.banner == "No result - OD disc-centred, no frame in 2 s"
+
+
+def test_replay_gives_the_same_outcomes(session: ExamSession, journal: Journal, bundle: Bundle) -> None:
+    rules = rules_for(bundle)
+    with demonstration_camera(seed=3, faults=0.3) as camera:
+        record = run_demonstration(session, camera, rules, now_utc())
+    exam_id = record.summary.exam_id
+    with Screener(bundle, engine=FakeEngine(), reject_repeats=False) as again:
+        found = replay(journal, exam_id, again, bundle.sha256)
+    assert found.same
+    assert len(found.repeats) == len(record.captures) >= 10
+    assert {repeat.same for repeat in found.repeats} == {True}
+    assert {repeat.kept for repeat in found.repeats} == {NRF, RETAKE}
+    with Screener(bundle, engine=FakeEngine((0.2, 0.8)), reject_repeats=False) as other:
+        changed = replay(journal, exam_id, other, bundle.sha256)
+    assert not changed.same
+    assert {repeat.again for repeat in changed.repeats if repeat.same is False} == {Outcome.REFER}
+    with pytest.raises(ExamRefused, match="name its bundle with --bundle"):
+        replay(journal, exam_id, again, "0" * 64)
+
+
+def test_replay_says_what_cannot_be_repeated(
+    session: ExamSession, journal: Journal, engine: FakeEngine, bundle: Bundle
+) -> None:
+    exam_id = session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    engine.fault = Fault.CRASH
+    session.take(shot(1))
+    engine.fault = None
+    session.miss(FrameTimeout("none"))
+    session.take(Frame(retina(1), 1, "camera", captured_ns=time.monotonic_ns()))
+    with Screener(bundle, engine=FakeEngine(), reject_repeats=False) as again:
+        found = replay(journal, exam_id, again, bundle.sha256)
+    assert [repeat.same for repeat in found.repeats] == [None, None, None]
+    assert found.same
+    assert found.repeats[0].note == "a fault of that moment"
