@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-VERBS: dict[str, str] = {}
+VERBS = {
+    "report": "build_engines.report.command",
+    "sensitivity": "build_engines.quantize.command",
+}
 """Programs by first word; anything else builds a bundle, or with `--target` the plans of one."""
 BUILD = "build_engines.command"
 PLANS = "build_engines.plans.command"

@@ -1,4 +1,4 @@
-"""Writing a bundle: graphs exported and checked, manifest with hashes, all of it aside and then renamed."""
+"""Writing a bundle: graphs made and checked, manifest with hashes, all of it aside and then renamed."""
 
 from __future__ import annotations
 
@@ -7,22 +7,45 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
+
+from build_engines.card import model_card
 from build_engines.description import Description
 from build_engines.errors import BuildError
 from build_engines.export import Parity, check_parity, export_graphs
+from build_engines.quantize import Settings, add_graphs
+from build_engines.report import REPORT_FILE, ParityReport, measure
+from build_engines.report.frames import Source
+from build_engines.report.store import write_report
 from build_engines.segimgnet import SegImgNet
+from calibration import CalibrationSet
 from runtime.arrays import UInt8Array
-from runtime.bundle import MANIFEST
-from runtime.manifest import BUNDLE_SCHEMA, FileEntry, InputFacts, Manifest, NetworkFacts
-from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
+from runtime.bundle import MANIFEST, Bundle, open_bundle
+from runtime.manifest import BUNDLE_SCHEMA, NETWORKS, FileEntry, InputFacts, Manifest, NetworkFacts, graph_name
 
+CARD = "MODEL_CARD.md"
 TOOLS = ("torch", "onnx", "onnxscript", "openvino")
 """Packages whose versions the manifest names."""
+LOW_TOOLS = ("nvidia-modelopt", "onnx", "openvino")
+"""The same, of those that make and measure lower precisions."""
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LowPrecision:
+    """Which graphs are added to fp32, from what, and on what they are held against it."""
+
+    settings: Settings
+    calibration: CalibrationSet | None
+    """Needed for `int8`."""
+    source: Source
+    """Frames of the parity report."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +54,10 @@ class BuiltBundle:
 
     path: Path
     manifest: Manifest
-    parity: Parity
+    parity: Parity | None
+    """Graphs against the checkpoint; None where they came from another bundle."""
+    report: ParityReport | None
+    """Precisions against fp32; None with fp32 alone."""
 
 
 def build_bundle(
@@ -41,108 +67,145 @@ def build_bundle(
     images: Sequence[UInt8Array],
     *,
     dynamic_batch: bool = False,
-    report: Callable[[str], None] = lambda line: None,
+    low: LowPrecision | None = None,
+    report: Report = lambda line: None,
 ) -> BuiltBundle:
     """Export, check and write a bundle; an earlier one at `out` is replaced whole, at the very end, or not at all.
 
-    images: RGB, uint8 [256, 256, 3] each, on which the graphs must agree with the network. Raises `ParityError` when
-    they do not, `BuildError` when the description does not fit or the folder cannot be written.
+    images: RGB, uint8 [256, 256, 3] each, on which the graphs must agree with the network. low: lower precisions to
+    add. Raises `ParityError` when graphs and network do not agree, `BuildError` when the description does not fit, a
+    precision cannot be had or the folder cannot be written, `CalibrationError` when the set is not for this bundle.
     """
     if len(description.classes) != network.classes:
         raise BuildError(
             f"description: names {len(description.classes)} classes, the checkpoint has {network.classes}; "
             f"describe every class in the order of the outputs"
         )
+    with _aside(out) as folder:
+        report("exporting both graphs")
+        graphs = export_graphs(network, folder, dynamic_batch=dynamic_batch)
+        report(f"checking them against the network on {len(images)} images")
+        parity = check_parity(network, graphs, images)
+        draft = _draft(network, description)
+        manifest, parity_report = _finish(folder, draft, low, images, report)
+    return BuiltBundle(out, manifest, parity, parity_report)
+
+
+def extend_bundle(
+    bundle: Bundle, out: Path, images: Sequence[UInt8Array], low: LowPrecision, report: Report = lambda line: None
+) -> BuiltBundle:
+    """A bundle with the fp32 graphs of another, to the bit, and lower precisions made anew; `out` may be the same.
+
+    images: a sample for `fp16` where there is no calibration set. Raises as `build_bundle`.
+    """
+    with _aside(out) as folder:
+        for network in NETWORKS:
+            name = graph_name(network, "fp32")
+            (folder / name).write_bytes(bundle.read(name))
+        keep: dict[str, object] = {"files": (), "quantization": {}, "parity_report": None, "calibration_sha256": None}
+        draft = bundle.manifest.model_copy(update={**keep, "created": _today()})
+        manifest, parity_report = _finish(folder, draft, low, images, report)
+    return BuiltBundle(out, manifest, None, parity_report)
+
+
+def _finish(
+    folder: Path, draft: Manifest, low: LowPrecision | None, images: Sequence[UInt8Array], report: Report
+) -> tuple[Manifest, ParityReport | None]:
+    """Add the lower precisions, the report, the card and the manifest to a folder that holds the fp32 graphs."""
+    parity: ParityReport | None = None
+    if low is not None and low.settings.precisions:
+        draft = _with_graphs(folder, draft, low, images, report)
+        report("holding every precision against fp32")
+        parity = measure(_written(folder, draft), low.source, report=lambda frames: _each(frames, report))
+        write_report(parity, folder)
+        defaults = {**draft.default_precision, "openvino": parity.chosen}
+        draft = draft.model_copy(update={"default_precision": defaults, "parity_report": REPORT_FILE})
+    (folder / CARD).write_text(model_card(draft, parity), encoding="utf-8")
+    return _written(folder, draft).manifest, parity
+
+
+def _with_graphs(
+    folder: Path, draft: Manifest, low: LowPrecision, images: Sequence[UInt8Array], report: Report
+) -> Manifest:
+    """The manifest with what lower precisions add to it."""
+    frames = np.stack(list(images))
+    if low.calibration is not None:
+        low.calibration.require_for(_written(folder, draft))
+        frames = low.calibration.frames()
+    elif "int8" in low.settings.precisions:
+        raise BuildError("int8: needs a calibration set; name one with --calibration (python -m calibration create)")
+    quantized = add_graphs(folder, low.settings, frames, report)
+    return draft.model_copy(
+        update={
+            "quantization": quantized.networks,
+            "calibration_sha256": low.calibration.sha256 if low.calibration and quantized.networks else None,
+            "tools": {**draft.tools, **_versions(LOW_TOOLS)},
+        }
+    )
+
+
+def _draft(network: SegImgNet, description: Description) -> Manifest:
+    return Manifest.model_validate(
+        {
+            "schema": BUNDLE_SCHEMA,
+            **description.model_dump(),
+            "created": _today(),
+            "network": NetworkFacts(
+                architecture="SegImgNet",
+                size=network.size.name,
+                parameters=sum(parameter.numel() for parameter in network.parameters()),
+            ),
+            "input": InputFacts(
+                width=256, height=256, layout="NHWC", dtype="uint8", color="RGB", resize="antialiased bilinear"
+            ),
+            "default_precision": {"openvino": {"segmentation": "fp32", "classifier": "fp32"}},
+            "tools": _versions(TOOLS),
+            "files": (),
+        }
+    )
+
+
+def _written(folder: Path, draft: Manifest) -> Bundle:
+    """The folder as a bundle: every file in it named by the manifest, which is written last."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    files = tuple(_entry(folder, path) for path in sorted(folder.rglob("*")) if path.is_file())
+    manifest = draft.model_copy(update={"files": files})
+    (folder / MANIFEST).write_text(manifest.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+    return open_bundle(folder)
+
+
+def _entry(folder: Path, path: Path) -> FileEntry:
+    content = path.read_bytes()
+    name = path.relative_to(folder).as_posix()
+    return FileEntry(path=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in packages}
+
+
+def _today() -> str:
+    return datetime.now(timezone.utc).date().isoformat()
+
+
+def _each(frames: int, report: Report) -> None:
+    if frames % 50 == 0:
+        report(f"{frames} frames")
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its place when all went well, and is gone when not."""
     _refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        report("exporting both graphs")
-        graphs = export_graphs(network, aside, dynamic_batch=dynamic_batch)
-        report(f"checking them against the network on {len(images)} images")
-        parity = check_parity(network, graphs, images)
-        manifest = _manifest(network, description, aside)
-        (aside / MANIFEST).write_text(manifest.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+        yield aside
         aside.chmod(0o755)
         _replace(out, aside)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    return BuiltBundle(out, manifest, parity)
-
-
-def model_card(manifest: Manifest) -> str:
-    """MODEL_CARD.md for a bundle, every figure from its manifest."""
-    notice = AID_NOTICE if manifest.clinical_use else f"{AID_NOTICE} {DEMONSTRATION_NOTICE}"
-    lines = [
-        f"# Model card: {manifest.name}, version {manifest.version}",
-        "",
-        f"**{notice}**",
-        "",
-        manifest.intended_use,
-        "",
-        f"- Network: {manifest.network.architecture} (arXiv 2503.00267), size `{manifest.network.size}`, "
-        f"{manifest.network.parameters:,} parameters",
-        f"- Input: {manifest.input.color}, {manifest.input.width} x {manifest.input.height}, {manifest.input.resize}",
-        f"- Refers when the classes marked below add up to {manifest.refer_threshold:g} or more",
-        f"- Built {manifest.created} with " + ", ".join(f"{k} {v}" for k, v in manifest.tools.items()),
-        "",
-        "## Classes",
-        "",
-        "| class | means | refers |",
-        "|---|---|---|",
-        *(f"| `{c.name}` | {c.meaning} | {'yes' if c.refer else 'no'} |" for c in manifest.classes),
-        "",
-        "## Figures on held-out frames",
-        "",
-        "Frames were held out by frame group, so no near-identical frame stands on both sides; other frames of one "
-        "infant may, since the data sets carry no patient numbers. Intervals are 95 % bootstrap. Dice is the mean over "
-        "frames at 256 x 256 and a threshold of 0.5.",
-        "",
-        "| task | figure | data set | device | precision | value | 95 % interval | frames |",
-        "|---|---|---|---|---|---|---|---|",
-        *(
-            f"| {m.task} | {m.name} | {m.dataset} | {m.device} | {m.precision} | {m.value:.3f} | "
-            f"{m.low:.3f} to {m.high:.3f} | {m.frames} |"
-            for m in manifest.metrics
-        ),
-        "",
-        "## Trained on",
-        "",
-        *(
-            f"- `{t.name}`, {t.frames} frames, {t.licence}: {t.citation}. <{t.source}>. Images were resized and "
-            f"augmented; the weights are derived from them."
-            for t in manifest.training_data
-        ),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _manifest(network: SegImgNet, description: Description, folder: Path) -> Manifest:
-    content = {
-        "schema": BUNDLE_SCHEMA,
-        **description.model_dump(),
-        "created": datetime.now(timezone.utc).date().isoformat(),
-        "network": NetworkFacts(
-            architecture="SegImgNet",
-            size=network.size.name,
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
-        ),
-        "input": InputFacts(
-            width=256, height=256, layout="NHWC", dtype="uint8", color="RGB", resize="antialiased bilinear"
-        ),
-        "default_precision": {"openvino": {"segmentation": "fp32", "classifier": "fp32"}},
-        "tools": {name: importlib.metadata.version(name) for name in TOOLS},
-        "files": (),
-    }
-    draft = Manifest.model_validate(content)
-    (folder / "MODEL_CARD.md").write_text(model_card(draft), encoding="utf-8")
-    return draft.model_copy(update={"files": tuple(_entry(path) for path in sorted(folder.iterdir()))})
-
-
-def _entry(path: Path) -> FileEntry:
-    content = path.read_bytes()
-    return FileEntry(path=path.name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -14,7 +14,7 @@ from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
 from runtime.reading import BundleFacts
 
 if TYPE_CHECKING:
-    from runtime.manifest import FileEntry, Manifest
+    from runtime.manifest import FileEntry, Manifest, Precision
 
 MANIFEST = "manifest.json"
 DEMONSTRATION = Path(__file__).parent / "bundles" / "demonstration"
@@ -45,12 +45,12 @@ class Bundle:
         """In the order of the classifier's outputs."""
         return tuple(label.name for label in self.manifest.classes)
 
-    def precisions(self, network: str) -> tuple[str, ...]:
+    def precisions(self, network: str) -> tuple[Precision, ...]:
         """Precisions that the bundle holds a graph of the network for."""
-        from runtime.manifest import graph_name
+        from runtime.manifest import PRECISIONS, graph_name
 
         listed = {entry.path for entry in self.manifest.files}
-        return tuple(p for p in ("fp32", "fp16", "int8") if graph_name(network, p) in listed)
+        return tuple(p for p in PRECISIONS if graph_name(network, p) in listed)
 
     def resolve_precision(self, backend: str, asked: str) -> dict[str, str]:
         """Precision of each network: `auto` is the bundle's default for the backend.

@@ -10,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 BUNDLE_SCHEMA = "rop.bundle/1"
 DISEASE = "retinopathy of prematurity"
 """The one disease that this runtime screens for; a bundle for another is refused."""
+Network = Literal["segmentation", "classifier"]
 NETWORKS = ("segmentation", "classifier")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 
 class _Part(BaseModel):
@@ -124,11 +126,11 @@ class Manifest(_Part):
     metrics: tuple[Metric, ...]
     calibration_sha256: Sha256 | None = None
     """Of the calibration set behind `int8`; None where there is no such graph."""
-    quantization: dict[Literal["segmentation", "classifier"], QuantizedNetwork] = {}
+    quantization: dict[Network, QuantizedNetwork] = {}
     """Of each network with an `int8` graph."""
     parity_report: str | None = None
     """File in the bundle that holds every precision's figures against fp32 (`rop.parity/1`)."""
-    default_precision: dict[str, dict[Literal["segmentation", "classifier"], Precision]]
+    default_precision: dict[str, dict[Network, Precision]]
     """By backend, then by network: what `--precision auto` runs."""
     tools: dict[str, str]
     files: tuple[FileEntry, ...]

@@ -135,8 +135,8 @@ def _check_pair(node: onnx.NodeProto, constants: dict[str, TensorProto], where: 
     if not usable.all():
         bad = wide[~usable].ravel()[0]
         raise QuantizationError(
-            f"{where}: {node.name} has {int((~usable).sum())} scales like {bad:g}, expected finite ones above zero that "
-            f"half precision holds; look for dead channels or faulty frames in the calibration set"
+            f"{where}: {node.name} has {int((~usable).sum())} scales like {bad:g}, expected finite ones above zero "
+            f"that half precision holds; look for dead channels or faulty frames in the calibration set"
         )
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 
-from build_engines.errors import BuildError, QuantizationError
+from build_engines.errors import QuantizationError
 from build_engines.quantize.half import half_between
 from build_engines.quantize.inputs import Inputs, Runner
 from build_engines.quantize.layers import Layer
 from build_engines.quantize.qdq import strip
+from calibration.pictures.canvas import DEVICE_COLOURS, FAINT, Canvas
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.metrics import dice
+
+VESSELS, PROBABILITIES = DEVICE_COLOURS[:2]
 
 
 @dataclass(frozen=True)
@@ -117,31 +118,22 @@ def spare_worst(
     )
 
 
-def draw_effects(effects: Sequence[BlockEffect], path: Path, title: str) -> None:
-    """Write the ranking as a PNG: one bar a block, vessel map and probabilities apart."""
-    row, left, wide = 22, 330, 520
-    picture = np.full((70 + row * len(effects), left + wide + 90, 3), 255, np.uint8)
+def draw_effects(effects: Sequence[BlockEffect], title: str) -> UInt8Array:
+    """The ranking as a picture, RGB uint8 [H, W, 3]: one line a block, vessel map and probabilities apart."""
+    row, left, wide = 24, 330, 620
+    canvas = Canvas(left + wide + 110, 84 + row * len(effects))
     longest = max([effect.drop for effect in effects] + [1e-6])
-    _text(picture, title, (12, 24), 0.55)
-    _text(picture, "1 - Dice of the vessel map", (left, 48), 0.42, BLUE)
-    _text(picture, "|difference| of probability", (left + 230, 48), 0.42, ORANGE)
+    canvas.text(16, 26, title, 19)
+    canvas.text(16, 56, "quantized alone:", 14, FAINT)
+    canvas.text(left, 56, "1 - Dice of the vessel map against fp32's", 14, VESSELS)
+    canvas.text(left + 320, 56, "|difference| of probability", 14, PROBABILITIES)
     for number, effect in enumerate(effects):
-        top = 60 + row * number
-        _text(picture, effect.block, (12, top + 13), 0.42)
-        for offset, value, color in ((2, effect.vessels, BLUE), (9, effect.probabilities, ORANGE)):
-            width = round(wide * value / longest)
-            cv2.rectangle(picture, (left, top + offset), (left + width, top + offset + 5), color, -1)
-        _text(picture, f"{effect.drop:.4f}", (left + round(wide * effect.drop / longest) + 8, top + 13), 0.4)
-    if not cv2.imwrite(str(path), picture):
-        raise BuildError(f"{path}: the picture cannot be written; name a place with room")
-
-
-BLUE, ORANGE = (176, 96, 32), (32, 128, 224)
-"""BGR; told apart also by those who see few colours."""
-
-
-def _text(picture: UInt8Array, text: str, at: tuple[int, int], size: float, color: tuple[int, int, int] = (40,) * 3) -> None:
-    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, color, 1, cv2.LINE_AA)
+        y = 84 + row * number
+        canvas.text(16, y, effect.block, 14)
+        canvas.box(left, y - 8, left + wide * effect.vessels / longest, y, VESSELS)
+        canvas.box(left, y, left + wide * effect.probabilities / longest, y + 8, PROBABILITIES)
+        canvas.text(left + wide * effect.drop / longest + 8, y, f"{effect.drop:.5f}", 13, FAINT)
+    return canvas.pixels()
 
 
 def _largest(found: FloatArray, expected: FloatArray) -> float:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import build_engines.bundle
-from build_engines.bundle import build_bundle, model_card
+from build_engines.bundle import build_bundle
+from build_engines.card import model_card
 from build_engines.description import Description, load_description, plain_description
 from build_engines.errors import BuildError, ParityError
 from build_engines.segimgnet import NetworkSize, SegImgNet

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from build_engines.bundle import model_card
+from build_engines.card import model_card
 from build_engines.train.data import network_mask, ridge_frames, split_frames, vessel_frames
 from device import open_camera
 from runtime import Outcome, Reading, Screener, open_bundle

@@ -1,0 +1,104 @@
+"""`python -m build_engines sensitivity BUNDLE`: what quantizing each block alone does, as a table and a picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import onnx
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from build_engines.errors import BuildError
+from build_engines.quantize.calibrate import METHODS, quantize
+from build_engines.quantize.graphs import FEWEST_FRAMES, JUDGED_FRAMES, Settings
+from build_engines.quantize.inputs import Runner, TrueInputs
+from build_engines.quantize.layers import layers_of, require_names
+from build_engines.quantize.qdq import inspect
+from build_engines.quantize.sensitivity import BlockEffect, Judge, block_effects, draw_effects
+from calibration import CalibrationError, CalibrationSet, open_set
+from runtime.bundle import Bundle, open_bundle
+from runtime.errors import ScreeningError
+from runtime.manifest import NETWORKS, graph_name
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines sensitivity",
+        description="Rank the blocks of both networks by what quantizing each alone to INT8 does to the vessel map and "
+        "to the probabilities, on frames of a calibration set.",
+        epilog="exit codes: 0 done; 2 the call or the input is unusable",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="any bundle: its fp32 graphs are quantized")
+    parser.add_argument("--calibration", type=Path, required=True, metavar="SET", help="python -m calibration create")
+    parser.add_argument("--network", choices=NETWORKS, help="only this one (default: both)")
+    parser.add_argument("--method", choices=METHODS, default="entropy", help="how ranges are found (default: entropy)")
+    parser.add_argument(
+        "--frames", type=int, default=Settings(()).frames, metavar="N", help="frames for the ranges (default: 64)"
+    )
+    parser.add_argument(
+        "--judged", type=int, default=JUDGED_FRAMES, metavar="N", help="frames that each block is judged on (16)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write NETWORK.sensitivity.png and .json here")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        return _rank(arguments)
+    except (BuildError, CalibrationError, ScreeningError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _rank(arguments: argparse.Namespace) -> int:
+    if arguments.frames < FEWEST_FRAMES or arguments.judged < 1:
+        raise BuildError(f"--frames: expected {FEWEST_FRAMES} or more, and --judged 1 or more")
+    bundle = open_bundle(arguments.bundle)
+    calibration = open_set(arguments.calibration)
+    calibration.require_for(bundle)
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[dict[str, object]]] = {}
+    for network in [arguments.network] if arguments.network else NETWORKS:
+        effects = _effects(bundle, calibration, network, arguments)
+        found[network] = [asdict(effect) for effect in effects]
+        if not arguments.json:
+            Console().print(_table(network, effects))
+        if arguments.out is not None:
+            picture = draw_effects(effects, f"{bundle.manifest.name}: {network}, blocks by what INT8 does to them")
+            Image.fromarray(picture).save(arguments.out / f"{network}.sensitivity.png")
+            text = json.dumps(found[network], indent=1)
+            (arguments.out / f"{network}.sensitivity.json").write_text(text + "\n", encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(found))
+    return 0
+
+
+def _effects(
+    bundle: Bundle, calibration: CalibrationSet, network: str, arguments: argparse.Namespace
+) -> tuple[BlockEffect, ...]:
+    graph = bundle.path / graph_name(network, "fp32")
+    original = onnx.load_model_from_string(bundle.read(graph.name))
+    require_names(original, graph.name)
+    layers = layers_of(original)
+    frames = calibration.frames()
+    segmentation, classifier = (Runner(bundle.read(graph_name(name, "fp32"))) for name in NETWORKS)
+    inputs = TrueInputs(frames[: arguments.frames], segmentation if network == "classifier" else None)
+    model = quantize(graph, layers, inputs, arguments.method)
+    inspect(model, f"{network} by {arguments.method}")
+    judge = Judge(network, segmentation, classifier, frames[: arguments.judged])
+    return block_effects(model, layers, judge, lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _table(network: str, effects: tuple[BlockEffect, ...]) -> Table:
+    table = Table("block", "layers", "1 - Dice of vessels", "|dp|", title=f"{network}: INT8 in one block alone")
+    for effect in effects:
+        table.add_row(effect.block, str(len(effect.layers)), f"{effect.vessels:.5f}", f"{effect.probabilities:.5f}")
+    return table

@@ -1,0 +1,58 @@
+"""The default of a bundle: the fastest combination that is within tolerance and faster in every network it lowers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from build_engines.report.schema import Combination, Speed, Tolerance
+from runtime.manifest import Network, Precision
+
+
+def choose(
+    speeds: Sequence[Speed], combinations: Sequence[Combination], tolerance: Tolerance
+) -> tuple[dict[Network, Precision], tuple[str, ...]]:
+    """The precision of each network, and why every faster-looking choice was left.
+
+    fp32 for both is always among the candidates.
+    """
+    by_network = {(speed.network, speed.precision): speed for speed in speeds}
+    reference = _find(combinations, "fp32", "fp32")
+    reasons = [
+        f"{speed.network} {speed.precision}: {speed.speed_up:.2f} x fp32, not faster here"
+        for speed in speeds
+        if speed.precision != "fp32" and speed.speed_up < tolerance.faster
+    ]
+    best, best_ms = reference, float("inf")
+    for combination in combinations:
+        lowered: dict[Network, Precision] = {
+            "segmentation": combination.segmentation,
+            "classifier": combination.classifier,
+        }
+        parts = [by_network[key] for key in lowered.items()]
+        if any(part.precision != "fp32" and part.speed_up < tolerance.faster for part in parts):
+            continue
+        wrong = out_of_tolerance(combination, reference, tolerance)
+        if wrong:
+            reasons.append(f"{combination.segmentation} + {combination.classifier}: {', '.join(wrong)}")
+            continue
+        total_ms = sum(by_network[part.network, "fp32"].median_ms / part.speed_up for part in parts)
+        if total_ms < best_ms:
+            best, best_ms = combination, total_ms
+    return {"segmentation": best.segmentation, "classifier": best.classifier}, tuple(reasons)
+
+
+def out_of_tolerance(found: Combination, reference: Combination, tolerance: Tolerance) -> list[str]:
+    """What a combination does worse than it may, in words; nothing when it may be a default."""
+    wrong = []
+    for name, limit in (("dice", tolerance.dice_drop), ("auc", tolerance.auc_drop)):
+        got, before = (getattr(combination.held_out, name) for combination in (found, reference))
+        if got is not None and before is not None and before - got > limit:
+            wrong.append(f"{name.upper() if name == 'auc' else 'Dice'} falls by {before - got:.4f}, allowed {limit:g}")
+    if found.every.same_outcomes < tolerance.same_outcomes:
+        wrong.append(f"{found.every.same_outcomes:.1%} equal outcomes, needed {tolerance.same_outcomes:.0%}")
+    return wrong
+
+
+def _find(combinations: Sequence[Combination], segmentation: str, classifier: str) -> Combination:
+    wanted = (segmentation, classifier)
+    return next(found for found in combinations if (found.segmentation, found.classifier) == wanted)

@@ -1,0 +1,83 @@
+"""`python -m build_engines report BUNDLE`: every precision against fp32, as the build found it or measured anew."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from build_engines.errors import BuildError
+from build_engines.report.choose import out_of_tolerance
+from build_engines.report.frames import report_frames
+from build_engines.report.measure import measure
+from build_engines.report.schema import ParityReport
+from build_engines.report.store import read_report, write_report
+from build_engines.report.table import render
+from runtime.bundle import Bundle, open_bundle
+from runtime.errors import ScreeningError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines report",
+        description="Show what each precision of a bundle keeps and gains against fp32: the report that its build "
+        "wrote, or a new one measured on this machine. The bundle is not changed.",
+        epilog="exit codes: 0 shown; 1 measured anew, and the bundle's default is out of tolerance; 2 the call or the "
+        "input is unusable",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("--measure", action="store_true", help="measure on this machine, on simulated frames")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="measure on these frames: the folder of the public data sets, or a CSV file (image, and mask or refer)",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: OpenVINO's choice)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write parity.json and parity.png here as well")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        return _report(arguments)
+    except (BuildError, ScreeningError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    bundle = open_bundle(arguments.bundle)
+    if arguments.threads is not None and arguments.threads < 1:
+        raise BuildError(f"--threads: got {arguments.threads}, expected 1 or more")
+    anew = arguments.measure or arguments.data is not None
+    if anew:
+        report = measure(bundle, report_frames(arguments.data), arguments.threads, _progress)
+    else:
+        report = read_report(bundle)
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        write_report(report, arguments.out)
+    if arguments.json:
+        print(report.model_dump_json(by_alias=True))
+    else:
+        Console().print(render(report))
+    return _verdict(bundle, report) if anew else 0
+
+
+def _verdict(bundle: Bundle, report: ParityReport) -> int:
+    default = bundle.resolve_precision("openvino", "auto")
+    found = report.combination(default["segmentation"], default["classifier"])
+    wrong = out_of_tolerance(found, report.combination("fp32", "fp32"), report.tolerance)
+    if wrong:
+        print(f"the bundle's default is out of tolerance: {', '.join(wrong)}; build it again", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _progress(frames: int) -> None:
+    if frames % 20 == 0:
+        print(f"{frames} frames", file=sys.stderr, flush=True)

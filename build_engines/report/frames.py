@@ -1,0 +1,115 @@
+"""Frames for the report and what is true of them: public data sets, a table of labels, or the simulated camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from build_engines.errors import BuildError
+from build_engines.report.schema import ALL
+from build_engines.train.data import (
+    INFANT_SETS,
+    VESSEL_SETS,
+    TrainingFrame,
+    network_mask,
+    ridge_frames,
+    split_frames,
+    vessel_frames,
+)
+from device.errors import DeviceError
+from runtime.arrays import UInt8Array
+from runtime.bench.accuracy import Judged, judged_frames
+from runtime.bench.errors import BenchError
+from runtime.bench.labels import read_labels
+from runtime.preprocess import SIDE, network_input
+
+SIMULATED = "sim:seed=7"
+
+
+@dataclass(frozen=True, eq=False)
+class ReportFrame:
+    """A frame as the networks see it, and what is true of it."""
+
+    image: UInt8Array
+    """RGB, uint8 [1, 256, 256, 3]."""
+    dataset: str
+    device: str
+    held_out: bool
+    vessels: UInt8Array | None
+    """Mask, uint8 [256, 256], 0 or 255; only on held-out frames."""
+    refer: bool | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Frames, not yet read, and where they are from in words."""
+
+    truth: str
+    frames: Iterable[ReportFrame]
+
+
+def report_frames(data: Path | None) -> Source:
+    """The frames of the folder of the public data sets, of a table of labels beside its pictures, or simulated ones.
+
+    data: the folder that holds `hvdropdb_vessels` and the others, or a CSV file with the columns `image` and `mask` or
+    `refer`; None for the simulated camera. Raises `BuildError` when it is none of them.
+    """
+    if data is None:
+        return Source("frames of the simulated camera, which knows their vessels and ridges", _simulated())
+    if data.is_dir():
+        if not (data / VESSEL_SETS[0] / "labels.csv").is_file():
+            raise BuildError(f"--data {data}: no {VESSEL_SETS[0]}/labels.csv in it; name the data sets or a CSV file")
+        return Source("public data sets, held out by frame group as in training; refer is a ridge in view", _sets(data))
+    try:
+        labels = read_labels(data)
+    except BenchError as error:
+        raise BuildError(f"--data: {error}") from error
+    return Source(f"{len(labels)} labelled pictures", _judged(judged_frames(str(data.parent), labels), data.stem))
+
+
+def _simulated() -> Iterator[ReportFrame]:
+    return _judged(judged_frames(SIMULATED, None), "simulated")
+
+
+def _judged(frames: Iterator[Judged], dataset: str) -> Iterator[ReportFrame]:
+    try:
+        for judged in frames:
+            image = network_input(judged.frame.pixels)
+            yield ReportFrame(image, dataset, ALL, True, judged.vessels, judged.refer)
+    except (BenchError, DeviceError) as error:
+        raise BuildError(f"--data: {error}") from error
+
+
+def _sets(root: Path) -> Iterator[ReportFrame]:
+    """Held-out frames of both tasks with their truth, then every other picture of the sets without."""
+    vessels, ridges = (split_frames(frames(root)).held_out for frames in (vessel_frames, ridge_frames))
+    seen: set[Path] = set()
+    by_file: dict[Path, tuple[TrainingFrame, bool | None]] = {frame.image: (frame, None) for frame in vessels}
+    for frame in ridges:
+        known = by_file.get(frame.image)
+        by_file[frame.image] = (known[0] if known else frame, frame.ridge_in_view)
+    for path, (frame, refer) in by_file.items():
+        seen.add(path)
+        mask = None if frame.vessel_mask is None else _mask(frame.vessel_mask)
+        yield ReportFrame(_image(path), frame.dataset, frame.device, True, mask, refer)
+    for name in dict.fromkeys((*VESSEL_SETS, *INFANT_SETS)):
+        for path in sorted((root / name / "images").iterdir()):
+            if path not in seen:
+                yield ReportFrame(_image(path), name, ALL, False, None, None)
+
+
+def _image(path: Path) -> UInt8Array:
+    try:
+        with Image.open(path) as picture:
+            return network_input(np.asarray(picture.convert("RGB")))
+    except OSError as error:
+        raise BuildError(f"--data: {path} is no picture ({error}); copy the data set again") from error
+
+
+def _mask(path: Path) -> UInt8Array:
+    mask: UInt8Array = np.where(network_mask(path, SIDE) >= 0.5, np.uint8(255), np.uint8(0))
+    return mask

@@ -1,0 +1,160 @@
+"""Every precision of a bundle on the same frames, in turn: results against fp32 and the truth, and the time taken."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from build_engines.errors import BuildError
+from build_engines.report.choose import choose
+from build_engines.report.frames import ReportFrame, Source
+from build_engines.report.schema import REPORT_SCHEMA, Machine, ParityReport, Speed, Tolerance
+from build_engines.report.tally import Tally
+from runtime.bench.environment import environment
+from runtime.bundle import Bundle
+from runtime.engines.openvino import compile_graph, half_precision, int8_layers
+from runtime.manifest import Network, Precision
+
+FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
+FEATURES_ARM = ("asimddp", "asimdhp", "bf16", "i8mm", "sve")
+NETWORKS: tuple[Network, ...] = ("segmentation", "classifier")
+WARM_UP = 3
+"""Frames that are not timed."""
+Pair = tuple[Precision, Precision]
+"""Precision of the segmentation and of the classifier."""
+Networks = dict[tuple[Network, Precision], "_Network"]
+
+
+class _Network:
+    """One network in one precision, and how long it took on each frame."""
+
+    def __init__(self, core: Any, bundle: Bundle, network: str, precision: str, threads: int | None) -> None:
+        import openvino
+
+        self._tensor = openvino.Tensor
+        compiled = compile_graph(core, bundle, network, precision, threads)
+        self.int8_layers = int8_layers(compiled) if precision == "int8" else 0
+        self._request = compiled.create_infer_request()
+        self._names = [port.get_any_name() for port in compiled.inputs]
+        self._outputs = [port.get_any_name() for port in compiled.outputs]
+        self.times_ms: list[float] = []
+
+    def __call__(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        for name in self._names:
+            self._request.set_tensor(name, self._tensor(inputs[name], shared_memory=True))
+        start = time.perf_counter()
+        self._request.infer()
+        self.times_ms.append((time.perf_counter() - start) * 1e3)
+        return {name: self._request.get_tensor(name).data.copy() for name in self._outputs}
+
+
+def measure(
+    bundle: Bundle, source: Source, threads: int | None = None, report: Callable[[int], None] = lambda frames: None
+) -> ParityReport:
+    """Run every combination of the bundle's precisions on every frame with OpenVINO. Raises `BuildError`.
+
+    Precisions take turns on each frame, so that a busy machine burdens all of them alike.
+    """
+    import openvino
+
+    core = openvino.Core()
+    precisions = {network: bundle.precisions(network) for network in NETWORKS}
+    if not all("fp32" in held for held in precisions.values()):
+        raise BuildError(f"report: bundle {bundle.path} holds no fp32 graphs to compare with; build it again")
+    networks = {
+        (network, precision): _Network(core, bundle, network, precision, threads)
+        for network in NETWORKS
+        for precision in precisions[network]
+    }
+    pairs = list(product(precisions["segmentation"], precisions["classifier"]))
+    tallies = {pair: Tally(bundle) for pair in pairs}
+    count = held_out = 0
+    for frame in source.frames:
+        _read(frame, networks, tallies, turn=count)
+        count, held_out = count + 1, held_out + frame.held_out
+        report(count)
+    if count <= WARM_UP or not held_out:
+        raise BuildError(
+            f"report: got {count} frames, {held_out} of them held out; needed more than {WARM_UP} and one held out; "
+            f"name others with --data"
+        )
+    speeds = tuple(_speed(networks, *key) for key in networks)
+    combinations = tuple(tally.combination(*pair) for pair, tally in tallies.items())
+    tolerance = Tolerance()
+    chosen, reasons = choose(speeds, combinations, tolerance)
+    return ParityReport(
+        schema=REPORT_SCHEMA,
+        created=datetime.now(timezone.utc).date().isoformat(),
+        machine=machine(core, threads),
+        tolerance=tolerance,
+        truth=source.truth,
+        speeds=speeds,
+        combinations=combinations,
+        chosen=chosen,
+        reasons=reasons,
+    )
+
+
+def machine(core: Any, threads: int | None) -> Machine:
+    """Facts of this machine that low precision depends on."""
+    import openvino
+
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    told = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    flags = set(told.partition(":")[2].split())
+    return Machine(
+        processor=environment().processor,
+        features=tuple(name for name in (*FEATURES, *FEATURES_ARM) if name in flags),
+        cores=threads or os.cpu_count() or 1,
+        half_precision=half_precision(core),
+        openvino=openvino.__version__.split("-")[0],
+    )
+
+
+def _read(frame: ReportFrame, networks: Networks, tallies: dict[Pair, Tally], turn: int) -> None:
+    """Run every combination on a frame; the segmentation runs once for each of its precisions."""
+    maps = {
+        precision: networks["segmentation", precision]({"image": frame.image})
+        for precision in _turned(dict.fromkeys(first for first, _ in tallies), turn)
+    }
+    answers = {
+        (first, second): networks["classifier", second]({"image": frame.image, **maps[first]})
+        for first, second in _turned(tallies, turn)
+    }
+    expected = {**maps["fp32"], **answers["fp32", "fp32"]}
+    for pair, tally in tallies.items():
+        tally.add(frame, {**maps[pair[0]], **answers[pair]}, expected)
+
+
+def _turned(items: Iterable[Any], turn: int) -> Iterator[Any]:
+    """The items, another one first each time."""
+    order = list(items)
+    start = turn % len(order)
+    yield from order[start:] + order[:start]
+
+
+def _speed(networks: Networks, network: Network, precision: Precision) -> Speed:
+    runs = networks[network, precision]
+    times, reference = _by_frame(networks, network, precision), _by_frame(networks, network, "fp32")
+    return Speed(
+        network=network,
+        precision=precision,
+        median_ms=float(np.median(times)),
+        speed_up=float(np.median(reference / times)),
+        int8_layers=runs.int8_layers,
+    )
+
+
+def _by_frame(networks: Networks, network: Network, precision: Precision) -> Any:
+    """Milliseconds a frame; the classifier runs once for each precision of the segmentation, the median counts."""
+    times = np.asarray(networks[network, precision].times_ms)
+    runs = len(times) // len(networks["segmentation", "fp32"].times_ms)
+    return np.median(times.reshape(-1, runs), axis=1)[WARM_UP:]

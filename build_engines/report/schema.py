@@ -1,0 +1,124 @@
+"""What a parity report says: the schema `rop.parity/1`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runtime.manifest import Network, Precision
+
+REPORT_SCHEMA: Literal["rop.parity/1"] = "rop.parity/1"
+REPORT_FILE, REPORT_PICTURE = "parity.json", "parity.png"
+"""Names in the bundle."""
+ALL = "all"
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Machine(_Part):
+    """Where it was measured."""
+
+    processor: str
+    features: tuple[str, ...]
+    """What the processor has of the instructions that low precision runs on."""
+    cores: int
+    half_precision: str
+    """What the backend calculates `fp16` in: `f16`, `bf16`, or `f32` where the CPU has no half precision."""
+    openvino: str
+
+
+class Tolerance(_Part):
+    """What a precision must keep to be a default."""
+
+    dice_drop: Number = 0.005
+    auc_drop: Number = 0.005
+    same_outcomes: Share = 0.99
+    faster: Number = 1.05
+    """Speed-up from which a precision counts as faster."""
+
+
+class Speed(_Part):
+    """One network in one precision."""
+
+    network: Network
+    precision: Precision
+    median_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    speed_up: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """The median over frames of fp32's time through this one's, both taken on the frame in turn."""
+    int8_layers: int
+    """Convolutions and matrix products that the backend runs in 8-bit integers."""
+
+
+class Group(_Part):
+    """Frames of one data set and device, or all of them."""
+
+    dataset: str
+    device: str
+    held_out: bool
+    """Whether only frames that no network was trained on are in it."""
+    frames: int = Field(gt=0)
+    dice: Share | None
+    """Mean over the frames with a vessel mask."""
+    dice_frames: int
+    auc: Share | None
+    auc_frames: int
+    largest_difference: Share
+    """Of a class probability from fp32's."""
+    p99_difference: Share
+    """99th percentile over frames of the frame's largest."""
+    same_outcomes: Share
+    """Share of frames with fp32's outcome at the bundle's threshold; the quality gate is left out."""
+
+
+class Combination(_Part):
+    """Both networks in one precision each."""
+
+    segmentation: Precision
+    classifier: Precision
+    groups: tuple[Group, ...]
+    """By data set and device on held-out frames; then all held-out frames; then every frame."""
+    vessels_error: Number
+    """Mean |difference| of the vessel map from fp32's through its mean."""
+    logits_error: Number
+
+    @property
+    def held_out(self) -> Group:
+        """All held-out frames."""
+        return self.groups[-2]
+
+    @property
+    def every(self) -> Group:
+        """Every frame."""
+        return self.groups[-1]
+
+
+class ParityReport(_Part):
+    """The whole of `parity.json`."""
+
+    schema_: Literal["rop.parity/1"] = Field(alias="schema")
+    created: str
+    """Date, ISO 8601."""
+    machine: Machine
+    tolerance: Tolerance
+    truth: str
+    """Where the frames and their labels are from, in words."""
+    speeds: tuple[Speed, ...]
+    combinations: tuple[Combination, ...]
+    chosen: dict[Network, Precision]
+    """The default that follows for the backend `openvino`."""
+    reasons: tuple[str, ...]
+    """Why each lower precision was not taken, one line each."""
+
+    def speed(self, network: str, precision: str) -> Speed:
+        """Of one network in one precision."""
+        return next(speed for speed in self.speeds if (speed.network, speed.precision) == (network, precision))
+
+    def combination(self, segmentation: str, classifier: str) -> Combination:
+        """Of the two precisions."""
+        wanted = (segmentation, classifier)
+        return next(found for found in self.combinations if (found.segmentation, found.classifier) == wanted)

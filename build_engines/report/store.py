@@ -1,0 +1,38 @@
+"""The parity report as files: written beside the graphs, and read from a bundle."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+from pydantic import ValidationError
+
+from build_engines.errors import BuildError
+from build_engines.report.picture import draw_report
+from build_engines.report.schema import REPORT_FILE, REPORT_PICTURE, ParityReport
+from runtime.bundle import Bundle
+
+
+def write_report(report: ParityReport, folder: Path) -> None:
+    """Write `parity.json` and `parity.png`."""
+    picture = io.BytesIO()
+    Image.fromarray(draw_report(report)).quantize(64).save(picture, "PNG", optimize=True)
+    (folder / REPORT_FILE).write_text(report.model_dump_json(by_alias=True, indent=1) + "\n", encoding="utf-8")
+    (folder / REPORT_PICTURE).write_bytes(picture.getvalue())
+
+
+def read_report(bundle: Bundle) -> ParityReport:
+    """The report that a bundle's build wrote. Raises `BuildError` when there is none."""
+    name = bundle.manifest.parity_report
+    if name is None:
+        raise BuildError(
+            f"bundle {bundle.path}: holds no parity report (only fp32 was built); measure one: "
+            f"python -m build_engines report {bundle.path} --measure"
+        )
+    try:
+        return ParityReport.model_validate_json(bundle.read(name))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BuildError(f"bundle {bundle.path}: {name}: {where}: {first['msg']}; build the bundle again") from None

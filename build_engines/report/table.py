@@ -1,0 +1,50 @@
+"""The parity report as tables for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+
+from build_engines.report.picture import group_name, shown, title_of
+from build_engines.report.schema import ParityReport
+
+
+def render(report: ParityReport) -> RenderableType:
+    """Speeds, figures by group, the choice and its reasons."""
+    features = ", ".join(report.machine.features) or "none of the listed instructions"
+    return Lines(
+        f"{report.machine.processor}, {report.machine.cores} cores, {features}; OpenVINO {report.machine.openvino}, "
+        f"fp16 runs in {report.machine.half_precision}; {report.created}",
+        report.truth,
+        _speeds(report),
+        _figures(report),
+        "default: " + ", ".join(f"{network} {precision}" for network, precision in report.chosen.items()),
+        *(f"not taken: {reason}" for reason in report.reasons),
+    )
+
+
+def _speeds(report: ParityReport) -> Table:
+    table = Table("network", "precision", "median ms", "speed-up", "layers in 8 bits")
+    for speed in report.speeds:
+        layers = str(speed.int8_layers) if speed.precision == "int8" else ""
+        table.add_row(speed.network, speed.precision, f"{speed.median_ms:.1f}", f"{speed.speed_up:.2f}", layers)
+    return table
+
+
+def _figures(report: ParityReport) -> Table:
+    table = Table("precision", "frames of", "frames", "Dice", "AUC", "p99 |dp|", "largest", "equal outcomes")
+    for combination in shown(report):
+        for number, group in enumerate(combination.groups):
+            table.add_row(
+                "" if number else title_of(combination),
+                group_name(group),
+                str(group.frames),
+                "" if group.dice is None else f"{group.dice:.4f}",
+                "" if group.auc is None else f"{group.auc:.4f}",
+                f"{group.p99_difference:.5f}",
+                f"{group.largest_difference:.5f}",
+                f"{group.same_outcomes:.1%}",
+                end_section=number == len(combination.groups) - 1,
+            )
+    return table

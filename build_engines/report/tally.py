@@ -1,0 +1,107 @@
+"""What one combination of precisions gave, frame by frame, and its figures by group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from build_engines.errors import BuildError
+from build_engines.report.frames import ReportFrame
+from build_engines.report.schema import ALL, Combination, Group
+from runtime.arrays import FloatArray
+from runtime.bundle import Bundle
+from runtime.decide import decide, refer_probability
+from runtime.manifest import Precision
+from runtime.metrics import dice, roc_auc
+
+Outputs = dict[str, FloatArray]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Of one frame."""
+
+    place: tuple[str, str]
+    """Data set and device."""
+    held_out: bool
+    dice: float | None
+    score: float
+    """Refer probability."""
+    refer: bool | None
+    """The truth."""
+    difference: float
+    same_outcome: bool
+
+
+class Tally:
+    """Results of one combination, frame after frame."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._names = bundle.class_names
+        self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
+        self._threshold = bundle.manifest.refer_threshold
+        self._results: list[_Result] = []
+        self._errors = {"vessels": [0.0, 0.0], "logits": [0.0, 0.0]}
+
+    def add(self, frame: ReportFrame, found: Outputs, expected: Outputs) -> None:
+        """Hold the outputs for a frame against fp32's and the truth. Raises `BuildError` for outputs that are none."""
+        if not all(np.isfinite(found[name]).all() for name in ("vessels", "probabilities", "logits")):
+            raise BuildError(
+                "report: a graph gives values that are not finite; build its precision again with --max-drop"
+            )
+        for name, sums in self._errors.items():
+            sums[0] += float(np.abs(found[name] - expected[name]).sum())
+            sums[1] += float(np.abs(expected[name]).sum())
+        ours, theirs = (self._by_name(outputs) for outputs in (found, expected))
+        self._results.append(
+            _Result(
+                place=(frame.dataset, frame.device),
+                held_out=frame.held_out,
+                dice=None if frame.vessels is None else dice(found["vessels"][0, 0], frame.vessels),
+                score=refer_probability(ours, self._refer),
+                refer=frame.refer,
+                difference=max(abs(ours[name] - theirs[name]) for name in ours),
+                same_outcome=self._outcome(ours) == self._outcome(theirs),
+            )
+        )
+
+    def combination(self, segmentation: Precision, classifier: Precision) -> Combination:
+        """The figures of all frames that were added."""
+        held = [result for result in self._results if result.held_out]
+        places = dict.fromkeys(result.place for result in held)
+        groups = [_group(place, True, [result for result in held if result.place == place]) for place in places]
+        vessels, logits = (sums[0] / max(sums[1], 1e-12) for sums in self._errors.values())
+        return Combination(
+            segmentation=segmentation,
+            classifier=classifier,
+            groups=(*groups, _group((ALL, ALL), True, held), _group((ALL, ALL), False, self._results)),
+            vessels_error=vessels,
+            logits_error=logits,
+        )
+
+    def _by_name(self, outputs: Outputs) -> dict[str, float]:
+        return dict(zip(self._names, map(float, outputs["probabilities"][0]), strict=True))
+
+    def _outcome(self, probabilities: dict[str, float]) -> str:
+        return decide(probabilities, self._refer, self._threshold)[0]
+
+
+def _group(place: tuple[str, str], held_out: bool, results: Sequence[_Result]) -> Group:
+    dices = [result.dice for result in results if result.dice is not None]
+    judged = [result for result in results if result.refer is not None]
+    differences = [min(result.difference, 1.0) for result in results]
+    return Group(
+        dataset=place[0],
+        device=place[1],
+        held_out=held_out,
+        frames=len(results),
+        dice=float(np.mean(dices)) if dices else None,
+        dice_frames=len(dices),
+        auc=roc_auc([result.score for result in judged], [bool(result.refer) for result in judged]),
+        auc_frames=len(judged),
+        largest_difference=max(differences),
+        p99_difference=float(np.percentile(differences, 99)),
+        same_outcomes=float(np.mean([result.same_outcome for result in results])),
+    )
