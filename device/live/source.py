@@ -20,7 +20,7 @@ def keeps_its_own_time(spec: str) -> bool:
         from device.cameras.simulated import SimulatedConfig
 
         return SimulatedConfig.parse(spec).fps > 0
-    return re.match(r"[a-z][a-z0-9+.-]+:", spec) is not None and not Path(spec).exists()
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", spec) is not None and not Path(spec).exists()
 
 
 def shown_source(spec: str) -> str:
@@ -35,14 +35,15 @@ def open_source(
     spec: str,
     *,
     watch: bool = False,
+    state: Path | None = None,
     config: LiveConfig = LiveConfig(),  # noqa: B008 (frozen)
     on_change: Callable[[StateChange], None] | None = None,
 ) -> Camera:
     """Open the source that `spec` names: stored pictures as they are, a live camera behind a `LiveReader`.
 
-    `config` and `on_change` are for live cameras. Raises as `open_camera` does, and `FrameTimeout` when a live camera
-    does not open in time.
+    `watch` and `state` are as for `open_camera`; `config` and `on_change` are for live cameras. Raises as `open_camera`
+    does, and `FrameTimeout` when a live camera does not open in time.
     """
     if watch or not keeps_its_own_time(spec):
-        return open_camera(spec, watch=watch)
+        return open_camera(spec, watch=watch, state=state)
     return LiveReader(lambda: open_camera(spec), shown_source(spec), config, on_change)

@@ -54,7 +54,9 @@ def _run(options: Options, stop: Stop) -> int:
     """Open everything, read, close everything. What cannot be opened raises, before any result is written."""
     with contextlib.ExitStack() as stack:
         with stop.interruptible:
-            camera = stack.enter_context(open_source(options.source, watch=options.watch, on_change=_tell))
+            camera = stack.enter_context(
+                open_source(options.source, watch=options.watch, state=options.state, on_change=_tell)
+            )
             prepare_folder(options.out)
             bundle = open_bundle(options.bundle)
             screener = stack.enter_context(_screener(options, camera, bundle))

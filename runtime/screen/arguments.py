@@ -14,7 +14,8 @@ EXAMPLES = """\
 examples:
   python -m runtime.screen sim: --frames 40
   python -m runtime.screen photos/ --out visit-17 --vessels
-  python -m runtime.screen incoming/ --watch --budget-ms 500
+  python -m runtime.screen camera:0,width=1920,height=1080 --budget-ms 500
+  python -m runtime.screen incoming/ --watch --state incoming.seen
   python -m runtime.screen clip.mp4 --json | jq .outcome
 
 exit codes:
@@ -37,6 +38,7 @@ class Options:
     frames: int | None
     budget_ms: float | None
     watch: bool
+    state: Path | None
     out: Path
     vessels: bool
     overlays: bool
@@ -45,7 +47,11 @@ class Options:
 
 def parse(argv: Sequence[str] | None = None) -> Options:
     """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
-    return Options(**vars(_parser().parse_args(argv)))
+    parser = _parser()
+    options = Options(**vars(parser.parse_args(argv)))
+    if options.state is not None and not options.watch:
+        parser.error("--state: has no meaning without --watch")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,12 +63,20 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "source", metavar="SOURCE", help="picture, folder of pictures, video, or sim: for the simulator"
+        "source",
+        metavar="SOURCE",
+        help="picture, folder of pictures, video, camera:0, rtsp:// or http:// stream, aravis:, gstreamer:..., sim:",
     )
 
     frames = parser.add_argument_group("frames")
     frames.add_argument("--frames", type=_count, metavar="N", help="stop after N frames (default: all there are)")
     frames.add_argument("--watch", action="store_true", help="go on with the pictures that arrive in the folder later")
+    frames.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="with --watch: remember there which pictures were read, so that none comes again after a restart",
+    )
     frames.add_argument(
         "--budget-ms",
         type=_milliseconds,
