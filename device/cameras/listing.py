@@ -53,7 +53,7 @@ def _v4l2() -> list[CameraInfo]:
 
 
 def _aravis() -> list[CameraInfo]:
-    from device.cameras.aravis.discover import discover
+    from device.cameras.aravis.discovery import discover
 
     try:
         cameras = discover()

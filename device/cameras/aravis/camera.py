@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.aravis.config import AravisConfig
-from device.cameras.aravis.discover import GIGE, Found, discover
+from device.cameras.aravis.discovery import GIGE, Found, discover
 from device.cameras.aravis.library import AravisError, load
 from device.cameras.aravis.pixels import bytes_per_pixel, to_rgb
 from device.cameras.aravis.setup import Layout, set_up

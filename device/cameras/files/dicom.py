@@ -5,7 +5,10 @@ pydicom reads only the elements that are named here, so names and dates never co
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +38,14 @@ def decode_dicom(path: Path) -> NDArray[np.uint8]:
     Raises `Refused`, and `OSError` when the file cannot be read.
     """
     pydicom = _import_pydicom()
-    header = _read_header(pydicom, path)
-    stored = _check(header)
+    with _quiet():
+        stored = _check(_read_header(pydicom, path))
+        return _to_rgb(_read_pixels(pydicom, path), stored)
+
+
+def _read_pixels(pydicom: Any, path: Path) -> NDArray[Any]:
     try:
-        pixels = pydicom.pixels.pixel_array(path)
+        return np.asarray(pydicom.pixels.pixel_array(path))
     except OSError:
         raise
     except Exception as error:  # pydicom and its decoders raise nearly anything on damaged data
@@ -47,7 +54,19 @@ def decode_dicom(path: Path) -> NDArray[np.uint8]:
             f"damaged or truncated DICOM file, or a compression that this machine cannot unpack "
             f"({type(error).__name__}); copy it again, or export it as JPEG, PNG or uncompressed DICOM"
         ) from None
-    return _to_rgb(np.asarray(pixels), stored)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What pydicom logs or warns of may quote the file; this keeps it from doing so for the block."""
+    warnings.filterwarnings("ignore", module=r"pydicom\.")
+    logger = logging.getLogger("pydicom")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _import_pydicom() -> Any:
@@ -58,7 +77,6 @@ def _import_pydicom() -> Any:
         raise Refused(
             "a DICOM file, and pydicom is not installed; install it: pip install 'rop-screening-runtime[dicom]'"
         ) from None
-    warnings.filterwarnings("ignore", module=r"pydicom\.")  # its warnings may quote the file
     return pydicom
 
 

@@ -38,7 +38,7 @@ def check_pipeline(text: str) -> str:
     Without `drop`, a sink queues: the newest reading would be of a frame from seconds ago.
     """
     *_, sink = text.split("!")
-    element, *settings = sink.split()
+    element, *settings = sink.split() or [""]
     given = {name: value.lower() for name, _, value in (setting.partition("=") for setting in settings)}
     if element != "appsink":
         raise SettingRefused(f"pipeline ends in {element!r}; expected `... ! video/x-raw,format=BGR ! {SINK}`")

@@ -1,0 +1,209 @@
+"""Pictures from DICOM objects: the pixels come out right, and nothing of the patient comes out at all."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from device import FrameUnreadable, Pictures, WatchedFolder
+from device.cameras.files import decode
+
+pydicom = pytest.importorskip("pydicom", reason="needs the extra dicom")
+
+OPHTHALMIC_8_BIT = "1.2.840.10008.5.1.4.1.1.77.1.5.1"
+NAME = "Doe^Jane^Secretname"
+NOISE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+
+
+def write(path: Path, pixels: np.ndarray, **changed: Any) -> Path:
+    """An object of these pixels, uncompressed, with a patient's name in it; `changed` replaces attributes."""
+    dataset = pydicom.Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = OPHTHALMIC_8_BIT, pydicom.uid.generate_uid()
+    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = NAME, "SECRET-ID", "20261101"
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    dataset.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
+    dataset.PhotometricInterpretation = "RGB" if pixels.ndim == 3 else "MONOCHROME2"
+    if pixels.ndim == 3:
+        dataset.PlanarConfiguration = 0
+    bits = pixels.dtype.itemsize * 8
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits, bits - 1, 0
+    dataset.PixelData = pixels.tobytes()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = changed.pop("syntax", pydicom.uid.ExplicitVRLittleEndian)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of the wrong values that some tests write
+        for name, value in changed.items():
+            setattr(dataset, name, value)
+        if dataset.file_meta.TransferSyntaxUID.is_compressed:
+            dataset["PixelData"].VR = "OB"
+            dataset["PixelData"].is_undefined_length = True
+        dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def jpeg(pixels: np.ndarray, subsampling: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=95, subsampling=subsampling)
+    return file.getvalue()
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(FrameUnreadable) as caught:
+        decode(path)
+    chain: list[BaseException] = [caught.value]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    assert not any("Secretname" in str(error) or "SECRET" in str(error) for error in chain)
+    return str(caught.value)
+
+
+def test_rgb_is_kept(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(decode(write(tmp_path / "a.dcm", NOISE)), NOISE)
+
+
+@pytest.mark.parametrize(("subsampling", "kind"), [(1, "YBR_FULL_422"), (0, "YBR_FULL_422")])
+def test_jpeg_in_ybr_becomes_rgb(tmp_path: Path, subsampling: int, kind: str) -> None:
+    flat = np.full((32, 48, 3), (200, 120, 60), np.uint8)
+    data = pydicom.encaps.encapsulate([jpeg(flat, subsampling)])
+    path = write(
+        tmp_path / "a.DCM", flat, PixelData=data, PhotometricInterpretation=kind, syntax=pydicom.uid.JPEGBaseline8Bit
+    )
+    assert np.abs(decode(path).astype(int) - flat).max() <= 4
+
+
+def test_ybr_without_compression_becomes_rgb(tmp_path: Path) -> None:
+    flat = np.full((8, 8, 3), (200, 120, 60), np.uint8)
+    ybr = np.asarray(Image.fromarray(flat).convert("YCbCr"))
+    path = write(tmp_path / "a.dcm", ybr, PhotometricInterpretation="YBR_FULL")
+    assert np.abs(decode(path).astype(int) - flat).max() <= 3
+
+
+def test_gray_becomes_three_equal_channels(tmp_path: Path) -> None:
+    pixels = decode(write(tmp_path / "g.dcm", NOISE[..., 0]))
+    np.testing.assert_array_equal(pixels, np.repeat(NOISE[..., :1], 3, axis=2))
+
+
+@pytest.mark.parametrize(("stored", "top"), [(12, 4095), (16, 65535), (10, 1023)])
+def test_gray_of_more_bits_is_scaled_by_its_range(tmp_path: Path, stored: int, top: int) -> None:
+    levels = np.array([[0, top // 2, top]], np.uint16)
+    pixels = decode(write(tmp_path / "g.dcm", levels, BitsStored=stored, HighBit=stored - 1))
+    assert pixels[0, :, 1].tolist() == [0, 127, 255]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"PhotometricInterpretation": "PALETTE COLOR", "SamplesPerPixel": 1}, "pixels are unknown, 1 a pixel, 8 bits"),
+        ({"PhotometricInterpretation": NAME}, "pixels are unknown"),
+        ({"NumberOfFrames": 3, "PixelData": NOISE.tobytes() * 3}, "3 frames in one DICOM object"),
+        ({"Rows": 9000, "Columns": 9000}, "9000 x 9000 pixels, expected at most 64 megapixels"),
+        ({"PixelData": NOISE.tobytes()[:1000]}, r"damaged or truncated DICOM file"),
+        ({"PixelRepresentation": 1}, "8 bits, signed"),
+    ],
+)
+def test_what_is_no_single_picture_is_refused(tmp_path: Path, changed: dict[str, Any], words: str) -> None:
+    assert words in refusal(write(tmp_path / "a.dcm", NOISE, **changed))
+
+
+def test_a_wrong_value_of_the_file_goes_to_no_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = write(tmp_path / "a.dcm", NOISE, PhotometricInterpretation=NAME)
+    caplog.clear()
+    recwarn.clear()
+    refusal(path)
+    assert "Secretname" not in caplog.text
+    assert not [warning for warning in recwarn if "Secretname" in str(warning.message)]
+
+
+def test_inverted_gray_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "g.dcm", NOISE[..., 0], PhotometricInterpretation="MONOCHROME1")
+    assert "pixels are MONOCHROME1" in refusal(path)
+
+
+def test_an_object_without_a_picture_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm", NOISE)
+    dataset = pydicom.dcmread(path)
+    for name in ("PixelData", "Rows", "Columns"):
+        delattr(dataset, name)
+    dataset.save_as(path)
+    assert "without a picture" in refusal(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 128 + b"DICM", b"\0" * 128 + b"DICM" + b"\xff" * 200])
+def test_what_is_no_dicom_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.dcm").write_bytes(content)
+    assert refusal(tmp_path / "a.dcm").startswith("a.dcm: ")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_file_is_refused(tmp_path: Path, share: float, compressed: bool) -> None:
+    if compressed:
+        data = pydicom.encaps.encapsulate([jpeg(NOISE, 1)])
+        syntax = pydicom.uid.JPEGBaseline8Bit
+        path = write(tmp_path / "a.dcm", NOISE, PixelData=data, PhotometricInterpretation="YBR_FULL_422", syntax=syntax)
+    else:
+        path = write(tmp_path / "a.dcm", NOISE)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    refusal(path)
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    assert "No such file" in refusal(tmp_path / "gone.dcm")
+
+
+def test_the_patient_is_in_no_frame(tmp_path: Path) -> None:
+    write(tmp_path / "a.dcm", NOISE)
+    with Pictures(tmp_path) as camera:
+        frame = camera.read()
+    assert frame is not None
+    assert "Secretname" not in repr(vars(frame))
+
+
+def test_no_element_of_the_patient_is_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.dcm", NOISE)
+    seen: set[int] = set()
+    original = pydicom.values.convert_value
+
+    def spy(vr: str, raw: Any, encoding: Any = None) -> Any:
+        seen.add(raw.tag.group)
+        return original(vr, raw, encoding)
+
+    monkeypatch.setattr(pydicom.values, "convert_value", spy)
+    decode(path)
+    assert 0x0028 in seen, "the spy sees the picture's elements"
+    assert 0x0010 not in seen, "and none of the patient's"
+
+
+def test_a_half_written_object_in_a_watched_folder_waits(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.tmp", NOISE).read_bytes()
+    (tmp_path / "a.dcm").write_bytes(whole[: len(whole) // 2])
+    with WatchedFolder(tmp_path, poll_s=0.01, settle_s=600) as camera:
+        polls, poll = [0], camera._poll
+
+        def counted() -> None:
+            poll()
+            polls[0] += 1
+            if polls[0] == 8:
+                (tmp_path / "a.dcm").write_bytes(whole)
+
+        camera._poll = counted  # type: ignore[method-assign]
+        frame = camera.read()
+    assert frame is not None
+    assert frame.source == "a.dcm"
+    assert polls[0] > 8
+    np.testing.assert_array_equal(frame.pixels, NOISE)
+
+
+def test_without_pydicom_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.dcm", NOISE)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    assert "pip install 'rop-screening-runtime[dicom]'" in refusal(path)
