@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from device.frame import Frame
     from runtime.bundle import Bundle
     from runtime.engines.base import Engine
+    from runtime.trust.facts import TrustFacts
+    from runtime.trust.guard import Guard
 
 SMALLEST_SIDE = 64
 """Frames with a shorter side than this, in pixels, are not looked at."""
@@ -62,7 +64,8 @@ class Screener:
     bundle: from `open_bundle`. engine: `auto`, a backend's name, or a loaded `Engine` (the Screener then closes it).
     precision: `auto` (the bundle's choice for the backend), `fp32`, `fp16` or `int8`. threads: CPU threads, None
     leaves the number to the backend. budget: milliseconds allowed; a late result is no result. reject_repeats: take
-    the same picture twice in a row for a frozen camera (switch it off for stored pictures).
+    the same picture twice in a row for a frozen camera (switch it off for stored pictures). threshold: None is the
+    bundle's. trust: vouches for the engine, and goes into every reading; `runtime.trust.apply` makes the whole.
 
     Raises `BundleError` or `EngineError` when it cannot be made ready; after that `screen` never raises. One thread
     at a time may use it; a context manager.
@@ -78,12 +81,22 @@ class Screener:
         budget: Budget = Budget(),  # noqa: B008 (frozen)
         limits: QualityLimits = QualityLimits(),  # noqa: B008 (frozen)
         reject_repeats: bool = True,
+        threshold: float | None = None,
+        trust: Guard | None = None,
     ) -> None:
-        self._engine = load_engine(bundle, engine, precision, threads) if isinstance(engine, str) else engine
+        checked = bundle if trust is None else trust.bundle
+        self._engine = load_engine(checked, engine, precision, threads) if isinstance(engine, str) else engine
+        self._trust = trust
+        if trust is not None:
+            try:
+                trust.engine_loaded(self._engine)
+            except BaseException:
+                self._engine.close()
+                raise
         self._bundle = bundle.facts
         self._classes = bundle.class_names
         self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
-        self._threshold = bundle.manifest.refer_threshold
+        self._threshold = bundle.manifest.refer_threshold if threshold is None else threshold
         self._budget = budget
         self._limits = limits
         self._reject_repeats = reject_repeats
@@ -99,6 +112,7 @@ class Screener:
     def screen(self, frame: Frame) -> Reading:
         """The reading for a frame. Every fault ends as RETAKE or NO_RESULT with its reason."""
         work = _Work(time.perf_counter())
+        self.between_frames()
         digest = self._hasher.submit(lambda: frame.sha256)
         try:
             outcome, reason = self._stages(frame, work)
@@ -117,8 +131,9 @@ class Screener:
         if self._budget.total is not None and total_ms > self._budget.total:
             outcome, work.late = Outcome.NO_RESULT, True
             reason = f"late: {total_ms:.0f} ms, budget {self._budget.total:g} ms"
+        outcome, reason = self._unless_distrusted(outcome, reason)
         counts = outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
-        return Reading(
+        reading = Reading(
             frame=FrameFacts(frame.source, frame.sequence, frame.captured_at, sha256, frame.width, frame.height),
             outcome=outcome,
             reason=reason,
@@ -131,25 +146,50 @@ class Screener:
             budget_ms=self._budget.total,
             late=work.late,
             vessels=work.vessels,
+            trust=self._trust_facts(),
         )
+        if self._trust is not None:
+            self._trust.count(reading)
+        return reading
+
+    def between_frames(self) -> None:
+        """Run the self-test when it is due: for whoever waits for the next frame, from the thread that calls `screen`.
+
+        `screen` does it itself otherwise, in that frame's time. Never raises.
+        """
+        if self._trust is not None and self._trust.due:
+            self._trust.test(self._engine)
+
+    def _unless_distrusted(self, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
+        problem = "" if self._trust is None else self._trust.problem
+        return (Outcome.NO_RESULT, problem) if problem else (outcome, reason)
+
+    def _trust_facts(self) -> TrustFacts | None:
+        return None if self._trust is None else self._trust.facts(self._engine.facts)
 
     def unreadable(self, error: CameraError, *, source: str = "", sequence: int = 0) -> Reading:
         """The reading for a frame that could not be had: NO_RESULT with the reason; RETAKE for a repeated one."""
         if isinstance(error, FrameUnreadable):
             source, sequence = error.source, error.sequence
         repeated = isinstance(error, RepeatedFrame)
+        outcome, reason = self._unless_distrusted(
+            Outcome.RETAKE if repeated else Outcome.NO_RESULT, REPEATED if repeated else str(error)
+        )
         return Reading(
             frame=FrameFacts(source, sequence, datetime.now(timezone.utc)),
-            outcome=Outcome.RETAKE if repeated else Outcome.NO_RESULT,
-            reason=REPEATED if repeated else str(error),
+            outcome=outcome,
+            reason=reason,
             quality=Quality(False, reasons=(REPEATED,)) if repeated else None,
             bundle=self._bundle,
             engine=self._engine.facts,
             budget_ms=self._budget.total,
+            trust=self._trust_facts(),
         )
 
     def _stages(self, frame: Frame, work: _Work) -> tuple[Outcome, str]:
         """Every stage in turn; what each finds is noted in `work`, so that it survives a later stage's fault."""
+        if self._trust is not None and self._trust.problem:
+            return Outcome.NO_RESULT, self._trust.problem
         budget, deadline = self._budget, Deadline.after_ms(self._budget.total)
         if budget.capture is not None and frame.capture_ms > budget.capture:
             raise DeadlineMissed(f"late: capture took {frame.capture_ms:.0f} ms, budget {budget.capture:g} ms")

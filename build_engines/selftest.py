@@ -1,0 +1,104 @@
+"""The known-answer self-test of a bundle: frames of the simulated camera, and what each precision answers to them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from build_engines.errors import BuildError
+from device.cameras.simulated import SimulatedCamera, SimulatedConfig
+from runtime.arrays import UInt8Array
+from runtime.bundle import Bundle
+from runtime.engines.openvino import OpenVINOEngine
+from runtime.manifest import NETWORKS
+from runtime.plans import precision_word
+from runtime.preprocess import network_input
+from runtime.trust.selftest import SELF_TEST, SELF_TEST_SCHEMA, ask
+from runtime.trust.selftest_content import SelfTestContent
+
+FRAMES = 4
+POOL = tuple(
+    SimulatedConfig(device=device, seed=11, ridge=1.0, vessel_width=width, faults=faults, frames_per_eye=1)
+    for device, width, faults in itertools.product(("retcam", "neo"), (0.3, 1.0, 2.0), (0.0, 1.0))
+)
+"""Eyes of infants that do not exist, plain and spoilt: those that the networks tell apart best are taken."""
+TOLERANCES = {"fp32": (0.005, 0.005), "fp16": (0.03, 0.03), "int8": (0.1, 0.05)}
+"""Of probabilities and of blocks of the vessel map, by the coarsest precision of the two networks. Wide enough for
+another processor, another library, and TF32 or bfloat16 in the place of fp32 or fp16."""
+COARSER = ("fp32", "fp16", "int8")
+
+
+def write_self_test(bundle: Bundle) -> tuple[str, ...]:
+    """Write `selftest/` into a bundle's folder, for every pair of precisions that it holds graphs of.
+
+    Gives the names of the files, for the manifest, which does not list them yet.
+    """
+    folder = (bundle.path / SELF_TEST).parent
+    folder.mkdir(exist_ok=True)
+    images = _most_different(bundle, [_frame(config) for config in POOL])
+    names = [f"{folder.name}/frame_{number}.png" for number in range(1, len(images) + 1)]
+    for name, image in zip(names, images, strict=True):
+        _write_png(bundle.path / name, image)
+    answers, machine = {}, ""
+    for pair in itertools.product(*(bundle.precisions(network) for network in NETWORKS)):
+        precision = dict(zip(NETWORKS, pair, strict=True))
+        with OpenVINOEngine(bundle, precision) as engine:
+            answers[precision_word(precision)] = _answers(engine, images, max(pair, key=COARSER.index))
+            machine = f"{engine.facts.backend} on {engine.facts.device}"
+    content = SelfTestContent.model_validate(
+        {"schema": SELF_TEST_SCHEMA, "made_by": machine, "frames": names, "answers": answers}
+    )
+    text = json.dumps(content.model_dump(mode="json", by_alias=True), separators=(",", ":"))
+    (bundle.path / SELF_TEST).write_text(text + "\n", encoding="utf-8")
+    return (SELF_TEST, *names)
+
+
+def _most_different(bundle: Bundle, pool: list[UInt8Array]) -> list[UInt8Array]:
+    """Highest and lowest refer probability, then whatever is farthest from those taken: a stuck network shows."""
+    refer = [index for index, label in enumerate(bundle.manifest.classes) if label.refer]
+    first = {network: bundle.precisions(network)[0] for network in NETWORKS}
+    with OpenVINOEngine(bundle, first) as engine:
+        answers = [ask(engine, image[np.newaxis]) for image in pool]
+    scores = np.array([answer.probabilities[refer].sum() for answer in answers])
+    blocks = np.array([answer.blocks.reshape(-1) for answer in answers])
+    chosen = [int(scores.argmax()), int(scores.argmin())]
+    while len(chosen) < FRAMES:
+        apart = np.abs(blocks[:, None] - blocks[None, chosen]).mean(axis=2).min(axis=1)
+        chosen.append(int(apart.argmax()))
+    return [pool[index] for index in chosen]
+
+
+def _answers(engine: OpenVINOEngine, images: list[UInt8Array], coarsest: str) -> dict[str, object]:
+    given = [ask(engine, image[np.newaxis]) for image in images]
+    probability, vessels = TOLERANCES[coarsest]
+    return {
+        "probability_tolerance": probability,
+        "vessels_tolerance": vessels,
+        "frames": [
+            {
+                "probabilities": [round(float(p), 5) for p in answer.probabilities],
+                "vessels": [[round(float(value), 4) for value in row] for row in answer.blocks],
+            }
+            for answer in given
+        ],
+    }
+
+
+def _frame(config: SimulatedConfig) -> UInt8Array:
+    """The network's input for a camera's first frame, uint8 [256, 256, 3]."""
+    with SimulatedCamera(config) as camera:
+        frame = camera.read()
+    if frame is None:
+        raise BuildError(f"self-test: {config} gives no frame")
+    return network_input(frame.pixels)[0]
+
+
+def _write_png(path: Path, image: UInt8Array) -> None:
+    done, content = cv2.imencode(".png", image[..., ::-1])
+    if not done:
+        raise BuildError(f"self-test: {path.name} cannot be encoded")
+    path.write_bytes(content.tobytes())

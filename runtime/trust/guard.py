@@ -1,0 +1,101 @@
+"""`Guard`: what stands between a loaded engine and its readings - signatures, the self-test, the watch for drift."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.errors import BundleError
+from runtime.trust.facts import DriftFacts, SelfTestFacts, Signature, TrustFacts
+from runtime.trust.selftest import SelfTest, open_self_test
+from runtime.trust.site import Site, watched
+from runtime.trust.watch import open_watch
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+    from runtime.engines.base import Engine
+    from runtime.reading import EngineFacts, Reading
+
+SELF_TEST_EVERY_S = 3600.0
+FAILED = "self-test failed"
+
+
+class Guard:
+    """Trust in one bundle, for one `Screener`, which calls everything here but the constructor.
+
+    Load the engine from `guard.bundle`, whose plans are checked before they are loaded. Once a self-test has failed
+    nothing of that engine is believed any more, whatever later tests say; `test` an engine that was loaded anew with
+    `anew`. One thread at a time.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        site: Site | None = None,
+        *,
+        drift_file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """drift_file: keeps the watch for drift from one start to the next. clock: monotonic, seconds.
+
+        Raises `SignatureRefused`, `SiteError`, or `BundleError` for a bundle without what the site needs.
+        """
+        self.site = site or Site()
+        self._signature = self.site.check_bundle(bundle)
+        self._plans: dict[str, Signature] = {}
+        self.bundle = watched(bundle, self.site.check_plan, self._plans.__setitem__)
+        profile = self.site.profile
+        self.every_s = profile.self_test_every_s if profile else SELF_TEST_EVERY_S
+        reference = (profile.drift.reference, profile.drift.gradable_share) if profile else ("all", None)
+        self._watch = open_watch(bundle, *reference, drift_file)
+        self._clock = clock
+        self._self_test: SelfTest | None = None
+        self._state = SelfTestFacts("none")
+        self._tested = clock()
+
+    @property
+    def problem(self) -> str:
+        """Why there can be no result, "" when there can."""
+        return f"{FAILED}: {self._state.reason}" if self._state.state == "failed" else ""
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next self-test."""
+        return self._self_test is not None and self._clock() - self._tested >= self.every_s
+
+    def engine_loaded(self, engine: Engine) -> None:
+        """The first self-test of an engine: after each loading, before any frame.
+
+        Raises `BundleError` when the bundle's test does not fit, or when a configured site's bundle has none.
+        """
+        self._state = SelfTestFacts("none")
+        self._self_test = open_self_test(self.bundle, engine.facts.precision)
+        if self._self_test is None and self.site.keys is not None:
+            raise BundleError(
+                f"bundle {self.bundle.path}: holds no self-test, and this site needs one; add it and sign again: "
+                f"python -m build_engines trust {self.bundle.path}"
+            )
+        self.test(engine)
+
+    def test(self, engine: Engine) -> None:
+        """Run the self-test now. Never raises; what it finds is in `problem`."""
+        if self._self_test is None or self.problem:
+            return
+        reason = self._self_test.run(engine)
+        self._tested = self._clock()
+        at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._state = SelfTestFacts("failed" if reason else "passed", at, reason)
+
+    def facts(self, engine: EngineFacts) -> TrustFacts:
+        """What the reading of a frame says."""
+        plan = None if engine.plan_sha256 is None else self._plans.get(engine.plan_sha256, Signature("unchecked"))
+        drift = DriftFacts("off") if self._watch is None else self._watch.facts
+        return TrustFacts(self._signature, plan, self.site.facts, self._state, drift)
+
+    def count(self, reading: Reading) -> None:
+        """Let the watch for drift see a finished reading. Never raises."""
+        if self._watch is not None:
+            self._watch.count(reading)

@@ -1,0 +1,176 @@
+"""The known-answer self-test: frames of the bundle go through the engine, and what comes out must be what is known.
+
+An engine is held against the bundle's answers, within the tolerance for its precision, and from its second test on
+against its own first answers as well, far more closely: the same machine must go on giving the same.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from runtime.arrays import FloatArray, UInt8Array
+from runtime.engines.base import Engine
+from runtime.errors import BundleError, ScreeningError
+from runtime.preprocess import SIDE
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+    from runtime.trust.selftest_content import SelfTestContent
+
+SELF_TEST = "selftest/expected.json"
+SELF_TEST_SCHEMA = "rop.selftest/1"
+BLOCKS = 16
+"""The vessel map is known as the means of 16 x 16 blocks: whole, and small enough to keep."""
+SAME_MACHINE = 1e-3
+"""Most that an answer may differ from the engine's own first one: the same arithmetic on the same input."""
+LOOSEST = 0.2
+"""No bundle may allow more than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What an engine gave for a frame."""
+
+    probabilities: FloatArray
+    """[C]."""
+    logits: FloatArray
+    """[C]."""
+    vessels: FloatArray
+    """[256, 256]."""
+
+    @property
+    def blocks(self) -> FloatArray:
+        """Means of the vessel map's blocks, float32 [16, 16]."""
+        return block_means(self.vessels)
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A frame with its known answer for one precision."""
+
+    image: UInt8Array
+    """RGB, uint8 [1, 256, 256, 3]."""
+    probabilities: FloatArray
+    """[C]."""
+    blocks: FloatArray
+    """[16, 16]."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Most that an answer may differ from the known one."""
+
+    probability: float
+    vessels: float
+    """Of a block's mean vessel probability."""
+
+
+class SelfTest:
+    """The self-test of one engine. Make it with `open_self_test`, once for each engine that is loaded."""
+
+    def __init__(self, known: tuple[Known, ...], tolerance: Tolerance) -> None:
+        self._known = known
+        self._tolerance = tolerance
+        self._first: list[Answer] | None = None
+
+    def run(self, engine: Engine) -> str:
+        """Ask the engine; gives why its answers are wrong, "" when they are right. Never raises."""
+        try:
+            answers = [ask(engine, known.image) for known in self._known]
+        except ScreeningError as error:
+            return str(error)
+        except Exception as error:  # whatever it is, the engine is not to be believed
+            return f"{type(error).__name__}: {error}"
+        problem = self._against_known(answers) or self._against_first(answers)
+        if self._first is None and not problem:
+            self._first = answers
+        return problem
+
+    def _against_known(self, answers: list[Answer]) -> str:
+        for number, (answer, known) in enumerate(zip(answers, self._known, strict=True), 1):
+            if answer.probabilities.shape != known.probabilities.shape:
+                return f"frame {number}: got {answer.probabilities.size} classes, expected {known.probabilities.size}"
+            for what, got, wanted, most in (
+                ("probability", answer.probabilities, known.probabilities, self._tolerance.probability),
+                ("vessel map", answer.blocks, known.blocks, self._tolerance.vessels),
+            ):
+                off = float(np.abs(got - wanted).max())
+                if not off <= most:  # so that a NaN does not pass
+                    return f"frame {number}: {what} is off by {off:.2g}, at most {most:.2g}"
+        return ""
+
+    def _against_first(self, answers: list[Answer]) -> str:
+        for number, (answer, first) in enumerate(zip(answers, self._first or answers, strict=True), 1):
+            pairs = (
+                ("probability", answer.probabilities, first.probabilities, SAME_MACHINE),
+                ("vessel map", answer.vessels, first.vessels, SAME_MACHINE),
+                ("logit", answer.logits, first.logits, SAME_MACHINE * max(1.0, float(np.abs(first.logits).max()))),
+            )
+            for what, got, wanted, most in pairs:
+                off = float(np.abs(got - wanted).max())
+                if not off <= most:
+                    return f"frame {number}: {what} moved by {off:.2g} since the start, at most {most:.2g}"
+        return ""
+
+
+def ask(engine: Engine, image: UInt8Array) -> Answer:
+    """The engine's answer, copied. image: RGB, uint8 [1, 256, 256, 3]."""
+    found = engine.infer(image)
+    return Answer(found.probabilities.copy(), found.logits.copy(), found.vessels.copy())
+
+
+def block_means(vessels: FloatArray) -> FloatArray:
+    """float32 [256, 256] to float32 [16, 16]."""
+    side = SIDE // BLOCKS
+    means: FloatArray = (
+        vessels.reshape(BLOCKS, side, BLOCKS, side).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
+    )
+    return means
+
+
+def open_self_test(bundle: Bundle, precision: str) -> SelfTest | None:
+    """The bundle's self-test for an engine of that precision (`EngineFacts.precision`); None where it holds none.
+
+    Raises `BundleError` for one that cannot be used, or that knows no answers for the precision.
+    """
+    if SELF_TEST not in {entry.path for entry in bundle.manifest.files}:
+        return None
+    content = _parse(bundle)
+    answers = content.answers.get(precision)
+    if answers is None:
+        raise BundleError(
+            f"bundle {bundle.path}: its self-test knows {', '.join(content.answers)}, not {precision}; "
+            f"build the bundle again, or choose one of these with --precision"
+        )
+    known = tuple(
+        Known(_image(bundle, name), np.asarray(a.probabilities, np.float32), np.asarray(a.vessels, np.float32))
+        for name, a in zip(content.frames, answers.frames, strict=True)
+    )
+    return SelfTest(known, Tolerance(answers.probability_tolerance, answers.vessels_tolerance))
+
+
+def _parse(bundle: Bundle) -> SelfTestContent:
+    from pydantic import ValidationError
+
+    from runtime.trust.selftest_content import SelfTestContent
+
+    try:
+        return SelfTestContent.model_validate(json.loads(bundle.read(SELF_TEST)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise BundleError(f"bundle {bundle.path}: {SELF_TEST}: {where}: {first['msg']}; build it again") from None
+    except ValueError as error:
+        raise BundleError(f"bundle {bundle.path}: {SELF_TEST} is not JSON ({error}); build it again") from None
+
+
+def _image(bundle: Bundle, name: str) -> UInt8Array:
+    found = cv2.imdecode(np.frombuffer(bundle.read(name), np.uint8), cv2.IMREAD_COLOR)
+    if found is None or found.shape != (SIDE, SIDE, 3):
+        raise BundleError(f"bundle {bundle.path}: {name} is not a picture of {SIDE} x {SIDE}; build it again")
+    return np.ascontiguousarray(found[np.newaxis, ..., ::-1]).astype(np.uint8, copy=False)
