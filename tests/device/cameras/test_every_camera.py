@@ -7,52 +7,124 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 
-from device import Camera, Frame, FrameUnreadable, Pictures, Recording, SimulatedCamera, SimulatedConfig, WatchedFolder
+from device import (
+    Camera,
+    Frame,
+    FrameUnreadable,
+    Pictures,
+    Recording,
+    SimulatedCamera,
+    SimulatedConfig,
+    WatchedFolder,
+    open_camera,
+)
+from tests.device.cameras.opencv.kernel import plug_in
+from tests.device.cameras.servers import free_port, gige_camera, mjpeg_over_http
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What a camera is made from: files, simulated hardware, and programs that run as long as the test."""
+
+    pictures: Callable[..., Path]
+    video: Callable[..., Path]
+    patch: pytest.MonkeyPatch
+    folder: Path
+    programs: ExitStack
+
+    def run(self, program: AbstractContextManager[T]) -> T:
+        return self.programs.enter_context(program)
 
 
 @dataclass(frozen=True)
 class Case:
-    """How to open one kind of camera that gives three frames."""
+    """How to open one kind of camera that gives so many frames."""
 
     name: str
-    make: Callable[[Callable[..., Path], Callable[..., Path]], Camera]
+    make: Callable[[Lab], Camera]
     frames: int = 3
     endless: bool = False
+    drops: bool = False
+    """Whether it leaves frames out when they are not read in time."""
+    live: bool = True
+    counted: bool = True
+
+
+def watched(lab: Lab) -> Camera:
+    return WatchedFolder(lab.pictures("a.png", "b.png", "c.png"), poll_s=0.001, state=lab.folder / "state")
+
+
+def streamed(lab: Lab) -> Camera:
+    port = free_port()
+    lab.run(mjpeg_over_http(port))
+    return open_camera(f"http://127.0.0.1:{port}/eye")
+
+
+def gige(lab: Lab) -> Camera:
+    lab.run(gige_camera())
+    return open_camera("aravis:127.0.0.1,fps=50")
+
+
+def stored(name: str, make: Callable[[Lab], Camera], *, frames: int = 3) -> Case:
+    return Case(name, make, frames, live=False)
+
+
+def streaming(name: str, make: Callable[[Lab], Camera]) -> Case:
+    return Case(name, make, endless=True, counted=False)
 
 
 CASES = [
-    Case("folder", lambda pictures, _: Pictures(pictures("a.png", "b.png", "c.png"))),
-    Case("picture", lambda pictures, _: Pictures(pictures("a.png") / "a.png"), frames=1),
-    Case("watched", lambda pictures, _: WatchedFolder(pictures("a.png", "b.png", "c.png"), poll_s=0.001), endless=True),
-    Case("recording", lambda _, video: Recording(video()), frames=12),
-    Case("simulated", lambda *_: SimulatedCamera(SimulatedConfig(frames=3, size=(96, 72)))),
+    stored("folder", lambda lab: Pictures(lab.pictures("a.png", "b.png", "c.png"))),
+    stored("picture", lambda lab: Pictures(lab.pictures("a.png") / "a.png"), frames=1),
+    Case("watched", watched, endless=True, live=False, counted=False),
+    Case("recording", lambda lab: Recording(lab.video()), frames=12),
+    Case("simulated", lambda _: SimulatedCamera(SimulatedConfig(frames=3, size=(96, 72)))),
     Case(
-        "simulated, paced", lambda *_: SimulatedCamera(SimulatedConfig(frames=3, size=(96, 72), fps=100)), endless=True
+        "simulated, paced", lambda _: SimulatedCamera(SimulatedConfig(frames=3, size=(96, 72), fps=100)), endless=True
     ),
+    streaming("v4l2", lambda lab: open_camera(f"camera:{plug_in(lab.patch, lab.folder).device}")),
+    streaming("http", streamed),
+    streaming("aravis", gige),
 ]
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def marked(case: Case) -> ParameterSet:
+    return pytest.param(case, id=case.name, marks=[pytest.mark.system] if case.name in ("http", "aravis") else [])
+
+
+@pytest.fixture(params=[marked(case) for case in CASES])
 def case(request: pytest.FixtureRequest) -> Case:
     assert isinstance(request.param, Case)
     return request.param
 
 
 @pytest.fixture
-def camera(case: Case, make_pictures: Callable[..., Path], make_video: Callable[..., Path]) -> Iterator[Camera]:
-    camera = case.make(make_pictures, make_video)
-    yield camera
-    camera.close()
+def camera(
+    case: Case,
+    make_pictures: Callable[..., Path],
+    make_video: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Camera]:
+    with ExitStack() as programs:
+        camera = case.make(Lab(make_pictures, make_video, monkeypatch, tmp_path, programs))
+        yield camera
+        camera.close()
 
 
 def some_frames(camera: Camera, case: Case) -> list[Frame]:
-    frames = [camera.read() for _ in range(1 if case.endless else case.frames)]
+    frames = [camera.read() for _ in range(1 if case.drops else case.frames)]
     assert all(frame is not None for frame in frames)
     return [frame for frame in frames if frame is not None]
 
@@ -95,7 +167,7 @@ def test_none_at_the_end_stays_none(camera: Camera, case: Case) -> None:
 
 def test_frame_count_is_right_where_it_is_known(camera: Camera, case: Case) -> None:
     assert camera.frame_count in (None, case.frames)
-    assert (camera.frame_count is None) == (case.name == "watched")
+    assert (camera.frame_count is not None) == case.counted
 
 
 def test_closing_twice_is_fine_and_ends_it(camera: Camera, case: Case) -> None:
@@ -118,7 +190,7 @@ def test_leaving_the_context_closes(camera: Camera) -> None:
 
 def test_it_has_a_name_and_knows_whether_it_is_live(camera: Camera, case: Case) -> None:
     assert camera.name
-    assert camera.live == (case.name not in ("folder", "picture", "watched"))
+    assert camera.live == case.live
 
 
 @pytest.mark.parametrize("kind", [Pictures, lambda folder: WatchedFolder(folder, poll_s=0.001, settle_s=0.0)])
