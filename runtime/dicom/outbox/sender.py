@@ -76,14 +76,17 @@ class Outbox:
                 "sending needs the journal's key, for the infant's name goes to the archive; name its file"
             )
         self._archive: Archive = site.archive
+        self._seen: int | None = None
+        self._undone: set[str] = set()
+        self._failures = 0
         self._paused_until = -math.inf
 
     def send_due(self, desk: CommitmentDesk, *, now: bool = False, stopped: Callable[[], bool] = lambda: False) -> Pass:
-        """Take up newly closed exams and send whatever is due, oldest first; with `now` what is not due yet too.
+        """Take up newly closed exams and send whatever is due; with `now` what is not due yet too.
 
-        An archive that is down or says no to everything ends the pass, and until the next try is due no other exam
-        calls it; an exam that it does not take lets the others go on. `stopped` is asked before each exam. Raises
-        what the journal raises, and `AnotherSender`.
+        The oldest goes first, but behind those that failed less often, so that none can hold up the others. An
+        archive that is down, or says no to everything, ends the pass and is left in peace for a while, longer each
+        time. `stopped` is asked before each exam. Raises what the journal raises, and `AnotherSender`.
         """
         done, errors = 0, []
         with self._only_sender():
@@ -92,46 +95,51 @@ class Outbox:
                 if stopped():
                     break
                 error = self._try(delivery, desk)
-                done += error is None
-                if error is not None:
-                    errors.append(str(error))
+                if error is None:
+                    done += 1
+                    self._failures = 0
+                    continue
+                errors.append(str(error))
                 if isinstance(error, (ArchiveUnreachable, ArchiveRefused)):
-                    self._pause(delivery)
+                    self._failures += 1
+                    self._paused_until = time.monotonic() + steps.wait_after(self._failures).total_seconds()
                     break
         return Pass(done, len(errors), errors[-1] if errors else "")
 
     def _due(self, now: bool) -> list[Delivery]:
+        """What is to be tried in this pass, in its order."""
         if not now and time.monotonic() < self._paused_until:
             return []
-        undone = self._journal.deliveries.all(
-            destination=steps.DESTINATION, states=(steps.WAITING, steps.PROVING, steps.HELD)
-        )
-        return [delivery for delivery in undone if now or steps.due(delivery, self._clock())]
-
-    def _pause(self, delivery: Delivery) -> None:
-        """Let the whole destination rest for as long as the delivery that met the error."""
-        found = self._journal.deliveries.get(delivery.exam_id, delivery.destination)
-        if found is not None and found.next_try is not None:
-            self._paused_until = time.monotonic() + (found.next_try - self._clock()).total_seconds()
+        found = [self._journal.deliveries.get(exam_id, steps.DESTINATION) for exam_id in self._undone]
+        undone = [delivery for delivery in found if delivery is not None and delivery.state != steps.DONE]
+        self._undone = {delivery.exam_id for delivery in undone}
+        due = [delivery for delivery in undone if now or steps.due(delivery, self._clock())]
+        return sorted(due, key=lambda delivery: (delivery.attempts, delivery.revision))
 
     def _collect(self) -> None:
         """Give every exam that was closed or corrected since the last time its delivery."""
         deliveries = self._journal.deliveries
-        known = deliveries.all(destination=steps.DESTINATION)
-        seen = max((delivery.revision for delivery in known), default=0)
-        while found := deliveries.closed_exams_after(seen, COLLECT_AT_ONCE):
-            for seen, exam_id in found:
-                self._begin(exam_id, seen)
+        if self._seen is None:
+            known = deliveries.all(destination=steps.DESTINATION)
+            self._undone = {delivery.exam_id for delivery in known if delivery.state != steps.DONE}
+            self._seen = max((delivery.revision for delivery in known), default=0)
+        while found := deliveries.closed_exams_after(self._seen, COLLECT_AT_ONCE):
+            for revision, exam_id in found:
+                self._begin(exam_id, revision)
+                self._undone.add(exam_id)
+                self._seen = revision
 
     def _begin(self, exam_id: str, revision: int) -> None:
+        plan, said = None, ""
         try:
-            plan: list[Planned] | None = planned(exam_from_journal(self._journal, exam_id, self._site.cart))
-            said = ""
+            plan = planned(exam_from_journal(self._journal, exam_id, self._site.cart))
         except ScreeningError as error:
-            said, plan = str(error), None
+            said = str(error)
         instances = _instances(plan or [])
 
         def to(before: Delivery | None) -> Delivery:
+            if before is not None and before.revision >= revision:
+                return before  # another process was quicker
             delivery = steps.begun(before, exam_id, steps.DESTINATION, revision, instances)
             return delivery if plan is not None else steps.failed(delivery, self._clock(), said, held=True)
 

@@ -47,9 +47,13 @@ def answered(delivery: Delivery, kept: Collection[str], missing: Collection[str]
 def failed(delivery: Delivery, now: datetime, error: str, *, held: bool) -> Delivery:
     """It did not go on. `held`: the archive said no, and a person has to change something."""
     attempts = delivery.attempts + 1
-    wait = min(FIRST_WAIT * 2 ** min(attempts - 1, 30), LONGEST_WAIT)
     state = HELD if held else _onward(delivery).state
-    return replace(delivery, state=state, attempts=attempts, next_try=now + wait, last_error=error)
+    return replace(delivery, state=state, attempts=attempts, next_try=now + wait_after(attempts), last_error=error)
+
+
+def wait_after(failures: int) -> timedelta:
+    """How long to wait after so many failures in a row, at least one."""
+    return min(FIRST_WAIT * (1 << min(failures - 1, 30)), LONGEST_WAIT)
 
 
 def due(delivery: Delivery, now: datetime) -> bool:

@@ -36,6 +36,7 @@ class ScriptedArchive:
 
     def __init__(self) -> None:
         self.answer: Callable[[int], int] = lambda number: 0
+        self.answer_to: Callable[[int, str], int] = lambda number, uid: self.answer(number)
         self.kept: list[str] = []
         self.order: list[str] = []
         self.calls = 0
@@ -51,7 +52,7 @@ class ScriptedArchive:
         if self.aborts_at == self.calls:
             event.assoc.abort()
             return 0x0110
-        status = self.answer(self.calls)
+        status = self.answer_to(self.calls, uid)
         if meaning(status).answer is Answer.STORED:
             self.order.append(uid)
             if uid not in self.kept:
@@ -220,6 +221,20 @@ def test_a_refused_exam_lets_the_others_go_on(archive: ScriptedArchive, tmp_path
         result = attempt(tmp_path, scripted(tmp_path, port))
     assert (result.done, result.failed) == (2, 1)
     assert (state(tmp_path).done, state(tmp_path).held) == (2, 1)
+
+
+def test_an_exam_that_always_fails_does_not_hold_up_the_others(archive: ScriptedArchive, tmp_path: Path) -> None:
+    fill_journal(tmp_path, exams=3, frames=1)
+    poison: set[str] = set()
+
+    def never_the_first(number: int, uid: str) -> int:
+        poison.update({uid} if number == 1 else ())
+        return 0x0110 if uid in poison else 0
+
+    archive.answer_to = never_the_first
+    with archive.listening(STUDY_ROOT_FIND) as port:
+        attempt(tmp_path, scripted(tmp_path, port), times=2)
+    assert (state(tmp_path).done, state(tmp_path).waiting) == (2, 1)
 
 
 def test_a_connection_that_breaks_in_the_middle(archive: ScriptedArchive, tmp_path: Path) -> None:

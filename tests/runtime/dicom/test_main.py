@@ -1,0 +1,137 @@
+"""The command, as a person or a script calls it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from runtime.dicom.__main__ import main
+from runtime.exam.__main__ import main as exam_main
+from runtime.exam.journal import Journal
+from tests.runtime.dicom.archives import ORTHANC_DICOM, Orthanc
+from tests.runtime.dicom.exams import KEY, fill_journal
+from tests.runtime.dicom.test_orthanc import write_worklist
+
+quiet = pytest.mark.filterwarnings("ignore:.*<socket:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    fill_journal(tmp_path / "journal", exams=1, frames=2)
+    (tmp_path / "key").write_text(KEY.text)
+    return tmp_path / "journal"
+
+
+def write_site(folder: Path, **more: object) -> str:
+    peer = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM, "connect_s": 2, "answer_s": 10}
+    content = {"schema": "rop.dicom/1", "archive": {**peer, "proof": "find"}, "worklist": peer} | more
+    (folder / "site.json").write_text(json.dumps(content))
+    return str(folder / "site.json")
+
+
+def options(journal: Path) -> list[str]:
+    return ["--journal", str(journal), "--key-file", str(journal.parent / "key")]
+
+
+@quiet
+def test_an_archive_that_is_down_is_a_line_and_a_code(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    peer = {"ae_title": "X", "host": "127.0.0.1", "port": 1}
+    where = write_site(journal.parent, archive=peer, worklist=peer)
+    assert main(["send", *options(journal), "--site", where, "--json"]) == 1
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1
+    assert "X at 127.0.0.1:1: Connection refused" in said.err
+    assert json.loads(said.out)["waiting"] == 1
+    assert main(["worklist", "--site", where]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert main(["outbox", "--journal", str(journal), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["waiting"], shown["held"], shown["done"]) == (1, 0, 0)
+    assert "Connection refused" in shown["last_error"]
+    assert shown["oldest_age_s"] >= 0
+
+
+def test_the_outbox_counts_exams_that_no_sender_saw(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["outbox", "--journal", str(journal)]) == 0
+    assert "0 exams done, 1 waiting" in capsys.readouterr().out
+
+
+def test_an_export_names_nobody(journal: Path, tmp_path: Path) -> None:
+    with Journal.open(journal, read_only=True) as kept:
+        exam_id = kept.exams()[0].exam_id
+    assert main(["export-deidentified", exam_id, *options(journal), "--out", str(tmp_path / "out")]) == 0
+    files = sorted((tmp_path / "out").iterdir())
+    assert len(files) == 3
+    for path in files:
+        assert b"MRN-0-0" not in path.read_bytes()
+        assert pydicom.dcmread(path).PatientIdentityRemoved == "YES"
+    assert main(["export-deidentified", exam_id, *options(journal), "--out", str(tmp_path / "out")]) == 2
+
+
+WRONG = {
+    "no file": (None, "cannot be read"),
+    "no json": ("{", "EOF"),
+    "another schema": ('{"schema": "rop.dicom/2"}', "schema"),
+    "an unknown field": ('{"schema": "rop.dicom/1", "archiv": {}}', "archiv"),
+    "a title too long": (
+        '{"schema": "rop.dicom/1", "archive": {"ae_title": "SEVENTEEN-LETTERS", "host": "h", "port": 1}}',
+        "archive.ae_title",
+    ),
+    "a port too high": (
+        '{"schema": "rop.dicom/1", "archive": {"ae_title": "A", "host": "h", "port": 70000}}',
+        "archive.port",
+    ),
+    "no archive": ('{"schema": "rop.dicom/1"}', "names no archive"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_configuration_is_a_line_and_code_2(
+    name: str, journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, expected = WRONG[name]
+    path = journal.parent / "site.json"
+    if content is not None:
+        path.write_text(content)
+    assert main(["send", *options(journal), "--site", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) <= 2
+
+
+def test_without_the_key_nothing_is_sent_and_nothing_is_marked(
+    journal: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROP_JOURNAL_KEY", raising=False)
+    assert main(["send", "--journal", str(journal), "--site", write_site(journal.parent)]) == 2
+    assert "key" in capsys.readouterr().err
+    main(["outbox", "--journal", str(journal), "--json"])
+    assert json.loads(capsys.readouterr().out)["last_error"] == ""
+
+
+def test_a_missing_package_is_named(
+    journal: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("runtime.dicom.commands.verbs")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "runtime.dicom.commitment", None)
+    assert main(["outbox", "--journal", str(journal)]) == 2
+    assert "pip install '.[dicom]'" in capsys.readouterr().err
+
+
+@pytest.mark.system
+def test_send_and_worklist_with_orthanc(orthanc: Orthanc, journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = write_site(journal.parent)
+    assert exam_main(["send", *options(journal), "--site", where]) == 0
+    assert "1 exams done, 0 waiting" in capsys.readouterr().out
+    assert len(orthanc.instances()) == 5
+    write_worklist(orthanc.worklists, "MRN-5", "Doe^Baby", f"{datetime.now():%Y%m%d}")
+    assert main(["worklist", "--site", where, "--json"]) == 0
+    items = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [item["patient_id"] for item in items if item["patient_id"] == "MRN-5"] == ["MRN-5"]
