@@ -63,9 +63,10 @@ def check_graphs(bundle: Bundle, key: PlanKey, typed: bool) -> None:
     """Raises `CannotBuild` where the bundle lacks a graph that the key's plans are made from."""
     held = {entry.path for entry in bundle.manifest.files}
     for network in WHOLE:
-        if graph_of(network, key.precisions[network], typed) not in held:
+        precision = key.precisions[network]
+        if graph_of(network, precision, typed) not in held:
             raise CannotBuild(
-                f"bundle {bundle.manifest.name}: no {key.precisions[network]} graph of the {network} network, it holds: "
+                f"bundle {bundle.manifest.name}: no {precision} graph of the {network} network, it holds: "
                 f"{', '.join(bundle.precisions(network))}; choose one of these with --precision, or build the bundle "
                 f"with more"
             )

@@ -1,23 +1,22 @@
-"""Fixtures of the plan builder's tests: graphs of a small network, a bundle of them, and TensorRT-RTX itself."""
+"""Fixtures of the plan builder's tests: TensorRT-RTX itself, and a bundle of toy graphs that are built in no time."""
 
 from __future__ import annotations
 
-import shutil
+import hashlib
+import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from onnx import TensorProto, helper, numpy_helper
 
-from build_engines.bundle import build_bundle
-from build_engines.description import plain_description
-from build_engines.segimgnet import NetworkSize, SegImgNet
-from build_engines.segimgnet.checkpoint import save_checkpoint
 from runtime import Bundle, open_bundle
+from runtime.bundle import DEMONSTRATION
 
-TINY = NetworkSize("tiny", (4, 8, 8, 8, 8), (8, 8, 8, 8), (1, 1, 1, 1), 8)
+RAW_NODES = 12
 
 
 @pytest.fixture(scope="session")
@@ -26,33 +25,50 @@ def rtx() -> Any:
     return pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed (pip install tensorrt-rtx-cu13)")
 
 
-@pytest.fixture(scope="session")
-def tiny_network() -> SegImgNet:
-    torch.manual_seed(0)
-    network = SegImgNet(TINY, classes=2, layer_scale=0.5).eval()
-    with torch.no_grad():
-        network.classifier.output.weight.mul_(8)  # so that the classes' probabilities are not all alike
-    return network
-
-
-@pytest.fixture(scope="session")
-def _tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_network: SegImgNet) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    save_checkpoint(tiny_network, folder / "tiny.pth")
-    images = [np.zeros((256, 256, 3), np.uint8)]
-    build_bundle(tiny_network, plain_description("tiny", 2), folder / "bundle", images)
-    return folder
+def toy_graph(network: str) -> bytes:
+    """As small as a network can be that takes uint8 pictures as the real ones do, and whose raw branch is a branch."""
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["image/t"], perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", ["image/t"], ["image/c"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["image/c", "scale"], ["image/d"]),
+    ]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 256, 256, 3])]
+    if network == "segmentation":
+        nodes.append(helper.make_node("ReduceMax", ["image/d", "axes"], ["vessels"], keepdims=1))
+        outputs = [helper.make_tensor_value_info("vessels", TensorProto.FLOAT, [1, 1, 256, 256])]
+    else:
+        chain = ["image/d", *(f"raw/{index}" for index in range(RAW_NODES))]
+        nodes += [helper.make_node("Sigmoid", [a], [b]) for a, b in pairwise(chain)]
+        nodes += [
+            helper.make_node("Mul", ["image/d", "vessels"], ["guided"]),
+            helper.make_node("Add", [chain[-1], "guided"], ["logits"]),
+        ]
+        inputs.append(helper.make_tensor_value_info("vessels", TensorProto.FLOAT, [1, 1, 256, 256]))
+        outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3, 256, 256])]
+    constants = {"scale": np.array(255, np.float32), "axes": np.array([1], np.int64)}
+    used = {name for node in nodes for name in node.input}
+    weights = [numpy_helper.from_array(value, name) for name, value in constants.items() if name in used]
+    graph = helper.make_graph(nodes, network, inputs, outputs, weights)
+    content: bytes = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9
+    ).SerializeToString()
+    return content
 
 
 @pytest.fixture
-def tiny_checkpoint(_tiny_folder: Path) -> Path:
-    return _tiny_folder / "tiny.pth"
-
-
-@pytest.fixture
-def tiny_bundle(tmp_path: Path, _tiny_folder: Path) -> Bundle:
-    """A bundle of one's own, which may be spoiled."""
-    return open_bundle(shutil.copytree(_tiny_folder / "bundle", tmp_path / "bundle"))
+def toy_bundle(tmp_path: Path) -> Bundle:
+    """A bundle of toy graphs in fp32, which a test may spoil."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    manifest = json.loads((DEMONSTRATION / "manifest.json").read_text())
+    manifest |= {"name": "toy", "files": [], "default_precision": {}}
+    for network in ("segmentation", "classifier"):
+        content = toy_graph(network)
+        entry = {"path": f"{network}.fp32.onnx", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        (folder / entry["path"]).write_bytes(content)
+        manifest["files"].append(entry)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return open_bundle(folder)
 
 
 @pytest.fixture

@@ -40,20 +40,20 @@ def quick(monkeypatch: pytest.MonkeyPatch, rtx: Any) -> None:
 
 
 def test_a_bundle_gets_plans_that_the_runtime_finds(
-    tiny_bundle: Bundle, version: str, capsys: pytest.CaptureFixture[str]
+    toy_bundle: Bundle, version: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = tiny_bundle.sha256
-    assert main([str(tiny_bundle.path), *RTX, "sm86", "--precision", "fp32", "--level", "1"]) == 0
+    before = toy_bundle.sha256
+    assert main([str(toy_bundle.path), *RTX, "sm86", "--precision", "fp32", "--level", "1"]) == 0
     out, err = capsys.readouterr()
     assert "segmentation: " in out
     assert " MB in " in out
     assert "layers before fusion: " in out
     assert "segmentation from segmentation.fp32.onnx" in err
-    bundle = open_bundle(tiny_bundle.path)
+    bundle = open_bundle(toy_bundle.path)
     assert bundle.sha256 == before
     plan = find_plan(bundle, PlanKey("sm86", "rtx", version, "fp32"))
     assert plan.names == ("segmentation", "classifier")
-    assert all(len(plan.read(name)) > 10_000 for name in plan.names)
+    assert all(len(plan.read(name)) > 1_000 for name in plan.names)
     assert plan.manifest.builder.optimization_level == 1
     assert plan.manifest.builder.gpu is None
     with pytest.raises(IncompatiblePlan, match="this machine has sm89"):
@@ -61,24 +61,24 @@ def test_a_bundle_gets_plans_that_the_runtime_finds(
 
 
 @pytest.mark.usefixtures("quick")
-def test_several_architectures_and_json(tiny_bundle: Bundle, version: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tiny_bundle.path), *RTX, "sm86,sm120,sm86", "--json", "--parts"]) == 0
+def test_several_architectures_and_json(toy_bundle: Bundle, version: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(toy_bundle.path), *RTX, "sm86,sm120,sm86", "--json", "--parts"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["key"] for line in lines] == [f"sm86-rtx{version}-fp32", f"sm120-rtx{version}-fp32"]
     names = ["segmentation", "classifier", "raw", "guided"]
     assert [plan["name"] for plan in lines[0]["plans"]] == names
-    assert {str(key) for key in list_plans(tiny_bundle)} == {line["key"] for line in lines}
-    plan = find_plan(tiny_bundle, PlanKey("sm120", "rtx", version, "fp32"))
+    assert {str(key) for key in list_plans(toy_bundle)} == {line["key"] for line in lines}
+    plan = find_plan(toy_bundle, PlanKey("sm120", "rtx", version, "fp32"))
     assert [plan.read(name) for name in plan.names] == [
         f"plan of {name} for sm120-rtx{version}-fp32".encode() for name in names
     ]
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_second_build_replaces_the_first_whole(tiny_bundle: Bundle, version: str) -> None:
-    main([str(tiny_bundle.path), *RTX, "sm86", "--parts"])
-    main([str(tiny_bundle.path), *RTX, "sm86"])
-    folder = tiny_bundle.path / "plans"
+def test_a_second_build_replaces_the_first_whole(toy_bundle: Bundle, version: str) -> None:
+    main([str(toy_bundle.path), *RTX, "sm86", "--parts"])
+    main([str(toy_bundle.path), *RTX, "sm86"])
+    folder = toy_bundle.path / "plans"
     assert sorted(path.name for path in (folder / f"sm86-rtx{version}-fp32").iterdir()) == [
         "classifier.plan",
         "plan.json",
@@ -89,51 +89,51 @@ def test_a_second_build_replaces_the_first_whole(tiny_bundle: Bundle, version: s
 
 @pytest.mark.usefixtures("quick")
 def test_a_build_that_fails_leaves_the_earlier_plan(
-    tiny_bundle: Bundle, version: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    toy_bundle: Bundle, version: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main([str(tiny_bundle.path), *RTX, "sm86"])
-    earlier = find_plan(tiny_bundle, PlanKey("sm86", "rtx", version, "fp32")).sha256
+    main([str(toy_bundle.path), *RTX, "sm86"])
+    earlier = find_plan(toy_bundle, PlanKey("sm86", "rtx", version, "fp32")).sha256
 
     def refuse(*_: Any, title: str, **__: Any) -> Any:
         raise PlanRefused(f"{title}: told to refuse")
 
     monkeypatch.setattr(build_engines.plans.onnx_path, "serialize", refuse)
     capsys.readouterr()
-    assert main([str(tiny_bundle.path), *RTX, "sm86"]) == 1
+    assert main([str(toy_bundle.path), *RTX, "sm86"]) == 1
     assert capsys.readouterr().err.splitlines()[-1].endswith("told to refuse")
-    assert find_plan(tiny_bundle, PlanKey("sm86", "rtx", version, "fp32")).sha256 == earlier
+    assert find_plan(toy_bundle, PlanKey("sm86", "rtx", version, "fp32")).sha256 == earlier
 
 
 @pytest.mark.usefixtures("quick")
 def test_ctrl_c_leaves_nothing(
-    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stop(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build_engines.plans.onnx_path, "serialize", stop)
-    assert main([str(tiny_bundle.path), *RTX, "sm86"]) == 1
+    assert main([str(toy_bundle.path), *RTX, "sm86"]) == 1
     assert "nothing was written" in capsys.readouterr().err
-    assert list_plans(tiny_bundle) == ()
+    assert list_plans(toy_bundle) == ()
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_full_disk_leaves_nothing_and_says_so(
-    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("build_engines.plans.write.os.replace", full)
-    assert main([str(tiny_bundle.path), *RTX, "sm86"]) == 2
+    assert main([str(toy_bundle.path), *RTX, "sm86"]) == 2
     assert "cannot be written (No space left on device)" in capsys.readouterr().err
-    assert list((tiny_bundle.path / "plans").iterdir()) == []
+    assert list((toy_bundle.path / "plans").iterdir()) == []
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_folder_that_cannot_be_written_is_said(tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    (tiny_bundle.path / "plans").write_bytes(b"in the way")
-    assert main([str(tiny_bundle.path), *RTX, "sm86"]) == 2
+def test_a_folder_that_cannot_be_written_is_said(toy_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    (toy_bundle.path / "plans").write_bytes(b"in the way")
+    assert main([str(toy_bundle.path), *RTX, "sm86"]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 
@@ -154,14 +154,14 @@ def test_a_folder_that_cannot_be_written_is_said(tiny_bundle: Bundle, capsys: py
     ids=lambda value: None if isinstance(value, str) else " ".join(value[-2:]),
 )
 def test_a_wrong_call_is_one_line_and_exit_code_2(
-    tiny_bundle: Bundle, rtx: Any, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+    toy_bundle: Bundle, rtx: Any, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
-    assert main([str(tiny_bundle.path), *arguments]) == 2
+    assert main([str(toy_bundle.path), *arguments]) == 2
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
-    assert not (tiny_bundle.path / "plans").exists()
+    assert not (toy_bundle.path / "plans").exists()
 
 
 def test_what_is_no_bundle_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,10 +169,10 @@ def test_what_is_no_bundle_is_exit_code_2(tmp_path: Path, capsys: pytest.Capture
     assert "manifest.json cannot be read" in capsys.readouterr().err
 
 
-def test_an_altered_graph_is_not_built(tiny_bundle: Bundle, rtx: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    graph = tiny_bundle.path / "classifier.fp32.onnx"
+def test_an_altered_graph_is_not_built(toy_bundle: Bundle, rtx: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = toy_bundle.path / "classifier.fp32.onnx"
     graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
-    assert main([str(tiny_bundle.path), *RTX, "sm86"]) == 2
+    assert main([str(toy_bundle.path), *RTX, "sm86"]) == 2
     assert "was altered" in capsys.readouterr().err
 
 
@@ -186,14 +186,14 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_gpu", "quick")
-def test_without_a_gpu_rtx_asks_for_architectures(tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tiny_bundle.path), "--target", "tensorrt-rtx"]) == 2
+def test_without_a_gpu_rtx_asks_for_architectures(toy_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(toy_bundle.path), "--target", "tensorrt-rtx"]) == 2
     assert "there is no GPU here, so name the ones to build for: sm75, sm80, sm86" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_without_a_gpu_tensorrt_says_what_can_be_done(tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tiny_bundle.path), "--target", "tensorrt"]) == 2
+def test_without_a_gpu_tensorrt_says_what_can_be_done(toy_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(toy_bundle.path), "--target", "tensorrt"]) == 2
     err = capsys.readouterr().err
     assert "no NVIDIA driver" in err
     assert "--target tensorrt-rtx --arch sm86" in err
@@ -222,7 +222,7 @@ def test_a_library_that_is_none_is_said_and_harms_nothing(
 
 
 def test_a_gpu_here_is_what_is_built_for(
-    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """TensorRT's own path, with a stand-in for the library and for its builder."""
     fake = SimpleNamespace(__version__="10.3.0.26", __name__="tensorrt", NetworkDefinitionCreationFlag=object())
@@ -242,8 +242,8 @@ def test_a_gpu_here_is_what_is_built_for(
     layers = build_engines.plans.layers.Inspection(({"Name": "conv"},), {"fp16": 12, "int8": 3})
     monkeypatch.setattr(build_engines.plans.onnx_path, "inspect", lambda trt, plan: layers)
     # Not typed by the graph, so FP16 is made of the fp32 graphs.
-    assert main([str(tiny_bundle.path), "--target", "tensorrt", "--precision", "fp16"]) == 0
-    plan = find_plan(tiny_bundle, PlanKey("sm87", "trt", "10.3.0", "fp16"))
+    assert main([str(toy_bundle.path), "--target", "tensorrt", "--precision", "fp16"]) == 0
+    plan = find_plan(toy_bundle, PlanKey("sm87", "trt", "10.3.0", "fp16"))
     assert [entry.graph for entry in plan.manifest.plans] == ["segmentation.fp32.onnx", "classifier.fp32.onnx"]
     assert plan.manifest.builder.gpu == "Orin"
     assert plan.manifest.builder.flags == ("FP16",)
@@ -252,11 +252,11 @@ def test_a_gpu_here_is_what_is_built_for(
     assert {cache.parent for cache in caches} == {tmp_path / "cache" / "rop-screening" / "timing"}
 
 
-def test_a_copied_bundle_keeps_its_plans(tiny_bundle: Bundle, quick: None, version: str, tmp_path: Path) -> None:
-    main([str(tiny_bundle.path), *RTX, "sm86"])
-    copy = open_bundle(shutil.copytree(tiny_bundle.path, tmp_path / "copy"))
+def test_a_copied_bundle_keeps_its_plans(toy_bundle: Bundle, quick: None, version: str, tmp_path: Path) -> None:
+    main([str(toy_bundle.path), *RTX, "sm86"])
+    copy = open_bundle(shutil.copytree(toy_bundle.path, tmp_path / "copy"))
     key = PlanKey("sm86", "rtx", version, "fp32")
-    assert find_plan(copy, key).read("segmentation") == find_plan(tiny_bundle, key).read("segmentation")
+    assert find_plan(copy, key).read("segmentation") == find_plan(toy_bundle, key).read("segmentation")
     (copy.path / "plans" / str(key) / "segmentation.plan").write_bytes(b"altered")
     with pytest.raises(BundleError, match="altered"):
         find_plan(copy, key).read("segmentation")

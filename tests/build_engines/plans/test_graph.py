@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,26 @@ from onnx.reference import ReferenceEvaluator
 from build_engines.plans.errors import PlanRefused
 from build_engines.plans.graph import for_tensorrt
 from build_engines.plans.parts import classifier_parts
-from runtime import Bundle
+from runtime import open_bundle
 
 Run = Callable[..., dict[str, Any]]
 NETWORKS = ("segmentation", "classifier")
+
+
+@cache
+def shipped(network: str) -> bytes:
+    """A graph of the shipped bundle."""
+    return open_bundle().read(f"{network}.fp32.onnx")
 
 
 def image(seed: int = 0) -> Any:
     return np.random.default_rng(seed).integers(0, 256, (1, 256, 256, 3), dtype=np.uint8)
 
 
-def inputs_of(bundle: Bundle, run: Run, network: str, seed: int = 0) -> dict[str, Any]:
+def inputs_of(run: Run, network: str, seed: int = 0) -> dict[str, Any]:
     """Inputs that a network really gets."""
     inputs = {"image": image(seed)}
-    return inputs if network == "segmentation" else {**inputs, **run(bundle.read("segmentation.fp32.onnx"), inputs)}
+    return inputs if network == "segmentation" else {**inputs, **run(shipped("segmentation"), inputs)}
 
 
 def uint8_users(content: bytes) -> set[str]:
@@ -38,13 +45,13 @@ def uint8_users(content: bytes) -> set[str]:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_uint8_is_only_cast_and_the_numbers_stay(tiny_bundle: Bundle, run_graph: Run, network: str) -> None:
-    content = tiny_bundle.read(f"{network}.fp32.onnx")
+def test_uint8_is_only_cast_and_the_numbers_stay(run_graph: Run, network: str) -> None:
+    content = shipped(network)
     lowered = for_tensorrt(content)
     onnx.checker.check_model(lowered, full_check=True)
     assert uint8_users(lowered) == {"Cast"}
     assert for_tensorrt(lowered) == lowered
-    inputs = inputs_of(tiny_bundle, run_graph, network)
+    inputs = inputs_of(run_graph, network)
     before, after = run_graph(content, inputs), run_graph(lowered, inputs)
     for name, expected in before.items():
         np.testing.assert_allclose(after[name], expected, rtol=0, atol=1e-6)
@@ -138,13 +145,13 @@ def test_for_tensorrt_8_an_int8_graph_is_fp32_with_the_same_integers(seed: int, 
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_classifiers_parts_give_what_the_whole_gives(tiny_bundle: Bundle, run_graph: Run, seed: int) -> None:
-    content = tiny_bundle.read("classifier.fp32.onnx")
+def test_the_classifiers_parts_give_what_the_whole_gives(run_graph: Run, seed: int) -> None:
+    content = shipped("classifier")
     parts = classifier_parts(content)
     assert list(parts) == ["raw", "guided"]
     for part in parts.values():
         onnx.checker.check_model(part, full_check=True)
-    inputs = inputs_of(tiny_bundle, run_graph, "classifier", seed)
+    inputs = inputs_of(run_graph, "classifier", seed)
     raw = run_graph(parts["raw"], {"image": inputs["image"]})
     assert len(raw) == 1
     found = run_graph(parts["guided"], {**inputs, **raw})
@@ -152,18 +159,14 @@ def test_the_classifiers_parts_give_what_the_whole_gives(tiny_bundle: Bundle, ru
         np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-6)
 
 
-def test_the_parts_hold_each_weight_once(tiny_bundle: Bundle) -> None:
-    whole = onnx.load_model_from_string(tiny_bundle.read("classifier.fp32.onnx")).graph
-    parts = [onnx.load_model_from_string(part).graph for part in classifier_parts(whole_bytes(tiny_bundle)).values()]
+def test_the_parts_hold_each_weight_once() -> None:
+    whole = onnx.load_model_from_string(shipped("classifier")).graph
+    parts = [onnx.load_model_from_string(part).graph for part in classifier_parts(shipped("classifier")).values()]
     large = [{t.name for t in graph.initializer if np.prod(t.dims) > 8} for graph in (whole, *parts)]
     assert large[0] == large[1] | large[2]
     assert not large[1] & large[2]
 
 
-def whole_bytes(bundle: Bundle) -> bytes:
-    return bundle.read("classifier.fp32.onnx")
-
-
-def test_a_graph_without_a_raw_branch_is_refused(tiny_bundle: Bundle) -> None:
+def test_a_graph_without_a_raw_branch_is_refused() -> None:
     with pytest.raises(PlanRefused, match="no one tensor between"):
-        classifier_parts(tiny_bundle.read("segmentation.fp32.onnx"))
+        classifier_parts(shipped("segmentation"))
