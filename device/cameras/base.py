@@ -11,7 +11,8 @@ from device.frame import Frame
 class Camera(Protocol):
     """A source of frames. Use it as a context manager; it is opened by its constructor.
 
-    Drivers are used from one thread at a time.
+    Drivers are used from one thread at a time; `close` alone may come from another, also while a live camera waits in
+    `read`, which then ends soon and gives None. A lost camera is opened anew by making another.
     """
 
     @property
@@ -32,7 +33,8 @@ class Camera(Protocol):
     def read(self) -> Frame | None:
         """The next frame; None when there are no more.
 
-        Raises `FrameUnreadable` for one bad frame (reading can go on), other `CameraError` when the source is lost.
+        Raises `FrameUnreadable` for one bad frame (reading can go on), `FrameTimeout` when a live camera gave none
+        within its driver's time, other `CameraError` when the source is lost.
         """
         ...
 

@@ -87,12 +87,12 @@ def running(*command: str) -> Iterator[Program]:
 
 
 @contextmanager
-def mjpeg_over_http(port: int, *, frames: int = 0) -> Iterator[Program]:
+def mjpeg_over_http(port: int, *, grey: bool = False) -> Iterator[Program]:
     """ffmpeg serves one client with a picture of 320 x 240 that changes 20 times a second, then ends."""
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
-    end = ("-frames:v", str(frames)) if frames else ()
-    picture = ("-re", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=20", "-c:v", "mjpeg", "-q:v", "3", *end)
+    source = "testsrc2=size=320x240:rate=20" + (",hue=s=0" if grey else "")
+    picture = ("-re", "-f", "lavfi", "-i", source, "-c:v", "mjpeg", "-q:v", "3")
     target = ("-f", "mpjpeg", "-listen", "1", f"http://127.0.0.1:{port}/eye")
     with running("ffmpeg", "-nostdin", "-loglevel", "error", *picture, *target) as program:
         program.wait_for_port(port)
@@ -100,11 +100,11 @@ def mjpeg_over_http(port: int, *, frames: int = 0) -> Iterator[Program]:
 
 
 @contextmanager
-def rtsp(port: int) -> Iterator[Program]:
-    """GStreamer's RTSP server with JPEG pictures of 320 x 240, 20 a second."""
+def rtsp(port: int, *, grey: bool = False) -> Iterator[Program]:
+    """GStreamer's RTSP server with JPEG pictures of 320 x 240, 20 a second: a moving ball, red or white."""
     if not _system_python_has("GstRtspServer"):
         pytest.skip("GStreamer's RTSP server is not installed (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi)")
-    with running(SYSTEM_PYTHON, str(RTSP_SERVER), str(port)) as program:
+    with running(SYSTEM_PYTHON, str(RTSP_SERVER), str(port), "0xffffffff" if grey else "0xffff0000") as program:
         program.wait_for_line(b"ready")
         yield program
 
