@@ -8,6 +8,8 @@ import sys
 VERBS = {
     "report": "build_engines.report.command",
     "sensitivity": "build_engines.quantize.command",
+    "sign": "build_engines.sign",
+    "trust": "build_engines.trust.command",
 }
 """Programs by first word; anything else builds a bundle, or with `--target` the plans of one."""
 BUILD = "build_engines.command"

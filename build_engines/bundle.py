@@ -24,10 +24,12 @@ from build_engines.report import REPORT_FILE, ParityReport, measure
 from build_engines.report.frames import Source
 from build_engines.report.store import write_report
 from build_engines.segimgnet import SegImgNet
+from build_engines.trust.selftest import write_self_test
 from calibration import CalibrationSet
 from runtime.arrays import UInt8Array
 from runtime.bundle import MANIFEST, Bundle, open_bundle
 from runtime.manifest import BUNDLE_SCHEMA, NETWORKS, FileEntry, InputFacts, Manifest, NetworkFacts, graph_name
+from runtime.trust.drift import REFERENCE
 
 CARD = "MODEL_CARD.md"
 TOOLS = ("torch", "onnx", "onnxscript", "openvino")
@@ -81,7 +83,7 @@ def build_bundle(
             f"description: names {len(description.classes)} classes, the checkpoint has {network.classes}; "
             f"describe every class in the order of the outputs"
         )
-    with _aside(out) as folder:
+    with replacing(out) as folder:
         report("exporting both graphs")
         graphs = export_graphs(network, folder, dynamic_batch=dynamic_batch)
         report(f"checking them against the network on {len(images)} images")
@@ -98,10 +100,13 @@ def extend_bundle(
 
     images: a sample for `fp16` where there is no calibration set. Raises as `build_bundle`.
     """
-    with _aside(out) as folder:
+    with replacing(out) as folder:
         for network in NETWORKS:
             name = graph_name(network, "fp32")
             (folder / name).write_bytes(bundle.read(name))
+        if REFERENCE in {entry.path for entry in bundle.manifest.files}:
+            (folder / REFERENCE).parent.mkdir()
+            (folder / REFERENCE).write_bytes(bundle.read(REFERENCE))
         keep: dict[str, object] = {"files": (), "quantization": {}, "parity_report": None, "calibration_sha256": None}
         draft = bundle.manifest.model_copy(update={**keep, "created": _today()})
         manifest, parity_report = _finish(folder, draft, low, images, report)
@@ -116,12 +121,14 @@ def _finish(
     if low is not None and low.settings.precisions:
         draft = _with_graphs(folder, draft, low, images, report)
         report("holding every precision against fp32")
-        parity = measure(_written(folder, draft), low.source, report=lambda frames: _each(frames, report))
+        parity = measure(written(folder, draft), low.source, report=lambda frames: _each(frames, report))
         write_report(parity, folder)
         defaults = {**draft.default_precision, "openvino": parity.chosen}
         draft = draft.model_copy(update={"default_precision": defaults, "parity_report": REPORT_FILE})
     (folder / CARD).write_text(model_card(draft, parity), encoding="utf-8")
-    return _written(folder, draft).manifest, parity
+    report("self-test: asking the networks")
+    write_self_test(written(folder, draft))
+    return written(folder, draft).manifest, parity
 
 
 def _with_graphs(
@@ -130,7 +137,7 @@ def _with_graphs(
     """The manifest with what lower precisions add to it."""
     frames = np.stack(list(images))
     if low.calibration is not None:
-        low.calibration.require_for(_written(folder, draft))
+        low.calibration.require_for(written(folder, draft))
         frames = low.calibration.frames()
     elif "int8" in low.settings.precisions:
         raise BuildError("int8: needs a calibration set; name one with --calibration (python -m calibration create)")
@@ -165,7 +172,7 @@ def _draft(network: SegImgNet, description: Description) -> Manifest:
     )
 
 
-def _written(folder: Path, draft: Manifest) -> Bundle:
+def written(folder: Path, draft: Manifest) -> Bundle:
     """The folder as a bundle: every file in it named by the manifest, which is written last."""
     (folder / MANIFEST).unlink(missing_ok=True)
     files = tuple(_entry(folder, path) for path in sorted(folder.rglob("*")) if path.is_file())
@@ -194,7 +201,7 @@ def _each(frames: int, report: Report) -> None:
 
 
 @contextmanager
-def _aside(out: Path) -> Iterator[Path]:
+def replacing(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its place when all went well, and is gone when not."""
     _refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,8 @@ def test_a_built_bundle_opens_and_reads_a_frame(
         "MODEL_CARD.md",
         "classifier.fp32.onnx",
         "segmentation.fp32.onnx",
+        "selftest/expected.json",
+        *(f"selftest/frame_{number}.png" for number in range(1, 5)),
     }
     bundle = open_bundle(tmp_path / "bundle")
     assert bundle.manifest.network.size == "tiny"

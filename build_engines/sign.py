@@ -1,0 +1,139 @@
+"""`python -m build_engines sign`: an Ed25519 signature for a bundle, a plan or a site profile."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from build_engines.errors import BuildError
+from device.signature import signature_line
+from runtime.bundle import MANIFEST, open_bundle
+from runtime.errors import ScreeningError
+from runtime.plans import PLAN_MANIFEST
+from runtime.trust.profile import parse_profile
+from runtime.trust.site import MANIFEST_SIGNATURE, PLAN_SIGNATURE
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+KEY_LIMIT_BYTES = 16 * 1024
+HELP = """\
+a key pair, made by OpenSSL (keep KEY.pem where nobody else can read it):
+  openssl genpkey -algorithm ed25519 -out KEY.pem
+  openssl pkey -in KEY.pem -pubout -out NAME.pem
+
+A cart trusts the public keys in one folder, each named for its owner (--trusted-keys DIR, or ROP_TRUSTED_KEYS).
+
+examples:
+  python -m build_engines sign BUNDLE --key maker.pem
+  python -m build_engines sign BUNDLE/plans/sm87-trt10.3.0-int8 --key site.pem
+  python -m build_engines sign profile.json --key site.pem --out profile.signed
+
+exit codes: 0 signed; 2 the call is wrong, or key or input cannot be used
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines sign",
+        description=f"Sign a bundle ({MANIFEST_SIGNATURE} beside {MANIFEST}), a plan ({PLAN_SIGNATURE} beside "
+        f"{PLAN_MANIFEST}), or a site profile (a new file of two lines).",
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="a bundle's folder, a plan's, or a profile in JSON")
+    parser.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="private Ed25519 key, PEM")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="of a site profile: the signed file")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and give its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        written = _sign(arguments.path, arguments.out, read_private_key(arguments.key))
+    except (BuildError, ScreeningError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{written}\n")
+    return 0
+
+
+def _sign(path: Path, out: Path | None, key: Ed25519PrivateKey) -> Path:
+    if path.is_dir():
+        if out is not None:
+            raise BuildError(f"--out {out}: is for a site profile; a signature lies beside what it signs, leave it out")
+        return sign_plan(path, key) if (path / PLAN_MANIFEST).is_file() else sign_bundle(path, key)
+    if out is None:
+        raise BuildError(f"{path}: a file, so a site profile; name the signed file with --out, or a bundle's folder")
+    return sign_profile(path, out, key)
+
+
+def sign_bundle(folder: Path, key: Ed25519PrivateKey) -> Path:
+    """Write `manifest.sig`. The bundle is checked first: nobody should sign what is damaged."""
+    open_bundle(folder)
+    return _write(folder / MANIFEST_SIGNATURE, signature_line(_read(folder / MANIFEST), key))
+
+
+def sign_plan(folder: Path, key: Ed25519PrivateKey) -> Path:
+    """Write `plan.sig`."""
+    return _write(folder / PLAN_SIGNATURE, signature_line(_read(folder / PLAN_MANIFEST), key))
+
+
+def sign_profile(path: Path, out: Path, key: Ed25519PrivateKey) -> Path:
+    """Write a signed site profile. Raises `SiteError` for one that no cart would take."""
+    body = parse_profile(path.name, _read(path)).model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+    if out.exists() and out.samefile(path):
+        raise BuildError(f"--out {out}: is the profile itself; name another file")
+    return _write(out, body + signature_line(body, key))
+
+
+def read_private_key(path: Path) -> Ed25519PrivateKey:
+    """The key in a PEM file. Raises `BuildError`, which never repeats any of it."""
+    try:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    except ImportError:
+        raise BuildError("signing needs the package cryptography; pip install '.[exam]'") from None
+    how = "make one: openssl genpkey -algorithm ed25519 -out KEY.pem"
+    try:
+        with path.open("rb") as file:
+            key = load_pem_private_key(file.read(KEY_LIMIT_BYTES), password=None)
+    except OSError as error:
+        raise BuildError(f"--key {path}: cannot be read ({error.strerror or error}); {how}") from None
+    except TypeError:
+        raise BuildError(f"--key {path}: is encrypted; give it decrypted: openssl pkey -in {path} -out FILE") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise BuildError(f"--key {path}: not a private key in PEM; {how}") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BuildError(f"--key {path}: {type(key).__name__}, expected an Ed25519 private key; {how}")
+    return key
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BuildError(f"{path}: cannot be read ({error.strerror or error}); name what is to be signed") from None
+
+
+def _write(path: Path, content: bytes) -> Path:
+    """Aside and then renamed: a signature is whole or not there."""
+    aside = None
+    try:
+        descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.chmod(aside, 0o644)
+        os.replace(aside, path)
+    except OSError as error:
+        if aside is not None:
+            Path(aside).unlink(missing_ok=True)
+        raise BuildError(f"{path}: cannot be written ({error.strerror or error}); sign where it can") from None
+    return path

@@ -1,0 +1,84 @@
+"""`python -m build_engines trust BUNDLE`: the self-test and the drift reference into a bundle that stands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from build_engines.errors import BuildError
+from device.errors import CameraError
+from runtime.errors import ScreeningError
+from runtime.trust.drift import EVERYTHING
+from runtime.trust.site import MANIFEST_SIGNATURE
+
+GRADABLE_SHARE = 0.7
+"""What is expected of a camera in use, until a site knows better: pictures of a data set were chosen by people."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines trust",
+        description="Write the known-answer self-test of a bundle anew, and its drift reference from the frames that "
+        "are named (statistics only). The manifest changes, so the bundle must be signed again.",
+        epilog="exit codes: 0 written; 2 the call or the input is unusable",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; it is replaced when all is well"
+    )
+    parser.add_argument(
+        "--reference",
+        action="append",
+        default=[],
+        metavar="CAMERA=SOURCE",
+        help="frames that stand for a camera, as `python -m runtime.screen` takes them; may be repeated; all "
+        f"together become the reference `{EVERYTHING}` (default: the reference that there is)",
+    )
+    parser.add_argument(
+        "--gradable-share",
+        type=float,
+        default=GRADABLE_SHARE,
+        metavar="SHARE",
+        help=f"of the frames in use, when all is well (default: {GRADABLE_SHARE})",
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        sources = _sources(arguments.reference)
+        if not 0 < arguments.gradable_share < 1:
+            raise BuildError(f"--gradable-share: got {arguments.gradable_share}, expected a share between 0 and 1")
+        return _equip(arguments.bundle, sources, arguments.gradable_share)
+    except (BuildError, CameraError, ScreeningError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _equip(path: Path, sources: dict[str, list[str]], gradable_share: float) -> int:
+    from build_engines.trust.equip import equip_bundle
+    from runtime.bundle import open_bundle
+
+    was_signed = (path / MANIFEST_SIGNATURE).exists()
+    bundle = equip_bundle(
+        open_bundle(path), sources, gradable_share, lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    names = [entry.path for entry in bundle.manifest.files if "/" in entry.path]
+    print(f"{bundle.path}: {bundle.manifest.name} {bundle.manifest.version}, now with {', '.join(names)}")
+    if was_signed:
+        print(f"its signature no longer fits and is gone; python -m build_engines sign {path}", file=sys.stderr)
+    return 0
+
+
+def _sources(texts: list[str]) -> dict[str, list[str]]:
+    sources: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, source = text.partition("=")
+        if not (name and equals and source) or name == EVERYTHING:
+            raise BuildError(
+                f"--reference {text!r}: expected CAMERA=SOURCE, like RetCam=photos/ ({EVERYTHING} is made)"
+            )
+        sources.setdefault(name, []).append(source)
+    return sources
