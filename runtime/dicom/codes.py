@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr.coding import Code
@@ -10,6 +12,7 @@ from runtime.outcome import BANNERS, Outcome
 
 OWN_SCHEME = "99ROPSCREEN"
 """`99` marks a private coding scheme (PS3.16)."""
+CODE_LENGTH = 16
 OWN_SCHEME_NAME = "Retinopathy of prematurity screening runtime"
 
 RETINA = Code("5665001", "SCT", "Retina")
@@ -28,8 +31,10 @@ UNIT_GRAM = Code("g", "UCUM", "gram")
 
 
 def own(value: str, meaning: str) -> Code:
-    """A code of the project's own scheme; code values hold at most 16 characters, meanings at most 64."""
-    return Code(value[:16], OWN_SCHEME, meaning[:64])
+    """A code of the project's own scheme. Values hold 16 characters, meanings 64; a longer value ends in a digest."""
+    if len(value) > CODE_LENGTH:
+        value = f"{value[: CODE_LENGTH - 5]}_{hashlib.sha256(value.encode()).hexdigest()[:4]}"
+    return Code(value, OWN_SCHEME, meaning[:64])
 
 
 SCREENING = own("ROP_SCREENING", "Retinopathy of prematurity screening")

@@ -27,6 +27,15 @@ OPENED = datetime(2026, 11, 20, 10, 15, 0, tzinfo=ZONE)
 BUNDLE = BundleFacts("demonstration", "1.2", "cd" * 32, f"{AID_NOTICE} {DEMONSTRATION_NOTICE}")
 ENGINE = EngineFacts("openvino", "fp32", "CPU")
 KEY = JournalKey(b"k" * 32)
+MEASURES = {
+    "brightness": 115.23333,
+    "glare_share": 0.0,
+    "field_share": 0.86429,
+    "detail": 3.00904,
+    "edge_ratio": 7.45048,
+    "redness": 0.25647,
+    "green_excess": -0.20179,
+}
 VIEWS = ("disc-centred", "temporal", "nasal", "superior", "inferior")
 
 
@@ -40,11 +49,11 @@ def reading(frame: Frame, outcome: Outcome = Outcome.NO_REFERRAL_FINDINGS, proba
     return Reading(
         frame=facts,
         outcome=outcome,
-        reason="ridge 0.12, threshold 0.40",
+        reason="ridge_in_view 0.12, threshold 0.40",
         bundle=BUNDLE,
         engine=ENGINE,
-        probabilities={"no_ridge": 1 - probability, "ridge": probability},
-        quality=Quality(True, (), {"sharpness": 12.5, "brightness": 101.25}),
+        probabilities={"no_ridge_in_view": 1 - probability, "ridge_in_view": probability},
+        quality=Quality(True, (), MEASURES),
         vessel_fraction=0.0625,
         vessels=np.zeros((256, 256), np.uint8),
     )
@@ -83,7 +92,7 @@ def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> ExamRecord:
         order=OrderFacts("ACC-2026-991", "1.2.826.0.1.3680043.8.498.777", "RP-55", "SPS-56", "Referrer^Rita", "ROP"),
         operator="Nurse^Nadia",
         refer_threshold=0.4,
-        facts={"refer classes": "ridge"},
+        facts={"refer classes": "ridge_in_view"},
     )
 
 
@@ -95,7 +104,7 @@ def fill_journal(
     folder: Path, exams: int = 1, frames: int = 10, *, width: int = 64, height: int = 48, seed: int = 0
 ) -> list[str]:
     """Closed exams in a journal with the key `KEY`; gives their ids."""
-    rules = ExamRules(0.4, ("ridge",), BUNDLE, "0.1.0")
+    rules = ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0")
     ids = []
     with Journal.open(folder, KEY, create=True, floor_bytes=0) as journal:
         for number in range(exams):

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from runtime.dicom import text
+from runtime.dicom import codes, text
 from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.objects import planned
 from runtime.dicom.records import ExamRecord, InfantFacts, Stereographic, Verdict
@@ -137,6 +137,14 @@ def test_what_was_corrected_is_another_instance_and_nothing_else_is() -> None:
     assert not before & renamed
 
 
+def test_codes_of_long_names_differ() -> None:
+    names = ["ridge_in_view_temporal_left", "ridge_in_view_temporal_right", "ridge_in_view"]
+    made = [codes.own(f"P_{name}", name).value for name in names]
+    assert len(set(made)) == 3
+    assert all(len(value) <= 16 for value in made)
+    assert made[2] == "P_ridge_in_view"
+
+
 def test_the_report_says_outcome_numbers_and_who_read(tmp_path: Path) -> None:
     path = tmp_path / "report.dcm"
     path.write_bytes(as_bytes(planned(refused(exam(2)))[-1].build()))
@@ -144,8 +152,8 @@ def test_the_report_says_outcome_numbers_and_who_read(tmp_path: Path) -> None:
     groups = document.content.get_image_measurement_groups()
     assert len(groups) == 3  # the infant's, and one a frame
     numbers = {str(m.name.meaning): m.value for m in groups[1].get_measurements()}
-    assert numbers["Probability of class ridge"] == 0.125
-    assert numbers["Image quality measure: sharpness"] == 12.5
+    assert numbers["Probability of class ridge_in_view"] == 0.125
+    assert numbers["Image quality measure: green_excess"] == -0.20179
     said = [str(element.value) for element in pydicom.dcmread(path).iterall() if element.VR in ("UT", "LO")]
     assert "Right eye: Refer: examination by an ophthalmologist needed (not gradable)" in said
     assert f"{AID_NOTICE} {DEMONSTRATION_NOTICE}" in said
