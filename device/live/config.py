@@ -17,6 +17,8 @@ class LiveConfig:
     """A camera must be open, and have given its first frame, within this; else that try is given up."""
     stalled_after_s: float = 2.0
     """Without a frame for so long the camera counts as stalled."""
+    kept_s: float = 2.0
+    """A frame that waited for longer to be read is not given any more."""
     reconnect_after_s: float = 10.0
     """Without a frame for so long its thread is abandoned and the camera opened anew."""
     first_retry_s: float = 0.2

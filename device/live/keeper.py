@@ -108,6 +108,15 @@ class Keeper:
         if self._watcher.is_alive() and self._watcher is not threading.current_thread():
             self._watcher.join()
 
+    def drop_stale(self) -> None:
+        """Put a trouble in the place of a frame that waited too long to pass for a new one. With the lock held."""
+        oldest_ns = time.monotonic_ns() - round(self.config.kept_s * 1e9)
+        stale = self.slot.drop_older(oldest_ns)
+        if stale is not None and not self.slot.waiting:
+            waited_s = (time.monotonic_ns() - stale.captured_ns) / 1e9
+            text = f"{stale.source}: {waited_s:.1f} s old when it was asked for; nothing newer came"
+            self.slot.put_trouble(NoNewFrame(text, source=stale.source, sequence=stale.sequence))
+
     # For the connection's thread.
 
     def opened(self, connection: Connection, camera: Camera) -> None:

@@ -29,6 +29,8 @@ class LiveReader:
     without a time limit. Each frame is given to one consumer; frames go on counting over a reconnection. Any thread
     may use it.
 
+    A frame that waited for longer than `kept_s` is not given any more; `NoNewFrame` is raised in its place.
+
     All four reads raise `RepeatedFrame` or another `FrameUnreadable` in the place of a frame that could not be had, and
     `Disconnected` once the camera is lost for good; they give None when it has ended or was closed.
 
@@ -132,6 +134,7 @@ class LiveReader:
     def _wait(self, timeout_ms: float | None) -> Frame | None:
         """With the lock held: what waits in the slot, or comes within the time."""
         keeper = self._keeper
+        keeper.drop_stale()
         timeout_s = None if timeout_ms is None else timeout_ms / 1000
         if not keeper.came.wait_for(lambda: keeper.slot.waiting or keeper.over, timeout_s):
             raise FrameTimeout(

@@ -67,6 +67,15 @@ class Slot:
         self.count(dropped=int(self._frame is not None))
         self._frame = self._trouble = None
 
+    def drop_older(self, than_ns: int) -> Frame | None:
+        """Drop the frame that waits when it was captured before `than_ns`; give it then, to be told of."""
+        frame = self._frame
+        if frame is None or frame.captured_ns >= than_ns:
+            return None
+        self.count(dropped=1)
+        self._frame = None
+        return frame
+
     def clear(self) -> None:
         """Give every frame up, for a camera that is closed."""
         self.skip()

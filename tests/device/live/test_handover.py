@@ -69,8 +69,9 @@ def test_a_consumer_ten_times_too_slow_gets_frames_no_older_than_a_period() -> N
             time.sleep(10 * period_ms / 1000)  # the consumer's own time
         counts = reader.counts
     assert counts.dropped >= 100
-    assert np.median(ages_ms) <= period_ms
-    assert max(ages_ms) <= 3 * period_ms, "a period, and what a busy machine adds"
+    # A period, and what a busy machine adds; frames that queue would be seconds old at the end.
+    assert np.median(ages_ms) <= 2 * period_ms
+    assert max(ages_ms) <= 10 * period_ms
 
 
 class Holding:

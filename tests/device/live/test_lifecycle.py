@@ -118,7 +118,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             assert not self.connected
 
 
-LifecycleMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+LifecycleMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestLifecycle = LifecycleMachine.TestCase
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
 from device.errors import FrameUnreadable, NoNewFrame
 from device.live import LiveReader, State, open_source
-from tests.device.cameras.servers import Program, free_port, mjpeg_over_http, rtsp
+from tests.device.cameras.servers import Program, free_port, mjpeg_over_http, rtsp, running
 from tests.device.light.waiting import wait_until
 
 pytestmark = pytest.mark.system
@@ -33,7 +34,8 @@ def test_a_server_that_is_killed_and_started_again(serve: Serve, address: str) -
             with pytest.raises(NoNewFrame):
                 read_on(camera)
             again_ns = time.monotonic_ns()
-            with serve(port):
+            with running(*server.command):
+                assert wait_until(lambda: is_up(port), timeout_s=30)
                 ready_s = time.monotonic()
                 frame = camera.next_unseen(30_000)
                 back_s = time.monotonic() - ready_s
@@ -43,6 +45,12 @@ def test_a_server_that_is_killed_and_started_again(serve: Serve, address: str) -
                 assert camera.counts.reconnects == 1
     assert back_s <= BACK_WITHIN_S
     assert before + after == sorted({*before, *after})
+
+
+def is_up(port: int) -> bool:
+    """Whether something listens there or serves: ffmpeg stops listening at its first client."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(int(line[1].split(":")[1], 16) == port and line[3] in ("0A", "01") for line in lines)
 
 
 def sequence(camera: LiveReader) -> int:
