@@ -43,7 +43,7 @@ def open_port(url: str) -> Port:
         import serial  # type: ignore[import-untyped]
     except ImportError:
         raise PortUnusable(
-            f"{url}: pyserial is not installed; install the device extra: pip install 'rop-screening-runtime[device]'"
+            f"{url}: pyserial is not installed; install the light extra: pip install 'rop-screening-runtime[light]'"
         ) from None
     try:
         port: Port = serial.serial_for_url(
