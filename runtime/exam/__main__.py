@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -15,10 +17,12 @@ from runtime.sinks.text import printable
 
 DONE, SAYS_NO, UNUSABLE = 0, 1, 2
 STOPPED = 130
+CLOSED_PIPE = 141
 VERBS: dict[str, Callable[..., int]] = {
     "key": keeping.key,
     "new": exams.new,
     "capture": exams.capture,
+    "finish": exams.finish,
     "correct": exams.correct,
     "document": exams.document,
     "close": exams.close,
@@ -45,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ScreeningError, DeviceError) as error:
         broke_off = isinstance(error, CameraError) and not isinstance(error, SourceNotFound)
         return _complain(error, SAYS_NO if broke_off else UNUSABLE)
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads it any more
+        return CLOSED_PIPE
     except KeyboardInterrupt:
         return STOPPED  # what was acknowledged is in the journal; a frame without its reading is read next time
 

@@ -91,6 +91,8 @@ def exam_lines(record: ExamRecord, infant: Infant | None = None) -> Iterator[str
             if of is eye:
                 taken = sum(1 for capture in record.captures if (capture.eye, capture.view) == (eye, view))
                 yield f"  {view.value:<13} {word(verdict.outcome):<21} {taken} frame(s)  {printable(verdict.reason)}"
+    if summary.pending:
+        yield f"{summary.pending} frame(s) not read yet: python -m runtime.exam finish"
     for change in record.changes:
         yield f"changed {_when(change.at)} by {printable(change.who)}: {change.what}; {printable(change.reason)}"
     yield f"bundle {rules.bundle.name} {rules.bundle.version}, threshold {rules.threshold:g}, software {rules.software}"

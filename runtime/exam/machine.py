@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from runtime.exam.errors import ExamRefused
@@ -126,6 +127,15 @@ class Exam:
     def pending(self) -> tuple[Capture, ...]:
         """Captures whose reading is not finished."""
         return tuple(capture for capture in self.captures if capture.reading is None)
+
+    @cached_property
+    def first_captures(self) -> Mapping[str, int]:
+        """By a frame's SHA-256, the number of the capture that showed it first."""
+        seen: dict[str, int] = {}
+        for capture in self.captures:
+            if capture.frame_sha256 is not None:
+                seen.setdefault(capture.frame_sha256, capture.number)
+        return seen
 
     def capture(self, number: int) -> Capture:
         """The capture of that number; raises `ExamRefused`."""

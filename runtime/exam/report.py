@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
+from typing import Any
 
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
@@ -125,7 +126,8 @@ def _documented(record: ExamRecord) -> Iterator[str]:
 
 
 def _identity(record: ExamRecord) -> Iterator[str]:
-    rules, engines = record.rules, {_engine(capture) for capture in record.captures if capture.reading}
+    rules, readings = record.rules, [capture.reading for capture in record.captures if capture.reading]
+    engines = {", ".join(str(value) for value in reading["engine"].values() if value) for reading in readings}
     yield "<h2>How this was made</h2>"
     views = ", ".join(view.value for view in rules.required_views)
     yield _facts(
@@ -134,6 +136,7 @@ def _identity(record: ExamRecord) -> Iterator[str]:
             f"{views}; {rules.retakes} retakes",
             "Site profile": rules.site_profile_sha256 or "none",
             "Bundle": f"{rules.bundle.name} {rules.bundle.version}, SHA-256 {rules.bundle.sha256}",
+            "Bundle's signature": ", ".join(sorted(set(map(_signature, readings)))) or "none",
             "Engine": "; ".join(sorted(engines)) or "none",
             "Software": rules.software,
             "Record": f"event {record.summary.changed_seq} of the journal",
@@ -147,8 +150,11 @@ def _identity(record: ExamRecord) -> Iterator[str]:
     yield f"<footer>{_text(rules.bundle.notice or AID_NOTICE)}</footer>"
 
 
-def _engine(capture: CaptureRecord) -> str:
-    return ", ".join(str(value) for value in (capture.reading or {})["engine"].values() if value)
+def _signature(reading: Mapping[str, Any]) -> str:
+    """Who stood for the bundle when this was read."""
+    bundle = (reading.get("trust") or {}).get("bundle") or {}
+    by = f" by {bundle['by']}" if bundle.get("by") else ""
+    return f"{bundle.get('state', 'not stated')}{by}"
 
 
 def _facts(facts: dict[str, str]) -> str:

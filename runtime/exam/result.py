@@ -121,9 +121,7 @@ def capture_outcome(exam: Exam, capture: Capture) -> tuple[Outcome, str]:
         return Outcome.NO_RESULT, READING_PENDING
     if reading.outcome is Outcome.REFER:
         return reading.outcome, reading.reason
-    if capture.frame_sha256 is not None and any(
-        other.frame_sha256 == capture.frame_sha256 for other in exam.captures[: capture.number - 1]
-    ):
+    if capture.frame_sha256 is not None and exam.first_captures.get(capture.frame_sha256) != capture.number:
         return Outcome.RETAKE, REPEATED
     if reading.outcome is not Outcome.NO_REFERRAL_FINDINGS:
         return reading.outcome, reading.reason

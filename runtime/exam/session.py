@@ -67,10 +67,20 @@ class ExamSession:
         self._aims = self._aims.opened(self._exam_id, time.monotonic_ns())
         return self._exam_id
 
-    def resume(self) -> str | None:
-        """Read what a crash left unread, take up the open exam if there is one, and give its id."""
-        for exam_id, number in self._journal.pending():
+    def finish_all(self, bundle_sha256: str) -> int:
+        """Read what a crash left unread, as far as it belongs to the reader's bundle; how many frames."""
+        waiting = [
+            (exam_id, number)
+            for exam_id, number in self._journal.pending()
+            if self._journal.exam(exam_id).rules.bundle.sha256 == bundle_sha256
+        ]
+        for exam_id, number in waiting:
             self.read_again(exam_id, number)
+        return len(waiting)
+
+    def resume(self, bundle_sha256: str) -> str | None:
+        """`finish_all`, then take up the open exam if there is one, and give its id."""
+        self.finish_all(bundle_sha256)
         summary = self._journal.open_exam()
         if summary is not None:
             self._exam_id = summary.exam_id

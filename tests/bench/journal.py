@@ -2,9 +2,9 @@
 
     python tests/bench/journal.py [--folder DIR] [--seconds 25] [--appends-a-second 2]
 
-The pipeline reads simulated 640 x 480 frames through the Screener (fake engine). In every second round another thread
-journals frames and their readings. `append` is what comes between a finished reading (or an encoded frame) and its
-acknowledgement, everything flushed to disk. Prints one JSON object; 1 when a goal is missed.
+The pipeline reads 640 x 480 frames, drawn beforehand, through the Screener (fake engine). In every second round
+another thread journals frames and their readings. `append` is what comes between a finished reading (or an encoded
+frame) and its acknowledgement, everything flushed to disk. Prints one JSON object; 1 when a goal is missed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from device.cameras.simulated import SimulatedCamera, SimulatedConfig
+from device.cameras.simulated import SimulatedCamera
 from device.frame import Frame
 from runtime.bench.stats import percentile
 from runtime.bundle import open_bundle
@@ -36,6 +36,7 @@ from runtime.reading import Reading
 from runtime.screener import Screener
 
 FPS = 30
+DRAWN = 30
 GOAL_APPEND_MS = 15.0
 GOAL_RATIO = 1.10
 ROUNDS = 4
@@ -93,12 +94,16 @@ class Writer(threading.Thread):
 
 def pipeline(seconds: float, newest: list[tuple[Frame, Reading]]) -> list[float]:
     """Latencies of the readings in ms."""
-    frames, took = int(seconds * FPS), []
-    with (
-        SimulatedCamera(SimulatedConfig(fps=FPS, frames=frames)) as camera,
-        Screener(open_bundle(), engine=FakeEngine()) as screener,
-    ):
-        while (frame := camera.read()) is not None:
+    took: list[float] = []
+    with SimulatedCamera() as camera:
+        drawn = [camera.render(number)[0] for number in range(DRAWN)]
+    with Screener(open_bundle(), engine=FakeEngine()) as screener:
+        start = time.monotonic()
+        for number in range(int(seconds * FPS)):
+            time.sleep(max(0.0, start + number / FPS - time.monotonic()))
+            pixels = drawn[number % DRAWN].copy()
+            pixels[0, 0] = list(number.to_bytes(3, "big"))
+            frame = Frame(pixels, number, f"camera:{number}")
             reading = screener.screen(frame)
             took.append(float(reading.timings_ms.total or 0))
             newest[:] = [(frame, reading)]

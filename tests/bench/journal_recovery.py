@@ -1,6 +1,6 @@
 """Start-up of a journal with many exams after its program was killed in the middle of one.
 
-    python tests/bench/journal_recovery.py [--exams 10000] [--frames 10] [--kills 5] [--keep DIR]
+    python tests/bench/journal_recovery.py [--exams 10000] [--frames 4] [--kills 5] [--keep DIR]
 
 Fills a journal (without flushing, which only the filling leaves out), then kills a program that runs an exam on it and
 measures how long the next opening takes. Prints one JSON object; 1 when an opening takes a second or more.
@@ -64,7 +64,7 @@ def kill_one(folder: Path, after_s: float) -> None:
     if process == 0:
         with Journal.open(folder, KEY) as journal:
             session, number = ExamSession(journal, Told(), operator="bench"), 10_000
-            running = session.resume()
+            running = session.resume(RULES.bundle.sha256)
             while True:
                 if running is None:
                     running = session.open(infant(), RULES)
@@ -81,7 +81,7 @@ def main() -> int:
     """Fill, kill, measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--exams", type=int, default=10_000)
-    parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--frames", type=int, default=4, help="frames of each exam")
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--keep", type=Path, help="fill this folder, or use it as it was filled before")
     options = parser.parse_args()

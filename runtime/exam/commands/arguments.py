@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--retakes", type=_retakes, default=DEFAULT_RETAKES, metavar="N", help="allowed retakes (default: 3)"
     )
     new.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    _site(new)
 
     capture = _verb(verbs, "capture", "take one frame into the open exam and read it", writes=True)
     capture.add_argument("source", metavar="SOURCE", help="picture, camera or sim:, as for python -m runtime.screen")
@@ -68,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--skip", type=_count, default=0, metavar="N", help="let N frames pass before")
     capture.add_argument("--budget-ms", type=float, metavar="MS", help="time allowed for the reading")
     _engine(capture)
+
+    finish = _verb(verbs, "finish", "read the frames that a crash left unread, also of closed exams", writes=True)
+    _engine(finish)
 
     correct = _verb(verbs, "correct", "move a frame to another eye or view, or correct the infant; with a reason", True)
     correct.add_argument("exam", metavar="EXAM")
@@ -135,7 +139,13 @@ def _verb(
     return verb
 
 
+def _site(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--site-profile", type=Path, metavar="FILE", help="signed profile (default: $ROP_SITE_PROFILE)")
+    verb.add_argument("--trusted-keys", type=Path, metavar="DIR", help="who may sign (default: $ROP_TRUSTED_KEYS)")
+
+
 def _engine(verb: argparse.ArgumentParser) -> None:
+    _site(verb)
     verb.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
     verb.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
     verb.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")

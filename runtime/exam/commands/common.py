@@ -16,6 +16,8 @@ from runtime.exam.infant import Infant
 from runtime.exam.journal import ExamRecord, Journal
 from runtime.exam.journal.crypt import find_key
 from runtime.screener import Screener
+from runtime.trust.apply import screener_for
+from runtime.trust.site import Site, open_site
 
 PROMPTS = (
     ("infant_id", "hospital's identifier"),
@@ -32,15 +34,24 @@ def open_journal(options: Namespace, *, create: bool = False, read_only: bool = 
     return Journal.open(options.journal, find_key(options.key_file), create=create, read_only=read_only, check=check)
 
 
-def open_screener(options: Namespace, bundle: Bundle, *, live: bool, budget_ms: float | None = None) -> Screener:
-    """The Screener that the options name."""
-    return Screener(
+def open_screener(
+    options: Namespace, bundle: Bundle, *, live: bool, threshold: float | None = None, budget_ms: float | None = None
+) -> Screener:
+    """The Screener that the options and the site name, under the threshold of the exam."""
+    return screener_for(
+        site_of(options),
         bundle,
         engine=options.engine,
         precision=options.precision,
         budget=Budget(total=budget_ms),
         reject_repeats=live,
+        threshold=threshold,
     )
+
+
+def site_of(options: Namespace) -> Site:
+    """The site that the options, or the environment, name."""
+    return open_site(options.site_profile, options.trusted_keys)
 
 
 def bundle_of(options: Namespace) -> Bundle:

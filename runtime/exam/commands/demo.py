@@ -6,18 +6,18 @@ import sys
 from argparse import Namespace
 
 from device.errors import SourceNotFound
-from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say, say_exam
+from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say, say_exam, site_of
 from runtime.exam.demonstration import demonstration_camera, demonstration_infant, run_demonstration
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc
 from runtime.exam.journal.crypt import find_key, write_new_key
 from runtime.exam.journal.database import system_error
 from runtime.exam.journal.opening import FILE
-from runtime.exam.rules import rules_for
 from runtime.exam.session import ExamSession
 from runtime.exam.views import Eye, View, place
 from runtime.reading import Reading
 from runtime.sinks.text import printable, word
+from runtime.trust.apply import site_rules
 
 KEY_FILE = "demonstration.key"
 
@@ -28,17 +28,18 @@ def demo(options: Namespace) -> int:
         raise SourceNotFound(f"--faults: got {options.faults}, expected a share from 0 to 1")
     _choose_key(options)
     bundle, now = bundle_of(options), now_utc()
+    rules = site_rules(site_of(options), bundle)
     with open_journal(options, create=True) as journal:
         already = journal.open_exam()
         if already is not None:
             raise ExamRefused(f"exam {already.exam_id} is still open; close it first, or name another --journal")
         with (
             demonstration_camera(options.seed, options.faults) as camera,
-            open_screener(options, bundle, live=True) as screener,
+            open_screener(options, bundle, live=True, threshold=rules.threshold) as screener,
         ):
             session = ExamSession(journal, screener, operator=options.operator, station="simulated")
             show = (lambda *_: None) if options.json else _show
-            record = run_demonstration(session, camera, rules_for(bundle), now, show)
+            record = run_demonstration(session, camera, rules, now, show)
         say_exam(record, demonstration_infant(now), as_json=options.json)
     return 0
 

@@ -14,21 +14,22 @@ from runtime.exam.commands.common import (
     say,
     say_exam,
     say_json,
+    site_of,
 )
 from runtime.exam.describe import capture_line, exam_dict, summary_dict, summary_line
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
-from runtime.exam.rules import rules_for
 from runtime.exam.session import ExamSession
+from runtime.trust.apply import site_rules
 
 
 def new(options: Namespace) -> int:
     """Open an exam."""
     bundle, infant = bundle_of(options), read_infant(options.infant)
     infant.check_born(now_utc())  # before a journal may be made for it
-    rules = rules_for(bundle, required_views=options.views, retakes=options.retakes)
+    rules = site_rules(site_of(options), bundle, required_views=options.views, retakes=options.retakes)
     with open_journal(options, create=True) as journal:
         exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=options.station)
         if options.json:
@@ -44,7 +45,8 @@ def capture(options: Namespace) -> int:
         summary = journal.open_exam()
         if summary is None:
             raise ExamRefused("no exam is open; open one with: python -m runtime.exam new")
-        bundle, asked = bundle_of(options), journal.exam(summary.exam_id).rules.bundle
+        bundle, rules = bundle_of(options), journal.exam(summary.exam_id).rules
+        asked = rules.bundle
         if bundle.sha256 != asked.sha256:
             raise ExamRefused(
                 f"exam {summary.exam_id}: opened with bundle {asked.name} {asked.version} ({asked.sha256[:12]}), "
@@ -52,10 +54,12 @@ def capture(options: Namespace) -> int:
             )
         with (
             open_camera(options.source) as camera,
-            open_screener(options, bundle, live=camera.live, budget_ms=options.budget_ms) as screener,
+            open_screener(
+                options, bundle, live=camera.live, threshold=rules.threshold, budget_ms=options.budget_ms
+            ) as screener,
         ):
             session = ExamSession(journal, screener, operator=options.operator)
-            session.resume()
+            session.resume(bundle.sha256)
             for _ in range(options.skip):
                 camera.read()
             session.aim(options.eye, options.view)
@@ -73,6 +77,19 @@ def capture(options: Namespace) -> int:
         _say_last_capture(journal, summary.exam_id, as_json=options.json)
     if lost is not None and not isinstance(lost, FrameUnreadable):
         raise lost
+    return 0
+
+
+def finish(options: Namespace) -> int:
+    """Read the frames that a crash left unread."""
+    bundle = bundle_of(options)
+    with open_journal(options) as journal, open_screener(options, bundle, live=False) as screener:
+        done = ExamSession(journal, screener, operator=options.operator).finish_all(bundle.sha256)
+        left = len(journal.pending())
+    if options.json:
+        say_json({"read": done, "left": left})
+    else:
+        say(f"{done} frame(s) read" + (f", {left} left for another bundle" if left else ""))
     return 0
 
 

@@ -46,8 +46,10 @@ def verify(options: Namespace) -> int:
 def replay(options: Namespace) -> int:
     """Repeat the readings of an exam; 1 when one differs."""
     bundle = bundle_of(options)
-    with open_journal(options, read_only=True) as journal, open_screener(options, bundle, live=False) as screener:
-        found = replay_exam(journal, options.exam, screener, bundle.sha256)
+    with open_journal(options, read_only=True) as journal:
+        threshold = journal.exam(options.exam).rules.threshold
+        with open_screener(options, bundle, live=False, threshold=threshold) as screener:
+            found = replay_exam(journal, options.exam, screener, bundle.sha256)
     if options.json:
         say_json({**asdict(found), "same": found.same})
     else:

@@ -25,7 +25,7 @@ from runtime.exam.journal.images import encode_png
 from runtime.exam.journal.opening import open_database, prepare
 from runtime.exam.journal.reader import JournalReader
 from runtime.exam.journal.records import ExamRecord
-from runtime.exam.journal.trail import PROGRAM, Trail, check_trail_end
+from runtime.exam.journal.trail import PROGRAM, Trail, check_end
 from runtime.exam.machine import Phase
 from runtime.exam.rules import ExamRules
 from runtime.exam.views import Eye, View
@@ -138,7 +138,7 @@ class Journal(JournalReader):
         kept: str | None = None
         try:
             with self._writing() as (connection, trail):
-                folded = self.folded(exam_id)
+                folded = self._current(exam_id, trail)
                 if png is not None:
                     kept = self.images.put(png)
                     connection.execute("INSERT OR IGNORE INTO images(sha256, exam) VALUES (?, ?)", (kept, exam_id))
@@ -245,9 +245,16 @@ class Journal(JournalReader):
         who: str,
         content: Mapping[str, Any],
     ) -> Folded:
-        folded = step(self.folded(exam_id), trail.append(connection, exam_id, kind, who, content))
+        folded = step(self._current(exam_id, trail), trail.append(connection, exam_id, kind, who, content))
         self._save(connection, summary_row(folded))
         return folded
+
+    def _current(self, exam_id: str, trail: Trail) -> Folded:
+        """The exam, without a query when its last event is the trail's: nobody wrote since."""
+        known, end = self._known, trail.end
+        if known is not None and end is not None and (known.exam.exam_id, known.last_seq) == (exam_id, end.seq):
+            return known
+        return self.folded(exam_id)
 
     def _save(self, connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
         marks = ", ".join("?" * len(row))
@@ -259,8 +266,8 @@ class Journal(JournalReader):
         assert self._trail is not None
         try:
             with self.database.writing() as connection:
-                # Another process may have written since; nothing is added to a trail whose end does not fit.
-                check_trail_end(connection, self.key, f"journal {self.folder}")
+                self._trail.start(connection)
+                check_end(self._trail.end, self.key, f"journal {self.folder}")  # nothing is added to an altered one
                 yield connection, self._trail
         except JournalError:
             self._known = None

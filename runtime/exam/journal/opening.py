@@ -13,7 +13,7 @@ from runtime.exam.journal.crypt import HOW, JournalKey, require_cryptography
 from runtime.exam.journal.database import Database, system_error
 from runtime.exam.journal.reader import JournalReader
 from runtime.exam.journal.schema import VERSION, meta, migrate, version_of
-from runtime.exam.journal.trail import PROGRAM, Trail, check_trail_end
+from runtime.exam.journal.trail import PROGRAM, Trail, check_end, trail_end
 
 FILE = "journal.sqlite3"
 
@@ -23,7 +23,11 @@ def open_database(folder: Path, key: JournalKey | None, *, create: bool, read_on
     path = folder / FILE
     if key is not None:
         require_cryptography()
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise system_error(folder, error) from None
+    if not there:
         if not create or read_only:
             raise JournalUnwritable(f"no journal in {folder}; name its folder with --journal, or begin an exam there")
         if key is None:
@@ -60,7 +64,7 @@ def prepare(journal: JournalReader, trail: Trail | None, *, check: bool = True) 
     if check:
         with database.naming():
             _check_key(database.connection, journal.key, name)
-            check_trail_end(database.connection, journal.key, name)
+            check_end(trail_end(database.connection), journal.key, name)
     if not database.read_only:
         _clean(journal)
 
@@ -77,6 +81,7 @@ def _upgrade(journal: JournalReader, trail: Trail | None, name: str) -> None:
         if version:
             _check_key(connection, journal.key, name)
         migrate(connection, version)
+        trail.start(connection)
         if version:
             trail.append(connection, None, "migrated", PROGRAM, {"since": version, "to": VERSION})
             return

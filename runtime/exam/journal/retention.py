@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from runtime.exam.errors import ExamRefused
-from runtime.exam.journal.trail import last_event
+from runtime.exam.journal.trail import trail_end
 from runtime.exam.machine import Phase
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def due_for_retirement(
 
     Raises `ExamRefused` when the clock cannot be believed: behind the newest event, or far past it.
     """
-    newest = last_event(journal.database.connection)
+    newest = trail_end(journal.database.connection)
     if newest is not None and not trust_clock:
         since = now - datetime.fromisoformat(newest.at)
         if since < timedelta(0) or since > LONGEST_PAUSE:

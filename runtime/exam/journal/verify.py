@@ -12,7 +12,7 @@ from runtime.exam.errors import JournalError, KeyUnusable
 from runtime.exam.journal import deliveries
 from runtime.exam.journal.chain import GENESIS, EventRow, digest, event_hash
 from runtime.exam.journal.fold import CAPTURED, OPENED, RETIRED, SUMMARY_COLUMNS, fold, retired_row, summary_row
-from runtime.exam.journal.trail import COLUMNS, check_head
+from runtime.exam.journal.trail import COLUMNS, trail_end, wrong_end
 
 if TYPE_CHECKING:
     from runtime.exam.journal.reader import JournalReader
@@ -111,7 +111,7 @@ def _retired_at(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def _head(connection: sqlite3.Connection, journal: JournalReader) -> Iterator[Finding]:
-    wrong = check_head(connection, journal.key)
+    wrong = wrong_end(trail_end(connection), journal.key)
     if wrong is not None:
         yield Finding("head of the trail", wrong)
 

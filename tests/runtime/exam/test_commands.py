@@ -254,3 +254,22 @@ def test_help_reads_well(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "infant.json" in said
     assert all(len(line) <= 120 for line in said.splitlines())
+
+
+def test_a_reading_that_a_crash_left_out_is_made_later_also_for_a_closed_exam(
+    cart: Cart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    exam_id = cart.new()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Journal, "add_reading", killed)
+        cart.capture(0, "OD", "nasal")
+    cart._capsys.readouterr()
+    assert "1 frame(s) not read yet: python -m runtime.exam finish" in cart("close", "--operator", "anna")
+    assert cart.json("finish", "--operator", "anna") == {"read": 1, "left": 0}
+    assert cart.json("show", exam_id)["eyes"]["OD"]["views"]["nasal"]["outcome"] == "NO_REFERRAL_FINDINGS"

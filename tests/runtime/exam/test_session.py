@@ -135,7 +135,9 @@ def test_what_a_crash_left_unread_is_read_at_the_next_start(
     kept = session.accept(shot(1)).frame
     assert journal.exam(exam_id).captures[0].reason == READING_PENDING
     after = ExamSession(journal, screener, operator="anna")
-    assert after.resume() == exam_id
+    assert after.resume("0" * 64) == exam_id
+    assert journal.pending() == [(exam_id, 1)]  # another bundle reads nothing of this exam
+    assert after.resume(bundle.sha256) == exam_id
     capture = journal.exam(exam_id).captures[0]
     assert (capture.outcome, capture.frame_sha256) == (NRF, kept.sha256)
     with pytest.raises(ExamRefused, match="before eye and view were set"):

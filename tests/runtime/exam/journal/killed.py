@@ -51,7 +51,7 @@ def child(folder: Path, bundle: Bundle, pictures: list[UInt8Array], pipe: int, s
     born = datetime.now(timezone.utc) - timedelta(days=40)
     with Journal.open(folder, KEY, create=True) as journal, Screener(bundle, engine=FakeEngine()) as screener:
         session = ExamSession(journal, screener, operator="anna")
-        open_already = session.resume()
+        open_already = session.resume(bundle.sha256)
         while True:
             exam_id = open_already or session.open(Infant("H-1", "Doe^Baby", born, Weeks(192), 980), rules_for(bundle))
             open_already = None
