@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
+from weakref import WeakSet
 
 import numpy as np
 
@@ -72,6 +73,8 @@ class FakeCuda(Cuda):
         self._capture: Capture | None = None
         self._faults: dict[str, deque[int]] = {}
         self._released = False
+        self.dependents: WeakSet[object] = WeakSet()
+        """What must be gone before the context is: execution contexts of a library that runs on this GPU."""
 
     @property
     def facts(self) -> DeviceFacts:
@@ -335,3 +338,5 @@ class FakeCuda(Cuda):
 
     def _release(self) -> None:
         self._released = True
+        if self.dependents:
+            self.violations.append(f"{len(self.dependents)} execution contexts outlive the GPU's context")

@@ -199,6 +199,7 @@ class _Context:
         self._execution = _Execution(trt, engine, request)
         self._addresses: dict[str, int] = {}
         self._ran = False
+        trt.cuda.dependents.add(self)
 
     def __del__(self) -> None:
         if self._execution.pending:

@@ -10,6 +10,7 @@ from runtime.cuda.bindings import BindingsCuda
 from runtime.cuda.errors import CudaError, GpuLost
 
 SIZE = 1000
+REPEATS = 1000
 
 
 def main() -> None:
@@ -56,6 +57,15 @@ def _use(cuda: BindingsCuda, said: dict[str, Any]) -> None:
     cuda.launch(graph, stream)
     said["finished"] = cuda.finished(stream)
     said["graph"] = [int(down.array.min()), int(down.array.max()), cuda.elapsed_ms(first, last) >= 0]
+
+    blocks = []
+    for index in range(REPEATS + 1):
+        cuda.launch(graph, stream)
+        cuda.finished(stream)
+        cuda.elapsed_ms(first, last)
+        if index in (0, REPEATS):
+            blocks.append(sys.getallocatedblocks())
+    said["blocks_more"] = blocks[1] - blocks[0]
 
     def forbidden() -> None:
         cuda.copy_in(device.address, up, stream)

@@ -127,6 +127,13 @@ def test_a_context_dropped_under_work_is_found(segmentation: Network, cuda: Fake
         cuda.check()
 
 
+def test_a_context_that_outlives_the_gpus_is_found(segmentation: Network, cuda: FakeCuda) -> None:
+    cuda.close()
+    with pytest.raises(ContractBroken, match="1 execution contexts outlive the GPU's context"):
+        cuda.check()
+    segmentation.close()
+
+
 def test_the_first_run_cannot_be_captured(segmentation: Network, cuda: FakeCuda) -> None:
     bind(segmentation, cuda)
     stream = cuda.stream()

@@ -166,8 +166,10 @@ def test_a_gpu_that_hangs_is_said_to(machine: FakeMachine, monkeypatch: pytest.M
     engine.close()  # returns, and leaves the GPU's memory alone while work is on it
     assert machine.cuda.outstanding() > 0
     machine.cuda.stalled = False
-    pipelines, _, _, cuda = module._abandoned.pop()  # type: ignore[misc]
+    pipelines, networks, _, cuda = module._abandoned.pop()  # type: ignore[misc]
     assert all(pipeline.wait(module.Deadline()) for pipeline in pipelines)
+    for network in networks.values():
+        network.close()
     cuda.close()
 
 
