@@ -109,6 +109,11 @@ class Screener:
         """What runs the networks."""
         return self._engine.facts
 
+    @property
+    def trust(self) -> TrustFacts | None:
+        """Who stands for the model, and how its self-test and the watch for drift stand; None where nobody looked."""
+        return None if self._trust is None else self._trust.facts(self._engine.facts)
+
     def screen(self, frame: Frame) -> Reading:
         """The reading for a frame. Every fault ends as RETAKE or NO_RESULT with its reason."""
         work = _Work(time.perf_counter())
@@ -146,7 +151,7 @@ class Screener:
             budget_ms=self._budget.total,
             late=work.late,
             vessels=work.vessels,
-            trust=self._trust_facts(),
+            trust=self.trust,
         )
         if self._trust is not None:
             self._trust.count(reading)
@@ -164,9 +169,6 @@ class Screener:
         problem = "" if self._trust is None else self._trust.problem
         return (Outcome.NO_RESULT, problem) if problem else (outcome, reason)
 
-    def _trust_facts(self) -> TrustFacts | None:
-        return None if self._trust is None else self._trust.facts(self._engine.facts)
-
     def unreadable(self, error: CameraError, *, source: str = "", sequence: int = 0) -> Reading:
         """The reading for a frame that could not be had: NO_RESULT with the reason; RETAKE for a repeated one."""
         if isinstance(error, FrameUnreadable):
@@ -183,7 +185,7 @@ class Screener:
             bundle=self._bundle,
             engine=self._engine.facts,
             budget_ms=self._budget.total,
-            trust=self._trust_facts(),
+            trust=self.trust,
         )
 
     def _stages(self, frame: Frame, work: _Work) -> tuple[Outcome, str]:

@@ -27,6 +27,9 @@ from runtime.screener import Screener
 from runtime.sinks.files import prepare_folder
 from runtime.sinks.tally import Tally
 from runtime.sinks.text import printable
+from runtime.trust.apply import screener_for
+from runtime.trust.site import open_site
+from runtime.trust.words import trust_line
 
 LIVE_BUDGET_MS = 1000.0
 DONE, BROKE_OFF, UNUSABLE = 0, 1, 2
@@ -72,7 +75,8 @@ def _tell(change: StateChange) -> None:
 
 def _screener(options: Options, camera: Camera, bundle: Bundle) -> Screener:
     budget_ms = options.budget_ms or (LIVE_BUDGET_MS if camera.live else None)
-    return Screener(
+    return screener_for(
+        open_site(options.site_profile, options.trusted_keys),
         bundle,
         engine=options.engine,
         precision=options.precision,
@@ -89,6 +93,8 @@ def _screen(options: Options, stop: Stop, camera: Camera, screener: Screener, bu
         f"bundle {bundle.facts.name} {bundle.facts.version}, {engine.backend} {engine.precision} on {engine.device}",
         sys.stderr,
     )
+    if screener.trust is not None and (line := trust_line(screener.trust)):
+        say(printable(line), sys.stderr)
     refer_classes = [label.name for label in bundle.manifest.classes if label.refer]
     sinks = open_sinks(options, tally)
     failure: CameraError | OutputError | None = None

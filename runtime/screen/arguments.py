@@ -35,6 +35,8 @@ class Options:
     engine: str
     precision: str
     threads: int | None
+    site_profile: Path | None
+    trusted_keys: Path | None
     frames: int | None
     budget_ms: float | None
     watch: bool
@@ -91,6 +93,20 @@ def _parser() -> argparse.ArgumentParser:
         "--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto, the bundle's choice)"
     )
     engine.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: the engine's choice)")
+
+    site = parser.add_argument_group("site")
+    site.add_argument(
+        "--site-profile",
+        type=Path,
+        metavar="FILE",
+        help="the site's signed profile: threshold, limits, what may run (default: $ROP_SITE_PROFILE)",
+    )
+    site.add_argument(
+        "--trusted-keys",
+        type=Path,
+        metavar="DIR",
+        help="public keys (*.pem) of those who may sign; a bundle must then be signed (default: $ROP_TRUSTED_KEYS)",
+    )
 
     output = parser.add_argument_group("output")
     output.add_argument(

@@ -27,6 +27,10 @@ class Reader(Protocol):
         """The reading for a frame that could not be had."""
         ...
 
+    def between_frames(self) -> None:
+        """What has to be done now and then and may take a moment; never raises."""
+        ...
+
 
 @dataclass
 class Progress:
@@ -59,6 +63,7 @@ def screen_frames(
         for sink in sinks:
             sink.write(frame, reading)
         progress.frames += 1
+        reader.between_frames()
 
 
 @contextlib.contextmanager

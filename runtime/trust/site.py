@@ -23,6 +23,7 @@ MANIFEST_SIGNATURE = "manifest.sig"
 PLAN_SIGNATURE = "plan.sig"
 PROFILE_VARIABLE = "ROP_SITE_PROFILE"
 KEYS_VARIABLE = "ROP_TRUSTED_KEYS"
+STATION_VARIABLE = "ROP_STATION"
 HOW_TO_SIGN = "sign it: python -m build_engines sign {} --key KEY.pem"
 
 
@@ -50,8 +51,8 @@ class Site:
         wanted = self.profile.bundle_sha256 if self.profile else None
         if wanted is not None and wanted != bundle.sha256:
             raise SiteError(
-                f"bundle {bundle.manifest.name} {bundle.manifest.version} ({bundle.sha256[:12]}...): the site's profile "
-                f"is for {wanted[:12]}...; use that bundle, or have a profile for this one signed"
+                f"bundle {bundle.manifest.name} {bundle.manifest.version} ({bundle.sha256[:12]}...): the site's "
+                f"profile is for {wanted[:12]}...; use that bundle, or have a profile for this one signed"
             )
         if self.keys is None:
             if bundle.manifest.clinical_use:
@@ -93,8 +94,8 @@ def open_site(
 ) -> Site:
     """The site that the files, or else `ROP_SITE_PROFILE` and `ROP_TRUSTED_KEYS`, describe.
 
-    With keys and no profile, bundles and plans must be signed and everything else is as the bundle says. Raises
-    `SiteError`.
+    station: name of this cart, or else `ROP_STATION`; a profile may be for some only. With keys and no profile, bundles
+    and plans must be signed and everything else is as the bundle says. Raises `SiteError`.
     """
     profile = profile or _from_environment(PROFILE_VARIABLE)
     trusted_keys = trusted_keys or _from_environment(KEYS_VARIABLE)
@@ -110,6 +111,7 @@ def open_site(
         return Site(keys)
     from runtime.trust.profile import read_profile
 
+    station = station or os.environ.get(STATION_VARIABLE, "")
     content, sha256, by = read_profile(profile, keys, station=station, today=today)
     return Site(keys, content, sha256, by)
 
@@ -117,7 +119,7 @@ def open_site(
 def watched(
     bundle: Bundle, check_plan: Callable[[Path, bytes], Signature], note: Callable[[str, Signature], None]
 ) -> Bundle:
-    """The bundle, such that every plan is checked before it is loaded; `note` gets SHA-256 and signer of those passed."""
+    """The bundle, its plans checked before they are loaded; `note` gets SHA-256 and signer of those that pass."""
 
     def check(folder: Path, body: bytes) -> None:
         note(hashlib.sha256(body).hexdigest(), check_plan(folder, body))

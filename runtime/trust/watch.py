@@ -1,4 +1,4 @@
-"""`DriftWatch`: which readings the watch for drift counts, and where it keeps what it saw from one start to the next."""
+"""`DriftWatch`: which readings the watch for drift counts, and where it keeps what it saw between two starts."""
 
 from __future__ import annotations
 
