@@ -75,6 +75,8 @@ class EnginePart(Part):
     threads: int | None
     why: str = ""
     """Why this backend, and how it runs."""
+    plan_sha256: str | None = None
+    """SHA-256 of the plan's `plan.json`; None where no plan runs."""
 
 
 class EnvironmentPart(Part):
