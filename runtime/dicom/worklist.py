@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -48,7 +51,7 @@ def query_worklist(
     Raises `ArchiveUnreachable` or `ArchiveRefused`.
     """
     found = []
-    with associated(site, peer, [build_context(WORKLIST_FIND)]) as association:
+    with _quietly(), associated(site, peer, [build_context(WORKLIST_FIND)]) as association:
         question = _question(day, patient_id, modality)
         for status, answer in association.send_c_find(question, WORKLIST_FIND):
             if status is None or "Status" not in status:
@@ -59,6 +62,14 @@ def query_worklist(
             elif status.Status != 0:
                 raise ArchiveRefused(f"{address(peer)}: the worklist query failed with status {status.Status:04X}h")
     return sorted(found, key=lambda item: (item.scheduled, item.patient_id))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What a hospital's system says may break DICOM's rules; a warning would write the infant's name into a log."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _question(day: date | None, patient_id: str, modality: str) -> Dataset:

@@ -174,7 +174,7 @@ def write_worklist(folder: Path, patient: str, name: str, day: str) -> None:
 def test_the_worklist_of_a_day(orthanc: Orthanc, tmp_path: Path) -> None:
     today = datetime.now()
     write_worklist(orthanc.worklists, "MRN-2", "Müßig^Zoë", f"{today:%Y%m%d}")
-    write_worklist(orthanc.worklists, "MRN-3", "Doe^Later", f"{today + timedelta(days=1):%Y%m%d}")
+    write_worklist(orthanc.worklists, "MRN-3", "Doe" * 30 + "^Later", f"{today + timedelta(days=1):%Y%m%d}")
     peer = Peer(ae_title="ORTHANC", host="127.0.0.1", port=ORTHANC_DICOM)
     items = query_worklist(site(tmp_path), peer, day=today.date())
     assert [(item.patient_id, item.patient_name) for item in items] == [("MRN-2", "Müßig^Zoë")]
