@@ -37,17 +37,24 @@ class SeenFiles:
             if state is not None:
                 state.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self._where or ":memory:", timeout=10, check_same_thread=False)
-            with self._database:
-                self._database.execute(_TABLE)
-            rows = self._database.execute(
-                "SELECT name, bytes, changed_ns FROM seen WHERE folder = ?", (self._folder,)
-            ).fetchall()
+            try:
+                rows = self._load()
+            except BaseException:
+                self._database.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             raise SettingRefused(
                 f"{self._where}: cannot be used to remember which pictures were read ({error}); "
                 "name another folder for it, or move that file away"
             ) from error
         self._versions: set[Version] = {(os.fsdecode(name), size, changed_ns) for name, size, changed_ns in rows}
+
+    def _load(self) -> list[tuple[bytes, int, int]]:
+        with self._database:
+            self._database.execute(_TABLE)
+        return self._database.execute(
+            "SELECT name, bytes, changed_ns FROM seen WHERE folder = ?", (self._folder,)
+        ).fetchall()
 
     def __contains__(self, version: object) -> bool:
         return version in self._versions

@@ -62,7 +62,11 @@ class WatchedFolder:
         scan(self._folder)  # that it is there is the first thing to know
         self._done = SeenFiles(self._folder, state)
         self._handle = Handle(self._done.close)
-        self._poll()
+        try:
+            self._poll()
+        except BaseException:
+            self.close()
+            raise
 
     def read(self) -> Frame | None:
         """The next picture, waiting for it as long as it takes; None once the folder is no longer watched."""

@@ -59,7 +59,9 @@ def open_stream(config: StreamConfig) -> CaptureCamera:
 
 
 def _ffmpeg_options(config: StreamConfig) -> str:
-    options = {"fflags": "nobuffer", "flags": "low_delay", "analyzeduration": "1000000"}
+    # Without `fpsprobesize`, FFmpeg collects a second of frames to learn a rate that nobody asks for, and gives them as
+    # new. `nobuffer` would drop them, but with them the first whole picture of H.264: black until the next one.
+    options = {"flags": "low_delay", "fpsprobesize": "0"}
     if config.url.startswith("rtsp"):
         options |= {"rtsp_transport": config.transport}
     return "|".join(f"{name};{value}" for name, value in options.items())

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -89,12 +90,26 @@ def running(*command: str) -> Iterator[Program]:
 @contextmanager
 def mjpeg_over_http(port: int, *, grey: bool = False) -> Iterator[Program]:
     """ffmpeg serves one client with a picture of 320 x 240 that changes 20 times a second, then ends."""
+    with _over_http(port, "-c:v", "mjpeg", "-q:v", "3", "-f", "mpjpeg", grey=grey) as program:
+        yield program
+
+
+@contextmanager
+def h264_over_http(port: int) -> Iterator[Program]:
+    """The same as H.264 with a whole picture only every five seconds, as cameras send it to save bandwidth."""
+    codec = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "100", "-pix_fmt", "yuv420p")
+    with _over_http(port, *codec, "-f", "mpegts") as program:
+        yield program
+
+
+@contextmanager
+def _over_http(port: int, *codec: str, grey: bool = False) -> Iterator[Program]:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
     source = "testsrc2=size=320x240:rate=20" + (",hue=s=0" if grey else "")
-    picture = ("-re", "-f", "lavfi", "-i", source, "-c:v", "mjpeg", "-q:v", "3")
-    target = ("-f", "mpjpeg", "-listen", "1", f"http://127.0.0.1:{port}/eye")
-    with running("ffmpeg", "-nostdin", "-loglevel", "error", *picture, *target) as program:
+    target = ("-listen", "1", f"http://127.0.0.1:{port}/eye")
+    quietly = ("ffmpeg", "-nostdin", "-loglevel", "error")
+    with running(*quietly, "-re", "-f", "lavfi", "-i", source, *codec, *target) as program:
         program.wait_for_port(port)
         yield program
 
@@ -109,6 +124,7 @@ def rtsp(port: int, *, grey: bool = False) -> Iterator[Program]:
         yield program
 
 
+@lru_cache
 def _system_python_has(library: str) -> bool:
     check = f"import gi; gi.require_version({library!r}, '1.0')"
     try:

@@ -13,7 +13,7 @@ import pytest
 
 from device import Camera, Disconnected, FrameTimeout, SourceNotFound, open_camera
 from device.cameras.opencv import CaptureCamera, StreamConfig, open_stream
-from tests.device.cameras.servers import Program, free_port, mjpeg_over_http, rtsp
+from tests.device.cameras.servers import Program, free_port, h264_over_http, mjpeg_over_http, rtsp
 
 pytestmark = pytest.mark.system
 
@@ -56,6 +56,15 @@ def test_frames_come_as_they_are_made_and_each_is_another(server: Program, url: 
     assert frames[0].source == f"{scheme}:0"
     gaps_s = [(b.captured_ns - a.captured_ns) / 1e9 for a, b in itertools.pairwise(frames)]
     assert 0.03 < sorted(gaps_s)[5] < 0.08, "in the middle a period of 50 ms: no old frames were queued"
+
+
+def test_h264_comes_without_a_queue_of_frames() -> None:
+    port = free_port()
+    with h264_over_http(port), open_camera(f"http://127.0.0.1:{port}/eye") as camera:
+        frames = [frame for frame in (camera.read() for _ in range(12)) if frame is not None]
+    assert len({frame.sha256 for frame in frames}) == 12
+    gaps_s = [(b.captured_ns - a.captured_ns) / 1e9 for a, b in itertools.pairwise(frames)]
+    assert 0.03 < sorted(gaps_s)[5] < 0.08
 
 
 def test_a_server_that_dies_is_a_lost_source_and_the_next_one_can_be_opened(
