@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 from runtime.dicom.__main__ import main
 from runtime.exam.__main__ import main as exam_main
 from runtime.exam.journal import Journal
-from tests.runtime.dicom.archives import ORTHANC_DICOM, Orthanc
+from tests.runtime.dicom.archives import ORTHANC_DICOM, Orthanc, wait_until
 from tests.runtime.dicom.exams import KEY, fill_journal
 from tests.runtime.dicom.test_orthanc import write_worklist
 
@@ -135,3 +138,35 @@ def test_send_and_worklist_with_orthanc(orthanc: Orthanc, journal: Path, capsys:
     assert main(["worklist", "--site", where, "--json"]) == 0
     items = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [item["patient_id"] for item in items if item["patient_id"] == "MRN-5"] == ["MRN-5"]
+
+
+@pytest.mark.system
+def test_a_watching_sender_sees_new_exams_and_ends_when_told(orthanc: Orthanc, tmp_path: Path) -> None:
+    fill_journal(tmp_path / "journal", frames=1)
+    command = [
+        sys.executable,
+        "-m",
+        "runtime.dicom",
+        "send",
+        "--watch",
+        "--json",
+        "--journal",
+        str(tmp_path / "journal"),
+    ]
+    sender = subprocess.Popen(
+        [*command, "--site", write_site(tmp_path)],
+        env=os.environ | {"ROP_JOURNAL_KEY": KEY.text},
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+    )
+    try:
+        wait_until(lambda: len(orthanc.instances()) == 3, 60, "the first exam")
+        fill_journal(tmp_path / "journal", frames=1, seed=50)
+        wait_until(lambda: len(orthanc.instances()) == 6, 60, "the second exam")
+        sender.send_signal(signal.SIGTERM)
+        said, _ = sender.communicate(timeout=60)
+    finally:
+        sender.kill()
+        sender.wait()
+    assert sender.returncode == 128 + signal.SIGTERM
+    assert json.loads(said)["waiting"] == 0
