@@ -34,7 +34,7 @@ class Gpus:
 def find_nvml() -> Any | None:
     """The module `pynvml` of nvidia-ml-py; None where it is not installed."""
     try:
-        import pynvml  # type: ignore[import-not-found, unused-ignore]
+        import pynvml  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError:
         return None
     return pynvml
