@@ -30,7 +30,7 @@ def key(options: Namespace) -> int:
 def verify(options: Namespace) -> int:
     """Check the journal; 1 when anything in it was altered."""
     with open_journal(options, read_only=True, check=False) as journal:
-        found = verify_journal(journal)
+        found = verify_journal(journal, _progress)
     if options.json:
         say_json({**asdict(found), "sound": not found.findings})
         return 1 if found.findings else 0
@@ -41,6 +41,11 @@ def verify(options: Namespace) -> int:
     seal = "sealed by this key" if found.sealed else "seal not checked (no key given)"
     say(f"sound: {found.events} events of {found.exams} exams, {found.images} images; trail {seal}")
     return 0
+
+
+def _progress(what: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"looking at {what}\n")
 
 
 def replay(options: Namespace) -> int:

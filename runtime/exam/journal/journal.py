@@ -155,7 +155,7 @@ class Journal(JournalReader):
         except BaseException:
             # What a failing `put` left in `incoming` is cleaned up at the next opening.
             if kept is not None:
-                with suppress(JournalError):
+                with suppress(JournalError), self.database.writing():
                     self.images.discard(kept, self.names_image)
             raise
         if kept is not None:
@@ -227,8 +227,9 @@ class Journal(JournalReader):
             connection.execute("DELETE FROM vessels WHERE exam = ?", (exam_id,))
             self._save(connection, folding.retired_row(event))
         self._known = None
-        for sha256 in images:
-            self.images.discard(sha256, self.names_image)
+        with self.database.writing():  # so that nobody takes the same picture meanwhile
+            for sha256 in images:
+                self.images.discard(sha256, self.names_image)
         self.database.truncate_log()
 
     def _change(self, exam_id: str, kind: str, who: str, content: Mapping[str, Any]) -> None:

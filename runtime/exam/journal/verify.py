@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from runtime.exam.errors import JournalError, KeyUnusable
@@ -45,25 +45,16 @@ class Verification:
     """In the order of the trail, then tables, then images; at most `MOST_FINDINGS`. Empty when all is well."""
 
 
-def verify(journal: JournalReader) -> Verification:
+def verify(journal: JournalReader, told: Callable[[str], None] = lambda _: None) -> Verification:
     """Look at everything in a journal that was opened with `check=False`. Reads only, one snapshot.
 
-    Raises `KeyUnusable` when the key is another journal's.
+    `told` hears what is looked at next. Raises `KeyUnusable` when the key is another journal's.
     """
     connection = journal.database.connection
     with journal.database.naming():
         connection.execute("SAVEPOINT verification")
         try:
-            checks = chain(
-                _database(connection),
-                _trail(connection),
-                _head(connection, journal),
-                _identity(connection, journal),
-                _exams(connection),
-                _deliveries(connection),
-                _images(connection, journal),
-            )
-            findings = tuple(islice(checks, MOST_FINDINGS))
+            findings = tuple(islice(_everything(connection, journal, told), MOST_FINDINGS))
             counts = [
                 int(connection.execute(f"SELECT count({what}) FROM {table}").fetchone()[0])
                 for what, table in (("*", "events"), ("*", "exams"), ("DISTINCT sha256", "images"))
@@ -71,6 +62,22 @@ def verify(journal: JournalReader) -> Verification:
         finally:
             connection.execute("RELEASE verification")
     return Verification(counts[0], counts[1], counts[2], journal.key is not None, findings)
+
+
+def _everything(
+    connection: sqlite3.Connection, journal: JournalReader, told: Callable[[str], None]
+) -> Iterator[Finding]:
+    told("the file")
+    yield from _database(connection)
+    told("the trail")
+    yield from _trail(connection)
+    yield from _head(connection, journal)
+    yield from _identity(connection, journal)
+    told("the exams")
+    yield from _exams(connection)
+    yield from _deliveries(connection)
+    told("the images")
+    yield from _images(connection, journal)
 
 
 def _database(connection: sqlite3.Connection) -> Iterator[Finding]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runtime.exam.errors import ExamRefused
@@ -12,7 +13,8 @@ from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.retention import due_for_retirement
 from runtime.exam.journal.verify import verify
 from runtime.exam.machine import Phase
-from tests.runtime.exam.making import NRF, REFER, RULES, frame, infant, journal_exam
+from runtime.exam.views import Eye, View
+from tests.runtime.exam.making import NRF, REFER, RULES, frame, infant, journal_exam, reading
 
 
 def test_a_retired_exam_leaves_its_line_and_its_trail(journal: Journal) -> None:
@@ -50,7 +52,7 @@ def test_what_is_not_finished_or_not_delivered_stays(journal: Journal) -> None:
     exam_id = journal.begin_exam(infant(), RULES, operator="anna")
     with pytest.raises(ExamRefused, match="not finished"):
         journal.retire_exam(exam_id, operator="anna")
-    journal.add_capture(exam_id, *_disc(), frame(1), operator="anna")
+    journal.add_capture(exam_id, Eye.OD, View.DISC, frame(1), operator="anna")
     journal.close_exam(exam_id, operator="anna")
     with pytest.raises(ExamRefused, match="not finished"):
         journal.retire_exam(exam_id, operator="anna")
@@ -60,12 +62,6 @@ def test_what_is_not_finished_or_not_delivered_stays(journal: Journal) -> None:
         journal.retire_exam(done, operator="anna")
     journal.deliveries.change(done, "archive", lambda _: Delivery(done, "archive", 1, "done"))
     journal.retire_exam(done, operator="anna")
-
-
-def _disc() -> tuple[object, object]:
-    from runtime.exam.views import Eye, View
-
-    return Eye.OD, View.DISC
 
 
 def test_a_crash_after_retiring_leaves_no_image(
@@ -90,3 +86,19 @@ def test_only_what_is_old_enough_is_due_and_the_clock_must_be_believed(journal: 
         with pytest.raises(ExamRefused, match="check the clock"):
             due_for_retirement(journal, timedelta(days=30), wrong)
     assert due_for_retirement(journal, timedelta(days=30), now + timedelta(days=3650), trust_clock=True) == [exam_id]
+
+
+def test_a_picture_that_another_exam_names_stays(journal: Journal) -> None:
+    ids = []
+    for _ in range(2):
+        exam_id = journal.begin_exam(infant(), RULES, operator="anna")
+        shot = frame(7)
+        number = journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="anna")
+        journal.add_reading(exam_id, number, reading(shot))
+        journal.close_exam(exam_id, operator="anna")
+        ids.append(exam_id)
+    journal.retire_exam(ids[0], operator="anna")
+    sha256 = journal.exam(ids[1]).captures[0].image_sha256
+    assert sha256 is not None
+    assert np.array_equal(journal.image(sha256), frame(7).pixels)
+    assert verify(journal).findings == ()
