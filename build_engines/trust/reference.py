@@ -49,7 +49,7 @@ def write_reference(
 
 
 def _rows(screener: Screener, source: str, refer: tuple[str, ...]) -> Rows:
-    rows = []
+    rows: Rows = []
     with open_camera(source) as camera:
         while True:
             try:

@@ -15,6 +15,7 @@ from build_engines.errors import BuildError
 from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from runtime.arrays import UInt8Array
 from runtime.bundle import Bundle
+from runtime.engines.base import Engine
 from runtime.engines.openvino import OpenVINOEngine
 from runtime.manifest import NETWORKS
 from runtime.plans import precision_word
@@ -49,7 +50,7 @@ def write_self_test(bundle: Bundle) -> tuple[str, ...]:
         _write_png(bundle.path / name, image)
     answers, machine = {}, ""
     for pair in itertools.product(*(bundle.precisions(network) for network in NETWORKS)):
-        precision = dict(zip(NETWORKS, pair, strict=True))
+        precision = {network: str(word) for network, word in zip(NETWORKS, pair, strict=True)}
         with OpenVINOEngine(bundle, precision) as engine:
             answers[precision_word(precision)] = _answers(engine, images, max(pair, key=COARSER.index))
             machine = f"{engine.facts.backend} on {engine.facts.device}"
@@ -64,7 +65,7 @@ def write_self_test(bundle: Bundle) -> tuple[str, ...]:
 def _most_different(bundle: Bundle, pool: Sequence[UInt8Array]) -> list[UInt8Array]:
     """Highest and lowest refer probability, then whatever is farthest from those taken: a stuck network shows."""
     refer = [index for index, label in enumerate(bundle.manifest.classes) if label.refer]
-    first = {network: bundle.precisions(network)[0] for network in NETWORKS}
+    first = {network: str(bundle.precisions(network)[0]) for network in NETWORKS}
     with OpenVINOEngine(bundle, first) as engine:
         answers = [ask(engine, image[np.newaxis]) for image in pool]
     scores = np.array([answer.probabilities[refer].sum() for answer in answers])
@@ -76,7 +77,7 @@ def _most_different(bundle: Bundle, pool: Sequence[UInt8Array]) -> list[UInt8Arr
     return [pool[index] for index in chosen]
 
 
-def _answers(engine: OpenVINOEngine, images: list[UInt8Array], coarsest: str) -> dict[str, object]:
+def _answers(engine: Engine, images: list[UInt8Array], coarsest: str) -> dict[str, object]:
     given = [ask(engine, image[np.newaxis]) for image in images]
     probability, vessels = TOLERANCES[coarsest]
     return {
@@ -103,7 +104,8 @@ def _frame(config: SimulatedConfig) -> UInt8Array:
         frame = camera.read()
     if frame is None:
         raise BuildError(f"self-test: {config} gives no frame")
-    return network_input(frame.pixels)[0]
+    image: UInt8Array = network_input(frame.pixels)[0]
+    return image
 
 
 def _write_png(path: Path, image: UInt8Array) -> None:
