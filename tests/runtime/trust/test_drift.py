@@ -57,6 +57,7 @@ def test_the_state_adds_up_whatever_comes_and_survives_a_file(observations: list
         st.none(), st.integers(), st.text(), st.lists(st.integers()), st.lists(st.lists(st.integers() | st.booleans()))
     )
 )
+@settings(deadline=None)
 def test_what_is_no_state_is_refused(content: object) -> None:
     spoilt = {"frames": 1, "gradable": 0, "counts": content, "windows": 0, "reasons": []}
     try:
@@ -67,6 +68,7 @@ def test_what_is_no_state_is_refused(content: object) -> None:
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=60), st.permutations(range(60)))
+@settings(deadline=None)
 def test_the_order_within_a_window_does_not_matter(values: list[float], order: list[int]) -> None:
     def after(some: list[float]) -> DriftState:
         state = DriftState()
@@ -81,6 +83,7 @@ def test_the_order_within_a_window_does_not_matter(values: list[float], order: l
 
 
 @given(st.lists(st.integers(0, 50), min_size=20, max_size=20))
+@settings(deadline=None)
 def test_the_distance_is_that_of_kolmogorov_and_smirnov(counts: list[int]) -> None:
     spread = REFERENCE.features["score"]
     counts = [*counts[: len(spread.edges)], 1]

@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+import runtime.screener
+from device.errors import FrameUnreadable, RepeatedFrame
+from device.frame import Frame
+from runtime.budget import Budget
+from runtime.bundle import Bundle, open_bundle
+from runtime.engines.fake import FakeEngine, Fault
+from runtime.errors import BundleError
+from runtime.outcome import Outcome
+from runtime.reading import FrameFacts, Quality, Reading
+from runtime.screener import Screener
+from runtime.trust.apply import screener_for
+from runtime.trust.drift import FEATURES, REFERENCE, WINDOW
+from runtime.trust.guard import Guard
+from runtime.trust.selftest import SELF_TEST, ask, open_self_test
+from runtime.trust.site import MANIFEST_SIGNATURE, open_site
+from runtime.trust.watch import SPACING_S, open_watch
+from runtime.trust.words import trust_line
+from tests.bench.drift_false_alarms import reference_of
+from tests.pictures import retina
+from tests.runtime.trust.conftest import sign
+
+Write = Callable[..., Path]
+IMAGES = [cv2.resize(retina(seed), (256, 256)) for seed in range(2)]
+
+
+def equip(folder: Path, **selftest: Any) -> Bundle:
+    """Give a bundle a self-test that the fake engine passes, and a drift reference."""
+    files: dict[str, bytes] = {}
+    names = [f"selftest/frame_{number}.png" for number in (1, 2)]
+    for name, image in zip(names, IMAGES, strict=True):
+        files[name] = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+    engine = FakeEngine()
+    answers = [ask(engine, image[np.newaxis]) for image in IMAGES]
+    known = {
+        "probability_tolerance": 0.01,
+        "vessels_tolerance": 0.01,
+        "frames": [{"probabilities": a.probabilities.tolist(), "vessels": a.blocks.tolist()} for a in answers],
+    }
+    content = {"schema": "rop.selftest/1", "made_by": "tests", "frames": names, "answers": {"fp32": known}}
+    files[SELF_TEST] = json.dumps(content | selftest).encode()
+    reference = reference_of(np.random.default_rng(1).uniform(size=(249, len(FEATURES))))
+    drift = {
+        "schema": "rop.drift-reference/1",
+        "references": {"all": reference.model_dump(), "Neo": reference.model_dump()},
+    }
+    files[REFERENCE] = json.dumps(drift).encode()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name, data in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(data)
+        manifest["files"].append({"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()})
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return open_bundle(folder)
+
+
+class Clock:
+    """Monotonic seconds that tests move."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def equipped(write_bundle: Write) -> Bundle:
+    return equip(write_bundle())
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+def frames() -> list[Frame]:
+    return [Frame(retina(seed), sequence=seed, source=f"eye_{seed}.png") for seed in range(3)]
+
+
+def test_a_reading_says_who_stands_for_it_and_that_the_self_test_passed(equipped: Bundle, engine: FakeEngine) -> None:
+    with Screener(equipped, engine=engine, trust=Guard(equipped)) as screener:
+        line = json.loads(screener.screen(frames()[0]).to_json())
+    assert line["outcome"] == "NO_REFERRAL_FINDINGS"
+    assert line["trust"]["bundle"] == {"state": "unchecked", "by": None, "key": None}
+    assert line["trust"]["self_test"]["state"] == "passed"
+    assert line["trust"]["self_test"]["at"] is not None
+    assert line["trust"]["drift"]["state"] == "gathering"
+    assert line["trust"]["plan"] is line["trust"]["site"] is None
+
+
+def test_a_reading_without_a_guard_says_that_nobody_looked(bundle: Bundle, engine: FakeEngine) -> None:
+    with Screener(bundle, engine=engine) as screener:
+        assert json.loads(screener.screen(frames()[0]).to_json())["trust"] is None
+
+
+def test_the_self_test_runs_at_the_start_and_every_hour(equipped: Bundle, engine: FakeEngine, clock: Clock) -> None:
+    with Screener(equipped, engine=engine, trust=Guard(equipped, clock=clock)) as screener:
+        assert engine.frames == len(IMAGES)
+        clock.now += 3599
+        screener.between_frames()
+        assert engine.frames == len(IMAGES)
+        clock.now += 1
+        screener.between_frames()
+        assert engine.frames == 2 * len(IMAGES)
+        screener.between_frames()
+        assert engine.frames == 2 * len(IMAGES)
+        clock.now += 3600  # nobody came between frames: the frame itself waits for it
+        screener.screen(frames()[0])
+        assert engine.frames == 3 * len(IMAGES) + 1
+
+
+@pytest.mark.parametrize("fault", [*Fault, "other answer", "other vessels"])
+def test_an_engine_that_changed_gives_no_result_from_then_on(
+    equipped: Bundle, engine: FakeEngine, clock: Clock, fault: Fault | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Screener(equipped, engine=engine, trust=Guard(equipped, clock=clock)) as screener:
+        assert screener.screen(frames()[0]).outcome is Outcome.NO_REFERRAL_FINDINGS
+        if isinstance(fault, Fault):
+            engine.fault = fault
+        elif fault == "other answer":
+            engine.probabilities = (0.898, 0.102)  # within the bundle's tolerance, not within this machine's own
+        else:
+            monkeypatch.setattr(engine, "_infer", _with_a_spot(engine))
+        clock.now += 3600
+        screener.between_frames()
+        engine.fault, engine.probabilities = None, (0.9, 0.1)
+        monkeypatch.undo()
+        for _ in range(2):
+            readings = [screener.screen(frame) for frame in (*frames(), frames()[2])]
+            readings += [screener.unreadable(RepeatedFrame("again", source="x", sequence=4))]
+            readings += [screener.unreadable(FrameUnreadable("torn", source="x", sequence=5))]
+            assert {reading.outcome for reading in readings} == {Outcome.NO_RESULT}
+            assert all(reading.reason.startswith("self-test failed: ") for reading in readings)
+            assert all(reading.probabilities is None and reading.vessels is None for reading in readings)
+            assert all(reading.trust is not None and reading.trust.self_test.state == "failed" for reading in readings)
+            clock.now += 3600  # later tests do not bring it back
+    assert screener.trust is not None
+    assert "there will be no result" in trust_line(screener.trust)
+
+
+def _with_a_spot(engine: FakeEngine) -> Callable[..., Any]:
+    original = engine._infer
+
+    def infer(*arguments: Any) -> Any:
+        found = original(*arguments)
+        found.vessels[100, 100] = 1 - found.vessels[100, 100].round()
+        return found
+
+    return infer
+
+
+def test_an_engine_that_is_wrong_from_the_start_gives_no_result(equipped: Bundle) -> None:
+    with Screener(equipped, engine=FakeEngine((0.8, 0.2)), trust=Guard(equipped)) as screener:
+        reading = screener.screen(frames()[0])
+    assert reading.outcome is Outcome.NO_RESULT
+    assert reading.reason == "self-test failed: frame 1: probability is off by 0.1, at most 0.01"
+
+
+def test_an_engine_with_another_number_of_classes_fails(equipped: Bundle) -> None:
+    test = open_self_test(equipped, "fp32")
+    assert test is not None
+    assert test.run(FakeEngine((0.8, 0.1, 0.1))) == "frame 1: got 3 classes, expected 2"
+
+
+def test_a_reload_is_tested_anew(equipped: Bundle, engine: FakeEngine, clock: Clock) -> None:
+    guard = Guard(equipped, clock=clock)
+    guard.engine_loaded(FakeEngine((0.2, 0.8)))
+    assert guard.problem
+    guard.engine_loaded(engine)
+    assert not guard.problem
+
+
+def test_a_precision_without_known_answers_is_refused_and_the_engine_given_back(
+    equipped: Bundle, engine: FakeEngine
+) -> None:
+    engine.facts = engine.facts.__class__("fake", "int8", "none")
+    with pytest.raises(BundleError, match="its self-test knows fp32, not int8"):
+        Screener(equipped, engine=engine, trust=Guard(equipped))
+    assert engine.closed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": "rop.selftest/2"},
+        {"frames": ["selftest/frame_1.png"]},
+        {"frames": ["selftest/frame_1.png", "segmentation.fp32.onnx"]},
+        {"frames": ["selftest/frame_1.png", "../frame.png"]},
+        {"answers": {}},
+        {"answers": {"fp32": {"probability_tolerance": 0.9, "vessels_tolerance": 0.01, "frames": []}}},
+        {"answers": {"fp32": {"probability_tolerance": float("nan"), "vessels_tolerance": 0.01, "frames": []}}},
+    ],
+)
+def test_a_self_test_that_cannot_be_used_is_refused(write_bundle: Write, change: dict[str, Any]) -> None:
+    bundle = equip(write_bundle(), **change)
+    with pytest.raises(BundleError):
+        open_self_test(bundle, "fp32")
+
+
+def test_a_site_needs_a_self_test(write_bundle: Write, keys: Path, key: Ed25519PrivateKey, engine: FakeEngine) -> None:
+    folder = write_bundle()
+    sign(folder / "manifest.json", folder / MANIFEST_SIGNATURE, key)
+    bundle = open_bundle(folder)
+    with pytest.raises(BundleError, match=r"holds no self-test.*python -m build_engines trust"):
+        Screener(bundle, engine=engine, trust=Guard(bundle, open_site(trusted_keys=keys)))
+    assert engine.closed
+
+
+def test_a_cart_without_a_site_runs_without_a_self_test_and_says_so(bundle: Bundle, engine: FakeEngine) -> None:
+    with Screener(bundle, engine=engine, trust=Guard(bundle)) as screener:
+        reading = screener.screen(frames()[0])
+    assert reading.outcome is Outcome.NO_REFERRAL_FINDINGS
+    assert reading.trust is not None
+    assert (reading.trust.self_test.state, reading.trust.drift.state) == ("none", "off")
+    assert trust_line(reading.trust) == ""
+
+
+def test_a_sites_decisions_reach_the_screener(
+    equipped: Bundle, keys: Path, key: Ed25519PrivateKey, write_profile: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: FakeEngine())
+    sign(equipped.path / "manifest.json", equipped.path / MANIFEST_SIGNATURE, key)
+    profile = write_profile(
+        bundle_sha256=equipped.sha256,
+        refer_threshold=0.05,
+        budget_ms={"total": 5000},
+        quality_limits={"brightness_max": 254.0},
+        self_test_every_s=60,
+        drift={"reference": "Neo", "gradable_share": 0.9},
+    )
+    site = open_site(profile, keys)
+    with screener_for(site, equipped, budget=Budget(total=9000, segment=400)) as screener:
+        reading = screener.screen(frames()[0])
+    assert (reading.outcome, reading.budget_ms) == (Outcome.REFER, 5000)
+    trust = json.loads(reading.to_json())["trust"]
+    assert trust["bundle"]["by"] == "maker"
+    assert trust["site"] == {"name": "Ward 4", "profile_sha256": site.profile_sha256, "by": "maker"}
+    assert reading.trust is not None
+    assert trust_line(reading.trust) == "bundle signed by maker, profile of Ward 4, signed by maker"
+    with screener_for(site, equipped, threshold=0.5) as screener:  # an exam that was opened under another one
+        assert screener.screen(frames()[1]).outcome is Outcome.NO_REFERRAL_FINDINGS
+
+
+def test_a_profile_that_asks_for_a_reference_that_is_not_there_is_refused(equipped: Bundle) -> None:
+    with pytest.raises(BundleError, match=r"no drift reference 'RetCam', it has: all, Neo"):
+        open_watch(equipped, "RetCam")
+
+
+def reading_of(reading: Reading, source: str, seconds: float, gradable: bool = True) -> Reading:
+    facts = reading.frame
+    quality = Quality(gradable, (), reading.quality.measures if reading.quality else {})
+    return Reading(
+        FrameFacts(source, 0, facts.captured_at + timedelta(seconds=seconds)),
+        reading.outcome,
+        "",
+        reading.bundle,
+        reading.engine,
+        probabilities=reading.probabilities,
+        quality=quality,
+        vessel_fraction=reading.vessel_fraction,
+    )
+
+
+@pytest.fixture
+def reading(equipped: Bundle, engine: FakeEngine) -> Reading:
+    with Screener(equipped, engine=engine) as screener:
+        return screener.screen(frames()[0])
+
+
+def test_frames_of_a_video_count_once_in_a_while_and_every_picture_counts(equipped: Bundle, reading: Reading) -> None:
+    watch = open_watch(equipped)
+    assert watch is not None
+    for number in range(50):
+        watch.count(reading_of(reading, "sim:1", number / 10))
+    assert watch.facts.frames == 1
+    watch.count(reading_of(reading, "sim:1", SPACING_S + 1))
+    watch.count(reading_of(reading, "sim:1", -60))  # the clock was set back
+    assert watch.facts.frames == 3
+    for number in range(5):
+        watch.count(reading_of(reading, f"eye_{number}.png", 0))
+    assert watch.facts.frames == 8
+
+
+def test_what_the_watch_saw_is_there_after_a_restart_and_an_alarm_too(
+    equipped: Bundle, reading: Reading, tmp_path: Path
+) -> None:
+    file = tmp_path / "drift.json"
+    watch = open_watch(equipped, file=file)
+    assert watch is not None
+    for number in range(WINDOW + 3):
+        watch.count(reading_of(reading, f"eye_{number}.png", 0))
+    assert watch.facts.state == "alarm"  # all the same score, where the reference's are spread
+    again = open_watch(equipped, file=file)
+    assert again is not None
+    assert again.facts == watch.facts
+    other = open_watch(equipped, gradable_share=0.4, file=file)
+    assert other is not None
+    assert other.facts.state == "gathering"
+    assert [path.name for path in tmp_path.glob("*drift*")] == ["drift.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"reference": 1}', b"\xff"])
+def test_a_spoilt_file_of_the_watch_begins_anew(equipped: Bundle, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "drift.json"
+    file.write_bytes(content)
+    watch = open_watch(equipped, file=file)
+    assert watch is not None
+    assert watch.facts.frames == 0
+
+
+def test_a_watch_that_cannot_keep_its_file_goes_on(equipped: Bundle, reading: Reading, tmp_path: Path) -> None:
+    watch = open_watch(equipped, file=tmp_path / "nowhere" / "drift.json")
+    assert watch is not None
+    watch.count(reading_of(reading, "eye.png", 0))
+    assert watch.facts.frames == 1
