@@ -117,7 +117,7 @@ def _parse(folder: Path, raw: bytes) -> Manifest:
 
     try:
         content: Any = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"bundle {folder}: {MANIFEST} is not JSON ({error}); build the bundle again") from None
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != BUNDLE_SCHEMA:
