@@ -53,7 +53,7 @@ def test_a_missing_folder_says_what_a_bundle_is(tmp_path: Path) -> None:
         open_bundle(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'"text"'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'"text"', b"[" * 100_000])
 def test_a_manifest_that_is_none_is_refused(write_bundle: Write, content: bytes) -> None:
     folder = write_bundle()
     (folder / "manifest.json").write_bytes(content)

@@ -11,7 +11,7 @@ import cv2
 from device.cameras.gstreamer.config import GStreamerConfig, PipelineConfig
 from device.cameras.gstreamer.pipeline import elements_of, pipeline_of
 from device.cameras.opencv.camera import CaptureCamera
-from device.cameras.opencv.quiet import quiet
+from device.cameras.quiet import quiet
 from device.errors import CameraError, Disconnected, DriverMissing, FrameTimeout, SourceNotFound
 
 _OPEN_TIMEOUT_S = 10.0

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from device.cameras.handle import Handle
-from device.cameras.opencv.quiet import quiet
+from device.cameras.quiet import quiet
 from device.errors import CameraError, FrameMisshapen, FrameUnreadable
 from device.frame import Frame
 

@@ -11,7 +11,7 @@ import cv2
 from device.cameras.opencv import v4l2
 from device.cameras.opencv.camera import CaptureCamera
 from device.cameras.opencv.config import V4L2Config
-from device.cameras.opencv.quiet import quiet
+from device.cameras.quiet import quiet
 from device.errors import CameraError, Disconnected, FrameTimeout, SettingRefused, SourceNotFound
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import cv2
 
 from device.cameras.opencv.camera import CaptureCamera
 from device.cameras.opencv.config import StreamConfig
-from device.cameras.opencv.quiet import quiet
+from device.cameras.quiet import quiet
 from device.errors import CameraError, Disconnected, FrameTimeout, SourceNotFound
 
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.files.decode import shown_name
+from device.cameras.quiet import quiet
 from device.errors import FrameUnreadable, SourceNotFound
 from device.frame import Frame
 
@@ -26,21 +24,6 @@ _COUNTED_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov"})
 
 _ESTIMATE_SLACK = 2
 """By so many frames the number made of a Matroska file's duration may be wrong without harm."""
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep OpenCV and FFmpeg from writing to stderr, where their lines would tear the progress display.
-
-    What they would say ("moov atom not found") comes as our own error. FFmpeg's level is read once in a process, at the
-    first video, from an environment variable; a user who has set it keeps it.
-    """
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(before)
 
 
 class Recording:
@@ -62,7 +45,7 @@ class Recording:
         if not file.is_file():
             raise SourceNotFound(f"{path}: no such file; expected a video")
         self._shown = shown_name(file)
-        with _quiet():
+        with quiet():
             self._capture = cv2.VideoCapture(str(file), cv2.CAP_FFMPEG)
         self._held = self._grab()
         if self._held is None:
@@ -120,7 +103,7 @@ class Recording:
         return self._suffix in (".mkv", ".webm") and frames < self._stated - _ESTIMATE_SLACK
 
     def _grab(self) -> NDArray[np.uint8] | None:
-        with _quiet():
+        with quiet():
             got, bgr = self._capture.read()
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8) if got else None
 
