@@ -131,6 +131,9 @@ def compile_graph(core: Any, bundle: Bundle, network: str, precision: str, threa
         options["INFERENCE_NUM_THREADS"] = threads
     try:
         model = core.read_model(bundle.read(name))
+        if model.is_dynamic():  # a graph for any batch; frames come one at a time
+            shapes = {port.any_name: list(port.partial_shape)[1:] for port in model.inputs}
+            model.reshape({port: [1, *(side.get_length() for side in sides)] for port, sides in shapes.items()})
         if precision == "int8":
             unsigned_after_relu(model)
         return core.compile_model(model, "CPU", options)
