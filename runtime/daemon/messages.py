@@ -1,0 +1,330 @@
+# ruff: noqa: RUF009 (`wire` gives a field)
+"""The messages of ROPD/1 as frozen values; PROTOCOL.md gives every byte."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import ClassVar
+
+from runtime.daemon.wire import ErrorCode, Message, spare, wire
+
+CLASSES = 8
+"""Most classes that a bundle may have here."""
+
+
+class Outcome(IntEnum):
+    """`runtime.outcome.Outcome` as a number; 0 is never sent, so that a result of zeros says nothing."""
+
+    REFER = 1
+    NO_REFERRAL_FINDINGS = 2
+    RETAKE = 3
+    NO_RESULT = 4
+
+
+class Order(IntEnum):
+    """Which of a client's waiting frames is read next."""
+
+    NEWEST = 1
+    """Only the newest waits; an older one that still waited comes back as superseded."""
+    EVERY = 2
+    """Every frame in the order of submission."""
+
+
+class PixelFormat(IntEnum):
+    """How the pixels lie in a slot."""
+
+    RGB8 = 1
+    BGR8 = 2
+    GRAY8 = 3
+
+    @property
+    def channels(self) -> int:
+        """Bytes a pixel."""
+        return 1 if self is PixelFormat.GRAY8 else 3
+
+
+class State(IntEnum):
+    """How the daemon is."""
+
+    LIVE = 1
+    """It answers, and has no engine yet."""
+    READY = 2
+    """Engine loaded, golden frame passed, nothing to complain of."""
+    DEGRADED = 3
+    """It reads frames, or says NO_RESULT, and has reasons to be looked at."""
+
+
+class Obtained(IntEnum):
+    """What became of an optional thing that was asked of the system."""
+
+    NOT_ASKED = 0
+    OBTAINED = 1
+    REFUSED = 2
+
+
+class Reason(IntFlag):
+    """Why the daemon is degraded; the text of HEALTH says it in words."""
+
+    SELF_TEST_FAILED = 1
+    NO_SELF_TEST = 2
+    DRIFT = 4
+    ENGINE_FAILING = 8
+    RELOAD_FAILED = 16
+    LATE = 32
+    REFUSED = 64
+    """Something of soft real time was asked for and refused."""
+
+
+class ResultFlag(IntFlag):
+    """What else a RESULT says."""
+
+    LATE = 1
+    TORN = 2
+    SUPERSEDED = 4
+    VESSELS = 8
+    """The slot holds the vessel map."""
+    GRADED = 16
+    """The quality gate was reached."""
+    GRADABLE = 32
+    CLINICAL_USE = 64
+    """The bundle is made for clinical use; without it, it is a demonstration."""
+
+
+class ConfigureFlag(IntFlag):
+    """Of CONFIGURE."""
+
+    STORED_PICTURES = 1
+    """The same picture twice in a row is no sign of a frozen camera."""
+
+
+class SubmitFlag(IntFlag):
+    """Of SUBMIT."""
+
+    VESSELS = 1
+    """The vessel map is wanted."""
+
+
+def _flags(value: int, known: type[IntFlag]) -> None:
+    if value & ~sum(known):
+        raise ValueError(f"flags {value:#x} are not all known")
+
+
+@dataclass(frozen=True)
+class Hello(Message):
+    """First from the client: the versions that it speaks, and what its frames are to be called."""
+
+    TYPE: ClassVar[int] = 0x01
+    lowest: int = wire("H")
+    highest: int = wire("H")
+    reserved: int = spare("I")
+    name: str = wire("32s")
+
+    def __post_init__(self) -> None:
+        if not (self.name and self.name.isascii() and all(c.isalnum() or c in "._:-" for c in self.name)):
+            raise ValueError(f"name {self.name!r}: expected 1 to 31 letters, digits or . _ : -")
+        if not 1 <= self.lowest <= self.highest:
+            raise ValueError(f"versions {self.lowest} to {self.highest}: expected lowest <= highest, from 1")
+
+
+@dataclass(frozen=True)
+class Configure(Message):
+    """The ring that the client wants."""
+
+    TYPE: ClassVar[int] = 0x02
+    slots: int = wire("I")
+    slot_bytes: int = wire("I")
+    order: Order = wire("B", Order)
+    flags: int = wire("B")
+    reserved: int = spare("H")
+
+    def __post_init__(self) -> None:
+        _flags(self.flags, ConfigureFlag)
+        if not (self.slots and self.slot_bytes):
+            raise ValueError("slots and slot_bytes must be above zero")
+
+
+@dataclass(frozen=True)
+class Submit(Message):
+    """A slot holds a frame; it is the daemon's until the RESULT."""
+
+    TYPE: ClassVar[int] = 0x03
+    generation: int = wire("Q")
+    sequence: int = wire("Q")
+    captured_ns: int = wire("Q")
+    deadline_ns: int = wire("Q")
+    slot: int = wire("I")
+    width: int = wire("I")
+    height: int = wire("I")
+    stride: int = wire("I")
+    format: PixelFormat = wire("B", PixelFormat)
+    flags: int = wire("B")
+    reserved: int = spare("H")
+    capture_us: int = wire("I")
+
+    def __post_init__(self) -> None:
+        _flags(self.flags, SubmitFlag)
+        if self.sequence >= 2**63:
+            raise ValueError(f"sequence {self.sequence}, expected below 2^63")
+
+
+@dataclass(frozen=True)
+class AskHealth(Message):
+    """How the daemon is; answered by HEALTH."""
+
+    TYPE: ClassVar[int] = 0x04
+
+
+@dataclass(frozen=True)
+class AskBundle(Message):
+    """What reads the frames; answered by BUNDLE."""
+
+    TYPE: ClassVar[int] = 0x05
+
+
+@dataclass(frozen=True)
+class Reload(Message):
+    """Load the bundle anew from its folder; answered by RELOADED. For root and the daemon's own user."""
+
+    TYPE: ClassVar[int] = 0x06
+
+
+@dataclass(frozen=True)
+class Welcome(Message):
+    """Answers HELLO: the version from now on, and what CONFIGURE may ask for."""
+
+    TYPE: ClassVar[int] = 0x81
+    version: int = wire("H")
+    reserved: int = spare("H")
+    daemon_pid: int = wire("I")
+    max_slots: int = wire("I")
+    max_slot_bytes: int = wire("I")
+    max_ring_bytes: int = wire("Q")
+
+
+@dataclass(frozen=True)
+class RingLayout(Message):
+    """RING, answers CONFIGURE, and carries the ring's descriptor."""
+
+    TYPE: ClassVar[int] = 0x82
+    ring_bytes: int = wire("Q")
+    slot_stride: int = wire("Q")
+    pixels_offset: int = wire("Q")
+    vessels_offset: int = wire("Q")
+    slots: int = wire("I")
+    slot_bytes: int = wire("I")
+    huge_pages: Obtained = wire("B", Obtained)
+    reserved: bytes = spare("7s", bytes(7))
+
+
+@dataclass(frozen=True)
+class Result(Message):
+    """The reading for a SUBMIT, under its tag."""
+
+    TYPE: ClassVar[int] = 0x83
+    sequence: int = wire("Q")
+    generation: int = wire("Q")
+    captured_ns: int = wire("Q")
+    done_ns: int = wire("Q")
+    slot: int = wire("I")
+    flags: int = wire("I")
+    outcome: Outcome = wire("B", Outcome)
+    class_count: int = wire("B")
+    reserved: int = spare("H")
+    vessel_fraction: float = wire("f")
+    """Below zero where there is none."""
+    budget_ms: float = wire("f")
+    """0 where there is none."""
+    timings_ms: tuple[float, ...] = wire("7f")
+    """queue, quality, preprocess, segment, classify, decide, total; below zero for a stage that did not run."""
+    probabilities: tuple[float, ...] = wire("8f")
+    frame_sha256: bytes = wire("32s")
+    bundle_sha256: bytes = wire("32s")
+    reason: str = wire("160s")
+    text: str = wire("240s")
+
+    def __post_init__(self) -> None:
+        _flags(self.flags, ResultFlag)
+        if self.class_count > CLASSES:
+            raise ValueError(f"class_count {self.class_count}, expected at most {CLASSES}")
+        if not all(map(math.isfinite, (self.vessel_fraction, self.budget_ms, *self.timings_ms, *self.probabilities))):
+            raise ValueError("a number is not finite")
+
+
+@dataclass(frozen=True)
+class Health(Message):
+    """Answers HEALTH?: state, counters since the start, and what was obtained from the system."""
+
+    TYPE: ClassVar[int] = 0x84
+    uptime_ms: int = wire("Q")
+    last_inference_ns: int = wire("Q")
+    frames: int = wire("Q")
+    late: int = wire("Q")
+    torn: int = wire("Q")
+    superseded: int = wire("Q")
+    refused: int = wire("Q")
+    reloads: int = wire("Q")
+    daemon_pid: int = wire("I")
+    clients: int = wire("I")
+    waiting: int = wire("I")
+    reasons: int = wire("I")
+    state: State = wire("B", State)
+    sched_fifo: Obtained = wire("B", Obtained)
+    cpu_pinning: Obtained = wire("B", Obtained)
+    memory_locked: Obtained = wire("B", Obtained)
+    huge_pages: Obtained = wire("B", Obtained)
+    reserved: bytes = spare("3s", bytes(3))
+    bundle_sha256: bytes = wire("32s")
+    text: str = wire("240s")
+
+
+@dataclass(frozen=True)
+class BundleInfo(Message):
+    """Answers BUNDLE?: what reads the frames now."""
+
+    TYPE: ClassVar[int] = 0x85
+    sha256: bytes = wire("32s")
+    name: str = wire("64s")
+    version: str = wire("32s")
+    backend: str = wire("32s")
+    precision: str = wire("64s")
+    device: str = wire("64s")
+    notice: str = wire("128s")
+    refer_threshold: float = wire("f")
+    class_count: int = wire("B")
+    refer_mask: int = wire("B")
+    """Bit i: class i refers."""
+    reserved: int = spare("H")
+    class_names: tuple[str, ...] = wire("8*32s")
+
+
+@dataclass(frozen=True)
+class Reloaded(Message):
+    """Answers RELOAD."""
+
+    TYPE: ClassVar[int] = 0x86
+    sha256: bytes = wire("32s")
+    """Of the bundle that reads the frames now."""
+    failed: int = wire("I")
+    """0: the new one; 1: still the old one, `text` says why."""
+    text: str = wire("240s")
+
+
+@dataclass(frozen=True)
+class Error(Message):
+    """Answers what cannot be accepted."""
+
+    TYPE: ClassVar[int] = 0xFF
+    code: ErrorCode = wire("H", ErrorCode)
+    lowest: int = wire("H")
+    highest: int = wire("H")
+    reserved: int = spare("H")
+    detail: int = wire("Q")
+    text: str = wire("160s")
+
+
+FROM_CLIENT: dict[int, type[Message]] = {m.TYPE: m for m in (Hello, Configure, Submit, AskHealth, AskBundle, Reload)}
+FROM_DAEMON: dict[int, type[Message]] = {
+    m.TYPE: m for m in (Welcome, RingLayout, Result, Health, BundleInfo, Reloaded, Error)
+}
