@@ -55,7 +55,7 @@ class DriftWatch:
         if self._last is None or self._last[0] != reading.frame.source:
             return True
         # Whichever way the clock goes, also when it was set back.
-        return abs((reading.frame.captured_at - self._last[1]).total_seconds()) >= SPACING_S
+        return abs(reading.frame.captured_at.timestamp() - self._last[1].timestamp()) >= SPACING_S
 
     def _values(self, reading: Reading) -> dict[str, float] | None:
         if reading.probabilities is None or reading.vessel_fraction is None or reading.quality is None:

@@ -35,9 +35,18 @@ def open_journal(options: Namespace, *, create: bool = False, read_only: bool = 
 
 
 def open_screener(
-    options: Namespace, bundle: Bundle, *, live: bool, threshold: float | None = None, budget_ms: float | None = None
+    options: Namespace,
+    bundle: Bundle,
+    *,
+    live: bool,
+    threshold: float | None = None,
+    budget_ms: float | None = None,
+    counted: bool = False,
 ) -> Screener:
-    """The Screener that the options and the site name, under the threshold of the exam."""
+    """The Screener that the options and the site name, under the threshold of the exam.
+
+    counted: whether its frames are new to the watch for drift, which is kept beside the journal.
+    """
     return screener_for(
         site_of(options),
         bundle,
@@ -46,6 +55,7 @@ def open_screener(
         budget=Budget(total=budget_ms),
         reject_repeats=live,
         threshold=threshold,
+        drift_file=options.journal / "drift.json" if counted else None,
     )
 
 

@@ -35,7 +35,7 @@ def demo(options: Namespace) -> int:
             raise ExamRefused(f"exam {already.exam_id} is still open; close it first, or name another --journal")
         with (
             demonstration_camera(options.seed, options.faults) as camera,
-            open_screener(options, bundle, live=True, threshold=rules.threshold) as screener,
+            open_screener(options, bundle, live=True, threshold=rules.threshold, counted=True) as screener,
         ):
             session = ExamSession(journal, screener, operator=options.operator, station="simulated")
             show = (lambda *_: None) if options.json else _show

@@ -55,7 +55,12 @@ def capture(options: Namespace) -> int:
         with (
             open_camera(options.source) as camera,
             open_screener(
-                options, bundle, live=camera.live, threshold=rules.threshold, budget_ms=options.budget_ms
+                options,
+                bundle,
+                live=camera.live,
+                threshold=rules.threshold,
+                budget_ms=options.budget_ms,
+                counted=True,
             ) as screener,
         ):
             session = ExamSession(journal, screener, operator=options.operator)
