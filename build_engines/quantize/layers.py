@@ -14,13 +14,14 @@ from build_engines.errors import QuantizationError
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 PASSING = ("MaxPool", "Resize", "Concat")
 """Hand their input on unchanged, so that INT8 can flow through them."""
-IMAGE_CHANNELS = 3
+IMAGE_CHANNELS, WIDE = 3, 16
 
-DEPTHWISE, HEAD, IMAGE = "depthwise", "head", "takes the image"
+DEPTHWISE, HEAD, IMAGE, NARROW = "depthwise", "head", "takes the image", "narrow"
 REASONS: Mapping[str, str] = {
     DEPTHWISE: "one channel at a time: INT8 saves no time and costs accuracy",
     HEAD: "a vector times a matrix: nothing to save",
     IMAGE: "symmetric INT8 has 128 levels for an image of 256",
+    NARROW: "fewer than 16 channels: TensorRT has no INT8 kernel for it",
 }
 """Why layers are kept out of INT8 from the start."""
 
@@ -78,4 +79,12 @@ def _kept(node: onnx.NodeProto, shape: tuple[int, ...]) -> str | None:
         return None
     if any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute):
         return DEPTHWISE
-    return IMAGE if shape[1] == IMAGE_CHANNELS else None
+    if shape[1] == IMAGE_CHANNELS:
+        return IMAGE
+    return NARROW if _narrow(*shape[:2]) else None
+
+
+def _narrow(outputs: int, inputs: int) -> bool:
+    """ModelOpt's rule, after TensorRT's kernels: 16 channels on either side, and a multiple of 8 where fewer."""
+    few = min(outputs, inputs) < WIDE
+    return few and not (max(outputs, inputs) >= WIDE and (outputs % 8 == 0 or inputs % 8 == 0))

@@ -23,6 +23,7 @@ def strip(model: onnx.ModelProto, quantized: Collection[str]) -> onnx.ModelProto
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     graph = copy.graph
+    _free_outputs(graph)
     producer = {output: node for node in graph.node for output in node.output}
     keep = _in_int8(graph, quantized)
     for node in graph.node:
@@ -79,6 +80,21 @@ def require(model: onnx.ModelProto, expected: Sequence[str], where: str) -> None
             f"{where}: {len(found)} layers have Q/DQ, expected {len(expected)}; they differ in {', '.join(wrong[:3])}; "
             f"quantize the graph again"
         )
+
+
+def _free_outputs(graph: onnx.GraphProto) -> None:
+    """Outputs of the graph as they were before Q/DQ: what another network gets is not rounded on the way."""
+    producer = {output: node for node in graph.node for output in node.output}
+    for output in (value.name for value in graph.output):
+        dequantize = producer[output]
+        if not _is(dequantize, DEQUANTIZE) or not _is(producer.get(dequantize.input[0]), QUANTIZE):
+            continue
+        before, rounded = producer[dequantize.input[0]].input[0], f"{output}/rounded"
+        renamed = {before: output, output: rounded}
+        for node in graph.node:
+            for names in (node.input, node.output):
+                for index, name in enumerate(names):
+                    names[index] = renamed.get(name, name)
 
 
 def _in_int8(graph: onnx.GraphProto, quantized: Collection[str]) -> Callable[[onnx.NodeProto], bool]:

@@ -76,7 +76,7 @@ class Judge:
 def block_effects(
     model: onnx.ModelProto,
     layers: Sequence[Layer],
-    judge: Judge,
+    judge: Callable[[onnx.ModelProto], Effect],
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[BlockEffect, ...]:
     """The effect of each block that has layers to quantize, the worst first."""
@@ -94,7 +94,7 @@ def spare_worst(
     model: onnx.ModelProto,
     candidates: Collection[str],
     effects: Sequence[BlockEffect],
-    judge: Judge,
+    judge: Callable[[onnx.ModelProto], Effect],
     max_drop: float,
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ from build_engines.report.table import render
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import ScreeningError
 
+NARROWEST = 118
+"""Columns that the tables need; a pipe is taken for 80."""
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -65,7 +68,9 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(report.model_dump_json(by_alias=True))
     else:
-        Console().print(render(report))
+        console = Console()
+        console.width = max(console.width, NARROWEST)
+        console.print(render(report))
     return _verdict(bundle, report) if anew else 0
 
 

@@ -121,12 +121,13 @@ def machine(core: Any, threads: int | None) -> Machine:
 
 def _read(frame: ReportFrame, networks: Networks, tallies: dict[Pair, Tally], turn: int) -> None:
     """Run every combination on a frame; the segmentation runs once for each of its precisions."""
+    image = frame.image.copy()  # OpenVINO shares only memory that could be written
     maps = {
-        precision: networks["segmentation", precision]({"image": frame.image})
+        precision: networks["segmentation", precision]({"image": image})
         for precision in _turned(dict.fromkeys(first for first, _ in tallies), turn)
     }
     answers = {
-        (first, second): networks["classifier", second]({"image": frame.image, **maps[first]})
+        (first, second): networks["classifier", second]({"image": image, **maps[first]})
         for first, second in _turned(tallies, turn)
     }
     expected = {**maps["fp32"], **answers["fp32", "fp32"]}

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from build_engines.report.schema import Combination, Group, ParityReport
+from build_engines.report.schema import ALL, Combination, Group, ParityReport
 from calibration.pictures.canvas import DEVICE_COLOURS, FAINT, PANEL, RULE, TEXT, Canvas
 from runtime.arrays import UInt8Array
 from runtime.manifest import NETWORKS
 
 WIDTH, ROW, MARGIN = 1180, 24, 28
-Cell = Callable[[Group, Group], str]
-"""What stands in a table for a group, given fp32's."""
 COLOURS = {"fp32": DEVICE_COLOURS[0], "fp16": DEVICE_COLOURS[2], "int8": DEVICE_COLOURS[1]}
+
+
+@dataclass(frozen=True)
+class _Table:
+    title: str
+    frames: Callable[[Group], int]
+    """How many frames stand behind a group's figure; none leaves the group out."""
+    cell: Callable[[Group, Group], str]
+    """What is said of a group, given fp32's."""
 
 
 def shown(report: ParityReport) -> tuple[Combination, ...]:
@@ -33,26 +41,23 @@ def title_of(combination: Combination) -> str:
 
 def group_name(group: Group) -> str:
     """`hvdropdb_vessels, RetCam`; every group but the last is of held-out frames."""
-    if group.dataset == group.device:
+    if group.dataset == ALL:
         return "all held out" if group.held_out else "every frame"
-    return f"{group.dataset}, {group.device}" if group.device != "all" else group.dataset
+    return group.dataset if group.device in (ALL, group.dataset) else f"{group.dataset}, {group.device}"
 
 
 def draw_report(report: ParityReport) -> UInt8Array:
     """RGB, uint8 [H, W, 3]."""
     columns = shown(report)
-    groups = columns[0].groups
-    height = 150 + len(report.speeds) * ROW + 3 * (90 + len(groups) * ROW)
-    canvas = Canvas(WIDTH, height)
+    canvas = Canvas(WIDTH, 200 + len(report.speeds) * ROW + 3 * (100 + len(columns[0].groups) * ROW))
     canvas.text(MARGIN, 30, "Precisions against fp32", 24)
     features = ", ".join(report.machine.features) or "none of the listed instructions"
     words = f"{report.machine.processor}, {features}; fp16 is {report.machine.half_precision}"
     canvas.text(MARGIN, 58, words, 14, FAINT)
-    top = _speeds(canvas, report, 84)
-    top = _table(canvas, top, "Dice of vessels (difference from fp32)", columns, _dice)
-    top = _table(canvas, top, "ROC AUC (difference from fp32)", columns, _auc)
-    _table(canvas, top, "Probability: 99th percentile and largest |difference|; equal outcomes", columns, _agreement)
-    return canvas.pixels()[: height - 10]
+    bottom = _speeds(canvas, report, 84)
+    for table in (DICE, AUC, AGREEMENT):
+        bottom = _table(canvas, bottom, table, columns)
+    return canvas.pixels()[:bottom]
 
 
 def _speeds(canvas: Canvas, report: ParityReport, top: int) -> int:
@@ -72,40 +77,43 @@ def _speeds(canvas: Canvas, report: ParityReport, top: int) -> int:
     return top + len(ordered) * ROW + 40
 
 
-def _table(canvas: Canvas, top: int, title: str, columns: tuple[Combination, ...], cell: Cell) -> int:
-    rows = [group for group in range(len(columns[0].groups)) if _cell(cell, columns, 0, group)]
+def _table(canvas: Canvas, top: int, table: _Table, columns: tuple[Combination, ...]) -> int:
+    """Draw below `top`, if any group has figures; gives where the next may begin."""
+    rows = [number for number, group in enumerate(columns[0].groups) if table.frames(group)]
     if not rows:
         return top
-    canvas.text(MARGIN, top, title, 17)
+    canvas.text(MARGIN, top, table.title, 17)
     wide = (WIDTH - 320 - MARGIN) / len(columns)
     for number, column in enumerate(columns):
         canvas.text(320 + wide * number, top + 26, title_of(column), 15, COLOURS[column.segmentation])
     canvas.line([(MARGIN, top + 40), (WIDTH - MARGIN, top + 40)], RULE)
-    for line, group in enumerate(rows):
-        y = top + 54 + line * ROW
-        canvas.text(MARGIN, y, f"{group_name(columns[0].groups[group])} ({columns[0].groups[group].frames})", 14)
-        for number in range(len(columns)):
-            canvas.text(320 + wide * number, y, _cell(cell, columns, number, group), 14, FAINT if not number else TEXT)
+    for line, row in enumerate(rows):
+        y, fp32 = top + 54 + line * ROW, columns[0].groups[row]
+        canvas.text(MARGIN, y, f"{group_name(fp32)} ({table.frames(fp32)})", 14)
+        for number, column in enumerate(columns):
+            words = table.cell(column.groups[row], fp32)
+            canvas.text(320 + wide * number, y, words, 14, TEXT if number else FAINT)
     return top + 54 + len(rows) * ROW + 26
 
 
-def _cell(cell: Cell, columns: tuple[Combination, ...], column: int, group: int) -> str:
-    return cell(columns[column].groups[group], columns[0].groups[group])
-
-
-def _dice(group: Group, fp32: Group) -> str:
-    return _against(group.dice, fp32.dice)
-
-
-def _auc(group: Group, fp32: Group) -> str:
-    return _against(group.auc, fp32.auc)
-
-
 def _against(value: float | None, reference: float | None) -> str:
-    if value is None or reference is None:
-        return ""
-    return f"{value:.3f} ({value - reference:+.4f})"
+    return "" if value is None or reference is None else f"{value:.3f} ({value - reference:+.4f})"
 
 
 def _agreement(group: Group, _: Group) -> str:
     return f"{group.p99_difference:.4f}, {group.largest_difference:.4f}; {group.same_outcomes:.1%}"
+
+
+DICE = _Table(
+    "Dice of vessels (difference from fp32), frames with a mask",
+    lambda group: group.dice_frames if group.held_out else 0,
+    lambda group, fp32: _against(group.dice, fp32.dice),
+)
+AUC = _Table(
+    "ROC AUC (difference from fp32), frames with a label",
+    lambda group: group.auc_frames if group.held_out and group.auc is not None else 0,
+    lambda group, fp32: _against(group.auc, fp32.auc),
+)
+AGREEMENT = _Table(
+    "Probability: 99th percentile and largest |difference|; equal outcomes", lambda group: group.frames, _agreement
+)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from build_engines.errors import BuildError
+from build_engines.report.frames import report_frames
+from build_engines.train.data import ridge_frames, split_frames, vessel_frames
+from tests.pictures import retina
+
+
+def test_the_simulated_camera_knows_the_truth() -> None:
+    frames = list(itertools.islice(report_frames(None).frames, 2))
+    assert all(frame.held_out and frame.refer is not None for frame in frames)
+    assert all(frame.vessels is not None and 0 < (frame.vessels > 127).mean() < 0.5 for frame in frames)
+    assert frames[0].image.shape == (1, 256, 256, 3)
+
+
+def test_a_table_of_labels_names_pictures_beside_it(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(retina(number)).save(tmp_path / f"{number}.png")
+    (tmp_path / "mine.csv").write_text("image,refer\n0.png,1\n2.png,0\n")
+    frames = list(report_frames(tmp_path / "mine.csv").frames)
+    assert [frame.refer for frame in frames] == [True, False]
+    assert {frame.dataset for frame in frames} == {"mine"}
+
+
+@pytest.mark.parametrize("make", ["absent", "folder", "empty"])
+def test_what_is_neither_is_refused(tmp_path: Path, make: str) -> None:
+    path = tmp_path / make
+    if make == "folder":
+        path.mkdir()
+    elif make == "empty":
+        path.write_text("")
+    with pytest.raises(BuildError, match="--data"):
+        list(report_frames(path).frames)
+
+
+@pytest.mark.data
+def test_held_out_frames_of_the_data_sets_have_the_truth_and_no_picture_comes_twice(data_root: Path) -> None:
+    frames = list(report_frames(data_root).frames)
+    held = [frame for frame in frames if frame.held_out]
+    assert len(frames) > 330
+    assert sum(frame.vessels is not None for frame in held) == len(split_frames(vessel_frames(data_root)).held_out)
+    ridges = split_frames(ridge_frames(data_root)).held_out
+    assert sum(frame.refer is True for frame in held) == sum(frame.ridge_in_view for frame in ridges)
+    assert all(frame.vessels is None and frame.refer is None for frame in frames if not frame.held_out)
+    assert all(frame.image.dtype == np.uint8 for frame in frames)
