@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,12 +48,12 @@ class DriftWatch:
         quality = reading.quality
         if quality is None or REPEATED in quality.reasons or not self._is_apart(reading):
             return
-        self._last = (reading.frame.source, reading.frame.captured_at)
+        self._last = (_camera(reading), reading.frame.captured_at)
         self.state = observe(self.state, Observation(quality.gradable, self._values(reading)), self._reference)
         self._keep()
 
     def _is_apart(self, reading: Reading) -> bool:
-        if self._last is None or self._last[0] != reading.frame.source:
+        if self._last is None or self._last[0] != _camera(reading):
             return True
         # Whichever way the clock goes, also when it was set back.
         return abs(reading.frame.captured_at.timestamp() - self._last[1].timestamp()) >= SPACING_S
@@ -89,6 +90,11 @@ class DriftWatch:
             os.replace(aside, self._file)
         except OSError:
             return
+
+
+def _camera(reading: Reading) -> str:
+    """The source without the number of its frame: `sim:12`, `clip.mp4#12`; after a reconnection `camera:0:12~1`."""
+    return re.sub(r"[:#]\d+(~\d+)?$", "", reading.frame.source)
 
 
 def open_watch(

@@ -11,6 +11,7 @@ import cv2
 import pytest
 
 import runtime.screener
+import runtime.trust.guard
 from runtime.engines.fake import FakeEngine
 from runtime.exam.__main__ import main
 from runtime.exam.journal import Journal
@@ -59,6 +60,7 @@ class Cart:
 @pytest.fixture
 def cart(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cart:
     monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: FakeEngine())
+    monkeypatch.setattr(runtime.trust.guard, "open_self_test", lambda *_: None)  # the fake would not pass the bundle's
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     made = Cart(tmp_path, capsys)
     assert main(["key", str(made.key)]) == 0

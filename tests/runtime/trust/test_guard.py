@@ -290,10 +290,10 @@ def test_frames_of_a_video_count_once_in_a_while_and_every_picture_counts(equipp
     watch = open_watch(equipped)
     assert watch is not None
     for number in range(50):
-        watch.count(reading_of(reading, "sim:1", number / 10))
+        watch.count(reading_of(reading, f"camera:0:{number}{'~1' * (number > 40)}", number / 10))
     assert watch.facts.frames == 1
-    watch.count(reading_of(reading, "sim:1", SPACING_S + 1))
-    watch.count(reading_of(reading, "sim:1", -60))  # the clock was set back
+    watch.count(reading_of(reading, "camera:0:51", SPACING_S + 1))
+    watch.count(reading_of(reading, "camera:0:52", -60))  # the clock was set back
     assert watch.facts.frames == 3
     for number in range(5):
         watch.count(reading_of(reading, f"eye_{number}.png", 0))
