@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import ClassVar
 
@@ -118,7 +118,7 @@ class Hello(Message):
     TYPE: ClassVar[int] = 0x01
     lowest: int = wire("H")
     highest: int = wire("H")
-    reserved: int = spare("I")
+    reserved: int = field(default=0, kw_only=True, metadata=spare("I"))
     name: str = wire("32s")
 
     def __post_init__(self) -> None:
@@ -137,7 +137,7 @@ class Configure(Message):
     slot_bytes: int = wire("I")
     order: Order = wire("B", Order)
     flags: int = wire("B")
-    reserved: int = spare("H")
+    reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
 
     def __post_init__(self) -> None:
         _flags(self.flags, ConfigureFlag)
@@ -160,7 +160,7 @@ class Submit(Message):
     stride: int = wire("I")
     format: PixelFormat = wire("B", PixelFormat)
     flags: int = wire("B")
-    reserved: int = spare("H")
+    reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
     capture_us: int = wire("I")
 
     def __post_init__(self) -> None:
@@ -196,7 +196,7 @@ class Welcome(Message):
 
     TYPE: ClassVar[int] = 0x81
     version: int = wire("H")
-    reserved: int = spare("H")
+    reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
     daemon_pid: int = wire("I")
     max_slots: int = wire("I")
     max_slot_bytes: int = wire("I")
@@ -215,7 +215,7 @@ class RingLayout(Message):
     slots: int = wire("I")
     slot_bytes: int = wire("I")
     huge_pages: Obtained = wire("B", Obtained)
-    reserved: bytes = spare("7s", bytes(7))
+    reserved: bytes = field(default=bytes(7), kw_only=True, metadata=spare("7s"))
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class Result(Message):
     flags: int = wire("I")
     outcome: Outcome = wire("B", Outcome)
     class_count: int = wire("B")
-    reserved: int = spare("H")
+    reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
     vessel_fraction: float = wire("f")
     """Below zero where there is none."""
     budget_ms: float = wire("f")
@@ -274,7 +274,7 @@ class Health(Message):
     cpu_pinning: Obtained = wire("B", Obtained)
     memory_locked: Obtained = wire("B", Obtained)
     huge_pages: Obtained = wire("B", Obtained)
-    reserved: bytes = spare("3s", bytes(3))
+    reserved: bytes = field(default=bytes(3), kw_only=True, metadata=spare("3s"))
     bundle_sha256: bytes = wire("32s")
     text: str = wire("240s")
 
@@ -295,7 +295,7 @@ class BundleInfo(Message):
     class_count: int = wire("B")
     refer_mask: int = wire("B")
     """Bit i: class i refers."""
-    reserved: int = spare("H")
+    reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
     class_names: tuple[str, ...] = wire("8*32s")
 
 
@@ -319,7 +319,7 @@ class Error(Message):
     code: ErrorCode = wire("H", ErrorCode)
     lowest: int = wire("H")
     highest: int = wire("H")
-    reserved: int = spare("H")
+    reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
     detail: int = wire("Q")
     text: str = wire("160s")
 

@@ -6,7 +6,6 @@ import struct
 import zlib
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 MAGIC = 0x44504F52
@@ -68,9 +67,9 @@ def wire(code: str, kind: type[IntEnum] | None = None) -> Any:
     return field(metadata={"code": code, "kind": kind})
 
 
-def spare(code: str, value: int | bytes = 0) -> Any:
-    """Reserved bytes: sent as zeros, refused otherwise."""
-    return field(default=value, kw_only=True, metadata={"code": code, "kind": None})
+def spare(code: str) -> dict[str, Any]:
+    """Metadata of reserved bytes, a field `reserved`: sent as zeros, refused otherwise."""
+    return {"code": code, "kind": None}
 
 
 @dataclass(frozen=True)
@@ -116,10 +115,20 @@ class _Layout:
     """What the reserved bytes must be; None where there are none."""
 
 
-@cache
+_LAYOUTS: dict[type[Message], _Layout] = {}
+
+
 def _layout(kind: type[Message]) -> _Layout:
-    """How a message's fields lie; a text array's code is like `8*32s`, everything else is `struct`'s."""
+    """How a message's fields lie."""
+    if kind not in _LAYOUTS:
+        _LAYOUTS[kind] = _make_layout(kind)
+    return _LAYOUTS[kind]
+
+
+def _make_layout(kind: type[Message]) -> _Layout:
+    """A text array's code is like `8*32s`, everything else is `struct`'s."""
     names, parts, codes = [], [], []
+    spare_value: int | bytes | None = None
     for item in fields(kind):
         code = item.metadata["code"]
         count, _, single = code.rpartition("*")
@@ -129,15 +138,12 @@ def _layout(kind: type[Message]) -> _Layout:
         names.append((item.name, packing.size))
         parts.append((item.name, code, values, item.metadata["kind"]))
         codes.append(expanded)
+        if item.name == "reserved":
+            spare_value = packing.unpack(bytes(packing.size))[0]
     whole = struct.Struct("<" + "".join(codes))
-    return _Layout(
-        tuple(names),
-        tuple(parts),
-        whole,
-        HEADER.size + whole.size + CRC.size,
-        any(_is_text(name, code) for name, code, _, _ in parts),
-        next((item.default for item in fields(kind) if item.name == "reserved"), None),
-    )
+    size = HEADER.size + whole.size + CRC.size
+    texts = any(_is_text(name, code) for name, code, _, _ in parts)
+    return _Layout(tuple(names), tuple(parts), whole, size, texts, spare_value)
 
 
 def _is_text(name: str, code: str) -> bool:

@@ -1,0 +1,113 @@
+"""`Connection`: one client as the daemon sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass
+
+from runtime.daemon.messages import Configure, Order, Submit
+from runtime.daemon.ring import Ring, SealedRing
+from runtime.daemon.wire import LARGEST, ErrorCode, Message, ProtocolError
+
+MESSAGES_A_SECOND = 4096
+_CREDENTIALS = struct.Struct("iII")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end, as the kernel says."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+class Connection:
+    """A client's socket and what is known of it. Received from by one thread, sent to and closed by any."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        self._socket = connected
+        self._sending = threading.Lock()
+        self.peer = Peer(*_CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
+        self.name = ""
+        """From HELLO; "" before it."""
+        self.ring: Ring | None = None
+        self.newest = False
+        self.reject_repeats = True
+        self.busy: set[int] = set()
+        """Slots that are the daemon's."""
+        self.last_sha256: str | None = None
+        """Of the frame before; for whoever reads the frames."""
+        self.closed = False
+        self._second, self._in_second = 0, 0
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._socket.fileno()
+
+    def receive(self) -> bytes | None:
+        """The next packet, b"" at the end, None when there is none now. Raises `ProtocolError`."""
+        try:
+            data, _, flags, _ = self._socket.recvmsg(LARGEST + 1)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            return b""
+        if flags & socket.MSG_CTRUNC:  # no room was given for descriptors: the kernel has thrown them away
+            raise ProtocolError(ErrorCode.FOREIGN_DESCRIPTOR, "a descriptor came with a message; the daemon takes none")
+        second = time.monotonic_ns() // 10**9
+        self._in_second = self._in_second + 1 if second == self._second else 1
+        self._second = second
+        if self._in_second > MESSAGES_A_SECOND:
+            most = f"at most {MESSAGES_A_SECOND}"
+            raise ProtocolError(ErrorCode.TOO_FAST, f"more messages in a second than {most}", MESSAGES_A_SECOND)
+        return data
+
+    def send(self, message: Message, tag: int, descriptor: int | None = None) -> None:
+        """Send without waiting. A client that does not read, or is gone, is closed by whoever receives from it."""
+        data = message.encode(tag)
+        with self._sending:
+            if self.closed:
+                return
+            try:
+                if descriptor is None:
+                    self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                else:
+                    flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+                    socket.send_fds(self._socket, [data], [descriptor], flags)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+    def configure(self, wanted: Configure, sealed: SealedRing, stored_pictures: bool, tag: int) -> None:
+        """Give the client its ring and pass the descriptor on."""
+        self.ring, self.newest = sealed.ring, wanted.order is Order.NEWEST
+        self.reject_repeats = not stored_pictures
+        try:
+            self.send(sealed.ring.layout, tag, sealed.descriptor)
+        finally:
+            os.close(sealed.descriptor)
+
+    def close(self) -> None:
+        """Close the socket and let go of the ring; a frame that is being read keeps it until then."""
+        with self._sending:
+            self.closed = True
+            self._socket.close()
+        self.ring = None
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A submitted frame."""
+
+    connection: Connection
+    ring: Ring
+    submit: Submit
+    tag: int
+    arrived_ns: int

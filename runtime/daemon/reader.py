@@ -1,0 +1,240 @@
+"""`Reader`: the one thread that has the engine. It reads frames, tests itself when idle, and reloads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+
+from device.errors import CameraError, FrameUnreadable, RepeatedFrame
+from device.frame import Frame
+from runtime.daemon.connection import Job
+from runtime.daemon.messages import Outcome, Reason, Reloaded, ResultFlag, SubmitFlag
+from runtime.daemon.model import Model
+from runtime.daemon.results import result_of
+from runtime.daemon.turns import Turns
+from runtime.errors import ScreeningError
+from runtime.quality import REPEATED
+from runtime.reading import Reading
+
+IDLE_SELF_TEST_S = 30.0
+"""Longest time without an inference, where no watchdog asks for more."""
+LATE_WINDOW, LATE_ALARM = 100, 10
+FAILING_AFTER = 3
+TORN = "frame changed while it was read"
+FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+
+
+@dataclass(frozen=True, eq=False)
+class ReloadJob:
+    """A bundle to be loaded anew."""
+
+    done: Callable[[Reloaded], None]
+
+
+@dataclass
+class Counts:
+    """Since the start; written by the reader's thread only."""
+
+    frames: int = 0
+    late: int = 0
+    torn: int = 0
+    reloads: int = 0
+    last_inference_ns: int = 0
+
+
+class Reader:
+    """Owns the model in a thread of its own.
+
+    make: loads and tests a model; called there at the start and for every reload. on_change: called from there when
+    the model is loaded, has failed to load, or the reasons may have changed. on_alive: called from there after a
+    completed inference or self-test, and only then. idle_s: longest time without one of these. in_thread: called
+    there first, once there is a model.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Model],
+        on_change: Callable[[], None],
+        on_alive: Callable[[], None] = lambda: None,
+        idle_s: float = IDLE_SELF_TEST_S,
+        in_thread: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.turns: Turns[Job | ReloadJob] = Turns()
+        self.counts = Counts()
+        self.model: Model | None = None
+        """None before it is loaded."""
+        self.failure: ScreeningError | None = None
+        """Why it could not be loaded at the start."""
+        self._make, self._on_change, self._on_alive, self._in_thread = make, on_change, on_alive, in_thread
+        self._idle_ns, self._tested_ns = int(idle_s * 1e9), 0
+        self._lates: deque[bool] = deque(maxlen=LATE_WINDOW)
+        self._failures = 0
+        self._reload_problem = ""
+        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to load."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the frame under way, give the engine back."""
+        self.turns.close()
+        self._thread.join()
+
+    def reasons(self) -> tuple[int, list[str]]:
+        """Why it is degraded: bits and words. From any thread."""
+        bits, words = 0, []
+        model, lates = self.model, sum(list(self._lates))
+        for holds, bit, text in (
+            (model and model.problem, Reason.SELF_TEST_FAILED, model.problem if model else ""),
+            (model and not model.has_known_answers, Reason.NO_SELF_TEST, "bundle holds no self-test"),
+            (model and model.drift, Reason.DRIFT, f"drift: {model.drift}" if model else ""),
+            (self._failures >= FAILING_AFTER, Reason.ENGINE_FAILING, f"engine failed {self._failures} times in a row"),
+            (self._reload_problem, Reason.RELOAD_FAILED, f"reload failed: {self._reload_problem}"),
+            (lates >= LATE_ALARM, Reason.LATE, f"{lates} of the last {len(self._lates)} frames late"),
+        ):
+            if holds:
+                bits |= bit
+                words.append(text)
+        return bits, words
+
+    def _run(self) -> None:
+        try:
+            model = self.model = self._load()
+        except ScreeningError as error:
+            self.failure = error
+            self._on_change()
+            return
+        try:
+            self._in_thread()
+            self._alive()
+            self._on_change()
+            self._serve(model)
+        finally:
+            if self.model is not None:
+                self.model.close()
+
+    def _load(self) -> Model:
+        try:
+            return self._make()
+        except ScreeningError:
+            raise
+        except Exception as error:  # a backend's own; the old model must not go down with it
+            raise ScreeningError(f"{type(error).__name__}: {error}") from error
+
+    def _serve(self, model: Model) -> None:
+        while not self.turns.closed:
+            job = self.turns.next(max(0.0, self._quiet_ns_left() / 1e9))
+            if isinstance(job, Job):
+                self._answer(job, model)
+            elif isinstance(job, ReloadJob):
+                model = self._reload(job, model)
+            if self._quiet_ns_left() <= 0 and not self.turns.closed:
+                before = model.problem
+                if not model.self_test():
+                    self._alive()
+                else:
+                    self._note_time()
+                if model.problem != before:
+                    self._on_change()
+
+    def _quiet_ns_left(self) -> int:
+        return self._tested_ns + self._idle_ns - time.monotonic_ns()
+
+    def _note_time(self) -> None:
+        self._tested_ns = time.monotonic_ns()
+
+    def _alive(self) -> None:
+        self._note_time()
+        self.counts.last_inference_ns = self._tested_ns
+        self._on_alive()
+
+    def _reload(self, job: ReloadJob, old: Model) -> Model:
+        """The new model, or the old one when the new one cannot be believed."""
+        try:
+            new = self._load()
+        except ScreeningError as error:
+            self._reload_problem = str(error)
+            answer, model = Reloaded(old.sha256, 1, str(error)), old
+        else:
+            old.close()
+            self.model = model = new
+            self._reload_problem, self._failures = "", 0
+            self.counts.reloads += 1
+            self._alive()
+            answer = Reloaded(new.sha256, 0, "")
+        job.done(answer)
+        self._on_change()
+        return model
+
+    def _answer(self, job: Job, model: Model) -> None:
+        """Read a frame and tell its client. The slot is the client's again before it hears of it."""
+        queue_ms = (time.monotonic_ns() - job.arrived_ns) / 1e6
+        try:
+            reading, flags = self._read(job, model)
+        except Exception as error:  # whatever it is, it must not become a finding, nor stop the daemon
+            reading, flags = _without(job, model, f"software fault: {type(error).__name__}: {error}"), 0
+        result = result_of(job, reading, model.class_names, model.sha256, flags, queue_ms)
+        if job.submit.flags & SubmitFlag.VESSELS and result.outcome in FINDINGS and reading.vessels is not None:
+            job.ring.write_vessels(job.submit.slot, job.submit.generation, reading.vessels)
+            result = replace(result, flags=result.flags | ResultFlag.VESSELS)
+        if model.clinical_use:
+            result = replace(result, flags=result.flags | ResultFlag.CLINICAL_USE)
+        job.connection.busy.discard(job.submit.slot)
+        self._count(reading, flags)
+        job.connection.send(result, job.tag)
+        if reading.timings_ms.classify is not None:
+            self._alive()
+
+    def _read(self, job: Job, model: Model) -> tuple[Reading, int]:
+        submit, source = job.submit, job.connection.name
+        now = time.monotonic_ns()
+        if model.problem:
+            return _without(job, model, model.problem), 0
+        if submit.deadline_ns and now > submit.deadline_ns:
+            return replace(_without(job, model, "late: the deadline passed before its turn"), late=True), 0
+        if job.ring.generation(submit.slot) != submit.generation:
+            return _without(job, model, TORN), ResultFlag.TORN
+        captured_ns = min(submit.captured_ns or job.arrived_ns, now)
+        frame = Frame(
+            job.ring.rgb(submit),
+            submit.sequence,
+            source,
+            captured_ns,
+            datetime.now(timezone.utc) - timedelta(microseconds=(now - captured_ns) / 1e3),
+            submit.capture_us / 1e3,
+        )
+        reading = model.screener.screen(frame)
+        if job.ring.generation(submit.slot) != submit.generation:
+            return _without(job, model, TORN), ResultFlag.TORN
+        repeated = job.connection.reject_repeats and reading.frame.sha256 == job.connection.last_sha256
+        job.connection.last_sha256 = reading.frame.sha256
+        if submit.deadline_ns and (over_ns := time.monotonic_ns() - submit.deadline_ns) > 0:
+            late = _without(job, model, f"late: {over_ns / 1e6:.0f} ms after the deadline")
+            return replace(late, frame=reading.frame, timings_ms=reading.timings_ms, late=True), 0
+        if repeated:
+            error = RepeatedFrame(REPEATED, source=source, sequence=submit.sequence)
+            found = model.screener.unreadable(error)
+            return replace(found, frame=reading.frame, timings_ms=reading.timings_ms), 0
+        return reading, 0
+
+    def _count(self, reading: Reading, flags: int) -> None:
+        torn = bool(flags & ResultFlag.TORN)
+        self.counts.frames += 1
+        self.counts.torn += torn
+        self.counts.late += reading.late
+        self._lates.append(reading.late)
+        if reading.timings_ms.classify is not None:
+            self._failures = 0
+        elif not reading.late and reading.quality is not None and reading.quality.gradable:
+            self._failures += 1
+
+
+def _without(job: Job, model: Model, reason: str) -> Reading:
+    """NO_RESULT for a frame, with its reason."""
+    error: CameraError = FrameUnreadable(reason, source=job.connection.name, sequence=job.submit.sequence)
+    return model.screener.unreadable(error)

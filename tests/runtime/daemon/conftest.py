@@ -1,0 +1,118 @@
+"""A daemon with a fake engine in a thread of the test, and clients of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from runtime.budget import Budget
+from runtime.bundle import Bundle
+from runtime.daemon.client import Client
+from runtime.daemon.endpoint import listening
+from runtime.daemon.messages import Health, State
+from runtime.daemon.model import Model
+from runtime.daemon.reader import Reader
+from runtime.daemon.service import Service
+from runtime.engines.fake import FakeEngine
+from runtime.errors import ScreeningError
+from runtime.trust.guard import Guard
+
+PATIENCE_S = 20.0
+
+
+def awaited(condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, f"waited {PATIENCE_S} s for: {what}"
+        threading.Event().wait(0.002)
+
+
+@dataclass
+class Running:
+    """A daemon and what a test may do to it."""
+
+    path: Path
+    engine: FakeEngine
+    service: Service
+    bundle: Bundle
+    budget: Budget = field(default_factory=Budget)
+    load_error: Exception | None = None
+    """Raised by the next load."""
+    release: threading.Event = field(default_factory=threading.Event)
+    """Loading waits for it."""
+    alive: int = 0
+    states: list[State] = field(default_factory=list)
+    failure: ScreeningError | None = None
+
+    def client(self, **options: object) -> Client:
+        return Client(self.path, **({"slots": 3, "slot_bytes": 640 * 480 * 3} | options))  # type: ignore[arg-type]
+
+    def ready(self) -> None:
+        awaited(lambda: self.service.health().state is not State.LIVE, "a loaded engine")
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, bundle: Bundle) -> Iterator[Running]:
+    with running(tmp_path / "s", bundle) as it:
+        it.release.set()
+        it.ready()
+        yield it
+
+
+@contextlib.contextmanager
+def running(
+    path: Path,
+    bundle: Bundle,
+    *,
+    uids: frozenset[int] | None = None,
+    idle_s: float = 30.0,
+    budget_ms: float | None = None,
+) -> Iterator[Running]:
+    """A daemon whose engine loads when `release` is set."""
+    it = Running(path, FakeEngine(), None, bundle, Budget(total=budget_ms))  # type: ignore[arg-type]
+
+    def make() -> Model:
+        assert it.release.wait(PATIENCE_S)
+        if it.load_error is not None:
+            raise it.load_error
+        if it.engine.closed:
+            it.engine = FakeEngine()
+        return Model(it.bundle, Guard(it.bundle), it.engine, it.budget)
+
+    def count() -> None:
+        it.alive += 1
+
+    def told(health: Health) -> None:
+        it.states.append(health.state)
+
+    def serve() -> None:
+        try:
+            it.service.run()
+        except ScreeningError as error:
+            it.failure = error
+
+    with listening(path) as listener:
+        it.service = Service(
+            listener,
+            lambda changed: Reader(make, changed, count, idle_s),
+            frozenset({os.geteuid()}) if uids is None else uids,
+            on_state=told,
+        )
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield it
+        finally:
+            it.release.set()
+            it.service.stop()
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
+            assert it.engine.closed or it.failure

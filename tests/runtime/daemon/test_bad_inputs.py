@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runtime.bundle import Bundle, open_bundle
+from runtime.daemon import golden
+from runtime.daemon.client import Client
+from runtime.daemon.connection import MESSAGES_A_SECOND
+from runtime.daemon.endpoint import listening
+from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, SocketUnusable
+from runtime.daemon.messages import (
+    FROM_DAEMON,
+    AskHealth,
+    Configure,
+    Error,
+    Hello,
+    Order,
+    Outcome,
+    PixelFormat,
+    Reason,
+    Reload,
+    State,
+    Submit,
+    Welcome,
+)
+from runtime.daemon.ring import SEALS
+from runtime.daemon.service import MAX_CLIENTS
+from runtime.daemon.slots import MAX_SLOT_BYTES
+from runtime.daemon.wire import LARGEST, ErrorCode, Message, decode
+from runtime.engines.fake import FakeEngine, Fault
+from runtime.errors import BundleError
+from tests.pictures import retina
+from tests.runtime.daemon.conftest import Running, awaited, running
+
+FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+
+
+def connected(daemon: Running) -> socket.socket:
+    raw = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    raw.settimeout(20)
+    raw.connect(str(daemon.path))
+    return raw
+
+
+def answer(raw: socket.socket) -> Message | None:
+    """The next message, None at the end."""
+    try:
+        data = raw.recv(LARGEST + 1)
+    except ConnectionResetError:
+        return None
+    return decode(data, FROM_DAEMON).message if data else None
+
+
+def refusal(raw: socket.socket) -> ErrorCode:
+    message = answer(raw)
+    assert isinstance(message, Error)
+    return message.code
+
+
+@pytest.mark.parametrize("bad", sorted(set(golden.refused()) - {"empty"}))
+def test_a_broken_message_costs_its_sender_the_connection_and_nobody_else(daemon: Running, bad: str) -> None:
+    data, code = golden.refused()[bad]
+    with daemon.client() as other, connected(daemon) as raw:
+        raw.send(Hello(1, 1, "bad").encode(1))
+        assert isinstance(answer(raw), Welcome)
+        raw.send(data)
+        assert refusal(raw) is code
+        assert answer(raw) is None
+        assert other.read(retina(1)).outcome in FINDINGS
+
+
+def test_the_order_of_messages(daemon: Running) -> None:
+    with connected(daemon) as raw:
+        raw.send(AskHealth().encode(1))
+        assert refusal(raw) is ErrorCode.OUT_OF_ORDER
+        assert answer(raw) is None
+    with connected(daemon) as raw:
+        for tag in (1, 2):
+            raw.send(Hello(1, 1, "twice").encode(tag))
+        assert isinstance(answer(raw), Welcome)
+        assert refusal(raw) is ErrorCode.OUT_OF_ORDER
+    with Client(daemon.path) as client:
+        client._send(Submit(2, 0, 0, 0, 0, 1, 1, 3, PixelFormat.RGB8, 0, 0))
+        with pytest.raises(DaemonRefused) as refused:
+            client.result()
+        assert refused.value.code is ErrorCode.NOT_CONFIGURED
+
+
+def test_versions_old_and_new(daemon: Running) -> None:
+    with connected(daemon) as raw:
+        raw.send(Hello(1, 9, "newer").encode(1))
+        welcome = answer(raw)
+        assert isinstance(welcome, Welcome)
+        assert welcome.version == 1
+    with connected(daemon) as raw:
+        raw.send(Hello(2, 9, "much-newer").encode(1))
+        error = answer(raw)
+        assert isinstance(error, Error)
+        assert (error.code, error.lowest, error.highest) == (ErrorCode.BAD_VERSION, 1, 1)
+        assert answer(raw) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"slot": 3}, ErrorCode.SLOT_RANGE),
+        ({"slot": 2**32 - 1}, ErrorCode.SLOT_RANGE),
+        ({"width": 0}, ErrorCode.BAD_DIMENSIONS),
+        ({"height": 0}, ErrorCode.BAD_DIMENSIONS),
+        ({"stride": 959}, ErrorCode.BAD_DIMENSIONS),
+        ({"height": 961}, ErrorCode.BAD_DIMENSIONS),
+        ({"stride": 2**31, "height": 2**31}, ErrorCode.BAD_DIMENSIONS),
+        ({"width": 2**32 - 1, "height": 2**32 - 1, "stride": 2**32 - 1}, ErrorCode.BAD_DIMENSIONS),
+        ({"generation": 0}, ErrorCode.BAD_GENERATION),
+        ({"generation": 3}, ErrorCode.BAD_GENERATION),
+    ],
+)
+def test_a_wrong_frame_is_refused_and_the_connection_goes_on(
+    daemon: Running, changed: dict[str, int], code: ErrorCode
+) -> None:
+    right = {"generation": 2, "sequence": 0, "captured_ns": 0, "deadline_ns": 0, "slot": 0}
+    right |= {"width": 320, "height": 240, "stride": 960, "flags": 0, "capture_us": 0}
+    with daemon.client() as client:
+        client._send(Submit(**(right | changed), format=PixelFormat.RGB8))
+        with pytest.raises(DaemonRefused) as refused:
+            client.result()
+        assert refused.value.code is code
+        assert client.read(retina(1)).outcome in FINDINGS
+        assert client.health().refused == 1
+
+
+def test_a_slot_resubmitted_while_in_use(daemon: Running) -> None:
+    daemon.engine.segment_delay_ms = 200.0
+    with daemon.client() as client:
+        client.fill(0, retina(1))
+        client.submit(0, 320, 240, sequence=1)
+        client.submit(0, 320, 240, sequence=2)
+        with pytest.raises(DaemonRefused) as refused:
+            client.result()
+        assert refused.value.code is ErrorCode.SLOT_IN_USE
+        result = client.result()
+        assert (result.sequence, result.outcome) == (1, Outcome.NO_REFERRAL_FINDINGS)
+
+
+@pytest.mark.parametrize(("slots", "slot_bytes"), [(17, 100), (1, MAX_SLOT_BYTES + 1), (16, MAX_SLOT_BYTES)])
+def test_a_ring_that_is_too_large(daemon: Running, slots: int, slot_bytes: int) -> None:
+    with pytest.raises(DaemonRefused) as refused:
+        daemon.client(slots=slots, slot_bytes=slot_bytes)
+    assert refused.value.code is ErrorCode.RING_REFUSED
+
+
+def test_a_second_ring(daemon: Running) -> None:
+    with daemon.client() as client:
+        client._send(Configure(1, 100, Order.NEWEST, 0))
+        with pytest.raises(DaemonRefused) as refused:
+            client.result()
+        assert refused.value.code is ErrorCode.ALREADY_CONFIGURED
+
+
+def test_the_ring_can_be_neither_shrunk_nor_grown(daemon: Running) -> None:
+    with connected(daemon) as raw:
+        raw.send(Hello(1, 1, "raw").encode(1))
+        answer(raw)
+        raw.send(Configure(2, 1000, Order.NEWEST, 0).encode(2))
+        _, (ring,), _, _ = socket.recv_fds(raw, LARGEST, 1)
+        try:
+            assert fcntl.fcntl(ring, fcntl.F_GET_SEALS) & SEALS == SEALS
+            size = os.fstat(ring).st_size
+            for wrong in (0, size - 4096, size + 4096):
+                with pytest.raises(PermissionError):
+                    os.ftruncate(ring, wrong)
+            with pytest.raises(PermissionError):
+                fcntl.fcntl(ring, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+        finally:
+            os.close(ring)
+
+
+def test_a_foreign_descriptor_is_never_taken(daemon: Running) -> None:
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with connected(daemon) as raw:
+        socket.send_fds(raw, [Hello(1, 1, "foreign").encode(1)], [0, 1, 2])
+        assert refusal(raw) is ErrorCode.FOREIGN_DESCRIPTOR
+        assert answer(raw) is None
+    awaited(lambda: len(os.listdir("/proc/self/fd")) == descriptors, "the connection's end")
+
+
+def test_users_that_are_not_on_the_list(bundle: Bundle, tmp_path: Path) -> None:
+    with running(tmp_path / "s", bundle, uids=frozenset({os.geteuid() + 1})) as daemon:
+        with connected(daemon) as raw:
+            assert refusal(raw) is ErrorCode.NOT_ALLOWED
+            assert answer(raw) is None
+        with pytest.raises(DaemonError):
+            Client(daemon.path)
+
+
+def test_too_many_clients(daemon: Running) -> None:
+    clients = [Client(daemon.path) for _ in range(MAX_CLIENTS)]
+    try:
+        with connected(daemon) as raw:
+            assert refusal(raw) is ErrorCode.TOO_MANY_CLIENTS
+        clients.pop().close()
+        awaited(lambda: daemon.service.health().clients == MAX_CLIENTS - 1, "a free place")
+        clients.append(Client(daemon.path))
+    finally:
+        for client in clients:
+            client.close()
+
+
+def flood(raw: socket.socket) -> None:
+    for tag in range(100 * MESSAGES_A_SECOND):
+        raw.send(AskHealth().encode(tag))
+
+
+def test_a_client_that_floods_or_never_reads_is_closed(daemon: Running) -> None:
+    with daemon.client() as other:
+        with connected(daemon) as raw:
+            raw.send(Hello(1, 1, "flood").encode(1))
+            with pytest.raises(OSError, match=r"."):
+                flood(raw)
+        assert other.read(retina(1)).outcome in FINDINGS
+        awaited(lambda: daemon.service.health().clients == 1, "the flooding client's end")
+
+
+def test_a_dead_daemon_is_told_apart_and_can_be_had_again(bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with pytest.raises(DaemonGone, match="start it"):
+        Client(path)
+    with running(path, bundle) as daemon:
+        daemon.release.set()
+        daemon.ready()
+        client = daemon.client()
+        daemon.service.stop()
+        with pytest.raises(DaemonError):
+            client.read(retina(1))
+        with pytest.raises(DaemonGone):
+            client.health()
+        client.close()
+    with running(path, bundle) as daemon:
+        daemon.release.set()
+        daemon.ready()
+        with daemon.client() as client:
+            assert client.read(retina(1)).outcome in FINDINGS
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_daemon(bundle: Bundle, tmp_path: Path) -> None:
+    with running(tmp_path / "s", bundle) as daemon:
+        daemon.load_error = BundleError("altered")
+        daemon.release.set()
+        awaited(lambda: daemon.failure is not None, "the end")
+    assert isinstance(daemon.failure, BundleError)
+    assert daemon.states == [State.LIVE]
+
+
+def test_an_engine_that_fails_the_golden_frame_is_never_ready(bundle: Bundle, tmp_path: Path) -> None:
+    with running(tmp_path / "s", bundle) as daemon:
+        daemon.engine.fault = Fault.NAN_VESSELS
+        daemon.release.set()
+        awaited(lambda: daemon.failure is not None, "the end")
+    assert daemon.states == [State.LIVE]
+
+
+def test_a_failed_idle_self_test_stops_every_result(bundle: Bundle, tmp_path: Path) -> None:
+    with running(tmp_path / "s", bundle, idle_s=0.02) as daemon:
+        daemon.release.set()
+        daemon.ready()
+        awaited(lambda: daemon.alive >= 3, "idle self-tests")
+        daemon.engine.probabilities = (0.2, 0.8)
+        awaited(lambda: daemon.service.health().reasons & Reason.SELF_TEST_FAILED, "a failed self-test")
+        alive = daemon.alive
+        daemon.engine.probabilities = (0.9, 0.1)
+        with daemon.client() as client:
+            for seed in range(3):
+                result = client.read(retina(seed))
+                assert result.outcome is Outcome.NO_RESULT
+                assert result.reason.startswith("self-test failed")
+            assert "self-test failed" in client.health().text
+        assert daemon.alive == alive
+
+
+def test_the_bundle_is_replaced_under_a_running_daemon(
+    daemon: Running, write_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    with daemon.client() as client:
+        before = client.bundle()
+        # Replaced on disk: nothing changes until it is asked for.
+        daemon.bundle = open_bundle(write_bundle(version="4"))
+        assert client.read(retina(1)).bundle_sha256 == before.sha256
+        old = daemon.engine
+        daemon.engine = FakeEngine((0.1, 0.9))
+        answered = client.reload()
+        after = client.bundle()
+        assert (answered.failed, answered.sha256) == (0, after.sha256)
+        assert (after.version, before.version) == ("4", "3")
+        assert old.closed
+        result = client.read(retina(2))
+        assert (result.outcome, result.bundle_sha256) == (Outcome.REFER, after.sha256)
+        assert client.health().reloads == 1
+
+
+@pytest.mark.parametrize("failure", [BundleError("altered"), RuntimeError("a backend's own"), None])
+def test_a_reload_that_fails_keeps_the_old_one(daemon: Running, failure: Exception | None) -> None:
+    with daemon.client() as client:
+        before, old = client.bundle(), daemon.engine
+        if failure is None:
+            daemon.engine = FakeEngine()
+            daemon.engine.fault = Fault.NAN_PROBABILITIES
+        daemon.load_error = failure
+        answered = client.reload()
+        assert answered.failed
+        assert answered.sha256 == before.sha256
+        assert not old.closed
+        assert client.health().reasons & Reason.RELOAD_FAILED
+        assert client.read(retina(1)).outcome in FINDINGS
+        if failure is None:
+            assert daemon.engine.closed
+        daemon.load_error, daemon.engine = None, FakeEngine()
+        assert not client.reload().failed
+        assert not client.health().reasons & Reason.RELOAD_FAILED
+
+
+def test_sockets_that_cannot_be_had(tmp_path: Path) -> None:
+    with pytest.raises(SocketUnusable, match="at most 107"), listening(tmp_path / ("x" * 110)):
+        pass
+    with pytest.raises(SocketUnusable, match="No such file"), listening(tmp_path / "nowhere" / "s"):
+        pass
+    plain = tmp_path / "file"
+    plain.write_text("kept")
+    with pytest.raises(SocketUnusable, match="not a socket"), listening(plain):
+        pass
+    assert plain.read_text() == "kept"
+    path = tmp_path / "s"
+    with listening(path), pytest.raises(SocketUnusable, match="another daemon"), listening(path):
+        pass
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(SocketUnusable, match="another program"), listening(path):
+            pass
+    with listening(path):  # the other one is dead now: its socket is taken over
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.exists()
+    with listening(path, everyone=True):
+        assert path.stat().st_mode & 0o777 == 0o666
+
+
+@pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="another user can be had by root only")
+def test_another_user(bundle: Bundle, tmp_path: Path) -> None:
+    """A user that is not on the list cannot reach a socket of its owner's; one on it may read but not reload."""
+    folder = Path("/tmp") / f"ropd-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    try:
+        with running(folder / "s", bundle, uids=frozenset({0, 65534})) as daemon:
+            daemon.release.set()
+            daemon.ready()
+            code = (
+                "import socket,sys; sys.path.insert(0, '/');"
+                f"s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET); s.connect({str(daemon.path)!r});"
+                f"s.send(bytes.fromhex({Hello(1, 1, 'other').encode(1).hex()!r})); s.recv(1024);"
+                "s.send(bytes.fromhex(sys.argv[1])); print(s.recv(1024).hex())"
+            )
+            other = [
+                "setpriv",
+                "--reuid",
+                "65534",
+                "--regid",
+                "65534",
+                "--clear-groups",
+                sys.executable,
+                "-S",
+                "-c",
+                code,
+            ]
+            refused = subprocess.run([*other, Reload().encode(2).hex()], capture_output=True, text=True)
+            assert "Permission denied" in refused.stderr, refused  # 0600: not even connected
+            daemon.path.chmod(0o666)
+            done = subprocess.run([*other, Reload().encode(2).hex()], capture_output=True, text=True, check=True)
+            message = decode(bytes.fromhex(done.stdout), FROM_DAEMON).message
+            assert isinstance(message, Error)
+            assert message.code is ErrorCode.RELOAD_REFUSED
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_no_name_of_a_patient_can_be_a_source() -> None:
+    assert json.dumps(golden.examples()["hello"][1].name) == '"camera-firmware:3.1"'  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="letters, digits"):
+        Hello(1, 1, "Doe, Jane")

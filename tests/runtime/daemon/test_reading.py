@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime.bundle import Bundle
+from runtime.daemon.errors import DaemonRefused
+from runtime.daemon.messages import Order, Outcome, PixelFormat, Reason, ResultFlag, State, Submit
+from runtime.daemon.reader import TORN
+from runtime.daemon.results import SUPERSEDED
+from runtime.daemon.wire import ErrorCode
+from runtime.engines.fake import Fault
+from tests.pictures import retina
+from tests.runtime.daemon.conftest import Running, awaited, running
+
+FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+
+
+def test_a_frame_is_read_where_it_lies(daemon: Running) -> None:
+    picture = retina(1)
+    with daemon.client(name="cam:1") as client:
+        result = client.read(picture, sequence=7, vessels=True)
+        vessels = client.vessels(result)
+        info = client.bundle()
+    assert result.outcome is Outcome.NO_REFERRAL_FINDINGS
+    assert result.sequence == 7
+    assert result.probabilities[: result.class_count] == pytest.approx((0.9, 0.1))
+    assert result.text == "No referral findings in these images: continue the scheduled examinations"
+    assert result.frame_sha256 == hashlib.sha256(picture.tobytes()).digest()
+    assert result.bundle_sha256 == info.sha256
+    assert result.flags == ResultFlag.VESSELS | ResultFlag.GRADED | ResultFlag.GRADABLE
+    assert all(ms >= 0 for ms in result.timings_ms)
+    assert vessels is not None
+    assert vessels.shape == (256, 256)
+    assert vessels.any()
+    assert 0 < result.vessel_fraction < 1
+    assert (info.class_names[:2], info.refer_mask) == (("no_ridge", "ridge"), 2)
+    assert "not for clinical use" in info.notice
+
+
+def test_no_copy_of_the_pixels_is_made(daemon: Running) -> None:
+    with daemon.client() as client:
+        client.fill(0, retina(1))
+        rgb = client.ring.rgb(Submit(2, 0, 0, 0, 0, 320, 240, 960, PixelFormat.RGB8, 0, 0))
+        assert np.shares_memory(rgb, client.ring.pixels(0))
+        assert rgb.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "code"), [(PixelFormat.BGR8, cv2.COLOR_RGB2BGR), (PixelFormat.GRAY8, cv2.COLOR_RGB2GRAY)]
+)
+def test_other_formats_and_strides_give_the_same_picture(daemon: Running, pixel_format: PixelFormat, code: int) -> None:
+    picture = retina(2)
+    given = cv2.cvtColor(picture, code)
+    wanted = picture if pixel_format is PixelFormat.BGR8 else cv2.cvtColor(given, cv2.COLOR_GRAY2RGB)
+    row = 320 * pixel_format.channels
+    with daemon.client() as client:
+        client.begin(0)
+        rows = client.ring.pixels(0)[: 1024 * 240].reshape(240, 1024)
+        rows[:, :row] = given.reshape(240, row)
+        rows[:, row:] = 77
+        client.finish(0)
+        client.submit(0, 320, 240, pixel_format=pixel_format, stride=1024)
+        assert client.result().frame_sha256 == hashlib.sha256(wanted.tobytes()).digest()
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_no_fault_of_the_engine_is_a_finding(daemon: Running, fault: Fault) -> None:
+    with daemon.client() as client:
+        daemon.engine.fault = fault
+        result = client.read(retina(1), vessels=True)
+        assert result.outcome is Outcome.NO_RESULT
+        assert result.class_count == 0
+        assert client.vessels(result) is None
+        daemon.engine.fault = None
+        assert client.read(retina(2)).outcome is Outcome.NO_REFERRAL_FINDINGS
+
+
+def test_an_engine_that_goes_on_failing_degrades(daemon: Running) -> None:
+    with daemon.client() as client:
+        daemon.engine.fault = Fault.SEGMENT_ERROR
+        for seed in range(3):
+            client.read(retina(seed))
+        assert client.health().reasons & Reason.ENGINE_FAILING
+        daemon.engine.fault = None
+        client.read(retina(9))
+        assert not client.health().reasons & Reason.ENGINE_FAILING
+
+
+def test_a_frame_that_changes_while_it_is_read_is_torn(daemon: Running) -> None:
+    daemon.engine.segment_delay_ms = 100.0
+    before = daemon.engine.frames
+    with daemon.client() as client:
+        client.fill(0, retina(1))
+        client.submit(0, 320, 240, vessels=True)
+        awaited(lambda: daemon.engine.frames > before, "the frame in the engine")
+        client.begin(0)
+        result = client.result()
+        assert (result.outcome, result.flags, result.reason) == (Outcome.NO_RESULT, ResultFlag.TORN, TORN)
+        assert client.vessels(result) is None
+        assert client.health().torn == 1
+
+
+def test_a_slot_that_is_filled_anew_before_its_turn_is_torn(daemon: Running) -> None:
+    daemon.engine.segment_delay_ms = 50.0
+    with daemon.client(order=Order.EVERY) as client:
+        for slot in (0, 1):
+            client.fill(slot, retina(slot))
+            client.submit(slot, 320, 240)
+        client.fill(1, retina(5))
+        assert client.result().outcome in FINDINGS
+        assert client.result().flags == ResultFlag.TORN
+
+
+def test_late_frames_are_no_result_and_say_late(daemon: Running) -> None:
+    daemon.engine.segment_delay_ms = 30.0
+    with daemon.client() as client:
+        passed = client.read(retina(1), deadline_ns=time.monotonic_ns() - 1)
+        during = client.read(retina(2), deadline_ns=time.monotonic_ns() + 10_000_000, vessels=True)
+        for result in (passed, during):
+            assert result.outcome is Outcome.NO_RESULT
+            assert result.flags & ResultFlag.LATE
+            assert result.reason.startswith("late")
+            assert result.class_count == 0
+        assert passed.frame_sha256 == bytes(32)
+        assert during.frame_sha256 != bytes(32)
+        in_time = client.read(retina(3), deadline_ns=time.monotonic_ns() + 10**11)
+        assert in_time.outcome in FINDINGS
+        assert client.health().late == 2
+
+
+def test_a_frozen_camera_is_found_for_each_client(daemon: Running) -> None:
+    with daemon.client(name="a") as one, daemon.client(name="b") as other, daemon.client(stored_pictures=True) as file:
+        assert one.read(retina(1)).outcome in FINDINGS
+        assert other.read(retina(1)).outcome in FINDINGS
+        assert other.read(retina(2)).outcome in FINDINGS
+        repeated = one.read(retina(1))
+        assert (repeated.outcome, repeated.reason) == (Outcome.RETAKE, "repeated frame")
+        assert [file.read(retina(1)).outcome for _ in range(2)] == [Outcome.NO_REFERRAL_FINDINGS] * 2
+
+
+def test_ungradable_frames_are_retaken(daemon: Running) -> None:
+    with daemon.client() as client:
+        dark = client.read(np.zeros((240, 320, 3), np.uint8), vessels=True)
+        small = client.read(retina(1)[:32, :32])
+    assert dark.outcome is Outcome.RETAKE
+    assert dark.flags == ResultFlag.GRADED
+    assert dark.text.startswith("Retake")
+    assert small.outcome is Outcome.NO_RESULT
+
+
+def test_the_newest_frame_wins_or_every_frame_comes_in_order(daemon: Running) -> None:
+    daemon.engine.segment_delay_ms = 150.0
+    for order in Order:
+        before = daemon.engine.frames
+        with daemon.client(slots=5, order=order, stored_pictures=True) as client:
+            for slot in range(5):
+                client.fill(slot, retina(slot))
+            client.submit(0, 320, 240, sequence=0)
+            awaited(lambda before=before: daemon.engine.frames > before, "the first frame in the engine")
+            for slot in range(1, 5):
+                client.submit(slot, 320, 240, sequence=slot)
+            results = {r.sequence: r for r in (client.result() for _ in range(5))}
+            assert client.free_slot() is not None
+        read = [number for number, r in results.items() if r.outcome in FINDINGS]
+        if order is Order.NEWEST:
+            assert read == [0, 4]
+            assert {r.reason for n, r in results.items() if n in (1, 2, 3)} == {SUPERSEDED}
+            assert all(results[n].flags == ResultFlag.SUPERSEDED for n in (1, 2, 3))
+        else:
+            assert read == [0, 1, 2, 3, 4]
+
+
+def test_eight_clients_get_fair_turns(daemon: Running) -> None:
+    clients = [
+        daemon.client(slots=8 if n == 0 else 3, name=f"c{n}", order=Order.EVERY, stored_pictures=True) for n in range(8)
+    ]
+    try:
+        greedy = clients[0]
+        for slot in range(8):
+            greedy.fill(slot, retina(slot))
+        for client in clients[1:]:
+            client.fill(0, retina(1))
+        daemon.engine.segment_delay_ms = 200.0
+        for slot in range(8):
+            greedy.submit(slot, 320, 240, sequence=slot)
+        for client in clients[1:]:
+            client.submit(0, 320, 240)
+        awaited(lambda: daemon.service.health().waiting == 14, "everything submitted")
+        daemon.engine.segment_delay_ms = 1.0
+        finished = [client.result().done_ns for client in clients[1:]]
+        greedy_done = [greedy.result().done_ns for _ in range(8)]
+        # One of the greedy client's may be under way, and one has its turn in the round of the others.
+        assert sum(done < max(finished) for done in greedy_done) <= 3
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_before_the_engine_is_loaded_frames_are_refused(bundle: Bundle, tmp_path: Path) -> None:
+    with running(tmp_path / "s", bundle) as daemon, daemon.client() as client:
+        assert client.health().state is State.LIVE
+        client.fill(0, retina(1))
+        client.submit(0, 320, 240)
+        with pytest.raises(DaemonRefused) as refused:
+            client.result()
+        assert refused.value.code is ErrorCode.NOT_READY
+        with pytest.raises(DaemonRefused):
+            client.bundle()
+        daemon.release.set()
+        daemon.ready()
+        client.submit(0, 320, 240)
+        assert client.result().outcome in FINDINGS
