@@ -114,18 +114,18 @@ def test_a_reading_without_a_guard_says_that_nobody_looked(bundle: Bundle, engin
 
 def test_the_self_test_runs_at_the_start_and_every_hour(equipped: Bundle, engine: FakeEngine, clock: Clock) -> None:
     with Screener(equipped, engine=engine, trust=Guard(equipped, clock=clock)) as screener:
-        assert engine.frames == len(IMAGES)
+        assert engine.frames == 2 * len(IMAGES)  # twice, to see whether it repeats itself
         clock.now += 3599
         screener.between_frames()
-        assert engine.frames == len(IMAGES)
+        assert engine.frames == 2 * len(IMAGES)
         clock.now += 1
         screener.between_frames()
-        assert engine.frames == 2 * len(IMAGES)
+        assert engine.frames == 3 * len(IMAGES)
         screener.between_frames()
-        assert engine.frames == 2 * len(IMAGES)
+        assert engine.frames == 3 * len(IMAGES)
         clock.now += 3600  # nobody came between frames: the frame itself waits for it
         screener.screen(frames()[0])
-        assert engine.frames == 3 * len(IMAGES) + 1
+        assert engine.frames == 4 * len(IMAGES) + 1
 
 
 @pytest.mark.parametrize("fault", [*Fault, "other answer", "other vessels"])
@@ -155,6 +155,28 @@ def test_an_engine_that_changed_gives_no_result_from_then_on(
             clock.now += 3600  # later tests do not bring it back
     assert screener.trust is not None
     assert "there will be no result" in trust_line(screener.trust)
+
+
+def test_the_least_change_that_stays_is_caught_and_one_that_passes_is_not(
+    equipped: Bundle, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = open_self_test(equipped, "fp32")
+    assert test is not None
+    assert test.run(engine) == ""
+    original, calls = engine._infer, [0]
+
+    def infer(*arguments: Any) -> Any:
+        found = original(*arguments)
+        calls[0] += 1
+        if calls[0] <= wrong_for:
+            found.logits[0] = np.nextafter(found.logits[0], np.float32(9))
+        return found
+
+    monkeypatch.setattr(engine, "_infer", infer)
+    wrong_for = len(IMAGES)
+    assert test.run(engine) == ""
+    wrong_for, calls[0] = 100, 0
+    assert test.run(engine) == "the answers are no longer those of the start"
 
 
 def _with_a_spot(engine: FakeEngine) -> Callable[..., Any]:
