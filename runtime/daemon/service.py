@@ -7,7 +7,6 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from runtime.daemon.connection import Connection, Job
 from runtime.daemon.messages import (
@@ -28,6 +27,7 @@ from runtime.daemon.messages import (
     Welcome,
 )
 from runtime.daemon.reader import Reader, ReloadJob
+from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.results import superseded
 from runtime.daemon.ring import make_ring
 from runtime.daemon.slots import MAX_RING_BYTES, MAX_SLOT_BYTES, MAX_SLOTS, SlotLayout
@@ -35,18 +35,6 @@ from runtime.daemon.wire import VERSION, ErrorCode, Message, ProtocolError, deco
 
 MAX_CLIENTS = 32
 MAX_ALL_RINGS_BYTES = 2 * 2**30
-
-
-@dataclass
-class SoftRealTime:
-    """What was asked of the system for steadier times, and what became of it; `runtime.daemon.realtime` fills it."""
-
-    sched_fifo: Obtained = Obtained.NOT_ASKED
-    cpu_pinning: Obtained = Obtained.NOT_ASKED
-    memory_locked: Obtained = Obtained.NOT_ASKED
-    huge_pages: Obtained = Obtained.NOT_ASKED
-    refusals: list[str] = field(default_factory=list)
-    """Why, in words."""
 
 
 class Service:
@@ -93,6 +81,7 @@ class Service:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._wake, selectors.EVENT_READ)
             self._reader.start()
+            self._real_time.for_thread()
             try:
                 while not self._stopping and self._reader.failure is None:
                     self._tell()
@@ -132,10 +121,10 @@ class Service:
             len(reader.turns),
             bits,
             state,
-            asked.sched_fifo,
-            asked.cpu_pinning,
-            asked.memory_locked,
-            asked.huge_pages,
+            asked.got_fifo,
+            asked.got_cpus,
+            asked.got_locked,
+            asked.got_huge_pages,
             model.sha256 if model else bytes(32),
             "; ".join(words),
         )
@@ -245,14 +234,12 @@ class Service:
         most = min(MAX_RING_BYTES, MAX_ALL_RINGS_BYTES - used)
         if needed > most:
             raise ProtocolError(ErrorCode.RING_REFUSED, f"{asked} need {needed} bytes, {most} are to be had", most)
-        asked_huge = self._real_time.huge_pages is not Obtained.NOT_ASKED
         try:
-            sealed = make_ring(wanted.slots, wanted.slot_bytes, asked_huge)
+            sealed = make_ring(wanted.slots, wanted.slot_bytes, self._real_time.huge_pages)
         except OSError as error:
             raise ProtocolError(ErrorCode.RING_REFUSED, f"{asked}: {error.strerror}", most) from None
-        if sealed.ring.layout.huge_pages is Obtained.REFUSED and self._real_time.huge_pages is Obtained.OBTAINED:
-            self._real_time.huge_pages = Obtained.REFUSED
-            self._real_time.refusals.append("huge pages: not enough of them free")
+        if sealed.ring.layout.huge_pages is Obtained.REFUSED:
+            self._real_time.no_huge_pages()
         connection.configure(wanted, sealed, bool(wanted.flags & ConfigureFlag.STORED_PICTURES), tag)
 
     def _reload(self, connection: Connection, tag: int) -> None:

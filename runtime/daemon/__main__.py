@@ -1,0 +1,38 @@
+"""`python -m runtime.daemon`: from the command line to the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from runtime.daemon.arguments import parse
+from runtime.errors import ScreeningError
+from runtime.sinks.text import printable
+
+UNUSABLE, STOPPED = 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
+    options = parse(list(sys.argv[1:] if argv is None else argv))
+    try:
+        if options.verb == "serve":
+            from runtime.daemon.commands.serve import serve
+
+            return serve(options)
+        if options.verb == "install":
+            from runtime.daemon.commands.install import install
+
+            return install(options)
+        from runtime.daemon.commands import ask
+
+        return ask.status(options) if options.verb == "status" else ask.reload(options)
+    except ScreeningError as error:
+        sys.stderr.write(f"runtime.daemon: {printable(str(error))}\n")
+        return UNUSABLE
+    except KeyboardInterrupt:
+        return STOPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The command line of `python -m runtime.daemon`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from runtime.engines import BACKENDS, PRECISIONS
+
+EXAMPLES = """\
+examples:
+  python -m runtime.daemon --socket /run/user/1000/rop.socket --bundle bundle/
+  python -m runtime.daemon status --socket /run/user/1000/rop.socket --json
+  python -m runtime.daemon reload --socket /run/user/1000/rop.socket
+  python -m runtime.daemon install --bundle /opt/rop/bundle --allow-uid 1000 --dry-run
+
+SIGTERM and Ctrl-C end it after the frame under way, SIGHUP loads the bundle anew. Protocol: runtime/daemon/PROTOCOL.md
+
+exit codes:
+  0    stopped as asked; of status: ready; of reload: the new bundle is in force
+  1    of status: not ready yet, or degraded; of reload: the old bundle stays
+  2    the call is wrong, the socket, bundle or engine unusable; of status and reload: no daemon there
+"""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The options in `argv`, `verb` among them; ends the program with code 2 and a line that says why."""
+    verbs = {"status": _status, "reload": _reload, "install": _install}
+    verb = argv[0] if argv and argv[0] in verbs else "serve"
+    parser = verbs.get(verb, _serve)()
+    options = parser.parse_args(argv if verb == "serve" else argv[1:])
+    options.verb = verb
+    return options
+
+
+def _parser(verb: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"python -m runtime.daemon {verb}".strip(),
+        description=description,
+        epilog=None if verb else EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _serve() -> argparse.ArgumentParser:
+    parser = _parser("", "Keep an engine warm and read the frames of other programs on this machine.")
+    parser.add_argument("--socket", type=Path, required=True, metavar="PATH", help="where clients connect")
+    _common(parser)
+    return parser
+
+
+def _status() -> argparse.ArgumentParser:
+    parser = _parser("status", "Ask a daemon how it is.")
+    parser.add_argument("--socket", type=Path, required=True, metavar="PATH", help="the daemon's")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
+    return parser
+
+
+def _reload() -> argparse.ArgumentParser:
+    parser = _parser("reload", "Have a daemon load its bundle anew; the old one stays where the new one fails.")
+    parser.add_argument("--socket", type=Path, required=True, metavar="PATH", help="the daemon's")
+    return parser
+
+
+def _install() -> argparse.ArgumentParser:
+    from runtime.daemon.units import SOCKET
+
+    parser = _parser("install", "Write a systemd service and socket that run the daemon with these options.")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be written, write nothing")
+    parser.add_argument("--socket", type=Path, default=SOCKET, metavar="PATH", help=f"where clients connect ({SOCKET})")
+    parser.add_argument(
+        "--unit-dir", type=Path, default=Path("/etc/systemd/system"), metavar="DIR", help="where to write"
+    )
+    parser.add_argument("--memory-max", default="4G", metavar="SIZE", help="limit of the service's memory (4G)")
+    _common(parser)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("model and engine")
+    model.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    model.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
+    model.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
+    model.add_argument(
+        "--threads", type=_whole(1, 4096), metavar="N", help="CPU threads (default: the engine's choice)"
+    )
+    model.add_argument("--budget-ms", type=_milliseconds, metavar="MS", help="time for a reading; later is NO_RESULT")
+
+    site = parser.add_argument_group("site")
+    site.add_argument("--site-profile", type=Path, metavar="FILE", help="signed profile (default: $ROP_SITE_PROFILE)")
+    site.add_argument(
+        "--trusted-keys", type=Path, metavar="DIR", help="keys of those who may sign (default: $ROP_TRUSTED_KEYS)"
+    )
+
+    clients = parser.add_argument_group("clients")
+    clients.add_argument(
+        "--allow-uid",
+        type=_whole(0, 2**32 - 2),
+        action="append",
+        default=[],
+        metavar="UID",
+        help="another user that may connect; root and the daemon's own always may",
+    )
+
+    steady = parser.add_argument_group("soft real time (health tells what was obtained)")
+    steady.add_argument("--fifo", type=_whole(1, 99), metavar="PRIORITY", help="SCHED_FIFO for the two busy threads")
+    steady.add_argument(
+        "--cpus", type=_cpus, default=(), metavar="LIST", help="run on these CPUs only, like 2,3 or 2-5"
+    )
+    steady.add_argument(
+        "--lock-memory", action="store_true", help="mlockall: no page of the daemon is ever swapped out"
+    )
+    steady.add_argument("--huge-pages", action="store_true", help="rings in 2 MiB pages, where enough are free")
+
+
+def serve_arguments(options: argparse.Namespace) -> list[str]:
+    """The command line of the daemon that `install` writes, without `--socket`; files with their whole path."""
+    found: list[str] = []
+    for name in ("bundle", "site_profile", "trusted_keys"):
+        if (path := getattr(options, name)) is not None:
+            found += [f"--{name.replace('_', '-')}", os.path.abspath(path)]
+    for name, default in (
+        ("engine", "auto"),
+        ("precision", "auto"),
+        ("threads", None),
+        ("budget_ms", None),
+        ("fifo", None),
+    ):
+        if (value := getattr(options, name)) != default:
+            found += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+    for uid in options.allow_uid:
+        found += ["--allow-uid", str(uid)]
+    if options.cpus:
+        found += ["--cpus", ",".join(map(str, options.cpus))]
+    return found + [f"--{name.replace('_', '-')}" for name in ("lock_memory", "huge_pages") if getattr(options, name)]
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse_number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from {least} to {most}")
+        return value
+
+    return parse_number
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected milliseconds above zero")
+    return value
+
+
+def _cpus(text: str) -> tuple[int, ...]:
+    found: set[int] = set()
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            found.update(range(int(first), int(last or first) + 1))
+    except ValueError:
+        found.clear()
+    if not found or max(found) > 4095:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected numbers of CPUs like 2,3 or 2-5")
+    return tuple(sorted(found))

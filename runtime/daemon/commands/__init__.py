@@ -1,0 +1,1 @@
+"""What `python -m runtime.daemon` can do; one file each."""

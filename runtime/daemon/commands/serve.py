@@ -1,0 +1,87 @@
+"""`python -m runtime.daemon --socket PATH`: serve until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from runtime.daemon.endpoint import listening, passed_by_systemd
+from runtime.daemon.log import NOTICE, WARNING, Log
+from runtime.daemon.messages import Health, State
+from runtime.daemon.model import open_model
+from runtime.daemon.notify import Notifier
+from runtime.daemon.reader import IDLE_SELF_TEST_S, Reader
+from runtime.daemon.realtime import SoftRealTime
+from runtime.daemon.service import Service
+from runtime.trust.site import open_site
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve; gives the exit code. Raises `ScreeningError` when socket, bundle or engine cannot be had."""
+    notifier, log = Notifier(), Log()
+    real_time = SoftRealTime(options.fifo, options.cpus, options.lock_memory, options.huge_pages)
+    real_time.for_process()
+    allowed = frozenset({0, os.geteuid(), *options.allow_uid})
+    make = partial(
+        open_model,
+        options.bundle,
+        open_site(options.site_profile, options.trusted_keys),
+        options.engine,
+        options.precision,
+        options.threads,
+        options.budget_ms,
+    )
+    # Three chances within the watchdog's time to show that an inference still completes.
+    idle_s = min(IDLE_SELF_TEST_S, (notifier.watchdog_s or IDLE_SELF_TEST_S) / 3)
+
+    def reader(changed: Callable[[], None]) -> Reader:
+        return Reader(make, changed, notifier.alive, idle_s, real_time.for_thread)
+
+    with contextlib.ExitStack() as stack:
+        listener = passed_by_systemd()
+        if listener is None:
+            everyone = bool(allowed - {0, os.geteuid()})
+            listener = stack.enter_context(listening(options.socket, everyone))
+        service = Service(listener, reader, allowed, real_time, partial(_tell, notifier, log))
+        with _signals(service):
+            service.run()
+    notifier.stopping()
+    log.write(NOTICE, "stopped")
+    return 0
+
+
+def _tell(notifier: Notifier, log: Log, health: Health) -> None:
+    words = health.state.name.lower() + (f": {health.text}" if health.text else "")
+    if health.state is State.LIVE:
+        notifier.status("loading")
+    else:
+        notifier.ready(words)
+    log.write(
+        WARNING if health.state is State.DEGRADED else NOTICE,
+        words,
+        ROP_STATE=health.state.name,
+        ROP_BUNDLE_SHA256=health.bundle_sha256.hex(),
+    )
+
+
+@contextlib.contextmanager
+def _signals(service: Service) -> Iterator[None]:
+    """SIGTERM and SIGINT stop it, SIGHUP has it reload, while the context lasts."""
+
+    def stop(number: int, frame: object) -> None:
+        service.stop()
+
+    def reload(number: int, frame: object) -> None:
+        service.reload()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, reload)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

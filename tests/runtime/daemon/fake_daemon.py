@@ -1,0 +1,59 @@
+"""A daemon in a process of its own, with a fake engine: `fake_daemon.py SOCKET [DELAY_MS]`. Says `ready`.
+
+SIGTERM ends it, as it does the real one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from runtime.bundle import open_bundle
+from runtime.daemon.endpoint import listening, passed_by_systemd
+from runtime.daemon.messages import Health, State
+from runtime.daemon.model import Model
+from runtime.daemon.reader import Reader
+from runtime.daemon.service import Service
+from runtime.engines.fake import FakeEngine
+from runtime.trust.guard import Guard
+from tests.runtime.conftest import manifest_content
+
+
+def main(path: Path, delay_ms: float) -> None:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        files = {"segmentation.fp32.onnx": b"segmentation graph", "classifier.fp32.onnx": b"classifier graph"}
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        (folder / "manifest.json").write_text(json.dumps(manifest_content(files)))
+
+        def make() -> Model:
+            bundle, engine = open_bundle(folder), FakeEngine()
+            model = Model(bundle, Guard(bundle), engine)
+            engine.segment_delay_ms = delay_ms
+            return model
+
+        def reader(changed: Callable[[], None]) -> Reader:
+            return Reader(make, changed)
+
+        def told(health: Health) -> None:
+            if health.state is not State.LIVE:
+                sys.stdout.write("ready\n")
+                sys.stdout.flush()
+
+        listener = passed_by_systemd() or stack.enter_context(listening(path))
+        service = Service(listener, reader, frozenset({0, os.geteuid()}), on_state=told)
+        signal.signal(signal.SIGTERM, lambda *_: service.stop())
+        service.run()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
