@@ -15,7 +15,8 @@ from pydicom.sr.coding import Code
 from runtime.dicom import codes
 from runtime.dicom.errors import DicomError
 from runtime.dicom.objects import planned
-from runtime.dicom.records import EquipmentFacts, ExamRecord, InfantFacts, OrderFacts, Shot, Verdict
+from runtime.dicom.records import EquipmentFacts, ExamRecord, InfantFacts, Shot, Verdict
+from runtime.exam.order import Order
 from runtime.outcome import EXAM_REASONS
 
 DUMMY_DATE = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -62,7 +63,7 @@ def anonymous(exam: ExamRecord) -> ExamRecord:
             pupil_dilated=made.pupil_dilated,
             stereographic=made.stereographic,
         ),
-        order=OrderFacts(),
+        order=Order(),
         operator="",
         facts={name: value for name, value in exam.facts.items() if name in KEPT_FACTS},
     )

@@ -8,6 +8,7 @@ from datetime import date, datetime, time
 from typing import Literal
 
 from runtime.arrays import UInt8Array
+from runtime.exam.order import Order
 from runtime.outcome import Outcome
 from runtime.reading import Reading
 
@@ -25,9 +26,12 @@ class InfantFacts:
     """As DICOM writes names (`Family^Given`), or in free form."""
     birth_date: date | None = None
     birth_time: time | None = None
-    sex: Literal["M", "F", "O", ""] = ""
+    sex: str = ""
+    """`M`, `F`, `O` or empty."""
     gestational_age_days: int | None = None
     """At birth."""
+    postmenstrual_age_days: int | None = None
+    """On the day of the exam."""
     birth_weight_g: int | None = None
 
 
@@ -60,18 +64,6 @@ class EquipmentFacts:
     pupil_dilated: bool | None = None
     stereographic: Stereographic | None = None
     """None for a camera's plain image, which is no projection however wide its field is."""
-
-
-@dataclass(frozen=True)
-class OrderFacts:
-    """What the worklist said; empty strings where the exam was not ordered."""
-
-    accession: str = ""
-    study_uid: str = ""
-    requested_procedure_id: str = ""
-    step_id: str = ""
-    referring_physician: str = ""
-    description: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +114,7 @@ class ExamRecord:
     closed_at: datetime
     """With their time zone."""
     equipment: EquipmentFacts = EquipmentFacts()
-    order: OrderFacts = OrderFacts()
+    order: Order = field(default_factory=Order)
     operator: str = ""
     refer_threshold: float | None = None
     facts: Mapping[str, str] = field(default_factory=dict)

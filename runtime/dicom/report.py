@@ -163,8 +163,8 @@ def _infant_measurements(exam: ExamRecord) -> list[sr.Measurement]:
     measured = []
     if (born_at := infant.gestational_age_days) is not None:
         measured.append(_number(codes.GESTATIONAL_AGE, born_at, codes.UNIT_DAY))
-        if infant.birth_date is not None and (lived := (exam.opened_at.date() - infant.birth_date).days) >= 0:
-            measured.append(_number(codes.POSTMENSTRUAL_AGE, born_at + lived, codes.UNIT_DAY))
+    if infant.postmenstrual_age_days is not None:
+        measured.append(_number(codes.POSTMENSTRUAL_AGE, infant.postmenstrual_age_days, codes.UNIT_DAY))
     if infant.birth_weight_g is not None:
         measured.append(_number(codes.BIRTH_WEIGHT, infant.birth_weight_g, codes.UNIT_GRAM))
     return measured

@@ -34,9 +34,10 @@ def study(exam: ExamRecord) -> str:
 
 
 def _whose(exam: ExamRecord) -> tuple[str, ...]:
-    """What binds an object to its exam and infant; when one of these was corrected, the object is another one."""
+    """What every object says of its exam, infant and order; when one of these was corrected, it is another object."""
     infant = exam.infant
-    return (exam.exam_id, study(exam), infant.identifier, infant.name, str(infant.birth_date))
+    born = f"{infant.birth_date} {infant.birth_time}"
+    return (exam.exam_id, study(exam), infant.identifier, infant.name, born, infant.sex, *exam.order.to_dict().values())
 
 
 def series(exam: ExamRecord, kind: str) -> str:
@@ -53,8 +54,10 @@ def shot(exam: ExamRecord, taken: Shot, kind: str) -> str:
 
 
 def report(exam: ExamRecord) -> str:
-    """The report: another one as soon as an image, an outcome or a reason differs."""
+    """The report: another one as soon as an image, an outcome, a reason, or the infant's age or weight differs."""
+    infant = exam.infant
+    measured = map(str, (infant.gestational_age_days, infant.postmenstrual_age_days, infant.birth_weight_g))
     verdicts = [exam.verdict, *(exam.eyes[eye] for eye in sorted(exam.eyes))]
     said = [f"{verdict.outcome.value}:{verdict.reason}:{verdict.where}" for verdict in verdicts]
     shots = [shot(exam, taken, "overlay") for taken in exam.shots]
-    return derived("instance", "report", *_whose(exam), *shots, *said)
+    return derived("instance", "report", *_whose(exam), *measured, *shots, *said)

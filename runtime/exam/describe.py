@@ -9,6 +9,7 @@ from typing import Any
 from runtime.exam.infant import Infant
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary
 from runtime.exam.machine import Phase
+from runtime.exam.order import Order
 from runtime.exam.result import Verdict
 from runtime.exam.views import EYE_WORDS, Eye, place
 from runtime.outcome import Outcome
@@ -17,12 +18,14 @@ from runtime.sinks.text import printable, word
 EXAM_SCHEMA = "rop.exam/1"
 
 
-def exam_dict(record: ExamRecord, infant: Infant | None = None) -> dict[str, Any]:
-    """The JSON object of an exam. `infant` is left out when None."""
+def exam_dict(record: ExamRecord, infant: Infant | None = None, order: Order | None = None) -> dict[str, Any]:
+    """The JSON object of an exam. `infant` and `order` are left out when None, or nothing was ordered."""
     content: dict[str, Any] = {"schema": EXAM_SCHEMA, **summary_dict(record.summary)}
     if infant is not None:
         age = infant.postmenstrual_age(record.summary.opened_at)
         content["infant"] = {**infant.to_dict(), "postmenstrual_age": str(age)}
+    if order is not None and not order.empty:
+        content["order"] = order.to_dict()
     content["eyes"] = {eye.value: _verdict_dict(verdict) for eye, verdict in record.result.eyes.items()}
     for (eye, view), verdict in record.result.views.items():
         content["eyes"][eye.value].setdefault("views", {})[view.value] = _verdict_dict(verdict)
@@ -72,7 +75,7 @@ def _capture_dict(capture: CaptureRecord) -> dict[str, Any]:
     }
 
 
-def exam_lines(record: ExamRecord, infant: Infant | None = None) -> Iterator[str]:
+def exam_lines(record: ExamRecord, infant: Infant | None = None, order: Order | None = None) -> Iterator[str]:
     """The exam for a person at a terminal."""
     summary, rules = record.summary, record.rules
     state = "" if summary.phase is Phase.CLOSED else f" (exam is {summary.phase.value})"
@@ -85,6 +88,8 @@ def exam_lines(record: ExamRecord, infant: Infant | None = None) -> Iterator[str
             f"infant {printable(infant.infant_id)}, {printable(infant.name)}, born {_when(infant.born_at)} at "
             f"{infant.gestational_age}, {infant.birth_weight_g} g, postmenstrual age {age}"
         )
+    if order is not None and not order.empty:
+        yield printable(f"ordered: accession {order.accession or '-'}, {order.description or 'no description'}")
     for eye in Eye:
         yield f"{EYE_WORDS[eye]}: {word(record.result.eyes[eye].outcome)}"
         for (of, view), verdict in record.result.views.items():

@@ -3,6 +3,7 @@
 ExamError (a ScreeningError)
 |-- ExamRefused            the rules of an exam forbid the step
 |-- InfantInvalid          what was said of the infant cannot be so
+|-- OrderInvalid           what was said of the order cannot be so, or is another infant's
 `-- JournalError
     |-- JournalNewer       written by a newer version of this software
     |-- JournalDamaged     the file is no journal, or was altered
@@ -26,6 +27,10 @@ class ExamRefused(ExamError):
 
 class InfantInvalid(ExamError):
     """What was said of the infant cannot be so."""
+
+
+class OrderInvalid(ExamError):
+    """What was said of the order cannot be so, or is another infant's."""
 
 
 class JournalError(ExamError):

@@ -23,6 +23,9 @@ GESTATION_DAYS = (20 * 7, 45 * 7)
 OLDEST = timedelta(days=5 * 366)
 """A birth longer ago than this is a slip of the year."""
 FIELDS = ("infant_id", "name", "born_at", "gestational_age", "birth_weight_g")
+OPTIONAL = ("sex",)
+SEXES = ("M", "F", "O", "")
+"""As DICOM writes them: male, female, other, not said."""
 _GESTATION = re.compile(r"\s*(\d{1,2})\s*(?:w|weeks?|\+)\s*(?:(\d)\s*(?:d|days?)?)?\s*", re.ASCII)
 
 
@@ -59,6 +62,8 @@ class Infant:
     gestational_age: Weeks
     """At birth."""
     birth_weight_g: int
+    sex: str = ""
+    """One of `SEXES`."""
 
     def __post_init__(self) -> None:
         _check_text("infant_id", self.infant_id, LONGEST_ID)
@@ -72,6 +77,8 @@ class Infant:
                 f"it is the age at birth in weeks and days"
             )
         _check_weight(self.birth_weight_g)
+        if self.sex not in SEXES:
+            raise InfantInvalid("sex: expected M, F, O (other), or nothing where it is not known")
 
     def age_days(self, at: datetime) -> int:
         """Whole days since birth."""
@@ -100,6 +107,7 @@ class Infant:
             "born_at": self.born_at.isoformat(),
             "gestational_age": str(self.gestational_age),
             "birth_weight_g": self.birth_weight_g,
+            "sex": self.sex,
         }
 
     @classmethod
@@ -107,11 +115,12 @@ class Infant:
         """From a JSON object with the fields of this class; raises `InfantInvalid` for anything else."""
         if not isinstance(content, Mapping):
             raise InfantInvalid(f"infant: got {_kind(content)}, expected an object with {', '.join(FIELDS)}")
-        missing, unknown = [f for f in FIELDS if f not in content], set(content) - set(FIELDS)
+        missing, unknown = [f for f in FIELDS if f not in content], set(content) - {*FIELDS, *OPTIONAL}
         if missing or unknown:
             got = f"{', '.join(missing)} missing" if missing else f"{len(unknown)} unknown field(s)"
-            raise InfantInvalid(f"infant: {got}; expected exactly {', '.join(FIELDS)}")
+            raise InfantInvalid(f"infant: {got}; expected {', '.join(FIELDS)}, and sex where it is known")
         texts = {name: content[name] for name in ("infant_id", "name", "born_at", "gestational_age")}
+        texts["sex"] = content.get("sex", "")
         for name, value in texts.items():
             if not isinstance(value, str):
                 raise InfantInvalid(f"{name}: got {_kind(value)}, expected text")
@@ -121,6 +130,7 @@ class Infant:
             born_at=parse_time(texts["born_at"]),
             gestational_age=Weeks.parse(texts["gestational_age"]),
             birth_weight_g=parse_weight(content["birth_weight_g"]),
+            sex=texts["sex"].strip().upper(),
         )
 
 

@@ -11,6 +11,7 @@ from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
+from runtime.exam.order import Order
 from runtime.exam.result import Verdict
 from runtime.exam.views import EYE_WORDS, Eye, View
 from runtime.outcome import AID_NOTICE
@@ -48,15 +49,16 @@ def report_page(journal: Journal, exam_id: str, *, with_infant: bool = True) -> 
     """The page. `with_infant` False leaves the patient's fields out (the journal's key is then not needed)."""
     record = journal.exam(exam_id)
     infant = journal.infant(exam_id) if with_infant else None
+    order = journal.order(exam_id) if with_infant else Order()
     rules = "".join(f".{o.value} {{ background: {c}; }}\n" for o, c in OUTCOME_COLOURS.items())
-    body = "\n".join([*_head(record, infant), *_eyes(journal, record), *_documented(record), *_identity(record)])
+    body = "\n".join([*_head(record, infant, order), *_eyes(journal, record), *_documented(record), *_identity(record)])
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>Exam {escape(exam_id)}</title><style>{STYLE}{rules}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
 
-def _head(record: ExamRecord, infant: Infant | None) -> Iterator[str]:
+def _head(record: ExamRecord, infant: Infant | None, order: Order) -> Iterator[str]:
     summary = record.summary
     yield "<h1>Screening for retinopathy of prematurity</h1>"
     yield f'<p class="notice">{_text(record.rules.bundle.notice or AID_NOTICE)}</p>'
@@ -74,6 +76,8 @@ def _head(record: ExamRecord, infant: Infant | None) -> Iterator[str]:
             "Born": f"{infant.born_at:%Y-%m-%d %H:%M %z} at {infant.gestational_age}, {infant.birth_weight_g} g",
             "Postmenstrual age": f"{age} on the day of the exam",
         }
+    if order.accession:
+        facts["Accession number"] = order.accession
     yield _facts(facts)
 
 

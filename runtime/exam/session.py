@@ -12,6 +12,7 @@ from runtime.exam.binding import Aims
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import Infant
 from runtime.exam.journal import ExamRecord, Journal
+from runtime.exam.order import Order
 from runtime.exam.result import ExamResult, exam_result
 from runtime.exam.rules import ExamRules
 from runtime.exam.views import Eye, View
@@ -61,9 +62,11 @@ class ExamSession:
             raise ExamRefused("no exam is open; open one first")
         return self._exam_id
 
-    def open(self, infant: Infant, rules: ExamRules) -> str:
+    def open(self, infant: Infant, rules: ExamRules, order: Order | None = None) -> str:
         """Open an exam; see `Journal.begin_exam` for what refuses it."""
-        self._exam_id = self._journal.begin_exam(infant, rules, operator=self._operator, station=self._station)
+        self._exam_id = self._journal.begin_exam(
+            infant, rules, operator=self._operator, station=self._station, order=order
+        )
         self._aims = self._aims.opened(self._exam_id, time.monotonic_ns())
         return self._exam_id
 

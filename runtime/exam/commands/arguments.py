@@ -23,7 +23,8 @@ examples:
 
 infant.json, or - for standard input:
   {"infant_id": "H-1042", "name": "Doe^Baby", "born_at": "2026-10-01T04:30", "gestational_age": "27w3d",
-   "birth_weight_g": 980}
+   "birth_weight_g": 980, "sex": "F"}
+sex may be left out; so may infant_id, name and sex when --order says them
 
 exit codes:
   0    done
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
     new = _verb(verbs, "new", "open an exam", writes=True)
     new.add_argument("--infant", metavar="FILE", help="JSON file, or - for standard input; asked for when left out")
+    new.add_argument("--order", metavar="FILE", help="what the worklist says (runtime.dicom worklist --json), or -")
     new.add_argument("--station", default="", metavar="NAME", help="which cart")
     new.add_argument("--views", type=_views, default=tuple(View), metavar="A,B", help="required views (default: all)")
     new.add_argument(
@@ -73,12 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     finish = _verb(verbs, "finish", "read the frames that a crash left unread, also of closed exams", writes=True)
     _engine(finish)
 
-    correct = _verb(verbs, "correct", "move a frame to another eye or view, or correct the infant; with a reason", True)
+    correct = _verb(verbs, "correct", "move a frame, or correct infant or order; with a reason", True)
     correct.add_argument("exam", metavar="EXAM")
     correct.add_argument("--capture", type=_count, metavar="N", help="the frame to move, by its number")
     correct.add_argument("--eye", type=Eye, choices=list(Eye))
     correct.add_argument("--view", type=View, choices=list(View), metavar="VIEW")
     correct.add_argument("--infant", metavar="FILE", help="corrected fields of the infant, JSON, or -")
+    correct.add_argument("--order", metavar="FILE", help="corrected order, JSON, or -; {} takes it away")
     correct.add_argument("--reason", required=True, metavar="TEXT")
 
     document = _verb(verbs, "document", "keep what a clinician found in an eye (words of ICROP3)", writes=True)

@@ -11,10 +11,11 @@ from typing import Any
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.exam.describe import exam_dict, exam_lines
-from runtime.exam.errors import InfantInvalid
+from runtime.exam.errors import InfantInvalid, OrderInvalid
 from runtime.exam.infant import Infant
 from runtime.exam.journal import ExamRecord, Journal
 from runtime.exam.journal.crypt import find_key
+from runtime.exam.order import Order, Ordered
 from runtime.screener import Screener
 from runtime.trust.apply import screener_for
 from runtime.trust.site import Site, open_site
@@ -25,8 +26,9 @@ PROMPTS = (
     ("born_at", "born (2026-10-01T04:30)"),
     ("gestational_age", "gestational age at birth (27w3d)"),
     ("birth_weight_g", "birth weight in grams"),
+    ("sex", "sex (M, F, O, or nothing)"),
 )
-LARGEST_INFANT_FILE = 64 * 1024
+LARGEST_FILE = 64 * 1024
 
 
 def open_journal(options: Namespace, *, create: bool = False, read_only: bool = False, check: bool = True) -> Journal:
@@ -69,32 +71,65 @@ def bundle_of(options: Namespace) -> Bundle:
     return open_bundle(options.bundle)
 
 
-def read_infant(name: str | None) -> Infant:
+def read_infant(name: str | None, ordered: Ordered | None = None) -> Infant:
     """The infant's fields from a JSON file, from standard input (`-`), or from questions at a terminal.
 
-    They are never taken from the command line, which other users of the machine can see. Raises `InfantInvalid`.
+    What the order knows of the infant need not be given again; what is given again has to be the same. Nothing is
+    taken from the command line, which other users of the machine can see. Raises `InfantInvalid` or `OrderInvalid`.
     """
+    known = {} if ordered is None else ordered.fill({})
     if name is None:
         if not sys.stdin.isatty():
             raise InfantInvalid("infant: nothing given; name a JSON file with --infant, or - for standard input")
-        return Infant.from_dict({field: input(f"{prompt}: ") for field, prompt in PROMPTS})
+        content = known | {field: input(f"{prompt}: ") for field, prompt in PROMPTS if field not in known}
+    else:
+        try:
+            content = json.loads(_read(name))
+        except OSError as error:
+            raise InfantInvalid(f"infant: {name} cannot be read ({error.strerror}); name a JSON file") from None
+        except (ValueError, RecursionError):
+            raise InfantInvalid(f"infant: {_called(name)} is not JSON") from None
+        if ordered is not None and isinstance(content, dict):
+            content = ordered.fill(content)
+    infant = Infant.from_dict(content)
+    if ordered is not None:
+        ordered.check_infant(infant)
+    return infant
+
+
+def read_order(name: str | None) -> Ordered | None:
+    """The order from a JSON file or standard input (`-`): an answer of the worklist. Raises `OrderInvalid`."""
+    if name is None:
+        return None
     try:
-        raw = sys.stdin.buffer.read(LARGEST_INFANT_FILE) if name == "-" else Path(name).read_bytes()
+        lines = [line for line in _read(name).decode("utf-8-sig").splitlines() if line.strip()]
+        try:
+            found = [json.loads(line) for line in lines]
+        except ValueError:
+            found = [json.loads("\n".join(lines))]  # one object over several lines
     except OSError as error:
-        raise InfantInvalid(f"infant: {name} cannot be read ({error.strerror}); name a JSON file") from None
-    try:
-        content = json.loads(raw)
+        raise OrderInvalid(f"order: {name} cannot be read ({error.strerror}); name a JSON file") from None
     except (ValueError, RecursionError):
-        raise InfantInvalid(f"infant: {'standard input' if name == '-' else name} is not JSON") from None
-    return Infant.from_dict(content)
+        raise OrderInvalid(f"order: {_called(name)} is not JSON; see python -m runtime.dicom worklist --json") from None
+    if len(found) != 1:
+        raise OrderInvalid(f"order: {_called(name)} holds {len(found)} orders, expected one; choose it (--patient ID)")
+    return Ordered.from_dict(found[0])
 
 
-def say_exam(record: ExamRecord, infant: Infant | None, *, as_json: bool) -> None:
+def _read(name: str) -> bytes:
+    return sys.stdin.buffer.read(LARGEST_FILE) if name == "-" else Path(name).read_bytes()
+
+
+def _called(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
+def say_exam(record: ExamRecord, infant: Infant | None, order: Order | None = None, *, as_json: bool) -> None:
     """The exam to standard output."""
     if as_json:
-        say_json(exam_dict(record, infant))
+        say_json(exam_dict(record, infant, order))
     else:
-        say(*exam_lines(record, infant))
+        say(*exam_lines(record, infant, order))
 
 
 def say_json(content: Any) -> None:

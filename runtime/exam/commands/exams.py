@@ -11,6 +11,7 @@ from runtime.exam.commands.common import (
     open_journal,
     open_screener,
     read_infant,
+    read_order,
     say,
     say_exam,
     say_json,
@@ -27,13 +28,17 @@ from runtime.trust.apply import site_rules
 
 def new(options: Namespace) -> int:
     """Open an exam."""
-    bundle, infant = bundle_of(options), read_infant(options.infant)
+    if options.infant == options.order == "-":
+        raise ExamRefused("--infant and --order cannot both be read from standard input; put one into a file")
+    ordered = read_order(options.order)
+    bundle, infant = bundle_of(options), read_infant(options.infant, ordered)
+    order = None if ordered is None else ordered.order
     infant.check_born(now_utc())  # before a journal may be made for it
     rules = site_rules(site_of(options), bundle, required_views=options.views, retakes=options.retakes)
     with open_journal(options, create=True) as journal:
-        exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=options.station)
+        exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=options.station, order=order)
         if options.json:
-            say_json(exam_dict(journal.exam(exam_id), infant))
+            say_json(exam_dict(journal.exam(exam_id), infant, journal.order(exam_id)))
         else:
             say(exam_id)
     return 0
@@ -108,18 +113,23 @@ def _say_last_capture(journal: Journal, exam_id: str, *, as_json: bool) -> None:
 
 
 def correct(options: Namespace) -> int:
-    """Move a capture, or correct the infant's fields."""
-    if (options.capture is None) == (options.infant is None):
-        raise ExamRefused("what is to be corrected? give --capture N with --eye and --view, or --infant FILE")
+    """Move a capture, or correct the infant's fields or the order."""
+    if [options.capture, options.infant, options.order].count(None) != 2:
+        raise ExamRefused(
+            "what is to be corrected? give one of --capture N (with --eye and --view), --infant FILE, --order FILE"
+        )
     with open_journal(options) as journal:
-        if options.capture is None:
+        if options.infant is not None:
             infant = read_infant(options.infant)
             journal.amend_infant(options.exam, infant, reason=options.reason, operator=options.operator)
+        elif (ordered := read_order(options.order)) is not None:
+            ordered.check_infant(journal.infant(options.exam))
+            journal.amend_order(options.exam, ordered.order, reason=options.reason, operator=options.operator)
         else:
             now = journal.exam(options.exam).exam.capture(options.capture)
             eye, view = options.eye or now.eye, options.view or now.view
             journal.relabel(options.exam, options.capture, eye, view, reason=options.reason, operator=options.operator)
-        say_exam(journal.exam(options.exam), journal.infant(options.exam), as_json=options.json)
+        _say_whole(journal, options.exam, as_json=options.json)
     return 0
 
 
@@ -147,7 +157,7 @@ def close(options: Namespace) -> int:
                 raise ExamRefused("no exam is open; `python -m runtime.exam list` shows all")
             exam_id = summary.exam_id
         record = journal.close_exam(exam_id, operator=options.operator)
-        say_exam(record, journal.infant(exam_id), as_json=options.json)
+        say_exam(record, journal.infant(exam_id), journal.order(exam_id), as_json=options.json)
     return 0
 
 
@@ -166,6 +176,13 @@ def list_(options: Namespace) -> int:
 def show(options: Namespace) -> int:
     """Show an exam."""
     with open_journal(options, read_only=True) as journal:
-        infant = None if journal.key is None else journal.infant(options.exam)
-        say_exam(journal.exam(options.exam), infant, as_json=options.json)
+        _say_whole(journal, options.exam, as_json=options.json)
     return 0
+
+
+def _say_whole(journal: Journal, exam_id: str, *, as_json: bool) -> None:
+    """An exam, with what is encrypted when the key is there."""
+    if journal.key is None:
+        say_exam(journal.exam(exam_id), None, as_json=as_json)
+    else:
+        say_exam(journal.exam(exam_id), journal.infant(exam_id), journal.order(exam_id), as_json=as_json)

@@ -12,6 +12,7 @@ What another package may use:
     journal.exams(phase=None) -> list[ExamSummary]    newest first; no key needed
     journal.exam(exam_id) -> ExamRecord               captures with readings (rop.reading/1, a dict); no key
     journal.infant(exam_id) -> Infant                 needs the key
+    journal.order(exam_id) -> Order                   what the worklist said; needs the key
     journal.image(sha256) -> uint8 [H, W, 3] RGB      checked against its name
     journal.vessels(exam_id, number) -> uint8 [256, 256] | None
     journal.deliveries -> Deliveries                  the outbox's table: closed_exams_after, get, all, change

@@ -76,7 +76,7 @@ class JournalKey:
             return json.loads(self._cipher().decrypt(nonce, sealed, bound_to.encode()))
         except (InvalidTag, KeyError, ValueError, TypeError):
             raise JournalDamaged(
-                f"exam {bound_to}: the patient's fields were altered; see python -m runtime.exam verify"
+                f"exam {bound_to}: its encrypted fields were altered; see python -m runtime.exam verify"
             ) from None
 
     def _cipher(self) -> Any:

@@ -19,6 +19,7 @@ from runtime.outcome import Outcome
 
 OPENED, CAPTURED, READ, RELABELLED = "opened", "captured", "read", "relabelled"
 AMENDED, DOCUMENTED, CLOSED, RETIRED = "amended", "documented", "closed", "retired"
+_AMENDED_WORDS = {"patient": "infant's fields", "order": "order"}
 SUMMARY_COLUMNS = (
     "exam, phase, outcome, reason, place, captures, pending, opened_at, closed_at, operator, station, changed_seq"
 )
@@ -33,6 +34,8 @@ class Folded:
     station: str
     patient: Mapping[str, str]
     """Encrypted."""
+    order: Mapping[str, str] | None = None
+    """Encrypted; None when the exam was not ordered."""
     facts: tuple[Mapping[str, Any], ...] = ()
     """The `captured` body of each capture."""
     readings: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
@@ -47,7 +50,7 @@ def begin(row: EventRow) -> Folded:
     """The state after the `opened` event."""
     body = json.loads(row.body or "{}")
     exam = Exam(str(row.exam), ExamRules.from_dict(body["rules"]))
-    return Folded(exam, row, body["station"], body["patient"], last_seq=row.seq)
+    return Folded(exam, row, body["station"], body["patient"], body.get("order"), last_seq=row.seq)
 
 
 def step(folded: Folded, row: EventRow) -> Folded:
@@ -71,8 +74,10 @@ def step(folded: Folded, row: EventRow) -> Folded:
         what = f"capture {before.number} moved from {place(before.eye, before.view)} to {to}"
         return replace(after, changes=(*folded.changes, Change(row.seq, _time(row.at), row.who, what, body["reason"])))
     if row.kind == AMENDED:
-        change = Change(row.seq, _time(row.at), row.who, "infant's fields corrected", body["reason"])
-        return replace(after, patient=body["patient"], changes=(*folded.changes, change))
+        what = " and ".join(words for part, words in _AMENDED_WORDS.items() if part in body)
+        change = Change(row.seq, _time(row.at), row.who, f"{what} corrected", body["reason"])
+        patient, order = body.get("patient", folded.patient), body.get("order", folded.order)
+        return replace(after, patient=patient, order=order, changes=(*folded.changes, change))
     if row.kind == DOCUMENTED:
         return replace(after, documented=(*folded.documented, {**body, "who": row.who, "at": row.at}))
     raise ExamRefused(f"event {row.seq}: kind {row.kind!r} is not known")

@@ -23,10 +23,11 @@ from runtime.exam.journal.deliveries import DONE
 from runtime.exam.journal.fold import Folded, record_of, step, summary_row
 from runtime.exam.journal.images import encode_png
 from runtime.exam.journal.opening import open_database, prepare
-from runtime.exam.journal.reader import JournalReader
+from runtime.exam.journal.reader import JournalReader, order_of
 from runtime.exam.journal.records import ExamRecord
 from runtime.exam.journal.trail import PROGRAM, Trail, check_end
 from runtime.exam.machine import Phase
+from runtime.exam.order import Order
 from runtime.exam.rules import ExamRules
 from runtime.exam.views import Eye, View
 from runtime.outcome import Outcome
@@ -85,8 +86,10 @@ class Journal(JournalReader):
             raise
         return journal
 
-    def begin_exam(self, infant: Infant, rules: ExamRules, *, operator: str, station: str = "") -> str:
-        """Open an exam and give its id.
+    def begin_exam(
+        self, infant: Infant, rules: ExamRules, *, operator: str, station: str = "", order: Order | None = None
+    ) -> str:
+        """Open an exam and give its id. order: what the worklist said of it, None when it was not ordered.
 
         Raises `ExamRefused` while another is open, `InfantInvalid` for a birth in the future, `JournalFull` when the
         disk has less than the floor.
@@ -108,11 +111,13 @@ class Journal(JournalReader):
                 raise ExamRefused(
                     f"exam {open_id} is still open; close it first: python -m runtime.exam close {open_id}"
                 )
-            content = {
+            content: dict[str, Any] = {
                 "rules": rules.to_dict(),
                 "station": station,
                 "patient": key.encrypt(infant.to_dict(), exam_id),
             }
+            if order is not None and not order.empty:
+                content["order"] = key.encrypt(order.to_dict(), order_of(exam_id))
             folded = folding.begin(trail.append(connection, exam_id, folding.OPENED, _who(operator), content))
             self._save(connection, summary_row(folded))
         self._known = folded
@@ -184,10 +189,17 @@ class Journal(JournalReader):
     def amend_infant(self, exam_id: str, infant: Infant, *, reason: str, operator: str) -> None:
         """Correct who was examined; a reason is needed and stays in the trail, as do the fields before (encrypted)."""
         infant.check_born(self._clock())
+        self._amend(exam_id, {"patient": self._writing_key().encrypt(infant.to_dict(), exam_id)}, reason, operator)
+
+    def amend_order(self, exam_id: str, order: Order, *, reason: str, operator: str) -> None:
+        """Correct, add or (an empty one) take away what was ordered; otherwise as `amend_infant`."""
+        box = None if order.empty else self._writing_key().encrypt(order.to_dict(), order_of(exam_id))
+        self._amend(exam_id, {"order": box}, reason, operator)
+
+    def _amend(self, exam_id: str, body: Mapping[str, Any], reason: str, operator: str) -> None:
         if not reason.strip():
-            raise ExamRefused(f"exam {exam_id}: correcting the infant's fields needs a reason")
-        body = {"patient": self._writing_key().encrypt(infant.to_dict(), exam_id), "reason": reason}
-        self._change(exam_id, folding.AMENDED, operator, body)
+            raise ExamRefused(f"exam {exam_id}: correcting the infant's fields or the order needs a reason")
+        self._change(exam_id, folding.AMENDED, operator, {**body, "reason": reason})
 
     def document(self, exam_id: str, findings: EyeFindings, *, clinician: str) -> None:
         """Keep what a clinician found in an eye, in their words; it does not touch the outcome."""

@@ -21,6 +21,7 @@ from runtime.exam.journal.records import ExamRecord, ExamSummary
 from runtime.exam.journal.schema import meta
 from runtime.exam.journal.trail import COLUMNS
 from runtime.exam.machine import Phase
+from runtime.exam.order import Order
 
 Self = TypeVar("Self", bound="JournalReader")
 
@@ -71,10 +72,17 @@ class JournalReader:
 
     def infant(self, exam_id: str) -> Infant:
         """Who was examined; raises `KeyUnusable` without the key."""
-        folded = self.folded(exam_id)
+        return Infant.from_dict(self._reading_key(exam_id).decrypt(dict(self.folded(exam_id).patient), exam_id))
+
+    def order(self, exam_id: str) -> Order:
+        """What was ordered, empty when nothing was; raises `KeyUnusable` without the key."""
+        key, box = self._reading_key(exam_id), self.folded(exam_id).order
+        return Order() if box is None else Order.from_dict(key.decrypt(dict(box), order_of(exam_id)))
+
+    def _reading_key(self, exam_id: str) -> JournalKey:
         if self.key is None:
             raise KeyUnusable(f"exam {exam_id}: the patient's fields are encrypted; {HOW}")
-        return Infant.from_dict(self.key.decrypt(dict(folded.patient), exam_id))
+        return self.key
 
     def image(self, sha256: str) -> UInt8Array:
         """A stored frame, RGB uint8 [H, W, 3], checked against its name. Raises `JournalDamaged`."""
@@ -122,3 +130,8 @@ class JournalReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def order_of(exam_id: str) -> str:
+    """What the encrypted order of an exam is bound to, so that it cannot stand in for the infant's fields."""
+    return f"{exam_id} order"

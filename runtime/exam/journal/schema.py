@@ -60,7 +60,12 @@ CREATE TABLE deliveries(
 ) WITHOUT ROWID;
 """
 
-STEPS = (_EXAMS, _OUTBOX)
+_ORDERS = """
+-- No table changes. From here on events may carry an order, and the patient's fields a sex, which older software would
+-- leave out of what it sends, or not understand.
+"""
+
+STEPS = (_EXAMS, _OUTBOX, _ORDERS)
 """Step n brings a journal from version n to n + 1. A step that was released is never changed."""
 VERSION = len(STEPS)
 

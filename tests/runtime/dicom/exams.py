@@ -12,10 +12,11 @@ import numpy as np
 
 from device.frame import Frame
 from runtime.arrays import UInt8Array
-from runtime.dicom.records import EquipmentFacts, ExamRecord, Eye, InfantFacts, OrderFacts, Shot, Verdict
+from runtime.dicom.records import EquipmentFacts, ExamRecord, Eye, InfantFacts, Shot, Verdict
 from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.order import Order
 from runtime.exam.rules import ExamRules
 from runtime.exam.views import Eye as JournalEye
 from runtime.exam.views import View
@@ -80,7 +81,9 @@ def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> ExamRecord:
     below = Verdict(Outcome.NO_REFERRAL_FINDINGS, "every required view gradable and below the threshold")
     return ExamRecord(
         exam_id="3f0a5a0e-0c2b-4b46-a7cf-8a3f4f6b1c11/20261120-7F3K2QXA",
-        infant=InfantFacts("MRN-4711-77", "Müßig^Zoë Łucja", date(2026, 10, 1), time(3, 4), "F", 27 * 7 + 2, 950),
+        infant=InfantFacts(
+            "MRN-4711-77", "Müßig^Zoë Łucja", date(2026, 10, 1), time(3, 4), "F", 27 * 7 + 2, 34 * 7 + 3, 950
+        ),
         shots=tuple(shot(i + 1, *places[i % 10], width=width, height=height) for i in range(frames)),
         verdict=below,
         eyes={"OD": below, "OS": below},
@@ -89,7 +92,7 @@ def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> ExamRecord:
         equipment=EquipmentFacts(
             "Camera Works", "Wide 130", "SN-88-1234", "CART-NICU-3", "St. Example Hospital", "0.1.0", 130.0, True
         ),
-        order=OrderFacts("ACC-2026-991", "1.2.826.0.1.3680043.8.498.777", "RP-55", "SPS-56", "Referrer^Rita", "ROP"),
+        order=Order("ACC-2026-991", "1.2.826.0.1.3680043.8.498.777", "RP-55", "SPS-56", "Referrer^Rita", "ROP"),
         operator="Nurse^Nadia",
         refer_threshold=0.4,
         facts={"refer classes": "ridge_in_view"},

@@ -138,7 +138,7 @@ def test_the_infant_may_come_from_standard_input_or_from_questions(cart: Cart, m
     cart("close", "--operator", "anna")
     monkeypatch.setattr(sys, "stdin", Piped(io.BytesIO(b"")))
     assert "name a JSON file with --infant" in cart("new", "--operator", "anna", code=2)
-    answers = iter([str(value) for value in INFANT.values()])
+    answers = iter([*(str(value) for value in INFANT.values()), ""])
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     second = cart("new", "--operator", "anna").strip()
@@ -276,3 +276,58 @@ def test_a_reading_that_a_crash_left_out_is_made_later_also_for_a_closed_exam(
     assert "1 frame(s) not read yet: python -m runtime.exam finish" in cart("close", "--operator", "anna")
     assert cart.json("finish", "--operator", "anna") == {"read": 1, "left": 0}
     assert cart.json("show", exam_id)["eyes"]["OD"]["views"]["nasal"]["outcome"] == "NO_REFERRAL_FINDINGS"
+
+
+def test_an_order_from_the_worklist(cart: Cart, monkeypatch: pytest.MonkeyPatch) -> None:
+    born = f"{datetime.fromisoformat(str(INFANT['born_at'])):%Y%m%d}"
+    whose = {"patient_id": INFANT["infant_id"], "patient_name": INFANT["name"], "birth_date": born, "sex": "F"}
+    answer = {**whose, "accession": "ACC-7", "study_uid": "1.2.3", "requested_procedure_id": "RP-1", "step_id": "S-1"}
+    answer |= {"description": "ROP", "referring_physician": "", "scheduled": "20261122 1015", "station_ae_title": ""}
+    rest = {name: INFANT[name] for name in ("born_at", "gestational_age", "birth_weight_g")}
+    cart.folder.joinpath("infant.json").write_text(json.dumps(rest))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(answer).encode() + b"\n")))
+    exam_id = cart.new("--order", "-")
+    shown = cart.json("show", exam_id)
+    assert shown["order"]["accession"] == "ACC-7"
+    assert {name: shown["infant"][name] for name in ("infant_id", "name", "sex")} == {
+        "infant_id": INFANT["infant_id"],
+        "name": INFANT["name"],
+        "sex": "F",
+    }
+    assert "order" not in cart.json("show", exam_id, key=False)
+    assert "accession ACC-7" in cart("show", exam_id)
+    cart("close", "--operator", "anna")
+    order = cart.folder / "order.json"
+    order.write_text(json.dumps({"accession": "ACC-8"}, indent=2))
+    corrected = cart.json("correct", exam_id, "--operator", "anna", "--order", str(order), "--reason", "wrong line")
+    assert corrected["order"]["accession"] == "ACC-8"
+    report = cart.folder / "report.html"
+    cart("export", exam_id, "--out", str(report))
+    assert "ACC-8" in report.read_text()
+    cart("export", exam_id, "--out", str(report), "--without-infant", key=False)
+    assert "ACC-8" not in report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"patient_id": "SECRET-2"}', "order: its identifier differs from the infant's"),
+        ('{"accession": "A"}\n{"accession": "B"}', "holds 2 orders, expected one"),
+        ("", "holds 0 orders"),
+        ("{", "is not JSON"),
+        ("[1]", "expected one object of the worklist"),
+        ('{"accession": "SECRET-2-AND-TOO-LONG"}', "DICOM carries 16"),
+    ],
+)
+def test_an_order_that_cannot_be_used_opens_no_exam(cart: Cart, content: str, message: str) -> None:
+    order = cart.folder / "order.json"
+    order.write_text(content)
+    said = cart.new("--order", str(order), code=2)
+    assert message in said
+    assert "SECRET" not in said
+    assert len(said.splitlines()) == 1
+    assert not (cart.journal / "journal.sqlite3").exists()
+
+
+def test_only_one_thing_comes_from_standard_input(cart: Cart) -> None:
+    assert "cannot both be read" in cart("new", "--operator", "a", "--infant", "-", "--order", "-", code=2)

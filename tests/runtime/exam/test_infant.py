@@ -126,7 +126,16 @@ def test_a_birth_without_zone_is_the_carts() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [None, [], "x", 3, {}, {**CONTENT, "sex": "F"}, {k: v for k, v in CONTENT.items() if k != "name"}]
+    [
+        None,
+        [],
+        "x",
+        3,
+        {},
+        {**CONTENT, "sex": "girl"},
+        {**CONTENT, "colour": "F"},
+        {k: v for k, v in CONTENT.items() if k != "name"},
+    ]
     + [{**CONTENT, field: None} for field in CONTENT],
 )
 def test_other_contents_are_refused(content: object) -> None:

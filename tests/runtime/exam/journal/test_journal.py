@@ -24,8 +24,10 @@ from runtime.exam.errors import (
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.reader import order_of
 from runtime.exam.journal.verify import verify
 from runtime.exam.machine import Phase
+from runtime.exam.order import Order
 from runtime.exam.views import Eye, View
 from tests.runtime.exam.making import NONE, NRF, REFER, RULES, frame, infant, journal_exam, reading
 
@@ -107,7 +109,7 @@ def test_a_missing_or_wrong_key(journal: Journal, tmp_path: Path) -> None:
 
 def test_a_patients_fields_cannot_be_moved_to_another_exam(journal: Journal, key: JournalKey) -> None:
     box = key.encrypt({"name": "a"}, "exam 1")
-    with pytest.raises(JournalDamaged, match="exam 2: the patient's fields were altered"):
+    with pytest.raises(JournalDamaged, match="exam 2: its encrypted fields were altered"):
         key.decrypt(box, "exam 2")
 
 
@@ -351,3 +353,33 @@ def test_importing_the_exam_is_cheap() -> None:
     code = "import sys, runtime.exam.machine; print({'cv2', 'sqlite3', 'cryptography', 'openvino'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_an_order_is_kept_encrypted_and_can_be_corrected(journal: Journal, key: JournalKey) -> None:
+    order = Order("ACC-SECRET", "1.2.3", "RP-SECRET", "SPS-1", "Referrer^Rita", "ROP")
+    exam_id = journal.begin_exam(infant(sex="F"), RULES, operator="anna", order=order)
+    assert journal.order(exam_id) == order
+    assert journal.infant(exam_id).sex == "F"
+    with pytest.raises(ExamRefused, match="needs a reason"):
+        journal.amend_order(exam_id, Order("ACC-2"), reason=" ", operator="bert")
+    journal.amend_order(exam_id, Order("ACC-2"), reason="picked the wrong line", operator="bert")
+    assert journal.order(exam_id) == Order("ACC-2")
+    assert journal.infant(exam_id).sex == "F"
+    assert [(c.what, c.reason) for c in journal.exam(exam_id).changes] == [("order corrected", "picked the wrong line")]
+    journal.amend_order(exam_id, Order(), reason="was not ordered", operator="bert")
+    assert journal.order(exam_id).empty
+    journal.close_exam(exam_id, operator="anna")
+    assert verify(journal).findings == ()
+    with Journal.open(journal.folder) as without_key, pytest.raises(KeyUnusable, match="encrypted"):
+        without_key.order(exam_id)
+    for path in journal.folder.glob("journal.sqlite3*"):
+        for secret in (b"ACC-SECRET", b"RP-SECRET", b"Referrer"):
+            assert secret not in path.read_bytes()
+
+
+def test_an_order_cannot_stand_in_for_the_infant_or_another_exams(journal: Journal, key: JournalKey) -> None:
+    exam_id = journal.begin_exam(infant(), RULES, operator="anna", order=Order("ACC-1"))
+    box = dict(journal.folded(exam_id).order or {})
+    for elsewhere in (exam_id, order_of("another")):
+        with pytest.raises(JournalDamaged):
+            key.decrypt(box, elsewhere)

@@ -10,7 +10,8 @@ from runtime.exam.journal import Delivery, Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.schema import VERSION
 from runtime.exam.journal.verify import verify
-from tests.runtime.exam.making import REFER, journal_exam
+from runtime.exam.order import Order
+from tests.runtime.exam.making import REFER, RULES, infant, journal_exam
 
 
 def as_version_1(folder: Path) -> None:
@@ -62,3 +63,26 @@ def test_another_programs_database_is_refused_and_not_touched(tmp_path: Path, ke
     with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
         assert [name for (name,) in connection.execute("SELECT name FROM sqlite_master")] == ["theirs"]
     connection.close()
+
+
+def test_a_journal_of_version_2_keeps_everything_and_takes_orders(tmp_path: Path) -> None:
+    """`version_2.sql` is the dump of a journal that version 2 wrote, with the key of 32 zero bytes."""
+    key, exam_id = JournalKey(bytes(32)), "20261122-9YEPLPS3"
+    with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
+        connection.executescript(Path(__file__).with_name("version_2.sql").read_text())
+    connection.close()
+    with pytest.raises(JournalUnwritable, match=f"version 2 has to be brought to {VERSION} first"):
+        Journal.open(tmp_path, key, read_only=True)
+    with Journal.open(tmp_path, key, floor_bytes=0) as journal:
+        assert journal.database.rows("PRAGMA user_version") == [(VERSION,)]
+        assert verify(journal).findings == ()
+        before = journal.infant(exam_id)
+        assert (before.infant_id, before.birth_weight_g, before.sex) == ("H-1", 990, "")
+        assert journal.order(exam_id).empty
+        assert [d.state for d in journal.deliveries.all(exam_id=exam_id)] == ["waiting"]
+        journal.amend_infant(exam_id, infant(sex="M"), reason="chart read again", operator="anna")
+        journal.amend_order(exam_id, Order("ACC-1"), reason="order came later", operator="anna")
+        new = journal.begin_exam(infant(), RULES, operator="anna", order=Order("ACC-2"))
+        assert (journal.infant(exam_id).sex, journal.order(exam_id).accession) == ("M", "ACC-1")
+        assert journal.order(new).accession == "ACC-2"
+        assert verify(journal).findings == ()

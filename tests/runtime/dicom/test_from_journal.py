@@ -1,0 +1,116 @@
+"""What a journal knows, in the objects that are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from device.frame import Frame
+from runtime.dicom import codes
+from runtime.dicom.from_journal import exam_from_journal
+from runtime.dicom.objects import planned
+from runtime.dicom.site import Cart
+from runtime.exam.infant import Infant, Weeks
+from runtime.exam.journal import Journal
+from runtime.exam.order import Order
+from runtime.exam.rules import ExamRules
+from runtime.exam.views import Eye, View
+from tests.runtime.dicom.exams import BUNDLE, KEY, picture, reading
+
+ORDER = Order("ACC-7", "1.2.826.0.1.3680043.8.498.7", "RP-1", "SPS-1", "Referrer^Rita", "ROP screening")
+BORN = datetime(2026, 10, 13, 23, 0, tzinfo=timezone.utc)
+OPENED = datetime(2026, 11, 22, 10, 0, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal.open(tmp_path / "j", KEY, create=True, floor_bytes=0, clock=lambda: OPENED) as opened:
+        yield opened
+
+
+def girl(**changes: Any) -> Infant:
+    fields = {"gestational_age": Weeks(190), "birth_weight_g": 950, "sex": "F", **changes}
+    return Infant("H-1", "Doe^Baby", BORN, **fields)
+
+
+def closed_exam(journal: Journal, order: Order | None = ORDER) -> str:
+    rules = ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0")
+    exam_id = journal.begin_exam(girl(), rules, operator="nurse", order=order)
+    frame = Frame(picture(1), 1, "sim:retcam", captured_at=OPENED)
+    number = journal.add_capture(exam_id, Eye.OD, View.DISC, frame, operator="nurse")
+    journal.add_reading(exam_id, number, reading(frame))
+    journal.close_exam(exam_id, operator="nurse")
+    return exam_id
+
+
+def objects(journal: Journal, exam_id: str) -> dict[str, Dataset]:
+    return {item.kind: item.build() for item in planned(exam_from_journal(journal, exam_id, Cart()))}
+
+
+def measured(item: Dataset, name: Code) -> list[float]:
+    """Values of that measurement, wherever they stand in the report."""
+    named = item.get("ConceptNameCodeSequence")
+    found = [float(item.MeasuredValueSequence[0].NumericValue)] if named and named[0].CodeValue == name.value else []
+    return found + [value for inner in item.get("ContentSequence", ()) for value in measured(inner, name)]
+
+
+def test_an_order_and_the_sex_are_in_every_object(journal: Journal) -> None:
+    made = objects(journal, closed_exam(journal))
+    assert set(made) == {"photograph", "overlay", "report"}
+    for dataset in made.values():
+        assert dataset.AccessionNumber == "ACC-7"
+        assert dataset.StudyInstanceUID == ORDER.study_uid
+        assert dataset.PatientSex == "F"
+        assert str(dataset.ReferringPhysicianName) == "Referrer^Rita"
+        assert dataset.StudyDescription == "ROP screening"
+    request = made["photograph"].RequestAttributesSequence[0]
+    assert (request.RequestedProcedureID, request.ScheduledProcedureStepID) == ("RP-1", "SPS-1")
+
+
+def test_an_exam_that_was_not_ordered_has_a_study_of_its_own(journal: Journal) -> None:
+    made = objects(journal, closed_exam(journal, None))
+    assert {dataset.AccessionNumber for dataset in made.values()} == {""}
+    (study,) = {dataset.StudyInstanceUID for dataset in made.values()}
+    assert study.startswith("2.25.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({"sex": "M"}, {"photograph", "overlay", "report"}),
+        ({"birth_weight_g": 960}, {"report"}),
+        ({"gestational_age": Weeks(191)}, {"report"}),
+    ],
+)
+def test_what_a_correction_of_the_infant_touches_is_another_instance(
+    journal: Journal, changes: dict[str, Any], kinds: set[str]
+) -> None:
+    exam_id = closed_exam(journal)
+    before = {kind: dataset.SOPInstanceUID for kind, dataset in objects(journal, exam_id).items()}
+    journal.amend_infant(exam_id, girl(**changes), reason="chart read again", operator="nurse")
+    after = {kind: dataset.SOPInstanceUID for kind, dataset in objects(journal, exam_id).items()}
+    assert {kind for kind in after if after[kind] != before[kind]} == kinds
+
+
+def test_a_correction_of_the_order_is_another_instance(journal: Journal) -> None:
+    exam_id = closed_exam(journal)
+    before = {kind: dataset.SOPInstanceUID for kind, dataset in objects(journal, exam_id).items()}
+    corrected = Order(**{**ORDER.to_dict(), "accession": "ACC-8"})
+    journal.amend_order(exam_id, corrected, reason="wrong line", operator="nurse")
+    made = objects(journal, exam_id)
+    assert {dataset.AccessionNumber for dataset in made.values()} == {"ACC-8"}
+    assert all(dataset.SOPInstanceUID != before[kind] for kind, dataset in made.items())
+
+
+def test_the_postmenstrual_age_is_the_exams(journal: Journal) -> None:
+    """Born at 23:00 and examined at 10:00: a day less has elapsed than the calendar says."""
+    exam_id = closed_exam(journal)
+    expected = journal.infant(exam_id).postmenstrual_age(journal.summary(exam_id).opened_at)
+    assert expected.days == 190 + (OPENED - BORN) // timedelta(days=1) == 229
+    assert measured(objects(journal, exam_id)["report"], codes.POSTMENSTRUAL_AGE) == [expected.days]
