@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.dicom.errors import SiteUnusable
 
-SITE_SCHEMA = "rop.dicom/1"
+ARCHIVE = "archive"
+"""The destination of deliveries."""
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
 Port = Annotated[int, Field(gt=0, lt=65536)]
 
@@ -106,6 +107,11 @@ def load_site(path: Path) -> Site:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise SiteUnusable(f"{path.name}: {where}: {first['msg']}; see runtime/dicom/README.md") from None
     return site.model_copy(update={"folder": path.parent})
+
+
+def destinations(path: Path) -> tuple[str, ...]:
+    """Where the configuration has exams sent to, as the journal's deliveries name it; raises `SiteUnusable`."""
+    return () if load_site(path).archive is None else (ARCHIVE,)
 
 
 def client_context(tls: Tls, folder: Path) -> ssl.SSLContext:

@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from runtime.dicom.site import ARCHIVE
 from runtime.exam.journal import deliveries
 from runtime.exam.journal.deliveries import Delivery, DeliveryInstance
 
-DESTINATION = "archive"
+DESTINATION = ARCHIVE
 WAITING, PROVING, DONE, HELD = "waiting", "proving", deliveries.DONE, "held"
 UNSENT, STORED, PROVEN = "unsent", "stored", "proven"
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=10)

@@ -111,6 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--without-infant", action="store_true", help="leave the patient's fields out")
     retire = _verb(verbs, "retire", "remove images and patient's fields of exams after the retention time", writes=True)
     retire.add_argument("--older-than-days", type=_count, required=True, metavar="N")
+    archive = retire.add_mutually_exclusive_group(required=True)
+    archive.add_argument("--site", type=Path, metavar="FILE", help="site's DICOM configuration: what must have arrived")
+    archive.add_argument("--no-archive", action="store_true", help="this cart sends exams to no archive")
     retire.add_argument("--trust-clock", action="store_true", help="the cart's clock was checked by a person")
 
     demo = _verb(verbs, "demo", "run a whole exam on the simulated camera", demo=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -89,6 +89,12 @@ class Deliveries:
             for delivery in found
             if destination in (None, delivery.destination) and (states is None or delivery.state in states)
         ]
+
+    def owed(self, exam_id: str, revision: int, destinations: Collection[str] = ()) -> list[str]:
+        """Destinations that have not this revision of the exam: of those given, and of all that were ever used."""
+        used = {str(name) for (name,) in self._database.rows("SELECT DISTINCT destination FROM deliveries")}
+        arrived = {d.destination for d in self.all(exam_id=exam_id) if d.state == DONE and d.revision >= revision}
+        return sorted({*used, *destinations} - arrived)
 
     def change(self, exam_id: str, destination: str, to: Callable[[Delivery | None], Delivery]) -> Delivery:
         """Read, let `to` give the new delivery, write: one transaction that no other process can come between.

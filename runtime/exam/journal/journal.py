@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import fold as folding
 from runtime.exam.journal.crypt import HOW, JournalKey
 from runtime.exam.journal.database import Database
-from runtime.exam.journal.deliveries import DONE
 from runtime.exam.journal.fold import Folded, record_of, step, summary_row
 from runtime.exam.journal.images import encode_png
 from runtime.exam.journal.opening import open_database, prepare
@@ -214,19 +213,19 @@ class Journal(JournalReader):
         self.database.checkpoint()
         return self.exam(exam_id)
 
-    def retire_exam(self, exam_id: str, *, operator: str) -> None:
+    def retire_exam(self, exam_id: str, *, operator: str, destinations: Collection[str] = ()) -> None:
         """Remove images, readings and the patient's fields of a closed exam; its line and its trail remain.
 
-        Raises `ExamRefused` while it is open, waits for a reading, or has a delivery that is not done.
+        destinations: where it must have arrived as it stands now, beside those that any exam of this journal was
+        ever sent to. Raises `ExamRefused` while it is open, waits for a reading, or has not arrived.
         """
-        folded = self.folded(exam_id)
-        if folded.exam.phase is not Phase.CLOSED or folded.exam.pending:
-            raise ExamRefused(f"exam {exam_id}: it is not finished; close it, and let its readings finish")
-        undone = [d.destination for d in self.deliveries.all(exam_id=exam_id) if d.state != DONE]
-        if undone:
-            raise ExamRefused(f"exam {exam_id}: it has not reached {', '.join(undone)} yet; send it first")
         with self._writing() as (connection, trail):
-            folded = self.folded(exam_id)
+            folded = self._current(exam_id, trail)
+            if folded.exam.phase is not Phase.CLOSED or folded.exam.pending:
+                raise ExamRefused(f"exam {exam_id}: it is not finished; close it, and let its readings finish")
+            owed = self.deliveries.owed(exam_id, folded.last_seq, destinations)
+            if owed:
+                raise ExamRefused(f"exam {exam_id}: it has not reached {', '.join(owed)} as it is now; send it first")
             images = [str(sha256) for (sha256,) in self.database.rows(_IMAGES_OF, (exam_id,))]
             for sha256 in images:
                 self.images.depart(sha256)

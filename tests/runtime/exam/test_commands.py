@@ -209,8 +209,16 @@ def test_retention(cart: Cart) -> None:
     exam_id = cart.new()
     cart.capture(0, "OD", "nasal")
     cart("close", "--operator", "anna")
-    assert cart.json("retire", "--operator", "anna", "--older-than-days", "30") == {"retired": [], "kept": []}
-    assert cart.json("retire", "--operator", "anna", "--older-than-days", "0")["retired"] == [exam_id]
+    retire = ("retire", "--operator", "anna", "--older-than-days")
+    assert cart.json(*retire, "30", "--no-archive") == {"retired": [], "kept": []}
+    site = cart.folder / "site.json"
+    site.write_text(
+        '{"schema": "rop.dicom/1", "archive": {"ae_title": "A", "host": "h", "port": 104}}', encoding="utf-8"
+    )
+    assert cart.json(*retire, "0", "--site", str(site)) == {"retired": [], "kept": [exam_id]}
+    assert "cannot be read" in cart(*retire, "0", "--site", str(cart.folder / "none.json"), code=2)
+    site.write_text('{"schema": "rop.dicom/1"}', encoding="utf-8")
+    assert cart.json(*retire, "0", "--site", str(site))["retired"] == [exam_id]
     assert "retired" in cart("list", key=False)
     assert "it is retired" in cart("show", exam_id, code=2)
 
@@ -239,6 +247,7 @@ def test_the_demonstration(cart: Cart) -> None:
         ["capture", "sim:", "--operator", "a", "--eye", "OD", "--view", "macula"],
         ["new", "--operator", "a", "--views", "nasal,nasal"],
         ["new", "--operator", "a", "--retakes", "99"],
+        ["retire", "--operator", "a", "--older-than-days", "3"],
         ["forget"],
         [],
     ],

@@ -48,7 +48,7 @@ def test_what_was_retired_is_nowhere_in_the_files(journal: Journal) -> None:
             assert reason not in path.read_bytes()
 
 
-def test_what_is_not_finished_or_not_delivered_stays(journal: Journal) -> None:
+def test_what_is_not_finished_stays(journal: Journal) -> None:
     exam_id = journal.begin_exam(infant(), RULES, operator="anna")
     with pytest.raises(ExamRefused, match="not finished"):
         journal.retire_exam(exam_id, operator="anna")
@@ -56,12 +56,41 @@ def test_what_is_not_finished_or_not_delivered_stays(journal: Journal) -> None:
     journal.close_exam(exam_id, operator="anna")
     with pytest.raises(ExamRefused, match="not finished"):
         journal.retire_exam(exam_id, operator="anna")
-    done = journal_exam(journal, [REFER])
-    journal.deliveries.change(done, "archive", lambda _: Delivery(done, "archive", 1, "waiting"))
-    with pytest.raises(ExamRefused, match="has not reached archive yet"):
-        journal.retire_exam(done, operator="anna")
-    journal.deliveries.change(done, "archive", lambda _: Delivery(done, "archive", 1, "done"))
-    journal.retire_exam(done, operator="anna")
+
+
+def deliver(journal: Journal, exam_id: str, state: str, revision: int | None = None, to: str = "archive") -> None:
+    revision = journal.summary(exam_id).changed_seq if revision is None else revision
+    journal.deliveries.change(exam_id, to, lambda _: Delivery(exam_id, to, revision, state))
+
+
+def test_what_has_not_arrived_as_it_is_now_stays(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [REFER])
+
+    def refused(*destinations: str) -> None:
+        with pytest.raises(ExamRefused, match=r"has not reached archive as it is now; send it first"):
+            journal.retire_exam(exam_id, operator="anna", destinations=destinations)
+
+    refused("archive")  # no sender ever took it up
+    deliver(journal, exam_id, "waiting")
+    refused()
+    deliver(journal, exam_id, "done")
+    journal.relabel(exam_id, 1, Eye.OS, View.NASAL, reason="wrong eye", operator="anna")
+    refused()  # the archive has it, but as it was before
+    deliver(journal, exam_id, "done")
+    with pytest.raises(ExamRefused, match="has not reached second as it is now"):
+        journal.retire_exam(exam_id, operator="anna", destinations=["second"])
+    journal.retire_exam(exam_id, operator="anna", destinations=["archive"])
+    assert verify(journal).findings == ()
+
+
+def test_a_destination_that_was_ever_used_counts_for_every_exam(journal: Journal) -> None:
+    sent, unseen = journal_exam(journal, [REFER]), journal_exam(journal, [REFER])
+    deliver(journal, sent, "done")
+    with pytest.raises(ExamRefused, match="has not reached archive"):
+        journal.retire_exam(unseen, operator="anna")
+    journal.retire_exam(sent, operator="anna")
+    with pytest.raises(ExamRefused, match="has not reached archive"):
+        journal.retire_exam(unseen, operator="anna")
 
 
 def test_a_crash_after_retiring_leaves_no_image(
