@@ -74,23 +74,24 @@ def serialize(
     """
     begun = time.monotonic()
     log = Remembered(trt)
-    try:
-        builder = trt.Builder(log.logger)
-    except TypeError as error:  # how the bindings report a null pointer
-        raise CannotBuild(f"{title}: {trt.__name__} gives no builder: {log.reason()}") from error
-    network = builder.create_network(_network_flags(trt))
-    parser = trt.OnnxParser(network, log.logger)
-    if not parser.parse(for_tensorrt(graph, typed=typed_by_graph(trt))):
-        raise PlanRefused(f"{title}: {_name(trt)}'s parser refuses the graph: {log.reason()}")
-    layers = _layer_types(network)
-    config = builder.create_builder_config()
-    flags = _configure(trt, config, precision, settings)
-    if architecture is not None:
-        _aim(trt, config, architecture)
-    if cache is not None:
-        take_cache(config, cache)
-    log.clear()
+    prepared = for_tensorrt(graph, typed=typed_by_graph(trt))
     with BuildProgress(trt, title) as progress:
+        try:
+            builder = trt.Builder(log.logger)
+        except TypeError as error:  # how the bindings report a null pointer
+            raise CannotBuild(f"{title}: {trt.__name__} gives no builder: {log.reason()}") from error
+        network = builder.create_network(_network_flags(trt))
+        parser = trt.OnnxParser(network, log.logger)
+        if not parser.parse(prepared):
+            raise PlanRefused(f"{title}: {_name(trt)}'s parser refuses the graph: {log.reason()}")
+        layers = _layer_types(network)
+        config = builder.create_builder_config()
+        flags = _configure(trt, config, precision, settings)
+        if architecture is not None:
+            _aim(trt, config, architecture)
+        if cache is not None:
+            take_cache(config, cache)
+        log.clear()
         if progress.monitor is not None and hasattr(config, "progress_monitor"):
             config.progress_monitor = progress.monitor
         plan = builder.build_serialized_network(network, config)
@@ -144,7 +145,8 @@ def _configure(trt: Any, config: Any, precision: str, settings: Settings) -> tup
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib * 2**20)
     if settings.tactics == "own":
         sources = [getattr(trt.TacticSource, name) for name in OWN_TACTICS if hasattr(trt.TacticSource, name)]
-        config.set_tactic_sources(sum(1 << int(source) for source in sources))
+        if not config.set_tactic_sources(sum(1 << int(source) for source in sources)):
+            raise CannotBuild(f"--tactics own: {_name(trt)} {trt.__version__} does not take it; leave it out")
     if precision == "fp32":
         # With TF32 the multiplications of an fp32 network keep 10 bits of 23: no longer the reference that it is.
         config.clear_flag(trt.BuilderFlag.TF32)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from typing import Any
 
 
 class BuildProgress:
     """Bars of the phases of a build. `monitor` is what a builder's configuration takes, None where it takes none.
 
-    Ctrl-C while TensorRT works is taken note of in `cancelled` and makes it stop at its next step.
+    Ctrl-C while TensorRT works is taken note of in `cancelled` and makes it stop at its next step; a second one ends
+    the process at once. It must not become an exception: Python would raise it in whatever TensorRT calls next, mostly
+    the logger, and the bindings swallow it there, or (8.6) end the process by it.
     """
 
     def __init__(self, trt: Any, title: str) -> None:
@@ -20,8 +24,11 @@ class BuildProgress:
         self._title = title
         self._tasks: dict[str, Any] = {}
         self._bars: Any = None
+        self._handler: Any = None
 
     def __enter__(self) -> BuildProgress:
+        if threading.current_thread() is threading.main_thread():  # no other thread gets signals, or may ask for them
+            self._handler = signal.signal(signal.SIGINT, self._interrupted)
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -34,8 +41,14 @@ class BuildProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
         if self._bars is not None:
             self._bars.stop()
+
+    def _interrupted(self, *_: object) -> None:
+        self.cancelled = True
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
         """A phase begins, inside `parent`."""
@@ -61,28 +74,18 @@ def _monitor(trt: Any, progress: BuildProgress) -> Any:
         return None
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
-        """TensorRT takes nothing but its own class; an exception must never pass through it."""
+        """TensorRT takes nothing but its own class."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            try:
-                progress.start(phase_name, parent_phase, num_steps)
-            except KeyboardInterrupt:
-                progress.cancelled = True
+            progress.start(phase_name, parent_phase, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            try:
-                return progress.step(phase_name, step)
-            except KeyboardInterrupt:
-                progress.cancelled = True
-                return False
+            return progress.step(phase_name, step)
 
         def phase_finish(self, phase_name: str) -> None:
-            try:
-                progress.finish(phase_name)
-            except KeyboardInterrupt:
-                progress.cancelled = True
+            progress.finish(phase_name)
 
     return Monitor()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from build_engines.plans.machine import Gpu, Machine
 from build_engines.plans.onnx_path import graph_of
 from build_engines.plans.progress import BuildProgress
 from build_engines.plans.timing_cache import cache_file, keep_cache, take_cache
+from runtime.engines.tensorrt_log import Remembered
 
 
 def graph(operator: str = "Relu") -> bytes:
@@ -81,16 +83,49 @@ def test_the_phases_of_a_build_are_told(rtx: Any, monkeypatch: pytest.MonkeyPatc
     assert seen[0].phases >= 3
 
 
-def test_ctrl_c_during_a_build_ends_it(rtx: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it happens: the signal comes while TensorRT calls back, and Python raises it there."""
+@pytest.mark.parametrize("where", ["log", "start", "step"])
+def test_ctrl_c_during_a_build_ends_it(rtx: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """As it happens: the signal comes while TensorRT calls back, mostly its logger, and Python acts upon it there."""
+    before, calls = signal.getsignal(signal.SIGINT), []
 
-    def interrupted(self: BuildProgress, phase: str, number: int) -> bool:
-        signal.raise_signal(signal.SIGINT)
-        return True
+    def interrupted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            calls.append(where)
+            if len(calls) == 1:
+                signal.raise_signal(signal.SIGINT)
+            return original(*arguments)
 
-    monkeypatch.setattr(BuildProgress, "step", interrupted)
+        return call
+
+    class Log(Remembered):
+        def __init__(self, trt: Any) -> None:
+            super().__init__(trt)
+            type(self.logger).log = interrupted(type(self.logger).log)
+
+    if where == "log":
+        monkeypatch.setattr(build_engines.plans.build, "Remembered", Log)
+    else:
+        monkeypatch.setattr(BuildProgress, where, interrupted(getattr(BuildProgress, where)))
     with pytest.raises(KeyboardInterrupt):
         serialize(rtx, graph(), "fp32", title="small", architecture="sm86")
+    assert calls
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_is_not_held_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with BuildProgress(SimpleNamespace(), "small") as progress:  # TensorRT 8.6, which can only be waited for
+        signal.raise_signal(signal.SIGINT)
+        assert progress.cancelled
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_tactics_that_the_library_does_not_take_are_told() -> None:
+    trt, config = tensorrt_8()
+    config.set_tactic_sources = lambda sources: False
+    with pytest.raises(CannotBuild, match=r"--tactics own: TensorRT 8\.6\.2 does not take it"):
+        serialize(trt, graph(), "fp32", title="small", settings=Settings(tactics="own"))
 
 
 def test_tensorrt_8_takes_fp16_from_the_fp32_graph() -> None:
