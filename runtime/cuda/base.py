@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 from runtime.arrays import UInt8Array
 from runtime.cuda.errors import STICKY, CudaError, GpuLost, end_process
 
-ALIGNMENT = 512
-"""Bytes: every device buffer begins at a multiple of it. TensorRT asks for 256."""
+ALIGNMENT = 256
+"""Bytes: every device buffer begins at a multiple of it. TensorRT asks for as much, and CUDA promises no more."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +210,12 @@ class Cuda(ABC):
         """Put the graph's work into the stream."""
         self._mine()
         self._launch(graph, stream)
+
+    def drop(self, graph: Graph) -> None:
+        """Give a graph back, whose work must be done: before the kernels in it are, which go with their library."""
+        self._mine()
+        self._held.graphs.remove(graph)
+        self._free_graph(graph)
 
     def close(self) -> None:
         """Give everything back, the GPU's context last. Closing twice is fine.

@@ -166,9 +166,12 @@ class BindingsCuda(Cuda):
             ready = self._call("cuGraphInstantiate", captured, 0)
         finally:
             self._call("cuGraphDestroy", captured)
-        graph = Graph(ready)
-        self._call("cuGraphUpload", ready, stream.raw)
-        return graph
+        try:
+            self._call("cuGraphUpload", ready, stream.raw)
+        except CudaError:
+            self._driver.cuGraphExecDestroy(ready)
+            raise
+        return Graph(ready)
 
     def _abandon_capture(self, stream: Stream) -> None:
         status, captured = self._driver.cuStreamEndCapture(stream.raw)

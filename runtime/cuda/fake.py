@@ -114,12 +114,16 @@ class FakeCuda(Cuda):
             self._violation(f"{purpose}: memory at {address:#x} is used after it was freed")
         return self._blocks[start].memory[address - start : address - start + size]
 
-    def enqueue(self, handle: int, name: str, run: Callable[[], None]) -> None:
-        """Put work into the stream with that handle."""
+    def enqueue(self, handle: int, name: str, run: Callable[[], None], owner: object = None) -> None:
+        """Put work into the stream with that handle. owner: what must not go before a graph that holds the work."""
         stream = self._handles.get(handle)
         if stream is None:
             self._violation(f"{name}: stream {handle:#x} does not exist")
-        self._put(stream, Work(name, run))
+        self._put(stream, Work(name, run, owner=owner))
+
+    def holds(self, owner: object) -> bool:
+        """Whether a graph that was not given back holds work of that owner."""
+        return any(node.work.owner is owner for graph in self._held.graphs for node in graph.raw.nodes)
 
     def is_captured(self, handle: int) -> bool:
         """Whether the stream with that handle is being captured."""

@@ -27,6 +27,8 @@ class Work:
     name: str
     run: Callable[[], None]
     waits_for: FakeEvent | None = None
+    owner: object = None
+    """What must not go while the work may still be done."""
 
 
 @dataclass(eq=False)

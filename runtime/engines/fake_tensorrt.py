@@ -204,6 +204,8 @@ class _Context:
     def __del__(self) -> None:
         if self._execution.pending:
             self._trt.cuda.violations.append("an execution context was dropped while its work was not done")
+        if self._trt.cuda.holds(self._execution):
+            self._trt.cuda.violations.append("an execution context was dropped while a graph holds its work")
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         known = self._engine.get_tensor_shape(name)
@@ -241,7 +243,7 @@ class _Context:
                 run = partial(self._execution.work, addresses, self._trt.wrong_in_graphs)
             else:
                 run = partial(self._execution.once, addresses)
-            cuda.enqueue(stream_handle, "network", run)
+            cuda.enqueue(stream_handle, "network", run, owner=self._execution)
         except CudaError as error:
             self._log(f"enqueueV3: {error}")
             return False

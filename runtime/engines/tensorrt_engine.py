@@ -86,6 +86,8 @@ class TensorRTEngine(Engine):
             self._make_ready(pipeline)
             times[title] = self._median_ms(pipeline)
         best = min(times, key=times.__getitem__)
+        for pipeline in pipelines.values():
+            pipeline.drop_graph()
         for name in [name for name, network in self._networks.items() if network not in pipelines[best].networks]:
             self._networks.pop(name).close()
         measured = ", ".join(f"{title} {median_ms:.3f} ms" for title, median_ms in times.items())
@@ -154,6 +156,8 @@ class TensorRTEngine(Engine):
         if self._cuda.lost:
             # The frame at which it was lost has its reading; there is none to be had for any other.
             raise SystemExit(GPU_LOST_EXIT_CODE)
+        if not self._pipelines:
+            raise EngineError(f"{self._name}: the engine was closed; load it again")
         self._catch_up()
         limit = _both(budget).sooner(deadline).sooner(Deadline.after_ms(LONGEST_MS))
         limit.check("segment")
@@ -190,7 +194,7 @@ class TensorRTEngine(Engine):
 
     def keep_warm(self) -> None:
         """Run the frame before once more when the last work is half a second ago; see `Engine.keep_warm`."""
-        if self._cuda.lost or time.monotonic() - self._last_s < WARM_FOR_S:
+        if self._cuda.lost or not self._pipelines or time.monotonic() - self._last_s < WARM_FOR_S:
             return
         with contextlib.suppress(EngineError):  # what fails now will fail, and be told, at the next frame
             self._catch_up()
@@ -202,13 +206,16 @@ class TensorRTEngine(Engine):
     def close(self) -> None:
         """Wait for what is at work, then give everything back. Closing twice is fine.
 
-        What belongs to a lost or stuck GPU is kept: to give it back could crash or hang.
+        The arrays of earlier results must not be read any more: their memory is given back too. What belongs to a lost
+        or stuck GPU is kept: to give it back could crash or hang.
         """
         pipelines, self._pipelines = self._pipelines, []
         networks, self._networks = self._networks, {}
         if not self._idle(pipelines):
             _abandoned.append((pipelines, networks, self._library, self._cuda))
             return
+        for pipeline in pipelines:
+            pipeline.drop_graph()
         for network in networks.values():
             network.close()
         if self._library is not None:

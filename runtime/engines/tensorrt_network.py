@@ -136,6 +136,7 @@ class Network:
             self._fail(f"cannot be put into the stream: {self._library.log.reason()}")
 
     def _fail(self, what: str) -> NoReturn:
+        self._library.log.clear()  # told; a later failure has another reason
         raise EngineError(f"{self._library.target}: {self.name}: {what}")
 
     def close(self) -> None:

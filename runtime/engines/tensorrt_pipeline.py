@@ -91,7 +91,7 @@ class Pipeline:
 
     def bind(self) -> None:
         """Let the networks work on this pipeline's memory; single calls from then on."""
-        self._graph = None
+        self.drop_graph()
         for network in self._lane.networks:
             for name in (*network.inputs, *network.outputs):
                 network.bind(name, self._addresses[name])
@@ -125,6 +125,12 @@ class Pipeline:
         Everything must have run once before: libraries still allocate in their first run, which a capture forbids.
         """
         self._graph = self._cuda.capture(self._stream, self._enqueue)
+
+    def drop_graph(self) -> None:
+        """Single calls from then on. The graph holds the networks' kernels, so it goes before a network does."""
+        graph, self._graph = self._graph, None
+        if graph is not None:
+            self._cuda.drop(graph)
 
     def start(self) -> None:
         """Put the frame in `image` onto its way; returns at once."""

@@ -54,6 +54,8 @@ def _use(cuda: BindingsCuda, said: dict[str, Any]) -> None:
     graph = cuda.capture(stream, way)
     up.array[:] = 9
     said["captured_only"] = int(down.array.max())
+    other = cuda.capture(stream, way)
+    cuda.drop(other)
     cuda.launch(graph, stream)
     said["finished"] = cuda.finished(stream)
     said["graph"] = [int(down.array.min()), int(down.array.max()), cuda.elapsed_ms(first, last) >= 0]

@@ -52,6 +52,7 @@ def test_all_of_it_runs_through_cuda_bindings_itself(stand_in_driver: Path) -> N
         ("cuDevicePrimaryCtxRetain=2", "CUDA: cuDevicePrimaryCtxRetain: CUDA_ERROR_OUT_OF_MEMORY, out of memory (2)"),
         ("cuMemAlloc=2", "CUDA: cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY, out of memory (2)"),
         ("cuGraphInstantiate=1", "CUDA: cuGraphInstantiate: CUDA_ERROR_INVALID_VALUE, some error (1)"),
+        ("cuGraphUpload=2", "CUDA: cuGraphUpload: CUDA_ERROR_OUT_OF_MEMORY, out of memory (2)"),
     ],
 )
 def test_a_status_that_is_not_success_is_told(stand_in_driver: Path, fault: str, message: str) -> None:

@@ -36,6 +36,11 @@ def test_gpu_and_library_are_found(library: Path) -> None:
     assert found.library_version == "10.3.0.26"
 
 
+def test_a_library_that_crashes_when_its_process_ends_is_fit(library: Path) -> None:
+    library.write_text(SOUND + "\nimport atexit, ctypes\natexit.register(ctypes.string_at, 0)\n")
+    assert probe("tensorrt_of_a_test").library_version == "10.3.0.26"
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

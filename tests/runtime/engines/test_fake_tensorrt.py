@@ -127,6 +127,27 @@ def test_a_context_dropped_under_work_is_found(segmentation: Network, cuda: Fake
         cuda.check()
 
 
+def test_a_context_dropped_under_a_graph_is_found(segmentation: Network, cuda: FakeCuda) -> None:
+    bind(segmentation, cuda)
+    stream = cuda.stream()
+    segmentation.enqueue(stream)
+    cuda.synchronize(stream)
+    graph = cuda.capture(stream, lambda: segmentation.enqueue(stream))
+    segmentation.close()
+    gc.collect()
+    cuda.drop(graph)
+    with pytest.raises(ContractBroken, match="an execution context was dropped while a graph holds its work"):
+        cuda.check()
+
+
+def test_a_failure_is_not_given_an_earlier_ones_reason(segmentation: Network, cuda: FakeCuda) -> None:
+    stream = cuda.stream()
+    with pytest.raises(EngineError, match="Address is not set"):
+        segmentation.enqueue(stream)
+    with pytest.raises(EngineError, match="vessels cannot lie at 0x64: IExecutionContext::setTensorAddress"):
+        segmentation.bind("vessels", 100)
+
+
 def test_a_context_that_outlives_the_gpus_is_found(segmentation: Network, cuda: FakeCuda) -> None:
     cuda.close()
     with pytest.raises(ContractBroken, match="1 execution contexts outlive the GPU's context"):

@@ -168,6 +168,8 @@ def test_a_gpu_that_hangs_is_said_to(machine: FakeMachine, monkeypatch: pytest.M
     machine.cuda.stalled = False
     pipelines, networks, _, cuda = module._abandoned.pop()  # type: ignore[misc]
     assert all(pipeline.wait(module.Deadline()) for pipeline in pipelines)
+    for pipeline in pipelines:
+        pipeline.drop_graph()
     for network in networks.values():
         network.close()
     cuda.close()
@@ -292,6 +294,19 @@ def test_too_little_memory_is_told_and_gives_back_what_it_took(tiny: Bundle) -> 
     with pytest.raises(CudaError, match="out of memory"):
         FakeMachine(cuda, FakeTensorRT(cuda), tiny).load()
     cuda.check()
+
+
+def test_a_closed_engine_leaves_memory_that_is_no_longer_its_own_alone(machine: FakeMachine) -> None:
+    engine = machine.load()
+    image = engine._pipeline.image
+    engine.close()
+    before = image.copy()
+    with pytest.raises(EngineError, match="the engine was closed; load it again"):
+        engine.infer(FRAMES[0])
+    engine._last_s = 0.0
+    engine.keep_warm()
+    np.testing.assert_array_equal(image, before)
+    assert np.isnan(engine._pipeline.logits).all()
 
 
 def test_what_is_left_behind_makes_the_fake_fail(machine: FakeMachine) -> None:
