@@ -106,8 +106,13 @@ class SubmitFlag(IntFlag):
     """The vessel map is wanted."""
 
 
-def _flags(value: int, known: type[IntFlag]) -> None:
-    if value & ~sum(known):
+_RESULT_FLAGS, _CONFIGURE_FLAGS, _SUBMIT_FLAGS = (
+    sum(int(flag) for flag in kind) for kind in (ResultFlag, ConfigureFlag, SubmitFlag)
+)
+
+
+def _flags(value: int, known: int) -> None:
+    if value & ~known:
         raise ValueError(f"flags {value:#x} are not all known")
 
 
@@ -140,7 +145,7 @@ class Configure(Message):
     reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
 
     def __post_init__(self) -> None:
-        _flags(self.flags, ConfigureFlag)
+        _flags(self.flags, _CONFIGURE_FLAGS)
         if not (self.slots and self.slot_bytes):
             raise ValueError("slots and slot_bytes must be above zero")
 
@@ -164,7 +169,7 @@ class Submit(Message):
     capture_us: int = wire("I")
 
     def __post_init__(self) -> None:
-        _flags(self.flags, SubmitFlag)
+        _flags(self.flags, _SUBMIT_FLAGS)
         if self.sequence >= 2**63:
             raise ValueError(f"sequence {self.sequence}, expected below 2^63")
 
@@ -245,7 +250,7 @@ class Result(Message):
     text: str = wire("240s")
 
     def __post_init__(self) -> None:
-        _flags(self.flags, ResultFlag)
+        _flags(self.flags, _RESULT_FLAGS)
         if self.class_count > CLASSES:
             raise ValueError(f"class_count {self.class_count}, expected at most {CLASSES}")
         if not all(map(math.isfinite, (self.vessel_fraction, self.budget_ms, *self.timings_ms, *self.probabilities))):

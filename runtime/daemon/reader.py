@@ -12,11 +12,12 @@ from datetime import datetime, timedelta, timezone
 from device.errors import CameraError, FrameUnreadable, RepeatedFrame
 from device.frame import Frame
 from runtime.daemon.connection import Job
-from runtime.daemon.messages import Outcome, Reason, Reloaded, ResultFlag, SubmitFlag
+from runtime.daemon.messages import Reason, Reloaded, ResultFlag, SubmitFlag
 from runtime.daemon.model import Model
 from runtime.daemon.results import result_of
 from runtime.daemon.turns import Turns
 from runtime.errors import ScreeningError
+from runtime.outcome import Outcome
 from runtime.quality import REPEATED
 from runtime.reading import Reading
 
@@ -178,12 +179,10 @@ class Reader:
             reading, flags = self._read(job, model)
         except Exception as error:  # whatever it is, it must not become a finding, nor stop the daemon
             reading, flags = _without(job, model, f"software fault: {type(error).__name__}: {error}"), 0
-        result = result_of(job, reading, model.class_names, model.sha256, flags, queue_ms)
-        if job.submit.flags & SubmitFlag.VESSELS and result.outcome in FINDINGS and reading.vessels is not None:
+        if job.submit.flags & SubmitFlag.VESSELS and reading.outcome in FINDINGS and reading.vessels is not None:
             job.ring.write_vessels(job.submit.slot, job.submit.generation, reading.vessels)
-            result = replace(result, flags=result.flags | ResultFlag.VESSELS)
-        if model.clinical_use:
-            result = replace(result, flags=result.flags | ResultFlag.CLINICAL_USE)
+            flags |= ResultFlag.VESSELS
+        result = result_of(job, reading, model, flags, queue_ms)
         job.connection.busy.discard(job.submit.slot)
         self._count(reading, flags)
         job.connection.send(result, job.tag)

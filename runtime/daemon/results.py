@@ -6,6 +6,7 @@ import time
 
 from runtime.daemon.connection import Job
 from runtime.daemon.messages import CLASSES, Outcome, Result, ResultFlag
+from runtime.daemon.model import Model
 from runtime.outcome import Outcome as ReadingOutcome
 from runtime.outcome import banner
 from runtime.reading import Reading
@@ -13,18 +14,18 @@ from runtime.reading import Reading
 SUPERSEDED = "superseded by a newer frame"
 
 
-def result_of(
-    job: Job, reading: Reading, class_names: tuple[str, ...], sha256: bytes, flags: int, queue_ms: float
-) -> Result:
-    """The RESULT of a reading. flags: what `Reading` does not say. sha256: the bundle's."""
+def result_of(job: Job, reading: Reading, model: Model, flags: int, queue_ms: float) -> Result:
+    """The RESULT of a reading by that model. flags: what `Reading` does not say."""
     submit, timings, quality = job.submit, reading.timings_ms, reading.quality
     counts = reading.outcome in (ReadingOutcome.REFER, ReadingOutcome.NO_REFERRAL_FINDINGS)
     known = dict(reading.probabilities or {}) if counts else {}
-    probabilities = [known[name] for name in class_names] if known else []
+    probabilities = [known[name] for name in model.class_names] if known else []
     if quality is not None:
         flags |= ResultFlag.GRADED | (ResultFlag.GRADABLE if quality.gradable else 0)
     if reading.late:
         flags |= ResultFlag.LATE
+    if model.clinical_use:
+        flags |= ResultFlag.CLINICAL_USE
     stages = (timings.quality, timings.preprocess, timings.segment, timings.classify, timings.decide, timings.total)
     return Result(
         submit.sequence,
@@ -40,7 +41,7 @@ def result_of(
         (queue_ms, *(-1.0 if ms is None else ms for ms in stages)),
         (*probabilities, *[0.0] * (CLASSES - len(probabilities))),
         bytes.fromhex(reading.frame.sha256 or "00" * 32),
-        sha256,
+        model.sha256,
         reading.reason,
         banner(reading.outcome, reading.reason),
     )

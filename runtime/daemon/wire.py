@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Any, ClassVar, TypeVar
@@ -87,7 +88,7 @@ class Message:
             if isinstance(value, str):
                 values.append(_text(value, size))
             elif isinstance(value, tuple):
-                values.extend(_text(v, size // len(value)) if isinstance(v, str) else v for v in value)
+                values += [_text(v, size // len(value)) if isinstance(v, str) else v for v in value]
             else:
                 values.append(value)
         try:
@@ -106,13 +107,12 @@ class Message:
 class _Layout:
     names: tuple[tuple[str, int], ...]
     """Field names with their bytes."""
-    fields: tuple[tuple[str, str, int, type[IntEnum] | None], ...]
-    """Name, code, how many values, enumeration."""
+    steps: tuple[tuple[int, int, Callable[[Any], Any] | None], ...]
+    """Of each field but the reserved one: where in the unpacked values, how many of them, what to make of them."""
     packing: struct.Struct
     size: int
-    texts: bool
-    spare: int | bytes | None
-    """What the reserved bytes must be; None where there are none."""
+    spare: tuple[int, int | bytes] | None
+    """Where the reserved bytes are in the unpacked values, and what they must be; None where there are none."""
 
 
 _LAYOUTS: dict[type[Message], _Layout] = {}
@@ -127,32 +127,40 @@ def _layout(kind: type[Message]) -> _Layout:
 
 def _make_layout(kind: type[Message]) -> _Layout:
     """A text array's code is like `8*32s`, everything else is `struct`'s."""
-    names, parts, codes = [], [], []
-    spare_value: int | bytes | None = None
+    names, steps, codes, at = [], [], [], 0
+    spare_value: tuple[int, int | bytes] | None = None
     for item in fields(kind):
         code = item.metadata["code"]
         count, _, single = code.rpartition("*")
         expanded = single * int(count) if count else code
         packing = struct.Struct("<" + expanded)
-        values = len(packing.unpack(bytes(packing.size)))
+        zeros = packing.unpack(bytes(packing.size))
         names.append((item.name, packing.size))
-        parts.append((item.name, code, values, item.metadata["kind"]))
         codes.append(expanded)
         if item.name == "reserved":
-            spare_value = packing.unpack(bytes(packing.size))[0]
+            spare_value = at, zeros[0]
+        else:
+            is_text = code.endswith("s") and not item.name.endswith("sha256")
+            steps.append((at, len(zeros), _plain if is_text else item.metadata["kind"]))
+        at += len(zeros)
     whole = struct.Struct("<" + "".join(codes))
-    size = HEADER.size + whole.size + CRC.size
-    texts = any(_is_text(name, code) for name, code, _, _ in parts)
-    return _Layout(tuple(names), tuple(parts), whole, size, texts, spare_value)
-
-
-def _is_text(name: str, code: str) -> bool:
-    return code.endswith("s") and not name.endswith("sha256") and name != "reserved"
+    return _Layout(tuple(names), tuple(steps), whole, HEADER.size + whole.size + CRC.size, spare_value)
 
 
 def _text(value: str, size: int) -> bytes:
     """UTF-8 with at least one zero at the end, cut between characters."""
-    return value.replace("\0", " ").encode("utf-8", "replace")[: size - 1].decode("utf-8", "ignore").encode()
+    data = value.encode("utf-8", "replace")
+    if len(data) < size and b"\0" not in data:
+        return data
+    return data.replace(b"\0", b" ")[: size - 1].decode("utf-8", "ignore").encode()
+
+
+def _plain(data: bytes) -> str:
+    """The text in its field."""
+    text = data.rstrip(b"\0")
+    if b"\0" in text or len(text) == len(data):
+        raise ValueError("a text is not ended by zeros")
+    return text.decode()
 
 
 @dataclass(frozen=True)
@@ -194,22 +202,16 @@ def decode(data: bytes, kinds: dict[int, type[Message]]) -> Envelope:
 def _fields(kind: type[M], layout: _Layout, data: bytes) -> M:
     """Only what `encode` would write is accepted, so that a reserved byte or a text has one form."""
     flat = layout.packing.unpack_from(data, HEADER.size)
-    values: dict[str, Any] = {}
-    at = 0
+    values: list[Any] = []
     try:
-        for name, code, count, enumeration in layout.fields:
-            got = flat[at : at + count]
-            at += count
-            if _is_text(name, code):
-                got = tuple(part.rstrip(b"\0").decode() for part in got)
-            elif enumeration is not None:
-                got = (enumeration(got[0]),)
-            values[name] = got if count > 1 else got[0]
-        message = kind(**values)
-        if layout.spare is not None and values["reserved"] != layout.spare:
+        if layout.spare is not None and flat[layout.spare[0]] != layout.spare[1]:
             raise ValueError("a reserved byte is not zero")
+        for at, count, convert in layout.steps:
+            if count == 1:
+                values.append(flat[at] if convert is None else convert(flat[at]))
+            else:
+                several = flat[at : at + count]
+                values.append(several if convert is None else tuple(map(convert, several)))
+        return kind(*values)
     except ValueError as error:
         raise ProtocolError(ErrorCode.BAD_FIELD, f"{kind.__name__}: {error}") from None
-    if layout.texts and message.encode()[HEADER.size : -CRC.size] != data[HEADER.size : -CRC.size]:
-        raise ProtocolError(ErrorCode.BAD_FIELD, f"{kind.__name__}: a text is not ended by zeros")
-    return message
