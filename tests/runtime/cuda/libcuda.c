@@ -12,12 +12,14 @@
 
 #define TOTAL ((size_t)1 << 30)
 #define MOST_NODES 64
+#define MOST_STREAMS 8
 #define CALL(name) do { int fault = failing(name); if (fault) return fault; } while (0)
 
 typedef struct { int kind; void *to; const void *from; size_t size; int byte; } Node; /* 0 copy, 1 fill, 2 mark */
-typedef struct { int count; Node nodes[MOST_NODES]; } Graph;
+typedef struct Graph Graph;
 typedef struct { Graph *capturing; int spoilt; } Stream;
-typedef struct { double at_ms; int timed; } Event;
+struct Graph { int count; Node nodes[MOST_NODES]; int streams; Stream *joined[MOST_STREAMS]; };
+typedef struct { double at_ms; int timed; Graph *captured; } Event;
 typedef struct { size_t size; } Head; /* 512 bytes before each block */
 
 static size_t held;
@@ -105,7 +107,15 @@ int cuStreamCreate(Stream **s, unsigned f) { (void)f; *s = calloc(1, sizeof **s)
 int cuStreamDestroy(Stream *s) { held -= sizeof *s; free(s); return 0; }
 int cuStreamSynchronize(Stream *s) { if (s->capturing) { s->spoilt = 1; return 900; } return 0; }
 int cuStreamQuery(Stream *s) { CALL("cuStreamQuery"); return s->capturing ? 900 : 0; }
-int cuStreamWaitEvent(Stream *s, Event *e, unsigned f) { (void)s; (void)e; (void)f; return 0; }
+int cuStreamWaitEvent(Stream *s, Event *e, unsigned f)
+{
+    (void)f;
+    if (!e->captured || s->capturing) return s->capturing == e->captured ? 0 : 905;
+    if (e->captured->streams == MOST_STREAMS) return 2;
+    s->capturing = e->captured; /* from here on it is captured as well */
+    e->captured->joined[e->captured->streams++] = s;
+    return 0;
+}
 int cuStreamIsCapturing(Stream *s, int *status) { *status = s->capturing ? 1 : 0; return 0; }
 int cuMemcpyHtoDAsync(uint64_t d, const void *h, size_t n, Stream *s) { CALL("cuMemcpyHtoDAsync"); return put(s, (Node){0, (void *)d, h, n, 0}); }
 int cuMemcpyDtoHAsync(void *h, uint64_t d, size_t n, Stream *s) { return put(s, (Node){0, h, (void *)d, n, 0}); }
@@ -115,7 +125,8 @@ int cuEventCreate(Event **e, unsigned f) { *e = calloc(1, sizeof **e); (*e)->tim
 int cuEventDestroy(Event *e) { held -= sizeof *e; free(e); return 0; }
 int cuEventRecordWithFlags(Event *e, Stream *s, unsigned f)
 {
-    if (s->capturing && !(f & 1)) return 0; /* a dependency, no mark */
+    e->captured = NULL;
+    if (s->capturing && !(f & 1)) { e->captured = s->capturing; return 0; } /* a dependency, no mark */
     return put(s, (Node){2, e, NULL, 0, 0});
 }
 int cuEventRecord(Event *e, Stream *s) { return cuEventRecordWithFlags(e, s, 0); }
@@ -141,6 +152,7 @@ int cuStreamEndCapture(Stream *s, Graph **g)
 {
     *g = s->capturing;
     s->capturing = NULL;
+    for (int i = 0; i < (*g)->streams; i++) (*g)->joined[i]->capturing = NULL;
     if (!s->spoilt) return 0;
     cuGraphDestroy(*g);
     *g = NULL;

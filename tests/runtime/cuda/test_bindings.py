@@ -71,6 +71,21 @@ def test_a_sticky_status_loses_the_gpu(stand_in_driver: Path, call: str) -> None
     assert said["error"].startswith(f"GPU lost: {call}: CUDA_ERROR_ILLEGAL_ADDRESS, an illegal memory access")
 
 
+def test_what_is_run_on_a_real_gpu_runs_on_the_stand_in(stand_in_driver: Path) -> None:
+    """So that the tests for a GPU are seen to run at all where there is none."""
+    child = subprocess.run(
+        [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "tests/gpu/test_cuda.py"],
+        env={**os.environ, "LD_LIBRARY_PATH": str(stand_in_driver)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert child.returncode == 0, child.stdout
+    assert "skipped" not in child.stdout
+
+
 def test_without_a_driver_one_line_says_so(tmp_path: Path) -> None:
     (tmp_path / "libcuda.so.1").write_bytes(b"no library")
     said = exercise(tmp_path)
