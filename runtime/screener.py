@@ -117,7 +117,7 @@ class Screener:
     def screen(self, frame: Frame) -> Reading:
         """The reading for a frame. Every fault ends as RETAKE or NO_RESULT with its reason."""
         work = _Work(time.perf_counter())
-        self.between_frames()
+        self._test_when_due()
         digest = self._hasher.submit(lambda: frame.sha256)
         try:
             outcome, reason = self._stages(frame, work)
@@ -158,10 +158,15 @@ class Screener:
         return reading
 
     def between_frames(self) -> None:
-        """Run the self-test when it is due: for whoever waits for the next frame, from the thread that calls `screen`.
+        """For whoever waits for the next frame: several times a second, from the thread that calls `screen`.
 
-        `screen` does it itself otherwise, in that frame's time. Never raises.
+        Runs the self-test when it is due, which `screen` does itself otherwise, in that frame's time; and keeps a GPU
+        from idling, whose next frame may take ten times as long after ten idle seconds. Never raises.
         """
+        self._test_when_due()
+        self._engine.keep_warm()
+
+    def _test_when_due(self) -> None:
         if self._trust is not None and self._trust.due:
             self._trust.test(self._engine)
 
@@ -233,5 +238,5 @@ def _levels(vessels: FloatArray) -> UInt8Array:
 
 def _vessel_fraction(vessels: UInt8Array, image: UInt8Array) -> float:
     """Share of the field of view with a vessel probability of at least 0.5."""
-    field = int(np.count_nonzero(field_of_view(image)))
-    return float(np.count_nonzero(vessels >= 128) / max(field, 1))
+    field = field_of_view(image)
+    return float(np.count_nonzero((vessels >= 128) & field) / max(np.count_nonzero(field), 1))
