@@ -2,7 +2,8 @@
 
 One row for each way to run a frame, from host uint8 to host results: every plan of the bundle that fits this machine,
 by CUDA graph and by single calls, and with --checkpoint the peers: PyTorch eager and compiled in FP16, and ONNX
-Runtime's CUDA provider where it is installed. It has never run on a GPU.
+Runtime's CUDA provider where it is installed. `--library none` measures the peers alone, for a machine whose torch and
+TensorRT are in different Pythons. A project that is not installed must be in PYTHONPATH. It has never run on a GPU.
 """
 
 from __future__ import annotations
@@ -140,25 +141,38 @@ def peers(bundle: Bundle, checkpoint: Path) -> Iterator[tuple[str, Infer]]:
     yield f"ONNX Runtime {onnxruntime.__version__} CUDA, {precision}", infer
 
 
+def probed(found: Probe, library: Library) -> str:
+    return f"{found.gpu}, CUDA driver {found.driver}, {TARGETS[library]} {found.library_version}"
+
+
+def torch_gpu() -> str:
+    import torch
+
+    return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda} (torch's own)"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--library", choices=tuple(MODULES), default="trt")
+    parser.add_argument("--library", choices=(*MODULES, "none"), default="trt", help="none: the peers alone")
     parser.add_argument("--checkpoint", type=Path, help="what the bundle was built from: measures the peers too")
     parser.add_argument("--frames", type=int, default=3000)
     options = parser.parse_args()
+    if options.library == "none" and options.checkpoint is None:
+        parser.error("--library none: measures the peers alone, which need --checkpoint")
     try:
-        found = probe(MODULES[options.library])
+        found = None if options.library == "none" else probe(MODULES[options.library])
         bundle = open_bundle(options.bundle)
         print(
-            f"{found.gpu}, CUDA driver {found.driver}, {TARGETS[options.library]} {found.library_version}, "
+            f"{torch_gpu() if found is None else probed(found, options.library)}, "
             f"bundle {bundle.manifest.name} {bundle.manifest.version} ({bundle.manifest.network.size}), "
             f"{options.frames} frames, {datetime.date.today()}, `{' '.join(['python', *sys.argv])}`\n"
         )
         print("| way | host p50 ms | p99 | upload p50 / p99 | segment | classify | download | GPU compute | over it |")
         print("|---|---|---|---|---|---|---|---|---|")
         images = pictures(16)
-        plans(bundle, options.library, found, images, options.frames)
+        if found is not None:
+            plans(bundle, options.library, found, images, options.frames)
         if options.checkpoint is not None:
             for name, infer in peers(bundle, options.checkpoint):
                 row(name, timed(infer, images, options.frames))
