@@ -1,0 +1,249 @@
+"""The C client and the daemon, each a program of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runtime.daemon.client import Client
+from runtime.daemon.messages import State
+from tests.pictures import retina
+from tests.runtime.daemon.c.clib import CClient, Result, Status
+from tests.runtime.daemon.c.daemons import Daemons
+
+pytestmark = pytest.mark.system
+NewClient = Callable[[], CClient]
+WIDTH, HEIGHT = 320, 240
+PIXELS = retina(width=WIDTH, height=HEIGHT).tobytes()
+REFER, NO_REFERRAL_FINDINGS, RETAKE, NO_RESULT = 1, 2, 3, 4
+NEWEST = 1
+LATE, SUPERSEDED, HAS_VESSELS = 1, 4, 8
+SYSTEM_LEASH_MS = 50
+
+
+def ready(new_client: NewClient, path: Path, **options: int) -> CClient:
+    client = new_client()
+    assert client.open(path) is Status.OK
+    assert client.configure(**options) is Status.OK
+    return client
+
+
+def test_reads_a_frame_as_the_python_client_does(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start()
+    client = ready(new_client, daemons.path)
+    assert client.send(PIXELS, WIDTH, HEIGHT, flags=1, sequence=7) is Status.OK
+    status, result = client.wait()
+    with Client(daemons.path, slots=1, slot_bytes=len(PIXELS), stored_pictures=True) as python:
+        same = python.read(retina(width=WIDTH, height=HEIGHT), vessels=True, sequence=7)
+        expected_map = python.vessels(same)
+    assert status is Status.OK
+    assert (result.outcome, result.sequence) == (NO_REFERRAL_FINDINGS, 7)
+    assert result.text.decode() == same.text
+    assert result.reason.decode() == same.reason
+    assert tuple(result.probabilities) == same.probabilities
+    assert bytes(result.frame_sha256) == same.frame_sha256 == hashlib.sha256(PIXELS).digest()
+    assert result.flags == same.flags
+    status, vessels = client.vessels(result)
+    assert status is Status.OK
+    assert expected_map is not None
+    assert vessels == expected_map.tobytes()
+    assert any(vessels)
+
+
+def test_answers_about_itself(daemons: Daemons, new_client: NewClient) -> None:
+    child = daemons.start()
+    client = ready(new_client, daemons.path)
+    status, health = client.health()
+    assert status is Status.OK
+    assert health.daemon_pid == child.pid
+    assert health.state in (State.READY, State.DEGRADED)
+    assert health.clients == 1
+    status, bundle = client.bundle()
+    assert status is Status.OK
+    assert [bytes(name).rstrip(b"\0") for name in bundle.class_names][:3] == [b"no_ridge", b"ridge", b""]
+    assert bytes(bundle.sha256) == bytes(health.bundle_sha256)
+
+
+def test_every_frame_gets_its_result_in_order_and_slots_come_back(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start()
+    client = ready(new_client, daemons.path)
+    for sequence in range(3):
+        assert client.send(PIXELS, WIDTH, HEIGHT, sequence=sequence) is Status.OK
+    assert client.acquire()[0] is Status.NO_SLOT
+    assert [client.wait()[1].sequence for _ in range(3)] == [0, 1, 2]
+    assert client.wait()[0] is Status.BAD_STATE
+    assert client.acquire()[0] is Status.OK
+
+
+def test_newest_wins_where_it_was_chosen(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start(delay_ms=200)
+    client = ready(new_client, daemons.path, order=NEWEST)
+    for sequence in range(3):
+        assert client.send(PIXELS, WIDTH, HEIGHT, sequence=sequence) is Status.OK
+        time.sleep(0.02)  # so that the first is being read
+    results = [client.wait()[1] for _ in range(3)]
+    flags = {result.sequence: result.flags & SUPERSEDED for result in results}
+    assert flags == {0: 0, 1: SUPERSEDED, 2: 0}
+    outcomes = {result.sequence: result.outcome for result in results}
+    assert outcomes[1] == NO_RESULT
+    assert outcomes[2] == NO_REFERRAL_FINDINGS
+
+
+def test_a_late_frame_says_late(daemons: Daemons, new_client: NewClient, library: ctypes.CDLL) -> None:
+    daemons.start(delay_ms=30)
+    client = ready(new_client, daemons.path)
+    assert client.send(PIXELS, WIDTH, HEIGHT, deadline_ns=library.rop_now_ns() + 1_000_000) is Status.OK
+    status, result = client.wait()
+    assert (status, result.outcome, result.flags & LATE) == (Status.OK, NO_RESULT, LATE)
+
+
+def test_a_vessel_map_is_stale_once_its_slot_was_submitted_again(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start()
+    client = ready(new_client, daemons.path, slots=1)
+    assert client.send(PIXELS, WIDTH, HEIGHT, flags=1) is Status.OK
+    _, first = client.wait()
+    assert first.flags & HAS_VESSELS
+    assert client.send(PIXELS, WIDTH, HEIGHT, flags=1) is Status.OK
+    assert client.vessels(first) == (Status.STALE, bytes(65536))
+    _, second = client.wait()
+    assert client.vessels(first)[0] is Status.STALE
+    assert client.vessels(second)[0] is Status.OK
+
+
+def test_a_daemon_that_is_not_ready_refuses_without_a_finding(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start(delay_ms=-1)
+    client = ready(new_client, daemons.path)
+    assert client.bundle()[0] is Status.REFUSED
+    assert client.refusal.code == 23
+    assert client.health()[1].state == State.LIVE
+    assert client.send(PIXELS, WIDTH, HEIGHT, sequence=3) is Status.OK
+    status, result = client.wait()
+    assert (status, result.refused, result.outcome, result.sequence) == (Status.OK, 23, NO_RESULT, 3)
+    assert result.text.startswith(b"No result - ")
+    assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK  # the slot came back
+
+
+def test_a_ring_too_large_is_refused_and_a_smaller_one_can_be_had(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start()
+    client = new_client()
+    assert client.open(daemons.path) is Status.OK
+    assert client.configure(slots=16, slot_bytes=2**32 - 1) is Status.REFUSED
+    assert client.refusal.code == 18
+    assert client.configure() is Status.OK
+
+
+def test_a_killed_daemon_is_told_at_once_and_its_successor_is_found(daemons: Daemons, new_client: NewClient) -> None:
+    client = new_client()
+    for _ in range(3):
+        child = daemons.start(delay_ms=300)
+        assert client.open(daemons.path) is Status.OK
+        assert client.configure() is Status.OK
+        assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        start = time.monotonic()
+        status, result = client.wait(10_000)
+        took_ms = (time.monotonic() - start) * 1e3
+        assert status is Status.GONE
+        assert took_ms < SYSTEM_LEASH_MS
+        assert result.outcome == NO_RESULT
+        assert client.health()[0] is Status.GONE
+        assert client.acquire()[0] is Status.GONE
+        client.close()
+        assert client.open(daemons.path) is Status.NO_DAEMON
+
+
+def test_a_wait_under_way_ends_when_the_daemon_is_killed(daemons: Daemons, new_client: NewClient) -> None:
+    child = daemons.start(delay_ms=300)
+    client = ready(new_client, daemons.path)
+    assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
+    died: list[float] = []
+
+    def kill() -> None:
+        died.append(time.monotonic())
+        os.kill(child.pid, signal.SIGKILL)
+
+    timer = threading.Timer(0.1, kill)
+    timer.start()
+    status, _ = client.wait(10_000)
+    took_ms = (time.monotonic() - died[0]) * 1e3
+    timer.join()
+    assert status is Status.GONE
+    assert took_ms < SYSTEM_LEASH_MS
+
+
+def test_what_came_before_the_daemon_ended_is_still_given(daemons: Daemons, new_client: NewClient) -> None:
+    child = daemons.start()
+    client = ready(new_client, daemons.path)
+    assert client.send(PIXELS, WIDTH, HEIGHT, sequence=1) is Status.OK
+    with Client(daemons.path) as other:
+        end = time.monotonic() + 10
+        while other.health().frames < 1:
+            assert time.monotonic() < end
+    child.terminate()
+    child.wait()
+    assert client.send(PIXELS, WIDTH, HEIGHT, sequence=2) is Status.GONE
+    status, result = client.poll()
+    assert (status, result.sequence, result.outcome) == (Status.OK, 1, NO_REFERRAL_FINDINGS)
+    assert client.poll()[0] is Status.GONE
+
+
+def test_opening_and_closing_leaves_nothing_behind(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start()
+    ready(new_client, daemons.path).close()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        ready(new_client, daemons.path).close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert "ropscreend-ring" not in Path("/proc/self/maps").read_text()
+
+
+def test_wrong_places_and_names(tmp_path: Path, daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start()
+    client = new_client()
+    (tmp_path / "file").write_text("")
+    assert client.open(tmp_path / "none") is Status.NO_DAEMON
+    assert client.open(tmp_path / "file") is Status.NO_DAEMON
+    assert client.open(tmp_path / ("x" * 120)) is Status.PATH_TOO_LONG
+    for name in ("", "x" * 32, "Anna Muster", "a/b"):
+        assert client.open(daemons.path, name) is Status.BAD_ARGUMENT
+    assert client.open("") is Status.BAD_ARGUMENT
+    assert client.open(daemons.path, timeout_ms=0) is Status.BAD_ARGUMENT
+    assert client.health()[0] is Status.BAD_STATE
+    assert client.poll()[0] is Status.BAD_STATE
+    assert client.vessels(Result())[0] is Status.BAD_STATE
+    assert client.open(daemons.path) is Status.OK
+    assert client.open(daemons.path) is Status.BAD_STATE
+    for wrong in ({"slots": 0}, {"slots": 17}, {"slot_bytes": 0}, {"order": 3}, {"flags": 2}):
+        assert client.configure(**wrong) is Status.BAD_ARGUMENT
+    assert client.configure() is Status.OK
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+def test_a_user_who_may_not_connect_is_told(daemons: Daemons, new_client: NewClient) -> None:
+    open_to_all = Path(tempfile.mkdtemp())  # every folder above tmp_path is root's alone
+    open_to_all.chmod(0o755)
+    daemons.path = open_to_all / "s"
+    child = daemons.start()
+    daemons.path.chmod(0o666)
+    client = new_client()
+    os.seteuid(65534)
+    try:
+        assert client.open(daemons.path) is Status.CLOSED
+    finally:
+        os.seteuid(0)
+    assert client.refusal.code == 7
+    assert b"65534" in client.refusal.text
+    child.terminate()
+    child.wait()
+    shutil.rmtree(open_to_all)
