@@ -129,11 +129,7 @@ class Reader:
 
     def _serve(self, model: Model) -> None:
         while not self.turns.closed:
-            job = self.turns.next(max(0.0, self._quiet_ns_left() / 1e9))
-            if isinstance(job, Job):
-                self._answer(job, model)
-            elif isinstance(job, ReloadJob):
-                model = self._reload(job, model)
+            model = self._turn(model)
             if self._quiet_ns_left() <= 0 and not self.turns.closed:
                 before = model.problem
                 if not model.self_test():
@@ -142,6 +138,15 @@ class Reader:
                     self._note_time()
                 if model.problem != before:
                     self._on_change()
+
+    def _turn(self, model: Model) -> Model:
+        """One job, or none in the time until the next self-test; a job's ring is let go of with the method's end."""
+        job = self.turns.next(max(0.0, self._quiet_ns_left() / 1e9))
+        if isinstance(job, Job):
+            self._answer(job, model)
+        elif isinstance(job, ReloadJob):
+            return self._reload(job, model)
+        return model
 
     def _quiet_ns_left(self) -> int:
         return self._tested_ns + self._idle_ns - time.monotonic_ns()

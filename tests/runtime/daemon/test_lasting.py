@@ -1,0 +1,114 @@
+"""Clients that are killed in the middle, and nothing that grows."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from runtime.daemon.client import Client
+from runtime.daemon.messages import Outcome
+from tests.pictures import retina
+from tests.runtime.daemon.conftest import awaited
+
+HERE = Path(__file__).parent
+PICTURE_BYTES = 320 * 240 * 3
+
+
+@contextmanager
+def daemon_process(path: Path) -> Iterator[psutil.Process]:
+    """A daemon with a fake engine, ready."""
+    with subprocess.Popen([sys.executable, str(HERE / "fake_daemon.py"), str(path)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            yield psutil.Process(process.pid)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+
+def ring_mappings(process: psutil.Process) -> int:
+    return Path(f"/proc/{process.pid}/maps").read_text().count("ropscreend-ring")
+
+
+def resident(process: psutil.Process) -> float:
+    return float(process.memory_info().rss) / 2**20
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("times", [pytest.param(50, id="50"), pytest.param(1000, id="1000", marks=pytest.mark.soak)])
+def test_clients_killed_in_the_middle_of_a_submission(tmp_path: Path, times: int) -> None:
+    path, rng = tmp_path / "s", random.Random(times)
+    with daemon_process(path) as daemon:
+        command = [sys.executable, str(HERE / "forked_clients.py"), str(path)]
+        with (
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as forks,
+            Client(path, "steady", slots=2, slot_bytes=PICTURE_BYTES, stored_pictures=True) as steady,
+        ):
+            assert forks.stdin is not None
+            assert forks.stdout is not None
+            for number in range(times):
+                forks.stdin.write("\n")
+                forks.stdin.flush()
+                child = int(forks.stdout.readline())
+                if number % 2:  # half of them wherever they are after a moment, half once they have their ring
+                    awaited(lambda: ring_mappings(daemon) >= 2, "the client's ring")
+                threading.Event().wait(rng.random() * 0.02)
+                os.kill(child, signal.SIGKILL)
+                assert forks.stdout.readline() == "gone\n"
+                if number == times // 5:
+                    descriptors, memory = daemon.num_fds(), resident(daemon)
+                if number % 10 == 0:
+                    assert steady.read(retina(2)).outcome is Outcome.NO_REFERRAL_FINDINGS
+            forks.stdin.close()
+            awaited(lambda: steady.health().clients == 1, "the last client's end")
+            awaited(lambda: ring_mappings(daemon) == 1, "the last ring's end")
+            assert steady.health().waiting == 0
+            assert steady.read(retina(3)).outcome is Outcome.NO_REFERRAL_FINDINGS
+            assert daemon.num_fds() <= descriptors + 3  # where it was counted one client more may have been there
+            assert resident(daemon) < memory + 16
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    "frames", [pytest.param(600, id="600"), pytest.param(100_000, id="100000", marks=pytest.mark.soak)]
+)
+def test_nothing_grows(tmp_path: Path, frames: int) -> None:
+    path, here = tmp_path / "s", psutil.Process()
+    pictures = [retina(seed) for seed in range(4)]
+    with daemon_process(path) as daemon, Client(path, slots=2, slot_bytes=PICTURE_BYTES) as client:
+        early = max(200, frames // 10)
+        for number in range(frames):
+            result = client.read(pictures[number % 4], sequence=number, vessels=True)
+            assert result.outcome is Outcome.NO_REFERRAL_FINDINGS
+            if number == early:
+                before = [(p.num_fds(), resident(p)) for p in (daemon, here)]
+        for (descriptors, memory), process in zip(before, (daemon, here), strict=True):
+            assert process.num_fds() == descriptors
+            assert resident(process) < memory + 4
+        assert client.health().frames == frames
+
+
+@pytest.mark.system
+def test_connections_that_come_and_go_leave_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with daemon_process(path) as daemon:
+        for number in range(60):
+            if number == 10:
+                awaited(lambda: ring_mappings(daemon) == 0, "the end of the first ten")
+                descriptors = daemon.num_fds()
+            with Client(path, slots=4, slot_bytes=2**20) as client:
+                client.health()
+        awaited(lambda: ring_mappings(daemon) == 0, "the end of all")
+        awaited(lambda: daemon.num_fds() == descriptors, "as many descriptors as before")
