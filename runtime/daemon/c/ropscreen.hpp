@@ -32,8 +32,8 @@ class Error : public std::runtime_error {
   public:
     Error(const std::string &what, rop_status status, const rop_refusal &refusal)
         : std::runtime_error(what + ": " + rop_status_text(status) +
-                             (refusal.code != 0 ? std::string(": ") + refusal.text : std::string())),
-          status_(status), refusal_(refusal)
+                             (refused(status) ? std::string(": ") + refusal.text : std::string())),
+          status_(status), refusal_(refused(status) ? refusal : rop_refusal{})
     {
     }
     rop_status status() const noexcept { return status_; }
@@ -42,6 +42,8 @@ class Error : public std::runtime_error {
     const rop_refusal &refusal() const noexcept { return refusal_; }
 
   private:
+    /* Otherwise the client's refusal is of an earlier call. */
+    static bool refused(rop_status status) noexcept { return status == ROP_REFUSED || status == ROP_CLOSED; }
     rop_status status_;
     rop_refusal refusal_;
 };

@@ -154,7 +154,7 @@ static void print_reading(const rop_result *result, const rop_picture *picture, 
 
 static int failed(const rop_client *client, const char *what, rop_status status)
 {
-    const char *const why = client->refusal.code != 0u ? client->refusal.text : "";
+    const char *const why = (status == ROP_REFUSED || status == ROP_CLOSED) ? client->refusal.text : "";
     (void)fprintf(stderr, "ropscreen-example: %s: %s%s%s\n", what, rop_status_text(status), why[0] != '\0' ? ": " : "", why);
     return 1;
 }

@@ -28,5 +28,7 @@ def build(compiler: str, output: Path, *arguments: str | Path) -> Path:
     """Compile with every warning an error."""
     command = [tool(compiler), *STRICT, f"-I{C}", *map(str, arguments), "-o", str(output)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if any("sanitize" in str(argument) for argument in arguments) and "cannot find" in done.stderr:
+        pytest.skip(f"{compiler} has no sanitizer libraries on this machine")
     assert done.returncode == 0, done.stderr
     return output
