@@ -34,7 +34,7 @@ def toy_graph(network: str) -> bytes:
     ]
     inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 256, 256, 3])]
     if network == "segmentation":
-        nodes.append(helper.make_node("ReduceMax", ["image/d", "axes"], ["vessels"], keepdims=1))
+        nodes.append(helper.make_node("Conv", ["image/d", "kernel"], ["vessels"]))
         outputs = [helper.make_tensor_value_info("vessels", TensorProto.FLOAT, [1, 1, 256, 256])]
     else:
         chain = ["image/d", *(f"raw/{index}" for index in range(RAW_NODES))]
@@ -45,7 +45,7 @@ def toy_graph(network: str) -> bytes:
         ]
         inputs.append(helper.make_tensor_value_info("vessels", TensorProto.FLOAT, [1, 1, 256, 256]))
         outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3, 256, 256])]
-    constants = {"scale": np.array(255, np.float32), "axes": np.array([1], np.int64)}
+    constants = {"scale": np.array(255, np.float32), "kernel": np.full((1, 3, 1, 1), 1 / 3, np.float32)}
     used = {name for node in nodes for name in node.input}
     weights = [numpy_helper.from_array(value, name) for name, value in constants.items() if name in used]
     graph = helper.make_graph(nodes, network, inputs, outputs, weights)
