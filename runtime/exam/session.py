@@ -70,20 +70,23 @@ class ExamSession:
         self._aims = self._aims.opened(self._exam_id, time.monotonic_ns())
         return self._exam_id
 
-    def finish_all(self, bundle_sha256: str) -> int:
-        """Read what a crash left unread, as far as it belongs to the reader's bundle; how many frames."""
-        waiting = [
-            (exam_id, number)
-            for exam_id, number in self._journal.pending()
-            if self._journal.exam(exam_id).rules.bundle.sha256 == bundle_sha256
-        ]
+    def finish_all(self, bundle_sha256: str, threshold: float | None = None) -> int:
+        """Read what a crash left unread, as far as it belongs to the reader's bundle; how many frames.
+
+        threshold: the reader's, and then only exams under the same one are read; None reads those under any.
+        """
+        waiting = []
+        for exam_id, number in self._journal.pending():
+            rules = self._journal.exam(exam_id).rules
+            if rules.bundle.sha256 == bundle_sha256 and threshold in (None, rules.threshold):
+                waiting.append((exam_id, number))
         for exam_id, number in waiting:
             self.read_again(exam_id, number)
         return len(waiting)
 
-    def resume(self, bundle_sha256: str) -> str | None:
+    def resume(self, bundle_sha256: str, threshold: float | None = None) -> str | None:
         """`finish_all`, then take up the open exam if there is one, and give its id."""
-        self.finish_all(bundle_sha256)
+        self.finish_all(bundle_sha256, threshold)
         summary = self._journal.open_exam()
         if summary is not None:
             self._exam_id = summary.exam_id

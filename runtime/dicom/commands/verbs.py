@@ -16,6 +16,7 @@ from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import Outbox, OutboxState, outbox_state
 from runtime.dicom.site import Cart, load_site
 from runtime.dicom.worklist import query_worklist
+from runtime.exam.errors import JournalFull, JournalUnwritable
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
@@ -52,12 +53,18 @@ def send(options: Namespace) -> int:
         box = Outbox(journal, site)
         with CommitmentDesk(site) as desk:
             try:
-                now = True  # who starts it wants to see it tried
+                now, before = True, ""  # who starts it wants to see it tried
                 while True:
-                    result = box.send_due(desk, now=now, stopped=lambda: stop.requested)
+                    try:
+                        said = box.send_due(desk, now=now, stopped=lambda: stop.requested).error
+                    except (JournalFull, JournalUnwritable) as error:
+                        if not options.watch:
+                            raise
+                        said = str(error)  # space is made, a disk comes back: who watches is there then
                     now = False
-                    if result.error:
-                        print(f"runtime.dicom: {printable(result.error)}", file=sys.stderr)
+                    if said and said != before:
+                        print(f"runtime.dicom: {printable(said)}", file=sys.stderr)
+                    before = said
                     if stop.requested or not options.watch:
                         break
                     with stop.interruptible:

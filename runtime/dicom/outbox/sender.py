@@ -27,6 +27,7 @@ from runtime.dicom.store import storage_contexts, store
 from runtime.errors import ScreeningError
 from runtime.exam.errors import KeyUnusable
 from runtime.exam.infant import now_utc
+from runtime.exam.journal.database import system_error
 from runtime.exam.journal.deliveries import Delivery, DeliveryInstance
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class InstanceRefused(DicomError):
 
 class InstanceMissing(DicomError):
     """The archive stored something and does not answer for it."""
+
+
+class ExamBroken(DicomError):
+    """A fault that nobody foresaw, in one exam; the others must not wait for it."""
 
 
 class AnotherSender(DicomError):
@@ -133,8 +138,8 @@ class Outbox:
         plan, said = None, ""
         try:
             plan = planned(exam_from_journal(self._journal, exam_id, self._site.cart))
-        except ScreeningError as error:
-            said = str(error)
+        except Exception as error:
+            said = str(error if isinstance(error, ScreeningError) else _broken(exam_id, error))
         instances = _instances(plan or [])
 
         def to(before: Delivery | None) -> Delivery:
@@ -149,7 +154,8 @@ class Outbox:
         """One delivery; what went wrong, when something did, is in the journal then too."""
         try:
             self._deliver(delivery, desk)
-        except ScreeningError as error:
+        except Exception as fault:
+            error = fault if isinstance(fault, ScreeningError) else _broken(delivery.exam_id, fault)
             said, held = str(error), not isinstance(error, (ArchiveUnreachable, InstanceMissing))
             self._change(delivery, lambda now: steps.failed(now, self._clock(), said, held=held))
             return error
@@ -225,7 +231,11 @@ class Outbox:
     @contextmanager
     def _only_sender(self) -> Iterator[None]:
         """The kernel gives this lock back however the process ends."""
-        descriptor = os.open(self._journal.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = self._journal.folder / LOCK_FILE
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise system_error(path, error) from None
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -234,6 +244,14 @@ class Outbox:
             yield
         finally:
             os.close(descriptor)
+
+
+def _broken(exam_id: str, error: Exception) -> ExamBroken:
+    """Without the error's own text, for it may repeat what it stumbled over."""
+    return ExamBroken(
+        f"exam {exam_id}: it cannot be put into DICOM or sent ({type(error).__name__}); a fault of this software, "
+        f"report it; other exams go on, and this one is tried again"
+    )
 
 
 def _stored(delivery: Delivery, uid: str) -> Delivery:

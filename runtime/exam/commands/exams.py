@@ -69,7 +69,7 @@ def capture(options: Namespace) -> int:
             ) as screener,
         ):
             session = ExamSession(journal, screener, operator=options.operator)
-            session.resume(bundle.sha256)
+            session.resume(bundle.sha256, rules.threshold)
             for _ in range(options.skip):
                 camera.read()
             session.aim(options.eye, options.view)
@@ -91,10 +91,14 @@ def capture(options: Namespace) -> int:
 
 
 def finish(options: Namespace) -> int:
-    """Read the frames that a crash left unread."""
-    bundle = bundle_of(options)
-    with open_journal(options) as journal, open_screener(options, bundle, live=False) as screener:
-        done = ExamSession(journal, screener, operator=options.operator).finish_all(bundle.sha256)
+    """Read the frames that a crash left unread, each under the threshold of its exam."""
+    bundle, done = bundle_of(options), 0
+    with open_journal(options) as journal:
+        all_rules = [journal.exam(exam_id).rules for exam_id in {exam_id for exam_id, _ in journal.pending()}]
+        for threshold in {rules.threshold for rules in all_rules if rules.bundle.sha256 == bundle.sha256}:
+            with open_screener(options, bundle, live=False, threshold=threshold) as screener:
+                session = ExamSession(journal, screener, operator=options.operator)
+                done += session.finish_all(bundle.sha256, threshold)
         left = len(journal.pending())
     if options.json:
         say_json({"read": done, "left": left})

@@ -13,6 +13,7 @@ from typing import Any
 
 from runtime.exam.errors import JournalDamaged, JournalUnwritable, KeyUnusable
 from runtime.exam.journal.chain import canonical
+from runtime.exam.journal.flush import flush
 
 KEY_VARIABLE = "ROP_JOURNAL_KEY"
 KEY_BYTES = 32
@@ -116,6 +117,7 @@ def write_new_key(path: Path) -> JournalKey:
             file.write(key.text + "\n")
             file.flush()
             os.fsync(file.fileno())
+        flush(path.absolute().parent)
     except OSError as error:
         raise JournalUnwritable(f"key file {path}: cannot be made ({error.strerror}); name another file") from None
     return key

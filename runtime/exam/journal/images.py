@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -14,6 +14,7 @@ import numpy as np
 from runtime.arrays import UInt8Array
 from runtime.errors import ScreeningError
 from runtime.exam.errors import JournalDamaged
+from runtime.exam.journal.flush import flush
 
 PNG_LEVEL = 1
 """zlib's quickest: sensor noise hardly shrinks at any level."""
@@ -22,8 +23,8 @@ PNG_LEVEL = 1
 class ImageStore:
     """The folders `images` and `incoming` of a journal.
 
-    A file is written and flushed in `incoming`, then linked into `images`, and taken out of `incoming` only after its
-    row was committed: what a crash leaves behind can be found there without looking through all images.
+    A file is written in `incoming`, linked into `images`, flushed there with its folder, and taken out of `incoming`
+    only after its row was committed: what a crash leaves behind can be found there without looking through all images.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +36,7 @@ class ImageStore:
         for folder in (self.folder, self.incoming):
             if not folder.is_dir():
                 folder.mkdir(mode=0o700, exist_ok=True)
-                _flush_folder(folder.parent)
+                flush(folder.parent)
 
     def path(self, sha256: str) -> Path:
         """Where the file of that hash lies."""
@@ -48,15 +49,17 @@ class ImageStore:
         """
         sha256 = hashlib.sha256(content).hexdigest()
         arriving, path = self.incoming / f"{sha256}.png", self.path(sha256)
-        _write_flushed(arriving, content)
+        _write_new(arriving, content)
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o700)
-            _flush_folder(self.folder)
+            flush(self.folder)
         if path.exists() and path.read_bytes() != content:
             path.unlink()
         with contextlib.suppress(FileExistsError):
             os.link(arriving, path)
-        _flush_folder(path.parent)
+        # After the link, so that one commit of the file system takes content and entry together.
+        flush(path)
+        flush(path.parent)
         return sha256
 
     def settle(self, sha256: str) -> None:
@@ -70,10 +73,12 @@ class ImageStore:
             self.remove(sha256)
         self.settle(sha256)
 
-    def depart(self, sha256: str) -> None:
-        """Mark a file that is about to lose its row, so that it goes even if a crash comes before `discard`."""
-        with contextlib.suppress(FileExistsError, FileNotFoundError):
-            os.link(self.path(sha256), self.incoming / f"{sha256}.png")
+    def depart(self, hashes: Sequence[str]) -> None:
+        """Mark files that are about to lose their rows, so that they go even if power fails before `discard`."""
+        for sha256 in hashes:
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
+                os.link(self.path(sha256), self.incoming / f"{sha256}.png")
+        flush(self.incoming)
 
     def remove(self, sha256: str) -> None:
         """Remove a file for good."""
@@ -121,23 +126,13 @@ def decode_png(content: bytes) -> UInt8Array:
     return np.asarray(picture, np.uint8)
 
 
-def _write_flushed(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
+def _write_new(path: Path, content: bytes) -> None:
+    """Never into a file that is there: it may share its content with one that a row names."""
+    path.unlink(missing_ok=True)
     try:
-        with part.open("wb") as file:
+        with path.open("xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
     except OSError:
         with contextlib.suppress(OSError):
-            part.unlink()
+            path.unlink()
         raise
-
-
-def _flush_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -13,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from device.frame import Frame
-from runtime.exam.errors import ExamRefused, JournalError, JournalFull, KeyUnusable
+from runtime.exam.errors import ExamRefused, JournalError, JournalFull, JournalUnwritable, KeyUnusable
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import fold as folding
 from runtime.exam.journal.crypt import HOW, JournalKey
 from runtime.exam.journal.database import Database
-from runtime.exam.journal.fold import Folded, record_of, step, summary_row
+from runtime.exam.journal.fold import Folded, step, summary_row
 from runtime.exam.journal.images import encode_png
 from runtime.exam.journal.opening import open_database, prepare
 from runtime.exam.journal.reader import JournalReader, order_of
@@ -27,6 +28,7 @@ from runtime.exam.journal.records import ExamRecord
 from runtime.exam.journal.trail import PROGRAM, Trail, check_end
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
+from runtime.exam.result import exam_result
 from runtime.exam.rules import ExamRules
 from runtime.exam.views import Eye, View
 from runtime.outcome import Outcome
@@ -156,9 +158,10 @@ class Journal(JournalReader):
                 )
                 folded = step(folded, row)
                 self._save(connection, summary_row(folded))
-        except BaseException:
-            # What a failing `put` left in `incoming` is cleaned up at the next opening.
-            if kept is not None:
+        except BaseException as error:
+            # What a failing `put` left in `incoming` is cleaned up at the next opening. So is the file of a commit
+            # that the disk failed at: the log may hold the row all the same, and only that opening can tell.
+            if kept is not None and not isinstance(error, JournalUnwritable):
                 with suppress(JournalError), self.database.writing():
                     self.images.discard(kept, self.names_image)
             raise
@@ -206,10 +209,11 @@ class Journal(JournalReader):
 
     def close_exam(self, exam_id: str, *, operator: str) -> ExamRecord:
         """Take no more frames. Readings that are not finished may still come, and count."""
-        folded = self.folded(exam_id)
-        infant = record_of(folded).result.infant
-        body = {"outcome": infant.outcome.value, "reason": infant.reason, "where": infant.where}
-        self._change(exam_id, folding.CLOSED, operator, body)
+        with self._writing() as (connection, trail):
+            infant = exam_result(self._current(exam_id, trail).exam).infant
+            body = {"outcome": infant.outcome.value, "reason": infant.reason, "where": infant.where}
+            folded = self._step(connection, trail, exam_id, folding.CLOSED, _who(operator), body)
+        self._known = folded
         self.database.checkpoint()
         return self.exam(exam_id)
 
@@ -227,8 +231,7 @@ class Journal(JournalReader):
             if owed:
                 raise ExamRefused(f"exam {exam_id}: it has not reached {', '.join(owed)} as it is now; send it first")
             images = [str(sha256) for (sha256,) in self.database.rows(_IMAGES_OF, (exam_id,))]
-            for sha256 in images:
-                self.images.depart(sha256)
+            self.images.depart(images)
             line = list(summary_row(folded))
             event = trail.append(
                 connection, exam_id, folding.RETIRED, _who(operator), {"summary": line, "images": images}
@@ -281,6 +284,7 @@ class Journal(JournalReader):
                 self._trail.start(connection)
                 check_end(self._trail.end, self.key, f"journal {self.folder}")  # nothing is added to an altered one
                 yield connection, self._trail
+            self._trail.committed()
         except JournalError:
             self._known = None
             raise
@@ -297,9 +301,19 @@ def json_of(reading: Reading) -> dict[str, Any]:
     try:
         json.dumps(content, allow_nan=False)
     except ValueError:
+        content = _finite(content)
         content |= {"outcome": Outcome.NO_RESULT.value, "reason": "a number of the reading is not finite"}
         content |= {"probabilities": None, "quality": None, "vessel_fraction": None}
     return content
+
+
+def _finite(content: Any) -> Any:
+    """The same with None for every number that JSON has no word for."""
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _who(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from runtime.exam.errors import JournalUnwritable, KeyUnusable
 from runtime.exam.journal.crypt import HOW, JournalKey, require_cryptography
 from runtime.exam.journal.database import Database, system_error
+from runtime.exam.journal.flush import flush
 from runtime.exam.journal.reader import JournalReader
 from runtime.exam.journal.schema import VERSION, meta, migrate, version_of
 from runtime.exam.journal.trail import PROGRAM, Trail, check_end, trail_end
@@ -37,14 +38,15 @@ def open_database(folder: Path, key: JournalKey | None, *, create: bool, read_on
 
 
 def _make(path: Path) -> None:
-    """An empty file that only this user may read, in a folder that is on disk."""
+    """An empty file that only this user may read, in a folder that is on disk, as those above it are."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = path.parent.absolute()
+        new = [made for made in (folder, *folder.parents) if not made.exists()]
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        for named_in in (folder, *(made.parent for made in new)):
+            flush(named_in)
     except OSError as error:
         raise system_error(path.parent, error) from None
 
@@ -61,6 +63,8 @@ def prepare(journal: JournalReader, trail: Trail | None, *, check: bool = True) 
         if database.read_only:
             raise JournalUnwritable(f"{name}: version {version} has to be brought to {VERSION} first; open it writable")
         _upgrade(journal, trail, name)
+        if trail is not None:
+            trail.committed()
     if check:
         with database.naming():
             _check_key(database.connection, journal.key, name)

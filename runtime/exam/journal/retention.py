@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from runtime.exam.errors import ExamRefused
+from runtime.exam.journal.fold import CLOSED
 from runtime.exam.journal.trail import trail_end
 from runtime.exam.machine import Phase
 
@@ -21,6 +22,8 @@ def due_for_retirement(
 ) -> list[str]:
     """Ids of exams that were closed longer than `age` ago, oldest first.
 
+    An exam is no older than the event before its closing: a clock that was set back for a while ages nothing. Only
+    with `trust_clock` the time that was written is believed.
     Raises `ExamRefused` when the clock cannot be believed: behind the newest event, or far past it.
     """
     newest = trail_end(journal.database.connection)
@@ -31,5 +34,21 @@ def due_for_retirement(
                 f"the cart's clock says {now:%Y-%m-%d %H:%M} UTC, the journal's newest event is of {newest.at[:16]}; "
                 f"check the clock, then give --trust-clock"
             )
-    closed = journal.exams(phase=Phase.CLOSED)
-    return [s.exam_id for s in reversed(closed) if s.closed_at is not None and now - s.closed_at > age]
+    floor = {} if trust_clock else _no_older_than(journal, now)
+    ages = {
+        summary.exam_id: now - max(summary.closed_at, floor.get(summary.exam_id, summary.closed_at))
+        for summary in reversed(journal.exams(phase=Phase.CLOSED))
+        if summary.closed_at is not None
+    }
+    return [exam_id for exam_id, since in ages.items() if since > age]
+
+
+def _no_older_than(journal: JournalReader, now: datetime) -> dict[str, datetime]:
+    """By exam the latest time that any event up to its closing tells, apart from times that are still to come."""
+    latest, found = datetime.min.replace(tzinfo=now.tzinfo), {}
+    for exam, kind, at in journal.database.rows("SELECT exam, kind, at FROM events ORDER BY seq"):
+        moment = datetime.fromisoformat(at)
+        latest = max(latest, moment if moment <= now else latest)
+        if kind == CLOSED:
+            found[str(exam)] = latest
+    return found

@@ -39,12 +39,18 @@ class Trail:
         self._key = key
         self._clock = clock
         self._last: tuple[datetime, float] | None = None
+        self._now: tuple[datetime, float] | None = None
         self.end: End | None = None
         """As this transaction found or left it; None before the first event."""
 
     def start(self, connection: sqlite3.Connection) -> None:
         """Look where the trail ends: another process may have written since. Once in every transaction."""
         self.end = trail_end(connection)
+        self._now = None
+
+    def committed(self) -> None:
+        """The transaction is on disk: jumps of the clock are told from its event on."""
+        self._last = self._now or self._last
 
     def append(self, connection: sqlite3.Connection, exam: str | None, kind: str, who: str, content: Any) -> EventRow:
         """Add one event and move the sealed head."""
@@ -53,7 +59,7 @@ class Trail:
         if jumped is not None:
             self._add(connection, now, None, CLOCK, PROGRAM, {"jumped_s": round(jumped)})
         row = self._add(connection, now, exam, kind, who, content)
-        self._last = (now, time.monotonic())
+        self._now = (now, time.monotonic())
         return row
 
     def _add(

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.commitment import CommitmentDesk
-from runtime.dicom.outbox import Outbox, OutboxState, outbox_state, steps
+from runtime.dicom.objects import Planned, planned
+from runtime.dicom.outbox import Outbox, OutboxState, outbox_state, sender, steps
 from runtime.dicom.outbox.sender import Pass
+from runtime.dicom.records import ExamRecord
 from runtime.dicom.site import Site
 from runtime.dicom.status import Answer, meaning
 from runtime.dicom.store import SOP_CLASSES
 from runtime.dicom.uids import COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
+from runtime.exam.errors import JournalUnwritable
 from runtime.exam.journal import Journal
 from tests.runtime.dicom.archives import site
 from tests.runtime.dicom.exams import KEY, fill_journal
@@ -283,3 +287,40 @@ def test_whatever_it_answers_each_instance_arrives_in_order(
     assert delivery.state == steps.DONE
     assert archive.kept == [instance.uid for instance in delivery.instances]
     assert max(Counter(archive.order).values()) == 1
+
+
+def test_an_exam_that_cannot_be_made_into_objects_holds_up_no_other_and_names_nobody(
+    archive: ScriptedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = fill_journal(tmp_path, exams=2, frames=1)
+    for where_it_breaks in ("planned", "build"):
+
+        def broken(exam: ExamRecord, where: str = where_it_breaks) -> list[Planned]:
+            if first not in exam.exam_id:
+                return planned(exam)
+            if where == "planned":
+                raise ValueError("Secret^Name")
+            return [replace(item, build=lambda: 1 / 0) for item in planned(exam)]
+
+        monkeypatch.setattr(sender, "planned", broken)
+        with archive.listening(STUDY_ROOT_FIND) as port:
+            attempt(tmp_path, scripted(tmp_path, port, proof="find"))
+        with Journal.open(tmp_path, KEY) as journal:
+            held = journal.deliveries.get(first, steps.DESTINATION)
+            sent = journal.deliveries.get(second, steps.DESTINATION)
+            assert held is not None
+            assert sent is not None
+            assert (held.state, sent.state) == ("held", "done")
+            assert "Secret" not in held.last_error
+            assert ("ValueError" if where_it_breaks == "planned" else "ZeroDivisionError") in held.last_error
+    monkeypatch.undo()
+    with archive.listening(STUDY_ROOT_FIND) as port:
+        attempt(tmp_path, scripted(tmp_path, port, proof="find"))
+    assert state(tmp_path).done == 2
+
+
+def test_a_lock_that_cannot_be_made_is_an_error_of_the_journal(tmp_path: Path) -> None:
+    fill_journal(tmp_path, frames=1)
+    (tmp_path / "outbox.lock").mkdir()
+    with pytest.raises(JournalUnwritable, match="Is a directory"):
+        attempt(tmp_path, scripted(tmp_path, 1))

@@ -14,7 +14,11 @@ import pydicom
 import pytest
 
 from runtime.dicom.__main__ import main
+from runtime.dicom.commands import verbs
+from runtime.dicom.outbox import Outbox
+from runtime.dicom.outbox.sender import Pass
 from runtime.exam.__main__ import main as exam_main
+from runtime.exam.errors import JournalFull
 from runtime.exam.journal import Journal
 from tests.runtime.dicom.archives import ORTHANC_DICOM, Orthanc, wait_until
 from tests.runtime.dicom.exams import KEY, fill_journal
@@ -170,3 +174,25 @@ def test_a_watching_sender_sees_new_exams_and_ends_when_told(orthanc: Orthanc, t
         sender.wait()
     assert sender.returncode == 128 + signal.SIGTERM
     assert json.loads(said)["waiting"] == 0
+
+
+def test_a_watching_sender_outlives_a_disk_that_is_full_for_a_while(
+    journal: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def full(*_: object, **__: object) -> Pass:
+        calls.append(1)
+        if len(calls) < 4:
+            raise JournalFull("journal: no space left")
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Pass(0, 0)
+
+    monkeypatch.setattr(Outbox, "send_due", full)
+    monkeypatch.setattr(verbs, "LOOK_AGAIN_S", 0.01)
+    where = write_site(journal.parent)
+    assert main(["send", *options(journal), "--site", where, "--watch"]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err.splitlines() == ["runtime.dicom: journal: no space left"]
+    assert len(calls) == 4
+    calls.clear()
+    assert main(["send", *options(journal), "--site", where]) == 2

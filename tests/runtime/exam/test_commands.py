@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 import cv2
 import pytest
 
+import runtime.exam.commands.common
+import runtime.exam.commands.exams
 import runtime.screener
 import runtime.trust.guard
 from runtime.engines.fake import FakeEngine
@@ -340,3 +343,45 @@ def test_an_order_that_cannot_be_used_opens_no_exam(cart: Cart, content: str, me
 
 def test_only_one_thing_comes_from_standard_input(cart: Cart) -> None:
     assert "cannot both be read" in cart("new", "--operator", "a", "--infant", "-", "--order", "-", code=2)
+
+
+def test_a_frame_is_read_later_under_the_threshold_of_its_own_exam(cart: Cart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle's threshold is 0.4 or so; this exam was opened under 0.9."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    def opened(threshold: float) -> str:
+        with monkeypatch.context() as patch:
+            rules = runtime.exam.commands.exams.site_rules
+            patch.setattr(
+                runtime.exam.commands.exams,
+                "site_rules",
+                lambda *a, **k: dataclasses.replace(rules(*a, **k), threshold=threshold),
+            )
+            exam_id = cart.new()
+            patch.setattr(Journal, "add_reading", killed)
+            with pytest.raises(Killed):
+                cart.capture(0, "OD", "nasal")
+        cart._capsys.readouterr()
+        cart("close", "--operator", "anna")
+        return exam_id
+
+    exams = {opened(threshold): threshold for threshold in (0.9, 0.2)}
+    used: list[float] = []
+    real = runtime.exam.commands.common.screener_for
+    monkeypatch.setattr(
+        runtime.exam.commands.common,
+        "screener_for",
+        lambda *a, **k: (used.append(k["threshold"]), real(*a, **k))[1],
+    )
+    current = cart.new()
+    cart.capture(1, "OD", "nasal")  # reads what is left of its own exam only
+    assert cart.json("show", current)["pending"] == 0
+    assert [cart.json("show", exam_id)["pending"] for exam_id in exams] == [1, 1]
+    used.clear()
+    assert cart.json("finish", "--operator", "anna") == {"read": 2, "left": 0}
+    assert sorted(used) == [0.2, 0.9]

@@ -133,7 +133,7 @@ def test_a_read_only_disk_can_be_read_and_says_why_it_cannot_be_written(
             journal.begin_exam(infant(), RULES, operator="anna")
 
 
-@pytest.mark.parametrize("call", ["fsync", "link", "replace"])
+@pytest.mark.parametrize("call", ["fsync", "link"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
 def test_a_file_that_cannot_be_kept_refuses_the_frame(
     journal: Journal, monkeypatch: pytest.MonkeyPatch, call: str, number: int

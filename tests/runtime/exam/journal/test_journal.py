@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,12 +29,13 @@ from runtime.exam.errors import (
 )
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Journal
-from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.crypt import JournalKey, write_new_key
 from runtime.exam.journal.reader import order_of
 from runtime.exam.journal.verify import verify
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 from runtime.exam.views import Eye, View
+from runtime.reading import Timings
 from tests.runtime.exam.making import NONE, NRF, REFER, RULES, frame, infant, journal_exam, reading
 
 DISC = (Eye.OD, View.DISC)
@@ -337,7 +344,7 @@ def test_a_frame_is_on_disk_before_the_row_that_names_it(journal: Journal, monke
     real = os.fsync
 
     def flush(number: int) -> None:
-        seen.append(f"flush {Path(os.readlink(f'/proc/self/fd/{number}')).relative_to(journal.folder).parts[0]}")
+        seen.append("flush folder" if Path(os.readlink(f"/proc/self/fd/{number}")).is_dir() else "flush file")
         real(number)
 
     monkeypatch.setattr(os, "fsync", flush)
@@ -345,7 +352,8 @@ def test_a_frame_is_on_disk_before_the_row_that_names_it(journal: Journal, monke
     journal.add_capture(exam_id, *DISC, frame(1), operator="anna")
     journal.database.connection.set_trace_callback(None)
     commit, row = seen.index("COMMIT"), seen.index("INSERT")
-    assert seen.index("flush incoming") < seen.index("flush images") < row < commit
+    last_folder = max(place for place, step in enumerate(seen) if step == "flush folder")
+    assert seen.index("flush file") < last_folder < row < commit
     assert not any(step.startswith("flush") for step in seen[row:])
 
 
@@ -383,3 +391,93 @@ def test_an_order_cannot_stand_in_for_the_infant_or_another_exams(journal: Journ
     for elsewhere in (exam_id, order_of("another")):
         with pytest.raises(JournalDamaged):
             key.decrypt(box, elsewhere)
+
+
+def test_a_clock_that_jumped_is_noted_also_when_the_first_write_after_it_failed(
+    tmp_path: Path, key: JournalKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    with Journal.open(tmp_path / "j", key, create=True, clock=clock) as journal:
+        exam_id = begin(journal)
+        clock.now += timedelta(hours=2)
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "_save", lambda *_: (_ for _ in ()).throw(ExamRefused("not now")))
+            with pytest.raises(ExamRefused, match="not now"):
+                journal.close_exam(exam_id, operator="anna")
+        journal.close_exam(exam_id, operator="anna")
+        assert len(journal.database.rows("SELECT 1 FROM events WHERE kind = 'clock'")) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"timings_ms": Timings(total=float("nan"))}, {"budget_ms": float("inf")}, {"vessel_fraction": -np.inf}]
+)
+def test_a_number_that_is_not_finite_anywhere_in_a_reading_makes_it_no_result(
+    journal: Journal, change: dict[str, Any]
+) -> None:
+    exam_id, shot = begin(journal), frame(1)
+    number = journal.add_capture(exam_id, *DISC, shot, operator="anna")
+    journal.add_reading(exam_id, number, replace(reading(shot, NRF), **change))
+    (capture,) = journal.exam(exam_id).captures
+    assert (capture.outcome, capture.reason) == (NONE, "a number of the reading is not finite")
+    assert journal.pending() == []
+    assert verify(journal).findings == ()
+
+
+def test_what_closes_an_exam_in_the_trail_is_its_outcome_at_that_moment(
+    journal: Journal, key: JournalKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id, shot = begin(journal), frame(1)
+    number = journal.add_capture(exam_id, *DISC, shot, operator="anna")
+    real = journal._writing
+
+    def late(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        with Journal.open(journal.folder, key) as another:
+            another.add_reading(exam_id, number, reading(shot, REFER))
+        return real(*arguments)
+
+    monkeypatch.setattr(journal, "_writing", late)
+    journal.close_exam(exam_id, operator="anna")
+    ((body,),) = journal.database.rows("SELECT body FROM events WHERE kind = 'closed'")
+    assert json.loads(body)["outcome"] == journal.summary(exam_id).outcome.value == "REFER"
+
+
+def test_a_new_journal_and_its_key_are_on_disk_with_the_folders_that_name_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    real = os.fsync
+
+    def flush(number: int) -> None:
+        flushed.append(Path(os.readlink(f"/proc/self/fd/{number}")))
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    key = write_new_key(tmp_path / "cart.key")
+    assert flushed == [tmp_path / "cart.key", tmp_path]
+    flushed.clear()
+    Journal.open(tmp_path / "some" / "where" / "journal", key, create=True).close()
+    assert {tmp_path, tmp_path / "some", tmp_path / "some" / "where"} <= set(flushed)
+
+
+def test_an_image_whose_row_may_come_back_after_a_crash_is_left_to_the_next_opening(
+    journal: Journal, key: JournalKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the disk fails at the commit, the log may hold the row already: only the next opening can tell."""
+    exam_id, real = begin(journal), journal.database.writing
+
+    @contextmanager
+    def failing() -> Iterator[sqlite3.Connection]:
+        monkeypatch.undo()
+        with journal.database.naming(), real() as connection:
+            yield connection
+            raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(journal.database, "writing", failing)
+    with pytest.raises(JournalUnwritable):
+        journal.add_capture(exam_id, *DISC, frame(1), operator="anna")
+    assert len(list((journal.folder / "images").rglob("*.png"))) == 1
+    journal.close()
+    with Journal.open(journal.folder, key) as again:
+        assert again.exam(exam_id).captures == ()
+        assert list((journal.folder / "images").rglob("*.png")) == []

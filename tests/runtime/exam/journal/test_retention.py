@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -131,3 +132,38 @@ def test_a_picture_that_another_exam_names_stays(journal: Journal) -> None:
     assert sha256 is not None
     assert np.array_equal(journal.image(sha256), frame(7).pixels)
     assert verify(journal).findings == ()
+
+
+def test_images_that_depart_are_on_record_before_their_rows_go(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id, seen = journal_exam(journal, [NRF]), []
+    real = os.fsync
+
+    def flush(number: int) -> None:
+        seen.append(Path(os.readlink(f"/proc/self/fd/{number}")).name)
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    journal.database.connection.set_trace_callback(lambda sql: seen.append(sql.split()[0]))
+    journal.retire_exam(exam_id, operator="anna")
+    journal.database.connection.set_trace_callback(None)
+    assert seen.index("incoming") < seen.index("DELETE")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_clock_that_was_wrong_at_the_closing_makes_no_exam_old(tmp_path: Path, key: JournalKey, whole: bool) -> None:
+    """Set back for a while, for a whole exam or only its closing: what was taken today is not 50 days old."""
+    now = now_utc()
+    clock = [now]
+    with Journal.open(tmp_path / "j", key, create=True, clock=lambda: clock[0]) as journal:
+        journal_exam(journal, [NRF])
+        if whole:
+            clock[0] = now - timedelta(days=50)
+        young = journal.begin_exam(infant(born_at=now - timedelta(days=80)), RULES, operator="anna")
+        clock[0] = now - timedelta(days=50)
+        journal.close_exam(young, operator="anna")
+        clock[0] = now
+        journal_exam(journal, [NRF])
+        assert due_for_retirement(journal, timedelta(days=30), now) == []
+        assert young in due_for_retirement(journal, timedelta(days=30), now + timedelta(days=31))
