@@ -35,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments[:1] == ["compare"]:
             return _compare(parse_compare(arguments[1:]))
+        if "--daemon" in arguments:
+            from runtime.bench.daemon import main as bench_daemon
+
+            return bench_daemon(arguments)
         options = parse(arguments)
         for path in (options.json, options.csv, options.html):
             check_writable(path)

@@ -20,6 +20,7 @@ examples:
   python -m runtime.bench --source photos/ --labels photos/labels.csv --json tonight.json
   python -m runtime.bench --matrix
   python -m runtime.bench --soak 30m --load camera
+  python -m runtime.bench --daemon --help
   python -m runtime.bench compare before.json after.json
 
 exit codes:

@@ -1,0 +1,231 @@
+"""`python -m runtime.bench --daemon`: what the daemon adds to a reading; frame by frame, here and by the daemon."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from device.cameras import open_camera
+from device.errors import FrameUnreadable
+from device.frame import Frame
+from runtime.arrays import UInt8Array
+from runtime.bench.errors import BenchError
+from runtime.bench.stats import percentile, samples_needed
+from runtime.bundle import open_bundle
+from runtime.daemon.client import Client
+from runtime.daemon.errors import DaemonGone
+from runtime.daemon.messages import Order, State
+from runtime.engines import BACKENDS, PRECISIONS
+from runtime.screener import Screener
+
+if TYPE_CHECKING:
+    from runtime.daemon.messages import Result
+
+LIMIT_P50_MS, LIMIT_P99_MS = 0.15, 1.0
+SOURCE = "sim:seed=1,size=2040x2040"
+START_S = 300.0
+PICTURES = 8
+
+
+@dataclass(frozen=True)
+class Added:
+    """Milliseconds, each percentile over the same frames."""
+
+    frames: int
+    bytes_a_frame: int
+    here_p50: float
+    here_p99: float
+    daemon_p50: float
+    """From the submission, pixels in their slot, to the result in the client's hands."""
+    daemon_p99: float
+    around_p50: float
+    """The same less what the daemon's own Screener took: socket, queue, threads and checks."""
+    around_p99: float
+    question_p50: float
+    """A question without a frame and its answer: what two processes on this machine need to talk at all."""
+    question_p99: float
+
+    @property
+    def added_p50(self) -> float:
+        """What the daemon adds to the median."""
+        return self.daemon_p50 - self.here_p50
+
+    @property
+    def added_p99(self) -> float:
+        """What the daemon adds to the 99th percentile."""
+        return self.daemon_p99 - self.here_p99
+
+    @property
+    def passed(self) -> bool:
+        """Whether both are inside the limits."""
+        return self.added_p50 <= LIMIT_P50_MS and self.added_p99 <= LIMIT_P99_MS
+
+
+def measure(client: Client, screener: Screener, pictures: Sequence[UInt8Array], frames: int, warmup: int = 10) -> Added:
+    """Read every frame twice, in turn: by the Screener of this process, and by the daemon.
+
+    Which comes first changes from frame to frame. Raises `BenchError` when the two do not agree.
+    """
+    here, there, around, questions = [], [], [], []
+    for number in range(frames + warmup):
+        picture = pictures[number % len(pictures)]
+        slot = client.free_slot()
+        assert slot is not None
+        client.fill(slot, picture)
+        frame = Frame(picture.view(), number, "bench")
+        if number % 2:
+            mine_ms, outcome = _here(screener, frame)
+        there_ms, result = _there(client, slot, frame)
+        if not number % 2:
+            mine_ms, outcome = _here(screener, frame)
+        if outcome != result.outcome.name:
+            raise BenchError(f"frame {number}: {outcome} here, {result.outcome.name} by the daemon ({result.reason})")
+        start = time.perf_counter()
+        client.health()
+        question_ms = (time.perf_counter() - start) * 1e3
+        if number >= warmup:
+            questions.append(question_ms)
+            here.append(mine_ms)
+            there.append(there_ms)
+            around.append(there_ms - result.timings_ms[-1])
+    found = [percentile(values, p) for values in (here, there, around, questions) for p in (50, 99)]
+    return Added(frames, pictures[0].nbytes, *found)
+
+
+def _here(screener: Screener, frame: Frame) -> tuple[float, str]:
+    start = time.perf_counter()
+    outcome = screener.screen(frame).outcome.name
+    return (time.perf_counter() - start) * 1e3, outcome
+
+
+def _there(client: Client, slot: int, frame: Frame) -> tuple[float, Result]:
+    start = time.perf_counter()
+    client.submit(slot, frame.width, frame.height, sequence=frame.sequence)
+    result = client.result()
+    return (time.perf_counter() - start) * 1e3, result
+
+
+def pictures_of(source: str, count: int = PICTURES) -> list[UInt8Array]:
+    """Pictures of one size. Raises `BenchError` when there is none."""
+    found: list[UInt8Array] = []
+    with open_camera(source) as camera:
+        while len(found) < count:
+            try:
+                frame = camera.read()
+            except FrameUnreadable:
+                continue
+            if frame is None:
+                break
+            if not found or frame.pixels.shape == found[0].shape:
+                found.append(frame.pixels)
+    if not found:
+        raise BenchError(f"{source}: gave no frame that can be read; name another --source")
+    return found
+
+
+@contextmanager
+def started(command: Sequence[str], path: Path) -> Iterator[None]:
+    """A daemon in a process of its own, ended when the context ends. Raises `BenchError` when it does not get ready."""
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+        try:
+            end = time.monotonic() + START_S
+            while not _ready(path):
+                if process.poll() is not None or time.monotonic() > end:
+                    said.seek(0)
+                    raise BenchError(f"the daemon did not get ready: {said.read()[-500:].decode(errors='replace')}")
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+
+
+def _ready(path: Path) -> bool:
+    try:
+        with Client(path, "bench") as client:
+            return client.health().state is not State.LIVE
+    except DaemonGone:
+        return False
+
+
+def connect(path: Path, picture: UInt8Array) -> Client:
+    """A client for pictures of that size, which come again and again."""
+    return Client(path, "bench", slots=2, slot_bytes=picture.nbytes, order=Order.EVERY, stored_pictures=True)
+
+
+def report(added: Added) -> str:
+    """What was found, for people."""
+    lines = [
+        f"{added.frames} frames of {added.bytes_a_frame / 1e6:.1f} MB, each read here and by the daemon in turn",
+        f"{'ms':24}{'p50':>9}{'p99':>9}",
+        f"{'in this process':24}{added.here_p50:9.3f}{added.here_p99:9.3f}",
+        f"{'by the daemon':24}{added.daemon_p50:9.3f}{added.daemon_p99:9.3f}",
+        f"{'added':24}{added.added_p50:9.3f}{added.added_p99:9.3f}   (limits {LIMIT_P50_MS} and {LIMIT_P99_MS})",
+        f"{'around the reading':24}{added.around_p50:9.3f}{added.around_p99:9.3f}   (less the daemon's own reading)",
+        f"{'a question, no frame':24}{added.question_p50:9.3f}{added.question_p99:9.3f}",
+        "PASS" if added.passed else "FAIL",
+    ]
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; 0 inside the limits, 1 not. Raises `ScreeningError`, `CameraError`."""
+    options = _parser().parse_args(argv)
+    engine = ["--engine", options.engine, "--precision", options.precision]
+    engine += ["--threads", str(options.threads)] if options.threads else []
+    bundle = [] if options.bundle is None else ["--bundle", str(options.bundle)]
+    pictures = pictures_of(options.source)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s"
+        command = [sys.executable, "-m", "runtime.daemon", "--socket", str(path), *bundle, *engine]
+        with (
+            started(command, path),
+            Screener(
+                open_bundle(options.bundle),
+                engine=options.engine,
+                precision=options.precision,
+                threads=options.threads,
+                reject_repeats=False,
+            ) as screener,
+            connect(path, pictures[0]) as client,
+        ):
+            added = measure(client, screener, pictures, options.frames)
+    if options.json:
+        sys.stdout.write(
+            json.dumps(asdict(added) | {"added_p50": added.added_p50, "added_p99": added.added_p99}) + "\n"
+        )
+    else:
+        sys.stdout.write(report(added) + "\n")
+    return 0 if added.passed else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.bench --daemon",
+        description="Measure what the daemon adds to a reading: every frame is read here and by a daemon, in turn.",
+        epilog="exit codes: 0 inside the limits; 1 not; 2 the call is wrong or its input unusable",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--daemon", action="store_true", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--source", default=SOURCE, metavar="SOURCE", help=f"of the pictures (default: {SOURCE})")
+    parser.add_argument("--frames", type=_frames, default=samples_needed(99), metavar="N", help="default: %(default)s")
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    parser.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
+    parser.add_argument("--threads", type=_frames, metavar="N", help="CPU threads (default: the engine's choice)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    return parser
+
+
+def _frames(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1 up")
+    return int(text)
