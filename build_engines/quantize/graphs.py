@@ -78,14 +78,18 @@ def add_graphs(folder: Path, settings: Settings, frames: UInt8Array, report: Rep
         if "int8" in settings.precisions:
             classifier = Runner(graphs["classifier"])
             judge = Judge(network, segmentation, classifier, frames[:JUDGED_FRAMES])
-            model, found[network] = _int8(graph, original, inputs, settings, judge, report)
+            model, found[network] = int8_graph(graph, original, inputs, settings, judge, report)
             save(model, original, folder / graph_name(network, "int8"))
     return Quantized(found)
 
 
-def _int8(
+def int8_graph(
     graph: Path, original: onnx.ModelProto, inputs: TrueInputs, settings: Settings, judge: Judge, report: Report
 ) -> tuple[onnx.ModelProto, QuantizedNetwork]:
+    """The INT8 graph of a network, and what was quantized in it.
+
+    graph: the fp32 graph's file; original: its content. inputs: of the calibration. judge: tells how far it strays.
+    """
     network = original.graph.name
     layers = layers_of(original)
     wanted = [layer.name for layer in layers if not layer.kept]

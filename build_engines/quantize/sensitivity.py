@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 
 from build_engines.errors import QuantizationError
-from build_engines.quantize.half import half_between
 from build_engines.quantize.inputs import Inputs, Runner
 from build_engines.quantize.layers import Layer
 from build_engines.quantize.qdq import strip
@@ -60,7 +59,7 @@ class Judge:
 
     def __call__(self, model: onnx.ModelProto) -> Effect:
         """The effect of a graph with Q/DQ as `quantize` gives it."""
-        run = Runner(half_between(model).SerializeToString())
+        run = Runner(model.SerializeToString())
         vessels, probabilities = [], []
         for inputs, expected in zip(self._inputs, self._expected, strict=True):
             found = run(inputs)
@@ -86,7 +85,8 @@ def block_effects(
         names = tuple(layer.name for layer in layers if layer.block == block and not layer.kept)
         effect = judge(strip(model, names))
         found.append(BlockEffect(effect.vessels, effect.probabilities, block, names))
-        report(f"{number} of {len(blocks)}: {block}: vessels {effect.vessels:.4f}, probabilities {effect.drop:.4f}")
+        words = f"vessels {effect.vessels:.4f}, probabilities {effect.probabilities:.4f}"
+        report(f"{number} of {len(blocks)}: {block}: {words}")
     return tuple(sorted(found, key=lambda effect: effect.drop, reverse=True))
 
 

@@ -41,9 +41,13 @@ def tiny() -> SegImgNet:
     torch.manual_seed(3)
     network = SegImgNet(TINY, 2, layer_scale=0.5)
     for module in network.modules():
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_var is not None
+            nn.init.uniform_(module.running_var, 0.05, 0.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+        elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=2 / module.in_features**0.5)
-    nn.init.normal_(network.segmentation.output.weight, std=60.0)
+    nn.init.normal_(network.segmentation.output.weight, std=3.0)
     return network.eval()
 
 

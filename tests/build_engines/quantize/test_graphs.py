@@ -12,9 +12,11 @@ from onnx import TensorProto, numpy_helper
 from build_engines.errors import QuantizationError
 from build_engines.plans.graph import for_tensorrt
 from build_engines.quantize import Quantized, Settings, add_graphs
+from build_engines.quantize.graphs import int8_graph
 from build_engines.quantize.half import require_half
-from build_engines.quantize.inputs import Runner
+from build_engines.quantize.inputs import Runner, TrueInputs
 from build_engines.quantize.qdq import inspect
+from build_engines.quantize.sensitivity import Judge
 from runtime.arrays import UInt8Array
 from runtime.engines.openvino import int8_layers
 from runtime.manifest import NETWORKS
@@ -36,8 +38,13 @@ def folder(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def quantized(folder: Path, frames: UInt8Array) -> Quantized:
-    return add_graphs(folder, Settings(LOW, "max"), frames)
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def quantized(folder: Path, frames: UInt8Array, said: list[str]) -> Quantized:
+    return add_graphs(folder, Settings(LOW), frames, said.append)
 
 
 def test_what_was_quantized_is_stated(quantized: Quantized) -> None:
@@ -107,29 +114,27 @@ def test_tensorrt_rtx_compiles_every_graph(folder: Path, network: str, precision
     assert builder.build_serialized_network(definition, config) is not None
 
 
-def test_without_a_method_the_nearer_one_is_taken(made: Made, frames: UInt8Array, tmp_path: Path) -> None:
-    said: list[str] = []
-    found = add_graphs(folder_of(made, tmp_path / "auto"), Settings(("int8",), frames=8), frames, said.append)
+def test_without_a_method_the_nearer_one_is_taken(quantized: Quantized, said: list[str]) -> None:
     for network in NETWORKS:
         told = [line.split() for line in said if line.startswith(f"{network}.fp32.onnx: ranges by")]
         drops = {words[3].rstrip(":"): float(words[5]) for words in told}
         assert set(drops) == {"max", "entropy"}
-        assert drops[found.networks[network].method] == min(drops.values())
-    assert not list((tmp_path / "auto").glob("*.fp16.onnx"))
+        assert drops[quantized.networks[network].method] == min(drops.values())
 
 
 def test_max_drop_keeps_the_worst_blocks(made: Made, frames: UInt8Array, tmp_path: Path) -> None:
-    folder = folder_of(made, tmp_path / "dropped")
-    weights = onnx.load(folder / "segmentation.fp32.onnx")
-    bad = next(t for t in weights.graph.initializer if t.name == "segmentation.decoder.3.conv2.weight")
+    graph = folder_of(made, tmp_path / "spoilt") / "segmentation.fp32.onnx"
+    original = onnx.load(graph)
+    bad = next(t for t in original.graph.initializer if t.name == "segmentation.decoder.3.conv2.weight")
     values = numpy_helper.to_array(bad).copy()
     values[:, 0, 0, 0] *= 4000  # next to it, the other weights of each channel are lost in 8 bits
     bad.CopyFrom(numpy_helper.from_array(values, bad.name))
-    onnx.save(weights, folder / "segmentation.fp32.onnx")
-    found = add_graphs(folder, Settings(("int8",), "max", max_drop=0.02), frames)
-    assert "segmentation.decoder.3.conv2/Conv" in found.networks["segmentation"].kept["sensitive"]
-    done = inspect(onnx.load(folder / "segmentation.int8.onnx"), "graph")
-    assert len(done.layers) == found.networks["segmentation"].layers < 22
+    onnx.save(original, graph)
+    judge = Judge("segmentation", Runner(graph), Runner(made.graphs.classifier), frames[:2])
+    settings = Settings(("int8",), "max", max_drop=0.03)
+    model, facts = int8_graph(graph, original, TrueInputs(frames[:4], None), settings, judge, lambda line: None)
+    assert "segmentation.decoder.3.conv2/Conv" in facts.kept["sensitive"]
+    assert len(inspect(model, "graph").layers) == facts.layers < 22
 
 
 def test_too_few_frames_are_refused(made: Made, frames: UInt8Array, tmp_path: Path) -> None:
