@@ -36,12 +36,18 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; ma
 dt { color: #59636e; } dd { margin: 0; overflow-wrap: anywhere; }
 .views { display: grid; grid-template-columns: repeat(5, 1fr); gap: .5rem; }
 figure { margin: 0; border: 1px solid #d9dee4; border-radius: 6px; overflow: hidden; break-inside: avoid; }
-figure img, figure .empty { display: block; width: 100%; height: 7.5rem; object-fit: contain; background: #000; }
+figure img, figure .empty { display: block; width: 100%; aspect-ratio: 4/3; object-fit: contain; background: #000; }
 figure .empty { display: grid; place-items: center; color: #c3c8ce; }
 figcaption > * { display: block; padding: .1rem .4rem; overflow-wrap: anywhere; }
 .tag { color: INK; font-weight: 700; font-size: .7rem; }
 footer { margin-top: .8rem; padding-top: .5rem; border-top: 1px solid #d9dee4; color: #59636e; }
-@media print { .banner, .tag, figure .empty { print-color-adjust: exact; } }
+@media print {
+  :root { font-size: 12px; }
+  body { max-width: none; padding: 0; font-size: 10px; }
+  .tag { font-size: .6rem; }
+  .banner, .tag, figure img, figure .empty { print-color-adjust: exact; }
+  h2 { break-after: avoid; }
+}
 """.replace("INK", DARK_TEXT)
 
 
@@ -89,8 +95,8 @@ def _banner(verdict: Verdict) -> str:
 
 def _eyes(journal: Journal, record: ExamRecord) -> Iterator[str]:
     for eye in Eye:
-        verdict = record.result.eyes[eye]
-        yield f"<h2>{EYE_WORDS[eye].capitalize()}: {word(verdict.outcome)}</h2>"
+        verdict, name = record.result.eyes[eye], EYE_WORDS[eye]
+        yield f"<h2>{name[0].upper()}{name[1:]}: {word(verdict.outcome)}</h2>"
         figures = (
             _figure(journal, record, eye, view, shown) for (of, view), shown in record.result.views.items() if of is eye
         )
@@ -126,7 +132,7 @@ def _documented(record: ExamRecord) -> Iterator[str]:
     yield "<h2>Documented by clinicians</h2>"
     for found in record.documented:
         words = EyeFindings.from_dict(found).words()
-        yield f"<p>{_text(found['who'])}, {_text(found['at'][:16])} UTC, {found['eye']}: {_text(words)}</p>"
+        yield f"<p>{_text(found['who'])}, {_text(found['at'][:16].replace('T', ' '))} UTC, {found['eye']}: {_text(words)}</p>"
 
 
 def _identity(record: ExamRecord) -> Iterator[str]:
