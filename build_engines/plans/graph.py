@@ -25,9 +25,10 @@ def onnx_module() -> ModuleType:
 def for_tensorrt(content: bytes, *, typed: bool = True) -> bytes:
     """The same graph, with each `uint8` input cast before it is transposed, which gives the same numbers.
 
-    typed: the library takes the types from the graph; for one that does not (8.6) what is FP16 becomes fp32, and
-    weights that are stored as INT8 become fp32 with a Q before their DQ. A graph that needs nothing comes back as it
-    is. Raises `PlanRefused` for a graph that does anything else with a `uint8` input than to transpose and cast it.
+    typed: the library takes the types from the graph; for one that does not (8.6) what is FP16 becomes fp32, weights
+    that are stored as INT8 become fp32 with a Q before their DQ, and casts from fp32 to fp32 go. A graph that needs
+    nothing comes back as it is. Raises `PlanRefused` for a graph that does anything else with a `uint8` input than to
+    transpose and cast it.
     """
     onnx = onnx_module()
     model = onnx.load_model_from_string(content)
@@ -36,6 +37,7 @@ def for_tensorrt(content: bytes, *, typed: bool = True) -> bytes:
     if not typed:
         changed.append(_to_fp32(model.graph))
         changed.append(_quantize_in_the_graph(model.graph))
+        changed.append(_drop_idle_casts(model))
     return model.SerializeToString() if any(changed) else content
 
 
@@ -116,6 +118,35 @@ def _quantize_in_the_graph(graph: onnx.GraphProto) -> bool:
         for tensor in [t for t in graph.initializer if t.name not in used]:
             graph.initializer.remove(tensor)
     return changed
+
+
+def _drop_idle_casts(model: onnx.ModelProto) -> bool:
+    """Casts of fp32 to fp32, which were borders of FP16: 8.6 takes each for a wish, and fuses nothing across it."""
+    onnx = onnx_module()
+    graph, fp32 = model.graph, onnx.TensorProto.FLOAT
+    outputs = {value.name for value in graph.output}
+    casts = [
+        node
+        for node in graph.node
+        if node.op_type == "Cast"
+        and node.output[0] not in outputs
+        and all(attribute.i == fp32 for attribute in node.attribute if attribute.name == "to")
+    ]
+    if not casts:
+        return False
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in (*inferred.input, *inferred.value_info)}
+    instead: dict[str, str] = {}
+    for node in casts:  # in the graph's order, so that one after another leads to what stands before both
+        if types.get(node.input[0]) == fp32:
+            instead[node.output[0]] = instead.get(node.input[0], node.input[0])
+    _set_nodes(graph, [node for node in graph.node if not set(node.output) & instead.keys()])
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = instead.get(name, name)
+    for value in [value for value in graph.value_info if value.name in instead]:
+        graph.value_info.remove(value)
+    return bool(instead)
 
 
 def _users(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:

@@ -100,7 +100,10 @@ def quantized_linear(weights: Any, scale: Any, axis: int) -> bytes:
     graph = helper.make_graph(
         [
             helper.make_node("Cast", ["x"], ["x16"], to=TensorProto.FLOAT16),
-            helper.make_node("QuantizeLinear", ["x16", "x_scale", "zero"], ["xq"]),
+            helper.make_node("Relu", ["x16"], ["positive"]),
+            helper.make_node("Cast", ["positive"], ["positive32"], to=TensorProto.FLOAT),
+            helper.make_node("Cast", ["positive32"], ["positive16"], to=TensorProto.FLOAT16),
+            helper.make_node("QuantizeLinear", ["positive16", "x_scale", "zero"], ["xq"]),
             helper.make_node("DequantizeLinear", ["xq", "x_scale", "zero"], ["xd"]),
             helper.make_node("DequantizeLinear", ["w", "w_scale", "w_zero"], ["wd"], axis=axis),
             helper.make_node("MatMul", ["xd", "wd"], ["y16"]),
@@ -133,10 +136,11 @@ def test_for_tensorrt_8_an_int8_graph_is_fp32_with_the_same_integers(seed: int, 
     graph = onnx.load_model_from_string(plain).graph
     assert TensorProto.FLOAT16 not in {tensor.data_type for tensor in graph.initializer}
     assert [node.op_type for node in graph.node].count("QuantizeLinear") == 2
+    assert {name for node in graph.node if node.op_type == "Cast" for name in node.output} == {"y"}
     x = rng.normal(size=(1, 6)).astype(np.float32)
     step = np.float32(np.float16(0.05))
     along = np.float16(scale).astype(np.float32).reshape([-1 if i == axis else 1 for i in range(2)] if per_axis else [])
-    expected = np.clip(np.round(x / step), -128, 127) * step @ (weights * along)
+    expected = np.clip(np.round(np.maximum(x, 0) / step), -128, 127) * step @ (weights * along)
     found = ReferenceEvaluator(onnx.load_model_from_string(plain)).run(None, {"x": x})[0]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     # Quantized again in the graph, the weights are the integers that they were.
