@@ -75,6 +75,7 @@ class Reader:
         self._lates: deque[bool] = deque(maxlen=LATE_WINDOW)
         self._failures = 0
         self._reload_problem = ""
+        self._told = 0
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
 
     def start(self) -> None:
@@ -102,6 +103,12 @@ class Reader:
                 bits |= bit
                 words.append(text)
         return bits, words
+
+    def _tell_if_changed(self) -> None:
+        bits, _ = self.reasons()
+        if bits != self._told:
+            self._told = bits
+            self._on_change()
 
     def _run(self) -> None:
         try:
@@ -131,13 +138,11 @@ class Reader:
         while not self.turns.closed:
             model = self._turn(model)
             if self._quiet_ns_left() <= 0 and not self.turns.closed:
-                before = model.problem
                 if not model.self_test():
                     self._alive()
                 else:
                     self._note_time()
-                if model.problem != before:
-                    self._on_change()
+                self._tell_if_changed()
 
     def _turn(self, model: Model) -> Model:
         """One job, or none in the time until the next self-test; a job's ring is let go of with the method's end."""
@@ -193,6 +198,7 @@ class Reader:
         job.connection.send(result, job.tag)
         if reading.timings_ms.classify is not None:
             self._alive()
+        self._tell_if_changed()
 
     def _read(self, job: Job, model: Model) -> tuple[Reading, int]:
         submit, source = job.submit, job.connection.name

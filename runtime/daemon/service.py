@@ -83,8 +83,8 @@ class Service:
             self._reader.start()
             self._real_time.for_thread()
             try:
+                self._tell()
                 while not self._stopping and self._reader.failure is None:
-                    self._tell()
                     for key, _ in selector.select():
                         self._serve(selector, key.fileobj)
             finally:
@@ -146,6 +146,7 @@ class Service:
             self._receive(selector, ready)
         else:
             os.eventfd_read(self._wake)
+            self._tell()
 
     def _accept(self, selector: selectors.BaseSelector) -> None:
         try:

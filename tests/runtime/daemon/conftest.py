@@ -50,6 +50,8 @@ class Running:
     """Loading waits for it."""
     alive: int = 0
     states: list[State] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    """What was told with each state."""
     failure: ScreeningError | None = None
 
     def client(self, **options: object) -> Client:
@@ -92,6 +94,7 @@ def running(
 
     def told(health: Health) -> None:
         it.states.append(health.state)
+        it.words.append(health.text)
 
     def serve() -> None:
         try:

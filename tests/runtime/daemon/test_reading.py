@@ -87,9 +87,11 @@ def test_an_engine_that_goes_on_failing_degrades(daemon: Running) -> None:
         for seed in range(3):
             client.read(retina(seed))
         assert client.health().reasons & Reason.ENGINE_FAILING
+        awaited(lambda: "engine failed" in daemon.words[-1], "the log")
         daemon.engine.fault = None
         client.read(retina(9))
         assert not client.health().reasons & Reason.ENGINE_FAILING
+        awaited(lambda: "engine failed" not in daemon.words[-1], "the log")
 
 
 def test_a_frame_that_changes_while_it_is_read_is_torn(daemon: Running) -> None:
