@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from build_engines.card import model_card
+from build_engines.report.choose import out_of_tolerance
+from build_engines.report.store import read_report
 from build_engines.train.data import network_mask, ridge_frames, split_frames, vessel_frames
 from device import open_camera
 from runtime import Outcome, Reading, Screener, open_bundle
 from runtime.bundle import DEMONSTRATION
+from runtime.manifest import NETWORKS
 from runtime.metrics import dice, roc_auc
 
 
@@ -35,7 +38,7 @@ def stated(name: str) -> dict[str, float]:
 
 def test_it_is_small_cited_and_not_for_clinical_use() -> None:
     manifest = open_bundle().manifest
-    assert sum(entry.size for entry in manifest.files) < 40e6
+    assert sum(entry.size for entry in manifest.files) < 60e6
     assert not manifest.clinical_use
     assert "not for clinical use" in manifest.intended_use
     assert {t.name for t in manifest.training_data} >= {"hvdropdb_vessels", "hvdropdb_ridge", "hrf", "chase_db1"}
@@ -43,8 +46,20 @@ def test_it_is_small_cited_and_not_for_clinical_use() -> None:
     assert set(stated("roc_auc")) == {"Neo", "RetCam", "all"}
 
 
-def test_its_model_card_says_what_its_manifest_says() -> None:
-    assert (DEMONSTRATION / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(open_bundle().manifest)
+def test_its_model_card_says_what_its_manifest_and_report_say() -> None:
+    bundle = open_bundle()
+    card = (DEMONSTRATION / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card == model_card(bundle.manifest, read_report(bundle))
+
+
+def test_every_precision_is_held_and_the_default_is_within_tolerance() -> None:
+    bundle, report = open_bundle(), read_report(open_bundle())
+    for network in NETWORKS:
+        assert bundle.precisions(network) == ("fp32", "fp16", "int8")
+    assert bundle.resolve_precision("openvino", "auto") == report.chosen
+    fp32, int8 = report.combination("fp32", "fp32"), report.combination("int8", "int8")
+    assert out_of_tolerance(int8, fp32, report.tolerance) == []
+    assert int8.every.frames > 330
 
 
 def test_it_reads_the_simulated_camera(screener: Screener) -> None:
