@@ -132,7 +132,8 @@ def _documented(record: ExamRecord) -> Iterator[str]:
     yield "<h2>Documented by clinicians</h2>"
     for found in record.documented:
         words = EyeFindings.from_dict(found).words()
-        yield f"<p>{_text(found['who'])}, {_text(found['at'][:16].replace('T', ' '))} UTC, {found['eye']}: {_text(words)}</p>"
+        at = found["at"][:16].replace("T", " ")
+        yield f"<p>{_text(found['who'])}, {_text(at)} UTC, {found['eye']}: {_text(words)}</p>"
 
 
 def _identity(record: ExamRecord) -> Iterator[str]:

@@ -4,7 +4,11 @@
 
 The pipeline reads 640 x 480 frames, drawn beforehand, through the Screener (fake engine). In every second round
 another thread journals frames and their readings. `append` is what comes between a finished reading (or an encoded
-frame) and its acknowledgement, everything flushed to disk. Prints one JSON object; 1 when a goal is missed.
+frame) and its acknowledgement, everything flushed to disk. A reading takes one flush (the log's), a frame three (file,
+folder, log). Before each append the same number of bare writes and flushes is timed on the same disk: that is its
+floor, and `over_floor` how many times that an append takes, which means something on a slow or busy disk too; `cpu`
+is the processor time in it, so that the rest is waiting for the disk, the processor or the interpreter.
+Prints one JSON object; 1 when a goal is missed.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import BinaryIO
 
 from device.cameras.simulated import SimulatedCamera
 from device.frame import Frame
@@ -40,6 +45,9 @@ DRAWN = 30
 GOAL_APPEND_MS = 15.0
 GOAL_RATIO = 1.10
 ROUNDS = 4
+FRAME_FLUSHES, READING_FLUSHES = 3, 1
+PAGES_BYTES = 32 * 1024
+"""About what one commit writes into the log."""
 
 
 class Writer(threading.Thread):
@@ -51,12 +59,26 @@ class Writer(threading.Thread):
         self._end = threading.Event()
         self.capture_ms: list[float] = []
         self.reading_ms: list[float] = []
+        self.reading_cpu_ms: list[float] = []
+        self.floor_ms: dict[int, list[float]] = {FRAME_FLUSHES: [], READING_FLUSHES: []}
+
+    def _floor(self, bare: BinaryIO, flushes: int, content: int) -> None:
+        """As many bare flushes, the first with as much content."""
+        start = time.perf_counter()
+        for size in [content] + [PAGES_BYTES] * (flushes - 1):
+            bare.write(bytes(size))
+            bare.flush()
+            os.fsync(bare.fileno())
+        self.floor_ms[flushes].append((time.perf_counter() - start) * 1e3)
 
     def run(self) -> None:
         """Append until stopped."""
         rules, born = rules_for(open_bundle()), datetime.now(timezone.utc) - timedelta(days=40)
         infant = Infant("H-1", "Doe^Baby", born, Weeks.parse("27w3d"), 980)
-        with Journal.open(self._folder, JournalKey(bytes(32)), create=True) as journal:
+        with (
+            Journal.open(self._folder, JournalKey(bytes(32)), create=True) as journal,
+            (self._folder / "bare").open("wb") as bare,
+        ):
             exam_id, taken = journal.begin_exam(infant, rules, operator="bench"), 0
             while not self._end.wait(self._period_s):
                 if (found := self._newest()) is None:
@@ -66,12 +88,19 @@ class Writer(threading.Thread):
                     exam_id, taken = journal.begin_exam(infant, rules, operator="bench"), 0
                 frame, reading = found
                 encoded_ms: list[float] = []
+                encoded_bytes: list[int] = []
                 real = journal_module.encode_png
 
-                def timed(pixels: object, real: Callable = real, took: list[float] = encoded_ms) -> bytes:
+                def timed(
+                    pixels: object,
+                    real: Callable = real,
+                    took: list[float] = encoded_ms,
+                    sizes: list[int] = encoded_bytes,
+                ) -> bytes:
                     began = time.perf_counter()
                     content = real(pixels)
                     took.append((time.perf_counter() - began) * 1e3)
+                    sizes.append(len(content))
                     return content
 
                 journal_module.encode_png = timed
@@ -80,9 +109,12 @@ class Writer(threading.Thread):
                 middle = time.perf_counter()
                 self.capture_ms.append((middle - start) * 1e3 - encoded_ms[0])
                 journal_module.encode_png = real
-                start = time.perf_counter()
+                self._floor(bare, FRAME_FLUSHES, encoded_bytes[0])
+                self._floor(bare, READING_FLUSHES, PAGES_BYTES)
+                start, worked = time.perf_counter(), time.thread_time()
                 journal.add_reading(exam_id, number, reading)
                 self.reading_ms.append((time.perf_counter() - start) * 1e3)
+                self.reading_cpu_ms.append((time.thread_time() - worked) * 1e3)
                 taken += 1
             journal.close_exam(exam_id, operator="bench")
 
@@ -110,17 +142,9 @@ def pipeline(seconds: float, newest: list[tuple[Frame, Reading]]) -> list[float]
     return took
 
 
-def bare_flush_ms(folder: Path) -> dict[str, float]:
-    """What one write and fsync takes on this disk, without any of our code."""
-    took = []
-    with (folder / "bare").open("wb") as file:
-        for _ in range(200):
-            start = time.perf_counter()
-            file.write(bytes(16384))
-            file.flush()
-            os.fsync(file.fileno())
-            took.append((time.perf_counter() - start) * 1e3)
-    return spread(took)
+def over(appends: list[float], floor: list[float]) -> dict[str, float]:
+    """How many times the disk's own floor an append takes."""
+    return {f"p{p}": round(percentile(appends, p) / percentile(floor, p), 2) for p in (50, 95, 99)}
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -136,9 +160,8 @@ def main() -> int:
     parser.add_argument("--appends-a-second", type=float, default=2.0)
     options = parser.parse_args()
     latencies: dict[bool, list[float]] = {False: [], True: []}
-    captures, readings = [], []
+    captures, readings, worked, floors = [], [], [], {FRAME_FLUSHES: [], READING_FLUSHES: []}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        bare = bare_flush_ms(Path(folder))
         for number in range(ROUNDS):
             newest: list[tuple[Frame, Reading]] = []
             writer = None
@@ -151,13 +174,22 @@ def main() -> int:
                 writer.stop()
                 captures += writer.capture_ms
                 readings += writer.reading_ms
+                worked += writer.reading_cpu_ms
+                for flushes, took in writer.floor_ms.items():
+                    floors[flushes] += took
     ratio = percentile(latencies[True], 99) / percentile(latencies[False], 99)
     appended = spread(readings)
     met = {"append": appended["p99_ms"] <= GOAL_APPEND_MS, "pipeline": ratio <= GOAL_RATIO}
     found = {
         "append_reading": appended,
+        "append_reading_cpu": spread(worked),
         "append_frame": spread(captures),
-        "bare_write_and_fsync": bare,
+        "floor_reading_1_flush": spread(floors[READING_FLUSHES]),
+        "floor_frame_3_flushes": spread(floors[FRAME_FLUSHES]),
+        "over_floor": {
+            "append_reading": over(readings, floors[READING_FLUSHES]),
+            "append_frame": over(captures, floors[FRAME_FLUSHES]),
+        },
         "pipeline_alone": spread(latencies[False]),
         "pipeline_beside_journal": spread(latencies[True]),
         "pipeline_p99_ratio": round(ratio, 3),

@@ -32,11 +32,15 @@ class ImageStore:
         self.incoming = folder / "incoming"
 
     def prepare(self) -> None:
-        """Make the folders; raises `OSError`."""
-        for folder in (self.folder, self.incoming):
-            if not folder.is_dir():
-                folder.mkdir(mode=0o700, exist_ok=True)
-                flush(folder.parent)
+        """Make the folders, those of a new store all at once, so that no append has to; raises `OSError`."""
+        new = [folder for folder in (self.folder, self.incoming) if not folder.is_dir()]
+        for folder in new:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for number in range(256 if folder == self.folder else 0):
+                (folder / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+            flush(folder)
+        if new:
+            flush(self.folder.parent)
 
     def path(self, sha256: str) -> Path:
         """Where the file of that hash lies."""

@@ -355,6 +355,11 @@ def test_a_frame_is_on_disk_before_the_row_that_names_it(journal: Journal, monke
     last_folder = max(place for place, step in enumerate(seen) if step == "flush folder")
     assert seen.index("flush file") < last_folder < row < commit
     assert not any(step.startswith("flush") for step in seen[row:])
+    # Content and entry; the third flush is the log's, at the commit, which is the only one of a reading.
+    assert [step for step in seen if step.startswith("flush")] == ["flush file", "flush folder"]
+    seen.clear()
+    journal.add_reading(exam_id, 1, reading(frame(1)))
+    assert seen == []
 
 
 def test_importing_the_exam_is_cheap() -> None:
