@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runtime.bundle import Bundle
+from tests.runtime.conftest import manifest_content
 from tests.runtime.daemon.c.building import HERE, SOURCES, build
 from tests.runtime.daemon.c.clib import CClient, load
 from tests.runtime.daemon.c.daemons import Daemons
@@ -42,5 +44,18 @@ def daemons(tmp_path: Path, bundle: Bundle) -> Iterator[Daemons]:
     it = Daemons(tmp_path / "s", tmp_path / "bundle")
     try:
         yield it
+    finally:
+        it.stop()
+
+
+@pytest.fixture(scope="session")
+def lasting_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Socket of a daemon for all tests that do it no harm."""
+    folder = tmp_path_factory.mktemp("lasting")
+    (folder / "manifest.json").write_text(json.dumps(manifest_content({})))
+    it = Daemons(folder / "s", folder)
+    try:
+        it.start()
+        yield it.path
     finally:
         it.stop()

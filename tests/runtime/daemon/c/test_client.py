@@ -38,12 +38,11 @@ def ready(new_client: NewClient, path: Path, **options: int) -> CClient:
     return client
 
 
-def test_reads_a_frame_as_the_python_client_does(daemons: Daemons, new_client: NewClient) -> None:
-    daemons.start()
-    client = ready(new_client, daemons.path)
+def test_reads_a_frame_as_the_python_client_does(lasting_daemon: Path, new_client: NewClient) -> None:
+    client = ready(new_client, lasting_daemon)
     assert client.send(PIXELS, WIDTH, HEIGHT, flags=1, sequence=7) is Status.OK
     status, result = client.wait()
-    with Client(daemons.path, slots=1, slot_bytes=len(PIXELS), stored_pictures=True) as python:
+    with Client(lasting_daemon, slots=1, slot_bytes=len(PIXELS), stored_pictures=True) as python:
         same = python.read(retina(width=WIDTH, height=HEIGHT), vessels=True, sequence=7)
         expected_map = python.vessels(same)
     assert status is Status.OK
@@ -74,9 +73,8 @@ def test_answers_about_itself(daemons: Daemons, new_client: NewClient) -> None:
     assert bytes(bundle.sha256) == bytes(health.bundle_sha256)
 
 
-def test_every_frame_gets_its_result_in_order_and_slots_come_back(daemons: Daemons, new_client: NewClient) -> None:
-    daemons.start()
-    client = ready(new_client, daemons.path)
+def test_every_frame_gets_its_result_in_order_and_slots_come_back(lasting_daemon: Path, new_client: NewClient) -> None:
+    client = ready(new_client, lasting_daemon)
     for sequence in range(3):
         assert client.send(PIXELS, WIDTH, HEIGHT, sequence=sequence) is Status.OK
     assert client.acquire()[0] is Status.NO_SLOT
@@ -107,9 +105,8 @@ def test_a_late_frame_says_late(daemons: Daemons, new_client: NewClient, library
     assert (status, result.outcome, result.flags & LATE) == (Status.OK, NO_RESULT, LATE)
 
 
-def test_a_vessel_map_is_stale_once_its_slot_was_submitted_again(daemons: Daemons, new_client: NewClient) -> None:
-    daemons.start()
-    client = ready(new_client, daemons.path, slots=1)
+def test_a_vessel_map_is_stale_once_its_slot_was_submitted_again(lasting_daemon: Path, new_client: NewClient) -> None:
+    client = ready(new_client, lasting_daemon, slots=1)
     assert client.send(PIXELS, WIDTH, HEIGHT, flags=1) is Status.OK
     _, first = client.wait()
     assert first.flags & HAS_VESSELS
@@ -133,10 +130,9 @@ def test_a_daemon_that_is_not_ready_refuses_without_a_finding(daemons: Daemons, 
     assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK  # the slot came back
 
 
-def test_a_ring_too_large_is_refused_and_a_smaller_one_can_be_had(daemons: Daemons, new_client: NewClient) -> None:
-    daemons.start()
+def test_a_ring_too_large_is_refused_and_a_smaller_one_can_be_had(lasting_daemon: Path, new_client: NewClient) -> None:
     client = new_client()
-    assert client.open(daemons.path) is Status.OK
+    assert client.open(lasting_daemon) is Status.OK
     assert client.configure(slots=16, slot_bytes=2**32 - 1) is Status.REFUSED
     assert client.refusal.code == 18
     assert client.configure() is Status.OK
@@ -198,32 +194,30 @@ def test_what_came_before_the_daemon_ended_is_still_given(daemons: Daemons, new_
     assert client.poll()[0] is Status.GONE
 
 
-def test_opening_and_closing_leaves_nothing_behind(daemons: Daemons, new_client: NewClient) -> None:
-    daemons.start()
-    ready(new_client, daemons.path).close()
+def test_opening_and_closing_leaves_nothing_behind(lasting_daemon: Path, new_client: NewClient) -> None:
+    ready(new_client, lasting_daemon).close()
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(50):
-        ready(new_client, daemons.path).close()
+        ready(new_client, lasting_daemon).close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert "ropscreend-ring" not in Path("/proc/self/maps").read_text()
 
 
-def test_wrong_places_and_names(tmp_path: Path, daemons: Daemons, new_client: NewClient) -> None:
-    daemons.start()
+def test_wrong_places_and_names(tmp_path: Path, lasting_daemon: Path, new_client: NewClient) -> None:
     client = new_client()
     (tmp_path / "file").write_text("")
     assert client.open(tmp_path / "none") is Status.NO_DAEMON
     assert client.open(tmp_path / "file") is Status.NO_DAEMON
     assert client.open(tmp_path / ("x" * 120)) is Status.PATH_TOO_LONG
     for name in ("", "x" * 32, "Anna Muster", "a/b"):
-        assert client.open(daemons.path, name) is Status.BAD_ARGUMENT
+        assert client.open(lasting_daemon, name) is Status.BAD_ARGUMENT
     assert client.open("") is Status.BAD_ARGUMENT
-    assert client.open(daemons.path, timeout_ms=0) is Status.BAD_ARGUMENT
+    assert client.open(lasting_daemon, timeout_ms=0) is Status.BAD_ARGUMENT
     assert client.health()[0] is Status.BAD_STATE
     assert client.poll()[0] is Status.BAD_STATE
     assert client.vessels(Result())[0] is Status.BAD_STATE
-    assert client.open(daemons.path) is Status.OK
-    assert client.open(daemons.path) is Status.BAD_STATE
+    assert client.open(lasting_daemon) is Status.OK
+    assert client.open(lasting_daemon) is Status.BAD_STATE
     for wrong in ({"slots": 0}, {"slots": 17}, {"slot_bytes": 0}, {"order": 3}, {"flags": 2}):
         assert client.configure(**wrong) is Status.BAD_ARGUMENT
     assert client.configure() is Status.OK

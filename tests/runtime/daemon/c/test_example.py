@@ -29,15 +29,14 @@ def called(example: Path, *arguments: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([example, *arguments], capture_output=True, text=True, timeout=60)
 
 
-def test_prints_the_reading_as_one_line_of_json(example: Path, daemons: Daemons, tmp_path: Path) -> None:
-    daemons.start()
+def test_prints_the_reading_as_one_line_of_json(example: Path, lasting_daemon: Path, tmp_path: Path) -> None:
     picture = tmp_path / "picture.ppm"
     assert cv2.imwrite(str(picture), cv2.cvtColor(retina(), cv2.COLOR_RGB2BGR))
-    done = called(example, daemons.path, picture)
+    done = called(example, lasting_daemon, picture)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
     reading = json.loads(done.stdout)
-    with Client(daemons.path, slots=1, slot_bytes=retina().nbytes) as client:
+    with Client(lasting_daemon, slots=1, slot_bytes=retina().nbytes) as client:
         expected, bundle = client.read(retina()), client.bundle()
     assert reading["outcome"] == expected.outcome.name == "NO_REFERRAL_FINDINGS"
     assert reading["text"] == BANNERS[Outcome.NO_REFERRAL_FINDINGS]
@@ -55,11 +54,10 @@ def test_prints_the_reading_as_one_line_of_json(example: Path, daemons: Daemons,
     assert reading["late"] is False
 
 
-def test_reads_headers_with_comments(example: Path, daemons: Daemons, tmp_path: Path) -> None:
-    daemons.start()
+def test_reads_headers_with_comments(example: Path, lasting_daemon: Path, tmp_path: Path) -> None:
     picture = tmp_path / "picture.ppm"
     picture.write_bytes(b"P6\n# made by a camera\n#\n320 240 # size\n255\n" + retina().tobytes())
-    done = called(example, daemons.path, picture)
+    done = called(example, lasting_daemon, picture)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["outcome"] == "NO_REFERRAL_FINDINGS"
 
@@ -102,7 +100,7 @@ def test_other_wrong_calls_and_no_daemon(example: Path, daemons: Daemons, tmp_pa
     assert "fewer pixels" in short.stderr
 
 
-def test_the_cpp_wrapper_keeps_its_word(daemons: Daemons, tmp_path: Path) -> None:
+def test_the_cpp_wrapper_keeps_its_word(lasting_daemon: Path, tmp_path: Path) -> None:
     objects = [build("gcc", tmp_path / f"{source.stem}.o", "-g", "-c", source) for source in SOURCES]
     program, source = tmp_path / "wrapper", Path(__file__).with_name("wrapper.cpp")
     line = [tool("g++"), "-std=c++17", *WARNINGS, "-g", f"-I{C}", source, *objects, "-o", program]
@@ -110,7 +108,6 @@ def test_the_cpp_wrapper_keeps_its_word(daemons: Daemons, tmp_path: Path) -> Non
     assert built.returncode == 0, built.stderr
     picture = tmp_path / "picture.raw"
     picture.write_bytes(retina().tobytes())
-    daemons.start()
-    done = subprocess.run([program, daemons.path, picture, "320", "240"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program, lasting_daemon, picture, "320", "240"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == BANNERS[Outcome.NO_REFERRAL_FINDINGS]

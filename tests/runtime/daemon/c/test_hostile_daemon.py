@@ -222,9 +222,10 @@ def test_any_bytes_end_the_connection(submitted: Submitted, wire: bytes) -> None
     assert client.wait(5000)[0] is Status.PROTOCOL
 
 
-def test_descriptors_that_nobody_asked_for_are_closed(submitted: Submitted) -> None:
+@pytest.mark.parametrize("count", [1, 2, 100])
+def test_descriptors_that_nobody_asked_for_are_closed(submitted: Submitted, count: int) -> None:
     def pass_them(peer: Peer, frame: Submit, tag: int) -> None:
-        peer.say(result(frame), tag, (0, 0))
+        peer.say(result(frame), tag, (0,) * count)
 
     before = len(list(Path("/proc/self/fd").iterdir()))
     client = submitted(on_submit(pass_them))
@@ -240,6 +241,26 @@ def test_a_refusal_that_closes_is_told(submitted: Submitted) -> None:
     client = submitted(on_submit(lambda peer, frame, tag: (peer.say(said, tag), peer.connection.close())[0]))
     assert client.wait(5000)[0] is Status.CLOSED
     assert (client.refusal.code, client.refusal.text) == (11, b"too many")
+
+
+def test_what_was_said_before_a_connection_was_reset_is_heard(submitted: Submitted) -> None:
+    second_sent, said = threading.Event(), threading.Event()
+
+    def reset(peer: Peer, frame: Submit, tag: int) -> None:
+        assert second_sent.wait(10)
+        peer.say(result(frame), tag)
+        peer.say(Error(ErrorCode.TOO_FAST, 1, 1, 4096, "too many"), 0)
+        peer.connection.close()  # with the second frame unread, which resets the connection
+        said.set()
+
+    client = submitted(on_submit(reset))
+    assert client.send(bytes(192), 8, 8, sequence=6) is Status.OK
+    second_sent.set()
+    assert said.wait(10)
+    status, got = client.wait(5000)
+    assert (status, got.sequence, got.outcome) == (Status.OK, 5, 2)
+    assert client.wait(5000)[0] is Status.CLOSED
+    assert client.refusal.code == 11
 
 
 def test_a_daemon_that_says_that_it_stops_is_gone(submitted: Submitted) -> None:
@@ -269,12 +290,14 @@ def test_a_daemon_that_takes_nothing_leaves_the_slot_with_the_client(
     tmp_path: Path, new_client: Callable[[], CClient]
 ) -> None:
     go_on = threading.Event()
+    generations: list[int] = []
 
     def deaf(peer: Peer, message: Message, tag: int) -> None:
         friendly(peer, message, tag)
         if isinstance(message, Configure):
             go_on.wait(30)
         elif isinstance(message, Submit):
+            generations.append(message.generation)
             peer.say(result(message), tag)
 
     with peer_at(tmp_path / "h", deaf):
@@ -296,6 +319,7 @@ def test_a_daemon_that_takes_nothing_leaves_the_slot_with_the_client(
             assert time.monotonic() < end
         assert status is Status.OK
         assert client.wait(20_000)[1].sequence == 5
+        assert [generation % 2 for generation in generations] == [0]
         client.close()
 
 
@@ -324,6 +348,12 @@ def make_layout() -> RingLayout:
     return RingLayout(1 << 20, 1 << 17, 4096, 12288, SLOTS, SLOT_BYTES, Obtained.NOT_ASKED)
 
 
+def two_descriptors(peer: Peer, tag: int) -> None:
+    sealed = make_ring(SLOTS, SLOT_BYTES)
+    peer.say(sealed.ring.layout, tag, (sealed.descriptor, sealed.descriptor))
+    os.close(sealed.descriptor)
+
+
 RINGS: dict[str, Callable[[Peer, int], None]] = {
     "fewer_slots": spoiled_ring(slots=1),
     "smaller_slots": spoiled_ring(slot_bytes=SLOT_BYTES - 1),
@@ -339,6 +369,7 @@ RINGS: dict[str, Callable[[Peer, int], None]] = {
     "no_descriptor": lambda peer, tag: peer.say(make_layout(), tag),
     "file_that_can_shrink": unsealed,
     "no_file": pipe,
+    "two_descriptors": two_descriptors,
 }
 
 

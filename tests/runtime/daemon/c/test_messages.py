@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.daemon.golden import PATH
-from runtime.daemon.messages import FROM_CLIENT, FROM_DAEMON
-from runtime.daemon.wire import ProtocolError, decode
+from runtime.daemon.messages import FROM_CLIENT, FROM_DAEMON, Error
+from runtime.daemon.wire import ErrorCode, ProtocolError, decode
 from tests.runtime.daemon.c.clib import KINDS, Empty, Message
 
 pytestmark = pytest.mark.system
@@ -86,8 +86,41 @@ def test_every_flipped_bit_is_found(library: ctypes.CDLL) -> None:
             assert in_c(library, bytes(spoiled), DAEMON)[0] != 0
 
 
+TEXTS = [
+    "ä ok €".encode() + "😀".encode(),
+    b"\xc0\x80",
+    b"\xc1\xbf",
+    b"\xe0\x9f\xbf",
+    b"\xe0\xa0\x80",
+    b"\xed\x9f\xbf",
+    b"\xed\xa0\x80",
+    b"\xf0\x8f\xbf\xbf",
+    b"\xf0\x90\x80\x80",
+    b"\xf4\x8f\xbf\xbf",
+    b"\xf4\x90\x80\x80",
+    b"\xf5\x80\x80\x80",
+    b"\x80",
+    b"a\xff",
+    b"\xe2\x82",
+    b"\xe2\x82a",
+    b"a\0b",
+    b"x" * 159,
+    b"x" * 160,
+    b"x" * 158 + "é".encode(),
+    b"x" * 157 + "é".encode(),
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=repr)
+def test_c_and_python_judge_texts_alike(library: ctypes.CDLL, text: bytes) -> None:
+    error = Error(ErrorCode.BAD_CRC, 1, 1, 0, "").encode(1)
+    message = sealed(error[:32] + text.ljust(160, b"\0"))
+    assert len(message) == len(error)
+    assert in_c(library, message, DAEMON)[0] == in_python(message, DAEMON)
+
+
 @given(st.sampled_from(WIRES), st.lists(st.tuples(st.integers(0, 695), st.integers(0, 255)), max_size=4))
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_c_and_python_judge_changed_messages_alike(
     library: ctypes.CDLL, wire: bytes, changes: list[tuple[int, int]]
 ) -> None:
