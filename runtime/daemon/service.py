@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 
+from runtime.daemon.checks import check_frame, check_ring
 from runtime.daemon.connection import Connection, Job
 from runtime.daemon.messages import (
     FROM_CLIENT,
@@ -30,11 +31,10 @@ from runtime.daemon.reader import Reader, ReloadJob
 from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.results import superseded
 from runtime.daemon.ring import make_ring
-from runtime.daemon.slots import MAX_RING_BYTES, MAX_SLOT_BYTES, MAX_SLOTS, SlotLayout
+from runtime.daemon.slots import MAX_RING_BYTES, MAX_SLOT_BYTES, MAX_SLOTS
 from runtime.daemon.wire import VERSION, ErrorCode, Message, ProtocolError, decode, header_tag
 
 MAX_CLIENTS = 32
-MAX_ALL_RINGS_BYTES = 2 * 2**30
 
 
 class Service:
@@ -226,19 +226,11 @@ class Service:
     def _configure(self, connection: Connection, wanted: Configure, tag: int) -> None:
         if connection.ring is not None:
             raise ProtocolError(ErrorCode.ALREADY_CONFIGURED, "this connection has its ring; open another connection")
-        asked = f"{wanted.slots} slots of {wanted.slot_bytes} bytes"
-        if wanted.slots > MAX_SLOTS or wanted.slot_bytes > MAX_SLOT_BYTES:
-            text = f"{asked}, at most {MAX_SLOTS} of {MAX_SLOT_BYTES}"
-            raise ProtocolError(ErrorCode.RING_REFUSED, text, MAX_RING_BYTES)
-        needed = SlotLayout(wanted.slots, wanted.slot_bytes).ring_bytes
-        used = sum(other.ring.layout.ring_bytes for other in self._connections if other.ring is not None)
-        most = min(MAX_RING_BYTES, MAX_ALL_RINGS_BYTES - used)
-        if needed > most:
-            raise ProtocolError(ErrorCode.RING_REFUSED, f"{asked} need {needed} bytes, {most} are to be had", most)
+        check_ring(wanted, sum(c.ring.layout.ring_bytes for c in self._connections if c.ring is not None))
         try:
             sealed = make_ring(wanted.slots, wanted.slot_bytes, self._real_time.huge_pages)
         except OSError as error:
-            raise ProtocolError(ErrorCode.RING_REFUSED, f"{asked}: {error.strerror}", most) from None
+            raise ProtocolError(ErrorCode.RING_REFUSED, f"no memory for the ring: {error.strerror}") from None
         if sealed.ring.layout.huge_pages is Obtained.REFUSED:
             self._real_time.no_huge_pages()
         connection.configure(wanted, sealed, bool(wanted.flags & ConfigureFlag.STORED_PICTURES), tag)
@@ -255,28 +247,7 @@ class Service:
         self._reader.turns.put(job, job)
 
     def _submit(self, connection: Connection, frame: Submit, tag: int) -> None:
-        ring = connection.ring
-        if ring is None:
-            raise ProtocolError(ErrorCode.NOT_CONFIGURED, "SUBMIT before CONFIGURE")
-        if self._reader.model is None:
-            raise ProtocolError(ErrorCode.NOT_READY, "the engine is not loaded yet; submit again")
-        if frame.slot >= ring.layout.slots:
-            raise ProtocolError(
-                ErrorCode.SLOT_RANGE, f"slot {frame.slot}, the ring has {ring.layout.slots}", ring.layout.slots
-            )
-        if frame.slot in connection.busy:
-            raise ProtocolError(ErrorCode.SLOT_IN_USE, f"slot {frame.slot} holds a frame that is not read", frame.slot)
-        needed = frame.stride * frame.height
-        row = frame.width * frame.format.channels
-        if not (0 < row <= frame.stride and 0 < needed <= ring.layout.slot_bytes):
-            shape = f"{frame.width} x {frame.height}, stride {frame.stride}, {frame.format.name}"
-            raise ProtocolError(
-                ErrorCode.BAD_DIMENSIONS, f"{shape}: expected up to {ring.layout.slot_bytes} bytes", needed
-            )
-        if frame.generation == 0 or frame.generation % 2:
-            raise ProtocolError(
-                ErrorCode.BAD_GENERATION, f"generation {frame.generation}, expected even, not 0", frame.generation
-            )
+        ring = check_frame(connection, frame, self._reader.model is not None)
         connection.busy.add(frame.slot)
         job = Job(connection, ring, frame, tag, time.monotonic_ns())
         for old in self._reader.turns.put(connection, job, newest=connection.newest):
