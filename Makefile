@@ -17,7 +17,7 @@ test-soak: $(VENV)/.test
 # Needs an NVIDIA GPU and TensorRT. GPU_PYTHON names an interpreter that has them, where .venv cannot.
 GPU_PYTHON ?= $(BIN)/python
 test-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(VENV)/.test)
-	$(GPU_PYTHON) -m pytest -m gpu
+	$(GPU_PYTHON) -m pytest -m 'gpu and not soak' tests/gpu tests/build_engines/plans/test_on_gpu.py
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

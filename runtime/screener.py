@@ -239,4 +239,4 @@ def _levels(vessels: FloatArray) -> UInt8Array:
 def _vessel_fraction(vessels: UInt8Array, image: UInt8Array) -> float:
     """Share of the field of view with a vessel probability of at least 0.5."""
     field = field_of_view(image)
-    return float(np.count_nonzero((vessels >= 128) & field) / max(np.count_nonzero(field), 1))
+    return float(np.count_nonzero((vessels >= 128) & field) / max(int(np.count_nonzero(field)), 1))

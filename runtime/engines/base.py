@@ -17,7 +17,10 @@ from runtime.reading import EngineFacts
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """What the two networks gave for one frame. Arrays may be overwritten by the next `infer` or `keep_warm`."""
+    """What the two networks gave for one frame.
+
+    Arrays may be overwritten by the next `infer` or `keep_warm`, and must not be read after the engine's `close`.
+    """
 
     vessels: FloatArray
     """Vessel probability, float32 [256, 256]."""
