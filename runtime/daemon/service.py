@@ -59,7 +59,7 @@ class Service:
         self._on_state = on_state
         self._told: tuple[State, str] | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._stopping = False
+        self._stopping = self._reload_wanted = False
         self._started_ns = time.monotonic_ns()
         self._connections: set[Connection] = set()
         self._refused = self._superseded = 0
@@ -72,8 +72,8 @@ class Service:
 
     def reload(self) -> None:
         """Have the bundle loaded anew, as RELOAD does. From any thread or a signal's handler."""
-        job = ReloadJob(lambda answer: None)
-        self._reader.turns.put(job, job)
+        self._reload_wanted = True
+        self._nudge()
 
     def run(self) -> None:
         """Serve until `stop`. Raises `ScreeningError` when the model cannot be loaded at the start."""
@@ -146,6 +146,10 @@ class Service:
             self._receive(selector, ready)
         else:
             os.eventfd_read(self._wake)
+            if self._reload_wanted:  # put here: a signal's handler may have come in while the turns were locked
+                self._reload_wanted = False
+                job = ReloadJob(lambda answer: None)
+                self._reader.turns.put(job, job)
             self._tell()
 
     def _accept(self, selector: selectors.BaseSelector) -> None:

@@ -46,6 +46,8 @@ class Running:
     budget: Budget = field(default_factory=Budget)
     load_error: Exception | None = None
     """Raised by the next load."""
+    open_model: Callable[[], Model] | None = None
+    """Makes the model instead, from files."""
     release: threading.Event = field(default_factory=threading.Event)
     """Loading waits for it."""
     alive: int = 0
@@ -85,6 +87,8 @@ def running(
         assert it.release.wait(PATIENCE_S)
         if it.load_error is not None:
             raise it.load_error
+        if it.open_model is not None:
+            return it.open_model()
         if it.engine.closed:
             it.engine = FakeEngine()
         return Model(it.bundle, Guard(it.bundle), it.engine, it.budget)

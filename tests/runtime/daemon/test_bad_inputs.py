@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,14 @@ from runtime.daemon.messages import (
     Submit,
     Welcome,
 )
+from runtime.daemon.model import open_model
 from runtime.daemon.ring import SEALS
 from runtime.daemon.service import MAX_CLIENTS
 from runtime.daemon.slots import MAX_SLOT_BYTES
 from runtime.daemon.wire import LARGEST, ErrorCode, Message, decode
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.errors import BundleError
+from runtime.trust.site import Site
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited, running
 
@@ -305,6 +308,29 @@ def test_the_bundle_is_replaced_under_a_running_daemon(
         result = client.read(retina(2))
         assert (result.outcome, result.bundle_sha256) == (Outcome.REFER, after.sha256)
         assert client.health().reloads == 1
+        daemon.service.reload()
+        awaited(lambda: client.health().reloads == 2, "the second reload")
+
+
+def test_a_bundle_that_was_altered_on_disk_is_not_loaded(
+    daemon: Running, write_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.daemon.model.load_engine", lambda *_: FakeEngine((0.1, 0.9)))
+    folder = write_bundle(version="4")
+    daemon.open_model = partial(open_model, folder, Site(), "auto", "auto", None, None)
+    graph = folder / "classifier.fp32.onnx"
+    whole = graph.read_bytes()
+    with daemon.client() as client:
+        before = client.bundle()
+        graph.write_bytes(whole[:-1] + b"X")
+        answered = client.reload()
+        assert (answered.failed, answered.sha256) == (1, before.sha256)
+        assert "was altered" in answered.text
+        assert client.read(retina(1)).outcome is Outcome.NO_REFERRAL_FINDINGS
+        graph.write_bytes(whole)
+        assert not client.reload().failed
+        assert client.bundle().version == "4"
+        assert client.read(retina(2)).outcome is Outcome.REFER
 
 
 @pytest.mark.parametrize("failure", [BundleError("altered"), RuntimeError("a backend's own"), None])
