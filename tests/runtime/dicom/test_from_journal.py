@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from runtime.dicom import codes
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.objects import planned
 from runtime.dicom.site import Cart
+from runtime.dicom.worklist import WorklistItem
 from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
-from runtime.exam.order import Order
+from runtime.exam.order import Order, Ordered
 from runtime.exam.rules import ExamRules
 from runtime.exam.views import Eye, View
 from tests.runtime.dicom.exams import BUNDLE, KEY, picture, reading
@@ -71,6 +73,12 @@ def test_an_order_and_the_sex_are_in_every_object(journal: Journal) -> None:
         assert dataset.StudyDescription == "ROP screening"
     request = made["photograph"].RequestAttributesSequence[0]
     assert (request.RequestedProcedureID, request.ScheduledProcedureStepID) == ("RP-1", "SPS-1")
+
+
+def test_every_field_of_a_worklist_answer_is_known_to_an_order() -> None:
+    answer = {field.name: "" for field in fields(WorklistItem)} | ORDER.to_dict() | {"patient_id": "H-1"}
+    ordered = Ordered.from_dict(asdict(WorklistItem(**answer)))
+    assert (ordered.order, ordered.patient_id) == (ORDER, "H-1")
 
 
 def test_an_exam_that_was_not_ordered_has_a_study_of_its_own(journal: Journal) -> None:
