@@ -93,8 +93,8 @@ class Service:
                     self._drop(selector, connection)
                 self._reader.stop()
                 self._listener.close()
-                os.close(self._wake)
-                self._wake = -1
+                wake, self._wake = self._wake, -1
+                os.close(wake)
         if self._reader.failure is not None:
             raise self._reader.failure
 
