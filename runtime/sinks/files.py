@@ -38,11 +38,14 @@ def prepare_folder(folder: Path) -> None:
             probe.flush()
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there; raises `OutputError`."""
+def write_file(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file that is either whole or not there; raises `OutputError`. private: for its owner's eyes only."""
     part = path.with_name(f".{path.name}.part")
     with naming(str(path)):
         try:
+            part.touch()
+            if private:
+                part.chmod(0o600)
             part.write_bytes(content)
             os.replace(part, path)
         except OSError:

@@ -35,3 +35,10 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, monk
         write_file(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
     assert path.read_bytes() == b"old"
+
+
+def test_a_private_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / ".report.html.part").write_text("left by a crash")
+    write_file(tmp_path / "report.html", b"name", private=True)
+    assert (tmp_path / "report.html").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "report.html").read_bytes() == b"name"
