@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -59,6 +60,7 @@ class Service:
         self._on_state = on_state
         self._told: tuple[State, str] | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._wake_lock = threading.RLock()  # re-entrant: a signal's handler may nudge in the middle of a nudge
         self._stopping = self._reload_wanted = False
         self._started_ns = time.monotonic_ns()
         self._connections: set[Connection] = set()
@@ -93,8 +95,9 @@ class Service:
                     self._drop(selector, connection)
                 self._reader.stop()
                 self._listener.close()
-                wake, self._wake = self._wake, -1
-                os.close(wake)
+                with self._wake_lock:  # whoever nudges from now on finds it gone, never another file of that number
+                    wake, self._wake = self._wake, -1
+                    os.close(wake)
         if self._reader.failure is not None:
             raise self._reader.failure
 
@@ -130,8 +133,9 @@ class Service:
         )
 
     def _nudge(self) -> None:
-        if self._wake >= 0:
-            os.eventfd_write(self._wake, 1)
+        with self._wake_lock:
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
 
     def _tell(self) -> None:
         health = self.health()
