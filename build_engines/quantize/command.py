@@ -89,11 +89,11 @@ def _effects(
     require_names(original, graph.name)
     layers = layers_of(original)
     frames = calibration.frames()
-    segmentation, classifier = (Runner(bundle.read(graph_name(name, "fp32"))) for name in NETWORKS)
+    segmentation = Runner(bundle.read(graph_name("segmentation", "fp32")))
     inputs = TrueInputs(frames[: arguments.frames], segmentation if network == "classifier" else None)
     model = quantize(graph, layers, inputs, arguments.method)
     inspect(model, f"{network} by {arguments.method}")
-    judge = Judge(network, segmentation, classifier, frames[: arguments.judged])
+    judge = Judge(network, segmentation, bundle.read(graph_name("classifier", "fp32")), frames[: arguments.judged])
     return block_effects(model, layers, judge, lambda line: print(line, file=sys.stderr, flush=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -66,9 +67,12 @@ def add_graphs(folder: Path, settings: Settings, frames: UInt8Array, report: Rep
     graphs = {network: folder / graph_name(network, "fp32") for network in NETWORKS}
     segmentation = Runner(graphs["segmentation"])
     found: dict[str, QuantizedNetwork] = {}
-    for network, graph in graphs.items():
+    for network in reversed(NETWORKS):  # the larger one while memory is whole
+        graph = graphs[network]
         original = onnx.load(graph)
         require_names(original, graph.name)
+        layers = layers_of(original)
+        del original.graph.initializer[:]  # what is left says what goes in and out; weights may take a gigabyte
         inputs = TrueInputs(frames, segmentation if network == "classifier" else None)
         if "fp16" in settings.precisions:
             report(f"{network}: fp16")
@@ -76,22 +80,22 @@ def add_graphs(folder: Path, settings: Settings, frames: UInt8Array, report: Rep
             require_half(model, graph_name(network, "fp16"))
             save(model, original, folder / graph_name(network, "fp16"))
         if "int8" in settings.precisions:
-            classifier = Runner(graphs["classifier"])
-            judge = Judge(network, segmentation, classifier, frames[:JUDGED_FRAMES])
-            model, found[network] = int8_graph(graph, original, inputs, settings, judge, report)
+            judge = Judge(network, segmentation, graphs["classifier"], frames[:JUDGED_FRAMES])
+            model, found[network] = int8_graph(graph, layers, inputs, settings, judge, report)
             save(model, original, folder / graph_name(network, "int8"))
-    return Quantized(found)
+            del model
+        gc.collect()
+    return Quantized({network: found[network] for network in NETWORKS if network in found})
 
 
 def int8_graph(
-    graph: Path, original: onnx.ModelProto, inputs: TrueInputs, settings: Settings, judge: Judge, report: Report
+    graph: Path, layers: tuple[Layer, ...], inputs: TrueInputs, settings: Settings, judge: Judge, report: Report
 ) -> tuple[onnx.ModelProto, QuantizedNetwork]:
     """The INT8 graph of a network, and what was quantized in it.
 
-    graph: the fp32 graph's file; original: its content. inputs: of the calibration. judge: tells how far it strays.
+    graph: the fp32 graph's file, and its layers. inputs: of the calibration. judge: tells how far it strays.
     """
-    network = original.graph.name
-    layers = layers_of(original)
+    network = graph.name.split(".")[0]
     wanted = [layer.name for layer in layers if not layer.kept]
     kept = kept_by_reason(layers)
     model, method = calibrated(graph, layers, inputs, settings.method, judge, report)
@@ -105,7 +109,9 @@ def int8_graph(
         if spared:
             kept[SENSITIVE] = tuple(spared)
     name = graph_name(network, "int8")
-    model = half_between(strip(model, wanted))
+    model = strip(model, wanted)
+    gc.collect()
+    model = half_between(model)
     require(model, wanted, name)
     require_half(model, name)
     report(f"{network}: int8 in {len(wanted)} of {len(layers)} layers, ranges by {method}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -50,18 +52,28 @@ class Judge:
     classifier makes of it, too.
     """
 
-    def __init__(self, network: str, segmentation: Runner, classifier: Runner, frames: UInt8Array) -> None:
+    def __init__(self, network: str, segmentation: Runner, classifier: Path | bytes, frames: UInt8Array) -> None:
         self._network = network
-        self._classifier = classifier
-        images: list[Inputs] = [{"image": frame[np.newaxis]} for frame in frames]
-        self._inputs = [{**image, **segmentation(image)} for image in images]
-        self._expected = [classifier(inputs)["probabilities"] for inputs in self._inputs]
+        self._segmentation = segmentation
+        self._graph = classifier
+        self._frames = frames
+
+    @cached_property
+    def _classifier(self) -> Runner:
+        return Runner(self._graph)  # compiled when it is asked for: the published size takes a gigabyte
+
+    @cached_property
+    def _references(self) -> list[tuple[Inputs, FloatArray]]:
+        """What the classifier gets for each frame in fp32, and its probabilities."""
+        images: list[Inputs] = [{"image": frame[np.newaxis]} for frame in self._frames]
+        inputs = [{**image, **self._segmentation(image)} for image in images]
+        return [(one, self._classifier(one)["probabilities"]) for one in inputs]
 
     def __call__(self, model: onnx.ModelProto) -> Effect:
         """The effect of a graph with Q/DQ as `quantize` gives it."""
         run = Runner(model.SerializeToString())
         vessels, probabilities = [], []
-        for inputs, expected in zip(self._inputs, self._expected, strict=True):
+        for inputs, expected in self._references:
             found = run(inputs)
             if self._network == "segmentation":
                 vessels.append(1 - dice(found["vessels"], inputs["vessels"]))

@@ -15,6 +15,7 @@ from build_engines.quantize import Quantized, Settings, add_graphs
 from build_engines.quantize.graphs import int8_graph
 from build_engines.quantize.half import require_half
 from build_engines.quantize.inputs import Runner, TrueInputs
+from build_engines.quantize.layers import layers_of
 from build_engines.quantize.qdq import inspect
 from build_engines.quantize.sensitivity import Judge
 from runtime.arrays import UInt8Array
@@ -130,9 +131,11 @@ def test_max_drop_keeps_the_worst_blocks(made: Made, frames: UInt8Array, tmp_pat
     values[:, 0, 0, 0] *= 4000  # next to it, the other weights of each channel are lost in 8 bits
     bad.CopyFrom(numpy_helper.from_array(values, bad.name))
     onnx.save(original, graph)
-    judge = Judge("segmentation", Runner(graph), Runner(made.graphs.classifier), frames[:2])
+    judge = Judge("segmentation", Runner(graph), made.graphs.classifier, frames[:2])
     settings = Settings(("int8",), "max", max_drop=0.03)
-    model, facts = int8_graph(graph, original, TrueInputs(frames[:4], None), settings, judge, lambda line: None)
+    model, facts = int8_graph(
+        graph, layers_of(original), TrueInputs(frames[:4], None), settings, judge, lambda line: None
+    )
     assert "segmentation.decoder.3.conv2/Conv" in facts.kept["sensitive"]
     assert len(inspect(model, "graph").layers) == facts.layers < 22
 

@@ -15,7 +15,7 @@ from tests.build_engines.quantize.conftest import Made
 
 def test_blocks_are_ranked_by_what_they_do_alone(made: Made, frames: UInt8Array) -> None:
     layers = [layer for layer in layers_of(onnx.load(made.graphs.segmentation)) if "decoder" in layer.name]
-    judge = Judge("segmentation", Runner(made.graphs.segmentation), Runner(made.graphs.classifier), frames[:2])
+    judge = Judge("segmentation", Runner(made.graphs.segmentation), made.graphs.classifier, frames[:2])
     effects = block_effects(made.quantized["segmentation"], layers, judge)
     assert {effect.block for effect in effects} == {f"segmentation.decoder.{i}" for i in range(4)}
     assert [effect.drop for effect in effects] == sorted((effect.drop for effect in effects), reverse=True)
