@@ -14,10 +14,10 @@ from calibration.keep_out import Exclusion
 from calibration.lookalike import SAME_PICTURE, Looks, look
 from calibration.sources import Seen
 from device.frame import Frame
-from runtime.arrays import FloatArray, UInt8Array
+from runtime.arrays import UInt8Array
 from runtime.engines.base import Engine
 from runtime.preprocess import network_input
-from runtime.quality import field_of_view, grade
+from runtime.quality import grade, vessel_fraction
 from runtime.screener import SMALLEST_SIDE
 from runtime.sinks.picture import encode
 
@@ -107,7 +107,7 @@ def _judge(
     if reason:
         gathered.refused[reason] += 1
         return
-    density = _vessel_density(engine.infer(image).vessels, image[0])
+    density = vessel_fraction(engine.infer(image).vessels >= 0.5, image[0])
     features = {name: round(float((measures | {"vessel_density": density})[name]), 6) for name in FEATURES}
     number = len(gathered.usable)
     if scratch is not None:
@@ -125,12 +125,6 @@ def _look_at(seen: Seen, frame: Frame, exclusion: Exclusion) -> tuple[str, UInt8
     image = network_input(frame.pixels)
     quality = grade(image[0])
     return "" if quality.gradable else quality.reasons[0], image, dict(quality.measures)
-
-
-def _vessel_density(vessels: FloatArray, image: UInt8Array) -> float:
-    """Share of the field of view with a vessel probability of at least 0.5, as `Reading.vessel_fraction`."""
-    field = int(np.count_nonzero(field_of_view(image)))
-    return int(np.count_nonzero(vessels >= 0.5)) / max(field, 1)
 
 
 def scratch_file(folder: Path, number: int) -> Path:

@@ -88,6 +88,12 @@ def field_of_view(image: UInt8Array) -> NDArray[np.bool_]:
     return seen
 
 
+def vessel_fraction(vessels: NDArray[np.bool_], image: UInt8Array) -> float:
+    """Share of the field of view that is vessel. vessels: bool [H, W]; image: RGB, uint8 [H, W, 3]."""
+    field = field_of_view(image)
+    return float(np.count_nonzero(vessels & field) / max(int(np.count_nonzero(field)), 1))
+
+
 def _sharpness(green: UInt8Array, field: NDArray[np.bool_]) -> tuple[float, float]:
     """(detail, edge_ratio) well inside the field, whose own border is the sharpest edge of all."""
     inside = cv2.erode(field.astype(np.uint8), np.ones((25, 25), np.uint8)).astype(bool)

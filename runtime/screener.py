@@ -22,7 +22,7 @@ from runtime.engines import load_engine
 from runtime.errors import DeadlineMissed, ScreeningError
 from runtime.outcome import Outcome
 from runtime.preprocess import network_input
-from runtime.quality import REPEATED, QualityLimits, field_of_view, grade
+from runtime.quality import REPEATED, QualityLimits, grade, vessel_fraction
 from runtime.reading import EngineFacts, FrameFacts, Quality, Reading, Timings
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class Screener:
         work.timings = replace(work.timings, segment=inference.segment_ms, classify=inference.classify_ms)
         with work.stage("decide", budget.decide, deadline):
             work.vessels = _levels(inference.vessels)
-            work.vessel_fraction = _vessel_fraction(work.vessels, image[0])
+            work.vessel_fraction = vessel_fraction(work.vessels >= 128, image[0])
             work.probabilities = dict(zip(self._classes, map(float, inference.probabilities), strict=True))
             return decide(work.probabilities, self._refer, self._threshold)
 
@@ -234,9 +234,3 @@ class Screener:
 def _levels(vessels: FloatArray) -> UInt8Array:
     """Probability float32 [256, 256] to uint8, rounded. A copy: the engine may overwrite its own."""
     return cv2.convertScaleAbs(vessels, alpha=255.0).astype(np.uint8, copy=False)
-
-
-def _vessel_fraction(vessels: UInt8Array, image: UInt8Array) -> float:
-    """Share of the field of view with a vessel probability of at least 0.5."""
-    field = field_of_view(image)
-    return float(np.count_nonzero((vessels >= 128) & field) / max(int(np.count_nonzero(field)), 1))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from device.errors import FrameUnreadable, RepeatedFrame
 from device.frame import Frame
 from runtime import Budget, Bundle, Outcome, Screener
-from runtime import screener as screener_module
 from runtime.engines.fake import FakeEngine, Fault
+from runtime.quality import vessel_fraction
 from tests.pictures import retina
 
 FINDINGS = {Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS}
@@ -180,8 +180,8 @@ def test_a_late_frame_does_not_wait_for_the_slow_engine_longer_than_it_must(bund
 def test_vessels_outside_the_field_of_view_count_for_nothing() -> None:
     pixels = np.zeros((256, 256, 3), np.uint8)
     pixels[64:192, 64:192] = 120
-    everywhere = np.full((256, 256), 255, np.uint8)
-    assert screener_module._vessel_fraction(everywhere, pixels) == 1.0
+    everywhere = np.ones((256, 256), np.bool_)
+    assert vessel_fraction(everywhere, pixels) == 1.0
 
 
 def test_between_frames_keeps_the_engine_warm(bundle: Bundle, frame: Frame) -> None:
