@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from calibration import CalibrationSet
 from runtime.arrays import UInt8Array
 from runtime.bundle import MANIFEST, Bundle, open_bundle
 from runtime.manifest import BUNDLE_SCHEMA, NETWORKS, FileEntry, InputFacts, Manifest, NetworkFacts, graph_name
+from runtime.sinks.files import replace_folder
 from runtime.trust.drift import REFERENCE
 
 CARD = "MODEL_CARD.md"
@@ -209,7 +209,7 @@ def replacing(out: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.chmod(0o755)
-        _replace(out, aside)
+        replace_folder(out, aside)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -221,14 +221,3 @@ def _refuse_foreign(out: Path) -> None:
         raise BuildError(f"--out {out}: is not a folder; name a new folder or a bundle to replace")
     if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
         raise BuildError(f"--out {out}: holds files but no {MANIFEST}, so it is not a bundle; name another folder")
-
-
-def _replace(out: Path, aside: Path) -> None:
-    """Put the finished folder in place. Between the two renames no bundle stands at `out`, never half of one."""
-    if not out.exists():
-        os.replace(aside, out)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-    os.replace(out, old / "bundle")
-    os.replace(aside, out)
-    shutil.rmtree(old, ignore_errors=True)

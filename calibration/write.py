@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from calibration.errors import CalibrationError
 from calibration.facts import SET_FILE
+from runtime.sinks.files import replace_folder
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def replacing(out: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.chmod(0o755)
-        _replace(out, aside)
+        replace_folder(out, aside)
     except OSError as error:
         raise CalibrationError(
             f"--out {out}: cannot be written ({error.strerror or error}); free space there or name another folder"
@@ -57,19 +57,3 @@ def _refuse_foreign(out: Path) -> None:
         raise CalibrationError(f"--out {out}: is not a folder; name a new folder or a set to replace")
     if out.is_dir() and any(out.iterdir()) and not (out / SET_FILE).is_file():
         raise CalibrationError(f"--out {out}: holds files but no {SET_FILE}, so it is no set; name another folder")
-
-
-def _replace(out: Path, aside: Path) -> None:
-    """Put the finished folder in place. Between the two renames no set stands at `out`, never half of one."""
-    if not out.exists():
-        os.replace(aside, out)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-    os.replace(out, old / "set")
-    try:
-        os.replace(aside, out)
-    except OSError:
-        os.replace(old / "set", out)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)

@@ -13,6 +13,7 @@ from build_engines.errors import ParityError
 from build_engines.export.graphs import FEATURES, ExportedGraphs
 from build_engines.segimgnet import INPUT_SIDE, SegImgNet
 from runtime.arrays import FloatArray, UInt8Array
+from runtime.engines.openvino import last_line
 
 PARITY_LIMIT = 1e-4
 """Largest difference allowed, of a class probability and of a pixel's vessel probability."""
@@ -66,7 +67,7 @@ def _compiled(graphs: ExportedGraphs) -> tuple[Any, Any]:
             compiled.append(core.compile_model(path, "CPU", precise))
         except RuntimeError as error:
             raise ParityError(
-                f"{path}: OpenVINO cannot run the graph ({_first_line(error)}); export it again"
+                f"{path}: OpenVINO cannot run the graph ({last_line(error)[:160]}); export it again"
             ) from error
     return compiled[0], compiled[1]
 
@@ -76,7 +77,7 @@ def _run(compiled: Any, inputs: dict[str, Any]) -> dict[str, FloatArray]:
         results = compiled(inputs)
     except RuntimeError as error:
         names = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
-        raise ParityError(f"parity: the graph refused {names} ({_first_line(error)}); export it again") from error
+        raise ParityError(f"parity: the graph refused {names} ({last_line(error)[:160]}); export it again") from error
     return {output.get_any_name(): np.array(results[output]) for output in compiled.outputs}
 
 
@@ -107,8 +108,3 @@ def _chunks(images: Sequence[UInt8Array], batch: int) -> Iterator[tuple[int, UIn
             raise ParityError(f"parity: image {index} is {image.dtype} {list(image.shape)}, expected uint8 {expected}")
     for first in range(0, len(images), batch):
         yield first, np.stack(images[first : first + batch])
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:160] if lines else type(error).__name__

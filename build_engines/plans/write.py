@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from build_engines.plans.machine import Machine
 from runtime.bundle import Bundle
 from runtime.plans import PLAN_MANIFEST, PLAN_SCHEMA, PLANS, BuilderFacts, PlanFile, PlanKey, PlanManifest, PlanName
 from runtime.plans import host_platform as this_platform
+from runtime.sinks.files import replace_folder
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def write_plan(
         text = manifest.model_dump_json(by_alias=True, indent=2)
         (aside / PLAN_MANIFEST).write_text(text + "\n", encoding="utf-8")
         aside.chmod(0o755)
-        _replace(out, aside)
+        replace_folder(out, aside)
     except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
         if isinstance(error, OSError):
@@ -125,14 +125,3 @@ def _plan_file(bundle: Bundle, plan: MadePlan) -> PlanFile:
         "engine_layers": plan.inspection.types if plan.inspection is not None else None,
     }
     return PlanFile.model_validate(content)
-
-
-def _replace(out: Path, aside: Path) -> None:
-    """Put the finished folder in place. Between the two renames no plan stands there, never half of one."""
-    if not out.exists():
-        os.replace(aside, out)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-    os.replace(out, old / "plan")
-    os.replace(aside, out)
-    shutil.rmtree(old, ignore_errors=True)

@@ -95,7 +95,7 @@ class OpenVINOEngine(Engine):
             # wait_for counts whole milliseconds; one more is looked at by the check below.
             finished = request.wait_for(int(remaining_ms) + 1)
         except RuntimeError as error:
-            raise EngineError(f"openvino: {stage} failed: {_first_line(error)}") from error
+            raise EngineError(f"openvino: {stage} failed: {last_line(error)}") from error
         if not finished:
             self._abandon(request, stage)
             raise DeadlineMissed(f"late: {stage} did not end inside the budget")
@@ -138,9 +138,7 @@ def compile_graph(core: Any, bundle: Bundle, network: str, precision: str, threa
             unsigned_after_relu(model)
         return core.compile_model(model, "CPU", options)
     except RuntimeError as error:
-        raise EngineError(
-            f"openvino: {name} of bundle {bundle.path} cannot be compiled: {_first_line(error)}"
-        ) from error
+        raise EngineError(f"openvino: {name} of bundle {bundle.path} cannot be compiled: {last_line(error)}") from error
 
 
 def half_precision(core: Any) -> str:
@@ -191,6 +189,7 @@ def _class_count(classifier: Any, bundle: Bundle) -> int:
     return count
 
 
-def _first_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
+    """What OpenVINO's error comes down to; the lines before it say where in its own sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

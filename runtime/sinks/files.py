@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,3 +53,23 @@ def write_file(path: Path, content: bytes, *, private: bool = False) -> None:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise
+
+
+def replace_folder(out: Path, aside: Path) -> None:
+    """Put the finished folder `aside`, which lies beside `out`, in the place of `out`.
+
+    Between the two renames nothing stands at `out`, never half of a folder. When the second one fails the earlier
+    folder is put back. Raises `OSError`.
+    """
+    if not out.exists():
+        os.replace(aside, out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
+    os.replace(out, old / out.name)
+    try:
+        os.replace(aside, out)
+    except OSError:
+        os.replace(old / out.name, out)
+        old.rmdir()
+        raise
+    shutil.rmtree(old, ignore_errors=True)

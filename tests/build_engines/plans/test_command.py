@@ -124,7 +124,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("build_engines.plans.write.os.replace", full)
+    monkeypatch.setattr("runtime.sinks.files.os.replace", full)
     assert main([str(toy_bundle.path), *RTX, "sm86"]) == 2
     assert "cannot be written (No space left on device)" in capsys.readouterr().err
     assert list((toy_bundle.path / "plans").iterdir()) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import OutputError
-from runtime.sinks.files import prepare_folder, write_file
+from runtime.sinks.files import prepare_folder, replace_folder, write_file
 
 
 def test_the_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
@@ -42,3 +42,26 @@ def test_a_private_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     write_file(tmp_path / "report.html", b"name", private=True)
     assert (tmp_path / "report.html").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "report.html").read_bytes() == b"name"
+
+
+def test_a_folder_whose_successor_cannot_come_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, aside = tmp_path / "bundle", tmp_path / "aside"
+    for folder in (out, aside):
+        folder.mkdir()
+        (folder / "name").write_text(folder.name)
+    replace = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if source == aside:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        replace_folder(out, aside)
+    assert (out / "name").read_text() == "bundle"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["aside", "bundle"]
+    monkeypatch.undo()
+    replace_folder(out, aside)
+    assert (out / "name").read_text() == "aside"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
