@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AssociationSocket
 
 from runtime.dicom import uids
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
@@ -30,6 +31,22 @@ _ACCEPTED, _TRANSIENT = 0, 2
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+
+def _shut(self: AssociationSocket) -> None:
+    """Shut the connection down and close its socket, also when the peer was faster.
+
+    pynetdicom 3.0.4 leaves the socket open when shutting down fails, as it does once a peer has gone (`ENOTCONN`).
+    """
+    ended = self.socket
+    if ended is not None:
+        with suppress(OSError):
+            ended.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            ended.close()
+
+
+AssociationSocket._shutdown_socket = _shut  # type: ignore[method-assign]
 
 
 @contextmanager
