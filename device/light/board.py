@@ -29,9 +29,12 @@ from device.light.messages import (
 )
 
 WATCHDOG_MS = 500
-"""The light is off no later than this after the last heartbeat."""
+"""The light is off no later than this after the host has sent its last heartbeat."""
 TICK_MS = 20
 """`Board.tick` must be called at least this often; the watchdog trips this much early to allow for a late tick."""
+LINK_MS = 50
+"""So long may a heartbeat have been on its way, and its host be dead since; the watchdog trips this much earlier still."""
+TRIP_MS = WATCHDOG_MS - TICK_MS - LINK_MS
 ARM_WINDOW_MS = 2000
 """FIRE is valid for less than this after ARM."""
 _CLOCK = 0xFFFFFFFF
@@ -94,6 +97,8 @@ class Board:
         self.led_level = 0
         self.armed: Arm | None = None
         self.flashes = 0
+        self.heartbeats = 0
+        """Those that counted, modulo 2^32; a repeated one does not."""
         self._decoder = FrameDecoder()
         self._now = self._started = now_ms & _CLOCK
         self._interlock_closed = self._overheated = self._foot_switch = False
@@ -157,7 +162,7 @@ class Board:
     def _pass_time(self, now_ms: int) -> None:
         before, self._now = self._now, now_ms & _CLOCK
         self._led_sum += self.led_level * self._since(before)
-        if self._alive and self._since(self._heartbeat_ms) >= WATCHDOG_MS - TICK_MS:
+        if self._alive and self._since(self._heartbeat_ms) >= TRIP_MS:
             self._alive = False
             was_on = self.led_level > 0
             self._go_dark()
@@ -224,6 +229,7 @@ class Board:
         if frame.type == Request.HEARTBEAT:
             self._alive = True
             self._heartbeat_ms = self._now
+            self.heartbeats = (self.heartbeats + 1) & _CLOCK
             return Ack(frame.type, pack(HeartbeatReply(self._flags())))
         if frame.type == Request.STOP:
             self._go_dark()

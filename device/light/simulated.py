@@ -82,10 +82,11 @@ class SimulatedBoard:
         self.faults = faults
         """What is wrong with the line from now on; assign another `LineFaults` at any time."""
         self._random = random.Random(seed)
-        self._board = Board(board_id, ceilings, _now_ms())
+        self._board = Board(board_id, ceilings, time.monotonic_ns() // 1_000_000)
         self._lock = threading.Condition()
         self._changes: list[LightChange] = []
         self._flashes: list[FlashSeen] = []
+        self._heartbeat_ns: int | None = None
         self._late: deque[tuple[float, bytes]] = deque()
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -115,6 +116,12 @@ class SimulatedBoard:
         """Every flash so far."""
         with self._lock:
             return tuple(self._flashes)
+
+    @property
+    def last_heartbeat_ns(self) -> int | None:
+        """`time.monotonic_ns()` when the last heartbeat that counted came, None before the first."""
+        with self._lock:
+            return self._heartbeat_ns
 
     def wait_for_light(self, on: bool, timeout_s: float) -> bool:
         """Wait until the continuous light is on, or off; False when it is not within `timeout_s`."""
@@ -154,7 +161,11 @@ class SimulatedBoard:
     def _do(self, step: Callable[[int], list[Action]]) -> None:
         """Run one step of the machine and carry out what it says."""
         with self._lock:
-            for action in step(_now_ms()):
+            now_ns, heartbeats = time.monotonic_ns(), self._board.heartbeats
+            actions = step(now_ns // 1_000_000)
+            if self._board.heartbeats != heartbeats:
+                self._heartbeat_ns = now_ns
+            for action in actions:
                 if isinstance(action, Send):
                     self._say(action.data)
                 elif isinstance(action, Light):
@@ -210,7 +221,3 @@ class SimulatedBoard:
                 byte ^= self._random.randrange(1, 256)
             out += bytes((byte,)) * (2 if self._random.random() < faults.duplicated else 1)
         return bytes(out)
-
-
-def _now_ms() -> int:
-    return time.monotonic_ns() // 1_000_000

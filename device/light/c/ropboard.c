@@ -146,7 +146,7 @@ static void pass_time(rop_board *board, uint32_t now_ms)
     const uint32_t before = board->now_ms;
     board->now_ms = now_ms;
     board->led_sum += (uint64_t)board->led_level * since(board, before);
-    if (board->alive && since(board, board->heartbeat_ms) >= ROP_WATCHDOG_MS - ROP_TICK_MS) {
+    if (board->alive && since(board, board->heartbeat_ms) >= ROP_TRIP_MS) {
         const bool was_on = board->led_level > 0;
         board->alive = false;
         go_dark(board);

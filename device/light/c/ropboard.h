@@ -23,8 +23,10 @@ extern "C" {
 #define ROP_MAX_ENCODED (ROP_MAX_RAW + 1u)        /* after COBS, closing zero not counted */
 #define ROP_MAX_WIRE (ROP_MAX_ENCODED + 1u)       /* closing zero counted */
 
-#define ROP_WATCHDOG_MS 500u    /* the light is off no later than this after the last heartbeat */
-#define ROP_TICK_MS 20u         /* call rop_board_tick at least this often; the watchdog trips this much early */
+#define ROP_WATCHDOG_MS 500u    /* the light is off no later than this after the host has sent its last heartbeat */
+#define ROP_TICK_MS 20u         /* call rop_board_tick at least this often */
+#define ROP_LINK_MS 50u         /* so long may a heartbeat have been on its way */
+#define ROP_TRIP_MS (ROP_WATCHDOG_MS - ROP_TICK_MS - ROP_LINK_MS) /* without a heartbeat for this long it is dark */
 #define ROP_ARM_WINDOW_MS 2000u /* FIRE is valid for less than this after ARM */
 #define ROP_MAX_RECHARGE_MS 3600000u
 

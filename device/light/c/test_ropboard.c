@@ -88,9 +88,9 @@ static void test_light_goes_off_without_heartbeat(void)
     CHECK(ask(ROP_SET_LED, 1, led_100, 2, 0) == ROP_NAK_NO_HEARTBEAT);
     CHECK(ask(ROP_HEARTBEAT, 2, NULL, 0, 0) == 0);
     CHECK(ask(ROP_SET_LED, 3, led_100, 2, 10) == 0 && seen.led == 100);
-    rop_board_tick(&board, ROP_WATCHDOG_MS - ROP_TICK_MS - 1);
+    rop_board_tick(&board, ROP_TRIP_MS - 1);
     CHECK(seen.led == 100);
-    rop_board_tick(&board, ROP_WATCHDOG_MS - ROP_TICK_MS);
+    rop_board_tick(&board, ROP_TRIP_MS);
     CHECK(seen.led == 0);
 }
 

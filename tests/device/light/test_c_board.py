@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from device.light.board import ARM_WINDOW_MS, TICK_MS, WATCHDOG_MS, Action, Board, Light, Send
+from device.light.board import ARM_WINDOW_MS, LINK_MS, TICK_MS, WATCHDOG_MS, Action, Board, Light, Send
 from device.light.framing import RawFrame, encode_frame
 from tests.device.light.boards import CEILINGS, SETTERS, stories
 from tests.device.light.make_golden import GOLDEN
@@ -81,7 +81,12 @@ def test_it_uses_no_heap_and_calls_nothing_but_memory_functions(compiler: str, t
 
 def test_the_header_and_the_python_board_agree_on_the_times() -> None:
     header = (C / "ropboard.h").read_text(encoding="utf-8")
-    for name, value in {"WATCHDOG_MS": WATCHDOG_MS, "TICK_MS": TICK_MS, "ARM_WINDOW_MS": ARM_WINDOW_MS}.items():
+    for name, value in {
+        "WATCHDOG_MS": WATCHDOG_MS,
+        "TICK_MS": TICK_MS,
+        "LINK_MS": LINK_MS,
+        "ARM_WINDOW_MS": ARM_WINDOW_MS,
+    }.items():
         assert f"#define ROP_{name} {value}u" in header
 
 

@@ -1,4 +1,8 @@
-"""The light is off within 500 ms after the host process was killed."""
+"""The light is off within 500 ms after the host process was killed.
+
+Board and host are programs of one machine here, so a busy scheduler makes the board late as well. How long the board
+itself let the light burn after the last heartbeat that reached it is therefore told beside it, from its own clock.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from device.light import SimulatedBoard
+from device.light.board import TRIP_MS
 from tests.device.light.conftest import FAST
 
 pytestmark = pytest.mark.system
@@ -26,8 +32,17 @@ sys.stdin.read()
 LIMIT_MS = 500
 
 
-def dark_after_kill_ms(board: SimulatedBoard, phase_s: float) -> float:
-    """Milliseconds from `kill -9` of a host to the light's end; `phase_s` shifts the kill against the heartbeat."""
+@dataclass(frozen=True)
+class Dark:
+    """When the light went out, in milliseconds."""
+
+    after_kill_ms: float
+    after_heartbeat_ms: float
+    """From the last heartbeat that reached the board, on the board's clock."""
+
+
+def dark_after_kill(board: SimulatedBoard, phase_s: float) -> Dark:
+    """Kill a host by `kill -9` and wait for the light's end; `phase_s` shifts the kill against the heartbeat."""
     root = Path(__file__).parents[3]
     with subprocess.Popen(
         [sys.executable, "-c", HOST, board.port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, text=True
@@ -40,19 +55,23 @@ def dark_after_kill_ms(board: SimulatedBoard, phase_s: float) -> float:
         os.kill(host.pid, signal.SIGKILL)
         assert board.wait_for_light(False, timeout_s=3)
         host.wait()
-    return (board.light_changes[-1].at_ns - killed_ns) / 1e6
+    heartbeat_ns, off_ns = board.last_heartbeat_ns, board.light_changes[-1].at_ns
+    assert heartbeat_ns is not None
+    return Dark((off_ns - killed_ns) / 1e6, (off_ns - heartbeat_ns) / 1e6)
 
 
 @pytest.mark.parametrize("phase_s", [0.0, 0.105, 0.26, 0.42])
 def test_the_light_is_off_500_ms_after_kill_9(board: SimulatedBoard, phase_s: float) -> None:
-    assert 0 < dark_after_kill_ms(board, phase_s) <= LIMIT_MS
+    dark = dark_after_kill(board, phase_s)
+    assert 0 < dark.after_kill_ms <= LIMIT_MS
+    assert dark.after_heartbeat_ms >= TRIP_MS - 1, "the board went dark before it had to"
 
 
 @pytest.mark.soak
 def test_the_light_is_off_500_ms_after_kill_9_a_hundred_times() -> None:
-    times_ms = []
     with SimulatedBoard(ceilings=FAST) as board:
-        for number in range(100):
-            times_ms.append(dark_after_kill_ms(board, number * 0.003))
-    print(f"dark after {min(times_ms):.0f} to {max(times_ms):.0f} ms")  # noqa: T201
-    assert len([t for t in times_ms if t <= LIMIT_MS]) == 100, sorted(times_ms)[-5:]
+        seen = [dark_after_kill(board, number * 0.003) for number in range(100)]
+    kills, heartbeats = ([getattr(dark, name) for dark in seen] for name in ("after_kill_ms", "after_heartbeat_ms"))
+    print(f"dark {min(kills):.0f} to {max(kills):.0f} ms after the kill")  # noqa: T201
+    print(f"{min(heartbeats):.0f} to {max(heartbeats):.0f} ms after the last heartbeat")  # noqa: T201
+    assert [late for late in seen if late.after_kill_ms > LIMIT_MS] == []
