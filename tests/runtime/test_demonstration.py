@@ -15,8 +15,10 @@ from build_engines.train.data import network_mask, ridge_frames, split_frames, v
 from device import open_camera
 from runtime import Outcome, Reading, Screener, open_bundle
 from runtime.bundle import DEMONSTRATION
+from runtime.engines.openvino import OpenVINOEngine
 from runtime.manifest import NETWORKS
 from runtime.metrics import dice, roc_auc
+from runtime.trust.selftest import open_self_test
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,21 @@ def test_it_reads_the_simulated_camera(screener: Screener) -> None:
     assert len(readings) == 4
     assert all(r.outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS) for r in readings)
     assert all(0.01 < (r.vessel_fraction or 0) < 0.3 for r in readings)
+
+
+@pytest.mark.parametrize("half", ["", "f32"], ids=["this CPU's half precision", "a CPU without any"])
+@pytest.mark.parametrize("word", ["fp32", "fp16", "int8"])
+def test_its_self_test_passes_whatever_stands_between_the_quantized_layers(
+    word: str, half: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers were made on one processor, and must tell a sound engine on others too."""
+    if half:
+        monkeypatch.setattr("runtime.engines.openvino.half_precision", lambda core: half)
+    bundle = open_bundle()
+    with OpenVINOEngine(bundle, dict.fromkeys(NETWORKS, word)) as engine:
+        test = open_self_test(bundle, engine.facts.precision)
+        assert test is not None
+        assert test.run(engine) == ""
 
 
 @pytest.mark.data
