@@ -33,7 +33,7 @@ WATCHDOG_MS = 500
 TICK_MS = 20
 """`Board.tick` must be called at least this often; the watchdog trips this much early to allow for a late tick."""
 LINK_MS = 50
-"""So long may a heartbeat have been on its way, and its host be dead since; the watchdog trips this much earlier still."""
+"""So long may a heartbeat have been on its way, its host dead since; the watchdog trips this much earlier still."""
 TRIP_MS = WATCHDOG_MS - TICK_MS - LINK_MS
 ARM_WINDOW_MS = 2000
 """FIRE is valid for less than this after ARM."""

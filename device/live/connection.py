@@ -42,6 +42,10 @@ class Owner(Protocol):
         """The camera is lost."""
         ...
 
+    def finished(self, connection: Connection) -> None:
+        """Its driver has been left; the thread does nothing more."""
+        ...
+
 
 class Connection:
     """Opens and reads one camera in a daemon thread, in which alone the driver is used, from opening to closing."""
@@ -53,6 +57,8 @@ class Connection:
         self._stop = threading.Event()
         self.first_sequence = first_sequence
         """What the owner adds to the numbers of this connection's frames."""
+        self.finished = False
+        """Whether the driver has been left, closed and all."""
         self.thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
 
     def stop(self) -> None:
@@ -63,6 +69,8 @@ class Connection:
         try:
             self._use()
         finally:
+            self.finished = True
+            self._owner.finished(self)
             del self._owner  # owner and connection know each other: without this they would wait for the collector
 
     def _use(self) -> None:

@@ -61,6 +61,7 @@ class Keeper:
         self._failure: CameraError | None = None
         self._is_open = False
         self._connections = 0
+        self._given_up: Connection | None = None
         self._next_sequence = 0
         self._watcher = threading.Thread(target=self._watch, name=f"camera watch {name}", daemon=True)
         self._connection = self._connect()
@@ -101,7 +102,7 @@ class Keeper:
             self.slot.clear()
             connection = self._connection
             connection.stop()
-        if connection.thread is not threading.current_thread():
+        if connection.thread is not threading.current_thread() and connection is not self._given_up:
             connection.thread.join(self.config.close_timeout_s)
             if connection.thread.is_alive():
                 self._abandon()
@@ -158,7 +159,8 @@ class Keeper:
                 return
             self._alive()
             error.sequence += connection.first_sequence
-            self._next_sequence = max(self._next_sequence, error.sequence + 1)
+            error.source = self._named(error.source, connection)
+            self._count_on(error.sequence)
             self.slot.count(unreadable=1)
             self._give(error)
 
@@ -178,6 +180,11 @@ class Keeper:
                 self._note_change()
                 self._event.notify_all()  # also without a change: the next try has its time now
 
+    def finished(self, connection: Connection) -> None:
+        """Its driver has been left."""
+        with self.lock:
+            self._event.notify_all()
+
     # With the lock held.
 
     def _reason(self, error: CameraError) -> str:
@@ -193,11 +200,18 @@ class Keeper:
             frame = replace(
                 frame,
                 sequence=frame.sequence + connection.first_sequence,
-                source=f"{frame.source}~{self.slot.counts.reconnects}",
+                source=self._named(frame.source, connection),
             )
-        self.slot.count(missed=max(0, frame.sequence - self._next_sequence))
-        self._next_sequence = max(self._next_sequence, frame.sequence + 1)
+        self._count_on(frame.sequence)
         return frame
+
+    def _named(self, source: str, connection: Connection) -> str:
+        return f"{source}~{self.slot.counts.reconnects}" if connection.first_sequence else source
+
+    def _count_on(self, sequence: int) -> None:
+        """Number `sequence` came; those between it and the one before did not."""
+        self.slot.count(missed=max(0, sequence - self._next_sequence))
+        self._next_sequence = max(self._next_sequence, sequence + 1)
 
     def _give(self, item: Frame | FrameUnreadable) -> None:
         if isinstance(item, Frame):
@@ -232,6 +246,13 @@ class Keeper:
         return self._connection
 
     def _reconnect(self) -> None:
+        before = self._connection
+        if before is not self._given_up:  # the camera was lost; its driver may still be closing it, or hang in that
+            self._event.wait_for(lambda: before.finished or self.over, self.config.close_timeout_s)
+            if self.over:
+                return
+            if not before.finished:
+                self._abandon()
         hanging = abandoned_threads()
         if len(hanging) >= self.config.abandoned_allowed:
             self._life.give_up(f"{len(hanging)} camera threads hang in their driver ({', '.join(hanging)})")
@@ -239,10 +260,15 @@ class Keeper:
             self._connect()
 
     def _abandon(self) -> None:
+        """Give the present connection's thread up, once."""
         with self.lock:
+            connection = self._connection
+            if connection is self._given_up:
+                return
+            self._given_up = connection
             self.slot.count(abandoned=1)
-            self._connection.stop()
-            abandon(self._connection.thread)
+            connection.stop()
+            abandon(connection.thread)
             if not self._is_open:
                 self._failure = FrameTimeout(f"{self.name}: {self._life.why}; look at the camera's power and cable")
 

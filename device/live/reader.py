@@ -140,6 +140,7 @@ class LiveReader:
             raise FrameTimeout(
                 f"{self.name}: no new frame within {timeout_ms:g} ms, {keeper.standing}; wait, or look at the camera"
             )
+        keeper.drop_stale()  # also what came just now: a driver may have queued it, or this thread been held up
         frame = keeper.slot.take()
         if frame is None:
             keeper.raise_if_failed()

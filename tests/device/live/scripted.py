@@ -60,8 +60,9 @@ class Scripted:
     name = "fake"
     frame_count = None
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], closing: Hang | None = None) -> None:
         self.steps = list(steps)
+        self.closing = closing
         self.end = Hang()
         self.closed = False
         self.threads: set[str] = {threading.current_thread().name}
@@ -78,6 +79,8 @@ class Scripted:
 
     def close(self) -> None:
         self.threads.add(threading.current_thread().name)
+        if self.closing is not None:
+            self.closing.wait()
         self.closed = True
 
     def __enter__(self) -> Scripted:
@@ -88,10 +91,14 @@ class Scripted:
 
 
 class Opener:
-    """Opens one script after the other; an exception is a refusal, a `Hang` an opening that does not come back."""
+    """Opens one script after the other; an exception is a refusal, a `Hang` an opening that does not come back.
 
-    def __init__(self, *scripts: Sequence[Step] | Exception | Hang) -> None:
+    `closing` is what the first camera hangs in when it is closed.
+    """
+
+    def __init__(self, *scripts: Sequence[Step] | Exception | Hang, closing: Hang | None = None) -> None:
         self.scripts = list(scripts)
+        self.closing = closing
         self.opened: list[Scripted] = []
         self.calls = 0
 
@@ -103,7 +110,7 @@ class Opener:
             script = []
         if isinstance(script, Exception):
             raise script
-        self.opened.append(Scripted(script))
+        self.opened.append(Scripted(script, self.closing if not self.opened else None))
         return self.opened[-1]
 
     def let_go(self) -> None:

@@ -125,6 +125,32 @@ def test_a_frame_that_waited_too_long_is_not_given_as_a_new_one() -> None:
         opener.let_go()
 
 
+def test_an_old_frame_that_comes_while_somebody_waits_is_not_given_either() -> None:
+    """A driver may have queued it; the consumer is woken by it and must not take it for a new one."""
+    hang = Hang()
+    old = replace(picture(1), captured_ns=time.monotonic_ns() - 3 * 10**9)
+    opener = Opener([picture(0), hang, old])
+    with reader_of(opener) as reader:
+        assert taken(reader) == 0
+        got: list[Exception | Frame | None] = []
+
+        def read() -> None:
+            try:
+                got.append(reader.read())
+            except NoNewFrame as error:
+                got.append(error)
+
+        waiting = threading.Thread(target=read)
+        waiting.start()
+        assert hang.reached.wait(5)
+        hang.free.set()
+        waiting.join(5)
+        (error,) = got
+        assert isinstance(error, NoNewFrame)
+        assert "s old when it was asked for" in str(error)
+        opener.let_go()
+
+
 def test_before_the_first_frame_there_is_no_newest() -> None:
     opener = Opener([])
     with reader_of(opener) as reader:
@@ -232,6 +258,59 @@ def test_a_camera_that_is_lost_comes_back_and_goes_on_counting() -> None:
     assert [change.after for change in changes][:3] == [State.STREAMING, State.RECONNECTING, State.STREAMING]
     assert changes[1].why == "unplugged"
     assert all(camera.closed for camera in opener.opened)
+
+
+def test_a_torn_frame_after_a_reconnection_has_a_name_of_its_own_and_its_gap_counts() -> None:
+    torn = FrameUnreadable("torn", source="fake#2", sequence=2)
+    opener = Opener([picture(0), Disconnected("fake: unplugged")], [picture(0, 7), torn])
+    with reader_of(opener, QUICK) as reader:
+        assert wait_until(lambda: reader.counts.unreadable == 1)
+        assert taken(reader) == 1
+        with pytest.raises(FrameUnreadable, match="torn") as caught:
+            reader.read()
+        assert (caught.value.source, caught.value.sequence) == ("fake#2~1", 3)
+        assert reader.counts.missed == 1
+        opener.let_go()
+
+
+def test_a_driver_that_hangs_in_closing_is_abandoned_and_the_camera_opened_anew() -> None:
+    closing = Hang()
+    opener = Opener([picture(0), Disconnected("fake: unplugged")], [picture(1)], closing=closing)
+    with reader_of(opener, QUICK) as reader:
+        captured(reader, 2)
+        assert closing.reached.is_set()
+        assert abandoned_threads() == ("camera fake",)
+        assert reader.counts.abandoned == 1
+        opener.let_go()
+        closing.free.set()
+
+
+def test_a_camera_is_opened_anew_only_when_the_driver_has_been_left() -> None:
+    """Or its driver would find the camera busy, held by this very program."""
+    closing = Hang()
+    opener = Opener([picture(0), Disconnected("fake: unplugged")], [picture(1)], closing=closing)
+    with reader_of(opener, replace(QUICK, close_timeout_s=30)) as reader:
+        assert closing.reached.wait(5)
+        time.sleep(5 * QUICK.longest_retry_s)
+        assert opener.calls == 1
+        closing.free.set()
+        captured(reader, 2)
+        assert reader.counts.abandoned == 0
+        opener.let_go()
+
+
+def test_closing_while_the_old_driver_hangs_in_closing_opens_nothing() -> None:
+    closing = Hang()
+    opener = Opener([picture(0), Disconnected("fake: unplugged")], [picture(1)], closing=closing)
+    reader = reader_of(opener, replace(QUICK, close_timeout_s=30))
+    assert closing.reached.wait(5)
+    ending = threading.Thread(target=reader.close)
+    ending.start()
+    assert wait_until(lambda: reader.state is State.CLOSED)
+    closing.free.set()
+    ending.join(10)
+    assert not ending.is_alive()
+    assert opener.calls == 1
 
 
 def test_the_loss_is_told_once_to_who_waits() -> None:
@@ -362,6 +441,7 @@ def test_closing_does_not_wait_for_a_read_that_hangs() -> None:
     reader.close()
     reader.close()
     assert time.monotonic() - began < 10
+    assert reader.counts.abandoned == 1
     assert reader.read() is None
     assert "camera fake" in abandoned_threads()
     opener.let_go()
