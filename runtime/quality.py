@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -48,6 +49,11 @@ class QualityLimits:
     """(mean red - mean blue) / (red + green + blue) in the field; the palest infant frame has 0.07, grey has 0."""
     green_excess_max: float = 0.04
     """(mean green - mean red) / (red + green + blue); the greenest infant frame has 0.001."""
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            if math.isnan(getattr(self, limit.name)):
+                raise ValueError(f"quality limit {limit.name}: got not-a-number, expected a number")
 
 
 def grade(image: UInt8Array, limits: QualityLimits = QualityLimits()) -> Quality:
@@ -113,17 +119,18 @@ def _ranked(values: FloatArray, share: float) -> float:
 
 
 def _reasons(measures: Mapping[str, float], limits: QualityLimits) -> list[str]:
-    """Worst first: without light or a field the other measures mean little."""
-    reasons = []
-    if measures["brightness"] < limits.brightness_min:
-        reasons.append(TOO_DARK)
-    if measures["brightness"] > limits.brightness_max or measures["glare_share"] > limits.glare_share_max:
-        reasons.append(TOO_BRIGHT)
-    if measures["field_share"] < limits.field_share_min:
-        reasons.append(FIELD)
-    coloured = measures["redness"] >= limits.redness_min and measures["green_excess"] <= limits.green_excess_max
-    if not coloured or measures["detail"] > limits.detail_max:
-        reasons.append(NOT_A_RETINA)
-    if measures["detail"] < limits.detail_min or measures["edge_ratio"] < limits.edge_ratio_min:
-        reasons.append(BLURRED)
-    return reasons
+    """Worst first: without light or a field the other measures mean little.
+
+    Each comparison asks whether the measure is good, so that one that is not a number never is.
+    """
+    fits = {
+        TOO_DARK: measures["brightness"] >= limits.brightness_min,
+        TOO_BRIGHT: measures["brightness"] <= limits.brightness_max
+        and measures["glare_share"] <= limits.glare_share_max,
+        FIELD: measures["field_share"] >= limits.field_share_min,
+        NOT_A_RETINA: measures["redness"] >= limits.redness_min
+        and measures["green_excess"] <= limits.green_excess_max
+        and measures["detail"] <= limits.detail_max,
+        BLURRED: measures["detail"] >= limits.detail_min and measures["edge_ratio"] >= limits.edge_ratio_min,
+    }
+    return [reason for reason, fit in fits.items() if not fit]

@@ -64,8 +64,9 @@ class Screener:
     bundle: from `open_bundle`. engine: `auto`, a backend's name, or a loaded `Engine` (the Screener then closes it).
     precision: `auto` (the bundle's choice for the backend), `fp32`, `fp16` or `int8`. threads: CPU threads, None
     leaves the number to the backend. budget: milliseconds allowed; a late result is no result. reject_repeats: take
-    the same picture twice in a row for a frozen camera (switch it off for stored pictures). threshold: None is the
-    bundle's. trust: vouches for the engine, and goes into every reading; `runtime.trust.apply` makes the whole.
+    the same picture twice in a row for a frozen camera (switch it off for stored pictures). threshold: between 0 and
+    1, None is the bundle's. trust: vouches for the engine, and goes into every reading; `runtime.trust.apply` makes
+    the whole.
 
     Raises `BundleError` or `EngineError` when it cannot be made ready; after that `screen` never raises. One thread
     at a time may use it; a context manager.
@@ -84,6 +85,8 @@ class Screener:
         threshold: float | None = None,
         trust: Guard | None = None,
     ) -> None:
+        if threshold is not None and not 0 < threshold < 1:
+            raise ValueError(f"threshold: got {threshold}, expected between 0 and 1: over 1 nothing would be referred")
         checked = bundle if trust is None else trust.bundle
         self._engine = load_engine(checked, engine, precision, threads) if isinstance(engine, str) else engine
         self._trust = trust
@@ -150,7 +153,7 @@ class Screener:
             timings_ms=replace(work.timings, capture=frame.capture_ms, total=total_ms),
             budget_ms=self._budget.total,
             late=work.late,
-            vessels=work.vessels,
+            vessels=work.vessels if counts else None,
             trust=self.trust,
         )
         if self._trust is not None:

@@ -55,6 +55,8 @@ class Engine(ABC):
         total = float(inference.probabilities.sum())
         if abs(total - 1.0) > 0.01:
             raise EngineError(f"probabilities: add up to {total:.4f}, expected 1; the engine's output is not usable")
+        if inference.logits.shape != (self.class_count,) or not np.isfinite(inference.logits).all():
+            raise EngineError(f"logits: expected {self.class_count} finite numbers; the engine's output is not usable")
         return inference
 
     @abstractmethod

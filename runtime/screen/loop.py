@@ -69,7 +69,7 @@ def screen_frames(
 @contextlib.contextmanager
 def closing_all(sinks: Sequence[Sink]) -> Iterator[None]:
     """Close every sink at the end, in their order, whatever happens to the others; the first failure is raised."""
-    failures: list[OutputError] = []
+    failures: list[Exception] = []
     try:
         yield
     except OutputError as error:
@@ -78,7 +78,7 @@ def closing_all(sinks: Sequence[Sink]) -> Iterator[None]:
         for sink in sinks:
             try:
                 sink.close()
-            except OutputError as error:
+            except Exception as error:  # a drawing that failed in its thread comes out here, as whatever it is
                 failures.append(error)
         if failures:
             raise failures[0]

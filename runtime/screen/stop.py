@@ -21,7 +21,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
-        self.interruptible = _Interruptible()
+        self.interruptible = _Interruptible(self)
         self._before: dict[int, Any] = {}
 
     @property
@@ -58,11 +58,15 @@ class Stop:
 class _Interruptible:
     """Marks the code from which a signal may break out."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
         self.entered = False
 
     def __enter__(self) -> None:
         self.entered = True
+        if self._stop.requested:  # it came after the loop had looked: nothing would break the wait any more
+            self.entered = False
+            raise Interrupted
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

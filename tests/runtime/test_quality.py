@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 from runtime.preprocess import network_input
-from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, TOO_BRIGHT, TOO_DARK, grade
+from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, TOO_BRIGHT, TOO_DARK, QualityLimits, grade
 
 Picture = np.ndarray
 INFANT_SETS = ("hvdropdb_vessels", "hvdropdb_disc", "hvdropdb_ridge")
@@ -99,3 +101,27 @@ def test_pictures_that_are_no_retina_are_refused(picture: Picture, reason: str) 
 def test_every_measure_is_a_finite_number_even_of_nothing() -> None:
     measures = grade(np.zeros((256, 256, 3), np.uint8)).measures
     assert all(np.isfinite(value) for value in measures.values())
+
+
+@pytest.mark.parametrize("name", [limit.name for limit in fields(QualityLimits)])
+def test_a_limit_that_is_no_number_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"quality limit {name}: got not-a-number"):
+        QualityLimits(**{name: math.nan})
+
+
+def test_a_measure_that_is_no_number_fails_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = {
+        "brightness": 120.0,
+        "glare_share": 0.0,
+        "field_share": 0.9,
+        "detail": 3.0,
+        "edge_ratio": 5.0,
+        "redness": 0.2,
+        "green_excess": 0.0,
+    }
+    picture = np.zeros((256, 256, 3), np.uint8)
+    monkeypatch.setattr("runtime.quality.measure", lambda image: sound)
+    assert grade(picture).gradable
+    for name in sound:
+        monkeypatch.setattr("runtime.quality.measure", lambda image, name=name: sound | {name: math.nan})
+        assert not grade(picture).gradable, name

@@ -119,6 +119,21 @@ def test_stored_pictures_may_be_read_twice(bundle: Bundle) -> None:
     assert outcomes == [Outcome.NO_REFERRAL_FINDINGS] * 2
 
 
+def test_what_the_networks_saw_in_a_frame_that_does_not_count_is_not_shown(bundle: Bundle) -> None:
+    with Screener(bundle, engine=FakeEngine((0.99, 0.01))) as screener:
+        assert screener.screen(Frame(retina(0), 0, "sim")).vessels is not None
+        assert screener.screen(Frame(retina(0), 1, "sim")).vessels is None
+    with Screener(bundle, engine=FakeEngine((0.99, 0.01)), budget=Budget(decide=1e-6)) as screener:
+        assert screener.screen(Frame(retina(0), 0, "late")).vessels is None
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 2.0, -0.1, float("nan"), float("inf")])
+def test_a_threshold_that_nothing_or_everything_passes_is_refused(bundle: Bundle, threshold: float) -> None:
+    engine = FakeEngine()
+    with pytest.raises(ValueError, match=r"threshold: got .* expected between 0 and 1"):
+        Screener(bundle, engine=engine, threshold=threshold)
+
+
 def test_a_frame_that_fails_the_gate_is_a_retake_and_never_reaches_the_networks(bundle: Bundle) -> None:
     engine = FakeEngine((0.99, 0.01))
     with Screener(bundle, engine=engine) as screener:

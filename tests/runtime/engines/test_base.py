@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,16 @@ def test_a_sound_inference_passes() -> None:
     inference = FakeEngine((0.25, 0.75)).infer(IMAGE)
     assert inference.probabilities.tolist() == [0.25, 0.75]
     assert inference.vessels.shape == (256, 256)
+
+
+@pytest.mark.parametrize("logits", [[0.5], [0.5, np.nan], [np.inf, 0.5]], ids=["too few", "not a number", "infinite"])
+def test_logits_that_cannot_be_any_are_refused(monkeypatch: pytest.MonkeyPatch, logits: list[float]) -> None:
+    engine = FakeEngine()
+    inference = engine.infer(IMAGE)
+    wrong = replace(inference, logits=np.array(logits, np.float32))
+    monkeypatch.setattr(engine, "_infer", lambda *_: wrong)
+    with pytest.raises(EngineError, match="logits: expected 2 finite numbers"):
+        engine.infer(IMAGE)
 
 
 @pytest.mark.parametrize(

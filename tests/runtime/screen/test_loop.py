@@ -10,21 +10,28 @@ from runtime.screen.stop import Interrupted
 
 
 class Closable:
-    def __init__(self, failure: str = "") -> None:
-        self.failure = failure
+    def __init__(self, failure: str | Exception = "") -> None:
+        self.failure = OutputError(failure) if isinstance(failure, str) and failure else failure
         self.closed = False
 
     def write(self, frame: Frame | None, reading: Reading) -> None: ...
 
     def close(self) -> None:
         self.closed = True
-        if self.failure:
-            raise OutputError(self.failure)
+        if isinstance(self.failure, Exception):
+            raise self.failure
 
 
 def test_every_sink_is_closed_and_the_first_failure_is_told() -> None:
     sinks = [Closable(), Closable("first"), Closable("second"), Closable()]
     with pytest.raises(OutputError, match="first"), closing_all(sinks):
+        pass
+    assert all(sink.closed for sink in sinks)
+
+
+def test_a_fault_of_any_kind_in_one_sink_leaves_no_other_open() -> None:
+    sinks = [Closable(), Closable(RuntimeError("in a picture")), Closable("later")]
+    with pytest.raises(RuntimeError, match="in a picture"), closing_all(sinks):
         pass
     assert all(sink.closed for sink in sinks)
 
