@@ -87,6 +87,7 @@ def serialize(
         layers = _layer_types(network)
         config = builder.create_builder_config()
         flags = _configure(trt, config, precision, settings)
+        _one_frame(builder, network, config)
         if architecture is not None:
             _aim(trt, config, architecture)
         if cache is not None:
@@ -155,6 +156,19 @@ def _configure(trt: Any, config: Any, precision: str, settings: Settings) -> tup
             if hasattr(trt.BuilderFlag, name):
                 config.set_flag(getattr(trt.BuilderFlag, name))
     return tuple(name for name, flag in trt.BuilderFlag.__members__.items() if config.get_flag(flag))
+
+
+def _one_frame(builder: Any, network: Any, config: Any) -> None:
+    """For inputs with a free batch, the one profile that there is: frames come one at a time."""
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    free = [given for given in inputs if -1 in tuple(given.shape)]
+    if not free:
+        return
+    profile = builder.create_optimization_profile()
+    for given in free:
+        one = tuple(1 if side == -1 else side for side in given.shape)
+        profile.set_shape(given.name, one, one, one)
+    config.add_optimization_profile(profile)
 
 
 def _aim(trt: Any, config: Any, architecture: str) -> None:

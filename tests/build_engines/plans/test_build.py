@@ -21,9 +21,9 @@ from build_engines.plans.timing_cache import cache_file, keep_cache, take_cache
 from runtime.engines.tensorrt_log import Remembered
 
 
-def graph(operator: str = "Relu") -> bytes:
-    """`y = operator(x)`, float32 [1, 4]."""
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy")
+def graph(operator: str = "Relu", batch: int | str = 1) -> bytes:
+    """`y = operator(x)`, float32 [batch, 4]."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 4]) for name in "xy")
     made = helper.make_graph([helper.make_node(operator, ["x"], ["y"], "the_node")], "small", [x], [y])
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 19), helper.make_opsetid("custom", 1)])
     content: bytes = model.SerializeToString()
@@ -37,6 +37,11 @@ def test_a_graph_becomes_a_plan_with_its_facts(rtx: Any) -> None:
     assert made.network_layers == {"fp32": 1}
     assert made.flags == ()
     assert 0 < made.seconds < 60
+
+
+def test_a_graph_with_a_free_batch_is_built_for_one_frame(rtx: Any) -> None:
+    made = serialize(rtx, graph(batch="batch"), "fp32", title="small", architecture="sm86")
+    assert len(made.content) > 1000
 
 
 def test_fp32_is_not_rounded_to_tf32_and_other_precisions_may_be(rtx: Any) -> None:
@@ -192,7 +197,7 @@ def tensorrt_8() -> tuple[Any, Any]:
         def __int__(self) -> int:
             return int(self.value)
 
-    network = SimpleNamespace(num_layers=0)
+    network = SimpleNamespace(num_layers=0, num_inputs=0)
 
     class Builder:
         def __init__(self, logger: Any) -> None:
