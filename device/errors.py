@@ -22,6 +22,7 @@ DeviceError
     |   `-- AnotherHost     the board follows another program's sequence numbers
     |-- CalibrationInvalid  altered, expired, not signed by a trusted key, or for another board
     |-- DoseExceeded        the exposure would pass a limit of the calibration
+    |-- DoseUnrecorded      the account cannot be kept on disk or read from there, so no light is given
     `-- FlashNotCaught      the flash was given, but no frame is sure to hold it
 """
 
@@ -128,6 +129,10 @@ class CalibrationInvalid(LightError):
 
 class DoseExceeded(LightError):
     """The exposure was refused: it would pass a limit of the calibration."""
+
+
+class DoseUnrecorded(LightError):
+    """The account of an infant's dose cannot be kept on disk or read from there, so no light is given."""
 
 
 class FlashNotCaught(LightError):

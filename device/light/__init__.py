@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from device.light.calibration import Calibration, Hazard, RatePoint, load_calibration, sign_calibration
     from device.light.capture import FlashedFrame, capture_with_flash
     from device.light.dose import DoseAccount, Exposure, Eye, LightKind
+    from device.light.dose_file import DoseFile
     from device.light.exposure import ExposureTiming
     from device.light.scene import FlashLitCamera
 
@@ -29,6 +30,7 @@ __all__ = [
     "Calibration",
     "Ceilings",
     "DoseAccount",
+    "DoseFile",
     "EventCode",
     "Exposure",
     "ExposureTiming",
@@ -56,6 +58,7 @@ _WHEN_USED = {
     "CalibratedLight": "device.light.calibrated",
     "Calibration": "device.light.calibration",
     "DoseAccount": "device.light.dose",
+    "DoseFile": "device.light.dose_file",
     "Exposure": "device.light.dose",
     "ExposureTiming": "device.light.exposure",
     "Eye": "device.light.dose",

@@ -74,6 +74,7 @@ class Calibration(_Strict):
     traceable_to: str = Field(min_length=1)
     """The standard that limits and measurements follow, ISO 15004-2:2024 for example."""
     issued: date
+    """First day on which the file may be used (UTC)."""
     expires: date
     """Last day on which the file may be used (UTC)."""
     hazards: tuple[Hazard, ...] = Field(min_length=1)
@@ -146,9 +147,9 @@ def _check_use(name: str, calibration: Calibration, board_id: int, today: date) 
         )
     if today > calibration.expires:
         raise CalibrationInvalid(
-            f"{name}: expired on {calibration.expires}, today is {today}; have the board calibrated"
+            f"{name}: expired on {calibration.expires}, today is {today} (UTC); have the board calibrated"
         )
     if today < calibration.issued:
         raise CalibrationInvalid(
-            f"{name}: issued on {calibration.issued}, today is {today}; set this machine's clock right"
+            f"{name}: issued on {calibration.issued}, today is {today} (UTC); set this machine's clock right"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from device.errors import FlashNotCaught, FrameTimeout, FrameUnreadable
+from device.errors import CameraError, FlashNotCaught, FrameTimeout, FrameUnreadable
 from device.frame import Frame
 from device.light.calibrated import CalibratedLight
 from device.light.dose import Eye
@@ -103,13 +103,14 @@ def _sleep_until(moment_ns: int) -> None:
 def _find(tap: Tap, receipt: FlashReceipt, flash_us: int, timing: ExposureTiming, timeout_ms: float) -> FlashedFrame:
     window_ns = flash_window_ns(receipt, flash_us)
     deadline_ns = time.monotonic_ns() + round(timeout_ms * 1e6)
-    closest_ms = float("-inf")
+    closest_ms, lost = float("-inf"), None
     while (left_ms := (deadline_ns - time.monotonic_ns()) / 1e6) > 0:
         try:
             frame = tap.next(left_ms)
         except FrameUnreadable:  # should the flash be in this one, no other will do
             continue
-        except FrameTimeout:
+        except CameraError as error:  # also a camera that is lost now: the flash was given all the same
+            lost = error
             break
         if frame is None or timing.start_ns(frame) > window_ns[1]:
             break
@@ -121,7 +122,7 @@ def _find(tap: Tap, receipt: FlashReceipt, flash_us: int, timing: ExposureTiming
     raise FlashNotCaught(
         f"flash {receipt.flash_number} lay within {length_ms:.1f} ms, and no frame is sure to hold it "
         f"({_by(closest_ms)}); it counts as given, repeat the capture or expose longer"
-    )
+    ) from lost
 
 
 def _by(closest_ms: float) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 
-from device.errors import DoseExceeded
+from device.errors import CalibrationInvalid, DoseExceeded
 from device.light.calibration import Calibration, Hazard
 
 MERGED_S = 60.0
@@ -44,15 +45,23 @@ class Exposure:
     """When the last of it was given, UTC."""
 
 
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+class SteadyClock:
+    """UTC as it was at first, moved on by the monotonic clock: a clock that is set forward makes no dose old."""
+
+    def __init__(self) -> None:
+        self._began, self._began_s = datetime.now(timezone.utc), time.monotonic()
+
+    def __call__(self) -> datetime:
+        """The time now, UTC."""
+        return self._began + timedelta(seconds=time.monotonic() - self._began_s)
 
 
 class DoseAccount:
     """The account of one infant's two eyes against one calibration. Safe for use from several threads.
 
-    `exposures` carries an account over a restart of the program. Between two calibrated levels the higher one's rate
-    counts, so the sum is never below what was given.
+    `exposures` carries an account over a restart of the program, `keep` is told of each exposure before it is given
+    (`DoseFile` has both); what it raises, `add` raises, and the light is not given. Between two calibrated levels the
+    higher one's rate counts, so the sum is never below what was given. `clock` gives UTC; None takes a `SteadyClock`.
     """
 
     def __init__(
@@ -60,12 +69,16 @@ class DoseAccount:
         calibration: Calibration,
         *,
         exposures: Iterable[Exposure] = (),
-        clock: Callable[[], datetime] = _now,
+        keep: Callable[[Exposure], None] = lambda exposure: None,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.calibration = calibration
-        self._clock = clock
+        self._clock = clock or SteadyClock()
         self._lock = threading.Lock()
-        self._exposures = list(exposures)
+        self._kept = keep
+        self._exposures: list[Exposure] = []
+        for exposure in exposures:
+            self._keep(exposure)
 
     @property
     def exposures(self) -> tuple[Exposure, ...]:
@@ -79,13 +92,24 @@ class DoseAccount:
             return {hazard.name: self._used(hazard, eye) for hazard in self.calibration.hazards}
 
     def add(self, eye: Eye, kind: LightKind, level: int, duration_s: float) -> None:
-        """Count an exposure that is about to be given; `DoseExceeded` when it must not be, and nothing is counted."""
+        """Count an exposure that is about to be given.
+
+        Raises `DoseExceeded` when it must not be, `CalibrationInvalid` once the calibration's last day is over; then
+        nothing is counted.
+        """
         if not (level > 0 and 0 < duration_s < float("inf")):
             raise ValueError(f"exposure: got level {level} for {duration_s} s, expected both above zero")
-        new = Exposure(eye, kind, level, duration_s, self._clock() + timedelta(seconds=duration_s))
+        now = self._clock()
+        if now.date() > self.calibration.expires:
+            raise CalibrationInvalid(
+                f"calibration of board {self.calibration.board_id:016x}: expired on {self.calibration.expires}, today "
+                f"is {now.date()} (UTC); have the board calibrated"
+            )
+        new = Exposure(eye, kind, level, duration_s, now + timedelta(seconds=duration_s))
         with self._lock:
             for hazard in self.calibration.hazards:
                 self._check(hazard, new)
+            self._kept(new)
             self._keep(new)
 
     def _check(self, hazard: Hazard, new: Exposure) -> None:

@@ -48,7 +48,7 @@ REPLY_MS = 50
 TRIES = 3
 """How often a request is sent, with the same sequence number, before the board counts as silent."""
 HEARTBEAT_MS = 100
-"""Time between heartbeats; four may be lost before the board's 500 ms are over."""
+"""Time between heartbeats, each of which is sent up to three times; three may fail before the board goes dark."""
 EVENTS_KEPT = 256
 """Events that wait to be asked for; the oldest go first when there are more."""
 _SEEN_BYTES = 16
@@ -143,6 +143,7 @@ class BoardLink:
         self._gone: PortUnusable | None = None
         self._failure: LightError | None = None
         self._flags = Flags(0)
+        self._was_silent = False
         self._port = open_port(url)
         self._reader = threading.Thread(target=self._read, name=f"light reader {url}", daemon=True)
         self._heart = threading.Thread(target=self._beat, name=f"light heartbeat {url}", daemon=True)
@@ -151,7 +152,7 @@ class BoardLink:
             status = self._greet(connect_timeout_s)
             self.board_id = status.board_id
             """The board's own number."""
-            self._seq = (status.last_seq + 1) & 0xFF
+            self._seq, self._was_silent = (status.last_seq + 1) & 0xFF, False
             self._heartbeat()
         except BaseException:
             self._closed = True
@@ -268,24 +269,43 @@ class BoardLink:
         with self._turn:
             if self._gone:
                 raise self._gone_error()
-            seq = self._take_number(message)
-            wire = encode_request(message, seq)
-            requested_ns = time.monotonic_ns()
-            tries, reply = 0, None
-            while reply is None and tries < TRIES:
-                tries += 1
-                self._write(wire)
-                reply = self._reply_to(message, seq)
-            if reply is None:
-                name = message.TYPE.name
-                doubt = "; the flash may have been given, count it" if message.TYPE is Request.FIRE else ""
-                raise BoardSilent(
-                    f"{self.url}: no reply to {name} after {TRIES} tries, expected one within {REPLY_MS} ms{doubt}; "
-                    "look at the board's power and cable"
-                )
+            if self._was_silent and not isinstance(message, (GetStatus, GetDose, Stop)):
+                self._see_who_answers()
+            return self._send(message)
+
+    def _send(self, message: HostMessage) -> _Exchange:
+        seq = self._take_number(message)
+        wire = encode_request(message, seq)
+        requested_ns = time.monotonic_ns()
+        tries, reply = 0, None
+        while reply is None and tries < TRIES:
+            tries += 1
+            self._write(wire)
+            reply = self._reply_to(message, seq)
+        if reply is None:
+            self._was_silent = True
+            name = message.TYPE.name
+            doubt = "; the flash may have been given, count it" if message.TYPE is Request.FIRE else ""
+            raise BoardSilent(
+                f"{self.url}: no reply to {name} after {TRIES} tries, expected one within {REPLY_MS} ms{doubt}; "
+                "look at the board's power and cable"
+            )
         if isinstance(reply.message, Nak):
             raise self._refusal(message, reply.message)
         return _Exchange(reply.message, requested_ns, reply.received_ns, tries)
+
+    def _see_who_answers(self) -> None:
+        """After a silence: the same board, or nothing may be asked of it. Only then numbers are used up again.
+
+        Heartbeats into a long silence would otherwise run out of the 127 numbers that the board takes for new ones.
+        """
+        board_id = self._data(Status, self._send(GetStatus()).ack).board_id
+        if board_id != self.board_id:
+            self._gone = PortUnusable(
+                f"{self.url}: board {board_id:016x} answers now, expected {self.board_id:016x}; open a new link for it"
+            )
+            raise self._gone_error()
+        self._was_silent = False
 
     def _take_number(self, message: HostMessage) -> int:
         if isinstance(message, (GetStatus, GetDose)):
@@ -341,10 +361,15 @@ class BoardLink:
             while not self._end.is_set():
                 self._take(self._port.read(self._port.in_waiting or 1))
         except (OSError, TypeError, AttributeError) as error:  # pyserial raises the last two when a port is torn away
-            self._gone = PortUnusable(f"{self.url}: the port is gone ({error}); plug the board in and open a new link")
-            self._replies.put(None)
-            with self._event_came:
-                self._event_came.notify_all()
+            self._lose(f"{self.url}: the port is gone ({error}); plug the board in and open a new link")
+        except Exception as error:  # without a reader every request would seem to go unanswered
+            self._lose(f"{self.url}: reading it failed ({type(error).__name__}: {error}); open a new link")
+
+    def _lose(self, why: str) -> None:
+        self._gone = PortUnusable(why)
+        self._replies.put(None)
+        with self._event_came:
+            self._event_came.notify_all()
 
     def _take(self, data: bytes) -> None:
         now_ns = time.monotonic_ns()
@@ -382,6 +407,8 @@ class BoardLink:
                 self._exchange(Stop())
         except LightError as error:
             return error
+        except Exception as error:  # a heart that stopped without a word would leave the light's going out unexplained
+            return LightError(f"{self.url}: heartbeat failed: {type(error).__name__}: {error}; open a new link")
         finally:
             self._no_beat_waits.set()
         return refusal

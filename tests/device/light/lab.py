@@ -29,13 +29,13 @@ def hazard(**changed: Any) -> Hazard:
     return Hazard(**{**values, **changed})
 
 
-def calibration(*hazards: Hazard) -> Calibration:
+def calibration(*hazards: Hazard, expires: date = date.max) -> Calibration:
     return Calibration(
         schema="rop.light-calibration/1",
         board_id=BOARD_ID,
         laboratory="Test laboratory",
         traceable_to="nothing: test only",
         issued=date(2026, 1, 31),
-        expires=date(2027, 1, 31),
+        expires=expires,
         hazards=hazards or (hazard(),),
     )

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.cameras.simulated import SimulatedConfig
-from device.errors import DoseExceeded, FlashNotCaught, FrameTimeout
+from device.errors import Disconnected, DoseExceeded, FlashNotCaught, FrameTimeout
 from device.frame import Frame
 from device.light import BoardLink, CalibratedLight, DoseAccount, Eye, FlashReceipt, LineFaults, SimulatedBoard
 from device.light.capture import FlashedFrame, capture_with_flash
 from device.light.exposure import ExposureTiming, flash_window_ns, margin_ms
 from device.light.scene import FlashLitCamera
-from device.live import LiveReader
+from device.live import LiveReader, Tap
 from tests.device.light.conftest import FAST
 from tests.device.light.lab import calibration, hazard
 
@@ -55,6 +55,14 @@ def studio(
             yield Studio(camera, reader, board, CalibratedLight(link, account), timing)
 
 
+def shot_that_was_caught(scene: Studio) -> FlashedFrame:
+    """The next one; a machine too busy to fire in time says so and never gives a wrong frame."""
+    for _ in range(50):
+        with suppress(FlashNotCaught):
+            return scene.shoot()
+    raise AssertionError("no flash of fifty was caught")
+
+
 def brightness(frame: Frame) -> float:
     return float(frame.pixels.mean())
 
@@ -71,14 +79,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: ",".join(f"{value:g}" for value in case.values()))
 def test_the_frame_that_is_taken_holds_the_whole_flash(case: dict[str, float]) -> None:
     with studio(**case) as scene:
-        taken = []
-        for _ in range(10):
-            try:
-                taken.append(scene.shoot())
-            except FlashNotCaught:  # honest on a machine too busy to fire in time; never a wrong frame
-                continue
-        assert len(scene.board.flashes) == 10
-        assert len(taken) >= 4
+        taken = [shot_that_was_caught(scene) for _ in range(3)]
         for shot in taken:
             assert scene.camera.share_of_flash(shot.frame.sequence) == pytest.approx(1)
             before, _ = scene.camera._camera.render(shot.frame.sequence)
@@ -89,10 +90,29 @@ def test_the_frame_that_is_taken_holds_the_whole_flash(case: dict[str, float]) -
 
 def test_without_a_flash_the_frames_are_dark() -> None:
     with studio() as scene:
-        shot = scene.shoot()
+        shot = shot_that_was_caught(scene)
         after = scene.reader.wait_next()
         assert after is not None
         assert brightness(after) < 0.3 * brightness(shot.frame)
+
+
+def test_a_camera_lost_after_the_flash_is_no_flash_that_was_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its `CameraError` would say that nothing was fired."""
+    with studio() as scene:
+        fire = scene.light.link.fire
+
+        def unplugged(tap: Tap, timeout_ms: float) -> Frame:
+            raise Disconnected("studio: unplugged")
+
+        def fire_and_unplug() -> FlashReceipt:
+            monkeypatch.setattr(Tap, "next", unplugged)
+            return fire()
+
+        monkeypatch.setattr(scene.light.link, "fire", fire_and_unplug)
+        with pytest.raises(FlashNotCaught, match=r"no frame came.*it counts as given") as caught:
+            scene.shoot()
+        assert isinstance(caught.value.__cause__, Disconnected)
+        assert len(scene.board.flashes) == 1
 
 
 def test_a_line_too_slow_to_be_sure_gives_no_frame_and_counts_the_dose() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta, timezone
+import time
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.errors import DoseExceeded
+from device.errors import CalibrationInvalid, DoseExceeded
 from device.light import DoseAccount, Exposure, Eye, LightKind
+from device.light.dose import SteadyClock
 from tests.device.light.lab import calibration, hazard
 
 NAME = "made-up exposure"
@@ -92,6 +94,32 @@ def test_a_clock_set_back_forgets_nothing(clock: Clock) -> None:
     clock.now -= timedelta(days=365)
     with pytest.raises(DoseExceeded):
         account.add(Eye.OD, LightKind.LED, 100, 0.1)
+
+
+def test_a_clock_set_forward_makes_no_dose_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Jumped(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:
+            return datetime.now(timezone.utc) + timedelta(days=1)
+
+    clock = SteadyClock()
+    before = clock()
+    monkeypatch.setattr("device.light.dose.datetime", Jumped)
+    assert SteadyClock()() - before >= timedelta(days=1)
+    assert timedelta(0) <= clock() - before < timedelta(hours=1)
+    now_s = time.monotonic()
+    monkeypatch.setattr("device.light.dose.time.monotonic", lambda: now_s + 100)
+    assert clock() - before >= timedelta(seconds=100)
+
+
+def test_at_the_end_of_the_calibrations_last_day_there_is_no_more_light(clock: Clock) -> None:
+    account = DoseAccount(calibration(expires=date(2026, 6, 1)), clock=clock)
+    clock.now = datetime(2026, 6, 1, 23, 59, 59, tzinfo=timezone.utc)
+    account.add(Eye.OD, LightKind.FLASH, 50, 0.01)
+    clock.now += timedelta(seconds=1)
+    with pytest.raises(CalibrationInvalid, match=r"expired on 2026-06-01, today is 2026-06-02 \(UTC\); have the board"):
+        account.add(Eye.OD, LightKind.FLASH, 50, 0.01)
+    assert len(account.exposures) == 1
 
 
 def test_an_account_goes_on_after_a_restart(clock: Clock) -> None:

@@ -125,7 +125,7 @@ def test_replies_that_are_late_are_waited_for_and_never_taken_for_another(
     assert link.fire().tries == 2
     assert len(board.flashes) == 1
     board.faults = LineFaults(delay_ms=400)
-    with pytest.raises(BoardSilent, match=r"no reply to FIRE after 3 tries.*may have been given"):
+    with pytest.raises(BoardSilent, match=r"no reply to (FIRE after 3 tries.*may have been given|STATUS)"):
         link.fire()
     board.faults = LineFaults()
     assert wait_until(lambda: not board._late)
@@ -147,6 +147,50 @@ def test_a_board_gone_silent_is_told_and_its_light_goes_off(board: SimulatedBoar
     assert board.led_level == 9
 
 
+def test_heartbeats_into_a_long_silence_use_no_numbers_up(
+    board: SimulatedBoard, link: BoardLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the board, which takes 127 numbers for new ones, would seem to be another program's when it is back."""
+    monkeypatch.setattr("device.light.link.REPLY_MS", 1)
+    monkeypatch.setattr("device.light.link.HEARTBEAT_MS", 1)
+    board.faults = LineFaults(silent=True)
+    before = link._read_seq
+    assert wait_until(lambda: (link._read_seq - before) & 0xFF >= 140, timeout_s=20)
+    monkeypatch.undo()
+    board.faults = LineFaults()
+    assert wait_until(lambda: link.failure is None)
+    link.set_led(3)
+    assert board.led_level == 3
+
+
+def test_another_board_that_answers_after_a_silence_is_not_taken_for_the_first(
+    board: SimulatedBoard, link: BoardLink
+) -> None:
+    """Its calibration is another one."""
+    board.faults = LineFaults(silent=True)
+    assert wait_until(lambda: isinstance(link.failure, BoardSilent))
+    board._board.board_id = 0xBEEF
+    board.faults = LineFaults()
+    expected = "board 000000000000beef answers now, expected 000000000000051d; open a new link"
+    assert wait_until(lambda: expected in str(link.failure))
+    with pytest.raises(PortUnusable, match=expected):
+        link.arm(1000, 5)
+    assert not board.flashes
+
+
+@pytest.mark.parametrize("broken", ["_heartbeat", "_take"])
+def test_a_fault_in_its_own_threads_is_told_and_does_not_pass_for_a_silent_board(
+    board: SimulatedBoard, link: BoardLink, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    link.set_led(3)
+    monkeypatch.setattr(link, broken, fails)
+    assert wait_until(lambda: "ZeroDivisionError: oh" in str(link.failure))
+    assert board.wait_for_light(False, timeout_s=5)
+
+
 def test_an_unplugged_board_is_told_by_everything(board: SimulatedBoard) -> None:
     link = BoardLink(board.port)
     board.close()
@@ -165,7 +209,7 @@ def test_closing_puts_the_light_out_at_once_and_leaves_nothing_behind(board: Sim
     with BoardLink(board.port):
         pass
     before = count()
-    for _ in range(30):
+    for _ in range(10):
         with BoardLink(board.port) as link:
             link.set_led(1)
         assert board.led_level == 0

@@ -1,0 +1,115 @@
+"""`DoseFile`: the account of one infant's dose on disk, for a program that dies and starts again to go on with."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+from device.errors import DoseUnrecorded
+from device.light.dose import Exposure, Eye, LightKind
+
+
+class DoseFile:
+    """One JSON line an exposure, on the disk before the light is given. Use it as a context manager.
+
+    `DoseAccount(calibration, exposures=file.exposures, keep=file.keep)` is the account that goes on. A last line that
+    was not finished is taken off: its light was never given. One program at a time may have the file.
+
+    Raises `DoseUnrecorded` when the file cannot be used or holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            self._lock()
+            self.exposures: tuple[Exposure, ...] = self._read()
+            """What was given before."""
+        except OSError as error:
+            os.close(self._file)
+            raise self._unusable(error) from error
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _lock(self) -> None:
+        import fcntl
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DoseUnrecorded(f"{self.path.name}: another program keeps this account; end it first") from None
+
+    def _read(self) -> tuple[Exposure, ...]:
+        with os.fdopen(os.dup(self._file), "rb") as file:
+            data = file.read()
+        whole, newline, unfinished = data.rpartition(b"\n")
+        self._size = len(whole) + len(newline)
+        if unfinished:
+            os.ftruncate(self._file, self._size)
+        if not whole:
+            self._sync_folder()
+        return tuple(self._exposure(number, line) for number, line in enumerate(whole.splitlines(), 1))
+
+    def _sync_folder(self) -> None:
+        """The name of a new file is on the disk only when its folder is."""
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _exposure(self, number: int, line: bytes) -> Exposure:
+        try:
+            eye, kind, level, duration_s, ended = json.loads(line)
+            exposure = Exposure(Eye(eye), LightKind(kind), level, float(duration_s), datetime.fromisoformat(ended))
+            if not (
+                isinstance(level, int) and level > 0 and 0 < exposure.duration_s < math.inf and exposure.ended.tzinfo
+            ):
+                raise ValueError
+        except (ValueError, TypeError):
+            raise DoseUnrecorded(
+                f"{self.path.name}: line {number} is no exposure; expected the account of one infant; give no light to "
+                "that infant before it is known what was given"
+            ) from None
+        return exposure
+
+    def keep(self, exposure: Exposure) -> None:
+        """Write one exposure and return when it is on the disk; raises `DoseUnrecorded`."""
+        facts = (exposure.eye, exposure.kind, exposure.level, exposure.duration_s, exposure.ended.isoformat())
+        line = json.dumps(facts).encode() + b"\n"
+        try:
+            os.ftruncate(self._file, self._size)  # what a write that failed may have left
+            if os.pwrite(self._file, line, self._size) != len(line):
+                raise OSError(None, "the disk is full")
+            os.fdatasync(self._file)
+        except OSError as error:
+            raise self._unusable(error) from error
+        self._size += len(line)
+
+    def _unusable(self, error: OSError) -> DoseUnrecorded:
+        return DoseUnrecorded(
+            f"{self.path.name}: the dose cannot be kept there ({error.strerror}), so no light is given; "
+            "make room on the disk, or name another file"
+        )
+
+    def close(self) -> None:
+        """Give the file back. Closing twice is fine; `keep` raises from then on."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def __enter__(self) -> DoseFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
