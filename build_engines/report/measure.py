@@ -19,6 +19,7 @@ from build_engines.report.schema import REPORT_SCHEMA, Machine, ParityReport, Sp
 from build_engines.report.tally import Tally
 from runtime.bench.environment import environment
 from runtime.bundle import Bundle
+from runtime.engines.openvino import FEATURES as GRAPH_FEATURES
 from runtime.engines.openvino import compile_graph, half_precision, int8_layers
 from runtime.manifest import Network, Precision
 
@@ -36,23 +37,38 @@ class _Network:
     """One network in one precision, and how long it took on each frame."""
 
     def __init__(self, core: Any, bundle: Bundle, network: str, precision: str, threads: int | None) -> None:
-        import openvino
-
-        self._tensor = openvino.Tensor
-        compiled = compile_graph(core, bundle, network, precision, threads)
+        self.features = "f32" if precision == "fp32" else half_precision(core)
+        """Element type of the feature maps that it gives or takes."""
+        compiled = compile_graph(core, bundle, network, precision, self.features, threads)
         self.int8_layers = int8_layers(compiled) if precision == "int8" else 0
         self._request = compiled.create_infer_request()
         self._names = [port.get_any_name() for port in compiled.inputs]
         self._outputs = [port.get_any_name() for port in compiled.outputs]
         self.times_ms: list[float] = []
 
-    def __call__(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, inputs: dict[str, Any], given: str = "f32") -> dict[str, Any]:
+        """Outputs by name. given: element type of the feature maps among the inputs."""
         for name in self._names:
-            self._request.set_tensor(name, self._tensor(inputs[name], shared_memory=True))
+            taken = inputs[name]
+            if name in GRAPH_FEATURES:
+                taken = _in_type(taken, given, self.features)
+            self._request.get_tensor(name).data[:] = taken
         start = time.perf_counter()
         self._request.infer()
         self.times_ms.append((time.perf_counter() - start) * 1e3)
         return {name: self._request.get_tensor(name).data.copy() for name in self._outputs}
+
+
+def _in_type(values: Any, given: str, taken: str) -> Any:
+    """Feature maps in another element type. OpenVINO shows bf16 to numpy as 16 bits that are called float16."""
+    if given == taken:
+        return values
+    if "bf16" not in (given, taken):
+        return values.astype({"f32": np.float32, "f16": np.float16}[taken])
+    if given == "bf16":
+        return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    bits = values.view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16).view(np.float16)  # to the nearest, ties to even
 
 
 def measure(
@@ -121,13 +137,14 @@ def machine(core: Any, threads: int | None) -> Machine:
 
 def _read(frame: ReportFrame, networks: Networks, tallies: dict[Pair, Tally], turn: int) -> None:
     """Run every combination on a frame; the segmentation runs once for each of its precisions."""
-    image = frame.image.copy()  # OpenVINO shares only memory that could be written
     maps = {
-        precision: networks["segmentation", precision]({"image": image})
+        precision: networks["segmentation", precision]({"image": frame.image})
         for precision in _turned(dict.fromkeys(first for first, _ in tallies), turn)
     }
     answers = {
-        (first, second): networks["classifier", second]({"image": image, **maps[first]})
+        (first, second): networks["classifier", second](
+            {"image": frame.image, **maps[first]}, networks["segmentation", first].features
+        )
         for first, second in _turned(tallies, turn)
     }
     expected = {**maps["fp32"], **answers["fp32", "fp32"]}

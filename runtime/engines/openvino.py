@@ -12,6 +12,7 @@ import numpy as np
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.engines.base import Engine, Inference
+from runtime.engines.openvino_layout import channels_last, pass_channels_last
 from runtime.engines.openvino_unsigned import unsigned_after_relu
 from runtime.errors import DeadlineMissed, EngineError
 from runtime.manifest import graph_name
@@ -48,7 +49,12 @@ class OpenVINOEngine(Engine):
             raise EngineError(f"openvino: cannot be imported ({error}); install it: pip install openvino") from error
         core = openvino.Core()
         self._ov = openvino
-        compiled = {network: compile_graph(core, bundle, network, precision[network], threads) for network in precision}
+        # Between the networks features are no wider than both of them calculate.
+        features = "f32" if "fp32" in precision.values() else half_precision(core)
+        compiled = {
+            network: compile_graph(core, bundle, network, precision[network], features, threads)
+            for network in precision
+        }
         self.class_count = _class_count(compiled["classifier"], bundle)
         self.facts = EngineFacts(
             backend="openvino",
@@ -119,8 +125,13 @@ class OpenVINOEngine(Engine):
         self._compiled = {}
 
 
-def compile_graph(core: Any, bundle: Bundle, network: str, precision: str, threads: int | None = None) -> Any:
-    """A bundle's graph as an `openvino.CompiledModel`, in the arithmetic that the precision stands for."""
+def compile_graph(
+    core: Any, bundle: Bundle, network: str, precision: str, features: str, threads: int | None = None
+) -> Any:
+    """A bundle's graph as an `openvino.CompiledModel`, in the arithmetic that the precision stands for.
+
+    features: element type in which feature maps are handed on, channels last, `f32`, `bf16` or `f16`.
+    """
     name = graph_name(network, precision)
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -130,15 +141,23 @@ def compile_graph(core: Any, bundle: Bundle, network: str, precision: str, threa
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        model = core.read_model(bundle.read(name))
-        if model.is_dynamic():  # a graph for any batch; frames come one at a time
-            shapes = {port.any_name: list(port.partial_shape)[1:] for port in model.inputs}
-            model.reshape({port: [1, *(side.get_length() for side in sides)] for port, sides in shapes.items()})
-        if precision == "int8":
-            unsigned_after_relu(model)
+        model = _read(core, bundle, name)
+        if not channels_last(model):
+            model = _read(core, bundle, name)
+        pass_channels_last(model, FEATURES, features)
         return core.compile_model(model, "CPU", options)
     except RuntimeError as error:
         raise EngineError(f"openvino: {name} of bundle {bundle.path} cannot be compiled: {last_line(error)}") from error
+
+
+def _read(core: Any, bundle: Bundle, name: str) -> Any:
+    """A bundle's graph as an `openvino.Model` for one frame, activations unsigned where they are never negative."""
+    model = core.read_model(bundle.read(name))
+    if model.is_dynamic():  # a graph for any batch; frames come one at a time
+        shapes = {port.any_name: list(port.partial_shape)[1:] for port in model.inputs}
+        model.reshape({port: [1, *(side.get_length() for side in sides)] for port, sides in shapes.items()})
+    unsigned_after_relu(model)
+    return model
 
 
 def half_precision(core: Any) -> str:
