@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from build_engines.errors import BuildError
+from runtime.checked_json import first_problem
 from runtime.manifest import DISEASE, ClassLabel, Metric, TrainingSet
 
 
@@ -38,9 +39,8 @@ def load_description(path: Path) -> Description:
     except OSError as error:
         raise BuildError(f"description {path}: cannot be read ({error.strerror or error})") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "description"
-        raise BuildError(f"description {path}: {where}: {first['msg']}; see build_engines/description.py") from None
+        problem = first_problem(error, "description")
+        raise BuildError(f"description {path}: {problem}; see build_engines/description.py") from None
     except ValueError as error:
         raise BuildError(f"description {path}: not JSON ({error})") from None
 

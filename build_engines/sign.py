@@ -13,7 +13,7 @@ from build_engines.errors import BuildError
 from device.signature import signature_line
 from runtime.bundle import MANIFEST, open_bundle
 from runtime.errors import ScreeningError
-from runtime.plans import PLAN_MANIFEST
+from runtime.plan_manifest import PLAN_MANIFEST
 from runtime.trust.profile import parse_profile
 from runtime.trust.site import MANIFEST_SIGNATURE, PLAN_SIGNATURE
 

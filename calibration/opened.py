@@ -15,6 +15,7 @@ import numpy as np
 from calibration.errors import CalibrationError
 from calibration.facts import INPUT, SET_FILE, SET_SCHEMA, ChosenFrame, SetFacts
 from runtime.arrays import UInt8Array
+from runtime.checked_json import NotJson, OtherSchema, first_problem, parsed, read_at_most
 from runtime.preprocess import SIDE
 
 if TYPE_CHECKING:
@@ -92,8 +93,7 @@ def digest(content: Mapping[str, Any]) -> str:
 
 def _content(folder: Path) -> dict[str, Any]:
     try:
-        with (folder / SET_FILE).open("rb") as file:
-            raw = file.read(LARGEST_SET_FILE + 1)
+        raw = read_at_most(folder / SET_FILE, LARGEST_SET_FILE)
     except OSError as error:
         raise CalibrationError(
             f"calibration set {folder}: {SET_FILE} cannot be read ({error.strerror or error}); "
@@ -102,18 +102,15 @@ def _content(folder: Path) -> dict[str, Any]:
     if len(raw) > LARGEST_SET_FILE:
         raise CalibrationError(f"calibration set {folder}: {SET_FILE} has over {LARGEST_SET_FILE} bytes; not a set")
     try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        return parsed(raw, SET_SCHEMA)
+    except NotJson as error:
         raise CalibrationError(
-            f"calibration set {folder}: {SET_FILE} is truncated or not JSON ({error}); copy the set again"
+            f"calibration set {folder}: {SET_FILE} is truncated or {error}; copy the set again"
         ) from None
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != SET_SCHEMA or not isinstance(content, dict):
+    except OtherSchema as error:
         raise CalibrationError(
-            f"calibration set {folder}: schema is {schema!r}, this version reads {SET_SCHEMA!r}; "
-            f"create the set with this version, or use the version that made it"
-        )
-    return content
+            f"calibration set {folder}: {error}; create the set with this version, or use the version that made it"
+        ) from None
 
 
 def _parse(folder: Path, content: dict[str, Any]) -> SetFacts:
@@ -124,11 +121,9 @@ def _parse(folder: Path, content: dict[str, Any]) -> SetFacts:
         # Through JSON once more: only in that mode are lists taken for tuples and nothing else converted.
         return SetFacts.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "set"
+        problem = f"{first_problem(error, 'set')} ({error.error_count()} such)"
         raise CalibrationError(
-            f"calibration set {folder}: {SET_FILE}: {where}: {first['msg']} ({error.error_count()} such); "
-            f"copy the set again, or create it anew"
+            f"calibration set {folder}: {SET_FILE}: {problem}; copy the set again, or create it anew"
         ) from None
 
 
@@ -147,8 +142,7 @@ def _require_input(folder: Path, found: object) -> None:
 
 def _checked_bytes(folder: Path, frame: ChosenFrame) -> bytes:
     try:
-        with (folder / frame.file).open("rb") as file:
-            content = file.read(LARGEST_FRAME + 1)
+        content = read_at_most(folder / frame.file, LARGEST_FRAME)
     except OSError as error:
         raise CalibrationError(
             f"calibration set {folder}: {frame.file} cannot be read ({error.strerror or error}); copy the set again"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from runtime.checked_json import NotJson, OtherSchema, first_problem, parsed, read_at_most
 from runtime.errors import BundleError
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
 from runtime.reading import BundleFacts
@@ -98,8 +98,7 @@ def open_bundle(path: Path | str | None = None) -> Bundle:
 def manifest_bytes(folder: Path) -> bytes:
     """The bytes of a bundle's manifest as they stand, which its signature is of. Raises `BundleError`."""
     try:
-        with (folder / MANIFEST).open("rb") as file:
-            raw = file.read(MANIFEST_LIMIT_BYTES + 1)
+        raw = read_at_most(folder / MANIFEST, MANIFEST_LIMIT_BYTES)
     except OSError as error:
         raise BundleError(
             f"bundle {folder}: {MANIFEST} cannot be read ({error.strerror or error}); "
@@ -116,23 +115,17 @@ def _parse(folder: Path, raw: bytes) -> Manifest:
     from runtime.manifest import BUNDLE_SCHEMA, DISEASE, Manifest
 
     try:
-        content: Any = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"bundle {folder}: {MANIFEST} is not JSON ({error}); build the bundle again") from None
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != BUNDLE_SCHEMA:
-        raise BundleError(
-            f"bundle {folder}: schema is {schema!r}, this version reads {BUNDLE_SCHEMA!r}; "
-            f"build the bundle with this version, or use the version that made it"
-        )
-    try:
+        parsed(raw, BUNDLE_SCHEMA)
         manifest = Manifest.model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+    except NotJson as error:
+        raise BundleError(f"bundle {folder}: {MANIFEST} is {error}; build the bundle again") from None
+    except OtherSchema as error:
         raise BundleError(
-            f"bundle {folder}: {MANIFEST}: {where}: {first['msg']} ({error.error_count()} such); build the bundle again"
+            f"bundle {folder}: {error}; build the bundle with this version, or use the version that made it"
         ) from None
+    except ValidationError as error:
+        problem = f"{first_problem(error, 'manifest')} ({error.error_count()} such)"
+        raise BundleError(f"bundle {folder}: {MANIFEST}: {problem}; build the bundle again") from None
     if manifest.disease != DISEASE:
         raise BundleError(
             f"bundle {folder}: made for {manifest.disease!r}, this runtime screens for {DISEASE!r}; use another bundle"
@@ -142,8 +135,7 @@ def _parse(folder: Path, raw: bytes) -> Manifest:
 
 def _checked_bytes(folder: Path, entry: FileEntry) -> bytes:
     try:
-        with (folder / entry.path).open("rb") as file:
-            content = file.read(entry.size + 1)
+        content = read_at_most(folder / entry.path, entry.size)
     except OSError as error:
         raise BundleError(
             f"bundle {folder}: {entry.path} cannot be read ({error.strerror or error}); copy the bundle again"

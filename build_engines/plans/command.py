@@ -18,7 +18,7 @@ from build_engines.plans.onnx_path import check_graphs, plan_from_graphs
 from build_engines.plans.write import WrittenPlan, write_plan
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import ScreeningError
-from runtime.plans import MODULES, Library, PlanKey, precision_word, release, split_precision
+from runtime.plan_key import MODULES, Library, PlanKey, precision_word, release, split_precision
 
 TARGETS: dict[str, Library] = {"tensorrt": "trt", "tensorrt-rtx": "rtx", "torch-tensorrt": "trt"}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from build_engines.plans.errors import CannotBuild
 from runtime.cuda.errors import CudaError
 from runtime.cuda.probe import has_driver, probe
-from runtime.plans import architecture_name
+from runtime.plan_key import architecture_name
 
 TIMEOUT_S = 180
 """Loading a library of 2 GB from a slow disk takes its time; a hang takes longer."""

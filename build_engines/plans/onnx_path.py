@@ -14,7 +14,7 @@ from build_engines.plans.timing_cache import cache_file
 from build_engines.plans.write import MadePlan
 from runtime.bundle import Bundle
 from runtime.manifest import graph_name
-from runtime.plans import WHOLE, PlanKey, PlanName
+from runtime.plan_key import WHOLE, PlanKey, PlanName
 
 
 def plan_from_graphs(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from build_engines.plans.errors import PlanRefused
 from build_engines.plans.graph import onnx_module
-from runtime.plans import PlanName
+from runtime.plan_key import PlanName
 
 if TYPE_CHECKING:
     import onnx

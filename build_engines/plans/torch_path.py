@@ -28,7 +28,7 @@ from build_engines.segimgnet.checkpoint import load_checkpoint
 from runtime.bundle import Bundle
 from runtime.engines.tensorrt_log import Remembered
 from runtime.manifest import graph_name
-from runtime.plans import WHOLE, PlanKey
+from runtime.plan_key import WHOLE, PlanKey
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 FEATURES = ("features_0", "features_1", "features_2", "features_3")

@@ -17,8 +17,10 @@ from build_engines.plans.build import Serialized, Settings
 from build_engines.plans.layers import Inspection
 from build_engines.plans.machine import Machine
 from runtime.bundle import Bundle
-from runtime.plans import PLAN_MANIFEST, PLAN_SCHEMA, PLANS, BuilderFacts, PlanFile, PlanKey, PlanManifest, PlanName
-from runtime.plans import host_platform as this_platform
+from runtime.plan_key import PlanKey, PlanName
+from runtime.plan_key import host_platform as this_platform
+from runtime.plan_manifest import PLAN_MANIFEST, PLAN_SCHEMA, BuilderFacts, PlanFile, PlanManifest
+from runtime.plans import PLANS
 from runtime.sinks.files import replace_folder
 
 

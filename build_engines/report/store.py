@@ -12,6 +12,7 @@ from build_engines.errors import BuildError
 from build_engines.report.picture import draw_report
 from build_engines.report.schema import REPORT_FILE, REPORT_PICTURE, ParityReport
 from runtime.bundle import Bundle
+from runtime.checked_json import first_problem
 
 
 def write_report(report: ParityReport, folder: Path) -> None:
@@ -33,6 +34,5 @@ def read_report(bundle: Bundle) -> ParityReport:
     try:
         return ParityReport.model_validate_json(bundle.read(name))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BuildError(f"bundle {bundle.path}: {name}: {where}: {first['msg']}; build the bundle again") from None
+        problem = first_problem(error, "report")
+        raise BuildError(f"bundle {bundle.path}: {name}: {problem}; build the bundle again") from None

@@ -18,7 +18,7 @@ from runtime.bundle import Bundle
 from runtime.engines.base import Engine
 from runtime.engines.openvino import OpenVINOEngine
 from runtime.manifest import NETWORKS
-from runtime.plans import precision_word
+from runtime.plan_key import precision_word
 from runtime.preprocess import network_input
 from runtime.trust.selftest import SELF_TEST, SELF_TEST_SCHEMA, Answer, ask
 from runtime.trust.selftest_content import SelfTestContent

@@ -17,7 +17,7 @@ import numpy as np
 
 from runtime.cuda.errors import CudaError
 from runtime.cuda.fake import FakeCuda
-from runtime.plans import architecture_name
+from runtime.plan_key import architecture_name
 
 ALIGNMENT = 256
 """Bytes."""

@@ -10,17 +10,8 @@ from runtime.cuda.probe import has_driver, probe
 from runtime.engines.tensorrt_engine import TensorRTEngine
 from runtime.engines.tensorrt_network import import_library
 from runtime.errors import EngineError
-from runtime.plans import (
-    MODULES,
-    TARGETS,
-    Library,
-    PlanKey,
-    architecture_name,
-    find_plan,
-    list_plans,
-    precision_word,
-    release,
-)
+from runtime.plan_key import MODULES, TARGETS, Library, PlanKey, architecture_name, precision_word, release
+from runtime.plans import find_plan, list_plans
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle

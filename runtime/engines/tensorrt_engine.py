@@ -17,7 +17,8 @@ from runtime.engines.base import Engine, Inference
 from runtime.engines.tensorrt_network import Network, TensorRT
 from runtime.engines.tensorrt_pipeline import GpuTimings, Lane, Pipeline
 from runtime.errors import DeadlineMissed, EngineError
-from runtime.plans import Plan, PlanName
+from runtime.plan_key import PlanName
+from runtime.plans import Plan
 from runtime.preprocess import SIDE
 from runtime.reading import EngineFacts
 

@@ -12,7 +12,7 @@ import numpy as np
 from runtime.cuda.base import Stream
 from runtime.engines.tensorrt_log import Remembered
 from runtime.errors import EngineError, IncompatiblePlan
-from runtime.plans import MODULES, TARGETS, TITLES, Library, release
+from runtime.plan_key import MODULES, TARGETS, TITLES, Library, release
 
 NUMPY_TYPES: dict[str, np.dtype[Any]] = {
     "FLOAT": np.dtype(np.float32),

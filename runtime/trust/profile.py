@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from device.signature import SignatureInvalid
 from runtime.budget import Budget
+from runtime.checked_json import first_problem
 from runtime.exam.rules import MOST_RETAKES
 from runtime.exam.views import View
 from runtime.manifest import Sha256
@@ -108,9 +109,8 @@ def parse_profile(name: str, body: bytes) -> SiteProfile:
     try:
         return SiteProfile.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "profile"
-        raise SiteError(f"site profile {name}: not a {SITE_SCHEMA}: {where}: {first['msg']}; correct it") from None
+        problem = first_problem(error, "profile")
+        raise SiteError(f"site profile {name}: not a {SITE_SCHEMA}: {problem}; correct it") from None
 
 
 def read_profile(

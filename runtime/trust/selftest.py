@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from runtime.arrays import FloatArray, UInt8Array
+from runtime.checked_json import first_problem
 from runtime.engines.base import Engine
 from runtime.errors import BundleError, ScreeningError
 from runtime.preprocess import SIDE
@@ -186,9 +187,8 @@ def _parse(bundle: Bundle) -> SelfTestContent:
     try:
         return SelfTestContent.model_validate(json.loads(bundle.read(SELF_TEST)))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise BundleError(f"bundle {bundle.path}: {SELF_TEST}: {where}: {first['msg']}; build it again") from None
+        problem = first_problem(error, "file")
+        raise BundleError(f"bundle {bundle.path}: {SELF_TEST}: {problem}; build it again") from None
     except ValueError as error:
         raise BundleError(f"bundle {bundle.path}: {SELF_TEST} is not JSON ({error}); build it again") from None
 

@@ -29,7 +29,8 @@ from runtime.engines.tensorrt_engine import TensorRTEngine
 from runtime.engines.tensorrt_network import import_library
 from runtime.errors import EngineError
 from runtime.manifest import graph_name
-from runtime.plans import MODULES, TARGETS, Library, architecture_name, find_plan, list_plans, release
+from runtime.plan_key import MODULES, TARGETS, Library, architecture_name, release
+from runtime.plans import find_plan, list_plans
 from runtime.preprocess import network_input
 
 WARM_UP = 200

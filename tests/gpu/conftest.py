@@ -12,7 +12,8 @@ import pytest
 
 from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
 from runtime.cuda.probe import Probe, has_driver, probe
-from runtime.plans import MODULES, TARGETS, Library, PlanKey, architecture_name, list_plans, release
+from runtime.plan_key import MODULES, TARGETS, Library, PlanKey, architecture_name, release
+from runtime.plans import list_plans
 
 BUNDLES = [Path(name) for name in os.environ.get("ROP_BUNDLES", "").split(os.pathsep) if name] or [DEMONSTRATION]
 """ROP_BUNDLES names others than the demonstration bundle, as PATH names folders."""

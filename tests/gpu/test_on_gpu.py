@@ -13,7 +13,7 @@ from runtime.bundle import Bundle
 from runtime.cuda import open_cuda
 from runtime.engines import load_engine
 from runtime.engines.tensorrt_engine import TensorRTEngine
-from runtime.plans import TARGETS, Library
+from runtime.plan_key import TARGETS, Library
 from runtime.preprocess import network_input
 
 pytestmark = pytest.mark.gpu

@@ -17,7 +17,8 @@ from build_engines.plans.errors import CannotBuild, PlanRefused
 from build_engines.plans.machine import Gpu, Machine, ask_machine
 from runtime import Bundle, BundleError, IncompatiblePlan, open_bundle
 from runtime.cuda.errors import CudaError
-from runtime.plans import PlanKey, find_plan, list_plans, release
+from runtime.plan_key import PlanKey, release
+from runtime.plans import find_plan, list_plans
 
 RTX = ("--target", "tensorrt-rtx", "--arch")
 

@@ -15,7 +15,8 @@ from build_engines.plans.machine import ask_machine
 from build_engines.plans.timing_cache import cache_file
 from runtime import Bundle
 from runtime.cuda.probe import has_driver
-from runtime.plans import MODULES, TARGETS, Library, PlanKey, find_plan, release
+from runtime.plan_key import MODULES, TARGETS, Library, PlanKey, release
+from runtime.plans import find_plan
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not has_driver(), reason="no NVIDIA driver on this machine")]
 

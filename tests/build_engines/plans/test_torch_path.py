@@ -17,7 +17,7 @@ from build_engines.plans.machine import Gpu, Machine
 from build_engines.plans.torch_path import INPUTS, OUTPUTS, networks, plan_from_checkpoint, tensor_names
 from build_engines.segimgnet import NetworkSize, SegImgNet
 from runtime import Bundle
-from runtime.plans import PlanKey
+from runtime.plan_key import PlanKey
 
 TINY = NetworkSize("tiny", (4, 8, 8, 8, 8), (8, 8, 8, 8), (1, 1, 1, 1), 8)
 

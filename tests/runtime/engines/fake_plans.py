@@ -13,7 +13,8 @@ from runtime.cuda.fake import FakeCuda
 from runtime.engines.fake_tensorrt import FakeTensorRT, fake_plan
 from runtime.engines.tensorrt_engine import TensorRTEngine
 from runtime.engines.tensorrt_network import TensorRT
-from runtime.plans import PLANS, Plan, PlanKey, find_plan, host_platform
+from runtime.plan_key import PlanKey, host_platform
+from runtime.plans import PLANS, Plan, find_plan
 
 KEY = PlanKey("sm86", "trt", "10.3.0", "fp32")
 
