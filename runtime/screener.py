@@ -160,8 +160,13 @@ class Screener:
             self._trust.count(reading)
         return reading
 
+    @property
+    def idle_every_s(self) -> float | None:
+        """How often `between_frames` is to be called while there is no frame; None: once after each frame will do."""
+        return self._engine.idle_every_s
+
     def between_frames(self) -> None:
-        """For whoever waits for the next frame: several times a second, from the thread that calls `screen`.
+        """For whoever waits for the next frame, see `idle_every_s`; from the thread that calls `screen`.
 
         Runs the self-test when it is due, which `screen` does itself otherwise, in that frame's time; and keeps a GPU
         from idling, whose next frame may take ten times as long after ten idle seconds. Never raises.

@@ -40,6 +40,8 @@ class Engine(ABC):
 
     facts: EngineFacts
     class_count: int
+    idle_every_s: float | None = None
+    """How often `keep_warm` wants to be called while nothing else is asked; None: it has nothing to do."""
 
     def infer(self, image: UInt8Array, budget: Budget = Budget(), deadline: Deadline = Deadline()) -> Inference:  # noqa: B008
         """Run both networks.

@@ -45,6 +45,8 @@ class TensorRTEngine(Engine):
     by single calls and by the CUDA graph. `facts.why` says which plan runs, and how.
     """
 
+    idle_every_s = WARM_FOR_S / 2
+
     def __init__(
         self, plan: Plan, class_count: int, open_library: Callable[[], TensorRT], open_gpu: Callable[[], Cuda]
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,11 +13,17 @@ from device.frame import Frame
 from runtime.errors import OutputError
 from runtime.reading import Reading
 from runtime.screen.stop import Stop
+from runtime.screen.waiting import Waiting
 from runtime.sinks.base import Sink
 
 
 class Reader(Protocol):
     """What the loop needs of a Screener."""
+
+    @property
+    def idle_every_s(self) -> float | None:
+        """How often `between_frames` is to be called while there is no frame; None: once after each frame will do."""
+        ...
 
     def screen(self, frame: Frame) -> Reading:
         """The reading for a frame; never raises."""
@@ -48,22 +54,33 @@ def screen_frames(
     Ends between frames when `stop` is requested. Raises `CameraError` when the camera is lost, `OutputError` when a
     sink fails, `Interrupted` when a signal came while waiting for a frame.
     """
-    while not stop.requested and (frames is None or progress.frames < frames):
-        frame: Frame | None = None
-        try:
-            with stop.interruptible:
-                frame = camera.read()
-        except FrameUnreadable as error:
-            reading = reader.unreadable(error)
-        else:
-            if frame is None:
-                return
-            reading = reader.screen(frame)
-            progress.readable += 1
-        for sink in sinks:
-            sink.write(frame, reading)
-        progress.frames += 1
-        reader.between_frames()
+    with _reads(camera, reader) as read:
+        while not stop.requested and (frames is None or progress.frames < frames):
+            frame: Frame | None = None
+            try:
+                with stop.interruptible:
+                    frame = read()
+            except FrameUnreadable as error:
+                reading = reader.unreadable(error)
+            else:
+                if frame is None:
+                    return
+                reading = reader.screen(frame)
+                progress.readable += 1
+            for sink in sinks:
+                sink.write(frame, reading)
+            progress.frames += 1
+            reader.between_frames()
+
+
+@contextlib.contextmanager
+def _reads(camera: Camera, reader: Reader) -> Iterator[Callable[[], Frame | None]]:
+    """How to read the camera: in this thread, or beside it where the engine must not idle meanwhile."""
+    if reader.idle_every_s is None:
+        yield camera.read
+        return
+    with Waiting(camera, reader.between_frames, reader.idle_every_s) as waiting:
+        yield waiting.read
 
 
 @contextlib.contextmanager
