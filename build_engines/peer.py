@@ -1,4 +1,4 @@
-"""`python -m build_engines.peer CHECKPOINT`: a checkpoint in eager PyTorch, read frame by frame for `runtime.bench`.
+"""`python -m build_engines.peer [CHECKPOINT]`: a bundle in eager PyTorch, read frame by frame for `runtime.bench`.
 
 It speaks `rop.peer/1` (runtime/bench/README.md): one JSON object a line on standard input and output.
 """
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from build_engines.errors import BuildError
+from build_engines.from_graphs import network_from_graphs
 from build_engines.segimgnet.checkpoint import load_checkpoint
 from build_engines.segimgnet.classifier import SegImgNet
 from device.frame import Frame
@@ -81,18 +82,25 @@ def _say(stream: TextIO, content: dict[str, Any]) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Serve until the input ends; exit code 2 when checkpoint or bundle cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m build_engines.peer", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what the bundle was built from")
-    parser.add_argument("--bundle", type=Path, metavar="DIR", help="names classes and threshold")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        nargs="?",
+        metavar="CHECKPOINT",
+        help="what the bundle was built from (default: the weights in the bundle's fp32 graphs)",
+    )
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
     arguments = parser.parse_args(argv)
     if arguments.threads is not None:
         torch.set_num_threads(max(1, arguments.threads))
     try:
         bundle = open_bundle(arguments.bundle)
-        engine = EagerEngine(load_checkpoint(arguments.checkpoint))
+        checkpoint = arguments.checkpoint
+        engine = EagerEngine(network_from_graphs(bundle) if checkpoint is None else load_checkpoint(checkpoint))
         if engine.class_count != len(bundle.class_names):
             raise BuildError(
-                f"{arguments.checkpoint}: has {engine.class_count} classes, bundle {bundle.path} "
+                f"{checkpoint or bundle.path}: has {engine.class_count} classes, bundle {bundle.path} "
                 f"{len(bundle.class_names)}; name the checkpoint that the bundle was built from"
             )
     except (BuildError, ScreeningError) as error:
