@@ -14,7 +14,7 @@ from device.errors import CameraError
 from runtime.bench.arguments import CompareOptions, Options, parse, parse_compare
 from runtime.bench.compare import compare
 from runtime.bench.errors import BenchError
-from runtime.bench.export import STANDARD_OUTPUT, check_writable, read_report, to_csv, to_json, write_report_file
+from runtime.bench.export import STANDARD_OUTPUT, check_writable, read_reports, to_csv, to_json, write_report_file
 from runtime.bench.findings import EXIT_CODES
 from runtime.bench.matrix import print_matrix, run_matrix
 from runtime.bench.page import render
@@ -86,7 +86,7 @@ def _write(options: Options, report: Report) -> None:
 
 def _compare(options: CompareOptions) -> int:
     check_writable(options.json)
-    first, second = read_report(options.a), read_report(options.b)
+    first, second = read_reports(options.a), read_reports(options.b)
     found = compare(first, second, max_regression=options.max_regression / 100, anyway=options.anyway)
     print_comparison(found, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
     if options.json is not None:

@@ -92,8 +92,6 @@ def parse(argv: Sequence[str]) -> Options:
         parser.error(f"--rate: has no meaning with --load {options.load}; use --load camera or burst")
     if options.checkpoint is not None and options.peer != "pytorch":
         parser.error("--checkpoint: has no meaning without --peer pytorch")
-    if options.peer == "pytorch" and options.checkpoint is None:
-        parser.error("--peer pytorch: needs --checkpoint FILE, the checkpoint that the bundle was built from")
     if options.matrix and (options.csv or options.html or options.peer or options.soak):
         parser.error("--matrix: gives a table and --json; run one of its lines alone for --csv, --html, --peer, --soak")
     return options
@@ -103,12 +101,13 @@ def parse_compare(argv: Sequence[str]) -> CompareOptions:
     """The options of `compare`; ends the program with code 2 when they are wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m runtime.bench compare",
-        description="Say per stage which of two reports is faster, by how much and how surely.",
+        description="Say per stage which of two reports is faster, by how much and how surely. Single runs differ by "
+        "what the machine's speed wanders; to see less than that, give two folders of runs made by turns.",
         epilog="exit codes: 0 no regression; 1 a regression beyond --max-regression; 2 the reports cannot be compared",
         allow_abbrev=False,
     )
-    parser.add_argument("a", type=Path, metavar="A.json", help="the report to compare with")
-    parser.add_argument("b", type=Path, metavar="B.json", help="the report in question")
+    parser.add_argument("a", type=Path, metavar="A", help="the report to compare with, or a folder of several")
+    parser.add_argument("b", type=Path, metavar="B", help="the report in question, or a folder of several")
     parser.add_argument(
         "--max-regression", type=_percent, default=5.0, metavar="PERCENT", help="slower than this fails (default: 5)"
     )
@@ -162,7 +161,9 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: the engine's choice)")
     engine.add_argument("--matrix", action="store_true", help="every backend and precision that works here, one table")
     engine.add_argument("--peer", choices=PEERS, help="also read the frames that way, in turns, and print the ratio")
-    engine.add_argument("--checkpoint", type=Path, metavar="FILE", help="for --peer pytorch: the bundle's checkpoint")
+    engine.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="for --peer pytorch, in place of the bundle's fp32 graphs"
+    )
 
     beside = parser.add_argument_group("beside speed")
     beside.add_argument("--labels", type=Path, metavar="CSV", help="truth: columns image and mask, refer or both")

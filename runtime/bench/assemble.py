@@ -177,7 +177,7 @@ def _run(evidence: Evidence) -> RunPart:
         camera_frames_per_s=reached_hz(samples),
         jitter_p99_ms=jitter_p99_ms(samples),
         overhead_us=overhead_us(samples, evidence.machine),
-        cpu_ms_per_frame=sum(sample.cpu_ms for sample in samples.frames) / max(1, read),
+        cpu_ms_per_frame=sum(sample.cpu_ns for sample in samples.frames) / 1e6 / max(1, read),
     )
 
 
@@ -205,7 +205,7 @@ def _slowest(samples: Samples, log: MachineLog) -> tuple[SlowFramePart, ...]:
     return tuple(
         SlowFramePart(
             number=sample.number,
-            source=sample.source,
+            source=sample.frame.source,
             at_s=round((sample.begun_ns - samples.started_ns) / 1e9, 3),
             total_ms=round(sample.timings.total or 0.0, 3),
             slowest_stage=max(STAGES, key=lambda stage: getattr(sample.timings, stage) or 0.0),
@@ -228,7 +228,7 @@ def _frames(samples: Samples) -> FramesPart:
     columns = {stage: tuple(_rounded(getattr(s.timings, stage)) for s in frames) for stage in (*STAGES, "total")}
     return FramesPart(
         number=tuple(s.number for s in frames),
-        source=tuple(s.source for s in frames),
+        source=tuple(s.frame.source for s in frames),
         at_s=tuple(round((s.due_ns - samples.started_ns) / 1e9, 6) for s in frames),
         dropped_before=tuple(len(s.dropped_due_ns) for s in frames),
         outcome=tuple(s.outcome.value for s in frames),
@@ -236,7 +236,7 @@ def _frames(samples: Samples) -> FramesPart:
             "wait": tuple(_rounded(s.wait_ms) for s in frames),
             **columns,
             "age": tuple(_rounded((s.done_ns - s.due_ns) / 1e6) for s in frames),
-            "cpu": tuple(_rounded(s.cpu_ms) for s in frames),
+            "cpu": tuple(_rounded(s.cpu_ns / 1e6) for s in frames),
         },
         camera_to_result_ms=tuple(np.round(samples.camera_to_result_ms(), 3).tolist()),
     )

@@ -15,6 +15,8 @@ from runtime.bench.supply import Supply
 from runtime.reading import Reading
 from runtime.screen.stop import Interrupted
 
+PROGRESS_NS = 1_000_000_000
+
 
 class Reader(Protocol):
     """What is measured: a Screener, or anything that reads frames as one does."""
@@ -42,6 +44,7 @@ def measure(
 ) -> Samples:
     """Run a load and note every frame; what was noted so far when `stop` is requested.
 
+    progress: is called about once a second.
     Raises `CameraError` when the camera is lost, `BenchError` when the source cannot do that load.
     """
     timer = clock or SystemClock()
@@ -62,34 +65,34 @@ def _loop(
     samples: Samples,
     progress: Callable[[Samples], None] | None,
 ) -> None:
-    own_ns, since_ns = 0, 0
-    for taken in generate(plan, supply, clock, until, stop):
+    own_ns = since_ns = shown_ns = 0
+    for frame, number, due_ns, camera_cpu_ns, jitter_ns, dropped_due_ns in generate(plan, supply, clock, until, stop):
         cpu_ns = time.process_time_ns()
         if since_ns:
-            samples.overhead_ns.append(own_ns + time.thread_time_ns() - since_ns - taken.camera_cpu_ns)
+            samples.overhead_ns.append(own_ns + time.thread_time_ns() - since_ns - camera_cpu_ns)
         begun_ns = clock.now_ns()
-        reading = reader.screen(taken.frame)
+        reading = reader.screen(frame)
         done_ns = clock.now_ns()
         since_ns = time.thread_time_ns()
         samples.frames.append(
             Sample(
-                number=taken.number,
-                sequence=reading.frame.sequence,
-                source=reading.frame.source,
-                due_ns=taken.due_ns,
-                begun_ns=begun_ns,
-                done_ns=done_ns,
-                timings=reading.timings_ms,
-                outcome=reading.outcome,
-                reason=reading.reason,
-                cpu_ms=(time.process_time_ns() - cpu_ns) / 1e6,
-                jitter_ms=taken.jitter_ms,
-                dropped_due_ns=taken.dropped_due_ns,
+                number,
+                reading.frame,
+                due_ns,
+                begun_ns,
+                done_ns,
+                reading.timings_ms,
+                reading.outcome,
+                reading.reason,
+                time.process_time_ns() - cpu_ns,
+                jitter_ns,
+                dropped_due_ns,
             )
         )
-        if progress is not None:
+        if progress is not None and done_ns - shown_ns > PROGRESS_NS:
+            shown_ns = done_ns
             progress(samples)
         own_ns = time.thread_time_ns() - since_ns
         # Giving back a frame's memory takes longer than all of the above, and is no work of the benchmark's.
-        del taken, reading
+        del frame, reading
         since_ns = time.thread_time_ns()

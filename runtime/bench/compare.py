@@ -1,10 +1,11 @@
-"""Comparing two reports: per stage, which is faster, by how much, and how surely."""
+"""Comparing two reports, or two series of them: per stage, which is faster, by how much, and how surely."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,26 +13,29 @@ import numpy as np
 from runtime.bench.errors import BenchError
 from runtime.bench.report import Report
 from runtime.bench.samples import ROWS, Column
-from runtime.bench.stats import ratio_interval, samples_needed
+from runtime.bench.stats import percentile, ratio_interval, runs_interval, samples_needed
 
 FAMILY_CONFIDENCE = 0.95
 """That none of all the statements of a comparison is wrong: each has 1 - 0.05 / m (Bonferroni)."""
 LEAST_RELATIVE = 0.02
-"""Differences under 2 % are what two runs of one program differ by (where its memory lies, clocks); none is stated."""
+"""Smaller differences matter to nobody and come from where a program's memory happens to lie; none is stated."""
 LEAST_MS = 0.05
 """Nor are differences under the 50 microseconds that the benchmark itself may take."""
 FEWEST = 30
+FEWEST_RUNS = 3
+"""A side, from which how far runs lie apart is taken from the runs themselves."""
 COMPARED = tuple(row for row in ROWS if row not in ("wait", "age"))
 """`wait` is near nothing but under a queue; both it and `age` are held in camera to result."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One stage in both reports."""
+    """One stage on both sides."""
 
     stage: str
     percentile: float
     a_ms: float
+    """Of a series of runs the geometric mean of theirs."""
     b_ms: float
     change: float
     """Of `b` against `a`: 0.1 is a tenth slower."""
@@ -52,6 +56,10 @@ class Comparison:
     regressions: tuple[str, ...]
     doubts: tuple[str, ...]
     """Reports that are INVALID of themselves."""
+    runs: tuple[int, int]
+    """Reports on each side."""
+    in_turns: bool
+    """Whether the runs of both sides were made by turns, so that each could be held against its neighbour."""
 
     def to_json(self) -> str:
         """`rop.bench-comparison/1`."""
@@ -59,28 +67,60 @@ class Comparison:
         return json.dumps(content, allow_nan=False) + "\n"
 
 
-def compare(a: Report, b: Report, *, max_regression: float, anyway: bool = False, seed: int = 0) -> Comparison:
-    """Hold `b` against `a`. max_regression: share that a stage may be slower by.
+def compare(
+    a: Sequence[Report], b: Sequence[Report], *, max_regression: float, anyway: bool = False, seed: int = 0
+) -> Comparison:
+    """Hold `b` against `a`: a run each, or at least three each. max_regression: share that a stage may be slower by.
 
-    Raises `BenchError` when the reports are not comparable (and not `anyway`), or hold too few frames.
+    Raises `BenchError` when the reports are not comparable (and not `anyway`), hold too few frames, or are too few.
     """
-    differences = tuple(incomparable(a, b))
+    if not (len(a) == len(b) == 1 or min(len(a), len(b)) >= FEWEST_RUNS):
+        raise BenchError(
+            f"A holds {len(a)} and B {len(b)} reports, expected one each or at least {FEWEST_RUNS} each; "
+            "measure more runs, A and B by turns"
+        )
+    differences = tuple(dict.fromkeys(text for other in (*a[1:], *b) for text in incomparable(a[0], other)))
     if differences and not anyway:
         raise BenchError(f"not comparable: {'; '.join(differences)}; measure both alike, or compare with --anyway")
-    pairs = [(row, p, first, second) for row, p, first, second in _pairs(a, b)]
-    if not pairs:
-        raise BenchError(f"too few frames to compare: at least {FEWEST} timed ones are needed in both reports")
-    confidence = 1 - (1 - FAMILY_CONFIDENCE) / len(pairs)
-    lines = tuple(_line(row, p, first, second, confidence, seed) for row, p, first, second in pairs)
+    first, second = (tuple(sorted(side, key=lambda report: report.created)) for side in (a, b))
+    turns = made_in_turns(first, second)
+    figures = list(_figures(first, second))
+    if not figures:
+        raise BenchError(f"too few frames to compare: at least {FEWEST} timed ones are needed in each report")
+    confidence = 1 - (1 - FAMILY_CONFIDENCE) / len(figures)
+    lines = tuple(
+        _line(
+            row,
+            p,
+            [timed(report, row) for report in first],
+            [timed(report, row) for report in second],
+            confidence,
+            in_turns=turns,
+            seed=seed,
+        )
+        for row, p in figures
+    )
     regressions = tuple(
         f"{line.stage} p{line.percentile:g} is {line.change:.1%} slower"
         for line in lines
         if line.result == "slower" and line.change > max_regression
     )
-    doubts = tuple(
-        f"{name} is INVALID of itself" for name, report in (("A", a), ("B", b)) if report.verdict == "INVALID"
-    )
-    return Comparison(lines, differences, regressions, doubts)
+    doubts = tuple(doubt for name, side in (("A", a), ("B", b)) for doubt in _doubts(name, side))
+    return Comparison(lines, differences, regressions, doubts, (len(a), len(b)), turns)
+
+
+def made_in_turns(a: Sequence[Report], b: Sequence[Report]) -> bool:
+    """Whether each run of `a` has one of `b` beside it, before the next of either came: A B A B, or A B B A."""
+    if len(a) != len(b) or len(a) < FEWEST_RUNS:
+        return False
+    pairs = [sorted((first.created, second.created)) for first, second in zip(a, b, strict=True)]
+    return all(before[1] < after[0] for before, after in pairwise(pairs))
+
+
+def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
+    invalid = sum(report.verdict == "INVALID" for report in side)
+    if invalid:
+        yield f"{name} is INVALID of itself" if len(side) == 1 else f"{invalid} of {len(side)} in {name} are INVALID"
 
 
 def incomparable(a: Report, b: Report) -> Iterator[str]:
@@ -97,17 +137,17 @@ def incomparable(a: Report, b: Report) -> Iterator[str]:
             yield f"other {name} ({first}, {second})"
 
 
-def _pairs(a: Report, b: Report) -> Iterator[tuple[str, float, Column, Column]]:
-    """The median of each stage, and of the total also the percentile that both were judged by."""
+def _figures(a: Sequence[Report], b: Sequence[Report]) -> Iterator[tuple[str, float]]:
+    """The median of each stage, and of the total also the percentile that all were judged by."""
+    judged = {report.percentile.p for report in (*a, *b)}
+    p = judged.pop() if len(judged) == 1 else 50.0
     for row in COMPARED:
-        first, second = timed(a, row), timed(b, row)
-        fewest = min(first.size, second.size)
+        fewest = min(timed(report, row).size for report in (*a, *b))
         if fewest < FEWEST:
             continue
-        yield row, 50.0, first, second
-        p = b.percentile.p
-        if row in ("total", "camera_to_result") and p != 50 and a.percentile.p == p and fewest >= samples_needed(p):
-            yield row, p, first, second
+        yield row, 50.0
+        if row in ("total", "camera_to_result") and p != 50 and fewest >= samples_needed(p):
+            yield row, p
 
 
 def timed(report: Report, row: str) -> Column:
@@ -119,11 +159,16 @@ def timed(report: Report, row: str) -> Column:
     return np.array([v for v, c in zip(values, read, strict=True) if v is not None and c is not None], np.float64)
 
 
-def _line(row: str, p: float, a: Column, b: Column, confidence: float, seed: int) -> Line:
+def _line(
+    row: str, p: float, a: list[Column], b: list[Column], confidence: float, *, in_turns: bool, seed: int
+) -> Line:
     # A stage of less than a microsecond is rounded to nothing; the tiny term keeps its ratio finite.
-    interval = ratio_interval(a + 1e-4, b + 1e-4, p, confidence, seed)
-    a_ms = float(np.quantile(a, p / 100, method="inverted_cdf"))
-    b_ms = float(np.quantile(b, p / 100, method="inverted_cdf"))
+    first, second = ([percentile(column + 1e-4, p) for column in side] for side in (a, b))
+    if len(a) == 1:
+        interval = ratio_interval(a[0] + 1e-4, b[0] + 1e-4, p, confidence, seed)
+    else:
+        interval = runs_interval(first, second, confidence, in_turns=in_turns, seed=seed)
+    a_ms, b_ms = (float(np.exp(np.mean(np.log(side)))) for side in (first, second))
     change, low, high = interval.value - 1, interval.low - 1, interval.high - 1
     clear = abs(change) >= LEAST_RELATIVE and abs(b_ms - a_ms) >= LEAST_MS
     result = "slower" if clear and low > 0 else "faster" if clear and high < 0 else "no difference"
@@ -132,7 +177,8 @@ def _line(row: str, p: float, a: Column, b: Column, confidence: float, seed: int
 
 def words(comparison: Comparison) -> list[str]:
     """The comparison as lines for people, the verdict last."""
-    warning = [f"NOT COMPARABLE, compared anyway: {reason}" for reason in comparison.differences]
+    warning = [_series(comparison)] if comparison.runs != (1, 1) else []
+    warning += [f"NOT COMPARABLE, compared anyway: {reason}" for reason in comparison.differences]
     warning += [f"note: {doubt}" for doubt in comparison.doubts]
     differing = [line for line in comparison.lines if line.result != "no difference"]
     if comparison.regressions:
@@ -142,3 +188,9 @@ def words(comparison: Comparison) -> list[str]:
     else:
         verdict = "no difference"
     return [*warning, verdict]
+
+
+def _series(comparison: Comparison) -> str:
+    a, b = comparison.runs
+    count = f"{a} runs each" if a == b else f"{a} and {b} runs"
+    return f"{count}, by turns: each held against its neighbour" if comparison.in_turns else f"{count}, not by turns"

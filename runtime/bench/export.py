@@ -75,6 +75,16 @@ def read_report(path: Path) -> Report:
         ) from None
 
 
+def read_reports(path: Path) -> tuple[Report, ...]:
+    """The report of a file, or those of all `.json` files in a folder. Raises `BenchError`."""
+    if not path.is_dir():
+        return (read_report(path),)
+    paths = sorted(path.glob("*.json"))
+    if not paths:
+        raise BenchError(f"folder {path}: holds no .json file, expected the reports of a series of runs")
+    return tuple(read_report(found) for found in paths)
+
+
 def to_csv(report: Report) -> str:
     """One line a frame: raw latencies in milliseconds, and what each sensor said nearest to its capture."""
     frames, machine = report.frames, report.machine

@@ -37,7 +37,11 @@ class Until:
 
 
 class Taken(NamedTuple):
-    """A frame that goes to the Screener now. A tuple, as it is made between frames and must be cheap."""
+    """A frame that goes to the Screener now.
+
+    A tuple, as it is made between frames and must be cheap: there the CPU's caches hold the networks' weights and none
+    of this code, so each step taken costs a microsecond or more, many times what it does in a loop of its own.
+    """
 
     frame: Frame
     number: int
@@ -46,7 +50,7 @@ class Taken(NamedTuple):
     """When it was captured or should have been, by the schedule: its latency counts from here."""
     camera_cpu_ns: int
     """CPU time of this thread for waiting and getting the frame: the camera's work, not the benchmark's."""
-    jitter_ms: float | None = None
+    jitter_ns: int | None = None
     """How late the system woke the benchmark for it; None when nobody slept."""
     dropped_due_ns: tuple[int, ...] = ()
     """When the frames were captured that came since the one before and were dropped for this newer one."""
@@ -83,9 +87,8 @@ class _Turn:
     stop: Wait
     started_ns: int = field(init=False)
     waiting_since_ns: int | None = None
-    camera_cpu_ns: int = 0
-    frame: Frame | None = None
-    jitter_ms: float | None = None
+    jitter_ns: int | None = None
+    ready: Taken | None = None
 
     def __post_init__(self) -> None:
         self.started_ns = self.clock.now_ns()
@@ -98,29 +101,32 @@ class _Turn:
             return True
         return self.clock.now_ns() - self.started_ns < self.until.seconds * 1e9
 
-    def sleep_until(self, due_ns: int) -> None:
+    def sleep_until(self, due_ns: int, now_ns: int) -> None:
         """Wait for the schedule; note how late we were woken."""
-        self.jitter_ms = None
-        if due_ns > self.clock.now_ns():
+        self.jitter_ns = None
+        if due_ns > now_ns:
             self.waiting_since_ns = time.thread_time_ns()
             with self.stop.interruptible:
                 self.clock.sleep_until_ns(due_ns)
-            self.jitter_ms = (self.clock.now_ns() - due_ns) / 1e6
+            self.jitter_ns = self.clock.now_ns() - due_ns
 
-    def take(self, number: int, due_ns: int) -> bool:
+    def take(self, number: int, due_ns: int, dropped_due_ns: tuple[int, ...] = ()) -> bool:
         """Have the camera give its frame; whether there was one."""
         began_ns = self.waiting_since_ns or time.thread_time_ns()
-        with self.stop.interruptible:
-            self.frame = self.supply.take(number, due_ns)
-        self.camera_cpu_ns = time.thread_time_ns() - began_ns
         self.waiting_since_ns = None
-        return self.frame is not None
+        with self.stop.interruptible:
+            frame = self.supply.take(number, due_ns)
+        if frame is None:
+            return False
+        camera_cpu_ns = time.thread_time_ns() - began_ns
+        self.ready = Taken(frame, number, due_ns, camera_cpu_ns, self.jitter_ns, dropped_due_ns)
+        return True
 
-    def taken(self, number: int, due_ns: int, dropped_due_ns: tuple[int, ...] = ()) -> Taken:
-        """The frame with the account of the time before it; it is not kept here."""
-        frame, self.frame = self.frame, None
-        assert frame is not None
-        return Taken(frame, number, due_ns, self.camera_cpu_ns, self.jitter_ms, dropped_due_ns)
+    def give(self) -> Taken:
+        """The frame with the account of the time before it; it is not kept here, nor may the loads keep it."""
+        taken, self.ready = self.ready, None
+        assert taken is not None
+        return taken
 
 
 def generate(plan: LoadPlan, supply: Supply, clock: Clock, until: Until, stop: Wait) -> Iterator[Taken]:
@@ -143,15 +149,17 @@ def generate(plan: LoadPlan, supply: Supply, clock: Clock, until: Until, stop: W
 
 def _on_request(turn: _Turn, idle_s: float) -> Iterator[Taken]:
     """Closed loop: a frame when the one before is done, or after a rest. Its latency counts from the request."""
+    rest_ns = round(idle_s * 1e9)
     number = 0
     while turn.goes_on(number):
-        due_ns = turn.clock.now_ns() + round(idle_s * 1e9)
-        turn.sleep_until(due_ns)
-        # After a rest the wake-up is the benchmark's own delay; the nurse's request comes when it is awake.
-        due_ns = turn.clock.now_ns()
-        if not turn.take(number, due_ns):
+        now_ns = turn.clock.now_ns()
+        if rest_ns:
+            turn.sleep_until(now_ns + rest_ns, now_ns)
+            # The wake-up is the benchmark's own delay; the nurse's request comes when it is awake.
+            now_ns = turn.clock.now_ns()
+        if not turn.take(number, now_ns):
             return
-        yield turn.taken(number, due_ns)
+        yield turn.give()
         number += 1
 
 
@@ -162,20 +170,23 @@ def _scheduled(turn: _Turn, rate_hz: float) -> Iterator[Taken]:
     result cannot hide the frames behind it (coordinated omission; Tene 2013, and LoadGen's server scenario).
     """
     period_ns = 1e9 / rate_hz
-    number = 0
+    number, due_ns = 0, turn.started_ns
     while turn.goes_on(number):
-        newest = int((turn.clock.now_ns() - turn.started_ns) / period_ns)
-        if turn.until.frames is not None:
-            newest = min(newest, turn.until.frames - 1)
-        passed = range(number, max(number, newest))
-        number = max(number, newest)
-        due_ns = turn.started_ns + round(number * period_ns)
-        turn.sleep_until(due_ns)
-        if not turn.take(number, due_ns):
+        now_ns = turn.clock.now_ns()
+        dropped: tuple[int, ...] = ()
+        if now_ns - due_ns >= period_ns - 1:  # the frame after this one may be there, too
+            newest = int((now_ns - turn.started_ns) / period_ns)
+            if turn.until.frames is not None:
+                newest = min(newest, turn.until.frames - 1)
+            dropped = tuple(turn.started_ns + round(k * period_ns) for k in range(number, newest))
+            number = max(number, newest)
+            due_ns = turn.started_ns + round(number * period_ns)
+        turn.sleep_until(due_ns, now_ns)
+        if not turn.take(number, due_ns, dropped):
             return
-        dropped = tuple(turn.started_ns + round(k * period_ns) for k in passed)
-        yield turn.taken(number, due_ns, dropped)
         number += 1
+        due_ns = turn.started_ns + round(number * period_ns)
+        yield turn.give()
 
 
 def _burst(turn: _Turn, burst_frames: int, rate_hz: float) -> Iterator[Taken]:
@@ -183,10 +194,10 @@ def _burst(turn: _Turn, burst_frames: int, rate_hz: float) -> Iterator[Taken]:
     number = 0
     while turn.goes_on(number):
         due_ns = turn.started_ns + round(number // burst_frames * burst_frames / rate_hz * 1e9)
-        turn.sleep_until(due_ns)
+        turn.sleep_until(due_ns, turn.clock.now_ns())
         if not turn.take(number, due_ns):
             return
-        yield turn.taken(number, due_ns)
+        yield turn.give()
         number += 1
 
 
@@ -195,17 +206,19 @@ def _live(turn: _Turn, idle_s: float) -> Iterator[Taken]:
     number = 0
     before: tuple[int, int] | None = None
     while turn.goes_on(number):
+        now_ns = turn.clock.now_ns()
         if idle_s:
-            turn.sleep_until(turn.clock.now_ns() + round(idle_s * 1e9))
-        if not turn.take(number, turn.clock.now_ns()) or turn.frame is None:
+            turn.sleep_until(now_ns + round(idle_s * 1e9), now_ns)
+        if not turn.take(number, now_ns) or turn.ready is None:
             return
-        sequence, captured_ns = turn.frame.sequence, turn.frame.captured_ns
+        sequence, captured_ns = turn.ready.frame.sequence, turn.ready.frame.captured_ns
         dropped: tuple[int, ...] = ()
         if before is not None and not idle_s:
             missing = max(0, sequence - before[0] - 1)
             step_ns = (captured_ns - before[1]) / (missing + 1)
             dropped = tuple(round(before[1] + step_ns * (i + 1)) for i in range(missing))
         number += len(dropped)
-        yield turn.taken(number, captured_ns, dropped)
+        turn.ready = turn.ready._replace(number=number, due_ns=captured_ns, dropped_due_ns=dropped)
+        yield turn.give()
         number += 1
         before = (sequence, captured_ns)

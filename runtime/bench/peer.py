@@ -144,10 +144,14 @@ class ChildPeer:
         self.close()
 
 
-def pytorch_command(checkpoint: Path, bundle: Path, threads: int | None) -> list[str]:
-    """The build side's peer, the checkpoint in eager PyTorch: known here by its name alone, nothing is imported."""
-    command = [sys.executable, "-m", "build_engines.peer", str(checkpoint), "--bundle", str(bundle)]
-    return command if threads is None else [*command, "--threads", str(threads)]
+def pytorch_command(checkpoint: Path | None, bundle: Path, threads: int | None) -> list[str]:
+    """The build side's peer, eager PyTorch: known here by its name alone, nothing is imported.
+
+    checkpoint: None for the weights in the bundle's fp32 graphs.
+    """
+    command = [sys.executable, "-m", "build_engines.peer", "--bundle", str(bundle)]
+    command += [] if threads is None else ["--threads", str(threads)]
+    return command if checkpoint is None else [*command, "--", str(checkpoint)]
 
 
 def measure_peer(

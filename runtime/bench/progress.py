@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import sys
-import time
 
 from runtime.bench.loads import Until
 from runtime.bench.samples import Samples
 
-EVERY_S = 1.0
-
 
 class ProgressLine:
-    """Shows how far a run is, on a terminal only. Call it after every frame."""
+    """Shows how far a run is, on a terminal only. Call it once a second."""
 
     def __init__(self, until: Until) -> None:
         self._until = until
-        self._shown_s = time.monotonic()
         self._terminal = sys.stderr.isatty()
 
     def __call__(self, samples: Samples) -> None:
-        """Take note of a frame."""
-        now_s = time.monotonic()
-        if not self._terminal or now_s - self._shown_s < EVERY_S:
+        """Show the newest frame."""
+        if not self._terminal:
             return
-        self._shown_s = now_s
         last = samples.frames[-1]
         done = f"{last.number + 1}" + (f"/{self._until.frames}" if self._until.frames else "")
         left = ""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.outcome import Outcome
-from runtime.reading import Timings
+from runtime.reading import FrameFacts, Timings
 
 STAGES = tuple(stage.name for stage in fields(Timings) if stage.name != "total")
 """The Screener's stages, in the order in which a reading names them."""
@@ -25,8 +25,7 @@ class Sample(NamedTuple):
     """One frame that was read. A tuple, as it is made between frames and must be cheap."""
 
     number: int
-    sequence: int
-    source: str
+    frame: FrameFacts
     due_ns: int
     begun_ns: int
     """When the Screener was given it."""
@@ -34,9 +33,9 @@ class Sample(NamedTuple):
     timings: Timings
     outcome: Outcome
     reason: str
-    cpu_ms: float
+    cpu_ns: int
     """CPU time of this process, all threads, while the Screener had the frame."""
-    jitter_ms: float | None
+    jitter_ns: int | None
     dropped_due_ns: tuple[int, ...]
 
     @property

@@ -147,7 +147,7 @@ def _peer(
     say(f"peer {options.peer}: {ROUNDS} rounds of {EACH} frames in turns")
     with contextlib.ExitStack() as stack:
         peer: Peer
-        if options.peer == "pytorch" and options.checkpoint is not None:
+        if options.peer == "pytorch":
             command = pytorch_command(options.checkpoint, bundle.path, options.threads)
             peer = stack.enter_context(ChildPeer(command))
         else:

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 CONFIDENCE = 0.99
 """Of the sample-count rule and of a percentile's upper bound, as in MLPerf LoadGen."""
+FEWEST_PIECES, MOST_PIECES, SMALLEST_PIECE = 4, 20, 30
+"""Of a run, from whose differences it is seen how the machine's speed wanders; frames in a piece."""
 METHOD = "nearest rank: the smallest sample that at least p % of the samples do not exceed (no interpolation)"
 
 Values = NDArray[np.float64]
@@ -93,18 +95,70 @@ class Interval:
 
 
 def ratio_interval(a: ArrayLike, b: ArrayLike, p: float, confidence: float, seed: int) -> Interval:
-    """The p-th percentile of `b` over that of `a`, with a bootstrap interval (percentile method).
+    """The p-th percentile of `b` over that of `a`, one run each, with a bootstrap interval (percentile method).
 
-    Latencies of neighbouring frames are alike, so blocks of neighbours are drawn, not single frames (circular block
-    bootstrap; Politis and Romano 1992): blocks as long as the run's memory, see `block_length`.
+    Two things make it as wide as it is. Latencies of neighbouring frames are alike, so blocks of neighbours are drawn,
+    not single frames (circular block bootstrap; Politis and Romano 1992): blocks as long as the run's memory, see
+    `block_length`. And the machine's speed goes on wandering between the runs, which no drawing from within a run can
+    show; it is taken to be as far apart in two runs as in two pieces of one, see `wander`.
     """
     rng = np.random.default_rng(seed)
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
     draws = 2000 if max(first.size, second.size) <= 4000 else 1000
     ratios = _draw(second, p, draws, rng) / _draw(first, p, draws, rng)
+    parts = (wander(first), wander(second))
+    # The interdecile range knows a spread about half as surely as that many values would tell.
+    freedom = sum(pieces for _, pieces in parts) / 2
+    ratios *= np.exp(math.hypot(*(spread for spread, _ in parts)) * rng.standard_t(freedom, draws))
     tail = 50 * (1 - confidence)
     low, high = np.percentile(ratios, (tail, 100 - tail))
     return Interval(percentile(second, p) / percentile(first, p), float(low), float(high))
+
+
+def wander(values: Values) -> tuple[float, int]:
+    """How far the machine's speed is from one piece of a run to another, and in how many pieces it was looked at.
+
+    It is the standard deviation of the logarithm of the pieces' medians, from their interdecile range, so that a stall
+    or two, which the run's own median does not feel either, are no wandering; less what such medians differ by when
+    the speed stands still. It is not divided by the root of the number of pieces: clocks, neighbours on the same host
+    and temperature make flicker noise (Keshner 1982) with as much power in each octave, so a longer run has no
+    steadier a median, and two runs lie about as far apart as two pieces. values: [n], n at least `FEWEST_PIECES`,
+    above zero.
+    """
+    count = min(MOST_PIECES, max(FEWEST_PIECES, values.size // SMALLEST_PIECE))
+    pieces = np.array_split(np.log(values), count)
+    medians = np.array([np.median(piece) for piece in pieces])
+    low, high = np.quantile(medians, (0.1, 0.9))
+    # Of a normal distribution the interdecile range is 2.563 standard deviations, the interquartile range 1.349, and
+    # the median of m values has a standard error of 1.253 / sqrt(m).
+    within = np.median([np.subtract(*np.quantile(piece, (0.75, 0.25))) for piece in pieces]) / 1.349
+    chance = 1.253 * within / math.sqrt(values.size / count)
+    return math.sqrt(max(0.0, ((high - low) / 2.563) ** 2 - chance**2)), count
+
+
+def runs_interval(a: ArrayLike, b: ArrayLike, confidence: float, *, in_turns: bool, seed: int) -> Interval:
+    """The ratio of `b` to `a`, one figure of each of several runs, with Student's interval on logarithms.
+
+    It needs no notion of what makes runs differ, since it sees them differ. in_turns: a[i] and b[i] were measured one
+    after the other, so that a slow minute falls on both and leaves their ratio (paired); otherwise Welch's. a, b: [k],
+    k at least 2, above zero.
+    """
+    first, second = np.log(np.asarray(a, np.float64)), np.log(np.asarray(b, np.float64))
+    if in_turns:
+        error, freedom = _error(second - first), float(first.size - 1)
+    else:
+        parts = np.array([_error(first), _error(second)]) ** 2
+        error = math.sqrt(parts.sum())
+        sizes = np.array([first.size - 1, second.size - 1])
+        freedom = float(parts.sum() ** 2 / (parts**2 / sizes).sum()) if error else float(sizes.sum())
+    middle = float(second.mean() - first.mean())
+    spread = error * float(np.quantile(np.abs(np.random.default_rng(seed).standard_t(freedom, 200_000)), confidence))
+    return Interval(math.exp(middle), math.exp(middle - spread), math.exp(middle + spread))
+
+
+def _error(values: Values) -> float:
+    """Standard error of the mean."""
+    return float(np.std(values, ddof=1)) / math.sqrt(values.size)
 
 
 def _draw(values: Values, p: float, draws: int, rng: np.random.Generator) -> Values:

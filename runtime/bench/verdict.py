@@ -64,7 +64,7 @@ def overhead_us(samples: Samples, machine: MachineLog) -> float:
 
 def jitter_p99_ms(samples: Samples) -> float | None:
     """How late the schedule's frames were begun, 99th percentile; None when nothing was scheduled."""
-    late = [sample.jitter_ms for sample in samples.frames if sample.jitter_ms is not None]
+    late = [sample.jitter_ns / 1e6 for sample in samples.frames if sample.jitter_ns is not None]
     return percentile(late, 99) if late else None
 
 

@@ -13,6 +13,8 @@ from runtime.outcome import Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Reading, Timings
 from tests.pictures import retina
 
+CAPTURED = datetime(2026, 11, 22, tzinfo=timezone.utc)
+
 
 class PlannedReader:
     """Takes `plan(number)` milliseconds for a frame; None means that it fails at once, 0 that the gate refuses it."""
@@ -30,7 +32,7 @@ class PlannedReader:
         if took_ms:
             timings = Timings(0.0, 0.1, 0.1, took_ms * 0.6, took_ms * 0.4 - 0.3, 0.1, took_ms)
         return Reading(
-            frame=FrameFacts(frame.source, frame.sequence, datetime(2026, 11, 22, tzinfo=timezone.utc)),
+            frame=FrameFacts(frame.source, frame.sequence, CAPTURED),
             outcome=outcome,
             reason="planned",
             bundle=BundleFacts("test", "1", "0" * 64, ""),
@@ -51,8 +53,9 @@ def samples_of(totals_ms: Sequence[float], period_ms: float = 100.0) -> Samples:
         done_ns = due_ns + round(total_ms * 1e6)
         timings = Timings(0.0, 0.1, 0.1, total_ms * 0.6, total_ms * 0.4 - 0.3, 0.1, total_ms)
         outcome = Outcome.NO_REFERRAL_FINDINGS
+        facts = FrameFacts(f"{number}", number, CAPTURED)
         samples.frames.append(
-            Sample(number, number, f"{number}", due_ns, due_ns, done_ns, timings, outcome, "", total_ms, 0.1, ())
+            Sample(number, facts, due_ns, due_ns, done_ns, timings, outcome, "", done_ns - due_ns, 100_000, ())
         )
         samples.overhead_ns.append(10_000)
     samples.ended_ns = samples.frames[-1].done_ns if samples.frames else 0

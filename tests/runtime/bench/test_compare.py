@@ -9,7 +9,7 @@ import pytest
 
 from runtime.bench.__main__ import main
 from runtime.bench.benchmark import measure
-from runtime.bench.compare import compare, timed
+from runtime.bench.compare import compare, made_in_turns, timed
 from runtime.bench.errors import BenchError
 from runtime.bench.export import to_json
 from runtime.bench.loads import LoadPlan, Until
@@ -36,7 +36,9 @@ def totals(rng: np.random.Generator, median_ms: float = 12.0, frames: int = 300)
 def test_two_runs_of_the_same_thing_show_no_difference(bundle: Bundle) -> None:
     rng = np.random.default_rng(5)
     results = [
-        compare(make_report(bundle, totals(rng)), make_report(bundle, totals(rng)), max_regression=0.05, seed=seed)
+        compare(
+            (make_report(bundle, totals(rng)),), (make_report(bundle, totals(rng)),), max_regression=0.05, seed=seed
+        )
         for seed in range(10)
     ]
     same = sum({line.result for line in found.lines} == NO_DIFFERENCE for found in results)
@@ -48,7 +50,7 @@ def test_two_runs_of_one_engine_with_delays_show_no_difference(bundle: Bundle) -
     same = 0
     for attempt in range(3):
         first, second = _interleaved_runs(bundle, frames=40)
-        found = compare(first, second, max_regression=0.5, seed=attempt)
+        found = compare((first,), (second,), max_regression=0.5, seed=attempt)
         same += not any(line.result != "no difference" for line in found.lines if line.stage != "quality")
     assert same >= 2
 
@@ -66,17 +68,82 @@ def _interleaved_runs(bundle: Bundle, frames: int) -> tuple[Report, Report]:
     return make_report(bundle, runs[0]), make_report(bundle, runs[1])
 
 
+def flicker(rng: np.random.Generator, runs: int, frames: int, share: float) -> np.ndarray:
+    """Speeds of runs made one after the other on a machine that wanders: noise with as much power in each octave."""
+    n = 2 ** int(np.ceil(np.log2(runs * frames)))
+    spectrum = rng.normal(size=n // 2 + 1) + 1j * rng.normal(size=n // 2 + 1)
+    spectrum *= 1 / np.sqrt(np.maximum(1, np.arange(n // 2 + 1)))
+    spectrum[0] = 0
+    wave = np.fft.irfft(spectrum)[: runs * frames]
+    return np.exp(wave / wave.std() * share).reshape(runs, frames)  # type: ignore[no-any-return]
+
+
+def wandering(bundle: Bundle, rng: np.random.Generator, runs: int, slower: float = 0.0) -> list[Report]:
+    """Runs one after the other, every second one slower by a share."""
+    speeds = flicker(rng, runs, 300, 0.02)
+    return [
+        dated(make_report(bundle, [value * (1 + slower * (k % 2)) for value in totals(rng) * speeds[k]]), k)
+        for k in range(runs)
+    ]
+
+
+def dated(report: Report, minute: int) -> Report:
+    return report.model_copy(update={"created": f"2026-11-25T10:{minute:02}:00+00:00"})
+
+
+def test_the_machines_wandering_is_no_difference(bundle: Bundle) -> None:
+    """Its speed is another in the next run, which the frames of one run alone would call a difference."""
+    rng = np.random.default_rng(11)
+    runs = wandering(bundle, rng, 40)
+    found = [compare(runs[i : i + 1], runs[i + 1 : i + 2], max_regression=0.0) for i in range(0, 40, 2)]
+    assert sum({line.result for line in one.lines} == NO_DIFFERENCE for one in found) >= 18
+    widths = [line.high - line.low for one in found for line in one.lines if line.stage == "total"]
+    assert max(widths) < 0.5, "an interval that says nothing would pass, too"
+
+
+def test_a_series_of_runs_by_turns_shows_what_a_single_run_cannot(bundle: Bundle) -> None:
+    rng = np.random.default_rng(12)
+    alike, slowed = wandering(bundle, rng, 16), wandering(bundle, rng, 16, slower=0.05)
+    same = compare(alike[::2], alike[1::2], max_regression=0.0)
+    assert (same.runs, same.in_turns) == ((8, 8), True)
+    assert {line.result for line in same.lines} == NO_DIFFERENCE
+    found = compare(slowed[::2], slowed[1::2], max_regression=0.02)
+    line = next(line for line in found.lines if line.stage == "total" and line.percentile == 50)
+    assert line.result == "slower"
+    assert line.low < 0.05 < line.high
+    assert any("total p50" in text for text in found.regressions)
+
+
+def test_turns_are_told_from_the_times_of_the_runs(bundle: Bundle) -> None:
+    runs = [dated(make_report(bundle, [10.0, 10.1] * 50), minute) for minute in range(6)]
+    assert made_in_turns(runs[::2], runs[1::2])
+    assert made_in_turns([runs[0], runs[3], runs[4]], [runs[1], runs[2], runs[5]]), "A B B A is by turns, too"
+    assert not made_in_turns(runs[:3], runs[3:])
+    assert not made_in_turns([runs[0]] * 3, [runs[0]] * 3)
+    assert not made_in_turns(runs[:4], runs[4:])
+
+
+def test_series_that_are_too_short_or_mixed_are_refused(bundle: Bundle) -> None:
+    run = make_report(bundle, [10.0, 10.1] * 50)
+    for a, b in (([run] * 2, [run] * 2), ([run], [run] * 3), ([run] * 5, [run] * 2)):
+        with pytest.raises(BenchError, match="at least 3 each"):
+            compare(a, b, max_regression=0.05)
+    other = run.model_copy(update={"input": run.input.model_copy(update={"sha256": "cd" * 32})})
+    with pytest.raises(BenchError, match="other input"):
+        compare([run, run, other], [run] * 3, max_regression=0.05)
+
+
 def test_a_slower_run_is_a_regression_with_its_size(bundle: Bundle) -> None:
     rng = np.random.default_rng(6)
     before, after = make_report(bundle, totals(rng)), make_report(bundle, totals(rng, 14.4))
-    found = compare(before, after, max_regression=0.05)
+    found = compare((before,), (after,), max_regression=0.05)
     line = next(line for line in found.lines if line.stage == "total")
     assert line.result == "slower"
     assert line.low < line.change < line.high
     assert line.change == pytest.approx(0.2, abs=0.02)
     assert any("total p50" in text for text in found.regressions)
-    assert not compare(before, after, max_regression=0.25).regressions
-    back = compare(after, before, max_regression=0.05)
+    assert not compare((before,), (after,), max_regression=0.25).regressions
+    back = compare((after,), (before,), max_regression=0.05)
     assert not back.regressions
     assert next(line for line in back.lines if line.stage == "total").result == "faster"
 
@@ -84,7 +151,7 @@ def test_a_slower_run_is_a_regression_with_its_size(bundle: Bundle) -> None:
 def test_differences_too_small_to_be_told_are_none(bundle: Bundle) -> None:
     exact = [10.0 + (i % 7) / 1000 for i in range(200)]
     found = compare(
-        make_report(bundle, exact), make_report(bundle, [value * 1.01 for value in exact]), max_regression=0
+        (make_report(bundle, exact),), (make_report(bundle, [value * 1.01 for value in exact]),), max_regression=0
     )
     assert {line.result for line in found.lines} == NO_DIFFERENCE
     assert not found.regressions
@@ -97,7 +164,7 @@ def test_only_timed_frames_are_compared(bundle: Bundle) -> None:
     cut = report.model_copy(update={"frames": report.frames.model_copy(update={"columns": half})})
     assert timed(cut, "total").size == 20
     with pytest.raises(BenchError, match="too few frames"):
-        compare(make_report(bundle, [10.0] * 9), make_report(bundle, [10.0] * 9), max_regression=0.05)
+        compare((make_report(bundle, [10.0] * 9),), (make_report(bundle, [10.0] * 9),), max_regression=0.05)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +184,8 @@ def test_what_is_not_comparable_is_refused_unless_told(
     report = make_report(bundle, [10.0, 10.1] * 50)
     other = report.model_copy(update={part: getattr(report, part).model_copy(update=changes)})
     with pytest.raises(BenchError, match=said):
-        compare(other, report, max_regression=0.05)
-    forced = compare(other, report, max_regression=0.05, anyway=True)
+        compare((other,), (report,), max_regression=0.05)
+    forced = compare((other,), (report,), max_regression=0.05, anyway=True)
     assert said in forced.differences[0]
 
 
@@ -145,9 +212,27 @@ def test_the_command_gives_table_json_and_exit_code(
     assert len(error.strip().splitlines()) == 1
 
 
+def test_folders_of_reports_are_compared(bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = wandering(bundle, np.random.default_rng(13), 8, slower=0.3)
+    folders = {"a": runs[::2], "b": runs[1::2], "none": []}
+    for name, reports in folders.items():
+        (tmp_path / name).mkdir()
+        for number, report in enumerate(reports):
+            (tmp_path / name / f"{number}.json").write_text(to_json(report))
+    a, b, none = (str(tmp_path / name) for name in folders)
+    assert main(["compare", a, b]) == 1
+    told = capsys.readouterr().out
+    assert "4 runs each, by turns" in told
+    assert "REGRESSION: " in told
+    assert main(["compare", a, none]) == 2
+    assert "holds no .json file" in capsys.readouterr().err
+    assert main(["compare", a, str(tmp_path / "b" / "0.json")]) == 2
+    assert "at least 3 each" in capsys.readouterr().err
+
+
 def test_comparing_is_quick_enough_to_be_used(bundle: Bundle) -> None:
     rng = np.random.default_rng(8)
     reports = [make_report(bundle, totals(rng, frames=1000)) for _ in range(2)]
     start = time.process_time()
-    compare(*reports, max_regression=0.05)
+    compare(*[(report,) for report in reports], max_regression=0.05)
     assert time.process_time() - start < 10

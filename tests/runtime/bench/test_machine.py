@@ -179,5 +179,6 @@ def test_two_screeners_in_one_process_are_peers_and_turns_alternate(bundle: Bund
 def test_the_build_side_is_named_and_never_imported(tmp_path: Path) -> None:
     command = pytorch_command(tmp_path / "c.pkl", tmp_path, 2)
     assert command[1:3] == ["-m", "build_engines.peer"]
-    assert command[-2:] == ["--threads", "2"]
+    assert command[3:] == ["--bundle", str(tmp_path), "--threads", "2", "--", str(tmp_path / "c.pkl")]
+    assert pytorch_command(None, tmp_path, None)[3:] == ["--bundle", str(tmp_path)]
     assert not any(name.startswith("build_engines") for name in sys.modules if "runtime.bench" in name)

@@ -199,7 +199,6 @@ def test_idle_is_judged_by_the_median_of_twenty_unless_told() -> None:
         (["--stage-budget", "segment=0"], "above zero"),
         (["--soak", "30"], "30m"),
         (["--load", "none"], "back-to-back"),
-        (["--peer", "pytorch"], "--checkpoint"),
         (["--checkpoint", "x.pkl"], "--peer pytorch"),
         (["--matrix", "--html", "x.html"], "--matrix"),
         (["--precision", "int7"], "fp32"),

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.bench.stats import block_length, drift, percentile, ratio_interval, samples_needed, trend, upper_bound
+from runtime.bench.stats import (
+    block_length,
+    drift,
+    percentile,
+    ratio_interval,
+    runs_interval,
+    samples_needed,
+    trend,
+    upper_bound,
+    wander,
+)
 
 
 @pytest.mark.parametrize(("p", "needed"), [(50, 11), (90, 64), (95, 130), (99, 662), (99.9, 6636)])
@@ -95,3 +105,38 @@ def test_trend_tells_growth_from_noise() -> None:
 def _wavy(rng: np.random.Generator, n: int) -> np.ndarray:
     wave = np.sin(np.arange(n) / 20 + rng.uniform(0, 2 * np.pi))
     return 10 + 0.3 * wave + rng.gamma(2, 0.3, n)
+
+
+def test_wandering_is_seen_and_neither_chance_nor_a_stall_is_taken_for_it() -> None:
+    rng = np.random.default_rng(3)
+    steady = 10 + rng.normal(0, 0.3, 600)
+    assert wander(steady)[0] < 0.006
+    slow = steady * np.repeat(np.exp(rng.normal(0, 0.03, 20)), 30)
+    spread, pieces = wander(slow)
+    assert 0.015 < spread < 0.06
+    assert pieces == 20
+    stalled = steady.copy()
+    stalled[100:130] *= 8
+    assert wander(stalled)[0] < 0.01
+    assert wander(steady[:30])[1] == 4
+
+
+def test_runs_by_turns_are_held_against_their_neighbours() -> None:
+    """The ten runs of each side wander together: only their pairs show the twentieth that they differ by."""
+    rng = np.random.default_rng(4)
+    a = 10 * np.exp(np.cumsum(rng.normal(0, 0.05, 10)))
+    b = a * 1.05 * np.exp(rng.normal(0, 0.01, 10))
+    paired = runs_interval(a, b, 0.99, in_turns=True, seed=0)
+    assert 1 < paired.low < 1.05 < paired.high < 1.1
+    assert paired.value == pytest.approx(1.05, abs=0.01)
+    alone = runs_interval(a, b, 0.99, in_turns=False, seed=0)
+    assert alone.low < 1 < alone.high
+
+
+def test_an_interval_of_runs_is_students() -> None:
+    """Logarithms of ratios -1, 0, 1: mean 0, standard error 1 / sqrt(3); Student's t of 2 at 95 % is 4.303."""
+    a, b = np.ones(3), np.exp([-1.0, 0.0, 1.0])
+    found = runs_interval(a, b, 0.95, in_turns=True, seed=1)
+    assert np.log([found.low, found.value, found.high]) == pytest.approx([-4.303 / 3**0.5, 0, 4.303 / 3**0.5], rel=0.03)
+    same = runs_interval(a, a, 0.95, in_turns=False, seed=1)
+    assert (same.low, same.value, same.high) == (1, 1, 1)
