@@ -86,6 +86,21 @@ def test_what_is_run_on_a_real_gpu_runs_on_the_stand_in(stand_in_driver: Path) -
     assert "skipped" not in child.stdout
 
 
+def test_the_measurement_for_a_shrink_on_the_gpu_runs_on_the_stand_in(stand_in_driver: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "tests/bench/gpu_shrink.py", "--frames", "2"],
+        env={**os.environ, "LD_LIBRARY_PATH": str(stand_in_driver)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert child.returncode == 0, child.stderr
+    rows = [line for line in child.stdout.splitlines() if line.startswith("| ") and " x " in line]
+    assert [row.split(" |")[0] for row in rows] == ["| 640 x 480", "| 1440 x 1440", "| 2040 x 2040", "| 3264 x 2448"]
+
+
 def test_without_a_driver_one_line_says_so(tmp_path: Path) -> None:
     (tmp_path / "libcuda.so.1").write_bytes(b"no library")
     said = exercise(tmp_path)
