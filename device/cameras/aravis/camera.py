@@ -90,17 +90,23 @@ class AravisCamera:
             if wanted in ("", camera.id, camera.serial, camera.address):
                 # By its address: after a search, libaravis may send frames to the wrong one of several interfaces.
                 name = camera.address if camera.protocol == GIGE else camera.id
-                try:
-                    return c_void_p(self._library.call("arv_camera_new", name.encode()))
-                except AravisError as error:
-                    raise SourceNotFound(
-                        f"{self.name}: the camera does not open ({error}); check cable, power and network"
-                    ) from None
+                return self._new(name)
         there = ", ".join(f"aravis:{camera.id}" for camera in found)
         raise SourceNotFound(
             f"{self.name}: no such camera; "
             + (f"expected one of {there}" if there else "none answers at all: check cable, power and network")
         )
+
+    def _new(self, name: str) -> c_void_p:
+        try:
+            camera = self._library.call("arv_camera_new", name.encode())
+            if not camera:
+                raise AravisError("no reason given")
+        except AravisError as error:
+            raise SourceNotFound(
+                f"{self.name}: the camera does not open ({error}); check cable, power and network"
+            ) from None
+        return c_void_p(camera)
 
     def _set_up_and_start(self) -> Layout:
         library, camera = self._library, self._camera

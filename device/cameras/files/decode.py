@@ -34,6 +34,8 @@ _EXPECTED = "expected JPEG, PNG, TIFF, BMP, WebP or PPM"
 _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 _ORIENTATION_TAG = 0x0112
+_PADDING_BYTES = 64
+"""So many zeros in a row stand at the end of no compressed picture."""
 
 
 class Refused(Exception):
@@ -87,6 +89,8 @@ def _decode(path: Path) -> NDArray[np.uint8]:
             raise Refused(f"not an image that can be read ({_what_it_is(path)}); {_EXPECTED}") from None
         with picture:
             _check_header(picture)
+            if picture.format in ("JPEG", "WEBP") and _ends_unwritten(path):
+                raise Refused(_damaged(picture, "its end is all zeros, not written yet"))
             try:
                 picture.load()
                 return _to_rgb(_upright(picture))
@@ -108,6 +112,20 @@ def _check_header(picture: Image.Image) -> None:
         raise Refused(_damaged(picture, "its pages cannot be counted")) from None
     if pages > 1:
         raise Refused(f"{pages} pages or animation frames in one file, expected one picture; export the one to be read")
+
+
+def _ends_unwritten(path: Path) -> bool:
+    """Whether a compressed file ends in zeros that no encoder wrote.
+
+    A copy over the network may begin by setting the file's length; the decoder makes a grey or torn half picture of the
+    zeros that have not been overwritten yet, and says nothing. Zeros behind a JPEG's end mark are padding.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, os.path.getsize(path) - _PADDING_BYTES))
+        if file.read().strip(b"\0"):
+            return False
+        file.seek(0)
+        return not file.read().rstrip(b"\0").endswith(b"\xff\xd9")
 
 
 def _upright(picture: Image.Image) -> Image.Image:

@@ -60,12 +60,21 @@ class SeenFiles:
         return version in self._versions
 
     def has_bytes(self, name: str, sha256: str) -> bool:
-        """Whether a file of this name with these bytes was dealt with, whatever its time of change."""
-        found = self._database.execute(
-            "SELECT 1 FROM seen WHERE folder = ? AND name = ? AND sha256 = ?",
-            (self._folder, os.fsencode(name), sha256),
-        )
-        return found.fetchone() is not None
+        """Whether a file of this name with these bytes was dealt with, whatever its time of change.
+
+        Raises `Disconnected` when that cannot be read.
+        """
+        try:
+            found = self._database.execute(
+                "SELECT 1 FROM seen WHERE folder = ? AND name = ? AND sha256 = ?",
+                (self._folder, os.fsencode(name), sha256),
+            )
+            return found.fetchone() is not None
+        except sqlite3.Error as error:
+            raise Disconnected(
+                f"{self._where}: it cannot be told which pictures were read ({error}); "
+                "wait for the program that holds that file, or move it away"
+            ) from error
 
     def add(self, version: Version, sha256: str) -> None:
         """Remember it; raises `Disconnected` when that cannot be written."""

@@ -64,11 +64,16 @@ def missing_elements(pipeline: str) -> list[str]:
     inspect = shutil.which("gst-inspect-1.0")
     if inspect is None:
         return []
-    return [
-        name
-        for name in elements_of(pipeline)
-        if subprocess.run([inspect, "--exists", name], capture_output=True, timeout=_INSPECT_TIMEOUT_S).returncode
-    ]
+    return [name for name in elements_of(pipeline) if not _exists(inspect, name)]
+
+
+def _exists(inspect: str, name: str) -> bool:
+    """Whether the element is installed; one that cannot be asked about counts as being there."""
+    try:
+        asked = subprocess.run([inspect, "--exists", name], capture_output=True, timeout=_INSPECT_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    return asked.returncode == 0
 
 
 def _not_started(pipeline: str) -> CameraError:

@@ -21,6 +21,7 @@ _TIMEOUT_S = 3
 """OpenCV waits ten seconds for a frame unless an environment variable says otherwise."""
 _MANUAL_EXPOSURE = 1
 _OLDEST_NS = 10_000_000_000
+"""No first frame is older."""
 _EXPOSURE_UNITS_PER_MS = 10
 _RATE_TOLERANCE = 0.02
 """29.97 frames a second are 30."""
@@ -54,7 +55,7 @@ def open_v4l2(config: V4L2Config) -> CaptureCamera:
         label=os.path.basename(config.device),
         size=size,
         lost=lambda waited_s: _lost(config.device, waited_s),
-        captured_ns=_captured_ns,
+        captured_ns=_KernelClock(),
     )
 
 
@@ -108,11 +109,22 @@ def _can_do(modes: tuple[Mode, ...]) -> str:
     return f"it can do {listed}{rest}"
 
 
-def _captured_ns(capture: cv2.VideoCapture) -> int:
-    """The kernel's time stamp of the frame, where it is of the monotonic clock and so tells how long it was queued."""
-    now_ns = time.monotonic_ns()
-    stamp_ns = int(capture.get(cv2.CAP_PROP_POS_MSEC) * 1_000_000)
-    return stamp_ns if 0 <= now_ns - stamp_ns < _OLDEST_NS else now_ns
+class _KernelClock:
+    """The kernel's time stamp of a frame, where it is of the monotonic clock and so tells how long it was queued.
+
+    Whether it is, the first frame shows, which is young. After that a stamp is believed however old it says that the
+    frame is: a camera that went on queueing while nobody read must not have its old frames taken for new ones.
+    """
+
+    def __init__(self) -> None:
+        self._believed: bool | None = None
+
+    def __call__(self, capture: cv2.VideoCapture) -> int:
+        now_ns = time.monotonic_ns()
+        stamp_ns = int(capture.get(cv2.CAP_PROP_POS_MSEC) * 1_000_000)
+        if self._believed is None:
+            self._believed = 0 < stamp_ns <= now_ns and now_ns - stamp_ns < _OLDEST_NS
+        return min(stamp_ns, now_ns) if self._believed else now_ns
 
 
 def _lost(device: str, waited_s: float) -> CameraError:

@@ -173,6 +173,27 @@ def test_deep_tiffs_are_refused(tmp_path: Path, mode: str, dtype: type, words: s
     assert words in refusal(saved(tmp_path / "deep.tif", picture))
 
 
+@pytest.mark.parametrize("ending", ["jpg", "webp"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_file_whose_end_is_not_written_yet_is_refused(tmp_path: Path, ending: str, share: float) -> None:
+    """Its length was set beforehand, as copies over the network do, and the rest is zeros."""
+    path = tmp_path / f"a.{ending}"
+    Image.effect_noise((320, 240), 60).convert("RGB").save(path)
+    data = path.read_bytes()
+    written = int(share * len(data))
+    path.write_bytes(data[:written] + bytes(len(data) - written))
+    with pytest.raises(FrameUnreadable, match="damaged or truncated"):
+        decode(path)
+
+
+def test_zeros_behind_the_end_of_a_jpeg_are_padding(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.effect_noise((320, 240), 60).convert("RGB").save(path)
+    whole = decode(path)
+    path.write_bytes(path.read_bytes() + bytes(4096))
+    assert (decode(path) == whole).all()
+
+
 @pytest.mark.parametrize("ending", ["tif", "png", "webp"])
 def test_pages_and_animations_are_refused(tmp_path: Path, ending: str) -> None:
     pages = [Image.new("RGB", (8, 8), (k * 90, 0, 0)) for k in range(3)]

@@ -95,6 +95,21 @@ def test_a_half_written_file_waits_until_it_is_whole(incoming: Path, reader: Rea
     assert frame.width == 64
 
 
+def test_a_jpeg_whose_length_was_set_before_it_was_written_waits_too(incoming: Path, reader: Reader) -> None:
+    """As copies over the network do; the decoder would make half a picture of it without a word."""
+    path = incoming.parent / "whole.jpg"
+    Image.effect_noise((640, 480), 60).save(path)
+    data = path.read_bytes()
+    answer = reader.ask()
+    (incoming / "a.jpg").write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    reader.polls_pass()
+    assert not answer.done()
+    (incoming / "a.jpg").write_bytes(data)
+    frame = answer.result(10)
+    assert frame is not None
+    assert frame.source == "a.jpg"
+
+
 def test_a_renamed_temporary_file_comes_once(incoming: Path, reader: Reader) -> None:
     picture(incoming / ".a.png.part.png")
     answer = reader.ask()

@@ -182,6 +182,14 @@ def test_a_full_disk_is_said_and_not_passed_over(incoming: Path, state: Path) ->
         locked.close()
 
 
+def test_a_memory_that_cannot_be_read_is_said_by_our_own_error(incoming: Path, state: Path) -> None:
+    picture(incoming / "a.png", 1)
+    with watch(incoming, state) as camera:
+        camera._done._database.execute("DROP TABLE seen")
+        with pytest.raises(Disconnected, match="it cannot be told which pictures were read"):
+            camera.read()
+
+
 def test_closing_during_a_read_that_waits_gives_the_state_back(incoming: Path, state: Path) -> None:
     camera = watch(incoming, state)
     closer = threading.Timer(0.05, camera.close)

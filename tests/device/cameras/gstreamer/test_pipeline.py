@@ -131,3 +131,14 @@ def test_a_pipeline_that_does_not_start_says_what_is_missing(capture: Capture) -
     with pytest.raises(DriverMissing, match="no element nosuchthing on this machine"):
         open_camera(f"gstreamer:nosuchthing ! {SINK}")
     assert capture.released == 2
+
+
+def test_an_inspection_that_hangs_does_not_hide_the_reason(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs(*_: object, **__: object) -> None:
+        raise subprocess.TimeoutExpired("gst-inspect-1.0", 10)
+
+    capture.opens = False
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", hangs)
+    with pytest.raises(SourceNotFound, match="does not start; try it by hand"):
+        open_camera(f"gstreamer:{OWN}")

@@ -111,6 +111,17 @@ def test_a_time_stamp_of_another_clock_is_not_believed(kernel: Kernel, capture: 
     assert frame.captured_ns >= before
 
 
+def test_a_frame_that_was_queued_for_long_stays_old(kernel: Kernel, capture: Capture) -> None:
+    """Though no first frame would be believed to be of that age."""
+    capture.stamp_ms = time.monotonic_ns() / 1e6 - 40
+    with opened(kernel) as camera:
+        assert camera.read() is not None
+        capture.stamp_ms -= 60_000
+        frame = camera.read()
+    assert frame is not None
+    assert (time.monotonic_ns() - frame.captured_ns) / 1e9 >= 60
+
+
 def test_a_frame_that_cannot_be_decoded_does_not_end_it(kernel: Kernel, capture: Capture) -> None:
     script = [True, None, cv2.error("broken JPEG"), True]
     capture.frames = lambda index: script[index]
