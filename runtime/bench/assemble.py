@@ -31,7 +31,7 @@ from runtime.bench.report import (
     SlowFramePart,
 )
 from runtime.bench.sampler import RSS, MachineLog
-from runtime.bench.samples import ROWS, STAGES, Column, Samples
+from runtime.bench.samples import GPU_STAGES, ROWS, STAGES, Column, Samples
 from runtime.bench.stats import METHOD, percentile, samples_needed, upper_bound
 from runtime.bench.supply import InputFacts
 from runtime.bench.verdict import Evidence, jitter_p99_ms, overhead_us, reached_hz
@@ -226,6 +226,8 @@ def machine_at(log: MachineLog, at_ns: int) -> dict[str, float]:
 def _frames(samples: Samples) -> FramesPart:
     frames = samples.frames
     columns = {stage: tuple(_rounded(getattr(s.timings, stage)) for s in frames) for stage in (*STAGES, "total")}
+    if any(s.gpu is not None for s in frames):
+        columns |= {stage: tuple(_rounded(s.gpu_ms(stage)) for s in frames) for stage in GPU_STAGES}
     return FramesPart(
         number=tuple(s.number for s in frames),
         source=tuple(s.frame.source for s in frames),

@@ -12,6 +12,7 @@ from runtime.bench.clock import Clock, SystemClock
 from runtime.bench.loads import LoadPlan, NeverStop, Until, Wait, generate
 from runtime.bench.samples import Sample, Samples
 from runtime.bench.supply import Supply
+from runtime.engines.base import GpuTimings
 from runtime.reading import Reading
 from runtime.screen.stop import Interrupted
 
@@ -41,16 +42,17 @@ def measure(
     clock: Clock | None = None,
     stop: Wait = NeverStop(),  # noqa: B008 (no state)
     progress: Callable[[Samples], None] | None = None,
+    gpu_ms: Callable[[], GpuTimings | None] | None = None,
 ) -> Samples:
     """Run a load and note every frame; what was noted so far when `stop` is requested.
 
-    progress: is called about once a second.
+    progress: is called about once a second. gpu_ms: tells the GPU's own times of the frame just read.
     Raises `CameraError` when the camera is lost, `BenchError` when the source cannot do that load.
     """
     timer = clock or SystemClock()
     samples = Samples(timer.now_ns())
     with contextlib.suppress(Interrupted):
-        _loop(reader, supply, plan, until, timer, stop, samples, progress)
+        _loop(reader, supply, plan, until, timer, stop, samples, progress, gpu_ms)
     samples.ended_ns = timer.now_ns()
     return samples
 
@@ -64,6 +66,7 @@ def _loop(
     stop: Wait,
     samples: Samples,
     progress: Callable[[Samples], None] | None,
+    gpu_ms: Callable[[], GpuTimings | None] | None,
 ) -> None:
     own_ns = since_ns = shown_ns = 0
     for frame, number, due_ns, camera_cpu_ns, jitter_ns, dropped_due_ns in generate(plan, supply, clock, until, stop):
@@ -74,6 +77,8 @@ def _loop(
         reading = reader.screen(frame)
         done_ns = clock.now_ns()
         since_ns = time.thread_time_ns()
+        spent_ns = time.process_time_ns() - cpu_ns
+        gpu = None if gpu_ms is None or reading.timings_ms.classify is None else gpu_ms()
         samples.frames.append(
             Sample(
                 number,
@@ -84,9 +89,10 @@ def _loop(
                 reading.timings_ms,
                 reading.outcome,
                 reading.reason,
-                time.process_time_ns() - cpu_ns,
+                spent_ns,
                 jitter_ns,
                 dropped_due_ns,
+                gpu,
             )
         )
         if progress is not None and done_ns - shown_ns > PROGRESS_NS:

@@ -155,7 +155,9 @@ def timed(report: Report, row: str) -> Column:
     if row == "camera_to_result":
         return np.array(report.frames.camera_to_result_ms, np.float64)
     columns = report.frames.columns
-    values, read = columns.get(row, ()), columns.get("classify", ())
+    if row not in columns:  # the stages of a GPU, where there is none
+        return np.array([], np.float64)
+    values, read = columns[row], columns["classify"]
     return np.array([v for v, c in zip(values, read, strict=True) if v is not None and c is not None], np.float64)
 
 

@@ -9,12 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.engines.base import GpuTimings
 from runtime.outcome import Outcome
 from runtime.reading import FrameFacts, Timings
 
 STAGES = tuple(stage.name for stage in fields(Timings) if stage.name != "total")
 """The Screener's stages, in the order in which a reading names them."""
-ROWS = ("wait", *STAGES, "total", "age", "camera_to_result")
+GPU_STAGES = {"upload": "upload", "gpu_compute": "compute", "download": "download"}
+"""By the GPU's own clock, within `segment` and `classify`; and their names in `GpuTimings`."""
+ROWS = ("wait", *STAGES, *GPU_STAGES, "total", "age", "camera_to_result")
 """Everything that has a latency. `total` is the Screener's own; `age` runs from capture to result; `camera_to_result`
 is `age` with the dropped frames counted in, see `Samples.camera_to_result_ms`."""
 
@@ -37,6 +40,11 @@ class Sample(NamedTuple):
     """CPU time of this process, all threads, while the Screener had the frame."""
     jitter_ns: int | None
     dropped_due_ns: tuple[int, ...]
+    gpu: GpuTimings | None = None
+
+    def gpu_ms(self, row: str) -> float | None:
+        """Of a row of `GPU_STAGES`; None where no GPU ran the networks."""
+        return None if self.gpu is None else float(getattr(self.gpu, GPU_STAGES[row]))
 
     @property
     def wait_ms(self) -> float:
@@ -92,7 +100,10 @@ class Samples:
             return np.array([(s.done_ns - s.due_ns) / 1e6 for s in self.complete], np.float64)
         if row == "camera_to_result":
             return self.camera_to_result_ms()
-        values = [getattr(s.timings, row) for s in self.complete]
+        if row in GPU_STAGES:
+            values = [s.gpu_ms(row) for s in self.complete]
+        else:
+            values = [getattr(s.timings, row) for s in self.complete]
         return np.array([value for value in values if value is not None], np.float64)
 
     def camera_to_result_ms(self) -> Column:

@@ -21,6 +21,7 @@ from runtime.bench.peer import EACH, MOST_FRAMES, ROUNDS, ChildPeer, Peer, Scree
 from runtime.bench.progress import ProgressLine
 from runtime.bench.report import AccuracyPart, ColdStartPart, PeerPart, Report
 from runtime.bench.sampler import Sampler
+from runtime.bench.samples import GPU_STAGES
 from runtime.bench.supply import Pool, Supply, open_supply
 from runtime.bench.verdict import Evidence, judge
 from runtime.bundle import Bundle, open_bundle
@@ -60,12 +61,20 @@ def run_session(
         say(f"warming up ({options.warmup} frames), then measuring")
         warm_up(screener, supply, options.warmup, stop)
         _unless_stopped(stop)
+        on_gpu = screener.gpu_ms() is not None
+        for stage, _ in options.stage_budgets:
+            if stage in GPU_STAGES and not on_gpu:
+                raise BenchError(
+                    f"--stage-budget {stage}: {screener.facts.backend} gives no times of a GPU; leave it out, or name "
+                    "another --engine"
+                )
         plan = load_plan(options, supply)
         line = ProgressLine(until)
         sampler = Sampler()
         try:
             with sampler:
-                samples = measure(screener, supply, plan, until, stop=stop, progress=line)
+                clock = screener.gpu_ms if on_gpu else None
+                samples = measure(screener, supply, plan, until, stop=stop, progress=line, gpu_ms=clock)
         finally:
             line.close()
         stopped = stop.requested

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +17,20 @@ import pytest
 from runtime.bench import session as session_module
 from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
+from runtime.bench.compare import compare
+from runtime.bench.errors import BenchError
+from runtime.bench.export import to_csv
+from runtime.bench.page import render
 from runtime.bench.report import Report
 from runtime.bench.session import MakeScreener, run_session
+from runtime.bench.table import print_report
 from runtime.bundle import Bundle
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.screen.stop import Stop
 from runtime.screener import Screener
 from tests.pictures import retina
+from tests.runtime.engines.fake_plans import both_plans, fake_machine, write_plans
+from tests.runtime.engines.tiny import tiny_bundle
 
 
 @pytest.fixture
@@ -68,6 +77,35 @@ def test_a_whole_run_on_stored_pictures(write_bundle: Callable[..., Path], pictu
     assert report.machine.memory_peak_mb is not None
     assert engine.frames == 2 + 30 + 4
     assert engine.closed
+
+
+def test_the_stages_of_a_gpu_are_shown_by_its_own_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = tiny_bundle(tmp_path / "tiny")
+    write_plans(bundle, both_plans(bundle))
+    with contextlib.contextmanager(fake_machine)(bundle) as machine:
+        report = run(
+            ["--bundle", str(bundle.path), "--frames", "40", "--warmup", "2", "--stage-budget", "upload=1000"],
+            lambda bundle, precision: Screener(bundle, engine=machine.load(), reject_repeats=False),
+        )
+    assert report.engine.backend == "tensorrt"
+    rows = report.rows
+    assert min(rows[name].n for name in ("upload", "gpu_compute", "download")) == report.counts.timed == 40
+    assert min(rows[name].mean for name in ("upload", "gpu_compute", "download")) > 0
+    gpu_ms = sum(rows[name].mean for name in ("upload", "gpu_compute", "download"))
+    assert gpu_ms <= rows["segment"].mean + rows["classify"].mean
+    assert rows["upload"].over_budget == 0
+    print_report(report, sys.stdout)
+    assert "gpu compute" in capsys.readouterr().out
+    assert "gpu compute" in render(report)
+    assert "gpu_compute_ms" in to_csv(report).splitlines()[0]
+    assert {"upload", "gpu_compute", "download"} <= {
+        line.stage for line in compare((report,), (report,), max_regression=0).lines
+    }
+
+
+def test_a_budget_for_a_stage_that_is_not_there_is_refused(write_bundle: Callable[..., Path], pictures: Path) -> None:
+    with pytest.raises(BenchError, match="upload: fake gives no times of a GPU"):
+        run(["--source", str(pictures), "--bundle", str(write_bundle()), "--stage-budget", "upload=1"], fake())
 
 
 def test_the_same_source_has_the_same_input_hash(write_bundle: Callable[..., Path]) -> None:
