@@ -28,7 +28,7 @@ from runtime.reading import EngineFacts, FrameFacts, Quality, Reading, Timings
 if TYPE_CHECKING:
     from device.frame import Frame
     from runtime.bundle import Bundle
-    from runtime.engines.base import Engine
+    from runtime.engines.base import Engine, GpuTimings
     from runtime.trust.facts import TrustFacts
     from runtime.trust.guard import Guard
 
@@ -116,6 +116,10 @@ class Screener:
     def trust(self) -> TrustFacts | None:
         """Who stands for the model, and how its self-test and the watch for drift stand; None where nobody looked."""
         return None if self._trust is None else self._trust.facts(self._engine.facts)
+
+    def gpu_ms(self) -> GpuTimings | None:
+        """Of the frame that both networks just read, the stages by the GPU's own clock; None where there is no GPU."""
+        return self._engine.gpu_ms()
 
     def screen(self, frame: Frame) -> Reading:
         """The reading for a frame. Every fault ends as RETAKE or NO_RESULT with its reason."""

@@ -32,6 +32,21 @@ class Inference:
     classify_ms: float
 
 
+@dataclass(frozen=True)
+class GpuTimings:
+    """Milliseconds by the GPU's own clock, of the frame before."""
+
+    upload: float
+    segment: float
+    classify: float
+    download: float
+
+    @property
+    def compute(self) -> float:
+        """Both networks."""
+        return self.segment + self.classify
+
+
 class Engine(ABC):
     """A loaded pair of networks. Used by one thread at a time; a context manager.
 
@@ -64,6 +79,10 @@ class Engine(ABC):
     @abstractmethod
     def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
         """Run both networks; stages keep to `budget` and to `deadline`, whichever is sooner."""
+
+    def gpu_ms(self) -> GpuTimings | None:
+        """The stages of the frame before by the GPU's own clock; None where no GPU runs the networks."""
+        return None
 
     def keep_warm(self) -> None:  # noqa: B027 (nothing is what most hardware needs)
         """Keep idle hardware ready, for whoever waits for the next frame while an exam is open. Never raises.

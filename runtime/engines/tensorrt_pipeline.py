@@ -11,6 +11,7 @@ import numpy as np
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.budget import Deadline
 from runtime.cuda.base import Cuda, Graph
+from runtime.engines.base import GpuTimings
 from runtime.engines.tensorrt_network import Network, TensorFacts
 from runtime.errors import IncompatiblePlan
 from runtime.preprocess import SIDE
@@ -25,21 +26,6 @@ NOT_A_NUMBER = 0xFF
 SPIN_S = 0.003
 """How long to ask without a pause whether the GPU is done; after that a pause costs less than it saves."""
 PAUSE_S = 0.00005
-
-
-@dataclass(frozen=True)
-class GpuTimings:
-    """Milliseconds by the GPU's own clock, of the frame before."""
-
-    upload: float
-    segment: float
-    classify: float
-    download: float
-
-    @property
-    def compute(self) -> float:
-        """Both networks."""
-        return self.segment + self.classify
 
 
 @dataclass(frozen=True)
