@@ -52,9 +52,11 @@ def load_tensorrt(bundle: Bundle, library: Library, precision: dict[str, str]) -
             f"install one, or choose --engine openvino"
         )
     found = probe(module)
-    key = PlanKey(
-        architecture_name(*found.compute_capability), library, release(found.library_version), precision_word(precision)
-    )
+    architecture = architecture_name(*found.compute_capability)
+    try:
+        key = PlanKey(architecture, library, release(found.library_version), precision_word(precision))
+    except ValueError as error:
+        raise EngineError(f"{backend}: {error}; install a release of NVIDIA's") from error
     plan = find_plan(bundle, key)
     return TensorRTEngine(plan, len(bundle.class_names), lambda: import_library(library), open_cuda)
 

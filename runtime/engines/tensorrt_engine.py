@@ -12,7 +12,7 @@ import numpy as np
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.cuda.base import Cuda
-from runtime.cuda.errors import GPU_LOST_EXIT_CODE, GpuLost
+from runtime.cuda.errors import GPU_LOST_EXIT_CODE, CudaError, GpuLost
 from runtime.engines.base import Engine, GpuTimings, Inference
 from runtime.engines.tensorrt_network import Network, TensorRT
 from runtime.engines.tensorrt_pipeline import Lane, Pipeline
@@ -79,23 +79,33 @@ class TensorRTEngine(Engine):
 
     def _choose(self) -> tuple[Pipeline, str]:
         """Of the ways that the plans allow, the one that is faster here; what only the other needs is dropped."""
-        pipelines = {title: Pipeline(self._cuda, lane, self.class_count) for title, lane in self._lanes().items()}
-        self._pipelines = list(pipelines.values())
-        if len(pipelines) == 1:
-            ((title, pipeline),) = pipelines.items()
-            return pipeline, f"{title}, {self._make_ready(pipeline)}"
-        times = {}
-        for title, pipeline in pipelines.items():
-            self._make_ready(pipeline)
-            times[title] = self._median_ms(pipeline)
+        lanes = self._lanes()
+        ways: dict[str, Pipeline] = {}
+        times: dict[str, float] = {}
+        wrong: dict[str, EngineError] = {}
+        for title, lane in lanes.items():
+            try:
+                ways[title] = pipeline = Pipeline(self._cuda, lane, self.class_count)
+                self._pipelines.append(pipeline)
+                how = self._make_ready(pipeline)
+                if len(lanes) == 1:
+                    return pipeline, f"{title}, {how}"
+                times[title] = self._median_ms(pipeline)
+            except GpuLost:
+                raise
+            except EngineError as error:  # the other way may do: memory for both classifiers can be short
+                wrong[title] = error
+        if not times:
+            raise next(iter(wrong.values()))
         best = min(times, key=times.__getitem__)
-        for pipeline in pipelines.values():
+        for pipeline in self._pipelines:
             pipeline.drop_graph()
-        for name in [name for name, network in self._networks.items() if network not in pipelines[best].networks]:
+        for name in [name for name, network in self._networks.items() if network not in ways[best].networks]:
             self._networks.pop(name).close()
         measured = ", ".join(f"{title} {median_ms:.3f} ms" for title, median_ms in times.items())
         # Once more: the other one's turn has bound the networks that they share to its own memory.
-        return pipelines[best], f"{best}, {self._make_ready(pipelines[best])} (measured: {measured})"
+        told = f"{best}, {self._make_ready(ways[best])} (measured: {measured})"
+        return ways[best], "; ".join((told, *(f"{title} cannot be used: {error}" for title, error in wrong.items())))
 
     def _lanes(self) -> dict[str, Lane]:
         held, lanes = self._networks, {}
@@ -228,7 +238,7 @@ class TensorRTEngine(Engine):
     def _idle(self, pipelines: list[Pipeline]) -> bool:
         try:
             return not self._cuda.lost and all(p.wait(Deadline.after_ms(STUCK_AFTER_MS)) for p in pipelines)
-        except GpuLost:
+        except CudaError:  # whatever it is, nothing says that its memory may be given back
             return False
 
 

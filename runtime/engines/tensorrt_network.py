@@ -79,7 +79,7 @@ def import_library(library: Library) -> TensorRT:
     module = MODULES[library]
     try:
         return TensorRT(library, import_module(module))
-    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except (ImportError, AttributeError, OSError, RuntimeError, TypeError, ValueError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise EngineError(f"{TARGETS[library]}: {module} cannot be used ({first}); install one that fits") from error
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from runtime.cuda.fake import FakeCuda
 from runtime.cuda.probe import Probe
 from runtime.engines import load_engine
 from runtime.engines.fake_tensorrt import FakeTensorRT
-from runtime.engines.tensorrt_network import TensorRT
+from runtime.engines.tensorrt_network import TensorRT, import_library
 from runtime.errors import EngineError, IncompatiblePlan
 from runtime.screen.__main__ import main
 from tests.pictures import retina
@@ -53,7 +55,7 @@ def test_auto_says_why_it_is_openvino_where_nothing_is_there(tiny: Bundle, monke
     monkeypatch.setattr(module, "has_driver", lambda: False)
     with load_engine(tiny) as engine:
         assert engine.facts.backend == "openvino"
-        assert engine.facts.why == "tensorrt: not installed; tensorrt-rtx: no NVIDIA driver on this machine"
+        assert engine.facts.why.endswith("tensorrt: not installed; tensorrt-rtx: no NVIDIA driver on this machine")
 
 
 def test_auto_says_how_a_plan_is_built_where_only_that_is_missing(
@@ -67,17 +69,20 @@ def test_auto_says_how_a_plan_is_built_where_only_that_is_missing(
     with_gpu.cuda.close()
 
 
-@pytest.mark.parametrize("what", ["other version", "altered", "library crashes"])
+@pytest.mark.parametrize("what", ["other version", "no release", "altered", "library crashes"])
 def test_auto_goes_on_without_a_plan_that_is_refused_and_says_so(
     with_gpu: FakeMachine, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     expected = {
         "other version": "plan was built for sm86 / TensorRT 10.3.0, this machine has sm86 / 11.4.0",
+        "no release": "library version '10.3': expected three numbers or more",
         "altered": "was altered or cut short",
         "library crashes": "tensorrt crashes when it is loaded (SIGSEGV)",
     }[what]
     if what == "other version":
         monkeypatch.setattr(module, "probe", lambda name: dataclasses.replace(FOUND, library_version="11.4.0.1"))
+    elif what == "no release":
+        monkeypatch.setattr(module, "probe", lambda name: dataclasses.replace(FOUND, library_version="10.3"))
     elif what == "altered":
         (with_gpu.bundle.path / "plans" / str(KEY) / "classifier.plan").write_bytes(b"other")
     else:
@@ -120,6 +125,15 @@ def test_what_is_missing_is_named_with_what_to_do(
     with pytest.raises(EngineError, match=message) as caught:
         load_engine(tiny, engine)
     assert "or choose --engine openvino" in str(caught.value)
+
+
+@pytest.mark.parametrize("holds", [{}, {"__version__": "10.3.0"}, {"__version__": "10"}])
+def test_a_module_that_is_not_nvidias_library_is_refused(
+    monkeypatch: pytest.MonkeyPatch, holds: dict[str, str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(**holds))
+    with pytest.raises(EngineError, match=r"tensorrt: tensorrt cannot be used \(.*\); install one that fits"):
+        import_library("trt")
 
 
 @pytest.mark.skipif(module.has_driver(), reason="this machine has an NVIDIA driver")

@@ -137,6 +137,37 @@ def test_where_both_ways_are_there_the_faster_is_kept(
     cuda.check()
 
 
+def test_where_one_of_both_ways_cannot_be_had_the_other_is_used_and_says_so(
+    tiny: Bundle, expected: list[tuple[np.ndarray, np.ndarray]]
+) -> None:
+    raw = fake_plan(tiny.path / "raw.onnx")
+    write_plans(tiny, {**both_plans(tiny), "raw": raw, "guided": raw})  # which gives what raw has given already
+    cuda = FakeCuda()
+    with FakeMachine(cuda, FakeTensorRT(cuda), tiny).load() as engine:
+        assert "two engines, CUDA graph (measured: two engines" in engine.facts.why
+        assert "; three engines cannot be used: guided.plan gives " in engine.facts.why
+        for turn in (0, 1, 0):
+            np.testing.assert_allclose(engine.infer(FRAMES[turn]).probabilities, expected[turn][1], atol=1e-6)
+    cuda.check()
+
+
+def test_where_neither_way_can_be_had_the_first_ones_reason_is_told(
+    tiny: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = {name: fake_plan(tiny.path / f"{name}.onnx") for name in ("raw", "guided")}
+    write_plans(tiny, {**both_plans(tiny), **parts})
+    reasons = iter(["first", "second"])
+
+    def fails(*_: object) -> str:
+        raise EngineError(next(reasons))
+
+    monkeypatch.setattr(module.TensorRTEngine, "_make_ready", fails)
+    cuda = FakeCuda()
+    with pytest.raises(EngineError, match="first"):
+        FakeMachine(cuda, FakeTensorRT(cuda), tiny).load()
+    cuda.check()
+
+
 def test_a_late_frame_has_no_result_and_leaves_nothing_for_the_next(
     machine: FakeMachine, expected: list[tuple[np.ndarray, np.ndarray]]
 ) -> None:
@@ -168,6 +199,18 @@ def test_a_gpu_that_hangs_is_said_to(machine: FakeMachine, monkeypatch: pytest.M
     machine.cuda.stalled = False
     pipelines, networks, _, cuda = module._abandoned.pop()  # type: ignore[misc]
     assert all(pipeline.wait(module.Deadline()) for pipeline in pipelines)
+    for pipeline in pipelines:
+        pipeline.drop_graph()
+    for network in networks.values():
+        network.close()
+    cuda.close()
+
+
+def test_closing_raises_nothing_where_the_gpu_will_not_say_whether_it_is_done(machine: FakeMachine) -> None:
+    engine = machine.load()
+    machine.cuda.fail("cuStreamQuery", 1)
+    engine.close()
+    pipelines, networks, _, cuda = module._abandoned.pop()  # type: ignore[misc]
     for pipeline in pipelines:
         pipeline.drop_graph()
     for network in networks.values():
