@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import struct
-import threading
 import time
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from runtime.daemon.wire import LARGEST, ErrorCode, Message, ProtocolError
 
 MESSAGES_A_SECOND = 4096
 _CREDENTIALS = struct.Struct("iII")
+_AT_ONCE = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,18 @@ class Peer:
 
 
 class Connection:
-    """A client's socket and what is known of it. Received from by one thread, sent to and closed by any."""
+    """A client's socket and what is known of it. Used by one thread at a time, which `Reception.lock` sees to."""
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
         self._socket = connected
-        self._sending = threading.Lock()
         self.peer = Peer(*_CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
         self.name = ""
         """From HELLO; "" before it."""
+        self.configured = False
+        """Whether its ring is there or being made."""
+        self.ring_bytes = 0
+        """Of that ring."""
         self.ring: Ring | None = None
         self.newest = False
         self.reject_repeats = True
@@ -71,23 +74,25 @@ class Connection:
 
     def send(self, message: Message, tag: int, descriptor: int | None = None) -> None:
         """Send without waiting. A client that does not read, or is gone, is closed by whoever receives from it."""
-        data = message.encode(tag)
-        with self._sending:
-            if self.closed:
-                return
-            try:
-                if descriptor is None:
-                    self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-                else:
-                    flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-                    socket.send_fds(self._socket, [data], [descriptor], flags)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+        self.send_bytes(message.encode(tag), descriptor)
+
+    def send_bytes(self, data: bytes, descriptor: int | None = None) -> None:
+        """As `send`, of a whole message."""
+        if self.closed:
+            return
+        try:
+            if descriptor is None:
+                self._socket.send(data, _AT_ONCE)
+            else:
+                socket.send_fds(self._socket, [data], [descriptor], _AT_ONCE)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def configure(self, wanted: Configure, sealed: SealedRing, stored_pictures: bool, tag: int) -> None:
         """Give the client its ring and pass the descriptor on."""
         self.ring, self.newest = sealed.ring, wanted.order is Order.NEWEST
+        self.ring_bytes = sealed.ring.layout.ring_bytes
         self.reject_repeats = not stored_pictures
         try:
             self.send(sealed.ring.layout, tag, sealed.descriptor)
@@ -96,9 +101,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket and let go of the ring; a frame that is being read keeps it until then."""
-        with self._sending:
-            self.closed = True
-            self._socket.close()
+        self.closed = True
+        self._socket.close()
         self.ring = None
 
 

@@ -1,4 +1,4 @@
-"""`Reader`: the one thread that has the engine. It reads frames, tests itself when idle, and reloads."""
+"""`Reader`: the one thread that has the engine. It hears the clients while idle, reads their frames, tests, reloads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from device.frame import Frame
 from runtime.daemon.connection import Job
 from runtime.daemon.messages import Reason, Reloaded, ResultFlag, SubmitFlag
 from runtime.daemon.model import Model
+from runtime.daemon.reception import Reception
 from runtime.daemon.results import result_of
 from runtime.daemon.turns import Turns
 from runtime.errors import ScreeningError
@@ -65,27 +66,33 @@ class Reader:
         in_thread: Callable[[], None] = lambda: None,
     ) -> None:
         self.turns: Turns[Job | ReloadJob] = Turns()
+        """With the reception's lock held."""
         self.counts = Counts()
         self.model: Model | None = None
         """None before it is loaded."""
         self.failure: ScreeningError | None = None
-        """Why it could not be loaded at the start."""
+        """Why it could not be loaded at the start, or what ended its thread."""
         self._make, self._on_change, self._on_alive, self._in_thread = make, on_change, on_alive, in_thread
         self._idle_ns, self._tested_ns = int(idle_s * 1e9), 0
         self._lates: deque[bool] = deque(maxlen=LATE_WINDOW)
         self._failures = 0
         self._reload_problem = ""
         self._told = 0
-        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
+        self._stopping = False
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin to load."""
+    def start(self, reception: Reception, receive: Callable[[list[int]], None]) -> None:
+        """Begin to load. receive: takes the messages of these descriptors, and puts frames into `turns`."""
+        self._thread = threading.Thread(target=self._run, args=(reception, receive), name="reader", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, reception: Reception) -> None:
         """Finish the frame under way, give the engine back."""
-        self.turns.close()
-        self._thread.join()
+        with reception.lock:
+            self._stopping = True
+            reception.call_engine()
+        if self._thread is not None:
+            self._thread.join()
 
     def reasons(self) -> tuple[int, list[str]]:
         """Why it is degraded: bits and words. From any thread."""
@@ -110,21 +117,21 @@ class Reader:
             self._told = bits
             self._on_change()
 
-    def _run(self) -> None:
+    def _run(self, reception: Reception, receive: Callable[[list[int]], None]) -> None:
         try:
-            model = self.model = self._load()
-        except ScreeningError as error:
-            self.failure = error
-            self._on_change()
-            return
-        try:
+            self.model = self._load()
             self._in_thread()
             self._alive()
             self._on_change()
-            self._serve(model)
+            self._serve(reception, receive)
+        except ScreeningError as error:
+            self.failure = error
+        except Exception as error:  # ours: a daemon that ends is started anew, one that only seems to live is not
+            self.failure = ScreeningError(f"software fault: {type(error).__name__}: {error}")
         finally:
             if self.model is not None:
                 self.model.close()
+            self._on_change()
 
     def _load(self) -> Model:
         try:
@@ -134,24 +141,39 @@ class Reader:
         except Exception as error:  # a backend's own; the old model must not go down with it
             raise ScreeningError(f"{type(error).__name__}: {error}") from error
 
-    def _serve(self, model: Model) -> None:
-        while not self.turns.closed:
-            model = self._turn(model)
-            if self._quiet_ns_left() <= 0 and not self.turns.closed:
-                if not model.self_test():
-                    self._alive()
-                else:
-                    self._note_time()
-                self._tell_if_changed()
+    def _serve(self, reception: Reception, receive: Callable[[list[int]], None]) -> None:
+        while not self._stopping:
+            if self._quiet_ns_left() <= 0:
+                with reception.lock:
+                    reception.engine_is_busy()
+                self._test()
+            elif not self._turn(reception):
+                receive(reception.waits(max(0.0, self._quiet_ns_left() / 1e9)))
 
-    def _turn(self, model: Model) -> Model:
-        """One job, or none in the time until the next self-test; a job's ring is let go of with the method's end."""
-        job = self.turns.next(max(0.0, self._quiet_ns_left() / 1e9))
+    def _turn(self, reception: Reception) -> bool:
+        """Do one job, False when there is none; its ring is let go of with the method's end."""
+        with reception.lock:
+            if self._stopping:
+                return True
+            job = self.turns.next()
+            if job is None:
+                reception.engine_waits()
+                return False
+            reception.engine_is_busy()
+        assert self.model is not None
         if isinstance(job, Job):
-            self._answer(job, model)
-        elif isinstance(job, ReloadJob):
-            return self._reload(job, model)
-        return model
+            self._answer(job, self.model, reception)
+        else:
+            self._reload(job, self.model, reception)
+        return True
+
+    def _test(self) -> None:
+        assert self.model is not None
+        if not self.model.self_test():
+            self._alive()
+        else:
+            self._note_time()
+        self._tell_if_changed()
 
     def _quiet_ns_left(self) -> int:
         return self._tested_ns + self._idle_ns - time.monotonic_ns()
@@ -164,26 +186,26 @@ class Reader:
         self.counts.last_inference_ns = self._tested_ns
         self._on_alive()
 
-    def _reload(self, job: ReloadJob, old: Model) -> Model:
+    def _reload(self, job: ReloadJob, old: Model, reception: Reception) -> None:
         """The new model, or the old one when the new one cannot be believed."""
         try:
             new = self._load()
         except ScreeningError as error:
             self._reload_problem = str(error)
-            answer, model = Reloaded(old.sha256, 1, str(error)), old
+            answer = Reloaded(old.sha256, 1, str(error))
         else:
+            self.model = new
             old.close()
-            self.model = model = new
             self._reload_problem, self._failures = "", 0
             self.counts.reloads += 1
             self._alive()
             answer = Reloaded(new.sha256, 0, "")
-        job.done(answer)
+        with reception.lock:
+            job.done(answer)
         self._on_change()
-        return model
 
-    def _answer(self, job: Job, model: Model) -> None:
-        """Read a frame and tell its client. The slot is the client's again before it hears of it."""
+    def _answer(self, job: Job, model: Model, reception: Reception) -> None:
+        """Read a frame and tell its client; what the client need not wait for comes after it was told."""
         queue_ms = (time.monotonic_ns() - job.arrived_ns) / 1e6
         try:
             reading, flags = self._read(job, model)
@@ -192,10 +214,13 @@ class Reader:
         if job.submit.flags & SubmitFlag.VESSELS and reading.outcome in FINDINGS and reading.vessels is not None:
             job.ring.write_vessels(job.submit.slot, job.submit.generation, reading.vessels)
             flags |= ResultFlag.VESSELS
-        result = result_of(job, reading, model, flags, queue_ms)
-        job.connection.busy.discard(job.submit.slot)
-        self._count(reading, flags)
-        job.connection.send(result, job.tag)
+        data = result_of(job, reading, model, flags, queue_ms).encode(job.tag)
+        with reception.lock:
+            if not self.turns:  # before the client can answer, so that its next frame comes here at once
+                reception.engine_is_idle()
+            job.connection.busy.discard(job.submit.slot)
+            job.connection.send_bytes(data)
+            self._count(reading, flags)
         if reading.timings_ms.classify is not None:
             self._alive()
         self._tell_if_changed()

@@ -1,12 +1,11 @@
-"""`Service`: the daemon's socket. One thread receives from every client and answers all but the readings."""
+"""`Service`: the daemon's socket. Hears every client, in one of two threads, and answers all but the readings."""
 
 from __future__ import annotations
 
 import os
-import selectors
 import socket
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from runtime.daemon.checks import check_frame, check_ring
@@ -30,9 +29,10 @@ from runtime.daemon.messages import (
 )
 from runtime.daemon.reader import Reader, ReloadJob
 from runtime.daemon.realtime import SoftRealTime
+from runtime.daemon.reception import Reception
 from runtime.daemon.results import superseded
 from runtime.daemon.ring import make_ring
-from runtime.daemon.slots import MAX_RING_BYTES, MAX_SLOT_BYTES, MAX_SLOTS
+from runtime.daemon.slots import MAX_RING_BYTES, MAX_SLOT_BYTES, MAX_SLOTS, SlotLayout
 from runtime.daemon.wire import VERSION, ErrorCode, Message, ProtocolError, decode, header_tag
 
 MAX_CLIENTS = 32
@@ -42,7 +42,8 @@ class Service:
     """Serves clients on a listening `SOCK_SEQPACKET` socket until `stop`.
 
     allowed_uids: users that may connect. make: gives the Reader; gets what it is to call when something changed.
-    on_state: called in `run`'s thread with the health when the state or its words change, first when LIVE.
+    on_state: called in `run`'s thread with the health when the state or its words change, first when LIVE. spin_s: how
+    long an idle engine's thread looks for the next frame without sleeping.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Service:
         allowed_uids: frozenset[int],
         real_time: SoftRealTime | None = None,
         on_state: Callable[[Health], None] = lambda health: None,
+        spin_s: float = 0.0,
     ) -> None:
         listener.setblocking(False)
         self._listener = listener
@@ -59,50 +61,55 @@ class Service:
         self._real_time = real_time or SoftRealTime()
         self._on_state = on_state
         self._told: tuple[State, str] | None = None
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._wake_lock = threading.RLock()  # re-entrant: a signal's handler may nudge in the middle of a nudge
+        self._reception = Reception(spin_s)
         self._stopping = self._reload_wanted = False
         self._started_ns = time.monotonic_ns()
-        self._connections: set[Connection] = set()
+        self._connections: dict[int, Connection] = {}
+        self._wanted_rings: deque[tuple[Connection, Configure, int]] = deque()
         self._refused = self._superseded = 0
-        self._reader = make(self._nudge)
+        self._reader = make(self._reception.call_attendant)
 
     def stop(self) -> None:
         """End `run`. From any thread or a signal's handler."""
         self._stopping = True
-        self._nudge()
+        self._reception.call_attendant()
 
     def reload(self) -> None:
         """Have the bundle loaded anew, as RELOAD does. From any thread or a signal's handler."""
         self._reload_wanted = True
-        self._nudge()
+        self._reception.call_attendant()
 
     def run(self) -> None:
-        """Serve until `stop`. Raises `ScreeningError` when the model cannot be loaded at the start."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._wake, selectors.EVENT_READ)
-            self._reader.start()
-            self._real_time.for_thread()
-            try:
-                self._tell()
-                while not self._stopping and self._reader.failure is None:
-                    for key, _ in selector.select():
-                        self._serve(selector, key.fileobj)
-            finally:
-                for connection in list(self._connections):
+        """Serve until `stop`, as the attendant. Raises `ScreeningError` when the model cannot be loaded or used."""
+        reception, reader = self._reception, self._reader
+        reception.add(self._listener.fileno())
+        reader.start(reception, self._receive)
+        self._real_time.for_thread()
+        try:
+            self._tell()
+            while not self._stopping and reader.failure is None:
+                called, descriptors = reception.attends()
+                self._receive(descriptors)
+                if called:
+                    self._do_errands()
+        finally:
+            with reception.lock:
+                for connection in list(self._connections.values()):
                     connection.send(Error(ErrorCode.STOPPING, VERSION, VERSION, 0, "the daemon ends"), 0)
-                    self._drop(selector, connection)
-                self._reader.stop()
+                    self._drop(connection)
+                reception.remove(self._listener.fileno())
                 self._listener.close()
-                with self._wake_lock:  # whoever nudges from now on finds it gone, never another file of that number
-                    wake, self._wake = self._wake, -1
-                    os.close(wake)
-        if self._reader.failure is not None:
-            raise self._reader.failure
+            reader.stop(reception)
+            reception.close()
+        if reader.failure is not None:
+            raise reader.failure
 
     def health(self) -> Health:
-        """How it is now."""
+        """How it is now. From any thread."""
+        with self._reception.lock:
+            return self._health()
+
+    def _health(self) -> Health:
         reader, model = self._reader, self._reader.model
         bits, words = reader.reasons()
         if self._real_time.refusals:
@@ -132,31 +139,33 @@ class Service:
             "; ".join(words),
         )
 
-    def _nudge(self) -> None:
-        with self._wake_lock:
-            if self._wake >= 0:
-                os.eventfd_write(self._wake, 1)
-
     def _tell(self) -> None:
         health = self.health()
         if self._told != (health.state, health.text):
             self._told = health.state, health.text
             self._on_state(health)
 
-    def _serve(self, selector: selectors.BaseSelector, ready: object) -> None:
-        if ready is self._listener:
-            self._accept(selector)
-        elif isinstance(ready, Connection):
-            self._receive(selector, ready)
-        else:
-            os.eventfd_read(self._wake)
-            if self._reload_wanted:  # put here: a signal's handler may have come in while the turns were locked
-                self._reload_wanted = False
-                job = ReloadJob(lambda answer: None)
-                self._reader.turns.put(job, job)
-            self._tell()
+    def _do_errands(self) -> None:
+        """What takes long or comes from outside, in the attendant's thread."""
+        if self._reload_wanted:
+            self._reload_wanted = False
+            with self._reception.lock:
+                self._put_reload(lambda answer: None)
+        while self._wanted_rings:
+            self._make_ring(*self._wanted_rings.popleft())
+        self._tell()
 
-    def _accept(self, selector: selectors.BaseSelector) -> None:
+    def _receive(self, descriptors: list[int]) -> None:
+        """One message of each client, so that the others have their turn before its next. In either thread."""
+        for descriptor in descriptors:
+            with self._reception.lock:
+                connection = self._connections.get(descriptor)
+                if connection is not None:
+                    self._take(connection)
+                elif descriptor == self._listener.fileno():
+                    self._accept()
+
+    def _accept(self) -> None:
         try:
             connected, _ = self._listener.accept()
         except OSError:  # it went away again, or there are no descriptors left
@@ -175,11 +184,10 @@ class Service:
             self._refuse(connection, 0, refusal)
             connection.close()
             return
-        self._connections.add(connection)
-        selector.register(connection, selectors.EVENT_READ)
+        self._connections[connection.fileno()] = connection
+        self._reception.add(connection.fileno())
 
-    def _receive(self, selector: selectors.BaseSelector, connection: Connection) -> None:
-        """One message of a client: the others have their turn before its next."""
+    def _take(self, connection: Connection) -> None:
         data = b""
         try:
             received = connection.receive()
@@ -187,22 +195,22 @@ class Service:
                 return
             data = received
             if not data:
-                self._drop(selector, connection)
+                self._drop(connection)
                 return
             envelope = decode(data, FROM_CLIENT)
             self._handle(connection, envelope.message, envelope.tag)
         except ProtocolError as error:
             self._refuse(connection, header_tag(data), error)
             if error.code.fatal:
-                self._drop(selector, connection)
+                self._drop(connection)
 
     def _refuse(self, connection: Connection, tag: int, error: ProtocolError) -> None:
         self._refused += 1
         connection.send(Error(error.code, VERSION, VERSION, error.detail, str(error)), tag)
 
-    def _drop(self, selector: selectors.BaseSelector, connection: Connection) -> None:
-        selector.unregister(connection)
-        self._connections.discard(connection)
+    def _drop(self, connection: Connection) -> None:
+        self._reception.remove(connection.fileno())
+        del self._connections[connection.fileno()]
         self._reader.turns.drop(connection)
         connection.close()
 
@@ -216,7 +224,7 @@ class Service:
         elif isinstance(message, Configure):
             self._configure(connection, message, tag)
         elif isinstance(message, AskHealth):
-            connection.send(self.health(), tag)
+            connection.send(self._health(), tag)
         elif isinstance(message, AskBundle):
             if self._reader.model is None:
                 raise ProtocolError(ErrorCode.NOT_READY, "the engine is not loaded yet; ask again")
@@ -232,27 +240,41 @@ class Service:
         connection.send(Welcome(VERSION, os.getpid(), MAX_SLOTS, MAX_SLOT_BYTES, MAX_RING_BYTES), tag)
 
     def _configure(self, connection: Connection, wanted: Configure, tag: int) -> None:
-        if connection.ring is not None:
+        """A large ring takes as long as a reading: the attendant makes it, and no frame of others waits for it."""
+        if connection.configured:
             raise ProtocolError(ErrorCode.ALREADY_CONFIGURED, "this connection has its ring; open another connection")
-        check_ring(wanted, sum(c.ring.layout.ring_bytes for c in self._connections if c.ring is not None))
+        check_ring(wanted, sum(c.ring_bytes for c in self._connections.values()))
+        connection.configured, connection.ring_bytes = True, SlotLayout(wanted.slots, wanted.slot_bytes).ring_bytes
+        self._wanted_rings.append((connection, wanted, tag))
+        self._reception.call_attendant()
+
+    def _make_ring(self, connection: Connection, wanted: Configure, tag: int) -> None:
+        """Without the lock, but where the client hears of it."""
+        if connection.closed:
+            return
         try:
             sealed = make_ring(wanted.slots, wanted.slot_bytes, self._real_time.huge_pages)
         except OSError as error:
-            raise ProtocolError(ErrorCode.RING_REFUSED, f"no memory for the ring: {error.strerror}") from None
-        if sealed.ring.layout.huge_pages is Obtained.REFUSED:
-            self._real_time.no_huge_pages()
-        connection.configure(wanted, sealed, bool(wanted.flags & ConfigureFlag.STORED_PICTURES), tag)
+            with self._reception.lock:
+                connection.configured, connection.ring_bytes = False, 0
+                why = f"no memory for the ring: {error.strerror}"
+                self._refuse(connection, tag, ProtocolError(ErrorCode.RING_REFUSED, why))
+            return
+        with self._reception.lock:
+            if sealed.ring.layout.huge_pages is Obtained.REFUSED:
+                self._real_time.no_huge_pages()
+            connection.configure(wanted, sealed, bool(wanted.flags & ConfigureFlag.STORED_PICTURES), tag)
 
     def _reload(self, connection: Connection, tag: int) -> None:
         if connection.peer.uid not in (0, os.geteuid()):
             uid = connection.peer.uid
             raise ProtocolError(ErrorCode.RELOAD_REFUSED, "only root and the daemon's own user may reload", uid)
+        self._put_reload(lambda answer: connection.send(answer, tag))
 
-        def done(answer: Reloaded) -> None:
-            connection.send(answer, tag)
-
+    def _put_reload(self, done: Callable[[Reloaded], None]) -> None:
         job = ReloadJob(done)
         self._reader.turns.put(job, job)
+        self._reception.call_engine()
 
     def _submit(self, connection: Connection, frame: Submit, tag: int) -> None:
         ring = check_frame(connection, frame, self._reader.model is not None)
@@ -263,3 +285,4 @@ class Service:
             self._superseded += 1
             connection.busy.discard(old.submit.slot)
             connection.send(superseded(old), old.tag)
+        self._reception.call_engine()
