@@ -22,6 +22,7 @@ exit codes:
   0    done; single frames may have given RETAKE or NO_RESULT
   1    the work broke off: the camera was lost, or results could not be written
   2    the call is wrong, or bundle, engine, output folder or every frame of the source is unusable
+  75   the GPU was lost to this process: start it again
   130, 143, 141    stopped by Ctrl-C, by SIGTERM, by a closed pipe; what was read until then is whole
 """
 
