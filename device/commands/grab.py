@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,18 +27,22 @@ def main(words: Sequence[str]) -> int:
         "-n", dest="frames", type=up_to(10**6), default=10, metavar="N", help="how many frames (default: 10)"
     )
     made.add_argument("--out", type=Path, default=Path("frames"), metavar="DIR", help="folder (default: frames)")
-    made.add_argument("--timeout", type=positive, default=10.0, metavar="S", help="wait for a frame (default: 10 s)")
+    made.add_argument(
+        "--timeout", type=positive, default=10.0, metavar="S", help="wait for a good frame (default: 10 s)"
+    )
     options = made.parse_args(words)
     with open_source(options.source) as camera:
         _prepare(options.out)
-        written = 0
+        written, written_s = 0, time.monotonic()
         with frames_of(camera, options.timeout) as frames:
             for frame in frames:
                 if isinstance(frame, FrameUnreadable):
+                    if camera.live and time.monotonic() - written_s > options.timeout:
+                        raise frame  # a frozen or torn picture without end
                     print(f"device grab: {frame}", file=sys.stderr)
                     continue
                 print(write_frame(frame, options.out))
-                written += 1
+                written, written_s = written + 1, time.monotonic()
                 if written == options.frames:
                     return 0
     print(f"device grab: got {written} frames, expected {options.frames}: the source has ended", file=sys.stderr)

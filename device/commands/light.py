@@ -35,7 +35,11 @@ def main(words: Sequence[str]) -> int:
     if options.what is None:
         _parser().error("got no command, expected status, dose, set, fire, stop or --simulate")
     with BoardLink(options.port) as link:
-        return int(options.run(link, options))
+        try:
+            return int(options.run(link, options))
+        except LightError as error:  # the port was a board's, so the call was right, whatever came after
+            print(f"device light: {error}", file=sys.stderr)
+            return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -117,7 +117,7 @@ def probe(source: str, seconds: float) -> Probe:
         opened_s = time.monotonic()
         if not camera.live:
             raise SourceNotFound(f"{source}: stored pictures have no rate; expected a camera, a stream or a video")
-        with frames_of(camera, seconds) as frames:
+        with frames_of(camera, seconds, until_s=opened_s + seconds) as frames:
             for item in frames:
                 seen.note(item)
                 if time.monotonic() - opened_s >= seconds:

@@ -59,9 +59,9 @@ _REFUSALS = {
     NakCode.NO_HEARTBEAT: "no heartbeat reached the board for 500 ms; look at the link's `failure`",
     NakCode.INTERLOCK_OPEN: "the interlock is open; close it",
     NakCode.OVERHEATED: "the light is too hot; let it cool",
-    NakCode.LED_CEILING: "the level is over the board's ceiling of {detail}",
-    NakCode.FLASH_TIME_CEILING: "the flash time must be 1 to {detail} us",
-    NakCode.FLASH_LEVEL_CEILING: "the flash level must be 1 to {detail}",
+    NakCode.LED_CEILING: "the level is over the board's ceiling of {detail}; ask for less",
+    NakCode.FLASH_TIME_CEILING: "expected a flash time of 1 to {detail} us; ask for one of these",
+    NakCode.FLASH_LEVEL_CEILING: "expected a flash level of 1 to {detail}; ask for one of these",
     NakCode.NOT_ARMED: "not armed, or armed more than 2 s ago; arm again",
     NakCode.RECHARGING: "recharging, {detail} ms left; wait",
 }

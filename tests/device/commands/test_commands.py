@@ -21,8 +21,8 @@ from device.cameras.listing import CameraInfo
 from device.cameras.mode import Mode
 from device.commands import cameras, telemetry
 from device.commands.probe import probe
-from device.errors import Disconnected, FrameUnreadable
-from device.light import SimulatedBoard
+from device.errors import Disconnected, FrameUnreadable, PortUnusable
+from device.light import BoardLink, SimulatedBoard
 from device.live import LiveReader, Tap
 from device.telemetry import Clock, Telemetry, Temperature, ThrottleCount
 from tests.device.light.conftest import FAST
@@ -129,6 +129,13 @@ def test_probe_says_when_a_camera_is_lost(scripted: Any) -> None:
     assert found.shortfalls == ["it stalled or was lost 1 times"]
 
 
+def test_probe_tells_what_came_before_a_camera_was_lost_for_longer(scripted: Any) -> None:
+    scripted([picture(0), picture(1), Disconnected("gone")], [Hang()])
+    found = probe("fake:0", 1)
+    assert (found.frames, found.stalls) == (2, 1)
+    assert found.shortfalls == ["it stalled or was lost 1 times"]
+
+
 def test_probe_of_stored_pictures_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
     assert main(["probe", str(tmp_path)]) == 2
@@ -166,6 +173,14 @@ def test_grab_leaves_no_live_frame_out_and_says_when_there_were_too_few(
     said = capsys.readouterr().err
     assert "fake#2: torn" in said
     assert "got 3 frames, expected 9" in said
+
+
+def test_grab_does_not_go_on_for_ever_with_a_camera_that_repeats_itself(
+    scripted: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripted([picture(0), *(picture(number, 0) for number in range(1, 10_000))])
+    assert main(["grab", "fake:0", "-n", "2", "--timeout", "0.2", "--out", str(tmp_path / "out")]) == 1
+    assert "the camera gave the same picture again" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,12 +240,20 @@ def test_a_wrong_call_is_refused(words: list[str], said: str, capsys: pytest.Cap
     assert said in capsys.readouterr().err
 
 
-def test_what_the_board_refuses_is_1_and_what_is_no_board_is_2(
-    board: SimulatedBoard, capsys: pytest.CaptureFixture[str]
+def test_what_goes_wrong_with_a_board_is_1_and_what_is_no_board_is_2(
+    board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     board.set_interlock(False)
     assert main(["light", "set", board.port, "5", "--no-eye"]) == 1
     assert "the interlock is open; close it" in capsys.readouterr().err
+    board.set_interlock(True)
+
+    def unplugged(link: BoardLink) -> None:
+        raise PortUnusable(f"{link.url}: the port is gone")
+
+    monkeypatch.setattr(BoardLink, "fire", unplugged)
+    assert main(["light", "fire", board.port, "--flash-us", "900", "--level", "7", "--no-eye"]) == 1
+    assert "the port is gone" in capsys.readouterr().err
     assert main(["light", "status", "/dev/no-such-port"]) == 2
     assert "no such port" in capsys.readouterr().err
 
@@ -238,8 +261,6 @@ def test_what_the_board_refuses_is_1_and_what_is_no_board_is_2(
 def test_an_open_interlock_ends_the_light_with_its_reason(
     board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from device.light import BoardLink
-
     original = BoardLink.set_led
 
     def open_after(link: BoardLink, level: int) -> None:
