@@ -121,13 +121,16 @@ class Screener:
         """Of the frame that both networks just read, the stages by the GPU's own clock; None where there is no GPU."""
         return self._engine.gpu_ms()
 
-    def screen(self, frame: Frame) -> Reading:
-        """The reading for a frame. Every fault ends as RETAKE or NO_RESULT with its reason."""
+    def screen(self, frame: Frame, deadline: Deadline = Deadline()) -> Reading:  # noqa: B008 (frozen)
+        """The reading for a frame. Every fault ends as RETAKE or NO_RESULT with its reason.
+
+        deadline: of this frame, beside the budget; a reading that cannot be done by then is broken off.
+        """
         work = _Work(time.perf_counter())
         self._test_when_due()
         digest = self._hasher.submit(lambda: frame.sha256)
         try:
-            outcome, reason = self._stages(frame, work)
+            outcome, reason = self._stages(frame, work, deadline)
         except DeadlineMissed as error:
             outcome, reason, work.late = Outcome.NO_RESULT, str(error), True
         except ScreeningError as error:
@@ -143,6 +146,8 @@ class Screener:
         if self._budget.total is not None and total_ms > self._budget.total:
             outcome, work.late = Outcome.NO_RESULT, True
             reason = f"late: {total_ms:.0f} ms, budget {self._budget.total:g} ms"
+        elif deadline.remaining_ms() == 0 and not work.late:
+            outcome, reason, work.late = Outcome.NO_RESULT, "late: the deadline passed", True
         outcome, reason = self._unless_distrusted(outcome, reason)
         counts = outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
         reading = Reading(
@@ -205,11 +210,11 @@ class Screener:
             trust=self.trust,
         )
 
-    def _stages(self, frame: Frame, work: _Work) -> tuple[Outcome, str]:
+    def _stages(self, frame: Frame, work: _Work, deadline: Deadline) -> tuple[Outcome, str]:
         """Every stage in turn; what each finds is noted in `work`, so that it survives a later stage's fault."""
         if self._trust is not None and self._trust.problem:
             return Outcome.NO_RESULT, self._trust.problem
-        budget, deadline = self._budget, Deadline.after_ms(self._budget.total)
+        budget, deadline = self._budget, Deadline.after_ms(self._budget.total).sooner(deadline)
         if budget.capture is not None and frame.capture_ms > budget.capture:
             raise DeadlineMissed(f"late: capture took {frame.capture_ms:.0f} ms, budget {budget.capture:g} ms")
         if min(frame.width, frame.height) < SMALLEST_SIDE:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 from device.errors import CameraError, FrameUnreadable, RepeatedFrame
 from device.frame import Frame
+from runtime.budget import Deadline
 from runtime.daemon.connection import Job
 from runtime.daemon.messages import Reason, Reloaded, ResultFlag, SubmitFlag
 from runtime.daemon.model import Model
@@ -148,7 +149,18 @@ class Reader:
                     reception.engine_is_busy()
                 self._test()
             elif not self._turn(reception):
-                receive(reception.waits(max(0.0, self._quiet_ns_left() / 1e9)))
+                receive(self._wait(reception))
+
+    def _wait(self, reception: Reception) -> list[int]:
+        """Descriptors that can be read; hardware that slows down when it idles is kept from it meanwhile."""
+        assert self.model is not None
+        screener = self.model.screener
+        left_s = max(0.0, self._quiet_ns_left() / 1e9)
+        every_s = screener.idle_every_s
+        ready = reception.waits(left_s if every_s is None else min(every_s, left_s))
+        if not ready and every_s is not None:
+            screener.between_frames()
+        return ready
 
     def _turn(self, reception: Reception) -> bool:
         """Do one job, False when there is none; its ring is let go of with the method's end."""
@@ -243,7 +255,7 @@ class Reader:
             datetime.now(timezone.utc) - timedelta(microseconds=(now - captured_ns) / 1e3),
             submit.capture_us / 1e3,
         )
-        reading = model.screener.screen(frame)
+        reading = model.screener.screen(frame, Deadline(submit.deadline_ns / 1e9 if submit.deadline_ns else None))
         if job.ring.generation(submit.slot) != submit.generation:
             return _without(job, model, TORN), ResultFlag.TORN
         repeated = job.connection.reject_repeats and reading.frame.sha256 == job.connection.last_sha256

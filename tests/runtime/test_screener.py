@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from device.errors import FrameUnreadable, RepeatedFrame
 from device.frame import Frame
 from runtime import Budget, Bundle, Outcome, Screener
+from runtime.budget import Deadline
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.quality import vessel_fraction
 from tests.pictures import retina
@@ -190,6 +191,34 @@ def test_a_late_frame_does_not_wait_for_the_slow_engine_longer_than_it_must(bund
         start = time.perf_counter()
         screener.screen(frame)
     assert time.perf_counter() - start < 2
+
+
+def test_a_frame_of_its_own_deadline_is_broken_off(bundle: Bundle, frame: Frame) -> None:
+    engine = FakeEngine()
+    with Screener(bundle, engine=engine, reject_repeats=False) as screener:
+        assert screener.screen(frame, Deadline.after_ms(1e6)).outcome in FINDINGS
+        engine.segment_delay_ms, engine.classify_delay_ms = 30, 5000
+        start = time.perf_counter()
+        late = screener.screen(frame, Deadline.after_ms(20))
+        passed = screener.screen(frame, Deadline(time.monotonic() - 1))
+        assert time.perf_counter() - start < 2
+        engine.segment_delay_ms = engine.classify_delay_ms = 0
+        assert screener.screen(frame).outcome in FINDINGS  # it was that frame's alone
+    for reading in (late, passed):
+        assert (reading.outcome, reading.late, reading.probabilities) == (Outcome.NO_RESULT, True, None)
+        assert reading.reason.startswith("late")
+
+
+def test_a_deadline_that_passes_after_the_last_stage(
+    bundle: Bundle, frame: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadline = Deadline.after_ms(1e6)
+    monkeypatch.setattr(Deadline, "check", lambda *_: None)
+    with Screener(bundle, engine=FakeEngine()) as screener:
+        monkeypatch.setattr(Deadline, "remaining_ms", lambda _: 0.0)
+        reading = screener.screen(frame, deadline)
+    assert (reading.outcome, reading.reason) == (Outcome.NO_RESULT, "late: the deadline passed")
+    assert reading.late
 
 
 def test_vessels_outside_the_field_of_view_count_for_nothing() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runtime.bundle import Bundle
-from runtime.daemon.errors import DaemonRefused
+from runtime.daemon.errors import DaemonGone, DaemonRefused
 from runtime.daemon.messages import Order, Outcome, PixelFormat, Reason, ResultFlag, State, Submit
 from runtime.daemon.reader import TORN
 from runtime.daemon.results import SUPERSEDED
@@ -134,6 +134,57 @@ def test_late_frames_are_no_result_and_say_late(daemon: Running) -> None:
         in_time = client.read(retina(3), deadline_ns=time.monotonic_ns() + 10**11)
         assert in_time.outcome in FINDINGS
         assert client.health().late == 2
+
+
+def test_a_reading_that_cannot_be_done_by_its_deadline_is_broken_off(daemon: Running) -> None:
+    daemon.engine.segment_delay_ms, daemon.engine.classify_delay_ms = 30.0, 10_000.0
+    with daemon.client() as client:
+        start = time.monotonic()
+        result = client.read(retina(1), deadline_ns=time.monotonic_ns() + 20_000_000)
+        assert time.monotonic() - start < 5
+        assert (result.outcome, bool(result.flags & ResultFlag.LATE)) == (Outcome.NO_RESULT, True)
+        daemon.engine.segment_delay_ms = daemon.engine.classify_delay_ms = 0.0
+        assert client.read(retina(2)).outcome in FINDINGS
+
+
+def test_questions_are_answered_and_frames_taken_while_one_is_read(daemon: Running) -> None:
+    daemon.engine.segment_delay_ms = 400.0
+    with daemon.client(order=Order.EVERY) as client, daemon.client(name="other") as other:
+        client.fill(0, retina(1))
+        before = daemon.engine.frames
+        client.submit(0, 320, 240, sequence=1)
+        awaited(lambda: daemon.engine.frames > before, "the frame in the engine")
+        client.fill(1, retina(2))
+        client.submit(1, 320, 240, sequence=2)
+        assert other.health().frames == 0
+        awaited(lambda: other.health().waiting == 1, "the second frame")
+        assert other.health().frames == 0  # the first is still being read
+        daemon.engine.segment_delay_ms = 0.0
+        assert [client.result().sequence for _ in range(2)] == [1, 2]
+        assert other.health().frames == 2
+
+
+def test_hardware_that_slows_down_when_it_idles_is_kept_warm(daemon: Running) -> None:
+    warmed: list[int] = []
+    daemon.engine.keep_warm = lambda: warmed.append(1)  # type: ignore[method-assign]
+    daemon.engine.idle_every_s = 0.01
+    with daemon.client() as client:
+        assert client.read(retina(1)).outcome in FINDINGS
+        awaited(lambda: len(warmed) > 3, "calls while no frame came")
+
+
+def test_a_fault_of_the_daemons_own_ends_it(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tmp_path / "s", bundle) as daemon:
+        daemon.release.set()
+        daemon.ready()
+        with daemon.client() as client:
+            monkeypatch.setattr("runtime.daemon.reader.result_of", lambda *_: 1 / 0)
+            client.fill(0, retina(1))
+            client.submit(0, 320, 240)
+            with pytest.raises((DaemonGone, DaemonRefused)):
+                client.result()
+        awaited(lambda: daemon.failure is not None, "the end")
+    assert "software fault: ZeroDivisionError" in str(daemon.failure)
 
 
 def test_a_frozen_camera_is_found_for_each_client(daemon: Running) -> None:
