@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime import Bundle, BundleError, IncompatiblePlan, open_bundle
-from runtime.plan_key import PlanKey, host_platform
+from runtime.plan_key import PlanKey
 from runtime.plans import MANIFEST_LIMIT_BYTES, find_plan, list_plans
+from tests.runtime.plan_json import plan_json
 
 KEY = PlanKey("sm87", "trt", "10.3.0", "fp32")
 PLANS = {"segmentation": b"segmentation plan", "classifier": b"classifier plan"}
@@ -24,49 +25,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def plan_json(bundle: Bundle, key: PlanKey) -> dict[str, Any]:
-    """A valid `plan.json`, as a dict that tests may spoil."""
-    return {
-        "schema": "rop.plan/1",
-        "key": str(key),
-        "bundle_name": "test",
-        "bundle_version": "3",
-        "created": "2026-11-22T10:00:00+00:00",
-        "platform": host_platform(),
-        "builder": {
-            "tool": "onnx",
-            "version": key.version,
-            "strongly_typed": True,
-            "flags": [],
-            "optimization_level": 3,
-            "tactics": "default",
-            "workspace_bytes": None,
-            "hardware_compatibility": "none",
-            "gpu": None,
-        },
-        "plans": [
-            {
-                "name": name,
-                "size": len(content),
-                "sha256": sha256(content),
-                "graph": f"{name}.fp32.onnx",
-                "graph_sha256": sha256(bundle.read(f"{name}.fp32.onnx")),
-                "precision": key.precisions[name],
-                "seconds": 1.5,
-                "network_layers": {"fp32": 3},
-                "engine_layers": None,
-            }
-            for name, content in PLANS.items()
-        ],
-    }
-
-
 def put_plan(bundle: Bundle, **changes: Any) -> Path:
     folder = bundle.path / "plans" / str(KEY)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in PLANS.items():
         (folder / f"{name}.plan").write_bytes(content)
-    (folder / "plan.json").write_text(json.dumps(plan_json(bundle, KEY) | changes))
+    (folder / "plan.json").write_text(json.dumps(plan_json(bundle, KEY, PLANS) | changes))
     return folder
 
 
@@ -125,7 +89,7 @@ def test_a_plan_for_another_machine_says_which_and_what_rebuilds_it(
 
 
 def test_a_plan_of_other_graphs_is_refused(bundle: Bundle) -> None:
-    content = plan_json(bundle, KEY)
+    content = plan_json(bundle, KEY, PLANS)
     content["plans"][1]["graph_sha256"] = "0" * 64
     put_plan(bundle, plans=content["plans"])
     with pytest.raises(IncompatiblePlan, match=r"made from another classifier.fp32.onnx .*rebuild it"):
@@ -206,7 +170,7 @@ def test_a_plan_json_of_any_size_is_not_read_whole(bundle: Bundle) -> None:
 
 
 def test_a_plan_of_another_precision_than_its_key_is_refused(bundle: Bundle) -> None:
-    content = plan_json(bundle, KEY)
+    content = plan_json(bundle, KEY, PLANS)
     content["plans"][0]["precision"] = "int8"
     put_plan(bundle, plans=content["plans"])
     with pytest.raises(BundleError, match=r"segmentation is int8, the key sm87-trt10.3.0-fp32 says fp32"):
@@ -214,7 +178,7 @@ def test_a_plan_of_another_precision_than_its_key_is_refused(bundle: Bundle) -> 
 
 
 def test_a_classifier_in_two_parts_is_known(bundle: Bundle) -> None:
-    content = plan_json(bundle, KEY)
+    content = plan_json(bundle, KEY, PLANS)
     segmentation, classifier = content["plans"]
     folder = put_plan(bundle, plans=[segmentation, *(classifier | {"name": name} for name in ("raw", "guided"))])
     (folder / "raw.plan").write_bytes(PLANS["classifier"])
