@@ -215,7 +215,7 @@ class Screener:
         if self._trust is not None and self._trust.problem:
             return Outcome.NO_RESULT, self._trust.problem
         budget, deadline = self._budget, Deadline.after_ms(self._budget.total).sooner(deadline)
-        if budget.capture is not None and frame.capture_ms > budget.capture:
+        if budget.capture is not None and not frame.capture_ms <= budget.capture:  # late, or no number
             raise DeadlineMissed(f"late: capture took {frame.capture_ms:.0f} ms, budget {budget.capture:g} ms")
         if min(frame.width, frame.height) < SMALLEST_SIDE:
             smallest = f"{SMALLEST_SIDE} x {SMALLEST_SIDE}"

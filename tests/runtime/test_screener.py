@@ -84,6 +84,7 @@ def test_over_any_run_of_faults_only_sound_frames_give_findings(
         (Budget(preprocess=1e-6), (0, 0), 0, "preprocess"),
         (Budget(decide=1e-6), (0, 0), 0, "decide"),
         (Budget(capture=5), (0, 0), 6, "capture"),
+        (Budget(capture=5), (0, 0), float("nan"), "capture"),
     ],
 )
 def test_a_late_result_is_no_result_whatever_it_was(
