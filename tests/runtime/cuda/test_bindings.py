@@ -71,31 +71,28 @@ def test_a_sticky_status_loses_the_gpu(stand_in_driver: Path, call: str) -> None
     assert said["error"].startswith(f"GPU lost: {call}: CUDA_ERROR_ILLEGAL_ADDRESS, an illegal memory access")
 
 
-def test_what_is_run_on_a_real_gpu_runs_on_the_stand_in(stand_in_driver: Path) -> None:
-    """So that the tests for a GPU are seen to run at all where there is none."""
-    child = subprocess.run(
-        [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "tests/gpu/test_cuda.py"],
-        env={**os.environ, "LD_LIBRARY_PATH": str(stand_in_driver)},
+def run(driver: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """This Python with those arguments, on the stand-in driver."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "LD_LIBRARY_PATH": str(driver)},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
+
+
+def test_what_is_run_on_a_real_gpu_runs_on_the_stand_in(stand_in_driver: Path) -> None:
+    """So that the tests for a GPU are seen to run at all where there is none."""
+    child = run(stand_in_driver, *"-m pytest -m gpu -q -p no:cacheprovider tests/gpu/test_cuda.py".split())
     assert child.returncode == 0, child.stdout
     assert "skipped" not in child.stdout
 
 
 def test_the_measurement_for_a_shrink_on_the_gpu_runs_on_the_stand_in(stand_in_driver: Path) -> None:
-    child = subprocess.run(
-        [sys.executable, "tests/bench/gpu_shrink.py", "--frames", "2"],
-        env={**os.environ, "LD_LIBRARY_PATH": str(stand_in_driver)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    child = run(stand_in_driver, "tests/bench/gpu_shrink.py", "--frames", "2")
     assert child.returncode == 0, child.stderr
     rows = [line for line in child.stdout.splitlines() if line.startswith("| ") and " x " in line]
     assert [row.split(" |")[0] for row in rows] == ["| 640 x 480", "| 1440 x 1440", "| 2040 x 2040", "| 3264 x 2448"]
