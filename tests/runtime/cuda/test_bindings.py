@@ -86,7 +86,7 @@ def run(driver: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_what_is_run_on_a_real_gpu_runs_on_the_stand_in(stand_in_driver: Path) -> None:
     """So that the tests for a GPU are seen to run at all where there is none."""
-    child = run(stand_in_driver, *"-m pytest -m gpu -q -p no:cacheprovider tests/gpu/test_cuda.py".split())
+    child = run(stand_in_driver, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "tests/gpu/test_cuda.py")
     assert child.returncode == 0, child.stdout
     assert "skipped" not in child.stdout
 
