@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from device.cameras import open_camera
 from device.errors import FrameUnreadable
 from device.frame import Frame
@@ -73,20 +75,18 @@ class Added:
 def measure(client: Client, screener: Screener, pictures: Sequence[UInt8Array], frames: int, warmup: int = 10) -> Added:
     """Read every frame twice, in turn: by the Screener of this process, and by the daemon.
 
-    Which comes first changes from frame to frame. Raises `BenchError` when the two do not agree.
+    Which comes first changes from frame to frame, and the pixels of each are written just before, here into memory of
+    this process, there into the slot. Raises `BenchError` when the two do not agree.
     """
     here, there, around, questions = [], [], [], []
+    own = np.empty_like(pictures[0])
     for number in range(frames + warmup):
         picture = pictures[number % len(pictures)]
-        slot = client.free_slot()
-        assert slot is not None
-        client.fill(slot, picture)
-        frame = Frame(picture.view(), number, "bench")
         if number % 2:
-            mine_ms, outcome = _here(screener, frame)
-        there_ms, result = _there(client, slot, frame)
+            mine_ms, outcome = _here(screener, picture, own, number)
+        there_ms, result = _there(client, picture, number)
         if not number % 2:
-            mine_ms, outcome = _here(screener, frame)
+            mine_ms, outcome = _here(screener, picture, own, number)
         if outcome != result.outcome.name:
             raise BenchError(f"frame {number}: {outcome} here, {result.outcome.name} by the daemon ({result.reason})")
         start = time.perf_counter()
@@ -101,15 +101,20 @@ def measure(client: Client, screener: Screener, pictures: Sequence[UInt8Array], 
     return Added(frames, pictures[0].nbytes, *found)
 
 
-def _here(screener: Screener, frame: Frame) -> tuple[float, str]:
+def _here(screener: Screener, picture: UInt8Array, own: UInt8Array, number: int) -> tuple[float, str]:
+    np.copyto(own, picture)
     start = time.perf_counter()
-    outcome = screener.screen(frame).outcome.name
+    outcome = screener.screen(Frame(own.view(), number, "bench")).outcome.name
     return (time.perf_counter() - start) * 1e3, outcome
 
 
-def _there(client: Client, slot: int, frame: Frame) -> tuple[float, Result]:
+def _there(client: Client, picture: UInt8Array, number: int) -> tuple[float, Result]:
+    slot = client.free_slot()
+    assert slot is not None
+    client.fill(slot, picture)
+    height, width = picture.shape[:2]
     start = time.perf_counter()
-    client.submit(slot, frame.width, frame.height, sequence=frame.sequence)
+    client.submit(slot, width, height, sequence=number)
     result = client.result()
     return (time.perf_counter() - start) * 1e3, result
 

@@ -68,7 +68,7 @@ class Client:
     ) -> None:
         self._answer_s = answer_s
         self._tags = itertools.count(1)
-        self._results: deque[Result] = deque()
+        self._results: deque[Result | DaemonRefused] = deque()  # came while something else was waited for
         self._in_flight: dict[int, int] = {}  # tag to slot
         self._ring: Ring | None = None
         hello = Hello(VERSION, VERSION, name)
@@ -146,11 +146,14 @@ class Client:
     def result(self, timeout_s: float | None = None) -> Result:
         """The next result. Raises `DaemonRefused` for a frame that was refused, `DaemonSilent` when the time passes."""
         if self._results:
-            return self._results.popleft()
+            kept = self._results.popleft()
+            if isinstance(kept, DaemonRefused):
+                raise kept
+            return kept
         deadline = time.monotonic() + (self._answer_s if timeout_s is None else timeout_s)
         while True:
             envelope = self._receive(deadline)
-            if envelope is not None and isinstance(envelope.message, Result):
+            if isinstance(envelope.message, Result):
                 return envelope.message
 
     def read(self, pixels: UInt8Array, *, sequence: int = 0, vessels: bool = False, deadline_ns: int = 0) -> Result:
@@ -218,8 +221,10 @@ class Client:
         tag = self._send(question)
         deadline = time.monotonic() + (timeout_s or self._answer_s)
         while True:
-            envelope = self._receive(deadline, tag)
-            if envelope is None:
+            try:
+                envelope = self._receive(deadline, tag)
+            except _FrameRefused as other:
+                self._results.append(other.refusal)
                 continue
             if isinstance(envelope.message, kind) and envelope.tag == tag:
                 return envelope.message
@@ -239,8 +244,8 @@ class Client:
             raise _gone(error) from None
         return tag
 
-    def _receive(self, deadline: float, asked: int | None = None) -> Envelope | None:
-        """The next message; a refusal raises."""
+    def _receive(self, deadline: float, asked: int | None = None) -> Envelope:
+        """The next message; a refusal raises, one of a frame while another answer is waited for as `_FrameRefused`."""
         self._socket.settimeout(max(1e-6, deadline - time.monotonic()))
         try:
             data = self._socket.recv(LARGEST + 1)
@@ -262,9 +267,20 @@ class Client:
         except ProtocolError as error:
             raise DaemonError(f"the daemon's answer cannot be read ({error}); is it of another version?") from None
         if isinstance(envelope.message, Error):
-            self._in_flight.pop(envelope.tag, None)
-            raise DaemonRefused(envelope.message.code, envelope.message.text, envelope.message.detail)
+            refusal = DaemonRefused(envelope.message.code, envelope.message.text, envelope.message.detail)
+            frame = self._in_flight.pop(envelope.tag, None)
+            if frame is not None and asked is not None:
+                raise _FrameRefused(refusal)
+            raise refusal
         return envelope.message
+
+
+class _FrameRefused(Exception):
+    """A frame was refused while the answer to something else was waited for."""
+
+    def __init__(self, refusal: DaemonRefused) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
 
 
 def _connect(path: Path | str) -> socket.socket:

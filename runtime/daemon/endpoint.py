@@ -30,7 +30,7 @@ def listening(path: Path, everyone: bool = False) -> Iterator[socket.socket]:
     if len(name) > LONGEST_PATH:
         raise SocketUnusable(f"socket path has {len(name)} bytes, at most {LONGEST_PATH}; choose a shorter one: {path}")
     try:
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unusable(path, error) from None
     try:

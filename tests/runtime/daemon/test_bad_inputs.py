@@ -364,6 +364,10 @@ def test_sockets_that_cannot_be_had(tmp_path: Path) -> None:
     with pytest.raises(SocketUnusable, match="not a socket"), listening(plain):
         pass
     assert plain.read_text() == "kept"
+    (tmp_path / "linked.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SocketUnusable, match="symbolic links"), listening(tmp_path / "linked"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
     path = tmp_path / "s"
     with listening(path), pytest.raises(SocketUnusable, match="another daemon"), listening(path):
         pass

@@ -164,6 +164,17 @@ def test_questions_are_answered_and_frames_taken_while_one_is_read(daemon: Runni
         assert other.health().frames == 2
 
 
+def test_a_frame_refused_while_a_question_is_asked_is_not_the_questions_refusal(bundle: Bundle, tmp_path: Path) -> None:
+    with running(tmp_path / "s", bundle) as daemon, daemon.client() as client:
+        client.fill(0, retina(1))
+        client.submit(0, 320, 240)
+        assert client.health().state is State.LIVE
+        assert client.free_slot() == 1  # the slot is the client's again
+        with pytest.raises(DaemonRefused) as refused:
+            client.result()
+        assert refused.value.code is ErrorCode.NOT_READY
+
+
 def test_hardware_that_slows_down_when_it_idles_is_kept_warm(daemon: Running) -> None:
     warmed: list[int] = []
     daemon.engine.keep_warm = lambda: warmed.append(1)  # type: ignore[method-assign]
