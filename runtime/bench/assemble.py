@@ -205,7 +205,7 @@ def _slowest(samples: Samples, log: MachineLog) -> tuple[SlowFramePart, ...]:
     return tuple(
         SlowFramePart(
             number=sample.number,
-            source=sample.frame.source,
+            source=sample.source,
             at_s=round((sample.begun_ns - samples.started_ns) / 1e9, 3),
             total_ms=round(sample.timings.total or 0.0, 3),
             slowest_stage=max(STAGES, key=lambda stage: getattr(sample.timings, stage) or 0.0),
@@ -230,7 +230,7 @@ def _frames(samples: Samples) -> FramesPart:
         columns |= {stage: tuple(_rounded(s.gpu_ms(stage)) for s in frames) for stage in GPU_STAGES}
     return FramesPart(
         number=tuple(s.number for s in frames),
-        source=tuple(s.frame.source for s in frames),
+        source=tuple(s.source for s in frames),
         at_s=tuple(round((s.due_ns - samples.started_ns) / 1e9, 6) for s in frames),
         dropped_before=tuple(len(s.dropped_due_ns) for s in frames),
         outcome=tuple(s.outcome.value for s in frames),

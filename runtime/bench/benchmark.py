@@ -16,7 +16,7 @@ from runtime.engines.base import GpuTimings
 from runtime.reading import Reading
 from runtime.screen.stop import Interrupted
 
-PROGRESS_NS = 1_000_000_000
+TIDY_NS = 1_000_000_000
 
 
 class Reader(Protocol):
@@ -54,6 +54,7 @@ def measure(
     with contextlib.suppress(Interrupted):
         _loop(reader, supply, plan, until, timer, stop, samples, progress, gpu_ms)
     samples.ended_ns = timer.now_ns()
+    samples.take_out()
     return samples
 
 
@@ -68,7 +69,7 @@ def _loop(
     progress: Callable[[Samples], None] | None,
     gpu_ms: Callable[[], GpuTimings | None] | None,
 ) -> None:
-    own_ns = since_ns = shown_ns = 0
+    own_ns = since_ns = noted_ns = 0
     for frame, number, due_ns, camera_cpu_ns, jitter_ns, dropped_due_ns in generate(plan, supply, clock, until, stop):
         cpu_ns = time.process_time_ns()
         if since_ns:
@@ -82,7 +83,7 @@ def _loop(
         samples.frames.append(
             Sample(
                 number,
-                reading.frame,
+                reading.frame.source,
                 due_ns,
                 begun_ns,
                 done_ns,
@@ -95,9 +96,11 @@ def _loop(
                 gpu,
             )
         )
-        if progress is not None and done_ns - shown_ns > PROGRESS_NS:
-            shown_ns = done_ns
-            progress(samples)
+        if done_ns - noted_ns > TIDY_NS:
+            noted_ns = done_ns
+            if progress is not None:
+                progress(samples)
+            samples.put_away()
         own_ns = time.thread_time_ns() - since_ns
         # Giving back a frame's memory takes longer than all of the above, and is no work of the benchmark's.
         del frame, reading

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.bench.packing import ROW, Packed
 from runtime.engines.base import GpuTimings
 from runtime.outcome import Outcome
-from runtime.reading import FrameFacts, Timings
+from runtime.reading import Timings
 
 STAGES = tuple(stage.name for stage in fields(Timings) if stage.name != "total")
 """The Screener's stages, in the order in which a reading names them."""
@@ -28,7 +30,7 @@ class Sample(NamedTuple):
     """One frame that was read. A tuple, as it is made between frames and must be cheap."""
 
     number: int
-    frame: FrameFacts
+    source: str
     due_ns: int
     begun_ns: int
     """When the Screener was given it."""
@@ -69,8 +71,26 @@ class Samples:
     started_ns: int
     ended_ns: int = 0
     frames: list[Sample] = field(default_factory=list)
-    overhead_ns: list[int] = field(default_factory=list)
+    """During a run those since the last `put_away`, and all of them after `take_out`."""
+    overhead_ns: array[int] = field(default_factory=lambda: array("q"))
     """CPU time of the benchmark's own work between two frames, from the second frame on."""
+    _packed: Packed = field(default_factory=Packed)
+
+    def put_away(self) -> None:
+        """Keep what was noted so far in few bytes, so that a run of hours is not taken for one that leaks."""
+        self._packed.add(self.frames)
+        self.frames.clear()
+
+    def take_out(self) -> None:
+        """Have every sample in `frames` again, when the run is over."""
+        self.frames[:0] = self._packed
+        self._packed = Packed()
+
+    def own_mb(self, at_ns: Sequence[int]) -> Column:
+        """Memory that the samples themselves took at these times of the run."""
+        done_ns = np.array([sample.done_ns for sample in self.frames], np.int64)
+        a_frame = ROW.size + self.overhead_ns.itemsize
+        return np.searchsorted(done_ns, np.asarray(at_ns, np.int64), side="right") * a_frame / 1e6
 
     @property
     def complete(self) -> list[Sample]:

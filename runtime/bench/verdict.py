@@ -151,7 +151,9 @@ def _kept_to_goals(evidence: Evidence) -> Iterator[Finding]:
 def _soak(evidence: Evidence) -> Iterator[Finding]:
     if not evidence.soak:
         return
-    memory = [value for value in evidence.machine.values.get(RSS, []) if value is not None]
+    log = evidence.machine
+    own_mb = evidence.samples.own_mb(log.times_ns)
+    memory = [value - own for value, own in zip(log.values.get(RSS, []), own_mb, strict=False) if value is not None]
     growth = trend(memory)
     if growth is not None and growth.p_value < SOAK_P and growth.change > max(SOAK_MEMORY_MB, 0.01 * memory[0]):
         text = f"memory grew by {growth.change:.1f} MB from {memory[0]:.0f} MB (p {growth.p_value:.2g})"

@@ -53,9 +53,8 @@ def samples_of(totals_ms: Sequence[float], period_ms: float = 100.0) -> Samples:
         done_ns = due_ns + round(total_ms * 1e6)
         timings = Timings(0.0, 0.1, 0.1, total_ms * 0.6, total_ms * 0.4 - 0.3, 0.1, total_ms)
         outcome = Outcome.NO_REFERRAL_FINDINGS
-        facts = FrameFacts(f"{number}", number, CAPTURED)
         samples.frames.append(
-            Sample(number, facts, due_ns, due_ns, done_ns, timings, outcome, "", done_ns - due_ns, 100_000, ())
+            Sample(number, f"{number}", due_ns, due_ns, done_ns, timings, outcome, "", done_ns - due_ns, 100_000, ())
         )
         samples.overhead_ns.append(10_000)
     samples.ended_ns = samples.frames[-1].done_ns if samples.frames else 0

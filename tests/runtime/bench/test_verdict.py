@@ -127,13 +127,30 @@ def test_a_soak_finds_a_leak_and_a_slowing_machine() -> None:
     memory: list[float | None] = list(rng.normal(300, 0.3, 1800))
     leaking: list[float | None] = list(300 + np.linspace(0, 20, 1800) + rng.normal(0, 0.3, 1800))
     soak = {"soak": True, "until": Until(seconds=1800)}
-    assert judge(evidence(steady, machine=replace(QUIET, values=QUIET.values | {"memory_mb": memory}), **soak)) == (
-        Verdict("PASS", ())
-    )
-    leak = judge(evidence(steady, machine=replace(QUIET, values=QUIET.values | {"memory_mb": leaking}), **soak))
+
+    def watched(memory_mb: list[float | None]) -> MachineLog:
+        return replace(QUIET, times_ns=[k * 10**9 for k in range(1800)], values=QUIET.values | {"memory_mb": memory_mb})
+
+    assert judge(evidence(steady, machine=watched(memory), **soak)) == Verdict("PASS", ())
+    leak = judge(evidence(steady, machine=watched(leaking), **soak))
     assert (leak.word, kinds(leak)) == ("FAIL", {Kind.MEMORY_GROWS})
     slowing = judge(evidence(list(np.linspace(10, 12.5, 3000)), **soak))
     assert (slowing.word, kinds(slowing)) == ("FAIL", {Kind.LATENCY_GROWS})
+
+
+def test_what_the_samples_themselves_take_is_no_leak() -> None:
+    """Half a million frames, of 157 bytes each, over a night."""
+    frames = 500_000
+    given = evidence([10.0] * 3000, soak=True, until=Until(seconds=frames / 10))
+    times_ns = [round(k * frames / 600 * 1e8) for k in range(600)]
+    grown_mb = given.samples.own_mb(times_ns)
+    assert grown_mb[-1] == pytest.approx(3000 * 157 / 1e6)
+    many = [given.samples.frames[0]._replace(number=k, done_ns=k * 10**8) for k in range(frames)]
+    given.samples.frames[:] = many
+    grown_mb = given.samples.own_mb(times_ns)
+    assert grown_mb[-1] == pytest.approx(frames * 157 / 1e6, rel=0.01)
+    log = replace(QUIET, times_ns=times_ns, values=QUIET.values | {"memory_mb": [300 + mb for mb in grown_mb]})
+    assert Kind.MEMORY_GROWS not in kinds(judge(replace(given, machine=log)))
 
 
 def test_every_kind_has_advice_that_reads_as_one_line() -> None:
