@@ -54,8 +54,8 @@ class Reader:
 
     make: loads and tests a model; called there at the start and for every reload. on_change: called from there when
     the model is loaded, has failed to load, or the reasons may have changed. on_alive: called from there after a
-    completed inference or self-test, and only then. idle_s: longest time without one of these. in_thread: called
-    there first, once there is a model.
+    completed inference or self-test, and only then. idle_s: longest time without one of these. on_loaded: called
+    there after each loading.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Reader:
         on_change: Callable[[], None],
         on_alive: Callable[[], None] = lambda: None,
         idle_s: float = IDLE_SELF_TEST_S,
-        in_thread: Callable[[], None] = lambda: None,
+        on_loaded: Callable[[], None] = lambda: None,
     ) -> None:
         self.turns: Turns[Job | ReloadJob] = Turns()
         """With the reception's lock held."""
@@ -73,7 +73,7 @@ class Reader:
         """None before it is loaded."""
         self.failure: ScreeningError | None = None
         """Why it could not be loaded at the start, or what ended its thread."""
-        self._make, self._on_change, self._on_alive, self._in_thread = make, on_change, on_alive, in_thread
+        self._make, self._on_change, self._on_alive, self._on_loaded = make, on_change, on_alive, on_loaded
         self._idle_ns, self._tested_ns = int(idle_s * 1e9), 0
         self._lates: deque[bool] = deque(maxlen=LATE_WINDOW)
         self._failures = 0
@@ -121,7 +121,7 @@ class Reader:
     def _run(self, reception: Reception, receive: Callable[[list[int]], None]) -> None:
         try:
             self.model = self._load()
-            self._in_thread()
+            self._on_loaded()
             self._alive()
             self._on_change()
             self._serve(reception, receive)
@@ -208,6 +208,7 @@ class Reader:
         else:
             self.model = new
             old.close()
+            self._on_loaded()
             self._reload_problem, self._failures = "", 0
             self.counts.reloads += 1
             self._alive()

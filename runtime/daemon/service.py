@@ -42,8 +42,7 @@ class Service:
     """Serves clients on a listening `SOCK_SEQPACKET` socket until `stop`.
 
     allowed_uids: users that may connect. make: gives the Reader; gets what it is to call when something changed.
-    on_state: called in `run`'s thread with the health when the state or its words change, first when LIVE. spin_s: how
-    long an idle engine's thread looks for the next frame without sleeping.
+    on_state: called in `run`'s thread with the health when the state or its words change, first when LIVE.
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class Service:
         allowed_uids: frozenset[int],
         real_time: SoftRealTime | None = None,
         on_state: Callable[[Health], None] = lambda health: None,
-        spin_s: float = 0.0,
     ) -> None:
         listener.setblocking(False)
         self._listener = listener
@@ -61,7 +59,7 @@ class Service:
         self._real_time = real_time or SoftRealTime()
         self._on_state = on_state
         self._told: tuple[State, str] | None = None
-        self._reception = Reception(spin_s)
+        self._reception = Reception(self._real_time.spin_us / 1e6)
         self._stopping = self._reload_wanted = False
         self._started_ns = time.monotonic_ns()
         self._connections: dict[int, Connection] = {}

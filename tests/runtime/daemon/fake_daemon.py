@@ -1,4 +1,4 @@
-"""A daemon in a process of its own, with a fake engine: `fake_daemon.py SOCKET [DELAY_MS]`. Says `ready`.
+"""A daemon in a process of its own, with a fake engine: `fake_daemon.py SOCKET [DELAY_MS [SPIN_US]]`. Says `ready`.
 
 SIGTERM ends it, as it does the real one.
 """
@@ -21,13 +21,14 @@ from runtime.daemon.endpoint import listening, passed_by_systemd
 from runtime.daemon.messages import Health, State
 from runtime.daemon.model import Model
 from runtime.daemon.reader import Reader
+from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.service import Service
 from runtime.engines.fake import FakeEngine
 from runtime.trust.guard import Guard
 from tests.runtime.conftest import manifest_content
 
 
-def main(path: Path, delay_ms: float) -> None:
+def main(path: Path, delay_ms: float = 0.0, spin_us: float = 0.0) -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = {"segmentation.fp32.onnx": b"segmentation graph", "classifier.fp32.onnx": b"classifier graph"}
@@ -50,10 +51,12 @@ def main(path: Path, delay_ms: float) -> None:
                 sys.stdout.flush()
 
         listener = passed_by_systemd() or stack.enter_context(listening(path))
-        service = Service(listener, reader, frozenset({0, os.geteuid()}), on_state=told)
+        real_time = SoftRealTime(spin_us=int(spin_us))
+        real_time.for_process()
+        service = Service(listener, reader, frozenset({0, os.geteuid()}), real_time, told)
         signal.signal(signal.SIGTERM, lambda *_: service.stop())
         service.run()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+    main(Path(sys.argv[1]), *map(float, sys.argv[2:]))
