@@ -22,6 +22,7 @@ from device.cameras.handle import Handle
 from device.errors import (
     CameraBusy,
     CameraError,
+    CameraNotPermitted,
     Disconnected,
     FrameMisshapen,
     FrameTimeout,
@@ -103,9 +104,7 @@ class AravisCamera:
             if not camera:
                 raise AravisError("no reason given")
         except AravisError as error:
-            raise SourceNotFound(
-                f"{self.name}: the camera does not open ({error}); check cable, power and network"
-            ) from None
+            raise _not_opened(self.name, str(error)) from None
         return c_void_p(camera)
 
     def _set_up_and_start(self) -> Layout:
@@ -272,6 +271,19 @@ class AravisCamera:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _not_opened(name: str, words: str) -> CameraError:
+    """Why a camera does not open; of a USB3 Vision camera libusb's words, which libaravis hands on, tell more."""
+    said = words.lower()
+    if "busy" in said:
+        return CameraBusy(f"{name}: busy, another program holds the camera ({words}); close it and try again")
+    if "access" in said or "permission" in said:
+        return CameraNotPermitted(
+            f"{name}: permission denied ({words}); give USB cameras to your group by a udev rule, as in the file "
+            "aravis.rules of Aravis, and plug it in anew"
+        )
+    return SourceNotFound(f"{name}: the camera does not open ({words}); check cable, power and network")
 
 
 def _is_ip_address(text: str) -> bool:

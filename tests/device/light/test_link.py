@@ -122,7 +122,7 @@ def test_replies_that_are_late_are_waited_for_and_never_taken_for_another(
 ) -> None:
     board.faults = LineFaults(delay_ms=70)
     link.arm(1000, 5)
-    assert link.fire().tries == 2
+    assert link.fire().tries in (2, 3)
     assert len(board.flashes) == 1
     board.faults = LineFaults(delay_ms=400)
     with pytest.raises(BoardSilent, match=r"no reply to (FIRE after 3 tries.*may have been given|STATUS)"):

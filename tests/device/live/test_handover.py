@@ -30,11 +30,14 @@ class Ticking:
         self.sensor = np.arange(2 * 512 * 512 * 3, dtype=np.uint8)
         self.began_s = time.monotonic()
         self.number = -1
+        self.longest_step = 0
 
     def read(self) -> Frame:
         due = int((time.monotonic() - self.began_s) * RATE_HZ) + 1
         time.sleep(max(0.0, self.began_s + due / RATE_HZ - time.monotonic()))
-        self.number = max(due, self.number + 1)
+        before, self.number = self.number, max(due, self.number + 1)
+        if before >= 0:
+            self.longest_step = max(self.longest_step, self.number - before)
         at = self.number % 251
         pixels = self.sensor[at : at + 512 * 512 * 3].reshape(512, 512, 3)
         return Frame(pixels, self.number, f"ticking:{self.number}", captured_ns=time.monotonic_ns())
@@ -47,31 +50,30 @@ class Ticking:
     def __exit__(self, *_: object) -> None: ...
 
 
-def age_ms(frame: Frame | None) -> float:
+def newest_that_could_be(camera: Ticking, reader: LiveReader) -> int:
+    """Read a frame; how many newer ones the camera had given when it was asked for."""
+    made = camera.number
+    frame = reader.read()
     assert frame is not None
-    return (time.monotonic_ns() - frame.captured_ns) / 1e6
+    return max(0, made - frame.sequence)
 
 
-def test_a_frame_is_handed_over_in_two_milliseconds_as_a_rule() -> None:
-    """The 99th percentile is measured by tests/bench/live_handover.py, on a machine that does nothing else."""
-    with LiveReader(Ticking, "ticking") as reader:
-        reader.read()
-        ages_ms = sorted(age_ms(reader.read()) for _ in range(100))
-    assert ages_ms[50] <= 2
+@pytest.mark.parametrize("own_time_s", [0.0, 10 / RATE_HZ])
+def test_a_consumer_gets_the_newest_frame_however_slow_it_is(own_time_s: float) -> None:
+    """So it has none older than the camera's period. Only the frame just made may not have reached the reader yet.
 
-
-def test_a_consumer_ten_times_too_slow_gets_frames_no_older_than_a_period() -> None:
-    period_ms = 1000 / RATE_HZ
-    with LiveReader(Ticking, "ticking") as reader:
-        ages_ms = []
+    How long the hand-over takes is measured by tests/bench/live_handover.py, on a machine that does nothing else.
+    """
+    camera = Ticking()
+    with LiveReader(lambda: camera, "ticking") as reader:
+        behind = []
         for _ in range(20):
-            ages_ms.append(age_ms(reader.read()))
-            time.sleep(10 * period_ms / 1000)  # the consumer's own time
+            behind.append(newest_that_could_be(camera, reader))
+            time.sleep(own_time_s)
         counts = reader.counts
-    assert counts.dropped >= 100
-    # A period, and what a busy machine adds; frames that queue would be seconds old at the end.
-    assert np.median(ages_ms) <= 2 * period_ms
-    assert max(ages_ms) <= 10 * period_ms
+    assert max(behind) <= camera.longest_step
+    assert counts.dropped >= 20 or not own_time_s
+    assert counts.delivered == 20
 
 
 class Holding:

@@ -14,10 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import device.cameras.aravis.camera as camera_module
 from device import Disconnected, FrameUnreadable, SourceNotFound, open_camera
 from device.cameras.aravis import AravisCamera, AravisConfig, discover
+from device.cameras.aravis.library import AravisError
 from device.cameras.listing import list_cameras
-from device.errors import CameraBusy, CameraError, DriverMissing, FrameMisshapen, FrameTimeout, SettingRefused
+from device.errors import (
+    CameraBusy,
+    CameraError,
+    CameraNotPermitted,
+    DriverMissing,
+    FrameMisshapen,
+    FrameTimeout,
+    SettingRefused,
+)
 from tests.device.cameras.servers import Program, gige_camera
 
 pytestmark = pytest.mark.system
@@ -216,3 +226,37 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert entry.problem is not None
     assert "not installed" in entry.problem
     library.load.cache_clear()
+
+
+class RefusingLibrary:
+    """libaravis with a USB3 Vision camera that does not open."""
+
+    def __init__(self, words: str | None) -> None:
+        self.words = words
+
+    def call(self, name: str, *_: object) -> None:
+        assert name == "arv_camera_new"
+        if self.words is not None:
+            raise AravisError(self.words)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "told"),
+    [
+        (
+            "Failed to claim USB interface to 'a-b-c-d': LIBUSB_ERROR_BUSY",
+            CameraBusy,
+            "another program holds the camera",
+        ),
+        ("Failed to open USB device: LIBUSB_ERROR_ACCESS", CameraNotPermitted, "by a udev rule, as in the file aravis"),
+        ("Failed to bootstrap USB device 'a-b-c-d'", SourceNotFound, "check cable, power and network"),
+        (None, SourceNotFound, "no reason given"),
+    ],
+)
+def test_a_camera_that_does_not_open_says_why(
+    monkeypatch: pytest.MonkeyPatch, words: str | None, kind: type[CameraError], told: str
+) -> None:
+    monkeypatch.setattr(camera_module, "load", lambda: RefusingLibrary(words))
+    with pytest.raises(kind, match=told) as caught:
+        opened()
+    assert type(caught.value) is kind
