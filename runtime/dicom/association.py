@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.transport import AssociationSocket
 
 from runtime.dicom import uids
+from runtime.dicom.connection import AT_ONCE
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
 from runtime.dicom.site import Peer, Site, client_context
 
@@ -31,22 +31,6 @@ _ACCEPTED, _TRANSIENT = 0, 2
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-
-
-def _shut(self: AssociationSocket) -> None:
-    """Shut the connection down and close its socket, also when the peer was faster.
-
-    pynetdicom 3.0.4 leaves the socket open when shutting down fails, as it does once a peer has gone (`ENOTCONN`).
-    """
-    ended = self.socket
-    if ended is not None:
-        with suppress(OSError):
-            ended.shutdown(socket.SHUT_RDWR)
-        with suppress(OSError):
-            ended.close()
-
-
-AssociationSocket._shutdown_socket = _shut  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -73,7 +57,7 @@ def associated(
         ae_title=peer.ae_title,
         max_pdu=MAX_PDU_BYTES,
         tls_args=None if context is None else (context, peer.host),
-        evt_handlers=list(handlers),
+        evt_handlers=[*handlers, AT_ONCE],
     )
     if not association.is_established:
         raise _why_not(site, peer, association)

@@ -16,6 +16,7 @@ from pynetdicom.presentation import build_context
 
 from runtime.dicom import uids
 from runtime.dicom.association import address, associated, lost
+from runtime.dicom.connection import AT_ONCE
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError
 from runtime.dicom.site import Archive, Site, server_context
 from runtime.dicom.uids import COMMITMENT, COMMITMENT_INSTANCE, VERIFICATION
@@ -69,7 +70,9 @@ class CommitmentDesk:
         entity.add_supported_context(VERIFICATION)
         context = None if site.cart.tls is None else server_context(site.cart.tls, site.folder)
         try:
-            return entity.start_server(("", port), block=False, evt_handlers=self.handlers, ssl_context=context)
+            return entity.start_server(
+                ("", port), block=False, evt_handlers=[*self.handlers, AT_ONCE], ssl_context=context
+            )
         except OSError as error:
             raise ArchiveUnreachable(
                 f"cart.listen_port {port}: cannot listen: {error.strerror}; does another program use it?"
