@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +14,12 @@ from torch.nn import functional
 
 from build_engines.segimgnet import INPUT_SIDE, NetworkSize, SegImgNet, SGAClassifier, UNet
 from build_engines.train.augment import Sample, augment
-from build_engines.train.batches import prefetch, to_images
+from build_engines.train.batches import to_images
 from build_engines.train.data import Canvas, Split, TrainingFrame, load_canvas, network_image
 from build_engines.train.metrics import Interval, auc_interval
-from build_engines.train.segmentation import Report
+from build_engines.train.phase import Phase, Report, run_phase
 from build_engines.train.settings import PhaseSettings
-from build_engines.train.state import PhaseState, Schedule, WeightAverage, decay_groups, set_rate
+from build_engines.train.state import PhaseState, WeightAverage, decay_groups
 from runtime.arrays import FloatArray
 
 LANDMARKS = ("ridge", "disc")
@@ -96,31 +96,22 @@ def train_classifier(
     training = GuidedTraining(size, classes=2)
     optimizer = torch.optim.AdamW(decay_groups([training], 5e-2), lr=settings.peak_rate)
     state = PhaseState(training, optimizer, WeightAverage(training, decay=0.99))
-    saved = work / "classification.state.pt"
-    if state.restore(saved):
-        report(f"classification: resumed at step {state.step} of {settings.steps}")
-    schedule = Schedule(settings.steps, settings.peak_rate, warmup=max(settings.steps // 15, 1))
-    if state.step < settings.steps:
-        weights = _class_weights(split.train)
-        sampler = _sampler([load_canvas(frame) for frame in split.train], settings)
-        running = np.zeros(2)
-        for batch in prefetch(sampler, state.step, settings.steps):
-            set_rate(optimizer, schedule.rate(state.step))
-            losses = _step(training, segmentation, optimizer, batch, weights)
-            state.average.update(training, state.step)
-            state.step += 1
-            running = np.asarray(losses) if not running.any() else 0.97 * running + 0.03 * np.asarray(losses)
-            if state.step % 20 == 0:
-                report(
-                    f"classification: step {state.step} of {settings.steps}, "
-                    f"loss {running[0]:.4f}, landmarks {running[1]:.4f}"
-                )
-            if state.step % settings.save_every == 0 or state.step == settings.steps:
-                state.save(saved)
-            if state.step % settings.validate_every == 0:
-                network = _averaged(state, segmentation, size)
-                report("classification: training frames: " + _summary(held_out_scores(network, split.train).auc()))
-                report("classification: held out: " + _summary(held_out_scores(network, split.held_out).auc()))
+    weights = _class_weights(split.train)
+
+    def held_out() -> Iterator[str]:
+        network = _averaged(state, segmentation, size)
+        for name, frames in (("training frames", split.train), ("held out", split.held_out)):
+            yield f"{name}: {_summary(held_out_scores(network, frames).auc())}"
+
+    phase = Phase(
+        "classification",
+        warm_up=15,
+        smoothing=0.97,
+        sampler=lambda: _sampler([load_canvas(frame) for frame in split.train], settings),
+        step=lambda batch: _step(training, segmentation, optimizer, batch, weights),
+        validate=held_out,
+    )
+    run_phase(phase, state, settings, work / "classification.state.pt", report)
     return _averaged(state, segmentation, size)
 
 
@@ -168,7 +159,7 @@ def landmark_loss(maps: Sequence[Tensor], batch: Batch) -> Tensor:
 
 def _step(
     training: GuidedTraining, segmentation: UNet, optimizer: torch.optim.Optimizer, batch: Batch, weights: Tensor
-) -> tuple[float, float]:
+) -> dict[str, float]:
     with torch.no_grad():
         seen = segmentation.eval()(batch.images)
     training.train()
@@ -179,7 +170,7 @@ def _step(
     (verdict + LANDMARK_WEIGHT * landmarks).backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(training.parameters(), 1.0)
     optimizer.step()
-    return float(verdict.detach()), float(landmarks.detach())
+    return {"loss": float(verdict.detach()), "landmarks": float(landmarks.detach())}
 
 
 def _class_weights(frames: Sequence[TrainingFrame]) -> Tensor:

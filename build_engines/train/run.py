@@ -13,7 +13,8 @@ from build_engines.train.classification import Scores, held_out_scores, train_cl
 from build_engines.train.data import Split, TrainingFrame, ridge_frames, split_frames, vessel_frames
 from build_engines.train.datasets import training_sets
 from build_engines.train.metrics import Interval, mean_interval, sensitive_threshold
-from build_engines.train.segmentation import Report, train_segmentation, validate_segmentation
+from build_engines.train.phase import Report
+from build_engines.train.segmentation import train_segmentation, validate_segmentation
 from build_engines.train.settings import PhaseSettings
 from runtime.manifest import ClassLabel, Metric
 

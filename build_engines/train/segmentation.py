@@ -12,11 +12,12 @@ from torch.nn import functional
 
 from build_engines.segimgnet import INPUT_SIDE, NetworkSize, UNet
 from build_engines.train.augment import augment
-from build_engines.train.batches import prefetch, to_images, to_masks
+from build_engines.train.batches import to_images, to_masks
 from build_engines.train.data import Canvas, Split, load_canvas, network_image, network_mask
 from build_engines.train.metrics import Interval, mean_interval
+from build_engines.train.phase import Phase, Report, run_phase
 from build_engines.train.settings import PhaseSettings
-from build_engines.train.state import PhaseState, Schedule, WeightAverage, decay_groups, set_rate
+from build_engines.train.state import PhaseState, WeightAverage, decay_groups
 from runtime.arrays import FloatArray
 from runtime.metrics import dice
 
@@ -31,8 +32,6 @@ ENTROPY_WEIGHT = 0.3
 """Of the cross-entropy beside Dice. It keeps probabilities honest, but pulls uncertain vessels below 0.5, where they
 are lost; Dice, which the maps are judged by, does not."""
 
-Report = Callable[[str], None]
-
 
 def train_segmentation(split: Split, size: NetworkSize, settings: PhaseSettings, work: Path, report: Report) -> UNet:
     """Train or resume; the returned network carries the averaged weights and is in eval mode."""
@@ -40,25 +39,15 @@ def train_segmentation(split: Split, size: NetworkSize, settings: PhaseSettings,
     network = UNet(size)
     optimizer = torch.optim.AdamW(decay_groups([network], 1e-2), lr=settings.peak_rate)
     state = PhaseState(network, optimizer, WeightAverage(network, decay=0.995))
-    saved = work / "segmentation.state.pt"
-    if state.restore(saved):
-        report(f"segmentation: resumed at step {state.step} of {settings.steps}")
-    schedule = Schedule(settings.steps, settings.peak_rate, warmup=max(settings.steps // 20, 1))
-    if state.step < settings.steps:
-        sampler = _sampler([load_canvas(frame) for frame in split.train], settings)
-        running = 0.0
-        for images, masks in prefetch(sampler, state.step, settings.steps):
-            set_rate(optimizer, schedule.rate(state.step))
-            loss = _step(network, optimizer, images, masks)
-            state.average.update(network, state.step)
-            state.step += 1
-            running = loss if running == 0.0 else 0.98 * running + 0.02 * loss
-            if state.step % 20 == 0:
-                report(f"segmentation: step {state.step} of {settings.steps}, loss {running:.4f}")
-            if state.step % settings.save_every == 0 or state.step == settings.steps:
-                state.save(saved)
-            if state.step % settings.validate_every == 0:
-                report(_summary(validate_segmentation(_averaged(state, size), split)))
+    phase = Phase(
+        "segmentation",
+        warm_up=20,
+        smoothing=0.98,
+        sampler=lambda: _sampler([load_canvas(frame) for frame in split.train], settings),
+        step=lambda batch: {"loss": _step(network, optimizer, *batch)},
+        validate=lambda: [_summary(validate_segmentation(_averaged(state, size), split))],
+    )
+    run_phase(phase, state, settings, work / "segmentation.state.pt", report)
     return _averaged(state, size)
 
 
@@ -126,6 +115,6 @@ def _averaged(state: PhaseState, size: NetworkSize) -> UNet:
 
 
 def _summary(figures: dict[str, Interval]) -> str:
-    return "segmentation: held-out Dice " + ", ".join(
+    return "held-out Dice " + ", ".join(
         f"{device} {v.value:.3f} [{v.low:.3f}, {v.high:.3f}] n={v.frames}" for device, v in figures.items()
     )
