@@ -58,14 +58,15 @@ def exclusion(keep_out: KeepOut) -> Exclusion:
     found = Exclusion()
     facts = []
     for path in keep_out.tables:
-        rows = read_table(path).rows
-        facts.append(ExclusionFacts(table_sha256=read_table(path).sha256, rule="all", frames=len(rows)))
-        _add(found, path, rows)
+        table = read_table(path)
+        facts.append(ExclusionFacts(table_sha256=table.sha256, rule="all", frames=len(table.rows)))
+        _add(found, path, table.rows)
     for path in keep_out.split_tables:
-        rows = _held_out(read_table(path).rows, keep_out.held_out_share)
+        table = read_table(path)
+        rows = _held_out(table.rows, keep_out.held_out_share)
         facts.append(
             ExclusionFacts(
-                table_sha256=read_table(path).sha256,
+                table_sha256=table.sha256,
                 rule="held out",
                 held_out_share=keep_out.held_out_share,
                 frames=len(rows),

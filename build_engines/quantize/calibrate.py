@@ -47,6 +47,9 @@ def quantize(graph: Path, layers: Sequence[Layer], inputs: TrueInputs, method: M
                 output_path=str(out),
                 high_precision_dtype="fp32",
                 log_level="WARNING",
+                # Products of a vector are kept already (`layers.HEAD`); looking for them runs the network once more,
+                # with every product's result as an output.
+                enable_gemv_detection_for_trt=False,
             )
             return onnx.load(out)
         except Exception as error:  # whatever a calibrator can raise; the text is for the user

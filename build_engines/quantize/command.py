@@ -15,7 +15,7 @@ from rich.table import Table
 
 from build_engines.errors import BuildError
 from build_engines.quantize.calibrate import METHODS, quantize
-from build_engines.quantize.graphs import FEWEST_FRAMES, JUDGED_FRAMES, Settings
+from build_engines.quantize.graphs import JUDGED_FRAMES, Settings, require_frames
 from build_engines.quantize.inputs import Runner, TrueInputs
 from build_engines.quantize.layers import layers_of, require_names
 from build_engines.quantize.qdq import inspect
@@ -58,8 +58,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _rank(arguments: argparse.Namespace) -> int:
-    if arguments.frames < FEWEST_FRAMES or arguments.judged < 1:
-        raise BuildError(f"--frames: expected {FEWEST_FRAMES} or more, and --judged 1 or more")
+    if arguments.judged < 1:
+        raise BuildError(f"--judged: got {arguments.judged}, expected 1 or more")
     bundle = open_bundle(arguments.bundle)
     calibration = open_set(arguments.calibration)
     calibration.require_for(bundle)
@@ -89,6 +89,7 @@ def _effects(
     require_names(original, graph.name)
     layers = layers_of(original)
     frames = calibration.frames()
+    require_frames(min(len(frames), arguments.frames))
     segmentation = Runner(bundle.read(graph_name("segmentation", "fp32")))
     inputs = TrueInputs(frames[: arguments.frames], segmentation if network == "classifier" else None)
     model = quantize(graph, layers, inputs, arguments.method)

@@ -59,11 +59,8 @@ def add_graphs(folder: Path, settings: Settings, frames: UInt8Array, report: Rep
     frames: RGB, uint8 [N, 256, 256, 3], in the order of the calibration set. Raises `QuantizationError`.
     """
     frames = frames[: settings.frames]
-    if "int8" in settings.precisions and len(frames) < FEWEST_FRAMES:
-        raise QuantizationError(
-            f"calibration: got {len(frames)} frames, needed {FEWEST_FRAMES} or more for int8; make a larger set: "
-            f"python -m calibration create"
-        )
+    if "int8" in settings.precisions:
+        require_frames(len(frames))
     graphs = {network: folder / graph_name(network, "fp32") for network in NETWORKS}
     segmentation = Runner(graphs["segmentation"])
     found: dict[str, QuantizedNetwork] = {}
@@ -86,6 +83,15 @@ def add_graphs(folder: Path, settings: Settings, frames: UInt8Array, report: Rep
             del model
         gc.collect()
     return Quantized({network: found[network] for network in NETWORKS if network in found})
+
+
+def require_frames(count: int) -> None:
+    """Raise `QuantizationError` when so many frames are too few for INT8."""
+    if count < FEWEST_FRAMES:
+        raise QuantizationError(
+            f"calibration: got {count} frames, needed {FEWEST_FRAMES} or more for int8; make a larger set: "
+            f"python -m calibration create"
+        )
 
 
 def int8_graph(

@@ -14,20 +14,21 @@ import pytest
 from PIL import Image
 
 from build_engines.__main__ import main
-from build_engines.bundle import LowPrecision, build_bundle, extend_bundle
+from build_engines.bundle import LowPrecision, extend_bundle, written
 from build_engines.card import model_card
-from build_engines.description import plain_description
 from build_engines.errors import QuantizationError
 from build_engines.quantize import Settings
 from build_engines.report.frames import ReportFrame, Source
 from build_engines.report.store import read_report
-from build_engines.segimgnet import SegImgNet
 from calibration import open_set
 from calibration.opened import digest
 from runtime import Bundle, open_bundle
 from runtime.arrays import UInt8Array
 from runtime.engines import load_engine
-from tests.build_engines.quantize.conftest import frames, tiny  # noqa: F401
+from runtime.manifest import Manifest
+from tests.build_engines.quantize.conftest import frames  # noqa: F401
+from tests.build_engines.quantize.toy import SEGMENTATION_LAYERS, write_toy
+from tests.runtime.conftest import manifest_content
 
 SET_JSON = "set.json"
 
@@ -90,10 +91,10 @@ FEATURES = dict.fromkeys(("brightness", "redness", "green_excess", "detail", "ve
 
 
 @pytest.fixture(scope="session")
-def plain(tiny: SegImgNet, frames: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Bundle:  # noqa: F811
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("plain") / "bundle"
-    build_bundle(tiny, plain_description("tiny", 2), folder, list(frames[:1]))
-    return open_bundle(folder)
+    write_toy(folder)
+    return written(folder, Manifest.model_validate(manifest_content({})))
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +117,7 @@ def test_a_bundle_gains_precisions_and_keeps_its_fp32_graphs_to_the_bit(
         assert low.precisions(network) == ("fp32", "fp16", "int8")
         assert low.read(f"{network}.fp32.onnx") == plain.read(f"{network}.fp32.onnx")
     assert low.manifest.calibration_sha256 == open_set(calibration).sha256
-    assert low.manifest.quantization["segmentation"].layers == 22
+    assert low.manifest.quantization["segmentation"].layers == SEGMENTATION_LAYERS
     assert "nvidia-modelopt" in low.manifest.tools
     assert {"parity.json", "parity.png"} <= {entry.path for entry in low.manifest.files}
 
@@ -126,7 +127,7 @@ def test_report_default_and_card_agree(low: Bundle) -> None:
     assert low.resolve_precision("openvino", "auto") == report.chosen
     assert len(report.combinations) == 9
     assert report.combination("fp32", "fp32").every.largest_difference == 0
-    assert report.speed("segmentation", "int8").int8_layers == 22
+    assert report.speed("segmentation", "int8").int8_layers == SEGMENTATION_LAYERS
     card = (low.path / "MODEL_CARD.md").read_text()
     assert card == model_card(low.manifest, report)
     assert "ranges by max over 8 frames" in card
@@ -136,7 +137,7 @@ def test_report_default_and_card_agree(low: Bundle) -> None:
 def test_the_engine_names_what_really_runs(low: Bundle, frames: UInt8Array, precision: str) -> None:  # noqa: F811
     with load_engine(low, "openvino", precision) as engine:
         assert engine.facts.precision == precision
-        words = {"fp16": "segmentation f32" if "f32" in engine.facts.device else "16", "int8": "i8 in 22 of 22 layers"}
+        words = {"fp16": "segmentation f32" if "f32" in engine.facts.device else "16", "int8": "i8 in 6 of 6 layers"}
         assert words[precision] in engine.facts.device
         assert engine.infer(frames[:1]).probabilities.sum() == pytest.approx(1, abs=1e-3)
 
@@ -210,6 +211,15 @@ def test_an_unusable_set_is_one_line_and_the_bundle_stays(
     assert {path.name for path in tmp_path.iterdir()} <= {"bundle", "set"}
 
 
+def test_sensitivity_of_too_few_frames_is_refused(
+    plain: Bundle, calibration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = shutil.copytree(calibration, tmp_path / "set")
+    _fewer(own, plain)
+    assert main(["sensitivity", str(plain.path), "--calibration", str(own)]) == 2
+    assert "got 5 frames, needed 8 or more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -237,8 +247,6 @@ def test_a_graph_with_unnamed_nodes_is_refused(plain: Bundle, frames: UInt8Array
     model = onnx.load(folder / "segmentation.fp32.onnx")
     model.graph.node[0].name = ""
     onnx.save(model, folder / "segmentation.fp32.onnx")
-    from build_engines.bundle import written
-
     spoilt = written(folder, plain.manifest)
     low = LowPrecision(Settings(("fp16",)), None, source(frames[:5]))
     with pytest.raises(QuantizationError, match=r"segmentation.fp32.onnx: 1 nodes without a name"):

@@ -1,4 +1,4 @@
-"""Graphs of a small network, once with Q/DQ, and frames for them."""
+"""Graphs of a small network, and smaller ones of the toy networks, once with Q/DQ, and frames for both."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from build_engines.quantize.inputs import Runner, TrueInputs
 from build_engines.quantize.layers import layers_of
 from build_engines.segimgnet import NetworkSize, SegImgNet
 from runtime.arrays import UInt8Array
+from tests.build_engines.quantize.toy import write_toy
 
 TINY = NetworkSize("tiny", (16, 16, 16, 16, 16), (16, 16, 16, 16), (1, 1, 1, 1), 16)
 
 
 @dataclass(frozen=True)
 class Made:
-    """fp32 graphs, and both with Q/DQ before every layer that is not kept."""
+    """fp32 graphs of the toy networks, and both with Q/DQ before every layer that is not kept."""
 
     graphs: ExportedGraphs
     quantized: dict[str, onnx.ModelProto]
@@ -52,8 +53,14 @@ def tiny() -> SegImgNet:
 
 
 @pytest.fixture(scope="session")
-def made(tiny: SegImgNet, frames: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    graphs = export_graphs(tiny, tmp_path_factory.mktemp("graphs"))
+def exported(tiny: SegImgNet, tmp_path_factory: pytest.TempPathFactory) -> ExportedGraphs:
+    """fp32 graphs of the small network."""
+    return export_graphs(tiny, tmp_path_factory.mktemp("graphs"))
+
+
+@pytest.fixture(scope="session")
+def made(frames: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    graphs = write_toy(tmp_path_factory.mktemp("toy"))
     segmentation = Runner(graphs.segmentation)
     quantized = {}
     for path in (graphs.segmentation, graphs.classifier):

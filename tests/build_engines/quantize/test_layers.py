@@ -6,6 +6,7 @@ import pytest
 from onnx import numpy_helper
 
 from build_engines.errors import QuantizationError
+from build_engines.export import ExportedGraphs
 from build_engines.quantize.layers import (
     DEPTHWISE,
     HEAD,
@@ -36,8 +37,8 @@ def test_a_nodes_name_tells_its_block(node: str, block: str) -> None:
     assert block_of(node) == block
 
 
-def test_layers_and_why_some_are_kept(made: Made) -> None:
-    segmentation, classifier = (layers_of(onnx.load(p)) for p in (made.graphs.segmentation, made.graphs.classifier))
+def test_layers_and_why_some_are_kept(exported: ExportedGraphs) -> None:
+    segmentation, classifier = (layers_of(onnx.load(p)) for p in (exported.segmentation, exported.classifier))
     assert (len(segmentation), len(classifier)) == (23, 2 * (4 * 3 + 1 + 3 + 3) + 4 + 4)
     assert kept_by_reason(segmentation) == {IMAGE: ("segmentation.encoder.0.conv1/Conv",)}
     kept = {reason: len(names) for reason, names in kept_by_reason(classifier).items()}

@@ -14,13 +14,14 @@ from tests.build_engines.quantize.conftest import Made
 
 
 def test_blocks_are_ranked_by_what_they_do_alone(made: Made, frames: UInt8Array) -> None:
-    layers = [layer for layer in layers_of(onnx.load(made.graphs.segmentation)) if "decoder" in layer.name]
+    layers = layers_of(onnx.load(made.graphs.segmentation))
     judge = Judge("segmentation", Runner(made.graphs.segmentation), made.graphs.classifier, frames[:2])
     effects = block_effects(made.quantized["segmentation"], layers, judge)
-    assert {effect.block for effect in effects} == {f"segmentation.decoder.{i}" for i in range(4)}
+    names = ("encoder.0", "encoder.1", "up.0", "decoder.0", "output")
+    assert {effect.block for effect in effects} == {f"segmentation.{name}" for name in names}
     assert [effect.drop for effect in effects] == sorted((effect.drop for effect in effects), reverse=True)
     assert 0 < effects[0].vessels < 1
-    assert all(len(effect.layers) == 2 for effect in effects)
+    assert {effect.block: len(effect.layers) for effect in effects}["segmentation.decoder.0"] == 2
 
 
 def test_blocks_are_spared_from_the_worst_on_and_not_all_of_them(made: Made) -> None:
