@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from runtime.bench.loads import LOADS, LoadKind
 from runtime.bench.samples import ROWS
@@ -77,6 +78,14 @@ class CompareOptions:
     json: Path | None
 
 
+class OneLine(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, without all that could be right around it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with code 2."""
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help tells all options\n")
+
+
 def parse(argv: Sequence[str]) -> Options:
     """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
     parser = _parser()
@@ -92,6 +101,9 @@ def parse(argv: Sequence[str]) -> Options:
         parser.error(f"--rate: has no meaning with --load {options.load}; use --load camera or burst")
     if options.checkpoint is not None and options.peer != "pytorch":
         parser.error("--checkpoint: has no meaning without --peer pytorch")
+    written = [path for path in (options.json, options.csv, options.html) if path is not None]
+    if len(set(written)) < len(written):
+        parser.error("--json, --csv, --html: got the same file twice, expected one each")
     if options.matrix and (options.csv or options.html or options.peer or options.soak):
         parser.error("--matrix: gives a table and --json; run one of its lines alone for --csv, --html, --peer, --soak")
     return options
@@ -99,7 +111,7 @@ def parse(argv: Sequence[str]) -> Options:
 
 def parse_compare(argv: Sequence[str]) -> CompareOptions:
     """The options of `compare`; ends the program with code 2 when they are wrong."""
-    parser = argparse.ArgumentParser(
+    parser = OneLine(
         prog="python -m runtime.bench compare",
         description="Say per stage which of two reports is faster, by how much and how surely. Single runs differ by "
         "what the machine's speed wanders; to see less than that, give two folders of runs made by turns.",
@@ -119,7 +131,7 @@ def parse_compare(argv: Sequence[str]) -> CompareOptions:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLine(
         prog="python -m runtime.bench",
         description="Measure camera-to-result latency by stage under a load, and say PASS, FAIL or INVALID. "
         "`python -m runtime.bench compare --help` tells of comparing two reports.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from datetime import datetime, timezone
+from importlib.util import find_spec
 
 from device.live import open_source
 from runtime.bench.accuracy import judged_frames, measure_accuracy
@@ -53,6 +54,7 @@ def run_session(
         with stop.interruptible:
             camera = stack.enter_context(open_source(options.source))
             supply = open_supply(camera, options.warmup + options.frames)
+        _check_peer(options, supply, bundle)
         make = make_screener or _maker(options, repeats=supply.paced)
         screener = stack.enter_context(make(bundle, options.precision))
         if isinstance(supply, Pool):
@@ -145,14 +147,27 @@ def _cold_start(options: Options, supply: Supply, stop: Stop, say: Say) -> ColdS
         return measure_cold_start(supply.frames[0], options.bundle, options.engine, options.precision, options.threads)
 
 
+def _check_peer(options: Options, supply: Supply, bundle: Bundle) -> None:
+    """What would keep the peer from running is to be known before the run, not after it."""
+    if options.peer is None:
+        return
+    if not isinstance(supply, Pool):
+        raise BenchError("--peer needs frames that both can be given; use a stored source or sim: without fps")
+    module = "torch" if options.peer == "pytorch" else "onnxruntime"
+    if find_spec(module) is None:
+        raise BenchError(f"--peer {options.peer}: {module} is not installed here; install it, or leave --peer out")
+    if options.checkpoint is not None and not options.checkpoint.is_file():
+        raise BenchError(f"--checkpoint {options.checkpoint}: no such file; name what the bundle was built from")
+    if options.peer == "pytorch" and options.checkpoint is None and "fp32" not in bundle.precisions("classifier"):
+        raise BenchError("--peer pytorch: the bundle has no fp32 graphs to take weights from; name its --checkpoint")
+
+
 def _peer(
     options: Options, supply: Supply, bundle: Bundle, screener: Screener, stop: Stop, say: Say
 ) -> PeerPart | None:
-    """In turns with ours. A frame must be given to both, which a live camera cannot."""
-    if options.peer is None:
+    """In turns with ours."""
+    if options.peer is None or not isinstance(supply, Pool):
         return None
-    if not isinstance(supply, Pool):
-        raise BenchError("--peer needs frames that both can be given; use a stored source or sim: without fps")
     say(f"peer {options.peer}: {ROUNDS} rounds of {EACH} frames in turns")
     with contextlib.ExitStack() as stack:
         peer: Peer

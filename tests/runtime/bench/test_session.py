@@ -29,6 +29,7 @@ from runtime.engines.fake import FakeEngine, Fault
 from runtime.screen.stop import Stop
 from runtime.screener import Screener
 from tests.pictures import retina
+from tests.runtime.conftest import manifest_content
 from tests.runtime.engines.fake_plans import both_plans, fake_machine, write_plans
 from tests.runtime.engines.tiny import tiny_bundle
 
@@ -240,13 +241,18 @@ def test_idle_is_judged_by_the_median_of_twenty_unless_told() -> None:
         (["--checkpoint", "x.pkl"], "--peer pytorch"),
         (["--matrix", "--html", "x.html"], "--matrix"),
         (["--precision", "int7"], "fp32"),
+        (["--csv", "x", "--json", "x"], "the same file twice"),
+        (["compare", "a.json"], "required: B"),
+        (["compare", "a.json", "b.json", "--max-regression", "-1"], "from 0 up"),
     ],
 )
 def test_a_wrong_call_is_one_clear_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err.splitlines()[-1]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert "--help" in line
 
 
 def test_unusable_input_is_one_clear_line_and_code_2(
@@ -256,6 +262,10 @@ def test_unusable_input_is_one_clear_line_and_code_2(
     (tmp_path / "bad.csv").write_text("image,mask\n0.png,masks/none.png\n")
     (tmp_path / "other.csv").write_text("name,value\na,1\n")
     (tmp_path / "blocked").write_text("")
+    peer = ["--bundle", bundle, "--source", str(pictures), "--peer", "pytorch"]
+    (tmp_path / "graphless").mkdir()
+    (tmp_path / "graphless" / "manifest.json").write_text(json.dumps(manifest_content({})))
+    graphless = str(tmp_path / "graphless")
     calls: list[tuple[list[str], str]] = [
         (["--bundle", str(tmp_path / "none")], "manifest.json cannot be read"),
         (["--bundle", bundle, "--source", str(pictures), "--no-cold-start"], "cannot be compiled"),
@@ -266,6 +276,9 @@ def test_unusable_input_is_one_clear_line_and_code_2(
         (["--bundle", bundle, "--labels", str(tmp_path / "other.csv")], "expected columns image"),
         (["--bundle", bundle, "--labels", str(tmp_path / "none.csv")], "cannot be read"),
         (["--json", str(tmp_path / "blocked" / "x.json")], "cannot be written"),
+        ([*peer, "--checkpoint", str(tmp_path / "none.pkl")], "none.pkl: no such file"),
+        (["--bundle", graphless, "--source", str(pictures), "--peer", "pytorch"], "no fp32 graphs"),
+        (["--bundle", bundle, "--source", "sim:size=96x96,fps=50", "--peer", "onnxruntime"], "that both can be given"),
         (["--html", str(tmp_path)], "is a folder"),
         (["--bundle", bundle, "--source", str(pictures), "--matrix"], "cannot be compiled"),
         (["compare", str(tmp_path / "bad.csv"), str(tmp_path / "bad.csv")], "not a whole"),
