@@ -25,6 +25,7 @@ from runtime.bundle import Bundle, open_bundle
 from runtime.cuda import open_cuda
 from runtime.cuda.base import Cuda
 from runtime.cuda.probe import Probe, probe
+from runtime.engines.base import Engine
 from runtime.engines.tensorrt_engine import TensorRTEngine
 from runtime.engines.tensorrt_network import import_library
 from runtime.errors import EngineError
@@ -34,6 +35,7 @@ from runtime.plans import find_plan, list_plans
 from runtime.preprocess import network_input
 
 WARM_UP = 200
+IDLE_TIMES = 3
 Infer = Callable[[UInt8Array], Any]
 
 
@@ -81,7 +83,24 @@ def without_graphs() -> Cuda:
     return cuda
 
 
-def plans(bundle: Bundle, library: Library, found: Probe, images: list[UInt8Array], frames: int) -> None:
+def after_idle_ms(engine: Engine, image: UInt8Array, idle_s: float, *, warm: bool) -> float:
+    """Median of the first frame after so much idleness. warm: with `keep_warm`, as a cart calls it meanwhile."""
+    firsts = []
+    for _ in range(IDLE_TIMES):
+        until = time.monotonic() + idle_s
+        while (left := until - time.monotonic()) > 0:
+            if warm:
+                engine.keep_warm()
+            time.sleep(min(left, engine.idle_every_s or left))
+        start = time.perf_counter()
+        engine.infer(image)
+        firsts.append((time.perf_counter() - start) * 1e3)
+    return float(np.median(firsts))
+
+
+def plans(
+    bundle: Bundle, library: Library, found: Probe, images: list[UInt8Array], frames: int, idle_s: float | None
+) -> None:
     """A row for each plan that fits, with and without the CUDA graph."""
     here = (architecture_name(*found.compute_capability), library, release(found.library_version))
     for key in list_plans(bundle):
@@ -98,6 +117,9 @@ def plans(bundle: Bundle, library: Library, found: Probe, images: list[UInt8Arra
 
                 row(f"{key}, {way}", timed(engine.infer, images, frames, note), np.asarray(stages))
                 print(f"<!-- {engine.facts.why} -->")
+                if idle_s is not None and way == "CUDA graph":
+                    cold, warm = (after_idle_ms(engine, images[0], idle_s, warm=warm) for warm in (False, True))
+                    print(f"<!-- first frame after {idle_s:g} s idle: {cold:.3f} ms, kept warm: {warm:.3f} ms -->")
 
 
 def peers(bundle: Bundle, checkpoint: Path) -> Iterator[tuple[str, Infer]]:
@@ -158,6 +180,7 @@ def main() -> int:
     parser.add_argument("--library", choices=(*MODULES, "none"), default="trt", help="none: the peers alone")
     parser.add_argument("--checkpoint", type=Path, help="what the bundle was built from: measures the peers too")
     parser.add_argument("--frames", type=int, default=3000)
+    parser.add_argument("--idle", type=float, metavar="S", help="also the first frame after S s, kept warm and not")
     options = parser.parse_args()
     if options.library == "none" and options.checkpoint is None:
         parser.error("--library none: measures the peers alone, which need --checkpoint")
@@ -173,7 +196,7 @@ def main() -> int:
         print("|---|---|---|---|---|---|---|---|---|")
         images = pictures(16)
         if found is not None:
-            plans(bundle, options.library, found, images, options.frames)
+            plans(bundle, options.library, found, images, options.frames, options.idle)
         if options.checkpoint is not None:
             for name, infer in peers(bundle, options.checkpoint):
                 row(name, timed(infer, images, options.frames))
