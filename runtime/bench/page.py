@@ -24,6 +24,7 @@ svg .trace { fill: none; stroke: var(--bar); stroke-width: 1.6; }
 svg .dot { fill: var(--bar); } svg .dot.over { fill: var(--mark); }
 svg text.strong { fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 svg line.tail { stroke: var(--ink); stroke-width: 1.3; }
+.number { white-space: nowrap; } td { overflow-wrap: break-word; }
 code { overflow-wrap: anywhere; font-size: .9em; } .panel + .panel { margin-top: .8rem; }
 """
 
