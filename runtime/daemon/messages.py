@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import ClassVar
 
-from runtime.daemon.wire import ErrorCode, Message, spare, wire
+from runtime.daemon.wire import CRC, MAGIC, VERSION, Envelope, ErrorCode, Message, spare, wire
 
 CLASSES = 8
 """Most classes that a bundle may have here."""
@@ -327,6 +329,43 @@ class Error(Message):
     reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
     detail: int = wire("Q")
     text: str = wire("160s")
+
+
+_SUBMIT = struct.Struct("<IHHII4Q4IBBHII")
+_FORMATS = {int(known): known for known in PixelFormat}
+
+
+def plain_submit(data: bytes) -> Envelope | None:
+    """As `decode`, in fewer steps, for a SUBMIT with nothing wrong; None for all else.
+
+    A reading leaves little of this program in the caches, and every step that is not in them costs its client time.
+    """
+    if len(data) != _SUBMIT.size:
+        return None
+    magic, version, number, size, tag, *values, crc = _SUBMIT.unpack(data)
+    generation, sequence, captured_ns, deadline_ns, slot, width, height, stride, *rest = values
+    shape, flags, reserved, capture_us = rest
+    if (magic, version, number, size, reserved) != (MAGIC, VERSION, Submit.TYPE, _SUBMIT.size, 0):
+        return None
+    if crc != zlib.crc32(data[: -CRC.size]) or shape not in _FORMATS:
+        return None
+    try:
+        frame = Submit(
+            generation,
+            sequence,
+            captured_ns,
+            deadline_ns,
+            slot,
+            width,
+            height,
+            stride,
+            _FORMATS[shape],
+            flags,
+            capture_us,
+        )
+    except ValueError:
+        return None
+    return Envelope(frame, tag)
 
 
 FROM_CLIENT: dict[int, type[Message]] = {m.TYPE: m for m in (Hello, Configure, Submit, AskHealth, AskBundle, Reload)}

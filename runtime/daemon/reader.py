@@ -29,6 +29,7 @@ LATE_WINDOW, LATE_ALARM = 100, 10
 FAILING_AFTER = 3
 TORN = "frame changed while it was read"
 FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+_VESSELS, _VESSELS_WANTED, _TORN = int(ResultFlag.VESSELS), int(SubmitFlag.VESSELS), int(ResultFlag.TORN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,10 +225,10 @@ class Reader:
             reading, flags = self._read(job, model)
         except Exception as error:  # whatever it is, it must not become a finding, nor stop the daemon
             reading, flags = _without(job, model, f"software fault: {type(error).__name__}: {error}"), 0
-        if job.submit.flags & SubmitFlag.VESSELS and reading.outcome in FINDINGS and reading.vessels is not None:
+        if job.submit.flags & _VESSELS_WANTED and reading.outcome in FINDINGS and reading.vessels is not None:
             job.ring.write_vessels(job.submit.slot, job.submit.generation, reading.vessels)
-            flags |= ResultFlag.VESSELS
-        data = result_of(job, reading, model, flags, queue_ms).encode(job.tag)
+            flags |= _VESSELS
+        data = result_of(job, reading, model, flags, queue_ms)
         with reception.lock:
             if not self.turns:  # before the client can answer, so that its next frame comes here at once
                 reception.engine_is_idle()
@@ -246,7 +247,7 @@ class Reader:
         if submit.deadline_ns and now > submit.deadline_ns:
             return replace(_without(job, model, "late: the deadline passed before its turn"), late=True), 0
         if job.ring.generation(submit.slot) != submit.generation:
-            return _without(job, model, TORN), ResultFlag.TORN
+            return _without(job, model, TORN), _TORN
         captured_ns = min(submit.captured_ns or job.arrived_ns, now)
         frame = Frame(
             job.ring.rgb(submit),
@@ -258,7 +259,7 @@ class Reader:
         )
         reading = model.screener.screen(frame, Deadline(submit.deadline_ns / 1e9 if submit.deadline_ns else None))
         if job.ring.generation(submit.slot) != submit.generation:
-            return _without(job, model, TORN), ResultFlag.TORN
+            return _without(job, model, TORN), _TORN
         repeated = job.connection.reject_repeats and reading.frame.sha256 == job.connection.last_sha256
         job.connection.last_sha256 = reading.frame.sha256
         if submit.deadline_ns and (over_ns := time.monotonic_ns() - submit.deadline_ns) > 0:
@@ -271,7 +272,7 @@ class Reader:
         return reading, 0
 
     def _count(self, reading: Reading, flags: int) -> None:
-        torn = bool(flags & ResultFlag.TORN)
+        torn = bool(flags & _TORN)
         self.counts.frames += 1
         self.counts.torn += torn
         self.counts.late += reading.late

@@ -3,48 +3,77 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 from runtime.daemon.connection import Job
 from runtime.daemon.messages import CLASSES, Outcome, Result, ResultFlag
 from runtime.daemon.model import Model
+from runtime.daemon.wire import text_bytes
 from runtime.outcome import Outcome as ReadingOutcome
 from runtime.outcome import banner
 from runtime.reading import Reading
 
 SUPERSEDED = "superseded by a newer frame"
 
+_NUMBERS = {outcome.name: int(outcome) for outcome in Outcome}
+_COUNTS = ("REFER", "NO_REFERRAL_FINDINGS")
+_NOTHING, _NO_SHA256 = (0.0,) * CLASSES, bytes(32)
+_LATE, _GRADED, _GRADABLE, _CLINICAL_USE = (
+    int(flag) for flag in (ResultFlag.LATE, ResultFlag.GRADED, ResultFlag.GRADABLE, ResultFlag.CLINICAL_USE)
+)
 
-def result_of(job: Job, reading: Reading, model: Model, flags: int, queue_ms: float) -> Result:
-    """The RESULT of a reading by that model. flags: what `Reading` does not say."""
+
+@lru_cache(64)
+def _texts(name: str, reason: str) -> tuple[bytes, bytes]:
+    """Of an outcome with its reason: RESULT's `reason` and `text`."""
+    return text_bytes(reason, 160), text_bytes(banner(ReadingOutcome(name), reason), 240)
+
+
+def result_of(job: Job, reading: Reading, model: Model, flags: int, queue_ms: float) -> bytes:
+    """The RESULT of a reading by that model, as it is sent. flags: what `Reading` does not say.
+
+    Plain numbers and one packing: its client waits for it, and a reading leaves little of this program in the caches.
+    """
     submit, timings, quality = job.submit, reading.timings_ms, reading.quality
-    counts = reading.outcome in (ReadingOutcome.REFER, ReadingOutcome.NO_REFERRAL_FINDINGS)
-    known = dict(reading.probabilities or {}) if counts else {}
-    probabilities = [known[name] for name in model.class_names] if known else []
+    name = reading.outcome._value_
+    known = reading.probabilities if name in _COUNTS else None
+    probabilities = [] if known is None else list(map(known.__getitem__, model.class_names))
     if quality is not None:
-        flags |= ResultFlag.GRADED | (ResultFlag.GRADABLE if quality.gradable else 0)
+        flags |= _GRADED | _GRADABLE if quality.gradable else _GRADED
     if reading.late:
-        flags |= ResultFlag.LATE
+        flags |= _LATE
     if model.clinical_use:
-        flags |= ResultFlag.CLINICAL_USE
-    stages = (timings.quality, timings.preprocess, timings.segment, timings.classify, timings.decide, timings.total)
-    return Result(
+        flags |= _CLINICAL_USE
+    return Result.pack(
+        job.tag,
         submit.sequence,
         submit.generation,
         submit.captured_ns,
         time.monotonic_ns(),
         submit.slot,
-        int(flags),
-        Outcome[reading.outcome.name],
+        flags,
+        _NUMBERS[name],
         len(probabilities),
-        -1.0 if reading.vessel_fraction is None else reading.vessel_fraction,
+        0,
+        _ms(reading.vessel_fraction),
         reading.budget_ms or 0.0,
-        (queue_ms, *(-1.0 if ms is None else ms for ms in stages)),
-        (*probabilities, *[0.0] * (CLASSES - len(probabilities))),
-        bytes.fromhex(reading.frame.sha256 or "00" * 32),
+        queue_ms,
+        _ms(timings.quality),
+        _ms(timings.preprocess),
+        _ms(timings.segment),
+        _ms(timings.classify),
+        _ms(timings.decide),
+        _ms(timings.total),
+        *probabilities,
+        *_NOTHING[len(probabilities) :],
+        bytes.fromhex(reading.frame.sha256) if reading.frame.sha256 else _NO_SHA256,
         model.sha256,
-        reading.reason,
-        banner(reading.outcome, reading.reason),
+        *_texts(name, reading.reason),
     )
+
+
+def _ms(value: float | None) -> float:
+    return -1.0 if value is None else value
 
 
 def superseded(job: Job) -> Result:

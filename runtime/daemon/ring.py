@@ -36,6 +36,7 @@ class Ring:
         starts = [slot * layout.slot_stride for slot in range(layout.slots)]
         self._generations = [self._bytes[s + GENERATION_AT :][:8].view(np.uint64) for s in starts]
         self._map_generations = [self._bytes[s + VESSELS_GENERATION_AT :][:8].view(np.uint64) for s in starts]
+        self._seen: dict[int, tuple[tuple[int, int, int, PixelFormat], UInt8Array]] = {}
 
     def generation(self, slot: int) -> int:
         """The client's counter of a slot, as it stands now."""
@@ -52,13 +53,21 @@ class Ring:
 
     def rgb(self, frame: Submit) -> UInt8Array:
         """The frame's pixels as RGB, uint8 [H, W, 3]; a view of the ring where they lie as that, else converted."""
-        rows = self.pixels(frame.slot)[: frame.stride * frame.height].reshape(frame.height, frame.stride)
-        shape = (frame.height, frame.width, frame.format.channels)
-        pixels = rows[:, : frame.width * frame.format.channels].reshape(shape)
+        shape = frame.width, frame.height, frame.stride, frame.format
+        seen = self._seen.get(frame.slot)
+        if seen is None or seen[0] != shape:  # a camera's frames are all of one shape
+            seen = self._seen[frame.slot] = shape, self._lying(frame)
+        pixels = seen[1]
         if frame.format is PixelFormat.RGB8:
             return pixels
         code = cv2.COLOR_BGR2RGB if frame.format is PixelFormat.BGR8 else cv2.COLOR_GRAY2RGB
         return cv2.cvtColor(pixels, code).astype(np.uint8, copy=False)
+
+    def _lying(self, frame: Submit) -> UInt8Array:
+        """The frame's pixels as they lie, uint8 [H, W, channels]."""
+        rows = self.pixels(frame.slot)[: frame.stride * frame.height].reshape(frame.height, frame.stride)
+        shape = (frame.height, frame.width, frame.format.channels)
+        return rows[:, : frame.width * frame.format.channels].reshape(shape)
 
     def vessels_generation(self, slot: int) -> int:
         """Generation of the frame whose vessel map the slot holds, 0 for none."""

@@ -26,6 +26,7 @@ from runtime.daemon.messages import (
     State,
     Submit,
     Welcome,
+    plain_submit,
 )
 from runtime.daemon.reader import Reader, ReloadJob
 from runtime.daemon.realtime import SoftRealTime
@@ -195,7 +196,7 @@ class Service:
             if not data:
                 self._drop(connection)
                 return
-            envelope = decode(data, FROM_CLIENT)
+            envelope = plain_submit(data) or decode(data, FROM_CLIENT)
             self._handle(connection, envelope.message, envelope.tag)
         except ProtocolError as error:
             self._refuse(connection, header_tag(data), error)

@@ -81,20 +81,25 @@ class Message:
 
     def encode(self, tag: int = 0) -> bytes:
         """The whole message. A text too long is cut between characters. Raises `ValueError`."""
-        layout = _layout(type(self))
         values: list[Any] = []
-        for name, size in layout.names:
+        for name, size in _layout(type(self)).names:
             value = getattr(self, name)
             if isinstance(value, str):
-                values.append(_text(value, size))
+                values.append(text_bytes(value, size))
             elif isinstance(value, tuple):
-                values += [_text(v, size // len(value)) if isinstance(v, str) else v for v in value]
+                values += [text_bytes(v, size // len(value)) if isinstance(v, str) else v for v in value]
             else:
                 values.append(value)
+        return self.pack(tag, *values)
+
+    @classmethod
+    def pack(cls, tag: int, *values: Any) -> bytes:
+        """The whole message out of its numbers and bytes in their order, reserved ones too. Raises `ValueError`."""
+        layout = _layout(cls)
         try:
-            body = HEADER.pack(MAGIC, VERSION, self.TYPE, layout.size, tag) + layout.packing.pack(*values)
+            body = HEADER.pack(MAGIC, VERSION, cls.TYPE, layout.size, tag) + layout.packing.pack(*values)
         except struct.error as error:
-            raise ValueError(f"{type(self).__name__}: {error}") from None
+            raise ValueError(f"{cls.__name__}: {error}") from None
         return body + CRC.pack(zlib.crc32(body))
 
     @classmethod
@@ -147,7 +152,7 @@ def _make_layout(kind: type[Message]) -> _Layout:
     return _Layout(tuple(names), tuple(steps), whole, HEADER.size + whole.size + CRC.size, spare_value)
 
 
-def _text(value: str, size: int) -> bytes:
+def text_bytes(value: str, size: int) -> bytes:
     """UTF-8 with at least one zero at the end, cut between characters."""
     data = value.encode("utf-8", "replace")
     if len(data) < size and b"\0" not in data:
