@@ -13,7 +13,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from runtime.dicom import uids
-from runtime.dicom.connection import AT_ONCE
+from runtime.dicom.connection import PREPARED
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
 from runtime.dicom.site import Peer, Site, client_context
 
@@ -57,7 +57,7 @@ def associated(
         ae_title=peer.ae_title,
         max_pdu=MAX_PDU_BYTES,
         tls_args=None if context is None else (context, peer.host),
-        evt_handlers=[*handlers, AT_ONCE],
+        evt_handlers=[*handlers, PREPARED],
     )
     if not association.is_established:
         raise _why_not(site, peer, association)

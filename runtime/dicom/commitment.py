@@ -16,8 +16,8 @@ from pynetdicom.presentation import build_context
 
 from runtime.dicom import uids
 from runtime.dicom.association import address, associated, lost
-from runtime.dicom.connection import AT_ONCE
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError
+from runtime.dicom.listening import Listening
 from runtime.dicom.site import Archive, Site, server_context
 from runtime.dicom.uids import COMMITMENT, COMMITMENT_INSTANCE, VERIFICATION
 
@@ -53,7 +53,7 @@ class CommitmentDesk:
         self._reports: dict[str, Report] = {}
         self.handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, self._hear)]
         """For an association on which a report may come."""
-        self._server = None
+        self._server: Listening | None = None
         if site.cart.listen_port is not None:
             self._server = self._listen(site, site.cart.listen_port)
 
@@ -62,7 +62,7 @@ class CommitmentDesk:
         """Whether the archive can call the cart."""
         return self._server is not None
 
-    def _listen(self, site: Site, port: int) -> Any:
+    def _listen(self, site: Site, port: int) -> Listening:
         entity = AE(ae_title=site.cart.ae_title)
         entity.implementation_class_uid = uids.IMPLEMENTATION_CLASS_UID
         entity.require_called_aet = True
@@ -70,9 +70,7 @@ class CommitmentDesk:
         entity.add_supported_context(VERIFICATION)
         context = None if site.cart.tls is None else server_context(site.cart.tls, site.folder)
         try:
-            return entity.start_server(
-                ("", port), block=False, evt_handlers=[*self.handlers, AT_ONCE], ssl_context=context
-            )
+            return Listening(entity, port, self.handlers, context)
         except OSError as error:
             raise ArchiveUnreachable(
                 f"cart.listen_port {port}: cannot listen: {error.strerror}; does another program use it?"
@@ -112,7 +110,7 @@ class CommitmentDesk:
     def close(self) -> None:
         """Stop listening. Closing twice is fine."""
         if self._server is not None:
-            self._server.shutdown()
+            self._server.close()
             self._server = None
 
     def __enter__(self) -> CommitmentDesk:

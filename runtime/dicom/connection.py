@@ -1,4 +1,4 @@
-"""What pynetdicom's connections lack (3.0.4): they end whole, and neither side waits for the other's acknowledgement.
+"""What pynetdicom's connections lack (3.0.4): they end whole, wait for nobody for ever, and not for acknowledgements.
 
 Importing this mends the class of every connection, asked for or accepted.
 """
@@ -16,14 +16,19 @@ _ACKNOWLEDGE = getattr(socket, "TCP_QUICKACK", None)
 """Linux only; elsewhere it is as fast as it is."""
 
 
-def send_at_once(event: evt.Event) -> None:
-    """A message is a small packet, then its data: without this the data waits until the small one is acknowledged."""
+def _prepare(event: evt.Event) -> None:
+    """A message is a small packet, then its data: without `TCP_NODELAY` the data waits until the first is acknowledged.
+
+    pynetdicom reads and writes without a limit. A peer that falls silent within a message, as when a cable is pulled,
+    would keep that thread, and with it the program, for ever.
+    """
     opened = event.assoc.dul.socket
-    if opened is not None:
+    if opened is not None and opened.socket is not None:
         _option(opened.socket, socket.TCP_NODELAY)
+        opened.socket.settimeout(event.assoc.network_timeout)
 
 
-AT_ONCE = (evt.EVT_CONN_OPEN, send_at_once)
+PREPARED = (evt.EVT_CONN_OPEN, _prepare)
 """The handler that every association and server gets."""
 
 
@@ -58,10 +63,9 @@ def _shut(self: AssociationSocket) -> None:
             ended.close()
 
 
-def _option(connection: socket.socket | None, option: int) -> None:
-    if connection is not None:
-        with suppress(OSError):  # the peer has gone, which reading and writing will tell
-            connection.setsockopt(socket.IPPROTO_TCP, option, 1)
+def _option(connection: socket.socket, option: int) -> None:
+    with suppress(OSError):  # the peer has gone, which reading and writing will tell
+        connection.setsockopt(socket.IPPROTO_TCP, option, 1)
 
 
 AssociationSocket.recv = _receive  # type: ignore[method-assign]

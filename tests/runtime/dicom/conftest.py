@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,12 @@ def orthanc(running_orthanc: Orthanc) -> Iterator[Orthanc]:
     yield running_orthanc
     if running_orthanc.process is None:
         running_orthanc.start()
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """The folder that holds them, see `tests.runtime.dicom.certificates`."""
+    pytest.importorskip("cryptography")
+    from tests.runtime.dicom.certificates import certificates_in
+
+    return certificates_in(tmp_path)

@@ -32,8 +32,6 @@ from runtime.exam.journal import Journal
 from tests.runtime.dicom.archives import site
 from tests.runtime.dicom.exams import KEY, fill_journal
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*<socket:pytest.PytestUnraisableExceptionWarning")
-
 
 class ScriptedArchive:
     """Keeps what it says it keeps; `answer` gives the status for the n-th instance."""

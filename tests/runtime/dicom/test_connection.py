@@ -89,4 +89,4 @@ def test_an_association_that_is_accepted_sends_at_once(tmp_path: Path) -> None:
     ):
         assert association.is_established
         assert desk._server is not None
-        assert [undelayed(accepted) for accepted in desk._server.active_associations] == [True]
+        assert [undelayed(accepted) for accepted in desk._server.server.active_associations] == [True]

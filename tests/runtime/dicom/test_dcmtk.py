@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import subprocess
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pydicom
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from runtime.dicom.commitment import CommitmentDesk
 from runtime.dicom.errors import ArchiveRefused, SiteUnusable
@@ -33,12 +28,12 @@ from tests.runtime.dicom.archives import (
     storescp,
     wlmscpfs,
 )
+from tests.runtime.dicom.certificates import tls
 from tests.runtime.dicom.exams import KEY, fill_journal
 from tests.runtime.dicom.test_orthanc import write_worklist
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.filterwarnings("ignore:.*<(socket|ssl).*:pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.usefixtures("private_network"),
 ]
 
@@ -126,44 +121,6 @@ def test_a_worklist_of_dcmtk(tmp_path: Path) -> None:
         other = Peer(ae_title="NOBODY", host="127.0.0.1", port=WORKLIST_PORT)
         with pytest.raises(ArchiveRefused, match="called AE title NOBODY"):
             query_worklist(site(tmp_path), other)
-
-
-def certificate(folder: Path, name: str, signer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None):  # type: ignore[no-untyped-def]
-    """Key and certificate as files; signed by itself where there is no signer."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer[0].subject if signer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), True)
-        .sign(signer[1] if signer else key, hashes.SHA256())
-    )
-    (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return made, key
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Path:
-    authority = certificate(tmp_path, "authority", None)
-    certificate(tmp_path, "server", authority)
-    certificate(tmp_path, "cart", authority)
-    stranger = certificate(tmp_path, "stranger", None)
-    certificate(tmp_path, "strangers_cart", stranger)
-    return tmp_path
-
-
-def tls(name: str = "cart", authority: str = "authority") -> dict[str, str]:
-    return {"authority": f"{authority}.pem", "certificate": f"{name}.pem", "key": f"{name}.key"}
 
 
 def test_orthanc_over_tls_both_ways(certificates: Path, tmp_path: Path) -> None:

@@ -24,8 +24,6 @@ from tests.runtime.dicom.archives import ORTHANC_DICOM, Orthanc, wait_until
 from tests.runtime.dicom.exams import KEY, fill_journal
 from tests.runtime.dicom.test_orthanc import write_worklist
 
-quiet = pytest.mark.filterwarnings("ignore:.*<socket:pytest.PytestUnraisableExceptionWarning")
-
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
@@ -45,7 +43,6 @@ def options(journal: Path) -> list[str]:
     return ["--journal", str(journal), "--key-file", str(journal.parent / "key")]
 
 
-@quiet
 def test_an_archive_that_is_down_is_a_line_and_a_code(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     peer = {"ae_title": "X", "host": "127.0.0.1", "port": 1}
     where = write_site(journal.parent, archive=peer, worklist=peer)

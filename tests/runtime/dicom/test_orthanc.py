@@ -22,7 +22,6 @@ from tests.runtime.dicom.exams import KEY, fill_journal
 # pynetdicom drops, and does not close, a socket that could not connect; Python closes it and warns.
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.filterwarnings("ignore:.*<socket:pytest.PytestUnraisableExceptionWarning"),
 ]
 
 

@@ -1,0 +1,98 @@
+"""The cart's port: no caller holds up another, nor the end, whatever it says or does not say."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+from pynetdicom.presentation import build_context
+
+from runtime.dicom.association import associated
+from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.errors import ArchiveUnreachable
+from runtime.dicom.site import Site
+from runtime.dicom.uids import VERIFICATION
+from tests.runtime.dicom.archives import CART_PORT, site
+from tests.runtime.dicom.certificates import tls
+
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("private_network")]
+PATIENCE_S = 20.0
+"""Far more than any of this takes; what it is held against is for ever."""
+
+
+def ends(work: threading.Thread) -> bool:
+    work.daemon = True
+    work.start()
+    work.join(PATIENCE_S)
+    return not work.is_alive()
+
+
+def calls(where: Site) -> bool:
+    assert where.archive is not None
+    with associated(where, where.archive, [build_context(VERIFICATION)]) as association:
+        return bool(association.send_c_echo().Status == 0)
+
+
+def cart(folder: Path, secured: bool) -> Site:
+    more = {"tls": tls(), "cart_tls": tls()} if secured else {}
+    return site(folder, ae_title="ROPCART", port=CART_PORT, listen_port=CART_PORT, answer_s=10, connect_s=10, **more)
+
+
+@pytest.mark.parametrize("said", [b"", b"\x01\x00\x00", b"GET / HTTP/1.0\r\n\r\n"], ids=["nothing", "part", "http"])
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_a_caller_holds_up_nobody(certificates: Path, secured: bool, said: bytes) -> None:
+    where = cart(certificates, secured)
+    desk = CommitmentDesk(where)
+    with socket.create_connection(("127.0.0.1", CART_PORT)) as caller:
+        caller.sendall(said)
+        heard: list[bool] = []
+        assert ends(threading.Thread(target=lambda: heard.append(calls(where))))
+        assert heard == [True]
+        assert ends(threading.Thread(target=desk.close))
+
+
+def answer_without_certificate(folder: Path) -> bytes:
+    context = ssl.create_default_context(cafile=str(folder / "authority.pem"))
+    with socket.create_connection(("127.0.0.1", CART_PORT), timeout=PATIENCE_S) as caller:
+        try:
+            with context.wrap_socket(caller, server_hostname="127.0.0.1") as secured:
+                secured.sendall(b"\x01\x00")
+                return secured.recv(1)  # TLS 1.3: refused only after the caller's part of the handshake
+        except TimeoutError:
+            return b"kept waiting"
+        except OSError:
+            return b""
+
+
+def test_a_caller_without_the_right_certificate_is_refused(certificates: Path) -> None:
+    with CommitmentDesk(cart(certificates, secured=True)):
+        assert answer_without_certificate(certificates) == b""
+
+
+def test_a_peer_that_falls_silent_within_a_message_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def half_an_answer() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(10_000)
+                peer.sendall(b"\x02\x00\x00")
+                given_up.wait(PATIENCE_S)
+
+        given_up = threading.Event()
+        threading.Thread(target=half_an_answer, daemon=True).start()
+        where = site(tmp_path, port=listening.getsockname()[1], connect_s=1, answer_s=1)
+        found: list[Exception] = []
+
+        def call() -> None:
+            try:
+                calls(where)
+            except ArchiveUnreachable as error:
+                found.append(error)
+
+        assert ends(threading.Thread(target=call))
+        given_up.set()
+        assert [type(error) for error in found] == [ArchiveUnreachable]
