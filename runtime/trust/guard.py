@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,6 +12,7 @@ from runtime.trust.facts import DriftFacts, SelfTestFacts, Signature, TrustFacts
 from runtime.trust.selftest import SelfTest, open_self_test
 from runtime.trust.site import Site, watched
 from runtime.trust.watch import open_watch
+from runtime.uptime import uptime_s
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -37,9 +37,10 @@ class Guard:
         site: Site | None = None,
         *,
         drift_file: Path | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = uptime_s,
     ) -> None:
-        """drift_file: keeps the watch for drift from one start to the next. clock: monotonic, seconds.
+        """drift_file: keeps the watch for drift from one start to the next. clock: seconds,
+        never set, and going on while the machine sleeps, after which the engine is tested before it is believed.
 
         Raises `SignatureRefused`, `SiteError`, or `BundleError` for a bundle without what the site needs.
         """

@@ -64,10 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     capture = _verb(verbs, "capture", "take one frame into the open exam and read it", writes=True)
     capture.add_argument("source", metavar="SOURCE", help="picture, camera or sim:, as for python -m runtime.screen")
-    capture.add_argument("--eye", type=Eye, choices=list(Eye), required=True, help="OD (right) or OS (left)")
-    capture.add_argument(
-        "--view", type=View, choices=list(View), required=True, metavar="VIEW", help=", ".join(v.value for v in View)
-    )
+    _place(capture, required=True)
     capture.add_argument("--skip", type=_count, default=0, metavar="N", help="let N frames pass before")
     capture.add_argument("--budget-ms", type=float, metavar="MS", help="time allowed for the reading")
     _engine(capture)
@@ -78,15 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     correct = _verb(verbs, "correct", "move a frame, or correct infant or order; with a reason", True)
     correct.add_argument("exam", metavar="EXAM")
     correct.add_argument("--capture", type=_count, metavar="N", help="the frame to move, by its number")
-    correct.add_argument("--eye", type=Eye, choices=list(Eye))
-    correct.add_argument("--view", type=View, choices=list(View), metavar="VIEW")
+    _place(correct, required=False)
     correct.add_argument("--infant", metavar="FILE", help="corrected fields of the infant, JSON, or -")
     correct.add_argument("--order", metavar="FILE", help="corrected order, JSON, or -; {} takes it away")
     correct.add_argument("--reason", required=True, metavar="TEXT")
 
     document = _verb(verbs, "document", "keep what a clinician found in an eye (words of ICROP3)", writes=True)
     document.add_argument("exam", metavar="EXAM")
-    document.add_argument("--eye", type=Eye, choices=list(Eye), required=True)
+    _eye_of(document, required=True)
     document.add_argument("--zone", choices=ZONES)
     document.add_argument("--notch", action="store_true")
     document.add_argument("--stage", choices=STAGES)
@@ -155,6 +151,31 @@ def _engine(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
     verb.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
     verb.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
+
+
+def _place(verb: argparse.ArgumentParser, *, required: bool) -> None:
+    _eye_of(verb, required=required)
+    known = ", ".join(view.value for view in View)
+    verb.add_argument("--view", type=_view, required=required, metavar="VIEW", help=known)
+
+
+def _eye_of(verb: argparse.ArgumentParser, *, required: bool) -> None:
+    verb.add_argument("--eye", type=_eye, required=required, metavar="EYE", help="OD (right) or OS (left)")
+
+
+def _eye(text: str) -> Eye:
+    try:
+        return Eye(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected OD (right eye) or OS (left eye)") from None
+
+
+def _view(text: str) -> View:
+    try:
+        return View(text)
+    except ValueError:
+        known = ", ".join(view.value for view in View)
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected one of {known}") from None
 
 
 def _count(text: str) -> int:

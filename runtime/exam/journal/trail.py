@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal.chain import GENESIS, EventRow, linked
 from runtime.exam.journal.crypt import JournalKey
+from runtime.uptime import uptime_s
 
 COLUMNS = "seq, exam, kind, at, who, body, body_sha256, hash"
 CLOCK = "clock"
@@ -59,7 +59,7 @@ class Trail:
         if jumped is not None:
             self._add(connection, now, None, CLOCK, PROGRAM, {"jumped_s": round(jumped)})
         row = self._add(connection, now, exam, kind, who, content)
-        self._now = (now, time.monotonic())
+        self._now = (now, uptime_s())
         return row
 
     def _add(
@@ -86,7 +86,7 @@ class Trail:
         """By how much the clock jumped, None when it did not: forward can be seen only while the program runs."""
         if self._last is not None:
             wall = (now - self._last[0]).total_seconds()
-            jumped = wall - (time.monotonic() - self._last[1])
+            jumped = wall - (uptime_s() - self._last[1])
             return jumped if abs(jumped) > JUMP_S else None
         if self.end is not None:
             back = (now - datetime.fromisoformat(self.end.at)).total_seconds()

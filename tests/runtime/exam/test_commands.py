@@ -263,12 +263,37 @@ def test_wrong_calls(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert "error: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (["--eye", "left", "--view", "nasal"], "got 'left', expected OD (right eye) or OS (left eye)"),
+        (["--eye", "OD", "--view", "macula"], "got 'macula', expected one of disc-centred, temporal"),
+    ],
+)
+def test_an_eye_or_view_that_is_none_is_told_what_there_is(
+    place: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["capture", "sim:", "--operator", "a", *place])
+    assert said in capsys.readouterr().err
+
+
+def test_a_time_of_birth_is_shown_as_the_hospital_wrote_it(cart: Cart) -> None:
+    """Without its zone it would read as another time, or as another day than the identity band says."""
+    born = datetime.fromisoformat(str(INFANT["born_at"])).astimezone(timezone(timedelta(hours=5, minutes=30)))
+    cart.folder.joinpath("infant.json").write_text(json.dumps({**INFANT, "born_at": born.isoformat()}))
+    assert f"born {born:%Y-%m-%d %H:%M} +0530 at" in cart("show", cart.new())
+
+
 def test_help_reads_well(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     said = capsys.readouterr().out
     assert "infant.json" in said
     assert all(len(line) <= 120 for line in said.splitlines())
+    with pytest.raises(SystemExit):
+        main(["capture", "--help"])
+    assert "Eye." not in capsys.readouterr().out
 
 
 def test_a_reading_that_a_crash_left_out_is_made_later_also_for_a_closed_exam(

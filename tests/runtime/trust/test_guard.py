@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -201,6 +202,19 @@ def test_an_engine_with_another_number_of_classes_fails(equipped: Bundle) -> Non
     test = open_self_test(equipped, "fp32")
     assert test is not None
     assert test.run(FakeEngine((0.8, 0.1, 0.1))) == "frame 1: got 3 classes, expected 2"
+
+
+def test_an_engine_that_slept_through_the_hour_is_tested(
+    equipped: Bundle, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the clock that goes on while the machine sleeps; `time.monotonic` would stand still."""
+    slept = [1000.0]
+    monkeypatch.setattr("time.clock_gettime", lambda clock: slept[0] if clock == time.CLOCK_BOOTTIME else 0.0)
+    guard = Guard(equipped)
+    guard.engine_loaded(engine)
+    assert not guard.due
+    slept[0] += 3600
+    assert guard.due
 
 
 def test_a_reload_is_tested_anew(equipped: Bundle, engine: FakeEngine, clock: Clock) -> None:

@@ -301,6 +301,19 @@ def test_a_clock_that_jumps_is_noted_and_harms_nothing(tmp_path: Path, key: Jour
         assert journal.deliveries.closed_exams_after(0) == [(journal.summary(exam_id).changed_seq, exam_id)]
 
 
+def test_a_night_that_the_machine_slept_through_is_no_jump(
+    tmp_path: Path, key: JournalKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, up = Clock(), [1000.0]
+    monkeypatch.setattr("time.clock_gettime", lambda _: up[0])
+    with Journal.open(tmp_path / "j", key, create=True, clock=clock) as journal:
+        exam_id = begin(journal, born_at=clock.now - timedelta(days=30))
+        clock.now += timedelta(hours=9)
+        up[0] += 9 * 3600
+        journal.close_exam(exam_id, operator="anna")
+        assert journal.database.rows("SELECT body FROM events WHERE kind = 'clock'") == []
+
+
 def test_a_clock_set_back_between_two_runs_is_noted(tmp_path: Path, key: JournalKey) -> None:
     clock = Clock()
     with Journal.open(tmp_path / "j", key, create=True, clock=clock) as journal:
