@@ -86,7 +86,8 @@ def exam_lines(record: ExamRecord, infant: Infant | None = None, order: Order | 
         age = infant.postmenstrual_age(summary.opened_at)
         yield (
             f"infant {printable(infant.infant_id)}, {printable(infant.name)}, "
-            f"born {infant.born_at:%Y-%m-%d %H:%M %z} at {infant.gestational_age}, {infant.birth_weight_g} g, postmenstrual age {age}"
+            f"born {infant.born_at:%Y-%m-%d %H:%M %z} at {infant.gestational_age}, {infant.birth_weight_g} g, "
+            f"postmenstrual age {age}"
         )
     if order is not None and not order.empty:
         yield printable(f"ordered: accession {order.accession or '-'}, {order.description or 'no description'}")
