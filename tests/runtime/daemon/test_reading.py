@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from pathlib import Path
 
@@ -162,6 +163,30 @@ def test_questions_are_answered_and_frames_taken_while_one_is_read(daemon: Runni
         daemon.engine.segment_delay_ms = 0.0
         assert [client.result().sequence for _ in range(2)] == [1, 2]
         assert other.health().frames == 2
+
+
+def test_no_frame_is_forgotten_between_the_two_threads_that_hear(daemon: Running) -> None:
+    """Clients submit and ask at every moment of the change from one to the other; a forgotten one would time out."""
+    done: list[int] = []
+
+    def use(name: str) -> None:
+        with daemon.client(name=name, order=Order.EVERY, stored_pictures=True) as client:
+            for slot in range(3):
+                client.fill(slot, retina(slot)[:120, :160])
+            for number in range(25):
+                for slot in range(1 + number % 3):
+                    client.submit(slot, 160, 120, sequence=number)
+                client.health()
+                done.extend(client.result().sequence for _ in range(1 + number % 3))
+
+    threads = [threading.Thread(target=use, args=(f"c{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 4 * sum(1 + number % 3 for number in range(25))
+    assert daemon.service.health().frames == len(done)
+    assert daemon.service.health().waiting == 0
 
 
 def test_a_frame_refused_while_a_question_is_asked_is_not_the_questions_refusal(bundle: Bundle, tmp_path: Path) -> None:
