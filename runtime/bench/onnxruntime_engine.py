@@ -34,6 +34,7 @@ class OnnxRuntimeEngine(Engine):
 
     def _session(self, bundle: Bundle, network: str, precision: str, threads: int | None) -> Any:
         options = self._ort.SessionOptions()
+        options.log_severity_level = 3  # errors; its warnings would go in between the report's lines
         if threads is not None:
             options.intra_op_num_threads = threads
         name = graph_name(network, precision)

@@ -20,6 +20,7 @@ from runtime.bench.benchmark import Reader
 from runtime.bench.errors import BenchError
 from runtime.bench.loads import NeverStop, Wait
 from runtime.bench.report import PeerPart
+from runtime.outcome import Outcome
 from runtime.reading import EngineFacts
 
 PROTOCOL = "rop.peer/1"
@@ -179,11 +180,15 @@ def measure_peer(
                 return None
             frame = fresh(frames[(turn * each + index) % len(frames)])
             reading = ours.screen(frame)
+            if reading.outcome is Outcome.NO_RESULT:
+                raise BenchError(f"peer: ours gave no result to hold against it: {reading.reason}")
             if index >= 0:
                 our_ms[turn, index] = reading.timings_ms.total or 0.0
                 outcomes.append(reading.outcome.value)
         for index in range(-SETTLING, each):
             took_ms, outcome = peer.read(fresh(frames[(turn * each + index) % len(frames)]))
+            if outcome == Outcome.NO_RESULT.value:
+                raise BenchError(f"peer: {peer.facts.backend} gave no result, so its time says nothing")
             if index >= 0:
                 peer_ms[turn, index] = took_ms
                 same += outcome == outcomes[index]

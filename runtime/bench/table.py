@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 COLOURS = {"PASS": "bold green", "FAIL": "bold red", "INVALID": "bold yellow"}
+PEER_AGREES = 0.95
+"""Share of frames with the same outcome, below which a peer's speed is that of something else."""
 HEADINGS = ("n", "mean", "p50", "p90", "p95", "p99", "p99.9", "max", "over")
 
 
@@ -172,7 +174,12 @@ def _peer_lines(report: Report) -> list[str]:
     times = f"p50 {figure(peer.peer_p50_ms)} ms, ours {figure(peer.ours_p50_ms)} ms"
     ratio = f"{peer.ratio:.2f} x as fast ({peer.ratio_low:.2f} to {peer.ratio_high:.2f}, 95 %)"
     turns = f"{peer.rounds} rounds in turns, same outcome in {peer.same_outcome:.1%}"
-    return [printable(f"peer {peer.name} ({peer.backend} {peer.precision}): {times}: {ratio}; {turns}")]
+    lines = [f"peer {peer.name} ({peer.backend} {peer.precision}): {times}: {ratio}; {turns}"]
+    if peer.same_outcome < PEER_AGREES:
+        lines.append(
+            f"peer {peer.name} does not read the frames as this does: its speed is not that of the same result"
+        )
+    return [printable(line) for line in lines]
 
 
 def _why(report: Report) -> str:

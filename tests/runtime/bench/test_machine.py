@@ -16,7 +16,7 @@ from runtime.bench.peer import ChildPeer, ScreenerPeer, measure_peer, pytorch_co
 from runtime.bench.sampler import Sampler
 from runtime.bench.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
 from runtime.bundle import Bundle
-from runtime.engines.fake import FakeEngine
+from runtime.engines.fake import FakeEngine, Fault
 from runtime.screener import Screener
 from tests.runtime.bench.planned import pool
 
@@ -153,6 +153,15 @@ def test_a_peer_in_its_own_process_is_read_by_turns(bundle: Bundle) -> None:
 def test_a_peer_that_fails_says_why(command: list[str], said: str) -> None:
     with pytest.raises(BenchError, match=said), ChildPeer(command) as peer:
         peer.read(pool(1).frames[0])
+
+
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+def test_no_ratio_is_stated_of_frames_without_a_result(bundle: Bundle, whose: str) -> None:
+    engines = {"ours": FakeEngine(), "theirs": FakeEngine()}
+    engines[whose].fault = Fault.CLASSIFY_ERROR
+    ours, theirs = (Screener(bundle, engine=engine, reject_repeats=False) for engine in engines.values())
+    with ours, theirs, pytest.raises(BenchError, match="gave no result"):
+        measure_peer(ours, ScreenerPeer(theirs, theirs.facts), pool(2).frames, "other", rounds=1, each=1)
 
 
 def test_two_screeners_in_one_process_are_peers_and_turns_alternate(bundle: Bundle) -> None:

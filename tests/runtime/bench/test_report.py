@@ -17,7 +17,7 @@ from runtime.bench.export import check_writable, read_report, to_csv, to_json, w
 from runtime.bench.goals import Goals
 from runtime.bench.loads import LoadPlan, Until
 from runtime.bench.page import render
-from runtime.bench.report import Report
+from runtime.bench.report import PeerPart, Report
 from runtime.bench.sampler import MachineLog
 from runtime.bench.samples import ROWS
 from runtime.bench.supply import InputFacts
@@ -100,6 +100,27 @@ def test_every_part_of_the_schema_is_documented() -> None:
         for field in definition.get("properties", {})
     }
     assert (parts | fields | set(ROWS)) - documented == set()
+
+
+@pytest.mark.parametrize(("same", "doubted"), [(1.0, False), (0.4, True)])
+def test_a_peer_that_reads_otherwise_is_doubted(bundle: Bundle, same: float, doubted: bool) -> None:
+    peer = PeerPart(
+        name="onnxruntime",
+        backend="onnxruntime 1",
+        precision="int8",
+        device="CPU",
+        rounds=15,
+        frames_each=90,
+        ours_p50_ms=10,
+        peer_p50_ms=25,
+        ratio=2.5,
+        ratio_low=2.4,
+        ratio_high=2.6,
+        same_outcome=same,
+    )
+    text = render(make_report(bundle).model_copy(update={"peer": peer}))
+    assert "2.50 x as fast" in text
+    assert ("not that of the same result" in text) is doubted
 
 
 def test_csv_holds_every_frame_with_the_sensors(bundle: Bundle) -> None:
