@@ -124,8 +124,10 @@ class Board:
     def receive(self, data: bytes, now_ms: int) -> list[Action]:
         """Take bytes from the host."""
         self._pass_time(now_ms)
-        for frame in self._decoder.feed(data):
-            self._handle(frame)
+        *whole, rest = data.split(b"\0")
+        for piece in (*(part + b"\0" for part in whole), rest):  # each is counted or acted on before the next is seen
+            for frame in self._decoder.feed(piece):
+                self._handle(frame)
         return self._done()
 
     def set_interlock(self, closed: bool, now_ms: int) -> list[Action]:

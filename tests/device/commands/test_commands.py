@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.
 
 
 @pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
+def board(patient: None) -> Iterator[SimulatedBoard]:
     with SimulatedBoard(ceilings=FAST) as simulated:
         yield simulated
 

@@ -159,8 +159,12 @@ STARTS = st.sampled_from([0, 12345, 2**31, 2**32 - 200])
 LONG = [("bytes", b"\x05" * 71), ("bytes", b"\0"), ("bytes", b"\x48" + b"\x07" * 71), ("bytes", b"\0")]
 
 
+STATUS_THEN_NOISE = [("bytes", encode_frame(RawFrame(0x06, 2)) + b"\1\0")]
+
+
 @given(stories, STARTS)
 @example(LONG, 0)
+@example(STATUS_THEN_NOISE, 0)
 @settings(max_examples=3000, deadline=None)
 def test_c_and_python_do_the_same(library: ctypes.CDLL, story: list[tuple[str, Any]], start_ms: int) -> None:
     play(library, story, start_ms)

@@ -9,6 +9,8 @@ from device.light import BoardLink, CalibratedLight, DoseAccount, Eye, LineFault
 from tests.device.light.lab import calibration, hazard
 from tests.device.light.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 NAME = "made-up exposure"
 
 

@@ -22,6 +22,8 @@ from device.live import LiveReader, Tap
 from tests.device.light.conftest import FAST
 from tests.device.light.lab import calibration, hazard
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 FLASH_US = 2000
 MS = 1_000_000
 

@@ -16,6 +16,7 @@ from device.light import BoardLink, CalibratedLight, DoseAccount, DoseFile, Eye,
 from tests.device.light.lab import calibration, hazard
 from tests.device.light.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("patient")
 NAME = "made-up exposure"
 
 

@@ -22,6 +22,7 @@ from tests.device.light.conftest import FAST
 from tests.device.light.waiting import wait_until
 
 
+@pytest.mark.usefixtures("patient")
 def test_every_request_is_done(board: SimulatedBoard, link: BoardLink) -> None:
     link.set_led(100)
     assert board.led_level == 100
@@ -39,12 +40,14 @@ def test_every_request_is_done(board: SimulatedBoard, link: BoardLink) -> None:
     assert board.led_level == 0
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_heartbeat_keeps_the_light_on_past_the_watchdog(board: SimulatedBoard, link: BoardLink) -> None:
     link.set_led(1)
     assert not board.wait_for_light(False, timeout_s=1.2)
     assert link.failure is None
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_busy_caller_does_not_starve_the_heartbeat(board: SimulatedBoard, link: BoardLink) -> None:
     ends = time.monotonic() + 1.2
     while time.monotonic() < ends:
@@ -52,6 +55,7 @@ def test_a_busy_caller_does_not_starve_the_heartbeat(board: SimulatedBoard, link
     assert [change.level for change in board.light_changes] == [1]
 
 
+@pytest.mark.usefixtures("patient")
 def test_events_come_in_order(board: SimulatedBoard, link: BoardLink) -> None:
     board.set_foot_switch(True)
     board.set_interlock(False)
@@ -65,6 +69,7 @@ def test_events_come_in_order(board: SimulatedBoard, link: BoardLink) -> None:
     assert link.next_event(0.01) is None
 
 
+@pytest.mark.usefixtures("patient")
 def test_events_nobody_takes_are_counted_as_lost(board: SimulatedBoard, link: BoardLink) -> None:
     board.set_foot_switch(True)
     first = link.next_event(2)
@@ -79,6 +84,7 @@ def test_events_nobody_takes_are_counted_as_lost(board: SimulatedBoard, link: Bo
     assert event.lost == 400 - 256
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_refusal_says_what_to_do(board: SimulatedBoard, link: BoardLink) -> None:
     with pytest.raises(BoardRefused, match="over the board's ceiling of 4095") as refused:
         link.set_led(5000)
@@ -202,6 +208,7 @@ def test_an_unplugged_board_is_told_by_everything(board: SimulatedBoard) -> None
     link.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_closing_puts_the_light_out_at_once_and_leaves_nothing_behind(board: SimulatedBoard) -> None:
     def count() -> tuple[int, int]:
         return len(os.listdir("/proc/self/fd")), threading.active_count()
@@ -227,6 +234,7 @@ def test_a_failed_opening_leaves_nothing_behind(board: SimulatedBoard) -> None:
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_guard_puts_the_light_out(board: SimulatedBoard, link: BoardLink) -> None:
     link.set_led(3)
     link.guard = lambda: False
@@ -244,6 +252,7 @@ def test_the_guard_puts_the_light_out(board: SimulatedBoard, link: BoardLink) ->
     assert wait_until(lambda: "out of order" in str(link.failure))
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_second_program_on_the_port_is_refused(board: SimulatedBoard, link: BoardLink) -> None:
     with pytest.raises(PortUnusable, match="busy, another program holds the port"):
         BoardLink(board.port)
@@ -327,6 +336,7 @@ def test_a_port_without_permission_names_the_group(monkeypatch: pytest.MonkeyPat
         BoardLink(str(path))
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_board_behind_a_tcp_serial_server() -> None:
     """pyserial's socket:// against the bare state machine."""
     done = threading.Event()
