@@ -130,7 +130,8 @@ class BoardLink:
         self._closing = threading.Lock()
         self._no_beat_waits = threading.Event()
         self._no_beat_waits.set()
-        self._end = threading.Event()
+        self._end_of_beating = threading.Event()
+        self._end_of_reading = threading.Event()
         self._closed = False
         self._replies: queue.SimpleQueue[_Reply | None] = queue.SimpleQueue()
         self._events: deque[BoardEvent] = deque()
@@ -217,7 +218,7 @@ class BoardLink:
             if self._closed:
                 return
             self._closed = True
-            self._end.set()
+            self._end_of_beating.set()
             self._heart.join()
             with suppress(LightError):  # the board's watchdog puts the light out all the same
                 self._exchange(Stop())
@@ -232,7 +233,7 @@ class BoardLink:
         self.close()
 
     def _shut(self) -> None:
-        self._end.set()
+        self._end_of_reading.set()
         cancel = getattr(self._port, "cancel_read", None)
         if cancel is not None:
             cancel()
@@ -358,7 +359,7 @@ class BoardLink:
     def _read(self) -> None:
         """The reader's thread."""
         try:
-            while not self._end.is_set():
+            while not self._end_of_reading.is_set():
                 self._take(self._port.read(self._port.in_waiting or 1))
         except (OSError, TypeError, AttributeError) as error:  # pyserial raises the last two when a port is torn away
             self._lose(f"{self.url}: the port is gone ({error}); plug the board in and open a new link")
@@ -394,7 +395,7 @@ class BoardLink:
 
     def _beat(self) -> None:
         """The heartbeat's thread."""
-        while not self._end.wait(HEARTBEAT_MS / 1000):
+        while not self._end_of_beating.wait(HEARTBEAT_MS / 1000):
             self._failure = self._beat_once()
 
     def _beat_once(self) -> LightError | None:

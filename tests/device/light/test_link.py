@@ -17,7 +17,7 @@ import pytest
 from device.errors import AnotherHost, BoardRefused, BoardSilent, LightError, NotABoard, PortUnusable
 from device.light import BoardLink, EventCode, LineFaults, NakCode, SimulatedBoard
 from device.light.board import Board, Send
-from device.light.messages import SetLed, encode_request
+from device.light.messages import HostMessage, SetLed, Stop, encode_request
 from tests.device.light.conftest import FAST
 from tests.device.light.waiting import wait_until
 
@@ -206,6 +206,25 @@ def test_an_unplugged_board_is_told_by_everything(board: SimulatedBoard) -> None
     with pytest.raises(PortUnusable, match="the port is gone"):
         link.next_event(5)
     link.close()
+
+
+@pytest.mark.usefixtures("patient")
+def test_closing_waits_for_the_boards_word_that_the_light_is_out(
+    board: SimulatedBoard, link: BoardLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link.set_led(1)
+    answers: list[object] = []
+    exchange = link._exchange
+
+    def noted(message: HostMessage) -> object:
+        done = exchange(message)
+        answers.append((message, done.tries))
+        return done
+
+    monkeypatch.setattr(link, "_exchange", noted)
+    link.close()
+    assert (Stop(), 1) in answers
+    assert board.led_level == 0
 
 
 @pytest.mark.usefixtures("patient")
