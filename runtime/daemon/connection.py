@@ -15,7 +15,8 @@ from runtime.daemon.wire import LARGEST, ErrorCode, Message, ProtocolError
 
 MESSAGES_A_SECOND = 4096
 _CREDENTIALS = struct.Struct("iII")
-_AT_ONCE = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_AT_ONCE, _CUT = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL), int(socket.MSG_CTRUNC)
+"""Plain numbers: `&` of an enumeration runs Python code, which takes longer than the system call beside it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Connection:
             return None
         except OSError:
             return b""
-        if flags & socket.MSG_CTRUNC:  # no room was given for descriptors: the kernel has thrown them away
+        if flags & _CUT:  # no room was given for descriptors: the kernel has thrown them away
             raise ProtocolError(ErrorCode.FOREIGN_DESCRIPTOR, "a descriptor came with a message; the daemon takes none")
         second = time.monotonic_ns() // 10**9
         self._in_second = self._in_second + 1 if second == self._second else 1

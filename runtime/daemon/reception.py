@@ -24,12 +24,13 @@ class Reception:
         self._spin_s = spin_s
         self._busy, self._waiting = True, False
         self._clients, self._attended = select.epoll(), select.epoll()
+        self._clients_fd = self._clients.fileno()
         self._call_engine, self._call_attendant = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2))
         self._calling = threading.RLock()  # re-entrant: a signal's handler may call in the middle of a call
         self._closed = False
         self._clients.register(self._call_engine, select.EPOLLIN)
         self._attended.register(self._call_attendant, select.EPOLLIN)
-        self._attended.register(self._clients, select.EPOLLIN)
+        self._attended.register(self._clients_fd, select.EPOLLIN)
 
     def add(self, descriptor: int) -> None:
         """Hear it from now on."""
@@ -43,13 +44,13 @@ class Reception:
         """The attendant hears from now on. With `lock` held."""
         if not self._busy:
             self._busy = True
-            self._attended.register(self._clients, select.EPOLLIN)
+            self._attended.register(self._clients_fd, select.EPOLLIN)
 
     def engine_is_idle(self) -> None:
         """The engine's thread hears from now on, as soon as it waits. With `lock` held."""
         if self._busy:
             self._busy = False
-            self._attended.unregister(self._clients)
+            self._attended.unregister(self._clients_fd)
 
     def engine_waits(self) -> None:
         """It has looked whether there is something to do and will call `waits` now. With `lock` held."""
