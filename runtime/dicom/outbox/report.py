@@ -39,8 +39,7 @@ class OutboxState:
 def outbox_state(journal: Journal, now: datetime, destination: str = DESTINATION) -> OutboxState:
     """The state of the outbox, with exams that no sender has seen yet; needs no key."""
     deliveries = journal.deliveries.all(destination=destination)
-    seen = max((delivery.revision for delivery in deliveries), default=0)
-    unseen = [exam_id for _, exam_id in journal.deliveries.closed_exams_after(seen, limit=1_000_000)]
+    unseen = [exam_id for _, exam_id in journal.deliveries.behind(destination)]
     states = {delivery.exam_id: delivery.state for delivery in deliveries} | dict.fromkeys(unseen, WAITING)
     count = Counter(states.values())
     undone = [exam_id for exam_id, state in states.items() if state != DONE]

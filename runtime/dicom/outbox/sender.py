@@ -127,12 +127,18 @@ class Outbox:
         if self._seen is None:
             known = deliveries.all(destination=steps.DESTINATION)
             self._undone = {delivery.exam_id for delivery in known if delivery.state != steps.DONE}
-            self._seen = max((delivery.revision for delivery in known), default=0)
+            # Every exam once: a delivery may have been lost, from a journal that was mended or put together by hand.
+            found = deliveries.behind(steps.DESTINATION)
+            self._begin_all(found)
+            self._seen = max([delivery.revision for delivery in known] + [revision for revision, _ in found], default=0)
         while found := deliveries.closed_exams_after(self._seen, COLLECT_AT_ONCE):
-            for revision, exam_id in found:
-                self._begin(exam_id, revision)
-                self._undone.add(exam_id)
-                self._seen = revision
+            self._begin_all(found)
+            self._seen = found[-1][0]
+
+    def _begin_all(self, found: list[tuple[int, str]]) -> None:
+        for revision, exam_id in found:
+            self._begin(exam_id, revision)
+            self._undone.add(exam_id)
 
     def _begin(self, exam_id: str, revision: int) -> None:
         plan, said = None, ""

@@ -15,7 +15,7 @@ What another package may use:
     journal.order(exam_id) -> Order                   what the worklist said; needs the key
     journal.image(sha256) -> uint8 [H, W, 3] RGB      checked against its name
     journal.vessels(exam_id, number) -> uint8 [256, 256] | None
-    journal.deliveries -> Deliveries                  the outbox's table: closed_exams_after, get, all, change
+    journal.deliveries -> Deliveries                  the outbox's table: behind, closed_exams_after, get, all, change
     journal.journal_id                                a UUID, to tell the exams of two carts apart
 
 `Delivery` says what the outbox keeps of one exam and one destination; `Deliveries.change` is one transaction.

@@ -68,6 +68,20 @@ class Deliveries:
         )
         return [(int(revision), str(exam)) for revision, exam in rows]
 
+    def behind(self, destination: str) -> list[tuple[int, str]]:
+        """(revision, exam id) of closed and read exams that have no delivery there as they are now.
+
+        In the order of their revisions. Looks at every exam, so that none is left out whose delivery was lost.
+        """
+        rows = self._database.rows(
+            "SELECT e.changed_seq, e.exam FROM exams e "
+            "LEFT JOIN deliveries d ON d.exam = e.exam AND d.destination = ? "
+            "WHERE e.phase = 'closed' AND e.pending = 0 AND (d.exam IS NULL OR d.revision < e.changed_seq) "
+            "ORDER BY e.changed_seq",
+            (destination,),
+        )
+        return [(int(revision), str(exam)) for revision, exam in rows]
+
     def get(self, exam_id: str, destination: str) -> Delivery | None:
         """The delivery, None when there is none."""
         rows = self._database.rows(

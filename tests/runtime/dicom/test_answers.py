@@ -233,6 +233,21 @@ def test_a_refused_exam_lets_the_others_go_on(archive: ScriptedArchive, tmp_path
     assert (state(tmp_path).done, state(tmp_path).held) == (2, 1)
 
 
+def test_an_exam_whose_delivery_was_lost_is_told_and_sent_again(archive: ScriptedArchive, tmp_path: Path) -> None:
+    fill_journal(tmp_path, exams=3, frames=1)
+    with archive.listening(STUDY_ROOT_FIND) as port:
+        where = scripted(tmp_path, port)
+        attempt(tmp_path, where)
+        kept = list(archive.kept)
+        with Journal.open(tmp_path, KEY) as journal:
+            lost = journal.deliveries.all()[0].exam_id  # others that come after it are there
+            journal.deliveries.remove(lost, "archive")
+        assert (state(tmp_path).done, state(tmp_path).waiting) == (2, 1)
+        assert attempt(tmp_path, where).done == 1
+    assert state(tmp_path).done == 3
+    assert archive.kept == kept  # under the same UIDs
+
+
 def test_an_exam_that_always_fails_does_not_hold_up_the_others(archive: ScriptedArchive, tmp_path: Path) -> None:
     fill_journal(tmp_path, exams=3, frames=1)
     poison: set[str] = set()

@@ -69,3 +69,17 @@ def test_exams_come_in_their_order_and_again_when_corrected(journal: Journal) ->
     again = journal.deliveries.closed_exams_after(found[-1][0])
     assert [exam for _, exam in again] == [first]
     assert len(journal.deliveries.closed_exams_after(0, limit=1)) == 1
+
+
+def test_exams_without_a_delivery_as_they_are_now_are_behind(journal: Journal) -> None:
+    first, second = (journal_exam(journal, [REFER]) for _ in range(2))
+    now = {exam_id: journal.summary(exam_id).changed_seq for exam_id in (first, second)}
+    both = [(now[first], first), (now[second], second)]
+    assert journal.deliveries.behind("archive") == both
+    journal.deliveries.change(second, "archive", lambda _: Delivery(second, "archive", now[second], "waiting"))
+    assert journal.deliveries.behind("archive") == both[:1]
+    assert journal.deliveries.behind("elsewhere") == both
+    journal.deliveries.change(first, "archive", lambda _: Delivery(first, "archive", now[first], "done"))
+    assert journal.deliveries.behind("archive") == []
+    journal.relabel(first, 1, Eye.OS, View.NASAL, reason="wrong side", operator="anna")
+    assert journal.deliveries.behind("archive") == [(journal.summary(first).changed_seq, first)]
