@@ -21,6 +21,9 @@ LEAST_RELATIVE = 0.02
 """Smaller differences matter to nobody and come from where a program's memory happens to lie; none is stated."""
 LEAST_MS = 0.05
 """Nor are differences under the 50 microseconds that the benchmark itself may take."""
+LEAST_OF_TOTAL = 0.01
+"""Nor those of a stage that move the whole by less. A stage of a millisecond differs by up to a tenth from one process
+to the next, by where its memory lies (seen in tests/bench/compare_runs.py); no frame of a run shows that."""
 FEWEST = 30
 FEWEST_RUNS = 3
 """A side, from which how far runs lie apart is taken from the runs themselves."""
@@ -88,6 +91,7 @@ def compare(
     if not figures:
         raise BenchError(f"too few frames to compare: at least {FEWEST} timed ones are needed in each report")
     confidence = 1 - (1 - FAMILY_CONFIDENCE) / len(figures)
+    least_ms = max(LEAST_MS, LEAST_OF_TOTAL * float(np.median([percentile(timed(one, "total"), 50) for one in first])))
     lines = tuple(
         _line(
             row,
@@ -95,6 +99,7 @@ def compare(
             [timed(report, row) for report in first],
             [timed(report, row) for report in second],
             confidence,
+            least_ms,
             in_turns=turns,
             seed=seed,
         )
@@ -162,7 +167,15 @@ def timed(report: Report, row: str) -> Column:
 
 
 def _line(
-    row: str, p: float, a: list[Column], b: list[Column], confidence: float, *, in_turns: bool, seed: int
+    row: str,
+    p: float,
+    a: list[Column],
+    b: list[Column],
+    confidence: float,
+    least_ms: float,
+    *,
+    in_turns: bool,
+    seed: int,
 ) -> Line:
     # A stage of less than a microsecond is rounded to nothing; the tiny term keeps its ratio finite.
     first, second = ([percentile(column + 1e-4, p) for column in side] for side in (a, b))
@@ -172,7 +185,7 @@ def _line(
         interval = runs_interval(first, second, confidence, in_turns=in_turns, seed=seed)
     a_ms, b_ms = (float(np.exp(np.mean(np.log(side)))) for side in (first, second))
     change, low, high = interval.value - 1, interval.low - 1, interval.high - 1
-    clear = abs(change) >= LEAST_RELATIVE and abs(b_ms - a_ms) >= LEAST_MS
+    clear = abs(change) >= LEAST_RELATIVE and abs(b_ms - a_ms) >= least_ms
     result = "slower" if clear and low > 0 else "faster" if clear and high < 0 else "no difference"
     return Line(row, p, a_ms, b_ms, change, low, high, result)
 

@@ -157,6 +157,26 @@ def test_differences_too_small_to_be_told_are_none(bundle: Bundle) -> None:
     assert not found.regressions
 
 
+def test_a_small_stage_that_hardly_moves_the_whole_is_no_difference(bundle: Bundle) -> None:
+    """Preprocess of 1.0 and of 1.1 ms in a frame of 20: a tenth of it, and half a percent of the whole."""
+    rng = np.random.default_rng(9)
+    before = make_report(bundle, totals(rng, 20.0))
+
+    def with_preprocess(ms: float) -> Report:
+        frames = before.frames
+        noisy = tuple(float(value) for value in ms + rng.normal(0, 0.005, len(frames.number)))
+        columns = {**frames.columns, "preprocess": noisy}
+        return before.model_copy(update={"frames": frames.model_copy(update={"columns": columns})})
+
+    def said(ms: float) -> tuple[str, float]:
+        found = compare((with_preprocess(1.0),), (with_preprocess(ms),), max_regression=0.05)
+        line = next(line for line in found.lines if line.stage == "preprocess")
+        return line.result, round(line.change, 2)
+
+    assert said(1.1) == ("no difference", 0.1)
+    assert said(1.3) == ("slower", 0.3)
+
+
 def test_only_timed_frames_are_compared(bundle: Bundle) -> None:
     report = make_report(bundle, [10.0] * 40)
     columns = report.frames.columns
