@@ -54,6 +54,15 @@ def test_a_caller_holds_up_nobody(certificates: Path, secured: bool, said: bytes
         assert ends(threading.Thread(target=desk.close))
 
 
+def test_an_association_that_nobody_ends_does_not_hold_up_the_end(certificates: Path) -> None:
+    where = cart(certificates, secured=False)
+    assert where.archive is not None
+    desk = CommitmentDesk(where)
+    with associated(where, where.archive, [build_context(VERIFICATION)]) as association:
+        assert association.is_established
+        assert ends(threading.Thread(target=desk.close))
+
+
 def answer_without_certificate(folder: Path) -> bytes:
     context = ssl.create_default_context(cafile=str(folder / "authority.pem"))
     with socket.create_connection(("127.0.0.1", CART_PORT), timeout=PATIENCE_S) as caller:
