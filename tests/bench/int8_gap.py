@@ -2,8 +2,8 @@
 
     python tests/bench/int8_gap.py BUNDLE --calibration SET [--nncf PYTHON]
 
-Graphs take turns on each frame, in f32 beside INT8, so that ratios hold on a busy machine. NNCF is not among the
-project's packages: `--nncf` names an interpreter that has it and OpenVINO.
+Graphs take turns on each frame, one thread each, with this CPU's half precision beside INT8, channels last as the
+engine has them. NNCF is not among the project's packages: `--nncf` names an interpreter that has it and OpenVINO.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from build_engines.quantize.calibrate import quiet
 from build_engines.quantize.inputs import Runner, TrueInputs
 from calibration import open_set
 from runtime import Bundle, open_bundle
+from runtime.engines.openvino import half_precision
+from runtime.engines.openvino_layout import channels_last
 from runtime.engines.openvino_unsigned import unsigned_after_relu
 from runtime.manifest import graph_name
 
@@ -70,12 +72,15 @@ def by_nncf(python: str, graph: Path, arrays: dict[str, Any], folder: Path) -> P
 class Timed:
     """A compiled graph, its times, and its first output's error."""
 
-    def __init__(self, graph: Path, unsigned: bool) -> None:
+    def __init__(self, graph: Path, unsigned: bool, precision: str | None = None) -> None:
         core = openvino.Core()
         model = core.read_model(graph)
         if unsigned:
             unsigned_after_relu(model)
-        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "PERF_COUNT": True}
+        if not channels_last(model):
+            raise SystemExit(f"{graph}: cannot be brought to channels last")
+        half = precision or half_precision(core)
+        options = {"INFERENCE_PRECISION_HINT": half, "INFERENCE_NUM_THREADS": 1, "PERF_COUNT": True}
         self.request = core.compile_model(model, "CPU", options).create_infer_request()
         self.names = [port.get_any_name() for port in self.request.model_inputs]
         self.times_ms: list[float] = []
@@ -104,7 +109,8 @@ def compare(bundle: Bundle, network: str, frames: Any, nncf: str | None) -> Tabl
         folder = Path(temporary)
         int8 = bundle.path / graph_name(network, "int8")
         graphs = {
-            "fp32": Timed(fp32, False),
+            "fp32": Timed(fp32, False, "f32"),
+            "half precision": Timed(bundle.path / graph_name(network, "fp16"), False),
             "ModelOpt's own placement": Timed(own_placement(fp32, arrays, folder), False),
             "the bundle's, signed": Timed(int8, False),
             "the bundle's": Timed(int8, True),

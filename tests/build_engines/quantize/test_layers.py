@@ -8,6 +8,7 @@ from onnx import numpy_helper
 from build_engines.errors import QuantizationError
 from build_engines.export import ExportedGraphs
 from build_engines.quantize.layers import (
+    BETWEEN,
     DEPTHWISE,
     HEAD,
     IMAGE,
@@ -42,7 +43,7 @@ def test_layers_and_why_some_are_kept(exported: ExportedGraphs) -> None:
     assert (len(segmentation), len(classifier)) == (23, 2 * (4 * 3 + 1 + 3 + 3) + 4 + 4)
     assert kept_by_reason(segmentation) == {IMAGE: ("segmentation.encoder.0.conv1/Conv",)}
     kept = {reason: len(names) for reason, names in kept_by_reason(classifier).items()}
-    assert kept == {IMAGE: 2, DEPTHWISE: 8, HEAD: 10}
+    assert kept == {IMAGE: 2, DEPTHWISE: 8, HEAD: 10, BETWEEN: 6}
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,16 @@ def test_layers_and_why_some_are_kept(exported: ExportedGraphs) -> None:
 def test_convolutions_too_narrow_for_tensorrt_are_kept(outputs: int, inputs: int, kept: str | None) -> None:
     weight = numpy_helper.from_array(np.zeros((outputs, inputs, 3, 3), np.float32), "w")
     node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="a/Conv")
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [], [weight]))
+    assert layers_of(model)[0].kept == kept
+
+
+@pytest.mark.parametrize(
+    ("kernel", "strides", "kept"), [([2, 2], [2, 2], BETWEEN), ([3, 3], [2, 2], None), ([1, 1], [1, 1], None)]
+)
+def test_convolutions_between_stages_are_kept(kernel: list[int], strides: list[int], kept: str | None) -> None:
+    weight = numpy_helper.from_array(np.zeros((32, 16, *kernel), np.float32), "w")
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="a/Conv", kernel_shape=kernel, strides=strides)
     model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [], [weight]))
     assert layers_of(model)[0].kept == kept
 

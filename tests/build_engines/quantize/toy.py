@@ -17,7 +17,7 @@ from runtime.manifest import graph_name
 
 CHANNELS, SIDE, SHRUNK = 16, 256, 8
 FLOAT = TensorProto.FLOAT
-SEGMENTATION_LAYERS, CLASSIFIER_LAYERS = 6, 7
+SEGMENTATION_LAYERS = 6
 """That are quantized when nothing is spared."""
 
 
