@@ -1,6 +1,6 @@
 """Prints how often `compare` sees a difference where there is none, and misses one that is there.
 
-`python tests/bench/compare_runs.py [--pairs 10] [--frames 300] [--slower 0.05] [--series 5] [--keep DIR]`: each round
+`python tests/bench/compare_runs.py [--pairs 10] [--frames 300] [--slower 0.05] [--series 8] [--keep DIR]`: each round
 is three runs of `runtime.bench`, each in a process of its own: A and B alike, and S whose frames take that much longer,
 in turns A B S, S B A. A against B should show no difference; A against S a slower total, by single runs where the
 machine is steady, by series of runs everywhere. Exit code 1 when fewer than nine in ten pairs are alike or a series
@@ -99,7 +99,7 @@ def slower_total(found: Comparison) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=10)
-    parser.add_argument("--series", type=int, default=5, help="runs a side that are held together")
+    parser.add_argument("--series", type=int, default=8, help="runs a side that are held together")
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--slower", type=float, default=0.05)
     parser.add_argument("--keep", type=Path)
