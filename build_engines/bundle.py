@@ -20,6 +20,7 @@ from build_engines.errors import BuildError
 from build_engines.export import Parity, check_parity, export_graphs
 from build_engines.quantize import Settings, add_graphs
 from build_engines.report import REPORT_FILE, ParityReport, measure
+from build_engines.report.choose import defaults
 from build_engines.report.frames import Source
 from build_engines.report.store import write_report
 from build_engines.segimgnet import SegImgNet
@@ -28,6 +29,7 @@ from calibration import CalibrationSet
 from runtime.arrays import UInt8Array
 from runtime.bundle import MANIFEST, Bundle, open_bundle
 from runtime.manifest import BUNDLE_SCHEMA, NETWORKS, FileEntry, InputFacts, Manifest, NetworkFacts, graph_name
+from runtime.plans import PLANS
 from runtime.sinks.files import replace_folder
 from runtime.trust.drift import REFERENCE
 
@@ -123,12 +125,17 @@ def _finish(
         report("holding every precision against fp32")
         parity = measure(written(folder, draft), low.source, report=lambda frames: _each(frames, report))
         write_report(parity, folder)
-        defaults = {**draft.default_precision, "openvino": parity.chosen}
-        draft = draft.model_copy(update={"default_precision": defaults, "parity_report": REPORT_FILE})
+        draft = with_defaults(draft, parity)
     (folder / CARD).write_text(model_card(draft, parity), encoding="utf-8")
     report("self-test: asking the networks")
     write_self_test(written(folder, draft))
     return written(folder, draft).manifest, parity
+
+
+def with_defaults(draft: Manifest, report: ParityReport) -> Manifest:
+    """The manifest with what a report found best for `openvino`, in the place of all that it named before."""
+    others = {key: named for key, named in draft.default_precision.items() if key.split("/")[0] != "openvino"}
+    return draft.model_copy(update={"default_precision": {**defaults(report), **others}, "parity_report": REPORT_FILE})
 
 
 def _with_graphs(
@@ -213,6 +220,23 @@ def replacing(out: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+@contextmanager
+def rewriting(bundle: Bundle, leave_out: str | None = None) -> Iterator[Path]:
+    """As `replacing`, with the files of a bundle in the folder and its plans kept; its signature goes.
+
+    leave_out: a folder in the bundle that is not copied. What is yielded needs `written` to become a bundle.
+    """
+    with replacing(bundle.path) as folder:
+        for entry in bundle.manifest.files:
+            if leave_out is None or not entry.path.startswith(f"{leave_out}/"):
+                path = folder / entry.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(bundle.read(entry.path))
+        yield folder
+        if (bundle.path / PLANS).is_dir():
+            shutil.copytree(bundle.path / PLANS, folder / PLANS)
 
 
 def _refuse_foreign(out: Path) -> None:

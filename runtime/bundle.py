@@ -53,14 +53,14 @@ class Bundle:
         return tuple(p for p in PRECISIONS if graph_name(network, p) in listed)
 
     def resolve_precision(self, backend: str, asked: str) -> dict[str, str]:
-        """Precision of each network: `auto` is the bundle's default for the backend.
+        """Precision of each network: `auto` is the bundle's default for the backend and, on a CPU, for its class.
 
         Raises `BundleError` when the bundle holds no such graph.
         """
         from runtime.manifest import NETWORKS
 
         if asked == "auto":
-            defaults = self.manifest.default_precision.get(backend, {})
+            defaults = self.manifest.default_precision.get(self.default_key(backend), {})
             chosen = {str(network): str(precision) for network, precision in defaults.items()}
             chosen = {network: chosen.get(network, "fp32") for network in NETWORKS}
         else:
@@ -73,6 +73,13 @@ class Bundle:
                     f"choose one of these with --precision"
                 )
         return chosen
+
+    def default_key(self, backend: str) -> str:
+        """Under what the manifest names the default precision for a backend here, if it names one."""
+        from runtime.engines.cpu_class import cpu_class
+
+        key = f"{backend}/{cpu_class()}"
+        return key if backend == "openvino" and key in self.manifest.default_precision else backend
 
     def read(self, path: str) -> bytes:
         """A file's bytes, checked once more against the manifest as they are read."""

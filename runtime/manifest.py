@@ -15,6 +15,7 @@ NETWORKS = ("segmentation", "classifier")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+DEFAULT_KEY = r"^[a-z0-9-]+(/[a-z0-9_]+)?$"
 
 
 class _Part(BaseModel):
@@ -130,8 +131,9 @@ class Manifest(_Part):
     """Of each network with an `int8` graph."""
     parity_report: str | None = None
     """File in the bundle that holds every precision's figures against fp32 (`rop.parity/1`)."""
-    default_precision: dict[str, dict[Network, Precision]]
-    """By backend, then by network: what `--precision auto` runs."""
+    default_precision: dict[Annotated[str, Field(pattern=DEFAULT_KEY)], dict[Network, Precision]]
+    """By backend, then by network: what `--precision auto` runs. `openvino/amx` goes before `openvino` on a CPU of the
+    class `amx` (`runtime.engines.cpu_class`); classes that a runtime does not know are passed over."""
     tools: dict[str, str]
     files: tuple[FileEntry, ...]
 

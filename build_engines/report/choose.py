@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from build_engines.report.schema import Combination, Speed, Tolerance
+from build_engines.report.schema import Combination, ParityReport, Speed, Tolerance
+from runtime.engines.cpu_class import CPU_CLASSES
 from runtime.manifest import Network, Precision
 
 
@@ -39,6 +40,14 @@ def choose(
         if total_ms < best_ms:
             best, best_ms = combination, total_ms
     return {"segmentation": best.segmentation, "classifier": best.classifier}, tuple(reasons)
+
+
+def defaults(report: ParityReport) -> dict[str, dict[Network, Precision]]:
+    """What a manifest names for `openvino`: the choice for each class of CPU, and for all others that of the least."""
+    by_class = {found.machine.cpu_class: found.chosen for found in (report, *report.others)}
+    known = [name for name in CPU_CLASSES if name in by_class]
+    named = {f"openvino/{name}": by_class[name] for name in known}
+    return {"openvino": by_class[known[0]] if known else report.chosen, **named}
 
 
 def out_of_tolerance(found: Combination, reference: Combination, tolerance: Tolerance) -> list[str]:

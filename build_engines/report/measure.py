@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from build_engines.report.schema import REPORT_SCHEMA, Machine, ParityReport, Sp
 from build_engines.report.tally import Tally
 from runtime.bench.environment import environment
 from runtime.bundle import Bundle
+from runtime.engines.cpu_class import cpu_class, cpu_flags, limit
 from runtime.engines.openvino import FEATURES as GRAPH_FEATURES
 from runtime.engines.openvino import compile_graph, half_precision, int8_layers
 from runtime.manifest import Network, Precision
@@ -122,16 +122,15 @@ def machine(core: Any, threads: int | None) -> Machine:
     """Facts of this machine that low precision depends on."""
     import openvino
 
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
-    told = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    flags = set(told.partition(":")[2].split())
+    flags = cpu_flags()
     return Machine(
         processor=environment().processor,
         features=tuple(name for name in (*FEATURES, *FEATURES_ARM) if name in flags),
         cores=threads or os.cpu_count() or 1,
         half_precision=half_precision(core),
         openvino=openvino.__version__.split("-")[0],
+        cpu_class=cpu_class(),
+        held_to=limit() or None,
     )
 
 

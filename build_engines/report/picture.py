@@ -39,6 +39,11 @@ def title_of(combination: Combination) -> str:
     return first if first == second else f"{first} + {second}"
 
 
+def class_of(report: ParityReport) -> str:
+    """` on a CPU of class amx`, or nothing where the class is not known."""
+    return f" on a CPU of class {report.machine.cpu_class}" if report.machine.cpu_class else ""
+
+
 def group_name(group: Group) -> str:
     """`hvdropdb_vessels, RetCam`; every group but the last is of held-out frames."""
     if group.dataset == ALL:

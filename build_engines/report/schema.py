@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from runtime.engines.cpu_class import class_of_flags
 from runtime.manifest import Network, Precision
 
 REPORT_SCHEMA: Literal["rop.parity/1"] = "rop.parity/1"
@@ -30,6 +31,18 @@ class Machine(_Part):
     half_precision: str
     """What the backend calculates `fp16` in: `f16`, `bf16`, or `f32` where the CPU has no half precision."""
     openvino: str
+    cpu_class: str | None = None
+    """Of `runtime.engines.cpu_class`; None for a CPU of another family. A report from before there were classes gets it
+    from `features`."""
+    held_to: str | None = None
+    """The kernels that OpenVINO was held to so as to stand for a lesser CPU; None where it ran as it likes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _classed(cls, values: object) -> object:
+        if isinstance(values, dict) and "cpu_class" not in values:
+            return {**values, "cpu_class": class_of_flags(set(values.get("features", ())))}
+        return values
 
 
 class Tolerance(_Part):
@@ -113,6 +126,8 @@ class ParityReport(_Part):
     """The default that follows for the backend `openvino`."""
     reasons: tuple[str, ...]
     """Why each lower precision was not taken, one line each."""
+    others: tuple[ParityReport, ...] = ()
+    """The same for other classes of CPU, measured on this one held to their instructions."""
 
     def speed(self, network: str, precision: str) -> Speed:
         """Of one network in one precision."""

@@ -6,7 +6,7 @@ from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.table import Table
 
-from build_engines.report.picture import group_name, shown, title_of
+from build_engines.report.picture import class_of, group_name, shown, title_of
 from build_engines.report.schema import ParityReport
 
 
@@ -17,15 +17,24 @@ def render(report: ParityReport) -> RenderableType:
         f"{report.machine.processor}, {report.machine.cores} cores, {features}; OpenVINO {report.machine.openvino}, "
         f"fp16 runs in {report.machine.half_precision}; {report.created}",
         report.truth,
-        _speeds(report),
+        *(_speeds(found) for found in (report, *report.others)),
         _figures(report),
-        "default: " + ", ".join(f"{network} {precision}" for network, precision in report.chosen.items()),
-        *(f"not taken: {reason}" for reason in report.reasons),
+        *(line for found in (report, *report.others) for line in _choice(found)),
     )
 
 
+def _choice(report: ParityReport) -> list[str]:
+    chosen = ", ".join(f"{network} {precision}" for network, precision in report.chosen.items())
+    return [
+        f"default{class_of(report)}: {chosen}",
+        *(f"not taken{class_of(report)}: {reason}" for reason in report.reasons),
+    ]
+
+
 def _speeds(report: ParityReport) -> Table:
-    table = Table("network", "precision", "median ms", "speed-up", "layers in 8 bits")
+    held = f" with OpenVINO held to {report.machine.held_to}" if report.machine.held_to else ""
+    title = f"{report.machine.processor}{held}"
+    table = Table("network", "precision", "median ms", "speed-up", "layers in 8 bits", title=title)
     for speed in report.speeds:
         layers = str(speed.int8_layers) if speed.precision == "int8" else ""
         table.add_row(speed.network, speed.precision, f"{speed.median_ms:.1f}", f"{speed.speed_up:.2f}", layers)

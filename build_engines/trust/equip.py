@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 
-from build_engines.bundle import replacing, written
+from build_engines.bundle import rewriting, written
 from build_engines.trust.reference import write_reference
 from build_engines.trust.selftest import write_self_test
 from runtime.bundle import Bundle, open_bundle
-from runtime.plans import PLANS
 from runtime.trust.selftest import SELF_TEST
 
 SELF_TEST_FOLDER = SELF_TEST.split("/")[0]
@@ -25,17 +23,10 @@ def equip_bundle(
 
     references: sources of frames by camera, none to keep the reference that there is. Raises as `build_bundle`.
     """
-    with replacing(bundle.path) as folder:
-        for entry in bundle.manifest.files:
-            if not entry.path.startswith(f"{SELF_TEST_FOLDER}/"):
-                path = folder / entry.path
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(bundle.read(entry.path))
+    with rewriting(bundle, leave_out=SELF_TEST_FOLDER) as folder:
         report("self-test: asking the networks")
         write_self_test(written(folder, bundle.manifest))
         if references:
             write_reference(written(folder, bundle.manifest), references, gradable_share, report)
         written(folder, bundle.manifest)
-        if (bundle.path / PLANS).is_dir():
-            shutil.copytree(bundle.path / PLANS, folder / PLANS)
     return open_bundle(bundle.path)

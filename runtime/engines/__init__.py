@@ -51,12 +51,23 @@ def _missing(bundle: Bundle, backend: str) -> str:
     return missing(bundle, LIBRARIES[backend])
 
 
+def _source_of_default(bundle: Bundle, backend: str) -> str:
+    key = bundle.default_key(backend)
+    if key not in bundle.manifest.default_precision:
+        return f"the bundle names no default for {backend}"
+    return f"the bundle's default for {key}"
+
+
 def _load(bundle: Bundle, backend: str, precision: str, threads: int | None) -> Engine:
     precisions = bundle.resolve_precision(backend, precision)
     if backend == "openvino":
         from runtime.engines.openvino import OpenVINOEngine
 
-        return OpenVINOEngine(bundle, precisions, threads)
+        loaded = OpenVINOEngine(bundle, precisions, threads)
+        if precision == "auto":
+            words = ", ".join(f"{network} {word}" for network, word in precisions.items())
+            loaded.facts = replace(loaded.facts, why=f"{words}: {_source_of_default(bundle, backend)}")
+        return loaded
     from runtime.engines.tensorrt import LIBRARIES, load_tensorrt
 
     return load_tensorrt(bundle, LIBRARIES[backend], precisions)

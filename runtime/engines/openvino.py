@@ -12,6 +12,7 @@ import numpy as np
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.engines.base import Engine, Inference
+from runtime.engines.cpu_class import limit, limit_takes_bf16
 from runtime.engines.openvino_layout import channels_last, pass_channels_last
 from runtime.engines.openvino_unsigned import unsigned_after_relu
 from runtime.errors import DeadlineMissed, EngineError
@@ -162,7 +163,7 @@ def _read(core: Any, bundle: Bundle, name: str) -> Any:
 
 def half_precision(core: Any) -> str:
     """The half precision that OpenVINO itself chooses on this CPU, `bf16` or `f16`; `f32` where there is none."""
-    return str(core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string())
+    return "f32" if limit_takes_bf16() else str(core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string())
 
 
 def int8_layers(compiled: Any) -> int:
@@ -189,7 +190,12 @@ def _runs(bundle: Bundle, precision: dict[str, str], compiled: dict[str, Any]) -
 
 
 def _usable_cache() -> Path | str:
-    """The cache folder, or none ("") where the user's home cannot be written: it is then slower to start."""
+    """The cache folder, or none ("") where the user's home cannot be written: it is then slower to start.
+
+    None either while OpenVINO is held to lesser kernels: what it keeps does not say so.
+    """
+    if limit():
+        return ""
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)

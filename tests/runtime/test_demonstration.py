@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from build_engines.card import model_card
-from build_engines.report.choose import out_of_tolerance
+from build_engines.report.choose import defaults, out_of_tolerance
 from build_engines.report.store import read_report
 from build_engines.train.data import network_mask, ridge_frames, split_frames, vessel_frames
 from device import open_camera
 from runtime import Outcome, Reading, Screener, open_bundle
 from runtime.bundle import DEMONSTRATION
+from runtime.engines.cpu_class import CPU_CLASSES
 from runtime.engines.openvino import OpenVINOEngine
 from runtime.manifest import NETWORKS
 from runtime.metrics import dice, roc_auc
@@ -54,14 +55,16 @@ def test_its_model_card_says_what_its_manifest_and_report_say() -> None:
     assert card == model_card(bundle.manifest, read_report(bundle))
 
 
-def test_every_precision_is_held_and_the_default_is_within_tolerance() -> None:
+def test_every_precision_is_held_and_the_default_for_each_class_of_cpu_is_within_tolerance() -> None:
     bundle, report = open_bundle(), read_report(open_bundle())
     for network in NETWORKS:
         assert bundle.precisions(network) == ("fp32", "fp16", "int8")
-    assert bundle.resolve_precision("openvino", "auto") == report.chosen
-    fp32, int8 = report.combination("fp32", "fp32"), report.combination("int8", "int8")
-    assert out_of_tolerance(int8, fp32, report.tolerance) == []
-    assert int8.every.frames > 330
+    assert bundle.manifest.default_precision == defaults(report)
+    assert {found.machine.cpu_class for found in (report, *report.others)} == set(CPU_CLASSES)
+    for found in (report, *report.others):
+        chosen = found.combination(found.chosen["segmentation"], found.chosen["classifier"])
+        assert out_of_tolerance(chosen, found.combination("fp32", "fp32"), found.tolerance) == []
+        assert chosen.every.frames > 330
 
 
 def test_it_reads_the_simulated_camera(screener: Screener) -> None:

@@ -64,11 +64,21 @@ def all_alike() -> dict[tuple[Precision, Precision], Combination]:
     return {(first, second): combination(first, second) for first in PRECISIONS for second in PRECISIONS}
 
 
-def report(chosen: tuple[Precision, Precision] = ("int8", "fp32")) -> ParityReport:
+def report(
+    chosen: tuple[Precision, Precision] = ("int8", "fp32"), cpu_class: str | None = None, held_to: str | None = None
+) -> ParityReport:
     return ParityReport(
         schema=REPORT_SCHEMA,
         created="2026-11-22",
-        machine=Machine(processor="A processor", features=("avx2",), cores=2, half_precision="f32", openvino="2026.4"),
+        machine=Machine(
+            processor="A processor",
+            features=("avx2",),
+            cores=2,
+            half_precision="f32",
+            openvino="2026.4",
+            cpu_class=cpu_class,
+            held_to=held_to,
+        ),
         tolerance=Tolerance(),
         truth="made up",
         speeds=tuple(speeds(2.0, 0.9)),

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from build_engines.report.choose import choose, out_of_tolerance
+from build_engines.report.choose import choose, defaults, out_of_tolerance
 from build_engines.report.schema import Tolerance
-from tests.build_engines.report.figures import all_alike, combination, speeds
+from tests.build_engines.report.figures import all_alike, combination, report, speeds
 
 T = Tolerance()
 
@@ -55,3 +55,13 @@ def test_figures_within_tolerance_or_better_are_no_fault() -> None:
     assert out_of_tolerance(combination("int8", "int8", dice=0.6951, auc=0.95, same=0.99), reference, T) == []
     unlabelled = combination("int8", "int8", dice=None, auc=None)
     assert out_of_tolerance(unlabelled, combination("fp32", "fp32", dice=None, auc=None), T) == []
+
+
+def test_each_class_of_cpu_gets_its_choice_and_all_others_that_of_the_least() -> None:
+    least, best = report(("int8", "fp32"), "avx2", "AVX2"), report(("int8", "int8"), "amx")
+    found = defaults(best.model_copy(update={"others": (least,)}))
+    assert found == {"openvino": least.chosen, "openvino/avx2": least.chosen, "openvino/amx": best.chosen}
+
+
+def test_on_a_cpu_of_no_known_class_there_is_one_choice() -> None:
+    assert defaults(report(("fp16", "fp16"))) == {"openvino": {"segmentation": "fp16", "classifier": "fp16"}}

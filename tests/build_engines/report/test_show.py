@@ -9,10 +9,12 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
+from build_engines.card import model_card
 from build_engines.report.picture import draw_report, shown, title_of
 from build_engines.report.schema import ParityReport
 from build_engines.report.store import write_report
 from build_engines.report.table import render
+from runtime import open_bundle
 from tests.build_engines.report.figures import report
 
 
@@ -36,3 +38,15 @@ def test_picture_and_json_are_written(tmp_path: Path) -> None:
     assert pixels.shape == draw_report(report()).shape
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 8
     assert (tmp_path / "parity.png").stat().st_size < 200_000
+
+
+def test_every_class_of_cpu_is_shown_in_table_and_card() -> None:
+    held = report(("int8", "fp32"), "avx2", "AVX2")
+    both = report(("int8", "int8"), "amx").model_copy(update={"others": (held,)})
+    out = io.StringIO()
+    Console(file=out, width=140).print(render(both))
+    card = model_card(open_bundle().manifest, both)
+    assert "default on a CPU of class amx: segmentation int8, classifier int8" in out.getvalue()
+    assert "Default on a CPU of class amx (measured on A processor): segmentation int8, classifier int8" in card
+    assert "A processor with OpenVINO held to AVX2" in out.getvalue()
+    assert "class avx2 (measured on A processor with OpenVINO held to AVX2): segmentation int8, classifier fp32" in card

@@ -1,0 +1,34 @@
+"""A report that was measured anew, written into the bundle that it is of: figures, card and default precisions."""
+
+from __future__ import annotations
+
+from build_engines.bundle import CARD, rewriting, with_defaults, written
+from build_engines.card import model_card
+from build_engines.report.schema import ParityReport
+from build_engines.report.store import read_report, write_report
+from runtime.bundle import Bundle, open_bundle
+
+
+def adopt(bundle: Bundle, report: ParityReport) -> Bundle:
+    """The bundle with this report in the place of the one it had; graphs, self-test and plans stay, its signature goes.
+
+    What it held of other classes of CPU stays as well, since it is of the same graphs: so a bundle can be measured on
+    one machine after another. It is replaced whole or not at all. Raises `BuildError` when it cannot be written.
+    """
+    report = _with_others(bundle, report)
+    with rewriting(bundle) as folder:
+        write_report(report, folder)
+        draft = with_defaults(bundle.manifest, report)
+        (folder / CARD).write_text(model_card(draft, report), encoding="utf-8")
+        written(folder, draft)
+    return open_bundle(bundle.path)
+
+
+def _with_others(bundle: Bundle, report: ParityReport) -> ParityReport:
+    if bundle.manifest.parity_report is None:
+        return report
+    before = read_report(bundle)
+    anew = {found.machine.cpu_class for found in (report, *report.others)}
+    kept = [found.model_copy(update={"others": ()}) for found in (before, *before.others)]
+    kept = [found for found in kept if found.machine.cpu_class not in (None, *anew)]
+    return report.model_copy(update={"others": (*report.others, *kept)})
