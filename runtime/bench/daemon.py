@@ -190,7 +190,8 @@ def main(argv: Sequence[str]) -> int:
     pictures = pictures_of(options.source)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s"
-        command = [sys.executable, "-m", "runtime.daemon", "--socket", str(path), *bundle, *engine]
+        huge = ["--huge-pages"] if options.huge_pages else []
+        command = [sys.executable, "-m", "runtime.daemon", "--socket", str(path), *bundle, *engine, *huge]
         with (
             started(command, path),
             Screener(
@@ -226,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
     parser.add_argument("--threads", type=_frames, metavar="N", help="CPU threads (default: the engine's choice)")
+    parser.add_argument("--huge-pages", action="store_true", help="as the daemon's: the ring in 2 MiB pages")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     return parser
 

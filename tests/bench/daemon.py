@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--source", default=SOURCE)
     parser.add_argument("--sleep-ms", type=float, default=0.0)
     parser.add_argument("--spin-us", type=int, default=0, help="as the daemon's")
+    parser.add_argument("--huge-pages", action="store_true", help="as the daemon's: the ring in 2 MiB pages")
     parser.add_argument("--c", action="store_true", help="a client in C")
     options = parser.parse_args()
     pictures = pictures_of(options.source)
@@ -58,8 +59,9 @@ def main() -> int:
         engine = FakeEngine()
         engine.segment_delay_ms = options.sleep_ms
         path = folder / "s"
+        numbers = [str(float(n)) for n in (options.sleep_ms, options.spin_us, options.huge_pages)]
         with (
-            started([sys.executable, str(DAEMON), str(path), str(options.sleep_ms), str(options.spin_us)], path),
+            started([sys.executable, str(DAEMON), str(path), *numbers], path),
             Screener(open_bundle(folder), engine=engine, reject_repeats=False) as screener,
             connect(path, pictures[0]) as client,
         ):
