@@ -73,7 +73,13 @@ class ChildPeer:
         try:
             with self._errors.open("wb") as errors:
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8"
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    encoding="utf-8",
+                    start_new_session=True,  # a terminal's Ctrl-C is for us, who then still write the report so far
                 )
         except OSError as error:
             self._places.close()

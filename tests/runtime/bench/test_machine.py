@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -153,6 +154,13 @@ def test_a_peer_in_its_own_process_is_read_by_turns(bundle: Bundle) -> None:
 def test_a_peer_that_fails_says_why(command: list[str], said: str) -> None:
     with pytest.raises(BenchError, match=said), ChildPeer(command) as peer:
         peer.read(pool(1).frames[0])
+
+
+@pytest.mark.system
+def test_a_terminals_ctrl_c_does_not_reach_the_peer() -> None:
+    facts = '{"schema": "rop.peer/1", "backend": "", "precision": "", "device": os.getpgid(0)}'
+    with ChildPeer([sys.executable, "-c", f"import json, os; print(json.dumps({facts}))"]) as peer:
+        assert int(peer.facts.device) != os.getpgid(0)
 
 
 @pytest.mark.parametrize("whose", ["ours", "theirs"])
