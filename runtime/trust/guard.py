@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,10 +38,12 @@ class Guard:
         *,
         drift_file: Path | None = None,
         clock: Callable[[], float] = uptime_s,
+        today: Callable[[], date] = lambda: datetime.now(timezone.utc).date(),
     ) -> None:
-        """drift_file: keeps the watch for drift from one start to the next. clock: seconds,
-        never set, and going on while the machine sleeps, after which the engine is tested before it is believed.
+        """drift_file: keeps the watch for drift from one start to the next.
 
+        clock: seconds, never set, and going on while the machine sleeps, after which the engine is tested before it is
+        believed. today: by UTC, as the site's profile expires.
         Raises `SignatureRefused`, `SiteError`, or `BundleError` for a bundle without what the site needs.
         """
         self.site = site or Site()
@@ -53,6 +55,7 @@ class Guard:
         reference = (profile.drift.reference, profile.drift.gradable_share) if profile else ("all", None)
         self._watch = open_watch(bundle, *reference, drift_file)
         self._clock = clock
+        self._today = today
         self._self_test: SelfTest | None = None
         self._state = SelfTestFacts("none")
         self._tested = clock()
@@ -60,7 +63,12 @@ class Guard:
     @property
     def problem(self) -> str:
         """Why there can be no result, "" when there can."""
-        return f"{FAILED}: {self._state.reason}" if self._state.state == "failed" else ""
+        if self._state.state == "failed":
+            return f"{FAILED}: {self._state.reason}"
+        profile = self.site.profile
+        if profile is not None and self._today() > profile.expires:  # a program may run for weeks
+            return f"the site's profile expired on {profile.expires}; have a new one signed"
+        return ""
 
     @property
     def due(self) -> bool:

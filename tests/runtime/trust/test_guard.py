@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +294,21 @@ def test_a_sites_decisions_reach_the_screener(
     assert trust_line(reading.trust) == "bundle signed by maker, profile of Ward 4, signed by maker"
     with screener_for(site, equipped, threshold=0.5) as screener:  # an exam that was opened under another one
         assert screener.screen(frames()[1]).outcome is Outcome.NO_REFERRAL_FINDINGS
+
+
+def test_a_profile_that_expires_while_a_program_runs_ends_its_results(
+    equipped: Bundle, engine: FakeEngine, keys: Path, key: Ed25519PrivateKey, write_profile: Write
+) -> None:
+    sign(equipped.path / "manifest.json", equipped.path / MANIFEST_SIGNATURE, key)
+    site, day = open_site(write_profile(), keys), [date.today()]
+    assert site.profile is not None
+    with Screener(equipped, engine=engine, trust=Guard(equipped, site, today=lambda: day[0])) as screener:
+        day[0] = site.profile.expires
+        assert screener.screen(frames()[0]).outcome is Outcome.NO_REFERRAL_FINDINGS
+        day[0] += timedelta(days=1)
+        reading = screener.screen(frames()[1])
+    assert reading.outcome is Outcome.NO_RESULT
+    assert reading.reason == f"the site's profile expired on {site.profile.expires}; have a new one signed"
 
 
 def test_a_profile_that_asks_for_a_reference_that_is_not_there_is_refused(equipped: Bundle) -> None:
