@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 
 from runtime.arrays import UInt8Array
+from runtime.daemon.mapping import collapse, map_shared
 from runtime.daemon.messages import Obtained, PixelFormat, RingLayout, Submit
 from runtime.daemon.slots import (
     GENERATION_AT,
@@ -32,11 +32,15 @@ class Ring:
 
     def __init__(self, descriptor: int, layout: RingLayout) -> None:
         self.layout = layout
-        self._bytes: UInt8Array = np.frombuffer(mmap.mmap(descriptor, layout.ring_bytes), np.uint8)
+        self._bytes = map_shared(descriptor, layout.ring_bytes)
         starts = [slot * layout.slot_stride for slot in range(layout.slots)]
         self._generations = [self._bytes[s + GENERATION_AT :][:8].view(np.uint64) for s in starts]
         self._map_generations = [self._bytes[s + VESSELS_GENERATION_AT :][:8].view(np.uint64) for s in starts]
         self._seen: dict[int, tuple[tuple[int, int, int, PixelFormat], UInt8Array]] = {}
+
+    def collapse(self) -> bool:
+        """Ask the kernel for 2 MiB pages under the ring; whether it gave them."""
+        return collapse(self._bytes)
 
     def generation(self, slot: int) -> int:
         """The client's counter of a slot, as it stands now."""
@@ -96,7 +100,8 @@ class SealedRing:
 def make_ring(slots: int, slot_bytes: int, huge_pages: bool = False) -> SealedRing:
     """A new ring: every page allocated, size sealed. Raises `OSError` when there is no memory for it.
 
-    huge_pages: 2 MiB pages where the system has as many free; `layout.huge_pages` tells.
+    huge_pages: reserved 2 MiB pages where the system has as many free; `layout.huge_pages` tells. Without them the
+    kernel is asked to put such pages together, which it may refuse or take back.
     """
     plan = SlotLayout(slots, slot_bytes)
     obtained = Obtained.REFUSED if huge_pages else Obtained.NOT_ASKED
@@ -115,7 +120,10 @@ def make_ring(slots: int, slot_bytes: int, huge_pages: bool = False) -> SealedRi
             size, plan.slot_stride, plan.pixels_offset, plan.vessels_offset, slots, slot_bytes, obtained
         )
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
-        return SealedRing(Ring(descriptor, layout), descriptor)
+        ring = Ring(descriptor, layout)
+        if obtained is not Obtained.OBTAINED:
+            ring.collapse()
+        return SealedRing(ring, descriptor)
     except BaseException:
         os.close(descriptor)
         raise

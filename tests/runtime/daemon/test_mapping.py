@@ -1,0 +1,77 @@
+"""Shared memory that begins at a 2 MiB page and lies in such pages where the kernel can."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.daemon.mapping import collapse, map_shared
+from runtime.daemon.slots import HUGE_PAGE
+
+NAME = "mapping-under-test"
+
+
+@pytest.fixture
+def memory() -> Iterator[int]:
+    descriptor = os.memfd_create(NAME)
+    os.ftruncate(descriptor, 2 * HUGE_PAGE + 4096)
+    yield descriptor
+    os.close(descriptor)
+
+
+def mapped_parts() -> list[str]:
+    return [line for line in Path("/proc/self/maps").read_text().splitlines() if NAME in line]
+
+
+def test_it_begins_at_a_large_page_and_is_the_files_memory(memory: int) -> None:
+    one, other = map_shared(memory, 2 * HUGE_PAGE + 4096), map_shared(memory, 4096)
+    assert one.ctypes.data % HUGE_PAGE == other.ctypes.data % HUGE_PAGE == 0
+    one[4095] = 7
+    assert other[4095] == 7
+    os.pwrite(memory, b"\x09", 2 * HUGE_PAGE + 4095)
+    assert one[-1] == 9
+
+
+def test_a_view_keeps_it_and_the_last_one_unmaps_it(memory: int) -> None:
+    part = map_shared(memory, 4096)[10:20]
+    gc.collect()
+    assert len(mapped_parts()) == 1
+    part[:] = 3
+    del part
+    assert mapped_parts() == []
+
+
+def test_a_thing_that_cannot_be_mapped_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    before = Path("/proc/self/maps").read_text().count("---p")
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match=r"Permission denied|No such device"):
+            map_shared(descriptor, 4096)
+    finally:
+        os.close(descriptor)
+    assert Path("/proc/self/maps").read_text().count("---p") == before
+
+
+def test_less_than_a_large_page_is_left_as_it_is(memory: int) -> None:
+    assert not collapse(map_shared(memory, 4096))
+
+
+def test_what_is_in_it_stays_when_it_is_laid_into_large_pages(memory: int) -> None:
+    mapped = map_shared(memory, 2 * HUGE_PAGE + 4096)
+    mapped[:] = 5
+    laid = collapse(mapped)
+    assert (mapped == 5).all()
+    if not laid:
+        pytest.skip(f"the kernel gives no large pages here (Linux {platform.release()})")
+    assert "ShmemPmdMapped:     4096 kB" in _facts()
+
+
+def _facts() -> str:
+    text = Path("/proc/self/smaps").read_text()
+    start = text.index(NAME)
+    return text[start : text.index("VmFlags", start)]
