@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext
 
 from runtime.dicom import uids
@@ -50,6 +51,7 @@ def associated(
     entity.connection_timeout = peer.connect_s
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = peer.answer_s
     context = None if peer.tls is None else client_context(peer.tls, site.folder)
+    rejections: list[Any] = []
     association = entity.associate(
         peer.host,
         peer.port,
@@ -57,10 +59,10 @@ def associated(
         ae_title=peer.ae_title,
         max_pdu=MAX_PDU_BYTES,
         tls_args=None if context is None else (context, peer.host),
-        evt_handlers=[*handlers, PREPARED],
+        evt_handlers=[*handlers, PREPARED, (evt.EVT_PDU_RECV, _keep_rejection, [rejections])],
     )
     if not association.is_established:
-        raise _why_not(site, peer, association)
+        raise _why_not(site, peer, association.acceptor.primitive or next(iter(rejections), None))
     try:
         yield association
     except BaseException:
@@ -82,8 +84,14 @@ def lost(peer: Peer, doing: str) -> ArchiveUnreachable:
     )
 
 
-def _why_not(site: Site, peer: Peer, association: Association) -> ArchiveRefused | ArchiveUnreachable:
-    reply = association.acceptor.primitive
+def _keep_rejection(event: evt.Event, rejections: list[Any]) -> None:
+    """pynetdicom 3.0.4 forgets the rejection of a peer that is so quick that its own thread has not looked yet."""
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        rejections.append(event.pdu.to_primitive())
+
+
+def _why_not(site: Site, peer: Peer, reply: Any) -> ArchiveRefused | ArchiveUnreachable:
+    """reply: the peer's A-ASSOCIATE primitive, None when none came."""
     if reply is None:
         return _no_connection(site, peer)
     if reply.result == _ACCEPTED:
