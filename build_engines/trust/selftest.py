@@ -47,7 +47,7 @@ def write_self_test(bundle: Bundle) -> tuple[str, ...]:
     """
     folder = (bundle.path / SELF_TEST).parent
     folder.mkdir(exist_ok=True)
-    images = _most_different(bundle, _steady(bundle, _pool()))
+    images = _most_different(bundle, *_steady(bundle, _pool()))
     names = [f"{folder.name}/frame_{number}.png" for number in range(1, len(images) + 1)]
     for name, image in zip(names, images, strict=True):
         _write_png(bundle.path / name, image)
@@ -65,8 +65,8 @@ def write_self_test(bundle: Bundle) -> tuple[str, ...]:
     return (SELF_TEST, *names)
 
 
-def _steady(bundle: Bundle, pool: Sequence[UInt8Array]) -> list[UInt8Array]:
-    """The frames that every precision answers as the finest does, within half of its tolerance.
+def _steady(bundle: Bundle, pool: Sequence[UInt8Array]) -> tuple[list[UInt8Array], list[Answer]]:
+    """The frames that every precision answers as the finest does, within half of its tolerance, and its answers.
 
     Where a network wavers between two answers, other rounding on another processor tips it over: such a frame tells a
     sound engine from a broken one no more. The steadiest `FRAMES` are taken where fewer agree.
@@ -89,17 +89,13 @@ def _steady(bundle: Bundle, pool: Sequence[UInt8Array]) -> list[UInt8Array]:
                 for answer, fine in zip(answers, finest, strict=True)
             ],
         )
-    order = np.argsort(shares, kind="stable")
-    steady = max(FRAMES, int((shares <= STEADY).sum()))
-    return [pool[index] for index in order[:steady]]
+    steady = np.argsort(shares, kind="stable")[: max(FRAMES, int((shares <= STEADY).sum()))]
+    return [pool[index] for index in steady], [finest[index] for index in steady]
 
 
-def _most_different(bundle: Bundle, pool: Sequence[UInt8Array]) -> list[UInt8Array]:
+def _most_different(bundle: Bundle, pool: Sequence[UInt8Array], answers: Sequence[Answer]) -> list[UInt8Array]:
     """Highest and lowest refer probability, then whatever is farthest from those taken: a stuck network shows."""
     refer = [index for index, label in enumerate(bundle.manifest.classes) if label.refer]
-    first = {network: str(bundle.precisions(network)[0]) for network in NETWORKS}
-    with OpenVINOEngine(bundle, first) as engine:
-        answers = [ask(engine, image[np.newaxis]) for image in pool]
     scores = np.array([answer.probabilities[refer].sum() for answer in answers])
     blocks = np.array([answer.blocks.reshape(-1) for answer in answers])
     chosen = [int(scores.argmax()), int(scores.argmin())]
