@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runtime.bench.errors import BenchError
 from runtime.bench.report import REPORT_SCHEMA, Report
+from runtime.checked_json import first_problem, read_at_most
 from runtime.errors import OutputError
 from runtime.screen.progress import say
 from runtime.sinks.files import prepare_folder, write_file
@@ -59,8 +60,7 @@ def read_report(path: Path) -> Report:
     from pydantic import ValidationError
 
     try:
-        with path.open("rb") as file:
-            raw = file.read(LIMIT_BYTES + 1)
+        raw = read_at_most(path, LIMIT_BYTES)
     except OSError as error:
         raise BenchError(f"report {path}: cannot be read ({error.strerror}); name a file that --json wrote") from None
     if len(raw) > LIMIT_BYTES:
@@ -68,10 +68,9 @@ def read_report(path: Path) -> Report:
     try:
         return Report.model_validate_json(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        problem = first_problem(error, "the file")
         raise BenchError(
-            f"report {path}: not a whole {REPORT_SCHEMA} report ({where}: {first['msg']}); measure again with --json"
+            f"report {path}: not a whole {REPORT_SCHEMA} report ({problem}); measure again with --json"
         ) from None
 
 

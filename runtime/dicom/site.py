@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from runtime.checked_json import first_problem
 from runtime.dicom.errors import SiteUnusable
 
 ARCHIVE = "archive"
@@ -103,9 +104,8 @@ def load_site(path: Path) -> Site:
     try:
         site = Site.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise SiteUnusable(f"{path.name}: {where}: {first['msg']}; see runtime/dicom/README.md") from None
+        problem = first_problem(error, "the file")
+        raise SiteUnusable(f"{path.name}: {problem}; see runtime/dicom/README.md") from None
     return site.model_copy(update={"folder": path.parent})
 
 
