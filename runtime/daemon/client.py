@@ -42,7 +42,7 @@ from runtime.daemon.messages import (
     Welcome,
 )
 from runtime.daemon.ring import Ring
-from runtime.daemon.wire import LARGEST, VERSION, Envelope, Message, ProtocolError, decode
+from runtime.daemon.wire import LARGEST, VERSION, Envelope, ErrorCode, Message, ProtocolError, decode
 
 ANSWER_S = 10.0
 A = TypeVar("A", bound=Message)
@@ -267,6 +267,8 @@ class Client:
         except ProtocolError as error:
             raise DaemonError(f"the daemon's answer cannot be read ({error}); is it of another version?") from None
         if isinstance(envelope.message, Error):
+            if envelope.message.code is ErrorCode.STOPPING:  # its last word, heard before or after its end
+                raise DaemonGone(f"the daemon went away ({envelope.message.text}); connect again")
             refusal = DaemonRefused(envelope.message.code, envelope.message.text, envelope.message.detail)
             frame = self._in_flight.pop(envelope.tag, None)
             if frame is not None and asked is not None:

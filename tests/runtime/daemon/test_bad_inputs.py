@@ -255,6 +255,16 @@ def test_a_dead_daemon_is_told_apart_and_can_be_had_again(bundle: Bundle, tmp_pa
             assert client.read(retina(1)).outcome in FINDINGS
 
 
+def test_a_daemon_that_said_it_ends_is_gone(bundle: Bundle, tmp_path: Path) -> None:
+    """Its last word still lies in the socket when the next question finds nobody to take it."""
+    with running(tmp_path / "s", bundle) as daemon:
+        daemon.release.set()
+        daemon.ready()
+        client = daemon.client()
+    with client, pytest.raises(DaemonGone, match="the daemon ends"):
+        client.health()
+
+
 def test_a_model_that_cannot_be_loaded_ends_the_daemon(bundle: Bundle, tmp_path: Path) -> None:
     with running(tmp_path / "s", bundle) as daemon:
         daemon.load_error = BundleError("altered")
