@@ -15,6 +15,7 @@ from runtime.engines.base import Engine, Inference
 from runtime.engines.cpu_class import limit, limit_takes_bf16
 from runtime.engines.openvino_layout import channels_last, pass_channels_last
 from runtime.engines.openvino_unsigned import unsigned_after_relu
+from runtime.engines.openvino_upsample import merge_upsampling
 from runtime.errors import DeadlineMissed, EngineError
 from runtime.manifest import graph_name
 from runtime.preprocess import SIDE
@@ -152,12 +153,13 @@ def compile_graph(
 
 
 def _read(core: Any, bundle: Bundle, name: str) -> Any:
-    """A bundle's graph as an `openvino.Model` for one frame, activations unsigned where they are never negative."""
+    """A bundle's graph as an `openvino.Model` for one frame, in the form that is fastest on a CPU."""
     model = core.read_model(bundle.read(name))
     if model.is_dynamic():  # a graph for any batch; frames come one at a time
         shapes = {port.any_name: list(port.partial_shape)[1:] for port in model.inputs}
         model.reshape({port: [1, *(side.get_length() for side in sides)] for port, sides in shapes.items()})
     unsigned_after_relu(model)
+    merge_upsampling(model)
     return model
 
 
@@ -168,7 +170,7 @@ def half_precision(core: Any) -> str:
 
 def int8_layers(compiled: Any) -> int:
     """How many convolutions and matrix products of a compiled network run in 8-bit integers."""
-    kinds = ("Convolution", "FullyConnected", "MatMul")
+    kinds = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
     facts = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
     layers = [info for info in facts if info["layerType"].astype(str) in kinds]
     return sum(info["runtimePrecision"].astype(str) in ("i8", "u8") for info in layers)

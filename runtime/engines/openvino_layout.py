@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from runtime.engines.openvino_nodes import shape_of
+
 TO_LAST, TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 BY_ELEMENT = ("Add", "Subtract", "Multiply", "Divide", "Convert")
 """Operations that can change sides: each number of the result comes from one place in every input."""
@@ -58,7 +60,7 @@ def pass_channels_last(model: Any, names: Sequence[str], element_type: str) -> N
         tensor = parameter.output(0)
         if set(names) & tensor.get_names():
             users, kind = list(tensor.get_target_inputs()), tensor.get_element_type()
-            shape = _shape(tensor)
+            shape = shape_of(tensor)
             parameter.set_partial_shape(PartialShape([shape[axis] for axis in TO_LAST]))
             parameter.set_element_type(getattr(Type, element_type))
             parameter.validate_and_infer_types()
@@ -81,16 +83,16 @@ class _Sides:
     def rewrite(self) -> None:
         for node in self._model.get_ordered_ops():
             order = _order(node)
-            if order == TO_LAST and _shape(node.input_value(0))[1] >= FEWEST and _any_rank(node):
+            if order == TO_LAST and shape_of(node.input_value(0))[1] >= FEWEST and _any_rank(node):
                 node.output(0).replace(self._as_last(node.input_value(0)))
-            elif order == TO_FIRST and _shape(node.output(0))[1] >= FEWEST:
-                shape = _shape(node.output(0))
+            elif order == TO_FIRST and shape_of(node.output(0))[1] >= FEWEST:
+                shape = shape_of(node.output(0))
                 source = node.input_value(0)
-                if len(_shape(source)) == 4:
+                if len(shape_of(source)) == 4:
                     source = self._reshaped(source, [shape[0], shape[2] * shape[3], shape[1]])
                 self._replace(node, source, shape)
             elif node.get_type_name() in BY_ELEMENT and self._can_change(node):
-                shape = _shape(node.output(0))
+                shape = shape_of(node.output(0))
                 self._replace(node, self._by_element(node), shape)
             elif order is None and node.get_type_name() in ANY_RANK:
                 node.validate_and_infer_types()  # what is before it may have lost a dimension
@@ -106,7 +108,7 @@ class _Sides:
         known = self._last.get(_key(tensor))
         if known is not None:
             return known
-        batch, channels, height, width = _shape(tensor)
+        batch, channels, height, width = shape_of(tensor)
         return self._reshaped(self._transposed(tensor, TO_LAST), [batch, height * width, channels])
 
     def _can_change(self, node: Any) -> bool:
@@ -114,8 +116,8 @@ class _Sides:
         tensors = [port.get_source_output() for port in node.inputs()]
         if not any(_key(tensor) in self._last for tensor in tensors):
             return False
-        _, _, *area = _shape(node.output(0))
-        shapes = [_shape(tensor) for tensor in tensors if not _is_scalar(tensor)]
+        _, _, *area = shape_of(node.output(0))
+        shapes = [shape_of(tensor) for tensor in tensors if not _is_scalar(tensor)]
         return all(len(shape) == 4 and shape[0] == 1 and shape[2:] == area for shape in shapes)
 
     def _by_element(self, node: Any) -> Any:
@@ -155,7 +157,7 @@ def _same_in_three(node: Any) -> bool:
     if kind == "MVN":
         return _axes(node.input_value(1).get_node()) == [-1]
     if kind == "MatMul":
-        return len(_shape(node.input_value(1))) == 2
+        return len(shape_of(node.input_value(1))) == 2
     return kind in ANY_RANK
 
 
@@ -179,10 +181,6 @@ def _numbers(node: Any) -> list[int] | None:
 def _is_scalar(tensor: Any) -> bool:
     node = tensor.get_node()
     return bool(node.get_type_name() == "Constant" and node.get_data().size == 1)
-
-
-def _shape(tensor: Any) -> list[int]:
-    return list(tensor.get_partial_shape().to_shape())
 
 
 def _key(tensor: Any) -> tuple[str, int]:

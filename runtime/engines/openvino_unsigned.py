@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from runtime.engines.openvino_nodes import constant_of
+
 HANDED_ON = ("Convert", "MaxPool", "Interpolate", "Concat", "FakeQuantize")
 """Operations that give no negative value when they get none. Resizing is by nearest neighbour."""
 
@@ -24,7 +26,7 @@ def unsigned_after_relu(model: Any) -> int:
     for node in model.get_ordered_ops():
         if node.get_type_name() != "FakeQuantize" or not _never_negative(node.input_value(0).get_node(), known):
             continue
-        bounds = [_constant(node.input_value(index).get_node()) for index in (1, 2, 3, 4)]
+        bounds = [constant_of(node.input_value(index).get_node()) for index in (1, 2, 3, 4)]
         converts = [target.get_node() for target in node.output(0).get_target_inputs()]
         if any(bound is None or bound.size != 1 for bound in bounds) or not _to_int8(converts):
             continue
@@ -49,20 +51,13 @@ def _never_negative(node: Any, known: dict[str, bool]) -> bool:
         if kind == "Relu":
             known[name] = True
         elif kind in ("Multiply", "Subtract"):
-            by = _constant(node.input_value(1).get_node())
+            by = constant_of(node.input_value(1).get_node())
             harmless = by is not None and (bool((by >= 0).all()) if kind == "Multiply" else not by.any())
             known[name] = harmless and _never_negative(node.input_value(0).get_node(), known)
         elif kind in HANDED_ON:
             inputs = node.inputs() if kind == "Concat" else node.inputs()[:1]
             known[name] = all(_never_negative(port.get_source_output().get_node(), known) for port in inputs)
     return known[name]
-
-
-def _constant(node: Any) -> np.ndarray[Any, Any] | None:
-    """The value of a constant, also behind conversions and reshapes of one."""
-    while node.get_type_name() in ("Convert", "Reshape", "Broadcast"):
-        node = node.input_value(0).get_node()
-    return np.asarray(node.get_data(), np.float32) if node.get_type_name() == "Constant" else None
 
 
 def _to_int8(nodes: list[Any]) -> bool:
