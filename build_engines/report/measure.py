@@ -19,8 +19,8 @@ from build_engines.report.tally import Tally
 from runtime.bench.environment import environment
 from runtime.bundle import Bundle
 from runtime.engines.cpu_class import cpu_class, cpu_flags, limit
-from runtime.engines.openvino import FEATURES as GRAPH_FEATURES
-from runtime.engines.openvino import compile_graph, half_precision, int8_layers
+from runtime.engines.openvino_graph import FEATURES as GRAPH_FEATURES
+from runtime.engines.openvino_graph import compile_graph, half_precision
 from runtime.manifest import Network, Precision
 
 FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
@@ -40,10 +40,9 @@ class _Network:
         self.features = "f32" if precision == "fp32" else half_precision(core)
         """Element type of the feature maps that it gives or takes."""
         compiled = compile_graph(core, bundle, network, precision, self.features, threads)
-        self.int8_layers = int8_layers(compiled) if precision == "int8" else 0
-        self._request = compiled.create_infer_request()
-        self._names = [port.get_any_name() for port in compiled.inputs]
-        self._outputs = [port.get_any_name() for port in compiled.outputs]
+        self.int8_layers = compiled.int8_layers if precision == "int8" else 0
+        self._request = compiled.request()
+        self._names, self._outputs = compiled.inputs, compiled.outputs
         self.times_ms: list[float] = []
 
     def __call__(self, inputs: dict[str, Any], given: str = "f32") -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from openvino import opset13 as ops
 
 from runtime.bundle import open_bundle
-from runtime.engines.openvino import FEATURES, compile_graph
+from runtime.engines.openvino_graph import FEATURES, compile_graph
 from runtime.engines.openvino_layout import channels_last, pass_channels_last
 
 SHAPE = [1, 16, 6, 5]
@@ -142,9 +142,11 @@ def test_two_networks_hand_feature_maps_on_channels_last(element_type: str) -> N
 
 def test_the_demonstration_normalises_in_one_kernel_and_moves_nothing() -> None:
     compiled = compile_graph(ov.Core(), open_bundle(), "classifier", "fp32", "f32")
-    nodes = [node.get_rt_info()["layerType"].astype(str) for node in compiled.get_runtime_model().get_ordered_ops()]
+    parts = [node for model in compiled.models for node in model.get_runtime_model().get_ordered_ops()]
+    nodes = [node.get_rt_info()["layerType"].astype(str) for node in parts]
     assert nodes.count("MVN") == 34  # every LayerNorm
     assert nodes.count("Reduce") == 2  # the two averages over the picture
-    assert {port.get_any_name() for port in compiled.inputs} == {"image", "vessels", *FEATURES}
-    used = [port for port in compiled.inputs if port.get_any_name() in FEATURES]
+    assert set(compiled.inputs) == {"image", "vessels", *FEATURES}
+    request = compiled.request()
+    used = [request.get_tensor(name) for name in FEATURES]
     assert all(port.shape[1] == port.shape[2] < 256 for port in used)

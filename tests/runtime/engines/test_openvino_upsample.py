@@ -11,7 +11,7 @@ from openvino import opset11
 from openvino import opset13 as ops
 
 from runtime.bundle import open_bundle
-from runtime.engines.openvino import compile_graph, int8_layers
+from runtime.engines.openvino_graph import compile_graph
 from runtime.engines.openvino_upsample import merge_upsampling, transposed_kernel
 
 INPUTS, OUTPUTS, HEIGHT, WIDTH = 5, 4, 6, 7
@@ -135,7 +135,8 @@ def test_the_kernel_of_a_picture_doubled() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_demonstration_has_four_and_stays_in_its_precision(precision: str) -> None:
     compiled = compile_graph(ov.Core(), open_bundle(None), "segmentation", precision, "f32")
-    layers = [node.get_rt_info()["layerType"].astype(str) for node in compiled.get_runtime_model().get_ordered_ops()]
+    nodes = compiled.models[0].get_runtime_model().get_ordered_ops()
+    layers = [node.get_rt_info()["layerType"].astype(str) for node in nodes]
     assert layers.count("Deconvolution") == 4
     assert "Interpolate" not in layers
-    assert int8_layers(compiled) == (22 if precision == "int8" else 0)
+    assert compiled.int8_layers == (22 if precision == "int8" else 0)

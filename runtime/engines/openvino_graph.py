@@ -1,0 +1,190 @@
+"""A bundle's graphs, compiled for the CPU by OpenVINO."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.engines.cpu_class import limit, limit_takes_bf16
+from runtime.engines.openvino_branches import BranchesRequest, branches_of
+from runtime.engines.openvino_gates import GATES, move_gates
+from runtime.engines.openvino_layout import channels_last, pass_channels_last
+from runtime.engines.openvino_unsigned import unsigned_after_relu
+from runtime.engines.openvino_upsample import merge_upsampling
+from runtime.errors import EngineError
+from runtime.manifest import NETWORKS, graph_name
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+
+FEATURES = tuple(f"features_{level}" for level in range(4))
+IN_8_BITS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
+"""OpenVINO's layers that INT8 is about."""
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledGraph:
+    """A network that is ready to run."""
+
+    models: tuple[Any, ...]
+    """`openvino.CompiledModel`s: one, or the classifier's raw branch, guided branch and head."""
+
+    def request(self) -> Any:
+        """An `openvino.InferRequest`, or a `BranchesRequest`."""
+        return BranchesRequest(*self.models) if len(self.models) > 1 else self.models[0].create_infer_request()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of what it takes."""
+        guided = self.models[-2] if len(self.models) > 1 else self.models[0]
+        return tuple(port.get_any_name() for port in guided.inputs)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what it gives."""
+        return tuple(port.get_any_name() for port in self.models[-1].outputs)
+
+    @property
+    def arithmetic(self) -> str:
+        """In which it calculates where it does not in 8 bits: `f32`, `bf16` or `f16`."""
+        return str(self.models[0].get_property("INFERENCE_PRECISION_HINT").to_string())
+
+    @property
+    def int8_layers(self) -> int:
+        """How many convolutions and matrix products run in 8-bit integers."""
+        return sum(map(int8_layers, self.models))
+
+
+def compile_graph(
+    core: Any, bundle: Bundle, network: str, precision: str, features: str, threads: int | None = None
+) -> CompiledGraph:
+    """One of a bundle's graphs by itself, in the arithmetic that the precision stands for. Raises `EngineError`.
+
+    features: element type in which feature maps are handed on, channels last, `f32`, `bf16` or `f16`. threads: None
+    leaves the number to OpenVINO.
+    """
+    model = _prepared(core, bundle, network, precision)
+    pass_channels_last(model, FEATURES, features)
+    return _compiled(core, bundle, model, network, precision, threads)
+
+
+def compile_pair(
+    core: Any, bundle: Bundle, precision: dict[str, str], threads: int | None = None
+) -> tuple[CompiledGraph, CompiledGraph]:
+    """Segmentation and classifier as they run after one another. Raises `EngineError`.
+
+    precision: of `segmentation` and `classifier`. What both have by one name, the first gives and the second takes:
+    `vessels`, and feature maps or the gates made of them, in the narrowest type that both of them calculate in.
+    """
+    models = [_prepared(core, bundle, network, precision[network]) for network in NETWORKS]
+    single = [precision[network] == "fp32" for network in NETWORKS]
+    if single[0] == single[1]:  # a gate is calculated as the classifier is
+        models = list(move_gates(models[0], models[1], FEATURES) or models)
+    for model in models:
+        pass_channels_last(model, (*FEATURES, *GATES), "f32" if any(single) else half_precision(core))
+    first, second = (
+        _compiled(core, bundle, model, network, precision[network], threads)
+        for model, network in zip(models, NETWORKS, strict=True)
+    )
+    return first, second
+
+
+def _prepared(core: Any, bundle: Bundle, network: str, precision: str) -> Any:
+    """A graph as an `openvino.Model`, in the form that is fastest on a CPU."""
+    name = graph_name(network, precision)
+    with _as_engine_error(bundle, name):
+        model = _read(core, bundle, name)
+        return model if channels_last(model) else _read(core, bundle, name)
+
+
+def _compiled(
+    core: Any, bundle: Bundle, model: Any, network: str, precision: str, threads: int | None
+) -> CompiledGraph:
+    """From two threads on the classifier's branches run side by side, each on its share."""
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "CACHE_DIR": str(_usable_cache()),
+        "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else half_precision(core),
+    }
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    with _as_engine_error(bundle, graph_name(network, precision)):
+        cores = threads or _threads(core, options)
+        branches = branches_of(model) if network == "classifier" and cores > 1 else None
+        if branches is None:
+            return CompiledGraph((core.compile_model(model, "CPU", options),))
+        options["ENABLE_CPU_PINNING"] = False  # each would be pinned to the first cores
+        shares = ((branches.raw, cores // 2), (branches.guided, cores - cores // 2), (branches.head, 1))
+        compiled = [core.compile_model(part, "CPU", {**options, "INFERENCE_NUM_THREADS": n}) for part, n in shares]
+        return CompiledGraph(tuple(compiled))
+
+
+@contextmanager
+def _as_engine_error(bundle: Bundle, name: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise EngineError(f"openvino: {name} of bundle {bundle.path} cannot be compiled: {last_line(error)}") from error
+
+
+def int8_layers(compiled: Any) -> int:
+    """How many convolutions and matrix products of an `openvino.CompiledModel` run in 8-bit integers."""
+    facts = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
+    layers = [info for info in facts if info["layerType"].astype(str) in IN_8_BITS]
+    return sum(info["runtimePrecision"].astype(str) in ("i8", "u8") for info in layers)
+
+
+def half_precision(core: Any) -> str:
+    """The half precision that OpenVINO itself chooses on this CPU, `bf16` or `f16`; `f32` where there is none."""
+    return "f32" if limit_takes_bf16() else str(core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string())
+
+
+def cache_folder() -> Path:
+    """Where compiled networks are kept: `rop-screening/openvino` in the user's cache folder."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "rop-screening" / "openvino"
+
+
+def last_line(error: Exception) -> str:
+    """What OpenVINO's error comes down to; the lines before it say where in its own sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _read(core: Any, bundle: Bundle, name: str) -> Any:
+    """A graph for one frame."""
+    model = core.read_model(bundle.read(name))
+    if model.is_dynamic():  # a graph for any batch; frames come one at a time
+        shapes = {port.any_name: list(port.partial_shape)[1:] for port in model.inputs}
+        model.reshape({port: [1, *(side.get_length() for side in sides)] for port, sides in shapes.items()})
+    unsigned_after_relu(model)
+    merge_upsampling(model)
+    return model
+
+
+def _threads(core: Any, options: dict[str, Any]) -> int:
+    """How many threads OpenVINO would take, asked of a graph that does nothing."""
+    from openvino import Model, opset13
+
+    nothing = opset13.parameter([1])
+    compiled = core.compile_model(Model([opset13.relu(nothing)], [nothing]), "CPU", {**options, "CACHE_DIR": ""})
+    return int(compiled.get_property("INFERENCE_NUM_THREADS"))
+
+
+def _usable_cache() -> Path | str:
+    """The cache folder, or none ("") where the user's home cannot be written: it is then slower to start.
+
+    None either while OpenVINO is held to lesser kernels: what it keeps does not say so.
+    """
+    if limit():
+        return ""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return ""
+    return folder if os.access(folder, os.W_OK) else ""
