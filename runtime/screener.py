@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -21,7 +21,7 @@ from runtime.decide import decide
 from runtime.engines import load_engine
 from runtime.errors import DeadlineMissed, ScreeningError
 from runtime.outcome import Outcome
-from runtime.preprocess import network_input
+from runtime.preprocess import is_halved, network_input
 from runtime.quality import REPEATED, QualityLimits, grade, vessel_fraction
 from runtime.reading import EngineFacts, FrameFacts, Quality, Reading, Timings
 
@@ -47,6 +47,7 @@ class _Work:
     vessels: UInt8Array | None = None
     vessel_fraction: float | None = None
     late: bool = False
+    digest: Future[str] | None = None
 
     @contextmanager
     def stage(self, name: str, allowed_ms: float | None, deadline: Deadline) -> Iterator[None]:
@@ -104,8 +105,8 @@ class Screener:
         self._limits = limits
         self._reject_repeats = reject_repeats
         self._last_sha256: str | None = None
-        # One helper thread: SHA-256 of a large frame runs beside the networks, without the interpreter lock.
-        self._hasher = ThreadPoolExecutor(1, thread_name_prefix="frame-hash")
+        # One helper thread, without the interpreter lock: half of the resize, and SHA-256 beside the gate and networks.
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="frame-helper")
 
     @property
     def facts(self) -> EngineFacts:
@@ -135,7 +136,6 @@ class Screener:
         """
         work = _Work(time.perf_counter())
         self._test_when_due()
-        digest = self._hasher.submit(lambda: frame.sha256)
         try:
             outcome, reason = self._stages(frame, work, deadline, inferred)
         except DeadlineMissed as error:
@@ -144,7 +144,7 @@ class Screener:
             outcome, reason = Outcome.NO_RESULT, str(error)
         except Exception as error:  # whatever it is, it must not become a finding
             outcome, reason = Outcome.NO_RESULT, f"software fault: {type(error).__name__}: {error}"
-        sha256 = digest.result()
+        sha256 = frame.sha256 if work.digest is None else work.digest.result()
         if self._reject_repeats and sha256 == self._last_sha256:
             outcome, reason = Outcome.RETAKE, REPEATED
             work.quality = replace(work.quality or Quality(False), gradable=False, reasons=(REPEATED,))
@@ -229,8 +229,11 @@ class Screener:
         if min(frame.width, frame.height) < SMALLEST_SIDE:
             smallest = f"{SMALLEST_SIDE} x {SMALLEST_SIDE}"
             return Outcome.NO_RESULT, f"frame is {frame.width} x {frame.height} pixels, at least {smallest} needed"
+        if is_halved(frame.pixels):
+            self._hash(frame, work)  # of a large frame it takes longest of all
         with work.stage("preprocess", budget.preprocess, deadline):
-            image = network_input(frame.pixels)
+            image = network_input(frame.pixels, self._helper)
+        self._hash(frame, work)
         with work.stage("quality", budget.quality, deadline):
             work.quality = grade(image[0], self._limits)
         if not work.quality.gradable:
@@ -244,9 +247,14 @@ class Screener:
             work.probabilities = dict(zip(self._classes, map(float, inference.probabilities), strict=True))
             return decide(work.probabilities, self._refer, self._threshold)
 
+    def _hash(self, frame: Frame, work: _Work) -> None:
+        """Have the helper begin with the frame's SHA-256."""
+        if work.digest is None:
+            work.digest = self._helper.submit(lambda: frame.sha256)
+
     def close(self) -> None:
         """Give the engine back. Closing twice is fine."""
-        self._hasher.shutdown()
+        self._helper.shutdown()
         self._engine.close()
 
     def __enter__(self) -> Screener:

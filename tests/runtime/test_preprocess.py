@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from runtime.preprocess import SIDE, network_input
+from runtime.preprocess import SIDE, TALLEST_SHARED, network_input
 
 
 def training_side(pixels: np.ndarray) -> np.ndarray:
@@ -21,6 +22,22 @@ def training_side(pixels: np.ndarray) -> np.ndarray:
 def test_up_to_959_pixels_it_is_the_training_resize_to_the_bit(width: int, height: int) -> None:
     pixels = np.random.default_rng(width * 1000 + height).integers(0, 256, (height, width, 3), dtype=np.uint8)
     assert np.array_equal(network_input(pixels)[0], training_side(pixels))
+    with ThreadPoolExecutor(1) as helper:
+        assert np.array_equal(network_input(pixels, helper)[0], training_side(pixels))
+
+
+@pytest.mark.parametrize("height", [TALLEST_SHARED, TALLEST_SHARED + 1])
+def test_a_frame_of_any_height_is_the_same_with_a_helper(height: int) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (height, 64, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(1) as helper:
+        assert np.array_equal(network_input(pixels, helper)[0], training_side(pixels))
+
+
+@pytest.mark.parametrize(("width", "height"), [(960, 960), (2040, 2040), (1279, 960)])
+def test_a_large_frame_is_the_same_with_a_helper(width: int, height: int) -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(1) as helper:
+        assert np.array_equal(network_input(pixels, helper), network_input(pixels))
 
 
 @pytest.mark.parametrize(("width", "height"), [(960, 960), (1280, 960), (2040, 2040), (2041, 2039), (1600, 1200)])
