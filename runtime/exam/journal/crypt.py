@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,16 @@ def require_cryptography() -> None:
 
 
 def find_key(key_file: Path | None = None) -> JournalKey | None:
-    """The key in `key_file`, else in the environment, else None. Raises `KeyUnusable`."""
+    """The key in `key_file`, else in the environment, else None.
+
+    Raises `KeyUnusable`, for a file that everybody may read as well: with it names can be read.
+    """
     if key_file is not None:
         try:
-            return JournalKey.from_text(key_file.read_text("ascii"))
+            with key_file.open(encoding="ascii") as file:
+                if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
+                    raise KeyUnusable(f"key file {key_file}: anybody on this machine can read it; chmod 600 {key_file}")
+                return JournalKey.from_text(file.read())
         except (OSError, UnicodeDecodeError) as error:
             cause = error.strerror if isinstance(error, OSError) else "not text"
             raise KeyUnusable(f"key file {key_file}: cannot be read ({cause}); {HOW}") from None

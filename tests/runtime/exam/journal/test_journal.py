@@ -29,7 +29,7 @@ from runtime.exam.errors import (
 )
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Journal
-from runtime.exam.journal.crypt import JournalKey, write_new_key
+from runtime.exam.journal.crypt import JournalKey, find_key, write_new_key
 from runtime.exam.journal.reader import order_of
 from runtime.exam.journal.verify import verify
 from runtime.exam.machine import Phase
@@ -499,3 +499,20 @@ def test_an_image_whose_row_may_come_back_after_a_crash_is_left_to_the_next_open
     with Journal.open(journal.folder, key) as again:
         assert again.exam(exam_id).captures == ()
         assert list((journal.folder / "images").rglob("*.png")) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "taken"), [(0o400, True), (0o600, True), (0o640, True), (0o604, False), (0o644, False)]
+)
+def test_a_key_file_that_everybody_may_read_is_refused(tmp_path: Path, mode: int, taken: bool) -> None:
+    path = tmp_path / "cart.key"
+    key = write_new_key(path)
+    path.chmod(mode)
+    if taken:
+        found = find_key(path)
+        assert found is not None
+        assert found.text == key.text
+        return
+    with pytest.raises(KeyUnusable, match=f"chmod 600 {path}") as raised:
+        find_key(path)
+    assert key.text not in str(raised.value)
