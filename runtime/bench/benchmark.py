@@ -10,7 +10,7 @@ from typing import Protocol
 from device.frame import Frame
 from runtime.bench.clock import Clock, SystemClock
 from runtime.bench.loads import LoadPlan, NeverStop, Until, Wait, generate
-from runtime.bench.samples import Sample, Samples
+from runtime.bench.samples import Samples
 from runtime.bench.supply import Supply
 from runtime.engines.base import GpuTimings
 from runtime.reading import Reading
@@ -69,39 +69,50 @@ def _loop(
     progress: Callable[[Samples], None] | None,
     gpu_ms: Callable[[], GpuTimings | None] | None,
 ) -> None:
-    own_ns = since_ns = noted_ns = 0
-    for frame, number, due_ns, camera_cpu_ns, jitter_ns, dropped_due_ns in generate(plan, supply, clock, until, stop):
-        cpu_ns = time.process_time_ns()
-        if since_ns:
-            samples.overhead_ns.append(own_ns + time.thread_time_ns() - since_ns - camera_cpu_ns)
-        begun_ns = clock.now_ns()
-        reading = reader.screen(frame)
-        done_ns = clock.now_ns()
-        since_ns = time.thread_time_ns()
-        spent_ns = time.process_time_ns() - cpu_ns
-        gpu = None if gpu_ms is None or reading.timings_ms.classify is None else gpu_ms()
-        samples.frames.append(
-            Sample(
-                number,
+    """Read frame after frame. Everything this thread does is the benchmark's own work but `screen` and the camera's.
+
+    What is noted of a frame is a plain tuple of what is there already: between frames the CPU's caches hold the
+    networks' weights and none of this code, so that each call and each object costs many times what it does in a loop.
+    """
+    screen, now_ns, process_ns = reader.screen, clock.now_ns, time.process_time_ns
+    noted, own_ns = samples.noted, samples.own_ns
+    read_ns, cpu_ns = now_ns(), process_ns()
+    tidy_ns = read_ns + TIDY_NS
+    for taken in generate(plan, supply, clock, until, stop):
+        begun_ns = now_ns()
+        reading = screen(taken.frame)
+        done_ns = now_ns()
+        cpu_before_ns, cpu_ns = cpu_ns, process_ns()
+        timings = reading.timings_ms
+        noted.append(
+            (
+                taken.number,
                 reading.frame.source,
-                due_ns,
+                taken.due_ns,
                 begun_ns,
                 done_ns,
-                reading.timings_ms,
+                timings,
                 reading.outcome,
                 reading.reason,
-                spent_ns,
-                jitter_ns,
-                dropped_due_ns,
-                gpu,
+                cpu_ns - cpu_before_ns,
+                taken.jitter_ns,
+                taken.dropped_due_ns,
+                None if gpu_ms is None or timings.classify is None else gpu_ms(),
             )
         )
-        if done_ns - noted_ns > TIDY_NS:
-            noted_ns = done_ns
-            if progress is not None:
-                progress(samples)
-            samples.put_away()
-        own_ns = time.thread_time_ns() - since_ns
-        # Giving back a frame's memory takes longer than all of the above, and is no work of the benchmark's.
-        del frame, reading
-        since_ns = time.thread_time_ns()
+        own_ns.append(taken.asked_ns - read_ns + begun_ns - taken.got_ns)
+        read_ns = done_ns
+        del reading
+        if done_ns >= tidy_ns:
+            read_ns += _tidy(samples, clock, progress)
+            tidy_ns = done_ns + TIDY_NS
+
+
+def _tidy(samples: Samples, clock: Clock, progress: Callable[[Samples], None] | None) -> int:
+    """What is done once a second, noting its CPU time; gives the nanoseconds that it took."""
+    began_ns, began_cpu_ns = clock.now_ns(), time.thread_time_ns()
+    if progress is not None:
+        progress(samples)
+    samples.put_away()
+    samples.tidying_ns += time.thread_time_ns() - began_cpu_ns
+    return clock.now_ns() - began_ns

@@ -1,4 +1,4 @@
-"""Samples in few bytes, for runs of hours: 149 bytes a frame and no object, where a `Sample` takes over a thousand."""
+"""Samples in few bytes, for runs of hours: 149 bytes a frame and no object, where what is noted takes over a thousand."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import math
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, fields
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from operator import attrgetter
 
 from runtime.engines.base import GpuTimings
 from runtime.outcome import Outcome
 from runtime.reading import Timings
 
-if TYPE_CHECKING:
-    from runtime.bench.samples import Sample
+Note = tuple[int, str, int, int, int, Timings, Outcome, str, int, int | None, tuple[int, ...], GpuTimings | None]
+"""A frame that was read as it is noted: the fields of a `Sample` in their order."""
 
 ROW = struct.Struct(f"<6q{len(fields(Timings))}d{len(fields(GpuTimings))}dB3I")
 """Number, four times, jitter; the stages; the GPU's; outcome; source, reason (by number) and count of drops."""
 OUTCOMES = tuple(Outcome)
+NUMBER_OF = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 NO_JITTER = -(2**63)
 NO_GPU = (math.nan,) * len(fields(GpuTimings))
+_stage_times = attrgetter(*(field.name for field in fields(Timings)))
+_gpu_times = attrgetter(*(field.name for field in fields(GpuTimings)))
 
 
 class Packed:
@@ -34,29 +37,52 @@ class Packed:
     def __len__(self) -> int:
         return len(self._rows) // ROW.size
 
-    def add(self, samples: Sequence[Sample]) -> None:
+    def add(self, notes: Sequence[Note]) -> None:
         """Put these away."""
-        for sample in samples:
-            jitter_ns = NO_JITTER if sample.jitter_ns is None else sample.jitter_ns
-            times = (sample.number, sample.due_ns, sample.begun_ns, sample.done_ns, sample.cpu_ns, jitter_ns)
-            stages = (math.nan if value is None else value for value in astuple(sample.timings))
-            gpu = NO_GPU if sample.gpu is None else astuple(sample.gpu)
-            texts = (self._texts.setdefault(text, len(self._texts)) for text in (sample.source, sample.reason))
-            dropped = sample.dropped_due_ns
-            self._rows += ROW.pack(*times, *stages, *gpu, OUTCOMES.index(sample.outcome), *texts, len(dropped))
-            self._dropped_due_ns.extend(dropped)
+        rows, texts, pack = self._rows, self._texts, ROW.pack
+        for (
+            number,
+            source,
+            due_ns,
+            begun_ns,
+            done_ns,
+            timings,
+            outcome,
+            reason,
+            cpu_ns,
+            jitter_ns,
+            dropped,
+            gpu,
+        ) in notes:
+            stages = _stage_times(timings)
+            if None in stages:
+                stages = tuple(math.nan if value is None else value for value in stages)
+            rows += pack(
+                number,
+                due_ns,
+                begun_ns,
+                done_ns,
+                cpu_ns,
+                NO_JITTER if jitter_ns is None else jitter_ns,
+                *stages,
+                *(NO_GPU if gpu is None else _gpu_times(gpu)),
+                NUMBER_OF[outcome],
+                texts.setdefault(source, len(texts)),
+                texts.setdefault(reason, len(texts)),
+                len(dropped),
+            )
+            if dropped:
+                self._dropped_due_ns.extend(dropped)
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[Note]:
         """The samples as they were."""
-        from runtime.bench.samples import Sample
-
         texts, dropped = list(self._texts), iter(self._dropped_due_ns)
         stages, gpu = len(fields(Timings)), len(fields(GpuTimings))
         for row in ROW.iter_unpack(self._rows):
             number, due_ns, begun_ns, done_ns, cpu_ns, jitter_ns = row[:6]
             outcome, source, reason, drops = row[6 + stages + gpu :]
             on_gpu = row[6 + stages : 6 + stages + gpu]
-            yield Sample(
+            yield (
                 number,
                 texts[source],
                 due_ns,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from runtime.bench.loads import Until
-from runtime.bench.samples import Samples
+from runtime.bench.samples import Sample, Samples
 
 
 class ProgressLine:
@@ -19,7 +19,7 @@ class ProgressLine:
         """Show the newest frame."""
         if not self._terminal:
             return
-        last = samples.frames[-1]
+        last = Sample._make(samples.noted[-1])
         done = f"{last.number + 1}" + (f"/{self._until.frames}" if self._until.frames else "")
         left = ""
         if self._until.seconds:

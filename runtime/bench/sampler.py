@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import resource
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import NamedTuple
 
+from runtime.bench.kernel import CpuSeconds, cpu_reader, memory_reader
 from runtime.bench.libraries import library
 from runtime.bench.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
 
@@ -51,16 +53,18 @@ class MachineLog:
     """CPU time of the sampler itself."""
 
 
-@dataclass(frozen=True)
-class _Cpu:
+class _Cpu(NamedTuple):
     at_s: float
-    busy_s: float
-    stolen_s: float
+    machine: CpuSeconds
     own_s: float
 
 
 class Sampler:
-    """Samples from entering to leaving; `log` is then complete. Needs psutil."""
+    """Samples from entering to leaving; `log` is then complete. Needs psutil.
+
+    Its thread wakes beside the frames, when none of its code is in the CPU's caches, so a sample does little: lists are
+    there beforehand, files are open, and what counts up is looked at in the beginning and at the end alone.
+    """
 
     def __init__(
         self,
@@ -69,78 +73,89 @@ class Sampler:
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """Watch these sensors and counters; by default all that the machine has."""
-        psutil = library("psutil", "psutil")
-
-        self._sensors = sensors() if watched is None else watched
-        self._throttling = throttle_counters() if throttling is None else throttling
+        counters = throttle_counters() if throttling is None else throttling
+        self._levels = [counter for counter in counters if counter.level]
+        self._growing = [counter for counter in counters if not counter.level]
         self._wall_ns = wall_ns
-        self._process = psutil.Process()
-        self._ended = threading.Event()
+        self._machine_cpu = cpu_reader()
+        self._ended = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="bench-sampler", daemon=True)
-        self.log = MachineLog(cores=psutil.cpu_count() or 1)
+        self.log = MachineLog(cores=library("psutil", "psutil").cpu_count() or 1)
+        reads = [(sensor.name, sensor.read) for sensor in (sensors() if watched is None else watched)]
+        columns = self.log.values
+        self._columns = [(read, columns.setdefault(name, [])) for name, read in (*reads, (RSS, memory_reader()))]
+        self._others = columns.setdefault(OTHERS, [])
 
     def __enter__(self) -> Sampler:
         self._processes = _cpu_by_process()
-        self._before = [counter.read() for counter in self._throttling]
+        self._before = [_value(counter) for counter in self._growing]
         self._switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
         self._offset_ns = self._wall_ns() - time.monotonic_ns()
         self._first = self._last = self._cpu()
         self._sample()
+        self._ended.acquire()
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
+        self._ended.release()
         self._thread.join()
-        self.log.preempted = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - self._switches
+        log = self.log
+        log.preempted = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - self._switches
         now = self._cpu()
-        self.log.other_cores = _others(self._first, now)
-        self.log.stolen_cores = (now.stolen_s - self._first.stolen_s) / max(1e-6, now.at_s - self._first.at_s)
+        log.other_cores = _others(self._first, now)
+        stolen_s = now.machine.stolen - self._first.machine.stolen
+        log.stolen_cores = stolen_s / max(1e-6, now.at_s - self._first.at_s)
         self._sample()
-        self.log.culprits = _culprits(self._processes, self._process.pid)
+        for counter, before in zip(self._growing, self._before, strict=True):
+            if _value(counter) > before:
+                log.throttled.append(counter.reason)
+        log.culprits = _culprits(self._processes, os.getpid())
 
     def _run(self) -> None:
-        while not self._ended.wait(PERIOD_S):
+        while not self._ended.acquire(timeout=PERIOD_S):
             self._sample()
         self.log.cpu_ms = time.thread_time() * 1e3
 
     def _sample(self) -> None:
         log = self.log
-        log.times_ns.append(time.monotonic_ns())
-        for sensor in self._sensors:
-            value: float | None = None
-            with contextlib.suppress(Exception):  # a sensor may go while we watch; its place is then empty
-                value = sensor.read()
-            log.values.setdefault(sensor.name, []).append(value)
-        log.values.setdefault(RSS, []).append(self._process.memory_info().rss / 1e6)
+        monotonic_ns = time.monotonic_ns()
+        step_ms = (self._wall_ns() - monotonic_ns - self._offset_ns) / 1e6
+        if abs(step_ms) > abs(log.clock_step_ms):
+            log.clock_step_ms = step_ms
+        log.times_ns.append(monotonic_ns)
+        for read, column in self._columns:
+            try:
+                column.append(read())
+            except Exception:  # a sensor may go while we watch; its place is then empty
+                column.append(None)
         cpu = self._cpu()
-        elapsed = cpu.at_s - self._last.at_s
-        log.values.setdefault(OTHERS, []).append(_others(self._last, cpu) if elapsed > PERIOD_S / 2 else None)
-        if elapsed > PERIOD_S / 2:
+        if cpu.at_s - self._last.at_s > PERIOD_S / 2:
+            self._others.append(_others(self._last, cpu))
             self._last = cpu
-        for counter, before in zip(self._throttling, self._before, strict=True):
-            with contextlib.suppress(Exception):
-                value = counter.read()
-                if value > (0 if counter.level else before) and counter.reason not in log.throttled:
-                    log.throttled.append(counter.reason)
-        step_ms = (self._wall_ns() - time.monotonic_ns() - self._offset_ns) / 1e6
-        log.clock_step_ms = max(log.clock_step_ms, step_ms, key=abs)
+        else:
+            self._others.append(None)
+        for counter in self._levels:
+            if _value(counter) > 0 and counter.reason not in log.throttled:
+                log.throttled.append(counter.reason)
 
     def _cpu(self) -> _Cpu:
-        psutil = library("psutil", "psutil")
+        return _Cpu(time.monotonic(), self._machine_cpu(), time.process_time())
 
-        times = psutil.cpu_times()
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        stolen = getattr(times, "steal", 0.0)
-        guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # Linux counts these as user, too
-        return _Cpu(time.monotonic(), sum(times) - guest - idle - stolen, stolen, time.process_time())
+
+def _value(counter: ThrottleCounter) -> float:
+    """What a counter says; nothing at all when it has gone while we watch."""
+    try:
+        return counter.read()
+    except Exception:
+        return 0.0
 
 
 def _others(before: _Cpu, after: _Cpu) -> float:
     elapsed = max(1e-6, after.at_s - before.at_s)
-    return max(0.0, (after.busy_s - before.busy_s - (after.own_s - before.own_s)) / elapsed)
+    return max(0.0, (after.machine.busy - before.machine.busy - (after.own_s - before.own_s)) / elapsed)
 
 
 def _cpu_by_process() -> dict[tuple[int, float], tuple[str, float]]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bench.packing import ROW, Packed
+from runtime.bench.packing import ROW, Note, Packed
 from runtime.engines.base import GpuTimings
 from runtime.outcome import Outcome
 from runtime.reading import Timings
@@ -27,7 +27,7 @@ Column = NDArray[np.float64]
 
 
 class Sample(NamedTuple):
-    """One frame that was read. A tuple, as it is made between frames and must be cheap."""
+    """One frame that was read."""
 
     number: int
     source: str
@@ -71,25 +71,30 @@ class Samples:
     started_ns: int
     ended_ns: int = 0
     frames: list[Sample] = field(default_factory=list)
-    """During a run those since the last `put_away`, and all of them after `take_out`."""
-    overhead_ns: array[int] = field(default_factory=lambda: array("q"))
-    """CPU time of the benchmark's own work between two frames, from the second frame on."""
+    """All of them, when the run is over."""
+    noted: list[Note] = field(default_factory=list)
+    """During a run those since the last `put_away`."""
+    own_ns: array[int] = field(default_factory=lambda: array("q"))
+    """Time of the benchmark's own steps before each frame, from when the one before was read."""
+    tidying_ns: int = 0
+    """CPU time of what it does once a second, which is no part of `own_ns`."""
     _packed: Packed = field(default_factory=Packed)
 
     def put_away(self) -> None:
         """Keep what was noted so far in few bytes, so that a run of hours is not taken for one that leaks."""
-        self._packed.add(self.frames)
-        self.frames.clear()
+        self._packed.add(self.noted)
+        self.noted.clear()
 
     def take_out(self) -> None:
         """Have every sample in `frames` again, when the run is over."""
-        self.frames[:0] = self._packed
+        self.put_away()
+        self.frames += (Sample._make(note) for note in self._packed)
         self._packed = Packed()
 
     def own_mb(self, at_ns: Sequence[int]) -> Column:
         """Memory that the samples themselves took at these times of the run."""
         done_ns = np.array([sample.done_ns for sample in self.frames], np.int64)
-        a_frame = ROW.size + self.overhead_ns.itemsize
+        a_frame = ROW.size + self.own_ns.itemsize
         return np.searchsorted(done_ns, np.asarray(at_ns, np.int64), side="right") * a_frame / 1e6
 
     @property

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.bench.kernel import KeptFile
 from runtime.bench.libraries import library
 
 SYS = Path("/sys")
+MOST_CLOCKS = 16
+"""Cores whose clock is read, spread over all of them: each reading makes that core stop for it."""
 
 Read = Callable[[], float]
 
@@ -55,9 +58,9 @@ def throttle_counters(root: Path = SYS) -> list[ThrottleCounter]:
     """All that tells of throttling here."""
     found = []
     for path in sorted(root.glob("devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count")):
-        found += [ThrottleCounter(f"{path.parent.parent.name} thermal throttling", _file(path), False)]
+        found += [ThrottleCounter(f"{path.parent.parent.name} thermal throttling", _counter(path), False)]
     for path in sorted(root.glob("class/hwmon/hwmon*/oc*_event_cnt")):
-        found += [ThrottleCounter(f"over-current event {path.name.split('_')[0]}", _file(path), False)]
+        found += [ThrottleCounter(f"over-current event {path.name.split('_')[0]}", _counter(path), False)]
     for kind in sorted(root.glob("class/thermal/cooling_device*/type")):
         name = _text(kind)
         if name and not any(word in name.lower() for word in ("fan", "powerclamp")):
@@ -73,7 +76,7 @@ def throttle_counters(root: Path = SYS) -> list[ThrottleCounter]:
 def _clocks(root: Path) -> Iterator[Sensor]:
     paths = sorted(root.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq"))
     if paths:
-        reads = [_file(path, 1e-3) for path in paths]
+        reads = [_file(path, 1e-3) for path in paths[:: -(-len(paths) // MOST_CLOCKS)]]
         if _works(reads[0]):
             yield Sensor("cpu_mhz", lambda: sum(read() for read in reads) / len(reads))
 
@@ -143,8 +146,20 @@ def gpu_facts() -> tuple[str, str] | None:
 
 
 def _file(path: Path, scale: float = 1.0) -> Read:
-    """A reader of a file with one number."""
-    return lambda: float(path.read_bytes()) * scale
+    """A reader of a file with one number, which stays open once it was read."""
+    kept: list[KeptFile] = []
+
+    def read() -> float:
+        if not kept:
+            kept.append(KeptFile(path))
+        return float(kept[0].read()) * scale
+
+    return read
+
+
+def _counter(path: Path) -> Read:
+    """A reader of a file with one number, for now and then: some machines have hundreds."""
+    return lambda: float(path.read_bytes())
 
 
 def _line(path: Path, name: str) -> float:

@@ -56,6 +56,6 @@ def samples_of(totals_ms: Sequence[float], period_ms: float = 100.0) -> Samples:
         samples.frames.append(
             Sample(number, f"{number}", due_ns, due_ns, done_ns, timings, outcome, "", done_ns - due_ns, 100_000, ())
         )
-        samples.overhead_ns.append(10_000)
+        samples.own_ns.append(10_000)
     samples.ended_ns = samples.frames[-1].done_ns if samples.frames else 0
     return samples

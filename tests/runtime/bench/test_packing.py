@@ -37,9 +37,9 @@ samples = st.builds(
 def test_what_was_put_away_comes_back_as_it_was(parts: list[list[Sample]]) -> None:
     kept = Samples(0)
     for part in parts:
-        kept.frames += part
+        kept.noted += part
         kept.put_away()
-        assert kept.frames == []
+        assert kept.noted == []
     kept.take_out()
     assert kept.frames == [sample for part in parts for sample in part]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from array import array
 from dataclasses import replace
 
 import numpy as np
@@ -158,3 +159,9 @@ def test_every_kind_has_advice_that_reads_as_one_line() -> None:
         assert isinstance(kind.weight, Weight)
         assert 10 < len(kind.advice) < 110
         assert not kind.advice.endswith(".")
+
+
+def test_too_much_work_of_the_benchmarks_own_is_said() -> None:
+    given = evidence()
+    given.samples.own_ns[:] = array("q", [51_000] * len(given.samples.own_ns))
+    assert Kind.OVERHEAD in kinds(judge(given))
