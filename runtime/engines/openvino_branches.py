@@ -45,7 +45,7 @@ def branches_of(model: Any) -> Branches | None:
     if len(meetings) != 1:
         return None
     (meeting,) = meetings
-    if not closed(model, ancestors_of(meeting), meeting):
+    if not closed(ancestors_of(meeting), meeting):
         return None
     ends = [port.get_source_output() for port in meeting.inputs()]
     starts = []

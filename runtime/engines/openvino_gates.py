@@ -27,9 +27,10 @@ def move_gates(segmentation: Any, classifier: Any, features: Sequence[str]) -> t
     taken = {name: parameter for parameter in classifier.get_parameters() for name in parameter.output(0).get_names()}
     if not all(name in maps and name in taken for name in features):
         return None
-    gates = [_gate_of(classifier, taken[name]) for name in features]
-    if any(gate is None for gate in gates):
+    found = _gates(classifier)
+    if not all(taken[name].get_name() in found for name in features):
         return None
+    gates = [found[taken[name].get_name()] for name in features]
     results = [result for result in segmentation.get_results() if result not in [maps[name] for name in features]]
     parameters = [port for port in classifier.get_parameters() if port not in [taken[name] for name in features]]
     for name, gate, feature in zip(GATES[: len(gates)], gates, features, strict=True):
@@ -45,12 +46,13 @@ def move_gates(segmentation: Any, classifier: Any, features: Sequence[str]) -> t
     return first, Model(classifier.get_results(), parameters, classifier.get_friendly_name())
 
 
-def _gate_of(model: Any, parameter: Any) -> Any:
-    """The sigmoid that all of an input goes into, and nothing else but constants."""
+def _gates(model: Any) -> dict[str, Any]:
+    """Each input, by its node's name, that goes into one sigmoid and nowhere else, and that sigmoid."""
+    gates: dict[str, Any] = {}
     for node in model.get_ordered_ops():
         if node.get_type_name() == "Sigmoid":
             before = ancestors_of(node)
-            inputs = [given.get_name() for given in model.get_parameters() if given.get_name() in before]
-            if inputs == [parameter.get_name()]:
-                return node if closed(model, before, node) else None
-    return None
+            inputs = [name for name, each in before.items() if each.get_type_name() == "Parameter"]
+            if len(inputs) == 1 and closed(before, node):
+                gates[inputs[0]] = node
+    return gates

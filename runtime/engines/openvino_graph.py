@@ -113,8 +113,8 @@ def _compiled(
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     with _as_engine_error(bundle, graph_name(network, precision)):
-        cores = threads or _threads(core, options)
-        branches = branches_of(model) if network == "classifier" and cores > 1 else None
+        cores = 1 if network == "segmentation" else threads or _threads(core, options)
+        branches = branches_of(model) if cores > 1 else None
         if branches is None:
             return CompiledGraph((core.compile_model(model, "CPU", options),))
         options["ENABLE_CPU_PINNING"] = False  # each would be pinned to the first cores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,26 +22,21 @@ def shape_of(tensor: Any) -> list[int]:
     return list(tensor.get_partial_shape().to_shape())
 
 
-def ancestors_of(node: Any) -> set[str]:
+def ancestors_of(node: Any) -> dict[str, Any]:
     """All nodes that a node needs, by name."""
-    found: set[str] = set()
+    found: dict[str, Any] = {}
     left = [node]
     while left:
         for port in left.pop().inputs():
             source = port.get_source_output().get_node()
             if source.get_name() not in found:
-                found.add(source.get_name())
+                found[source.get_name()] = source
                 left.append(source)
     return found
 
 
-def takes_from(node: Any, nodes: Set[str]) -> bool:
-    """Whether a node takes what one of these gives; constants may be anybody's."""
-    sources = [port.get_source_output().get_node() for port in node.inputs()]
-    return any(source.get_name() in nodes and source.get_type_name() != "Constant" for source in sources)
-
-
-def closed(model: Any, inner: Set[str], last: Any) -> bool:
-    """Whether what those nodes give is taken by themselves and by `last` alone."""
-    others = [node for node in model.get_ordered_ops() if node.get_name() not in {*inner, last.get_name()}]
-    return not any(takes_from(node, inner) for node in others)
+def closed(inner: Mapping[str, Any], last: Any) -> bool:
+    """Whether what those nodes give is taken by themselves and by `last` alone; constants may be anybody's."""
+    names = {*inner, last.get_name()}
+    outputs = [port for node in inner.values() if node.get_type_name() != "Constant" for port in node.outputs()]
+    return all(user.get_node().get_name() in names for port in outputs for user in port.get_target_inputs())

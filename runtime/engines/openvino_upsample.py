@@ -29,7 +29,8 @@ def merge_upsampling(model: Any) -> int:
         if weights is not None:
             _merge(node, convolution, weights)
             changed += 1
-    model.validate_nodes_and_infer_types()
+    if changed:
+        model.validate_nodes_and_infer_types()
     return changed
 
 
