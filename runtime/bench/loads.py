@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast, get_args
@@ -103,20 +103,22 @@ class Taken:
         self._supply, self._clock, self._stop = supply, clock, stop
         self._now_ns = clock.now_ns
         self.started_ns = clock.now_ns()
-        self._frames = math.inf if until.frames is None else until.frames
-        self._end_ns = math.inf if until.seconds is None else self.started_ns + until.seconds * 1e9
+        self._frames = sys.maxsize if until.frames is None else until.frames
+        self._end_ns = sys.maxsize if until.seconds is None else self.started_ns + round(until.seconds * 1e9)
         self.frame = _NO_FRAME
 
-    def take(self, number: int, due_ns: int, dropped_due_ns: tuple[int, ...] = (), *, on_request: bool = False) -> bool:
+    def take(
+        self, number: int, asked_ns: int, due_ns: int, dropped_due_ns: tuple[int, ...] = (), on_request: bool = False
+    ) -> bool:
         """Wait until frame `number` is due and have the camera give it; False when the run ends before it.
 
-        on_request: its latency counts from when we are awake and ask for it: the wake-up is the benchmark's delay.
+        asked_ns: the time now. on_request: its latency counts from when we are awake and ask for it: the wake-up is the
+        benchmark's delay.
         """
         now_ns, supply = self._now_ns, self._supply
-        asked_ns = now_ns()
         if number >= self._frames or asked_ns >= self._end_ns or self._stop.requested:
             return False
-        self.asked_ns = asked_ns
+        self.number, self.dropped_due_ns, self.asked_ns = number, dropped_due_ns, asked_ns
         self.frame = _NO_FRAME
         jitter_ns: int | None = None
         if due_ns > asked_ns:
@@ -128,6 +130,7 @@ class Taken:
             jitter_ns = now_ns() - due_ns
         if on_request:
             due_ns = now_ns()
+        self.jitter_ns, self.due_ns = jitter_ns, due_ns
         if supply.paced:
             with self._stop.interruptible:
                 frame = supply.take(number, due_ns)
@@ -136,8 +139,7 @@ class Taken:
         self.got_ns = now_ns()
         if frame is None:
             return False
-        self.frame, self.number, self.due_ns = frame, number, due_ns
-        self.jitter_ns, self.dropped_due_ns = jitter_ns, dropped_due_ns
+        self.frame = frame
         return True
 
 
@@ -152,60 +154,64 @@ def generate(plan: LoadPlan, supply: Supply, clock: Clock, until: Until, stop: W
     if plan.kind == "burst":
         if supply.paced:
             raise BenchError("a live camera cannot be made to give bursts; use --load camera, or a stored source")
-        return _burst(taken, plan.burst_frames, plan.rate_hz or 30.0)
+        return _burst(taken, clock.now_ns, plan.burst_frames, plan.rate_hz or 30.0)
     if plan.kind == "camera" and not supply.paced:
-        return _scheduled(taken, clock, until, plan.rate_hz or 30.0)
+        return _scheduled(taken, clock.now_ns, until.frames, plan.rate_hz or 30.0)
     if supply.paced:
-        return _live(taken, clock, idle_ns)
-    return _on_request(taken, clock, idle_ns)
+        return _live(taken, clock.now_ns, idle_ns)
+    return _on_request(taken, clock.now_ns, idle_ns)
 
 
-def _on_request(taken: Taken, clock: Clock, idle_ns: int) -> Iterator[Taken]:
+def _on_request(taken: Taken, now_ns: Callable[[], int], idle_ns: int) -> Iterator[Taken]:
     """Closed loop: a frame when the one before is done, or after a rest. Its latency counts from the request."""
     number = 0
-    while taken.take(number, clock.now_ns() + idle_ns if idle_ns else 0, on_request=True):
+    while taken.take(number, now := now_ns(), now + idle_ns, on_request=True):
         yield taken
         number += 1
 
 
-def _scheduled(taken: Taken, clock: Clock, until: Until, rate_hz: float) -> Iterator[Taken]:
+def _scheduled(taken: Taken, now_ns: Callable[[], int], frames: int | None, rate_hz: float) -> Iterator[Taken]:
     """Open loop: frame k is captured at k / rate whether or not anyone is ready; the newest one wins.
 
     A frame that waits is charged for its waiting, and one that a newer one displaces is counted as dropped, so a slow
     result cannot hide the frames behind it (coordinated omission; Tene 2013, and LoadGen's server scenario).
     """
-    period_ns, started_ns, now_ns = 1e9 / rate_hz, taken.started_ns, clock.now_ns
+    period_ns, started_ns = 1e9 / rate_hz, taken.started_ns
+    due_ns, next_due_ns = started_ns, started_ns + round(period_ns)
     number = 0
     while True:
-        due_ns = started_ns + round(number * period_ns)
+        now = now_ns()
         dropped: tuple[int, ...] = ()
-        late_ns = now_ns() - due_ns
-        if late_ns >= period_ns - 1:  # the frame after this one may be there, too
-            newest = int((late_ns + due_ns - started_ns) / period_ns)
-            if until.frames is not None:
-                newest = min(newest, until.frames - 1)
+        if now >= next_due_ns:
+            newest = int((now - started_ns) / period_ns)
+            if frames is not None:
+                newest = min(newest, frames - 1)
             dropped = tuple(started_ns + round(k * period_ns) for k in range(number, newest))
             number = max(number, newest)
-            due_ns = started_ns + round(number * period_ns)
-        if not taken.take(number, due_ns, dropped):
+            due_ns, next_due_ns = (started_ns + round(k * period_ns) for k in (number, number + 1))
+        if not taken.take(number, now, due_ns, dropped):
+            return
+        yield taken
+        number += 1
+        due_ns, next_due_ns = next_due_ns, started_ns + round((number + 1) * period_ns)
+
+
+def _burst(taken: Taken, now_ns: Callable[[], int], burst_frames: int, rate_hz: float) -> Iterator[Taken]:
+    """Open loop: `burst_frames` frames at one moment, all of them to be read, in their order; none is dropped."""
+    number = 0
+    while True:
+        due_ns = taken.started_ns + round(number // burst_frames * burst_frames / rate_hz * 1e9)
+        if not taken.take(number, now_ns(), due_ns):
             return
         yield taken
         number += 1
 
 
-def _burst(taken: Taken, burst_frames: int, rate_hz: float) -> Iterator[Taken]:
-    """Open loop: `burst_frames` frames at one moment, all of them to be read, in their order; none is dropped."""
-    number = 0
-    while taken.take(number, taken.started_ns + round(number // burst_frames * burst_frames / rate_hz * 1e9)):
-        yield taken
-        number += 1
-
-
-def _live(taken: Taken, clock: Clock, idle_ns: int) -> Iterator[Taken]:
+def _live(taken: Taken, now_ns: Callable[[], int], idle_ns: int) -> Iterator[Taken]:
     """A camera's own pace. Gaps in its numbering are frames that it dropped; their times are put between."""
     number = 0
     before: tuple[int, int] | None = None
-    while taken.take(number, clock.now_ns() + idle_ns if idle_ns else 0):
+    while taken.take(number, now := now_ns(), now + idle_ns):
         sequence, captured_ns = taken.frame.sequence, taken.frame.captured_ns
         dropped: tuple[int, ...] = ()
         if before is not None and not idle_ns:

@@ -1,4 +1,4 @@
-"""Samples in few bytes, for runs of hours: 149 bytes a frame and no object, where what is noted takes over a thousand."""
+"""Samples in few bytes, for runs of hours: 149 bytes a frame and no object, where a note takes over a thousand."""
 
 from __future__ import annotations
 
