@@ -18,6 +18,7 @@ from runtime.checked_json import first_problem
 from runtime.engines.base import Engine
 from runtime.errors import BundleError, ScreeningError
 from runtime.preprocess import SIDE
+from runtime.trust.blocks import block_means
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -25,15 +26,11 @@ if TYPE_CHECKING:
 
 SELF_TEST = "selftest/expected.json"
 SELF_TEST_SCHEMA = "rop.selftest/1"
-BLOCKS = 16
-"""The vessel map is known as the means of 16 x 16 blocks: whole, and small enough to keep."""
 SAME_MACHINE = 1e-3
 """Most that an answer may differ from the engine's own first one: the same arithmetic on the same input."""
 ASKED = 3
 """An engine that gave the same to the bit has failed when it gives something else so many times in a row: a changed
 weight stays changed, and a rare difference in the order of additions does not."""
-LOOSEST = 0.2
-"""No bundle may allow more than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,15 +144,6 @@ def identical(some: list[Answer], others: list[Answer]) -> bool:
         np.array_equal(a.vessels, b.vessels) and np.array_equal(a.logits, b.logits)
         for a, b in zip(some, others, strict=True)
     )
-
-
-def block_means(vessels: FloatArray) -> FloatArray:
-    """float32 [256, 256] to float32 [16, 16]."""
-    side = SIDE // BLOCKS
-    means: FloatArray = (
-        vessels.reshape(BLOCKS, side, BLOCKS, side).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
-    )
-    return means
 
 
 def open_self_test(bundle: Bundle, precision: str) -> SelfTest | None:

@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from runtime.trust.selftest import BLOCKS, LOOSEST
+from runtime.trust.blocks import BLOCKS
+
+LOOSEST = 0.2
+"""No bundle may allow more than this."""
 
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Tolerance = Annotated[float, Field(gt=0, le=LOOSEST, allow_inf_nan=False)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from device.cameras.files.refused import MAX_MEGAPIXELS, Refused
 from device.errors import FrameUnreadable
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ PICTURE_SUFFIXES = frozenset(
 )
 """Endings of the file names that are taken for pictures, in small letters."""
 
-MAX_MEGAPIXELS = 64
-"""No fundus camera comes near it; a header may claim anything, and memory is taken only after this check."""
-
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM")
 _EXPECTED = "expected JPEG, PNG, TIFF, BMP, WebP or PPM"
 _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
@@ -36,10 +34,6 @@ _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 _ORIENTATION_TAG = 0x0112
 _PADDING_BYTES = 64
 """So many zeros in a row stand at the end of no compressed picture."""
-
-
-class Refused(Exception):
-    """Why a picture cannot be used; `decode` adds the file's name. Its text holds nothing from inside the file."""
 
 
 def shown_name(path: Path) -> str:

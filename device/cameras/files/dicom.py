@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device.cameras.files.decode import MAX_MEGAPIXELS, Refused
+from device.cameras.files.refused import MAX_MEGAPIXELS, Refused
 
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 """Photometric interpretations that pydicom makes RGB."""
