@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -63,7 +64,7 @@ class Score:
         return roc_auc(self.scores, self.positives)
 
 
-def judged_frames(source: str, labels: Mapping[str, Label] | None) -> Iterator[Judged]:
+def judged_frames(source: str, labels: Mapping[str, Label] | None) -> Generator[Judged, None, None]:
     """The frames of a source with their truth: labels, what the simulation drew, or none.
 
     A simulation changes eyes every few frames here. Raises `BenchError` when no label fits a frame of the source.
@@ -89,6 +90,15 @@ def judged_frames(source: str, labels: Mapping[str, Label] | None) -> Iterator[J
                 yield _judged(frame, label)
     if labels is not None and not fitted:
         raise BenchError(f"labels: none of {len(labels)} pictures is among the {count} of {source}; name their folder")
+
+
+def check_labels(source: str, labels: Mapping[str, Label]) -> None:
+    """Raise `BenchError` when no label fits a frame of the source or a mask is no picture: before the run."""
+    with closing(judged_frames(source, labels)) as frames:
+        next(frames)
+    for label in labels.values():
+        if label.mask is not None:
+            read_mask(label.mask, SIDE)
 
 
 def _judged(frame: Frame, label: Label | None) -> Judged:

@@ -99,6 +99,10 @@ def parse(argv: Sequence[str]) -> Options:
         parser.error("--miss-rate: needs --budget-ms, which says when a frame is missed")
     if options.rate is not None and options.load not in ("camera", "burst"):
         parser.error(f"--rate: has no meaning with --load {options.load}; use --load camera or burst")
+    if options.labels is not None and not options.accuracy:
+        parser.error("--labels: has no meaning with --no-accuracy")
+    if options.labels is not None and options.source.startswith("sim:"):
+        parser.error("--labels: simulated frames bring their own truth; name the pictures with --source")
     if options.checkpoint is not None and options.peer != "pytorch":
         parser.error("--checkpoint: has no meaning without --peer pytorch")
     written = [path for path in (options.json, options.csv, options.html) if path is not None]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Protocol
 
+from device.errors import CameraError
 from device.frame import Frame
 from runtime.bench.clock import Clock, SystemClock
 from runtime.bench.loads import LoadPlan, NeverStop, Until, Wait, generate
@@ -44,15 +44,21 @@ def measure(
     progress: Callable[[Samples], None] | None = None,
     gpu_ms: Callable[[], GpuTimings | None] | None = None,
 ) -> Samples:
-    """Run a load and note every frame; what was noted so far when `stop` is requested.
+    """Run a load and note every frame; what was noted so far when `stop` is requested or the camera is lost.
 
     progress: is called about once a second. gpu_ms: tells the GPU's own times of the frame just read.
-    Raises `CameraError` when the camera is lost, `BenchError` when the source cannot do that load.
+    Raises `CameraError` when the camera is lost before its first frame, `BenchError` when it cannot do that load.
     """
     timer = clock or SystemClock()
     samples = Samples(timer.now_ns())
-    with contextlib.suppress(Interrupted):
+    try:
         _loop(reader, supply, plan, until, timer, stop, samples, progress, gpu_ms)
+    except Interrupted:
+        pass
+    except CameraError as error:
+        if not samples.own_ns:
+            raise
+        samples.lost = str(error)
     samples.ended_ns = timer.now_ns()
     samples.take_out()
     return samples

@@ -25,6 +25,8 @@ def check_writable(path: Path | None) -> None:
         return
     if path.is_dir():
         raise BenchError(f"report {path}: is a folder, expected the name of a file in it")
+    if path.exists() and not path.is_file():
+        raise BenchError(f"report {path}: is a device or pipe, which a file would replace; use - for standard output")
     try:
         prepare_folder(path.parent)
     except OutputError as error:

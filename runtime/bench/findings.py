@@ -26,6 +26,8 @@ class Kind(Enum):
     TOO_FEW_SAMPLES = (Weight.INVALID, "measure more with --frames, or ask for a lower --percentile")
     STOPPED = (Weight.INVALID, "let the run come to its end")
     SOURCE_ENDED = (Weight.INVALID, "name a --source with enough frames, or ask for fewer --frames")
+    CAMERA_LOST = (Weight.INVALID, "look at the camera and its cable, then measure again")
+    PART_FAILED = (Weight.INVALID, "mend what it names, or leave that part out")
     THROTTLED = (Weight.INVALID, "cool the machine, raise its power mode (nvpmodel, governor), then measure again")
     CLOCK_STEPPED = (Weight.INVALID, "wait until the time is synchronised, then measure again")
     CORES_TAKEN = (Weight.INVALID, "stop the other programs, or pin them to other cores, then measure again")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 
 from runtime.arrays import UInt8Array
 from runtime.bench.errors import BenchError
 
+SHOWN = 120
+"""Characters of a wrong header that are shown."""
 YES, NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
 
 
@@ -38,7 +41,7 @@ def read_labels(path: Path) -> dict[str, Label]:
         raise BenchError(f"labels {path}: not a CSV file ({error}); expected columns image and mask or refer") from None
     columns = set(rows[0]) if rows else set()
     if "image" not in columns or not columns & {"mask", "refer"}:
-        got = ", ".join(sorted(str(name) for name in columns)) or "no rows"
+        got = shorten(", ".join(sorted(str(name) for name in columns)), SHOWN) or "no rows"
         raise BenchError(f"labels {path}: got {got}; expected columns image, and mask or refer or both")
     labels: dict[str, Label] = {}
     for number, row in enumerate(rows, start=2):

@@ -70,6 +70,8 @@ class Samples:
 
     started_ns: int
     ended_ns: int = 0
+    lost: str | None = None
+    """Why the camera gave no more frames, where it was lost."""
     frames: list[Sample] = field(default_factory=list)
     """All of them, when the run is over."""
     noted: list[Note] = field(default_factory=list)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib.util import find_spec
 
+from device.errors import CameraError
 from device.live import open_source
-from runtime.bench.accuracy import judged_frames, measure_accuracy
+from runtime.bench.accuracy import check_labels, judged_frames, measure_accuracy
 from runtime.bench.arguments import Options
 from runtime.bench.assemble import About, assemble
 from runtime.bench.benchmark import measure, warm_up
@@ -26,7 +27,7 @@ from runtime.bench.samples import GPU_STAGES
 from runtime.bench.supply import Pool, Supply, open_supply
 from runtime.bench.verdict import Evidence, judge
 from runtime.bundle import Bundle, open_bundle
-from runtime.errors import BundleError
+from runtime.errors import BundleError, ScreeningError
 from runtime.screen.stop import Interrupted, Stop
 from runtime.screener import Screener
 
@@ -55,6 +56,10 @@ def run_session(
             camera = stack.enter_context(open_source(options.source))
             supply = open_supply(camera, options.warmup + options.frames)
         _check_peer(options, supply, bundle)
+        if labels is not None:
+            if supply.paced:
+                raise BenchError("--labels needs frames that come again; use a stored source")
+            check_labels(options.source, labels)
         make = make_screener or _maker(options, repeats=supply.paced)
         screener = stack.enter_context(make(bundle, options.precision))
         if isinstance(supply, Pool):
@@ -80,8 +85,16 @@ def run_session(
         finally:
             line.close()
         stopped = stop.requested
-        peer = None if stopped else _peer(options, supply, bundle, screener, stop, say)
-        accuracy = None if stopped else _accuracy(options, supply, labels, bundle, screener, make, stop, say)
+        peer, accuracy, failed = None, None, []
+        if not stopped:
+            try:
+                peer = _peer(options, supply, bundle, screener, stop, say)
+            except ScreeningError as error:
+                failed.append(f"--peer {options.peer} failed: {error}")
+            try:
+                accuracy = _accuracy(options, supply, labels, bundle, screener, make, stop, say)
+            except (CameraError, ScreeningError) as error:
+                failed.append(f"accuracy could not be measured: {error}")
         about = About(
             created=created,
             command=command,
@@ -107,6 +120,7 @@ def run_session(
         paced_by_camera=supply.paced,
         governor=about.environment.governor,
         soak=options.soak is not None,
+        failed_parts=tuple(failed),
     )
     return assemble(about, evidence, judge(evidence))
 

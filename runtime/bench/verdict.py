@@ -46,6 +46,8 @@ class Evidence:
     paced_by_camera: bool
     governor: str | None
     soak: bool
+    failed_parts: tuple[str, ...] = ()
+    """What was to be looked at after the run and could not be, and why."""
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -85,9 +87,13 @@ def _enough(evidence: Evidence) -> Iterator[Finding]:
     got, needed = len(samples.complete), samples_needed(goals.percentile)
     if evidence.stopped:
         yield Finding(Kind.STOPPED, f"stopped by hand after {samples.frames_in} frames; this is the report so far")
+    elif samples.lost is not None:
+        yield Finding(Kind.CAMERA_LOST, f"the camera was lost after {samples.frames_in} frames: {samples.lost}")
     elif evidence.until.frames is not None and samples.frames_in < evidence.until.frames and not evidence.soak:
         text = f"the source ended after {samples.frames_in} of {evidence.until.frames} frames"
         yield Finding(Kind.SOURCE_ENDED, text)
+    for text in evidence.failed_parts:
+        yield Finding(Kind.PART_FAILED, text)
     if got < needed:
         yield Finding(Kind.TOO_FEW_SAMPLES, f"p{goals.percentile:g} needs {needed} frames read, got {got}")
 

@@ -88,6 +88,13 @@ def test_a_labels_file_that_does_not_fit_says_where(labelled: Path, text: str, s
         read_labels(path)
 
 
+def test_a_long_header_is_cut_short(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("x" * 5000 + ",y\n1,2\n")
+    with pytest.raises(BenchError) as raised:
+        read_labels(tmp_path / "data.csv")
+    assert len(str(raised.value)) < 400 + len(str(tmp_path))
+
+
 def test_labels_of_other_pictures_are_refused(labelled: Path) -> None:
     (labelled / "other.csv").write_text("image,refer\nz.png,1\n")
     with pytest.raises(BenchError, match="none of 1 pictures is among the 3"):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device.errors import Disconnected
 from device.frame import Frame
 from runtime.bench.benchmark import measure
 from runtime.bench.clock import ManualClock
@@ -159,3 +160,23 @@ def test_a_live_cameras_own_drops_are_counted_from_its_numbers() -> None:
     assert samples.row_ms("camera_to_result") == pytest.approx([35, 35, 235, 135, 35, 35])
     with pytest.raises(BenchError, match="live camera"):
         measure(reader, PacedCamera(clock, [0]), LoadPlan("burst"), Until(10), clock=clock)
+
+
+class TornCamera(PacedCamera):
+    """Its cable is pulled after its last frame."""
+
+    def take(self, number: int, due_ns: int) -> Frame | None:
+        frame = super().take(number, due_ns)
+        if frame is None:
+            raise Disconnected("camera:0 is gone")
+        return frame
+
+
+def test_a_lost_camera_leaves_the_report_so_far() -> None:
+    clock = ManualClock()
+    reader = PlannedReader(clock, lambda _: 20)
+    samples = measure(reader, TornCamera(clock, [0, 1, 2]), LoadPlan("camera"), Until(10), clock=clock)
+    assert len(samples.frames) == 3
+    assert samples.lost == "camera:0 is gone"
+    with pytest.raises(Disconnected):
+        measure(reader, TornCamera(clock, []), LoadPlan("camera"), Until(10), clock=clock)

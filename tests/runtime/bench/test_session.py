@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from device.errors import SourceNotFound
 from runtime.bench import session as session_module
 from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
@@ -239,6 +240,8 @@ def test_idle_is_judged_by_the_median_of_twenty_unless_told() -> None:
         (["--soak", "30"], "30m"),
         (["--load", "none"], "back-to-back"),
         (["--checkpoint", "x.pkl"], "--peer pytorch"),
+        (["--labels", "x.csv", "--source", "x", "--no-accuracy"], "--no-accuracy"),
+        (["--labels", "x.csv", "--source", "sim:seed=2"], "their own truth"),
         (["--matrix", "--html", "x.html"], "--matrix"),
         (["--precision", "int7"], "fp32"),
         (["--csv", "x", "--json", "x"], "the same file twice"),
@@ -261,6 +264,9 @@ def test_unusable_input_is_one_clear_line_and_code_2(
     bundle = str(write_bundle())
     (tmp_path / "bad.csv").write_text("image,mask\n0.png,masks/none.png\n")
     (tmp_path / "other.csv").write_text("name,value\na,1\n")
+    (tmp_path / "strangers.csv").write_text("image,refer\n77.png,1\n")
+    (tmp_path / "text.csv").write_text("image,mask\n0.png,other.csv\n")
+    stored = ["--bundle", bundle, "--source", str(pictures)]
     (tmp_path / "blocked").write_text("")
     peer = ["--bundle", bundle, "--source", str(pictures), "--peer", "pytorch"]
     (tmp_path / "graphless").mkdir()
@@ -272,14 +278,17 @@ def test_unusable_input_is_one_clear_line_and_code_2(
         (["--bundle", bundle, "--source", str(pictures), "--precision", "int8"], "no int8 graph"),
         (["--bundle", bundle, "--source", str(tmp_path / "none")], "no such file or folder"),
         (["--bundle", bundle, "--source", "sim:colour=red"], "unknown setting"),
-        (["--bundle", bundle, "--labels", str(tmp_path / "bad.csv")], "masks/none.png is not there"),
-        (["--bundle", bundle, "--labels", str(tmp_path / "other.csv")], "expected columns image"),
-        (["--bundle", bundle, "--labels", str(tmp_path / "none.csv")], "cannot be read"),
+        ([*stored, "--labels", str(tmp_path / "bad.csv")], "masks/none.png is not there"),
+        ([*stored, "--labels", str(tmp_path / "other.csv")], "expected columns image"),
+        ([*stored, "--labels", str(tmp_path / "none.csv")], "cannot be read"),
+        ([*stored, "--labels", str(tmp_path / "strangers.csv")], "none of 1 pictures is among the 4"),
+        ([*stored, "--labels", str(tmp_path / "text.csv")], "not a picture"),
         (["--json", str(tmp_path / "blocked" / "x.json")], "cannot be written"),
         ([*peer, "--checkpoint", str(tmp_path / "none.pkl")], "none.pkl: no such file"),
         (["--bundle", graphless, "--source", str(pictures), "--peer", "pytorch"], "no fp32 graphs"),
         (["--bundle", bundle, "--source", "sim:size=96x96,fps=50", "--peer", "onnxruntime"], "that both can be given"),
         (["--html", str(tmp_path)], "is a folder"),
+        (["--csv", os.devnull], "a device or pipe"),
         (["--bundle", bundle, "--source", str(pictures), "--matrix"], "cannot be compiled"),
         (["compare", str(tmp_path / "bad.csv"), str(tmp_path / "bad.csv")], "not a whole"),
     ]
@@ -314,3 +323,23 @@ def test_the_command_writes_what_was_asked(
     told = capsys.readouterr()
     assert json.loads(told.out)["schema"] == "rop.bench/1"
     assert "camera to result" in told.err
+
+
+def test_what_fails_after_the_run_does_not_take_the_report_with_it(
+    write_bundle: Callable[..., Path], pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise BenchError("peer: ended with code 1: out of memory")
+
+    def gone(*arguments: object) -> None:
+        raise SourceNotFound("pictures: no such folder")
+
+    monkeypatch.setattr(session_module, "_peer", fails)
+    monkeypatch.setattr(session_module, "_accuracy", gone)
+    report = run(["--source", str(pictures), "--bundle", str(write_bundle()), "--frames", "15"], fake())
+    assert report.counts.timed == 15
+    assert report.verdict == "INVALID"
+    failed = [finding.text for finding in report.findings if finding.kind == "PART_FAILED"]
+    assert len(failed) == 2
+    assert "out of memory" in failed[0]
+    assert "no such folder" in failed[1]

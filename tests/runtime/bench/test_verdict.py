@@ -165,3 +165,11 @@ def test_too_much_work_of_the_benchmarks_own_is_said() -> None:
     given = evidence()
     given.samples.own_ns[:] = array("q", [51_000] * len(given.samples.own_ns))
     assert Kind.OVERHEAD in kinds(judge(given))
+
+
+def test_a_lost_camera_and_a_part_that_failed_are_invalid() -> None:
+    given = evidence(failed_parts=("accuracy could not be measured: no",))
+    given.samples.lost = "camera:0 is gone"
+    verdict = judge(given)
+    assert verdict.word == "INVALID"
+    assert {Kind.CAMERA_LOST, Kind.PART_FAILED} <= kinds(verdict)
