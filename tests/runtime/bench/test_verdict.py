@@ -165,6 +165,7 @@ def test_too_much_work_of_the_benchmarks_own_is_said() -> None:
     given = evidence()
     given.samples.own_ns[:] = array("q", [51_000] * len(given.samples.own_ns))
     assert Kind.OVERHEAD in kinds(judge(given))
+    assert Kind.OVERHEAD not in kinds(judge(replace(given, plan=LoadPlan("idle"))))
 
 
 def test_a_lost_camera_and_a_part_that_failed_are_invalid() -> None:
