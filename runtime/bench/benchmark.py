@@ -60,7 +60,6 @@ def measure(
             raise
         samples.lost = str(error)
     samples.ended_ns = timer.now_ns()
-    samples.take_out()
     return samples
 
 

@@ -72,8 +72,6 @@ class Samples:
     ended_ns: int = 0
     lost: str | None = None
     """Why the camera gave no more frames, where it was lost."""
-    frames: list[Sample] = field(default_factory=list)
-    """All of them, when the run is over."""
     noted: list[Note] = field(default_factory=list)
     """During a run those since the last `put_away`."""
     own_ns: array[int] = field(default_factory=lambda: array("q"))
@@ -81,17 +79,21 @@ class Samples:
     tidying_ns: int = 0
     """CPU time of what it does once a second, which is no part of `own_ns`."""
     _packed: Packed = field(default_factory=Packed)
+    _frames: list[Sample] = field(default_factory=list)
+
+    @property
+    def frames(self) -> list[Sample]:
+        """All of them, when the run is over: they take ten times the memory, which is not to show as the run's."""
+        if self.noted or len(self._packed):
+            self.put_away()
+            self._frames += (Sample._make(note) for note in self._packed)
+            self._packed = Packed()
+        return self._frames
 
     def put_away(self) -> None:
         """Keep what was noted so far in few bytes, so that a run of hours is not taken for one that leaks."""
         self._packed.add(self.noted)
         self.noted.clear()
-
-    def take_out(self) -> None:
-        """Have every sample in `frames` again, when the run is over."""
-        self.put_away()
-        self.frames += (Sample._make(note) for note in self._packed)
-        self._packed = Packed()
 
     def own_mb(self, at_ns: Sequence[int]) -> Column:
         """Memory that the samples themselves took at these times of the run."""

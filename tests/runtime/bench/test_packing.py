@@ -5,12 +5,15 @@ import tracemalloc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime.bench.benchmark import measure
+from runtime.bench.clock import ManualClock
+from runtime.bench.loads import LoadPlan, Until
 from runtime.bench.packing import ROW, Packed
 from runtime.bench.samples import Sample, Samples
 from runtime.engines.base import GpuTimings
 from runtime.outcome import Outcome
 from runtime.reading import Timings
-from tests.runtime.bench.planned import samples_of
+from tests.runtime.bench.planned import PlannedReader, pool, samples_of
 
 whole = st.integers(-(2**62), 2**62)
 time_ms = st.floats(0, 1e9)
@@ -40,7 +43,6 @@ def test_what_was_put_away_comes_back_as_it_was(parts: list[list[Sample]]) -> No
         kept.noted += part
         kept.put_away()
         assert kept.noted == []
-    kept.take_out()
     assert kept.frames == [sample for part in parts for sample in part]
 
 
@@ -61,3 +63,11 @@ def test_a_frame_takes_what_it_is_said_to() -> None:
     assert len(packed) == 20_000
     # All rows were moved, with an eighth of room that a bytearray takes beforehand.
     assert grown <= 20_000 * ROW.size * 1.13 + 100_000
+
+
+def test_a_run_ends_without_taking_the_samples_out() -> None:
+    """The sampler's last look at the memory comes after the run's end and must not see them."""
+    clock = ManualClock()
+    samples = measure(PlannedReader(clock, lambda _: 10), pool(), LoadPlan(), Until(250), clock=clock)
+    assert samples._frames == []
+    assert len(samples.frames) == 250
