@@ -14,7 +14,7 @@ from runtime.bundle import Bundle, open_bundle
 from runtime.engines import BACKENDS, PRECISIONS
 from runtime.errors import BundleError, EngineError
 from runtime.manifest import NETWORKS
-from runtime.screen.stop import Stop
+from runtime.screen.stop import Interrupted, Stop
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,10 @@ def run_matrix(options: Options, command: tuple[str, ...], stop: Stop, say: Say)
             reports.append(run_session(one, command, stop, say))
         except EngineError as error:
             left_out.append(f"{backend} {precision}: {error}")
+        except Interrupted:
+            if not reports:
+                raise
+            break
     if not reports and not stop.requested:
         raise BundleError("; ".join(left_out) or f"bundle {bundle.path}: no graphs for {options.precision}")
     return Matrix(tuple(reports), tuple(left_out))
