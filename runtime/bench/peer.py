@@ -22,6 +22,7 @@ from runtime.bench.loads import NeverStop, Wait
 from runtime.bench.report import PeerPart
 from runtime.outcome import Outcome
 from runtime.reading import EngineFacts
+from runtime.screen.stop import Interrupted
 
 PROTOCOL = "rop.peer/1"
 ROUNDS, EACH = 15, 6
@@ -89,7 +90,7 @@ class ChildPeer:
             if ready.get("schema") != PROTOCOL:
                 raise BenchError(f"peer: said {str(ready)[:80]}, expected its facts in {PROTOCOL}")
             self.facts = EngineFacts(*(str(ready.get(name)) for name in ("backend", "precision", "device")))
-        except BenchError:
+        except BaseException:  # also a signal that breaks the wait
             self.close()
             raise
 
@@ -192,7 +193,11 @@ def measure_peer(
                 our_ms[turn, index] = reading.timings_ms.total or 0.0
                 outcomes.append(reading.outcome.value)
         for index in range(-SETTLING, each):
-            took_ms, outcome = peer.read(fresh(frames[(turn * each + index) % len(frames)]))
+            try:
+                with stop.interruptible:
+                    took_ms, outcome = peer.read(fresh(frames[(turn * each + index) % len(frames)]))
+            except Interrupted:
+                return None
             if outcome == Outcome.NO_RESULT.value:
                 raise BenchError(f"peer: {peer.facts.backend} gave no result, so its time says nothing")
             if index >= 0:

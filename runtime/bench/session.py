@@ -187,7 +187,11 @@ def _peer(
         peer: Peer
         if options.peer == "pytorch":
             command = pytorch_command(options.checkpoint, bundle.path, options.threads)
-            peer = stack.enter_context(ChildPeer(command))
+            try:
+                with stop.interruptible:
+                    peer = stack.enter_context(ChildPeer(command))
+            except Interrupted:
+                return None
         else:
             from runtime.bench.onnxruntime_engine import OnnxRuntimeEngine
 

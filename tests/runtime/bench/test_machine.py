@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from runtime.bench.sampler import Sampler
 from runtime.bench.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
 from runtime.bundle import Bundle
 from runtime.engines.fake import FakeEngine, Fault
+from runtime.screen.stop import Stop
 from runtime.screener import Screener
 from tests.runtime.bench.planned import pool
 
@@ -199,3 +202,16 @@ def test_the_build_side_is_named_and_never_imported(tmp_path: Path) -> None:
     assert command[3:] == ["--bundle", str(tmp_path), "--threads", "2", "--", str(tmp_path / "c.pkl")]
     assert pytorch_command(None, tmp_path, None)[3:] == ["--bundle", str(tmp_path)]
     assert not any(name.startswith("build_engines") for name in sys.modules if "runtime.bench" in name)
+
+
+@pytest.mark.system
+def test_ctrl_c_ends_the_wait_for_a_peer_that_hangs(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.bench.peer.CLOSING_S", 0.2)
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    began = time.monotonic()
+    with Stop() as stop, Screener(bundle, engine=FakeEngine((0.2, 0.8)), reject_repeats=False) as screener:
+        with ChildPeer(child("import time; time.sleep(600)")) as peer:
+            timer.start()
+            assert measure_peer(screener, peer, pool(2).frames, "slow", stop=stop) is None
+        assert stop.exit_code == 130
+    assert time.monotonic() - began < 60
