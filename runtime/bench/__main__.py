@@ -66,7 +66,8 @@ def _matrix(options: Options, command: tuple[str, ...], stop: Stop) -> int:
 
 def _bench(options: Options, command: tuple[str, ...], stop: Stop) -> int:
     report = run_session(options, command, stop, lambda line: say(line, sys.stderr))
-    print_report(report, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
+    piped = STANDARD_OUTPUT in (options.json, options.csv, options.html)
+    print_report(report, sys.stderr if piped else sys.stdout)
     _write(options, report)
     return stop.exit_code if stop.requested else EXIT_CODES[report.verdict]
 

@@ -323,6 +323,10 @@ def test_the_command_writes_what_was_asked(
     told = capsys.readouterr()
     assert json.loads(told.out)["schema"] == "rop.bench/1"
     assert "camera to result" in told.err
+    main([*common, "--csv", "-"])
+    told = capsys.readouterr()
+    assert told.out.count("\n") == 13
+    assert "camera to result" in told.err
 
 
 def test_what_fails_after_the_run_does_not_take_the_report_with_it(
