@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 
@@ -14,7 +13,7 @@ from runtime.bundle import open_bundle
 from runtime.engines.openvino import OpenVINOEngine
 from runtime.errors import DeadlineMissed
 
-TRIES = 150
+TRIES = 80
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -32,10 +31,10 @@ def test_after_late_frames_each_result_is_its_own_frames(threads: int) -> None:
             expected.append((found.vessels.copy(), found.logits.copy()))
         for _ in range(TRIES):
             index = generator.randrange(len(images))
-            with contextlib.suppress(DeadlineMissed):
+            try:
                 engine.infer(images[index], deadline=Deadline.after_ms(generator.uniform(0.1, 1.5 * longest_ms)))
-                late -= 1
-            late += 1
+            except DeadlineMissed:
+                late += 1
             index = generator.randrange(len(images))
             found = engine.infer(images[index])
             np.testing.assert_array_equal(found.vessels, expected[index][0])
