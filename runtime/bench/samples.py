@@ -39,7 +39,7 @@ class Sample(NamedTuple):
     outcome: Outcome
     reason: str
     cpu_ns: int
-    """CPU time of this process, all threads, while the Screener had the frame."""
+    """CPU time of this process, all threads, since the result before."""
     jitter_ns: int | None
     dropped_due_ns: tuple[int, ...]
     gpu: GpuTimings | None = None
