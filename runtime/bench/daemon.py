@@ -36,6 +36,9 @@ LIMIT_P50_MS, LIMIT_P99_MS = 0.15, 1.0
 SOURCE = "sim:seed=1,size=2040x2040"
 START_S = 300.0
 PICTURES = 8
+PAUSE_S = 0.005
+"""Before each reading: the threads of the one before look for work for about a millisecond before they sleep, and would
+hold up the other process's reading, which the frames of a camera, tens of milliseconds apart, never meet."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def measure(client: Client, screener: Screener, pictures: Sequence[UInt8Array], 
 
 
 def _here(screener: Screener, picture: UInt8Array, own: UInt8Array, number: int) -> tuple[float, str]:
+    time.sleep(PAUSE_S)
     np.copyto(own, picture)
     start = time.perf_counter()
     outcome = screener.screen(Frame(own.view(), number, "bench")).outcome.name
@@ -109,6 +113,7 @@ def _here(screener: Screener, picture: UInt8Array, own: UInt8Array, number: int)
 
 
 def _there(client: Client, picture: UInt8Array, number: int) -> tuple[float, Result]:
+    time.sleep(PAUSE_S)
     slot = client.free_slot()
     assert slot is not None
     client.fill(slot, picture)
@@ -161,13 +166,30 @@ def _ready(path: Path) -> bool:
         return False
 
 
-def connect(path: Path, picture: UInt8Array) -> Client:
+def connect(path: Path, picture: UInt8Array, announce: bool = True) -> Client:
     """A client for pictures of that size, which come again and again."""
-    return Client(path, "bench", slots=2, slot_bytes=picture.nbytes, order=Order.EVERY, stored_pictures=True)
+    return Client(
+        path,
+        "bench",
+        slots=2,
+        slot_bytes=picture.nbytes,
+        order=Order.EVERY,
+        stored_pictures=True,
+        announce=announce,
+    )
 
 
-def report(added: Added) -> str:
-    """What was found, for people."""
+def measure_both(path: Path, screener: Screener, pictures: Sequence[UInt8Array], frames: int) -> tuple[Added, Added]:
+    """As `measure`, by a client as it is shipped, and by one that announces nothing."""
+    with connect(path, pictures[0]) as client:
+        shipped = measure(client, screener, pictures, frames)
+    with connect(path, pictures[0], announce=False) as client:
+        return shipped, measure(client, screener, pictures, frames)
+
+
+def report(added: Added, unannounced: Added) -> str:
+    """What was found, for people. unannounced: the same by a client that announces nothing, which is not judged."""
+    plain = unannounced
     lines = [
         f"{added.frames} frames of {added.bytes_a_frame / 1e6:.1f} MB, each read here and by the daemon in turn",
         f"{'ms':24}{'p50':>9}{'p99':>9}",
@@ -176,6 +198,8 @@ def report(added: Added) -> str:
         f"{'added':24}{added.added_p50:9.3f}{added.added_p99:9.3f}   (limits {LIMIT_P50_MS} and {LIMIT_P99_MS})",
         f"{'around the reading':24}{added.around_p50:9.3f}{added.around_p99:9.3f}   (less the daemon's own reading)",
         f"{'a question, no frame':24}{added.question_p50:9.3f}{added.question_p99:9.3f}",
+        f"{'added, unannounced':24}{plain.added_p50:9.3f}{plain.added_p99:9.3f}   (the same again, frames unannounced)",
+        f"{'around the reading':24}{plain.around_p50:9.3f}{plain.around_p99:9.3f}",
         "PASS" if added.passed else "FAIL",
     ]
     return "\n".join(lines)
@@ -201,16 +225,17 @@ def main(argv: Sequence[str]) -> int:
                 threads=options.threads,
                 reject_repeats=False,
             ) as screener,
-            connect(path, pictures[0]) as client,
         ):
-            added = measure(client, screener, pictures, options.frames)
+            added, unannounced = measure_both(path, screener, pictures, options.frames)
     if options.json:
-        sys.stdout.write(
-            json.dumps(asdict(added) | {"added_p50": added.added_p50, "added_p99": added.added_p99}) + "\n"
-        )
+        sys.stdout.write(json.dumps(_plain(added) | {"unannounced": _plain(unannounced)}) + "\n")
     else:
-        sys.stdout.write(report(added) + "\n")
+        sys.stdout.write(report(added, unannounced) + "\n")
     return 0 if added.passed else 1
+
+
+def _plain(added: Added) -> dict[str, float]:
+    return asdict(added) | {"added_p50": added.added_p50, "added_p99": added.added_p99}
 
 
 def _parser() -> argparse.ArgumentParser:

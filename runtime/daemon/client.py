@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import socket
+import struct
 import time
 from collections import deque
 from pathlib import Path
@@ -22,12 +23,15 @@ from runtime.arrays import UInt8Array
 from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, DaemonSilent
 from runtime.daemon.messages import (
     FROM_DAEMON,
+    FROM_DAEMON_2,
     AskBundle,
     AskHealth,
     BundleInfo,
     Configure,
+    Configure2,
     ConfigureFlag,
     Error,
+    Expect,
     Health,
     Hello,
     Order,
@@ -37,14 +41,22 @@ from runtime.daemon.messages import (
     Result,
     ResultFlag,
     RingLayout,
-    Submit,
     SubmitFlag,
     Welcome,
+    is_nearly,
+    plain_result,
+    submit_bytes,
 )
 from runtime.daemon.ring import Ring
-from runtime.daemon.wire import LARGEST, VERSION, Envelope, ErrorCode, Message, ProtocolError, decode
+from runtime.daemon.wire import HIGHEST, LARGEST, LOWEST, Envelope, ErrorCode, Message, ProtocolError, decode
 
 ANSWER_S = 10.0
+AWAKE_S = 0.002
+"""Longest time that a client looks for a result without sleeping, once the daemon said that it is nearly there."""
+_NO_SIGNAL, _AT_ONCE = int(socket.MSG_NOSIGNAL), int(socket.MSG_DONTWAIT)
+_NO_SIGNAL_AT_ONCE = _NO_SIGNAL | _AT_ONCE
+_TIMEVAL = struct.Struct("@ll")
+_VESSELS = int(SubmitFlag.VESSELS)
 A = TypeVar("A", bound=Message)
 
 
@@ -52,7 +64,9 @@ class Client:
     """One connection to the daemon, with its ring when slots are asked for. One thread at a time; a context manager.
 
     path: the daemon's socket. name: what the frames' source is to be called, of letters, digits and . _ : -.
-    slots, slot_bytes: the ring; 0 slots for asking health only. Raises `DaemonGone`, `DaemonRefused`, `DaemonSilent`.
+    slots, slot_bytes: the ring; 0 slots for asking health only. announce: spend some of a core's time around each
+    frame so that its result comes sooner: `begin` announces the frame, and `result` stays awake for the last moment
+    before it. Raises `DaemonGone`, `DaemonRefused`, `DaemonSilent`.
     """
 
     def __init__(
@@ -64,20 +78,28 @@ class Client:
         slot_bytes: int = 0,
         order: Order = Order.NEWEST,
         stored_pictures: bool = False,
+        announce: bool = True,
         answer_s: float = ANSWER_S,
     ) -> None:
         self._answer_s = answer_s
+        self._announce = announce
+        self._version = LOWEST
         self._tags = itertools.count(1)
         self._results: deque[Result | DaemonRefused] = deque()  # came while something else was waited for
         self._in_flight: dict[int, int] = {}  # tag to slot
+        self._last_result = b""
         self._ring: Ring | None = None
-        hello = Hello(VERSION, VERSION, name)
+        hello = Hello(LOWEST, HIGHEST, name)
         self._socket = _connect(path)
+        self._patience_s = 0.0
         try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(answer_s))
             self.welcome = self._ask(hello, Welcome)
+            self._version = self.welcome.version
+            if not LOWEST <= self._version <= HIGHEST:
+                raise DaemonError(f"the daemon chose version {self._version}, this client speaks {LOWEST} to {HIGHEST}")
             if slots:
-                flags = int(ConfigureFlag.STORED_PICTURES) if stored_pictures else 0
-                self._configure(Configure(slots, slot_bytes, order, flags))
+                self._configure(self._wanted(slots, slot_bytes, order, stored_pictures))
         except BaseException:
             self._socket.close()
             raise
@@ -103,8 +125,20 @@ class Client:
         self.finish(slot)
 
     def begin(self, slot: int) -> None:
-        """Before the first byte of a frame is written."""
+        """Before the first byte of a frame is written. Announces the frame unless this client does not `announce`."""
         self.ring.set_generation(slot, self.ring.generation(slot) + 1 | 1)
+        if self._announce:
+            self.expect()
+
+    def expect(self) -> None:
+        """Announce a frame that will be submitted within 5 ms, so that the daemon is awake when it comes.
+
+        For one that takes longer to be written: again, or later than `begin`. Nothing happens where the daemon does
+        not know announcements, takes none now, or is gone, which the next call tells.
+        """
+        if self._version > LOWEST:
+            with contextlib.suppress(OSError):
+                self._socket.send(Expect().encode(0, self._version), _NO_SIGNAL_AT_ONCE)
 
     def finish(self, slot: int) -> None:
         """After the last byte of a frame is written."""
@@ -125,8 +159,10 @@ class Client:
         vessels: bool = False,
     ) -> int:
         """Hand a filled slot over; gives the tag. Times are `time.monotonic_ns()`; 0 is none."""
-        stride = width * pixel_format.channels if stride is None else stride
-        frame = Submit(
+        tag = next(self._tags) & 0xFFFFFFFF
+        frame = submit_bytes(
+            self._version,
+            tag,
             self.ring.generation(slot),
             sequence,
             captured_ns,
@@ -134,12 +170,12 @@ class Client:
             slot,
             width,
             height,
-            stride,
+            width * pixel_format.channels if stride is None else stride,
             pixel_format,
-            int(SubmitFlag.VESSELS) if vessels else 0,
+            _VESSELS if vessels else 0,
             capture_us,
         )
-        tag = self._send(frame)
+        self._send_bytes(frame)
         self._in_flight[tag] = slot
         return tag
 
@@ -199,17 +235,25 @@ class Client:
     ) -> None:
         self.close()
 
+    def _wanted(self, slots: int, slot_bytes: int, order: Order, stored_pictures: bool) -> Configure:
+        flags = int(ConfigureFlag.STORED_PICTURES) if stored_pictures else 0
+        if self._version == LOWEST:
+            return Configure(slots, slot_bytes, order, flags)
+        if self._announce and len(os.sched_getaffinity(0)) > 1:  # the daemon needs the only core itself
+            flags |= int(ConfigureFlag.NEARLY)
+        return Configure2(slots, slot_bytes, order, flags)
+
     def _configure(self, wanted: Configure) -> None:
         tag = self._send(wanted)
-        self._socket.settimeout(self._answer_s)
+        self._be_patient(self._answer_s)
         try:
             data, descriptors, _, _ = socket.recv_fds(self._socket, LARGEST + 1, 1, socket.MSG_CMSG_CLOEXEC)
-        except TimeoutError:
+        except BlockingIOError:
             raise DaemonSilent(f"no ring within {self._answer_s:g} s") from None
         except OSError as error:
             raise _gone(error) from None
         try:
-            layout = self._open(data, tag)
+            layout = self._open(data, tag).message
             if not isinstance(layout, RingLayout) or not descriptors:
                 raise DaemonError(f"got {type(layout).__name__}, expected RING with its descriptor")
             self._ring = Ring(descriptors[0], layout)
@@ -233,37 +277,75 @@ class Client:
 
     def _send(self, message: Message) -> int:
         tag = next(self._tags) & 0xFFFFFFFF
-        self._socket.settimeout(self._answer_s)
+        self._send_bytes(message.encode(tag, self._version))
+        return tag
+
+    def _send_bytes(self, data: bytes) -> None:
         try:
-            self._socket.send(message.encode(tag), socket.MSG_NOSIGNAL)
-        except TimeoutError:
+            self._socket.send(data, _NO_SIGNAL)
+        except BlockingIOError:
             raise DaemonSilent(f"the daemon takes no message for {self._answer_s:g} s") from None
         except OSError as error:
             with contextlib.suppress(DaemonSilent):  # it may have said why before it closed
                 self._receive(time.monotonic())
             raise _gone(error) from None
-        return tag
 
     def _receive(self, deadline: float, asked: int | None = None) -> Envelope:
         """The next message; a refusal raises, one of a frame while another answer is waited for as `_FrameRefused`."""
-        self._socket.settimeout(max(1e-6, deadline - time.monotonic()))
+        data = self._packet(deadline)
+        while is_nearly(data, self._version):
+            data = self._packet_now() or self._packet_awake() or self._packet(deadline)
+        envelope = plain_result(data, self._version) or self._open(data, asked)
+        if isinstance(envelope.message, Result):
+            self._in_flight.pop(envelope.tag, None)
+            self._last_result = data
+        return envelope
+
+    def _packet(self, deadline: float) -> bytes:
+        """The next packet, b"" at the end."""
         try:
-            data = self._socket.recv(LARGEST + 1)
-        except TimeoutError:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return self._socket.recv(LARGEST + 1, _AT_ONCE)
+            self._be_patient(left_s)
+            return self._socket.recv(LARGEST + 1)
+        except BlockingIOError:
             raise DaemonSilent("no answer in the time allowed") from None
         except OSError as error:
             raise _gone(error) from None
-        message = self._open(data, asked)
-        envelope = Envelope(message, int.from_bytes(data[12:16], "little"))
-        if isinstance(message, Result):
-            self._in_flight.pop(envelope.tag, None)
-        return envelope
 
-    def _open(self, data: bytes, asked: int | None) -> Message:
+    def _packet_now(self) -> bytes:
+        """The next packet, b"" where there is none and at the end."""
+        try:
+            return self._socket.recv(LARGEST + 1, _AT_ONCE)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise _gone(error) from None
+
+    def _packet_awake(self) -> bytes:
+        """As `_packet_now`, looked for without sleeping for some time; a RESULT's way lies in the caches then."""
+        until = time.monotonic() + AWAKE_S
+        if self._last_result:
+            plain_result(self._last_result, self._version)
+        os.sched_yield()  # where cores are few, the daemon may need this one
+        while not (data := self._packet_now()) and time.monotonic() < until:
+            pass
+        return data
+
+    def _be_patient(self, seconds: float) -> None:
+        """Let `recv` wait about as long; a system call only where that is another time than before."""
+        slack_s = 0.002 + seconds / 100
+        if not seconds <= self._patience_s <= seconds + slack_s:
+            self._patience_s = seconds + slack_s / 2
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(self._patience_s))
+
+    def _open(self, data: bytes, asked: int | None) -> Envelope:
         if not data:
             raise DaemonGone("the daemon closed the connection; connect again")
         try:
-            envelope = decode(data, FROM_DAEMON)
+            kinds = FROM_DAEMON if self._version == LOWEST else FROM_DAEMON_2
+            envelope = decode(data, kinds, self._version)
         except ProtocolError as error:
             raise DaemonError(f"the daemon's answer cannot be read ({error}); is it of another version?") from None
         if isinstance(envelope.message, Error):
@@ -274,7 +356,7 @@ class Client:
             if frame is not None and asked is not None:
                 raise _FrameRefused(refusal)
             raise refusal
-        return envelope.message
+        return envelope
 
 
 class _FrameRefused(Exception):
@@ -283,6 +365,12 @@ class _FrameRefused(Exception):
     def __init__(self, refusal: DaemonRefused) -> None:
         super().__init__(str(refusal))
         self.refusal = refusal
+
+
+def _timeval(seconds: float) -> bytes:
+    """For SO_RCVTIMEO and SO_SNDTIMEO, which a zero would make endless."""
+    whole, part = divmod(max(1, int(min(seconds, 1e6) * 1e6)), 10**6)
+    return _TIMEVAL.pack(whole, part)
 
 
 def _connect(path: Path | str) -> socket.socket:

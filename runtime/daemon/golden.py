@@ -12,9 +12,12 @@ from runtime.daemon.messages import (
     AskHealth,
     BundleInfo,
     Configure,
+    Configure2,
     Error,
+    Expect,
     Health,
     Hello,
+    Nearly,
     Obtained,
     Order,
     Outcome,
@@ -36,7 +39,7 @@ PIXELS = 2040 * 2040 * 3
 
 
 def examples() -> dict[str, tuple[int, Message]]:
-    """Every kind of message with its tag, by name."""
+    """Every kind of message of version 1 with its tag, by name."""
     layout = SlotLayout(4, PIXELS)
     return {
         "hello": (1, Hello(1, 1, "camera-firmware:3.1")),
@@ -104,6 +107,20 @@ def examples() -> dict[str, tuple[int, Message]]:
     }
 
 
+def examples_2() -> dict[str, tuple[int, Message]]:
+    """What version 2 added, and messages of version 1 that changed nothing but their header."""
+    return {
+        "configure_nearly_2": (2, Configure2(3, PIXELS, Order.NEWEST, 2)),
+        "configure_stored_nearly_2": (2, Configure2(3, PIXELS, Order.EVERY, 3)),
+        "expect_2": (0, Expect()),
+        "submit_2": (3, examples()["submit"][1]),
+        "health?_2": (5, AskHealth()),
+        "nearly_2": (3, Nearly()),
+        "result_refer_2": (3, examples()["result_refer"][1]),
+        "result_late_2": (4, examples()["result_late"][1]),
+    }
+
+
 def _obtained() -> tuple[Obtained, Obtained, Obtained, Obtained]:
     return Obtained.REFUSED, Obtained.OBTAINED, Obtained.NOT_ASKED, Obtained.NOT_ASKED
 
@@ -131,7 +148,7 @@ def _result(outcome: Outcome, flags: int, fraction: float, probabilities: tuple[
 
 
 def refused() -> dict[str, tuple[bytes, ErrorCode]]:
-    """Messages that a receiver must refuse, with the error that it gives."""
+    """Messages that a receiver in version 1 must refuse, with the error that it gives."""
     good = Configure(4, 100, Order.NEWEST, 0).encode(9)
     submit = Submit(2, 0, 0, 0, 0, 1, 1, 3, PixelFormat.RGB8, 0, 0).encode(9)
     return {
@@ -149,6 +166,22 @@ def refused() -> dict[str, tuple[bytes, ErrorCode]]:
         "no_slots": (_spoiled(good, 16, 0), ErrorCode.BAD_FIELD),
         "format_9": (_spoiled(submit, 64, 9), ErrorCode.BAD_FIELD),
         "from_the_other_side": (Welcome(1, 1, 1, 1, 1).encode(9), ErrorCode.BAD_TYPE),
+        "expect": (Expect().encode(9), ErrorCode.BAD_TYPE),
+        "nearly_wanted": (_spoiled(good, 25, 2), ErrorCode.BAD_FIELD),
+    }
+
+
+def refused_2() -> dict[str, tuple[bytes, ErrorCode]]:
+    """The same in version 2."""
+    good = Configure2(4, 100, Order.NEWEST, 2).encode(9, 2)
+    return {
+        "version_1_in_2": (AskHealth().encode(9, 1), ErrorCode.BAD_VERSION),
+        "version_3_in_2": (_spoiled(good, 4, 3), ErrorCode.BAD_VERSION),
+        "hello_of_version_2": (_spoiled(Hello(1, 2, "new").encode(9), 4, 2), ErrorCode.BAD_VERSION),
+        "unknown_flag_in_2": (_spoiled(good, 25, 4), ErrorCode.BAD_FIELD),
+        "expect_with_payload": (_spoiled(good, 6, Expect.TYPE), ErrorCode.BAD_SIZE),
+        "nearly_from_a_client": (Nearly().encode(9, 2), ErrorCode.BAD_TYPE),
+        "expect_bit_flipped": (Expect().encode(9, 2)[:12] + b"\x08" + Expect().encode(9, 2)[13:], ErrorCode.BAD_CRC),
     }
 
 
@@ -168,22 +201,26 @@ def golden() -> str:
         return value.hex() if isinstance(value, bytes) else value
 
     content = {
-        "protocol": "ROPD/1",
+        "protocol": "ROPD",
         "header_bytes": HEADER.size,
         "messages": [
             {
                 "name": name,
-                "message": type(message).__name__,
+                "message": type(message).__name__.rstrip("2"),
+                "version": version,
                 "type": message.TYPE,
                 "tag": tag,
                 "bytes": message.size(),
                 "fields": {k: plain(v) for k, v in asdict(message).items() if k != "reserved"},
-                "hex": message.encode(tag).hex(),
+                "hex": message.encode(tag, version).hex(),
             }
-            for name, (tag, message) in examples().items()
+            for version, kinds in ((1, examples()), (2, examples_2()))
+            for name, (tag, message) in kinds.items()
         ],
         "refused_from_a_client": [
-            {"name": name, "error": int(code), "hex": data.hex()} for name, (data, code) in refused().items()
+            {"name": name, "version": version, "error": int(code), "hex": data.hex()}
+            for version, kinds in ((1, refused()), (2, refused_2()))
+            for name, (data, code) in kinds.items()
         ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

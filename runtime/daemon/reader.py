@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -13,7 +14,7 @@ from device.errors import CameraError, FrameUnreadable, RepeatedFrame
 from device.frame import Frame
 from runtime.budget import Deadline
 from runtime.daemon.connection import Job
-from runtime.daemon.messages import Reason, Reloaded, ResultFlag, SubmitFlag
+from runtime.daemon.messages import Nearly, PixelFormat, Reason, Reloaded, ResultFlag, SubmitFlag
 from runtime.daemon.model import Model
 from runtime.daemon.reception import Reception
 from runtime.daemon.results import result_of
@@ -222,7 +223,7 @@ class Reader:
         """Read a frame and tell its client; what the client need not wait for comes after it was told."""
         queue_ms = (time.monotonic_ns() - job.arrived_ns) / 1e6
         try:
-            reading, flags = self._read(job, model)
+            reading, flags = self._read(job, model, reception)
         except Exception as error:  # whatever it is, it must not become a finding, nor stop the daemon
             reading, flags = _without(job, model, f"software fault: {type(error).__name__}: {error}"), 0
         if job.submit.flags & _VESSELS_WANTED and reading.outcome in FINDINGS and reading.vessels is not None:
@@ -235,11 +236,12 @@ class Reader:
             job.connection.busy.discard(job.submit.slot)
             job.connection.send_bytes(data)
             self._count(reading, flags)
+        os.sched_yield()  # a client that was woken on this core has it before what follows
         if reading.timings_ms.classify is not None:
             self._alive()
         self._tell_if_changed()
 
-    def _read(self, job: Job, model: Model) -> tuple[Reading, int]:
+    def _read(self, job: Job, model: Model, reception: Reception) -> tuple[Reading, int]:
         submit, source = job.submit, job.connection.name
         now = time.monotonic_ns()
         if model.problem:
@@ -248,16 +250,8 @@ class Reader:
             return replace(_without(job, model, "late: the deadline passed before its turn"), late=True), 0
         if job.ring.generation(submit.slot) != submit.generation:
             return _without(job, model, TORN), _TORN
-        captured_ns = min(submit.captured_ns or job.arrived_ns, now)
-        frame = Frame(
-            job.ring.rgb(submit),
-            submit.sequence,
-            source,
-            captured_ns,
-            datetime.now(timezone.utc) - timedelta(microseconds=(now - captured_ns) / 1e3),
-            submit.capture_us / 1e3,
-        )
-        reading = model.screener.screen(frame, Deadline(submit.deadline_ns / 1e9 if submit.deadline_ns else None))
+        deadline = Deadline(submit.deadline_ns / 1e9 if submit.deadline_ns else None)
+        reading = model.screener.screen(_frame(job, now), deadline, self._nearly_done(job, reception))
         if job.ring.generation(submit.slot) != submit.generation:
             return _without(job, model, TORN), _TORN
         repeated = job.connection.reject_repeats and reading.frame.sha256 == job.connection.last_sha256
@@ -271,6 +265,27 @@ class Reader:
             return replace(found, frame=reading.frame, timings_ms=reading.timings_ms), 0
         return reading, 0
 
+    def _nearly_done(self, job: Job, reception: Reception) -> Callable[[], None]:
+        """What is to be done when only the decision is left: the client is told, where it wants to be."""
+        connection = job.connection
+        if not connection.wants_nearly:
+            return _nothing
+        data = Nearly().encode(job.tag, connection.version)
+
+        def tell() -> None:
+            with reception.lock:
+                connection.send_bytes(data)
+
+        return tell
+
+    def rehearse(self, job: Job) -> None:
+        """Walk the way of a job up to its reading, and do nothing. In the engine's thread, or with it idle."""
+        turns: Turns[Job] = Turns()
+        turns.put(job.connection, job, newest=job.connection.newest)
+        turns.next()
+        if job.submit.format is PixelFormat.RGB8:  # others would be converted
+            _frame(job, time.monotonic_ns())
+
     def _count(self, reading: Reading, flags: int) -> None:
         torn = bool(flags & _TORN)
         self.counts.frames += 1
@@ -281,6 +296,24 @@ class Reader:
             self._failures = 0
         elif not reading.late and reading.quality is not None and reading.quality.gradable:
             self._failures += 1
+
+
+def _nothing() -> None:
+    pass
+
+
+def _frame(job: Job, now_ns: int) -> Frame:
+    """What the Screener gets."""
+    submit = job.submit
+    captured_ns = min(submit.captured_ns or job.arrived_ns, now_ns)
+    return Frame(
+        job.ring.rgb(submit),
+        submit.sequence,
+        job.connection.name,
+        captured_ns,
+        datetime.now(timezone.utc) - timedelta(microseconds=(now_ns - captured_ns) / 1e3),
+        submit.capture_us / 1e3,
+    )
 
 
 def _without(job: Job, model: Model, reason: str) -> Reading:

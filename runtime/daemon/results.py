@@ -6,7 +6,7 @@ import time
 from functools import lru_cache
 
 from runtime.daemon.connection import Job
-from runtime.daemon.messages import CLASSES, Outcome, Result, ResultFlag
+from runtime.daemon.messages import CLASSES, Outcome, Result, ResultFlag, result_bytes
 from runtime.daemon.model import Model
 from runtime.daemon.wire import text_bytes
 from runtime.outcome import Outcome as ReadingOutcome
@@ -44,7 +44,8 @@ def result_of(job: Job, reading: Reading, model: Model, flags: int, queue_ms: fl
         flags |= _LATE
     if model.clinical_use:
         flags |= _CLINICAL_USE
-    return Result.pack(
+    return result_bytes(
+        job.connection.version,
         job.tag,
         submit.sequence,
         submit.generation,

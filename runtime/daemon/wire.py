@@ -1,4 +1,4 @@
-"""The frame around every message of ROPD/1: header, fixed-size payload, CRC-32; and how fields become bytes."""
+"""The frame around every message of ROPD: header, fixed-size payload, CRC-32; and how fields become bytes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any, ClassVar, TypeVar
 
 MAGIC = 0x44504F52
 """The bytes `ROPD`."""
-VERSION = 1
-"""The only version that this side speaks; also what HELLO, WELCOME and ERROR carry for ever."""
+LOWEST, HIGHEST = 1, 2
+"""Versions that this side speaks. HELLO, WELCOME and ERROR carry the lowest for ever."""
+UNCHANGING = frozenset({0x01, 0x81, 0xFF})
+"""Types of HELLO, WELCOME and ERROR."""
 HEADER = struct.Struct("<IHHII")
 """magic, version, type, size of the whole message, tag."""
 CRC = struct.Struct("<I")
 LARGEST = 1024
-"""Bytes: no message of this version is larger."""
+"""Bytes: no message is larger."""
 
 
 class ErrorCode(IntEnum):
@@ -63,6 +65,11 @@ class ProtocolError(Exception):
 M = TypeVar("M", bound="Message")
 
 
+def sealed(body: bytes) -> bytes:
+    """The message whose bytes before the CRC these are."""
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
 def wire(code: str, kind: type[IntEnum] | None = None) -> Any:
     """A field's bytes: a `struct` code; `kind` is the enumeration that its number must be of."""
     return field(metadata={"code": code, "kind": kind})
@@ -79,7 +86,7 @@ class Message:
 
     TYPE: ClassVar[int]
 
-    def encode(self, tag: int = 0) -> bytes:
+    def encode(self, tag: int = 0, version: int = LOWEST) -> bytes:
         """The whole message. A text too long is cut between characters. Raises `ValueError`."""
         values: list[Any] = []
         for name, size in _layout(type(self)).names:
@@ -90,17 +97,13 @@ class Message:
                 values += [text_bytes(v, size // len(value)) if isinstance(v, str) else v for v in value]
             else:
                 values.append(value)
-        return self.pack(tag, *values)
-
-    @classmethod
-    def pack(cls, tag: int, *values: Any) -> bytes:
-        """The whole message out of its numbers and bytes in their order, reserved ones too. Raises `ValueError`."""
-        layout = _layout(cls)
+        layout = _layout(type(self))
+        version = LOWEST if self.TYPE in UNCHANGING else version
         try:
-            body = HEADER.pack(MAGIC, VERSION, cls.TYPE, layout.size, tag) + layout.packing.pack(*values)
+            body = HEADER.pack(MAGIC, version, self.TYPE, layout.size, tag) + layout.packing.pack(*values)
         except struct.error as error:
-            raise ValueError(f"{cls.__name__}: {error}") from None
-        return body + CRC.pack(zlib.crc32(body))
+            raise ValueError(f"{type(self).__name__}: {error}") from None
+        return sealed(body)
 
     @classmethod
     def size(cls) -> int:
@@ -146,7 +149,7 @@ def _make_layout(kind: type[Message]) -> _Layout:
             spare_value = at, zeros[0]
         else:
             is_text = code.endswith("s") and not item.name.endswith("sha256")
-            steps.append((at, len(zeros), _plain if is_text else item.metadata["kind"]))
+            steps.append((at, len(zeros), plain_text if is_text else item.metadata["kind"]))
         at += len(zeros)
     whole = struct.Struct("<" + "".join(codes))
     return _Layout(tuple(names), tuple(steps), whole, HEADER.size + whole.size + CRC.size, spare_value)
@@ -160,8 +163,8 @@ def text_bytes(value: str, size: int) -> bytes:
     return data.replace(b"\0", b" ")[: size - 1].decode("utf-8", "ignore").encode()
 
 
-def _plain(data: bytes) -> str:
-    """The text in its field."""
+def plain_text(data: bytes) -> str:
+    """The text in its field. Raises `ValueError`."""
     text = data.rstrip(b"\0")
     if b"\0" in text or len(text) == len(data):
         raise ValueError("a text is not ended by zeros")
@@ -181,8 +184,11 @@ def header_tag(data: bytes) -> int:
     return int(HEADER.unpack_from(data)[4]) if len(data) >= HEADER.size else 0
 
 
-def decode(data: bytes, kinds: dict[int, type[Message]]) -> Envelope:
-    """The message in `data`, one of `kinds` by type. Raises `ProtocolError` unless every bit is as it must be."""
+def decode(data: bytes, kinds: dict[int, type[Message]], agreed: int = LOWEST) -> Envelope:
+    """The message in `data`, one of `kinds` by type. Raises `ProtocolError` unless every bit is as it must be.
+
+    agreed: version of all messages but those that never change.
+    """
     if len(data) < HEADER.size + CRC.size:
         raise ProtocolError(ErrorCode.BAD_SIZE, f"message has {len(data)} bytes, expected 20 or more", len(data))
     magic, version, number, size, tag = HEADER.unpack_from(data)
@@ -193,8 +199,9 @@ def decode(data: bytes, kinds: dict[int, type[Message]]) -> Envelope:
     (crc,) = CRC.unpack_from(data, size - CRC.size)
     if crc != zlib.crc32(memoryview(data)[: -CRC.size]):
         raise ProtocolError(ErrorCode.BAD_CRC, f"CRC {crc:#010x} does not fit the message; it was altered", crc)
-    if version != VERSION:
-        raise ProtocolError(ErrorCode.BAD_VERSION, f"message of version {version}, expected {VERSION}", version)
+    expected = LOWEST if number in UNCHANGING else agreed
+    if version != expected:
+        raise ProtocolError(ErrorCode.BAD_VERSION, f"message of version {version}, expected {expected}", version)
     kind = kinds.get(number)
     if kind is None:
         raise ProtocolError(ErrorCode.BAD_TYPE, f"message type {number:#04x} is not known here", number)

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from runtime import Screener, open_bundle
 from runtime.arrays import UInt8Array
-from runtime.bench.daemon import SOURCE, connect, measure, pictures_of, report, started
+from runtime.bench.daemon import SOURCE, measure_both, pictures_of, report, started
 from runtime.engines.fake import FakeEngine
 from tests.runtime.conftest import manifest_content
 
@@ -63,12 +63,11 @@ def main() -> int:
         with (
             started([sys.executable, str(DAEMON), str(path), *numbers], path),
             Screener(open_bundle(folder), engine=engine, reject_repeats=False) as screener,
-            connect(path, pictures[0]) as client,
         ):
             if options.c:
                 return in_c(folder, path, pictures, options.frames)
-            added = measure(client, screener, pictures, options.frames)
-    print(report(added))
+            added, unannounced = measure_both(path, screener, pictures, options.frames)
+    print(report(added, unannounced))
     return 0 if added.passed else 1
 
 

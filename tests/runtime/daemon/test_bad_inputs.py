@@ -21,9 +21,14 @@ from runtime.daemon.endpoint import listening
 from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, SocketUnusable
 from runtime.daemon.messages import (
     FROM_DAEMON,
+    FROM_DAEMON_2,
     AskHealth,
     Configure,
+    Configure2,
+    ConfigureFlag,
     Error,
+    Expect,
+    Health,
     Hello,
     Order,
     Outcome,
@@ -55,29 +60,34 @@ def connected(daemon: Running) -> socket.socket:
     return raw
 
 
-def answer(raw: socket.socket) -> Message | None:
+def answer(raw: socket.socket, version: int = 1) -> Message | None:
     """The next message, None at the end."""
     try:
         data = raw.recv(LARGEST + 1)
     except ConnectionResetError:
         return None
-    return decode(data, FROM_DAEMON).message if data else None
+    return decode(data, FROM_DAEMON_2 if version == 2 else FROM_DAEMON, version).message if data else None
 
 
-def refusal(raw: socket.socket) -> ErrorCode:
-    message = answer(raw)
+def refusal(raw: socket.socket, version: int = 1) -> ErrorCode:
+    message = answer(raw, version)
     assert isinstance(message, Error)
     return message.code
 
 
-@pytest.mark.parametrize("bad", sorted(set(golden.refused()) - {"empty"}))
-def test_a_broken_message_costs_its_sender_the_connection_and_nobody_else(daemon: Running, bad: str) -> None:
-    data, code = golden.refused()[bad]
+@pytest.mark.parametrize(
+    ("version", "bad"),
+    [*((1, name) for name in golden.refused() if name != "empty"), *((2, n) for n in golden.refused_2())],
+)
+def test_a_broken_message_costs_its_sender_the_connection_and_nobody_else(
+    daemon: Running, version: int, bad: str
+) -> None:
+    data, code = (golden.refused() | golden.refused_2())[bad]
     with daemon.client() as other, connected(daemon) as raw:
-        raw.send(Hello(1, 1, "bad").encode(1))
+        raw.send(Hello(1, version, "bad").encode(1))
         assert isinstance(answer(raw), Welcome)
         raw.send(data)
-        assert refusal(raw) is code
+        assert refusal(raw, version) is code
         assert answer(raw) is None
         assert other.read(retina(1)).outcome in FINDINGS
 
@@ -99,17 +109,46 @@ def test_the_order_of_messages(daemon: Running) -> None:
         assert refused.value.code is ErrorCode.NOT_CONFIGURED
 
 
-def test_versions_old_and_new(daemon: Running) -> None:
+@pytest.mark.parametrize(("lowest", "highest", "agreed"), [(1, 1, 1), (1, 2, 2), (2, 2, 2), (1, 9, 2), (2, 65535, 2)])
+def test_versions_old_and_new(daemon: Running, lowest: int, highest: int, agreed: int) -> None:
     with connected(daemon) as raw:
-        raw.send(Hello(1, 9, "newer").encode(1))
+        raw.send(Hello(lowest, highest, "newer").encode(1))
         welcome = answer(raw)
         assert isinstance(welcome, Welcome)
-        assert welcome.version == 1
+        assert welcome.version == agreed
+        raw.send(AskHealth().encode(2, agreed))
+        assert isinstance(answer(raw, agreed), Health)
+        raw.send(AskHealth().encode(3, 3 - agreed))
+        error = answer(raw, agreed)
+        assert isinstance(error, Error)
+        assert (error.code, error.detail) == (ErrorCode.BAD_VERSION, 3 - agreed)
+
+
+def test_a_version_that_is_too_new(daemon: Running) -> None:
     with connected(daemon) as raw:
-        raw.send(Hello(2, 9, "much-newer").encode(1))
+        raw.send(Hello(3, 9, "much-newer").encode(1))
         error = answer(raw)
         assert isinstance(error, Error)
-        assert (error.code, error.lowest, error.highest) == (ErrorCode.BAD_VERSION, 1, 1)
+        assert (error.code, error.lowest, error.highest) == (ErrorCode.BAD_VERSION, 1, 2)
+        assert answer(raw) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (Expect().encode(2), ErrorCode.BAD_TYPE),
+        (Configure2(1, 100, Order.NEWEST, int(ConfigureFlag.NEARLY)).encode(2), ErrorCode.BAD_FIELD),
+    ],
+    ids=["expect", "nearly"],
+)
+def test_what_version_2_added_is_not_known_in_version_1(daemon: Running, data: bytes, code: ErrorCode) -> None:
+    with connected(daemon) as raw:
+        raw.send(Hello(1, 1, "old").encode(1))
+        answer(raw)
+        raw.send(data)
+        error = answer(raw)
+        assert isinstance(error, Error)
+        assert error.code is code
         assert answer(raw) is None
 
 
