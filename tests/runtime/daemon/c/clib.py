@@ -171,7 +171,7 @@ class Empty(ctypes.Structure):
 KINDS: dict[str, type[ctypes.Structure]] = {
     kind.__name__: kind
     for kind in (Hello, Configure, Submit, Welcome, RingLayout, Result, Health, BundleInfo, Reloaded, Error)
-} | {"AskHealth": Empty, "AskBundle": Empty, "Reload": Empty}
+} | {"AskHealth": Empty, "AskBundle": Empty, "Reload": Empty, "Expect": Empty, "Nearly": Empty}
 
 
 class Payload(ctypes.Union):

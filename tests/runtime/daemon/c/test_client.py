@@ -219,7 +219,7 @@ def test_wrong_places_and_names(tmp_path: Path, lasting_daemon: Path, new_client
     assert client.vessels(Result())[0] is Status.BAD_STATE
     assert client.open(lasting_daemon) is Status.OK
     assert client.open(lasting_daemon) is Status.BAD_STATE
-    for wrong in ({"slots": 0}, {"slots": 17}, {"slot_bytes": 0}, {"order": 3}, {"flags": 2}):
+    for wrong in ({"slots": 0}, {"slots": 17}, {"slot_bytes": 0}, {"order": 3}, {"flags": 4}):
         assert client.configure(**wrong) is Status.BAD_ARGUMENT
     assert client.configure() is Status.OK
 
