@@ -221,6 +221,9 @@ class CClient:
         slot = Slot()
         return Status(self._library.rop_acquire_slot(self._memory, ctypes.byref(slot))), slot
 
+    def expect(self) -> Status:
+        return Status(self._library.rop_expect(self._memory))
+
     def release(self, slot: Slot) -> Status:
         return Status(self._library.rop_release_slot(self._memory, ctypes.byref(slot)))
 
