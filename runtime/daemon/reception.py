@@ -76,6 +76,7 @@ class Reception:
         if self._spin_s:
             until = max(until, time.monotonic() + min(self._spin_s, timeout_s))
         if until:
+            os.sched_yield()  # where cores are few, whoever sends the frame may need this one
             while not ready and time.monotonic() < until:
                 ready = self._clients.poll(0)
         if not ready:

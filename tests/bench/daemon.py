@@ -2,7 +2,7 @@
 
 The engine is a fake one in both processes, so that nothing but the daemon differs; `python -m runtime.bench --daemon`
 does the same with a real engine. `--sleep-ms` lets the fake engine take some time without using the CPU. `--c` has a
-client in C submit instead (`daemon_client.c`), once at once after each result and once after 20 ms.
+client in C submit instead (`daemon_client.c`), at once after each result and after 20 ms, announced and not.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ def in_c(folder: Path, path: Path, pictures: Sequence[UInt8Array], frames: int) 
     subprocess.run(["cc", "-std=c11", "-O2", f"-I{LIBRARY}", *map(str, sources), "-o", str(program)], check=True)
     height, width = pictures[0].shape[:2]
     for pause_us in (0, 20_000):
-        print(f"pause {pause_us} us: ", end="", flush=True)
-        subprocess.run([*map(str, (program, path, raw, width, height, frames, pause_us)), "0"], check=True)
+        for announce in (1, 0):
+            print(f"pause {pause_us} us{', announced' if announce else ''}: ", end="", flush=True)
+            call = program, path, raw, width, height, frames, pause_us, 0, announce
+            subprocess.run([*map(str, call)], check=True)
     return 0
 
 

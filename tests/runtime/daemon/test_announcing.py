@@ -166,6 +166,22 @@ def test_the_engine_sleeps_again_when_no_frame_comes(daemon: Running) -> None:
         assert client.read(retina(1)).outcome in FINDINGS
 
 
+def test_whoever_writes_the_frame_on_the_same_core_has_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another program holds the other core, a thread that stays awake must not take this one from the camera's."""
+    yields: list[int] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: yields.append(1))
+    reception = Reception()
+    try:
+        for seconds, expected in ((0.0, 0), (0.01, 1)):
+            with reception.lock:
+                reception.engine_waits()
+                reception.stay_awake(seconds)
+            assert reception.waits(0.02) == []
+            assert len(yields) == expected
+    finally:
+        reception.close()
+
+
 def test_with_one_core_nothing_stays_awake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
     reception = Reception()

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.system
 COMPILERS = ["gcc", "clang", "aarch64-linux-gnu-gcc"]
 SYSTEM_CALLS = {"clock_gettime", "close", "connect", "fcntl", "fstat", "mmap", "munmap", "poll", "recvmsg", "send"}
 SYSTEM_CALLS |= {"setsockopt", "shutdown", "socket", "__errno_location"}
+SYSTEM_CALLS |= {"sched_yield", "sched_getaffinity", "__sched_cpucount"}
 MEMORY = {"memcpy", "memcmp", "memmove", "memset", "strnlen", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_"}
 
 
