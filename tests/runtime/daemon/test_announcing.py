@@ -167,7 +167,7 @@ def test_the_engine_sleeps_again_when_no_frame_comes(daemon: Running) -> None:
 
 
 def test_whoever_writes_the_frame_on_the_same_core_has_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where another program holds the other core, a thread that stays awake must not take this one from the camera's."""
+    """Where another program holds the other core, whoever stays awake must not take this one from the camera."""
     yields: list[int] = []
     monkeypatch.setattr(os, "sched_yield", lambda: yields.append(1))
     reception = Reception()
