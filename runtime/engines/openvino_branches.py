@@ -6,8 +6,6 @@ ends with a wait for the slowest thread; each branch on half of the threads wait
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +96,7 @@ class BranchesRequest:
         self._head.set_tensor(RAW, self._raw.get_tensor(RAW))
         self._head.set_tensor(GUIDED, self._guided.get_tensor(GUIDED))
         self._between = [request.get_tensor(name).data for request, name in ((self._raw, RAW), (self._guided, GUIDED))]
+        self._failure: RuntimeError | None = None
         self._outputs = {name for port in head.outputs for name in port.get_names()}
 
     def get_tensor(self, name: str) -> Any:
@@ -111,23 +110,29 @@ class BranchesRequest:
         (self._head if name in self._outputs else self._guided).set_tensor(name, tensor)
 
     def start_async(self) -> None:
-        """Begin both branches."""
+        """Begin the guided branch, and do the raw one here meanwhile.
+
+        Of two threads woken at once one may find itself behind the other on one core, for a whole branch.
+        """
         for vector in self._between:  # one that is not written must not be the frame before's
             vector.fill(np.nan)
+        self._failure = None
         self._guided.start_async()
-        self._raw.start_async()
+        try:
+            self._raw.infer()
+        except RuntimeError as error:  # told when the other has ended
+            self._failure = error
 
     def wait(self) -> None:
         """Until all is done. Raises `RuntimeError`, after both branches have ended."""
-        self._each(lambda request: request.wait() is None)
-        self._head.infer()
+        self._guided.wait()
+        self._join()
 
     def wait_for(self, ms: int) -> bool:
         """At most this long; whether all is done. Raises `RuntimeError` as `wait`."""
-        end = time.monotonic() + ms / 1e3
-        if not self._each(lambda request: bool(request.wait_for(max(0, int((end - time.monotonic()) * 1e3))))):
+        if not self._guided.wait_for(ms):
             return False
-        self._head.infer()
+        self._join()
         return True
 
     def infer(self) -> None:
@@ -136,19 +141,10 @@ class BranchesRequest:
         self.wait()
 
     def cancel(self) -> None:
-        """Ask both branches to stop."""
+        """Ask the guided branch to stop; the raw one has ended."""
         self._guided.cancel()
-        self._raw.cancel()
 
-    def _each(self, waited: Callable[[Any], bool]) -> bool:
-        """Wait for both branches, for the second also when the first failed."""
-        failure: RuntimeError | None = None
-        done = True
-        for request in (self._guided, self._raw):
-            try:
-                done = waited(request) and done
-            except RuntimeError as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
-        return done
+    def _join(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._head.infer()

@@ -110,51 +110,68 @@ def test_another_graph_is_left_alone(layers: Layers) -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-class SlowRequest:
-    """A request that has not ended, or fails."""
+class Told:
+    """A request that does as it is told."""
 
-    def __init__(self, failure: str = "", ended: bool = False) -> None:
+    def __init__(self, failure: str = "", ended: bool = True) -> None:
         self.failure, self.ended = failure, ended
-        self.waited: list[int] = []
+        self.calls: list[str] = []
+
+    def start_async(self) -> None:
+        self.calls.append("start")
+
+    def infer(self) -> None:
+        self.calls.append("infer")
+        if self.failure:
+            raise RuntimeError(self.failure)
+
+    def wait(self) -> None:
+        self.wait_for(0)
 
     def wait_for(self, ms: int) -> bool:
-        self.waited.append(ms)
+        self.calls.append("wait")
         if self.failure:
             raise RuntimeError(self.failure)
         return self.ended
 
-    def infer(self) -> None:
-        raise AssertionError("the head must not run")
 
-
-@pytest.mark.parametrize("guided_ended", [True, False])
-def test_the_time_counts_for_both_and_the_head_waits_for_both(guided_ended: bool) -> None:
+def request_that(raw: Told, guided: Told, head: Told) -> BranchesRequest:
     request = request_of(FALLS_APART["two branches"])
-    slow, other = SlowRequest(), SlowRequest(ended=guided_ended)
-    request._raw, request._guided, request._head = slow, other, SlowRequest()
-    assert not request.wait_for(50)
-    assert 0 <= slow.waited[0] <= other.waited[0] <= 50
+    request._raw, request._guided, request._head = raw, guided, head
+    return request
 
 
-def test_the_other_branch_is_waited_for_when_one_fails() -> None:
-    request = request_of(FALLS_APART["two branches"])
-    other = SlowRequest(ended=True)
-    request._guided, request._raw, request._head = SlowRequest("broken"), other, SlowRequest()
+def test_the_head_waits_for_both_branches() -> None:
+    raw, guided, head = Told(), Told(ended=False), Told()
+    request = request_that(raw, guided, head)
+    request.start_async()
+    assert (raw.calls, guided.calls) == (["infer"], ["start"])
+    assert not request.wait_for(5)
+    assert head.calls == []
+    guided.ended = True
+    assert request.wait_for(5)
+    assert head.calls == ["infer"]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("broken", ["raw", "guided", "head"])
+def test_a_part_that_fails_is_told_when_both_branches_have_ended(broken: str, timed: bool) -> None:
+    parts = {name: Told(failure="broken" if name == broken else "") for name in ("raw", "guided", "head")}
+    request = request_that(*parts.values())
+    request.start_async()
     with pytest.raises(RuntimeError, match="broken"):
-        request.wait_for(50)
-    assert other.waited
+        request.wait_for(5) if timed else request.wait()
+    assert "wait" in parts["guided"].calls
+    parts[broken].failure = ""
+    request.infer()
+    assert parts["head"].calls[-1] == "infer"
 
 
 def test_a_branch_that_wrote_nothing_is_not_the_frame_before() -> None:
     request = filled(request_of(FALLS_APART["two branches"]))
     request.infer()
 
-    class Idle:
-        def start_async(self) -> None: ...
-
-        def wait(self) -> None: ...
-
-    request._raw = Idle()
+    request._raw = Told()
     request.infer()
     assert np.isnan(request.get_tensor("out_0").data).any()
 
