@@ -27,6 +27,8 @@ from runtime.screen.stop import Interrupted
 PROTOCOL = "rop.peer/1"
 ROUNDS, EACH = 15, 6
 """A B A B ...: fifteen turns of six timed frames each, so that a slow minute of the machine falls on both."""
+REST_S = 0.25
+"""Before each turn: for about 80 ms after its last frame PyTorch's threads make another process's frames slower."""
 SETTLING = 2
 """Frames at the head of a turn that are read and not timed: the other's data is still in the caches."""
 MOST_FRAMES = 16
@@ -175,13 +177,15 @@ def measure_peer(
 ) -> PeerPart | None:
     """Read the same frames by turns and hold the whole frames' times against each other.
 
-    The interval is a bootstrap over rounds, both sides of a round drawn together. None when it was stopped: no ratio is
-    stated of rounds that are not done. Raises `BenchError` when the peer fails.
+    Both rest before each turn, so that neither is slowed by what the other's threads still do. The interval is a
+    bootstrap over rounds, both sides of a round drawn together. None when it was stopped: no ratio is stated of rounds
+    that are not done. Raises `BenchError` when the peer fails.
     """
     our_ms, peer_ms = np.zeros((rounds, each)), np.zeros((rounds, each))
     same = 0
     for turn in range(rounds):
         outcomes: list[str] = []
+        _rest(stop)
         for index in range(-SETTLING, each):
             if stop.requested:
                 return None
@@ -192,6 +196,7 @@ def measure_peer(
             if index >= 0:
                 our_ms[turn, index] = reading.timings_ms.total or 0.0
                 outcomes.append(reading.outcome.value)
+        _rest(stop)
         for index in range(-SETTLING, each):
             try:
                 with stop.interruptible:
@@ -221,6 +226,11 @@ def measure_peer(
         ratio_high=float(high),
         same_outcome=same / (rounds * each),
     )
+
+
+def _rest(stop: Wait) -> None:
+    with stop.interruptible:
+        time.sleep(REST_S)
 
 
 def fresh(frame: Frame) -> Frame:

@@ -175,8 +175,11 @@ def test_no_ratio_is_stated_of_frames_without_a_result(bundle: Bundle, whose: st
         measure_peer(ours, ScreenerPeer(theirs, theirs.facts), pool(2).frames, "other", rounds=1, each=1)
 
 
-def test_two_screeners_in_one_process_are_peers_and_turns_alternate(bundle: Bundle) -> None:
+def test_two_screeners_in_one_process_are_peers_and_turns_alternate(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order: list[str] = []
+    monkeypatch.setattr("runtime.bench.peer._rest", lambda stop: order.append("-"))
 
     class Noting(FakeEngine):
         def __init__(self, name: str, delay_ms: float) -> None:
@@ -191,7 +194,7 @@ def test_two_screeners_in_one_process_are_peers_and_turns_alternate(bundle: Bund
     theirs = Screener(bundle, engine=Noting("B", 300), reject_repeats=False)
     with ours, theirs:
         found = measure_peer(ours, ScreenerPeer(theirs, theirs.facts), pool(2).frames, "other", rounds=2, each=1)
-    assert "".join(order) == "AAABBBAAABBB"
+    assert "".join(order) == "-AAA-BBB-AAA-BBB"
     assert found is not None
     assert found.ratio > 1.5
 
