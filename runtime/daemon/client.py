@@ -66,7 +66,8 @@ class Client:
     path: the daemon's socket. name: what the frames' source is to be called, of letters, digits and . _ : -.
     slots, slot_bytes: the ring; 0 slots for asking health only. announce: spend some of a core's time around each
     frame so that its result comes sooner: `begin` announces the frame, and `result` stays awake for the last moment
-    before it. Raises `DaemonGone`, `DaemonRefused`, `DaemonSilent`.
+    before it. For real-time priority or a core to spare; elsewhere it takes time from the networks (README.md).
+    Raises `DaemonGone`, `DaemonRefused`, `DaemonSilent`.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Client:
         slot_bytes: int = 0,
         order: Order = Order.NEWEST,
         stored_pictures: bool = False,
-        announce: bool = True,
+        announce: bool = False,
         answer_s: float = ANSWER_S,
     ) -> None:
         self._answer_s = answer_s
@@ -125,7 +126,7 @@ class Client:
         self.finish(slot)
 
     def begin(self, slot: int) -> None:
-        """Before the first byte of a frame is written. Announces the frame unless this client does not `announce`."""
+        """Before the first byte of a frame is written. Announces the frame if this client is to `announce`."""
         self.ring.set_generation(slot, self.ring.generation(slot) + 1 | 1)
         if self._announce:
             self.expect()
@@ -328,10 +329,11 @@ class Client:
         until = time.monotonic() + AWAKE_S
         if self._last_result:
             plain_result(self._last_result, self._version)
-        os.sched_yield()  # where cores are few, the daemon may need this one
-        while not (data := self._packet_now()) and time.monotonic() < until:
-            pass
-        return data
+        while True:
+            os.sched_yield()  # where cores are few, the daemon may need this one
+            data = self._packet_now()
+            if data or time.monotonic() >= until:
+                return data
 
     def _be_patient(self, seconds: float) -> None:
         """Let `recv` wait about as long; a system call only where that is another time than before."""

@@ -68,8 +68,8 @@ def main() -> int:
         ):
             if options.c:
                 return in_c(folder, path, pictures, options.frames)
-            added, unannounced = measure_both(path, screener, pictures, options.frames)
-    print(report(added, unannounced))
+            added, announced = measure_both(path, screener, pictures, options.frames)
+    print(report(added, announced))
     return 0 if added.passed else 1
 
 

@@ -735,8 +735,8 @@ static rop_status stay_awake(rop_client *client, uint64_t until_ns)
     const uint64_t awake_ns = now + AWAKE_NS, end = awake_ns < until_ns ? awake_ns : until_ns;
     rop_status status;
     client->nearly = false;
-    (void)sched_yield(); /* never fails; where cores are few, the daemon may need this one */
     do {
+        (void)sched_yield(); /* never fails; where cores are few, the daemon may need this one */
         status = take_all(client, NULL);
         now = rop_now_ns();
     } while (status == ROP_OK && client->done_count == 0u && now != 0u && now < end);

@@ -221,10 +221,10 @@ def test_a_result_comes_without_nearly_where_the_networks_had_no_part(daemon: Ru
     assert [type(message) for message in packets] == [Result, Result, Result, Nearly, Result]
 
 
-def test_a_client_that_does_not_announce_hears_no_nearly(
+def test_a_client_that_was_not_told_to_announce_does_not_and_hears_no_nearly(
     daemon: Running, packets: list[Message], believed: Believed
 ) -> None:
-    with daemon.client(announce=False) as client:
+    with Client(daemon.path, slots=3, slot_bytes=640 * 480 * 3) as client:
         assert client.read(retina(1)).outcome in FINDINGS
     assert [type(message) for message in packets] == [Result]
     assert believed.awake == []
