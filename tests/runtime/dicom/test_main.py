@@ -28,6 +28,7 @@ from tests.runtime.dicom.test_orthanc import write_worklist
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
     fill_journal(tmp_path / "journal", exams=1, frames=2)
+    (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text(KEY.text)
     return tmp_path / "journal"
 
