@@ -19,7 +19,14 @@ ORTHANC_DICOM, ORTHANC_HTTP = 4242, 8042
 STORESCP_PORT = 11112
 WORKLIST_PORT = 11114
 WORKLIST_PLUGIN = Path("/usr/share/orthanc/plugins/libModalityWorklists.so")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""An activated virtual environment would come first otherwise, and pynetdicom has a `storescp` of its own."""
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def system_program(name: str) -> str | None:
+    """Where a program of the system is, None when it is not installed."""
+    return shutil.which(name, path=SYSTEM_PATH)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 15, what: str = "condition") -> None:
@@ -136,8 +143,8 @@ class Orthanc(Server):
 def storescp(folder: Path, *options: str, port: int = STORESCP_PORT) -> Server:
     """dcmtk's receiver, which has neither query nor commitment; a file an instance in `folder/in`."""
     (folder / "in").mkdir(parents=True, exist_ok=True)
-    command = ["storescp", "-od", str(folder / "in"), "-aet", "STORESCP", *options, str(port)]
-    return Server(command, port, folder)
+    program = system_program("storescp") or "storescp"
+    return Server([program, "-od", str(folder / "in"), "-aet", "STORESCP", *options, str(port)], port, folder)
 
 
 def wlmscpfs(folder: Path) -> Server:
@@ -161,5 +168,5 @@ def site(folder: Path, **archive: Any) -> Site:
 
 def installed(*programs: str) -> str | None:
     """What is missing, None when nothing is."""
-    missing = [program for program in programs if shutil.which(program) is None]
+    missing = [program for program in programs if system_program(program) is None]
     return f"not installed: {', '.join(missing)} (Debian: orthanc, dcmtk, dicom3tools)" if missing else None
