@@ -68,7 +68,8 @@ def compile_graph(
     leaves the number to OpenVINO.
     """
     model = _prepared(core, bundle, network, precision)
-    pass_channels_last(model, FEATURES, features)
+    with _as_engine_error(bundle, graph_name(network, precision)):
+        pass_channels_last(model, FEATURES, features)
     return _compiled(core, bundle, model, network, precision, threads)
 
 
@@ -82,10 +83,11 @@ def compile_pair(
     """
     models = [_prepared(core, bundle, network, precision[network]) for network in NETWORKS]
     single = [precision[network] == "fp32" for network in NETWORKS]
-    if single[0] == single[1]:  # a gate is calculated as the classifier is
-        models = list(move_gates(models[0], models[1], FEATURES) or models)
-    for model in models:
-        pass_channels_last(model, (*FEATURES, *GATES), "f32" if any(single) else half_precision(core))
+    with _as_engine_error(bundle, " with ".join(graph_name(network, precision[network]) for network in NETWORKS)):
+        if single[0] == single[1]:  # a gate is calculated as the classifier is
+            models = list(move_gates(models[0], models[1], FEATURES) or models)
+        for model in models:
+            pass_channels_last(model, (*FEATURES, *GATES), "f32" if any(single) else half_precision(core))
     first, second = (
         _compiled(core, bundle, model, network, precision[network], threads)
         for model, network in zip(models, NETWORKS, strict=True)

@@ -13,6 +13,7 @@ from openvino import opset13 as ops
 from runtime.bundle import Bundle, open_bundle
 from runtime.engines.openvino_branches import BranchesRequest, branches_of
 from runtime.engines.openvino_graph import CompiledGraph, compile_graph, compile_pair
+from runtime.errors import EngineError
 
 WEIGHT = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 Layers = Callable[[Any, Any], list[Any]]
@@ -219,3 +220,16 @@ def logits(pair: tuple[CompiledGraph, CompiledGraph]) -> Any:
     for request in requests:
         request.infer()
     return requests[1].get_tensor("logits").data.copy()
+
+
+def test_a_graph_that_cannot_be_changed_is_an_error_of_the_engine(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*arguments: object) -> None:
+        raise RuntimeError("shapes do not go together")
+
+    monkeypatch.setattr("runtime.engines.openvino_graph.pass_channels_last", refuses)
+    with pytest.raises(EngineError, match="segmentation.fp32.onnx.*shapes do not go together"):
+        compile_pair(ov.Core(), bundle, {"segmentation": "fp32", "classifier": "fp32"})
+    with pytest.raises(EngineError, match="classifier.fp32.onnx.*shapes do not go together"):
+        compile_graph(ov.Core(), bundle, "classifier", "fp32", "f32")
