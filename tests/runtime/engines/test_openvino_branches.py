@@ -229,7 +229,7 @@ def test_a_graph_that_cannot_be_changed_is_an_error_of_the_engine(
         raise RuntimeError("shapes do not go together")
 
     monkeypatch.setattr("runtime.engines.openvino_graph.pass_channels_last", refuses)
-    with pytest.raises(EngineError, match="segmentation.fp32.onnx.*shapes do not go together"):
+    with pytest.raises(EngineError, match=r"segmentation\.fp32\.onnx.*shapes do not go together"):
         compile_pair(ov.Core(), bundle, {"segmentation": "fp32", "classifier": "fp32"})
-    with pytest.raises(EngineError, match="classifier.fp32.onnx.*shapes do not go together"):
+    with pytest.raises(EngineError, match=r"classifier\.fp32\.onnx.*shapes do not go together"):
         compile_graph(ov.Core(), bundle, "classifier", "fp32", "f32")
