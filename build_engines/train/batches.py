@@ -25,6 +25,14 @@ def to_masks(masks: Sequence[FloatArray]) -> Tensor:
     return torch.from_numpy(np.stack(masks)[:, np.newaxis].astype(np.float32))
 
 
+def half_precision() -> torch.autocast:
+    """Forward passes in bfloat16, weights and losses in float32: a step takes a third of the time on a CPU that has it.
+
+    With channels-last tensors, without which the convolutions are rearranged at every layer.
+    """
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
 def prefetch(make: Callable[[int], T], start: int, stop: int) -> Iterator[T]:
     """`make(start)` to `make(stop - 1)`, each made in a thread while the one before is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="batch") as pool:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from build_engines.segimgnet import INPUT_SIDE, NetworkSize, SegImgNet, SGAClassifier, UNet
 from build_engines.train.augment import Sample, augment
-from build_engines.train.batches import to_images
+from build_engines.train.batches import half_precision, to_images
 from build_engines.train.data import Canvas, Split, TrainingFrame, load_canvas, network_image
 from build_engines.train.metrics import Interval, auc_interval
 from build_engines.train.phase import Phase, Report, run_phase
@@ -93,7 +93,8 @@ def train_classifier(
 ) -> SegImgNet:
     """Train or resume; the returned pair carries the averaged weights and is in eval mode."""
     torch.manual_seed(settings.seed)
-    training = GuidedTraining(size, classes=2)
+    training = GuidedTraining(size, classes=2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    segmentation = segmentation.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(decay_groups([training], 5e-2), lr=settings.peak_rate)
     state = PhaseState(training, optimizer, WeightAverage(training, decay=0.99))
     weights = _class_weights(split.train)
@@ -160,11 +161,14 @@ def landmark_loss(maps: Sequence[Tensor], batch: Batch) -> Tensor:
 def _step(
     training: GuidedTraining, segmentation: UNet, optimizer: torch.optim.Optimizer, batch: Batch, weights: Tensor
 ) -> dict[str, float]:
-    with torch.no_grad():
-        seen = segmentation.eval()(batch.images)
+    images = batch.images.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), half_precision():
+        seen = segmentation.eval()(images)
     training.train()
     optimizer.zero_grad(set_to_none=True)
-    logits, maps = training(batch.images, seen.vessels, seen.features)
+    with half_precision():
+        logits, maps = training(images, seen.vessels, seen.features)
+    logits, maps = logits.float(), [scores.float() for scores in maps]
     verdict = functional.cross_entropy(logits, batch.labels, weight=weights, label_smoothing=LABEL_SMOOTHING)
     landmarks = landmark_loss(maps, batch)
     (verdict + LANDMARK_WEIGHT * landmarks).backward()  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from build_engines.segimgnet import INPUT_SIDE, NetworkSize, UNet
 from build_engines.train.augment import augment
-from build_engines.train.batches import to_images, to_masks
+from build_engines.train.batches import half_precision, to_images, to_masks
 from build_engines.train.data import Canvas, Split, load_canvas, network_image, network_mask
 from build_engines.train.metrics import Interval, mean_interval
 from build_engines.train.phase import Phase, Report, run_phase
@@ -36,7 +36,7 @@ are lost; Dice, which the maps are judged by, does not."""
 def train_segmentation(split: Split, size: NetworkSize, settings: PhaseSettings, work: Path, report: Report) -> UNet:
     """Train or resume; the returned network carries the averaged weights and is in eval mode."""
     torch.manual_seed(settings.seed)
-    network = UNet(size)
+    network = UNet(size).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(decay_groups([network], 1e-2), lr=settings.peak_rate)
     state = PhaseState(network, optimizer, WeightAverage(network, decay=0.995))
     phase = Phase(
@@ -81,7 +81,9 @@ def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
 def _step(network: UNet, optimizer: torch.optim.Optimizer, images: Tensor, masks: Tensor) -> float:
     network.train()
     optimizer.zero_grad(set_to_none=True)
-    loss = segmentation_loss(network(images).logits, masks)
+    with half_precision():
+        logits = network(images.contiguous(memory_format=torch.channels_last)).logits
+    loss = segmentation_loss(logits.float(), masks)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()

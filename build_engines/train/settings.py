@@ -27,5 +27,5 @@ class PhaseSettings:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
-SEGMENTATION = PhaseSettings(steps=2300, batch=4, peak_rate=2e-3)
-CLASSIFICATION = PhaseSettings(steps=600, batch=8, peak_rate=6e-4, validate_every=200)
+SEGMENTATION = PhaseSettings(steps=3300, batch=8, peak_rate=2e-3)
+CLASSIFICATION = PhaseSettings(steps=2400, batch=8, peak_rate=6e-4)
