@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runtime.moved import serve_old_names
+
 if TYPE_CHECKING:
     from device.frame import Frame
     from runtime.budget import Budget
@@ -60,6 +62,9 @@ _HOMES = {
     "ScreeningError": "runtime.errors",
     "open_bundle": "runtime.bundle",
 }
+
+
+serve_old_names()
 
 
 def __getattr__(name: str) -> Any:

@@ -76,7 +76,7 @@ class Bundle:
 
     def default_key(self, backend: str) -> str:
         """Under what the manifest names the default precision for a backend here, if it names one."""
-        from runtime.engines.cpu_class import cpu_class
+        from runtime.cpu_class import cpu_class
 
         key = f"{backend}/{cpu_class()}"
         return key if backend == "openvino" and key in self.manifest.default_precision else backend

@@ -133,7 +133,7 @@ class Manifest(_Part):
     """File in the bundle that holds every precision's figures against fp32 (`rop.parity/1`)."""
     default_precision: dict[Annotated[str, Field(pattern=DEFAULT_KEY)], dict[Network, Precision]]
     """By backend, then by network: what `--precision auto` runs. `openvino/amx` goes before `openvino` on a CPU of the
-    class `amx` (`runtime.engines.cpu_class`); classes that a runtime does not know are passed over."""
+    class `amx` (`runtime.cpu_class`); classes that a runtime does not know are passed over."""
     tools: dict[str, str]
     files: tuple[FileEntry, ...]
 

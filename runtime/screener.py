@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from device.frame import Frame
     from runtime.bundle import Bundle
     from runtime.engines.base import Engine, GpuTimings
-    from runtime.trust.facts import TrustFacts
+    from runtime.reading import TrustFacts
     from runtime.trust.guard import Guard
 
 SMALLEST_SIDE = 64
@@ -66,7 +66,7 @@ class Screener:
     precision: `auto` (the bundle's choice for the backend), `fp32`, `fp16` or `int8`. threads: CPU threads, None
     leaves the number to the backend. budget: milliseconds allowed; a late result is no result. reject_repeats: take
     the same picture twice in a row for a frozen camera (switch it off for stored pictures). threshold: between 0 and
-    1, None is the bundle's. trust: vouches for the engine, and goes into every reading; `runtime.trust.apply` makes
+    1, None is the bundle's. trust: vouches for the engine, and goes into every reading; `runtime.site_screener` makes
     the whole.
 
     Raises `BundleError` or `EngineError` when it cannot be made ready; after that `screen` never raises. One thread

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from build_engines.report.schema import Combination, ParityReport, Speed, Tolerance
-from runtime.engines.cpu_class import CPU_CLASSES
+from runtime.cpu_class import CPU_CLASSES
 from runtime.manifest import Network, Precision
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from build_engines.errors import BuildError
 from build_engines.report.schema import ParityReport
-from runtime.engines.cpu_class import CPU_CLASSES, LIMIT, LIMITS, cpu_class
+from runtime.cpu_class import CPU_CLASSES, LIMIT, LIMITS, cpu_class
 
 
 def require_classes(text: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from build_engines.report.schema import REPORT_SCHEMA, Machine, ParityReport, Sp
 from build_engines.report.tally import Tally
 from runtime.bench.environment import environment
 from runtime.bundle import Bundle
-from runtime.engines.cpu_class import cpu_class, cpu_flags, limit
+from runtime.cpu_class import cpu_class, cpu_flags, limit
 from runtime.engines.openvino_graph import FEATURES as GRAPH_FEATURES
 from runtime.engines.openvino_graph import compile_graph, half_precision
 from runtime.manifest import Network, Precision

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from runtime.engines.cpu_class import class_of_flags
+from runtime.cpu_class import class_of_flags
 from runtime.manifest import Network, Precision
 
 REPORT_SCHEMA: Literal["rop.parity/1"] = "rop.parity/1"
@@ -32,7 +32,7 @@ class Machine(_Part):
     """What the backend calculates `fp16` in: `f16`, `bf16`, or `f32` where the CPU has no half precision."""
     openvino: str
     cpu_class: str | None = None
-    """Of `runtime.engines.cpu_class`; None for a CPU of another family. A report from before there were classes gets it
+    """Of `runtime.cpu_class`; None for a CPU of another family. A report from before there were classes gets it
     from `features`."""
     held_to: str | None = None
     """The kernels that OpenVINO was held to so as to stand for a lesser CPU; None where it ran as it likes."""

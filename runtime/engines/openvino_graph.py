@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.engines.cpu_class import limit, limit_takes_bf16
+from runtime.cpu_class import limit, limit_takes_bf16
 from runtime.engines.openvino_branches import BranchesRequest, branches_of
 from runtime.engines.openvino_gates import GATES, move_gates
 from runtime.engines.openvino_layout import channels_last, pass_channels_last

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runtime.exam.errors import ExamRefused
-from runtime.exam.views import Eye, View
+from runtime.views import Eye, View
 
 
 @dataclass(frozen=True)

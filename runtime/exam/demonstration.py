@@ -10,9 +10,9 @@ from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import ExamRecord
 from runtime.exam.rules import ExamRules
 from runtime.exam.session import ExamSession
-from runtime.exam.views import Eye, View
 from runtime.outcome import Outcome
 from runtime.reading import Reading
+from runtime.views import Eye, View
 
 FRAMES_A_VIEW = 6
 SIM_ORDER = (View.DISC, View.TEMPORAL, View.SUPERIOR, View.INFERIOR, View.NASAL)

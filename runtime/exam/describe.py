@@ -11,9 +11,9 @@ from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 from runtime.exam.result import Verdict
-from runtime.exam.views import EYE_WORDS, Eye, place
 from runtime.outcome import Outcome
 from runtime.sinks.text import printable, word
+from runtime.views import EYE_WORDS, Eye, place
 
 EXAM_SCHEMA = "rop.exam/1"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.exam.errors import ExamRefused
-from runtime.exam.views import Eye
+from runtime.views import Eye
 
 ZONES = ("I", "II posterior", "II", "III")
 STAGES = ("0", "1", "2", "3", "4A", "4B", "5A", "5B", "5C")

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from runtime.exam.errors import ExamRefused
 from runtime.exam.rules import ExamRules
-from runtime.exam.views import Eye, View, place
 from runtime.outcome import Outcome
+from runtime.views import Eye, View, place
 
 MOST_CAPTURES = 500
 """Frames that one exam may hold; more is a fault of a program, not an exam."""

@@ -13,12 +13,12 @@ from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 from runtime.exam.result import Verdict
-from runtime.exam.views import EYE_WORDS, Eye, View
 from runtime.outcome import AID_NOTICE
 from runtime.sinks.draw import draw_vessels
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
 from runtime.sinks.text import printable, word
+from runtime.views import EYE_WORDS, Eye, View
 
 THUMBNAIL = 300
 """Longer side of a picture in the report, pixels."""

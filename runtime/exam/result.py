@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from runtime.exam.machine import Capture, Exam
-from runtime.exam.views import Eye, View, place
 from runtime.outcome import (
     CONTRADICTION,
     NOT_CAPTURED,
@@ -22,6 +21,7 @@ from runtime.outcome import (
     banner,
 )
 from runtime.quality import REPEATED
+from runtime.views import Eye, View, place
 
 WORST_FIRST = (Outcome.REFER, Outcome.RETAKE, Outcome.NO_RESULT, Outcome.NO_REFERRAL_FINDINGS)
 

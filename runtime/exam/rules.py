@@ -7,14 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from runtime.exam.errors import ExamRefused
-from runtime.exam.views import View
 from runtime.reading import BundleFacts
+from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
-
-DEFAULT_RETAKES = 3
-MOST_RETAKES = 20
 
 
 @dataclass(frozen=True)

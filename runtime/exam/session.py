@@ -15,8 +15,8 @@ from runtime.exam.journal import ExamRecord, Journal
 from runtime.exam.order import Order
 from runtime.exam.result import ExamResult, exam_result
 from runtime.exam.rules import ExamRules
-from runtime.exam.views import Eye, View
 from runtime.reading import Reading
+from runtime.views import Eye, View
 
 
 class Reader(Protocol):

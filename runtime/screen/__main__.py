@@ -27,7 +27,7 @@ from runtime.screener import Screener
 from runtime.sinks.files import prepare_folder
 from runtime.sinks.tally import Tally
 from runtime.sinks.text import printable
-from runtime.trust.apply import screener_for
+from runtime.site_screener import screener_for
 from runtime.trust.site import open_site
 from runtime.trust.words import trust_line
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from runtime.trust.facts import DriftFacts
+from runtime.reading import DriftFacts
 
 REFERENCE_SCHEMA = "rop.drift-reference/1"
 REFERENCE = "reference/drift.json"

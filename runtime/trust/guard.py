@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import BundleError
-from runtime.trust.facts import DriftFacts, SelfTestFacts, Signature, TrustFacts
+from runtime.reading import DriftFacts, SelfTestFacts, Signature, TrustFacts
 from runtime.trust.selftest import SelfTest, open_self_test
 from runtime.trust.site import Site, watched
 from runtime.trust.watch import open_watch

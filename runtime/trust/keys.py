@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from device.signature import signed_by
+from runtime.reading import Signature
 from runtime.trust.errors import SiteError
-from runtime.trust.facts import Signature
 
 KEY_LIMIT_BYTES = 16 * 1024
 HOW_TO_MAKE = (

@@ -17,12 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from device.signature import SignatureInvalid
 from runtime.budget import Budget
 from runtime.checked_json import first_problem
-from runtime.exam.rules import MOST_RETAKES
-from runtime.exam.views import View
 from runtime.manifest import Sha256
 from runtime.quality import QualityLimits
 from runtime.trust.errors import SiteError
 from runtime.trust.keys import TrustedKeys
+from runtime.views import MOST_RETAKES, View
 
 SITE_SCHEMA = "rop.site/1"
 PROFILE_LIMIT_BYTES = 256 * 1024

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from device.signature import LINE_LIMIT_BYTES, SignatureInvalid
 from runtime.bundle import MANIFEST, Bundle, manifest_bytes
+from runtime.reading import Signature, SiteFacts
 from runtime.trust.errors import SignatureRefused, SiteError
-from runtime.trust.facts import Signature, SiteFacts
 from runtime.trust.keys import TrustedKeys, read_trusted_keys
 
 if TYPE_CHECKING:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from runtime.decide import refer_probability
 from runtime.errors import BundleError
 from runtime.quality import REPEATED
-from runtime.reading import Reading
+from runtime.reading import DriftFacts, Reading
 from runtime.trust.drift import FEATURES, REFERENCE, DriftState, Observation, Reference, References, observe
-from runtime.trust.facts import DriftFacts
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle

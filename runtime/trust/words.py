@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.trust.facts import TrustFacts
+from runtime.reading import TrustFacts
 from runtime.trust.guard import FAILED
 
 

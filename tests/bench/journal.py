@@ -36,9 +36,9 @@ from runtime.exam.journal import journal as journal_module
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.machine import MOST_CAPTURES
 from runtime.exam.rules import rules_for
-from runtime.exam.views import Eye, View
 from runtime.reading import Reading
 from runtime.screener import Screener
+from runtime.views import Eye, View
 
 FPS = 30
 DRAWN = 30

@@ -15,7 +15,7 @@ from build_engines.train.data import network_mask, ridge_frames, split_frames, v
 from device import open_camera
 from runtime import Outcome, Reading, Screener, open_bundle
 from runtime.bundle import DEMONSTRATION
-from runtime.engines.cpu_class import CPU_CLASSES
+from runtime.cpu_class import CPU_CLASSES
 from runtime.engines.openvino import OpenVINOEngine
 from runtime.manifest import NETWORKS
 from runtime.metrics import dice, roc_auc

@@ -9,8 +9,7 @@ from pathlib import Path
 from runtime.engines import BACKENDS, PRECISIONS
 from runtime.exam.demonstration import DEFAULT_FAULTS, DEFAULT_SEED
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES
-from runtime.exam.rules import DEFAULT_RETAKES, MOST_RETAKES
-from runtime.exam.views import Eye, View
+from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, Eye, View
 
 EXAMPLES = """\
 examples:

@@ -17,7 +17,7 @@ from runtime.exam.journal import ExamRecord, Journal
 from runtime.exam.journal.crypt import find_key
 from runtime.exam.order import Order, Ordered
 from runtime.screener import Screener
-from runtime.trust.apply import screener_for
+from runtime.site_screener import screener_for
 from runtime.trust.site import Site, open_site
 
 PROMPTS = (

@@ -14,10 +14,10 @@ from runtime.exam.journal.crypt import find_key, write_new_key
 from runtime.exam.journal.database import system_error
 from runtime.exam.journal.opening import FILE
 from runtime.exam.session import ExamSession
-from runtime.exam.views import Eye, View, place
+from runtime.exam.site_rules import site_rules
 from runtime.reading import Reading
 from runtime.sinks.text import printable, word
-from runtime.trust.apply import site_rules
+from runtime.views import Eye, View, place
 
 KEY_FILE = "demonstration.key"
 

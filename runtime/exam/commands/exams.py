@@ -23,7 +23,7 @@ from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.session import ExamSession
-from runtime.trust.apply import site_rules
+from runtime.exam.site_rules import site_rules
 
 
 def new(options: Namespace) -> int:

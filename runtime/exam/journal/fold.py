@@ -14,8 +14,8 @@ from runtime.exam.journal.records import CaptureRecord, Change, ExamRecord, Exam
 from runtime.exam.machine import Captured, Closed, Event, Exam, Phase, ReadingFacts, ReadingMade, Relabelled, apply
 from runtime.exam.result import capture_outcome, exam_result
 from runtime.exam.rules import ExamRules
-from runtime.exam.views import Eye, View, place
 from runtime.outcome import Outcome
+from runtime.views import Eye, View, place
 
 OPENED, CAPTURED, READ, RELABELLED = "opened", "captured", "read", "relabelled"
 AMENDED, DOCUMENTED, CLOSED, RETIRED = "amended", "documented", "closed", "retired"

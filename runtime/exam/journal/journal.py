@@ -30,9 +30,9 @@ from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 from runtime.exam.result import exam_result
 from runtime.exam.rules import ExamRules
-from runtime.exam.views import Eye, View
 from runtime.outcome import Outcome
 from runtime.reading import Reading
+from runtime.views import Eye, View
 
 FLOOR_BYTES = 512 * 2**20
 """New exams are refused while the disk has less than this."""

@@ -10,8 +10,8 @@ from typing import Any
 from runtime.exam.machine import Exam, Phase
 from runtime.exam.result import ExamResult
 from runtime.exam.rules import ExamRules
-from runtime.exam.views import Eye, View
 from runtime.outcome import Outcome
+from runtime.views import Eye, View
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from build_engines.report.classes import measure_as, require_classes
 from build_engines.report.schema import ParityReport
 from build_engines.report.store import read_report
 from runtime import open_bundle
-from runtime.engines.cpu_class import LIMIT
+from runtime.cpu_class import LIMIT
 from tests.build_engines.report.figures import report
 from tests.runtime.engines.tiny import tiny_bundle
 

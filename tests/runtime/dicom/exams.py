@@ -18,10 +18,10 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.order import Order
 from runtime.exam.rules import ExamRules
-from runtime.exam.views import Eye as JournalEye
-from runtime.exam.views import View
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE, Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Reading
+from runtime.views import Eye as JournalEye
+from runtime.views import View
 
 ZONE = timezone(timedelta(hours=2))
 OPENED = datetime(2026, 11, 20, 10, 15, 0, tzinfo=ZONE)

@@ -22,7 +22,7 @@ from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.order import Order, Ordered
 from runtime.exam.rules import ExamRules
-from runtime.exam.views import Eye, View
+from runtime.views import Eye, View
 from tests.runtime.dicom.exams import BUNDLE, KEY, picture, reading
 
 ORDER = Order("ACC-7", "1.2.826.0.1.3680043.8.498.7", "RP-1", "SPS-1", "Referrer^Rita", "ROP screening")

@@ -15,7 +15,7 @@ from runtime.dicom.site import Peer, Site
 from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
 from runtime.exam.journal.records import CaptureRecord
-from runtime.exam.views import Eye, View
+from runtime.views import Eye, View
 from tests.runtime.dicom.archives import CART_PORT, ORTHANC_DICOM, Orthanc, site
 from tests.runtime.dicom.exams import KEY, fill_journal
 

@@ -14,9 +14,9 @@ from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.machine import Captured, Closed, Exam, ReadingFacts, ReadingMade, apply
 from runtime.exam.rules import ExamRules
-from runtime.exam.views import Eye, View
 from runtime.outcome import AID_NOTICE, Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Reading, Timings
+from runtime.views import Eye, View
 
 BUNDLE = BundleFacts("test", "1", "b" * 64, AID_NOTICE)
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)

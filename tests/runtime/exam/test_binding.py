@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from runtime.exam.binding import Aims
 from runtime.exam.errors import ExamRefused
-from runtime.exam.views import Eye, View
+from runtime.views import Eye, View
 
 
 def test_a_frame_belongs_to_what_was_set_at_its_capture() -> None:

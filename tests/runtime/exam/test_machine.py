@@ -18,7 +18,7 @@ from runtime.exam.machine import (
 )
 from runtime.exam.result import exam_result
 from runtime.exam.rules import ExamRules
-from runtime.exam.views import Eye, View
+from runtime.views import Eye, View
 from tests.runtime.exam.making import BUNDLE, NRF, PLACES, REFER, RULES, exam_of, facts, reading
 from tests.runtime.exam.making import frame as make_frame
 

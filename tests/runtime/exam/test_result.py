@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from runtime.exam.machine import Captured, Exam, ReadingMade, Relabelled, apply
 from runtime.exam.result import WORST_FIRST, exam_result
-from runtime.exam.views import Eye, View
 from runtime.outcome import NOT_CAPTURED, NOT_GRADABLE, READING_PENDING, Outcome
+from runtime.views import Eye, View
 from tests.runtime.exam.making import NONE, NRF, PLACES, REFER, RETAKE, RULES, exam_of, facts
 
 SHOTS = st.tuples(st.sampled_from(Eye), st.sampled_from(View), st.sampled_from(Outcome))

@@ -18,9 +18,9 @@ from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.replay import replay
 from runtime.exam.rules import rules_for
 from runtime.exam.session import ExamSession
-from runtime.exam.views import Eye, View
 from runtime.outcome import READING_PENDING, Outcome
 from runtime.screener import Screener
+from runtime.views import Eye, View
 from tests.pictures import retina
 from tests.runtime.exam.making import NONE, NRF, PLACES, REFER, RETAKE, infant
 

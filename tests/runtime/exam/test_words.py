@@ -11,8 +11,8 @@ import pytest
 import runtime.exam
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES, EyeFindings
-from runtime.exam.views import Eye
 from runtime.outcome import EXAM_REASONS
+from runtime.views import Eye
 
 NEVER = re.compile(r"\b(normal|healthy|diagnos\w*|stage|zone|plus|discharge)\b", re.IGNORECASE)
 ROOT = Path(runtime.exam.__path__[0])

@@ -23,7 +23,7 @@ from runtime.errors import BundleError
 from runtime.outcome import Outcome
 from runtime.reading import FrameFacts, Quality, Reading
 from runtime.screener import Screener
-from runtime.trust.apply import screener_for
+from runtime.site_screener import screener_for
 from runtime.trust.drift import FEATURES, REFERENCE, WINDOW
 from runtime.trust.guard import Guard
 from runtime.trust.selftest import SELF_TEST, ask, open_self_test

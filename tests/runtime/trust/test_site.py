@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from runtime.bundle import open_bundle
 from runtime.errors import BundleError, ScreeningError
-from runtime.exam.views import View
+from runtime.exam.site_rules import site_rules
 from runtime.plans import find_plan
-from runtime.trust.apply import site_rules
 from runtime.trust.errors import SignatureRefused, SiteError
 from runtime.trust.site import MANIFEST_SIGNATURE, PLAN_SIGNATURE, Site, open_site, watched
+from runtime.views import View
 from tests.runtime.engines.fake_plans import KEY, write_plans
 from tests.runtime.trust.conftest import public_pem, sign
 

@@ -33,8 +33,8 @@ from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.verify import verify
 from runtime.exam.rules import rules_for
 from runtime.exam.session import ExamSession
-from runtime.exam.views import Eye, View
 from runtime.screener import Screener
+from runtime.views import Eye, View
 from tests.pictures import retina
 
 KEY = JournalKey(bytes(range(32)))

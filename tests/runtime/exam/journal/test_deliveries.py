@@ -8,7 +8,7 @@ import pytest
 
 from runtime.exam.journal import Delivery, DeliveryInstance, Journal
 from runtime.exam.journal.verify import verify
-from runtime.exam.views import Eye, View
+from runtime.views import Eye, View
 from tests.runtime.exam.making import REFER, journal_exam
 
 WHEN = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)

@@ -16,7 +16,7 @@ from runtime.exam.errors import JournalError, JournalFull, JournalUnwritable
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.verify import verify
-from runtime.exam.views import Eye, View
+from runtime.views import Eye, View
 from tests.runtime.exam.making import REFER, RULES, frame, infant, journal_exam, reading
 
 SIZE = "8m"

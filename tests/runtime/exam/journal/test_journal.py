@@ -34,8 +34,8 @@ from runtime.exam.journal.reader import order_of
 from runtime.exam.journal.verify import verify
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
-from runtime.exam.views import Eye, View
 from runtime.reading import Timings
+from runtime.views import Eye, View
 from tests.runtime.exam.making import NONE, NRF, REFER, RULES, frame, infant, journal_exam, reading
 
 DISC = (Eye.OD, View.DISC)

@@ -14,7 +14,7 @@ from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.retention import due_for_retirement
 from runtime.exam.journal.verify import verify
 from runtime.exam.machine import Phase
-from runtime.exam.views import Eye, View
+from runtime.views import Eye, View
 from tests.runtime.exam.making import NRF, REFER, RULES, frame, infant, journal_exam, reading
 
 

@@ -13,7 +13,7 @@ from runtime.exam.journal import Delivery, DeliveryInstance, Journal
 from runtime.exam.journal.chain import event_hash
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.verify import verify
-from runtime.exam.views import Eye, View
+from runtime.views import Eye, View
 from tests.runtime.exam.making import NRF, REFER, RETAKE, infant, journal_exam
 
 FLIPS = 1000

@@ -8,10 +8,10 @@ from pathlib import Path
 import openvino as ov
 import pytest
 
+from runtime import cpu_class as module
 from runtime.bundle import open_bundle
-from runtime.engines import cpu_class as module
+from runtime.cpu_class import LIMIT, cpu_class
 from runtime.engines import load_engine
-from runtime.engines.cpu_class import LIMIT, cpu_class
 from runtime.engines.openvino_graph import half_precision
 from runtime.errors import BundleError
 from tests.runtime.engines.tiny import tiny_bundle

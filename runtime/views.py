@@ -1,8 +1,12 @@
-"""Eyes and views: the words by which a frame is bound to a place."""
+"""Eyes and views, the words by which a frame is bound to a place; and how often a view may be taken again."""
 
 from __future__ import annotations
 
 from enum import Enum
+
+DEFAULT_RETAKES = 3
+"""How often an ungradable view may be taken again before it counts as "not gradable", where nobody says otherwise."""
+MOST_RETAKES = 20
 
 
 class Eye(str, Enum):
