@@ -13,6 +13,18 @@ from typing import Any
 
 MOVED: dict[str, tuple[str, ...]] = {
     "runtime.engines.cpu_class": ("runtime.cpu_class",),
+    "runtime.engines.fake_tensorrt": ("runtime.engines.tensorrt.fake",),
+    "runtime.engines.openvino_branches": ("runtime.engines.openvino.branches",),
+    "runtime.engines.openvino_gates": ("runtime.engines.openvino.gates",),
+    "runtime.engines.openvino_graph": ("runtime.engines.openvino.graph",),
+    "runtime.engines.openvino_layout": ("runtime.engines.openvino.layout",),
+    "runtime.engines.openvino_nodes": ("runtime.engines.openvino.nodes",),
+    "runtime.engines.openvino_unsigned": ("runtime.engines.openvino.unsigned",),
+    "runtime.engines.openvino_upsample": ("runtime.engines.openvino.upsample",),
+    "runtime.engines.tensorrt_engine": ("runtime.engines.tensorrt.engine",),
+    "runtime.engines.tensorrt_log": ("runtime.engines.tensorrt.log",),
+    "runtime.engines.tensorrt_network": ("runtime.engines.tensorrt.network",),
+    "runtime.engines.tensorrt_pipeline": ("runtime.engines.tensorrt.pipeline",),
     "runtime.exam.views": ("runtime.views",),
     "runtime.trust.apply": ("runtime.site_screener", "runtime.exam.site_rules"),
     "runtime.trust.facts": ("runtime.reading",),

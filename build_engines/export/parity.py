@@ -13,7 +13,7 @@ from build_engines.errors import ParityError
 from build_engines.export.graphs import FEATURES, ExportedGraphs
 from build_engines.segimgnet import INPUT_SIDE, SegImgNet
 from runtime.arrays import FloatArray, UInt8Array
-from runtime.engines.openvino_graph import last_line
+from runtime.engines.openvino.graph import last_line
 
 PARITY_LIMIT = 1e-4
 """Largest difference allowed, of a class probability and of a pixel's vessel probability."""

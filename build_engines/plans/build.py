@@ -17,7 +17,7 @@ from build_engines.plans.graph import for_tensorrt
 from build_engines.plans.layers import type_word
 from build_engines.plans.progress import BuildProgress
 from build_engines.plans.timing_cache import keep_cache, take_cache
-from runtime.engines.tensorrt_log import Remembered
+from runtime.engines.tensorrt.log import Remembered
 
 OWN_TACTICS = ("EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS")
 """TensorRT's own kernels; the other sources are cuBLAS and cuDNN, which TensorRT 11 no longer has."""

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.engines.tensorrt_log import Remembered
+from runtime.engines.tensorrt.log import Remembered
 
 TYPE_WORDS = {"FLOAT": "fp32", "HALF": "fp16", "FP32": "fp32", "FP16": "fp16"}
 

@@ -26,7 +26,7 @@ from build_engines.plans.write import MadePlan
 from build_engines.segimgnet import INPUT_SIDE, SegImgNet, SGAClassifier, UNet
 from build_engines.segimgnet.checkpoint import load_checkpoint
 from runtime.bundle import Bundle
-from runtime.engines.tensorrt_log import Remembered
+from runtime.engines.tensorrt.log import Remembered
 from runtime.manifest import graph_name
 from runtime.plan_key import WHOLE, PlanKey
 

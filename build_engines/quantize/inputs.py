@@ -21,7 +21,7 @@ class Runner:
     def __init__(self, graph: Path | bytes) -> None:
         import openvino
 
-        from runtime.engines.openvino_unsigned import unsigned_after_relu
+        from runtime.engines.openvino.unsigned import unsigned_after_relu
 
         core = openvino.Core()
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}

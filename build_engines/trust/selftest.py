@@ -16,7 +16,7 @@ from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from runtime.arrays import UInt8Array
 from runtime.bundle import Bundle
 from runtime.engines.base import Engine
-from runtime.engines.openvino import OpenVINOEngine
+from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.manifest import NETWORKS
 from runtime.plan_key import precision_word
 from runtime.preprocess import network_input

@@ -12,7 +12,7 @@ from runtime.bench.libraries import library
 from runtime.budget import Budget, Deadline
 from runtime.bundle import Bundle
 from runtime.engines.base import Engine, Inference
-from runtime.engines.openvino_graph import FEATURES
+from runtime.engines.openvino.graph import FEATURES
 from runtime.errors import EngineError
 from runtime.manifest import graph_name
 from runtime.reading import EngineFacts

@@ -46,7 +46,7 @@ def load_engine(bundle: Bundle, engine: str = "auto", precision: str = "auto", t
 
 
 def _missing(bundle: Bundle, backend: str) -> str:
-    from runtime.engines.tensorrt import LIBRARIES, missing
+    from runtime.engines.tensorrt.load import LIBRARIES, missing
 
     return missing(bundle, LIBRARIES[backend])
 
@@ -61,13 +61,13 @@ def _source_of_default(bundle: Bundle, backend: str) -> str:
 def _load(bundle: Bundle, backend: str, precision: str, threads: int | None) -> Engine:
     precisions = bundle.resolve_precision(backend, precision)
     if backend == "openvino":
-        from runtime.engines.openvino import OpenVINOEngine
+        from runtime.engines.openvino.engine import OpenVINOEngine
 
         loaded = OpenVINOEngine(bundle, precisions, threads)
         if precision == "auto":
             words = ", ".join(f"{network} {word}" for network, word in precisions.items())
             loaded.facts = replace(loaded.facts, why=f"{words}: {_source_of_default(bundle, backend)}")
         return loaded
-    from runtime.engines.tensorrt import LIBRARIES, load_tensorrt
+    from runtime.engines.tensorrt.load import LIBRARIES, load_tensorrt
 
     return load_tensorrt(bundle, LIBRARIES[backend], precisions)

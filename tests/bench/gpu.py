@@ -26,8 +26,8 @@ from runtime.cuda import open_cuda
 from runtime.cuda.base import Cuda
 from runtime.cuda.probe import Probe, probe
 from runtime.engines.base import Engine
-from runtime.engines.tensorrt_engine import TensorRTEngine
-from runtime.engines.tensorrt_network import import_library
+from runtime.engines.tensorrt.engine import TensorRTEngine
+from runtime.engines.tensorrt.network import import_library
 from runtime.errors import EngineError
 from runtime.manifest import graph_name
 from runtime.plan_key import MODULES, TARGETS, Library, architecture_name, release

@@ -25,9 +25,9 @@ from build_engines.quantize.calibrate import quiet
 from build_engines.quantize.inputs import Runner, TrueInputs
 from calibration import open_set
 from runtime import Bundle, open_bundle
-from runtime.engines.openvino_graph import half_precision
-from runtime.engines.openvino_layout import channels_last
-from runtime.engines.openvino_unsigned import unsigned_after_relu
+from runtime.engines.openvino.graph import half_precision
+from runtime.engines.openvino.layout import channels_last
+from runtime.engines.openvino.unsigned import unsigned_after_relu
 from runtime.manifest import graph_name
 
 CALIBRATED, TIMED = 24, 40

@@ -17,8 +17,8 @@ import numpy as np
 
 from runtime import open_bundle
 from runtime.bench.daemon import pictures_of
-from runtime.engines import openvino_graph
-from runtime.engines.openvino import OpenVINOEngine
+from runtime.engines.openvino import graph as openvino_graph
+from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.preprocess import network_input
 
 TURN, SETTLING = 12, 4

@@ -22,8 +22,8 @@ from onnx import numpy_helper
 
 from build_engines.trust.selftest import write_self_test
 from runtime.bundle import Bundle, open_bundle
-from runtime.engines.openvino import OpenVINOEngine
-from runtime.engines.openvino_graph import cache_folder
+from runtime.engines.openvino.engine import OpenVINOEngine
+from runtime.engines.openvino.graph import cache_folder
 from runtime.manifest import graph_name
 from runtime.trust.selftest import SELF_TEST, Answer, SelfTest, ask, identical, open_self_test
 

@@ -16,7 +16,7 @@ from build_engines.errors import BuildError, ParityError
 from build_engines.export import ExportedGraphs
 from build_engines.segimgnet import NetworkSize, SegImgNet
 from runtime import Screener, open_bundle
-from runtime.engines.openvino import OpenVINOEngine
+from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.manifest import NETWORKS, graph_name
 from tests.pictures import retina
 

@@ -22,7 +22,7 @@ from runtime.bundle import open_bundle
 from runtime.plans import find_plan
 from runtime.trust.site import MANIFEST_SIGNATURE, PLAN_SIGNATURE, open_site, watched
 from tests.runtime.conftest import manifest_content
-from tests.runtime.engines.fake_plans import KEY, write_plans
+from tests.runtime.engines.tensorrt.fake_plans import KEY, write_plans
 from tests.runtime.trust.conftest import profile_content, public_pem
 
 FILES = {"segmentation.fp32.onnx": b"segmentation graph", "classifier.fp32.onnx": b"classifier graph"}

@@ -12,7 +12,7 @@ from runtime.arrays import UInt8Array
 from runtime.bundle import Bundle
 from runtime.cuda import open_cuda
 from runtime.engines import load_engine
-from runtime.engines.tensorrt_engine import TensorRTEngine
+from runtime.engines.tensorrt.engine import TensorRTEngine
 from runtime.plan_key import TARGETS, Library
 from runtime.preprocess import network_input
 

@@ -12,7 +12,7 @@ from runtime import cpu_class as module
 from runtime.bundle import open_bundle
 from runtime.cpu_class import LIMIT, cpu_class
 from runtime.engines import load_engine
-from runtime.engines.openvino_graph import half_precision
+from runtime.engines.openvino.graph import half_precision
 from runtime.errors import BundleError
 from tests.runtime.engines.tiny import tiny_bundle
 

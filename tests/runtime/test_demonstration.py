@@ -16,7 +16,7 @@ from device import open_camera
 from runtime import Outcome, Reading, Screener, open_bundle
 from runtime.bundle import DEMONSTRATION
 from runtime.cpu_class import CPU_CLASSES
-from runtime.engines.openvino import OpenVINOEngine
+from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.manifest import NETWORKS
 from runtime.metrics import dice, roc_auc
 from runtime.trust.selftest import open_self_test
@@ -83,7 +83,7 @@ def test_its_self_test_passes_whatever_stands_between_the_quantized_layers(
 ) -> None:
     """The answers were made on one processor, and must tell a sound engine on others too."""
     if half:
-        monkeypatch.setattr("runtime.engines.openvino_graph.half_precision", lambda core: half)
+        monkeypatch.setattr("runtime.engines.openvino.graph.half_precision", lambda core: half)
     bundle = open_bundle()
     with OpenVINOEngine(bundle, dict.fromkeys(NETWORKS, word)) as engine:
         test = open_self_test(bundle, engine.facts.precision)

@@ -18,7 +18,7 @@ from build_engines.plans.machine import Gpu, Machine
 from build_engines.plans.onnx_path import graph_of
 from build_engines.plans.progress import BuildProgress
 from build_engines.plans.timing_cache import cache_file, keep_cache, take_cache
-from runtime.engines.tensorrt_log import Remembered
+from runtime.engines.tensorrt.log import Remembered
 
 
 def graph(operator: str = "Relu", batch: int | str = 1) -> bytes:

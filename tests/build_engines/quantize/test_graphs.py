@@ -20,7 +20,7 @@ from build_engines.quantize.layers import layers_of
 from build_engines.quantize.qdq import inspect
 from build_engines.quantize.sensitivity import Judge
 from runtime.arrays import UInt8Array
-from runtime.engines.openvino_graph import int8_layers
+from runtime.engines.openvino.graph import int8_layers
 from runtime.manifest import NETWORKS
 from tests.build_engines.quantize.conftest import Made
 from tests.build_engines.quantize.toy import SEGMENTATION_LAYERS

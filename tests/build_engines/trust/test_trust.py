@@ -12,7 +12,7 @@ from build_engines.__main__ import main
 from build_engines.trust import selftest
 from device.frame import Frame
 from runtime.bundle import Bundle, open_bundle
-from runtime.engines.openvino import OpenVINOEngine
+from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.outcome import Outcome
 from runtime.screener import Screener
 from runtime.trust.drift import FEATURES, REFERENCE, References
@@ -20,7 +20,7 @@ from runtime.trust.guard import Guard
 from runtime.trust.selftest import SELF_TEST, open_self_test
 from runtime.trust.selftest_content import SelfTestContent
 from tests.pictures import retina
-from tests.runtime.engines.fake_plans import KEY, write_plans
+from tests.runtime.engines.tensorrt.fake_plans import KEY, write_plans
 from tests.runtime.engines.tiny import tiny_bundle
 
 FP32 = {"segmentation": "fp32", "classifier": "fp32"}

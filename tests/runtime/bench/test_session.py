@@ -31,7 +31,7 @@ from runtime.screen.stop import Stop
 from runtime.screener import Screener
 from tests.pictures import retina
 from tests.runtime.conftest import manifest_content
-from tests.runtime.engines.fake_plans import both_plans, fake_machine, write_plans
+from tests.runtime.engines.tensorrt.fake_plans import both_plans, fake_machine, write_plans
 from tests.runtime.engines.tiny import tiny_bundle
 
 

@@ -14,12 +14,12 @@ from runtime.cuda.base import DeviceFacts
 from runtime.cuda.errors import CudaError, GpuLost
 from runtime.cuda.fake import FakeCuda
 from runtime.cuda.pycuda import PyCuda
-from runtime.engines.fake_tensorrt import FakeTensorRT
-from runtime.engines.tensorrt_engine import TensorRTEngine, known_frames
-from runtime.engines.tensorrt_network import TensorRT
+from runtime.engines.tensorrt.engine import TensorRTEngine, known_frames
+from runtime.engines.tensorrt.fake import FakeTensorRT
+from runtime.engines.tensorrt.network import TensorRT
 from runtime.plans import find_plan
 from tests.runtime.cuda.stand_in_pycuda import stand_in
-from tests.runtime.engines.fake_plans import KEY, FakeMachine, both_plans, write_plans
+from tests.runtime.engines.tensorrt.fake_plans import KEY, FakeMachine, both_plans, write_plans
 from tests.runtime.engines.tiny import tiny_bundle
 
 

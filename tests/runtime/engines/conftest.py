@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from runtime.bundle import Bundle
-from runtime.engines.openvino import OpenVINOEngine
-from runtime.engines.tensorrt_engine import known_frames
-from tests.runtime.engines.fake_plans import FakeMachine, both_plans, fake_machine, write_plans
+from runtime.engines.openvino.engine import OpenVINOEngine
+from runtime.engines.tensorrt.engine import known_frames
+from tests.runtime.engines.tensorrt.fake_plans import FakeMachine, both_plans, fake_machine, write_plans
 from tests.runtime.engines.tiny import tiny_bundle
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import runtime.engines.tensorrt as module
+import runtime.engines.tensorrt.load as module
 from device.frame import Frame
 from runtime import Screener
 from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
@@ -19,12 +19,12 @@ from runtime.cuda.errors import CudaError
 from runtime.cuda.fake import FakeCuda
 from runtime.cuda.probe import Probe
 from runtime.engines import load_engine
-from runtime.engines.fake_tensorrt import FakeTensorRT
-from runtime.engines.tensorrt_network import TensorRT, import_library
+from runtime.engines.tensorrt.fake import FakeTensorRT
+from runtime.engines.tensorrt.network import TensorRT, import_library
 from runtime.errors import EngineError, IncompatiblePlan
 from runtime.screen.__main__ import main
 from tests.pictures import retina
-from tests.runtime.engines.fake_plans import KEY, FakeMachine, both_plans, fake_machine, write_plans
+from tests.runtime.engines.tensorrt.fake_plans import KEY, FakeMachine, both_plans, fake_machine, write_plans
 
 FOUND = Probe("Fake GPU", (8, 6), "12.6", "10.3.0.26")
 

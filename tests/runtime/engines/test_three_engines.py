@@ -10,9 +10,9 @@ import numpy as np
 from build_engines.plans.parts import classifier_parts
 from runtime.bundle import DEMONSTRATION, open_bundle
 from runtime.engines import load_engine
-from runtime.engines.fake_tensorrt import fake_plan
-from runtime.engines.tensorrt_engine import known_frames
-from tests.runtime.engines.fake_plans import both_plans, fake_machine, write_plans
+from runtime.engines.tensorrt.engine import known_frames
+from runtime.engines.tensorrt.fake import fake_plan
+from tests.runtime.engines.tensorrt.fake_plans import both_plans, fake_machine, write_plans
 
 
 def test_the_parts_of_the_real_classifier_give_what_the_whole_gives(tmp_path: Path) -> None:

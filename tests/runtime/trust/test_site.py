@@ -18,7 +18,7 @@ from runtime.plans import find_plan
 from runtime.trust.errors import SignatureRefused, SiteError
 from runtime.trust.site import MANIFEST_SIGNATURE, PLAN_SIGNATURE, Site, open_site, watched
 from runtime.views import View
-from tests.runtime.engines.fake_plans import KEY, write_plans
+from tests.runtime.engines.tensorrt.fake_plans import KEY, write_plans
 from tests.runtime.trust.conftest import public_pem, sign
 
 Write = Callable[..., Path]

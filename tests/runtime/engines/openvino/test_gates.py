@@ -10,7 +10,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from runtime.engines.openvino_gates import GATES, move_gates
+from runtime.engines.openvino.gates import GATES, move_gates
 
 FEATURES = ("features_0", "features_1")
 KERNEL = np.random.default_rng(0).normal(size=(3, 3, 3, 3)).astype(np.float32)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from runtime.arrays import FloatArray
-from runtime.engines.openvino_nodes import constant_of, shape_of
+from runtime.engines.openvino.nodes import constant_of, shape_of
 
 SUMS = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], np.float32)
 """From a kernel of three to that of the transposed convolution."""

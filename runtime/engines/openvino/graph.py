@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.cpu_class import limit, limit_takes_bf16
-from runtime.engines.openvino_branches import BranchesRequest, branches_of
-from runtime.engines.openvino_gates import GATES, move_gates
-from runtime.engines.openvino_layout import channels_last, pass_channels_last
-from runtime.engines.openvino_unsigned import unsigned_after_relu
-from runtime.engines.openvino_upsample import merge_upsampling
+from runtime.engines.openvino.branches import BranchesRequest, branches_of
+from runtime.engines.openvino.gates import GATES, move_gates
+from runtime.engines.openvino.layout import channels_last, pass_channels_last
+from runtime.engines.openvino.unsigned import unsigned_after_relu
+from runtime.engines.openvino.upsample import merge_upsampling
 from runtime.errors import EngineError
 from runtime.manifest import NETWORKS, graph_name
 

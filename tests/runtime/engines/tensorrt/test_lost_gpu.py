@@ -12,9 +12,9 @@ import pytest
 
 from runtime.bundle import Bundle
 from runtime.cuda.errors import GPU_LOST_EXIT_CODE
-from tests.runtime.engines.fake_plans import both_plans, write_plans
+from tests.runtime.engines.tensorrt.fake_plans import both_plans, write_plans
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 pytestmark = pytest.mark.system
 
 
@@ -26,7 +26,14 @@ def test_the_frame_at_hand_is_told_then_the_program_ends_with_its_own_code(
     out = tmp_path / "out"
     child = subprocess.run(
         [
-            *(sys.executable, "-m", "tests.runtime.engines.with_lost_gpu", "sim:faults=0", "--frames", str(frames)),
+            *(
+                sys.executable,
+                "-m",
+                "tests.runtime.engines.tensorrt.with_lost_gpu",
+                "sim:faults=0",
+                "--frames",
+                str(frames),
+            ),
             *("--bundle", str(tiny.path), "--out", str(out), "--budget-ms", "60000"),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

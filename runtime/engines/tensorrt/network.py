@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from runtime.cuda.base import Stream
-from runtime.engines.tensorrt_log import Remembered
+from runtime.engines.tensorrt.log import Remembered
 from runtime.errors import EngineError, IncompatiblePlan
 from runtime.plan_key import MODULES, TARGETS, TITLES, Library, release
 

@@ -9,7 +9,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from runtime.engines.openvino_unsigned import unsigned_after_relu
+from runtime.engines.openvino.unsigned import unsigned_after_relu
 
 STEP = np.float32(0.05)
 

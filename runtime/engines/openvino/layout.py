@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.engines.openvino_nodes import shape_of
+from runtime.engines.openvino.nodes import shape_of
 
 TO_LAST, TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 BY_ELEMENT = ("Add", "Subtract", "Multiply", "Divide", "Convert")

@@ -12,7 +12,7 @@ from runtime.arrays import FloatArray, UInt8Array
 from runtime.budget import Deadline
 from runtime.cuda.base import Cuda, Graph
 from runtime.engines.base import GpuTimings
-from runtime.engines.tensorrt_network import Network, TensorFacts
+from runtime.engines.tensorrt.network import Network, TensorFacts
 from runtime.errors import IncompatiblePlan
 from runtime.preprocess import SIDE
 

@@ -14,8 +14,8 @@ from runtime.budget import Budget, Deadline
 from runtime.cuda.base import Cuda
 from runtime.cuda.errors import GPU_LOST_EXIT_CODE, CudaError, GpuLost
 from runtime.engines.base import Engine, GpuTimings, Inference
-from runtime.engines.tensorrt_network import Network, TensorRT
-from runtime.engines.tensorrt_pipeline import Lane, Pipeline
+from runtime.engines.tensorrt.network import Network, TensorRT
+from runtime.engines.tensorrt.pipeline import Lane, Pipeline
 from runtime.errors import DeadlineMissed, EngineError
 from runtime.plan_key import PlanName
 from runtime.plans import Plan

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.engines.openvino_nodes import ancestors_of, closed, shape_of
+from runtime.engines.openvino.nodes import ancestors_of, closed, shape_of
 
 IMAGE = "image"
 """The input that the raw branch lives on."""

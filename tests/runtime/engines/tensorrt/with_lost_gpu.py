@@ -10,9 +10,9 @@ from runtime.bundle import open_bundle
 from runtime.cuda.errors import end_process
 from runtime.cuda.fake import FakeCuda
 from runtime.engines.base import Engine
-from runtime.engines.fake_tensorrt import FakeTensorRT
+from runtime.engines.tensorrt.fake import FakeTensorRT
 from runtime.screen.__main__ import main
-from tests.runtime.engines.fake_plans import FakeMachine
+from tests.runtime.engines.tensorrt.fake_plans import FakeMachine
 
 LOST_AT = 3
 

@@ -11,8 +11,8 @@ from openvino import opset11
 from openvino import opset13 as ops
 
 from runtime.bundle import open_bundle
-from runtime.engines.openvino_graph import compile_graph
-from runtime.engines.openvino_upsample import merge_upsampling, transposed_kernel
+from runtime.engines.openvino.graph import compile_graph
+from runtime.engines.openvino.upsample import merge_upsampling, transposed_kernel
 
 INPUTS, OUTPUTS, HEIGHT, WIDTH = 5, 4, 6, 7
 GENERATOR = np.random.default_rng(0)

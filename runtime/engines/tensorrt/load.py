@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from runtime.cuda import open_cuda
 from runtime.cuda.probe import has_driver, probe
-from runtime.engines.tensorrt_engine import TensorRTEngine
-from runtime.engines.tensorrt_network import import_library
+from runtime.engines.tensorrt.engine import TensorRTEngine
+from runtime.engines.tensorrt.network import import_library
 from runtime.errors import EngineError
 from runtime.plan_key import MODULES, TARGETS, Library, PlanKey, architecture_name, precision_word, release
 from runtime.plans import find_plan, list_plans

@@ -10,7 +10,7 @@ import numpy as np
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.engines.base import Engine, Inference
-from runtime.engines.openvino_graph import CompiledGraph, compile_pair, last_line
+from runtime.engines.openvino.graph import CompiledGraph, compile_pair, last_line
 from runtime.errors import DeadlineMissed, EngineError
 from runtime.manifest import NETWORKS
 from runtime.preprocess import SIDE

@@ -11,8 +11,8 @@ import pytest
 from openvino import opset13 as ops
 
 from runtime.bundle import Bundle, open_bundle
-from runtime.engines.openvino_branches import BranchesRequest, branches_of
-from runtime.engines.openvino_graph import CompiledGraph, compile_graph, compile_pair
+from runtime.engines.openvino.branches import BranchesRequest, branches_of
+from runtime.engines.openvino.graph import CompiledGraph, compile_graph, compile_pair
 from runtime.errors import EngineError
 
 WEIGHT = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -228,7 +228,7 @@ def test_a_graph_that_cannot_be_changed_is_an_error_of_the_engine(
     def refuses(*arguments: object) -> None:
         raise RuntimeError("shapes do not go together")
 
-    monkeypatch.setattr("runtime.engines.openvino_graph.pass_channels_last", refuses)
+    monkeypatch.setattr("runtime.engines.openvino.graph.pass_channels_last", refuses)
     with pytest.raises(EngineError, match=r"segmentation\.fp32\.onnx.*shapes do not go together"):
         compile_pair(ov.Core(), bundle, {"segmentation": "fp32", "classifier": "fp32"})
     with pytest.raises(EngineError, match=r"classifier\.fp32\.onnx.*shapes do not go together"):

@@ -10,10 +10,10 @@ import pytest
 
 from runtime.cuda.errors import GpuLost
 from runtime.cuda.fake import ContractBroken, FakeCuda
-from runtime.engines import fake_tensorrt
-from runtime.engines.fake_tensorrt import FakeTensorRT, fake_plan
-from runtime.engines.tensorrt_log import Remembered
-from runtime.engines.tensorrt_network import Network, TensorRT
+from runtime.engines.tensorrt import fake as fake_tensorrt
+from runtime.engines.tensorrt.fake import FakeTensorRT, fake_plan
+from runtime.engines.tensorrt.log import Remembered
+from runtime.engines.tensorrt.network import Network, TensorRT
 from runtime.errors import EngineError, IncompatiblePlan
 from tests.runtime.engines.tiny import tiny_graph
 

@@ -10,7 +10,7 @@ import pytest
 
 from runtime.budget import Deadline
 from runtime.bundle import open_bundle
-from runtime.engines.openvino import OpenVINOEngine
+from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.errors import DeadlineMissed
 
 TRIES = 80

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from runtime.bundle import Bundle
 from runtime.cuda.fake import FakeCuda
-from runtime.engines.fake_tensorrt import FakeTensorRT, fake_plan
-from runtime.engines.tensorrt_engine import TensorRTEngine
-from runtime.engines.tensorrt_network import TensorRT
+from runtime.engines.tensorrt.engine import TensorRTEngine
+from runtime.engines.tensorrt.fake import FakeTensorRT, fake_plan
+from runtime.engines.tensorrt.network import TensorRT
 from runtime.plan_key import PlanKey
 from runtime.plans import PLANS, Plan, find_plan
 from tests.runtime.plan_json import plan_json

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-import runtime.engines.tensorrt_engine as module
+import runtime.engines.tensorrt.engine as module
 from runtime import Budget
 from runtime.bundle import Bundle
 from runtime.cuda.base import DeviceFacts
 from runtime.cuda.errors import GPU_LOST_EXIT_CODE, CudaError, GpuLost
 from runtime.cuda.fake import ContractBroken, FakeCuda
-from runtime.engines.fake_tensorrt import FakeTensorRT, fake_plan
-from runtime.engines.tensorrt_engine import known_frames
+from runtime.engines.tensorrt.engine import known_frames
+from runtime.engines.tensorrt.fake import FakeTensorRT, fake_plan
 from runtime.errors import BundleError, DeadlineMissed, EngineError, IncompatiblePlan
 from runtime.plans import find_plan
-from tests.runtime.engines.fake_plans import KEY, FakeMachine, both_plans, write_plans
+from tests.runtime.engines.tensorrt.fake_plans import KEY, FakeMachine, both_plans, write_plans
 from tests.runtime.engines.tiny import tiny_bundle
 
 FRAMES = known_frames()

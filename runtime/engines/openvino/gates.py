@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runtime.engines.openvino_nodes import ancestors_of, closed, shape_of
+from runtime.engines.openvino.nodes import ancestors_of, closed, shape_of
 
 GATES = tuple(f"gates_{level}" for level in range(4))
 """Names of what is handed on in place of the maps, [1, C, H / 2, W / 2]."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.engines.openvino_nodes import constant_of
+from runtime.engines.openvino.nodes import constant_of
 
 HANDED_ON = ("Convert", "MaxPool", "Interpolate", "Concat", "FakeQuantize")
 """Operations that give no negative value when they get none. Resizing is by nearest neighbour."""

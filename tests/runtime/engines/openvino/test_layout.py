@@ -11,8 +11,8 @@ import pytest
 from openvino import opset13 as ops
 
 from runtime.bundle import open_bundle
-from runtime.engines.openvino_graph import FEATURES, compile_graph
-from runtime.engines.openvino_layout import channels_last, pass_channels_last
+from runtime.engines.openvino.graph import FEATURES, compile_graph
+from runtime.engines.openvino.layout import channels_last, pass_channels_last
 
 SHAPE = [1, 16, 6, 5]
 CHANNELS = SHAPE[1]

@@ -1,0 +1,18 @@
+"""The CPU backend: both graphs in OpenVINO, rewritten for what the CPU does well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runtime.engines.openvino.engine import OpenVINOEngine
+
+__all__ = ["OpenVINOEngine"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from runtime.engines.openvino import engine
+
+    return getattr(engine, name)
