@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from calibration.commands import compare, create, inspect
 from calibration.errors import CalibrationError
 from device.errors import DeviceError
+from runtime.commands.text import printable
 from runtime.errors import ScreeningError
-from runtime.sinks.text import printable
 
 UNUSABLE, INTERRUPTED, TERMINATED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
 

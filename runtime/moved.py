@@ -26,6 +26,8 @@ MOVED: dict[str, tuple[str, ...]] = {
     "runtime.engines.tensorrt_network": ("runtime.engines.tensorrt.network",),
     "runtime.engines.tensorrt_pipeline": ("runtime.engines.tensorrt.pipeline",),
     "runtime.exam.views": ("runtime.views",),
+    "runtime.screen.stop": ("runtime.commands.stop",),
+    "runtime.sinks.text": ("runtime.commands.text",),
     "runtime.trust.apply": ("runtime.site_screener", "runtime.exam.site_rules"),
     "runtime.trust.facts": ("runtime.reading",),
 }

@@ -14,7 +14,7 @@ from calibration.compare import Drift, Side, compare
 from calibration.drift import SIGNIFICANCE, SMALLEST_KS
 from calibration.sources import Sources
 from runtime.bundle import open_bundle
-from runtime.sinks.text import printable
+from runtime.commands.text import printable
 
 
 def add_parser(words: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

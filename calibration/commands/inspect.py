@@ -10,9 +10,9 @@ from typing import TextIO
 
 from calibration.facts import FEATURES, SetFacts
 from calibration.opened import open_set
+from runtime.commands.text import printable
 from runtime.sinks.files import prepare_folder, write_file
 from runtime.sinks.picture import encode
-from runtime.sinks.text import printable
 
 MONTAGE, HISTOGRAMS = "montage.png", "histograms.png"
 

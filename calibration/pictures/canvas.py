@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from runtime.arrays import UInt8Array
+from runtime.commands.text import printable
 from runtime.sinks.palette import rgb
-from runtime.sinks.text import printable
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont

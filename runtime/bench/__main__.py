@@ -21,10 +21,10 @@ from runtime.bench.page import render
 from runtime.bench.report import Report
 from runtime.bench.session import run_session
 from runtime.bench.table import print_comparison, print_report
+from runtime.commands.stop import Interrupted, Stop
+from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 from runtime.screen.progress import say
-from runtime.screen.stop import Interrupted, Stop
-from runtime.sinks.text import printable
 
 UNUSABLE = 2
 

@@ -12,9 +12,9 @@ from runtime.bench.clock import Clock, SystemClock
 from runtime.bench.loads import LoadPlan, NeverStop, Until, Wait, generate
 from runtime.bench.samples import Samples
 from runtime.bench.supply import Supply
+from runtime.commands.stop import Interrupted
 from runtime.engines.base import GpuTimings
 from runtime.reading import Reading
-from runtime.screen.stop import Interrupted
 
 TIDY_NS = 1_000_000_000
 

@@ -11,10 +11,10 @@ from runtime.bench.report import Report
 from runtime.bench.session import Say, run_session
 from runtime.bench.table import COLOURS, console_for, figure, head_lines
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.stop import Interrupted, Stop
 from runtime.engines import BACKENDS, PRECISIONS
 from runtime.errors import BundleError, EngineError
 from runtime.manifest import NETWORKS
-from runtime.screen.stop import Interrupted, Stop
 
 
 @dataclass(frozen=True)

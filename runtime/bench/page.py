@@ -11,8 +11,8 @@ from runtime.bench.charts import distribution, sensor_name, stage_bars, time_ser
 from runtime.bench.report import Report
 from runtime.bench.samples import Column
 from runtime.bench.table import figure, foot_lines, head_lines, shown_rows
+from runtime.commands.text import printable
 from runtime.sinks.page import STYLE
-from runtime.sinks.text import printable
 
 BENCH_STYLE = """
 .verdict { display: inline-block; margin: .8rem 0 0; padding: .25rem 1rem; border-radius: 8px; font-size: 1.5rem;

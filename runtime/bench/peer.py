@@ -20,9 +20,9 @@ from runtime.bench.benchmark import Reader
 from runtime.bench.errors import BenchError
 from runtime.bench.loads import NeverStop, Wait
 from runtime.bench.report import PeerPart
+from runtime.commands.stop import Interrupted
 from runtime.outcome import Outcome
 from runtime.reading import EngineFacts
-from runtime.screen.stop import Interrupted
 
 PROTOCOL = "rop.peer/1"
 ROUNDS, EACH = 15, 6

@@ -27,8 +27,8 @@ from runtime.bench.samples import GPU_STAGES
 from runtime.bench.supply import Pool, Supply, open_supply
 from runtime.bench.verdict import Evidence, judge
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.stop import Interrupted, Stop
 from runtime.errors import BundleError, ScreeningError
-from runtime.screen.stop import Interrupted, Stop
 from runtime.screener import Screener
 
 DEFAULT_RATE_HZ = 30.0

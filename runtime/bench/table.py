@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from runtime.bench.compare import Comparison, words
 from runtime.bench.report import Report, RowPart
-from runtime.sinks.text import printable
+from runtime.commands.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from runtime.commands.text import printable
 from runtime.daemon.arguments import parse
 from runtime.errors import ScreeningError
-from runtime.sinks.text import printable
 
 UNUSABLE, STOPPED = 2, 130
 

@@ -9,7 +9,7 @@ import struct
 import sys
 from pathlib import Path
 
-from runtime.sinks.text import printable
+from runtime.commands.text import printable
 
 JOURNAL = Path("/run/systemd/journal/socket")
 NOTICE, WARNING, ERROR = 5, 4, 3

@@ -6,10 +6,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from runtime.commands.text import printable
 from runtime.dicom.commands.arguments import parse
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
 from runtime.errors import ScreeningError
-from runtime.sinks.text import printable
 
 SAYS_NO, UNUSABLE, STOPPED = 1, 2, 130
 VERBS = {"worklist": "worklist", "send": "send", "outbox": "outbox", "export-deidentified": "export"}

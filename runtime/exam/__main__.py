@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from device.errors import CameraError, DeviceError, SourceNotFound
+from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 from runtime.exam.commands import demo, exams, keeping
 from runtime.exam.commands.arguments import parse
 from runtime.exam.errors import JournalDamaged, JournalFull
-from runtime.sinks.text import printable
 
 DONE, SAYS_NO, UNUSABLE = 0, 1, 2
 STOPPED = 130

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from runtime.commands.text import printable, word
 from runtime.exam.infant import Infant
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 from runtime.exam.result import Verdict
 from runtime.outcome import Outcome
-from runtime.sinks.text import printable, word
 from runtime.views import EYE_WORDS, Eye, place
 
 EXAM_SCHEMA = "rop.exam/1"

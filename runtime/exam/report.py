@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+from runtime.commands.text import printable, word
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
@@ -17,7 +18,6 @@ from runtime.outcome import AID_NOTICE
 from runtime.sinks.draw import draw_vessels
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
-from runtime.sinks.text import printable, word
 from runtime.views import EYE_WORDS, Eye, View
 
 THUMBNAIL = 300

@@ -17,16 +17,16 @@ from device.errors import CameraError, SourceNotFound
 from device.live import State, StateChange, open_source
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.stop import Interrupted, Stop
+from runtime.commands.text import printable
 from runtime.errors import OutputError, ScreeningError
 from runtime.screen.arguments import Options, parse
 from runtime.screen.loop import Progress, closing_all, screen_frames
 from runtime.screen.outputs import open_sinks, written
 from runtime.screen.progress import Report, end_lines, say
-from runtime.screen.stop import Interrupted, Stop
 from runtime.screener import Screener
 from runtime.sinks.files import prepare_folder
 from runtime.sinks.tally import Tally
-from runtime.sinks.text import printable
 from runtime.site_screener import screener_for
 from runtime.trust.site import open_site
 from runtime.trust.words import trust_line

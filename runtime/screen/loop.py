@@ -10,9 +10,9 @@ from typing import Protocol
 from device.cameras.base import Camera
 from device.errors import FrameUnreadable
 from device.frame import Frame
+from runtime.commands.stop import Stop
 from runtime.errors import OutputError
 from runtime.reading import Reading
-from runtime.screen.stop import Stop
 from runtime.screen.waiting import Waiting
 from runtime.sinks.base import Sink
 

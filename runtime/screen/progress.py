@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from device.frame import Frame
+from runtime.commands.text import printable, word
 from runtime.decide import refer_probability
 from runtime.errors import OutputError
 from runtime.outcome import Outcome
 from runtime.reading import Reading
 from runtime.sinks.palette import OUTCOME_COLOURS
 from runtime.sinks.tally import Percentiles, Tally
-from runtime.sinks.text import printable, word
 
 if TYPE_CHECKING:
     from rich.console import Console

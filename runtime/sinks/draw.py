@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from runtime.arrays import UInt8Array
+from runtime.commands.text import printable, word
 from runtime.outcome import banner
 from runtime.reading import Reading
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS, VESSEL_COLOUR, rgb
 from runtime.sinks.picture import shrink
-from runtime.sinks.text import printable, word
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont

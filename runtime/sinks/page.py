@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
+from runtime.commands.text import printable, word
 from runtime.outcome import BANNERS, Outcome
 from runtime.reading import BundleFacts, EngineFacts
 from runtime.sinks.contact_sheet import Card
 from runtime.sinks.histogram import histogram_svg
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
 from runtime.sinks.tally import P99_NEEDS, Percentiles, Tally
-from runtime.sinks.text import printable, word
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #f6f7f9; --card: #ffffff; --ink: #14181d; --faint: #59636e; --rule: #d9dee4;

@@ -27,8 +27,8 @@ from runtime.bench.export import read_report, to_json
 from runtime.bench.report import Report
 from runtime.bench.session import run_session
 from runtime.bundle import Bundle
+from runtime.commands.stop import Stop
 from runtime.reading import Reading
-from runtime.screen.stop import Stop
 from runtime.screener import Screener
 
 NEEDED = 0.9

@@ -7,9 +7,9 @@ import json
 import sys
 from dataclasses import asdict
 
+from runtime.commands.text import printable
 from runtime.daemon.client import Client
 from runtime.daemon.messages import Health, Obtained, Reason, State
-from runtime.sinks.text import printable
 
 DONE, SAYS_NO = 0, 1
 _SOFT_REAL_TIME = ("sched_fifo", "cpu_pinning", "memory_locked", "huge_pages")

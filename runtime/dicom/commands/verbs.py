@@ -9,6 +9,8 @@ from argparse import Namespace
 from dataclasses import asdict
 from datetime import date
 
+from runtime.commands.stop import Interrupted, Stop
+from runtime.commands.text import printable
 from runtime.dicom.commitment import CommitmentDesk
 from runtime.dicom.deidentify import export_deidentified
 from runtime.dicom.errors import SiteUnusable
@@ -20,8 +22,6 @@ from runtime.exam.errors import JournalFull, JournalUnwritable
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
-from runtime.screen.stop import Interrupted, Stop
-from runtime.sinks.text import printable
 
 DONE, SAYS_NO = 0, 1
 LOOK_AGAIN_S = 2.0

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 
 from device.errors import SourceNotFound
+from runtime.commands.text import printable, word
 from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say, say_exam, site_of
 from runtime.exam.demonstration import demonstration_camera, demonstration_infant, run_demonstration
 from runtime.exam.errors import ExamRefused
@@ -16,7 +17,6 @@ from runtime.exam.journal.opening import FILE
 from runtime.exam.session import ExamSession
 from runtime.exam.site_rules import site_rules
 from runtime.reading import Reading
-from runtime.sinks.text import printable, word
 from runtime.views import Eye, View, place
 
 KEY_FILE = "demonstration.key"

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
+from runtime.commands.text import printable, word
 from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say, say_json
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc
@@ -18,7 +19,6 @@ from runtime.exam.journal.verify import verify as verify_journal
 from runtime.exam.replay import replay as replay_exam
 from runtime.exam.report import report_page
 from runtime.sinks.files import write_file
-from runtime.sinks.text import printable, word
 
 
 def key(options: Namespace) -> int:

@@ -19,8 +19,8 @@ from runtime.bench.peer import ChildPeer, ScreenerPeer, measure_peer, pytorch_co
 from runtime.bench.sampler import Sampler
 from runtime.bench.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
 from runtime.bundle import Bundle
+from runtime.commands.stop import Stop
 from runtime.engines.fake import FakeEngine, Fault
-from runtime.screen.stop import Stop
 from runtime.screener import Screener
 from tests.runtime.bench.planned import pool
 

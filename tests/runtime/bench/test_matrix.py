@@ -14,9 +14,9 @@ from runtime.bench.arguments import Options, parse
 from runtime.bench.report import Report
 from runtime.bench.session import Say
 from runtime.bundle import Bundle
+from runtime.commands.stop import Interrupted, Stop
 from runtime.engines import BACKENDS
 from runtime.errors import BundleError, EngineError
-from runtime.screen.stop import Interrupted, Stop
 from tests.runtime.bench.test_report import make_report
 
 Answer = Report | type[BaseException]

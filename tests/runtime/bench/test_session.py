@@ -26,8 +26,8 @@ from runtime.bench.report import Report
 from runtime.bench.session import MakeScreener, run_session
 from runtime.bench.table import print_report
 from runtime.bundle import Bundle
+from runtime.commands.stop import Stop
 from runtime.engines.fake import FakeEngine, Fault
-from runtime.screen.stop import Stop
 from runtime.screener import Screener
 from tests.pictures import retina
 from tests.runtime.conftest import manifest_content

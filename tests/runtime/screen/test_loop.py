@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from device.frame import Frame
+from runtime.commands.stop import Interrupted
 from runtime.errors import OutputError
 from runtime.reading import Reading
 from runtime.screen.loop import closing_all
-from runtime.screen.stop import Interrupted
 
 
 class Closable:

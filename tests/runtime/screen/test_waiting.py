@@ -10,10 +10,10 @@ import pytest
 from device.errors import Disconnected, FrameUnreadable
 from device.frame import Frame
 from runtime import Bundle, Outcome, Screener
+from runtime.commands.stop import Interrupted, Stop
 from runtime.engines.fake import FakeEngine
 from runtime.reading import Reading
 from runtime.screen.loop import Progress, screen_frames
-from runtime.screen.stop import Interrupted, Stop
 from runtime.screen.waiting import Waiting
 from tests.pictures import retina
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import runtime.commands
 import runtime.screen
 import runtime.sinks
 from runtime.outcome import Outcome
@@ -17,7 +18,7 @@ from runtime.sinks.tally import Tally
 from tests.runtime.sinks.readings import make_frame, make_reading
 
 NEVER = re.compile(r"\b(normal|healthy|diagnos\w*|stage|zone|plus|discharge)\b", re.IGNORECASE)
-FOLDERS = [Path(package.__path__[0]) for package in (runtime.sinks, runtime.screen)]
+FOLDERS = [Path(package.__path__[0]) for package in (runtime.commands, runtime.sinks, runtime.screen)]
 MODULES = sorted(path for folder in FOLDERS for path in folder.glob("*.py"))
 
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from runtime.screen.stop import Interrupted, Stop
+from runtime.commands.stop import Interrupted, Stop
 
 
 def test_a_signal_breaks_out_of_a_wait_that_is_marked() -> None:

@@ -1,0 +1,1 @@
+"""What the commands share: words for people, and stopping without tearing anything."""
