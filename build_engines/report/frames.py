@@ -22,9 +22,9 @@ from build_engines.train.data import (
 )
 from device.errors import DeviceError
 from runtime.arrays import UInt8Array
-from runtime.bench.accuracy import Judged, judged_frames
 from runtime.bench.errors import BenchError
-from runtime.bench.labels import read_labels
+from runtime.bench.measure.accuracy import Judged, judged_frames
+from runtime.bench.measure.labels import read_labels
 from runtime.preprocess import SIDE, network_input
 
 SIMULATED = "sim:seed=7"

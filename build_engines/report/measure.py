@@ -16,7 +16,7 @@ from build_engines.report.choose import choose
 from build_engines.report.frames import ReportFrame, Source
 from build_engines.report.schema import REPORT_SCHEMA, Machine, ParityReport, Speed, Tolerance
 from build_engines.report.tally import Tally
-from runtime.bench.environment import environment
+from runtime.bench.measure.environment import environment
 from runtime.bundle import Bundle
 from runtime.cpu_class import cpu_class, cpu_flags, limit
 from runtime.engines.openvino.graph import FEATURES as GRAPH_FEATURES

@@ -74,7 +74,7 @@ def print_drift(drift: Drift, stream: TextIO) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from runtime.bench.table import console_for
+    from runtime.bench.report.table import console_for
 
     console = console_for(stream)
     for letter, side in (("A", drift.a), ("B", drift.b)):

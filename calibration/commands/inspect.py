@@ -58,7 +58,7 @@ def print_facts(facts: SetFacts, name: str, stream: TextIO) -> None:
     """Print what a set says of itself, for people."""
     from rich.text import Text
 
-    from runtime.bench.table import console_for
+    from runtime.bench.report.table import console_for
 
     console = console_for(stream)
     devices = ", ".join(f"{number} {device}" for device, number in facts.devices.items())

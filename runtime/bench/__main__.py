@@ -12,15 +12,22 @@ from collections.abc import Sequence
 
 from device.errors import CameraError
 from runtime.bench.arguments import CompareOptions, Options, parse, parse_compare
-from runtime.bench.compare import compare
 from runtime.bench.errors import BenchError
-from runtime.bench.export import STANDARD_OUTPUT, check_writable, read_reports, to_csv, to_json, write_report_file
-from runtime.bench.findings import EXIT_CODES
+from runtime.bench.judge.compare import compare
+from runtime.bench.judge.findings import EXIT_CODES
 from runtime.bench.matrix import print_matrix, run_matrix
-from runtime.bench.page import render
-from runtime.bench.report import Report
+from runtime.bench.report.export import (
+    STANDARD_OUTPUT,
+    check_writable,
+    read_reports,
+    to_csv,
+    to_json,
+    write_report_file,
+)
+from runtime.bench.report.page import render
+from runtime.bench.report.table import print_comparison, print_report
+from runtime.bench.schema import Report
 from runtime.bench.session import run_session
-from runtime.bench.table import print_comparison, print_report
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
@@ -35,10 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments[:1] == ["compare"]:
             return _compare(parse_compare(arguments[1:]))
-        if "--daemon" in arguments:
-            from runtime.bench.daemon import main as bench_daemon
-
-            return bench_daemon(arguments)
         options = parse(arguments)
         for path in (options.json, options.csv, options.html):
             check_writable(path)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from runtime.bench.loads import LOADS, LoadKind
-from runtime.bench.samples import ROWS
+from runtime.bench.measure.loads import LOADS, LoadKind
+from runtime.bench.measure.samples import ROWS
 from runtime.engines import BACKENDS, PRECISIONS
 
 EXAMPLES = """\
@@ -21,7 +21,6 @@ examples:
   python -m runtime.bench --source photos/ --labels photos/labels.csv --json tonight.json
   python -m runtime.bench --matrix
   python -m runtime.bench --soak 30m --load camera
-  python -m runtime.bench --daemon --help
   python -m runtime.bench compare before.json after.json
 
 exit codes:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TextIO
 
 from runtime.bench.arguments import Options
-from runtime.bench.report import Report
+from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
+from runtime.bench.schema import Report
 from runtime.bench.session import Say, run_session
-from runtime.bench.table import COLOURS, console_for, figure, head_lines
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.stop import Interrupted, Stop
 from runtime.engines import BACKENDS, PRECISIONS

@@ -9,23 +9,32 @@ from importlib.util import find_spec
 
 from device.errors import CameraError
 from device.live import open_source
-from runtime.bench.accuracy import check_labels, judged_frames, measure_accuracy
 from runtime.bench.arguments import Options
-from runtime.bench.assemble import About, assemble
-from runtime.bench.benchmark import measure, warm_up
-from runtime.bench.cold_start import measure_cold_start
-from runtime.bench.environment import environment
 from runtime.bench.errors import BenchError
-from runtime.bench.goals import Goals
-from runtime.bench.labels import Label, read_labels
-from runtime.bench.loads import LoadPlan, Until
-from runtime.bench.peer import EACH, MOST_FRAMES, ROUNDS, ChildPeer, Peer, ScreenerPeer, measure_peer, pytorch_command
-from runtime.bench.progress import ProgressLine
-from runtime.bench.report import AccuracyPart, ColdStartPart, PeerPart, Report
-from runtime.bench.sampler import Sampler
-from runtime.bench.samples import GPU_STAGES
-from runtime.bench.supply import Pool, Supply, open_supply
-from runtime.bench.verdict import Evidence, judge
+from runtime.bench.judge.goals import Goals
+from runtime.bench.judge.verdict import Evidence, judge
+from runtime.bench.measure.accuracy import check_labels, judged_frames, measure_accuracy
+from runtime.bench.measure.benchmark import measure, warm_up
+from runtime.bench.measure.cold_start import measure_cold_start
+from runtime.bench.measure.environment import environment
+from runtime.bench.measure.labels import Label, read_labels
+from runtime.bench.measure.loads import LoadPlan, Until
+from runtime.bench.measure.progress import ProgressLine
+from runtime.bench.measure.sampler import Sampler
+from runtime.bench.measure.samples import GPU_STAGES
+from runtime.bench.measure.supply import Pool, Supply, open_supply
+from runtime.bench.peers.peer import (
+    EACH,
+    MOST_FRAMES,
+    ROUNDS,
+    ChildPeer,
+    Peer,
+    ScreenerPeer,
+    measure_peer,
+    pytorch_command,
+)
+from runtime.bench.report.assemble import About, assemble
+from runtime.bench.schema import AccuracyPart, ColdStartPart, PeerPart, Report
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.stop import Interrupted, Stop
 from runtime.errors import BundleError, ScreeningError
@@ -193,7 +202,7 @@ def _peer(
             except Interrupted:
                 return None
         else:
-            from runtime.bench.onnxruntime_engine import OnnxRuntimeEngine
+            from runtime.bench.peers.onnxruntime_engine import OnnxRuntimeEngine
 
             engine = OnnxRuntimeEngine(
                 bundle, bundle.resolve_precision(screener.facts.backend, options.precision), options.threads

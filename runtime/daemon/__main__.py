@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from device.errors import CameraError
 from runtime.commands.text import printable
 from runtime.daemon.arguments import parse
 from runtime.errors import ScreeningError
@@ -24,10 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             from runtime.daemon.commands.install import install
 
             return install(options)
+        if options.verb == "measure":
+            from runtime.daemon.measure import run
+
+            return run(options)
         from runtime.daemon.commands import ask
 
         return ask.status(options) if options.verb == "status" else ask.reload(options)
-    except ScreeningError as error:
+    except (CameraError, ScreeningError) as error:
         sys.stderr.write(f"runtime.daemon: {printable(str(error))}\n")
         return UNUSABLE
     except KeyboardInterrupt:

@@ -15,20 +15,25 @@ examples:
   python -m runtime.daemon --socket /run/user/1000/rop.socket --bundle bundle/
   python -m runtime.daemon status --socket /run/user/1000/rop.socket --json
   python -m runtime.daemon reload --socket /run/user/1000/rop.socket
+  python -m runtime.daemon measure --frames 300
   python -m runtime.daemon install --bundle /opt/rop/bundle --allow-uid 1000 --dry-run
 
 SIGTERM and Ctrl-C end it after the frame under way, SIGHUP loads the bundle anew. Protocol: runtime/daemon/PROTOCOL.md
 
 exit codes:
-  0    stopped as asked; of status: ready; of reload: the new bundle is in force
-  1    of status: not ready yet, or degraded; of reload: the old bundle stays
+  0    stopped as asked; of status: ready; of reload: the new bundle is in force;
+       of measure: inside the limits
+  1    of status: not ready yet, or degraded; of reload: the old bundle stays;
+       of measure: over the limits
   2    the call is wrong, the socket, bundle or engine unusable; of status and reload: no daemon there
 """
+MEASURED = "sim:seed=1,size=2040x2040"
+"""Source of the pictures that `measure` reads, unless told otherwise."""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options in `argv`, `verb` among them; ends the program with code 2 and a line that says why."""
-    verbs = {"status": _status, "reload": _reload, "install": _install}
+    verbs = {"status": _status, "reload": _reload, "install": _install, "measure": _measure}
     verb = argv[0] if argv and argv[0] in verbs else "serve"
     parser = verbs.get(verb, _serve)()
     options = parser.parse_args(argv if verb == "serve" else argv[1:])
@@ -66,6 +71,20 @@ def _reload() -> argparse.ArgumentParser:
     return parser
 
 
+def _measure() -> argparse.ArgumentParser:
+    parser = _parser(
+        "measure", "Measure what the daemon adds to a reading: every frame is read here and by a daemon, in turn."
+    )
+    parser.add_argument("--source", default=MEASURED, metavar="SOURCE", help=f"of the pictures (default: {MEASURED})")
+    parser.add_argument(
+        "--frames", type=_whole(1, 2**31 - 1), default=662, metavar="N", help="default: 662, enough for the p99"
+    )
+    _model(parser)
+    parser.add_argument("--huge-pages", action="store_true", help="as the daemon's: the ring in 2 MiB pages")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    return parser
+
+
 def _install() -> argparse.ArgumentParser:
     from runtime.daemon.units import SOCKET
 
@@ -80,7 +99,7 @@ def _install() -> argparse.ArgumentParser:
     return parser
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
+def _model(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     model = parser.add_argument_group("model and engine")
     model.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
     model.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
@@ -88,6 +107,11 @@ def _common(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--threads", type=_whole(1, 4096), metavar="N", help="CPU threads (default: the engine's choice)"
     )
+    return model
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    model = _model(parser)
     model.add_argument("--budget-ms", type=_milliseconds, metavar="MS", help="time for a reading; later is NO_RESULT")
 
     site = parser.add_argument_group("site")

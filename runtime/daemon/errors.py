@@ -4,6 +4,7 @@ DaemonError (a ScreeningError)
 |-- DaemonGone       there is no daemon at the socket, or it went away; connect again
 |-- DaemonRefused    it said no: `code` tells why
 |-- DaemonSilent     no answer in the time allowed
+|-- NotMeasured      what the daemon adds cannot be measured
 `-- SocketUnusable   the daemon cannot have its socket: path too long, owned by another daemon, not permitted
 """
 
@@ -36,3 +37,7 @@ class DaemonSilent(DaemonError):
 
 class SocketUnusable(DaemonError):
     """The daemon cannot have its socket."""
+
+
+class NotMeasured(DaemonError):
+    """What the daemon adds cannot be measured: no picture, no daemon, or the two do not agree."""

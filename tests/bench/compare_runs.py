@@ -22,9 +22,9 @@ import numpy as np
 
 from device.frame import Frame
 from runtime.bench.arguments import parse
-from runtime.bench.compare import Comparison, compare
-from runtime.bench.export import read_report, to_json
-from runtime.bench.report import Report
+from runtime.bench.judge.compare import Comparison, compare
+from runtime.bench.report.export import read_report, to_json
+from runtime.bench.schema import Report
 from runtime.bench.session import run_session
 from runtime.bundle import Bundle
 from runtime.commands.stop import Stop

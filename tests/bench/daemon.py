@@ -1,6 +1,6 @@
 """Prints what the daemon adds when the networks take no time: `python tests/bench/daemon.py`.
 
-The engine is a fake one in both processes, so that nothing but the daemon differs; `python -m runtime.bench --daemon`
+The engine is a fake one in both processes, so that nothing but the daemon differs; `python -m runtime.daemon measure`
 does the same with a real engine. `--sleep-ms` lets the fake engine take some time without using the CPU. `--c` has a
 client in C submit instead (`daemon_client.c`), at once after each result and after 20 ms, announced and not.
 """
@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from runtime import Screener, open_bundle
 from runtime.arrays import UInt8Array
-from runtime.bench.daemon import SOURCE, measure_both, pictures_of, report, started
+from runtime.daemon.arguments import MEASURED
+from runtime.daemon.measure import measure_both, pictures_of, report, started
 from runtime.engines.fake import FakeEngine
 from tests.runtime.conftest import manifest_content
 
@@ -45,7 +46,7 @@ def in_c(folder: Path, path: Path, pictures: Sequence[UInt8Array], frames: int) 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=1000)
-    parser.add_argument("--source", default=SOURCE)
+    parser.add_argument("--source", default=MEASURED)
     parser.add_argument("--sleep-ms", type=float, default=0.0)
     parser.add_argument("--spin-us", type=int, default=0, help="as the daemon's")
     parser.add_argument("--huge-pages", action="store_true", help="as the daemon's: the ring in 2 MiB pages")

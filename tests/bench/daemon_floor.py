@@ -19,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from runtime.arrays import UInt8Array
-from runtime.bench.stats import percentile
+from runtime.percentiles import percentile
 
 QUESTION, ANSWER = bytes(76), bytes(596)
 PAUSE_S = 0.002

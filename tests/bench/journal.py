@@ -27,7 +27,6 @@ from typing import BinaryIO
 
 from device.cameras.simulated import SimulatedCamera
 from device.frame import Frame
-from runtime.bench.stats import percentile
 from runtime.bundle import open_bundle
 from runtime.engines.fake import FakeEngine
 from runtime.exam.infant import Infant, Weeks
@@ -36,6 +35,7 @@ from runtime.exam.journal import journal as journal_module
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.machine import MOST_CAPTURES
 from runtime.exam.rules import rules_for
+from runtime.percentiles import percentile
 from runtime.reading import Reading
 from runtime.screener import Screener
 from runtime.views import Eye, View

@@ -32,3 +32,17 @@ def test_the_old_name_gives_what_the_new_one_has(old: str) -> None:
 def test_the_new_names_are_there(home: str) -> None:
     assert find_spec(home) is not None
     assert home not in MOVED
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        ("runtime.bench.report", "Report"),
+        ("runtime.engines.openvino", "OpenVINOEngine"),
+        ("runtime.engines.tensorrt", "load_tensorrt"),
+    ],
+)
+def test_a_module_that_became_a_folder_still_gives_its_names(package: str, name: str) -> None:
+    assert getattr(import_module(package), name).__name__ == name
+    with pytest.raises(ImportError):
+        exec(f"from {package} import nothing_of_this_name")

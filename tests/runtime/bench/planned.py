@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
 from device.frame import Frame
-from runtime.bench.clock import ManualClock
-from runtime.bench.samples import Sample, Samples
-from runtime.bench.supply import Pool
+from runtime.bench.measure.clock import ManualClock
+from runtime.bench.measure.samples import Sample, Samples
+from runtime.bench.measure.supply import Pool
 from runtime.outcome import Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Reading, Timings
 from tests.pictures import retina

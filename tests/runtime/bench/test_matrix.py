@@ -11,13 +11,13 @@ import pytest
 
 from runtime.bench import matrix
 from runtime.bench.arguments import Options, parse
-from runtime.bench.report import Report
+from runtime.bench.schema import Report
 from runtime.bench.session import Say
 from runtime.bundle import Bundle
 from runtime.commands.stop import Interrupted, Stop
 from runtime.engines import BACKENDS
 from runtime.errors import BundleError, EngineError
-from tests.runtime.bench.test_report import make_report
+from tests.runtime.bench.report.test_report import make_report
 
 Answer = Report | type[BaseException]
 

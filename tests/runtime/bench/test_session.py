@@ -18,13 +18,13 @@ from device.errors import SourceNotFound
 from runtime.bench import session as session_module
 from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
-from runtime.bench.compare import compare
 from runtime.bench.errors import BenchError
-from runtime.bench.export import to_csv
-from runtime.bench.page import render
-from runtime.bench.report import Report
+from runtime.bench.judge.compare import compare
+from runtime.bench.report.export import to_csv
+from runtime.bench.report.page import render
+from runtime.bench.report.table import print_report
+from runtime.bench.schema import Report
 from runtime.bench.session import MakeScreener, run_session
-from runtime.bench.table import print_report
 from runtime.bundle import Bundle
 from runtime.commands.stop import Stop
 from runtime.engines.fake import FakeEngine, Fault
@@ -119,7 +119,7 @@ def test_the_same_source_has_the_same_input_hash(write_bundle: Callable[..., Pat
 def test_the_simulations_truth_is_held_against_the_results(
     write_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.bench.accuracy.SIMULATED_FRAMES", 8)
+    monkeypatch.setattr("runtime.bench.measure.accuracy.SIMULATED_FRAMES", 8)
     report = run(
         ["--source", "sim:size=160x120", "--bundle", str(write_bundle()), "--frames", "3", "--warmup", "0"], fake()
     )

@@ -1,0 +1,214 @@
+"""Comparing two reports, or two series of them: per stage, which is faster, by how much, and how surely."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from runtime.bench.errors import BenchError
+from runtime.bench.judge.stats import ratio_interval, runs_interval
+from runtime.bench.measure.samples import ROWS, Column
+from runtime.bench.schema import Report
+from runtime.percentiles import percentile, samples_needed
+
+FAMILY_CONFIDENCE = 0.95
+"""That none of all the statements of a comparison is wrong. The median total, which is what most are asked for, may be
+wrong with half of the 5 %; the others share the other half (Bonferroni, weighted)."""
+LEAST_RELATIVE = 0.02
+"""Smaller differences matter to nobody and come from where a program's memory happens to lie; none is stated."""
+LEAST_MS = 0.05
+"""Nor are differences under the 50 microseconds that the benchmark itself may take."""
+LEAST_OF_TOTAL = 0.01
+"""Nor those of a stage that move the whole by less. A stage of a millisecond differs by up to a tenth from one process
+to the next, by where its memory lies (seen in tests/bench/compare_runs.py); no frame of a run shows that."""
+FEWEST = 30
+FEWEST_RUNS = 3
+"""A side, from which how far runs lie apart is taken from the runs themselves."""
+COMPARED = tuple(row for row in ROWS if row not in ("wait", "age"))
+"""`wait` is near nothing but under a queue; both it and `age` are held in camera to result."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One stage on both sides."""
+
+    stage: str
+    percentile: float
+    a_ms: float
+    """Of a series of runs the geometric mean of theirs."""
+    b_ms: float
+    change: float
+    """Of `b` against `a`: 0.1 is a tenth slower."""
+    low: float
+    high: float
+    """Confidence interval of `change`, together with all other lines 95 %."""
+    result: str
+    """`faster`, `slower` (of b), or `no difference`."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All lines, and what stood in the way of comparing."""
+
+    lines: tuple[Line, ...]
+    differences: tuple[str, ...]
+    """Why the reports are not comparable; empty unless comparing was forced."""
+    regressions: tuple[str, ...]
+    doubts: tuple[str, ...]
+    """Reports that are INVALID of themselves."""
+    runs: tuple[int, int]
+    """Reports on each side."""
+    in_turns: bool
+    """Whether the runs of both sides were made by turns, so that each could be held against its neighbour."""
+
+    def to_json(self) -> str:
+        """`rop.bench-comparison/1`."""
+        content: dict[str, Any] = {"schema": "rop.bench-comparison/1", **asdict(self)}
+        return json.dumps(content, allow_nan=False) + "\n"
+
+
+def compare(
+    a: Sequence[Report], b: Sequence[Report], *, max_regression: float, anyway: bool = False, seed: int = 0
+) -> Comparison:
+    """Hold `b` against `a`: a run each, or at least three each. max_regression: share that a stage may be slower by.
+
+    Raises `BenchError` when the reports are not comparable (and not `anyway`), hold too few frames, or are too few.
+    """
+    if not (len(a) == len(b) == 1 or min(len(a), len(b)) >= FEWEST_RUNS):
+        raise BenchError(
+            f"A holds {len(a)} and B {len(b)} reports, expected one each or at least {FEWEST_RUNS} each; "
+            "measure more runs, A and B by turns"
+        )
+    differences = tuple(dict.fromkeys(text for other in (*a[1:], *b) for text in incomparable(a[0], other)))
+    if differences and not anyway:
+        raise BenchError(f"not comparable: {'; '.join(differences)}; measure both alike, or compare with --anyway")
+    first, second = (tuple(sorted(side, key=lambda report: report.created)) for side in (a, b))
+    turns = made_in_turns(first, second)
+    figures = list(_figures(first, second))
+    if not figures:
+        raise BenchError(f"too few frames to compare: at least {FEWEST} timed ones are needed in each report")
+    risk = (1 - FAMILY_CONFIDENCE) / 2
+    risks = {figure: risk if figure == ("total", 50.0) else risk / max(1, len(figures) - 1) for figure in figures}
+    least_ms = max(LEAST_MS, LEAST_OF_TOTAL * float(np.median([percentile(timed(one, "total"), 50) for one in first])))
+    lines = tuple(
+        _line(
+            row,
+            p,
+            [timed(report, row) for report in first],
+            [timed(report, row) for report in second],
+            1 - risks[row, p],
+            least_ms,
+            in_turns=turns,
+            seed=seed,
+        )
+        for row, p in figures
+    )
+    regressions = tuple(
+        f"{line.stage} p{line.percentile:g} is {line.change:.1%} slower"
+        for line in lines
+        if line.result == "slower" and line.change > max_regression
+    )
+    doubts = tuple(doubt for name, side in (("A", a), ("B", b)) for doubt in _doubts(name, side))
+    return Comparison(lines, differences, regressions, doubts, (len(a), len(b)), turns)
+
+
+def made_in_turns(a: Sequence[Report], b: Sequence[Report]) -> bool:
+    """Whether each run of `a` has one of `b` beside it, before the next of either came: A B A B, or A B B A."""
+    if len(a) != len(b) or len(a) < FEWEST_RUNS:
+        return False
+    pairs = [sorted((first.created, second.created)) for first, second in zip(a, b, strict=True)]
+    return all(before[1] < after[0] for before, after in pairwise(pairs))
+
+
+def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
+    invalid = sum(report.verdict == "INVALID" for report in side)
+    if invalid:
+        yield f"{name} is INVALID of itself" if len(side) == 1 else f"{invalid} of {len(side)} in {name} are INVALID"
+
+
+def incomparable(a: Report, b: Report) -> Iterator[str]:
+    """Each reason why the figures of the two say nothing of each other."""
+    if a.environment.machine_id != b.environment.machine_id:
+        yield f"other machine ({a.environment.processor}, {b.environment.processor})"
+    if a.environment.power_mode != b.environment.power_mode:
+        yield f"other power mode ({a.environment.power_mode}, {b.environment.power_mode})"
+    if a.input.sha256 is None or a.input.sha256 != b.input.sha256:
+        yield f"other input ({a.input.source}, {b.input.source})"
+    for name in ("load", "rate_hz", "burst_frames", "idle_s"):
+        first, second = getattr(a.plan, name), getattr(b.plan, name)
+        if first != second:
+            yield f"other {name} ({first}, {second})"
+
+
+def _figures(a: Sequence[Report], b: Sequence[Report]) -> Iterator[tuple[str, float]]:
+    """The median of each stage, and of the total also the percentile that all were judged by."""
+    judged = {report.percentile.p for report in (*a, *b)}
+    p = judged.pop() if len(judged) == 1 else 50.0
+    for row in COMPARED:
+        fewest = min(timed(report, row).size for report in (*a, *b))
+        if fewest < FEWEST:
+            continue
+        yield row, 50.0
+        if row in ("total", "camera_to_result") and p != 50 and fewest >= samples_needed(p):
+            yield row, p
+
+
+def timed(report: Report, row: str) -> Column:
+    """Latencies of a row, of the frames that both networks read."""
+    if row == "camera_to_result":
+        return np.array(report.frames.camera_to_result_ms, np.float64)
+    columns = report.frames.columns
+    if row not in columns:  # the stages of a GPU, where there is none
+        return np.array([], np.float64)
+    values, read = columns[row], columns["classify"]
+    return np.array([v for v, c in zip(values, read, strict=True) if v is not None and c is not None], np.float64)
+
+
+def _line(
+    row: str,
+    p: float,
+    a: list[Column],
+    b: list[Column],
+    confidence: float,
+    least_ms: float,
+    *,
+    in_turns: bool,
+    seed: int,
+) -> Line:
+    # A stage of less than a microsecond is rounded to nothing; the tiny term keeps its ratio finite.
+    first, second = ([percentile(column + 1e-4, p) for column in side] for side in (a, b))
+    if len(a) == 1:
+        interval = ratio_interval(a[0] + 1e-4, b[0] + 1e-4, p, confidence, seed)
+    else:
+        interval = runs_interval(first, second, confidence, in_turns=in_turns, seed=seed)
+    a_ms, b_ms = (float(np.exp(np.mean(np.log(side)))) for side in (first, second))
+    change, low, high = interval.value - 1, interval.low - 1, interval.high - 1
+    clear = abs(change) >= LEAST_RELATIVE and abs(b_ms - a_ms) >= least_ms
+    result = "slower" if clear and low > 0 else "faster" if clear and high < 0 else "no difference"
+    return Line(row, p, a_ms, b_ms, change, low, high, result)
+
+
+def words(comparison: Comparison) -> list[str]:
+    """The comparison as lines for people, the verdict last."""
+    warning = [_series(comparison)] if comparison.runs != (1, 1) else []
+    warning += [f"NOT COMPARABLE, compared anyway: {reason}" for reason in comparison.differences]
+    warning += [f"note: {doubt}" for doubt in comparison.doubts]
+    differing = [line for line in comparison.lines if line.result != "no difference"]
+    if comparison.regressions:
+        verdict = f"REGRESSION: {'; '.join(comparison.regressions)}"
+    elif differing:
+        verdict = f"{len(differing)} of {len(comparison.lines)} figures differ, none regresses beyond what is allowed"
+    else:
+        verdict = "no difference"
+    return [*warning, verdict]
+
+
+def _series(comparison: Comparison) -> str:
+    a, b = comparison.runs
+    count = f"{a} runs each" if a == b else f"{a} and {b} runs"
+    return f"{count}, by turns: each held against its neighbour" if comparison.in_turns else f"{count}, not by turns"

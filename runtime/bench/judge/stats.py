@@ -1,0 +1,162 @@
+"""Statistics of latencies: bootstrap intervals, drift and trend."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from runtime.percentiles import percentile, rank_of
+
+FEWEST_PIECES, MOST_PIECES, SMALLEST_PIECE = 4, 20, 30
+"""Of a run, from whose differences it is seen how the machine's speed wanders; frames in a piece."""
+
+Values = NDArray[np.float64]
+
+
+def drift(values: ArrayLike) -> float:
+    """How much slower the last third was than the first: their medians' ratio less 1. values: [n], n at least 3."""
+    samples = np.asarray(values, np.float64)
+    third = samples.size // 3
+    first, last = np.median(samples[:third]), np.median(samples[-third:])
+    return float(last / first - 1) if first > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def ratio_interval(a: ArrayLike, b: ArrayLike, p: float, confidence: float, seed: int) -> Interval:
+    """The p-th percentile of `b` over that of `a`, one run each, with a bootstrap interval (percentile method).
+
+    Two things make it as wide as it is. Latencies of neighbouring frames are alike, so blocks of neighbours are drawn,
+    not single frames (circular block bootstrap; Politis and Romano 1992): blocks as long as the run's memory, see
+    `block_length`. And the machine's speed goes on wandering between the runs, which no drawing from within a run can
+    show; it is taken to be as far apart in two runs as in two pieces of one, see `wander`.
+    """
+    rng = np.random.default_rng(seed)
+    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    draws = 2000 if max(first.size, second.size) <= 4000 else 1000
+    ratios = _draw(second, p, draws, rng) / _draw(first, p, draws, rng)
+    parts = (wander(first), wander(second))
+    # The interdecile range knows a spread about half as surely as that many values would tell.
+    freedom = sum(pieces for _, pieces in parts) / 2
+    ratios *= np.exp(math.hypot(*(spread for spread, _ in parts)) * rng.standard_t(freedom, draws))
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(ratios, (tail, 100 - tail))
+    return Interval(percentile(second, p) / percentile(first, p), float(low), float(high))
+
+
+def wander(values: Values) -> tuple[float, int]:
+    """How far the machine's speed is from one piece of a run to another, and in how many pieces it was looked at.
+
+    It is the standard deviation of the logarithm of the pieces' medians, from their interdecile range, so that a stall
+    or two, which the run's own median does not feel either, are no wandering; less what such medians differ by when
+    the speed stands still. It is not divided by the root of the number of pieces: clocks, neighbours on the same host
+    and temperature make flicker noise (Keshner 1982) with as much power in each octave, so a longer run has no
+    steadier a median, and two runs lie about as far apart as two pieces. values: [n], n at least `FEWEST_PIECES`,
+    above zero.
+    """
+    count = min(MOST_PIECES, max(FEWEST_PIECES, values.size // SMALLEST_PIECE))
+    pieces = np.array_split(np.log(values), count)
+    medians = np.array([np.median(piece) for piece in pieces])
+    low, high = np.quantile(medians, (0.1, 0.9))
+    # Of a normal distribution the interdecile range is 2.563 standard deviations, the interquartile range 1.349, and
+    # the median of m values has a standard error of 1.253 / sqrt(m).
+    within = np.median([np.subtract(*np.quantile(piece, (0.75, 0.25))) for piece in pieces]) / 1.349
+    chance = 1.253 * within / math.sqrt(values.size / count)
+    return math.sqrt(max(0.0, ((high - low) / 2.563) ** 2 - chance**2)), count
+
+
+def runs_interval(a: ArrayLike, b: ArrayLike, confidence: float, *, in_turns: bool, seed: int) -> Interval:
+    """The ratio of `b` to `a`, one figure of each of several runs, with Student's interval on logarithms.
+
+    It needs no notion of what makes runs differ, since it sees them differ. in_turns: a[i] and b[i] were measured one
+    after the other, so that a slow minute falls on both and leaves their ratio (paired); otherwise Welch's. a, b: [k],
+    k at least 2, above zero.
+    """
+    first, second = np.log(np.asarray(a, np.float64)), np.log(np.asarray(b, np.float64))
+    if in_turns:
+        error, freedom = _error(second - first), float(first.size - 1)
+    else:
+        parts = np.array([_error(first), _error(second)]) ** 2
+        error = math.sqrt(parts.sum())
+        sizes = np.array([first.size - 1, second.size - 1])
+        freedom = float(parts.sum() ** 2 / (parts**2 / sizes).sum()) if error else float(sizes.sum())
+    middle = float(second.mean() - first.mean())
+    spread = error * float(np.quantile(np.abs(np.random.default_rng(seed).standard_t(freedom, 200_000)), confidence))
+    return Interval(math.exp(middle), math.exp(middle - spread), math.exp(middle + spread))
+
+
+def _error(values: Values) -> float:
+    """Standard error of the mean."""
+    return float(np.std(values, ddof=1)) / math.sqrt(values.size)
+
+
+def _draw(values: Values, p: float, draws: int, rng: np.random.Generator) -> Values:
+    """The p-th percentile of `draws` resamples of whole blocks."""
+    n = values.size
+    length = block_length(values)
+    steps, rank = np.arange(length), rank_of(n, p)
+    at_once = max(1, 4_000_000 // n)
+    results = []
+    for done in range(0, draws, at_once):
+        starts = rng.integers(0, n, (min(at_once, draws - done), math.ceil(n / length), 1))
+        picked = values[(starts + steps) % n].reshape(len(starts), -1)[:, :n]
+        results.append(np.partition(picked, rank, axis=1)[:, rank])
+    return np.concatenate(results)
+
+
+def block_length(values: Values) -> int:
+    """Frames in a block: n^(1/3) and twice the time over which latencies stay correlated, at most a tenth of all.
+
+    Ranks are correlated in place of latencies, so that a single outlier cannot hide the memory of the rest.
+    """
+    n = values.size
+    most = max(1, n // 10)
+    ranks = np.argsort(np.argsort(values)).astype(np.float64)
+    ranks -= ranks.mean()
+    power = float(ranks @ ranks)
+    memory = 0.0
+    for lag in range(1, most):
+        correlation = float(ranks[:-lag] @ ranks[lag:]) / power if power else 0.0
+        if correlation < 0.05:
+            break
+        memory += correlation
+    return min(most, math.ceil(math.pow(n, 1 / 3) + 2 * memory))
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Whether a series goes up or down over its length."""
+
+    change: float
+    """From its beginning to its end, along the Theil-Sen line, in the series' unit."""
+    p_value: float
+    """Of there being no trend (Mann-Kendall, two-sided)."""
+
+
+def trend(values: ArrayLike, bins: int = 60) -> Trend | None:
+    """Mann-Kendall test and Theil-Sen slope on the medians of `bins` equal pieces; None of fewer than 10 values.
+
+    Medians of pieces, so that neighbouring values being alike does not count as a trend (Mann 1945, Sen 1968).
+    """
+    series = np.asarray(values, np.float64)
+    if series.size < 10:
+        return None
+    medians = np.array([np.median(piece) for piece in np.array_split(series, min(bins, series.size))])
+    n = medians.size
+    i, j = np.triu_indices(n, 1)
+    difference = medians[j] - medians[i]
+    s = float(np.sign(difference).sum())
+    ties = np.unique(medians, return_counts=True)[1].astype(np.float64)
+    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
+    z = 0.0 if variance <= 0 or s == 0 else (s - math.copysign(1, s)) / math.sqrt(variance)
+    return Trend(float(np.median(difference / (j - i))) * (n - 1), math.erfc(abs(z) / math.sqrt(2)))

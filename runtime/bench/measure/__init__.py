@@ -1,0 +1,1 @@
+"""What is measured: frames under a load, the machine beside them, cold starts and accuracy."""

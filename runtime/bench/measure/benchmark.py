@@ -1,0 +1,123 @@
+"""The benchmark itself: frames of a load go through a Screener, and what each took is noted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from device.errors import CameraError
+from device.frame import Frame
+from runtime.bench.measure.clock import Clock, SystemClock
+from runtime.bench.measure.loads import LoadPlan, NeverStop, Until, Wait, generate
+from runtime.bench.measure.samples import Samples
+from runtime.bench.measure.supply import Supply
+from runtime.commands.stop import Interrupted
+from runtime.engines.base import GpuTimings
+from runtime.reading import Reading
+
+TIDY_NS = 1_000_000_000
+
+
+class Reader(Protocol):
+    """What is measured: a Screener, or anything that reads frames as one does."""
+
+    def screen(self, frame: Frame) -> Reading:
+        """The reading for a frame; never raises."""
+        ...
+
+
+def warm_up(reader: Reader, supply: Supply, frames: int, stop: Wait = NeverStop()) -> None:  # noqa: B008 (no state)
+    """Read frames without noting anything, so that caches, threads and clocks of the CPU are as in service."""
+    for taken in generate(LoadPlan(), supply, SystemClock(), Until(frames), stop):
+        reader.screen(taken.frame)
+
+
+def measure(
+    reader: Reader,
+    supply: Supply,
+    plan: LoadPlan,
+    until: Until,
+    *,
+    clock: Clock | None = None,
+    stop: Wait = NeverStop(),  # noqa: B008 (no state)
+    progress: Callable[[Samples], None] | None = None,
+    gpu_ms: Callable[[], GpuTimings | None] | None = None,
+) -> Samples:
+    """Run a load and note every frame; what was noted so far when `stop` is requested or the camera is lost.
+
+    progress: is called about once a second. gpu_ms: tells the GPU's own times of the frame just read.
+    Raises `CameraError` when the camera is lost before its first frame, `BenchError` when it cannot do that load.
+    """
+    timer = clock or SystemClock()
+    samples = Samples(timer.now_ns())
+    try:
+        _loop(reader, supply, plan, until, timer, stop, samples, progress, gpu_ms)
+    except Interrupted:
+        pass
+    except CameraError as error:
+        if not samples.own_ns:
+            raise
+        samples.lost = str(error)
+    samples.ended_ns = timer.now_ns()
+    return samples
+
+
+def _loop(
+    reader: Reader,
+    supply: Supply,
+    plan: LoadPlan,
+    until: Until,
+    clock: Clock,
+    stop: Wait,
+    samples: Samples,
+    progress: Callable[[Samples], None] | None,
+    gpu_ms: Callable[[], GpuTimings | None] | None,
+) -> None:
+    """Read frame after frame. Everything this thread does is the benchmark's own work but `screen` and the camera's.
+
+    What is noted of a frame is a plain tuple of what is there already: between frames the CPU's caches hold the
+    networks' weights and none of this code, so that each call and each object costs many times what it does in a loop.
+    """
+    screen, now_ns, process_ns = reader.screen, clock.now_ns, time.process_time_ns
+    noted, own_ns = samples.noted, samples.own_ns
+    read_ns, cpu_ns = now_ns(), process_ns()
+    tidy_ns = read_ns + TIDY_NS
+    for taken in generate(plan, supply, clock, until, stop):
+        begun_ns = now_ns()
+        reading = screen(taken.frame)
+        done_ns = now_ns()
+        cpu_before_ns, cpu_ns = cpu_ns, process_ns()
+        timings = reading.timings_ms
+        noted.append(
+            (
+                taken.number,
+                reading.frame.source,
+                taken.due_ns,
+                begun_ns,
+                done_ns,
+                timings,
+                reading.outcome,
+                reading.reason,
+                cpu_ns - cpu_before_ns,
+                taken.jitter_ns,
+                taken.dropped_due_ns,
+                None if gpu_ms is None or timings.classify is None else gpu_ms(),
+            )
+        )
+        own_ns.append(taken.asked_ns - read_ns + begun_ns - taken.got_ns)
+        read_ns = done_ns
+        del reading
+        if done_ns >= tidy_ns:
+            read_ns += _tidy(samples, clock, progress)
+            tidy_ns = done_ns + TIDY_NS
+
+
+def _tidy(samples: Samples, clock: Clock, progress: Callable[[Samples], None] | None) -> int:
+    """What is done once a second, noting its CPU time; gives the nanoseconds that it took."""
+    began_ns, began_cpu_ns = clock.now_ns(), time.thread_time_ns()
+    if progress is not None:
+        progress(samples)
+    samples.put_away()
+    samples.tidying_ns += time.thread_time_ns() - began_cpu_ns
+    return clock.now_ns() - began_ns

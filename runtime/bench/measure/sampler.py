@@ -1,0 +1,180 @@
+"""The sampler: a thread that notes the state of the machine once a second beside the latencies."""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import NamedTuple
+
+from runtime.bench.measure.kernel import CpuSeconds, cpu_reader, memory_reader
+from runtime.bench.measure.libraries import library
+from runtime.bench.measure.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
+
+PERIOD_S = 1.0
+RSS = "memory_mb"
+OTHERS = "other_cores"
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """Another process and the CPU time it took during the run."""
+
+    name: str
+    pid: int
+    cpu_seconds: float
+
+
+@dataclass
+class MachineLog:
+    """What the machine did during a run."""
+
+    times_ns: list[int] = field(default_factory=list)
+    """`time.monotonic_ns()` of each sample."""
+    values: dict[str, list[float | None]] = field(default_factory=dict)
+    """By the sensor's name, one value a sample; None where it could not be read."""
+    throttled: list[str] = field(default_factory=list)
+    """Reasons seen, in words."""
+    clock_step_ms: float = 0.0
+    """Largest jump of the wall clock against the monotonic one."""
+    cores: int = 1
+    other_cores: float = 0.0
+    """Cores' worth of time that other processes took, on average: the system's busy time less ours."""
+    stolen_cores: float = 0.0
+    """Cores' worth of time that the hypervisor gave to other machines."""
+    culprits: tuple[Culprit, ...] = ()
+    preempted: int = 0
+    """How often threads of this process were made to give up a core (involuntary context switches)."""
+    cpu_ms: float = 0.0
+    """CPU time of the sampler itself."""
+
+
+class _Cpu(NamedTuple):
+    at_s: float
+    machine: CpuSeconds
+    own_s: float
+
+
+class Sampler:
+    """Samples from entering to leaving; `log` is then complete. Needs psutil.
+
+    Its thread wakes beside the frames, when none of its code is in the CPU's caches, so a sample does little: lists are
+    there beforehand, files are open, and what counts up is looked at in the beginning and at the end alone.
+    """
+
+    def __init__(
+        self,
+        watched: list[Sensor] | None = None,
+        throttling: list[ThrottleCounter] | None = None,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Watch these sensors and counters; by default all that the machine has."""
+        counters = throttle_counters() if throttling is None else throttling
+        self._levels = [counter for counter in counters if counter.level]
+        self._growing = [counter for counter in counters if not counter.level]
+        self._wall_ns = wall_ns
+        self._machine_cpu = cpu_reader()
+        self._ended = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="bench-sampler", daemon=True)
+        self.log = MachineLog(cores=library("psutil", "psutil").cpu_count() or 1)
+        reads = [(sensor.name, sensor.read) for sensor in (sensors() if watched is None else watched)]
+        columns = self.log.values
+        self._columns = [(read, columns.setdefault(name, [])) for name, read in (*reads, (RSS, memory_reader()))]
+        self._others = columns.setdefault(OTHERS, [])
+
+    def __enter__(self) -> Sampler:
+        self._processes = _cpu_by_process()
+        self._before = [_value(counter) for counter in self._growing]
+        self._switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+        self._offset_ns = self._wall_ns() - time.monotonic_ns()
+        self._first = self._last = self._cpu()
+        self._sample()
+        self._ended.acquire()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.release()
+        self._thread.join()
+        log = self.log
+        log.preempted = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - self._switches
+        now = self._cpu()
+        log.other_cores = _others(self._first, now)
+        stolen_s = now.machine.stolen - self._first.machine.stolen
+        log.stolen_cores = stolen_s / max(1e-6, now.at_s - self._first.at_s)
+        self._sample()
+        for counter, before in zip(self._growing, self._before, strict=True):
+            if _value(counter) > before:
+                log.throttled.append(counter.reason)
+        log.culprits = _culprits(self._processes, os.getpid())
+
+    def _run(self) -> None:
+        while not self._ended.acquire(timeout=PERIOD_S):
+            self._sample()
+        self.log.cpu_ms = time.thread_time() * 1e3
+
+    def _sample(self) -> None:
+        log = self.log
+        monotonic_ns = time.monotonic_ns()
+        step_ms = (self._wall_ns() - monotonic_ns - self._offset_ns) / 1e6
+        if abs(step_ms) > abs(log.clock_step_ms):
+            log.clock_step_ms = step_ms
+        log.times_ns.append(monotonic_ns)
+        for read, column in self._columns:
+            try:
+                column.append(read())
+            except Exception:  # a sensor may go while we watch; its place is then empty
+                column.append(None)
+        cpu = self._cpu()
+        if cpu.at_s - self._last.at_s > PERIOD_S / 2:
+            self._others.append(_others(self._last, cpu))
+            self._last = cpu
+        else:
+            self._others.append(None)
+        for counter in self._levels:
+            if _value(counter) > 0 and counter.reason not in log.throttled:
+                log.throttled.append(counter.reason)
+
+    def _cpu(self) -> _Cpu:
+        return _Cpu(time.monotonic(), self._machine_cpu(), time.process_time())
+
+
+def _value(counter: ThrottleCounter) -> float:
+    """What a counter says; nothing at all when it has gone while we watch."""
+    try:
+        return counter.read()
+    except Exception:
+        return 0.0
+
+
+def _others(before: _Cpu, after: _Cpu) -> float:
+    elapsed = max(1e-6, after.at_s - before.at_s)
+    return max(0.0, (after.machine.busy - before.machine.busy - (after.own_s - before.own_s)) / elapsed)
+
+
+def _cpu_by_process() -> dict[tuple[int, float], tuple[str, float]]:
+    psutil = library("psutil", "psutil")
+
+    found = {}
+    for process in psutil.process_iter(["pid", "name", "create_time", "cpu_times"]):
+        times = process.info["cpu_times"]
+        if times is not None:
+            key = (int(process.info["pid"]), float(process.info["create_time"] or 0))
+            found[key] = (str(process.info["name"]), float(times.user + times.system))
+    return found
+
+
+def _culprits(before: dict[tuple[int, float], tuple[str, float]], own_pid: int) -> tuple[Culprit, ...]:
+    """The three other processes that took the most."""
+    took = [
+        Culprit(name, key[0], seconds - before.get(key, ("", 0.0))[1])
+        for key, (name, seconds) in _cpu_by_process().items()
+        if key[0] != own_pid
+    ]
+    return tuple(sorted((c for c in took if c.cpu_seconds >= 0.05), key=lambda c: -c.cpu_seconds)[:3])

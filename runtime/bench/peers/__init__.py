@@ -1,0 +1,1 @@
+"""Other ways to read the same frames, to measure against."""

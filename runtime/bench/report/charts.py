@@ -1,0 +1,212 @@
+"""The report page's charts as inline SVG: latency over time with the machine below it, distribution, stage bars."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from runtime.bench.measure.samples import Column
+
+WIDTH = 880
+LEFT, RIGHT = 64, 20
+MOST_POINTS = 4000
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A straight axis from values to pixels."""
+
+    low: float
+    high: float
+    at_low: float
+    at_high: float
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value; values beyond the end stand at the end."""
+        share = (value - self.low) / (self.high - self.low or 1.0)
+        return self.at_low + min(1.0, max(0.0, share)) * (self.at_high - self.at_low)
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """Round values inside the axis, about `count` of them."""
+        raw = (self.high - self.low or 1.0) / count
+        unit = 10.0 ** math.floor(math.log10(raw))
+        step = next(s * unit for s in (1, 2, 2.5, 5, 10) if s * unit >= raw * (1 - 1e-9))
+        first = math.ceil(self.low / step - 1e-9)
+        return [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def svg(height: float, label: str, parts: Sequence[str]) -> str:
+    """The parts as one picture."""
+    return f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
+
+
+def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
+    """A word or two at a place."""
+    css = f' class="{kind}"' if kind else ""
+    return f'<text{css} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    """A straight line."""
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def across(axis: Axis, top: float, floor: float, unit: str, name: str) -> list[str]:
+    """Ticks and figures of a horizontal axis at the bottom of a chart."""
+    parts = [line(LEFT, floor, WIDTH - RIGHT, floor, "axis")]
+    for tick in axis.ticks(8):
+        parts.append(line(axis(tick), top, axis(tick), floor, "grid"))
+        parts.append(text(axis(tick), floor + 16, f"{tick:g}", anchor="middle"))
+    return [*parts, text(WIDTH - RIGHT, floor + 32, f"{name}, {unit}", anchor="end")]
+
+
+def upward(axis: Axis, count: int = 4) -> list[str]:
+    """Ticks and figures of a vertical axis at the left of a chart."""
+    parts = []
+    for tick in axis.ticks(count):
+        parts.append(line(LEFT, axis(tick), WIDTH - RIGHT, axis(tick), "grid"))
+        parts.append(text(LEFT - 8, axis(tick) + 4, f"{tick:g}", anchor="end"))
+    return parts
+
+
+def time_series(
+    at_s: Column,
+    latencies_ms: Column,
+    budget_ms: float | None,
+    machine_at_s: Sequence[float],
+    sensors: dict[str, Sequence[float | None]],
+) -> str:
+    """Every frame's latency over time, and each sensor below it on the same time axis.
+
+    Outliers are in the picture: the axis reaches to the slowest frame. at_s, latencies_ms: [n], n at least 1.
+    """
+    top, tall, low = 22.0, 200.0, 54.0
+    end_s = max(float(at_s.max()), *machine_at_s, 1e-3) if machine_at_s else max(float(at_s.max()), 1e-3)
+    x = Axis(0.0, end_s, LEFT, WIDTH - RIGHT)
+    highest = max(float(latencies_ms.max()), budget_ms if budget_ms and budget_ms < 3 * latencies_ms.max() else 0.0)
+    y = Axis(0.0, highest * 1.06, top + tall, top)
+    parts = [text(LEFT, 12, "latency of each frame, ms", kind="strong"), *upward(y)]
+    parts += _points(x, y, at_s, latencies_ms, budget_ms)
+    if budget_ms is not None and budget_ms <= y.high:
+        parts += [line(LEFT, y(budget_ms), WIDTH - RIGHT, y(budget_ms), "budget")]
+        parts += [text(WIDTH - RIGHT, y(budget_ms) - 5, f"budget {budget_ms:g} ms", anchor="end", kind="budget")]
+    floor = top + tall
+    for name, values in sensors.items():
+        floor += 24
+        parts += _strip(x, floor, low, name, machine_at_s, values)
+        floor += low
+    parts += across(x, top, floor, "s", "time since the start")
+    return svg(floor + 40, f"Latency of {at_s.size} frames over {end_s:.0f} s", parts)
+
+
+def _points(x: Axis, y: Axis, at_s: Column, latencies_ms: Column, budget_ms: float | None) -> list[str]:
+    """A dot a frame; of a very long run every k-th, and all of the slowest hundredth."""
+    keep = np.arange(0, at_s.size, max(1, at_s.size // MOST_POINTS))
+    slow = np.argsort(latencies_ms)[-max(1, at_s.size // 100) :]
+    parts = []
+    for i in sorted({*keep.tolist(), *slow.tolist()[-MOST_POINTS:]}):
+        over = budget_ms is not None and latencies_ms[i] > budget_ms
+        kind = "dot over" if over else "dot"
+        parts.append(
+            f'<circle class="{kind}" cx="{x(at_s[i]):.1f}" cy="{y(latencies_ms[i]):.1f}" r="{2.6 if over else 1.8}"/>'
+        )
+    return parts
+
+
+def _strip(
+    x: Axis, top: float, tall: float, name: str, at_s: Sequence[float], values: Sequence[float | None]
+) -> list[str]:
+    """One sensor's line under the latencies."""
+    known = [(t, v) for t, v in zip(at_s, values, strict=True) if v is not None]
+    if not known:
+        return []
+    lowest, highest = min(v for _, v in known), max(v for _, v in known)
+    room = max((highest - lowest) * 0.1, abs(highest) * 0.02, 0.5)
+    y = Axis(lowest - room, highest + room, top + tall, top)
+    path = " ".join(f"{x(t):.1f},{y(v):.1f}" for t, v in known)
+    span = f"{lowest:.4g}" if lowest == highest else f"{lowest:.4g} to {highest:.4g}"
+    return [
+        text(LEFT, top - 6, f"{sensor_name(name)}: {span}", kind="strong"),
+        *upward(y, 2),
+        f'<polyline class="trace" points="{path}"/>',
+    ]
+
+
+def sensor_name(name: str) -> str:
+    """`cpu_mhz` as `cpu, MHz`."""
+    units = {"mhz": "MHz", "c": "\N{DEGREE SIGN}C", "w": "W", "mb": "MB", "cores": "cores"}
+    quantity, _, unit = name.rpartition("_")
+    words = {"other": "taken by other processes"}.get(quantity, quantity.replace("_", " "))
+    return f"{words}, {units.get(unit, unit)}"
+
+
+def distribution(latencies_ms: Column, budget_ms: float | None, marks: dict[str, float]) -> str:
+    """The cumulative distribution on a scale that opens up the tail, with percentiles and budget drawn in.
+
+    The scale is of nines: 50 %, 90 %, 99 %, 99.9 % stand equally far apart. latencies_ms: [n], n at least 1.
+    """
+    top, tall = 26.0, 230.0
+    ordered = np.sort(latencies_ms)
+    n = ordered.size
+    most = max(float(ordered[-1]), budget_ms if budget_ms and budget_ms < 3 * ordered[-1] else 0.0)
+    x = Axis(float(min(ordered[0], most)) * 0.9, most * 1.04, LEFT, WIDTH - RIGHT)
+    nines = max(2.0, math.log10(n) + 0.2)
+    y = Axis(0.0, nines, top + tall, top)
+    parts = [text(LEFT, 12, "share of frames at most so slow", kind="strong")]
+    for level in (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999):
+        if _nines(level) <= nines:
+            parts += [line(LEFT, y(_nines(level)), WIDTH - RIGHT, y(_nines(level)), "grid")]
+            parts += [text(LEFT - 8, y(_nines(level)) + 4, f"{100 * level:g} %", anchor="end")]
+    keep = np.unique(np.concatenate((np.linspace(0, n - 1, 600), np.arange(max(0, n - 200), n))).astype(int))
+    path = " ".join(f"{x(ordered[i]):.1f},{y(_nines(i / n)):.1f}" for i in keep)
+    parts += [f'<polyline class="trace" points="{path}"/>']
+    if budget_ms is not None and budget_ms <= x.high:
+        parts += [line(x(budget_ms), top, x(budget_ms), top + tall, "budget")]
+        anchor, shift = ("end", -5) if x(budget_ms) > WIDTH - 160 else ("start", 5)
+        parts += [text(x(budget_ms) + shift, top + 10, f"budget {budget_ms:g} ms", anchor=anchor, kind="budget")]
+    for name, value in marks.items():
+        level = _nines(float(np.count_nonzero(ordered <= value)) / n - 1 / n)
+        parts += [f'<circle class="dot" cx="{x(value):.1f}" cy="{y(level):.1f}" r="3.5"/>']
+        parts += [_beside(x(value), y(level), f"{name} {value:.4g}")]
+    parts += across(x, top, top + tall, "ms", "camera to result")
+    return svg(top + tall + 40, f"Cumulative distribution of {n} latencies", parts)
+
+
+def _beside(x: float, y: float, words: str) -> str:
+    """A label on the side of a dot where the curve is not."""
+    if x > WIDTH - RIGHT - 90:
+        return text(x - 7, y - 6, words, anchor="end", kind="strong")
+    return text(x + 7, y + 13, words, kind="strong")
+
+
+def _nines(share: float) -> float:
+    return -math.log10(max(1e-9, 1 - share))
+
+
+def stage_bars(stages: dict[str, tuple[float, float, float | None]]) -> str:
+    """A bar a stage: its median, a thin line on to its slowest stated percentile, and its own budget.
+
+    stages: name to (median, tail, budget or None), milliseconds.
+    """
+    top, step = 8.0, 26.0
+    longest = max(max(tail, median) for median, tail, _ in stages.values())
+    x = Axis(0.0, longest * 1.12 or 1.0, 140.0, WIDTH - 130.0)
+    parts = []
+    for row, (name, (median, tail, budget_ms)) in enumerate(stages.items()):
+        y = top + row * step
+        parts.append(text(130, y + 14, name.replace("_", " "), anchor="end"))
+        width = max(1.0, x(median) - 140)
+        parts.append(f'<rect class="bar" x="140" y="{y + 3:.1f}" width="{width:.1f}" height="15"/>')
+        parts.append(line(x(median), y + 10.5, x(tail), y + 10.5, "tail"))
+        parts.append(line(x(tail), y + 5, x(tail), y + 16, "tail"))
+        figures = f"{median:.3g} / {tail:.3g} ms"
+        end = max(x(tail), x(median))
+        if budget_ms is not None and budget_ms <= x.high:
+            parts.append(line(x(budget_ms), y, x(budget_ms), y + 21, "budget"))
+            end = max(end, x(budget_ms))
+        parts.append(text(end + 8, y + 14, figures, kind="strong"))
+    return svg(top + len(stages) * step + 4, "Latency of each stage", parts)

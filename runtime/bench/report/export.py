@@ -1,0 +1,105 @@
+"""Writing and reading reports: JSON, CSV of the raw frames, and the check that a path can be written beforehand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sys
+from pathlib import Path
+
+from runtime.bench.errors import BenchError
+from runtime.bench.schema import REPORT_SCHEMA, Report
+from runtime.checked_json import first_problem, read_at_most
+from runtime.errors import OutputError
+from runtime.screen.progress import say
+from runtime.sinks.files import prepare_folder, write_file
+
+STANDARD_OUTPUT = Path("-")
+LIMIT_BYTES = 512 << 20
+
+
+def check_writable(path: Path | None) -> None:
+    """Raise `BenchError` when a report could not be written there: before the run, not after it."""
+    if path is None or path == STANDARD_OUTPUT:
+        return
+    if path.is_dir():
+        raise BenchError(f"report {path}: is a folder, expected the name of a file in it")
+    if path.exists() and not path.is_file():
+        raise BenchError(f"report {path}: is a device or pipe, which a file would replace; use - for standard output")
+    try:
+        prepare_folder(path.parent)
+    except OutputError as error:
+        raise _unwritable(path, error) from None
+    if path.exists() and not os.access(path, os.W_OK):
+        raise BenchError(f"report {path}: is there already and may not be written; name another file")
+
+
+def write_report_file(path: Path, text: str) -> None:
+    """Write the file whole, or print it for `-`. Raises `BenchError`."""
+    if path == STANDARD_OUTPUT:
+        say(text.rstrip("\n"), sys.stdout)
+        return
+    try:
+        write_file(path, text.encode("utf-8", "replace"))
+    except OutputError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OutputError) -> BenchError:
+    cause = error.__cause__
+    reason = (cause.strerror or type(cause).__name__) if isinstance(cause, OSError) else str(error)
+    return BenchError(f"report {path}: cannot be written ({reason}); free space there or name another file")
+
+
+def to_json(report: Report) -> str:
+    """The report as one JSON object."""
+    return report.model_dump_json(by_alias=True) + "\n"
+
+
+def read_report(path: Path) -> Report:
+    """A report from its JSON file, checked whole. Raises `BenchError` when it is not one."""
+    from pydantic import ValidationError
+
+    try:
+        raw = read_at_most(path, LIMIT_BYTES)
+    except OSError as error:
+        raise BenchError(f"report {path}: cannot be read ({error.strerror}); name a file that --json wrote") from None
+    if len(raw) > LIMIT_BYTES:
+        raise BenchError(f"report {path}: larger than {LIMIT_BYTES >> 20} MiB; not a report")
+    try:
+        return Report.model_validate_json(raw)
+    except ValidationError as error:
+        problem = first_problem(error, "the file")
+        raise BenchError(
+            f"report {path}: not a whole {REPORT_SCHEMA} report ({problem}); measure again with --json"
+        ) from None
+
+
+def read_reports(path: Path) -> tuple[Report, ...]:
+    """The report of a file, or those of all `.json` files in a folder. Raises `BenchError`."""
+    if not path.is_dir():
+        return (read_report(path),)
+    paths = sorted(path.glob("*.json"))
+    if not paths:
+        raise BenchError(f"folder {path}: holds no .json file, expected the reports of a series of runs")
+    return tuple(read_report(found) for found in paths)
+
+
+def to_csv(report: Report) -> str:
+    """One line a frame: raw latencies in milliseconds, and what each sensor said nearest to its capture."""
+    frames, machine = report.frames, report.machine
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [f"{name}_ms" for name in frames.columns]
+    writer.writerow(["number", "source", "at_s", "dropped_before", "outcome", *columns, *machine.values])
+    nearest = 0
+    for index, at_s in enumerate(frames.at_s):
+        while nearest + 1 < len(machine.at_s) and abs(machine.at_s[nearest + 1] - at_s) <= abs(
+            machine.at_s[nearest] - at_s
+        ):
+            nearest += 1
+        sensed = [values[nearest] for values in machine.values.values()] if machine.at_s else []
+        row = [frames.number[index], frames.source[index], at_s, frames.dropped_before[index], frames.outcome[index]]
+        writer.writerow([*row, *(values[index] for values in frames.columns.values()), *sensed])
+    return text.getvalue()

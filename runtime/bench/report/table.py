@@ -1,0 +1,192 @@
+"""The terminal output of a run: the table of stages, the figures around it, the verdict with its reasons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TextIO
+
+from runtime.bench.judge.compare import Comparison, words
+from runtime.bench.schema import Report, RowPart
+from runtime.commands.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+COLOURS = {"PASS": "bold green", "FAIL": "bold red", "INVALID": "bold yellow"}
+PEER_AGREES = 0.95
+"""Share of frames with the same outcome, below which a peer's speed is that of something else."""
+HEADINGS = ("n", "mean", "p50", "p90", "p95", "p99", "p99.9", "max", "over")
+
+
+def console_for(stream: TextIO) -> Console:
+    """A console that never wraps a table in a pipe, and says what it says without colours there."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else 120, soft_wrap=not stream.isatty())
+
+
+def print_report(report: Report, stream: TextIO) -> None:
+    """Print a report for people."""
+    from rich.text import Text
+
+    console = console_for(stream)
+    for line in head_lines(report):
+        console.print(Text(line))
+    console.print(_table(report))
+    for line in foot_lines(report):
+        console.print(Text(line))
+    console.print()
+    console.print(Text.assemble((report.verdict, COLOURS[report.verdict]), Text(_why(report))))
+    for finding in report.findings:
+        mark = {"invalid": "INVALID", "fail": "FAIL", "warning": "note"}[finding.weight]
+        console.print(Text(printable(f"  {mark}: {finding.text}; {finding.advice}")))
+
+
+def print_comparison(comparison: Comparison, stream: TextIO) -> None:
+    """Print a comparison for people."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console_for(stream)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("stage", no_wrap=True)
+    for heading in ("A, ms", "B, ms", "B against A", "interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("result", no_wrap=True)
+    styles = {"slower": "bold red", "faster": "bold green"}
+    for line in comparison.lines:
+        interval = f"{line.low:+.1%} to {line.high:+.1%}"
+        cells = [figure(line.a_ms), figure(line.b_ms), f"{line.change:+.1%}", interval, line.result]
+        table.add_row(f"{line.stage} p{line.percentile:g}", *cells, style=styles.get(line.result, ""))
+    console.print(table)
+    for text in words(comparison):
+        console.print(Text(printable(text)))
+
+
+def head_lines(report: Report) -> list[str]:
+    """What was run, on what."""
+    engine, plan, fed = report.engine, report.plan, report.input
+    load: str = plan.load
+    if plan.load in ("camera", "burst") and plan.rate_hz:
+        load += f" {plan.rate_hz:g} frames/s"
+    if plan.idle_s is not None:
+        load += f", one frame after {plan.idle_s:g} s"
+    size = f", {fed.width} x {fed.height}" if fed.width else ""
+    return [
+        printable(f"bundle {report.bundle.name} {report.bundle.version}; {engine.backend} {engine.precision}"),
+        printable(f"on {engine.device}, {report.environment.cores} cores"),
+        printable(f"load {load}; source {fed.source}{size}; latencies in milliseconds"),
+    ]
+
+
+def shown_rows(report: Report) -> dict[str, RowPart]:
+    """The rows worth a line: age is the same as camera to result where nothing was dropped."""
+    same = report.counts.dropped == 0 and report.counts.failed == 0
+    return {name: row for name, row in report.rows.items() if not (name == "age" and same)}
+
+
+def _table(report: Report) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("stage", no_wrap=True)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, row in shown_rows(report).items():
+        cells = [row.mean, row.p50, row.p90, row.p95, row.p99, row.p99_9, row.max]
+        over = "" if row.over_budget is None else f"{row.over_budget} > {row.budget_ms:g}"
+        style = "bold" if name == "camera_to_result" else ""
+        table.add_row(name.replace("_", " "), str(row.n), *map(figure, cells), over, style=style)
+    return table
+
+
+def figure(value: float | None) -> str:
+    """Milliseconds with three digits or more; a dash where there were too few samples."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:.1f}"
+
+
+def foot_lines(report: Report) -> list[str]:
+    """The figures that are no latencies of stages."""
+    counts, run, machine = report.counts, report.run, report.machine
+    lines = [
+        f"frames: {counts.frames_in} in, {counts.timed} timed, {counts.dropped} dropped, {counts.stale} stale, "
+        f"{counts.late} late, {counts.missed} missed, {counts.refused} refused by the gate, {counts.failed} failed"
+    ]
+    line = f"{run.frames_per_s:.1f} frames/s; CPU {run.cpu_ms_per_frame:.1f} ms a frame"
+    if machine.memory_peak_mb is not None:
+        line += f"; memory {machine.memory_peak_mb:.0f} MB at most"
+    if run.jitter_p99_ms is not None:
+        line += f"; frames begun within {run.jitter_p99_ms:.2f} ms of their time (p99)"
+    lines.append(line)
+    lines.append(f"the benchmark's own work: {run.overhead_us:.0f} us a frame (at most 50 is meant)")
+    asked = report.percentile
+    if asked.upper_bound_ms is not None:
+        lines.append(
+            f"camera to result p{asked.p:g} {figure(asked.value_ms)} ms, at most {figure(asked.upper_bound_ms)} ms "
+            "with 99 % confidence"
+        )
+    return [*lines, *_cold_lines(report), *_accuracy_lines(report), *_peer_lines(report)]
+
+
+def _cold_lines(report: Report) -> list[str]:
+    cold = report.cold_start
+    if cold is None:
+        return []
+    return [
+        f"cold start: interpreter {cold.interpreter:.0f}, import {cold.import_runtime:.0f}, bundle "
+        f"{cold.open_bundle:.0f}, load {cold.load:.0f} (compile the first time: {cold.compile:.0f}), first result "
+        f"{cold.first_result:.1f}, second {cold.second_result:.1f}, after {cold.idle_s:g} s idle "
+        f"{cold.first_after_idle:.1f} ms"
+    ]
+
+
+def _accuracy_lines(report: Report) -> list[str]:
+    found = report.accuracy
+    if found is None:
+        return []
+    parts = []
+    if found.dice is not None:
+        parts.append(f"Dice {found.dice:.3f} ({found.dice_frames} frames)")
+    if found.auc is not None:
+        parts.append(f"AUC {found.auc:.3f} ({found.auc_frames} frames)")
+    elif found.truth != "none":
+        parts.append("no AUC (needs frames with and without referral)")
+    if found.reference is not None and found.same_outcome is not None:
+        parts.append(
+            f"same outcome as {found.reference} in {found.same_outcome:.1%}, probabilities within "
+            f"{found.largest_probability_difference or 0:.3f}, "
+            f"vessel maps agree to Dice {found.vessel_agreement or 0:.3f}"
+        )
+    elif found.reference is None:
+        parts.append("this is the bundle's fp32")
+    truth = {"labels": "labels", "simulated": "the simulation's truth", "none": "no truth given"}[found.truth]
+    return [f"accuracy against {truth}: " + "; ".join(parts)]
+
+
+def _peer_lines(report: Report) -> list[str]:
+    peer = report.peer
+    if peer is None:
+        return []
+    times = f"p50 {figure(peer.peer_p50_ms)} ms, ours {figure(peer.ours_p50_ms)} ms"
+    ratio = f"{peer.ratio:.2f} x as fast ({peer.ratio_low:.2f} to {peer.ratio_high:.2f}, 95 %)"
+    turns = f"{peer.rounds} rounds in turns, same outcome in {peer.same_outcome:.1%}"
+    lines = [f"peer {peer.name} ({peer.backend} {peer.precision}): {times}: {ratio}; {turns}"]
+    if peer.same_outcome < PEER_AGREES:
+        lines.append(
+            f"peer {peer.name} does not read the frames as this does: its speed is not that of the same result"
+        )
+    return [printable(line) for line in lines]
+
+
+def _why(report: Report) -> str:
+    if report.verdict != "PASS":
+        return ""
+    asked = report.percentile
+    budget = report.plan.budget_ms
+    return (
+        "" if budget is None else f"  camera to result p{asked.p:g} {figure(asked.value_ms)} ms, budget {budget:g} ms"
+    )
