@@ -8,6 +8,7 @@ from pathlib import Path
 from calibration.errors import CalibrationError
 from calibration.facts import ExclusionFacts
 from calibration.lookalike import SAME_VIEW, Looks, look
+from calibration.split import held_out
 from calibration.tables import Listed, read_table
 from device.errors import FrameUnreadable
 from runtime.arrays import UInt8Array
@@ -78,9 +79,6 @@ def exclusion(keep_out: KeepOut) -> Exclusion:
 
 
 def _held_out(rows: tuple[Listed, ...], share: float) -> tuple[Listed, ...]:
-    # Imported here: without a split to keep to, the build side's training data is not needed.
-    from build_engines.train.data import held_out
-
     return tuple(row for row in rows if held_out(row.group, share))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from build_engines.errors import TrainingDataError
+from calibration.split import held_out
 from runtime.arrays import FloatArray, UInt8Array
 
 CANVAS_SIDE = 512
@@ -60,12 +60,6 @@ class Canvas:
     """RGB, uint8 [512, 512, 3]."""
     masks: dict[str, FloatArray] = field(default_factory=dict)
     """By name (`vessels`, `ridge`, `disc`): share of mask in each pixel, float32 [512, 512]."""
-
-
-def held_out(group: str, share: float) -> bool:
-    """Whether a group is held out: a fixed hash of its name, so that added frames never move others."""
-    digest = hashlib.sha256(f"rop-split-1:{group}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") < share * 2**32
 
 
 def split_frames(frames: Iterable[TrainingFrame], share: float = 0.2) -> Split:

@@ -6,10 +6,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from build_engines.train.data import held_out, ridge_frames, vessel_frames
+from build_engines.train.data import ridge_frames, vessel_frames
 from calibration import CalibrationError, CalibrationSet
 from calibration.keep_out import KeepOut
 from calibration.sources import Sources
+from calibration.split import held_out
 from calibration.tables import listed_beside, read_table
 from tests.calibration.conftest import write_picture
 
