@@ -31,7 +31,8 @@ _ACCEPTED, _TRANSIENT = 0, 2
 # Identifiers hold names. They are kept out of any log, and errors reach the caller as errors.
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
-logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+for _library in ("pynetdicom", "pydicom"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 
 @contextmanager

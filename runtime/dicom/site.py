@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from runtime.checked_json import first_problem
 from runtime.dicom.errors import SiteUnusable
@@ -15,6 +15,13 @@ ARCHIVE = "archive"
 """The destination of deliveries."""
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
 Port = Annotated[int, Field(gt=0, lt=65536)]
+CHARACTER_SETS = (
+    "",
+    *(f"ISO_IR {n}" for n in (6, 13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166, 192)),
+    "GB18030",
+    "GBK",
+)
+"""Those that need no code extensions (PS3.3 C.12.1.1.2)."""
 
 
 class _Part(BaseModel):
@@ -44,6 +51,21 @@ class Peer(_Part):
     """Seconds that connecting may take."""
     answer_s: float = Field(default=60, gt=0)
     """Seconds that one answer may take."""
+
+
+class WorklistPeer(Peer):
+    """The node that knows who is to be examined."""
+
+    character_set: str = ""
+    """DICOM's name of the character set of answers that name none, as `ISO_IR 100`. Without it such an answer may hold
+    ASCII only: a name that was guessed would be another one."""
+
+    @field_validator("character_set")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in CHARACTER_SETS:
+            raise ValueError(f"got {name!r}, expected one of DICOM's names: {', '.join(filter(None, CHARACTER_SETS))}")
+        return name
 
 
 class Archive(Peer):
@@ -90,7 +112,7 @@ class Site(_Part):
     schema_: Literal["rop.dicom/1"] = Field(alias="schema")
     cart: Cart = Cart()
     archive: Archive | None = None
-    worklist: Peer | None = None
+    worklist: WorklistPeer | None = None
     folder: Path = Field(default=Path(), exclude=True)
     """Where the file lies; not part of it."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import date, datetime, time
 
 from runtime.dicom.errors import RecordUnusable
+from runtime.exam.naming import cleaned, spoilt
 
 NAME_GROUP_LENGTH = 64
 _NAME_GROUPS, _NAME_PARTS = 3, 5
@@ -13,8 +13,7 @@ _NAME_GROUPS, _NAME_PARTS = 3, 5
 
 def plain(text: str) -> str:
     """One line without control characters and without the backslash, which would part values."""
-    cleaned = "".join(" " if c == "\\" or unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
-    return unicodedata.normalize("NFC", " ".join(cleaned.split()))
+    return cleaned(text.replace("\\", " "))
 
 
 def short(text: str, length: int) -> str:
@@ -23,30 +22,38 @@ def short(text: str, length: int) -> str:
 
 
 def exact(text: str, length: int, what: str) -> str:
-    """An identifier as it is; raises `RecordUnusable` where DICOM could carry only a part of it or something else."""
-    if plain(text) != text.strip() or len(text.strip()) > length:
+    """An identifier as it is, inner spaces too; raises `RecordUnusable` where DICOM could carry only a part of it."""
+    found = text.strip(" ")
+    if len(found) > length or "\\" in found or any(map(spoilt, found)):
         raise RecordUnusable(
             f"{what} cannot be sent: {len(text)} characters, DICOM allows {length} without control characters "
             "and backslash; correct it in the exam"
         )
-    return text.strip()
+    return found
 
 
 def person_name(name: str) -> str:
     """PN: at most three component groups of 64 characters and five parts; a longer name is cut, see `name_is_whole`."""
-    groups = []
-    for group in plain(name).split("=")[:_NAME_GROUPS]:
-        parts = [part.strip() for part in group.split("^")]
-        joined = "^".join([*parts[: _NAME_PARTS - 1], " ".join(parts[_NAME_PARTS - 1 :])])
-        joined = joined[:NAME_GROUP_LENGTH].rstrip("^ ")
-        # A name in one piece is a family name; without the delimiter it would read as a form that was retired.
-        groups.append(joined if "^" in joined or not joined else f"{joined[: NAME_GROUP_LENGTH - 1]}^")
-    return "=".join(groups).rstrip("=")
+    return "=".join(_group(group) for group in plain(name).split("=")[:_NAME_GROUPS]).rstrip("=")
+
+
+def _group(group: str) -> str:
+    parts = [part.strip(" ") for part in group.split("^")]
+    joined = "^".join([*parts[: _NAME_PARTS - 1], " ".join(parts[_NAME_PARTS - 1 :])])
+    joined = joined[:NAME_GROUP_LENGTH].rstrip("^ ")
+    # A name in one piece is a family name; without the delimiter it would read as a form that was retired.
+    return joined if "^" in joined or not joined else f"{joined[: NAME_GROUP_LENGTH - 1]}^"
 
 
 def name_is_whole(name: str) -> bool:
-    """Whether PN holds the name uncut."""
-    return len(person_name(name).rstrip("^= ")) >= len(plain(name).rstrip("^= "))
+    """Whether PN holds every group of the name uncut."""
+    given = [_bare(group) for group in plain(name).split("=")]
+    made = [_bare(group) for group in person_name(name).split("=")]
+    return all(group == (made[number] if number < len(made) else "") for number, group in enumerate(given))
+
+
+def _bare(group: str) -> str:
+    return "^".join(part.strip(" ") for part in group.split("^")).rstrip("^ ")
 
 
 def da(day: date | None) -> str:

@@ -1,30 +1,36 @@
-"""The modality worklist: which infants are to be examined."""
+"""The modality worklist: which infants are to be examined.
+
+Nothing here is guessed. An answer that does not fit the question is dropped and counted, for the hospital's system may
+ignore what it was asked; a value that cannot be read as it was meant is left empty and named as unreadable.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import overload
 
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
+from pydicom.sequence import Sequence as DicomSequence
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import address, associated, lost
 from runtime.dicom.errors import ArchiveRefused
 from runtime.dicom.find import PENDING
-from runtime.dicom.site import Peer, Site
+from runtime.dicom.received import Unreadable, character_set, identifier, items, line, one, quietly, values
+from runtime.dicom.site import Site, WorklistPeer
 from runtime.dicom.uids import WORKLIST_FIND
+from runtime.exam.naming import family_name, same_name, says_nothing
+from runtime.exam.order import day_of, is_uid, sex_of
 
 MODALITY = "OP"
 
 
 @dataclass(frozen=True)
 class WorklistItem:
-    """One scheduled exam, in the words of the hospital's system; empty where it said nothing."""
+    """One scheduled step of one infant, in the words of the hospital's system; empty where it said nothing."""
 
     patient_id: str
     patient_name: str
@@ -32,6 +38,7 @@ class WorklistItem:
     birth_date: str
     """`YYYYMMDD`."""
     sex: str
+    """`M`, `F`, `O`, or empty."""
     accession: str
     study_uid: str
     requested_procedure_id: str
@@ -40,54 +47,165 @@ class WorklistItem:
     scheduled: str
     """`YYYYMMDD HHMMSS`."""
     station_ae_title: str
+    """Several are joined by `, `."""
     referring_physician: str
+    modality: str = ""
+    status: str = ""
+    """Of the step: `SCHEDULED`, `ARRIVED`, `READY`, `STARTED`, `COMPLETED`, `DISCONTINUED`."""
+    alike: str = ""
+    """Why to look twice: another infant of this list is easily taken for this one."""
+    unreadable: tuple[str, ...] = ()
+    """Fields that the answer held and that could not be read; such an answer is no order."""
+
+    @property
+    def stations(self) -> tuple[str, ...]:
+        """AE titles that the step is meant for; none where it is anybody's."""
+        return tuple(filter(None, self.station_ae_title.split(", ")))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked for; what is left out may be anything."""
+
+    day: date | None = None
+    patient_id: str = ""
+    accession: str = ""
+    step_id: str = ""
+    modality: str = MODALITY
+
+    def fits(self, item: WorklistItem) -> bool:
+        """Whether an answer is one to this question. An identifier that was asked for has to be there."""
+        asked = ((self.patient_id, item.patient_id), (self.accession, item.accession), (self.step_id, item.step_id))
+        day = "" if self.day is None else f"{self.day:%Y%m%d}"
+        said = (day, item.scheduled[:8]), (self.modality, item.modality)
+        return all(_matches(wanted, got) for wanted, got in asked if wanted) and all(
+            wanted == got for wanted, got in said if wanted and got
+        )
+
+
+@dataclass(frozen=True)
+class Worklist(Sequence[WorklistItem]):
+    """The answers that fit the question, in the order of their time, and how many others there were."""
+
+    items: tuple[WorklistItem, ...]
+    unfit: int = 0
+    """Answers to another question than was asked."""
+    unreadable: int = 0
+    """Answers of which nothing could be read."""
+
+    @property
+    def marked(self) -> int:
+        """Answers of which a field could not be read."""
+        return sum(1 for item in self.items if item.unreadable)
+
+    @overload
+    def __getitem__(self, index: int) -> WorklistItem: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[WorklistItem]: ...
+    def __getitem__(self, index: int | slice) -> WorklistItem | Sequence[WorklistItem]:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
 
 
 def query_worklist(
-    site: Site, peer: Peer, *, day: date | None = None, patient_id: str = "", modality: str = MODALITY
-) -> list[WorklistItem]:
-    """What is scheduled, in the order of its time; `day` None asks for every day.
+    site: Site,
+    peer: WorklistPeer,
+    *,
+    day: date | None = None,
+    patient_id: str = "",
+    accession: str = "",
+    step_id: str = "",
+    modality: str = MODALITY,
+) -> Worklist:
+    """What is scheduled; `day` None asks for every day.
 
     Raises `ArchiveUnreachable` or `ArchiveRefused`.
     """
-    found = []
-    with _quietly(), associated(site, peer, [build_context(WORKLIST_FIND)]) as association:
-        question = _question(day, patient_id, modality)
-        for status, answer in association.send_c_find(question, WORKLIST_FIND):
+    question = Question(day, patient_id.strip(), accession.strip(), step_id.strip(), modality)
+    answers: list[Dataset | None] = []
+    with quietly(), associated(site, peer, [build_context(WORKLIST_FIND)]) as association:
+        for status, answer in association.send_c_find(_dataset(question), WORKLIST_FIND):
             if status is None or "Status" not in status:
                 raise lost(peer, "the worklist was asked for")
             if status.Status in PENDING:
-                if answer is not None:
-                    found.append(_item(answer))
+                answers.append(answer)
             elif status.Status != 0:
                 raise ArchiveRefused(f"{address(peer)}: the worklist query failed with status {status.Status:04X}h")
-    return sorted(found, key=lambda item: (item.scheduled, item.patient_id))
+        return read_answers(answers, question, peer.character_set)
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """What a hospital's system says may break DICOM's rules; a warning would write the infant's name into a log."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def read_answers(answers: Sequence[Dataset | None], question: Question, otherwise: str = "") -> Worklist:
+    """The worklist that answers make; None stands for one that could not be taken apart.
+
+    otherwise: the character set of answers that name none.
+    """
+    found: list[WorklistItem] = []
+    unreadable = 0
+    with quietly():
+        for answer in answers:
+            try:
+                found += [] if answer is None else _steps_of(answer, otherwise)
+            except Unreadable:
+                answer = None
+            unreadable += answer is None
+    fitting = [item for item in _compared(found) if question.fits(item)]
+    fitting.sort(key=lambda item: (item.scheduled, item.patient_id, item.step_id))
+    return Worklist(tuple(fitting), len(found) - len(fitting), unreadable)
 
 
-def _question(day: date | None, patient_id: str, modality: str) -> Dataset:
+def _matches(wanted: str, got: str) -> bool:
+    """Single value matching, or with DICOM's wildcards."""
+    if "*" in wanted or "?" in wanted:
+        return bool(got) and fnmatchcase(got, wanted.replace("[", "[[]"))
+    return wanted == got
+
+
+def _compared(found: Sequence[WorklistItem]) -> Iterator[WorklistItem]:
+    """Mark whoever is easily taken for another: the same name, or the same family and day of birth (twins)."""
+    for item in found:
+        others = [other for other in found if _another(item, other)]
+        same = any(same_name(item.patient_name, other.patient_name) for other in others)
+        twin = any(_twins(item, other) for other in others)
+        said = "another infant of the same name" if same else "another infant born that day to the same family name"
+        yield replace(item, alike=said) if same or twin else item
+
+
+def _another(item: WorklistItem, other: WorklistItem) -> bool:
+    """Whether two answers speak of two infants, or may: without an identifier nobody can tell."""
+    if item is other:
+        return False
+    if item.patient_id and other.patient_id:
+        return item.patient_id != other.patient_id
+    return not same_name(item.patient_name, other.patient_name) or item.birth_date != other.birth_date
+
+
+def _twins(item: WorklistItem, other: WorklistItem) -> bool:
+    family = family_name(item.patient_name)
+    return bool(family and item.birth_date) and (family, item.birth_date) == (
+        family_name(other.patient_name),
+        other.birth_date,
+    )
+
+
+def _dataset(asked: Question) -> Dataset:
     step = Dataset()
-    step.Modality = modality
-    step.ScheduledProcedureStepStartDate = "" if day is None else f"{day:%Y%m%d}"
+    step.Modality = asked.modality
+    step.ScheduledProcedureStepStartDate = "" if asked.day is None else f"{asked.day:%Y%m%d}"
+    step.ScheduledProcedureStepID = asked.step_id
     for keyword in (
         "ScheduledStationAETitle",
         "ScheduledProcedureStepStartTime",
         "ScheduledProcedureStepDescription",
-        "ScheduledProcedureStepID",
+        "ScheduledProcedureStepStatus",
     ):
         setattr(step, keyword, "")
     question = Dataset()
     question.SpecificCharacterSet = "ISO_IR 192"
-    question.PatientID = patient_id
+    question.PatientID = asked.patient_id
+    question.AccessionNumber = asked.accession
     for keyword in (
-        "AccessionNumber",
         "ReferringPhysicianName",
         "PatientName",
         "PatientBirthDate",
@@ -97,30 +215,81 @@ def _question(day: date | None, patient_id: str, modality: str) -> Dataset:
         "RequestedProcedureID",
     ):
         setattr(question, keyword, "")
-    question.ScheduledProcedureStepSequence = Sequence([step])
+    question.ScheduledProcedureStepSequence = DicomSequence([step])
     return question
 
 
-def _item(answer: Dataset) -> WorklistItem:
-    steps = answer.get("ScheduledProcedureStepSequence") or [Dataset()]
-    step = steps[0]
-    return WorklistItem(
-        patient_id=_said(answer, "PatientID"),
-        patient_name=_said(answer, "PatientName"),
-        birth_date=_said(answer, "PatientBirthDate"),
-        sex=_said(answer, "PatientSex"),
-        accession=_said(answer, "AccessionNumber"),
-        study_uid=_said(answer, "StudyInstanceUID"),
-        requested_procedure_id=_said(answer, "RequestedProcedureID"),
-        step_id=_said(step, "ScheduledProcedureStepID"),
-        description=_said(answer, "RequestedProcedureDescription") or _said(step, "ScheduledProcedureStepDescription"),
-        scheduled=f"{_said(step, 'ScheduledProcedureStepStartDate')} "
-        f"{_said(step, 'ScheduledProcedureStepStartTime')}".strip(),
-        station_ae_title=_said(step, "ScheduledStationAETitle"),
-        referring_physician=_said(answer, "ReferringPhysicianName"),
+def _steps_of(answer: Dataset, otherwise: str) -> list[WorklistItem]:
+    """One for each scheduled step of an answer. Raises `Unreadable` when it is none at all."""
+    steps = items(answer, "ScheduledProcedureStepSequence") or [Dataset()]
+    found = [_item(answer, step, otherwise) for step in steps]
+    if not any(item.patient_id or item.patient_name or item.accession or item.study_uid for item in found):
+        raise Unreadable("an answer that speaks of nobody")
+    return found
+
+
+def _item(answer: Dataset, step: Dataset, otherwise: str) -> WorklistItem:
+    whole = _Fields(answer, character_set(answer, (otherwise,)))
+    of_step = _Fields(step, character_set(step, whole.character_sets))
+    description = whole.line("RequestedProcedureDescription", "description")
+    day = of_step.day("ScheduledProcedureStepStartDate", "scheduled")
+    item = WorklistItem(
+        patient_id=whole.identifier("PatientID", "patient_id"),
+        patient_name=whole.line("PatientName", "patient_name"),
+        birth_date=whole.day("PatientBirthDate", "birth_date"),
+        sex=sex_of(whole.line("PatientSex", "sex")),
+        accession=whole.identifier("AccessionNumber", "accession"),
+        study_uid=whole.uid("StudyInstanceUID", "study_uid"),
+        requested_procedure_id=whole.identifier("RequestedProcedureID", "requested_procedure_id"),
+        step_id=of_step.identifier("ScheduledProcedureStepID", "step_id"),
+        description=description or of_step.line("ScheduledProcedureStepDescription", "description"),
+        scheduled=f"{day} {of_step.line('ScheduledProcedureStepStartTime', 'scheduled')}".strip(),
+        station_ae_title=of_step.titles("ScheduledStationAETitle", "station_ae_title"),
+        referring_physician=whole.line("ReferringPhysicianName", "referring_physician"),
+        modality=of_step.line("Modality", "modality"),
+        status=of_step.line("ScheduledProcedureStepStatus", "status").upper(),
     )
+    if says_nothing(item.patient_name):
+        item = replace(item, patient_name="")
+    return replace(item, unreadable=tuple(dict.fromkeys((*whole.unreadable, *of_step.unreadable))))
 
 
-def _said(dataset: Dataset, keyword: str) -> str:
-    value: Any = dataset.get(keyword)
-    return "" if value is None else str(value).strip()
+class _Fields:
+    """Fields of a dataset; what cannot be read is empty, and its name is kept."""
+
+    def __init__(self, dataset: Dataset, character_sets: Sequence[str]) -> None:
+        self._dataset = dataset
+        self.character_sets = tuple(character_sets)
+        self.unreadable: list[str] = []
+
+    def identifier(self, keyword: str, field: str) -> str:
+        try:
+            return identifier(self._dataset, keyword, self.character_sets)
+        except Unreadable:
+            return self._mark(field)
+
+    def line(self, keyword: str, field: str) -> str:
+        try:
+            return line(self._dataset, keyword, self.character_sets)
+        except Unreadable:
+            return self._mark(field)
+
+    def uid(self, keyword: str, field: str) -> str:
+        found = self.identifier(keyword, field)
+        return found if not found or is_uid(found) else self._mark(field)
+
+    def day(self, keyword: str, field: str) -> str:
+        try:
+            return day_of(one(self._dataset, keyword))
+        except ValueError:
+            return self._mark(field)
+
+    def titles(self, keyword: str, field: str) -> str:
+        try:
+            return ", ".join(filter(None, values(self._dataset, keyword)))
+        except Unreadable:
+            return self._mark(field)
+
+    def _mark(self, field: str) -> str:
+        self.unreadable.append(field)
+        return ""

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from runtime.exam.errors import InfantInvalid
+from runtime.exam.naming import says_nothing, spoilt
 
 LONGEST_NAME = 1000
 LONGEST_ID = 64
@@ -89,7 +90,12 @@ class Infant:
         return Weeks(self.gestational_age.days + self.age_days(at))
 
     def check_born(self, now: datetime) -> None:
-        """Raise `InfantInvalid` when the birth lies after `now`, or longer ago than any infant of an exam."""
+        """Raise `InfantInvalid` when the birth lies after `now`, or longer ago than any infant of an exam.
+
+        Also for what identifier and name may not hold when they are entered.
+        """
+        _check_entered("infant_id", self.infant_id)
+        _check_entered("name", self.name)
         clock = f"the cart's clock says {now.astimezone():%Y-%m-%d %H:%M %Z}"
         if self.born_at > now:
             raise InfantInvalid(f"born_at: it lies in the future ({clock}); correct the date of birth, or the clock")
@@ -175,6 +181,18 @@ def _check_text(field: str, text: str, longest: int) -> None:
         raise InfantInvalid(f"{field}: got {len(text)} characters, expected at most {longest}")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise InfantInvalid(f"{field}: it holds control characters or halves of characters; type it again")
+
+
+def _check_entered(field: str, text: str) -> None:
+    """What an older journal may hold, and nobody shall enter any more."""
+    if says_nothing(text):
+        raise InfantInvalid(f"{field}: it is empty; expected the hospital's")
+    if "\\" in text:
+        raise InfantInvalid(f"{field}: it holds a backslash, which parts values in DICOM; type it again without")
+    if any(map(spoilt, text)):
+        raise InfantInvalid(f"{field}: it holds marks that turn the reading order, or line breaks; type it again")
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        raise InfantInvalid(f"{field}: some of its characters were lost on the way; type it again")
 
 
 def _kind(value: object) -> str:

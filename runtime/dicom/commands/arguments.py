@@ -42,6 +42,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _site(worklist)
     worklist.add_argument("--day", type=_day, metavar="DATE", help="as in 2026-10-01, or all (default: today)")
     worklist.add_argument("--patient", default="", metavar="ID", help="only this identifier")
+    worklist.add_argument("--accession", default="", metavar="NUMBER", help="only this order")
+    worklist.add_argument("--step", default="", metavar="ID", help="only this scheduled step")
     worklist.add_argument("--json", action="store_true", help="one JSON object a line")
 
     send = verbs.add_parser("send", help="send closed exams to the archive", allow_abbrev=False)

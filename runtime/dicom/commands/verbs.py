@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from argparse import Namespace
 from dataclasses import asdict
 from datetime import date
 
+from runtime.commands.say import say, say_json
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.dicom.commitment import CommitmentDesk
@@ -17,11 +17,12 @@ from runtime.dicom.errors import SiteUnusable
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import Outbox, OutboxState, outbox_state
 from runtime.dicom.site import Cart, load_site
-from runtime.dicom.worklist import query_worklist
+from runtime.dicom.worklist import Worklist, WorklistItem, query_worklist
 from runtime.exam.errors import JournalFull, JournalUnwritable
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
+from runtime.exam.order import FINISHED
 
 DONE, SAYS_NO = 0, 1
 LOOK_AGAIN_S = 2.0
@@ -29,21 +30,47 @@ LOOK_AGAIN_S = 2.0
 
 
 def worklist(options: Namespace) -> int:
-    """Print who is to be examined."""
+    """Print who is to be examined; 1 when an answer, or a field of one, could not be read, or none fits."""
     site = load_site(options.site)
     if site.worklist is None:
         raise SiteUnusable(f"{options.site.name}: names no worklist; add `worklist` to it")
     day = None if options.day == "all" else options.day or date.today()
-    items = query_worklist(site, site.worklist, day=day, patient_id=options.patient)
-    for item in items:
+    found = query_worklist(
+        site, site.worklist, day=day, patient_id=options.patient, accession=options.accession, step_id=options.step
+    )
+    for item in found:
         if options.json:
-            print(json.dumps(asdict(item), ensure_ascii=False))
+            say_json(asdict(item))
         else:
-            shown = (item.scheduled, item.patient_id, item.patient_name, item.birth_date, item.accession)
-            print(printable("  ".join(part or "-" for part in (*shown, item.description))))
-    if not items and not options.json:
-        print("nobody is on the worklist")
-    return DONE
+            say(printable(_line(item, site.cart.ae_title)))
+    if not found and not options.json:
+        say("nobody is on the worklist")
+    return _say_left_out(found)
+
+
+def _line(item: WorklistItem, own_title: str) -> str:
+    shown = [
+        "(unreadable)" if field in item.unreadable else getattr(item, field) or "-"
+        for field in ("scheduled", "patient_id", "patient_name", "birth_date", "accession", "description")
+    ]
+    notes = [item.status.lower()] if item.status in FINISHED else []
+    notes += [f"for {item.station_ae_title}"] if item.stations and own_title not in item.stations else []
+    notes += [f"look twice: {item.alike}"] if item.alike else []
+    return "  ".join([*shown, *(f"[{note}]" for note in notes)])
+
+
+def _say_left_out(found: Worklist) -> int:
+    """What a reader of the list cannot see in it, by number; no name."""
+    said = {
+        f"{found.unfit} answer(s) left out: they do not fit the question": found.unfit,
+        f"{found.unreadable} answer(s) left out: they could not be read": found.unreadable,
+        f"{found.marked} answer(s) hold what could not be read (see their `unreadable`); have it mended in the "
+        "worklist, or name its `character_set` in the site's file": found.marked,
+    }
+    for text, number in said.items():
+        if number:
+            print(f"runtime.dicom: {text}", file=sys.stderr)
+    return SAYS_NO if found.unreadable or found.marked or (found.unfit and not found) else DONE
 
 
 def send(options: Namespace) -> int:
@@ -90,17 +117,17 @@ def export(options: Namespace) -> int:
     cart = Cart() if options.site is None else load_site(options.site).cart
     with Journal.open(options.journal, find_key(options.key_file), read_only=True) as journal:
         written = export_deidentified(exam_from_journal(journal, options.exam, cart), options.out)
-    print(f"{len(written)} objects in {options.out}")
+    say(f"{len(written)} objects in {options.out}")
     return DONE
 
 
 def _say(state: OutboxState, *, as_json: bool) -> None:
     if as_json:
         content = asdict(state) | {"next_try": None if state.next_try is None else state.next_try.isoformat()}
-        print(json.dumps(content))
+        say_json(content)
         return
-    print(f"{state.done} exams done, {state.waiting} waiting, {state.proving} to be answered for, {state.held} held")
+    say(f"{state.done} exams done, {state.waiting} waiting, {state.proving} to be answered for, {state.held} held")
     if state.oldest_age_s is not None:
-        print(f"the oldest was closed {state.oldest_age_s / 3600:.1f} h ago")
+        say(f"the oldest was closed {state.oldest_age_s / 3600:.1f} h ago")
     if state.last_error:
-        print(f"last error: {printable(state.last_error)}")
+        say(f"last error: {printable(state.last_error)}")

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     new = _verb(verbs, "new", "open an exam", writes=True)
     new.add_argument("--infant", metavar="FILE", help="JSON file, or - for standard input; asked for when left out")
     new.add_argument("--order", metavar="FILE", help="what the worklist says (runtime.dicom worklist --json), or -")
+    _order_of(new)
     new.add_argument("--station", default="", metavar="NAME", help="which cart")
     new.add_argument("--views", type=_views, default=tuple(View), metavar="A,B", help="required views (default: all)")
     new.add_argument(
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _place(correct, required=False)
     correct.add_argument("--infant", metavar="FILE", help="corrected fields of the infant, JSON, or -")
     correct.add_argument("--order", metavar="FILE", help="corrected order, JSON, or -; {} takes it away")
+    _order_of(correct)
     correct.add_argument("--reason", required=True, metavar="TEXT")
 
     document = _verb(verbs, "document", "keep what a clinician found in an eye (words of ICROP3)", writes=True)
@@ -156,6 +158,11 @@ def _place(verb: argparse.ArgumentParser, *, required: bool) -> None:
     _eye_of(verb, required=required)
     known = ", ".join(view.value for view in View)
     verb.add_argument("--view", type=_view, required=required, metavar="VIEW", help=known)
+
+
+def _order_of(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--accession", default="", metavar="NUMBER", help="which order, where the file holds several")
+    verb.add_argument("--step", default="", metavar="ID", help="which scheduled step, where the file holds several")
 
 
 def _eye_of(verb: argparse.ArgumentParser, *, required: bool) -> None:

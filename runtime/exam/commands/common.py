@@ -6,16 +6,16 @@ import json
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.say import say, say_json
 from runtime.exam.describe import exam_dict, exam_lines
 from runtime.exam.errors import InfantInvalid, OrderInvalid
 from runtime.exam.infant import Infant
 from runtime.exam.journal import ExamRecord, Journal
 from runtime.exam.journal.crypt import find_key
-from runtime.exam.order import Order, Ordered
+from runtime.exam.order import Order, Ordered, chosen
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.site import Site, open_site
@@ -97,8 +97,11 @@ def read_infant(name: str | None, ordered: Ordered | None = None) -> Infant:
     return infant
 
 
-def read_order(name: str | None) -> Ordered | None:
-    """The order from a JSON file or standard input (`-`): an answer of the worklist. Raises `OrderInvalid`."""
+def read_order(name: str | None, *, accession: str = "", step_id: str = "") -> Ordered | None:
+    """The order from a JSON file or standard input (`-`): an answer of the worklist. Raises `OrderInvalid`.
+
+    accession, step_id: which, where there are several.
+    """
     if name is None:
         return None
     try:
@@ -111,9 +114,13 @@ def read_order(name: str | None) -> Ordered | None:
         raise OrderInvalid(f"order: {name} cannot be read ({error.strerror}); name a JSON file") from None
     except (ValueError, RecursionError):
         raise OrderInvalid(f"order: {_called(name)} is not JSON; see python -m runtime.dicom worklist --json") from None
-    if len(found) != 1:
-        raise OrderInvalid(f"order: {_called(name)} holds {len(found)} orders, expected one; choose it (--patient ID)")
-    return Ordered.from_dict(found[0])
+    fitting = chosen([Ordered.from_dict(content) for content in found], accession=accession, step_id=step_id)
+    if len(fitting) != 1:
+        raise OrderInvalid(
+            f"order: {_called(name)} holds {len(fitting)} orders, expected one; choose it: the worklist's "
+            "--patient ID, and --accession NUMBER or --step ID there or here"
+        )
+    return fitting[0]
 
 
 def _read(name: str) -> bytes:
@@ -130,16 +137,3 @@ def say_exam(record: ExamRecord, infant: Infant | None, order: Order | None = No
         say_json(exam_dict(record, infant, order))
     else:
         say(*exam_lines(record, infant, order))
-
-
-def say_json(content: Any) -> None:
-    """One JSON object, on one line."""
-    say(json.dumps(content, ensure_ascii=False))
-
-
-def say(*lines: str) -> None:
-    """Lines to standard output; characters that it cannot show are replaced."""
-    encoding = sys.stdout.encoding or "utf-8"
-    for line in lines:
-        sys.stdout.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-    sys.stdout.flush()

@@ -6,8 +6,9 @@ import sys
 from argparse import Namespace
 
 from device.errors import SourceNotFound
+from runtime.commands.say import say
 from runtime.commands.text import printable, word
-from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say, say_exam, site_of
+from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say_exam, site_of
 from runtime.exam.demonstration import demonstration_camera, demonstration_infant, run_demonstration
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc

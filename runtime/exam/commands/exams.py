@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 
 from device.cameras import open_camera
 from device.errors import CameraError, FrameUnreadable
+from runtime.commands.say import say, say_json
+from runtime.commands.text import printable
 from runtime.exam.commands.common import (
     bundle_of,
     open_journal,
     open_screener,
     read_infant,
     read_order,
-    say,
     say_exam,
-    say_json,
     site_of,
 )
 from runtime.exam.describe import capture_line, exam_dict, summary_dict, summary_line
@@ -22,6 +23,7 @@ from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
+from runtime.exam.order import FINISHED, Ordered
 from runtime.exam.session import ExamSession
 from runtime.exam.site_rules import site_rules
 
@@ -30,18 +32,29 @@ def new(options: Namespace) -> int:
     """Open an exam."""
     if options.infant == options.order == "-":
         raise ExamRefused("--infant and --order cannot both be read from standard input; put one into a file")
-    ordered = read_order(options.order)
+    ordered = read_order(options.order, accession=options.accession, step_id=options.step)
     bundle, infant = bundle_of(options), read_infant(options.infant, ordered)
     order = None if ordered is None else ordered.order
     infant.check_born(now_utc())  # before a journal may be made for it
     rules = site_rules(site_of(options), bundle, required_views=options.views, retakes=options.retakes)
     with open_journal(options, create=True) as journal:
+        _look_twice(ordered)
         exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=options.station, order=order)
         if options.json:
             say_json(exam_dict(journal.exam(exam_id), infant, journal.order(exam_id)))
         else:
             say(exam_id)
     return 0
+
+
+def _look_twice(ordered: Ordered | None) -> None:
+    """Say what the worklist knows and a person should look at before the first picture."""
+    if ordered is None:
+        return
+    if ordered.alike:
+        sys.stderr.write(f"runtime.exam: look twice: the worklist has {printable(ordered.alike)}\n")
+    if ordered.status in FINISHED:
+        sys.stderr.write(f"runtime.exam: look twice: the worklist says that this step is {ordered.status.lower()}\n")
 
 
 def capture(options: Namespace) -> int:
@@ -126,7 +139,7 @@ def correct(options: Namespace) -> int:
         if options.infant is not None:
             infant = read_infant(options.infant)
             journal.amend_infant(options.exam, infant, reason=options.reason, operator=options.operator)
-        elif (ordered := read_order(options.order)) is not None:
+        elif (ordered := read_order(options.order, accession=options.accession, step_id=options.step)) is not None:
             ordered.check_infant(journal.infant(options.exam))
             journal.amend_order(options.exam, ordered.order, reason=options.reason, operator=options.operator)
         else:

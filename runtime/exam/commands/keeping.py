@@ -9,8 +9,9 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
+from runtime.commands.say import say, say_json
 from runtime.commands.text import printable, word
-from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say, say_json
+from runtime.exam.commands.common import bundle_of, open_journal, open_screener
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc
 from runtime.exam.journal.crypt import write_new_key

@@ -201,6 +201,35 @@ def test_any_name_becomes_a_person_name(name: str) -> None:
         assert made.rstrip("^") == text.plain(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "made", "whole"),
+    [
+        ("山田\u3000太郎^x", "山田\u3000太郎^x", True),
+        ("De\u00a0la^Ana\u200d", "De\u00a0la^Ana\u200d", True),
+        ("^", "", True),
+        ("^^=^", "", True),
+        ("a\u202eb^c", "a b^c", True),
+        ("Yamada^Taro=" + "山" * 70 + "^太郎", "Yamada^Taro=" + "山" * 63 + "^", False),
+        ("A^B=C^D=E^F=G^H", "A^B=C^D=E^F", False),
+        ("a^b^c^d^e^f", "a^b^c^d^e f", False),
+        ("x" * 64, "x" * 63 + "^", False),
+    ],
+)
+def test_a_name_is_kept_group_by_group_or_said_whole_elsewhere(name: str, made: str, whole: bool) -> None:
+    assert text.person_name(name) == made
+    assert text.name_is_whole(name) is whole
+    image = planned(with_name(exam(1), name))[0].build()
+    assert ("PatientComments" in image) is not whole
+    if not whole:
+        assert text.plain(name) in image.PatientComments
+
+
+@pytest.mark.parametrize("identifier", ["A  B", "A\u3000B", "A\u00a0B"])
+def test_inner_spaces_of_an_identifier_are_sent(identifier: str) -> None:
+    image = planned(replace(exam(1), infant=InfantFacts(identifier)))[0].build()
+    assert image.PatientID == identifier
+
+
 @given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(-10, 5000))
 def test_an_age_is_an_age_string_or_nothing(birth: date, days: int) -> None:
     day = date.fromordinal(birth.toordinal() + days)

@@ -156,3 +156,11 @@ def test_no_message_repeats_a_patients_fields(content: dict[str, object]) -> Non
     except InfantInvalid as error:
         said = str(error)
     assert "secret" not in said.lower()
+
+
+@pytest.mark.parametrize("field", ["infant_id", "name"])
+@pytest.mark.parametrize("text", ["A\\B", "^", "a\u202eb", "a\u2028b", "\ufffd", "\u200d"])
+def test_what_nobody_may_enter_and_an_older_journal_may_hold(field: str, text: str) -> None:
+    made = infant(**{field: text})
+    with pytest.raises(InfantInvalid, match=f"{field}: "):
+        made.check_born(datetime.now(timezone.utc))

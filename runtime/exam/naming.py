@@ -1,0 +1,68 @@
+"""Text that names somebody or something: what may stand in it, and whether two names are one.
+
+Hospitals write names in every script. A name keeps what a script needs (ideographic and no-break spaces, joiners);
+only what no name holds is replaced: controls, line breaks, halves of characters, marks that turn the reading order.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_SPOILS = ("Cc", "Cs", "Zl", "Zp")
+_UNSEEN = (*_SPOILS, "Zs", "Cf")
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Bidirectional embeddings, overrides and isolates: with them a name reads as another one."""
+_UNIFIED = str.maketrans({"\u2019": "'", "\u02bc": "'", "`": "'", "\u2010": "-", "\u2011": "-", "\u2013": "-"})
+
+
+def spoilt(character: str) -> bool:
+    """Whether a character can stand in no name, identifier or description."""
+    return unicodedata.category(character) in _SPOILS or character in _TURNS
+
+
+def cleaned(text: str) -> str:
+    """One line: what is spoilt becomes a space, runs of plain spaces become one, the rest stays as it is (NFC)."""
+    kept = "".join(" " if spoilt(character) else character for character in text)
+    return unicodedata.normalize("NFC", " ".join(part for part in kept.split(" ") if part))
+
+
+def says_nothing(name: str) -> bool:
+    """Whether a name holds nothing but delimiters, spaces and what cannot be seen."""
+    return all(c in "^=\\" or unicodedata.category(c) in _UNSEEN for c in name)
+
+
+def same_name(first: str, second: str) -> bool:
+    """Whether two names are one, as hospitals write them: case, width, kinds of apostrophe and padding do not matter.
+
+    DICOM's groups (alphabetic, ideographic, phonetic; `=` parts them) are compared one by one where both names have
+    them; names without a group in common differ. A name in free form has its words in any order.
+    """
+    pairs = [(a, b) for a, b in zip(_groups(first), _groups(second), strict=False) if a and b]
+    return bool(pairs) and all(_same_group(a, b) for a, b in pairs)
+
+
+def family_name(name: str) -> str:
+    """What twins share: the family name as it compares, empty where the name has no parts."""
+    alphabetic = name.split("=")[0]
+    return _compared(alphabetic.split("^")[0]) if "^" in alphabetic else ""
+
+
+def _groups(name: str) -> list[str]:
+    return [group.strip("^ ") for group in cleaned(name).split("=")]
+
+
+def _same_group(first: str, second: str) -> bool:
+    if "^" in first and "^" in second:
+        return _parts(first) == _parts(second)
+    return sorted(_compared(first.replace("^", " ")).split()) == sorted(_compared(second.replace("^", " ")).split())
+
+
+def _parts(group: str) -> list[str]:
+    return [_compared(part) for part in group.split("^")]
+
+
+def _compared(text: str) -> str:
+    """As names compare; case after NFKC, for a wide letter has a case too."""
+    plain = unicodedata.normalize("NFKC", text.translate(_UNIFIED)).casefold()
+    seen = "".join(c for c in unicodedata.normalize("NFKC", plain) if unicodedata.category(c) != "Cf")
+    return " ".join(seen.split())
