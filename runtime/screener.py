@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -122,22 +122,15 @@ class Screener:
         """Of the frame that both networks just read, the stages by the GPU's own clock; None where there is no GPU."""
         return self._engine.gpu_ms()
 
-    def screen(
-        self,
-        frame: Frame,
-        deadline: Deadline = Deadline(),  # noqa: B008 (frozen)
-        inferred: Callable[[], None] = lambda: None,
-    ) -> Reading:
+    def screen(self, frame: Frame, deadline: Deadline = Deadline()) -> Reading:  # noqa: B008 (frozen)
         """The reading for a frame. Every fault ends as RETAKE or NO_RESULT with its reason.
 
-        deadline: of this frame, beside the budget; a reading that cannot be done by then is broken off. inferred:
-        called when both networks are done and only the decision is left, a fraction of a millisecond before the end:
-        time for whoever waits to wake up. It must not raise.
+        deadline: of this frame, beside the budget; a reading that cannot be done by then is broken off.
         """
         work = _Work(time.perf_counter())
         self._test_when_due()
         try:
-            outcome, reason = self._stages(frame, work, deadline, inferred)
+            outcome, reason = self._stages(frame, work, deadline)
         except DeadlineMissed as error:
             outcome, reason, work.late = Outcome.NO_RESULT, str(error), True
         except ScreeningError as error:
@@ -217,9 +210,7 @@ class Screener:
             trust=self.trust,
         )
 
-    def _stages(
-        self, frame: Frame, work: _Work, deadline: Deadline, inferred: Callable[[], None]
-    ) -> tuple[Outcome, str]:
+    def _stages(self, frame: Frame, work: _Work, deadline: Deadline) -> tuple[Outcome, str]:
         """Every stage in turn; what each finds is noted in `work`, so that it survives a later stage's fault."""
         if self._trust is not None and self._trust.problem:
             return Outcome.NO_RESULT, self._trust.problem
@@ -239,7 +230,6 @@ class Screener:
         if not work.quality.gradable:
             return Outcome.RETAKE, ", ".join(work.quality.reasons)
         inference = self._engine.infer(image, budget, deadline)
-        inferred()
         work.timings = replace(work.timings, segment=inference.segment_ms, classify=inference.classify_ms)
         with work.stage("decide", budget.decide, deadline):
             work.vessels = _levels(inference.vessels)

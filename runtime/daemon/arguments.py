@@ -138,13 +138,6 @@ def _common(parser: argparse.ArgumentParser) -> None:
     steady.add_argument(
         "--lock-memory", action="store_true", help="mlockall: no page of the daemon is ever swapped out"
     )
-    steady.add_argument(
-        "--spin-us",
-        type=_whole(0, 1_000_000),
-        default=0,
-        metavar="US",
-        help="after a frame look for the next one that long without sleeping: takes a core meanwhile (default: 0)",
-    )
     steady.add_argument("--huge-pages", action="store_true", help="rings in 2 MiB pages, where enough are free")
 
 
@@ -160,7 +153,6 @@ def serve_arguments(options: argparse.Namespace) -> list[str]:
         ("threads", None),
         ("budget_ms", None),
         ("fifo", None),
-        ("spin_us", 0),
     ):
         if (value := getattr(options, name)) != default:
             found += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]

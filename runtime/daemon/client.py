@@ -23,15 +23,12 @@ from runtime.arrays import UInt8Array
 from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, DaemonSilent
 from runtime.daemon.messages import (
     FROM_DAEMON,
-    FROM_DAEMON_2,
     AskBundle,
     AskHealth,
     BundleInfo,
     Configure,
-    Configure2,
     ConfigureFlag,
     Error,
-    Expect,
     Health,
     Hello,
     Order,
@@ -41,22 +38,16 @@ from runtime.daemon.messages import (
     Result,
     ResultFlag,
     RingLayout,
+    Submit,
     SubmitFlag,
     Welcome,
-    is_nearly,
-    plain_result,
-    submit_bytes,
 )
 from runtime.daemon.ring import Ring
-from runtime.daemon.wire import HIGHEST, LARGEST, LOWEST, Envelope, ErrorCode, Message, ProtocolError, decode
+from runtime.daemon.wire import LARGEST, VERSION, Envelope, ErrorCode, Message, ProtocolError, decode
 
 ANSWER_S = 10.0
-AWAKE_S = 0.002
-"""Longest time that a client looks for a result without sleeping, once the daemon said that it is nearly there."""
 _NO_SIGNAL, _AT_ONCE = int(socket.MSG_NOSIGNAL), int(socket.MSG_DONTWAIT)
-_NO_SIGNAL_AT_ONCE = _NO_SIGNAL | _AT_ONCE
 _TIMEVAL = struct.Struct("@ll")
-_VESSELS = int(SubmitFlag.VESSELS)
 A = TypeVar("A", bound=Message)
 
 
@@ -64,9 +55,7 @@ class Client:
     """One connection to the daemon, with its ring when slots are asked for. One thread at a time; a context manager.
 
     path: the daemon's socket. name: what the frames' source is to be called, of letters, digits and . _ : -.
-    slots, slot_bytes: the ring; 0 slots for asking health only. announce: spend some of a core's time around each
-    frame so that its result comes sooner: `begin` announces the frame, and `result` stays awake for the last moment
-    before it. For real-time priority or a core to spare; elsewhere it takes time from the networks (README.md).
+    slots, slot_bytes: the ring; 0 slots for asking health only.
     Raises `DaemonGone`, `DaemonRefused`, `DaemonSilent`.
     """
 
@@ -79,28 +68,24 @@ class Client:
         slot_bytes: int = 0,
         order: Order = Order.NEWEST,
         stored_pictures: bool = False,
-        announce: bool = False,
         answer_s: float = ANSWER_S,
     ) -> None:
         self._answer_s = answer_s
-        self._announce = announce
-        self._version = LOWEST
         self._tags = itertools.count(1)
         self._results: deque[Result | DaemonRefused] = deque()  # came while something else was waited for
         self._in_flight: dict[int, int] = {}  # tag to slot
-        self._last_result = b""
         self._ring: Ring | None = None
-        hello = Hello(LOWEST, HIGHEST, name)
+        hello = Hello(VERSION, VERSION, name)
         self._socket = _connect(path)
         self._patience_s = 0.0
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(answer_s))
             self.welcome = self._ask(hello, Welcome)
-            self._version = self.welcome.version
-            if not LOWEST <= self._version <= HIGHEST:
-                raise DaemonError(f"the daemon chose version {self._version}, this client speaks {LOWEST} to {HIGHEST}")
+            if self.welcome.version != VERSION:
+                raise DaemonError(f"the daemon chose version {self.welcome.version}, this client speaks {VERSION}")
             if slots:
-                self._configure(self._wanted(slots, slot_bytes, order, stored_pictures))
+                flags = ConfigureFlag.STORED_PICTURES if stored_pictures else 0
+                self._configure(Configure(slots, slot_bytes, order, int(flags)))
         except BaseException:
             self._socket.close()
             raise
@@ -126,20 +111,8 @@ class Client:
         self.finish(slot)
 
     def begin(self, slot: int) -> None:
-        """Before the first byte of a frame is written. Announces the frame if this client is to `announce`."""
+        """Before the first byte of a frame is written."""
         self.ring.set_generation(slot, self.ring.generation(slot) + 1 | 1)
-        if self._announce:
-            self.expect()
-
-    def expect(self) -> None:
-        """Announce a frame that will be submitted within 5 ms, so that the daemon is awake when it comes.
-
-        For one that takes longer to be written: again, or later than `begin`. Nothing happens where the daemon does
-        not know announcements, takes none now, or is gone, which the next call tells.
-        """
-        if self._version > LOWEST:
-            with contextlib.suppress(OSError):
-                self._socket.send(Expect().encode(0, self._version), _NO_SIGNAL_AT_ONCE)
 
     def finish(self, slot: int) -> None:
         """After the last byte of a frame is written."""
@@ -160,10 +133,7 @@ class Client:
         vessels: bool = False,
     ) -> int:
         """Hand a filled slot over; gives the tag. Times are `time.monotonic_ns()`; 0 is none."""
-        tag = next(self._tags) & 0xFFFFFFFF
-        frame = submit_bytes(
-            self._version,
-            tag,
+        frame = Submit(
             self.ring.generation(slot),
             sequence,
             captured_ns,
@@ -173,10 +143,10 @@ class Client:
             height,
             width * pixel_format.channels if stride is None else stride,
             pixel_format,
-            _VESSELS if vessels else 0,
+            int(SubmitFlag.VESSELS) if vessels else 0,
             capture_us,
         )
-        self._send_bytes(frame)
+        tag = self._send(frame)
         self._in_flight[tag] = slot
         return tag
 
@@ -236,14 +206,6 @@ class Client:
     ) -> None:
         self.close()
 
-    def _wanted(self, slots: int, slot_bytes: int, order: Order, stored_pictures: bool) -> Configure:
-        flags = int(ConfigureFlag.STORED_PICTURES) if stored_pictures else 0
-        if self._version == LOWEST:
-            return Configure(slots, slot_bytes, order, flags)
-        if self._announce and len(os.sched_getaffinity(0)) > 1:  # the daemon needs the only core itself
-            flags |= int(ConfigureFlag.NEARLY)
-        return Configure2(slots, slot_bytes, order, flags)
-
     def _configure(self, wanted: Configure) -> None:
         tag = self._send(wanted)
         self._be_patient(self._answer_s)
@@ -278,28 +240,21 @@ class Client:
 
     def _send(self, message: Message) -> int:
         tag = next(self._tags) & 0xFFFFFFFF
-        self._send_bytes(message.encode(tag, self._version))
-        return tag
-
-    def _send_bytes(self, data: bytes) -> None:
         try:
-            self._socket.send(data, _NO_SIGNAL)
+            self._socket.send(message.encode(tag), _NO_SIGNAL)
         except BlockingIOError:
             raise DaemonSilent(f"the daemon takes no message for {self._answer_s:g} s") from None
         except OSError as error:
             with contextlib.suppress(DaemonSilent):  # it may have said why before it closed
                 self._receive(time.monotonic())
             raise _gone(error) from None
+        return tag
 
     def _receive(self, deadline: float, asked: int | None = None) -> Envelope:
         """The next message; a refusal raises, one of a frame while another answer is waited for as `_FrameRefused`."""
-        data = self._packet(deadline)
-        while is_nearly(data, self._version):
-            data = self._packet_now() or self._packet_awake() or self._packet(deadline)
-        envelope = plain_result(data, self._version) or self._open(data, asked)
+        envelope = self._open(self._packet(deadline), asked)
         if isinstance(envelope.message, Result):
             self._in_flight.pop(envelope.tag, None)
-            self._last_result = data
         return envelope
 
     def _packet(self, deadline: float) -> bytes:
@@ -315,26 +270,6 @@ class Client:
         except OSError as error:
             raise _gone(error) from None
 
-    def _packet_now(self) -> bytes:
-        """The next packet, b"" where there is none and at the end."""
-        try:
-            return self._socket.recv(LARGEST + 1, _AT_ONCE)
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            raise _gone(error) from None
-
-    def _packet_awake(self) -> bytes:
-        """As `_packet_now`, looked for without sleeping for some time; a RESULT's way lies in the caches then."""
-        until = time.monotonic() + AWAKE_S
-        if self._last_result:
-            plain_result(self._last_result, self._version)
-        while True:
-            os.sched_yield()  # where cores are few, the daemon may need this one
-            data = self._packet_now()
-            if data or time.monotonic() >= until:
-                return data
-
     def _be_patient(self, seconds: float) -> None:
         """Let `recv` wait about as long; a system call only where that is another time than before."""
         slack_s = 0.002 + seconds / 100
@@ -346,8 +281,7 @@ class Client:
         if not data:
             raise DaemonGone("the daemon closed the connection; connect again")
         try:
-            kinds = FROM_DAEMON if self._version == LOWEST else FROM_DAEMON_2
-            envelope = decode(data, kinds, self._version)
+            envelope = decode(data, FROM_DAEMON)
         except ProtocolError as error:
             raise DaemonError(f"the daemon's answer cannot be read ({error}); is it of another version?") from None
         if isinstance(envelope.message, Error):

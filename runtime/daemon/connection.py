@@ -9,9 +9,9 @@ import struct
 import time
 from dataclasses import dataclass
 
-from runtime.daemon.messages import FROM_CLIENT, FROM_CLIENT_2, Configure, ConfigureFlag, Order, Submit
+from runtime.daemon.messages import Configure, ConfigureFlag, Order, Submit
 from runtime.daemon.ring import Ring, SealedRing
-from runtime.daemon.wire import LARGEST, LOWEST, ErrorCode, Message, ProtocolError
+from runtime.daemon.wire import LARGEST, ErrorCode, Message, ProtocolError
 
 MESSAGES_A_SECOND = 4096
 _CREDENTIALS = struct.Struct("iII")
@@ -37,8 +37,6 @@ class Connection:
         self.peer = Peer(*_CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
         self.name = ""
         """From HELLO; "" before it."""
-        self.version = LOWEST
-        """Agreed on after HELLO."""
         self.configured = False
         """Whether its ring is there or being made."""
         self.ring_bytes = 0
@@ -46,21 +44,12 @@ class Connection:
         self.ring: Ring | None = None
         self.newest = False
         self.reject_repeats = True
-        self.wants_nearly = False
-        self.announced = 0
-        """EXPECTs since its last SUBMIT."""
-        self.last_submit = b""
         self.busy: set[int] = set()
         """Slots that are the daemon's."""
         self.last_sha256: str | None = None
         """Of the frame before; for whoever reads the frames."""
         self.closed = False
         self._second, self._in_second = 0, 0
-
-    @property
-    def kinds(self) -> dict[int, type[Message]]:
-        """What it may send."""
-        return FROM_CLIENT if self.version == LOWEST else FROM_CLIENT_2
 
     def fileno(self) -> int:
         """For `select`."""
@@ -86,12 +75,9 @@ class Connection:
 
     def send(self, message: Message, tag: int, descriptor: int | None = None) -> None:
         """Send without waiting. A client that does not read, or is gone, is closed by whoever receives from it."""
-        self.send_bytes(message.encode(tag, self.version), descriptor)
-
-    def send_bytes(self, data: bytes, descriptor: int | None = None) -> None:
-        """As `send`, of a whole message."""
         if self.closed:
             return
+        data = message.encode(tag)
         try:
             if descriptor is None:
                 self._socket.send(data, _AT_ONCE)
@@ -106,7 +92,6 @@ class Connection:
         self.ring, self.newest = sealed.ring, wanted.order is Order.NEWEST
         self.ring_bytes = sealed.ring.layout.ring_bytes
         self.reject_repeats = not wanted.flags & ConfigureFlag.STORED_PICTURES
-        self.wants_nearly = bool(wanted.flags & ConfigureFlag.NEARLY)
         try:
             self.send(sealed.ring.layout, tag, sealed.descriptor)
         finally:

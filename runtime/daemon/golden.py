@@ -12,12 +12,9 @@ from runtime.daemon.messages import (
     AskHealth,
     BundleInfo,
     Configure,
-    Configure2,
     Error,
-    Expect,
     Health,
     Hello,
-    Nearly,
     Obtained,
     Order,
     Outcome,
@@ -31,7 +28,7 @@ from runtime.daemon.messages import (
     Welcome,
 )
 from runtime.daemon.slots import SlotLayout
-from runtime.daemon.wire import CRC, HEADER, ErrorCode, Message
+from runtime.daemon.wire import CRC, HEADER, VERSION, ErrorCode, Message
 
 PATH = Path(__file__).parent / "golden_messages.json"
 SHA_A, SHA_B = bytes(range(32)), bytes(range(255, 223, -1))
@@ -39,10 +36,10 @@ PIXELS = 2040 * 2040 * 3
 
 
 def examples() -> dict[str, tuple[int, Message]]:
-    """Every kind of message of version 1 with its tag, by name."""
+    """Every kind of message with its tag, by name."""
     layout = SlotLayout(4, PIXELS)
     return {
-        "hello": (1, Hello(1, 1, "camera-firmware:3.1")),
+        "hello": (1, Hello(VERSION, VERSION, "camera-firmware:3.1")),
         "configure": (2, Configure(4, PIXELS, Order.NEWEST, 0)),
         "configure_every_stored": (0xFFFFFFFF, Configure(2, 320 * 240, Order.EVERY, 1)),
         "submit": (3, Submit(2, 41, 10**9, 10**9 + 50_000_000, 3, 2040, 2040, 6120, PixelFormat.RGB8, 1, 12_500)),
@@ -50,7 +47,7 @@ def examples() -> dict[str, tuple[int, Message]]:
         "health?": (5, AskHealth()),
         "bundle?": (6, AskBundle()),
         "reload": (7, Reload()),
-        "welcome": (1, Welcome(1, 4711, 16, 64 * 2**20, 512 * 2**20)),
+        "welcome": (1, Welcome(VERSION, 4711, 16, 64 * 2**20, 512 * 2**20)),
         "ring": (
             2,
             RingLayout(
@@ -103,21 +100,7 @@ def examples() -> dict[str, tuple[int, Message]]:
             ),
         ),
         "reloaded": (7, Reloaded(SHA_B, 1, "manifest.json is not JSON; build the bundle again")),
-        "error": (8, Error(ErrorCode.SLOT_IN_USE, 1, 1, 3, "slot 3 holds a frame that is being read")),
-    }
-
-
-def examples_2() -> dict[str, tuple[int, Message]]:
-    """What version 2 added, and messages of version 1 that changed nothing but their header."""
-    return {
-        "configure_nearly_2": (2, Configure2(3, PIXELS, Order.NEWEST, 2)),
-        "configure_stored_nearly_2": (2, Configure2(3, PIXELS, Order.EVERY, 3)),
-        "expect_2": (0, Expect()),
-        "submit_2": (3, examples()["submit"][1]),
-        "health?_2": (5, AskHealth()),
-        "nearly_2": (3, Nearly()),
-        "result_refer_2": (3, examples()["result_refer"][1]),
-        "result_late_2": (4, examples()["result_late"][1]),
+        "error": (8, Error(ErrorCode.SLOT_IN_USE, VERSION, VERSION, 3, "slot 3 holds a frame that is being read")),
     }
 
 
@@ -148,7 +131,7 @@ def _result(outcome: Outcome, flags: int, fraction: float, probabilities: tuple[
 
 
 def refused() -> dict[str, tuple[bytes, ErrorCode]]:
-    """Messages that a receiver in version 1 must refuse, with the error that it gives."""
+    """Messages that the daemon must refuse, with the error that it gives."""
     good = Configure(4, 100, Order.NEWEST, 0).encode(9)
     submit = Submit(2, 0, 0, 0, 0, 1, 1, 3, PixelFormat.RGB8, 0, 0).encode(9)
     return {
@@ -157,7 +140,9 @@ def refused() -> dict[str, tuple[bytes, ErrorCode]]:
         "longer": (good + b"\0", ErrorCode.BAD_SIZE),
         "magic": (b"X" + good[1:], ErrorCode.BAD_MAGIC),
         "bit_flipped": (good[:20] + bytes([good[20] ^ 1]) + good[21:], ErrorCode.BAD_CRC),
-        "version_2": (_spoiled(good, 4, 2), ErrorCode.BAD_VERSION),
+        "version_1": (_spoiled(good, 4, 1), ErrorCode.BAD_VERSION),
+        "version_4": (_spoiled(good, 4, 4), ErrorCode.BAD_VERSION),
+        "hello_of_version_3": (_spoiled(Hello(1, 3, "new").encode(9), 4, 3), ErrorCode.BAD_VERSION),
         "unknown_type": (_spoiled(good, 6, 0x7F), ErrorCode.BAD_TYPE),
         "wrong_size_for_type": (_spoiled(good, 6, Submit.TYPE), ErrorCode.BAD_SIZE),
         "order_3": (_spoiled(good, 24, 3), ErrorCode.BAD_FIELD),
@@ -166,22 +151,6 @@ def refused() -> dict[str, tuple[bytes, ErrorCode]]:
         "no_slots": (_spoiled(good, 16, 0), ErrorCode.BAD_FIELD),
         "format_9": (_spoiled(submit, 64, 9), ErrorCode.BAD_FIELD),
         "from_the_other_side": (Welcome(1, 1, 1, 1, 1).encode(9), ErrorCode.BAD_TYPE),
-        "expect": (Expect().encode(9), ErrorCode.BAD_TYPE),
-        "nearly_wanted": (_spoiled(good, 25, 2), ErrorCode.BAD_FIELD),
-    }
-
-
-def refused_2() -> dict[str, tuple[bytes, ErrorCode]]:
-    """The same in version 2."""
-    good = Configure2(4, 100, Order.NEWEST, 2).encode(9, 2)
-    return {
-        "version_1_in_2": (AskHealth().encode(9, 1), ErrorCode.BAD_VERSION),
-        "version_3_in_2": (_spoiled(good, 4, 3), ErrorCode.BAD_VERSION),
-        "hello_of_version_2": (_spoiled(Hello(1, 2, "new").encode(9), 4, 2), ErrorCode.BAD_VERSION),
-        "unknown_flag_in_2": (_spoiled(good, 25, 4), ErrorCode.BAD_FIELD),
-        "expect_with_payload": (_spoiled(good, 6, Expect.TYPE), ErrorCode.BAD_SIZE),
-        "nearly_from_a_client": (Nearly().encode(9, 2), ErrorCode.BAD_TYPE),
-        "expect_bit_flipped": (Expect().encode(9, 2)[:12] + b"\x08" + Expect().encode(9, 2)[13:], ErrorCode.BAD_CRC),
     }
 
 
@@ -202,25 +171,22 @@ def golden() -> str:
 
     content = {
         "protocol": "ROPD",
+        "version": VERSION,
         "header_bytes": HEADER.size,
         "messages": [
             {
                 "name": name,
-                "message": type(message).__name__.rstrip("2"),
-                "version": version,
+                "message": type(message).__name__,
                 "type": message.TYPE,
                 "tag": tag,
                 "bytes": message.size(),
                 "fields": {k: plain(v) for k, v in asdict(message).items() if k != "reserved"},
-                "hex": message.encode(tag, version).hex(),
+                "hex": message.encode(tag).hex(),
             }
-            for version, kinds in ((1, examples()), (2, examples_2()))
-            for name, (tag, message) in kinds.items()
+            for name, (tag, message) in examples().items()
         ],
         "refused_from_a_client": [
-            {"name": name, "version": version, "error": int(code), "hex": data.hex()}
-            for version, kinds in ((1, refused()), (2, refused_2()))
-            for name, (data, code) in kinds.items()
+            {"name": name, "error": int(code), "hex": data.hex()} for name, (data, code) in refused().items()
         ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

@@ -4,15 +4,11 @@
 from __future__ import annotations
 
 import math
-import struct
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
-from functools import lru_cache
 from typing import ClassVar
 
-from runtime.daemon.wire import CRC, HEADER, MAGIC, Envelope, ErrorCode, Message, plain_text, sealed, spare, wire
+from runtime.daemon.wire import ErrorCode, Message, spare, wire
 
 CLASSES = 8
 """Most classes that a bundle may have here."""
@@ -101,8 +97,6 @@ class ConfigureFlag(IntFlag):
 
     STORED_PICTURES = 1
     """The same picture twice in a row is no sign of a frozen camera."""
-    NEARLY = 2
-    """From version 2: NEARLY is wanted before the RESULT of a frame that was read."""
 
 
 class SubmitFlag(IntFlag):
@@ -112,7 +106,9 @@ class SubmitFlag(IntFlag):
     """The vessel map is wanted."""
 
 
-_RESULT_FLAGS, _SUBMIT_FLAGS = (sum(int(flag) for flag in kind) for kind in (ResultFlag, SubmitFlag))
+_CONFIGURE_FLAGS, _SUBMIT_FLAGS, _RESULT_FLAGS = (
+    sum(int(flag) for flag in kind) for kind in (ConfigureFlag, SubmitFlag, ResultFlag)
+)
 
 
 def _flags(value: int, known: int) -> None:
@@ -139,10 +135,9 @@ class Hello(Message):
 
 @dataclass(frozen=True)
 class Configure(Message):
-    """The ring that the client wants, in version 1."""
+    """The ring that the client wants."""
 
     TYPE: ClassVar[int] = 0x02
-    FLAGS: ClassVar[int] = int(ConfigureFlag.STORED_PICTURES)
     slots: int = wire("I")
     slot_bytes: int = wire("I")
     order: Order = wire("B", Order)
@@ -150,16 +145,9 @@ class Configure(Message):
     reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
 
     def __post_init__(self) -> None:
-        _flags(self.flags, self.FLAGS)
+        _flags(self.flags, _CONFIGURE_FLAGS)
         if not (self.slots and self.slot_bytes):
             raise ValueError("slots and slot_bytes must be above zero")
-
-
-@dataclass(frozen=True)
-class Configure2(Configure):
-    """CONFIGURE from version 2 on, which has one flag more."""
-
-    FLAGS: ClassVar[int] = int(ConfigureFlag.STORED_PICTURES | ConfigureFlag.NEARLY)
 
 
 @dataclass(frozen=True)
@@ -205,13 +193,6 @@ class Reload(Message):
     """Load the bundle anew from its folder; answered by RELOADED. For root and the daemon's own user."""
 
     TYPE: ClassVar[int] = 0x06
-
-
-@dataclass(frozen=True)
-class Expect(Message):
-    """From version 2: a frame will be submitted within moments. Has no answer."""
-
-    TYPE: ClassVar[int] = 0x07
 
 
 @dataclass(frozen=True)
@@ -336,13 +317,6 @@ class Reloaded(Message):
 
 
 @dataclass(frozen=True)
-class Nearly(Message):
-    """From version 2, under the tag of a SUBMIT: only the decision is left, its RESULT follows at once."""
-
-    TYPE: ClassVar[int] = 0x87
-
-
-@dataclass(frozen=True)
 class Error(Message):
     """Answers what cannot be accepted."""
 
@@ -355,118 +329,7 @@ class Error(Message):
     text: str = wire("160s")
 
 
-_SUBMIT = struct.Struct("<IHHII4Q4IBBHI")
-_RESULT = struct.Struct("<IHHII4QIIBBH2f7f8f32s32s160s240s")
-_SUBMIT_BYTES, _RESULT_BYTES = _SUBMIT.size + CRC.size, _RESULT.size + CRC.size
-_NEARLY_BYTES = HEADER.size + CRC.size
-_FORMATS = {int(known): known for known in PixelFormat}
-_OUTCOMES = {int(known): known for known in Outcome}
-
-
-def submit_bytes(version: int, tag: int, *values: int) -> bytes:
-    """As `Submit(...).encode`, in fewer steps: its fields in their order, without the reserved one.
-
-    A frame or a reading leaves little of this program in the caches, and every step that is not in them costs the
-    client time; so here, and in the three functions below. Raises `ValueError`.
-    """
-    try:
-        body = _SUBMIT.pack(MAGIC, version, Submit.TYPE, _SUBMIT_BYTES, tag, *values[:-1], 0, values[-1])
-    except struct.error as error:
-        raise ValueError(f"Submit: {error}") from None
-    if values[1] >= 2**63:
-        raise ValueError(f"sequence {values[1]}, expected below 2^63")
-    return sealed(body)
-
-
-def plain_submit(data: bytes, version: int) -> Envelope | None:
-    """As `decode`, for a SUBMIT with nothing wrong; None for all else."""
-    if len(data) != _SUBMIT_BYTES:
-        return None
-    magic, number, kind, size, tag, *values, shape, flags, reserved, capture_us = _SUBMIT.unpack_from(data)
-    if (magic, number, kind, size, reserved) != (MAGIC, version, Submit.TYPE, _SUBMIT_BYTES, 0):
-        return None
-    if not _crc_fits(data) or shape not in _FORMATS:
-        return None
-    generation, sequence, captured_ns, deadline_ns, slot, width, height, stride = values
-    try:
-        frame = Submit(
-            generation,
-            sequence,
-            captured_ns,
-            deadline_ns,
-            slot,
-            width,
-            height,
-            stride,
-            _FORMATS[shape],
-            flags,
-            capture_us,
-        )
-    except ValueError:
-        return None
-    return Envelope(frame, tag)
-
-
-def result_bytes(version: int, tag: int, *values: int | float | bytes) -> bytes:
-    """As `Result(...).encode`: its numbers and bytes in their order, the reserved ones too."""
-    return sealed(_RESULT.pack(MAGIC, version, Result.TYPE, _RESULT_BYTES, tag, *values))
-
-
-def plain_result(data: bytes, version: int) -> Envelope | None:
-    """As `decode`, for a RESULT with nothing wrong; None for all else."""
-    if len(data) != _RESULT_BYTES:
-        return None
-    magic, number, kind, size, tag, *values = _RESULT.unpack_from(data)
-    if (magic, number, kind, size) != (MAGIC, version, Result.TYPE, _RESULT_BYTES) or not _crc_fits(data):
-        return None
-    sequence, generation, captured_ns, done_ns, slot, flags, outcome, class_count, reserved = values[:9]
-    vessel_fraction, budget_ms = values[9:11]
-    frame_sha256, bundle_sha256, reason, text = values[26:]
-    if reserved or outcome not in _OUTCOMES:
-        return None
-    try:
-        result = Result(
-            sequence,
-            generation,
-            captured_ns,
-            done_ns,
-            slot,
-            flags,
-            _OUTCOMES[outcome],
-            class_count,
-            vessel_fraction,
-            budget_ms,
-            tuple(values[11:18]),
-            tuple(values[18:26]),
-            frame_sha256,
-            bundle_sha256,
-            _text(reason),
-            _text(text),
-        )
-    except ValueError:
-        return None
-    return Envelope(result, tag)
-
-
-_text: Callable[[bytes], str] = lru_cache(16)(plain_text)
-
-
-def is_nearly(data: bytes, version: int) -> bool:
-    """Whether it is a NEARLY with nothing wrong."""
-    if len(data) != _NEARLY_BYTES or version < 2:
-        return False
-    return HEADER.unpack(data[:16])[:4] == (MAGIC, version, Nearly.TYPE, _NEARLY_BYTES) and _crc_fits(data)
-
-
-def _crc_fits(data: bytes) -> bool:
-    return data[-4:] == zlib.crc32(data[:-4]).to_bytes(4, "little")
-
-
 FROM_CLIENT: dict[int, type[Message]] = {m.TYPE: m for m in (Hello, Configure, Submit, AskHealth, AskBundle, Reload)}
 FROM_DAEMON: dict[int, type[Message]] = {
     m.TYPE: m for m in (Welcome, RingLayout, Result, Health, BundleInfo, Reloaded, Error)
 }
-"""In version 1."""
-FROM_CLIENT_2 = FROM_CLIENT | {m.TYPE: m for m in (Configure2, Expect)}
-FROM_DAEMON_2 = FROM_DAEMON | {Nearly.TYPE: Nearly}
-"""In version 2."""

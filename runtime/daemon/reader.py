@@ -14,13 +14,12 @@ from device.errors import CameraError, FrameUnreadable, RepeatedFrame
 from device.frame import Frame
 from runtime.budget import Deadline
 from runtime.daemon.connection import Job
-from runtime.daemon.messages import Nearly, PixelFormat, Reason, Reloaded, ResultFlag, SubmitFlag
+from runtime.daemon.messages import Reason, Reloaded, ResultFlag, SubmitFlag
 from runtime.daemon.model import Model
 from runtime.daemon.reception import Reception
-from runtime.daemon.results import result_of
+from runtime.daemon.results import FINDINGS, result_of
 from runtime.daemon.turns import Turns
 from runtime.errors import ScreeningError
-from runtime.outcome import Outcome
 from runtime.quality import REPEATED
 from runtime.reading import Reading
 
@@ -29,7 +28,6 @@ IDLE_SELF_TEST_S = 30.0
 LATE_WINDOW, LATE_ALARM = 100, 10
 FAILING_AFTER = 3
 TORN = "frame changed while it was read"
-FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
 _VESSELS, _VESSELS_WANTED, _TORN = int(ResultFlag.VESSELS), int(SubmitFlag.VESSELS), int(ResultFlag.TORN)
 
 
@@ -223,25 +221,25 @@ class Reader:
         """Read a frame and tell its client; what the client need not wait for comes after it was told."""
         queue_ms = (time.monotonic_ns() - job.arrived_ns) / 1e6
         try:
-            reading, flags = self._read(job, model, reception)
+            reading, flags = self._read(job, model)
         except Exception as error:  # whatever it is, it must not become a finding, nor stop the daemon
             reading, flags = _without(job, model, f"software fault: {type(error).__name__}: {error}"), 0
         if job.submit.flags & _VESSELS_WANTED and reading.outcome in FINDINGS and reading.vessels is not None:
             job.ring.write_vessels(job.submit.slot, job.submit.generation, reading.vessels)
             flags |= _VESSELS
-        data = result_of(job, reading, model, flags, queue_ms)
+        result = result_of(job, reading, model, flags, queue_ms)
         with reception.lock:
             if not self.turns:  # before the client can answer, so that its next frame comes here at once
                 reception.engine_is_idle()
             job.connection.busy.discard(job.submit.slot)
-            job.connection.send_bytes(data)
+            job.connection.send(result, job.tag)
             self._count(reading, flags)
         os.sched_yield()  # a client that was woken on this core has it before what follows
         if reading.timings_ms.classify is not None:
             self._alive()
         self._tell_if_changed()
 
-    def _read(self, job: Job, model: Model, reception: Reception) -> tuple[Reading, int]:
+    def _read(self, job: Job, model: Model) -> tuple[Reading, int]:
         submit, source = job.submit, job.connection.name
         now = time.monotonic_ns()
         if model.problem:
@@ -251,7 +249,7 @@ class Reader:
         if job.ring.generation(submit.slot) != submit.generation:
             return _without(job, model, TORN), _TORN
         deadline = Deadline(submit.deadline_ns / 1e9 if submit.deadline_ns else None)
-        reading = model.screener.screen(_frame(job, now), deadline, self._nearly_done(job, reception))
+        reading = model.screener.screen(_frame(job, now), deadline)
         if job.ring.generation(submit.slot) != submit.generation:
             return _without(job, model, TORN), _TORN
         repeated = job.connection.reject_repeats and reading.frame.sha256 == job.connection.last_sha256
@@ -265,27 +263,6 @@ class Reader:
             return replace(found, frame=reading.frame, timings_ms=reading.timings_ms), 0
         return reading, 0
 
-    def _nearly_done(self, job: Job, reception: Reception) -> Callable[[], None]:
-        """What is to be done when only the decision is left: the client is told, where it wants to be."""
-        connection = job.connection
-        if not connection.wants_nearly:
-            return _nothing
-        data = Nearly().encode(job.tag, connection.version)
-
-        def tell() -> None:
-            with reception.lock:
-                connection.send_bytes(data)
-
-        return tell
-
-    def rehearse(self, job: Job) -> None:
-        """Walk the way of a job up to its reading, and do nothing. In the engine's thread, or with it idle."""
-        turns: Turns[Job] = Turns()
-        turns.put(job.connection, job, newest=job.connection.newest)
-        turns.next()
-        if job.submit.format is PixelFormat.RGB8:  # others would be converted
-            _frame(job, time.monotonic_ns())
-
     def _count(self, reading: Reading, flags: int) -> None:
         torn = bool(flags & _TORN)
         self.counts.frames += 1
@@ -296,10 +273,6 @@ class Reader:
             self._failures = 0
         elif not reading.late and reading.quality is not None and reading.quality.gradable:
             self._failures += 1
-
-
-def _nothing() -> None:
-    pass
 
 
 def _frame(job: Job, now_ns: int) -> Frame:

@@ -24,9 +24,6 @@ class SoftRealTime:
     cpus: tuple[int, ...] = ()
     lock_memory: bool = False
     huge_pages: bool = False
-    spin_us: int = 0
-    """Microseconds that an idle engine's thread looks for a frame without sleeping; 0 after `for_process` where there
-    is one core only, which whoever sends the frame needs."""
     got_fifo: Obtained = Obtained.NOT_ASKED
     got_cpus: Obtained = Obtained.NOT_ASKED
     got_locked: Obtained = Obtained.NOT_ASKED
@@ -42,9 +39,6 @@ class SoftRealTime:
             self.got_locked = self._try("locked memory", _lock_all)
         if self.huge_pages:
             self.got_huge_pages = self._try("huge pages", _one_huge_page)
-        if self.spin_us and len(os.sched_getaffinity(0)) == 1:
-            self.spin_us = 0
-            self.refusals.append("spinning: one core only")
 
     def for_thread(self) -> None:
         """SCHED_FIFO for the calling thread; threads that it starts later do not have it."""

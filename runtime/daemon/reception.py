@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import threading
-import time
 
 
 class Reception:
@@ -18,12 +17,8 @@ class Reception:
     `waits` and `attends` are called without it.
     """
 
-    def __init__(self, spin_s: float = 0.0) -> None:
-        """spin_s: how long the engine's thread asks again and again before it sleeps, a core's work for that time."""
+    def __init__(self) -> None:
         self.lock = threading.Lock()
-        self._spin_s = spin_s
-        self._may_spin = len(os.sched_getaffinity(0)) > 1
-        self._awake_until = 0.0
         self._busy, self._waiting = True, False
         self._clients, self._attended = select.epoll(), select.epoll()
         self._clients_fd = self._clients.fileno()
@@ -59,28 +54,9 @@ class Reception:
         self.engine_is_idle()
         self._waiting = True
 
-    @property
-    def engine_hears(self) -> bool:
-        """Whether it is idle. With `lock` held."""
-        return not self._busy
-
-    def stay_awake(self, seconds: float) -> None:
-        """Let the engine's thread not sleep for so long when it waits next. With `lock` held."""
-        if self._may_spin:  # else whoever sends the frame needs the core
-            self._awake_until = time.monotonic() + seconds if seconds else 0.0
-
     def waits(self, timeout_s: float) -> list[int]:
         """Descriptors that can be read, none when it was called or the time passed. In the engine's thread."""
-        ready: list[tuple[int, int]] = []
-        until = self._awake_until
-        if self._spin_s:
-            until = max(until, time.monotonic() + min(self._spin_s, timeout_s))
-        if until:
-            os.sched_yield()  # where cores are few, whoever sends the frame may need this one
-            while not ready and time.monotonic() < until:
-                ready = self._clients.poll(0)
-        if not ready:
-            ready = self._clients.poll(timeout_s)
+        ready = self._clients.poll(timeout_s)
         self._waiting = False
         return self._clients_of(ready)
 

@@ -3,73 +3,52 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
 
 from runtime.daemon.connection import Job
-from runtime.daemon.messages import CLASSES, Outcome, Result, ResultFlag, result_bytes
+from runtime.daemon.messages import CLASSES, Outcome, Result, ResultFlag
 from runtime.daemon.model import Model
-from runtime.daemon.wire import text_bytes
 from runtime.outcome import Outcome as ReadingOutcome
 from runtime.outcome import banner
 from runtime.reading import Reading
 
 SUPERSEDED = "superseded by a newer frame"
 
-_NUMBERS = {outcome.name: int(outcome) for outcome in Outcome}
-_COUNTS = ("REFER", "NO_REFERRAL_FINDINGS")
+FINDINGS = (ReadingOutcome.REFER, ReadingOutcome.NO_REFERRAL_FINDINGS)
 _NOTHING, _NO_SHA256 = (0.0,) * CLASSES, bytes(32)
 _LATE, _GRADED, _GRADABLE, _CLINICAL_USE = (
     int(flag) for flag in (ResultFlag.LATE, ResultFlag.GRADED, ResultFlag.GRADABLE, ResultFlag.CLINICAL_USE)
 )
 
 
-@lru_cache(64)
-def _texts(name: str, reason: str) -> tuple[bytes, bytes]:
-    """Of an outcome with its reason: RESULT's `reason` and `text`."""
-    return text_bytes(reason, 160), text_bytes(banner(ReadingOutcome(name), reason), 240)
-
-
-def result_of(job: Job, reading: Reading, model: Model, flags: int, queue_ms: float) -> bytes:
-    """The RESULT of a reading by that model, as it is sent. flags: what `Reading` does not say.
-
-    Plain numbers and one packing: its client waits for it, and a reading leaves little of this program in the caches.
-    """
+def result_of(job: Job, reading: Reading, model: Model, flags: int, queue_ms: float) -> Result:
+    """The RESULT of a reading by that model. flags: what `Reading` does not say."""
     submit, timings, quality = job.submit, reading.timings_ms, reading.quality
-    name = reading.outcome._value_
-    known = reading.probabilities if name in _COUNTS else None
-    probabilities = [] if known is None else list(map(known.__getitem__, model.class_names))
+    known = reading.probabilities if reading.outcome in FINDINGS else None
+    probabilities = () if known is None else tuple(known[name] for name in model.class_names)
     if quality is not None:
         flags |= _GRADED | _GRADABLE if quality.gradable else _GRADED
     if reading.late:
         flags |= _LATE
     if model.clinical_use:
         flags |= _CLINICAL_USE
-    return result_bytes(
-        job.connection.version,
-        job.tag,
+    stages = (timings.quality, timings.preprocess, timings.segment, timings.classify, timings.decide, timings.total)
+    return Result(
         submit.sequence,
         submit.generation,
         submit.captured_ns,
         time.monotonic_ns(),
         submit.slot,
         flags,
-        _NUMBERS[name],
+        Outcome[reading.outcome.name],
         len(probabilities),
-        0,
         _ms(reading.vessel_fraction),
         reading.budget_ms or 0.0,
-        queue_ms,
-        _ms(timings.quality),
-        _ms(timings.preprocess),
-        _ms(timings.segment),
-        _ms(timings.classify),
-        _ms(timings.decide),
-        _ms(timings.total),
-        *probabilities,
-        *_NOTHING[len(probabilities) :],
+        (queue_ms, *map(_ms, stages)),
+        (*probabilities, *_NOTHING[len(probabilities) :]),
         bytes.fromhex(reading.frame.sha256) if reading.frame.sha256 else _NO_SHA256,
         model.sha256,
-        *_texts(name, reading.reason),
+        reading.reason,
+        banner(reading.outcome, reading.reason),
     )
 
 
@@ -92,9 +71,9 @@ def superseded(job: Job) -> Result:
         -1.0,
         0.0,
         (queue_ms, *[-1.0] * 6),
-        (0.0,) * CLASSES,
-        bytes(32),
-        bytes(32),
+        _NOTHING,
+        _NO_SHA256,
+        _NO_SHA256,
         SUPERSEDED,
         banner(ReadingOutcome.NO_RESULT, SUPERSEDED),
     )

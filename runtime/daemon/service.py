@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
@@ -12,11 +11,11 @@ from collections.abc import Callable
 from runtime.daemon.checks import check_frame, check_ring
 from runtime.daemon.connection import Connection, Job
 from runtime.daemon.messages import (
+    FROM_CLIENT,
     AskBundle,
     AskHealth,
     Configure,
     Error,
-    Expect,
     Health,
     Hello,
     Obtained,
@@ -26,7 +25,6 @@ from runtime.daemon.messages import (
     State,
     Submit,
     Welcome,
-    plain_submit,
 )
 from runtime.daemon.reader import Reader, ReloadJob
 from runtime.daemon.realtime import SoftRealTime
@@ -34,13 +32,9 @@ from runtime.daemon.reception import Reception
 from runtime.daemon.results import superseded
 from runtime.daemon.ring import make_ring
 from runtime.daemon.slots import MAX_RING_BYTES, MAX_SLOT_BYTES, MAX_SLOTS, SlotLayout
-from runtime.daemon.wire import HIGHEST, LOWEST, ErrorCode, Message, ProtocolError, decode, header_tag
+from runtime.daemon.wire import VERSION, ErrorCode, Message, ProtocolError, decode, header_tag
 
 MAX_CLIENTS = 32
-AWAKE_S = 0.005
-"""How long the engine's thread stays awake for an announced frame."""
-BELIEVED = 4
-"""Announcements of a client without a frame between them that are believed."""
 
 
 class Service:
@@ -64,7 +58,7 @@ class Service:
         self._real_time = real_time or SoftRealTime()
         self._on_state = on_state
         self._told: tuple[State, str] | None = None
-        self._reception = Reception(self._real_time.spin_us / 1e6)
+        self._reception = Reception()
         self._stopping = self._reload_wanted = False
         self._started_ns = time.monotonic_ns()
         self._connections: dict[int, Connection] = {}
@@ -98,7 +92,7 @@ class Service:
         finally:
             with reception.lock:
                 for connection in list(self._connections.values()):
-                    connection.send(Error(ErrorCode.STOPPING, LOWEST, HIGHEST, 0, "the daemon ends"), 0)
+                    connection.send(Error(ErrorCode.STOPPING, VERSION, VERSION, 0, "the daemon ends"), 0)
                     self._drop(connection)
                 reception.remove(self._listener.fileno())
                 self._listener.close()
@@ -200,11 +194,7 @@ class Service:
             if not data:
                 self._drop(connection)
                 return
-            envelope = plain_submit(data, connection.version)
-            if envelope is None:
-                envelope = decode(data, connection.kinds, connection.version)
-            else:
-                connection.last_submit = data
+            envelope = decode(data, FROM_CLIENT)
             self._handle(connection, envelope.message, envelope.tag)
         except ProtocolError as error:
             self._refuse(connection, header_tag(data), error)
@@ -213,7 +203,7 @@ class Service:
 
     def _refuse(self, connection: Connection, tag: int, error: ProtocolError) -> None:
         self._refused += 1
-        connection.send(Error(error.code, LOWEST, HIGHEST, error.detail, str(error)), tag)
+        connection.send(Error(error.code, VERSION, VERSION, error.detail, str(error)), tag)
 
     def _drop(self, connection: Connection) -> None:
         self._reception.remove(connection.fileno())
@@ -226,8 +216,6 @@ class Service:
             raise ProtocolError(ErrorCode.OUT_OF_ORDER, "HELLO comes first, and once")
         if isinstance(message, Submit):
             self._submit(connection, message, tag)
-        elif isinstance(message, Expect):
-            self._expect(connection)
         elif isinstance(message, Hello):
             self._hello(connection, message, tag)
         elif isinstance(message, Configure):
@@ -242,30 +230,11 @@ class Service:
             self._reload(connection, tag)
 
     def _hello(self, connection: Connection, hello: Hello, tag: int) -> None:
-        version = min(hello.highest, HIGHEST)
-        if version < max(hello.lowest, LOWEST):
-            spoken = f"client speaks versions {hello.lowest} to {hello.highest}, this daemon {LOWEST} to {HIGHEST}"
+        if not hello.lowest <= VERSION <= hello.highest:
+            spoken = f"client speaks versions {hello.lowest} to {hello.highest}, this daemon {VERSION}"
             raise ProtocolError(ErrorCode.BAD_VERSION, spoken, hello.highest)
-        connection.name, connection.version = hello.name, version
-        connection.send(Welcome(version, os.getpid(), MAX_SLOTS, MAX_SLOT_BYTES, MAX_RING_BYTES), tag)
-
-    def _expect(self, connection: Connection) -> None:
-        """Have the engine's thread stay awake for a frame, unless its client announced some that never came."""
-        if connection.ring is None or not self._reception.engine_hears:
-            return
-        connection.announced += 1
-        if connection.announced <= BELIEVED:
-            self._reception.stay_awake(AWAKE_S)
-            self._rehearse(connection)
-            self._rehearse(connection)
-
-    def _rehearse(self, connection: Connection) -> None:
-        """Walk a frame's way once without a frame, so that it lies in the caches when one comes."""
-        envelope = plain_submit(connection.last_submit, connection.version)
-        if envelope is not None and isinstance(envelope.message, Submit):
-            with contextlib.suppress(ProtocolError):
-                ring = check_frame(connection, envelope.message, True)
-                self._reader.rehearse(Job(connection, ring, envelope.message, envelope.tag, time.monotonic_ns()))
+        connection.name = hello.name
+        connection.send(Welcome(VERSION, os.getpid(), MAX_SLOTS, MAX_SLOT_BYTES, MAX_RING_BYTES), tag)
 
     def _configure(self, connection: Connection, wanted: Configure, tag: int) -> None:
         """A large ring takes as long as a reading: the attendant makes it, and no frame of others waits for it."""
@@ -306,9 +275,6 @@ class Service:
 
     def _submit(self, connection: Connection, frame: Submit, tag: int) -> None:
         ring = check_frame(connection, frame, self._reader.model is not None)
-        if connection.announced:
-            connection.announced = 0
-            self._reception.stay_awake(0.0)
         connection.busy.add(frame.slot)
         job = Job(connection, ring, frame, tag, time.monotonic_ns())
         for old in self._reader.turns.put(connection, job, newest=connection.newest):

@@ -11,8 +11,10 @@ from typing import Any, ClassVar, TypeVar
 
 MAGIC = 0x44504F52
 """The bytes `ROPD`."""
-LOWEST, HIGHEST = 1, 2
-"""Versions that this side speaks. HELLO, WELCOME and ERROR carry the lowest for ever."""
+VERSION = 3
+"""What this side speaks, and no other. 1 and 2 were spoken by releases before 0.2.0."""
+GREETING = 1
+"""In the headers of HELLO, WELCOME and ERROR, for ever."""
 UNCHANGING = frozenset({0x01, 0x81, 0xFF})
 """Types of HELLO, WELCOME and ERROR."""
 HEADER = struct.Struct("<IHHII")
@@ -65,11 +67,6 @@ class ProtocolError(Exception):
 M = TypeVar("M", bound="Message")
 
 
-def sealed(body: bytes) -> bytes:
-    """The message whose bytes before the CRC these are."""
-    return body + zlib.crc32(body).to_bytes(4, "little")
-
-
 def wire(code: str, kind: type[IntEnum] | None = None) -> Any:
     """A field's bytes: a `struct` code; `kind` is the enumeration that its number must be of."""
     return field(metadata={"code": code, "kind": kind})
@@ -86,7 +83,7 @@ class Message:
 
     TYPE: ClassVar[int]
 
-    def encode(self, tag: int = 0, version: int = LOWEST) -> bytes:
+    def encode(self, tag: int = 0) -> bytes:
         """The whole message. A text too long is cut between characters. Raises `ValueError`."""
         values: list[Any] = []
         for name, size in _layout(type(self)).names:
@@ -98,12 +95,12 @@ class Message:
             else:
                 values.append(value)
         layout = _layout(type(self))
-        version = LOWEST if self.TYPE in UNCHANGING else version
+        version = GREETING if self.TYPE in UNCHANGING else VERSION
         try:
             body = HEADER.pack(MAGIC, version, self.TYPE, layout.size, tag) + layout.packing.pack(*values)
         except struct.error as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
-        return sealed(body)
+        return body + CRC.pack(zlib.crc32(body))
 
     @classmethod
     def size(cls) -> int:
@@ -184,11 +181,8 @@ def header_tag(data: bytes) -> int:
     return int(HEADER.unpack_from(data)[4]) if len(data) >= HEADER.size else 0
 
 
-def decode(data: bytes, kinds: dict[int, type[Message]], agreed: int = LOWEST) -> Envelope:
-    """The message in `data`, one of `kinds` by type. Raises `ProtocolError` unless every bit is as it must be.
-
-    agreed: version of all messages but those that never change.
-    """
+def decode(data: bytes, kinds: dict[int, type[Message]]) -> Envelope:
+    """The message in `data`, one of `kinds` by type. Raises `ProtocolError` unless every bit is as it must be."""
     if len(data) < HEADER.size + CRC.size:
         raise ProtocolError(ErrorCode.BAD_SIZE, f"message has {len(data)} bytes, expected 20 or more", len(data))
     magic, version, number, size, tag = HEADER.unpack_from(data)
@@ -199,7 +193,7 @@ def decode(data: bytes, kinds: dict[int, type[Message]], agreed: int = LOWEST) -
     (crc,) = CRC.unpack_from(data, size - CRC.size)
     if crc != zlib.crc32(memoryview(data)[: -CRC.size]):
         raise ProtocolError(ErrorCode.BAD_CRC, f"CRC {crc:#010x} does not fit the message; it was altered", crc)
-    expected = LOWEST if number in UNCHANGING else agreed
+    expected = GREETING if number in UNCHANGING else VERSION
     if version != expected:
         raise ProtocolError(ErrorCode.BAD_VERSION, f"message of version {version}, expected {expected}", version)
     kind = kinds.get(number)

@@ -2,7 +2,7 @@
 
 The engine is a fake one in both processes, so that nothing but the daemon differs; `python -m runtime.daemon measure`
 does the same with a real engine. `--sleep-ms` lets the fake engine take some time without using the CPU. `--c` has a
-client in C submit instead (`daemon_client.c`), at once after each result and after 20 ms, announced and not.
+client in C submit instead (`daemon_client.c`), at once after each result and after 20 ms.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from runtime import Screener, open_bundle
 from runtime.arrays import UInt8Array
 from runtime.daemon.arguments import MEASURED
-from runtime.daemon.measure import measure_both, pictures_of, report, started
+from runtime.daemon.measure import measure_by, pictures_of, report, started
 from runtime.engines.fake import FakeEngine
 from tests.runtime.conftest import manifest_content
 
@@ -36,10 +36,9 @@ def in_c(folder: Path, path: Path, pictures: Sequence[UInt8Array], frames: int) 
     subprocess.run(["cc", "-std=c11", "-O2", f"-I{LIBRARY}", *map(str, sources), "-o", str(program)], check=True)
     height, width = pictures[0].shape[:2]
     for pause_us in (0, 20_000):
-        for announce in (1, 0):
-            print(f"pause {pause_us} us{', announced' if announce else ''}: ", end="", flush=True)
-            call = program, path, raw, width, height, frames, pause_us, 0, announce
-            subprocess.run([*map(str, call)], check=True)
+        print(f"pause {pause_us} us: ", end="", flush=True)
+        call = program, path, raw, width, height, frames, pause_us
+        subprocess.run([*map(str, call)], check=True)
     return 0
 
 
@@ -48,7 +47,6 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--source", default=MEASURED)
     parser.add_argument("--sleep-ms", type=float, default=0.0)
-    parser.add_argument("--spin-us", type=int, default=0, help="as the daemon's")
     parser.add_argument("--huge-pages", action="store_true", help="as the daemon's: the ring in 2 MiB pages")
     parser.add_argument("--c", action="store_true", help="a client in C")
     options = parser.parse_args()
@@ -62,15 +60,15 @@ def main() -> int:
         engine = FakeEngine()
         engine.segment_delay_ms = options.sleep_ms
         path = folder / "s"
-        numbers = [str(float(n)) for n in (options.sleep_ms, options.spin_us, options.huge_pages)]
+        numbers = [str(float(n)) for n in (options.sleep_ms, options.huge_pages)]
         with (
             started([sys.executable, str(DAEMON), str(path), *numbers], path),
             Screener(open_bundle(folder), engine=engine, reject_repeats=False) as screener,
         ):
             if options.c:
                 return in_c(folder, path, pictures, options.frames)
-            added, announced = measure_both(path, screener, pictures, options.frames)
-    print(report(added, announced))
+            added = measure_by(path, screener, pictures, options.frames)
+    print(report(added))
     return 0 if added.passed else 1
 
 

@@ -1,9 +1,8 @@
 /*
- * What the daemon adds for a client in C: `daemon_client SOCKET RAW WIDTH HEIGHT FRAMES PAUSE_US SPIN ANNOUNCE`.
+ * What the daemon adds for a client in C: `daemon_client SOCKET RAW WIDTH HEIGHT FRAMES PAUSE_US`.
  *
  * RAW holds pictures of that size, RGB bytes one after the other. After a pause each frame is copied into its slot and
- * submitted; SPIN 1 asks for the result without sleeping, ANNOUNCE 1 announces the frame before it is copied and has the
- * client stay awake for the last moment before its result. Prints one JSON line, the 50th and 99th percentile of each in
+ * submitted. Prints one JSON line, the 50th and 99th percentile of each in
  * milliseconds: `whole` from the submission to the result, `around` the same less the daemon's own reading, of that
  * `after` since the reading was finished, `question` a rop_health and its answer.
  */
@@ -32,8 +31,8 @@ static double since_ms(uint64_t start_ns)
     return (double)(rop_now_ns() - start_ns) / 1e6;
 }
 
-static rop_status read_frame(rop_client *client, const uint8_t *picture, rop_picture *facts, long pause_us, bool spin,
-                             bool announce, double *whole_ms, double *after_ms, rop_result *result)
+static rop_status read_frame(rop_client *client, const uint8_t *picture, rop_picture *facts, long pause_us,
+                             double *whole_ms, double *after_ms, rop_result *result)
 {
     const struct timespec pause = {.tv_sec = pause_us / 1000000, .tv_nsec = pause_us % 1000000 * 1000};
     rop_slot slot;
@@ -44,12 +43,6 @@ static rop_status read_frame(rop_client *client, const uint8_t *picture, rop_pic
     if (pause_us > 0) {
         (void)nanosleep(&pause, NULL);
     }
-    if (announce) {
-        status = rop_expect(client);
-        if (status != ROP_OK && status != ROP_NOTHING_YET) {
-            return status;
-        }
-    }
     memcpy(slot.pixels, picture, (size_t)facts->stride * facts->height);
     const uint64_t start = rop_now_ns();
     facts->captured_ns = start;
@@ -57,13 +50,7 @@ static rop_status read_frame(rop_client *client, const uint8_t *picture, rop_pic
     if (status != ROP_OK) {
         return status;
     }
-    if (spin) {
-        do {
-            status = rop_poll(client, result);
-        } while (status == ROP_NOTHING_YET);
-    } else {
-        status = rop_wait(client, 10000u, result);
-    }
+    status = rop_wait(client, 10000u, result);
     *whole_ms = since_ms(start);
     *after_ms = since_ms(result->done_ns);
     return status;
@@ -72,7 +59,7 @@ static rop_status read_frame(rop_client *client, const uint8_t *picture, rop_pic
 int main(int argc, char **argv)
 {
     static rop_client client;
-    if (argc != 9) {
+    if (argc != 7) {
         return 2;
     }
     const uint32_t width = (uint32_t)strtoul(argv[3], NULL, 10), height = (uint32_t)strtoul(argv[4], NULL, 10);
@@ -93,8 +80,7 @@ int main(int argc, char **argv)
     double *const after = values + 2u * frames, *const question = values + 3u * frames;
     rop_status status = rop_open(&client, argv[1], "c-bench", 10000u);
     if (status == ROP_OK) {
-        const uint8_t flags = argv[8][0] == '1' ? ROP_STORED_PICTURES | ROP_NEARLY : ROP_STORED_PICTURES;
-        status = rop_configure(&client, 2u, (uint32_t)bytes, ROP_ORDER_EVERY, flags);
+        status = rop_configure(&client, 2u, (uint32_t)bytes, ROP_ORDER_EVERY, ROP_STORED_PICTURES);
     }
     for (size_t number = 0; status == ROP_OK && number < frames + warmup; number++) {
         rop_picture facts = {
@@ -102,8 +88,8 @@ int main(int argc, char **argv)
         rop_result result;
         rop_health_report health;
         const size_t at = number < warmup ? 0u : number - warmup;
-        status = read_frame(&client, raw + number % pictures * bytes, &facts, strtol(argv[6], NULL, 10), argv[7][0] == '1',
-                            argv[8][0] == '1', &whole[at], &after[at], &result);
+        status = read_frame(&client, raw + number % pictures * bytes, &facts, strtol(argv[6], NULL, 10),
+                            &whole[at], &after[at], &result);
         if (status == ROP_OK && result.class_count == 0u) {
             (void)fprintf(stderr, "frame %zu: %s\n", number, result.text);
             return 1;

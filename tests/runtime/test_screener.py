@@ -238,24 +238,3 @@ def test_between_frames_keeps_the_engine_warm(bundle: Bundle, frame: Frame) -> N
         assert warmed == []  # not in a frame's own time
         screener.between_frames()
     assert warmed == [1]
-
-
-def test_whoever_waits_is_called_when_the_networks_are_done_and_only_then(bundle: Bundle, frame: Frame) -> None:
-    called: list[str] = []
-    engine = FakeEngine((0.9, 0.1))
-    with Screener(bundle, engine=engine) as screener:
-        screener.screen(frame, inferred=lambda: called.append("read"))
-        screener.screen(Frame(np.zeros((256, 256, 3), np.uint8), 1, "dark"), inferred=lambda: called.append("dark"))
-        engine.fault = Fault.CRASH
-        screener.screen(Frame(retina(1), 2, "next"), inferred=lambda: called.append("fault"))
-    assert called == ["read"]
-
-
-def test_a_waiting_party_that_raises_makes_no_finding(bundle: Bundle, frame: Frame) -> None:
-    def raises() -> None:
-        raise OSError("gone")
-
-    with Screener(bundle, engine=FakeEngine((0.9, 0.1))) as screener:
-        reading = screener.screen(frame, inferred=raises)
-    assert reading.outcome is Outcome.NO_RESULT
-    assert "gone" in reading.reason

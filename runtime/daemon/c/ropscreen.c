@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,7 +25,6 @@ _Static_assert(sizeof(atomic_uint_fast64_t) == 8 && ATOMIC_LLONG_LOCK_FREE == 2,
 
 #define PAGE_BYTES 4096u
 #define VESSELS_GENERATION_AT 64u
-#define AWAKE_NS 2000000u /* longest time without sleep after a NEARLY */
 
 enum { SLOT_FREE, SLOT_WRITING, SLOT_SUBMITTED, SLOT_DONE };
 
@@ -192,7 +190,6 @@ static void finish_slot(rop_client *client, uint32_t index, const rop_result *re
 {
     client->slot[index].result = *result;
     client->slot[index].state = SLOT_DONE;
-    client->nearly = false;
     client->done[client->done_count] = (uint8_t)index; /* a slot is in the queue once at most, so there is room */
     client->done_count++;
 }
@@ -206,18 +203,6 @@ static void take_result(rop_client *client, uint32_t tag, const rop_result *resu
         return;
     }
     finish_slot(client, index, result);
-}
-
-/* Once for a frame under way, and only when it was asked for. */
-static void take_nearly(rop_client *client, uint32_t tag)
-{
-    const uint32_t index = submitted_under(client, tag);
-    if (!client->wants_nearly || index == client->slots || client->slot[index].nearly) {
-        (void)broke(client, ROP_PROTOCOL);
-        return;
-    }
-    client->slot[index].nearly = true;
-    client->nearly = true;
 }
 
 static void take_error(rop_client *client, uint32_t tag, const rop_refusal *error, request *open)
@@ -257,8 +242,6 @@ static void take_message(rop_client *client, const ropd_message *message, int de
         open->done = true;
     } else if (message->type == ROPD_RESULT) {
         take_result(client, message->tag, &message->as.result);
-    } else if (message->type == ROPD_NEARLY) {
-        take_nearly(client, message->tag);
     } else if (message->type == ROPD_ERROR) {
         take_error(client, message->tag, &message->as.error, open);
     } else {
@@ -313,7 +296,7 @@ static rop_status take_packet(rop_client *client, request *open)
     ropd_message message;
     const int descriptor = passed_descriptor(&header);
     if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-        ropd_decode(wire, (size_t)count, ROPD_FROM_DAEMON, client->version, &message) != ROPD_ACCEPTED) {
+        ropd_decode(wire, (size_t)count, ROPD_FROM_DAEMON, &message) != ROPD_ACCEPTED) {
         if (descriptor >= 0) {
             (void)close(descriptor);
         }
@@ -324,7 +307,7 @@ static rop_status take_packet(rop_client *client, request *open)
 }
 
 /* Take what has arrived, up to the answer to `open` if there is one. Ends: every packet that is no answer uses up a
-   frame under way, or its one NEARLY, or breaks the connection. */
+   frame under way or breaks the connection. */
 static rop_status take_all(rop_client *client, request *open)
 {
     rop_status status = client->broken;
@@ -352,7 +335,7 @@ static rop_status wait_for(rop_client *client, short events, uint64_t until_ns)
 static rop_status send_message(rop_client *client, const ropd_message *message, uint64_t until_ns)
 {
     uint8_t wire[ROPD_LARGEST];
-    const size_t size = ropd_encode(message, client->version, wire);
+    const size_t size = ropd_encode(message, wire);
     if (size == 0) {
         return ROP_BAD_ARGUMENT;
     }
@@ -453,15 +436,14 @@ static rop_status greet(rop_client *client, const char *name)
 {
     request open;
     memset(&open, 0, sizeof open);
-    open.message.as.hello.lowest = ROPD_LOWEST;
-    open.message.as.hello.highest = ROPD_HIGHEST;
+    open.message.as.hello.lowest = ROPD_VERSION;
+    open.message.as.hello.highest = ROPD_VERSION;
     memcpy(open.message.as.hello.name, name, strnlen(name, ROP_NAME_BYTES - 1u));
     const rop_status status = ask(client, &open, ROPD_HELLO, ROPD_WELCOME);
     if (status != ROP_OK) {
         return status == ROP_REFUSED ? ROP_PROTOCOL : status; /* no ERROR that goes on answers HELLO */
     }
-    client->version = open.message.as.welcome.version;
-    return client->version >= ROPD_LOWEST && client->version <= ROPD_HIGHEST ? ROP_OK : ROP_PROTOCOL;
+    return open.message.as.welcome.version == ROPD_VERSION ? ROP_OK : ROP_PROTOCOL;
 }
 
 rop_status rop_open(rop_client *client, const char *socket_path, const char *name, uint32_t timeout_ms)
@@ -481,7 +463,6 @@ rop_status rop_open(rop_client *client, const char *socket_path, const char *nam
     memcpy(address.sun_path, socket_path, length);
     memset(client, 0, sizeof *client);
     client->timeout_ms = timeout_ms;
-    client->version = ROPD_LOWEST;
     rop_status status = connect_to(client, &address);
     if (status == ROP_OK) {
         status = greet(client, name);
@@ -534,13 +515,6 @@ static rop_status map_ring(rop_client *client, const ropd_ring *ring, int descri
     return ROP_OK;
 }
 
-/* Whether there is a core for this side beside the one that the daemon needs. */
-static bool several_cores(void)
-{
-    cpu_set_t cores;
-    return sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) > 1; /* it fails where there are many */
-}
-
 rop_status rop_configure(rop_client *client, uint32_t slots, uint32_t slot_bytes, rop_order order, uint8_t flags)
 {
     request open;
@@ -551,17 +525,13 @@ rop_status rop_configure(rop_client *client, uint32_t slots, uint32_t slot_bytes
     if (client->ring != NULL) {
         return ROP_BAD_STATE;
     }
-    if (slots == 0u || slots > ROP_MOST_SLOTS || slot_bytes == 0u || flags > (ROP_STORED_PICTURES | ROP_NEARLY) ||
+    if (slots == 0u || slots > ROP_MOST_SLOTS || slot_bytes == 0u || flags > ROP_STORED_PICTURES ||
         (order != ROP_ORDER_NEWEST && order != ROP_ORDER_EVERY)) {
         return ROP_BAD_ARGUMENT;
     }
     memset(&open, 0, sizeof open);
-    client->wants_nearly = (flags & ROP_NEARLY) != 0u && client->version >= 2u && several_cores();
     open.message.as.configure = (ropd_configure){
-        .slots = slots,
-        .slot_bytes = slot_bytes,
-        .order = (uint8_t)order,
-        .flags = client->wants_nearly ? flags : (uint8_t)(flags & ROP_STORED_PICTURES)};
+        .slots = slots, .slot_bytes = slot_bytes, .order = (uint8_t)order, .flags = flags};
     status = ask(client, &open, ROPD_CONFIGURE, ROPD_RING);
     if (status != ROP_OK) {
         return status;
@@ -620,21 +590,6 @@ rop_status rop_acquire_slot(rop_client *client, rop_slot *slot)
         }
     }
     return ROP_NO_SLOT;
-}
-
-rop_status rop_expect(rop_client *client)
-{
-    ropd_message message;
-    const rop_status status = usable(client);
-    if (status != ROP_OK || client->ring == NULL) {
-        return status != ROP_OK ? status : ROP_BAD_STATE;
-    }
-    if (client->version < 2u) {
-        return ROP_OK;
-    }
-    memset(&message, 0, sizeof message);
-    message.type = ROPD_EXPECT;
-    return send_message(client, &message, 0); /* the moment has passed: it does not wait */
 }
 
 static rop_status being_written(const rop_client *client, const rop_slot *slot)
@@ -699,7 +654,6 @@ rop_status rop_submit(rop_client *client, const rop_slot *slot, const rop_pictur
     if (status == ROP_OK) {
         client->slot[index].tag = message.tag;
         client->slot[index].state = SLOT_SUBMITTED;
-        client->slot[index].nearly = false;
         client->slot[index].result.sequence = picture->sequence;
         client->slot[index].result.captured_ns = picture->captured_ns;
     } else {
@@ -728,21 +682,6 @@ static void give(rop_client *client, rop_result *result)
     client->slot[index].state = SLOT_FREE;
 }
 
-/* After a NEARLY: look for its result without sleeping, for a short time and not beyond `until_ns`. */
-static rop_status stay_awake(rop_client *client, uint64_t until_ns)
-{
-    uint64_t now = rop_now_ns();
-    const uint64_t awake_ns = now + AWAKE_NS, end = awake_ns < until_ns ? awake_ns : until_ns;
-    rop_status status;
-    client->nearly = false;
-    do {
-        (void)sched_yield(); /* never fails; where cores are few, the daemon may need this one */
-        status = take_all(client, NULL);
-        now = rop_now_ns();
-    } while (status == ROP_OK && client->done_count == 0u && now != 0u && now < end);
-    return status;
-}
-
 /* `until_ns` 0: do not wait. */
 static rop_status next_result(rop_client *client, uint64_t until_ns, rop_result *result)
 {
@@ -753,10 +692,6 @@ static rop_status next_result(rop_client *client, uint64_t until_ns, rop_result 
         }
         if (!under_way(client)) {
             return ROP_BAD_STATE;
-        }
-        if (client->nearly) {
-            status = stay_awake(client, until_ns);
-            continue;
         }
         status = wait_for(client, POLLIN, until_ns);
         if (status == ROP_OK) {

@@ -1,7 +1,7 @@
 /*
  * ropscreen: camera firmware's side of ropscreend, the daemon that reads frames for retinopathy of prematurity.
  *
- * C11 for Linux, libc only. ../PROTOCOL.md describes ROPD; this speaks its versions 1 and 2.
+ * C11 for Linux, libc only. ../PROTOCOL.md describes ROPD; this speaks its version 3.
  *
  *     rop_client client = {0};                        // the caller's memory; the library never allocates any
  *     rop_slot slot;
@@ -74,8 +74,6 @@ typedef enum { ROP_RGB8 = 1, ROP_BGR8 = 2, ROP_GRAY8 = 3 } rop_format;
 
 /* Flags of rop_configure. */
 #define ROP_STORED_PICTURES 1u /* the same picture twice in a row is not refused as a frozen camera's */
-#define ROP_NEARLY 2u          /* rop_wait stays awake, for at most 2 ms of a core, when the daemon says that a result is
-                                  nearly there; nothing where daemon or machine (one core) cannot do that */
 
 /* Flags of a rop_picture. */
 #define ROP_WANT_VESSELS 1u
@@ -188,15 +186,13 @@ typedef struct {
     bool is_open;
     rop_status broken; /* ROP_OK, or why the connection is over */
     int socket;
-    uint32_t timeout_ms, last_tag, version;
-    bool wants_nearly, nearly; /* asked for; one came, and its result not yet */
+    uint32_t timeout_ms, last_tag;
     uint32_t max_slots, max_slot_bytes;
     uint8_t *ring;
     uint64_t ring_bytes, slot_stride, pixels_offset, vessels_offset;
     uint32_t slots, slot_bytes, next_slot;
     struct {
         uint8_t state;
-        bool nearly; /* came for the frame that the slot holds */
         uint32_t tag;
         uint64_t generation;
         rop_result result;
@@ -225,14 +221,6 @@ rop_status rop_configure(rop_client *client, uint32_t slots, uint32_t slot_bytes
    free for longest is given, so that vessel maps stay as long as can be. ROP_NO_SLOT when there is none. Never waits. */
 rop_status rop_acquire_slot(rop_client *client, rop_slot *slot);
 
-/*
- * Announce a frame that will be submitted within 5 ms, so that the daemon is awake when it comes: best 1 to 4 ms before
- * rop_submit, while the camera still writes. Costs the daemon a core for that time; four in a row without a frame are
- * believed, no more. Never waits. ROP_OK also where the daemon does not know announcements; ROP_NOTHING_YET when it
- * takes nothing for now (submit all the same); ROP_BAD_STATE before rop_configure, and what ends a connection.
- */
-rop_status rop_expect(rop_client *client);
-
 /* Give an acquired slot back unsent. */
 rop_status rop_release_slot(rop_client *client, const rop_slot *slot);
 
@@ -244,7 +232,7 @@ rop_status rop_release_slot(rop_client *client, const rop_slot *slot);
 rop_status rop_submit(rop_client *client, const rop_slot *slot, const rop_picture *picture);
 
 /* The next result, if one is there: ROP_OK, or ROP_NOTHING_YET at once. Results that arrived before a connection broke
-   are still given. With ROP_NEARLY the socket may be ready before a result is there. A frame that the daemon refused comes as ROP_OK with ROP_NO_RESULT and `refused` set. */
+   are still given. A frame that the daemon refused comes as ROP_OK with ROP_NO_RESULT and `refused` set. */
 rop_status rop_poll(rop_client *client, rop_result *result);
 
 /* As rop_poll, waiting up to `timeout_ms` for it. ROP_BAD_STATE when no frame is under way: nothing could ever come. */

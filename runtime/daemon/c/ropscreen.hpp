@@ -116,16 +116,6 @@ class Client {
         check("acquire a slot", status);
         return Slot(&client_, slot);
     }
-    /* Announce a frame that will be submitted within 5 ms. False when the daemon takes nothing for now. */
-    bool expect()
-    {
-        const rop_status status = rop_expect(&client_);
-        if (status == ROP_NOTHING_YET) {
-            return false;
-        }
-        check("announce a frame", status);
-        return true;
-    }
     std::optional<rop_result> poll() { return wait(std::chrono::milliseconds(0)); }
     std::optional<rop_result> wait(std::chrono::milliseconds timeout)
     {

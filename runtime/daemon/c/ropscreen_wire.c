@@ -21,7 +21,6 @@ typedef struct {
 typedef struct {
     ropd_type type;
     ropd_sender sender;
-    uint16_t since; /* version */
     uint16_t size;
     uint16_t count;
     const field *fields;
@@ -114,26 +113,24 @@ static const field error_fields[] = {U16(16, error.code), U16(18, error.lowest),
 
 #define COUNT(fields) (uint16_t)(sizeof(fields) / sizeof((fields)[0])), (fields)
 
-static const layout layouts[] = {{ROPD_HELLO, ROPD_FROM_CLIENT, 1u, 60u, COUNT(hello_fields)},
-                                 {ROPD_CONFIGURE, ROPD_FROM_CLIENT, 1u, 32u, COUNT(configure_fields)},
-                                 {ROPD_SUBMIT, ROPD_FROM_CLIENT, 1u, 76u, COUNT(submit_fields)},
-                                 {ROPD_ASK_HEALTH, ROPD_FROM_CLIENT, 1u, 20u, 0u, NULL},
-                                 {ROPD_ASK_BUNDLE, ROPD_FROM_CLIENT, 1u, 20u, 0u, NULL},
-                                 {ROPD_RELOAD, ROPD_FROM_CLIENT, 1u, 20u, 0u, NULL},
-                                 {ROPD_EXPECT, ROPD_FROM_CLIENT, 2u, 20u, 0u, NULL},
-                                 {ROPD_WELCOME, ROPD_FROM_DAEMON, 1u, 44u, COUNT(welcome_fields)},
-                                 {ROPD_RING, ROPD_FROM_DAEMON, 1u, 68u, COUNT(ring_fields)},
-                                 {ROPD_RESULT, ROPD_FROM_DAEMON, 1u, 596u, COUNT(result_fields)},
-                                 {ROPD_HEALTH, ROPD_FROM_DAEMON, 1u, 380u, COUNT(health_fields)},
-                                 {ROPD_BUNDLE, ROPD_FROM_DAEMON, 1u, 700u, COUNT(bundle_fields)},
-                                 {ROPD_RELOADED, ROPD_FROM_DAEMON, 1u, 296u, COUNT(reloaded_fields)},
-                                 {ROPD_NEARLY, ROPD_FROM_DAEMON, 2u, 20u, 0u, NULL},
-                                 {ROPD_ERROR, ROPD_FROM_DAEMON, 1u, 196u, COUNT(error_fields)}};
+static const layout layouts[] = {{ROPD_HELLO, ROPD_FROM_CLIENT, 60u, COUNT(hello_fields)},
+                                 {ROPD_CONFIGURE, ROPD_FROM_CLIENT, 32u, COUNT(configure_fields)},
+                                 {ROPD_SUBMIT, ROPD_FROM_CLIENT, 76u, COUNT(submit_fields)},
+                                 {ROPD_ASK_HEALTH, ROPD_FROM_CLIENT, 20u, 0u, NULL},
+                                 {ROPD_ASK_BUNDLE, ROPD_FROM_CLIENT, 20u, 0u, NULL},
+                                 {ROPD_RELOAD, ROPD_FROM_CLIENT, 20u, 0u, NULL},
+                                 {ROPD_WELCOME, ROPD_FROM_DAEMON, 44u, COUNT(welcome_fields)},
+                                 {ROPD_RING, ROPD_FROM_DAEMON, 68u, COUNT(ring_fields)},
+                                 {ROPD_RESULT, ROPD_FROM_DAEMON, 596u, COUNT(result_fields)},
+                                 {ROPD_HEALTH, ROPD_FROM_DAEMON, 380u, COUNT(health_fields)},
+                                 {ROPD_BUNDLE, ROPD_FROM_DAEMON, 700u, COUNT(bundle_fields)},
+                                 {ROPD_RELOADED, ROPD_FROM_DAEMON, 296u, COUNT(reloaded_fields)},
+                                 {ROPD_ERROR, ROPD_FROM_DAEMON, 196u, COUNT(error_fields)}};
 
-static const layout *find_layout(uint32_t type, uint32_t version)
+static const layout *find_layout(uint32_t type)
 {
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
-        if ((uint32_t)layouts[i].type == type && layouts[i].since <= version) {
+        if ((uint32_t)layouts[i].type == type) {
             return &layouts[i];
         }
     }
@@ -141,10 +138,10 @@ static const layout *find_layout(uint32_t type, uint32_t version)
 }
 
 /* What a message's header carries. */
-static uint32_t header_version(uint32_t type, uint32_t version)
+static uint32_t header_version(uint32_t type)
 {
     const bool unchanging = type == (uint32_t)ROPD_HELLO || type == (uint32_t)ROPD_WELCOME || type == (uint32_t)ROPD_ERROR;
-    return unchanging ? ROPD_LOWEST : version;
+    return unchanging ? ROPD_GREETING : ROPD_VERSION;
 }
 
 /* ---- bytes ---- */
@@ -361,21 +358,20 @@ static bool health_fits(const rop_health_report *health)
            health->cpu_pinning <= 2u && health->memory_locked <= 2u && health->huge_pages <= 2u;
 }
 
-static bool configure_fits(const ropd_configure *configure, uint32_t version)
+static bool configure_fits(const ropd_configure *configure)
 {
-    const uint8_t known = version < 2u ? ROP_STORED_PICTURES : ROP_STORED_PICTURES | ROP_NEARLY;
     return configure->slots > 0u && configure->slot_bytes > 0u && configure->order >= ROP_ORDER_NEWEST &&
-           configure->order <= ROP_ORDER_EVERY && configure->flags <= known;
+           configure->order <= ROP_ORDER_EVERY && configure->flags <= ROP_STORED_PICTURES;
 }
 
-static bool values_fit(const ropd_message *message, uint32_t version)
+static bool values_fit(const ropd_message *message)
 {
     switch (message->type) {
     case ROPD_HELLO:
         return message->as.hello.lowest >= 1u && message->as.hello.lowest <= message->as.hello.highest &&
                is_name(message->as.hello.name);
     case ROPD_CONFIGURE:
-        return configure_fits(&message->as.configure, version);
+        return configure_fits(&message->as.configure);
     case ROPD_SUBMIT:
         return submit_fits(&message->as.submit);
     case ROPD_RING:
@@ -391,10 +387,8 @@ static bool values_fit(const ropd_message *message, uint32_t version)
     case ROPD_ASK_HEALTH:
     case ROPD_ASK_BUNDLE:
     case ROPD_RELOAD:
-    case ROPD_EXPECT:
     case ROPD_WELCOME:
     case ROPD_RELOADED:
-    case ROPD_NEARLY:
     default:
         return true;
     }
@@ -402,14 +396,14 @@ static bool values_fit(const ropd_message *message, uint32_t version)
 
 /* ---- messages ---- */
 
-size_t ropd_encode(const ropd_message *message, uint32_t version, uint8_t wire[ROPD_LARGEST])
+size_t ropd_encode(const ropd_message *message, uint8_t wire[ROPD_LARGEST])
 {
-    const layout *const shape = find_layout((uint32_t)message->type, version);
-    if (shape == NULL || !values_fit(message, version)) {
+    const layout *const shape = find_layout((uint32_t)message->type);
+    if (shape == NULL || !values_fit(message)) {
         return 0;
     }
     put(wire, MAGIC, 4);
-    put(wire + 4, header_version((uint32_t)shape->type, version), 2);
+    put(wire + 4, header_version((uint32_t)shape->type), 2);
     put(wire + 6, (uint64_t)shape->type, 2);
     put(wire + 8, shape->size, 4);
     put(wire + 12, message->tag, 4);
@@ -423,7 +417,7 @@ size_t ropd_encode(const ropd_message *message, uint32_t version, uint8_t wire[R
     return shape->size;
 }
 
-static ropd_code decode(const uint8_t *wire, size_t count, ropd_sender sender, uint32_t version, ropd_message *message)
+static ropd_code decode(const uint8_t *wire, size_t count, ropd_sender sender, ropd_message *message)
 {
     if (count < HEADER_BYTES + CRC_BYTES) {
         return ROPD_BAD_SIZE;
@@ -438,10 +432,10 @@ static ropd_code decode(const uint8_t *wire, size_t count, ropd_sender sender, u
         return ROPD_BAD_CRC;
     }
     const uint32_t type = (uint32_t)get(wire + 6, 2);
-    if (get(wire + 4, 2) != header_version(type, version)) {
+    if (get(wire + 4, 2) != header_version(type)) {
         return ROPD_BAD_VERSION;
     }
-    const layout *const shape = find_layout(type, version);
+    const layout *const shape = find_layout(type);
     if (shape == NULL || shape->sender != sender) {
         return ROPD_BAD_TYPE;
     }
@@ -455,13 +449,13 @@ static ropd_code decode(const uint8_t *wire, size_t count, ropd_sender sender, u
             return ROPD_BAD_FIELD;
         }
     }
-    return values_fit(message, version) ? ROPD_ACCEPTED : ROPD_BAD_FIELD;
+    return values_fit(message) ? ROPD_ACCEPTED : ROPD_BAD_FIELD;
 }
 
-ropd_code ropd_decode(const uint8_t *wire, size_t count, ropd_sender sender, uint32_t version, ropd_message *message)
+ropd_code ropd_decode(const uint8_t *wire, size_t count, ropd_sender sender, ropd_message *message)
 {
     memset(message, 0, sizeof *message);
-    const ropd_code code = decode(wire, count, sender, version, message);
+    const ropd_code code = decode(wire, count, sender, message);
     if (code != ROPD_ACCEPTED) {
         memset(message, 0, sizeof *message);
     }

@@ -13,8 +13,8 @@
 extern "C" {
 #endif
 
-#define ROPD_LOWEST 1u  /* versions that are spoken; HELLO, WELCOME and ERROR carry the lowest for ever */
-#define ROPD_HIGHEST 2u
+#define ROPD_VERSION 3u    /* spoken, and no other */
+#define ROPD_GREETING 1u   /* in the headers of HELLO, WELCOME and ERROR, for ever */
 #define ROPD_LARGEST 1024u /* bytes of a message */
 
 typedef enum {
@@ -24,14 +24,12 @@ typedef enum {
     ROPD_ASK_HEALTH = 0x04,
     ROPD_ASK_BUNDLE = 0x05,
     ROPD_RELOAD = 0x06,
-    ROPD_EXPECT = 0x07, /* from version 2 */
     ROPD_WELCOME = 0x81,
     ROPD_RING = 0x82,
     ROPD_RESULT = 0x83,
     ROPD_HEALTH = 0x84,
     ROPD_BUNDLE = 0x85,
     ROPD_RELOADED = 0x86,
-    ROPD_NEARLY = 0x87, /* from version 2 */
     ROPD_ERROR = 0xFF
 } ropd_type;
 
@@ -107,12 +105,12 @@ typedef struct {
 /* CRC-32 as zlib's. */
 uint32_t ropd_crc32(const uint8_t *bytes, size_t count);
 
-/* Write a message in the version agreed on; returns its length, 0 when its type or a value of it cannot be sent. */
-size_t ropd_encode(const ropd_message *message, uint32_t version, uint8_t wire[ROPD_LARGEST]);
+/* Write a message; returns its length, 0 when its type or a value of it cannot be sent. */
+size_t ropd_encode(const ropd_message *message, uint8_t wire[ROPD_LARGEST]);
 
-/* Read a message that `sender` may send in the version agreed on; ROPD_ACCEPTED, or the code of the first rule that it
+/* Read a message that `sender` may send; ROPD_ACCEPTED, or the code of the first rule that it
    breaks (`message` is then all zeros). */
-ropd_code ropd_decode(const uint8_t *wire, size_t count, ropd_sender sender, uint32_t version, ropd_message *message);
+ropd_code ropd_decode(const uint8_t *wire, size_t count, ropd_sender sender, ropd_message *message);
 
 #ifdef __cplusplus
 }

@@ -24,7 +24,7 @@ from runtime.trust.site import open_site
 def serve(options: argparse.Namespace) -> int:
     """Serve; gives the exit code. Raises `ScreeningError` when socket, bundle or engine cannot be had."""
     notifier, log = Notifier(), Log()
-    real_time = SoftRealTime(options.fifo, options.cpus, options.lock_memory, options.huge_pages, options.spin_us)
+    real_time = SoftRealTime(options.fifo, options.cpus, options.lock_memory, options.huge_pages)
     real_time.for_process()
     allowed = frozenset({0, os.geteuid(), *options.allow_uid})
     make = partial(

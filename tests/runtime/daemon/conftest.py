@@ -57,7 +57,7 @@ class Running:
     failure: ScreeningError | None = None
 
     def client(self, **options: object) -> Client:
-        return Client(self.path, **({"slots": 3, "slot_bytes": 640 * 480 * 3, "announce": True} | options))  # type: ignore[arg-type]
+        return Client(self.path, **({"slots": 3, "slot_bytes": 640 * 480 * 3} | options))  # type: ignore[arg-type]
 
     def ready(self) -> None:
         awaited(lambda: self.service.health().state is not State.LIVE, "a loaded engine")

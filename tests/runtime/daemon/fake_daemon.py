@@ -1,6 +1,6 @@
 """A daemon in a process of its own, with a fake engine; says `ready`.
 
-`fake_daemon.py SOCKET [DELAY_MS [SPIN_US [HUGE_PAGES]]]`, all numbers.
+`fake_daemon.py SOCKET [DELAY_MS [HUGE_PAGES]]`, all numbers.
 
 SIGTERM ends it, as it does the real one.
 """
@@ -30,7 +30,7 @@ from runtime.trust.guard import Guard
 from tests.runtime.conftest import manifest_content
 
 
-def main(path: Path, delay_ms: float = 0.0, spin_us: float = 0.0, huge_pages: float = 0.0) -> None:
+def main(path: Path, delay_ms: float = 0.0, huge_pages: float = 0.0) -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = {"segmentation.fp32.onnx": b"segmentation graph", "classifier.fp32.onnx": b"classifier graph"}
@@ -53,7 +53,7 @@ def main(path: Path, delay_ms: float = 0.0, spin_us: float = 0.0, huge_pages: fl
                 sys.stdout.flush()
 
         listener = passed_by_systemd() or stack.enter_context(listening(path))
-        real_time = SoftRealTime(spin_us=int(spin_us), huge_pages=bool(huge_pages))
+        real_time = SoftRealTime(huge_pages=bool(huge_pages))
         real_time.for_process()
         service = Service(listener, reader, frozenset({0, os.geteuid()}), real_time, told)
         signal.signal(signal.SIGTERM, lambda *_: service.stop())

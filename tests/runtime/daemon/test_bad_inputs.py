@@ -21,13 +21,9 @@ from runtime.daemon.endpoint import listening
 from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, SocketUnusable
 from runtime.daemon.messages import (
     FROM_DAEMON,
-    FROM_DAEMON_2,
     AskHealth,
     Configure,
-    Configure2,
-    ConfigureFlag,
     Error,
-    Expect,
     Health,
     Hello,
     Order,
@@ -43,7 +39,7 @@ from runtime.daemon.model import open_model
 from runtime.daemon.ring import SEALS
 from runtime.daemon.service import MAX_CLIENTS
 from runtime.daemon.slots import MAX_SLOT_BYTES
-from runtime.daemon.wire import LARGEST, ErrorCode, Message, decode
+from runtime.daemon.wire import LARGEST, VERSION, ErrorCode, Message, decode
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.errors import BundleError
 from runtime.trust.site import Site
@@ -60,34 +56,29 @@ def connected(daemon: Running) -> socket.socket:
     return raw
 
 
-def answer(raw: socket.socket, version: int = 1) -> Message | None:
+def answer(raw: socket.socket) -> Message | None:
     """The next message, None at the end."""
     try:
         data = raw.recv(LARGEST + 1)
     except ConnectionResetError:
         return None
-    return decode(data, FROM_DAEMON_2 if version == 2 else FROM_DAEMON, version).message if data else None
+    return decode(data, FROM_DAEMON).message if data else None
 
 
-def refusal(raw: socket.socket, version: int = 1) -> ErrorCode:
-    message = answer(raw, version)
+def refusal(raw: socket.socket) -> ErrorCode:
+    message = answer(raw)
     assert isinstance(message, Error)
     return message.code
 
 
-@pytest.mark.parametrize(
-    ("version", "bad"),
-    [*((1, name) for name in golden.refused() if name != "empty"), *((2, n) for n in golden.refused_2())],
-)
-def test_a_broken_message_costs_its_sender_the_connection_and_nobody_else(
-    daemon: Running, version: int, bad: str
-) -> None:
-    data, code = (golden.refused() | golden.refused_2())[bad]
+@pytest.mark.parametrize("bad", [name for name in golden.refused() if name != "empty"])
+def test_a_broken_message_costs_its_sender_the_connection_and_nobody_else(daemon: Running, bad: str) -> None:
+    data, code = golden.refused()[bad]
     with daemon.client() as other, connected(daemon) as raw:
-        raw.send(Hello(1, version, "bad").encode(1))
+        raw.send(Hello(1, VERSION, "bad").encode(1))
         assert isinstance(answer(raw), Welcome)
         raw.send(data)
-        assert refusal(raw, version) is code
+        assert refusal(raw) is code
         assert answer(raw) is None
         assert other.read(retina(1)).outcome in FINDINGS
 
@@ -99,7 +90,7 @@ def test_the_order_of_messages(daemon: Running) -> None:
         assert answer(raw) is None
     with connected(daemon) as raw:
         for tag in (1, 2):
-            raw.send(Hello(1, 1, "twice").encode(tag))
+            raw.send(Hello(1, VERSION, "twice").encode(tag))
         assert isinstance(answer(raw), Welcome)
         assert refusal(raw) is ErrorCode.OUT_OF_ORDER
     with Client(daemon.path) as client:
@@ -109,46 +100,24 @@ def test_the_order_of_messages(daemon: Running) -> None:
         assert refused.value.code is ErrorCode.NOT_CONFIGURED
 
 
-@pytest.mark.parametrize(("lowest", "highest", "agreed"), [(1, 1, 1), (1, 2, 2), (2, 2, 2), (1, 9, 2), (2, 65535, 2)])
-def test_versions_old_and_new(daemon: Running, lowest: int, highest: int, agreed: int) -> None:
+@pytest.mark.parametrize(("lowest", "highest"), [(VERSION, VERSION), (1, VERSION), (1, 9), (VERSION, 65535)])
+def test_a_client_that_speaks_this_version_too_is_served(daemon: Running, lowest: int, highest: int) -> None:
     with connected(daemon) as raw:
-        raw.send(Hello(lowest, highest, "newer").encode(1))
+        raw.send(Hello(lowest, highest, "both").encode(1))
         welcome = answer(raw)
         assert isinstance(welcome, Welcome)
-        assert welcome.version == agreed
-        raw.send(AskHealth().encode(2, agreed))
-        assert isinstance(answer(raw, agreed), Health)
-        raw.send(AskHealth().encode(3, 3 - agreed))
-        error = answer(raw, agreed)
-        assert isinstance(error, Error)
-        assert (error.code, error.detail) == (ErrorCode.BAD_VERSION, 3 - agreed)
+        assert welcome.version == VERSION
+        raw.send(AskHealth().encode(2))
+        assert isinstance(answer(raw), Health)
 
 
-def test_a_version_that_is_too_new(daemon: Running) -> None:
+@pytest.mark.parametrize(("lowest", "highest"), [(1, 1), (1, VERSION - 1), (VERSION + 1, 9)])
+def test_a_client_of_another_version_is_told_which_is_spoken(daemon: Running, lowest: int, highest: int) -> None:
     with connected(daemon) as raw:
-        raw.send(Hello(3, 9, "much-newer").encode(1))
+        raw.send(Hello(lowest, highest, "other").encode(1))
         error = answer(raw)
         assert isinstance(error, Error)
-        assert (error.code, error.lowest, error.highest) == (ErrorCode.BAD_VERSION, 1, 2)
-        assert answer(raw) is None
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (Expect().encode(2), ErrorCode.BAD_TYPE),
-        (Configure2(1, 100, Order.NEWEST, int(ConfigureFlag.NEARLY)).encode(2), ErrorCode.BAD_FIELD),
-    ],
-    ids=["expect", "nearly"],
-)
-def test_what_version_2_added_is_not_known_in_version_1(daemon: Running, data: bytes, code: ErrorCode) -> None:
-    with connected(daemon) as raw:
-        raw.send(Hello(1, 1, "old").encode(1))
-        answer(raw)
-        raw.send(data)
-        error = answer(raw)
-        assert isinstance(error, Error)
-        assert error.code is code
+        assert (error.code, error.lowest, error.highest) == (ErrorCode.BAD_VERSION, VERSION, VERSION)
         assert answer(raw) is None
 
 
@@ -211,7 +180,7 @@ def test_a_second_ring(daemon: Running) -> None:
 
 def test_the_ring_can_be_neither_shrunk_nor_grown(daemon: Running) -> None:
     with connected(daemon) as raw:
-        raw.send(Hello(1, 1, "raw").encode(1))
+        raw.send(Hello(VERSION, VERSION, "raw").encode(1))
         answer(raw)
         raw.send(Configure(2, 1000, Order.NEWEST, 0).encode(2))
         _, (ring,), _, _ = socket.recv_fds(raw, LARGEST, 1)
@@ -230,7 +199,7 @@ def test_the_ring_can_be_neither_shrunk_nor_grown(daemon: Running) -> None:
 def test_a_foreign_descriptor_is_never_taken(daemon: Running) -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     with connected(daemon) as raw:
-        socket.send_fds(raw, [Hello(1, 1, "foreign").encode(1)], [0, 1, 2])
+        socket.send_fds(raw, [Hello(1, VERSION, "foreign").encode(1)], [0, 1, 2])
         assert refusal(raw) is ErrorCode.FOREIGN_DESCRIPTOR
         assert answer(raw) is None
     awaited(lambda: len(os.listdir("/proc/self/fd")) == descriptors, "the connection's end")
@@ -266,7 +235,7 @@ def flood(raw: socket.socket) -> None:
 def test_a_client_that_floods_or_never_reads_is_closed(daemon: Running) -> None:
     with daemon.client() as other:
         with connected(daemon) as raw:
-            raw.send(Hello(1, 1, "flood").encode(1))
+            raw.send(Hello(1, VERSION, "flood").encode(1))
             with pytest.raises(OSError, match=r"."):
                 flood(raw)
         assert other.read(retina(1)).outcome in FINDINGS
@@ -445,7 +414,7 @@ def test_another_user(bundle: Bundle, tmp_path: Path) -> None:
             code = (
                 "import socket,sys; sys.path.insert(0, '/');"
                 f"s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET); s.connect({str(daemon.path)!r});"
-                f"s.send(bytes.fromhex({Hello(1, 1, 'other').encode(1).hex()!r})); s.recv(1024);"
+                f"s.send(bytes.fromhex({Hello(1, VERSION, 'other').encode(1).hex()!r})); s.recv(1024);"
                 "s.send(bytes.fromhex(sys.argv[1])); print(s.recv(1024).hex())"
             )
             other = [
@@ -474,4 +443,4 @@ def test_another_user(bundle: Bundle, tmp_path: Path) -> None:
 def test_no_name_of_a_patient_can_be_a_source() -> None:
     assert json.dumps(golden.examples()["hello"][1].name) == '"camera-firmware:3.1"'  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="letters, digits"):
-        Hello(1, 1, "Doe, Jane")
+        Hello(1, VERSION, "Doe, Jane")

@@ -209,20 +209,10 @@ def test_what_the_system_refuses_is_told() -> None:
     assert asked.refusals[0].startswith("CPU pinning: ")
 
 
-def test_spinning_is_left_where_there_is_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    real_time = SoftRealTime(spin_us=200)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    real_time.for_process()
-    assert (real_time.spin_us, real_time.refusals) == (200, [])
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    real_time.for_process()
-    assert (real_time.spin_us, real_time.refusals) == (0, ["spinning: one core only"])
-
-
 def test_a_ring_without_huge_pages_works_and_says_so(daemon: Running) -> None:
     daemon.service._real_time.huge_pages = True
     daemon.service._real_time.got_huge_pages = Obtained.OBTAINED
-    with daemon.client(slots=16, slot_bytes=20 * 2**20) as client:
+    with daemon.client(slots=4, slot_bytes=8 * 2**20) as client:
         health: Health = client.health()
         assert client.ring.layout.huge_pages in (Obtained.OBTAINED, Obtained.REFUSED)
         assert health.huge_pages is client.ring.layout.huge_pages
@@ -234,10 +224,10 @@ def test_a_ring_without_huge_pages_works_and_says_so(daemon: Running) -> None:
 def test_the_installed_command_line_means_what_was_asked(tmp_path: Path) -> None:
     given = ["--bundle", str(tmp_path), "--engine", "openvino", "--precision", "int8", "--threads", "2"]
     given += ["--budget-ms", "50.5", "--fifo", "10", "--allow-uid", "1000", "--allow-uid", "1001"]
-    given += ["--cpus", "2,3", "--lock-memory", "--huge-pages", "--spin-us", "300"]
+    given += ["--cpus", "2,3", "--lock-memory", "--huge-pages"]
     options = parse(["install", *given])
     again = parse(["--socket", "s", *serve_arguments(options)])
-    names = "bundle engine precision threads budget_ms fifo allow_uid cpus huge_pages spin_us"
+    names = "bundle engine precision threads budget_ms fifo allow_uid cpus huge_pages"
     for name in names.split():
         assert getattr(again, name) == getattr(options, name)
 

@@ -94,18 +94,6 @@ def test_a_call_that_came_too_late_does_not_keep_the_attendant_awake(reception: 
     assert reception.attends() == (True, [])  # nothing stands any more: without the call it would have waited
 
 
-def test_spinning_finds_what_is_there_and_sleeps_when_the_time_is_over(client: int) -> None:
-    it = Reception(spin_s=0.001)
-    try:
-        it.add(client)
-        engine_waits(it)
-        assert it.waits(0.005) == []
-        os.eventfd_write(client, 1)
-        assert it.waits(20) == [client]
-    finally:
-        it.close()
-
-
 def test_calls_after_the_end_reach_nothing() -> None:
     it = Reception()
     it.close()

@@ -171,7 +171,7 @@ class Empty(ctypes.Structure):
 KINDS: dict[str, type[ctypes.Structure]] = {
     kind.__name__: kind
     for kind in (Hello, Configure, Submit, Welcome, RingLayout, Result, Health, BundleInfo, Reloaded, Error)
-} | {"AskHealth": Empty, "AskBundle": Empty, "Reload": Empty, "Expect": Empty, "Nearly": Empty}
+} | {"AskHealth": Empty, "AskBundle": Empty, "Reload": Empty}
 
 
 class Payload(ctypes.Union):
@@ -220,9 +220,6 @@ class CClient:
     def acquire(self) -> tuple[Status, Slot]:
         slot = Slot()
         return Status(self._library.rop_acquire_slot(self._memory, ctypes.byref(slot))), slot
-
-    def expect(self) -> Status:
-        return Status(self._library.rop_expect(self._memory))
 
     def release(self, slot: Slot) -> Status:
         return Status(self._library.rop_release_slot(self._memory, ctypes.byref(slot)))

@@ -59,7 +59,6 @@ static void one_frame(rop_client *client, uint64_t sequence)
     pthread_t camera;
     const rop_picture picture = picture_of(sequence);
     MUST(rop_acquire_slot(client, &slot) == ROP_OK && slot.bytes >= job.bytes);
-    MUST(rop_expect(client) == ROP_OK);
     MUST(pthread_create(&camera, NULL, expose, &slot) == 0 && pthread_join(camera, NULL) == 0);
     MUST(rop_submit(client, &slot, &picture) == ROP_OK);
 }
@@ -107,8 +106,7 @@ static void *use(void *argument)
     for (int round = 0; round < 2; round++) {
         MUST(rop_open(client, job.path, "exercise", 60000) == ROP_OK && rop_descriptor(client) >= 0);
         MUST(rop_bundle(client, &bundle) == ROP_OK && bundle.class_count == 2u);
-        MUST(rop_expect(client) == ROP_BAD_STATE && rop_expect(NULL) == ROP_BAD_ARGUMENT);
-        MUST(rop_configure(client, SLOTS, (uint32_t)job.bytes, ROP_ORDER_EVERY, ROP_STORED_PICTURES | ROP_NEARLY) == ROP_OK);
+        MUST(rop_configure(client, SLOTS, (uint32_t)job.bytes, ROP_ORDER_EVERY, ROP_STORED_PICTURES) == ROP_OK);
         misuse(client);
         for (uint64_t sequence = 0; sequence < job.frames || job.frames == 0; sequence++) {
             if (sequence >= SLOTS - 1u) {

@@ -3,7 +3,7 @@
 
 size_t harness_client_size(void);
 size_t harness_message_size(void);
-size_t harness_again(const uint8_t *wire, size_t count, int sender, uint32_t version, int *code,
+size_t harness_again(const uint8_t *wire, size_t count, int sender, int *code,
                      uint8_t again[ROPD_LARGEST]);
 
 size_t harness_client_size(void)
@@ -17,10 +17,10 @@ size_t harness_message_size(void)
 }
 
 /* Decode, say with which code, and encode what came out. */
-size_t harness_again(const uint8_t *wire, size_t count, int sender, uint32_t version, int *code,
+size_t harness_again(const uint8_t *wire, size_t count, int sender, int *code,
                      uint8_t again[ROPD_LARGEST])
 {
     ropd_message message;
-    *code = (int)ropd_decode(wire, count, sender == 1 ? ROPD_FROM_CLIENT : ROPD_FROM_DAEMON, version, &message);
-    return *code == 0 ? ropd_encode(&message, version, again) : 0;
+    *code = (int)ropd_decode(wire, count, sender == 1 ? ROPD_FROM_CLIENT : ROPD_FROM_DAEMON, &message);
+    return *code == 0 ? ropd_encode(&message, again) : 0;
 }

@@ -16,12 +16,10 @@ import pytest
 
 from runtime.daemon.messages import (
     FROM_CLIENT,
-    FROM_CLIENT_2,
     AskHealth,
     Configure,
     Error,
     Hello,
-    Nearly,
     Obtained,
     Outcome,
     Result,
@@ -30,11 +28,11 @@ from runtime.daemon.messages import (
     Welcome,
 )
 from runtime.daemon.ring import make_ring
-from runtime.daemon.wire import ErrorCode, Message, decode
+from runtime.daemon.wire import VERSION, ErrorCode, Message, decode
 from tests.runtime.daemon.c.clib import CClient, Picture, Status
 
 pytestmark = pytest.mark.system
-WELCOME = Welcome(1, 1, 16, 1 << 26, 1 << 29)
+WELCOME = Welcome(VERSION, 1, 16, 1 << 26, 1 << 29)
 SLOT_BYTES, SLOTS = 8192, 2
 NO_RESULT = 4
 GRADED_GRADABLE, LATE, TORN, SUPERSEDED = 48, 1, 2, 4
@@ -73,17 +71,16 @@ class Peer:
 
     connection: socket.socket
     answer: Answer
-    version: int = 1
 
     def say(self, message: Message | bytes, tag: int = 0, descriptors: tuple[int, ...] = ()) -> None:
-        data = message if isinstance(message, bytes) else message.encode(tag, self.version)
+        data = message if isinstance(message, bytes) else message.encode(tag)
         with contextlib.suppress(OSError):  # the client may have had enough
             socket.send_fds(self.connection, [data], descriptors)
 
     def serve(self) -> None:
         with self.connection:
             while data := self.heard():
-                envelope = decode(data, FROM_CLIENT if self.version == 1 else FROM_CLIENT_2, self.version)
+                envelope = decode(data, FROM_CLIENT)
                 self.answer(self, envelope.message, envelope.tag)
 
     def heard(self) -> bytes:
@@ -174,95 +171,7 @@ LIES: dict[str, Callable[[Submit], Message]] = {
 }
 
 
-WELCOME_2 = Welcome(2, 1, 16, 1 << 26, 1 << 29)
-NEARLY_FLAG = 2
-
-
-@pytest.fixture
-def announced(tmp_path: Path, new_client: Callable[[], CClient]) -> Iterator[Callable[..., CClient]]:
-    """As `submitted`, in version 2: `act` says what comes after SUBMIT."""
-    with contextlib.ExitStack() as stack:
-
-        def hand_over(act: Callable[[Peer, Submit, int], None], flags: int = NEARLY_FLAG) -> CClient:
-            def answer(peer: Peer, message: Message, tag: int) -> None:
-                if isinstance(message, Hello):
-                    peer.version = 2
-                    peer.say(WELCOME_2, tag)
-                elif isinstance(message, Configure):
-                    assert message.flags == flags
-                    peer.ring(tag)
-                elif isinstance(message, Submit):
-                    act(peer, message, tag)
-
-            stack.enter_context(peer_at(tmp_path / "h", answer))
-            client = new_client()
-            stack.callback(client.close)
-            assert client.open(tmp_path / "h", timeout_ms=2000) is Status.OK
-            assert client.configure(slots=SLOTS, slot_bytes=SLOT_BYTES, flags=flags) is Status.OK
-            assert client.expect() is Status.OK
-            assert client.send(bytes(192), 8, 8, sequence=5) is Status.OK
-            return client
-
-        yield hand_over
-
-
-def in_version_2(*said: Message | float, tag_by: int = 0) -> Callable[[Peer, Submit, int], None]:
-    """NEARLYs and results as they are given, a number is a pause in seconds."""
-
-    def act(peer: Peer, frame: Submit, tag: int) -> None:
-        for one in said:
-            if isinstance(one, float):
-                time.sleep(one)
-            else:
-                peer.say(one if isinstance(one, Nearly) else result(frame), tag + tag_by * isinstance(one, Nearly))
-
-    return act
-
-
-A_RESULT: Message = WELCOME_2  # stands for the frame's own
-
-
-@pytest.mark.parametrize(
-    "said",
-    [(A_RESULT,), (Nearly(), A_RESULT), (Nearly(), 0.3, A_RESULT)],
-    ids=["none", "at once", "long before"],
-)
-def test_a_result_comes_with_nearly_and_without(
-    announced: Callable[..., CClient], said: tuple[Message | float, ...]
-) -> None:
-    client = announced(in_version_2(*said))
-    start = time.thread_time()
-    status, got = client.wait(5000)
-    assert (status, got.outcome) == (Status.OK, 2)
-    assert time.thread_time() - start < 0.1  # awake for a moment only
-
-
-def test_nearly_is_no_result(announced: Callable[..., CClient]) -> None:
-    client = announced(in_version_2(Nearly()))
-    start = time.monotonic()
-    status, got = client.wait(200)
-    assert (status, got.outcome) == (Status.NOTHING_YET, NO_RESULT)
-    assert 0.2 <= time.monotonic() - start < 2
-    assert client.poll()[0] is Status.NOTHING_YET
-
-
-@pytest.mark.parametrize(
-    ("act", "flags"),
-    [
-        (in_version_2(Nearly(), Nearly(), A_RESULT), NEARLY_FLAG),
-        (in_version_2(Nearly(), A_RESULT, tag_by=1), NEARLY_FLAG),
-        (in_version_2(Nearly(), A_RESULT), 0),
-    ],
-    ids=["twice", "of no frame", "not asked for"],
-)
-def test_a_nearly_that_cannot_be_ends_the_connection(
-    announced: Callable[..., CClient], act: Callable[[Peer, Submit, int], None], flags: int
-) -> None:
-    status, got = announced(act, flags).wait(5000)
-    assert (status, got.outcome) == (Status.PROTOCOL, NO_RESULT)
-
-
-@pytest.mark.parametrize("version", [0, 3, 65535])
+@pytest.mark.parametrize("version", [0, 1, 2, 4, 65535])
 def test_a_version_that_was_not_offered_is_refused(
     tmp_path: Path, new_client: Callable[[], CClient], version: int
 ) -> None:

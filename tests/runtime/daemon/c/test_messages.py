@@ -14,21 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.daemon.golden import PATH
-from runtime.daemon.messages import FROM_CLIENT, FROM_CLIENT_2, FROM_DAEMON, FROM_DAEMON_2, Error
+from runtime.daemon.messages import FROM_CLIENT, FROM_DAEMON, Error
 from runtime.daemon.wire import ErrorCode, ProtocolError, decode
 from tests.runtime.daemon.c.clib import KINDS, Empty, Message
 
 pytestmark = pytest.mark.system
 GOLDEN: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
-WIRES = [(entry["version"], bytes.fromhex(entry["hex"])) for entry in GOLDEN["messages"]]
+WIRES = [bytes.fromhex(entry["hex"]) for entry in GOLDEN["messages"]]
 CLIENT, DAEMON = 1, 2
-KNOWN = {
-    (CLIENT, 1): FROM_CLIENT,
-    (CLIENT, 2): FROM_CLIENT_2,
-    (DAEMON, 1): FROM_DAEMON,
-    (DAEMON, 2): FROM_DAEMON_2,
-}
-VERSIONS = st.sampled_from((1, 2))
+KNOWN = {CLIENT: FROM_CLIENT, DAEMON: FROM_DAEMON}
 ROOM = ctypes.create_string_buffer(1024)
 
 
@@ -43,16 +37,16 @@ def plain(value: Any) -> Any:
     return value
 
 
-def in_c(library: ctypes.CDLL, wire: bytes, sender: int, version: int = 1) -> tuple[int, bytes]:
+def in_c(library: ctypes.CDLL, wire: bytes, sender: int) -> tuple[int, bytes]:
     """Code of the C decoder, and what its encoder makes of what was decoded."""
     code = ctypes.c_int(-1)
-    count = library.harness_again(wire, ctypes.c_size_t(len(wire)), sender, version, ctypes.byref(code), ROOM)
+    count = library.harness_again(wire, ctypes.c_size_t(len(wire)), sender, ctypes.byref(code), ROOM)
     return code.value, ROOM.raw[:count]
 
 
-def in_python(wire: bytes, sender: int, version: int = 1) -> int:
+def in_python(wire: bytes, sender: int) -> int:
     try:
-        decode(wire, KNOWN[sender, version], version)
+        decode(wire, KNOWN[sender])
     except ProtocolError as error:
         return int(error.code)
     return 0
@@ -67,30 +61,30 @@ def sealed(body: bytes) -> bytes:
 @pytest.mark.parametrize("entry", GOLDEN["messages"], ids=lambda entry: str(entry["name"]))
 def test_golden_messages_mean_the_same_in_c(library: ctypes.CDLL, entry: dict[str, Any]) -> None:
     wire, message = bytes.fromhex(entry["hex"]), Message()
-    sender, version = CLIENT if entry["type"] < 0x80 else DAEMON, entry["version"]
-    assert library.ropd_decode(wire, ctypes.c_size_t(len(wire)), sender, version, ctypes.byref(message)) == 0
+    sender = CLIENT if entry["type"] < 0x80 else DAEMON
+    assert library.ropd_decode(wire, ctypes.c_size_t(len(wire)), sender, ctypes.byref(message)) == 0
     assert (message.type, message.tag) == (entry["type"], entry["tag"])
     kind = KINDS[entry["message"]]
     if kind is not Empty:
         payload = getattr(message.payload, kind.__name__)
         assert {name: plain(getattr(payload, name)) for name in entry["fields"]} == entry["fields"]
     room = ctypes.create_string_buffer(1024)
-    assert library.ropd_encode(ctypes.byref(message), version, room) == entry["bytes"]
+    assert library.ropd_encode(ctypes.byref(message), room) == entry["bytes"]
     assert room.raw[: entry["bytes"]] == wire
 
 
 @pytest.mark.parametrize("entry", GOLDEN["refused_from_a_client"], ids=lambda entry: str(entry["name"]))
 def test_what_must_be_refused_is_refused_with_the_right_error(library: ctypes.CDLL, entry: dict[str, Any]) -> None:
-    assert in_c(library, bytes.fromhex(entry["hex"]), CLIENT, entry["version"]) == (entry["error"], b"")
+    assert in_c(library, bytes.fromhex(entry["hex"]), CLIENT) == (entry["error"], b"")
 
 
 def test_every_flipped_bit_is_found(library: ctypes.CDLL) -> None:
-    for version, wire in WIRES:
+    for wire in WIRES:
         for bit in range(len(wire) * 8):
             spoiled = bytearray(wire)
             spoiled[bit // 8] ^= 1 << bit % 8
-            assert in_c(library, bytes(spoiled), CLIENT, version)[0] != 0
-            assert in_c(library, bytes(spoiled), DAEMON, version)[0] != 0
+            assert in_c(library, bytes(spoiled), CLIENT)[0] != 0
+            assert in_c(library, bytes(spoiled), DAEMON)[0] != 0
 
 
 TEXTS = [
@@ -126,38 +120,36 @@ def test_c_and_python_judge_texts_alike(library: ctypes.CDLL, text: bytes) -> No
     assert in_c(library, message, DAEMON)[0] == in_python(message, DAEMON)
 
 
-@given(st.sampled_from(WIRES), st.lists(st.tuples(st.integers(0, 695), st.integers(0, 255)), max_size=4), VERSIONS)
+@given(st.sampled_from(WIRES), st.lists(st.tuples(st.integers(0, 695), st.integers(0, 255)), max_size=4))
 @settings(max_examples=500, deadline=None)
 def test_c_and_python_judge_changed_messages_alike(
-    library: ctypes.CDLL, golden: tuple[int, bytes], changes: list[tuple[int, int]], version: int
+    library: ctypes.CDLL, wire: bytes, changes: list[tuple[int, int]]
 ) -> None:
-    wire = golden[1]
     body = bytearray(wire[:-4])
     for at, value in changes:
         body[at % len(body)] = value
     for message in (sealed(bytes(body)), bytes(body) + wire[-4:]):
         for sender in (CLIENT, DAEMON):
-            alike(library, message, sender, version)
+            alike(library, message, sender)
 
 
-@given(st.binary(max_size=800), st.sampled_from([CLIENT, DAEMON]), VERSIONS)
+@given(st.binary(max_size=800), st.sampled_from([CLIENT, DAEMON]))
 @settings(max_examples=300, deadline=None)
-def test_c_and_python_judge_any_bytes_alike(library: ctypes.CDLL, data: bytes, sender: int, version: int) -> None:
-    alike(library, data, sender, version)
+def test_c_and_python_judge_any_bytes_alike(library: ctypes.CDLL, data: bytes, sender: int) -> None:
+    alike(library, data, sender)
 
 
 def test_c_and_python_judge_every_byte_value_of_small_messages_alike(library: ctypes.CDLL) -> None:
     values = [*random.Random(5).sample(range(256), 40), 0, 1, 2, 3, 4, 127, 128, 255]
-    small = WIRES[:10] + [golden for golden in WIRES if golden[0] == 2 and len(golden[1]) < 100]
-    for version, wire in small:
+    for wire in (golden for golden in WIRES if len(golden) < 100):
         for at in range(16, len(wire) - 4):
             for value in values:
                 changed = sealed(wire[:at] + bytes([value]) + wire[at + 1 : -4])
-                alike(library, changed, CLIENT if wire[6] < 128 else DAEMON, version)
+                alike(library, changed, CLIENT if wire[6] < 128 else DAEMON)
 
 
-def alike(library: ctypes.CDLL, message: bytes, sender: int, version: int) -> None:
+def alike(library: ctypes.CDLL, message: bytes, sender: int) -> None:
     """Python accepts a few values from the daemon that C refuses (a float of BUNDLE that is not finite); never more."""
-    (code, again), expected = in_c(library, message, sender, version), in_python(message, sender, version)
+    (code, again), expected = in_c(library, message, sender), in_python(message, sender)
     assert code == expected or (sender == DAEMON and expected == 0 and code == 6)
     assert again == (message if code == 0 else b"")

@@ -44,7 +44,7 @@ int main(int count, char **arguments)
     must(thrown_by_open(path, "a name") == ROP_BAD_ARGUMENT, "a wrong name throws");
 
     rop::Client client(path, "cpp", std::chrono::seconds(10));
-    client.configure(2, bytes, ROP_ORDER_EVERY, ROP_STORED_PICTURES | ROP_NEARLY);
+    client.configure(2, bytes, ROP_ORDER_EVERY, ROP_STORED_PICTURES);
     must(client.bundle().class_count == 2, "bundle");
     {
         auto one = client.acquire(), two = client.acquire();
@@ -53,7 +53,6 @@ int main(int count, char **arguments)
     auto slot = client.acquire();
     must(slot && slot->bytes() >= bytes, "slots come back when they go out of scope");
     std::ifstream(arguments[2], std::ios::binary).read(reinterpret_cast<char *>(slot->pixels()), bytes);
-    must(client.expect(), "announce");
     must(slot->submit(picture), "submit");
     bool refused = false;
     try {
