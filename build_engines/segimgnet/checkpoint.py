@@ -15,7 +15,7 @@ from torch import Tensor
 
 from build_engines.errors import CheckpointError
 from build_engines.segimgnet.classifier import SegImgNet
-from build_engines.segimgnet.size import EDGE, SIZES, NetworkSize
+from build_engines.segimgnet.size import SIZES, NetworkSize
 from build_engines.segimgnet.unet import UNet
 
 SEGMENTATION_PREFIX = "seg_Net."
@@ -33,17 +33,6 @@ def load_checkpoint(path: Path) -> SegImgNet:
     read without running code from it, and for missing, extra, misshapen or non-finite tensors.
     """
     return from_published(_read(path), where=str(path))
-
-
-def load_segmentation(path: Path) -> UNet:
-    """A segmentation module that was trained alone: the same keys without `seg_Net.`; otherwise `load_checkpoint`."""
-    state = _read(path)
-    if any(key.startswith(SEGMENTATION_PREFIX) for key in state):
-        raise CheckpointError(f"{path}: holds a whole SegImgNet, expected a segmentation module alone")
-    widths = _unet_widths(state, "", str(path))
-    with torch.device("meta"):
-        network = UNet(_named(replace(EDGE, name="custom", unet_widths=widths, convnext_dims=widths[1:])))
-    return _fill(network, state, str(path))
 
 
 def save_checkpoint(network: SegImgNet | UNet, path: Path) -> None:

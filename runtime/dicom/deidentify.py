@@ -15,8 +15,9 @@ from pydicom.sr.coding import Code
 from runtime.dicom import codes
 from runtime.dicom.errors import DicomError
 from runtime.dicom.objects import planned
-from runtime.dicom.records import EquipmentFacts, ExamRecord, InfantFacts, Shot, Verdict
+from runtime.dicom.records import EquipmentFacts, ExamRecord, InfantFacts, Shot
 from runtime.exam.order import Order
+from runtime.exam.result import Verdict
 from runtime.outcome import EXAM_REASONS
 
 DUMMY_DATE = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -61,7 +62,6 @@ def anonymous(exam: ExamRecord) -> ExamRecord:
             software=made.software,
             field_of_view_deg=made.field_of_view_deg,
             pupil_dilated=made.pupil_dilated,
-            stereographic=made.stereographic,
         ),
         order=Order(),
         operator="",

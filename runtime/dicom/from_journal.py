@@ -14,8 +14,6 @@ from runtime.dicom.records import (
     ExamRecord,
     InfantFacts,
     Shot,
-    Stereographic,
-    Verdict,
 )
 from runtime.dicom.site import Cart
 from runtime.outcome import Outcome
@@ -23,7 +21,6 @@ from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Readi
 
 if TYPE_CHECKING:
     from runtime.exam.journal import CaptureRecord, Journal
-    from runtime.exam.result import Verdict as ExamVerdict
     from runtime.exam.rules import ExamRules
 
 
@@ -49,8 +46,8 @@ def exam_from_journal(journal: Journal, exam_id: str, cart: Cart) -> ExamRecord:
             birth_weight_g=infant.birth_weight_g,
         ),
         shots=tuple(_shot(journal, exam_id, c) for c in kept.captures if c.image_sha256),
-        verdict=_verdict(kept.result.infant),
-        eyes={eye.value: _verdict(verdict) for eye, verdict in kept.result.eyes.items()},
+        verdict=kept.result.infant,
+        eyes=kept.result.eyes,
         opened_at=summary.opened_at.astimezone(),
         closed_at=summary.closed_at.astimezone(),
         equipment=_equipment(cart, summary.station, rules.software),
@@ -68,8 +65,8 @@ def _shot(journal: Journal, exam_id: str, capture: CaptureRecord) -> Shot:
         )
     return Shot(
         number=capture.number,
-        eye=capture.eye.value,
-        view=capture.view.value,
+        eye=capture.eye,
+        view=capture.view,
         captured_at=capture.captured_at.astimezone(),
         sha256=capture.frame_sha256,
         load=partial(journal.image, capture.image_sha256),
@@ -107,12 +104,7 @@ def _quality(kept: Mapping[str, Any]) -> Quality:
     return Quality(bool(kept["gradable"]), tuple(kept["reasons"]), measures)
 
 
-def _verdict(verdict: ExamVerdict) -> Verdict:
-    return Verdict(verdict.outcome, verdict.reason, verdict.where)
-
-
 def _equipment(cart: Cart, station: str, software: str) -> EquipmentFacts:
-    projection = cart.projection
     return EquipmentFacts(
         manufacturer=cart.manufacturer,
         model=cart.model,
@@ -122,7 +114,6 @@ def _equipment(cart: Cart, station: str, software: str) -> EquipmentFacts:
         software=software,
         field_of_view_deg=cart.field_of_view_deg,
         pupil_dilated=cart.pupil_dilated,
-        stereographic=None if projection is None else Stereographic(**projection.model_dump()),
     )
 
 

@@ -12,7 +12,7 @@ from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
 
 from runtime.dicom import uids
 from runtime.dicom.overlay import overlay
-from runtime.dicom.photograph import image_class, photograph
+from runtime.dicom.photograph import PHOTOGRAPH, photograph
 from runtime.dicom.records import ExamRecord
 from runtime.dicom.report import report
 
@@ -41,10 +41,10 @@ def planned(exam: ExamRecord) -> list[Planned]:
     photographs = [
         Planned(
             uids.shot(exam, shot, "photograph"),
-            str(image_class(exam)),
+            str(PHOTOGRAPH),
             "photograph",
             uids.series(exam, "photograph"),
-            f"{shot.number}_{shot.eye}_{shot.view}_photograph",
+            f"{shot.number}_{shot.eye.value}_{shot.view.value}_photograph",
             partial(photograph, exam, shot),
         )
         for shot in exam.shots
@@ -55,7 +55,7 @@ def planned(exam: ExamRecord) -> list[Planned]:
             str(SecondaryCaptureImageStorage),
             "overlay",
             uids.series(exam, "overlay"),
-            f"{shot.number}_{shot.eye}_{shot.view}_overlay",
+            f"{shot.number}_{shot.eye.value}_{shot.view.value}_overlay",
             partial(overlay, exam, shot),
         )
         for shot in exam.shots

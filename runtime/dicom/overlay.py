@@ -10,7 +10,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import describe_pixels, header, put_pixels, put_series
-from runtime.dicom.photograph import LATERALITY, image_class
+from runtime.dicom.photograph import LATERALITY, PHOTOGRAPH
 from runtime.dicom.records import ExamRecord, Shot
 from runtime.sinks.draw import draw_overlay
 
@@ -32,12 +32,12 @@ def overlay(exam: ExamRecord, shot: Shot) -> Dataset:
     dataset.AnatomicRegionSequence = codes.items(codes.RETINA)
     dataset.ContentDate, dataset.ContentTime = text.da(shot.captured_at), text.tm(shot.captured_at)
     dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = dataset.ContentDate, dataset.ContentTime
-    dataset.ImageComments = f"{shot.eye}, {text.plain(shot.view)}: {text.plain(shot.reading.bundle.notice)}"
+    dataset.ImageComments = f"{shot.eye.value}, {shot.view.value}: {text.plain(shot.reading.bundle.notice)}"
     # The camera's name for the frame is written into the picture, and a file may have been named after an infant.
     dataset.BurnedInAnnotation = "YES"
     dataset.DerivationDescription = "Vessels drawn over the photograph, outcome written above it"
     source = Dataset()
-    source.ReferencedSOPClassUID = image_class(exam)
+    source.ReferencedSOPClassUID = PHOTOGRAPH
     source.ReferencedSOPInstanceUID = uids.shot(exam, shot, "photograph")
     dataset.SourceImageSequence = Sequence([source])
     return dataset

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import OphthalmicPhotography8BitImageStorage as PlainImage
-from pydicom.uid import WideFieldOphthalmicPhotographyStereographicProjectionImageStorage as WideFieldImage
+from pydicom.uid import OphthalmicPhotography8BitImageStorage
 
 from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import describe_pixels, header, put_pixels, put_series
-from runtime.dicom.records import ExamRecord, Shot, Stereographic
+from runtime.dicom.records import ExamRecord, Shot
+from runtime.views import Eye
 
 SERIES_NUMBER = 1
-LATERALITY = {"OD": "R", "OS": "L"}
-
-
-def image_class(exam: ExamRecord) -> str:
-    """SOP class of the exam's images."""
-    return PlainImage if exam.equipment.stereographic is None else WideFieldImage
+PHOTOGRAPH = OphthalmicPhotography8BitImageStorage
+"""SOP class of an exam's images."""
+LATERALITY = {Eye.OD: "R", Eye.OS: "L"}
 
 
 def photograph(exam: ExamRecord, shot: Shot, *, pixels: bool = True) -> Dataset:
     """The image object of a frame: 8 bit Ophthalmic Photography (PS3.3 A.41).
 
-    A camera that delivers stereographic projections gets the wide field class, which demands the projection's
-    parameters; a plain image says how wide its field is and stays in the common class. Without `pixels` it is
-    what a report needs of the image, and cannot be sent.
+    It says how wide its field is and stays in the common class: the wide field classes are for projections of the
+    fundus, which no camera gives that is known here. Without `pixels` it is what a report needs of the image, and
+    cannot be sent.
     """
-    projection = exam.equipment.stereographic
-    dataset = header(exam, image_class(exam), uids.shot(exam, shot, "photograph"), shot.captured_at)
+    dataset = header(exam, PHOTOGRAPH, uids.shot(exam, shot, "photograph"), shot.captured_at)
     put_series(dataset, exam, "photograph", "OP", SERIES_NUMBER, "Fundus photographs")
     describe_pixels(dataset, shot.width, shot.height)
     if pixels:
@@ -36,8 +32,6 @@ def photograph(exam: ExamRecord, shot: Shot, *, pixels: bool = True) -> Dataset:
     _image(dataset, shot)
     _synchronization(dataset, exam)
     _acquisition(dataset, exam, shot)
-    if projection is not None:
-        _put_projection(dataset, exam, projection)
     return dataset
 
 
@@ -47,7 +41,7 @@ def _image(dataset: Dataset, shot: Shot) -> None:
     dataset.PatientOrientation = ""
     dataset.ContentDate, dataset.ContentTime = text.da(shot.captured_at), text.tm(shot.captured_at)
     dataset.AcquisitionDateTime = text.dt(shot.captured_at)
-    dataset.ImageComments = f"{shot.eye}, {text.plain(shot.view)}"
+    dataset.ImageComments = f"{shot.eye.value}, {shot.view.value}"
     dataset.BurnedInAnnotation = "NO"
     dataset.NumberOfFrames = 1
     dataset.FrameIncrementPointer = 0x00181065  # Frame Time Vector: the module wants a pointer also for one frame
@@ -81,19 +75,3 @@ def _acquisition(dataset: Dataset, exam: ExamRecord, shot: Shot) -> None:
     dataset.ImagePathFilterTypeStackCodeSequence = Sequence()
     dataset.LensesCodeSequence = Sequence()
     dataset.DetectorType = ""
-
-
-def _put_projection(dataset: Dataset, exam: ExamRecord, projection: Stereographic) -> None:
-    algorithm = Dataset()
-    algorithm.AlgorithmFamilyCodeSequence = codes.items(codes.ARTIFICIAL_INTELLIGENCE)
-    algorithm.AlgorithmName = text.short(projection.algorithm, 64)
-    algorithm.AlgorithmVersion = text.short(projection.version, 64)
-    dataset.TransformationAlgorithmSequence = Sequence([algorithm])
-    dataset.OphthalmicAxialLength = projection.axial_length_mm
-    dataset.OphthalmicAxialLengthMethod = projection.axial_length_method
-    dataset.XCoordinatesCenterPixelViewAngle = projection.centre_x_deg
-    dataset.YCoordinatesCenterPixelViewAngle = projection.centre_y_deg
-    if exam.equipment.field_of_view_deg is not None:
-        dataset.OphthalmicFOV = exam.equipment.field_of_view_deg
-    dataset.FrameOfReferenceUID = uids.derived("projection", dataset.SOPInstanceUID)
-    dataset.PositionReferenceIndicator = ""

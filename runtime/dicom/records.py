@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from typing import Literal
 
 from runtime.arrays import UInt8Array
 from runtime.exam.order import Order
-from runtime.outcome import Outcome
+from runtime.exam.result import Verdict
 from runtime.reading import Reading
-
-Eye = Literal["OD", "OS"]
-EYE_WORDS: Mapping[str, str] = {"OD": "Right eye", "OS": "Left eye"}
+from runtime.views import Eye, View
 
 
 @dataclass(frozen=True)
@@ -36,19 +33,6 @@ class InfantFacts:
 
 
 @dataclass(frozen=True)
-class Stereographic:
-    """For a camera that delivers stereographic projections of the fundus: what the projection was made with."""
-
-    algorithm: str
-    version: str
-    axial_length_mm: float
-    axial_length_method: Literal["MEASURED", "ESTIMATED", "POPULATION NORM"] = "POPULATION NORM"
-    centre_x_deg: float = 0.0
-    """View angle of the centre pixel."""
-    centre_y_deg: float = 0.0
-
-
-@dataclass(frozen=True)
 class EquipmentFacts:
     """What took the images, and where."""
 
@@ -62,8 +46,6 @@ class EquipmentFacts:
     field_of_view_deg: float | None = None
     """Horizontal field of view of the camera, degrees."""
     pupil_dilated: bool | None = None
-    stereographic: Stereographic | None = None
-    """None for a camera's plain image, which is no projection however wide its field is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +55,7 @@ class Shot:
     number: int
     """From 1, in the order of capture, unique in the exam."""
     eye: Eye
-    view: str
-    """Name of the view, as configured (`temporal`, `disc`, ...)."""
+    view: View
     captured_at: datetime
     """With its time zone."""
     sha256: str
@@ -87,16 +68,6 @@ class Shot:
     """With the outcome and reason that the frame has within its exam."""
     vessels: Callable[[], UInt8Array | None] = lambda: None
     """Gives the vessel map, probability x 255, uint8 [256, 256]; None when there is none."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """An outcome with its reason, of an eye or the infant."""
-
-    outcome: Outcome
-    reason: str = ""
-    where: str = ""
-    """The place that gave it, `OD nasal`."""
 
 
 @dataclass(frozen=True, eq=False)

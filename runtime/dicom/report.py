@@ -13,10 +13,13 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import header, put_series
-from runtime.dicom.records import EYE_WORDS, ExamRecord, Shot, Verdict
+from runtime.dicom.records import ExamRecord, Shot
+from runtime.exam.result import Verdict
 from runtime.outcome import AID_NOTICE, banner
+from runtime.views import Eye, place
 
 SERIES_NUMBER = 3
+WHOM = {Eye.OD: "Right eye", Eye.OS: "Left eye"}
 SIGNIFICANT_DIGITS = 9
 """A decimal string (DS) holds 16 characters."""
 
@@ -123,7 +126,7 @@ def _algorithm(exam: ExamRecord, shot: Shot) -> sr.AlgorithmIdentification:
 
 def _group(exam: ExamRecord, shot: Shot, image: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
     """TID 1501 for one frame."""
-    side = codes.RIGHT if shot.eye == "OD" else codes.LEFT
+    side = codes.RIGHT if shot.eye is Eye.OD else codes.LEFT
     reading = shot.reading
     evaluations = [sr.QualitativeEvaluation(codes.SCREENING_OUTCOME, codes.outcome_code(reading.outcome))]
     if reading.quality is not None:
@@ -131,7 +134,7 @@ def _group(exam: ExamRecord, shot: Shot, image: Dataset) -> sr.MeasurementsAndQu
         evaluations.append(sr.QualitativeEvaluation(codes.GRADABLE, gradable))
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
-            uid=hd.UID(uids.shot(exam, shot, "group")), identifier=f"{shot.number} {shot.eye} {text.plain(shot.view)}"
+            uid=hd.UID(uids.shot(exam, shot, "group")), identifier=f"{shot.number} {place(shot.eye, shot.view)}"
         ),
         algorithm_id=_algorithm(exam, shot),
         finding_sites=[sr.FindingSite(anatomic_location=codes.RETINA, laterality=side)],
@@ -185,7 +188,7 @@ def _statements(exam: ExamRecord) -> sr.ContainerContentItem:
     container = sr.ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type="CONTAINS")
     said: list[sr.ContentItem] = []
     for eye, verdict in sorted(exam.eyes.items()):
-        said += [_outcome(codes.eye_outcome(eye), verdict), _text(codes.STATEMENT, _says(verdict, EYE_WORDS[eye]))]
+        said += [_outcome(codes.eye_outcome(eye.value), verdict), _text(codes.STATEMENT, _says(verdict, WHOM[eye]))]
     said += [_outcome(codes.INFANT_OUTCOME, exam.verdict), _text(codes.STATEMENT, _says(exam.verdict, "Infant"))]
     notices = dict.fromkeys(shot.reading.bundle.notice or AID_NOTICE for shot in exam.shots)
     said += [_text(codes.NOTICE, notice) for notice in notices]

@@ -77,17 +77,6 @@ class Archive(Peer):
     """Seconds to wait for the archive's report before commitment is asked for again."""
 
 
-class Projection(_Part):
-    """For cameras that deliver stereographic projections, see `runtime.dicom.records.Stereographic`."""
-
-    algorithm: str = Field(min_length=1)
-    version: str = Field(min_length=1)
-    axial_length_mm: float = Field(gt=5, lt=40)
-    axial_length_method: Literal["MEASURED", "ESTIMATED", "POPULATION NORM"] = "POPULATION NORM"
-    centre_x_deg: float = 0.0
-    centre_y_deg: float = 0.0
-
-
 class Cart(_Part):
     """What the cart says of itself."""
 
@@ -103,7 +92,6 @@ class Cart(_Part):
     institution: str = ""
     field_of_view_deg: float | None = Field(default=None, gt=0, le=360)
     pupil_dilated: bool | None = None
-    projection: Projection | None = None
 
 
 class Site(_Part):
@@ -129,11 +117,6 @@ def load_site(path: Path) -> Site:
         problem = first_problem(error, "the file")
         raise SiteUnusable(f"{path.name}: {problem}; see runtime/dicom/README.md") from None
     return site.model_copy(update={"folder": path.parent})
-
-
-def destinations(path: Path) -> tuple[str, ...]:
-    """Where the configuration has exams sent to, as the journal's deliveries name it; raises `SiteUnusable`."""
-    return () if load_site(path).archive is None else (ARCHIVE,)
 
 
 def client_context(tls: Tls, folder: Path) -> ssl.SSLContext:

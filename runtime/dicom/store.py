@@ -9,7 +9,6 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     OphthalmicPhotography8BitImageStorage,
     SecondaryCaptureImageStorage,
-    WideFieldOphthalmicPhotographyStereographicProjectionImageStorage,
 )
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
@@ -20,7 +19,6 @@ from runtime.dicom.status import Meaning, meaning
 
 SOP_CLASSES = (
     OphthalmicPhotography8BitImageStorage,
-    WideFieldOphthalmicPhotographyStereographicProjectionImageStorage,
     SecondaryCaptureImageStorage,
     Comprehensive3DSRStorage,
 )

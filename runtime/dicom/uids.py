@@ -47,7 +47,7 @@ def series(exam: ExamRecord, kind: str) -> str:
 
 def shot(exam: ExamRecord, taken: Shot, kind: str) -> str:
     """An object of one frame; `overlay` shows the outcome, so that is part of it."""
-    facts = [str(taken.number), taken.eye, taken.view, taken.sha256]
+    facts = [str(taken.number), taken.eye.value, taken.view.value, taken.sha256]
     if kind != "photograph":
         facts += [taken.reading.outcome.value, taken.reading.reason]
     return derived("instance", kind, *_whose(exam), *facts)

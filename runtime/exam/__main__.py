@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -39,8 +38,6 @@ VERBS: dict[str, Callable[..., int]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["send"]:
-        return _send(arguments)
     options = parse(arguments)
     try:
         return VERBS[options.verb](options)
@@ -55,16 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return CLOSED_PIPE
     except KeyboardInterrupt:
         return STOPPED  # what was acknowledged is in the journal; a frame without its reading is read next time
-
-
-def _send(arguments: list[str]) -> int:
-    """`send` belongs to the DICOM side, with its own options; it is there when its extra is installed."""
-    try:
-        command = importlib.import_module("runtime.dicom.__main__")
-    except ImportError as error:
-        return _complain(f"sending needs DICOM ({error}); pip install '.[dicom]'", UNUSABLE)
-    code: int = command.main(arguments)
-    return code
 
 
 def _complain(error: Exception | str, code: int) -> int:

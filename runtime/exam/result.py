@@ -50,11 +50,6 @@ class ExamResult:
     views: Mapping[tuple[Eye, View], Verdict]
     """Of every view that is required or was begun."""
 
-    @property
-    def open_points(self) -> tuple[Verdict, ...]:
-        """Views that have to be taken, taken again or waited for."""
-        return tuple(v for v in self.views.values() if v.outcome in (Outcome.RETAKE, Outcome.NO_RESULT))
-
 
 def exam_result(exam: Exam) -> ExamResult:
     """The outcomes of the exam: an eye is its worst view, the infant the worst eye (both eyes always count)."""

@@ -75,8 +75,3 @@ class StreamConfig(Settings):
 def hide_password(url: str) -> str:
     """The address with `***` in place of user and password."""
     return re.sub(r"(?<=://)[^/?#]*@", "***@", url)
-
-
-def is_stream(spec: str) -> bool:
-    """Whether `spec` names a stream."""
-    return spec.lower().startswith(_STREAM_SCHEMES)

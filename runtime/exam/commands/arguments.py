@@ -109,7 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     retire = _verb(verbs, "retire", "remove images and patient's fields of exams after the retention time", writes=True)
     retire.add_argument("--older-than-days", type=_count, required=True, metavar="N")
     archive = retire.add_mutually_exclusive_group(required=True)
-    archive.add_argument("--site", type=Path, metavar="FILE", help="site's DICOM configuration: what must have arrived")
+    archive.add_argument(
+        "--delivered-to",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="where exams must have arrived, as the outbox names it (archive); can be repeated",
+    )
     archive.add_argument("--no-archive", action="store_true", help="this cart sends exams to no archive")
     retire.add_argument("--trust-clock", action="store_true", help="the cart's clock was checked by a person")
 
@@ -119,8 +125,6 @@ def _parser() -> argparse.ArgumentParser:
         "--faults", type=float, default=DEFAULT_FAULTS, metavar="SHARE", help="share of spoilt frames (default: 0.1)"
     )
     _engine(demo)
-    # `send` has its options from runtime.dicom; it is listed here for --help.
-    verbs.add_parser("send", help="send exams to the archive (python -m runtime.dicom send)", add_help=False)
     return parser
 
 

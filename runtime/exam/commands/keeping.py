@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from argparse import Namespace
 from dataclasses import asdict
@@ -84,14 +83,13 @@ def export(options: Namespace) -> int:
 
 def retire(options: Namespace) -> int:
     """Retire exams after the retention time."""
-    destinations = () if options.site is None else _archives(options.site)
     with open_journal(options) as journal:
         age = timedelta(days=options.older_than_days)
         due = due_for_retirement(journal, age, now_utc(), trust_clock=options.trust_clock)
         done, kept = [], []
         for exam_id in due:
             try:
-                journal.retire_exam(exam_id, operator=options.operator, destinations=destinations)
+                journal.retire_exam(exam_id, operator=options.operator, destinations=options.delivered_to)
                 done.append(exam_id)
             except ExamRefused as error:
                 kept.append(exam_id)
@@ -101,12 +99,3 @@ def retire(options: Namespace) -> int:
     else:
         say(f"{len(done)} exam(s) retired" + (f", {len(kept)} kept" if kept else ""))
     return 0
-
-
-def _archives(site: Path) -> tuple[str, ...]:
-    """Where the site's DICOM configuration has exams sent to; needs the DICOM extra."""
-    try:
-        found: tuple[str, ...] = importlib.import_module("runtime.dicom.site").destinations(site)
-    except ImportError as error:
-        raise ExamRefused(f"--site needs DICOM ({error}); pip install '.[dicom]'") from None
-    return found

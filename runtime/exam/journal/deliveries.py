@@ -126,11 +126,6 @@ class Deliveries:
             )
         return delivery
 
-    def remove(self, exam_id: str, destination: str) -> None:
-        """Forget a delivery."""
-        with self._database.writing() as connection:
-            connection.execute("DELETE FROM deliveries WHERE exam = ? AND destination = ?", (exam_id, destination))
-
 
 def checksum(row: Sequence[Any]) -> str:
     """What the row's `checksum` must be; `row` holds the columns of `COLUMNS`."""

@@ -14,7 +14,6 @@ from build_engines.segimgnet import EDGE, NetworkSize, SegImgNet
 from build_engines.segimgnet.checkpoint import (
     from_published,
     load_checkpoint,
-    load_segmentation,
     save_checkpoint,
     to_published,
 )
@@ -52,10 +51,7 @@ def test_what_is_saved_is_loaded(network: SegImgNet, tmp_path: Path) -> None:
 def test_a_known_size_is_known_by_name(tmp_path: Path) -> None:
     edge = SegImgNet(EDGE)
     save_checkpoint(edge, tmp_path / "edge.pth")
-    save_checkpoint(edge.segmentation, tmp_path / "segmentation.pth")
     assert load_checkpoint(tmp_path / "edge.pth").size is EDGE
-    alone = load_segmentation(tmp_path / "segmentation.pth")
-    assert torch.equal(alone.output.weight, edge.segmentation.output.weight)
 
 
 def test_the_loaded_network_can_be_trained_on(state: dict[str, Tensor]) -> None:
@@ -141,13 +137,10 @@ def test_a_strange_state_dict_says_that_the_size_cannot_be_read(tmp_path: Path) 
         load_checkpoint(path)
 
 
-def test_whole_and_segmentation_alone_are_told_apart(network: SegImgNet, tmp_path: Path) -> None:
-    save_checkpoint(network, tmp_path / "whole.pth")
+def test_a_segmentation_module_alone_is_told_apart(network: SegImgNet, tmp_path: Path) -> None:
     save_checkpoint(network.segmentation, tmp_path / "alone.pth")
     with pytest.raises(CheckpointError, match="a segmentation module alone, expected a whole SegImgNet"):
         load_checkpoint(tmp_path / "alone.pth")
-    with pytest.raises(CheckpointError, match="a whole SegImgNet, expected a segmentation module alone"):
-        load_segmentation(tmp_path / "whole.pth")
 
 
 class Trap:

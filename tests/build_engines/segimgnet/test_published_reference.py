@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from build_engines.segimgnet import BASE
-from build_engines.segimgnet.checkpoint import from_published, load_segmentation, to_published
+from build_engines.segimgnet.checkpoint import from_published, to_published
 
 State = dict[str, Tensor]
 
@@ -237,15 +236,3 @@ def test_uneven_widths_and_depths_agree_to_the_last_digits_in_double_precision()
     torch.testing.assert_close(segmentation.vessels, expected.vessels, atol=1e-12, rtol=1e-10)
     torch.testing.assert_close(classification.logits, expected.logits, atol=1e-12, rtol=1e-10)
     torch.testing.assert_close(classification.embedding, expected.embedding, atol=1e-12, rtol=1e-10)
-
-
-@torch.inference_mode()
-def test_a_segmentation_module_alone_gives_its_vessels_and_features(tmp_path: Path) -> None:
-    state = {key[8:]: value for key, value in published_state(UNEVEN).items() if key.startswith("seg_Net.")}
-    torch.save(state, tmp_path / "segmentation.pkl")
-    image = _image(1, 256)
-    vessels, features = unet_forward(state, image)
-    got = load_segmentation(tmp_path / "segmentation.pkl")(image)
-    torch.testing.assert_close(got.vessels, vessels, atol=1e-5, rtol=1e-5)
-    for ours, theirs in zip(got.features, features, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)

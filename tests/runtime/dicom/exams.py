@@ -12,16 +12,16 @@ import numpy as np
 
 from device.frame import Frame
 from runtime.arrays import UInt8Array
-from runtime.dicom.records import EquipmentFacts, ExamRecord, Eye, InfantFacts, Shot, Verdict
+from runtime.dicom.records import EquipmentFacts, ExamRecord, InfantFacts, Shot
 from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.order import Order
+from runtime.exam.result import Verdict
 from runtime.exam.rules import ExamRules
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE, Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Reading
-from runtime.views import Eye as JournalEye
-from runtime.views import View
+from runtime.views import Eye, View
 
 ZONE = timezone(timedelta(hours=2))
 OPENED = datetime(2026, 11, 20, 10, 15, 0, tzinfo=ZONE)
@@ -37,7 +37,6 @@ MEASURES = {
     "redness": 0.25647,
     "green_excess": -0.20179,
 }
-VIEWS = ("disc-centred", "temporal", "nasal", "superior", "inferior")
 
 
 def picture(seed: int, width: int = 64, height: int = 48) -> UInt8Array:
@@ -60,7 +59,7 @@ def reading(frame: Frame, outcome: Outcome = Outcome.NO_REFERRAL_FINDINGS, proba
     )
 
 
-def shot(number: int, eye: Eye, view: str, *, seed: int = 0, width: int = 64, height: int = 48) -> Shot:
+def shot(number: int, eye: Eye, view: View, *, seed: int = 0, width: int = 64, height: int = 48) -> Shot:
     frame = Frame(picture(seed + number, width, height), number, "sim:retcam", captured_at=OPENED)
     return Shot(
         number=number,
@@ -77,7 +76,7 @@ def shot(number: int, eye: Eye, view: str, *, seed: int = 0, width: int = 64, he
 
 def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> ExamRecord:
     """An exam of both eyes with everything said that can be said."""
-    places: list[tuple[Eye, str]] = [(eye, view) for view in VIEWS for eye in ("OD", "OS")]  # type: ignore[misc]
+    places = [(eye, view) for view in View for eye in Eye]
     below = Verdict(Outcome.NO_REFERRAL_FINDINGS, "every required view gradable and below the threshold")
     return ExamRecord(
         exam_id="3f0a5a0e-0c2b-4b46-a7cf-8a3f4f6b1c11/20261120-7F3K2QXA",
@@ -86,7 +85,7 @@ def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> ExamRecord:
         ),
         shots=tuple(shot(i + 1, *places[i % 10], width=width, height=height) for i in range(frames)),
         verdict=below,
-        eyes={"OD": below, "OS": below},
+        eyes={Eye.OD: below, Eye.OS: below},
         opened_at=OPENED,
         closed_at=OPENED + timedelta(minutes=9),
         equipment=EquipmentFacts(
@@ -116,7 +115,7 @@ def fill_journal(
             exam_id = journal.begin_exam(infant, rules, operator="nurse", station="CART1")
             for i in range(frames):
                 frame = Frame(picture(seed + 1000 * number + i, width, height), i, "sim:retcam")
-                eye, view = (JournalEye.OD, JournalEye.OS)[i % 2], View(VIEWS[i // 2 % 5])
+                eye, view = tuple(Eye)[i % 2], tuple(View)[i // 2 % 5]
                 capture = journal.add_capture(exam_id, eye, view, frame, operator="nurse")
                 journal.add_reading(exam_id, capture, reading(frame))
             journal.close_exam(exam_id, operator="nurse")

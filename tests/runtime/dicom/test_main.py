@@ -17,7 +17,6 @@ from runtime.dicom.__main__ import main
 from runtime.dicom.commands import verbs
 from runtime.dicom.outbox import Outbox
 from runtime.dicom.outbox.sender import Pass
-from runtime.exam.__main__ import main as exam_main
 from runtime.exam.errors import JournalFull
 from runtime.exam.journal import Journal
 from tests.runtime.dicom.archives import ORTHANC_DICOM, Orthanc, wait_until
@@ -133,7 +132,7 @@ def test_a_missing_package_is_named(
 @pytest.mark.system
 def test_send_and_worklist_with_orthanc(orthanc: Orthanc, journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = write_site(journal.parent)
-    assert exam_main(["send", *options(journal), "--site", where]) == 0
+    assert main(["send", *options(journal), "--site", where]) == 0
     assert "1 exams done, 0 waiting" in capsys.readouterr().out
     assert len(orthanc.instances()) == 5
     write_worklist(orthanc.worklists, "MRN-5", "Doe^Baby", f"{datetime.now():%Y%m%d}")

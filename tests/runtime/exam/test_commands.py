@@ -215,14 +215,8 @@ def test_retention(cart: Cart) -> None:
     cart("close", "--operator", "anna")
     retire = ("retire", "--operator", "anna", "--older-than-days")
     assert cart.json(*retire, "30", "--no-archive") == {"retired": [], "kept": []}
-    site = cart.folder / "site.json"
-    site.write_text(
-        '{"schema": "rop.dicom/1", "archive": {"ae_title": "A", "host": "h", "port": 104}}', encoding="utf-8"
-    )
-    assert cart.json(*retire, "0", "--site", str(site)) == {"retired": [], "kept": [exam_id]}
-    assert "cannot be read" in cart(*retire, "0", "--site", str(cart.folder / "none.json"), code=2)
-    site.write_text('{"schema": "rop.dicom/1"}', encoding="utf-8")
-    assert cart.json(*retire, "0", "--site", str(site))["retired"] == [exam_id]
+    assert cart.json(*retire, "0", "--delivered-to", "archive") == {"retired": [], "kept": [exam_id]}
+    assert cart.json(*retire, "0", "--no-archive")["retired"] == [exam_id]
     assert "retired" in cart("list", key=False)
     assert "it is retired" in cart("show", exam_id, code=2)
 
