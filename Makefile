@@ -1,18 +1,41 @@
-# Two commands do everything: `make run` and `make test`. Both set up what they need in .venv.
+# Two commands do everything: `make run` and `make test`. Both set up what they need in .venv, of pinned packages.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
+TOOLS := $(VENV)-tools
+INSTALL = $(PYTHON) constraints/install.py
+PINS := setup.cfg pyproject.toml constraints/install.py
 
-.PHONY: run test test-soak test-gpu check build-tools clean
+.PHONY: run test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
+	constraints python-is-right clean
 
-run: $(VENV)/.runtime
+run: $(VENV)/.cart
 	$(BIN)/python -m runtime.screen sim:seed=1,frames_per_eye=4,faults=0.1 --frames 40 --out out
 
 # The build side's libraries (PyTorch, ModelOpt, TensorRT's builder) and the cart's never share a process in use, so
-# neither do they here.
-test: $(VENV)/.test
-	$(BIN)/python -m pytest tests/build_engines tests/calibration
-	$(BIN)/python -m pytest --ignore=tests/build_engines --ignore=tests/calibration
+# neither do they here. `make -j2 --output-sync=target test` runs both halves side by side.
+BUILD_SIDE := tests/build_engines tests/calibration
+test: test-build-half test-cart-half
+
+test-build-half: $(VENV)/.test
+	$(BIN)/python -m pytest $(BUILD_SIDE)
+
+test-cart-half: $(VENV)/.test
+	$(BIN)/python -m pytest $(BUILD_SIDE:%=--ignore=%)
+
+# The cart's half in an environment that holds what a cart has and nothing of the build side.
+test-cart: $(VENV)-cart/.test-cart
+	$(VENV)-cart/bin/python -m pytest -m 'not soak and not slow' $(BUILD_SIDE:%=--ignore=%) --ignore=tests/gpu
+
+# The oldest packages that setup.cfg allows, and the newest that there are; a quick look at what rests on them.
+QUICK := tests/runtime/test_preprocess.py tests/runtime/test_screener.py tests/runtime/test_quality.py \
+	tests/runtime/test_demonstration.py tests/runtime/engines tests/runtime/sinks tests/device/cameras/test_pictures.py
+test-floors: $(VENV)-floors/.floors
+	$(VENV)-floors/bin/python -m pytest -m 'not soak and not slow' $(QUICK)
+
+test-latest: $(VENV)-latest/.latest
+	$(VENV)-latest/bin/python -m pytest $(BUILD_SIDE)
+	$(VENV)-latest/bin/python -m pytest $(BUILD_SIDE:%=--ignore=%)
 
 test-soak: $(VENV)/.test
 	$(BIN)/python -m pytest -m soak
@@ -29,22 +52,35 @@ check: $(VENV)/.test
 
 build-tools: $(VENV)/.build
 
-# Each stamp file stands for a set of extras. The runtime's is what a cart needs: no torch, no onnx.
-$(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
+# Writes the pins anew from setup.cfg and constraints/*.in; what still fits stays. UPGRADE=1 takes the newest of all.
+COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate \
+	--custom-compile-command 'make constraints' --override constraints/left-out.in setup.cfg
+constraints: $(TOOLS)/.release
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --constraint constraints/pins.in --output-file constraints/all.txt
+	$(COMPILE) --upgrade --generate-hashes --extra exam --extra light --extra dicom \
+		--constraint constraints/all.txt --output-file constraints/cart.txt
+	$(COMPILE) --upgrade --generate-hashes --extra exam --extra light --extra dicom --extra tensorrt \
+		--constraint constraints/all.txt --override constraints/no-openvino.in --output-file constraints/cart-tensorrt.txt
+	$(COMPILE) --upgrade --resolution lowest-direct --extra test --output-file constraints/floors.txt
 
-$(VENV)/.runtime: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable .
-	touch $@
+# Each stamp file stands for one recipe of constraints/install.py. The cart's is what a cart needs: no torch, no onnx.
+$(VENV)/.cart: $(wildcard constraints/cart.txt)
+$(VENV)/.build $(VENV)/.test $(TOOLS)/.release: $(wildcard constraints/all.txt)
+$(VENV)-cart/.test-cart: $(wildcard constraints/cart.txt constraints/all.txt)
+$(VENV)-floors/.floors: $(wildcard constraints/floors.txt)
 
-$(VENV)/.build: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[build]'
-	touch $@ $(VENV)/.runtime
+$(VENV)/.cart $(VENV)/.build $(VENV)/.test $(VENV)-cart/.test-cart $(VENV)-floors/.floors $(VENV)-latest/.latest \
+$(TOOLS)/.release: $(PINS) | python-is-right
+	@echo "setting up $(@D): once, and again when the pins change"
+	@$(INSTALL) $(patsubst .%,%,$(@F)) --venv $(@D)
+	@touch $@
 
-$(VENV)/.test: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[build,test]'
-	touch $@ $(VENV)/.build $(VENV)/.runtime
+# An environment of another Python than the one asked for is refused, also when nothing is to be installed.
+python-is-right:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and (sys.stderr.write("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11\n"), 2)[1])'
+ifneq ($(origin PYTHON),file)
+	@$(INSTALL) fits --venv $(VENV)
+endif
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

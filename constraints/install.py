@@ -1,0 +1,267 @@
+"""Makes a virtual environment of the pinned packages; whatever is in the way is said in one line, exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent
+
+UNREACHABLE = re.compile(
+    r"NewConnectionError|NameResolutionError|Temporary failure in name resolution|Name or service not known"
+    r"|Network is unreachable|Connection refused|ConnectTimeout|ReadTimeout|ProxyError|connection broken"
+)
+MISSING = re.compile(r"satisfies the requirement (?P<what>\S+)[^\n]*\(from versions: (?P<offered>[^)]*)\)")
+HASH = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES.*?\n\s+(?P<what>[\w.\-]+==\S+)", re.DOTALL)
+FOLDER = re.compile(r"\[Errno (?:13|30|28)\] (?P<why>[^:]+): '?(?P<where>[^'\n]+)'?")
+PIN = re.compile(r"(?P<name>[A-Za-z0-9][\w.\-]*)==(?P<version>[^\s;\\]+)\s*(?:;\s*(?P<marker>[^\\]*))?\\?$")
+
+
+class CannotInstall(Exception):
+    """The environment cannot be made; the text says what, got, expected, do this, in one line."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one environment is made of."""
+
+    lock: str = ""
+    """The file of pins, in this folder; without one the newest of everything is taken."""
+    whole: bool = False
+    """The lock names all that is installed: nothing is looked for beyond it."""
+    extras: tuple[str, ...] = ()
+    """Extras of setup.cfg that the lock must fulfil, and that are installed where it is not the whole list."""
+    packages: tuple[str, ...] = ()
+    """Installed on top of a whole lock."""
+    project: bool = True
+    """The project itself is installed; without it only what the extras name."""
+
+
+CART = ("exam", "light", "dicom")
+RECIPES: Mapping[str, Recipe] = {
+    "cart": Recipe("cart.txt", whole=True, extras=CART),
+    "cart-tensorrt": Recipe("cart-tensorrt.txt", whole=True, extras=(*CART, "tensorrt")),
+    "test-cart": Recipe("cart.txt", whole=True, extras=CART, packages=("pytest", "hypothesis", "cuda-bindings")),
+    "build": Recipe("all.txt", extras=("build",)),
+    "test": Recipe("all.txt", extras=("build", "test", "dev")),
+    "release": Recipe("all.txt", extras=("release",), project=False),
+    "floors": Recipe("floors.txt", whole=True, extras=("test",)),
+    "latest": Recipe(extras=("build", "test", "dev")),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; see `--help`."""
+    parser = argparse.ArgumentParser(prog="constraints/install.py", description=__doc__)
+    parser.add_argument("recipe", choices=[*RECIPES, "fits"], help="what to install; fits: only look at the Python")
+    parser.add_argument("--venv", type=Path, default=PROJECT / ".venv", help="the environment (default .venv)")
+    parser.add_argument("--wheelhouse", type=Path, help="take every package from this folder, without a network")
+    options = parser.parse_args(arguments)
+    try:
+        fits(options.venv)
+        if options.recipe != "fits":
+            install(RECIPES[options.recipe], options.venv, options.wheelhouse)
+    except CannotInstall as problem:
+        print(problem, file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def fits(venv: Path) -> None:
+    """Refuse an environment of another Python than the one that runs this: it would silently be taken instead."""
+    python = venv / "bin" / "python"
+    if not python.exists():
+        return
+    asked = "{}.{}".format(*sys.version_info[:2])
+    command = [str(python), "-c", "import sys; print('{}.{}'.format(*sys.version_info[:2]))"]
+    got = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    if got != asked:
+        raise CannotInstall(
+            f"{venv} is of Python {got or '(broken)'}, asked for is {asked}: name another folder "
+            f"(make PYTHON=... VENV=.venv-{asked} ...) or remove this one (rm -r {venv})"
+        )
+
+
+def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
+    """Make the environment if there is none, and bring what the recipe names into it.
+
+    Raises `CannotInstall`.
+    """
+    if recipe.lock and not recipe.project and not (HERE / recipe.lock).exists():
+        recipe = replace(recipe, lock="")  # the tools that write the pins must come before there are any
+    pins = read_pins(HERE / recipe.lock) if recipe.lock else {}
+    python = make(venv)
+    if pins:
+        check_pins(recipe, pins, python)
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+    if wheelhouse is not None:
+        pip += ["--no-index", "--find-links", str(wheelhouse.resolve())]
+    everything = str(HERE / "all.txt")
+    project = str(PROJECT) + (f"[{','.join(recipe.extras)}]" if recipe.extras and not recipe.whole else "")
+    surroundings = dict(os.environ)
+    if recipe.lock:  # what builds the project in an environment of its own is pinned too
+        surroundings |= {"PIP_CONSTRAINT": everything, "PIP_BUILD_CONSTRAINT": everything}
+    if recipe.whole:
+        hashed = ["--require-hashes"] if "--hash=" in (HERE / recipe.lock).read_text(encoding="utf-8") else []
+        run([*pip, "--no-deps", *hashed, "--requirement", str(HERE / recipe.lock)], os.environ, venv)
+        if recipe.packages:
+            run([*pip, "--constraint", everything, *recipe.packages], os.environ, venv)
+        run([*pip, "--no-deps", "--editable", project], surroundings, venv)
+    elif not recipe.project:
+        pinned = ["--constraint", everything] if recipe.lock else []
+        run([*pip, *pinned, *requirements(recipe.extras, core=False)], os.environ, venv)
+    elif recipe.lock:
+        run([*pip, "--editable", project], surroundings, venv)
+    else:
+        run([*pip, "--upgrade", "--upgrade-strategy=eager", "--editable", project], surroundings, venv)
+
+
+def read_pins(path: Path) -> dict[str, list[tuple[str, str]]]:
+    """The pins of a file written by `make constraints`: for each package its versions, each with its marker.
+
+    Raises `CannotInstall` where the file is missing, unreadable or written otherwise.
+    """
+    again = "fetch it again (git checkout constraints) or write it (make constraints)"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CannotInstall(f"{path}: there is no such file; {again}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotInstall(f"{path}: cannot be read ({error}); {again}") from None
+    pins: dict[str, list[tuple[str, str]]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#") or line.lstrip().startswith("--hash=sha256:"):
+            continue
+        found = PIN.match(line)
+        if found is None:
+            raise CannotInstall(f"{path}, line {number}: {line.strip()[:60]!r} is no pin (name==version); {again}")
+        marker = (found["marker"] or "").strip()
+        pins.setdefault(canonical(found["name"]), []).append((found["version"], marker))
+    if not pins:
+        raise CannotInstall(f"{path}: there is no pin in it; {again}")
+    return pins
+
+
+def canonical(name: str) -> str:
+    """A package's name as all write it alike."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements(extras: tuple[str, ...], *, core: bool = True) -> list[str]:
+    """What setup.cfg asks for, with these extras."""
+    config = configparser.ConfigParser()
+    config.read(PROJECT / "setup.cfg", encoding="utf-8")
+    asked = config["options"]["install_requires"] if core else ""
+    for extra in extras:
+        asked += "\n" + config["options.extras_require"][extra]
+    return [line.strip() for line in asked.splitlines() if line.strip()]
+
+
+CHECK = """
+import sys
+from pip._vendor.packaging.markers import Marker
+from pip._vendor.packaging.requirements import Requirement
+for line in sys.stdin.read().splitlines():
+    asked, _, pins = line.partition("\\t")
+    asked = Requirement(asked)
+    if asked.marker is not None and not asked.marker.evaluate():
+        continue
+    pins = [pin.partition("|") for pin in pins.split("\\t") if pin]
+    here = [version for version, _, marker in pins if not marker or Marker(marker).evaluate()]
+    if not here or not asked.specifier.contains(here[0], prereleases=True):
+        print("{}\\t{}".format(asked, here[0] if here else ""))
+"""
+
+
+def check_pins(recipe: Recipe, pins: dict[str, list[tuple[str, str]]], python: Path) -> None:
+    """Refuse pins that are older than setup.cfg: what it asks for must be among them, in a version that it takes."""
+    left_out = {"openvino"} if recipe.lock == "cart-tensorrt.txt" else set()
+    lines = []
+    for asked in requirements(recipe.extras, core=recipe.project):
+        name = canonical(re.split(r"[\s\[;<>=!~]", asked, maxsplit=1)[0])
+        if name not in left_out:
+            lines.append("\t".join([asked, *("|".join(pin) for pin in pins.get(name, []))]))
+    told = subprocess.run(
+        [str(python), "-c", CHECK], input="\n".join(lines), capture_output=True, text=True, check=False
+    )
+    if told.returncode:
+        raise CannotInstall(
+            f"{python}: pip cannot be used ({last_line(told.stderr)}); remove the environment and try again"
+        )
+    if told.stdout:
+        asked, _, pinned = told.stdout.splitlines()[0].partition("\t")
+        what = f"pins {pinned}" if pinned else "does not pin it"
+        raise CannotInstall(
+            f"{HERE / recipe.lock} is older than setup.cfg, which asks for {asked}: it {what}; "
+            "write it again: make constraints"
+        )
+
+
+def make(venv: Path) -> Path:
+    """The environment's Python; the environment is made first where there is none."""
+    python = venv / "bin" / "python"
+    if python.exists():
+        return python
+    made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True, check=False)
+    if made.returncode or not python.exists():
+        told = made.stdout + made.stderr
+        if "ensurepip" in told:
+            raise CannotInstall(f"{sys.executable} has no ensurepip; install it: apt-get install python3-venv")
+        raise CannotInstall(explain(told) or f"{venv}: cannot be made: {last_line(told)}")
+    return python
+
+
+def run(command: list[str], surroundings: Mapping[str, str], venv: Path) -> None:
+    """Run pip; what it said stays in `install.log` of the environment. Raises `CannotInstall`."""
+    try:
+        with (venv / "install.log").open("w", encoding="utf-8") as log:
+            code = subprocess.run(
+                command, stdout=log, stderr=subprocess.STDOUT, env=dict(surroundings), check=False
+            ).returncode
+    except OSError as error:
+        raise CannotInstall(f"{venv}: cannot be written ({error.strerror})") from None
+    if code:
+        told = (venv / "install.log").read_text(encoding="utf-8", errors="replace")
+        raise CannotInstall(f"{explain(told) or last_line(told)} [all that pip said: {venv / 'install.log'}]")
+
+
+def explain(told: str) -> str:
+    """Pip's pages as one line; nothing where they are of no known kind."""
+    unreachable = UNREACHABLE.search(told)
+    if found := MISSING.search(told):
+        offered = [name.strip() for name in found["offered"].split(",") if name.strip() not in ("", "none")]
+        if unreachable and not offered:
+            return (
+                f"no package index can be reached ({unreachable.group(0)}) while looking for {found['what']}; "
+                "connect this machine, or install from a wheelhouse (docs/offline.md)"
+            )
+        has = f"it has {', '.join(offered[-3:])}" if offered else "it has none that fits this Python and machine"
+        return f"the package index has no {found['what']}: {has}; use another, or pin what it has (make constraints)"
+    if found := HASH.search(told):
+        return (
+            f"{found['what']}: the file that came is not the one that was pinned (SHA-256 differs); use another index"
+        )
+    if found := FOLDER.search(told):
+        return f"{found['where']}: {found['why'].strip().lower()}; nothing can be installed there"
+    if unreachable:
+        return f"no package index can be reached ({unreachable.group(0)}); connect this machine, or see docs/offline.md"
+    return ""
+
+
+def last_line(told: str) -> str:
+    """The last line that says something, an error where there is one."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()] or ["nothing was said"]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return (errors or lines)[-1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
