@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 
 from runtime import open_bundle
-from runtime.bench.daemon import pictures_of
+from runtime.daemon.measure import pictures_of
 from runtime.engines.openvino import graph as openvino_graph
 from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.preprocess import network_input
