@@ -12,7 +12,7 @@ from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, jitter_p99_ms, overhead_us, reached_hz
 from runtime.bench.measure.environment import project_version
 from runtime.bench.measure.sampler import RSS, MachineLog
-from runtime.bench.measure.samples import Column, Samples
+from runtime.bench.measure.samples import GPU_STAGES, ROWS, STAGES, Column, Samples
 from runtime.bench.measure.supply import InputFacts
 from runtime.bench.schema import (
     AccuracyPart,
@@ -34,10 +34,9 @@ from runtime.bench.schema import (
     RunPart,
     SlowFramePart,
 )
-from runtime.bench.words import GPU_STAGES, ROWS, STAGES
 from runtime.bundle import Bundle
 from runtime.percentiles import METHOD, percentile, samples_needed, upper_bound
-from runtime.reading import EngineFacts
+from runtime.reading import EngineFacts, TrustFacts
 
 SLOWEST = 20
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
@@ -56,6 +55,7 @@ class About:
     environment: EnvironmentPart
     warmup: int
     seeds: dict[str, int]
+    trust: TrustFacts | None = None
     cold_start: ColdStartPart | None = None
     accuracy: AccuracyPart | None = None
     peer: PeerPart | None = None
@@ -79,6 +79,7 @@ def assemble(about: About, evidence: Evidence, verdict: Verdict) -> Report:
         input=InputPart(**asdict(about.input)),
         bundle=bundle_part(about.bundle, about.engine),
         engine=EnginePart(**asdict(about.engine), threads=about.threads),
+        trust=None if about.trust is None else asdict(about.trust),
         environment=about.environment,
         seeds=about.seeds,
         counts=_counts(evidence),

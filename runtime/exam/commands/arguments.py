@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.commands.site import add_site_options
 from runtime.engines import BACKENDS, PRECISIONS
 from runtime.exam.demonstration import DEFAULT_FAULTS, DEFAULT_SEED
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "--retakes", type=_retakes, default=DEFAULT_RETAKES, metavar="N", help="allowed retakes (default: 3)"
     )
     new.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
-    _site(new)
+    add_site_options(new)
 
     capture = _verb(verbs, "capture", "take one frame into the open exam and read it", writes=True)
     capture.add_argument("source", metavar="SOURCE", help="picture, camera or sim:, as for python -m runtime.screen")
@@ -146,13 +147,8 @@ def _verb(
     return verb
 
 
-def _site(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--site-profile", type=Path, metavar="FILE", help="signed profile (default: $ROP_SITE_PROFILE)")
-    verb.add_argument("--trusted-keys", type=Path, metavar="DIR", help="who may sign (default: $ROP_TRUSTED_KEYS)")
-
-
 def _engine(verb: argparse.ArgumentParser) -> None:
-    _site(verb)
+    add_site_options(verb)
     verb.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
     verb.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
     verb.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
