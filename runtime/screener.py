@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import cv2
 import numpy as np
 
-from device.errors import CameraError, FrameUnreadable, RepeatedFrame
+from device.errors import DeviceError, FrameUnreadable, RepeatedFrame
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.decide import decide
@@ -211,7 +211,7 @@ class Screener:
         problem = self.problem
         return (Outcome.NO_RESULT, problem) if problem else (outcome, reason)
 
-    def unreadable(self, error: CameraError, *, source: str = "", sequence: int = 0) -> Reading:
+    def unreadable(self, error: DeviceError, *, source: str = "", sequence: int = 0) -> Reading:
         """The reading for a frame that could not be had: NO_RESULT with the reason; RETAKE for a repeated one."""
         if isinstance(error, FrameUnreadable):
             source, sequence = error.source, error.sequence

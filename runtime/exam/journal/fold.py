@@ -112,8 +112,8 @@ def step(folded: Folded, row: EventRow) -> Folded:
         raise ExamRefused(f"event {row.seq}: kind {row.kind!r} is not known")
     change = Change(row.seq, _time(row.at), row.who, _what(folded, row.kind, body), body["reason"], row.kind)
     after = replace(after, changes=(*folded.changes, change))
-    if row.kind == STOPPED:
-        return replace(after, closed_at=row.at)
+    if row.kind in (STOPPED, VOIDED):
+        return replace(after, closed_at=folded.closed_at or row.at)
     if row.kind == AMENDED:
         accounts = folded.accounts | ({body["account"]} if "account" in body else set())
         patient, order = body.get("patient", folded.patient), body.get("order", folded.order)
