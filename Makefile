@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TOOLS := $(VENV)-tools
 INSTALL = $(PYTHON) constraints/install.py
-PINS := setup.cfg pyproject.toml constraints/install.py
+PINS := setup.cfg setup.py pyproject.toml constraints/install.py runtime/preprocess/kernel.c
 
 .PHONY: run test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
 	constraints python-is-right clean
@@ -28,7 +28,7 @@ test-cart: $(VENV)-cart/.test-cart
 	$(VENV)-cart/bin/python -m pytest -m 'not soak and not slow' $(BUILD_SIDE:%=--ignore=%) --ignore=tests/gpu
 
 # The oldest packages that setup.cfg allows, and the newest that there are; a quick look at what rests on them.
-QUICK := tests/runtime/test_preprocess.py tests/runtime/test_screener.py tests/runtime/test_quality.py \
+QUICK := tests/runtime/preprocess tests/runtime/test_screener.py tests/runtime/test_quality.py \
 	tests/runtime/test_demonstration.py tests/runtime/engines tests/runtime/sinks tests/device/cameras/test_pictures.py
 test-floors: $(VENV)-floors/.floors
 	$(VENV)-floors/bin/python -m pytest -m 'not soak and not slow' $(QUICK)

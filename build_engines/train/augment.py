@@ -9,11 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from build_engines.segimgnet.size import INPUT_SIDE
 from build_engines.train.data import Canvas, shrink_mask
 from runtime.arrays import FloatArray, UInt8Array
+from runtime.preprocess import network_input
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ def augment(canvas: Canvas, rng: np.random.Generator, strength: float = 1.0) -> 
     """
     matrix = _camera_pose(rng, canvas.image.shape[0], strength)
     warped = _warp(canvas.image, matrix)
-    image = Image.fromarray(warped).resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BILINEAR)
-    lit = _lighting(np.asarray(image, dtype=np.float32) / np.float32(255), rng, strength)
+    image = network_input(warped)[0]
+    lit = _lighting(image.astype(np.float32) / np.float32(255), rng, strength)
     masks = {
         name: shrink_mask(_warp(mask, matrix).astype(np.float32, copy=False), INPUT_SIDE)
         for name, mask in canvas.masks.items()

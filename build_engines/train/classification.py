@@ -122,7 +122,7 @@ def held_out_scores(network: SegImgNet, frames: Sequence[TrainingFrame]) -> Scor
     network.eval()
     probability = []
     for frame in frames:
-        image = to_images(torch.from_numpy(network_image(frame.image, INPUT_SIDE).copy())[None])
+        image = to_images(torch.from_numpy(network_image(frame.image))[None])
         probability.append(float(network(image)[1].probabilities[0, 1]))
     return Scores(
         np.asarray(probability, np.float32),

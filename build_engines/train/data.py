@@ -14,6 +14,7 @@ from PIL import Image
 from build_engines.errors import TrainingDataError
 from calibration.split import held_out
 from runtime.arrays import FloatArray, UInt8Array
+from runtime.preprocess import network_input
 
 CANVAS_SIDE = 512
 """Side in pixels of the square on which frames are augmented, before the last halving to the network's 256."""
@@ -113,18 +114,20 @@ def ridge_frames(root: Path) -> list[TrainingFrame]:
 
 
 def load_canvas(frame: TrainingFrame) -> Canvas:
-    """Read a frame and its masks onto the canvas (antialiased bilinear, as the network's input is made)."""
+    """Read a frame and its masks onto the canvas, antialiased bilinear."""
     masks = {
         name: _mask(path)
         for name, path in (("vessels", frame.vessel_mask), ("ridge", frame.ridge_mask), ("disc", frame.disc_mask))
         if path is not None
     }
-    return Canvas(frame, _image(frame.image, CANVAS_SIDE), masks)
+    canvas = Image.fromarray(_rgb(frame.image)).resize((CANVAS_SIDE, CANVAS_SIDE), Image.Resampling.BILINEAR)
+    return Canvas(frame, np.asarray(canvas), masks)
 
 
-def network_image(path: Path, side: int) -> UInt8Array:
-    """A file as the networks were trained to see it: RGB, PIL's antialiased bilinear, uint8 [side, side, 3]."""
-    return _image(path, side)
+def network_image(path: Path) -> UInt8Array:
+    """A file as the cart's networks see it, by the cart's own resize: RGB, uint8 [256, 256, 3]."""
+    image: UInt8Array = network_input(_rgb(path))[0]
+    return image
 
 
 def network_mask(path: Path, side: int) -> FloatArray:
@@ -137,9 +140,9 @@ def shrink_mask(mask: FloatArray, side: int) -> FloatArray:
     return cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
 
 
-def _image(path: Path, side: int) -> UInt8Array:
+def _rgb(path: Path) -> UInt8Array:
     with Image.open(path) as image:
-        return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+        return np.asarray(image.convert("RGB"))
 
 
 def _mask(path: Path) -> FloatArray:

@@ -59,7 +59,7 @@ def validate_segmentation(network: UNet, split: Split) -> dict[str, Interval]:
     for frame in split.held_out:
         if frame.vessel_mask is None:
             continue
-        image = torch.from_numpy(network_image(frame.image, INPUT_SIDE).copy())
+        image = torch.from_numpy(network_image(frame.image))
         vessels = network(to_images(image[None])).vessels[0, 0].numpy()
         values.setdefault(frame.device, []).append(dice(vessels, network_mask(frame.vessel_mask, INPUT_SIDE)))
     return {device: mean_interval(np.asarray(v, np.float32)) for device, v in sorted(values.items())}

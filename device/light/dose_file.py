@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from device.errors import DoseUnrecorded
-from device.eye import Eye
-from device.light.dose import Exposure, LightKind
+from device.light.dose import Exposure, Eye, LightKind
 
 
 class DoseFile:

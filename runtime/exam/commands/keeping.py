@@ -89,12 +89,7 @@ def retire(options: Namespace) -> int:
         done, kept = [], []
         for exam_id in due:
             try:
-                journal.retire_exam(
-                    exam_id,
-                    operator=options.operator,
-                    destinations=options.delivered_to,
-                    discard_typed=options.discard_typed,
-                )
+                journal.retire_exam(exam_id, operator=options.operator, destinations=options.delivered_to)
                 done.append(exam_id)
             except ExamRefused as error:
                 kept.append(exam_id)

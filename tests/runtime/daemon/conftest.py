@@ -22,8 +22,7 @@ from runtime.daemon.reader import Reader
 from runtime.daemon.service import Service
 from runtime.engines.fake import FakeEngine
 from runtime.errors import ScreeningError
-from runtime.site_screener import screener_for
-from runtime.trust.site import Site
+from runtime.trust.guard import Guard
 
 PATIENCE_S = 20.0
 
@@ -92,10 +91,7 @@ def running(
             return it.open_model()
         if it.engine.closed:
             it.engine = FakeEngine()
-        screener = screener_for(
-            Site(), it.bundle, engine=it.engine, budget=it.budget, reject_repeats=False, repeats=True
-        )
-        return Model(it.bundle, screener)
+        return Model(it.bundle, Guard(it.bundle), it.engine, it.budget)
 
     def count() -> None:
         it.alive += 1

@@ -1,0 +1,14 @@
+"""The one thing that setup.cfg cannot say: the compiled resize, which may be left out where there is no compiler."""
+
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension(
+            "runtime.preprocess._kernel",
+            ["runtime/preprocess/kernel.c"],
+            extra_compile_args=["-O3", "-std=c11"],
+            optional=True,  # runtime/preprocess/plain.py gives the same numbers
+        )
+    ]
+)
