@@ -12,6 +12,12 @@ def refer_probability(probabilities: Mapping[str, float], refer_classes: Sequenc
     return sum(probabilities[name] for name in refer_classes)
 
 
+def against(value: float, threshold: float) -> str:
+    """`0.62, threshold 0.50`; with more digits where the two would look equal and are not: `0.497, threshold 0.500`."""
+    digits = next((d for d in range(2, 7) if f"{value:.{d}f}" != f"{threshold:.{d}f}"), 2)
+    return f"{value:.{digits}f}, threshold {threshold:.{digits}f}"
+
+
 def decide(probabilities: Mapping[str, float], refer_classes: Sequence[str], threshold: float) -> tuple[Outcome, str]:
     """Outcome and reason: REFER at or over the threshold.
 
@@ -19,7 +25,7 @@ def decide(probabilities: Mapping[str, float], refer_classes: Sequence[str], thr
     """
     value = refer_probability(probabilities, refer_classes)
     if value >= threshold:
-        return Outcome.REFER, f"{' + '.join(refer_classes)} {value:.2f}, threshold {threshold:.2f}"
+        return Outcome.REFER, f"{' + '.join(refer_classes)} {against(value, threshold)}"
     if value < threshold:
-        return Outcome.NO_REFERRAL_FINDINGS, f"{' + '.join(refer_classes)} {value:.2f}, threshold {threshold:.2f}"
+        return Outcome.NO_REFERRAL_FINDINGS, f"{' + '.join(refer_classes)} {against(value, threshold)}"
     return Outcome.NO_RESULT, "the classifier gave no number"

@@ -38,7 +38,30 @@ READING_PENDING = "reading not finished"
 OTHER_FRAME = "reading belongs to another frame"
 OTHER_BUNDLE = "read with another bundle"
 CONTRADICTION = "reading contradicts itself"
-EXAM_REASONS = (NOT_GRADABLE, NOT_CAPTURED, READING_PENDING, OTHER_FRAME, OTHER_BUNDLE, CONTRADICTION)
+LIKE_ANOTHER = "shows nearly the same place as"
+"""Before the place: the view does not count until it is taken anew or a person confirms it."""
+EXCLUDED = "frame excluded by a person"
+STOPPED = MappingProxyType(
+    {
+        "unstable": "exam stopped early: infant unstable",
+        "refused": "exam stopped early: refused",
+        "equipment": "exam stopped early: equipment",
+    }
+)
+"""By why an exam was stopped."""
+VOIDED = "exam voided"
+EXAM_REASONS = (
+    NOT_GRADABLE,
+    NOT_CAPTURED,
+    READING_PENDING,
+    OTHER_FRAME,
+    OTHER_BUNDLE,
+    CONTRADICTION,
+    LIKE_ANOTHER,
+    EXCLUDED,
+    *STOPPED.values(),
+    VOIDED,
+)
 """What an exam adds to the reasons of its readings."""
 
 

@@ -81,8 +81,9 @@ class EngineFacts:
 class Signature:
     """Who stands for a bundle or a plan."""
 
-    state: Literal["signed", "unsigned", "unchecked"]
-    """`unsigned`: there is no signature, and the site's profile allows that. `unchecked`: no site is configured."""
+    state: Literal["signed", "unsigned", "unchecked", "off"]
+    """`unsigned`: there is no signature, and the site's profile allows that. `unchecked`: no site is configured.
+    `off`: the program that reads has switched the guard off, and nothing was looked at."""
     by: str | None = None
     """Name of the trusted key, its file's."""
     key: str | None = None
@@ -134,6 +135,10 @@ class TrustFacts:
     """None where no site is configured."""
     self_test: SelfTestFacts
     drift: DriftFacts
+
+
+UNGUARDED = TrustFacts(Signature("off"), None, None, SelfTestFacts("none"), DriftFacts("off"))
+"""Of a reading that nothing stands behind."""
 
 
 @dataclass(frozen=True, eq=False)

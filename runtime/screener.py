@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 
-from device.errors import CameraError, FrameUnreadable, RepeatedFrame
+from device.errors import DeviceError, FrameUnreadable, RepeatedFrame
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.decide import decide
@@ -23,14 +23,16 @@ from runtime.errors import DeadlineMissed, ScreeningError
 from runtime.outcome import Outcome
 from runtime.preprocess import is_large, network_input
 from runtime.quality import REPEATED, QualityLimits, grade, vessel_fraction
-from runtime.reading import EngineFacts, FrameFacts, Quality, Reading, Timings
+from runtime.reading import UNGUARDED, EngineFacts, FrameFacts, Quality, Reading, Timings
+from runtime.trust.guard import Guard
+from runtime.trust.site import Site, open_site
+from runtime.trust.word import sites_word
 
 if TYPE_CHECKING:
     from device.frame import Frame
     from runtime.bundle import Bundle
     from runtime.engines.base import Engine, GpuTimings
     from runtime.reading import TrustFacts
-    from runtime.trust.guard import Guard
 
 SMALLEST_SIDE = 64
 """Frames with a shorter side than this, in pixels, are not looked at."""
@@ -66,11 +68,12 @@ class Screener:
     precision: `auto` (the bundle's choice for the backend), `fp32`, `fp16` or `int8`. threads: CPU threads, None
     leaves the number to the backend. budget: milliseconds allowed; a late result is no result. reject_repeats: take
     the same picture twice in a row for a frozen camera (switch it off for stored pictures). threshold: between 0 and
-    1, None is the bundle's. trust: vouches for the engine, and goes into every reading; `runtime.site_screener` makes
-    the whole.
+    1, None is the site's or else the bundle's. trust: what vouches for the engine; its site's word on threshold, budget
+    and limits goes before what is asked here (`runtime.trust.word`). None is a guard of the site that the environment
+    names. "off" switches every check of bundle and engine off, which each reading then says.
 
-    Raises `BundleError` or `EngineError` when it cannot be made ready; after that `screen` never raises. One thread
-    at a time may use it; a context manager.
+    Raises `BundleError`, `EngineError` or `SiteError` when it cannot be made ready; after that `screen` never raises.
+    One thread at a time may use it; a context manager.
     """
 
     def __init__(
@@ -81,28 +84,25 @@ class Screener:
         precision: str = "auto",
         threads: int | None = None,
         budget: Budget = Budget(),  # noqa: B008 (frozen)
-        limits: QualityLimits = QualityLimits(),  # noqa: B008 (frozen)
+        limits: QualityLimits | None = None,
         reject_repeats: bool = True,
         threshold: float | None = None,
-        trust: Guard | None = None,
+        trust: Guard | Literal["off"] | None = None,
     ) -> None:
-        if threshold is not None and not 0 < threshold < 1:
-            raise ValueError(f"threshold: got {threshold}, expected between 0 and 1: over 1 nothing would be referred")
-        checked = bundle if trust is None else trust.bundle
-        self._engine = load_engine(checked, engine, precision, threads) if isinstance(engine, str) else engine
-        self._trust = trust
-        if trust is not None:
-            try:
-                trust.engine_loaded(self._engine)
-            except BaseException:
-                self._engine.close()
-                raise
+        with _closed_if_it_fails(engine):
+            guard = Guard(bundle, open_site()) if trust is None else None if trust == "off" else trust
+            site = Site() if guard is None else guard.site
+            word = sites_word(site, bundle, threshold=threshold, budget=budget, limits=limits)
+            checked = bundle if guard is None else guard.bundle
+            self._engine = load_engine(checked, engine, precision, threads) if isinstance(engine, str) else engine
+        self._guard = guard
+        if guard is not None:
+            with _closed_if_it_fails(self._engine):
+                guard.engine_loaded(self._engine)
         self._bundle = bundle.facts
         self._classes = bundle.class_names
         self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
-        self._threshold = bundle.manifest.refer_threshold if threshold is None else threshold
-        self._budget = budget
-        self._limits = limits
+        self._word = word
         self._reject_repeats = reject_repeats
         self._last_sha256: str | None = None
         # One helper thread, without the interpreter lock: SHA-256 beside the gate and the networks.
@@ -114,9 +114,29 @@ class Screener:
         return self._engine.facts
 
     @property
-    def trust(self) -> TrustFacts | None:
-        """Who stands for the model, and how its self-test and the watch for drift stand; None where nobody looked."""
-        return None if self._trust is None else self._trust.facts(self._engine.facts)
+    def trust(self) -> TrustFacts:
+        """Who stands for the model, and how its self-test and the watch for drift stand."""
+        return UNGUARDED if self._guard is None else self._guard.facts(self._engine.facts)
+
+    @property
+    def threshold(self) -> float:
+        """REFER at or over it."""
+        return self._word.threshold
+
+    @property
+    def problem(self) -> str:
+        """Why there can be no result, "" when there can."""
+        return "" if self._guard is None else self._guard.problem
+
+    def self_test(self) -> str:
+        """Run the self-test now, due or not, and give `problem`. Never raises."""
+        if self._guard is not None:
+            self._guard.test(self._engine)
+        return self.problem
+
+    def unvouched(self, site: Site) -> str:
+        """Why a site, as it is now, no longer stands for the bundle that was loaded; "" when it does."""
+        return "" if self._guard is None else self._guard.unvouched(site)
 
     def gpu_ms(self) -> GpuTimings | None:
         """Of the frame that both networks just read, the stages by the GPU's own clock; None where there is no GPU."""
@@ -143,9 +163,9 @@ class Screener:
             work.quality = replace(work.quality or Quality(False), gradable=False, reasons=(REPEATED,))
         self._last_sha256 = sha256
         total_ms = (time.perf_counter() - work.start) * 1e3
-        if self._budget.total is not None and total_ms > self._budget.total:
+        if self._word.budget.total is not None and total_ms > self._word.budget.total:
             outcome, work.late = Outcome.NO_RESULT, True
-            reason = f"late: {total_ms:.0f} ms, budget {self._budget.total:g} ms"
+            reason = f"late: {total_ms:.0f} ms, budget {self._word.budget.total:g} ms"
         elif deadline.remaining_ms() == 0 and not work.late:
             outcome, reason, work.late = Outcome.NO_RESULT, "late: the deadline passed", True
         outcome, reason = self._unless_distrusted(outcome, reason)
@@ -160,13 +180,13 @@ class Screener:
             quality=work.quality,
             vessel_fraction=work.vessel_fraction if counts else None,
             timings_ms=replace(work.timings, capture=frame.capture_ms, total=total_ms),
-            budget_ms=self._budget.total,
+            budget_ms=self._word.budget.total,
             late=work.late,
             vessels=work.vessels if counts else None,
             trust=self.trust,
         )
-        if self._trust is not None:
-            self._trust.count(reading)
+        if self._guard is not None:
+            self._guard.count(reading)
         return reading
 
     @property
@@ -184,14 +204,14 @@ class Screener:
         self._engine.keep_warm()
 
     def _test_when_due(self) -> None:
-        if self._trust is not None and self._trust.due:
-            self._trust.test(self._engine)
+        if self._guard is not None and self._guard.due:
+            self._guard.test(self._engine)
 
     def _unless_distrusted(self, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
-        problem = "" if self._trust is None else self._trust.problem
+        problem = self.problem
         return (Outcome.NO_RESULT, problem) if problem else (outcome, reason)
 
-    def unreadable(self, error: CameraError, *, source: str = "", sequence: int = 0) -> Reading:
+    def unreadable(self, error: DeviceError, *, source: str = "", sequence: int = 0) -> Reading:
         """The reading for a frame that could not be had: NO_RESULT with the reason; RETAKE for a repeated one."""
         if isinstance(error, FrameUnreadable):
             source, sequence = error.source, error.sequence
@@ -206,15 +226,15 @@ class Screener:
             quality=Quality(False, reasons=(REPEATED,)) if repeated else None,
             bundle=self._bundle,
             engine=self._engine.facts,
-            budget_ms=self._budget.total,
+            budget_ms=self._word.budget.total,
             trust=self.trust,
         )
 
     def _stages(self, frame: Frame, work: _Work, deadline: Deadline) -> tuple[Outcome, str]:
         """Every stage in turn; what each finds is noted in `work`, so that it survives a later stage's fault."""
-        if self._trust is not None and self._trust.problem:
-            return Outcome.NO_RESULT, self._trust.problem
-        budget, deadline = self._budget, Deadline.after_ms(self._budget.total).sooner(deadline)
+        if problem := self.problem:
+            return Outcome.NO_RESULT, problem
+        budget, deadline = self._word.budget, Deadline.after_ms(self._word.budget.total).sooner(deadline)
         if budget.capture is not None and not frame.capture_ms <= budget.capture:  # late, or no number
             raise DeadlineMissed(f"late: capture took {frame.capture_ms:.0f} ms, budget {budget.capture:g} ms")
         if min(frame.width, frame.height) < SMALLEST_SIDE:
@@ -226,7 +246,7 @@ class Screener:
             image = network_input(frame.pixels)
         self._hash(frame, work)
         with work.stage("quality", budget.quality, deadline):
-            work.quality = grade(image[0], self._limits)
+            work.quality = grade(image[0], self._word.limits)
         if not work.quality.gradable:
             return Outcome.RETAKE, ", ".join(work.quality.reasons)
         inference = self._engine.infer(image, budget, deadline)
@@ -235,7 +255,7 @@ class Screener:
             work.vessels = _levels(inference.vessels)
             work.vessel_fraction = vessel_fraction(work.vessels >= 128, image[0])
             work.probabilities = dict(zip(self._classes, map(float, inference.probabilities), strict=True))
-            return decide(work.probabilities, self._refer, self._threshold)
+            return decide(work.probabilities, self._refer, self._word.threshold)
 
     def _hash(self, frame: Frame, work: _Work) -> None:
         """Have the helper begin with the frame's SHA-256."""
@@ -254,6 +274,17 @@ class Screener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _closed_if_it_fails(engine: str | Engine) -> Iterator[None]:
+    """Give an engine back that will have no owner."""
+    try:
+        yield
+    except BaseException:
+        if not isinstance(engine, str):
+            engine.close()
+        raise
 
 
 def _levels(vessels: FloatArray) -> UInt8Array:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
+from device.eye import Eye as Eye
+
 DEFAULT_RETAKES = 3
 """How often an ungradable view may be taken again before it counts as "not gradable", where nobody says otherwise."""
 MOST_RETAKES = 20
-
-
-class Eye(str, Enum):
-    """Laterality, from the operator or the worklist; never inferred from a picture."""
-
-    OD = "OD"
-    OS = "OS"
 
 
 class View(str, Enum):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from device.eye import Eye
 from device.light.board import Board, Ceilings
 from device.light.link import BoardEvent, BoardLink, FlashReceipt
 from device.light.messages import EventCode, Flags, NakCode, Status, Totals
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from device.light.calibrated import CalibratedLight
     from device.light.calibration import Calibration, Hazard, RatePoint, load_calibration, sign_calibration
     from device.light.capture import FlashedFrame, capture_with_flash
-    from device.light.dose import DoseAccount, Exposure, Eye, LightKind
+    from device.light.dose import DoseAccount, Exposure, LightKind
     from device.light.dose_file import DoseFile
     from device.light.exposure import ExposureTiming
     from device.light.scene import FlashLitCamera
@@ -61,7 +62,6 @@ _WHEN_USED = {
     "DoseFile": "device.light.dose_file",
     "Exposure": "device.light.dose",
     "ExposureTiming": "device.light.exposure",
-    "Eye": "device.light.dose",
     "FlashLitCamera": "device.light.scene",
     "FlashedFrame": "device.light.capture",
     "Hazard": "device.light.calibration",

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from device.errors import BoardRefused, CalibrationInvalid, DoseExceeded
+from device.eye import Eye
 from device.light.board import WATCHDOG_MS
-from device.light.dose import DoseAccount, Eye, LightKind
+from device.light.dose import DoseAccount, LightKind
 from device.light.link import BoardLink, FlashReceipt
 
 _AHEAD_S = WATCHDOG_MS / 1000

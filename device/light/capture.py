@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 from device.errors import CameraError, FlashNotCaught, FrameTimeout, FrameUnreadable
+from device.eye import Eye
 from device.frame import Frame
 from device.light.calibrated import CalibratedLight
-from device.light.dose import Eye
 from device.light.exposure import ExposureTiming, flash_window_ns, margin_ms
 from device.light.link import FlashReceipt
 from device.live import LiveReader, Tap

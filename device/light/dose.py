@@ -10,19 +10,11 @@ from datetime import datetime, timedelta, timezone
 from enum import Enum
 
 from device.errors import CalibrationInvalid, DoseExceeded
+from device.eye import Eye
 from device.light.calibration import Calibration, Hazard
 
 MERGED_S = 60.0
 """Slices of the same continuous light are kept as one exposure up to this length."""
-
-
-class Eye(str, Enum):
-    """Which eye the light goes to."""
-
-    OD = "OD"
-    """Right."""
-    OS = "OS"
-    """Left."""
 
 
 class LightKind(str, Enum):

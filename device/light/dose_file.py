@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 from device.errors import DoseUnrecorded
-from device.light.dose import Exposure, Eye, LightKind
+from device.eye import Eye
+from device.light.dose import Exposure, LightKind
 
 
 class DoseFile:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from runtime.bench.measure.loads import LOADS, LoadKind
 from runtime.bench.measure.samples import ROWS
+from runtime.commands.site import add_site_options
 from runtime.engines import BACKENDS, PRECISIONS
 
 EXAMPLES = """\
@@ -44,6 +45,8 @@ class Options:
     engine: str
     precision: str
     threads: int | None
+    site_profile: Path | None
+    trusted_keys: Path | None
     load: LoadKind
     frames: int
     warmup: int
@@ -179,6 +182,8 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="for --peer pytorch, in place of the bundle's fp32 graphs"
     )
+
+    add_site_options(parser)
 
     beside = parser.add_argument_group("beside speed")
     beside.add_argument("--labels", type=Path, metavar="CSV", help="truth: columns image and mask, refer or both")

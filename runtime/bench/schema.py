@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
@@ -296,6 +296,8 @@ class Report(Part):
     input: InputPart
     bundle: BundlePart
     engine: EnginePart
+    trust: dict[str, Any] | None = None
+    """Who stood for the model, as in `rop.reading/1`."""
     environment: EnvironmentPart
     seeds: dict[str, int]
     counts: CountsPart

@@ -39,6 +39,8 @@ from runtime.bundle import Bundle, open_bundle
 from runtime.commands.stop import Interrupted, Stop
 from runtime.errors import BundleError, ScreeningError
 from runtime.screener import Screener
+from runtime.site_screener import screener_for
+from runtime.trust.site import Site, named_in_environment, open_site
 
 DEFAULT_RATE_HZ = 30.0
 BOOTSTRAP_SEED = 0
@@ -53,12 +55,13 @@ def run_session(
 ) -> Report:
     """Measure as the options say. What cannot be opened raises before anything is measured.
 
-    Raises `BenchError`, `BundleError`, `EngineError`, `CameraError`, and `Interrupted` when it was stopped before there
-    was anything to report. say: takes a line about what is going on. make_screener: by default after the options.
+    Raises `BenchError`, `BundleError`, `EngineError`, `SiteError`, `CameraError`, and `Interrupted` when it was stopped
+    before there was anything to report. say: takes a line about what is going on. make_screener: by default after the
+    options.
     """
     created = datetime.now(timezone.utc)
     labels = None if options.labels is None else read_labels(options.labels)
-    bundle = open_bundle(options.bundle)
+    site, bundle = open_site(options.site_profile, options.trusted_keys), open_bundle(options.bundle)
     until = Until(seconds=options.soak) if options.soak else Until(options.frames)
     with contextlib.ExitStack() as stack:
         with stop.interruptible:
@@ -69,7 +72,7 @@ def run_session(
             if supply.paced:
                 raise BenchError("--labels needs frames that come again; use a stored source")
             check_labels(options.source, labels)
-        make = make_screener or _maker(options, repeats=supply.paced)
+        make = make_screener or _maker(options, site, repeats=supply.paced)
         screener = stack.enter_context(make(bundle, options.precision))
         if isinstance(supply, Pool):
             camera.close()
@@ -97,7 +100,7 @@ def run_session(
         peer, accuracy, failed = None, None, []
         if not stopped:
             try:
-                peer = _peer(options, supply, bundle, screener, stop, say)
+                peer = _peer(options, supply, site, bundle, screener, stop, say)
             except ScreeningError as error:
                 failed.append(f"--peer {options.peer} failed: {error}")
             try:
@@ -110,6 +113,7 @@ def run_session(
             input=supply.facts(options.source),
             bundle=bundle,
             engine=screener.facts,
+            trust=screener.trust,
             threads=options.threads,
             environment=environment(),
             warmup=options.warmup,
@@ -147,10 +151,10 @@ def load_plan(options: Options, supply: Supply) -> LoadPlan:
     return LoadPlan(options.load, rate_hz, options.burst, options.idle_s)
 
 
-def _maker(options: Options, *, repeats: bool) -> MakeScreener:
+def _maker(options: Options, site: Site, *, repeats: bool) -> MakeScreener:
     def make(bundle: Bundle, precision: str) -> Screener:
-        return Screener(
-            bundle, engine=options.engine, precision=precision, threads=options.threads, reject_repeats=repeats
+        return screener_for(
+            site, bundle, engine=options.engine, precision=precision, threads=options.threads, reject_repeats=repeats
         )
 
     return make
@@ -167,7 +171,14 @@ def _cold_start(options: Options, supply: Supply, stop: Stop, say: Say) -> ColdS
         return None
     say("cold start: four fresh processes")
     with stop.interruptible:
-        return measure_cold_start(supply.frames[0], options.bundle, options.engine, options.precision, options.threads)
+        return measure_cold_start(
+            supply.frames[0],
+            options.bundle,
+            options.engine,
+            options.precision,
+            options.threads,
+            named_in_environment(options.site_profile, options.trusted_keys),
+        )
 
 
 def _check_peer(options: Options, supply: Supply, bundle: Bundle) -> None:
@@ -186,7 +197,7 @@ def _check_peer(options: Options, supply: Supply, bundle: Bundle) -> None:
 
 
 def _peer(
-    options: Options, supply: Supply, bundle: Bundle, screener: Screener, stop: Stop, say: Say
+    options: Options, supply: Supply, site: Site, bundle: Bundle, screener: Screener, stop: Stop, say: Say
 ) -> PeerPart | None:
     """In turns with ours."""
     if options.peer is None or not isinstance(supply, Pool):
@@ -207,7 +218,7 @@ def _peer(
             engine = OnnxRuntimeEngine(
                 bundle, bundle.resolve_precision(screener.facts.backend, options.precision), options.threads
             )
-            other = stack.enter_context(Screener(bundle, engine=engine, reject_repeats=False))
+            other = stack.enter_context(screener_for(site, bundle, engine=engine, reject_repeats=False))
             peer = ScreenerPeer(other, other.facts)
         return measure_peer(screener, peer, supply.frames[:MOST_FRAMES], options.peer, stop=stop)
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from runtime.commands.site import add_site_options
 from runtime.engines import BACKENDS, PRECISIONS
 
 EXAMPLES = """\
@@ -80,6 +81,7 @@ def _measure() -> argparse.ArgumentParser:
         "--frames", type=_whole(1, 2**31 - 1), default=662, metavar="N", help="default: 662, enough for the p99"
     )
     _model(parser)
+    add_site_options(parser)
     parser.add_argument("--huge-pages", action="store_true", help="as the daemon's: the ring in 2 MiB pages")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     return parser
@@ -114,11 +116,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     model = _model(parser)
     model.add_argument("--budget-ms", type=_milliseconds, metavar="MS", help="time for a reading; later is NO_RESULT")
 
-    site = parser.add_argument_group("site")
-    site.add_argument("--site-profile", type=Path, metavar="FILE", help="signed profile (default: $ROP_SITE_PROFILE)")
-    site.add_argument(
-        "--trusted-keys", type=Path, metavar="DIR", help="keys of those who may sign (default: $ROP_TRUSTED_KEYS)"
-    )
+    add_site_options(parser)
 
     clients = parser.add_argument_group("clients")
     clients.add_argument(

@@ -26,6 +26,8 @@ from runtime.daemon.errors import DaemonGone, NotMeasured
 from runtime.daemon.messages import Order, State
 from runtime.percentiles import percentile
 from runtime.screener import Screener
+from runtime.site_screener import screener_for
+from runtime.trust.site import open_site
 
 if TYPE_CHECKING:
     from runtime.daemon.messages import Result
@@ -200,15 +202,18 @@ def run(options: argparse.Namespace) -> int:
     """The verb `measure`; 0 inside the limits, 1 not. Raises `ScreeningError`, `CameraError`."""
     engine = ["--engine", options.engine, "--precision", options.precision]
     engine += ["--threads", str(options.threads)] if options.threads else []
-    bundle = [] if options.bundle is None else ["--bundle", str(options.bundle)]
+    named = {"bundle": options.bundle, "site-profile": options.site_profile, "trusted-keys": options.trusted_keys}
+    files = [word for name, path in named.items() if path is not None for word in (f"--{name}", str(path))]
+    site = open_site(options.site_profile, options.trusted_keys)
     pictures = pictures_of(options.source)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s"
         huge = ["--huge-pages"] if options.huge_pages else []
-        command = [sys.executable, "-m", "runtime.daemon", "--socket", str(path), *bundle, *engine, *huge]
+        command = [sys.executable, "-m", "runtime.daemon", "--socket", str(path), *files, *engine, *huge]
         with (
             started(command, path),
-            Screener(
+            screener_for(
+                site,
                 open_bundle(options.bundle),
                 engine=options.engine,
                 precision=options.precision,

@@ -199,10 +199,11 @@ class Reader:
         self._on_alive()
 
     def _reload(self, job: ReloadJob, old: Model, reception: Reception) -> None:
-        """The new model, or the old one when the new one cannot be believed."""
+        """The new model, or the old one when the new one cannot be believed, as far as the site still stands for it."""
         try:
             new = self._load()
         except ScreeningError as error:
+            old.ask_the_site()
             self._reload_problem = str(error)
             answer = Reloaded(old.sha256, 1, str(error))
         else:

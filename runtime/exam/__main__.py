@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from device.errors import CameraError, DeviceError, SourceNotFound
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
-from runtime.exam.commands import demo, exams, keeping
+from runtime.exam.commands import demo, exams, keeping, persons
 from runtime.exam.commands.arguments import parse
 from runtime.exam.errors import JournalDamaged, JournalFull
 
@@ -24,6 +24,11 @@ VERBS: dict[str, Callable[..., int]] = {
     "finish": exams.finish,
     "correct": exams.correct,
     "document": exams.document,
+    "exclude": persons.exclude,
+    "include": persons.include,
+    "confirm": persons.confirm,
+    "stop": persons.stop,
+    "void": persons.void,
     "close": exams.close,
     "list": exams.list_,
     "show": exams.show,

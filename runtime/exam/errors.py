@@ -9,6 +9,7 @@ ExamError (a ScreeningError)
     |-- JournalDamaged     the file is no journal, or was altered
     |-- JournalUnwritable  read-only, not permitted, in use for too long, or the disk fails
     |-- JournalFull        no space left; nothing that was kept is harmed
+    |-- WrongThread        called from another thread than the one that opened it; nothing is wrong with the journal
     `-- KeyUnusable        the key of the patients' fields is missing, malformed or another journal's
 """
 
@@ -55,3 +56,7 @@ class JournalFull(JournalError):
 
 class KeyUnusable(JournalError):
     """The key of the patients' fields is missing, malformed, or another journal's."""
+
+
+class WrongThread(JournalError):
+    """The journal was called from another thread than the one that opened it; nothing is wrong with the journal."""

@@ -23,8 +23,20 @@ class Phase(str, Enum):
 
     OPEN = "open"
     CLOSED = "closed"
+    VOIDED = "voided"
+    """A person said that it counts for nothing; what was sent of it is rejected in the archive."""
     RETIRED = "retired"
     """Its images, readings and patient's fields were removed after the retention time."""
+
+
+class Stop(str, Enum):
+    """Why an exam was ended before every view was taken."""
+
+    UNSTABLE = "unstable"
+    """The infant."""
+    REFUSED = "refused"
+    """By parents or staff."""
+    EQUIPMENT = "equipment"
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,12 @@ class Capture:
     """None when the camera gave no pixels."""
     reading: ReadingFacts | None = None
     """None until it is finished."""
+    like: tuple[int, ...] = ()
+    """Numbers of captures whose pictures show nearly the same place, as measured when this one was read."""
+    excluded: str = ""
+    """Why a person took it out of the exam; empty while it counts."""
+    confirmed: str = ""
+    """Why a person says that it shows its view although it is like another; empty when nobody did."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,8 @@ class ReadingMade:
 
     capture: int
     reading: ReadingFacts
+    like: tuple[int, ...] = ()
+    """Captures that show nearly the same place."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +127,49 @@ class Relabelled:
 
 
 @dataclass(frozen=True)
+class Excluded:
+    """A person takes a frame out of the exam, and says why."""
+
+    capture: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Included:
+    """A person takes back that a frame was excluded, and says why."""
+
+    capture: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ViewConfirmed:
+    """A person says that a frame shows its view, although its picture is like another view's, and why."""
+
+    capture: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Closed:
     """No more frames are taken."""
 
 
-Event: TypeAlias = Captured | ReadingMade | Relabelled | Closed
+@dataclass(frozen=True)
+class Stopped:
+    """The exam ends before every view was taken."""
+
+    why: Stop
+
+
+@dataclass(frozen=True)
+class Voided:
+    """The exam counts for nothing, and why."""
+
+    reason: str
+
+
+Event: TypeAlias = Captured | ReadingMade | Relabelled | Excluded | Included | ViewConfirmed | Closed | Stopped | Voided
 
 
 @dataclass(frozen=True)
@@ -122,6 +180,8 @@ class Exam:
     rules: ExamRules
     captures: tuple[Capture, ...] = ()
     phase: Phase = Phase.OPEN
+    stopped: Stop | None = None
+    """Why it was ended early; None when it was not."""
 
     @property
     def pending(self) -> tuple[Capture, ...]:
@@ -137,6 +197,17 @@ class Exam:
                 seen.setdefault(capture.frame_sha256, capture.number)
         return seen
 
+    def like(self, capture: Capture) -> Capture | None:
+        """The earliest capture of another place that counts and that this one is like; None when there is none."""
+        for other in self.captures[: capture.number - 1]:
+            if other.excluded or (other.eye, other.view) == (capture.eye, capture.view):
+                continue
+            if other.reading is None or not other.reading.gradable:
+                continue
+            if other.number in capture.like or capture.number in other.like:
+                return other
+        return None
+
     def capture(self, number: int) -> Capture:
         """The capture of that number; raises `ExamRefused`."""
         if not 1 <= number <= len(self.captures):
@@ -150,11 +221,13 @@ def apply(exam: Exam, event: Event) -> Exam:
         return _captured(exam, event)
     if isinstance(event, ReadingMade):
         return _read(exam, event)
-    if isinstance(event, Relabelled):
-        return _relabelled(exam, event)
-    if exam.phase is not Phase.OPEN:
-        raise ExamRefused(f"exam {exam.exam_id}: it is {exam.phase.value} already")
-    return replace(exam, phase=Phase.CLOSED)
+    if isinstance(event, Voided):
+        return _voided(exam, event)
+    if isinstance(event, (Closed, Stopped)):
+        if exam.phase is not Phase.OPEN:
+            raise ExamRefused(f"exam {exam.exam_id}: it is {exam.phase.value} already")
+        return replace(exam, phase=Phase.CLOSED, stopped=event.why if isinstance(event, Stopped) else None)
+    return _changed(exam, event)
 
 
 def _captured(exam: Exam, event: Captured) -> Exam:
@@ -177,20 +250,55 @@ def _read(exam: Exam, event: ReadingMade) -> Exam:
         raise ExamRefused(f"exam {exam.exam_id}: it is retired, no reading can be added")
     if capture.reading is not None:
         raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} has its reading already")
-    return _with(exam, replace(capture, reading=event.reading))
+    like = tuple(sorted({n for n in event.like if n != capture.number and 1 <= n <= len(exam.captures)}))
+    return _with(exam, replace(capture, reading=event.reading, like=like))
 
 
-def _relabelled(exam: Exam, event: Relabelled) -> Exam:
+def _voided(exam: Exam, event: Voided) -> Exam:
+    if exam.phase in (Phase.VOIDED, Phase.RETIRED):
+        raise ExamRefused(f"exam {exam.exam_id}: it is {exam.phase.value} already")
+    _need_reason(exam, "voiding it", event.reason)
+    return replace(exam, phase=Phase.VOIDED)
+
+
+def _changed(exam: Exam, event: Relabelled | Excluded | Included | ViewConfirmed) -> Exam:
+    """What a person says of one frame, with a reason."""
     capture = exam.capture(event.capture)
-    if exam.phase is Phase.RETIRED:
-        raise ExamRefused(f"exam {exam.exam_id}: it is retired, nothing of it can be changed")
-    if not event.reason.strip():
-        raise ExamRefused(
-            f"exam {exam.exam_id}: moving capture {capture.number} to {place(event.eye, event.view)} needs a reason"
-        )
+    if exam.phase in (Phase.VOIDED, Phase.RETIRED):
+        raise ExamRefused(f"exam {exam.exam_id}: it is {exam.phase.value}, nothing of it can be changed")
+    if isinstance(event, Relabelled):
+        return _with(exam, _relabelled(exam, capture, event))
+    if isinstance(event, ViewConfirmed):
+        return _with(exam, _confirmed(exam, capture, event))
+    excluding = isinstance(event, Excluded)
+    _need_reason(exam, f"{'excluding' if excluding else 'including'} capture {capture.number}", event.reason)
+    if bool(capture.excluded) is excluding:
+        now = "excluded" if excluding else "not excluded"
+        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is {now} already")
+    return _with(exam, replace(capture, excluded=event.reason.strip() if excluding else ""))
+
+
+def _relabelled(exam: Exam, capture: Capture, event: Relabelled) -> Capture:
+    to = place(event.eye, event.view)
+    _need_reason(exam, f"moving capture {capture.number} to {to}", event.reason)
     if (capture.eye, capture.view) == (event.eye, event.view):
-        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is {place(event.eye, event.view)} already")
-    return _with(exam, replace(capture, eye=event.eye, view=event.view))
+        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is {to} already")
+    return replace(capture, eye=event.eye, view=event.view, confirmed="")  # who confirmed it spoke of another view
+
+
+def _confirmed(exam: Exam, capture: Capture, event: ViewConfirmed) -> Capture:
+    where = place(capture.eye, capture.view)
+    _need_reason(exam, f"confirming that capture {capture.number} shows {where}", event.reason)
+    if exam.like(capture) is None:
+        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is like no other view; nothing to confirm")
+    if capture.confirmed:
+        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is confirmed as {where} already")
+    return replace(capture, confirmed=event.reason.strip())
+
+
+def _need_reason(exam: Exam, what: str, reason: str) -> None:
+    if not reason.strip():
+        raise ExamRefused(f"exam {exam.exam_id}: {what} needs a reason")
 
 
 def _with(exam: Exam, capture: Capture) -> Exam:

@@ -9,14 +9,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from runtime.exam.machine import Capture, Exam
+from runtime.decide import against
+from runtime.exam.machine import Capture, Exam, Phase
 from runtime.outcome import (
     CONTRADICTION,
+    EXCLUDED,
+    LIKE_ANOTHER,
     NOT_CAPTURED,
     NOT_GRADABLE,
     OTHER_BUNDLE,
     OTHER_FRAME,
     READING_PENDING,
+    STOPPED,
+    VOIDED,
     Outcome,
     banner,
 )
@@ -50,17 +55,46 @@ class ExamResult:
     views: Mapping[tuple[Eye, View], Verdict]
     """Of every view that is required or was begun."""
 
+    warnings: tuple[str, ...] = ()
+    """What must be said beside the outcome: referring frames that a person took out of it."""
+
+    @property
+    def referring(self) -> tuple[Verdict, ...]:
+        """Every view that refers the infant, in the order of eyes and views."""
+        return tuple(v for v in self.views.values() if v.outcome is Outcome.REFER)
+
 
 def exam_result(exam: Exam) -> ExamResult:
-    """The outcomes of the exam: an eye is its worst view, the infant the worst eye (both eyes always count)."""
+    """The outcomes of the exam: an eye is its worst view, the infant the worst eye (both eyes always count).
+
+    An exam that was voided has no result. One that was stopped early refers where a view does, and else has none.
+    """
     views = {(eye, view): _view(exam, eye, view) for eye in Eye for view in _views_of(exam, eye)}
     eyes = {eye: _worst([verdict for (of, _), verdict in views.items() if of is eye]) for eye in Eye}
-    return ExamResult(_worst(list(eyes.values())), MappingProxyType(eyes), MappingProxyType(views))
+    infant = _worst(list(eyes.values()))
+    if exam.phase is Phase.VOIDED:
+        void = Verdict(Outcome.NO_RESULT, VOIDED)
+        views, eyes, infant = dict.fromkeys(views, void), dict.fromkeys(eyes, void), void
+    elif exam.stopped is not None:
+        # Nothing of it may read as if the exam had been whole; what is missing in a view is told by that view.
+        stop = Verdict(Outcome.NO_RESULT, STOPPED[exam.stopped.value])
+        views = {at: stop if v.outcome is Outcome.NO_REFERRAL_FINDINGS else v for at, v in views.items()}
+        eyes = {eye: v if v.outcome is Outcome.REFER else stop for eye, v in eyes.items()}
+        infant = infant if infant.outcome is Outcome.REFER else stop
+    return ExamResult(infant, MappingProxyType(eyes), MappingProxyType(views), tuple(_warnings(exam)))
+
+
+def _warnings(exam: Exam) -> Iterator[str]:
+    for capture in exam.captures:
+        refers = capture.reading is not None and capture.reading.outcome is Outcome.REFER
+        if refers and (capture.excluded or exam.phase is Phase.VOIDED):
+            was = "excluded by a person" if capture.excluded else "in an exam that was voided"
+            yield f"frame {capture.number}, {place(capture.eye, capture.view)}: read as REFER, {was}"
 
 
 def _views_of(exam: Exam, eye: Eye) -> Iterator[View]:
     """Required views and those begun, in the order of `View`. What was begun has to be finished."""
-    begun = {capture.view for capture in exam.captures if capture.eye is eye}
+    begun = {capture.view for capture in exam.captures if capture.eye is eye and not capture.excluded}
     return (view for view in View if view in exam.rules.required_views or view in begun)
 
 
@@ -80,7 +114,7 @@ def _view(exam: Exam, eye: Eye, view: View) -> Verdict:
     where, ungradable = place(eye, view), 0
     verdict = Verdict(Outcome.NO_RESULT, NOT_CAPTURED, where)
     for capture in exam.captures:
-        if (capture.eye, capture.view) != (eye, view):
+        if (capture.eye, capture.view) != (eye, view) or capture.excluded:
             continue
         outcome, reason = capture_outcome(exam, capture)
         if outcome is Outcome.REFER:
@@ -98,7 +132,7 @@ def _view(exam: Exam, eye: Eye, view: View) -> Verdict:
 def _referred_or(exam: Exam, eye: Eye, view: View, verdict: Verdict) -> Verdict:
     """A finding of a later frame, when there is one, tells more than "not gradable"."""
     for capture in exam.captures:
-        if (capture.eye, capture.view) == (eye, view):
+        if (capture.eye, capture.view) == (eye, view) and not capture.excluded:
             outcome, reason = capture_outcome(exam, capture)
             if outcome is Outcome.REFER:
                 return Verdict(outcome, reason, place(eye, view))
@@ -112,6 +146,10 @@ def capture_outcome(exam: Exam, capture: Capture) -> tuple[Outcome, str]:
     everything that the reading says supports it; comparisons are written so that a NaN supports nothing.
     """
     reading = capture.reading
+    if exam.phase is Phase.VOIDED:
+        return Outcome.NO_RESULT, VOIDED
+    if capture.excluded:
+        return Outcome.NO_RESULT, EXCLUDED
     if reading is None:
         return Outcome.NO_RESULT, READING_PENDING
     if reading.outcome is Outcome.REFER:
@@ -129,5 +167,8 @@ def capture_outcome(exam: Exam, capture: Capture) -> tuple[Outcome, str]:
         return Outcome.NO_RESULT, CONTRADICTION
     if probability >= exam.rules.threshold:
         names = " + ".join(exam.rules.refer_classes)
-        return Outcome.REFER, f"{names} {probability:.2f}, threshold {exam.rules.threshold:.2f}"
+        return Outcome.REFER, f"{names} {against(probability, exam.rules.threshold)}"
+    like = None if capture.confirmed else exam.like(capture)
+    if like is not None:
+        return Outcome.RETAKE, f"{LIKE_ANOTHER} {place(like.eye, like.view)} (frame {like.number})"
     return reading.outcome, reading.reason

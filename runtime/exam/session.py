@@ -6,12 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from device.errors import CameraError
+from device.errors import BoardRefused, CameraError, DeviceError, FlashNotCaught
 from device.frame import Frame
 from runtime.exam.binding import Aims
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import Infant
 from runtime.exam.journal import ExamRecord, Journal
+from runtime.exam.journal.writer import who_of
+from runtime.exam.machine import Stop
 from runtime.exam.order import Order
 from runtime.exam.result import ExamResult, exam_result
 from runtime.exam.rules import ExamRules
@@ -26,7 +28,7 @@ class Reader(Protocol):
         """The reading for a frame; never raises."""
         ...
 
-    def unreadable(self, error: CameraError) -> Reading:
+    def unreadable(self, error: DeviceError) -> Reading:
         """The reading for a frame that could not be had."""
         ...
 
@@ -44,16 +46,26 @@ class ExamSession:
     """Runs exams on a journal: `open`, then `aim` and `take` for each view, then `close`.
 
     A frame is journalled before it is read, so that neither a fault nor a power loss after its acceptance loses it;
-    `resume` reads what was left unread. One thread at a time.
+    `resume` reads what was left unread. It belongs to the thread of its journal.
     """
 
     def __init__(self, journal: Journal, reader: Reader, *, operator: str, station: str = "") -> None:
         self._journal = journal
         self._reader = reader
-        self._operator = operator
+        self._operator = who_of(operator)
         self._station = station
         self._aims = Aims()
         self._exam_id: str | None = None
+
+    @property
+    def operator(self) -> str:
+        """Who works at the cart now; each event carries who did it."""
+        return self._operator
+
+    @operator.setter
+    def operator(self, name: str) -> None:
+        """Someone else takes over, also in the middle of an exam. Raises `ExamRefused` for nobody."""
+        self._operator = who_of(name)
 
     @property
     def exam_id(self) -> str:
@@ -122,13 +134,33 @@ class ExamSession:
         """`accept` and `finish`."""
         return self.finish(self.accept(frame))
 
-    def miss(self, error: CameraError) -> Reading:
-        """The camera gave no frame for what is set now: journalled as NO_RESULT with the reason."""
+    def miss(self, error: DeviceError) -> Reading:
+        """There is no frame for what is set now: journalled as NO_RESULT with the reason, in words for the operator.
+
+        error: of the camera, or of the light (a flash that no frame held, one that the board refused or that the dose
+        forbids).
+        """
         exam_id, eye, view = self._aims.at(time.monotonic_ns())
-        reading = self._reader.unreadable(error)
+        reading = self._reader.unreadable(_in_words(error))
         number = self._journal.add_capture(exam_id, eye, view, None, operator=self._operator)
         self._journal.add_reading(exam_id, number, reading)
         return reading
+
+    def exclude(self, number: int, reason: str) -> None:
+        """Take a frame of the open exam out of it. Raises `ExamRefused`, also without a reason."""
+        self._journal.exclude(self.exam_id, number, reason=reason, operator=self._operator)
+
+    def include(self, number: int, reason: str) -> None:
+        """Take back that a frame was excluded."""
+        self._journal.include(self.exam_id, number, reason=reason, operator=self._operator)
+
+    def confirm_view(self, number: int, reason: str) -> None:
+        """A frame shows its view although its picture is like another view's."""
+        self._journal.confirm_view(self.exam_id, number, reason=reason, operator=self._operator)
+
+    def relabel(self, number: int, eye: Eye, view: View, reason: str) -> None:
+        """Move a frame of the open exam to another eye or view."""
+        self._journal.relabel(self.exam_id, number, eye, view, reason=reason, operator=self._operator)
 
     @property
     def result(self) -> ExamResult:
@@ -137,10 +169,31 @@ class ExamSession:
 
     def close(self) -> ExamRecord:
         """Close the open exam."""
-        record = self._journal.close_exam(self.exam_id, operator=self._operator)
+        return self._ended(self._journal.close_exam(self.exam_id, operator=self._operator))
+
+    def stop(self, why: Stop, note: str = "") -> ExamRecord:
+        """Close the open exam before every view was taken: it never says that there are no referral findings."""
+        return self._ended(self._journal.stop_exam(self.exam_id, why, note=note, operator=self._operator))
+
+    def void(self, reason: str) -> ExamRecord:
+        """The open exam counts for nothing."""
+        return self._ended(self._journal.void_exam(self.exam_id, reason=reason, operator=self._operator))
+
+    def _ended(self, record: ExamRecord) -> ExamRecord:
         self._exam_id = None
         self._aims = self._aims.closed(time.monotonic_ns())
         return record
+
+
+def _in_words(error: DeviceError) -> DeviceError:
+    """What the person at the cart has to know first, before what the part said."""
+    if isinstance(error, FlashNotCaught):
+        return FlashNotCaught(f"the flash was given, but no picture holds it: take it again ({error})")
+    if isinstance(error, BoardRefused):
+        return BoardRefused(
+            f"the light board refused, no flash was given ({error})", code=error.code, detail=error.detail
+        )
+    return error
 
 
 def stored_frame(journal: Journal, exam_id: str, number: int) -> Frame | None:

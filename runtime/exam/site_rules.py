@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runtime.exam.rules import ExamRules, rules_for
 from runtime.trust.errors import SiteError
+from runtime.trust.word import sites_word
 from runtime.views import DEFAULT_RETAKES, View
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def site_rules(
         bundle,
         required_views=required_views,
         retakes=retakes,
-        threshold=profile.refer_threshold,
+        threshold=sites_word(site, bundle).threshold,
         site_profile_sha256=site.profile_sha256,
     )
 

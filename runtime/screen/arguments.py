@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.commands.site import add_site_options
 from runtime.engines import BACKENDS, PRECISIONS
 
 EXAMPLES = """\
@@ -95,19 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     engine.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: the engine's choice)")
 
-    site = parser.add_argument_group("site")
-    site.add_argument(
-        "--site-profile",
-        type=Path,
-        metavar="FILE",
-        help="the site's signed profile: threshold, limits, what may run (default: $ROP_SITE_PROFILE)",
-    )
-    site.add_argument(
-        "--trusted-keys",
-        type=Path,
-        metavar="DIR",
-        help="public keys (*.pem) of those who may sign; a bundle must then be signed (default: $ROP_TRUSTED_KEYS)",
-    )
+    add_site_options(parser)
 
     output = parser.add_argument_group("output")
     output.add_argument(

@@ -132,6 +132,27 @@ class SelfTest:
         return ""
 
 
+class RepeatTest(SelfTest):
+    """For a bundle that knows no answers: the engine must give again what it gave first for a drawn picture."""
+
+    def __init__(self) -> None:
+        super().__init__((), Tolerance(SAME_MACHINE, SAME_MACHINE))
+
+    def _run(self, engine: Engine) -> str:
+        if not self._known:
+            first = ask(engine, _drawn())
+            self._known = (Known(_drawn(), first.probabilities, first.blocks),)
+        return super()._run(engine)
+
+
+def _drawn() -> UInt8Array:
+    """RGB, uint8 [1, 256, 256, 3]."""
+    ramp = np.linspace(0, 255, SIDE).astype(np.uint8)
+    image = np.empty((1, SIDE, SIDE, 3), np.uint8)
+    image[0, :, :, 0], image[0, :, :, 1], image[0, :, :, 2] = ramp, ramp[:, np.newaxis], 64
+    return image
+
+
 def ask(engine: Engine, image: UInt8Array) -> Answer:
     """The engine's answer, copied. image: RGB, uint8 [1, 256, 256, 3]."""
     found = engine.infer(image)

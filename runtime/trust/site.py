@@ -48,6 +48,10 @@ class Site:
 
     def check_bundle(self, bundle: Bundle) -> Signature:
         """Who stands for the bundle. Raises `SignatureRefused`, or `SiteError` for a bundle that is not the site's."""
+        return self.check_sealed(bundle, *sealed(bundle))
+
+    def check_sealed(self, bundle: Bundle, body: bytes, line: bytes | None) -> Signature:
+        """As `check_bundle`, by the bytes of the manifest and of its signature as they were when it was opened."""
         wanted = self.profile.bundle_sha256 if self.profile else None
         if wanted is not None and wanted != bundle.sha256:
             raise SiteError(
@@ -61,23 +65,24 @@ class Site:
                     f"it; name --trusted-keys and --site-profile"
                 )
             return Signature("unchecked")
-        body = manifest_bytes(bundle.path)
         if hashlib.sha256(body).hexdigest() != bundle.sha256:
             raise SignatureRefused(f"bundle {bundle.path}: {MANIFEST} changed while it was opened; open it again")
         allowed = self.profile is not None and self.profile.allow_unsigned
-        return self._check(f"bundle {bundle.path}", bundle.path, MANIFEST_SIGNATURE, body, allowed)
+        return self._check(f"bundle {bundle.path}", bundle.path, MANIFEST_SIGNATURE, body, line, allowed)
 
     def check_plan(self, folder: Path, body: bytes) -> Signature:
         """Who stands for a plan, by the bytes of its `plan.json`. Raises `SignatureRefused`, `SiteError`."""
         if self.keys is None:
             return Signature("unchecked")
         allowed = self.profile is not None and self.profile.allow_unsigned_plans
-        return self._check(f"plan {folder}", folder, PLAN_SIGNATURE, body, allowed)
+        line = _signature(folder / PLAN_SIGNATURE)
+        return self._check(f"plan {folder}", folder, PLAN_SIGNATURE, body, line, allowed)
 
-    def _check(self, what: str, folder: Path, name: str, body: bytes, allow_unsigned: bool) -> Signature:
+    def _check(
+        self, what: str, folder: Path, name: str, body: bytes, line: bytes | None, allow_unsigned: bool
+    ) -> Signature:
         """A wrong signature is refused also where none is needed: somebody meant the content to be another."""
         assert self.keys is not None
-        line = _signature(folder / name)
         how = HOW_TO_SIGN.format(folder)
         if line is None:
             if allow_unsigned:
@@ -116,6 +121,11 @@ def open_site(
     return Site(keys, content, sha256, by)
 
 
+def sealed(bundle: Bundle) -> tuple[bytes, bytes | None]:
+    """The bytes of a bundle's manifest and of its signature as they stand; None where there is no signature."""
+    return manifest_bytes(bundle.path), _signature(bundle.path / MANIFEST_SIGNATURE)
+
+
 def watched(
     bundle: Bundle, check_plan: Callable[[Path, bytes], Signature], note: Callable[[str, Signature], None]
 ) -> Bundle:
@@ -125,6 +135,12 @@ def watched(
         note(hashlib.sha256(body).hexdigest(), check_plan(folder, body))
 
     return replace(bundle, check_plan=check)
+
+
+def named_in_environment(profile: Path | None, trusted_keys: Path | None) -> dict[str, str]:
+    """What to add to the environment of another process of ours, so that it obeys the same site."""
+    named = {PROFILE_VARIABLE: profile, KEYS_VARIABLE: trusted_keys}
+    return {name: str(path.resolve()) for name, path in named.items() if path is not None}
 
 
 def _from_environment(name: str) -> Path | None:

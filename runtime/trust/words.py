@@ -9,7 +9,9 @@ from runtime.trust.guard import FAILED
 def trust_line(trust: TrustFacts) -> str:
     """Who stands for the model and what is amiss; "" for a cart without a site whose self-test did not fail."""
     parts = []
-    if trust.bundle.state != "unchecked":
+    if trust.bundle.state == "off":
+        parts.append("GUARD OFF: nobody stands for the model, and it was not tested")
+    elif trust.bundle.state != "unchecked":
         who = f"signed by {trust.bundle.by}" if trust.bundle.state == "signed" else "UNSIGNED, as the site allows"
         parts.append(f"bundle {who}")
     if trust.site is not None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,11 @@ TIMEOUT_S = 300.0
 
 
 def measure_cold_start(
-    frame: Frame, bundle: Path | None, engine: str, precision: str, threads: int | None
+    frame: Frame, bundle: Path | None, engine: str, precision: str, threads: int | None, site: Mapping[str, str]
 ) -> ColdStartPart:
     """Start once with an empty cache of compiled networks, then three times with it filled; medians of the three.
 
-    Raises `BenchError` when a process does not get to a result.
+    site: variables that name its files. Raises `BenchError` when a process does not get to a result.
     """
     with tempfile.TemporaryDirectory(prefix="rop-bench-") as folder:
         picture = Path(folder) / "frame.npy"
@@ -44,7 +45,7 @@ def measure_cold_start(
             "idle_s": IDLE_S,
         }
         # Engines keep compiled networks in the user's cache folder; these processes have one of their own.
-        surroundings = os.environ | {"XDG_CACHE_HOME": str(Path(folder) / "cache")}
+        surroundings = os.environ | dict(site) | {"XDG_CACHE_HOME": str(Path(folder) / "cache")}
         runs = [_start(json.dumps(task), surroundings) for _ in range(1 + WARM_STARTS)]
     first, later = runs[0], runs[1:]
     medians = {name: float(np.median([run[name] for run in later])) for name in first}

@@ -36,7 +36,7 @@ from runtime.bench.schema import (
 )
 from runtime.bundle import Bundle
 from runtime.percentiles import METHOD, percentile, samples_needed, upper_bound
-from runtime.reading import EngineFacts
+from runtime.reading import EngineFacts, TrustFacts
 
 SLOWEST = 20
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
@@ -55,6 +55,7 @@ class About:
     environment: EnvironmentPart
     warmup: int
     seeds: dict[str, int]
+    trust: TrustFacts | None = None
     cold_start: ColdStartPart | None = None
     accuracy: AccuracyPart | None = None
     peer: PeerPart | None = None
@@ -78,6 +79,7 @@ def assemble(about: About, evidence: Evidence, verdict: Verdict) -> Report:
         input=InputPart(**asdict(about.input)),
         bundle=bundle_part(about.bundle, about.engine),
         engine=EnginePart(**asdict(about.engine), threads=about.threads),
+        trust=None if about.trust is None else asdict(about.trust),
         environment=about.environment,
         seeds=about.seeds,
         counts=_counts(evidence),

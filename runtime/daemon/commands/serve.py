@@ -18,7 +18,6 @@ from runtime.daemon.notify import Notifier
 from runtime.daemon.reader import IDLE_SELF_TEST_S, Reader
 from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.service import Service
-from runtime.trust.site import open_site
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -30,7 +29,8 @@ def serve(options: argparse.Namespace) -> int:
     make = partial(
         open_model,
         options.bundle,
-        open_site(options.site_profile, options.trusted_keys),
+        options.site_profile,
+        options.trusted_keys,
         options.engine,
         options.precision,
         options.threads,

@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.commands.site import add_site_options
 from runtime.engines import BACKENDS, PRECISIONS
 from runtime.exam.demonstration import DEFAULT_FAULTS, DEFAULT_SEED
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES
+from runtime.exam.machine import Stop
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, Eye, View
 
 EXAMPLES = """\
@@ -60,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--retakes", type=_retakes, default=DEFAULT_RETAKES, metavar="N", help="allowed retakes (default: 3)"
     )
     new.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
-    _site(new)
+    add_site_options(new)
 
     capture = _verb(verbs, "capture", "take one frame into the open exam and read it", writes=True)
     capture.add_argument("source", metavar="SOURCE", help="picture, camera or sim:, as for python -m runtime.screen")
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     finish = _verb(verbs, "finish", "read the frames that a crash left unread, also of closed exams", writes=True)
     _engine(finish)
 
-    correct = _verb(verbs, "correct", "move a frame, or correct infant or order; with a reason", True)
+    correct = _verb(verbs, "correct", "move a frame, or correct infant, order or both; with a reason", True)
     correct.add_argument("exam", metavar="EXAM")
     correct.add_argument("--capture", type=_count, metavar="N", help="the frame to move, by its number")
     _place(correct, required=False)
@@ -90,6 +92,23 @@ def _parser() -> argparse.ArgumentParser:
     document.add_argument("--plus", choices=PLUS)
     document.add_argument("--a-rop", action="store_true")
     document.add_argument("--note", default="", metavar="TEXT")
+
+    for name, help_ in (
+        ("exclude", "take a frame out of an exam, with a reason; it counts for nothing and stays in the record"),
+        ("include", "take back that a frame was excluded, with a reason"),
+        ("confirm", "say that a frame shows its view although its picture is like another view's, with a reason"),
+    ):
+        of_frame = _verb(verbs, name, help_, writes=True)
+        of_frame.add_argument("exam", metavar="EXAM")
+        of_frame.add_argument("--capture", type=_count, required=True, metavar="N", help="the frame, by its number")
+        of_frame.add_argument("--reason", required=True, metavar="TEXT")
+    stop = _verb(verbs, "stop", "close the open exam before every view was taken", writes=True)
+    stop.add_argument("exam", nargs="?", metavar="EXAM", help="which (default: the one that is open)")
+    stop.add_argument("--why", required=True, choices=[why.value for why in Stop], help="of the infant, staff or cart")
+    stop.add_argument("--note", default="", metavar="TEXT")
+    void = _verb(verbs, "void", "make an exam count for nothing; what was sent of it is rejected there", writes=True)
+    void.add_argument("exam", metavar="EXAM")
+    void.add_argument("--reason", required=True, metavar="TEXT")
 
     close = _verb(verbs, "close", "close the open exam", writes=True)
     close.add_argument("exam", nargs="?", metavar="EXAM", help="which (default: the one that is open)")
@@ -117,6 +136,11 @@ def _parser() -> argparse.ArgumentParser:
         help="where exams must have arrived, as the outbox names it (archive); can be repeated",
     )
     archive.add_argument("--no-archive", action="store_true", help="this cart sends exams to no archive")
+    retire.add_argument(
+        "--discard-typed",
+        action="store_true",
+        help="also findings and reasons that a person typed and that no archive has",
+    )
     retire.add_argument("--trust-clock", action="store_true", help="the cart's clock was checked by a person")
 
     demo = _verb(verbs, "demo", "run a whole exam on the simulated camera", demo=True)
@@ -146,13 +170,8 @@ def _verb(
     return verb
 
 
-def _site(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--site-profile", type=Path, metavar="FILE", help="signed profile (default: $ROP_SITE_PROFILE)")
-    verb.add_argument("--trusted-keys", type=Path, metavar="DIR", help="who may sign (default: $ROP_TRUSTED_KEYS)")
-
-
 def _engine(verb: argparse.ArgumentParser) -> None:
-    _site(verb)
+    add_site_options(verb)
     verb.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
     verb.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
     verb.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")

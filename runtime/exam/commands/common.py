@@ -137,3 +137,11 @@ def say_exam(record: ExamRecord, infant: Infant | None, order: Order | None = No
         say_json(exam_dict(record, infant, order))
     else:
         say(*exam_lines(record, infant, order))
+
+
+def say_whole(journal: Journal, exam_id: str, *, as_json: bool) -> None:
+    """An exam, with what is encrypted when the key is there."""
+    if journal.key is None:
+        say_exam(journal.exam(exam_id), None, as_json=as_json)
+    else:
+        say_exam(journal.exam(exam_id), journal.infant(exam_id), journal.order(exam_id), as_json=as_json)

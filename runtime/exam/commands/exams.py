@@ -16,8 +16,10 @@ from runtime.exam.commands.common import (
     read_infant,
     read_order,
     say_exam,
+    say_whole,
     site_of,
 )
+from runtime.exam.commands.persons import open_exam_of
 from runtime.exam.describe import capture_line, exam_dict, summary_dict, summary_line
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
@@ -130,23 +132,32 @@ def _say_last_capture(journal: Journal, exam_id: str, *, as_json: bool) -> None:
 
 
 def correct(options: Namespace) -> int:
-    """Move a capture, or correct the infant's fields or the order."""
-    if [options.capture, options.infant, options.order].count(None) != 2:
+    """Move a capture, or correct the infant's fields and the order, both in one step where both are wrong."""
+    who = options.infant is not None or options.order is not None
+    if who is (options.capture is not None):
         raise ExamRefused(
-            "what is to be corrected? give one of --capture N (with --eye and --view), --infant FILE, --order FILE"
+            "what is to be corrected? give --capture N (with --eye and --view), or --infant FILE, --order FILE or both"
         )
+    if options.infant == options.order == "-":
+        raise ExamRefused("--infant and --order cannot both be read from standard input; put one into a file")
     with open_journal(options) as journal:
-        if options.infant is not None:
-            infant = read_infant(options.infant)
-            journal.amend_infant(options.exam, infant, reason=options.reason, operator=options.operator)
-        elif (ordered := read_order(options.order, accession=options.accession, step_id=options.step)) is not None:
-            ordered.check_infant(journal.infant(options.exam))
-            journal.amend_order(options.exam, ordered.order, reason=options.reason, operator=options.operator)
+        if who:
+            ordered = read_order(options.order, accession=options.accession, step_id=options.step)
+            infant = None if options.infant is None else read_infant(options.infant, ordered)
+            if ordered is not None and infant is None:
+                ordered.check_infant(journal.infant(options.exam))
+            journal.amend(
+                options.exam,
+                infant=infant,
+                order=None if ordered is None else ordered.order,
+                reason=options.reason,
+                operator=options.operator,
+            )
         else:
             now = journal.exam(options.exam).exam.capture(options.capture)
             eye, view = options.eye or now.eye, options.view or now.view
             journal.relabel(options.exam, options.capture, eye, view, reason=options.reason, operator=options.operator)
-        _say_whole(journal, options.exam, as_json=options.json)
+        say_whole(journal, options.exam, as_json=options.json)
     return 0
 
 
@@ -167,12 +178,7 @@ def document(options: Namespace) -> int:
 def close(options: Namespace) -> int:
     """Close an exam and say its outcome."""
     with open_journal(options) as journal:
-        exam_id = options.exam
-        if exam_id is None:
-            summary = journal.open_exam()
-            if summary is None:
-                raise ExamRefused("no exam is open; `python -m runtime.exam list` shows all")
-            exam_id = summary.exam_id
+        exam_id = options.exam or open_exam_of(journal)
         record = journal.close_exam(exam_id, operator=options.operator)
         say_exam(record, journal.infant(exam_id), journal.order(exam_id), as_json=options.json)
     return 0
@@ -193,13 +199,5 @@ def list_(options: Namespace) -> int:
 def show(options: Namespace) -> int:
     """Show an exam."""
     with open_journal(options, read_only=True) as journal:
-        _say_whole(journal, options.exam, as_json=options.json)
+        say_whole(journal, options.exam, as_json=options.json)
     return 0
-
-
-def _say_whole(journal: Journal, exam_id: str, *, as_json: bool) -> None:
-    """An exam, with what is encrypted when the key is there."""
-    if journal.key is None:
-        say_exam(journal.exam(exam_id), None, as_json=as_json)
-    else:
-        say_exam(journal.exam(exam_id), journal.infant(exam_id), journal.order(exam_id), as_json=as_json)

@@ -89,7 +89,12 @@ def retire(options: Namespace) -> int:
         done, kept = [], []
         for exam_id in due:
             try:
-                journal.retire_exam(exam_id, operator=options.operator, destinations=options.delivered_to)
+                journal.retire_exam(
+                    exam_id,
+                    operator=options.operator,
+                    destinations=options.delivered_to,
+                    discard_typed=options.discard_typed,
+                )
                 done.append(exam_id)
             except ExamRefused as error:
                 kept.append(exam_id)

@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import stat
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,11 @@ class JournalKey:
     def seal(self, seq: int, head: str) -> str:
         """The seal of the trail's head, hex: without the key nobody can write a new trail that fits it."""
         return self._mac("trail head", canonical([seq, head]))
+
+    def account(self, infant_id: str) -> str:
+        """Whose account of light it is, hex: the same for an identifier however it is spaced or cased, and no name."""
+        same = " ".join(unicodedata.normalize("NFKC", infant_id).casefold().split())
+        return self._mac("light account", same)
 
     def _mac(self, purpose: str, text: str) -> str:
         return hmac.new(self._secret, f"rop.journal {purpose}\n{text}".encode(), hashlib.sha256).hexdigest()

@@ -6,11 +6,12 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.exam.errors import JournalDamaged, JournalError, JournalFull, JournalUnwritable
+from runtime.exam.errors import JournalDamaged, JournalError, JournalFull, JournalUnwritable, WrongThread
 
 BUSY_MS = 10_000
 NEARLY_FULL_BYTES = 256 * 1024
@@ -24,6 +25,7 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self._thread = threading.get_ident(), threading.current_thread().name
         with self.naming():
             self.connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?{_mode(path, read_only)}",
@@ -77,6 +79,13 @@ class Database:
                         self.connection.execute("ROLLBACK")
                 raise
 
+    def _check_thread(self) -> None:
+        if threading.get_ident() != self._thread[0]:
+            raise WrongThread(
+                f"journal {self.path}: it belongs to the thread {self._thread[1]!r} that opened it, "
+                f"got a call from {threading.current_thread().name!r}; open it there too, or hand the work over"
+            )
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file, as far as readers allow; a failure only leaves it for later."""
         with contextlib.suppress(sqlite3.Error):
@@ -89,12 +98,14 @@ class Database:
 
     def close(self) -> None:
         """Close the connection. Closing twice is fine."""
+        self._check_thread()
         with contextlib.suppress(sqlite3.Error):
             self.connection.close()
 
     @contextlib.contextmanager
     def naming(self) -> Iterator[None]:
-        """Turn SQLite's and the system's errors into the journal's."""
+        """Turn SQLite's and the system's errors into the journal's. Raises `WrongThread` in any but its own."""
+        self._check_thread()
         try:
             yield
         except sqlite3.Error as error:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.exam.journal.chain import canonical, digest
 from runtime.exam.journal.database import Database
+from runtime.exam.journal.fold import summary_of
+from runtime.exam.journal.lines import all_lines
+from runtime.exam.machine import Phase
 
 if TYPE_CHECKING:
     import sqlite3
 
 DONE = "done"
 """The one state whose word is fixed: the destination has, and keeps, every object. Retention waits for it."""
-COLUMNS = "exam, destination, revision, state, attempts, next_try, last_error, instances"
+COLUMNS = "exam, destination, revision, state, attempts, next_try, last_error, instances, typed"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Delivery:
     """Not before this; None when nothing more is to be tried, or at once, as the state says."""
     last_error: str = ""
     instances: tuple[DeliveryInstance, ...] = ()
+    typed: int = 0
+    """`ExamSummary.typed_seq` of what these objects hold of a person's words; 0 when they hold none."""
 
 
 class Deliveries:
@@ -71,44 +76,83 @@ class Deliveries:
     def behind(self, destination: str) -> list[tuple[int, str]]:
         """(revision, exam id) of closed and read exams that have no delivery there as they are now.
 
-        In the order of their revisions. Looks at every exam, so that none is left out whose delivery was lost.
+        In the order of their revisions. Looks at every exam, so that none is left out whose delivery, or whose own
+        row, was lost or altered.
         """
-        rows = self._database.rows(
-            "SELECT e.changed_seq, e.exam FROM exams e "
-            "LEFT JOIN deliveries d ON d.exam = e.exam AND d.destination = ? "
-            "WHERE e.phase = 'closed' AND e.pending = 0 AND (d.exam IS NULL OR d.revision < e.changed_seq) "
-            "ORDER BY e.changed_seq",
-            (destination,),
-        )
-        return [(int(revision), str(exam)) for revision, exam in rows]
+        known = {delivery.exam_id: delivery for delivery in self.all(destination=destination)}
+        found = []
+        for line in all_lines(self._database.rows).lines:
+            summary = summary_of(line)
+            there = known.get(summary.exam_id)
+            finished = summary.phase is Phase.CLOSED and not summary.pending
+            if finished and (there is None or there.revision < summary.changed_seq):
+                found.append((summary.changed_seq, summary.exam_id))
+        return sorted(found)
+
+    def to_reject(self, destination: str) -> list[tuple[int, str]]:
+        """(revision, exam id) of voided exams of which something was sent there and that is not rejected yet.
+
+        A delivery of that revision, `done`, says that it is.
+        """
+        known = {delivery.exam_id: delivery for delivery in self.all(destination=destination)}
+        found = []
+        for line in all_lines(self._database.rows).lines:
+            summary = summary_of(line)
+            there = known.get(summary.exam_id)
+            if summary.phase is not Phase.VOIDED or there is None or not there.instances:
+                continue
+            if there.revision < summary.changed_seq or there.state != DONE:
+                found.append((summary.changed_seq, summary.exam_id))
+        return sorted(found)
 
     def get(self, exam_id: str, destination: str) -> Delivery | None:
-        """The delivery, None when there is none."""
-        rows = self._database.rows(
-            f"SELECT {COLUMNS} FROM deliveries WHERE exam = ? AND destination = ?", (exam_id, destination)
-        )
-        return _delivery(rows[0]) if rows else None
+        """The delivery, None when there is none, or its row was altered: it is then sent anew, under the same UIDs."""
+        where = "WHERE exam = ? AND destination = ?"
+        found = self._sound(where, (exam_id, destination))
+        return found[0] if found else None
 
     def all(
         self, *, exam_id: str | None = None, destination: str | None = None, states: Sequence[str] | None = None
     ) -> list[Delivery]:
-        """Deliveries by revision, oldest first; of one exam, to one destination, in certain states, when given."""
+        """Deliveries by revision, oldest first; of one exam, to one destination, in certain states, when given.
+
+        Rows that were altered are left out; `altered` names them.
+        """
         where, arguments = ("WHERE exam = ?", (exam_id,)) if exam_id else ("", ())
-        rows = self._database.rows(
-            f"SELECT {COLUMNS} FROM deliveries {where} ORDER BY revision, destination", arguments
-        )
-        found = map(_delivery, rows)
         return [
             delivery
-            for delivery in found
+            for delivery in self._sound(where, arguments)
             if destination in (None, delivery.destination) and (states is None or delivery.state in states)
         ]
 
-    def owed(self, exam_id: str, revision: int, destinations: Collection[str] = ()) -> list[str]:
-        """Destinations that have not this revision of the exam: of those given, and of all that were ever used."""
-        used = {str(name) for (name,) in self._database.rows("SELECT DISTINCT destination FROM deliveries")}
-        arrived = {d.destination for d in self.all(exam_id=exam_id) if d.state == DONE and d.revision >= revision}
-        return sorted({*used, *destinations} - arrived)
+    def altered(self) -> list[str]:
+        """The exams, as their rows name them, whose delivery was altered."""
+        rows = self._database.rows(f"SELECT {COLUMNS}, checksum FROM deliveries", ())
+        return [str(row[0]) for row in rows if not sound(row)]
+
+    def _sound(self, where: str, arguments: Sequence[Any]) -> list[Delivery]:
+        rows = self._database.rows(
+            f"SELECT {COLUMNS}, checksum FROM deliveries {where} ORDER BY revision, destination", arguments
+        )
+        return [_delivery(row[:-1]) for row in rows if sound(row)]
+
+    def owed(
+        self,
+        exam_id: str,
+        revision: int,
+        destinations: Collection[str] = (),
+        *,
+        typed_seq: int = 0,
+        only_where_sent: bool = False,
+    ) -> list[str]:
+        """Destinations that have not this revision of the exam with every word that a person typed into it.
+
+        Of those given, and of all that were ever used; with `only_where_sent` of those that this exam went to.
+        """
+        mine = self.all(exam_id=exam_id)
+        used = {delivery.destination for delivery in (mine if only_where_sent else self.all())}
+        arrived = {d.destination for d in mine if d.state == DONE and d.revision >= revision and d.typed >= typed_seq}
+        return sorted((used if only_where_sent else {*used, *destinations}) - arrived)
 
     def change(self, exam_id: str, destination: str, to: Callable[[Delivery | None], Delivery]) -> Delivery:
         """Read, let `to` give the new delivery, write: one transaction that no other process can come between.
@@ -121,7 +165,7 @@ class Deliveries:
                 raise ValueError(f"a delivery of {exam_id} to {destination} cannot become another's")
             row = _row(delivery)
             connection.execute(
-                f"INSERT OR REPLACE INTO deliveries({COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO deliveries({COLUMNS}, checksum) VALUES ({', '.join('?' * (len(row) + 1))})",
                 (*row, checksum(row)),
             )
         return delivery
@@ -130,6 +174,40 @@ class Deliveries:
 def checksum(row: Sequence[Any]) -> str:
     """What the row's `checksum` must be; `row` holds the columns of `COLUMNS`."""
     return digest(canonical(list(row)))
+
+
+def sound(row: Sequence[Any]) -> bool:
+    """Whether a row, its checksum last, is as it was written."""
+    try:
+        return bool(checksum(row[:-1]) == row[-1])
+    except (TypeError, ValueError):
+        return False
+
+
+def forget_altered(connection: sqlite3.Connection) -> list[str]:
+    """Remove rows that were altered, inside the caller's transaction; each named."""
+    told = []
+    for row in connection.execute(f"SELECT {COLUMNS}, checksum FROM deliveries").fetchall():
+        if not sound(row):
+            connection.execute("DELETE FROM deliveries WHERE exam IS ? AND destination IS ?", row[:2])
+            told.append(f"delivery of exam {row[0]} to {row[1]}: its row was altered, and is sent anew")
+    return told
+
+
+def forget_typed(connection: sqlite3.Connection) -> None:
+    """After the step to version 4, inside its transaction: what was sent before held nothing that a person typed.
+
+    So exams with such words are behind again, and go out anew. Every row gets the checksum of its new columns.
+    """
+    typed = {str(exam) for (exam,) in connection.execute("SELECT exam FROM exams WHERE typed_seq > 0")}
+    for row in connection.execute(f"SELECT {COLUMNS}, checksum FROM deliveries").fetchall():
+        if digest(canonical(list(row[:8]))) != row[-1]:
+            continue  # altered before; it stays so
+        new = [*row[:2], 0 if row[0] in typed else row[2], *row[3:-1]]
+        connection.execute(
+            "UPDATE deliveries SET revision = ?, checksum = ? WHERE exam = ? AND destination = ?",
+            (new[2], checksum(new), row[0], row[1]),
+        )
 
 
 def _row(delivery: Delivery) -> tuple[Any, ...]:
@@ -142,11 +220,12 @@ def _row(delivery: Delivery) -> tuple[Any, ...]:
         None if delivery.next_try is None else delivery.next_try.isoformat(),
         delivery.last_error,
         canonical([asdict(instance) for instance in delivery.instances]),
+        delivery.typed,
     )
 
 
 def _delivery(row: sqlite3.Row | tuple[Any, ...]) -> Delivery:
-    exam_id, destination, revision, state, attempts, next_try, last_error, instances = row
+    exam_id, destination, revision, state, attempts, next_try, last_error, instances, typed = row
     return Delivery(
         exam_id,
         destination,
@@ -156,4 +235,5 @@ def _delivery(row: sqlite3.Row | tuple[Any, ...]) -> Delivery:
         None if next_try is None else datetime.fromisoformat(next_try),
         last_error,
         tuple(DeliveryInstance(**instance) for instance in json.loads(instances)),
+        typed,
     )

@@ -5,13 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from runtime.exam.errors import ExamRefused
 from runtime.exam.journal.chain import EventRow
 from runtime.exam.journal.records import CaptureRecord, Change, ExamRecord, ExamSummary
-from runtime.exam.machine import Captured, Closed, Event, Exam, Phase, ReadingFacts, ReadingMade, Relabelled, apply
+from runtime.exam.machine import (
+    Captured,
+    Closed,
+    Event,
+    Exam,
+    Excluded,
+    Included,
+    Phase,
+    ReadingFacts,
+    ReadingMade,
+    Relabelled,
+    Stop,
+    Stopped,
+    ViewConfirmed,
+    Voided,
+    apply,
+)
 from runtime.exam.result import capture_outcome, exam_result
 from runtime.exam.rules import ExamRules
 from runtime.outcome import Outcome
@@ -19,10 +35,20 @@ from runtime.views import Eye, View, place
 
 OPENED, CAPTURED, READ, RELABELLED = "opened", "captured", "read", "relabelled"
 AMENDED, DOCUMENTED, CLOSED, RETIRED = "amended", "documented", "closed", "retired"
+EXCLUDED, INCLUDED, CONFIRMED = "excluded", "included", "confirmed view"
+STOPPED, VOIDED, EXPOSED = "stopped", "voided", "exposed"
+REJECTED = "rejected in archive"
+"""Of the journal, not of the exam: it changes nothing that is sent, and stays when the exam is retired."""
+TYPED = (RELABELLED, AMENDED, DOCUMENTED, EXCLUDED, INCLUDED, CONFIRMED, STOPPED, VOIDED)
+"""Kinds that hold what a person typed; nothing of it is removed before the archive has it."""
+STOP_WORDS = {Stop.UNSTABLE: "infant unstable", Stop.REFUSED: "refused", Stop.EQUIPMENT: "equipment"}
 _AMENDED_WORDS = {"patient": "infant's fields", "order": "order"}
 SUMMARY_COLUMNS = (
-    "exam, phase, outcome, reason, place, captures, pending, opened_at, closed_at, operator, station, changed_seq"
+    "exam, phase, outcome, reason, place, captures, pending, opened_at, closed_at, operator, station, changed_seq, "
+    "opened_seq, typed_seq, utc_offset_s"
 )
+_BEFORE_4 = 12
+"""Columns of a line that a journal before version 4 kept in a `retired` event."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +70,29 @@ class Folded:
     documented: tuple[Mapping[str, Any], ...] = ()
     closed_at: str | None = None
     last_seq: int = 0
+    typed_seq: int = 0
+    """Of the newest event that a person typed something into, 0 when none was."""
+    utc_offset_s: int | None = None
+    """Seconds that the clock on the wall was ahead of UTC when the exam was opened."""
+    exposures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By run, the last `exposed` body of it."""
+    accounts: frozenset[str] = frozenset()
+    """Whose account of light the exposures are on: of the infant as it was and as it is."""
 
 
-def begin(row: EventRow) -> Folded:
-    """The state after the `opened` event."""
+def begin(row: EventRow, utc_offset_s: int | None = None) -> Folded:
+    """The state after the `opened` event. utc_offset_s: of an exam that was opened before version 4."""
     body = json.loads(row.body or "{}")
     exam = Exam(str(row.exam), ExamRules.from_dict(body["rules"]))
-    return Folded(exam, row, body["station"], body["patient"], body.get("order"), last_seq=row.seq)
+    offset = body.get("utc_offset_s", utc_offset_s)
+    return Folded(exam, row, body["station"], body["patient"], body.get("order"), last_seq=row.seq, utc_offset_s=offset)
 
 
 def step(folded: Folded, row: EventRow) -> Folded:
     """The state after one more event. Raises `ExamRefused` when the rules forbid it."""
     body = json.loads(row.body or "{}")
     event = machine_event(row.kind, body, folded.exam.rules)
-    after = replace(folded, last_seq=row.seq)
+    after = replace(folded, last_seq=row.seq, typed_seq=row.seq if row.kind in TYPED else folded.typed_seq)
     if event is not None:
         after = replace(after, exam=apply(folded.exam, event))
     if row.kind == CAPTURED:
@@ -68,19 +103,37 @@ def step(folded: Folded, row: EventRow) -> Folded:
         return replace(after, readings={**folded.readings, body["capture"]: body})
     if row.kind == CLOSED:
         return replace(after, closed_at=row.at)
-    if row.kind == RELABELLED:
-        before = folded.exam.capture(body["capture"])
-        to = place(Eye(body["eye"]), View(body["view"]))
-        what = f"capture {before.number} moved from {place(before.eye, before.view)} to {to}"
-        return replace(after, changes=(*folded.changes, Change(row.seq, _time(row.at), row.who, what, body["reason"])))
-    if row.kind == AMENDED:
-        what = " and ".join(words for part, words in _AMENDED_WORDS.items() if part in body)
-        change = Change(row.seq, _time(row.at), row.who, f"{what} corrected", body["reason"])
-        patient, order = body.get("patient", folded.patient), body.get("order", folded.order)
-        return replace(after, patient=patient, order=order, changes=(*folded.changes, change))
+    if row.kind == EXPOSED:
+        exposures = {**folded.exposures, body["run"]: body}
+        return replace(after, exposures=exposures, accounts=folded.accounts | {body["account"]})
     if row.kind == DOCUMENTED:
         return replace(after, documented=(*folded.documented, {**body, "who": row.who, "at": row.at}))
-    raise ExamRefused(f"event {row.seq}: kind {row.kind!r} is not known")
+    if row.kind not in TYPED:
+        raise ExamRefused(f"event {row.seq}: kind {row.kind!r} is not known")
+    change = Change(row.seq, _time(row.at), row.who, _what(folded, row.kind, body), body["reason"], row.kind)
+    after = replace(after, changes=(*folded.changes, change))
+    if row.kind in (STOPPED, VOIDED):
+        return replace(after, closed_at=folded.closed_at or row.at)
+    if row.kind == AMENDED:
+        accounts = folded.accounts | ({body["account"]} if "account" in body else set())
+        patient, order = body.get("patient", folded.patient), body.get("order", folded.order)
+        return replace(after, patient=patient, order=order, accounts=accounts)
+    return after
+
+
+def _what(folded: Folded, kind: str, body: Mapping[str, Any]) -> str:
+    """In words, what a person changed."""
+    if kind == AMENDED:
+        return f"{' and '.join(words for part, words in _AMENDED_WORDS.items() if part in body)} corrected"
+    if kind in (STOPPED, VOIDED):
+        return "exam voided" if kind == VOIDED else f"exam stopped early: {STOP_WORDS[Stop(body['why'])]}"
+    capture = folded.exam.capture(body["capture"])
+    where = place(capture.eye, capture.view)
+    if kind == RELABELLED:
+        return f"capture {capture.number} moved from {where} to {place(Eye(body['eye']), View(body['view']))}"
+    if kind == CONFIRMED:
+        return f"capture {capture.number} confirmed as {where}"
+    return f"capture {capture.number} ({where}) {'excluded' if kind == EXCLUDED else 'included again'}"
 
 
 def machine_event(kind: str, body: Mapping[str, Any], rules: ExamRules) -> Event | None:
@@ -88,15 +141,26 @@ def machine_event(kind: str, body: Mapping[str, Any], rules: ExamRules) -> Event
     if kind == CAPTURED:
         return Captured(Eye(body["eye"]), View(body["view"]), body["frame_sha256"])
     if kind == READ:
-        return ReadingMade(body["capture"], ReadingFacts.of(body["reading"], rules))
+        like = tuple(one["capture"] for one in body.get("like", ()))
+        return ReadingMade(body["capture"], ReadingFacts.of(body["reading"], rules), like)
     if kind == RELABELLED:
         return Relabelled(body["capture"], Eye(body["eye"]), View(body["view"]), body["reason"])
+    if kind == EXCLUDED:
+        return Excluded(body["capture"], body["reason"])
+    if kind == INCLUDED:
+        return Included(body["capture"], body["reason"])
+    if kind == CONFIRMED:
+        return ViewConfirmed(body["capture"], body["reason"])
+    if kind == STOPPED:
+        return Stopped(Stop(body["why"]))
+    if kind == VOIDED:
+        return Voided(body["reason"])
     return Closed() if kind == CLOSED else None
 
 
-def fold(rows: Sequence[EventRow]) -> Folded:
+def fold(rows: Sequence[EventRow], utc_offset_s: int | None = None) -> Folded:
     """The state after all events of one exam that is not retired."""
-    folded = begin(rows[0])
+    folded = begin(rows[0], utc_offset_s)
     for row in rows[1:]:
         folded = step(folded, row)
     return folded
@@ -118,18 +182,26 @@ def summary_row(folded: Folded) -> tuple[Any, ...]:
         folded.opened.who,
         folded.station,
         folded.last_seq,
+        folded.opened.seq,
+        folded.typed_seq,
+        folded.utc_offset_s,
     )
 
 
-def retired_row(event: EventRow) -> tuple[Any, ...]:
-    """The row of the table `exams` after the `retired` event, which holds the row before."""
+def retired_row(event: EventRow, opened_seq: int, utc_offset_s: int | None = None) -> tuple[Any, ...]:
+    """The row of the table `exams` after the `retired` event, which holds the row before.
+
+    utc_offset_s: of an exam that was retired before version 4.
+    """
     row = json.loads(event.body or "{}")["summary"]
-    return (row[0], Phase.RETIRED.value, *row[2:-1], event.seq)
+    offset = utc_offset_s if len(row) == _BEFORE_4 else row[-1]
+    return (row[0], Phase.RETIRED.value, *row[2 : _BEFORE_4 - 1], event.seq, opened_seq, 0, offset)
 
 
 def summary_of(row: Sequence[Any]) -> ExamSummary:
     """From a row of the table `exams`."""
-    exam, phase, outcome, reason, where, captures, pending, opened, closed, operator, station, changed = row
+    exam, phase, outcome, reason, where, captures, pending, opened, closed, operator, station, changed, *new = row
+    opened_seq, typed_seq, offset_s = new
     return ExamSummary(
         exam_id=exam,
         phase=Phase(phase),
@@ -143,6 +215,9 @@ def summary_of(row: Sequence[Any]) -> ExamSummary:
         operator=operator,
         station=station,
         changed_seq=changed,
+        opened_seq=opened_seq,
+        typed_seq=typed_seq,
+        zone=None if offset_s is None else timezone(timedelta(seconds=offset_s)),
     )
 
 
@@ -157,6 +232,7 @@ def record_of(folded: Folded) -> ExamRecord:
         folded.documented,
         folded.exam,
         exam_result(folded.exam),
+        tuple(folded.exposures.values()),
     )
 
 
@@ -177,6 +253,8 @@ def _capture(folded: Folded, number: int) -> CaptureRecord:
         reading=folded.readings[number]["reading"] if number in folded.readings else None,
         outcome=outcome,
         reason=reason,
+        excluded=capture.excluded,
+        confirmed=capture.confirmed,
     )
 
 

@@ -6,26 +6,27 @@ import hashlib
 import json
 import math
 import secrets
-import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from device.frame import Frame
-from runtime.exam.errors import ExamRefused, JournalError, JournalFull, JournalUnwritable, KeyUnusable
-from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.errors import ExamRefused, JournalError, JournalFull, JournalUnwritable
 from runtime.exam.infant import Infant, now_utc
+from runtime.exam.journal import deliveries, lines
 from runtime.exam.journal import fold as folding
-from runtime.exam.journal.crypt import HOW, JournalKey
-from runtime.exam.journal.database import Database
+from runtime.exam.journal.changes import JournalChanges
+from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.fold import Folded, step, summary_row
 from runtime.exam.journal.images import encode_png
+from runtime.exam.journal.lines import all_lines
 from runtime.exam.journal.opening import open_database, prepare
-from runtime.exam.journal.reader import JournalReader, order_of
+from runtime.exam.journal.reader import order_of
 from runtime.exam.journal.records import ExamRecord
-from runtime.exam.journal.trail import PROGRAM, Trail, check_end
+from runtime.exam.journal.trail import PROGRAM
+from runtime.exam.journal.writer import who_of
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 from runtime.exam.result import exam_result
@@ -40,24 +41,11 @@ _IMAGES_OF = "SELECT sha256 FROM images WHERE exam = ?"
 ID_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
-class Journal(JournalReader):
+class Journal(JournalChanges):
     """The journal in a folder. One thread at a time; any number of processes. A context manager.
 
     Everything that is written is on disk when the call returns, or, when it raises, not there at all.
     """
-
-    def __init__(
-        self,
-        folder: Path,
-        database: Database,
-        key: JournalKey | None,
-        floor_bytes: int,
-        clock: Callable[[], datetime],
-    ) -> None:
-        super().__init__(folder, database, key)
-        self._floor_bytes = floor_bytes
-        self._clock = clock
-        self._trail = None if key is None else Trail(key, clock)
 
     @classmethod
     def open(
@@ -115,12 +103,13 @@ class Journal(JournalReader):
             content: dict[str, Any] = {
                 "rules": rules.to_dict(),
                 "station": station,
+                "utc_offset_s": _offset_s(now),
                 "patient": key.encrypt(infant.to_dict(), exam_id),
             }
             if order is not None and not order.empty:
                 content["order"] = key.encrypt(order.to_dict(), order_of(exam_id))
-            folded = folding.begin(trail.append(connection, exam_id, folding.OPENED, _who(operator), content))
-            self._save(connection, summary_row(folded))
+            folded = folding.begin(trail.append(connection, exam_id, folding.OPENED, who_of(operator), content))
+            lines.save(connection, summary_row(folded))
         self._known = folded
         return exam_id
 
@@ -153,11 +142,11 @@ class Journal(JournalReader):
                     connection,
                     exam_id,
                     folding.CAPTURED,
-                    _who(operator),
+                    who_of(operator),
                     content | {"number": number, "image_sha256": kept},
                 )
                 folded = step(folded, row)
-                self._save(connection, summary_row(folded))
+                lines.save(connection, summary_row(folded))
         except BaseException as error:
             # What a failing `put` left in `incoming` is cleaned up at the next opening. So is the file of a commit
             # that the disk failed at: the log may hold the row all the same, and only that opening can tell.
@@ -183,116 +172,86 @@ class Journal(JournalReader):
             folded = self._step(connection, trail, exam_id, folding.READ, PROGRAM, body)
         self._known = folded
 
-    def relabel(self, exam_id: str, number: int, eye: Eye, view: View, *, reason: str, operator: str) -> None:
-        """Move a capture to another eye or view; a reason is needed and stays in the trail."""
-        body = {"capture": number, "eye": Eye(eye).value, "view": View(view).value, "reason": reason}
-        self._change(exam_id, folding.RELABELLED, operator, body)
-
-    def amend_infant(self, exam_id: str, infant: Infant, *, reason: str, operator: str) -> None:
-        """Correct who was examined; a reason is needed and stays in the trail, as do the fields before (encrypted)."""
-        infant.check_born(self._clock())
-        self._amend(exam_id, {"patient": self._writing_key().encrypt(infant.to_dict(), exam_id)}, reason, operator)
-
-    def amend_order(self, exam_id: str, order: Order, *, reason: str, operator: str) -> None:
-        """Correct, add or (an empty one) take away what was ordered; otherwise as `amend_infant`."""
-        box = None if order.empty else self._writing_key().encrypt(order.to_dict(), order_of(exam_id))
-        self._amend(exam_id, {"order": box}, reason, operator)
-
-    def _amend(self, exam_id: str, body: Mapping[str, Any], reason: str, operator: str) -> None:
-        if not reason.strip():
-            raise ExamRefused(f"exam {exam_id}: correcting the infant's fields or the order needs a reason")
-        self._change(exam_id, folding.AMENDED, operator, {**body, "reason": reason})
-
-    def document(self, exam_id: str, findings: EyeFindings, *, clinician: str) -> None:
-        """Keep what a clinician found in an eye, in their words; it does not touch the outcome."""
-        self._change(exam_id, folding.DOCUMENTED, clinician, findings.to_dict())
-
     def close_exam(self, exam_id: str, *, operator: str) -> ExamRecord:
         """Take no more frames. Readings that are not finished may still come, and count."""
         with self._writing() as (connection, trail):
             infant = exam_result(self._current(exam_id, trail).exam).infant
             body = {"outcome": infant.outcome.value, "reason": infant.reason, "where": infant.where}
-            folded = self._step(connection, trail, exam_id, folding.CLOSED, _who(operator), body)
+            folded = self._step(connection, trail, exam_id, folding.CLOSED, who_of(operator), body)
         self._known = folded
         self.database.checkpoint()
         return self.exam(exam_id)
 
-    def retire_exam(self, exam_id: str, *, operator: str, destinations: Collection[str] = ()) -> None:
+    def mend(self) -> tuple[str, ...]:
+        """Make rows that were altered again from the trail, and forget deliveries that were; what was mended, in words.
+
+        A delivery that is forgotten is sent anew under the same UIDs. What is mended stands in the trail.
+        """
+        if not all_lines(self.database.rows).altered and not self.deliveries.altered():
+            return ()
+        with self._writing() as (connection, trail):
+            told = lines.mend(connection) + deliveries.forget_altered(connection)
+            trail.append(connection, None, "mended", PROGRAM, {"rows": told})
+        self._known = None
+        return tuple(told)
+
+    def _check_retirable(self, folded: Folded, destinations: Collection[str], discard_typed: bool) -> None:
+        exam, exam_id = folded.exam, folded.exam.exam_id
+        if exam.phase not in (Phase.CLOSED, Phase.VOIDED) or exam.pending:
+            raise ExamRefused(f"exam {exam_id}: it is not finished; close it, and let its readings finish")
+        voided = exam.phase is Phase.VOIDED
+        typed_seq = 0 if discard_typed or voided else folded.typed_seq
+        owed = self.deliveries.owed(exam_id, folded.last_seq, destinations, typed_seq=typed_seq, only_where_sent=voided)
+        if owed:
+            raise ExamRefused(
+                f"exam {exam_id}: it has not reached {', '.join(owed)} as it is now, with what was typed into it; "
+                f"send it first"
+            )
+        proven = bool(typed_seq) and any(d.typed >= typed_seq for d in self.deliveries.all(exam_id=exam_id))
+        lost = folded.documented if voided else () if proven else folded.typed_seq
+        if lost and not discard_typed:
+            raise ExamRefused(
+                f"exam {exam_id}: a person typed findings or reasons into it, and no archive has them; "
+                f"keep its report (python -m runtime.exam export {exam_id}), then give --discard-typed"
+            )
+
+    def retire_exam(
+        self, exam_id: str, *, operator: str, destinations: Collection[str] = (), discard_typed: bool = False
+    ) -> None:
         """Remove images, readings and the patient's fields of a closed exam; its line and its trail remain.
 
         destinations: where it must have arrived as it stands now, beside those that any exam of this journal was
-        ever sent to. Raises `ExamRefused` while it is open, waits for a reading, or has not arrived.
+        ever sent to. A voided one only has to be rejected where it was sent. discard_typed: a person says that what
+        was typed into it (findings, reasons) may go although no archive has it. Raises `ExamRefused` while it is
+        open, waits for a reading, has not arrived, or holds such words.
         """
         with self._writing() as (connection, trail):
             folded = self._current(exam_id, trail)
-            if folded.exam.phase is not Phase.CLOSED or folded.exam.pending:
-                raise ExamRefused(f"exam {exam_id}: it is not finished; close it, and let its readings finish")
-            owed = self.deliveries.owed(exam_id, folded.last_seq, destinations)
-            if owed:
-                raise ExamRefused(f"exam {exam_id}: it has not reached {', '.join(owed)} as it is now; send it first")
+            self._check_retirable(folded, destinations, discard_typed)
             images = [str(sha256) for (sha256,) in self.database.rows(_IMAGES_OF, (exam_id,))]
             self.images.depart(images)
-            line = list(summary_row(folded))
-            event = trail.append(
-                connection, exam_id, folding.RETIRED, _who(operator), {"summary": line, "images": images}
-            )
+            content = {
+                "summary": list(summary_row(folded)),
+                "images": images,
+                "exposures": list(folded.exposures.values()),  # the infant's account of light outlives the exam
+                "accounts": sorted(folded.accounts) if folded.exposures else [],
+            }
+            event = trail.append(connection, exam_id, folding.RETIRED, who_of(operator), content)
             connection.execute("UPDATE events SET body = NULL WHERE exam = ? AND seq < ?", (exam_id, event.seq))
             connection.execute("DELETE FROM images WHERE exam = ?", (exam_id,))
             connection.execute("DELETE FROM vessels WHERE exam = ?", (exam_id,))
-            self._save(connection, folding.retired_row(event))
+            lines.save(connection, folding.retired_row(event, folded.opened.seq))
         self._known = None
         with self.database.writing():  # so that nobody takes the same picture meanwhile
             for sha256 in images:
                 self.images.discard(sha256, self.names_image)
         self.database.truncate_log()
 
-    def _change(self, exam_id: str, kind: str, who: str, content: Mapping[str, Any]) -> None:
-        with self._writing() as (connection, trail):
-            folded = self._step(connection, trail, exam_id, kind, _who(who), content)
-        self._known = folded
 
-    def _step(
-        self,
-        connection: sqlite3.Connection,
-        trail: Trail,
-        exam_id: str,
-        kind: str,
-        who: str,
-        content: Mapping[str, Any],
-    ) -> Folded:
-        folded = step(self._current(exam_id, trail), trail.append(connection, exam_id, kind, who, content))
-        self._save(connection, summary_row(folded))
-        return folded
-
-    def _current(self, exam_id: str, trail: Trail) -> Folded:
-        """The exam, without a query when its last event is the trail's: nobody wrote since."""
-        known, end = self._known, trail.end
-        if known is not None and end is not None and (known.exam.exam_id, known.last_seq) == (exam_id, end.seq):
-            return known
-        return self.folded(exam_id)
-
-    def _save(self, connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-        marks = ", ".join("?" * len(row))
-        connection.execute(f"INSERT OR REPLACE INTO exams({folding.SUMMARY_COLUMNS}) VALUES ({marks})", row)
-
-    @contextmanager
-    def _writing(self) -> Iterator[tuple[sqlite3.Connection, Trail]]:
-        self._writing_key()
-        assert self._trail is not None
-        try:
-            with self.database.writing() as connection:
-                self._trail.start(connection)
-                check_end(self._trail.end, self.key, f"journal {self.folder}")  # nothing is added to an altered one
-                yield connection, self._trail
-            self._trail.committed()
-        except JournalError:
-            self._known = None
-            raise
-
-    def _writing_key(self) -> JournalKey:
-        if self.key is None:
-            raise KeyUnusable(f"journal {self.folder}: writing to it needs its key; {HOW}")
-        return self.key
+def _offset_s(now: datetime) -> int:
+    """Seconds that this machine's zone is ahead of UTC at that moment."""
+    offset = now.astimezone().utcoffset()
+    return 0 if offset is None else int(offset.total_seconds())
 
 
 def json_of(reading: Reading) -> dict[str, Any]:
@@ -314,12 +273,6 @@ def _finite(content: Any) -> Any:
     if isinstance(content, (list, tuple)):
         return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _who(name: str) -> str:
-    if not name.strip():
-        raise ExamRefused("operator: got nobody, expected who works at the cart (--operator NAME)")
-    return name
 
 
 def _sha256(png: bytes | None) -> str | None:

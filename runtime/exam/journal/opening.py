@@ -8,13 +8,16 @@ import sqlite3
 import uuid
 from pathlib import Path
 
-from runtime.exam.errors import JournalUnwritable, KeyUnusable
+from runtime.exam.errors import JournalDamaged, JournalUnwritable, KeyUnusable
+from runtime.exam.journal import deliveries, lines
 from runtime.exam.journal.crypt import HOW, JournalKey, require_cryptography
 from runtime.exam.journal.database import Database, system_error
 from runtime.exam.journal.flush import flush
 from runtime.exam.journal.reader import JournalReader
 from runtime.exam.journal.schema import VERSION, meta, migrate, version_of
 from runtime.exam.journal.trail import PROGRAM, Trail, check_end, trail_end
+from runtime.exam.journal.witness import FILE as WITNESS_FILE
+from runtime.exam.journal.witness import missing_events
 
 FILE = "journal.sqlite3"
 
@@ -66,16 +69,42 @@ def prepare(journal: JournalReader, trail: Trail | None, *, check: bool = True) 
         if trail is not None:
             trail.committed()
     if check:
+        told = journal.witness.read()  # first: another process may add events meanwhile
         with database.naming():
             _check_key(database.connection, journal.key, name)
-            check_end(trail_end(database.connection), journal.key, name)
+            end = trail_end(database.connection)
+        check_end(end, journal.key, name)
+        missing = missing_events(told, end)
+        if missing is not None:
+            raise JournalDamaged(
+                f"{name}: {missing}; bring back the whole folder, or remove {WITNESS_FILE} to go on without them"
+            )
     if not database.read_only:
+        if trail is not None and check and not journal.witness.path.exists():
+            _witness_anew(journal, trail)
         _clean(journal)
+
+
+def _witness_anew(journal: JournalReader, trail: Trail) -> None:
+    """A folder without its witness was put together by hand: said in the trail, and watched from here on."""
+    with journal.database.writing() as connection:
+        trail.start(connection)
+        trail.append(connection, None, "witness missing", PROGRAM, {})
+    trail.committed()
+    with journal.database.naming():
+        journal.witness.make(trail.end)
 
 
 def _upgrade(journal: JournalReader, trail: Trail | None, name: str) -> None:
     with journal.database.naming():
         journal.images.prepare()
+    _bring_forward(journal, trail, name)
+    if trail is not None and trail.end is not None:
+        with journal.database.naming():
+            journal.witness.make(trail.end)
+
+
+def _bring_forward(journal: JournalReader, trail: Trail | None, name: str) -> None:
     with journal.database.writing() as connection:
         version = version_of(connection, name)
         if version >= VERSION:
@@ -87,7 +116,10 @@ def _upgrade(journal: JournalReader, trail: Trail | None, name: str) -> None:
         migrate(connection, version)
         trail.start(connection)
         if version:
-            trail.append(connection, None, "migrated", PROGRAM, {"since": version, "to": VERSION})
+            offsets = lines.fill_new_columns(connection)
+            deliveries.forget_typed(connection)
+            body = {"since": version, "to": VERSION, "utc_offsets_s": offsets}
+            trail.append(connection, None, lines.MIGRATED, PROGRAM, body)
             return
         identity = {"journal_id": str(uuid.uuid4()), "key_check": journal.key.check}
         for row in identity.items():

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from runtime.arrays import UInt8Array
 from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
 from runtime.exam.infant import Infant
 from runtime.exam.journal import fold as folding
-from runtime.exam.journal.chain import EventRow
 from runtime.exam.journal.crypt import HOW, JournalKey
 from runtime.exam.journal.database import Database
 from runtime.exam.journal.deliveries import Deliveries
 from runtime.exam.journal.fold import Folded, fold, record_of, summary_of
 from runtime.exam.journal.images import ImageStore, decode_png
-from runtime.exam.journal.records import ExamRecord, ExamSummary
+from runtime.exam.journal.lines import all_lines, events_of, line_of
+from runtime.exam.journal.records import ExamRecord, ExamSummary, RejectedInstance, Rejection
 from runtime.exam.journal.schema import meta
-from runtime.exam.journal.trail import COLUMNS
+from runtime.exam.journal.witness import Witness
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 
@@ -35,24 +37,29 @@ class JournalReader:
         self.database = database
         self.images = ImageStore(folder)
         self.deliveries = Deliveries(database)
+        self.witness = Witness(folder)
+        self.altered: tuple[str, ...] = ()
+        """Exams whose row in the table was found altered by the last `exams` or `summary`."""
         self._known: Folded | None = None
 
     @property
     def journal_id(self) -> str:
         """A UUID, made with the journal."""
-        return meta(self.database.connection, "journal_id")
+        with self.database.naming():
+            return meta(self.database.connection, "journal_id")
 
     def free_bytes(self) -> int:
         """Space left on the journal's disk."""
         return shutil.disk_usage(self.folder).free
 
     def exams(self, *, phase: Phase | None = None) -> list[ExamSummary]:
-        """Every exam, or those in one phase, newest first."""
-        where, arguments = ("WHERE phase = ?", (phase.value,)) if phase else ("", ())
-        rows = self.database.rows(
-            f"SELECT {folding.SUMMARY_COLUMNS} FROM exams {where} ORDER BY opened_at DESC, exam DESC", arguments
-        )
-        return [summary_of(row) for row in rows]
+        """Every exam, or those in one phase, newest first by event; a clock that was set back changes no order.
+
+        A line that was altered in the table is shown as the trail tells it; `altered` names its exam.
+        """
+        found = all_lines(self.database.rows)
+        self.altered = found.altered
+        return [summary for summary in map(summary_of, found.lines) if phase in (None, summary.phase)]
 
     def open_exam(self) -> ExamSummary | None:
         """The exam that is open; there is at most one."""
@@ -61,10 +68,15 @@ class JournalReader:
 
     def summary(self, exam_id: str) -> ExamSummary:
         """One exam's line; raises `ExamRefused` when there is none of that name."""
-        rows = self.database.rows(f"SELECT {folding.SUMMARY_COLUMNS} FROM exams WHERE exam = ?", (exam_id,))
-        if not rows:
+        line, altered = line_of(self.database.rows, exam_id)
+        self.altered = (exam_id,) if altered else ()
+        if line is None and altered:
+            raise JournalDamaged(
+                f"exam {exam_id}: its row was altered and its events make none; run python -m runtime.exam verify"
+            )
+        if line is None:
             raise ExamRefused(f"exam {exam_id[:40]!r} is not in this journal; `python -m runtime.exam list` shows all")
-        return summary_of(rows[0])
+        return summary_of(line)
 
     def exam(self, exam_id: str) -> ExamRecord:
         """One exam, whole; raises `ExamRefused` when there is none or it is retired."""
@@ -95,8 +107,12 @@ class JournalReader:
 
     def pending(self) -> list[tuple[str, int]]:
         """(exam id, capture number) whose reading is not finished, in the order of capture."""
-        rows = self.database.rows("SELECT exam FROM exams WHERE pending > 0 ORDER BY opened_at")
-        return [(exam, capture.number) for (exam,) in rows for capture in self.folded(exam).exam.pending]
+        waiting = [
+            summary for summary in reversed(self.exams()) if summary.pending and summary.phase is not Phase.RETIRED
+        ]
+        return [
+            (line.exam_id, capture.number) for line in waiting for capture in self.folded(line.exam_id).exam.pending
+        ]
 
     def folded(self, exam_id: str) -> Folded:
         """The exam as its events tell it; raises `ExamRefused` when there is none or it is retired."""
@@ -106,14 +122,44 @@ class JournalReader:
         known = self._known
         if known is not None and (known.exam.exam_id, known.last_seq) == (exam_id, summary.changed_seq):
             return known
-        rows = self.database.rows(f"SELECT {COLUMNS} FROM events WHERE exam = ? ORDER BY seq", (exam_id,))
         try:
-            self._known = fold([EventRow(*row) for row in rows])
-        except (ExamRefused, KeyError, ValueError, TypeError, IndexError) as error:
+            offset = summary.zone.utcoffset(None) if summary.zone else None
+            offset_s = None if offset is None else int(offset.total_seconds())
+            self._known = fold(events_of(self.database.rows, exam_id), offset_s)
+        except (ExamRefused, JournalDamaged, KeyError, ValueError, TypeError, IndexError) as error:
             raise JournalDamaged(
                 f"exam {exam_id}: its events make no exam ({error}); run python -m runtime.exam verify"
             ) from None
         return self._known
+
+    def rejections(self, exam_id: str | None = None) -> list[Rejection]:
+        """What is rejected in archives, of one exam or of all, oldest first; also of exams that are retired."""
+        rows = self.database.rows(
+            "SELECT seq, at, who, body FROM events WHERE kind = ? ORDER BY seq", (folding.REJECTED,)
+        )
+        found = [(seq, at, who, json.loads(body)) for seq, at, who, body in rows]
+        return [
+            Rejection(
+                seq,
+                datetime.fromisoformat(at),
+                who,
+                body["exam"],
+                body["destination"],
+                tuple(RejectedInstance(**one) for one in body["instances"]),
+                body["reason"],
+                body["document_uid"],
+            )
+            for seq, at, who, body in found
+            if exam_id in (None, body["exam"])
+        ]
+
+    def light_of(self, infant_id: str) -> list[dict[str, Any]]:
+        """Every exposure of that infant, over all exams of this journal; needs the key. See `runtime.exam.light`."""
+        account = self._reading_key("light").account(infant_id)
+        rows = self.database.rows(
+            "SELECT body FROM exposures WHERE exam IN (SELECT exam FROM accounts WHERE account = ?)", (account,)
+        )
+        return [json.loads(body) for (body,) in rows]
 
     def names_image(self, sha256: str) -> bool:
         """Whether a row names the file of that hash."""

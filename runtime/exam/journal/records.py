@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from runtime.exam.machine import Exam, Phase
@@ -35,6 +35,16 @@ class ExamSummary:
     station: str
     changed_seq: int
     """Number of the last event that changed the exam: its revision."""
+    opened_seq: int
+    """Number of the event that opened it: exams are in this order, whatever a clock said."""
+    typed_seq: int = 0
+    """Number of the last event that a person typed something into (findings, reasons); 0 when none was."""
+    zone: timezone | None = None
+    """The one offset from UTC of this exam, fixed when it was opened; None where no journal ever knew one."""
+
+    def local(self, moment: datetime) -> datetime:
+        """A moment of this exam as the clock on the ward's wall told it."""
+        return moment.astimezone(self.zone)
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,10 @@ class CaptureRecord:
     outcome: Outcome
     """Of this frame within the exam."""
     reason: str
+    excluded: str = ""
+    """Why a person took it out of the exam; empty while it counts."""
+    confirmed: str = ""
+    """Why a person says that it shows its view although it is like another; empty when nobody did."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,8 @@ class Change:
     who: str
     what: str
     reason: str
+    kind: str = ""
+    """Of the event: `relabelled`, `amended`, `excluded`, `included`, `confirmed view`, `stopped` or `voided`."""
 
 
 @dataclass(frozen=True)
@@ -86,3 +102,30 @@ class ExamRecord:
     """What clinicians wrote, each with `who` and `at`; see `runtime.exam.icrop3`."""
     exam: Exam
     result: ExamResult
+    exposures: tuple[Mapping[str, Any], ...] = ()
+    """Light that was given, in its order; see `runtime.exam.light`."""
+
+
+@dataclass(frozen=True)
+class RejectedInstance:
+    """One DICOM object that was sent."""
+
+    uid: str
+    """SOP Instance UID."""
+    sop_class: str
+    """SOP Class UID."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """What of an exam is rejected in an archive, or has to be removed there by hand."""
+
+    seq: int
+    at: datetime
+    who: str
+    exam_id: str
+    destination: str
+    instances: tuple[RejectedInstance, ...]
+    reason: str
+    document_uid: str
+    """Of the Key Object Selection; empty where the archive takes none."""

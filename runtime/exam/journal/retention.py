@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from runtime.exam.errors import ExamRefused
-from runtime.exam.journal.fold import CLOSED
+from runtime.exam.journal.fold import CLOSED, STOPPED, VOIDED
 from runtime.exam.journal.trail import trail_end
 from runtime.exam.machine import Phase
 
@@ -37,18 +37,19 @@ def due_for_retirement(
     floor = {} if trust_clock else _no_older_than(journal, now)
     ages = {
         summary.exam_id: now - max(summary.closed_at, floor.get(summary.exam_id, summary.closed_at))
-        for summary in reversed(journal.exams(phase=Phase.CLOSED))
-        if summary.closed_at is not None
+        for summary in reversed(journal.exams())
+        if summary.phase in (Phase.CLOSED, Phase.VOIDED) and summary.closed_at is not None
     }
     return [exam_id for exam_id, since in ages.items() if since > age]
 
 
 def _no_older_than(journal: JournalReader, now: datetime) -> dict[str, datetime]:
     """By exam the latest time that any event up to its closing tells, apart from times that are still to come."""
-    latest, found = datetime.min.replace(tzinfo=now.tzinfo), {}
+    latest = datetime.min.replace(tzinfo=now.tzinfo)
+    found: dict[str, datetime] = {}
     for exam, kind, at in journal.database.rows("SELECT exam, kind, at FROM events ORDER BY seq"):
         moment = datetime.fromisoformat(at)
         latest = max(latest, moment if moment <= now else latest)
-        if kind == CLOSED:
-            found[str(exam)] = latest
+        if kind in (CLOSED, STOPPED, VOIDED):
+            found.setdefault(str(exam), latest)
     return found

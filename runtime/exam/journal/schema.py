@@ -65,7 +65,23 @@ _ORDERS = """
 -- leave out of what it sends, or not understand.
 """
 
-STEPS = (_EXAMS, _OUTBOX, _ORDERS)
+_EVENTS = """
+-- From here on an exam can be stopped and voided, its frames excluded, its light is kept (fold.py has the kinds).
+ALTER TABLE exams ADD COLUMN opened_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE exams ADD COLUMN typed_seq INTEGER NOT NULL DEFAULT 0;  -- last event that a person typed something into
+ALTER TABLE exams ADD COLUMN utc_offset_s INTEGER;                  -- fixed when the exam was opened
+ALTER TABLE exams ADD COLUMN checksum TEXT NOT NULL DEFAULT '';     -- SHA-256 over the rest of the row
+CREATE INDEX exams_opened ON exams(opened_seq);
+-- The last thing that a person typed and that the proven objects hold; what is not there is not removed from here.
+ALTER TABLE deliveries ADD COLUMN typed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX events_of_kind ON events(kind, seq);
+-- Light, by whose account it is on. One row a run: continuous light is counted ahead, and its run grows.
+CREATE TABLE exposures(run TEXT PRIMARY KEY, exam TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX exposures_of_exam ON exposures(exam);
+CREATE TABLE accounts(account TEXT, exam TEXT, PRIMARY KEY(account, exam)) WITHOUT ROWID;
+"""
+
+STEPS = (_EXAMS, _OUTBOX, _ORDERS, _EVENTS)
 """Step n brings a journal from version n to n + 1. A step that was released is never changed."""
 VERSION = len(STEPS)
 

@@ -9,10 +9,21 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from runtime.exam.errors import JournalError, KeyUnusable
-from runtime.exam.journal import deliveries
-from runtime.exam.journal.chain import GENESIS, EventRow, digest, event_hash
-from runtime.exam.journal.fold import CAPTURED, OPENED, RETIRED, SUMMARY_COLUMNS, fold, retired_row, summary_row
+from runtime.exam.journal import deliveries, lines
+from runtime.exam.journal.chain import GENESIS, EventRow, canonical, digest, event_hash
+from runtime.exam.journal.fold import (
+    AMENDED,
+    CAPTURED,
+    EXPOSED,
+    OPENED,
+    RETIRED,
+    SUMMARY_COLUMNS,
+    fold,
+    summary_row,
+)
 from runtime.exam.journal.trail import COLUMNS, trail_end, wrong_end
+from runtime.exam.journal.witness import FILE as WITNESS_FILE
+from runtime.exam.journal.witness import Witnessed, missing_events
 
 if TYPE_CHECKING:
     from runtime.exam.journal.reader import JournalReader
@@ -52,9 +63,10 @@ def verify(journal: JournalReader, told: Callable[[str], None] = lambda _: None)
     """
     connection = journal.database.connection
     with journal.database.naming():
+        witnessed = journal.witness.read()  # before the snapshot: another process may add events meanwhile
         connection.execute("SAVEPOINT verification")
         try:
-            findings = tuple(islice(_everything(connection, journal, told), MOST_FINDINGS))
+            findings = tuple(islice(_everything(connection, journal, witnessed, told), MOST_FINDINGS))
             counts = [
                 int(connection.execute(f"SELECT count({what}) FROM {table}").fetchone()[0])
                 for what, table in (("*", "events"), ("*", "exams"), ("DISTINCT sha256", "images"))
@@ -65,16 +77,21 @@ def verify(journal: JournalReader, told: Callable[[str], None] = lambda _: None)
 
 
 def _everything(
-    connection: sqlite3.Connection, journal: JournalReader, told: Callable[[str], None]
+    connection: sqlite3.Connection,
+    journal: JournalReader,
+    witnessed: Witnessed | None,
+    told: Callable[[str], None],
 ) -> Iterator[Finding]:
     told("the file")
     yield from _database(connection)
     told("the trail")
     yield from _trail(connection)
     yield from _head(connection, journal)
+    yield from _witness(connection, witnessed)
     yield from _identity(connection, journal)
     told("the exams")
     yield from _exams(connection)
+    yield from _light(connection)
     yield from _deliveries(connection)
     told("the images")
     yield from _images(connection, journal)
@@ -123,6 +140,15 @@ def _head(connection: sqlite3.Connection, journal: JournalReader) -> Iterator[Fi
         yield Finding("head of the trail", wrong)
 
 
+def _witness(connection: sqlite3.Connection, witnessed: Witnessed | None) -> Iterator[Finding]:
+    if witnessed is None:
+        yield Finding(WITNESS_FILE, "missing or unreadable: whether the newest events are here cannot be told")
+        return
+    missing = missing_events(witnessed, trail_end(connection))
+    if missing is not None:
+        yield Finding("end of the trail", missing)
+
+
 def _identity(connection: sqlite3.Connection, journal: JournalReader) -> Iterator[Finding]:
     """The table `meta` against the first event."""
     found = connection.execute("SELECT body FROM events WHERE seq = 1").fetchone()
@@ -140,20 +166,21 @@ def _identity(connection: sqlite3.Connection, journal: JournalReader) -> Iterato
 
 def _exams(connection: sqlite3.Connection) -> Iterator[Finding]:
     """The table `exams`, and the vessel maps, against what the events make."""
-    kept = {row[0]: row for row in connection.execute(f"SELECT {SUMMARY_COLUMNS} FROM exams")}
+    kept = {row[0]: row for row in connection.execute(f"SELECT {SUMMARY_COLUMNS}, checksum FROM exams")}
+    offsets = _old_offsets(connection)
     vessels: dict[Any, dict[Any, str]] = {}
     for exam, number, png in connection.execute("SELECT exam, capture, png FROM vessels"):
         vessels.setdefault(exam, {})[number] = _sha256(png)
     opened = connection.execute("SELECT exam FROM events WHERE kind = ? ORDER BY seq", (OPENED,)).fetchall()
     for (exam,) in opened:
         try:
-            expected, maps = _expected(_events_of(connection, exam))
+            expected, maps = _expected(_events_of(connection, exam), offsets.get(exam))
         except Exception as error:  # whatever an altered event leads to, it is named and the rest is looked at
             yield Finding(f"exam {exam}", f"its events make no exam ({type(error).__name__}: {error})")
             kept.pop(exam, None)
             vessels.pop(exam, None)
             continue
-        if kept.pop(exam, None) != expected:
+        if kept.pop(exam, None) != (*expected, lines.checksum(expected)):
             yield Finding(f"exam {exam}", "its row in the table exams is not what its events make")
         if vessels.pop(exam, {}) != maps:
             yield Finding(f"exam {exam}", "its vessel maps are not those of its readings")
@@ -161,24 +188,50 @@ def _exams(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding(f"exam {exam}", "no event opened it")
 
 
-def _expected(rows: list[EventRow]) -> tuple[tuple[Any, ...], dict[int, str]]:
-    last = rows[-1]
-    if last.kind == RETIRED:
-        return retired_row(last), {}
-    folded = fold(rows)
+def _old_offsets(connection: sqlite3.Connection) -> dict[str, int]:
+    try:
+        return lines.old_offsets(lambda sql, arguments: connection.execute(sql, arguments).fetchall())
+    except (ValueError, AttributeError, TypeError):  # an altered event, which the trail's own check names
+        return {}
+
+
+def _expected(rows: list[EventRow], utc_offset_s: int | None) -> tuple[tuple[Any, ...], dict[int, str]]:
+    if rows[-1].kind == RETIRED:
+        return lines.made_of(rows, utc_offset_s), {}
+    folded = fold(rows, utc_offset_s)
     maps = {n: body["vessels_sha256"] for n, body in folded.readings.items() if body["vessels_sha256"]}
     return summary_row(folded), maps
 
 
+def _light(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """The tables `exposures` and `accounts` against the events."""
+    runs: dict[str, tuple[str, str]] = {}
+    lit: dict[str, set[str]] = {}
+    marks = (EXPOSED, AMENDED, RETIRED)
+    for kind, exam, body in connection.execute(
+        "SELECT kind, exam, body FROM events WHERE kind IN (?, ?, ?) ORDER BY seq", marks
+    ):
+        content = _json(body)
+        given = content.get("exposures", []) if kind == RETIRED else [content] if kind == EXPOSED else []
+        for one in given:
+            runs[str(one.get("run"))] = (str(exam), canonical(one))
+        names = content.get("accounts", []) if kind == RETIRED else [content.get("account")]
+        lit.setdefault(str(exam), set()).update(name for name in names if isinstance(name, str))
+    kept = {run: (exam, body) for run, exam, body in connection.execute("SELECT run, exam, body FROM exposures")}
+    for run in sorted({*runs, *kept}, key=str):
+        if runs.get(run) != kept.get(run):
+            yield Finding(f"exposure {run}", "its row in the table exposures is not what its events make")
+    exams = {exam for exam, _ in runs.values()}
+    expected = {(account, exam) for exam in exams for account in lit.get(exam, ())}
+    rows = set(connection.execute("SELECT account, exam FROM accounts").fetchall())
+    for _, exam in sorted(expected ^ rows, key=str):
+        yield Finding(f"accounts of exam {exam}", "not those that its events make")
+
+
 def _deliveries(connection: sqlite3.Connection) -> Iterator[Finding]:
-    for *row, checksum in connection.execute(f"SELECT {deliveries.COLUMNS}, checksum FROM deliveries"):
-        where = f"delivery of exam {row[0]} to {row[1]!r}"
-        try:
-            whole = deliveries.checksum(row) == checksum
-        except TypeError:
-            whole = False
-        if not whole:
-            yield Finding(where, "altered: its checksum does not fit")
+    for row in connection.execute(f"SELECT {deliveries.COLUMNS}, checksum FROM deliveries"):
+        if not deliveries.sound(row):
+            yield Finding(f"delivery of exam {row[0]} to {row[1]!r}", "altered: its checksum does not fit")
 
 
 def _images(connection: sqlite3.Connection, journal: JournalReader) -> Iterator[Finding]:

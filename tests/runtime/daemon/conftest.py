@@ -22,7 +22,8 @@ from runtime.daemon.reader import Reader
 from runtime.daemon.service import Service
 from runtime.engines.fake import FakeEngine
 from runtime.errors import ScreeningError
-from runtime.trust.guard import Guard
+from runtime.site_screener import screener_for
+from runtime.trust.site import Site
 
 PATIENCE_S = 20.0
 
@@ -91,7 +92,10 @@ def running(
             return it.open_model()
         if it.engine.closed:
             it.engine = FakeEngine()
-        return Model(it.bundle, Guard(it.bundle), it.engine, it.budget)
+        screener = screener_for(
+            Site(), it.bundle, engine=it.engine, budget=it.budget, reject_repeats=False, repeats=True
+        )
+        return Model(it.bundle, screener)
 
     def count() -> None:
         it.alive += 1

@@ -26,7 +26,8 @@ from runtime.daemon.reader import Reader
 from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.service import Service
 from runtime.engines.fake import FakeEngine
-from runtime.trust.guard import Guard
+from runtime.site_screener import screener_for
+from runtime.trust.site import Site
 from tests.runtime.conftest import manifest_content
 
 
@@ -40,7 +41,7 @@ def main(path: Path, delay_ms: float = 0.0, huge_pages: float = 0.0) -> None:
 
         def make() -> Model:
             bundle, engine = open_bundle(folder), FakeEngine()
-            model = Model(bundle, Guard(bundle), engine)
+            model = Model(bundle, screener_for(Site(), bundle, engine=engine, reject_repeats=False, repeats=True))
             engine.segment_delay_ms = delay_ms
             return model
 

@@ -42,7 +42,6 @@ from runtime.daemon.slots import MAX_SLOT_BYTES
 from runtime.daemon.wire import LARGEST, VERSION, ErrorCode, Message, decode
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.errors import BundleError
-from runtime.trust.site import Site
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited, running
 
@@ -333,9 +332,9 @@ def test_the_bundle_is_replaced_under_a_running_daemon(
 def test_a_bundle_that_was_altered_on_disk_is_not_loaded(
     daemon: Running, write_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.daemon.model.load_engine", lambda *_: FakeEngine((0.1, 0.9)))
+    monkeypatch.setattr("runtime.screener.load_engine", lambda *_: FakeEngine((0.1, 0.9)))
     folder = write_bundle(version="4")
-    daemon.open_model = partial(open_model, folder, Site(), "auto", "auto", None, None)
+    daemon.open_model = partial(open_model, folder, None, None, "auto", "auto", None, None)
     graph = folder / "classifier.fp32.onnx"
     whole = graph.read_bytes()
     with daemon.client() as client:

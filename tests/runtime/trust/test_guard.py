@@ -25,6 +25,7 @@ from runtime.reading import FrameFacts, Quality, Reading
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.drift import FEATURES, REFERENCE, WINDOW
+from runtime.trust.errors import SignatureRefused
 from runtime.trust.guard import Guard
 from runtime.trust.selftest import SELF_TEST, ask, open_self_test
 from runtime.trust.site import MANIFEST_SIGNATURE, open_site
@@ -108,9 +109,47 @@ def test_a_reading_says_who_stands_for_it_and_that_the_self_test_passed(equipped
     assert line["trust"]["plan"] is line["trust"]["site"] is None
 
 
-def test_a_reading_without_a_guard_says_that_nobody_looked(bundle: Bundle, engine: FakeEngine) -> None:
-    with Screener(bundle, engine=engine) as screener:
-        assert json.loads(screener.screen(frames()[0]).to_json())["trust"] is None
+def test_the_guard_is_on_unless_it_is_switched_off_which_every_reading_says(
+    equipped: Bundle, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Screener(equipped, engine=engine) as screener:
+        trust = json.loads(screener.screen(frames()[0]).to_json())["trust"]
+    assert (trust["bundle"]["state"], trust["self_test"]["state"]) == ("unchecked", "passed")
+    with Screener(equipped, engine=FakeEngine((0.8, 0.2)), trust="off") as screener:
+        assert screener.self_test() == screener.problem == ""
+        reading = screener.screen(frames()[0])
+    assert reading.outcome is Outcome.NO_REFERRAL_FINDINGS
+    trust = json.loads(reading.to_json())["trust"]
+    assert trust["bundle"] == {"state": "off", "by": None, "key": None}
+    assert (trust["self_test"]["state"], trust["drift"]["state"], trust["site"]) == ("none", "off", None)
+    assert reading.trust is not None
+    assert "GUARD OFF" in trust_line(reading.trust)
+
+
+def test_a_bundle_for_clinical_use_needs_a_site_also_in_a_program(write_bundle: Write, engine: FakeEngine) -> None:
+    bundle = open_bundle(write_bundle(clinical_use=True))
+    with pytest.raises(SignatureRefused, match="no site is configured that vouches for it"):
+        Screener(bundle, engine=engine)
+    assert engine.closed
+
+
+def test_a_program_obeys_the_site_that_the_environment_names(
+    equipped: Bundle,
+    engine: FakeEngine,
+    keys: Path,
+    key: Ed25519PrivateKey,
+    write_profile: Write,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ROP_TRUSTED_KEYS", str(keys))
+    monkeypatch.setenv(
+        "ROP_SITE_PROFILE", str(write_profile(bundle_sha256=equipped.sha256, refer_threshold=0.05, allow_unsigned=True))
+    )
+    with Screener(equipped, engine=engine) as screener:
+        reading = screener.screen(frames()[0])
+    assert (reading.outcome, reading.reason) == (Outcome.REFER, "ridge 0.10, threshold 0.05")
+    assert reading.trust is not None
+    assert reading.trust.bundle.state == "unsigned"
 
 
 def test_the_self_test_runs_at_the_start_and_every_hour(equipped: Bundle, engine: FakeEngine, clock: Clock) -> None:

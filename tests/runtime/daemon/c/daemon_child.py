@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from runtime.budget import Budget
 from runtime.bundle import open_bundle
 from runtime.daemon.endpoint import listening
 from runtime.daemon.messages import Health, State
@@ -17,7 +16,8 @@ from runtime.daemon.model import Model
 from runtime.daemon.reader import Reader
 from runtime.daemon.service import Service
 from runtime.engines.fake import FakeEngine
-from runtime.trust.guard import Guard
+from runtime.site_screener import screener_for
+from runtime.trust.site import Site
 
 
 def main(path: Path, folder: Path, delay_ms: float) -> None:
@@ -29,7 +29,7 @@ def main(path: Path, folder: Path, delay_ms: float) -> None:
     def make() -> Model:
         load.wait()
         engine = FakeEngine()
-        model = Model(bundle, Guard(bundle), engine, Budget())
+        model = Model(bundle, screener_for(Site(), bundle, engine=engine, reject_repeats=False, repeats=True))
         engine.segment_delay_ms = max(delay_ms, 0.0)
         return model
 

@@ -28,7 +28,7 @@ from runtime.exam.errors import (
     KeyUnusable,
 )
 from runtime.exam.icrop3 import EyeFindings
-from runtime.exam.journal import Journal
+from runtime.exam.journal import Journal, lines
 from runtime.exam.journal.crypt import JournalKey, find_key, write_new_key
 from runtime.exam.journal.reader import order_of
 from runtime.exam.journal.verify import verify
@@ -419,7 +419,7 @@ def test_a_clock_that_jumped_is_noted_also_when_the_first_write_after_it_failed(
         exam_id = begin(journal)
         clock.now += timedelta(hours=2)
         with monkeypatch.context() as patch:
-            patch.setattr(journal, "_save", lambda *_: (_ for _ in ()).throw(ExamRefused("not now")))
+            patch.setattr(lines, "save", lambda *_: (_ for _ in ()).throw(ExamRefused("not now")))
             with pytest.raises(ExamRefused, match="not now"):
                 journal.close_exam(exam_id, operator="anna")
         journal.close_exam(exam_id, operator="anna")

@@ -1,0 +1,135 @@
+"""`JournalChanges`: what a person changes in an exam or says of it, each with who, and why where that is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runtime.exam.errors import ExamRefused
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.infant import Infant
+from runtime.exam.journal import fold as folding
+from runtime.exam.journal.reader import order_of
+from runtime.exam.journal.records import ExamRecord, RejectedInstance
+from runtime.exam.journal.trail import PROGRAM
+from runtime.exam.journal.writer import JournalWriter, who_of
+from runtime.exam.machine import Stop
+from runtime.exam.order import Order
+from runtime.exam.result import exam_result
+from runtime.views import Eye, View
+
+
+class JournalChanges(JournalWriter):
+    """Every reason is kept in the trail, in the report and in what is sent. Each raises `ExamRefused` without one."""
+
+    def relabel(self, exam_id: str, number: int, eye: Eye, view: View, *, reason: str, operator: str) -> None:
+        """Move a capture to another eye or view."""
+        body = {"capture": number, "eye": Eye(eye).value, "view": View(view).value, "reason": reason}
+        self._change(exam_id, folding.RELABELLED, operator, body)
+
+    def exclude(self, exam_id: str, number: int, *, reason: str, operator: str) -> None:
+        """Take a frame out of the exam: it counts for nothing, and stays in the record."""
+        self._change(exam_id, folding.EXCLUDED, operator, {"capture": number, "reason": reason})
+
+    def include(self, exam_id: str, number: int, *, reason: str, operator: str) -> None:
+        """Take back that a frame was excluded."""
+        self._change(exam_id, folding.INCLUDED, operator, {"capture": number, "reason": reason})
+
+    def confirm_view(self, exam_id: str, number: int, *, reason: str, operator: str) -> None:
+        """A frame shows its view although its picture is like another view's; it then counts."""
+        self._change(exam_id, folding.CONFIRMED, operator, {"capture": number, "reason": reason})
+
+    def stop_exam(self, exam_id: str, why: Stop, *, note: str = "", operator: str) -> ExamRecord:
+        """Close the open exam before every view was taken. It never says that there are no referral findings."""
+        body = {"why": Stop(why).value, "reason": note}
+        with self._writing() as (connection, trail):
+            folded = self._step(connection, trail, exam_id, folding.STOPPED, who_of(operator), body)
+        self._known = folded
+        self.database.checkpoint()
+        return self.exam(exam_id)
+
+    def void_exam(self, exam_id: str, *, reason: str, operator: str) -> ExamRecord:
+        """The exam counts for nothing. What of it was sent has to be rejected where it was sent."""
+        body = {"reason": reason, "outcome_before": exam_result(self.exam(exam_id).exam).infant.outcome.value}
+        self._change(exam_id, folding.VOIDED, operator, body)
+        return self.exam(exam_id)
+
+    def amend(
+        self,
+        exam_id: str,
+        *,
+        infant: Infant | None = None,
+        order: Order | None = None,
+        reason: str,
+        operator: str,
+    ) -> None:
+        """Correct who was examined, what was ordered, or both in one step.
+
+        None leaves it as it is; an empty order takes the order away. The fields before stay in the trail, encrypted.
+        """
+        if infant is None and order is None:
+            raise ExamRefused(f"exam {exam_id}: nothing to correct; give the infant's fields, an order, or both")
+        if not reason.strip():
+            raise ExamRefused(f"exam {exam_id}: correcting the infant's fields or the order needs a reason")
+        key, body = self._writing_key(), dict[str, Any](reason=reason)
+        if infant is not None:
+            infant.check_born(self._clock())
+            body["patient"] = key.encrypt(infant.to_dict(), exam_id)
+            body["account"] = key.account(infant.infant_id)
+        if order is not None:
+            body["order"] = None if order.empty else key.encrypt(order.to_dict(), order_of(exam_id))
+        with self._writing() as (connection, trail):
+            folded = self._step(connection, trail, exam_id, folding.AMENDED, who_of(operator), body)
+            if folded.exposures and infant is not None:
+                self._save_account(connection, body["account"], exam_id)
+        self._known = folded
+
+    def amend_infant(self, exam_id: str, infant: Infant, *, reason: str, operator: str) -> None:
+        """`amend` of the infant alone."""
+        self.amend(exam_id, infant=infant, reason=reason, operator=operator)
+
+    def amend_order(self, exam_id: str, order: Order, *, reason: str, operator: str) -> None:
+        """`amend` of the order alone."""
+        self.amend(exam_id, order=order, reason=reason, operator=operator)
+
+    def document(self, exam_id: str, findings: EyeFindings, *, clinician: str) -> None:
+        """Keep what a clinician found in an eye, in their words; it does not touch the outcome."""
+        self._change(exam_id, folding.DOCUMENTED, clinician, findings.to_dict())
+
+    def expose(self, exam_id: str, exposure: Mapping[str, Any], *, operator: str) -> None:
+        """Light for the open exam's infant, before it is given; `runtime.exam.light` says what it holds.
+
+        `exposure["run"]` tells a stretch of light: a later event of the same run stands for all of it.
+        """
+        body = {**exposure, "account": self._writing_key().account(self.infant(exam_id).infant_id)}
+        with self._writing() as (connection, trail):
+            folded = self._step(connection, trail, exam_id, folding.EXPOSED, who_of(operator), body)
+            self._save_exposure(connection, exam_id, body)
+            for account in sorted(folded.accounts):
+                self._save_account(connection, account, exam_id)
+        self._known = folded
+
+    def rejected_in_archive(
+        self,
+        exam_id: str,
+        destination: str,
+        instances: Sequence[RejectedInstance],
+        *,
+        reason: str,
+        document_uid: str = "",
+        operator: str = PROGRAM,
+    ) -> None:
+        """What was sent there under a wrong identity, or of a voided exam, is rejected there.
+
+        document_uid: of the Key Object Selection that says so; empty where the archive takes none and its
+        administrator has to remove `instances` by hand. It is an event of the journal: the exam's revision stays.
+        """
+        body = {
+            "exam": self.summary(exam_id).exam_id,
+            "destination": destination,
+            "instances": [{"uid": one.uid, "sop_class": one.sop_class} for one in instances],
+            "reason": reason,
+            "document_uid": document_uid,
+        }
+        with self._writing() as (connection, trail):
+            trail.append(connection, None, folding.REJECTED, who_of(operator), body)

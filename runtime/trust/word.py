@@ -1,0 +1,63 @@
+"""`sites_word`: what a site decides of every reading, in the one place where it is decided.
+
+Every `Screener` asks here, by its guard's site; no command says it again, and none can forget it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from runtime.budget import Budget
+from runtime.quality import QualityLimits
+from runtime.trust.errors import SiteError
+from runtime.trust.site import Site
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Word:
+    """What decides a reading beside its bundle's networks."""
+
+    threshold: float
+    """REFER when the refer classes' probabilities add up to this or more."""
+    budget: Budget
+    limits: QualityLimits
+
+
+def sites_word(
+    site: Site,
+    bundle: Bundle,
+    *,
+    threshold: float | None = None,
+    budget: Budget = Budget(),  # noqa: B008 (frozen)
+    limits: QualityLimits | None = None,
+) -> Word:
+    """The signed profile's word where it says something, then what the caller asks, then the bundle's and our own.
+
+    threshold: between 0 and 1, of an exam that was opened under another profile; it alone goes before the site's.
+    budget: of each stage the smaller of the caller's and the site's counts. Raises `SiteError` for limits beside those
+    of the profile, `ValueError` for a threshold that would refer nothing or everything.
+    """
+    if threshold is not None and not 0 < threshold < 1:
+        raise ValueError(f"threshold: got {threshold}, expected between 0 and 1: over 1 nothing would be referred")
+    profile = site.profile
+    if threshold is None:
+        sites = profile.refer_threshold if profile else None
+        threshold = bundle.manifest.refer_threshold if sites is None else sites
+    if profile is None:
+        return Word(threshold, budget, limits or QualityLimits())
+    if profile.quality_limits and limits not in (None, profile.limits):
+        raise SiteError("quality limits: the site's profile sets them; leave them out, or have another profile signed")
+    chosen = profile.limits if profile.quality_limits or limits is None else limits
+    return Word(threshold, _tighter(budget, profile.budget), chosen)
+
+
+def _tighter(asked: Budget, site: Budget) -> Budget:
+    limits = {}
+    for stage in fields(Budget):
+        both = [value for value in (getattr(asked, stage.name), getattr(site, stage.name)) if value is not None]
+        limits[stage.name] = min(both, default=None)
+    return Budget(**limits)

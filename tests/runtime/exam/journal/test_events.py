@@ -1,0 +1,318 @@
+"""What an exam can say since version 4 of the journal, from the call to the trail and back."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from runtime.exam.errors import ExamRefused, JournalDamaged, WrongThread
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.journal import Delivery, DeliveryInstance, Journal
+from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.deliveries import DONE
+from runtime.exam.journal.records import RejectedInstance
+from runtime.exam.journal.verify import verify
+from runtime.exam.machine import Phase, Stop
+from runtime.exam.order import Order
+from runtime.outcome import Outcome
+from runtime.views import Eye, View
+from tests.runtime.exam.making import NONE, NRF, REFER, RULES, frame, infant, journal_exam, reading
+
+WHY = {"reason": "of the twin", "operator": "anna"}
+
+
+def alter(folder: Path, sql: str) -> None:
+    with sqlite3.connect(folder / "journal.sqlite3") as connection:
+        connection.execute(sql)
+    connection.close()
+
+
+def delivered(exam_id: str, revision: int, typed: int = 0) -> Callable[[Delivery | None], Delivery]:
+    instance = DeliveryInstance("1.2.3", "1.2", "image", "proven")
+    return lambda _: Delivery(exam_id, "archive", revision, DONE, instances=(instance,), typed=typed)
+
+
+def sound(journal: Journal) -> bool:
+    return verify(journal).findings == ()
+
+
+def test_an_excluded_frame_does_not_count_and_stays_in_the_record(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [REFER, *[NRF] * 9, NRF])
+    assert journal.exam(exam_id).result.infant.outcome is REFER
+    journal.exclude(exam_id, 1, **WHY)
+    record = journal.exam(exam_id)
+    assert record.result.infant.outcome is NRF
+    assert record.captures[0].excluded == "of the twin"
+    assert record.captures[0].outcome is NONE
+    assert record.result.warnings == ("frame 1, OD disc-centred: read as REFER, excluded by a person",)
+    assert record.changes[0].what == "capture 1 (OD disc-centred) excluded"
+    with pytest.raises(ExamRefused, match="excluded already"):
+        journal.exclude(exam_id, 1, **WHY)
+    journal.include(exam_id, 1, **WHY)
+    assert journal.exam(exam_id).result.infant.outcome is REFER
+    assert sound(journal)
+
+
+def test_the_only_frame_of_a_view_excluded_leaves_it_to_be_taken(journal: Journal) -> None:
+    exam_id = journal_exam(journal)
+    journal.exclude(exam_id, 3, **WHY)
+    assert journal.exam(exam_id).result.infant.outcome is NONE
+
+
+@pytest.mark.parametrize("change", ["exclude", "include", "confirm_view"])
+def test_a_change_of_a_frame_needs_a_reason(journal: Journal, change: str) -> None:
+    exam_id = journal_exam(journal)
+    before = journal.exam(exam_id)
+    with pytest.raises(ExamRefused):
+        getattr(journal, change)(exam_id, 1, reason="  ", operator="anna")
+    assert journal.exam(exam_id) == before
+
+
+@pytest.mark.parametrize("why", Stop)
+@pytest.mark.parametrize("outcomes", [[NRF] * 10, [NRF] * 4, []])
+def test_a_stopped_exam_never_says_no_referral_findings(journal: Journal, why: Stop, outcomes: list[Outcome]) -> None:
+    exam_id = journal_exam(journal, outcomes, close=False)
+    record = journal.stop_exam(exam_id, why, note="apnoea", operator="anna")
+    verdicts = [record.result.infant, *record.result.eyes.values(), *record.result.views.values()]
+    assert all(verdict.outcome is not NRF for verdict in verdicts)
+    assert "stopped early" in record.result.infant.banner
+    assert record.summary.phase is Phase.CLOSED
+    assert record.summary.closed_at is not None
+    assert record.changes[-1].reason == "apnoea"
+    assert sound(journal)
+
+
+def test_a_stopped_exam_still_refers(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [NRF, REFER], close=False)
+    assert journal.stop_exam(exam_id, Stop.UNSTABLE, operator="anna").result.infant.outcome is REFER
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_voided_exam_says_nothing_and_cannot_be_changed(journal: Journal, closed: bool) -> None:
+    exam_id = journal_exam(journal, [REFER, *[NRF] * 9], close=closed)
+    record = journal.void_exam(exam_id, **WHY)
+    verdicts = [record.result.infant, *record.result.eyes.values(), *record.result.views.values()]
+    assert {verdict.outcome for verdict in verdicts} == {NONE}
+    assert {capture.outcome for capture in record.captures} == {NONE}
+    assert record.result.warnings[0].startswith("frame 1, OD disc-centred: read as REFER")
+    for change in (journal.exclude, journal.include, journal.confirm_view):
+        with pytest.raises(ExamRefused, match="voided"):
+            change(exam_id, 1, **WHY)
+    with pytest.raises(ExamRefused, match="voided already"):
+        journal.void_exam(exam_id, **WHY)
+    assert journal.open_exam() is None
+    assert sound(journal)
+
+
+def test_a_voided_exam_is_to_be_rejected_only_where_something_of_it_was_sent(journal: Journal) -> None:
+    sent, never = journal_exam(journal), journal_exam(journal)
+    journal.deliveries.change(sent, "archive", delivered(sent, journal.summary(sent).changed_seq))
+    for exam_id in (sent, never):
+        journal.void_exam(exam_id, **WHY)
+    revision = journal.summary(sent).changed_seq
+    assert journal.deliveries.to_reject("archive") == [(revision, sent)]
+    assert journal.deliveries.behind("archive") == []
+    journal.rejected_in_archive(sent, "archive", [RejectedInstance("1.2.3", "1.2")], reason="of the twin")
+    journal.deliveries.change(sent, "archive", delivered(sent, revision))
+    assert journal.deliveries.to_reject("archive") == []
+    assert journal.summary(sent).changed_seq == revision  # nothing is to be sent for it
+    (found,) = journal.rejections(sent)
+    assert (found.destination, found.instances[0].uid, found.reason) == ("archive", "1.2.3", "of the twin")
+    for exam_id in (sent, never):
+        journal.retire_exam(exam_id, operator="anna")
+    assert journal.rejections(sent) == [found]
+    assert sound(journal)
+
+
+def test_infant_and_order_are_corrected_in_one_step(journal: Journal) -> None:
+    exam_id = journal_exam(journal)
+    before = journal.summary(exam_id).changed_seq
+    journal.amend(exam_id, infant=infant(infant_id="H-2"), order=Order(accession="A2"), **WHY)
+    assert (journal.infant(exam_id).infant_id, journal.order(exam_id).accession) == ("H-2", "A2")
+    assert journal.summary(exam_id).changed_seq == before + 1
+    assert journal.exam(exam_id).changes[0].what == "infant's fields and order corrected"
+    with pytest.raises(ExamRefused, match="nothing to correct"):
+        journal.amend(exam_id, **WHY)
+
+
+@pytest.mark.parametrize("typed", ["documented", "relabelled", "excluded", "amended"])
+def test_what_a_person_typed_is_not_removed_before_an_archive_has_it(journal: Journal, typed: str) -> None:
+    exam_id = journal_exam(journal)
+    if typed == "documented":
+        journal.document(exam_id, EyeFindings(Eye.OD, stage="2"), clinician="eva")
+    elif typed == "relabelled":
+        journal.relabel(exam_id, 1, Eye.OD, View.NASAL, **WHY)
+    elif typed == "excluded":
+        journal.exclude(exam_id, 1, **WHY)
+    else:
+        journal.amend(exam_id, infant=infant(infant_id="H-2"), **WHY)
+    with pytest.raises(ExamRefused, match="no archive has them"):
+        journal.retire_exam(exam_id, operator="anna")
+    revision = journal.summary(exam_id).changed_seq
+    journal.deliveries.change(exam_id, "archive", delivered(exam_id, revision))  # by software that leaves them out
+    with pytest.raises(ExamRefused, match="has not reached archive"):
+        journal.retire_exam(exam_id, operator="anna")
+    journal.deliveries.change(exam_id, "archive", delivered(exam_id, revision, journal.summary(exam_id).typed_seq))
+    journal.retire_exam(exam_id, operator="anna")
+    assert sound(journal)
+
+
+def test_what_a_person_typed_may_go_when_a_person_says_so(journal: Journal) -> None:
+    exam_id = journal_exam(journal)
+    journal.document(exam_id, EyeFindings(Eye.OD, stage="2"), clinician="eva")
+    journal.retire_exam(exam_id, operator="anna", discard_typed=True)
+    assert journal.summary(exam_id).phase is Phase.RETIRED
+
+
+def test_a_documented_voided_exam_is_not_removed_unseen(journal: Journal) -> None:
+    exam_id = journal_exam(journal)
+    journal.document(exam_id, EyeFindings(Eye.OD, stage="2"), clinician="eva")
+    journal.void_exam(exam_id, **WHY)
+    with pytest.raises(ExamRefused, match="no archive has them"):
+        journal.retire_exam(exam_id, operator="anna")
+
+
+ALTERED = {
+    "phase": "UPDATE exams SET phase = 'closef'",
+    "outcome": "UPDATE exams SET outcome = 'NO_REFERRAL_FINDINGS'",
+    "outcome no word": "UPDATE exams SET outcome = 'REFEQ'",
+    "time": "UPDATE exams SET opened_at = '2026-1X'",
+    "id": "UPDATE exams SET exam = '20261122-XXXXXXXX'",
+    "bytes": "UPDATE exams SET station = x'ff00'",
+    "gone": "DELETE FROM exams",
+}
+
+
+@pytest.mark.parametrize("sql", ALTERED.values(), ids=ALTERED.keys())
+def test_an_altered_line_is_shown_and_made_again_as_the_trail_tells_it(journal: Journal, sql: str) -> None:
+    altered, other = journal_exam(journal, [REFER]), journal_exam(journal)
+    expected = journal.exams()
+    alter(journal.folder, f"{sql} WHERE exam = '{altered}'")
+    assert journal.exams() == expected
+    assert journal.altered == (altered,)
+    assert journal.summary(altered).outcome is REFER
+    assert journal.exam(other).summary == expected[0]
+    assert [exam for _, exam in journal.deliveries.behind("archive")] == [altered, other]
+    assert not sound(journal)
+    assert altered in journal.mend()[0]
+    assert sound(journal)
+    assert journal.mend() == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("instances", "'[{'"), ("state", "'dona'"), ("next_try", "'soon'"), ("revision", "99"), ("destination", "'x'")],
+)
+def test_an_altered_delivery_is_named_and_sent_anew_and_the_others_go_on(
+    journal: Journal, column: str, value: str
+) -> None:
+    altered, other = journal_exam(journal), journal_exam(journal)
+    for exam_id in (altered, other):
+        journal.deliveries.change(exam_id, "archive", delivered(exam_id, journal.summary(exam_id).changed_seq))
+    alter(journal.folder, f"UPDATE deliveries SET {column} = {value} WHERE exam = '{altered}'")
+    assert journal.deliveries.altered() == [altered]
+    assert [delivery.exam_id for delivery in journal.deliveries.all()] == [other]
+    assert [exam for _, exam in journal.deliveries.behind("archive")] == [altered]
+    assert altered in journal.mend()[0]
+    assert sound(journal)
+
+
+def test_a_reading_that_was_altered_in_the_trail_is_not_shown(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [REFER])
+    alter(journal.folder, "UPDATE events SET body = replace(body, 'REFER', 'RETAKE') WHERE kind = 'read'")
+    with Journal.open(journal.folder, journal.key) as again, pytest.raises(JournalDamaged, match="altered"):
+        again.exam(exam_id)
+
+
+def test_a_database_copied_without_its_log_is_not_sound(journal: Journal, key: JournalKey, tmp_path: Path) -> None:
+    journal_exam(journal, [NRF])
+    journal.database.checkpoint()
+    exam_id = journal_exam(journal, [REFER], close=False)  # only in the log
+    whole, part, bare = tmp_path / "whole", tmp_path / "part", tmp_path / "bare"
+    shutil.copytree(journal.folder, whole)
+    shutil.copytree(journal.folder, part, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
+    shutil.copytree(part, bare, ignore=shutil.ignore_patterns("journal.head"))
+    with Journal.open(whole, key, read_only=True, check=False) as copied:
+        assert sound(copied)
+        assert copied.summary(exam_id).outcome is REFER
+    for folder in (part, bare):
+        with Journal.open(folder, key, read_only=True, check=False) as copied:
+            assert any("journal.head" in str(finding) for finding in verify(copied).findings)
+    with pytest.raises(JournalDamaged, match="copied without its log"):
+        Journal.open(part, key)
+    (part / "journal.head").unlink()  # a person says to go on: it is in the trail
+    with Journal.open(part, key) as copied:
+        kinds = [kind for (kind,) in copied.database.rows("SELECT kind FROM events ORDER BY seq")]
+        assert kinds[-1] == "witness missing"
+
+
+def test_a_journal_called_from_another_thread_says_so(journal: Journal) -> None:
+    journal_exam(journal)
+    said: list[BaseException] = []
+
+    def call(what: Callable[[], object]) -> None:
+        try:
+            what()
+        except WrongThread as error:
+            said.append(error)
+
+    calls: list[Callable[[], object]] = [
+        journal.exams, journal.mend, journal.close, lambda: journal.journal_id, lambda: verify(journal),
+        lambda: journal.begin_exam(infant(), RULES, operator="anna"), lambda: journal.deliveries.behind("archive"),
+    ]  # fmt: skip
+    threads = [threading.Thread(target=call, args=(one,), name="desk") for one in calls]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    assert len(said) == len(calls)
+    assert all("'MainThread'" in str(error) and "'desk'" in str(error) for error in said)
+    assert sound(journal)
+
+
+def test_exams_are_in_the_order_of_their_events_whatever_the_clock_says(tmp_path: Path, key: JournalKey) -> None:
+    now = [datetime(2026, 11, 22, 12, tzinfo=timezone.utc)]
+    with Journal.open(tmp_path / "j", key, create=True, floor_bytes=0, clock=lambda: now[0]) as journal:
+        born = infant(born_at=now[0] - timedelta(days=40))
+        made = []
+        for hours in (0, -5, +3, -2):
+            now[0] += timedelta(hours=hours)
+            made.append(journal.begin_exam(born, RULES, operator="anna"))
+            journal.close_exam(made[-1], operator="anna")
+        assert [summary.exam_id for summary in journal.exams()] == made[::-1]
+
+
+def test_an_exam_has_one_offset_fixed_when_it_was_opened(
+    tmp_path: Path, key: JournalKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    born = infant(born_at=datetime(2026, 9, 30, tzinfo=timezone.utc))
+    now = [datetime(2026, 10, 25, 0, 30, tzinfo=timezone.utc)]  # summer time ends half an hour later
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        with Journal.open(tmp_path / "j", key, create=True, floor_bytes=0, clock=lambda: now[0]) as journal:
+            exam_id = journal.begin_exam(born, RULES, operator="anna")
+            now[0] += timedelta(hours=2)
+            shot = frame(1)
+            journal.add_reading(
+                exam_id, journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="anna"), reading(shot)
+            )
+            journal.close_exam(exam_id, operator="anna")
+        monkeypatch.setenv("TZ", "America/New_York")
+        time.tzset()
+        with Journal.open(tmp_path / "j", key, read_only=True) as journal:
+            summary = journal.summary(exam_id)
+            assert summary.closed_at is not None
+            assert summary.local(summary.opened_at).isoformat() == "2026-10-25T02:30:00+02:00"
+            assert summary.local(summary.closed_at).isoformat() == "2026-10-25T04:30:00+02:00"
+            assert sound(journal)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
