@@ -28,10 +28,10 @@ from runtime.bench.report.page import render
 from runtime.bench.report.table import print_comparison, print_report
 from runtime.bench.schema import Report
 from runtime.bench.session import run_session
+from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
-from runtime.screen.progress import say
 
 UNUSABLE = 2
 
@@ -50,15 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 run = _matrix if options.matrix else _bench
                 return run(options, ("python", "-m", "runtime.bench", *arguments), stop)
             except Interrupted:
-                say("runtime.bench: stopped before there was anything to report", sys.stderr)
+                say("runtime.bench: stopped before there was anything to report", stream=sys.stderr)
                 return stop.exit_code
     except (CameraError, ScreeningError) as error:
-        say(f"runtime.bench: {printable(str(error))}", sys.stderr)
+        say(f"runtime.bench: {printable(str(error))}", stream=sys.stderr)
         return UNUSABLE
 
 
 def _matrix(options: Options, command: tuple[str, ...], stop: Stop) -> int:
-    found = run_matrix(options, command, stop, lambda line: say(line, sys.stderr))
+    found = run_matrix(options, command, stop, lambda line: say(line, stream=sys.stderr))
     print_matrix(found, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
     if options.json is not None:
         write_report_file(options.json, found.to_json())
@@ -68,7 +68,7 @@ def _matrix(options: Options, command: tuple[str, ...], stop: Stop) -> int:
 
 
 def _bench(options: Options, command: tuple[str, ...], stop: Stop) -> int:
-    report = run_session(options, command, stop, lambda line: say(line, sys.stderr))
+    report = run_session(options, command, stop, lambda line: say(line, stream=sys.stderr))
     piped = STANDARD_OUTPUT in (options.json, options.csv, options.html)
     print_report(report, sys.stderr if piped else sys.stdout)
     _write(options, report)

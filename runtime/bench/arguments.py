@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from runtime.bench.measure.loads import LOADS, LoadKind
-from runtime.bench.measure.samples import ROWS
+from runtime.bench.words import LOADS, ROWS, LoadKind
 from runtime.commands.site import add_site_options
 from runtime.engines import BACKENDS, PRECISIONS
 

@@ -21,7 +21,6 @@ from runtime.bench.measure.labels import Label, read_labels
 from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.progress import ProgressLine
 from runtime.bench.measure.sampler import Sampler
-from runtime.bench.measure.samples import GPU_STAGES
 from runtime.bench.measure.supply import Pool, Supply, open_supply
 from runtime.bench.peers.peer import (
     EACH,
@@ -35,6 +34,7 @@ from runtime.bench.peers.peer import (
 )
 from runtime.bench.report.assemble import About, assemble
 from runtime.bench.schema import AccuracyPart, ColdStartPart, PeerPart, Report
+from runtime.bench.words import GPU_STAGES
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.stop import Interrupted, Stop
 from runtime.errors import BundleError, ScreeningError

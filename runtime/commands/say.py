@@ -1,18 +1,32 @@
-"""Saying something on standard output, whatever the terminal's encoding: escaped where it has no letter for it."""
+"""Saying something to people, whatever the terminal's encoding: escaped where it has no letter for it."""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
-from typing import Any
+from typing import Any, TextIO
+
+from runtime.errors import OutputError
 
 
-def say(*lines: str) -> None:
-    """Lines to standard output; a character that it cannot show is written as its escape, as in `\\u0159`."""
-    encoding = sys.stdout.encoding or "utf-8"
-    for line in lines:
-        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    sys.stdout.flush()
+def say(*lines: str, stream: TextIO | None = None) -> None:
+    """Lines to standard output, or to another stream; a character that it cannot show is written as `\\u0159`.
+
+    Raises `OutputError` when they cannot be written, `BrokenPipeError` as it is.
+    """
+    out = stream or sys.stdout
+    if isinstance(out, io.TextIOWrapper) and out.errors == "strict":
+        out.reconfigure(errors="backslashreplace")  # for those, too, who write to it by other ways
+    encoding = out.encoding or "utf-8"
+    try:
+        for line in lines:
+            out.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def say_json(content: Any) -> None:

@@ -17,13 +17,14 @@ from device.errors import CameraError, SourceNotFound
 from device.live import State, StateChange, open_source
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.errors import OutputError, ScreeningError
 from runtime.screen.arguments import Options, parse
 from runtime.screen.loop import Progress, closing_all, screen_frames
 from runtime.screen.outputs import open_sinks, written
-from runtime.screen.progress import Report, end_lines, say
+from runtime.screen.progress import Report, end_lines
 from runtime.screener import Screener
 from runtime.sinks.files import prepare_folder
 from runtime.sinks.tally import Tally
@@ -70,7 +71,7 @@ def _tell(change: StateChange) -> None:
     """Say that a live camera stalls or is lost, and when it is back; in the thread that watches it."""
     if change.after in _WORTH_TELLING or change.before in _WORTH_TELLING:
         with contextlib.suppress(OSError, OutputError):
-            say(f"camera {change.after.value}: {printable(change.why)}", sys.stderr)
+            say(f"camera {change.after.value}: {printable(change.why)}", stream=sys.stderr)
 
 
 def _screener(options: Options, camera: Camera, bundle: Bundle) -> Screener:
@@ -91,10 +92,10 @@ def _screen(options: Options, stop: Stop, camera: Camera, screener: Screener, bu
     engine, progress, tally = screener.facts, Progress(), Tally()
     say(
         f"bundle {bundle.facts.name} {bundle.facts.version}, {engine.backend} {engine.precision} on {engine.device}",
-        sys.stderr,
+        stream=sys.stderr,
     )
     if screener.trust is not None and (line := trust_line(screener.trust)):
-        say(printable(line), sys.stderr)
+        say(printable(line), stream=sys.stderr)
     refer_classes = [label.name for label in bundle.manifest.classes if label.refer]
     sinks = open_sinks(options, tally)
     failure: CameraError | OutputError | None = None
@@ -108,7 +109,7 @@ def _screen(options: Options, stop: Stop, camera: Camera, screener: Screener, bu
     if failure is None or progress.frames:
         people = sys.stderr if options.json or failure else sys.stdout
         for line in end_lines(tally, written(options), bundle.facts.notice):
-            say(line, people)
+            say(line, stream=people)
     if failure is not None:
         _complain(failure)
         return BROKE_OFF
@@ -126,7 +127,7 @@ def _total(options: Options, camera: Camera) -> int | None:
 
 
 def _complain(error: Exception | str) -> None:
-    say(f"runtime.screen: {printable(str(error))}", sys.stderr)
+    say(f"runtime.screen: {printable(str(error))}", stream=sys.stderr)
 
 
 def _forget_standard_output() -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from device.frame import Frame
+from runtime.commands.say import say
 from runtime.commands.text import printable, word
 from runtime.decide import refer_probability
-from runtime.errors import OutputError
 from runtime.outcome import Outcome
 from runtime.reading import Reading
 from runtime.sinks.palette import OUTCOME_COLOURS
@@ -78,7 +77,7 @@ class Report:
             self._spoken_s = time.monotonic()
             rate = self._number / (self._spoken_s - self._start_s)
             of = f" of {self._total}" if self._total else ""
-            say(f"{self._number}{of} frames, {rate:.1f} a second; {self._counted()}", sys.stderr)
+            say(f"{self._number}{of} frames, {rate:.1f} a second; {self._counted()}", stream=sys.stderr)
 
     def close(self) -> None:
         """Take the live line away."""
@@ -124,16 +123,3 @@ def _live_line(total: int | None, *, json: bool) -> tuple[Console, RichProgress]
     live.add_task("screening", total=total, counts="")
     live.start()
     return console, live
-
-
-def say(text: str, stream: TextIO | None = None) -> None:
-    """Print a line and flush it; raises `OutputError` when it cannot be written, `BrokenPipeError` as it is."""
-    stream = stream or sys.stdout
-    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-        stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 must not end a run
-    try:
-        print(text, file=stream, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write to standard output: {error.strerror}") from error

@@ -12,8 +12,9 @@ import numpy as np
 
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.stats import ratio_interval, runs_interval
-from runtime.bench.measure.samples import ROWS, Column
+from runtime.bench.measure.samples import Column
 from runtime.bench.schema import Report
+from runtime.bench.words import ROWS
 from runtime.percentiles import percentile, samples_needed
 
 FAMILY_CONFIDENCE = 0.95

@@ -6,15 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast, get_args
+from typing import Protocol, cast
 
 from device.frame import Frame
 from runtime.bench.errors import BenchError
 from runtime.bench.measure.clock import Clock
 from runtime.bench.measure.supply import Supply
+from runtime.bench.words import LoadKind
 
-LoadKind = Literal["back-to-back", "camera", "burst", "idle"]
-LOADS = get_args(LoadKind)
 LONG_WAIT_NS = 100_000_000
 """Waits from here on are broken off by Ctrl-C; shorter ones are soon over."""
 

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bench.measure.packing import ROW, Note, Packed
+from runtime.bench.words import GPU_STAGES
 from runtime.engines.base import GpuTimings
 from runtime.outcome import Outcome
 from runtime.reading import Timings
-
-STAGES = tuple(stage.name for stage in fields(Timings) if stage.name != "total")
-"""The Screener's stages, in the order in which a reading names them."""
-GPU_STAGES = {"upload": "upload", "gpu_compute": "compute", "download": "download"}
-"""By the GPU's own clock, within `segment` and `classify`; and their names in `GpuTimings`."""
-ROWS = ("wait", *STAGES, *GPU_STAGES, "total", "age", "camera_to_result")
-"""Everything that has a latency. `total` is the Screener's own; `age` runs from capture to result; `camera_to_result`
-is `age` with the dropped frames counted in, see `Samples.camera_to_result_ms`."""
 
 Column = NDArray[np.float64]
 

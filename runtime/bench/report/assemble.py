@@ -12,7 +12,7 @@ from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, jitter_p99_ms, overhead_us, reached_hz
 from runtime.bench.measure.environment import project_version
 from runtime.bench.measure.sampler import RSS, MachineLog
-from runtime.bench.measure.samples import GPU_STAGES, ROWS, STAGES, Column, Samples
+from runtime.bench.measure.samples import Column, Samples
 from runtime.bench.measure.supply import InputFacts
 from runtime.bench.schema import (
     AccuracyPart,
@@ -34,6 +34,7 @@ from runtime.bench.schema import (
     RunPart,
     SlowFramePart,
 )
+from runtime.bench.words import GPU_STAGES, ROWS, STAGES
 from runtime.bundle import Bundle
 from runtime.percentiles import METHOD, percentile, samples_needed, upper_bound
 from runtime.reading import EngineFacts, TrustFacts

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
-import sys
 from pathlib import Path
 
 from runtime.bench.errors import BenchError
 from runtime.bench.schema import REPORT_SCHEMA, Report
 from runtime.checked_json import first_problem, read_at_most
+from runtime.commands.say import say
 from runtime.errors import OutputError
-from runtime.screen.progress import say
 from runtime.sinks.files import prepare_folder, write_file
 
 STANDARD_OUTPUT = Path("-")
@@ -38,7 +37,7 @@ def check_writable(path: Path | None) -> None:
 def write_report_file(path: Path, text: str) -> None:
     """Write the file whole, or print it for `-`. Raises `BenchError`."""
     if path == STANDARD_OUTPUT:
-        say(text.rstrip("\n"), sys.stdout)
+        say(text.rstrip("\n"))
         return
     try:
         write_file(path, text.encode("utf-8", "replace"))

@@ -16,13 +16,13 @@ from runtime.bench.judge.verdict import Evidence, judge
 from runtime.bench.measure.environment import environment
 from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.sampler import MachineLog
-from runtime.bench.measure.samples import ROWS
 from runtime.bench.measure.supply import InputFacts
 from runtime.bench.report.assemble import About, assemble
 from runtime.bench.report.export import check_writable, read_report, to_csv, to_json, write_report_file
 from runtime.bench.report.page import render
 from runtime.bench.report.table import print_report
 from runtime.bench.schema import PeerPart, Report
+from runtime.bench.words import ROWS
 from runtime.bundle import Bundle
 from runtime.reading import EngineFacts
 from tests.runtime.bench.planned import samples_of
