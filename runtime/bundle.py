@@ -79,7 +79,7 @@ class Bundle:
         from runtime.cpu_class import cpu_class
 
         key = f"{backend}/{cpu_class()}"
-        return key if backend == "openvino" and key in self.manifest.default_precision else backend
+        return key if key in self.manifest.default_precision else backend
 
     def read(self, path: str) -> bytes:
         """A file's bytes, checked once more against the manifest as they are read."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from runtime.bench.words import LOADS, ROWS, LoadKind
+from runtime.commands.numbers import number, positive, share, whole
 from runtime.commands.site import add_site_options
-from runtime.engines import BACKENDS, PRECISIONS
+from runtime.engines.options import add_engine_options
 
 EXAMPLES = """\
 examples:
@@ -148,16 +149,16 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--source", default="sim:", metavar="SOURCE", help="as of runtime.screen (default: sim:)")
     load.add_argument("--load", choices=LOADS, default="back-to-back", help="when frames come (default: back-to-back)")
     load.add_argument(
-        "--frames", type=_count, metavar="N", help=f"that come in (default: {DEFAULT_FRAMES}; idle: {IDLE_FRAMES})"
+        "--frames", type=whole(1), metavar="N", help=f"that come in (default: {DEFAULT_FRAMES}; idle: {IDLE_FRAMES})"
     )
-    load.add_argument("--warmup", type=_count_or_none, default=50, metavar="N", help="frames before (default: 50)")
-    load.add_argument("--rate", type=_positive, metavar="HZ", help="frames a second of camera and burst (default: 30)")
-    load.add_argument("--burst", type=_count, default=8, metavar="N", help="frames in a burst (default: 8)")
-    load.add_argument("--idle-s", type=_positive, default=2.0, metavar="S", help="rest before each frame (default: 2)")
+    load.add_argument("--warmup", type=whole(0), default=50, metavar="N", help="frames before (default: 50)")
+    load.add_argument("--rate", type=positive, metavar="HZ", help="frames a second of camera and burst (default: 30)")
+    load.add_argument("--burst", type=whole(1), default=8, metavar="N", help="frames in a burst (default: 8)")
+    load.add_argument("--idle-s", type=positive, default=2.0, metavar="S", help="rest before each frame (default: 2)")
     load.add_argument("--soak", type=_duration, metavar="TIME", help="run so long (90s, 30m, 8h) and test for trends")
 
     goals = parser.add_argument_group("goals")
-    goals.add_argument("--budget-ms", type=_positive, metavar="MS", help="from capture to result")
+    goals.add_argument("--budget-ms", type=positive, metavar="MS", help="from capture to result")
     goals.add_argument(
         "--stage-budget",
         dest="stage_budgets",
@@ -169,13 +170,9 @@ def _parser() -> argparse.ArgumentParser:
     goals.add_argument(
         "--percentile", type=_percentile, metavar="P", help="at which budgets must be kept (default: 99; idle: 50)"
     )
-    goals.add_argument("--miss-rate", type=_share, metavar="SHARE", help="of frames that may miss --budget-ms, 0 to 1")
+    goals.add_argument("--miss-rate", type=share, metavar="SHARE", help="of frames that may miss --budget-ms, 0 to 1")
 
-    engine = parser.add_argument_group("model and engine")
-    engine.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
-    engine.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
-    engine.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
-    engine.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: the engine's choice)")
+    engine = add_engine_options(parser)
     engine.add_argument("--matrix", action="store_true", help="every backend and precision that works here, one table")
     engine.add_argument("--peer", choices=PEERS, help="also read the frames that way, in turns, and print the ratio")
     engine.add_argument(
@@ -196,48 +193,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1 up")
-    return int(text)
-
-
-def _count_or_none(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 0 up")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _positive(text: str) -> float:
-    value = _number(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above zero")
-    return value
-
-
 def _percent(text: str) -> float:
-    value = _number(text)
+    value = number(text)
     if not (math.isfinite(value) and value >= 0):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a percentage from 0 up")
     return value
 
 
-def _share(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a share from 0 to 1")
-    return value
-
-
 def _percentile(text: str) -> float:
-    value = _number(text)
+    value = number(text)
     if not 1 <= value <= 99.99:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected 1 to 99.99")
     return value
@@ -256,4 +220,4 @@ def _stage_budget(text: str) -> tuple[str, float]:
     stage, equals, value = text.partition("=")
     if not equals or stage not in ROWS:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected STAGE=MS with one of {', '.join(ROWS)}")
-    return stage, _positive(value)
+    return stage, positive(value)

@@ -12,7 +12,7 @@ from runtime.bench.schema import Report
 from runtime.bench.session import Say, run_session
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.stop import Interrupted, Stop
-from runtime.engines import BACKENDS, PRECISIONS
+from runtime.engines import PRECISIONS, backend_names
 from runtime.errors import BundleError, EngineError
 from runtime.manifest import NETWORKS
 
@@ -32,7 +32,7 @@ class Matrix:
 
 def combinations(bundle: Bundle, engine: str, precision: str) -> Iterator[tuple[str, str]]:
     """Backends and precisions that the bundle holds both graphs for, as far as the options let them."""
-    for backend in BACKENDS if engine == "auto" else (engine,):
+    for backend in backend_names() if engine == "auto" else (engine,):
         for one in PRECISIONS if precision == "auto" else (precision,):
             if one != "auto" and all(one in bundle.precisions(network) for network in NETWORKS):
                 yield backend, one

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.commands.numbers import milliseconds, whole
 from runtime.commands.site import add_site_options
-from runtime.engines import BACKENDS, PRECISIONS
+from runtime.engines.options import add_engine_options
 
 EXAMPLES = """\
 examples:
@@ -78,9 +78,9 @@ def _measure() -> argparse.ArgumentParser:
     )
     parser.add_argument("--source", default=MEASURED, metavar="SOURCE", help=f"of the pictures (default: {MEASURED})")
     parser.add_argument(
-        "--frames", type=_whole(1, 2**31 - 1), default=662, metavar="N", help="default: 662, enough for the p99"
+        "--frames", type=whole(1, 2**31 - 1), default=662, metavar="N", help="default: 662, enough for the p99"
     )
-    _model(parser)
+    add_engine_options(parser)
     add_site_options(parser)
     parser.add_argument("--huge-pages", action="store_true", help="as the daemon's: the ring in 2 MiB pages")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
@@ -101,27 +101,16 @@ def _install() -> argparse.ArgumentParser:
     return parser
 
 
-def _model(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    model = parser.add_argument_group("model and engine")
-    model.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
-    model.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
-    model.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
-    model.add_argument(
-        "--threads", type=_whole(1, 4096), metavar="N", help="CPU threads (default: the engine's choice)"
-    )
-    return model
-
-
 def _common(parser: argparse.ArgumentParser) -> None:
-    model = _model(parser)
-    model.add_argument("--budget-ms", type=_milliseconds, metavar="MS", help="time for a reading; later is NO_RESULT")
+    model = add_engine_options(parser)
+    model.add_argument("--budget-ms", type=milliseconds, metavar="MS", help="time for a reading; later is NO_RESULT")
 
     add_site_options(parser)
 
     clients = parser.add_argument_group("clients")
     clients.add_argument(
         "--allow-uid",
-        type=_whole(0, 2**32 - 2),
+        type=whole(0, 2**32 - 2),
         action="append",
         default=[],
         metavar="UID",
@@ -129,7 +118,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     )
 
     steady = parser.add_argument_group("soft real time (health tells what was obtained)")
-    steady.add_argument("--fifo", type=_whole(1, 99), metavar="PRIORITY", help="SCHED_FIFO for the two busy threads")
+    steady.add_argument("--fifo", type=whole(1, 99), metavar="PRIORITY", help="SCHED_FIFO for the two busy threads")
     steady.add_argument(
         "--cpus", type=_cpus, default=(), metavar="LIST", help="run on these CPUs only, like 2,3 or 2-5"
     )
@@ -159,29 +148,6 @@ def serve_arguments(options: argparse.Namespace) -> list[str]:
     if options.cpus:
         found += ["--cpus", ",".join(map(str, options.cpus))]
     return found + [f"--{name.replace('_', '-')}" for name in ("lock_memory", "huge_pages") if getattr(options, name)]
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse_number(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from {least} to {most}")
-        return value
-
-    return parse_number
-
-
-def _milliseconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected milliseconds above zero")
-    return value
 
 
 def _cpus(text: str) -> tuple[int, ...]:

@@ -1,30 +1,64 @@
-"""Backends: one file each, chosen by name. A backend's library is imported when it is loaded, not before."""
+"""Backends, registered by name and loaded by name. A backend's code and library are imported when it is loaded.
+
+A third one is a module with a `Backend` in it (`runtime.engines.base`) and one line of registration: in `_BUILT_IN`
+here, by `register` from a program, or as an entry point of the group `rop_screening.engines` from another package.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeVar
 
-from runtime.errors import BundleError, EngineError
+from runtime.errors import EngineError, ScreeningError
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
-    from runtime.engines.base import Engine
+    from runtime.engines.base import Backend, Engine
 
-BACKENDS = ("tensorrt", "tensorrt-rtx", "openvino")
+T = TypeVar("T")
+
+_BUILT_IN = {
+    "tensorrt": "runtime.engines.tensorrt.load:TENSORRT",
+    "tensorrt-rtx": "runtime.engines.tensorrt.load:TENSORRT_RTX",
+    "openvino": "runtime.engines.openvino.engine:OPENVINO",
+}
 """In the order in which `auto` prefers them; the last one runs anywhere."""
+BACKENDS = tuple(_BUILT_IN)
+"""Those that come with the project; `backend_names` also tells of others."""
 PRECISIONS = ("auto", "fp32", "fp16", "int8")
+ENTRY_POINTS = "rop_screening.engines"
+_registered: dict[str, str | Backend] = {}
+
+
+def register(name: str, backend: str | Backend) -> None:
+    """Make a backend known in this process. backend: a `Backend`, or `module:name` of one that is imported when used.
+
+    A name that is taken is a `ValueError`: what a site trusts under a name stays what it was.
+    """
+    if name == "auto" or name in backend_names():
+        raise ValueError(f"engine {name!r}: there is one of that name; choose another")
+    _registered[name] = backend
+
+
+def backend_names() -> tuple[str, ...]:
+    """Every backend that is known here, in the order in which `auto` asks them; the last one runs anywhere."""
+    *gpu, cpu = BACKENDS
+    return (*gpu, *(name for name in (*_registered, *_installed()) if name not in BACKENDS), cpu)
 
 
 def load_engine(bundle: Bundle, engine: str = "auto", precision: str = "auto", threads: int | None = None) -> Engine:
     """Load a bundle's networks into a backend.
 
-    engine: `auto` takes TensorRT, or TensorRT-RTX, when library, driver, GPU and a plan that fits are there, and
-    OpenVINO otherwise; `facts.why` of the engine tells the reason. threads: of the CPU, for OpenVINO. Raises
-    `EngineError` for an unknown or failing backend, `BundleError` when the bundle lacks the precision.
+    engine: `auto` takes TensorRT, TensorRT-RTX, or another backend that offers itself, when what it needs is there
+    (library, driver, GPU, a plan that fits), and OpenVINO otherwise; `facts.why` of the engine tells the reason.
+    threads: of the CPU, for backends that run there. Raises `EngineError` for an unknown or failing backend,
+    `BundleError` when the bundle lacks the precision.
     """
-    if engine not in ("auto", *BACKENDS):
-        raise EngineError(f"engine {engine!r} is not known; expected auto or one of {', '.join(BACKENDS)}")
+    if engine not in ("auto", *BACKENDS) and engine not in backend_names():
+        raise EngineError(f"engine {engine!r} is not known; expected auto or one of {', '.join(backend_names())}")
     if precision not in PRECISIONS:
         raise EngineError(f"precision {precision!r} is not known; expected one of {', '.join(PRECISIONS)}")
     if threads is not None and threads < 1:
@@ -32,42 +66,74 @@ def load_engine(bundle: Bundle, engine: str = "auto", precision: str = "auto", t
     if engine != "auto":
         return _load(bundle, engine, precision, threads)
     against = []
-    for backend in BACKENDS[:-1]:
-        reason = _missing(bundle, backend)
-        if not reason:
-            try:
-                return _load(bundle, backend, precision, threads)
-            except (EngineError, BundleError) as error:
-                reason = str(error)
-        against.append(reason if reason.startswith(f"{backend}:") else f"{backend}: {reason}")
-    loaded = _load(bundle, BACKENDS[-1], precision, threads)
+    *first, last = backend_names()
+    for name in first:
+        try:
+            backend = _backend(name)
+            if not backend.auto:
+                continue
+            reason = _asked(name, partial(backend.missing, bundle))
+            if not reason:
+                return _load(bundle, name, precision, threads)
+        except ScreeningError as error:
+            reason = str(error)
+        against.append(reason if reason.startswith(f"{name}:") else f"{name}: {reason}")
+    loaded = _load(bundle, last, precision, threads)
     loaded.facts = replace(loaded.facts, why="; ".join(filter(None, (loaded.facts.why, *against))))
     return loaded
 
 
-def _missing(bundle: Bundle, backend: str) -> str:
-    from runtime.engines.tensorrt.load import LIBRARIES, missing
+def _load(bundle: Bundle, name: str, precision: str, threads: int | None) -> Engine:
+    from runtime.engines.base import Engine
 
-    return missing(bundle, LIBRARIES[backend])
+    backend = _backend(name)
+    precisions = bundle.resolve_precision(name, precision)
+    loaded = _asked(name, partial(backend.load, bundle, precisions, threads))
+    if not isinstance(loaded, Engine):
+        raise EngineError(f"{name}: gave a {type(loaded).__name__}, expected an Engine; its package is at fault")
+    if precision == "auto" and not loaded.facts.why:
+        words = ", ".join(f"{network} {word}" for network, word in precisions.items())
+        loaded.facts = replace(loaded.facts, why=f"{words}: {_source_of_default(bundle, name)}")
+    return loaded
 
 
-def _source_of_default(bundle: Bundle, backend: str) -> str:
-    key = bundle.default_key(backend)
+def _asked(name: str, ask: Callable[[], T]) -> T:
+    """What a backend answers; whatever else its code raises is an `EngineError`, which `auto` goes on after."""
+    try:
+        return ask()
+    except ScreeningError:
+        raise
+    except Exception as error:
+        raise EngineError(f"{name}: failed as it was loaded ({type(error).__name__}: {error})") from error
+
+
+def _source_of_default(bundle: Bundle, name: str) -> str:
+    key = bundle.default_key(name)
     if key not in bundle.manifest.default_precision:
-        return f"the bundle names no default for {backend}"
+        return f"the bundle names no default for {name}"
     return f"the bundle's default for {key}"
 
 
-def _load(bundle: Bundle, backend: str, precision: str, threads: int | None) -> Engine:
-    precisions = bundle.resolve_precision(backend, precision)
-    if backend == "openvino":
-        from runtime.engines.openvino.engine import OpenVINOEngine
+def _backend(name: str) -> Backend:
+    """The backend of that name, imported now; raises `EngineError` when what is registered is none."""
+    from runtime.engines.base import Backend
 
-        loaded = OpenVINOEngine(bundle, precisions, threads)
-        if precision == "auto":
-            words = ", ".join(f"{network} {word}" for network, word in precisions.items())
-            loaded.facts = replace(loaded.facts, why=f"{words}: {_source_of_default(bundle, backend)}")
-        return loaded
-    from runtime.engines.tensorrt.load import LIBRARIES, load_tensorrt
+    found = _BUILT_IN.get(name) or _registered.get(name) or _installed()[name]
+    if isinstance(found, Backend):
+        return found
+    module, _, attribute = found.partition(":")
+    try:
+        backend = getattr(import_module(module), attribute)
+    except Exception as error:  # the code of another package: whatever it raises, `auto` goes on without it
+        raise EngineError(f"{name}: {found} cannot be imported ({type(error).__name__}: {error})") from error
+    if not isinstance(backend, Backend):
+        raise EngineError(f"{name}: {found} is a {type(backend).__name__}, expected a runtime.engines.base.Backend")
+    return backend
 
-    return load_tensorrt(bundle, LIBRARIES[backend], precisions)
+
+@cache
+def _installed() -> dict[str, str]:
+    """What other packages offer by their entry points: name to `module:name`."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS) if entry.name != "auto"}

@@ -1,10 +1,15 @@
-"""The engine contract: a loaded pair of networks that answers `infer`. All checking is done here, once."""
+"""The engine contract: a loaded pair of networks that answers `infer`, and the backend that loads it.
+
+All checking of what an engine gives is done here, once.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +18,9 @@ from runtime.budget import Budget, Deadline
 from runtime.errors import EngineError
 from runtime.preprocess import SIDE
 from runtime.reading import EngineFacts
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +110,23 @@ class Engine(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _nothing_missing(bundle: Bundle) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How a pair of networks is loaded; registered by name, see `runtime.engines`."""
+
+    load: Callable[[Bundle, Mapping[str, str], int | None], Engine]
+    """Gets the bundle, the precision of each network, and the CPU threads (None: as it likes). Raises `EngineError`,
+    with its own name before it, for what is missing or fails, `BundleError` for what the bundle lacks."""
+    missing: Callable[[Bundle], str] = _nothing_missing
+    """Why the bundle cannot run by it here, as far as it can be told at no cost; "" when it may well."""
+    auto: bool = False
+    """Whether `--engine auto` may take it, where nothing is missing."""
 
 
 def _check(name: str, values: FloatArray, shape: tuple[int, ...]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.commands.numbers import milliseconds, whole
 from runtime.commands.site import add_site_options
-from runtime.engines import BACKENDS, PRECISIONS
+from runtime.engines.options import add_engine_options
 
 EXAMPLES = """\
 examples:
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     frames = parser.add_argument_group("frames")
-    frames.add_argument("--frames", type=_count, metavar="N", help="stop after N frames (default: all there are)")
+    frames.add_argument("--frames", type=whole(1), metavar="N", help="stop after N frames (default: all there are)")
     frames.add_argument("--watch", action="store_true", help="go on with the pictures that arrive in the folder later")
     frames.add_argument(
         "--state",
@@ -83,19 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     frames.add_argument(
         "--budget-ms",
-        type=_milliseconds,
+        type=milliseconds,
         metavar="MS",
         help="time allowed for a reading; a later one is NO_RESULT (default: 1000 for a live source, else none)",
     )
 
-    engine = parser.add_argument_group("model and engine")
-    engine.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
-    engine.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
-    engine.add_argument(
-        "--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto, the bundle's choice)"
-    )
-    engine.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: the engine's choice)")
-
+    add_engine_options(parser)
     add_site_options(parser)
 
     output = parser.add_argument_group("output")
@@ -110,23 +103,3 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--no-overlays", dest="overlays", action="store_false", help="write no overlay pictures")
     output.add_argument("--json", action="store_true", help="readings to standard output as well, nothing else there")
     return parser
-
-
-def _count(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if not 1 <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1 up")
-    return value
-
-
-def _milliseconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected milliseconds above zero")
-    return value

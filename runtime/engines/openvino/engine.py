@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
-from runtime.engines.base import Engine, Inference
+from runtime.engines.base import Backend, Engine, Inference
 from runtime.engines.openvino.graph import CompiledGraph, compile_pair, last_line
 from runtime.errors import DeadlineMissed, EngineError
 from runtime.manifest import NETWORKS
@@ -32,7 +33,7 @@ class OpenVINOEngine(Engine):
     graph.
     """
 
-    def __init__(self, bundle: Bundle, precision: dict[str, str], threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, precision: Mapping[str, str], threads: int | None = None) -> None:
         try:
             import openvino
         except ImportError as error:
@@ -116,7 +117,7 @@ class OpenVINOEngine(Engine):
         self._compiled = {}
 
 
-def _runs(bundle: Bundle, precision: dict[str, str], compiled: dict[str, CompiledGraph]) -> str:
+def _runs(bundle: Bundle, precision: Mapping[str, str], compiled: dict[str, CompiledGraph]) -> str:
     """What really runs, network by network; nothing where all of it is plain fp32."""
     if set(precision.values()) == {"fp32"}:
         return ""
@@ -129,3 +130,6 @@ def _runs(bundle: Bundle, precision: dict[str, str], compiled: dict[str, Compile
         of = f" of {sum(known[network] for network in in_8_bits)}" if known.keys() >= set(in_8_bits) else ""
         said.append(f"{sum(graph.int8_layers for graph in compiled.values())}{of} layers in 8 bits")
     return f" ({', '.join(said)})"
+
+
+OPENVINO = Backend(OpenVINOEngine, auto=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ def compile_graph(
 
 
 def compile_pair(
-    core: Any, bundle: Bundle, precision: dict[str, str], threads: int | None = None
+    core: Any, bundle: Bundle, precision: Mapping[str, str], threads: int | None = None
 ) -> tuple[CompiledGraph, CompiledGraph]:
     """Segmentation and classifier as they run after one another. Raises `EngineError`.
 

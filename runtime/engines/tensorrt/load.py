@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from runtime.cuda import open_cuda
 from runtime.cuda.probe import has_driver, probe
+from runtime.engines.base import Backend
 from runtime.engines.tensorrt.engine import TensorRTEngine
 from runtime.engines.tensorrt.network import import_library
 from runtime.errors import EngineError
@@ -16,8 +18,6 @@ from runtime.plans import find_plan, list_plans
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
 
-LIBRARIES: dict[str, Library] = {target: library for library, target in TARGETS.items()}
-"""By name of the backend."""
 INSTALL: dict[Library, str] = {
     "trt": "install it from NVIDIA's index (JetPack brings it along)",
     "rtx": "install it: pip install tensorrt-rtx-cu13",
@@ -36,7 +36,7 @@ def missing(bundle: Bundle, library: Library) -> str:
     return ""
 
 
-def load_tensorrt(bundle: Bundle, library: Library, precision: dict[str, str]) -> TensorRTEngine:
+def load_tensorrt(bundle: Bundle, library: Library, precision: Mapping[str, str]) -> TensorRTEngine:
     """The engine for the plan that fits this machine.
 
     Driver and library are asked in a child process first, since they crash where they do not fit. Raises
@@ -66,3 +66,14 @@ def _installed(module: str) -> bool:
         return find_spec(module) is not None
     except (ImportError, ValueError):  # what stands in the module's place is not one
         return False
+
+
+def _backend(library: Library) -> Backend:
+    return Backend(
+        lambda bundle, precision, threads: load_tensorrt(bundle, library, precision),
+        lambda bundle: missing(bundle, library),
+        auto=True,
+    )
+
+
+TENSORRT, TENSORRT_RTX = _backend("trt"), _backend("rtx")

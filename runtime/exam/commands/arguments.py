@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.commands.site import add_site_options
-from runtime.engines import BACKENDS, PRECISIONS
+from runtime.engines.options import add_engine_options
 from runtime.exam.demonstration import DEFAULT_FAULTS, DEFAULT_SEED
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES
 from runtime.exam.machine import Stop
@@ -172,9 +172,7 @@ def _verb(
 
 def _engine(verb: argparse.ArgumentParser) -> None:
     add_site_options(verb)
-    verb.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
-    verb.add_argument("--engine", choices=("auto", *BACKENDS), default="auto", help="what runs it (default: auto)")
-    verb.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto)")
+    add_engine_options(verb, threads=False)
 
 
 def _place(verb: argparse.ArgumentParser, *, required: bool) -> None:

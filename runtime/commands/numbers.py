@@ -1,0 +1,52 @@
+"""The numbers that options take, each refused in one line."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+
+
+def whole(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
+    """A whole number from `low` to `high`."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,10}", text) or not low <= int(text) <= high:
+            upper = "up" if high == 2**31 - 1 else f"to {high}"
+            raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected a whole number from {low} {upper}")
+        return int(text)
+
+    return read
+
+
+def number(text: str) -> float:
+    """Any number; not-a-number for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def positive(text: str) -> float:
+    """A number above zero."""
+    value = number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above zero")
+    return value
+
+
+def milliseconds(text: str) -> float:
+    """Milliseconds above zero."""
+    value = number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected milliseconds above zero")
+    return value
+
+
+def share(text: str) -> float:
+    """A share from 0 to 1."""
+    value = number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a share from 0 to 1")
+    return value

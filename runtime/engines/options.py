@@ -1,0 +1,37 @@
+"""The options by which every command names an engine and how it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from runtime.commands.numbers import whole
+from runtime.engines import BACKENDS, PRECISIONS, backend_names
+
+
+def add_engine_options(parser: argparse.ArgumentParser, *, threads: bool = True) -> argparse._ArgumentGroup:
+    """`--bundle`, `--engine`, `--precision` and, where it is wanted, `--threads`; gives their group."""
+    group = parser.add_argument_group("model and engine")
+    group.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    group.add_argument(
+        "--engine",
+        type=engine_name,
+        default="auto",
+        metavar="NAME",
+        help=f"what runs it: auto, {', '.join(BACKENDS)}, or one that another package brings (default: auto)",
+    )
+    group.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="of the networks (default: auto, the bundle's choice)"
+    )
+    if threads:
+        group.add_argument(
+            "--threads", type=whole(1, 4096), metavar="N", help="CPU threads (default: the engine's choice)"
+        )
+    return group
+
+
+def engine_name(text: str) -> str:
+    """`auto`, or the name of a backend that is known here."""
+    if text not in ("auto", *BACKENDS) and text not in backend_names():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected auto or one of {', '.join(backend_names())}")
+    return text
