@@ -43,7 +43,7 @@ FLOORS = {
         words errors
     """,
     "runtime.engines": """
-        tensorrt openvino fake
+        options tensorrt openvino fake
         base
     """,
     "device": """
