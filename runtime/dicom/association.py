@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ASSOCIATE_RJ
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext
 
 from runtime.dicom import uids
 from runtime.dicom.connection import PREPARED
-from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
+from runtime.dicom.errors import Aborted, ArchiveRefused, ArchiveUnreachable, Lost, NotOffered
 from runtime.dicom.site import Peer, Site, client_context
+from runtime.exam.infant import now_utc
 
 MAX_PDU_BYTES = 1 << 20
 """What the cart takes in one piece; how much it sends in one is the peer's word."""
@@ -27,6 +30,10 @@ _REJECTED: Mapping[tuple[int | None, int | None], str] = {
     (2, 2): "does not support the protocol version",
 }
 _ACCEPTED, _TRANSIENT = 0, 2
+_NO_TRANSFER_SYNTAX = 4
+"""Result of a presentation context (PS3.8 9.3.3.2)."""
+_PROVIDER = 2
+"""Source of an A-ABORT."""
 
 # Identifiers hold names. They are kept out of any log, and errors reach the caller as errors.
 _config.LOG_REQUEST_IDENTIFIERS = False
@@ -52,20 +59,28 @@ def associated(
     entity.connection_timeout = peer.connect_s
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = peer.answer_s
     context = None if peer.tls is None else client_context(peer.tls, site.folder)
-    rejections: list[Any] = []
-    association = entity.associate(
-        peer.host,
-        peer.port,
-        contexts=list(contexts),
-        ae_title=peer.ae_title,
-        max_pdu=MAX_PDU_BYTES,
-        tls_args=None if context is None else (context, peer.host),
-        evt_handlers=[*handlers, PREPARED, (evt.EVT_PDU_RECV, _keep_rejection, [rejections])],
-    )
+    heard = _Heard()
+    try:
+        association = entity.associate(
+            peer.host,
+            peer.port,
+            contexts=list(contexts),
+            ae_title=peer.ae_title,
+            max_pdu=MAX_PDU_BYTES,
+            tls_args=None if context is None else (context, peer.host),
+            evt_handlers=[*handlers, PREPARED, (evt.EVT_PDU_RECV, heard.keep)],
+        )
+    except (OSError, UnicodeError) as error:
+        raise _no_name(peer, error) from None
     if not association.is_established:
-        raise _why_not(site, peer, association.acceptor.primitive or next(iter(rejections), None))
+        raise _why_not(site, peer, contexts, association, heard)
     try:
         yield association
+    except Lost as error:
+        association.abort()
+        if heard.abort is None:
+            raise
+        raise _aborted(site, peer, error.doing, heard.abort) from None
     except BaseException:
         association.abort()
         raise
@@ -78,25 +93,54 @@ def address(peer: Peer) -> str:
     return f"{peer.ae_title} at {peer.host}:{peer.port}"
 
 
-def lost(peer: Peer, doing: str) -> ArchiveUnreachable:
-    """The error for a connection that ended in the middle."""
-    return ArchiveUnreachable(
-        f"{address(peer)}: no answer while {doing}, or the connection was lost; it is tried again"
+def lost(peer: Peer, doing: str) -> Lost:
+    """The error for a connection that ended in the middle; an abort by the peer is told as such, see `associated`."""
+    return Lost(address(peer), doing)
+
+
+class _Heard:
+    """What pynetdicom 3.0.4 forgets of what a peer said.
+
+    The rejection of one that is so quick that pynetdicom's own thread has not looked yet, and why one aborted.
+    """
+
+    def __init__(self) -> None:
+        self.rejection: Any = None
+        self.abort: A_ABORT_RQ | None = None
+
+    def keep(self, event: evt.Event) -> None:
+        """Handler of `EVT_PDU_RECV`."""
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            self.rejection = event.pdu.to_primitive()
+        if isinstance(event.pdu, A_ABORT_RQ):
+            self.abort = event.pdu
+
+
+def _no_name(peer: Peer, error: OSError | UnicodeError) -> ArchiveUnreachable:
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return ArchiveUnreachable(
+            f"{address(peer)}: the host name does not resolve; correct `host` in the site's file, or the name server; "
+            "it is tried again"
+        )
+    return ArchiveUnreachable(f"{address(peer)}: {error.strerror or type(error).__name__}; it is tried again")
+
+
+def _aborted(site: Site, peer: Peer, doing: str, abort: A_ABORT_RQ) -> Aborted:
+    by = "its network layer" if abort.source == _PROVIDER else "its program"
+    return Aborted(
+        f"{address(peer)}: {by} aborted the association while {doing} (A-ABORT); it may forbid that to "
+        f"{site.cart.ae_title}, or be in trouble: see its log; it is tried again"
     )
 
 
-def _keep_rejection(event: evt.Event, rejections: list[Any]) -> None:
-    """pynetdicom 3.0.4 forgets the rejection of a peer that is so quick that its own thread has not looked yet."""
-    if isinstance(event.pdu, A_ASSOCIATE_RJ):
-        rejections.append(event.pdu.to_primitive())
-
-
-def _why_not(site: Site, peer: Peer, reply: Any) -> ArchiveRefused | ArchiveUnreachable:
-    """reply: the peer's A-ASSOCIATE primitive, None when none came."""
+def _why_not(
+    site: Site, peer: Peer, contexts: Sequence[PresentationContext], association: Association, heard: _Heard
+) -> ArchiveRefused | ArchiveUnreachable:
+    reply = association.acceptor.primitive or heard.rejection
     if reply is None:
-        return _no_connection(site, peer)
+        return _no_connection(site, peer) if heard.abort is None else _aborted(site, peer, "calling", heard.abort)
     if reply.result == _ACCEPTED:
-        return ArchiveRefused(f"{address(peer)}: supports none of the SOP classes that the cart asked for")
+        return not_offered(peer, contexts, association)
     why = _REJECTED.get((reply.result_source, reply.diagnostic), "rejects the association without a reason")
     why = why.format(calling=site.cart.ae_title, called=peer.ae_title)
     if reply.result == _TRANSIENT:
@@ -104,10 +148,24 @@ def _why_not(site: Site, peer: Peer, reply: Any) -> ArchiveRefused | ArchiveUnre
     return ArchiveRefused(f"{address(peer)}: {why}; compare the AE titles on both sides")
 
 
+def not_offered(peer: Peer, contexts: Sequence[PresentationContext], association: Association) -> NotOffered:
+    """Why none of these contexts was accepted: the SOP classes, or none of the transfer syntaxes."""
+    classes = {context.abstract_syntax for context in contexts}
+    refused = [context for context in association.rejected_contexts if context.abstract_syntax in classes]
+    names = ", ".join(sorted({UID(str(name)).name for name in classes}))
+    if any(context.result == _NO_TRANSFER_SYNTAX for context in refused):
+        syntaxes = sorted({UID(s).name for context in contexts for s in context.transfer_syntax})
+        return NotOffered(
+            f"{address(peer)}: takes {names} in none of the transfer syntaxes that the cart offers "
+            f"({', '.join(syntaxes)}); allow one of them there"
+        )
+    return NotOffered(
+        f"{address(peer)}: supports none of the SOP classes that the cart asked for ({names}); allow them there"
+    )
+
+
 def _no_connection(site: Site, peer: Peer) -> ArchiveRefused | ArchiveUnreachable:
     """pynetdicom keeps the reason to itself, so one plain connection finds it out."""
-    import ssl
-
     try:
         with socket.create_connection((peer.host, peer.port), timeout=min(peer.connect_s, 5)) as plain:
             if peer.tls is None:
@@ -118,10 +176,53 @@ def _no_connection(site: Site, peer: Peer) -> ArchiveRefused | ArchiveUnreachabl
             with client_context(peer.tls, site.folder).wrap_socket(plain, server_hostname=peer.host) as secured:
                 secured.settimeout(1)
                 secured.recv(1)  # TLS 1.3: a refused client certificate shows only now
-    except (ssl.SSLError, ssl.CertificateError) as error:
-        return ArchiveRefused(f"{address(peer)}: TLS was refused: {error.reason or error}; check both certificates")
+    except ssl.SSLError as error:
+        return ArchiveRefused(f"{address(peer)}: TLS was refused: {_of_tls(peer, error)}")
+    except (socket.gaierror, UnicodeError) as error:
+        return _no_name(peer, error)
     except TimeoutError:
         return ArchiveUnreachable(f"{address(peer)}: no answer in {peer.connect_s:g} s; it is tried again")
     except OSError as error:
         return ArchiveUnreachable(f"{address(peer)}: {error.strerror or error}; is it running? it is tried again")
     return ArchiveUnreachable(f"{address(peer)}: the connection was closed before an association; it is tried again")
+
+
+_VERIFY = {
+    9: "its certificate is not valid yet (the cart's clock says {now}); check the clock, or have it issued anew",
+    10: "its certificate has expired (the cart's clock says {now}); have it renewed",
+    **dict.fromkeys(
+        (62, 64),
+        "its certificate is for another host than {host}; name that one in the site's file, or set check_host to false",
+    ),
+    **dict.fromkeys(
+        (2, 18, 19, 20, 21, 24, 27),
+        "its certificate is of an unknown authority; name the authority that signed it as tls.authority",
+    ),
+    23: "its certificate was revoked; have a new one issued",
+}
+"""By OpenSSL's number of what verification found (X509_V_ERR_...)."""
+_ALERTS = {
+    "CERTIFICATE_EXPIRED": "it says that the cart's certificate has expired; have it renewed",
+    "UNKNOWN_CA": "it does not know the authority of the cart's certificate; make it known there",
+    "CERTIFICATE_REQUIRED": "it wants a certificate of the cart; name tls.certificate and tls.key",
+    "CERTIFICATE_UNKNOWN": "it does not accept the cart's certificate; see its log",
+    "BAD_CERTIFICATE": "it does not accept the cart's certificate; see its log",
+    "CERTIFICATE_REVOKED": "it says that the cart's certificate was revoked; have a new one issued",
+    "HANDSHAKE_FAILURE": "the two share no cipher, or it wants a certificate of the cart; see its log",
+    "PROTOCOL_VERSION": "it speaks no TLS 1.2 or newer; have it updated",
+    "WRONG_VERSION_NUMBER": "what answers there speaks no TLS; take `tls` out of the site's file, or name its TLS port",
+    "RECORD_LAYER_FAILURE": "what answers there speaks no TLS; take `tls` out of the site's file, or name its TLS port",
+}
+"""By the end of OpenSSL's name of an alert or fault."""
+
+
+def _of_tls(peer: Peer, error: ssl.SSLError) -> str:
+    """Which of the reasons it is, and what to do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = _VERIFY.get(error.verify_code, f"{error.verify_message}; check both certificates")
+        return said.format(host=peer.host, now=f"{now_utc():%Y-%m-%d %H:%M} UTC")
+    reason = error.reason or ""
+    for name, said in _ALERTS.items():
+        if reason.endswith(name):
+            return said
+    return f"{reason or error}; check both certificates"

@@ -49,6 +49,15 @@ REFER_THRESHOLD = own("THRESHOLD", "Refer threshold")
 STATEMENT = own("STATEMENT", "Statement")
 NOTICE = own("NOTICE", "Notice")
 
+CLINICIAN_FINDINGS = own("CLINICIAN", "Findings documented by clinicians")
+CLINICIAN_FINDING = own("CLINICIAN_EYE", "Findings of one clinician in one eye")
+PERSON_OBSERVER = Code("121008", "DCM", "Person Observer Name")
+OBSERVED_AT = Code("121135", "DCM", "Observation DateTime")
+LATERALITY = Code("272741003", "SCT", "Laterality")
+NOTE = own("NOTE", "Note")
+CHANGES = own("CHANGES", "Changes with their reasons")
+CHANGE = own("CHANGE", "Change")
+
 _OUTCOME_VALUES = {
     Outcome.REFER: "REFER",
     Outcome.NO_REFERRAL_FINDINGS: "NO_REFERRAL",
@@ -60,6 +69,11 @@ _OUTCOME_VALUES = {
 def outcome_code(outcome: Outcome) -> Code:
     """The code of an outcome; its meaning is the start of the banner, which the controlled list holds."""
     return own(_OUTCOME_VALUES[outcome], BANNERS[outcome].split(":")[0])
+
+
+def icrop3(name: str) -> Code:
+    """The concept of a finding in the words of ICROP3, as a clinician chose them: `zone`, `plus`, ..."""
+    return own(f"ICROP3_{name.upper()}", f"ICROP3 {name.replace('_', '-')}, as documented")
 
 
 def eye_outcome(eye: str) -> Code:

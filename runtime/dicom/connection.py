@@ -31,6 +31,35 @@ def _prepare(event: evt.Event) -> None:
 PREPARED = (evt.EVT_CONN_OPEN, _prepare)
 """The handler that every association and server gets."""
 
+_HEADER_BYTES = 6
+_PDU_LIMITS = {1: 1 << 18, 2: 1 << 18, 4: (1 << 20) + 64}
+"""Bytes of one message by its type (PS3.8 9.3): a request for an association with every context that there can be, its
+acceptance, data as large as anything that the cart announces; any other has four."""
+_SHORT_PDU = 64
+MOST_FROM_A_CALLER = 16 << 20
+"""Bytes in all that an association may bring that the cart did not ask for: a report of thousands of instances."""
+
+
+class TooMuch(OSError):
+    """A peer announced a message that is larger than any of its kind, or has said too much."""
+
+
+def _guard(event: evt.Event) -> None:
+    opened = event.assoc.dul.socket
+    if opened is not None:
+        opened._left_to_read = MOST_FROM_A_CALLER  # type: ignore[attr-defined]
+
+
+GUARDED = (evt.EVT_CONN_OPEN, _guard)
+"""The handler of a server: whoever calls may say so much and no more."""
+
+
+def _check_size(header: bytearray) -> None:
+    """Raise `TooMuch` for a message that its header announces too large; before anything of it is read."""
+    kind, size = header[0], int.from_bytes(header[2:6], "big")
+    if 1 <= kind <= 7 and size > _PDU_LIMITS.get(kind, _SHORT_PDU):  # of another kind pynetdicom reads no more
+        raise TooMuch(f"a message of type {kind} with {size} bytes")
+
 
 def _receive(self: AssociationSocket, nr_bytes: int) -> bytearray:
     """As many bytes as asked, fewer only when the connection ended.
@@ -39,6 +68,11 @@ def _receive(self: AssociationSocket, nr_bytes: int) -> bytearray:
     acknowledged, which the kernel puts off for 40 ms: half a second for an exam. So what came is acknowledged before
     the rest is waited for.
     """
+    left = getattr(self, "_left_to_read", None)
+    if left is not None:
+        if nr_bytes > left:
+            raise TooMuch(f"more than {MOST_FROM_A_CALLER} bytes")
+        self._left_to_read = left - nr_bytes  # type: ignore[attr-defined]
     received = bytearray()
     while self.socket is not None and len(received) < nr_bytes:
         if received and _ACKNOWLEDGE is not None:
@@ -47,6 +81,11 @@ def _receive(self: AssociationSocket, nr_bytes: int) -> bytearray:
         if not part:
             break
         received += part
+    # pynetdicom reads a header, then what it announces; a message of as many bytes would be read as one.
+    is_header = not getattr(self, "_in_message", False)
+    if is_header and len(received) == nr_bytes == _HEADER_BYTES:
+        _check_size(received)
+    self._in_message = is_header  # type: ignore[attr-defined]
     return received
 
 

@@ -66,6 +66,10 @@ def anonymous(exam: ExamRecord) -> ExamRecord:
         order=Order(),
         operator="",
         facts={name: value for name, value in exam.facts.items() if name in KEPT_FACTS},
+        documented=(),  # a person's words, who said them and when
+        changes=(),
+        exposures=(),
+        rejected=frozenset(),
     )
 
 

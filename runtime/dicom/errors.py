@@ -5,7 +5,10 @@ ScreeningError
     |-- SiteUnusable       the site's DICOM configuration cannot be used
     |-- RecordUnusable     an exam cannot be put into DICOM as it is
     |-- ArchiveUnreachable no answer, connection lost or refused, TLS not agreed; it may work later
-    `-- ArchiveRefused     the other side answers and says no: AE titles, SOP classes, a failure status
+    |   |-- Lost           the connection ended, or no answer came, in the middle of something
+    |   `-- Aborted        the other side ended the association on purpose (A-ABORT)
+    `-- ArchiveRefused     the other side answers and says no: AE titles, a failure status
+        `-- NotOffered     it offers not what was asked for: a SOP class, or none of its transfer syntaxes
 """
 
 from __future__ import annotations
@@ -31,3 +34,19 @@ class ArchiveUnreachable(DicomError):
 
 class ArchiveRefused(DicomError):
     """The archive answers and says no; the same call will fail until somebody changes something."""
+
+
+class Lost(ArchiveUnreachable):
+    """The connection ended, or no answer came."""
+
+    def __init__(self, who: str, doing: str) -> None:
+        super().__init__(f"{who}: no answer while {doing}, or the connection was lost; it is tried again")
+        self.doing = doing
+
+
+class Aborted(ArchiveUnreachable):
+    """The other side ended the association by A-ABORT, as some do with what they forbid."""
+
+
+class NotOffered(ArchiveRefused):
+    """The other side offers not what was asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -9,27 +10,39 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.arrays import UInt8Array
 from runtime.dicom.errors import RecordUnusable
-from runtime.dicom.records import (
-    EquipmentFacts,
-    ExamRecord,
-    InfantFacts,
-    Shot,
-)
+from runtime.dicom.records import Changed, Documented, EquipmentFacts, ExamRecord, InfantFacts, Shot
 from runtime.dicom.site import Cart
+from runtime.exam.errors import KeyUnusable
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.infant import Infant
+from runtime.exam.journal.crypt import HOW
+from runtime.exam.journal.fold import AMENDED, OPENED, Folded, fold, record_of
+from runtime.exam.journal.lines import events_of
+from runtime.exam.journal.reader import order_of
+from runtime.exam.order import Order
 from runtime.outcome import Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Reading
 
 if TYPE_CHECKING:
-    from runtime.exam.journal import CaptureRecord, Journal
+    from runtime.exam.journal import CaptureRecord, ExamSummary, Journal
     from runtime.exam.rules import ExamRules
 
 
-def exam_from_journal(journal: Journal, exam_id: str, cart: Cart) -> ExamRecord:
+def exam_from_journal(
+    journal: Journal,
+    exam_id: str,
+    cart: Cart,
+    *,
+    revision: int | None = None,
+    rejected: frozenset[str] = frozenset(),
+) -> ExamRecord:
     """One closed exam; its images are read when the objects are made. Needs the journal's key.
 
-    Raises `RecordUnusable`, and what the journal raises.
+    revision: the exam as it was at that event, None as it is now. rejected: UIDs that may not be used again. A frame
+    that a person excluded is left out. Raises `RecordUnusable`, and what the journal raises.
     """
-    kept, infant = journal.exam(exam_id), journal.infant(exam_id)
+    folded = journal.folded(exam_id) if revision is None else _at(journal, exam_id, revision)
+    kept, infant = record_of(folded), _infant(journal, folded)
     summary, rules = kept.summary, kept.rules
     if summary.closed_at is None:
         raise RecordUnusable(f"exam {exam_id}: it is {summary.phase.value}; only a closed exam can be sent")
@@ -45,20 +58,93 @@ def exam_from_journal(journal: Journal, exam_id: str, cart: Cart) -> ExamRecord:
             postmenstrual_age_days=infant.postmenstrual_age(summary.opened_at).days,
             birth_weight_g=infant.birth_weight_g,
         ),
-        shots=tuple(_shot(journal, exam_id, c) for c in kept.captures if c.image_sha256),
+        shots=tuple(_shot(journal, exam_id, c, summary) for c in kept.captures if c.image_sha256 and not c.excluded),
         verdict=kept.result.infant,
         eyes=kept.result.eyes,
-        opened_at=summary.opened_at.astimezone(),
-        closed_at=summary.closed_at.astimezone(),
+        opened_at=summary.local(summary.opened_at),
+        closed_at=summary.local(summary.closed_at),
         equipment=_equipment(cart, summary.station, rules.software),
-        order=journal.order(exam_id),
+        order=_order(journal, folded, infant),
         operator=summary.operator,
         refer_threshold=rules.threshold,
         facts=_facts(rules),
+        documented=tuple(_documented(found, summary) for found in kept.documented),
+        changes=tuple(Changed(c.what, c.reason, c.who, summary.local(c.at)) for c in kept.changes),
+        rejected=rejected,
     )
 
 
-def _shot(journal: Journal, exam_id: str, capture: CaptureRecord) -> Shot:
+def changes_of(journal: Journal, exam_id: str) -> list[tuple[int, str, str]]:
+    """(event, what, reason) of everything that a person changed in an exam."""
+    return [(change.seq, change.what, change.reason) for change in journal.exam(exam_id).changes]
+
+
+def _at(journal: Journal, exam_id: str, revision: int) -> Folded:
+    """The exam as its events up to one of them tell it."""
+    rows = [row for row in events_of(journal.database.rows, exam_id) if row.seq <= revision]
+    if not rows or rows[-1].body is None:
+        raise RecordUnusable(f"exam {exam_id}: what it was at event {revision} is not in the journal any more")
+    return fold(rows, journal.folded(exam_id).utc_offset_s)
+
+
+def _infant(journal: Journal, folded: Folded) -> Infant:
+    return Infant.from_dict(_opened(journal, folded.patient, folded.exam.exam_id, folded.exam.exam_id))
+
+
+def _order(journal: Journal, folded: Folded, infant: Infant) -> Order:
+    """What was ordered, empty where that was for another infant than the exam has now: no study may hold two.
+
+    The order is corrected together with the infant then (`python -m runtime.exam correct`).
+    """
+    exam_id = folded.exam.exam_id
+    if folded.order is None:
+        return Order()
+    ordered_for = _opened(journal, _ordered_for(journal, folded), exam_id, exam_id)
+    if ordered_for["infant_id"].strip(" ") != infant.infant_id.strip(" "):
+        return Order()
+    return Order.from_dict(_opened(journal, folded.order, order_of(exam_id), exam_id))
+
+
+def _ordered_for(journal: Journal, folded: Folded) -> Mapping[str, str]:
+    """The infant's fields, encrypted, as they were when the order was set."""
+    patient = ordered_for = folded.patient
+    for row in events_of(journal.database.rows, folded.exam.exam_id):
+        if row.seq > folded.last_seq or row.kind not in (OPENED, AMENDED):
+            continue
+        body = json.loads(row.body or "{}")
+        patient = body.get("patient", patient)
+        if "order" in body:
+            ordered_for = patient
+    return ordered_for
+
+
+def _opened(journal: Journal, box: Mapping[str, str], bound_to: str, exam_id: str) -> dict[str, Any]:
+    if journal.key is None:
+        raise KeyUnusable(f"exam {exam_id}: the patient's fields are encrypted; {HOW}")
+    content: dict[str, Any] = journal.key.decrypt(dict(box), bound_to)
+    return content
+
+
+def _documented(found: Mapping[str, Any], summary: ExamSummary) -> Documented:
+    findings = EyeFindings.from_dict(found)
+    facts = {
+        "zone": findings.zone,
+        "notch": "yes" if findings.notch else None,
+        "stage": findings.stage,
+        "plus": findings.plus,
+        "a_rop": "yes" if findings.a_rop else None,
+    }
+    return Documented(
+        eye=findings.eye,
+        words=findings.words(),
+        facts=tuple((name, word) for name, word in facts.items() if word),
+        note=findings.note,
+        who=str(found["who"]),
+        at=summary.local(datetime.fromisoformat(str(found["at"]))),
+    )
+
+
+def _shot(journal: Journal, exam_id: str, capture: CaptureRecord, summary: ExamSummary) -> Shot:
     if not (capture.image_sha256 and capture.frame_sha256 and capture.reading and capture.width and capture.height):
         raise RecordUnusable(
             f"exam {exam_id}, capture {capture.number}: image without hash, size or reading; verify the journal"
@@ -67,7 +153,7 @@ def _shot(journal: Journal, exam_id: str, capture: CaptureRecord) -> Shot:
         number=capture.number,
         eye=capture.eye,
         view=capture.view,
-        captured_at=capture.captured_at.astimezone(),
+        captured_at=summary.local(capture.captured_at),
         sha256=capture.frame_sha256,
         load=partial(journal.image, capture.image_sha256),
         width=capture.width,

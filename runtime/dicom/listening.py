@@ -1,37 +1,96 @@
-"""A port of the cart on which DICOM peers may call: no caller can hold up another, or the end."""
+"""A port of the cart on which DICOM peers may call: no caller can hold up another, or the end, or fill the memory."""
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pynetdicom import AE
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.transport import ThreadedAssociationServer
 
-from runtime.dicom.connection import PREPARED
+from runtime.dicom.connection import GUARDED, PREPARED
+from runtime.dicom.site import Site
 
 ENDING_S = 1.0
 """How long associations may take to end by themselves when the port is closed."""
+HANDSHAKE_S = 10.0
+"""How long a caller may take from its call to its first whole message."""
+IDLE_S = 30.0
+"""How long an association may say nothing."""
+MOST_CALLERS = 16
+"""At once. When another one calls, the one that has said nothing for longest goes: a place is always free."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True)
+class Callers:
+    """Who may call: addresses. None for everybody, where the archive's address cannot be found out."""
+
+    networks: tuple[Network, ...] | None = None
+
+    @classmethod
+    def of(cls, site: Site) -> Callers:
+        """The archive's addresses and those that the site names; loopback always."""
+        named = [ipaddress.ip_network(text, strict=False) for text in site.cart.listen_to]
+        if site.archive is None:
+            return cls(tuple(named) or None)
+        try:
+            found = socket.getaddrinfo(site.archive.host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            found = []
+        own = [ipaddress.ip_network(str(entry[4][0]).split("%")[0]) for entry in found]
+        loopback = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1")]
+        return cls((*own, *named, *loopback)) if own or named else cls(None)
+
+    def may(self, address: str) -> bool:
+        """Whether one at that address may call."""
+        if self.networks is None:
+            return True
+        caller = ipaddress.ip_address(address.split("%")[0])
+        if isinstance(caller, ipaddress.IPv6Address) and caller.ipv4_mapped is not None:
+            caller = caller.ipv4_mapped
+        return any(caller in network for network in self.networks)
 
 
 class Listening:
     """A server of pynetdicom, from its making to `close`."""
 
     def __init__(
-        self, entity: AE, port: int, handlers: Sequence[Any] = (), context: ssl.SSLContext | None = None
+        self,
+        entity: AE,
+        address: str,
+        port: int,
+        handlers: Sequence[Any] = (),
+        context: ssl.SSLContext | None = None,
+        callers: Callers | None = None,
     ) -> None:
-        """Listen on every address; raises `OSError`. context: for TLS, None for none."""
+        """Listen on an address of the cart, every one where it is empty; raises `OSError`.
+
+        context: for TLS, None for none. callers: who may call, None for everybody.
+        """
         later = None if context is None else _HandshakeLater(context)
-        started = entity.start_server(
-            ("", port),
-            block=False,
-            evt_handlers=[*handlers, PREPARED],
+        entity.acse_timeout = HANDSHAKE_S
+        entity.network_timeout = entity.dimse_timeout = IDLE_S
+        entity.maximum_associations = 2 * MOST_CALLERS  # `_Server` keeps it lower, and refuses nobody
+        made = entity.make_server(
+            (address, port),
+            evt_handlers=[*handlers, PREPARED, GUARDED],
             ssl_context=later,  # type: ignore[arg-type]  # of which pynetdicom calls `wrap_socket` only
+            server_class=_Server,
         )
-        assert started is not None  # which it is only where the call blocks
-        self.server: ThreadedAssociationServer = started
+        assert isinstance(made, _Server)
+        made.callers = callers or Callers()
+        entity._servers.append(made)  # as `start_server` does, whose server class cannot be chosen
+        self.server: ThreadedAssociationServer = made
+        threading.Thread(target=made.serve_forever, name=f"Listening@{port}", daemon=True).start()
 
     def close(self) -> None:
         """Take no more calls, and end those that do not end by themselves."""
@@ -40,10 +99,41 @@ class Listening:
         while (left := self.server.active_associations) and time.monotonic() < deadline:
             time.sleep(0.005)
         for association in left:
-            # Only a connection that has gone lets pynetdicom's threads go, and they would outlive the program.
-            if association.dul.socket is not None:
-                association.dul.socket._shutdown_socket()
-            association.kill()
+            _end(association)
+
+
+def _end(association: Association) -> None:
+    """Only a connection that has gone lets pynetdicom's threads go, and they would outlive the program."""
+    if association.dul.socket is not None:
+        association.dul.socket._shutdown_socket()
+    association.kill()
+
+
+class _Server(ThreadedAssociationServer):
+    """Hangs up on those who may not call, and on the one that is silent for longest when there are too many."""
+
+    callers = Callers()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._last_word: dict[Association, float] = {}
+        super().__init__(*arguments, **named)
+        self.bind(evt.EVT_CONN_OPEN, self._heard)
+        self.bind(evt.EVT_PDU_RECV, self._heard)
+
+    def _heard(self, event: evt.Event) -> None:
+        self._last_word[event.assoc] = time.monotonic()
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Called for each connection before anything is read from it."""
+        if not self.callers.may(str(client_address[0])):
+            return False
+        there = self.active_associations
+        for gone in set(self._last_word) - set(there):
+            self._last_word.pop(gone, None)
+        if len(there) >= MOST_CALLERS:
+            # Whoever has no association yet goes first: an archive that reports has one.
+            _end(min(there, key=lambda one: (one.is_established, self._last_word.get(one, 0.0))))
+        return True
 
 
 class _HandshakeLater:

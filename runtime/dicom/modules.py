@@ -80,7 +80,7 @@ def put_series(dataset: Dataset, exam: ExamRecord, kind: str, modality: str, num
     dataset.SeriesNumber = number
     dataset.SeriesDescription = description
     dataset.SeriesDate, dataset.SeriesTime = text.da(exam.opened_at), text.tm(exam.opened_at)
-    if modality == "SR":  # the series of a report knows neither operator nor request
+    if modality in ("SR", "KO"):  # the series of a document knows neither operator nor request
         return
     if exam.operator:
         dataset.OperatorsName = text.person_name(exam.operator)

@@ -16,7 +16,7 @@ from runtime.dicom.photograph import PHOTOGRAPH, photograph
 from runtime.dicom.records import ExamRecord
 from runtime.dicom.report import report
 
-Kind = Literal["photograph", "overlay", "report"]
+Kind = Literal["photograph", "overlay", "report", "rejection"]
 KINDS: tuple[Kind, ...] = ("photograph", "overlay", "report")
 
 

@@ -70,6 +70,31 @@ class Shot:
     """Gives the vessel map, probability x 255, uint8 [256, 256]; None when there is none."""
 
 
+@dataclass(frozen=True)
+class Documented:
+    """What a clinician found in an eye, in the words of ICROP3."""
+
+    eye: Eye
+    words: str
+    """In one line."""
+    facts: tuple[tuple[str, str], ...]
+    """Of (what, word): `("stage", "2")`."""
+    note: str
+    who: str
+    at: datetime
+    """With the exam's offset."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a person changed, and why."""
+
+    what: str
+    reason: str
+    who: str
+    at: datetime
+
+
 @dataclass(frozen=True, eq=False)
 class ExamRecord:
     """Everything that an exam's objects need."""
@@ -90,3 +115,10 @@ class ExamRecord:
     refer_threshold: float | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     """What else is needed to repeat the readings, by name; put into the report's algorithm parameters."""
+    documented: tuple[Documented, ...] = ()
+    """By clinicians, in its order."""
+    changes: tuple[Changed, ...] = ()
+    exposures: tuple[str, ...] = ()
+    """Light that was given, a line each."""
+    rejected: frozenset[str] = frozenset()
+    """UIDs that the archive was told to reject: it takes none of them again."""

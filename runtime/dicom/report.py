@@ -89,6 +89,10 @@ def _content(exam: ExamRecord, photographs: Sequence[Dataset]) -> sr.Measurement
         referenced_images=photographs,
     )
     content[0].ContentSequence.append(_statements(exam))
+    if exam.documented:
+        content[0].ContentSequence.append(_documented(exam))
+    if exam.changes:
+        content[0].ContentSequence.append(_changed(exam))
     return content
 
 
@@ -193,6 +197,40 @@ def _statements(exam: ExamRecord) -> sr.ContainerContentItem:
     notices = dict.fromkeys(shot.reading.bundle.notice or AID_NOTICE for shot in exam.shots)
     said += [_text(codes.NOTICE, notice) for notice in notices]
     container.ContentSequence = sr.ContentSequence(said)
+    return container
+
+
+def _documented(exam: ExamRecord) -> sr.ContainerContentItem:
+    """What clinicians found, as theirs: coded where it has a code here, and whole in words; nothing of it is inferred.
+
+    Each has its observer and its time, for the report's own observer is the cart.
+    """
+    container = sr.ContainerContentItem(codes.CLINICIAN_FINDINGS, relationship_type="CONTAINS")
+    groups: list[sr.ContentItem] = []
+    for found in exam.documented:
+        group = sr.ContainerContentItem(codes.CLINICIAN_FINDING, relationship_type="CONTAINS")
+        said: list[sr.ContentItem] = [
+            sr.PnameContentItem(codes.PERSON_OBSERVER, text.person_name(found.who) or "^", "HAS OBS CONTEXT"),
+            sr.DateTimeContentItem(codes.OBSERVED_AT, text.dt(found.at), "HAS OBS CONTEXT"),
+            sr.CodeContentItem(
+                codes.LATERALITY, codes.RIGHT if found.eye is Eye.OD else codes.LEFT, relationship_type="CONTAINS"
+            ),
+            *(_text(codes.icrop3(name), word) for name, word in found.facts),
+        ]
+        said += [_text(codes.NOTE, found.note)] if found.note else []
+        said.append(_text(codes.STATEMENT, f"{place(found.eye)}: {found.words or 'no findings named'}"))
+        group.ContentSequence = sr.ContentSequence(said)
+        groups.append(group)
+    container.ContentSequence = sr.ContentSequence(groups)
+    return container
+
+
+def _changed(exam: ExamRecord) -> sr.ContainerContentItem:
+    """What people changed, with their reasons."""
+    container = sr.ContainerContentItem(codes.CHANGES, relationship_type="CONTAINS")
+    container.ContentSequence = sr.ContentSequence(
+        [_text(codes.CHANGE, f"{c.at:%Y-%m-%d %H:%M %z}, {c.who}: {c.what}; {c.reason}") for c in exam.changes]
+    )
     return container
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from pathlib import Path
 from typing import Annotated, Literal
@@ -74,7 +75,12 @@ class Archive(Peer):
     proof: Literal["auto", "commitment", "find"] = "auto"
     """What shows that an exam was kept: storage commitment, a query, or the first where the archive offers it."""
     commitment_s: float = Field(default=60, gt=0)
-    """Seconds to wait for the archive's report before commitment is asked for again."""
+    """Seconds until the archive's report is told as missing; one that comes later counts all the same."""
+    commitment_again_s: float = Field(default=3600, gt=0)
+    """Seconds after which commitment is asked for again where no report came."""
+    rejection: Literal["note", "list"] = "note"
+    """What is done where something was sent that must not be there: a Key Object Selection that rejects it (IHE IOCM),
+    or only a list for the archive's administrator (`python -m runtime.dicom rejected`)."""
 
 
 class Cart(_Part):
@@ -83,6 +89,12 @@ class Cart(_Part):
     ae_title: AeTitle = "ROPCART"
     listen_port: Port | None = None
     """Where archives report commitments; None when they do so on the association that asked."""
+    listen_address: str = "127.0.0.1"
+    """The cart's address that is listened on; an archive elsewhere needs the one in its network, empty is every one."""
+    listen_to: tuple[str, ...] = ()
+    """Addresses or networks (`10.1.0.0/16`) that may call beside the archive's own."""
+    listen_titles: tuple[AeTitle, ...] = ()
+    """AE titles that may call beside the archive's own: some archives report under another one."""
     tls: Tls | None = None
     """For what is listened to; `certificate` and `key` are needed then."""
     manufacturer: str = ""
@@ -92,6 +104,16 @@ class Cart(_Part):
     institution: str = ""
     field_of_view_deg: float | None = Field(default=None, gt=0, le=360)
     pupil_dilated: bool | None = None
+
+    @field_validator("listen_to")
+    @classmethod
+    def _networks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            try:
+                ipaddress.ip_network(name, strict=False)
+            except ValueError:
+                raise ValueError(f"got {name!r}, expected an address or a network as 10.1.0.0/16") from None
+        return names
 
 
 class Site(_Part):

@@ -7,6 +7,7 @@ from pydicom.uid import (
     Comprehensive3DSRStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    KeyObjectSelectionDocumentStorage,
     OphthalmicPhotography8BitImageStorage,
     SecondaryCaptureImageStorage,
 )
@@ -21,6 +22,7 @@ SOP_CLASSES = (
     OphthalmicPhotography8BitImageStorage,
     SecondaryCaptureImageStorage,
     Comprehensive3DSRStorage,
+    KeyObjectSelectionDocumentStorage,
 )
 """What an exam is made of."""
 _SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]

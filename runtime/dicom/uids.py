@@ -29,15 +29,27 @@ def derived(*parts: str) -> str:
 
 
 def study(exam: ExamRecord) -> str:
-    """The worklist's study, or one of the exam's own."""
-    return exam.order.study_uid or derived("study", exam.exam_id)
+    """The worklist's study, or one of the exam's own: of whom it is, so that no study holds two infants."""
+    return exam.order.study_uid or derived("study", exam.exam_id, *_identity(exam))
+
+
+def _identity(exam: ExamRecord) -> tuple[str, ...]:
+    infant = exam.infant
+    return (infant.identifier, infant.name, f"{infant.birth_date} {infant.birth_time}")
 
 
 def _whose(exam: ExamRecord) -> tuple[str, ...]:
     """What every object says of its exam, infant and order; when one of these was corrected, it is another object."""
-    infant = exam.infant
-    born = f"{infant.birth_date} {infant.birth_time}"
-    return (exam.exam_id, study(exam), infant.identifier, infant.name, born, infant.sex, *exam.order.to_dict().values())
+    return (exam.exam_id, study(exam), *_identity(exam), exam.infant.sex, *exam.order.to_dict().values())
+
+
+def _instance(exam: ExamRecord, *facts: str) -> str:
+    """An object's UID; another one where that is rejected in the archive, which takes it no more."""
+    uid, again = derived("instance", *facts), 1
+    while uid in exam.rejected:
+        again += 1
+        uid = derived("instance", *facts, f"again {again}")
+    return uid
 
 
 def series(exam: ExamRecord, kind: str) -> str:
@@ -50,14 +62,18 @@ def shot(exam: ExamRecord, taken: Shot, kind: str) -> str:
     facts = [str(taken.number), taken.eye.value, taken.view.value, taken.sha256]
     if kind != "photograph":
         facts += [taken.reading.outcome.value, taken.reading.reason]
-    return derived("instance", kind, *_whose(exam), *facts)
+    return _instance(exam, kind, *_whose(exam), *facts)
 
 
-def report(exam: ExamRecord) -> str:
-    """The report: another one as soon as an image, an outcome, a reason, or the infant's age or weight differs."""
+def report(exam: ExamRecord, *made_with: str) -> str:
+    """The report: another one as soon as an image, an outcome, or anything that a person said of them differs.
+
+    made_with: what beside the exam decides its bytes.
+    """
     infant = exam.infant
     measured = map(str, (infant.gestational_age_days, infant.postmenstrual_age_days, infant.birth_weight_g))
     verdicts = [exam.verdict, *(exam.eyes[eye] for eye in sorted(exam.eyes))]
     said = [f"{verdict.outcome.value}:{verdict.reason}:{verdict.where}" for verdict in verdicts]
     shots = [shot(exam, taken, "overlay") for taken in exam.shots]
-    return derived("instance", "report", *_whose(exam), *measured, *shots, *said)
+    typed = [repr(found) for found in (*exam.documented, *exam.changes, *exam.exposures)]
+    return _instance(exam, "report", *_whose(exam), *measured, *shots, *said, *typed, *made_with)

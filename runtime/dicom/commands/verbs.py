@@ -83,7 +83,7 @@ def send(options: Namespace) -> int:
                 now, before = True, ""  # who starts it wants to see it tried
                 while True:
                     try:
-                        said = box.send_due(desk, now=now, stopped=lambda: stop.requested).error
+                        said = box.send_due(desk, now=now, stopped=lambda: stop.requested, wait=not options.watch).error
                     except (JournalFull, JournalUnwritable) as error:
                         if not options.watch:
                             raise

@@ -34,6 +34,18 @@ class DeliveryInstance:
     """What it is, in the outbox's own words."""
     state: str
     """How far it came, in the outbox's own words."""
+    study_uid: str = ""
+    series_uid: str = ""
+    """Where it lies in the archive; empty in deliveries of software before 0.2.0."""
+    revision: int = 0
+    """`ExamSummary.changed_seq` of the exam that it was made of: whose it was then."""
+    asked: str = ""
+    """Transaction UIDs of the storage commitments that were asked for, oldest first, parted by spaces: a report to any
+    of them counts, however late."""
+    asked_at: str = ""
+    """When the last one was; ISO 8601."""
+    note: str = ""
+    """SOP Instance UID of the Key Object Selection that rejects it; empty where none does."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,15 @@ class Deliveries:
             if there.revision < summary.changed_seq or there.state != DONE:
                 found.append((summary.changed_seq, summary.exam_id))
         return sorted(found)
+
+    def voided_exams_after(self, seq: int, limit: int = 100) -> list[tuple[int, str]]:
+        """(revision, exam id) of exams that were voided after `seq`, in the order of their revisions."""
+        rows = self._database.rows(
+            "SELECT changed_seq, exam FROM exams WHERE changed_seq > ? AND phase = 'voided' "
+            "ORDER BY changed_seq LIMIT ?",
+            (seq, limit),
+        )
+        return [(int(revision), str(exam)) for revision, exam in rows]
 
     def get(self, exam_id: str, destination: str) -> Delivery | None:
         """The delivery, None when there is none, or its row was altered: it is then sent anew, under the same UIDs."""
