@@ -83,7 +83,9 @@ class Server:
 class Orthanc(Server):
     """Orthanc with worklists and storage commitment."""
 
-    def __init__(self, folder: Path, storage: Path | None = None, tls: dict[str, Path] | None = None) -> None:
+    def __init__(
+        self, folder: Path, storage: Path | None = None, tls: dict[str, Path] | None = None, *, commitment: bool = True
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.worklists = folder / "worklists"
         self.worklists.mkdir(exist_ok=True)
@@ -91,7 +93,7 @@ class Orthanc(Server):
             "AET": "ROPCART",
             "Host": "127.0.0.1",
             "Port": CART_PORT,
-            "AllowStorageCommitment": True,
+            "AllowStorageCommitment": commitment,
         }
         config: dict[str, Any] = {
             "Name": "test",

@@ -99,6 +99,17 @@ def test_an_archive_that_is_down_and_comes_up(orthanc: Orthanc, tmp_path: Path) 
     assert orthanc.instances() == planned_uids(tmp_path)
 
 
+def test_an_archive_that_forbids_commitment_is_asked_by_query(private_network: None, tmp_path: Path) -> None:
+    fill_journal(tmp_path / "journal", frames=1)
+    with Orthanc(tmp_path / "orthanc", commitment=False) as server:
+        where = site(tmp_path, listen_port=CART_PORT, proof="commitment")
+        said = send(tmp_path / "journal", where).error
+        assert "aborted the association while storage commitment was asked for" in said
+        assert send(tmp_path / "journal", site(tmp_path, listen_port=CART_PORT)) == Pass(1, 0)
+        assert isinstance(server, Orthanc)
+        assert len(server.instances()) == 3
+
+
 def test_while_the_archive_rests_nobody_calls_it(orthanc: Orthanc, tmp_path: Path) -> None:
     fill_journal(tmp_path, exams=3, frames=1)
     where = site(tmp_path, proof="find", port=ORTHANC_DICOM + 1)
@@ -127,8 +138,12 @@ def test_a_corrected_eye_is_sent_as_a_new_image(orthanc: Orthanc, tmp_path: Path
         journal.relabel(exam_id, 1, Eye.OS, View.NASAL, reason="wrong eye set", operator="nurse")
     assert send(tmp_path, where).done == 1
     new = set(orthanc.instances()) - before
-    assert len(new) == 3  # photograph, overlay, report
+    assert len(new) == 4  # photograph, overlay, report, and the note that rejects those before
     assert new < set(planned_uids(tmp_path))
+    with Journal.open(tmp_path, KEY) as journal:
+        [told] = journal.rejections(exam_id)
+    # Orthanc keeps the note and goes on showing what it rejects: its administrator has to know.
+    assert (len(told.instances), told.document_uid) == (3, "")
 
 
 def test_one_sender_at_a_time(orthanc: Orthanc, tmp_path: Path) -> None:
