@@ -14,6 +14,7 @@ from build_engines.export.graphs import FEATURES, ExportedGraphs
 from build_engines.segimgnet import INPUT_SIDE, SegImgNet
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.engines.openvino.graph import last_line
+from runtime.engines.openvino.library import load_openvino
 
 PARITY_LIMIT = 1e-4
 """Largest difference allowed, of a class probability and of a pixel's vessel probability."""
@@ -57,9 +58,7 @@ def check_parity(network: SegImgNet, graphs: ExportedGraphs, images: Sequence[UI
 
 
 def _compiled(graphs: ExportedGraphs) -> tuple[Any, Any]:
-    import openvino
-
-    core = openvino.Core()
+    core = load_openvino().Core()
     precise = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     compiled = []
     for path in (graphs.segmentation, graphs.classifier):

@@ -19,11 +19,10 @@ class Runner:
     """A graph compiled for this CPU as the runtime does it, in f32 beside whatever the graph itself quantizes."""
 
     def __init__(self, graph: Path | bytes) -> None:
-        import openvino
-
+        from runtime.engines.openvino.library import load_openvino
         from runtime.engines.openvino.unsigned import unsigned_after_relu
 
-        core = openvino.Core()
+        core = load_openvino().Core()
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         try:
             model = core.read_model(graph)

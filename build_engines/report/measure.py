@@ -21,6 +21,7 @@ from runtime.bundle import Bundle
 from runtime.cpu_class import cpu_class, cpu_flags, limit
 from runtime.engines.openvino.graph import FEATURES as GRAPH_FEATURES
 from runtime.engines.openvino.graph import compile_graph, half_precision
+from runtime.engines.openvino.library import load_openvino
 from runtime.manifest import Network, Precision
 
 FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
@@ -77,9 +78,7 @@ def measure(
 
     Precisions take turns on each frame, so that a busy machine burdens all of them alike.
     """
-    import openvino
-
-    core = openvino.Core()
+    core = load_openvino().Core()
     precisions = {network: bundle.precisions(network) for network in NETWORKS}
     if not all("fp32" in held for held in precisions.values()):
         raise BuildError(f"report: bundle {bundle.path} holds no fp32 graphs to compare with; build it again")
@@ -119,15 +118,13 @@ def measure(
 
 def machine(core: Any, threads: int | None) -> Machine:
     """Facts of this machine that low precision depends on."""
-    import openvino
-
     flags = cpu_flags()
     return Machine(
         processor=environment().processor,
         features=tuple(name for name in (*FEATURES, *FEATURES_ARM) if name in flags),
         cores=threads or os.cpu_count() or 1,
         half_precision=half_precision(core),
-        openvino=openvino.__version__.split("-")[0],
+        openvino=load_openvino().__version__.split("-")[0],
         cpu_class=cpu_class(),
         held_to=limit() or None,
     )

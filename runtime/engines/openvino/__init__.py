@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runtime.engines.openvino.library import keep_silent
+
 if TYPE_CHECKING:
     from runtime.engines.openvino.engine import OpenVINOEngine
 
 __all__ = ["OpenVINOEngine"]
+
+keep_silent()  # before any module of this package imports what it needs of OpenVINO
 
 
 def __getattr__(name: str) -> Any:

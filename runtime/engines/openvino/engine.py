@@ -12,6 +12,7 @@ from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.engines.base import Backend, Engine, Inference
 from runtime.engines.openvino.graph import CompiledGraph, compile_pair, last_line
+from runtime.engines.openvino.library import load_openvino
 from runtime.errors import DeadlineMissed, EngineError
 from runtime.manifest import NETWORKS
 from runtime.preprocess import SIDE
@@ -34,10 +35,7 @@ class OpenVINOEngine(Engine):
     """
 
     def __init__(self, bundle: Bundle, precision: Mapping[str, str], threads: int | None = None) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise EngineError(f"openvino: cannot be imported ({error}); install it: pip install openvino") from error
+        openvino = load_openvino()
         core = openvino.Core()
         self._ov = openvino
         compiled = dict(zip(NETWORKS, compile_pair(core, bundle, precision, threads), strict=True))

@@ -118,8 +118,9 @@ class _Runtime:
 @lru_cache(maxsize=8)
 def _compiled(graph: bytes) -> Any:
     """The graph in OpenVINO, as the OpenVINO backend runs it in fp32."""
-    import openvino
+    from runtime.engines.openvino.library import load_openvino
 
+    openvino = load_openvino()
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     core = openvino.Core()
     return core.compile_model(core.read_model(graph), "CPU", options)
