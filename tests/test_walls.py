@@ -44,7 +44,7 @@ FLOORS = {
     """,
     "runtime.engines": """
         options tensorrt openvino fake
-        base
+        base load_openvino
     """,
     "device": """
         __main__

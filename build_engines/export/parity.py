@@ -13,8 +13,8 @@ from build_engines.errors import ParityError
 from build_engines.export.graphs import FEATURES, ExportedGraphs
 from build_engines.segimgnet import INPUT_SIDE, SegImgNet
 from runtime.arrays import FloatArray, UInt8Array
+from runtime.engines.load_openvino import load_openvino
 from runtime.engines.openvino.graph import last_line
-from runtime.engines.openvino.library import load_openvino
 
 PARITY_LIMIT = 1e-4
 """Largest difference allowed, of a class probability and of a pixel's vessel probability."""

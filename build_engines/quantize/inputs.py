@@ -19,7 +19,7 @@ class Runner:
     """A graph compiled for this CPU as the runtime does it, in f32 beside whatever the graph itself quantizes."""
 
     def __init__(self, graph: Path | bytes) -> None:
-        from runtime.engines.openvino.library import load_openvino
+        from runtime.engines.load_openvino import load_openvino
         from runtime.engines.openvino.unsigned import unsigned_after_relu
 
         core = load_openvino().Core()

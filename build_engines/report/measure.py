@@ -19,9 +19,9 @@ from build_engines.report.tally import Tally
 from runtime.bench.measure.environment import environment
 from runtime.bundle import Bundle
 from runtime.cpu_class import cpu_class, cpu_flags, limit
+from runtime.engines.load_openvino import load_openvino
 from runtime.engines.openvino.graph import FEATURES as GRAPH_FEATURES
 from runtime.engines.openvino.graph import compile_graph, half_precision
-from runtime.engines.openvino.library import load_openvino
 from runtime.manifest import Network, Precision
 
 FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")

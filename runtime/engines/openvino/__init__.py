@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime.engines.openvino.library import keep_silent
+from runtime.engines.load_openvino import keep_silent
 
 if TYPE_CHECKING:
     from runtime.engines.openvino.engine import OpenVINOEngine

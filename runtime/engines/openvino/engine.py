@@ -11,8 +11,8 @@ import numpy as np
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.engines.base import Backend, Engine, Inference
+from runtime.engines.load_openvino import load_openvino
 from runtime.engines.openvino.graph import CompiledGraph, compile_pair, last_line
-from runtime.engines.openvino.library import load_openvino
 from runtime.errors import DeadlineMissed, EngineError
 from runtime.manifest import NETWORKS
 from runtime.preprocess import SIDE

@@ -118,7 +118,7 @@ class _Runtime:
 @lru_cache(maxsize=8)
 def _compiled(graph: bytes) -> Any:
     """The graph in OpenVINO, as the OpenVINO backend runs it in fp32."""
-    from runtime.engines.openvino.library import load_openvino
+    from runtime.engines.load_openvino import load_openvino
 
     openvino = load_openvino()
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
