@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from build_engines.errors import BuildError
-from runtime.checked_json import first_problem
+from runtime.checked_json import first_problem, model_from
 from runtime.manifest import DISEASE, ClassLabel, Metric, TrainingSet
 
 
@@ -35,7 +34,7 @@ class Description(BaseModel):
 def load_description(path: Path) -> Description:
     """Read a description. Raises `BuildError` when it cannot be read or is not one."""
     try:
-        return Description.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return model_from(Description, path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BuildError(f"description {path}: cannot be read ({error.strerror or error})") from None
     except ValidationError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from build_engines.errors import BuildError
+from device.checked_file import read_at_most
 from device.signature import signature_line
 from runtime.bundle import MANIFEST, open_bundle
 from runtime.errors import ScreeningError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 KEY_LIMIT_BYTES = 16 * 1024
+LIMIT_BYTES = 4 * 2**20
+"""Of what is signed: a manifest, or a profile."""
 HELP = """\
 a key pair, made by OpenSSL (keep KEY.pem where nobody else can read it):
   openssl genpkey -algorithm ed25519 -out KEY.pem
@@ -118,7 +121,7 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_at_most(path, LIMIT_BYTES)
     except OSError as error:
         raise BuildError(f"{path}: cannot be read ({error.strerror or error}); name what is to be signed") from None
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.checked_json import NotJson, OtherSchema, first_problem, parsed, read_at_most
+from runtime.checked_json import NotJson, OtherSchema, first_problem, model_from, parsed, read_at_most
 from runtime.errors import BundleError
+from runtime.onnx_weights import NotAGraph, weights_outside
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
 from runtime.reading import BundleFacts
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 DEMONSTRATION = Path(__file__).parent / "bundles" / "demonstration"
 """The bundle that ships with the project; not for clinical use."""
+GRAPH_ENDING = ".onnx"
 MANIFEST_LIMIT_BYTES = 4 * 2**20
 
 
@@ -88,6 +91,17 @@ class Bundle:
             raise BundleError(f"bundle {self.path}: {path} is not in its manifest; build the bundle again")
         return _checked_bytes(self.path, entry)
 
+    def graph(self, name: str) -> bytes:
+        """An ONNX graph's bytes for an engine: as `read`, and all of its weights must be in it."""
+        content = self.read(name)
+        try:
+            outside = weights_outside(content)
+        except NotAGraph as error:
+            raise BundleError(f"bundle {self.path}: {name} is not an ONNX graph ({error}); build it again") from None
+        if outside:
+            raise BundleError(_outside(self.path, name))
+        return content
+
 
 def open_bundle(path: Path | str | None = None) -> Bundle:
     """Open and check a bundle: schema, use, and the size and SHA-256 of every file.
@@ -98,8 +112,19 @@ def open_bundle(path: Path | str | None = None) -> Bundle:
     raw = manifest_bytes(folder)
     manifest = _parse(folder, raw)
     for entry in manifest.files:
-        _checked_bytes(folder, entry)
+        content = _checked_bytes(folder, entry)
+        if entry.path.endswith(GRAPH_ENDING):
+            with suppress(NotAGraph):  # an engine will refuse it
+                if weights_outside(content):
+                    raise BundleError(_outside(folder, entry.path))
     return Bundle(folder, manifest, hashlib.sha256(raw).hexdigest())
+
+
+def _outside(folder: Path, name: str) -> str:
+    return (
+        f"bundle {folder}: {name} has weights in other files, which no hash covers; build the bundle again with all of "
+        f"them in the graph"
+    )
 
 
 def manifest_bytes(folder: Path) -> bytes:
@@ -123,7 +148,7 @@ def _parse(folder: Path, raw: bytes) -> Manifest:
 
     try:
         parsed(raw, BUNDLE_SCHEMA)
-        manifest = Manifest.model_validate_json(raw)
+        manifest = model_from(Manifest, raw)
     except NotJson as error:
         raise BundleError(f"bundle {folder}: {MANIFEST} is {error}; build the bundle again") from None
     except OtherSchema as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from device.checked_file import read_at_most as read_at_most
+from device.checked_file import strict_json
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound="BaseModel")
 
 
 class NotJson(ValueError):
@@ -18,22 +21,29 @@ class OtherSchema(ValueError):
     """JSON, but not of the schema that is read here; its text says which."""
 
 
-def read_at_most(path: Path, limit: int) -> bytes:
-    """A file's bytes; one more than the limit where there are more. Raises `OSError`."""
-    with path.open("rb") as file:
-        return file.read(limit + 1)
-
-
 def parsed(raw: bytes, schema: str) -> dict[str, Any]:
     """The JSON object that says it is of the schema. Raises `NotJson` or `OtherSchema`."""
-    try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise NotJson(f"not JSON ({error})") from None
+    content = _strict(raw)
     if not isinstance(content, dict) or content.get("schema") != schema:
         found = content.get("schema") if isinstance(content, dict) else None
         raise OtherSchema(f"schema is {found!r}, this version reads {schema!r}")
     return content
+
+
+def model_from(kind: type[Model], raw: bytes | str) -> Model:
+    """The model that the JSON spells, nothing in it converted: `"false"` and 0 are no truth values, 1.5 is no count.
+
+    Raises `NotJson`, or pydantic's `ValidationError`.
+    """
+    _strict(raw)
+    return kind.model_validate_json(raw, strict=True)
+
+
+def _strict(raw: bytes | str) -> Any:
+    try:
+        return strict_json(raw)
+    except ValueError as error:
+        raise NotJson(f"not JSON ({error})") from None
 
 
 def first_problem(error: ValidationError, whole: str) -> str:

@@ -15,6 +15,10 @@ NETWORKS = ("segmentation", "classifier")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+LARGEST_FILE = 8 * 2**30
+"""Bytes; nothing that screens is larger."""
+LONGEST_NAME = 255
+"""Bytes of a file's or folder's name, as file systems allow."""
 DEFAULT_KEY = r"^[a-z0-9-]+(/[a-z0-9_]+)?$"
 
 
@@ -93,7 +97,7 @@ class FileEntry(_Part):
 
     path: str
     """Relative, with forward slashes, inside the bundle."""
-    size: int = Field(ge=0)
+    size: int = Field(ge=0, le=LARGEST_FILE)
     """Bytes."""
     sha256: Sha256
 
@@ -103,6 +107,8 @@ class FileEntry(_Part):
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or "\\" in path or any(p in ("..", ".") for p in parts):
             raise ValueError("must be a relative path inside the bundle")
+        if not path.isprintable() or any(len(part.encode()) > LONGEST_NAME for part in parts):
+            raise ValueError(f"must be names of at most {LONGEST_NAME} bytes, without control characters")
         return path
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from runtime.manifest import Precision, Sha256
+from runtime.manifest import LARGEST_FILE, Precision, Sha256
 from runtime.plan_key import SPLIT, WHOLE, PlanKey, PlanName
 
 PLAN_SCHEMA: Final = "rop.plan/1"
@@ -25,7 +25,7 @@ class PlanFile(_Part):
     """One serialized engine, and what it was made from."""
 
     name: PlanName
-    size: Annotated[int, Field(gt=0)]
+    size: Annotated[int, Field(gt=0, le=LARGEST_FILE)]
     """Bytes."""
     sha256: Sha256
     graph: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.checked_json import NotJson, OtherSchema, first_problem, parsed, read_at_most
+from runtime.checked_json import NotJson, OtherSchema, first_problem, model_from, parsed, read_at_most
 from runtime.errors import BundleError, IncompatiblePlan
 from runtime.plan_key import TARGETS, TITLES, PlanKey, PlanName, host_platform
 from runtime.plan_manifest import PLAN_MANIFEST, PLAN_SCHEMA, PlanManifest
@@ -136,7 +136,7 @@ def _parse(folder: Path, raw: bytes, key: PlanKey) -> PlanManifest:
         raise BundleError(f"plan {folder}: {PLAN_MANIFEST} has over {MANIFEST_LIMIT_BYTES} bytes; {_rebuild(key)}")
     try:
         parsed(raw, PLAN_SCHEMA)
-        return PlanManifest.model_validate_json(raw)
+        return model_from(PlanManifest, raw)
     except NotJson as error:
         raise BundleError(f"plan {folder}: {PLAN_MANIFEST} is {error}; {_rebuild(key)}") from None
     except OtherSchema as error:

@@ -30,7 +30,7 @@ FLOORS = {
         plan_manifest
         plan_key
         manifest checked_json budget reading commands percentiles metrics
-        outcome views errors arrays cpu_class uptime moved
+        outcome views errors arrays cpu_class uptime moved onnx_weights
     """,
     "runtime.bench": """
         __main__
@@ -52,7 +52,7 @@ FLOORS = {
         light
         live
         cameras telemetry
-        signature
+        signature checked_file
         frame
         errors eye
     """,

@@ -36,7 +36,7 @@ def plan_from_graphs(
     for network in WHOLE:
         precision = key.precisions[network]
         graph = graph_of(network, precision, typed_by_graph(trt))
-        content = bundle.read(graph)
+        content = bundle.graph(graph)
         pieces: dict[PlanName, bytes] = {network: content}
         if parts and network == "classifier":
             pieces |= classifier_parts(content)

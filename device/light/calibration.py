@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from device.checked_file import read_at_most, strict_json
 from device.errors import CalibrationInvalid
 from device.signature import ContentAltered, KeyNotTrusted, NoSignature, signature_line, signed_by
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+LIMIT_BYTES = 256 * 1024
 CALIBRATION_SCHEMA = "rop.light-calibration/1"
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -105,18 +107,21 @@ def load_calibration(
     content is used before its signature has been checked.
     """
     try:
-        data = path.read_bytes()
+        data = read_at_most(path, LIMIT_BYTES)
     except OSError as error:
         raise CalibrationInvalid(f"{path.name}: cannot be read ({error.strerror}); get the board's file") from error
     body = _checked_body(path.name, data, trusted_keys)
     try:
-        calibration = Calibration.model_validate_json(body)
+        strict_json(body)
+        calibration = Calibration.model_validate_json(body, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise CalibrationInvalid(
             f"{path.name}: signed, but no {CALIBRATION_SCHEMA}: {where}: {first['msg']}; ask the laboratory"
         ) from error
+    except ValueError as error:
+        raise CalibrationInvalid(f"{path.name}: signed, but not JSON ({error}); ask the laboratory") from error
     _check_use(path.name, calibration, board_id, today or datetime.now(timezone.utc).date())
     return calibration
 

@@ -200,7 +200,7 @@ class ColdStartPart(Part):
     compile: Millis
     """Making the engine ready with an empty cache: the first start after an installation."""
     load: Millis
-    """Making it ready again, compiled networks cached: every later start."""
+    """Making it ready again, the files having been read before."""
     first_result: Millis
     second_result: Millis
     first_after_idle: Millis

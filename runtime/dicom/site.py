@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from runtime.checked_json import first_problem
+from runtime.checked_json import NotJson, first_problem, model_from
 from runtime.dicom.errors import SiteUnusable
 
 ARCHIVE = "archive"
@@ -134,9 +134,9 @@ def load_site(path: Path) -> Site:
     except (OSError, UnicodeDecodeError) as error:
         raise SiteUnusable(f"{path.name}: cannot be read: {error}; name the site's DICOM configuration") from None
     try:
-        site = Site.model_validate_json(content)
-    except ValidationError as error:
-        problem = first_problem(error, "the file")
+        site = model_from(Site, content)
+    except (ValidationError, NotJson) as error:
+        problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
         raise SiteUnusable(f"{path.name}: {problem}; see runtime/dicom/README.md") from None
     return site.model_copy(update={"folder": path.parent})
 

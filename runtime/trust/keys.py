@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from device.checked_file import read_at_most
 from device.signature import signed_by
 from runtime.reading import Signature
 from runtime.trust.errors import SiteError
@@ -68,8 +69,7 @@ def _public_key(path: Path) -> bytes:
             "trusted keys: they cannot be used, the package cryptography is missing; pip install '.[exam]'"
         ) from None
     try:
-        with path.open("rb") as file:
-            key = load_pem_public_key(file.read(KEY_LIMIT_BYTES))
+        key = load_pem_public_key(read_at_most(path, KEY_LIMIT_BYTES))
     except OSError as error:
         raise SiteError(f"trusted keys {path}: cannot be read ({error.strerror or error}); allow it") from None
     except (ValueError, UnsupportedAlgorithm):

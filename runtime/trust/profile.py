@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from device.signature import SignatureInvalid
 from runtime.budget import Budget
-from runtime.checked_json import first_problem
+from runtime.checked_json import NotJson, first_problem, model_from, read_at_most
 from runtime.manifest import Sha256
 from runtime.quality import QualityLimits
 from runtime.trust.errors import SiteError
@@ -106,9 +106,9 @@ class SiteProfile(BaseModel):
 def parse_profile(name: str, body: bytes) -> SiteProfile:
     """The profile in a JSON object. Raises `SiteError`; `name` is said in it."""
     try:
-        return SiteProfile.model_validate_json(body)
-    except ValidationError as error:
-        problem = first_problem(error, "profile")
+        return model_from(SiteProfile, body)
+    except (ValidationError, NotJson) as error:
+        problem = first_problem(error, "profile") if isinstance(error, ValidationError) else str(error)
         raise SiteError(f"site profile {name}: not a {SITE_SCHEMA}: {problem}; correct it") from None
 
 
@@ -121,8 +121,7 @@ def read_profile(
     signed with a foreign key, not yet valid, expired, or for other stations.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(PROFILE_LIMIT_BYTES + 1)
+        data = read_at_most(path, PROFILE_LIMIT_BYTES)
     except OSError as error:
         raise SiteError(
             f"site profile {path}: cannot be read ({error.strerror or error}); name the site's signed profile"

@@ -6,7 +6,6 @@ answers as well, far more closely: the same machine must go on giving the same, 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 
 from runtime.arrays import FloatArray, UInt8Array
-from runtime.checked_json import first_problem
+from runtime.checked_json import first_problem, model_from
 from runtime.engines.base import Engine
 from runtime.errors import BundleError, ScreeningError
 from runtime.preprocess import SIDE
@@ -194,7 +193,7 @@ def _parse(bundle: Bundle) -> SelfTestContent:
     from runtime.trust.selftest_content import SelfTestContent
 
     try:
-        return SelfTestContent.model_validate(json.loads(bundle.read(SELF_TEST)))
+        return model_from(SelfTestContent, bundle.read(SELF_TEST))
     except ValidationError as error:
         problem = first_problem(error, "file")
         raise BundleError(f"bundle {bundle.path}: {SELF_TEST}: {problem}; build it again") from None

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from device.checked_file import read_at_most
 from device.signature import LINE_LIMIT_BYTES, SignatureInvalid
 from runtime.bundle import MANIFEST, Bundle, manifest_bytes
 from runtime.reading import Signature, SiteFacts
@@ -151,8 +152,7 @@ def _from_environment(name: str) -> Path | None:
 def _signature(path: Path) -> bytes | None:
     """The signature file's bytes; None where there is none."""
     try:
-        with path.open("rb") as file:
-            return file.read(LINE_LIMIT_BYTES + 1)
+        return read_at_most(path, LINE_LIMIT_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

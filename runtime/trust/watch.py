@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from device.checked_file import read_at_most, strict_json
+from runtime.checked_json import model_from
 from runtime.decide import refer_probability
 from runtime.errors import BundleError
 from runtime.quality import REPEATED
@@ -71,12 +73,11 @@ class DriftWatch:
         if self._file is None:
             return DriftState()
         try:
-            with self._file.open("rb") as file:
-                content = json.loads(file.read(STATE_LIMIT_BYTES))
+            content = strict_json(read_at_most(self._file, STATE_LIMIT_BYTES))
             if content["reference"] != self._id:
                 return DriftState()
             return DriftState.from_dict(content["state"], self._reference)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return DriftState()
 
     def _keep(self) -> None:
@@ -106,7 +107,7 @@ def open_watch(
     if REFERENCE not in {entry.path for entry in bundle.manifest.files}:
         return None
     try:
-        found = References.model_validate_json(bundle.read(REFERENCE)).references
+        found = model_from(References, bundle.read(REFERENCE)).references
     except ValueError as error:
         first = str(error).splitlines()[0]
         raise BundleError(f"bundle {bundle.path}: {REFERENCE} cannot be used ({first}); build it again") from None

@@ -51,8 +51,7 @@ def sites_word(
         return Word(threshold, budget, limits or QualityLimits())
     if profile.quality_limits and limits not in (None, profile.limits):
         raise SiteError("quality limits: the site's profile sets them; leave them out, or have another profile signed")
-    chosen = profile.limits if profile.quality_limits or limits is None else limits
-    return Word(threshold, _tighter(budget, profile.budget), chosen)
+    return Word(threshold, _tighter(budget, profile.budget), profile.limits if limits is None else limits)
 
 
 def _tighter(asked: Budget, site: Budget) -> Budget:

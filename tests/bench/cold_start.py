@@ -1,7 +1,7 @@
 """Prints how long `runtime.screen` takes for one picture from a cold start, and its peak memory.
 
 `python tests/bench/cold_start.py PICTURE` runs the command several times, each in a fresh process; the first run
-fills the compile cache and is not counted.
+may have to fetch files from the disk and is not counted.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ def main() -> None:
             subprocess.run([sys.executable, "-c", "import runtime"], check=True, cwd=Path(__file__).parents[2])
             imports.append(time.perf_counter() - start - bare)
     seconds, memory = [run[0] for run in runs], [run[1] for run in runs]
-    print(
-        f"one picture, cold start, warm compile cache: median {statistics.median(seconds):.2f} s of {options.runs} runs"
-    )
+    print(f"one picture, cold start: median {statistics.median(seconds):.2f} s of {options.runs} runs")
     print(f"peak resident memory: {max(memory):.0f} MiB")
     print(f"import runtime, over the bare interpreter: median {statistics.median(imports):.3f} s")
 

@@ -44,7 +44,6 @@ FORMS: dict[str, tuple[str, ...]] = {
 @contextmanager
 def without(names: tuple[str, ...]) -> Iterator[None]:
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(openvino_graph, "_usable_cache", return_value=""))
         for name in names:
             stack.enter_context(mock.patch.object(openvino_graph, name, NOTHING[name]))
         yield

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,9 +36,20 @@ def test_every_result_of_a_demonstration_says_so(write_bundle: Write) -> None:
         ({"classes": [{"name": n, "meaning": "m", "refer": True} for n in "ab"]}, "at least one must not"),
         ({"classes": [{"name": "a", "meaning": "m", "refer": r} for r in (True, False)]}, "names must differ"),
         ({"refer_threshold": 0.0}, "refer_threshold"),
-        ({"refer_threshold": float("nan")}, "refer_threshold"),
+        ({"refer_threshold": float("nan")}, "NaN is not a number"),
+        ({"refer_threshold": "0.5"}, "refer_threshold"),
+        ({"refer_threshold": True}, "refer_threshold"),
+        ({"clinical_use": "false"}, "clinical_use"),
+        ({"clinical_use": 0}, "clinical_use"),
+        ({"classes": [{"name": n, "meaning": "m", "refer": r} for n, r in (("a", "no"), ("b", True))]}, "refer"),
+        ({"classes": [{"name": n, "meaning": "m", "refer": r} for n, r in (("a", 0), ("b", 1))]}, "refer"),
         ({"surprise": 1}, "surprise"),
         ({"files": [{"path": "../etc/passwd", "size": 1, "sha256": "0" * 64}]}, "inside the bundle"),
+        ({"files": [{"path": "a\0b", "size": 1, "sha256": "0" * 64}]}, "without control characters"),
+        ({"files": [{"path": "a\nb", "size": 1, "sha256": "0" * 64}]}, "without control characters"),
+        ({"files": [{"path": "x" * 256, "size": 1, "sha256": "0" * 64}]}, "at most 255 bytes"),
+        ({"files": [{"path": "a", "size": 10**18, "sha256": "0" * 64}]}, "size"),
+        ({"files": [{"path": "a", "size": "1", "sha256": "0" * 64}]}, "size"),
         ({"files": [{"path": "/etc/passwd", "size": 1, "sha256": "0" * 64}]}, "inside the bundle"),
     ],
 )
@@ -58,6 +70,29 @@ def test_a_manifest_that_is_none_is_refused(write_bundle: Write, content: bytes)
     folder = write_bundle()
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(BundleError):
+        open_bundle(folder)
+
+
+def test_a_manifest_that_says_a_thing_twice_is_refused(write_bundle: Write) -> None:
+    folder = write_bundle()
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.replace('"refer": true', '"refer": true, "refer": false'))
+    with pytest.raises(BundleError, match="'refer' stands twice"):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "classifier.fp32.onnx"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_would_keep_it_waiting_is_refused(write_bundle: Write, name: str, kind: str) -> None:
+    folder = write_bundle()
+    (folder / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(folder / name)
+    elif kind == "folder":
+        (folder / name).mkdir()
+    else:
+        (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(BundleError, match=f"{name} cannot be read .not a regular file"):
         open_bundle(folder)
 
 

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from pydantic import BaseModel, ValidationError, model_validator
 
-from runtime.checked_json import NotJson, OtherSchema, first_problem, parsed, read_at_most
+from runtime.checked_json import NotJson, OtherSchema, first_problem, model_from, parsed
 
 
 class Thing(BaseModel):
@@ -49,10 +47,35 @@ def test_the_first_problem_is_named_with_its_place() -> None:
     assert problem('{"sizes": []}') == "thing: Value error, nothing there"
 
 
-def test_one_byte_more_than_the_limit_tells_a_file_that_is_too_large(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"12345")
-    assert read_at_most(path, 5) == b"12345"
-    assert read_at_most(path, 3) == b"1234"
-    with pytest.raises(FileNotFoundError):
-        read_at_most(tmp_path / "none", 3)
+class Strict(BaseModel):
+    flag: bool = False
+    count: int = 0
+    share: float = 0.0
+    name: str = ""
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"flag": "false"}',
+        '{"flag": "no"}',
+        '{"flag": 0}',
+        '{"flag": 1.0}',
+        '{"flag": null}',
+        '{"count": "3"}',
+        '{"count": 3.0}',
+        '{"count": true}',
+        '{"share": "0.5"}',
+        '{"share": true}',
+        '{"name": 7}',
+        '{"flag": false, "flag": true}',
+        '{"share": NaN}',
+    ],
+)
+def test_nothing_is_taken_for_something_else(raw: str) -> None:
+    with pytest.raises((ValidationError, NotJson)):
+        model_from(Strict, raw)
+
+
+def test_what_is_spelled_as_it_must_be_is_taken() -> None:
+    assert model_from(Strict, b'{"flag": true, "count": 3, "share": 1, "name": "x"}').share == 1.0

@@ -29,7 +29,7 @@ TIMEOUT_S = 300.0
 def measure_cold_start(
     frame: Frame, bundle: Path | None, engine: str, precision: str, threads: int | None, site: Mapping[str, str]
 ) -> ColdStartPart:
-    """Start once with an empty cache of compiled networks, then three times with it filled; medians of the three.
+    """Start four times: the first may have to fetch files from the disk, medians are of the other three.
 
     site: variables that name its files. Raises `BenchError` when a process does not get to a result.
     """
@@ -44,8 +44,7 @@ def measure_cold_start(
             "frame": str(picture),
             "idle_s": IDLE_S,
         }
-        # Engines keep compiled networks in the user's cache folder; these processes have one of their own.
-        surroundings = os.environ | dict(site) | {"XDG_CACHE_HOME": str(Path(folder) / "cache")}
+        surroundings = os.environ | dict(site)
         runs = [_start(json.dumps(task), surroundings) for _ in range(1 + WARM_STARTS)]
     first, later = runs[0], runs[1:]
     medians = {name: float(np.median([run[name] for run in later])) for name in first}

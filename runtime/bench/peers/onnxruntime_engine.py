@@ -39,7 +39,7 @@ class OnnxRuntimeEngine(Engine):
             options.intra_op_num_threads = threads
         name = graph_name(network, precision)
         try:
-            return self._ort.InferenceSession(bundle.read(name), options, providers=["CPUExecutionProvider"])
+            return self._ort.InferenceSession(bundle.graph(name), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has exception types of its own for each status
             raise EngineError(f"onnxruntime: {name} is refused: {str(error).splitlines()[0]}") from error
 

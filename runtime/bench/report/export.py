@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runtime.bench.errors import BenchError
 from runtime.bench.schema import REPORT_SCHEMA, Report
-from runtime.checked_json import first_problem, read_at_most
+from runtime.checked_json import NotJson, first_problem, model_from, read_at_most
 from runtime.commands.say import say
 from runtime.errors import OutputError
 from runtime.sinks.files import prepare_folder, write_file
@@ -67,9 +67,9 @@ def read_report(path: Path) -> Report:
     if len(raw) > LIMIT_BYTES:
         raise BenchError(f"report {path}: larger than {LIMIT_BYTES >> 20} MiB; not a report")
     try:
-        return Report.model_validate_json(raw)
-    except ValidationError as error:
-        problem = first_problem(error, "the file")
+        return model_from(Report, raw)
+    except (ValidationError, NotJson) as error:
+        problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
         raise BenchError(
             f"report {path}: not a whole {REPORT_SCHEMA} report ({problem}); measure again with --json"
         ) from None

@@ -138,7 +138,7 @@ def _cold_lines(report: Report) -> list[str]:
         return []
     return [
         f"cold start: interpreter {cold.interpreter:.0f}, import {cold.import_runtime:.0f}, bundle "
-        f"{cold.open_bundle:.0f}, load {cold.load:.0f} (compile the first time: {cold.compile:.0f}), first result "
+        f"{cold.open_bundle:.0f}, load {cold.load:.0f} (the first time: {cold.compile:.0f}), first result "
         f"{cold.first_result:.1f}, second {cold.second_result:.1f}, after {cold.idle_s:g} s idle "
         f"{cold.first_after_idle:.1f} ms"
     ]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.cpu_class import limit, limit_takes_bf16
+from runtime.cpu_class import limit_takes_bf16
 from runtime.engines.openvino.branches import BranchesRequest, branches_of
 from runtime.engines.openvino.gates import GATES, move_gates
 from runtime.engines.openvino.layout import channels_last, pass_channels_last
@@ -106,10 +104,13 @@ def _prepared(core: Any, bundle: Bundle, network: str, precision: str) -> Any:
 def _compiled(
     core: Any, bundle: Bundle, model: Any, network: str, precision: str, threads: int | None
 ) -> CompiledGraph:
-    """From two threads on the classifier's branches run side by side, each on its share."""
+    """From two threads on the classifier's branches run side by side, each on its share.
+
+    Compiled at every start: what OpenVINO keeps compiled is code that no signature covers, see
+    docs/decisions/no-compile-cache.md.
+    """
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
-        "CACHE_DIR": str(_usable_cache()),
         "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else half_precision(core),
     }
     if threads is not None:
@@ -145,12 +146,6 @@ def half_precision(core: Any) -> str:
     return "f32" if limit_takes_bf16() else str(core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string())
 
 
-def cache_folder() -> Path:
-    """Where compiled networks are kept: `rop-screening/openvino` in the user's cache folder."""
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "rop-screening" / "openvino"
-
-
 def last_line(error: Exception) -> str:
     """What OpenVINO's error comes down to; the lines before it say where in its own sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -159,7 +154,7 @@ def last_line(error: Exception) -> str:
 
 def _read(core: Any, bundle: Bundle, name: str) -> Any:
     """A graph for one frame."""
-    model = core.read_model(bundle.read(name))
+    model = core.read_model(bundle.graph(name))
     if model.is_dynamic():  # a graph for any batch; frames come one at a time
         shapes = {port.any_name: list(port.partial_shape)[1:] for port in model.inputs}
         model.reshape({port: [1, *(side.get_length() for side in sides)] for port, sides in shapes.items()})
@@ -173,20 +168,5 @@ def _threads(core: Any, options: dict[str, Any]) -> int:
     from openvino import Model, opset13
 
     nothing = opset13.parameter([1])
-    compiled = core.compile_model(Model([opset13.relu(nothing)], [nothing]), "CPU", {**options, "CACHE_DIR": ""})
+    compiled = core.compile_model(Model([opset13.relu(nothing)], [nothing]), "CPU", options)
     return int(compiled.get_property("INFERENCE_NUM_THREADS"))
-
-
-def _usable_cache() -> Path | str:
-    """The cache folder, or none ("") where the user's home cannot be written: it is then slower to start.
-
-    None either while OpenVINO is held to lesser kernels: what it keeps does not say so.
-    """
-    if limit():
-        return ""
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return ""
-    return folder if os.access(folder, os.W_OK) else ""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from device.signature import signature_line
 from runtime.bundle import open_bundle
 from runtime.errors import BundleError, ScreeningError
 from runtime.exam.site_rules import site_rules
@@ -19,7 +21,7 @@ from runtime.trust.errors import SignatureRefused, SiteError
 from runtime.trust.site import MANIFEST_SIGNATURE, PLAN_SIGNATURE, Site, open_site, watched
 from runtime.views import View
 from tests.runtime.engines.tensorrt.fake_plans import KEY, write_plans
-from tests.runtime.trust.conftest import public_pem, sign
+from tests.runtime.trust.conftest import profile_content, public_pem, sign
 
 Write = Callable[..., Path]
 PLAN = {"segmentation": b"segmentation plan", "classifier": b"classifier plan"}
@@ -151,6 +153,16 @@ def test_without_the_library_a_signature_is_refused_and_not_skipped(
         ({"budget_ms": {"lunch": 100}}, "lunch is not known"),
         ({"budget_ms": {"brightness_min": 100}}, "budget_ms"),
         ({"budget_ms": {"total": 0}}, "budget_ms"),
+        ({"allow_unsigned": "false"}, "allow_unsigned"),
+        ({"allow_unsigned": "no"}, "allow_unsigned"),
+        ({"allow_unsigned_plans": 1}, "allow_unsigned_plans"),
+        ({"retakes": "3"}, "retakes"),
+        ({"retakes": 3.0}, "retakes"),
+        ({"retakes": True}, "retakes"),
+        ({"bundle_sha256": "0" * 64, "refer_threshold": "0.4"}, "refer_threshold"),
+        ({"budget_ms": {"total": "500"}}, "budget_ms"),
+        ({"quality_limits": {"brightness_min": float("nan")}}, "NaN is not a number"),
+        ({"stations": "cart 1"}, "stations"),
         ({"quality_limits": {"sparkle": 1.0}}, "sparkle is not known"),
         ({"self_test_every_s": 1e9}, "self_test_every_s"),
     ],
@@ -160,6 +172,29 @@ def test_a_profile_that_cannot_be_used_says_why(
 ) -> None:
     with pytest.raises(SiteError, match=expected):
         open_site(write_profile(**changes), keys, station="cart 1")
+
+
+def test_a_profile_that_says_a_thing_twice_is_refused(keys: Path, tmp_path: Path, key: Ed25519PrivateKey) -> None:
+    text = json.dumps(profile_content(allow_unsigned=False))
+    body = text.replace('"allow_unsigned": false', '"allow_unsigned": false, "allow_unsigned": true').encode() + b"\n"
+    (tmp_path / "profile.signed").write_bytes(body + signature_line(body, key))
+    with pytest.raises(SiteError, match="'allow_unsigned' stands twice"):
+        open_site(tmp_path / "profile.signed", keys)
+
+
+def test_pipes_in_the_place_of_a_sites_files_do_not_keep_it_waiting(
+    keys: Path, tmp_path: Path, signed: Path, write_profile: Write
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SiteError, match="not a regular file"):
+        open_site(tmp_path / "pipe", keys)
+    (signed / MANIFEST_SIGNATURE).unlink()
+    os.mkfifo(signed / MANIFEST_SIGNATURE)
+    with pytest.raises(SignatureRefused, match="not a regular file"):
+        open_site(trusted_keys=keys).check_bundle(open_bundle(signed))
+    os.mkfifo(keys / "other.pem")
+    with pytest.raises(SiteError, match="not a regular file"):
+        open_site(trusted_keys=keys)
 
 
 def test_a_profile_by_a_stranger_is_refused(keys: Path, write_profile: Write, stranger: Ed25519PrivateKey) -> None:

@@ -1,0 +1,59 @@
+"""Reading files of our own as they must be: regular files of a bounded size, JSON that says each thing once."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+
+def read_at_most(path: Path, limit: int) -> bytes:
+    """A regular file's bytes; one more than the limit where there are more. Never waits. Raises `OSError`.
+
+    A pipe, a device or a socket in a file's place would keep the program waiting, or never end: it is refused, as is a
+    name that no file can have.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except ValueError as error:  # a NUL in the name
+        raise OSError(errno.EINVAL, f"not a file's name: {error}", os.fsdecode(path).replace("\0", "?")) from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    with open(descriptor, "rb") as file:
+        return file.read(min(limit, status.st_size) + 1)
+
+
+def strict_json(raw: bytes | str) -> Any:
+    """JSON in which no key stands twice in an object, and every number is one. Raises `ValueError`.
+
+    Of two values for one key another program may believe the other one; NaN and Infinity are not JSON.
+    """
+    try:
+        return json.loads(raw, object_pairs_hook=_once_each, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice in one object")
+    return found
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is not a number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from device.checked_file import read_at_most, strict_json
+
+
+def test_one_byte_more_than_the_limit_tells_a_file_that_is_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_at_most(path, 5) == b"12345"
+    assert read_at_most(path, 3) == b"1234"
+    assert read_at_most(path, 10**18) == b"12345"
+    (tmp_path / "link").symlink_to(path)
+    assert read_at_most(tmp_path / "link", 5) == b"12345"
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+KINDS: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: None,
+    "folder": lambda path: path.mkdir(),
+    "pipe": os.mkfifo,
+    "socket": _socket,
+    "device that never ends": lambda path: path.symlink_to("/dev/zero"),
+    "terminal": lambda path: path.symlink_to("/dev/tty"),
+    "link to itself": lambda path: path.symlink_to(path),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    KINDS[kind](Path("it"))
+    with pytest.raises(OSError, match=r"No such|not a regular|Too many levels|No such device"):
+        read_at_most(Path("it"), 10)
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    for name in ("a\0b", "x" * 300):
+        with pytest.raises(OSError, match=r"not a file's name|too long"):
+            read_at_most(tmp_path / name, 10)
+
+
+def test_json_that_says_each_thing_once() -> None:
+    assert strict_json(b'{"a": [1, 2.5, {"a": null}]}') == {"a": [1, 2.5, {"a": None}]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ('{"a": 1, "a": 1}', "'a' stands twice"),
+        ('{"b": {"a": 1, "c": 2, "a": 3}}', "'a' stands twice"),
+        ('[{"\\u0061": 1, "a": 3}]', "'a' stands twice"),
+        ('{"a": NaN}', "NaN is not a number"),
+        ("[Infinity]", "Infinity is not a number"),
+        ("[-Infinity]", "-Infinity is not a number"),
+        ("[1e999]", "too large a number"),
+        ("[-1e999]", "too large a number"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[1,]", r"Expecting|Illegal"),
+        ("", "Expecting value"),
+    ],
+)
+def test_json_that_can_be_read_in_two_ways_is_refused(raw: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        strict_json(raw)
+    with pytest.raises(ValueError, match=why):
+        strict_json(raw.encode())
