@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from build_engines.errors import BuildError
 from device.checked_file import read_at_most
+from device.extras import how_to_install
 from device.signature import signature_line
 from runtime.bundle import MANIFEST, open_bundle
 from runtime.errors import ScreeningError
@@ -103,7 +104,7 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError:
-        raise BuildError("signing needs the package cryptography; pip install '.[exam]'") from None
+        raise BuildError("signing needs the package cryptography; " + how_to_install("exam")) from None
     how = "make one: openssl genpkey -algorithm ed25519 -out KEY.pem"
     try:
         with path.open("rb") as file:

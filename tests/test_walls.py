@@ -54,7 +54,7 @@ FLOORS = {
         cameras telemetry
         signature checked_file
         frame
-        errors eye
+        errors extras eye
     """,
 }
 """Rooms by floor, the highest first. A room knows only floors below its own; each has to stand on one."""

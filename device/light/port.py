@@ -7,6 +7,7 @@ import os
 from typing import Protocol
 
 from device.errors import PortUnusable
+from device.extras import how_to_install
 
 BAUD = 115_200
 READ_TIMEOUT_S = 0.1
@@ -42,9 +43,7 @@ def open_port(url: str) -> Port:
     try:
         import serial  # type: ignore[import-untyped]
     except ImportError:
-        raise PortUnusable(
-            f"{url}: pyserial is not installed; install the light extra: pip install 'rop-screening-runtime[light]'"
-        ) from None
+        raise PortUnusable(f"{url}: pyserial is not installed; " + how_to_install("light")) from None
     try:
         port: Port = serial.serial_for_url(
             url, baudrate=BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True

@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from device.extras import missing
 from runtime.commands.text import printable
 from runtime.dicom.commands.arguments import parse
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
@@ -18,10 +19,9 @@ VERBS = {"worklist": "worklist", "send": "send", "outbox": "outbox", "export-dei
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
     options = parse(argv)
-    try:
-        verbs = importlib.import_module("runtime.dicom.commands.verbs")
-    except ImportError as error:
-        return _complain(f"DICOM needs more packages ({error}); pip install '.[dicom]'", UNUSABLE)
+    if absent := missing("dicom"):
+        return _complain(absent, UNUSABLE)
+    verbs = importlib.import_module("runtime.dicom.commands.verbs")
     try:
         code: int = getattr(verbs, VERBS[options.verb])(options)
     except (ArchiveUnreachable, ArchiveRefused) as error:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from device.checked_file import read_at_most
+from device.extras import how_to_install
 from device.signature import signed_by
 from runtime.reading import Signature
 from runtime.trust.errors import SiteError
@@ -35,7 +36,8 @@ class TrustedKeys:
             key = signed_by(body, line, self._names)
         except ImportError:
             raise SiteError(
-                f"{what}: its signature cannot be checked, the package cryptography is missing; pip install '.[exam]'"
+                f"{what}: its signature cannot be checked, the package cryptography is missing; "
+                + how_to_install("exam")
             ) from None
         return Signature("signed", self._names[key], key.hex())
 
@@ -66,7 +68,7 @@ def _public_key(path: Path) -> bytes:
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError:
         raise SiteError(
-            "trusted keys: they cannot be used, the package cryptography is missing; pip install '.[exam]'"
+            "trusted keys: they cannot be used, the package cryptography is missing; " + how_to_install("exam")
         ) from None
     try:
         key = load_pem_public_key(read_at_most(path, KEY_LIMIT_BYTES))

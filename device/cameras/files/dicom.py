@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.files.refused import MAX_MEGAPIXELS, Refused
+from device.extras import how_to_install
 
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 """Photometric interpretations that pydicom makes RGB."""
@@ -74,9 +75,7 @@ def _import_pydicom() -> Any:
         import pydicom
         import pydicom.pixels
     except ImportError:
-        raise Refused(
-            "a DICOM file, and pydicom is not installed; install it: pip install 'rop-screening-runtime[dicom]'"
-        ) from None
+        raise Refused("a DICOM file, and pydicom is not installed; " + how_to_install("dicom")) from None
     return pydicom
 
 

@@ -12,7 +12,7 @@ from runtime.exam.commands.common import bundle_of, open_journal, open_screener,
 from runtime.exam.demonstration import demonstration_camera, demonstration_infant, run_demonstration
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc
-from runtime.exam.journal.crypt import find_key, write_new_key
+from runtime.exam.journal.crypt import find_key, require_cryptography, write_new_key
 from runtime.exam.journal.database import system_error
 from runtime.exam.journal.opening import FILE
 from runtime.exam.session import ExamSession
@@ -47,6 +47,7 @@ def demo(options: Namespace) -> int:
 
 def _choose_key(options: Namespace) -> None:
     """Without a key of the user's, the demonstration keeps one in its own folder; no real journal should."""
+    require_cryptography()
     if find_key(options.key_file) is not None:
         return
     path = options.journal / KEY_FILE

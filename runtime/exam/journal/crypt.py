@@ -13,6 +13,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+from device.extras import how_to_install
 from runtime.exam.errors import JournalDamaged, JournalUnwritable, KeyUnusable
 from runtime.exam.journal.chain import canonical
 from runtime.exam.journal.flush import flush
@@ -100,7 +101,7 @@ def require_cryptography() -> None:
         import cryptography  # noqa: F401
     except ImportError:
         raise KeyUnusable(
-            "the patients' fields cannot be encrypted: the package cryptography is missing; pip install '.[exam]'"
+            "the patients' fields cannot be encrypted: the package cryptography is missing; " + how_to_install("exam")
         ) from None
 
 
@@ -124,6 +125,7 @@ def find_key(key_file: Path | None = None) -> JournalKey | None:
 
 def write_new_key(path: Path) -> JournalKey:
     """Make a key and its file, readable by its owner only; never over an existing file. Raises `JournalUnwritable`."""
+    require_cryptography()  # before a key lies there that nothing here can use
     key = JournalKey.new()
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

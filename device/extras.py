@@ -1,0 +1,28 @@
+"""What each extra of the project brings, and the one line that says which is missing here."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+PROJECT = "rop-screening-runtime"
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "build": ("torch", "onnx", "onnxscript", "modelopt"),
+    "plans": ("onnx",),
+    "light": ("cryptography", "serial"),
+    "exam": ("cryptography",),
+    "dicom": ("cryptography", "highdicom", "pydicom", "pynetdicom"),
+}
+"""The modules that a command imports, by the extra of setup.cfg that installs them."""
+
+
+def how_to_install(extra: str) -> str:
+    """The command that brings an extra, to end a message with."""
+    return f"install it: pip install '{PROJECT}[{extra}]'"
+
+
+def missing(extra: str) -> str:
+    """One line that says what of an extra is not installed and how to get it; empty where all is there."""
+    absent = [module for module in EXTRAS[extra] if find_spec(module) is None]
+    if not absent:
+        return ""
+    return f"{', '.join(absent)}: not installed, and needed for this (extra {extra}); {how_to_install(extra)}"

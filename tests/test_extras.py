@@ -1,0 +1,86 @@
+"""Without an extra: `--help` works, and what is missing is one line with its `pip` name, before anything is written."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from device.extras import EXTRAS
+
+ROOT = Path(__file__).parents[1]
+ABSENT = '''
+"""Loaded by every Python of such a test: these modules are as if they were not installed."""
+import os, sys
+for name in os.environ["ROP_TEST_ABSENT"].split():
+    sys.modules[name] = None
+'''
+ALL = sorted({module for modules in EXTRAS.values() for module in modules})
+MODULES = {"pyserial": "serial", "nvidia-modelopt": "modelopt"}
+"""The modules of packages whose names differ."""
+HELPS = (
+    *("runtime.screen", "runtime.bench", "runtime.bench compare", "runtime.exam", "runtime.exam demo", "runtime.dicom"),
+    *("runtime.dicom worklist", "runtime.daemon", "runtime.daemon measure", "device light", "device grab"),
+    *("calibration", "calibration create", "calibration inspect", "calibration compare"),
+    *(
+        "build_engines",
+        "build_engines report",
+        "build_engines sensitivity",
+        "build_engines sign",
+        "build_engines trust",
+    ),
+    *("build_engines --target tensorrt", "build_engines.train"),
+)
+
+
+def run(tmp_path: Path, line: str, absent: list[str]) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "site").mkdir(exist_ok=True)
+    (tmp_path / "site" / "sitecustomize.py").write_text(ABSENT, encoding="utf-8")
+    (tmp_path / "work").mkdir(exist_ok=True)
+    surroundings = os.environ | {
+        "PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{ROOT}",
+        "ROP_TEST_ABSENT": " ".join(absent),
+    }
+    words = [sys.executable, "-m", *line.split()]
+    return subprocess.run(words, cwd=tmp_path / "work", env=surroundings, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_the_table_is_what_setup_cfg_installs(extra: str) -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = config["options.extras_require"][extra].split("\n")
+    names = [re.split(r"[\[<>=;]", line)[0].strip() for line in lines if line.strip()]
+    assert sorted(MODULES.get(name, name) for name in names) == sorted(EXTRAS[extra])
+
+
+@pytest.mark.parametrize("line", HELPS)
+def test_help_needs_no_extra(tmp_path: Path, line: str) -> None:
+    ran = run(tmp_path, f"{line} --help", ALL)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("usage: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "extra"),
+    [
+        ("runtime.exam key cart.key", "exam"),
+        ("runtime.exam demo", "exam"),
+        ("runtime.exam demo --journal journal", "exam"),
+        ("runtime.dicom worklist --site site.json", "dicom"),
+        ("runtime.dicom send --journal journal --site site.json", "dicom"),
+        ("device light status /dev/ttyACM0", "light"),
+        ("build_engines sign --key key.pem bundle", "exam"),
+    ],
+)
+def test_a_missing_extra_is_one_line_and_nothing_is_written(tmp_path: Path, line: str, extra: str) -> None:
+    ran = run(tmp_path, line, ALL)
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert ran.stderr.strip().count("\n") == 0
+    assert f"pip install 'rop-screening-runtime[{extra}]'" in ran.stderr
+    assert list((tmp_path / "work").iterdir()) == []
