@@ -43,6 +43,8 @@ class Frame:
     """Wall-clock time of the same moment, UTC."""
     capture_ms: float = 0.0
     """Time that getting the frame took its driver: read and decode, or exposure and transfer."""
+    changes: tuple[str, ...] = ()
+    """What was done to the picture beyond decoding it (colours converted, turned upright), for the reading."""
     truth: GroundTruth | None = None
     """From simulated cameras only."""
 

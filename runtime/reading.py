@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -25,6 +25,8 @@ class FrameFacts:
     """None when there were no pixels to hash."""
     width: int | None = None
     height: int | None = None
+    changes: Sequence[str] = ()
+    """What was done to the picture beyond decoding it (colours converted, turned upright); in the JSON where any."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,8 @@ class Reading:
             quality = {"gradable": self.quality.gradable, "reasons": list(self.quality.reasons), **measures}
         frame = asdict(self.frame)
         frame["captured_at"] = self.frame.captured_at.isoformat()
+        if not self.frame.changes:
+            del frame["changes"]
         timings = {name: None if v is None else round(v, 3) for name, v in asdict(self.timings_ms).items()}
         return {
             "schema": READING_SCHEMA,

@@ -171,7 +171,9 @@ class Screener:
         outcome, reason = self._unless_distrusted(outcome, reason)
         counts = outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
         reading = Reading(
-            frame=FrameFacts(frame.source, frame.sequence, frame.captured_at, sha256, frame.width, frame.height),
+            frame=FrameFacts(
+                frame.source, frame.sequence, frame.captured_at, sha256, frame.width, frame.height, frame.changes
+            ),
             outcome=outcome,
             reason=reason,
             bundle=self._bundle,

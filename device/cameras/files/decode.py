@@ -1,39 +1,55 @@
 """From the path of a picture to RGB pixels, or to one line that says why it cannot be used.
 
-Pillow decodes, as it does on the training side, so that both see the same pixels; and it refuses a truncated file,
-where OpenCV returns a picture that is half grey.
+JPEG is decoded by libjpeg-turbo with an ear for its warnings, all else by Pillow, as on the training side, so that both
+see the same pixels. A picture whose data is damaged is no picture, however much of it could be shown.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device.cameras.files.refused import MAX_MEGAPIXELS, Refused
+from device.cameras.codecs.refused import MAX_MEGAPIXELS, Damaged, Refused, check_size
 from device.errors import FrameUnreadable
 
 if TYPE_CHECKING:
     from PIL import Image
 
-DICOM_SUFFIX = ".dcm"
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
+"""Endings of DICOM objects; one with another ending, or none, is known by its content."""
 
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".pnm", DICOM_SUFFIX}
+PICTURE_SUFFIXES = DICOM_SUFFIXES | frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".pnm"}
+    | {".jp2", ".j2k", ".heic", ".heif", ".avif"}
 )
-"""Endings of the file names that are taken for pictures, in small letters."""
+"""Endings of the file names that are taken for pictures, in small letters; HEIC and AVIF so that each is told of."""
 
-_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM")
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM", "JPEG2000")
 _EXPECTED = "expected JPEG, PNG, TIFF, BMP, WebP or PPM"
 _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 _ORIENTATION_TAG = 0x0112
-_PADDING_BYTES = 64
-"""So many zeros in a row stand at the end of no compressed picture."""
+_LOSSY = frozenset({"WEBP", "JPEG2000", "JPEG", "MPO"})
+_FILE_BYTES_MAX = 1 << 30
+_NOT_OUR_KIND = ("nsupported", "unknown", "not available", "not implemented", "cannot handle")
+"""Words of Pillow's on valid files that it does not read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A picture, and what was done to it."""
+
+    pixels: NDArray[np.uint8]
+    """RGB, uint8 [H, W, 3], upright, in sRGB."""
+    changes: tuple[str, ...] = ()
+    """What was done beyond decoding, for the reading."""
 
 
 def shown_name(path: Path) -> str:
@@ -42,113 +58,217 @@ def shown_name(path: Path) -> str:
 
 
 def decode(path: Path, *, sequence: int = 0) -> NDArray[np.uint8]:
-    """The picture as RGB, uint8 [H, W, 3], upright (the EXIF orientation is applied).
+    """The pixels of `decode_picture`."""
+    return decode_picture(path, sequence=sequence).pixels
 
-    Gray, palette and CMYK pictures become RGB; transparency is laid over black; of 16 bits a channel 8 are kept
-    (gray: rounded, colour: the upper byte, which differs by one level at most).
+
+def decode_picture(path: Path, *, sequence: int = 0) -> Decoded:
+    """The picture as RGB, uint8 [H, W, 3], upright (the EXIF orientation is applied), in sRGB.
+
+    Gray, palette and CMYK pictures become RGB; transparency is laid over black, or left aside where all is transparent;
+    of 16 bits a channel 8 are kept (gray: rounded, colour: the upper byte, which differs by one level at most).
 
     Of a DICOM object the pixels are read and nothing else (`device.cameras.files.dicom`).
 
     Raises `FrameUnreadable`, with `sequence` as the number that the frame would have had, for everything else:
-    not a picture, truncated, several pages or animated, floating point, or more than 64 megapixels (known from the
-    header, before memory is taken).
+    not a picture, damaged or truncated, several pages or animated, floating point, or more than 64 megapixels (known
+    from the header, before memory is taken).
     """
     name = shown_name(path)
     try:
-        return _decode_dicom(path) if path.suffix.lower() == DICOM_SUFFIX else _decode(path)
+        return _decode(path)
     except Refused as why:
         raise FrameUnreadable(f"{name}: {why}", source=name, sequence=sequence) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise FrameUnreadable(f"{name}: cannot be read ({reason})", source=name, sequence=sequence) from error
+    except MemoryError:
+        raise FrameUnreadable(f"{name}: too large for this machine's memory", source=name, sequence=sequence) from None
 
 
-def _decode_dicom(path: Path) -> NDArray[np.uint8]:
-    from device.cameras.files.dicom import decode_dicom
+def _decode(path: Path) -> Decoded:
+    size = os.path.getsize(path)
+    if size > _FILE_BYTES_MAX:
+        raise Refused(f"a file of {size >> 20} MiB, expected at most {_FILE_BYTES_MAX >> 20}; export it smaller")
+    data = path.read_bytes()
+    if path.suffix.lower() in DICOM_SUFFIXES or data[128:132] == b"DICM":
+        from device.cameras.files.dicom import decode_dicom
 
-    return decode_dicom(path)
+        return Decoded(decode_dicom(data))
+    try:
+        return _decode_picture(data)
+    except Damaged:
+        if len(data) > 64 and not data[-64:].strip(b"\0"):  # a copy may begin by setting the file's length
+            raise Refused("damaged or truncated file (its end is all zeros, not written yet); copy it again") from None
+        raise
 
 
-def _decode(path: Path) -> NDArray[np.uint8]:
+def _decode_picture(data: bytes) -> Decoded:
     from PIL import Image
 
     # What Pillow warns of (size, odd metadata) is judged here; on a cart nobody reads its lines on stderr.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    with path.open("rb") as file:
+    _check_before(data)
+    try:
+        picture = Image.open(BytesIO(data), formats=_FORMATS)
+    except Image.DecompressionBombError:
+        raise Refused(f"more than {MAX_MEGAPIXELS} megapixels; export it smaller") from None
+    except Exception as error:  # Pillow raises nearly anything on damaged headers
+        raise Refused(_why_not_opened(data, error)) from None
+    with picture:
+        check_size(*picture.size)
         try:
-            picture = Image.open(file, formats=_FORMATS)
-        except Image.DecompressionBombError:
-            raise Refused(f"more than {MAX_MEGAPIXELS} megapixels; export it smaller") from None
-        except Exception:  # Pillow raises nearly anything on damaged headers
-            raise Refused(f"not an image that can be read ({_what_it_is(path)}); {_EXPECTED}") from None
-        with picture:
-            _check_header(picture)
-            if picture.format in ("JPEG", "WEBP") and _ends_unwritten(path):
-                raise Refused(_damaged(picture, "its end is all zeros, not written yet"))
-            try:
-                picture.load()
-                return _to_rgb(_upright(picture))
-            except Refused:
-                raise
-            except Exception as error:
-                raise Refused(
-                    f"damaged or truncated {picture.format} file ({_one_line(error)}); copy it again"
-                ) from None
+            return _pixels(picture, data)
+        except (Refused, MemoryError):
+            raise
+        except Exception as error:
+            why = _one_line(error)
+            if any(words in why for words in _NOT_OUR_KIND):
+                raise Refused(f"a {picture.format} of a kind that is not read here ({why}); export it anew") from None
+            raise Damaged(picture.format or "picture", why) from None
 
 
-def _check_header(picture: Image.Image) -> None:
-    width, height = picture.size
-    if width * height > MAX_MEGAPIXELS * 1_000_000:
-        raise Refused(f"{width} x {height} pixels, expected at most {MAX_MEGAPIXELS} megapixels; export it smaller")
-    try:
+def _check_before(data: bytes) -> None:
+    """Refuse by its bytes what a decoder would take too long over, or take for good."""
+    from device.cameras.codecs import jpeg, png, tiff
+
+    if jpeg.is_jpeg(data):
+        jpeg.check_header(jpeg.read_header(data), data)
+    elif data.startswith(b"\x89PNG\r\n\x1a\n"):
+        png.check_size_and_sums(data)
+    elif tiff.is_tiff(data):
+        tiff.main_page(tiff.read_pages(data))
+
+
+def _pixels(picture: Image.Image, data: bytes) -> Decoded:
+    from device.cameras.codecs.seams import damage_seen
+
+    kind = picture.format
+    if kind in ("JPEG", "MPO"):
+        _one_of_several(picture)
+        rgb, changes = _jpeg_pixels(picture, data)
+    elif kind == "TIFF":
+        rgb, changes = _tiff_pixels(picture, data)
+    else:
         pages = int(getattr(picture, "n_frames", 1))
-    except Exception:
-        raise Refused(_damaged(picture, "its pages cannot be counted")) from None
-    if pages > 1:
-        raise Refused(f"{pages} pages or animation frames in one file, expected one picture; export the one to be read")
+        if pages > 1:
+            raise Refused(
+                f"{pages} pages or animation frames in one file, expected one picture; export the one to be read"
+            )
+        if kind == "WEBP":
+            from device.cameras.codecs.webp import check_webp
+
+            check_webp(data)
+        rgb, changes = _pillow_pixels(picture)
+    looked_at = kind in ("JPEG", "MPO") and picture.mode != "CMYK"  # by `decode_jpeg`
+    seen = None if looked_at else damage_seen(rgb, blocks=kind in _LOSSY)
+    if seen is not None:
+        raise Damaged(kind or "picture", seen)
+    return Decoded(rgb, changes)
 
 
-def _ends_unwritten(path: Path) -> bool:
-    """Whether a compressed file ends in zeros that no encoder wrote.
+def _jpeg_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    from PIL import Image
 
-    A copy over the network may begin by setting the file's length; the decoder makes a grey or torn half picture of the
-    zeros that have not been overwritten yet, and says nothing. Zeros behind a JPEG's end mark are padding.
-    """
-    with path.open("rb") as file:
-        file.seek(max(0, os.path.getsize(path) - _PADDING_BYTES))
-        if file.read().strip(b"\0"):
-            return False
-        file.seek(0)
-        return not file.read().rstrip(b"\0").endswith(b"\xff\xd9")
+    from device.cameras.codecs.jpeg import check_jpeg, decode_jpeg
+
+    if picture.mode in ("RGB", "L"):
+        decoded = Image.fromarray(decode_jpeg(data))
+        gray_profile = picture.mode == "L"
+        return _finish(picture, decoded.convert("L") if gray_profile else decoded)
+    check_jpeg(data)
+    return _pillow_pixels(picture)
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """The picture as its EXIF orientation wants it shown; damaged EXIF is as good as none."""
-    from PIL import ImageOps
+def _tiff_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    from PIL import Image
+
+    from device.cameras.codecs import tiff
+    from device.cameras.codecs.libtiff import hush_libtiff
+
+    hush_libtiff()
+    pages = tiff.read_pages(data)
+    number = tiff.main_page(pages)
+    picture.seek(number)
+    check_size(*picture.size)
+    planes = tiff.planes_of_16_bits(data, pages[number])
+    if planes is not None:
+        return _finish(picture, Image.fromarray(planes))
+    tiff.check_jpeg_parts(data, pages[number])
+    return _pillow_pixels(picture, inverted=pages[number].inverted)
+
+
+def _pillow_pixels(picture: Image.Image, *, inverted: bool = False) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    picture.load()
+    return _finish(picture, _eight_bits(picture, inverted))
+
+
+def _finish(picture: Image.Image, decoded: Image.Image) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Colours and orientation as the file says of itself: `decoded` is the picture in 8 bits, as stored."""
+    from device.cameras.codecs.profile import to_srgb
+
+    decoded, converted = to_srgb(decoded, picture.info.get("icc_profile"))
+    turned = _orientation(picture)
+    if turned is not None:
+        decoded = decoded.transpose(turned)
+    changes = tuple(filter(None, (converted, None if turned is None else "turned upright as its EXIF says")))
+    if decoded.mode != "RGB":
+        decoded = decoded.convert("RGB")
+    return np.asarray(decoded), changes
+
+
+def _orientation(picture: Image.Image) -> Image.Transpose | None:
+    """How the picture is to be turned; damaged EXIF is as good as none."""
+    from PIL.Image import Transpose
 
     try:
-        turned = picture.getexif().get(_ORIENTATION_TAG, 1) in range(2, 9)
+        orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:
-        return picture
-    return ImageOps.exif_transpose(picture) if turned else picture
+        return None
+    return {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }.get(orientation)
 
 
-def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
+def _one_of_several(picture: Image.Image) -> None:
+    """Refuse a JPEG that holds further pictures (MPO), previews of half the size or less apart."""
+    pages = int(getattr(picture, "n_frames", 1))
+    if pages == 1:
+        return
+    width, height = picture.size
+    for page in range(1, min(pages, 16)):
+        picture.seek(page)
+        if 2 * picture.size[0] > width or 2 * picture.size[1] > height:
+            raise Refused(
+                f"{pages} pages or animation frames in one file, expected one picture; export the one to be read"
+            )
+    picture.seek(0)
+
+
+def _eight_bits(picture: Image.Image, inverted: bool) -> Image.Image:
+    """The loaded picture in 8 bits, gray, RGB or CMYK, without transparency."""
     from PIL import Image
 
     mode = picture.mode
     if mode.startswith("I;16") or (mode == "I" and picture.format in ("PNG", "PPM")):
         gray = _eight_of_sixteen_bits(np.asarray(picture))
-        return np.repeat(gray[:, :, None], 3, axis=2)
+        return Image.fromarray(255 - gray if inverted else gray)
     if mode in _ALPHA_MODES or (mode in ("L", "P", "RGB") and "transparency" in picture.info):
+        colours = picture.convert("RGBA")
+        if colours.getchannel("A").getextrema() == (0, 0):  # nobody stores a picture that cannot be seen
+            return colours.convert("RGB")
         black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
-        picture = Image.alpha_composite(black, picture.convert("RGBA")).convert("RGB")
-    elif mode in _DIRECT_MODES:
-        picture = picture.convert("RGB") if mode != "RGB" else picture
-    else:
-        kind = {"F": "floating point", "I": "32-bit integer"}.get(mode, mode)
-        raise Refused(f"{kind} pixels, expected 8 or 16 bits a channel in gray, RGB or CMYK; export it so")
-    return np.asarray(picture)
+        return Image.alpha_composite(black, colours).convert("RGB")
+    if mode in _DIRECT_MODES:
+        return picture if mode in ("RGB", "L", "CMYK") else picture.convert("RGB")
+    kind = {"F": "floating point", "I": "32-bit integer"}.get(mode, mode)
+    raise Refused(f"{kind} pixels, expected 8 or 16 bits a channel in gray, RGB or CMYK; export it so")
 
 
 def _eight_of_sixteen_bits(gray: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -157,20 +277,29 @@ def _eight_of_sixteen_bits(gray: NDArray[np.generic]) -> NDArray[np.uint8]:
     return ((wide + 128) // 257).astype(np.uint8)
 
 
-def _what_it_is(path: Path) -> str:
+def _why_not_opened(data: bytes, error: Exception) -> str:
+    """Why Pillow does not open it: a valid file of a kind that it does not read, or none at all."""
+    from device.cameras.codecs import tiff
+
+    if tiff.is_tiff(data):
+        return f"a {tiff.read_pages(data)[0].kind}, which is not read here; export it as RGB of 8 bits"
+    if data.startswith(b"BM") and any(words in str(error) for words in _NOT_OUR_KIND):
+        return f"a BMP of a kind that is not read here ({_one_line(error)}); export it as RGB of 8 bits"
+    return f"not an image that can be read ({_what_it_is(data)}); {_EXPECTED}"
+
+
+def _what_it_is(data: bytes) -> str:
     """A few words on what is in a file that no decoder knows."""
-    size = path.stat().st_size
+    size, head = len(data), data[:512]
     if size == 0:
         return "empty file"
-    with path.open("rb") as file:
-        head = file.read(512)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(b"%PDF"):
         kind = "PDF"
     elif text.startswith((b"<svg", b"<?xml")) and b"<svg" in head:
         kind = "SVG"
-    elif head[128:132] == b"DICM":
-        kind = "DICOM"
+    elif head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"avif"):
+        kind = "HEIC or AVIF, for which no decoder is shipped"
     elif head.startswith((b"\xff\xd8", b"\x89PNG", b"II*\0", b"MM\0*", b"BM", b"RIFF")):
         kind = "image with a damaged or truncated header"
     elif all(byte >= 32 or byte in b"\t\r\n\f" for byte in head):
@@ -178,10 +307,6 @@ def _what_it_is(path: Path) -> str:
     else:
         kind = "unknown format"
     return f"{kind}, {size} bytes"
-
-
-def _damaged(picture: Image.Image, detail: str) -> str:
-    return f"damaged or truncated {picture.format} file ({detail}); copy it again"
 
 
 def _one_line(error: Exception) -> str:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import logging
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device.cameras.files.refused import MAX_MEGAPIXELS, Refused
+from device.cameras.codecs.jpeg import check_header, check_jpeg, decode_jpeg, read_header
+from device.cameras.codecs.refused import Damaged, Refused, check_size
+from device.cameras.codecs.seams import damage_seen
 from device.extras import how_to_install
 
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -29,32 +32,135 @@ _HEADER = (
     "Rows",
     "SamplesPerPixel",
 )
+_PIXELS = ("PixelData", "PlanarConfiguration", "BitsAllocated", "HighBit", "ExtendedOffsetTable")
+_JPEG_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_INFLATED_MAX = 256 << 20
+"""64 megapixels of colour, and room for the rest."""
 
 
-def decode_dicom(path: Path) -> NDArray[np.uint8]:
-    """RGB, uint8 [H, W, 3], of a single-frame colour or MONOCHROME2 object.
+def decode_dicom(data: bytes) -> NDArray[np.uint8]:
+    """RGB, uint8 [H, W, 3], of a single-frame colour or MONOCHROME2 object, from the bytes of its file.
 
     Gray of more than 8 bits is scaled by its stored range, rounded.
 
-    Raises `Refused`, and `OSError` when the file cannot be read.
+    Raises `Refused`, `Damaged` among it.
     """
     pydicom = _import_pydicom()
     with _quiet():
-        stored = _check(_read_header(pydicom, path))
-        return _to_rgb(_read_pixels(pydicom, path), stored)
+        dataset, deflated = _open(pydicom, data)
+        header = {name: dataset.get(name) for name in _HEADER}
+        stored = _check(header)
+        pixels = _pixels(pydicom, dataset, header, stored)
+    seen = damage_seen(pixels, blocks=not deflated)
+    if seen is not None:
+        raise Damaged("DICOM picture", seen)
+    return pixels
 
 
-def _read_pixels(pydicom: Any, path: Path) -> NDArray[Any]:
+def _open(pydicom: Any, data: bytes) -> tuple[Any, bool]:
+    """The elements of `_HEADER` and the pixels, still compressed; and whether the object was deflated."""
     try:
-        return np.asarray(pydicom.pixels.pixel_array(path))
-    except OSError:
+        deflated = _is_deflated(data)
+        if deflated:
+            data = _inflated(data)
+        dataset = pydicom.dcmread(BytesIO(data), force=data[128:132] != b"DICM", specific_tags=[*_HEADER, *_PIXELS])
+        if "TransferSyntaxUID" not in dataset.file_meta:  # without a preamble: the default of the standard
+            implicit, little = dataset.original_encoding
+            uids = pydicom.uid
+            dataset.file_meta.TransferSyntaxUID = (
+                uids.ImplicitVRLittleEndian
+                if implicit
+                else uids.ExplicitVRLittleEndian
+                if little
+                else uids.ExplicitVRBigEndian
+            )
+        return dataset, deflated
+    except Refused:
         raise
+    except Exception:
+        raise Refused(f"not a DICOM file that can be read ({len(data)} bytes); copy it again") from None
+
+
+def _is_deflated(data: bytes) -> bool:
+    meta = data[132 : 144 + int.from_bytes(data[140:144], "little")]
+    return data[128:132] == b"DICM" and _DEFLATED in meta
+
+
+def _inflated(data: bytes) -> bytes:
+    """A deflated object as an ordinary one, within bounds: two megabytes can hold four gigabytes."""
+    group_bytes = int.from_bytes(data[140:144], "little")  # the value of (0002,0000), always the first element
+    at = 144 + group_bytes
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        plain = unpacker.decompress(data[at:], _INFLATED_MAX)
+    except zlib.error:
+        raise Damaged("DICOM file", "its deflated part cannot be unpacked") from None
+    if unpacker.unconsumed_tail:
+        raise Refused(f"a deflated DICOM file of over {_INFLATED_MAX >> 20} MiB, expected less; export it uncompressed")
+    if not unpacker.eof:
+        raise Damaged("DICOM file", "its deflated part ends early")
+    return data[:at].replace(_DEFLATED, b"1.2.840.10008.1.2.1\0\0\0") + plain
+
+
+def _pixels(pydicom: Any, dataset: Any, header: dict[str, Any], stored: int) -> NDArray[np.uint8]:
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
+    if "PixelData" not in dataset:
+        raise Refused("a DICOM object without a picture; expected a fundus photograph")
+    if syntax in _JPEG_SYNTAXES and stored == 8:
+        return _jpeg(pydicom, dataset, header)
+    _check_stream(pydicom, dataset, header)
+    try:
+        return _to_rgb(np.asarray(dataset.pixel_array), stored)
     except Exception as error:  # pydicom and its decoders raise nearly anything on damaged data
+        if "plugins" in str(error) or ("unable to" in str(error).lower() and "decod" in str(error).lower()):
+            name = pydicom.uid.UID(syntax).name
+            raise Refused(
+                f"a DICOM object compressed as {name}, which this machine cannot unpack; "
+                "export it as JPEG, PNG or uncompressed DICOM"
+            ) from None
         # Its words may hold values of the file, so only the kind of error is told.
-        raise Refused(
-            f"damaged or truncated DICOM file, or a compression that this machine cannot unpack "
-            f"({type(error).__name__}); copy it again, or export it as JPEG, PNG or uncompressed DICOM"
-        ) from None
+        raise Damaged("DICOM file", type(error).__name__) from None
+
+
+def _jpeg(pydicom: Any, dataset: Any, header: dict[str, Any]) -> NDArray[np.uint8]:
+    """Through our own decoder, which listens to what libjpeg warns of."""
+    stream = _frame(pydicom, dataset)
+    jpeg = read_header(stream)
+    check_header(jpeg, stream)
+    if (jpeg.width, jpeg.height) != (int(header["Columns"]), int(header["Rows"])):
+        raise Damaged("DICOM file", f"it states another size than the {jpeg.width} x {jpeg.height} of its picture")
+    if str(header["PhotometricInterpretation"]) != "RGB":
+        return decode_jpeg(stream)
+    check_jpeg(stream)  # stored without the usual change of colours, which pydicom knows how to undo
+    try:
+        return _to_rgb(np.asarray(dataset.pixel_array), 8)
+    except Exception as error:
+        raise Damaged("DICOM file", type(error).__name__) from None
+
+
+def _check_stream(pydicom: Any, dataset: Any, header: dict[str, Any]) -> None:
+    """Refuse a compressed picture that is larger than the object says, before it is unpacked."""
+    if not pydicom.uid.UID(str(dataset.file_meta.TransferSyntaxUID)).is_compressed:
+        return
+    stream = _frame(pydicom, dataset)
+    size = None
+    if stream[:2] == b"\xff\xd8":
+        jpeg = read_header(stream)
+        size = (jpeg.width, jpeg.height)
+    elif (siz := stream.find(b"\xff\x4f\xff\x51")) >= 0 and len(stream) >= siz + 24:
+        right, bottom, left, top = (int.from_bytes(stream[siz + k : siz + k + 4], "big") for k in (8, 12, 16, 20))
+        size = (right - left, bottom - top)
+    if size is not None and size != (int(header["Columns"]), int(header["Rows"])):
+        raise Damaged("DICOM file", f"it states another size than the {size[0]} x {size[1]} of its picture")
+
+
+def _frame(pydicom: Any, dataset: Any) -> bytes:
+    """The one compressed picture."""
+    try:
+        return bytes(pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1))
+    except Exception as error:
+        raise Damaged("DICOM file", type(error).__name__) from None
 
 
 @contextmanager
@@ -73,22 +179,11 @@ def _quiet() -> Iterator[None]:
 def _import_pydicom() -> Any:
     try:
         import pydicom
+        import pydicom.encaps
         import pydicom.pixels
     except ImportError:
         raise Refused("a DICOM file, and pydicom is not installed; " + how_to_install("dicom")) from None
     return pydicom
-
-
-def _read_header(pydicom: Any, path: Path) -> dict[str, Any]:
-    """The elements of `_HEADER`, None where one is not there."""
-    try:
-        with path.open("rb") as file:
-            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_HEADER))
-            return {name: dataset.get(name) for name in _HEADER}
-    except OSError:
-        raise
-    except Exception:
-        raise Refused(f"not a DICOM file that can be read ({path.stat().st_size} bytes); copy it again") from None
 
 
 def _check(header: dict[str, Any]) -> int:
@@ -100,8 +195,7 @@ def _check(header: dict[str, Any]) -> int:
     except (TypeError, ValueError):
         raise Refused("a DICOM object without a picture; expected a fundus photograph") from None
     kind = str(header["PhotometricInterpretation"])
-    if width * height > MAX_MEGAPIXELS * 1_000_000:
-        raise Refused(f"{width} x {height} pixels, expected at most {MAX_MEGAPIXELS} megapixels; export it smaller")
+    check_size(width, height)
     if frames > 1:
         raise Refused(f"{frames} frames in one DICOM object, expected one picture; export the one to be read")
     gray = kind == "MONOCHROME2" and samples == 1 and 8 <= stored <= 16

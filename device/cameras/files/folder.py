@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
-from device.cameras.files.decode import PICTURE_SUFFIXES, decode, shown_name
+from device.cameras.files.decode import PICTURE_SUFFIXES, decode_picture, shown_name
 from device.errors import SourceNotFound
 from device.frame import Frame
 
@@ -44,9 +44,10 @@ def scan(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
 def read_picture(path: Path, sequence: int) -> Frame:
     """The picture at `path` as a frame; raises `FrameUnreadable`."""
     captured_ns, captured_at = time.monotonic_ns(), datetime.now(timezone.utc)
-    pixels = decode(path, sequence=sequence)
+    picture = decode_picture(path, sequence=sequence)
     return Frame(
-        pixels=pixels,
+        pixels=picture.pixels,
+        changes=picture.changes,
         sequence=sequence,
         source=shown_name(path),
         captured_ns=captured_ns,

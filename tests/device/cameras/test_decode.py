@@ -143,8 +143,8 @@ def test_one_pixel_is_a_picture(tmp_path: Path) -> None:
         (b"", "(empty file); expected JPEG"),
         (b"%PDF-1.7\n\x00\x01", "(PDF, 11 bytes)"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "(SVG, 46 bytes)"),
-        (b"\0" * 128 + b"DICM" + b"\0" * 64, "(DICOM, 196 bytes)"),
-        (b"\xff\xd8\xff", "(image with a damaged or truncated header, 3 bytes)"),
+        (b"\x89PNG", "(image with a damaged or truncated header, 4 bytes)"),
+        (b"\0\0\0\x18ftypheic" + bytes(24), "(HEIC or AVIF, for which no decoder is shipped, 36 bytes)"),
         (bytes(range(256)), "(unknown format, 256 bytes)"),
     ],
 )

@@ -1,0 +1,188 @@
+"""Damaged pictures of every format are refused, whatever a decoder would make of them; harmless oddities are read."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from device import FrameUnreadable
+from device.cameras.codecs.jpeg import decode_jpeg
+from device.cameras.codecs.refused import Damaged, Refused
+from device.cameras.codecs.seams import damage_seen, seam_score
+from device.cameras.codecs.webp import check_webp
+from device.cameras.files import decode
+from tests.pictures import retina
+
+CASES = Path(__file__).parents[5] / "shared" / "cases" / "pictures"
+RETINA = retina(seed=4, width=640, height=480)
+
+
+def encoded(kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(RETINA).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+FORMATS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "baseline": ("jpg", lambda: encoded("JPEG", quality=90)),
+    "optimised": ("jpg", lambda: encoded("JPEG", quality=90, optimize=True)),
+    "progressive": ("jpg", lambda: encoded("JPEG", quality=90, progressive=True)),
+    "restarts": ("jpg", lambda: encoded("JPEG", quality=90, restart_marker_rows=1)),
+    "gray": ("jpg", lambda: _gray()),
+    "webp": ("webp", lambda: encoded("WEBP", quality=85)),
+    "webp lossless": ("webp", lambda: encoded("WEBP", lossless=True)),
+    "png": ("png", lambda: encoded("PNG")),
+    "tiff jpeg": ("tif", lambda: encoded("TIFF", compression="jpeg", quality=90)),
+}
+
+
+def _gray() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(RETINA).convert("L").save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def refused(path: Path, data: bytes) -> str | None:
+    path.write_bytes(data)
+    try:
+        decode(path)
+    except FrameUnreadable as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_whole_ones_are_read(tmp_path: Path, name: str) -> None:
+    ending, make = FORMATS[name]
+    assert refused(tmp_path / f"a.{ending}", make()) is None
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("share", [0.3, 0.55, 0.8])
+def test_a_hole_of_zeros_is_refused(tmp_path: Path, name: str, share: float) -> None:
+    ending, make = FORMATS[name]
+    data = bytearray(make())
+    at = int(share * len(data))
+    data[at : at + 2048] = bytes(len(data[at : at + 2048]))
+    assert refused(tmp_path / f"a.{ending}", bytes(data)) is not None
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.97])
+def test_one_cut_off_and_ended_again_is_refused(tmp_path: Path, name: str, share: float) -> None:
+    ending, make = FORMATS[name]
+    data = make()
+    keep = int(share * len(data))
+    assert refused(tmp_path / f"a.{ending}", data[:keep] + data[-2:]) is not None
+
+
+@pytest.mark.parametrize("name", ["baseline", "optimised", "progressive", "restarts"])
+def test_pieces_lost_or_exchanged_are_refused(tmp_path: Path, name: str) -> None:
+    """As packets of a network or sectors of a disk go missing."""
+    ending, make = FORMATS[name]
+    data, rng = make(), random.Random(7)
+    for _ in range(8):
+        at = rng.randrange(len(data) // 3, len(data) - 3000)
+        path, whole = tmp_path / f"a.{ending}", decode_jpeg(data).astype(int)
+        if refused(path, data[:at] + data[at + 1400 :]) is None:
+            assert name == "progressive", "whose last scans add a level or two, which nobody misses"
+            assert np.abs(decode(path) - whole).mean() < 2
+
+
+def test_a_wrong_bit_that_changes_the_picture_is_refused(tmp_path: Path) -> None:
+    """libjpeg tells of few of these; the seam that they leave does."""
+    data, rng = FORMATS["baseline"][1](), random.Random(3)
+    whole = decode_jpeg(data).astype(int)
+    begin = data.index(b"\xff\xda") + 14
+    passed = []
+    for _ in range(60):
+        flipped = bytearray(data)
+        flipped[rng.randrange(begin, len(data) - 2)] ^= 1 << rng.randrange(8)
+        try:
+            pixels = decode_jpeg(bytes(flipped))
+        except Refused:
+            continue
+        passed.append(float(np.abs(pixels - whole).mean()) if pixels.shape == whole.shape else 255.0)
+    assert len(passed) > 10, "most flipped bits change one block, and are let pass"
+    assert max(passed) < 3
+
+
+@pytest.mark.parametrize("stray", [b"\0", b"\0\0\0", b"\x35\x17", bytes(500), b"\xff" * 40, b"\x41" * 9])
+def test_stray_bytes_before_a_marker_alone_are_harmless(stray: bytes) -> None:
+    data = FORMATS["baseline"][1]()
+    whole = decode_jpeg(data)
+    end = data.rindex(b"\xff\xd9")
+    np.testing.assert_array_equal(decode_jpeg(data[:end] + stray + data[end:]), whole)
+    np.testing.assert_array_equal(decode_jpeg(data[:2] + stray.rstrip(b"\xff") + data[2:]), whole)
+
+
+def test_stray_bytes_before_restart_markers_are_harmless_and_hide_no_damage() -> None:
+    data = FORMATS["restarts"][1]()
+    begin = data.index(b"\xff\xda") + 14
+    strays = re.sub(rb"(\xff[\xd0-\xd7])", lambda found: b"\x35\x17" + found[1], data[begin:])
+    np.testing.assert_array_equal(decode_jpeg(data[:begin] + strays), decode_jpeg(data))
+    torn = strays[:9000] + strays[9700:]
+    with pytest.raises(Damaged):
+        decode_jpeg(data[:begin] + torn)
+
+
+def test_zeros_or_a_trailer_behind_the_end_are_harmless() -> None:
+    data = FORMATS["baseline"][1]()
+    whole = decode_jpeg(data)
+    for trailer in (bytes(4096), b"VENDOR\xff\xd9trailer" + bytes(100)):
+        np.testing.assert_array_equal(decode_jpeg(data + trailer), whole)
+
+
+def test_the_pixels_are_pillows() -> None:
+    for name in ("baseline", "progressive", "restarts"):
+        data = FORMATS[name][1]()
+        np.testing.assert_array_equal(decode_jpeg(data), np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+
+
+@pytest.mark.parametrize("quality", [40, 75, 95])
+def test_whole_webp_needs_every_byte(quality: int) -> None:
+    check_webp(encoded("WEBP", quality=quality))
+
+
+def test_a_flat_band_over_a_picture_is_seen_and_a_frame_around_it_is_not() -> None:
+    for level in (0, 128):
+        holed = RETINA.copy()
+        holed[200:204] = level
+        assert "rows 200 to 203" in (damage_seen(holed, blocks=False) or "")
+    filled = RETINA.copy()
+    filled[300:] = 128
+    assert "one flat colour" in (damage_seen(filled) or "")
+    framed = np.pad(RETINA, ((40, 40), (40, 40), (0, 0)), constant_values=90)
+    assert damage_seen(framed, blocks=False) is None
+    assert damage_seen(RETINA) is None
+
+
+@pytest.mark.parametrize("column", [0, 150, 400])
+@pytest.mark.parametrize("levels", [7, -9, 40])
+def test_a_shift_of_all_blocks_after_one_is_a_seam(column: int, levels: int) -> None:
+    pixels = decode_jpeg(FORMATS["baseline"][1]()).astype(int)
+    assert seam_score(pixels.astype(np.uint8)) < 1
+    pixels[232:240, column:] += levels
+    pixels[240:] += levels
+    assert seam_score(np.clip(pixels, 0, 255).astype(np.uint8)) > 1
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
+@pytest.mark.parametrize("name", ["ridge_hole8k.jpg", "cut_half_eoi.jpg", "webp_hole4k.webp", "jpeg_hole.dcm"])
+def test_shared_cases_of_damage(name: str) -> None:
+    with pytest.raises(FrameUnreadable, match="damaged"):
+        decode(CASES / name)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
+@pytest.mark.parametrize("name", ["ridge_whole.jpg", "trailing_mixed.jpg", "contact_sheet_2x2.jpg"])
+def test_shared_cases_that_are_whole(name: str) -> None:
+    with Image.open(CASES / name) as picture:
+        np.testing.assert_array_equal(decode(CASES / name), np.asarray(picture.convert("RGB")))
