@@ -5,25 +5,29 @@ from __future__ import annotations
 import importlib
 import sys
 
+from build_engines import arguments
+
 VERBS = {
-    "report": "build_engines.report.command",
-    "sensitivity": "build_engines.quantize.command",
-    "sign": "build_engines.sign",
-    "trust": "build_engines.trust.command",
+    "report": (arguments.report_parser, "build_engines.report.command"),
+    "sensitivity": (arguments.sensitivity_parser, "build_engines.quantize.command"),
+    "sign": (arguments.sign_parser, "build_engines.sign"),
+    "trust": (arguments.trust_parser, "build_engines.trust.command"),
 }
 """Programs by first word; anything else builds a bundle, or with `--target` the plans of one."""
-BUILD = "build_engines.command"
-PLANS = "build_engines.plans.command"
+BUILD = (arguments.build_parser, "build_engines.command")
+PLANS = (arguments.plans_parser, "build_engines.plans.command")
 
 
 def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] in VERBS:
-        module, words = VERBS[words[0]], words[1:]
+        parser, module = VERBS[words[0]]
+        words = words[1:]
     else:
-        module = PLANS if any(word.split("=")[0] == "--target" for word in words) else BUILD
+        parser, module = PLANS if any(word.split("=")[0] == "--target" for word in words) else BUILD
+    options = parser().parse_args(words)
     try:
-        return int(importlib.import_module(module).main(words))
+        return int(importlib.import_module(module).run(options))
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return 1

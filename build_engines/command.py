@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from build_engines.arguments import build_parser
 from build_engines.errors import BuildError, ParityError
 from runtime.bundle import MANIFEST, open_bundle
 from runtime.errors import ScreeningError
@@ -16,71 +16,13 @@ if TYPE_CHECKING:
     from build_engines.bundle import BuiltBundle, LowPrecision
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m build_engines",
-        description="Build a bundle from a SegImgNet checkpoint, or lower precisions from the fp32 graphs of a bundle: "
-        "export both networks, check the graphs against the checkpoint, quantize, hold every precision against fp32, "
-        "write manifest and hashes. Other programs: report, sensitivity, and --target for TensorRT plans.",
-        epilog="exit codes: 0 built; 1 graphs and checkpoint do not agree; 2 the call or the input is unusable",
-    )
-    parser.add_argument(
-        "source",
-        type=Path,
-        metavar="CHECKPOINT|BUNDLE",
-        help="state_dict with the published key names (.pkl, .pth, .pt), or a bundle whose fp32 graphs are kept",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write or to replace")
-    parser.add_argument(
-        "--description",
-        type=Path,
-        metavar="JSON",
-        help="classes, threshold, intended use, data and figures (default: the file beside the checkpoint with the "
-        "suffix .json; without one, numbered classes)",
-    )
-    parser.add_argument(
-        "--check-images",
-        type=Path,
-        metavar="DIR",
-        help="pictures on which graphs and checkpoint must agree (default: frames of the simulated camera)",
-    )
-    parser.add_argument("--check-count", type=int, default=8, metavar="N", help="how many of them (default: 8)")
-    parser.add_argument(
-        "--batch", choices=("1", "dynamic"), default="1", help="batch of the graphs (default: 1, the fastest on a cart)"
-    )
-    low = parser.add_argument_group("lower precisions")
-    low.add_argument(
-        "--precision", default="fp32", metavar="LIST", help="of fp32, fp16, int8, with commas (default: fp32 alone)"
-    )
-    low.add_argument("--calibration", type=Path, metavar="SET", help="for int8: python -m calibration create")
-    low.add_argument(
-        "--calibration-frames", type=int, default=64, metavar="N", help="how many of its frames (default: 64)"
-    )
-    low.add_argument(
-        "--method",
-        choices=("auto", "max", "entropy"),
-        default="auto",
-        help="how INT8 ranges are found (default: auto, for each network the one that stays nearer to fp32)",
-    )
-    low.add_argument(
-        "--max-drop",
-        type=float,
-        metavar="X",
-        help="keep blocks out of INT8, the worst first, until 1 - Dice against fp32's vessel map and the mean "
-        "difference in probability are both within X on the set's frames",
-    )
-    low.add_argument(
-        "--data",
-        type=Path,
-        metavar="PATH",
-        help="labelled frames for the parity report: the folder of the public data sets, or a CSV file with image, and "
-        "mask or refer (default: the simulated camera)",
-    )
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    """Parse and run; the exit code."""
+    return run(build_parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit code."""
     from calibration import CalibrationError
 
     try:

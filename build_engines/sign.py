@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from build_engines.arguments import sign_parser
 from build_engines.errors import BuildError
 from device.checked_file import read_at_most
 from device.extras import how_to_install
@@ -25,40 +26,15 @@ if TYPE_CHECKING:
 KEY_LIMIT_BYTES = 16 * 1024
 LIMIT_BYTES = 4 * 2**20
 """Of what is signed: a manifest, or a profile."""
-HELP = """\
-a key pair, made by OpenSSL (keep KEY.pem where nobody else can read it):
-  openssl genpkey -algorithm ed25519 -out KEY.pem
-  openssl pkey -in KEY.pem -pubout -out NAME.pem
-
-A cart trusts the public keys in one folder, each named for its owner (--trusted-keys DIR, or ROP_TRUSTED_KEYS).
-
-examples:
-  python -m build_engines sign BUNDLE --key maker.pem
-  python -m build_engines sign BUNDLE/plans/sm87-trt10.3.0-int8 --key site.pem
-  python -m build_engines sign profile.json --key site.pem --out profile.signed
-
-exit codes: 0 signed; 2 the call is wrong, or key or input cannot be used
-"""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m build_engines sign",
-        description=f"Sign a bundle ({MANIFEST_SIGNATURE} beside {MANIFEST}), a plan ({PLAN_SIGNATURE} beside "
-        f"{PLAN_MANIFEST}), or a site profile (a new file of two lines).",
-        epilog=HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("path", type=Path, metavar="PATH", help="a bundle's folder, a plan's, or a profile in JSON")
-    parser.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="private Ed25519 key, PEM")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="of a site profile: the signed file")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command and give its exit code."""
-    arguments = _parser().parse_args(argv)
+    """Parse and run; the exit code."""
+    return run(sign_parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit code."""
     try:
         written = _sign(arguments.path, arguments.out, read_private_key(arguments.key))
     except (BuildError, ScreeningError) as error:

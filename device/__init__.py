@@ -1,14 +1,12 @@
 """What touches hardware: cameras, the light board, telemetry, and the files and simulations that stand in for them.
 
-`import device` is cheap: OpenCV and Pillow are imported by the driver that needs them.
+`import device` is cheap: NumPy, OpenCV and Pillow are imported by what needs them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from device.cameras.base import Camera
-from device.cameras.open import open_camera
 from device.errors import (
     CameraBusy,
     CameraError,
@@ -25,12 +23,14 @@ from device.errors import (
     SourceNotFound,
     StaleFrame,
 )
-from device.frame import Frame, GroundTruth
 
 if TYPE_CHECKING:
+    from device.cameras.base import Camera
     from device.cameras.files import Pictures, WatchedFolder
+    from device.cameras.open import open_camera
     from device.cameras.simulated import SimulatedCamera, SimulatedConfig
     from device.cameras.video import Recording
+    from device.frame import Frame, GroundTruth
     from device.live import LiveConfig, LiveReader, open_source
 
 __all__ = [
@@ -63,6 +63,10 @@ __all__ = [
 ]
 
 _WHEN_USED = {
+    "Camera": "device.cameras.base",
+    "Frame": "device.frame",
+    "GroundTruth": "device.frame",
+    "open_camera": "device.cameras.open",
     "LiveConfig": "device.live",
     "LiveReader": "device.live",
     "open_source": "device.live",

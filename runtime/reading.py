@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from runtime.arrays import UInt8Array
 from runtime.outcome import Outcome
+
+if TYPE_CHECKING:
+    from runtime.arrays import UInt8Array
 
 READING_SCHEMA = "rop.reading/1"
 

@@ -34,6 +34,7 @@ FLOORS = {
     """,
     "runtime.bench": """
         __main__
+        run
         matrix
         session
         report

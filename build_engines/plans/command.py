@@ -7,9 +7,9 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
+from build_engines.arguments import plans_parser
 from build_engines.errors import BuildError, ParityError
 from build_engines.plans.build import Settings, check_architecture, known_architectures, typed_by_graph
 from build_engines.plans.errors import CannotBuild, PlanRefused
@@ -23,61 +23,13 @@ from runtime.plan_key import MODULES, Library, PlanKey, precision_word, release,
 TARGETS: dict[str, Library] = {"tensorrt": "trt", "tensorrt-rtx": "rtx", "torch-tensorrt": "trt"}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m build_engines",
-        description="Build a bundle's plans for NVIDIA GPUs and write them into the bundle. A plan holds for one GPU "
-        "architecture and one version of the library, so it is built on the machine that will run it; those of "
-        "TensorRT-RTX (workstations) can be built anywhere, for the architectures that --arch names.",
-        epilog="exit codes: 0 built; 1 TensorRT refuses a graph, or graphs and checkpoint do not agree; 2 the call or "
-        "the input is unusable, or this machine cannot build",
-    )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; the plans go to its plans/")
-    parser.add_argument(
-        "--target",
-        required=True,
-        choices=tuple(TARGETS),
-        help="tensorrt and tensorrt-rtx go through the bundle's graphs, torch-tensorrt through the PyTorch networks",
-    )
-    parser.add_argument(
-        "--precision",
-        default="auto",
-        metavar="P[,P...]",
-        help="fp32, fp16, int8, two with a plus for segmentation and classifier (int8+fp16), or auto: what the bundle "
-        "names for the target (default: auto)",
-    )
-    parser.add_argument(
-        "--arch",
-        metavar="SM[,SM...]",
-        help="sm86,sm89,...: build for these GPUs instead of the one here (tensorrt-rtx)",
-    )
-    parser.add_argument(
-        "--level", type=int, default=3, choices=range(6), help="builder optimisation level, 0 to 5 (default: 3)"
-    )
-    parser.add_argument(
-        "--workspace", type=int, metavar="MIB", help="most scratch memory a kernel may take (default: no limit)"
-    )
-    parser.add_argument(
-        "--tactics",
-        default="default",
-        choices=("default", "own"),
-        help="own: no cuBLAS and no cuDNN, for TensorRT 8.6 and 10 where these are missing",
-    )
-    parser.add_argument(
-        "--parts",
-        action="store_true",
-        help="also build the classifier in two parts, of which one may run beside the segmentation; the runtime "
-        "measures both ways when it starts and keeps the faster",
-    )
-    parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="the bundle's checkpoint (torch-tensorrt, which has no graph)"
-    )
-    parser.add_argument("--json", action="store_true", help="write each plan's manifest to standard output, one a line")
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    """Parse and run; the exit code."""
+    return run(plans_parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit code."""
     try:
         _check(arguments)
         bundle = open_bundle(arguments.bundle)

@@ -6,16 +6,16 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import onnx
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from build_engines.arguments import sensitivity_parser
 from build_engines.errors import BuildError
-from build_engines.quantize.calibrate import METHODS, quantize
-from build_engines.quantize.graphs import JUDGED_FRAMES, Settings, require_frames
+from build_engines.quantize.calibrate import quantize
+from build_engines.quantize.graphs import require_frames
 from build_engines.quantize.inputs import Runner, TrueInputs
 from build_engines.quantize.layers import layers_of, require_names
 from build_engines.quantize.qdq import inspect
@@ -26,30 +26,13 @@ from runtime.errors import ScreeningError
 from runtime.manifest import NETWORKS, graph_name
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m build_engines sensitivity",
-        description="Rank the blocks of both networks by what quantizing each alone to INT8 does to the vessel map and "
-        "to the probabilities, on frames of a calibration set.",
-        epilog="exit codes: 0 done; 2 the call or the input is unusable",
-    )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="any bundle: its fp32 graphs are quantized")
-    parser.add_argument("--calibration", type=Path, required=True, metavar="SET", help="python -m calibration create")
-    parser.add_argument("--network", choices=NETWORKS, help="only this one (default: both)")
-    parser.add_argument("--method", choices=METHODS, default="entropy", help="how ranges are found (default: entropy)")
-    parser.add_argument(
-        "--frames", type=int, default=Settings(()).frames, metavar="N", help="frames for the ranges (default: 64)"
-    )
-    parser.add_argument(
-        "--judged", type=int, default=JUDGED_FRAMES, metavar="N", help="frames that each block is judged on (16)"
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write NETWORK.sensitivity.png and .json here")
-    parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    """Parse and run; the exit code."""
+    return run(sensitivity_parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit code."""
     try:
         return _rank(arguments)
     except (BuildError, CalibrationError, ScreeningError, OSError) as error:

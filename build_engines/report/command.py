@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from rich.console import Console
 
+from build_engines.arguments import report_parser
 from build_engines.errors import BuildError
 from build_engines.report.adopt import adopt
 from build_engines.report.choose import out_of_tolerance
@@ -24,40 +24,13 @@ NARROWEST = 118
 """Columns that the tables need; a pipe is taken for 80."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m build_engines report",
-        description="Show what each precision of a bundle keeps and gains against fp32: the report that its build "
-        "wrote, or a new one measured on this machine. The bundle is not changed, unless --adopt is given.",
-        epilog="exit codes: 0 shown; 1 measured anew, and the bundle's default is out of tolerance; 2 the call or the "
-        "input is unusable",
-    )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
-    parser.add_argument("--measure", action="store_true", help="measure on this machine, on simulated frames")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="PATH",
-        help="measure on these frames: the folder of the public data sets, or a CSV file (image, and mask or refer)",
-    )
-    parser.add_argument(
-        "--cpu-class",
-        metavar="LIST",
-        help="measure for these lesser classes of CPU as well, avx2 and vnni, with OpenVINO held to their kernels",
-    )
-    parser.add_argument(
-        "--adopt",
-        action="store_true",
-        help="write what was measured into the bundle: report, card, and the default precision for each class of CPU",
-    )
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: OpenVINO's choice)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write parity.json and parity.png here as well")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    """Parse and run; the exit code."""
+    return run(report_parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit code."""
     try:
         return _report(arguments)
     except (BuildError, ScreeningError, OSError) as error:

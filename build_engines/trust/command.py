@@ -6,47 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
+from build_engines.arguments import trust_parser
 from build_engines.errors import BuildError
 from device.errors import CameraError
 from runtime.errors import ScreeningError
 from runtime.trust.drift import EVERYTHING
 from runtime.trust.site import MANIFEST_SIGNATURE
 
-GRADABLE_SHARE = 0.7
-"""What is expected of a camera in use, until a site knows better: pictures of a data set were chosen by people."""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m build_engines trust",
-        description="Write the known-answer self-test of a bundle anew, and its drift reference from the frames that "
-        "are named (statistics only). The manifest changes, so the bundle must be signed again.",
-        epilog="exit codes: 0 written; 2 the call or the input is unusable",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; it is replaced when all is well"
-    )
-    parser.add_argument(
-        "--reference",
-        action="append",
-        default=[],
-        metavar="CAMERA=SOURCE",
-        help="frames that stand for a camera, as `python -m runtime.screen` takes them; may be repeated; all "
-        f"together become the reference `{EVERYTHING}` (default: the reference that there is)",
-    )
-    parser.add_argument(
-        "--gradable-share",
-        type=float,
-        default=GRADABLE_SHARE,
-        metavar="SHARE",
-        help=f"of the frames in use, when all is well (default: {GRADABLE_SHARE})",
-    )
-    return parser
-
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    """Parse and run; the exit code."""
+    return run(trust_parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit code."""
     try:
         sources = _sources(arguments.reference)
         if not 0 < arguments.gradable_share < 1:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calibration.commands.arguments import add_source_options, count, seed, share
 from calibration.commands.progress import GatherLine
-from calibration.create import create_set
-from calibration.keep_out import KeepOut
-from calibration.opened import CalibrationSet
-from calibration.sources import Sources
-from runtime.bundle import open_bundle
+
+if TYPE_CHECKING:
+    from calibration.opened import CalibrationSet
 
 EXAMPLES = """\
 examples:
@@ -67,6 +66,11 @@ def add_parser(words: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the set; the exit code."""
+    from calibration.create import create_set
+    from calibration.keep_out import KeepOut
+    from calibration.sources import Sources
+    from runtime.bundle import open_bundle
+
     sources = Sources(tuple(arguments.images), tuple(arguments.pictures), arguments.device, arguments.frames)
     with GatherLine() as progress:
         made = create_set(

@@ -6,13 +6,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from calibration.facts import FEATURES, SetFacts
-from calibration.opened import open_set
 from runtime.commands.text import printable
-from runtime.sinks.files import prepare_folder, write_file
-from runtime.sinks.picture import encode
+
+if TYPE_CHECKING:
+    from calibration.facts import SetFacts
 
 MONTAGE, HISTOGRAMS = "montage.png", "histograms.png"
 
@@ -34,7 +33,10 @@ def add_parser(words: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(arguments: argparse.Namespace) -> int:
     """Describe the set; the exit code."""
+    from calibration.opened import open_set
     from calibration.pictures import draw_histograms, draw_montage
+    from runtime.sinks.files import prepare_folder, write_file
+    from runtime.sinks.picture import encode
 
     opened = open_set(arguments.set)
     out = arguments.out or arguments.set / "report"
@@ -84,6 +86,8 @@ def print_facts(facts: SetFacts, name: str, stream: TextIO) -> None:
 def _table(facts: SetFacts) -> object:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+
+    from calibration.facts import FEATURES
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("feature", no_wrap=True)

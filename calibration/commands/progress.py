@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from calibration.gather import Gathered
+if TYPE_CHECKING:
+    from calibration.gather import Gathered
 
 LIVE_EVERY_S, PLAIN_EVERY_S = 0.2, 10.0
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from device.cameras.listing import CameraInfo, list_cameras
 from device.commands.common import parser
+
+if TYPE_CHECKING:
+    from device.cameras.listing import CameraInfo
 
 _MODES_SHOWN = 8
 
@@ -16,6 +19,8 @@ def main(words: Sequence[str]) -> int:
     made = parser("cameras", "List the cameras that this machine sees; nothing is opened for use.")
     made.add_argument("--json", action="store_true", help="a list of objects")
     options = made.parse_args(words)
+    from device.cameras.listing import list_cameras
+
     cameras = list_cameras()
     if options.json:
         print(json.dumps([asdict(camera) for camera in cameras], indent=2))

@@ -8,14 +8,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-import cv2
+from typing import TYPE_CHECKING
 
 from device.commands.common import SOURCES, OutputUnusable, parser, positive, up_to
-from device.commands.frames import frames_of
 from device.errors import FrameUnreadable
-from device.frame import Frame
-from device.live import open_source
+
+if TYPE_CHECKING:
+    from device.frame import Frame
 
 SCHEMA = "rop.frame/1"
 
@@ -31,6 +30,9 @@ def main(words: Sequence[str]) -> int:
         "--timeout", type=positive, default=10.0, metavar="S", help="wait for a good frame (default: 10 s)"
     )
     options = made.parse_args(words)
+    from device.commands.frames import frames_of
+    from device.live import open_source
+
     with open_source(options.source) as camera:
         _prepare(options.out)
         written, written_s = 0, time.monotonic()
@@ -51,6 +53,8 @@ def main(words: Sequence[str]) -> int:
 
 def write_frame(frame: Frame, folder: Path) -> Path:
     """Write `000012.png` and `000012.json`; each is there whole or not at all. Raises `OutputUnusable`."""
+    import cv2
+
     path = folder / f"{frame.sequence:06d}.png"
     coded, png = cv2.imencode(".png", cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2BGR))
     if not coded:

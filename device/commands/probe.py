@@ -8,14 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-
-import numpy as np
+from statistics import median
+from typing import TYPE_CHECKING
 
 from device.commands.common import SOURCES, parser, positive
-from device.commands.frames import frames_of
 from device.errors import FrameTimeout, FrameUnreadable, NoNewFrame, RepeatedFrame, SourceNotFound
-from device.frame import Frame
-from device.live import open_source, shown_source
+
+if TYPE_CHECKING:
+    from device.frame import Frame
 
 RATE_TOLERANCE = 0.05
 """A camera may give so much less than the rate that was asked."""
@@ -95,22 +95,25 @@ class _Seen:
 
     def note(self, item: Frame | FrameUnreadable) -> None:
         """One more."""
-        if isinstance(item, Frame):
+        if isinstance(item, RepeatedFrame):
+            self.repeated += 1
+        elif isinstance(item, NoNewFrame):
+            self.stalls += 1
+        elif isinstance(item, FrameUnreadable):
+            self.unreadable += 1
+        else:
             now_ns = time.monotonic_ns()
             self.first_s = self.first_s or now_ns / 1e9
             self.size = (item.width, item.height)
             self.stamps.append((item.sequence, item.captured_ns))
             self.ages_ms.append((now_ns - item.captured_ns) / 1e6)
-        elif isinstance(item, RepeatedFrame):
-            self.repeated += 1
-        elif isinstance(item, NoNewFrame):
-            self.stalls += 1
-        else:
-            self.unreadable += 1
 
 
 def probe(source: str, seconds: float) -> Probe:
     """Measure for so many seconds. Raises `CameraError`."""
+    from device.commands.frames import frames_of
+    from device.live import open_source, shown_source
+
     began_s = time.monotonic()
     seen = _Seen()
     with open_source(source) as camera:
@@ -137,7 +140,7 @@ def probe(source: str, seconds: float) -> Probe:
         seconds=time.monotonic() - opened_s,
         rate_hz=1000 * len(steps) / lasted_ms if lasted_ms > 0 else None,
         interval_p50=_percentile(intervals_ms, 50),
-        jitter_p99=_percentile([abs(interval - float(np.median(intervals_ms))) for interval in intervals_ms], 99),
+        jitter_p99=_percentile([abs(interval - median(intervals_ms)) for interval in intervals_ms], 99),
         age_p50=_percentile(seen.ages_ms, 50),
         age_p99=_percentile(seen.ages_ms, 99),
         open_ms=(opened_s - began_s) * 1000,
@@ -150,6 +153,8 @@ def probe(source: str, seconds: float) -> Probe:
 
 
 def _percentile(values: list[float], percent: float) -> float | None:
+    import numpy as np
+
     return float(np.percentile(values, percent)) if values else None
 
 

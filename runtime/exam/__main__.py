@@ -5,39 +5,40 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
 from device.errors import CameraError, DeviceError, SourceNotFound
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
-from runtime.exam.commands import demo, exams, keeping, persons
 from runtime.exam.commands.arguments import parse
 from runtime.exam.errors import JournalDamaged, JournalFull
 
 DONE, SAYS_NO, UNUSABLE = 0, 1, 2
 STOPPED = 130
 CLOSED_PIPE = 141
-VERBS: dict[str, Callable[..., int]] = {
-    "key": keeping.key,
-    "new": exams.new,
-    "capture": exams.capture,
-    "finish": exams.finish,
-    "correct": exams.correct,
-    "document": exams.document,
-    "exclude": persons.exclude,
-    "include": persons.include,
-    "confirm": persons.confirm,
-    "stop": persons.stop,
-    "void": persons.void,
-    "close": exams.close,
-    "list": exams.list_,
-    "show": exams.show,
-    "verify": keeping.verify,
-    "replay": keeping.replay,
-    "export": keeping.export,
-    "retire": keeping.retire,
-    "demo": demo.demo,
+VERBS = {
+    "key": "keeping.key",
+    "new": "exams.new",
+    "capture": "exams.capture",
+    "finish": "exams.finish",
+    "correct": "exams.correct",
+    "document": "exams.document",
+    "exclude": "persons.exclude",
+    "include": "persons.include",
+    "confirm": "persons.confirm",
+    "stop": "persons.stop",
+    "void": "persons.void",
+    "close": "exams.close",
+    "list": "exams.list_",
+    "show": "exams.show",
+    "verify": "keeping.verify",
+    "replay": "keeping.replay",
+    "export": "keeping.export",
+    "retire": "keeping.retire",
+    "demo": "demo.demo",
 }
+"""Module and function of each, in `runtime.exam.commands`; imported when it was chosen."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = parse(arguments)
     try:
-        return VERBS[options.verb](options)
+        module, _, function = VERBS[options.verb].partition(".")
+        verb = getattr(import_module(f"runtime.exam.commands.{module}"), function)
+        return int(verb(options))
     except (JournalFull, JournalDamaged) as error:
         return _complain(error, SAYS_NO)
     except (ScreeningError, DeviceError) as error:

@@ -17,11 +17,9 @@ from runtime.views import Eye, View
 FRAMES_A_VIEW = 6
 SIM_ORDER = (View.DISC, View.TEMPORAL, View.SUPERIOR, View.INFERIOR, View.NASAL)
 """In which the simulated camera shows them (device/cameras/simulated/motion.py)."""
-DEFAULT_SEED = 1
-DEFAULT_FAULTS = 0.1
 
 
-def demonstration_camera(seed: int = DEFAULT_SEED, faults: float = DEFAULT_FAULTS) -> SimulatedCamera:
+def demonstration_camera(seed: int, faults: float) -> SimulatedCamera:
     """A camera that shows the two eyes of one infant, each for `FRAMES_A_VIEW` frames a view."""
     eye_frames = FRAMES_A_VIEW * len(SIM_ORDER)
     config = SimulatedConfig(seed=seed, faults=faults, frames_per_eye=eye_frames, frames=2 * eye_frames)

@@ -1,9 +1,7 @@
-"""`python -m runtime.screen`: from the command line to the exit code."""
+"""`python -m runtime.screen`: from the command line to the exit code. Nothing heavy is imported before it is parsed."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import sys
 
@@ -12,128 +10,15 @@ if __name__ == "__main__":  # until `Stop` takes over, Ctrl-C ends the program a
 
 from collections.abc import Sequence
 
-from device.cameras import Camera
-from device.errors import CameraError, SourceNotFound
-from device.live import State, StateChange, open_source
-from runtime.budget import Budget
-from runtime.bundle import Bundle, open_bundle
-from runtime.commands.say import say
-from runtime.commands.stop import Interrupted, Stop
-from runtime.commands.text import printable
-from runtime.errors import OutputError, ScreeningError
-from runtime.screen.arguments import Options, parse
-from runtime.screen.loop import Progress, closing_all, screen_frames
-from runtime.screen.outputs import open_sinks, written
-from runtime.screen.progress import Report, end_lines
-from runtime.screener import Screener
-from runtime.sinks.files import prepare_folder
-from runtime.sinks.tally import Tally
-from runtime.site_screener import screener_for
-from runtime.trust.site import open_site
-from runtime.trust.words import trust_line
-
-LIVE_BUDGET_MS = 1000.0
-DONE, BROKE_OFF, UNUSABLE = 0, 1, 2
-CLOSED_PIPE = 128 + signal.SIGPIPE
-_WORTH_TELLING = (State.STALLED, State.RECONNECTING)
+from runtime.screen.arguments import parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
     options = parse(argv)
-    with Stop() as stop:
-        try:
-            return _run(options, stop)
-        except Interrupted:
-            return stop.exit_code
-        except BrokenPipeError:
-            _forget_standard_output()
-            return CLOSED_PIPE
-        except (CameraError, ScreeningError) as error:
-            _complain(error)
-            return BROKE_OFF if isinstance(error, CameraError) and not isinstance(error, SourceNotFound) else UNUSABLE
+    from runtime.screen.run import run
 
-
-def _run(options: Options, stop: Stop) -> int:
-    """Open everything, read, close everything. What cannot be opened raises, before any result is written."""
-    with contextlib.ExitStack() as stack:
-        with stop.interruptible:
-            camera = stack.enter_context(
-                open_source(options.source, watch=options.watch, state=options.state, on_change=_tell)
-            )
-            prepare_folder(options.out)
-            bundle = open_bundle(options.bundle)
-            screener = stack.enter_context(_screener(options, camera, bundle))
-        return _screen(options, stop, camera, screener, bundle)
-
-
-def _tell(change: StateChange) -> None:
-    """Say that a live camera stalls or is lost, and when it is back; in the thread that watches it."""
-    if change.after in _WORTH_TELLING or change.before in _WORTH_TELLING:
-        with contextlib.suppress(OSError, OutputError):
-            say(f"camera {change.after.value}: {printable(change.why)}", stream=sys.stderr)
-
-
-def _screener(options: Options, camera: Camera, bundle: Bundle) -> Screener:
-    budget_ms = options.budget_ms or (LIVE_BUDGET_MS if camera.live else None)
-    return screener_for(
-        open_site(options.site_profile, options.trusted_keys),
-        bundle,
-        engine=options.engine,
-        precision=options.precision,
-        threads=options.threads,
-        budget=Budget(total=budget_ms),
-        reject_repeats=camera.live,
-    )
-
-
-def _screen(options: Options, stop: Stop, camera: Camera, screener: Screener, bundle: Bundle) -> int:
-    """Read the frames; whatever ends that, the sinks are closed and the summary is told."""
-    engine, progress, tally = screener.facts, Progress(), Tally()
-    say(
-        f"bundle {bundle.facts.name} {bundle.facts.version}, {engine.backend} {engine.precision} on {engine.device}",
-        stream=sys.stderr,
-    )
-    if screener.trust is not None and (line := trust_line(screener.trust)):
-        say(printable(line), stream=sys.stderr)
-    refer_classes = [label.name for label in bundle.manifest.classes if label.refer]
-    sinks = open_sinks(options, tally)
-    failure: CameraError | OutputError | None = None
-    try:
-        with closing_all([*sinks, report := Report(_total(options, camera), refer_classes, json=options.json)]):
-            screen_frames(camera, screener, [*sinks, report], stop, progress, options.frames)
-    except Interrupted:
-        pass
-    except (CameraError, OutputError) as error:
-        failure = error
-    if failure is None or progress.frames:
-        people = sys.stderr if options.json or failure else sys.stdout
-        for line in end_lines(tally, written(options), bundle.facts.notice):
-            say(line, stream=people)
-    if failure is not None:
-        _complain(failure)
-        return BROKE_OFF
-    if stop.requested:
-        return stop.exit_code
-    if not progress.readable:
-        _complain(f"not one of {progress.frames} frames could be read; the reasons are in the readings")
-        return UNUSABLE
-    return DONE
-
-
-def _total(options: Options, camera: Camera) -> int | None:
-    known = [number for number in (camera.frame_count, options.frames) if number is not None]
-    return min(known, default=None)
-
-
-def _complain(error: Exception | str) -> None:
-    say(f"runtime.screen: {printable(str(error))}", stream=sys.stderr)
-
-
-def _forget_standard_output() -> None:
-    """Nobody reads it any more; what Python still holds for it goes nowhere instead of into an error at exit."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return run(options)
 
 
 if __name__ == "__main__":

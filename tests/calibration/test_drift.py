@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.drift import SIGNIFICANCE, compare_features, holm, ks_distance, mean_difference
+from calibration.commands import compare as command
+from calibration.drift import SIGNIFICANCE, SMALLEST_KS, compare_features, holm, ks_distance, mean_difference
 from calibration.facts import FEATURES
 
 values = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=30)
@@ -86,3 +87,7 @@ def test_the_seed_repeats() -> None:
     rng = np.random.default_rng(6)
     a, b = columns(rng, 40), columns(rng, 40, brightness=0.5)
     assert compare_features(a, b, seed=9) == compare_features(a, b, seed=9)
+
+
+def test_the_command_says_the_limits_that_are_held() -> None:
+    assert (command.SMALLEST_KS, command.SIGNIFICANCE) == (SMALLEST_KS, SIGNIFICANCE)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from runtime.commands.site import add_site_options
 from runtime.engines.options import add_engine_options
-from runtime.exam.demonstration import DEFAULT_FAULTS, DEFAULT_SEED
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES
 from runtime.exam.machine import Stop
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, Eye, View
@@ -144,9 +143,9 @@ def _parser() -> argparse.ArgumentParser:
     retire.add_argument("--trust-clock", action="store_true", help="the cart's clock was checked by a person")
 
     demo = _verb(verbs, "demo", "run a whole exam on the simulated camera", demo=True)
-    demo.add_argument("--seed", type=_count, default=DEFAULT_SEED, metavar="N", help="which infant is drawn")
+    demo.add_argument("--seed", type=_count, default=1, metavar="N", help="which infant is drawn")
     demo.add_argument(
-        "--faults", type=float, default=DEFAULT_FAULTS, metavar="SHARE", help="share of spoilt frames (default: 0.1)"
+        "--faults", type=float, default=0.1, metavar="SHARE", help="share of spoilt frames (default: 0.1)"
     )
     _engine(demo)
     return parser

@@ -17,9 +17,10 @@ from PIL import Image
 
 import device.live.source
 from device.__main__ import COMMANDS, main
+from device.cameras import listing
 from device.cameras.listing import CameraInfo
 from device.cameras.mode import Mode
-from device.commands import cameras, telemetry
+from device.commands import telemetry
 from device.commands.probe import probe
 from device.errors import Disconnected, FrameUnreadable, PortUnusable
 from device.light import BoardLink, SimulatedBoard
@@ -61,7 +62,7 @@ def test_cameras_are_listed_with_what_they_can_do(
         CameraInfo("camera:/dev/video0", "v4l2", "USB Camera", modes=tuple(Mode("MJPG", 640, n) for n in range(10))),
         CameraInfo("aravis:S1", "aravis", "Maker Model", serial="S1", problem="busy, another program holds it"),
     ]
-    monkeypatch.setattr(cameras, "list_cameras", lambda: found)
+    monkeypatch.setattr(listing, "list_cameras", lambda: found)
     assert main(["cameras"]) == 0
     text = capsys.readouterr().out
     assert "MJPG 640x7 and 2 more" in text

@@ -16,6 +16,7 @@ from device.frame import Frame
 from runtime.bundle import Bundle
 from runtime.engines.fake import FakeEngine
 from runtime.screen import __main__ as command
+from runtime.screen import run as screen_run
 from runtime.sinks.overlay import OverlaySink
 from tests.pictures import retina
 
@@ -81,7 +82,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Put a scripted camera in the place of whatever source is named."""
 
     def use(*script: Frame | Exception) -> None:
-        monkeypatch.setattr(command, "open_source", lambda *_, **__: Scripted(*script))
+        monkeypatch.setattr(screen_run, "open_source", lambda *_, **__: Scripted(*script))
 
     return use
 

@@ -1,0 +1,248 @@
+"""The command lines of `python -m build_engines`: parsed before anything heavy is imported.
+
+What they quote of other modules (methods, targets, file names) is held to those by a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+TARGETS = ("tensorrt", "tensorrt-rtx", "torch-tensorrt")
+METHODS = ("max", "entropy")
+FRAMES, JUDGED_FRAMES = 64, 16
+GRADABLE_SHARE = 0.7
+"""What is expected of a camera in use, until a site knows better: pictures of a data set were chosen by people."""
+EVERYTHING = "all"
+_SIGNING = """\
+a key pair, made by OpenSSL (keep KEY.pem where nobody else can read it):
+  openssl genpkey -algorithm ed25519 -out KEY.pem
+  openssl pkey -in KEY.pem -pubout -out NAME.pem
+
+A cart trusts the public keys in one folder, each named for its owner (--trusted-keys DIR, or ROP_TRUSTED_KEYS).
+
+examples:
+  python -m build_engines sign BUNDLE --key maker.pem
+  python -m build_engines sign BUNDLE/plans/sm87-trt10.3.0-int8 --key site.pem
+  python -m build_engines sign profile.json --key site.pem --out profile.signed
+
+exit codes: 0 signed; 2 the call is wrong, or key or input cannot be used
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Of building a bundle."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines",
+        description="Build a bundle from a SegImgNet checkpoint, or lower precisions from the fp32 graphs of a bundle: "
+        "export both networks, check the graphs against the checkpoint, quantize, hold every precision against fp32, "
+        "write manifest and hashes. Other programs: report, sensitivity, and --target for TensorRT plans.",
+        epilog="exit codes: 0 built; 1 graphs and checkpoint do not agree; 2 the call or the input is unusable",
+    )
+    parser.add_argument(
+        "source",
+        type=Path,
+        metavar="CHECKPOINT|BUNDLE",
+        help="state_dict with the published key names (.pkl, .pth, .pt), or a bundle whose fp32 graphs are kept",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write or to replace")
+    parser.add_argument(
+        "--description",
+        type=Path,
+        metavar="JSON",
+        help="classes, threshold, intended use, data and figures (default: the file beside the checkpoint with the "
+        "suffix .json; without one, numbered classes)",
+    )
+    parser.add_argument(
+        "--check-images",
+        type=Path,
+        metavar="DIR",
+        help="pictures on which graphs and checkpoint must agree (default: frames of the simulated camera)",
+    )
+    parser.add_argument("--check-count", type=int, default=8, metavar="N", help="how many of them (default: 8)")
+    parser.add_argument(
+        "--batch", choices=("1", "dynamic"), default="1", help="batch of the graphs (default: 1, the fastest on a cart)"
+    )
+    low = parser.add_argument_group("lower precisions")
+    low.add_argument(
+        "--precision", default="fp32", metavar="LIST", help="of fp32, fp16, int8, with commas (default: fp32 alone)"
+    )
+    low.add_argument("--calibration", type=Path, metavar="SET", help="for int8: python -m calibration create")
+    low.add_argument(
+        "--calibration-frames", type=int, default=64, metavar="N", help="how many of its frames (default: 64)"
+    )
+    low.add_argument(
+        "--method",
+        choices=("auto", "max", "entropy"),
+        default="auto",
+        help="how INT8 ranges are found (default: auto, for each network the one that stays nearer to fp32)",
+    )
+    low.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="X",
+        help="keep blocks out of INT8, the worst first, until 1 - Dice against fp32's vessel map and the mean "
+        "difference in probability are both within X on the set's frames",
+    )
+    low.add_argument(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="labelled frames for the parity report: the folder of the public data sets, or a CSV file with image, and "
+        "mask or refer (default: the simulated camera)",
+    )
+    return parser
+
+
+def plans_parser() -> argparse.ArgumentParser:
+    """Of building plans, `--target`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines",
+        description="Build a bundle's plans for NVIDIA GPUs and write them into the bundle. A plan holds for one GPU "
+        "architecture and one version of the library, so it is built on the machine that will run it; those of "
+        "TensorRT-RTX (workstations) can be built anywhere, for the architectures that --arch names.",
+        epilog="exit codes: 0 built; 1 TensorRT refuses a graph, or graphs and checkpoint do not agree; 2 the call or "
+        "the input is unusable, or this machine cannot build",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; the plans go to its plans/")
+    parser.add_argument(
+        "--target",
+        required=True,
+        choices=TARGETS,
+        help="tensorrt and tensorrt-rtx go through the bundle's graphs, torch-tensorrt through the PyTorch networks",
+    )
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        metavar="P[,P...]",
+        help="fp32, fp16, int8, two with a plus for segmentation and classifier (int8+fp16), or auto: what the bundle "
+        "names for the target (default: auto)",
+    )
+    parser.add_argument(
+        "--arch",
+        metavar="SM[,SM...]",
+        help="sm86,sm89,...: build for these GPUs instead of the one here (tensorrt-rtx)",
+    )
+    parser.add_argument(
+        "--level", type=int, default=3, choices=range(6), help="builder optimisation level, 0 to 5 (default: 3)"
+    )
+    parser.add_argument(
+        "--workspace", type=int, metavar="MIB", help="most scratch memory a kernel may take (default: no limit)"
+    )
+    parser.add_argument(
+        "--tactics",
+        default="default",
+        choices=("default", "own"),
+        help="own: no cuBLAS and no cuDNN, for TensorRT 8.6 and 10 where these are missing",
+    )
+    parser.add_argument(
+        "--parts",
+        action="store_true",
+        help="also build the classifier in two parts, of which one may run beside the segmentation; the runtime "
+        "measures both ways when it starts and keeps the faster",
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="the bundle's checkpoint (torch-tensorrt, which has no graph)"
+    )
+    parser.add_argument("--json", action="store_true", help="write each plan's manifest to standard output, one a line")
+    return parser
+
+
+def report_parser() -> argparse.ArgumentParser:
+    """Of `report`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines report",
+        description="Show what each precision of a bundle keeps and gains against fp32: the report that its build "
+        "wrote, or a new one measured on this machine. The bundle is not changed, unless --adopt is given.",
+        epilog="exit codes: 0 shown; 1 measured anew, and the bundle's default is out of tolerance; 2 the call or the "
+        "input is unusable",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("--measure", action="store_true", help="measure on this machine, on simulated frames")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="measure on these frames: the folder of the public data sets, or a CSV file (image, and mask or refer)",
+    )
+    parser.add_argument(
+        "--cpu-class",
+        metavar="LIST",
+        help="measure for these lesser classes of CPU as well, avx2 and vnni, with OpenVINO held to their kernels",
+    )
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="write what was measured into the bundle: report, card, and the default precision for each class of CPU",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: OpenVINO's choice)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write parity.json and parity.png here as well")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def sensitivity_parser() -> argparse.ArgumentParser:
+    """Of `sensitivity`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines sensitivity",
+        description="Rank the blocks of both networks by what quantizing each alone to INT8 does to the vessel map and "
+        "to the probabilities, on frames of a calibration set.",
+        epilog="exit codes: 0 done; 2 the call or the input is unusable",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="any bundle: its fp32 graphs are quantized")
+    parser.add_argument("--calibration", type=Path, required=True, metavar="SET", help="python -m calibration create")
+    parser.add_argument("--network", choices=("segmentation", "classifier"), help="only this one (default: both)")
+    parser.add_argument("--method", choices=METHODS, default="entropy", help="how ranges are found (default: entropy)")
+    parser.add_argument("--frames", type=int, default=FRAMES, metavar="N", help="frames for the ranges (default: 64)")
+    parser.add_argument(
+        "--judged", type=int, default=JUDGED_FRAMES, metavar="N", help="frames that each block is judged on (16)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write NETWORK.sensitivity.png and .json here")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    return parser
+
+
+def sign_parser() -> argparse.ArgumentParser:
+    """Of `sign`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines sign",
+        description="Sign a bundle (manifest.sig beside manifest.json), a plan (plan.sig beside plan.json), or a site "
+        "profile (a new file of two lines).",
+        epilog=_SIGNING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="a bundle's folder, a plan's, or a profile in JSON")
+    parser.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="private Ed25519 key, PEM")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="of a site profile: the signed file")
+    return parser
+
+
+def trust_parser() -> argparse.ArgumentParser:
+    """Of `trust`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines trust",
+        description="Write the known-answer self-test of a bundle anew, and its drift reference from the frames that "
+        "are named (statistics only). The manifest changes, so the bundle must be signed again.",
+        epilog="exit codes: 0 written; 2 the call or the input is unusable",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; it is replaced when all is well"
+    )
+    parser.add_argument(
+        "--reference",
+        action="append",
+        default=[],
+        metavar="CAMERA=SOURCE",
+        help="frames that stand for a camera, as `python -m runtime.screen` takes them; may be repeated; all "
+        f"together become the reference `{EVERYTHING}` (default: the reference that there is)",
+    )
+    parser.add_argument(
+        "--gradable-share",
+        type=float,
+        default=GRADABLE_SHARE,
+        metavar="SHARE",
+        help=f"of the frames in use, when all is well (default: {GRADABLE_SHARE})",
+    )
+    return parser
