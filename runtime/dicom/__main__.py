@@ -13,7 +13,14 @@ from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
 from runtime.errors import ScreeningError
 
 SAYS_NO, UNUSABLE, STOPPED = 1, 2, 130
-VERBS = {"worklist": "worklist", "send": "send", "outbox": "outbox", "export-deidentified": "export"}
+VERBS = {
+    "export-deidentified": "export",
+    "site": "write_site",
+    "worklist": "worklist",
+    "send": "send",
+    "outbox": "outbox",
+    "rejected": "rejected",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

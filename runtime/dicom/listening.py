@@ -79,7 +79,7 @@ class Listening:
         later = None if context is None else _HandshakeLater(context)
         entity.acse_timeout = HANDSHAKE_S
         entity.network_timeout = entity.dimse_timeout = IDLE_S
-        entity.maximum_associations = 2 * MOST_CALLERS  # `_Server` keeps it lower, and refuses nobody
+        entity.maximum_associations = 100 * MOST_CALLERS  # `_Server` keeps it far lower, and refuses nobody
         made = entity.make_server(
             (address, port),
             evt_handlers=[*handlers, PREPARED, GUARDED],
@@ -116,6 +116,7 @@ class _Server(ThreadedAssociationServer):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._last_word: dict[Association, float] = {}
+        self._sent_away: set[Association] = set()
         super().__init__(*arguments, **named)
         self.bind(evt.EVT_CONN_OPEN, self._heard)
         self.bind(evt.EVT_PDU_RECV, self._heard)
@@ -127,12 +128,16 @@ class _Server(ThreadedAssociationServer):
         """Called for each connection before anything is read from it."""
         if not self.callers.may(str(client_address[0])):
             return False
-        there = self.active_associations
-        for gone in set(self._last_word) - set(there):
+        there = set(self.active_associations)
+        self._sent_away &= there
+        for gone in set(self._last_word) - there:
             self._last_word.pop(gone, None)
-        if len(there) >= MOST_CALLERS:
+        staying = there - self._sent_away
+        if len(staying) >= MOST_CALLERS:
             # Whoever has no association yet goes first: an archive that reports has one.
-            _end(min(there, key=lambda one: (one.is_established, self._last_word.get(one, 0.0))))
+            one = min(staying, key=lambda one: (one.is_established, self._last_word.get(one, 0.0)))
+            self._sent_away.add(one)
+            _end(one)
         return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import ssl
 from pathlib import Path
 from typing import Annotated, Literal
@@ -123,6 +124,8 @@ class Site(_Part):
     cart: Cart = Cart()
     archive: Archive | None = None
     worklist: WorklistPeer | None = None
+    mpps: Peer | None = None
+    """Who is told that a scheduled step is in progress, completed or discontinued."""
     folder: Path = Field(default=Path(), exclude=True)
     """Where the file lies; not part of it."""
 
@@ -139,6 +142,42 @@ def load_site(path: Path) -> Site:
         problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
         raise SiteUnusable(f"{path.name}: {problem}; see runtime/dicom/README.md") from None
     return site.model_copy(update={"folder": path.parent})
+
+
+def new_site(
+    archive: str,
+    worklist: str | None = None,
+    mpps: str | None = None,
+    *,
+    listen_port: int | None = None,
+    tls: bool = True,
+) -> str:
+    """A configuration to begin with, from `TITLE@HOST:PORT` of its nodes; raises `SiteUnusable`.
+
+    With TLS every node gets the names of the files that have to be put beside it.
+    """
+    secured = {"authority": "hospital.pem", "certificate": "cart.pem", "key": "cart.key"}
+    more = {"tls": secured} if tls else {}
+    cart: dict[str, object] = {"ae_title": "ROPCART", "manufacturer": "", "model": "", "serial": "", "station": ""}
+    if listen_port is not None:
+        cart |= {"listen_port": listen_port, "listen_address": "127.0.0.1", **more}
+    nodes = {"archive": archive, "worklist": worklist, "mpps": mpps}
+    content = {"schema": "rop.dicom/1", "cart": cart} | {
+        name: {**_node(name, text), **more} for name, text in nodes.items() if text
+    }
+    try:
+        Site.model_validate(content)
+    except ValidationError as error:
+        raise SiteUnusable(f"{first_problem(error, 'the call')}; see runtime/dicom/README.md") from None
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _node(name: str, text: str) -> dict[str, object]:
+    title, _, rest = text.partition("@")
+    host, _, port = rest.rpartition(":")
+    if not (title and host and port.isdecimal()):
+        raise SiteUnusable(f"--{name}: got {text[:60]!r}, expected TITLE@HOST:PORT, as in ORTHANC@10.0.0.5:4242")
+    return {"ae_title": title, "host": host.strip("[]"), "port": int(port)}
 
 
 def client_context(tls: Tls, folder: Path) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ examples:
   python -m runtime.dicom send --journal exams --key-file cart.key --site site.json
   python -m runtime.dicom send --journal exams --key-file cart.key --site site.json --watch
   python -m runtime.dicom outbox --journal exams --json | jq .oldest_age_s
+  python -m runtime.dicom rejected --journal exams
   python -m runtime.dicom export-deidentified EXAM --journal exams --key-file cart.key --out study-7
 
 site.json (all of it: runtime/dicom/README.md):
@@ -55,6 +56,23 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     outbox = verbs.add_parser("outbox", help="what waits for the archive", allow_abbrev=False)
     _journal(outbox, key=False)
     outbox.add_argument("--json", action="store_true", help="as JSON")
+
+    rejected = verbs.add_parser(
+        "rejected", help="what must not be in the archive, for its administrator", allow_abbrev=False
+    )
+    _journal(rejected, key=False)
+    rejected.add_argument("--all", action="store_true", help="also what a note in the archive rejects")
+    rejected.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    written = verbs.add_parser("site", help="write a site's DICOM configuration to begin with", allow_abbrev=False)
+    written.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new file")
+    written.add_argument("--archive", required=True, metavar="TITLE@HOST:PORT", help="as ORTHANC@10.0.0.5:4242")
+    written.add_argument("--worklist", metavar="TITLE@HOST:PORT")
+    written.add_argument("--mpps", metavar="TITLE@HOST:PORT")
+    written.add_argument("--listen", type=int, metavar="PORT", help="where the archive reports commitments")
+    written.add_argument(
+        "--without-tls", action="store_true", help="names and findings go over the network for all to read"
+    )
 
     export = verbs.add_parser("export-deidentified", help="images and report without a name", allow_abbrev=False)
     export.add_argument("exam", metavar="EXAM", help="its id, as python -m runtime.exam list shows it")

@@ -16,7 +16,7 @@ from runtime.dicom.deidentify import export_deidentified
 from runtime.dicom.errors import SiteUnusable
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import Outbox, OutboxState, outbox_state
-from runtime.dicom.site import Cart, load_site
+from runtime.dicom.site import Cart, load_site, new_site
 from runtime.dicom.worklist import Worklist, WorklistItem, query_worklist
 from runtime.exam.errors import JournalFull, JournalUnwritable
 from runtime.exam.infant import now_utc
@@ -109,6 +109,49 @@ def outbox(options: Namespace) -> int:
     """Print the outbox's state."""
     with Journal.open(options.journal, read_only=True) as journal:
         _say(outbox_state(journal, now_utc()), as_json=options.json)
+    return DONE
+
+
+def rejected(options: Namespace) -> int:
+    """List what was sent and must not be in the archive: by hand to be removed, with `--all` what a note rejects too.
+
+    1 when something has to be removed by hand.
+    """
+    with Journal.open(options.journal, read_only=True) as journal:
+        found = journal.rejections()
+    by_hand = [told for told in found if not told.document_uid]
+    for told in found if options.all else by_hand:
+        for instance in told.instances:
+            content = {
+                "exam": told.exam_id,
+                "destination": told.destination,
+                "sop_instance_uid": instance.uid,
+                "sop_class_uid": instance.sop_class,
+                "rejected_by": told.document_uid or None,
+                "reason": told.reason,
+                "at": told.at.isoformat(),
+            }
+            if options.json:
+                say_json(content)
+            else:
+                by = f"rejected by {told.document_uid}" if told.document_uid else "to be removed by hand"
+                say(printable(f"{told.exam_id}  {instance.uid}  {by}: {told.reason}"))
+    if not found and not options.json:
+        say("nothing was sent that must not be there")
+    return SAYS_NO if by_hand else DONE
+
+
+def write_site(options: Namespace) -> int:
+    """Write a site's configuration, with TLS unless it was said otherwise."""
+    content = new_site(
+        options.archive, options.worklist, options.mpps, listen_port=options.listen, tls=not options.without_tls
+    )
+    try:
+        with options.out.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except OSError as error:
+        raise SiteUnusable(f"{options.out}: {error.strerror}; name a new file") from None
+    say(str(options.out))
     return DONE
 
 

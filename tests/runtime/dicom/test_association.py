@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gc
 import socket
+import ssl
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.uid import JPEGLossless
+from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import associated
-from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
-from runtime.dicom.uids import VERIFICATION
+from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, NotOffered
+from runtime.dicom.uids import STUDY_ROOT_FIND, VERIFICATION
 from tests.runtime.dicom.archives import site
+from tests.runtime.dicom.certificates import tls
 
 QUICK = 30
 """Rejections in a row: each alone is forgotten by chance only."""
@@ -79,3 +83,92 @@ def test_a_rejection_is_told_however_quick_it_came(tmp_path: Path) -> None:
             associated(where, where.archive, [build_context(VERIFICATION)]),
         ):
             pass
+
+
+TLS = {
+    "expired": "its certificate has expired",
+    "early": "its certificate is not valid yet",
+    "elsewhere": "its certificate is for another host than 127.0.0.1",
+    "strangers_cart": "its certificate is of an unknown authority",
+}
+
+
+def serve_tls(folder: Path, name: str, context: ssl.SSLContext | None = None) -> tuple[int, Any]:
+    """A server with that certificate, or one that speaks no TLS."""
+    entity = AE(ae_title="ORTHANC")
+    entity.add_supported_context(VERIFICATION)
+    if context is None and name:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    server = entity.start_server(("127.0.0.1", 0), block=False, ssl_context=context)
+    assert server is not None
+    return server.server_address[1], server
+
+
+def refusal(folder: Path, port: int, **more: Any) -> str:
+    where = site(folder, port=port, connect_s=5, answer_s=5, **more)
+    assert where.archive is not None
+    with (
+        pytest.raises(ArchiveRefused) as refused,
+        associated(where, where.archive, [build_context(VERIFICATION)]),
+    ):
+        pass
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("name", TLS)
+def test_tls_that_fails_says_which(name: str, certificates: Path) -> None:
+    port, server = serve_tls(certificates, name)
+    try:
+        said = refusal(certificates, port, tls=tls())
+    finally:
+        server.shutdown()
+    assert f"TLS was refused: {TLS[name]}" in said
+
+
+def test_a_server_without_tls_and_one_that_wants_a_certificate_say_so(certificates: Path) -> None:
+    port, server = serve_tls(certificates, "")
+    try:
+        assert "speaks no TLS" in refusal(certificates, port, tls=tls())
+    finally:
+        server.shutdown()
+    wants = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "authority.pem"))
+    wants.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+    wants.verify_mode = ssl.CERT_REQUIRED
+    port, server = serve_tls(certificates, "", wants)
+    try:
+        said = refusal(certificates, port, tls={"authority": "authority.pem"})
+        assert "wants a certificate of the cart" in said
+        assert "expired" in refusal(certificates, port, tls=tls("expired"))
+    finally:
+        server.shutdown()
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 80 + ".invalid", "..", "host name"])
+def test_a_name_that_does_not_resolve_is_an_archive_out_of_reach(host: str, tmp_path: Path) -> None:
+    where = site(tmp_path, host=host, connect_s=2, answer_s=2)
+    assert where.archive is not None
+    with (
+        pytest.raises(ArchiveUnreachable, match="the host name does not resolve"),
+        associated(where, where.archive, [build_context(VERIFICATION)]),
+    ):
+        pass
+
+
+def test_what_a_peer_does_not_offer_is_told_apart(tmp_path: Path) -> None:
+    entity = AE(ae_title="ORTHANC")
+    entity.add_supported_context(VERIFICATION, JPEGLossless)
+    server = entity.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
+    try:
+        port = server.server_address[1]
+        assert "in none of the transfer syntaxes" in refusal(tmp_path, port)
+        where = site(tmp_path, port=port)
+        assert where.archive is not None
+        with (
+            pytest.raises(NotOffered, match="supports none of the SOP classes"),
+            associated(where, where.archive, [build_context(STUDY_ROOT_FIND)]),
+        ):
+            pass
+    finally:
+        server.shutdown()

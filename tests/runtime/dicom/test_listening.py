@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
 from pathlib import Path
 
 import pytest
+from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import associated
 from runtime.dicom.commitment import CommitmentDesk
 from runtime.dicom.errors import ArchiveUnreachable
+from runtime.dicom.listening import MOST_CALLERS, Callers
 from runtime.dicom.site import Site
 from runtime.dicom.uids import VERIFICATION
 from tests.runtime.dicom.archives import CART_PORT, site
@@ -105,3 +108,55 @@ def test_a_peer_that_falls_silent_within_a_message_is_given_up(tmp_path: Path) -
         assert ends(threading.Thread(target=call))
         given_up.set()
         assert [type(error) for error in found] == [ArchiveUnreachable]
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 7])
+def test_a_message_that_is_larger_than_any_of_its_kind_is_not_read(kind: int, tmp_path: Path) -> None:
+    with (
+        CommitmentDesk(cart(tmp_path, secured=False)),
+        socket.create_connection(("127.0.0.1", CART_PORT), timeout=PATIENCE_S) as caller,
+    ):
+        caller.sendall(bytes((kind, 0)) + (600_000_000).to_bytes(4, "big"))
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < 64 << 20:
+                sent += caller.send(b"x" * (1 << 16))
+        assert sent < 16 << 20  # what the kernel took on both sides, and nobody read
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_many_silent_callers_keep_nobody_out(certificates: Path, secured: bool) -> None:
+    where = cart(certificates, secured)
+    with CommitmentDesk(where), contextlib.ExitStack() as callers:
+        for _ in range(3 * MOST_CALLERS):
+            callers.enter_context(socket.create_connection(("127.0.0.1", CART_PORT), timeout=PATIENCE_S))
+        assert calls(where)
+
+
+def test_many_idle_associations_keep_nobody_out(tmp_path: Path) -> None:
+    where = cart(tmp_path, secured=False)
+    with CommitmentDesk(where):
+        idle = []
+        for _ in range(2 * MOST_CALLERS):
+            entity = AE(ae_title="ROPCART")
+            entity.add_requested_context(VERIFICATION)
+            idle.append(entity.associate("127.0.0.1", CART_PORT, ae_title="ROPCART"))
+        assert calls(where)
+        for one in idle:
+            one.abort()
+
+
+def test_a_stranger_is_turned_away_by_title_and_by_address(tmp_path: Path) -> None:
+    where = cart(tmp_path, secured=False)
+    with CommitmentDesk(where):
+        entity = AE(ae_title="STRANGER")
+        entity.add_requested_context(VERIFICATION)
+        assert not entity.associate("127.0.0.1", CART_PORT, ae_title="ROPCART").is_established
+    may = Callers.of(site(tmp_path, host="192.0.2.7", listen_port=CART_PORT)).may
+    assert [may(a) for a in ("192.0.2.7", "::ffff:192.0.2.7", "127.0.0.1", "192.0.2.8")] == [True, True, True, False]
+
+
+def test_the_cart_listens_on_loopback_unless_told_otherwise(tmp_path: Path) -> None:
+    with CommitmentDesk(cart(tmp_path, secured=False)) as desk:
+        assert desk._server is not None
+        assert desk._server.server.server_address[0] == "127.0.0.1"

@@ -17,8 +17,10 @@ from runtime.dicom.__main__ import main
 from runtime.dicom.commands import verbs
 from runtime.dicom.outbox import Outbox
 from runtime.dicom.outbox.sender import Pass
+from runtime.dicom.site import load_site
 from runtime.exam.errors import JournalFull
 from runtime.exam.journal import Journal
+from runtime.exam.journal.records import RejectedInstance
 from tests.runtime.dicom.archives import ORTHANC_DICOM, Orthanc, wait_until
 from tests.runtime.dicom.exams import KEY, fill_journal
 from tests.runtime.dicom.test_orthanc import write_worklist
@@ -193,3 +195,38 @@ def test_a_watching_sender_outlives_a_disk_that_is_full_for_a_while(
     assert len(calls) == 4
     calls.clear()
     assert main(["send", *options(journal), "--site", where]) == 2
+
+
+def test_what_has_to_be_removed_by_hand_is_listed(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--journal", str(journal)]
+    assert main(["rejected", *where]) == 0
+    assert "nothing was sent" in capsys.readouterr().out
+    with Journal.open(journal, KEY) as kept:
+        [line] = kept.exams()
+        wrong = RejectedInstance("1.2.3", "1.2.840.10008.5.1.4.1.1.7")
+        kept.rejected_in_archive(line.exam_id, "archive", [wrong], reason="wrong twin")
+        kept.rejected_in_archive(
+            line.exam_id, "archive", [RejectedInstance("1.2.4", "1.2")], reason="x", document_uid="2.25.9"
+        )
+    assert main(["rejected", *where, "--json"]) == 1
+    [told] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (told["sop_instance_uid"], told["reason"], told["rejected_by"]) == ("1.2.3", "wrong twin", None)
+    assert main(["rejected", *where, "--all"]) == 1
+    assert "rejected by 2.25.9" in capsys.readouterr().out
+
+
+def test_a_written_site_file_has_tls_unless_told_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = ["site", "--archive", "ORTHANC@10.0.0.5:4242", "--worklist", "RIS@ris.example:104", "--listen", "11113"]
+    assert main([*call, "--out", str(tmp_path / "site.json")]) == 0
+    written = load_site(tmp_path / "site.json")
+    assert written.archive is not None
+    assert written.worklist is not None
+    assert written.archive.tls is not None
+    assert written.worklist.tls is not None
+    assert written.cart.tls is not None
+    assert written.cart.listen_address == "127.0.0.1"
+    assert main([*call, "--out", str(tmp_path / "site.json")]) == 2
+    assert main([*call, "--out", str(tmp_path / "plain.json"), "--without-tls"]) == 0
+    assert '"tls"' not in (tmp_path / "plain.json").read_text()
+    assert main(["site", "--archive", "10.0.0.5", "--out", str(tmp_path / "x.json")]) == 2
+    assert "expected TITLE@HOST:PORT" in capsys.readouterr().err
