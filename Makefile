@@ -6,11 +6,15 @@ TOOLS := $(VENV)-tools
 INSTALL = $(PYTHON) constraints/install.py
 PINS := setup.cfg setup.py pyproject.toml constraints/install.py runtime/preprocess/kernel.c
 
-.PHONY: run test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
+.PHONY: run cart test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
 	constraints python-is-right clean
 
 run: $(VENV)/.cart
 	$(BIN)/python -m runtime.screen sim:seed=1,frames_per_eye=4,faults=0.1 --frames 40 --out out
+
+# The cart on simulated parts, in this machine's browser.
+cart: $(VENV)/.cart
+	$(BIN)/python -m runtime.cart demo --open
 
 # The build side's libraries (PyTorch, ModelOpt, TensorRT's builder) and the cart's never share a process in use, so
 # neither do they here. `make -j2 --output-sync=target test` runs both halves side by side.
@@ -57,9 +61,9 @@ COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 
 	--custom-compile-command 'make constraints' --override constraints/left-out.in setup.cfg
 constraints: $(TOOLS)/.release
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --constraint constraints/pins.in --output-file constraints/all.txt
-	$(COMPILE) --upgrade --generate-hashes --extra exam --extra light --extra dicom \
+	$(COMPILE) --upgrade --generate-hashes --extra exam --extra light --extra dicom --extra cart \
 		--constraint constraints/all.txt --output-file constraints/cart.txt
-	$(COMPILE) --upgrade --generate-hashes --extra exam --extra light --extra dicom --extra tensorrt \
+	$(COMPILE) --upgrade --generate-hashes --extra exam --extra light --extra dicom --extra cart --extra tensorrt \
 		--constraint constraints/all.txt --override constraints/no-openvino.in --output-file constraints/cart-tensorrt.txt
 	$(COMPILE) --upgrade --resolution lowest-direct --extra test --output-file constraints/floors.txt
 

@@ -45,7 +45,7 @@ class Recipe:
     """The project itself is installed; without it only what the extras name."""
 
 
-CART = ("exam", "light", "dicom")
+CART = ("exam", "light", "dicom", "cart")
 RECIPES: Mapping[str, Recipe] = {
     "cart": Recipe("cart.txt", whole=True, extras=CART),
     "cart-tensorrt": Recipe("cart-tensorrt.txt", whole=True, extras=(*CART, "tensorrt")),

@@ -1,0 +1,397 @@
+"""`Cart`: the whole as a Python object. A screen, in this process or over HTTP, needs nothing else.
+
+No call blocks, `refresh_worklist` aside: what takes time comes as a `concurrent.futures.Future`. A fault that belongs
+to one picture is that picture's outcome, never an exception.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from datetime import date
+from types import TracebackType
+from typing import Any, TypeVar
+
+from device.errors import StaleFrame
+from device.frame import Frame
+from device.live import State
+from device.live.reader import LiveReader
+from runtime.cart.desk import Desk
+from runtime.cart.errors import NotNow
+from runtime.cart.events import Events
+from runtime.cart.kept import Kept
+from runtime.cart.lighting import Lighting
+from runtime.cart.orders import Row, Worklist
+from runtime.cart.parts import Parts
+from runtime.cart.persons import shown_day, shown_name, shown_time
+from runtime.cart.preview import Preview
+from runtime.cart.room import Hardware, Room
+from runtime.cart.service import service_facts, support_zip
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.infant import Infant
+from runtime.exam.machine import Stop
+from runtime.exam.order import Order, Ordered
+from runtime.outcome import AID_NOTICE
+from runtime.views import Eye, View
+
+T = TypeVar("T")
+STOPS = {"infant unstable": Stop.UNSTABLE, "refused": Stop.REFUSED, "equipment": Stop.EQUIPMENT}
+
+
+class Cart:
+    """Runs a cart. Any thread may use it; a context manager."""
+
+    def __init__(self, parts: Parts, *, lock_minutes: float = 5.0) -> None:
+        self.parts = parts
+        self.events = Events()
+        self._lock_minutes = lock_minutes
+        self._worklist = Worklist(parts.ordering, parts.ae_title, lambda: self.events.tell("worklist"))
+        self._desk_problem = "starting"
+        self._shown: dict[str, Any] = {"exam": {}, "delivery": None, "last_exam": None, "notice": AID_NOTICE}
+        self.operator: Callable[[], str] = lambda: self._last_operator
+        """In whose name the foot switch acts; empty when nobody is there. A screen with sign-in sets its own."""
+        self._last_operator = ""
+        self._foot: Future[dict[str, Any]] | None = None
+        self._closing = threading.Event()
+        self.camera: Kept[LiveReader] = Kept("camera", parts.open_camera, _camera_problem, self._health_changed)
+        still = None
+        if parts.open_still is not None:
+            still = Kept("still camera", parts.open_still, lambda _: ("", False), self._health_changed)
+        lighting = None if parts.light is None else Lighting(parts.light, self._foot_pressed, self._health_changed)
+        self.preview = Preview(
+            self._newest, parts.limits, hint=lambda found: self.events.tell("hint", hint=found.hint.value)
+        )
+        self._hardware = Hardware(self.camera, still, lighting, self.preview)
+        self._desk: Desk[Room] = Desk(self._open_room, self._close_room, self._idle, failed=self._desk_failed)
+        self._sender = None
+        if parts.send is not None:
+            self._sender = threading.Thread(target=self._send, args=(parts.send,), name="sender", daemon=True)
+            self._sender.start()
+
+    # What is shown -------------------------------------------------------------------------------------------------
+
+    def welcome(self) -> dict[str, Any]:
+        """What may be seen before anybody signs in."""
+        return {
+            "station": self.parts.station,
+            "notice": self._shown["notice"],
+            "health": self.health(),
+            "hint": self.parts.sign_in_hint,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the screens show, as of the last command."""
+        exam = dict(self._shown["exam"])
+        lighting = self._hardware.lighting
+        if exam and exam.get("light") and lighting is not None:
+            exam["light"] = {**exam["light"], "recharge_s": round(lighting.recharge.left_s, 2)}
+        return {
+            **self._shown,
+            "exam": exam,
+            "station": self.parts.station,
+            "health": self.health(),
+            "lock_minutes": self._lock_minutes,
+            "worklist": {key: value for key, value in self.worklist().items() if key != "rows"},
+        }
+
+    def health(self) -> list[dict[str, str]]:
+        """Each part with what is wrong and what to do; empty where nothing is."""
+        hardware = self._hardware
+        parts = [("software", self._desk_problem), ("camera", self.camera.problem)]
+        if hardware.still is not None:
+            parts.append(("still camera", hardware.still.problem))
+        if hardware.lighting is not None:
+            parts.append(("light board", hardware.lighting.problem))
+        if self._worklist.exists:
+            parts.append(("worklist", self._worklist.answer.problem))
+        parts += [check() for check in self.parts.health]
+        return [{"name": name, "problem": problem} for name, problem in parts]
+
+    def _newest(self, max_age_ms: float) -> Frame:
+        reader = self.camera.part
+        if reader is None:
+            raise StaleFrame(self.camera.problem)
+        return reader.newest(max_age_ms)
+
+    # The worklist ---------------------------------------------------------------------------------------------------
+
+    def worklist(self) -> dict[str, Any]:
+        """The last answer of the worklist."""
+        answer = self._worklist.answer
+        return {
+            "exists": self._worklist.exists,
+            "age_s": answer.age_s,
+            "problem": answer.problem,
+            "rows": [_row_dict(row) for row in answer.rows],
+        }
+
+    def refresh_worklist(self) -> dict[str, Any]:
+        """Ask the worklist now; blocks for as long as that takes."""
+        self._worklist.refresh()
+        return self.worklist()
+
+    # An exam --------------------------------------------------------------------------------------------------------
+
+    def open_exam(self, infant: Infant, *, key: str = "", operator: str) -> Future[dict[str, Any]]:
+        """Open an exam. key: the line of the worklist that it was ordered by, empty for one that is entered by hand.
+
+        The future raises `OrderInvalid` when the order is another infant's, `ExamRefused`, `JournalFull`, `SiteError`.
+        """
+
+        def job(room: Room) -> dict[str, Any]:
+            room.open_exam(infant, self._order(key, infant), operator)
+            self._last_operator = operator
+            return self._said(room)
+
+        return self._desk.do(job)
+
+    def _order(self, key: str, infant: Infant) -> Order | None:
+        if not key:
+            return None
+        row = self._worklist.row(key)
+        if row is None:
+            raise NotNow("the worklist was asked anew since; choose the line again")
+        ordered: Ordered = row.item.ordered() if hasattr(row.item, "ordered") else Ordered.from_dict(_fields(row.item))
+        ordered.check_infant(infant)
+        return ordered.order
+
+    def aim(self, eye: Eye, view: View) -> Future[dict[str, Any]]:
+        """Eye and view of the pictures that follow; nothing is inferred from a picture."""
+
+        def job(room: Room) -> dict[str, Any]:
+            room.aim_at(eye, view)
+            return self._said(room)
+
+        return self._desk.do(job)
+
+    def light(self, on: bool) -> Future[dict[str, Any]]:
+        """Switch the continuous light for aiming."""
+
+        def job(room: Room) -> dict[str, Any]:
+            room.switch_light(on)
+            return self._said(room)
+
+        return self._desk.do(job)
+
+    def capture(self, *, operator: str) -> Future[dict[str, Any]]:
+        """Take one picture of what is aimed at and read it; `capture` of the answer is its line.
+
+        Raises `NotNow` when nothing is aimed at or the flash recharges, `LightError` when no light may be given.
+        """
+
+        def job(room: Room) -> dict[str, Any]:
+            self._last_operator = operator
+            try:
+                answer = room.capture(operator)
+            finally:
+                self._said(room)
+            return answer
+
+        return self._desk.do(job)
+
+    def close_exam(self, exam_id: str, *, operator: str) -> Future[dict[str, Any]]:
+        """Take no more pictures of this exam."""
+        return self._change(lambda room: room.close_exam(exam_id, operator), exam_id)
+
+    def stop_exam(self, exam_id: str, *, cause: str, note: str = "", operator: str) -> Future[dict[str, Any]]:
+        """End it early: `infant unstable`, `refused` or `equipment`."""
+        return self._change(lambda room: room.stop_exam(exam_id, STOPS[cause], note, operator), exam_id)
+
+    def void_exam(self, exam_id: str, *, reason: str, operator: str) -> Future[dict[str, Any]]:
+        """It counts for nothing; what was sent of it is rejected in the archive."""
+        return self._change(lambda room: room.void_exam(exam_id, reason, operator), exam_id)
+
+    def exclude(self, exam_id: str, number: int, *, reason: str, operator: str) -> Future[dict[str, Any]]:
+        """Take a picture out of the exam."""
+        return self._change(
+            lambda room: room.journal.exclude(exam_id, number, reason=reason, operator=operator), exam_id
+        )
+
+    def include(self, exam_id: str, number: int, *, reason: str, operator: str) -> Future[dict[str, Any]]:
+        """Take back that a picture was excluded."""
+        return self._change(
+            lambda room: room.journal.include(exam_id, number, reason=reason, operator=operator), exam_id
+        )
+
+    def confirm_view(self, exam_id: str, number: int, *, reason: str, operator: str) -> Future[dict[str, Any]]:
+        """A picture shows its view although it looks like another one's."""
+        return self._change(
+            lambda room: room.journal.confirm_view(exam_id, number, reason=reason, operator=operator), exam_id
+        )
+
+    def relabel(
+        self, exam_id: str, number: int, eye: Eye, view: View, *, reason: str, operator: str
+    ) -> Future[dict[str, Any]]:
+        """Move a picture to another eye or view."""
+        return self._change(
+            lambda room: room.journal.relabel(exam_id, number, eye, view, reason=reason, operator=operator), exam_id
+        )
+
+    def correct(
+        self, exam_id: str, infant: Infant, *, key: str = "", reason: str, operator: str
+    ) -> Future[dict[str, Any]]:
+        """Another infant was examined than was said: infant and order are corrected in one step."""
+
+        def job(room: Room) -> None:
+            order = self._order(key, infant) or Order()
+            room.journal.amend(exam_id, infant=infant, order=order, reason=reason, operator=operator)
+            room.take_up()
+
+        return self._change(job, exam_id)
+
+    def document(self, exam_id: str, findings: EyeFindings, *, clinician: str) -> Future[dict[str, Any]]:
+        """What a clinician found in an eye; it does not touch the outcome."""
+        return self._change(lambda room: room.document(exam_id, findings, clinician), exam_id)
+
+    def _change(self, does: Callable[[Room], object], exam_id: str) -> Future[dict[str, Any]]:
+        def job(room: Room) -> dict[str, Any]:
+            does(room)
+            self._said(room)
+            return room.exam(exam_id)
+
+        return self._desk.do(job)
+
+    # What is stored -------------------------------------------------------------------------------------------------
+
+    def exams(self, day: date) -> Future[list[dict[str, Any]]]:
+        """The exams of a day."""
+        return self._desk.do(lambda room: room.exams(day))
+
+    def exam(self, exam_id: str) -> Future[dict[str, Any]]:
+        """One exam, whole."""
+        return self._desk.do(lambda room: room.exam(exam_id))
+
+    def picture(self, exam_id: str, number: int, kind: str) -> Future[tuple[bytes, str]]:
+        """A stored picture: (bytes, media type). kind: `thumbnail`, `image`, `overlay`, `gates`."""
+        return self._desk.do(lambda room: room.picture(exam_id, number, kind))
+
+    def report(self, exam_id: str, kind: str) -> Future[tuple[bytes, str]]:
+        """The report: (bytes, media type). kind: `html` or `pdf`."""
+        return self._desk.do(lambda room: room.report(exam_id, kind))
+
+    def service(self) -> Future[dict[str, Any]]:
+        """What a technician looks at; nothing of a patient."""
+        return self._desk.do(lambda room: service_facts(room, self.health()))
+
+    def support_archive(self) -> Future[bytes]:
+        """What a technician sends to the maker, as a ZIP; nothing of a patient."""
+        return self._desk.do(lambda room: support_zip(room, self.health()))
+
+    # The desk -------------------------------------------------------------------------------------------------------
+
+    def _open_room(self) -> Room:
+        journal = self.parts.open_journal()
+        try:
+            room = Room(self.parts, self.events, self._hardware, journal, self.parts.open_screener(None), None)
+        except BaseException:
+            journal.close()
+            raise
+        try:
+            room.finish_pending()
+            room.take_up()
+            self._shown["notice"] = self.parts.rules().bundle.notice
+            self._said(room)
+        except BaseException:
+            room.close()
+            raise
+        return room
+
+    def _close_room(self, room: Room) -> None:
+        room.close()
+
+    def _idle(self, room: Room) -> None:
+        room.screener.between_frames()
+
+    def _desk_failed(self, error: Exception | None) -> None:
+        problem = "" if error is None else (str(error) or type(error).__name__)
+        if problem != self._desk_problem:
+            self._desk_problem = problem
+            self._health_changed()
+
+    def _said(self, room: Room) -> dict[str, Any]:
+        """Keep what the screens show, tell that it changed, and give the exam's part."""
+        exam = room.state()
+        last = exam.get("exam") or self._shown["last_exam"]
+        self._shown = {**self._shown, "exam": exam, "delivery": room.delivery(), "last_exam": last}
+        self.events.tell("state")
+        return exam
+
+    def _health_changed(self) -> None:
+        self.events.tell("health")
+
+    def _foot_pressed(self) -> None:
+        """The foot switch takes a picture for whoever works at the cart; one press, one picture."""
+        self.events.tell("foot_switch")
+        operator = self.operator()
+        if not operator or (self._foot is not None and not self._foot.done()):
+            return
+        self._foot = self.capture(operator=operator)
+        self._foot.add_done_callback(self._foot_done)
+
+    def _foot_done(self, done: Future[dict[str, Any]]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            self.events.tell("refused", reason=str(error))
+
+    def _send(self, send: Callable[[Callable[[], bool]], None]) -> None:
+        while not self._closing.is_set():
+            with suppress(Exception):  # each exam's own trouble is in the outbox; the sender itself must not end
+                send(self._closing.is_set)
+            self._desk.do(self._said)
+            self._closing.wait(2.0)
+
+    def close(self) -> None:
+        """Light off, everything given back. Closing twice is fine."""
+        self._closing.set()
+        self.preview.close()
+        self._desk.close()
+        if self._hardware.lighting is not None:
+            self._hardware.lighting.close()
+        self.camera.close()
+        if self._hardware.still is not None:
+            self._hardware.still.close()
+        if self._sender is not None:
+            self._sender.join(timeout=10)
+
+    def __enter__(self) -> Cart:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _camera_problem(reader: LiveReader) -> tuple[str, bool]:
+    state = reader.state
+    if state in (State.FAILED, State.CLOSED):
+        return f"the camera is lost ({state.value}); plug it in, it is opened again by itself", True
+    if state is State.STREAMING:
+        return "", False
+    return f"the camera gives no picture ({state.value}); look at its cable and power", False
+
+
+def _row_dict(row: Row) -> dict[str, Any]:
+    item = row.item
+    return {
+        "key": row.key,
+        "patient_id": item.patient_id,
+        "patient_name": item.patient_name,
+        "shown_name": shown_name(item.patient_name),
+        "birth_day": shown_day(item.birth_date),
+        "sex": item.sex,
+        "accession": item.accession,
+        "time": shown_time(item.scheduled),
+        "station": item.station_ae_title,
+        "description": item.description,
+        "alike": list(row.alike),
+        "own": row.own,
+    }
+
+
+def _fields(item: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {key: value for key, value in asdict(item).items() if isinstance(value, str)}

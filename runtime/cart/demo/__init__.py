@@ -1,0 +1,1 @@
+"""The cart on simulated parts: camera, light board, worklist and archive, all in one process."""

@@ -1,0 +1,36 @@
+"""What can go wrong at the cart, beside what the parts themselves say.
+
+ScreeningError
+  CartError           the configuration, a file of the cart's own, or a command that cannot be
+    CartBusy          the desk did not take the command in time
+    NotNow            the command fits another moment (no exam is open, the flash recharges)
+    SignInRefused     wrong name or PIN, or too many of them
+"""
+
+from __future__ import annotations
+
+from runtime.errors import ScreeningError
+
+
+class CartError(ScreeningError):
+    """The cart cannot do this; the message says what to do."""
+
+
+class CartBusy(CartError):
+    """The desk did not take the command in time."""
+
+
+class NotNow(CartError):
+    """The command fits another moment. `retry_s`: seconds after which it will fit, None when that is not known."""
+
+    def __init__(self, message: str, *, retry_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s
+
+
+class SignInRefused(CartError):
+    """Wrong name or PIN, or too many of them. `wait_s`: seconds that the user has to wait, 0 for none."""
+
+    def __init__(self, message: str, *, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s

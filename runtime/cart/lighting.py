@@ -1,0 +1,131 @@
+"""The light as the desk uses it: the board's link kept alive, and one account of light for the infant of the exam."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from device.errors import LightError, PortUnusable
+from device.eye import Eye
+from device.light.calibrated import CalibratedLight
+from device.light.dose import DoseAccount
+from device.light.link import BoardLink
+from device.light.messages import EventCode, Flags
+from runtime.cart.kept import Kept
+from runtime.cart.parts import LightPart
+from runtime.cart.shots import Recharge
+
+BOUNCE_S = 0.3
+"""A second press so soon after the first is the switch bouncing."""
+
+
+class Lighting:
+    """The board while it is there, with its foot switch. Safe for use from several threads, `begin` to `flash` aside.
+
+    account_for: the account of the infant whose exam is open, made by the desk. pressed: told of each press of the
+    foot switch, once, however it bounces; changed: told when the board comes, goes or says something.
+    """
+
+    def __init__(self, part: LightPart, pressed: Callable[[], None], changed: Callable[[], None]) -> None:
+        self._part, self._pressed, self._changed = part, pressed, changed
+        self.recharge = Recharge()
+        self._light: CalibratedLight | None = None
+        self._account: Callable[[BoardLink], DoseAccount] | None = None
+        self._kept: Kept[BoardLink] = Kept("light board", part.open_link, self._problem_of, changed)
+        self._closed = threading.Event()
+        self._down = False
+        self._pressed_ns = 0
+        self._listener = threading.Thread(target=self._listen, name="foot switch", daemon=True)
+        self._listener.start()
+
+    @property
+    def part(self) -> LightPart:
+        """How the light is used."""
+        return self._part
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the board, empty when nothing is."""
+        return self._kept.problem
+
+    def begin(self, account: Callable[[BoardLink], DoseAccount]) -> None:
+        """An exam is open: its infant's account is used from now on. account: made for the board that is connected."""
+        self._account, self._light = account, None
+
+    def end(self) -> None:
+        """No exam is open: the light is off, and no account is open."""
+        self.off()
+        self._account = self._light = None
+
+    def light(self) -> CalibratedLight:
+        """The light under the account of the open exam. Raises `LightError` when there is none to be had."""
+        link = self._kept.part
+        if link is None:
+            raise PortUnusable(f"the light board is not there: {self._kept.problem}")
+        if self._account is None:
+            raise LightError("no exam is open, so no light is given: there is no account to count it on")
+        if self._light is None or self._light.link is not link:
+            self._light = CalibratedLight(link, self._account(link))
+        return self._light
+
+    def illuminate(self, eye: Eye) -> None:
+        """The continuous light for aiming at that eye, where the cart has one. Raises `LightError`."""
+        if self._part.preview_level > 0:
+            self.light().illuminate(eye, self._part.preview_level)
+
+    def off(self) -> None:
+        """Light off; where that fails the board's own watchdog puts it out."""
+        light = self._light
+        if light is not None:
+            with suppress(LightError):
+                light.off()
+
+    @property
+    def lit(self) -> bool:
+        """Whether the continuous light is on, as of the board's last heartbeat."""
+        link = self._kept.part
+        return link is not None and bool(link.flags & Flags.LIGHT_ON)
+
+    def close(self) -> None:
+        """Light off, board given back."""
+        self._closed.set()
+        self.off()
+        self._kept.close()
+        self._listener.join(timeout=2)
+
+    @staticmethod
+    def _problem_of(link: BoardLink) -> tuple[str, bool]:
+        if isinstance(link.failure, PortUnusable):
+            return str(link.failure), True
+        if link.failure is not None:
+            return str(link.failure), False
+        if not link.flags & Flags.INTERLOCK_CLOSED:
+            return "the interlock is open; close it", False
+        if link.flags & Flags.OVERHEATED:
+            return "the light is too hot; let it cool", False
+        return "", False
+
+    def _listen(self) -> None:
+        """A press counts when the switch was up before, and not so soon after the last: held or bouncing, it is one."""
+        while not self._closed.is_set():
+            link = self._kept.part
+            if link is None:
+                self._down = False
+                self._closed.wait(0.1)
+                continue
+            with suppress(LightError, queue.Empty):
+                event = link.next_event(0.25)
+                if event is None:
+                    continue
+                if event.code == EventCode.FOOT_SWITCH:
+                    down, self._down = self._down, event.value == 1
+                    since_s = (event.received_ns - self._pressed_ns) / 1e9
+                    if self._down and not down and since_s >= BOUNCE_S:
+                        self._pressed_ns = event.received_ns
+                        self._pressed()
+                else:
+                    self._changed()
+                continue
+            self._closed.wait(0.1)

@@ -1,0 +1,67 @@
+// The API under /api/1: JSON in and out, the session's token with every change, problems as `Problem`.
+let token = "";
+
+export class Problem extends Error {
+  constructor(status, content) {
+    super(content.detail || content.title || `error ${status}`);
+    this.status = status;
+    this.title = content.title || "";
+    this.retry = content.retry_s || 0;
+  }
+}
+
+export function useToken(found) { token = found || ""; }
+
+async function answer(response) {
+  let content = {};
+  try { content = await response.json(); } catch { /* no JSON: the status says enough */ }
+  if (!response.ok) throw new Problem(response.status, content);
+  return content;
+}
+
+async function asked(path, options) {
+  let response;
+  try {
+    response = await fetch(`/api/1/${path}`, { credentials: "same-origin", ...options });
+  } catch {
+    throw new Problem(0, { title: "lost", detail: "the cart does not answer; wait a moment, it starts again by itself" });
+  }
+  return answer(response);
+}
+
+export function get(path) { return asked(path, {}); }
+
+export function post(path, body = {}) {
+  return asked(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": token },
+    body: JSON.stringify(body),
+  });
+}
+
+// The next live picture after `number`: {number, age, framing, blob}, or null when none came.
+export async function preview(number, signal) {
+  const began = performance.now();
+  const response = await fetch(`/api/1/preview?after=${number}`, { credentials: "same-origin", signal });
+  if (response.status === 204) return null;
+  if (!response.ok) throw new Problem(response.status, {});
+  const blob = await response.blob();
+  return {
+    number: Number(response.headers.get("x-number")),
+    age: Number(response.headers.get("x-age-ms")),
+    waited: performance.now() - began,
+    framing: JSON.parse(response.headers.get("x-framing")),
+    blob,
+  };
+}
+
+// Events until the socket closes: each to `told`; `lost(code)` at the end.
+export function listen(told, lost) {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const socket = new WebSocket(`${scheme}://${location.host}/api/1/events`);
+  let last = Date.now();
+  const watch = setInterval(() => { if (Date.now() - last > 12000) socket.close(); }, 2000);
+  socket.onmessage = (message) => { last = Date.now(); told(JSON.parse(message.data)); };
+  socket.onclose = (event) => { clearInterval(watch); lost(event.code); };
+  return socket;
+}

@@ -1,0 +1,136 @@
+// The shell: sign-in or the five screens, the bar with the infant, the notices; keyboard and touch alike.
+import { get, post, useToken } from "./api.js";
+import { button, fill, h, language, reviewed, said, t, tell, useCatalogue } from "./dom.js";
+import { changed, connect, disconnect, refresh, store, watch } from "./store.js";
+import { captureScreen } from "./screens/capture.js";
+import { resultScreen } from "./screens/result.js";
+import { serviceScreen } from "./screens/service.js";
+import { signInScreen } from "./screens/signin.js";
+import { todayScreen } from "./screens/today.js";
+import { worklistScreen } from "./screens/worklist.js";
+
+const SCREENS = {
+  worklist: { title: "Worklist", make: worklistScreen },
+  capture: { title: "Capture", make: captureScreen },
+  result: { title: "Result", make: resultScreen },
+  today: { title: "Today", make: todayScreen },
+  service: { title: "Service", make: serviceScreen },
+};
+const root = document.getElementById("app");
+let current = null;
+let leave = () => {};
+let unwatch = () => {};
+let idle = null;
+
+export function go(name, argument = null) {
+  const exam = store.state && store.state.exam;
+  if (name === "capture" && !(exam && exam.exam)) name = "worklist";
+  current = { name, argument };
+  history.replaceState(null, "", `#${name}`);
+  drawShell();
+}
+
+async function signOut(tellServer = true) {
+  if (tellServer) { try { await post("sign-out"); } catch { /* it ends by itself */ } }
+  disconnect();
+  store.state = null;
+  useToken("");
+  leave(); unwatch();
+  leave = unwatch = () => {};
+  await drawSignIn();
+}
+
+async function drawSignIn() {
+  let welcome;
+  try { welcome = await get("welcome"); } catch (error) {
+    fill(root, h("p", { class: "loading", role: "alert" }, t("The cart is starting. This page waits for it.")));
+    setTimeout(drawSignIn, 1000);
+    return;
+  }
+  await chooseLanguage(localStorage.getItem("language") || navigator.language.slice(0, 2), welcome.languages);
+  fill(root, signInScreen(welcome, {
+    signedIn: async () => { await start(); },
+    language: async (name) => { await chooseLanguage(name, welcome.languages); await drawSignIn(); },
+    again: drawSignIn,
+  }));
+}
+
+async function chooseLanguage(name, languages) {
+  const known = languages.some((one) => one.code === name) ? name : "en";
+  localStorage.setItem("language", known);
+  if (known !== language() || known !== "en") useCatalogue(await get(`texts/${known}`));
+}
+
+async function start() {
+  await refresh();
+  connect(() => signOut(false));
+  const wanted = location.hash.slice(1);
+  const exam = store.state.exam && store.state.exam.exam;
+  go(wanted in SCREENS && wanted !== "worklist" ? wanted : exam ? "capture" : "worklist");
+}
+
+function drawShell() {
+  leave(); unwatch();
+  const main = h("main", { id: "main", tabindex: "-1" });
+  const head = h("header", { class: "bar" });
+  const notices = h("div", { class: "notices" });
+  const nav = h("nav", { "aria-label": t("Screens") }, Object.entries(SCREENS).map(([name, screen]) =>
+    h("a", { href: `#${name}`, class: name === current.name ? "here" : "", "aria-current": name === current.name ? "page" : null,
+      onclick: (event) => { event.preventDefault(); go(name); } }, t(screen.title))));
+  fill(root, head, notices, nav, main);
+  const drawBars = () => { drawHead(head); drawNotices(notices); };
+  drawBars();
+  unwatch = watch((event) => {
+    drawBars();
+    if (event.kind === "reading" && event.banner) tell(event.banner);
+  });
+  leave = SCREENS[current.name].make(main, { go, argument: current.argument }) || (() => {});
+  document.title = `${t(SCREENS[current.name].title)} - ${t("ROP screening")}`;
+  main.focus({ preventScroll: true });
+}
+
+function drawHead(head) {
+  const state = store.state;
+  if (!state) return;
+  const exam = state.exam && state.exam.exam ? state.exam : null;
+  const infant = exam && exam.infant;
+  fill(head,
+    h("div", { class: "who" }, infant
+      ? [h("b", { class: "name" }, h("bdi", {}, infant.shown_name)), h("span", {}, h("bdi", {}, infant.infant_id)),
+        h("span", { class: "quiet" }, `${t("born")} ${infant.born_day}, ${t("PMA")} ${infant.postmenstrual_age}`)]
+      : h("span", { class: "quiet" }, t("No exam is open"))),
+    exam && exam.aim ? h("div", { class: "aimed" }, `${exam.aim.eye} ${t(exam.aim.view)}`) : null,
+    h("div", { class: "user" },
+      h("span", {}, state.user.shown),
+      button(t("Lock"), () => signOut(), { class: "plain" })));
+}
+
+function drawNotices(place) {
+  const state = store.state;
+  if (!state) return;
+  const bad = state.health.filter((part) => part.problem);
+  fill(place,
+    h("p", { class: "aid" }, said(state.notice)),
+    !reviewed() ? h("p", { class: "aid" }, t("This translation was not reviewed by a native speaker.")) : null,
+    !store.connected ? h("p", { class: "bad", role: "alert" },
+      t("The cart does not answer. What is on this screen may be old.")) : null,
+    ...bad.map((part) => h("p", { class: "bad", role: "alert" }, h("b", {}, t(part.name)), ": ", said(part.problem))));
+}
+
+function lockWhenIdle() {
+  const reset = () => {
+    clearTimeout(idle);
+    const minutes = store.state && store.state.lock_minutes;
+    if (minutes) idle = setTimeout(() => { if (store.state) signOut(); }, minutes * 60000);
+  };
+  for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, reset, { passive: true });
+  watch(reset);
+}
+
+lockWhenIdle();
+addEventListener("hashchange", () => {
+  const name = location.hash.slice(1);
+  if (store.state && name in SCREENS && name !== current.name) go(name);
+});
+setInterval(() => { if (store.state) changed({ kind: "tick" }); }, 1000);
+try { await start(); } catch { await drawSignIn(); }

@@ -1,0 +1,215 @@
+// Capture: the live picture with what to do, the map of both eyes, the button, the last outcome, the strip.
+import { post, preview } from "../api.js";
+import { button, fill, h, said, svg, t, tell } from "../dom.js";
+import { refresh, store, watch } from "../store.js";
+import { bannerText, eyeMap, outcomeTag } from "./parts.js";
+import { askReason, dialog } from "./dialog.js";
+
+const STALE_MS = 300;
+const ARROWS = { "move left": "←", "move right": "→", "move up": "↑", "move down": "↓", closer: "⊕",
+  focus: "◎", "hold still": "■", "too dark": "☾", "too bright": "☀", "no eye in view": "○", "no picture": "×", good: "✓" };
+
+export function captureScreen(main, { go }) {
+  const canvas = h("canvas", { class: "live", width: 640, height: 480, role: "img", "aria-label": t("Live picture") });
+  const ring = svg("svg", { viewBox: "0 0 100 100", class: "ring", "aria-hidden": "true" },
+    svg("circle", { cx: 50, cy: 50, r: 46, class: "wanted" }), svg("circle", { cx: 50, cy: 50, r: 0, class: "found" }));
+  const stale = h("div", { class: "stale", hidden: true }, t("The picture is old"));
+  const hint = h("p", { class: "hint", role: "status" });
+  const focus = h("meter", { min: 0, max: 1, low: 0.5, high: 0.66, optimum: 1, "aria-label": t("Focus") });
+  const light = h("meter", { min: 0, max: 1, low: 0.15, high: 0.85, optimum: 0.5, "aria-label": t("Brightness") });
+  const take = button(t("Capture"), capture, { class: "main capture", "aria-keyshortcuts": "Space" });
+  const wait = h("p", { class: "wait", role: "status" });
+  const banner = h("div", { class: "banner empty", role: "status" });
+  const map = h("div", { class: "map" });
+  const dose = h("div", { class: "dose" });
+  const strip = h("div", { class: "strip", "aria-label": t("Pictures of this exam") });
+  const tools = h("div", { class: "tools" },
+    button(t("Light"), toggle, { id: "light" }),
+    button(t("Result"), () => go("result")),
+    button(t("Stop early"), stop),
+    button(t("Close the exam"), close));
+  fill(main, h("div", { class: "capture-screen" },
+    h("section", { class: "view", "aria-label": t("Live picture") }, h("div", { class: "frame" }, canvas, ring, stale), hint,
+      h("div", { class: "bars" }, h("span", {}, t("Focus")), focus, h("span", {}, t("Brightness")), light), tools),
+    h("section", { class: "side" }, map, banner, take, wait, dose), strip));
+
+  let busy = false;
+  let readyAt = 0;
+  let ended = false;
+  let shown = null;
+  const stopper = new AbortController();
+
+  async function live() {
+    const context = canvas.getContext("2d");
+    let number = 0;
+    while (!ended) {
+      try {
+        const picture = await preview(number, stopper.signal);
+        if (!picture) { mark(Infinity); continue; }
+        number = picture.number;
+        const bitmap = await createImageBitmap(picture.blob);
+        if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) { canvas.width = bitmap.width; canvas.height = bitmap.height; }
+        context.drawImage(bitmap, 0, 0);
+        bitmap.close();
+        shown = { at: performance.now(), age: picture.age, framing: picture.framing };
+        mark(picture.age);
+        canvas.dataset.number = number;
+        frame(picture.framing);
+      } catch (error) {
+        if (ended) return;
+        mark(Infinity);
+        await new Promise((done) => setTimeout(done, 500));
+      }
+    }
+  }
+  const ages = setInterval(() => mark(shown ? shown.age + performance.now() - shown.at : Infinity), 100);
+
+  function mark(age) {
+    const old = !(age <= STALE_MS);
+    stale.hidden = !old;
+    stale.textContent = busy ? t("Taking the picture") : t("The picture is old");
+    canvas.classList.toggle("old", old);
+    if (old) { hint.className = "hint"; fill(hint, busy ? "" : t("no picture")); }
+  }
+
+  function frame(framing) {
+    const [x, y, radius] = framing.field;
+    const found = ring.querySelector(".found");
+    found.setAttribute("cx", x * 100); found.setAttribute("cy", y * 100); found.setAttribute("r", radius * 100);
+    hint.className = `hint ${framing.hint === "good" ? "good" : ""}`;
+    fill(hint, h("span", { "aria-hidden": "true" }, ARROWS[framing.hint] || ""), " ", t(framing.hint));
+    focus.value = framing.focus; light.value = framing.exposure;
+    if (!busy) hint.dataset.hint = framing.hint;
+  }
+
+  async function capture() {
+    if (busy) return;
+    const exam = store.state.exam;
+    if (!exam || !exam.aim) { wait.textContent = t("Choose eye and view first."); tell(wait.textContent); return; }
+    busy = true;
+    take.disabled = true;
+    wait.textContent = t("Taking the picture");
+    try {
+      const answer = await post("capture");
+      show(answer.capture);
+      wait.textContent = "";
+    } catch (error) {
+      fill(wait, said(error.message));
+      if (error.retry) readyAt = performance.now() + error.retry * 1000;
+    } finally {
+      busy = false;
+      await refresh().catch(() => {});
+    }
+  }
+
+  function show(capture) {
+    if (!capture) { banner.className = "banner empty"; fill(banner); return; }
+    banner.className = `banner ${capture.outcome}`;
+    fill(banner,
+      h("b", {}, `${capture.eye} ${t(capture.view)}: ${t(capture.word)}`), h("span", {}, bannerText(capture)),
+      capture.reason && !capture.banner.includes(capture.reason) ? h("span", { class: "reason" }, said(capture.reason)) : "",
+      capture.view_like ? alike(capture) : "");
+    tell(`${capture.eye} ${t(capture.view)}: ${t(capture.word)}. ${capture.banner}`);
+  }
+
+  function alike(capture) {
+    return h("div", { class: "alike" },
+      h("p", {}, t("This picture shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.",
+        { view: capture.view_like })),
+      button(t("It is another view"), () => askReason(t("It is another view"),
+        ["the same structures lie in both fields", "the eye can be turned no further"],
+        (reason) => post(`exams/${store.state.exam.exam}/captures/${capture.number}/confirm`, { reason }).then(refresh))));
+  }
+
+  async function aim(eye, view) {
+    try { await post("aim", { eye, view }); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, said(error.message)); }
+  }
+
+  async function toggle() {
+    try { await post("light", { on: !store.state.exam.light.on }); await refresh(); } catch (error) { fill(wait, said(error.message)); }
+  }
+
+  function stop() {
+    const cause = h("select", { id: "cause" }, ["infant unstable", "refused", "equipment"].map((one) => h("option", { value: one }, t(one))));
+    const note = h("input", { id: "note", maxlength: 500 });
+    dialog(t("Stop early"), [h("p", {}, t("The exam ends without the views that are missing; it cannot say that there are no findings.")),
+      h("label", { for: "cause" }, t("Why")), cause, h("label", { for: "note" }, t("Note")), note],
+    [{ text: t("Stop the exam"), class: "danger", does: async () => {
+      const id = store.state.exam.exam;
+      await post(`exams/${id}/stop`, { cause: cause.value, note: note.value });
+      await refresh();
+      go("result", id);
+    } }]);
+  }
+
+  function close() {
+    const exam = store.state.exam;
+    const missing = Object.entries(exam.eyes).flatMap(([eye, one]) => Object.entries(one.views)
+      .filter(([, view]) => view.status !== "taken" && view.status !== "refer").map(([name]) => `${eye} ${t(name)}`));
+    dialog(t("Close the exam"), [
+      missing.length ? h("p", { class: "warn" }, t("Not done: {views}", { views: missing.join(", ") })) : h("p", {}, t("Every view is done.")),
+      h("p", {}, bannerText(exam))], [{ text: t("Close the exam"), does: async () => {
+      await post(`exams/${exam.exam}/close`);
+      await refresh();
+      go("result", exam.exam);
+    } }]);
+  }
+
+  function draw() {
+    const exam = store.state && store.state.exam;
+    if (!exam || !exam.exam) { take.disabled = true; return; }
+    fill(map, ...["OD", "OS"].map((eye) => eyeMap(exam, eye, aim)));
+    const lamp = exam.light;
+    tools.querySelector("#light").hidden = !lamp;
+    if (lamp) tools.querySelector("#light").setAttribute("aria-pressed", lamp.on ? "true" : "false");
+    fill(dose, ...doses(exam));
+    const left = Math.max(lamp ? lamp.recharge_s : 0, (readyAt - performance.now()) / 1000);
+    take.disabled = busy || !exam.aim || left > 0.05;
+    if (left > 0.05 && !busy) {
+      wait.textContent = t("The flash recharges: {s} s", { s: left.toFixed(1) });
+      setTimeout(() => { if (!ended) { if (readyAt <= performance.now() && wait.textContent.includes(left.toFixed(1))) wait.textContent = ""; refresh().catch(() => {}); } }, Math.min(left * 1000 + 50, 1000));
+    }
+    fill(strip, ...exam.captures.map((one) => h("button", { type: "button", "data-k": `shot ${one.number}`, class: `shot ${one.outcome} ${one.excluded ? "excluded" : ""}`,
+      onclick: () => go("result", exam.exam), "aria-label": `${one.number}: ${one.eye} ${t(one.view)}, ${t(one.word)}` },
+    one.addresses && one.addresses.thumbnail ? h("img", { src: one.addresses.thumbnail, alt: "", loading: "lazy" }) : h("span", { class: "nothing" }, "×"),
+    h("span", {}, `${one.eye} ${t(one.view)}`), outcomeTag(one))));
+    const last = exam.captures[exam.captures.length - 1];
+    if (!busy) show(last && last.word ? last : null);
+  }
+
+  function doses(exam) {
+    const eye = exam.aim && exam.aim.eye;
+    const found = exam.light && exam.light.dose && eye ? exam.light.dose[eye] : null;
+    if (!found) return [];
+    return Object.entries(found).map(([name, one]) => {
+      const share = one.used / one.limit;
+      return h("p", { class: share > 0.8 ? "warn" : "quiet" }, `${eye} ${name}: ${(share * 100).toFixed(0)} % ${t("of the light allowed is used")}`,
+        h("meter", { min: 0, max: 1, high: 0.8, value: share, "aria-label": `${eye} ${name}` }));
+    });
+  }
+
+  function keys(event) {
+    if (document.querySelector("dialog[open]") || /INPUT|SELECT|TEXTAREA/.test(event.target.tagName)) return;
+    const exam = store.state.exam;
+    if (event.code === "Space") { event.preventDefault(); if (!event.repeat && !take.disabled) capture(); return; }
+    if (event.ctrlKey || event.altKey || event.metaKey || !exam || !exam.exam) return;
+    const views = exam.rules.required_views;
+    const eye = exam.aim ? exam.aim.eye : "OD";
+    const view = exam.aim ? exam.aim.view : views[0];
+    const number = Number(event.key);
+    if (number >= 1 && number <= views.length) aim(eye, views[number - 1]);
+    else if (event.key.toLowerCase() === "r") aim("OD", view);
+    else if (event.key.toLowerCase() === "l") aim("OS", view);
+  }
+
+  document.addEventListener("keydown", keys);
+  draw();
+  live();
+  const unwatch = watch((event) => {
+    if (event.kind === "foot_switch") wait.textContent = t("Foot switch");
+    if (event.kind === "refused") fill(wait, said(event.reason || ""));
+    if (event.kind === "hint" || event.kind === "tick") return;
+    draw();
+  });
+  return () => { ended = true; stopper.abort(); clearInterval(ages); document.removeEventListener("keydown", keys); unwatch(); };
+}

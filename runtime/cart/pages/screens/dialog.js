@@ -1,0 +1,61 @@
+// Questions over the screen: a reason, a confirmation, the infant's fields. Escape closes, the focus comes back.
+import { button, fill, h, said, t } from "../dom.js";
+
+export function dialog(title, content, actions) {
+  const before = document.activeElement;
+  const message = h("p", { class: "message", role: "alert" });
+  const box = h("dialog", { "aria-label": title });
+  const close = () => { box.close(); box.remove(); if (before && before.isConnected) before.focus(); };
+  const row = h("div", { class: "actions" }, button(t("Cancel"), close, { class: "plain" }));
+  for (const action of actions) {
+    const does = async () => {
+      one.disabled = true;
+      message.textContent = "";
+      try { if (await action.does() !== false) close(); } catch (error) { fill(message, said(error.message)); }
+      one.disabled = false;
+    };
+    const one = button(action.text, does, { class: action.class || "main" });
+    row.append(one);
+  }
+  box.append(h("h2", {}, title), ...content, message, row);
+  box.addEventListener("cancel", (event) => { event.preventDefault(); close(); });
+  document.body.append(box);
+  box.showModal();
+  const first = box.querySelector("input, select, textarea");
+  if (first) first.focus();
+  return close;
+}
+
+export function askReason(title, suggestions, does, extra = []) {
+  const text = h("textarea", { id: "reason", rows: "3", maxlength: "500" });
+  dialog(title, [
+    ...extra,
+    h("div", { class: "chips", role: "group", "aria-label": t("Suggestions") },
+      suggestions.map((one) => button(t(one), () => { text.value = t(one); }, { class: "chip" }))),
+    h("label", { for: "reason" }, t("Reason (needed)")), text,
+  ], [{ text: title, does: async () => {
+    if (!text.value.trim()) { text.focus(); throw new Error(t("Say why, in a few words.")); }
+    await does(text.value.trim());
+  } }]);
+}
+
+export function infantFields(known = {}) {
+  const field = (name, label, type = "text", attributes = {}) => {
+    const input = h("input", { id: `f-${name}`, type, value: known[name] ?? "", autocomplete: "off", ...attributes });
+    return [h("label", { for: `f-${name}` }, label), input];
+  };
+  const sex = h("select", { id: "f-sex" }, ["", "F", "M", "O"].map((one) =>
+    h("option", { value: one, selected: (known.sex || "") === one }, t({ "": "not known", F: "female", M: "male", O: "other" }[one]))));
+  const fields = h("div", { class: "fields" },
+    ...field("infant_id", t("Hospital's identifier"), "text", { maxlength: 64 }),
+    ...field("name", t("Name (family^given)"), "text", { maxlength: 1000 }),
+    ...field("born_at", t("Born, date and time"), "datetime-local"),
+    ...field("gestational_age", t("Gestational age at birth (27w3d)")),
+    ...field("birth_weight_g", t("Birth weight in grams"), "number", { min: 200, max: 6000 }),
+    h("label", { for: "f-sex" }, t("Sex")), sex);
+  const value = (name) => fields.querySelector(`#f-${name}`).value.trim();
+  return { fields, read: () => ({
+    infant_id: value("infant_id"), name: value("name"), born_at: value("born_at"),
+    gestational_age: value("gestational_age"), birth_weight_g: Number(value("birth_weight_g")) || 0, sex: sex.value,
+  }) };
+}

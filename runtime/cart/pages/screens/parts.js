@@ -1,0 +1,33 @@
+// Pieces that several screens share: the map of an eye, the tag of an outcome.
+import { button, h, said, t } from "../dom.js";
+
+const SIGNS = { REFER: "!", NO_REFERRAL_FINDINGS: "✓", RETAKE: "↻", NO_RESULT: "?" };
+const STATUS = { todo: "to do", taken: "taken", retake: "retake", refer: "refer", "no result": "no result", alike: "same place" };
+
+export function outcomeTag(one) {
+  return h("span", { class: `tag ${one.outcome}` }, h("span", { "aria-hidden": "true" }, SIGNS[one.outcome] || ""), " ", t(one.word));
+}
+
+// The controlled text of an outcome in the user's language, with place and reason where the text has them.
+export function bannerText(one) {
+  const details = ["RETAKE", "NO_RESULT"].includes(one.outcome) && one.banner !== one.base;
+  return details ? [said(one.base), one.banner.slice(one.base.length)] : [said(one.base)];
+}
+
+// Where the views lie as one looks at the infant: the right eye's temple is at the left of the screen.
+const PLACES = { superior: "top", inferior: "bottom", "disc-centred": "middle" };
+
+export function eyeMap(exam, eye, aim) {
+  const views = exam.eyes[eye].views;
+  const cells = exam.rules.required_views.map((name, index) => {
+    const one = views[name] || { status: "todo" };
+    const here = exam.aim && exam.aim.eye === eye && exam.aim.view === name;
+    const side = name === "temporal" ? (eye === "OD" ? "start" : "end") : name === "nasal" ? (eye === "OD" ? "end" : "start") : PLACES[name];
+    return button([h("span", { class: "key", "aria-hidden": "true" }, String(index + 1)), h("b", {}, t(name)),
+      h("span", {}, t(STATUS[one.status] || one.status))], () => aim(eye, name),
+    { "data-k": `${eye} ${name}`, class: `cell at-${side} ${one.status.replace(" ", "-")}`, "aria-pressed": here ? "true" : "false",
+      "aria-label": `${eye} ${t(name)}: ${t(STATUS[one.status] || one.status)}` });
+  });
+  const word = eye === "OD" ? t("right eye (OD)") : t("left eye (OS)");
+  return h("div", { class: "eye", role: "group", "aria-label": word }, h("h3", {}, word), h("div", { class: "cells" }, cells));
+}

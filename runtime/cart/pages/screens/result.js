@@ -1,0 +1,110 @@
+// Result: outcome by infant and eye, each picture full size, and what a person may do with it.
+import { get, post } from "../api.js";
+import { button, fill, h, said, t, when } from "../dom.js";
+import { refresh, store, watch } from "../store.js";
+import { askReason, dialog, infantFields } from "./dialog.js";
+import { bannerText, outcomeTag } from "./parts.js";
+
+export function resultScreen(main, { go, argument }) {
+  let exam = null;
+  let chosen = null;
+  let layer = "image";
+
+  async function load() {
+    const open = store.state.exam && store.state.exam.exam;
+    const id = argument || (exam && exam.exam) || open || store.state.last_exam;
+    if (!id) { fill(main, h("h1", {}, t("Result")), h("p", {}, t("There is no exam to show."))); return; }
+    try { exam = await get(`exams/${encodeURIComponent(id)}`); } catch (error) { fill(main, h("p", { role: "alert" }, said(error.message))); return; }
+    draw();
+  }
+
+  function draw() {
+    const infant = exam.infant;
+    const open = exam.phase === "open";
+    fill(main,
+      h("div", { class: `banner big ${exam.outcome}` }, h("b", {}, t(exam.word)), h("span", {}, bannerText(exam)),
+        exam.where ? h("span", { class: "reason" }, exam.where, " ", said(exam.reason)) : h("span", { class: "reason" }, said(exam.reason))),
+      exam.disagreements.length ? h("p", { class: "warn", role: "alert" }, t("A clinician's findings disagree with this outcome: {what}", { what: exam.disagreements.join("; ") })) : null,
+      h("p", {}, infant ? [h("b", {}, h("bdi", {}, infant.shown_name)), " ", h("bdi", {}, infant.infant_id), ` ${t("born")} ${infant.born_day}`] : t("retired"),
+        `, ${when(exam.opened_at, true)}, ${exam.operator}, `, t(open ? "open" : exam.phase), exam.voided ? `, ${t("void")}` : "", exam.stopped ? `, ${t("stopped early")}` : ""),
+      h("div", { class: "tools" },
+        open ? button(t("Back to capture"), () => go("capture")) : null,
+        open ? button(t("Close the exam"), () => act(`exams/${exam.exam}/close`)) : null,
+        button(t("Findings of a clinician"), document_),
+        button(t("Correct the infant"), correct),
+        exam.voided ? null : button(t("Void the exam"), () => askReason(t("Void the exam"), ["wrong infant", "training", "test of the equipment"],
+          (reason) => act(`exams/${exam.exam}/void`, { reason })), { class: "danger" }),
+        h("a", { href: `/api/1/exams/${exam.exam}/report.html`, target: "_blank", rel: "noopener" }, t("Report")),
+        h("a", { href: `/api/1/exams/${exam.exam}/report.pdf`, target: "_blank", rel: "noopener" }, t("PDF"))),
+      h("div", { class: "eyes" }, ["OD", "OS"].map(eye)),
+      h("div", { class: "look" }, picture()),
+      h("section", { class: "quiet" }, h("h2", {}, t("Changes")), exam.changes.length
+        ? h("ul", {}, exam.changes.map((one) => h("li", {}, `${when(one.at, true)} ${one.who}: ${one.what}; ${one.reason}`)))
+        : h("p", {}, t("none")), h("p", {}, `${exam.rules.bundle.name} ${exam.rules.bundle.version}, ${t("threshold")} ${exam.rules.threshold}`)));
+  }
+
+  function eye(name) {
+    const one = exam.eyes[name];
+    const word = name === "OD" ? t("right eye (OD)") : t("left eye (OS)");
+    return h("section", { class: "eye-result", "aria-label": word }, h("h2", {}, word, " ", outcomeTag(one)), h("p", {}, said(one.reason)),
+      h("ul", { class: "shots" }, exam.captures.filter((capture) => capture.eye === name).map((capture) => h("li", {},
+        h("button", { type: "button", "data-k": `shot ${capture.number}`, class: `shot ${capture.excluded ? "excluded" : ""}`, "aria-pressed": chosen === capture.number ? "true" : "false",
+          onclick: () => { chosen = capture.number; draw(); } },
+        capture.addresses.thumbnail ? h("img", { src: capture.addresses.thumbnail, alt: `${name} ${t(capture.view)}` }) : h("span", { class: "nothing" }, "×"),
+        h("span", {}, t(capture.view)), outcomeTag(capture))))));
+  }
+
+  function picture() {
+    const one = exam.captures.find((capture) => capture.number === chosen) || exam.captures[exam.captures.length - 1];
+    if (!one) return [h("p", {}, t("No picture was taken."))];
+    const layers = ["image", "overlay", "gates"].filter((kind) => one.addresses[kind]);
+    const kind = layers.includes(layer) ? layer : layers[0];
+    return [
+      h("h2", {}, `${one.number}: ${one.eye} ${t(one.view)}, ${when(one.captured_at)} `, outcomeTag(one)),
+      h("p", {}, bannerText(one), " ", one.banner.includes(one.reason) ? "" : said(one.reason), one.excluded ? ` ${t("Excluded")}: ${one.excluded}` : ""),
+      h("div", { class: "tools" }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),
+        () => { layer = name; draw(); }, { "data-k": `layer ${name}`, "aria-pressed": kind === name ? "true" : "false" })),
+      exam.phase === "open" ? button(t("Retake"), async () => { await post("aim", { eye: one.eye, view: one.view }); await refresh(); go("capture"); }) : null,
+      one.excluded
+        ? button(t("Count it again"), () => askReason(t("Count it again"), ["excluded by mistake"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/include`, { reason })))
+        : button(t("Exclude"), () => askReason(t("Exclude"), ["wrong eye", "wrong infant", "artefact"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/exclude`, { reason }))),
+      button(t("Correct the label"), () => relabel(one))),
+      kind ? h("img", { class: "whole", src: one.addresses[kind], alt: `${one.eye} ${t(one.view)}: ${t(one.word)}` }) : h("p", {}, t("The camera gave no picture.")),
+      kind === "gates" ? h("p", { class: "quiet" }, t("Where the classifier's gates let vessel features through; it does not show why it decided.")) : null,
+    ];
+  }
+
+  function relabel(one) {
+    const eyes = h("select", { id: "r-eye" }, ["OD", "OS"].map((name) => h("option", { value: name, selected: name === one.eye }, name)));
+    const views = h("select", { id: "r-view" }, exam.rules.all_views.map((name) => h("option", { value: name, selected: name === one.view }, t(name))));
+    askReason(t("Correct the label"), ["set wrongly at the capture"], (reason) =>
+      act(`exams/${exam.exam}/captures/${one.number}/relabel`, { eye: eyes.value, view: views.value, reason }),
+    [h("label", { for: "r-eye" }, t("Eye")), eyes, h("label", { for: "r-view" }, t("View")), views]);
+  }
+
+  async function document_() {
+    const words = await get("words");
+    const choose = (id, values) => h("select", { id }, ["", ...values].map((one) => h("option", { value: one }, one || "-")));
+    const eyes = h("select", { id: "d-eye" }, ["OD", "OS"].map((name) => h("option", { value: name }, name)));
+    const zone = choose("d-zone", words.zones), stage = choose("d-stage", words.stages), plus = choose("d-plus", words.plus);
+    const notch = h("input", { type: "checkbox", id: "d-notch" }), aggressive = h("input", { type: "checkbox", id: "d-arop" });
+    const note = h("textarea", { id: "d-note", rows: 2, maxlength: 2000 });
+    dialog(t("Findings of a clinician"), [h("div", { class: "fields" },
+      h("label", { for: "d-eye" }, t("Eye")), eyes, h("label", { for: "d-zone" }, t("Zone")), zone, h("label", { for: "d-notch" }, t("Notch")), notch,
+      h("label", { for: "d-stage" }, t("Stage")), stage, h("label", { for: "d-plus" }, t("Plus")), plus,
+      h("label", { for: "d-arop" }, "A-ROP"), aggressive, h("label", { for: "d-note" }, t("Note")), note)],
+    [{ text: t("Keep"), does: () => act(`exams/${exam.exam}/document`, { eye: eyes.value, zone: zone.value || null, stage: stage.value || null,
+      plus: plus.value || null, notch: notch.checked, a_rop: aggressive.checked, note: note.value }) }]);
+  }
+
+  function correct() {
+    const { fields, read } = infantFields(exam.infant ? { ...exam.infant, born_at: exam.infant.born_at.slice(0, 16) } : {});
+    askReason(t("Correct the infant"), ["wrong infant chosen", "slip of the keyboard"],
+      (reason) => act(`exams/${exam.exam}/correct`, { infant: read(), key: "", reason }), [fields]);
+  }
+
+  async function act(path, body = {}) { await post(path, body); await refresh(); await load(); }
+
+  load();
+  return watch((event) => { if (!["tick", "hint", "connected", "health"].includes(event.kind)) load(); });
+}

@@ -1,0 +1,31 @@
+// Service: how the cart stands, for the technician; nothing of a patient.
+import { get, post } from "../api.js";
+import { button, fill, h, said, t } from "../dom.js";
+
+export function serviceScreen(main) {
+  const place = h("div", {});
+  const message = h("p", { role: "status" });
+  fill(main, h("div", { class: "tools" }, h("h1", {}, t("Service")), button(t("Look again"), load),
+    h("a", { href: "/api/1/service/support.zip" }, t("Support archive"))), message, place);
+
+  async function load() {
+    let found;
+    try { found = await get("service"); } catch (error) { fill(place, h("p", { role: "alert" }, said(error.message))); return; }
+    fill(place,
+      section(t("Parts"), h("ul", { class: "health" }, found.health.map((part) => h("li", { class: part.problem ? "bad" : "good" },
+        h("b", {}, t(part.name)), " ", part.problem ? said(part.problem) : t("ready"), part.fact ? h("span", { class: "quiet" }, ` ${part.fact}`) : "")))),
+      section(t("Latency of the last hour"), found.latency.frames
+        ? h("p", {}, t("{n} pictures, p50 {p50} ms, p95 {p95} ms, longest {max} ms, budget {budget}", { n: found.latency.frames, ...found.latency }))
+        : h("p", {}, t("no picture in the last hour"))),
+      section(t("Model"), h("p", {}, found.model)),
+      section(t("Light"), found.light ? [h("p", {}, said(found.light)), button(t("Test the light"), test)] : h("p", {}, t("This cart has no light board."))),
+      section(t("Outbox"), h("p", {}, found.outbox)),
+      section(t("Log"), h("pre", { tabindex: "0" }, found.log.join("\n"))));
+  }
+  async function test() {
+    message.textContent = "";
+    try { fill(message, said((await post("service/light-test")).said)); } catch (error) { fill(message, said(error.message)); }
+  }
+  function section(title, ...content) { return h("section", {}, h("h2", {}, title), ...content); }
+  load();
+}

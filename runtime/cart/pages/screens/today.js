@@ -1,0 +1,28 @@
+// Today: the day's exams, where each stands with the archive, and the way into each.
+import { get } from "../api.js";
+import { fill, h, said, t, when } from "../dom.js";
+import { store, watch } from "../store.js";
+import { outcomeTag } from "./parts.js";
+
+export function todayScreen(main, { go }) {
+  const day = h("input", { type: "date", id: "day", onchange: () => load() });
+  const list = h("div", { class: "rows" });
+  const outbox = h("p", { role: "status" });
+  fill(main, h("div", { class: "tools" }, h("h1", {}, t("Today")), h("label", { for: "day" }, t("Day")), day), outbox, list);
+
+  async function load() {
+    let found;
+    try { found = await get(`exams?day=${day.value}`); } catch (error) { fill(list, h("p", { role: "alert" }, said(error.message))); return; }
+    if (!day.value) day.value = found.day;
+    fill(list, ...found.exams.map((one) => h("button", { type: "button", class: "row", "data-k": one.exam, onclick: () => go("result", one.exam) },
+      h("span", { class: "time" }, when(one.opened_at)),
+      h("span", { class: "main" }, h("b", {}, h("bdi", {}, one.shown_name)), h("span", {}, h("bdi", {}, one.infant_id))),
+      h("span", {}, outcomeTag(one), h("span", { class: "quiet" }, t(one.phase), one.voided ? `, ${t("void")}` : "")),
+      h("span", { class: one.delivery.state === "held" ? "bad" : "quiet" }, t(one.delivery.word), one.delivery.error ? [": ", said(one.delivery.error)] : ""))),
+    ...(found.exams.length ? [] : [h("p", {}, t("No exam on this day."))]));
+    const delivery = store.state.delivery;
+    fill(outbox, delivery ? t("{waiting} waiting, {held} held, {done} in the archive", delivery) : t("No archive is configured."));
+  }
+  load();
+  return watch((event) => { if (!["tick", "hint"].includes(event.kind)) load(); });
+}

@@ -1,0 +1,76 @@
+// Who is to be examined: own station's first, what may be taken for another flagged, manual and emergency entry.
+import { get, post } from "../api.js";
+import { button, fill, h, said, t } from "../dom.js";
+import { refresh, store, watch } from "../store.js";
+import { dialog, infantFields } from "./dialog.js";
+
+export function worklistScreen(main, { go }) {
+  const list = h("div", { class: "rows" });
+  const search = h("input", { id: "search", type: "search", autocomplete: "off", oninput: () => draw() });
+  const age = h("p", { class: "quiet", role: "status" });
+  let answer = null;
+  fill(main,
+    h("div", { class: "tools" },
+      h("h1", {}, t("Worklist")),
+      h("label", { for: "search" }, t("Search")), search,
+      button(t("Ask again"), ask), button(t("Enter by hand"), () => enter({}, "", false)),
+      button(t("Emergency"), emergency)),
+    age, list);
+
+  async function ask() {
+    age.textContent = t("Asking the worklist");
+    try { answer = await post("worklist/refresh"); } catch (error) { fill(age, said(error.message)); return; }
+    draw();
+  }
+
+  function draw() {
+    if (!answer) return;
+    const words = search.value.trim().toLowerCase();
+    const found = answer.rows.filter((row) => !words ||
+      [row.shown_name, row.patient_id, row.accession].some((text) => text.toLowerCase().includes(words)));
+    fill(age, ...(answer.exists ? [
+      answer.age_s === null ? t("The worklist has not answered yet.") : t("Answered {s} s ago.", { s: Math.round(answer.age_s) }),
+      answer.problem ? h("b", { class: "bad" }, " ", said(answer.problem)) : ""] : [t("This cart has no worklist; enter infants by hand.")]));
+    fill(list, ...found.map(row), ...(found.length || !answer.exists ? [] : [h("p", {}, t("Nobody is on the worklist."))]));
+  }
+
+  function row(item) {
+    return h("button", { type: "button", "data-k": item.key, class: `row ${item.own ? "own" : ""}`, onclick: () => confirm(item) },
+      h("span", { class: "time" }, item.time),
+      h("span", { class: "main" }, h("b", {}, h("bdi", {}, item.shown_name)), h("span", {}, h("bdi", {}, item.patient_id)),
+        item.alike.length ? h("span", { class: "warn" }, t("Take care: {why}", { why: item.alike.map((why) => t(why)).join(", ") })) : null),
+      h("span", {}, item.birth_day ? `${t("born")} ${item.birth_day}` : ""),
+      h("span", { class: "quiet" }, item.description, item.own ? "" : ` (${item.station})`),
+      item.done ? h("span", { class: "tag" }, t("done today")) : null);
+  }
+
+  function confirm(item) {
+    if (store.state.exam && store.state.exam.exam) { go("capture"); return; }
+    enter({ infant_id: item.patient_id, name: item.patient_name, sex: ["M", "F", "O"].includes(item.sex) ? item.sex : "",
+      born_at: item.birth_day ? `${item.birth_day}T00:00` : "", ...(item.known || {}) }, item.key, false, item.alike);
+  }
+
+  function emergency() {
+    const now = new Date();
+    const stamp = now.toISOString().slice(0, 16).replace(/[-:T]/g, "");
+    enter({ infant_id: `EMERGENCY-${stamp}`, name: "Unknown" }, "", true);
+  }
+
+  function enter(known, key, urgent, alike = []) {
+    const { fields, read } = infantFields(known);
+    const checked = h("input", { type: "checkbox", id: "band" });
+    dialog(urgent ? t("Emergency exam") : t("Whose exam is this?"), [
+      alike.length ? h("p", { class: "warn" }, t("Take care: {why}", { why: alike.map((why) => t(why)).join(", ") })) : null,
+      fields,
+      h("p", { class: "check" }, checked, h("label", { for: "band" }, t("Name and identifier agree with the wrist band"))),
+    ].filter(Boolean), [{ text: t("Open the exam"), does: async () => {
+      if (!checked.checked) { checked.focus(); throw new Error(t("Compare with the wrist band first.")); }
+      await post("exams", { key, infant: read(), wrist_band_checked: true, emergency: urgent });
+      await refresh();
+      go("capture");
+    } }]);
+  }
+
+  get("worklist").then((found) => { answer = found; draw(); if (found.exists && found.age_s === null) ask(); }).catch(() => {});
+  return watch((event) => { if (event.kind === "worklist") get("worklist").then((found) => { answer = found; draw(); }).catch(() => {}); });
+}

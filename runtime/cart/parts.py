@@ -1,0 +1,68 @@
+"""`Parts`: what a cart is made of, as ways to open each part; from `cart.toml`, or simulated for the demonstration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from device.light.calibration import Calibration
+from device.light.link import BoardLink
+from device.live import LiveReader
+from runtime.cart.orders import Ordering
+from runtime.cart.shots import Flash, StillSource
+from runtime.exam.journal import Journal
+from runtime.exam.rules import ExamRules
+from runtime.quality import QualityLimits
+from runtime.screener import Screener
+from runtime.views import Eye, View
+
+
+@dataclass(frozen=True)
+class LightPart:
+    """The light and trigger board, and how it is used."""
+
+    open_link: Callable[[], BoardLink]
+    """Connects; raises `LightError`."""
+    calibration: Callable[[BoardLink], Calibration]
+    """The checked calibration of the board that answers; raises `CalibrationInvalid`."""
+    preview_level: int
+    """Drive level of the continuous light while the operator aims; 0 for none."""
+    flash: Flash | None
+    """None where pictures are taken by the continuous light."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Every part of a cart. What is called here is called in the thread that will use it."""
+
+    station: str
+    """As the journal and the screens name it."""
+    open_journal: Callable[[], Journal]
+    open_screener: Callable[[float | None], Screener]
+    """With the threshold of an exam that was opened under another one than the site's; None for the site's."""
+    rules: Callable[[], ExamRules]
+    """For a new exam; raises `ScreeningError` when there can be none (an expired profile, say)."""
+    open_camera: Callable[[], LiveReader]
+    ae_title: str = ""
+    """As the worklist names this station."""
+    light: LightPart | None = None
+    open_still: Callable[[], StillSource] | None = None
+    ordering: Ordering | None = None
+    """The worklist, None where the site has none."""
+    limits: QualityLimits = field(default_factory=QualityLimits)
+    health: Sequence[Callable[[], tuple[str, str]]] = ()
+    """Further lines of the health list: (name, what is wrong or empty)."""
+    archive: bool = True
+    """Whether the site has an archive."""
+    still_timeout_ms: float = 8000.0
+    """How long a still picture may take to come."""
+    aimed: Callable[[Eye, View], None] = lambda eye, view: None
+    """Told what is aimed at: for a camera that turns by itself, as the simulated one does."""
+    taken: Callable[[], None] = lambda: None
+    """Told after each picture."""
+    opened: Callable[[], None] = lambda: None
+    """Told when an exam was opened."""
+    sign_in_hint: str = ""
+    """Shown at the sign-in; of a demonstration only."""
+    send: Callable[[Callable[[], bool]], None] | None = None
+    """Sends what is due until told to stop, in a thread of the cart's; None where another program does."""

@@ -1,0 +1,339 @@
+"""What the desk's thread owns, and the commands that work on it. Nothing here is called from another thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from device.errors import CameraError, DeviceError, FlashNotCaught, LightError
+from device.frame import Frame
+from device.light.dose import DoseAccount
+from device.light.link import BoardLink
+from device.live import LiveReader
+from runtime.cart.errors import NotNow
+from runtime.cart.events import Events
+from runtime.cart.kept import Kept
+from runtime.cart.lighting import Lighting
+from runtime.cart.parts import Parts
+from runtime.cart.persons import shown_name
+from runtime.cart.pictures import picture_of
+from runtime.cart.preview import Preview
+from runtime.cart.shots import CAPTURE_TIMEOUT_MS, StillSource, take_flashed, take_frame
+from runtime.cart.state import capture_dict, exam_state
+from runtime.dicom.outbox import outbox_state
+from runtime.dicom.outbox.steps import DESTINATION, DONE
+from runtime.exam.describe import summary_dict
+from runtime.exam.errors import ExamRefused
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.infant import Infant, now_utc
+from runtime.exam.journal import ExamSummary, Journal
+from runtime.exam.machine import Phase, Stop
+from runtime.exam.order import Order
+from runtime.exam.report import report_page
+from runtime.exam.session import ExamSession
+from runtime.reading import Reading
+from runtime.screener import Screener
+from runtime.views import Eye, View
+
+
+@dataclass(eq=False)
+class Hardware:
+    """What hangs on cables: looked after by threads of its own, whatever the desk does."""
+
+    camera: Kept[LiveReader]
+    still: Kept[StillSource] | None
+    lighting: Lighting | None
+    preview: Preview
+
+
+@dataclass(eq=False)
+class Room:
+    """Everything that an exam needs, open."""
+
+    parts: Parts
+    events: Events
+    hardware: Hardware
+    journal: Journal
+    screener: Screener
+    threshold: float | None
+    """Under which `screener` reads; None: the site's."""
+    aim: tuple[Eye, View] | None = None
+    light_on: bool = False
+    latencies: list[tuple[float, float]] = field(default_factory=list)
+    """(`time.monotonic()`, milliseconds) of the readings of the last hour."""
+
+    # The exam ---------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """The open exam; empty when none is open."""
+        summary = self.journal.open_exam()
+        if summary is None:
+            return {}
+        return exam_state(self.journal, summary.exam_id, self.aim) | {"light": self.light_state()}
+
+    def open_exam(self, infant: Infant, order: Order | None, operator: str) -> str:
+        """Open an exam; the engine reads under its threshold from now on."""
+        rules = self.parts.rules()
+        exam_id = self.session(operator).open(infant, rules, order)
+        self.aim, self.light_on = None, False
+        self.take_up()
+        self.parts.opened()
+        return exam_id
+
+    def take_up(self) -> None:
+        """What belongs to the open exam: the threshold under which it was opened, the account of its infant."""
+        summary = self.journal.open_exam()
+        lighting = self.hardware.lighting
+        if summary is None:
+            if lighting is not None:
+                lighting.end()
+            return
+        self._read_under(self.journal.exam(summary.exam_id).rules.threshold)
+        if lighting is not None:
+            lighting.begin(account_of(self.journal, summary.exam_id, lighting))
+
+    def _read_under(self, threshold: float) -> None:
+        if self.threshold != threshold:
+            self.screener.close()
+            self.screener, self.threshold = self.parts.open_screener(threshold), threshold
+
+    def session(self, operator: str) -> ExamSession:
+        """The session of the open exam in that operator's name."""
+        session = ExamSession(self.journal, self.screener, operator=operator, station=self.parts.station)
+        if self.journal.open_exam() is not None:
+            session.resume(self.parts.rules().bundle.sha256, self.threshold)
+            if self.aim is not None:
+                session.aim(*self.aim)
+        return session
+
+    def finish_pending(self) -> int:
+        """Read what a crash left unread, each under the threshold of its exam."""
+        done = 0
+        for threshold in sorted({self.journal.exam(exam).rules.threshold for exam, _ in self.journal.pending()}):
+            self._read_under(threshold)
+            done += self.session("cart").finish_all(self.parts.rules().bundle.sha256, threshold)
+        return done
+
+    def aim_at(self, eye: Eye, view: View) -> None:
+        """Eye and view of the pictures that follow; the light goes to that eye."""
+        self._open_id()
+        other_eye = self.aim is None or self.aim[0] is not eye
+        self.aim = (eye, view)
+        self.parts.aimed(eye, view)
+        if self.light_on and other_eye:
+            self.switch_light(True)
+
+    def capture(self, operator: str) -> dict[str, Any]:
+        """Take a picture of what is aimed at and read it; the picture's line, and the exam's."""
+        exam_id = self._open_id()
+        if self.aim is None:
+            raise NotNow("eye and view are not set; choose them first")
+        session = self.session(operator)
+        preview = self.hardware.preview
+        preview.pause()
+        try:
+            try:
+                frame = self._frame(self.aim[0])
+            except (CameraError, LightError) as error:
+                reading = self._missed(session, error)
+            else:
+                accepted = session.accept(frame)
+                self.parts.taken()
+                self.events.tell("captured", exam=exam_id, number=accepted.number)
+                reading = session.finish(accepted)
+                self._timed(reading)
+        finally:
+            preview.resume()
+        record = self.journal.exam(exam_id)
+        shown = capture_dict(record, record.captures[-1])
+        told = {key: shown[key] for key in ("number", "outcome", "banner")}
+        self.events.tell("reading", exam=exam_id, **told)
+        return {"exam": exam_id, "captures": [shown], "capture": shown}
+
+    def _missed(self, session: ExamSession, error: CameraError | LightError) -> Reading:
+        """A picture that could not be had is a NO_RESULT of the exam; a light that was refused took none at all."""
+        if isinstance(error, CameraError):
+            return session.miss(error)
+        if isinstance(error, FlashNotCaught):
+            return session.miss(CameraError(str(error)))
+        raise error
+
+    def _frame(self, eye: Eye) -> Frame:
+        """One picture, by the way that this cart has."""
+        hardware = self.hardware
+        pressed_ns = time.monotonic_ns()
+        if hardware.still is not None:
+            still = hardware.still.part
+            if still is None:
+                raise CameraError(f"the camera's still pictures: {hardware.still.problem}")
+            return still.take(pressed_ns, self.parts.still_timeout_ms)
+        reader = hardware.camera.part
+        if reader is None:
+            raise CameraError(f"the camera is not there: {hardware.camera.problem}")
+        lighting = hardware.lighting
+        if lighting is None or lighting.part.flash is None:
+            return take_frame(reader, timeout_ms=CAPTURE_TIMEOUT_MS)
+        return take_flashed(reader, lighting.light(), lighting.part.flash, eye, lighting.recharge)
+
+    def _timed(self, reading: Reading) -> None:
+        now, total = time.monotonic(), reading.timings_ms.total
+        if total is not None:
+            self.latencies = [(at, ms) for at, ms in self.latencies if at > now - 3600] + [(now, total)]
+
+    def switch_light(self, on: bool) -> None:
+        """The continuous light for aiming."""
+        lighting = self.hardware.lighting
+        if lighting is None:
+            raise NotNow("this cart has no light board")
+        if not on:
+            lighting.off()
+            self.light_on = False
+            return
+        if self.aim is None:
+            raise NotNow("the light is counted for an eye; choose eye and view first")
+        lighting.illuminate(self.aim[0])
+        self.light_on = True
+
+    def _open_id(self) -> str:
+        summary = self.journal.open_exam()
+        if summary is None:
+            raise NotNow("no exam is open; open one from the worklist")
+        return summary.exam_id
+
+    def close_exam(self, exam_id: str, operator: str) -> None:
+        """Take no more pictures."""
+        self.journal.close_exam(exam_id, operator=operator)
+        self._ended()
+
+    def stop_exam(self, exam_id: str, why: Stop, note: str, operator: str) -> None:
+        """End it early."""
+        self.journal.stop_exam(exam_id, why, note=note, operator=operator)
+        self._ended()
+
+    def void_exam(self, exam_id: str, reason: str, operator: str) -> None:
+        """It counts for nothing."""
+        self.journal.void_exam(exam_id, reason=reason, operator=operator)
+        self._ended()
+
+    def _ended(self) -> None:
+        if self.journal.open_exam() is None:
+            self.aim, self.light_on = None, False
+            self.take_up()
+
+    def document(self, exam_id: str, findings: EyeFindings, clinician: str) -> None:
+        """What a clinician found."""
+        self.journal.document(exam_id, findings, clinician=clinician)
+
+    # The light --------------------------------------------------------------------------------------------------
+
+    def light_state(self) -> dict[str, Any] | None:
+        """The light as the capture screen shows it; None where the cart has none."""
+        lighting = self.hardware.lighting
+        if lighting is None:
+            return None
+        dose: dict[str, Any] = {}
+        with suppress(DeviceError, ExamRefused):
+            dose = _dose(lighting)
+        return {
+            "on": self.light_on and lighting.lit,
+            "recharge_s": round(lighting.recharge.left_s, 2),
+            "dose": dose,
+            "problem": lighting.problem,
+        }
+
+    # What is shown of the journal ----------------------------------------------------------------------------------
+
+    def exam(self, exam_id: str) -> dict[str, Any]:
+        """One exam, whole, with what clinicians wrote."""
+        content = exam_state(self.journal, exam_id)
+        content.setdefault("disagreements", [])
+        return content
+
+    def exams(self, day: date) -> list[dict[str, Any]]:
+        """The exams that were opened on a day, by the cart's own zone, newest first."""
+        return [self._line(summary) for summary in self.journal.exams() if summary.opened_at.astimezone().date() == day]
+
+    def _line(self, summary: ExamSummary) -> dict[str, Any]:
+        retired = summary.phase is Phase.RETIRED
+        infant = None if retired else self.journal.infant(summary.exam_id)
+        content = summary_dict(summary)
+        content |= {
+            "word": content["outcome"].replace("_", " "),
+            "shown_name": "-" if infant is None else shown_name(infant.name),
+            "infant_id": "-" if infant is None else infant.infant_id,
+            "voided": summary.phase is Phase.VOIDED,
+            "delivery": delivery_of(self.journal, summary),
+        }
+        return content
+
+    def picture(self, exam_id: str, number: int, kind: str) -> tuple[bytes, str]:
+        """A stored picture as a file's bytes and its media type."""
+        record = self.journal.exam(exam_id)
+        if not 1 <= number <= len(record.captures):
+            raise ExamRefused(f"exam {exam_id}: there is no picture {number}")
+        return picture_of(self.journal, record, record.captures[number - 1], kind)
+
+    def report(self, exam_id: str, kind: str) -> tuple[bytes, str]:
+        """The report, `html` or `pdf`, with its media type."""
+        page = report_page(self.journal, exam_id)
+        return page.encode(), "text/html; charset=utf-8"
+
+    def delivery(self) -> dict[str, Any] | None:
+        """Counts of the outbox; None where the cart sends nowhere."""
+        if not self.parts.archive:
+            return None
+        state = outbox_state(self.journal, now_utc())
+        return {
+            "waiting": state.waiting + state.proving,
+            "held": state.held,
+            "done": state.done,
+            "error": state.last_error,
+        }
+
+    def close(self) -> None:
+        """Give engine and journal back; the light is off."""
+        if self.hardware.lighting is not None:
+            self.hardware.lighting.end()
+        with suppress(Exception):
+            self.screener.close()
+        self.journal.close()
+
+
+WORDS = {"waiting": "waiting", "proving": "sent, not yet answered for", "done": "in the archive", "held": "held"}
+
+
+def delivery_of(journal: Journal, summary: ExamSummary) -> dict[str, str]:
+    """Where an exam stands with the archive, in words."""
+    if summary.phase is Phase.OPEN:
+        return {"state": "", "word": "not closed yet", "error": ""}
+    delivery = journal.deliveries.get(summary.exam_id, DESTINATION)
+    if delivery is None:
+        return {"state": "waiting", "word": "waiting", "error": ""}
+    error = delivery.last_error if delivery.state != DONE else ""
+    return {"state": delivery.state, "word": WORDS.get(delivery.state, delivery.state), "error": error}
+
+
+def account_of(journal: Journal, exam_id: str, lighting: Lighting) -> Callable[[BoardLink], DoseAccount]:
+    """The account of the infant of that exam, for the board that is connected."""
+
+    def account(link: BoardLink) -> DoseAccount:
+        return DoseAccount(lighting.part.calibration(link))
+
+    return account
+
+
+def _dose(lighting: Lighting) -> dict[str, dict[str, dict[str, float | str]]]:
+    """By eye and hazard: what was given, the limit, its unit."""
+    account = lighting.light().account
+    shown: dict[str, dict[str, dict[str, float | str]]] = {}
+    for eye in Eye:
+        used = account.used(eye)
+        shown[eye.value] = {
+            hazard.name: {"used": used[hazard.name], "limit": hazard.limit, "unit": hazard.unit}
+            for hazard in account.calibration.hazards
+        }
+    return shown

@@ -1,0 +1,28 @@
+"""The sender in a thread of the cart: what another program does in `rop-sender`, for a cart that runs alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.outbox import Outbox
+from runtime.dicom.site import Site
+from runtime.exam.journal import Journal
+
+LOOK_AGAIN_S = 1.0
+
+
+def sending(open_journal: Callable[[], Journal], site: Site) -> Callable[[Callable[[], bool]], None]:
+    """A function that sends until it is told to stop. Its journal is one of its own: another connection."""
+
+    def send(stopped: Callable[[], bool]) -> None:
+        with open_journal() as journal, CommitmentDesk(site) as desk:
+            outbox = Outbox(journal, site)
+            while not stopped():
+                outbox.send_due(desk, stopped=stopped)
+                until = time.monotonic() + LOOK_AGAIN_S
+                while time.monotonic() < until and not stopped():
+                    time.sleep(0.05)
+
+    return send

@@ -1,0 +1,105 @@
+"""Taking one picture: the frame that belongs to the press of the button, lit by a flash where there is one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from device.errors import BoardSilent, CameraError, FlashNotCaught, FrameTimeout, FrameUnreadable
+from device.eye import Eye
+from device.frame import Frame
+from device.light.calibrated import CalibratedLight
+from device.light.capture import capture_with_flash
+from device.light.exposure import ExposureTiming
+from device.live import LiveReader
+from runtime.cart.errors import NotNow
+
+CAPTURE_TIMEOUT_MS = 2000.0
+"""How long a picture may take to come after the button was pressed."""
+
+
+class StillSource(Protocol):
+    """A camera's second way: a picture on demand."""
+
+    def take(self, pressed_ns: int, timeout_ms: float) -> Frame:
+        """The picture that was made for the press at `pressed_ns`; raises `CameraError` for an older or late one."""
+        ...
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
+
+
+@dataclass(frozen=True)
+class Flash:
+    """How a picture is lit."""
+
+    flash_us: int
+    """Microseconds."""
+    level: int
+    """Drive level as the board counts."""
+    timing: ExposureTiming
+    recharge_ms: int = 0
+    """The board takes no flash so soon after the last."""
+
+
+def take_frame(reader: LiveReader, *, timeout_ms: float = CAPTURE_TIMEOUT_MS) -> Frame:
+    """The first whole frame that the camera gives from now on. Raises `CameraError`."""
+    deadline = time.monotonic() + timeout_ms / 1000
+    lost: CameraError | None = None
+    with reader.tap(room=4) as tap:
+        while (left_s := deadline - time.monotonic()) > 0:
+            try:
+                frame = tap.next(left_s * 1000)
+            except FrameUnreadable as error:
+                lost = error
+                continue
+            if frame is None:
+                raise FrameTimeout("the camera was closed; open it anew")
+            return frame
+    raise lost or FrameTimeout(f"no frame within {timeout_ms:g} ms; look at the camera")
+
+
+class Recharge:
+    """When the next flash may be asked for: the board would refuse it before, and it must not be counted then."""
+
+    def __init__(self) -> None:
+        self._ready_at = 0.0
+
+    def flashed(self, recharge_ms: float) -> None:
+        """A flash was given, or may have been."""
+        self._ready_at = time.monotonic() + recharge_ms / 1000
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the next flash may be asked for."""
+        return max(0.0, self._ready_at - time.monotonic())
+
+    def check(self) -> None:
+        """Raise `NotNow` while the flash recharges."""
+        if (left_s := self.left_s) > 0:
+            raise NotNow(f"the flash recharges, {left_s:.1f} s left; nothing was given", retry_s=left_s)
+
+
+def take_flashed(reader: LiveReader, light: CalibratedLight, flash: Flash, eye: Eye, recharge: Recharge) -> Frame:
+    """Flash once at the eye and give the frame that holds the flash.
+
+    Raises `NotNow` while the flash recharges, and what `capture_with_flash` raises.
+    """
+    recharge.check()
+    try:
+        flashed = capture_with_flash(
+            reader,
+            light,
+            flash.timing,
+            eye=eye,
+            flash_us=flash.flash_us,
+            level=flash.level,
+            timeout_ms=CAPTURE_TIMEOUT_MS,
+        )
+    except (FlashNotCaught, BoardSilent):  # it was given, or may have been
+        recharge.flashed(flash.recharge_ms)
+        raise
+    recharge.flashed(flash.recharge_ms)
+    return flashed.frame

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket over a `Cart`: knows neither SQL nor DICOM nor a camera driver."""

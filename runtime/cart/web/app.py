@@ -1,0 +1,390 @@
+"""`create_app`: the HTTP and WebSocket face of a `Cart`, under `/api/1`, and its pages."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from contextlib import suppress
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.websockets import WebSocketDisconnect
+
+from runtime.cart.cart import Cart
+from runtime.cart.errors import SignInRefused
+from runtime.cart.texts import Texts
+from runtime.cart.users import SignIn
+from runtime.cart.web import bodies
+from runtime.cart.web.guard import App, Guard
+from runtime.cart.web.problems import HANDLERS, problem
+from runtime.cart.web.sessions import COOKIE, CSRF_HEADER, Session, Sessions
+from runtime.exam.icrop3 import PLUS, STAGES, ZONES, EyeFindings
+from runtime.exam.infant import Infant
+from runtime.views import Eye, View
+
+PAGES = Path(__file__).parents[1] / "pages"
+PREVIEW_WAIT_S = 1.0
+ALIVE = '{"kind": "alive"}'
+T = TypeVar("T")
+
+
+def create_app(cart: Cart, sign_in: SignIn, texts: Texts, *, hosts: tuple[str, ...], scheme: str, idle_s: float) -> App:
+    """The application.
+
+    hosts: own values of the Host header; scheme: `http` or `https`; idle_s: seconds until a session locks.
+    """
+    sessions = Sessions(idle_s)
+    cart.operator = sessions.current
+
+    app = FastAPI(
+        title="ROP screening cart",
+        version="1",
+        description="Screening aid; not a medical device. The pages use nothing else than this.",
+        openapi_url="/api/1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    app.state.sessions = sessions
+    app.include_router(_sessions_router(cart, sign_in, sessions, texts, secure=scheme == "https"))
+    app.include_router(_exam_router(cart, sessions))
+    app.include_router(_pictures_router(cart, sessions))
+    _pages(app)
+    _events(app, cart, sessions)
+    return Guard(app, hosts, scheme)
+
+
+async def _done(future: Future[T]) -> T:
+    return await asyncio.wrap_future(future)
+
+
+class _SignedIn:
+    """The session of a request; with `changes` its token must come along."""
+
+    def __init__(self, sessions: Sessions, *, changes: bool, touch: bool = True) -> None:
+        self._sessions, self._changes, self._touch = sessions, changes, touch
+
+    def __call__(self, request: Request) -> Session:
+        session = self._sessions.of(request.cookies.get(COOKIE), touch=self._touch)
+        if session is None:
+            raise SignInRefused("nobody is signed in; sign in")
+        if self._changes and not hmac.compare_digest(
+            request.headers.get(CSRF_HEADER, "").encode("utf-8", "replace"), session.csrf.encode()
+        ):
+            raise SignInRefused("the request does not come from the cart's own page; sign in anew")
+        return session
+
+
+def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Texts, *, secure: bool) -> APIRouter:
+    router = APIRouter(prefix="/api/1")
+    reads = Depends(_SignedIn(sessions, changes=False, touch=False))
+
+    @router.post("/sign-in")
+    async def begin(body: bodies.SignInBody) -> Response:
+        """Sign in; the cookie is the session, `csrf` goes back in the header `X-CSRF-Token` with every change."""
+        user = await asyncio.to_thread(sign_in.check, body.name, body.pin)
+        session = sessions.begin(user)
+        response = JSONResponse({"user": user.name, "shown": user.shown, "role": user.role, "csrf": session.csrf})
+        response.set_cookie(COOKIE, session.token, httponly=True, samesite="strict", secure=secure, path="/")
+        return response
+
+    @router.post("/sign-out")
+    async def end(request: Request) -> Response:
+        """Sign out; an open exam stays open."""
+        sessions.end(request.cookies.get(COOKIE))
+        response = JSONResponse({})
+        response.delete_cookie(COOKIE, path="/")
+        return response
+
+    @router.get("/welcome")
+    async def welcome() -> dict[str, Any]:
+        """What the sign-in screen shows: users, health, notices; nothing of a patient."""
+        users = [{"name": user.name, "shown": user.shown} for user in sign_in.users]
+        return {"users": users, "languages": texts.languages, **cart.welcome()}
+
+    @router.get("/texts/{language}")
+    async def catalogue(language: str) -> dict[str, Any]:
+        """The page's texts in a language; English where there is no such one."""
+        return texts.catalogue(language)
+
+    @router.get("/state")
+    async def state(session: Session = reads) -> dict[str, Any]:
+        """Everything that the screens show, as it stands."""
+        user = {"name": session.user.name, "shown": session.user.shown, "role": session.user.role}
+        return _with_keys({"user": user, "csrf": session.csrf, **cart.state()}, session)
+
+    @router.get("/words")
+    async def words(_: Session = reads) -> dict[str, list[str]]:
+        """What a clinician may choose from."""
+        return {"zones": list(ZONES), "stages": list(STAGES), "plus": list(PLUS)}
+
+    return router
+
+
+def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
+    router = APIRouter(prefix="/api/1")
+    reads = Depends(_SignedIn(sessions, changes=False))
+    writes = Depends(_SignedIn(sessions, changes=True))
+
+    def who(session: Session) -> str:
+        return session.user.name
+
+    @router.get("/worklist")
+    async def worklist(_: Session = reads) -> dict[str, Any]:
+        """The last answer of the worklist, and how old it is."""
+        return cart.worklist()
+
+    @router.post("/worklist/refresh")
+    async def refresh(_: Session = writes) -> dict[str, Any]:
+        """Ask the worklist now."""
+        return await asyncio.to_thread(cart.refresh_worklist)
+
+    @router.post("/exams", status_code=201)
+    async def open_exam(body: bodies.OpenBody, session: Session = writes) -> dict[str, Any]:
+        """Open an exam for an infant, of the worklist or by hand."""
+        infant = Infant.from_dict(body.infant.model_dump())
+        return await _done(cart.open_exam(infant, key=body.key, operator=who(session)))
+
+    @router.post("/aim")
+    async def aim(body: bodies.AimBody, session: Session = writes) -> dict[str, Any]:
+        """Set eye and view of the pictures that follow."""
+        return await _done(cart.aim(Eye(body.eye), View(body.view)))
+
+    @router.post("/light")
+    async def light(body: bodies.LightBody, _: Session = writes) -> dict[str, Any]:
+        """Switch the continuous light."""
+        return await _done(cart.light(body.on))
+
+    @router.post("/capture")
+    async def capture(session: Session = writes) -> dict[str, Any]:
+        """Take one picture of what is aimed at, and read it."""
+        return _with_keys(await _done(cart.capture(operator=who(session))), session)
+
+    @router.post("/exams/{exam}/captures/{number}/exclude")
+    async def exclude(exam: str, number: int, body: bodies.ReasonBody, session: Session = writes) -> dict[str, Any]:
+        """A picture does not count, and why."""
+        return await _done(cart.exclude(exam, number, reason=body.reason, operator=who(session)))
+
+    @router.post("/exams/{exam}/captures/{number}/include")
+    async def include(exam: str, number: int, body: bodies.ReasonBody, session: Session = writes) -> dict[str, Any]:
+        """A picture counts again, and why."""
+        return await _done(cart.include(exam, number, reason=body.reason, operator=who(session)))
+
+    @router.post("/exams/{exam}/captures/{number}/confirm")
+    async def confirm(exam: str, number: int, body: bodies.ReasonBody, session: Session = writes) -> dict[str, Any]:
+        """A picture that looks like another view counts all the same, and why."""
+        return await _done(cart.confirm_view(exam, number, reason=body.reason, operator=who(session)))
+
+    @router.post("/exams/{exam}/captures/{number}/relabel")
+    async def relabel(exam: str, number: int, body: bodies.RelabelBody, session: Session = writes) -> dict[str, Any]:
+        """A picture shows another eye or view than was set, and why."""
+        return await _done(
+            cart.relabel(exam, number, Eye(body.eye), View(body.view), reason=body.reason, operator=who(session))
+        )
+
+    @router.post("/exams/{exam}/close")
+    async def close(exam: str, session: Session = writes) -> dict[str, Any]:
+        """Take no more pictures."""
+        return await _done(cart.close_exam(exam, operator=who(session)))
+
+    @router.post("/exams/{exam}/stop")
+    async def stop(exam: str, body: bodies.StopBody, session: Session = writes) -> dict[str, Any]:
+        """End the exam before its time, and why."""
+        return await _done(cart.stop_exam(exam, cause=body.cause, note=body.note, operator=who(session)))
+
+    @router.post("/exams/{exam}/void")
+    async def void(exam: str, body: bodies.ReasonBody, session: Session = writes) -> dict[str, Any]:
+        """The exam is not to be used, and why."""
+        return await _done(cart.void_exam(exam, reason=body.reason, operator=who(session)))
+
+    @router.post("/exams/{exam}/correct")
+    async def correct(exam: str, body: bodies.CorrectBody, session: Session = writes) -> dict[str, Any]:
+        """Another infant was examined than was said, and why; the order is corrected with it."""
+        infant = Infant.from_dict(body.infant.model_dump())
+        return await _done(cart.correct(exam, infant, key=body.key, reason=body.reason, operator=who(session)))
+
+    @router.post("/exams/{exam}/document")
+    async def document(exam: str, body: bodies.DocumentBody, session: Session = writes) -> dict[str, Any]:
+        """What a clinician found in an eye."""
+        content = body.model_dump()
+        findings = EyeFindings(**{**content, "eye": Eye(content["eye"])})
+        return await _done(cart.document(exam, findings, clinician=who(session)))
+
+    @router.get("/exams")
+    async def exams(_: Session = reads, day: str = "") -> dict[str, Any]:
+        """The exams of a day (`2026-11-28`, the cart's own zone), or of today."""
+        try:
+            of = date.fromisoformat(day) if day else datetime.now().astimezone().date()
+        except ValueError:
+            return problem(422, "not taken", "day: expected a date as in 2026-11-28")  # type: ignore[return-value]
+        return {"day": of.isoformat(), "exams": await _done(cart.exams(of))}
+
+    @router.get("/exams/{exam}")
+    async def one(exam: str, session: Session = reads) -> dict[str, Any]:
+        """One exam, whole."""
+        return _with_keys(await _done(cart.exam(exam)), session)
+
+    return router
+
+
+def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
+    router = APIRouter(prefix="/api/1")
+    looks = Depends(_SignedIn(sessions, changes=False, touch=False))
+
+    @router.get("/preview")
+    async def preview(_: Session = looks, after: int = 0) -> Response:
+        """The first live picture after that number: a JPEG, its facts in headers; 204 when none came in time."""
+        picture = await asyncio.to_thread(cart.preview.after, after, PREVIEW_WAIT_S)
+        if picture is None:
+            return Response(status_code=204)
+        headers = {
+            "x-number": str(picture.number),
+            "x-age-ms": f"{picture.age_ms:.0f}",
+            "x-framing": json.dumps(_framing(picture.framing)),
+        }
+        return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
+
+    @router.get("/preview.mjpg")
+    async def stream(_: Session = looks) -> Response:
+        """Live pictures as multipart MJPEG, for a maker's own viewer: each is sent when the last one is gone."""
+
+        async def parts() -> AsyncIterator[bytes]:
+            number = 0
+            while True:
+                picture = await asyncio.to_thread(cart.preview.after, number, PREVIEW_WAIT_S)
+                if picture is not None:
+                    number = picture.number
+                    yield (
+                        b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: "
+                        + str(len(picture.jpeg)).encode()
+                        + b"\r\n\r\n"
+                        + picture.jpeg
+                        + b"\r\n"
+                    )
+
+        return StreamingResponse(parts(), media_type="multipart/x-mixed-replace; boundary=frame")
+
+    @router.get("/exams/{exam}/captures/{number}/{kind}")
+    async def picture(request: Request, exam: str, number: int, kind: str, key: str = "") -> Response:
+        """A stored picture (`image`), with its vessels (`overlay`), or with the classifier's gates (`gates`)."""
+        session = _SignedIn(sessions, changes=False, touch=False)(request)
+        path = f"/api/1/exams/{exam}/captures/{number}/{kind}"
+        if kind not in ("image", "overlay", "gates", "thumbnail") or not hmac.compare_digest(
+            key.encode("utf-8", "replace"), session.address_key(path).encode()
+        ):
+            return problem(404, "not here", "there is no such picture in this session")
+        data, media_type = await _done(cart.picture(exam, number, kind))
+        return Response(data, media_type=media_type, headers={"cache-control": "private, max-age=600"})
+
+    @router.get("/exams/{exam}/report.{kind}")
+    async def report(exam: str, kind: str, _: Session = looks) -> Response:
+        """The exam's report as a page or a PDF."""
+        if kind not in ("html", "pdf"):
+            return problem(404, "not here", "reports are html or pdf")
+        data, media_type = await _done(cart.report(exam, kind))
+        headers = {"content-security-policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
+        return Response(data, media_type=media_type, headers=headers)
+
+    @router.get("/service")
+    async def service(session: Session = looks) -> dict[str, Any]:
+        """How the cart stands: parts, latency of the last hour, drift, outbox, log lines without names."""
+        return await _done(cart.service())
+
+    @router.get("/service/support.zip")
+    async def support(_: Session = looks) -> Response:
+        """What a technician sends to the maker; nothing of a patient."""
+        data = await _done(cart.support_archive())
+        headers = {"content-disposition": 'attachment; filename="cart-support.zip"'}
+        return Response(data, media_type="application/zip", headers=headers)
+
+    return router
+
+
+def _with_keys(content: dict[str, Any], session: Session) -> dict[str, Any]:
+    """Addresses of pictures as they hold in this session; `pictures` of each capture names their kinds."""
+    exam = content["exam"] if isinstance(content.get("exam"), dict) else content
+    for capture in exam.get("captures", ()):
+        base = f"/api/1/exams/{exam['exam']}/captures/{capture['number']}"
+        capture["addresses"] = {
+            kind: f"{base}/{kind}?key={session.address_key(f'{base}/{kind}')}" for kind in capture.get("pictures", ())
+        }
+    return content
+
+
+def _framing(found: Any) -> dict[str, Any]:
+    return {
+        "hint": found.hint.value,
+        "focus": round(found.focus, 3),
+        "field": [round(value, 4) for value in found.field],
+        "exposure": round(found.exposure, 3),
+    }
+
+
+def _events(app: FastAPI, cart: Cart, sessions: Sessions) -> None:
+    @app.websocket("/api/1/events")
+    async def events(socket: WebSocket) -> None:
+        """What happens, one JSON object a message; nothing is taken from the page."""
+        token = socket.cookies.get(COOKIE)
+        if sessions.of(token, touch=False) is None:
+            await socket.close(4401)
+            return
+        await socket.accept()
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        with cart.events.listen(partial(_wake, loop, ready)) as listener:
+            gone = asyncio.ensure_future(_until_gone(socket))
+            try:
+                await socket.send_text(ALIVE)  # from here on nothing is missed: who hears this asks for the state anew
+                while not gone.done():
+                    waiting = asyncio.ensure_future(ready.wait())
+                    await asyncio.wait({waiting, gone}, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+                    waiting.cancel()
+                    ready.clear()
+                    session = sessions.of(token, touch=False)
+                    if session is None:
+                        await socket.close(4401)
+                        return
+                    for event in listener.take():
+                        content = _with_keys(dict(event.content), session)
+                        await socket.send_text(json.dumps({"kind": event.kind, **content}))
+                    await socket.send_text(ALIVE)
+            except (WebSocketDisconnect, RuntimeError):
+                pass
+            finally:
+                gone.cancel()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
+    """From another thread; a loop that has ended needs no waking."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(ready.set)
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    try:
+        while True:
+            await socket.receive_text()
+    except (WebSocketDisconnect, RuntimeError):
+        return
+
+
+def _pages(app: FastAPI) -> None:
+    page = (PAGES / "index.html").read_text(encoding="utf-8")
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> Response:
+        return HTMLResponse(page)
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    async def icon() -> Response:
+        return RedirectResponse("/pages/icon.svg")
+
+    app.mount("/pages", StaticFiles(directory=PAGES), name="pages")

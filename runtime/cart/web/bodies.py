@@ -1,0 +1,98 @@
+"""What a page may send: every field checked, nothing else taken."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EyeName = Literal["OD", "OS"]
+ViewName = Literal["disc-centred", "temporal", "nasal", "superior", "inferior"]
+Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+
+
+class Body(BaseModel):
+    """Base: strict, frozen, no further fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SignInBody(Body):
+    """Name and PIN."""
+
+    name: Annotated[str, Field(max_length=64)]
+    pin: Annotated[str, Field(max_length=64)]
+
+
+class InfantBody(Body):
+    """The infant's fields, as `runtime.exam.infant.Infant` checks them."""
+
+    infant_id: Annotated[str, Field(max_length=64)]
+    name: Annotated[str, Field(max_length=1000)]
+    born_at: Annotated[str, Field(max_length=40)]
+    gestational_age: Annotated[str, Field(max_length=20)]
+    birth_weight_g: int
+    sex: Annotated[str, Field(max_length=1)] = ""
+
+
+class OpenBody(Body):
+    """An exam is opened for a line of the worklist (`key`), or by hand."""
+
+    key: Annotated[str, Field(max_length=64)] = ""
+    infant: InfantBody
+    wrist_band_checked: Literal[True]
+    """The operator compared name and identifier with the wrist band."""
+    emergency: bool = False
+
+
+class AimBody(Body):
+    """Eye and view."""
+
+    eye: EyeName
+    view: ViewName
+
+
+class RelabelBody(AimBody):
+    """Another eye or view, and why."""
+
+    reason: Reason
+
+
+class ReasonBody(Body):
+    """Why."""
+
+    reason: Reason
+
+
+class StopBody(Body):
+    """Why an exam ends before its time."""
+
+    cause: Literal["infant unstable", "refused", "equipment"]
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
+class LightBody(Body):
+    """The continuous light."""
+
+    on: bool
+
+
+class CorrectBody(Body):
+    """Another infant, and why."""
+
+    infant: InfantBody
+    key: Annotated[str, Field(max_length=64)] = ""
+    """The line of the worklist that is the right one, where there is one."""
+    reason: Reason
+
+
+class DocumentBody(Body):
+    """What a clinician found in an eye; `runtime.exam.icrop3` has the words and checks them."""
+
+    eye: EyeName
+    zone: Annotated[str, Field(max_length=20)] | None = None
+    notch: bool = False
+    stage: Annotated[str, Field(max_length=20)] | None = None
+    plus: Annotated[str, Field(max_length=20)] | None = None
+    a_rop: bool = False
+    note: Annotated[str, Field(max_length=2000)] = ""

@@ -1,0 +1,68 @@
+"""Errors as `application/problem+json` (RFC 9457): what, got, expected, do this."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from device.errors import DeviceError
+from runtime.cart.errors import CartBusy, NotNow, SignInRefused
+from runtime.errors import ScreeningError
+from runtime.exam.errors import ExamRefused, InfantInvalid, JournalFull, OrderInvalid
+
+
+def problem(status: int, title: str, detail: str, **more: Any) -> JSONResponse:
+    """One problem. more: further members, `retry_s` for example."""
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(content, status_code=status, media_type="application/problem+json")
+
+
+async def of_ours(_: Request, error: Exception) -> JSONResponse:
+    """What the cart's parts raise; the text is for the person at the screen."""
+    if isinstance(error, SignInRefused):
+        return problem(429 if error.wait_s else 401, "sign in", str(error), retry_s=round(error.wait_s, 1))
+    if isinstance(error, NotNow):
+        return problem(409, "not now", str(error), retry_s=error.retry_s)
+    if isinstance(error, CartBusy):
+        return problem(503, "busy", str(error), retry_s=1.0)
+    if isinstance(error, (InfantInvalid, OrderInvalid)):
+        return problem(422, "not taken", str(error))
+    if isinstance(error, ExamRefused):
+        return problem(409, "refused", str(error))
+    if isinstance(error, JournalFull):
+        return problem(507, "disk full", str(error))
+    if isinstance(error, DeviceError):
+        return problem(503, "equipment", str(error))
+    return problem(500, "cannot be done", str(error))
+
+
+async def of_a_body(_: Request, error: Exception) -> JSONResponse:
+    """A body that is not what it should be. What was sent is not repeated: it may hold a name."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body") or "the request"
+    return problem(422, "not taken", f"{where}: {first['msg']}")
+
+
+async def of_http(_: Request, error: Exception) -> JSONResponse:
+    """A path or a method that is not there."""
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, "not here", str(error.detail))
+
+
+async def of_a_fault(_: Request, error: Exception) -> JSONResponse:
+    """Whatever nobody foresaw; its text may hold anything and is not shown."""
+    return problem(500, "software fault", f"a fault of this software ({type(error).__name__}); report it")
+
+
+HANDLERS = {
+    ScreeningError: of_ours,
+    DeviceError: of_ours,
+    RequestValidationError: of_a_body,
+    HTTPException: of_http,
+    Exception: of_a_fault,
+}

@@ -1,0 +1,128 @@
+"""A whole cart on simulated parts with its web server, and a client that uses it as the pages do."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.sync.client import connect
+
+from runtime.cart.cart import Cart
+from runtime.cart.demo.parts import PIN, SHOWN, USER, Demonstration, demonstration
+from runtime.cart.server import Address, Server
+from runtime.cart.users import SignIn, new_user
+
+INFANT = {"gestational_age": "27w3d", "birth_weight_g": 980, "born_at": "2026-10-18T00:00"}
+VIEWS = ("disc-centred", "temporal", "nasal", "superior", "inferior")
+PATIENCE_S = 60.0
+"""For what a busy machine may take; nothing waits for so long where it works."""
+
+
+@dataclass(eq=False)
+class Driver:
+    """The client: cookie, token, and the words of the API."""
+
+    simulated: Demonstration
+    cart: Cart
+    server: Server
+    client: httpx.Client
+    token: str = ""
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(f"/api/1/{path}")
+
+    def post(self, path: str, body: object = None, **headers: str) -> httpx.Response:
+        return self.client.post(f"/api/1/{path}", json=body or {}, headers={"X-CSRF-Token": self.token, **headers})
+
+    def done(self, path: str, body: object = None) -> dict[str, Any]:
+        answer = self.post(path, body)
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.get("state").json()
+        return found
+
+    def sign_in(self, name: str = USER, pin: str = PIN) -> None:
+        answer = self.client.post("/api/1/sign-in", json={"name": name, "pin": pin})
+        assert answer.is_success, answer.text
+        self.token = answer.json()["csrf"]
+
+    def open_exam(self, row: int = 0) -> str:
+        item = self.done("worklist/refresh")["rows"][row]
+        infant = {"infant_id": item["patient_id"], "name": item["patient_name"], "sex": item["sex"], **INFANT}
+        infant["born_at"] = f"{item['birth_day']}T00:00"
+        exam = self.done("exams", {"key": item["key"], "infant": infant, "wrist_band_checked": True})
+        return str(exam["exam"])
+
+    def capture(self, eye: str, view: str) -> dict[str, Any]:
+        """Aim and take one picture; waits while the flash recharges, as a person would."""
+        self.done("aim", {"eye": eye, "view": view})
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            answer = self.post("capture")
+            if answer.status_code == 409 and answer.json().get("retry_s") and time.monotonic() < deadline:
+                time.sleep(answer.json()["retry_s"] + 0.01)
+                continue
+            assert answer.is_success, answer.text
+            found: dict[str, Any] = answer.json()["capture"]
+            return found
+
+    def whole_exam(self) -> None:
+        """Every view of both eyes until none is left to do, retaking as the map says."""
+        for eye in ("OD", "OS"):
+            for view in VIEWS:
+                for _ in range(4):
+                    self.capture(eye, view)
+                    if self.state()["exam"]["eyes"][eye]["views"][view]["status"] in ("taken", "refer"):
+                        break
+
+    def cookie(self) -> str:
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.client.cookies.jar)
+
+    @contextmanager
+    def listening(self) -> Iterator[Callable[[str], dict[str, Any]]]:
+        """Events as a page hears them; the function waits for the next of a kind."""
+        address = self.server.url.replace("http", "ws") + "api/1/events"
+        with connect(address, additional_headers={"Cookie": self.cookie()}, origin=self.server.url[:-1]) as socket:  # type: ignore[arg-type]
+
+            def wait_for(kind: str) -> dict[str, Any]:
+                deadline = time.monotonic() + PATIENCE_S
+                while time.monotonic() < deadline:
+                    event: dict[str, Any] = json.loads(socket.recv(timeout=PATIENCE_S))
+                    if event["kind"] == kind:
+                        return event
+                raise AssertionError(f"no event {kind}")
+
+            wait_for("alive")
+            yield wait_for
+
+
+@contextmanager
+def driven(folder: Path, **settings: Any) -> Iterator[Driver]:
+    """A cart that is ready to be used."""
+    users = SignIn((new_user(USER, SHOWN, PIN), new_user("eye", "Dr Eye", "1357", "clinician")))
+    with (
+        demonstration(folder, **settings) as simulated,
+        Cart(simulated.parts) as cart,
+        Server(cart, users, Address(port=0)) as server,
+        httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client,
+    ):
+        until(lambda: all(not part["problem"] for part in cart.health()), "every part ready")
+        yield Driver(simulated, cart, server, client)
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not in time"
+        time.sleep(0.01)

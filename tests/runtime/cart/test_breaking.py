@@ -1,0 +1,139 @@
+"""What happens when something breaks: nothing accepted is lost, nothing is said that the journal lacks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
+
+from device.errors import Disconnected
+from device.light.simulated import LineFaults
+from runtime.cart.demo.camera import PosedCamera
+from tests.runtime.cart.driving import Driver, driven, until
+
+
+@pytest.fixture(scope="module")
+def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    with driven(tmp_path_factory.mktemp("cart")) as driver:
+        driver.sign_in()
+        driver.open_exam()
+        yield driver
+
+
+def problems(cart: Driver) -> dict[str, str]:
+    return {part["name"]: part["problem"] for part in cart.cart.health()}
+
+
+def test_the_foot_switch_takes_one_picture_a_press_however_it_bounces_or_is_held(cart: Driver) -> None:
+    cart.done("aim", {"eye": "OD", "view": "disc-centred"})
+    before = len(cart.state()["exam"]["captures"])
+    with cart.listening() as wait_for:
+        for down in (True, False, True, False, True):
+            cart.simulated.board.set_foot_switch(down)
+        wait_for("foot_switch")
+        wait_for("reading")
+    cart.simulated.board.set_foot_switch(False)
+    until(lambda: len(cart.state()["exam"]["captures"]) == before + 1, "one picture")
+    cart.capture("OD", "disc-centred")
+    assert len(cart.state()["exam"]["captures"]) == before + 2
+
+
+def test_a_camera_that_is_unplugged_is_said_and_the_exam_goes_on_when_it_is_back(
+    cart: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = PosedCamera.read
+
+    def unplugged(self: PosedCamera) -> None:
+        raise Disconnected("the cable is out")
+
+    monkeypatch.setattr(PosedCamera, "read", unplugged)
+    until(lambda: problems(cart)["camera"], "the camera's problem is said")
+    before = len(cart.state()["exam"]["captures"])
+    cart.done("aim", {"eye": "OS", "view": "disc-centred"})
+    answer = cart.post("capture")
+    assert answer.json()["capture"]["outcome"] == "NO_RESULT"
+    monkeypatch.setattr(PosedCamera, "read", reads)
+    until(lambda: not problems(cart)["camera"], "the camera is back")
+    assert cart.capture("OS", "disc-centred")["outcome"] != "NO_RESULT"
+    assert len(cart.state()["exam"]["captures"]) == before + 2
+
+
+def test_a_board_that_falls_silent_gives_no_light_and_no_picture_and_is_back_afterwards(cart: Driver) -> None:
+    cart.done("aim", {"eye": "OD", "view": "nasal"})
+    cart.simulated.board.faults = LineFaults(silent=True)
+    before = len(cart.state()["exam"]["captures"])
+    until(lambda: problems(cart)["light board"], "the board's problem is said")
+    answer = cart.post("capture")
+    assert not answer.is_success
+    assert "board" in answer.json()["detail"]
+    assert len(cart.state()["exam"]["captures"]) == before
+    cart.simulated.board.faults = LineFaults()
+    until(lambda: not problems(cart)["light board"], "the board is back")
+    assert cart.capture("OD", "nasal")["number"] == before + 1
+
+
+def test_an_open_interlock_is_said_and_refuses(cart: Driver) -> None:
+    cart.simulated.board.set_interlock(False)
+    until(lambda: "interlock" in problems(cart)["light board"], "the interlock is said")
+    answer = cart.post("capture")
+    assert not answer.is_success
+    cart.simulated.board.set_interlock(True)
+    until(lambda: not problems(cart)["light board"], "closed again")
+
+
+def test_while_the_flash_recharges_a_picture_is_refused_with_the_time_and_nothing_is_counted(cart: Driver) -> None:
+    cart.capture("OD", "inferior")
+    dose = cart.state()["exam"]["light"]["dose"]["OD"]
+    lighting = cart.cart._hardware.lighting
+    assert lighting is not None
+    lighting.recharge.flashed(60_000)
+    flashes = len(cart.simulated.board.flashes)
+    answer = cart.post("capture")
+    assert answer.status_code == 409
+    assert 0 < answer.json()["retry_s"] <= 60
+    assert len(cart.simulated.board.flashes) == flashes
+    assert cart.state()["exam"]["light"]["dose"]["OD"] == dose
+    lighting.recharge.flashed(0)
+
+
+def test_two_tabs_see_the_same_exam_and_their_presses_come_one_after_the_other(cart: Driver) -> None:
+    cart.done("aim", {"eye": "OS", "view": "superior"})
+    before = len(cart.state()["exam"]["captures"])
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(cart.post("capture").status_code)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = len(cart.state()["exam"]["captures"]) - before
+    assert taken == answers.count(200) >= 1
+    assert set(answers) <= {200, 409}
+
+
+def test_a_second_exam_waits_for_the_first(cart: Driver) -> None:
+    infant = {"infant_id": "X", "name": "X", "born_at": "2026-10-18T00:00", "gestational_age": "27w3d"}
+    answer = cart.post("exams", {"infant": {**infant, "birth_weight_g": 980, "sex": ""}, "wrist_band_checked": True})
+    assert answer.status_code == 409
+    assert "still open" in answer.json()["detail"]
+
+
+def test_what_stands_in_the_journal_survives_the_program(tmp_path: Path) -> None:
+    with driven(tmp_path) as first:
+        first.sign_in()
+        exam = first.open_exam(row=2)
+        first.capture("OD", "disc-centred")
+        shown = first.state()["exam"]["captures"]
+    with driven(tmp_path) as second:
+        second.sign_in()
+        state = second.state()["exam"]
+        assert state["exam"] == exam
+        for before, after in zip(shown, state["captures"], strict=True):
+            assert {k: v for k, v in before.items() if k != "addresses"} == {
+                k: v for k, v in after.items() if k != "addresses"
+            }
+        second.capture("OD", "nasal")
+        assert len(second.state()["exam"]["captures"]) == 2

@@ -1,0 +1,72 @@
+"""The worklist on the screen: order, twins, an archive that is away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime.cart.orders import Worklist, rows_of
+from runtime.errors import ScreeningError
+
+
+@dataclass(frozen=True)
+class Item:
+    patient_id: str
+    patient_name: str
+    birth_date: str = ""
+    scheduled: str = "20261128 090000"
+    station_ae_title: str = ""
+    sex: str = ""
+    accession: str = ""
+    description: str = ""
+
+
+def test_own_station_first_then_by_time() -> None:
+    items = [
+        Item("1", "A", scheduled="20261128 080000", station_ae_title="OTHER"),
+        Item("2", "B", scheduled="20261128 100000", station_ae_title="MINE"),
+        Item("3", "C", scheduled="20261128 090000"),
+    ]
+    assert [row.item.patient_id for row in rows_of(items, "mine")] == ["3", "2", "1"]
+
+
+def test_twins_same_names_and_birth_dates_are_flagged() -> None:
+    items = [
+        Item("1", "Rivera^Baby A", "20261018"),
+        Item("2", "RIVERA^Baby B", "20261018"),
+        Item("3", "Okafor^Chidi", "20261022"),
+        Item("4", "okafor^chidi", "20261001"),
+    ]
+    alike = {row.item.patient_id: row.alike for row in rows_of(items, "")}
+    assert alike == {
+        "1": ("same surname", "same birth date"),
+        "2": ("same surname", "same birth date"),
+        "3": ("same name",),
+        "4": ("same name",),
+    }
+
+
+def test_two_steps_of_one_infant_are_no_twins() -> None:
+    assert rows_of([Item("1", "A^B", "20261018"), Item("1", "A^B", "20261018")], "")[0].alike == ()
+
+
+def test_an_archive_that_is_away_leaves_the_last_answer_and_its_age() -> None:
+    answers: list[object] = [[Item("1", "A")], ScreeningError("away"), ValueError("odd"), [Item("2", "B")]]
+
+    def ask() -> list[Item]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, list)
+        return answer
+
+    told: list[int] = []
+    worklist = Worklist(ask, "", lambda: told.append(1))
+    assert worklist.answer.age_s is None
+    first = worklist.refresh()
+    for problem in ("away", "the worklist cannot be used (ValueError)"):
+        later = worklist.refresh()
+        assert (later.rows, later.asked_at, later.problem) == (first.rows, first.asked_at, problem)
+    assert worklist.row(first.rows[0].key) is first.rows[0]
+    assert worklist.refresh().rows[0].item.patient_id == "2"
+    assert worklist.row(first.rows[0].key) is None
+    assert len(told) == 4

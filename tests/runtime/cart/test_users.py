@@ -1,0 +1,114 @@
+"""Users and PINs: the file, the sign-in, the wait after wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.cart.errors import CartError, SignInRefused
+from runtime.cart.users import FIRST_WAIT_S, FREE_TRIES, LONGEST_WAIT_S, SignIn, load_users, new_user, save_users
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+ANA = new_user("ana", "Ana R.", "1357")
+
+
+def test_a_saved_file_has_no_pin_and_reads_back(tmp_path: Path) -> None:
+    path = tmp_path / "users.json"
+    save_users(path, (ANA, new_user("ben", "Ben", "2468", "technician")))
+    assert "1357" not in path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
+    users = load_users(path)
+    assert [user.name for user in users] == ["ana", "ben"]
+    assert SignIn(users).check("ana", "1357") == ANA
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"schema": "rop.users/1", "users": []}', "users"),
+        ('{"schema": "rop.users/2", "users": []}', "schema"),
+        ("not json", "JSON"),
+        ('{"schema": "rop.users/1", "users": [{"name": "ana"}]}', "shown"),
+    ],
+)
+def test_another_file_is_refused_by_name(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "users.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(CartError, match=said):
+        load_users(path)
+
+
+def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "users.json"
+    save_users(path, (ANA,))
+    path.chmod(0o644)
+    with pytest.raises(CartError, match="0600"):
+        load_users(path)
+
+
+def test_the_same_name_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        save_users(tmp_path / "users.json", (ANA, ANA))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_pin_is_refused() -> None:
+    with pytest.raises(CartError, match="at least 4"):
+        new_user("ana", "Ana", "123")
+
+
+def test_after_five_wrong_pins_even_the_right_one_waits_and_each_further_one_waits_longer() -> None:
+    clock = Clock()
+    sign_in = SignIn((ANA,), clock)
+    for _ in range(FREE_TRIES):
+        with pytest.raises(SignInRefused) as refused:
+            sign_in.check("ana", "0000")
+        assert refused.value.wait_s == 0
+    with pytest.raises(SignInRefused) as refused:
+        sign_in.check("ana", "1357")
+    assert refused.value.wait_s == pytest.approx(FIRST_WAIT_S)
+    clock.now += FIRST_WAIT_S + 1
+    with pytest.raises(SignInRefused) as refused:
+        sign_in.check("ana", "0000")
+    with pytest.raises(SignInRefused) as refused:
+        sign_in.check("ana", "1357")
+    assert refused.value.wait_s == pytest.approx(2 * FIRST_WAIT_S)
+    clock.now += LONGEST_WAIT_S
+    assert sign_in.check("ana", "1357") == ANA
+
+
+def test_a_right_pin_ends_the_count() -> None:
+    sign_in = SignIn((ANA,), Clock())
+    for _ in range(3):
+        for _ in range(FREE_TRIES - 1):
+            with pytest.raises(SignInRefused, match="wrong"):
+                sign_in.check("ana", "0000")
+        sign_in.check("ana", "1357")
+
+
+def test_one_users_wrong_pins_do_not_lock_another_out() -> None:
+    sign_in = SignIn((ANA, new_user("ben", "Ben", "2468")), Clock())
+    for _ in range(FREE_TRIES + 1):
+        with pytest.raises(SignInRefused):
+            sign_in.check("ana", "0000")
+    assert sign_in.check("ben", "2468").name == "ben"
+
+
+def test_unknown_names_are_counted_together_and_say_the_same() -> None:
+    sign_in = SignIn((ANA,), Clock())
+    with pytest.raises(SignInRefused, match="name or PIN is wrong"):
+        sign_in.check("nobody", "1357")
+    for number in range(FREE_TRIES):
+        with pytest.raises(SignInRefused):
+            sign_in.check(f"nobody{number}", "1357")
+    assert len(sign_in._tries) == 1

@@ -1,0 +1,59 @@
+"""A whole exam over HTTP on simulated parts: sign-in to archive, with the mishaps of a first day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.runtime.cart.driving import VIEWS, Driver, driven, until
+
+pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
+
+
+@pytest.fixture(scope="module")
+def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    with driven(tmp_path_factory.mktemp("cart")) as driver:
+        yield driver
+
+
+@pytest.mark.slow
+def test_sign_in_to_archive(cart: Driver) -> None:
+    assert cart.get("state").status_code == 401
+    cart.sign_in()
+    rows = cart.done("worklist/refresh")["rows"]
+    assert [row["patient_id"] for row in rows[:2]] == ["D-1001", "D-1002"]
+    assert rows[0]["alike"] == ["same surname", "same birth date"]
+    assert all(row["own"] for row in rows)
+    exam = cart.open_exam()
+    state = cart.state()["exam"]
+    assert state["infant"]["shown_name"] == "Rivera, Baby A of Ana"
+    assert {view["status"] for eye in state["eyes"].values() for view in eye["views"].values()} == {"todo"}
+    cart.done("aim", {"eye": "OD", "view": "disc-centred"})
+    cart.done("light", {"on": True})
+
+    first = {view: cart.capture("OD", view) for view in VIEWS}
+    assert (first["temporal"]["outcome"], first["temporal"]["reason"]) == ("RETAKE", "blurred")
+    assert first["superior"]["outcome"] == "RETAKE"
+    assert first["superior"]["reason"].startswith("too dark")
+    flashes = len(cart.simulated.board.flashes)
+    assert flashes == 5
+    cart.whole_exam()
+    assert len(cart.simulated.board.flashes) == len(cart.state()["exam"]["captures"])
+    dose = cart.state()["exam"]["light"]["dose"]
+    assert all(hazard["used"] > 0 for eye in dose.values() for hazard in eye.values())
+
+    closed = cart.done(f"exams/{exam}/close")
+    assert closed["phase"] == "closed"
+    assert closed["outcome"] in ("REFER", "NO_REFERRAL_FINDINGS")
+    assert not cart.state()["exam"]
+    until(lambda: not cart.simulated.board.led_level, "light off after the exam")
+    until(lambda: _delivery(cart, exam) == "done", "the archive answers for the exam")
+    kept = cart.simulated.hospital.kept.values()
+    assert {str(dataset.PatientID) for dataset in kept} == {"D-1001"}
+    assert any(str(dataset.Modality) == "SR" for dataset in kept)
+
+
+def _delivery(cart: Driver, exam: str) -> str:
+    lines = cart.get("exams").json()["exams"]
+    return next(str(line["delivery"]["state"]) for line in lines if line["exam"] == exam)

@@ -1,0 +1,59 @@
+"""Every text that the pages may show: those in `t("...")` of the scripts, and the controlled ones of the software."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from runtime.cart.hints import Hint
+from runtime.outcome import (
+    AID_NOTICE,
+    BANNERS,
+    DEMONSTRATION_NOTICE,
+    NOT_CAPTURED,
+    NOT_GRADABLE,
+    READING_PENDING,
+    Outcome,
+)
+from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, REPEATED, TOO_BRIGHT, TOO_DARK
+from runtime.views import View
+
+PAGES = Path(__file__).parents[3] / "runtime/cart/pages"
+_T = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)*)"')
+_IN_MAP = re.compile(r"\bt\(\{(.*?)\}\[", re.DOTALL)
+_LISTED = re.compile(r'(?:title|chips?|suggestions)?: "([^"]+)"')
+
+
+def texts_used() -> set[str]:
+    """All of them, in English."""
+    found: set[str] = set()
+    for script in PAGES.rglob("*.js"):
+        source = script.read_text(encoding="utf-8")
+        found |= set(_T.findall(source))
+        for inside in _IN_MAP.findall(source):
+            found |= set(re.findall(r': "([^"]+)"', inside))
+        for listed in re.findall(r"askReason\([^\[]*\[([^\]]*)\]", source):
+            found |= set(re.findall(r'"([^"]+)"', listed))
+        for title in re.findall(r'title: "([^"]+)"', source):
+            found.add(title)
+        for statuses in re.findall(r"const STATUS = \{(.*?)\};", source, re.DOTALL):
+            found |= set(re.findall(r': "([^"]+)"', statuses))
+    found |= {hint.value for hint in Hint} | {view.value for view in View}
+    found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
+    found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
+    found |= {AID_NOTICE, DEMONSTRATION_NOTICE}
+    found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
+    found |= {
+        "software",
+        "camera",
+        "still camera",
+        "light board",
+        "worklist",
+        "disk",
+        "archive",
+        "clock",
+        "closed",
+        "retired",
+    }
+    found |= {"waiting", "sent, not yet answered for", "in the archive", "held", "not closed yet"}
+    return found - {""}
