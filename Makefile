@@ -41,8 +41,9 @@ test-latest: $(VENV)-latest/.latest
 	$(VENV)-latest/bin/python -m pytest $(BUILD_SIDE)
 	$(VENV)-latest/bin/python -m pytest $(BUILD_SIDE:%=--ignore=%)
 
+# What takes long, and Hypothesis on other examples each time; `make test` has the same ones each time.
 test-soak: $(VENV)/.test
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m 'soak or hypothesis' --hypothesis-profile=free
 
 # Needs an NVIDIA GPU and TensorRT. GPU_PYTHON names an interpreter that has them, where .venv cannot.
 GPU_PYTHON ?= $(BIN)/python

@@ -243,7 +243,11 @@ def explain(told: str) -> str:
                 f"no package index can be reached ({unreachable.group(0)}) while looking for {found['what']}; "
                 "connect this machine, or install from a wheelhouse (docs/offline.md)"
             )
-        has = f"it has {', '.join(offered[-3:])}" if offered else "it has none that fits this Python and machine"
+        has = (
+            f"it has {', '.join(offered[-3:])}"
+            if offered
+            else "it has none that fits this Python and machine, or it cannot be reached"
+        )
         return f"the package index has no {found['what']}: {has}; use another, or pin what it has (make constraints)"
     if found := HASH.search(told):
         return (

@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same-each-time", derandomize=True, deadline=None)
+settings.register_profile("free", deadline=None, print_blob=True)  # make test-soak: --hypothesis-profile=free
+settings.load_profile("same-each-time")
 
 
 @pytest.fixture(scope="session")

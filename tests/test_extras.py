@@ -29,8 +29,6 @@ HELPS = (
     *("calibration", "calibration create", "calibration inspect", "calibration compare"),
     *(
         "build_engines",
-        "build_engines report",
-        "build_engines sensitivity",
         "build_engines sign",
         "build_engines trust",
     ),

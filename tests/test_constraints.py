@@ -1,0 +1,220 @@
+"""The pins: whole, without an address, fit for setup.cfg; and what stands in an installation's way is one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LOCKS = sorted((ROOT / "constraints").glob("*.txt"))
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("install", ROOT / "constraints" / "install.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["install"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+install = load()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of one package, `tiny`, whose pins and packages a test spoils."""
+    folder = tmp_path / "project"
+    (folder / "constraints").mkdir(parents=True)
+    (folder / "setup.cfg").write_text(
+        "[metadata]\nname = whole\nversion = 1\n[options]\npy_modules =\ninstall_requires =\n    tiny>=2\n"
+        "[options.extras_require]\nsome =\n    tiny\n"
+    )
+    (folder / "constraints" / "all.txt").write_text("tiny==2.5\n")
+    (folder / "wheels").mkdir()
+    for version in ("2.4", "2.5"):
+        wheel(folder / "wheels", version)
+    monkeypatch.setattr(install, "HERE", folder / "constraints")
+    monkeypatch.setattr(install, "PROJECT", folder)
+    monkeypatch.setattr(install, "RECIPES", {"cart": install.Recipe("all.txt", project=False)})
+    for name in list(os.environ):
+        if name.startswith("PIP_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder / "wheels"))
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that is made once."""
+    folder = tmp_path_factory.mktemp("environment") / ".venv"
+    install.make(folder)
+    return folder
+
+
+@pytest.fixture
+def environment(empty: Path) -> Path:
+    """The same without what a test before this one installed."""
+    for path in empty.glob("lib/python*/site-packages/tiny*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return empty
+
+
+def wheel(folder: Path, version: str) -> None:
+    with zipfile.ZipFile(folder / f"tiny-{version}-py3-none-any.whl", "w") as file:
+        info = f"tiny-{version}.dist-info"
+        file.writestr("tiny.py", "")
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+        file.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        file.writestr(f"{info}/RECORD", "")
+
+
+def line_of(environment: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that an installation ends in, with exit code 2."""
+    install.RECIPES["cart"] = install.Recipe("all.txt", whole=True)
+    assert install.main(["cart", "--venv", str(environment)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.count("\n") == 0
+    return said
+
+
+def test_the_files_name_no_address_and_no_folder() -> None:
+    assert {path.name for path in LOCKS} == {"all.txt", "cart.txt", "cart-tensorrt.txt", "floors.txt"}
+    for path in LOCKS:
+        assert not re.search(r"://|/work|/opt|/home|--index|--find-links", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_telemetry_and_the_gpu_half_of_pytorch_are_pinned_nowhere(path: Path) -> None:
+    names = set(install.read_pins(path))
+    assert "openvino-telemetry" not in names
+    assert not {name for name in names if name.startswith(("nvidia-cu", "nvidia-nccl", "triton"))}
+
+
+@pytest.mark.parametrize("recipe", [name for name, recipe in install.RECIPES.items() if recipe.lock])
+def test_the_pins_fulfil_setup_cfg(recipe: str) -> None:
+    made = install.RECIPES[recipe]
+    install.check_pins(made, install.read_pins(ROOT / "constraints" / made.lock), Path(sys.executable))
+
+
+@pytest.mark.parametrize("name", ["cart.txt", "cart-tensorrt.txt"])
+def test_a_cart_has_hashes_and_the_versions_that_are_tested(name: str) -> None:
+    text = (ROOT / "constraints" / name).read_text(encoding="utf-8")
+    pins, tested = install.read_pins(ROOT / "constraints" / name), install.read_pins(ROOT / "constraints" / "all.txt")
+    assert {package: [version for version, _ in found] for package, found in pins.items()} == {
+        package: [version for version, _ in tested[package]] for package in pins
+    }
+    for block in re.split(r"\n(?=[a-z])", text)[1:]:
+        assert "--hash=sha256:" in block, block.split("\n", maxsplit=1)[0]
+    assert ("openvino" in pins) == (name == "cart.txt")
+
+
+def test_a_tiny_project_installs_without_a_home(
+    project: Path, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    install.RECIPES["cart"] = install.Recipe("all.txt", extras=("some",), project=False)
+    for home in (None, "/proc/nowhere"):
+        if home is not None:
+            monkeypatch.setenv("HOME", home)
+        assert install.main(["cart", "--venv", str(environment)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "there is no such file; fetch it again"),
+        (b"\xff\xfe\x00tiny", "cannot be read"),
+        (b"", "there is no pin in it"),
+        (b"<<<<<<< HEAD\ntiny==2.5\n", "line 1: '<<<<<<< HEAD' is no pin"),
+        (b"tiny>=2\n", "line 1: 'tiny>=2' is no pin"),
+        (b"tiny==1.9\n", "older than setup.cfg, which asks for tiny>=2: it pins 1.9; write it again: make constraints"),
+        (b"other==1\n", "older than setup.cfg, which asks for tiny>=2: it does not pin it"),
+        (b"tiny==2.9\n", "the package index has no tiny==2.9: it has 2.4, 2.5; use another, or pin what it has"),
+    ],
+    ids=["missing", "binary", "empty", "merge", "no pin", "older", "not pinned", "mirror lacks it"],
+)
+def test_unusable_pins_are_one_line(
+    project: Path, environment: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, words: str
+) -> None:
+    path = project / "constraints" / "all.txt"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert words in line_of(environment, capsys)
+
+
+def test_a_file_that_is_not_the_pinned_one_is_refused(
+    project: Path, environment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "constraints" / "all.txt").write_text(f"tiny==2.5 \\\n    --hash=sha256:{'0' * 64}\n")
+    assert line_of(environment, capsys).startswith("tiny==2.5: the file that came is not the one that was pinned")
+
+
+def test_without_a_network_the_way_out_is_named(
+    project: Path, environment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nobody listens there
+    said = line_of(environment, capsys)
+    assert said.startswith("no package index can be reached")
+    assert "docs/offline.md" in said
+
+
+def test_a_folder_that_cannot_be_written_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / ".venv").write_text("a file where the folder should be")
+    assert str(project / ".venv") in line_of(project / ".venv", capsys)
+
+
+def test_an_environment_of_another_python_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / ".venv" / "bin").mkdir(parents=True)
+    python = project / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\necho 3.9\n")
+    python.chmod(0o755)
+    assert "is of Python 3.9, asked for is" in line_of(project / ".venv", capsys)
+
+
+@pytest.mark.system
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_refuses_an_old_python_and_one_that_is_not_the_environments(tmp_path: Path) -> None:
+    for name in ("Makefile", "setup.cfg"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "constraints", tmp_path / "constraints")
+    for name in ("setup.py", "pyproject.toml", "runtime/preprocess/kernel.c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    old = tmp_path / "python-of-old"
+    patched = "import sys; sys.version_info = (3, 9, 18); sys.version = '3.9.18 (main)'; exec(sys.argv[1])"
+    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{patched}" "$2"\n')
+    old.chmod(0o755)
+    made = make(tmp_path, f"PYTHON={old}", "run")
+    assert made.returncode == 2
+    assert made.stderr.splitlines()[0].startswith("Python 3.10 or newer is needed, this is 3.9.18; name another")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for name in (".cart", "bin/python"):
+        (tmp_path / ".venv" / name).write_text("#!/bin/sh\necho 3.9\n")
+    (tmp_path / ".venv" / "bin" / "python").chmod(0o755)
+    made = make(tmp_path, f"PYTHON={sys.executable}", "run")
+    assert made.returncode == 2
+    assert "is of Python 3.9, asked for is" in made.stderr.splitlines()[0]
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", *words], cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
