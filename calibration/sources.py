@@ -14,6 +14,7 @@ from calibration.tables import Listed, listed_beside
 from device.cameras import Camera, open_camera
 from device.errors import FrameUnreadable
 from device.frame import Frame
+from device.schemes import is_simulated
 from runtime.reading import READING_SCHEMA
 
 READINGS = "readings.jsonl"
@@ -132,7 +133,7 @@ def _require_end(spec: str, camera: Camera, sources: Sources) -> None:
 
 
 def _kind(spec: str, camera: Camera) -> Kind:
-    if spec.startswith("sim:"):
+    if is_simulated(spec):
         return "simulated"
     if Path(spec).exists():
         return "recording" if camera.live else "pictures"
@@ -147,7 +148,7 @@ def _listed(spec: str) -> dict[str, Listed]:
 
 
 def _simulated_device(spec: str) -> str | None:
-    if not spec.startswith("sim:"):
+    if not is_simulated(spec):
         return None
     from device.cameras.simulated import SimulatedConfig
 

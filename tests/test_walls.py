@@ -53,7 +53,7 @@ FLOORS = {
         light
         live
         cameras telemetry
-        signature checked_file
+        signature checked_file schemes
         frame
         errors extras eye
     """,

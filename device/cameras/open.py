@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from device.cameras.base import Camera
 from device.errors import SourceNotFound
-
-UNDERSTOOD = (
-    "a picture (JPEG, PNG, TIFF, DICOM, BMP, WebP, PPM), a folder of pictures, a video (AVI, MP4, MOV, MKV, WebM), "
-    "camera:0, an rtsp:// or http:// stream, aravis:, gstreamer: or sim: for the simulated camera"
-)
-
-_STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
+from device.schemes import UNDERSTOOD, scheme_of
 
 
 def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) -> Camera:
@@ -35,37 +30,55 @@ def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) ->
     path = Path(spec)
     if watch and not path.is_dir():
         raise SourceNotFound(f"only a folder can be watched, got {spec!r}; name a folder, or leave --watch out")
-    driver = _driver(spec)
-    if driver is not None:
-        return driver
+    scheme = scheme_of(spec)
+    if scheme is not None:
+        return DRIVERS[scheme.name](scheme.name + spec[len(scheme.name) :])
     if spec and path.is_dir():  # an empty name would be the current folder
         return _open_folder(path, watch=watch, state=state)
     return _open_file(path, spec)
 
 
-def _driver(spec: str) -> Camera | None:
-    """The camera that is no file, None when `spec` is none; each driver is imported only when it is used."""
-    if spec.startswith("sim:"):
-        from device.cameras.simulated import SimulatedCamera, SimulatedConfig
+def _simulated(spec: str) -> Camera:
+    from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 
-        return SimulatedCamera(SimulatedConfig.parse(spec))
-    if spec.startswith("camera:"):
-        from device.cameras.opencv import V4L2Config, open_v4l2
+    return SimulatedCamera(SimulatedConfig.parse(spec))
 
-        return open_v4l2(V4L2Config.parse(spec))
-    if spec.lower().startswith(_STREAMS):
-        from device.cameras.opencv import StreamConfig, open_stream
 
-        return open_stream(StreamConfig.parse(spec))
-    if spec.startswith("aravis:"):
-        from device.cameras.aravis import AravisCamera, AravisConfig
+def _v4l2(spec: str) -> Camera:
+    from device.cameras.opencv import V4L2Config, open_v4l2
 
-        return AravisCamera(AravisConfig.parse(spec))
-    if spec.startswith("gstreamer:"):
-        from device.cameras.gstreamer import open_gstreamer, parse_gstreamer
+    return open_v4l2(V4L2Config.parse(spec))
 
-        return open_gstreamer(parse_gstreamer(spec))
-    return None
+
+def _stream(spec: str) -> Camera:
+    from device.cameras.opencv import StreamConfig, open_stream
+
+    return open_stream(StreamConfig.parse(spec))
+
+
+def _aravis(spec: str) -> Camera:
+    from device.cameras.aravis import AravisCamera, AravisConfig
+
+    return AravisCamera(AravisConfig.parse(spec))
+
+
+def _gstreamer(spec: str) -> Camera:
+    from device.cameras.gstreamer import open_gstreamer, parse_gstreamer
+
+    return open_gstreamer(parse_gstreamer(spec))
+
+
+DRIVERS: dict[str, Callable[[str], Camera]] = {
+    "sim": _simulated,
+    "camera": _v4l2,
+    "rtsp": _stream,
+    "rtsps": _stream,
+    "http": _stream,
+    "https": _stream,
+    "aravis": _aravis,
+    "gstreamer": _gstreamer,
+}
+"""By scheme; each driver is imported only when it is used."""
 
 
 def _open_folder(path: Path, *, watch: bool, state: Path | None) -> Camera:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from device.cameras.base import Camera
 from device.cameras.open import open_camera
 from device.live.config import LiveConfig
 from device.live.keeper import StateChange
 from device.live.reader import LiveReader
+from device.schemes import scheme_of
+from device.schemes import shown_source as shown_source
 
 
 def keeps_its_own_time(spec: str) -> bool:
-    """Whether frames of this source come whether or not anyone asks: hardware, a stream, a simulation with `fps`."""
-    if spec.startswith("sim:"):
-        from device.cameras.simulated import SimulatedConfig
+    """Whether frames of this source come whether or not anyone asks: hardware, a stream, a simulation with `fps`.
 
-        return SimulatedConfig.parse(spec).fps > 0
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", spec) is not None and not Path(spec).exists()
+    Raises `SourceNotFound` for a scheme that nobody knows, `SettingRefused` for settings of a simulation that are none.
+    """
+    scheme = scheme_of(spec)
+    if scheme is None or scheme.live is not None:
+        return scheme is not None and scheme.live is True
+    from device.cameras.simulated import SimulatedConfig
 
-
-def shown_source(spec: str) -> str:
-    """The source for messages and records: without the user's name and password that a URL may hold."""
-    if "://" not in spec:
-        return spec
-    secret = urlsplit(spec).netloc.rpartition("@")[0]
-    return spec.replace(f"{secret}@", "", 1) if secret else spec
+    return SimulatedConfig.parse(scheme.name + spec[len(scheme.name) :]).fps > 0
 
 
 def open_source(

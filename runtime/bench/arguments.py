@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from device.errors import SourceNotFound
+from device.schemes import is_simulated
 from runtime.bench.words import LOADS, ROWS, LoadKind
 from runtime.commands.numbers import number, positive, share, whole
 from runtime.commands.site import add_site_options
@@ -103,7 +105,11 @@ def parse(argv: Sequence[str]) -> Options:
         parser.error(f"--rate: has no meaning with --load {options.load}; use --load camera or burst")
     if options.labels is not None and not options.accuracy:
         parser.error("--labels: has no meaning with --no-accuracy")
-    if options.labels is not None and options.source.startswith("sim:"):
+    try:
+        simulated = is_simulated(options.source)
+    except SourceNotFound as error:
+        parser.error(f"--source: {error}")
+    if options.labels is not None and simulated:
         parser.error("--labels: simulated frames bring their own truth; name the pictures with --source")
     if options.checkpoint is not None and options.peer != "pytorch":
         parser.error("--checkpoint: has no meaning without --peer pytorch")

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 from device.errors import CameraError
 from device.live import open_source
+from device.schemes import is_simulated
 from runtime.bench.arguments import Options
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.goals import Goals
@@ -247,6 +248,6 @@ def _accuracy(
             screener,
             reference,
             tuple(label.name for label in bundle.manifest.classes if label.refer),
-            truth="labels" if labels is not None else "simulated" if options.source.startswith("sim:") else "none",
+            truth="labels" if labels is not None else "simulated" if is_simulated(options.source) else "none",
             stopped=lambda: stop.requested,
         )

@@ -12,6 +12,7 @@ import numpy as np
 from device.cameras import open_camera
 from device.errors import FrameUnreadable
 from device.frame import Frame
+from device.schemes import is_simulated
 from runtime.arrays import UInt8Array
 from runtime.bench.errors import BenchError
 from runtime.bench.measure.benchmark import Reader
@@ -69,7 +70,7 @@ def judged_frames(source: str, labels: Mapping[str, Label] | None) -> Generator[
 
     A simulation changes eyes every few frames here. Raises `BenchError` when no label fits a frame of the source.
     """
-    if source.startswith("sim:") and labels is None:
+    if is_simulated(source) and labels is None:
         from device.cameras.simulated import SimulatedConfig
 
         config = SimulatedConfig.parse(source)

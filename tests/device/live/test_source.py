@@ -67,5 +67,5 @@ def test_stored_pictures_open_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_source_that_no_driver_knows_is_refused() -> None:
-    with pytest.raises(SourceNotFound, match="no such file or folder"):
+    with pytest.raises(SourceNotFound, match="no source is called magic:; expected a picture"):
         open_source("magic:1")
