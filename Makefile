@@ -62,9 +62,9 @@ COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 
 	--custom-compile-command 'make constraints' --override constraints/left-out.in setup.cfg
 constraints: $(TOOLS)/.release
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --constraint constraints/pins.in --output-file constraints/all.txt
-	$(COMPILE) --upgrade --generate-hashes --extra exam --extra light --extra dicom --extra cart \
+	$(COMPILE) --upgrade --generate-hashes --extra cart --extra cart \
 		--constraint constraints/all.txt --output-file constraints/cart.txt
-	$(COMPILE) --upgrade --generate-hashes --extra exam --extra light --extra dicom --extra cart --extra tensorrt \
+	$(COMPILE) --upgrade --generate-hashes --extra cart --extra cart --extra tensorrt \
 		--constraint constraints/all.txt --override constraints/no-openvino.in --output-file constraints/cart-tensorrt.txt
 	$(COMPILE) --upgrade --resolution lowest-direct --extra test --output-file constraints/floors.txt
 

@@ -39,17 +39,16 @@ class Recipe:
     """The lock names all that is installed: nothing is looked for beyond it."""
     extras: tuple[str, ...] = ()
     """Extras of setup.cfg that the lock must fulfil, and that are installed where it is not the whole list."""
-    packages: tuple[str, ...] = ()
-    """Installed on top of a whole lock."""
+    more: tuple[str, ...] = ()
+    """Extras whose packages are installed on top of a whole lock, pinned by all.txt."""
     project: bool = True
     """The project itself is installed; without it only what the extras name."""
 
 
-CART = ("exam", "light", "dicom", "cart")
 RECIPES: Mapping[str, Recipe] = {
-    "cart": Recipe("cart.txt", whole=True, extras=CART),
-    "cart-tensorrt": Recipe("cart-tensorrt.txt", whole=True, extras=(*CART, "tensorrt")),
-    "test-cart": Recipe("cart.txt", whole=True, extras=CART, packages=("pytest", "hypothesis", "cuda-bindings")),
+    "cart": Recipe("cart.txt", whole=True, extras=("cart",)),
+    "cart-tensorrt": Recipe("cart-tensorrt.txt", whole=True, extras=("cart", "tensorrt")),
+    "test-cart": Recipe("cart.txt", whole=True, extras=("cart",), more=("test",)),
     "build": Recipe("all.txt", extras=("build",)),
     "test": Recipe("all.txt", extras=("build", "test", "dev")),
     "release": Recipe("all.txt", extras=("release",), project=False),
@@ -112,8 +111,8 @@ def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
     if recipe.whole:
         hashed = ["--require-hashes"] if "--hash=" in (HERE / recipe.lock).read_text(encoding="utf-8") else []
         run([*pip, "--no-deps", *hashed, "--requirement", str(HERE / recipe.lock)], os.environ, venv)
-        if recipe.packages:
-            run([*pip, "--constraint", everything, *recipe.packages], os.environ, venv)
+        if recipe.more:
+            run([*pip, "--constraint", everything, *requirements(recipe.more, core=False)], os.environ, venv)
         run([*pip, "--no-deps", "--editable", project], surroundings, venv)
     elif not recipe.project:
         pinned = ["--constraint", everything] if recipe.lock else []
