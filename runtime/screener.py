@@ -98,7 +98,7 @@ class Screener:
         self._guard = guard
         if guard is not None:
             with _closed_if_it_fails(self._engine):
-                guard.engine_loaded(self._engine)
+                guard.engine_loaded(self._engine, word.threshold)
         self._bundle = bundle.facts
         self._classes = bundle.class_names
         self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)

@@ -15,9 +15,8 @@ from build_engines.errors import BuildError
 from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from runtime.arrays import UInt8Array
 from runtime.bundle import Bundle
-from runtime.engines.base import Engine
 from runtime.engines.openvino.engine import OpenVINOEngine
-from runtime.manifest import NETWORKS
+from runtime.manifest import NETWORKS, Manifest
 from runtime.plan_key import precision_word
 from runtime.preprocess import network_input
 from runtime.trust.selftest import SELF_TEST, SELF_TEST_SCHEMA, Answer, ask
@@ -51,14 +50,23 @@ def write_self_test(bundle: Bundle) -> tuple[str, ...]:
     names = [f"{folder.name}/frame_{number}.png" for number in range(1, len(images) + 1)]
     for name, image in zip(names, images, strict=True):
         _write_png(bundle.path / name, image)
-    answers, machine = {}, ""
+    answers, given, machine = {}, [], ""
     for pair in itertools.product(*(bundle.precisions(network) for network in NETWORKS)):
         precision = {network: str(word) for network, word in zip(NETWORKS, pair, strict=True)}
         with OpenVINOEngine(bundle, precision) as engine:
-            answers[precision_word(precision)] = _answers(engine, images, max(pair, key=COARSER.index))
+            coarsest = max(pair, key=COARSER.index)
+            asked = [ask(engine, image[np.newaxis]) for image in images]
+            answers[precision_word(precision)] = _answers(asked, coarsest)
+            given.append((asked, TOLERANCES[coarsest][0]))
             machine = f"{engine.facts.backend} on {engine.facts.device}"
     content = SelfTestContent.model_validate(
-        {"schema": SELF_TEST_SCHEMA, "made_by": machine, "frames": names, "answers": answers}
+        {
+            "schema": SELF_TEST_SCHEMA,
+            "made_by": machine,
+            "frames": names,
+            "meaning": meaning_of(bundle.manifest, [(_probabilities(asked), off) for asked, off in given]),
+            "answers": answers,
+        }
     )
     text = json.dumps(content.model_dump(mode="json", by_alias=True), separators=(",", ":"))
     (bundle.path / SELF_TEST).write_text(text + "\n", encoding="utf-8")
@@ -105,8 +113,26 @@ def _most_different(bundle: Bundle, pool: Sequence[UInt8Array], answers: Sequenc
     return [pool[index] for index in chosen]
 
 
-def _answers(engine: Engine, images: list[UInt8Array], coarsest: str) -> dict[str, object]:
-    given = [ask(engine, image[np.newaxis]) for image in images]
+def meaning_of(manifest: Manifest, given: Sequence[tuple[Sequence[Sequence[float]], float]]) -> dict[str, object]:
+    """What the frames show by all precisions alike. given: of each, the frames' probabilities, and its tolerance."""
+    classes = tuple(label.name for label in manifest.classes)
+    refer = [number for number, label in enumerate(manifest.classes) if label.refer]
+    frames = []
+    for number in range(len(given[0][0])):
+        likeliest = {int(np.argmax(frames_of[number])) for frames_of, _ in given}
+        surely = all(
+            sum(frames_of[number][index] for index in refer) >= manifest.refer_threshold + off
+            for frames_of, off in given
+        )
+        frames.append({"class_name": classes[likeliest.pop()] if len(likeliest) == 1 else None, "refer": surely})
+    return {"classes": classes, "refer_classes": tuple(classes[index] for index in refer), "frames": tuple(frames)}
+
+
+def _probabilities(given: Sequence[Answer]) -> list[list[float]]:
+    return [[float(value) for value in answer.probabilities] for answer in given]
+
+
+def _answers(given: Sequence[Answer], coarsest: str) -> dict[str, object]:
     probability, vessels = TOLERANCES[coarsest]
     return {
         "probability_tolerance": probability,

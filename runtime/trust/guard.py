@@ -80,22 +80,30 @@ class Guard:
         """Whether it is time for the next self-test."""
         return self._self_test is not None and self._clock() - self._tested >= self.every_s
 
-    def engine_loaded(self, engine: Engine) -> None:
+    def engine_loaded(self, engine: Engine, threshold: float | None = None) -> None:
         """The first self-test of an engine: after each loading, before any frame.
 
-        Raises `BundleError` when the bundle's test does not fit, or when a configured site's bundle has none.
+        threshold: in force, None is the bundle's. Raises `BundleError` when the bundle's test does not fit, or when a
+        configured site's bundle has none that knows what has to be referred.
         """
         self._state = SelfTestFacts("none")
-        self._self_test = open_self_test(self.bundle, engine.facts.precision)
+        self._self_test = open_self_test(self.bundle, engine.facts.precision, threshold)
         self._known = self._self_test is not None
         if not self._known and self._repeats:
             self._self_test = RepeatTest()
-        if not self._known and self.site.keys is not None:
-            raise BundleError(
-                f"bundle {self.bundle.path}: holds no self-test, and this site needs one; add it and sign again: "
-                f"python -m build_engines trust {self.bundle.path}"
-            )
+        if self.site.keys is not None:
+            self._check_known()
         self.test(engine)
+
+    def _check_known(self) -> None:
+        meant = self._self_test.meant if self._self_test is not None else None
+        if meant is not None and meant.knows_a_positive:
+            return
+        what = "holds no self-test" if not self._known else "its self-test knows no frame that has to be referred"
+        raise BundleError(
+            f"bundle {self.bundle.path}: {what}, and this site needs one; add it and sign again: "
+            f"python -m build_engines trust {self.bundle.path}"
+        )
 
     def test(self, engine: Engine) -> None:
         """Run the self-test now. Never raises; what it finds is in `problem`."""

@@ -14,14 +14,16 @@ import numpy as np
 
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.checked_json import first_problem, model_from
+from runtime.decide import decide
 from runtime.engines.base import Engine
 from runtime.errors import BundleError, ScreeningError
+from runtime.outcome import Outcome
 from runtime.preprocess import SIDE
 from runtime.trust.blocks import block_means
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
-    from runtime.trust.selftest_content import SelfTestContent
+    from runtime.trust.selftest_content import Expected, Meaning, SelfTestContent
 
 SELF_TEST = "selftest/expected.json"
 SELF_TEST_SCHEMA = "rop.selftest/1"
@@ -70,12 +72,40 @@ class Tolerance:
     """Of a block's mean vessel probability."""
 
 
+@dataclass(frozen=True)
+class Meant:
+    """What the answers have to mean in the words of the bundle, under the threshold in force."""
+
+    classes: tuple[str, ...]
+    refer_classes: tuple[str, ...]
+    threshold: float
+    expected: tuple[Expected, ...]
+    """Of each frame."""
+
+    @property
+    def knows_a_positive(self) -> bool:
+        """Whether there is a frame that has to be referred."""
+        return any(frame.refer for frame in self.expected)
+
+    def problem(self, number: int, probabilities: FloatArray) -> str:
+        """Why an answer does not mean what frame `number` (from 0) shows, "" when it does."""
+        named = dict(zip(self.classes, map(float, probabilities), strict=True))
+        frame, likeliest = self.expected[number], max(named, key=named.__getitem__)
+        if frame.class_name not in (None, likeliest):
+            return f"frame {number + 1}: shows {frame.class_name}, was taken for {likeliest}"
+        outcome, reason = decide(named, self.refer_classes, self.threshold)
+        if frame.refer and outcome is not Outcome.REFER:
+            return f"frame {number + 1}: has to be referred and was not ({reason})"
+        return ""
+
+
 class SelfTest:
     """The self-test of one engine. Make it with `open_self_test`, once for each engine that is loaded."""
 
-    def __init__(self, known: tuple[Known, ...], tolerance: Tolerance) -> None:
+    def __init__(self, known: tuple[Known, ...], tolerance: Tolerance, meant: Meant | None = None) -> None:
         self._known = known
         self._tolerance = tolerance
+        self.meant = meant
         self._first: list[Answer] | None = None
         self._exact = False
         """Whether the engine gave the same twice at the start, to the bit."""
@@ -91,7 +121,7 @@ class SelfTest:
 
     def _run(self, engine: Engine) -> str:
         answers = self._ask(engine)
-        if problem := self._against_known(answers) or self._against_first(answers):
+        if problem := self._against_known(answers) or self._against_meaning(answers) or self._against_first(answers):
             return problem
         if self._first is None:
             self._first, self._exact = answers, identical(answers, self._ask(engine))
@@ -116,6 +146,12 @@ class SelfTest:
                 if not off <= most:  # so that a NaN does not pass
                     return f"frame {number}: {what} is off by {off:.2g}, at most {most:.2g}"
         return ""
+
+    def _against_meaning(self, answers: list[Answer]) -> str:
+        if self.meant is None:
+            return ""
+        problems = (self.meant.problem(number, answer.probabilities) for number, answer in enumerate(answers))
+        return next(filter(None, problems), "")
 
     def _against_first(self, answers: list[Answer]) -> str:
         for number, (answer, first) in enumerate(zip(answers, self._first or answers, strict=True), 1):
@@ -166,10 +202,11 @@ def identical(some: list[Answer], others: list[Answer]) -> bool:
     )
 
 
-def open_self_test(bundle: Bundle, precision: str) -> SelfTest | None:
+def open_self_test(bundle: Bundle, precision: str, threshold: float | None = None) -> SelfTest | None:
     """The bundle's self-test for an engine of that precision (`EngineFacts.precision`); None where it holds none.
 
-    Raises `BundleError` for one that cannot be used, or that knows no answers for the precision.
+    threshold: in force, None is the bundle's. Raises `BundleError` for one that cannot be used, that knows no answers
+    for the precision, or that was made for other classes than the bundle's.
     """
     if SELF_TEST not in {entry.path for entry in bundle.manifest.files}:
         return None
@@ -184,7 +221,23 @@ def open_self_test(bundle: Bundle, precision: str) -> SelfTest | None:
         Known(_image(bundle, name), np.asarray(a.probabilities, np.float32), np.asarray(a.vessels, np.float32))
         for name, a in zip(content.frames, answers.frames, strict=True)
     )
-    return SelfTest(known, Tolerance(answers.probability_tolerance, answers.vessels_tolerance))
+    meant = None if content.meaning is None else _meant(bundle, content.meaning, threshold)
+    return SelfTest(known, Tolerance(answers.probability_tolerance, answers.vessels_tolerance), meant)
+
+
+def _meant(bundle: Bundle, meaning: Meaning, threshold: float | None) -> Meant:
+    refer_classes = tuple(label.name for label in bundle.manifest.classes if label.refer)
+    if (meaning.classes, meaning.refer_classes) != (bundle.class_names, refer_classes):
+        raise BundleError(
+            f"bundle {bundle.path}: its self-test is for the classes {', '.join(meaning.classes)}, of which "
+            f"{', '.join(meaning.refer_classes)} refer; the manifest names {', '.join(bundle.class_names)}, of which "
+            f"{', '.join(refer_classes)}; build it again"
+        )
+    known = {frame.class_name for frame in meaning.frames} - {None, *bundle.class_names}
+    if known:
+        raise BundleError(f"bundle {bundle.path}: its self-test knows the class {known.pop()}; build it again")
+    in_force = bundle.manifest.refer_threshold if threshold is None else threshold
+    return Meant(bundle.class_names, refer_classes, in_force, meaning.frames)
 
 
 def _parse(bundle: Bundle) -> SelfTestContent:

@@ -41,6 +41,25 @@ class KnownAnswers(_Part):
     frames: tuple[KnownAnswer, ...]
 
 
+class Expected(_Part):
+    """What a frame shows, in the words of the bundle's classes; the same in every precision."""
+
+    class_name: str | None
+    """The most probable class; None where precisions differ."""
+    refer: bool
+    """Whether it has to be referred whatever threshold is in force: surely so at the bundle's own."""
+
+
+class Meaning(_Part):
+    """What the frames show, and in which words."""
+
+    classes: tuple[str, ...] = Field(min_length=2)
+    """Names, in the order of the classifier's outputs."""
+    refer_classes: tuple[str, ...] = Field(min_length=1)
+    """Those that count towards referral."""
+    frames: tuple[Expected, ...]
+
+
 class SelfTestContent(_Part):
     """The whole file."""
 
@@ -49,6 +68,8 @@ class SelfTestContent(_Part):
     """Backend and machine that gave the answers."""
     frames: tuple[str, ...] = Field(min_length=1)
     """File names in the bundle: pictures of 256 x 256."""
+    meaning: Meaning | None = None
+    """None in bundles of before 0.2.0, which sites with keys refuse."""
     answers: dict[str, KnownAnswers] = Field(min_length=1)
     """By precision, as an engine's facts name it: `fp32`, or segmentation and classifier: `int8+fp16`."""
 
@@ -57,4 +78,6 @@ class SelfTestContent(_Part):
         for precision, known in self.answers.items():
             if len(known.frames) != len(self.frames):
                 raise ValueError(f"{precision}: {len(known.frames)} answers for {len(self.frames)} frames")
+        if self.meaning is not None and len(self.meaning.frames) != len(self.frames):
+            raise ValueError(f"meaning: of {len(self.meaning.frames)} frames, there are {len(self.frames)}")
         return self

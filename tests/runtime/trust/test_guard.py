@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import runtime.screener
 from device.errors import FrameUnreadable, RepeatedFrame
 from device.frame import Frame
-from runtime.budget import Budget
+from runtime.budget import Budget, Deadline
 from runtime.bundle import Bundle, open_bundle
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.errors import BundleError
@@ -39,13 +39,37 @@ Write = Callable[..., Path]
 IMAGES = [cv2.resize(retina(seed), (256, 256)) for seed in range(2)]
 
 
-def equip(folder: Path, **selftest: Any) -> Bundle:
+class SeeingEngine(FakeEngine):
+    """As the fake engine, but it sees a ridge in the second of the known frames."""
+
+    ridge = (0.1, 0.9)
+
+    def _infer(self, image: Any, budget: Budget, deadline: Deadline) -> Any:
+        usual = self.probabilities
+        self.probabilities = self.ridge if np.array_equal(image[0], IMAGES[1]) else usual
+        try:
+            return super()._infer(image, budget, deadline)
+        finally:
+            self.probabilities = usual
+
+
+MEANING = {
+    "classes": ["no_ridge", "ridge"],
+    "refer_classes": ["ridge"],
+    "frames": [{"class_name": "no_ridge", "refer": False}, {"class_name": "ridge", "refer": True}],
+}
+
+
+def equip_with_a_positive(folder: Path, **meaning: Any) -> Bundle:
+    return equip(folder, SeeingEngine(), meaning=MEANING | meaning)
+
+
+def equip(folder: Path, engine: FakeEngine = FakeEngine(), **selftest: Any) -> Bundle:  # noqa: B008
     """Give a bundle a self-test that the fake engine passes, and a drift reference."""
     files: dict[str, bytes] = {}
     names = [f"selftest/frame_{number}.png" for number in (1, 2)]
     for name, image in zip(names, IMAGES, strict=True):
         files[name] = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
-    engine = FakeEngine()
     answers = [ask(engine, image[np.newaxis]) for image in IMAGES]
     known = {
         "probability_tolerance": 0.01,
@@ -134,13 +158,13 @@ def test_a_bundle_for_clinical_use_needs_a_site_also_in_a_program(write_bundle: 
 
 
 def test_a_program_obeys_the_site_that_the_environment_names(
-    equipped: Bundle,
-    engine: FakeEngine,
+    write_bundle: Write,
     keys: Path,
     key: Ed25519PrivateKey,
     write_profile: Write,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    equipped, engine = equip_with_a_positive(write_bundle()), SeeingEngine()
     monkeypatch.setenv("ROP_TRUSTED_KEYS", str(keys))
     monkeypatch.setenv(
         "ROP_SITE_PROFILE", str(write_profile(bundle_sha256=equipped.sha256, refer_threshold=0.05, allow_unsigned=True))
@@ -310,9 +334,10 @@ def test_a_cart_without_a_site_runs_without_a_self_test_and_says_so(bundle: Bund
 
 
 def test_a_sites_decisions_reach_the_screener(
-    equipped: Bundle, keys: Path, key: Ed25519PrivateKey, write_profile: Write, monkeypatch: pytest.MonkeyPatch
+    write_bundle: Write, keys: Path, key: Ed25519PrivateKey, write_profile: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: FakeEngine())
+    equipped = equip_with_a_positive(write_bundle())
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: SeeingEngine())
     sign(equipped.path / "manifest.json", equipped.path / MANIFEST_SIGNATURE, key)
     profile = write_profile(
         bundle_sha256=equipped.sha256,
@@ -336,8 +361,9 @@ def test_a_sites_decisions_reach_the_screener(
 
 
 def test_a_profile_that_expires_while_a_program_runs_ends_its_results(
-    equipped: Bundle, engine: FakeEngine, keys: Path, key: Ed25519PrivateKey, write_profile: Write
+    write_bundle: Write, keys: Path, key: Ed25519PrivateKey, write_profile: Write
 ) -> None:
+    equipped, engine = equip_with_a_positive(write_bundle()), SeeingEngine()
     sign(equipped.path / "manifest.json", equipped.path / MANIFEST_SIGNATURE, key)
     site, day = open_site(write_profile(), keys), [date.today()]
     assert site.profile is not None
@@ -422,3 +448,81 @@ def test_a_watch_that_cannot_keep_its_file_goes_on(equipped: Bundle, reading: Re
     assert watch is not None
     watch.count(reading_of(reading, "eye.png", 0))
     assert watch.facts.frames == 1
+
+
+@pytest.mark.parametrize(
+    ("threshold", "reason"),
+    [
+        (None, ""),
+        (0.89, ""),
+        (0.91, "frame 2: has to be referred and was not (ridge 0.90, threshold 0.91)"),
+        (0.9999999999999999, "frame 2: has to be referred and was not (ridge 0.90, threshold 1.00)"),
+        (0.05, ""),
+    ],
+)
+def test_a_threshold_under_which_a_known_positive_is_not_referred_gives_no_result(
+    write_bundle: Write, threshold: float | None, reason: str
+) -> None:
+    bundle = equip_with_a_positive(write_bundle())
+    with Screener(bundle, engine=SeeingEngine(), threshold=threshold) as screener:
+        assert screener.problem == (f"self-test failed: {reason}" if reason else "")
+        outcome = screener.screen(frames()[0]).outcome
+    assert (outcome is Outcome.NO_RESULT) is bool(reason)
+
+
+def test_an_engine_that_takes_one_class_for_another_gives_no_result(write_bundle: Write) -> None:
+    """By tolerances that would let it pass."""
+    bundle = equip_with_a_positive(write_bundle(), frames=[{"class_name": "ridge", "refer": False}] * 2)
+    with Screener(bundle, engine=SeeingEngine()) as screener:
+        assert screener.problem == "self-test failed: frame 1: shows ridge, was taken for no_ridge"
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        [("ridge", False), ("no_ridge", True)],
+        [("ridge", True), ("no_ridge", False)],
+        [("no_ridge", True), ("ridge", False)],
+        [("no_ridge", False), ("stage_1", True)],
+        [("no_ridge", False), ("ridge", True), ("other", False)],
+    ],
+)
+def test_swapped_classes_and_a_turned_refer_do_not_fit_the_self_test(
+    write_bundle: Write, classes: list[tuple[str, bool]]
+) -> None:
+    labels = [{"name": name, "meaning": "m", "refer": refer} for name, refer in classes]
+    bundle = equip_with_a_positive(write_bundle(classes=labels))
+    with pytest.raises(BundleError, match="its self-test is for the classes no_ridge, ridge, of which ridge refer"):
+        open_self_test(bundle, "fp32")
+
+
+@pytest.mark.parametrize(
+    "meaning",
+    [
+        None,
+        MEANING | {"frames": MEANING["frames"][:1] * 2},  # type: ignore[index]
+        MEANING | {"frames": [{"class_name": None, "refer": False}] * 2},
+    ],
+)
+def test_a_site_needs_a_known_positive(
+    write_bundle: Write, keys: Path, key: Ed25519PrivateKey, meaning: dict[str, Any] | None
+) -> None:
+    folder = write_bundle()
+    bundle = equip(folder, SeeingEngine(), meaning=meaning)
+    sign(folder / "manifest.json", folder / MANIFEST_SIGNATURE, key)
+    with pytest.raises(BundleError, match="knows no frame that has to be referred, and this site needs one"):
+        Screener(bundle, engine=SeeingEngine(), trust=Guard(bundle, open_site(trusted_keys=keys)))
+
+
+@pytest.mark.parametrize(
+    "meaning",
+    [
+        MEANING | {"frames": MEANING["frames"][:1]},  # type: ignore[index]
+        MEANING | {"frames": [{"class_name": "stage_3", "refer": True}] * 2},
+        MEANING | {"frames": [{"class_name": "ridge", "refer": "no"}] * 2},
+        MEANING | {"refer_classes": []},
+    ],
+)
+def test_a_meaning_that_cannot_be_is_refused(write_bundle: Write, meaning: dict[str, Any]) -> None:
+    with pytest.raises(BundleError):
+        open_self_test(equip(write_bundle(), meaning=meaning), "fp32")

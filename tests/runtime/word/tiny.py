@@ -44,6 +44,11 @@ def write_tiny_bundle(folder: Path, **changes: Any) -> Path:
         "schema": "rop.selftest/1",
         "made_by": "tests",
         "frames": [f"selftest/{name}.png" for name in images],
+        "meaning": {
+            "classes": ["no_ridge", "ridge"],
+            "refer_classes": ["ridge"],
+            "frames": [{"class_name": "ridge", "refer": name == "bright"} for name in images],
+        },
         "answers": {"fp32": {"probability_tolerance": 0.005, "vessels_tolerance": 0.005, "frames": known}},
     }
     files[SELF_TEST] = json.dumps(content).encode()
