@@ -25,6 +25,7 @@ examples:
   python -m build_engines sign BUNDLE --key maker.pem
   python -m build_engines sign BUNDLE/plans/sm87-trt10.3.0-int8 --key site.pem
   python -m build_engines sign profile.json --key site.pem --out profile.signed
+  python -m build_engines sign withdrawn.json --key site.pem --out keys/withdrawn.signed
 
 exit codes: 0 signed; 2 the call is wrong, or key or input cannot be used
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +19,10 @@ class Description(BaseModel):
 
     name: str = Field(min_length=1)
     version: str = Field(min_length=1)
+    issue: int = Field(default=0, ge=0)
+    """Grows with each issue of this name; 0 is not numbered."""
+    expires: date | None = None
+    """Last day on which the bundle may be used; None sets no end."""
     disease: str = DISEASE
     intended_use: str = Field(min_length=1)
     clinical_use: bool = False

@@ -17,6 +17,7 @@ from device.signature import signature_line
 from runtime.bundle import MANIFEST, open_bundle
 from runtime.errors import ScreeningError
 from runtime.plan_manifest import PLAN_MANIFEST
+from runtime.trust.issues import WITHDRAWN_SCHEMA, parse_withdrawn
 from runtime.trust.profile import parse_profile
 from runtime.trust.site import MANIFEST_SIGNATURE, PLAN_SIGNATURE
 
@@ -51,7 +52,7 @@ def _sign(path: Path, out: Path | None, key: Ed25519PrivateKey) -> Path:
         return sign_plan(path, key) if (path / PLAN_MANIFEST).is_file() else sign_bundle(path, key)
     if out is None:
         raise BuildError(f"{path}: a file, so a site profile; name the signed file with --out, or a bundle's folder")
-    return sign_profile(path, out, key)
+    return sign_file(path, out, key)
 
 
 def sign_bundle(folder: Path, key: Ed25519PrivateKey) -> Path:
@@ -65,11 +66,13 @@ def sign_plan(folder: Path, key: Ed25519PrivateKey) -> Path:
     return _write(folder / PLAN_SIGNATURE, signature_line(_read(folder / PLAN_MANIFEST), key))
 
 
-def sign_profile(path: Path, out: Path, key: Ed25519PrivateKey) -> Path:
-    """Write a signed site profile. Raises `SiteError` for one that no cart would take."""
-    body = parse_profile(path.name, _read(path)).model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+def sign_file(path: Path, out: Path, key: Ed25519PrivateKey) -> Path:
+    """Write a signed site profile, or list of what is withdrawn. Raises `SiteError` for one that no cart would take."""
+    raw = _read(path)
+    parse = parse_withdrawn if WITHDRAWN_SCHEMA.encode() in raw else parse_profile
+    body = parse(path.name, raw).model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
     if out.exists() and out.samefile(path):
-        raise BuildError(f"--out {out}: is the profile itself; name another file")
+        raise BuildError(f"--out {out}: is the file itself; name another one")
     return _write(out, body + signature_line(body, key))
 
 

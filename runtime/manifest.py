@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -120,6 +121,10 @@ class Manifest(_Part):
     version: str = Field(min_length=1)
     created: str
     """Date, ISO 8601."""
+    issue: int = Field(default=0, ge=0)
+    """Grows with each issue of this name: a cart that has used a higher one refuses it. 0: not numbered."""
+    expires: date | None = None
+    """Last day on which it may be used (UTC); None sets no end."""
     network: NetworkFacts
     input: InputFacts
     disease: str

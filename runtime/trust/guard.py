@@ -73,6 +73,9 @@ class Guard:
         profile = self.site.profile
         if profile is not None and self._today() > profile.expires:  # a program may run for weeks
             return f"the site's profile expired on {profile.expires}; have a new one signed"
+        expires = self.bundle.manifest.expires
+        if expires is not None and self._today() > expires:
+            return f"the bundle expired on {expires}; have a new one signed"
         return ""
 
     @property
@@ -94,6 +97,8 @@ class Guard:
         if self.site.keys is not None:
             self._check_known()
         self.test(engine)
+        if not self.problem:
+            self.site.note_used(self.bundle, self._signature)
 
     def _check_known(self) -> None:
         meant = self._self_test.meant if self._self_test is not None else None

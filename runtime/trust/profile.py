@@ -49,6 +49,8 @@ class SiteProfile(BaseModel):
     issued: date
     expires: date
     """Last day on which it may be used (UTC)."""
+    issue: int = Field(default=0, ge=0)
+    """Grows with each profile of this site: a cart that has used a higher one refuses it. 0: not numbered."""
     stations: tuple[str, ...] = ()
     """Carts that it is for; empty for all of the site's."""
     bundle_sha256: Sha256 | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from device.signature import LINE_LIMIT_BYTES, SignatureInvalid
 from runtime.bundle import MANIFEST, Bundle, manifest_bytes
 from runtime.reading import Signature, SiteFacts
 from runtime.trust.errors import SignatureRefused, SiteError
+from runtime.trust.issues import WITHDRAWN_FILE, WITHDRAWN_LIST, Issues, read_withdrawn
 from runtime.trust.keys import TrustedKeys, read_trusted_keys
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Site:
     profile: SiteProfile | None = None
     profile_sha256: str | None = None
     profile_by: str = ""
+    withdrawn: frozenset[str] = frozenset()
+    """SHA-256 of what must not be used any more."""
+    issues: Issues = field(default_factory=Issues, compare=False)
 
     @property
     def facts(self) -> SiteFacts | None:
@@ -69,7 +73,27 @@ class Site:
         if hashlib.sha256(body).hexdigest() != bundle.sha256:
             raise SignatureRefused(f"bundle {bundle.path}: {MANIFEST} changed while it was opened; open it again")
         allowed = self.profile is not None and self.profile.allow_unsigned
-        return self._check(f"bundle {bundle.path}", bundle.path, MANIFEST_SIGNATURE, body, line, allowed)
+        signature = self._check(f"bundle {bundle.path}", bundle.path, MANIFEST_SIGNATURE, body, line, allowed)
+        self._check_use(bundle, signed=signature.state == "signed", pinned=wanted is not None)
+        return signature
+
+    def _check_use(self, bundle: Bundle, *, signed: bool, pinned: bool) -> None:
+        """What a right signature does not say: that it is still to be used."""
+        manifest = bundle.manifest
+        what = f"bundle {manifest.name} {manifest.version} ({bundle.sha256[:12]}...)"
+        if bundle.sha256 in self.withdrawn:
+            raise SignatureRefused(f"{what}: was withdrawn by whoever signs for this site; use another bundle")
+        if manifest.expires is not None and datetime.now(timezone.utc).date() > manifest.expires:
+            raise SignatureRefused(f"{what}: expired on {manifest.expires}; have a new one signed")
+        if pinned and self.profile is not None and self.profile.issue > 0:
+            return  # the newest profile wants this very bundle, however old
+        issue = manifest.issue if signed else 0  # anybody can write a number into what nobody signed
+        self.issues.check(f"bundle {manifest.name}", issue, what=what)
+
+    def note_used(self, bundle: Bundle, signature: Signature) -> None:
+        """The bundle passed its self-test: from now on none of a lower number is taken. Raises `SiteError`."""
+        if signature.state == "signed":
+            self.issues.note(f"bundle {bundle.manifest.name}", bundle.manifest.issue)
 
     def check_plan(self, folder: Path, body: bytes) -> Signature:
         """Who stands for a plan, by the bytes of its `plan.json`. Raises `SignatureRefused`, `SiteError`."""
@@ -77,6 +101,8 @@ class Site:
             return Signature("unchecked")
         allowed = self.profile is not None and self.profile.allow_unsigned_plans
         line = _signature(folder / PLAN_SIGNATURE)
+        if hashlib.sha256(body).hexdigest() in self.withdrawn:
+            raise SignatureRefused(f"plan {folder}: was withdrawn by whoever signs for this site; build it again")
         return self._check(f"plan {folder}", folder, PLAN_SIGNATURE, body, line, allowed)
 
     def _check(
@@ -112,14 +138,20 @@ def open_site(
             f"site profile {profile}: no trusted keys to check it with; name their folder with --trusted-keys or in "
             f"{KEYS_VARIABLE}"
         )
-    keys = read_trusted_keys(trusted_keys)
+    keys, issues = read_trusted_keys(trusted_keys), Issues()
+    listed = read_withdrawn(trusted_keys, keys)
+    issues.take(WITHDRAWN_LIST, listed.issue if listed else 0, what=f"{trusted_keys / WITHDRAWN_FILE}")
+    withdrawn = frozenset(listed.sha256 if listed else ())
     if profile is None:
-        return Site(keys)
+        return Site(keys, withdrawn=withdrawn, issues=issues)
     from runtime.trust.profile import read_profile
 
     station = station or os.environ.get(STATION_VARIABLE, "")
     content, sha256, by = read_profile(profile, keys, station=station, today=today)
-    return Site(keys, content, sha256, by)
+    if sha256 in withdrawn:
+        raise SiteError(f"site profile {profile.name}: was withdrawn; get the new one")
+    issues.take(f"profile {content.site}", content.issue, what=f"site profile {profile.name}")
+    return Site(keys, content, sha256, by, withdrawn, issues)
 
 
 def sealed(bundle: Bundle) -> tuple[bytes, bytes | None]:

@@ -1,0 +1,70 @@
+"""Mutations that once lived, or that no generator thinks of: wiring by which a site's word, or a check, is lost.
+
+Each can turn REFER into NO_REFERRAL_FINDINGS, or have an unchecked model read. `tests/mutation/test_mutation.py` holds
+that each still finds its text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutation.generate import Mutation
+
+WORD = "tests/runtime/word/test_sites_word.py"
+READING = WORD + "::test_a_profile_reaches_every_reading"
+CLIENTS = (WORD + "::test_a_profile_reaches_every_client_of_the_daemon[one limit]",)
+BUDGETS = WORD + "::test_of_the_sites_budget_and_the_callers_the_smaller_counts[60000.0-0.001-"
+RELOAD = ("tests/runtime/word/test_reload.py",)
+GUARD = ("tests/runtime/trust/test_guard.py",)
+SCREENER = ("tests/runtime/test_screener.py",)
+SITE_WORD = ("tests/runtime/trust/test_word.py",)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One text in one file that becomes another."""
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def mutation(self, root: Path) -> Mutation:
+        """Of the file as it is. Raises `ValueError` where the text is not there exactly once."""
+        source = (root / self.file).read_bytes()
+        old = self.old.encode()
+        if source.count(old) != 1:
+            raise ValueError(f"{self.file}: {self.old!r} is there {source.count(old)} times, expected once")
+        start = source.index(old)
+        line = source[:start].count(b"\n") + 1
+        return Mutation(self.file, line, self.old, self.new, start, start + len(old), self.new)
+
+
+OPTIONS = "open_site(options.site_profile, options.trusted_keys)"
+NO_SITE = "open_site(None, None)"
+KEPT = (
+    Kept("runtime/screen/__main__.py", OPTIONS, NO_SITE, (READING + "[one limit-screen]",)),
+    Kept("runtime/exam/commands/common.py", OPTIONS, NO_SITE, (READING + "[one limit-exam]",)),
+    Kept("runtime/bench/session.py", OPTIONS, NO_SITE, (READING + "[one limit-bench]",)),
+    Kept("runtime/daemon/model.py", "partial(open_site, site_profile, trusted_keys)", "partial(open_site)", CLIENTS),
+    Kept("runtime/daemon/model.py", "        site,\n        bundle,\n", "        Site(),\n        bundle,\n", CLIENTS),
+    Kept("runtime/daemon/commands/serve.py", "        options.site_profile,\n", "        None,\n", CLIENTS),
+    Kept("runtime/daemon/commands/serve.py", "        options.budget_ms,\n", "        None,\n", (BUDGETS + "daemon]",)),
+    Kept("runtime/daemon/model.py", "budget=Budget(total=budget_ms)", "budget=Budget()", (BUDGETS + "daemon]",)),
+    Kept("runtime/daemon/reader.py", "            old.ask_the_site()\n", "", RELOAD),
+    Kept("runtime/exam/commands/exams.py", "budget_ms=options.budget_ms,", "", (BUDGETS + "exam]",)),
+    Kept("runtime/screener.py", "limits=limits)", "limits=None)", SCREENER),
+    Kept("runtime/screener.py", "grade(image[0], self._word.limits)", "grade(image[0])", SCREENER),
+    Kept("runtime/screener.py", "Guard(bundle, open_site())", "Guard(bundle)", GUARD),
+    Kept("runtime/screener.py", ", word.threshold)", ")", GUARD),
+    Kept("runtime/site_screener.py", "Guard(bundle, site, ", "Guard(bundle, None, ", GUARD),
+    Kept("runtime/trust/word.py", "_tighter(budget, profile.budget)", "budget", SITE_WORD),
+    Kept("runtime/trust/guard.py", "            self._check_known()\n", "            pass\n", GUARD),
+    Kept(
+        "runtime/engines/openvino/engine.py",
+        "        self._probabilities.fill(np.nan)\n",
+        "",
+        ("tests/runtime/engines/openvino/test_deadlines.py",),
+    ),
+)

@@ -1,0 +1,66 @@
+"""The mutations still fit the sources, and the generator makes what it says."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.generate import mutations
+from tests.mutation.kept import KEPT, Kept
+from tests.mutation.plan import GENERATED, ONLY_IN
+
+ROOT = Path(__file__).parents[2]
+HARMLESS = json.loads((Path(__file__).parent / "harmless.json").read_text())
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: f"{kept.file}: {' '.join(kept.old.split())[:40]}")
+def test_each_that_was_kept_still_finds_its_text(kept: Kept) -> None:
+    made = kept.mutation(ROOT)
+    ast.parse(made.apply((ROOT / kept.file).read_bytes()))
+    for name in kept.tests:
+        assert (ROOT / name.partition("::")[0]).exists(), name
+
+
+def test_each_file_has_mutations_and_tests() -> None:
+    for file, tests in GENERATED.items():
+        assert mutations(file, (ROOT / file).read_bytes(), ONLY_IN.get(file, ()))
+        assert all((ROOT / name.partition("::")[0]).exists() for name in tests)
+
+
+def test_each_that_was_judged_harmless_has_a_reason_and_is_still_made() -> None:
+    known: set[str] = set()
+    for file in {entry["mutation"].split(":")[0] for entry in HARMLESS}:
+        known |= {made.name for made in mutations(file, (ROOT / file).read_bytes(), ONLY_IN.get(file, ()))}
+    assert {entry["mutation"] for entry in HARMLESS} <= known
+    assert all(entry["why"] for entry in HARMLESS)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("x = a < b", {"x = (a <= b)", "x = (a >= b)"}),
+        ("x = a if b else c", {"x = (a)", "x = (c)"}),
+        ("x = not a", {"x = (a)"}),
+        ("x = a and b", {"x = (a or b)", "x = (b)", "x = (a)"}),
+        ("if a:\n    f(b, c)", {"if not (a):", "if False:", "    pass"}),
+        ("x = f(b=1, c=d)", {"x = f(c=d)", "x = f(b=1)", "x = f(b=2, c=d)", "x = f(b=0, c=d)"}),
+        ("x = Outcome.REFER", {f"x = Outcome.{o}" for o in ("NO_REFERRAL_FINDINGS", "RETAKE", "NO_RESULT")}),
+        ("x = min(a, b)", {"x = max(a, b)"}),
+        ("x: int = True", {"x: int = False"}),
+        ('"""Text."""', set()),
+        ("assert a < b", set()),
+    ],
+)
+def test_what_the_generator_makes(source: str, expected: set[str]) -> None:
+    assert {made.new for made in mutations("x.py", f"{source}\n".encode())} == {f"{line}\n" for line in expected}
+
+
+def test_a_mutation_changes_its_place_only() -> None:
+    source = b"a = 1\nb = 'n\xc3\xa4chste' if 2 < 3 else 4\n"
+    for made in mutations("x.py", source):
+        changed = made.apply(source)
+        assert len(changed.splitlines()) == 2
+        assert (changed.splitlines()[0] == b"a = 1") or made.line == 1

@@ -1,0 +1,195 @@
+"""Nothing older than what was used is taken again, nothing withdrawn, nothing expired."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from device.signature import signature_line
+from runtime.bundle import open_bundle
+from runtime.engines.base import Engine
+from runtime.errors import ScreeningError
+from runtime.trust.errors import SignatureRefused, SiteError
+from runtime.trust.guard import Guard
+from runtime.trust.issues import STATE_FILE, WITHDRAWN_FILE, Issues, state_folder
+from runtime.trust.site import MANIFEST_SIGNATURE, Site, open_site
+from tests.runtime.trust.conftest import sign
+from tests.runtime.trust.test_guard import SeeingEngine, equip_with_a_positive
+
+Write = Callable[..., Path]
+SOUND, BROKEN = SeeingEngine(), SeeingEngine((0.5, 0.5))
+YESTERDAY, TODAY = date.today() - timedelta(days=1), date.today()
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ROP_SITE_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def use(write_bundle: Write, keys: Path, key: Ed25519PrivateKey) -> Callable[..., str]:
+    """Use a signed bundle with such a manifest, by the keys and perhaps a profile; gives its SHA-256."""
+
+    def use(profile: Path | None = None, engine: Engine = SOUND, **changes: Any) -> str:
+        bundle = equip_with_a_positive(write_bundle(**changes))
+        sign(bundle.path / "manifest.json", bundle.path / MANIFEST_SIGNATURE, key)
+        guard = Guard(bundle, open_site(profile, keys))
+        guard.engine_loaded(engine)
+        assert bool(guard.problem) is (engine is BROKEN)
+        return bundle.sha256
+
+    return use
+
+
+def withdraw(keys: Path, key: Ed25519PrivateKey, *sha256: str, issue: int = 1) -> None:
+    body = json.dumps({"schema": "rop.withdrawn/1", "issue": issue, "sha256": sha256}).encode() + b"\n"
+    (keys / WITHDRAWN_FILE).write_bytes(body + signature_line(body, key))
+
+
+def test_an_older_bundle_is_refused_and_the_same_one_taken_again(use: Callable[..., str]) -> None:
+    use(issue=3)
+    use(issue=3)
+    use(issue=5)
+    use(issue=1, name="another")
+    for issue in (4, 0):
+        with pytest.raises(SiteError, match=r"its issue is (4|not numbered), this cart has used issue 5"):
+            use(issue=issue)
+    use(issue=5)
+
+
+def test_a_bundle_that_fails_its_self_test_does_not_bar_the_one_before(use: Callable[..., str]) -> None:
+    use(issue=3)
+    use(issue=4, engine=BROKEN)
+    use(issue=3)
+
+
+def test_an_older_bundle_may_be_pinned_by_a_numbered_profile(use: Callable[..., str], write_profile: Write) -> None:
+    older = use(issue=3)
+    use(issue=5)
+    with pytest.raises(SiteError, match="has used issue 5"):
+        use(write_profile(bundle_sha256=older), issue=3)  # this profile may be as old as the bundle
+    use(write_profile(bundle_sha256=older, issue=1), issue=3)
+    with pytest.raises(SiteError, match="has used issue 5"):
+        use(issue=3)
+
+
+def test_an_older_profile_is_refused(keys: Path, write_profile: Write) -> None:
+    open_site(write_profile(issue=2), keys)
+    open_site(write_profile(issue=1, site="Ward 5"), keys)
+    for issue in (1, 0):
+        with pytest.raises(SiteError, match=r"site profile profile.signed: its issue is .* has used issue 2"):
+            open_site(write_profile(issue=issue), keys)
+    open_site(write_profile(issue=3), keys)
+
+
+def test_a_site_that_numbers_nothing_keeps_nothing(use: Callable[..., str], write_profile: Write, state: Path) -> None:
+    use(write_profile())
+    assert not state.exists()
+
+
+def test_what_nobody_signed_sets_no_number(write_bundle: Write, keys: Path, write_profile: Write, state: Path) -> None:
+    site = open_site(write_profile(allow_unsigned=True), keys)
+    assert site.check_bundle(open_bundle(write_bundle(issue=10**6))).state == "unsigned"
+    assert not state.exists()
+
+
+def test_what_was_withdrawn_is_refused_though_its_signature_is_right(
+    use: Callable[..., str], keys: Path, key: Ed25519PrivateKey, write_profile: Write
+) -> None:
+    sha256 = use(version="7")
+    withdraw(keys, key, sha256)
+    with pytest.raises(SignatureRefused, match="was withdrawn"):
+        use(version="7")
+    use(version="8")
+    profile = write_profile()
+    site = open_site(profile, keys)
+    assert site.profile_sha256 is not None
+    withdraw(keys, key, site.profile_sha256, issue=2)
+    with pytest.raises(SiteError, match="was withdrawn"):
+        open_site(profile, keys)
+
+
+def test_the_list_of_what_was_withdrawn_cannot_be_taken_away_or_turned_back(
+    keys: Path, key: Ed25519PrivateKey, stranger: Ed25519PrivateKey
+) -> None:
+    withdraw(keys, key, "0" * 64, issue=2)
+    open_site(trusted_keys=keys)
+    withdraw(keys, key, issue=1)
+    with pytest.raises(SiteError, match="has used issue 2"):
+        open_site(trusted_keys=keys)
+    (keys / WITHDRAWN_FILE).unlink()
+    with pytest.raises(SiteError, match=r"withdrawn.signed: its issue is not numbered, this cart has used issue 2"):
+        open_site(trusted_keys=keys)
+    withdraw(keys, stranger, issue=3)
+    with pytest.raises(SiteError, match="signed with key"):
+        open_site(trusted_keys=keys)
+    (keys / WITHDRAWN_FILE).write_bytes(b"{}\n")
+    with pytest.raises(SiteError, match="no signature line"):
+        open_site(trusted_keys=keys)
+
+
+def test_an_expired_bundle_is_refused_and_ends_while_a_program_runs(
+    use: Callable[..., str], write_bundle: Write, keys: Path, key: Ed25519PrivateKey
+) -> None:
+    use(expires=TODAY.isoformat())
+    with pytest.raises(SignatureRefused, match=f"expired on {YESTERDAY}"):
+        use(expires=YESTERDAY.isoformat())
+    bundle, day = equip_with_a_positive(write_bundle(expires=TODAY.isoformat())), [TODAY]
+    guard = Guard(bundle, Site(), today=lambda: day[0])
+    guard.engine_loaded(SeeingEngine())
+    assert guard.problem == ""
+    day[0] += timedelta(days=1)
+    assert guard.problem == f"the bundle expired on {TODAY}; have a new one signed"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b'{"schema": "rop.site-issues/1", "highest": {"bundle test": 0}}', b'{"highest": {}}', b"\xff"],
+)
+def test_numbers_that_cannot_be_read_are_not_taken_for_none(
+    use: Callable[..., str], state: Path, content: bytes
+) -> None:
+    use(issue=2)
+    (state / STATE_FILE).write_bytes(content)
+    with pytest.raises(SiteError, match="cannot be read"):
+        use(issue=2)
+
+
+def test_where_numbers_cannot_be_kept_nothing_numbered_is_used(use: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the folder should be")
+    with pytest.raises(ScreeningError, match=r"cannot be kept .*ROP_SITE_STATE"):
+        use(issue=2)
+    use()
+
+
+def _take(folder: Path, issue: int) -> None:
+    Issues(lambda: folder).note("bundle x", issue)
+
+
+def test_of_several_programs_at_once_the_highest_number_stays(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=_take, args=(tmp_path / "n", issue)) for issue in (3, 9, 5, 1)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * 4
+    with pytest.raises(SiteError, match="has used issue 9"):
+        Issues(lambda: tmp_path / "n").check("bundle x", 8, what="x")
+
+
+def test_the_folder_is_the_one_that_is_named_first() -> None:
+    everything = {"ROP_SITE_STATE": "/a", "STATE_DIRECTORY": "/b:/c", "XDG_STATE_HOME": "/d", "HOME": "/e"}
+    assert state_folder(everything) == Path("/a")
+    assert state_folder({k: v for k, v in everything.items() if k != "ROP_SITE_STATE"}) == Path("/b")
+    assert state_folder({"XDG_STATE_HOME": "/d"}) == Path("/d/rop-screening")
+    assert state_folder({"HOME": "/e"}) == Path("/e/.local/state/rop-screening")
+    assert state_folder({}) == Path("/var/lib/.local/state/rop-screening")
