@@ -5,7 +5,8 @@ ScreeningError
 |-- EngineError             a backend that is missing, cannot load, or fails while it runs
 |   `-- IncompatiblePlan    a plan for another GPU, library version or bundle
 |-- DeadlineMissed          a stage did not finish inside the budget
-`-- OutputError             results cannot be written
+|-- OutputError             results cannot be written
+`-- ConfigUnusable          the cart's cart.toml cannot be read, or a key of it is wrong
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class DeadlineMissed(ScreeningError):
 
 class OutputError(ScreeningError):
     """Results cannot be written; the readings that were written stay whole."""
+
+
+class ConfigUnusable(ScreeningError):
+    """`cart.toml` cannot be read, or a key of it is wrong; the text names the key."""

@@ -29,7 +29,7 @@ FLOORS = {
         bundle quality preprocess cuda decide
         plan_manifest
         plan_key
-        manifest checked_json budget reading commands percentiles metrics
+        manifest checked_json budget reading commands percentiles metrics config
         outcome views errors arrays cpu_class uptime moved onnx_weights
     """,
     "runtime.bench": """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runtime.commands.numbers import milliseconds, whole
 from runtime.commands.site import add_site_options
+from runtime.config import parse_with_config
 from runtime.engines.options import add_engine_options
 
 EXAMPLES = """\
@@ -52,7 +53,9 @@ class Options:
 def parse(argv: Sequence[str] | None = None) -> Options:
     """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
     parser = _parser()
-    options = Options(**vars(parser.parse_args(argv)))
+    found = vars(parse_with_config(parser, argv))
+    del found["config"]
+    options = Options(**found)
     if options.state is not None and not options.watch:
         parser.error("--state: has no meaning without --watch")
     return options

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from runtime.config import parse_with_config
+
 EXAMPLES = """\
 examples:
   python -m runtime.dicom worklist --site site.json
@@ -79,7 +81,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _journal(export, key=True)
     export.add_argument("--site", type=Path, metavar="FILE", help="for the camera's field of view and model")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    return parser.parse_args(argv)
+    return parse_with_config(parser, argv)
 
 
 def _journal(parser: argparse.ArgumentParser, *, key: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.commands.site import add_site_options
+from runtime.config import parse_with_config
 from runtime.engines.options import add_engine_options
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES
 from runtime.exam.machine import Stop
@@ -20,6 +21,7 @@ examples:
   python -m runtime.exam capture --journal exams --key-file cart.key --operator anna --eye OD --view nasal camera:0
   python -m runtime.exam close --journal exams --key-file cart.key --operator anna
   python -m runtime.exam show EXAM --journal exams --json | jq .outcome
+  python -m runtime.exam list --config cart.toml
 
 infant.json, or - for standard input:
   {"infant_id": "H-1042", "name": "Doe^Baby", "born_at": "2026-10-01T04:30", "gestational_age": "27w3d",
@@ -35,7 +37,7 @@ exit codes:
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
-    return _parser().parse_args(argv)
+    return parse_with_config(_parser(), argv)
 
 
 def _parser() -> argparse.ArgumentParser:

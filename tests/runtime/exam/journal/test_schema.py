@@ -18,6 +18,12 @@ def as_version_1(folder: Path) -> None:
     """What a journal was before it had the outbox's table."""
     with sqlite3.connect(folder / "journal.sqlite3") as connection:
         connection.execute("DROP TABLE deliveries")
+        for name in ("exposures", "accounts"):
+            connection.execute(f"DROP TABLE {name}")
+        for name in ("events_of_kind", "exams_opened"):
+            connection.execute(f"DROP INDEX {name}")
+        for name in ("opened_seq", "typed_seq", "utc_offset_s", "checksum"):
+            connection.execute(f"ALTER TABLE exams DROP COLUMN {name}")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
 

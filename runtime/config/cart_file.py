@@ -1,0 +1,174 @@
+"""The content of `cart.toml` (`rop.cart/1`): every key with its meaning and bounds; nothing is opened here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from runtime.errors import ConfigUnusable
+from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
+
+Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Level = Annotated[int, Field(gt=0, le=65535)]
+PATHS_OF = {
+    "": ("journal", "key_file", "users"),
+    "light": ("calibration", "trusted_keys"),
+    "bundle": ("folder",),
+    "site": ("profile", "trusted_keys", "dicom"),
+}
+"""Keys that hold paths, by table; a relative one is taken from the folder of the file."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CameraPart(_Part):
+    """`[camera]`: where frames come from."""
+
+    source: str = Field(min_length=1)
+    """As for `python -m runtime.screen`: `camera:0`, `aravis:`, `rtsp://...`, `sim:`, `sim:lit`."""
+    still: str = ""
+    """Where the still comes from, when that is another source than the live picture."""
+    budget_ms: Milliseconds = 1000
+    """From a frame's arrival to its reading, milliseconds; what takes longer is no result."""
+
+
+class TimingPart(_Part):
+    """`[light.timing]`: when the camera exposes the frames that it stamps, milliseconds (device/light/exposure.py)."""
+
+    exposure_ms: Milliseconds
+    stamped_after_ms: float = Field(default=0.0, allow_inf_nan=False)
+    uncertainty_ms: float = Field(default=0.5, ge=0, allow_inf_nan=False)
+
+
+class LightPart(_Part):
+    """`[light]`: the light and trigger board. Leave the table out where there is none."""
+
+    port: str = Field(min_length=1)
+    """`/dev/ttyACM0`, any URL of pyserial, or `simulated`."""
+    calibration: Path | None = None
+    """The board's signed calibration; only a simulated board needs none."""
+    trusted_keys: Path | None = None
+    """Folder of the laboratories' public keys (*.pem); the site's when left out."""
+    led_level: Level | None = None
+    """Continuous light for aiming, as the board counts; none when left out."""
+    flash_us: int | None = Field(default=None, gt=0, lt=2**32)
+    """Flash of a capture, microseconds; a capture is taken without flash when left out."""
+    flash_level: Level | None = None
+    timing: TimingPart | None = None
+
+
+class BundlePart(_Part):
+    """`[bundle]`: the model and what runs it."""
+
+    folder: Path | None = None
+    """A bundle, or a folder of slots; the demonstration bundle when left out."""
+    engine: str = "auto"
+    precision: str = "auto"
+
+
+class SitePart(_Part):
+    """`[site]`: what the site decided, and whom it trusts."""
+
+    profile: Path | None = None
+    """The signed profile."""
+    trusted_keys: Path | None = None
+    """Folder of the public keys (*.pem) of those who may sign."""
+    dicom: Path | None = None
+    """The site's DICOM configuration (`rop.dicom/1`)."""
+
+
+class ExamPart(_Part):
+    """`[exam]`: what an exam needs, where no signed profile says it."""
+
+    views: tuple[View, ...] = tuple(View)
+    """Required views of each eye."""
+    retakes: int = Field(default=DEFAULT_RETAKES, ge=0, le=MOST_RETAKES)
+
+    @field_validator("views")
+    @classmethod
+    def _each_once(cls, views: tuple[View, ...]) -> tuple[View, ...]:
+        if not views or len(set(views)) != len(views):
+            raise ValueError("expected at least one view, each once")
+        return views
+
+
+class CartConfig(_Part):
+    """The whole file. Paths are absolute after `load_config`."""
+
+    schema_: Literal["rop.cart/1"] = Field(alias="schema")
+    station: str = ""
+    """Which cart; kept with each exam."""
+    operator: str = ""
+    """Who works at the cart, for scripts; a person at the screen signs in."""
+    journal: Path = Path("journal")
+    """Folder of the journal."""
+    key_file: Path | None = None
+    """The journal's key, readable by its owner only; `ROP_JOURNAL_KEY` when left out."""
+    users: Path | None = None
+    """Who may sign in at the screen."""
+    languages: tuple[str, ...] = ("en",)
+    """Of the screen, the first one is its own."""
+    camera: CameraPart | None = None
+    light: LightPart | None = None
+    bundle: BundlePart = BundlePart()
+    site: SitePart = SitePart()
+    exam: ExamPart = ExamPart()
+
+
+def load_config(path: Path) -> CartConfig:
+    """Read the file. Raises `ConfigUnusable`, which names the key."""
+    try:
+        content = _toml(path)
+    except OSError as error:
+        raise ConfigUnusable(f"{path}: cannot be read ({error.strerror}); name the cart's cart.toml") from None
+    except ValueError as error:  # not UTF-8, or not TOML; the text says line and column
+        raise ConfigUnusable(f"{path.name}: is no TOML: {error}; correct the file") from None
+    try:
+        return CartConfig.model_validate(_absolute(content, path.absolute().parent))
+    except ValidationError as error:
+        raise ConfigUnusable(f"{path.name}: {_problems(error)}; see runtime/config/README.md") from None
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    content: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8"))
+    return content
+
+
+def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same with relative paths taken from the file's folder, and `~` opened."""
+    made = dict(content)
+    for table, keys in PATHS_OF.items():
+        part = made if not table else made.get(table)
+        if not isinstance(part, dict):
+            continue
+        part = dict(part)
+        part.update({key: folder / Path(part[key]).expanduser() for key in keys if isinstance(part.get(key), str)})
+        made = part if not table else made | {table: part}
+    if "journal" not in made:
+        made["journal"] = folder / "journal"
+    return made
+
+
+def _problems(error: ValidationError) -> str:
+    """Every key with what is wrong with it, the first three."""
+    found = error.errors(include_url=False)
+    told = []
+    for problem in found[:3]:
+        key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        said = {"extra_forbidden": "no such key", "missing": "is missing"}.get(problem["type"], problem["msg"])
+        value = problem["input"]
+        got = (
+            "" if problem["type"] in ("extra_forbidden", "missing") or isinstance(value, dict) else f" (got {value!r})"
+        )
+        told.append(f"{key}: {said}{got[:80]}")
+    more = f", and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(told) + more

@@ -1,0 +1,93 @@
+"""Whether two pictures show nearly the same place of an eye: they are registered, and what is alike is measured.
+
+Five pictures of one place are not five views. What is compared is structure, not light: the picture's green with
+slow changes taken out and its local contrast made even, and the vessel map. One is turned, sized and moved over the
+other by a little, and the best correlation counts. A place further away than `REACH` is another view, however alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from runtime.arrays import FloatArray, UInt8Array
+
+SIDE = 80
+"""Pixels to which a picture is brought: its vessels are one to three wide then."""
+REACH = 0.12
+"""How far two fields may be apart and still be nearly the same place, as a share of the picture's side."""
+LIMIT = 0.75
+"""At this likeness or over it is the same place; docs/measurements.md says on what it was set and what it costs."""
+TURNS_DEG = (-12, -6, 0, 6, 12)
+SIZES = (0.95, 1.05)
+FEW_VESSELS = 0.01
+"""Below this share of the map the vessels tell nothing, and the picture alone is looked at."""
+_DARK = 20
+_BORDER = round(SIDE * REACH)
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What of a picture is compared; small, so that an exam's can be kept."""
+
+    texture: FloatArray
+    """float32 [SIDE, SIDE]: structure within the field, 0 outside."""
+    vessels: FloatArray | None
+    """float32 [SIDE, SIDE], 0 to 1; None where there are too few."""
+
+
+def sight(pixels: UInt8Array, vessels: UInt8Array | None = None) -> Sight:
+    """From a frame, RGB uint8 [H, W, 3], and its vessel map, probability x 255, uint8 [H', W'], where there is one."""
+    size = (SIDE, SIDE)
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    inside = (small.max(axis=2) > _DARK).astype(np.uint8)
+    field = np.asarray(cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=1), np.float32)
+    green = np.asarray(small[..., 1], np.float32)
+    structure = _within(green, field, 0.8) - _within(green, field, SIDE / 16)
+    spread = np.sqrt(np.maximum(_within(structure * structure, field, SIDE / 10), 0.25))
+    texture = np.asarray(np.clip(structure / spread, -3, 3) * field, np.float32)
+    return Sight(texture, _vessel_lines(vessels))
+
+
+def _within(values: FloatArray, field: FloatArray, sigma: float) -> FloatArray:
+    """Gaussian mean over the field of view only, so that its edge is no structure."""
+    weight = cv2.GaussianBlur(field, (0, 0), sigma)
+    return np.asarray(cv2.GaussianBlur(values * field, (0, 0), sigma) / np.maximum(weight, 1e-3), np.float32)
+
+
+def _vessel_lines(vessels: UInt8Array | None) -> FloatArray | None:
+    if vessels is None:
+        return None
+    small = cv2.resize(vessels, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    if not FEW_VESSELS <= float(small.mean()) <= 0.5 or float(small.std()) < 0.02:
+        return None
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)
+
+
+def likeness(one: Sight, other: Sight) -> float:
+    """How alike two places are, -1 to 1: of the vessels where both have enough, and of the pictures, the higher one."""
+    best = _best(one.texture, other.texture)
+    if one.vessels is not None and other.vessels is not None:
+        best = max(best, _best(one.vessels, other.vessels))
+    return best
+
+
+def _best(one: FloatArray, other: FloatArray) -> float:
+    """The highest correlation of the middle of one, turned and sized, anywhere within `REACH` on the other."""
+    found = max(_at(one, other, turn, 1.0) for turn in TURNS_DEG)
+    return max(found, *(_at(one, other, 0, size) for size in SIZES))
+
+
+def _at(one: FloatArray, other: FloatArray, turn_deg: float, size: float) -> float:
+    middle = (SIDE - 1) / 2
+    turned = one
+    if turn_deg or size != 1.0:
+        matrix = cv2.getRotationMatrix2D((middle, middle), turn_deg, size)
+        turned = np.asarray(cv2.warpAffine(one, matrix, (SIDE, SIDE)), np.float32)
+    part = turned[_BORDER:-_BORDER, _BORDER:-_BORDER]
+    if float(part.std()) < 1e-3:
+        return 0.0
+    found = float(cv2.matchTemplate(other, np.ascontiguousarray(part), cv2.TM_CCOEFF_NORMED).max())
+    return found if np.isfinite(found) else 0.0
