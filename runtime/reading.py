@@ -145,6 +145,18 @@ UNGUARDED = TrustFacts(Signature("off"), None, None, SelfTestFacts("none"), Drif
 """Of a reading that nothing stands behind."""
 
 
+@dataclass(frozen=True)
+class ViewLike:
+    """An earlier frame of the exam that shows nearly the same place under another view."""
+
+    capture: int
+    """Its number in the exam."""
+    eye: str
+    view: str
+    likeness: float | None
+    """0 to 1 (runtime/exam/likeness.py); None when the earlier picture cannot be read any more."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """The result for one frame."""
@@ -168,8 +180,13 @@ class Reading:
     trust: TrustFacts | None = None
     """Who stands for the model, and how its self-test and the watch for drift stand; None where nobody looked."""
 
+    light: Mapping[str, Any] | None = None
+    """The exposure of this frame (eye, kind, level, duration_s), where light was given for it."""
+    view_like: ViewLike | None = None
+    """Set within an exam: this view does not count until it is taken anew or a person confirms it."""
+
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object, ready for `json.dumps`."""
+        """The JSON object, ready for `json.dumps`; `light` and `view_like` only where there is one."""
         quality = None
         if self.quality is not None:
             measures = {name: round(value, 5) for name, value in self.quality.measures.items()}
@@ -179,6 +196,7 @@ class Reading:
         if not self.frame.changes:
             del frame["changes"]
         timings = {name: None if v is None else round(v, 3) for name, v in asdict(self.timings_ms).items()}
+        further = {"light": self.light and dict(self.light), "view_like": self.view_like and asdict(self.view_like)}
         return {
             "schema": READING_SCHEMA,
             "frame": frame,
@@ -193,6 +211,7 @@ class Reading:
             "bundle": asdict(self.bundle),
             "engine": asdict(self.engine),
             "trust": None if self.trust is None else asdict(self.trust),
+            **{name: value for name, value in further.items() if value is not None},
         }
 
     def to_json(self) -> str:

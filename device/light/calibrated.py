@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from device.errors import BoardRefused, CalibrationInvalid, DoseExceeded
+from device.errors import AnotherHost, BoardRefused, CalibrationInvalid, DoseExceeded, LightError
 from device.eye import Eye
 from device.light.board import WATCHDOG_MS
 from device.light.dose import DoseAccount, LightKind
 from device.light.link import BoardLink, FlashReceipt
+from device.light.messages import NakCode
 
 _AHEAD_S = WATCHDOG_MS / 1000
+_SURELY_DARK = (NakCode.RECHARGING, NakCode.INTERLOCK_OPEN, NakCode.OVERHEATED)
+"""Refusals of FIRE by a board that knows that it did not flash."""
 
 
 @dataclass
@@ -34,16 +38,14 @@ class CalibratedLight:
     """
 
     def __init__(self, link: BoardLink, account: DoseAccount) -> None:
-        if account.calibration.board_id != link.board_id:
-            raise CalibrationInvalid(
-                f"calibration is for board {account.calibration.board_id:016x}, connected is {link.board_id:016x}; "
-                "use this board's own file"
-            )
+        _check_board(account, link)
         self.link = link
         self.account = account
         self._lock = threading.Lock()
         self._lit: _Lit | None = None
         self._refused: DoseExceeded | None = None
+        self._charged_ns = 0
+        self._gap_ms: int | None = None
         self._outer_guard = link.guard
         link.guard = self._guard
 
@@ -69,7 +71,17 @@ class CalibratedLight:
         """Light off and disarmed."""
         with self._lock:
             self.link.stop()
-            self._lit = None
+            if self._lit is not None:
+                self._lit = None
+                self.account.settle()
+
+    def turn_to(self, account: DoseAccount) -> None:
+        """Another infant's account from here on; the light goes off. Raises `CalibrationInvalid` as the start does."""
+        _check_board(account, self.link)
+        self.off()
+        with self._lock:
+            self.account = account
+            self._refused = None
 
     def flash(
         self, eye: Eye, flash_us: int, level: int, *, before_fire: Callable[[], None] = lambda: None
@@ -77,13 +89,43 @@ class CalibratedLight:
         """One flash to an eye. Raises `DoseExceeded` before anything is sent, or what the link raises.
 
         `before_fire` is called between ARM and FIRE and may wait there, for less than the 2 s that ARM is valid. The
-        flash counts as given once ARM may have been sent, also when its reply was lost or it was refused.
+        flash counts as given once ARM may have been sent, also when a reply was lost. It does not when the board said
+        that it gave none; while the board recharges it is not asked to fire.
         """
         with self._lock:
-            self.account.add(eye, LightKind.FLASH, level, flash_us / 1_000_000)
-        self.link.arm(flash_us, level)
+            account = self.account
+            exposure = account.add(eye, LightKind.FLASH, level, flash_us / 1_000_000)
+        try:
+            self.link.arm(flash_us, level)
+        except BoardRefused:
+            account.take_back(exposure)
+            raise
         before_fire()
-        return self.link.fire()
+        try:
+            self._check_charged()
+            receipt = self.link.fire()
+        except BoardRefused as error:
+            # A board that restarted, or follows another host, does not know what it did before.
+            if error.code in _SURELY_DARK and not isinstance(error, AnotherHost):
+                account.take_back(exposure)
+            raise
+        # From the earliest moment that the flash can have begun: the board refuses by itself what is still too early.
+        self._charged_ns = receipt.requested_ns + flash_us * 1000 + round(self._recharge_ms() * 1e6)
+        return receipt
+
+    def _check_charged(self) -> None:
+        left_ms = (self._charged_ns - time.monotonic_ns()) / 1e6
+        if left_ms > 0:
+            raise BoardRefused(
+                f"the flash is recharging, {left_ms:.0f} ms left; wait", code=NakCode.RECHARGING, detail=round(left_ms)
+            )
+
+    def _recharge_ms(self) -> float:
+        """The board's own gap; 0 where it does not tell, for it keeps to it all the same."""
+        if self._gap_ms is None:
+            with suppress(LightError):
+                self._gap_ms = self.link.status().recharge_ms
+        return self._gap_ms or 0
 
     def _guard(self) -> bool:
         """Pay for the light's next stretch, or put it out."""
@@ -102,4 +144,13 @@ class CalibratedLight:
                 self._refused = error
                 self.link.stop()  # when this fails, no heartbeat goes out either, and the next turn tries again
                 self._lit = None
+                self.account.settle()
             return True
+
+
+def _check_board(account: DoseAccount, link: BoardLink) -> None:
+    if account.calibration.board_id != link.board_id:
+        raise CalibrationInvalid(
+            f"calibration is for board {account.calibration.board_id:016x}, connected is {link.board_id:016x}; "
+            "use this board's own file"
+        )

@@ -51,9 +51,10 @@ class SteadyClock:
 class DoseAccount:
     """The account of one infant's two eyes against one calibration. Safe for use from several threads.
 
-    `exposures` carries an account over a restart of the program, `keep` is told of each exposure before it is given
-    (`DoseFile` has both); what it raises, `add` raises, and the light is not given. Between two calibrated levels the
-    higher one's rate counts, so the sum is never below what was given. `clock` gives UTC; None takes a `SteadyClock`.
+    `exposures` carries an account over a restart of the program, `keep` is told of each exposure before it is given,
+    `forget` of one that the board then refused, `settle` when continuous light has gone out (`DoseFile` has the first
+    three); what `keep` raises, `add` raises, and the light is not given. Between two calibrated levels the higher
+    one's rate counts, so the sum is never below what was given. `clock` gives UTC; None takes a `SteadyClock`.
     """
 
     def __init__(
@@ -62,12 +63,17 @@ class DoseAccount:
         *,
         exposures: Iterable[Exposure] = (),
         keep: Callable[[Exposure], None] = lambda exposure: None,
+        forget: Callable[[Exposure], None] = lambda exposure: None,
+        settle: Callable[[], None] = lambda: None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.calibration = calibration
         self._clock = clock or SteadyClock()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `keep` may ask what is used
         self._kept = keep
+        self._forgotten = forget
+        self.settle = settle
+        """To be called when continuous light has gone out."""
         self._exposures: list[Exposure] = []
         for exposure in exposures:
             self._keep(exposure)
@@ -83,8 +89,8 @@ class DoseAccount:
         with self._lock:
             return {hazard.name: self._used(hazard, eye) for hazard in self.calibration.hazards}
 
-    def add(self, eye: Eye, kind: LightKind, level: int, duration_s: float) -> None:
-        """Count an exposure that is about to be given.
+    def add(self, eye: Eye, kind: LightKind, level: int, duration_s: float) -> Exposure:
+        """Count an exposure that is about to be given, and give it for `take_back`.
 
         Raises `DoseExceeded` when it must not be, `CalibrationInvalid` once the calibration's last day is over; then
         nothing is counted.
@@ -103,6 +109,18 @@ class DoseAccount:
                 self._check(hazard, new)
             self._kept(new)
             self._keep(new)
+        return new
+
+    def take_back(self, exposure: Exposure) -> None:
+        """An exposure that `add` gave was not given after all: the board said no. Only a flash can be taken back."""
+        with self._lock:
+            if exposure.kind is LightKind.FLASH and exposure in self._exposures:
+                self._forgotten(exposure)
+                self._exposures.remove(exposure)
+
+    def doses(self, exposure: Exposure) -> dict[str, float]:
+        """What an exposure is of each hazard, by its name, in its unit."""
+        return {hazard.name: _dose(hazard, exposure) for hazard in self.calibration.hazards}
 
     def _check(self, hazard: Hazard, new: Exposure) -> None:
         used, more = self._used(hazard, new.eye), _dose(hazard, new)

@@ -13,12 +13,15 @@ from device.errors import DoseUnrecorded
 from device.eye import Eye
 from device.light.dose import Exposure, LightKind
 
+_BACK = "not given"
+"""Ends a line that takes an earlier exposure back."""
+
 
 class DoseFile:
     """One JSON line an exposure, on the disk before the light is given. Use it as a context manager.
 
-    `DoseAccount(calibration, exposures=file.exposures, keep=file.keep)` is the account that goes on. A last line that
-    was not finished is taken off: its light was never given. One program at a time may have the file.
+    `DoseAccount(calibration, exposures=file.exposures, keep=file.keep, forget=file.forget)` goes on with it. A line
+    at the end that was not finished is taken off: its light was never given. One program at a time may have the file.
 
     Raises `DoseUnrecorded` when the file cannot be used or holds something else.
     """
@@ -57,7 +60,14 @@ class DoseFile:
             os.ftruncate(self._file, self._size)
         if not whole:
             self._sync_folder()
-        return tuple(self._exposure(number, line) for number, line in enumerate(whole.splitlines(), 1))
+        given: list[Exposure] = []
+        for number, line in enumerate(whole.splitlines(), 1):
+            exposure, back = self._exposure(number, line)
+            if not back:
+                given.append(exposure)
+            elif exposure in given:
+                given.remove(exposure)
+        return tuple(given)
 
     def _sync_folder(self) -> None:
         """The name of a new file is on the disk only when its folder is."""
@@ -67,11 +77,11 @@ class DoseFile:
         finally:
             os.close(folder)
 
-    def _exposure(self, number: int, line: bytes) -> Exposure:
+    def _exposure(self, number: int, line: bytes) -> tuple[Exposure, bool]:
         try:
-            eye, kind, level, duration_s, ended = json.loads(line)
+            eye, kind, level, duration_s, ended, *back = json.loads(line)
             exposure = Exposure(Eye(eye), LightKind(kind), level, float(duration_s), datetime.fromisoformat(ended))
-            if not (
+            if back not in ([], [_BACK]) or not (
                 isinstance(level, int) and level > 0 and 0 < exposure.duration_s < math.inf and exposure.ended.tzinfo
             ):
                 raise ValueError
@@ -80,11 +90,18 @@ class DoseFile:
                 f"{self.path.name}: line {number} is no exposure; expected the account of one infant; give no light to "
                 "that infant before it is known what was given"
             ) from None
-        return exposure
+        return exposure, bool(back)
 
     def keep(self, exposure: Exposure) -> None:
         """Write one exposure and return when it is on the disk; raises `DoseUnrecorded`."""
-        facts = (exposure.eye, exposure.kind, exposure.level, exposure.duration_s, exposure.ended.isoformat())
+        self._write(exposure)
+
+    def forget(self, exposure: Exposure) -> None:
+        """Write that an exposure was not given after all; raises `DoseUnrecorded`."""
+        self._write(exposure, _BACK)
+
+    def _write(self, exposure: Exposure, *more: str) -> None:
+        facts = (exposure.eye, exposure.kind, exposure.level, exposure.duration_s, exposure.ended.isoformat(), *more)
         line = json.dumps(facts).encode() + b"\n"
         try:
             os.ftruncate(self._file, self._size)  # what a write that failed may have left

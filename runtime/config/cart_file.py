@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -135,10 +136,7 @@ def load_config(path: Path) -> CartConfig:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")  # one API, by two names
     content: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8"))
     return content
 

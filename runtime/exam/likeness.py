@@ -22,6 +22,8 @@ LIMIT = 0.75
 """At this likeness or over it is the same place; docs/measurements.md says on what it was set and what it costs."""
 TURNS_DEG = (-12, -6, 0, 6, 12)
 SIZES = (0.95, 1.05)
+VESSELS_COUNT = 0.3
+"""Share of the vessel maps in the likeness: a map has less to compare, and faults of the network repeat themselves."""
 FEW_VESSELS = 0.01
 """Below this share of the map the vessels tell nothing, and the picture alone is looked at."""
 _DARK = 20
@@ -67,11 +69,11 @@ def _vessel_lines(vessels: UInt8Array | None) -> FloatArray | None:
 
 
 def likeness(one: Sight, other: Sight) -> float:
-    """How alike two places are, -1 to 1: of the vessels where both have enough, and of the pictures, the higher one."""
-    best = _best(one.texture, other.texture)
-    if one.vessels is not None and other.vessels is not None:
-        best = max(best, _best(one.vessels, other.vessels))
-    return best
+    """How alike two places are, -1 to 1: of the pictures, and of the vessels too where both have enough."""
+    pictures = _best(one.texture, other.texture)
+    if one.vessels is None or other.vessels is None:
+        return pictures
+    return (1 - VESSELS_COUNT) * pictures + VESSELS_COUNT * _best(one.vessels, other.vessels)
 
 
 def _best(one: FloatArray, other: FloatArray) -> float:

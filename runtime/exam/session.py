@@ -127,8 +127,7 @@ class ExamSession:
     def finish(self, accepted: Accepted) -> Reading:
         """Read an accepted frame and journal its reading, to the exam that it was accepted for."""
         reading = self._reader.screen(accepted.frame)
-        self._journal.add_reading(accepted.exam_id, accepted.number, reading)
-        return reading
+        return self._journal.add_reading(accepted.exam_id, accepted.number, reading)
 
     def take(self, frame: Frame) -> Reading:
         """`accept` and `finish`."""
@@ -143,8 +142,7 @@ class ExamSession:
         exam_id, eye, view = self._aims.at(time.monotonic_ns())
         reading = self._reader.unreadable(_in_words(error))
         number = self._journal.add_capture(exam_id, eye, view, None, operator=self._operator)
-        self._journal.add_reading(exam_id, number, reading)
-        return reading
+        return self._journal.add_reading(exam_id, number, reading)
 
     def exclude(self, number: int, reason: str) -> None:
         """Take a frame of the open exam out of it. Raises `ExamRefused`, also without a reason."""

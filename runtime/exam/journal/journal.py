@@ -8,6 +8,7 @@ import math
 import secrets
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from runtime.exam.journal import deliveries, lines
 from runtime.exam.journal import fold as folding
 from runtime.exam.journal.changes import JournalChanges
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.database import Database
 from runtime.exam.journal.fold import Folded, step, summary_row
 from runtime.exam.journal.images import encode_png
 from runtime.exam.journal.lines import all_lines
 from runtime.exam.journal.opening import open_database, prepare
 from runtime.exam.journal.reader import order_of
 from runtime.exam.journal.records import ExamRecord
+from runtime.exam.journal.sights import Like, Sights, view_like
 from runtime.exam.journal.trail import PROGRAM
 from runtime.exam.journal.writer import who_of
 from runtime.exam.machine import Phase
@@ -46,6 +49,17 @@ class Journal(JournalChanges):
 
     Everything that is written is on disk when the call returns, or, when it raises, not there at all.
     """
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Database,
+        key: JournalKey | None,
+        floor_bytes: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__(folder, database, key, floor_bytes, clock)
+        self._sights = Sights(self)
 
     @classmethod
     def open(
@@ -159,18 +173,28 @@ class Journal(JournalChanges):
         self._known = folded
         return number
 
-    def add_reading(self, exam_id: str, number: int, reading: Reading) -> None:
-        """Keep the reading of a capture, also when the exam was closed meanwhile. On disk when this returns."""
-        content = json_of(reading)
+    def add_reading(self, exam_id: str, number: int, reading: Reading) -> Reading:
+        """Keep the reading of a capture, also when the exam was closed meanwhile. On disk when this returns.
+
+        Gives the reading as it was kept: with the earlier frame of another view that it is like, if there is one.
+        """
         png = None if reading.vessels is None else encode_png(reading.vessels)
+        folded, like = self.folded(exam_id), tuple[Like, ...]()
+        gradable = reading.quality is not None and reading.quality.gradable
+        if gradable and 1 <= number <= len(folded.exam.captures):
+            like = self._sights.like(folded, number, reading.vessels)
+            reading = replace(reading, view_like=view_like(folded, like, folded.exam.capture(number)))
+        body = {"capture": number, "reading": json_of(reading), "vessels_sha256": _sha256(png)}
+        if like:
+            body["like"] = [asdict(one) for one in like]
         with self._writing() as (connection, trail):
             if png is not None:
                 connection.execute(
                     "INSERT OR REPLACE INTO vessels(exam, capture, png) VALUES (?, ?, ?)", (exam_id, number, png)
                 )
-            body = {"capture": number, "reading": content, "vessels_sha256": _sha256(png)}
             folded = self._step(connection, trail, exam_id, folding.READ, PROGRAM, body)
         self._known = folded
+        return reading
 
     def close_exam(self, exam_id: str, *, operator: str) -> ExamRecord:
         """Take no more frames. Readings that are not finished may still come, and count."""
@@ -201,11 +225,14 @@ class Journal(JournalChanges):
             raise ExamRefused(f"exam {exam_id}: it is not finished; close it, and let its readings finish")
         voided = exam.phase is Phase.VOIDED
         typed_seq = 0 if discard_typed or voided else folded.typed_seq
+        owed = self.deliveries.owed(exam_id, folded.last_seq, destinations, only_where_sent=voided)
+        if owed:
+            raise ExamRefused(f"exam {exam_id}: it has not reached {', '.join(owed)} as it is now; send it first")
         owed = self.deliveries.owed(exam_id, folded.last_seq, destinations, typed_seq=typed_seq, only_where_sent=voided)
         if owed:
             raise ExamRefused(
-                f"exam {exam_id}: it has not reached {', '.join(owed)} as it is now, with what was typed into it; "
-                f"send it first"
+                f"exam {exam_id}: what a person typed into it (findings, reasons) is not proven in {', '.join(owed)}; "
+                f"send it first, with this version or a newer one"
             )
         proven = bool(typed_seq) and any(d.typed >= typed_seq for d in self.deliveries.all(exam_id=exam_id))
         lost = folded.documented if voided else () if proven else folded.typed_seq

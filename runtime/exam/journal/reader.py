@@ -21,6 +21,7 @@ from runtime.exam.journal.images import ImageStore, decode_png
 from runtime.exam.journal.lines import all_lines, events_of, line_of
 from runtime.exam.journal.records import ExamRecord, ExamSummary, RejectedInstance, Rejection
 from runtime.exam.journal.schema import meta
+from runtime.exam.journal.trail import CLOCK
 from runtime.exam.journal.witness import Witness
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
@@ -160,6 +161,11 @@ class JournalReader:
             "SELECT body FROM exposures WHERE exam IN (SELECT exam FROM accounts WHERE account = ?)", (account,)
         )
         return [json.loads(body) for (body,) in rows]
+
+    def clock_jumps(self) -> tuple[tuple[datetime, float], ...]:
+        """Every jump of the clock that the trail saw: when (by the clock after it), and by how many seconds."""
+        rows = self.database.rows("SELECT at, body FROM events WHERE kind = ? ORDER BY seq", (CLOCK,))
+        return tuple((datetime.fromisoformat(at), float(json.loads(body)["jumped_s"])) for at, body in rows)
 
     def names_image(self, sha256: str) -> bool:
         """Whether a row names the file of that hash."""

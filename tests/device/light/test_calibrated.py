@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from device.errors import BoardRefused, BoardSilent, CalibrationInvalid, DoseExceeded
 from device.light import BoardLink, CalibratedLight, DoseAccount, Eye, LineFaults, SimulatedBoard
+from device.light.messages import NakCode
 from tests.device.light.lab import calibration, hazard
 from tests.device.light.waiting import wait_until
 
@@ -89,3 +92,66 @@ def test_a_guard_that_was_there_is_still_asked(board: SimulatedBoard, link: Boar
     link.guard = lambda: False
     light_with(link, 100.0)
     assert wait_until(lambda: "guard said no" in str(link.failure))
+
+
+def test_a_flash_that_the_board_refused_does_not_count() -> None:
+    with SimulatedBoard() as board, BoardLink(board.port) as link:  # 250 ms between flashes
+        light, refused = light_with(link, 100.0), 0
+        for _ in range(12):
+            try:
+                light.flash(Eye.OD, 10_000, 50)
+            except BoardRefused:
+                refused += 1
+                time.sleep(0.1)
+        assert refused
+        assert len(board.flashes) == link.totals().flashes == 12 - refused
+        assert light.account.used(Eye.OD) == pytest.approx({NAME: 12.0 - refused})
+
+
+def test_a_board_that_refuses_by_itself_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CalibratedLight, "_check_charged", lambda _: None)
+    with SimulatedBoard() as board, BoardLink(board.port) as link:
+        light = light_with(link, 100.0)
+        light.flash(Eye.OD, 10_000, 50)
+        with pytest.raises(BoardRefused, match="recharging"):
+            light.flash(Eye.OD, 10_000, 50)
+        assert len(board.flashes) == 1
+        assert light.account.used(Eye.OD) == pytest.approx({NAME: 1.0})
+
+
+@pytest.mark.parametrize("trouble", ["interlock", "hot"])
+def test_a_flash_refused_for_the_boards_state_does_not_count(
+    board: SimulatedBoard, link: BoardLink, trouble: str
+) -> None:
+    light = light_with(link, 100.0)
+    if trouble == "hot":
+        board.set_overheated(True)
+    else:
+        board.set_interlock(False)
+    for _ in range(3):
+        with pytest.raises(BoardRefused):
+            light.flash(Eye.OD, 10_000, 50)
+    assert light.account.used(Eye.OD) == {NAME: 0}
+    assert light.account.exposures == ()
+
+
+def test_a_board_that_knows_nothing_of_the_arming_may_have_flashed(
+    board: SimulatedBoard, link: BoardLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    light = light_with(link, 100.0)
+    refusal = BoardRefused("not armed", code=NakCode.NOT_ARMED, detail=0)
+    monkeypatch.setattr(link, "fire", lambda: (_ for _ in ()).throw(refusal))
+    with pytest.raises(BoardRefused):
+        light.flash(Eye.OD, 10_000, 50)
+    assert light.account.used(Eye.OD) == pytest.approx({NAME: 1.0})
+
+
+def test_another_infants_account_puts_the_light_out(board: SimulatedBoard, link: BoardLink) -> None:
+    light = light_with(link, 100.0)
+    light.illuminate(Eye.OD, 100)
+    assert board.wait_for_light(True, timeout_s=1)
+    other = light_with(link, 100.0).account
+    light.turn_to(other)
+    assert board.wait_for_light(False, timeout_s=1)
+    light.flash(Eye.OS, 10_000, 50)
+    assert other.used(Eye.OS) == pytest.approx({NAME: 1.0})

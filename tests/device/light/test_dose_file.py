@@ -150,3 +150,14 @@ def test_a_closed_file_keeps_nothing(path: Path) -> None:
     file.close()
     with pytest.raises(DoseUnrecorded):
         account(file).add(Eye.OD, LightKind.LED, 1, 1.0)
+
+
+def test_what_was_taken_back_stays_so_over_a_restart(path: Path) -> None:
+    with DoseFile(path) as file:
+        kept = DoseAccount(calibration(hazard()), exposures=file.exposures, keep=file.keep, forget=file.forget)
+        kept.add(Eye.OD, LightKind.FLASH, 50, 0.01)
+        kept.take_back(kept.add(Eye.OD, LightKind.FLASH, 50, 0.02))
+        used = kept.used(Eye.OD)
+    with DoseFile(path) as file:
+        assert len(file.exposures) == 1
+        assert DoseAccount(calibration(hazard()), exposures=file.exposures).used(Eye.OD) == pytest.approx(used)

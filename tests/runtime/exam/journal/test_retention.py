@@ -61,7 +61,8 @@ def test_what_is_not_finished_stays(journal: Journal) -> None:
 
 def deliver(journal: Journal, exam_id: str, state: str, revision: int | None = None, to: str = "archive") -> None:
     revision = journal.summary(exam_id).changed_seq if revision is None else revision
-    journal.deliveries.change(exam_id, to, lambda _: Delivery(exam_id, to, revision, state))
+    typed = journal.summary(exam_id).typed_seq
+    journal.deliveries.change(exam_id, to, lambda _: Delivery(exam_id, to, revision, state, typed=typed))
 
 
 def test_what_has_not_arrived_as_it_is_now_stays(journal: Journal) -> None:
