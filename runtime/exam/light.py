@@ -78,31 +78,20 @@ def age_s(exposure: Mapping[str, Any], now: datetime, jumps: tuple[tuple[datetim
     return max(0.0, (now - ended).total_seconds() - forward)
 
 
-class ExamLight:
-    """The light of a cart whose every exposure is in the journal; a context manager. Safe for use from several threads.
+class LightJournal:
+    """Gives the account of light of an exam's infant, kept in the journal; a context manager.
 
-    It has its own connection to the journal, in its own thread: continuous light is counted in the link's.
-    `for_exam` turns it to an infant's account; without that no light is given. Raises what `Journal.open` raises.
+    It has its own connection to the journal, in its own thread: continuous light is counted in the link's thread.
+    Raises what `Journal.open` raises.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        key: JournalKey,
-        link: BoardLink,
-        calibration: Calibration,
-        *,
-        clock: Callable[[], datetime] = now_utc,
-    ) -> None:
-        self._calibration = calibration
+    def __init__(self, folder: Path, key: JournalKey, *, clock: Callable[[], datetime] = now_utc) -> None:
         self._clock = clock
         self._desk = _Desk(lambda: Journal.open(folder, key, clock=clock))
-        self._exam: _ExamAccount | None = None
-        self.light = CalibratedLight(link, DoseAccount(calibration, keep=_no_exam))
-        """For `capture_with_flash` and `illuminate`; it counts on the account of the exam that is open."""
+        self._kept: _ExamAccount | None = None
 
-    def for_exam(self, exam_id: str, operator: str) -> None:
-        """The open exam's infant is before the light from here on, also after its fields were corrected.
+    def account(self, exam_id: str, operator: str, calibration: Calibration) -> DoseAccount:
+        """The account of the open exam's infant from here on; ask anew when its fields were corrected.
 
         Raises what the journal raises.
         """
@@ -110,9 +99,9 @@ class ExamLight:
         bodies, jumps = self._desk.ask(lambda journal: _given(journal, exam_id))
         now, steady_now = self._clock(), clock()
         before = [_exposure(body, steady_now - timedelta(seconds=age_s(body, now, jumps))) for body in bodies]
-        keeper = _ExamAccount(self._desk, self._calibration, exam_id, operator, self._clock)
+        keeper = _ExamAccount(self._desk, calibration, exam_id, operator, self._clock)
         account = DoseAccount(
-            self._calibration,
+            calibration,
             exposures=sorted(before, key=lambda one: one.ended),
             keep=keeper.keep,
             forget=keeper.forget,
@@ -120,12 +109,44 @@ class ExamLight:
             clock=clock,
         )
         keeper.account = account
-        self.light.turn_to(account)
-        self._exam = keeper
+        self._kept = keeper
+        return account
+
+    @property
+    def last_flash(self) -> Mapping[str, Any] | None:
+        """The exposure of the last flash on the last account, for its frame's reading; None before the first."""
+        return None if self._kept is None else self._kept.last_flash
+
+    def close(self) -> None:
+        """Give the journal back; no light is given on its accounts any more. Closing twice is fine."""
+        self._desk.close()
+
+    def __enter__(self) -> LightJournal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class ExamLight:
+    """A board whose every exposure is in the journal, on the account of the infant whose exam is open.
+
+    `for_exam` turns it to an infant; without that no light is given. A context manager, which puts the light out.
+    """
+
+    def __init__(self, kept: LightJournal, link: BoardLink, calibration: Calibration) -> None:
+        self._kept, self._calibration = kept, calibration
+        self.light = CalibratedLight(link, DoseAccount(calibration, keep=_no_exam))
+        """For `capture_with_flash` and `illuminate`."""
+
+    def for_exam(self, exam_id: str, operator: str) -> None:
+        """The open exam's infant is before the light from here on, also after its fields were corrected."""
+        self.light.turn_to(self._kept.account(exam_id, operator, self._calibration))
 
     def no_exam(self) -> None:
         """Light off; no light until `for_exam`."""
-        self._exam = None
         self.light.turn_to(DoseAccount(self._calibration, keep=_no_exam))
 
     def left(self, eye: Eye) -> dict[str, Left]:
@@ -135,15 +156,8 @@ class ExamLight:
 
     @property
     def last_flash(self) -> Mapping[str, Any] | None:
-        """The exposure of the last flash of this exam, for its frame's reading; None before the first."""
-        return None if self._exam is None else self._exam.last_flash
-
-    def close(self) -> None:
-        """Light off, as far as the board is there, and the journal given back. Closing twice is fine."""
-        try:
-            self.no_exam()
-        finally:
-            self._desk.close()
+        """The exposure of the last flash, for its frame's reading."""
+        return self._kept.last_flash
 
     def __enter__(self) -> ExamLight:
         return self
@@ -151,7 +165,7 @@ class ExamLight:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.no_exam()
 
 
 def _no_exam(exposure: Exposure) -> None:

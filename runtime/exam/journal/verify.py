@@ -213,7 +213,7 @@ def _light(connection: sqlite3.Connection) -> Iterator[Finding]:
     ):
         content = _json(body)
         given = content.get("exposures", []) if kind == RETIRED else [content] if kind == EXPOSED else []
-        for one in given:
+        for one in (found for found in given if "run" in found):  # an event of a retired exam has no content
             runs[str(one.get("run"))] = (str(exam), canonical(one))
         names = content.get("accounts", []) if kind == RETIRED else [content.get("account")]
         lit.setdefault(str(exam), set()).update(name for name in names if isinstance(name, str))

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from device.errors import BoardRefused, DoseExceeded, DoseUnrecorded
-from device.light import BoardLink, SimulatedBoard
+from device.light import BoardLink, Calibration, SimulatedBoard
 from runtime.exam import light as light_module
 from runtime.exam.errors import JournalError
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.verify import verify
-from runtime.exam.light import ExamLight, age_s, boot_id
+from runtime.exam.light import ExamLight, LightJournal, age_s, boot_id
 from runtime.uptime import uptime_s
 from runtime.views import Eye
 from tests.device.light.lab import calibration, hazard
@@ -60,6 +61,18 @@ def opened(folder: Path, key: JournalKey, infant_id: str = "H-1") -> str:
         return journal.begin_exam(infant(infant_id=infant_id), RULES, operator="anna")
 
 
+@contextmanager
+def lit(
+    folder: Path,
+    key: JournalKey,
+    link: BoardLink,
+    limits: Calibration,
+    clock: Callable[[], datetime] = now_utc,
+) -> Iterator[ExamLight]:
+    with LightJournal(folder, key, clock=clock) as kept, ExamLight(kept, link, limits) as light:
+        yield light
+
+
 def flash_when_charged(light: ExamLight) -> None:
     deadline = time.monotonic() + 5
     while True:
@@ -73,7 +86,7 @@ def flash_when_charged(light: ExamLight) -> None:
 
 def test_light_is_in_the_journal_with_its_dose_and_what_is_left(folder: Path, key: JournalKey, link: BoardLink) -> None:
     exam_id = opened(folder, key)
-    with ExamLight(folder, key, link, calibration(hazard(limit=2.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
         light.for_exam(exam_id, "anna")
         light.light.flash(*FLASH)
         assert light.left(Eye.OD)[NAME].used == pytest.approx(0.5)
@@ -91,12 +104,12 @@ def test_light_is_in_the_journal_with_its_dose_and_what_is_left(folder: Path, ke
 def test_the_account_is_the_infants_over_exams_and_restarts(folder: Path, key: JournalKey, link: BoardLink) -> None:
     for number in range(4):
         exam_id = opened(folder, key, "h-1 " if number == 2 else "H-1")  # as another hand types it
-        with ExamLight(folder, key, link, calibration(hazard(limit=2.0))) as light:
+        with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
             light.for_exam(exam_id, "anna")
             assert light.left(Eye.OD)[NAME].used == pytest.approx(0.5 * number)
             flash_when_charged(light)
     exam_id, other = opened(folder, key), ""
-    with ExamLight(folder, key, link, calibration(hazard(limit=2.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
         light.for_exam(exam_id, "anna")
         with pytest.raises(DoseExceeded):
             light.light.flash(*FLASH)
@@ -109,7 +122,7 @@ def test_a_refused_flash_is_not_on_the_account(
     folder: Path, key: JournalKey, board: SimulatedBoard, link: BoardLink
 ) -> None:
     exam_id = opened(folder, key)
-    with ExamLight(folder, key, link, calibration(hazard(limit=100.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=100.0))) as light:
         light.for_exam(exam_id, "anna")
         refused = 0
         for _ in range(8):
@@ -124,7 +137,7 @@ def test_a_refused_flash_is_not_on_the_account(
         assert states.count("counted") == len(board.flashes) == 8 - refused
         assert states.count("refused") == refused
         assert verify(journal).findings == ()
-    with ExamLight(folder, key, link, calibration(hazard(limit=100.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=100.0))) as light:
         light.for_exam(exam_id, "anna")
         assert light.left(Eye.OD)[NAME].used == pytest.approx(0.5 * (8 - refused))
 
@@ -133,7 +146,7 @@ def test_continuous_light_is_counted_ahead_and_settled_when_it_goes_out(
     folder: Path, key: JournalKey, link: BoardLink
 ) -> None:
     exam_id = opened(folder, key)
-    with ExamLight(folder, key, link, calibration(hazard(limit=1000.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=1000.0))) as light:
         light.for_exam(exam_id, "anna")
         light.light.illuminate(Eye.OS, 100)
         with Journal.open(folder, key) as journal:
@@ -155,7 +168,7 @@ def test_without_an_exam_no_light_is_given(
     folder: Path, key: JournalKey, board: SimulatedBoard, link: BoardLink
 ) -> None:
     exam_id = opened(folder, key)
-    with ExamLight(folder, key, link, calibration(hazard(limit=2.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
         with pytest.raises(DoseUnrecorded, match="no exam is open"):
             light.light.flash(*FLASH)
         light.for_exam(exam_id, "anna")
@@ -170,7 +183,7 @@ def test_light_that_cannot_be_written_is_not_given(
     folder: Path, key: JournalKey, board: SimulatedBoard, link: BoardLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exam_id = opened(folder, key)
-    with ExamLight(folder, key, link, calibration(hazard(limit=2.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
         light.for_exam(exam_id, "anna")
         monkeypatch.setattr(Journal, "expose", lambda *_, **__: (_ for _ in ()).throw(JournalError("disk")))
         with pytest.raises(DoseUnrecorded, match="cannot be written"):
@@ -181,7 +194,7 @@ def test_light_that_cannot_be_written_is_not_given(
 
 def test_a_corrected_infant_takes_the_light_of_the_exam_along(folder: Path, key: JournalKey, link: BoardLink) -> None:
     exam_id = opened(folder, key, "H-1")
-    with ExamLight(folder, key, link, calibration(hazard(limit=2.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
         light.for_exam(exam_id, "anna")
         light.light.flash(*FLASH)
         with Journal.open(folder, key) as journal:
@@ -195,7 +208,7 @@ def test_the_account_outlives_the_exam_and_no_file_beside_the_journal_is_needed(
     folder: Path, key: JournalKey, link: BoardLink, tmp_path: Path
 ) -> None:
     exam_id = opened(folder, key)
-    with ExamLight(folder, key, link, calibration(hazard(limit=2.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
         light.for_exam(exam_id, "anna")
         light.light.flash(*FLASH)
     with Journal.open(folder, key, floor_bytes=0) as journal:
@@ -207,7 +220,7 @@ def test_the_account_outlives_the_exam_and_no_file_beside_the_journal_is_needed(
     for name in ("journal.sqlite3", "journal.head"):
         shutil.copy(folder / name, copied / name)
     exam_id = opened(copied, key)
-    with ExamLight(copied, key, link, calibration(hazard(limit=2.0))) as light:
+    with lit(copied, key, link, calibration(hazard(limit=2.0))) as light:
         light.for_exam(exam_id, "anna")
         assert light.left(Eye.OD)[NAME].used == pytest.approx(0.5)
 
@@ -217,10 +230,10 @@ def test_a_clock_that_is_set_makes_no_dose_old(
     folder: Path, key: JournalKey, link: BoardLink, shift: timedelta
 ) -> None:
     exam_id = opened(folder, key)
-    with ExamLight(folder, key, link, calibration(hazard(limit=2.0))) as light:
+    with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
         light.for_exam(exam_id, "anna")
         light.light.flash(*FLASH)
-    with ExamLight(folder, key, link, calibration(hazard(limit=2.0)), clock=lambda: now_utc() + shift) as light:
+    with lit(folder, key, link, calibration(hazard(limit=2.0)), clock=lambda: now_utc() + shift) as light:
         light.for_exam(exam_id, "anna")
         assert light.left(Eye.OD)[NAME].used == pytest.approx(0.5)
 
