@@ -19,6 +19,7 @@ COMMANDS = [
     *(f"runtime.daemon {verb}" for verb in ("status", "reload", "install", "measure")),
     "runtime.exam",
     *(f"runtime.exam {verb}" for verb in ("key", "new", "capture", "close", "list", "verify", "retire", "demo")),
+    "runtime.cart",
     "runtime.dicom",
     *(f"runtime.dicom {verb}" for verb in ("worklist", "send", "outbox")),
     "device",

@@ -93,8 +93,9 @@ def test_a_signal_ends_the_wait_for_a_live_camera(start: Start, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("command", ["runtime.screen", "runtime.bench"])
-def test_ctrl_c_while_it_is_being_imported_leaves_no_traceback(command: str) -> None:
-    argv = [sys.executable, "-X", "importtime", "-m", command, "sim:" if command == "runtime.screen" else "--help"]
+def test_ctrl_c_while_it_is_being_imported_leaves_no_traceback(command: str, tmp_path: Path) -> None:
+    options = ("sim:", "--out", str(tmp_path)) if command == "runtime.screen" else ("--frames", "20")
+    argv = [sys.executable, "-X", "importtime", "-m", command, *options]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as program:
         assert program.stderr is not None
         while "numpy" not in program.stderr.readline():
