@@ -10,7 +10,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "plans": ("onnx",),
     "light": ("cryptography", "serial"),
     "exam": ("cryptography",),
-    "dicom": ("cryptography", "highdicom", "pydicom", "pynetdicom"),
+    "dicom": ("cryptography", "fpdf", "highdicom", "pydicom", "pynetdicom", "uharfbuzz"),
 }
 """The modules that a command imports, by the extra of setup.cfg that installs them."""
 

@@ -87,9 +87,12 @@ def _plain(verdict: Verdict) -> Verdict:
 
 
 def deidentified(exam: ExamRecord) -> dict[str, Dataset]:
-    """Objects by file name. Overlays are left out: the camera's name for the frame is drawn into them."""
-    nobody = anonymous(exam)
-    return {f"{item.name}.dcm": _marked(item.build()) for item in planned(nobody) if item.kind != "overlay"}
+    """Objects by file name. Overlays are left out: the camera's name for the frame is drawn into them.
+
+    So is the page, which says nothing that the report does not.
+    """
+    nobody, kept = anonymous(exam), ("photograph", "report")
+    return {f"{item.name}.dcm": _marked(item.build()) for item in planned(nobody) if item.kind in kept}
 
 
 def _marked(dataset: Dataset) -> Dataset:

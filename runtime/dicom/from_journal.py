@@ -70,6 +70,7 @@ def exam_from_journal(
         facts=_facts(rules),
         documented=tuple(_documented(found, summary) for found in kept.documented),
         changes=tuple(Changed(c.what, c.reason, c.who, summary.local(c.at)) for c in kept.changes),
+        page=cart.page,
         rejected=rejected,
     )
 

@@ -82,7 +82,7 @@ def put_series(dataset: Dataset, exam: ExamRecord, kind: str, modality: str, num
     dataset.SeriesDate, dataset.SeriesTime = text.da(exam.opened_at), text.tm(exam.opened_at)
     if modality in ("SR", "KO"):  # the series of a document knows neither operator nor request
         return
-    if exam.operator:
+    if exam.operator and modality != "DOC":
         dataset.OperatorsName = text.person_name(exam.operator)
     if exam.order.requested_procedure_id:
         request = Dataset()

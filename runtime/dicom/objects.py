@@ -11,13 +11,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
 
 from runtime.dicom import uids
+from runtime.dicom.document import DOCUMENT, document, document_uid
 from runtime.dicom.overlay import overlay
 from runtime.dicom.photograph import PHOTOGRAPH, photograph
 from runtime.dicom.records import ExamRecord
 from runtime.dicom.report import report
 
-Kind = Literal["photograph", "overlay", "report", "rejection"]
-KINDS: tuple[Kind, ...] = ("photograph", "overlay", "report")
+Kind = Literal["photograph", "overlay", "report", "document", "rejection"]
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,20 @@ class Planned:
 
 
 def planned(exam: ExamRecord) -> list[Planned]:
-    """Photographs, then overlays, then the report. An exam without an image has none."""
+    """Photographs, then overlays, then the report, then its page.
+
+    An exam without an image has no report of that kind; what people said of it goes on the page.
+    """
+    page = Planned(
+        document_uid(exam),
+        str(DOCUMENT),
+        "document",
+        uids.series(exam, "document"),
+        "document",
+        partial(document, exam),
+    )
     if not exam.shots:
-        return []
+        return [page] if exam.documented or exam.changes else []
     photographs = [
         Planned(
             uids.shot(exam, shot, "photograph"),
@@ -63,7 +74,7 @@ def planned(exam: ExamRecord) -> list[Planned]:
     series_uid = uids.series(exam, "report")
     build = partial(_report, exam)
     result = Planned(uids.report(exam), str(Comprehensive3DSRStorage), "report", series_uid, "report", build)
-    return [*photographs, *overlays, result]
+    return [*photographs, *overlays, result, *([page] if exam.page else [])]
 
 
 def _report(exam: ExamRecord) -> Dataset:

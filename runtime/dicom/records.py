@@ -120,5 +120,7 @@ class ExamRecord:
     changes: tuple[Changed, ...] = ()
     exposures: tuple[str, ...] = ()
     """Light that was given, a line each."""
+    page: bool = True
+    """Whether the report is sent as a PDF page too."""
     rejected: frozenset[str] = frozenset()
     """UIDs that the archive was told to reject: it takes none of them again."""

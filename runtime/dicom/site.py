@@ -103,6 +103,8 @@ class Cart(_Part):
     serial: str = ""
     station: str = ""
     institution: str = ""
+    page: bool = True
+    """Whether the report goes along as one PDF page (Encapsulated PDF): many viewers show no structured report."""
     field_of_view_deg: float | None = Field(default=None, gt=0, le=360)
     pupil_dilated: bool | None = None
 

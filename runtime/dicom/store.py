@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     Comprehensive3DSRStorage,
+    EncapsulatedPDFStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     KeyObjectSelectionDocumentStorage,
@@ -22,6 +23,7 @@ SOP_CLASSES = (
     OphthalmicPhotography8BitImageStorage,
     SecondaryCaptureImageStorage,
     Comprehensive3DSRStorage,
+    EncapsulatedPDFStorage,
     KeyObjectSelectionDocumentStorage,
 )
 """What an exam is made of."""

@@ -314,6 +314,9 @@ class Outbox:
                 if said.answer is Answer.REFUSED and item.kind == "rejection":
                     delivery = self._note_refused(delivery, item.uid)
                     continue
+                if said.answer is Answer.REFUSED and item.kind == "document" and any(p.kind == "report" for p in plan):
+                    delivery = self._change(delivery, partial(steps.settled, targets=[item.uid], state=steps.LEFT_OUT))
+                    continue
                 if said.answer is Answer.REFUSED:
                     raise InstanceRefused(f"{where}: {said.text}; see the archive's log")
                 delivery = self._change(delivery, partial(_stored, uid=item.uid))

@@ -25,6 +25,8 @@ WAITING, PROVING, DONE, HELD = "waiting", "proving", deliveries.DONE, "held"
 UNSENT, STORED, PROVEN = "unsent", "stored", "proven"
 SUPERSEDED, UNSURE, REJECTED, LISTED = "superseded", "unsure", "rejected", "listed"
 """`UNSURE` is superseded too, and was sent without an answer: it may be there or not."""
+LEFT_OUT = "left out"
+"""The archive does not take the report's page; the structured report says the same."""
 LIVE, WRONG = (UNSENT, STORED, PROVEN), (SUPERSEDED, UNSURE)
 NOTE = "rejection"
 """How the kind of an instance begins that rejects others; the code of the reason follows."""
@@ -59,7 +61,7 @@ def _carried(known: DeliveryInstance | None, planned: DeliveryInstance) -> Deliv
     # Software before 0.2.0 kept neither study nor series.
     lies = {"study_uid": planned.study_uid, "series_uid": planned.series_uid}
     known = replace(known, revision=known.revision or planned.revision, **lies)
-    if known.state in LIVE:
+    if known.state in (*LIVE, LEFT_OUT):
         return known
     if known.state in WRONG and not known.note:  # it is right after all, and nobody was told otherwise
         return replace(known, state=STORED if known.state == SUPERSEDED else UNSENT)
@@ -78,6 +80,8 @@ def _left(before: Delivery) -> Iterable[DeliveryInstance]:
     """What stays of an earlier delivery: notes, what they are about, and what is or may be in the archive."""
     next_unsent = next((i for i in before.instances if i.state == UNSENT and not is_note(i)), None)
     for instance in before.instances:
+        if instance.state == LEFT_OUT:
+            continue
         if is_note(instance) or instance.state not in LIVE:
             yield instance
         elif instance.state != UNSENT:
@@ -174,7 +178,7 @@ def with_state(delivery: Delivery, *states: str) -> list[DeliveryInstance]:
 
 def live(delivery: Delivery) -> list[DeliveryInstance]:
     """What the exam consists of as it is now, without notes and what they are about."""
-    return [i for i in with_state(delivery, *LIVE) if not is_note(i)]
+    return [i for i in with_state(delivery, *LIVE, LEFT_OUT) if not is_note(i)]
 
 
 def _with(delivery: Delivery, wanted: Collection[str], state: str) -> Delivery:

@@ -134,7 +134,7 @@ def test_send_and_worklist_with_orthanc(orthanc: Orthanc, journal: Path, capsys:
     where = write_site(journal.parent)
     assert main(["send", *options(journal), "--site", where]) == 0
     assert "1 exams done, 0 waiting" in capsys.readouterr().out
-    assert len(orthanc.instances()) == 5
+    assert len(orthanc.instances()) == 6  # two photographs, two overlays, the report and its page
     write_worklist(orthanc.worklists, "MRN-5", "Doe^Baby", f"{datetime.now():%Y%m%d}")
     assert main(["worklist", "--site", where, "--json"]) == 0
     items = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -161,9 +161,9 @@ def test_a_watching_sender_sees_new_exams_and_ends_when_told(orthanc: Orthanc, t
         cwd=Path(__file__).parents[3],
     )
     try:
-        wait_until(lambda: len(orthanc.instances()) == 3, 60, "the first exam")
+        wait_until(lambda: len(orthanc.instances()) == 4, 60, "the first exam")
         fill_journal(tmp_path / "journal", frames=1, seed=50)
-        wait_until(lambda: len(orthanc.instances()) == 6, 60, "the second exam")
+        wait_until(lambda: len(orthanc.instances()) == 8, 60, "the second exam")
         sender.send_signal(signal.SIGTERM)
         said, _ = sender.communicate(timeout=60)
     finally:
