@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta, timezone
@@ -64,7 +65,7 @@ def measured(item: Dataset, name: Code) -> list[float]:
 
 def test_an_order_and_the_sex_are_in_every_object(journal: Journal) -> None:
     made = objects(journal, closed_exam(journal))
-    assert set(made) == {"photograph", "overlay", "report"}
+    assert set(made) == {"photograph", "overlay", "report", "document"}
     for dataset in made.values():
         assert dataset.AccessionNumber == "ACC-7"
         assert dataset.StudyInstanceUID == ORDER.study_uid
@@ -91,9 +92,9 @@ def test_an_exam_that_was_not_ordered_has_a_study_of_its_own(journal: Journal) -
 @pytest.mark.parametrize(
     ("changes", "kinds"),
     [
-        ({"sex": "M"}, {"photograph", "overlay", "report"}),
-        ({"birth_weight_g": 960}, {"report"}),
-        ({"gestational_age": Weeks(191)}, {"report"}),
+        ({"sex": "M"}, {"photograph", "overlay", "report", "document"}),
+        ({"birth_weight_g": 960}, {"report", "document"}),
+        ({"gestational_age": Weeks(191)}, {"report", "document"}),
     ],
 )
 def test_what_a_correction_of_the_infant_touches_is_another_instance(
@@ -122,3 +123,23 @@ def test_the_postmenstrual_age_is_the_exams(journal: Journal) -> None:
     expected = journal.infant(exam_id).postmenstrual_age(journal.summary(exam_id).opened_at)
     assert expected.days == 190 + (OPENED - BORN) // timedelta(days=1) == 229
     assert measured(objects(journal, exam_id)["report"], codes.POSTMENSTRUAL_AGE) == [expected.days]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+def test_another_time_zone_of_the_cart_changes_no_byte(
+    zone: str, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id = closed_exam(journal)
+    before = {kind: made.to_json() for kind, made in objects(journal, exam_id).items()}
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert {kind: made.to_json() for kind, made in objects(journal, exam_id).items()} == before
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_all_times_of_an_exam_have_its_one_offset(journal: Journal) -> None:
+    made = objects(journal, closed_exam(journal))
+    assert len({dataset.TimezoneOffsetFromUTC for dataset in made.values()}) == 1
