@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from runtime.exam.journal.crypt import HOW
 from runtime.exam.journal.fold import AMENDED, OPENED, Folded, fold, record_of
 from runtime.exam.journal.lines import events_of
 from runtime.exam.journal.reader import order_of
+from runtime.exam.machine import Stop
 from runtime.exam.order import Order
 from runtime.outcome import Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Reading
@@ -72,6 +73,22 @@ def exam_from_journal(
         changes=tuple(Changed(c.what, c.reason, c.who, summary.local(c.at)) for c in kept.changes),
         page=cart.page,
         rejected=rejected,
+    )
+
+
+def subject(
+    journal: Journal, exam_id: str, cart: Cart
+) -> tuple[ExamSummary, Infant, Order, Stop | None, Callable[[], ExamRecord]]:
+    """Whose an exam is, what was ordered, why it was stopped, and what it becomes; also of one that is still open."""
+    folded = journal.folded(exam_id)
+    infant = _infant(journal, folded)
+    order = _order(journal, folded, infant)
+    return (
+        record_of(folded).summary,
+        infant,
+        order,
+        folded.exam.stopped,
+        partial(exam_from_journal, journal, exam_id, cart),
     )
 
 

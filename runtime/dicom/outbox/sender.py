@@ -22,6 +22,7 @@ from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError,
 from runtime.dicom.from_journal import changes_of, exam_from_journal
 from runtime.dicom.objects import Planned, planned
 from runtime.dicom.outbox import steps
+from runtime.dicom.outbox.performed import Performed
 from runtime.dicom.outbox.proof import InstanceMissing, Proof, after_report
 from runtime.dicom.site import Archive, Site
 from runtime.dicom.status import Answer
@@ -82,6 +83,7 @@ class Outbox:
             )
         self._archive: Archive = site.archive
         self._proof = Proof(site, site.archive, clock)
+        self._performed = Performed(journal, site, clock)
         self._seen: int | None = None
         self._undone: set[str] = set()
         self._transactions: dict[str, str] = {}
@@ -110,6 +112,7 @@ class Outbox:
         with self._only_sender():
             self._collect()
             self._hear(desk)
+            self._errors += self._performed.tell(now=now)
             for delivery in self._due(now):
                 if stopped():
                     break
@@ -165,6 +168,7 @@ class Outbox:
         return sorted(one for one in (*closed, *voided) if not full or one[0] <= min(full))
 
     def _begin_all(self, found: list[tuple[int, str]]) -> None:
+        self._performed.note(exam_id for _, exam_id in found)
         for revision, exam_id in found:
             self._begin(exam_id, revision)
             self._undone.add(exam_id)

@@ -1,0 +1,226 @@
+"""Performed steps as a hospital's system hears them: each once, whatever is corrected, refused or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+
+from runtime.dicom.outbox.performed import Performed
+from runtime.dicom.site import Peer, Site
+from runtime.dicom.uids import PERFORMED_STEP
+from runtime.exam.journal import Journal
+from runtime.exam.machine import Stop
+from runtime.exam.order import Order
+from runtime.exam.rules import ExamRules
+from runtime.views import Eye, View
+from tests.runtime.dicom.archives import site
+from tests.runtime.dicom.exams import BUNDLE, KEY, reading
+from tests.runtime.exam.making import frame, infant
+
+ORDER = Order("ACC-1", "1.2.826.0.1.3680043.8.498.7", "RP-1", "S-1", "", "ROP screening")
+NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+
+
+class Hospital:
+    """Keeps every step, and answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, Dataset] = {}
+        self.calls: list[str] = []
+        self.status = 0x0000
+        self.aborts = False
+
+    def create(self, event: Any) -> tuple[int, Dataset | None]:
+        uid = str(event.request.AffectedSOPInstanceUID)
+        self.calls.append("create")
+        if self.status:
+            return self.status, None
+        if uid in self.steps:
+            return 0x0111, None
+        self.steps[uid] = event.attribute_list
+        if self.aborts:
+            event.assoc.abort()
+        return 0x0000, event.attribute_list
+
+    def change(self, event: Any) -> tuple[Dataset | int, Dataset | None]:
+        step = self.steps[str(event.request.RequestedSOPInstanceUID)]
+        self.calls.append("set")
+        if step.PerformedProcedureStepStatus != "IN PROGRESS":
+            final = Dataset()
+            final.Status, final.ErrorID = 0x0110, 0xA710
+            return final, None
+        step.update(event.modification_list)
+        return 0x0000, step
+
+    @contextmanager
+    def listening(self) -> Iterator[int]:
+        entity = AE(ae_title="RIS")
+        entity.add_supported_context(PERFORMED_STEP)
+        handlers = [(evt.EVT_N_CREATE, self.create), (evt.EVT_N_SET, self.change)]
+        server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        assert server is not None
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+
+    def told(self) -> list[tuple[str, str, str]]:
+        return [
+            (
+                step.PatientID,
+                step.PerformedProcedureStepStatus,
+                (step.get("PerformedProcedureStepDiscontinuationReasonCodeSequence") or [Dataset()])[0].get(
+                    "CodeValue", ""
+                ),
+            )
+            for step in self.steps.values()
+        ]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal.open(tmp_path / "journal", KEY, create=True, floor_bytes=0) as kept:
+        yield kept
+
+
+@pytest.fixture
+def hospital() -> Hospital:
+    return Hospital()
+
+
+def begin(journal: Journal, order: Order | None = ORDER) -> str:
+    rules = ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0")
+    exam_id = journal.begin_exam(infant(), rules, operator="nurse", order=order)
+    shot = frame(1)
+    number = journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="nurse")
+    journal.add_reading(exam_id, number, reading(shot))
+    return exam_id
+
+
+def where(tmp_path: Path, port: int) -> Site:
+    peer = Peer(ae_title="RIS", host="127.0.0.1", port=port, answer_s=5, connect_s=5)
+    return site(tmp_path).model_copy(update={"mpps": peer})
+
+
+def tell(journal: Journal, at: Site) -> list[str]:
+    """As a sender that was just started would."""
+    return Performed(journal, at, lambda: NOW).tell(now=True)
+
+
+def test_a_step_is_in_progress_then_completed_with_its_series(
+    journal: Journal, hospital: Hospital, tmp_path: Path
+) -> None:
+    exam_id = begin(journal)
+    with hospital.listening() as port:
+        at = where(tmp_path, port)
+        for _ in range(2):
+            assert tell(journal, at) == []
+        assert hospital.told() == [("H-1", "IN PROGRESS", "")]
+        [step] = hospital.steps.values()
+        scheduled = step.ScheduledStepAttributesSequence[0]
+        assert (scheduled.ScheduledProcedureStepID, scheduled.AccessionNumber) == ("S-1", "ACC-1")
+        assert scheduled.StudyInstanceUID == ORDER.study_uid
+        journal.close_exam(exam_id, operator="nurse")
+        for _ in range(2):
+            assert tell(journal, at) == []
+    assert hospital.told() == [("H-1", "COMPLETED", "")]
+    assert hospital.calls == ["create", "set"]
+    assert {one.SeriesDescription for one in step.PerformedSeriesSequence} >= {"photograph", "report"}
+    assert journal.deliveries.get(exam_id, "mpps").state == "done"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("why", "code"), [("unstable", "110515"), ("refused", "110505"), ("equipment", "110501")])
+def test_an_exam_that_was_stopped_is_discontinued_with_its_reason(
+    why: str, code: str, journal: Journal, hospital: Hospital, tmp_path: Path
+) -> None:
+    exam_id = begin(journal)
+    journal.stop_exam(exam_id, Stop(why), operator="nurse")
+    with hospital.listening() as port:
+        assert tell(journal, where(tmp_path, port)) == []
+    assert hospital.told() == [("H-1", "DISCONTINUED", code)]
+
+
+def test_a_voided_exam_is_discontinued_and_one_that_was_never_told_stays_untold(
+    journal: Journal, hospital: Hospital, tmp_path: Path
+) -> None:
+    first = begin(journal)
+    with hospital.listening() as port:
+        at = where(tmp_path, port)
+        tell(journal, at)
+        journal.void_exam(first, reason="never happened", operator="nurse")
+        second = begin(journal, replace(ORDER, step_id="S-2"))
+        journal.void_exam(second, reason="never happened", operator="nurse")
+        assert tell(journal, at) == []
+    assert hospital.told() == [("H-1", "DISCONTINUED", "110513")]
+
+
+def test_a_corrected_infant_and_order_discontinue_the_wrong_step(
+    journal: Journal, hospital: Hospital, tmp_path: Path
+) -> None:
+    exam_id = begin(journal)
+    with hospital.listening() as port:
+        at = where(tmp_path, port)
+        tell(journal, at)
+        right = replace(ORDER, accession="ACC-2", step_id="S-2")
+        journal.amend(exam_id, infant=infant(infant_id="H-2"), order=right, reason="twin", operator="nurse")
+        tell(journal, at)
+        journal.close_exam(exam_id, operator="nurse")
+        tell(journal, at)
+    assert hospital.told() == [("H-1", "DISCONTINUED", "110514"), ("H-2", "COMPLETED", "")]
+
+
+def test_an_order_without_a_step_tells_nothing_and_owes_nothing(
+    journal: Journal, hospital: Hospital, tmp_path: Path
+) -> None:
+    for order in (None, Order("ACC-1")):
+        journal.close_exam(begin(journal, order), operator="nurse")
+    with hospital.listening() as port:
+        assert tell(journal, where(tmp_path, port)) == []
+    assert hospital.calls == []
+    assert {d.state for d in journal.deliveries.all(destination="mpps")} == {"done"}
+
+
+def test_a_lost_answer_is_told_again_and_counts_once(journal: Journal, hospital: Hospital, tmp_path: Path) -> None:
+    exam_id = begin(journal)
+    hospital.aborts = True
+    with hospital.listening() as port:
+        at = where(tmp_path, port)
+        assert "aborted" in tell(journal, at)[0]
+        hospital.aborts = False
+        assert tell(journal, at) == []
+        journal.close_exam(exam_id, operator="nurse")
+        hospital.steps[next(iter(hospital.steps))].PerformedProcedureStepStatus = "COMPLETED"  # its answer was lost
+        assert tell(journal, at) == []
+    assert hospital.told() == [("H-1", "COMPLETED", "")]
+
+
+@pytest.mark.parametrize(("status", "held"), [(0x0110, False), (0x0213, False), (0x0106, True), (0x0120, True)])
+def test_a_refusal_is_told_and_tried_again(
+    status: int, held: bool, journal: Journal, hospital: Hospital, tmp_path: Path
+) -> None:
+    exam_id = begin(journal)
+    hospital.status = status
+    with hospital.listening() as port:
+        at = where(tmp_path, port)
+        [said] = tell(journal, at)
+        assert f"{status:04X}h" in said
+        assert "H-1" not in said
+        kept = journal.deliveries.get(exam_id, "mpps")
+        assert kept is not None
+        assert (kept.state, kept.last_error) == ("held" if held else "waiting", said)
+        hospital.status = 0
+        assert tell(journal, at) == []
+    assert hospital.told() == [("H-1", "IN PROGRESS", "")]
+
+
+def test_a_hospital_that_is_away_keeps_nothing_from_the_archive(journal: Journal, tmp_path: Path) -> None:
+    begin(journal)
+    assert "tried again" in tell(journal, where(tmp_path, 1))[0]
