@@ -53,7 +53,7 @@ FLOORS = {
         light
         live
         cameras telemetry
-        signature checked_file schemes
+        signature checked_file pixels schemes
         frame
         errors extras eye
     """,

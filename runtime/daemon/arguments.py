@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runtime.commands.numbers import milliseconds, whole
 from runtime.commands.site import add_site_options
+from runtime.daemon.limits import Limits
 from runtime.engines.options import add_engine_options
 
 EXAMPLES = """\
@@ -17,16 +18,17 @@ examples:
   python -m runtime.daemon status --socket /run/user/1000/rop.socket --json
   python -m runtime.daemon reload --socket /run/user/1000/rop.socket
   python -m runtime.daemon measure --frames 300
-  python -m runtime.daemon install --bundle /opt/rop/bundle --allow-uid 1000 --dry-run
+  python -m runtime.daemon install --bundle /opt/rop/bundle --socket-group camera --dry-run
 
 SIGTERM and Ctrl-C end it after the frame under way, SIGHUP loads the bundle anew. Protocol: runtime/daemon/PROTOCOL.md
 
 exit codes:
   0    stopped as asked; of status: ready; of reload: the new bundle is in force;
        of measure: inside the limits
-  1    of status: not ready yet, or degraded; of reload: the old bundle stays;
+  1    of status: no result is given (loading, self-test failed, engine failing); of reload: the old bundle stays;
        of measure: over the limits
   2    the call is wrong, the socket, bundle or engine unusable; of status and reload: no daemon there
+  3    of status: it reads frames, and something is to be looked at (drift, a failed reload, often late, ...)
 """
 MEASURED = "sim:seed=1,size=2040x2040"
 """Source of the pictures that `measure` reads, unless told otherwise."""
@@ -114,7 +116,19 @@ def _common(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="UID",
-        help="another user that may connect; root and the daemon's own always may",
+        help="another user that may connect, a member of --socket-group; root and the daemon's own always may",
+    )
+    clients.add_argument(
+        "--socket-group",
+        metavar="GROUP",
+        help="group of the socket: its members may connect, or of them those that --allow-uid names",
+    )
+    clients.add_argument(
+        "--max-age-ms",
+        type=_age,
+        default=Limits.max_age_ms,
+        metavar="MS",
+        help="a frame captured longer ago when it is done has no result (default: %(default)g, at most 60000)",
     )
 
     steady = parser.add_argument_group("soft real time (health tells what was obtained)")
@@ -139,6 +153,8 @@ def serve_arguments(options: argparse.Namespace) -> list[str]:
         ("precision", "auto"),
         ("threads", None),
         ("budget_ms", None),
+        ("socket_group", None),
+        ("max_age_ms", Limits.max_age_ms),
         ("fifo", None),
     ):
         if (value := getattr(options, name)) != default:
@@ -148,6 +164,13 @@ def serve_arguments(options: argparse.Namespace) -> list[str]:
     if options.cpus:
         found += ["--cpus", ",".join(map(str, options.cpus))]
     return found + [f"--{name.replace('_', '-')}" for name in ("lock_memory", "huge_pages") if getattr(options, name)]
+
+
+def _age(text: str) -> float:
+    value = milliseconds(text)
+    if value > 60_000:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected at most 60000 milliseconds")
+    return value
 
 
 def _cpus(text: str) -> tuple[int, ...]:

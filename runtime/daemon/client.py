@@ -7,32 +7,39 @@ with Client(path, name="bench", slots=3, slot_bytes=pixels.nbytes) as client:
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import socket
 import struct
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
 
+from device.pixels import ROW_BYTES, Matrix, PixelFormat, Range
 from runtime.arrays import UInt8Array
-from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, DaemonSilent
+from runtime.daemon.clock import now_ns
+from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, DaemonSilent, Impostor
+from runtime.daemon.limits import is_trusted
 from runtime.daemon.messages import (
+    CANCELLED,
     FROM_DAEMON,
     AskBundle,
     AskHealth,
     BundleInfo,
+    Cancel,
     Configure,
     ConfigureFlag,
     Error,
     Health,
     Hello,
     Order,
-    PixelFormat,
+    Outcome,
     Reload,
     Reloaded,
     Result,
@@ -42,10 +49,13 @@ from runtime.daemon.messages import (
     SubmitFlag,
     Welcome,
 )
-from runtime.daemon.ring import Ring
+from runtime.daemon.ring import SEALS, Ring
 from runtime.daemon.wire import LARGEST, VERSION, Envelope, ErrorCode, Message, ProtocolError, decode
+from runtime.outcome import Outcome as ReadingOutcome
+from runtime.outcome import banner
 
 ANSWER_S = 10.0
+MAX_AGE_MS = 2000.0
 _NO_SIGNAL, _AT_ONCE = int(socket.MSG_NOSIGNAL), int(socket.MSG_DONTWAIT)
 _TIMEVAL = struct.Struct("@ll")
 A = TypeVar("A", bound=Message)
@@ -55,8 +65,10 @@ class Client:
     """One connection to the daemon, with its ring when slots are asked for. One thread at a time; a context manager.
 
     path: the daemon's socket. name: what the frames' source is to be called, of letters, digits and . _ : -.
-    slots, slot_bytes: the ring; 0 slots for asking health only.
-    Raises `DaemonGone`, `DaemonRefused`, `DaemonSilent`.
+    slots, slot_bytes: the ring; 0 slots for asking health only. max_age_ms: a result of a frame captured longer ago, by
+    this side's clock, is NO_RESULT. daemon_uid: who must have made the socket (None: root or this user).
+    bundle_sha256: what must have read the frames (None: any bundle), else NO_RESULT.
+    Raises `DaemonGone`, `DaemonRefused`, `DaemonSilent`, `Impostor`.
     """
 
     def __init__(
@@ -69,16 +81,25 @@ class Client:
         order: Order = Order.NEWEST,
         stored_pictures: bool = False,
         answer_s: float = ANSWER_S,
+        max_age_ms: float = MAX_AGE_MS,
+        daemon_uid: int | None = None,
+        bundle_sha256: bytes | None = None,
     ) -> None:
+        if not 0 < max_age_ms <= 60_000:
+            raise ValueError(f"max_age_ms: got {max_age_ms}, expected above 0, at most 60000")
         self._answer_s = answer_s
+        self._max_age_ns = int(max_age_ms * 1e6)
+        self._bundle_sha256 = bundle_sha256
         self._tags = itertools.count(1)
         self._results: deque[Result | DaemonRefused] = deque()  # came while something else was waited for
-        self._in_flight: dict[int, int] = {}  # tag to slot
+        self._in_flight: dict[int, Submit] = {}  # by tag
+        self._given_up: dict[int, int] = {}  # tag to slot: the caller had its result, the daemon has the slot
         self._ring: Ring | None = None
         hello = Hello(VERSION, VERSION, name)
         self._socket = _connect(path)
         self._patience_s = 0.0
         try:
+            _check_peer(self._socket, path, daemon_uid)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(answer_s))
             self.welcome = self._ask(hello, Welcome)
             if self.welcome.version != VERSION:
@@ -99,7 +120,8 @@ class Client:
 
     def free_slot(self) -> int | None:
         """A slot that is this side's, None when all are the daemon's. The longest unused: maps stay."""
-        taken = set(self._in_flight.values())
+        self._take_waiting()
+        taken = {*(frame.slot for frame in self._in_flight.values()), *self._given_up.values()}
         free = [slot for slot in range(self.ring.layout.slots) if slot not in taken]
         return min(free, key=self.ring.generation, default=None)
 
@@ -127,41 +149,122 @@ class Client:
         sequence: int = 0,
         pixel_format: PixelFormat = PixelFormat.RGB8,
         stride: int | None = None,
+        matrix: Matrix = Matrix.NONE,
+        levels: Range = Range.NONE,
+        chroma_offset: int = 0,
+        data_bytes: int = 0,
         captured_ns: int = 0,
         deadline_ns: int = 0,
         capture_us: int = 0,
         vessels: bool = False,
     ) -> int:
-        """Hand a filled slot over; gives the tag. Times are `time.monotonic_ns()`; 0 is none."""
+        """Hand a filled slot over; gives the tag. Times are `runtime.daemon.clock.now_ns()`; 0 is none.
+
+        captured_ns: 0 is now. stride: None: rows have no padding. matrix, levels: of YUV. data_bytes: of JPEG.
+        """
         frame = Submit(
             self.ring.generation(slot),
             sequence,
-            captured_ns,
+            captured_ns or now_ns(),
             deadline_ns,
             slot,
             width,
             height,
-            width * pixel_format.channels if stride is None else stride,
+            ROW_BYTES.get(pixel_format, 0) * width if stride is None else stride,
             pixel_format,
             int(SubmitFlag.VESSELS) if vessels else 0,
+            matrix,
+            levels,
             capture_us,
+            chroma_offset,
+            data_bytes,
         )
         tag = self._send(frame)
-        self._in_flight[tag] = slot
+        self._in_flight[tag] = frame
         return tag
 
     def result(self, timeout_s: float | None = None) -> Result:
-        """The next result. Raises `DaemonRefused` for a frame that was refused, `DaemonSilent` when the time passes."""
-        if self._results:
-            kept = self._results.popleft()
-            if isinstance(kept, DaemonRefused):
-                raise kept
-            return kept
+        """The next result. One older than `max_age_ms` is NO_RESULT, also while the daemon says nothing.
+
+        Raises `DaemonRefused` for a frame that was refused, `DaemonSilent` when the time passes.
+        """
         deadline = time.monotonic() + (self._answer_s if timeout_s is None else timeout_s)
-        while True:
-            envelope = self._receive(deadline)
-            if isinstance(envelope.message, Result):
-                return envelope.message
+        while not self._results:
+            self._expire()
+            if self._results:
+                break
+            until = min([deadline, *(self._expires(frame) for frame in self._in_flight.values())])
+            try:
+                self._hear(until)
+            except DaemonSilent:
+                if until >= deadline:
+                    raise
+        kept = self._results.popleft()
+        if isinstance(kept, DaemonRefused):
+            raise kept
+        return self._judged(kept)
+
+    def fresh_until_ns(self, result: Result) -> int:
+        """Until when a result may be shown, by `clock.now_ns`. Whoever draws it must take it away by then."""
+        return result.captured_ns + self._max_age_ns
+
+    def cancel(self) -> None:
+        """No frame handed over so far is to have a result: each comes as NO_RESULT, whatever the daemon says of it."""
+        self._take_waiting()
+        self._send(Cancel())
+        for index, kept in enumerate(self._results):
+            if isinstance(kept, Result):
+                self._results[index] = _no_result(kept, ResultFlag.CANCELLED, CANCELLED)
+        for tag in list(self._in_flight):
+            self._give_up(tag, ResultFlag.CANCELLED, CANCELLED)
+
+    def _give_up(self, tag: int, flag: ResultFlag, reason: str) -> None:
+        frame = self._in_flight.pop(tag)
+        self._given_up[tag] = frame.slot
+        empty = Result(
+            frame.sequence,
+            frame.generation,
+            frame.captured_ns,
+            now_ns(),
+            frame.slot,
+            0,
+            Outcome.NO_RESULT,
+            0,
+            -1.0,
+            0.0,
+            (-1.0,) * 7,
+            (0.0,) * 8,
+            bytes(32),
+            bytes(32),
+            "",
+            "",
+        )
+        self._results.append(_no_result(empty, flag, reason))
+
+    def _expire(self) -> None:
+        """Frames whose results could only be too old get theirs now."""
+        now = now_ns()
+        for tag, frame in list(self._in_flight.items()):
+            if now > frame.captured_ns + self._max_age_ns:
+                self._give_up(tag, ResultFlag.LATE, self._too_old(now - frame.captured_ns))
+
+    def _expires(self, frame: Submit) -> float:
+        """When, by `time.monotonic()`."""
+        return time.monotonic() + (frame.captured_ns + self._max_age_ns - now_ns()) / 1e9 + 1e-4
+
+    def _judged(self, result: Result) -> Result:
+        """The result, or none when it is too old or of another bundle than was expected."""
+        age_ns = now_ns() - result.captured_ns
+        if result.outcome is Outcome.NO_RESULT:
+            return result
+        if age_ns > self._max_age_ns:
+            return _no_result(result, ResultFlag.LATE, self._too_old(age_ns))
+        if self._bundle_sha256 not in (None, result.bundle_sha256):
+            return _no_result(result, ResultFlag(0), "read by another bundle than the one that was expected")
+        return result
+
+    def _too_old(self, age_ns: int) -> str:
+        return f"late: captured {age_ns / 1e6:.0f} ms ago, at most {self._max_age_ns / 1e6:g}"
 
     def read(self, pixels: UInt8Array, *, sequence: int = 0, vessels: bool = False, deadline_ns: int = 0) -> Result:
         """Copy a picture, uint8 [H, W, 3] RGB, into a slot and wait for its result."""
@@ -207,7 +310,7 @@ class Client:
         self.close()
 
     def _configure(self, wanted: Configure) -> None:
-        tag = self._send(wanted)
+        self._send(wanted)
         self._be_patient(self._answer_s)
         try:
             data, descriptors, _, _ = socket.recv_fds(self._socket, LARGEST + 1, 1, socket.MSG_CMSG_CLOEXEC)
@@ -216,9 +319,12 @@ class Client:
         except OSError as error:
             raise _gone(error) from None
         try:
-            layout = self._open(data, tag).message
+            layout = self._open(data).message
+            if isinstance(layout, Error):
+                raise DaemonRefused(layout.code, layout.text, layout.detail)
             if not isinstance(layout, RingLayout) or not descriptors:
                 raise DaemonError(f"got {type(layout).__name__}, expected RING with its descriptor")
+            _check_sealed(descriptors[0], layout.ring_bytes)
             self._ring = Ring(descriptors[0], layout)
         finally:
             for descriptor in descriptors:
@@ -228,15 +334,9 @@ class Client:
         tag = self._send(question)
         deadline = time.monotonic() + (timeout_s or self._answer_s)
         while True:
-            try:
-                envelope = self._receive(deadline, tag)
-            except _FrameRefused as other:
-                self._results.append(other.refusal)
-                continue
-            if isinstance(envelope.message, kind) and envelope.tag == tag:
-                return envelope.message
-            if isinstance(envelope.message, Result):
-                self._results.append(envelope.message)
+            answer = self._hear(deadline, tag)
+            if isinstance(answer, kind):
+                return answer
 
     def _send(self, message: Message) -> int:
         tag = next(self._tags) & 0xFFFFFFFF
@@ -246,16 +346,36 @@ class Client:
             raise DaemonSilent(f"the daemon takes no message for {self._answer_s:g} s") from None
         except OSError as error:
             with contextlib.suppress(DaemonSilent):  # it may have said why before it closed
-                self._receive(time.monotonic())
+                while True:
+                    self._hear(time.monotonic())
             raise _gone(error) from None
         return tag
 
-    def _receive(self, deadline: float, asked: int | None = None) -> Envelope:
-        """The next message; a refusal raises, one of a frame while another answer is waited for as `_FrameRefused`."""
-        envelope = self._open(self._packet(deadline), asked)
-        if isinstance(envelope.message, Result):
-            self._in_flight.pop(envelope.tag, None)
-        return envelope
+    def _take_waiting(self) -> None:
+        """What lies in the socket already, so that slots come back."""
+        with contextlib.suppress(DaemonSilent):
+            while True:
+                self._hear(time.monotonic())
+
+    def _hear(self, deadline: float, tag: int | None = None) -> Message | None:
+        """Take one message: what is of frames is kept, what answers `tag` is given; a refusal of it raises."""
+        envelope = self._open(self._packet(deadline))
+        message, about = envelope.message, envelope.tag
+        if isinstance(message, Result | Error) and self._given_up.pop(about, None) is not None:
+            return None
+        frame = self._in_flight.pop(about, None)
+        if isinstance(message, Error):
+            refusal = DaemonRefused(message.code, message.text, message.detail)
+            if frame is None:
+                raise refusal
+            self._results.append(refusal)
+        elif isinstance(message, Result):
+            if frame is None or (message.slot, message.generation) != (frame.slot, frame.generation):
+                raise DaemonError("the daemon gave a result for a frame that is not under way")
+            self._results.append(message)
+        elif about == tag:
+            return message
+        return None
 
     def _packet(self, deadline: float) -> bytes:
         """The next packet, b"" at the end."""
@@ -277,30 +397,49 @@ class Client:
             self._patience_s = seconds + slack_s / 2
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(self._patience_s))
 
-    def _open(self, data: bytes, asked: int | None) -> Envelope:
+    def _open(self, data: bytes) -> Envelope:
         if not data:
             raise DaemonGone("the daemon closed the connection; connect again")
         try:
             envelope = decode(data, FROM_DAEMON)
         except ProtocolError as error:
             raise DaemonError(f"the daemon's answer cannot be read ({error}); is it of another version?") from None
-        if isinstance(envelope.message, Error):
-            if envelope.message.code is ErrorCode.STOPPING:  # its last word, heard before or after its end
-                raise DaemonGone(f"the daemon went away ({envelope.message.text}); connect again")
-            refusal = DaemonRefused(envelope.message.code, envelope.message.text, envelope.message.detail)
-            frame = self._in_flight.pop(envelope.tag, None)
-            if frame is not None and asked is not None:
-                raise _FrameRefused(refusal)
-            raise refusal
+        message = envelope.message
+        if isinstance(message, Error) and message.code is ErrorCode.STOPPING:  # its last word
+            raise DaemonGone(f"the daemon went away ({message.text}); connect again")
         return envelope
 
 
-class _FrameRefused(Exception):
-    """A frame was refused while the answer to something else was waited for."""
+def _no_result(result: Result, flag: ResultFlag, reason: str) -> Result:
+    """The same frame's result with nothing but why there is none."""
+    return replace(
+        result,
+        flags=int(flag),
+        outcome=Outcome.NO_RESULT,
+        class_count=0,
+        vessel_fraction=-1.0,
+        probabilities=(0.0,) * len(result.probabilities),
+        reason=reason,
+        text=banner(ReadingOutcome.NO_RESULT, reason),
+    )
 
-    def __init__(self, refusal: DaemonRefused) -> None:
-        super().__init__(str(refusal))
-        self.refusal = refusal
+
+def _check_peer(connected: socket.socket, path: Path | str, daemon_uid: int | None) -> None:
+    """Raises `Impostor` when another user than the daemon's made the socket. None: root and this user may have."""
+    _, uid, _ = struct.unpack("iII", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid != daemon_uid and not (daemon_uid is None and is_trusted(uid)):
+        expected = "root or this user" if daemon_uid is None else f"user {daemon_uid}"
+        raise Impostor(f"socket {path} is user {uid}'s, expected {expected}; if that is right, name daemon_uid={uid}")
+
+
+def _check_sealed(descriptor: int, size: int) -> None:
+    """Raises `DaemonError` for a ring that could be cut, which would end this process."""
+    try:
+        seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
+    except OSError:
+        seals = 0
+    if seals & SEALS != SEALS or os.fstat(descriptor).st_size < size:
+        raise DaemonError("the daemon's ring is not sealed, or smaller than it says; it is not mapped")
 
 
 def _timeval(seconds: float) -> bytes:

@@ -48,6 +48,10 @@ class Connection:
         """Slots that are the daemon's."""
         self.last_sha256: str | None = None
         """Of the frame before; for whoever reads the frames."""
+        self.epoch = 0
+        """Goes up with each CANCEL; a frame of an earlier one is to have no result."""
+        self.heard_s = time.monotonic()
+        """When something came last."""
         self.closed = False
         self._second, self._in_second = 0, 0
 
@@ -65,7 +69,8 @@ class Connection:
             return b""
         if flags & _CUT:  # no room was given for descriptors: the kernel has thrown them away
             raise ProtocolError(ErrorCode.FOREIGN_DESCRIPTOR, "a descriptor came with a message; the daemon takes none")
-        second = time.monotonic_ns() // 10**9
+        self.heard_s = time.monotonic()
+        second = int(self.heard_s)
         self._in_second = self._in_second + 1 if second == self._second else 1
         self._second = second
         if self._in_second > MESSAGES_A_SECOND:
@@ -113,3 +118,6 @@ class Job:
     submit: Submit
     tag: int
     arrived_ns: int
+    """By `clock.now_ns`."""
+    epoch: int = 0
+    """Of the connection, when it was submitted."""

@@ -20,11 +20,11 @@ FIRST_PASSED = 3
 
 
 @contextmanager
-def listening(path: Path, everyone: bool = False) -> Iterator[socket.socket]:
+def listening(path: Path, group: int | None = None) -> Iterator[socket.socket]:
     """Listen at `path` for as long as the context lasts. Raises `SocketUnusable`.
 
-    everyone: let every user connect, for a daemon that asks who they are; otherwise this user only. A file of the same
-    name with `.lock` at its end is held, so that two daemons that start at once do not take the same socket.
+    group: let its members connect, beside this user and root. A file of the same name with `.lock` at its end is held,
+    so that two daemons that start at once do not take the same socket.
     """
     name = os.fsencode(path)
     if len(name) > LONGEST_PATH:
@@ -38,7 +38,7 @@ def listening(path: Path, everyone: bool = False) -> Iterator[socket.socket]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SocketUnusable(f"socket {path} is another daemon's; stop that, or choose another path") from None
-        with contextlib.closing(_bound(path, everyone)) as listener:
+        with contextlib.closing(_bound(path, group)) as listener:
             try:
                 yield listener
             finally:
@@ -63,14 +63,17 @@ def passed_by_systemd() -> socket.socket | None:
     return listener
 
 
-def _bound(path: Path, everyone: bool) -> socket.socket:
+def _bound(path: Path, group: int | None) -> socket.socket:
     try:
         if path.exists() or path.is_symlink():
             _remove_dead(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        before = os.umask(0o111 if everyone else 0o177)
+        before = os.umask(0o177)
         try:
             listener.bind(str(path))
+            if group is not None:
+                os.chown(path, -1, group, follow_symlinks=False)
+                path.chmod(0o660)
         except BaseException:
             listener.close()
             raise

@@ -3,6 +3,7 @@
 DaemonError (a ScreeningError)
 |-- DaemonGone       there is no daemon at the socket, or it went away; connect again
 |-- DaemonRefused    it said no: `code` tells why
+|-- Impostor         the socket is of a user that is not the daemon's
 |-- DaemonSilent     no answer in the time allowed
 |-- NotMeasured      what the daemon adds cannot be measured
 `-- SocketUnusable   the daemon cannot have its socket: path too long, owned by another daemon, not permitted
@@ -33,6 +34,10 @@ class DaemonRefused(DaemonError):
 
 class DaemonSilent(DaemonError):
     """No answer came in the time allowed."""
+
+
+class Impostor(DaemonError):
+    """The socket is of a user that is not the daemon's."""
 
 
 class SocketUnusable(DaemonError):

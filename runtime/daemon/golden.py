@@ -7,10 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from device.pixels import Matrix, PixelFormat, Range
 from runtime.daemon.messages import (
     AskBundle,
     AskHealth,
     BundleInfo,
+    Cancel,
     Configure,
     Error,
     Health,
@@ -18,7 +20,6 @@ from runtime.daemon.messages import (
     Obtained,
     Order,
     Outcome,
-    PixelFormat,
     Reload,
     Reloaded,
     Result,
@@ -42,11 +43,22 @@ def examples() -> dict[str, tuple[int, Message]]:
         "hello": (1, Hello(VERSION, VERSION, "camera-firmware:3.1")),
         "configure": (2, Configure(4, PIXELS, Order.NEWEST, 0)),
         "configure_every_stored": (0xFFFFFFFF, Configure(2, 320 * 240, Order.EVERY, 1)),
-        "submit": (3, Submit(2, 41, 10**9, 10**9 + 50_000_000, 3, 2040, 2040, 6120, PixelFormat.RGB8, 1, 12_500)),
-        "submit_grey_no_deadline": (4, Submit(2**63, 2**40, 2**62, 0, 0, 320, 240, 320, PixelFormat.GRAY8, 0, 0)),
+        "submit": (3, _submit(2, 41, 10**9, 10**9 + 50_000_000, 3, 2040, 2040, 6120, PixelFormat.RGB8, 1, 12_500)),
+        "submit_grey_no_deadline": (4, _submit(2**63, 2**40, 2**62, 0, 0, 320, 240, 320, PixelFormat.GRAY8, 0, 0)),
+        "submit_nv12": (
+            9,
+            Submit(
+                6, 42, 10**9, 0, 1, 320, 240, 384, PixelFormat.NV12, 0, Matrix.BT709, Range.LIMITED, 0, 384 * 256, 0
+            ),
+        ),
+        "submit_jpeg": (
+            10,
+            Submit(8, 43, 10**9, 0, 2, 320, 240, 0, PixelFormat.JPEG, 0, Matrix.NONE, Range.NONE, 0, 0, 48_123),
+        ),
         "health?": (5, AskHealth()),
         "bundle?": (6, AskBundle()),
         "reload": (7, Reload()),
+        "cancel": (11, Cancel()),
         "welcome": (1, Welcome(VERSION, 4711, 16, 64 * 2**20, 512 * 2**20)),
         "ring": (
             2,
@@ -61,6 +73,7 @@ def examples() -> dict[str, tuple[int, Message]]:
             ),
         ),
         "result_refer": (3, _result(Outcome.REFER, 8 | 16 | 32, 0.0625, (0.25, 0.75, 0, 0, 0, 0, 0, 0))),
+        "result_cancelled": (9, _result(Outcome.NO_RESULT, 128, -1.0, (0.0,) * 8)),
         "result_late": (4, _result(Outcome.NO_RESULT, 1, -1.0, (0.0,) * 8)),
         "health": (
             5,
@@ -104,6 +117,24 @@ def examples() -> dict[str, tuple[int, Message]]:
     }
 
 
+def _submit(
+    generation: int,
+    sequence: int,
+    captured_ns: int,
+    deadline_ns: int,
+    slot: int,
+    width: int,
+    height: int,
+    stride: int,
+    pixel_format: PixelFormat,
+    flags: int,
+    capture_us: int,
+) -> Submit:
+    """A frame that is neither YUV nor JPEG."""
+    place = generation, sequence, captured_ns, deadline_ns, slot, width, height, stride
+    return Submit(*place, pixel_format, flags, Matrix.NONE, Range.NONE, capture_us, 0, 0)
+
+
 def _obtained() -> tuple[Obtained, Obtained, Obtained, Obtained]:
     return Obtained.REFUSED, Obtained.OBTAINED, Obtained.NOT_ASKED, Obtained.NOT_ASKED
 
@@ -133,7 +164,7 @@ def _result(outcome: Outcome, flags: int, fraction: float, probabilities: tuple[
 def refused() -> dict[str, tuple[bytes, ErrorCode]]:
     """Messages that the daemon must refuse, with the error that it gives."""
     good = Configure(4, 100, Order.NEWEST, 0).encode(9)
-    submit = Submit(2, 0, 0, 0, 0, 1, 1, 3, PixelFormat.RGB8, 0, 0).encode(9)
+    submit = _submit(2, 0, 0, 0, 0, 1, 1, 3, PixelFormat.RGB8, 0, 0).encode(9)
     return {
         "empty": (b"", ErrorCode.BAD_SIZE),
         "cut": (good[:-1], ErrorCode.BAD_SIZE),
@@ -149,7 +180,9 @@ def refused() -> dict[str, tuple[bytes, ErrorCode]]:
         "unknown_flag": (_spoiled(good, 25, 0x80), ErrorCode.BAD_FIELD),
         "reserved_not_zero": (_spoiled(good, 26, 1), ErrorCode.BAD_FIELD),
         "no_slots": (_spoiled(good, 16, 0), ErrorCode.BAD_FIELD),
-        "format_9": (_spoiled(submit, 64, 9), ErrorCode.BAD_FIELD),
+        "format_99": (_spoiled(submit, 64, 99), ErrorCode.BAD_FIELD),
+        "matrix_3": (_spoiled(submit, 66, 3), ErrorCode.BAD_FIELD),
+        "range_3": (_spoiled(submit, 67, 3), ErrorCode.BAD_FIELD),
         "from_the_other_side": (Welcome(1, 1, 1, 1, 1).encode(9), ErrorCode.BAD_TYPE),
     }
 

@@ -16,6 +16,7 @@ MAP_FIXED = 0x10
 """Linux, everywhere but on Alpha, MIPS, PA-RISC and Xtensa the same."""
 MADV_COLLAPSE = 25
 """Linux 6.1."""
+MADV_REMOVE = 9
 _FAILED = ctypes.c_void_p(-1).value
 _PROT_NONE = 0
 
@@ -26,11 +27,12 @@ _libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
-def map_shared(descriptor: int, size: int) -> UInt8Array:
+def map_shared(descriptor: int, size: int, gives_back: bool = False) -> UInt8Array:
     """A file mapped for reading and writing, uint8 [size], at an address that is a multiple of 2 MiB.
 
     It is unmapped when nothing refers to the array or to a view of it any more. Python's `mmap` cannot say where, and
-    the kernel maps large pages only where file and address agree. Raises `OSError`.
+    the kernel maps large pages only where file and address agree. gives_back: take the pages from the file too when it
+    is unmapped, so that another process that still maps it holds nothing of ours. Raises `OSError`.
     """
     reserved = size + HUGE_PAGE
     base = _mmap(None, reserved, _PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1)
@@ -41,8 +43,14 @@ def map_shared(descriptor: int, size: int) -> UInt8Array:
         _libc.munmap(base, reserved)
         raise
     owner = (ctypes.c_uint8 * size).from_address(start)
-    weakref.finalize(owner, _libc.munmap, base, reserved).atexit = False
+    weakref.finalize(owner, _unmap, base, reserved, start, size if gives_back else 0).atexit = False
     return np.ctypeslib.as_array(owner)
+
+
+def _unmap(base: int, reserved: int, start: int, given_back: int) -> None:
+    if given_back:
+        _libc.madvise(start, given_back, MADV_REMOVE)
+    _libc.munmap(base, reserved)
 
 
 def collapse(mapped: UInt8Array) -> bool:

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import ClassVar
 
+from device.pixels import Matrix, PixelFormat, Range
 from runtime.daemon.wire import ErrorCode, Message, spare, wire
 
 CLASSES = 8
 """Most classes that a bundle may have here."""
+
+SUPERSEDED, CANCELLED = "superseded by a newer frame", "cancelled by its client"
+"""Reasons of frames that were not read."""
 
 
 class Outcome(IntEnum):
@@ -30,19 +34,6 @@ class Order(IntEnum):
     """Only the newest waits; an older one that still waited comes back as superseded."""
     EVERY = 2
     """Every frame in the order of submission."""
-
-
-class PixelFormat(IntEnum):
-    """How the pixels lie in a slot."""
-
-    RGB8 = 1
-    BGR8 = 2
-    GRAY8 = 3
-
-    @property
-    def channels(self) -> int:
-        """Bytes a pixel."""
-        return 1 if self is PixelFormat.GRAY8 else 3
 
 
 class State(IntEnum):
@@ -90,6 +81,8 @@ class ResultFlag(IntFlag):
     GRADABLE = 32
     CLINICAL_USE = 64
     """The bundle is made for clinical use; without it, it is a demonstration."""
+    CANCELLED = 128
+    """The client asked for no more of its frames that were under way."""
 
 
 class ConfigureFlag(IntFlag):
@@ -165,8 +158,11 @@ class Submit(Message):
     stride: int = wire("I")
     format: PixelFormat = wire("B", PixelFormat)
     flags: int = wire("B")
-    reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
+    matrix: Matrix = wire("B", Matrix)
+    range: Range = wire("B", Range)
     capture_us: int = wire("I")
+    chroma_offset: int = wire("I")
+    data_bytes: int = wire("I")
 
     def __post_init__(self) -> None:
         _flags(self.flags, _SUBMIT_FLAGS)
@@ -193,6 +189,13 @@ class Reload(Message):
     """Load the bundle anew from its folder; answered by RELOADED. For root and the daemon's own user."""
 
     TYPE: ClassVar[int] = 0x06
+
+
+@dataclass(frozen=True)
+class Cancel(Message):
+    """The client's frames that are under way are to have no result: each comes back as cancelled."""
+
+    TYPE: ClassVar[int] = 0x07
 
 
 @dataclass(frozen=True)
@@ -329,7 +332,9 @@ class Error(Message):
     text: str = wire("160s")
 
 
-FROM_CLIENT: dict[int, type[Message]] = {m.TYPE: m for m in (Hello, Configure, Submit, AskHealth, AskBundle, Reload)}
+FROM_CLIENT: dict[int, type[Message]] = {
+    m.TYPE: m for m in (Hello, Configure, Submit, AskHealth, AskBundle, Reload, Cancel)
+}
 FROM_DAEMON: dict[int, type[Message]] = {
     m.TYPE: m for m in (Welcome, RingLayout, Result, Health, BundleInfo, Reloaded, Error)
 }

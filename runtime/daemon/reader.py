@@ -10,16 +10,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+import numpy as np
+
 from device.errors import CameraError, FrameUnreadable, RepeatedFrame
 from device.frame import Frame
+from device.pixels import GivenFrame, PixelFormat, PixelsUnusable, frame_of, rgb
 from runtime.budget import Deadline
+from runtime.daemon.checks import lying_of
+from runtime.daemon.clock import monotonic_ns, now_ns
 from runtime.daemon.connection import Job
-from runtime.daemon.messages import Reason, Reloaded, ResultFlag, SubmitFlag
+from runtime.daemon.jpeg import decoded
+from runtime.daemon.limits import Limits
+from runtime.daemon.messages import CANCELLED, Reason, Reloaded, ResultFlag, SubmitFlag
 from runtime.daemon.model import Model
 from runtime.daemon.reception import Reception
-from runtime.daemon.results import FINDINGS, result_of
+from runtime.daemon.results import FINDINGS, result_of, unread
 from runtime.daemon.turns import Turns
 from runtime.errors import ScreeningError
+from runtime.preprocess import reduction
 from runtime.quality import REPEATED
 from runtime.reading import Reading
 
@@ -55,7 +63,7 @@ class Reader:
     make: loads and tests a model; called there at the start and for every reload. on_change: called from there when
     the model is loaded, has failed to load, or the reasons may have changed. on_alive: called from there after a
     completed inference or self-test, and only then. idle_s: longest time without one of these. on_loaded: called
-    there after each loading.
+    there after each loading. max_age_ms: a frame captured longer ago than this when it is done has no result.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class Reader:
         on_alive: Callable[[], None] = lambda: None,
         idle_s: float = IDLE_SELF_TEST_S,
         on_loaded: Callable[[], None] = lambda: None,
+        max_age_ms: float = Limits.max_age_ms,
     ) -> None:
         self.turns: Turns[Job | ReloadJob] = Turns()
         """With the reception's lock held."""
@@ -74,6 +83,7 @@ class Reader:
         self.failure: ScreeningError | None = None
         """Why it could not be loaded at the start, or what ended its thread."""
         self._make, self._on_change, self._on_alive, self._on_loaded = make, on_change, on_alive, on_loaded
+        self._max_age_ns = int(max_age_ms * 1e6)
         self._idle_ns, self._tested_ns = int(idle_s * 1e9), 0
         self._lates: deque[bool] = deque(maxlen=LATE_WINDOW)
         self._failures = 0
@@ -195,7 +205,7 @@ class Reader:
 
     def _alive(self) -> None:
         self._note_time()
-        self.counts.last_inference_ns = self._tested_ns
+        self.counts.last_inference_ns = now_ns()
         self._on_alive()
 
     def _reload(self, job: ReloadJob, old: Model, reception: Reception) -> None:
@@ -220,7 +230,7 @@ class Reader:
 
     def _answer(self, job: Job, model: Model, reception: Reception) -> None:
         """Read a frame and tell its client; what the client need not wait for comes after it was told."""
-        queue_ms = (time.monotonic_ns() - job.arrived_ns) / 1e6
+        start, queue_ms = time.monotonic(), (now_ns() - job.arrived_ns) / 1e6
         try:
             reading, flags = self._read(job, model)
         except Exception as error:  # whatever it is, it must not become a finding, nor stop the daemon
@@ -233,7 +243,10 @@ class Reader:
             if not self.turns:  # before the client can answer, so that its next frame comes here at once
                 reception.engine_is_idle()
             job.connection.busy.discard(job.submit.slot)
+            if job.epoch != job.connection.epoch:
+                result = unread(job, ResultFlag.CANCELLED, CANCELLED, result.frame_sha256)
             job.connection.send(result, job.tag)
+            self.turns.charge(job.connection, (time.monotonic() - start) * 1e3, job.connection.peer.uid)
             self._count(reading, flags)
         os.sched_yield()  # a client that was woken on this core has it before what follows
         if reading.timings_ms.classify is not None:
@@ -242,27 +255,42 @@ class Reader:
 
     def _read(self, job: Job, model: Model) -> tuple[Reading, int]:
         submit, source = job.submit, job.connection.name
-        now = time.monotonic_ns()
+        now = now_ns()
         if model.problem:
             return _without(job, model, model.problem), 0
-        if submit.deadline_ns and now > submit.deadline_ns:
-            return replace(_without(job, model, "late: the deadline passed before its turn"), late=True), 0
+        if late := self._late(job, now):
+            return replace(_without(job, model, f"{late} before its turn"), late=True), 0
         if job.ring.generation(submit.slot) != submit.generation:
             return _without(job, model, TORN), _TORN
-        deadline = Deadline(submit.deadline_ns / 1e9 if submit.deadline_ns else None)
-        reading = model.screener.screen(_frame(job, now), deadline)
+        try:
+            frame = _frame(job, now)
+        except PixelsUnusable as error:
+            return _without(job, model, str(error)), 0
+        end = (submit.captured_ns or job.arrived_ns) + self._max_age_ns
+        end = min(end, submit.deadline_ns or end)
+        reading = model.screener.screen(frame, Deadline(monotonic_ns(end, now_ns()) / 1e9))
         if job.ring.generation(submit.slot) != submit.generation:
             return _without(job, model, TORN), _TORN
         repeated = job.connection.reject_repeats and reading.frame.sha256 == job.connection.last_sha256
         job.connection.last_sha256 = reading.frame.sha256
-        if submit.deadline_ns and (over_ns := time.monotonic_ns() - submit.deadline_ns) > 0:
-            late = _without(job, model, f"late: {over_ns / 1e6:.0f} ms after the deadline")
-            return replace(late, frame=reading.frame, timings_ms=reading.timings_ms, late=True), 0
+        if late := self._late(job, now_ns()):
+            found = _without(job, model, late)
+            return replace(found, frame=reading.frame, timings_ms=reading.timings_ms, late=True), 0
         if repeated:
-            error = RepeatedFrame(REPEATED, source=source, sequence=submit.sequence)
-            found = model.screener.unreadable(error)
+            again = RepeatedFrame(REPEATED, source=source, sequence=submit.sequence)
+            found = model.screener.unreadable(again)
             return replace(found, frame=reading.frame, timings_ms=reading.timings_ms), 0
         return reading, 0
+
+    def _late(self, job: Job, now: int) -> str:
+        """Why a result given now would be too late, "" when it would not."""
+        over_ms = (now - job.submit.deadline_ns) / 1e6
+        if job.submit.deadline_ns and over_ms > 0:
+            return f"late: {over_ms:.0f} ms after the deadline"
+        age_ns = now - (job.submit.captured_ns or job.arrived_ns)
+        if age_ns > self._max_age_ns:
+            return f"late: captured {age_ns / 1e6:.0f} ms ago, at most {self._max_age_ns / 1e6:g}"
+        return ""
 
     def _count(self, reading: Reading, flags: int) -> None:
         torn = bool(flags & _TORN)
@@ -276,18 +304,23 @@ class Reader:
             self._failures += 1
 
 
-def _frame(job: Job, now_ns: int) -> Frame:
-    """What the Screener gets."""
+def _frame(job: Job, now: int) -> Frame:
+    """What the Screener gets. Raises `PixelsUnusable` for a JPEG that cannot be decoded."""
     submit = job.submit
-    captured_ns = min(submit.captured_ns or job.arrived_ns, now_ns)
-    return Frame(
-        job.ring.rgb(submit),
-        submit.sequence,
-        job.connection.name,
-        captured_ns,
-        datetime.now(timezone.utc) - timedelta(microseconds=(now_ns - captured_ns) / 1e3),
-        submit.capture_us / 1e3,
-    )
+    captured_ns = min(submit.captured_ns or job.arrived_ns, now)
+    ago = timedelta(microseconds=(now - captured_ns) / 1e3)
+    data, lying = job.ring.pixels(submit.slot), lying_of(submit)
+    moment, at = monotonic_ns(captured_ns, now), datetime.now(timezone.utc) - ago
+    if lying.format in (PixelFormat.RGB8, PixelFormat.BGR8):
+        return Frame(rgb(data, lying), submit.sequence, job.connection.name, moment, at, submit.capture_us / 1e3)
+    if lying.format is PixelFormat.JPEG:
+        file = data[: lying.data_bytes].copy()  # decoded and hashed are the same bytes
+        pixels, size = decoded(file.tobytes(), lying), (lying.width, lying.height)
+        given = pixels, submit.sequence, job.connection.name, moment, at, submit.capture_us / 1e3
+        return GivenFrame(*given, size=size, digested=(file,))
+    seen = np.broadcast_to(np.uint8(0), (lying.height, lying.width, 3))
+    halve = reduction(seen) % 2 == 0  # it would be the next thing that is done to it
+    return frame_of(data, lying, submit.sequence, job.connection.name, moment, at, submit.capture_us / 1e3, halve)
 
 
 def _without(job: Job, model: Model, reason: str) -> Reading:

@@ -60,9 +60,9 @@ class Reception:
         self._waiting = False
         return self._clients_of(ready)
 
-    def attends(self) -> tuple[bool, list[int]]:
+    def attends(self, timeout_s: float | None = None) -> tuple[bool, list[int]]:
         """Whether it was called, and descriptors that can be read. In the attendant's thread."""
-        ready = [descriptor for descriptor, _ in self._attended.poll()]
+        ready = [descriptor for descriptor, _ in self._attended.poll(timeout_s)]
         called = self._call_attendant in ready
         if called:
             _drain(self._call_attendant)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
+from runtime.daemon.clock import now_ns
 from runtime.daemon.connection import Job
 from runtime.daemon.messages import CLASSES, Outcome, Result, ResultFlag
 from runtime.daemon.model import Model
 from runtime.outcome import Outcome as ReadingOutcome
 from runtime.outcome import banner
 from runtime.reading import Reading
-
-SUPERSEDED = "superseded by a newer frame"
 
 FINDINGS = (ReadingOutcome.REFER, ReadingOutcome.NO_REFERRAL_FINDINGS)
 _NOTHING, _NO_SHA256 = (0.0,) * CLASSES, bytes(32)
@@ -36,7 +33,7 @@ def result_of(job: Job, reading: Reading, model: Model, flags: int, queue_ms: fl
         submit.sequence,
         submit.generation,
         submit.captured_ns,
-        time.monotonic_ns(),
+        now_ns(),
         submit.slot,
         flags,
         Outcome[reading.outcome.name],
@@ -56,24 +53,24 @@ def _ms(value: float | None) -> float:
     return -1.0 if value is None else value
 
 
-def superseded(job: Job) -> Result:
-    """The RESULT of a frame that a newer one took the place of, before it was read."""
-    submit, queue_ms = job.submit, (time.monotonic_ns() - job.arrived_ns) / 1e6
+def unread(job: Job, flag: ResultFlag, reason: str, frame_sha256: bytes = _NO_SHA256) -> Result:
+    """The RESULT of a frame that is to have none: superseded or cancelled."""
+    submit, now = job.submit, now_ns()
     return Result(
         submit.sequence,
         submit.generation,
         submit.captured_ns,
-        time.monotonic_ns(),
+        now,
         submit.slot,
-        int(ResultFlag.SUPERSEDED),
+        int(flag),
         Outcome.NO_RESULT,
         0,
         -1.0,
         0.0,
-        (queue_ms, *[-1.0] * 6),
+        ((now - job.arrived_ns) / 1e6, *[-1.0] * 6),
         _NOTHING,
+        frame_sha256,
         _NO_SHA256,
-        _NO_SHA256,
-        SUPERSEDED,
-        banner(ReadingOutcome.NO_RESULT, SUPERSEDED),
+        reason,
+        banner(ReadingOutcome.NO_RESULT, reason),
     )

@@ -6,12 +6,11 @@ import fcntl
 import os
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from runtime.arrays import UInt8Array
 from runtime.daemon.mapping import collapse, map_shared
-from runtime.daemon.messages import Obtained, PixelFormat, RingLayout, Submit
+from runtime.daemon.messages import Obtained, RingLayout
 from runtime.daemon.slots import (
     GENERATION_AT,
     HUGE_PAGE,
@@ -27,16 +26,16 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 class Ring:
     """A mapped ring. It is unmapped when nothing refers to it or to a view of it any more.
 
-    layout: as RING tells it. descriptor: of the memfd; the caller closes it.
+    layout: as RING tells it. descriptor: of the memfd; the caller closes it. gives_back: its pages go back to the
+    system with the mapping, whoever else still maps them.
     """
 
-    def __init__(self, descriptor: int, layout: RingLayout) -> None:
+    def __init__(self, descriptor: int, layout: RingLayout, gives_back: bool = False) -> None:
         self.layout = layout
-        self._bytes = map_shared(descriptor, layout.ring_bytes)
+        self._bytes = map_shared(descriptor, layout.ring_bytes, gives_back)
         starts = [slot * layout.slot_stride for slot in range(layout.slots)]
         self._generations = [self._bytes[s + GENERATION_AT :][:8].view(np.uint64) for s in starts]
         self._map_generations = [self._bytes[s + VESSELS_GENERATION_AT :][:8].view(np.uint64) for s in starts]
-        self._seen: dict[int, tuple[tuple[int, int, int, PixelFormat], UInt8Array]] = {}
 
     def collapse(self) -> bool:
         """Ask the kernel for 2 MiB pages under the ring; whether it gave them."""
@@ -54,24 +53,6 @@ class Ring:
         """The bytes of a slot that pixels may lie in, uint8 [slot_bytes]; a view."""
         start = slot * self.layout.slot_stride + self.layout.pixels_offset
         return self._bytes[start : start + self.layout.slot_bytes]
-
-    def rgb(self, frame: Submit) -> UInt8Array:
-        """The frame's pixels as RGB, uint8 [H, W, 3]; a view of the ring where they lie as that, else converted."""
-        shape = frame.width, frame.height, frame.stride, frame.format
-        seen = self._seen.get(frame.slot)
-        if seen is None or seen[0] != shape:  # a camera's frames are all of one shape
-            seen = self._seen[frame.slot] = shape, self._lying(frame)
-        pixels = seen[1]
-        if frame.format is PixelFormat.RGB8:
-            return pixels
-        code = cv2.COLOR_BGR2RGB if frame.format is PixelFormat.BGR8 else cv2.COLOR_GRAY2RGB
-        return cv2.cvtColor(pixels, code).astype(np.uint8, copy=False)
-
-    def _lying(self, frame: Submit) -> UInt8Array:
-        """The frame's pixels as they lie, uint8 [H, W, channels]."""
-        rows = self.pixels(frame.slot)[: frame.stride * frame.height].reshape(frame.height, frame.stride)
-        shape = (frame.height, frame.width, frame.format.channels)
-        return rows[:, : frame.width * frame.format.channels].reshape(shape)
 
     def vessels_generation(self, slot: int) -> int:
         """Generation of the frame whose vessel map the slot holds, 0 for none."""
@@ -120,7 +101,7 @@ def make_ring(slots: int, slot_bytes: int, huge_pages: bool = False) -> SealedRi
             size, plan.slot_stride, plan.pixels_offset, plan.vessels_offset, slots, slot_bytes, obtained
         )
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
-        ring = Ring(descriptor, layout)
+        ring = Ring(descriptor, layout, gives_back=True)
         if obtained is not Obtained.OBTAINED:
             ring.collapse()
         return SealedRing(ring, descriptor)

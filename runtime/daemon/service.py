@@ -6,14 +6,19 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from runtime.daemon.checks import check_frame, check_ring
+from runtime.daemon.clock import now_ns
 from runtime.daemon.connection import Connection, Job
+from runtime.daemon.limits import MAX_RINGS_A_USER_BYTES, Limits, is_trusted, may_join
 from runtime.daemon.messages import (
+    CANCELLED,
     FROM_CLIENT,
+    SUPERSEDED,
     AskBundle,
     AskHealth,
+    Cancel,
     Configure,
     Error,
     Health,
@@ -22,6 +27,7 @@ from runtime.daemon.messages import (
     Reason,
     Reload,
     Reloaded,
+    ResultFlag,
     State,
     Submit,
     Welcome,
@@ -29,18 +35,19 @@ from runtime.daemon.messages import (
 from runtime.daemon.reader import Reader, ReloadJob
 from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.reception import Reception
-from runtime.daemon.results import superseded
+from runtime.daemon.results import unread
 from runtime.daemon.ring import make_ring
 from runtime.daemon.slots import MAX_RING_BYTES, MAX_SLOT_BYTES, MAX_SLOTS, SlotLayout
 from runtime.daemon.wire import VERSION, ErrorCode, Message, ProtocolError, decode, header_tag
 
-MAX_CLIENTS = 32
+TICK_S = 1.0
+"""How often it looks for connections that are silent."""
 
 
 class Service:
     """Serves clients on a listening `SOCK_SEQPACKET` socket until `stop`.
 
-    allowed_uids: users that may connect. make: gives the Reader; gets what it is to call when something changed.
+    limits: who may connect, and what they may. make: gives the Reader; gets what it is to call when something changed.
     on_state: called in `run`'s thread with the health when the state or its words change, first when LIVE.
     """
 
@@ -48,19 +55,19 @@ class Service:
         self,
         listener: socket.socket,
         make: Callable[[Callable[[], None]], Reader],
-        allowed_uids: frozenset[int],
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
         real_time: SoftRealTime | None = None,
         on_state: Callable[[Health], None] = lambda health: None,
     ) -> None:
         listener.setblocking(False)
         self._listener = listener
-        self._allowed = allowed_uids
+        self._limits = limits
         self._real_time = real_time or SoftRealTime()
         self._on_state = on_state
         self._told: tuple[State, str] | None = None
         self._reception = Reception()
         self._stopping = self._reload_wanted = False
-        self._started_ns = time.monotonic_ns()
+        self._started_ns = now_ns()
         self._connections: dict[int, Connection] = {}
         self._wanted_rings: deque[tuple[Connection, Configure, int]] = deque()
         self._refused = self._superseded = 0
@@ -85,8 +92,9 @@ class Service:
         try:
             self._tell()
             while not self._stopping and reader.failure is None:
-                called, descriptors = reception.attends()
+                called, descriptors = reception.attends(TICK_S)
                 self._receive(descriptors)
+                self._close_silent()
                 if called:
                     self._do_errands()
         finally:
@@ -115,7 +123,7 @@ class Service:
         state = State.LIVE if model is None else State.DEGRADED if bits else State.READY
         counts, asked = reader.counts, self._real_time
         return Health(
-            (time.monotonic_ns() - self._started_ns) // 10**6,
+            (now_ns() - self._started_ns) // 10**6,
             counts.last_inference_ns,
             counts.frames,
             counts.late,
@@ -169,14 +177,13 @@ class Service:
             return
         connection = Connection(connected)
         refusal = None
-        if connection.peer.uid not in self._allowed:
-            uid = connection.peer.uid
-            refusal = ProtocolError(
-                ErrorCode.NOT_ALLOWED, f"user {uid} may not use it; allow it: --allow-uid {uid}", uid
-            )
-        elif len(self._connections) >= MAX_CLIENTS:
-            most = f"{MAX_CLIENTS} clients are connected, which is the most"
-            refusal = ProtocolError(ErrorCode.TOO_MANY_CLIENTS, most, MAX_CLIENTS)
+        uid, others = connection.peer.uid, [other.peer.uid for other in self._connections.values()]
+        if not self._limits.admits(uid, connected):
+            why = f"user {uid} may not use it; allow it: --socket-group or --allow-uid {uid}"
+            refusal = ProtocolError(ErrorCode.NOT_ALLOWED, why, uid)
+        elif most := may_join(uid, others):
+            why = f"no place is left for user {uid}, who may have {most} at most"
+            refusal = ProtocolError(ErrorCode.TOO_MANY_CLIENTS, why, most)
         if refusal is not None:
             self._refuse(connection, 0, refusal)
             connection.close()
@@ -208,8 +215,21 @@ class Service:
     def _drop(self, connection: Connection) -> None:
         self._reception.remove(connection.fileno())
         del self._connections[connection.fileno()]
-        self._reader.turns.drop(connection)
+        self._reader.turns.drop(connection, connection.peer.uid)
         connection.close()
+
+    def _close_silent(self) -> None:
+        """Close who did not say HELLO, or nothing for long."""
+        now = time.monotonic()
+        with self._reception.lock:
+            for connection in list(self._connections.values()):
+                allowed = self._limits.idle_s if connection.name else self._limits.hello_s
+                if now - connection.heard_s <= allowed or connection.busy:
+                    continue
+                what = "no message" if connection.name else "no HELLO"
+                error = ProtocolError(ErrorCode.IDLE, f"{what} for {allowed:g} s; connect again", int(allowed))
+                self._refuse(connection, 0, error)
+                self._drop(connection)
 
     def _handle(self, connection: Connection, message: Message, tag: int) -> None:
         if isinstance(message, Hello) is bool(connection.name):
@@ -228,6 +248,8 @@ class Service:
             connection.send(self._reader.model.info, tag)
         elif isinstance(message, Reload):
             self._reload(connection, tag)
+        elif isinstance(message, Cancel):
+            self._cancel(connection)
 
     def _hello(self, connection: Connection, hello: Hello, tag: int) -> None:
         if not hello.lowest <= VERSION <= hello.highest:
@@ -240,7 +262,10 @@ class Service:
         """A large ring takes as long as a reading: the attendant makes it, and no frame of others waits for it."""
         if connection.configured:
             raise ProtocolError(ErrorCode.ALREADY_CONFIGURED, "this connection has its ring; open another connection")
-        check_ring(wanted, sum(c.ring_bytes for c in self._connections.values()))
+        uid, rings = connection.peer.uid, [(c.peer.uid, c.ring_bytes) for c in self._connections.values()]
+        check_ring(wanted, sum(size for _, size in rings), self._limits.rings_bytes)
+        if not is_trusted(uid):
+            check_ring(wanted, sum(size for other, size in rings if other == uid), MAX_RINGS_A_USER_BYTES)
         connection.configured, connection.ring_bytes = True, SlotLayout(wanted.slots, wanted.slot_bytes).ring_bytes
         self._wanted_rings.append((connection, wanted, tag))
         self._reception.call_attendant()
@@ -263,7 +288,7 @@ class Service:
             connection.configure(wanted, sealed, tag)
 
     def _reload(self, connection: Connection, tag: int) -> None:
-        if connection.peer.uid not in (0, os.geteuid()):
+        if not is_trusted(connection.peer.uid):
             uid = connection.peer.uid
             raise ProtocolError(ErrorCode.RELOAD_REFUSED, "only root and the daemon's own user may reload", uid)
         self._put_reload(lambda answer: connection.send(answer, tag))
@@ -276,10 +301,21 @@ class Service:
     def _submit(self, connection: Connection, frame: Submit, tag: int) -> None:
         ring = check_frame(connection, frame, self._reader.model is not None)
         connection.busy.add(frame.slot)
-        job = Job(connection, ring, frame, tag, time.monotonic_ns())
-        for old in self._reader.turns.put(connection, job, newest=connection.newest):
-            assert isinstance(old, Job)
-            self._superseded += 1
-            connection.busy.discard(old.submit.slot)
-            connection.send(superseded(old), old.tag)
+        job = Job(connection, ring, frame, tag, now_ns(), connection.epoch)
+        olds = self._reader.turns.put(connection, job, connection.newest, connection.peer.uid)
+        self._superseded += len(olds)
+        self._give_back(olds, ResultFlag.SUPERSEDED, SUPERSEDED)
         self._reception.call_engine()
+
+    def _cancel(self, connection: Connection) -> None:
+        """What waits comes back at once; the frame that is being read when it is done."""
+        connection.epoch += 1
+        waiting = self._reader.turns.drop(connection, connection.peer.uid)
+        self._give_back(waiting, ResultFlag.CANCELLED, CANCELLED)
+
+    def _give_back(self, jobs: Sequence[Job | ReloadJob], flag: ResultFlag, reason: str) -> None:
+        """Frames that are not to be read, to the client that they came from."""
+        for job in jobs:
+            assert isinstance(job, Job)
+            job.connection.busy.discard(job.submit.slot)
+            job.connection.send(unread(job, flag, reason), job.tag)

@@ -19,8 +19,8 @@ class UnitOptions:
     arguments: Sequence[str]
     """Of `python -m runtime.daemon`, without `--socket`."""
     socket: Path = SOCKET
-    everyone: bool = False
-    """Other users may connect; the daemon still asks who they are."""
+    group: str = ""
+    """Its members may connect; the daemon still asks who they are."""
     real_time: bool = False
     memory_max: str = "4G"
     environment: Sequence[tuple[str, str]] = ()
@@ -34,7 +34,7 @@ Description=Socket of the retinopathy-of-prematurity screening daemon
 
 [Socket]
 ListenSequentialPacket={_escaped(str(options.socket))}
-SocketMode={"0666" if options.everyone else "0600"}
+{f"SocketGroup={options.group}{chr(10)}SocketMode=0660" if options.group else "SocketMode=0600"}
 DirectoryMode=0755
 RemoveOnStop=yes
 

@@ -39,6 +39,7 @@ class ErrorCode(IntEnum):
     OUT_OF_ORDER = 10
     TOO_FAST = 11
     STOPPING = 12
+    IDLE = 13
     NOT_CONFIGURED = 16
     ALREADY_CONFIGURED = 17
     RING_REFUSED = 18
@@ -48,6 +49,8 @@ class ErrorCode(IntEnum):
     BAD_GENERATION = 22
     NOT_READY = 23
     RELOAD_REFUSED = 24
+    BAD_TIME = 25
+    BAD_FORMAT = 26
 
     @property
     def fatal(self) -> bool:

@@ -58,8 +58,9 @@ static rop_status read_frame(rop_client *client, const uint8_t *picture, rop_pic
 
 int main(int argc, char **argv)
 {
-    static rop_client client;
-    if (argc != 7) {
+    const rop_options options = {.size = sizeof options, .timeout_ms = 10000u, .max_age_ms = 60000u};
+    rop_client *const client = rop_new();
+    if (argc != 7 || client == NULL) {
         return 2;
     }
     const uint32_t width = (uint32_t)strtoul(argv[3], NULL, 10), height = (uint32_t)strtoul(argv[4], NULL, 10);
@@ -78,9 +79,9 @@ int main(int argc, char **argv)
     (void)fclose(file);
     double *const whole = values, *const around = values + frames;
     double *const after = values + 2u * frames, *const question = values + 3u * frames;
-    rop_status status = rop_open(&client, argv[1], "c-bench", 10000u);
+    rop_status status = rop_open(client, argv[1], "c-bench", &options);
     if (status == ROP_OK) {
-        status = rop_configure(&client, 2u, (uint32_t)bytes, ROP_ORDER_EVERY, ROP_STORED_PICTURES);
+        status = rop_configure(client, 2u, (uint32_t)bytes, ROP_ORDER_EVERY, ROP_STORED_PICTURES);
     }
     for (size_t number = 0; status == ROP_OK && number < frames + warmup; number++) {
         rop_picture facts = {
@@ -88,7 +89,7 @@ int main(int argc, char **argv)
         rop_result result;
         rop_health_report health;
         const size_t at = number < warmup ? 0u : number - warmup;
-        status = read_frame(&client, raw + number % pictures * bytes, &facts, strtol(argv[6], NULL, 10),
+        status = read_frame(client, raw + number % pictures * bytes, &facts, strtol(argv[6], NULL, 10),
                             &whole[at], &after[at], &result);
         if (status == ROP_OK && result.class_count == 0u) {
             (void)fprintf(stderr, "frame %zu: %s\n", number, result.text);
@@ -97,11 +98,11 @@ int main(int argc, char **argv)
         around[at] = whole[at] - (double)result.timings_ms[ROP_MS_TOTAL];
         if (status == ROP_OK) {
             const uint64_t start = rop_now_ns();
-            status = rop_health(&client, &health);
+            status = rop_health(client, &health);
             question[at] = since_ms(start);
         }
     }
-    rop_close(&client);
+    rop_free(client);
     if (status != ROP_OK) {
         (void)fprintf(stderr, "%s\n", rop_status_text(status));
         return 1;

@@ -1,13 +1,13 @@
 /*
  * ropscreen.hpp: ropscreen.h for C++17, where leaving a scope gives slots and connection back and failures throw.
  *
- *     rop::Client client("/run/ropscreend.sock", "camera-1", std::chrono::seconds(1));
+ *     rop::Client client("/run/ropscreend/socket", "camera-1");
  *     client.configure(3, 2040 * 2040 * 3);
  *     if (auto slot = client.acquire()) {
  *         camera.grab_into(slot->pixels(), slot->bytes());
  *         slot->submit(picture);
  *     }
- *     if (auto result = client.wait(std::chrono::milliseconds(100))) show(result->text);
+ *     if (auto result = client.wait(std::chrono::milliseconds(20))) show(result->text, result->fresh_until_ns);
  *
  * Only what ends the connection or is a mistake throws; "nothing yet", "no slot" and "stale" are empty optionals.
  * Threads: as in ropscreen.h, one at a time for a client and its slots.
@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -30,10 +31,9 @@ namespace rop {
 
 class Error : public std::runtime_error {
   public:
-    Error(const std::string &what, rop_status status, const rop_refusal &refusal)
-        : std::runtime_error(what + ": " + rop_status_text(status) +
-                             (refused(status) ? std::string(": ") + refusal.text : std::string())),
-          status_(status), refusal_(refused(status) ? refusal : rop_refusal{})
+    Error(const std::string &what, rop_status status, const rop_client *client)
+        : std::runtime_error(what + ": " + (client != nullptr ? rop_error(client) : rop_status_text(status))),
+          status_(status), refusal_(*rop_last_refusal(client))
     {
     }
     rop_status status() const noexcept { return status_; }
@@ -42,8 +42,6 @@ class Error : public std::runtime_error {
     const rop_refusal &refusal() const noexcept { return refusal_; }
 
   private:
-    /* Otherwise the client's refusal is of an earlier call. */
-    static bool refused(rop_status status) noexcept { return status == ROP_REFUSED || status == ROP_CLOSED; }
     rop_status status_;
     rop_refusal refusal_;
 };
@@ -65,18 +63,20 @@ class Slot {
     }
     std::uint8_t *pixels() const noexcept { return slot_.pixels; }
     std::size_t bytes() const noexcept { return slot_.bytes; }
+    /* Of the pixels in Client::ring_fd. */
+    std::uint64_t offset() const noexcept { return slot_.offset; }
     /* True when it was handed over; false when the daemon takes nothing more for now and the slot is still held. */
     bool submit(const rop_picture &picture)
     {
         if (client_ == nullptr) {
-            throw Error("submit", ROP_BAD_STATE, rop_refusal{});
+            throw Error("submit: the slot was handed over already", ROP_BAD_STATE, nullptr);
         }
         const rop_status status = rop_submit(client_, &slot_, &picture);
         if (status == ROP_NOTHING_YET) {
             return false;
         }
         if (status != ROP_OK) {
-            throw Error("submit", status, client_->refusal);
+            throw Error("submit", status, client_);
         }
         client_ = nullptr;
         return true;
@@ -93,34 +93,38 @@ class Client {
   public:
     using VesselMap = std::array<std::uint8_t, ROP_VESSEL_BYTES>;
 
-    Client(const std::string &socket_path, const std::string &name, std::chrono::milliseconds timeout)
+    /* `options`: as in ropscreen.h; `size` need not be set. */
+    Client(const std::string &socket_path, const std::string &name, rop_options options = {}) : client_(rop_new(), rop_free)
     {
-        check("open " + socket_path, rop_open(&client_, socket_path.c_str(), name.c_str(), milliseconds(timeout)));
+        if (client_ == nullptr) {
+            throw std::bad_alloc();
+        }
+        options.size = sizeof options;
+        check("open " + socket_path, rop_open(client_.get(), socket_path.c_str(), name.c_str(), &options));
     }
     Client(const Client &) = delete;
     Client &operator=(const Client &) = delete;
-    ~Client() { rop_close(&client_); }
 
     void configure(std::uint32_t slots, std::uint32_t slot_bytes, rop_order order = ROP_ORDER_NEWEST,
                    std::uint8_t flags = 0)
     {
-        check("configure", rop_configure(&client_, slots, slot_bytes, order, flags));
+        check("configure", rop_configure(client_.get(), slots, slot_bytes, order, flags));
     }
     std::optional<Slot> acquire()
     {
         rop_slot slot;
-        const rop_status status = rop_acquire_slot(&client_, &slot);
+        const rop_status status = rop_acquire_slot(client_.get(), &slot);
         if (status == ROP_NO_SLOT) {
             return std::nullopt;
         }
         check("acquire a slot", status);
-        return Slot(&client_, slot);
+        return Slot(client_.get(), slot);
     }
     std::optional<rop_result> poll() { return wait(std::chrono::milliseconds(0)); }
     std::optional<rop_result> wait(std::chrono::milliseconds timeout)
     {
         rop_result result;
-        const rop_status status = rop_wait(&client_, milliseconds(timeout), &result);
+        const rop_status status = rop_wait(client_.get(), milliseconds(timeout), &result);
         if (status == ROP_NOTHING_YET) {
             return std::nullopt;
         }
@@ -131,7 +135,7 @@ class Client {
     std::unique_ptr<VesselMap> vessels(const rop_result &result) const
     {
         auto map = std::make_unique<VesselMap>();
-        const rop_status status = rop_result_vessels(&client_, &result, map->data());
+        const rop_status status = rop_result_vessels(client_.get(), &result, map->data());
         if (status == ROP_STALE) {
             return nullptr;
         }
@@ -141,16 +145,19 @@ class Client {
     rop_health_report health()
     {
         rop_health_report report;
-        check("health", rop_health(&client_, &report));
+        check("health", rop_health(client_.get(), &report));
         return report;
     }
     rop_bundle_report bundle()
     {
         rop_bundle_report report;
-        check("bundle", rop_bundle(&client_, &report));
+        check("bundle", rop_bundle(client_.get(), &report));
         return report;
     }
-    int descriptor() const noexcept { return rop_descriptor(&client_); }
+    int descriptor() const noexcept { return rop_descriptor(client_.get()); }
+    int ring_fd() const noexcept { return rop_ring_fd(client_.get()); }
+    /* No frame handed over so far is to have a result. */
+    void cancel() { check("cancel", rop_cancel(client_.get())); }
 
   private:
     static std::uint32_t milliseconds(std::chrono::milliseconds time)
@@ -160,10 +167,10 @@ class Client {
     void check(const std::string &what, rop_status status) const
     {
         if (status != ROP_OK) {
-            throw Error(what, status, client_.refusal);
+            throw Error(what, status, client_.get());
         }
     }
-    rop_client client_{};
+    std::unique_ptr<rop_client, void (*)(rop_client *)> client_;
 };
 
 } // namespace rop

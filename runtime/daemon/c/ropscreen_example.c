@@ -154,8 +154,8 @@ static void print_reading(const rop_result *result, const rop_picture *picture, 
 
 static int failed(const rop_client *client, const char *what, rop_status status)
 {
-    const char *const why = (status == ROP_REFUSED || status == ROP_CLOSED) ? client->refusal.text : "";
-    (void)fprintf(stderr, "ropscreen-example: %s: %s%s%s\n", what, rop_status_text(status), why[0] != '\0' ? ": " : "", why);
+    const char *const why = rop_error(client);
+    (void)fprintf(stderr, "ropscreen-example: %s: %s\n", what, why[0] != '\0' ? why : rop_status_text(status));
     return 1;
 }
 
@@ -199,7 +199,7 @@ static int read_by_daemon(rop_client *client, FILE *file, const char *path, rop_
 
 int main(int count, char **arguments)
 {
-    static rop_client client; /* zeros, as the first rop_open needs it */
+    const rop_options options = {.size = sizeof options, .timeout_ms = TIMEOUT_MS, .max_age_ms = 60000};
     rop_picture picture = {0};
     int done = 1;
     if (count != 3) {
@@ -215,10 +215,16 @@ int main(int count, char **arguments)
         }
         return 2;
     }
-    const rop_status status = rop_open(&client, arguments[1], "ropscreen-example", TIMEOUT_MS);
-    done = status == ROP_OK ? read_by_daemon(&client, file, arguments[2], &picture)
-                            : failed(&client, arguments[1], status);
-    rop_close(&client);
+    rop_client *const client = rop_new();
+    if (client == NULL) {
+        (void)fprintf(stderr, "ropscreen-example: no memory\n");
+        (void)fclose(file);
+        return 1;
+    }
+    const rop_status status = rop_open(client, arguments[1], "ropscreen-example", &options);
+    done = status == ROP_OK ? read_by_daemon(client, file, arguments[2], &picture)
+                            : failed(client, arguments[1], status);
+    rop_free(client);
     (void)fclose(file);
     return done;
 }

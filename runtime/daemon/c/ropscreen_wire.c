@@ -44,7 +44,8 @@ static const field configure_fields[] = {U32(16, configure.slots), U32(20, confi
 static const field submit_fields[] = {
     U64(16, submit.generation),  U64(24, submit.sequence), U64(32, submit.captured_ns), U64(40, submit.deadline_ns),
     U32(48, submit.slot),        U32(52, submit.width),    U32(56, submit.height),      U32(60, submit.stride),
-    U8(64, submit.format),       U8(65, submit.flags),     SPARE(66, 2),                U32(68, submit.capture_us)};
+    U8(64, submit.format),       U8(65, submit.flags),     U8(66, submit.matrix),       U8(67, submit.range),
+    U32(68, submit.capture_us),  U32(72, submit.chroma_offset), U32(76, submit.data_bytes)};
 
 static const field welcome_fields[] = {U16(16, welcome.version),   SPARE(18, 2),
                                        U32(20, welcome.daemon_pid), U32(24, welcome.max_slots),
@@ -115,10 +116,11 @@ static const field error_fields[] = {U16(16, error.code), U16(18, error.lowest),
 
 static const layout layouts[] = {{ROPD_HELLO, ROPD_FROM_CLIENT, 60u, COUNT(hello_fields)},
                                  {ROPD_CONFIGURE, ROPD_FROM_CLIENT, 32u, COUNT(configure_fields)},
-                                 {ROPD_SUBMIT, ROPD_FROM_CLIENT, 76u, COUNT(submit_fields)},
+                                 {ROPD_SUBMIT, ROPD_FROM_CLIENT, 84u, COUNT(submit_fields)},
                                  {ROPD_ASK_HEALTH, ROPD_FROM_CLIENT, 20u, 0u, NULL},
                                  {ROPD_ASK_BUNDLE, ROPD_FROM_CLIENT, 20u, 0u, NULL},
                                  {ROPD_RELOAD, ROPD_FROM_CLIENT, 20u, 0u, NULL},
+                                 {ROPD_CANCEL, ROPD_FROM_CLIENT, 20u, 0u, NULL},
                                  {ROPD_WELCOME, ROPD_FROM_DAEMON, 44u, COUNT(welcome_fields)},
                                  {ROPD_RING, ROPD_FROM_DAEMON, 68u, COUNT(ring_fields)},
                                  {ROPD_RESULT, ROPD_FROM_DAEMON, 596u, COUNT(result_fields)},
@@ -336,20 +338,20 @@ static bool is_name(const char *name)
 
 static bool known_code(uint16_t code)
 {
-    return (code >= (uint16_t)ROPD_BAD_SIZE && code <= (uint16_t)ROPD_STOPPING) ||
-           (code >= (uint16_t)ROPD_NOT_CONFIGURED && code <= (uint16_t)ROPD_RELOAD_REFUSED);
+    return (code >= (uint16_t)ROPD_BAD_SIZE && code <= (uint16_t)ROPD_IDLE) ||
+           (code >= (uint16_t)ROPD_NOT_CONFIGURED && code <= (uint16_t)ROPD_BAD_FORMAT);
 }
 
 static bool submit_fits(const ropd_submit *submit)
 {
-    return submit->sequence <= (uint64_t)INT64_MAX && submit->format >= ROP_RGB8 && submit->format <= ROP_GRAY8 &&
-           submit->flags <= ROP_WANT_VESSELS;
+    return submit->sequence <= (uint64_t)INT64_MAX && submit->format >= ROP_RGB8 && submit->format <= ROP_BAYER8 &&
+           submit->flags <= ROP_WANT_VESSELS && submit->matrix <= ROP_BT709 && submit->range <= ROP_LIMITED_RANGE;
 }
 
 static bool result_fits(const rop_result *result)
 {
     return result->outcome >= ROP_REFER && result->outcome <= ROP_NO_RESULT &&
-           result->class_count <= ROP_MOST_CLASSES && result->flags <= 2u * ROP_CLINICAL_USE - 1u;
+           result->class_count <= ROP_MOST_CLASSES && result->flags <= 2u * ROP_CANCELLED - 1u;
 }
 
 static bool health_fits(const rop_health_report *health)
@@ -387,6 +389,7 @@ static bool values_fit(const ropd_message *message)
     case ROPD_ASK_HEALTH:
     case ROPD_ASK_BUNDLE:
     case ROPD_RELOAD:
+    case ROPD_CANCEL:
     case ROPD_WELCOME:
     case ROPD_RELOADED:
     default:

@@ -24,6 +24,7 @@ typedef enum {
     ROPD_ASK_HEALTH = 0x04,
     ROPD_ASK_BUNDLE = 0x05,
     ROPD_RELOAD = 0x06,
+    ROPD_CANCEL = 0x07,
     ROPD_WELCOME = 0x81,
     ROPD_RING = 0x82,
     ROPD_RESULT = 0x83,
@@ -43,9 +44,10 @@ typedef enum {
     ROPD_BAD_TYPE = 5,
     ROPD_BAD_FIELD = 6,
     ROPD_STOPPING = 12,
+    ROPD_IDLE = 13,
     ROPD_NOT_CONFIGURED = 16, /* codes below this one close the connection */
     ROPD_SLOT_IN_USE = 20,
-    ROPD_RELOAD_REFUSED = 24
+    ROPD_BAD_FORMAT = 26
 } ropd_code;
 
 typedef enum { ROPD_FROM_CLIENT = 1, ROPD_FROM_DAEMON = 2 } ropd_sender;
@@ -62,8 +64,8 @@ typedef struct {
 
 typedef struct {
     uint64_t generation, sequence, captured_ns, deadline_ns;
-    uint32_t slot, width, height, stride, capture_us;
-    uint8_t format, flags;
+    uint32_t slot, width, height, stride, capture_us, chroma_offset, data_bytes;
+    uint8_t format, flags, matrix, range;
 } ropd_submit;
 
 typedef struct {

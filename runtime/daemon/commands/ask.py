@@ -11,12 +11,13 @@ from runtime.commands.text import printable
 from runtime.daemon.client import Client
 from runtime.daemon.messages import Health, Obtained, Reason, State
 
-DONE, SAYS_NO = 0, 1
+DONE, SAYS_NO, WARNS = 0, 1, 3
+_NOT_SERVING = Reason.SELF_TEST_FAILED | Reason.ENGINE_FAILING
 _SOFT_REAL_TIME = ("sched_fifo", "cpu_pinning", "memory_locked", "huge_pages")
 
 
 def status(options: argparse.Namespace) -> int:
-    """Print how the daemon is; 0 when it is ready."""
+    """Print how the daemon is; 0 when it is ready, 3 when it serves with a warning, 1 when it does not serve."""
     with Client(options.socket, "status") as client:
         health = client.health()
         bundle = None if health.state is State.LIVE else client.bundle()
@@ -35,7 +36,9 @@ def status(options: argparse.Namespace) -> int:
         for name in _SOFT_REAL_TIME:
             if getattr(health, name) is not Obtained.NOT_ASKED:
                 print(f"{name.replace('_', ' ')}: {getattr(health, name).name.lower()}")
-    return DONE if health.state is State.READY else SAYS_NO
+    if health.state is State.READY:
+        return DONE
+    return SAYS_NO if health.state is State.LIVE or health.reasons & _NOT_SERVING else WARNS
 
 
 def reload(options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ def install(options: argparse.Namespace) -> int:
         Path(os.path.abspath(sys.executable)),
         serve_arguments(options),
         Path(os.path.abspath(options.socket)),
-        bool(options.allow_uid),
+        options.socket_group or "",
         bool(options.fifo or options.lock_memory),
         options.memory_max,
         [(name, os.environ[name]) for name in SITE_VARIABLES if name in os.environ],

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import grp
 import os
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from runtime.daemon.endpoint import listening, passed_by_systemd
+from runtime.daemon.errors import SocketUnusable
+from runtime.daemon.limits import Limits, rings_bytes
 from runtime.daemon.log import NOTICE, WARNING, Log
 from runtime.daemon.messages import Health, State
 from runtime.daemon.model import open_model
@@ -25,7 +28,7 @@ def serve(options: argparse.Namespace) -> int:
     notifier, log = Notifier(), Log()
     real_time = SoftRealTime(options.fifo, options.cpus, options.lock_memory, options.huge_pages)
     real_time.for_process()
-    allowed = frozenset({0, os.geteuid(), *options.allow_uid})
+    limits = limits_of(options)
     make = partial(
         open_model,
         options.bundle,
@@ -44,19 +47,35 @@ def serve(options: argparse.Namespace) -> int:
         _spare_the_collector()
 
     def reader(changed: Callable[[], None]) -> Reader:
-        return Reader(make, changed, notifier.alive, idle_s, loaded)
+        return Reader(make, changed, notifier.alive, idle_s, loaded, limits.max_age_ms)
 
     with contextlib.ExitStack() as stack:
         listener = passed_by_systemd()
         if listener is None:
-            everyone = bool(allowed - {0, os.geteuid()})
-            listener = stack.enter_context(listening(options.socket, everyone))
-        service = Service(listener, reader, allowed, real_time, partial(_tell, notifier, log))
+            if limits.uids and limits.group is None:
+                raise SocketUnusable(
+                    "--allow-uid: name --socket-group too, a group of theirs that the socket is to have"
+                )
+            listener = stack.enter_context(listening(options.socket, limits.group))
+        service = Service(listener, reader, limits, real_time, partial(_tell, notifier, log))
         with _signals(service):
             service.run()
     notifier.stopping()
     log.write(NOTICE, "stopped")
     return 0
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    """What clients may, by the command line. Raises `SocketUnusable` for a group that there is not."""
+    group = None
+    if options.socket_group is not None:
+        try:
+            group = grp.getgrnam(options.socket_group).gr_gid
+        except KeyError:
+            name = options.socket_group
+            raise SocketUnusable(f"--socket-group: there is no group {name!r}; groupadd makes it") from None
+    others = frozenset(options.allow_uid) - {0, os.geteuid()}
+    return Limits(others, group, options.max_age_ms, rings_bytes=rings_bytes())
 
 
 def _spare_the_collector() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from runtime.budget import Budget
 from runtime.bundle import Bundle
 from runtime.daemon.client import Client
 from runtime.daemon.endpoint import listening
+from runtime.daemon.limits import Limits
 from runtime.daemon.messages import Health, State
 from runtime.daemon.model import Model
 from runtime.daemon.reader import Reader
@@ -58,7 +58,7 @@ class Running:
     failure: ScreeningError | None = None
 
     def client(self, **options: object) -> Client:
-        return Client(self.path, **({"slots": 3, "slot_bytes": 640 * 480 * 3} | options))  # type: ignore[arg-type]
+        return Client(self.path, **({"slots": 3, "slot_bytes": 640 * 480 * 3, "max_age_ms": 60_000.0} | options))  # type: ignore[arg-type]
 
     def ready(self) -> None:
         awaited(lambda: self.service.health().state is not State.LIVE, "a loaded engine")
@@ -77,7 +77,7 @@ def running(
     path: Path,
     bundle: Bundle,
     *,
-    uids: frozenset[int] | None = None,
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
     idle_s: float = 30.0,
     budget_ms: float | None = None,
 ) -> Iterator[Running]:
@@ -113,8 +113,8 @@ def running(
     with listening(path) as listener:
         it.service = Service(
             listener,
-            lambda changed: Reader(make, changed, count, idle_s),
-            frozenset({os.geteuid()}) if uids is None else uids,
+            lambda changed: Reader(make, changed, count, idle_s, max_age_ms=limits.max_age_ms),
+            limits,
             on_state=told,
         )
         thread = threading.Thread(target=serve)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
 import tempfile
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from runtime.bundle import open_bundle
 from runtime.daemon.endpoint import listening, passed_by_systemd
+from runtime.daemon.limits import Limits
 from runtime.daemon.messages import Health, State
 from runtime.daemon.model import Model
 from runtime.daemon.reader import Reader
@@ -46,7 +46,7 @@ def main(path: Path, delay_ms: float = 0.0, huge_pages: float = 0.0) -> None:
             return model
 
         def reader(changed: Callable[[], None]) -> Reader:
-            return Reader(make, changed)
+            return Reader(make, changed, max_age_ms=60_000)
 
         def told(health: Health) -> None:
             if health.state is not State.LIVE:
@@ -56,7 +56,7 @@ def main(path: Path, delay_ms: float = 0.0, huge_pages: float = 0.0) -> None:
         listener = passed_by_systemd() or stack.enter_context(listening(path))
         real_time = SoftRealTime(huge_pages=bool(huge_pages))
         real_time.for_process()
-        service = Service(listener, reader, frozenset({0, os.geteuid()}), real_time, told)
+        service = Service(listener, reader, Limits(max_age_ms=60_000), real_time, told)
         signal.signal(signal.SIGTERM, lambda *_: service.stop())
         service.run()
 

@@ -10,15 +10,18 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from device.pixels import Matrix, PixelFormat, Range
 from runtime.bundle import Bundle, open_bundle
 from runtime.daemon import golden
 from runtime.daemon.client import Client
 from runtime.daemon.connection import MESSAGES_A_SECOND
 from runtime.daemon.endpoint import listening
 from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, SocketUnusable
+from runtime.daemon.limits import KEPT_FOR_ROOT, MAX_CLIENTS, Limits
 from runtime.daemon.messages import (
     FROM_DAEMON,
     AskHealth,
@@ -28,7 +31,6 @@ from runtime.daemon.messages import (
     Hello,
     Order,
     Outcome,
-    PixelFormat,
     Reason,
     Reload,
     State,
@@ -37,7 +39,6 @@ from runtime.daemon.messages import (
 )
 from runtime.daemon.model import open_model
 from runtime.daemon.ring import SEALS
-from runtime.daemon.service import MAX_CLIENTS
 from runtime.daemon.slots import MAX_SLOT_BYTES
 from runtime.daemon.wire import LARGEST, VERSION, ErrorCode, Message, decode
 from runtime.engines.fake import FakeEngine, Fault
@@ -46,6 +47,12 @@ from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited, running
 
 FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+
+
+RIGHT: dict[str, Any] = {"generation": 2, "sequence": 0, "captured_ns": 0, "deadline_ns": 0, "slot": 0}
+RIGHT |= {"width": 320, "height": 240, "stride": 960, "flags": 0, "capture_us": 0, "chroma_offset": 0, "data_bytes": 0}
+RIGHT |= {"matrix": Matrix.NONE, "range": Range.NONE}
+BT709 = {"matrix": Matrix.BT709, "range": Range.LIMITED}
 
 
 def connected(daemon: Running) -> socket.socket:
@@ -93,7 +100,7 @@ def test_the_order_of_messages(daemon: Running) -> None:
         assert isinstance(answer(raw), Welcome)
         assert refusal(raw) is ErrorCode.OUT_OF_ORDER
     with Client(daemon.path) as client:
-        client._send(Submit(2, 0, 0, 0, 0, 1, 1, 3, PixelFormat.RGB8, 0, 0))
+        client._send(Submit(**(RIGHT | {"format": PixelFormat.RGB8})))
         with pytest.raises(DaemonRefused) as refused:
             client.result()
         assert refused.value.code is ErrorCode.NOT_CONFIGURED
@@ -133,15 +140,31 @@ def test_a_client_of_another_version_is_told_which_is_spoken(daemon: Running, lo
         ({"width": 2**32 - 1, "height": 2**32 - 1, "stride": 2**32 - 1}, ErrorCode.BAD_DIMENSIONS),
         ({"generation": 0}, ErrorCode.BAD_GENERATION),
         ({"generation": 3}, ErrorCode.BAD_GENERATION),
+        ({"format": PixelFormat.GRAY8, "stride": 320}, ErrorCode.BAD_FORMAT),
+        ({"format": PixelFormat.RGB48, "stride": 1920}, ErrorCode.BAD_FORMAT),
+        ({"format": PixelFormat.BAYER8, "stride": 320}, ErrorCode.BAD_FORMAT),
+        ({"format": PixelFormat.NV12, "stride": 320}, ErrorCode.BAD_FORMAT),  # matrix and range are not named
+        ({"format": PixelFormat.NV12, "stride": 320, "matrix": Matrix.BT601}, ErrorCode.BAD_FORMAT),
+        ({"format": PixelFormat.YUYV, "width": 321, "stride": 642, **BT709}, ErrorCode.BAD_FORMAT),
+        ({"format": PixelFormat.YUYV, "stride": 639, **BT709}, ErrorCode.BAD_FORMAT),
+        ({"format": PixelFormat.NV12, "stride": 4096, **BT709}, ErrorCode.BAD_DIMENSIONS),
+        ({"format": PixelFormat.NV12, "stride": 320, "chroma_offset": 76799, **BT709}, ErrorCode.BAD_FORMAT),
+        ({"format": PixelFormat.NV12, "stride": 320, "chroma_offset": 2**32 - 1, **BT709}, ErrorCode.BAD_DIMENSIONS),
+        ({"matrix": Matrix.BT601, "range": Range.FULL}, ErrorCode.BAD_DIMENSIONS),
+        ({"data_bytes": 100}, ErrorCode.BAD_DIMENSIONS),
+        ({"format": PixelFormat.JPEG, "stride": 0}, ErrorCode.BAD_DIMENSIONS),
+        ({"format": PixelFormat.JPEG, "stride": 0, "data_bytes": 640 * 480 * 3 + 1}, ErrorCode.BAD_DIMENSIONS),
+        ({"captured_ns": 1}, ErrorCode.BAD_TIME),
+        ({"captured_ns": 2**64 - 1}, ErrorCode.BAD_TIME),
+        ({"deadline_ns": 2**64 - 1}, ErrorCode.BAD_TIME),
     ],
 )
 def test_a_wrong_frame_is_refused_and_the_connection_goes_on(
-    daemon: Running, changed: dict[str, int], code: ErrorCode
+    daemon: Running, changed: dict[str, Any], code: ErrorCode
 ) -> None:
-    right = {"generation": 2, "sequence": 0, "captured_ns": 0, "deadline_ns": 0, "slot": 0}
-    right |= {"width": 320, "height": 240, "stride": 960, "flags": 0, "capture_us": 0}
     with daemon.client() as client:
-        client._send(Submit(**(right | changed), format=PixelFormat.RGB8))
+        frame = Submit(**(RIGHT | {"format": PixelFormat.RGB8} | changed))
+        client._send(frame)
         with pytest.raises(DaemonRefused) as refused:
             client.result()
         assert refused.value.code is code
@@ -204,8 +227,16 @@ def test_a_foreign_descriptor_is_never_taken(daemon: Running) -> None:
     awaited(lambda: len(os.listdir("/proc/self/fd")) == descriptors, "the connection's end")
 
 
+class Nobody(Limits):
+    """Limits that admit nobody, as they do for a user that is not on the list."""
+
+    def admits(self, uid: int, connected: socket.socket) -> bool:
+        return False
+
+
 def test_users_that_are_not_on_the_list(bundle: Bundle, tmp_path: Path) -> None:
-    with running(tmp_path / "s", bundle, uids=frozenset({os.geteuid() + 1})) as daemon:
+    nobody = Nobody()
+    with running(tmp_path / "s", bundle, limits=nobody) as daemon:
         with connected(daemon) as raw:
             assert refusal(raw) is ErrorCode.NOT_ALLOWED
             assert answer(raw) is None
@@ -214,12 +245,13 @@ def test_users_that_are_not_on_the_list(bundle: Bundle, tmp_path: Path) -> None:
 
 
 def test_too_many_clients(daemon: Running) -> None:
-    clients = [Client(daemon.path) for _ in range(MAX_CLIENTS)]
+    most = MAX_CLIENTS if os.geteuid() == 0 else MAX_CLIENTS - KEPT_FOR_ROOT
+    clients = [Client(daemon.path) for _ in range(most)]
     try:
         with connected(daemon) as raw:
             assert refusal(raw) is ErrorCode.TOO_MANY_CLIENTS
         clients.pop().close()
-        awaited(lambda: daemon.service.health().clients == MAX_CLIENTS - 1, "a free place")
+        awaited(lambda: daemon.service.health().clients == most - 1, "a free place")
         clients.append(Client(daemon.path))
     finally:
         for client in clients:
@@ -396,8 +428,9 @@ def test_sockets_that_cannot_be_had(tmp_path: Path) -> None:
     with listening(path):  # the other one is dead now: its socket is taken over
         assert path.stat().st_mode & 0o777 == 0o600
     assert not path.exists()
-    with listening(path, everyone=True):
-        assert path.stat().st_mode & 0o777 == 0o666
+    with listening(path, group=os.getegid()):
+        assert path.stat().st_mode & 0o777 == 0o660
+        assert path.stat().st_gid == os.getegid()
 
 
 @pytest.mark.system
@@ -407,7 +440,7 @@ def test_another_user(bundle: Bundle, tmp_path: Path) -> None:
     folder = Path("/tmp") / f"ropd-{os.getpid()}"
     folder.mkdir(mode=0o755)
     try:
-        with running(folder / "s", bundle, uids=frozenset({0, 65534})) as daemon:
+        with running(folder / "s", bundle, limits=Limits(frozenset({65534}))) as daemon:
             daemon.release.set()
             daemon.ready()
             code = (

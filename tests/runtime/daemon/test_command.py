@@ -39,10 +39,10 @@ def datagrams(path: Path) -> Iterator[socket.socket]:
 
 
 def test_status_and_reload(daemon: Running, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "--socket", str(daemon.path), "--json"]) == 1
+    assert main(["status", "--socket", str(daemon.path), "--json"]) == 3  # no self-test: a warning
     facts = json.loads(capsys.readouterr().out)
     assert (facts["state"], facts["reasons"], facts["bundle"]) == ("degraded", ["no_self_test"], "test")
-    assert main(["status", "--socket", str(daemon.path)]) == 1
+    assert main(["status", "--socket", str(daemon.path)]) == 3
     said = capsys.readouterr().out
     assert said.startswith("degraded: bundle holds no self-test\n")
     assert "not for clinical use" in said
@@ -224,16 +224,17 @@ def test_a_ring_without_huge_pages_works_and_says_so(daemon: Running) -> None:
 def test_the_installed_command_line_means_what_was_asked(tmp_path: Path) -> None:
     given = ["--bundle", str(tmp_path), "--engine", "openvino", "--precision", "int8", "--threads", "2"]
     given += ["--budget-ms", "50.5", "--fifo", "10", "--allow-uid", "1000", "--allow-uid", "1001"]
+    given += ["--socket-group", "camera", "--max-age-ms", "1500"]
     given += ["--cpus", "2,3", "--lock-memory", "--huge-pages"]
     options = parse(["install", *given])
     again = parse(["--socket", "s", *serve_arguments(options)])
-    names = "bundle engine precision threads budget_ms fifo allow_uid cpus huge_pages"
+    names = "bundle engine precision threads budget_ms fifo allow_uid cpus huge_pages socket_group max_age_ms"
     for name in names.split():
         assert getattr(again, name) == getattr(options, name)
 
 
 def test_install_writes_what_the_dry_run_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call = ["install", "--unit-dir", str(tmp_path), "--bundle", "/opt/a bundle/100%", "--allow-uid", "1000"]
+    call = ["install", "--unit-dir", str(tmp_path), "--bundle", "/opt/a bundle/100%", "--socket-group", "camera"]
     assert main([*call, "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert not list(tmp_path.iterdir())
@@ -241,7 +242,8 @@ def test_install_writes_what_the_dry_run_shows(tmp_path: Path, capsys: pytest.Ca
     for name in ("ropscreend.service", "ropscreend.socket"):
         assert (tmp_path / name).read_text() in shown
     assert '--bundle "/opt/a bundle/100%%"' in shown
-    assert "SocketMode=0666" in shown
+    assert "SocketGroup=camera\nSocketMode=0660" in shown
+    assert "--socket-group camera" in shown
     capsys.readouterr()
     assert main(["install", "--unit-dir", str(tmp_path / "none")]) == 2
     assert "name another --unit-dir" in capsys.readouterr().err

@@ -23,6 +23,7 @@ class Status(IntEnum):
     PATH_TOO_LONG = -3
     NO_DAEMON = -4
     NO_PERMISSION = -5
+    IMPOSTOR = -6
     GONE = -10
     TIMEOUT = -11
     CLOSED = -12
@@ -35,7 +36,9 @@ def fields(**kinds: object) -> tuple[tuple[str, object], ...]:
 
 
 class Slot(ctypes.Structure):
-    _fields_ = fields(pixels=ctypes.POINTER(c_uint8), bytes=c_size_t, index=c_uint32)
+    _fields_ = fields(
+        pixels=ctypes.POINTER(c_uint8), bytes=c_size_t, offset=c_uint64, index=c_uint32, reserved=c_uint32
+    )
 
 
 class Picture(ctypes.Structure):
@@ -45,10 +48,27 @@ class Picture(ctypes.Structure):
         stride=c_uint32,
         format=c_uint8,
         flags=c_uint8,
+        matrix=c_uint8,
+        range=c_uint8,
         sequence=c_uint64,
         captured_ns=c_uint64,
         deadline_ns=c_uint64,
         capture_us=c_uint32,
+        chroma_offset=c_uint32,
+        data_bytes=c_uint32,
+        reserved=c_uint32 * 5,
+    )
+
+
+class Options(ctypes.Structure):
+    _fields_ = fields(
+        size=c_uint32,
+        flags=c_uint32,
+        timeout_ms=c_uint32,
+        max_age_ms=c_uint32,
+        daemon_uid=c_uint32,
+        bundle_sha256=c_uint8 * 32,
+        reserved=c_uint32 * 3,
     )
 
 
@@ -71,8 +91,12 @@ class Submit(ctypes.Structure):
         height=c_uint32,
         stride=c_uint32,
         capture_us=c_uint32,
+        chroma_offset=c_uint32,
+        data_bytes=c_uint32,
         format=c_uint8,
         flags=c_uint8,
+        matrix=c_uint8,
+        range=c_uint8,
     )
 
 
@@ -100,6 +124,7 @@ class Result(ctypes.Structure):
         generation=c_uint64,
         captured_ns=c_uint64,
         done_ns=c_uint64,
+        fresh_until_ns=c_uint64,
         slot=c_uint32,
         flags=c_uint32,
         outcome=c_uint8,
@@ -113,6 +138,7 @@ class Result(ctypes.Structure):
         bundle_sha256=c_uint8 * 32,
         reason=c_char * 160,
         text=c_char * 240,
+        reserved=c_uint8 * 32,
     )
 
 
@@ -137,6 +163,7 @@ class Health(ctypes.Structure):
         huge_pages=c_uint8,
         bundle_sha256=c_uint8 * 32,
         text=c_char * 240,
+        reserved=c_uint8 * 35,
     )
 
 
@@ -153,6 +180,7 @@ class BundleInfo(ctypes.Structure):
         class_count=c_uint8,
         refer_mask=c_uint8,
         class_names=(c_char * 32) * 8,
+        reserved=c_uint8 * 34,
     )
 
 
@@ -171,7 +199,7 @@ class Empty(ctypes.Structure):
 KINDS: dict[str, type[ctypes.Structure]] = {
     kind.__name__: kind
     for kind in (Hello, Configure, Submit, Welcome, RingLayout, Result, Health, BundleInfo, Reloaded, Error)
-} | {"AskHealth": Empty, "AskBundle": Empty, "Reload": Empty}
+} | {"AskHealth": Empty, "AskBundle": Empty, "Reload": Empty, "Cancel": Empty}
 
 
 class Payload(ctypes.Union):
@@ -186,10 +214,14 @@ def load(path: Path) -> ctypes.CDLL:
     """The library with the harness."""
     library = ctypes.CDLL(str(path))
     library.ropd_crc32.restype = c_uint32
-    for name in ("ropd_encode", "harness_again", "harness_client_size", "harness_message_size"):
+    for name in ("ropd_encode", "harness_again", "harness_message_size"):
         getattr(library, name).restype = c_size_t
     library.rop_now_ns.restype = c_uint64
-    library.rop_status_text.restype = ctypes.c_char_p
+    library.rop_status_text.restype = library.rop_error.restype = ctypes.c_char_p
+    library.rop_new.restype = ctypes.c_void_p
+    library.rop_version.restype = c_uint32
+    library.rop_is_fresh.restype = ctypes.c_bool
+    library.rop_last_refusal.restype = ctypes.POINTER(Error)
     assert library.harness_message_size() == ctypes.sizeof(Message)
     return library
 
@@ -199,18 +231,36 @@ class CClient:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
-        self._memory = ctypes.create_string_buffer(library.harness_client_size())
+        self._memory = ctypes.c_void_p(library.rop_new())
+        assert self._memory
 
     @property
     def refusal(self) -> Error:
-        return Error.from_buffer_copy(self._memory)  # the first member
+        return Error.from_buffer_copy(self._library.rop_last_refusal(self._memory).contents)
+
+    @property
+    def error(self) -> str:
+        return str(self._library.rop_error(self._memory).decode())
+
+    @property
+    def ring_fd(self) -> int:
+        return int(self._library.rop_ring_fd(self._memory))
 
     @property
     def descriptor(self) -> int:
         return int(self._library.rop_descriptor(self._memory))
 
-    def open(self, path: Path | str, name: str = "c", timeout_ms: int = 5000) -> Status:
-        return Status(self._library.rop_open(self._memory, str(path).encode(), name.encode(), c_uint32(timeout_ms)))
+    def open(self, path: Path | str, name: str = "c", timeout_ms: int = 5000, **options: object) -> Status:
+        """Ages do not matter to most tests: the largest, unless given."""
+        given = {"size": ctypes.sizeof(Options), "timeout_ms": timeout_ms, "max_age_ms": 60_000} | options
+        wanted = Options(**given)
+        return Status(self._library.rop_open(self._memory, str(path).encode(), name.encode(), ctypes.byref(wanted)))
+
+    def cancel(self) -> Status:
+        return Status(self._library.rop_cancel(self._memory))
+
+    def is_fresh(self, result: Result) -> bool:
+        return bool(self._library.rop_is_fresh(ctypes.byref(result)))
 
     def configure(self, slots: int = 3, slot_bytes: int = 640 * 480 * 3, order: int = 2, flags: int = 1) -> Status:
         return Status(
@@ -250,6 +300,9 @@ class CClient:
 
     def close(self) -> None:
         self._library.rop_close(self._memory)
+
+    def free(self) -> None:
+        self._library.rop_free(self._memory)
 
     def send(self, pixels: bytes, width: int, height: int, **rest: int) -> Status:
         """Acquire a slot, fill it, submit it."""

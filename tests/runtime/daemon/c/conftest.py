@@ -33,7 +33,7 @@ def new_client(library: ctypes.CDLL) -> Iterator[Callable[[], CClient]]:
 
         def make() -> CClient:
             client = CClient(library)
-            stack.callback(client.close)
+            stack.callback(client.free)
             return client
 
         yield make

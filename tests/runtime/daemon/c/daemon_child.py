@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -45,8 +44,7 @@ def main(path: Path, folder: Path, delay_ms: float) -> None:
     with listening(path) as listener:
         service = Service(
             listener,
-            lambda changed: Reader(make, changed, lambda: None, 30.0),
-            frozenset({os.geteuid()}),
+            lambda changed: Reader(make, changed, max_age_ms=60_000),
             on_state=told,
         )
         signal.signal(signal.SIGTERM, stop)

@@ -83,15 +83,16 @@ static void misuse(rop_client *client)
     MUST(rop_poll(client, &result) == ROP_NOTHING_YET && result.outcome == ROP_NO_RESULT);
     MUST(rop_wait(client, 10, &result) == ROP_BAD_STATE && result.outcome == ROP_NO_RESULT);
     MUST(rop_acquire_slot(client, &slot) == ROP_OK);
+    const uint32_t first = slot.index;
     picture.height = UINT32_MAX;
     MUST(rop_submit(client, &slot, &picture) == ROP_BAD_ARGUMENT);
-    slot.index++;
-    MUST(rop_submit(client, &slot, &picture) == ROP_BAD_STATE);
+    slot.index = (slot.index + 1u) % SLOTS;
+    MUST(rop_submit(client, &slot, &picture) == ROP_BAD_STATE && rop_error(client)[0] != '\0');
     slot.index = UINT32_MAX;
     MUST(rop_submit(client, &slot, &picture) == ROP_BAD_ARGUMENT && rop_release_slot(client, &slot) == ROP_BAD_ARGUMENT);
-    slot.index = 0;
+    slot.index = first;
     MUST(rop_release_slot(client, &slot) == ROP_OK && rop_release_slot(client, &slot) == ROP_BAD_STATE);
-    MUST(rop_open(client, job.path, "twice", 1000) == ROP_BAD_STATE);
+    MUST(rop_open(client, job.path, "twice", NULL) == ROP_BAD_STATE);
     MUST(rop_configure(client, 1, 1, ROP_ORDER_NEWEST, 0) == ROP_BAD_STATE);
     MUST(rop_acquire_slot(NULL, &slot) == ROP_BAD_ARGUMENT && rop_acquire_slot(client, NULL) == ROP_BAD_ARGUMENT);
     MUST(rop_poll(NULL, &result) == ROP_BAD_ARGUMENT && rop_poll(client, NULL) == ROP_BAD_ARGUMENT);
@@ -99,12 +100,12 @@ static void misuse(rop_client *client)
 
 static void *use(void *argument)
 {
-    static const rop_client closed;
+    const rop_options options = {.size = sizeof options, .timeout_ms = 60000, .max_age_ms = 60000};
     rop_client *const client = argument;
     rop_health_report health;
     rop_bundle_report bundle;
     for (int round = 0; round < 2; round++) {
-        MUST(rop_open(client, job.path, "exercise", 60000) == ROP_OK && rop_descriptor(client) >= 0);
+        MUST(rop_open(client, job.path, "exercise", &options) == ROP_OK && rop_descriptor(client) >= 0);
         MUST(rop_bundle(client, &bundle) == ROP_OK && bundle.class_count == 2u);
         MUST(rop_configure(client, SLOTS, (uint32_t)job.bytes, ROP_ORDER_EVERY, ROP_STORED_PICTURES) == ROP_OK);
         misuse(client);
@@ -118,7 +119,7 @@ static void *use(void *argument)
         one_result(client, job.frames - 2u); /* the last one is left under way */
         rop_close(client);
         rop_close(client);
-        MUST(memcmp(client, &closed, sizeof closed) == 0);
+        MUST(rop_descriptor(client) == -1 && rop_ring_fd(client) == -1);
     }
     return NULL;
 }
@@ -134,7 +135,7 @@ static void load(const char *path)
 
 int main(int count, char **arguments)
 {
-    static rop_client clients[MOST_CLIENTS];
+    rop_client *clients[MOST_CLIENTS];
     pthread_t threads[MOST_CLIENTS];
     MUST(count == 7);
     const unsigned long users = strtoul(arguments[2], NULL, 10);
@@ -145,10 +146,12 @@ int main(int count, char **arguments)
     MUST(users >= 1u && users <= MOST_CLIENTS && (job.frames == 0 || job.frames >= SLOTS));
     load(arguments[4]);
     for (unsigned long i = 0; i < users; i++) {
-        MUST(pthread_create(&threads[i], NULL, use, &clients[i]) == 0);
+        clients[i] = rop_new();
+        MUST(clients[i] != NULL && pthread_create(&threads[i], NULL, use, clients[i]) == 0);
     }
     for (unsigned long i = 0; i < users; i++) {
         MUST(pthread_join(threads[i], NULL) == 0);
+        rop_free(clients[i]);
     }
     free(job.pixels);
     (void)printf("done\n");

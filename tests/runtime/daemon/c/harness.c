@@ -1,15 +1,9 @@
 /* What the Python tests need to know of the C library: sizes, and messages decoded and encoded again. */
 #include "ropscreen_wire.h"
 
-size_t harness_client_size(void);
 size_t harness_message_size(void);
 size_t harness_again(const uint8_t *wire, size_t count, int sender, int *code,
                      uint8_t again[ROPD_LARGEST]);
-
-size_t harness_client_size(void)
-{
-    return sizeof(rop_client);
-}
 
 size_t harness_message_size(void)
 {

@@ -77,10 +77,11 @@ def test_every_frame_gets_its_result_in_order_and_slots_come_back(lasting_daemon
     client = ready(new_client, lasting_daemon)
     for sequence in range(3):
         assert client.send(PIXELS, WIDTH, HEIGHT, sequence=sequence) is Status.OK
-    assert client.acquire()[0] is Status.NO_SLOT
     assert [client.wait()[1].sequence for _ in range(3)] == [0, 1, 2]
     assert client.wait()[0] is Status.BAD_STATE
+    assert "no frame is under way" in client.error
     assert client.acquire()[0] is Status.OK
+    assert client.error == ""
 
 
 def test_newest_wins_where_it_was_chosen(daemons: Daemons, new_client: NewClient) -> None:
@@ -213,7 +214,7 @@ def test_wrong_places_and_names(tmp_path: Path, lasting_daemon: Path, new_client
     for name in ("", "x" * 32, "Anna Muster", "a/b"):
         assert client.open(lasting_daemon, name) is Status.BAD_ARGUMENT
     assert client.open("") is Status.BAD_ARGUMENT
-    assert client.open(lasting_daemon, timeout_ms=0) is Status.BAD_ARGUMENT
+    assert client.open(lasting_daemon, flags=4) is Status.BAD_ARGUMENT
     assert client.health()[0] is Status.BAD_STATE
     assert client.poll()[0] is Status.BAD_STATE
     assert client.vessels(Result())[0] is Status.BAD_STATE
@@ -239,6 +240,9 @@ def test_a_user_who_may_not_connect_is_told(daemons: Daemons, new_client: NewCli
         os.seteuid(0)
     assert client.refusal.code == 7
     assert b"65534" in client.refusal.text
+    assert "65534" in client.error
+    assert client.health()[0] is Status.BAD_STATE
+    assert client.refusal.code == 0  # of the last call only
     child.terminate()
     child.wait()
     shutil.rmtree(open_to_all)

@@ -19,7 +19,7 @@ void must(bool so, const char *what)
 rop_status thrown_by_open(const std::string &path, const std::string &name)
 {
     try {
-        rop::Client client(path, name, std::chrono::seconds(5));
+        rop::Client client(path, name);
     } catch (const rop::Error &error) {
         return error.status();
     }
@@ -43,7 +43,10 @@ int main(int count, char **arguments)
     must(thrown_by_open(path + "-none", "cpp") == ROP_NO_DAEMON, "no daemon throws");
     must(thrown_by_open(path, "a name") == ROP_BAD_ARGUMENT, "a wrong name throws");
 
-    rop::Client client(path, "cpp", std::chrono::seconds(10));
+    rop_options options{};
+    options.timeout_ms = 10000;
+    options.max_age_ms = 60000;
+    rop::Client client(path, "cpp", options);
     client.configure(2, bytes, ROP_ORDER_EVERY, ROP_STORED_PICTURES);
     must(client.bundle().class_count == 2, "bundle");
     {
@@ -66,6 +69,8 @@ int main(int count, char **arguments)
     const auto vessels = client.vessels(*result);
     must(vessels && std::any_of(vessels->begin(), vessels->end(), [](std::uint8_t v) { return v > 0; }), "vessels");
     must(!client.poll(), "nothing more");
+    must(client.ring_fd() >= 0 && rop_is_fresh(&*result), "ring and age");
+    client.cancel();
     must(client.health().state >= ROP_READY && client.descriptor() >= 0, "health");
     std::puts(result->text);
     return 0;

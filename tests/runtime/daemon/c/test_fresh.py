@@ -1,0 +1,302 @@
+"""The C client shows nothing old, and the sample program that makers copy does not either."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runtime.daemon.client import Client
+from tests.pictures import retina
+from tests.runtime.daemon.c.building import SOURCES, C, build
+from tests.runtime.daemon.c.clib import CClient, Status
+from tests.runtime.daemon.c.daemons import Daemons
+
+pytestmark = pytest.mark.system
+NewClient = Callable[[], CClient]
+WIDTH, HEIGHT = 320, 240
+PIXELS = retina(width=WIDTH, height=HEIGHT).tobytes()
+NO_REFERRAL_FINDINGS, NO_RESULT = 2, 4
+LATE, CANCELLED = 1, 128
+NV12, BT709, LIMITED = 5, 2, 2
+
+
+def now_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def awaited(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def ready(new_client: NewClient, path: Path, max_age_ms: int = 60_000, **options: int) -> CClient:
+    client = new_client()
+    assert client.open(path, max_age_ms=max_age_ms) is Status.OK
+    assert client.configure(**options) is Status.OK
+    return client
+
+
+def test_a_hanging_daemon_is_no_result_at_the_largest_age(daemons: Daemons, new_client: NewClient) -> None:
+    child = daemons.start()
+    client = ready(new_client, daemons.path, 300)
+    os.kill(child.pid, signal.SIGSTOP)
+    try:
+        captured = now_ns()
+        assert client.send(PIXELS, WIDTH, HEIGHT, sequence=4, captured_ns=captured) is Status.OK
+        status, result = client.wait(20_000)
+        assert now_ns() - captured >= 300_000_000
+        assert (status, result.outcome, result.flags, result.sequence) == (Status.OK, NO_RESULT, LATE, 4)
+        assert result.text.startswith(b"No result - late: captured")
+        assert client.wait(50)[0] is Status.NOTHING_YET  # the daemon has the frame: something may come
+        for _ in range(2):
+            assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
+        assert client.acquire()[0] is Status.NO_SLOT
+    finally:
+        os.kill(child.pid, signal.SIGCONT)
+    end = time.monotonic() + 20
+    while client.acquire()[0] is not Status.OK:  # slots come back, and nothing is said of frames given up
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def test_a_result_fetched_too_late_is_none(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start()
+    client = ready(new_client, daemons.path, 400)
+    assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
+    time.sleep(0.5)
+    status, result = client.wait()
+    assert (status, result.outcome, result.flags, result.class_count) == (Status.OK, NO_RESULT, LATE, 0)
+    assert not client.is_fresh(result)
+
+
+def test_results_say_until_when_they_may_be_seen(lasting_daemon: Path, new_client: NewClient) -> None:
+    client = ready(new_client, lasting_daemon)
+    before = now_ns()
+    assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
+    _, result = client.wait()
+    assert before <= result.captured_ns <= now_ns()
+    assert result.fresh_until_ns == result.captured_ns + 60_000 * 10**6
+    assert client.is_fresh(result)
+
+
+@pytest.mark.parametrize(
+    ("field", "moment", "said"),
+    [
+        ("captured_ns", time.time_ns, "picture.captured_ns: lies .* ahead, as if by CLOCK_REALTIME"),
+        ("deadline_ns", time.time_ns, "picture.deadline_ns: lies .* ahead, as if by CLOCK_REALTIME"),
+        ("captured_ns", lambda: now_ns() + 10**9, "picture.captured_ns: lies .* ahead"),
+        ("captured_ns", lambda: 1, "picture.captured_ns: lies .* back"),
+    ],
+    ids=["wall clock", "deadline by it", "ahead", "at boot"],
+)
+def test_other_clocks_are_refused(
+    lasting_daemon: Path, new_client: NewClient, field: str, moment: Callable[[], int], said: str
+) -> None:
+    if field == "captured_ns" and moment() == 1 and now_ns() < 61 * 10**9:
+        pytest.skip("this machine has just been started")
+    client = ready(new_client, lasting_daemon)
+    assert client.send(PIXELS, WIDTH, HEIGHT, **{field: moment()}) is Status.BAD_ARGUMENT
+    assert re.search(said, client.error), client.error
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"format": 3, "stride": 320}, "picture.format: got 3, GRAY8 cannot be graded"),
+        ({"format": 9, "stride": 1920}, "picture.format: got 9, RGB48"),
+        ({"format": 10, "stride": 320}, "picture.format: got 10, Bayer"),
+        ({"format": 11}, "picture.format: got 11, not known"),
+        ({"format": NV12, "stride": 320}, "picture.matrix, range: got 0, 0, needed ROP_BT601"),
+        ({"matrix": 1, "range": 1}, "picture.matrix, range: got 1, 1, needed 0, 0"),
+        ({"stride": 959}, "picture.stride: got 959, needed at least 960"),
+        ({"stride": 2**31}, "a slot has 921600"),
+        ({"format": 8}, "picture.stride: got 960, needed 0"),
+        ({"format": 8, "stride": 0}, "picture.data_bytes: got 0, needed the JPEG's length"),
+        ({"data_bytes": 4}, "picture.data_bytes: got 4, needed 0"),
+        ({"chroma_offset": 4}, "picture.chroma_offset: got 4"),
+        ({"flags": 2}, "picture.flags: got 2"),
+        ({"sequence": 2**63}, "picture.sequence"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_errors_say_which_argument(
+    lasting_daemon: Path, new_client: NewClient, changed: dict[str, int], said: str
+) -> None:
+    client = ready(new_client, lasting_daemon)
+    assert client.send(PIXELS, WIDTH, HEIGHT, **changed) is Status.BAD_ARGUMENT
+    assert said in client.error
+    assert client.health()[0] is Status.OK
+    assert client.error == ""  # of the last call only
+
+
+def test_what_is_cancelled_has_no_result(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start(delay_ms=300)
+    client = ready(new_client, daemons.path)
+    for sequence in range(3):
+        assert client.send(PIXELS, WIDTH, HEIGHT, sequence=sequence) is Status.OK
+    assert client.cancel() is Status.OK
+    results = [client.wait(100)[1] for _ in range(3)]
+    assert [(r.sequence, r.outcome, r.flags) for r in results] == [(n, NO_RESULT, CANCELLED) for n in range(3)]
+    end = time.monotonic() + 20
+    while (status := client.send(PIXELS, WIDTH, HEIGHT, sequence=9)) is Status.NO_SLOT:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    assert status is Status.OK
+    _, result = client.wait()
+    assert (result.sequence, result.outcome) == (9, NO_REFERRAL_FINDINGS)
+
+
+def test_what_another_bundle_read_is_no_result(lasting_daemon: Path, new_client: NewClient) -> None:
+    client = new_client()
+    assert client.open(lasting_daemon, flags=2) is Status.OK  # ROP_CHECK_BUNDLE: none has 32 zeros
+    assert client.configure() is Status.OK
+    assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
+    status, result = client.wait()
+    assert (status, result.outcome) == (Status.OK, NO_RESULT)
+    assert b"another bundle" in result.text
+
+
+def test_a_socket_of_another_user_is_an_impostors(lasting_daemon: Path, new_client: NewClient) -> None:
+    client = new_client()
+    assert client.open(lasting_daemon, flags=1, daemon_uid=54321) is Status.IMPOSTOR
+    assert "needed user 54321" in client.error
+    assert client.open(lasting_daemon, flags=1, daemon_uid=os.geteuid()) is Status.OK
+
+
+def test_the_rings_memory_can_be_written_by_its_descriptor(lasting_daemon: Path, new_client: NewClient) -> None:
+    client = ready(new_client, lasting_daemon)
+    status, slot = client.acquire()
+    assert status is Status.OK
+    assert os.pwrite(client.ring_fd, b"camera", slot.offset) == 6
+    assert ctypes.string_at(slot.pixels, 6) == b"camera"
+
+
+def test_acquiring_takes_what_has_arrived_and_no_result_is_lost(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start()
+    client, given = ready(new_client, daemons.path), 0
+    with Client(daemons.path) as other:
+        for burst in range(25):
+            for frame in range(3):
+                assert client.send(PIXELS, WIDTH, HEIGHT, sequence=3 * burst + frame) is Status.OK
+            awaited(lambda frames=3 * burst + 3: other.health().frames == frames)  # all results lie in the socket
+            if burst >= 15:
+                while client.poll()[0] is Status.OK:
+                    given += 1
+    assert given == 75
+
+
+def test_results_that_nobody_fetches_end_the_slots_and_not_the_memory(daemons: Daemons, new_client: NewClient) -> None:
+    daemons.start()
+    client, sent = ready(new_client, daemons.path), 0
+    with Client(daemons.path) as other:
+        while (status := client.send(PIXELS, WIDTH, HEIGHT, sequence=sent)) is Status.OK:
+            sent += 1
+            awaited(lambda frames=sent: other.health().frames == frames)
+    assert (status, sent) == (Status.NO_SLOT, 64)
+    assert [client.poll()[1].sequence for _ in range(64)] == list(range(64))
+    assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
+
+
+# The sample program.
+
+
+class Screen:
+    """What people see: it takes words away at their time, whatever the program does that gave them."""
+
+    def __init__(self, program: subprocess.Popen[str]) -> None:
+        self.lines: list[tuple[int, int, str]] = []
+        """When it came, until when it may stand, the words."""
+        self._program = program
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self._program.stdout is not None
+        for line in self._program.stdout:
+            until, _, words = line.rstrip("\n").partition(" ")
+            self.lines.append((now_ns(), int(until), words))
+
+    def findings(self) -> int:
+        return sum("referral" in words or words.startswith("Refer") for _, _, words in list(self.lines))
+
+    def join(self) -> None:
+        self._thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    flags = ["-g", "-O1", "-fsanitize=address,undefined"]
+    return build("gcc", tmp_path_factory.mktemp("loop") / "loop", *flags, C / "ropscreen_loop.c", *SOURCES)
+
+
+def stop_and_go(loop: Path, daemons: Daemons, tmp_path: Path, times: int) -> None:
+    """Stop the daemon or the program at any moment; what it says must never let a finding stand for too long."""
+    raw = tmp_path / "raw"
+    raw.write_bytes(PIXELS)
+    child, luck = daemons.start(), random.Random(3)
+    command = [str(loop), str(daemons.path), str(raw), str(WIDTH), str(HEIGHT), "30"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        screen = Screen(program)
+        awaited(lambda: screen.findings() >= 3)
+        for turn in range(times):
+            victim = child.pid if turn % 2 else program.pid
+            time.sleep(luck.random() * 0.05)
+            os.kill(victim, signal.SIGSTOP)
+            time.sleep(luck.random() * 0.05)
+            if turn == 1:  # once for longer than the largest age
+                awaited(lambda: screen.lines[-1][2].startswith("No result"))
+            os.kill(victim, signal.SIGCONT)
+        seen = screen.findings()
+        awaited(lambda: screen.findings() > seen)  # it goes on by itself
+        program.terminate()
+        screen.join()
+        assert program.wait(20) == 0
+    for came, until, words in screen.lines:
+        if words.startswith("No result"):
+            assert until == 0
+        else:  # of a picture captured at most 2 s before it may no longer be seen; given while it was fresh
+            assert came - 50_000_000 <= until <= came + 2_000_000_000, words
+
+
+def test_the_sample_never_lets_a_finding_stand(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
+    stop_and_go(loop, daemons, tmp_path, 10)
+
+
+@pytest.mark.soak
+def test_the_sample_never_lets_a_finding_stand_a_thousand_times(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
+    stop_and_go(loop, daemons, tmp_path, 1000)
+
+
+def test_the_sample_finds_the_next_daemon(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(PIXELS)
+    command = [str(loop), str(daemons.path), str(raw), str(WIDTH), str(HEIGHT), "20"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
+        screen = Screen(program)
+        awaited(lambda: screen.lines and screen.lines[-1][2].startswith("No result"))
+        for _ in range(2):
+            child, seen = daemons.start(), screen.findings()
+            awaited(lambda seen=seen: screen.findings() > seen)
+            child.kill()
+            child.wait()
+            awaited(lambda: screen.lines[-1][2] == "No result - the reading program does not run")
+        program.terminate()
+        screen.join()
+        assert program.wait(20) == 0
+
+
+def test_the_readme_shows_the_samples_loop() -> None:
+    block = (C / "README.md").read_text(encoding="utf-8").split("```c\n")[1].split("```")[0]
+    assert block.strip() in (C / "ropscreen_loop.c").read_text(encoding="utf-8")
