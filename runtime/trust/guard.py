@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import BundleError, ScreeningError
 from runtime.reading import DriftFacts, SelfTestFacts, Signature, TrustFacts
+from runtime.trust.drawn import drawn_problem
 from runtime.trust.selftest import RepeatTest, SelfTest, open_self_test
 from runtime.trust.site import Site, sealed, watched
 from runtime.trust.watch import open_watch
@@ -97,6 +98,8 @@ class Guard:
         if self.site.keys is not None:
             self._check_known()
         self.test(engine)
+        if self.site.keys is not None and not self.problem and (reason := drawn_problem(self.bundle, engine)):
+            self._failed(reason)
         if not self.problem:
             self.site.note_used(self.bundle, self._signature)
 
@@ -116,9 +119,13 @@ class Guard:
             return
         reason = self._self_test.run(engine)
         self._tested = self._clock()
-        at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        if self._known or reason:
-            self._state = SelfTestFacts("failed" if reason else "passed", at, reason)
+        if reason:
+            self._failed(reason)
+        elif self._known:
+            self._state = SelfTestFacts("passed", _now())
+
+    def _failed(self, reason: str) -> None:
+        self._state = SelfTestFacts("failed", _now(), reason)
 
     def unvouched(self, site: Site) -> str:
         """Why a site, as it is now, no longer stands for the bundle that was loaded; "" when it does."""
@@ -138,3 +145,8 @@ class Guard:
         """Let the watch for drift see a finished reading. Never raises."""
         if self._watch is not None:
             self._watch.count(reading)
+
+
+def _now() -> str:
+    """Wall-clock time, ISO 8601, UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -50,9 +50,9 @@ class Task:
 
 
 def tasks(only: list[str]) -> Iterator[Task]:
-    """All that is to be tried: first what was kept, then what is generated. only: parts of files' names."""
+    """All that is to be tried: first what was kept, then what is generated. only: beginnings of files' names."""
     for kept in KEPT:
-        if _chosen(kept.file, only):
+        if _chosen(f"kept {kept.file}", only):
             yield Task(kept.mutation(ROOT), kept.tests, _state(kept.file, kept.tests))
     for file, tests in GENERATED.items():
         if _chosen(file, only):
@@ -62,7 +62,7 @@ def tasks(only: list[str]) -> Iterator[Task]:
 
 
 def _chosen(file: str, only: list[str]) -> bool:
-    return not only or any(part in file for part in only)
+    return not only or any(file.startswith(part) for part in only)
 
 
 def _state(file: str, tests: tuple[str, ...]) -> str:
@@ -71,7 +71,12 @@ def _state(file: str, tests: tuple[str, ...]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("only", nargs="*", metavar="FILE", help="files, by a part of their name (default: all)")
+    parser.add_argument(
+        "only",
+        nargs="*",
+        metavar="FILE",
+        help="files, by the beginning of their name, `kept` for the kept ones (default: all)",
+    )
     parser.add_argument("--state", type=Path, default=ROOT / ".mutation.jsonl", metavar="FILE", help="what was found")
     parser.add_argument("--again", action="store_true", help="try the survivors again: tests were added")
     parser.add_argument("--list", action="store_true", help="say what would be tried, and try nothing")

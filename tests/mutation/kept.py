@@ -44,7 +44,7 @@ class Kept:
 OPTIONS = "open_site(options.site_profile, options.trusted_keys)"
 NO_SITE = "open_site(None, None)"
 KEPT = (
-    Kept("runtime/screen/__main__.py", OPTIONS, NO_SITE, (READING + "[one limit-screen]",)),
+    Kept("runtime/screen/run.py", OPTIONS, NO_SITE, (READING + "[one limit-screen]",)),
     Kept("runtime/exam/commands/common.py", OPTIONS, NO_SITE, (READING + "[one limit-exam]",)),
     Kept("runtime/bench/session.py", OPTIONS, NO_SITE, (READING + "[one limit-bench]",)),
     Kept("runtime/daemon/model.py", "partial(open_site, site_profile, trusted_keys)", "partial(open_site)", CLIENTS),

@@ -13,7 +13,7 @@ from device.frame import Frame
 from runtime import Budget, Bundle, Outcome, Screener
 from runtime.budget import Deadline
 from runtime.engines.fake import FakeEngine, Fault
-from runtime.quality import vessel_fraction
+from runtime.quality import QualityLimits, vessel_fraction
 from tests.pictures import retina
 
 FINDINGS = {Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS}
@@ -238,3 +238,11 @@ def test_between_frames_keeps_the_engine_warm(bundle: Bundle, frame: Frame) -> N
         assert warmed == []  # not in a frame's own time
         screener.between_frames()
     assert warmed == [1]
+
+
+def test_the_callers_limits_and_threshold_are_obeyed(bundle: Bundle, frame: Frame) -> None:
+    with Screener(bundle, engine=FakeEngine((0.9, 0.1)), limits=QualityLimits(brightness_min=250.0)) as screener:
+        assert screener.screen(frame).reason == "too dark"
+    with Screener(bundle, engine=FakeEngine((0.9, 0.1)), threshold=0.05) as screener:
+        assert screener.threshold == 0.05
+        assert screener.screen(frame).outcome is Outcome.REFER
