@@ -30,6 +30,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--size", default="640x480", help="of the pictures, as in 2040x2040")
     demo.add_argument("--open", action="store_true", help="open the page in this machine's browser")
     run = verbs.add_parser("run", help="what a cart runs: on the parts that cart.toml names")
+    run.add_argument(
+        "--no-send",
+        dest="send",
+        action="store_false",
+        help="another program sends (runtime.dicom send --watch)",
+    )
     check = verbs.add_parser("check", help="prove every part of cart.toml, as a tree of what works and what does not")
     check.add_argument("--json", action="store_true", help="for machines")
     init = verbs.add_parser("init", help="write a commented cart.toml")

@@ -283,11 +283,16 @@ class Cart:
 
     def _open_room(self) -> Room:
         journal = self.parts.open_journal()
+        lights = None
         try:
-            room = Room(self.parts, self.events, self._hardware, journal, self.parts.open_screener(None), None)
+            lights = None if self.parts.light is None else self.parts.light.open_account()
+            screener = self.parts.open_screener(None)
         except BaseException:
+            if lights is not None:
+                lights.close()
             journal.close()
             raise
+        room = Room(self.parts, self.events, self._hardware, journal, screener, lights, None)
         try:
             room.finish_pending()
             room.take_up()
@@ -341,6 +346,11 @@ class Cart:
                 send(self._closing.is_set)
             self._desk.do(self._said)
             self._closing.wait(2.0)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the desk's thread runs: for a watchdog."""
+        return self._desk.alive
 
     def close(self) -> None:
         """Light off, everything given back. Closing twice is fine."""

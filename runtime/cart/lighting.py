@@ -10,6 +10,7 @@ from contextlib import suppress
 from device.errors import LightError, PortUnusable
 from device.eye import Eye
 from device.light.calibrated import CalibratedLight
+from device.light.calibration import Calibration
 from device.light.dose import DoseAccount
 from device.light.link import BoardLink
 from device.light.messages import EventCode, Flags
@@ -32,7 +33,9 @@ class Lighting:
         self._part, self._pressed, self._changed = part, pressed, changed
         self.recharge = Recharge()
         self._light: CalibratedLight | None = None
-        self._account: Callable[[BoardLink], DoseAccount] | None = None
+        self._account: Callable[[Calibration], DoseAccount] | None = None
+        self._current = False
+        """Whether `_light` counts on the account of the exam that is open."""
         self._kept: Kept[BoardLink] = Kept("light board", part.open_link, self._problem_of, changed)
         self._closed = threading.Event()
         self._down = False
@@ -50,14 +53,15 @@ class Lighting:
         """What is wrong with the board, empty when nothing is."""
         return self._kept.problem
 
-    def begin(self, account: Callable[[BoardLink], DoseAccount]) -> None:
-        """An exam is open: its infant's account is used from now on. account: made for the board that is connected."""
-        self._account, self._light = account, None
+    def begin(self, account: Callable[[Calibration], DoseAccount]) -> None:
+        """An exam is open: its infant's account is used from now on. account: by the board's calibration."""
+        self.off()
+        self._account, self._current = account, False
 
     def end(self) -> None:
         """No exam is open: the light is off, and no account is open."""
         self.off()
-        self._account = self._light = None
+        self._account, self._current = None, False
 
     def light(self) -> CalibratedLight:
         """The light under the account of the open exam. Raises `LightError` when there is none to be had."""
@@ -67,7 +71,10 @@ class Lighting:
         if self._account is None:
             raise LightError("no exam is open, so no light is given: there is no account to count it on")
         if self._light is None or self._light.link is not link:
-            self._light = CalibratedLight(link, self._account(link))
+            self._light, self._current = CalibratedLight(link, self._account(self._part.calibration(link))), True
+        elif not self._current:
+            self._light.turn_to(self._account(self._part.calibration(link)))
+            self._current = True
         return self._light
 
     def illuminate(self, eye: Eye) -> None:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from device.cameras.stills import StillSource
 from device.light.calibration import Calibration
 from device.light.link import BoardLink
 from device.live import LiveReader
 from runtime.cart.orders import Ordering
-from runtime.cart.shots import Flash, StillSource
+from runtime.cart.shots import Flash
+from runtime.dicom.site import Cart as StationFacts
+from runtime.exam.errors import KeyUnusable
 from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import HOW, find_key
+from runtime.exam.light import LightJournal
 from runtime.exam.rules import ExamRules
 from runtime.quality import QualityLimits
 from runtime.screener import Screener
 from runtime.views import Eye, View
+
+
+def account_of(journal: Path, key_file: Path | None) -> LightJournal:
+    """Where light is counted; raises `KeyUnusable` without the journal's key."""
+    key = find_key(key_file)
+    if key is None:
+        raise KeyUnusable(f"journal {journal}: light is counted in it under its key; {HOW}")
+    return LightJournal(journal, key)
 
 
 @dataclass(frozen=True)
@@ -23,6 +37,8 @@ class LightPart:
 
     open_link: Callable[[], BoardLink]
     """Connects; raises `LightError`."""
+    open_account: Callable[[], LightJournal]
+    """Where light is counted, by infant."""
     calibration: Callable[[BoardLink], Calibration]
     """The checked calibration of the board that answers; raises `CalibrationInvalid`."""
     preview_level: int
@@ -52,6 +68,8 @@ class Parts:
     limits: QualityLimits = field(default_factory=QualityLimits)
     health: Sequence[Callable[[], tuple[str, str]]] = ()
     """Further lines of the health list: (name, what is wrong or empty)."""
+    station_facts: StationFacts = field(default_factory=StationFacts)
+    """What the report says of the cart."""
     archive: bool = True
     """Whether the site has an archive."""
     still_timeout_ms: float = 8000.0

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any
 
+from device.cameras.stills import StillSource
 from device.errors import CameraError, DeviceError, FlashNotCaught, LightError
 from device.frame import Frame
-from device.light.dose import DoseAccount
-from device.light.link import BoardLink
 from device.live import LiveReader
 from runtime.cart.errors import NotNow
 from runtime.cart.events import Events
@@ -22,15 +21,18 @@ from runtime.cart.parts import Parts
 from runtime.cart.persons import shown_name
 from runtime.cart.pictures import picture_of
 from runtime.cart.preview import Preview
-from runtime.cart.shots import CAPTURE_TIMEOUT_MS, StillSource, take_flashed, take_frame
+from runtime.cart.shots import CAPTURE_TIMEOUT_MS, take_flashed, take_frame
 from runtime.cart.state import capture_dict, exam_state
+from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import outbox_state
 from runtime.dicom.outbox.steps import DESTINATION, DONE
+from runtime.dicom.page import page as pdf_page
 from runtime.exam.describe import summary_dict
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import ExamSummary, Journal
+from runtime.exam.light import LightJournal
 from runtime.exam.machine import Phase, Stop
 from runtime.exam.order import Order
 from runtime.exam.report import report_page
@@ -59,6 +61,8 @@ class Room:
     hardware: Hardware
     journal: Journal
     screener: Screener
+    lights: LightJournal | None
+    """Where light is counted; None where the cart has no light."""
     threshold: float | None
     """Under which `screener` reads; None: the site's."""
     aim: tuple[Eye, View] | None = None
@@ -94,7 +98,8 @@ class Room:
             return
         self._read_under(self.journal.exam(summary.exam_id).rules.threshold)
         if lighting is not None:
-            lighting.begin(account_of(self.journal, summary.exam_id, lighting))
+            assert self.lights is not None
+            lighting.begin(partial(self.lights.account, summary.exam_id, summary.operator))
 
     def _read_under(self, threshold: float) -> None:
         if self.threshold != threshold:
@@ -156,10 +161,8 @@ class Room:
 
     def _missed(self, session: ExamSession, error: CameraError | LightError) -> Reading:
         """A picture that could not be had is a NO_RESULT of the exam; a light that was refused took none at all."""
-        if isinstance(error, CameraError):
+        if isinstance(error, (CameraError, FlashNotCaught)):
             return session.miss(error)
-        if isinstance(error, FlashNotCaught):
-            return session.miss(CameraError(str(error)))
         raise error
 
     def _frame(self, eye: Eye) -> Frame:
@@ -279,8 +282,9 @@ class Room:
 
     def report(self, exam_id: str, kind: str) -> tuple[bytes, str]:
         """The report, `html` or `pdf`, with its media type."""
-        page = report_page(self.journal, exam_id)
-        return page.encode(), "text/html; charset=utf-8"
+        if kind == "html":
+            return report_page(self.journal, exam_id).encode(), "text/html; charset=utf-8"
+        return pdf_page(exam_from_journal(self.journal, exam_id, self.parts.station_facts)), "application/pdf"
 
     def delivery(self) -> dict[str, Any] | None:
         """Counts of the outbox; None where the cart sends nowhere."""
@@ -298,6 +302,8 @@ class Room:
         """Give engine and journal back; the light is off."""
         if self.hardware.lighting is not None:
             self.hardware.lighting.end()
+        if self.lights is not None:
+            self.lights.close()
         with suppress(Exception):
             self.screener.close()
         self.journal.close()
@@ -315,15 +321,6 @@ def delivery_of(journal: Journal, summary: ExamSummary) -> dict[str, str]:
         return {"state": "waiting", "word": "waiting", "error": ""}
     error = delivery.last_error if delivery.state != DONE else ""
     return {"state": delivery.state, "word": WORDS.get(delivery.state, delivery.state), "error": error}
-
-
-def account_of(journal: Journal, exam_id: str, lighting: Lighting) -> Callable[[BoardLink], DoseAccount]:
-    """The account of the infant of that exam, for the board that is connected."""
-
-    def account(link: BoardLink) -> DoseAccount:
-        return DoseAccount(lighting.part.calibration(link))
-
-    return account
 
 
 def _dose(lighting: Lighting) -> dict[str, dict[str, dict[str, float | str]]]:

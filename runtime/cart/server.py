@@ -17,6 +17,7 @@ from runtime.cart.users import SignIn
 from runtime.cart.web.app import create_app
 from runtime.cart.web.guard import own_hosts
 from runtime.commands.stop import Stop
+from runtime.config import WebPart
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -32,6 +33,11 @@ class Address:
     """Further names by which this machine is called, for the Host header."""
     certificate: Path | None = None
     key: Path | None = None
+
+    @classmethod
+    def of(cls, web: WebPart) -> Address:
+        """As `cart.toml` has it."""
+        return cls(web.address, web.port, web.names, web.certificate, web.key)
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK and (self.certificate is None or self.key is None):
@@ -92,6 +98,11 @@ class Server:
             self._thread.join(timeout=5)
         with suppress(OSError):
             self._socket.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether it serves."""
+        return self._thread.is_alive()
 
     def wait(self, stop: Stop) -> None:
         """Until a signal asks to stop, or the server ended by itself."""

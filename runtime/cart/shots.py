@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
 
-from device.errors import BoardSilent, CameraError, FlashNotCaught, FrameTimeout, FrameUnreadable
+from device.errors import BoardRefused, BoardSilent, CameraError, FlashNotCaught, FrameTimeout, FrameUnreadable
 from device.eye import Eye
 from device.frame import Frame
 from device.light.calibrated import CalibratedLight
 from device.light.capture import capture_with_flash
 from device.light.exposure import ExposureTiming
+from device.light.messages import NakCode
 from device.live import LiveReader
 from runtime.cart.errors import NotNow
 
 CAPTURE_TIMEOUT_MS = 2000.0
 """How long a picture may take to come after the button was pressed."""
-
-
-class StillSource(Protocol):
-    """A camera's second way: a picture on demand."""
-
-    def take(self, pressed_ns: int, timeout_ms: float) -> Frame:
-        """The picture that was made for the press at `pressed_ns`; raises `CameraError` for an older or late one."""
-        ...
-
-    def close(self) -> None:
-        """Give it back."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -98,6 +86,11 @@ def take_flashed(reader: LiveReader, light: CalibratedLight, flash: Flash, eye: 
             level=flash.level,
             timeout_ms=CAPTURE_TIMEOUT_MS,
         )
+    except BoardRefused as error:
+        if error.code != NakCode.RECHARGING:
+            raise
+        left_s = error.detail / 1000
+        raise NotNow(f"the flash recharges, {left_s:.1f} s left; nothing was given", retry_s=left_s) from None
     except (FlashNotCaught, BoardSilent):  # it was given, or may have been
         recharge.flashed(flash.recharge_ms)
         raise

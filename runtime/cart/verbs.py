@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from typing import TextIO
@@ -52,10 +53,132 @@ def demo(options: Namespace) -> int:
     return stop.exit_code if stop.requested else DONE
 
 
+def run(options: Namespace) -> int:
+    """The cart on the parts that its file names."""
+    from runtime.cart.cart import Cart
+    from runtime.cart.configured import parts_of
+    from runtime.cart.errors import CartError
+    from runtime.cart.server import Address, Server
+    from runtime.cart.users import SignIn, load_users
+    from runtime.config import load_config
+    from runtime.daemon.notify import Notifier
+
+    config = load_config(options.config)
+    if config.users is None:
+        raise CartError('cart.toml: users: no users file named, so nobody could sign in; add users = "users.json"')
+    users, address, parts = load_users(config.users), Address.of(config.web), parts_of(config, send=options.send)
+    notifier, idle_s = Notifier(), config.web.lock_minutes * 60
+    with (
+        Stop() as stop,
+        Cart(parts, lock_minutes=config.web.lock_minutes) as cart,
+        Server(cart, SignIn(users), address, idle_s=idle_s) as server,
+    ):
+        say(f"The cart: {server.url}")
+        notifier.ready("serving")
+        while server.running and not stop.requested:
+            if cart.alive:
+                notifier.alive()
+            time.sleep(0.25)
+        notifier.stopping()
+    return stop.exit_code if stop.requested else SAYS_NO
+
+
+def check(options: Namespace) -> int:
+    """Prove every part."""
+    import json
+    from dataclasses import asdict
+
+    from runtime.cart.checking import findings
+    from runtime.config import load_config
+
+    bad = False
+    for finding in findings(load_config(options.config)):
+        bad = bad or bool(finding.problem)
+        if options.json:
+            say(json.dumps(asdict(finding), ensure_ascii=False))
+            continue
+        mark = "-" if finding.skipped else "!" if finding.problem else "+"
+        say(printable(f"{mark} {finding.part}: {finding.problem or finding.fact or 'not tried'}"))
+    return SAYS_NO if bad else DONE
+
+
+def init(options: Namespace) -> int:
+    """Write a commented file; one that is there is left alone."""
+    from pathlib import Path
+
+    from runtime.cart.errors import CartError
+
+    template = Path(__file__).with_name("template.toml").read_text(encoding="utf-8")
+    try:
+        with options.file.open("x", encoding="utf-8") as file:
+            file.write(template)
+    except OSError as error:
+        raise CartError(f"{options.file}: cannot be made ({error.strerror}); name another file") from None
+    say(f"{options.file}: edit it, then: python -m runtime.cart check --config {options.file}")
+    return DONE
+
+
+def user(options: Namespace) -> int:
+    """Add a user; the PIN is asked for twice, or read from standard input."""
+    import getpass
+
+    from runtime.cart.errors import CartError
+    from runtime.cart.users import load_users, new_user, save_users
+    from runtime.config import load_config
+
+    config = load_config(options.config)
+    if config.users is None:
+        raise CartError('cart.toml: users: no users file named; add users = "users.json"')
+    known = load_users(config.users) if config.users.exists() else ()
+    if any(one.name == options.name for one in known):
+        raise CartError(f"user {options.name}: is in {config.users.name} already; remove the entry to give another PIN")
+    if sys.stdin.isatty():
+        pin = getpass.getpass("PIN: ")
+        if getpass.getpass("PIN again: ") != pin:
+            raise CartError("PIN: the two differ; try again")
+    else:
+        pin = sys.stdin.readline().rstrip("\n")
+    save_users(config.users, (*known, new_user(options.name, options.shown or options.name, pin, options.role)))
+    say(f"{options.name} may sign in after the cart is started anew")
+    return DONE
+
+
+def install(options: Namespace) -> int:
+    """Show the units."""
+    from pathlib import Path
+
+    from runtime.cart.server import Address
+    from runtime.cart.units import UnitOptions, units
+    from runtime.config import load_config
+
+    config = load_config(options.config)
+    address = Address.of(config.web)
+    scheme = "http" if address.certificate is None else "https"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    made = units(
+        UnitOptions(
+            python=Path(sys.executable),
+            config=options.config.absolute(),
+            journal=config.journal,
+            address=f"{scheme}://{host}:{address.port}/",
+        )
+    )
+    for name, text in made.items():
+        say(f"# /etc/systemd/system/{name}\n{text}")
+    return DONE
+
+
 def say(text: str, stream: TextIO | None = None) -> None:
     """One line, at once."""
     (stream or sys.stdout).write(text + "\n")
     (stream or sys.stdout).flush()
 
 
-VERBS: dict[str, Callable[[Namespace], int]] = {"demo": demo}
+VERBS: dict[str, Callable[[Namespace], int]] = {
+    "check": check,
+    "demo": demo,
+    "init": init,
+    "install": install,
+    "run": run,
+    "user": user,
+}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         LightPart,
         SitePart,
         TimingPart,
+        WebPart,
         load_config,
     )
 
@@ -30,6 +31,7 @@ __all__ = [
     "LightPart",
     "SitePart",
     "TimingPart",
+    "WebPart",
     "load_config",
     "parse_with_config",
 ]

@@ -19,6 +19,7 @@ PATHS_OF = {
     "light": ("calibration", "trusted_keys"),
     "bundle": ("folder",),
     "site": ("profile", "trusted_keys", "dicom"),
+    "web": ("certificate", "key"),
 }
 """Keys that hold paths, by table; a relative one is taken from the folder of the file."""
 
@@ -98,6 +99,20 @@ class ExamPart(_Part):
         return views
 
 
+class WebPart(_Part):
+    """`[web]`: the screen's pages."""
+
+    address: str = Field(default="127.0.0.1", min_length=1)
+    """Where they are served; another than this machine's own needs certificate and key."""
+    port: int = Field(default=8420, ge=0, lt=65536)
+    names: tuple[str, ...] = ()
+    """Further names by which this machine is called."""
+    certificate: Path | None = None
+    key: Path | None = None
+    lock_minutes: float = Field(default=5, gt=0, le=600, allow_inf_nan=False)
+    """Without a touch or a key for so long the screen locks; an open exam stays open."""
+
+
 class CartConfig(_Part):
     """The whole file. Paths are absolute after `load_config`."""
 
@@ -119,6 +134,7 @@ class CartConfig(_Part):
     bundle: BundlePart = BundlePart()
     site: SitePart = SitePart()
     exam: ExamPart = ExamPart()
+    web: WebPart = WebPart()
 
 
 def load_config(path: Path) -> CartConfig:

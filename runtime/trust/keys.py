@@ -24,6 +24,11 @@ class TrustedKeys:
         """names: of the keys' owners, by public key (32 bytes)."""
         self._names = dict(names)
 
+    @property
+    def keys(self) -> frozenset[bytes]:
+        """The public keys, 32 bytes each."""
+        return frozenset(self._names)
+
     def __len__(self) -> int:
         return len(self._names)
 

@@ -17,13 +17,14 @@ from runtime.budget import Budget
 from runtime.bundle import open_bundle
 from runtime.cart.demo.camera import EXPOSURE_MS, Pose, PosedCamera
 from runtime.cart.demo.hospital import ARCHIVE_AE, CART_AE, Hospital
-from runtime.cart.parts import LightPart, Parts
+from runtime.cart.parts import LightPart, Parts, account_of
 from runtime.cart.sending import sending
 from runtime.cart.shots import Flash
 from runtime.dicom.site import Site as DicomSite
 from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key, write_new_key
+from runtime.exam.light import LightJournal
 from runtime.exam.site_rules import site_rules
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
@@ -69,6 +70,9 @@ def demonstration(folder: Path, *, seed: int = 1, size: tuple[int, int] = (640, 
     def open_journal() -> Journal:
         return Journal.open(journal_folder, find_key(key_file), create=True)
 
+    def open_account() -> LightJournal:
+        return account_of(journal_folder, key_file)
+
     def open_screener(threshold: float | None) -> Screener:
         budget = Budget(total=BUDGET_MS)
         return screener_for(site, bundle, budget=budget, reject_repeats=True, threshold=threshold)
@@ -80,6 +84,7 @@ def demonstration(folder: Path, *, seed: int = 1, size: tuple[int, int] = (640, 
 
         light = LightPart(
             open_link=lambda: BoardLink(board.port),
+            open_account=open_account,
             calibration=lambda link: demonstration_calibration(link.board_id),
             preview_level=AIM_LEVEL,
             flash=Flash(FLASH_US, FLASH_LEVEL, ExposureTiming(exposure_ms=EXPOSURE_MS), SIMULATED_CEILINGS.recharge_ms),
@@ -87,6 +92,7 @@ def demonstration(folder: Path, *, seed: int = 1, size: tuple[int, int] = (640, 
         parts = Parts(
             station=STATION,
             ae_title=CART_AE,
+            station_facts=dicom.cart,
             open_journal=open_journal,
             open_screener=open_screener,
             rules=lambda: site_rules(site, bundle),

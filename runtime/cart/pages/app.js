@@ -73,7 +73,7 @@ function drawShell() {
   leave(); unwatch();
   const main = h("main", { id: "main", tabindex: "-1" });
   const head = h("header", { class: "bar" });
-  const notices = h("div", { class: "notices" });
+  const notices = h("section", { class: "notices", "aria-label": t("Notices") });
   const nav = h("nav", { "aria-label": t("Screens") }, Object.entries(SCREENS).map(([name, screen]) =>
     h("a", { href: `#${name}`, class: name === current.name ? "here" : "", "aria-current": name === current.name ? "page" : null,
       onclick: (event) => { event.preventDefault(); go(name); } }, t(screen.title))));

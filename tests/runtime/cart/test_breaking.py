@@ -58,8 +58,8 @@ def test_a_camera_that_is_unplugged_is_said_and_the_exam_goes_on_when_it_is_back
     assert answer.json()["capture"]["outcome"] == "NO_RESULT"
     monkeypatch.setattr(PosedCamera, "read", reads)
     until(lambda: not problems(cart)["camera"], "the camera is back")
-    assert cart.capture("OS", "disc-centred")["outcome"] != "NO_RESULT"
-    assert len(cart.state()["exam"]["captures"]) == before + 2
+    assert "image" in cart.picture("OS", "disc-centred")["pictures"]
+    assert len(cart.state()["exam"]["captures"]) >= before + 2
 
 
 def test_a_board_that_falls_silent_gives_no_light_and_no_picture_and_is_back_afterwards(cart: Driver) -> None:

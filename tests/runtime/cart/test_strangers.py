@@ -18,7 +18,7 @@ def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     with driven(tmp_path_factory.mktemp("cart")) as driver:
         driver.sign_in()
         driver.open_exam()
-        driver.capture("OD", "disc-centred")
+        driver.picture("OD", "disc-centred")
         yield driver
 
 
@@ -54,7 +54,7 @@ def test_a_change_without_the_token_changes_nothing(cart: Driver, token: str | N
 
 def test_a_picture_is_had_by_its_address_in_its_own_session_only(cart: Driver) -> None:
     exam = cart.state()["exam"]
-    address = exam["captures"][0]["addresses"]["image"]
+    address = exam["captures"][-1]["addresses"]["image"]
     assert cart.client.get(address).headers["content-type"] == "image/jpeg"
     plain = address.partition("?")[0]
     assert cart.client.get(plain).status_code == 404
@@ -63,7 +63,7 @@ def test_a_picture_is_had_by_its_address_in_its_own_session_only(cart: Driver) -
         assert other.get(address).status_code == 401
         other.post("/api/1/sign-in", json={"name": "eye", "pin": "1357"})
         assert other.get(address).status_code == 404
-        own = other.get(f"/api/1/exams/{exam['exam']}").json()["captures"][0]["addresses"]["image"]
+        own = other.get(f"/api/1/exams/{exam['exam']}").json()["captures"][-1]["addresses"]["image"]
         assert other.get(own).status_code == 200
 
 

@@ -32,12 +32,10 @@ def test_sign_in_to_archive(cart: Driver) -> None:
     cart.done("aim", {"eye": "OD", "view": "disc-centred"})
     cart.done("light", {"on": True})
 
-    first = {view: cart.capture("OD", view) for view in VIEWS}
+    first = {view: cart.picture("OD", view) for view in VIEWS}
     assert (first["temporal"]["outcome"], first["temporal"]["reason"]) == ("RETAKE", "blurred")
     assert first["superior"]["outcome"] == "RETAKE"
     assert first["superior"]["reason"].startswith("too dark")
-    flashes = len(cart.simulated.board.flashes)
-    assert flashes == 5
     cart.whole_exam()
     assert len(cart.simulated.board.flashes) == len(cart.state()["exam"]["captures"])
     dose = cart.state()["exam"]["light"]["dose"]

@@ -22,13 +22,13 @@ export function captureScreen(main, { go }) {
   const banner = h("div", { class: "banner empty", role: "status" });
   const map = h("div", { class: "map" });
   const dose = h("div", { class: "dose" });
-  const strip = h("div", { class: "strip", "aria-label": t("Pictures of this exam") });
+  const strip = h("div", { class: "strip", role: "group", "aria-label": t("Pictures of this exam") });
   const tools = h("div", { class: "tools" },
     button(t("Light"), toggle, { id: "light" }),
     button(t("Result"), () => go("result")),
     button(t("Stop early"), stop),
     button(t("Close the exam"), close));
-  fill(main, h("div", { class: "capture-screen" },
+  fill(main, h("h1", { class: "unseen" }, t("Capture")), h("div", { class: "capture-screen" },
     h("section", { class: "view", "aria-label": t("Live picture") }, h("div", { class: "frame" }, canvas, ring, stale), hint,
       h("div", { class: "bars" }, h("span", {}, t("Focus")), focus, h("span", {}, t("Brightness")), light), tools),
     h("section", { class: "side" }, map, banner, take, wait, dose), strip));
@@ -164,7 +164,7 @@ export function captureScreen(main, { go }) {
     if (lamp) tools.querySelector("#light").setAttribute("aria-pressed", lamp.on ? "true" : "false");
     fill(dose, ...doses(exam));
     const left = Math.max(lamp ? lamp.recharge_s : 0, (readyAt - performance.now()) / 1000);
-    take.disabled = busy || !exam.aim || left > 0.05;
+    take.disabled = busy || left > 0.05;
     if (left > 0.05 && !busy) {
       wait.textContent = t("The flash recharges: {s} s", { s: left.toFixed(1) });
       setTimeout(() => { if (!ended) { if (readyAt <= performance.now() && wait.textContent.includes(left.toFixed(1))) wait.textContent = ""; refresh().catch(() => {}); } }, Math.min(left * 1000 + 50, 1000));

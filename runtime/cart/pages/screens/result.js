@@ -22,6 +22,7 @@ export function resultScreen(main, { go, argument }) {
     const infant = exam.infant;
     const open = exam.phase === "open";
     fill(main,
+      h("h1", { class: "unseen" }, t("Result")),
       h("div", { class: `banner big ${exam.outcome}` }, h("b", {}, t(exam.word)), h("span", {}, bannerText(exam)),
         exam.where ? h("span", { class: "reason" }, exam.where, " ", said(exam.reason)) : h("span", { class: "reason" }, said(exam.reason))),
       exam.disagreements.length ? h("p", { class: "warn", role: "alert" }, t("A clinician's findings disagree with this outcome: {what}", { what: exam.disagreements.join("; ") })) : null,

@@ -1,0 +1,127 @@
+"""`check`: every part of `cart.toml` proven in turn, as a tree of what works, what does not, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from device.errors import DeviceError
+from device.live.source import shown_source
+from runtime.cart.configured import parts_of
+from runtime.cart.parts import Parts
+from runtime.cart.server import Address
+from runtime.cart.users import load_users
+from runtime.config import CartConfig
+from runtime.errors import ScreeningError
+
+FRAME_WAIT_S = 15.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part."""
+
+    part: str
+    problem: str
+    """Empty where it works."""
+    fact: str = ""
+    """What was found, in a few words."""
+    skipped: bool = False
+    """Not configured, or not to be tried because something before it does not work."""
+
+
+def findings(config: CartConfig) -> Iterator[Finding]:
+    """Try every part; what one lacks does not keep the others from being tried."""
+    parts: Parts | None = None
+
+    def make() -> str:
+        nonlocal parts
+        parts = parts_of(config, send=False)
+        return parts.rules().bundle.name
+
+    yield _tried("site and bundle", make)
+    yield (
+        _tried("users", lambda: _users(config))
+        if config.users
+        else Finding(
+            "users", "no users file named; nobody can sign in: python -m runtime.cart user NAME, and users = ... "
+        )
+    )
+    yield _tried("web", lambda: _web(config))
+    if parts is None:
+        yield from (Finding(name, "", skipped=True) for name in ("journal", "engine", "camera", "light board"))
+        return
+    known = parts
+    yield _tried("journal", lambda: _journal(known))
+    yield _tried("engine", lambda: _engine(known))
+    yield _tried(f"camera {shown_source(config.camera.source) if config.camera else ''}", lambda: _camera(known))
+    if known.light is None:
+        yield Finding("light board", "", "none configured", skipped=True)
+    else:
+        yield _tried("light board", lambda: _light(known))
+    if known.ordering is None:
+        yield Finding("worklist", "", "none configured", skipped=True)
+    else:
+        yield _tried("worklist", lambda: _worklist(known))
+
+
+def _tried(part: str, try_it: Callable[[], str]) -> Finding:
+    try:
+        return Finding(part, "", try_it())
+    except (ScreeningError, DeviceError) as error:
+        return Finding(part, str(error))
+    except Exception as error:  # the other parts are tried all the same
+        return Finding(part, f"a fault of this software ({type(error).__name__}: {error}); report it")
+
+
+def _users(config: CartConfig) -> str:
+    assert config.users is not None
+    return f"{len(load_users(config.users))} users"
+
+
+def _web(config: CartConfig) -> str:
+    address = Address.of(config.web)
+    return f"{address.host}:{address.port}"
+
+
+def _journal(parts: Parts) -> str:
+    with parts.open_journal() as journal:
+        return f"{len(journal.exams())} exams, {journal.free_bytes() // 2**20} MiB free"
+
+
+def _engine(parts: Parts) -> str:
+    with parts.open_screener(None) as screener:
+        trust = screener.trust
+        facts = screener.facts
+        problem = "" if trust is None else getattr(trust, "problem", "")
+        if problem:
+            raise ScreeningError(problem)
+        return f"{facts.backend} {facts.precision} on {facts.device}"
+
+
+def _camera(parts: Parts) -> str:
+    with parts.open_camera() as reader:
+        began = time.monotonic()
+        frame = reader.next_unseen(FRAME_WAIT_S * 1000)
+        if frame is None:
+            raise ScreeningError("the camera gave no frame; look at it")
+        return f"{frame.width} x {frame.height} after {time.monotonic() - began:.1f} s"
+
+
+def _light(parts: Parts) -> str:
+    assert parts.light is not None
+    link = parts.light.open_link()
+    try:
+        calibration = parts.light.calibration(link)
+        status = link.status()
+        return f"board {status.board_id:016x}, calibrated until {calibration.expires}"
+    finally:
+        with suppress(DeviceError):
+            link.close()
+
+
+def _worklist(parts: Parts) -> str:
+    assert parts.ordering is not None
+    return f"{len(parts.ordering())} orders today"

@@ -1,0 +1,131 @@
+"""`parts_of`: a cart's parts as its `cart.toml` names them; each is opened when it is used, and again once lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from device.cameras.stills import open_still
+from device.light.calibration import Calibration, load_calibration
+from device.light.exposure import ExposureTiming
+from device.light.link import BoardLink
+from device.live import LiveReader, open_source
+from device.live.source import shown_source
+from runtime.budget import Budget
+from runtime.bundle import open_bundle
+from runtime.cart.errors import CartError
+from runtime.cart.parts import LightPart, Parts, account_of
+from runtime.cart.sending import sending
+from runtime.cart.shots import Flash
+from runtime.config import CartConfig
+from runtime.config import LightPart as LightTable
+from runtime.dicom.site import Cart as StationFacts
+from runtime.dicom.site import Site as DicomSite
+from runtime.dicom.site import load_site
+from runtime.dicom.worklist import query_worklist
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import find_key
+from runtime.exam.site_rules import site_rules
+from runtime.quality import QualityLimits
+from runtime.screener import Screener
+from runtime.site_screener import screener_for
+from runtime.trust.keys import read_trusted_keys
+from runtime.trust.site import Site, open_site
+
+
+def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
+    """The parts of a cart. send: whether this program sends too, where no other does.
+
+    Raises `ScreeningError` for what cannot be right whatever is plugged in: no camera named, keys or profile unusable,
+    a bundle that the site refuses.
+    """
+    if config.camera is None:
+        raise CartError("cart.toml: camera: no table [camera]; name where frames come from: [camera] source = ...")
+    camera = config.camera
+    site = open_site(config.site.profile, config.site.trusted_keys, station=config.station)
+    bundle = open_bundle(config.bundle.folder)
+    site.check_bundle(bundle)
+    dicom = None if config.site.dicom is None else load_site(config.site.dicom)
+    budget = Budget(total=camera.budget_ms)
+
+    def open_journal() -> Journal:
+        return Journal.open(config.journal, find_key(config.key_file), create=True)
+
+    def open_screener(threshold: float | None) -> Screener:
+        return screener_for(
+            site,
+            bundle,
+            engine=config.bundle.engine,
+            precision=config.bundle.precision,
+            budget=budget,
+            reject_repeats=camera.still == "",
+            threshold=threshold,
+            drift_file=config.journal / "drift.json",
+        )
+
+    def open_camera() -> LiveReader:
+        opened = open_source(camera.source)
+        if not isinstance(opened, LiveReader):
+            opened.close()
+            raise CartError(
+                f"camera.source: {shown_source(camera.source)} are stored pictures; a cart needs a live camera"
+            )
+        return opened
+
+    return Parts(
+        station=config.station,
+        ae_title="" if dicom is None else dicom.cart.ae_title,
+        open_journal=open_journal,
+        open_screener=open_screener,
+        rules=lambda: site_rules(site, bundle, required_views=config.exam.views, retakes=config.exam.retakes),
+        open_camera=open_camera,
+        light=None if config.light is None else _light(config.light, config, site),
+        open_still=(lambda: open_still(camera.still)) if camera.still else None,
+        ordering=_ordering(dicom),
+        limits=site.profile.limits if site.profile else QualityLimits(),
+        station_facts=StationFacts(station=config.station) if dicom is None else dicom.cart,
+        archive=dicom is not None and dicom.archive is not None,
+        send=sending(open_journal, dicom) if send and dicom is not None and dicom.archive is not None else None,
+    )
+
+
+def _ordering(dicom: DicomSite | None) -> Callable[[], list[object]] | None:
+    if dicom is None or dicom.worklist is None:
+        return None
+    peer = dicom.worklist
+    return lambda: [*query_worklist(dicom, peer, day=date.today())]
+
+
+def _light(table: LightTable, config: CartConfig, site: Site) -> LightPart:
+    if table.port == "simulated":
+        raise CartError("light.port: simulated boards are the demonstration's: python -m runtime.cart demo")
+    if table.calibration is None:
+        raise CartError("light.calibration: none named; a real light needs its board's signed calibration file")
+    keys_folder = table.trusted_keys or config.site.trusted_keys
+    if keys_folder is None:
+        raise CartError("light.trusted_keys: none named; name the folder of the laboratory's public key (*.pem)")
+    calibration_file, keys = table.calibration, read_trusted_keys(keys_folder)
+
+    def calibration(link: BoardLink) -> Calibration:
+        return load_calibration(calibration_file, board_id=link.board_id, trusted_keys=keys.keys)
+
+    return LightPart(
+        open_link=lambda: BoardLink(table.port),
+        open_account=lambda: account_of(config.journal, config.key_file),
+        calibration=calibration,
+        preview_level=table.led_level or 0,
+        flash=_flash(table),
+    )
+
+
+def _flash(table: LightTable) -> Flash | None:
+    if table.flash_us is None:
+        return None
+    if table.flash_level is None or table.timing is None:
+        raise CartError("light: a flash needs flash_level and [light.timing]; set them, or leave flash_us out")
+    timing = table.timing
+    return Flash(
+        table.flash_us,
+        table.flash_level,
+        ExposureTiming(timing.exposure_ms, timing.stamped_after_ms, timing.uncertainty_ms),
+    )

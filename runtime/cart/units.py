@@ -1,0 +1,180 @@
+"""The systemd units of a cart, as text; `python -m runtime.cart install --print` shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+WATCHDOG_S = 30
+HARDENED = """NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectProc=invisible
+ProcSubset=pid
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+UMask=0077
+LimitCORE=0
+"""
+"""What every unit has. `MemoryDenyWriteExecute=` is missing: OpenVINO and TensorRT write machine code as they load."""
+
+
+@dataclass(frozen=True)
+class UnitOptions:
+    """What the units depend on."""
+
+    python: Path
+    config: Path
+    journal: Path
+    address: str
+    """Of the pages, as in `http://127.0.0.1:8420/`."""
+    user: str = "ropcart"
+    devices: tuple[str, ...] = ("char-usb_device", "char-video4linux", "char-ttyACM", "char-ttyUSB", "char-nvidia*")
+    """Kinds of devices that the cart may open, by group."""
+
+
+def units(options: UnitOptions) -> dict[str, str]:
+    """Every unit by its file name."""
+    return {
+        "cart.target": _target(),
+        "rop-cart.service": _cart(options),
+        "rop-sender.service": _sender(options),
+        "rop-keeper.service": _keeper(options),
+        "rop-keeper.timer": _timer(),
+        "rop-kiosk.service": _kiosk(options),
+    }
+
+
+def _target() -> str:
+    return """[Unit]
+Description=ROP screening cart
+Wants=rop-cart.service rop-sender.service rop-keeper.timer rop-kiosk.service
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _cart(options: UnitOptions) -> str:
+    devices = "".join(f"DeviceAllow={device} rw\n" for device in options.devices)
+    return f"""[Unit]
+Description=ROP screening cart: desk and pages
+PartOf=cart.target
+StartLimitIntervalSec=120
+StartLimitBurst=10
+
+[Service]
+Type=notify
+ExecStart={_command(options, "runtime.cart", "run", "--no-send")}
+WatchdogSec={WATCHDOG_S}
+Restart=always
+RestartSec=1
+TimeoutStartSec=120
+User={options.user}
+SupplementaryGroups=video dialout plugdev render
+DevicePolicy=closed
+{devices}ReadWritePaths={_quoted(str(options.journal))}
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+{HARDENED}"""
+
+
+def _sender(options: UnitOptions) -> str:
+    return f"""[Unit]
+Description=ROP screening cart: sender to the archive
+PartOf=cart.target
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+ExecStart={_command(options, "runtime.dicom", "send", "--watch")}
+Restart=always
+RestartSec=5
+User={options.user}
+PrivateDevices=yes
+ReadWritePaths={_quoted(str(options.journal))}
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+MemoryDenyWriteExecute=yes
+{HARDENED}"""
+
+
+def _keeper(options: UnitOptions) -> str:
+    return f"""[Unit]
+Description=ROP screening cart: the journal verified
+
+[Service]
+Type=oneshot
+ExecStart={_command(options, "runtime.exam", "verify")}
+User={options.user}
+PrivateDevices=yes
+PrivateNetwork=yes
+ReadWritePaths={_quoted(str(options.journal))}
+RestrictAddressFamilies=AF_UNIX
+MemoryDenyWriteExecute=yes
+{HARDENED}"""
+
+
+def _timer() -> str:
+    return """[Unit]
+Description=ROP screening cart: every night
+
+[Timer]
+OnCalendar=*-*-* 03:00
+RandomizedDelaySec=30min
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def _kiosk(options: UnitOptions) -> str:
+    """Chromium needs namespaces and shared memory of its own, so it is hardened less; it holds no key."""
+    return f"""[Unit]
+Description=ROP screening cart: the screen
+PartOf=cart.target
+After=rop-cart.service
+
+[Service]
+ExecStart=/usr/bin/cage -- /usr/bin/chromium --kiosk --incognito --noerrdialogs --disable-translate {options.address}
+Restart=always
+RestartSec=2
+User=ropkiosk
+PAMName=login
+TTYPath=/dev/tty7
+StandardInput=tty
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=tmpfs
+PrivateTmp=yes
+InaccessiblePaths={_quoted(str(options.journal))}
+IPAddressDeny=any
+IPAddressAllow=localhost
+"""
+
+
+def _command(options: UnitOptions, module: str, *words: str) -> str:
+    parts = (str(options.python), "-m", module, *words, "--config", str(options.config))
+    return " ".join(_quoted(part.replace("$", "$$")) for part in parts)
+
+
+def _quoted(text: str) -> str:
+    text = text.replace("%", "%%")
+    if not any(character in text for character in " \t\"'\\;"):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,161 @@
+"""Stills: the picture of this press, not of another, and none that came too late."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from device.cameras.stills import FolderStill, HttpStill, open_still
+from device.errors import CameraError, Disconnected, FrameTimeout, FrameUnreadable, RepeatedFrame, SourceNotFound
+
+PATIENCE_MS = 30_000.0
+
+
+def jpeg(level: int) -> bytes:
+    rng = np.random.default_rng(level)
+    picture = cv2.GaussianBlur(rng.integers(0, 255, (120, 160, 3), np.uint8), (0, 0), 3)
+    return bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextmanager
+def camera(answer: Answer) -> Iterator[str]:
+    """A camera as makers build them: one GET, one picture."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/still"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def sends(data: bytes, *, length: int | None = None, status: int = 200) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(data) if length is None else length))
+        handler.end_headers()
+        handler.wfile.write(data)
+        handler.close_connection = True
+
+    return answer
+
+
+def test_a_get_takes_the_picture_and_its_time_is_the_press() -> None:
+    pictures = iter(range(3))
+    with camera(lambda handler: sends(jpeg(next(pictures)))(handler)) as url:
+        still = open_still(url)
+        seen = []
+        for _ in range(3):
+            pressed = time.monotonic_ns()
+            frame = still.take(pressed, PATIENCE_MS)
+            assert frame.captured_ns == pressed
+            assert (frame.width, frame.height) == (160, 120)
+            seen.append(frame.sha256)
+        assert len(set(seen)) == 3
+
+
+def test_a_camera_that_answers_with_its_last_picture_is_refused() -> None:
+    with camera(sends(jpeg(1))) as url:
+        still = HttpStill(url)
+        still.take(time.monotonic_ns(), PATIENCE_MS)
+        with pytest.raises(RepeatedFrame, match="press before"):
+            still.take(time.monotonic_ns(), PATIENCE_MS)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "error"),
+    [
+        ("half of it", sends(jpeg(1)[:900]), FrameUnreadable),
+        ("less than it said", sends(jpeg(1)[:900], length=len(jpeg(1))), CameraError),
+        ("a page", sends(b"<html>busy</html>"), FrameUnreadable),
+        ("nothing", sends(b""), FrameUnreadable),
+        ("an error", sends(b"", status=503), CameraError),
+    ],
+)
+def test_what_is_no_picture_is_an_error_with_words(name: str, answer: Answer, error: type[Exception]) -> None:
+    with camera(answer) as url, pytest.raises(error):
+        HttpStill(url).take(time.monotonic_ns(), PATIENCE_MS)
+
+
+def test_a_picture_that_comes_too_late_is_none() -> None:
+    done = threading.Event()
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        done.wait(20)
+
+    with camera(slow) as url:
+        with pytest.raises(FrameTimeout):
+            HttpStill(url).take(time.monotonic_ns(), 300)
+        done.set()
+
+
+def test_a_camera_that_is_not_there_is_told() -> None:
+    with pytest.raises(Disconnected, match="cannot be reached"):
+        HttpStill("http://127.0.0.1:9/still").take(time.monotonic_ns(), PATIENCE_MS)
+
+
+def test_the_first_new_picture_of_a_folder_is_taken_and_no_older_one(tmp_path: Path) -> None:
+    (tmp_path / "before.jpg").write_bytes(jpeg(1))
+    still = open_still(f"folder:{tmp_path}")
+    assert isinstance(still, FolderStill)
+    pressed = time.monotonic_ns()
+    writer = threading.Timer(0.2, lambda: (tmp_path / "a.jpg").write_bytes(jpeg(2)))
+    writer.start()
+    frame = still.take(pressed, PATIENCE_MS)
+    writer.join()
+    assert (frame.source, frame.captured_ns) == ("a.jpg", pressed)
+    with pytest.raises(FrameTimeout, match="no new picture"):
+        still.take(time.monotonic_ns(), 300)
+
+
+def test_a_picture_that_came_between_two_presses_belongs_to_neither(tmp_path: Path) -> None:
+    still = FolderStill(tmp_path)
+    (tmp_path / "late.jpg").write_bytes(jpeg(1))
+    time.sleep(0.05)
+    with pytest.raises(FrameTimeout):
+        still.take(time.monotonic_ns(), 300)
+
+
+def test_a_picture_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
+    still, data = FolderStill(tmp_path), jpeg(3)
+
+    def write() -> None:
+        with (tmp_path / "slow.jpg").open("wb") as file:
+            for at in range(0, len(data), len(data) // 8 + 1):
+                file.write(data[at : at + len(data) // 8 + 1])
+                file.flush()
+                time.sleep(0.03)
+
+    writer = threading.Thread(target=write)
+    pressed = time.monotonic_ns()
+    writer.start()
+    frame = still.take(pressed, PATIENCE_MS)
+    writer.join()
+    assert (frame.width, frame.height) == (160, 120)
+
+
+@pytest.mark.parametrize("spec", ["", "camera:0", "ftp://x", "folder"])
+def test_another_way_is_refused(spec: str) -> None:
+    with pytest.raises(SourceNotFound, match="folder:PATH"):
+        open_still(spec)

@@ -1,0 +1,199 @@
+"""The pages in a real browser: an exam by keyboard alone, every screen for everybody, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.cart.demo.parts import PIN, SHOWN, USER
+from runtime.cart.server import Address, Server
+from runtime.cart.users import SignIn, new_user
+from tests.runtime.cart.driving import Driver, until
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+PATIENCE_MS = 60_000
+
+
+def sign_in(page: Any) -> None:
+    page.keyboard.type(PIN)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("nav")
+
+
+def wait(page: Any, expression: str) -> None:
+    """Until it is true in the page; the page's own policy forbids that Playwright asks it in there."""
+    until(lambda: page.evaluate(expression) or page.wait_for_timeout(50), expression)
+
+
+def go(page: Any, screen: str) -> None:
+    page.evaluate(f"location.hash = '{screen}'")
+    page.wait_for_selector(f"nav a.here[href='#{screen}']")
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core finds, by rule and element."""
+    base = pytest.importorskip("axe_playwright_python.base", reason="needs axe-playwright-python (extra `test`)")
+    script = Path(base.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    page.evaluate(script)  # not as a script element: the page's policy allows none but its own
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{one['id']}: {node['target']}" for one in found["violations"] for node in one["nodes"]]
+
+
+def test_an_exam_by_keyboard_alone(page: Any, cart: Driver) -> None:
+    assert violations(page) == []
+    sign_in(page)
+    page.wait_for_selector(".row")
+    assert violations(page) == []
+    assert "Take care: same surname, same birth date" in page.locator(".row").first.inner_text()
+    page.locator(".row").nth(2).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    page.fill("#f-gestational_age", "27w3d")
+    page.fill("#f-birth_weight_g", "980")
+    page.locator("dialog button.main").focus()
+    page.keyboard.press("Enter")
+    wait(page, "document.querySelector('dialog .message').textContent !== ''")
+    assert "wrist band" in page.inner_text("dialog .message")
+    page.locator("#band").focus()
+    page.keyboard.press("Space")
+    assert violations(page) == []
+    page.locator("dialog button.main").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".capture-screen")
+    assert page.inner_text(".bar .name") == "Okafor, Chidi"
+    assert "D-1003" in page.inner_text(".bar")
+
+    page.locator("main").focus()
+    page.keyboard.press("Space")
+    wait(page, "document.querySelector('.wait').textContent.includes('Choose eye and view')")
+    page.keyboard.press("r")
+    page.wait_for_selector(".aimed")
+    assert page.inner_text(".aimed") == "OD disc-centred"
+    page.keyboard.press("2")
+    wait(page, "document.querySelector('.aimed').textContent === 'OD temporal'")
+    _press(page, cart, 1)
+    page.wait_for_selector(".side .banner.RETAKE")
+    assert "Retake: image not gradable - OD temporal, blurred" in page.inner_text(".side .banner")
+    assert violations(page) == []
+    _press(page, cart, 2)
+    page.wait_for_selector(".side .banner:not(.RETAKE):not(.empty)")
+    assert page.inner_text("#live").startswith("OD temporal")
+
+    go(page, "result")
+    page.wait_for_selector("img.whole")
+    assert violations(page) == []
+    go(page, "today")
+    page.wait_for_selector(".row")
+    assert "Okafor, Chidi" in page.inner_text(".rows")
+    assert violations(page) == []
+    go(page, "service")
+    page.wait_for_selector("h2")
+    assert "Okafor" not in page.inner_text("main")
+    assert violations(page) == []
+
+
+def _press(page: Any, cart: Driver, number: int) -> None:
+    """Space, again while the flash recharges, until that many pictures were taken."""
+
+    def taken() -> bool:
+        if len(cart.cart.state()["exam"]["captures"]) >= number:
+            return True
+        page.keyboard.press("Space")
+        page.wait_for_timeout(400)
+        return len(cart.cart.state()["exam"]["captures"]) >= number
+
+    until(taken, f"picture {number}")
+
+
+def test_nothing_is_loaded_from_another_host_and_no_script_is_inline(page: Any, cart: Driver) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    sign_in(page)
+    for screen in ("worklist", "result", "today", "service"):
+        go(page, screen)
+    page.wait_for_timeout(300)
+    own = (cart.server.url, cart.server.url.replace("http", "ws"), "blob:", "data:")
+    assert [url for url in asked if not url.startswith(own)] == []
+    assert page.locator("script:not([src])").count() == 0
+
+
+@pytest.mark.parametrize("language", ["ar", "hi", "es"])
+def test_another_language_is_used_everywhere_and_says_that_nobody_reviewed_it(page: Any, language: str) -> None:
+    page.select_option("#language", language)
+    wait(page, f"document.documentElement.lang === '{language}'")
+    assert page.evaluate("document.documentElement.dir") == ("rtl" if language == "ar" else "ltr")
+    assert violations(page) == []
+    page.fill("#pin", PIN)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("nav")
+    assert page.locator(".notices .aid").count() == 2
+    english = page.inner_text("nav")
+    assert "Worklist" not in english
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800), (1920, 1080)])
+def test_every_screen_fits_a_phone_and_both_touch_screens(page: Any, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    sign_in(page)
+    for screen in ("worklist", "capture", "result", "today", "service"):
+        page.evaluate(f"location.hash = '{screen}'")
+        page.wait_for_timeout(200)
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, screen
+        small = page.evaluate(
+            "[...document.querySelectorAll('main button, nav a')].filter(e => e.offsetParent)"
+            ".filter(e => e.getBoundingClientRect().height < 40 || e.getBoundingClientRect().width < 40)"
+            ".map(e => e.textContent)"
+        )
+        assert small == [], screen
+
+
+def test_a_name_with_markup_stays_text(page: Any, cart: Driver) -> None:
+    cart.sign_in()
+    exam = cart.state()["exam"]
+    if exam:
+        cart.done(f"exams/{exam['exam']}/close")
+    infant = {"infant_id": "X-1", "name": "<b>Bold</b>^<script>document.title='x'</script>", "sex": ""}
+    infant |= {"born_at": "2026-10-18T00:00", "gestational_age": "27w3d"}
+    opened = cart.done("exams", {"infant": {**infant, "birth_weight_g": 980}, "wrist_band_checked": True})
+    sign_in(page)
+    page.wait_for_selector(".bar .name")
+    assert page.inner_text(".bar .name").startswith("<b>Bold</b>")
+    assert page.title() != "x"
+    cart.done(f"exams/{opened['exam']}/close")
+
+
+def test_a_lost_camera_is_said_on_every_screen(page: Any, cart: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    from device.errors import Disconnected
+    from runtime.cart.demo.camera import PosedCamera
+
+    def unplugged(self: PosedCamera) -> None:
+        raise Disconnected("the cable is out")
+
+    sign_in(page)
+    monkeypatch.setattr(PosedCamera, "read", unplugged)
+    page.wait_for_selector(".notices .bad")
+    assert "camera" in page.inner_text(".notices .bad")
+    monkeypatch.undo()
+    until(lambda: not cart.cart.health()[1]["problem"], "the camera is back")
+    wait(page, "!document.querySelector('.notices .bad')")
+
+
+def test_a_server_that_ends_is_said_and_the_page_goes_on_when_another_is_there(page: Any, cart: Driver) -> None:
+    sign_in(page)
+    wait(page, "!document.querySelector('.notices .bad')")
+    address = Address(port=int(cart.server.url.rsplit(":", 1)[1].strip("/")))
+    cart.server.__exit__()
+    try:
+        page.wait_for_selector(".notices .bad")
+        assert "does not answer" in page.inner_text(".notices")
+    finally:
+        cart.server = Server(cart.cart, SignIn((new_user(USER, SHOWN, PIN),)), address).__enter__()
+    page.wait_for_selector("#pin")  # its sessions are gone: sign in anew, the exam is as it was
+    page.fill("#pin", PIN)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("nav")
+    cart.server.__exit__()
