@@ -130,3 +130,23 @@ def test_no_file_can_be_reached_from_itself() -> None:
     for module in sorted(FILES):
         if module not in state:
             visit(module)
+
+
+def test_the_carts_tests_need_nothing_of_the_build_side() -> None:
+    """`make test-cart` runs them where it is not installed; what needs it is in tests/build_engines or calibration."""
+    theirs = {"build_engines", "calibration", "bench", "gpu"}
+    needs = {"torch", "onnx", "onnxscript", "modelopt", "build_engines", "calibration"}
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path.relative_to(ROOT / "tests").parts[0] not in theirs]
+    assert len(files) > 100
+    found = {}
+    for path in files:
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module)
+        wrong = {name for name in names if name.split(".")[0] in needs or name.startswith("tests.build_engines")}
+        if wrong:
+            found[str(path.relative_to(ROOT))] = wrong
+    assert found == {}

@@ -1,7 +1,6 @@
 """A signed bundle that loads in a moment, for tests that drive the real commands: graphs of a kilobyte each.
 
-The graphs are those of `tests/runtime/engines/tiny.py`, kept as files so that no library of the build side is needed
-here; the brighter a picture, the more probable its ridge.
+The graphs are those of `tests/runtime/engines/tiny.py`; the brighter a picture, the more probable its ridge.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from runtime.engines import load_engine
 from runtime.trust.selftest import SELF_TEST, ask
 from tests.pictures import retina
 from tests.runtime.conftest import manifest_content
+from tests.runtime.engines.tiny import tiny_graph
 
-HERE = Path(__file__).parent
 THRESHOLD = 0.7
 PICTURE = retina(0)
 """Its ridge has probability 0.81."""
@@ -31,7 +30,7 @@ KNOWN = {"dark": 1 / 3, "bright": 1.3}
 def write_tiny_bundle(folder: Path, **changes: Any) -> Path:
     """A bundle with a self-test that OpenVINO passes; keyword arguments replace parts of its manifest."""
     (folder / "selftest").mkdir(parents=True)
-    files = {f"{name}.fp32.onnx": (HERE / f"{name}.onnx").read_bytes() for name in ("segmentation", "classifier")}
+    files = {f"{name}.fp32.onnx": tiny_graph(name) for name in ("segmentation", "classifier")}
     _write(folder, files, changes)
     images = {name: np.clip(cv2.resize(PICTURE, (256, 256)) * share, 0, 255) for name, share in KNOWN.items()}
     with load_engine(open_bundle(folder), "openvino", "fp32") as engine:
