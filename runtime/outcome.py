@@ -63,6 +63,8 @@ EXAM_REASONS = (
     VOIDED,
 )
 """What an exam adds to the reasons of its readings."""
+NOTICES = (AID_NOTICE, DEMONSTRATION_NOTICE)
+"""What must be said wherever a result is shown."""
 
 
 def banner(outcome: Outcome, reason: str = "", view: str = "") -> str:

@@ -23,6 +23,8 @@ BLURRED = "blurred"
 FIELD = "field of view missing or cut"
 NOT_A_RETINA = "not a retina"
 REPEATED = "repeated frame"
+REASONS = (TOO_DARK, TOO_BRIGHT, FIELD, NOT_A_RETINA, BLURRED, REPEATED)
+"""Every one; what a new one needs: docs/recipes.md."""
 _WELL_INSIDE = np.ones((25, 25), np.uint8)
 """Sharpness is measured where the field reaches 12 pixels in every direction."""
 
