@@ -143,7 +143,9 @@ def rgb(data: NDArray[np.uint8], lying: Lying) -> NDArray[np.uint8]:
     """
     if lying.format in YUV:
         luma, chroma = _planes(data, lying)
-        return _from_yuv(luma, _resized(chroma, luma.shape[1], luma.shape[0], cv2.INTER_NEAREST), lying)
+        near = _resized(chroma, luma.shape[1], luma.shape[0], cv2.INTER_NEAREST)
+        blue, red = map(_bytes, cv2.split(near))
+        return _from_yuv(luma, blue, red, lying)
     pixels = _rows(data, lying)
     if lying.format is PixelFormat.RGB8:
         return pixels
@@ -247,13 +249,14 @@ def _halved(data: NDArray[np.uint8], lying: Lying) -> NDArray[np.uint8]:
         return _bytes(cv2.cvtColor(_resized(_rows(data, lying), *size, cv2.INTER_AREA), cv2.COLOR_RGBA2RGB))
     if lying.format is PixelFormat.NV12:
         luma, chroma = _planes(data, lying)
-        return _from_yuv(_resized(luma, *size, cv2.INTER_AREA), chroma, lying)
+        blue, red = map(_bytes, cv2.split(chroma))
+        return _from_yuv(_resized(luma, *size, cv2.INTER_AREA), blue, red, lying)
     rows = _rows(data, lying).reshape(lying.height, lying.width // 2, 4)  # two pixels each
     parts = list(map(_bytes, cv2.split(cv2.addWeighted(rows[0::2], 0.5, rows[1::2], 0.5, 0))))
     if lying.format is PixelFormat.UYVY:
         parts = [parts[at] for at in (1, 0, 3, 2)]
     left, blue, right, red = parts
-    return _from_yuv(_bytes(cv2.addWeighted(left, 0.5, right, 0.5, 0)), _bytes(cv2.merge((blue, red))), lying)
+    return _from_yuv(_bytes(cv2.addWeighted(left, 0.5, right, 0.5, 0)), blue, red, lying)
 
 
 def _resized(plane: NDArray[np.uint8], width: int, height: int, by: int) -> NDArray[np.uint8]:
@@ -262,9 +265,11 @@ def _resized(plane: NDArray[np.uint8], width: int, height: int, by: int) -> NDAr
     return _bytes(cv2.resize(plane, (width, height), interpolation=by))
 
 
-def _from_yuv(luma: NDArray[np.uint8], chroma: NDArray[np.uint8], lying: Lying) -> NDArray[np.uint8]:
-    """RGB, uint8 [H, W, 3], of luma [H, W] and chroma [H, W, 2]."""
-    return _bytes(cv2.transform(cv2.merge((luma, *cv2.split(chroma))), _matrix(lying.matrix, lying.range)))
+def _from_yuv(
+    luma: NDArray[np.uint8], blue: NDArray[np.uint8], red: NDArray[np.uint8], lying: Lying
+) -> NDArray[np.uint8]:
+    """RGB, uint8 [H, W, 3], of luma, Cb and Cr, each [H, W]."""
+    return _bytes(cv2.transform(cv2.merge((luma, blue, red)), _matrix(lying.matrix, lying.range)))
 
 
 def _matrix(matrix: Matrix, levels: Range) -> NDArray[np.float64]:

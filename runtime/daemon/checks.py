@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from device.pixels import REFUSED, YUV, Lying, PixelsUnusable
+from device.pixels import REFUSED, YUV, Lying, PixelFormat, PixelsUnusable
 from runtime.daemon.clock import now_ns, wrong_capture, wrong_deadline
 from runtime.daemon.connection import Connection
 from runtime.daemon.limits import MAX_ALL_RINGS_BYTES
@@ -53,6 +53,9 @@ def check_pixels(frame: Submit, room: int) -> Lying:
     except PixelsUnusable as error:
         code = ErrorCode.BAD_FORMAT if frame.format in REFUSED or frame.format in YUV else ErrorCode.BAD_DIMENSIONS
         raise ProtocolError(code, str(error)) from None
+    if lying.format is PixelFormat.JPEG and 3 * lying.width * lying.height > MAX_SLOT_BYTES:
+        text = f"JPEG of {lying.width} x {lying.height}: at most {MAX_SLOT_BYTES // 3} pixels"
+        raise ProtocolError(ErrorCode.BAD_DIMENSIONS, text, 3 * lying.width * lying.height)
     if lying.bytes > room:
         shape = f"{frame.width} x {frame.height}, stride {frame.stride}, {frame.format.name}"
         text = f"{shape}: needs {lying.bytes} bytes, a slot has {room}"

@@ -52,6 +52,7 @@ FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
 RIGHT: dict[str, Any] = {"generation": 2, "sequence": 0, "captured_ns": 0, "deadline_ns": 0, "slot": 0}
 RIGHT |= {"width": 320, "height": 240, "stride": 960, "flags": 0, "capture_us": 0, "chroma_offset": 0, "data_bytes": 0}
 RIGHT |= {"matrix": Matrix.NONE, "range": Range.NONE}
+JPEG = {"format": PixelFormat.JPEG, "stride": 0, "data_bytes": 100}
 BT709 = {"matrix": Matrix.BT709, "range": Range.LIMITED}
 
 
@@ -154,6 +155,7 @@ def test_a_client_of_another_version_is_told_which_is_spoken(daemon: Running, lo
         ({"data_bytes": 100}, ErrorCode.BAD_DIMENSIONS),
         ({"format": PixelFormat.JPEG, "stride": 0}, ErrorCode.BAD_DIMENSIONS),
         ({"format": PixelFormat.JPEG, "stride": 0, "data_bytes": 640 * 480 * 3 + 1}, ErrorCode.BAD_DIMENSIONS),
+        (JPEG | {"width": 65535, "height": 65535}, ErrorCode.BAD_DIMENSIONS),  # 100 bytes that would become 12 GB
         ({"captured_ns": 1}, ErrorCode.BAD_TIME),
         ({"captured_ns": 2**64 - 1}, ErrorCode.BAD_TIME),
         ({"deadline_ns": 2**64 - 1}, ErrorCode.BAD_TIME),
