@@ -8,6 +8,7 @@ PROJECT = "rop-screening-runtime"
 EXTRAS: dict[str, tuple[str, ...]] = {
     "build": ("torch", "onnx", "onnxscript", "modelopt"),
     "plans": ("onnx",),
+    "video": ("av",),
     "light": ("cryptography", "serial"),
     "exam": ("cryptography",),
     "dicom": ("cryptography", "fpdf", "highdicom", "pydicom", "pynetdicom", "uharfbuzz"),

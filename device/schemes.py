@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from device.errors import SourceNotFound
+from device.secrets import hide_secrets
 
 UNDERSTOOD = (
     "a picture (JPEG, PNG, TIFF, DICOM, BMP, WebP, PPM), a folder of pictures, a video (AVI, MP4, MOV, MKV, WebM), "
@@ -63,8 +63,5 @@ def is_simulated(spec: str) -> bool:
 
 
 def shown_source(spec: str) -> str:
-    """The source for messages and records: without the user's name and password that a URL may hold."""
-    if "://" not in spec:
-        return spec
-    secret = urlsplit(spec).netloc.rpartition("@")[0]
-    return spec.replace(f"{secret}@", "", 1) if secret else spec
+    """The source for messages and records: without user, password or values of a query that an address may hold."""
+    return hide_secrets(spec)

@@ -55,7 +55,7 @@ FLOORS = {
         cameras telemetry
         signature checked_file pixels schemes
         frame
-        errors extras eye
+        errors extras eye secrets
     """,
 }
 """Rooms by floor, the highest first. A room knows only floors below its own; each has to stand on one."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from device.cameras.base import Camera
 from device.errors import SourceNotFound
-from device.schemes import UNDERSTOOD, scheme_of
+from device.schemes import UNDERSTOOD, scheme_of, shown_source
 
 
 def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) -> Camera:
@@ -29,7 +29,9 @@ def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) ->
     """
     path = Path(spec)
     if watch and not path.is_dir():
-        raise SourceNotFound(f"only a folder can be watched, got {spec!r}; name a folder, or leave --watch out")
+        raise SourceNotFound(
+            f"only a folder can be watched, got {shown_source(spec)!r}; name a folder, or leave --watch out"
+        )
     scheme = scheme_of(spec)
     if scheme is not None:
         return DRIVERS[scheme.name](scheme.name + spec[len(scheme.name) :])
@@ -51,7 +53,8 @@ def _v4l2(spec: str) -> Camera:
 
 
 def _stream(spec: str) -> Camera:
-    from device.cameras.opencv import StreamConfig, open_stream
+    from device.cameras.opencv.config import StreamConfig
+    from device.cameras.stream import open_stream
 
     return open_stream(StreamConfig.parse(spec))
 
@@ -93,10 +96,12 @@ def _open_file(path: Path, spec: str) -> Camera:
 
     if not path.is_file():
         what = "not a file or folder" if path.exists() else "no such file or folder"
-        raise SourceNotFound(f"{spec!r}: {what}; expected {UNDERSTOOD}")
+        raise SourceNotFound(f"{shown_source(spec)!r}: {what}; expected {UNDERSTOOD}")
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES:
         return Pictures(path)
     if suffix in VIDEO_SUFFIXES:
         return Recording(path)
-    raise SourceNotFound(f"{spec!r}: a file of unknown kind ({suffix or 'no ending'}); expected {UNDERSTOOD}")
+    raise SourceNotFound(
+        f"{shown_source(spec)!r}: a file of unknown kind ({suffix or 'no ending'}); expected {UNDERSTOOD}"
+    )

@@ -7,12 +7,17 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from device.errors import SettingRefused
+from device.secrets import hide_secrets
 
 
 class Settings(BaseModel):
     """A frozen set of settings; a name that is not among them is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _refused(text: str) -> SettingRefused:
+    return SettingRefused(hide_secrets(text))
 
 
 S = TypeVar("S", bound=Settings)
@@ -28,9 +33,9 @@ def parse_settings(kind: type[S], text: str, *, spec: str, **known: Any) -> S:
         key, equals, value = part.partition("=")
         if not equals or key not in kind.model_fields or key in known:
             names = ", ".join(name for name in kind.model_fields if name not in known)
-            raise SettingRefused(f"{spec!r}: unknown setting {part!r}; expected {names}")
+            raise _refused(f"{spec!r}: unknown setting {part!r}; expected {names}")
         if key in values:
-            raise SettingRefused(f"{spec!r}: {key} is set twice; expected it once")
+            raise _refused(f"{spec!r}: {key} is set twice; expected it once")
         values[key] = value
     return build_settings(kind, values, spec=spec)
 
@@ -44,4 +49,4 @@ def build_settings(kind: type[S], values: dict[str, Any], *, spec: str) -> S:
         where = ".".join(map(str, first["loc"])) or "settings"
         expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         got = f" got {first['input']!r}" if first["loc"] else ""
-        raise SettingRefused(f"{spec!r}: {where}{got}; expected {expected}") from None
+        raise _refused(f"{spec!r}: {where}{got}; expected {expected}") from None

@@ -10,6 +10,7 @@ from typing import Protocol
 from device.cameras.base import Camera
 from device.errors import CameraError, Disconnected, FrameTimeout, FrameUnreadable
 from device.frame import Frame
+from device.secrets import hide_secrets
 
 _BREATH_S = 0.005
 """Pause after a frame that could not be had, so that a driver that fails at once does not take a core."""
@@ -108,6 +109,6 @@ class Connection:
         """A driver may raise what it likes; the consumer gets our errors only, with the cause behind them."""
         if isinstance(error, CameraError):
             return error
-        wrapped = Disconnected(f"{self._name}: its driver failed: {type(error).__name__}: {error}")
+        wrapped = Disconnected(f"{self._name}: its driver failed: {type(error).__name__}: {hide_secrets(str(error))}")
         wrapped.__cause__ = error
         return wrapped

@@ -22,9 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return compare_reports(reports)
     options = parse(arguments)
+    from device.secrets import hide_secrets
     from runtime.bench.run import bench
 
-    return bench(options, ("python", "-m", "runtime.bench", *arguments))
+    return bench(options, ("python", "-m", "runtime.bench", *map(hide_secrets, arguments)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import subprocess
 
 import cv2
 
-from device.cameras.gstreamer.config import GStreamerConfig, PipelineConfig
+from device.cameras.gstreamer.config import GStreamerConfig, PipelineConfig, UsbConfig
 from device.cameras.gstreamer.pipeline import elements_of, pipeline_of
 from device.cameras.opencv.camera import CaptureCamera
 from device.cameras.quiet import quiet
@@ -51,6 +51,7 @@ def open_gstreamer(config: GStreamerConfig) -> CaptureCamera:
         label="gstreamer",
         size=size,
         lost=lambda waited_s: _lost(waited_s, config.read_timeout_s),
+        jpeg=isinstance(config, UsbConfig),
     )
 
 

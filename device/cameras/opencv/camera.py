@@ -10,6 +10,9 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from device.cameras.codecs.jpeg import decode_jpeg
+from device.cameras.codecs.refused import Damaged, Refused
+from device.cameras.codecs.seams import damage_seen
 from device.cameras.handle import Handle
 from device.cameras.quiet import quiet
 from device.errors import CameraError, FrameMisshapen, FrameUnreadable
@@ -41,8 +44,11 @@ class CaptureCamera:
         size: tuple[int, int] | None,
         lost: Callable[[float], CameraError],
         captured_ns: Callable[[cv2.VideoCapture], int] = now_ns,
+        jpeg: bool = False,
     ) -> None:
         """`label` starts the names of frames; `size` is width and height, None to take that of the first frame.
+
+        `jpeg` says that the capture hands over JPEG as the camera sent it, to be decoded here, where damage is heard.
 
         `lost` makes the error for a frame that did not come after so many seconds; `captured_ns` tells when the frame
         that was just grabbed was taken, on `time.monotonic_ns()`.
@@ -53,6 +59,7 @@ class CaptureCamera:
         self._size = size
         self._lost = lost
         self._captured_ns = captured_ns
+        self._jpeg = jpeg
         self._next = 0
         self._handle = Handle(capture.release)
 
@@ -107,8 +114,19 @@ class CaptureCamera:
             raise FrameUnreadable(
                 f"{source}: the frame cannot be decoded; read the next one", source=source, sequence=sequence
             )
-        self._check_shape(bgr.shape, str(bgr.dtype), source, sequence)
-        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        try:
+            if self._jpeg:
+                rgb = decode_jpeg(np.asarray(bgr, np.uint8).tobytes())
+                self._check_shape(rgb.shape, "uint8", source, sequence)
+                return rgb
+            self._check_shape(bgr.shape, str(bgr.dtype), source, sequence)
+            rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+            seen = damage_seen(rgb, blocks=False)
+            if seen is not None:
+                raise Damaged("frame", seen)
+        except Refused as why:
+            raise FrameUnreadable(f"{source}: {why}", source=source, sequence=sequence) from None
+        return rgb
 
     def _check_shape(self, shape: tuple[int, ...], dtype: str, source: str, sequence: int) -> None:
         if self._size is None and len(shape) == 3:

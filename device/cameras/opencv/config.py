@@ -9,6 +9,7 @@ from pydantic import Field
 
 from device.cameras.settings import Settings, parse_settings
 from device.errors import SettingRefused
+from device.secrets import hide_secrets
 
 _STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
@@ -61,17 +62,13 @@ class StreamConfig(Settings):
 
         Raises `SettingRefused`.
         """
-        url, _, rest = spec.partition("#")
-        scheme, _, address = url.partition("://")
+        secret, at, public = spec.rpartition("@")  # a password may hold `#` itself
+        url, _, rest = public.partition("#")
+        scheme, _, address = (secret + at + url).partition("://")
         url = f"{scheme.lower()}://{address}"
-        return parse_settings(cls, rest, spec=hide_password(spec), url=url)
+        return parse_settings(cls, rest, spec=hide_secrets(spec), url=url)
 
     @property
     def shown(self) -> str:
         """The address without user and password."""
-        return hide_password(self.url)
-
-
-def hide_password(url: str) -> str:
-    """The address with `***` in place of user and password."""
-    return re.sub(r"(?<=://)[^/?#]*@", "***@", url)
+        return hide_secrets(self.url)

@@ -45,6 +45,8 @@ def open_v4l2(config: V4L2Config) -> CaptureCamera:
             )
         with quiet():
             _set(capture, config, node.modes)
+            # OpenCV's own decoder makes a picture of a torn frame and says nothing: the JPEG itself is asked for.
+            jpeg = _fourcc(capture) in ("MJPG", "JPEG") and bool(capture.set(cv2.CAP_PROP_CONVERT_RGB, 0))
     except BaseException:
         capture.release()
         raise
@@ -56,6 +58,7 @@ def open_v4l2(config: V4L2Config) -> CaptureCamera:
         size=size,
         lost=lambda waited_s: _lost(config.device, waited_s),
         captured_ns=_KernelClock(),
+        jpeg=jpeg,
     )
 
 
@@ -72,7 +75,7 @@ def _set(capture: cv2.VideoCapture, config: V4L2Config, modes: tuple[Mode, ...])
             capture.set(prop, asked)
     given: dict[str, tuple[object, object, bool]] = {}
     if config.fourcc is not None:
-        fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1")
+        fourcc = _fourcc(capture)
         given["fourcc"] = (config.fourcc, fourcc, fourcc == config.fourcc)
     for name, prop in (("width", cv2.CAP_PROP_FRAME_WIDTH), ("height", cv2.CAP_PROP_FRAME_HEIGHT)):
         asked, got = getattr(config, name), int(capture.get(prop))
@@ -84,6 +87,10 @@ def _set(capture: cv2.VideoCapture, config: V4L2Config, modes: tuple[Mode, ...])
     if wrong:
         raise SettingRefused(f"{config.device}: {'; '.join(wrong)}; {_can_do(modes)}")
     _set_exposure(capture, config)
+
+
+def _fourcc(capture: cv2.VideoCapture) -> str:
+    return int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1")
 
 
 def _set_exposure(capture: cv2.VideoCapture, config: V4L2Config) -> None:

@@ -1,19 +1,20 @@
-"""`Recording`: the frames of a video file, through OpenCV's FFmpeg."""
+"""`Recording`: the frames of a video file, through PyAV's FFmpeg, which tells of damage."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
+from device.cameras.codecs.refused import MAX_MEGAPIXELS
 from device.cameras.files.decode import shown_name
-from device.cameras.quiet import quiet
-from device.errors import FrameUnreadable, SourceNotFound
+from device.cameras.video.container import is_cut
+from device.cameras.video.decoder import Picture, VideoDecoder
+from device.cameras.video.library import pyav
+from device.errors import FrameMisshapen, FrameUnreadable, SourceNotFound
 from device.frame import Frame
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv"})
@@ -22,68 +23,89 @@ VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".m
 _COUNTED_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov"})
 """Containers that store how many frames they hold; elsewhere the number is made of duration and rate."""
 
-_ESTIMATE_SLACK = 2
-"""By so many frames the number made of a Matroska file's duration may be wrong without harm."""
-
 
 class Recording:
     """A camera of a recorded video; its frames are called `clip.mp4#00012`.
 
     A recording counts as live, since a frame that repeats in it is a fault of the camera that was recorded.
 
-    When the container states how many frames it holds and the file ends before, the whole frames are given, then one
-    `FrameUnreadable`, then None. The last frame before such an end is withheld: decoders return it half filled.
+    A frame whose data is damaged, and every one after it until a clean key frame, raises `FrameUnreadable`; one of
+    another size than the first `FrameMisshapen`. When the file is shorter than it says, the whole frames are given,
+    then one `FrameUnreadable`, then None. Pixels are taken as they are stored, square or not, turned as the file says.
 
-    Raises `SourceNotFound` when the file is no video that can be opened.
+    Raises `SourceNotFound` when the file is no video that can be opened, `DriverMissing` without PyAV.
     """
 
     live = True
 
     def __init__(self, path: Path | str) -> None:
         self.name = str(path)
-        file = Path(path)
-        if not file.is_file():
+        self._file = Path(path)
+        if not self._file.is_file():
             raise SourceNotFound(f"{path}: no such file; expected a video")
-        self._shown = shown_name(file)
-        with quiet():
-            self._capture = cv2.VideoCapture(str(file), cv2.CAP_FFMPEG)
-        self._held = self._grab()
-        if self._held is None:
-            self._capture.release()
-            raise SourceNotFound(
-                f"{self._shown}: not a video that can be opened ({file.stat().st_size} bytes; a recording that was cut "
-                "off may lack its index); expected a whole AVI, MP4, MOV, MKV or WebM file"
-            )
-        self._stated = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self._suffix = file.suffix.lower()
+        self._shown = shown_name(self._file)
+        self._waiting: deque[Picture] = deque()
         self._next = 0
-        self._ended = False
+        self._whole = 0
+        self._size: tuple[int, int] | None = None
+        self._ended = self._drained = False
+        self._container: Any = None
+        try:
+            self._open()
+            self._fill()
+        except BaseException:
+            self.close()
+            raise
+        if not self._waiting:
+            self.close()
+            raise SourceNotFound(self._not_a_video())
+
+    def _open(self) -> None:
+        av = pyav()
+        try:
+            with av.logging.Capture():
+                self._container = av.open(str(self._file))
+            stream = self._container.streams.video[0]
+        except (av.error.FFmpegError, OSError, IndexError, ValueError):
+            raise SourceNotFound(self._not_a_video()) from None
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > MAX_MEGAPIXELS * 1_000_000:
+            raise SourceNotFound(
+                f"{self._shown}: {width} x {height} pixels, expected at most {MAX_MEGAPIXELS} megapixels; "
+                "record it smaller"
+            )
+        self._decoder = VideoDecoder(stream)
+        self._packets = self._container.demux(stream)
+        self._stated = _stated_frames(self._container, stream)
+
+    def _not_a_video(self) -> str:
+        return (
+            f"{self._shown}: not a video that can be opened ({self._file.stat().st_size} bytes; a recording that was "
+            "cut off may lack its index); expected a whole AVI, MP4, MOV, MKV or WebM file"
+        )
 
     @property
     def frame_count(self) -> int | None:
         """What the container states, None where it states nothing that can be relied on."""
-        return self._stated if self._stated and self._suffix in _COUNTED_SUFFIXES else None
+        return self._stated if self._stated and self._file.suffix.lower() in _COUNTED_SUFFIXES else None
 
     def read(self) -> Frame | None:
-        """The next frame, None after the last; raises `FrameUnreadable` once when the file ends too early."""
+        """The next frame, None after the last.
+
+        Raises `FrameUnreadable` for one that does not count, and once when the file ends too early.
+        """
         if self._ended:
             return None
         captured_ns, captured_at = time.monotonic_ns(), datetime.now(timezone.utc)
-        pixels = self._held
-        self._held = self._grab() if pixels is not None else None
+        self._fill()
         sequence = self._next
         self._next += 1
-        if self._held is None and self._is_cut(frames=sequence + (pixels is not None)):
+        if not self._waiting:
             self._ended = True
-            raise FrameUnreadable(
-                f"{self._shown}: the video ends early: it states {self._stated} frames and has {sequence} whole ones; "
-                "the readings so far stand, record or copy it again for the rest",
-                source=self._frame_name(sequence),
-                sequence=sequence,
-            )
-        if pixels is None:
-            self._ended = True
+            self._end(sequence)
             return None
+        pixels = self._checked(self._waiting.popleft(), sequence)
+        self._whole += 1
         return Frame(
             pixels=pixels,
             sequence=sequence,
@@ -93,25 +115,63 @@ class Recording:
             capture_ms=(time.monotonic_ns() - captured_ns) / 1e6,
         )
 
+    def _checked(self, picture: Picture, sequence: int) -> Any:
+        source = self._frame_name(sequence)
+        if picture.pixels is None:
+            raise FrameUnreadable(
+                f"{source}: damaged ({picture.why_not}); nothing counts until the next clean key frame",
+                source=source,
+                sequence=sequence,
+            )
+        height, width = picture.pixels.shape[:2]
+        self._size = self._size or (width, height)
+        if (width, height) != self._size:
+            raise FrameMisshapen(
+                f"{source}: got {width} x {height}, expected {self._size[0]} x {self._size[1]} as before; "
+                "cut the recording where its size changes",
+                source=source,
+                sequence=sequence,
+            )
+        return picture.pixels
+
+    def _fill(self) -> None:
+        """Decode until a frame waits or the file ends."""
+        av = pyav()
+        while not self._waiting and not self._drained:
+            packet = None
+            try:
+                with self._decoder.listening():
+                    packet = next(self._packets, None)
+            except av.error.FFmpegError:
+                self._decoder.cut = True
+            if packet is None:
+                self._drained = True
+            elif packet.is_corrupt and packet.size:  # the last one of a cut file, in part
+                self._decoder.cut = True
+            else:
+                self._waiting.extend(self._decoder.decode(packet))
+
+    def _end(self, sequence: int) -> None:
+        if not (self._decoder.cut or is_cut(self._file)):
+            return
+        source = self._frame_name(sequence)
+        raise FrameUnreadable(
+            f"{self._shown}: the video ends early: it states {self._stated} frames and has {self._whole} whole ones; "
+            "the readings so far stand, record or copy it again for the rest",
+            source=source,
+            sequence=sequence,
+        )
+
     def _frame_name(self, sequence: int) -> str:
         return f"{self._shown}#{sequence:05d}"
-
-    def _is_cut(self, frames: int) -> bool:
-        """Whether an end after `frames` frames is too early."""
-        if self._suffix in _COUNTED_SUFFIXES:
-            return frames < self._stated
-        return self._suffix in (".mkv", ".webm") and frames < self._stated - _ESTIMATE_SLACK
-
-    def _grab(self) -> NDArray[np.uint8] | None:
-        with quiet():
-            got, bgr = self._capture.read()
-        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8) if got else None
 
     def close(self) -> None:
         """Give the file back; `read` gives None from then on."""
         self._ended = True
-        self._held = None
-        self._capture.release()
+        self._waiting.clear()
+        if self._container is not None:
+            self._container.close()
+            self._container = None
 
     def __enter__(self) -> Recording:
         return self
@@ -120,3 +180,17 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _stated_frames(container: Any, stream: Any) -> int:
+    """How many frames the file says that it shows: an edit list may show fewer than are stored."""
+    rate = stream.average_rate
+    by_duration = 0
+    if rate:
+        if stream.duration is not None and stream.time_base is not None:
+            by_duration = round(stream.duration * stream.time_base * rate)
+        elif container.duration is not None:
+            by_duration = round(container.duration / 1_000_000 * rate)
+    if "mp4" in container.format.name:
+        return min(filter(None, (stream.frames, by_duration)), default=0)
+    return int(stream.frames or by_duration)

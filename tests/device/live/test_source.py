@@ -42,9 +42,9 @@ def test_a_file_with_a_colon_is_a_file(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("spec", "shown"),
     [
-        ("rtsp://nurse:secret@cart:554/eye?x=1", "rtsp://cart:554/eye?x=1"),
-        ("http://nurse@cart/eye", "http://cart/eye"),
-        ("rtsp://a:p@ss@cart/eye", "rtsp://cart/eye"),
+        ("rtsp://nurse:secret@cart:554/eye?x=1", "rtsp://***@cart:554/eye?x=***"),
+        ("http://nurse@cart/eye", "http://***@cart/eye"),
+        ("rtsp://a:p@ss@cart/eye", "rtsp://***@cart/eye"),
         ("rtsp://cart/eye", "rtsp://cart/eye"),
         ("camera:0", "camera:0"),
         ("sim:fps=5", "sim:fps=5"),

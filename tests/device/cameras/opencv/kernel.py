@@ -78,6 +78,8 @@ class Capture:
     frames: Callable[[int], object] = lambda index: True
     asked: list[tuple[int, float]] = field(default_factory=list)
     released: int = 0
+    converts: bool = True
+    """Whether it decodes MJPEG itself, as OpenCV does unless told not to."""
     read: int = 0
 
     def isOpened(self) -> bool:  # noqa: N802
@@ -88,6 +90,8 @@ class Capture:
         if prop == cv2.CAP_PROP_FOURCC:
             fourcc = int(value).to_bytes(4, "little").decode()
             self.fourcc = fourcc if fourcc in MODES else self.fourcc
+        elif prop == cv2.CAP_PROP_CONVERT_RGB:
+            self.converts = bool(value)
         elif prop == cv2.CAP_PROP_FRAME_WIDTH:
             self.size = min(MODES[self.fourcc], key=lambda size: abs(size[0] - value))
         elif prop == cv2.CAP_PROP_FPS:
@@ -118,9 +122,12 @@ class Capture:
     def retrieve(self) -> tuple[bool, np.ndarray | None]:
         if isinstance(self.next, Exception):
             raise self.next
-        if isinstance(self.next, np.ndarray):
-            return True, self.next
-        return (True, blue(*self.size)) if self.next else (False, None)
+        picture = self.next if isinstance(self.next, np.ndarray) else blue(*self.size) if self.next else None
+        if picture is None:
+            return False, None
+        if self.converts or picture.ndim != 3:
+            return True, picture
+        return True, cv2.imencode(".jpg", picture)[1].reshape(1, -1)
 
     def release(self) -> None:
         self.released += 1

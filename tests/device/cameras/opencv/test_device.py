@@ -13,6 +13,7 @@ from device import Disconnected, FrameTimeout, FrameUnreadable, SourceNotFound
 from device.cameras.opencv import CaptureCamera, V4L2Config, device, open_v4l2
 from device.errors import FrameMisshapen, SettingRefused
 from tests.device.cameras.opencv.kernel import Capture, Kernel, plug_in
+from tests.pictures import retina
 
 
 @pytest.fixture
@@ -44,6 +45,7 @@ def test_what_is_asked_is_set_and_the_format_comes_first(kernel: Kernel, capture
         cv2.CAP_PROP_FPS,
         cv2.CAP_PROP_AUTO_EXPOSURE,
         cv2.CAP_PROP_EXPOSURE,
+        cv2.CAP_PROP_CONVERT_RGB,
     ]
     assert (capture.automatic, capture.exposure) == (1, 125), "tenths of a millisecond, and no longer automatic"
 
@@ -159,3 +161,17 @@ def test_an_unplugged_camera_is_told_from_a_silent_one(
         with pytest.raises(Disconnected, match="video0: unplugged"):
             camera.read()
     assert capture.released == 1
+
+
+def test_a_torn_mjpeg_frame_is_refused_and_the_next_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = cv2.imencode(".jpg", retina(seed=2, width=640, height=480))[1].reshape(1, -1)
+    torn = np.concatenate([whole[:, : whole.size // 2], whole[:, -2:]], axis=1)
+    frames = [whole, torn, whole]
+    kernel = plug_in(monkeypatch, tmp_path, Capture(fourcc="MJPG", frames=lambda index: frames[index]))
+    with open_v4l2(V4L2Config(device=str(kernel.device))) as camera:
+        assert camera.read() is not None
+        with pytest.raises(FrameUnreadable, match="damaged"):
+            camera.read()
+        third = camera.read()
+    assert third is not None
+    assert third.sequence == 2

@@ -1,0 +1,69 @@
+"""`LiveVideo`: RTSP, or a video over HTTP, through PyAV."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Protocol
+
+from device.cameras.opencv.config import StreamConfig
+from device.cameras.stream.camera import Arrival
+from device.cameras.video.decoder import VideoDecoder
+from device.cameras.video.library import pyav
+
+
+class SupportsRead(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes, none at the end."""
+        ...
+
+
+class LiveVideo:
+    """Pictures of a network's video, each when it is decoded; raises `OSError` when it cannot be opened."""
+
+    def __init__(self, config: StreamConfig, where: str | SupportsRead) -> None:
+        """where: the address, or what its answer is read from."""
+        av = pyav()
+        # Without `fpsprobesize`, FFmpeg collects a second of frames to learn a rate that nobody asks for, and gives
+        # them as new. `nobuffer` would drop them, but with them the first whole picture of H.264.
+        options = {"flags": "low_delay", "fpsprobesize": "0"}
+        if config.url.startswith("rtsp"):
+            options["rtsp_transport"] = config.transport
+        try:
+            with av.logging.Capture():
+                self._container = av.open(
+                    where, options=options, timeout=(config.open_timeout_s, config.read_timeout_s)
+                )
+            try:
+                stream = self._container.streams.video[0]
+                stream.codec_context.flags |= 1 << 19  # AV_CODEC_FLAG_LOW_DELAY: no frame is held back for its order
+                self._decoder = VideoDecoder(stream)
+                self._packets = self._container.demux(stream)
+            except BaseException:
+                self._container.close()
+                raise
+        except (av.error.FFmpegError, IndexError) as error:
+            raise OSError(type(error).__name__) from None
+        self._waiting: deque[Arrival] = deque()
+
+    def next(self) -> Arrival | None:
+        """The next picture, see `PictureSource`."""
+        av = pyav()
+        while not self._waiting:
+            try:
+                with self._decoder.listening():
+                    packet = next(self._packets, None)
+            except av.error.FFmpegError as error:
+                raise OSError(type(error).__name__) from None
+            if packet is None or not packet.size:
+                return None
+            for picture in self._decoder.decode(packet):
+                why_not = f"damaged ({picture.why_not})" if picture.pixels is None else ""
+                self._waiting.append(Arrival(picture.pixels, time.monotonic_ns(), why_not))
+        return self._waiting.popleft()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._container.close()

@@ -1,0 +1,133 @@
+"""`VideoDecoder`: packets of a video go in, RGB frames come out, and each that does not count with the reason why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device.cameras.codecs.jpeg import decode_jpeg
+from device.cameras.codecs.refused import Refused
+from device.cameras.codecs.seams import damage_seen
+from device.cameras.video.clean import CleanRun, units_damaged
+from device.cameras.video.library import pyav
+
+_LOST_WORDS = ("Frame num gap", "missed", "bad cseq", "ended prematurely", "partial file", "max delay reached")
+"""In lines of FFmpeg's that tell of data that never came; all else under an error is talk."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A frame of a video, or why there is none."""
+
+    pixels: NDArray[np.uint8] | None
+    """RGB, uint8 [H, W, 3]; None for one that does not count."""
+    why_not: str = ""
+
+
+class VideoDecoder:
+    """Decodes one video stream on one thread (each further one holds back a frame), and listens.
+
+    Pictures of MJPEG go through our own JPEG decoder. For all else FFmpeg's errors, the marks on its frames
+    (`is_corrupt`), its lines, and the form of H.264's and H.265's units are believed.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._codec = stream.codec_context
+        self._codec.thread_count = 1
+        self._codec.thread_type = "NONE"
+        self._clean = CleanRun()
+        self._packets = 0
+        self._by_time: dict[int, int] = {}
+        self.cut = False
+        """Whether the container was heard to end too early."""
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take what FFmpeg says in this thread as said of the packets that come next."""
+        with pyav().logging.Capture() as lines:
+            yield
+        self._heed(lines, self._packets)
+
+    def decode(self, packet: Any) -> Iterator[Picture]:
+        """The frames that are ready after a packet; an empty packet asks for those that are left."""
+        self._packets += 1
+        number = self._packets
+        if packet.size and packet.pts is not None:
+            self._by_time[packet.pts] = number
+        if packet.size and self._codec.name == "mjpeg":
+            yield _jpeg(bytes(packet))
+            return
+        if packet.size:
+            self._look_at(packet, number)
+        failed = None
+        with pyav().logging.Capture() as lines:
+            try:
+                frames = self._codec.decode(packet)
+            except pyav().error.FFmpegError as error:
+                frames = []
+                failed = _words(error)
+                if not isinstance(error, pyav().error.EOFError):
+                    self._clean.damage(_words(error), number)
+        said = self._heed(lines, number)
+        said = said or failed
+        if said is not None and not frames and packet.size and not self._codec.has_b_frames:
+            yield Picture(None, said)  # it was thrown away, and counts as refused
+        for frame in frames:
+            yield self._picture(frame, number)
+
+    def _look_at(self, packet: Any, number: int) -> None:
+        why = units_damaged(bytes(packet), self._codec.name, self._codec.extradata or b"")
+        if why is None and packet.is_corrupt:
+            why = "data that is missing"
+        if why is not None:
+            self._clean.damage(why, number)
+
+    def _heed(self, lines: list[tuple[int, str, str]], number: int) -> str | None:
+        """Take what was said for damage where it is; the first such line."""
+        first = None
+        for level, name, text in lines:
+            lost = any(words in text for words in _LOST_WORDS)
+            self.cut = self.cut or "ended prematurely" in text or "partial file" in text
+            if lost or (level <= pyav().logging.ERROR and name == self._codec.name):
+                first = first or " ".join(text.split())[:80]
+                self._clean.damage(first, number)
+        return first
+
+    def _picture(self, frame: Any, number: int) -> Picture:
+        packet = number if frame.pts is None else self._by_time.pop(frame.pts, number)
+        why = "the decoder filled in what was missing" if frame.is_corrupt else None
+        refused = self._clean.refuse(packet, key=bool(frame.key_frame), why=why)
+        if refused is not None:
+            return Picture(None, refused)
+        pixels = _turned(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), _rotation(frame))
+        seen = damage_seen(pixels)
+        if seen is not None:
+            self._clean.damage(seen, packet)
+            return Picture(None, seen)
+        return Picture(pixels)
+
+
+def _jpeg(data: bytes) -> Picture:
+    try:
+        return Picture(decode_jpeg(data))
+    except Refused as why:
+        return Picture(None, str(why))
+
+
+def _rotation(frame: Any) -> int:
+    """Degrees by which it is to be turned counter-clockwise, a multiple of 90."""
+    return round(float(getattr(frame, "rotation", 0) or 0) / 90) * 90 % 360
+
+
+def _turned(pixels: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
+    return pixels if degrees == 0 else np.ascontiguousarray(np.rot90(pixels, degrees // 90))
+
+
+def _words(error: Exception) -> str:
+    return f"its data cannot be decoded ({type(error).__name__})"

@@ -1,0 +1,188 @@
+"""Pictures over HTTP as cameras really send them: wrong lengths, other types, empty parts, error pages, snapshots."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from device import FrameUnreadable, SourceNotFound
+from device.cameras.opencv.config import StreamConfig
+from device.cameras.stream import open_stream
+from device.cameras.stream.http import Multipart
+from device.errors import Disconnected, FrameMisshapen
+from tests.pictures import retina
+
+
+def jpeg(seed: int, width: int = 320) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(retina(seed=seed, width=width)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+PICTURES = [jpeg(seed) for seed in range(4)]
+
+
+class Answer:
+    """What a server sends, in pieces of `size`."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._data, self._size = io.BytesIO(data), size
+
+    def read1(self, size: int) -> bytes:
+        return self._data.read(min(size, self._size))
+
+    def close(self) -> None:
+        pass
+
+
+def part(body: bytes, head: str, mark: str = "--eye") -> bytes:
+    return f"{mark}\r\n{head}\r\n\r\n".encode() + body + b"\r\n"
+
+
+def arrivals(data: bytes, size: int = 1000, boundary: str | None = "eye") -> list[str | np.ndarray]:
+    source, found = Multipart(Answer(data, size), boundary), []
+    while (arrival := source.next()) is not None:
+        found.append(arrival.why_not if arrival.pixels is None else arrival.pixels)
+    return found
+
+
+def is_picture(found: str | np.ndarray, number: int) -> bool:
+    whole = np.asarray(Image.open(io.BytesIO(PICTURES[number])).convert("RGB"))
+    return isinstance(found, np.ndarray) and np.array_equal(found, whole)
+
+
+HEADS = {
+    "usual": "Content-Type: image/jpeg\r\nContent-Length: {}",
+    "other type": "Content-Type: image/jpg\r\nContent-Length: {}",
+    "no length": "Content-Type: image/jpeg",
+    "small letters": "content-type:image/jpeg\r\ncontent-length:{}",
+    "no head": "X: y",
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("size", [13, 700, 1 << 16])
+@pytest.mark.parametrize(("mark", "boundary"), [("--eye", "eye"), ("--eye", "--eye"), ("eye", "eye"), ("--eye", None)])
+def test_parts_as_cameras_write_them(head: str, size: int, mark: str, boundary: str | None) -> None:
+    numbers = range(4)
+    if boundary is None and mark != "--eye":
+        pytest.skip("a mark without dashes can only be known by its name")
+    data = b"".join(part(PICTURES[n], HEADS[head].format(len(PICTURES[n])), mark) for n in numbers)
+    found = arrivals(data + mark.encode() + b"--\r\n", size, boundary)
+    assert len(found) == len(numbers)
+    assert all(is_picture(one, n) for one, n in zip(found, numbers, strict=True))
+
+
+@pytest.mark.parametrize("wrong", [-500, 7, 100_000])
+def test_a_wrong_length_costs_no_picture(wrong: int) -> None:
+    data = b"".join(part(one, f"Content-Type: image/jpeg\r\nContent-Length: {len(one) + wrong}") for one in PICTURES)
+    found = arrivals(data + b"--eye--\r\n")
+    assert [is_picture(one, n) for n, one in enumerate(found)] == [True] * 4
+
+
+def test_parts_that_are_no_picture_are_named_and_passed_over() -> None:
+    page = b"<html>401 Unauthorized</html>"
+    data = (
+        part(PICTURES[0], "Content-Type: image/jpeg")
+        + part(b"", "Content-Type: image/jpeg\r\nContent-Length: 0")
+        + part(page, f"Content-Type: text/html\r\nContent-Length: {len(page)}")
+        + part(PICTURES[1][:4000] + b"\xff\xd9", "Content-Type: image/jpeg")
+        + part(PICTURES[2], "Content-Type: image/jpeg")
+    )
+    first, empty, html, torn, last = arrivals(data + b"--eye--\r\n")
+    assert is_picture(first, 0)
+    assert isinstance(empty, str)
+    assert "an empty part" in empty
+    assert isinstance(html, str)
+    assert "29 bytes of type text/html" in html
+    assert isinstance(torn, str)
+    assert "damaged" in torn
+    assert is_picture(last, 2)
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Quiet(BaseHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+    def send(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_a_snapshot_address_is_asked_again_for_each_picture() -> None:
+    asked = [0]
+
+    class Camera(Quiet):
+        def do_GET(self) -> None:
+            number = asked[0]
+            asked[0] += 1
+            if number == 5:
+                self.send(200, "text/html", b"<p>busy</p>")
+            else:
+                self.send(200, "image/jpeg", PICTURES[min(number // 2, 3)] if number < 9 else jpeg(0, width=400))
+
+    with served(Camera) as host, open_stream(StreamConfig(url=f"http://{host}/snap.jpg")) as camera:
+        assert [is_picture(camera.read().pixels, n) for n in (0, 1, 2)] == [True] * 3
+        with pytest.raises(FrameUnreadable, match=r"http:3: a part of 11 bytes of type text/html"):
+            camera.read()
+        frame = camera.read()
+        assert frame is not None
+        assert is_picture(frame.pixels, 3)
+        with pytest.raises(FrameMisshapen, match="got 400 x 240, expected 320 x 240"):
+            camera.read()
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Digest"])
+def test_user_and_password_are_used_and_shown_nowhere(scheme: str) -> None:
+    class Camera(Quiet):
+        def do_GET(self) -> None:
+            given = self.headers.get("Authorization", "")
+            if not given.startswith(scheme):
+                self.send_response(401)
+                extra = ', nonce="abc", qop="auth"' if scheme == "Digest" else ""
+                self.send_header("WWW-Authenticate", f'{scheme} realm="eye"{extra}')
+                self.end_headers()
+                return
+            self.send(200, "multipart/x-mixed-replace; boundary=eye", part(PICTURES[0], "Content-Type: image/jpeg"))
+
+    with served(Camera) as host:
+        with open_stream(StreamConfig.parse(f"http://nurse:p%23Sesame@{host}/eye")) as camera:
+            frame = camera.read()
+            assert frame is not None
+            with pytest.raises(Disconnected) as ended:
+                camera.read()
+        with pytest.raises(SourceNotFound, match=r"answers, but gives no video.*401") as refused:
+            open_stream(StreamConfig.parse(f"http://{host}/eye"))
+    assert "Sesame" not in camera.name + frame.source + str(ended.value) + str(refused.value)
+
+
+def test_a_page_in_place_of_pictures_is_no_camera() -> None:
+    class Camera(Quiet):
+        def do_GET(self) -> None:
+            self.send(200, "text/html", b"<html>welcome</html>")
+
+    with served(Camera) as host, pytest.raises(SourceNotFound, match="answers, but gives no video"):
+        open_stream(StreamConfig(url=f"http://{host}/"))

@@ -1,0 +1,185 @@
+"""Damaged videos: what is smeared does not count, until a clean key frame; what is only odd is read."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device import FrameUnreadable, Recording
+from device.cameras.video.clean import CleanRun, units_damaged
+from device.errors import FrameMisshapen
+from tests.pictures import retina
+
+av = pytest.importorskip("av", reason="PyAV is not installed (extra video)")
+
+CASES = Path(__file__).parents[4] / "shared" / "cases" / "pictures"
+FRAMES, GOP = 24, 8
+CODECS = {
+    "h264": ("libx264", {"preset": "veryfast", "tune": "zerolatency"}),
+    "h265": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0"}),
+}
+
+
+def made(path: Path, codec: str, change: Callable[[int, Any], Any] = lambda number, packet: packet) -> Path:
+    """A video of a moving retina; `change` gives another packet, or None for a lost one."""
+    name, options = CODECS[codec]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(name, rate=10, options=options)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.codec_context.gop_size = GOP
+        number = 0
+        picture = retina(seed=5, width=360, height=280)
+        for k in [*range(FRAMES), None]:
+            frame = None
+            if k is not None:
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[k : k + 240, k : k + 320]), "rgb24")
+            for packet in stream.encode(frame):
+                changed = change(number, packet)
+                number += 1
+                if changed is not None:
+                    container.mux(changed)
+    return path
+
+
+def altered(packet: Any, data: bytes) -> Any:
+    other = av.Packet(data)
+    other.pts, other.dts, other.time_base, other.stream = packet.pts, packet.dts, packet.time_base, packet.stream
+    other.is_keyframe = packet.is_keyframe
+    return other
+
+
+def frames_of(path: Path) -> tuple[dict[int, np.ndarray], list[int], list[str]]:
+    frames: dict[int, np.ndarray] = {}
+    refused, words = [], []
+    with Recording(path) as camera:
+        while True:
+            try:
+                frame = camera.read()
+            except FrameUnreadable as error:
+                refused.append(error.sequence)
+                words.append(str(error))
+                continue
+            if frame is None:
+                return frames, refused, words
+            frames[frame.sequence] = frame.pixels
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_whole_ones_are_read_to_the_last_frame(tmp_path: Path, codec: str) -> None:
+    frames, refused, _ = frames_of(made(tmp_path / "a.mp4", codec))
+    assert (sorted(frames), refused) == (list(range(FRAMES)), [])
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("at", [3, 8, 13])
+def test_a_hole_spoils_all_up_to_the_next_clean_key_frame(tmp_path: Path, codec: str, at: int) -> None:
+    whole, _, _ = frames_of(made(tmp_path / "whole.mp4", codec))
+
+    def hole(number: int, packet: Any) -> Any:
+        data = bytearray(bytes(packet))
+        begin = min(60, len(data) // 3)
+        data[begin : begin + 200] = bytes(len(data[begin : begin + 200]))
+        return altered(packet, bytes(data)) if number == at else packet
+
+    frames, refused, words = frames_of(made(tmp_path / "a.mp4", codec, hole))
+    next_key = (at // GOP + 1) * GOP
+    assert set(range(at, next_key)).isdisjoint(frames)
+    assert refused
+    assert "damaged" in words[0]
+    for number in range(at):
+        np.testing.assert_array_equal(frames[number], whole[number])
+    assert len(frames) == FRAMES - (next_key - at)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_after_a_lost_packet_no_smeared_frame_is_given(tmp_path: Path, codec: str) -> None:
+    whole, _, _ = frames_of(made(tmp_path / "whole.mp4", codec))
+    lost = made(tmp_path / "a.mp4", codec, lambda number, packet: None if number == 10 else packet)
+    frames, refused, _ = frames_of(lost)
+    assert refused
+    clean = [pixels.tobytes() for pixels in whole.values()]
+    assert all(pixels.tobytes() in clean for pixels in frames.values())
+    assert len(frames) >= FRAMES - GOP
+
+
+def test_wrong_bits_give_no_frame_that_looks_otherwise(tmp_path: Path) -> None:
+    whole, _, _ = frames_of(made(tmp_path / "whole.mp4", "h264"))
+    rng = random.Random(11)
+    for _ in range(6):
+        at = rng.randrange(FRAMES)
+
+        def flip(number: int, packet: Any, at: int = at) -> Any:
+            data = bytearray(bytes(packet))
+            data[rng.randrange(min(12, len(data) - 1), len(data))] ^= 1 << rng.randrange(8)
+            return altered(packet, bytes(data)) if number == at else packet
+
+        frames, refused, _ = frames_of(made(tmp_path / "a.mp4", "h264", flip))
+        if not refused:
+            assert max(np.abs(frames[n].astype(int) - whole[n]).mean() for n in frames) < 3
+
+
+def test_a_size_that_changes_is_told(tmp_path: Path) -> None:
+    data = io.BytesIO()
+    with av.open(data, "w", format="avi") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuvj420p"
+        for size in ((320, 240), (320, 240), (160, 120)):
+            frame = av.VideoFrame.from_ndarray(retina(width=size[0], height=size[1]), "rgb24")
+            encoder = av.CodecContext.create("mjpeg", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = *size, "yuvj420p"
+            encoder.time_base = Fraction(1, 10)
+            for packet in [*encoder.encode(frame), *encoder.encode(None)]:
+                packet.stream = stream
+                packet.pts = packet.dts = None
+                container.mux(packet)
+    (tmp_path / "a.avi").write_bytes(data.getvalue())
+    with Recording(tmp_path / "a.avi") as camera:
+        assert camera.read() is not None
+        assert camera.read() is not None
+        with pytest.raises(FrameMisshapen, match="got 160 x 120, expected 320 x 240"):
+            camera.read()
+
+
+def test_a_clean_run_begins_only_with_a_key_frame_after_the_damage() -> None:
+    run = CleanRun()
+    assert run.refuse(1, key=True) is None
+    run.damage("a hole", 3)
+    assert run.refuse(2, key=False) == "a hole"
+    assert run.refuse(3, key=True) == "a hole", "the damaged packet itself"
+    assert run.refuse(4, key=False) == "a hole"
+    assert run.refuse(5, key=True, why="filled in") == "a hole"
+    assert run.refuse(5, key=True) == "a hole"
+    assert run.refuse(6, key=True) is None
+    assert run.refuse(7, key=False) is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "damaged"),
+    [
+        (b"\x65\x01\x02\x03", False),
+        (b"\x65\0\0\3\1", False),
+        (b"\x65" + bytes(9) + b"\1", True),
+        (b"\x65\1\0\0", False),
+    ],
+)
+def test_units_that_no_encoder_writes(unit: bytes, damaged: bool) -> None:
+    avcc = b"\x01\x64\x00\x1f\xff\xe1"
+    packet = len(unit).to_bytes(4, "big") + unit
+    assert (units_damaged(packet, "h264", avcc) is not None) is damaged
+    assert units_damaged(packet[:-1], "h264", avcc) is not None
+    assert units_damaged(packet, "vp8", avcc) is None
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
+def test_shared_cases() -> None:
+    frames, refused, _ = frames_of(CASES / "badsector.mp4")
+    assert (len(frames), len(refused)) == (0, 40)
+    frames, refused, _ = frames_of(CASES / "trimmed.mp4")
+    assert (len(frames), refused) == (28, [])
