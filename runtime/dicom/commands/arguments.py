@@ -47,6 +47,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     worklist.add_argument("--patient", default="", metavar="ID", help="only this identifier")
     worklist.add_argument("--accession", default="", metavar="NUMBER", help="only this order")
     worklist.add_argument("--step", default="", metavar="ID", help="only this scheduled step")
+    worklist.add_argument("--journal", type=Path, metavar="DIR", help="mark what this cart has exams of already")
+    worklist.add_argument("--key-file", type=Path, metavar="FILE", help="the journal's key (default: ROP_JOURNAL_KEY)")
     worklist.add_argument("--json", action="store_true", help="one JSON object a line")
 
     send = verbs.add_parser("send", help="send closed exams to the archive", allow_abbrev=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 
@@ -22,7 +23,8 @@ from runtime.exam.errors import JournalFull, JournalUnwritable
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
-from runtime.exam.order import FINISHED
+from runtime.exam.journal.orders import exams_on, orders_of_exams
+from runtime.exam.order import FINISHED, Order
 
 DONE, SAYS_NO = 0, 1
 LOOK_AGAIN_S = 2.0
@@ -38,22 +40,32 @@ def worklist(options: Namespace) -> int:
     found = query_worklist(
         site, site.worklist, day=day, patient_id=options.patient, accession=options.accession, step_id=options.step
     )
+    known = _orders_here(options)
     for item in found:
+        exams = exams_on(Order(item.accession, item.study_uid, item.requested_procedure_id, item.step_id), known)
         if options.json:
-            say_json(asdict(item))
+            say_json(asdict(item) | ({"exams": exams} if options.journal else {}))
         else:
-            say(printable(_line(item, site.cart.ae_title)))
+            say(printable(_line(item, site.cart.ae_title, exams)))
     if not found and not options.json:
         say("nobody is on the worklist")
     return _say_left_out(found)
 
 
-def _line(item: WorklistItem, own_title: str) -> str:
+def _orders_here(options: Namespace) -> dict[str, Order]:
+    if options.journal is None:
+        return {}
+    with Journal.open(options.journal, find_key(options.key_file), read_only=True) as journal:
+        return orders_of_exams(journal)
+
+
+def _line(item: WorklistItem, own_title: str, exams: Sequence[str]) -> str:
     shown = [
         "(unreadable)" if field in item.unreadable else getattr(item, field) or "-"
         for field in ("scheduled", "patient_id", "patient_name", "birth_date", "accession", "description")
     ]
     notes = [item.status.lower()] if item.status in FINISHED else []
+    notes += [f"has exam {', '.join(exams)}"] if exams else []
     notes += [f"for {item.station_ae_title}"] if item.stations and own_title not in item.stations else []
     notes += [f"look twice: {item.alike}"] if item.alike else []
     return "  ".join([*shown, *(f"[{note}]" for note in notes)])

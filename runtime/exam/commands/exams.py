@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 
 from device.cameras import open_camera
 from device.errors import CameraError, FrameUnreadable
@@ -25,6 +26,7 @@ from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
+from runtime.exam.journal.orders import exams_on, orders_of_exams
 from runtime.exam.order import FINISHED, Ordered
 from runtime.exam.session import ExamSession
 from runtime.exam.site_rules import site_rules
@@ -41,12 +43,25 @@ def new(options: Namespace) -> int:
     rules = site_rules(site_of(options), bundle, required_views=options.views, retakes=options.retakes)
     with open_journal(options, create=True) as journal:
         _look_twice(ordered)
+        if order is not None and not options.again:
+            _not_again(exams_on(order, orders_of_exams(journal)))
         exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=options.station, order=order)
         if options.json:
             say_json(exam_dict(journal.exam(exam_id), infant, journal.order(exam_id)))
         else:
             say(exam_id)
     return 0
+
+
+def _not_again(exams: Sequence[str]) -> None:
+    """A second exam on one order is asked about at a terminal; elsewhere it needs `--again`."""
+    if not exams:
+        return
+    said = f"the order has exam {', '.join(exams)} already"
+    if not sys.stdin.isatty():
+        raise ExamRefused(f"{said}; give --again to open another one on it, or take the right order")
+    if input(f"{said}; open another one on it? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise ExamRefused(f"{said}; no other one was opened")
 
 
 def _look_twice(ordered: Ordered | None) -> None:

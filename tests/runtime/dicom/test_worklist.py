@@ -22,9 +22,13 @@ from runtime.dicom.received import Unreadable, decoded, quietly
 from runtime.dicom.uids import WORKLIST_FIND
 from runtime.dicom.worklist import Question, Worklist, read_answers
 from runtime.exam.errors import OrderInvalid
+from runtime.exam.journal import Journal
 from runtime.exam.naming import cleaned
-from runtime.exam.order import Ordered
+from runtime.exam.order import Order, Ordered
+from runtime.exam.rules import ExamRules
 from tests.runtime.dicom.answers import Answer, answer
+from tests.runtime.dicom.exams import BUNDLE, KEY
+from tests.runtime.exam.making import infant
 
 ANY = Question(modality="")
 
@@ -244,6 +248,29 @@ def test_a_terminal_without_the_letters_gets_escapes(
             assert "\\u5c71\\u7530^\\u592a\\u90ce" in said
             if more:
                 assert json.loads(said)["patient_name"] == "山田^太郎"
+
+
+def test_what_has_an_exam_here_or_is_finished_or_anothers_is_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = Order("ACC-1", "1.2.826.0.1.3680043.8.498.7", "RP-1", "S-1")
+    (tmp_path / "key").touch(0o600)
+    (tmp_path / "key").write_text(KEY.text)
+    rules = ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0")
+    with Journal.open(tmp_path / "journal", KEY, create=True, floor_bytes=0) as journal:
+        exam_id = journal.begin_exam(infant(), rules, operator="anna", order=order)
+    others = [answer(Answer(steps=(b"S-2",), status=b"COMPLETED")), answer(Answer(steps=(b"S-3",), title=b"CART9"))]
+    with worklist_of(answer(Answer()), *others) as port:
+        where = ["--journal", str(tmp_path / "journal"), "--key-file", str(tmp_path / "key")]
+        assert ask(tmp_path, port, *where) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [f"[has exam {exam_id}]" in line for line in lines] == [True, False, False]
+        assert "[completed]" in lines[1]
+        assert "[for CART9]" in lines[2]
+        assert ask(tmp_path, port, *where, "--json", "--step", "S-1") == 0
+        [said] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert said["exams"] == [exam_id]
+        assert Ordered.from_dict(said).order.same_as(order)
 
 
 # --- fuzz ------------------------------------------------------------------------------------------------------------

@@ -361,6 +361,18 @@ def test_an_order_that_cannot_be_used_opens_no_exam(cart: Cart, content: str, me
     assert not (cart.journal / "journal.sqlite3").exists()
 
 
+def test_a_second_exam_on_one_order_has_to_be_meant(cart: Cart) -> None:
+    order = cart.folder / "order.json"
+    order.write_text('{"accession": "ACC-7", "step_id": "S-1"}\n{"accession": "ACC-7", "step_id": "S-2"}')
+    first = cart.new("--order", str(order), "--step", "S-1")
+    cart("close", "--operator", "anna")
+    said = cart.new("--order", str(order), "--step", "S-1", code=2)
+    assert f"the order has exam {first} already; give --again" in said
+    cart.new("--order", str(order), "--step", "S-2")
+    cart("close", "--operator", "anna")
+    cart.new("--order", str(order), "--step", "S-1", "--again")
+
+
 def test_only_one_thing_comes_from_standard_input(cart: Cart) -> None:
     assert "cannot both be read" in cart("new", "--operator", "a", "--infant", "-", "--order", "-", code=2)
 
