@@ -1,0 +1,109 @@
+"""The cart's command line: the file, its users, the units, and what is said when something cannot be."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
+
+from runtime.cart.__main__ import main
+from runtime.config import load_config
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "cart.toml"
+    assert main(["init", str(path)]) == 0
+    return path
+
+
+def test_the_file_that_init_writes_can_be_read_and_is_never_written_over(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = load_config(config)
+    assert (found.station, found.web.port) == ("CART-1", 8420)
+    assert found.journal == config.parent / "journal"
+    before = config.read_text()
+    assert main(["init", str(config)]) == 2
+    assert "File exists" in capsys.readouterr().err
+    assert config.read_text() == before
+
+
+def test_a_user_is_added_once_and_the_pin_is_not_in_the_file(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("1357\n"))
+    assert main(["user", "ana", "--shown", "Ana R.", "--config", str(config)]) == 0
+    users = config.parent / "users.json"
+    assert "1357" not in users.read_text()
+    assert users.stat().st_mode & 0o077 == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO("2468\n"))
+    assert main(["user", "ana", "--config", str(config)]) == 2
+    assert "already" in capsys.readouterr().err
+
+
+def test_units_are_shown_whole(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", "--print", "--config", str(config)]) == 0
+    shown = capsys.readouterr().out
+    for unit in ("cart.target", "rop-cart.service", "rop-sender.service", "rop-keeper.timer", "rop-kiosk.service"):
+        assert f"/etc/systemd/system/{unit}" in shown
+    assert f"--config {config}" in shown
+    assert "LimitCORE=0" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "schema"),
+        ('schema = "rop.cart/1"\n[camera]\nsauce = "sim:"\n', "camera"),
+        ('schema = "rop.cart/1"\n[web]\nport = "x"\n', "web.port"),
+        ("schema = ", "TOML"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_2(
+    tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cart.toml"
+    path.write_text(text)
+    assert main(["run", "--config", str(path)]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+def test_a_cart_without_users_or_camera_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cart.toml"
+    path.write_text('schema = "rop.cart/1"\n')
+    assert main(["run", "--config", str(path)]) == 2
+    assert "users" in capsys.readouterr().err
+
+
+def test_pages_for_the_whole_network_need_tls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cart.toml"
+    path.write_text('schema = "rop.cart/1"\n[camera]\nsource = "sim:fps=10"\n[web]\naddress = "0.0.0.0"\n')
+    assert main(["check", "--config", str(path)]) == 1
+    assert "needs TLS" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_check_tries_every_part_and_names_what_does_not_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from runtime.exam.journal.crypt import write_new_key
+
+    write_new_key(tmp_path / "journal.key")
+    path = tmp_path / "cart.toml"
+    path.write_text(
+        'schema = "rop.cart/1"\nkey_file = "journal.key"\n'
+        '[camera]\nsource = "sim:fps=10,size=320x240"\n[web]\nport = 0\n'
+    )
+    assert main(["check", "--config", str(path)]) == 1  # nobody could sign in
+    lines = capsys.readouterr().out.splitlines()
+    marks = {line[2:].partition(":")[0].split()[0]: line[0] for line in lines}
+    assert marks == {"site": "+", "users": "!", "web": "+", "journal": "+", "engine": "+", "camera": "+"} | {
+        "light": "-",
+        "worklist": "-",
+    }
