@@ -6,6 +6,7 @@ import importlib
 import sys
 
 from build_engines import arguments
+from device.extras import missing
 
 VERBS = {
     "report": (arguments.report_parser, "build_engines.report.command"),
@@ -17,6 +18,14 @@ VERBS = {
 BUILD = (arguments.build_parser, "build_engines.command")
 PLANS = (arguments.plans_parser, "build_engines.plans.command")
 
+NEEDS = {
+    "build_engines.command": "build",
+    "build_engines.quantize.command": "build",
+    "build_engines.report.command": "plans",
+    "build_engines.plans.command": "plans",
+}
+"""The extras without which a program can do nothing."""
+
 
 def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
@@ -26,6 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     else:
         parser, module = PLANS if any(word.split("=")[0] == "--target" for word in words) else BUILD
     options = parser().parse_args(words)
+    if absent := missing(NEEDS[module]) if module in NEEDS else "":
+        print(absent, file=sys.stderr)
+        return 2
     try:
         return int(importlib.import_module(module).run(options))
     except KeyboardInterrupt:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from device.version import add_version
+
 TARGETS = ("tensorrt", "tensorrt-rtx", "torch-tensorrt")
 METHODS = ("max", "entropy")
 FRAMES, JUDGED_FRAMES = 64, 16
@@ -40,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         "write manifest and hashes. Other programs: report, sensitivity, and --target for TensorRT plans.",
         epilog="exit codes: 0 built; 1 graphs and checkpoint do not agree; 2 the call or the input is unusable",
     )
+    add_version(parser)
     parser.add_argument(
         "source",
         type=Path,

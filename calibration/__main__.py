@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from calibration.commands import compare, create, inspect
 from calibration.errors import CalibrationError
 from device.errors import DeviceError
+from device.version import add_version
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m calibration", description="Make, inspect and compare calibration sets.", allow_abbrev=False
     )
+    add_version(parser)
     words = parser.add_subparsers(dest="word", required=True, metavar="create | inspect | compare")
     for command in (create, inspect, compare):
         command.add_parser(words)

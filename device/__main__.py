@@ -14,6 +14,7 @@ from importlib import import_module
 
 from device.commands.common import exit_code
 from device.errors import DeviceError
+from device.version import PROJECT, software_version
 
 COMMANDS = {
     "cameras": "list the cameras that this machine sees",
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] in (["--help"], ["-h"]):
         print(usage())
+        return 0
+    if words[:1] == ["--version"]:
+        print(f"{PROJECT} {software_version()}")
         return 0
     if not words or words[0] not in COMMANDS:
         got = repr(words[0]) if words else "nothing"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-PROJECT = "rop-screening-runtime"
+from device.version import PROJECT
+
 EXTRAS: dict[str, tuple[str, ...]] = {
     "build": ("torch", "onnx", "onnxscript", "modelopt"),
     "plans": ("onnx",),

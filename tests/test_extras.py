@@ -29,6 +29,8 @@ HELPS = (
     *("calibration", "calibration create", "calibration inspect", "calibration compare"),
     *(
         "build_engines",
+        "build_engines report",
+        "build_engines sensitivity",
         "build_engines sign",
         "build_engines trust",
     ),
@@ -73,6 +75,11 @@ def test_help_needs_no_extra(tmp_path: Path, line: str) -> None:
         ("runtime.dicom worklist --site site.json", "dicom"),
         ("runtime.dicom send --journal journal --site site.json", "dicom"),
         ("device light status /dev/ttyACM0", "light"),
+        ("build_engines trained.pth --out bundle", "build"),
+        ("build_engines sensitivity bundle --calibration set", "build"),
+        ("build_engines report bundle", "plans"),
+        ("build_engines bundle --target tensorrt", "plans"),
+        ("build_engines.train --data data", "build"),
         ("build_engines sign --key key.pem bundle", "exam"),
     ],
 )

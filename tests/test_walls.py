@@ -56,6 +56,7 @@ FLOORS = {
         signature checked_file pixels schemes
         frame
         errors extras eye secrets
+        version
     """,
 }
 """Rooms by floor, the highest first. A room knows only floors below its own; each has to stand on one."""

@@ -9,6 +9,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from device.extras import missing
+from device.version import add_version
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -16,6 +19,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Train SegImgNet: first the vessel segmentation, then, with it frozen, the classifier "
         "'ridge or demarcation line in view'. A stopped run goes on where it was when started again.",
     )
+    add_version(parser)
     parser.add_argument("--data", type=Path, required=True, help="folder with hvdropdb_vessels, hrf, ...")
     parser.add_argument("--out", type=Path, default=Path("runs/demonstration"), help="states and results go here")
     parser.add_argument("--size", default="edge", help="network size: edge or base (default: edge)")
@@ -30,6 +34,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    if absent := missing("build"):
+        print(absent, file=sys.stderr)
+        return 2
     # Large tensors come and go each step; glibc would hand each back to the kernel and fault it in again,
     # which costs a fifth of the time. The allocator reads these before the first allocation only.
     if os.environ.get("MALLOC_MMAP_MAX_") is None and argv is None and sys.platform == "linux":

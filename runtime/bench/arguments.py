@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from device.errors import SourceNotFound
 from device.schemes import is_simulated
+from device.version import add_version
 from runtime.bench.words import LOADS, ROWS, LoadKind
 from runtime.commands.numbers import number, positive, share, whole
 from runtime.commands.site import add_site_options
@@ -151,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_version(parser)
     load = parser.add_argument_group("load")
     load.add_argument("--source", default="sim:", metavar="SOURCE", help="as of runtime.screen (default: sim:)")
     load.add_argument("--load", choices=LOADS, default="back-to-back", help="when frames come (default: back-to-back)")

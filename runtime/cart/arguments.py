@@ -7,6 +7,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from device.version import add_version
+
 EPILOG = "Exit codes: 0 done; 1 a part does not work (check); 2 the call is wrong or the configuration unusable."
 
 
@@ -22,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         "Screening aid; not a medical device.",
         epilog=EPILOG,
     )
+    add_version(parser)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     demo = verbs.add_parser("demo", help="everything simulated: camera, light board, worklist and archive")
     demo.add_argument("--folder", type=Path, default=Path("out/cart"), help="journal and key (default: out/cart)")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from device.version import add_version
 from runtime.commands.numbers import milliseconds, whole
 from runtime.commands.site import add_site_options
 from runtime.daemon.limits import Limits
@@ -56,6 +57,7 @@ def _parser(verb: str, description: str) -> argparse.ArgumentParser:
 
 def _serve() -> argparse.ArgumentParser:
     parser = _parser("", "Keep an engine warm and read the frames of other programs on this machine.")
+    add_version(parser)
     parser.add_argument("--socket", type=Path, required=True, metavar="PATH", help="where clients connect")
     _common(parser)
     return parser

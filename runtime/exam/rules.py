@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from device.version import software_version
 from runtime.exam.errors import ExamRefused
 from runtime.reading import BundleFacts
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
@@ -72,17 +73,11 @@ def rules_for(
     site_profile_sha256: str | None = None,
 ) -> ExamRules:
     """The rules of an exam that this bundle reads; `threshold` None is the bundle's own."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        software = version("rop-screening-runtime")
-    except PackageNotFoundError:
-        software = "unknown"
     return ExamRules(
         threshold=bundle.manifest.refer_threshold if threshold is None else threshold,
         refer_classes=tuple(label.name for label in bundle.manifest.classes if label.refer),
         bundle=bundle.facts,
-        software=software,
+        software=software_version(),
         required_views=tuple(required_views),
         retakes=retakes,
         site_profile_sha256=site_profile_sha256,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from device.version import add_version
 from runtime.commands.numbers import milliseconds, whole
 from runtime.commands.site import add_site_options
 from runtime.config import parse_with_config
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_version(parser)
     parser.add_argument(
         "source",
         metavar="SOURCE",

@@ -16,7 +16,6 @@ from runtime.bench.measure.sensors import SYS, gpu_facts
 from runtime.bench.schema import EnvironmentPart
 
 LIBRARIES = ("numpy", "opencv-python-headless", "openvino", "tensorrt", "pillow", "psutil", "onnxruntime")
-DISTRIBUTION = "rop-screening-runtime"
 
 
 def environment(root: Path = SYS) -> EnvironmentPart:
@@ -39,11 +38,6 @@ def environment(root: Path = SYS) -> EnvironmentPart:
         power_mode=_power_mode(),
         governor=_text(root / "devices/system/cpu/cpu0/cpufreq/scaling_governor") or None,
     )
-
-
-def project_version() -> str:
-    """The version of this software, as installed."""
-    return _version(DISTRIBUTION) or "unknown"
 
 
 def _version(distribution: str) -> str | None:

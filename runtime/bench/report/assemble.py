@@ -7,10 +7,10 @@ from datetime import datetime
 
 import numpy as np
 
+from device.version import software_version
 from runtime.bench.judge.findings import Verdict
 from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, jitter_p99_ms, overhead_us, reached_hz
-from runtime.bench.measure.environment import project_version
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Column, Samples
 from runtime.bench.measure.supply import InputFacts
@@ -67,7 +67,7 @@ def assemble(about: About, evidence: Evidence, verdict: Verdict) -> Report:
     samples, goals = evidence.samples, evidence.goals
     return Report(
         schema="rop.bench/1",
-        version=project_version(),
+        version=software_version(),
         created=about.created.isoformat(timespec="seconds"),
         command=about.command,
         verdict=verdict.word,

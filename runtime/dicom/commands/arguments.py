@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from device.version import add_version
 from runtime.config import parse_with_config
 
 EXAMPLES = """\
@@ -39,6 +40,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_version(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
 
     worklist = verbs.add_parser("worklist", help="who is to be examined", allow_abbrev=False)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from device.version import add_version
 from runtime.commands.site import add_site_options
 from runtime.config import parse_with_config
 from runtime.engines.options import add_engine_options
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_version(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
 
     key = verbs.add_parser("key", help="make a new key file for a journal", allow_abbrev=False)

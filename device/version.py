@@ -1,0 +1,30 @@
+"""The version of this software, as installed; setup.cfg is the one place that says it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+PROJECT = "rop-screening-runtime"
+
+
+def software_version() -> str:
+    """Like `0.2.0`; `unknown` where the files run without being installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(PROJECT)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class _Version(argparse.Action):
+    """Asks for the version when it is wanted, not for every call."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        parser.exit(0, f"{PROJECT} {software_version()}\n")
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option `--version`."""
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of this software and exit")

@@ -1,0 +1,34 @@
+"""One place says the version, and each command repeats it."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from device.version import software_version
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = (
+    *("runtime.screen", "runtime.bench", "runtime.exam", "runtime.dicom", "runtime.daemon", "runtime.cart"),
+    *("device", "calibration", "build_engines", "build_engines.train"),
+)
+
+
+def test_what_is_installed_is_what_setup_cfg_says() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert software_version() == config["metadata"]["version"], "install it again: make test"
+    assert metadata.version("rop-screening-runtime") == software_version()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_says_its_version(command: str) -> None:
+    words = [sys.executable, "-m", command, "--version"]
+    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == f"rop-screening-runtime {software_version()}\n"
