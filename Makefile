@@ -7,7 +7,7 @@ INSTALL = $(PYTHON) constraints/install.py
 PINS := setup.cfg setup.py pyproject.toml constraints/install.py runtime/preprocess/kernel.c
 
 .PHONY: run cart test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
-	constraints python-is-right clean
+	constraints wheelhouse python-is-right clean
 
 run: $(VENV)/.cart
 	$(BIN)/python -m runtime.screen sim:seed=1,frames_per_eye=4,faults=0.1 --frames 40 --out out
@@ -57,6 +57,15 @@ check: $(VENV)/.test
 
 build-tools: $(VENV)/.build
 
+# What a cart of this processor and this Python needs, for one without internet: docs/offline.md.
+wheelhouse: $(TOOLS)/.release
+	rm -rf wheelhouse
+	$(TOOLS)/bin/python -m pip download --quiet --no-deps --require-hashes --only-binary=:all: \
+		--requirement constraints/cart.txt --dest wheelhouse
+	PIP_CONSTRAINT=constraints/all.txt PIP_BUILD_CONSTRAINT=constraints/all.txt \
+		$(TOOLS)/bin/python -m pip wheel --quiet --no-deps --wheel-dir wheelhouse .
+	cp constraints/cart.txt wheelhouse/
+
 # Writes the pins anew from setup.cfg and constraints/*.in; what still fits stays. UPGRADE=1 takes the newest of all.
 COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make constraints' --override constraints/left-out.in setup.cfg
@@ -88,4 +97,4 @@ ifneq ($(origin PYTHON),file)
 endif
 
 clean:
-	rm -rf $(VENV) $(VENV)-* out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* out build dist wheelhouse *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
