@@ -19,6 +19,7 @@ from build_engines.description import Description
 from build_engines.errors import BuildError
 from build_engines.export import Parity, check_parity, export_graphs
 from build_engines.quantize import Settings, add_graphs
+from build_engines.reliability import write_reliability
 from build_engines.report import REPORT_FILE, ParityReport, measure
 from build_engines.report.choose import defaults
 from build_engines.report.frames import Source
@@ -126,6 +127,8 @@ def _finish(
         parity = measure(written(folder, draft), low.source, report=lambda frames: _each(frames, report))
         write_report(parity, folder)
         draft = with_defaults(draft, parity)
+    if draft.cross_validation is not None:
+        write_reliability(draft.cross_validation, folder)
     (folder / CARD).write_text(model_card(draft, parity), encoding="utf-8")
     report("self-test: asking the networks")
     write_self_test(written(folder, draft))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from build_engines.errors import BuildError
 from runtime.checked_json import first_problem, model_from
-from runtime.manifest import DISEASE, ClassLabel, Metric, TrainingSet
+from runtime.manifest import DISEASE, ClassLabel, CrossValidation, Metric, TrainingSet
 
 
 class Description(BaseModel):
@@ -30,6 +30,7 @@ class Description(BaseModel):
     refer_threshold: float = Field(default=0.5, gt=0, lt=1)
     training_data: tuple[TrainingSet, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    cross_validation: CrossValidation | None = None
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -66,18 +66,47 @@ class TrainingSet(_Part):
     source: str
 
 
+MetricName: TypeAlias = Literal["dice", "f1_one_pixel", "cl_dice", "roc_auc", "sensitivity", "specificity"]
+
+
 class Metric(_Part):
     """One measured figure with its 95 % interval and the number of frames behind it."""
 
     task: Literal["segmentation", "classification"]
-    name: Literal["dice", "roc_auc", "sensitivity", "specificity"]
+    name: MetricName
     dataset: str
     device: str
+    """Camera, the data set's name, `all`, or `second observer`: a person's masks against another's."""
     precision: Precision
     value: float = Field(ge=0, le=1, allow_inf_nan=False)
     low: float = Field(ge=0, le=1, allow_inf_nan=False)
     high: float = Field(ge=0, le=1, allow_inf_nan=False)
     frames: int = Field(gt=0)
+
+
+class ReliabilityBin(_Part):
+    """Frames of which like probabilities were stated, and how many of them were positive."""
+
+    stated: float = Field(ge=0, le=1, allow_inf_nan=False)
+    observed: float = Field(ge=0, le=1, allow_inf_nan=False)
+    frames: int = Field(gt=0)
+
+
+class CrossValidation(_Part):
+    """What the threshold and the probabilities rest on: training frames, each read by a network that never saw it."""
+
+    folds: int = Field(ge=2)
+    metrics: tuple[Metric, ...]
+    """Over all folds, at the bundle's threshold and temperature."""
+    sensitivity: float = Field(gt=0, lt=1, allow_inf_nan=False)
+    """That the threshold was chosen for."""
+    threshold_low: float = Field(ge=0, le=1, allow_inf_nan=False)
+    threshold_high: float = Field(ge=0, le=1, allow_inf_nan=False)
+    temperature: float = Field(gt=0, allow_inf_nan=False)
+    """By which the logits were divided, in the weights of the last layer."""
+    calibration_error: float = Field(ge=0, le=1, allow_inf_nan=False)
+    """Mean distance of stated and observed, over the bins."""
+    reliability: tuple[ReliabilityBin, ...]
 
 
 class QuantizedNetwork(_Part):
@@ -136,6 +165,8 @@ class Manifest(_Part):
     """REFER when the refer classes' probabilities add up to this or more."""
     training_data: tuple[TrainingSet, ...]
     metrics: tuple[Metric, ...]
+    cross_validation: CrossValidation | None = None
+    """None where the threshold comes from elsewhere."""
     calibration_sha256: Sha256 | None = None
     """Of the calibration set behind `int8`; None where there is no such graph."""
     quantization: dict[Network, QuantizedNetwork] = {}

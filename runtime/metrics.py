@@ -13,7 +13,7 @@ def dice(first: NDArray[Any], second: NDArray[Any]) -> float:
 
     Full scale is 1 for floats and 255 for uint8.
     """
-    a, b = _cut(first), _cut(second)
+    a, b = cut(first), cut(second)
     total = int(np.count_nonzero(a)) + int(np.count_nonzero(b))
     return 1.0 if total == 0 else 2 * int(np.count_nonzero(a & b)) / total
 
@@ -28,7 +28,8 @@ def roc_auc(scores: ArrayLike, positive: ArrayLike) -> float | None:
     return above + 0.5 * float((yes[:, None] == no[None, :]).mean())
 
 
-def _cut(values: NDArray[Any]) -> NDArray[np.bool_]:
+def cut(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """A map cut at half of its full scale: 1 for floats, 255 for uint8."""
     half = 128 if values.dtype == np.uint8 else 0.5
     cut: NDArray[np.bool_] = values >= half
     return cut

@@ -27,9 +27,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--phase", choices=("all", "segmentation", "classification"), default="all")
     parser.add_argument("--segmentation-steps", type=int, help="optimizer steps of phase 1")
     parser.add_argument("--classification-steps", type=int, help="optimizer steps of phase 2")
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=0,
+        help="cross-validate the classifier in so many folds; threshold and "
+        "temperature then rest on it (default: 0, none)",
+    )
+    parser.add_argument(
+        "--curve",
+        type=_shares,
+        default=(),
+        metavar="SHARES",
+        help="learning curve of the classifier: shares of the training groups, such as 0.25,0.5,0.75",
+    )
     parser.add_argument("--held-out", type=float, default=0.2, help="share of frame groups held out (default: 0.2)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     return parser
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    shares = tuple(float(word) for word in text.split(","))
+    if not all(0 < share <= 1 for share in shares):
+        raise argparse.ArgumentTypeError(f"got {text}, expected shares over 0 and up to 1")
+    return shares
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,10 +69,13 @@ def main(argv: list[str] | None = None) -> int:
     from build_engines.errors import BuildError
     from build_engines.segimgnet import SIZES
     from build_engines.train import settings
-    from build_engines.train.run import train
+    from build_engines.train.run import Plan, train
 
     if arguments.size not in SIZES:
         print(f"--size {arguments.size}: no such size; expected one of {', '.join(SIZES)}", file=sys.stderr)
+        return 2
+    if arguments.folds not in (0, *range(2, 21)):
+        print(f"--folds {arguments.folds}: expected 2 to 20, or 0 for none", file=sys.stderr)
         return 2
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -67,15 +91,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"[{time.monotonic() - started:7.0f} s] {line}", flush=True)
 
     try:
-        train(
-            arguments.data,
-            arguments.out,
-            SIZES[arguments.size],
-            segmentation,
-            classification if arguments.phase != "segmentation" else None,
-            arguments.held_out,
-            report,
+        classifier = classification if arguments.phase != "segmentation" else None
+        plan = Plan(
+            SIZES[arguments.size], segmentation, classifier, arguments.held_out, arguments.folds, arguments.curve
         )
+        train(arguments.data, arguments.out, plan, report)
     except BuildError as error:
         print(error, file=sys.stderr)
         return 2

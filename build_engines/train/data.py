@@ -36,6 +36,8 @@ class TrainingFrame:
     vessel_mask: Path | None = None
     ridge_mask: Path | None = None
     disc_mask: Path | None = None
+    second_mask: Path | None = None
+    """The vessels as a second person drew them."""
     ridge_in_view: bool = False
 
     @property
@@ -81,6 +83,7 @@ def vessel_frames(root: Path) -> list[TrainingFrame]:
             group=_group(name, row),
             image=root / name / row["image"],
             vessel_mask=root / name / row["mask"],
+            second_mask=root / name / row["mask_2nd"] if row.get("mask_2nd") else None,
         )
         for name in VESSEL_SETS
         for row in _rows(root, name)

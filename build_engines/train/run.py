@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from build_engines.description import Description
 from build_engines.segimgnet import NetworkSize, SegImgNet
 from build_engines.segimgnet.checkpoint import save_checkpoint
+from build_engines.train.calibrate import apply_temperature, calibration_error, fit_temperature, reliability, tempered
 from build_engines.train.classification import Scores, held_out_scores, train_classifier
+from build_engines.train.curve import learning_curve
 from build_engines.train.data import Split, TrainingFrame, ridge_frames, split_frames, vessel_frames
 from build_engines.train.datasets import training_sets
-from build_engines.train.metrics import Interval, mean_interval, sensitive_threshold
+from build_engines.train.folds import cross_validate
+from build_engines.train.metrics import Interval, mean_interval, sensitive_threshold, threshold_interval
 from build_engines.train.phase import Report
-from build_engines.train.segmentation import train_segmentation, validate_segmentation
+from build_engines.train.segmentation import observer_figures, segmentation_figures, train_segmentation
 from build_engines.train.settings import PhaseSettings
-from runtime.manifest import ClassLabel, Metric
+from runtime.manifest import ClassLabel, CrossValidation, Metric, MetricName, ReliabilityBin
 
 CLASSES = (
     ClassLabel(name="no_ridge_in_view", meaning="No ridge or demarcation line is seen in this frame.", refer=False),
@@ -27,69 +35,134 @@ SENSITIVITY = 0.9
 """Of the training frames with a ridge, this share must refer: to miss one is worse than to look once too often."""
 
 
-def train(
-    data: Path,
-    out: Path,
-    size: NetworkSize,
-    segmentation: PhaseSettings,
-    classification: PhaseSettings | None,
-    held_out: float,
-    report: Report,
-) -> None:
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, and how long."""
+
+    size: NetworkSize
+    segmentation: PhaseSettings
+    classification: PhaseSettings | None
+    """None trains the segmentation alone."""
+    held_out: float = 0.2
+    """Share of the frame groups."""
+    folds: int = 0
+    """Of the classifier's cross-validation on the training frames; 0 leaves it out."""
+    curve: tuple[float, ...] = ()
+    """Shares of the training groups for the learning curve."""
+
+
+def train(data: Path, out: Path, plan: Plan, report: Report) -> None:
     """Train both phases, or the first alone, and write `segimgnet.pth` with `segimgnet.json` beside it.
 
     data: folder of the data sets. out: where states and results go; what stands there is taken up. Raises
     `TrainingDataError`.
+
+    The threshold and the probabilities rest on the cross-validation where there is one; without it the threshold is
+    taken from the training frames, and probabilities stay as the network gives them. Held-out frames decide nothing.
     """
     out.mkdir(parents=True, exist_ok=True)
-    vessels = split_frames(vessel_frames(data), held_out)
-    unet = train_segmentation(vessels, size, segmentation, out, report)
-    if classification is None:
+    vessels = split_frames(vessel_frames(data), plan.held_out)
+    unet = train_segmentation(vessels, plan.size, plan.segmentation, out, report)
+    if plan.classification is None:
         return
-    ridges = split_frames(ridge_frames(data), held_out)
-    network = train_classifier(ridges, unet, size, classification, out, report)
-    seen = held_out_scores(network, ridges.train)
-    threshold = sensitive_threshold(seen.probability, seen.positive, SENSITIVITY)
-    report(f"threshold {threshold:.2f}: {SENSITIVITY:.0%} of the training frames with a ridge are at or over it")
-    metrics = (*_dice(network, vessels), *_classification(held_out_scores(network, ridges.held_out), threshold))
-    for metric in metrics:
+    ridges = split_frames(ridge_frames(data), plan.held_out)
+    network = train_classifier(ridges, unet, plan.size, plan.classification, out, report)
+    validation: CrossValidation | None = None
+    if plan.folds:
+        scores = cross_validate(ridges.train, unet, plan.size, plan.classification, plan.folds, out, report)
+        threshold, validation = judged(scores, plan.folds)
+        apply_temperature(network, validation.temperature)
         report(
-            f"held out: {metric.name} {metric.device}: {metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}], "
-            f"{metric.frames} frames"
+            f"threshold {threshold:.2f} [{validation.threshold_low:.2f}, {validation.threshold_high:.2f}] by "
+            f"{plan.folds} folds, temperature {validation.temperature:g}, "
+            f"calibration error {validation.calibration_error:.3f}"
         )
+        _say("cross-validation", validation.metrics, report)
+    else:
+        seen = held_out_scores(network, ridges.train)
+        threshold = sensitive_threshold(seen.probability, seen.positive, SENSITIVITY)
+        report(f"threshold {threshold:.2f}: {SENSITIVITY:.0%} of the training frames with a ridge are at or over it")
+    metrics = (*_vessels(network, vessels), *_classification(held_out_scores(network, ridges.held_out), threshold))
+    _say("held out", metrics, report)
+    if plan.curve:
+        learning_curve(ridges, unet, plan.size, plan.classification, plan.curve, out, report)
     save_checkpoint(network, out / "segimgnet.pth")
-    _description(size, (*vessels.train, *ridges.train), metrics, threshold).save(out / "segimgnet.json")
+    described = _description(plan.size, (*vessels.train, *ridges.train), metrics, threshold, validation)
+    described.save(out / "segimgnet.json")
     report(f"written: {out / 'segimgnet.pth'} and its description")
 
 
-def _dice(network: SegImgNet, split: Split) -> list[Metric]:
+def judged(scores: Scores, folds: int) -> tuple[float, CrossValidation]:
+    """The threshold for `SENSITIVITY` and what else a cross-validation says, probabilities tempered by it."""
+    temperature = fit_temperature(scores.probability, scores.positive)
+    calm = replace(scores, probability=tempered(scores.probability, temperature).astype(np.float32))
+    threshold = threshold_interval(calm.probability, calm.positive, SENSITIVITY)
+    bins = reliability(calm.probability, calm.positive)
+    return threshold.value, CrossValidation(
+        folds=folds,
+        metrics=tuple(_classification(calm, threshold.value)),
+        sensitivity=SENSITIVITY,
+        threshold_low=round(threshold.low, 4),
+        threshold_high=round(threshold.high, 4),
+        temperature=temperature,
+        calibration_error=round(calibration_error(bins), 4),
+        reliability=tuple(
+            ReliabilityBin(stated=round(found.stated, 4), observed=round(found.observed, 4), frames=found.frames)
+            for found in bins
+        ),
+    )
+
+
+def _say(of: str, metrics: Iterable[Metric], report: Report) -> None:
+    for metric in metrics:
+        report(
+            f"{of}: {metric.name} {metric.device}: {metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}], "
+            f"{metric.frames} frames"
+        )
+
+
+def _vessels(network: SegImgNet, split: Split) -> list[Metric]:
+    """The held-out figures of vessel maps by device, and of a second person's masks where the data sets have them."""
     datasets = {frame.device: frame.dataset for frame in split.held_out}
-    figures = validate_segmentation(network.segmentation, split)
-    return [_metric("segmentation", "dice", datasets[device], device, value) for device, value in figures.items()]
+    found = [
+        _metric("segmentation", name, datasets[device], device, figure)
+        for name, figures in segmentation_figures(network.segmentation, split.held_out).items()
+        for device, figure in figures.items()
+    ]
+    second = tuple(frame for frame in (*split.train, *split.held_out) if frame.second_mask is not None)
+    found += [
+        _metric("segmentation", name, second[0].dataset, "second observer", figure)
+        for name, figure in observer_figures(second).items()
+    ]
+    return found
 
 
 def _classification(scores: Scores, threshold: float) -> list[Metric]:
+    """AUC, and sensitivity and specificity at the threshold, by device and over all."""
     figures = scores.auc()
-    # A device whose held-out frames are all of one class has no AUC, and none is stated.
-    auc = [
+    # A device whose frames are all of one class has no AUC, and none is stated.
+    found = [
         _metric("classification", "roc_auc", "hvdropdb", device, figure)
         for device, figure in figures.items()
         if math.isfinite(figure.value)
     ]
     positive, referred = scores.positive > 0.5, scores.probability >= threshold
-    shares = []
-    if positive.any():
-        share = mean_interval(referred[positive])
-        shares.append(_metric("classification", "sensitivity", "hvdropdb", "all", share))
-    if not positive.all():
-        share = mean_interval(~referred[~positive])
-        shares.append(_metric("classification", "specificity", "hvdropdb", "all", share))
-    return auc + shares
+    shares: tuple[tuple[MetricName, NDArray[np.bool_], NDArray[np.bool_]], ...] = (
+        ("sensitivity", positive, referred),
+        ("specificity", ~positive, ~referred),
+    )
+    for device in figures:
+        here = np.array([device in ("all", name) for name in scores.device])
+        for name, of, right in shares:
+            if (here & of).any():
+                share = mean_interval(right[here & of])
+                found.append(_metric("classification", name, "hvdropdb", device, share))
+    return found
 
 
 def _metric(
     task: Literal["segmentation", "classification"],
-    name: Literal["dice", "roc_auc", "sensitivity", "specificity"],
+    name: MetricName,
     dataset: str,
     device: str,
     figure: Interval,
@@ -109,11 +182,15 @@ def _metric(
 
 
 def _description(
-    size: NetworkSize, trained_on: tuple[TrainingFrame, ...], metrics: tuple[Metric, ...], threshold: float
+    size: NetworkSize,
+    trained_on: tuple[TrainingFrame, ...],
+    metrics: tuple[Metric, ...],
+    threshold: float,
+    validation: CrossValidation | None,
 ) -> Description:
     return Description(
         name=f"demonstration-{size.name}",
-        version="1",
+        version="2",
         intended_use=(
             "Demonstration of the pipeline on images of premature infants: vessel segmentation, and whether a ridge or "
             "demarcation line is in view. It makes no diagnostic claim and is not for clinical use."
@@ -123,4 +200,5 @@ def _description(
         refer_threshold=threshold,
         training_data=training_sets(trained_on),
         metrics=metrics,
+        cross_validation=validation,
     )

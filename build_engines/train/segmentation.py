@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -13,12 +14,13 @@ from torch.nn import functional
 from build_engines.segimgnet import INPUT_SIDE, NetworkSize, UNet
 from build_engines.train.augment import augment
 from build_engines.train.batches import half_precision, to_images, to_masks
-from build_engines.train.data import Canvas, Split, load_canvas, network_image, network_mask
-from build_engines.train.metrics import Interval, mean_interval
+from build_engines.train.data import Canvas, Split, TrainingFrame, load_canvas, network_image, network_mask
+from build_engines.train.metrics import Interval, centreline_dice, mean_interval, tolerant_f1
 from build_engines.train.phase import Phase, Report, run_phase
 from build_engines.train.settings import PhaseSettings
 from build_engines.train.state import PhaseState, WeightAverage, decay_groups
 from runtime.arrays import FloatArray
+from runtime.manifest import MetricName
 from runtime.metrics import dice
 
 INFANT_SHARE = 0.7
@@ -51,18 +53,47 @@ def train_segmentation(split: Split, size: NetworkSize, settings: PhaseSettings,
     return _averaged(state, size)
 
 
-@torch.no_grad()
+Figure: TypeAlias = Callable[[FloatArray, FloatArray], float]
+FIGURES: dict[MetricName, Figure] = {"dice": dice, "f1_one_pixel": tolerant_f1, "cl_dice": centreline_dice}
+"""How a vessel map is held against a mask, by the names of `runtime.manifest.Metric`."""
+
+
 def validate_segmentation(network: UNet, split: Split) -> dict[str, Interval]:
     """Held-out Dice by device, mean over frames, with a bootstrap interval."""
+    return segmentation_figures(network, split.held_out, ("dice",))["dice"]
+
+
+@torch.no_grad()
+def segmentation_figures(
+    network: UNet, frames: Sequence[TrainingFrame], names: Sequence[MetricName] = tuple(FIGURES)
+) -> dict[MetricName, dict[str, Interval]]:
+    """Each of `FIGURES` by device: means over the frames that have a vessel mask, with bootstrap intervals."""
     network.eval()
-    values: dict[str, list[float]] = {}
-    for frame in split.held_out:
+    values: dict[MetricName, dict[str, list[float]]] = {name: {} for name in names}
+    for frame in frames:
         if frame.vessel_mask is None:
             continue
         image = torch.from_numpy(network_image(frame.image))
         vessels = network(to_images(image[None])).vessels[0, 0].numpy()
-        values.setdefault(frame.device, []).append(dice(vessels, network_mask(frame.vessel_mask, INPUT_SIDE)))
-    return {device: mean_interval(np.asarray(v, np.float32)) for device, v in sorted(values.items())}
+        mask = network_mask(frame.vessel_mask, INPUT_SIDE)
+        for name in names:
+            values[name].setdefault(frame.device, []).append(FIGURES[name](vessels, mask))
+    return {
+        name: {device: mean_interval(np.asarray(v, np.float32)) for device, v in sorted(found.items())}
+        for name, found in values.items()
+    }
+
+
+def observer_figures(frames: Sequence[TrainingFrame]) -> dict[MetricName, Interval]:
+    """Each of `FIGURES` of a second person's masks against the first's, over the frames that have both."""
+    pairs = [
+        (network_mask(frame.second_mask, INPUT_SIDE), network_mask(frame.vessel_mask, INPUT_SIDE))
+        for frame in frames
+        if frame.second_mask is not None and frame.vessel_mask is not None
+    ]
+    if not pairs:
+        return {}
+    return {name: mean_interval([figure(*pair) for pair in pairs]) for name, figure in FIGURES.items()}
 
 
 def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:

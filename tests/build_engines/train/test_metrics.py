@@ -1,13 +1,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from build_engines.train.metrics import auc_interval, mean_interval, roc_auc, sensitive_threshold
+from build_engines.train.metrics import (
+    auc_interval,
+    centreline,
+    centreline_dice,
+    mean_interval,
+    roc_auc,
+    sensitive_threshold,
+    threshold_interval,
+    tolerant_f1,
+)
+from runtime.metrics import dice
 
 
 def test_auc_of_known_orders() -> None:
@@ -47,3 +59,62 @@ def test_the_threshold_keeps_the_sensitivity_asked_for(sensitivity: float, thres
 def test_mean_interval_of_equal_values_is_a_point() -> None:
     interval = mean_interval([0.5] * 7)
     assert (interval.low, interval.value, interval.high, interval.frames) == (0.5, 0.5, 0.5, 7)
+
+
+def drawn(*strokes: tuple[tuple[int, int], tuple[int, int]], width: int = 1) -> np.ndarray:
+    canvas = np.zeros((64, 64), np.uint8)
+    for start, end in strokes:
+        cv2.line(canvas, start, end, (255,), width)
+    return canvas
+
+
+CROSS = (((10, 20), (50, 20)), ((30, 5), (30, 60)))
+
+
+def test_a_line_a_pixel_off_is_found_and_two_pixels_off_is_not() -> None:
+    truth = drawn(((10, 20), (50, 20)))
+    assert tolerant_f1(np.roll(truth, 1, 0), truth) == 1.0
+    assert tolerant_f1(np.roll(truth, 2, 0), truth) == 0.0
+    # Half of the line: 21 pixels found, all right; of 41 true ones 22 have one within a pixel.
+    assert tolerant_f1(drawn(((10, 20), (30, 20))), truth) == pytest.approx(2 * (22 / 41) / (1 + 22 / 41))
+
+
+def test_stroke_width_matters_to_dice_and_not_to_centrelines() -> None:
+    thin, thick = drawn(*CROSS), drawn(*CROSS, width=3)
+    assert dice(thin, thick) < 0.6
+    assert centreline_dice(thin, thick) > 0.95
+    assert tolerant_f1(thin, thick) > 0.95
+
+
+@pytest.mark.parametrize("figure", [tolerant_f1, centreline_dice])
+def test_empty_maps(figure: Callable[[np.ndarray, np.ndarray], float]) -> None:
+    nothing, line = drawn(), drawn(((10, 20), (50, 20)))
+    assert figure(nothing, nothing) == 1.0
+    assert figure(nothing, line) == figure(line, nothing) == 0.0
+    assert figure(line, line) == figure(line / np.float32(255), line) == 1.0
+
+
+@given(
+    st.lists(st.tuples(*[st.tuples(st.integers(6, 57), st.integers(6, 57))] * 2), min_size=1, max_size=3),
+    st.integers(1, 5),
+)
+@settings(max_examples=20, deadline=None)
+def test_a_centreline_is_inside_the_mask_and_as_connected(
+    strokes: list[tuple[tuple[int, int], tuple[int, int]]], width: int
+) -> None:
+    mask = drawn(*strokes, width=width) > 0
+    line = centreline(mask)
+    assert line.any()
+    assert not (line & ~mask).any()
+    parts = [cv2.connectedComponents(m.astype(np.uint8), connectivity=8)[0] for m in (mask, line)]
+    assert parts[0] == parts[1]
+
+
+def test_the_threshold_has_an_interval() -> None:
+    rng = np.random.default_rng(0)
+    positive = np.arange(100) % 2
+    scores = np.clip(0.3 * positive + rng.uniform(0.1, 0.6, 100), 0, 1)
+    found = threshold_interval(scores, positive, 0.9)
+    assert found.low <= found.value <= found.high
+    assert found.value == sensitive_threshold(scores, positive, 0.9)
+    assert found.frames == 50

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from PIL import Image
 from torch import nn
 
 from build_engines.description import load_description
+from build_engines.errors import TrainingDataError
 from build_engines.segimgnet import NetworkSize
 from build_engines.segimgnet.checkpoint import load_checkpoint
-from build_engines.train.run import train
+from build_engines.train.data import ridge_frames, split_frames
+from build_engines.train.run import Plan, train
 from build_engines.train.settings import PhaseSettings
 from build_engines.train.state import PhaseState, Schedule, WeightAverage
 
@@ -36,11 +39,12 @@ def write_data(root: Path) -> None:
         (folder / "labels.csv").write_text("\n".join(lines) + "\n")
 
 
-def run(root: Path, out: Path, first: int, second: int | None) -> list[str]:
+def run(root: Path, out: Path, first: int, second: int | None, folds: int = 0) -> list[str]:
     lines: list[str] = []
     phase = PhaseSettings(steps=first, batch=2, peak_rate=1e-3, save_every=1, validate_every=2)
     other = None if second is None else PhaseSettings(steps=second, batch=2, peak_rate=1e-3, save_every=1)
-    train(root, out, TINY, phase, other, 0.3, lines.append)
+    curve = (0.6,) if folds else ()
+    train(root, out, Plan(TINY, phase, other, 0.3, folds, curve), lines.append)
     return lines
 
 
@@ -63,6 +67,36 @@ def test_training_ends_in_a_described_checkpoint_and_goes_on_where_it_was(tmp_pa
     run(data, tmp_path / "out", 4, 2)
     after = load_checkpoint(tmp_path / "out" / "segimgnet.pth").state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+@pytest.mark.slow
+def test_cross_validation_gives_the_threshold_and_the_temperature(tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    write_data(data)
+    first = run(data, out, 1, 2, folds=2)
+    description = load_description(out / "segimgnet.json")
+    found = description.cross_validation
+    assert found is not None
+    frames = split_frames(ridge_frames(data), 0.3).train
+    assert found.folds == 2
+    assert sum(part.frames for part in found.reliability) == len(frames)
+    assert {m.name for m in found.metrics} == {"roc_auc", "sensitivity", "specificity"}
+    whole = next(m for m in found.metrics if m.name == "roc_auc" and m.device == "all")
+    assert whole.frames == len(frames)
+    assert found.threshold_low <= description.refer_threshold <= found.threshold_high
+    assert {m.name for m in description.metrics} >= {"f1_one_pixel", "cl_dice", "sensitivity", "specificity"}
+    # The temperature is in the weights that are written.
+    plain = torch.load(out / "classification.state.pt", weights_only=True)["average"]["classifier.output.weight"]
+    written = load_checkpoint(out / "segimgnet.pth").classifier.output.weight
+    assert torch.allclose(written * found.temperature, plain, rtol=1e-4)
+    assert json.loads((out / "learning_curve.json").read_text())[0]["frames"] < len(frames)
+    # Taken up again, no fold is trained anew.
+    assert any(line.startswith("fold 1 of 2:") and "held out" in line for line in first)
+    assert not any(line.startswith("fold 1 of 2:") and "held out" in line for line in run(data, out, 1, 2, folds=2))
+    assert load_description(out / "segimgnet.json") == description
+    (out / "fold-1-of-2" / "scores-2-1.json").write_text("{}")
+    with pytest.raises(TrainingDataError, match="delete it to train the fold again"):
+        run(data, out, 1, 2, folds=2)
 
 
 def test_a_saved_phase_comes_back_whole(tmp_path: Path) -> None:
