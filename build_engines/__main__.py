@@ -16,6 +16,8 @@ VERBS = {
 }
 """Programs by first word; anything else builds a bundle, or with `--target` the plans of one."""
 BUILD = (arguments.build_parser, "build_engines.command")
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "failed to allocate")
+FREE_MEMORY = "Close other programs, name fewer --calibration-frames, or take a machine with more memory"
 PLANS = (arguments.plans_parser, "build_engines.plans.command")
 
 NEEDS = {
@@ -43,6 +45,17 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        print(f"out of memory; nothing was written. {FREE_MEMORY}", file=sys.stderr)
+        return 2
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """PyTorch, ONNX Runtime and OpenVINO each say it their own way, not all as `MemoryError`."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY)
 
 
 if __name__ == "__main__":

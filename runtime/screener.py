@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from runtime.engines.base import Engine, GpuTimings
     from runtime.reading import TrustFacts
 
+FORKED = "this Screener was made before a fork, and its engine stayed behind; make one in each process"
 SMALLEST_SIDE = 64
 """Frames with a shorter side than this, in pixels, are not looked at."""
 
@@ -105,6 +107,7 @@ class Screener:
         self._word = word
         self._reject_repeats = reject_repeats
         self._last_sha256: str | None = None
+        self._process = os.getpid()
         # One helper thread, without the interpreter lock: SHA-256 beside the gate and the networks.
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="frame-helper")
 
@@ -126,11 +129,18 @@ class Screener:
     @property
     def problem(self) -> str:
         """Why there can be no result, "" when there can."""
+        if self._forked:
+            return FORKED
         return "" if self._guard is None else self._guard.problem
+
+    @property
+    def _forked(self) -> bool:
+        """Whether this is a copy in a forked process, where the threads of the engine are not: to ask it would hang."""
+        return os.getpid() != self._process
 
     def self_test(self) -> str:
         """Run the self-test now, due or not, and give `problem`. Never raises."""
-        if self._guard is not None:
+        if self._guard is not None and not self._forked:
             self._guard.test(self._engine)
         return self.problem
 
@@ -203,10 +213,11 @@ class Screener:
         from idling, whose next frame may take ten times as long after ten idle seconds. Never raises.
         """
         self._test_when_due()
-        self._engine.keep_warm()
+        if not self._forked:
+            self._engine.keep_warm()
 
     def _test_when_due(self) -> None:
-        if self._guard is not None and self._guard.due:
+        if self._guard is not None and self._guard.due and not self._forked:
             self._guard.test(self._engine)
 
     def _unless_distrusted(self, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
@@ -265,7 +276,9 @@ class Screener:
             work.digest = self._helper.submit(lambda: frame.sha256)
 
     def close(self) -> None:
-        """Give the engine back. Closing twice is fine."""
+        """Give the engine back. Closing twice is fine, and in a forked process the engine is left to its owner."""
+        if self._forked:
+            return
         self._helper.shutdown()
         self._engine.close()
 

@@ -51,6 +51,7 @@ def check_parity(network: SegImgNet, graphs: ExportedGraphs, images: Sequence[UI
         inputs = {"image": chunk, "vessels": got["vessels"], **{name: got[name] for name in FEATURES}}
         got.update(_run(classifier, inputs))
         expected = _expected(network, chunk)
+        _require_finite(expected, first)
         for name in worst:
             difference = _difference(name, got[name], expected[name], first)
             worst[name] = max(worst[name], difference)
@@ -84,6 +85,15 @@ def _expected(network: SegImgNet, images: UInt8Array) -> dict[str, FloatArray]:
     with torch.inference_mode():
         segmentation, classification = network(torch.from_numpy(images).permute(0, 3, 1, 2).to(torch.float32) / 255)
     return {"vessels": segmentation.vessels.numpy(), "probabilities": classification.probabilities.numpy()}
+
+
+def _require_finite(expected: dict[str, FloatArray], first: int) -> None:
+    for name, values in expected.items():
+        if not np.isfinite(values).all():
+            raise ParityError(
+                f"parity: the network itself gives {name} that are not finite (images from number {first}); its "
+                f"weights are unusable, take an earlier checkpoint"
+            )
 
 
 def _difference(name: str, got: FloatArray, expected: FloatArray, first: int) -> float:

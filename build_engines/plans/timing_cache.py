@@ -15,10 +15,13 @@ from build_engines.plans.machine import Machine
 
 
 def cache_file(machine: Machine) -> Path | None:
-    """Where the cache for this machine lies; None without a GPU, where nothing is timed."""
+    """Where the cache for this machine lies; None without a GPU, where nothing is timed, or without a home."""
     if machine.gpu is None:
         return None
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    try:
+        root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    except RuntimeError:  # a user without a home
+        return None
     words = (machine.gpu.name, machine.gpu.architecture, machine.module, machine.version)
     name = "_".join(re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-") for word in words)
     return Path(root) / "rop-screening" / "timing" / f"{name}.cache"

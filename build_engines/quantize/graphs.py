@@ -16,7 +16,7 @@ from build_engines.quantize.finish import save
 from build_engines.quantize.half import half_between, require_half, to_half
 from build_engines.quantize.inputs import Runner, TrueInputs
 from build_engines.quantize.layers import Layer, kept_by_reason, layers_of, require_names
-from build_engines.quantize.qdq import inspect, require, strip
+from build_engines.quantize.qdq import inspect, lift_weight_scales, require, strip
 from build_engines.quantize.sensitivity import Judge, block_effects, spare_worst
 from runtime.arrays import UInt8Array
 from runtime.manifest import NETWORKS, QuantizedNetwork, graph_name
@@ -117,6 +117,9 @@ def int8_graph(
     name = graph_name(network, "int8")
     model = strip(model, wanted)
     gc.collect()
+    lifted = lift_weight_scales(model)
+    if lifted:
+        report(f"{network}: {lifted} channels have decayed to nearly nothing: their scales raised to what f16 holds")
     model = half_between(model)
     require(model, wanted, name)
     require_half(model, name)

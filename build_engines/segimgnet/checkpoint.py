@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from build_engines.errors import CheckpointError
 from build_engines.segimgnet.classifier import SegImgNet
 from build_engines.segimgnet.size import SIZES, NetworkSize
+from build_engines.segimgnet.state_file import read_state
 from build_engines.segimgnet.unet import UNet
 
 SEGMENTATION_PREFIX = "seg_Net."
@@ -28,11 +29,11 @@ Network = TypeVar("Network", SegImgNet, UNet)
 def load_checkpoint(path: Path) -> SegImgNet:
     """The whole network from a file of `torch.save(model.state_dict())`, in evaluation mode, float32, on the CPU.
 
-    Size and class count are read off the tensors. Keys may be prefixed with `module.` (DataParallel) and the
-    dict may lie inside `{"state_dict": ...}` or `{"model": ...}`. Raises CheckpointError for a file that cannot be
-    read without running code from it, and for missing, extra, misshapen or non-finite tensors.
+    Size and class count are read off the tensors. All keys may share a prefix (`module.` of DataParallel, `_orig_mod.`,
+    `model.`, ...) and the dict may lie inside another (`state_file.WRAPPERS`). Raises CheckpointError for a file that
+    is damaged or cannot be read without running code from it, and for missing, extra, misshapen or non-finite tensors.
     """
-    return from_published(_read(path), where=str(path))
+    return from_published(read_state(path), where=str(path))
 
 
 def save_checkpoint(network: SegImgNet | UNet, path: Path) -> None:
@@ -58,57 +59,14 @@ def from_published(state: Mapping[str, Tensor], where: str = "state_dict") -> Se
     if not any(key.startswith(SEGMENTATION_PREFIX) for key in state) and "Conv_1x1.weight" in state:
         raise CheckpointError(f"{where}: holds a segmentation module alone, expected a whole SegImgNet with classifier")
     size, classes = _size_and_classes(state, where)
+    if classes < 2:
+        raise CheckpointError(
+            f"{where}: linear2 has {classes} output (a sigmoid's), expected two or more for a softmax; put a row of "
+            f"zeros before its weight and bias: the second class then has the sigmoid's probability"
+        )
     with torch.device("meta"):
         network = SegImgNet(size, classes)
     return _fill(network, state, where)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """The state_dict in a file, without a wrapping dict and without DataParallel's prefix."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; expected a checkpoint (.pkl, .pth or .pt) written by torch.save")
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged or hostile pickle can fail in any way
-        raise CheckpointError(_unreadable(path, error)) from error
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not content:
-        raise CheckpointError(f"{path}: holds {_what(content)}, expected a state_dict of named tensors")
-    strange = [(key, value) for key, value in content.items() if not (isinstance(key, str) and _plain_tensor(value))]
-    if strange:
-        key, value = strange[0]
-        raise CheckpointError(f"{path}: {key!r} holds {_what(value)}, expected a state_dict of named dense tensors")
-    prefix = "module." if all(key.startswith("module.") for key in content) else ""
-    return {key.removeprefix(prefix): value for key, value in content.items()}
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    resave = "save it again where it was trained with torch.save(model.state_dict(), PATH)"
-    foreign: list[str] = []
-    with contextlib.suppress(Exception):  # this only words the refusal; a damaged file cannot be asked
-        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    if foreign:
-        return f"{path}: needs code to be unpickled ({', '.join(foreign[:3])}), expected tensors only; {resave}"
-    text = str(error).strip() or type(error).__name__
-    told = re.search(
-        r"(?:Trying to load unsupported|Unsupported) [^\n]+", text
-    )  # torch buries the reason in advice to load unsafely
-    reason = (told.group() if told else text).splitlines()[0].split(". ")[0][:160]
-    return f"{path}: not a readable checkpoint, truncated or not tensors only ({reason}); {resave}"
-
-
-def _what(value: object) -> str:
-    if isinstance(value, dict):
-        return "an empty dict"
-    if isinstance(value, Tensor):
-        return f"a {value.layout} tensor on {value.device}"
-    return f"a {type(value).__name__}"
-
-
-def _plain_tensor(value: object) -> bool:
-    return isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
 
 
 def _size_and_classes(state: Mapping[str, Tensor], where: str) -> tuple[NetworkSize, int]:

@@ -69,3 +69,34 @@ def test_a_folder_without_pictures_cannot_be_checked_on(
     arguments = [str(checkpoint), "--out", str(tmp_path / "bundle"), "--check-images", str(tmp_path / "empty")]
     assert main(arguments) == 2
     assert "--check-images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("std::bad_alloc"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("bad allocation: Failed to allocate memory for requested buffer of size 4"),
+    ],
+)
+def test_out_of_memory_is_one_line_and_code_2(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr("build_engines.command.run", fail)
+    assert main([str(tmp_path / "x.pth"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("out of memory; nothing was written.")
+    assert len(said.splitlines()) == 1
+
+
+def test_another_fault_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(arguments: object) -> int:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("build_engines.command.run", fail)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        main([str(tmp_path / "x.pth"), "--out", str(tmp_path / "out")])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from runtime import Budget, Bundle, Outcome, Screener
 from runtime.budget import Deadline
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.quality import QualityLimits, vessel_fraction
+from runtime.screener import FORKED
 from tests.pictures import retina
 
 FINDINGS = {Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS}
@@ -246,3 +248,27 @@ def test_the_callers_limits_and_threshold_are_obeyed(bundle: Bundle, frame: Fram
     with Screener(bundle, engine=FakeEngine((0.9, 0.1)), threshold=0.05) as screener:
         assert screener.threshold == 0.05
         assert screener.screen(frame).outcome is Outcome.REFER
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
+def test_after_a_fork_there_is_no_result_and_nothing_hangs(bundle: Bundle, frame: Frame) -> None:
+    screener = Screener(bundle, engine=FakeEngine((0.9, 0.1)), reject_repeats=False)
+    assert screener.screen(frame).outcome in FINDINGS  # its helper thread runs now, and will be missing in a fork
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # no assertion here: pytest must not run on in the copy
+        try:
+            reading = screener.screen(frame)
+            screener.between_frames()
+            screener.close()
+            os.write(writer, f"{reading.outcome.value}|{reading.reason}".encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as told:
+        said = told.read().decode()
+    os.waitpid(child, 0)
+    assert said == f"{Outcome.NO_RESULT.value}|{FORKED}"
+    assert screener.screen(frame).outcome in FINDINGS
+    screener.close()

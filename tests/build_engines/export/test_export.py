@@ -226,6 +226,14 @@ def test_a_tampered_graph_is_refused(
         check_parity(network, tampered, images[:1])
 
 
+def test_a_network_that_gives_no_numbers_is_blamed_itself(single: ExportedGraphs, images: list[UInt8Array]) -> None:
+    spoilt = _network(TINY, 3, seed=0)
+    with torch.no_grad():
+        spoilt.classifier.output.bias[0] = float("inf")
+    with pytest.raises(ParityError, match="the network itself gives probabilities that are not finite"):
+        check_parity(spoilt, single, images[:1])
+
+
 def test_another_networks_graphs_are_refused(single: ExportedGraphs, images: list[UInt8Array]) -> None:
     with pytest.raises(ParityError, match="not this checkpoint's"):
         check_parity(_network(TINY, 3, seed=1), single, images)

@@ -10,7 +10,7 @@ from onnx import TensorProto, numpy_helper
 from build_engines.errors import QuantizationError
 from build_engines.quantize.inputs import Runner
 from build_engines.quantize.layers import layers_of
-from build_engines.quantize.qdq import inspect, require, strip
+from build_engines.quantize.qdq import inspect, lift_weight_scales, require, strip
 from runtime.arrays import UInt8Array
 from tests.build_engines.quantize.conftest import Made
 
@@ -115,4 +115,41 @@ def test_qdq_that_a_backend_would_refuse_or_pass_over_is_refused(
     model = copy(made)
     spoil(model)
     with pytest.raises(QuantizationError, match=message):
+        inspect(model, "graph")
+
+
+def _weight_scale(model: onnx.ModelProto) -> TensorProto:
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    node = next(n for n in model.graph.node if n.op_type == "QuantizeLinear" and n.input[0] in constants)
+    return constants[node.input[1]]
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-12, 5e-8])
+def test_a_decayed_channel_does_not_refuse_the_build(made: Made, frames: UInt8Array, scale: float) -> None:
+    model = copy(made)
+    tensor = _weight_scale(model)
+    values = numpy_helper.to_array(tensor).copy()
+    values.ravel()[0] = scale
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    with pytest.raises(QuantizationError, match="scales like"):
+        inspect(model, "graph")
+    assert lift_weight_scales(model) == 1
+    inspect(model, "graph")
+    lifted = numpy_helper.to_array(_weight_scale(model))
+    assert lifted.ravel()[0] == float(np.finfo(np.float16).smallest_subnormal)
+    assert np.array_equal(lifted.ravel()[1:], values.ravel()[1:])
+    assert lift_weight_scales(model) == 0
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-12])
+def test_a_range_of_activations_that_is_nothing_is_still_refused(made: Made, scale: float) -> None:
+    model = copy(made)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    node = next(n for n in model.graph.node if n.op_type == "QuantizeLinear" and n.input[0] not in constants)
+    tensor = next(t for t in model.graph.initializer if t.name == node.input[1])
+    own = numpy_helper.from_array(np.asarray(scale, np.float32).reshape(numpy_helper.to_array(tensor).shape), "own")
+    model.graph.initializer.append(own)
+    node.input[1] = "own"
+    assert lift_weight_scales(model) == 0
+    with pytest.raises(QuantizationError, match="scales like"):
         inspect(model, "graph")
