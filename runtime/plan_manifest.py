@@ -65,6 +65,8 @@ class BuilderFacts(_Part):
     """`none`: for this very architecture. Plans for several are slower and no Jetson takes them."""
     gpu: str | None
     """Name of the GPU on which kernels were timed; None for plans built without one."""
+    gpu_memory_mib: Annotated[int, Field(gt=0)] | None = None
+    """Its memory: Jetsons of one family bear one name and differ in it. None where nothing is known."""
 
 
 class PlanManifest(_Part):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PLANS = "plans"
 """Folder of the plans, in the bundle's."""
+SAME_MEMORY = 0.9
+"""Share of the builder's memory that a GPU must have at least: what a system keeps for itself differs a little."""
 MANIFEST_LIMIT_BYTES = 4 * 2**20
 
 
@@ -83,6 +85,24 @@ def find_plan(bundle: Bundle, wanted: PlanKey) -> Plan:
                 f"than the bundle's; {_rebuild(wanted)}"
             )
     return Plan(folder, wanted, manifest, hashlib.sha256(raw).hexdigest())
+
+
+def require_gpu(plan: Plan, gpu: str, memory_mib: int) -> None:
+    """Raise `IncompatiblePlan` for a plan whose kernels were chosen on another model of GPU than this machine's.
+
+    gpu, memory_mib: this machine's; 0 where its memory is not known. One architecture is shared by GPUs that differ
+    tenfold, an AGX Orin's plan may need memory that an Orin Nano has not, and both are called Orin.
+    """
+    built = plan.manifest.builder
+    if built.gpu is None:  # TensorRT-RTX without a GPU: its kernels are chosen here
+        return
+    less = built.gpu_memory_mib is not None and 0 < memory_mib < SAME_MEMORY * built.gpu_memory_mib
+    if built.gpu != gpu or less:
+        of = f" with {built.gpu_memory_mib} MiB" if less else ""
+        own = f" with {memory_mib} MiB" if less else ""
+        raise IncompatiblePlan(
+            f"plan {plan.key} was built on {built.gpu}{of}, this machine has {gpu}{own}; {_rebuild(plan.key)}"
+        )
 
 
 def list_plans(bundle: Bundle) -> tuple[PlanKey, ...]:

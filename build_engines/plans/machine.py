@@ -30,6 +30,8 @@ class Gpu:
     """`sm87`."""
     driver: str
     """CUDA version of the driver, `12.6`."""
+    memory_mib: int = 0
+    """0 where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def ask_machine(module: str, *, gpu_needed: bool) -> Machine:
         found = None
     if found is None:
         return Machine(module, _builder_version(module), None)
-    gpu = Gpu(found.gpu, architecture_name(*found.compute_capability), found.driver)
+    gpu = Gpu(found.gpu, architecture_name(*found.compute_capability), found.driver, found.memory_mib)
     return Machine(module, found.library_version, gpu)
 
 

@@ -109,6 +109,7 @@ def _builder_facts(
         tactics=settings.tactics,
         hardware_compatibility="none",
         gpu=machine.gpu.name if machine.gpu is not None and timed_here else None,
+        gpu_memory_mib=(machine.gpu.memory_mib or None) if machine.gpu is not None and timed_here else None,
     )
 
 

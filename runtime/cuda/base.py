@@ -78,6 +78,16 @@ class HostBuffer:
         return self.array.nbytes
 
 
+class _Open(threading.local):
+    """The GPUs that this thread has open, the newest last."""
+
+    def __init__(self) -> None:
+        self.gpus: list[Cuda] = []
+
+
+_OPEN = _Open()
+
+
 @dataclass
 class _Held:
     """What was given out and must be given back, in that order."""
@@ -220,6 +230,9 @@ class Cuda(ABC):
     def close(self) -> None:
         """Give everything back, the GPU's context last. Closing twice is fine.
 
+        Where this thread has another one open, as when a model is loaded while the one before still runs, that one's
+        context is current afterwards: a thread without a current context can do nothing.
+
         After a sticky error nothing is given back: no call would succeed, and the process is about to end.
         """
         if not self._open or self.lost:
@@ -227,6 +240,7 @@ class Cuda(ABC):
         self._mine()
         self._open = False
         with contextlib.ExitStack() as stack:  # what fails does not keep the rest from being given back
+            stack.callback(self._make_another_current)
             stack.callback(self._release)
             held, self._held = self._held, _Held()
             for host in held.host:
@@ -239,6 +253,15 @@ class Cuda(ABC):
                 stack.callback(self._free_event, event)
             for graph in held.graphs:
                 stack.callback(self._free_graph, graph)
+
+    def _opened(self) -> None:
+        """Providers call it when their context stands and is current."""
+        _OPEN.gpus.append(self)
+
+    def _make_another_current(self) -> None:
+        _OPEN.gpus = [gpu for gpu in _OPEN.gpus if gpu is not self and gpu._open and not gpu.lost]
+        if _OPEN.gpus:
+            _OPEN.gpus[-1]._make_current()
 
     def __enter__(self) -> Cuda:
         return self
@@ -333,5 +356,9 @@ class Cuda(ABC):
     def _free_host(self, buffer: HostBuffer) -> None: ...
 
     @abstractmethod
+    def _make_current(self) -> None:
+        """Make the GPU's context this thread's."""
+
+    @abstractmethod
     def _release(self) -> None:
-        """Give the GPU's context back."""
+        """Give the GPU's context back; none of it is current afterwards."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +16,17 @@ from runtime.cuda.errors import CudaError, end_process
 EXTERNAL = 1
 """CU_EVENT_RECORD_EXTERNAL: a captured record becomes a mark that each launch sets, and not a mere dependency."""
 NAME_BYTES = 128
+_KEPT: set[int] = set()
+"""GPUs whose primary context is held once more, for as long as the process lives. Between two loads it would else be
+torn down, and with it what TensorRT keeps on the GPU for later."""
+
+
+@cache
+def _older_elapsed_time() -> Any:
+    """The driver's own function of CUDA 12.7 and before, which every driver has."""
+    function = ctypes.CDLL("libcuda.so.1").cuEventElapsedTime
+    function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    return function
 
 
 class BindingsCuda(Cuda):
@@ -44,7 +56,11 @@ class BindingsCuda(Cuda):
         self._facts = self._read_facts()
         self._before = self._open_call("cuCtxGetCurrent")
         self._context = self._open_call("cuDevicePrimaryCtxRetain", self._device)
+        if ordinal not in _KEPT:
+            _KEPT.add(ordinal)
+            self._open_call("cuDevicePrimaryCtxRetain", self._device)
         self._open_call("cuCtxSetCurrent", self._context)
+        self._opened()
 
     @property
     def facts(self) -> DeviceFacts:
@@ -153,7 +169,14 @@ class BindingsCuda(Cuda):
         self._call("cuStreamSynchronize", stream.raw)
 
     def _elapsed_ms(self, first: Event, last: Event) -> float:
-        return float(self._call("cuEventElapsedTime", first.raw[0], last.raw[0]))
+        try:
+            status, milliseconds = self._driver.cuEventElapsedTime(first.raw[0], last.raw[0])
+        except RuntimeError:  # cuda-bindings 13 ask for the function of CUDA 12.8; JetPack 6, R550 and R560 lack it
+            found = ctypes.c_float()
+            status = _older_elapsed_time()(ctypes.byref(found), int(first.raw[0]), int(last.raw[0]))
+            status, milliseconds = self._driver.CUresult(status), found.value
+        self._check("cuEventElapsedTime", status)
+        return float(milliseconds)
 
     def _begin_capture(self, stream: Stream) -> None:
         # Thread-local: what other threads of the program do with CUDA in the meantime does not spoil the capture.
@@ -196,6 +219,9 @@ class BindingsCuda(Cuda):
 
     def _free_host(self, buffer: HostBuffer) -> None:
         self._call("cuMemFreeHost", buffer.raw)
+
+    def _make_current(self) -> None:
+        self._call("cuCtxSetCurrent", self._context)
 
     def _release(self) -> None:
         self._call("cuCtxSetCurrent", self._before)

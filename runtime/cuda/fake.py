@@ -8,6 +8,7 @@ in `violations`; `check` raises them, and everything that was not given back.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from runtime.arrays import UInt8Array
 from runtime.cuda.base import ALIGNMENT, Cuda, DeviceBuffer, DeviceFacts, Event, Graph, HostBuffer, Stream
 from runtime.cuda.fake_capture import Capture, FakeEvent, FakeGraph, FakeStream, Work
 
+INVALID_CONTEXT = 201
 ILLEGAL_ADDRESS, INVALID_VALUE, OUT_OF_MEMORY, INVALID_HANDLE, NOT_READY = 700, 1, 2, 400, 600
 CAPTURE_UNSUPPORTED, CAPTURE_ISOLATION = 900, 905
 FIRST_ADDRESS, FIRST_HANDLE = 0x7F00_0000_0000, 0x5500_0000_0000
@@ -31,6 +33,15 @@ Span: TypeAlias = tuple[int, int]
 
 class ContractBroken(AssertionError):
     """What used the fake GPU did what a real one would not forgive."""
+
+
+class _Current(threading.local):
+    """Which GPU's context is this thread's; without one the driver refuses every call."""
+
+    gpu: FakeCuda | None = None
+
+
+_CURRENT = _Current()
 
 
 @dataclass
@@ -73,6 +84,8 @@ class FakeCuda(Cuda):
         self._capture: Capture | None = None
         self._faults: dict[str, deque[int]] = {}
         self._released = False
+        self._make_current()
+        self._opened()
         self.dependents: WeakSet[object] = WeakSet()
         """What must be gone before the context is: execution contexts of a library that runs on this GPU."""
 
@@ -142,6 +155,8 @@ class FakeCuda(Cuda):
         self._refuse("fake GPU", ILLEGAL_ADDRESS, text)
 
     def _fault(self, call: str) -> None:
+        if _CURRENT.gpu is None:
+            self._refuse(call, INVALID_CONTEXT, "invalid device context")
         if self._faults.get(call):
             self._refuse(call, self._faults[call].popleft(), "as it was told to fail")
 
@@ -340,7 +355,11 @@ class FakeCuda(Cuda):
     def _free_host(self, buffer: HostBuffer) -> None:
         self._free_block(buffer.raw, "cuMemFreeHost")
 
+    def _make_current(self) -> None:
+        _CURRENT.gpu = self
+
     def _release(self) -> None:
         self._released = True
+        _CURRENT.gpu = None
         if self.dependents:
             self.violations.append(f"{len(self.dependents)} execution contexts outlive the GPU's context")

@@ -30,6 +30,8 @@ class Probe:
     """CUDA version of the driver, `12.6`."""
     library_version: str
     """Of the library, as it says it itself."""
+    memory_mib: int = 0
+    """Of the GPU; 0 where it is not known."""
 
 
 def has_driver() -> bool:
@@ -65,7 +67,13 @@ def probe(module: str) -> Probe:
             f"CUDA: {step} ({_ending(child.returncode)}); install a {module} and a driver that fit together"
         )
     major, minor = found["compute_capability"]
-    return Probe(str(found["gpu"]), (int(major), int(minor)), str(found["driver"]), str(found["library_version"]))
+    return Probe(
+        str(found["gpu"]),
+        (int(major), int(minor)),
+        str(found["driver"]),
+        str(found["library_version"]),
+        int(found.get("memory_mib", 0)),
+    )
 
 
 def _answers(output: bytes) -> dict[str, Any]:

@@ -54,7 +54,10 @@ def _driver() -> None:
         value = ctypes.c_int()
         call("cuDeviceGetAttribute", ctypes.byref(value), attribute, device)
         capability.append(value.value)
+    memory = ctypes.c_size_t()
+    call("cuDeviceTotalMem_v2", ctypes.byref(memory), device)
     _say(
+        memory_mib=memory.value >> 20,
         gpu=name.value.decode(),
         compute_capability=capability,
         driver=f"{version.value // 1000}.{version.value % 1000 // 10}",

@@ -44,6 +44,7 @@ class PyCuda(Cuda):
             )
             self._context = device.retain_primary_context()
             self._context.push()
+            self._opened()
         except driver.Error as error:
             raise CudaError(f"CUDA: {error}") from error
 
@@ -145,6 +146,10 @@ class PyCuda(Cuda):
     def _free_host(self, buffer: HostBuffer) -> None:
         with self._checked():
             buffer.raw.free()
+
+    def _make_current(self) -> None:
+        with self._checked():
+            self._context.push()
 
     def _release(self) -> None:
         with self._checked():

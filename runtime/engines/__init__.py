@@ -88,12 +88,17 @@ def _load(bundle: Bundle, name: str, precision: str, threads: int | None) -> Eng
 
     backend = _backend(name)
     precisions = bundle.resolve_precision(name, precision)
+    found = None
+    if precision == "auto" and bundle.default_key(name) not in bundle.manifest.default_precision:
+        found = _asked(name, partial(backend.there, bundle))
+        precisions = precisions if found is None else dict(found)
     loaded = _asked(name, partial(backend.load, bundle, precisions, threads))
     if not isinstance(loaded, Engine):
         raise EngineError(f"{name}: gave a {type(loaded).__name__}, expected an Engine; its package is at fault")
     if precision == "auto" and not loaded.facts.why:
         words = ", ".join(f"{network} {word}" for network, word in precisions.items())
-        loaded.facts = replace(loaded.facts, why=f"{words}: {_source_of_default(bundle, name)}")
+        source = _source_of_default(bundle, name) if found is None else "the plan that is there"
+        loaded.facts = replace(loaded.facts, why=f"{words}: {source}")
     return loaded
 
 

@@ -116,6 +116,10 @@ def _nothing_missing(bundle: Bundle) -> str:
     return ""
 
 
+def _nothing_there(bundle: Bundle) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Backend:
     """How a pair of networks is loaded; registered by name, see `runtime.engines`."""
@@ -127,6 +131,8 @@ class Backend:
     """Why the bundle cannot run by it here, as far as it can be told at no cost; "" when it may well."""
     auto: bool = False
     """Whether `--engine auto` may take it, where nothing is missing."""
+    there: Callable[[Bundle], Mapping[str, str] | None] = _nothing_there
+    """The precisions that `auto` takes where the bundle names no default for the backend; None leaves it fp32."""
 
 
 def _check(name: str, values: FloatArray, shape: tuple[int, ...]) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from runtime.cuda import open_cuda
+from runtime.cuda.errors import CudaError
 from runtime.cuda.probe import has_driver, probe
 from runtime.engines.base import Backend
 from runtime.engines.tensorrt.engine import TensorRTEngine
 from runtime.engines.tensorrt.network import import_library
 from runtime.errors import EngineError
 from runtime.plan_key import MODULES, TARGETS, Library, PlanKey, architecture_name, precision_word, release
-from runtime.plans import find_plan, list_plans
+from runtime.plans import find_plan, list_plans, require_gpu
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -22,6 +24,10 @@ INSTALL: dict[Library, str] = {
     "trt": "install it from NVIDIA's index (JetPack brings it along)",
     "rtx": "install it: pip install tensorrt-rtx-cu13",
 }
+
+
+EXACTNESS = ("fp32", "fp16", "int8")
+"""The most exact first."""
 
 
 def missing(bundle: Bundle, library: Library) -> str:
@@ -58,7 +64,25 @@ def load_tensorrt(bundle: Bundle, library: Library, precision: Mapping[str, str]
     except ValueError as error:
         raise EngineError(f"{backend}: {error}; install a release of NVIDIA's") from error
     plan = find_plan(bundle, key)
+    require_gpu(plan, found.gpu, found.memory_mib)
     return TensorRTEngine(plan, len(bundle.class_names), lambda: import_library(library), open_cuda)
+
+
+def plans_there(bundle: Bundle, library: Library) -> dict[str, str] | None:
+    """The precisions of the most exact plan that is there for this machine's GPU, or for any; None without one.
+
+    A bundle whose makers measured no default for GPUs is then run by the plan that its site built, and not refused for
+    want of an fp32 one.
+    """
+    held = [key for key in list_plans(bundle) if key.library == library]
+    if len({key.precision for key in held}) > 1:
+        with contextlib.suppress(EngineError, CudaError, ValueError):  # loading tells what is wrong
+            found = probe(MODULES[library])
+            here = (architecture_name(*found.compute_capability), release(found.library_version))
+            held = [key for key in held if (key.architecture, key.version) == here] or held
+    if not held:
+        return None
+    return min((key.precisions for key in held), key=lambda words: sorted(map(EXACTNESS.index, words.values()))[::-1])
 
 
 def _installed(module: str) -> bool:
@@ -73,6 +97,7 @@ def _backend(library: Library) -> Backend:
         lambda bundle, precision, threads: load_tensorrt(bundle, library, precision),
         lambda bundle: missing(bundle, library),
         auto=True,
+        there=lambda bundle: plans_there(bundle, library),
     )
 
 

@@ -23,7 +23,10 @@ def main() -> None:
         cuda.close()
         again = BindingsCuda()
         said["free_at_last"] = again.memory()[0]
+        newer = BindingsCuda()
         again.close()
+        said["after_a_reload"] = newer.memory()[0] == said["free_at_last"]
+        newer.close()
     except CudaError as error:
         said["error"] = str(error)
         said["gpu_lost"] = isinstance(error, GpuLost)

@@ -1,6 +1,7 @@
 /* A stand-in for libcuda.so.1, so that cuda-bindings itself runs without a GPU: work is done at once, on the host's
  * memory. Captured copies and fills are noted and replayed by each launch. STAND_IN_FAIL names a call and the CUresult
  * that it gives, "cuGraphLaunch=700"; STAND_IN_DEVICES how many GPUs there are; STAND_IN_CRASH=1 lets cuInit crash.
+ * STAND_IN_VERSION is the driver's CUDA version (12060), and what is of a later one is not found, as on a real driver.
  * cuMemGetInfo tells what is still held: free memory shrinks by every byte that is not given back. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -62,7 +63,8 @@ int cuInit(unsigned f)
     CALL("cuInit");
     return (int)f;
 }
-int cuDriverGetVersion(int *v) { *v = 12060; return 0; }
+static int driver_version(void) { const char *v = getenv("STAND_IN_VERSION"); return v ? atoi(v) : 12060; }
+int cuDriverGetVersion(int *v) { *v = driver_version(); return 0; }
 int cuGetErrorString(int e, const char **s)
 {
     *s = e == 2 ? "out of memory" : e == 700 ? "an illegal memory access was encountered" : e == 100 ? "no CUDA-capable device is detected" : "some error";
@@ -72,6 +74,7 @@ int cuGetErrorName(int e, const char **s) { (void)e; *s = "CUDA_ERROR"; return 0
 int cuDeviceGetCount(int *n) { const char *d = getenv("STAND_IN_DEVICES"); *n = d ? atoi(d) : 1; return 0; }
 int cuDeviceGet(int *d, int i) { CALL("cuDeviceGet"); *d = i; return 0; }
 int cuDeviceGetName(char *s, int n, int d) { (void)d; snprintf(s, (size_t)n, "Stand-in GPU"); return 0; }
+int cuDeviceTotalMem_v2(size_t *n, int d) { (void)d; *n = TOTAL; return 0; }
 int cuDeviceGetAttribute(int *v, int a, int d) { (void)d; *v = a == 75 ? 8 : a == 76 ? 7 : a == 18 ? 1 : 0; return 0; }
 int cuDevicePrimaryCtxRetain(void **c, int d) { (void)d; CALL("cuDevicePrimaryCtxRetain"); retained++; *c = &retained; return 0; }
 int cuDevicePrimaryCtxRelease(int d) { (void)d; retained--; return 0; }
@@ -180,7 +183,12 @@ int cuGraphLaunch(Graph *e, Stream *s)
 int cuGetProcAddress_v2(const char *name, void **f, int version, uint64_t flags, int *status)
 {
     Dl_info self;
-    (void)version; (void)flags;
+    (void)flags;
+    if (version > driver_version()) { /* a function of a later CUDA than the driver's */
+        *f = NULL;
+        if (status) *status = 2;
+        return 500;
+    }
     dladdr((void *)&cuInit, &self);
     void *library = dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     *f = dlsym(library, name);

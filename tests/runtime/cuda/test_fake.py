@@ -202,3 +202,24 @@ def test_memory_begins_as_not_a_number() -> None:
         cuda.copy_out(down, device.address, stream)
         cuda.synchronize(stream)
         assert np.isnan(down.array.view(np.float32)).all()
+
+
+def test_closing_the_older_of_two_leaves_the_newer_usable() -> None:
+    """A reload: the new engine is opened before the old one is closed, in one thread."""
+    older, newer = FakeCuda(), FakeCuda()
+    older.close()
+    stream = newer.stream()
+    newer.device_buffer(16)
+    newer.synchronize(stream)
+    newer.close()
+    older.check()
+    newer.check()
+
+
+def test_closing_the_newer_of_two_leaves_the_older_usable() -> None:
+    older, newer = FakeCuda(), FakeCuda()
+    newer.close()
+    older.device_buffer(16)
+    older.close()
+    with pytest.raises(CudaError, match="closed"):
+        older.device_buffer(16)

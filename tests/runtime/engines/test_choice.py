@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from runtime.engines import load_engine
 from runtime.engines.tensorrt.fake import FakeTensorRT
 from runtime.engines.tensorrt.network import TensorRT, import_library
 from runtime.errors import EngineError, IncompatiblePlan
+from runtime.plan_key import PlanKey
 from runtime.screen.__main__ import main
 from tests.pictures import retina
 from tests.runtime.engines.tensorrt.fake_plans import KEY, FakeMachine, both_plans, fake_machine, write_plans
@@ -180,3 +182,67 @@ def test_a_reading_carries_the_reason(tiny: Bundle) -> None:
         reading = screener.screen(Frame(retina(), sequence=0, source="test"))
     assert reading.to_dict()["engine"]["why"] == reading.engine.why != ""
     cuda.check()
+
+
+def built_on(bundle: Bundle, gpu: str | None, memory_mib: int | None) -> None:
+    """Let the bundle's plan say what it was built on."""
+    path = bundle.path / "plans" / str(KEY) / "plan.json"
+    content = json.loads(path.read_text())
+    content["builder"] |= {"gpu": gpu, "gpu_memory_mib": memory_mib}
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "built_mib", "here_mib", "refusal"),
+    [
+        ("Fake GPU", 8192, 8192, ""),
+        ("Fake GPU", 8192, 7800, ""),
+        ("Fake GPU", None, 8192, ""),
+        ("Fake GPU", 8192, 0, ""),
+        (None, None, 8192, ""),
+        ("NVIDIA Other", None, 8192, r"was built on NVIDIA Other, this machine has Fake GPU; rebuild it"),
+        ("Fake GPU", 65536, 7800, r"was built on Fake GPU with 65536 MiB, this machine has Fake GPU with 7800 MiB"),
+    ],
+)
+def test_a_plan_of_another_model_of_gpu_is_not_taken(
+    with_gpu: FakeMachine,
+    monkeypatch: pytest.MonkeyPatch,
+    gpu: str | None,
+    built_mib: int | None,
+    here_mib: int,
+    refusal: str,
+) -> None:
+    monkeypatch.setattr(module, "probe", lambda name: dataclasses.replace(FOUND, memory_mib=here_mib))
+    built_on(with_gpu.bundle, gpu, built_mib)
+    if refusal:
+        with pytest.raises(IncompatiblePlan, match=refusal):
+            load_engine(with_gpu.bundle, "tensorrt")
+        with_gpu.cuda.close()
+    else:
+        load_engine(with_gpu.bundle, "tensorrt").close()
+
+
+@pytest.mark.parametrize(
+    ("held", "taken"),
+    [
+        (("sm86-trt10.3.0-int8",), "int8"),
+        (("sm86-trt10.3.0-fp16", "sm86-trt10.3.0-int8"), "fp16"),
+        (("sm86-trt10.3.0-int8", "sm86-trt10.3.0-int8+fp16"), "int8+fp16"),
+        (("sm89-trt10.3.0-fp32", "sm86-trt10.3.0-int8"), "int8"),
+        (("sm86-rtx1.7.1-fp32", "sm86-trt10.3.0-int8"), "int8"),
+        (("sm89-trt10.3.0-fp32",), "fp32"),
+    ],
+)
+def test_without_a_default_the_most_exact_plan_that_is_there_is_taken(
+    with_gpu: FakeMachine, held: tuple[str, ...], taken: str
+) -> None:
+    plans = with_gpu.bundle.path / "plans"
+    shutil.rmtree(plans)
+    for name in held:
+        (plans / name).mkdir(parents=True)
+    assert module.plans_there(with_gpu.bundle, "trt") == PlanKey.parse(f"sm86-trt10.3.0-{taken}").precisions
+    with_gpu.cuda.close()
+
+
+def test_without_any_plan_there_is_no_choice(tiny: Bundle) -> None:
+    assert module.plans_there(tiny, "trt") is None
