@@ -226,7 +226,7 @@ def test_idle_is_judged_by_the_median_of_twenty_unless_told() -> None:
         (["--frames", "0"], "from 1 up"),
         (["--frames", "-5"], "from 1 up"),
         (["--warmup", "-1"], "from 0 up"),
-        (["--threads", "0"], "from 1 up"),
+        (["--threads", "0"], "from 1 to 4096"),
         (["--burst", "0"], "from 1 up"),
         (["--budget-ms", "0"], "above zero"),
         (["--budget-ms", "nan"], "above zero"),
@@ -259,8 +259,13 @@ def test_a_wrong_call_is_one_clear_line(arguments: list[str], said: str, capsys:
 
 
 def test_unusable_input_is_one_clear_line_and_code_2(
-    write_bundle: Callable[..., Path], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    write_bundle: Callable[..., Path],
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("runtime.bench.session.find_spec", lambda name: name)  # as if every peer were installed
     bundle = str(write_bundle())
     (tmp_path / "bad.csv").write_text("image,mask\n0.png,masks/none.png\n")
     (tmp_path / "other.csv").write_text("name,value\na,1\n")
@@ -274,7 +279,7 @@ def test_unusable_input_is_one_clear_line_and_code_2(
     graphless = str(tmp_path / "graphless")
     calls: list[tuple[list[str], str]] = [
         (["--bundle", str(tmp_path / "none")], "manifest.json cannot be read"),
-        (["--bundle", bundle, "--source", str(pictures), "--no-cold-start"], "cannot be compiled"),
+        (["--bundle", bundle, "--source", str(pictures), "--no-cold-start"], "is not an ONNX graph"),
         (["--bundle", bundle, "--source", str(pictures), "--precision", "int8"], "no int8 graph"),
         (["--bundle", bundle, "--source", str(tmp_path / "none")], "no such file or folder"),
         (["--bundle", bundle, "--source", "sim:colour=red"], "unknown setting"),
@@ -289,7 +294,7 @@ def test_unusable_input_is_one_clear_line_and_code_2(
         (["--bundle", bundle, "--source", "sim:size=96x96,fps=50", "--peer", "onnxruntime"], "that both can be given"),
         (["--html", str(tmp_path)], "is a folder"),
         (["--csv", os.devnull], "a device or pipe"),
-        (["--bundle", bundle, "--source", str(pictures), "--matrix"], "cannot be compiled"),
+        (["--bundle", bundle, "--source", str(pictures), "--matrix"], "is not an ONNX graph"),
         (["compare", str(tmp_path / "bad.csv"), str(tmp_path / "bad.csv")], "not a whole"),
     ]
     for arguments, said in calls:
