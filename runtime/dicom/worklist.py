@@ -20,7 +20,7 @@ from runtime.dicom.association import address, associated, lost
 from runtime.dicom.errors import ArchiveRefused
 from runtime.dicom.find import PENDING
 from runtime.dicom.received import Unreadable, character_set, identifier, items, line, one, quietly, values
-from runtime.dicom.site import Site, WorklistPeer
+from runtime.dicom.site import Peer, Site, WorklistPeer
 from runtime.dicom.uids import WORKLIST_FIND
 from runtime.exam.naming import family_name, same_name, says_nothing
 from runtime.exam.order import day_of, is_uid, sex_of
@@ -83,9 +83,12 @@ class Question:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Worklist(Sequence[WorklistItem]):
-    """The answers that fit the question, in the order of their time, and how many others there were."""
+    """The answers that fit the question, in the order of their time, and how many others there were.
+
+    Equal to a list of the same items, which it was before 0.2.0.
+    """
 
     items: tuple[WorklistItem, ...]
     unfit: int = 0
@@ -108,10 +111,18 @@ class Worklist(Sequence[WorklistItem]):
     def __len__(self) -> int:
         return len(self.items)
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Worklist):
+            return (self.items, self.unfit, self.unreadable) == (other.items, other.unfit, other.unreadable)
+        return list(self.items) == other
+
+    def __hash__(self) -> int:
+        return hash(self.items)
+
 
 def query_worklist(
     site: Site,
-    peer: WorklistPeer,
+    peer: Peer,
     *,
     day: date | None = None,
     patient_id: str = "",
@@ -133,7 +144,7 @@ def query_worklist(
                 answers.append(answer)
             elif status.Status != 0:
                 raise ArchiveRefused(f"{address(peer)}: the worklist query failed with status {status.Status:04X}h")
-        return read_answers(answers, question, peer.character_set)
+        return read_answers(answers, question, peer.character_set if isinstance(peer, WorklistPeer) else "")
 
 
 def read_answers(answers: Sequence[Dataset | None], question: Question, otherwise: str = "") -> Worklist:

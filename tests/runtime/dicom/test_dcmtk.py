@@ -15,7 +15,7 @@ from runtime.dicom.errors import ArchiveRefused, SiteUnusable
 from runtime.dicom.find import instances_kept
 from runtime.dicom.outbox import Outbox, outbox_state
 from runtime.dicom.outbox.sender import Pass
-from runtime.dicom.site import Peer, Site, Tls
+from runtime.dicom.site import Peer, Site, Tls, WorklistPeer
 from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
 from tests.runtime.dicom.archives import (
@@ -121,6 +121,20 @@ def test_a_worklist_of_dcmtk(tmp_path: Path) -> None:
         other = Peer(ae_title="NOBODY", host="127.0.0.1", port=WORKLIST_PORT)
         with pytest.raises(ArchiveRefused, match="called AE title NOBODY"):
             query_worklist(site(tmp_path), other)
+
+
+def test_a_name_in_dcmtks_default_character_set_is_not_guessed(tmp_path: Path) -> None:
+    """wlmscpfs gives bytes on as they lie in its file and, unless told otherwise, leaves out the character set."""
+    (tmp_path / "in").mkdir()
+    write_worklist(tmp_path / "in", "MRN-9", "Müßig^Zoë", f"{datetime.now():%Y%m%d}")
+    server = wlmscpfs(tmp_path)
+    (tmp_path / "in" / "MRN-9.wl").rename(tmp_path / "ROPWL" / "MRN-9.wl")
+    peer = {"ae_title": "ROPWL", "host": "127.0.0.1", "port": WORKLIST_PORT}
+    with server:
+        [item] = query_worklist(site(tmp_path), WorklistPeer(**peer))
+        assert (item.patient_name, item.unreadable) == ("", ("patient_name",))
+        [item] = query_worklist(site(tmp_path), WorklistPeer(**peer, character_set="ISO_IR 192"))
+        assert (item.patient_name, item.unreadable) == ("Müßig^Zoë", ())
 
 
 def test_orthanc_over_tls_both_ways(certificates: Path, tmp_path: Path) -> None:
