@@ -27,4 +27,10 @@ class _Version(argparse.Action):
 
 def add_version(parser: argparse.ArgumentParser) -> None:
     """Give a command the option `--version`."""
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of this software and exit")
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        default=argparse.SUPPRESS,  # no option of the call
+        help="print the version of this software and exit",
+    )
