@@ -76,6 +76,7 @@ RestartSec=1
 SyslogIdentifier={NAME}
 
 DynamicUser=yes
+StateDirectory=rop-screening
 SupplementaryGroups=video render
 UMask=0077
 MemoryMax={options.memory_max}

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.decide import decide
+from runtime.decide import against, decide
 from runtime.outcome import Outcome
 
 
@@ -23,3 +24,18 @@ def test_refer_classes_add_up() -> None:
 
 def test_a_value_that_is_no_number_is_no_result() -> None:
     assert decide({"no": math.nan, "yes": math.nan}, ["yes"], 0.5)[0] is Outcome.NO_RESULT
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.62, "0.62, threshold 0.50"),
+        (0.5, "0.50, threshold 0.50"),
+        (0.497, "0.497, threshold 0.500"),
+        (0.4999996, "0.50, threshold 0.50"),
+        (0.499999, "0.499999, threshold 0.500000"),
+        (0.49999949, "0.499999, threshold 0.500000"),
+    ],
+)
+def test_two_numbers_that_differ_do_not_look_equal(value: float, words: str) -> None:
+    assert against(value, 0.5) == words
