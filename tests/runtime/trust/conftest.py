@@ -55,6 +55,12 @@ def _nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def without_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For bundles of stand-in graphs, which no reference can be made of."""
+    monkeypatch.setattr("runtime.trust.guard.drawn_problem", lambda *_: "")
+
+
 def profile_content(**changes: Any) -> dict[str, Any]:
     today = date.today()
     known = {

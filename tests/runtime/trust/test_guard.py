@@ -35,6 +35,7 @@ from tests.bench.drift_false_alarms import reference_of
 from tests.pictures import retina
 from tests.runtime.trust.conftest import sign
 
+pytestmark = pytest.mark.usefixtures("without_draws")
 Write = Callable[..., Path]
 IMAGES = [cv2.resize(retina(seed), (256, 256)) for seed in range(2)]
 

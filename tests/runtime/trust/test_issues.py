@@ -23,6 +23,7 @@ from runtime.trust.site import MANIFEST_SIGNATURE, Site, open_site
 from tests.runtime.trust.conftest import sign
 from tests.runtime.trust.test_guard import SeeingEngine, equip_with_a_positive
 
+pytestmark = pytest.mark.usefixtures("without_draws")
 Write = Callable[..., Path]
 SOUND, BROKEN = SeeingEngine(), SeeingEngine((0.5, 0.5))
 YESTERDAY, TODAY = date.today() - timedelta(days=1), date.today()
