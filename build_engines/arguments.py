@@ -210,15 +210,17 @@ def sign_parser() -> argparse.ArgumentParser:
     """Of `sign`."""
     parser = argparse.ArgumentParser(
         prog="python -m build_engines sign",
-        description="Sign a bundle (manifest.sig beside manifest.json), a plan (plan.sig beside plan.json), or a site "
-        "profile (a new file of two lines).",
+        description="Sign a bundle (manifest.sig beside manifest.json), a plan (plan.sig beside plan.json), a site "
+        "profile or the calibration of a light board (a new file of two lines).",
         epilog=_SIGNING,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="a bundle's folder, a plan's, or a profile in JSON")
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="a bundle's folder, a plan's, or JSON: a profile or calibration"
+    )
     parser.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="private Ed25519 key, PEM")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="of a site profile: the signed file")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="of a JSON file: the signed file")
     return parser
 
 

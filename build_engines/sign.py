@@ -1,4 +1,4 @@
-"""`python -m build_engines sign`: an Ed25519 signature for a bundle, a plan or a site profile."""
+"""`python -m build_engines sign`: an Ed25519 signature for a bundle, a plan, a site profile or a light calibration."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from build_engines.arguments import sign_parser
 from build_engines.errors import BuildError
 from device.checked_file import read_at_most
 from device.extras import how_to_install
+from device.light.calibration import CALIBRATION_SCHEMA, Calibration, sign_calibration
 from device.signature import signature_line
 from runtime.bundle import MANIFEST, open_bundle
+from runtime.checked_json import first_problem
 from runtime.errors import ScreeningError
 from runtime.plan_manifest import PLAN_MANIFEST
 from runtime.trust.issues import WITHDRAWN_SCHEMA, parse_withdrawn
@@ -51,7 +55,9 @@ def _sign(path: Path, out: Path | None, key: Ed25519PrivateKey) -> Path:
             raise BuildError(f"--out {out}: is for a site profile; a signature lies beside what it signs, leave it out")
         return sign_plan(path, key) if (path / PLAN_MANIFEST).is_file() else sign_bundle(path, key)
     if out is None:
-        raise BuildError(f"{path}: a file, so a site profile; name the signed file with --out, or a bundle's folder")
+        raise BuildError(
+            f"{path}: a file, so a site profile or a calibration; name the signed file with --out, or a bundle's folder"
+        )
     return sign_file(path, out, key)
 
 
@@ -67,13 +73,27 @@ def sign_plan(folder: Path, key: Ed25519PrivateKey) -> Path:
 
 
 def sign_file(path: Path, out: Path, key: Ed25519PrivateKey) -> Path:
-    """Write a signed site profile, or list of what is withdrawn. Raises `SiteError` for one that no cart would take."""
+    """Write a signed site profile, list of what is withdrawn, or calibration of a light board.
+
+    Raises `SiteError` or `BuildError` for one that no cart would take.
+    """
     raw = _read(path)
-    parse = parse_withdrawn if WITHDRAWN_SCHEMA.encode() in raw else parse_profile
-    body = parse(path.name, raw).model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
     if out.exists() and out.samefile(path):
         raise BuildError(f"--out {out}: is the file itself; name another one")
+    if CALIBRATION_SCHEMA.encode() in raw:
+        return _write(out, sign_calibration(_calibration(path, raw), key))
+    parse = parse_withdrawn if WITHDRAWN_SCHEMA.encode() in raw else parse_profile
+    body = parse(path.name, raw).model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
     return _write(out, body + signature_line(body, key))
+
+
+def _calibration(path: Path, raw: bytes) -> Calibration:
+    """The laboratory's calibration of a board, checked as a cart checks it but for board and day."""
+    try:
+        return Calibration.model_validate_json(raw)
+    except ValidationError as error:
+        problem = first_problem(error, "the file")
+        raise BuildError(f"{path.name}: no {CALIBRATION_SCHEMA}: {problem}; see device/light/calibration.py") from None
 
 
 def read_private_key(path: Path) -> Ed25519PrivateKey:

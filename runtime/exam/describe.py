@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from runtime.commands.text import printable, word
+from runtime.exam.disagreement import disagreements
+from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary
 from runtime.exam.machine import Phase
@@ -35,6 +37,9 @@ def exam_dict(record: ExamRecord, infant: Infant | None = None, order: Order | N
         for c in record.changes
     ]
     content["documented"] = [dict(found) for found in record.documented]
+    content["disagreements"] = list(disagreements(record))
+    content["warnings"] = list(record.result.warnings)
+    content["exposures"] = [dict(exposure) for exposure in record.exposures]
     content["rules"] = record.rules.to_dict()
     content["notice"] = record.rules.bundle.notice
     return content
@@ -70,6 +75,8 @@ def _capture_dict(capture: CaptureRecord) -> dict[str, Any]:
         "captured_at": capture.captured_at.isoformat(),
         "outcome": capture.outcome.value,
         "reason": capture.reason,
+        "excluded": capture.excluded,
+        "confirmed": capture.confirmed,
         "image_sha256": capture.image_sha256,
         "reading": None if capture.reading is None else dict(capture.reading),
     }
@@ -81,6 +88,8 @@ def exam_lines(record: ExamRecord, infant: Infant | None = None, order: Order | 
     state = "" if summary.phase is Phase.CLOSED else f" (exam is {summary.phase.value})"
     yield f"{word(record.result.infant.outcome)}{state}"
     yield record.result.infant.banner
+    for line in (*disagreements(record), *record.result.warnings):
+        yield printable(f"! {line}")
     yield f"exam {summary.exam_id}, {_when(summary.opened_at)}, operator {printable(summary.operator)}"
     if infant is not None:
         age = infant.postmenstrual_age(summary.opened_at)
@@ -99,10 +108,28 @@ def exam_lines(record: ExamRecord, infant: Infant | None = None, order: Order | 
                 yield f"  {view.value:<13} {word(verdict.outcome):<21} {taken} frame(s)  {printable(verdict.reason)}"
     if summary.pending:
         yield f"{summary.pending} frame(s) not read yet: python -m runtime.exam finish"
+    for content in record.documented:
+        yield printable(f"documented by {content['who']}, {content['eye']}: {EyeFindings.from_dict(content).words()}")
+    yield from _light_lines(record)
     for change in record.changes:
         yield f"changed {_when(change.at)} by {printable(change.who)}: {change.what}; {printable(change.reason)}"
     yield f"bundle {rules.bundle.name} {rules.bundle.version}, threshold {rules.threshold:g}, software {rules.software}"
     yield rules.bundle.notice
+
+
+def _light_lines(record: ExamRecord) -> Iterator[str]:
+    """What each eye was given, and what of each limit that used."""
+    for eye in Eye:
+        given = [one for one in record.exposures if one["eye"] == eye.value and one["state"] != "refused"]
+        if not given:
+            continue
+        flashes = sum(one["kind"] == "flash" for one in given)
+        lit_s = sum(one["duration_s"] for one in given if one["kind"] == "led")
+        rest = "; ".join(
+            f"{name} {told['used']:.3g} of {told['limit']:.3g} {told['unit']}"
+            for name, told in given[-1]["hazards"].items()
+        )
+        yield printable(f"light, {eye.value}: {flashes} flash(es), {lit_s:.1f} s of continuous light; {rest}")
 
 
 def summary_line(summary: ExamSummary) -> str:

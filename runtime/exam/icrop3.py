@@ -43,6 +43,16 @@ class EyeFindings:
         if self.notch and self.zone is None:
             raise ExamRefused("notch: it is noted with a zone; name the zone")
 
+    @property
+    def positive(self) -> bool:
+        """Whether a clinician found the disease: a stage from 1 on, pre-plus or plus, or A-ROP."""
+        return self.stage not in (None, "0") or self.plus in ("pre-plus", "plus") or self.a_rop
+
+    @property
+    def negative(self) -> bool:
+        """Whether a clinician says that there is none."""
+        return not self.positive and (self.stage == "0" or self.plus == "none")
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that the journal keeps."""
         return {

@@ -66,3 +66,17 @@ def _compared(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text.translate(_UNIFIED)).casefold()
     seen = "".join(c for c in unicodedata.normalize("NFKC", plain) if unicodedata.category(c) != "Cf")
     return " ".join(seen.split())
+
+
+def readable_name(name: str) -> str:
+    """A name as people read it: `Doe^Baby^^^` is `Baby Doe`, `山田^太郎` keeps its order; other scripts in brackets."""
+    groups = [_read(group) for group in name.split("=")]
+    said = [group for group in groups if group]
+    return said[0] + "".join(f" ({group})" for group in said[1:]) if said else name
+
+
+def _read(group: str) -> str:
+    family, given, middle, prefix, suffix = (*group.split("^"), "", "", "", "")[:5]
+    family_first = any("\u2e80" <= character <= "\ud7ff" for character in family)  # CJK, kana and hangul
+    order = (prefix, family, given, middle, suffix) if family_first else (prefix, given, middle, family, suffix)
+    return " ".join(part.strip() for part in order if part.strip())

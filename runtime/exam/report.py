@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from html import escape
 from typing import Any
 
 from runtime.commands.text import printable, word
+from runtime.exam.disagreement import disagreements
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
-from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
+from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
 from runtime.exam.machine import Phase
+from runtime.exam.naming import readable_name
 from runtime.exam.order import Order
 from runtime.exam.result import Verdict
 from runtime.outcome import AID_NOTICE
@@ -20,6 +23,9 @@ from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
 from runtime.views import EYE_WORDS, Eye, View
 
+CLEAN = 480
+"""Longer side of the picture as it is, pixels."""
+SEX_WORDS = {"M": "male", "F": "female", "O": "other", "": "not known"}
 THUMBNAIL = 300
 """Longer side of a picture in the report, pixels."""
 STYLE = """
@@ -34,14 +40,20 @@ p { margin: .2rem 0; }
 .notice { padding: .4rem .7rem; border: 1px solid #b3400c; border-left-width: 5px; font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: .4rem 0; }
 dt { color: #59636e; } dd { margin: 0; overflow-wrap: anywhere; }
-.views { display: grid; grid-template-columns: repeat(5, 1fr); gap: .5rem; }
+.views { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .5rem; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; }
 figure { margin: 0; border: 1px solid #d9dee4; border-radius: 6px; overflow: hidden; break-inside: avoid; }
 figure img, figure .empty { display: block; width: 100%; aspect-ratio: 4/3; object-fit: contain; background: #000; }
 figure .empty { display: grid; place-items: center; color: #c3c8ce; }
 figcaption > * { display: block; padding: .1rem .4rem; overflow-wrap: anywhere; }
 .tag { color: INK; font-weight: 700; font-size: .7rem; }
 footer { margin-top: .8rem; padding-top: .5rem; border-top: 1px solid #d9dee4; color: #59636e; }
+@media (max-width: 30rem) {
+  body { padding: .5rem; } dl { grid-template-columns: 1fr; } dt { margin-top: .3rem; }
+  .views { grid-template-columns: 1fr; }
+}
 @media print {
+  .views { grid-template-columns: repeat(5, 1fr); }
   :root { font-size: 12px; }
   body { max-width: none; padding: 0; font-size: 10px; }
   .tag { font-size: .6rem; }
@@ -60,6 +72,7 @@ def report_page(journal: Journal, exam_id: str, *, with_infant: bool = True) -> 
     body = "\n".join([*_head(record, infant, order), *_eyes(journal, record), *_documented(record), *_identity(record)])
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Exam {escape(exam_id)}</title><style>{STYLE}{rules}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
@@ -71,15 +84,21 @@ def _head(record: ExamRecord, infant: Infant | None, order: Order) -> Iterator[s
     if summary.phase is not Phase.CLOSED:
         yield "<p><b>The exam is still open: this is not its result.</b></p>"
     yield _banner(record.result.infant)
+    for told in (*disagreements(record), *record.result.warnings):
+        yield f'<p class="notice">{_text(told)}</p>'
+    if len(record.result.referring) > 1:
+        named = "; ".join(f"{verdict.where}: {verdict.reason}" for verdict in record.result.referring)
+        yield f"<p><b>Every referring view:</b> {_text(named)}</p>"
     facts = {
-        "Exam": f"{summary.exam_id}, {summary.opened_at:%Y-%m-%d %H:%M} UTC",
+        "Exam": f"{summary.exam_id}, {_when(summary, summary.opened_at)}",
         "Operator, station": ", ".join(filter(None, (summary.operator, summary.station))),
     }
     if infant is not None:
         age = infant.postmenstrual_age(summary.opened_at)
         facts |= {
-            "Infant": f"{infant.name} ({infant.infant_id})",
+            "Infant": f"{readable_name(infant.name)} ({infant.infant_id})",
             "Born": f"{infant.born_at:%Y-%m-%d %H:%M %z} at {infant.gestational_age}, {infant.birth_weight_g} g",
+            "Sex": SEX_WORDS[infant.sex],
             "Postmenstrual age": f"{age} on the day of the exam",
         }
     if order.accession:
@@ -106,11 +125,17 @@ def _eyes(journal: Journal, record: ExamRecord) -> Iterator[str]:
 def _figure(journal: Journal, record: ExamRecord, eye: Eye, view: View, verdict: Verdict) -> str:
     """A view with the frame that gave its outcome."""
     taken = [capture for capture in record.captures if (capture.eye, capture.view) == (eye, view)]
-    deciding = [capture for capture in taken if capture.outcome is verdict.outcome] or taken
-    picture = _picture(journal, record.summary.exam_id, deciding[-1]) if deciding else None
+    counting = [capture for capture in taken if not capture.excluded] or taken
+    deciding = [capture for capture in counting if capture.outcome is verdict.outcome] or counting
+    pictures = _pictures(journal, record.summary.exam_id, deciding[-1]) if deciding else None
     shown = '<div class="empty">no picture</div>'
-    if picture is not None:
-        shown = f'<img alt="{view.value}" src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}">'
+    if pictures is not None:
+        alt = f"{EYE_WORDS[eye]}, {view.value}: {word(verdict.outcome)}"
+        clean, lined = (f"data:image/jpeg;base64,{base64.b64encode(one).decode()}" for one in pictures)
+        shown = (
+            f'<div class="pair"><img alt="{_text(alt)}" src="{clean}">'
+            f'<img alt="{_text(alt)}, with the vessels that were found" src="{lined}"></div>'
+        )
     return (
         f'<figure>{shown}<figcaption><span class="tag {verdict.outcome.value}">{word(verdict.outcome)}</span>'
         f"<b>{view.value}</b><span>{_text(verdict.reason)}</span><span>{len(taken)} frame(s)</span>"
@@ -118,11 +143,18 @@ def _figure(journal: Journal, record: ExamRecord, eye: Eye, view: View, verdict:
     )
 
 
-def _picture(journal: Journal, exam_id: str, capture: CaptureRecord) -> bytes | None:
+def _pictures(journal: Journal, exam_id: str, capture: CaptureRecord) -> tuple[bytes, bytes] | None:
+    """The picture as it is, at a size to look at, and with the vessels."""
     if capture.image_sha256 is None:
         return None
-    fundus = shrink(journal.image(capture.image_sha256), THUMBNAIL)
-    return encode(draw_vessels(fundus, journal.vessels(exam_id, capture.number)), ".jpg")
+    image = journal.image(capture.image_sha256)
+    lined = draw_vessels(shrink(image, THUMBNAIL), journal.vessels(exam_id, capture.number))
+    return encode(shrink(image, CLEAN), ".jpg"), encode(lined, ".jpg")
+
+
+def _when(summary: ExamSummary, moment: datetime) -> str:
+    """As the clock on the ward's wall told it, with its offset from UTC."""
+    return f"{summary.local(moment):%Y-%m-%d %H:%M} (UTC{summary.local(moment):%z})"
 
 
 def _documented(record: ExamRecord) -> Iterator[str]:
@@ -132,8 +164,8 @@ def _documented(record: ExamRecord) -> Iterator[str]:
     yield "<h2>Documented by clinicians</h2>"
     for found in record.documented:
         words = EyeFindings.from_dict(found).words()
-        at = found["at"][:16].replace("T", " ")
-        yield f"<p>{_text(found['who'])}, {_text(at)} UTC, {found['eye']}: {_text(words)}</p>"
+        at = _when(record.summary, datetime.fromisoformat(found["at"]))
+        yield f"<p>{_text(found['who'])}, {_text(at)}, {found['eye']}: {_text(words)}</p>"
 
 
 def _identity(record: ExamRecord) -> Iterator[str]:
@@ -155,7 +187,7 @@ def _identity(record: ExamRecord) -> Iterator[str]:
     )
     for change in record.changes:
         yield (
-            f"<p>Changed {change.at:%Y-%m-%d %H:%M} UTC by {_text(change.who)}: {_text(change.what)}; "
+            f"<p>Changed {_when(record.summary, change.at)} by {_text(change.who)}: {_text(change.what)}; "
             f"{_text(change.reason)}</p>"
         )
     yield f"<footer>{_text(rules.bundle.notice or AID_NOTICE)}</footer>"

@@ -32,6 +32,11 @@ class TrustedKeys:
     def __len__(self) -> int:
         return len(self._names)
 
+    @property
+    def public(self) -> frozenset[bytes]:
+        """The public keys, 32 bytes each, for `device.light.load_calibration`."""
+        return frozenset(self._names)
+
     def signature(self, what: str, body: bytes, line: bytes) -> Signature:
         """Who signed `body`. Raises `SignatureInvalid`, or `SiteError` where signatures cannot be checked.
 

@@ -17,10 +17,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from build_engines.__main__ import main
+from device.errors import CalibrationInvalid
+from device.light import load_calibration
 from device.signature import NoSignature, signed_by
 from runtime.bundle import open_bundle
 from runtime.plans import find_plan
+from runtime.trust.keys import read_trusted_keys
 from runtime.trust.site import MANIFEST_SIGNATURE, PLAN_SIGNATURE, open_site, watched
+from tests.device.light.lab import calibration
 from tests.runtime.conftest import manifest_content
 from tests.runtime.engines.tensorrt.fake_plans import KEY, write_plans
 from tests.runtime.trust.conftest import profile_content, public_pem
@@ -168,3 +172,19 @@ def test_no_other_spelling_of_a_signature_is_taken(folder: Path, key: Path) -> N
     for other in (line.rstrip(), line + b"\n", line.upper(), line.replace(b", ", b","), b"[]", b"1", b"", b"\xff"):
         with pytest.raises(NoSignature):
             signed_by(body, other, {public})
+
+
+def test_a_signed_light_calibration_is_taken_with_the_same_keys_as_a_bundle(
+    key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, out = tmp_path / "board.json", tmp_path / "board.calibration"
+    content.write_text(json.dumps(calibration().model_dump(mode="json", by_alias=True), indent=1))
+    assert sign(content, "--out", out, "--key", key) == 0
+    keys = read_trusted_keys(tmp_path / "keys").public
+    assert load_calibration(out, board_id=0x51D, trusted_keys=keys, today=date(2026, 6, 1)) == calibration()
+    out.write_bytes(out.read_bytes().replace(b"Test laboratory", b"Best laboratory"))
+    with pytest.raises(CalibrationInvalid):
+        load_calibration(out, board_id=0x51D, trusted_keys=keys, today=date(2026, 6, 1))
+    content.write_text(content.read_text().replace('"limit": 10.0', '"limit": -1'))
+    assert sign(content, "--out", out, "--key", key) == 2
+    assert "hazards.0.limit" in capsys.readouterr().err

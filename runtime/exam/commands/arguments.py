@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from device.version import add_version
@@ -12,6 +13,7 @@ from runtime.config import parse_with_config
 from runtime.engines.options import add_engine_options
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES
 from runtime.exam.machine import Stop
+from runtime.outcome import Outcome
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, Eye, View
 
 EXAMPLES = """\
@@ -118,7 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     close.add_argument("exam", nargs="?", metavar="EXAM", help="which (default: the one that is open)")
 
     listing = _verb(verbs, "list", "list the exams, newest first")
-    listing.add_argument("--last", type=_count, metavar="N", help="only the newest N")
+    listing.add_argument("--last", type=_count, metavar="N", help="only the newest N, by event, of those that fit")
+    listing.add_argument("--day", type=_day, metavar="DATE", help="opened on that day, as in 2026-10-01, or today")
+    listing.add_argument("--name", metavar="TEXT", help="infant's name or identifier holds it; needs the key")
+    listing.add_argument("--outcome", type=_outcome, metavar="OUTCOME", help=", ".join(o.value for o in Outcome))
+    listing.add_argument("--delivery", metavar="STATE", help="waiting, proving, held, done, or none: never taken up")
     show = _verb(verbs, "show", "show an exam; the infant too when the key is given")
     show.add_argument("exam", metavar="EXAM")
     _verb(verbs, "verify", "check every row and image of the journal against its trail")
@@ -207,6 +213,21 @@ def _view(text: str) -> View:
     except ValueError:
         known = ", ".join(view.value for view in View)
         raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected one of {known}") from None
+
+
+def _day(text: str) -> date:
+    try:
+        return date.today() if text == "today" else date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected a day as in 2026-10-01, or today") from None
+
+
+def _outcome(text: str) -> Outcome:
+    try:
+        return Outcome(text.upper().replace("-", "_"))
+    except ValueError:
+        known = ", ".join(outcome.value for outcome in Outcome)
+        raise argparse.ArgumentTypeError(f"got {text[:30]!r}, expected one of {known}") from None
 
 
 def _count(text: str) -> int:

@@ -20,16 +20,22 @@ from runtime.exam.commands.common import (
     say_whole,
     site_of,
 )
+from runtime.exam.commands.filters import fitting
 from runtime.exam.commands.persons import open_exam_of
 from runtime.exam.describe import capture_line, exam_dict, summary_dict, summary_line
-from runtime.exam.errors import ExamRefused
+from runtime.exam.disagreement import disagreements
+from runtime.exam.errors import ExamRefused, JournalDamaged
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import now_utc
-from runtime.exam.journal import Journal
+from runtime.exam.journal import ExamSummary, Journal
 from runtime.exam.journal.orders import exams_on, orders_of_exams
+from runtime.exam.machine import Phase
 from runtime.exam.order import FINISHED, Ordered
 from runtime.exam.session import ExamSession
 from runtime.exam.site_rules import site_rules
+
+LIVE_BUDGET_MS = 1000.0
+"""Of a live camera's reading, as `python -m runtime.screen` has it; a picture from a file may take its time."""
 
 
 def new(options: Namespace) -> int:
@@ -94,7 +100,7 @@ def capture(options: Namespace) -> int:
                 bundle,
                 live=camera.live,
                 threshold=rules.threshold,
-                budget_ms=options.budget_ms,
+                budget_ms=options.budget_ms or (LIVE_BUDGET_MS if camera.live else None),
                 counted=True,
             ) as screener,
         ):
@@ -200,15 +206,32 @@ def close(options: Namespace) -> int:
 
 
 def list_(options: Namespace) -> int:
-    """List the exams."""
+    """List the exams, the newest event first; an altered line is named and shown as the trail tells it."""
     with open_journal(options, read_only=True) as journal:
-        summaries = journal.exams()[: options.last]
+        summaries = list(fitting(journal, options))[: options.last]
+        altered = journal.altered
+        against = {line.exam_id: _against(journal, line) for line in summaries}
+    for exam_id in altered:
+        sys.stderr.write(
+            f"runtime.exam: exam {exam_id}: its line was altered, shown as the trail tells it; see verify\n"
+        )
     if options.json:
         for summary in summaries:
-            say_json(summary_dict(summary))
+            say_json(summary_dict(summary) | {"disagreements": against[summary.exam_id]})
     else:
-        say(*map(summary_line, summaries))
+        for summary in summaries:
+            say(summary_line(summary) + ("  ! a clinician documented otherwise" if against[summary.exam_id] else ""))
     return 0
+
+
+def _against(journal: Journal, line: ExamSummary) -> list[str]:
+    """Where a clinician's document does not go with the outcome; only exams with typed words are looked into."""
+    if not line.typed_seq or line.phase is Phase.RETIRED:
+        return []
+    try:
+        return list(disagreements(journal.exam(line.exam_id)))
+    except JournalDamaged:
+        return []  # `altered` and verify name it
 
 
 def show(options: Namespace) -> int:

@@ -1,0 +1,134 @@
+"""A clinician's document against the outcome, who is shown it; filters of the list; the report's words."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from runtime.exam.__main__ import main
+from runtime.exam.describe import exam_dict, exam_lines
+from runtime.exam.disagreement import disagreements
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.journal import Delivery, Journal
+from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.naming import readable_name
+from runtime.exam.report import report_page
+from runtime.outcome import Outcome
+from runtime.views import Eye
+from tests.runtime.exam.making import NONE, NRF, REFER, journal_exam
+
+KEY = JournalKey(bytes(32))
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    monkeypatch.setenv("ROP_JOURNAL_KEY", KEY.text)
+    return Journal.open(tmp_path / "j", KEY, create=True, floor_bytes=0)
+
+
+FOUND = [
+    (NRF, EyeFindings(Eye.OD, stage="2"), True),
+    (NRF, EyeFindings(Eye.OD, stage="1"), True),
+    (NRF, EyeFindings(Eye.OD, plus="pre-plus"), True),
+    (NRF, EyeFindings(Eye.OD, a_rop=True), True),
+    (NRF, EyeFindings(Eye.OD, stage="0", plus="none"), False),
+    (NRF, EyeFindings(Eye.OD, zone="III"), False),
+    (REFER, EyeFindings(Eye.OD, stage="0"), True),
+    (REFER, EyeFindings(Eye.OD, plus="none"), True),
+    (REFER, EyeFindings(Eye.OD, stage="3"), False),
+    (REFER, EyeFindings(Eye.OD, zone="II"), False),
+    (NONE, EyeFindings(Eye.OD, stage="3"), False),
+]
+
+
+@pytest.mark.parametrize(("outcome", "findings", "expected"), FOUND)
+def test_what_does_not_go_together(journal: Journal, outcome: Outcome, findings: EyeFindings, expected: bool) -> None:
+    exam_id = journal_exam(journal, [outcome, *[NRF] * 9])
+    journal.document(exam_id, findings, clinician="eva")
+    assert bool(disagreements(journal.exam(exam_id))) is expected
+
+
+def test_it_is_shown_everywhere(journal: Journal, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exam_id = journal_exam(journal)
+    journal.document(exam_id, EyeFindings(Eye.OS, stage="2", note="ridge"), clinician="eva")
+    record = journal.exam(exam_id)
+    said = "Disagreement, left eye (OS): eva documented stage 2, ridge; the software says no referral findings"
+    assert f"! {said}" in list(exam_lines(record))
+    assert exam_dict(record)["disagreements"] == [said]
+    assert said in report_page(journal, exam_id)
+    capsys.readouterr()
+    assert main(["list", "--journal", str(journal.folder)]) == 0
+    assert "a clinician documented otherwise" in capsys.readouterr().out
+    assert main(["list", "--journal", str(journal.folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["disagreements"] == [said]
+
+
+def test_an_excluded_referring_frame_is_told_with_the_outcome(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [REFER, *[NRF] * 10])
+    journal.exclude(exam_id, 1, reason="of the twin", operator="anna")
+    assert any("read as REFER, excluded" in line for line in exam_lines(journal.exam(exam_id)))
+    assert "read as REFER, excluded" in report_page(journal, exam_id)
+
+
+def test_the_report_names_every_referring_view_and_its_pictures(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [REFER, NRF, REFER, *[NRF] * 7])
+    page = report_page(journal, exam_id)
+    assert "Every referring view" in page
+    assert "OD disc-centred: as told" in page
+    assert "OD nasal: as told" in page
+    assert 'alt="right eye (OD), nasal: REFER"' in page
+    assert "with the vessels that were found" in page
+    assert 'name="viewport"' in page
+    assert "Baby Doe (H-1)" in page
+    assert "<dt>Sex</dt>" in page
+    assert page.index("How this was made") > page.index("left eye")
+
+
+NAMES = {
+    "Doe^Baby": "Baby Doe",
+    "Doe^Baby^^^": "Baby Doe",
+    "Doe^Baby^Maria^Dr^Jr": "Dr Baby Maria Doe Jr",
+    "Baby of Doe": "Baby of Doe",
+    "Yamada^Tarou=山田^太郎=やまだ^たろう": "Tarou Yamada (山田 太郎) (やまだ たろう)",
+    "^^": "^^",
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), NAMES.items())
+def test_names_are_as_people_read_them(name: str, expected: str) -> None:
+    assert readable_name(name) == expected
+
+
+def listed(journal: Journal, capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
+    capsys.readouterr()
+    assert main(["list", "--journal", str(journal.folder), "--json", *options]) == 0
+    return [json.loads(line)["exam"] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_list_is_filtered(journal: Journal, capsys: pytest.CaptureFixture[str]) -> None:
+    refer, clear = journal_exam(journal, [REFER]), journal_exam(journal)
+    journal.deliveries.change(refer, "archive", lambda _: Delivery(refer, "archive", 9, "held"))
+    assert listed(journal, capsys) == [clear, refer]
+    assert listed(journal, capsys, "--outcome", "refer") == [refer]
+    assert listed(journal, capsys, "--outcome", "NO_REFERRAL_FINDINGS") == [clear]
+    assert listed(journal, capsys, "--delivery", "held") == [refer]
+    assert listed(journal, capsys, "--delivery", "none") == [clear]
+    assert listed(journal, capsys, "--name", "baby doe") == [clear, refer]
+    assert listed(journal, capsys, "--name", "H-1", "--last", "1") == [clear]
+    assert listed(journal, capsys, "--name", "Smith") == []
+    assert listed(journal, capsys, "--day", "1999-01-01") == []
+    opened = journal.summary(clear)
+    day: date = opened.local(opened.opened_at).date()
+    assert listed(journal, capsys, "--day", str(day)) == [clear, refer]
+
+
+def test_names_cannot_be_looked_for_without_the_key(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal_exam(journal)
+    monkeypatch.delenv("ROP_JOURNAL_KEY")
+    assert main(["list", "--journal", str(journal.folder), "--name", "Doe"]) == 2
+    assert "names are encrypted" in capsys.readouterr().err
