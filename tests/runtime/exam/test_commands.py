@@ -91,7 +91,7 @@ def test_an_exam_from_the_key_to_the_report(cart: Cart) -> None:
     cart("export", exam_id, "--out", str(report))
     page = report.read_text()
     assert "Ναυσικά" in page
-    assert page.count("data:image/jpeg;base64,") == 10
+    assert page.count("data:image/jpeg;base64,") == 20  # of each view as it is, and with its vessels
     assert "Right eye (OD): NO REFERRAL FINDINGS" in page
     assert "No referral findings in these images" in page
     assert DEMONSTRATION_NOTICE in page
