@@ -81,7 +81,7 @@ def test_an_export_names_nobody(journal: Path, tmp_path: Path) -> None:
 
 WRONG = {
     "no file": (None, "cannot be read"),
-    "no json": ("{", "EOF"),
+    "no json": ("{", "not JSON"),
     "another schema": ('{"schema": "rop.dicom/2"}', "schema"),
     "an unknown field": ('{"schema": "rop.dicom/1", "archiv": {}}', "archiv"),
     "a title too long": (
