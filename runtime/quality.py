@@ -22,9 +22,13 @@ TOO_BRIGHT = "too bright or glare"
 BLURRED = "blurred"
 FIELD = "field of view missing or cut"
 NOT_A_RETINA = "not a retina"
+NOT_ONE = "not one retina"
 REPEATED = "repeated frame"
-REASONS = (TOO_DARK, TOO_BRIGHT, FIELD, NOT_A_RETINA, BLURRED, REPEATED)
+REASONS = (TOO_DARK, TOO_BRIGHT, FIELD, NOT_ONE, NOT_A_RETINA, BLURRED, REPEATED)
 """Every one; what a new one needs: docs/recipes.md."""
+_BRIDGE = np.ones((13, 13), np.uint8)
+"""Discs that touch are one over about so many of every fourth pixel."""
+_FIELD_SHARE_MIN = 0.02
 _WELL_INSIDE = np.ones((25, 25), np.uint8)
 """Sharpness is measured where the field reaches 12 pixels in every direction."""
 
@@ -53,6 +57,9 @@ class QualityLimits:
     edge_ratio_min: float = 3.4
     """97th percentile over median of |fine difference of Gaussians|: about 3.2 when there is nothing but sensor noise;
     the faintest infant frame has 3.6."""
+    fields_max: float = 1
+    """Separate lit parts of the picture, once what bridges them is cut; every frame of HVDROPDB, HRF, CHASE_DB1 and
+    FIVES (339) has one, a sheet of four eyes two or more."""
     redness_min: float = 0.03
     """(mean red - mean blue) / (red + green + blue) in the field; the palest infant frame has 0.07, grey has 0."""
     green_excess_max: float = 0.04
@@ -89,6 +96,7 @@ def measure(image: UInt8Array) -> dict[str, float]:
         "brightness": cv2.sumElems(luminance)[0] / looked_at,
         "glare_share": float(np.count_nonzero(luminance > 235) / looked_at),
         "field_share": pixels / field.size,
+        "fields": _fields(field.view(np.uint8)),
         "detail": detail,
         "edge_ratio": edge_ratio,
         "redness": (red - blue) / total,
@@ -100,6 +108,14 @@ def field_of_view(image: UInt8Array) -> NDArray[np.bool_]:
     """Where the camera saw something: bool [H, W], true where any channel is over 20 of 255."""
     seen: NDArray[np.bool_] = cv2.inRange(image, (0, 0, 0), (20, 20, 20)) == 0
     return seen
+
+
+def _fields(field: UInt8Array) -> float:
+    """How many separate parts the field of view has, narrow bridges between them cut."""
+    few = np.ascontiguousarray(field[::4, ::4])
+    apart = cv2.erode(few, _BRIDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=4)
+    return float(np.count_nonzero(stats[1:, cv2.CC_STAT_AREA] > _FIELD_SHARE_MIN * few.size))
 
 
 def vessel_fraction(vessels: NDArray[np.bool_], image: UInt8Array) -> float:
@@ -138,6 +154,9 @@ def _reasons(measures: Mapping[str, float], limits: QualityLimits) -> list[str]:
         TOO_BRIGHT: measures["brightness"] <= limits.brightness_max
         and measures["glare_share"] <= limits.glare_share_max,
         FIELD: measures["field_share"] >= limits.field_share_min,
+        # None at all, though much is lit, is many small ones.
+        NOT_ONE: measures["fields"] <= limits.fields_max
+        and (measures["fields"] >= 1 or measures["field_share"] < limits.field_share_min),
         NOT_A_RETINA: measures["redness"] >= limits.redness_min
         and measures["green_excess"] <= limits.green_excess_max
         and measures["detail"] <= limits.detail_max,

@@ -23,7 +23,7 @@ from runtime.engines import load_engine
 from runtime.errors import DeadlineMissed, ScreeningError
 from runtime.outcome import Outcome
 from runtime.preprocess import is_large, network_input
-from runtime.quality import REPEATED, QualityLimits, grade, vessel_fraction
+from runtime.quality import NOT_ONE, REPEATED, QualityLimits, grade, vessel_fraction
 from runtime.reading import UNGUARDED, EngineFacts, FrameFacts, Quality, Reading, Timings
 from runtime.trust.guard import Guard
 from runtime.trust.site import Site, open_site
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 FORKED = "this Screener was made before a fork, and its engine stayed behind; make one in each process"
 SMALLEST_SIDE = 64
 """Frames with a shorter side than this, in pixels, are not looked at."""
+LONGEST_TO_SHORTEST = 2.5
+"""No camera's frame is longer than this for its height; 16:9 is 1.8, a strip of several pictures more."""
 
 
 @dataclass
@@ -253,6 +255,9 @@ class Screener:
         if min(frame.width, frame.height) < SMALLEST_SIDE:
             smallest = f"{SMALLEST_SIDE} x {SMALLEST_SIDE}"
             return Outcome.NO_RESULT, f"frame is {frame.width} x {frame.height} pixels, at least {smallest} needed"
+        if max(frame.width, frame.height) > LONGEST_TO_SHORTEST * min(frame.width, frame.height):
+            work.quality = Quality(False, reasons=(NOT_ONE,))
+            return Outcome.RETAKE, f"{NOT_ONE}: no field of view is {frame.width} x {frame.height}"
         if is_large(frame.pixels):
             self._hash(frame, work)  # of a large frame it takes longest of all
         with work.stage("preprocess", budget.preprocess, deadline):

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from runtime.preprocess import network_input
-from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, TOO_BRIGHT, TOO_DARK, QualityLimits, grade
+from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, NOT_ONE, TOO_BRIGHT, TOO_DARK, QualityLimits, grade
+from tests.pictures import retina
 
 Picture = np.ndarray
 INFANT_SETS = ("hvdropdb_vessels", "hvdropdb_disc", "hvdropdb_ridge")
@@ -114,6 +115,7 @@ def test_a_measure_that_is_no_number_fails_the_gate(monkeypatch: pytest.MonkeyPa
         "brightness": 120.0,
         "glare_share": 0.0,
         "field_share": 0.9,
+        "fields": 1.0,
         "detail": 3.0,
         "edge_ratio": 5.0,
         "redness": 0.2,
@@ -125,3 +127,15 @@ def test_a_measure_that_is_no_number_fails_the_gate(monkeypatch: pytest.MonkeyPa
     for name in sound:
         monkeypatch.setattr("runtime.quality.measure", lambda image, name=name: sound | {name: math.nan})
         assert not grade(picture).gradable, name
+
+
+@pytest.mark.parametrize(("across", "down"), [(2, 1), (1, 2), (2, 2), (3, 2)])
+def test_several_eyes_in_one_picture_are_not_one_retina(across: int, down: int) -> None:
+    eyes = [
+        [retina(seed=across * row + column, width=240, height=240) for column in range(across)] for row in range(down)
+    ]
+    sheet = np.vstack([np.hstack(row) for row in eyes])
+    small = cv2.resize(sheet, (256, 256), interpolation=cv2.INTER_AREA)
+    assert NOT_ONE in grade(small).reasons
+    one = cv2.resize(eyes[0][0], (256, 256), interpolation=cv2.INTER_AREA)
+    assert NOT_ONE not in grade(one).reasons

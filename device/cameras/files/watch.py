@@ -23,6 +23,8 @@ class _Waiting:
 
     version: Version
     since: float
+    from_beginning: bool = False
+    """Whether it was there, as it is now, when watching began."""
     polls: int = 1
     """How often it was seen unchanged."""
 
@@ -56,6 +58,7 @@ class WatchedFolder:
         self._settle_s = settle_s
         self._closed = threading.Event()
         self._waiting: dict[str, _Waiting] = {}
+        self._began = False
         self._ready: deque[Version] = deque()
         self._given: tuple[Version, str] | None = None
         self._next = 0
@@ -102,12 +105,16 @@ class WatchedFolder:
                 before.polls += 1
                 seen[entry.name] = before
             else:
-                seen[entry.name] = _Waiting(version, time.monotonic())
+                seen[entry.name] = _Waiting(version, time.monotonic(), from_beginning=not self._began)
         self._waiting = seen
+        self._began = True
         self._ready = deque(w.version for w in seen.values() if w.polls > 2 or self._still_s(w) >= 2 * self._poll_s)
 
     def _still_s(self, waiting: _Waiting) -> float:
-        """Seconds without a change; a file's own time counts too, so that old files need not wait."""
+        """Seconds without a change; of a file that was there at the beginning its own time counts too, so that it need
+        not wait. The clock of a server may be another, so one that appeared since has to be seen standing still."""
+        if not waiting.from_beginning:
+            return time.monotonic() - waiting.since
         return max(time.monotonic() - waiting.since, time.time() - waiting.version[2] / 1e9)
 
     def _try(self, version: Version) -> Frame | None:
@@ -158,9 +165,12 @@ class WatchedFolder:
 
 
 def _version(path: Path) -> Version | None:
-    """Name, size and time of change (of a broken link: its own); None when the file has just gone."""
+    """Name, size and time of the last change of anything about the file; None when it has just gone.
+
+    The file's own time is no guide: a copy may set it to long ago before it is whole, and another picture may have it.
+    """
     try:
         status = os.stat(path, follow_symlinks=os.path.exists(path))
     except OSError:
         return None
-    return path.name, status.st_size, status.st_mtime_ns
+    return path.name, status.st_size, max(status.st_ctime_ns, 0)

@@ -198,3 +198,36 @@ def test_closing_during_a_read_that_waits_gives_the_state_back(incoming: Path, s
     closer.join()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         camera._done._database.execute("SELECT 1")
+
+
+def test_another_picture_of_equal_name_size_and_time_comes(incoming: Path, state: Path) -> None:
+    for level in (10, 20):
+        path = incoming / "a.bmp"
+        Image.new("RGB", (8, 8), (level, 0, 0)).save(path)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        with WatchedFolder(incoming, poll_s=0.01, state=state) as camera:
+            frame = camera.read()
+        assert frame is not None
+        assert frame.pixels[0, 0, 0] == level
+
+
+def test_a_half_copied_file_with_an_old_time_waits(incoming: Path) -> None:
+    """As robocopy writes them: the time of 1980 first, the content after it."""
+    Image.new("RGB", (64, 64), (50, 0, 0)).save(incoming / "whole.ppm")
+    whole = (incoming / "whole.ppm").read_bytes()
+    (incoming / "whole.ppm").unlink()
+    with WatchedFolder(incoming, poll_s=0.01, settle_s=600) as camera:
+        polls, poll = [0], camera._poll
+
+        def counted() -> None:
+            polls[0] += 1
+            if polls[0] <= 6:
+                (incoming / "a.ppm").write_bytes(whole[: len(whole) * polls[0] // 6])
+                os.utime(incoming / "a.ppm", (315_532_800, 315_532_800))
+            poll()
+
+        camera._poll = counted  # type: ignore[method-assign]
+        frame = camera.read()
+    assert frame is not None
+    assert (frame.pixels == (50, 0, 0)).all()
+    assert polls[0] > 6
