@@ -26,6 +26,14 @@ def test_what_is_installed_is_what_setup_cfg_says() -> None:
     assert metadata.version("rop-screening-runtime") == software_version()
 
 
+def test_it_is_no_option_of_a_call() -> None:
+    from runtime.bench.arguments import parse as parse_bench
+    from runtime.screen.arguments import parse as parse_screen
+
+    assert parse_screen(["sim:"]).source == "sim:"
+    assert parse_bench(["--frames", "8"]).frames == 8
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_says_its_version(command: str) -> None:
     words = [sys.executable, "-m", command, "--version"]

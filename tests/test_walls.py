@@ -57,7 +57,6 @@ FLOORS = {
         frame
         errors extras eye secrets
         version
-        version
     """,
 }
 """Rooms by floor, the highest first. A room knows only floors below its own; each has to stand on one."""
