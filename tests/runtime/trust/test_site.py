@@ -129,7 +129,7 @@ def test_without_the_library_a_signature_is_refused_and_not_skipped(
     site = open_site(trusted_keys=keys)
     for name in [name for name in sys.modules if name.split(".")[0] == "cryptography"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(SiteError, match=r"cryptography is missing; pip install '.\[exam\]'"):
+    with pytest.raises(SiteError, match="cryptography is missing; install it: pip install"):
         site.check_bundle(open_bundle(signed))
     with pytest.raises(SiteError, match="cryptography is missing"):
         open_site(write_profile(allow_unsigned=True), keys)
