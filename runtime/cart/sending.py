@@ -20,7 +20,7 @@ def sending(open_journal: Callable[[], Journal], site: Site) -> Callable[[Callab
         with open_journal() as journal, CommitmentDesk(site) as desk:
             outbox = Outbox(journal, site)
             while not stopped():
-                outbox.send_due(desk, stopped=stopped)
+                outbox.send_due(desk, wait=False, stopped=stopped)
                 until = time.monotonic() + LOOK_AGAIN_S
                 while time.monotonic() < until and not stopped():
                     time.sleep(0.05)
