@@ -107,9 +107,10 @@ def main() -> int:
             done += 1
             got = read(path)
             if got is None:
-                shown = Image.open(io.BytesIO(broken))
                 found[
-                    name, damage.__name__, "refused" if differs(shown, pixels) else "refused, undamaged to the eye"
+                    name,
+                    damage.__name__,
+                    "refused" if differs(bytes(broken), pixels) else "refused, undamaged to the eye",
                 ] += 1
             else:
                 other = screener.screen(Frame(got, 0, name)).outcome
@@ -123,10 +124,11 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def differs(shown: Image.Image, whole: np.ndarray) -> bool:
+def differs(data: bytes, whole: np.ndarray) -> bool:
     """Whether what a forgiving decoder makes of it differs to the eye."""
     try:
-        pixels = np.asarray(shown.convert("RGB"))
+        with Image.open(io.BytesIO(data)) as shown:
+            pixels = np.asarray(shown.convert("RGB"))
     except Exception:  # not even that
         return True
     return pixels.shape != whole.shape or float(np.abs(pixels.astype(int) - whole).mean()) >= UNDAMAGED_LEVELS
