@@ -53,7 +53,7 @@ KEPT = (
     Kept("runtime/daemon/commands/serve.py", "        options.budget_ms,\n", "        None,\n", (BUDGETS + "daemon]",)),
     Kept("runtime/daemon/model.py", "budget=Budget(total=budget_ms)", "budget=Budget()", (BUDGETS + "daemon]",)),
     Kept("runtime/daemon/reader.py", "            old.ask_the_site()\n", "", RELOAD),
-    Kept("runtime/exam/commands/exams.py", "budget_ms=options.budget_ms,", "", (BUDGETS + "exam]",)),
+    Kept("runtime/exam/commands/exams.py", "budget_ms=options.budget_ms or ", "budget_ms=", (BUDGETS + "exam]",)),
     Kept("runtime/screener.py", "limits=limits)", "limits=None)", SCREENER),
     Kept("runtime/screener.py", "grade(image[0], self._word.limits)", "grade(image[0])", SCREENER),
     Kept("runtime/screener.py", "Guard(bundle, open_site())", "Guard(bundle)", GUARD),
