@@ -161,7 +161,7 @@ def test_wrong_calls_say_what_to_do(
         assert expected in capsys.readouterr().err
     profile.write_text(json.dumps(profile_content()))
     assert sign(profile, "--key", key, "--out", profile) == 2
-    assert "is the profile itself" in capsys.readouterr().err
+    assert "is the file itself" in capsys.readouterr().err
 
 
 def test_no_other_spelling_of_a_signature_is_taken(folder: Path, key: Path) -> None:
