@@ -29,8 +29,9 @@ examples:
 
 exit codes:
   0    PASS
-  1    FAIL: a budget, the miss rate or a trend; of compare: a regression
-  2    INVALID: the figures cannot be relied on; or the call is wrong or its input unusable
+  1    FAIL: a budget, the miss rate or a trend; of compare: slower
+  2    INVALID: the figures cannot be relied on; of compare: undecided;
+       or the call is wrong or its input unusable
   130, 143   stopped by Ctrl-C or SIGTERM; the report so far is written and marked
 """
 PEERS = ("onnxruntime", "pytorch")
@@ -126,15 +127,21 @@ def parse_compare(argv: Sequence[str]) -> CompareOptions:
     """The options of `compare`; ends the program with code 2 when they are wrong."""
     parser = OneLine(
         prog="python -m runtime.bench compare",
-        description="Say per stage which of two reports is faster, by how much and how surely. Single runs differ by "
-        "what the machine's speed wanders; to see less than that, give two folders of runs made by turns.",
-        epilog="exit codes: 0 no regression; 1 a regression beyond --max-regression; 2 the reports cannot be compared",
+        description="Say whether B is faster or slower than A, alike within what matters, or undecided, and what each "
+        "stage has in it. Single runs differ by what the machine's speed wanders; to see less than that, give two "
+        "folders of runs made by turns.",
+        epilog="exit codes: 0 faster, or alike within --max-regression; 1 slower by more; 2 undecided (the last line "
+        "says how many runs would decide), a side is INVALID, or the reports cannot be compared",
         allow_abbrev=False,
     )
     parser.add_argument("a", type=Path, metavar="A", help="the report to compare with, or a folder of several")
     parser.add_argument("b", type=Path, metavar="B", help="the report in question, or a folder of several")
     parser.add_argument(
-        "--max-regression", type=_percent, default=5.0, metavar="PERCENT", help="slower than this fails (default: 5)"
+        "--max-regression",
+        type=_percent,
+        default=5.0,
+        metavar="PERCENT",
+        help="what matters: slower by more fails, less is alike (default: 5)",
     )
     parser.add_argument(
         "--anyway", action="store_true", help="compare although machine, input or load are not the same"

@@ -98,4 +98,4 @@ def _compare(options: CompareOptions) -> int:
     print_comparison(found, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
     if options.json is not None:
         write_report_file(options.json, found.to_json())
-    return 1 if found.regressions else 0
+    return found.exit_code

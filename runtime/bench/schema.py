@@ -86,6 +86,11 @@ class EnvironmentPart(Part):
     """Hash over processor, cores, memory, GPU and the system's machine id: the same only on the same machine."""
     processor: str
     cores: int
+    """Of the machine."""
+    affinity: tuple[Count, ...] | None = None
+    """Numbers of the cores that the process may run on; None in reports of older versions."""
+    quota_cores: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """Cores' worth of time that its control groups let it use; None where nothing limits it."""
     memory_mb: int
     gpu: str | None
     driver: str | None

@@ -79,16 +79,18 @@ def run(out: Path, frames: int, slower: float) -> Report:
 def line(name: str, found: Comparison) -> str:
     """What a comparison said of the total, and what differed."""
     total = next(line for line in found.lines if line.stage == "total")
-    said = ", ".join(f"{o.stage} p{o.percentile:g} {o.change:+.1%}" for o in found.lines if o.result != "no difference")
+    said = ", ".join(
+        f"{o.stage} p{o.percentile:g} {o.change:+.1%}" for o in found.lines if o.result in ("faster", "slower")
+    )
     return (
         f"{name}: total p50 {total.a_ms:.2f} and {total.b_ms:.2f} ms, {total.change:+.1%} [{total.low:+.1%}, "
-        f"{total.high:+.1%}]; {said or 'no difference'}{''.join(f'; {doubt}' for doubt in found.doubts)}"
+        f"{total.high:+.1%}]; {said or found.answer}{''.join(f'; {doubt}' for doubt in found.doubts)}"
     )
 
 
 def alike(found: Comparison) -> bool:
-    """Whether nothing differs."""
-    return all(line.result == "no difference" for line in found.lines)
+    """Whether nothing is said to differ."""
+    return all(line.result not in ("faster", "slower") for line in found.lines)
 
 
 def slower_total(found: Comparison) -> bool:

@@ -1,17 +1,26 @@
-"""Comparing two reports, or two series of them: per stage, which is faster, by how much, and how surely."""
+"""Comparing two reports, or two series of them: faster, slower, alike within what matters, or undecided."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from runtime.bench.errors import BenchError
-from runtime.bench.judge.stats import ratio_interval, runs_interval
+from runtime.bench.judge.sides import described, differing, mixed
+from runtime.bench.judge.stats import (
+    FEWEST_RUNS,
+    ratio_interval,
+    runs_interval,
+    runs_needed,
+    spread_of_interval,
+    spread_of_runs,
+)
 from runtime.bench.measure.samples import Column
 from runtime.bench.schema import Report
 from runtime.bench.words import ROWS
@@ -28,8 +37,11 @@ LEAST_OF_TOTAL = 0.01
 """Nor those of a stage that move the whole by less. A stage of a millisecond differs by up to a tenth from one process
 to the next, by where its memory lies (seen in tests/bench/compare_runs.py); no frame of a run shows that."""
 FEWEST = 30
-FEWEST_RUNS = 3
-"""A side, from which how far runs lie apart is taken from the runs themselves."""
+Answer = Literal["faster", "slower", "alike", "undecided"]
+EXIT_CODES: dict[Answer, int] = {"faster": 0, "alike": 0, "slower": 1, "undecided": 2}
+DECIDING = ("total", "camera_to_result")
+"""The rows that must be decided before a comparison is. The table shows each stage's answer, but what a frame takes as
+a whole is what matters; a stage that is clearly slower by more than is allowed is a regression all the same."""
 COMPARED = tuple(row for row in ROWS if row not in ("wait", "age"))
 """`wait` is near nothing but under a queue; both it and `age` are held in camera to result."""
 
@@ -48,8 +60,17 @@ class Line:
     low: float
     high: float
     """Confidence interval of `change`, together with all other lines 95 %."""
-    result: str
-    """`faster`, `slower` (of b), or `no difference`."""
+    result: Answer
+    """Of b. `alike` is a finding: the whole interval lies within `matters`; `undecided` is that there is none."""
+    matters: float
+    """Changes up to this share do not matter: what may regress, but at least what is ever stated."""
+    runs_needed: int | None
+    """Of an open line: runs a side, by turns, that would decide it; None of over `stats.MOST_RUNS`."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it cannot be said if `b` is slower by more than matters."""
+        return self.result == "undecided" or (self.result == "slower" and self.change <= self.matters < self.high)
 
 
 @dataclass(frozen=True)
@@ -61,11 +82,23 @@ class Comparison:
     """Why the reports are not comparable; empty unless comparing was forced."""
     regressions: tuple[str, ...]
     doubts: tuple[str, ...]
-    """Reports that are INVALID of themselves."""
+    """Reports that are INVALID of themselves, sides that are not one thing: nothing is decided by them."""
     runs: tuple[int, int]
     """Reports on each side."""
+    sides: tuple[str, str]
+    """What A and B are, a line each."""
+    differs: tuple[str, ...]
+    """In what they are not the same: `name: A's -> B's`."""
+    answer: Answer
+    runs_needed: int | None
+    """Of `undecided`: runs a side, by turns, that would decide it; None where over `MOST_RUNS` would be needed."""
     in_turns: bool
     """Whether the runs of both sides were made by turns, so that each could be held against its neighbour."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 faster or alike, 1 slower by more than is allowed, 2 undecided."""
+        return EXIT_CODES[self.answer]
 
     def to_json(self) -> str:
         """`rop.bench-comparison/1`."""
@@ -104,6 +137,7 @@ def compare(
             [timed(report, row) for report in second],
             1 - risks[row, p],
             least_ms,
+            max_regression,
             in_turns=turns,
             seed=seed,
         )
@@ -115,7 +149,26 @@ def compare(
         if line.result == "slower" and line.change > max_regression
     )
     doubts = tuple(doubt for name, side in (("A", a), ("B", b)) for doubt in _doubts(name, side))
-    return Comparison(lines, differences, regressions, doubts, (len(a), len(b)), turns)
+    counts, sides = (len(a), len(b)), (described(first), described(second))
+    answer, needed = _answer(lines, regressions, doubts, counts)
+    differs = tuple(differing(first, second))
+    return Comparison(lines, differences, regressions, doubts, counts, sides, differs, answer, needed, turns)
+
+
+def _answer(
+    lines: Sequence[Line], regressions: Sequence[str], doubts: Sequence[str], runs: tuple[int, int]
+) -> tuple[Answer, int | None]:
+    """The answer of all lines, and the runs a side that would decide it where it is undecided."""
+    open_lines = [line for line in lines if line.stage in DECIDING and line.open]
+    if doubts or (open_lines and not regressions):
+        counts = [None if (n := line.runs_needed) is None else max(n, *(k + 1 for k in runs)) for line in open_lines]
+        # Where only the runs themselves are in doubt, as many that are not would do.
+        known = [*(count for count in counts if count is not None), *([] if open_lines else runs)]
+        return "undecided", None if None in counts else max(known)
+    if regressions:
+        return "slower", None
+    median = next(line for line in lines if (line.stage, line.percentile) == ("total", 50.0))
+    return "faster" if median.result == "faster" else "alike", None
 
 
 def made_in_turns(a: Sequence[Report], b: Sequence[Report]) -> bool:
@@ -129,7 +182,10 @@ def made_in_turns(a: Sequence[Report], b: Sequence[Report]) -> bool:
 def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
     invalid = sum(report.verdict == "INVALID" for report in side)
     if invalid:
-        yield f"{name} is INVALID of itself" if len(side) == 1 else f"{invalid} of {len(side)} in {name} are INVALID"
+        kinds = sorted({f.kind for report in side for f in report.findings if f.weight == "invalid"})
+        which = f"{name} is INVALID of itself" if len(side) == 1 else f"{invalid} of {len(side)} in {name} are INVALID"
+        yield f"{which} ({', '.join(kinds)})" if kinds else which
+    yield from (f"{name} {text}" for text in mixed(side))
 
 
 def incomparable(a: Report, b: Report) -> Iterator[str]:
@@ -177,6 +233,7 @@ def _line(
     b: list[Column],
     confidence: float,
     least_ms: float,
+    max_regression: float,
     *,
     in_turns: bool,
     seed: int,
@@ -185,31 +242,25 @@ def _line(
     first, second = ([percentile(column + 1e-4, p) for column in side] for side in (a, b))
     if len(a) == 1:
         interval = ratio_interval(a[0] + 1e-4, b[0] + 1e-4, p, confidence, seed)
+        spread = spread_of_interval(interval, confidence)
     else:
         interval = runs_interval(first, second, confidence, in_turns=in_turns, seed=seed)
+        spread = spread_of_runs(first, second, in_turns=in_turns)
     a_ms, b_ms = (float(np.exp(np.mean(np.log(side)))) for side in (first, second))
     change, low, high = interval.value - 1, interval.low - 1, interval.high - 1
     clear = abs(change) >= LEAST_RELATIVE and abs(b_ms - a_ms) >= least_ms
-    result = "slower" if clear and low > 0 else "faster" if clear and high < 0 else "no difference"
-    return Line(row, p, a_ms, b_ms, change, low, high, result)
-
-
-def words(comparison: Comparison) -> list[str]:
-    """The comparison as lines for people, the verdict last."""
-    warning = [_series(comparison)] if comparison.runs != (1, 1) else []
-    warning += [f"NOT COMPARABLE, compared anyway: {reason}" for reason in comparison.differences]
-    warning += [f"note: {doubt}" for doubt in comparison.doubts]
-    differing = [line for line in comparison.lines if line.result != "no difference"]
-    if comparison.regressions:
-        verdict = f"REGRESSION: {'; '.join(comparison.regressions)}"
-    elif differing:
-        verdict = f"{len(differing)} of {len(comparison.lines)} figures differ, none regresses beyond what is allowed"
-    else:
-        verdict = "no difference"
-    return [*warning, verdict]
-
-
-def _series(comparison: Comparison) -> str:
-    a, b = comparison.runs
-    count = f"{a} runs each" if a == b else f"{a} and {b} runs"
-    return f"{count}, by turns: each held against its neighbour" if comparison.in_turns else f"{count}, not by turns"
+    matters = max(max_regression, LEAST_RELATIVE, least_ms / a_ms)
+    within = low >= 1 / (1 + matters) - 1 and high <= matters
+    result: Answer = "undecided"
+    if clear and (low > 0 or high < 0):
+        result = "slower" if low > 0 else "faster"
+    elif within:
+        result = "alike"
+    line = Line(row, p, a_ms, b_ms, change, low, high, result, matters, None)
+    if not line.open:
+        return line
+    # An interval of this half width either leaves zero outside or lies within what matters, wherever its middle is;
+    # one that is slower already has to fall short of what matters.
+    margin = math.log1p(matters)
+    wanted = margin / 2 if result == "undecided" else max(margin - math.log1p(change), margin / 4)
+    return replace(line, runs_needed=runs_needed(spread, wanted, confidence, seed))

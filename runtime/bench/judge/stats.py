@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,9 @@ from runtime.percentiles import percentile, rank_of
 
 FEWEST_PIECES, MOST_PIECES, SMALLEST_PIECE = 4, 20, 30
 """Of a run, from whose differences it is seen how the machine's speed wanders; frames in a piece."""
+
+FEWEST_RUNS, MOST_RUNS = 3, 200
+"""A side, from which how far runs lie apart is taken from the runs themselves; and the most that are ever advised."""
 
 Values = NDArray[np.float64]
 
@@ -91,8 +95,45 @@ def runs_interval(a: ArrayLike, b: ArrayLike, confidence: float, *, in_turns: bo
         sizes = np.array([first.size - 1, second.size - 1])
         freedom = float(parts.sum() ** 2 / (parts**2 / sizes).sum()) if error else float(sizes.sum())
     middle = float(second.mean() - first.mean())
-    spread = error * float(np.quantile(np.abs(np.random.default_rng(seed).standard_t(freedom, 200_000)), confidence))
+    spread = error * _student(freedom, confidence, seed)
     return Interval(math.exp(middle), math.exp(middle - spread), math.exp(middle + spread))
+
+
+def runs_needed(spread: float, half_width: float, confidence: float, seed: int) -> int | None:
+    """Runs a side, by turns, of which the interval of the ratio is narrow enough; None of over `MOST_RUNS`.
+
+    spread: standard deviation of the logarithm of a pair's ratio; half_width: of the interval of that logarithm, above
+    zero. At least `FEWEST_RUNS`. The spread is itself estimated, so the answer is one to plan by, not a promise.
+    """
+    few, many = FEWEST_RUNS, MOST_RUNS
+    if spread * _student(many - 1, confidence, seed) / math.sqrt(many) > half_width:
+        return None
+    while few < many:
+        runs = (few + many) // 2
+        if spread * _student(runs - 1, confidence, seed) / math.sqrt(runs) <= half_width:
+            many = runs
+        else:
+            few = runs + 1
+    return many
+
+
+def spread_of_runs(a: ArrayLike, b: ArrayLike, *, in_turns: bool) -> float:
+    """Standard deviation of the logarithm of a pair's ratio, one figure of each run. a, b: [k], k at least 2."""
+    first, second = np.log(np.asarray(a, np.float64)), np.log(np.asarray(b, np.float64))
+    if in_turns:
+        return float(np.std(second - first, ddof=1))
+    return math.hypot(float(np.std(first, ddof=1)), float(np.std(second, ddof=1)))
+
+
+def spread_of_interval(interval: Interval, confidence: float) -> float:
+    """The same of an interval of two single runs."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    return math.log(interval.high / interval.low) / 2 / z
+
+
+def _student(freedom: float, confidence: float, seed: int) -> float:
+    """Two-sided quantile of Student's distribution, drawn: the runtime has no other library for it than NumPy."""
+    return float(np.quantile(np.abs(np.random.default_rng(seed).standard_t(freedom, 200_000)), confidence))
 
 
 def _error(values: Values) -> float:

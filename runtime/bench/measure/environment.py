@@ -11,6 +11,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from runtime.bench.measure.allowance import allowance
 from runtime.bench.measure.libraries import library
 from runtime.bench.measure.sensors import SYS, gpu_facts
 from runtime.bench.schema import EnvironmentPart
@@ -22,6 +23,7 @@ def environment(root: Path = SYS) -> EnvironmentPart:
     """The machine and software as they are now."""
     psutil = library("psutil", "psutil")
     processor, cores = _processor(), int(psutil.cpu_count() or 1)
+    allowed = allowance()
     memory_mb = round(psutil.virtual_memory().total / 2**20)
     gpu, driver = gpu_facts() or (None, None)
     identity = f"{processor}|{cores}|{round(memory_mb / 1024)}|{gpu}|{_text(Path('/etc/machine-id'))}"
@@ -29,6 +31,8 @@ def environment(root: Path = SYS) -> EnvironmentPart:
         machine_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
         processor=processor,
         cores=cores,
+        affinity=allowed.cores,
+        quota_cores=allowed.quota_cores,
         memory_mb=memory_mb,
         gpu=gpu,
         driver=driver,

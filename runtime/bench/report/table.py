@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from runtime.bench.judge.compare import Comparison, words
+from runtime.bench.judge.compare import Comparison
+from runtime.bench.report.comparison import head, words
 from runtime.bench.schema import Report, RowPart
 from runtime.commands.text import printable
 
@@ -59,6 +60,8 @@ def print_comparison(comparison: Comparison, stream: TextIO) -> None:
         interval = f"{line.low:+.1%} to {line.high:+.1%}"
         cells = [figure(line.a_ms), figure(line.b_ms), f"{line.change:+.1%}", interval, line.result]
         table.add_row(f"{line.stage} p{line.percentile:g}", *cells, style=styles.get(line.result, ""))
+    for text in head(comparison):
+        console.print(Text(printable(text)))
     console.print(table)
     for text in words(comparison):
         console.print(Text(printable(text)))

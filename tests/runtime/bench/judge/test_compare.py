@@ -22,7 +22,7 @@ from runtime.screener import Screener
 from tests.runtime.bench.planned import pool
 from tests.runtime.bench.report.test_report import make_report
 
-NO_DIFFERENCE = {"no difference"}
+NO_DIFFERENCE = {"alike", "undecided"}
 
 
 def totals(rng: np.random.Generator, median_ms: float = 12.0, frames: int = 300) -> list[float]:
@@ -41,7 +41,7 @@ def test_two_runs_of_the_same_thing_show_no_difference(bundle: Bundle) -> None:
         )
         for seed in range(10)
     ]
-    same = sum({line.result for line in found.lines} == NO_DIFFERENCE for found in results)
+    same = sum({line.result for line in found.lines} <= NO_DIFFERENCE for found in results)
     assert same >= 9
 
 
@@ -51,7 +51,7 @@ def test_two_runs_of_one_engine_with_delays_show_no_difference(bundle: Bundle) -
     for attempt in range(3):
         first, second = _interleaved_runs(bundle, frames=40)
         found = compare((first,), (second,), max_regression=0.5, seed=attempt)
-        same += not any(line.result != "no difference" for line in found.lines if line.stage != "quality")
+        same += not any(line.result not in NO_DIFFERENCE for line in found.lines if line.stage != "quality")
     assert same >= 2
 
 
@@ -87,6 +87,11 @@ def wandering(bundle: Bundle, rng: np.random.Generator, runs: int, slower: float
     ]
 
 
+def valid(report: Report) -> Report:
+    """As of a quiet machine and a percentile that so few frames can tell."""
+    return report.model_copy(update={"verdict": "PASS", "findings": ()})
+
+
 def dated(report: Report, minute: int) -> Report:
     return report.model_copy(update={"created": f"2026-11-25T10:{minute:02}:00+00:00"})
 
@@ -96,7 +101,7 @@ def test_the_machines_wandering_is_no_difference(bundle: Bundle) -> None:
     rng = np.random.default_rng(11)
     runs = wandering(bundle, rng, 40)
     found = [compare(runs[i : i + 1], runs[i + 1 : i + 2], max_regression=0.0) for i in range(0, 40, 2)]
-    assert sum({line.result for line in one.lines} == NO_DIFFERENCE for one in found) >= 18
+    assert sum({line.result for line in one.lines} <= NO_DIFFERENCE for one in found) >= 18
     widths = [line.high - line.low for one in found for line in one.lines if line.stage == "total"]
     assert max(widths) < 0.5, "an interval that says nothing would pass, too"
 
@@ -106,7 +111,7 @@ def test_a_series_of_runs_by_turns_shows_what_a_single_run_cannot(bundle: Bundle
     alike, slowed = wandering(bundle, rng, 16), wandering(bundle, rng, 16, slower=0.05)
     same = compare(alike[::2], alike[1::2], max_regression=0.0)
     assert (same.runs, same.in_turns) == ((8, 8), True)
-    assert {line.result for line in same.lines} == NO_DIFFERENCE
+    assert {line.result for line in same.lines} <= NO_DIFFERENCE
     found = compare(slowed[::2], slowed[1::2], max_regression=0.02)
     line = next(line for line in found.lines if line.stage == "total" and line.percentile == 50)
     assert line.result == "slower"
@@ -153,7 +158,7 @@ def test_differences_too_small_to_be_told_are_none(bundle: Bundle) -> None:
     found = compare(
         (make_report(bundle, exact),), (make_report(bundle, [value * 1.01 for value in exact]),), max_regression=0
     )
-    assert {line.result for line in found.lines} == NO_DIFFERENCE
+    assert {line.result for line in found.lines} == {"alike"}
     assert not found.regressions
 
 
@@ -173,7 +178,7 @@ def test_a_small_stage_that_hardly_moves_the_whole_is_no_difference(bundle: Bund
         line = next(line for line in found.lines if line.stage == "preprocess")
         return line.result, round(line.change, 2)
 
-    assert said(1.1) == ("no difference", 0.1)
+    assert said(1.1) == ("alike", 0.1)
     assert said(1.3) == ("slower", 0.3)
 
 
@@ -213,14 +218,20 @@ def test_the_command_gives_table_json_and_exit_code(
     bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(7)
-    (tmp_path / "a.json").write_text(to_json(make_report(bundle, totals(rng))))
-    (tmp_path / "b.json").write_text(to_json(make_report(bundle, totals(rng, 15))))
+    (tmp_path / "a.json").write_text(to_json(valid(make_report(bundle, totals(rng)))))
+    (tmp_path / "b.json").write_text(to_json(valid(make_report(bundle, totals(rng, 15)))))
     a, b, out = str(tmp_path / "a.json"), str(tmp_path / "b.json"), tmp_path / "c.json"
     assert main(["compare", a, a]) == 0
-    assert "no difference" in capsys.readouterr().out.splitlines()[-1]
+    told = capsys.readouterr().out
+    assert told.splitlines()[-1].startswith("ALIKE within what matters: total p50 +0.0%")
+    assert "A: bundle " in told
+    assert "A and B are the same in all that is recorded" in told
     assert main(["compare", a, b, "--json", str(out)]) == 1
-    assert "REGRESSION: " in capsys.readouterr().out
+    assert "SLOWER, a REGRESSION: " in capsys.readouterr().out
+    assert main(["compare", b, a]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("FASTER: total p50 by ")
     content = json.loads(out.read_text())
+    assert (content["answer"], content["runs_needed"]) == ("slower", None)
     assert content["schema"] == "rop.bench-comparison/1"
     assert content["regressions"]
     assert main(["compare", a, b, "--max-regression", "60"]) == 0
@@ -238,7 +249,7 @@ def test_folders_of_reports_are_compared(bundle: Bundle, tmp_path: Path, capsys:
     for name, reports in folders.items():
         (tmp_path / name).mkdir()
         for number, report in enumerate(reports):
-            (tmp_path / name / f"{number}.json").write_text(to_json(report))
+            (tmp_path / name / f"{number}.json").write_text(to_json(valid(report)))
     a, b, none = (str(tmp_path / name) for name in folders)
     assert main(["compare", a, b]) == 1
     told = capsys.readouterr().out

@@ -1,0 +1,54 @@
+"""A comparison in lines for people: what was compared, what stood in the way, the answer."""
+
+from __future__ import annotations
+
+from runtime.bench.judge.compare import DECIDING, Comparison
+from runtime.bench.judge.stats import MOST_RUNS
+
+
+def head(comparison: Comparison) -> list[str]:
+    """What A and B are, and what differs between them, as lines for people."""
+    lines = [f"{name}: {side}" for name, side in zip("AB", comparison.sides, strict=True)]
+    lines += [f"DIFFERS in {text}" for text in comparison.differs]
+    return lines if comparison.differs else [*lines, "A and B are the same in all that is recorded of them"]
+
+
+def words(comparison: Comparison) -> list[str]:
+    """The comparison as lines for people, the answer last."""
+    warning = [_series(comparison)] if comparison.runs != (1, 1) else []
+    warning += [f"NOT COMPARABLE, compared anyway: {reason}" for reason in comparison.differences]
+    warning += [f"note: {doubt}" for doubt in comparison.doubts]
+    return [*warning, _verdict(comparison)]
+
+
+def _verdict(comparison: Comparison) -> str:
+    if comparison.answer == "undecided":
+        return f"UNDECIDED: {_undecided(comparison)}"
+    if comparison.regressions:
+        return f"SLOWER, a REGRESSION: {'; '.join(comparison.regressions)}"
+    median = next(line for line in comparison.lines if (line.stage, line.percentile) == ("total", 50.0))
+    if comparison.answer == "faster":
+        return f"FASTER: total p50 by {-median.change:.1%}, between {-median.high:.1%} and {-median.low:.1%}"
+    return f"ALIKE within what matters: total p50 {median.change:+.1%}, {median.matters:.1%} would matter"
+
+
+def _undecided(comparison: Comparison) -> str:
+    open_lines = [line for line in comparison.lines if line.stage in DECIDING and line.open]
+    reasons = [
+        f"{line.stage} p{line.percentile:g} may be {line.low:+.1%} to {line.high:+.1%}, {line.matters:.1%} matters"
+        for line in open_lines
+    ]
+    if comparison.doubts:
+        reasons.append("runs that are INVALID or not of one thing decide nothing")
+    if comparison.runs_needed is None:
+        advice = f"over {MOST_RUNS} runs a side would be needed: make the machine quieter, or let more not matter"
+    else:
+        each = "1 valid run" if comparison.runs_needed == 1 else f"about {comparison.runs_needed} valid runs"
+        advice = f"{each} a side{', by turns,' if comparison.runs_needed > 1 else ''} would decide it"
+    return f"{'; '.join(reasons)}; {advice}"
+
+
+def _series(comparison: Comparison) -> str:
+    a, b = comparison.runs
+    count = f"{a} runs each" if a == b else f"{a} and {b} runs"
+    return f"{count}, by turns: each held against its neighbour" if comparison.in_turns else f"{count}, not by turns"
