@@ -114,7 +114,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_probe_says_what_a_camera_does_not_give(scripted: Any, capsys: pytest.CaptureFixture[str]) -> None:
     torn = FrameUnreadable("torn", source="fake", sequence=2)
     scripted([picture(0), picture(1), torn, picture(3, 1), picture(6), None])
-    assert main(["probe", "fake:0,width=640,height=8,fps=30"]) == 1
+    assert main(["probe", "camera:0,width=640,height=8,fps=30"]) == 1
     text = capsys.readouterr().out
     assert "NOT AS ASKED: set width=640, camera gave 8" in text
     assert "set height" not in text
@@ -124,7 +124,7 @@ def test_probe_says_what_a_camera_does_not_give(scripted: Any, capsys: pytest.Ca
 
 def test_probe_says_when_a_camera_is_lost(scripted: Any) -> None:
     scripted([picture(0), Disconnected("gone")], [picture(0, 7), picture(1), None])
-    found = probe("fake:0", 5)
+    found = probe("camera:0", 5)
     assert found.stalls == 1
     assert found.frames == 3
     assert found.shortfalls == ["it stalled or was lost 1 times"]
@@ -132,7 +132,7 @@ def test_probe_says_when_a_camera_is_lost(scripted: Any) -> None:
 
 def test_probe_tells_what_came_before_a_camera_was_lost_for_longer(scripted: Any) -> None:
     scripted([picture(0), picture(1), Disconnected("gone")], [Hang()])
-    found = probe("fake:0", 1)
+    found = probe("camera:0", 1)
     assert (found.frames, found.stalls) == (2, 1)
     assert found.shortfalls == ["it stalled or was lost 1 times"]
 
@@ -169,7 +169,7 @@ def test_grab_leaves_no_live_frame_out_and_says_when_there_were_too_few(
 ) -> None:
     torn = FrameUnreadable("fake#2: torn", source="fake", sequence=2)
     scripted([picture(0), picture(1), torn, picture(3), None])
-    assert main(["grab", "fake:0", "-n", "9", "--out", str(tmp_path / "out")]) == 1
+    assert main(["grab", "camera:0", "-n", "9", "--out", str(tmp_path / "out")]) == 1
     assert sorted(path.stem for path in (tmp_path / "out").glob("*.png")) == ["000000", "000001", "000003"]
     said = capsys.readouterr().err
     assert "fake#2: torn" in said
@@ -180,7 +180,7 @@ def test_grab_does_not_go_on_for_ever_with_a_camera_that_repeats_itself(
     scripted: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scripted([picture(0), *(picture(number, 0) for number in range(1, 10_000))])
-    assert main(["grab", "fake:0", "-n", "2", "--timeout", "0.2", "--out", str(tmp_path / "out")]) == 1
+    assert main(["grab", "camera:0", "-n", "2", "--timeout", "0.2", "--out", str(tmp_path / "out")]) == 1
     assert "the camera gave the same picture again" in capsys.readouterr().err
 
 

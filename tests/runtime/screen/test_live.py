@@ -29,7 +29,7 @@ def run(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run the command on scripted cameras, one after the other, or on a named source; its code and readings."""
     monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: FakeEngine((0.8, 0.2)))
 
-    def call(*scripts: list[Step] | Exception, source: str = "fake:0") -> tuple[int, list[dict[str, Any]]]:
+    def call(*scripts: list[Step] | Exception, source: str = "camera:0") -> tuple[int, list[dict[str, Any]]]:
         if scripts:
             opener = Opener(*scripts)
             monkeypatch.setattr(device.live.source, "open_camera", lambda *_, **__: opener())
@@ -87,7 +87,7 @@ def test_a_camera_that_is_lost_and_comes_back_leaves_a_no_result_between(
     assert code == 0
     kinds = [outcome for outcome, _ in outcomes(readings)]
     assert kinds == ["NO_REFERRAL_FINDINGS", "NO_RESULT", "NO_REFERRAL_FINDINGS"]
-    assert readings[1]["reason"] == "fake:0: camera 0: unplugged"
+    assert readings[1]["reason"] == "camera:0: camera 0: unplugged"
     assert [r["frame"]["sequence"] for r in readings] == [0, 1, 1]
     assert readings[2]["frame"]["source"] == "fake#0~1"
     said = capfd.readouterr().err
