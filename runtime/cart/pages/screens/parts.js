@@ -29,5 +29,5 @@ export function eyeMap(exam, eye, aim) {
       "aria-label": `${eye} ${t(name)}: ${t(STATUS[one.status] || one.status)}` });
   });
   const word = eye === "OD" ? t("right eye (OD)") : t("left eye (OS)");
-  return h("div", { class: "eye", role: "group", "aria-label": word }, h("h3", {}, word), h("div", { class: "cells" }, cells));
+  return h("div", { class: "eye", role: "group", "aria-label": word }, h("h2", {}, word), h("div", { class: "cells" }, cells));
 }
