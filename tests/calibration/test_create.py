@@ -80,7 +80,7 @@ def test_vessel_density_is_the_readings_vessel_fraction(make: Make) -> None:
     from runtime.bundle import open_bundle
 
     made = make(count=PICTURES)
-    with Screener(open_bundle(), engine=FakeEngine()) as screener:
+    with Screener(open_bundle(), engine=FakeEngine(), trust="off") as screener:
         for facts, pixels in zip(made.facts.frames, made.frames(), strict=True):
             reading = screener.screen(Frame(np.ascontiguousarray(pixels), 0, ""))
             assert facts.features["vessel_density"] == pytest.approx(reading.vessel_fraction, abs=1e-3)
@@ -174,7 +174,7 @@ def screened(photos: Path, out: Path, skip: int = 0) -> Path:
 
     out.mkdir()
     sink = JsonLinesSink(out / "readings.jsonl")
-    with open_camera(str(photos)) as camera, Screener(open_bundle(), engine=FakeEngine()) as screener:
+    with open_camera(str(photos)) as camera, Screener(open_bundle(), engine=FakeEngine(), trust="off") as screener:
         while (frame := camera.read()) is not None:
             if frame.sequence < skip:
                 frame = Frame(np.zeros((100, 100, 3), np.uint8), frame.sequence, frame.source)

@@ -128,7 +128,7 @@ def test_other_preprocessing(made: CalibrationSet) -> None:
         (lambda c: c["population"]["features"]["detail"].pop(), "different numbers of values"),
         (lambda c: c.update(extra=1), "extra"),
         (lambda c: c.update(seed="1"), "seed"),
-        (lambda c: c.update(covering_distance=float("nan")), "covering_distance"),
+        (lambda c: c.update(covering_distance=float("nan")), "NaN is not a number"),
         (lambda c: c.pop("bundle"), "bundle"),
         (lambda c: c.update(frames=[]), "frames"),
     ],
@@ -179,5 +179,5 @@ def test_a_set_belongs_to_its_bundle(made: CalibrationSet) -> None:
     rebuilt = replace(bundle, manifest=bundle.manifest.model_copy(update={"files": entries}))
     made.require_for(rebuilt)  # the same name
     other = replace(renamed, manifest=renamed.manifest.model_copy(update={"files": entries}))
-    with pytest.raises(CalibrationError, match=r"made with bundle demonstration-edge 1, expected site-7; make a set"):
+    with pytest.raises(CalibrationError, match=r"made with bundle demonstration-edge 2, expected site-7; make a set"):
         made.require_for(other)
