@@ -22,9 +22,9 @@ QUIET = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright."""
+    """Debian's Chromium, driven by Playwright, whose event loop must not outlive the module: others run their own."""
     playwright = pytest.importorskip("playwright.sync_api", reason="tests of the pages need playwright (extra `test`)")
     if CHROMIUM is None:
         pytest.skip("not installed: chromium (Debian: chromium)")
