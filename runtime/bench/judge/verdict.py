@@ -18,7 +18,7 @@ from runtime.percentiles import percentile, samples_needed, upper_bound
 DRIFT_LIMIT = 0.10
 """How much the medians of first and last third may differ."""
 OTHERS_LIMIT = 0.10
-"""Share of all cores that other processes may take, on average."""
+"""Share of the cores that this process may run on, that others may take of them on average."""
 STEP_LIMIT_MS = 50.0
 """A slewing clock stays below this over a run of any length that is measured (0.5 ms a second at most)."""
 RATE_LIMIT = 0.98
@@ -124,7 +124,8 @@ def _machine_steady(evidence: Evidence) -> Iterator[Finding]:
 
 def _who_took(machine: MachineLog) -> str:
     text = (
-        f"other processes took {machine.other_cores:.2f} of {machine.cores} cores (the system's busy time less ours); "
+        f"other processes took {machine.other_cores:.2f} of {machine.cores} cores that this one may use "
+        "(their busy time less ours); "
         f"our threads were made to wait {machine.preempted} times"
     )
     if machine.stolen_cores > 0.01:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,11 +20,6 @@ class Allowance:
     """Numbers of the cores it may run on, ascending."""
     quota_cores: float | None
     """Cores' worth of time that its control groups let it use; None where nothing limits it."""
-
-    @property
-    def usable(self) -> float:
-        """Cores' worth of time that it can get."""
-        return min(float(len(self.cores)), self.quota_cores or math.inf)
 
 
 def allowance(proc: Path = PROC, root: Path = SYS) -> Allowance:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple
 
+from runtime.bench.measure.allowance import allowed_cores
 from runtime.bench.measure.kernel import CpuSeconds, cpu_reader, memory_reader
 from runtime.bench.measure.libraries import library
 from runtime.bench.measure.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
@@ -42,10 +43,11 @@ class MachineLog:
     clock_step_ms: float = 0.0
     """Largest jump of the wall clock against the monotonic one."""
     cores: int = 1
+    """That this process may run on. Work on the others is not in its way and not counted."""
     other_cores: float = 0.0
-    """Cores' worth of time that other processes took, on average: the system's busy time less ours."""
+    """Cores' worth of time that other processes took of these, on average: the cores' busy time less ours."""
     stolen_cores: float = 0.0
-    """Cores' worth of time that the hypervisor gave to other machines."""
+    """Cores' worth of time of these that the hypervisor gave to other machines."""
     culprits: tuple[Culprit, ...] = ()
     preempted: int = 0
     """How often threads of this process were made to give up a core (involuntary context switches)."""
@@ -77,10 +79,12 @@ class Sampler:
         self._levels = [counter for counter in counters if counter.level]
         self._growing = [counter for counter in counters if not counter.level]
         self._wall_ns = wall_ns
-        self._machine_cpu = cpu_reader()
+        cores = allowed_cores()
+        # The machine's sum is the quicker to read, and the same where this process may run anywhere.
+        self._machine_cpu = cpu_reader(cores=None if len(cores) == os.cpu_count() else cores)
         self._ended = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="bench-sampler", daemon=True)
-        self.log = MachineLog(cores=library("psutil", "psutil").cpu_count() or 1)
+        self.log = MachineLog(cores=len(cores))
         reads = [(sensor.name, sensor.read) for sensor in (sensors() if watched is None else watched)]
         columns = self.log.values
         self._columns = [(read, columns.setdefault(name, [])) for name, read in (*reads, (RSS, memory_reader()))]
@@ -110,7 +114,7 @@ class Sampler:
         log.stolen_cores = stolen_s / max(1e-6, now.at_s - self._first.at_s)
         self._sample()
         for counter, before in zip(self._growing, self._before, strict=True):
-            if _value(counter) > before:
+            if _value(counter) > before and counter.reason not in log.throttled:
                 log.throttled.append(counter.reason)
         log.culprits = _culprits(self._processes, os.getpid())
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.bench.measure.allowance import PROC, group_folders
 from runtime.bench.measure.kernel import KeptFile
 from runtime.bench.measure.libraries import library
 
@@ -54,7 +55,7 @@ def sensors(root: Path = SYS) -> list[Sensor]:
     return found
 
 
-def throttle_counters(root: Path = SYS) -> list[ThrottleCounter]:
+def throttle_counters(root: Path = SYS, proc: Path = PROC) -> list[ThrottleCounter]:
     """All that tells of throttling here."""
     found = []
     for path in sorted(root.glob("devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count")):
@@ -65,12 +66,16 @@ def throttle_counters(root: Path = SYS) -> list[ThrottleCounter]:
         name = _text(kind)
         if name and not any(word in name.lower() for word in ("fan", "powerclamp")):
             found += [ThrottleCounter(f"cooling by {name}", _file(kind.with_name("cur_state")), True)]
-    quota = root / "fs/cgroup/cpu.stat"
-    if "nr_throttled" in _text(quota):
-        found += [ThrottleCounter("CPU quota of the container", lambda: _line(quota, "nr_throttled"), False)]
+    for folder in dict.fromkeys(group_folders(proc, root)):  # a quota of any group above slows this process, too
+        if "nr_throttled" in _text(folder / "cpu.stat"):
+            found += [ThrottleCounter("CPU quota of the container", _throttled(folder / "cpu.stat"), False)]
     with contextlib.suppress(Exception):
         found += _nvml_throttling()
     return [counter for counter in found if _works(counter.read)]
+
+
+def _throttled(statistics: Path) -> Read:
+    return lambda: _line(statistics, "nr_throttled")
 
 
 def _clocks(root: Path) -> Iterator[Sensor]:

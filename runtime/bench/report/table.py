@@ -78,9 +78,17 @@ def head_lines(report: Report) -> list[str]:
     size = f", {fed.width} x {fed.height}" if fed.width else ""
     return [
         printable(f"bundle {report.bundle.name} {report.bundle.version}; {engine.backend} {engine.precision}"),
-        printable(f"on {engine.device}, {report.environment.cores} cores"),
+        printable(f"on {engine.device}, {cores_line(report)}"),
         printable(f"load {load}; source {fed.source}{size}; latencies in milliseconds"),
     ]
+
+
+def cores_line(report: Report) -> str:
+    """How many of the machine's cores the run might use."""
+    made = report.environment
+    allowed = made.cores if made.affinity is None else len(made.affinity)
+    line = f"{made.cores} cores" if allowed == made.cores else f"{allowed} of {made.cores} cores"
+    return line if made.quota_cores is None else f"{line}, a quota of {made.quota_cores:g}"
 
 
 def shown_rows(report: Report) -> dict[str, RowPart]:
