@@ -7,7 +7,7 @@ INSTALL = $(PYTHON) constraints/install.py
 PINS := setup.cfg setup.py pyproject.toml constraints/install.py runtime/preprocess/kernel.c
 
 .PHONY: run cart test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
-	constraints wheelhouse python-is-right clean
+	constraints wheelhouse dist python-is-right clean
 
 run: $(VENV)/.cart
 	$(BIN)/python -m runtime.screen sim:seed=1,frames_per_eye=4,faults=0.1 --frames 40 --out out
@@ -65,6 +65,15 @@ wheelhouse: $(TOOLS)/.release
 	PIP_CONSTRAINT=constraints/all.txt PIP_BUILD_CONSTRAINT=constraints/all.txt \
 		$(TOOLS)/bin/python -m pip wheel --quiet --no-deps --wheel-dir wheelhouse .
 	cp constraints/cart.txt wheelhouse/
+
+# What is given away: the source, a wheel for this processor and this Python, and the list of a cart's parts (CycloneDX).
+dist: $(TOOLS)/.release
+	rm -rf dist
+	PIP_CONSTRAINT=constraints/all.txt PIP_BUILD_CONSTRAINT=constraints/all.txt \
+		$(TOOLS)/bin/python -m build --outdir dist .
+	$(TOOLS)/bin/python -m cyclonedx_py requirements --output-reproducible --output-file dist/cart.cdx.json \
+		constraints/cart.txt
+	$(TOOLS)/bin/python -m twine check --strict dist/*.whl dist/*.tar.gz
 
 # Writes the pins anew from setup.cfg and constraints/*.in; what still fits stays. UPGRADE=1 takes the newest of all.
 COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate \
