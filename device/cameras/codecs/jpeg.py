@@ -13,6 +13,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from device.cameras.codecs.progressive import check_scans
 from device.cameras.codecs.refused import Damaged, Refused, check_size
 from device.cameras.codecs.seams import damage_seen
 
@@ -125,7 +126,8 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     """
     header = read_header(data)
     check_header(header, data)
-    _check_scans(header, data)
+    if header.kind == "progressive":
+        check_scans(data)
     if header.components == 4:
         raise Refused("a CMYK JPEG; export it as RGB")
     pixels = _strict(data, header)
@@ -139,27 +141,9 @@ def check_jpeg(data: bytes) -> None:
     """Raise as `decode_jpeg` does, CMYK allowed, for a picture that another decoder makes pixels of."""
     header = read_header(data)
     check_header(header, data)
-    _check_scans(header, data)
+    if header.kind == "progressive":
+        check_scans(data)
     _strict(data, header, "CMYK" if header.components == 4 else "RGB")
-
-
-def _check_scans(header: JpegHeader, data: bytes) -> None:
-    """Raise `Damaged` when scans of a progressive picture are missing, of which libjpeg says nothing."""
-    if header.kind != "progressive":
-        return
-    bits_missing: dict[int, list[int]] = {}
-    at = data.rfind(b"\xff\xda", 0, header.data_at)
-    while at >= 0:
-        count = data[at + 4] if at + 4 < len(data) else 0
-        body = data[at + 5 : at + 8 + 2 * count]
-        if not 1 <= count <= 4 or len(body) < 2 * count + 3:
-            raise Damaged("JPEG", "the head of a scan is torn")
-        first, last, low = body[2 * count], body[2 * count + 1], body[2 * count + 2] & 15
-        for component in body[0 : 2 * count : 2]:
-            bits_missing.setdefault(component, [13] * 64)[first : last + 1] = [low] * (min(last, 63) + 1 - first)
-        at = data.find(b"\xff\xda", at + 8)
-    if len(bits_missing) < header.components or any(any(bits) for bits in bits_missing.values()):
-        raise Damaged("JPEG", "scans are missing")
 
 
 def _strict(data: bytes, header: JpegHeader, colours: str = "RGB") -> NDArray[np.uint8]:

@@ -130,12 +130,14 @@ def _decode_picture(data: bytes) -> Decoded:
 
 def _check_before(data: bytes) -> None:
     """Refuse by its bytes what a decoder would take too long over, or take for good."""
-    from device.cameras.codecs import jpeg, png, tiff
+    from device.cameras.codecs import jpeg, jpeg2000, png, tiff
 
     if jpeg.is_jpeg(data):
         jpeg.check_header(jpeg.read_header(data), data)
     elif data.startswith(b"\x89PNG\r\n\x1a\n"):
         png.check_size_and_sums(data)
+    elif jpeg2000.is_jpeg2000(data):
+        jpeg2000.check_jpeg2000(data)
     elif tiff.is_tiff(data):
         tiff.main_page(tiff.read_pages(data))
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.codecs.jpeg import check_header, check_jpeg, decode_jpeg, read_header
+from device.cameras.codecs.jpeg2000 import check_jpeg2000, is_jpeg2000
 from device.cameras.codecs.refused import Damaged, Refused, check_size
 from device.cameras.codecs.seams import damage_seen
 from device.extras import how_to_install
@@ -153,6 +154,8 @@ def _check_stream(pydicom: Any, dataset: Any, header: dict[str, Any]) -> None:
         size = (right - left, bottom - top)
     if size is not None and size != (int(header["Columns"]), int(header["Rows"])):
         raise Damaged("DICOM file", f"it states another size than the {size[0]} x {size[1]} of its picture")
+    if is_jpeg2000(stream):
+        check_jpeg2000(stream)
 
 
 def _frame(pydicom: Any, dataset: Any) -> bytes:
