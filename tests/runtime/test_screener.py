@@ -14,7 +14,7 @@ from device.frame import Frame
 from runtime import Budget, Bundle, Outcome, Screener
 from runtime.budget import Deadline
 from runtime.engines.fake import FakeEngine, Fault
-from runtime.quality import QualityLimits, vessel_fraction
+from runtime.quality import NOT_ONE, QualityLimits, vessel_fraction
 from runtime.screener import FORKED
 from tests.pictures import retina
 
@@ -42,6 +42,18 @@ def test_a_good_frame_gives_a_whole_reading(bundle: Bundle, frame: Frame) -> Non
 def test_at_the_threshold_it_refers(bundle: Bundle, frame: Frame) -> None:
     with Screener(bundle, engine=FakeEngine((0.5, 0.5))) as screener:
         assert screener.screen(frame).outcome is Outcome.REFER
+
+
+@pytest.mark.parametrize(("width", "height", "allowed"), [(480, 200, True), (520, 200, False), (200, 520, False)])
+def test_a_strip_is_not_one_retina(bundle: Bundle, width: int, height: int, allowed: bool) -> None:
+    engine = FakeEngine((0.9, 0.1))
+    with Screener(bundle, engine=engine) as screener:
+        reading = screener.screen(Frame(retina(width=width, height=height), 0, "strip"))
+    told = f"{NOT_ONE}: no field of view is {width} x {height}" in reading.reason
+    assert told is not allowed
+    if told:
+        assert reading.outcome is Outcome.RETAKE
+        assert reading.probabilities is None
 
 
 @pytest.mark.parametrize("fault", list(Fault))
