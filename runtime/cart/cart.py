@@ -86,7 +86,9 @@ class Cart:
         exam = dict(self._shown["exam"])
         lighting = self._hardware.lighting
         if exam and exam.get("light") and lighting is not None:
-            exam["light"] = {**exam["light"], "recharge_s": round(lighting.recharge.left_s, 2)}
+            light = exam["light"]  # set by the last command; whether it is on is the board's to say, now
+            recharge_s = round(lighting.recharge.left_s, 2)
+            exam["light"] = {**light, "on": light["on"] and lighting.lit, "recharge_s": recharge_s}
         return {
             **self._shown,
             "exam": exam,
@@ -232,10 +234,14 @@ class Cart:
     def correct(
         self, exam_id: str, infant: Infant, *, key: str = "", reason: str, operator: str
     ) -> Future[dict[str, Any]]:
-        """Another infant was examined than was said: infant and order are corrected in one step."""
+        """Infant and order corrected in one step.
+
+        Without `key` the order stays where the infant is the same and a field was wrong, and goes where it is another.
+        """
 
         def job(room: Room) -> None:
-            order = self._order(key, infant) or Order()
+            same = room.journal.infant(exam_id).infant_id == infant.infant_id
+            order = self._order(key, infant) or (None if same else Order())
             room.journal.amend(exam_id, infant=infant, order=order, reason=reason, operator=operator)
             room.take_up()
 
@@ -274,6 +280,10 @@ class Cart:
     def service(self) -> Future[dict[str, Any]]:
         """What a technician looks at; nothing of a patient."""
         return self._desk.do(lambda room: service_facts(room, self.health()))
+
+    def test_light(self) -> Future[str]:
+        """Ask the light board how it is, in words; no light is given. Raises `NotNow`, `LightError`."""
+        return self._desk.do(lambda room: room.test_light())
 
     def support_archive(self) -> Future[bytes]:
         """What a technician sends to the maker, as a ZIP; nothing of a patient."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from device.errors import DeviceError
 from device.live.source import shown_source
 from runtime.cart.configured import parts_of
+from runtime.cart.lighting import board_words
 from runtime.cart.parts import Parts
 from runtime.cart.server import Address
 from runtime.cart.users import load_users
@@ -114,9 +115,7 @@ def _light(parts: Parts) -> str:
     assert parts.light is not None
     link = parts.light.open_link()
     try:
-        calibration = parts.light.calibration(link)
-        status = link.status()
-        return f"board {status.board_id:016x}, calibrated until {calibration.expires}"
+        return board_words(link, parts.light)
     finally:
         with suppress(DeviceError):
             link.close()

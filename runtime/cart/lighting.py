@@ -22,6 +22,12 @@ BOUNCE_S = 0.3
 """A second press so soon after the first is the switch bouncing."""
 
 
+def board_words(link: BoardLink, part: LightPart) -> str:
+    """Which board answers, and until when its calibration holds. Raises `LightError`."""
+    status, calibration = link.status(), part.calibration(link)
+    return f"board {status.board_id:016x}, calibrated until {calibration.expires}"
+
+
 class Lighting:
     """The board while it is there, with its foot switch. Safe for use from several threads, `begin` to `flash` aside.
 
@@ -94,6 +100,13 @@ class Lighting:
         """Whether the continuous light is on, as of the board's last heartbeat."""
         link = self._kept.part
         return link is not None and bool(link.flags & Flags.LIGHT_ON)
+
+    def test(self) -> str:
+        """Ask the board how it is, in words; gives no light. Raises `LightError` when it does not answer."""
+        link = self._kept.part
+        if link is None:
+            raise PortUnusable(f"the light board is not there: {self._kept.problem}")
+        return board_words(link, self._part)
 
     def close(self) -> None:
         """Light off, board given back."""

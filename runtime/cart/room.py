@@ -28,6 +28,7 @@ from runtime.dicom.outbox import outbox_state
 from runtime.dicom.outbox.steps import DESTINATION, DONE
 from runtime.dicom.page import page as pdf_page
 from runtime.exam.describe import summary_dict
+from runtime.exam.disagreement import disagreements
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, now_utc
@@ -69,6 +70,8 @@ class Room:
     light_on: bool = False
     latencies: list[tuple[float, float]] = field(default_factory=list)
     """(`time.monotonic()`, milliseconds) of the readings of the last hour."""
+    budget_ms: float | None = None
+    """Of the last reading; None where it had none, or there was no reading."""
 
     # The exam ---------------------------------------------------------------------------------------------------
 
@@ -184,6 +187,7 @@ class Room:
 
     def _timed(self, reading: Reading) -> None:
         now, total = time.monotonic(), reading.timings_ms.total
+        self.budget_ms = reading.budget_ms
         if total is not None:
             self.latencies = [(at, ms) for at, ms in self.latencies if at > now - 3600] + [(now, total)]
 
@@ -200,6 +204,13 @@ class Room:
             raise NotNow("the light is counted for an eye; choose eye and view first")
         lighting.illuminate(self.aim[0])
         self.light_on = True
+
+    def test_light(self) -> str:
+        """What the light board answers; no light is given, as there may be no account to count it on."""
+        lighting = self.hardware.lighting
+        if lighting is None:
+            raise NotNow("this cart has no light board")
+        return lighting.test()
 
     def _open_id(self) -> str:
         summary = self.journal.open_exam()
@@ -242,7 +253,7 @@ class Room:
         with suppress(DeviceError, ExamRefused):
             dose = _dose(lighting)
         return {
-            "on": self.light_on and lighting.lit,
+            "on": self.light_on,
             "recharge_s": round(lighting.recharge.left_s, 2),
             "dose": dose,
             "problem": lighting.problem,
@@ -252,9 +263,7 @@ class Room:
 
     def exam(self, exam_id: str) -> dict[str, Any]:
         """One exam, whole, with what clinicians wrote."""
-        content = exam_state(self.journal, exam_id)
-        content.setdefault("disagreements", [])
-        return content
+        return exam_state(self.journal, exam_id)
 
     def exams(self, day: date) -> list[dict[str, Any]]:
         """The exams that were opened on a day, by the cart's own zone, newest first."""
@@ -269,6 +278,7 @@ class Room:
             "shown_name": "-" if infant is None else shown_name(infant.name),
             "infant_id": "-" if infant is None else infant.infant_id,
             "voided": summary.phase is Phase.VOIDED,
+            "disagrees": not retired and bool(disagreements(self.journal.exam(summary.exam_id))),
             "delivery": delivery_of(self.journal, summary),
         }
         return content

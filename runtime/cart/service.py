@@ -15,6 +15,7 @@ import numpy as np
 from runtime.cart.log import recent_lines
 from runtime.dicom.outbox import outbox_state
 from runtime.exam.infant import now_utc
+from runtime.trust.words import trust_line
 
 if TYPE_CHECKING:
     from runtime.cart.room import Room
@@ -29,9 +30,9 @@ def service_facts(room: Room, health: Sequence[dict[str, str]]) -> dict[str, Any
     return {
         "health": [*health],
         "camera": None if counts is None else str(counts),
-        "latency": latency(room.latencies),
+        "latency": latency(room.latencies, room.budget_ms),
         "model": f"{bundle.name} {bundle.version} ({bundle.sha256[:12]}), {facts.backend} {facts.precision} on "
-        f"{facts.device}" + ("" if trust is None else f"; {trust}"),
+        f"{facts.device}" + (f"; {line}" if trust is not None and (line := trust_line(trust)) else ""),
         "light": None if lighting is None else (lighting.problem or "ready"),
         "outbox": outbox_words(room),
         "log": recent_lines(),
@@ -39,14 +40,15 @@ def service_facts(room: Room, health: Sequence[dict[str, str]]) -> dict[str, Any
     }
 
 
-def latency(readings: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Percentiles of the readings of the last hour, milliseconds."""
+def latency(readings: Sequence[tuple[float, float]], budget_ms: float | None) -> dict[str, Any]:
+    """Percentiles of the readings of the last hour, milliseconds, and the budget in words."""
     values = [ms for at, ms in readings if at > time.monotonic() - 3600]
     if not values:
         return {"frames": 0}
     p50, p95 = np.percentile(values, [50, 95])
     shown = {"p50": float(p50), "p95": float(p95), "max": max(values)}
-    return {"frames": len(values), **{name: round(value, 1) for name, value in shown.items()}}
+    rounded = {name: round(value, 1) for name, value in shown.items()}
+    return {"frames": len(values), **rounded, "budget": "-" if budget_ms is None else f"{budget_ms:g} ms"}
 
 
 def outbox_words(room: Room) -> str:

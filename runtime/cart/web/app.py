@@ -239,6 +239,7 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
 def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     router = APIRouter(prefix="/api/1")
     looks = Depends(_SignedIn(sessions, changes=False, touch=False))
+    writes = Depends(_SignedIn(sessions, changes=True))
 
     @router.get("/preview")
     async def preview(_: Session = looks, after: int = 0) -> Response:
@@ -298,6 +299,11 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     async def service(session: Session = looks) -> dict[str, Any]:
         """How the cart stands: parts, latency of the last hour, drift, outbox, log lines without names."""
         return await _done(cart.service())
+
+    @router.post("/service/light-test")
+    async def light_test(_: Session = writes) -> dict[str, str]:
+        """Ask the light board how it is; gives no light."""
+        return {"said": await _done(cart.test_light())}
 
     @router.get("/service/support.zip")
     async def support(_: Session = looks) -> Response:

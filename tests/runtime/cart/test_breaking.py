@@ -85,6 +85,34 @@ def test_an_open_interlock_is_said_and_refuses(cart: Driver) -> None:
     until(lambda: not problems(cart)["light board"], "closed again")
 
 
+def test_the_light_board_answers_a_technician_without_light_and_its_silence_is_said(cart: Driver) -> None:
+    flashes = len(cart.simulated.board.flashes)
+    assert cart.post("service/light-test", **{"X-CSRF-Token": "no"}).status_code == 401
+    said = cart.done("service/light-test")["said"]
+    assert said.startswith(f"board {0x51D:016x}")
+    assert "calibrated until" in said
+    assert len(cart.simulated.board.flashes) == flashes
+    assert not cart.simulated.board.led_level
+    cart.simulated.board.faults = LineFaults(silent=True)
+    answer = cart.post("service/light-test")
+    cart.simulated.board.faults = LineFaults()
+    assert answer.status_code == 503
+    assert "board" in answer.json()["detail"]
+    until(lambda: not problems(cart)["light board"], "the board is back")
+
+
+def test_a_corrected_field_leaves_the_order_and_another_infant_loses_it(cart: Driver) -> None:
+    exam = cart.state()["exam"]["exam"]
+    before = cart.get(f"exams/{exam}").json()
+    infant = {name: before["infant"][name] for name in ("infant_id", "name", "sex", "born_at", "gestational_age")}
+    heavier = {**infant, "birth_weight_g": before["infant"]["birth_weight_g"] + 10}
+    path, reason = f"exams/{exam}/correct", "slip of the keyboard"
+    found = cart.done(path, {"infant": heavier, "key": "", "reason": reason})
+    assert found["infant"]["birth_weight_g"] == heavier["birth_weight_g"]
+    assert found["order"] == before["order"]
+    assert "order" not in cart.done(path, {"infant": {**heavier, "infant_id": "D-9"}, "key": "", "reason": reason})
+
+
 def test_while_the_flash_recharges_a_picture_is_refused_with_the_time_and_nothing_is_counted(cart: Driver) -> None:
     cart.capture("OD", "inferior")
     dose = cart.state()["exam"]["light"]["dose"]["OD"]

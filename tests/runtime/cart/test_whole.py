@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from runtime.cart.demo.parts import BUDGET_MS
 from tests.runtime.cart.driving import VIEWS, Driver, driven, until
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
@@ -30,7 +32,7 @@ def test_sign_in_to_archive(cart: Driver) -> None:
     assert state["infant"]["shown_name"] == "Rivera, Baby A of Ana"
     assert {view["status"] for eye in state["eyes"].values() for view in eye["views"].values()} == {"todo"}
     cart.done("aim", {"eye": "OD", "view": "disc-centred"})
-    cart.done("light", {"on": True})
+    until(lambda: _lit(cart), "the light is on, and said to be")
 
     first = {view: cart.picture("OD", view) for view in VIEWS}
     assert (first["temporal"]["outcome"], first["temporal"]["reason"]) == ("RETAKE", "blurred")
@@ -40,6 +42,8 @@ def test_sign_in_to_archive(cart: Driver) -> None:
     assert len(cart.simulated.board.flashes) == len(cart.state()["exam"]["captures"])
     dose = cart.state()["exam"]["light"]["dose"]
     assert all(hazard["used"] > 0 for eye in dose.values() for hazard in eye.values())
+
+    assert cart.get("service").json()["latency"]["budget"] == f"{BUDGET_MS:g} ms"
 
     closed = cart.done(f"exams/{exam}/close")
     assert closed["phase"] == "closed"
@@ -51,7 +55,25 @@ def test_sign_in_to_archive(cart: Driver) -> None:
     assert {str(dataset.PatientID) for dataset in kept} == {"D-1001"}
     assert any(str(dataset.Modality) == "SR" for dataset in kept)
 
+    assert not _line(cart, exam)["disagrees"]
+    against = {"stage": "3"} if closed["eyes"]["OD"]["outcome"] == "NO_REFERRAL_FINDINGS" else {"stage": "0"}
+    findings = {"eye": "OD", "zone": None, "plus": None, "notch": False, "a_rop": False, "note": "", **against}
+    documented = cart.done(f"exams/{exam}/document", findings)
+    assert len(documented["disagreements"]) == 1
+    assert documented["outcome"] == closed["outcome"]
+    assert _line(cart, exam)["disagrees"]
+
+
+def _lit(cart: Driver) -> bool:
+    """Switched on, again where a busy machine's late heartbeat let the board put it out."""
+    cart.done("light", {"on": True})
+    return bool(cart.state()["exam"]["light"]["on"])
+
 
 def _delivery(cart: Driver, exam: str) -> str:
-    lines = cart.get("exams").json()["exams"]
-    return next(str(line["delivery"]["state"]) for line in lines if line["exam"] == exam)
+    return str(_line(cart, exam)["delivery"]["state"])
+
+
+def _line(cart: Driver, exam: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(line for line in cart.get("exams").json()["exams"] if line["exam"] == exam)
+    return found

@@ -2,8 +2,8 @@
 import { post, preview } from "../api.js";
 import { button, fill, h, said, svg, t, tell } from "../dom.js";
 import { refresh, store, watch } from "../store.js";
-import { bannerText, eyeMap, outcomeTag } from "./parts.js";
-import { askReason, dialog } from "./dialog.js";
+import { alike, bannerText, eyeMap, outcomeTag } from "./parts.js";
+import { dialog } from "./dialog.js";
 
 const STALE_MS = 300;
 const ARROWS = { "move left": "←", "move right": "→", "move up": "↑", "move down": "↓", closer: "⊕",
@@ -31,7 +31,7 @@ export function captureScreen(main, { go }) {
   fill(main, h("h1", { class: "unseen" }, t("Capture")), h("div", { class: "capture-screen" },
     h("section", { class: "view", "aria-label": t("Live picture") }, h("div", { class: "frame" }, canvas, ring, stale), hint,
       h("div", { class: "bars" }, h("span", {}, t("Focus")), focus, h("span", {}, t("Brightness")), light), tools),
-    h("section", { class: "side" }, map, banner, take, wait, dose), strip));
+    h("section", { class: "side" }, map, take, wait, banner, dose), strip));
 
   let busy = false;
   let readyAt = 0;
@@ -77,9 +77,15 @@ export function captureScreen(main, { go }) {
     const found = ring.querySelector(".found");
     found.setAttribute("cx", x * 100); found.setAttribute("cy", y * 100); found.setAttribute("r", radius * 100);
     hint.className = `hint ${framing.hint === "good" ? "good" : ""}`;
-    fill(hint, h("span", { "aria-hidden": "true" }, ARROWS[framing.hint] || ""), " ", t(framing.hint));
+    fill(hint, h("span", { "aria-hidden": "true" }, ARROWS[framing.hint] || ""), " ", dark() ? t("the light is off") : t(framing.hint));
     focus.value = framing.focus; light.value = framing.exposure;
     if (!busy) hint.dataset.hint = framing.hint;
+  }
+
+  // Where the cart has a light and it is off, a dark picture needs that first.
+  function dark() {
+    const lamp = store.state && store.state.exam && store.state.exam.light;
+    return shown && ["too dark", "no eye in view"].includes(shown.framing.hint) && lamp && !lamp.on;
   }
 
   async function capture() {
@@ -108,17 +114,8 @@ export function captureScreen(main, { go }) {
     fill(banner,
       h("b", {}, `${capture.eye} ${t(capture.view)}: ${t(capture.word)}`), h("span", {}, bannerText(capture)),
       capture.reason && !capture.banner.includes(capture.reason) ? h("span", { class: "reason" }, said(capture.reason)) : "",
-      capture.view_like ? alike(capture) : "");
+      capture.view_like ? alike(store.state.exam.exam, capture, refresh) : "");
     tell(`${capture.eye} ${t(capture.view)}: ${t(capture.word)}. ${capture.banner}`);
-  }
-
-  function alike(capture) {
-    return h("div", { class: "alike" },
-      h("p", {}, t("This picture shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.",
-        { view: capture.view_like })),
-      button(t("It is another view"), () => askReason(t("It is another view"),
-        ["the same structures lie in both fields", "the eye can be turned no further"],
-        (reason) => post(`exams/${store.state.exam.exam}/captures/${capture.number}/confirm`, { reason }).then(refresh))));
   }
 
   async function aim(eye, view) {
@@ -126,7 +123,7 @@ export function captureScreen(main, { go }) {
   }
 
   async function toggle() {
-    try { await post("light", { on: !store.state.exam.light.on }); await refresh(); } catch (error) { fill(wait, said(error.message)); }
+    try { await post("light", { on: !store.state.exam.light.on }); await refresh(); setTimeout(() => { if (!ended) refresh().catch(() => {}); }, 700); } catch (error) { fill(wait, said(error.message)); }
   }
 
   function stop() {
@@ -173,7 +170,9 @@ export function captureScreen(main, { go }) {
       onclick: () => go("result", exam.exam), "aria-label": `${one.number}: ${one.eye} ${t(one.view)}, ${t(one.word)}` },
     one.addresses && one.addresses.thumbnail ? h("img", { src: one.addresses.thumbnail, alt: "", loading: "lazy" }) : h("span", { class: "nothing" }, "×"),
     h("span", {}, `${one.eye} ${t(one.view)}`), outcomeTag(one))));
-    const last = exam.captures[exam.captures.length - 1];
+    const doubtful = exam.aim && exam.eyes[exam.aim.eye].views[exam.aim.view]?.status === "alike"
+      ? exam.captures.findLast((one) => one.view_like && one.eye === exam.aim.eye && one.view === exam.aim.view) : null;
+    const last = doubtful || exam.captures[exam.captures.length - 1];
     if (!busy) show(last && last.word ? last : null);
   }
 

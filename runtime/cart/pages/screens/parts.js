@@ -1,5 +1,7 @@
 // Pieces that several screens share: the map of an eye, the tag of an outcome.
+import { post } from "../api.js";
 import { button, h, said, t } from "../dom.js";
+import { askReason } from "./dialog.js";
 
 const SIGNS = { REFER: "!", NO_REFERRAL_FINDINGS: "✓", RETAKE: "↻", NO_RESULT: "?" };
 const STATUS = { todo: "to do", taken: "taken", retake: "retake", refer: "refer", "no result": "no result", alike: "same place" };
@@ -12,6 +14,16 @@ export function outcomeTag(one) {
 export function bannerText(one) {
   const details = ["RETAKE", "NO_RESULT"].includes(one.outcome) && one.banner !== one.base;
   return details ? [said(one.base), one.banner.slice(one.base.length)] : [said(one.base)];
+}
+
+// What is to be decided about a picture that looks like another view's; `after` is called when it was confirmed.
+export function alike(exam, capture, after) {
+  return h("div", { class: "alike" },
+    h("p", {}, t("This picture shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.",
+      { view: capture.view_like })),
+    button(t("It is another view"), () => askReason(t("It is another view"),
+      ["the same structures lie in both fields", "the eye can be turned no further"],
+      (reason) => post(`exams/${exam}/captures/${capture.number}/confirm`, { reason }).then(after))));
 }
 
 // Where the views lie as one looks at the infant: the right eye's temple is at the left of the screen.

@@ -3,7 +3,7 @@ import { get, post } from "../api.js";
 import { button, fill, h, said, t, when } from "../dom.js";
 import { refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
-import { bannerText, outcomeTag } from "./parts.js";
+import { alike, bannerText, outcomeTag } from "./parts.js";
 
 export function resultScreen(main, { go, argument }) {
   let exam = null;
@@ -23,11 +23,12 @@ export function resultScreen(main, { go, argument }) {
     const open = exam.phase === "open";
     fill(main,
       h("h1", { class: "unseen" }, t("Result")),
+      (exam.disagreements || []).length ? h("p", { class: "disagrees", role: "alert" }, t("A clinician's findings disagree with this outcome: {what}", { what: exam.disagreements.join("; ") })) : null,
       h("div", { class: `banner big ${exam.outcome}` }, h("b", {}, t(exam.word)), h("span", {}, bannerText(exam)),
         exam.where ? h("span", { class: "reason" }, exam.where, " ", said(exam.reason)) : h("span", { class: "reason" }, said(exam.reason))),
-      exam.disagreements.length ? h("p", { class: "warn", role: "alert" }, t("A clinician's findings disagree with this outcome: {what}", { what: exam.disagreements.join("; ") })) : null,
+      (exam.warnings || []).map((one) => h("p", { class: "warn" }, said(one))),
       h("p", {}, infant ? [h("b", {}, h("bdi", {}, infant.shown_name)), " ", h("bdi", {}, infant.infant_id), ` ${t("born")} ${infant.born_day}`] : t("retired"),
-        `, ${when(exam.opened_at, true)}, ${exam.operator}, `, t(open ? "open" : exam.phase), exam.voided ? `, ${t("void")}` : "", exam.stopped ? `, ${t("stopped early")}` : ""),
+        `, ${when(exam.opened_at, true)}, ${exam.operator}, `, exam.voided ? t("void") : t(open ? "open" : exam.phase), exam.stopped ? `, ${t("stopped early")}` : ""),
       h("div", { class: "tools" },
         open ? button(t("Back to capture"), () => go("capture")) : null,
         open ? button(t("Close the exam"), () => act(`exams/${exam.exam}/close`)) : null,
@@ -63,6 +64,7 @@ export function resultScreen(main, { go, argument }) {
     return [
       h("h2", {}, `${one.number}: ${one.eye} ${t(one.view)}, ${when(one.captured_at)} `, outcomeTag(one)),
       h("p", {}, bannerText(one), " ", one.banner.includes(one.reason) ? "" : said(one.reason), one.excluded ? ` ${t("Excluded")}: ${one.excluded}` : ""),
+      one.view_like ? alike(exam.exam, one, async () => { await refresh(); await load(); }) : null,
       h("div", { class: "tools" }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),
         () => { layer = name; draw(); }, { "data-k": `layer ${name}`, "aria-pressed": kind === name ? "true" : "false" })),
       exam.phase === "open" ? button(t("Retake"), async () => { await post("aim", { eye: one.eye, view: one.view }); await refresh(); go("capture"); }) : null,

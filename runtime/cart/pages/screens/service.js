@@ -18,7 +18,7 @@ export function serviceScreen(main) {
         ? h("p", {}, t("{n} pictures, p50 {p50} ms, p95 {p95} ms, longest {max} ms, budget {budget}", { n: found.latency.frames, ...found.latency }))
         : h("p", {}, t("no picture in the last hour"))),
       section(t("Model"), h("p", {}, found.model)),
-      section(t("Light"), found.light ? [h("p", {}, said(found.light)), button(t("Test the light"), test)] : h("p", {}, t("This cart has no light board."))),
+      section(t("Light"), found.light ? [h("p", {}, said(found.light)), button(t("Ask the light board (no light is given)"), test)] : h("p", {}, t("This cart has no light board."))),
       section(t("Outbox"), h("p", {}, found.outbox)),
       section(t("Log"), h("pre", { tabindex: "0" }, found.log.join("\n"))));
   }
