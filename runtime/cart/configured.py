@@ -69,6 +69,7 @@ def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
             opened.close()
             raise CartError(
                 f"camera.source: {shown_source(camera.source)} are stored pictures; a cart needs a live camera"
+                " (the simulated one is live with `fps`, as in sim:fps=15)"
             )
         return opened
 

@@ -107,3 +107,16 @@ def test_check_tries_every_part_and_names_what_does_not_work(
         "light": "-",
         "worklist": "-",
     }
+
+
+def test_a_simulated_camera_that_is_not_live_says_what_makes_it_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from runtime.exam.journal.crypt import write_new_key
+
+    write_new_key(tmp_path / "journal.key")
+    path = tmp_path / "cart.toml"
+    path.write_text('schema = "rop.cart/1"\nkey_file = "journal.key"\n[camera]\nsource = "sim:seed=3"\n')
+    assert main(["check", "--config", str(path)]) == 1
+    camera = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("! camera"))
+    assert "sim:fps=15" in camera
