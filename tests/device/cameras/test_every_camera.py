@@ -91,7 +91,10 @@ CASES = [
     Case("recording", lambda lab: Recording(lab.video()), frames=12),
     Case("simulated", lambda _: SimulatedCamera(SimulatedConfig(frames=3, size=(96, 72)))),
     Case(
-        "simulated, paced", lambda _: SimulatedCamera(SimulatedConfig(frames=3, size=(96, 72), fps=100)), endless=True
+        "simulated, paced",
+        lambda _: SimulatedCamera(SimulatedConfig(frames=3, size=(96, 72), fps=100)),
+        endless=True,
+        drops=True,
     ),
     streaming("v4l2", lambda lab: open_camera(f"camera:{plug_in(lab.patch, lab.folder).device}")),
     streaming("http", streamed),

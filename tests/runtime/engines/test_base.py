@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runtime import Bundle
+from runtime import Bundle, open_bundle
 from runtime.engines import load_engine
 from runtime.engines.fake import FakeEngine
-from runtime.errors import EngineError
+from runtime.errors import BundleError, EngineError
 
 IMAGE = np.full((1, 256, 256, 3), 100, np.uint8)
 
@@ -53,6 +56,18 @@ def test_a_wrong_choice_is_named(bundle: Bundle, arguments: dict[str, object], m
 
 
 def test_a_graph_that_is_none_is_refused_in_one_line(bundle: Bundle) -> None:
-    with pytest.raises(EngineError, match=r"segmentation.fp32.onnx of bundle .* cannot be compiled") as caught:
+    with pytest.raises(BundleError, match=r"segmentation.fp32.onnx is not an ONNX graph") as caught:
         load_engine(bundle)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_that_holds_nothing_is_refused_in_one_line(write_bundle: Callable[..., Path]) -> None:
+    content = b"\x08\x08"  # an ONNX file that says its version and no more
+    names = ("segmentation.fp32.onnx", "classifier.fp32.onnx")
+    digest = hashlib.sha256(content).hexdigest()
+    folder = write_bundle(files=[{"path": name, "size": len(content), "sha256": digest} for name in names])
+    for name in names:
+        (folder / name).write_bytes(content)
+    with pytest.raises(EngineError, match=r"segmentation.fp32.onnx of bundle .* cannot be compiled") as caught:
+        load_engine(open_bundle(folder))
     assert "\n" not in str(caught.value)
