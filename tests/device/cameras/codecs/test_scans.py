@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from device import FrameUnreadable
 from device.cameras.codecs import progressive
 from device.cameras.codecs.jpeg import check_jpeg, decode_jpeg
 from device.cameras.codecs.jpeg2000 import check_jpeg2000
 from device.cameras.codecs.progressive import check_scans
 from device.cameras.codecs.refused import Damaged, Refused
 from device.cameras.codecs.runs import longest_run
+from device.cameras.files import decode
 from tests.pictures import retina
 
 RETINA = Image.fromarray(retina(seed=4, width=640, height=480))
@@ -170,3 +173,35 @@ def test_any_altered_bytes_give_a_refusal_or_nothing() -> None:
                 altered[rng.randrange(2, len(altered))] = rng.randrange(256)
             with contextlib.suppress(Refused):
                 check(bytes(altered[: rng.randrange(4, len(altered) + 1)]))
+
+
+@pytest.mark.parametrize("ending", ["jp2", "jpg"])
+def test_a_file_with_a_hole_is_refused(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    data = progressive_jpeg(quality=92) if ending == "jpg" else encoded(RETINA, "JPEG2000", **J2K["lossy"])
+    path.write_bytes(data)
+    assert decode(path).shape == (480, 640, 3)
+    path.write_bytes(data[: len(data) // 2] + bytes(512) + data[len(data) // 2 + 512 :])
+    with pytest.raises(FrameUnreadable, match="damaged"):
+        decode(path)
+
+
+def test_a_dicom_object_of_jpeg2000_with_a_hole_is_refused(tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom", reason="needs the extra dicom")
+    whole = encoded(RETINA, "JPEG2000", no_jp2=True)
+    holed = whole[: len(whole) // 2] + bytes(512) + whole[len(whole) // 2 + 512 :]
+    for name, stream in (("whole", whole), ("holed", holed)):
+        dataset = pydicom.Dataset()
+        dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1", pydicom.uid.generate_uid()
+        dataset.Rows, dataset.Columns, dataset.SamplesPerPixel, dataset.PlanarConfiguration = 480, 640, 3, 0
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+        dataset.PhotometricInterpretation = "YBR_RCT"
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+        dataset.PixelData = pydicom.encaps.encapsulate([stream])
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+        dataset.save_as(tmp_path / f"{name}.dcm", enforce_file_format=True)
+    assert decode(tmp_path / "whole.dcm").shape == (480, 640, 3)
+    with pytest.raises(FrameUnreadable, match=r"damaged.*equal bytes"):
+        decode(tmp_path / "holed.dcm")
