@@ -77,7 +77,11 @@ def test_every_torn_frame_is_refused_and_counted_and_every_other_is_whole() -> N
                 assert frame is not None
                 whole.append((frame.sequence, frame.sha256))
         assert camera.torn == len(torn)
-    assert reasons == {"torn frame, packets are missing; read the next one"}
+    missing, late = (
+        f"torn frame, {why}; read the next one" for why in ("packets are missing", "no frame arrived in time")
+    )
+    assert missing in reasons
+    assert reasons <= {missing, late}  # late: its packets did not all come in time, as on a busy machine
     assert min(len(whole), len(torn)) >= 10, "of 563 packets a frame about every second loses one"
     assert {digest for _, digest in whole} <= set(GOLDEN)
     pictures = [(GOLDEN.index(digest) - GOLDEN.index(whole[0][1])) % len(GOLDEN) for _, digest in whole]
