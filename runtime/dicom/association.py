@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -84,8 +85,20 @@ def associated(
     except BaseException:
         association.abort()
         raise
-    if association.is_established:
+    _release(association)
+
+
+def _release(association: Association) -> None:
+    """Hang up. pynetdicom 3.0.4 would wait for ever for its own thread where the peer was first and ended it."""
+    if not association.is_established:
+        return
+    association._reactor_checkpoint.clear()
+    while not association._is_paused and association.is_established and association.is_alive():
+        time.sleep(0.0001)
+    if association._is_paused and association.is_established and association.is_alive():
         association.release()
+    else:
+        association.kill()
 
 
 def address(peer: Peer) -> str:
