@@ -22,6 +22,8 @@ from runtime.dicom.errors import Aborted, ArchiveRefused, ArchiveUnreachable, Lo
 from runtime.dicom.site import Peer, Site, client_context
 from runtime.exam.infant import now_utc
 
+HANGING_UP_S = 5.0
+"""How long the thread of an association may take to come to rest before it is broken off."""
 MAX_PDU_BYTES = 1 << 20
 """What the cart takes in one piece; how much it sends in one is the peer's word."""
 _REJECTED: Mapping[tuple[int | None, int | None], str] = {
@@ -93,12 +95,17 @@ def _release(association: Association) -> None:
     if not association.is_established:
         return
     association._reactor_checkpoint.clear()
-    while not association._is_paused and association.is_established and association.is_alive():
+    until = time.monotonic() + HANGING_UP_S
+    while not association._is_paused and _lives(association) and time.monotonic() < until:
         time.sleep(0.0001)
-    if association._is_paused and association.is_established and association.is_alive():
+    if association._is_paused and _lives(association):
         association.release()
     else:
-        association.kill()
+        association.abort()
+
+
+def _lives(association: Association) -> bool:
+    return association.is_established and association.is_alive()
 
 
 def address(peer: Peer) -> str:
