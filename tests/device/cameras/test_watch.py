@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -72,6 +73,7 @@ def picture(path: Path, red: int = 0) -> Path:
 def test_those_that_are_there_come_first_in_order_then_new_ones(incoming: Path) -> None:
     for name in ("b.png", "a.png", "c.png"):
         os.utime(picture(incoming / name), (1, 1))
+    time.sleep(0.3)  # all of them have stood still for so long: the order is that of their names
     reader = Reader(incoming)
     assert [reader.name() for _ in range(3)] == ["a.png", "b.png", "c.png"]
     picture(incoming / "0.png")
