@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 PROJECT = "rop-screening-runtime"
@@ -22,7 +23,8 @@ class _Version(argparse.Action):
     """Asks for the version when it is wanted, not for every call."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.exit(0, f"{PROJECT} {software_version()}\n")
+        sys.stdout.write(f"{PROJECT} {software_version()}\n")
+        parser.exit(0)
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ for name in os.environ["ROP_TEST_ABSENT"].split():
     sys.modules[name] = None
 '''
 ALL = sorted({module for modules in EXTRAS.values() for module in modules})
-MODULES = {"pyserial": "serial", "nvidia-modelopt": "modelopt"}
+MODULES = {"pyserial": "serial", "fpdf2": "fpdf", "nvidia-modelopt": "modelopt"}
 """The modules of packages whose names differ."""
 HELPS = (
     *("runtime.screen", "runtime.bench", "runtime.bench compare", "runtime.exam", "runtime.exam demo", "runtime.dicom"),

@@ -13,7 +13,7 @@ from runtime.errors import BundleError
 from runtime.onnx_weights import DEEPEST, NotAGraph, weights_outside
 from tests.runtime.conftest import manifest_content
 
-TINY = Path(__file__).parent / "word"
+TINY = Path(__file__).parent / "engines" / "graphs"
 
 
 def varint(value: int) -> bytes:

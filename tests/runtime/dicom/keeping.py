@@ -34,7 +34,8 @@ class KeepingArchive(ScriptedArchive):
         uid = str(made.SOPInstanceUID)
         status = self.answer_to(self.calls, uid)
         if meaning(status).answer is Answer.STORED:
-            made.PixelData = b"" if "PixelData" in made else None
+            if "PixelData" in made:
+                made.PixelData = b""
             self.times[uid] = self.times.get(uid, 0) + 1
             self.objects[uid] = made
             if uid not in self.kept:

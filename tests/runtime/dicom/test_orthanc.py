@@ -99,8 +99,9 @@ def test_an_archive_that_is_down_and_comes_up(orthanc: Orthanc, tmp_path: Path) 
     assert orthanc.instances() == planned_uids(tmp_path)
 
 
-def test_an_archive_that_forbids_commitment_is_asked_by_query(private_network: None, tmp_path: Path) -> None:
+def test_an_archive_that_forbids_commitment_is_asked_by_query(orthanc: Orthanc, tmp_path: Path) -> None:
     fill_journal(tmp_path / "journal", frames=1)
+    orthanc.kill()  # the other one has its port
     with Orthanc(tmp_path / "orthanc", commitment=False) as server:
         where = site(tmp_path, listen_port=CART_PORT, proof="commitment")
         said = send(tmp_path / "journal", where).error
@@ -108,6 +109,7 @@ def test_an_archive_that_forbids_commitment_is_asked_by_query(private_network: N
         assert send(tmp_path / "journal", site(tmp_path, listen_port=CART_PORT)) == Pass(1, 0)
         assert isinstance(server, Orthanc)
         assert len(server.instances()) == 3
+    orthanc.start()
 
 
 def test_while_the_archive_rests_nobody_calls_it(orthanc: Orthanc, tmp_path: Path) -> None:
