@@ -155,7 +155,7 @@ class Cart:
         row = self._worklist.row(key)
         if row is None:
             raise NotNow("the worklist was asked anew since; choose the line again")
-        ordered: Ordered = row.item.ordered() if hasattr(row.item, "ordered") else Ordered.from_dict(_fields(row.item))
+        ordered: Ordered = Ordered.from_dict(_fields(row.item))
         ordered.check_infant(infant)
         return ordered.order
 
@@ -270,7 +270,7 @@ class Cart:
         return self._desk.do(lambda room: room.exam(exam_id))
 
     def picture(self, exam_id: str, number: int, kind: str) -> Future[tuple[bytes, str]]:
-        """A stored picture: (bytes, media type). kind: `thumbnail`, `image`, `overlay`, `gates`."""
+        """A stored picture: (bytes, media type). kind: `thumbnail`, `image`, `overlay`."""
         return self._desk.do(lambda room: room.picture(exam_id, number, kind))
 
     def report(self, exam_id: str, kind: str) -> Future[tuple[bytes, str]]:
