@@ -17,9 +17,10 @@ cart: $(VENV)/.cart
 	$(BIN)/python -m runtime.cart demo --open
 
 # The build side's libraries (PyTorch, ModelOpt, TensorRT's builder) and the cart's never share a process in use, so
-# neither do they here. `make -j2 --output-sync=target test` runs both halves side by side.
+# neither do they here: the halves run side by side, each in its own process.
 BUILD_SIDE := tests/build_engines tests/calibration
-test: test-build-half test-cart-half
+test: $(VENV)/.test
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-build-half test-cart-half
 
 test-build-half: $(VENV)/.test
 	$(BIN)/python -m pytest $(BUILD_SIDE)
