@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from build_engines.segimgnet import INPUT_SIDE, NetworkSize, SegImgNet, SGAClassifier, UNet
 from build_engines.train.augment import Sample, augment
@@ -94,7 +96,7 @@ def train_classifier(
     """Train or resume; the returned pair carries the averaged weights and is in eval mode."""
     torch.manual_seed(settings.seed)
     training = GuidedTraining(size, classes=2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    segmentation = segmentation.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = folded(segmentation).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(decay_groups([training], 5e-2), lr=settings.peak_rate)
     state = PhaseState(training, optimizer, WeightAverage(training, decay=0.99))
     weights = _class_weights(split.train)
@@ -109,11 +111,22 @@ def train_classifier(
         warm_up=15,
         smoothing=0.97,
         sampler=lambda: _sampler([load_canvas(frame) for frame in split.train], settings),
-        step=lambda batch: _step(training, segmentation, optimizer, batch, weights),
+        step=lambda batch: _step(training, frozen, optimizer, batch, weights),
         validate=held_out,
     )
     run_phase(phase, state, settings, work / "classification.state.pt", report)
     return _averaged(state, segmentation, size)
+
+
+def folded(segmentation: UNet) -> UNet:
+    """A copy for inference, its batch normalisations folded into the convolutions before them."""
+    copy = deepcopy(segmentation).eval()
+    for part in copy.modules():
+        for conv, norm in (("conv", "norm"), ("conv1", "norm1"), ("conv2", "norm2")):
+            if isinstance(getattr(part, norm, None), nn.BatchNorm2d):
+                setattr(part, conv, fuse_conv_bn_eval(getattr(part, conv), getattr(part, norm)))
+                setattr(part, norm, nn.Identity())
+    return copy
 
 
 @torch.no_grad()
