@@ -107,7 +107,7 @@ def _compiled(
     """From two threads on the classifier's branches run side by side, each on its share.
 
     Compiled at every start: what OpenVINO keeps compiled is code that no signature covers, see
-    docs/decisions/no-compile-cache.md.
+    docs/decisions/0013-no-compile-cache.md.
     """
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
