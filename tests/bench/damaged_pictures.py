@@ -2,9 +2,10 @@
 
     python tests/bench/damaged_pictures.py ../shared/data/hvdropdb_ridge/images --copies 10000
 
-Copies are damaged by holes of zeros, cuts, flipped bits and lost packets, in JPEG (baseline, progressive), WebP and
-JPEG 2000; the same seed gives the same copies. A frame whose whole copy gets no outcome is left out. Exit code 1 when
-any damaged copy gets the other outcome.
+Copies are damaged by holes of zeros, cuts, flipped bits and lost packets: files of JPEG (baseline, progressive), WebP,
+JPEG 2000 and DICOM, and videos of MJPEG, H.264 and H.265, of which every frame is one copy. The same seed gives the
+same copies. A frame whose whole copy gets no outcome is left out. Exit code 1 when any damaged copy gets the other
+outcome.
 """
 
 from __future__ import annotations
@@ -14,26 +15,96 @@ import io
 import random
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
+import pydicom
 from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000, JPEGBaseline8Bit
 
 from device import Frame, FrameUnreadable
 from device.cameras.files import decode
+from device.cameras.video import Recording
 from runtime import Outcome, Screener, open_bundle
 
 COUNTS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
-FORMATS: dict[str, tuple[str, dict[str, object]]] = {
-    "baseline.jpg": ("JPEG", {"quality": 92}),
-    "progressive.jpg": ("JPEG", {"quality": 92, "progressive": True}),
-    "lossy.webp": ("WEBP", {"quality": 90}),
-    "lossy.jp2": ("JPEG2000", {"quality_mode": "rates", "quality_layers": [12], "irreversible": True}),
-}
 UNDAMAGED_LEVELS = 1.0
 """A mean difference under this is not seen."""
+VIDEO_FRAMES, GROUP = 6, 3
+_JPEG: dict[str, object] = {"quality": 92}
+_J2K: dict[str, object] = {"quality_mode": "rates", "quality_layers": [12], "irreversible": True}
+
+
+def picture(kind: str, **settings: object) -> Callable[[Image.Image], bytes]:
+    """Writes a picture with Pillow."""
+
+    def write(shown: Image.Image) -> bytes:
+        buffer = io.BytesIO()
+        shown.save(buffer, kind, **settings)
+        return buffer.getvalue()
+
+    return write
+
+
+def dicom(syntax: str, write: Callable[[Image.Image], bytes]) -> Callable[[Image.Image], bytes]:
+    """Writes a DICOM object of a compressed picture."""
+
+    def wrapped(shown: Image.Image) -> bytes:
+        data = pydicom.Dataset()
+        data.SOPClassUID, data.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1", "1.2.3"
+        data.Columns, data.Rows = shown.size
+        data.SamplesPerPixel, data.PlanarConfiguration = 3, 0
+        data.PhotometricInterpretation = "YBR_FULL_422" if syntax == JPEGBaseline8Bit else "YBR_ICT"
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
+        data.PixelData = encapsulate([write(shown)])
+        data["PixelData"].is_undefined_length = True
+        data.file_meta = pydicom.dataset.FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = syntax
+        buffer = io.BytesIO()
+        data.save_as(buffer, enforce_file_format=True)
+        return buffer.getvalue()
+
+    return wrapped
+
+
+def video(codec: str, container: str, **options: str) -> Callable[[Image.Image], bytes]:
+    """Writes a video of a camera that moves a little."""
+
+    def write(shown: Image.Image) -> bytes:
+        buffer, pixels = io.BytesIO(), np.asarray(shown)
+        height, width = (side // 2 * 2 - 16 for side in pixels.shape[:2])
+        with av.open(buffer, "w", format=container) as file:
+            stream = file.add_stream(codec, rate=25, options=options)
+            stream.width, stream.height = width, height
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            for k in range(VIDEO_FRAMES):
+                moved = np.ascontiguousarray(pixels[k : k + height, 2 * k : 2 * k + width])
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
+            file.mux(stream.encode(None))
+        return buffer.getvalue()
+
+    return write
+
+
+_X265 = f"keyint={GROUP}:min-keyint={GROUP}:bframes=0:log-level=none:pools=1"
+FORMATS: dict[str, Callable[[Image.Image], bytes]] = {
+    "baseline.jpg": picture("JPEG", **_JPEG),
+    "progressive.jpg": picture("JPEG", progressive=True, **_JPEG),
+    "lossy.webp": picture("WEBP", quality=90),
+    "lossy.jp2": picture("JPEG2000", **_J2K),
+    "jpeg.dcm": dicom(JPEGBaseline8Bit, picture("JPEG", **_JPEG)),
+    "j2k.dcm": dicom(JPEG2000, picture("JPEG2000", no_jp2=True, **_J2K)),
+    "mjpeg.avi": video("mjpeg", "avi", qmin="2", qmax="3"),
+    "h264.mp4": video("libx264", "mp4", crf="20", g=str(GROUP), bf="0", threads="1"),
+    "h265.mkv": video("libx265", "matroska", **{"crf": "20", "x265-params": _X265}),
+}
+VIDEOS = ("mjpeg.avi", "h264.mp4", "h265.mkv")
 
 
 def hole(data: bytearray, rng: random.Random) -> None:
@@ -64,74 +135,138 @@ def packet(data: bytearray, rng: random.Random) -> None:
 DAMAGES: tuple[Callable[[bytearray, random.Random], None], ...] = (hole, cut, flip, packet)
 
 
-def read(path: Path) -> np.ndarray | None:
-    """The pixels, None for a refused picture."""
-    try:
-        return decode(path)
-    except FrameUnreadable:
-        return None
+@dataclass(frozen=True)
+class Shown:
+    """A frame of a whole copy."""
+
+    pixels: np.ndarray
+    outcome: Outcome
+
+
+class Copies:
+    """Whole copies with their outcomes, made once each."""
+
+    def __init__(self, folder: Path, screener: Screener) -> None:
+        self._folder, self._screener = folder, screener
+        self._made: dict[tuple[Path, str], tuple[bytes, list[Shown]]] = {}
+
+    def whole(self, of: Path, name: str) -> tuple[bytes, list[Shown]]:
+        """The bytes, and the frames with an outcome."""
+        if (of, name) not in self._made:
+            with Image.open(of) as opened:
+                data = FORMATS[name](opened.convert("RGB"))
+            frames = [Shown(f, self.outcome(f)) for f in self.frames(name, data) if not isinstance(f, str)]
+            self._made[of, name] = data, [frame for frame in frames if frame.outcome in COUNTS]
+        return self._made[of, name]
+
+    def outcome(self, pixels: np.ndarray) -> Outcome:
+        """What the frame gets."""
+        return self._screener.screen(Frame(pixels, 0, "frame")).outcome
+
+    def frames(self, name: str, data: bytes) -> Iterator[np.ndarray | str]:
+        """The frames of a copy as the commands read them, or why there is none."""
+        path = self._folder / name
+        path.write_bytes(data)
+        if name not in VIDEOS:
+            try:
+                yield decode(path)
+            except FrameUnreadable as error:
+                yield str(error)
+            return
+        try:
+            with Recording(path) as recording:
+                while True:
+                    try:
+                        frame = recording.read()
+                    except FrameUnreadable as error:
+                        yield str(error)
+                        continue
+                    if frame is None:
+                        return
+                    yield frame.pixels
+        except Exception as error:
+            yield str(error)
+
+
+def judged(copies: Copies, whole: list[Shown], got: np.ndarray) -> str:
+    """What became of a frame that was read: it is held against the whole one that it is most like."""
+    alike = [frame for frame in whole if frame.pixels.shape == got.shape]
+    if not alike:
+        return "read, of another size"
+    nearest = min(alike, key=lambda frame: _levels(frame.pixels, got))
+    if np.array_equal(nearest.pixels, got):
+        return "read, not a bit different"
+    other = copies.outcome(got)
+    if other in COUNTS and other is not nearest.outcome:
+        return f"OTHER OUTCOME ({other.value}; {_levels(nearest.pixels, got):.2f} levels)"
+    return "read, same outcome"
+
+
+def _levels(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(np.int16) - other).mean())
 
 
 def main() -> int:
     """Run it and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--copies", type=int, default=300)
+    parser.add_argument("--copies", type=int, default=300, help="damaged files (default: 300)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--formats", nargs="+", choices=list(FORMATS), default=list(FORMATS), metavar="NAME")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long, whatever is left")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the copies with the other outcome there")
     options = parser.parse_args()
-    rng = random.Random(options.seed)
-    pictures = sorted(options.folder.iterdir())
+    rng, until = random.Random(options.seed), time.monotonic() + 60 * options.minutes
+    pictures = sorted(options.folder.iterdir())[:40]
     found: Counter[tuple[str, str, str]] = Counter()
-    with tempfile.TemporaryDirectory() as folder, Screener(open_bundle(), reject_repeats=False) as screener:
-        whole: dict[tuple[Path, str], tuple[bytes, np.ndarray, Outcome]] = {}
-        done = 0
-        while done < options.copies:
-            picture, name = rng.choice(pictures), rng.choice(list(FORMATS))
-            path = Path(folder) / name
-            if (picture, name) not in whole:
-                buffer = io.BytesIO()
-                kind, settings = FORMATS[name]
-                with Image.open(picture) as opened:
-                    opened.convert("RGB").save(buffer, kind, **settings)
-                path.write_bytes(buffer.getvalue())
-                pixels = decode(path)
-                outcome = screener.screen(Frame(pixels, 0, name)).outcome
-                whole[picture, name] = buffer.getvalue(), pixels, outcome
-            data, pixels, outcome = whole[picture, name]
-            if outcome not in COUNTS:
+    whys: Counter[str] = Counter()
+    done = harmless = wrong = 0
+    with tempfile.TemporaryDirectory() as folder, Screener(open_bundle(), reject_repeats=False, threads=1) as screener:
+        copies = Copies(Path(folder), screener)
+        while done < options.copies and time.monotonic() < until:
+            of, name = rng.choice(pictures), rng.choice(options.formats)
+            data, whole = copies.whole(of, name)
+            if not whole:
                 continue
-            damage = rng.choice(DAMAGES)
-            broken = bytearray(data)
+            damage, broken = rng.choice(DAMAGES), bytearray(data)
             damage(broken, rng)
-            path.write_bytes(broken)
             done += 1
-            got = read(path)
-            if got is None:
-                found[
-                    name,
-                    damage.__name__,
-                    "refused" if differs(bytes(broken), pixels) else "refused, undamaged to the eye",
-                ] += 1
-            else:
-                other = screener.screen(Frame(got, 0, name)).outcome
-                flipped = other in COUNTS and other is not outcome
-                found[name, damage.__name__, f"OTHER OUTCOME ({other.value})" if flipped else "read, same outcome"] += 1
+            for got in copies.frames(name, bytes(broken)):
+                if isinstance(got, str):
+                    levels = 255.0 if name in VIDEOS else forgiven(name, bytes(broken), whole[0].pixels)
+                    what = "refused"
+                    if levels < UNDAMAGED_LEVELS:
+                        what += ", undamaged to the eye" if levels else ", not a bit different"
+                        harmless += 1
+                        whys[f"{name}, {damage.__name__}: {got.partition(': ')[2][:90]}"] += 1
+                else:
+                    what = judged(copies, whole, got)
+                    if what.startswith("OTHER"):
+                        wrong += 1
+                        if options.keep:
+                            options.keep.mkdir(parents=True, exist_ok=True)
+                            (options.keep / f"{done}-{of.stem}-{damage.__name__}-{name}").write_bytes(broken)
+                            (options.keep / f"{done}-{of.stem}-whole-{name}").write_bytes(data)
+                found[name, damage.__name__, what] += 1
     for (name, kind, what), number in sorted(found.items()):
-        print(f"{name:16} {kind:7} {what:40} {number}")
-    wrong = sum(number for (_, _, what), number in found.items() if what.startswith("OTHER"))
-    harmless = sum(number for (_, _, what), number in found.items() if "undamaged" in what)
-    print(f"{options.copies} copies: {wrong} with the other outcome, {harmless} refused though undamaged to the eye")
+        print(f"{name:16} {kind:7} {what:44} {number}")
+    for why, number in whys.most_common():
+        print(f"  undamaged to the eye, {number}: {why}")
+    print(f"{done} copies: {wrong} with the other outcome, {harmless} refused though undamaged to the eye")
     return 1 if wrong else 0
 
 
-def differs(data: bytes, whole: np.ndarray) -> bool:
-    """Whether what a forgiving decoder makes of it differs to the eye."""
+def forgiven(name: str, data: bytes, whole: np.ndarray) -> float:
+    """By how many levels what a forgiving decoder makes of it differs from the whole one, on average."""
     try:
-        with Image.open(io.BytesIO(data)) as shown:
-            pixels = np.asarray(shown.convert("RGB"))
+        if name.endswith(".dcm"):
+            pixels = np.asarray(pydicom.dcmread(io.BytesIO(data)).pixel_array)
+        else:
+            with Image.open(io.BytesIO(data)) as shown:
+                pixels = np.asarray(shown.convert("RGB"))
     except Exception:  # not even that
-        return True
-    return pixels.shape != whole.shape or float(np.abs(pixels.astype(int) - whole).mean()) >= UNDAMAGED_LEVELS
+        return 255.0
+    return _levels(pixels, whole) if pixels.shape == whole.shape else 255.0
 
 
 if __name__ == "__main__":

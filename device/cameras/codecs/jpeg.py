@@ -129,7 +129,7 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     if header.kind == "progressive":
         check_scans(data)
     if header.components == 4:
-        raise Refused("a CMYK JPEG; export it as RGB")
+        raise Refused("a JPEG in CMYK, expected gray or colour; have it made in RGB")
     pixels = _strict(data, header)
     seen = damage_seen(pixels)
     if seen is not None:

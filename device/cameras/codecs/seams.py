@@ -18,6 +18,9 @@ _CLIP = 32
 _SHIFT_MAX = 0.9
 """Largest mean step along a quarter or more of a row of blocks, over 1.5 times that found between the rows of blocks,
 in grey levels; see `docs/measurements.md` for what undamaged frames have."""
+_OVER_FEW, _OVER_MOST = 1.6, 4.0
+"""Times that a seam's step is at least the third largest one, or else the one that three quarters of the rows lie under:
+strong compression makes each row of blocks a step, and one piece of damage makes two rows of seam at most."""
 _ROUGHNESS_MAX = 2.5
 """Largest mean |step| along a row of blocks over the middle one of all rows."""
 _DARK = 24
@@ -52,11 +55,13 @@ def seam_score(pixels: NDArray[np.uint8]) -> float:
     rows = sample.reshape(sample.shape[0], -1)
     pairs = np.asarray(cv2.add(rows[0::2], rows[1::2], dtype=cv2.CV_16S), np.int16)
     at_blocks, elsewhere = _steps(pairs, 3), _steps(pairs, 5)
-    shift = _longest_shift(at_blocks, columns) - 1.5 * _longest_shift(elsewhere, columns)
+    shift = (_longest_shift(at_blocks, columns) - 1.5 * _longest_shift(elsewhere, columns)) / _SHIFT_MAX
+    if shift > 1:
+        shift = min(shift, _standing_out(at_blocks, columns))
     rough, plain = _roughness(at_blocks), _roughness(elsewhere)
     usual = float(np.median(rough))
     torn = rough.max() - max(0.0, float(plain.max()) - usual)
-    return float(max(shift / _SHIFT_MAX, torn / (usual + 0.5) / _ROUGHNESS_MAX))
+    return float(max(shift, torn / (usual + 0.5) / _ROUGHNESS_MAX))
 
 
 def _roughness(steps: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -76,12 +81,25 @@ def _steps(pairs: NDArray[np.int16], first: int) -> NDArray[np.int16]:
 
 def _longest_shift(steps: NDArray[np.int16], columns: int) -> float:
     """Largest |sum| of steps from either side over a quarter of a row or more, by the whole row's length, in levels."""
+    from_left, from_right = _sums(steps, columns)
+    longest = max(cv2.norm(from_left.reshape(-1), cv2.NORM_INF), cv2.norm(from_right, cv2.NORM_INF))
+    return float(longest) / columns / 4
+
+
+def _sums(steps: NDArray[np.int16], columns: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Sums of the clipped steps of each row over a quarter of it or more, from the left and from the right."""
     clipped = np.clip(steps, -_CLIP, _CLIP).reshape(-1, columns, 3)
     sums = np.cumsum(clipped, axis=1, dtype=np.int16)  # 160 columns of 32 at most
     quarter = columns // 4
-    from_left = cv2.norm(sums[:, quarter:].reshape(-1), cv2.NORM_INF)
-    from_right = cv2.norm((sums[:, -1:] - sums[:, : columns - quarter]).reshape(-1), cv2.NORM_INF)
-    return max(from_left, from_right) / columns / 4
+    return sums[:, quarter:], sums[:, -1:] - sums[:, : columns - quarter]
+
+
+def _standing_out(steps: NDArray[np.int16], columns: int) -> float:
+    """How far the row of the largest shift stands out from the other rows; over 1 it does."""
+    left, right = (np.abs(sums).max(axis=(1, 2)) for sums in _sums(steps, columns))
+    rows = np.sort(np.maximum(left, right).astype(float))
+    few, most = _OVER_FEW * rows[-3], _OVER_MOST * float(np.quantile(rows, 0.75))
+    return float(rows[-1] / max(min(few, most), 1.0))
 
 
 def _flat_band(pixels: NDArray[np.uint8]) -> str | None:

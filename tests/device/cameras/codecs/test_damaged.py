@@ -174,6 +174,24 @@ def test_a_shift_of_all_blocks_after_one_is_a_seam(column: int, levels: int) -> 
     assert seam_score(np.clip(pixels, 0, 255).astype(np.uint8)) > 1
 
 
+def test_rows_of_blocks_that_all_step_are_strong_compression_and_one_that_stands_out_is_a_seam() -> None:
+    rng = np.random.default_rng(3)
+    blocky = RETINA.astype(int) + np.repeat(rng.integers(-3, 4, (60, 1, 1)), 8, axis=0)
+    assert seam_score(np.clip(blocky, 0, 255).astype(np.uint8)) < 1
+    blocky[240:] += 25
+    assert seam_score(np.clip(blocky, 0, 255).astype(np.uint8)) > 1
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("quality", [30, 50])
+def test_whole_frames_of_strong_compression_are_read(data_root: Path, quality: int) -> None:
+    for picture in sorted((data_root / "hvdropdb_ridge" / "images").iterdir())[1::12]:
+        buffer = io.BytesIO()
+        with Image.open(picture) as opened:
+            opened.convert("RGB").save(buffer, "JPEG", quality=quality)
+        assert damage_seen(decode_jpeg(buffer.getvalue())) is None, picture.name
+
+
 @pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
 @pytest.mark.parametrize("name", ["ridge_hole8k.jpg", "cut_half_eoi.jpg", "webp_hole4k.webp", "jpeg_hole.dcm"])
 def test_shared_cases_of_damage(name: str) -> None:
