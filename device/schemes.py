@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from device.errors import SourceNotFound
-from device.secrets import hide_secrets
+from device.secrets import hide_secrets, shortened
 
 UNDERSTOOD = (
     "a picture (JPEG, PNG, TIFF, DICOM, BMP, WebP, PPM), a folder of pictures, a video (AVI, MP4, MOV, MKV, WebM), "
@@ -51,8 +51,12 @@ def scheme_of(spec: str) -> Scheme | None:
     if match is None:
         return None
     scheme = SCHEMES.get(match[1].lower())
-    if scheme is None and not Path(spec).exists():
-        raise SourceNotFound(f"{shown_source(spec)!r}: no source is called {match[1]}:; expected {UNDERSTOOD}")
+    if scheme is None and not os.path.exists(spec):  # unlike pathlib's, false for a name that no file can have
+        like_a_file = "/" in spec or re.search(r"\.\w{2,5}$", spec) is not None
+        no_file = "no such file or folder, and " if like_a_file else ""
+        raise SourceNotFound(
+            f"{shown_source(spec)!r}: {no_file}no source is called {match[1][:40]}:; expected {UNDERSTOOD}"
+        )
     return scheme
 
 
@@ -63,5 +67,8 @@ def is_simulated(spec: str) -> bool:
 
 
 def shown_source(spec: str) -> str:
-    """The source for messages and records: without user, password or values of a query that an address may hold."""
-    return hide_secrets(spec)
+    """The source for messages and records: without user, password or values of a query that an address may hold.
+
+    One that is too long to be read is shown by its beginning and its end.
+    """
+    return shortened(hide_secrets(spec))

@@ -9,6 +9,9 @@ from pathlib import Path
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(\S*)")
 _QUERY_VALUE = re.compile(r"([?&;][^=&;#\s]*=)[^&;#\s'\"]+")
 
+_SHOWN_MAX = 300
+"""Characters of a source that a message shows."""
+
 
 def hide_secrets(text: str) -> str:
     """The text with `***` for all up to the last `@` of each address in it, and for every value of a query.
@@ -25,6 +28,13 @@ def _hidden(found: re.Match[str]) -> str:
         after = _QUERY_VALUE.sub(r"\1***", after)
         return f"{scheme}***@{after}" if before else f"{scheme}@{after}"
     return scheme + _QUERY_VALUE.sub(r"\1***", rest)
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning and end with its length where it is longer than anyone reads."""
+    if len(text) <= _SHOWN_MAX:
+        return text
+    return f"{text[: _SHOWN_MAX - 60]}...{text[-40:]} ({len(text)} characters)"
 
 
 def hide_own_arguments() -> None:

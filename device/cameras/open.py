@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,14 +29,14 @@ def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) ->
     folder; `SettingRefused`, `CameraBusy`, `CameraNotPermitted` or `DriverMissing` where a driver says so.
     """
     path = Path(spec)
-    if watch and not path.is_dir():
+    if watch and not os.path.isdir(path):
         raise SourceNotFound(
             f"only a folder can be watched, got {shown_source(spec)!r}; name a folder, or leave --watch out"
         )
     scheme = scheme_of(spec)
     if scheme is not None:
         return DRIVERS[scheme.name](scheme.name + spec[len(scheme.name) :])
-    if spec and path.is_dir():  # an empty name would be the current folder
+    if spec and os.path.isdir(path):  # an empty name would be the current folder
         return _open_folder(path, watch=watch, state=state)
     return _open_file(path, spec)
 
@@ -92,16 +93,29 @@ def _open_folder(path: Path, *, watch: bool, state: Path | None) -> Camera:
 
 def _open_file(path: Path, spec: str) -> Camera:
     from device.cameras.files import PICTURE_SUFFIXES, Pictures
+    from device.cameras.files.sniff import is_picture_by_content
     from device.cameras.video import VIDEO_SUFFIXES, Recording
 
-    if not path.is_file():
-        what = "not a file or folder" if path.exists() else "no such file or folder"
-        raise SourceNotFound(f"{shown_source(spec)!r}: {what}; expected {UNDERSTOOD}")
+    if not os.path.isfile(path):
+        raise SourceNotFound(f"{shown_source(spec)!r}: {_why_no_file(path)}; expected {UNDERSTOOD}")
     suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES:
-        return Pictures(path)
     if suffix in VIDEO_SUFFIXES:
         return Recording(path)
+    if suffix in PICTURE_SUFFIXES or is_picture_by_content(path):
+        return Pictures(path)
     raise SourceNotFound(
         f"{shown_source(spec)!r}: a file of unknown kind ({suffix or 'no ending'}); expected {UNDERSTOOD}"
     )
+
+
+def _why_no_file(path: Path) -> str:
+    """Why there is no file or folder of that name: none, a loop of links, a folder that may not be entered, ..."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return "no such file or folder"
+    except OSError as error:
+        return f"no file or folder that can be looked at ({error.strerror})"
+    except ValueError:  # a zero within its name
+        return "no such file or folder"
+    return "not a file or folder"

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from device.errors import SettingRefused
-from device.secrets import hide_secrets
+from device.schemes import shown_source
+from device.secrets import hide_secrets, shortened
 
 
 class Settings(BaseModel):
@@ -16,8 +17,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-def _refused(text: str) -> SettingRefused:
-    return SettingRefused(hide_secrets(text))
+def _refused(spec: str, what: str) -> SettingRefused:
+    return SettingRefused(f"{shown_source(spec)!r}: {hide_secrets(what)}")
 
 
 S = TypeVar("S", bound=Settings)
@@ -33,9 +34,9 @@ def parse_settings(kind: type[S], text: str, *, spec: str, **known: Any) -> S:
         key, equals, value = part.partition("=")
         if not equals or key not in kind.model_fields or key in known:
             names = ", ".join(name for name in kind.model_fields if name not in known)
-            raise _refused(f"{spec!r}: unknown setting {part!r}; expected {names}")
+            raise _refused(spec, f"unknown setting {shortened(part)!r}; expected {names}")
         if key in values:
-            raise _refused(f"{spec!r}: {key} is set twice; expected it once")
+            raise _refused(spec, f"{key} is set twice; expected it once")
         values[key] = value
     return build_settings(kind, values, spec=spec)
 
@@ -48,5 +49,5 @@ def build_settings(kind: type[S], values: dict[str, Any], *, spec: str) -> S:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "settings"
         expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        got = f" got {first['input']!r}" if first["loc"] else ""
-        raise _refused(f"{spec!r}: {where}{got}; expected {expected}") from None
+        got = f" got {shortened(repr(first['input']))}" if first["loc"] else ""
+        raise _refused(spec, f"{where}{got}; expected {expected}") from None

@@ -8,7 +8,7 @@ import signal
 import sys
 
 from device.cameras import Camera
-from device.errors import CameraError, SourceNotFound
+from device.errors import CameraError
 from device.live import State, StateChange, open_source
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
@@ -43,9 +43,9 @@ def run(options: Options) -> int:
         except BrokenPipeError:
             _forget_standard_output()
             return CLOSED_PIPE
-        except (CameraError, ScreeningError) as error:
+        except (CameraError, ScreeningError) as error:  # while opening: what ends the reading is told there
             _complain(error)
-            return BROKE_OFF if isinstance(error, CameraError) and not isinstance(error, SourceNotFound) else UNUSABLE
+            return UNUSABLE
 
 
 def _run(options: Options, stop: Stop) -> int:
@@ -55,6 +55,8 @@ def _run(options: Options, stop: Stop) -> int:
             camera = stack.enter_context(
                 open_source(options.source, watch=options.watch, state=options.state, on_change=_tell)
             )
+            if passed_over := getattr(camera, "passed_over", ""):
+                say(f"passed over, no pictures: {printable(passed_over)}", stream=sys.stderr)
             prepare_folder(options.out)
             bundle = open_bundle(options.bundle)
             screener = stack.enter_context(_screener(options, camera, bundle))

@@ -19,8 +19,8 @@ _SHIFT_MAX = 0.9
 """Largest mean step along a quarter or more of a row of blocks, over 1.5 times that found between the rows of blocks,
 in grey levels; see `docs/measurements.md` for what undamaged frames have."""
 _OVER_FEW, _OVER_MOST = 1.6, 4.0
-"""Times that a seam's step is at least the third largest one, or else the one that three quarters of the rows lie under:
-strong compression makes each row of blocks a step, and one piece of damage makes two rows of seam at most."""
+"""Times that a seam's step is at least the third largest one, or else the one that three quarters of the rows lie
+under: strong compression makes each row of blocks a step, and one piece of damage makes two rows of seam at most."""
 _ROUGHNESS_MAX = 2.5
 """Largest mean |step| along a row of blocks over the middle one of all rows."""
 _DARK = 24

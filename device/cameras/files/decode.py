@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.codecs.refused import MAX_MEGAPIXELS, Damaged, Refused, check_size
+from device.cameras.files.sniff import begins_as_picture
 from device.errors import FrameUnreadable
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _decode(path: Path) -> Decoded:
     if size > _FILE_BYTES_MAX:
         raise Refused(f"a file of {size >> 20} MiB, expected at most {_FILE_BYTES_MAX >> 20}; export it smaller")
     data = path.read_bytes()
-    if path.suffix.lower() in DICOM_SUFFIXES or data[128:132] == b"DICM":
+    if data[128:132] == b"DICM" or (path.suffix.lower() in DICOM_SUFFIXES and not begins_as_picture(data)):
         from device.cameras.files.dicom import decode_dicom
 
         return Decoded(decode_dicom(data))

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
+from itertools import compress
 from pathlib import Path
 from types import TracebackType
 
 from device.cameras.files.decode import PICTURE_SUFFIXES, decode_picture, shown_name
+from device.cameras.files.sniff import is_picture_by_content, says_nothing
 from device.errors import SourceNotFound
 from device.frame import Frame
 
+_KINDS_SHOWN = 6
+
 
 def is_picture(entry: os.DirEntry[str]) -> bool:
-    """Whether the entry of a folder is to be read: a file with a known ending that is not hidden.
+    """Whether the entry of a folder is to be read: a file that is not hidden and has a known ending, or has one that
+    says nothing and the content of a picture.
 
-    A broken link counts, so that it is reported and not passed over; pipes and devices do not, they could block.
+    A link that leads nowhere or in a circle counts, so that it is reported and not passed over; pipes and devices do
+    not, they could block.
     """
-    if entry.name.startswith(".") or os.path.splitext(entry.name)[1].lower() not in PICTURE_SUFFIXES:
+    if entry.name.startswith("."):
         return False
-    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    known = os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES
+    if not known and not says_nothing(entry.name):
+        return False
+    try:
+        is_file = entry.is_file()
+    except OSError:  # links in a circle
+        return known
+    if known:
+        return is_file or (entry.is_symlink() and not os.path.exists(entry.path))
+    return is_file and is_picture_by_content(entry.path)
 
 
-def scan(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
-    """The pictures of a folder by the bytes of their names, and how many other entries (not hidden) there are.
+def scan(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
+    """The pictures of a folder by the bytes of their names, and its other entries that are not hidden.
 
     Raises `SourceNotFound` when it cannot be listed.
     """
@@ -37,8 +53,30 @@ def scan(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
         raise SourceNotFound(
             f"folder {folder} cannot be read ({error.strerror}); expected a folder of pictures, check the name"
         ) from error
-    pictures = sorted(filter(is_picture, seen), key=lambda entry: os.fsencode(entry.name))
-    return pictures, len(seen) - len(pictures)
+    seen.sort(key=lambda entry: os.fsencode(entry.name))
+    taken = [is_picture(entry) for entry in seen]
+    return list(compress(seen, taken)), [entry for entry, take in zip(seen, taken, strict=True) if not take]
+
+
+def counted(entries: Sequence[os.DirEntry[str]]) -> str:
+    """How many entries there are of which kind: `5 entries: 2 folders, 2 .txt, 1 without an ending`."""
+    kinds = Counter(_kind(entry) for entry in entries)
+    shown = [f"{number} {kind}" for kind, number in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))]
+    more = [f"{len(shown) - _KINDS_SHOWN} kinds more"] if len(shown) > _KINDS_SHOWN else []
+    count = f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}"
+    return f"{count}: {', '.join([*shown[:_KINDS_SHOWN], *more])}" if entries else ""
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        if entry.is_dir():
+            return "folder"
+        if not entry.is_file():
+            return "pipe, device or broken link"
+    except OSError:
+        return "pipe, device or broken link"
+    ending = os.path.splitext(entry.name)[1].lower()
+    return "".join(c if c.isprintable() else "?" for c in ending[:12]) or "without an ending"
 
 
 def read_picture(path: Path, sequence: int) -> Frame:
@@ -68,22 +106,23 @@ class Pictures:
 
     def __init__(self, path: Path | str) -> None:
         self.name = str(path)
-        self.ignored = 0
-        """How many entries of the folder are no pictures."""
+        self.passed_over = ""
+        """How many entries of the folder are no pictures, by kind; empty for none."""
         self._paths: Sequence[Path] = self._find(Path(path))
         self._next = 0
         self._ahead: Future[Frame] | None = None
         self._worker: ThreadPoolExecutor | None = None
 
     def _find(self, path: Path) -> list[Path]:
-        if path.is_file():
+        if os.path.isfile(path):
             return [path]
-        if not path.is_dir():
+        if not os.path.isdir(path):
             raise SourceNotFound(f"{path}: no such file or folder; expected a picture or a folder of pictures")
-        entries, self.ignored = scan(path)
+        entries, others = scan(path)
+        self.passed_over = counted(others)
         if not entries:
             raise SourceNotFound(
-                f"folder {path} has no pictures ({self.ignored} other entries); "
+                f"folder {path} has no pictures ({self.passed_over or 'nothing at all'}); "
                 f"expected files that end in {' '.join(sorted(PICTURE_SUFFIXES))}"
             )
         return [Path(entry.path) for entry in entries]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from device.cameras.files.folder import read_picture, scan
+from device.cameras.files.folder import counted, read_picture, scan
 from device.cameras.files.seen import SeenFiles, Version, sha256_of
 from device.cameras.handle import Handle
 from device.errors import Disconnected, FrameUnreadable, SourceNotFound
@@ -62,7 +62,8 @@ class WatchedFolder:
         self._ready: deque[Version] = deque()
         self._given: tuple[Version, str] | None = None
         self._next = 0
-        scan(self._folder)  # that it is there is the first thing to know
+        self.passed_over = counted(scan(self._folder)[1])  # that it is there is the first thing to know
+        """How many entries of the folder were no pictures when watching began, by kind; empty for none."""
         self._done = SeenFiles(self._folder, state)
         self._handle = Handle(self._done.close)
         try:

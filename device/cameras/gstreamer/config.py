@@ -6,6 +6,8 @@ from pydantic import Field
 
 from device.cameras.settings import Settings, build_settings, parse_settings
 from device.errors import SettingRefused
+from device.schemes import shown_source
+from device.secrets import shortened
 
 _PREFIX = "gstreamer:"
 _EXAMPLES = "gstreamer:csi,width=1920,height=1080,fps=30 or gstreamer:usb,device=/dev/video0,width=1280,height=720"
@@ -63,4 +65,6 @@ def parse_gstreamer(spec: str) -> GStreamerConfig:
         return parse_settings(CsiConfig, rest, spec=spec)
     if kind == "usb":
         return parse_settings(UsbConfig, rest, spec=spec)
-    raise SettingRefused(f"{spec!r}: got {kind!r}; expected csi, usb or a whole pipeline, as in {_EXAMPLES}")
+    raise SettingRefused(
+        f"{shown_source(spec)!r}: got {shortened(kind)!r}; expected csi, usb or a whole pipeline, as in {_EXAMPLES}"
+    )

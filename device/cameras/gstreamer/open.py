@@ -13,6 +13,7 @@ from device.cameras.gstreamer.pipeline import elements_of, pipeline_of
 from device.cameras.opencv.camera import CaptureCamera
 from device.cameras.quiet import quiet
 from device.errors import CameraError, Disconnected, DriverMissing, FrameTimeout, SourceNotFound
+from device.secrets import shortened
 
 _OPEN_TIMEOUT_S = 10.0
 _INSPECT_TIMEOUT_S = 10.0
@@ -85,8 +86,8 @@ def _not_started(pipeline: str) -> CameraError:
             "expected all of: " + ", ".join(elements_of(pipeline))
         )
     return SourceNotFound(
-        f"gstreamer: the pipeline does not start; try it by hand: gst-launch-1.0 {pipeline}; a camera may be busy, "
-        "or not have that size or rate"
+        f"gstreamer: the pipeline does not start; try it by hand: gst-launch-1.0 {shortened(pipeline)}; "
+        "a camera may be busy, or not have that size or rate"
     )
 
 

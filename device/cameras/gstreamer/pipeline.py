@@ -6,6 +6,7 @@ import re
 
 from device.cameras.gstreamer.config import CsiConfig, GStreamerConfig, UsbConfig
 from device.errors import SettingRefused
+from device.secrets import shortened
 
 SINK = "appsink drop=true max-buffers=1 sync=false"
 """Keeps one frame, the newest, and gives it when it comes, not when its time stamp says that it should be shown."""
@@ -42,7 +43,9 @@ def check_pipeline(text: str) -> str:
     element, *settings = sink.split() or [""]
     given = {name: value.lower() for name, _, value in (setting.partition("=") for setting in settings)}
     if element != "appsink":
-        raise SettingRefused(f"pipeline ends in {element!r}; expected `... ! video/x-raw,format=BGR ! {SINK}`")
+        raise SettingRefused(
+            f"pipeline ends in {shortened(element)!r}; expected `... ! video/x-raw,format=BGR ! {SINK}`"
+        )
     for name, values in (("drop", ("true", "1")), ("max-buffers", ("1",)), ("sync", ("false", "0"))):
         if given.get(name) not in values:
             got = f"{name}={given[name]}" if name in given else f"no {name}"

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from device.cameras.settings import Settings, parse_settings
 from device.errors import SettingRefused
-from device.secrets import hide_secrets
+from device.schemes import shown_source
+from device.secrets import hide_secrets, shortened
 
 _STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
@@ -38,7 +39,7 @@ class V4L2Config(Settings):
             device = f"/dev/video{int(device)}"
         elif not device.startswith("/"):
             raise SettingRefused(
-                f"{spec!r}: got {device!r} as the camera; expected its number or path first, "
+                f"{shown_source(spec)!r}: got {shortened(device)!r} as the camera; expected its number or path first, "
                 "as in camera:0 or camera:/dev/video0,width=1280,height=960"
             )
         return parse_settings(cls, rest, spec=spec, device=device)
@@ -70,5 +71,5 @@ class StreamConfig(Settings):
 
     @property
     def shown(self) -> str:
-        """The address without user and password."""
-        return hide_secrets(self.url)
+        """The address without user and password, shortened."""
+        return shown_source(self.url)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from device.errors import SourceNotFound
+from device.schemes import shown_source
+from device.secrets import shortened
 
 _PREFIX = "sim:"
 _EXAMPLE = "sim:device=neo,seed=3,size=1280x960,fps=30,ridge=0.5,faults=0.1"
@@ -75,17 +77,21 @@ class SimulatedConfig:
         for part in text[len(_PREFIX) :].split(",") if text != _PREFIX else []:
             key, equals, value = part.partition("=")
             if not equals or key not in _READERS:
-                raise SourceNotFound(f"{text!r}: unknown setting {part!r}; expected {', '.join(_READERS)}")
+                raise SourceNotFound(
+                    f"{shown_source(text)!r}: unknown setting {shortened(part)!r}; expected {', '.join(_READERS)}"
+                )
             if key in values:
                 raise SourceNotFound(f"{text!r}: {key} is set twice; expected it once")
             try:
                 values[key] = _READERS[key](value)
             except ValueError:
-                raise SourceNotFound(f"{text!r}: {key} got {value!r}; expected a text like {_EXAMPLE}") from None
+                raise SourceNotFound(
+                    f"{shown_source(text)!r}: {key} got {shortened(value)!r}; expected a text like {_EXAMPLE}"
+                ) from None
         try:
             return cls(**values)
         except ValueError as error:
-            raise SourceNotFound(f"{text!r}: {error}") from None
+            raise SourceNotFound(f"{shown_source(text)!r}: {error}") from None
 
     def __str__(self) -> str:
         """The shortest text that `parse` makes the same settings of."""
@@ -99,7 +105,7 @@ class SimulatedConfig:
 
 def _expect(holds: bool, name: str, got: object, expected: str) -> None:
     if not holds:
-        raise ValueError(f"{name} got {got}; expected {expected}")
+        raise ValueError(f"{name} got {shortened(str(got))}; expected {expected}")
 
 
 def _whole(text: str) -> int:

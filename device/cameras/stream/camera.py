@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.handle import Handle
+from device.cameras.one_size import OneSize
 from device.cameras.opencv.config import StreamConfig
-from device.errors import Disconnected, FrameMisshapen, FrameTimeout, FrameUnreadable
+from device.errors import Disconnected, FrameTimeout, FrameUnreadable
 from device.frame import Frame
 
 
@@ -56,14 +57,14 @@ class StreamCamera:
         self._config = config
         self._label = urlsplit(config.url).scheme
         self._source = source
-        self._size: tuple[int, int] | None = None
+        self._one_size = OneSize("if the camera was set anew, open it again")
         self._next = 0
         self._handle = Handle(source.close)
 
     @property
     def size(self) -> tuple[int, int] | None:
         """Width and height of its frames, None before the first."""
-        return self._size
+        return self._one_size.size
 
     def read(self) -> Frame | None:
         """The next frame; None once closed.
@@ -105,16 +106,7 @@ class StreamCamera:
     def _checked(self, arrival: Arrival, source: str, sequence: int) -> NDArray[np.uint8]:
         if arrival.pixels is None:
             raise FrameUnreadable(f"{source}: {arrival.why_not}; read the next one", source=source, sequence=sequence)
-        height, width = arrival.pixels.shape[:2]
-        self._size = self._size or (width, height)
-        if (width, height) != self._size:
-            raise FrameMisshapen(
-                f"{source}: got {width} x {height}, expected {self._size[0]} x {self._size[1]} as before; "
-                "if the camera was set anew, open it again",
-                source=source,
-                sequence=sequence,
-            )
-        return arrival.pixels
+        return self._one_size.check(arrival.pixels, source, sequence)
 
     def close(self) -> None:
         """Give the camera back; `read` gives None from then on, also one that waits in another thread."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from device.cameras.opencv.config import StreamConfig
 from device.cameras.stream.camera import StreamCamera
 from device.errors import SourceNotFound
-from device.secrets import hide_own_arguments
+from device.secrets import hide_own_arguments, shortened
 
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _PROBE_S = 1.0
@@ -54,9 +54,10 @@ def _why_not(host: str, port: int) -> str:
 
     It is made afterwards only, since small servers take one connection at a time.
     """
+    shown = shortened(host)
     try:
         socket.create_connection((host, port), timeout=_PROBE_S).close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such address"
-        return f"nothing answers at {host} port {port} ({reason}); check the address and that the camera is on"
-    return f"{host} answers, but gives no video; check the path, user and password"
+        return f"nothing answers at {shown} port {port} ({reason}); check the address and that the camera is on"
+    return f"{shown} answers, but gives no video; check the path, user and password"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from datetime import datetime, timezone
@@ -11,10 +12,11 @@ from typing import Any
 
 from device.cameras.codecs.refused import MAX_MEGAPIXELS
 from device.cameras.files.decode import shown_name
+from device.cameras.one_size import OneSize
 from device.cameras.video.container import is_cut
 from device.cameras.video.decoder import Picture, VideoDecoder
 from device.cameras.video.library import pyav
-from device.errors import FrameMisshapen, FrameUnreadable, SourceNotFound
+from device.errors import FrameUnreadable, SourceNotFound
 from device.frame import Frame
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv"})
@@ -41,13 +43,13 @@ class Recording:
     def __init__(self, path: Path | str) -> None:
         self.name = str(path)
         self._file = Path(path)
-        if not self._file.is_file():
+        if not os.path.isfile(self._file):
             raise SourceNotFound(f"{path}: no such file; expected a video")
         self._shown = shown_name(self._file)
         self._waiting: deque[Picture] = deque()
         self._next = 0
         self._whole = 0
-        self._size: tuple[int, int] | None = None
+        self._one_size = OneSize("cut the recording where its size changes")
         self._ended = self._drained = False
         self._container: Any = None
         try:
@@ -123,16 +125,7 @@ class Recording:
                 source=source,
                 sequence=sequence,
             )
-        height, width = picture.pixels.shape[:2]
-        self._size = self._size or (width, height)
-        if (width, height) != self._size:
-            raise FrameMisshapen(
-                f"{source}: got {width} x {height}, expected {self._size[0]} x {self._size[1]} as before; "
-                "cut the recording where its size changes",
-                source=source,
-                sequence=sequence,
-            )
-        return picture.pixels
+        return self._one_size.check(picture.pixels, source, sequence)
 
     def _fill(self) -> None:
         """Decode until a frame waits or the file ends."""

@@ -31,7 +31,7 @@ def test_other_files_hidden_ones_and_subfolders_are_passed_over(make_pictures: C
     (folder / "more.png").mkdir()
     os.mkfifo(folder / "pipe.png")  # opening it would block for ever
     with Pictures(folder) as camera:
-        assert camera.ignored == 3
+        assert camera.passed_over == "3 entries: 1 .txt, 1 folder, 1 pipe, device or broken link"
         assert camera.frame_count == 1
         assert names(camera) == ["a.png"]
 
@@ -60,7 +60,7 @@ def test_missing_and_empty_folders_say_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound, match="no such file or folder; expected a picture or a folder"):
         Pictures(tmp_path / "gone")
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(SourceNotFound, match=r"has no pictures \(1 other entries\); expected files that end in"):
+    with pytest.raises(SourceNotFound, match=r"has no pictures \(1 entry: 1 \.txt\); expected files that end in"):
         Pictures(tmp_path)
 
 

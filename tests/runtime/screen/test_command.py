@@ -229,6 +229,34 @@ def test_unusable_input_is_named_and_nothing_is_written(
     assert list((tmp_path / "other").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["a" * 5000, f"http://127.0.0.1:1/{'a' * 5000}", f"gstreamer:{'a ! ' * 2000}appsink", "visit-12:30.mp4", "loop"],
+    ids=["name", "address", "pipeline", "colon", "loop"],
+)
+def test_a_source_that_cannot_be_opened_is_one_line_and_exit_2(
+    source: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.chdir(tmp_path)
+    assert run(source) == 2
+    printed, said = capfd.readouterr()
+    assert printed == ""
+    assert said.startswith("runtime.screen: ")
+    assert said.count("\n") == 1
+    assert len(said) < 1500
+
+
+def test_what_is_passed_over_in_a_folder_is_told_by_count(
+    run: Run, photos: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "report.pdf").write_text("x")
+    (photos / "loop.png").symlink_to("loop.png")
+    assert run(photos) == 0
+    said = capfd.readouterr().err
+    assert "passed over, no pictures: 1 entry: 1 .pdf" in said
+
+
 def test_an_output_folder_that_cannot_be_made_is_told_before_the_first_frame(
     bundle: Bundle, photos: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
