@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TOOLS := $(VENV)-tools
 INSTALL = $(PYTHON) constraints/install.py
-PINS := setup.cfg setup.py pyproject.toml constraints/install.py runtime/preprocess/kernel.c
+PINS := setup.cfg setup.py pyproject.toml constraints/install.py constraints/unused.list runtime/preprocess/kernel.c
 
 .PHONY: run cart test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
 	constraints wheelhouse dist python-is-right clean

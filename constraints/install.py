@@ -6,6 +6,7 @@ import argparse
 import configparser
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -43,12 +44,14 @@ class Recipe:
     """Extras whose packages are installed on top of a whole lock, pinned by all.txt."""
     project: bool = True
     """The project itself is installed; without it only what the extras name."""
+    slim: bool = False
+    """What `unused.list` names is removed, and bytecode is made by the modules' first use, not for all of them."""
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "cart": Recipe("cart.txt", whole=True, extras=("cart",)),
-    "cart-tensorrt": Recipe("cart-tensorrt.txt", whole=True, extras=("cart", "tensorrt")),
-    "test-cart": Recipe("cart.txt", whole=True, extras=("cart",), more=("test",)),
+    "cart": Recipe("cart.txt", whole=True, extras=("cart",), slim=True),
+    "cart-tensorrt": Recipe("cart-tensorrt.txt", whole=True, extras=("cart", "tensorrt"), slim=True),
+    "test-cart": Recipe("cart.txt", whole=True, extras=("cart",), more=("test",), slim=True),
     "build": Recipe("all.txt", extras=("build",)),
     "test": Recipe("all.txt", extras=("build", "test", "dev")),
     "release": Recipe("all.txt", extras=("release",), project=False),
@@ -101,6 +104,8 @@ def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
     if pins:
         check_pins(recipe, pins, python)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+    if recipe.slim:
+        pip.append("--no-compile")
     if wheelhouse is not None:
         pip += ["--no-index", "--find-links", str(wheelhouse.resolve())]
     everything = str(HERE / "all.txt")
@@ -121,6 +126,27 @@ def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
         run([*pip, "--editable", project], surroundings, venv)
     else:
         run([*pip, "--upgrade", "--upgrade-strategy=eager", "--editable", project], surroundings, venv)
+    if recipe.slim:
+        slim(python)
+
+
+def slim(python: Path, listed: Path = HERE / "unused.list") -> None:
+    """Remove what `unused.list` names from the environment's packages. A pattern that fits nothing is none the worse.
+
+    Raises `CannotInstall`.
+    """
+    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        lines = listed.read_text(encoding="utf-8").splitlines()
+        for pattern in (line for line in lines if line and not line.startswith("#")):
+            for found in packages.glob(pattern):
+                if found.is_dir() and not found.is_symlink():
+                    shutil.rmtree(found)
+                else:
+                    found.unlink()
+    except OSError as error:
+        raise CannotInstall(f"{packages}: what a cart does not use cannot be removed ({error})") from None
 
 
 def read_pins(path: Path) -> dict[str, list[tuple[str, str]]]:

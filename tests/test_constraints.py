@@ -218,3 +218,32 @@ def test_make_refuses_an_old_python_and_one_that_is_not_the_environments(tmp_pat
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(["make", *words], cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
+
+
+def test_what_no_cart_uses_is_removed_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = tmp_path / "packages"
+    kept = (
+        "openvino/libs/libopenvino_intel_cpu_plugin.so",
+        "openvino/libs/libopenvino_onnx_frontend.so.2641",
+        "numpy/testing/x",
+    )
+    gone = ("openvino/libs/libopenvino_intel_gpu_plugin.so", "numpy/lib/tests/test_io.py", "numpy/_core/tests/data/a")
+    for name in (*kept, *gone):
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).write_text("")
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho {packages}\n")
+    python.chmod(0o755)
+    install.slim(python)
+    install.slim(python)  # a second installation finds nothing left
+    left = {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
+    assert left == set(kept)
+
+
+def test_patterns_stay_beneath_the_packages() -> None:
+    lines = (ROOT / "constraints" / "unused.list").read_text(encoding="utf-8").splitlines()
+    patterns = [line for line in lines if line and not line.startswith("#")]
+    assert patterns
+    for pattern in patterns:
+        assert not pattern.startswith(("/", "*")), pattern
+        assert ".." not in pattern, pattern
