@@ -7,9 +7,9 @@ to one picture is that picture's outcome, never an exception.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from datetime import date
 from types import TracebackType
 from typing import Any, TypeVar
@@ -27,8 +27,11 @@ from runtime.cart.orders import Row, Worklist
 from runtime.cart.parts import Parts
 from runtime.cart.persons import shown_day, shown_name, shown_time
 from runtime.cart.preview import Preview
-from runtime.cart.room import Hardware, Room
+from runtime.cart.room import Hardware, Room, Seen
+from runtime.cart.sending import Send
 from runtime.cart.service import service_facts, support_zip
+from runtime.cart.watch import HUNG_S, Watch, stuck_problem
+from runtime.errors import ScreeningError
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.machine import Stop
@@ -49,6 +52,8 @@ class Cart:
         self._lock_minutes = lock_minutes
         self._worklist = Worklist(parts.ordering, parts.ae_title, lambda: self.events.tell("worklist"))
         self._desk_problem = "starting"
+        self._watch = Watch()
+        self._taking = 0
         self._shown: dict[str, Any] = {"exam": {}, "delivery": None, "last_exam": None, "notice": AID_NOTICE}
         self.operator: Callable[[], str] = lambda: self._last_operator
         """In whose name the foot switch acts; empty when nobody is there. A screen with sign-in sets its own."""
@@ -92,6 +97,7 @@ class Cart:
         return {
             **self._shown,
             "exam": exam,
+            "taking": self._taking > 0,
             "station": self.parts.station,
             "health": self.health(),
             "lock_minutes": self._lock_minutes,
@@ -101,13 +107,15 @@ class Cart:
     def health(self) -> list[dict[str, str]]:
         """Each part with what is wrong and what to do; empty where nothing is."""
         hardware = self._hardware
-        parts = [("software", self._desk_problem), ("camera", self.camera.problem)]
+        software = self._desk_problem or stuck_problem(self._desk.busy_s)
+        parts = [("software", software), ("camera", self.camera.problem)]
         if hardware.still is not None:
             parts.append(("still camera", hardware.still.problem))
         if hardware.lighting is not None:
             parts.append(("light board", hardware.lighting.problem))
         if self._worklist.exists:
             parts.append(("worklist", self._worklist.answer.problem))
+        parts += self._watch.problems
         parts += [check() for check in self.parts.health]
         return [{"name": name, "problem": problem} for name, problem in parts]
 
@@ -177,17 +185,23 @@ class Cart:
 
         return self._desk.do(job)
 
-    def capture(self, *, operator: str) -> Future[dict[str, Any]]:
+    def capture(self, *, operator: str, exam: str = "", aim: tuple[Eye, View] | None = None) -> Future[dict[str, Any]]:
         """Take one picture of what is aimed at and read it; `capture` of the answer is its line.
 
-        Raises `NotNow` when nothing is aimed at or the flash recharges, `LightError` when no light may be given.
+        exam, aim: what the screen showed; a picture is taken for nothing else. Raises `NotNow` when nothing or
+        something else is aimed at, the cart was busy for too long, or the flash recharges; `LightError` when no light
+        may be given.
         """
+        seen = Seen(exam, aim, time.monotonic())
 
         def job(room: Room) -> dict[str, Any]:
             self._last_operator = operator
+            self._taking += 1
+            self.events.tell("taking")
             try:
-                answer = room.capture(operator)
+                answer = room.capture(operator, seen)
             finally:
+                self._taking -= 1
                 self._said(room)
             return answer
 
@@ -304,9 +318,11 @@ class Cart:
             raise
         room = Room(self.parts, self.events, self._hardware, journal, screener, lights, None)
         try:
-            room.finish_pending()
+            room.unread = True
+            room.finish_unread()
             room.take_up()
             self._shown["notice"] = self.parts.rules().bundle.notice
+            self._watch.look(room, now=True)
             self._said(room)
         except BaseException:
             room.close()
@@ -318,6 +334,11 @@ class Cart:
 
     def _idle(self, room: Room) -> None:
         room.screener.between_frames()
+        if room.finish_unread():
+            self._said(room)
+        if self._watch.look(room):
+            self._said(room)
+            self._health_changed()
 
     def _desk_failed(self, error: Exception | None) -> None:
         problem = "" if error is None else (str(error) or type(error).__name__)
@@ -342,7 +363,10 @@ class Cart:
         operator = self.operator()
         if not operator or (self._foot is not None and not self._foot.done()):
             return
-        self._foot = self.capture(operator=operator)
+        exam = self._shown["exam"]
+        aim = exam.get("aim")
+        shown = None if aim is None else (Eye(aim["eye"]), View(aim["view"]))
+        self._foot = self.capture(operator=operator, exam=exam.get("exam", ""), aim=shown)
         self._foot.add_done_callback(self._foot_done)
 
     def _foot_done(self, done: Future[dict[str, Any]]) -> None:
@@ -350,17 +374,24 @@ class Cart:
         if error is not None:
             self.events.tell("refused", reason=str(error))
 
-    def _send(self, send: Callable[[Callable[[], bool]], None]) -> None:
+    def _send(self, send: Send) -> None:
         while not self._closing.is_set():
-            with suppress(Exception):  # each exam's own trouble is in the outbox; the sender itself must not end
-                send(self._closing.is_set)
-            self._desk.do(self._said)
+            try:
+                send(self._closing.is_set, self._watch.sent)
+            except Exception as error:  # each exam's own trouble is in the outbox; the sender itself must not end
+                said = str(error) if isinstance(error, ScreeningError) else ""
+                self._watch.sender_problem = said or f"sending does not work ({type(error).__name__}); report it"
             self._closing.wait(2.0)
 
     @property
     def alive(self) -> bool:
-        """Whether the desk's thread runs: for a watchdog."""
-        return self._desk.alive
+        """Whether the desk's thread runs, and gets on: for a watchdog."""
+        return self._desk.alive and self._desk.busy_s < HUNG_S
+
+    @property
+    def lost(self) -> bool:
+        """Whether the desk ended by itself, as it does when the engine is lost: this program must be started anew."""
+        return self._desk.ended_by_itself
 
     def close(self) -> None:
         """Light off, everything given back. Closing twice is fine."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from device.errors import DeviceError
@@ -93,12 +93,11 @@ def _journal(parts: Parts) -> str:
 
 
 def _engine(parts: Parts) -> str:
-    with parts.open_screener(None) as screener:
-        trust = screener.trust
+    with closing(parts.open_screener(None)) as screener:
         facts = screener.facts
-        problem = "" if trust is None else getattr(trust, "problem", "")
-        if problem:
-            raise ScreeningError(problem)
+        screener.between_frames()
+        if screener.problem:
+            raise ScreeningError(screener.problem)
         return f"{facts.backend} {facts.precision} on {facts.device}"
 
 

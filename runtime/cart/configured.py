@@ -14,11 +14,12 @@ from device.live.source import shown_source
 from runtime.budget import Budget
 from runtime.bundle import open_bundle
 from runtime.cart.errors import CartError
-from runtime.cart.parts import LightPart, Parts, account_of
+from runtime.cart.parts import FrameReader, LightPart, Parts, account_of
 from runtime.cart.sending import sending
 from runtime.cart.shots import Flash
 from runtime.config import CartConfig
 from runtime.config import LightPart as LightTable
+from runtime.daemon.whole import DaemonReader
 from runtime.dicom.site import Cart as StationFacts
 from runtime.dicom.site import Site as DicomSite
 from runtime.dicom.site import load_site
@@ -27,10 +28,10 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
 from runtime.exam.site_rules import site_rules
 from runtime.quality import QualityLimits
-from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.keys import read_trusted_keys
 from runtime.trust.site import Site, open_site
+from runtime.trust.word import sites_word
 
 
 def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
@@ -51,7 +52,15 @@ def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
     def open_journal() -> Journal:
         return Journal.open(config.journal, find_key(config.key_file), create=True)
 
-    def open_screener(threshold: float | None) -> Screener:
+    def open_screener(threshold: float | None) -> FrameReader:
+        if config.reader == "daemon":
+            return DaemonReader(
+                config.daemon_socket,
+                bundle,
+                threshold=sites_word(site, bundle).threshold if threshold is None else threshold,
+                budget_ms=camera.budget_ms,
+                reject_repeats=camera.still == "",
+            )
         return screener_for(
             site,
             bundle,

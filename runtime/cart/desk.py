@@ -10,12 +10,13 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from runtime.cart.errors import CartBusy
+from runtime.cart.errors import CartBusy, DeskGone
 
 Room = TypeVar("Room")
 T = TypeVar("T")
 LONGEST_QUEUE = 64
 """Commands that may wait; more is a fault of a page, or an attack."""
+GONE = "the cart's software has to be started anew; where it is supervised, that happens by itself in a moment"
 
 
 class Desk(Generic[Room]):
@@ -40,6 +41,8 @@ class Desk(Generic[Room]):
         self._every_s, self._retry_s = every_s, retry_s
         self._jobs: queue.Queue[tuple[Callable[[Room], object], Future[object]] | None] = queue.Queue(LONGEST_QUEUE)
         self._ending = threading.Event()
+        self._gone = self._by_itself = False
+        self._job_began: float | None = None
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
         self._thread.start()
 
@@ -50,12 +53,25 @@ class Desk(Generic[Room]):
             self._jobs.put_nowait((job, future))  # type: ignore[arg-type]
         except queue.Full:
             future.set_exception(CartBusy(f"the cart is busy, {LONGEST_QUEUE} commands wait; try again in a moment"))
+        if self._gone:  # asked after the queue was filled: whoever ends does it the other way round
+            self._refuse_waiting(DeskGone(GONE))
         return future
 
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether the thread ended though nobody closed it, as an engine that is lost has it do."""
+        return self._by_itself
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds that the command under way has taken; 0 between two."""
+        began = self._job_began
+        return 0.0 if began is None else time.monotonic() - began
 
     def close(self, timeout_s: float = 15.0) -> None:
         """End the thread after the command under way; those that wait are told. Closing twice is fine."""
@@ -65,6 +81,19 @@ class Desk(Generic[Room]):
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        try:
+            self._open_and_serve()
+        except SystemExit:  # of an engine that is lost to this process; whoever runs the cart asks `ended_by_itself`
+            pass
+        finally:
+            self._gone, closed = True, self._ending.is_set()
+            self._by_itself = not closed
+            error = CartBusy("the cart is being closed") if closed else DeskGone(GONE)
+            if not closed:
+                self._failed(error)
+            self._refuse_waiting(error)
+
+    def _open_and_serve(self) -> None:
         while not self._ending.is_set():
             try:
                 room = self._open_room()
@@ -78,7 +107,6 @@ class Desk(Generic[Room]):
             finally:
                 with suppress(Exception):
                     self._close_room(room)
-        self._refuse_waiting(CartBusy("the cart is being closed"))
 
     def _refuse(self, error: Exception) -> None:
         """Until the next try, every command is told why there is no room."""
@@ -89,14 +117,14 @@ class Desk(Generic[Room]):
             except queue.Empty:
                 return
             if job is not None:
-                job[1].set_exception(error)
+                _fail(job[1], error)
 
     def _refuse_waiting(self, error: Exception) -> None:
         with suppress(queue.Empty):
             while True:
                 job = self._jobs.get_nowait()
                 if job is not None:
-                    job[1].set_exception(error)
+                    _fail(job[1], error)
 
     def _serve(self, room: Room) -> None:
         """Until the end, or until `idle` raises: then everything is opened anew."""
@@ -106,7 +134,11 @@ class Desk(Generic[Room]):
             except queue.Empty:
                 job = None
             if job is not None:
-                self._one(room, *job)
+                self._job_began = time.monotonic()
+                try:
+                    self._one(room, *job)
+                finally:
+                    self._job_began = None
             if self._jobs.empty():
                 try:
                     self._idle(room)
@@ -120,9 +152,16 @@ class Desk(Generic[Room]):
             return
         try:
             result = job(room)
-        except BaseException as error:
+        except Exception as error:
             future.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
+        except BaseException:  # the end of this thread is not the end of whoever waits for the command
+            future.set_exception(DeskGone(GONE))
+            raise
         else:
             future.set_result(result)
+
+
+def _fail(future: Future[object], error: Exception) -> None:
+    """Tell whoever waits, if somebody still does."""
+    if future.set_running_or_notify_cancel():
+        future.set_exception(error)

@@ -3,7 +3,9 @@
 ScreeningError
   CartError           the configuration, a file of the cart's own, or a command that cannot be
     CartBusy          the desk did not take the command in time
+    DeskGone          the desk has ended; the program must be started again
     NotNow            the command fits another moment (no exam is open, the flash recharges)
+    NotYours          the command is another role's
     SignInRefused     wrong name or PIN, or too many of them
 """
 
@@ -18,6 +20,14 @@ class CartError(ScreeningError):
 
 class CartBusy(CartError):
     """The desk did not take the command in time."""
+
+
+class DeskGone(CartError):
+    """The desk's thread has ended, as it does where an engine is lost: only a new start of the program helps."""
+
+
+class NotYours(CartError):
+    """The command is another role's."""
 
 
 class NotNow(CartError):

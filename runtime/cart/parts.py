@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from device.cameras.stills import StillSource
 from device.light.calibration import Calibration
 from device.light.link import BoardLink
 from device.live import LiveReader
 from runtime.cart.orders import Ordering
+from runtime.cart.sending import Send
 from runtime.cart.shots import Flash
 from runtime.dicom.site import Cart as StationFacts
 from runtime.exam.errors import KeyUnusable
@@ -18,8 +20,9 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import HOW, find_key
 from runtime.exam.light import LightJournal
 from runtime.exam.rules import ExamRules
+from runtime.exam.session import Reader
 from runtime.quality import QualityLimits
-from runtime.screener import Screener
+from runtime.reading import EngineFacts, TrustFacts
 from runtime.views import Eye, View
 
 
@@ -47,6 +50,33 @@ class LightPart:
     """None where pictures are taken by the continuous light."""
 
 
+class FrameReader(Reader, Protocol):
+    """What reads frames: a `Screener` in this process, or a `DaemonReader`."""
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What runs the networks."""
+        ...
+
+    @property
+    def trust(self) -> TrustFacts | None:
+        """Who stands for the model; None where that is another program's to know."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Why there would be no result, "" when there would."""
+        ...
+
+    def between_frames(self) -> None:
+        """Called while there is no frame. Never raises, a lost engine aside."""
+        ...
+
+    def close(self) -> None:
+        """Give the engine back. Closing twice is fine."""
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """Every part of a cart. What is called here is called in the thread that will use it."""
@@ -54,7 +84,7 @@ class Parts:
     station: str
     """As the journal and the screens name it."""
     open_journal: Callable[[], Journal]
-    open_screener: Callable[[float | None], Screener]
+    open_screener: Callable[[float | None], FrameReader]
     """With the threshold of an exam that was opened under another one than the site's; None for the site's."""
     rules: Callable[[], ExamRules]
     """For a new exam; raises `ScreeningError` when there can be none (an expired profile, say)."""
@@ -82,5 +112,5 @@ class Parts:
     """Told when an exam was opened."""
     sign_in_hint: str = ""
     """Shown at the sign-in; of a demonstration only."""
-    send: Callable[[Callable[[], bool]], None] | None = None
+    send: Send | None = None
     """Sends what is due until told to stop, in a thread of the cart's; None where another program does."""

@@ -17,16 +17,18 @@ from runtime.cart.errors import NotNow
 from runtime.cart.events import Events
 from runtime.cart.kept import Kept
 from runtime.cart.lighting import Lighting
-from runtime.cart.parts import Parts
+from runtime.cart.parts import FrameReader, Parts
 from runtime.cart.persons import shown_name
 from runtime.cart.pictures import picture_of
 from runtime.cart.preview import Preview
 from runtime.cart.shots import CAPTURE_TIMEOUT_MS, take_flashed, take_frame
 from runtime.cart.state import capture_dict, exam_state
+from runtime.cart.watch import check_disk
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import outbox_state
 from runtime.dicom.outbox.steps import DESTINATION, DONE
 from runtime.dicom.page import page as pdf_page
+from runtime.errors import ScreeningError
 from runtime.exam.describe import summary_dict
 from runtime.exam.disagreement import disagreements
 from runtime.exam.errors import ExamRefused
@@ -39,8 +41,34 @@ from runtime.exam.order import Order
 from runtime.exam.report import report_page
 from runtime.exam.session import ExamSession
 from runtime.reading import Reading
-from runtime.screener import Screener
 from runtime.views import Eye, View
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the screen showed as a button was pressed. None and empty: it is not known, and not asked about."""
+
+    exam_id: str = ""
+    aim: tuple[Eye, View] | None = None
+    pressed_s: float | None = None
+    """`time.monotonic()`."""
+
+    def check(self, exam_id: str, aim: tuple[Eye, View]) -> None:
+        """Raise `NotNow` where the press is not for this exam, eye and view, or too long ago."""
+        if self.exam_id and self.exam_id != exam_id:
+            raise NotNow("another exam is open than the screen showed; nothing was taken, look again")
+        if self.aim is not None and self.aim != aim:
+            raise NotNow(
+                f"{aim[0].value} {aim[1].value} is set now, the screen showed {self.aim[0].value} {self.aim[1].value}; "
+                "nothing was taken, look again"
+            )
+        if self.pressed_s is not None and time.monotonic() - self.pressed_s > PRESS_HOLDS_S:
+            raise NotNow("the cart was busy as the button was pressed; nothing was taken, press again", retry_s=0.1)
+
+
+UNREAD_AGAIN_S = 5.0
+PRESS_HOLDS_S = 2.0
+"""A press that waited for longer takes no picture: the infant has moved on, and so has whoever pressed."""
 
 
 @dataclass(eq=False)
@@ -61,12 +89,16 @@ class Room:
     events: Events
     hardware: Hardware
     journal: Journal
-    screener: Screener
+    screener: FrameReader
     lights: LightJournal | None
     """Where light is counted; None where the cart has no light."""
     threshold: float | None
     """Under which `screener` reads; None: the site's."""
     aim: tuple[Eye, View] | None = None
+    unread: bool = False
+    """Whether a picture may have been kept whose reading could not be."""
+    _unkept: tuple[str, int, Reading] | None = None
+    _again_s: float = 0.0
     light_on: bool = False
     latencies: list[tuple[float, float]] = field(default_factory=list)
     """(`time.monotonic()`, milliseconds) of the readings of the last hour."""
@@ -111,6 +143,8 @@ class Room:
 
     def session(self, operator: str) -> ExamSession:
         """The session of the open exam in that operator's name."""
+        if self._unkept is not None:
+            self._keep()
         session = ExamSession(self.journal, self.screener, operator=operator, station=self.parts.station)
         if self.journal.open_exam() is not None:
             session.resume(self.parts.rules().bundle.sha256, self.threshold)
@@ -118,13 +152,26 @@ class Room:
                 session.aim(*self.aim)
         return session
 
-    def finish_pending(self) -> int:
-        """Read what a crash left unread, each under the threshold of its exam."""
-        done = 0
+    def finish_pending(self) -> None:
+        """Read what a crash or a full disk left unread, each under the threshold of its exam."""
+        if self._unkept is not None:
+            self._keep()
         for threshold in sorted({self.journal.exam(exam).rules.threshold for exam, _ in self.journal.pending()}):
             self._read_under(threshold)
-            done += self.session("cart").finish_all(self.parts.rules().bundle.sha256, threshold)
-        return done
+            self.session("cart").finish_all(self.parts.rules().bundle.sha256, threshold)
+        self.unread = False
+
+    def finish_unread(self) -> bool:
+        """`finish_pending` where a reading could not be kept before; whether that went well now."""
+        if not self.unread or time.monotonic() < self._again_s:
+            return False
+        try:
+            self.finish_pending()
+        except ScreeningError:  # the disk is still full, or the bundle another one; the pictures wait
+            self._again_s = time.monotonic() + UNREAD_AGAIN_S
+            return False
+        self.take_up()
+        return True
 
     def aim_at(self, eye: Eye, view: View) -> None:
         """Eye and view of the pictures that follow; the light goes to that eye."""
@@ -135,11 +182,16 @@ class Room:
         if self.light_on and other_eye:
             self.switch_light(True)
 
-    def capture(self, operator: str) -> dict[str, Any]:
-        """Take a picture of what is aimed at and read it; the picture's line, and the exam's."""
+    def capture(self, operator: str, seen: Seen) -> dict[str, Any]:
+        """Take a picture of what is aimed at and read it; the picture's line, and the exam's.
+
+        seen: what the screen showed as the button was pressed; where it is not so any more, nothing is taken.
+        """
         exam_id = self._open_id()
         if self.aim is None:
             raise NotNow("eye and view are not set; choose them first")
+        seen.check(exam_id, self.aim)
+        check_disk(self.journal)
         session = self.session(operator)
         preview = self.hardware.preview
         preview.pause()
@@ -152,7 +204,8 @@ class Room:
                 accepted = session.accept(frame)
                 self.parts.taken()
                 self.events.tell("captured", exam=exam_id, number=accepted.number)
-                reading = session.finish(accepted)
+                self.unread, self._unkept = True, (exam_id, accepted.number, self.screener.screen(frame))
+                reading = self._keep()
                 self._timed(reading)
         finally:
             preview.resume()
@@ -161,6 +214,13 @@ class Room:
         told = {key: shown[key] for key in ("number", "outcome", "banner")}
         self.events.tell("reading", exam=exam_id, **told)
         return {"exam": exam_id, "captures": [shown], "capture": shown}
+
+    def _keep(self) -> Reading:
+        """Journal the reading that waits. It is made once only: the same picture again would be a repeated one."""
+        assert self._unkept is not None
+        reading = self.journal.add_reading(*self._unkept)
+        self.unread, self._unkept = False, None
+        return reading
 
     def _missed(self, session: ExamSession, error: CameraError | LightError) -> Reading:
         """A picture that could not be had is a NO_RESULT of the exam; a light that was refused took none at all."""

@@ -10,7 +10,7 @@ from runtime.exam.describe import exam_dict
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
 from runtime.exam.result import Verdict
-from runtime.outcome import BANNERS, LIKE_ANOTHER, Outcome, banner
+from runtime.outcome import BANNERS, LIKE_ANOTHER, ONE_PICTURE, Outcome, banner
 from runtime.views import Eye, View, place
 
 STATUS = {
@@ -77,6 +77,7 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
     """One picture: what was aimed at, its outcome within the exam, and which pictures of it there are."""
     state = record.exam.capture(capture.number)
     like = record.exam.like(state) if not state.confirmed and not state.excluded else None
+    alone = capture.outcome is Outcome.NO_REFERRAL_FINDINGS  # never the sentence that is about the whole exam
     shown = ["image", "thumbnail"] if capture.image_sha256 is not None else []
     if shown and capture.reading is not None and capture.outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS):
         shown += ["overlay"]
@@ -88,8 +89,8 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
         "outcome": capture.outcome.value,
         "word": word(capture.outcome),
         "reason": capture.reason,
-        "base": BANNERS[capture.outcome],
-        "banner": banner(capture.outcome, capture.reason, place(capture.eye, capture.view)),
+        "base": ONE_PICTURE if alone else BANNERS[capture.outcome],
+        "banner": ONE_PICTURE if alone else banner(capture.outcome, capture.reason, place(capture.eye, capture.view)),
         "pending": capture.reading is None,
         "excluded": state.excluded,
         "confirmed": state.confirmed,

@@ -11,6 +11,7 @@ from typing import TextIO
 from device.errors import DeviceError
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
+from runtime.cuda.errors import GPU_LOST_EXIT_CODE
 from runtime.errors import ScreeningError
 
 DONE, SAYS_NO, UNUSABLE = 0, 1, 2
@@ -28,9 +29,9 @@ def run_verb(options: Namespace) -> int:
 def demo(options: Namespace) -> int:
     """The cart on simulated parts."""
     from runtime.cart.cart import Cart
-    from runtime.cart.demo.parts import PIN, SHOWN, USER, demonstration
+    from runtime.cart.demo.parts import PIN, SHOWN, demonstration, demonstration_users
     from runtime.cart.server import Address, Server
-    from runtime.cart.users import SignIn, new_user
+    from runtime.cart.users import SignIn
 
     width, _, height = options.size.partition("x")
     size = (int(width), int(height))
@@ -38,7 +39,7 @@ def demo(options: Namespace) -> int:
         Stop() as stop,
         demonstration(options.folder, seed=options.seed, size=size) as simulated,
         Cart(simulated.parts) as cart,
-        Server(cart, SignIn((new_user(USER, SHOWN, PIN),)), Address(port=options.port)) as server,
+        Server(cart, SignIn(demonstration_users()), Address(port=options.port)) as server,
     ):
         say(f"The cart's demonstration: {server.url}  user {SHOWN}, PIN {PIN}; Ctrl-C ends it")
         if options.open:
@@ -75,11 +76,14 @@ def run(options: Namespace) -> int:
     ):
         say(f"The cart: {server.url}")
         notifier.ready("serving")
-        while server.running and not stop.requested:
+        while server.running and not stop.requested and not cart.lost:
             if cart.alive:
                 notifier.alive()
             time.sleep(0.25)
         notifier.stopping()
+    if cart.lost:
+        say("runtime.cart: the engine is lost to this process; start it again", sys.stderr)
+        return GPU_LOST_EXIT_CODE
     return stop.exit_code if stop.requested else SAYS_NO
 
 

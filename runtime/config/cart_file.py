@@ -15,7 +15,7 @@ from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
 Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Level = Annotated[int, Field(gt=0, le=65535)]
 PATHS_OF = {
-    "": ("journal", "key_file", "users"),
+    "": ("journal", "key_file", "users", "daemon_socket"),
     "light": ("calibration", "trusted_keys"),
     "bundle": ("folder",),
     "site": ("profile", "trusted_keys", "dicom"),
@@ -125,6 +125,10 @@ class CartConfig(_Part):
     """Folder of the journal."""
     key_file: Path | None = None
     """The journal's key, readable by its owner only; `ROP_JOURNAL_KEY` when left out."""
+    reader: Literal["own", "daemon"] = "own"
+    """Who reads: this program with an engine of its own, or a `ropscreend` beside it."""
+    daemon_socket: Path = Path("/run/ropscreend/socket")
+    """Where that one listens."""
     users: Path | None = None
     """Who may sign in at the screen."""
     languages: tuple[str, ...] = ("en",)

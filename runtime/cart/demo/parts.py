@@ -20,6 +20,7 @@ from runtime.cart.demo.hospital import ARCHIVE_AE, CART_AE, Hospital
 from runtime.cart.parts import LightPart, Parts, account_of
 from runtime.cart.sending import sending
 from runtime.cart.shots import Flash
+from runtime.cart.users import User, new_user
 from runtime.dicom.site import Site as DicomSite
 from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
@@ -34,7 +35,17 @@ STATION = "DEMO"
 FLASH_US, FLASH_LEVEL, AIM_LEVEL = 8000, 3000, 800
 BUDGET_MS = 2000.0
 USER, SHOWN, PIN = "demo", "Demonstration", "2468"
+CLINICIAN, TECHNICIAN = "demo-doctor", "demo-service"
 HINT = "Demonstration: user Demonstration, PIN 2468. Infants, camera, light and archive are simulated."
+
+
+def demonstration_users() -> tuple[User, ...]:
+    """One of each role, all with the same PIN."""
+    return (
+        new_user(USER, SHOWN, PIN, "operator"),
+        new_user(CLINICIAN, "Ophthalmologist", PIN, "clinician"),
+        new_user(TECHNICIAN, "Technician", PIN, "technician"),
+    )
 
 
 @dataclass(eq=False)
@@ -64,6 +75,7 @@ def demonstration(folder: Path, *, seed: int = 1, size: tuple[int, int] = (640, 
             "cart": {"ae_title": CART_AE, "station": STATION, "manufacturer": "Simulated", "model": "Demonstration"},
             "archive": {**node, "commitment_s": 20},
             "worklist": node,
+            "mpps": node,
         }
     )
 

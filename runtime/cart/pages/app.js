@@ -1,7 +1,7 @@
 // The shell: sign-in or the five screens, the bar with the infant, the notices; keyboard and touch alike.
 import { get, post, useToken } from "./api.js";
 import { button, fill, h, language, reviewed, said, t, tell, useCatalogue } from "./dom.js";
-import { changed, connect, disconnect, refresh, store, watch } from "./store.js";
+import { can, changed, connect, disconnect, refresh, store, watch } from "./store.js";
 import { captureScreen } from "./screens/capture.js";
 import { resultScreen } from "./screens/result.js";
 import { serviceScreen } from "./screens/service.js";
@@ -10,11 +10,11 @@ import { todayScreen } from "./screens/today.js";
 import { worklistScreen } from "./screens/worklist.js";
 
 const SCREENS = {
-  worklist: { title: "Worklist", make: worklistScreen },
-  capture: { title: "Capture", make: captureScreen },
-  result: { title: "Result", make: resultScreen },
-  today: { title: "Today", make: todayScreen },
-  service: { title: "Service", make: serviceScreen },
+  worklist: { title: "Worklist", make: worklistScreen, right: "screen" },
+  capture: { title: "Capture", make: captureScreen, right: "screen" },
+  result: { title: "Result", make: resultScreen, right: "look" },
+  today: { title: "Today", make: todayScreen, right: "look" },
+  service: { title: "Service", make: serviceScreen, right: "service" },
 };
 const root = document.getElementById("app");
 let current = null;
@@ -25,6 +25,7 @@ let idle = null;
 export function go(name, argument = null) {
   const exam = store.state && store.state.exam;
   if (name === "capture" && !(exam && exam.exam)) name = "worklist";
+  if (!can(SCREENS[name].right)) name = Object.keys(SCREENS).find((one) => can(SCREENS[one].right));
   current = { name, argument };
   history.replaceState(null, "", `#${name}`);
   drawShell();
@@ -74,7 +75,7 @@ function drawShell() {
   const main = h("main", { id: "main", tabindex: "-1" });
   const head = h("header", { class: "bar" });
   const notices = h("section", { class: "notices", "aria-label": t("Notices") });
-  const nav = h("nav", { "aria-label": t("Screens") }, Object.entries(SCREENS).map(([name, screen]) =>
+  const nav = h("nav", { "aria-label": t("Screens") }, Object.entries(SCREENS).filter(([, screen]) => can(screen.right)).map(([name, screen]) =>
     h("a", { href: `#${name}`, class: name === current.name ? "here" : "", "aria-current": name === current.name ? "page" : null,
       onclick: (event) => { event.preventDefault(); go(name); } }, t(screen.title))));
   fill(root, head, notices, nav, main);

@@ -3,9 +3,14 @@ import { get, listen, useToken } from "./api.js";
 
 export const store = { state: null, connected: false, lastEvent: 0 };
 const watchers = new Set();
+const LOOK_AGAIN_MS = 4000; // however quiet the cart is: what was not told is seen all the same
+let refreshed = 0;
 let socket = null;
 let asking = null;
 let again = false;
+
+// Whether whoever is signed in may do that: only what is shown; the server refuses by itself.
+export function can(right) { return Boolean(store.state && store.state.user.rights.includes(right)); }
 
 export function watch(draw) { watchers.add(draw); return () => watchers.delete(draw); }
 
@@ -20,6 +25,7 @@ export async function refresh() {
       const state = await get("state");
       useToken(state.csrf);
       store.state = state;
+      refreshed = Date.now();
     } while (again);
   })();
   try { await asking; } finally { asking = null; }
@@ -35,7 +41,10 @@ export function connect(signedOut) {
       refresh().catch(() => {}); // whatever happened before the cart listened to this page
     }
     store.lastEvent = Date.now();
-    if (event.kind === "alive") return;
+    if (event.kind === "alive") {
+      if (Date.now() - refreshed > LOOK_AGAIN_MS) refresh().catch(() => {});
+      return;
+    }
     changed(event);
     if (event.kind !== "hint") refresh().catch(() => {});
   }, (code) => {

@@ -20,6 +20,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from runtime.cart.cart import Cart
 from runtime.cart.errors import SignInRefused
+from runtime.cart.rights import RIGHTS, Right, check_right, may
 from runtime.cart.texts import Texts
 from runtime.cart.users import SignIn
 from runtime.cart.web import bodies
@@ -33,6 +34,9 @@ from runtime.views import Eye, View
 PAGES = Path(__file__).parents[1] / "pages"
 PREVIEW_WAIT_S = 1.0
 ALIVE = '{"kind": "alive"}'
+OF_NO_PATIENT = frozenset({"state", "health", "missed"})
+"""Events that everybody who is signed in hears."""
+NO_CAPTURE_BODY = bodies.CaptureBody()
 T = TypeVar("T")
 
 
@@ -68,10 +72,10 @@ async def _done(future: Future[T]) -> T:
 
 
 class _SignedIn:
-    """The session of a request; with `changes` its token must come along."""
+    """The session of a request; with `changes` its token must come along, and with `right` the user must have it."""
 
-    def __init__(self, sessions: Sessions, *, changes: bool, touch: bool = True) -> None:
-        self._sessions, self._changes, self._touch = sessions, changes, touch
+    def __init__(self, sessions: Sessions, *, changes: bool, touch: bool = True, right: Right | None = None) -> None:
+        self._sessions, self._changes, self._touch, self._right = sessions, changes, touch, right
 
     def __call__(self, request: Request) -> Session:
         session = self._sessions.of(request.cookies.get(COOKIE), touch=self._touch)
@@ -81,19 +85,23 @@ class _SignedIn:
             request.headers.get(CSRF_HEADER, "").encode("utf-8", "replace"), session.csrf.encode()
         ):
             raise SignInRefused("the request does not come from the cart's own page; sign in anew")
+        if self._right is not None:
+            check_right(session.user, self._right)
         return session
 
 
 def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Texts, *, secure: bool) -> APIRouter:
     router = APIRouter(prefix="/api/1")
     reads = Depends(_SignedIn(sessions, changes=False, touch=False))
+    looks = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
 
     @router.post("/sign-in")
     async def begin(body: bodies.SignInBody) -> Response:
         """Sign in; the cookie is the session, `csrf` goes back in the header `X-CSRF-Token` with every change."""
         user = await asyncio.to_thread(sign_in.check, body.name, body.pin)
         session = sessions.begin(user)
-        response = JSONResponse({"user": user.name, "shown": user.shown, "role": user.role, "csrf": session.csrf})
+        facts = {"user": user.name, "shown": user.shown, "role": user.role, "rights": _rights(session)}
+        response = JSONResponse({**facts, "csrf": session.csrf})
         response.set_cookie(COOKIE, session.token, httponly=True, samesite="strict", secure=secure, path="/")
         return response
 
@@ -119,11 +127,15 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
     @router.get("/state")
     async def state(session: Session = reads) -> dict[str, Any]:
         """Everything that the screens show, as it stands."""
-        user = {"name": session.user.name, "shown": session.user.shown, "role": session.user.role}
-        return _with_keys({"user": user, "csrf": session.csrf, **cart.state()}, session)
+        user: dict[str, Any] = {"name": session.user.name, "shown": session.user.shown, "role": session.user.role}
+        user["rights"] = _rights(session)
+        shown = cart.state()
+        if not may(session.user, Right.LOOK):
+            shown |= {"exam": {}, "last_exam": None}
+        return _with_keys({"user": user, "csrf": session.csrf, **shown}, session)
 
     @router.get("/words")
-    async def words(_: Session = reads) -> dict[str, list[str]]:
+    async def words(_: Session = looks) -> dict[str, list[str]]:
         """What a clinician may choose from."""
         return {"zones": list(ZONES), "stages": list(STAGES), "plus": list(PLUS)}
 
@@ -132,8 +144,9 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
 
 def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
     router = APIRouter(prefix="/api/1")
-    reads = Depends(_SignedIn(sessions, changes=False))
-    writes = Depends(_SignedIn(sessions, changes=True))
+    reads = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
+    writes = Depends(_SignedIn(sessions, changes=True, right=Right.SCREEN))
+    documents = Depends(_SignedIn(sessions, changes=True, right=Right.DOCUMENT))
 
     def who(session: Session) -> str:
         return session.user.name
@@ -165,9 +178,11 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return await _done(cart.light(body.on))
 
     @router.post("/capture")
-    async def capture(session: Session = writes) -> dict[str, Any]:
-        """Take one picture of what is aimed at, and read it."""
-        return _with_keys(await _done(cart.capture(operator=who(session))), session)
+    async def capture(body: bodies.CaptureBody = NO_CAPTURE_BODY, session: Session = writes) -> dict[str, Any]:
+        """Take one picture of what is aimed at, and read it. Send what your screen shows: else nothing is taken."""
+        aim = None if body.eye is None or body.view is None else (Eye(body.eye), View(body.view))
+        taken = cart.capture(operator=who(session), exam=body.exam, aim=aim)
+        return _with_keys(await _done(taken), session)
 
     @router.post("/exams/{exam}/captures/{number}/exclude")
     async def exclude(exam: str, number: int, body: bodies.ReasonBody, session: Session = writes) -> dict[str, Any]:
@@ -213,7 +228,7 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return await _done(cart.correct(exam, infant, key=body.key, reason=body.reason, operator=who(session)))
 
     @router.post("/exams/{exam}/document")
-    async def document(exam: str, body: bodies.DocumentBody, session: Session = writes) -> dict[str, Any]:
+    async def document(exam: str, body: bodies.DocumentBody, session: Session = documents) -> dict[str, Any]:
         """What a clinician found in an eye."""
         content = body.model_dump()
         findings = EyeFindings(**{**content, "eye": Eye(content["eye"])})
@@ -238,11 +253,12 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
 
 def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     router = APIRouter(prefix="/api/1")
-    looks = Depends(_SignedIn(sessions, changes=False, touch=False))
-    writes = Depends(_SignedIn(sessions, changes=True))
+    looks = Depends(_SignedIn(sessions, changes=False, touch=False, right=Right.LOOK))
+    serves = Depends(_SignedIn(sessions, changes=False, touch=False, right=Right.SERVICE))
+    tests = Depends(_SignedIn(sessions, changes=True, right=Right.SERVICE))
 
     @router.get("/preview")
-    async def preview(_: Session = looks, after: int = 0) -> Response:
+    async def preview(_: Session = serves, after: int = 0) -> Response:
         """The first live picture after that number: a JPEG, its facts in headers; 204 when none came in time."""
         picture = await asyncio.to_thread(cart.preview.after, after, PREVIEW_WAIT_S)
         if picture is None:
@@ -255,7 +271,7 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
 
     @router.get("/preview.mjpg")
-    async def stream(_: Session = looks) -> Response:
+    async def stream(_: Session = serves) -> Response:
         """Live pictures as multipart MJPEG, for a maker's own viewer: each is sent when the last one is gone."""
 
         async def parts() -> AsyncIterator[bytes]:
@@ -277,7 +293,7 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     @router.get("/exams/{exam}/captures/{number}/{kind}")
     async def picture(request: Request, exam: str, number: int, kind: str, key: str = "") -> Response:
         """A stored picture, small (`thumbnail`), whole (`image`) or with its vessels (`overlay`)."""
-        session = _SignedIn(sessions, changes=False, touch=False)(request)
+        session = _SignedIn(sessions, changes=False, touch=False, right=Right.LOOK)(request)
         path = f"/api/1/exams/{exam}/captures/{number}/{kind}"
         if kind not in ("image", "overlay", "thumbnail") or not hmac.compare_digest(
             key.encode("utf-8", "replace"), session.address_key(path).encode()
@@ -296,23 +312,27 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return Response(data, media_type=media_type, headers=headers)
 
     @router.get("/service")
-    async def service(session: Session = looks) -> dict[str, Any]:
+    async def service(_: Session = serves) -> dict[str, Any]:
         """How the cart stands: parts, latency of the last hour, drift, outbox, log lines without names."""
         return await _done(cart.service())
 
     @router.post("/service/light-test")
-    async def light_test(_: Session = writes) -> dict[str, str]:
+    async def light_test(_: Session = tests) -> dict[str, str]:
         """Ask the light board how it is; gives no light."""
         return {"said": await _done(cart.test_light())}
 
     @router.get("/service/support.zip")
-    async def support(_: Session = looks) -> Response:
+    async def support(_: Session = serves) -> Response:
         """What a technician sends to the maker; nothing of a patient."""
         data = await _done(cart.support_archive())
         headers = {"content-disposition": 'attachment; filename="cart-support.zip"'}
         return Response(data, media_type="application/zip", headers=headers)
 
     return router
+
+
+def _rights(session: Session) -> list[str]:
+    return sorted(right.value for right in RIGHTS[session.user.role])
 
 
 def _with_keys(content: dict[str, Any], session: Session) -> dict[str, Any]:
@@ -358,7 +378,10 @@ def _events(app: FastAPI, cart: Cart, sessions: Sessions) -> None:
                     if session is None:
                         await socket.close(4401)
                         return
+                    looks = may(session.user, Right.LOOK)
                     for event in listener.take():
+                        if not looks and event.kind not in OF_NO_PATIENT:
+                            continue
                         content = _with_keys(dict(event.content), session)
                         await socket.send_text(json.dumps({"kind": event.kind, **content}))
                     await socket.send_text(ALIVE)

@@ -52,6 +52,14 @@ class AimBody(Body):
     view: ViewName
 
 
+class CaptureBody(Body):
+    """What the screen shows as the button is pressed: a picture is taken for nothing else."""
+
+    exam: Annotated[str, Field(max_length=64)] = ""
+    eye: EyeName | None = None
+    view: ViewName | None = None
+
+
 class RelabelBody(AimBody):
     """Another eye or view, and why."""
 

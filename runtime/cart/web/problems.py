@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from device.errors import DeviceError
-from runtime.cart.errors import CartBusy, NotNow, SignInRefused
+from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused
 from runtime.errors import ScreeningError
 from runtime.exam.errors import ExamRefused, InfantInvalid, JournalFull, OrderInvalid
 
@@ -27,6 +27,10 @@ async def of_ours(_: Request, error: Exception) -> JSONResponse:
         return problem(429 if error.wait_s else 401, "sign in", str(error), retry_s=round(error.wait_s, 1))
     if isinstance(error, NotNow):
         return problem(409, "not now", str(error), retry_s=error.retry_s)
+    if isinstance(error, NotYours):
+        return problem(403, "not yours", str(error))
+    if isinstance(error, DeskGone):
+        return problem(503, "starting anew", str(error))
     if isinstance(error, CartBusy):
         return problem(503, "busy", str(error), retry_s=1.0)
     if isinstance(error, (InfantInvalid, OrderInvalid)):

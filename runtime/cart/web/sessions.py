@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from runtime.cart.rights import Right, may
 from runtime.cart.users import User
 
 COOKIE = "rop_session"
@@ -72,10 +73,11 @@ class Sessions:
             return session
 
     def current(self) -> str:
-        """Name of the user whose session was used last; empty when nobody is signed in."""
+        """Name of the user whose session was used last, of those who may screen; empty when nobody is signed in."""
         with self._lock:
             self._drop_idle()
-            newest = max(self._by_digest.values(), key=lambda session: session.used_at, default=None)
+            able = [session for session in self._by_digest.values() if may(session.user, Right.SCREEN)]
+            newest = max(able, key=lambda session: session.used_at, default=None)
             return "" if newest is None else newest.user.name
 
     def end(self, token: str | None) -> None:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from runtime.cart.desk import LONGEST_QUEUE, Desk
-from runtime.cart.errors import CartBusy
+from runtime.cart.errors import CartBusy, DeskGone
 from runtime.cart.events import ROOM, Events
 from runtime.cart.kept import Kept
 
@@ -49,6 +49,78 @@ def test_what_a_command_raises_comes_by_its_future_and_the_desk_goes_on() -> Non
         with pytest.raises(ZeroDivisionError):
             desk.do(lambda room: room // 0).result(10)
         assert desk.do(lambda room: room).result(10) == 7
+    finally:
+        desk.close()
+
+
+@pytest.mark.parametrize("where", ["a command", "between two commands"])
+def test_a_desk_that_an_engine_ends_tells_everybody_at_once_and_for_ever(where: str) -> None:
+    """As `keep_warm` does it when the GPU is lost: the thread ends, whoever waits must not wait for ever."""
+    said: list[str] = []
+    ends = threading.Event()
+
+    def lost(room: int) -> None:
+        if ends.is_set():
+            raise SystemExit(75)
+
+    desk: Desk[int] = Desk(
+        lambda: 0, lambda room: None, lost, failed=lambda error: said.append(str(error or "")), every_s=0.01
+    )
+    go = threading.Event()
+    first = desk.do(lambda room: (go.wait(20), room)[1])
+    waiting = [desk.do(lambda room: room) for _ in range(3)]
+    if where == "a command":
+        waiting.insert(0, desk.do(lambda room: lost(room) or 0))
+        waiting = [waiting[0], *(desk.do(lambda room: lost(room) or 0) for _ in range(3))]
+    ends.set()
+    go.set()
+    assert first.result(20) == 0
+    answers = [future.exception(20) for future in waiting]
+    assert all(isinstance(answer, DeskGone) or (answer is None and where != "a command") for answer in answers)
+    _until(lambda: not desk.alive)
+    assert isinstance(desk.do(lambda room: room).exception(20), DeskGone)
+    assert "started anew" in said[-1]
+    assert desk.ended_by_itself
+    desk.close()
+    assert desk.ended_by_itself
+
+
+def test_a_desk_that_is_closed_did_not_end_by_itself() -> None:
+    desk: Desk[int] = Desk(lambda: 0, lambda room: None, lambda room: None)
+    desk.close()
+    assert not desk.ended_by_itself
+
+
+def test_whoever_gave_up_waiting_harms_nobody() -> None:
+    tries: list[int] = []
+
+    def open_room() -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("no disk")
+        return 5
+
+    desk: Desk[int] = Desk(open_room, lambda room: None, lambda room: None, retry_s=0.3)
+    try:
+        assert desk.do(lambda room: room).cancel() or True  # a browser that is gone
+        _until(lambda: len(tries) == 2)
+        assert desk.do(lambda room: room).result(20) == 5
+    finally:
+        desk.close()
+
+
+def test_how_long_a_command_takes_can_be_seen() -> None:
+    go, began = threading.Event(), threading.Event()
+    desk: Desk[int] = Desk(lambda: 0, lambda room: None, lambda room: None)
+    try:
+        assert desk.busy_s == 0
+        done = desk.do(lambda room: (began.set(), go.wait(20), room)[2])
+        assert began.wait(20)
+        time.sleep(0.02)
+        assert desk.busy_s >= 0.02
+        go.set()
+        done.result(20)
+        _until(lambda: desk.busy_s == 0)
     finally:
         desk.close()
 

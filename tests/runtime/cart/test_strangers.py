@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
+from runtime.cart.demo.parts import CLINICIAN, PIN
 from tests.runtime.cart.driving import Driver, driven
 
 
@@ -61,7 +62,7 @@ def test_a_picture_is_had_by_its_address_in_its_own_session_only(cart: Driver) -
     assert cart.client.get(f"{plain}?key={'0' * 32}").status_code == 404
     with httpx.Client(base_url=cart.server.url) as other:
         assert other.get(address).status_code == 401
-        other.post("/api/1/sign-in", json={"name": "eye", "pin": "1357"})
+        other.post("/api/1/sign-in", json={"name": CLINICIAN, "pin": PIN})
         assert other.get(address).status_code == 404
         own = other.get(f"/api/1/exams/{exam['exam']}").json()["captures"][-1]["addresses"]["image"]
         assert other.get(own).status_code == 200

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.cart.demo.parts import BUDGET_MS
+from runtime.cart.demo.parts import BUDGET_MS, CLINICIAN
 from tests.runtime.cart.driving import VIEWS, Driver, driven, until
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
@@ -54,14 +54,20 @@ def test_sign_in_to_archive(cart: Driver) -> None:
     kept = cart.simulated.hospital.kept.values()
     assert {str(dataset.PatientID) for dataset in kept} == {"D-1001"}
     assert any(str(dataset.Modality) == "SR" for dataset in kept)
+    until(lambda: _steps(cart) == ["COMPLETED"], "the hospital hears that the ordered step is completed")
 
     assert not _line(cart, exam)["disagrees"]
     against = {"stage": "3"} if closed["eyes"]["OD"]["outcome"] == "NO_REFERRAL_FINDINGS" else {"stage": "0"}
     findings = {"eye": "OD", "zone": None, "plus": None, "notch": False, "a_rop": False, "note": "", **against}
+    cart.sign_in(CLINICIAN)
     documented = cart.done(f"exams/{exam}/document", findings)
     assert len(documented["disagreements"]) == 1
     assert documented["outcome"] == closed["outcome"]
     assert _line(cart, exam)["disagrees"]
+
+
+def _steps(cart: Driver) -> list[str]:
+    return [str(step.PerformedProcedureStepStatus) for step in cart.simulated.hospital.steps.values()]
 
 
 def _lit(cart: Driver) -> bool:

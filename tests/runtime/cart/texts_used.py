@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from runtime.cart.demo.parts import HINT
 from runtime.cart.hints import Hint
 from runtime.outcome import (
     AID_NOTICE,
@@ -12,6 +13,7 @@ from runtime.outcome import (
     DEMONSTRATION_NOTICE,
     NOT_CAPTURED,
     NOT_GRADABLE,
+    ONE_PICTURE,
     READING_PENDING,
     Outcome,
 )
@@ -42,7 +44,7 @@ def texts_used() -> set[str]:
     found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
     found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
     found |= {NOT_ONE}
-    found |= {AID_NOTICE, DEMONSTRATION_NOTICE}
+    found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_PICTURE, HINT}
     found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
     found |= {
         "software",
@@ -53,6 +55,7 @@ def texts_used() -> set[str]:
         "disk",
         "archive",
         "clock",
+        "model",
         "closed",
         "retired",
     }

@@ -37,6 +37,7 @@ export function captureScreen(main, { go }) {
   let readyAt = 0;
   let ended = false;
   let shown = null;
+  let waited = false; // a picture is being taken that was not asked for here: another tab, the foot switch, a reload
   const stopper = new AbortController();
 
   async function live() {
@@ -96,7 +97,7 @@ export function captureScreen(main, { go }) {
     take.disabled = true;
     wait.textContent = t("Taking the picture");
     try {
-      const answer = await post("capture");
+      const answer = await post("capture", { exam: exam.exam, eye: exam.aim.eye, view: exam.aim.view });
       show(answer.capture);
       wait.textContent = "";
     } catch (error) {
@@ -161,7 +162,9 @@ export function captureScreen(main, { go }) {
     if (lamp) tools.querySelector("#light").setAttribute("aria-pressed", lamp.on ? "true" : "false");
     fill(dose, ...doses(exam));
     const left = Math.max(lamp ? lamp.recharge_s : 0, (readyAt - performance.now()) / 1000);
-    take.disabled = busy || left > 0.05;
+    take.disabled = busy || store.state.taking || left > 0.05;
+    if (store.state.taking && !busy) { wait.textContent = t("Taking the picture"); waited = true; }
+    else if (waited) { waited = false; if (wait.textContent === t("Taking the picture")) wait.textContent = ""; }
     if (left > 0.05 && !busy) {
       wait.textContent = t("The flash recharges: {s} s", { s: left.toFixed(1) });
       setTimeout(() => { if (!ended) { if (readyAt <= performance.now() && wait.textContent.includes(left.toFixed(1))) wait.textContent = ""; refresh().catch(() => {}); } }, Math.min(left * 1000 + 50, 1000));

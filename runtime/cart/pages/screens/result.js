@@ -1,7 +1,7 @@
 // Result: outcome by infant and eye, each picture full size, and what a person may do with it.
 import { get, post } from "../api.js";
 import { button, fill, h, said, t, when } from "../dom.js";
-import { refresh, store, watch } from "../store.js";
+import { can, refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
 import { alike, bannerText, outcomeTag } from "./parts.js";
 
@@ -32,7 +32,7 @@ export function resultScreen(main, { go, argument }) {
       h("div", { class: "tools" },
         open ? button(t("Back to capture"), () => go("capture")) : null,
         open ? button(t("Close the exam"), () => act(`exams/${exam.exam}/close`)) : null,
-        button(t("Findings of a clinician"), document_),
+        can("document") ? button(t("Findings of a clinician"), document_) : null,
         button(t("Correct the infant"), correct),
         exam.voided ? null : button(t("Void the exam"), () => askReason(t("Void the exam"), ["wrong infant", "training", "test of the equipment"],
           (reason) => act(`exams/${exam.exam}/void`, { reason })), { class: "danger" }),

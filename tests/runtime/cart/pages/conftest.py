@@ -47,7 +47,7 @@ def page(browser: Any, cart: Driver) -> Iterator[Any]:
     """A fresh browser at the sign-in; what its scripts complain of fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en")
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(300_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(cart.server.url)

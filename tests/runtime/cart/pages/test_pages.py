@@ -13,7 +13,7 @@ from runtime.cart.users import SignIn, new_user
 from tests.runtime.cart.driving import Driver, until
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
-PATIENCE_MS = 60_000
+PATIENCE_MS = 300_000
 
 
 def sign_in(page: Any) -> None:

@@ -1,0 +1,154 @@
+"""The page while things break: it says so, loses nothing, invents nothing, and goes on afterwards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
+
+from runtime.cart.demo.parts import CLINICIAN, PIN, TECHNICIAN
+from runtime.cart.room import Room
+from runtime.views import Eye
+from tests.runtime.cart.driving import until
+from tests.runtime.cart.quick import Quick, quick
+from tests.runtime.cart.test_killed import Served
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+PATIENCE_MS = 300_000
+SAYS_SO = "[...document.querySelectorAll('.notices .bad')].some(e => e.textContent.includes('does not answer'))"
+
+
+@pytest.fixture(scope="module")
+def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
+    with quick(tmp_path_factory.mktemp("cart")) as made:
+        made.open_exam()
+        yield made
+
+
+def opened(browser: Any, url: str, context: Any = None) -> Any:
+    """A tab, signed in where its browser is not yet."""
+    page = (context or browser.new_context(viewport={"width": 1280, "height": 800}, locale="en")).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(url)
+    page.wait_for_selector("#pin, nav")
+    if page.locator("#pin").count():
+        page.fill("#pin", PIN)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("nav")
+    return page
+
+
+def holds(page: Any, expression: str) -> None:
+    until(lambda: page.evaluate(expression) or page.wait_for_timeout(50), expression)
+
+
+def test_a_page_that_is_loaded_anew_in_the_middle_of_a_capture_shows_it_and_its_outcome(
+    browser: Any, cart: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened(browser, f"{cart.server.url}#capture")
+    frame, go, began = Room._frame, threading.Event(), threading.Event()
+
+    def slow(room: Room, eye: Eye) -> Any:
+        began.set()
+        go.wait(300)
+        return frame(room, eye)
+
+    monkeypatch.setattr(Room, "_frame", slow)
+    page.keyboard.press("r")
+    page.wait_for_selector(".aimed")
+    before = len(cart.exam()["captures"])
+    page.locator("button.capture").click()
+    assert began.wait(300)
+    page.reload()
+    page.wait_for_selector(".capture-screen")
+    holds(page, "document.querySelector('.wait').textContent === 'Taking the picture'")
+    assert page.locator("button.capture").is_disabled()
+    go.set()
+    holds(page, f"document.querySelectorAll('.strip .shot').length === {before + 1}")
+    holds(page, "document.querySelector('.wait').textContent === ''")
+    assert "this picture" in page.inner_text(".side .banner")
+    page.context.close()
+
+
+def test_a_second_tab_cannot_take_for_an_eye_that_it_does_not_show(browser: Any, cart: Quick) -> None:
+    first = opened(browser, f"{cart.server.url}#capture")
+    second = opened(browser, f"{cart.server.url}#capture", first.context)
+    first.keyboard.press("r")
+    holds(first, "document.querySelector('.aimed')?.textContent.startsWith('OD')")
+    holds(second, "document.querySelector('.aimed')?.textContent.startsWith('OD')")
+    second.route("**/api/1/state", lambda route: route.abort())  # hears nothing more
+    first.keyboard.press("l")
+    holds(first, "document.querySelector('.aimed').textContent.startsWith('OS')")
+    before = len(cart.exam()["captures"])
+    second.locator("button.capture").click()
+    holds(second, "document.querySelector('.wait').textContent.includes('the screen showed OD')")
+    assert len(cart.exam()["captures"]) == before
+    first.context.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "screens"),
+    [("demo", 5), (CLINICIAN, 5), (TECHNICIAN, 1)],
+)
+def test_each_role_sees_its_own_screens(browser: Any, cart: Quick, user: str, screens: int) -> None:
+    page = browser.new_context(locale="en").new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(cart.server.url)
+    page.wait_for_selector("#pin")
+    page.select_option("#user", user)
+    page.fill("#pin", PIN)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("nav")
+    assert page.locator("nav a").count() == screens
+    if user == TECHNICIAN:
+        assert page.inner_text("nav a.here") == "Service"
+        assert "Quick" not in page.inner_text("body")
+        page.evaluate("location.hash = 'result'")
+        page.wait_for_timeout(300)
+        assert page.inner_text("nav a.here") == "Service"
+    else:
+        page.evaluate("location.hash = 'result'")
+        page.wait_for_selector(".eyes")
+        assert page.get_by_text("Findings of a clinician").count() == (user == CLINICIAN)
+    page.context.close()
+
+
+def test_a_server_that_is_killed_is_said_at_once_and_the_exam_goes_on_with_the_next(
+    browser: Any, tmp_path: Path
+) -> None:
+    served = Served(tmp_path)
+    try:
+        served.start()
+        served.open_exam()
+        served.client.post("aim", json={"eye": "OD", "view": "nasal"})
+        first = served.client.post("capture", json={}).json()["capture"]
+        page = opened(browser, f"http://127.0.0.1:{served.port}/#capture")
+        page.wait_for_selector(".strip .shot")
+        page.evaluate(
+            "new MutationObserver(() => { if (!window.saidAt && " + SAYS_SO + ") window.saidAt = performance.now(); })"
+            ".observe(document.body, {childList: true, subtree: true, characterData: true})"
+        )
+        page.evaluate("window.killedAt = performance.now()")
+        served.kill()
+        holds(page, SAYS_SO)
+        assert page.evaluate("window.saidAt - window.killedAt") < 5_000  # a busy machine's; a quiet one's is under 1 s
+        served.start()
+        page.wait_for_selector("#pin")
+        page.fill("#pin", PIN)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".strip .shot")
+        assert page.locator(".strip .shot").count() == 1
+        assert first["banner"] in page.inner_text(".side .banner")
+        page.keyboard.press("r")
+        page.wait_for_selector(".aimed")
+        page.locator("button.capture").click()
+        holds(page, "document.querySelectorAll('.strip .shot').length === 2")
+        page.context.close()
+    finally:
+        served.kill()
+        served.client.close()

@@ -1,0 +1,172 @@
+"""A picture is taken for what the screen showed as the button was pressed, at that moment, or not at all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
+
+from runtime.cart import room as room_module
+from runtime.cart.errors import NotNow
+from runtime.cart.room import Room, Seen
+from runtime.exam.errors import JournalFull
+from runtime.exam.journal import Journal
+from runtime.views import Eye, View
+from tests.runtime.cart.driving import until
+from tests.runtime.cart.quick import Quick, quick
+
+DISC = (Eye.OD, View.DISC)
+
+
+@pytest.fixture(scope="module")
+def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
+    with quick(tmp_path_factory.mktemp("cart")) as made:
+        made.open_exam()
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("seen", "refused"),
+    [
+        (Seen(), False),
+        (Seen("E-1", DISC), False),
+        (Seen("E-2", DISC), True),
+        (Seen("E-1", (Eye.OS, View.DISC)), True),
+        (Seen("E-1", (Eye.OD, View.NASAL)), True),
+        (Seen("E-1", DISC, -1e6), True),
+    ],
+)
+def test_a_press_is_for_one_exam_eye_and_view_at_one_moment(seen: Seen, refused: bool) -> None:
+    if not refused:
+        seen.check("E-1", DISC)
+        return
+    with pytest.raises(NotNow, match="nothing was taken"):
+        seen.check("E-1", DISC)
+
+
+def test_a_tab_that_shows_another_eye_or_exam_takes_nothing(cart: Quick) -> None:
+    cart.done("aim", {"eye": "OD", "view": "nasal"})
+    before = cart.exam()
+    cart.done("aim", {"eye": "OS", "view": "nasal"})  # another tab, another nurse
+    stale = {"exam": before["exam"], "eye": before["aim"]["eye"], "view": before["aim"]["view"]}
+    answer = cart.post("capture", stale)
+    assert (answer.status_code, len(cart.exam()["captures"])) == (409, len(before["captures"]))
+    assert "OS nasal is set now, the screen showed OD nasal" in answer.json()["detail"]
+    other = cart.post("capture", {"exam": "20260101-AAAAAAAA", "eye": "OS", "view": "nasal"})
+    assert (other.status_code, len(cart.exam()["captures"])) == (409, len(before["captures"]))
+    taken = cart.done("capture", {**stale, "eye": "OS"})["capture"]
+    assert (taken["eye"], taken["view"]) == ("OS", "nasal")
+
+
+def test_a_press_that_waited_for_too_long_takes_nothing(cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_module, "PRESS_HOLDS_S", 0.2)
+    cart.done("aim", {"eye": "OD", "view": "superior"})
+    before, go = len(cart.exam()["captures"]), threading.Event()
+    cart.cart._desk.do(lambda room: go.wait(60))
+    late = cart.cart.capture(operator="demo")
+    time.sleep(0.3)
+    go.set()
+    with pytest.raises(NotNow, match="press again"):
+        late.result(60)
+    assert len(cart.exam()["captures"]) == before
+
+
+def test_the_foot_switch_takes_what_the_screens_show(cart: Quick) -> None:
+    cart.done("aim", {"eye": "OD", "view": "inferior"})
+    before, go = len(cart.exam()["captures"]), threading.Event()
+    cart.cart._desk.do(lambda room: go.wait(60))
+    cart.cart.aim(Eye.OS, View.DISC)  # is done after the press, and was asked for before
+    cart.cart._foot_pressed()
+    go.set()
+    foot = cart.cart._foot
+    assert foot is not None
+    with pytest.raises(NotNow, match="the screen showed OD inferior"):
+        foot.result(60)
+    assert len(cart.exam()["captures"]) == before
+    cart.cart._foot_pressed()
+    assert cart.cart._foot is not None
+    assert cart.cart._foot.result(60)["capture"]["eye"] == "OS"
+
+
+def test_while_a_picture_is_taken_every_tab_says_so(cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, began = threading.Event(), threading.Event()
+    frame = Room._frame
+
+    def slow(room: Room, eye: Eye) -> Any:
+        began.set()
+        go.wait(60)
+        return frame(room, eye)
+
+    monkeypatch.setattr(Room, "_frame", slow)
+    assert not cart.get("state").json()["taking"]
+    taken = cart.cart.capture(operator="demo")
+    assert began.wait(60)
+    assert cart.get("state").json()["taking"]  # also to a page that was loaded anew meanwhile
+    go.set()
+    taken.result(60)
+    assert not cart.get("state").json()["taking"]
+
+
+def test_on_a_full_disk_no_light_is_asked_for_and_the_screen_says_so(
+    cart: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Eye] = []
+    frame = Room._frame
+    monkeypatch.setattr(Room, "_frame", lambda room, eye: asked.append(eye) or frame(room, eye))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(Journal, "free_bytes", lambda self: 10 * 2**20)
+    before = len(cart.exam()["captures"])
+    answer = cart.post("capture")
+    assert (answer.status_code, asked, len(cart.exam()["captures"])) == (409, [], before)
+    assert "full, 10 MiB left" in answer.json()["detail"]
+    until(lambda: "no picture can be kept" in health(cart)["disk"], "the disk is said to be full")
+    monkeypatch.undo()
+    until(lambda: not health(cart)["disk"], "there is space again")
+    cart.done("capture")
+
+
+def test_a_reading_that_could_not_be_kept_is_made_once_there_is_space(
+    cart: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_module, "UNREAD_AGAIN_S", 0.05)
+
+    def full(*_: object) -> None:
+        raise JournalFull("no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Journal, "add_reading", full)
+        assert cart.post("capture").status_code == 507
+        last = cart.exam()["captures"][-1]
+        assert (last["pending"], last["outcome"]) == (True, "NO_RESULT")
+        time.sleep(0.6)  # the desk looks in between, and is not upset
+        assert health(cart)["software"] == ""
+    until(lambda: not cart.exam()["captures"][-1]["pending"], "read afterwards, though nobody asked")
+    assert cart.exam()["captures"][-1]["outcome"] == "NO_REFERRAL_FINDINGS"
+
+
+def test_the_sentence_of_a_whole_exam_stands_beside_no_single_picture(cart: Quick) -> None:
+    taken = cart.capture("OD", "disc-centred")
+    assert taken["outcome"] == "NO_REFERRAL_FINDINGS"
+    assert "continue the scheduled examinations" not in str(taken)
+    assert "this picture" in taken["banner"]
+
+
+def health(cart: Quick) -> dict[str, str]:
+    return {part["name"]: part["problem"] for part in cart.cart.health()}
+
+
+def test_the_exam_goes_on_when_an_unplugged_camera_is_back(tmp_path: Path) -> None:
+    with quick(tmp_path) as cart:
+        cart.open_exam()
+        cart.capture("OD", "disc-centred")
+        cart.plugged.clear()
+        until(lambda: health(cart)["camera"], "said")
+        assert cart.capture("OD", "nasal")["outcome"] == "NO_RESULT"
+        cart.plugged.set()
+        until(lambda: not health(cart)["camera"], "back")
+        assert "image" in cart.capture("OD", "nasal")["pictures"]
