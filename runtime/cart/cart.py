@@ -176,11 +176,14 @@ class Cart:
 
         return self._desk.do(job)
 
-    def light(self, on: bool) -> Future[dict[str, Any]]:
-        """Switch the continuous light for aiming."""
+    def light(self, on: bool, level: int | None = None) -> Future[dict[str, Any]]:
+        """Switch the continuous light for aiming. level: how bright from now on, as the board counts; None as it was.
+
+        Raises `NotNow` for more than is calibrated, `DoseExceeded` for more than the eye may have.
+        """
 
         def job(room: Room) -> dict[str, Any]:
-            room.switch_light(on)
+            room.switch_light(on, level)
             return self._said(room)
 
         return self._desk.do(job)

@@ -14,6 +14,7 @@ from device.light.calibration import Calibration
 from device.light.dose import DoseAccount
 from device.light.link import BoardLink
 from device.light.messages import EventCode, Flags
+from runtime.cart.errors import NotNow
 from runtime.cart.kept import Kept
 from runtime.cart.parts import LightPart
 from runtime.cart.shots import Recharge
@@ -38,6 +39,7 @@ class Lighting:
     def __init__(self, part: LightPart, pressed: Callable[[], None], changed: Callable[[], None]) -> None:
         self._part, self._pressed, self._changed = part, pressed, changed
         self.recharge = Recharge()
+        self._level = part.preview_level
         self._light: CalibratedLight | None = None
         self._account: Callable[[Calibration], DoseAccount] | None = None
         self._current = False
@@ -63,6 +65,7 @@ class Lighting:
         """An exam is open: its infant's account is used from now on. account: by the board's calibration."""
         self.off()
         self._account, self._current = account, False
+        self._level = self._part.preview_level
 
     def end(self) -> None:
         """No exam is open: the light is off, and no account is open."""
@@ -83,10 +86,31 @@ class Lighting:
             self._current = True
         return self._light
 
+    @property
+    def level(self) -> int:
+        """How bright the continuous light is, or would be, as the board counts."""
+        return self._level
+
+    @property
+    def most_level(self) -> int:
+        """The brightest continuous light that the board was calibrated for; 0 while no account is open."""
+        light = self._light
+        if light is None or not self._current:
+            return 0
+        tops = [hazard.led[-1].level if hazard.led else 0 for hazard in light.account.calibration.hazards]
+        return min(tops)
+
+    def set_level(self, level: int) -> None:
+        """How bright the continuous light is to be from its next switching. Raises `NotNow`, `LightError`."""
+        self.light()
+        if not 1 <= level <= self.most_level:
+            raise NotNow(f"level {level}: this light was calibrated up to {self.most_level}; choose less")
+        self._level = level
+
     def illuminate(self, eye: Eye) -> None:
         """The continuous light for aiming at that eye, where the cart has one. Raises `LightError`."""
-        if self._part.preview_level > 0:
-            self.light().illuminate(eye, self._part.preview_level)
+        if self._level > 0:
+            self.light().illuminate(eye, self._level)
 
     def off(self) -> None:
         """Light off; where that fails the board's own watchdog puts it out."""

@@ -251,11 +251,13 @@ class Room:
         if total is not None:
             self.latencies = [(at, ms) for at, ms in self.latencies if at > now - 3600] + [(now, total)]
 
-    def switch_light(self, on: bool) -> None:
-        """The continuous light for aiming."""
+    def switch_light(self, on: bool, level: int | None = None) -> None:
+        """The continuous light for aiming, and how bright it is."""
         lighting = self.hardware.lighting
         if lighting is None:
             raise NotNow("this cart has no light board")
+        if level is not None:
+            lighting.set_level(level)
         if not on:
             lighting.off()
             self.light_on = False
@@ -314,6 +316,8 @@ class Room:
             dose = _dose(lighting)
         return {
             "on": self.light_on,
+            "level": lighting.level,
+            "most": lighting.most_level,
             "recharge_s": round(lighting.recharge.left_s, 2),
             "dose": dose,
             "problem": lighting.problem,

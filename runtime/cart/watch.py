@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.cart.errors import NotNow
 from runtime.errors import ScreeningError
@@ -15,7 +15,6 @@ from runtime.uptime import uptime_s
 
 if TYPE_CHECKING:
     from runtime.cart.parts import FrameReader, Parts
-    from runtime.cart.room import Room
     from runtime.exam.journal import Journal
 
 PICTURE_BYTES = 96 * 2**20
@@ -27,6 +26,29 @@ STUCK_S = 12.0
 """No command takes so long: a still may take eight seconds to come."""
 HUNG_S = 40.0
 """A desk that is at one command for so long is taken for hung; its supervisor is no longer told that it lives."""
+
+
+class Watched(Protocol):
+    """What is looked at: the desk's room."""
+
+    @property
+    def parts(self) -> Parts:
+        """What the cart is made of."""
+        ...
+
+    @property
+    def journal(self) -> Journal:
+        """Of the cart."""
+        ...
+
+    @property
+    def screener(self) -> FrameReader:
+        """What reads."""
+        ...
+
+    def delivery(self) -> dict[str, Any] | None:
+        """Counts of the outbox; None where the cart sends nowhere."""
+        ...
 
 
 class Watch:
@@ -50,7 +72,7 @@ class Watch:
         """The cart's own sender works."""
         self.sender_problem = ""
 
-    def look(self, room: Room, *, now: bool = False) -> bool:
+    def look(self, room: Watched, *, now: bool = False) -> bool:
         """Look again when it is time; whether something changed."""
         if not now and self._uptime() - self._looked < LOOK_S:
             return False
@@ -87,7 +109,7 @@ class Watch:
             return f"it was moved {_span(abs(jumped_s))} {where}; compare it with a watch"
         return ""
 
-    def _archive_problem(self, room: Room) -> str:
+    def _archive_problem(self, room: Watched) -> str:
         if self._uptime() - self._asked >= ARCHIVE_S:
             self._asked = self._uptime()
             self._delivery = room.delivery()

@@ -174,8 +174,8 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
 
     @router.post("/light")
     async def light(body: bodies.LightBody, _: Session = writes) -> dict[str, Any]:
-        """Switch the continuous light."""
-        return await _done(cart.light(body.on))
+        """Switch the continuous light, or make it brighter or darker."""
+        return await _done(cart.light(body.on, body.level))
 
     @router.post("/capture")
     async def capture(body: bodies.CaptureBody = NO_CAPTURE_BODY, session: Session = writes) -> dict[str, Any]:

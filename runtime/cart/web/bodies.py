@@ -80,9 +80,10 @@ class StopBody(Body):
 
 
 class LightBody(Body):
-    """The continuous light."""
+    """The continuous light; `level` as the board counts, from the state's `light.level` up to `light.most`."""
 
     on: bool
+    level: Annotated[int, Field(ge=1, le=65535)] | None = None
 
 
 class CorrectBody(Body):

@@ -101,6 +101,26 @@ def test_the_light_board_answers_a_technician_without_light_and_its_silence_is_s
     until(lambda: not problems(cart)["light board"], "the board is back")
 
 
+def test_the_light_for_aiming_is_as_bright_as_the_operator_sets_it_and_no_brighter_than_was_calibrated(
+    cart: Driver,
+) -> None:
+    cart.done("aim", {"eye": "OD", "view": "disc-centred"})
+    most = cart.done("light", {"on": False, "level": 600})["light"]["most"]
+    assert most == 4000
+    assert cart.state()["exam"]["light"]["level"] == 600
+
+    def shines() -> bool:
+        cart.done("light", {"on": True})  # again where a busy machine's late heartbeat let the board put it out
+        return cart.simulated.board.led_level == 600
+
+    until(shines, "the board shines at that level")
+    for level, status in ((most + 1, 409), (0, 422), (70_000, 422)):
+        assert cart.post("light", {"on": True, "level": level}).status_code == status
+    assert cart.state()["exam"]["light"]["level"] == 600
+    cart.done("light", {"on": False})
+    until(lambda: cart.simulated.board.led_level == 0, "dark")
+
+
 def test_a_corrected_field_leaves_the_order_and_another_infant_loses_it(cart: Driver) -> None:
     exam = cart.state()["exam"]["exam"]
     before = cart.get(f"exams/{exam}").json()

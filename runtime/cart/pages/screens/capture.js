@@ -23,8 +23,9 @@ export function captureScreen(main, { go }) {
   const map = h("div", { class: "map" });
   const dose = h("div", { class: "dose" });
   const strip = h("div", { class: "strip", role: "group", "aria-label": t("Pictures of this exam") });
+  const dimmer = h("input", { type: "range", id: "dimmer", min: 1, "aria-label": t("Brightness of the light"), onchange: dim });
   const tools = h("div", { class: "tools" },
-    button(t("Light"), toggle, { id: "light" }),
+    button(t("Light"), toggle, { id: "light" }), dimmer,
     button(t("Result"), () => go("result")),
     button(t("Stop early"), stop),
     button(t("Close the exam"), close));
@@ -127,6 +128,10 @@ export function captureScreen(main, { go }) {
     try { await post("light", { on: !store.state.exam.light.on }); await refresh(); setTimeout(() => { if (!ended) refresh().catch(() => {}); }, 700); } catch (error) { fill(wait, said(error.message)); }
   }
 
+  async function dim() {
+    try { await post("light", { on: store.state.exam.light.on, level: Number(dimmer.value) }); await refresh(); } catch (error) { fill(wait, said(error.message)); }
+  }
+
   function stop() {
     const cause = h("select", { id: "cause" }, ["infant unstable", "refused", "equipment"].map((one) => h("option", { value: one }, t(one))));
     const note = h("input", { id: "note", maxlength: 500 });
@@ -160,6 +165,8 @@ export function captureScreen(main, { go }) {
     const lamp = exam.light;
     tools.querySelector("#light").hidden = !lamp;
     if (lamp) tools.querySelector("#light").setAttribute("aria-pressed", lamp.on ? "true" : "false");
+    dimmer.hidden = !lamp || !lamp.most || !lamp.level;
+    if (lamp && document.activeElement !== dimmer) { dimmer.max = lamp.most; dimmer.step = Math.max(1, Math.round(lamp.most / 40)); dimmer.value = lamp.level; }
     fill(dose, ...doses(exam));
     const left = Math.max(lamp ? lamp.recharge_s : 0, (readyAt - performance.now()) / 1000);
     take.disabled = busy || store.state.taking || left > 0.05;
