@@ -67,7 +67,7 @@ def _validation(found: CrossValidation) -> list[str]:
     return [
         "## Cross-validation",
         "",
-        f"Each training frame was read by a classifier trained on the other {found.folds - 1} of {found.folds} parts "
+        f"{_read(found)} was read by a classifier trained on the other {found.folds - 1} of {found.folds} parts "
         f"(the segmentation is the same throughout). The threshold is the largest at which {found.sensitivity:.0%} of "
         f"the frames with a finding refer; drawn again and again from these frames it lies between "
         f"{found.threshold_low:.2f} and {found.threshold_high:.2f} (95 %). Logits are divided by "
@@ -83,6 +83,13 @@ def _validation(found: CrossValidation) -> list[str]:
         *(f"| {part.stated:.2f} | {part.observed:.2f} | {part.frames} |" for part in found.reliability),
         "",
     ]
+
+
+def _read(found: CrossValidation) -> str:
+    if found.read is None or found.read == found.folds:
+        return "Each training frame"
+    parts = "the first part" if found.read == 1 else f"the first {found.read} parts"
+    return f"Each frame of {parts} of the training frames, but none of the others,"
 
 
 def _precisions(manifest: Manifest, report: ParityReport) -> list[str]:

@@ -21,7 +21,9 @@ def write_reliability(found: CrossValidation, folder: Path) -> None:
 
     canvas.box(MARGIN, MARGIN, MARGIN + SIDE, MARGIN + SIDE, PANEL)
     canvas.text(
-        MARGIN, MARGIN / 2, f"Reliability over {found.folds} folds, mean distance {found.calibration_error:.3f}"
+        MARGIN,
+        MARGIN / 2,
+        f"Reliability over {found.read or found.folds} of {found.folds} folds, mean distance {found.calibration_error:.3f}",
     )
     for tenth in range(0, 11, 2):
         x, y = at(tenth / 10, tenth / 10)

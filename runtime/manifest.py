@@ -96,6 +96,8 @@ class CrossValidation(_Part):
     """What the threshold and the probabilities rest on: training frames, each read by a network that never saw it."""
 
     folds: int = Field(ge=2)
+    read: int | None = Field(default=None, ge=1)
+    """How many of the folds were trained and read; None: all of them."""
     metrics: tuple[Metric, ...]
     """Over all folds, at the bundle's threshold and temperature."""
     sensitivity: float = Field(gt=0, lt=1, allow_inf_nan=False)

@@ -35,6 +35,13 @@ def _parser() -> argparse.ArgumentParser:
         "temperature then rest on it (default: 0, none)",
     )
     parser.add_argument(
+        "--folds-read",
+        type=int,
+        default=0,
+        metavar="N",
+        help="train the first N of the folds only, where time is short (default: 0, all)",
+    )
+    parser.add_argument(
         "--curve",
         type=_shares,
         default=(),
@@ -77,6 +84,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.folds not in (0, *range(2, 21)):
         print(f"--folds {arguments.folds}: expected 2 to 20, or 0 for none", file=sys.stderr)
         return 2
+    if not 0 <= arguments.folds_read <= arguments.folds:
+        print(f"--folds-read {arguments.folds_read}: expected 0 to the {arguments.folds} of --folds", file=sys.stderr)
+        return 2
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     segmentation = replace(settings.SEGMENTATION, seed=arguments.seed)
@@ -93,7 +103,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         classifier = classification if arguments.phase != "segmentation" else None
         plan = Plan(
-            SIZES[arguments.size], segmentation, classifier, arguments.held_out, arguments.folds, arguments.curve
+            SIZES[arguments.size],
+            segmentation,
+            classifier,
+            arguments.held_out,
+            arguments.folds,
+            arguments.folds_read,
+            arguments.curve,
         )
         train(arguments.data, arguments.out, plan, report)
     except BuildError as error:

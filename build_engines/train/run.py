@@ -47,6 +47,8 @@ class Plan:
     """Share of the frame groups."""
     folds: int = 0
     """Of the classifier's cross-validation on the training frames; 0 leaves it out."""
+    folds_read: int = 0
+    """Only the first so many of the folds are trained; 0: all."""
     curve: tuple[float, ...] = ()
     """Shares of the training groups for the learning curve."""
 
@@ -69,12 +71,14 @@ def train(data: Path, out: Path, plan: Plan, report: Report) -> None:
     network = train_classifier(ridges, unet, plan.size, plan.classification, out, report)
     validation: CrossValidation | None = None
     if plan.folds:
-        scores = cross_validate(ridges.train, unet, plan.size, plan.classification, plan.folds, out, report)
-        threshold, validation = judged(scores, plan.folds)
+        scores = cross_validate(
+            ridges.train, unet, plan.size, plan.classification, plan.folds, out, report, plan.folds_read
+        )
+        threshold, validation = judged(scores, plan.folds, plan.folds_read)
         apply_temperature(network, validation.temperature)
         report(
             f"threshold {threshold:.2f} [{validation.threshold_low:.2f}, {validation.threshold_high:.2f}] by "
-            f"{plan.folds} folds, temperature {validation.temperature:g}, "
+            f"{plan.folds_read or plan.folds} of {plan.folds} folds, temperature {validation.temperature:g}, "
             f"calibration error {validation.calibration_error:.3f}"
         )
         _say("cross-validation", validation.metrics, report)
@@ -92,7 +96,7 @@ def train(data: Path, out: Path, plan: Plan, report: Report) -> None:
     report(f"written: {out / 'segimgnet.pth'} and its description")
 
 
-def judged(scores: Scores, folds: int) -> tuple[float, CrossValidation]:
+def judged(scores: Scores, folds: int, read: int = 0) -> tuple[float, CrossValidation]:
     """The threshold for `SENSITIVITY` and what else a cross-validation says, probabilities tempered by it."""
     temperature = fit_temperature(scores.probability, scores.positive)
     calm = replace(scores, probability=tempered(scores.probability, temperature).astype(np.float32))
@@ -100,6 +104,7 @@ def judged(scores: Scores, folds: int) -> tuple[float, CrossValidation]:
     bins = reliability(calm.probability, calm.positive)
     return threshold.value, CrossValidation(
         folds=folds,
+        read=read or None,
         metrics=tuple(_classification(calm, threshold.value)),
         sensitivity=SENSITIVITY,
         threshold_low=round(threshold.low, 4),

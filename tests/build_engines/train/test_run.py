@@ -39,12 +39,12 @@ def write_data(root: Path) -> None:
         (folder / "labels.csv").write_text("\n".join(lines) + "\n")
 
 
-def run(root: Path, out: Path, first: int, second: int | None, folds: int = 0) -> list[str]:
+def run(root: Path, out: Path, first: int, second: int | None, folds: int = 0, read: int = 0) -> list[str]:
     lines: list[str] = []
     phase = PhaseSettings(steps=first, batch=2, peak_rate=1e-3, save_every=1, validate_every=2)
     other = None if second is None else PhaseSettings(steps=second, batch=2, peak_rate=1e-3, save_every=1)
     curve = (0.6,) if folds else ()
-    train(root, out, Plan(TINY, phase, other, 0.3, folds, curve), lines.append)
+    train(root, out, Plan(TINY, phase, other, 0.3, folds, read, curve), lines.append)
     return lines
 
 
@@ -94,6 +94,12 @@ def test_cross_validation_gives_the_threshold_and_the_temperature(tmp_path: Path
     assert any(line.startswith("fold 1 of 2:") and "held out" in line for line in first)
     assert not any(line.startswith("fold 1 of 2:") and "held out" in line for line in run(data, out, 1, 2, folds=2))
     assert load_description(out / "segimgnet.json") == description
+    # The first fold alone: what it read decides, and the description says so.
+    run(data, out, 1, 2, folds=2, read=1)
+    part = load_description(out / "segimgnet.json").cross_validation
+    assert part is not None
+    assert (part.folds, part.read) == (2, 1)
+    assert 0 < sum(bin_.frames for bin_ in part.reliability) < len(frames)
     (out / "fold-1-of-2" / "scores-2-1.json").write_text("{}")
     with pytest.raises(TrainingDataError, match="delete it to train the fold again"):
         run(data, out, 1, 2, folds=2)
