@@ -20,11 +20,8 @@ def write_reliability(found: CrossValidation, folder: Path) -> None:
         return MARGIN + stated * SIDE, MARGIN + (1 - observed) * SIDE
 
     canvas.box(MARGIN, MARGIN, MARGIN + SIDE, MARGIN + SIDE, PANEL)
-    canvas.text(
-        MARGIN,
-        MARGIN / 2,
-        f"Reliability over {found.read or found.folds} of {found.folds} folds, mean distance {found.calibration_error:.3f}",
-    )
+    over = f"{found.read or found.folds} of {found.folds} folds"
+    canvas.text(MARGIN, MARGIN / 2, f"Reliability over {over}, mean distance {found.calibration_error:.3f}")
     for tenth in range(0, 11, 2):
         x, y = at(tenth / 10, tenth / 10)
         canvas.text(x, MARGIN + SIDE + 16, f"{tenth / 10:g}", 13, FAINT, "m")
