@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from build_engines.errors import BuildError
+from device.outputs import PUBLIC, write_whole
 from runtime.checked_json import first_problem, model_from
 from runtime.manifest import DISEASE, ClassLabel, CrossValidation, Metric, TrainingSet
 
@@ -34,7 +35,7 @@ class Description(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_whole(path, (self.model_dump_json(indent=2) + "\n").encode(), PUBLIC)
 
 
 def load_description(path: Path) -> Description:

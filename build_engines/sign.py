@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from build_engines.errors import BuildError
 from device.checked_file import read_at_most
 from device.extras import how_to_install
 from device.light.calibration import CALIBRATION_SCHEMA, Calibration, sign_calibration
+from device.outputs import PUBLIC, write_whole
 from device.signature import signature_line
 from runtime.bundle import MANIFEST, open_bundle
 from runtime.checked_json import first_problem
@@ -128,15 +127,8 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, content: bytes) -> Path:
     """Aside and then renamed: a signature is whole or not there."""
-    aside = None
     try:
-        descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
+        write_whole(path, content, PUBLIC)
     except OSError as error:
-        if aside is not None:
-            Path(aside).unlink(missing_ok=True)
         raise BuildError(f"{path}: cannot be written ({error.strerror or error}); sign where it can") from None
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -55,7 +56,7 @@ FLOORS = {
         cameras telemetry
         signature checked_file pixels schemes
         frame
-        errors extras eye secrets
+        errors extras eye secrets outputs
         version
     """,
 }
@@ -151,3 +152,42 @@ def test_the_carts_tests_need_nothing_of_the_build_side() -> None:
         if wrong:
             found[str(path.relative_to(ROOT))] = wrong
     assert found == {}
+
+
+WRITES_BY_ITSELF = {
+    "device.outputs": "the one that does it",
+    "device.cameras.stills": "in a temporary folder of its own",
+    "runtime.bench.peers.peer": "in a temporary folder of its own",
+    "runtime.bench.measure.cold_start": "in a temporary folder of its own",
+    "runtime.daemon.golden": "for developers: writes the golden messages anew",
+    "runtime.trust.issues": "into what mkstemp made, synced to the disk",
+    "runtime.exam.journal.images": "in the journal's own folders, each file new",
+}
+
+
+def writes(node: ast.AST) -> bool:
+    """Whether this is a call that makes a file by its name and would follow a link; mode "x" never does."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    if name in ("write_text", "write_bytes", "imwrite", "touch", "savez", "copyfile", "copy2", "copytree"):
+        return True
+    modes = [
+        value.value
+        for value in (*node.args, *(word.value for word in node.keywords))
+        if isinstance(value, ast.Constant)
+    ]
+    return name == "open" and any(
+        isinstance(mode, str) and re.fullmatch("[wa]b?[+]?|r[+]b?|rb[+]", mode) for mode in modes
+    )
+
+
+def test_files_are_written_by_device_outputs() -> None:
+    """It alone follows no link and gives the mode at creation: write_whole, writing or an OutputFolder."""
+    found = {
+        module
+        for module, path in FILES.items()
+        if module.split(".")[0] in ("device", "runtime")
+        and any(writes(node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+    assert found - WRITES_BY_ITSELF.keys() == set(), "write files with device.outputs"

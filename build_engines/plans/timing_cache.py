@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from build_engines.plans.machine import Machine
+from device.outputs import PUBLIC, write_whole
 
 
 def cache_file(machine: Machine) -> Path | None:
@@ -45,11 +46,9 @@ def keep_cache(config: Any, file: Path) -> str:
     cache = config.get_timing_cache()
     if cache is None:
         return ""
-    beside = file.with_name(f"{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(memoryview(cache.serialize()))
-        os.replace(beside, file)
+        write_whole(file, bytes(memoryview(cache.serialize())), PUBLIC)
     except OSError as error:
         return f"the timing cache {file} cannot be written ({error.strerror or error}); the next build takes as long"
     return ""

@@ -21,6 +21,7 @@ from build_engines.quantize.layers import layers_of, require_names
 from build_engines.quantize.qdq import inspect
 from build_engines.quantize.sensitivity import BlockEffect, Judge, block_effects, draw_effects
 from calibration import CalibrationError, CalibrationSet, open_set
+from device.outputs import PUBLIC, write_whole, writing
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import ScreeningError
 from runtime.manifest import NETWORKS, graph_name
@@ -56,9 +57,10 @@ def _rank(arguments: argparse.Namespace) -> int:
             Console().print(_table(network, effects))
         if arguments.out is not None:
             picture = draw_effects(effects, f"{bundle.manifest.name}: {network}, blocks by what INT8 does to them")
-            Image.fromarray(picture).save(arguments.out / f"{network}.sensitivity.png")
+            with writing(arguments.out / f"{network}.sensitivity.png", PUBLIC) as file:
+                Image.fromarray(picture).save(file, "PNG")
             text = json.dumps(found[network], indent=1)
-            (arguments.out / f"{network}.sensitivity.json").write_text(text + "\n", encoding="utf-8")
+            write_whole(arguments.out / f"{network}.sensitivity.json", f"{text}\n".encode(), PUBLIC)
     if arguments.json:
         print(json.dumps(found))
     return 0

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from build_engines.errors import BuildError
 from build_engines.report.picture import draw_report
 from build_engines.report.schema import REPORT_FILE, REPORT_PICTURE, ParityReport
+from device.outputs import PUBLIC, write_whole
 from runtime.bundle import Bundle
 from runtime.checked_json import first_problem
 
@@ -19,8 +20,8 @@ def write_report(report: ParityReport, folder: Path) -> None:
     """Write `parity.json` and `parity.png`."""
     picture = io.BytesIO()
     Image.fromarray(draw_report(report)).quantize(64).save(picture, "PNG", optimize=True)
-    (folder / REPORT_FILE).write_text(report.model_dump_json(by_alias=True, indent=1) + "\n", encoding="utf-8")
-    (folder / REPORT_PICTURE).write_bytes(picture.getvalue())
+    write_whole(folder / REPORT_FILE, (report.model_dump_json(by_alias=True, indent=1) + "\n").encode(), PUBLIC)
+    write_whole(folder / REPORT_PICTURE, picture.getvalue(), PUBLIC)
 
 
 def read_report(bundle: Bundle) -> ParityReport:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -18,6 +16,7 @@ from build_engines.segimgnet.classifier import SegImgNet
 from build_engines.segimgnet.size import SIZES, NetworkSize
 from build_engines.segimgnet.state_file import read_state
 from build_engines.segimgnet.unet import UNet
+from device.outputs import PUBLIC, writing
 
 SEGMENTATION_PREFIX = "seg_Net."
 LISTED = 10
@@ -38,13 +37,10 @@ def load_checkpoint(path: Path) -> SegImgNet:
 
 def save_checkpoint(network: SegImgNet | UNet, path: Path) -> None:
     """Write the network under the published key names: beside the target, then renamed over it."""
-    beside = path.with_name(path.name + ".partial")
     try:
-        torch.save(to_published(network), beside)
-        os.replace(beside, path)
+        with writing(path, PUBLIC) as file:
+            torch.save(to_published(network), file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk or a missing folder as RuntimeError
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: the checkpoint cannot be written: {error}; name a place with room") from error
 
 

@@ -14,6 +14,7 @@ from build_engines.train.data import Split, TrainingFrame
 from build_engines.train.metrics import Interval
 from build_engines.train.phase import Report
 from build_engines.train.settings import PhaseSettings
+from device.outputs import PUBLIC, write_whole
 
 CURVE = "learning_curve.json"
 
@@ -46,7 +47,7 @@ def learning_curve(
         network = train_classifier(part, unet, size, settings, place, report)
         found[share] = held_out_scores(network, split.held_out).auc()["all"]
         rows.append({"share": share, "frames": len(part.train), "auc": asdict(found[share])})
-        (work / CURVE).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_whole(work / CURVE, (json.dumps(rows, indent=1) + "\n").encode(), PUBLIC)
         report(f"learning curve: {len(part.train)} frames, held-out AUC {found[share].value:.3f}")
     return found
 

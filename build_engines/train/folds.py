@@ -20,6 +20,7 @@ from build_engines.train.classification import Scores, held_out_scores, train_cl
 from build_engines.train.data import Split, TrainingFrame
 from build_engines.train.phase import Report
 from build_engines.train.settings import PhaseSettings
+from device.outputs import PUBLIC, write_whole
 
 
 def fold_of(group: str, folds: int) -> int:
@@ -79,7 +80,7 @@ def cross_validate(
 def write_scores(scores: Scores, path: Path) -> None:
     """As JSON."""
     content = {**asdict(scores), "probability": scores.probability.tolist(), "positive": scores.positive.tolist()}
-    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(content) + "\n").encode(), PUBLIC)
 
 
 def read_scores(path: Path) -> Scores:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from device.outputs import PUBLIC, writing
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,14 @@ class PhaseState:
 
     def save(self, path: Path) -> None:
         """Write beside and rename, so that a crash leaves the earlier state whole."""
-        beside = path.with_suffix(".partial")
-        torch.save(
-            {
-                "module": self.module.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "average": self.average.state,
-                "step": self.step,
-            },
-            beside,
-        )
-        os.replace(beside, path)
+        state = {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state,
+            "step": self.step,
+        }
+        with writing(path, PUBLIC) as file:
+            torch.save(state, file)
 
     def restore(self, path: Path) -> bool:
         """Take up a saved state; False where there is none."""

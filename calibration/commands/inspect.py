@@ -35,14 +35,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Describe the set; the exit code."""
     from calibration.opened import open_set
     from calibration.pictures import draw_histograms, draw_montage
+    from device.outputs import PUBLIC
     from runtime.sinks.files import prepare_folder, write_file
     from runtime.sinks.picture import encode
 
     opened = open_set(arguments.set)
     out = arguments.out or arguments.set / "report"
     prepare_folder(out)
-    write_file(out / MONTAGE, encode(draw_montage(opened.facts, opened.frames()), ".png"))
-    write_file(out / HISTOGRAMS, encode(draw_histograms(opened.facts), ".png"))
+    write_file(out / MONTAGE, encode(draw_montage(opened.facts, opened.frames()), ".png"), PUBLIC)
+    write_file(out / HISTOGRAMS, encode(draw_histograms(opened.facts), ".png"), PUBLIC)
     pictures = [str(out / MONTAGE), str(out / HISTOGRAMS)]
     if arguments.json:
         # All but the parts that are as long as the set.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from device.commands.common import SOURCES, OutputUnusable, parser, positive, up_to
 from device.errors import FrameUnreadable
+from device.outputs import write_whole
 
 if TYPE_CHECKING:
     from device.frame import Frame
@@ -86,10 +86,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(data)
-        os.replace(part, path)
+        write_whole(path, data)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutputUnusable(f"{path}: {error.strerror}; free space there or name another folder") from error

@@ -79,6 +79,7 @@ DynamicUser=yes
 StateDirectory=rop-screening
 SupplementaryGroups=video render
 UMask=0077
+LimitCORE=0
 MemoryMax={options.memory_max}
 TasksMax=256
 {limits}AmbientCapabilities={capabilities}

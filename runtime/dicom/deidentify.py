@@ -111,12 +111,12 @@ def export_deidentified(exam: ExamRecord, folder: Path) -> list[Path]:
 
     Raises `DicomError` when the folder exists or cannot be written.
     """
-    arriving = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    arriving = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
     written = []
     try:
         if folder.exists():
             raise DicomError(f"{folder}: is there already; name a new folder")
-        arriving.mkdir(parents=True)
+        arriving.mkdir(mode=0o700, parents=True)
         for name, dataset in deidentified(exam).items():
             dataset.save_as(arriving / name, enforce_file_format=True)
             written.append(folder / name)

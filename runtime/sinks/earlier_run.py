@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
+from device.outputs import OutputFolder
 from runtime.sinks.files import naming
 from runtime.sinks.names import FrameNames
 
@@ -13,18 +16,37 @@ def clear_earlier_run(readings: Path, pictures: dict[Path, str], page: Path) -> 
     """Remove the pictures of the run that wrote `readings`, and its page; nothing else in the folder is touched.
 
     pictures: the folders that may hold some, with the ending of theirs. Frame names follow from the order of reading,
-    so the old readings name their pictures. Raises `OutputError` when something cannot be removed.
+    so the old readings name their pictures. No link is followed. Raises `OutputError` when something cannot be removed.
     """
-    with naming(str(page)):
-        page.unlink(missing_ok=True)
-    if not readings.is_file():
-        return
+    with contextlib.ExitStack() as stack:
+        with naming(str(page)):
+            if (out := _held(stack, page.parent, link_ok=True)) is None:
+                return
+            out.remove(page.name)
+            out.remove_parts()
+        with naming(str(readings)):
+            if (lines := out.read(readings.name)) is None:
+                return
+            stack.enter_context(lines)
+            folders = [(_held(stack, folder, link_ok=False), ending) for folder, ending in pictures.items()]
+            _clear(lines, [(folder, ending) for folder, ending in folders if folder is not None])
+
+
+def _held(stack: contextlib.ExitStack, folder: Path, *, link_ok: bool) -> OutputFolder | None:
+    try:
+        return stack.enter_context(OutputFolder(folder, link_ok=link_ok))
+    except FileNotFoundError:
+        return None
+
+
+def _clear(lines: Iterable[bytes], folders: list[tuple[OutputFolder, str]]) -> None:
     names = FrameNames()
-    with naming(str(readings)), readings.open("rb") as lines:
-        for line in lines:
-            name = _frame_name(line, names)
-            for folder, ending in pictures.items() if name else ():
-                (folder / f"{name}{ending}").unlink(missing_ok=True)
+    for folder, _ in folders:
+        folder.remove_parts()
+    for line in lines:
+        name = _frame_name(line, names)
+        for folder, ending in folders if name else ():
+            folder.remove(f"{name}{ending}")
 
 
 def _frame_name(line: bytes, names: FrameNames) -> str | None:
@@ -32,7 +54,7 @@ def _frame_name(line: bytes, names: FrameNames) -> str | None:
     try:
         frame = json.loads(line)["frame"]
         source, sequence = frame["source"], frame["sequence"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
     if not isinstance(source, str) or not isinstance(sequence, int):
         return None

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from device.outputs import PRIVATE, OutputFolder, write_whole
 from runtime.errors import OutputError
 
 
@@ -32,27 +33,28 @@ def prepare_folder(folder: Path) -> None:
 
     Raises `OutputError` when either fails.
     """
+    held_folder(folder).close()
+
+
+def held_folder(folder: Path, *, link_ok: bool = True) -> OutputFolder:
+    """The folder, made with its parents where it is missing, after a try that files can be written there.
+
+    link_ok: as for `OutputFolder`. Raises `OutputError`.
+    """
     with naming(f"to the folder {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"writable?\n")
-            probe.flush()
-
-
-def write_file(path: Path, content: bytes, *, private: bool = False) -> None:
-    """Write a file that is either whole or not there; raises `OutputError`. private: for its owner's eyes only."""
-    part = path.with_name(f".{path.name}.part")
-    with naming(str(path)):
+        held = OutputFolder(folder, make=True, link_ok=link_ok)
         try:
-            part.touch()
-            if private:
-                part.chmod(0o600)
-            part.write_bytes(content)
-            os.replace(part, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink()
+            held.try_writing()
+        except BaseException:
+            held.close()
             raise
+        return held
+
+
+def write_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:
+    """Write a file that is either whole or not there, for its owner's eyes only; raises `OutputError`."""
+    with naming(str(path)):
+        write_whole(path, content, mode)
 
 
 def replace_folder(out: Path, aside: Path) -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from device.frame import Frame
+from device.outputs import OutputFolder
 from runtime.errors import OutputError
 from runtime.reading import Reading
 from runtime.sinks.files import naming
@@ -21,9 +22,9 @@ class JsonLinesSink:
     def __init__(self, path: Path) -> None:
         """Start the file anew; raises `OutputError` when it cannot be written."""
         self._name = str(path)
-        with naming(self._name):
+        with naming(self._name), OutputFolder(path.parent) as folder:
             # Appending, so that writing goes on at the end after the file was cut back.
-            self._fd: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+            self._fd: int | None = folder.start(path.name, flags=os.O_APPEND)
         self._length = 0
 
     def write(self, frame: Frame | None, reading: Reading) -> None:

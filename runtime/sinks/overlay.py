@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from device.frame import Frame
+from device.outputs import OutputFolder
 from runtime.reading import Reading
 from runtime.sinks.background import BackgroundWriter
 from runtime.sinks.draw import draw_overlay
-from runtime.sinks.files import prepare_folder, write_file
+from runtime.sinks.files import held_folder, naming
 from runtime.sinks.names import FrameNames
 from runtime.sinks.picture import encode
 
@@ -24,21 +25,26 @@ class OverlaySink:
 
     def __init__(self, folder: Path, names: FrameNames) -> None:
         """Write into `folder`; raises `OutputError` when that is not possible."""
-        prepare_folder(folder)
-        self._folder = folder
+        self._folder = held_folder(folder, link_ok=False)
         self._names = names
         self._writer = BackgroundWriter("overlays")
 
     def write(self, frame: Frame | None, reading: Reading) -> None:
         """Queue the picture of this reading."""
-        path = self._folder / f"{self._names.frame_name(reading.frame.source, reading.frame.sequence)}{self.ENDING}"
-        self._writer.submit(lambda: _write(path, frame, reading), 0 if frame is None else frame.pixels.nbytes)
+        name = f"{self._names.frame_name(reading.frame.source, reading.frame.sequence)}{self.ENDING}"
+        self._writer.submit(
+            lambda: _write(self._folder, name, frame, reading), 0 if frame is None else frame.pixels.nbytes
+        )
 
     def close(self) -> None:
         """Write what is queued."""
-        self._writer.close()
+        try:
+            self._writer.close()
+        finally:
+            self._folder.close()
 
 
-def _write(path: Path, frame: Frame | None, reading: Reading) -> None:
+def _write(folder: OutputFolder, name: str, frame: Frame | None, reading: Reading) -> None:
     picture = draw_overlay(None if frame is None else frame.pixels, reading)
-    write_file(path, encode(picture, OverlaySink.ENDING, JPEG_QUALITY))
+    with naming(str(folder.path / name)):
+        folder.write(name, encode(picture, OverlaySink.ENDING, JPEG_QUALITY))

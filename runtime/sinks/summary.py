@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from device.frame import Frame
+from device.outputs import OutputFolder
 from runtime.reading import Reading
 from runtime.sinks.contact_sheet import Card, ContactSheet
-from runtime.sinks.files import write_file
+from runtime.sinks.files import naming
 from runtime.sinks.page import Summary, render
 from runtime.sinks.picture import encode, shrink
 from runtime.sinks.tally import Tally
@@ -21,8 +22,13 @@ class SummarySink:
     """Counts every reading, and keeps small pictures of at most 200 frames."""
 
     def __init__(self, path: Path, tally: Tally) -> None:
-        """Write the page to `path` at the end. `tally` is filled here and may be read by others."""
+        """Write the page to `path` at the end. `tally` is filled here and may be read by others.
+
+        Raises `OutputError` when its folder cannot be opened.
+        """
         self._path = path
+        with naming(str(path)):
+            self._folder = OutputFolder(path.parent)
         self._tally = tally
         self._sheet = ContactSheet()
         self._first: datetime | None = None
@@ -52,7 +58,8 @@ class SummarySink:
             first=self._first,
             last=last.frame.captured_at if last else None,
         )
-        write_file(self._path, render(summary).encode("utf-8", "replace"))
+        with self._folder as folder, naming(str(self._path)):
+            folder.write(self._path.name, render(summary).encode("utf-8", "replace"))
 
 
 def _card(frame: Frame | None, reading: Reading) -> Card:

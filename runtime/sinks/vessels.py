@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from device.frame import Frame
+from device.outputs import OutputFolder
 from runtime.arrays import UInt8Array
 from runtime.reading import Reading
 from runtime.sinks.background import BackgroundWriter
-from runtime.sinks.files import prepare_folder, write_file
+from runtime.sinks.files import held_folder, naming
 from runtime.sinks.names import FrameNames
 from runtime.sinks.picture import encode
 
@@ -20,8 +21,7 @@ class VesselSink:
 
     def __init__(self, folder: Path, names: FrameNames) -> None:
         """Write into `folder`; raises `OutputError` when that is not possible."""
-        prepare_folder(folder)
-        self._folder = folder
+        self._folder = held_folder(folder, link_ok=False)
         self._names = names
         self._writer = BackgroundWriter("vessels")
 
@@ -30,13 +30,16 @@ class VesselSink:
         name = self._names.frame_name(reading.frame.source, reading.frame.sequence)
         vessels = reading.vessels
         if vessels is not None:
-            path = self._folder / f"{name}{self.ENDING}"
-            self._writer.submit(lambda: _write(path, vessels), vessels.nbytes)
+            self._writer.submit(lambda: _write(self._folder, f"{name}{self.ENDING}", vessels), vessels.nbytes)
 
     def close(self) -> None:
         """Write what is queued."""
-        self._writer.close()
+        try:
+            self._writer.close()
+        finally:
+            self._folder.close()
 
 
-def _write(path: Path, vessels: UInt8Array) -> None:
-    write_file(path, encode(vessels, VesselSink.ENDING))
+def _write(folder: OutputFolder, name: str, vessels: UInt8Array) -> None:
+    with naming(str(folder.path / name)):
+        folder.write(name, encode(vessels, VesselSink.ENDING))

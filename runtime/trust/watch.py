@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import re
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device.checked_file import read_at_most, strict_json
+from device.outputs import write_whole
 from runtime.checked_json import model_from
 from runtime.decide import refer_probability
 from runtime.errors import BundleError
@@ -84,12 +85,9 @@ class DriftWatch:
         """Not synced to the disk: after a power loss some frames are counted anew, and no result depends on it."""
         if self._file is None:
             return
-        aside = self._file.with_name(f".{self._file.name}.new")
-        try:
-            aside.write_text(json.dumps({"reference": self._id, "state": self.state.to_dict()}), encoding="utf-8")
-            os.replace(aside, self._file)
-        except OSError:
-            return
+        state = json.dumps({"reference": self._id, "state": self.state.to_dict()})
+        with contextlib.suppress(OSError):
+            write_whole(self._file, state.encode())
 
 
 def _camera(reading: Reading) -> str:

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from device.outputs import PUBLIC, write_whole
 from runtime.daemon.arguments import serve_arguments
 from runtime.daemon.units import NAME, UnitOptions, service_unit, socket_unit
 from runtime.errors import OutputError
@@ -34,7 +35,7 @@ def install(options: argparse.Namespace) -> int:
             print(f"# {path}\n{text}")
             continue
         try:
-            path.write_text(text, encoding="utf-8")
+            write_whole(path, text.encode(), PUBLIC)
         except OSError as error:
             raise OutputError(
                 f"{path}: {error.strerror or error}; run it as root, or name another --unit-dir"

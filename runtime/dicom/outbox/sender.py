@@ -384,7 +384,7 @@ class Outbox:
         """The kernel gives this lock back however the process ends."""
         path = self._journal.folder / LOCK_FILE
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise system_error(path, error) from None
         try:

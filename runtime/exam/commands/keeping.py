@@ -73,7 +73,7 @@ def export(options: Namespace) -> int:
     out = options.out or Path(f"{options.exam}.html")
     with open_journal(options, read_only=True) as journal:
         page = report_page(journal, options.exam, with_infant=not options.without_infant)
-    write_file(out, page.encode("utf-8", "replace"), private=True)  # it names the infant
+    write_file(out, page.encode("utf-8", "replace"))  # it names the infant
     if options.json:
         say_json({"exam": options.exam, "report": str(out)})
     else:

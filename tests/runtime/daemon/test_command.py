@@ -268,3 +268,4 @@ def test_the_watchdog_leaves_time_for_a_self_test() -> None:
     text = service_unit(UnitOptions(Path("/usr/bin/python3"), ()))
     assert "WatchdogSec=60" in text
     assert "RestrictRealtime=yes" in text
+    assert "LimitCORE=0" in text  # what a crash leaves would hold pictures

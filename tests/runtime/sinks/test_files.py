@@ -17,7 +17,7 @@ def test_the_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> N
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("here first")
-    with pytest.raises(OutputError, match=r"out: File exists.*--out"):
+    with pytest.raises(OutputError, match=r"out: Not a directory.*--out"):
         prepare_folder(tmp_path / "out")
     with pytest.raises(OutputError, match=r"Not a directory"):
         prepare_folder(tmp_path / "out" / "deeper")
@@ -27,7 +27,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, monk
     path = tmp_path / "page.html"
     write_file(path, b"old")
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "replace", full)
@@ -39,7 +39,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, monk
 
 def test_a_private_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     (tmp_path / ".report.html.part").write_text("left by a crash")
-    write_file(tmp_path / "report.html", b"name", private=True)
+    write_file(tmp_path / "report.html", b"name")
     assert (tmp_path / "report.html").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "report.html").read_bytes() == b"name"
 

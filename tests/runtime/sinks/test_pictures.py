@@ -48,10 +48,10 @@ def test_the_stored_overlay_has_the_outcomes_colour(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_by_a_later_write_or_by_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = OverlaySink(tmp_path, FrameNames())
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "replace", full)
     sink.write(make_frame(), make_reading())
     with pytest.raises(OutputError, match=r"a\.jpg: No space left on device"):
         sink.close()

@@ -125,10 +125,14 @@ def test_frames_without_pixels_have_a_card_and_no_latency(tmp_path: Path) -> Non
 
 
 def test_a_page_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
     sink = SummarySink(tmp_path / "gone" / "summary.html", Tally())
+    (tmp_path / "gone").rmdir()
     with pytest.raises(OutputError, match=r"summary\.html: No such file"):
         sink.close()
     sink.close()
+    with pytest.raises(OutputError, match=r"summary\.html: No such file"):
+        SummarySink(tmp_path / "gone" / "summary.html", Tally())
 
 
 def card(sequence: int, outcome: Outcome) -> Card:

@@ -1,0 +1,41 @@
+"""The cart's units as systemd judges them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runtime.cart.units import UnitOptions, units
+
+UNITS = units(
+    UnitOptions(Path("/usr/bin/python3"), Path("/etc/a b/cart.toml"), Path("/var/lib/rop"), "http://127.0.0.1:8420/")
+)
+SERVICES = [name for name in UNITS if name.endswith(".service")]
+LESS = {"rop-kiosk.service"}
+"""Chromium makes namespaces of its own; it holds no key and sees no journal."""
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_leaves_a_core_or_files_that_others_read(name: str) -> None:
+    assert "\nLimitCORE=0\n" in UNITS[name]
+    assert "\nUMask=0077\n" in UNITS[name]
+    assert "\nNoNewPrivileges=yes\n" in UNITS[name]
+    assert "\nUser=root" not in UNITS[name]
+    assert "\nUser=" in UNITS[name]
+
+
+@pytest.mark.system
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in LESS])
+def test_systemd_calls_each_exposed_by_two_of_ten_at_most(name: str, tmp_path: Path) -> None:
+    for unit, text in UNITS.items():
+        (tmp_path / unit).write_text(text)
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(tmp_path / name)],
+        capture_output=True,
+        text=True,
+    )
+    assert judged.returncode == 0, judged.stdout[-200:] + judged.stderr
