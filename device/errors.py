@@ -16,7 +16,7 @@ DeviceError
 |   `-- Disconnected        the source is gone and gives no more frames
 `-- LightError              the light and trigger board, its port, its calibration, or the dose of light
     |-- PortUnusable        no such port, busy, not permitted, or gone
-    |-- NotABoard           what is on the port does not speak ROPLINK/1
+    |-- NotABoard           what is on the port does not speak ROPLINK
     |-- BoardSilent         no reply to three tries
     |-- BoardRefused        the board said no
     |   `-- AnotherHost     the board follows another program's sequence numbers
@@ -101,7 +101,7 @@ class PortUnusable(LightError):
 
 
 class NotABoard(LightError):
-    """Something answers on the port, but it does not speak ROPLINK/1."""
+    """Something answers on the port, but it does not speak ROPLINK."""
 
 
 class BoardSilent(LightError):

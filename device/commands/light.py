@@ -34,7 +34,7 @@ def main(words: Sequence[str]) -> int:
         return _simulate(options)
     if options.what is None:
         _parser().error("got no command, expected status, dose, set, fire, stop or --simulate")
-    with BoardLink(options.port) as link:
+    with BoardLink(options.port, protocol=options.protocol) as link:
         try:
             return int(options.run(link, options))
         except LightError as error:  # the port was a board's, so the call was right, whatever came after
@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = parser("light", "Talk to the light and trigger board over ROPLINK/1.", EXAMPLES)
+    made = parser("light", "Talk to the light and trigger board over ROPLINK.", EXAMPLES)
     simulated = made.add_argument_group("a simulated board")
     simulated.add_argument("--simulate", action="store_true", help="start one on a pty, print its port, until Ctrl-C")
     simulated.add_argument("--interlock-open", action="store_true", help="its interlock is open")
@@ -52,11 +52,15 @@ def _parser() -> argparse.ArgumentParser:
     simulated.add_argument("--duplicated", type=share, default=0.0, metavar="SHARE", help="of bytes that come twice")
     simulated.add_argument("--corrupted", type=share, default=0.0, metavar="SHARE", help="of bytes that come changed")
     simulated.add_argument("--delay-ms", type=positive, default=0.0, metavar="MS", help="every reply is so much later")
+    simulated.add_argument("--older", action="store_true", help="it speaks ROPLINK/1")
     verbs = made.add_subparsers(dest="what", metavar="{status,dose,set,fire,stop}")
 
     def verb(name: str, run: Any, what: str) -> argparse.ArgumentParser:
         one: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
         one.add_argument("port", metavar="PORT")
+        one.add_argument(
+            "--protocol", type=int, choices=(1, 2), default=2, help="1 for an older board of ROPLINK/1 (default: 2)"
+        )
         one.set_defaults(run=run)
         return one
 
@@ -125,7 +129,8 @@ def _stop(link: BoardLink, options: argparse.Namespace) -> int:
 
 def _simulate(options: argparse.Namespace) -> int:
     faults = LineFaults(options.lost, options.duplicated, options.corrupted, options.delay_ms, options.silent)
-    with SimulatedBoard(faults=faults, interlock_closed=not options.interlock_open) as board:
+    protocol = 1 if options.older else 2
+    with SimulatedBoard(faults=faults, interlock_closed=not options.interlock_open, protocol=protocol) as board:
         print(board.port, flush=True)
         print("simulated board; Ctrl-C ends it", file=sys.stderr, flush=True)
         lights = flashes = 0

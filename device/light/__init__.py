@@ -1,4 +1,4 @@
-"""The light and trigger board: ROPLINK/1 from the host, a simulated board, and the dose of light each eye gets.
+"""The light and trigger board: ROPLINK from the host, a simulated board, and the dose of light each eye gets.
 
 `import device.light` is cheap: pyserial, pydantic and cryptography are imported by the file that needs them.
 """

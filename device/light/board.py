@@ -1,10 +1,11 @@
-"""The board's side of ROPLINK/1 as a pure state machine: bytes, inputs and a clock in; bytes and light out.
+"""The board's side of ROPLINK as a pure state machine: bytes, inputs and a clock in; bytes and light out.
 
 It mirrors `c/ropboard.c` action for action; a test holds the two against each other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -20,6 +21,8 @@ from device.light.messages import (
     HeartbeatReply,
     Nak,
     NakCode,
+    Open,
+    OpenReply,
     Request,
     SetLed,
     Status,
@@ -88,10 +91,14 @@ Action: TypeAlias = Send | Light | Flash
 class Board:
     """The state machine. Every call takes `now_ms` (any start, wraps at 2^32) and returns what to do, in order.
 
-    The interlock counts as open until `set_interlock` says otherwise. Not safe for use from several threads.
+    draw: gives the numbers of connections, 32 bits, which nobody can foretell and which do not come again, also after a
+    start; with it the board speaks ROPLINK/2 and nothing else, without it ROPLINK/1. The interlock counts as open until
+    `set_interlock` says otherwise. Not safe for use from several threads.
     """
 
-    def __init__(self, board_id: int, ceilings: Ceilings, now_ms: int = 0) -> None:
+    def __init__(
+        self, board_id: int, ceilings: Ceilings, now_ms: int = 0, draw: Callable[[], int] | None = None
+    ) -> None:
         self.board_id = board_id
         self.ceilings = ceilings
         self.led_level = 0
@@ -99,7 +106,10 @@ class Board:
         self.flashes = 0
         self.heartbeats = 0
         """Those that counted, modulo 2^32; a repeated one does not."""
-        self._decoder = FrameDecoder()
+        self._draw = draw
+        self._connection = 0
+        self._last_seq = 0  # in the connection; 0 before its first request
+        self._decoder = FrameDecoder(1 if draw is None else 2)
         self._now = self._started = now_ms & _CLOCK
         self._interlock_closed = self._overheated = self._foot_switch = False
         self._alive = False
@@ -189,15 +199,16 @@ class Board:
 
     def _tell(self, code: EventCode, value: bool) -> None:
         event = Event(code, int(value), self._since(self._started))
-        self._actions.append(Send(encode_answer(event, self._events)))
-        self._events = (self._events + 1) & 0xFF
+        connection = None if self._draw is None else self._connection
+        self._actions.append(Send(encode_answer(event, self._events, connection)))
+        self._events = (self._events + 1) & (0xFF if connection is None else 0xFFFF)
 
     def _handle(self, frame: RawFrame) -> None:
         """Answer one frame; frames that boards send are passed over, so that an echoing line is harmless."""
         if frame.type >= 0x80:
             return
         request = REQUESTS.get(frame.type)
-        if request is None:
+        if request is None or (request is Open and self._draw is None):
             self._reply(frame, Nak(frame.type, NakCode.UNKNOWN_TYPE, 0))
         elif len(frame.payload) != request.LAYOUT.size:
             self._reply(frame, Nak(frame.type, NakCode.BAD_LENGTH, request.LAYOUT.size))
@@ -205,25 +216,55 @@ class Board:
             self._reply(
                 frame, Ack(frame.type, pack(self._status() if frame.type == Request.STATUS else self._totals()))
             )
-        else:
+        elif frame == self._last and frame.type != Request.STOP:
+            self._actions.append(Send(self._last_reply))
+        elif self._draw is None:
             self._handle_in_order(frame)
+        elif frame.type == Request.OPEN and frame.connection == 0:
+            self._go_dark()
+            self._accept(frame, self._open(frame))
+        else:
+            self._handle_connected(frame)
 
     def _handle_in_order(self, frame: RawFrame) -> None:
         """Requests that act: each sequence number once, none that is older than the last. STOP acts always."""
         ahead = 1 if self._last is None else (frame.seq - self._last.seq) & 0xFF
-        newer = 1 <= ahead < 128
-        if frame == self._last and frame.type != Request.STOP:
-            self._actions.append(Send(self._last_reply))
-        elif newer or frame.type == Request.STOP:
-            reply = self._reply(frame, self._act(frame))
-            if newer:
-                self._last, self._last_reply = frame, reply
+        if 1 <= ahead < 128:
+            self._accept(frame, self._act(frame))
+        elif frame.type == Request.STOP:
+            self._reply(frame, self._act(frame))
         else:
             last_seq = self._last.seq if self._last else 0
             self._reply(frame, Nak(frame.type, NakCode.SEQUENCE, last_seq))
 
+    def _handle_connected(self, frame: RawFrame) -> None:
+        """ROPLINK/2: requests of this connection alone, each with a higher number than the last. STOP acts always."""
+        ours = self._connection != 0 and frame.connection == self._connection
+        if ours and frame.seq > self._last_seq:
+            self._last_seq = frame.seq
+            self._accept(frame, self._open(frame) if frame.type == Request.OPEN else self._act(frame))
+        elif frame.type == Request.STOP:
+            self._reply(frame, self._act(frame))
+        elif ours:
+            self._reply(frame, Nak(frame.type, NakCode.SEQUENCE, self._last_seq))
+        else:
+            self._reply(frame, Nak(frame.type, NakCode.CONNECTION, 0))
+
+    def _open(self, frame: RawFrame) -> Ack:
+        """A new connection; what came before belongs to none any more."""
+        assert self._draw is not None
+        number = self._draw() & _CLOCK
+        if number in (0, self._connection):
+            number = (self._connection + 1) & _CLOCK or 1
+        self._connection, self._last_seq = number, 0
+        return Ack(frame.type, pack(OpenReply(Open.LAYOUT.unpack(frame.payload)[0], number)))
+
+    def _accept(self, frame: RawFrame, answer: Ack | Nak) -> None:
+        """Answer, and keep the answer for the case that the same frame comes again."""
+        self._last, self._last_reply = frame, self._reply(frame, answer)
+
     def _reply(self, frame: RawFrame, answer: Ack | Nak) -> bytes:
-        data = encode_answer(answer, frame.seq)
+        data = encode_answer(answer, frame.seq, frame.connection)
         self._actions.append(Send(data))
         return data
 
@@ -304,7 +345,7 @@ class Board:
         return Status(
             flags=self._flags(),
             led_level=self.led_level,
-            last_seq=self._last.seq if self._last else 0,
+            last_seq=(self._last.seq if self._last else 0) & 0xFF,
             rejected=self.rejected,
             board_ms=self._since(self._started),
             board_id=self.board_id,

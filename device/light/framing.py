@@ -1,20 +1,18 @@
-"""ROPLINK/1 framing: COBS, CRC-16/CCITT-FALSE and a stream decoder that finds its way back on the next zero byte."""
+"""ROPLINK framing: COBS, CRC-16/CCITT-FALSE and a stream decoder that finds its way back on the next zero byte."""
 
 from __future__ import annotations
 
 import binascii
 from dataclasses import dataclass
+from struct import Struct
 
-VERSION = 1
-"""First byte of every frame."""
 MAX_PAYLOAD = 64
 """Bytes of payload that a frame can carry."""
-HEADER_BYTES = 4
+HEADERS = {1: Struct("<BBBB"), 2: Struct("<BBHIB")}
+"""By version: version, type, seq, from version 2 on the connection, length of the payload."""
 CRC_BYTES = 2
-MAX_RAW = HEADER_BYTES + MAX_PAYLOAD + CRC_BYTES
-"""Longest frame before COBS, in bytes."""
-MAX_ENCODED = MAX_RAW + 1
-"""Longest frame after COBS, without its closing zero byte."""
+MAX_ENCODED = {version: header.size + MAX_PAYLOAD + CRC_BYTES + 1 for version, header in HEADERS.items()}
+"""Longest frame of a version after COBS, which adds a byte, without its closing zero byte."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +22,11 @@ class RawFrame:
     type: int
     """0 to 255; requests are below 0x80."""
     seq: int
-    """0 to 255."""
+    """0 to 255; in ROPLINK/2 to 65535."""
     payload: bytes = b""
     """At most 64 bytes."""
+    connection: int | None = None
+    """ROPLINK/2: the connection's number, 32 bits, 0 before there is one. None makes it a frame of ROPLINK/1."""
 
 
 def crc16(data: bytes) -> int:
@@ -72,31 +72,36 @@ def encode_frame(frame: RawFrame) -> bytes:
         raise ValueError(
             f"frame of type {frame.type:#04x}: got {len(frame.payload)} bytes, expected at most {MAX_PAYLOAD}"
         )
-    body = bytes((VERSION, frame.type, frame.seq, len(frame.payload))) + frame.payload
+    if frame.connection is None:
+        body = HEADERS[1].pack(1, frame.type, frame.seq, len(frame.payload)) + frame.payload
+    else:
+        body = HEADERS[2].pack(2, frame.type, frame.seq, frame.connection, len(frame.payload)) + frame.payload
     return cobs_encode(body + crc16(body).to_bytes(CRC_BYTES, "little")) + b"\0"
 
 
-def decode_frame(encoded: bytes) -> RawFrame | None:
-    """The frame in `encoded` (COBS bytes without the closing zero); None when anything about it is wrong."""
-    if len(encoded) > MAX_ENCODED:
+def decode_frame(encoded: bytes, version: int = 1) -> RawFrame | None:
+    """The frame of that version in `encoded` (COBS bytes without the closing zero); None when anything is wrong."""
+    header = HEADERS[version]
+    if len(encoded) > MAX_ENCODED[version]:
         return None
     raw = cobs_decode(encoded)
-    if raw is None or len(raw) < HEADER_BYTES + CRC_BYTES:
+    if raw is None or len(raw) < header.size + CRC_BYTES:
         return None
     body, crc = raw[:-CRC_BYTES], int.from_bytes(raw[-CRC_BYTES:], "little")
-    version, kind, seq, length = body[:HEADER_BYTES]
-    if version != VERSION or length > MAX_PAYLOAD or length != len(body) - HEADER_BYTES or crc != crc16(body):
+    says, kind, seq, *connection, length = header.unpack_from(body)
+    if says != version or length > MAX_PAYLOAD or length != len(body) - header.size or crc != crc16(body):
         return None
-    return RawFrame(kind, seq, body[HEADER_BYTES:])
+    return RawFrame(kind, seq, body[header.size :], *connection)
 
 
 class FrameDecoder:
     """Cuts a stream of bytes into frames. Never raises; what is not a frame is dropped up to the next zero byte.
 
-    Not safe for use from several threads.
+    version: of the frames that are taken; others are dropped. Not safe for use from several threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version: int = 1) -> None:
+        self._version = version
         self.rejected = 0
         """Pieces between zero bytes that were no frame; empty pieces are not counted."""
         self._piece = bytearray()
@@ -109,7 +114,7 @@ class FrameDecoder:
         for part in whole:
             self._take(part)
             if self._piece or self._overlong:
-                frame = None if self._overlong else decode_frame(bytes(self._piece))
+                frame = None if self._overlong else decode_frame(bytes(self._piece), self._version)
                 if frame is None:
                     self.rejected += 1
                 else:
@@ -121,7 +126,7 @@ class FrameDecoder:
 
     def _take(self, part: bytes) -> None:
         """Add to the open piece, which never grows past the longest frame."""
-        if len(self._piece) + len(part) > MAX_ENCODED:
+        if len(self._piece) + len(part) > MAX_ENCODED[self._version]:
             self._overlong = True
             self._piece.clear()
         if not self._overlong:

@@ -1,4 +1,4 @@
-"""The host's side of ROPLINK/1: requests with retries, the heartbeat, and the board's events.
+"""The host's side of ROPLINK: requests with retries, the heartbeat, and the board's events.
 
 Two threads serve a link: one reads the port, one keeps the heartbeat. When this process dies, both die with it, and
 the board switches its light off within 500 ms.
@@ -7,6 +7,7 @@ the board switches its light off within 500 ms.
 from __future__ import annotations
 
 import queue
+import secrets
 import threading
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from device.errors import AnotherHost, BoardRefused, BoardSilent, LightError, NotABoard, PortUnusable
-from device.light.framing import FrameDecoder
+from device.light.framing import HEADERS, FrameDecoder
 from device.light.messages import (
     Ack,
     Arm,
@@ -32,6 +33,8 @@ from device.light.messages import (
     HostMessage,
     Nak,
     NakCode,
+    Open,
+    OpenReply,
     Request,
     SetLed,
     Status,
@@ -64,8 +67,14 @@ _REFUSALS = {
     NakCode.FLASH_LEVEL_CEILING: "expected a flash level of 1 to {detail}; ask for one of these",
     NakCode.NOT_ARMED: "not armed, or armed more than 2 s ago; arm again",
     NakCode.RECHARGING: "recharging, {detail} ms left; wait",
+    NakCode.SEQUENCE: "it is at sequence number {detail}, which this program did not give; "
+    "another program talks to the board, end it and open the link anew",
+    NakCode.CONNECTION: "this program's connection is no more; the board started anew, or another program opened it: "
+    "end that, and open the link anew",
 }
-_Data = TypeVar("_Data", HeartbeatReply, FireReply, Status, Totals)
+_Data = TypeVar("_Data", HeartbeatReply, FireReply, OpenReply, Status, Totals)
+_RENEWS_SEQ, _LAST_SEQ = 0xFFFF, 0xFFFE
+"""Of the OPEN that renews a connection, and before it; the heartbeat alone takes almost two hours to come here."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,7 @@ class BoardEvent:
 class _Reply:
     message: Ack | Nak
     seq: int
+    connection: int | None
     received_ns: int
 
 
@@ -120,10 +130,16 @@ class BoardLink:
     `guard` is asked before every heartbeat, in the heartbeat's thread; while it says False or raises, STOP is sent in
     the heartbeat's place, so that whatever watches the light (the dose, the program's own health) can put it out.
 
+    protocol: 2; 1 for a board of the older kind, on which frames recorded from the line can be played back.
+
     Raises `PortUnusable`, `BoardSilent` or `NotABoard` when there is no board to talk to.
     """
 
-    def __init__(self, url: str, *, connect_timeout_s: float = 2.0, guard: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self, url: str, *, connect_timeout_s: float = 2.0, guard: Callable[[], bool] | None = None, protocol: int = 2
+    ) -> None:
+        if protocol not in HEADERS:
+            raise PortUnusable(f"{url}: got protocol {protocol}, expected 1 or 2, as the board's firmware speaks")
         self.url = url
         self.guard = guard
         self._turn = threading.Lock()
@@ -136,7 +152,11 @@ class BoardLink:
         self._replies: queue.SimpleQueue[_Reply | None] = queue.SimpleQueue()
         self._events: deque[BoardEvent] = deque()
         self._event_came = threading.Condition()
-        self._decoder = FrameDecoder()
+        self._protocol = protocol
+        self._connection = 0 if protocol == 2 else None
+        self._nonce: int | None = None  # of the OPEN under way
+        self._number_mask = 0xFFFF if protocol == 2 else 0xFF
+        self._decoder = FrameDecoder(protocol)
         self._next_event: int | None = None
         self._seen = b""  # the first bytes that came, to say what is on the port when it is no board
         self._seq = 0
@@ -154,6 +174,9 @@ class BoardLink:
             self.board_id = status.board_id
             """The board's own number."""
             self._seq, self._was_silent = (status.last_seq + 1) & 0xFF, False
+            if protocol == 2:
+                with self._turn:
+                    self._open()
             self._heartbeat()
         except BaseException:
             self._closed = True
@@ -252,10 +275,11 @@ class BoardLink:
                     continue
                 if not self._seen:
                     raise
-            echo = self._seen.lstrip(b"\0").startswith(encode_request(GetStatus(), 1)[:3])
+            echo = self._seen.lstrip(b"\0").startswith(encode_request(GetStatus(), 1, self._connection)[:3])
             raise NotABoard(
                 f"{self.url}: {'the port echoes what is sent' if echo else 'got bytes that are no frames'} "
-                f"({self._seen.hex(' ')}), expected a ROPLINK/1 board at 115200 baud; name the board's port"
+                f"({self._seen.hex(' ')}), expected a ROPLINK/{self._protocol} board at 115200 baud; "
+                "name the board's port, and its protocol where it is another"
             )
 
     def _request(self, message: HostMessage) -> _Exchange:
@@ -272,24 +296,33 @@ class BoardLink:
                 raise self._gone_error()
             if self._was_silent and not isinstance(message, (GetStatus, GetDose, Stop)):
                 self._see_who_answers()
+            if self._protocol == 2 and self._seq >= _LAST_SEQ and not isinstance(message, (GetStatus, GetDose, Stop)):
+                self._open()
             return self._send(message)
 
+    def _open(self) -> None:
+        """Let the board draw a number for the connection; within one, light and arming stay as they are."""
+        if self._nonce is None:  # of one that was not answered the same is asked again: it may have been heard
+            self._nonce = secrets.randbits(32)
+        self._send(Open(self._nonce))
+        self._seq = 1
+
     def _send(self, message: HostMessage) -> _Exchange:
-        seq = self._take_number(message)
-        wire = encode_request(message, seq)
+        seq, connection = self._take_number(message), self._connection
+        wire = encode_request(message, seq, connection)
         requested_ns = time.monotonic_ns()
         tries, reply = 0, None
         while reply is None and tries < TRIES:
             tries += 1
             self._write(wire)
-            reply = self._reply_to(message, seq)
+            reply = self._reply_to(message, seq, connection)
         if reply is None:
             self._was_silent = True
             name = message.TYPE.name
             doubt = "; the flash may have been given, count it" if message.TYPE is Request.FIRE else ""
             raise BoardSilent(
                 f"{self.url}: no reply to {name} after {TRIES} tries, expected one within {REPLY_MS} ms{doubt}; "
-                "look at the board's power and cable"
+                f"look at the board's power and cable, and whether it speaks ROPLINK/{self._protocol}"
             )
         if isinstance(reply.message, Nak):
             raise self._refusal(message, reply.message)
@@ -310,12 +343,15 @@ class BoardLink:
 
     def _take_number(self, message: HostMessage) -> int:
         if isinstance(message, (GetStatus, GetDose)):
-            self._read_seq = (self._read_seq + 1) & 0xFF
+            self._read_seq = (self._read_seq + 1) & self._number_mask
             return self._read_seq
-        seq, self._seq = self._seq, (self._seq + 1) & 0xFF
+        if isinstance(message, Open):
+            return _RENEWS_SEQ if self._connection else 0
+        seq = self._seq
+        self._seq = (seq + 1) & 0xFF if self._protocol == 1 else min(seq + 1, _LAST_SEQ)
         return seq
 
-    def _reply_to(self, message: HostMessage, seq: int) -> _Reply | None:
+    def _reply_to(self, message: HostMessage, seq: int, connection: int | None) -> _Reply | None:
         """The reply to this very request; late replies to others are passed over."""
         deadline = time.monotonic() + REPLY_MS / 1000
         while True:
@@ -325,22 +361,16 @@ class BoardLink:
                 return None
             if reply is None:
                 raise self._gone_error()
-            if reply.seq == seq and reply.message.request == message.TYPE:
+            if (reply.seq, reply.connection, reply.message.request) == (seq, connection, message.TYPE):
                 return reply
 
     def _refusal(self, message: HostMessage, nak: Nak) -> BoardRefused:
         asked = f"{self.url}: the board refused {message}"
-        if nak.code == NakCode.SEQUENCE:
-            return AnotherHost(
-                f"{asked}: it is at sequence number {nak.detail}, which this program did not give; "
-                "another program talks to the board, end it and open the link anew",
-                code=nak.code,
-                detail=nak.detail,
-            )
         reason = f"reason {nak.code}, which this version does not know; update the host"
         if nak.code in _REFUSALS:
             reason = _REFUSALS[NakCode(nak.code)].format(detail=nak.detail)
-        return BoardRefused(f"{asked}: {reason}", code=nak.code, detail=nak.detail)
+        kind = AnotherHost if nak.code in (NakCode.SEQUENCE, NakCode.CONNECTION) else BoardRefused
+        return kind(f"{asked}: {reason}", code=nak.code, detail=nak.detail)
 
     def _data(self, kind: type[_Data], ack: Ack) -> _Data:
         data = unpack(kind, ack.data)
@@ -379,13 +409,23 @@ class BoardLink:
         for frame in self._decoder.feed(data):
             message = parse_answer(frame)
             if isinstance(message, Event):
-                self._keep(message, frame.seq, now_ns)
+                if frame.connection == self._connection:
+                    self._keep(message, frame.seq, now_ns)
             elif message is not None:
-                self._replies.put(_Reply(message, frame.seq, now_ns))
+                self._see_connection(message)
+                self._replies.put(_Reply(message, frame.seq, frame.connection, now_ns))
+
+    def _see_connection(self, message: Ack | Nak) -> None:
+        """The number that the board drew, here and not where it was asked for: events of it may come right behind."""
+        if self._nonce is None or not isinstance(message, Ack) or message.request != Request.OPEN:
+            return
+        opened = self._data(OpenReply, message)
+        if opened.nonce == self._nonce:
+            self._nonce, self._connection = None, opened.connection
 
     def _keep(self, event: Event, seq: int, now_ns: int) -> None:
-        lost = 0 if self._next_event is None else (seq - self._next_event) & 0xFF
-        self._next_event = (seq + 1) & 0xFF
+        lost = 0 if self._next_event is None else (seq - self._next_event) & self._number_mask
+        self._next_event = (seq + 1) & self._number_mask
         with self._event_came:
             self._events.append(BoardEvent(event.code, event.value, event.board_ms, now_ns, lost))
             if len(self._events) > EVENTS_KEPT:

@@ -1,4 +1,4 @@
-"""The messages of ROPLINK/1 as frozen values, with the exact bytes of each payload (little-endian; see PROTOCOL.md)."""
+"""The messages of ROPLINK as frozen values, with the exact bytes of each payload (little-endian; see PROTOCOL.md)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Request(IntEnum):
     STOP = 0x05
     STATUS = 0x06
     DOSE = 0x07
+    OPEN = 0x08
+    """ROPLINK/2 only."""
 
 
 class Answer(IntEnum):
@@ -56,6 +58,8 @@ class NakCode(IntEnum):
     """No ARM before, or more than 2 s ago, or already used (0)."""
     RECHARGING = 11
     """The gap after the last flash is not over (milliseconds left)."""
+    CONNECTION = 12
+    """ROPLINK/2: the frame belongs to no connection, or to one that is no more (0)."""
 
 
 class EventCode(IntEnum):
@@ -147,7 +151,17 @@ class GetDose:
     LAYOUT: ClassVar[Struct] = Struct("<")
 
 
-HostMessage: TypeAlias = SetLed | Heartbeat | Arm | Fire | Stop | GetStatus | GetDose
+@dataclass(frozen=True)
+class Open:
+    """ROPLINK/2: begin a connection, for which the board draws a number."""
+
+    TYPE: ClassVar[Request] = Request.OPEN
+    LAYOUT: ClassVar[Struct] = Struct("<I")
+    nonce: int
+    """The host's own number, 32 bits, which the reply repeats: an old reply is not taken for this one's."""
+
+
+HostMessage: TypeAlias = SetLed | Heartbeat | Arm | Fire | Stop | GetStatus | GetDose | Open
 
 
 @dataclass(frozen=True)
@@ -170,6 +184,17 @@ class FireReply:
 
 
 @dataclass(frozen=True)
+class OpenReply:
+    """What an ACK of OPEN carries."""
+
+    LAYOUT: ClassVar[Struct] = Struct("<II")
+    nonce: int
+    """The host's."""
+    connection: int
+    """The new connection's number, 32 bits, never 0; its sequence begins with 1."""
+
+
+@dataclass(frozen=True)
 class Status:
     """What an ACK of STATUS carries."""
 
@@ -177,7 +202,7 @@ class Status:
     flags: Flags
     led_level: int
     last_seq: int
-    """Sequence number of the last request accepted; the next one follows it."""
+    """Sequence number of the last request accepted; the next one follows it. In ROPLINK/2 its low byte."""
     rejected: int
     """Damaged frames that the board dropped, at most 65535."""
     board_ms: int
@@ -238,12 +263,12 @@ class Event:
 
 
 BoardMessage: TypeAlias = Ack | Nak | Event
-ReplyData: TypeAlias = HeartbeatReply | FireReply | Status | Totals
+ReplyData: TypeAlias = HeartbeatReply | FireReply | OpenReply | Status | Totals
 Packed: TypeAlias = HostMessage | ReplyData | Nak | Event
-_Data = TypeVar("_Data", HeartbeatReply, FireReply, Status, Totals, Nak, Event)
+_Data = TypeVar("_Data", HeartbeatReply, FireReply, OpenReply, Status, Totals, Nak, Event)
 
 REQUESTS: dict[int, type[HostMessage]] = {
-    kind.TYPE: kind for kind in (SetLed, Heartbeat, Arm, Fire, Stop, GetStatus, GetDose)
+    kind.TYPE: kind for kind in (SetLed, Heartbeat, Arm, Fire, Stop, GetStatus, GetDose, Open)
 }
 ACK_DATA_BYTES: dict[int, int] = {
     **dict.fromkeys(Request, 0),
@@ -251,6 +276,7 @@ ACK_DATA_BYTES: dict[int, int] = {
     Request.FIRE: FireReply.LAYOUT.size,
     Request.STATUS: Status.LAYOUT.size,
     Request.DOSE: Totals.LAYOUT.size,
+    Request.OPEN: OpenReply.LAYOUT.size,
 }
 """How many bytes follow the request's type in an ACK."""
 
@@ -273,16 +299,20 @@ def unpack(kind: type[_Data], data: bytes) -> _Data | None:
     return kind(*values)
 
 
-def encode_request(message: HostMessage, seq: int) -> bytes:
-    """The bytes of a host's message on the wire."""
-    return encode_frame(RawFrame(message.TYPE, seq, pack(message)))
+def encode_request(message: HostMessage, seq: int, connection: int | None = None) -> bytes:
+    """The bytes of a host's message on the wire; with a connection, as ROPLINK/2 has them."""
+    return encode_frame(RawFrame(message.TYPE, seq, pack(message), connection))
 
 
-def encode_answer(message: BoardMessage, seq: int) -> bytes:
-    """The bytes of a board's message on the wire; ACK and NAK carry their request's seq, events count their own."""
+def encode_answer(message: BoardMessage, seq: int, connection: int | None = None) -> bytes:
+    """The bytes of a board's message on the wire; ACK and NAK carry their request's seq and connection.
+
+    Events count their own seq, and carry the connection that there is.
+    """
     if isinstance(message, Ack):
-        return encode_frame(RawFrame(Answer.ACK, seq, bytes((message.request,)) + message.data))
-    return encode_frame(RawFrame(Answer.NAK if isinstance(message, Nak) else Answer.EVENT, seq, pack(message)))
+        return encode_frame(RawFrame(Answer.ACK, seq, bytes((message.request,)) + message.data, connection))
+    kind = Answer.NAK if isinstance(message, Nak) else Answer.EVENT
+    return encode_frame(RawFrame(kind, seq, pack(message), connection))
 
 
 def parse_answer(frame: RawFrame) -> BoardMessage | None:

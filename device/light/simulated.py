@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import select
 import sys
 import threading
@@ -60,6 +61,11 @@ class FlashSeen:
     level: int
 
 
+def draw_number() -> int:
+    """A connection's number: 32 bits that nobody can foretell."""
+    return secrets.randbits(32)
+
+
 class SimulatedBoard:
     """A board in a thread of this process. Use it as a context manager; a host opens `port`. POSIX only.
 
@@ -74,7 +80,9 @@ class SimulatedBoard:
         interlock_closed: bool = True,
         faults: LineFaults = LineFaults(),
         seed: int = 0,
+        protocol: int = 2,
     ) -> None:
+        """protocol: 2 for ROPLINK/2, 1 for a board of the older kind. Raises `PortUnusable` where there are no ptys."""
         if sys.platform == "win32":
             raise PortUnusable("the simulated board needs a pseudo-terminal, got Windows; use Linux or macOS")
         import tty
@@ -82,7 +90,9 @@ class SimulatedBoard:
         self.faults = faults
         """What is wrong with the line from now on; assign another `LineFaults` at any time."""
         self._random = random.Random(seed)
-        self._board = Board(board_id, ceilings, time.monotonic_ns() // 1_000_000)
+        self._board = Board(
+            board_id, ceilings, time.monotonic_ns() // 1_000_000, draw_number if protocol == 2 else None
+        )
         self._lock = threading.Condition()
         self._changes: list[LightChange] = []
         self._flashes: list[FlashSeen] = []

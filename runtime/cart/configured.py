@@ -120,7 +120,7 @@ def _light(table: LightTable, config: CartConfig, site: Site) -> LightPart:
         return load_calibration(calibration_file, board_id=link.board_id, trusted_keys=keys.keys)
 
     return LightPart(
-        open_link=lambda: BoardLink(table.port),
+        open_link=lambda: BoardLink(table.port, protocol=table.protocol),
         open_account=lambda: account_of(config.journal, config.key_file),
         calibration=calibration,
         preview_level=table.led_level or 0,

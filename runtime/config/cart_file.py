@@ -52,6 +52,8 @@ class LightPart(_Part):
 
     port: str = Field(min_length=1)
     """`/dev/ttyACM0`, any URL of pyserial, or `simulated`."""
+    protocol: Literal[1, 2] = 2
+    """ROPLINK/2; 1 for a board of the older kind, on which frames recorded from the line can be played back."""
     calibration: Path | None = None
     """The board's signed calibration; only a simulated board needs none."""
     trusted_keys: Path | None = None

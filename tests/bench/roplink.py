@@ -1,4 +1,4 @@
-"""Times a ROPLINK/1 exchange over a pty, board and host in two processes: `python tests/bench/roplink.py`.
+"""Times a ROPLINK exchange over a pty, board and host in two processes: `python tests/bench/roplink.py`.
 
 In turn with each exchange the same number of bytes is echoed over a bare pty by a third process, so that what a busy
 machine's scheduler costs can be told from what the link costs.

@@ -3,7 +3,17 @@
 
 #include <string.h>
 
-/* ---- framing ---- */
+/* ---- little-endian fields ---- */
+
+static uint16_t get_u16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] | (uint16_t)((uint16_t)at[1] << 8));
+}
+
+static uint32_t get_u32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
 
 uint16_t rop_crc16(const uint8_t *bytes, size_t count)
 {
@@ -21,15 +31,28 @@ uint16_t rop_crc16(const uint8_t *bytes, size_t count)
     return crc;
 }
 
+/* ---- framing ---- */
+
+static size_t header_bytes(uint8_t version)
+{
+    return version == 2u ? ROP_HEADER_2 : ROP_HEADER_1;
+}
+
 size_t rop_encode(const rop_frame *frame, uint8_t wire[ROP_MAX_WIRE])
 {
     uint8_t raw[ROP_MAX_RAW];
-    const size_t body = 4u + (size_t)frame->length;
-    raw[0] = ROP_VERSION;
+    const size_t header = header_bytes(frame->version), body = header + (size_t)frame->length;
+    raw[0] = frame->version;
     raw[1] = frame->type;
-    raw[2] = frame->seq;
-    raw[3] = frame->length;
-    memcpy(raw + 4, frame->payload, frame->length);
+    raw[2] = (uint8_t)(frame->seq & 0xFFu);
+    if (frame->version == 2u) {
+        raw[3] = (uint8_t)(frame->seq >> 8);
+        for (unsigned i = 0; i < 4u; i++) {
+            raw[4u + i] = (uint8_t)(frame->connection >> (8u * i) & 0xFFu);
+        }
+    }
+    raw[header - 1u] = frame->length;
+    memcpy(raw + header, frame->payload, frame->length);
     const uint16_t crc = rop_crc16(raw, body);
     raw[body] = (uint8_t)(crc & 0xFFu);
     raw[body + 1] = (uint8_t)(crc >> 8);
@@ -73,27 +96,19 @@ bool rop_decode(const uint8_t *encoded, size_t count, rop_frame *frame)
         }
     }
     const size_t body = length - 2; /* COBS takes exactly one byte off: length is count - 1, so at least 6 */
+    const size_t header = header_bytes(raw[0]);
     const uint16_t crc = (uint16_t)(raw[body] | (uint16_t)((uint16_t)raw[body + 1] << 8));
-    if (raw[0] != ROP_VERSION || raw[3] > ROP_MAX_PAYLOAD || raw[3] != body - 4 || crc != rop_crc16(raw, body)) {
+    if ((raw[0] != 1u && raw[0] != 2u) || body < header || raw[header - 1u] > ROP_MAX_PAYLOAD ||
+        raw[header - 1u] != body - header || crc != rop_crc16(raw, body)) {
         return false;
     }
+    frame->version = raw[0];
     frame->type = raw[1];
-    frame->seq = raw[2];
-    frame->length = raw[3];
-    memcpy(frame->payload, raw + 4, raw[3]);
+    frame->seq = raw[0] == 2u ? get_u16(raw + 2) : raw[2];
+    frame->connection = raw[0] == 2u ? get_u32(raw + 4) : 0u;
+    frame->length = raw[header - 1u];
+    memcpy(frame->payload, raw + header, frame->length);
     return true;
-}
-
-/* ---- little-endian fields ---- */
-
-static uint16_t get_u16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] | (uint16_t)((uint16_t)at[1] << 8));
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
 static void put(rop_frame *frame, uint64_t value, int bytes)
@@ -110,21 +125,26 @@ static uint32_t since(const rop_board *board, uint32_t moment_ms)
     return board->now_ms - moment_ms;
 }
 
-static size_t send_frame(rop_board *board, const rop_frame *frame, uint8_t wire[ROP_MAX_WIRE])
+static void send_frame(rop_board *board, const rop_frame *frame)
 {
-    const size_t count = rop_encode(frame, wire);
-    board->actions.send(board->actions.context, wire, count);
-    return count;
+    uint8_t wire[ROP_MAX_WIRE];
+    board->actions.send(board->actions.context, wire, rop_encode(frame, wire));
+}
+
+static uint8_t version_of(const rop_board *board)
+{
+    return board->actions.draw != NULL ? 2u : 1u;
 }
 
 static void tell(rop_board *board, enum rop_event code, bool value)
 {
-    uint8_t wire[ROP_MAX_WIRE];
-    rop_frame event = {.type = ROP_EVENT, .seq = board->event_seq++};
+    rop_frame event = {.version = version_of(board), .type = ROP_EVENT, .connection = board->connection};
+    event.seq = version_of(board) == 2u ? board->event_seq : (uint16_t)(board->event_seq & 0xFFu);
+    board->event_seq++;
     put(&event, (uint64_t)code, 1);
     put(&event, value ? 1u : 0u, 1);
     put(&event, since(board, board->started_ms), 4);
-    (void)send_frame(board, &event, wire);
+    send_frame(board, &event);
 }
 
 static void set_led(rop_board *board, uint16_t level)
@@ -179,7 +199,9 @@ static uint8_t flags(const rop_board *board)
 static void make_ack(rop_frame *reply, const rop_frame *request)
 {
     reply->type = ROP_ACK;
+    reply->version = request->version;
     reply->seq = request->seq;
+    reply->connection = request->connection;
     reply->length = 0;
     put(reply, request->type, 1);
 }
@@ -187,7 +209,9 @@ static void make_ack(rop_frame *reply, const rop_frame *request)
 static void make_nak(rop_frame *reply, const rop_frame *request, enum rop_nak code, uint32_t detail)
 {
     reply->type = ROP_NAK;
+    reply->version = request->version;
     reply->seq = request->seq;
+    reply->connection = request->connection;
     reply->length = 0;
     put(reply, request->type, 1);
     put(reply, (uint64_t)code, 1);
@@ -291,7 +315,7 @@ static void tell_status(rop_board *board, rop_frame *reply)
 {
     put(reply, flags(board), 1);
     put(reply, board->led_level, 2);
-    put(reply, board->have_last ? board->last.seq : 0u, 1);
+    put(reply, board->have_last ? board->last.seq & 0xFFu : 0u, 1);
     put(reply, board->rejected, 2);
     put(reply, since(board, board->started_ms), 4);
     put(reply, board->config.board_id, 8);
@@ -312,36 +336,79 @@ static void tell_totals(rop_board *board, rop_frame *reply)
 
 static bool same(const rop_frame *a, const rop_frame *b)
 {
-    return a->type == b->type && a->seq == b->seq && a->length == b->length &&
+    return a->type == b->type && a->connection == b->connection && a->seq == b->seq && a->length == b->length &&
            memcmp(a->payload, b->payload, a->length) == 0;
 }
 
+/* Sends a reply and keeps it for the case that the same request comes again. */
+static void accept(rop_board *board, const rop_frame *request, const rop_frame *reply)
+{
+    board->last_reply_count = rop_encode(reply, board->last_reply);
+    board->have_last = true;
+    board->last = *request;
+    board->actions.send(board->actions.context, board->last_reply, board->last_reply_count);
+}
+
 /* Requests that act: each sequence number once, none that is older than the last. STOP acts always. */
-static void handle_in_order(rop_board *board, const rop_frame *request, rop_frame *reply, uint8_t wire[ROP_MAX_WIRE])
+static void handle_in_order(rop_board *board, const rop_frame *request, rop_frame *reply)
 {
     const uint8_t ahead = board->have_last ? (uint8_t)(request->seq - board->last.seq) : 1u;
     const bool newer = ahead >= 1 && ahead < 128;
-    const bool stop = request->type == ROP_STOP;
-    if (board->have_last && !stop && same(request, &board->last)) {
-        board->actions.send(board->actions.context, board->last_reply, board->last_reply_count);
-    } else if (newer || stop) {
+    if (newer || request->type == ROP_STOP) {
         act(board, request, reply);
-        const size_t count = send_frame(board, reply, wire);
-        if (newer) {
-            board->have_last = true;
-            board->last = *request;
-            memcpy(board->last_reply, wire, count);
-            board->last_reply_count = count;
-        }
     } else {
         make_nak(reply, request, ROP_NAK_SEQUENCE, board->last.seq);
-        (void)send_frame(board, reply, wire);
+    }
+    if (newer) {
+        accept(board, request, reply);
+    } else {
+        send_frame(board, reply);
     }
 }
 
-static int payload_bytes(uint8_t type)
+/* A new connection; what came before belongs to none any more. */
+static void act_open(rop_board *board, const rop_frame *request, rop_frame *reply)
+{
+    uint32_t number = board->actions.draw(board->actions.context);
+    if (number == 0 || number == board->connection) {
+        number = board->connection + 1u != 0 ? board->connection + 1u : 1u;
+    }
+    board->connection = number;
+    board->last_seq = 0;
+    make_ack(reply, request);
+    put(reply, get_u32(request->payload), 4);
+    put(reply, number, 4);
+}
+
+/* ROPLINK/2: requests of this connection alone, each with a higher number than the last. STOP acts always. */
+static void handle_connected(rop_board *board, const rop_frame *request, rop_frame *reply)
+{
+    const bool ours = board->connection != 0 && request->connection == board->connection;
+    if (ours && request->seq > board->last_seq) {
+        board->last_seq = request->seq;
+        if (request->type == ROP_OPEN) {
+            act_open(board, request, reply);
+        } else {
+            act(board, request, reply);
+        }
+        accept(board, request, reply);
+        return;
+    }
+    if (request->type == ROP_STOP) {
+        act(board, request, reply);
+    } else if (ours) {
+        make_nak(reply, request, ROP_NAK_SEQUENCE, board->last_seq);
+    } else {
+        make_nak(reply, request, ROP_NAK_CONNECTION, 0);
+    }
+    send_frame(board, reply);
+}
+
+static int payload_bytes(const rop_board *board, uint8_t type)
 {
     switch (type) {
+    case ROP_OPEN:
+        return version_of(board) == 2u ? 4 : -1;
     case ROP_SET_LED:
         return 2;
     case ROP_ARM:
@@ -357,11 +424,25 @@ static int payload_bytes(uint8_t type)
     }
 }
 
+static void handle_acting(rop_board *board, const rop_frame *request, rop_frame *reply)
+{
+    if (board->have_last && request->type != ROP_STOP && same(request, &board->last)) {
+        board->actions.send(board->actions.context, board->last_reply, board->last_reply_count);
+    } else if (version_of(board) == 1u) {
+        handle_in_order(board, request, reply);
+    } else if (request->type == ROP_OPEN && request->connection == 0) {
+        go_dark(board);
+        act_open(board, request, reply);
+        accept(board, request, reply);
+    } else {
+        handle_connected(board, request, reply);
+    }
+}
+
 static void handle(rop_board *board, const rop_frame *request)
 {
-    uint8_t wire[ROP_MAX_WIRE];
     rop_frame reply = {.type = ROP_ACK};
-    const int expected = payload_bytes(request->type);
+    const int expected = payload_bytes(board, request->type);
     if (request->type >= 0x80u) { /* boards send these: an echoing line is harmless */
         return;
     }
@@ -376,16 +457,17 @@ static void handle(rop_board *board, const rop_frame *request)
         make_ack(&reply, request);
         tell_totals(board, &reply);
     } else {
-        handle_in_order(board, request, &reply, wire);
+        handle_acting(board, request, &reply);
         return;
     }
-    (void)send_frame(board, &reply, wire);
+    send_frame(board, &reply);
 }
 
 static void end_piece(rop_board *board)
 {
     rop_frame frame;
-    if (!board->overlong && board->piece_count > 0 && rop_decode(board->piece, board->piece_count, &frame)) {
+    if (!board->overlong && board->piece_count > 0 && rop_decode(board->piece, board->piece_count, &frame) &&
+        frame.version == version_of(board)) {
         handle(board, &frame);
     } else if ((board->overlong || board->piece_count > 0) && board->rejected < UINT16_MAX) {
         board->rejected++;

@@ -1,5 +1,5 @@
 /*
- * ropboard: the board's side of ROPLINK/1 as a state machine in portable C11.
+ * ropboard: the board's side of ROPLINK as a state machine in portable C11.
  *
  * No hardware, no heap, no clock of its own: the firmware feeds it bytes, switch states and milliseconds, and it
  * calls back with bytes for the host and with what the light must do. ../PROTOCOL.md describes the protocol;
@@ -17,9 +17,10 @@
 extern "C" {
 #endif
 
-#define ROP_VERSION 1u
 #define ROP_MAX_PAYLOAD 64u
-#define ROP_MAX_RAW (4u + ROP_MAX_PAYLOAD + 2u)   /* version, type, seq, length, payload, CRC */
+#define ROP_HEADER_1 4u  /* ROPLINK/1: version, type, seq u8, length */
+#define ROP_HEADER_2 9u  /* ROPLINK/2: version, type, seq u16, connection u32, length */
+#define ROP_MAX_RAW (ROP_HEADER_2 + ROP_MAX_PAYLOAD + 2u) /* header, payload, CRC */
 #define ROP_MAX_ENCODED (ROP_MAX_RAW + 1u)        /* after COBS, closing zero not counted */
 #define ROP_MAX_WIRE (ROP_MAX_ENCODED + 1u)       /* closing zero counted */
 
@@ -38,6 +39,7 @@ enum rop_type {
     ROP_STOP = 0x05,
     ROP_STATUS = 0x06,
     ROP_DOSE = 0x07,
+    ROP_OPEN = 0x08, /* ROPLINK/2 only */
     ROP_ACK = 0x80,
     ROP_NAK = 0x81,
     ROP_EVENT = 0x90
@@ -55,7 +57,8 @@ enum rop_nak {
     ROP_NAK_FLASH_TIME_CEILING = 8,
     ROP_NAK_FLASH_LEVEL_CEILING = 9,
     ROP_NAK_NOT_ARMED = 10,
-    ROP_NAK_RECHARGING = 11
+    ROP_NAK_RECHARGING = 11,
+    ROP_NAK_CONNECTION = 12 /* ROPLINK/2 only */
 };
 
 enum rop_event {
@@ -91,12 +94,21 @@ typedef struct {
     void (*send)(void *context, const uint8_t *bytes, size_t count);  /* one whole frame for the host */
     void (*set_led)(void *context, uint16_t level);                   /* continuous light; 0 is off */
     void (*flash)(void *context, uint32_t flash_us, uint16_t level);  /* start one flash now */
+    /*
+     * A number for a connection, that nobody can foretell and that does not come again, also after a start: from the
+     * chip's random source, or where it has none from noise of its converter mixed with a count of starts that it
+     * keeps. With it the board speaks ROPLINK/2 and nothing else; NULL makes it a board of ROPLINK/1, on which frames
+     * recorded from the line can be played back.
+     */
+    uint32_t (*draw)(void *context);
 } rop_actions;
 
 /* One decoded frame. */
 typedef struct {
+    uint8_t version; /* 1 or 2 */
     uint8_t type;
-    uint8_t seq;
+    uint16_t seq;        /* of version 1 the low byte */
+    uint32_t connection; /* of version 2; 0 before there is one */
     uint8_t length;
     uint8_t payload[ROP_MAX_PAYLOAD];
 } rop_frame;
@@ -115,7 +127,9 @@ typedef struct {
     rop_frame last;
     uint8_t last_reply[ROP_MAX_WIRE];
     size_t last_reply_count;
-    uint8_t event_seq;
+    uint32_t connection; /* 0 before there is one, and always in ROPLINK/1 */
+    uint16_t last_seq;   /* in the connection; 0 before its first request */
+    uint16_t event_seq;
     uint16_t rejected;
     uint32_t flashes;
     uint64_t flash_sum, led_sum;

@@ -48,21 +48,32 @@ static void on_flash(void *context, uint32_t flash_us, uint16_t level)
     seen.flash_level = level;
 }
 
+static uint32_t drawn;
+static uint8_t version = 1;
+static uint32_t connection;
+
+static uint32_t on_draw(void *context)
+{
+    (void)context;
+    return drawn += 1000u;
+}
+
 static void start(uint32_t now_ms)
 {
     const rop_config config = {
         .board_id = 7, .max_led_level = 1000, .max_flash_us = 5000, .max_flash_level = 2000, .recharge_ms = 100};
-    const rop_actions actions = {.send = on_send, .set_led = on_led, .flash = on_flash};
+    const rop_actions actions = {.send = on_send, .set_led = on_led, .flash = on_flash,
+                                 .draw = version == 2u ? on_draw : NULL};
     memset(&seen, 0, sizeof seen);
     rop_board_init(&board, &config, &actions, now_ms);
     rop_board_set_interlock(&board, true, now_ms);
 }
 
 /* Sends a request; returns the code of the NAK, 0 for an ACK, -1 when there was no reply. */
-static int ask(uint8_t type, uint8_t seq, const uint8_t *payload, uint8_t length, uint32_t now_ms)
+static int ask(uint8_t type, uint16_t seq, const uint8_t *payload, uint8_t length, uint32_t now_ms)
 {
     uint8_t wire[ROP_MAX_WIRE];
-    rop_frame frame = {.type = type, .seq = seq, .length = length}, reply;
+    rop_frame frame = {.version = version, .type = type, .seq = seq, .connection = connection, .length = length}, reply;
     if (length > 0) {
         memcpy(frame.payload, payload, length);
     }
@@ -70,6 +81,13 @@ static int ask(uint8_t type, uint8_t seq, const uint8_t *payload, uint8_t length
     rop_board_receive(&board, wire, rop_encode(&frame, wire), now_ms);
     if (seen.sent == before || !rop_decode(seen.wire, seen.count - 1, &reply) || reply.payload[0] != type) {
         return -1;
+    }
+    if (reply.version != version || reply.seq != seq || reply.connection != connection) {
+        return -1;
+    }
+    if (type == ROP_OPEN && reply.type == ROP_ACK) {
+        connection = (uint32_t)reply.payload[5] | (uint32_t)reply.payload[6] << 8 | (uint32_t)reply.payload[7] << 16 |
+                     (uint32_t)reply.payload[8] << 24;
     }
     return reply.type == ROP_ACK ? 0 : reply.payload[1];
 }
@@ -137,7 +155,7 @@ static void test_damaged_frames_are_dropped(void)
     start(0);
     CHECK(ask(ROP_HEARTBEAT, 1, NULL, 0, 0) == 0);
     CHECK(ask(ROP_ARM, 2, arm_2ms, 6, 0) == 0);
-    const rop_frame fire = {.type = ROP_FIRE, .seq = 3};
+    const rop_frame fire = {.version = 1, .type = ROP_FIRE, .seq = 3};
     const size_t count = rop_encode(&fire, wire);
     for (size_t at = 0; at < count; at++) {
         for (unsigned bit = 0; bit < 8; bit++) {
@@ -151,6 +169,34 @@ static void test_damaged_frames_are_dropped(void)
     CHECK(ask(ROP_FIRE, 4, NULL, 0, 2) == 0 && seen.flashes == 1);
 }
 
+static void test_a_connection_and_what_was_recorded_from_it(void)
+{
+    const uint8_t nonce[4] = {1, 2, 3, 4}, other[4] = {5, 6, 7, 8};
+    version = 2;
+    connection = 0;
+    start(0);
+    CHECK(ask(ROP_HEARTBEAT, 1, NULL, 0, 0) == ROP_NAK_CONNECTION);
+    CHECK(ask(ROP_STOP, 1, NULL, 0, 0) == 0);
+    CHECK(ask(ROP_OPEN, 0, nonce, 4, 0) == 0 && connection != 0);
+    const uint32_t first = connection;
+    CHECK(ask(ROP_HEARTBEAT, 1, NULL, 0, 0) == 0);
+    CHECK(ask(ROP_ARM, 300, arm_2ms, 6, 0) == 0);
+    CHECK(ask(ROP_FIRE, 301, NULL, 0, 1) == 0 && seen.flashes == 1);
+    CHECK(ask(ROP_FIRE, 301, NULL, 0, 2) == 0 && seen.flashes == 1);
+    CHECK(ask(ROP_ARM, 300, arm_2ms, 6, 200) == ROP_NAK_SEQUENCE);
+    CHECK(ask(ROP_SET_LED, 302, led_100, 2, 200) == 0);
+    CHECK(ask(ROP_OPEN, 0xFFFF, other, 4, 200) == 0 && connection != first && seen.led == 100); /* renewed */
+    CHECK(ask(ROP_HEARTBEAT, 1, NULL, 0, 200) == 0);
+    connection = first;
+    CHECK(ask(ROP_ARM, 303, arm_2ms, 6, 200) == ROP_NAK_CONNECTION);
+    connection = 0;
+    CHECK(ask(ROP_OPEN, 0, nonce, 4, 200) == 0 && seen.led == 0); /* a recorded one gives nobody anything */
+    connection = first;
+    CHECK(ask(ROP_ARM, 300, arm_2ms, 6, 200) == ROP_NAK_CONNECTION);
+    CHECK(ask(ROP_FIRE, 301, NULL, 0, 200) == ROP_NAK_CONNECTION);
+    CHECK(seen.flashes == 1);
+}
+
 int main(void)
 {
     test_check_value_of_the_crc();
@@ -158,6 +204,7 @@ int main(void)
     test_repeated_fire_flashes_once();
     test_armed_time_interlock_and_ceilings();
     test_damaged_frames_are_dropped();
+    test_a_connection_and_what_was_recorded_from_it();
     printf("%u checks, %u failed\n", checks, failures);
     return failures == 0 ? 0 : 1;
 }

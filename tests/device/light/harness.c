@@ -41,18 +41,29 @@ static void on_flash(void *context, uint32_t flash_us, uint16_t level)
     note('F', bytes, sizeof bytes);
 }
 
+static uint32_t drawn;
+
+/* As `Draws` of the test. */
+static uint32_t on_draw(void *context)
+{
+    (void)context;
+    drawn = drawn * 1664525u + 1013904223u;
+    return drawn % 5u == 0 ? 0 : drawn;
+}
+
 void harness_start(uint64_t board_id, uint16_t max_led, uint32_t max_us, uint16_t max_flash, uint32_t recharge_ms,
-                   uint32_t now_ms);
+                   uint32_t now_ms, int version);
 void harness_receive(const uint8_t *bytes, size_t count, uint32_t now_ms);
 void harness_input(int which, int on, uint32_t now_ms);
 size_t harness_log(uint8_t *out, size_t room);
 
 void harness_start(uint64_t board_id, uint16_t max_led, uint32_t max_us, uint16_t max_flash, uint32_t recharge_ms,
-                   uint32_t now_ms)
+                   uint32_t now_ms, int version)
 {
     const rop_config config = {board_id, max_led, max_us, max_flash, recharge_ms};
-    const rop_actions actions = {NULL, on_send, on_led, on_flash};
+    const rop_actions actions = {NULL, on_send, on_led, on_flash, version == 2 ? on_draw : NULL};
     log_count = 0;
+    drawn = 0;
     rop_board_init(&board, &config, &actions, now_ms);
 }
 

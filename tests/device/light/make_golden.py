@@ -1,4 +1,4 @@
-"""Writes `device/light/golden_frames.json`, the frames that every implementation of ROPLINK/1 must give byte for byte.
+"""Writes `device/light/golden_frames.json`, the frames that every implementation of ROPLINK must give byte for byte.
 
 Run it after a change of the protocol, and look at what changed: `python tests/device/light/make_golden.py`.
 """
@@ -25,6 +25,8 @@ from device.light.messages import (
     HostMessage,
     Nak,
     NakCode,
+    Open,
+    OpenReply,
     Request,
     SetLed,
     Status,
@@ -48,6 +50,15 @@ REQUESTS: list[tuple[int, HostMessage]] = [
     (1, GetStatus()),
     (2, GetDose()),
 ]
+CONNECTION = 0xA1B2_00C3
+REQUESTS_2: list[tuple[int, int, HostMessage]] = [
+    (0, 0, Open(0x0102_0304)),
+    (0xFFFF, CONNECTION, Open(0)),
+    (1, CONNECTION, Heartbeat()),
+    (258, CONNECTION, Arm(2000, 100)),
+    (0xFFFE, CONNECTION, Fire()),
+]
+"""Of ROPLINK/2: seq, connection, message."""
 _FLAGS = Flags.LIGHT_ON | Flags.INTERLOCK_CLOSED | Flags.HEARTBEAT_ALIVE | Flags.SEQUENCE_KNOWN
 _STATUS = Status(_FLAGS, 1000, 7, 3, 123_456, 0x0123456789ABCDEF, 4095, 20_000, 4095, 250)
 ANSWERS: list[tuple[int, BoardMessage]] = [
@@ -60,6 +71,12 @@ ANSWERS: list[tuple[int, BoardMessage]] = [
     (4, Nak(Request.FIRE, NakCode.RECHARGING, 249)),
     (0, Event(EventCode.WATCHDOG, 1, 480)),
     (1, Event(EventCode.FOOT_SWITCH, 1, 0)),
+]
+ANSWERS_2: list[tuple[int, int, BoardMessage]] = [
+    (0, 0, Ack(Request.OPEN, pack(OpenReply(0x0102_0304, CONNECTION)))),
+    (0xFFFE, CONNECTION, Ack(Request.FIRE, pack(FireReply(1, 65_536)))),
+    (258, 7, Nak(Request.ARM, NakCode.CONNECTION, 0)),
+    (256, CONNECTION, Event(EventCode.INTERLOCK, 0, 480)),
 ]
 
 
@@ -74,6 +91,12 @@ def golden() -> list[dict[str, Any]]:
         entries.append(
             {"from": "board", "seq": seq, "message": repr(answer), "wire": encode_answer(answer, seq).hex(" ")}
         )
+    for sender, seq, connection, message, wire in [
+        *(("host", *one, encode_request(one[2], one[0], one[1])) for one in REQUESTS_2),
+        *(("board", *one, encode_answer(one[2], one[0], one[1])) for one in ANSWERS_2),
+    ]:
+        facts = {"from": sender, "seq": seq, "connection": connection, "message": repr(message)}
+        entries.append({**facts, "wire": wire.hex(" ")})
     return entries
 
 

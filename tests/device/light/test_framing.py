@@ -21,6 +21,9 @@ from device.light.framing import (
 
 bytes_ = st.integers(0, 255)
 frames = st.builds(RawFrame, bytes_, bytes_, st.binary(max_size=64))
+connected = st.builds(
+    RawFrame, bytes_, st.integers(0, 0xFFFF), st.binary(max_size=64), connection=st.integers(0, 0xFFFF_FFFF)
+)
 
 
 def crc16_bit_by_bit(data: bytes) -> int:
@@ -69,12 +72,21 @@ def test_cobs_comes_back_and_holds_no_zero(data: bytes) -> None:
     assert cobs_decode(encoded) == data
 
 
+@given(connected)
+def test_a_frame_of_a_connection_comes_back(frame: RawFrame) -> None:
+    wire = encode_frame(frame)
+    assert wire.count(0) == 1
+    assert len(wire) <= MAX_ENCODED[2] + 1 <= 0xFF  # a board counts them in a byte
+    assert decode_frame(wire[:-1], 2) == frame
+    assert decode_frame(wire[:-1], 1) is None
+
+
 @given(frames)
 def test_a_frame_comes_back(frame: RawFrame) -> None:
     wire = encode_frame(frame)
     assert wire.endswith(b"\0")
     assert wire.count(0) == 1
-    assert len(wire) <= MAX_ENCODED + 1
+    assert len(wire) <= MAX_ENCODED[1] + 1
     assert decode_frame(wire[:-1]) == frame
 
 
@@ -124,7 +136,7 @@ def test_a_stream_without_zero_byte_takes_no_memory() -> None:
     decoder = FrameDecoder()
     for _ in range(1000):
         assert decoder.feed(b"\x05" * 1000) == []
-    assert len(decoder._piece) <= MAX_ENCODED
+    assert len(decoder._piece) <= MAX_ENCODED[1]
     assert decoder.feed(b"\0" + encode_frame(RawFrame(2, 9))) == [RawFrame(2, 9)]
     assert decoder.rejected == 1
 

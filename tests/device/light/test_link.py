@@ -11,13 +11,16 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import device.light.link
 from device.errors import AnotherHost, BoardRefused, BoardSilent, LightError, NotABoard, PortUnusable
 from device.light import BoardLink, EventCode, LineFaults, NakCode, SimulatedBoard
 from device.light.board import Board, Send
-from device.light.messages import HostMessage, SetLed, Stop, encode_request
+from device.light.messages import HostMessage, Open, Stop, encode_request
+from device.light.simulated import draw_number
 from tests.device.light.conftest import FAST
 from tests.device.light.waiting import wait_until
 
@@ -286,14 +289,138 @@ def use_until_refused(link: BoardLink) -> None:
 def test_a_second_host_behind_a_bridge_is_found_out(board: SimulatedBoard, link: BoardLink) -> None:
     other = os.open(board.port, os.O_RDWR | os.O_NOCTTY)
     try:
-        os.write(other, encode_request(SetLed(0), (link.status().last_seq + 50) & 0xFF))
-        with pytest.raises(AnotherHost, match="another program talks to the board"):
+        os.write(other, encode_request(Open(7), 0, 0))
+        with pytest.raises(AnotherHost, match="another program opened it"):
             use_until_refused(link)
         assert wait_until(lambda: isinstance(link.failure, AnotherHost))
         link.stop()
         assert board.wait_for_light(False, timeout_s=2)
     finally:
         os.close(other)
+
+
+def test_an_older_board_is_used_where_it_is_said_only() -> None:
+    with SimulatedBoard(protocol=1) as board:
+        with pytest.raises(BoardSilent, match="whether it speaks ROPLINK/2"):
+            BoardLink(board.port, connect_timeout_s=0)
+        with BoardLink(board.port, protocol=1) as link:
+            link.set_led(5)
+            assert board.led_level == 5
+        with pytest.raises(PortUnusable, match="got protocol 3, expected 1 or 2"):
+            BoardLink(board.port, protocol=3)
+
+
+class Wire:
+    """What went to the board, as somebody with a clip on the line records it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.recorded: list[bytes] = []
+        write = device.light.link.write_frame
+
+        def record(port: Any, data: bytes) -> None:
+            self.recorded.append(data)
+            write(port, data)
+
+        monkeypatch.setattr(device.light.link, "write_frame", record)
+
+
+def play_back(board: SimulatedBoard, frames: list[bytes]) -> None:
+    other = os.open(board.port, os.O_RDWR | os.O_NOCTTY)
+    try:
+        for frame in frames:
+            os.write(other, frame)
+            time.sleep(0.002)
+        assert wait_until(lambda: board._board._decoder._piece == b"")
+        time.sleep(0.1)
+    finally:
+        os.close(other)
+
+
+@pytest.mark.parametrize("when", ["while open", "after the link", "after a start of the board"])
+def test_what_was_recorded_gives_no_second_flash(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every frame in order and again and again, as numbers of eight bits would have come round."""
+    wire = Wire(monkeypatch)
+    with SimulatedBoard(ceilings=FAST) as board:
+        with BoardLink(board.port) as link:
+            link.arm(1000, 5)
+            link.fire()
+            recorded = list(wire.recorded)
+            if when == "while open":
+                play_back(board, [frame for frame in recorded if frame[2:3] != b"\x08"][-2:] * 260)
+        if when == "after a start of the board":
+            with board._lock:
+                board._board = Board(0x51D, FAST, 0, draw_number)
+            board.set_interlock(True)
+        play_back(board, recorded * 5)
+        assert len(board.flashes) == 1
+
+
+def test_the_older_protocol_has_that_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the test above is known to see it."""
+    wire = Wire(monkeypatch)
+    with SimulatedBoard(ceilings=FAST, protocol=1) as board:
+        with BoardLink(board.port, protocol=1) as link:
+            link.arm(1000, 5)
+            link.fire()
+            recorded = list(wire.recorded)
+        with board._lock:
+            board._board = Board(0x51D, FAST, 0)
+        board.set_interlock(True)
+        play_back(board, recorded)
+        assert len(board.flashes) == 2
+
+
+def test_a_connection_is_renewed_before_its_numbers_end_and_the_light_stays_on(
+    board: SimulatedBoard, link: BoardLink
+) -> None:
+    link.set_led(7)
+    first, changes = link._connection, board.light_changes
+    link._seq = 0xFFFC
+    for level in range(8, 18):
+        link.set_led(level)
+    assert link._connection != first
+    assert [change.level for change in board.light_changes[len(changes) :]] == list(range(8, 18))
+    assert link.failure is None
+    board.set_foot_switch(True)
+    event = link.next_event(2)
+    assert event is not None
+    assert (event.code, event.lost) == (EventCode.FOOT_SWITCH, 0)
+
+
+def test_a_renewal_whose_answer_was_lost_is_asked_for_again(
+    board: SimulatedBoard, link: BoardLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The board has the new number then; the same frame gets the same answer."""
+    monkeypatch.setattr(board, "_say", lambda data: None)
+    link._seq = 0xFFFE
+    assert wait_until(lambda: isinstance(link.failure, BoardSilent))
+    monkeypatch.undo()
+    assert wait_until(lambda: link.failure is None)
+    link.set_led(4)
+    assert board.led_level == 4
+
+
+def test_stop_needs_no_number_that_is_left(board: SimulatedBoard, link: BoardLink) -> None:
+    link.set_led(7)
+    link.guard = lambda: False  # so that no heartbeat renews the connection
+    link._seq = 0xFFFE
+    for _ in range(3):
+        link.stop()
+    assert board.led_level == 0
+    link.guard = None
+    assert wait_until(lambda: link.failure is None)
+    link.set_led(3)
+    assert board.led_level == 3
+
+
+def test_a_board_that_started_anew_is_told(board: SimulatedBoard, link: BoardLink) -> None:
+    """It is dark and counts its dose from nothing: whoever keeps the account has to open it anew."""
+    link.set_led(7)
+    with board._lock:
+        board._board = Board(0x51D, FAST, 0, draw_number)
+    assert wait_until(lambda: isinstance(link.failure, AnotherHost))
+    with pytest.raises(AnotherHost, match="started anew"):
+        link.fire()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from device.light.messages import (
     HeartbeatReply,
     HostMessage,
     Nak,
+    OpenReply,
     Request,
     SetLed,
     Status,
@@ -30,7 +31,7 @@ from device.light.messages import (
     parse_answer,
     unpack,
 )
-from tests.device.light.make_golden import ANSWERS, GOLDEN, golden
+from tests.device.light.make_golden import ANSWERS, ANSWERS_2, GOLDEN, golden
 
 
 def test_the_golden_frames_have_not_changed() -> None:
@@ -56,6 +57,14 @@ def test_answers_come_back(seq: int, answer: Ack | Nak | Event) -> None:
     assert parse_answer(frame) == answer
 
 
+@pytest.mark.parametrize(("seq", "connection", "answer"), ANSWERS_2, ids=lambda value: type(value).__name__)
+def test_answers_of_a_connection_come_back(seq: int, connection: int, answer: Ack | Nak | Event) -> None:
+    wire = encode_answer(answer, seq, connection)
+    (frame,) = FrameDecoder(2).feed(wire)
+    assert (frame.seq, frame.connection, parse_answer(frame)) == (seq, connection, answer)
+    assert FrameDecoder(1).feed(wire) == []  # nobody takes a frame of the other version
+
+
 @given(st.builds(RawFrame, st.integers(0, 255), st.integers(0, 255), st.binary(max_size=64)))
 def test_any_frame_is_a_message_of_its_exact_length_or_none(frame: RawFrame) -> None:
     message = parse_answer(frame)
@@ -67,7 +76,7 @@ def test_any_frame_is_a_message_of_its_exact_length_or_none(frame: RawFrame) -> 
 
 def test_flags_come_as_flags_and_wrong_lengths_as_nothing() -> None:
     assert unpack(HeartbeatReply, b"\x05") == HeartbeatReply(Flags.LIGHT_ON | Flags.INTERLOCK_CLOSED)
-    for kind in (HeartbeatReply, FireReply, Status, Totals):
+    for kind in (HeartbeatReply, FireReply, OpenReply, Status, Totals):
         assert unpack(kind, bytes(kind.LAYOUT.size + 1)) is None
 
 
