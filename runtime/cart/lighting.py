@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from device.errors import LightError, PortUnusable
+from device.errors import AnotherHost, LightError, PortUnusable
 from device.eye import Eye
 from device.light.calibrated import CalibratedLight
 from device.light.calibration import Calibration
 from device.light.dose import DoseAccount
 from device.light.link import BoardLink
-from device.light.messages import EventCode, Flags
+from device.light.messages import EventCode, Flags, NakCode
 from runtime.cart.errors import NotNow
 from runtime.cart.kept import Kept
 from runtime.cart.parts import LightPart
@@ -141,7 +141,10 @@ class Lighting:
 
     @staticmethod
     def _problem_of(link: BoardLink) -> tuple[str, bool]:
+        """A board that started anew has no connection any more: opened again it is dark, and its account goes on."""
         if isinstance(link.failure, PortUnusable):
+            return str(link.failure), True
+        if isinstance(link.failure, AnotherHost) and link.failure.code == NakCode.CONNECTION:
             return str(link.failure), True
         if link.failure is not None:
             return str(link.failure), False

@@ -230,7 +230,7 @@ def test_c_and_python_do_the_same(library: ctypes.CDLL, story: list[tuple[str, A
 
 @given(stories, STARTS)
 @example(LONG, 0)
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_c_and_python_do_the_same_in_connections(
     library: ctypes.CDLL, story: list[tuple[str, Any]], start_ms: int
 ) -> None:

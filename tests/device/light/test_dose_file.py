@@ -161,3 +161,13 @@ def test_what_was_taken_back_stays_so_over_a_restart(path: Path) -> None:
     with DoseFile(path) as file:
         assert len(file.exposures) == 1
         assert DoseAccount(calibration(hazard()), exposures=file.exposures).used(Eye.OD) == pytest.approx(used)
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe"])
+def test_what_is_no_file_of_ours_is_refused_at_once(tmp_path: Path, planted: str) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    (tmp_path / "dose").symlink_to(theirs) if planted == "link" else os.mkfifo(tmp_path / "dose")
+    with pytest.raises(DoseUnrecorded, match="dose cannot be kept there"):
+        DoseFile(tmp_path / "dose")
+    assert theirs.read_text() == "theirs"

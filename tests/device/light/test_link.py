@@ -489,7 +489,7 @@ def test_a_board_behind_a_tcp_serial_server() -> None:
 
     def serve(server: socket.socket) -> None:
         connection, _ = server.accept()
-        board = Board(99, FAST)
+        board = Board(99, FAST, draw=draw_number)
         connection.settimeout(0.01)
         with connection, suppress(ConnectionError):
             actions = board.set_interlock(True, 0)

@@ -1,6 +1,6 @@
 """A daemon in a process of its own, with a fake engine; says `ready`.
 
-`fake_daemon.py SOCKET [DELAY_MS [HUGE_PAGES]]`, all numbers.
+`fake_daemon.py SOCKET [DELAY_MS [HUGE_PAGES [UID...]]]`, all numbers; UID: further users that may connect.
 
 SIGTERM ends it, as it does the real one.
 """
@@ -31,7 +31,7 @@ from runtime.trust.site import Site
 from tests.runtime.conftest import manifest_content
 
 
-def main(path: Path, delay_ms: float = 0.0, huge_pages: float = 0.0) -> None:
+def main(path: Path, delay_ms: float = 0.0, huge_pages: float = 0.0, *uids: float) -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = {"segmentation.fp32.onnx": b"segmentation graph", "classifier.fp32.onnx": b"classifier graph"}
@@ -56,7 +56,10 @@ def main(path: Path, delay_ms: float = 0.0, huge_pages: float = 0.0) -> None:
         listener = passed_by_systemd() or stack.enter_context(listening(path))
         real_time = SoftRealTime(huge_pages=bool(huge_pages))
         real_time.for_process()
-        service = Service(listener, reader, Limits(max_age_ms=60_000), real_time, told)
+        limits = Limits(frozenset(map(int, uids)), max_age_ms=60_000)
+        if uids:
+            path.chmod(0o666)
+        service = Service(listener, reader, limits, real_time, told)
         signal.signal(signal.SIGTERM, lambda *_: service.stop())
         service.run()
 

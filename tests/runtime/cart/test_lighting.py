@@ -1,0 +1,41 @@
+"""The cart's light over a board that starts anew."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from device.light import BoardLink, SimulatedBoard
+from device.light.board import Board
+from device.light.simulated import SIMULATED_CEILINGS, draw_number
+from runtime.cart.lighting import Lighting
+from runtime.cart.parts import LightPart
+from tests.device.light.waiting import wait_until
+
+
+def test_a_board_that_started_anew_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a short loss of its power: it keeps nothing of the connection, and the nurse has to do nothing."""
+    monkeypatch.setattr("runtime.cart.kept.RETRY_S", 0.05)
+    pressed: list[float] = []
+    with SimulatedBoard() as board:
+        part = LightPart(
+            open_link=lambda: BoardLink(board.port),
+            open_account=lambda: pytest.fail("no exam is open"),
+            calibration=lambda link: pytest.fail("no light is given"),
+            preview_level=0,
+            flash=None,
+        )
+        lighting = Lighting(part, lambda: pressed.append(time.monotonic()), lambda: None)
+        try:
+            assert wait_until(lambda: lighting._kept.part is not None)
+            first = lighting._kept.part
+            with board._lock:
+                board._board = Board(0x51D, SIMULATED_CEILINGS, time.monotonic_ns() // 1_000_000, draw_number)
+            board.set_interlock(True)
+            assert wait_until(lambda: lighting._kept.part not in (None, first), timeout_s=20)
+            assert wait_until(lambda: not lighting.problem)
+            board.set_foot_switch(True)
+            assert wait_until(lambda: len(pressed) == 1)
+        finally:
+            lighting.close()
