@@ -6,7 +6,7 @@ TOOLS := $(VENV)-tools
 INSTALL = $(PYTHON) constraints/install.py
 PINS := setup.cfg setup.py pyproject.toml constraints/install.py constraints/unused.list runtime/preprocess/kernel.c
 
-.PHONY: run cart test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
+.PHONY: run cart jetson test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
 	constraints wheelhouse dist python-is-right clean
 
 run: $(VENV)/.cart
@@ -15,6 +15,10 @@ run: $(VENV)/.cart
 # The cart on simulated parts, in this machine's browser.
 cart: $(VENV)/.cart
 	$(BIN)/python -m runtime.cart demo --open
+
+# A cart on a Jetson, or on a workstation with NVIDIA's Debian packages: an environment that sees the system's TensorRT.
+jetson: $(VENV)/.jetson
+	$(BIN)/python -c 'import tensorrt; print("TensorRT", tensorrt.__version__)'
 
 # The build side's libraries (PyTorch, ModelOpt, TensorRT's builder) and the cart's never share a process in use, so
 # neither do they here: the halves run side by side, each in its own process.
@@ -89,11 +93,12 @@ constraints: $(TOOLS)/.release
 
 # Each stamp file stands for one recipe of constraints/install.py. The cart's is what a cart needs: no torch, no onnx.
 $(VENV)/.cart: $(wildcard constraints/cart.txt)
+$(VENV)/.jetson: $(wildcard constraints/cart-tensorrt.txt)
 $(VENV)/.build $(VENV)/.test $(TOOLS)/.release: $(wildcard constraints/all.txt)
 $(VENV)-cart/.test-cart: $(wildcard constraints/cart.txt constraints/all.txt)
 $(VENV)-floors/.floors: $(wildcard constraints/floors.txt)
 
-$(VENV)/.cart $(VENV)/.build $(VENV)/.test $(VENV)-cart/.test-cart $(VENV)-floors/.floors $(VENV)-latest/.latest \
+$(VENV)/.cart $(VENV)/.jetson $(VENV)/.build $(VENV)/.test $(VENV)-cart/.test-cart $(VENV)-floors/.floors $(VENV)-latest/.latest \
 $(TOOLS)/.release: $(PINS) | python-is-right
 	@echo "setting up $(@D): once, and again when the pins change"
 	@$(INSTALL) $(patsubst .%,%,$(@F)) --venv $(@D)

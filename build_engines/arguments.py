@@ -131,7 +131,10 @@ def plans_parser() -> argparse.ArgumentParser:
         "--level", type=int, default=3, choices=range(6), help="builder optimisation level, 0 to 5 (default: 3)"
     )
     parser.add_argument(
-        "--workspace", type=int, metavar="MIB", help="most scratch memory a kernel may take (default: no limit)"
+        "--workspace",
+        type=int,
+        metavar="MIB",
+        help="most scratch memory a kernel may take (default: no limit; on a Jetson half of the memory that is free)",
     )
     parser.add_argument(
         "--tactics",

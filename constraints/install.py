@@ -44,6 +44,8 @@ class Recipe:
     """Extras whose packages are installed on top of a whole lock, pinned by all.txt."""
     project: bool = True
     """The project itself is installed; without it only what the extras name."""
+    system: bool = False
+    """The environment sees the system's packages: on a Jetson, TensorRT is one of them."""
     slim: bool = False
     """What `unused.list` names is removed, and bytecode is made by the modules' first use, not for all of them."""
 
@@ -51,6 +53,7 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = {
     "cart": Recipe("cart.txt", whole=True, extras=("cart",), slim=True),
     "cart-tensorrt": Recipe("cart-tensorrt.txt", whole=True, extras=("cart", "tensorrt"), slim=True),
+    "jetson": Recipe("cart-tensorrt.txt", whole=True, extras=("cart", "tensorrt"), system=True, slim=True),
     "test-cart": Recipe("cart.txt", whole=True, extras=("cart",), more=("test",), slim=True),
     "build": Recipe("all.txt", extras=("build",)),
     "test": Recipe("all.txt", extras=("build", "test", "dev")),
@@ -100,7 +103,7 @@ def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
     if recipe.lock and not recipe.project and not (HERE / recipe.lock).exists():
         recipe = replace(recipe, lock="")  # the tools that write the pins must come before there are any
     pins = read_pins(HERE / recipe.lock) if recipe.lock else {}
-    python = make(venv)
+    python = make(venv, system=recipe.system)
     if pins:
         check_pins(recipe, pins, python)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
@@ -230,12 +233,23 @@ def check_pins(recipe: Recipe, pins: dict[str, list[tuple[str, str]]], python: P
         )
 
 
-def make(venv: Path) -> Path:
-    """The environment's Python; the environment is made first where there is none."""
+def make(venv: Path, *, system: bool = False) -> Path:
+    """The environment's Python; the environment is made first where there is none.
+
+    system: it sees the system's packages. Raises `CannotInstall` where one is there that does not.
+    """
     python = venv / "bin" / "python"
     if python.exists():
+        settings = venv / "pyvenv.cfg"
+        seen = "include-system-site-packages = true" in settings.read_text(encoding="utf-8") if system else True
+        if not seen:
+            raise CannotInstall(
+                f"{venv} does not see the system's packages, as this one must: name another folder "
+                f"(make VENV=.venv-jetson jetson) or remove this one (rm -r {venv})"
+            )
         return python
-    made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "venv", *(["--system-site-packages"] if system else []), str(venv)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode or not python.exists():
         told = made.stdout + made.stderr
         if "ensurepip" in told:

@@ -247,3 +247,19 @@ def test_patterns_stay_beneath_the_packages() -> None:
     for pattern in patterns:
         assert not pattern.startswith(("/", "*")), pattern
         assert ".." not in pattern, pattern
+
+
+def test_an_environment_that_must_see_the_system_is_one_that_does(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        install, "RECIPES", {"jetson": install.Recipe("all.txt", extras=("some",), project=False, system=True)}
+    )
+    assert install.main(["jetson", "--venv", str(tmp_path / "new")]) == 0
+    assert "include-system-site-packages = true" in (tmp_path / "new" / "pyvenv.cfg").read_text()
+    assert install.main(["jetson", "--venv", str(tmp_path / "new")]) == 0  # it is there, and sees them
+    shutil.rmtree(tmp_path / "new")
+    install.make(tmp_path / "new")
+    capsys.readouterr()
+    assert install.main(["jetson", "--venv", str(tmp_path / "new")]) == 2
+    assert "does not see the system's packages" in capsys.readouterr().err

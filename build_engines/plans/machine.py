@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from build_engines.plans.errors import CannotBuild
+from device.telemetry.files import Files
+from device.telemetry.jetson import is_jetson
 from runtime.cuda.errors import CudaError
 from runtime.cuda.probe import has_driver, probe
 from runtime.plan_key import architecture_name
@@ -44,6 +48,18 @@ class Machine:
     """As the library says it itself."""
     gpu: Gpu | None
     """None where there is none, or none that its driver will start."""
+
+
+def default_workspace_mib(root: Path = Path("/")) -> int | None:
+    """Half of the memory that is free, where GPU and system share it (a Jetson); None elsewhere: all that the GPU has.
+
+    Left to itself the builder tries kernels whose scratch memory is nearly all there is, and the kernel ends it.
+    """
+    files = Files(root)
+    free = re.search(r"^MemAvailable:\s+(\d+) kB$", files.text("proc/meminfo") or "", re.MULTILINE)
+    if not is_jetson(files) or free is None:
+        return None
+    return max(int(free[1]) // 2048, 64)
 
 
 def ask_machine(module: str, *, gpu_needed: bool) -> Machine:

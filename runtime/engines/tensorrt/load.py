@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.cuda import open_cuda
@@ -24,6 +27,8 @@ INSTALL: dict[Library, str] = {
     "trt": "install it from NVIDIA's index (JetPack brings it along)",
     "rtx": "install it: pip install tensorrt-rtx-cu13",
 }
+SYSTEM_PACKAGES = Path("/usr/lib")
+"""Beneath it lie the packages of the system's Pythons: where JetPack and NVIDIA's Debian packages put TensorRT."""
 
 
 EXACTNESS = ("fp32", "fp16", "int8")
@@ -33,7 +38,7 @@ EXACTNESS = ("fp32", "fp16", "int8")
 def missing(bundle: Bundle, library: Library) -> str:
     """Why the bundle cannot run by that library here, as far as it can be told at no cost; "" when it may well."""
     if not _installed(MODULES[library]):
-        return "not installed"
+        return unseen(MODULES[library]) or "not installed"
     if not has_driver():
         return "no NVIDIA driver on this machine"
     if not any(key.library == library for key in list_plans(bundle)):
@@ -51,7 +56,8 @@ def load_tensorrt(bundle: Bundle, library: Library, precision: Mapping[str, str]
     """
     backend, module = TARGETS[library], MODULES[library]
     if not _installed(module):
-        raise EngineError(f"{backend}: {module} is not installed; {INSTALL[library]}, or choose --engine openvino")
+        why = unseen(module) or f"{module} is not installed; {INSTALL[library]}"
+        raise EngineError(f"{backend}: {why}, or choose --engine openvino")
     if not has_driver():
         raise EngineError(
             f"{backend}: no NVIDIA driver on this machine (libcuda.so.1 cannot be loaded); "
@@ -66,6 +72,19 @@ def load_tensorrt(bundle: Bundle, library: Library, precision: Mapping[str, str]
     plan = find_plan(bundle, key)
     require_gpu(plan, found.gpu, found.memory_mib)
     return TensorRTEngine(plan, len(bundle.class_names), lambda: import_library(library), open_cuda)
+
+
+def unseen(module: str) -> str:
+    """What to do about a library that the system has and this environment does not see; "" where there is none."""
+    for found in sorted(SYSTEM_PACKAGES.glob(f"python3*/dist-packages/{module}/__init__.py")):
+        folder = found.parents[1]
+        version = re.fullmatch(r"python(3\.\d+)", folder.parent.name)
+        theirs = version[1] if version else ""
+        if theirs and theirs != "{}.{}".format(*sys.version_info[:2]):
+            remedy = f"make PYTHON=python{theirs} VENV=.venv-{theirs} jetson"
+            return f"{module} is in {folder} for Python {theirs}, this is {sys.version.split()[0]}; {remedy}"
+        return f"{module} is in {folder}, which this environment does not see; make one that does: make jetson"
+    return ""
 
 
 def plans_there(bundle: Bundle, library: Library) -> dict[str, str] | None:

@@ -14,7 +14,7 @@ import build_engines.plans.machine
 import build_engines.plans.onnx_path
 from build_engines.__main__ import main
 from build_engines.plans.errors import CannotBuild, PlanRefused
-from build_engines.plans.machine import Gpu, Machine, ask_machine
+from build_engines.plans.machine import Gpu, Machine, ask_machine, default_workspace_mib
 from runtime import Bundle, BundleError, IncompatiblePlan, open_bundle
 from runtime.cuda.errors import CudaError
 from runtime.plan_key import PlanKey, release
@@ -261,3 +261,22 @@ def test_a_copied_bundle_keeps_its_plans(toy_bundle: Bundle, quick: None, versio
     (copy.path / "plans" / str(key) / "segmentation.plan").write_bytes(b"altered")
     with pytest.raises(BundleError, match="altered"):
         find_plan(copy, key).read("segmentation")
+
+
+@pytest.mark.parametrize(
+    ("compatible", "meminfo", "expected"),
+    [
+        ("nvidia,p3767-0000\0nvidia,tegra234", "MemTotal: 7990000 kB\nMemAvailable:    4194304 kB\n", 2048),
+        ("nvidia,tegra234", "MemAvailable:    1024 kB\n", 64),
+        ("nvidia,tegra234", "MemTotal: 7990000 kB\n", None),
+        (None, "MemAvailable:    4194304 kB\n", None),
+    ],
+)
+def test_where_gpu_and_system_share_memory_a_build_leaves_half(
+    tmp_path: Path, compatible: str | None, meminfo: str, expected: int | None
+) -> None:
+    (tmp_path / "proc" / "device-tree").mkdir(parents=True)
+    (tmp_path / "proc" / "meminfo").write_text(meminfo)
+    if compatible is not None:
+        (tmp_path / "proc" / "device-tree" / "compatible").write_text(compatible)
+    assert default_workspace_mib(tmp_path) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -108,6 +109,28 @@ def test_tensorrt_asked_for_by_name_is_not_replaced(with_gpu: FakeMachine, monke
     ):
         load_engine(with_gpu.bundle, "tensorrt")
     with_gpu.cuda.close()
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("python3", "which this environment does not see; make one that does: make jetson"),
+        ("python{}.{}".format(*sys.version_info[:2]), "which this environment does not see"),
+        ("python3.8", "for Python 3.8, this is .*; make PYTHON=python3.8 VENV=.venv-3.8 jetson"),
+    ],
+)
+def test_a_library_that_only_the_system_sees_is_told_from_one_that_is_not_there(
+    tiny: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, message: str
+) -> None:
+    package = tmp_path / folder / "dist-packages" / "tensorrt"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr(module, "SYSTEM_PACKAGES", tmp_path)
+    monkeypatch.setattr(module, "_installed", lambda name: False)
+    with pytest.raises(EngineError, match=f"tensorrt: tensorrt is in .*{message}"):
+        load_engine(tiny, "tensorrt")
+    with load_engine(tiny) as engine:
+        assert re.search(message, engine.facts.why)
 
 
 @pytest.mark.parametrize(
