@@ -23,6 +23,15 @@ NUMPY_TYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
 }
 
+REMEDIES = {
+    "OLD_CUDA_DRIVER": "its driver is too old for it: install a newer NVIDIA driver",
+    "OLD_CUDA_RUNTIME": "the CUDA runtime here is too old for it: install a newer one",
+    "CUDA_ERROR": "CUDA does not work here: install NVIDIA's driver again",
+    "INSUFFICIENT_GPU_MEMORY": "the GPU's memory is too small or full: free some",
+    "MALFORMED_ENGINE": "the file is no plan: copy the bundle again, or build the plan again",
+}
+"""What helps where building the plan again does not, by TensorRT-RTX's own words for why it refuses one."""
+
 
 @dataclass(frozen=True)
 class TensorFacts:
@@ -65,9 +74,19 @@ class TensorRT:
         if engine is None:
             raise IncompatiblePlan(
                 f"{self.target}: {name}.plan is refused by {self.title} {self.version}: {self.log.reason()}; "
-                f"rebuild it: python -m build_engines BUNDLE --target {self.target}"
+                f"{self._remedy(plan)}"
             )
         return Network(name, self, engine, tensors)
+
+    def _remedy(self, plan: bytes) -> str:
+        """What to do about a plan that was refused, by the library's own diagnosis where it gives one."""
+        rebuild = f"rebuild it: python -m build_engines BUNDLE --target {self.target}"
+        if not hasattr(self._runtime, "get_engine_validity"):
+            return rebuild
+        _, found = self._runtime.get_engine_validity(plan)
+        members = self.trt.EngineInvalidityDiagnostics.__members__
+        told = [text for name, text in REMEDIES.items() if name in members and int(found) & int(members[name])]
+        return "; ".join(told) or rebuild
 
     def close(self) -> None:
         """Drop the runtime; its networks must be gone before."""

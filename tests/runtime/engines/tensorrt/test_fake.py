@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from enum import IntFlag
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from runtime.cuda.fake import ContractBroken, FakeCuda
 from runtime.engines.tensorrt import fake as fake_tensorrt
 from runtime.engines.tensorrt.fake import FakeTensorRT, fake_plan
 from runtime.engines.tensorrt.log import Remembered
-from runtime.engines.tensorrt.network import Network, TensorRT
+from runtime.engines.tensorrt.network import REMEDIES, Network, TensorRT
 from runtime.errors import EngineError, IncompatiblePlan
 from tests.runtime.engines.tiny import tiny_graph
 
@@ -169,6 +170,47 @@ def test_the_first_run_cannot_be_captured(segmentation: Network, cuda: FakeCuda)
 def test_what_is_no_plan_is_refused_with_its_reason(library: TensorRT, plan: bytes) -> None:
     with pytest.raises(IncompatiblePlan, match=r"is refused by TensorRT 10.3.0: IRuntime::deserializeCudaEngine: "):
         library.deserialize("segmentation", plan, {})
+
+
+class Diagnostics(IntFlag):
+    """TensorRT-RTX's words for why it refuses a plan, with its numbers."""
+
+    VERSION_MISMATCH = 1
+    UNSUPPORTED_CC = 2
+    OLD_CUDA_DRIVER = 4
+    OLD_CUDA_RUNTIME = 8
+    INSUFFICIENT_GPU_MEMORY = 16
+    MALFORMED_ENGINE = 32
+    CUDA_ERROR = 64
+
+
+def test_the_words_for_refusals_are_the_real_librarys() -> None:
+    real = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX, whose names are compared, is not installed")
+    found = real.EngineInvalidityDiagnostics.__members__
+    assert {name: int(value) for name, value in found.items()} == {word.name: int(word) for word in Diagnostics}
+    assert set(REMEDIES) <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "remedy"),
+    [
+        (Diagnostics.OLD_CUDA_DRIVER, "its driver is too old for it: install a newer NVIDIA driver"),
+        (Diagnostics.OLD_CUDA_DRIVER | Diagnostics.VERSION_MISMATCH, "install a newer NVIDIA driver"),
+        (Diagnostics.INSUFFICIENT_GPU_MEMORY, "free some"),
+        (Diagnostics.MALFORMED_ENGINE, "copy the bundle again"),
+        (Diagnostics.VERSION_MISMATCH, "rebuild it: python -m build_engines BUNDLE --target tensorrt-rtx"),
+        (Diagnostics.UNSUPPORTED_CC, "rebuild it"),
+        (Diagnostics(0), "rebuild it"),
+    ],
+)
+def test_a_refused_plan_is_told_with_what_helps(cuda: FakeCuda, diagnosis: Diagnostics, remedy: str) -> None:
+    library = TensorRT("rtx", FakeTensorRT(cuda))
+    library.trt.EngineInvalidityDiagnostics = Diagnostics
+    library._runtime.get_engine_validity = lambda plan: (object(), int(diagnosis))
+    with pytest.raises(IncompatiblePlan) as caught:
+        library.deserialize("segmentation", b"no plan", {})
+    assert remedy in str(caught.value)
+    assert ("rebuild" in str(caught.value)) == ("rebuild" in remedy)
 
 
 def test_the_log_remembers_errors_and_warnings_and_forgets_them(cuda: FakeCuda) -> None:
