@@ -7,7 +7,7 @@ INSTALL = $(PYTHON) constraints/install.py
 PINS := setup.cfg setup.py pyproject.toml constraints/install.py constraints/unused.list runtime/preprocess/kernel.c
 
 .PHONY: run cart jetson test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
-	constraints wheelhouse dist python-is-right clean
+	constraints wheelhouse wheelhouse-jetson dist python-is-right clean
 
 run: $(VENV)/.cart
 	$(BIN)/python -m runtime.screen sim:seed=1,frames_per_eye=4,faults=0.1 --frames 40 --out out
@@ -71,6 +71,19 @@ wheelhouse: $(TOOLS)/.release
 		$(TOOLS)/bin/python -m pip wheel --quiet --no-deps --wheel-dir wheelhouse .
 	cp constraints/cart.txt wheelhouse/
 
+# The same for a Jetson, packed on any machine: PYTHON is JetPack's (6: python3.10, 7: python3.12). This software goes along as
+# source, with what builds it there.
+JETSON := $(foreach glibc,17 24 27 28 31 34 35,--platform manylinux_2_$(glibc)_aarch64) --platform manylinux2014_aarch64
+wheelhouse-jetson: $(TOOLS)/.release
+	rm -rf wheelhouse-jetson
+	$(TOOLS)/bin/python -m pip download --quiet --no-deps --require-hashes --only-binary=:all: $(JETSON) \
+		--requirement constraints/cart-tensorrt.txt --dest wheelhouse-jetson
+	$(TOOLS)/bin/python -m pip download --quiet --no-deps --only-binary=:all: --constraint constraints/all.txt \
+		--dest wheelhouse-jetson setuptools
+	PIP_CONSTRAINT=constraints/all.txt PIP_BUILD_CONSTRAINT=constraints/all.txt \
+		$(TOOLS)/bin/python -m build --sdist --outdir wheelhouse-jetson .
+	cp constraints/cart-tensorrt.txt wheelhouse-jetson/
+
 # What is given away: the source, a wheel for this processor and this Python, and the list of a cart's parts (CycloneDX).
 dist: $(TOOLS)/.release
 	rm -rf dist
@@ -112,4 +125,4 @@ ifneq ($(origin PYTHON),file)
 endif
 
 clean:
-	rm -rf $(VENV) $(VENV)-* out build dist wheelhouse *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* out build dist wheelhouse wheelhouse-jetson *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
