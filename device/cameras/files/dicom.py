@@ -50,9 +50,13 @@ def decode_dicom(data: bytes) -> NDArray[np.uint8]:
     pydicom = _import_pydicom()
     with _quiet():
         dataset, deflated = _open(pydicom, data)
-        header = {name: dataset.get(name) for name in _HEADER}
-        stored = _check(header)
-        pixels = _pixels(pydicom, dataset, header, stored)
+        try:
+            header = {name: dataset.get(name) for name in _HEADER}
+            pixels = _pixels(pydicom, dataset, header, _check(header))
+        except (Refused, MemoryError):
+            raise
+        except Exception as error:  # pydicom reads an element's value when it is asked for, and raises nearly anything
+            raise Damaged("DICOM file", type(error).__name__) from None
     seen = damage_seen(pixels, blocks=not deflated)
     if seen is not None:
         raise Damaged("DICOM picture", seen)

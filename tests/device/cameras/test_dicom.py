@@ -156,6 +156,17 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float, compressed: b
     refusal(path)
 
 
+@pytest.mark.parametrize("element", [b"\x28\0\2\0US", b"\x28\0\x10\0US", b"\x28\0\1\1US", b"\x28\0\3\1US"])
+def test_an_element_whose_length_cannot_be_is_refused(tmp_path: Path, element: bytes) -> None:
+    """pydicom reads values when they are asked for, after the file was opened."""
+    path = write(tmp_path / "a.dcm", NOISE)
+    data = bytearray(path.read_bytes())
+    at = data.index(element)
+    data[at + 6] = 3
+    path.write_bytes(bytes(data))
+    assert "damaged" in refusal(path) or "DICOM" in refusal(path)
+
+
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "gone.dcm")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from device.errors import DoseExceeded, DoseUnrecorded
 from device.light import BoardLink, CalibratedLight, DoseAccount, DoseFile, Eye, LightKind, SimulatedBoard
+from device.light.dose import Exposure
 from tests.device.light.lab import calibration, hazard
 from tests.device.light.waiting import wait_until
 
@@ -161,6 +163,44 @@ def test_what_was_taken_back_stays_so_over_a_restart(path: Path) -> None:
     with DoseFile(path) as file:
         assert len(file.exposures) == 1
         assert DoseAccount(calibration(hazard()), exposures=file.exposures).used(Eye.OD) == pytest.approx(used)
+
+
+def exposures_of(path: Path, data: bytes) -> list[Exposure] | None:
+    """What a file of these bytes tells; None where it is refused."""
+    path.write_bytes(data)
+    try:
+        with DoseFile(path) as file:
+            return list(file.exposures)
+    except DoseUnrecorded:
+        return None
+
+
+@pytest.mark.parametrize("changes", [600, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_a_changed_byte_is_found(path: Path, changes: int) -> None:
+    """Light that was given never vanishes: the last line, which can be unfinished, is no exception."""
+    with DoseFile(path) as file:
+        given = account(file)
+        for level in (10, 20, 50):
+            given.add(Eye.OD, LightKind.LED, level, 1.0)
+            given.add(Eye.OS, LightKind.FLASH, level, 0.001)
+        given.take_back(given.exposures[-1])
+    data, draw = path.read_bytes(), random.Random(1)
+    assert exposures_of(path, data) is not None
+    for _ in range(changes):
+        at, by = draw.randrange(len(data)), draw.randrange(1, 256)
+        changed = bytearray(data)
+        changed[at] ^= by
+        assert exposures_of(path, bytes(changed)) is None, (at, by)
+
+
+def test_an_account_of_older_software_goes_on(path: Path) -> None:
+    old = f'["OD", "led", 10, 1.0, "{WHEN}"]\n'
+    path.write_text(old)
+    with DoseFile(path) as file:
+        account(file).add(Eye.OD, LightKind.LED, 20, 1.0)
+    with DoseFile(path) as file:
+        assert [exposure.level for exposure in file.exposures] == [10, 20]
+    assert exposures_of(path, path.read_bytes() + old.encode()) is None
 
 
 @pytest.mark.parametrize("planted", ["link", "pipe"])
