@@ -14,6 +14,7 @@ from runtime.errors import BundleError
 from runtime.onnx_weights import NotAGraph, weights_outside
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
 from runtime.reading import BundleFacts
+from runtime.slots import resolve
 
 if TYPE_CHECKING:
     from runtime.manifest import FileEntry, Manifest, Precision
@@ -103,12 +104,18 @@ class Bundle:
         return content
 
 
-def open_bundle(path: Path | str | None = None) -> Bundle:
+def open_bundle(path: Path | str | None = None, *, sha256: str | None = None) -> Bundle:
     """Open and check a bundle: schema, use, and the size and SHA-256 of every file.
 
-    path: the bundle's folder; None opens the demonstration bundle. Raises `BundleError`.
+    path: the bundle's folder, or a folder of slots, whose active bundle is meant; None is the default folder of slots,
+    or the demonstration bundle where that holds none. sha256: of the bundle that an exam was opened with, which is
+    taken where it lies in the slots, or is the demonstration. Raises `BundleError`.
     """
-    folder = DEMONSTRATION if path is None else Path(path)
+    named = None if path is None else Path(path)
+    folder = resolve(named, sha256)
+    shipped = sha256 is not None and named is None and folder is not None and folder.name != sha256
+    if folder is None or (shipped and _is(DEMONSTRATION, str(sha256))):
+        folder = DEMONSTRATION
     raw = manifest_bytes(folder)
     manifest = _parse(folder, raw)
     for entry in manifest.files:
@@ -118,6 +125,10 @@ def open_bundle(path: Path | str | None = None) -> Bundle:
                 if weights_outside(content):
                     raise BundleError(_outside(folder, entry.path))
     return Bundle(folder, manifest, hashlib.sha256(raw).hexdigest())
+
+
+def _is(folder: Path, sha256: str) -> bool:
+    return hashlib.sha256(manifest_bytes(folder)).hexdigest() == sha256
 
 
 def _outside(folder: Path, name: str) -> str:

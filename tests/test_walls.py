@@ -20,18 +20,20 @@ MAY_NOT_IMPORT = {
 FLOORS = {
     "runtime": """
         cart reread
+        fleet
         daemon dicom screen bench
-        exam bundles
+        bundles
+        exam
         site_screener
         screener
         trust
         engines sinks
         plans
         bundle quality preprocess cuda decide
-        plan_manifest
+        plan_manifest slots
         plan_key
         manifest checked_json budget reading commands percentiles metrics config
-        outcome views errors arrays cpu_class uptime moved onnx_weights
+        outcome views errors arrays cpu_class uptime moved onnx_weights site_state
     """,
     "runtime.bench": """
         __main__

@@ -12,7 +12,12 @@ from runtime.engines import BACKENDS, PRECISIONS, backend_names
 def add_engine_options(parser: argparse.ArgumentParser, *, threads: bool = True) -> argparse._ArgumentGroup:
     """`--bundle`, `--engine`, `--precision` and, where it is wanted, `--threads`; gives their group."""
     group = parser.add_argument_group("model and engine")
-    group.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    group.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="DIR",
+        help="the model, or a folder of slots (default: the active bundle, else the demonstration)",
+    )
     group.add_argument(
         "--engine",
         type=engine_name,

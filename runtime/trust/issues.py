@@ -22,11 +22,13 @@ from device.checked_file import read_at_most
 from device.signature import SignatureInvalid
 from runtime.checked_json import NotJson, first_problem, model_from
 from runtime.manifest import Sha256
+from runtime.site_state import STATE_VARIABLE as STATE_VARIABLE
+from runtime.site_state import state_folder as state_folder
 from runtime.trust.errors import SiteError
 from runtime.trust.keys import TrustedKeys
 
-STATE_VARIABLE = "ROP_SITE_STATE"
 STATE_FILE = "site-issues.json"
+BACK_FILE = "site-back.json"
 WITHDRAWN_FILE = "withdrawn.signed"
 """In the folder of the trusted keys."""
 WITHDRAWN_SCHEMA = "rop.withdrawn/1"
@@ -55,6 +57,14 @@ class _Seen(BaseModel):
     """By name: `bundle NAME`, `profile SITE`, `withdrawn`."""
 
 
+class _Back(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_: Literal["rop.site-back/1"] = Field(alias="schema")
+    back: dict[str, Sha256]
+    """By name as in the numbers: the manifest that may be used although a higher number was."""
+
+
 def parse_withdrawn(name: str, body: bytes) -> Withdrawn:
     """The list in a JSON object. Raises `SiteError`; `name` is said in it."""
     try:
@@ -81,16 +91,6 @@ def read_withdrawn(folder: Path, keys: TrustedKeys) -> Withdrawn | None:
     return parse_withdrawn(WITHDRAWN_FILE, body)
 
 
-def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where the numbers are kept."""
-    if named := environment.get(STATE_VARIABLE):
-        return Path(named)
-    if managed := environment.get("STATE_DIRECTORY"):  # of systemd, several separated by colons
-        return Path(managed.split(":")[0])
-    root = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME") or "/var/lib") / ".local" / "state")
-    return Path(root) / "rop-screening"
-
-
 class Issues:
     """The numbers that this cart has seen."""
 
@@ -102,13 +102,13 @@ class Issues:
         self.check(name, issue, what=what)
         self.note(name, issue)
 
-    def check(self, name: str, issue: int, *, what: str) -> None:
+    def check(self, name: str, issue: int, *, what: str, sha256: str = "") -> None:
         """Raises `SiteError` where a higher number of that name was used. issue: 0 for something without a number.
 
-        what: is said in the error.
+        what: is said in the error. sha256: of the thing; the one that this cart may go back to is let through.
         """
         seen = _read(self._folder() / STATE_FILE).get(name, 0)
-        if issue < seen:
+        if issue < seen and not (sha256 and self.may_go_back(name, sha256)):
             raise SiteError(
                 f"{what}: its issue is {issue or 'not numbered'}, this cart has used issue {seen}; use the newest, "
                 f"or have a numbered profile signed that pins this one"
@@ -121,7 +121,17 @@ class Issues:
         with self._locked() as path:
             highest = _read(path)
             if issue > highest.get(name, 0):
-                _write(path, {**highest, name: issue})
+                _write(path, _Seen(schema="rop.site-issues/1", highest={**highest, name: issue}))
+
+    def may_go_back(self, name: str, sha256: str) -> bool:
+        """Whether this is the one thing of that name that may be used though a higher number was."""
+        return _read_back(self._folder() / BACK_FILE).get(name) == sha256
+
+    def allow_back(self, name: str, sha256: str) -> None:
+        """From now on that one may be used again; no other older one. Whoever calls this has had it in use here."""
+        with self._locked() as path:
+            back = path.with_name(BACK_FILE)
+            _write(back, _Back(schema="rop.site-back/1", back={**_read_back(back), name: sha256}))
 
     @contextmanager
     def _locked(self) -> Iterator[Path]:
@@ -142,6 +152,16 @@ class Issues:
             os.close(descriptor)
 
 
+class NoIssues(Issues):
+    """For what is tried or repeated and gives no result to anybody: every number will do, and none is noted."""
+
+    def check(self, name: str, issue: int, *, what: str, sha256: str = "") -> None:
+        """Nothing."""
+
+    def note(self, name: str, issue: int) -> None:
+        """Nothing."""
+
+
 def _read(path: Path) -> Mapping[str, int]:
     try:
         return model_from(_Seen, read_at_most(path, LIMIT_BYTES)).highest
@@ -154,8 +174,15 @@ def _read(path: Path) -> Mapping[str, int]:
         ) from None
 
 
-def _write(path: Path, highest: Mapping[str, int]) -> None:
-    text = json.dumps({"schema": "rop.site-issues/1", "highest": highest}, sort_keys=True)
+def _read_back(path: Path) -> Mapping[str, str]:
+    try:
+        return model_from(_Back, read_at_most(path, LIMIT_BYTES)).back
+    except (OSError, ValueError):
+        return {}  # nothing may go back then, which is the careful answer
+
+
+def _write(path: Path, content: _Seen | _Back) -> None:
+    text = json.dumps(content.model_dump(by_alias=True), sort_keys=True)
     aside = None
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

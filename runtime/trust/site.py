@@ -88,12 +88,12 @@ class Site:
         if pinned and self.profile is not None and self.profile.issue > 0:
             return  # the newest profile wants this very bundle, however old
         issue = manifest.issue if signed else 0  # anybody can write a number into what nobody signed
-        self.issues.check(f"bundle {manifest.name}", issue, what=what)
+        self.issues.check(issue_name(manifest.name), issue, what=what, sha256=bundle.sha256 if signed else "")
 
     def note_used(self, bundle: Bundle, signature: Signature) -> None:
         """The bundle passed its self-test: from now on none of a lower number is taken. Raises `SiteError`."""
         if signature.state == "signed":
-            self.issues.note(f"bundle {bundle.manifest.name}", bundle.manifest.issue)
+            self.issues.note(issue_name(bundle.manifest.name), bundle.manifest.issue)
 
     def check_plan(self, folder: Path, body: bytes) -> Signature:
         """Who stands for a plan, by the bytes of its `plan.json`. Raises `SignatureRefused`, `SiteError`."""
@@ -152,6 +152,11 @@ def open_site(
         raise SiteError(f"site profile {profile.name}: was withdrawn; get the new one")
     issues.take(f"profile {content.site}", content.issue, what=f"site profile {profile.name}")
     return Site(keys, content, sha256, by, withdrawn, issues)
+
+
+def issue_name(bundle_name: str) -> str:
+    """Under what name a bundle's issue numbers are kept."""
+    return f"bundle {bundle_name}"
 
 
 def sealed(bundle: Bundle) -> tuple[bytes, bytes | None]:

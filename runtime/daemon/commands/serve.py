@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from runtime.bundles.starts import Program, counted_start
 from runtime.daemon.endpoint import listening, passed_by_systemd
 from runtime.daemon.errors import SocketUnusable
 from runtime.daemon.limits import Limits, rings_bytes
@@ -58,7 +59,15 @@ def serve(options: argparse.Namespace) -> int:
                 )
             listener = stack.enter_context(listening(options.socket, limits.group))
         service = Service(listener, reader, limits, real_time, partial(_tell, notifier, log))
-        with _signals(service):
+        program = Program(
+            "runtime.daemon",
+            options.bundle,
+            options.engine,
+            options.precision,
+            options.site_profile,
+            options.trusted_keys,
+        )
+        with _signals(service), counted_start(program, partial(log.write, WARNING)):
             service.run()
     notifier.stopping()
     log.write(NOTICE, "stopped")

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--retakes", type=_retakes, default=DEFAULT_RETAKES, metavar="N", help="allowed retakes (default: 3)"
     )
-    new.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    new.add_argument("--bundle", type=Path, metavar="DIR", help="the model, or slots (default: the active bundle)")
     add_site_options(new)
 
     capture = _verb(verbs, "capture", "take one frame into the open exam and read it", writes=True)

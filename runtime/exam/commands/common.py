@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from runtime.budget import Budget
@@ -18,6 +19,7 @@ from runtime.exam.journal.crypt import find_key
 from runtime.exam.order import Order, Ordered, chosen
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
+from runtime.trust.issues import NoIssues
 from runtime.trust.site import Site, open_site
 
 PROMPTS = (
@@ -44,13 +46,16 @@ def open_screener(
     threshold: float | None = None,
     budget_ms: float | None = None,
     counted: bool = False,
+    again: bool = False,
 ) -> Screener:
     """The Screener that the options and the site name, under the threshold of the exam.
 
-    counted: whether its frames are new to the watch for drift, which is kept beside the journal.
+    counted: whether its frames are new to the watch for drift, which is kept beside the journal. again: it repeats what
+    an older bundle once read, so that bundle's issue number does not matter; its signature does.
     """
+    site = site_of(options)
     return screener_for(
-        site_of(options),
+        replace(site, issues=NoIssues()) if again else site,
         bundle,
         engine=options.engine,
         precision=options.precision,
@@ -66,9 +71,9 @@ def site_of(options: Namespace) -> Site:
     return open_site(options.site_profile, options.trusted_keys)
 
 
-def bundle_of(options: Namespace) -> Bundle:
-    """The bundle that the options name."""
-    return open_bundle(options.bundle)
+def bundle_of(options: Namespace, sha256: str | None = None) -> Bundle:
+    """The bundle that the options name. sha256: of the exam's, which goes before the active one of the slots."""
+    return open_bundle(options.bundle, sha256=sha256)
 
 
 def read_infant(name: str | None, ordered: Ordered | None = None) -> Infant:

@@ -86,8 +86,9 @@ def capture(options: Namespace) -> int:
         summary = journal.open_exam()
         if summary is None:
             raise ExamRefused("no exam is open; open one with: python -m runtime.exam new")
-        bundle, rules = bundle_of(options), journal.exam(summary.exam_id).rules
+        rules = journal.exam(summary.exam_id).rules
         asked = rules.bundle
+        bundle = bundle_of(options, asked.sha256)
         if bundle.sha256 != asked.sha256:
             raise ExamRefused(
                 f"exam {summary.exam_id}: opened with bundle {asked.name} {asked.version} ({asked.sha256[:12]}), "
@@ -128,10 +129,13 @@ def capture(options: Namespace) -> int:
 
 def finish(options: Namespace) -> int:
     """Read the frames that a crash left unread, each under the threshold of its exam."""
-    bundle, done = bundle_of(options), 0
+    done = 0
     with open_journal(options) as journal:
         all_rules = [journal.exam(exam_id).rules for exam_id in {exam_id for exam_id, _ in journal.pending()}]
-        for threshold in {rules.threshold for rules in all_rules if rules.bundle.sha256 == bundle.sha256}:
+        for sha256, threshold in sorted({(rules.bundle.sha256, rules.threshold) for rules in all_rules}):
+            bundle = bundle_of(options, sha256)
+            if bundle.sha256 != sha256:
+                continue
             with open_screener(options, bundle, live=False, threshold=threshold) as screener:
                 session = ExamSession(journal, screener, operator=options.operator)
                 done += session.finish_all(bundle.sha256, threshold)

@@ -51,10 +51,10 @@ def _progress(what: str) -> None:
 
 def replay(options: Namespace) -> int:
     """Repeat the readings of an exam; 1 when one differs."""
-    bundle = bundle_of(options)
     with open_journal(options, read_only=True) as journal:
-        threshold = journal.exam(options.exam).rules.threshold
-        with open_screener(options, bundle, live=False, threshold=threshold) as screener:
+        rules = journal.exam(options.exam).rules
+        bundle = bundle_of(options, rules.bundle.sha256)
+        with open_screener(options, bundle, live=False, threshold=rules.threshold, again=True) as screener:
             found = replay_exam(journal, options.exam, screener, bundle.sha256)
     if options.json:
         say_json({**asdict(found), "same": found.same})

@@ -1,0 +1,99 @@
+"""The process that tries a bundle: what is asked by standard input, `Trial` as one line of JSON to standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from device.frame import Frame
+from runtime.bundle import open_bundle
+from runtime.bundles.trial import Compared, Trial
+from runtime.errors import ScreeningError
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import find_key
+from runtime.exam.session import stored_frame
+from runtime.screener import Screener
+from runtime.site_screener import screener_for
+from runtime.trust.issues import NoIssues
+from runtime.trust.site import open_site
+
+
+def main() -> int:
+    """Try what is asked; always an answer."""
+    asked = json.load(sys.stdin)
+    try:
+        found = _try(asked)
+    except ScreeningError as error:
+        found = Trial(str(error))
+    sys.stdout.write(json.dumps(asdict(found)) + "\n")
+    return 0
+
+
+def _try(asked: dict[str, Any]) -> Trial:
+    with ExitStack() as stack:
+        fresh = stack.enter_context(_screener(asked, asked["bundle"]))
+        facts, self_test = fresh.facts, fresh.trust.self_test.state
+        found = Trial(fresh.problem, self_test, f"{facts.backend} {facts.precision} on {facts.device}")
+        if found.problem:
+            return found
+        if asked["journal"] is None or asked["running"] is None:
+            what = "no bundle was active" if asked["running"] is None else "no journal was named"
+            return replace(found, not_compared=what)
+        try:
+            running = stack.enter_context(_screener(asked, asked["running"]))
+            frames = tuple(_compared(asked, fresh, running))
+        except (ScreeningError, OSError) as error:
+            return replace(found, not_compared=str(error))
+        return replace(found, frames=frames, not_compared="" if frames else "the journal holds no frame")
+
+
+def _screener(asked: dict[str, Any], bundle: str) -> Screener:
+    paths = [None if asked[name] is None else Path(asked[name]) for name in ("site_profile", "trusted_keys")]
+    site = replace(open_site(*paths, station=asked["station"]), issues=NoIssues())
+    return screener_for(
+        site, open_bundle(bundle), engine=asked["engine"], precision=asked["precision"], reject_repeats=False
+    )
+
+
+def _compared(asked: dict[str, Any], fresh: Screener, running: Screener) -> Iterator[Compared]:
+    for eye, view, frame in _stored(asked):
+        before, after = running.screen(frame), fresh.screen(frame)
+        yield Compared(
+            eye,
+            view,
+            before.outcome.value,
+            after.outcome.value,
+            before.timings_ms.total or 0.0,
+            after.timings_ms.total or 0.0,
+        )
+
+
+def _stored(asked: dict[str, Any]) -> Iterator[tuple[str, str, Frame]]:
+    """The newest stored frames; one that cannot be read is passed over."""
+    key_file = None if asked["key_file"] is None else Path(asked["key_file"])
+    left = int(asked["frames"])
+    with Journal.open(Path(asked["journal"]), find_key(key_file), read_only=True, check=False) as journal:
+        for summary in journal.exams():
+            try:
+                captures = journal.exam(summary.exam_id).captures
+            except ScreeningError:
+                continue
+            for capture in captures:
+                if left <= 0:
+                    return
+                try:
+                    frame = stored_frame(journal, summary.exam_id, capture.number)
+                except ScreeningError:
+                    continue
+                if frame is not None:
+                    left -= 1
+                    yield capture.eye.value, capture.view.value, frame
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""Fetching a file from a folder or over HTTPS, bounded in size and time."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from device.checked_file import read_at_most
+from runtime.fleet.errors import FleetError
+
+TIMEOUT_S = 30.0
+"""Of each wait, not of the whole: a slow line may take its time."""
+CHUNK = 1024 * 1024
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Source:
+    """Where packages come from: a folder, or an address that begins with `https://`."""
+
+    def __init__(self, where: str, ca: Path | None = None) -> None:
+        """ca: certificates (PEM) by which the server is known, in place of the system's. Raises `FleetError`."""
+        self.where = where.rstrip("/")
+        parts = urlsplit(where)
+        self._web = parts.scheme in ("http", "https")
+        if self._web and not _allowed(where):
+            raise FleetError(f"{where}: not HTTPS; name https://..., or a folder")
+        try:
+            context = ssl.create_default_context(cafile=None if ca is None else str(ca)) if self._web else None
+        except (OSError, ssl.SSLError) as error:
+            raise FleetError(f"--ca {ca}: cannot be used ({error}); name the server's certificates in PEM") from None
+        handlers: list[Any] = [_OnlyHttps(), urllib.request.ProxyHandler()]
+        if context is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def small(self, name: str, limit: int) -> bytes:
+        """A small file's bytes. Raises `FleetError`."""
+        found = b"".join(self._chunks(name, limit + 1))
+        if len(found) > limit:
+            raise FleetError(f"{self.where}/{name}: larger than {limit} bytes; not what it should be")
+        return found
+
+    def copy(self, name: str, size: int, into: IO[bytes]) -> None:
+        """Copy a file of a known size. Raises `FleetError`, or the `OSError` of writing."""
+        got = 0
+        for chunk in self._chunks(name, size + 1):
+            got += len(chunk)
+            if got > size:
+                break
+            into.write(chunk)
+        if got != size:
+            much = "more" if got > size else str(got)
+            raise FleetError(f"{self.where}/{name}: {much} bytes, expected {size}; it is tried again next time")
+
+    def _chunks(self, name: str, most: int) -> Iterator[bytes]:
+        """Not more than one chunk over `most` bytes."""
+        try:
+            if not self._web:
+                yield from _file_chunks(Path(self.where) / name, most)
+                return
+            with self._opener.open(f"{self.where}/{name}", timeout=TIMEOUT_S) as answer:
+                got = 0
+                while got <= most and (chunk := answer.read(CHUNK)):
+                    got += len(chunk)
+                    yield chunk
+        except urllib.error.HTTPError as error:
+            raise FleetError(f"{self.where}/{name}: the server answers {error.code}; it is tried again") from None
+        except (OSError, HTTPException, ValueError) as error:
+            why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+            raise FleetError(f"{self.where}/{name}: cannot be read ({why}); it is tried again next time") from None
+
+
+def _file_chunks(path: Path, most: int) -> Iterator[bytes]:
+    if most <= CHUNK:
+        yield read_at_most(path, most)
+        return
+    read_at_most(path, 0)  # no pipe, no device: nothing to wait for
+    with path.open("rb") as file:
+        got = 0
+        while got <= most and (chunk := file.read(CHUNK)):
+            got += len(chunk)
+            yield chunk
+
+
+def _allowed(address: str) -> bool:
+    parts = urlsplit(address)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
+class _OnlyHttps(urllib.request.HTTPRedirectHandler):
+    """A redirect leads to HTTPS too, or nowhere."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not _allowed(newurl):
+            raise urllib.error.URLError("it redirects to an address without HTTPS")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

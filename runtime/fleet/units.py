@@ -1,0 +1,68 @@
+"""The systemd units by which a cart pulls and reports, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+NAME = "rop-fleet"
+
+
+def units(
+    python: Path, pull: Sequence[str], report: Sequence[str], writes: Sequence[Path], user: str
+) -> dict[str, str]:
+    """Every unit by its file name. pull, report: words after `python -m runtime.fleet`. writes: folders it changes."""
+    commands = [("pull", pull), *([("report", report)] if report else [])]
+    calls = [(str(python), "-m", "runtime.fleet", verb, *words) for verb, words in commands]
+    lines = "".join(f"ExecStart={' '.join(_quoted(word.replace('$', '$$')) for word in call)}\n" for call in calls)
+    service = f"""[Unit]
+Description=ROP screening cart: bundles pulled, state reported
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=oneshot
+SuccessExitStatus=1
+{lines}User={user}
+StateDirectory=rop-screening
+ReadWritePaths={" ".join(_quoted(str(path)) for path in writes)}
+TimeoutStartSec=2h
+Nice=10
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+LockPersonality=yes
+SystemCallArchitectures=native
+UMask=0022
+"""
+    timer = """[Unit]
+Description=ROP screening cart: bundles pulled every hour
+
+[Timer]
+OnCalendar=hourly
+RandomizedDelaySec=50min
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+"""
+    return {f"{NAME}.service": service, f"{NAME}.timer": timer}
+
+
+def _quoted(text: str) -> str:
+    text = text.replace("%", "%%")
+    if text and not set(text) & set(" \t\n\"'\\;"):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

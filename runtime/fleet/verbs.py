@@ -1,0 +1,133 @@
+"""The verbs of `python -m runtime.fleet`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from dataclasses import asdict, replace
+from datetime import datetime, time, timedelta, timezone
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from runtime.bundles.actions import Means
+from runtime.bundles.verbs import means_of
+from runtime.commands.say import say, say_json
+from runtime.commands.text import printable
+from runtime.fleet.errors import FleetError
+from runtime.fleet.fetch import Source
+from runtime.fleet.keys import signing_key
+from runtime.fleet.pull import pull as pull_now
+from runtime.fleet.push import parse_follows
+from runtime.fleet.push import push as push_bundle
+from runtime.fleet.release import RELEASE, Wave
+from runtime.fleet.report import make_report, write_report
+from runtime.fleet.status import page, read_fleet, table
+from runtime.fleet.units import units as unit_texts
+from runtime.sinks.files import write_file
+from runtime.trust.keys import read_trusted_keys
+
+DONE, SAYS_NO, UNUSABLE = 0, 1, 2
+
+
+def push(options: Namespace) -> int:
+    """Add a package and sign the release."""
+    waves = [_wave(text) for text in options.wave or ["100"]]
+    release = push_bundle(
+        options.source,
+        options.out,
+        signing_key(options.key),
+        follows=parse_follows(options.follows),
+        waves=waves,
+        drop=options.drop,
+    )
+    package = release.packages[-1]
+    if options.json:
+        say_json({"release": release.issue, "file": package.file, "bundle": package.bundle_sha256})
+    else:
+        say(printable(f"{options.out / package.file}: {package.name} {package.version}, {package.size} bytes"))
+        say(f"{options.out / RELEASE}: release {release.issue}, {len(release.packages)} package(s)")
+    return DONE
+
+
+def _wave(text: str) -> Wave:
+    percent, _, begins = text.partition(":")
+    try:
+        at = datetime.fromisoformat(begins) if begins else datetime.now(timezone.utc).replace(microsecond=0)
+        at = at if at.tzinfo else datetime.combine(at.date(), at.time() or time(), timezone.utc)
+        return Wave(percent=float(percent), begins=at)
+    except (ValueError, ValidationError):
+        raise FleetError(
+            f"--wave {text[:60]}: expected PERCENT, above 0 to 100, and perhaps a day or time (UTC): 5:2026-12-01"
+        ) from None
+
+
+def pull(options: Namespace) -> int:
+    """Take what may be taken."""
+    found = pull_now(_named(means_of(options)), Source(options.where, options.ca), only_install=options.only_install)
+    if options.json:
+        say_json(asdict(found))
+    else:
+        stream = sys.stderr if found.result in ("refused", "failed") else sys.stdout
+        said = f"runtime.fleet: {found.words}" if stream is sys.stderr else found.words
+        say(printable(said), stream=stream)
+    return {"refused": SAYS_NO, "failed": UNUSABLE}.get(found.result, DONE)
+
+
+def report(options: Namespace) -> int:
+    """Write the report."""
+    made = make_report(_named(means_of(options)))
+    path = write_report(made, options.out, signing_key(options.key))
+    if options.json:
+        say(made.model_dump_json(by_alias=True))
+    else:
+        say(str(path), *(printable(f"not in it: {problem}") for problem in made.problems))
+    return DONE
+
+
+def _named(means: Means) -> Means:
+    """With the cart's name from the environment where the line names none."""
+    return means if means.station else replace(means, station=os.environ.get("ROP_STATION", ""))
+
+
+def status(options: Namespace) -> int:
+    """Read the reports; 1 when somebody should look."""
+    now = datetime.now(timezone.utc)
+    oldest = timedelta(hours=options.silent_hours)
+    fleet = read_fleet(options.folder, read_trusted_keys(options.carts), now, oldest, options.budget_ms)
+    if options.html is not None:
+        write_file(options.html, page(fleet, now).encode("utf-8", "replace"))
+    if options.json:
+        for row in fleet.rows:
+            say_json({**row.report.model_dump(mode="json", by_alias=True), "look_at": [*row.needs]})
+    else:
+        say(*table(fleet, now))
+    for line in fleet.refused:
+        say(printable(f"runtime.fleet: not believed: {line}"), stream=sys.stderr)
+    return SAYS_NO if fleet.refused or any(row.needs for row in fleet.rows) else DONE
+
+
+def units(options: Namespace) -> int:
+    """Print the units."""
+    means = means_of(options)
+    common = ["--station", options.station, "--slots", str(means.folder.absolute())]
+    if options.journal is not None:
+        common += ["--journal", str(options.journal.absolute())]
+    words = [options.where if "://" in options.where else str(Path(options.where).absolute()), *common]
+    words += ["--trusted-keys", str(options.trusted_keys.absolute())]
+    if options.site_profile is not None:
+        words += ["--site-profile", str(options.site_profile.absolute())]
+    told: list[str] = []
+    writes = [means.folder.absolute()]
+    if options.report_to is not None:
+        if options.key is None:
+            raise FleetError("--report-to: a report is signed; name the cart's private key with --key")
+        told = ["--out", str(options.report_to.absolute()), "--key", str(options.key.absolute()), *common]
+        writes.append(options.report_to.absolute())
+    found = unit_texts(Path(sys.executable), words, told, writes, options.user)
+    if options.json:
+        say_json(found)
+    else:
+        say(*(f"# {name}\n{text}" for name, text in found.items()))
+    return DONE

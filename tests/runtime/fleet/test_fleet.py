@@ -1,0 +1,276 @@
+"""Push, pull in waves, report, status: by files and over HTTPS, with bad inputs each in one line."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from device.signature import signature_line
+from runtime.bundles.actions import Means, rollback
+from runtime.bundles.trial import Asked, Compared, Trial
+from runtime.fleet.errors import FleetError
+from runtime.fleet.fetch import Source
+from runtime.fleet.pull import pull
+from runtime.fleet.push import push
+from runtime.fleet.release import Wave, place_of
+from runtime.fleet.report import ENDING, CartReport, make_report, write_report
+from runtime.fleet.status import page, read_fleet, table
+from runtime.slots import installed, read_active
+from runtime.trust.keys import read_trusted_keys
+from tests.runtime.bundles.making import KEY, STRANGER, bundle_folder, keys_folder, private_pem, run, sha256_of
+
+Trials = Callable[[Trial], list[Asked]]
+NOW = datetime.now(timezone.utc)
+ALL = (Wave(percent=100, begins=NOW - timedelta(days=1)),)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    return tmp_path / "shelf"
+
+
+def test_carts_follow_the_steps(
+    means: Means, tmp_path: Path, shelf: Path, one: Path, two: Path, trials: Trials
+) -> None:
+    """What may follow what: the second only after the first, the third after the second."""
+    three = bundle_folder(tmp_path / "three", version="3", issue=3)
+    push(one, shelf, KEY, follows=None, waves=ALL)
+    push(two, shelf, KEY, follows=[sha256_of(one)], waves=ALL)
+    push(three, shelf, KEY, follows=[sha256_of(two)], waves=ALL)
+    seen = []
+    for _ in range(4):
+        found = pull(means, Source(str(shelf)))
+        state = read_active(means.folder)
+        assert state is not None
+        seen.append((found.result, state.active))
+    steps = [sha256_of(folder) for folder in (one, two, three)]
+    assert seen == [*(("activated", sha256) for sha256 in steps), ("nothing", steps[-1])]
+    assert not (means.folder / ".pulling").exists()
+
+
+def test_waves_by_station(one: Path, shelf: Path) -> None:
+    tomorrow = NOW + timedelta(days=1)
+    waves = (Wave(percent=10, begins=NOW - timedelta(hours=1)), Wave(percent=100, begins=tomorrow))
+    release = push(one, shelf, KEY, follows=None, waves=waves)
+    stations = [f"cart-{number}" for number in range(4000)]
+    early = {station for station in stations if release.next_for(station, None, NOW)}
+    assert 0.07 < len(early) / len(stations) < 0.13
+    assert all(release.next_for(station, None, tomorrow) for station in stations)
+    other = {station for station in stations if place_of(station, "0" * 64) < 10}
+    assert len(early & other) < 0.3 * len(early)  # nobody is always first
+
+
+def test_a_cart_that_went_back_does_not_take_it_again(
+    means: Means, shelf: Path, one: Path, two: Path, trials: Trials
+) -> None:
+    push(one, shelf, KEY, follows=None, waves=ALL)
+    pull(means, Source(str(shelf)))
+    push(two, shelf, KEY, follows=None, waves=ALL)
+    assert pull(means, Source(str(shelf))).result == "activated"
+    rollback(means)
+    assert pull(means, Source(str(shelf))).result == "nothing"
+
+
+def test_a_trial_that_objects_leaves_the_cart_as_it_is(
+    means: Means, shelf: Path, one: Path, two: Path, trials: Trials
+) -> None:
+    push(one, shelf, KEY, follows=None, waves=ALL)
+    pull(means, Source(str(shelf)))
+    lost = Compared("OD", "nasal", "REFER", "NO_REFERRAL_FINDINGS", 1, 1)
+    trials(Trial("", "passed", "engine", (lost,) * 30))
+    push(two, shelf, KEY, follows=None, waves=ALL)
+    found = pull(means, Source(str(shelf)))
+    assert (found.result, read_active(means.folder).active) == ("refused", sha256_of(one))  # type: ignore[union-attr]
+    assert make_report(means).pulled.split(": ")[1] == "refused"
+
+
+BAD_SHELVES: dict[str, Callable[[Path], object]] = {
+    "no release": lambda shelf: (shelf / "release.signed").unlink(),
+    "altered release": lambda shelf: _edit(shelf / "release.signed", b'"issue":1', b'"issue":9'),
+    "empty release": lambda shelf: (shelf / "release.signed").write_bytes(b""),
+    "page in its place": lambda shelf: (shelf / "release.signed").write_bytes(b"<html>sign in</html>"),
+    "huge release": lambda shelf: (shelf / "release.signed").write_bytes(bytes(2**21)),
+    "no package": lambda shelf: next(shelf.glob("*.tar")).unlink(),
+    "short package": lambda shelf: _cut(next(shelf.glob("*.tar"))),
+    "long package": lambda shelf: _edit(next(shelf.glob("*.tar")), b"", b"x", count=1),
+    "altered package": lambda shelf: _flip(next(shelf.glob("*.tar"))),
+    "foreign release": lambda shelf: _foreign(shelf / "release.signed"),
+    "no shelf": lambda shelf: shelf.rename(shelf.with_name("gone")),
+}
+
+
+def _edit(path: Path, old: bytes, new: bytes, count: int = -1) -> None:
+    path.write_bytes(path.read_bytes().replace(old, new, count))
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _foreign(path: Path) -> None:
+    body = path.read_bytes().partition(b"\n")[0] + b"\n"
+    path.write_bytes(body + signature_line(body, STRANGER))
+
+
+@pytest.mark.parametrize("what", BAD_SHELVES)
+def test_a_bad_shelf_is_one_line_and_changes_nothing(
+    means: Means, shelf: Path, one: Path, trials: Trials, what: str
+) -> None:
+    push(one, shelf, KEY, follows=None, waves=ALL)
+    BAD_SHELVES[what](shelf)
+    found = pull(means, Source(str(shelf)))
+    assert found.result == "failed"
+    assert "\n" not in found.words
+    assert (installed(means.folder), read_active(means.folder)) == ((), None)
+    assert not (means.folder / ".pulling").exists()
+
+
+def test_an_older_release_is_not_believed_again(
+    means: Means, shelf: Path, one: Path, two: Path, trials: Trials
+) -> None:
+    push(one, shelf, KEY, follows=None, waves=ALL)
+    old = (shelf / "release.signed").read_bytes()
+    push(two, shelf, KEY, follows=None, waves=ALL)
+    pull(means, Source(str(shelf)))
+    (shelf / "release.signed").write_bytes(old)
+    found = pull(means, Source(str(shelf)))
+    assert found.result == "failed"
+    assert "issue" in found.words
+
+
+def test_what_is_not_pushed(tmp_path: Path, shelf: Path) -> None:
+    for folder, words in (
+        (bundle_folder(tmp_path / "u", sign=None, issue=1), "no signature"),
+        (bundle_folder(tmp_path / "f", sign=STRANGER, issue=1), "trusted"),
+        (bundle_folder(tmp_path / "n"), "issue number"),
+    ):
+        with pytest.raises(FleetError, match=words):
+            push(folder, shelf, KEY, follows=None, waves=ALL)
+    assert not (shelf / "release.signed").exists()
+
+
+@pytest.mark.parametrize("where", ["http://rop.example.org/x", "http://10.0.0.1"])
+def test_an_open_line_is_refused(where: str) -> None:
+    with pytest.raises(FleetError, match="HTTPS"):
+        Source(where)
+
+
+@pytest.fixture
+def served(shelf: Path) -> Iterator[str]:
+    """The shelf by a web server of this machine."""
+    shelf.mkdir()
+    handler = functools.partial(_Quiet, directory=str(shelf))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the library's name)
+        pass
+
+
+def test_a_pull_from_a_web_server(means: Means, shelf: Path, served: str, one: Path, trials: Trials) -> None:
+    assert "404" in pull(means, Source(served)).words
+    push(one, shelf, KEY, follows=None, waves=ALL)
+    assert pull(means, Source(served)).result == "activated"
+
+
+def cart_report(station: str, **changes: object) -> CartReport:
+    known = {"schema": "rop.cart-report/1", "station": station, "at": NOW, "software": "0", "bundles": ()}
+    known |= {"drift": "steady", "outbox": None, "latency": None, "free_mib": 1}
+    return CartReport.model_validate(known | changes)
+
+
+def test_status_believes_each_cart_for_itself(tmp_path: Path, means: Means, one: Path, trials: Trials) -> None:
+    folder, carts = tmp_path / "reports", tmp_path / "carts"
+    keys = {f"cart-{number}": Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in range(1, 9)}
+    keys_folder(carts, **{name.replace("-", "_"): key for name, key in keys.items()})
+    push(one, tmp_path / "shelf", KEY, follows=None, waves=ALL)
+    pull(means, Source(str(tmp_path / "shelf")))
+    write_report(make_report(means), folder, keys["cart-1"])
+    write_report(cart_report("cart-2", drift="score: distance 0.9, at most 0.2 by chance"), folder, keys["cart-2"])
+    write_report(cart_report("cart-3", at=NOW - timedelta(days=3)), folder, keys["cart-3"])
+    write_report(cart_report("cart-4"), folder, STRANGER)
+    write_report(cart_report("cart-5"), folder, keys["cart-6"])
+    write_report(cart_report("cart-7", at=NOW + timedelta(days=1)), folder, keys["cart-7"])
+    (folder / f"cart-8{ENDING}").write_bytes(b"{}\n")
+    (folder / f"cart-9{ENDING}").write_bytes((folder / f"cart-1{ENDING}").read_bytes())
+    fleet = read_fleet(folder, read_trusted_keys(carts), NOW, timedelta(hours=24), 1000)
+    assert [row.report.station for row in fleet.rows] == ["cart-2", "cart-3", "cart-1"]
+    assert [line.partition(ENDING)[0] for line in fleet.refused] == ["cart-4", "cart-5", "cart-7", "cart-8", "cart-9"]
+    assert "3 carts, 2 to be looked at, 5 report(s) not believed" in table(fleet, NOW)
+    shown = page(fleet, NOW)
+    assert "cart-9.report" in shown
+    assert "<script" not in page(
+        read_fleet(_evil(folder, keys["cart-1"]), read_trusted_keys(carts), NOW, timedelta(1), 1), NOW
+    )
+
+
+def _evil(folder: Path, key: Ed25519PrivateKey) -> Path:
+    write_report(cart_report("cart-1", drift="<script>alert(1)</script>"), folder, key)
+    return folder
+
+
+def test_the_real_commands_from_push_to_status(tmp_path: Path) -> None:
+    """Two carts, the demonstration's stand-in, nothing faked: the trial runs the tiny networks."""
+    state, shelf, reports = tmp_path / "state", tmp_path / "shelf", tmp_path / "reports"
+    site, keys = private_pem(tmp_path / "site.pem"), keys_folder(tmp_path / "keys", site=KEY)
+    folder = bundle_folder(tmp_path / "bundle", issue=4)
+    pushed = run(
+        "runtime.fleet", "push", folder, "--key", site, "--out", shelf, "--follows", "any", "--json", state=state
+    )
+    assert json.loads(pushed.stdout)["release"] == 1
+    words = ("pull", shelf, "--station", "cart-1", "--trusted-keys", keys)
+    pulled = run("runtime.fleet", *words, state=state, code=None)
+    assert pulled.returncode == 1  # a site with keys needs a self-test that knows a positive: it stays inactive
+    assert "holds no self-test" in pulled.stderr
+    run("runtime.fleet", "report", "--station", "cart-1", "--key", site, "--out", reports, state=state)
+    carts = keys_folder(tmp_path / "carts", cart_1=KEY)
+    html = tmp_path / "carts.html"
+    told = run("runtime.fleet", "status", reports, "--carts", carts, "--html", html, state=state, code=1)
+    assert "1 carts, 1 to be looked at" in told.stdout
+    assert "cart-1" in html.read_text()
+    units = run("runtime.fleet", "units", "--source", shelf, "--station", "cart-1", "--trusted-keys", keys, state=state)
+    assert "ExecStart=" in units.stdout
+    assert "OnCalendar=" in units.stdout
+
+
+@pytest.mark.parametrize("station", ["", "../x", "a/b", "a b", "-x"])
+def test_a_station_that_names_no_file(means: Means, station: str) -> None:
+    with pytest.raises(FleetError, match="--station"):
+        make_report(replace(means, station=station))
+
+
+def test_a_report_names_nobody(means: Means, tmp_path: Path, one: Path, trials: Trials) -> None:
+    from tests.runtime.exam.test_commands import INFANT
+
+    journal, key = tmp_path / "journal", tmp_path / "cart.key"
+    state = tmp_path / "elsewhere"
+    (tmp_path / "infant.json").write_text(json.dumps(INFANT))
+    run("runtime.exam", "key", key, state=state)
+    common = ("--journal", journal, "--key-file", key, "--operator", "Anna Secret")
+    exam = run("runtime.exam", "new", *common, "--infant", tmp_path / "infant.json", state=state).stdout.strip()
+    made = make_report(replace(means, journal=journal, key_file=key)).model_dump_json()
+    for name in (INFANT["name"], INFANT["infant_id"], "Anna Secret", exam):
+        assert str(name) not in made
+    assert json.loads(made)["outbox"] is not None
