@@ -163,6 +163,9 @@ WRITES_BY_ITSELF = {
     "runtime.bench.measure.cold_start": "in a temporary folder of its own",
     "runtime.daemon.golden": "for developers: writes the golden messages anew",
     "runtime.trust.issues": "into what mkstemp made, synced to the disk",
+    "runtime.bundles.store": "into what mkstemp made, synced to the disk before its rename",
+    "runtime.bundles.unpack": "each file new and synced, in a folder that mkdtemp made",
+    "runtime.fleet.pull": "opened without following a link, locked before it is filled",
     "runtime.exam.journal.images": "in the journal's own folders, each file new",
 }
 
