@@ -92,7 +92,7 @@ def read_header(data: bytes) -> JpegHeader:
         height=int.from_bytes(body[1:3], "big"),
         components=body[5],
         bits=body[0],
-        kind=_SOF_KINDS.get(kind, "arithmetic or hierarchical"),
+        kind=_SOF_KINDS.get(kind, "hierarchical or arithmetic"),
         data_at=at,
         restart_every=restart,
         mcu=(8 * max(s >> 4 for s in sampling), 8 * max(s & 15 for s in sampling)) if len(sampling) > 1 else (8, 8),

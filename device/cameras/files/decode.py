@@ -6,6 +6,7 @@ see the same pixels. A picture whose data is damaged is no picture, however much
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from dataclasses import dataclass
@@ -107,8 +108,9 @@ def _decode(path: Path) -> Decoded:
 def _decode_picture(data: bytes) -> Decoded:
     from PIL import Image
 
-    # What Pillow warns of (size, odd metadata) is judged here; on a cart nobody reads its lines on stderr.
+    # What Pillow warns of or logs (size, odd metadata) is judged here; on a cart nobody reads its lines on stderr.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     _check_before(data)
     try:
         picture = Image.open(BytesIO(data), formats=_FORMATS)
@@ -176,7 +178,10 @@ def _jpeg_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], 
     from device.cameras.codecs.jpeg import check_jpeg, decode_jpeg
 
     if picture.mode in ("RGB", "L"):
-        decoded = Image.fromarray(decode_jpeg(data))
+        pixels = decode_jpeg(data)
+        if not picture.info.get("icc_profile") and _orientation(picture) is None:
+            return pixels, ()  # as nearly all are, without copies
+        decoded = Image.fromarray(pixels)
         gray_profile = picture.mode == "L"
         return _finish(picture, decoded.convert("L") if gray_profile else decoded)
     check_jpeg(data)
