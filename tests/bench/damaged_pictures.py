@@ -26,7 +26,7 @@ import numpy as np
 import pydicom
 from PIL import Image
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000, JPEGBaseline8Bit
+from pydicom.uid import JPEG2000, UID, JPEGBaseline8Bit
 
 from device import Frame, FrameUnreadable
 from device.cameras.files import decode
@@ -65,7 +65,7 @@ def dicom(syntax: str, write: Callable[[Image.Image], bytes]) -> Callable[[Image
         data.PixelData = encapsulate([write(shown)])
         data["PixelData"].is_undefined_length = True
         data.file_meta = pydicom.dataset.FileMetaDataset()
-        data.file_meta.TransferSyntaxUID = syntax
+        data.file_meta.TransferSyntaxUID = UID(syntax)
         buffer = io.BytesIO()
         data.save_as(buffer, enforce_file_format=True)
         return buffer.getvalue()

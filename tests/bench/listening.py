@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,10 @@ def main() -> int:
             plain, heard, read = [], [], []
             for k in range(options.rounds):
                 path = paths[k % len(paths)]
-                plain.append(_ms(lambda path=path: _plainly(path)))
-                heard.append(_ms(lambda path=path: decode(path)))
+                plain.append(_ms(partial(_plainly, path)))
+                heard.append(_ms(partial(decode, path)))
                 frame = Frame(decode(path), 0, name)
-                read.append(_ms(lambda frame=frame: screener.screen(frame)))
+                read.append(_ms(partial(screener.screen, frame)))
             one, other, rest = map(statistics.median, (plain, heard, read))
             print(
                 f"{name:16} plain {one:6.2f} ms, listening {other:6.2f} ms, reading {rest:6.1f} ms: "
