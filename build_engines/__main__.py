@@ -9,6 +9,8 @@ from build_engines import arguments
 from device.extras import missing
 
 VERBS = {
+    "describe": (arguments.describe_parser, "build_engines.describe.command"),
+    "evaluate": (arguments.evaluate_parser, "build_engines.evaluate.command"),
     "report": (arguments.report_parser, "build_engines.report.command"),
     "sensitivity": (arguments.sensitivity_parser, "build_engines.quantize.command"),
     "sign": (arguments.sign_parser, "build_engines.sign"),
@@ -22,6 +24,7 @@ PLANS = (arguments.plans_parser, "build_engines.plans.command")
 
 NEEDS = {
     "build_engines.command": "build",
+    "build_engines.evaluate.command": "evaluate",
     "build_engines.quantize.command": "build",
     "build_engines.report.command": "plans",
     "build_engines.plans.command": "plans",

@@ -95,6 +95,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="labelled frames for the parity report: the folder of the public data sets, or a CSV file with image, and "
         "mask or refer (default: the simulated camera)",
     )
+    low.add_argument(
+        "--held-out",
+        action="store_true",
+        help="say that the frames of --data CSV took no part in training; without it they are not called held out",
+    )
     return parser
 
 
@@ -173,6 +178,11 @@ def report_parser() -> argparse.ArgumentParser:
         help="measure on these frames: the folder of the public data sets, or a CSV file (image, and mask or refer)",
     )
     parser.add_argument(
+        "--held-out",
+        action="store_true",
+        help="say that the frames of --data CSV took no part in training; without it they are not called held out",
+    )
+    parser.add_argument(
         "--cpu-class",
         metavar="LIST",
         help="measure for these lesser classes of CPU as well, avx2 and vnni, with OpenVINO held to their kernels",
@@ -185,6 +195,89 @@ def report_parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: OpenVINO's choice)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write parity.json and parity.png here as well")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def evaluate_parser() -> argparse.ArgumentParser:
+    """Of `evaluate`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines evaluate",
+        description="Hold bundles as they are deployed against the truth of a table: sensitivity, specificity and ROC "
+        "by frame, eye and infant, operating points, groups, calibration, failures as pictures; two or more readers "
+        "paired. RETAKE and NO_RESULT count, never dropped. Writes evaluation.json, .md, .html and pictures.",
+        epilog="exit codes: 0 evaluated; 2 the call or the input is unusable. The output holds pictures of infants: "
+        "keep it where such may be kept.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE", help="compared in pairs where two or more")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="CSV",
+        help="columns image (path from the table's folder) and refer (1 or 0); infant, eye, view, device, site, "
+        "gestational_age and others are used where they are",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results and pictures go")
+    parser.add_argument(
+        "--readings",
+        action="append",
+        default=[],
+        metavar="[FOLDER=]FILE",
+        help="take stored readings instead of asking the networks; FOLDER: where their pictures lie in the table; "
+        "may be repeated",
+    )
+    parser.add_argument(
+        "--precision", default="auto", metavar="LIST", help="one reader each: auto (as deployed), fp32, fp16, int8"
+    )
+    parser.add_argument("--engine", default="auto", metavar="NAME", help="as of runtime.screen (default: auto)")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: the engine's choice)")
+    points = parser.add_argument_group("operating points and groups")
+    points.add_argument("--specificity", default="0.8,0.9,0.95", metavar="LIST", help="show sensitivity at these")
+    points.add_argument("--sensitivity", default="0.9,0.95", metavar="LIST", help="show specificity at these")
+    points.add_argument(
+        "--prevalence", default="", metavar="LIST", help="of the population of use, for predictive values"
+    )
+    points.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="COLUMN[:CUT,CUT]",
+        help="part the table by a column; device, site and gestational_age (28, 32 weeks) always are",
+    )
+    points.add_argument("--choose-on", type=Path, metavar="CSV", help="choose thresholds on this table, and test them")
+    points.add_argument(
+        "--choose-readings", action="append", default=[], metavar="[FOLDER=]FILE", help="its stored readings"
+    )
+    seen = parser.add_argument_group("frames that were seen before", "found by hash and by look, and flagged")
+    seen.add_argument("--calibration", type=Path, action="append", default=[], metavar="SET", help="a calibration set")
+    seen.add_argument(
+        "--training",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a table or folder of training frames",
+    )
+    seen.add_argument(
+        "--training-split",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="CSV",
+        help="a table of which build_engines.train held a part out: the rest",
+    )
+    seen.add_argument("--held-out-share", type=float, default=0.2, metavar="SHARE", help="of that (default: 0.2)")
+    parser.add_argument("--draws", type=int, default=1000, metavar="N", help="of infants, for areas (default: 1000)")
+    parser.add_argument(
+        "--pictures",
+        type=int,
+        default=100,
+        metavar="N",
+        help="at most so many of each list, worst first (default: 100)",
+    )
+    parser.add_argument("--json", action="store_true", help="print evaluation.json as well")
+    add_version(parser)
     return parser
 
 
@@ -206,6 +299,25 @@ def sensitivity_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write NETWORK.sensitivity.png and .json here")
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    return parser
+
+
+def describe_parser() -> argparse.ArgumentParser:
+    """Of `describe`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines describe",
+        description="Without PATH: a template of the description that stands beside a checkpoint (fill in what says "
+        "REPLACE, and under `stated` what reviewers ask). With a description: check it and list what is not stated. "
+        "With a bundle: list what it does not state, or write its card for Hugging Face.",
+        epilog="exit codes: 0 written or valid; 2 not valid, or the call is wrong",
+        allow_abbrev=False,
+    )
+    parser.add_argument("path", type=Path, nargs="?", metavar="PATH", help="a description (JSON) or a bundle's folder")
+    parser.add_argument("--classes", type=int, default=2, metavar="N", help="of the template (default: 2)")
+    parser.add_argument("--add", type=Path, metavar="JSON", help="add these statements to the description")
+    parser.add_argument("--hugging-face", action="store_true", help="write the bundle's card with YAML metadata")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write here (default: standard output)")
+    parser.add_argument("--json", action="store_true", help="print what is not stated as JSON")
     return parser
 
 

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from build_engines.description import gaps
 from build_engines.reliability import RELIABILITY_FILE
+from build_engines.report.choose import agreement
 from build_engines.report.picture import class_of, group_name, shown, title_of
 from build_engines.report.schema import ParityReport
-from runtime.manifest import CrossValidation, Manifest, Metric, QuantizedNetwork
+from runtime.manifest import CrossValidation, Manifest, Metric, QuantizedNetwork, Stated
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
+
+NOT_STATED = "not stated"
+ASKED = {
+    "population": "Population",
+    "unit_of_analysis": "Unit of analysis",
+    "participant_flow": "Flow of participants",
+    "reference_standard": "Reference standard",
+    "graders": "Graders",
+    "subgroups": "Subgroups",
+    "threshold_origin": "Origin of the threshold",
+    "deployed_precision": "Precision as deployed",
+    "failure_cases": "Failure cases",
+    "limitations": "Limitations",
+    "change_plan": "Plan for changes",
+    "contact": "Contact",
+    "licence": "Licence of the weights",
+}
+"""Fields of `Stated` as the card names them; the others stand where they belong."""
 
 
 def model_card(manifest: Manifest, report: ParityReport | None = None) -> str:
@@ -31,29 +51,71 @@ def model_card(manifest: Manifest, report: ParityReport | None = None) -> str:
         "|---|---|---|",
         *(f"| `{c.name}` | {c.meaning} | {'yes' if c.refer else 'no'} |" for c in manifest.classes),
         "",
-        "## Figures on held-out frames",
+        *_figures(manifest),
+        *(_validation(manifest.cross_validation) if manifest.cross_validation else ()),
+        *(_precisions(manifest, report) if report else ()),
+        *_asked(manifest.stated),
+        "## Trained on",
         "",
-        "Frames were held out by frame group, so no near-identical frame stands on both sides; other frames of one "
-        "infant may, since the data sets carry no patient numbers. Intervals are 95 % bootstrap. Figures of "
-        "vessels are means over frames at 256 x 256 and a threshold of 0.5. Masks are drawn by hand, so Dice mostly "
-        "measures the width of the strokes; `f1_one_pixel` counts a vessel pixel when the other map has one within a "
-        "pixel, `cl_dice` compares centrelines. A `second observer` is a person's masks against another person's.",
+        *(f"- `{t.name}`, {t.frames} frames, {t.licence}: {t.citation}. <{t.source}>" for t in manifest.training_data),
+        *([] if manifest.training_data else [f"Data sets: {NOT_STATED}."]),
         "",
+        f"How the images were prepared: {_said(manifest.stated.preparation)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(manifest: Manifest) -> list[str]:
+    stated = manifest.stated
+    lines = [
+        "## Figures",
+        "",
+        f"How their frames were kept apart from training: {_said(stated.splitting)} How the intervals were calculated: "
+        f"{_said(stated.intervals)} To read them: {_said(stated.figures)}",
+        "",
+    ]
+    if not manifest.metrics:
+        return [*lines, f"Figures: {NOT_STATED}.", ""]
+    return [
+        *lines,
         "| task | figure | data set | device | precision | value | 95 % interval | frames |",
         "|---|---|---|---|---|---|---|---|",
         *map(_metric, manifest.metrics),
         "",
-        *(_validation(manifest.cross_validation) if manifest.cross_validation else ()),
-        *(_precisions(manifest, report) if report else ()),
-        "## Trained on",
-        "",
-        *(
-            f"- `{t.name}`, {t.frames} frames, {t.licence}: {t.citation}. <{t.source}>. Images were resized and "
-            f"augmented; the weights are derived from them."
-            for t in manifest.training_data
-        ),
     ]
-    return "\n".join(lines) + "\n"
+
+
+def _asked(stated: Stated) -> list[str]:
+    """What reviewers ask, gaps shown as gaps."""
+    history = [f"- {note.version}, {note.date}: {cell(note.changes)}" for note in stated.version_history]
+    open_ones = [ASKED.get(name, name.replace("_", " ").capitalize()) for name in gaps(stated)]
+    return [
+        "## What reviewers ask",
+        "",
+        "After GMLP, STARD-AI and CONSORT-AI, in the maker's words.",
+        "",
+        "| asked | stated |",
+        "|---|---|",
+        *(f"| {title} | {cell(getattr(stated, name) or NOT_STATED)} |" for name, title in ASKED.items()),
+        "",
+        f"Not stated: {', '.join(open_ones) or 'nothing'}.",
+        "",
+        "### Versions",
+        "",
+        *(history or [f"History of versions: {NOT_STATED}."]),
+        "",
+    ]
+
+
+def cell(text: str) -> str:
+    """Words of a description in one line of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _said(text: str | None) -> str:
+    """Words with their full stop, or that there are none."""
+    words = cell(text) if text else NOT_STATED
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _metric(m: Metric) -> str:
@@ -67,12 +129,12 @@ def _validation(found: CrossValidation) -> list[str]:
     return [
         "## Cross-validation",
         "",
-        f"{_read(found)} was read by a classifier trained on the other {found.folds - 1} of {found.folds} parts "
-        f"(the segmentation is the same throughout). The threshold is the largest at which {found.sensitivity:.0%} of "
-        f"the frames with a finding refer; drawn again and again from these frames it lies between "
+        f"{_read(found)} was read by a classifier trained on the other {found.folds - 1} of {found.folds} parts. "
+        f"The threshold is the largest at which {found.sensitivity:.0%} of the frames with a finding refer; drawn "
+        f"again and again from these frames it lies between "
         f"{found.threshold_low:.2f} and {found.threshold_high:.2f} (95 %). Logits are divided by "
-        f"{found.temperature:g}, which makes the truth likeliest; stated and observed shares then differ by "
-        f"{found.calibration_error:.3f} in the mean. `{RELIABILITY_FILE}` beside this card draws them.",
+        f"{found.temperature:g}; stated and observed shares then differ by {found.calibration_error:.3f} in the mean. "
+        f"`{RELIABILITY_FILE}` beside this card draws them.",
         "",
         "| task | figure | data set | device | precision | value | 95 % interval | frames |",
         "|---|---|---|---|---|---|---|---|",
@@ -108,7 +170,7 @@ def _precisions(manifest: Manifest, report: ParityReport) -> list[str]:
             f"| {title_of(found)} | {group_name(group)} | {group.frames} | {_figure(group.dice)} | "
             f"{_figure(group.auc)} | {group.p99_difference:.4f} | {group.same_outcomes:.1%} |"
             for found in shown(report)
-            for group in (found.held_out, found.every)
+            for group in (found.judged, found.every)
         ),
         "",
         *(line for name, network in manifest.quantization.items() for line in _quantized(name, network)),
@@ -127,8 +189,8 @@ def _speeds(report: ParityReport) -> list[str]:
         "|---|---|---|",
         *(f"| {s.network} | {s.precision} | {s.speed_up:.2f} x |" for s in report.speeds),
         "",
-        f"Default{class_of(report)} (measured on {held}): {chosen}; there {figures.same_outcomes:.1%} of "
-        f"{figures.frames} outcomes equal fp32's.",
+        f"Default{class_of(report)} (measured on {held}): {chosen}. Against fp32: "
+        f"{agreement(figures, report.tolerance)}.",
         *(f"Not taken: {reason}." for reason in report.reasons),
         "",
     ]

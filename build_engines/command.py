@@ -78,6 +78,8 @@ def _precisions(arguments: argparse.Namespace) -> tuple[str, ...]:
     for name in ("check_count", "calibration_frames"):
         if getattr(arguments, name) < 1:
             raise BuildError(f"--{name.replace('_', '-')}: got {getattr(arguments, name)}, expected 1 or more")
+    if arguments.held_out and arguments.data is None:
+        raise BuildError("--held-out: is said of the frames of --data CSV; name them")
     if arguments.max_drop is not None and not 0 <= arguments.max_drop < 1:
         raise BuildError(f"--max-drop: got {arguments.max_drop:g}, expected 0 or more and less than 1")
     if "int8" in asked and arguments.calibration is None:
@@ -96,7 +98,7 @@ def _low(arguments: argparse.Namespace, precisions: tuple[str, ...]) -> LowPreci
     method = None if arguments.method == "auto" else arguments.method
     settings = Settings(precisions, method, arguments.calibration_frames, arguments.max_drop)
     calibration = None if arguments.calibration is None else open_set(arguments.calibration)
-    return LowPrecision(settings, calibration, report_frames(arguments.data))
+    return LowPrecision(settings, calibration, report_frames(arguments.data, arguments.held_out))
 
 
 def _report(line: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from build_engines.errors import BuildError
 from device.outputs import PUBLIC, write_whole
 from runtime.checked_json import first_problem, model_from
-from runtime.manifest import DISEASE, ClassLabel, CrossValidation, Metric, TrainingSet
+from runtime.manifest import DISEASE, ClassLabel, CrossValidation, Metric, Stated, TrainingSet
+
+REPLACE = "REPLACE"
+"""Begins every value of the template that has to be replaced."""
 
 
 class Description(BaseModel):
@@ -32,6 +36,20 @@ class Description(BaseModel):
     training_data: tuple[TrainingSet, ...] = ()
     metrics: tuple[Metric, ...] = ()
     cross_validation: CrossValidation | None = None
+    stated: Stated = Stated()
+    """What reviewers ask; the card shows what is not said as `not stated`."""
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Description:
+        names = [label.name for label in self.classes]
+        if len(set(names)) != len(names):
+            raise ValueError(f"classes: names must differ, got {', '.join(names)}")
+        if len({label.refer for label in self.classes}) != 2:
+            raise ValueError("classes: at least one must count towards referral and at least one must not")
+        for metric in self.metrics:
+            if not metric.low <= metric.value <= metric.high:
+                raise ValueError(f"metrics: {metric.name} {metric.device}: its value lies outside of its interval")
+        return self
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -41,14 +59,52 @@ class Description(BaseModel):
 def load_description(path: Path) -> Description:
     """Read a description. Raises `BuildError` when it cannot be read or is not one."""
     try:
-        return model_from(Description, path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if left := _left_over(json.loads(text)):
+            raise BuildError(
+                f"description {path}: {left} still holds the template's {REPLACE}; say what is so, or null"
+            )
+        return model_from(Description, text)
     except OSError as error:
         raise BuildError(f"description {path}: cannot be read ({error.strerror or error})") from None
     except ValidationError as error:
         problem = first_problem(error, "description")
-        raise BuildError(f"description {path}: {problem}; see build_engines/description.py") from None
+        raise BuildError(f"description {path}: {problem}; see python -m build_engines describe --help") from None
     except ValueError as error:
         raise BuildError(f"description {path}: not JSON ({error})") from None
+
+
+def template(classes: int = 2) -> str:
+    """A description as JSON in which everything that must be said says `REPLACE`, and all else is null."""
+    labels = [
+        {"name": f"{REPLACE}_{number}", "meaning": f"{REPLACE}: what it says of the frame", "refer": number > 0}
+        for number in range(classes)
+    ]
+    content = {
+        "name": f"{REPLACE}: of the model, the same for all versions",
+        "version": f"{REPLACE}: of this one",
+        "intended_use": f"{REPLACE}: for whom, by whom, with which camera, to decide what",
+        "clinical_use": False,
+        "classes": labels,
+        "refer_threshold": 0.5,
+        "training_data": [],
+        "metrics": [],
+        "stated": Stated().model_dump(),
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def gaps(stated: Stated) -> tuple[str, ...]:
+    """The fields of which nothing is said."""
+    return tuple(name for name, value in stated if not value)
+
+
+def _left_over(value: object, where: str = "") -> str:
+    """Where the template's word still stands; empty where nowhere."""
+    if isinstance(value, str):
+        return where if value.startswith(REPLACE) else ""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    return next((found for name, item in items if (found := _left_over(item, f"{where}.{name}".lstrip(".")))), "")
 
 
 def plain_description(name: str, classes: int) -> Description:

@@ -55,11 +55,11 @@ RECIPES: Mapping[str, Recipe] = {
     "cart-tensorrt": Recipe("cart-tensorrt.txt", whole=True, extras=("cart", "tensorrt"), slim=True),
     "jetson": Recipe("cart-tensorrt.txt", whole=True, extras=("cart", "tensorrt"), system=True, slim=True),
     "test-cart": Recipe("cart.txt", whole=True, extras=("cart",), more=("test",), slim=True),
-    "build": Recipe("all.txt", extras=("build",)),
-    "test": Recipe("all.txt", extras=("build", "test", "dev")),
+    "build": Recipe("all.txt", extras=("build", "evaluate")),
+    "test": Recipe("all.txt", extras=("build", "evaluate", "test", "dev")),
     "release": Recipe("all.txt", extras=("release",), project=False),
     "floors": Recipe("floors.txt", whole=True, extras=("test",)),
-    "latest": Recipe(extras=("build", "test", "dev")),
+    "latest": Recipe(extras=("build", "evaluate", "test", "dev")),
 }
 
 

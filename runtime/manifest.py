@@ -111,6 +111,59 @@ class CrossValidation(_Part):
     reliability: tuple[ReliabilityBin, ...]
 
 
+Words = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class VersionNote(_Part):
+    """One version of a model, and what changed with it."""
+
+    version: str = Field(min_length=1)
+    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    changes: Words
+
+
+class Stated(_Part):
+    """What only the maker of a model can say, a few sentences each, and what reviewers ask for (GMLP, STARD-AI,
+    CONSORT-AI). The model card shows each, and a gap as a gap; nothing here decides anything on a cart."""
+
+    preparation: Words | None = None
+    """How the training images were prepared and augmented."""
+    splitting: Words | None = None
+    """How the frames behind the figures were kept apart from training, and by what unit."""
+    intervals: Words | None = None
+    """How the 95 % intervals of the figures were calculated."""
+    figures: Words | None = None
+    """What else must be known to read the figures."""
+    population: Words | None = None
+    """Infants: how they were chosen, where and when; ages and weights."""
+    unit_of_analysis: Words | None = None
+    """Frame, eye or infant, and how several became one."""
+    participant_flow: Words | None = None
+    """How many were eligible, entered, left out and why; frames without an answer."""
+    reference_standard: Words | None = None
+    """What truth is: which examination, which criteria, how long before or after."""
+    graders: Words | None = None
+    """Who judged, how many, with what training, blinded to what; their agreement."""
+    subgroups: Words | None = None
+    """By which groups the figures were looked at, and where they are worse."""
+    threshold_origin: Words | None = None
+    """On which frames, and for what aim, the refer threshold was chosen."""
+    deployed_precision: Words | None = None
+    """Whether the figures are of the precision and engine that carts run."""
+    failure_cases: Words | None = None
+    """What is known to be read wrongly, and how that was looked for."""
+    limitations: Words | None = None
+    """Where the model must not be used."""
+    change_plan: Words | None = None
+    """What may be changed later without a new review, and how that is tested (PCCP)."""
+    contact: Words | None = None
+    """Whom to tell of a fault."""
+    licence: Words | None = None
+    """Of the weights, as an SPDX identifier."""
+    version_history: tuple[VersionNote, ...] = ()
+    """The newest first."""
+
+
 class QuantizedNetwork(_Part):
     """What was quantized in a network's `int8` graph; layers are its convolutions and matrix products."""
 
@@ -169,6 +222,8 @@ class Manifest(_Part):
     metrics: tuple[Metric, ...]
     cross_validation: CrossValidation | None = None
     """None where the threshold comes from elsewhere."""
+    stated: Stated = Stated()
+    """For the card."""
     calibration_sha256: Sha256 | None = None
     """Of the calibration set behind `int8`; None where there is no such graph."""
     quantization: dict[Network, QuantizedNetwork] = {}

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("PIL", "cryptography", "cv2", "numpy", "onnx", "openvino", "pydantic", "pydicom", "rich", "serial", "torch")
+HEAVY = (
+    *("PIL", "cryptography", "cv2", "matplotlib", "numpy", "onnx", "openvino", "pydantic", "pydicom", "rich", "serial"),
+    "torch",
+)
 COMMANDS = [
     "runtime.screen",
     "runtime.bench",
@@ -31,7 +34,8 @@ COMMANDS = [
     "calibration",
     *(f"calibration {word}" for word in ("create", "inspect", "compare")),
     "build_engines",
-    *(f"build_engines {word}" for word in ("report", "sensitivity", "sign", "trust", "--target tensorrt")),
+    *(f"build_engines {word}" for word in ("describe", "evaluate", "report", "sensitivity", "sign", "trust")),
+    "build_engines --target tensorrt",
     "build_engines.train",
 ]
 RUN = """

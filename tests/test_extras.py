@@ -21,7 +21,7 @@ for name in os.environ["ROP_TEST_ABSENT"].split():
     sys.modules[name] = None
 '''
 ALL = sorted({module for modules in EXTRAS.values() for module in modules})
-MODULES = {"pyserial": "serial", "fpdf2": "fpdf", "nvidia-modelopt": "modelopt"}
+MODULES = {"pyserial": "serial", "fpdf2": "fpdf", "nvidia-modelopt": "modelopt", "markdown-it-py": "markdown_it"}
 """The modules of packages whose names differ."""
 HELPS = (
     *("runtime.screen", "runtime.bench", "runtime.bench compare", "runtime.exam", "runtime.exam demo", "runtime.dicom"),
@@ -29,6 +29,8 @@ HELPS = (
     *("calibration", "calibration create", "calibration inspect", "calibration compare"),
     *(
         "build_engines",
+        "build_engines describe",
+        "build_engines evaluate",
         "build_engines report",
         "build_engines sensitivity",
         "build_engines sign",
@@ -77,6 +79,7 @@ def test_help_needs_no_extra(tmp_path: Path, line: str) -> None:
         ("device light status /dev/ttyACM0", "light"),
         ("build_engines trained.pth --out bundle", "build"),
         ("build_engines sensitivity bundle --calibration set", "build"),
+        ("build_engines evaluate bundle --data table.csv --out results", "evaluate"),
         ("build_engines report bundle", "plans"),
         ("build_engines bundle --target tensorrt", "plans"),
         ("build_engines.train --data data", "build"),

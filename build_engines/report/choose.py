@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from build_engines.report.schema import Combination, ParityReport, Speed, Tolerance
+from build_engines.evaluate.statistics.shares import wilson
+from build_engines.report.schema import Combination, Group, ParityReport, Speed, Tolerance
 from runtime.cpu_class import CPU_CLASSES
 from runtime.manifest import Network, Precision
 
@@ -54,12 +55,35 @@ def out_of_tolerance(found: Combination, reference: Combination, tolerance: Tole
     """What a combination does worse than it may, in words; nothing when it may be a default."""
     wrong = []
     for name, limit in (("dice", tolerance.dice_drop), ("auc", tolerance.auc_drop)):
-        got, before = (getattr(combination.held_out, name) for combination in (found, reference))
+        got, before = (getattr(combination.judged, name) for combination in (found, reference))
         if got is not None and before is not None and before - got > limit:
             wrong.append(f"{name.upper() if name == 'auc' else 'Dice'} falls by {before - got:.4f}, allowed {limit:g}")
     if found.every.same_outcomes < tolerance.same_outcomes:
-        wrong.append(f"{found.every.same_outcomes:.1%} equal outcomes, needed {tolerance.same_outcomes:.0%}")
+        wrong.append(f"{agreement(found.every, tolerance)}, needed {tolerance.same_outcomes:.0%}")
     return wrong
+
+
+def agreement(group: Group, tolerance: Tolerance) -> str:
+    """`82 of 83 outcomes equal (98.8%; 95 %: 93.5% to 99.8%), 1 lost REFER, 0 gained`, and whether that decides."""
+    equal, frames = group.equal, group.frames
+    low, high = wilson(equal / frames, frames)
+    words = f"{equal} of {frames} outcomes equal ({equal / frames:.1%}; 95 %: {low:.1%} to {high:.1%})"
+    if group.lost_refers is not None and group.gained_refers is not None:
+        words += f", {group.lost_refers} lost REFER, {group.gained_refers} gained"
+    if low < tolerance.same_outcomes <= high:
+        words += f"; {frames} frames cannot decide on {tolerance.same_outcomes:.0%}"
+        words += f", about {needed:,} could" if (needed := _deciding(equal / frames, tolerance.same_outcomes)) else ""
+    return words
+
+
+def _deciding(share: float, limit: float) -> int | None:
+    """Frames at which a share of this height is told from the limit; None where it is the limit's own."""
+    if abs(share - limit) < 1e-4:
+        return None
+    frames = 10
+    while wilson(share, frames)[0] < limit <= wilson(share, frames)[1]:
+        frames += max(1, frames // 20)
+    return frames
 
 
 def _find(combinations: Sequence[Combination], segmentation: str, classifier: str) -> Combination:

@@ -42,12 +42,14 @@ def _report(arguments: argparse.Namespace) -> int:
     bundle = open_bundle(arguments.bundle)
     if arguments.threads is not None and arguments.threads < 1:
         raise BuildError(f"--threads: got {arguments.threads}, expected 1 or more")
+    if arguments.held_out and arguments.data is None:
+        raise BuildError("--held-out: is said of the frames of --data CSV; name them")
     anew = arguments.measure or arguments.data is not None
     if not anew and (arguments.adopt or arguments.cpu_class is not None):
         raise BuildError("--adopt and --cpu-class are for what is measured anew: give --measure or --data, too")
     classes = require_classes(arguments.cpu_class) if arguments.cpu_class is not None else ()
     if anew:
-        report = measure(bundle, report_frames(arguments.data), arguments.threads, _progress)
+        report = measure(bundle, report_frames(arguments.data, arguments.held_out), arguments.threads, _progress)
         others = tuple(_as_class(name, arguments) for name in classes)
         report = report.model_copy(update={"others": others})
     else:
@@ -69,6 +71,7 @@ def _report(arguments: argparse.Namespace) -> int:
 def _as_class(name: str, arguments: argparse.Namespace) -> ParityReport:
     print(f"as a CPU of class {name}", file=sys.stderr, flush=True)
     source = ["--measure"] if arguments.data is None else ["--data", str(arguments.data)]
+    source += ["--held-out"] if arguments.held_out else []
     threads = [] if arguments.threads is None else ["--threads", str(arguments.threads)]
     return measure_as(name, arguments.bundle, [*source, *threads])
 

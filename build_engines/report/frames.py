@@ -40,9 +40,12 @@ class ReportFrame:
     """RGB, uint8 [1, 256, 256, 3]."""
     dataset: str
     device: str
+    judged: bool
+    """Whether the figures of tasks are taken on it."""
     held_out: bool
+    """Whether it is known to have taken no part in training."""
     vessels: UInt8Array | None
-    """Mask, uint8 [256, 256], 0 or 255; only on held-out frames."""
+    """Mask, uint8 [256, 256], 0 or 255; only on judged frames."""
     refer: bool | None
 
 
@@ -54,12 +57,15 @@ class Source:
     frames: Iterable[ReportFrame]
 
 
-def report_frames(data: Path | None) -> Source:
+def report_frames(data: Path | None, held_out: bool = False) -> Source:
     """The frames of the folder of the public data sets, of a table of labels beside its pictures, or simulated ones.
 
     data: the folder that holds `hvdropdb_vessels` and the others, or a CSV file with the columns `image` and `mask` or
-    `refer`; None for the simulated camera. Raises `BuildError` when it is none of them.
+    `refer`; None for the simulated camera. held_out: the caller says that the frames of the CSV file took no part in
+    training. Raises `BuildError` when it is none of them.
     """
+    if held_out and (data is None or data.is_dir()):
+        raise BuildError("--held-out: is said of a CSV file's frames (--data CSV); of the data sets the split is known")
     if data is None:
         return Source("frames of the simulated camera, which knows their vessels and ridges", _simulated())
     if data.is_dir():
@@ -70,18 +76,20 @@ def report_frames(data: Path | None) -> Source:
         labels = read_labels(data)
     except BenchError as error:
         raise BuildError(f"--data: {error}") from error
-    return Source(f"{len(labels)} labelled pictures", _judged(judged_frames(str(data.parent), labels), data.stem))
+    words = "held out, as the caller says" if held_out else "whether held out of training is not stated"
+    frames = _judged(judged_frames(str(data.parent), labels), data.stem, held_out)
+    return Source(f"{len(labels)} labelled pictures, {words}", frames)
 
 
 def _simulated() -> Iterator[ReportFrame]:
     return _judged(judged_frames(SIMULATED, None), "simulated")
 
 
-def _judged(frames: Iterator[Judged], dataset: str) -> Iterator[ReportFrame]:
+def _judged(frames: Iterator[Judged], dataset: str, held_out: bool = False) -> Iterator[ReportFrame]:
     try:
         for judged in frames:
             image = network_input(judged.frame.pixels)
-            yield ReportFrame(image, dataset, ALL, True, judged.vessels, judged.refer)
+            yield ReportFrame(image, dataset, ALL, True, held_out, judged.vessels, judged.refer)
     except (BenchError, DeviceError) as error:
         raise BuildError(f"--data: {error}") from error
 
@@ -97,11 +105,12 @@ def _sets(root: Path) -> Iterator[ReportFrame]:
     for path, (frame, refer) in by_file.items():
         seen.add(path)
         mask = None if frame.vessel_mask is None else _mask(frame.vessel_mask)
-        yield ReportFrame(_image(path), INFANTS if frame.infant else frame.dataset, frame.device, True, mask, refer)
+        name = INFANTS if frame.infant else frame.dataset
+        yield ReportFrame(_image(path), name, frame.device, True, True, mask, refer)
     for name in dict.fromkeys((*VESSEL_SETS, *INFANT_SETS)):
         for path in sorted((root / name / "images").iterdir()):
             if path not in seen:
-                yield ReportFrame(_image(path), INFANTS if name in INFANT_SETS else name, ALL, False, None, None)
+                yield ReportFrame(_image(path), INFANTS if name in INFANT_SETS else name, ALL, False, False, None, None)
 
 
 def _image(path: Path) -> UInt8Array:

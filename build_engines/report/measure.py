@@ -89,14 +89,14 @@ def measure(
     }
     pairs = list(product(precisions["segmentation"], precisions["classifier"]))
     tallies = {pair: Tally(bundle) for pair in pairs}
-    count = held_out = 0
+    count = judged = 0
     for frame in source.frames:
         _read(frame, networks, tallies, turn=count)
-        count, held_out = count + 1, held_out + frame.held_out
+        count, judged = count + 1, judged + frame.judged
         report(count)
-    if count <= WARM_UP or not held_out:
+    if count <= WARM_UP or not judged:
         raise BuildError(
-            f"report: got {count} frames, {held_out} of them held out; needed more than {WARM_UP} and one held out; "
+            f"report: got {count} frames, {judged} of them to be judged; needed more than {WARM_UP} and one such; "
             f"name others with --data"
         )
     speeds = tuple(_speed(networks, *key) for key in networks)

@@ -45,9 +45,10 @@ def class_of(report: ParityReport) -> str:
 
 
 def group_name(group: Group) -> str:
-    """`hvdropdb_vessels, RetCam`; every group but the last is of held-out frames."""
+    """`hvdropdb_vessels, RetCam`; every group but the last is of judged frames."""
     if group.dataset == ALL:
-        return "all held out" if group.held_out else "every frame"
+        judged = "all held out" if group.held_out else "all judged"
+        return judged if group.judged else "every frame"
     return group.dataset if group.device in (ALL, group.dataset) else f"{group.dataset}, {group.device}"
 
 
@@ -111,12 +112,12 @@ def _agreement(group: Group, _: Group) -> str:
 
 DICE = _Table(
     "Dice of vessels (difference from fp32), frames with a mask",
-    lambda group: group.dice_frames if group.held_out else 0,
+    lambda group: group.dice_frames if group.judged else 0,
     lambda group, fp32: _against(group.dice, fp32.dice),
 )
 AUC = _Table(
     "ROC AUC (difference from fp32), frames with a label",
-    lambda group: group.auc_frames if group.held_out and group.auc is not None else 0,
+    lambda group: group.auc_frames if group.judged and group.auc is not None else 0,
     lambda group, fp32: _against(group.auc, fp32.auc),
 )
 AGREEMENT = _Table(

@@ -72,8 +72,10 @@ class Group(_Part):
 
     dataset: str
     device: str
+    judged: bool
+    """Whether the figures of tasks are taken on its frames."""
     held_out: bool
-    """Whether only frames that no network was trained on are in it."""
+    """Whether all of its frames are known to have taken no part in training."""
     frames: int = Field(gt=0)
     dice: Share | None
     """Mean over the frames with a vessel mask."""
@@ -86,6 +88,21 @@ class Group(_Part):
     """99th percentile over frames of the frame's largest."""
     same_outcomes: Share
     """Share of frames with fp32's outcome at the bundle's threshold; the quality gate is left out."""
+    lost_refers: int | None = None
+    """Frames that fp32 refers and this does not; None in a report from before they were counted."""
+    gained_refers: int | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _judged_when_held_out(cls, values: object) -> object:
+        if isinstance(values, dict) and "judged" not in values:
+            return {**values, "judged": values.get("held_out")}
+        return values
+
+    @property
+    def equal(self) -> int:
+        """Frames with fp32's outcome."""
+        return round(self.same_outcomes * self.frames)
 
 
 class Combination(_Part):
@@ -94,14 +111,14 @@ class Combination(_Part):
     segmentation: Precision
     classifier: Precision
     groups: tuple[Group, ...]
-    """By data set and device on held-out frames; then all held-out frames; then every frame."""
+    """By data set and device on judged frames; then all judged frames; then every frame."""
     vessels_error: Number
     """Mean |difference| of the vessel map from fp32's through its mean."""
     logits_error: Number
 
     @property
-    def held_out(self) -> Group:
-        """All held-out frames."""
+    def judged(self) -> Group:
+        """All judged frames."""
         return self.groups[-2]
 
     @property

@@ -6,6 +6,7 @@ from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.table import Table
 
+from build_engines.report.choose import agreement
 from build_engines.report.picture import class_of, group_name, shown, title_of
 from build_engines.report.schema import ParityReport
 
@@ -25,8 +26,9 @@ def render(report: ParityReport) -> RenderableType:
 
 def _choice(report: ParityReport) -> list[str]:
     chosen = ", ".join(f"{network} {precision}" for network, precision in report.chosen.items())
+    figures = report.combination(report.chosen["segmentation"], report.chosen["classifier"]).every
     return [
-        f"default{class_of(report)}: {chosen}",
+        f"default{class_of(report)}: {chosen}; {agreement(figures, report.tolerance)}",
         *(f"not taken{class_of(report)}: {reason}" for reason in report.reasons),
     ]
 

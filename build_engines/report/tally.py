@@ -15,6 +15,7 @@ from runtime.bundle import Bundle
 from runtime.decide import decide, refer_probability
 from runtime.manifest import Precision
 from runtime.metrics import dice, roc_auc
+from runtime.outcome import Outcome
 
 Outputs = dict[str, FloatArray]
 
@@ -25,6 +26,7 @@ class _Result:
 
     place: tuple[str, str]
     """Data set and device."""
+    judged: bool
     held_out: bool
     dice: float | None
     score: float
@@ -32,7 +34,8 @@ class _Result:
     refer: bool | None
     """The truth."""
     difference: float
-    same_outcome: bool
+    outcomes: tuple[Outcome, Outcome]
+    """fp32's, and this one's."""
 
 
 class Tally:
@@ -58,25 +61,26 @@ class Tally:
         self._results.append(
             _Result(
                 place=(frame.dataset, frame.device),
+                judged=frame.judged,
                 held_out=frame.held_out,
                 dice=None if frame.vessels is None else dice(found["vessels"][0, 0], frame.vessels),
                 score=refer_probability(ours, self._refer),
                 refer=frame.refer,
                 difference=max(abs(ours[name] - theirs[name]) for name in ours),
-                same_outcome=self._outcome(ours) == self._outcome(theirs),
+                outcomes=(self._outcome(theirs), self._outcome(ours)),
             )
         )
 
     def combination(self, segmentation: Precision, classifier: Precision) -> Combination:
         """The figures of all frames that were added."""
-        held = [result for result in self._results if result.held_out]
-        places = dict.fromkeys(result.place for result in held)
-        groups = [_group(place, True, [result for result in held if result.place == place]) for place in places]
+        judged = [result for result in self._results if result.judged]
+        places = dict.fromkeys(result.place for result in judged)
+        groups = [_group(place, True, [result for result in judged if result.place == place]) for place in places]
         vessels, logits = (sums[0] / max(sums[1], 1e-12) for sums in self._errors.values())
         return Combination(
             segmentation=segmentation,
             classifier=classifier,
-            groups=(*groups, _group((ALL, ALL), True, held), _group((ALL, ALL), False, self._results)),
+            groups=(*groups, _group((ALL, ALL), True, judged), _group((ALL, ALL), False, self._results)),
             vessels_error=vessels,
             logits_error=logits,
         )
@@ -84,24 +88,28 @@ class Tally:
     def _by_name(self, outputs: Outputs) -> dict[str, float]:
         return dict(zip(self._names, map(float, outputs["probabilities"][0]), strict=True))
 
-    def _outcome(self, probabilities: dict[str, float]) -> str:
+    def _outcome(self, probabilities: dict[str, float]) -> Outcome:
         return decide(probabilities, self._refer, self._threshold)[0]
 
 
-def _group(place: tuple[str, str], held_out: bool, results: Sequence[_Result]) -> Group:
+def _group(place: tuple[str, str], judged: bool, results: Sequence[_Result]) -> Group:
     dices = [result.dice for result in results if result.dice is not None]
-    judged = [result for result in results if result.refer is not None]
+    labelled = [result for result in results if result.refer is not None]
+    outcomes = [result.outcomes for result in results]
     differences = [min(result.difference, 1.0) for result in results]
     return Group(
         dataset=place[0],
         device=place[1],
-        held_out=held_out,
+        judged=judged,
+        held_out=judged and all(result.held_out for result in results),
         frames=len(results),
         dice=float(np.mean(dices)) if dices else None,
         dice_frames=len(dices),
-        auc=roc_auc([result.score for result in judged], [bool(result.refer) for result in judged]),
-        auc_frames=len(judged),
+        auc=roc_auc([result.score for result in labelled], [bool(result.refer) for result in labelled]),
+        auc_frames=len(labelled),
         largest_difference=max(differences),
         p99_difference=float(np.percentile(differences, 99)),
-        same_outcomes=float(np.mean([result.same_outcome for result in results])),
+        same_outcomes=float(np.mean([before is after for before, after in outcomes])),
+        lost_refers=sum(before is Outcome.REFER is not after for before, after in outcomes),
+        gained_refers=sum(after is Outcome.REFER is not before for before, after in outcomes),
     )

@@ -24,7 +24,8 @@ from build_engines.train.metrics import Interval, mean_interval, sensitive_thres
 from build_engines.train.phase import Report
 from build_engines.train.segmentation import observer_figures, segmentation_figures, train_segmentation
 from build_engines.train.settings import PhaseSettings
-from runtime.manifest import ClassLabel, CrossValidation, Metric, MetricName, ReliabilityBin
+from runtime.checked_json import model_from
+from runtime.manifest import ClassLabel, CrossValidation, Metric, MetricName, ReliabilityBin, Stated
 
 CLASSES = (
     ClassLabel(name="no_ridge_in_view", meaning="No ridge or demarcation line is seen in this frame.", refer=False),
@@ -206,4 +207,16 @@ def _description(
         training_data=training_sets(trained_on),
         metrics=metrics,
         cross_validation=validation,
+        stated=_stated(validation),
     )
+
+
+def _stated(validation: CrossValidation | None) -> Stated:
+    """What holds of every demonstration, and where this one's threshold is from."""
+    always = model_from(Stated, (Path(__file__).parent / "stated.json").read_text(encoding="utf-8"))
+    where = "the training frames as the trained network reads them, so it flatters"
+    if validation is not None:
+        some = "training frames" if validation.read is None else "a part of the training frames"
+        where = f"{some}, each read by a network that never saw it ({validation.folds} parts)"
+    aim = f"{SENSITIVITY:.0%} of the frames with a ridge refer"
+    return always.model_copy(update={"threshold_origin": f"The largest at which {aim}, on {where}."})

@@ -33,17 +33,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _equip(path: Path, sources: dict[str, list[str]], gradable_share: float) -> int:
     from build_engines.trust.equip import equip_bundle
+    from build_engines.trust.sources import check_sources
     from runtime.bundle import open_bundle
 
     was_signed = (path / MANIFEST_SIGNATURE).exists()
-    bundle = equip_bundle(
-        open_bundle(path), sources, gradable_share, lambda line: print(line, file=sys.stderr, flush=True)
-    )
+    bundle = open_bundle(path)
+    check_sources(bundle, sources, _report)
+    bundle = equip_bundle(bundle, sources, gradable_share, _report)
     names = [entry.path for entry in bundle.manifest.files if "/" in entry.path]
     print(f"{bundle.path}: {bundle.manifest.name} {bundle.manifest.version}, now with {', '.join(names)}")
     if was_signed:
         print(f"its signature no longer fits and is gone; python -m build_engines sign {path}", file=sys.stderr)
     return 0
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _sources(texts: list[str]) -> dict[str, list[str]]:

@@ -32,6 +32,7 @@ def group(held_out: bool = True, dice: float | None = 0.7, auc: float | None = 0
     return Group(
         dataset=ALL,
         device=ALL,
+        judged=held_out,
         held_out=held_out,
         frames=40,
         dice=dice,

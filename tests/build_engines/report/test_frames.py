@@ -15,7 +15,7 @@ from tests.pictures import retina
 
 def test_the_simulated_camera_knows_the_truth() -> None:
     frames = list(itertools.islice(report_frames(None).frames, 2))
-    assert all(frame.held_out and frame.refer is not None for frame in frames)
+    assert all(frame.judged and not frame.held_out and frame.refer is not None for frame in frames)
     assert all(frame.vessels is not None and 0 < (frame.vessels > 127).mean() < 0.5 for frame in frames)
     assert frames[0].image.shape == (1, 256, 256, 3)
 
@@ -27,6 +27,21 @@ def test_a_table_of_labels_names_pictures_beside_it(tmp_path: Path) -> None:
     frames = list(report_frames(tmp_path / "mine.csv").frames)
     assert [frame.refer for frame in frames] == [True, False]
     assert {frame.dataset for frame in frames} == {"mine"}
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_frames_of_a_table_are_called_held_out_only_when_somebody_says_so(tmp_path: Path, told: bool) -> None:
+    Image.fromarray(retina(0)).save(tmp_path / "0.png")
+    (tmp_path / "mine.csv").write_text("image,refer\n0.png,1\n")
+    source = report_frames(tmp_path / "mine.csv", held_out=told)
+    (frame,) = source.frames
+    assert (frame.judged, frame.held_out) == (True, told)
+    assert ("not stated" in source.truth) is not told
+
+
+def test_of_data_sets_and_simulations_nobody_needs_to_say_it() -> None:
+    with pytest.raises(BuildError, match="--held-out"):
+        report_frames(None, held_out=True)
 
 
 @pytest.mark.parametrize("make", ["absent", "folder", "empty"])

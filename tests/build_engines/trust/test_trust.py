@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from PIL import Image
 
 from build_engines.__main__ import main
 from build_engines.trust import selftest
@@ -118,7 +119,7 @@ def test_plans_stay_the_signature_goes_and_the_reference_is_written(
         (["--reference", "photos"], "expected CAMERA=SOURCE"),
         (["--reference", "all=photos"], "expected CAMERA=SOURCE"),
         (["--reference", "Neo=/nowhere/at/all.png"], "nowhere"),
-        (["--reference", "Neo=sim:frames=3"], "reference Neo: got 3 gradable frames, needed 20"),
+        (["--reference", "Neo=sim:frames=3"], "reference Neo: got 3 frames, needed 20"),
         (["--gradable-share", "1"], "expected a share between 0 and 1"),
     ],
 )
@@ -129,6 +130,34 @@ def test_a_wrong_call_says_why_and_leaves_the_bundle_alone(
     assert main(["trust", str(bundle.path), *arguments]) == 2
     assert expected in capsys.readouterr().err
     assert open_bundle(bundle.path).sha256 == bundle.sha256
+
+
+@pytest.mark.parametrize(
+    ("references", "said"),
+    [
+        (["Neo={photos}"], "labels.csv beside it says RetCam of 24 pictures, expected Neo"),
+        (["RetCam={photos}", "Neo={photos}"], "was named for RetCam already"),
+        (["RetCam=sim:"], "has no known end"),
+    ],
+)
+def test_a_reference_is_checked_before_the_networks_are_asked(
+    tmp_path: Path,
+    references: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(24):
+        Image.fromarray(retina(number)).save(photos / f"{number}.png")
+    rows = [f"{number}.png,RetCam" for number in range(24)]
+    (photos / "labels.csv").write_text("\n".join(["image,device", *rows]) + "\n")
+    bundle = tiny_bundle(tmp_path / "bundle")
+    monkeypatch.setattr(selftest, "ask", lambda *_: pytest.fail("the networks were asked"))
+    words = [word for text in references for word in ("--reference", text.format(photos=photos))]
+    assert main(["trust", str(bundle.path), *words]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_every_pair_of_precisions_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

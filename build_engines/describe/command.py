@@ -1,0 +1,96 @@
+"""`python -m build_engines describe`: a template of the description, its validator, and the card for Hugging Face."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from build_engines.arguments import describe_parser
+from build_engines.card import ASKED
+from build_engines.description import Description, gaps, load_description, template
+from build_engines.errors import BuildError
+from build_engines.huggingface import hugging_face_card
+from build_engines.report.store import read_report
+from runtime.bundle import Bundle, open_bundle
+from runtime.checked_json import model_from
+from runtime.errors import ScreeningError
+from runtime.manifest import Manifest, Stated
+
+MOST_CLASSES = 100
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse and run; the exit code."""
+    return run(describe_parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit code."""
+    try:
+        return _describe(arguments)
+    except (BuildError, ScreeningError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _describe(arguments: argparse.Namespace) -> int:
+    if arguments.path is None:
+        if arguments.add is not None or arguments.hugging_face:
+            raise BuildError("describe: --add and --hugging-face are for a PATH; name a description or a bundle")
+        if not 2 <= arguments.classes <= MOST_CLASSES:
+            raise BuildError(f"--classes: got {arguments.classes}, expected 2 to {MOST_CLASSES}")
+        _write(template(arguments.classes), arguments.out)
+        return 0
+    if arguments.path.is_dir():
+        return _bundle(open_bundle(arguments.path), arguments)
+    if arguments.hugging_face:
+        raise BuildError(f"--hugging-face: {arguments.path} is no bundle; the card needs what was built")
+    described = load_description(arguments.path)
+    if arguments.add is not None:
+        described = _added(described, arguments.add)
+        described.save(arguments.out or arguments.path)
+    _say(described.name, described.version, described.stated, arguments.json)
+    return 0
+
+
+def _bundle(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    manifest: Manifest = bundle.manifest
+    if arguments.add is not None:
+        raise BuildError("--add: a bundle is described by the file that it is built from; add to that, build again")
+    if arguments.hugging_face:
+        report = read_report(bundle) if manifest.parity_report else None
+        _write(hugging_face_card(manifest, report), arguments.out)
+        return 0
+    _say(manifest.name, manifest.version, manifest.stated, arguments.json)
+    return 0
+
+
+def _added(described: Description, path: Path) -> Description:
+    """The description with what a file states; what it does not state stays."""
+    try:
+        more = model_from(Stated, path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BuildError(f"--add {path}: {error}; expected an object as `stated` in a description") from None
+    said = {name: getattr(more, name) for name in Stated.model_fields if getattr(more, name)}
+    return described.model_copy(update={"stated": described.stated.model_copy(update=said)})
+
+
+def _say(name: str, version: str, stated: Stated, as_json: bool) -> None:
+    missing = gaps(stated)
+    if as_json:
+        print(json.dumps({"name": name, "version": version, "not_stated": missing}))
+        return
+    print(f"{name} {version}: valid; {len(Stated.model_fields) - len(missing)} of {len(Stated.model_fields)} stated")
+    for field in missing:
+        print(f"  not stated: {field} ({ASKED.get(field, 'on the card')})")
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="")
+    elif out.exists():
+        raise BuildError(f"--out {out}: is there already; name a new file")
+    else:
+        out.write_text(text, encoding="utf-8")

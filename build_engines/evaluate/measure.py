@@ -1,0 +1,278 @@
+"""The figures of one reader: by level, by operating point, by group, and its probabilities."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from build_engines.evaluate.cases import Case
+from build_engines.evaluate.errors import EvaluationError
+from build_engines.evaluate.readings import Said
+from build_engines.evaluate.result import (
+    Accuracy,
+    Calibration,
+    Decision,
+    Flow,
+    Group,
+    Level,
+    Point,
+    Predictive,
+    ReliabilityBin,
+    Roc,
+)
+from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
+from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
+from build_engines.evaluate.statistics.roc import Area, area_interval, roc_curve
+from build_engines.evaluate.statistics.shares import Flags, Range, Share, share
+from build_engines.evaluate.units import FRAME, Units, gather
+from runtime.outcome import Outcome
+
+WEEKS = {"gestational_age": (28.0, 32.0), "ga": (28.0, 32.0), "birth_weight": (1000.0, 1500.0)}
+"""Where columns are cut that people cut so: extremely and very preterm (WHO), extremely and very low weight (grams)."""
+ALWAYS = ("device", "site", "gestational_age")
+"""Columns that part the table without being asked for."""
+MOST_VALUES = 12
+"""A column of numbers with more values than this is cut."""
+EVERY = "all"
+NOT_STATED = "not stated"
+THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
+GROUP_DRAWS = 200
+"""Fewer draws for the areas of groups, of which there are many."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of every reader."""
+
+    specificities: tuple[float, ...] = (0.8, 0.9, 0.95)
+    sensitivities: tuple[float, ...] = (0.9, 0.95)
+    prevalences: tuple[float, ...] = ()
+    by: Mapping[str, tuple[float, ...]] | None = None
+    """Columns with their cuts, beyond `ALWAYS`."""
+    draws: int = 1000
+
+
+def parse_by(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """`COLUMN` or `COLUMN:28,32`. Raises `EvaluationError`."""
+    found = {}
+    for text in texts:
+        column, colon, cuts = text.partition(":")
+        if not column or (colon and not re.fullmatch(r"-?\d+(\.\d+)?(,-?\d+(\.\d+)?)*", cuts)):
+            raise EvaluationError(f"--by {text!r}: expected COLUMN, or COLUMN:CUT,CUT with numbers, like bw:1000,1500")
+        found[column] = tuple(sorted(float(cut) for cut in cuts.split(","))) if colon else ()
+    return found
+
+
+def level_of(
+    cases: Sequence[Case], said: Sequence[Said], level: str, asked: Asked, elsewhere: Sequence[Point]
+) -> Level:
+    """All figures of a reader at a level. elsewhere: thresholds chosen on another set, to be tried here."""
+    units = gather(cases, said, level)
+    deployed = accuracy(units, units.refers)
+    points = [Point("deployed", None, "the outcomes as they were read", deployed)]
+    points += [_at(units, point.name, point.threshold, point.chosen_on) for point in elsewhere]
+    for name, targets in (("specificity", asked.specificities), ("sensitivity", asked.sensitivities)):
+        points += [_chosen(units, name, target) for target in targets]
+    return Level(
+        level,
+        group_of(units, EVERY, EVERY, deployed, None),
+        _roc(units, asked.draws),
+        tuple(_with_predictive(point, units, asked.prevalences) for point in points),
+        _decision(units, asked.prevalences),
+    )
+
+
+def choose_threshold(units: Units, name: str, target: float) -> float | None:
+    """The threshold that reaches a sensitivity (the highest such) or a specificity (the lowest); None where none does.
+
+    No answer counts against the reader.
+    """
+    scores = units.against()
+    if name == "sensitivity":
+        found = np.sort(scores[units.truth])[::-1]
+        threshold = found[int(np.ceil(target * len(found) - 1e-9)) - 1] if len(found) else -np.inf
+        return float(threshold) if np.isfinite(threshold) else None
+    found = np.sort(scores[~units.truth])
+    if not len(found):
+        return None
+    highest = found[int(np.ceil(target * len(found) - 1e-9)) - 1]  # this many stay below
+    return float(np.nextafter(highest, np.inf)) if np.isfinite(highest) else None
+
+
+def accuracy(units: Units, refers: Flags) -> Accuracy:
+    """Of the units that would be referred. No answer is neither a hit nor an all-clear."""
+    answered, truth, infants = units.answered, units.truth, units.infants
+    right = np.where(truth, refers, ~refers) & answered
+
+    def of(which: Flags) -> Share:
+        return share(right[which], infants[which])
+
+    return Accuracy(of(truth), of(~truth), of(truth & answered), of(~truth & answered))
+
+
+def group_of(units: Units, column: str, value: str, deployed: Accuracy, draws: int | None) -> Group:
+    """A part of the table. draws: for the area's interval; None leaves the area out, as `Level.roc` has it."""
+    flows = [
+        {outcome.value: sum(o is outcome and t == is_positive for o, t in zip(units.outcomes, units.truth, strict=True))
+         for outcome in Outcome}
+        for is_positive in (True, False)
+    ]  # fmt: skip
+    found = None if draws is None else _area(units, draws)
+    infants = len(np.unique(units.infants))
+    return Group(
+        column,
+        value,
+        units.level,
+        len(units.truth),
+        infants,
+        Flow(flows[0], flows[1], share(~units.answered, units.infants)),
+        deployed,
+        None if found is None else (found.value, found.low, found.high),
+    )
+
+
+def groups_of(cases: Sequence[Case], said: Sequence[Said], levels: Sequence[str], asked: Asked) -> tuple[Group, ...]:
+    """By every column that is asked for or always looked at, and by frame and infant. Raises `EvaluationError`."""
+    columns = {name for case in cases for name, value in case.columns.items() if value}
+    by = {name: () for name in ALWAYS if name in columns} | dict(asked.by or {})
+    found = []
+    for column, cuts in by.items():
+        if not any(column in case.columns for case in cases):
+            raise EvaluationError(f"--by {column}: no such column; the table has {', '.join(sorted(columns))}")
+        for value, members in parts(cases, column, cuts).items():
+            ours, theirs = [cases[n] for n in members], [said[n] for n in members]
+            for level in dict.fromkeys((FRAME, levels[-1])):
+                units = gather(ours, theirs, level)
+                found.append(
+                    group_of(units, column, value, accuracy(units, units.refers), min(asked.draws, GROUP_DRAWS))
+                )
+    return tuple(found)
+
+
+def parts(cases: Sequence[Case], column: str, cuts: tuple[float, ...]) -> dict[str, list[int]]:
+    """The cases by a column's value; numbers are cut where asked, where people do, or into thirds."""
+    texts = [case.columns.get(column, "") for case in cases]
+    stated = [text for text in texts if text]
+    numbers = {text: float(text) for text in stated if re.fullmatch(r"-?\d+(\.\d+)?", text)}
+    if cuts and len(numbers) < len(set(stated)):
+        wrong = next(text for text in stated if text not in numbers)
+        raise EvaluationError(f"--by {column}: got {wrong!r} in the table; expected numbers where cuts are named")
+    numeric = bool(stated) and len(numbers) == len(set(stated))
+    if numeric and not cuts:
+        cuts = WEEKS.get(column.lower(), ())
+        if not cuts and len(numbers) > MOST_VALUES:
+            cuts = tuple(float(cut) for cut in np.quantile([numbers[text] for text in stated], (1 / 3, 2 / 3)))
+    found: dict[str, list[int]] = {}
+    for number, text in enumerate(texts):
+        name = NOT_STATED if not text else _span(numbers[text], cuts) if numeric and cuts else text
+        found.setdefault(name, []).append(number)
+
+    def order(value: str) -> tuple[bool, tuple[float, str]]:
+        return value == NOT_STATED, min(_rank(texts[number]) for number in found[value])
+
+    return {value: found[value] for value in sorted(found, key=order)}
+
+
+def calibration_of(units: Units) -> Calibration | None:
+    """Of the frames with an answer; None without any."""
+    kept = units.answered
+    probability, truth, infants = units.scores[kept], units.truth[kept], units.infants[kept]
+    if not len(probability):
+        return None
+    bins = reliability(probability, truth)
+    return Calibration(
+        len(probability),
+        brier(probability, truth),
+        expected_error(bins),
+        tuple(ReliabilityBin(part.stated, share(truth[part.members], infants[part.members])) for part in bins),
+    )
+
+
+def _rank(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return float("inf"), text
+
+
+def _span(value: float, cuts: tuple[float, ...]) -> str:
+    below = [cut for cut in cuts if value >= cut]
+    above = [cut for cut in cuts if value < cut]
+    if not below:
+        return f"under {above[0]:g}"
+    return f"{below[-1]:g} to under {above[0]:g}" if above else f"{below[-1]:g} and over"
+
+
+def _at(units: Units, name: str, threshold: float | None, chosen_on: str) -> Point:
+    if threshold is None:
+        return Point(name, None, chosen_on, None)
+    with np.errstate(invalid="ignore"):
+        refers = units.scores >= threshold
+    return Point(name, threshold, chosen_on, accuracy(units, refers))
+
+
+def _chosen(units: Units, name: str, target: float) -> Point:
+    threshold = choose_threshold(units, name, target)
+    words = f"{name} {target:g}"
+    if threshold is None:
+        which = units.truth if name == "sensitivity" else ~units.truth
+        silent = int((which & ~units.answered).sum())
+        return Point(words, None, f"not reached: {silent} of {int(which.sum())} units had no answer", None)
+    return _at(units, words, threshold, "these same units, so it flatters")
+
+
+def _with_predictive(point: Point, units: Units, prevalences: Sequence[float]) -> Point:
+    found = point.accuracy
+    if found is None or not found.sensitivity.of or not found.specificity.of:
+        return point
+    own = float(units.truth.mean())
+    values = [
+        Predictive(prevalence, stated, *predictive_values(found.sensitivity, found.specificity, prevalence))
+        for prevalence, stated in [*((p, True) for p in prevalences), (own, False)]
+    ]
+    return Point(point.name, point.threshold, point.chosen_on, found, tuple(values))
+
+
+def _area(units: Units, draws: int, against: bool = False) -> Area | None:
+    kept: Flags = np.ones(len(units.truth), np.bool_) if against else units.answered
+    scores = (units.against() if against else units.scores)[kept]
+    truth, infants = units.truth[kept], units.infants[kept]
+    if not truth.any() or truth.all():
+        return None
+    return area_interval(scores, truth, infants, draws)
+
+
+def _roc(units: Units, draws: int) -> Roc:
+    found, against = _area(units, draws), _area(units, draws, against=True)
+    if found is None:
+        return Roc(None, _range(against), (), (), (), (), ())
+    kept = units.answered
+    curve = roc_curve(units.scores[kept], units.truth[kept])
+    return Roc(
+        _range(found),
+        _range(against),
+        tuple(curve.thresholds.tolist()),
+        tuple(curve.sensitivity.tolist()),
+        tuple(curve.false_positive_rate.tolist()),
+        tuple(found.band_low.tolist()),
+        tuple(found.band_high.tolist()),
+    )
+
+
+def _range(of: Area | None) -> Range | None:
+    return None if of is None else (of.value, of.low, of.high)
+
+
+def _decision(units: Units, prevalences: Sequence[float]) -> Decision | None:
+    """At the first prevalence that is stated, else at the table's own share."""
+    truth, scores = units.truth, units.against()
+    if not truth.any() or truth.all():
+        return None
+    prevalence = prevalences[0] if prevalences else float(truth.mean())
+    hits = [float((scores[truth] >= t).mean()) for t in THRESHOLDS]
+    clear = [float((scores[~truth] < t).mean()) for t in THRESHOLDS]
+    reader = tuple(net_benefit(h, c, prevalence, t) for h, c, t in zip(hits, clear, THRESHOLDS, strict=True))
+    return Decision(prevalence, THRESHOLDS, reader, tuple(net_benefit(1.0, 0.0, prevalence, t) for t in THRESHOLDS))

@@ -1,0 +1,167 @@
+"""Whether frames of an evaluation were seen before: by their hash, by their look, or in the same file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from build_engines.evaluate.cases import Table
+from build_engines.evaluate.errors import EvaluationError
+from calibration.errors import CalibrationError
+from calibration.lookalike import LOW_FREQUENCIES, SAME_VIEW, look
+from calibration.opened import open_set
+from calibration.split import held_out
+from calibration.tables import read_table
+from device.errors import FrameUnreadable
+from runtime.arrays import UInt8Array
+from runtime.preprocess import network_input
+
+LOOK_BYTES = (LOW_FREQUENCIES * LOW_FREQUENCIES) // 8
+AT_ONCE = 512
+BITS = np.array([value.bit_count() for value in range(256)], np.uint8)
+
+
+@dataclass
+class Seen:
+    """Frames by the hash of their pixels, the hash of the networks' input, and their look."""
+
+    names: list[str] = field(default_factory=list)
+    pixels: list[str] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    looks: list[int] = field(default_factory=list)
+
+    def add(self, name: str, pixels: UInt8Array | None, image: UInt8Array | None = None) -> None:
+        """A frame by its pixels, RGB uint8 [H, W, 3], or by the networks' input alone, uint8 [256, 256, 3]."""
+        if image is None:
+            if pixels is None:
+                raise ValueError("a frame needs its pixels or its input")
+            image = network_input(pixels)[0]
+        self.names.append(name)
+        self.pixels.append("" if pixels is None else _sha256(pixels))
+        self.inputs.append(_sha256(image))
+        self.looks.append(look(image))
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Frames of the evaluation that are among others."""
+
+    of: str
+    """What the others are: `calibration set ...`, `training ...`, `the set that the threshold was chosen on`."""
+    frames: int
+    """How many the others are."""
+    by_hash: tuple[str, ...]
+    by_look: tuple[str, ...]
+    """Not the same pixels, but nearly the same look."""
+    infants: int = 0
+    """Infants whose code stands in both tables."""
+    same_file: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.by_hash or self.by_look or self.infants or self.same_file)
+
+
+def overlap(ours: Seen, others: Seen, of: str) -> Overlap:
+    """Which of our frames are among the others."""
+    pixels, inputs = set(others.pixels) - {""}, set(others.inputs)
+    by_hash = [
+        name
+        for name, of_pixels, of_input in zip(ours.names, ours.pixels, ours.inputs, strict=True)
+        if of_pixels in pixels or of_input in inputs
+    ]
+    same, near = set(by_hash), _near(ours.looks, others.looks)
+    by_look = tuple(name for name, found in zip(ours.names, near, strict=True) if found and name not in same)
+    return Overlap(of, len(others.names), tuple(by_hash), by_look)
+
+
+def seen_of_set(path: Path) -> tuple[Seen, str]:
+    """The frames of a calibration set, and its SHA-256."""
+    calibration = open_set(path)
+    seen = Seen()
+    for number, image in enumerate(calibration.frames()):
+        seen.add(str(number), None, image)
+    return seen, calibration.sha256
+
+
+def seen_of_table(path: Path) -> Seen:
+    """Every picture of a table. Raises `EvaluationError`: one that nobody has seen cannot be told from others."""
+    return _pictures((row.image for row in read_table(path).rows), str(path))
+
+
+def seen_of_training(path: Path, share: float) -> Seen:
+    """Pictures of a table that are not held out of training by their frame group."""
+    try:
+        rows = [row.image for row in read_table(path).rows if not held_out(row.group, share)]
+    except CalibrationError as error:
+        raise EvaluationError(str(error)) from None
+    return _pictures(iter(rows), str(path))
+
+
+def seen_of(path: Path) -> tuple[Seen, str | None]:
+    """Of a calibration set (and its SHA-256), a table or a folder of pictures. Raises `EvaluationError`."""
+    from device.cameras.files.folder import scan
+
+    try:
+        if (path / "set.json").is_file():
+            return seen_of_set(path)
+        if path.is_dir():
+            return _pictures((Path(entry.path) for entry in scan(path)[0]), str(path)), None
+        return seen_of_table(path), None
+    except CalibrationError as error:
+        raise EvaluationError(str(error)) from None
+
+
+def seen_of_cases(table: Table, report: Callable[[str], None] = lambda line: None) -> Seen:
+    """The pictures of an evaluation's table that can be read."""
+    from device.cameras.files.folder import read_picture
+
+    report(f"looking at {len(table.cases)} pictures of {table.path.name}")
+    seen = Seen()
+    for case in table.cases:
+        try:
+            seen.add(case.image, read_picture(table.folder / case.image, 0).pixels)
+        except FrameUnreadable:
+            continue
+    return seen
+
+
+def _pictures(paths: Iterator[Path], of: str) -> Seen:
+    from device.cameras.files.folder import read_picture
+
+    seen = Seen()
+    for path in paths:
+        try:
+            seen.add(path.name, read_picture(path, 0).pixels)
+        except FrameUnreadable as error:
+            raise EvaluationError(f"{of}: a picture cannot be looked at: {error}; mend the table or copy it") from None
+    if not seen.names:
+        raise EvaluationError(f"{of}: holds no pictures; expected a calibration set, a table or a folder of pictures")
+    return seen
+
+
+def _near(ours: Sequence[int], others: Sequence[int]) -> NDArray[np.bool_]:
+    """Whether each look is within `SAME_VIEW` bits of any other."""
+    mine, theirs = _packed(ours), _packed(others)
+    found = np.zeros(len(ours), np.bool_)
+    for first in range(0, len(mine), AT_ONCE):
+        some = mine[first : first + AT_ONCE]
+        for start in range(0, len(theirs), AT_ONCE):
+            apart = BITS[some[:, None] ^ theirs[None, start : start + AT_ONCE]].sum(axis=2, dtype=np.int64)
+            found[first : first + AT_ONCE] |= (apart <= SAME_VIEW).any(axis=1)
+    return found
+
+
+def _packed(looks: Sequence[int]) -> UInt8Array:
+    joined = b"".join(value.to_bytes(LOOK_BYTES, "big") for value in looks)
+    return np.frombuffer(joined, np.uint8).reshape(-1, LOOK_BYTES)
+
+
+def _sha256(pixels: UInt8Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()

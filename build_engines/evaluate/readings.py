@@ -1,0 +1,221 @@
+"""What a reader said of each case: asked now, frame after frame, or taken from stored readings without the networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from build_engines.evaluate.cases import Table
+from build_engines.evaluate.errors import EvaluationError
+from device.errors import FrameUnreadable
+from runtime.bundle import Bundle
+from runtime.decide import refer_probability
+from runtime.outcome import Outcome
+from runtime.reading import READING_SCHEMA
+
+ANSWERS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+
+
+@dataclass(frozen=True)
+class Said:
+    """One reading, as far as an evaluation needs it."""
+
+    outcome: Outcome
+    reason: str
+    score: float | None
+    """Refer probability; None where there was no answer."""
+    sha256: str | None
+    """Of the frame's pixels."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A bundle at one precision on one engine, and what it said of every case, in the table's order."""
+
+    name: str
+    bundle: Mapping[str, str]
+    """Name, version and SHA-256 of the manifest."""
+    engine: Mapping[str, str]
+    """Backend, precision and device, as the readings state them."""
+    said: tuple[Said, ...]
+
+
+@dataclass
+class _Running:
+    """A reader while it reads."""
+
+    bundle: Bundle
+    screener: Any
+    said: list[Said] = field(default_factory=list)
+
+
+def ask(
+    table: Table,
+    bundles: Sequence[Bundle],
+    precisions: Sequence[str],
+    out: Path,
+    *,
+    engine: str = "auto",
+    threads: int | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> tuple[Reader, ...]:
+    """Every bundle at every precision on every picture; each one's readings are kept as `readings.N.jsonl` in `out`.
+
+    `auto` is the deployed precision, and the engine that a cart here would take. A picture that cannot be decoded has
+    no result, as on the cart. Raises `EvaluationError`, `ScreeningError`.
+    """
+    from device.cameras.files.folder import read_picture
+    from runtime.screener import Screener
+
+    with ExitStack() as open_ones:
+        running = [
+            _Running(
+                bundle,
+                open_ones.enter_context(
+                    Screener(
+                        bundle, engine=engine, precision=precision, threads=threads, reject_repeats=False, trust="off"
+                    )
+                ),
+            )
+            for bundle in bundles
+            for precision in precisions
+        ]
+        files = [
+            open_ones.enter_context((out / f"readings.{number}.jsonl").open("w", encoding="utf-8"))
+            for number in range(1, len(running) + 1)
+        ]
+        for number, case in enumerate(table.cases):
+            try:
+                frame = read_picture(table.folder / case.image, number)
+            except FrameUnreadable as error:
+                readings = [one.screener.unreadable(error, source=case.image, sequence=number) for one in running]
+            else:
+                readings = [one.screener.screen(replace(frame, source=case.image)) for one in running]
+            for one, reading, file in zip(running, readings, files, strict=True):
+                one.said.append(_said(reading.to_dict(), _refer(one.bundle)))
+                file.write(reading.to_json() + "\n")
+            if (number + 1) % 100 == 0:
+                report(f"{number + 1} of {len(table.cases)} pictures")
+        return _named([_asked(one) for one in running])
+
+
+def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tuple[Reader, ...]:
+    """Readers from `readings.jsonl` files, each `FILE`, or `FOLDER=FILE`: its pictures lie in a folder of the table.
+
+    Lines belong to a case by the picture's relative path, else by the table's column `sha256`. What different bundles,
+    precisions and engines wrote becomes a reader each. Raises `EvaluationError` when a case has no reading or two, or a
+    bundle is not among `bundles`, whose classes say what counts towards referral.
+    """
+    known = {bundle.sha256: bundle for bundle in bundles}
+    place = {case.image: number for number, case in enumerate(table.cases)}
+    by_hash = {case.columns["sha256"].lower(): n for n, case in enumerate(table.cases) if case.columns.get("sha256")}
+    found: dict[tuple[str, ...], dict[int, Said]] = {}
+    facts: dict[tuple[str, ...], tuple[dict[str, str], dict[str, str]]] = {}
+    for here, folder, line in _lines(files):
+        try:
+            sha256 = line["bundle"]["sha256"]
+            bundle = {name: str(line["bundle"][name]) for name in ("name", "version", "sha256")}
+            engine = {name: str(line["engine"][name]) for name in ("backend", "precision", "device")}
+            source, pixels = str(line["frame"]["source"]), line["frame"]["sha256"]
+            if sha256 not in known:
+                raise EvaluationError(
+                    f"{here}: read by bundle {bundle['name']} {bundle['version']} ({sha256[:12]}...), which was not "
+                    f"named; name it as BUNDLE: its classes say what refers"
+                )
+            said = _said(line, _refer(known[sha256]))
+        except (LookupError, TypeError, ValueError) as error:
+            raise EvaluationError(f"{here}: not a reading ({error}); expected {READING_SCHEMA}") from None
+        number = place.get((PurePosixPath(folder) / source).as_posix(), by_hash.get(str(pixels).lower()))
+        if number is None:
+            continue
+        key = (sha256, *engine.values())
+        facts[key] = bundle, engine
+        if number in found.setdefault(key, {}):
+            raise EvaluationError(
+                f"{here}: a second reading of {table.cases[number].image} by the same reader; expected one a picture. "
+                f"Folders with equal file names are told apart by FOLDER=FILE"
+            )
+        found[key][number] = said
+    return _named([_complete(table, found[key], *facts[key]) for key in found] or [_none_fits(table, files)])
+
+
+def _complete(table: Table, found: Mapping[int, Said], bundle: dict[str, str], engine: dict[str, str]) -> Reader:
+    absent = [case.image for number, case in enumerate(table.cases) if number not in found]
+    if absent:
+        raise EvaluationError(
+            f"--readings: {len(absent)} of {len(table.cases)} pictures of {table.path} have no reading by "
+            f"{bundle['name']} {bundle['version']}, {engine['precision']} ({', '.join(absent[:3])}); a frame left "
+            f"out changes every figure: read them, or take them out of the table"
+        )
+    return Reader("", bundle, engine, tuple(found[number] for number in range(len(table.cases))))
+
+
+def _none_fits(table: Table, files: Sequence[str]) -> Reader:
+    raise EvaluationError(
+        f"--readings {' '.join(files)}: no reading is of a picture of {table.path}; expected frame.source to be the "
+        f"path in column image, or say the folder: FOLDER=FILE, or give the table a column sha256"
+    )
+
+
+def _lines(files: Sequence[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Where a line stands, the folder of its pictures, and the line."""
+    for text in files:
+        folder, equals, name = text.partition("=")
+        if not equals or Path(text).exists():
+            folder, name = "", text
+        path = Path(name) / "readings.jsonl" if Path(name).is_dir() else Path(name)
+        try:
+            with path.open(encoding="utf-8") as lines:
+                for number, line in enumerate(lines, start=1):
+                    here = f"--readings {path}, line {number}"
+                    content = json.loads(line)
+                    if not isinstance(content, dict) or content.get("schema") != READING_SCHEMA:
+                        raise EvaluationError(f"{here}: not a reading; expected {READING_SCHEMA}, one object a line")
+                    yield here, folder, content
+        except OSError as error:
+            raise EvaluationError(f"--readings {path}: cannot be read ({error.strerror or error})") from None
+        except ValueError as error:
+            raise EvaluationError(f"--readings {path}: not JSON, one object a line ({error})") from None
+
+
+def _said(reading: Mapping[str, Any], refer: tuple[str, ...]) -> Said:
+    outcome = Outcome(reading["outcome"])
+    score = None
+    if outcome in ANSWERS:
+        score = float(refer_probability(reading["probabilities"], refer))
+        if not 0 <= score <= 1 + 1e-6:
+            raise ValueError(f"refer probability {score}")
+        score = min(score, 1.0)
+    return Said(outcome, str(reading["reason"]), score, reading["frame"]["sha256"])
+
+
+def _refer(bundle: Bundle) -> tuple[str, ...]:
+    return tuple(label.name for label in bundle.manifest.classes if label.refer)
+
+
+def _asked(one: _Running) -> Reader:
+    facts, engine = one.bundle.facts, one.screener.facts
+    return Reader(
+        "",
+        {"name": facts.name, "version": facts.version, "sha256": facts.sha256},
+        {"backend": engine.backend, "precision": engine.precision, "device": engine.device},
+        tuple(one.said),
+    )
+
+
+def _named(readers: Sequence[Reader]) -> tuple[Reader, ...]:
+    """Names that say in what readers differ: version, precision, and backend or hash where that is not enough."""
+    ways: tuple[Callable[[Reader], str], ...] = (
+        lambda r: f"{r.bundle['name']} {r.bundle['version']}, {r.engine['precision']}",
+        lambda r: f"{r.bundle['name']} {r.bundle['version']}, {r.engine['precision']} on {r.engine['backend']}",
+        lambda r: f"{r.bundle['name']} {r.bundle['version']} ({r.bundle['sha256'][:8]}), {r.engine['precision']}",
+    )
+    for way in ways:
+        names = [way(reader) for reader in readers]
+        if len(set(names)) == len(names):
+            return tuple(replace(reader, name=name) for reader, name in zip(readers, names, strict=True))
+    return tuple(replace(reader, name=f"{chr(65 + n)}: {ways[1](reader)}") for n, reader in enumerate(readers))

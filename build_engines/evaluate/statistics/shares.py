@@ -1,0 +1,92 @@
+"""Shares with 95 % intervals: Wilson's, and where one infant gives several units, Wilson's at their effective number.
+
+The effective number follows from the spread between infants (the variance that drawing infants again and again, the
+cluster bootstrap, tends to), with Student's t for few infants. The percentile bootstrap itself covers too little near
+0 and 1, and not at all where every unit is right; docs/measurements.md has both coverages.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from build_engines.evaluate.statistics.student import Z, t_quantile
+
+Flags = NDArray[np.bool_]
+Clusters = NDArray[np.int64]
+"""Number of the infant, or of whatever else units hang together by, of each unit."""
+Range = tuple[float, float, float]
+"""Value, low, high."""
+WILSON = "Wilson"
+CLUSTERED = "Wilson at the effective number, by infant"
+ALL_ALIKE = "Wilson over infants"
+"""Methods, as they are shown."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """`count` of `of`, with its interval; no value where there is nothing to count."""
+
+    count: int
+    of: int
+    infants: int
+    """How many independent clusters the units come from."""
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str
+
+    @property
+    def range(self) -> Range | None:
+        """Value, low and high together; None where there is nothing to count."""
+        if self.value is None or self.low is None or self.high is None:
+            return None
+        return self.value, self.low, self.high
+
+
+def wilson(value: float, size: float, z: float = Z) -> tuple[float, float]:
+    """Wilson's score interval of a share over `size` independent units, which need not be whole."""
+    shrunk = 1 + z * z / size
+    middle = (value + z * z / (2 * size)) / shrunk
+    half = z / shrunk * math.sqrt(value * (1 - value) / size + z * z / (4 * size * size))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share(right: Flags, clusters: Clusters) -> Share:
+    """The share of units that are right. right, clusters: [N] each."""
+    count, of = int(right.sum()), len(right)
+    if of == 0:
+        return Share(0, 0, 0, None, None, None, WILSON)
+    sizes = np.unique(clusters, return_counts=True)[1]
+    infants, value = len(sizes), count / of
+    if infants == of:
+        return Share(count, of, infants, value, *wilson(value, of), WILSON)
+    if count in (0, of) or infants == 1:
+        return Share(count, of, infants, value, *wilson(value, infants), ALL_ALIKE)
+    size, z = float(of), Z
+    if variance := cluster_variance(right, clusters):
+        size = min(max(value * (1 - value) / variance, 1.0), float(of))
+        z = t_quantile(freedom(right, clusters))
+    return Share(count, of, infants, value, *wilson(value, size, z), CLUSTERED)
+
+
+def freedom(right: Flags, clusters: Clusters) -> float:
+    """Degrees of freedom: effective infants, or twice those with the rarer answer where these are fewer, less one.
+
+    A spread that a handful of infants carries is itself not well known.
+    """
+    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
+    rarer = min(len(np.unique(clusters[right])), len(np.unique(clusters[~right])))
+    return max(min(float(sizes.sum() ** 2 / (sizes**2).sum()), 2.0 * rarer) - 1, 1.0)
+
+
+def cluster_variance(right: Flags, clusters: Clusters) -> float:
+    """Variance of a share whose units hang together within clusters: the ratio estimator's, C / (C - 1) corrected."""
+    _, number = np.unique(clusters, return_inverse=True)
+    sizes = np.bincount(number).astype(np.float64)
+    residual = np.bincount(number, right.astype(np.float64)) - right.mean() * sizes
+    few = len(sizes) / (len(sizes) - 1)
+    return few * float((residual**2).sum()) / len(right) ** 2

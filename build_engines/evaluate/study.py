@@ -1,0 +1,217 @@
+"""The whole evaluation: readers, overlaps and comparisons put together, with what takes away from the figures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from itertools import combinations
+
+from build_engines.evaluate.cases import Case, Table
+from build_engines.evaluate.compare import compare
+from build_engines.evaluate.measure import Asked, calibration_of, choose_threshold, groups_of, level_of
+from build_engines.evaluate.overlap import Overlap, Seen, overlap
+from build_engines.evaluate.readings import ANSWERS, Reader, Said
+from build_engines.evaluate.result import Data, Evaluation, Failure, Point, ReaderResult
+from build_engines.evaluate.units import EYE, FRAME, INFANT, gather, levels_of
+from runtime.bundle import Bundle
+from runtime.outcome import Outcome
+
+MISSED, FALSE_ALARM, SILENT = "missed", "false alarm", "no answer"
+KINDS = (MISSED, SILENT, FALSE_ALARM)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The set that thresholds are chosen on, read by the same readers."""
+
+    table: Table
+    readers: tuple[Reader, ...]
+
+
+@dataclass(frozen=True)
+class Others:
+    """What the evaluation's frames may be among."""
+
+    ours: Seen | None
+    """None where nothing was named to look for."""
+    sets: Mapping[str, Seen]
+    """By what they are, in words."""
+    calibration_sha256: frozenset[str] = frozenset()
+    training_named: bool = False
+    chosen: Seen | None = None
+
+
+def evaluate(
+    table: Table,
+    readers: Sequence[Reader],
+    bundles: Sequence[Bundle],
+    asked: Asked,
+    others: Others,
+    chosen: Chosen | None = None,
+    machine: str = "",
+    report: Callable[[str], None] = lambda line: None,
+) -> Evaluation:
+    """Every figure. Raises `EvaluationError`."""
+    levels = levels_of(table.cases)
+    overlaps = tuple(_overlaps(table, others, chosen))
+    thresholds = {bundle.sha256: bundle.manifest.refer_threshold for bundle in bundles}
+    results = []
+    for reader in readers:
+        report(f"figures of {reader.name}")
+        results.append(_result(table, reader, levels, asked, chosen, thresholds[reader.bundle["sha256"]]))
+    data = _data(table, levels)
+    not_checked = tuple(_not_checked(bundles, others))
+    twins = _twins(table, readers)
+    return Evaluation(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        data=data,
+        warnings=tuple(_warnings(table, data, overlaps, not_checked, twins)),
+        overlaps=overlaps,
+        not_checked=not_checked,
+        twins=twins,
+        readers=tuple(results),
+        comparisons=tuple(compare(table.cases, a, b, levels) for a, b in combinations(readers, 2)),
+        draws=asked.draws,
+        machine=machine,
+    )
+
+
+def _result(
+    table: Table, reader: Reader, levels: Sequence[str], asked: Asked, chosen: Chosen | None, threshold: float
+) -> ReaderResult:
+    cases, said = table.cases, reader.said
+    return ReaderResult(
+        reader.name,
+        reader.bundle,
+        reader.engine,
+        threshold,
+        tuple(level_of(cases, said, level, asked, _elsewhere(reader, chosen, level, asked)) for level in levels),
+        calibration_of(gather(cases, said, FRAME)),
+        groups_of(cases, said, levels, asked),
+        tuple(sorted(_failures(cases, said), key=lambda failure: (KINDS.index(failure.kind), failure.image))),
+    )
+
+
+def _elsewhere(reader: Reader, chosen: Chosen | None, level: str, asked: Asked) -> list[Point]:
+    """Thresholds of this reader on the set they are chosen on, at the same level."""
+    if chosen is None:
+        return []
+    twin = next(other for other in chosen.readers if (other.bundle, other.engine) == (reader.bundle, reader.engine))
+    if level not in levels_of(chosen.table.cases):
+        return [Point(f"chosen at {level}s", None, f"{chosen.table.path.name} does not tell {level}s apart", None)]
+    units = gather(chosen.table.cases, twin.said, level)
+    where = f"chosen on {chosen.table.path.name} ({len(units.truth)} {level}s, {int(units.truth.sum())} positive)"
+    points = []
+    for name, targets in (("specificity", asked.specificities), ("sensitivity", asked.sensitivities)):
+        for target in targets:
+            threshold = choose_threshold(units, name, target)
+            words = where if threshold is not None else f"{where}: not reached there"
+            points.append(Point(f"{name} {target:g} elsewhere", threshold, words, None))
+    return points
+
+
+def _failures(cases: Sequence[Case], said: Sequence[Said]) -> list[Failure]:
+    found = []
+    for case, one in zip(cases, said, strict=True):
+        if one.outcome not in ANSWERS:
+            kind = SILENT
+        elif case.refer and one.outcome is not Outcome.REFER:
+            kind = MISSED
+        elif not case.refer and one.outcome is Outcome.REFER:
+            kind = FALSE_ALARM
+        else:
+            continue
+        found.append(Failure(kind, case.image, case.refer, one.outcome.value, one.reason, one.score))
+    return found
+
+
+def _overlaps(table: Table, others: Others, chosen: Chosen | None) -> list[Overlap]:
+    found = []
+    if others.ours is not None:
+        found = [overlap(others.ours, seen, words) for words, seen in others.sets.items()]
+    if chosen is not None:
+        words = f"the set that thresholds are chosen on, {chosen.table.path.name}"
+        pictures = Overlap(words, len(chosen.table.cases), (), ())
+        if others.ours is not None and others.chosen is not None:
+            pictures = overlap(others.ours, others.chosen, words)
+        infants = {case.infant for case in table.cases} & {case.infant for case in chosen.table.cases} - {None}
+        same = chosen.table.sha256 == table.sha256 or chosen.table.path.resolve() == table.path.resolve()
+        found.append(replace(pictures, infants=len(infants), same_file=same))
+    return found
+
+
+def _not_checked(bundles: Sequence[Bundle], others: Others) -> list[str]:
+    found = [
+        f"whether frames of the calibration set of {bundle.manifest.name} {bundle.manifest.version} "
+        f"({sha256[:12]}...) are among these: name it with --calibration"
+        for bundle in bundles
+        if (sha256 := bundle.manifest.calibration_sha256) and sha256 not in others.calibration_sha256
+    ]
+    if not others.training_named:
+        found.append("whether frames that the networks were trained on are among these: name them with --training")
+    return found
+
+
+def _twins(table: Table, readers: Sequence[Reader]) -> tuple[tuple[str, str], ...]:
+    """Pictures whose pixels stand in the table under an earlier name, too."""
+    first: dict[str, str] = {}
+    found = []
+    for case, said in zip(table.cases, readers[0].said, strict=True):
+        if said.sha256 is None:
+            continue
+        if said.sha256 in first:
+            found.append((case.image, first[said.sha256]))
+        first.setdefault(said.sha256, case.image)
+    return tuple(found)
+
+
+def _data(table: Table, levels: Sequence[str]) -> Data:
+    eyes: dict[str, set[str]] = defaultdict(set)
+    for case in table.cases:
+        eyes[case.infant or ""].add(case.eye or "")
+    return Data(
+        table.path.name,
+        table.sha256,
+        len(table.cases),
+        sum(case.refer for case in table.cases),
+        len(eyes) if INFANT in levels else None,
+        sum(map(len, eyes.values())) if EYE in levels else None,
+        table.without_truth,
+        sum(len(of) == 1 for of in eyes.values()) if EYE in levels else 0,
+        "infant" if INFANT in levels else "frame: the table does not tell infants apart",
+    )
+
+
+def _warnings(
+    table: Table,
+    data: Data,
+    overlaps: Sequence[Overlap],
+    not_checked: Sequence[str],
+    twins: Sequence[tuple[str, str]],
+) -> list[str]:
+    found = []
+    for each in overlaps:
+        if each.same_file:
+            found.append(f"The table is the same file as {each.of}: nothing here is a test.")
+        if each.by_hash or each.by_look:
+            found.append(
+                f"{len(each.by_hash) + len(each.by_look)} of {data.frames} frames are among {each.of} "
+                f"({len(each.by_hash)} by hash, {len(each.by_look)} by look): the figures flatter."
+            )
+        if each.infants:
+            found.append(f"{each.infants} infants stand in both the table and {each.of}: the two are not independent.")
+    if twins:
+        found.append(f"{len(twins)} pictures are in the table twice under other names; each counts.")
+    if data.infants is None:
+        found.append("The table does not tell infants apart: intervals take frames as independent and are too short.")
+    if data.positives in (0, data.frames):
+        found.append("All frames are of one class: no ROC curve, and one of sensitivity and specificity alone.")
+    if table.without_truth:
+        found.append(f"{table.without_truth} rows state no truth and are not evaluated.")
+    if data.infants and data.eyes is None and any(case.eye for case in table.cases):
+        found.append("Some rows state no eye: nothing is counted by eye.")
+    if data.one_eyed:
+        found.append(f"Of {data.one_eyed} infants one eye alone is in the table; a cart would ask for the other.")
+    return [*found, *(f"Not checked: {words}." for words in not_checked)]

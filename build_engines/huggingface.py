@@ -1,0 +1,36 @@
+"""The model card as Hugging Face reads it: the same text under a header of YAML."""
+
+from __future__ import annotations
+
+import json
+
+from build_engines.card import model_card
+from build_engines.report.schema import ParityReport
+from runtime.manifest import Manifest, Metric
+
+TAGS = ("medical", "ophthalmology", "retinopathy-of-prematurity", "onnx", "openvino", "tensorrt")
+TASKS = {"segmentation": "image-segmentation", "classification": "image-classification"}
+
+
+def hugging_face_card(manifest: Manifest, report: ParityReport | None = None) -> str:
+    """`README.md` of a model repository: metadata with every figure of the manifest, then the card.
+
+    What the manifest does not state is left out of the header, as it is shown as a gap in the card.
+    """
+    header: dict[str, object] = {"tags": list(TAGS), "pipeline_tag": TASKS["classification"]}
+    if manifest.stated.licence:
+        header["license"] = manifest.stated.licence.lower()
+    if manifest.metrics:
+        results = [_result(metric) for metric in manifest.metrics]
+        header["model-index"] = [{"name": f"{manifest.name} {manifest.version}", "results": results}]
+    lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in header.items())  # JSON is YAML
+    return "\n".join(["---", *lines, "---", "", model_card(manifest, report)])
+
+
+def _result(metric: Metric) -> dict[str, object]:
+    name = f"{metric.name}, {metric.device}, {metric.precision} [{metric.low:.3f}, {metric.high:.3f}]"
+    return {
+        "task": {"type": TASKS[metric.task]},
+        "dataset": {"name": metric.dataset, "type": metric.dataset},
+        "metrics": [{"type": metric.name, "value": metric.value, "name": f"{name}, {metric.frames} frames"}],
+    }

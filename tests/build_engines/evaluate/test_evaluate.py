@@ -1,0 +1,298 @@
+"""`python -m build_engines evaluate` from the call to what it writes, on stored readings and on tiny networks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from build_engines.__main__ import main
+from build_engines.evaluate.statistics.shares import wilson
+from runtime.bundle import Bundle
+from tests.build_engines.evaluate.studies import bundle_in, row, study, write_readings, write_table
+from tests.pictures import retina
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return bundle_in(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _charts_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts take most of the time; one test draws them."""
+    if request.function is not test_html_and_markdown_show_what_a_table_says_as_text:
+        monkeypatch.setattr("build_engines.evaluate.charts.draw", lambda result, path: path.write_text("<svg/>"))
+
+
+def evaluated(tmp_path: Path, bundle: Bundle, rows: list[dict[str, Any]], *words: str) -> dict[str, Any]:
+    """The JSON of an evaluation on the stored readings of a study."""
+    table = write_table(tmp_path / "data" / "table.csv", rows)
+    readings = write_readings(tmp_path / "readings.jsonl", rows, bundle)
+    out = tmp_path / "out"
+    call = ["evaluate", str(bundle.path), "--data", str(table), "--readings", str(readings), "--out", str(out)]
+    assert main([*call, "--draws", "100", *words]) == 0
+    found: dict[str, Any] = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    return found
+
+
+def level(found: dict[str, Any], name: str) -> dict[str, Any]:
+    (one,) = [level for level in found["readers"][0]["levels"] if level["level"] == name]
+    return dict(one)
+
+
+def test_every_unit_is_in_the_flow_and_no_answer_counts_against(tmp_path: Path, bundle: Bundle) -> None:
+    rows = study(silent=0.2)
+    found = evaluated(tmp_path, bundle, rows)
+    for name, count in (("frame", 120), ("eye", 60), ("infant", 30)):
+        flow = level(found, name)["whole"]["flow"]
+        assert sum(flow["positives"].values()) + sum(flow["negatives"].values()) == count
+    frames = level(found, "frame")["whole"]
+    ill, silent = [of for of in rows if of["refer"]], [of for of in rows if of["refer"] and of["score"] is None]
+    referred = [of for of in ill if (of["score"] or 0) >= 0.5]
+    assert silent
+    sensitivity, answered = frames["deployed"]["sensitivity"], frames["deployed"]["sensitivity_answered"]
+    assert (sensitivity["count"], sensitivity["of"]) == (len(referred), len(ill))
+    assert (answered["count"], answered["of"]) == (len(referred), len(ill) - len(silent))
+    assert frames["flow"]["positives"]["RETAKE"] == len(silent)
+    roc = level(found, "frame")["roc"]
+    assert roc["area_against"][0] < roc["area"][0]
+
+
+def test_an_eye_is_its_worst_view_and_an_infant_the_worst_eye(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [
+        row("a/1.jpg", 1, 0.9, infant="a", eye="right", view="nasal"),
+        row("a/2.jpg", 1, 0.1, infant="a", eye="right", view="temporal"),
+        row("a/3.jpg", 1, None, infant="a", eye="left", view="nasal"),
+        row("a/4.jpg", 1, 0.2, infant="a", eye="left", view="nasal"),  # taken again: this one counts
+        row("b/1.jpg", 0, 0.1, infant="b", eye="right", view="nasal"),
+        row("b/2.jpg", 0, None, infant="b", eye="left", view="nasal"),
+        row("c/1.jpg", 0, 0.1, infant="c", eye="right", view="nasal"),
+        row("c/2.jpg", 0, 0.3, infant="c", eye="left", view="nasal"),
+    ]
+    found = evaluated(tmp_path, bundle, rows)
+    eyes, infants = (level(found, name)["whole"]["flow"] for name in ("eye", "infant"))
+    assert {key: count for key, count in eyes["positives"].items() if count} == {"REFER": 1, "NO_REFERRAL_FINDINGS": 1}
+    assert {key: count for key, count in infants["positives"].items() if count} == {"REFER": 1}
+    assert {key: n for key, n in infants["negatives"].items() if n} == {"RETAKE": 1, "NO_REFERRAL_FINDINGS": 1}
+
+
+def test_identical_readers_flip_nothing_and_planted_flips_are_all_found(tmp_path: Path, bundle: Bundle) -> None:
+    rows = study()
+    answered = [number for number, of in enumerate(rows) if of["score"] is not None]
+    high = [n for n in answered if rows[n]["score"] >= 0.5]
+    low = [n for n in answered if rows[n]["score"] < 0.5]
+    planted = dict.fromkeys(high[:7], 0.01) | dict.fromkeys(low[:4], 0.99) | {low[5]: None}
+    changed = [{**of, "score": planted.get(number, of["score"])} for number, of in enumerate(rows)]
+    same = write_readings(tmp_path / "same.jsonl", rows, bundle, "fp16")
+    other = write_readings(tmp_path / "other.jsonl", changed, bundle, "int8")
+    found = evaluated(tmp_path, bundle, rows, "--readings", str(same), "--readings", str(other))
+    assert [reader["reader"] for reader in found["readers"]] == ["test 3, fp32", "test 3, fp16", "test 3, int8"]
+    alike, apart, _ = found["comparisons"]
+    assert alike["flips"] == []
+    assert all(pairing["p"] == 1 and pairing["flips"] == {} for pairing in alike["levels"])
+    assert {flip["image"] for flip in apart["flips"]} == {rows[number]["image"] for number in planted}
+    assert apart["levels"][0]["flips"] == {"lost REFER": 7, "gained REFER": 4, "answer lost": 1}
+    kinds = [flip["kind"] for flip in apart["flips"]]
+    assert kinds == ["lost REFER"] * 7 + ["answer lost"] + ["gained REFER"] * 4
+    lost = [flip["refer"] for flip in apart["flips"][:7]]
+    assert lost == sorted(lost, reverse=True), "lost REFERs of the ill come first"
+
+
+def test_five_differing_pairs_are_said_to_decide_nothing(tmp_path: Path, bundle: Bundle) -> None:
+    rows = study(silent=0)
+    ill = [n for n, of in enumerate(rows) if of["refer"] and of["score"] >= 0.5][:5]
+    changed = [{**of, "score": 0.1 if number in ill else of["score"]} for number, of in enumerate(rows)]
+    other = write_readings(tmp_path / "other.jsonl", changed, bundle, "int8")
+    found = evaluated(tmp_path, bundle, rows, "--readings", str(other))
+    (pair,) = found["comparisons"]
+    assert pair["levels"][0]["verdict"] == (
+        "undecided: 5 differing pairs cannot decide whichever way they fall; 6 can at the least"
+    )
+
+
+def test_groups_are_by_camera_age_and_any_column_and_miss_nobody(tmp_path: Path, bundle: Bundle) -> None:
+    rows = study()
+    for number, of in enumerate(rows):
+        of["grams"] = "" if number % 10 == 0 else 700 + 10 * number
+    found = evaluated(tmp_path, bundle, rows, "--by", "grams:1000,1500")
+    groups = [group for group in found["readers"][0]["groups"] if group["level"] == "frame"]
+    by = {
+        column: {group["value"]: group["units"] for group in groups if group["column"] == column}
+        for column in ("device", "gestational_age", "grams")
+    }
+    assert by["device"] == {"Neo": 60, "RetCam": 60}
+    assert list(by["gestational_age"]) == ["under 28", "28 to under 32", "32 and over"]
+    assert list(by["grams"]) == ["under 1000", "1000 to under 1500", "1500 and over", "not stated"]
+    assert all(sum(values.values()) == 120 for values in by.values())
+
+
+def test_a_threshold_is_chosen_on_one_set_and_tested_on_the_other(tmp_path: Path, bundle: Bundle) -> None:
+    first = study(seed=5, silent=0)
+    for of in first:
+        of["infant"], of["image"] = f"other-{of['infant']}", f"other/{of['image']}"
+    table = write_table(tmp_path / "other" / "choose.csv", first)
+    readings = write_readings(tmp_path / "choose.jsonl", first, bundle)
+    words = ["--choose-on", str(table), "--choose-readings", str(readings), "--specificity", "0.9"]
+    found = evaluated(tmp_path, bundle, study(seed=6, silent=0), *words)
+    (point,) = [p for p in level(found, "frame")["points"] if p["name"] == "specificity 0.9 elsewhere"]
+    healthy = sorted(of["score"] for of in first if not of["refer"])
+    assert np.mean(np.array(healthy) < point["threshold"]) >= 0.9
+    assert np.mean(np.array(healthy) < healthy[int(0.9 * len(healthy)) - 1]) < 0.9
+    tested = [of["score"] for of in study(seed=6, silent=0) if not of["refer"]]
+    assert point["accuracy"]["specificity"]["count"] == sum(score < point["threshold"] for score in tested)
+    assert not any(each["infants"] or each["same_file"] for each in found["overlaps"])
+
+
+def test_the_same_set_for_both_is_flagged(tmp_path: Path, bundle: Bundle) -> None:
+    rows = study()
+    table = write_table(tmp_path / "data" / "copy.csv", rows)
+    readings = write_readings(tmp_path / "copy.jsonl", rows, bundle)
+    found = evaluated(tmp_path, bundle, rows, "--choose-on", str(table), "--choose-readings", str(readings))
+    (each,) = found["overlaps"]
+    assert (each["same_file"], each["infants"]) == (True, 30)
+    assert "same file" in found["warnings"][0]
+
+
+def test_predictive_values_are_at_the_stated_prevalence(tmp_path: Path, bundle: Bundle) -> None:
+    found = evaluated(tmp_path, bundle, study(), "--prevalence", "0.05")
+    deployed = level(found, "infant")["points"][0]
+    stated, own = deployed["predictive"]
+    hit, clear = (deployed["accuracy"][name]["value"] for name in ("sensitivity", "specificity"))
+    assert stated["stated"]
+    assert not own["stated"]
+    assert stated["positive"][0] == pytest.approx(0.05 * hit / (0.05 * hit + 0.95 * (1 - clear)))
+
+
+def test_without_infants_frames_are_independent_and_it_says_so(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [row(f"{n}.jpg", n % 2, 0.9 if n % 4 else 0.1) for n in range(40)]
+    found = evaluated(tmp_path, bundle, rows)
+    assert [one["level"] for one in found["readers"][0]["levels"]] == ["frame"]
+    share = level(found, "frame")["whole"]["deployed"]["sensitivity"]
+    assert (share["low"], share["high"]) == wilson(share["value"], share["of"])
+    assert any("does not tell infants apart" in words for words in found["warnings"])
+
+
+def test_html_and_markdown_show_what_a_table_says_as_text(tmp_path: Path, bundle: Bundle) -> None:
+    rows = study()
+    rows[1] = {**rows[1], "image": "<script>|x.jpg", "score": 0.99, "refer": 0}
+    evaluated(tmp_path, bundle, rows)
+    page = (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;|x.jpg" in page
+    assert (tmp_path / "out" / "charts" / "1.svg").stat().st_size > 1000
+    assert "NO_RESULT count against" in (tmp_path / "out" / "evaluation.md").read_text(encoding="utf-8").replace(
+        "\\", ""
+    )
+
+
+SPOILT = [
+    ("image\na.jpg\n", "expected image and refer"),
+    ("image,refer\na.jpg,maybe\n", "line 2: refer is 'maybe'"),
+    ("image,refer\na.jpg,1\na.jpg,0\n", "line 3: a.jpg stands in line 2 already"),
+    ("image,refer\n../a.jpg,1\n", "expected a path below"),
+    ("image,refer\n/a.jpg,1\n", "expected a path below"),
+    ("image,refer\n,1\n", "expected a path below"),
+    ("image,refer,infant\na.jpg,1,\n", "infant is empty"),
+    ("image,refer\na.jpg,\n", "no row states refer"),
+    ("image,refer\na.jpg,1,2\n", "more fields"),
+    ("image,refer,refer\na.jpg,1,0\n", "named twice"),
+    ("image,refer,infant,eye\na.jpg,1,i,L\nb.jpg,1,i,R\nc.jpg,1,i,left\n", "infant i has 3 eyes"),
+    ("image,refer\nnowhere.jpg,1\n", "1 of 1 pictures are not there (nowhere.jpg)"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), SPOILT, ids=[said for _, said in SPOILT])
+def test_a_table_that_cannot_be_used_is_one_line(
+    tmp_path: Path, bundle: Bundle, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(text, encoding="utf-8")
+    assert main(["evaluate", str(bundle.path), "--data", str(table), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_readings_that_leave_a_frame_out_or_are_by_another_bundle_are_refused(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = study()
+    table = write_table(tmp_path / "table.csv", rows)
+    short = write_readings(tmp_path / "short.jsonl", rows[1:], bundle)
+    twice = write_readings(tmp_path / "twice.jsonl", [rows[0], *rows], bundle)
+    call = ["evaluate", str(bundle.path), "--data", str(table), "--out", str(tmp_path / "out"), "--readings"]
+    other = tmp_path / "other.jsonl"
+    other.write_text(short.read_text(encoding="utf-8").replace(bundle.sha256, "0" * 64), encoding="utf-8")
+    for path, said in (
+        (short, f"1 of {len(rows)} pictures"),
+        (other, "which was not named"),
+        (twice, "a second reading"),
+    ):
+        assert main([*call, str(path)]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_readings_of_two_folders_with_equal_names_are_told_apart(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [row(f"p{n}/001.jpg", n, 0.9 if n else 0.2, infant=n) for n in (0, 1)]
+    names = [{**of, "image": "001.jpg"} for of in rows]
+    files = [write_readings(tmp_path / f"{n}.jsonl", [names[n]], bundle) for n in (0, 1)]
+    table = write_table(tmp_path / "table.csv", rows)
+    call = ["evaluate", str(bundle.path), "--data", str(table), "--out", str(tmp_path / "out"), "--draws", "100"]
+    assert main([*call, "--readings", f"p0={files[0]}", "--readings", f"p1={files[1]}"]) == 0
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert found["readers"][0]["failures"] == []
+
+
+def test_tiny_networks_are_asked_and_overlap_is_found_by_hash_and_look(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures of equal names in two folders; two of six were trained on, one of them saved anew."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rows = []
+    for number in range(6):
+        image = f"p{number % 2}/{number // 2}.png"
+        path = tmp_path / "data" / image
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = retina(number) if number < 5 else np.zeros((240, 320, 3), np.uint8)
+        assert cv2.imwrite(str(path), picture[..., ::-1])
+        rows.append(row(image, number % 2, None, infant=number))
+    (tmp_path / "seen").mkdir()
+    assert cv2.imwrite(str(tmp_path / "seen" / "same.png"), retina(0)[..., ::-1])
+    assert cv2.imwrite(str(tmp_path / "seen" / "near.jpg"), retina(3)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    table = write_table(tmp_path / "data" / "table.csv", rows)
+    call = ["evaluate", str(bundle.path), str(bundle.path), "--data", str(table), "--out", str(tmp_path / "out")]
+    assert main([*call, "--training", str(tmp_path / "seen"), "--draws", "100"]) == 0
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    (each,) = found["overlaps"]
+    assert each["by_hash"] == ["p0/0.png"]
+    assert each["by_look"] == ["p1/1.png"]
+    assert "2 of 6 frames are among the training frames" in found["warnings"][0]
+    assert found["comparisons"][0]["flips"] == []
+    dark = [failure for failure in found["readers"][0]["failures"] if failure["image"] == "p1/2.png"]
+    assert [failure["kind"] for failure in dark] == ["no answer"]
+    assert (tmp_path / "out" / dark[0]["picture"]).is_file()
+    lines = (tmp_path / "out" / "readings.1.jsonl").read_text().splitlines()
+    assert [json.loads(line)["frame"]["source"] for line in lines] == [of["image"] for of in rows]
+    again = ["--readings", str(tmp_path / "out" / "readings.1.jsonl"), "--draws", "100"]
+    assert main([*call[:2], *call[3:-1], str(tmp_path / "again"), *again]) == 0
+    stored = json.loads((tmp_path / "again" / "evaluation.json").read_text())
+    assert stored["readers"][0]["levels"] == found["readers"][0]["levels"]
+
+
+def test_every_frame_of_the_calibration_set_is_found(tmp_path: Path, bundle: Bundle) -> None:
+    from build_engines.evaluate.overlap import Seen, overlap
+    from runtime.preprocess import network_input
+
+    ours, theirs = Seen(), Seen()
+    for number in range(24):
+        ours.add(f"{number}.png", retina(number))
+    for number in range(8, 16):
+        theirs.add(str(number), None, network_input(retina(number))[0])
+    found = overlap(ours, theirs, "the calibration set")
+    assert found.by_hash == tuple(f"{number}.png" for number in range(8, 16))
+    assert set(found.by_look).isdisjoint(found.by_hash)

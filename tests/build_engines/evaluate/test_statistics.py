@@ -1,0 +1,171 @@
+"""Every statistic against scipy, scikit-learn or statsmodels, and the coverage of intervals over clustered infants."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from build_engines.evaluate.statistics.agreement import fewest_deciding, mcnemar
+from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
+from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
+from build_engines.evaluate.statistics.roc import area, area_interval, drawn_areas, roc_curve
+from build_engines.evaluate.statistics.shares import ALL_ALIKE, CLUSTERED, WILSON, cluster_variance, share, wilson
+from build_engines.evaluate.statistics.student import Z, t_cdf, t_quantile
+from tests.build_engines.evaluate.coverage import Coverage, covered
+
+EXACT = 1e-12
+
+
+def case(seed: int, count: int, levels: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores with ties, truth and infants of several frames."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random(count) < 0.3
+    truth[:2] = True, False
+    scores = np.round(np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0, 1) * levels) / levels
+    return scores, truth, rng.integers(0, max(2, count // 3), count)
+
+
+@pytest.mark.parametrize(("seed", "count"), [(1, 5), (2, 60), (3, 700), (4, 2), (5, 3000)])
+def test_roc_is_scikit_learns(seed: int, count: int) -> None:
+    oracle = pytest.importorskip("sklearn.metrics")
+    scores, truth, _ = case(seed, count)
+    assert area(scores, truth) == pytest.approx(oracle.roc_auc_score(truth, scores), abs=EXACT)
+    curve = roc_curve(scores, truth)
+    rates, hits, thresholds = oracle.roc_curve(truth, scores)
+    assert np.abs(curve.false_positive_rate - rates).max() <= EXACT
+    assert np.abs(curve.sensitivity - hits).max() <= EXACT
+    assert (curve.thresholds == thresholds).all()
+
+
+@pytest.mark.parametrize(("seed", "count"), [(1, 5), (2, 60), (3, 700)])
+def test_probabilities_are_scikit_learns(seed: int, count: int) -> None:
+    oracle = pytest.importorskip("sklearn.metrics")
+    calibration = pytest.importorskip("sklearn.calibration")
+    scores, truth, _ = case(seed, count, levels=37)
+    bins = reliability(scores, truth)
+    observed, stated = calibration.calibration_curve(truth, scores, n_bins=10)
+    assert brier(scores, truth) == pytest.approx(oracle.brier_score_loss(truth, scores), abs=EXACT)
+    assert [part.stated for part in bins] == pytest.approx(stated, abs=EXACT)
+    assert [part.observed for part in bins] == pytest.approx(observed, abs=EXACT)
+    weights = np.array([part.count for part in bins]) / count
+    assert expected_error(bins) == pytest.approx(float((weights * np.abs(observed - stated)).sum()), abs=EXACT)
+
+
+@settings(max_examples=40)
+@given(count=st.integers(0, 4000), more=st.integers(0, 4000))
+def test_wilson_is_statsmodels(count: int, more: int) -> None:
+    oracle = pytest.importorskip("statsmodels.stats.proportion")
+    of = count + more
+    if of == 0:
+        assert share(np.zeros(0, bool), np.zeros(0, np.int64)).value is None
+        return
+    right = np.arange(of) < count
+    found = share(right, np.arange(of))
+    assert (found.low, found.high) == pytest.approx(oracle.proportion_confint(count, of, method="wilson"), abs=EXACT)
+    assert found.method == WILSON
+
+
+@settings(max_examples=25)
+@given(first=st.integers(0, 200), second=st.integers(0, 200))
+def test_mcnemar_is_statsmodels(first: int, second: int) -> None:
+    oracle = pytest.importorskip("statsmodels.stats.contingency_tables")
+    expected = oracle.mcnemar([[5, first], [second, 7]], exact=True).pvalue
+    assert mcnemar(first, second) == pytest.approx(min(1.0, expected if first + second else 1.0), abs=EXACT)
+
+
+def test_six_differing_pairs_are_the_fewest_that_decide() -> None:
+    assert fewest_deciding() == 6
+    assert mcnemar(0, 5) > 0.05 >= mcnemar(0, 6)
+
+
+@pytest.mark.parametrize("freedom", [1.0, 1.7, 3.0, 12.5, 40.0, 333.0, 5000.0])
+def test_students_t_is_scipys(freedom: float) -> None:
+    oracle = pytest.importorskip("scipy.stats")
+    assert t_quantile(freedom) == pytest.approx(oracle.t.ppf(0.975, freedom), rel=EXACT)
+    for t in (-8.0, -1.0, 0.0, 0.3, 2.5):
+        assert t_cdf(t, freedom) == pytest.approx(oracle.t.cdf(t, freedom), abs=EXACT)
+    assert pytest.approx(oracle.norm.ppf(0.975), abs=EXACT) == Z
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_variance_between_infants_is_statsmodels_cluster_robust_one(seed: int) -> None:
+    api = pytest.importorskip("statsmodels.api")
+    _, right, infants = case(seed, 300)
+    fit = api.OLS(right.astype(float), np.ones(len(right))).fit(
+        cov_type="cluster", cov_kwds={"groups": infants, "use_correction": False, "df_correction": False}
+    )
+    count = len(np.unique(infants))
+    assert cluster_variance(right, infants) == pytest.approx(fit.cov_params()[0, 0] * count / (count - 1), abs=EXACT)
+
+
+def test_predictive_values_are_bayes_and_net_benefit_is_by_counts() -> None:
+    hits, clear = np.arange(80) < 68, np.arange(200) < 170
+    sensitivity, specificity = share(hits, np.arange(80)), share(clear, np.arange(200))
+    positive, negative = predictive_values(sensitivity, specificity, 80 / 280)
+    assert positive[0] == pytest.approx(68 / (68 + 30), abs=EXACT)
+    assert negative[0] == pytest.approx(170 / (170 + 12), abs=EXACT)
+    assert positive[1] < positive[0] < positive[2]
+    assert negative[1] < negative[0] < negative[2]
+    assert net_benefit(68 / 80, 170 / 200, 80 / 280, 0.2) == pytest.approx(68 / 280 - 30 / 280 * 0.25, abs=EXACT)
+
+
+def test_predictive_values_keep_an_interval_where_every_unit_is_right() -> None:
+    every, clear = share(np.ones(20, bool), np.arange(20)), share(np.ones(50, bool), np.arange(50))
+    positive, negative = predictive_values(every, clear, 0.1)
+    assert (positive[0], negative[0]) == (1, 1)
+    assert positive[1] < 0.9
+    assert negative[1] < 1
+
+
+def test_drawn_areas_are_those_of_the_drawn_infants() -> None:
+    """Held to the plain way of doing it: infants' frames put together anew, and the area of that."""
+    oracle = pytest.importorskip("sklearn.metrics")
+    scores, truth, infants = case(7, 90)
+    names, number = np.unique(infants, return_inverse=True)
+    rng = np.random.default_rng(20)
+    picked = rng.integers(0, len(names), (25, len(names)))
+    expected = []
+    for row in picked:
+        taken = np.concatenate([np.flatnonzero(number == infant) for infant in row])
+        expected.append(oracle.roc_auc_score(truth[taken], scores[taken]))
+    assert drawn_areas(scores, truth, infants, 25, seed=20)[0] == pytest.approx(np.array(expected), abs=EXACT)
+
+
+def test_a_share_of_clustered_frames_is_less_certain_than_of_independent_ones() -> None:
+    infants = np.repeat(np.arange(40), 10)
+    right = np.random.default_rng(3).random(40).repeat(10) < 0.8
+    clustered, independent = share(right, infants), share(right, np.arange(400))
+    assert clustered.method == CLUSTERED
+    assert clustered.high - clustered.low > 2.5 * (independent.high - independent.low)
+
+
+def test_where_every_frame_is_right_infants_are_counted_and_the_interval_is_not_a_point() -> None:
+    found = share(np.ones(400, bool), np.repeat(np.arange(40), 10))
+    assert (found.method, found.infants) == (ALL_ALIKE, 40)
+    assert (found.low, found.high) == wilson(1.0, 40)
+
+
+def test_classes_that_do_not_overlap_have_an_interval_too() -> None:
+    scores, truth = np.array([0.1, 0.2, 0.8, 0.9] * 3), np.array([False, False, True, True] * 3)
+    found = area_interval(scores, truth, np.arange(12))
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == wilson(1.0, 6)[0]
+
+
+@pytest.mark.parametrize("kind", ["share", "area"])
+def test_intervals_cover_in_a_short_run(kind: str) -> None:
+    """100 studies: 95 % of them within what that many studies can show (three standard errors)."""
+    assert covered(Coverage(kind=kind, studies=100, draws=100)) >= 0.885
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("kind", "infants", "level"), list(itertools.product(("share", "area"), (60, 150), (0.85, 0.93)))
+)
+def test_intervals_cover_in_a_thousand_clustered_studies(kind: str, infants: int, level: float) -> None:
+    found = covered(Coverage(kind=kind, infants=infants, level=level))
+    assert 0.93 <= found <= 0.97

@@ -1,0 +1,142 @@
+"""Cards say what a field says, and gaps are shown as gaps; the template, its validator and the Hugging Face header."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from build_engines.__main__ import main
+from build_engines.card import ASKED, model_card
+from build_engines.description import Description, gaps, load_description, template
+from build_engines.errors import BuildError
+from build_engines.huggingface import hugging_face_card
+from build_engines.report.choose import agreement
+from build_engines.report.schema import Tolerance
+from runtime.manifest import Manifest, Metric, Stated
+from tests.build_engines.report.figures import group
+from tests.runtime.conftest import manifest_content
+
+METRIC = Metric(
+    task="classification",
+    name="roc_auc",
+    dataset="ours",
+    device="all",
+    precision="fp32",
+    value=0.9,
+    low=0.8,
+    high=0.95,
+    frames=40,
+)
+NOBODY_SAID = ("held out", "bootstrap", "augmented", "resized", "Masks are drawn", "likeliest", "second observer")
+"""What the card once said of anybody's model."""
+
+
+def manifest(**changes: object) -> Manifest:
+    return Manifest.model_validate(manifest_content({"segmentation.fp32.onnx": b"1", "x": b"2"}) | changes)
+
+
+def filled() -> dict[str, object]:
+    content: dict[str, object] = json.loads(template().replace("REPLACE", "stated"))
+    return content
+
+
+def test_a_card_says_nothing_that_nobody_stated() -> None:
+    card = model_card(manifest(metrics=(METRIC.model_dump(),)))
+    assert [words for words in NOBODY_SAID if words in card] == []
+    assert card.count("not stated") >= len(ASKED) + 4
+    for name in gaps(Stated()):
+        assert ASKED.get(name, name.replace("_", " ").capitalize()) in card
+
+
+@pytest.mark.parametrize("name", [name for name in Stated.model_fields if name != "version_history"])
+def test_each_statement_is_on_the_card_once_and_its_gap_closed(name: str) -> None:
+    card = model_card(manifest(stated={name: "Just | so, said here."}))
+    assert card.count("Just \\| so, said here.") == 1
+    gap = next(line for line in card.splitlines() if line.startswith("Not stated: "))
+    assert ASKED.get(name, name.replace("_", " ").capitalize()) not in gap.removeprefix("Not stated: ").split(", ")
+
+
+def test_versions_are_listed() -> None:
+    note = {"version": "3", "date": "2026-11-28", "changes": "Another threshold."}
+    assert "- 3, 2026-11-28: Another threshold." in model_card(manifest(stated={"version_history": [note]}))
+
+
+def test_a_manifest_from_before_there_were_statements_is_read() -> None:
+    assert manifest().stated == Stated()
+
+
+def test_the_template_is_refused_until_it_is_filled_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "d.json"
+    assert main(["describe", "--classes", "3", "--out", str(path)]) == 0
+    assert main(["describe", str(path)]) == 2
+    assert "name still holds the template's REPLACE" in capsys.readouterr().err
+    path.write_text(path.read_text().replace("REPLACE", "stated"))
+    assert main(["describe", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert f"0 of {len(Stated.model_fields)} stated" in said
+    assert said.count("not stated: ") == len(Stated.model_fields)
+    assert len(load_description(path).classes) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"classes": [{"name": "a", "meaning": "b", "refer": True}] * 2}, "names must differ"),
+        ({"stated": {"graders": ""}}, "graders"),
+        ({"stated": {"mood": "good"}}, "mood"),
+        ({"metrics": [METRIC.model_dump() | {"low": 0.92}]}, "outside of its interval"),
+        ({"stated": {"graders": "REPLACE me"}}, "stated.graders still holds"),
+        ({"intended_use": None}, "intended_use"),
+    ],
+)
+def test_a_wrong_description_is_one_line(
+    tmp_path: Path, changes: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps(filled() | changes))
+    assert main(["describe", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    with pytest.raises(BuildError):
+        load_description(path)
+
+
+def test_statements_are_added_and_others_stay(tmp_path: Path) -> None:
+    path, more = tmp_path / "d.json", tmp_path / "more.json"
+    path.write_text(json.dumps(filled() | {"stated": {"graders": "Two.", "licence": "MIT"}}))
+    more.write_text(json.dumps({"graders": "Three.", "contact": "a@b.example"}))
+    assert main(["describe", str(path), "--add", str(more)]) == 0
+    found = load_description(path).stated
+    assert (found.graders, found.licence, found.contact) == ("Three.", "MIT", "a@b.example")
+
+
+def test_what_the_demonstration_states_is_valid() -> None:
+    path = Path(__file__).parents[2] / "build_engines" / "train" / "stated.json"
+    assert Stated.model_validate_json(path.read_text(encoding="utf-8")).preparation
+    assert Description.model_validate(filled()).stated == Stated()
+
+
+def test_the_hugging_face_header_is_yaml_with_every_figure() -> None:
+    yaml = pytest.importorskip("yaml")
+    text = hugging_face_card(manifest(metrics=(METRIC.model_dump(),), stated={"licence": "CC-BY-4.0"}))
+    _, header, card = text.split("---\n", 2)
+    found = yaml.safe_load(header)
+    assert found["license"] == "cc-by-4.0"
+    (result,) = found["model-index"][0]["results"]
+    assert (result["metrics"][0]["type"], result["metrics"][0]["value"]) == ("roc_auc", 0.9)
+    assert card.lstrip().startswith("# Model card: test")
+    assert "license" not in hugging_face_card(manifest()).split("---\n", 2)[1]
+
+
+@pytest.mark.parametrize(
+    ("frames", "share", "decides"), [(83, 82 / 83, False), (40, 1.0, False), (2000, 1.0, True), (2000, 0.95, True)]
+)
+def test_equal_outcomes_are_k_of_n_and_say_whether_n_decides(frames: int, share: float, decides: bool) -> None:
+    of = group(same=share).model_copy(update={"frames": frames, "lost_refers": 1, "gained_refers": 0})
+    words = agreement(of, Tolerance())
+    assert words.startswith(f"{round(frames * share)} of {frames} outcomes equal")
+    assert "1 lost REFER, 0 gained" in words
+    assert ("cannot decide on 99%" in words) is not decides
