@@ -68,12 +68,11 @@ def _bound(path: Path, group: int | None) -> socket.socket:
         if path.exists() or path.is_symlink():
             _remove_dead(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        before = os.umask(0o177)
+        before = os.umask(0o177 if group is None else 0o117)  # its mode from the start: chmod would follow a link
         try:
             listener.bind(str(path))
             if group is not None:
                 os.chown(path, -1, group, follow_symlinks=False)
-                path.chmod(0o660)
         except BaseException:
             listener.close()
             raise

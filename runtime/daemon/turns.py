@@ -20,19 +20,24 @@ class _User(Generic[J]):
     spent_ms: dict[Hashable, float] = field(default_factory=dict)
     """Of each of them; raised to `floor_ms` when one comes back, so that nobody saves time up."""
     floor_ms: float = 0.0
+    single: bool = False
+    """Whether one frame waits that came when none did: who sends a frame at a time, and not a heap."""
 
 
 class Turns(Generic[J]):
     """Waiting frames of users' owners; each turn goes to the user, and of it to the owner, that used least time.
 
-    So one who has large frames read, or from many connections, makes nobody else wait for more than the frame under
-    way. One thread at a time: it is for the caller to see to that.
+    A user of whom a single frame waits goes before those with a heap, once between two turns of theirs: so one who has
+    large frames read, or many, or from many connections, makes nobody else wait for more than the frame under way, and
+    nobody is left out. One thread at a time: it is for the caller to see to that.
     """
 
     def __init__(self) -> None:
         self._users: dict[Hashable, _User[J]] = {}
         self._spent_ms: dict[Hashable, float] = {}
         self._floor_ms = 0.0
+        self._went_before: set[Hashable] = set()
+        """Users who went before those with a heap since one of these had a turn."""
 
     def put(self, owner: Hashable, job: J, newest: bool = False, user: Hashable = None) -> list[J]:
         """Let a frame wait; with `newest` instead of the owner's others, which are returned."""
@@ -46,6 +51,7 @@ class Turns(Generic[J]):
         if newest:
             jobs.clear()
         jobs.append(job)
+        of.single = sum(map(len, of.waiting.values())) == 1
         return superseded
 
     def next(self) -> J | None:
@@ -53,10 +59,16 @@ class Turns(Generic[J]):
         waiting = [user for user, of in self._users.items() if of.waiting]
         if not waiting:
             return None
-        user = min(waiting, key=self._spent_ms.__getitem__)
+        before = [user for user in waiting if self._users[user].single and user not in self._went_before]
+        user = min(before or waiting, key=self._spent_ms.__getitem__)
+        if before:
+            self._went_before.add(user)
+        else:
+            self._went_before.clear()
         of = self._users[user]
         owner = min(of.waiting, key=of.spent_ms.__getitem__)
-        self._floor_ms, of.floor_ms = self._spent_ms[user], of.spent_ms[owner]
+        self._floor_ms = max(self._floor_ms, min(self._spent_ms[one] for one in waiting))
+        of.floor_ms = of.spent_ms[owner]
         self.charge(owner, A_TURN_MS, user)
         jobs = of.waiting[owner]
         job = jobs.popleft()

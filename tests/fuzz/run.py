@@ -18,6 +18,8 @@ from tests.fuzz.targets import LONGEST, TARGETS
 COUNT = "runs.txt"
 SLOWEST_S = 2
 GROWN_MB = 64
+LARGE_MB = {"pictures": 512, "dicom-pictures": 512}
+"""What a picture of 64 megapixels takes while it is decoded, which no growth is."""
 
 
 def fuzz(target: str, corpus: Path, runs: int, seconds: int) -> None:
@@ -32,7 +34,7 @@ def fuzz(target: str, corpus: Path, runs: int, seconds: int) -> None:
         one(seed)
     import resource
 
-    limit_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + GROWN_MB
+    limit_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + LARGE_MB.get(target, GROWN_MB)
     options = [f"-runs={runs}", f"-max_total_time={seconds}", f"-timeout={SLOWEST_S}", f"-rss_limit_mb={limit_mb}"]
     options += [f"-max_len={LONGEST.get(target, 4096)}", f"-artifact_prefix={corpus.parent}/", "-print_final_stats=1"]
     atheris.Setup(["fuzz", *options, str(corpus)], one)

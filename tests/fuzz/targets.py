@@ -10,6 +10,7 @@ import io
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,34 +19,54 @@ Target = tuple[Callable[[bytes], None], list[bytes]]
 
 
 def daemon_messages() -> Target:
-    """What a client sends to the daemon, and what a daemon sends to the client."""
+    """What a client sends to the daemon, and what a daemon sends to the client: as it comes, and with right sums."""
     from runtime.daemon.messages import FROM_CLIENT, FROM_DAEMON
-    from runtime.daemon.wire import ProtocolError, decode
+    from runtime.daemon.wire import CRC, HEADER, ProtocolError, decode
+
+    def summed(data: bytes) -> bytes:
+        body = bytearray(data[: -CRC.size])
+        if len(body) >= HEADER.size:
+            magic, version, number, _, tag = HEADER.unpack_from(body)
+            HEADER.pack_into(body, 0, magic, version, number, len(data), tag)
+        return bytes(body) + CRC.pack(zlib.crc32(body))
 
     def one(data: bytes) -> None:
-        for kinds in (FROM_CLIENT, FROM_DAEMON):
-            try:
-                decode(data, kinds)
-            except ProtocolError:
-                continue
+        for message in (data, summed(data)):
+            for kinds in (FROM_CLIENT, FROM_DAEMON):
+                try:
+                    decode(message, kinds)
+                except ProtocolError:
+                    continue
 
     golden = Path(__file__).parents[2] / "runtime" / "daemon" / "golden_messages.json"
     return one, [bytes.fromhex(text) for text in _hexadecimal(json.loads(golden.read_text(encoding="utf-8")))]
 
 
 def light_board() -> Target:
-    """The line to the light board: both versions of the board, and the host's ears."""
+    """The line to the light board: both versions of the board, the host's ears, and bytes as frames with right sums.
+
+    Each piece between zero bytes is then a frame: type, seq, connection (0, the one there is, or another), payload.
+    """
     from device.light.board import Board, Ceilings
-    from device.light.framing import FrameDecoder
+    from device.light.framing import FrameDecoder, RawFrame, encode_frame
     from device.light.messages import parse_answer
 
     ceilings = Ceilings(1000, 5000, 2000, 100)
+
+    def framed(data: bytes, connected: bool) -> bytes:
+        wire = b""
+        for piece in data.split(b"\0"):
+            if len(piece) >= 3:
+                connection = (0, 7, 8)[piece[2] % 3] if connected else None
+                wire += encode_frame(RawFrame(piece[0], piece[1], piece[3:67], connection))
+        return wire
 
     def one(data: bytes) -> None:
         for draw in (None, lambda: 7):
             board = Board(7, ceilings, 0, draw)
             board.set_interlock(True, 0)
             board.receive(data, 10)
+            board.receive(b"\0" + framed(data, draw is not None), 20)
             board.tick(600)
         for version in (1, 2):
             for frame in FrameDecoder(version).feed(data):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from tests.fuzz.run import counted
 from tests.fuzz.targets import LONGEST, TARGETS
 
-TRIES, SHORT_S = 2000, 3.0
+TRIES, SHORT_S = 2000, 2.5
 
 
 def changed(seeds: list[bytes], draw: random.Random, longest: int) -> bytes:
@@ -63,3 +65,36 @@ def test_guided_by_coverage(target: str) -> None:
     """A million runs or ten minutes of each; corpora and counts stay in fuzz/ and add up over calls."""
     code, _, said = counted(target, Path("fuzz") / target, 1_000_000, 600)
     assert code == 0, said
+
+
+@pytest.fixture(scope="module")
+def c_fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """clients.c with libFuzzer in it."""
+    root = Path(__file__).parents[2]
+    found = shutil.which("clang")
+    if found is None:
+        pytest.skip("clang, whose libFuzzer this needs, is not installed")
+    program = tmp_path_factory.mktemp("fuzz") / "fuzz_clients"
+    folders = [root / "runtime" / "daemon" / "c", root / "device" / "light" / "c"]
+    sources = [Path(__file__).with_name("clients.c"), folders[0] / "ropscreen_wire.c", folders[1] / "ropboard.c"]
+    options = ["-g", "-O1", "-fsanitize=fuzzer,address,undefined", *(f"-I{folder}" for folder in folders)]
+    built = subprocess.run(
+        [found, *options, *map(str, sources), "-o", str(program)], capture_output=True, text=True, timeout=300
+    )
+    if built.returncode and "libclang_rt" in built.stderr:
+        pytest.skip("clang has no libFuzzer here")
+    assert built.returncode == 0, built.stderr
+    return program
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("runs", [2000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+def test_the_code_in_c(c_fuzzer: Path, tmp_path: Path, runs: int) -> None:
+    corpus = tmp_path if runs == 2000 else Path("fuzz") / "c"
+    corpus.mkdir(parents=True, exist_ok=True)
+    for target in ("daemon-messages", "light-board"):
+        for number, seed in enumerate(TARGETS[target]()[1]):
+            (corpus / f"{target}-{number}").write_bytes(seed)
+    options = [f"-runs={runs}", "-max_len=1024", "-timeout=2", f"-artifact_prefix={tmp_path}/"]
+    done = subprocess.run([str(c_fuzzer), *options, str(corpus)], capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -12,6 +12,8 @@ import pytest
 
 import runtime.screener
 from device import __main__ as device_command
+from device.cameras.files.seen import SeenFiles
+from device.errors import SettingRefused
 from runtime.bench.report.export import write_report_file
 from runtime.bundle import Bundle
 from runtime.daemon import __main__ as daemon_command
@@ -146,3 +148,11 @@ def test_reports(theirs: Path, tmp_path: Path) -> None:
     write_report_file(tmp_path / "report.json", "{}")
     assert untouched(theirs)
     assert (tmp_path / "report.json").read_text() == "{}"
+
+
+def test_a_watched_folders_memory(tmp_path: Path) -> None:
+    """SQLite would make its file where a link leads."""
+    (tmp_path / "watched-files.sqlite").symlink_to(tmp_path / "theirs.sqlite")
+    with pytest.raises(SettingRefused, match="a link stands there"):
+        SeenFiles(tmp_path, tmp_path)
+    assert not (tmp_path / "theirs.sqlite").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -36,6 +37,8 @@ class SeenFiles:
         try:
             if state is not None:
                 state.mkdir(parents=True, exist_ok=True)
+            if self._where is not None and self._where.is_symlink():  # SQLite would follow it
+                raise OSError(errno.ELOOP, "a link stands there, which is not followed", str(self._where))
             self._database = sqlite3.connect(self._where or ":memory:", timeout=10, check_same_thread=False)
             try:
                 rows = self._load()

@@ -210,6 +210,49 @@ def test_who_comes_back_has_saved_nothing_up() -> None:
     assert 8 <= served.count("a") <= 12
 
 
+@pytest.mark.parametrize("their_ms", [1.0, 10.0, 100.0])
+def test_one_frame_at_a_time_waits_for_the_frame_under_way_alone(their_ms: float) -> None:
+    """Two users have heaps waiting, in many connections; a third sends its next when it has its result."""
+    turns: Turns[str] = Turns()
+    for user in (1, 2):
+        for owner in range(7):
+            for _ in range(4):
+                turns.put(f"{user}.{owner}", f"{user}.{owner}", user=user)
+    served, waited = [], 0
+    for _ in range(300):
+        job = turns.next()
+        assert job is not None
+        served.append(job)
+        if job == "honest":
+            waited = 0
+            turns.charge(job, 10.0, 3)
+            continue
+        if waited == 0:
+            turns.put("honest", "honest", user=3)  # comes while theirs is under way
+        waited += 1
+        assert waited <= 1
+        turns.charge(job, their_ms, int(job[0]))
+        turns.put(job, job, user=int(job[0]))
+    assert served.count("honest") == 150
+    assert abs(sum(job[0] == "1" for job in served) - 75) <= 1, "and the two others share what is left"
+
+
+def test_who_sends_one_at_a_time_does_not_keep_heaps_from_their_turns() -> None:
+    turns: Turns[int] = Turns()
+    for _ in range(50):
+        turns.put("heap", 0, user=0)
+    for user in (1, 2, 3):
+        turns.put("one", user, user=user)
+    served = []
+    for _ in range(100):
+        user = turns.next()
+        assert user is not None
+        served.append(user)
+        turns.charge("heap" if user == 0 else "one", 10.0, user)
+        turns.put("heap" if user == 0 else "one", user, user=user)
+    assert served.count(0) >= 24
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from("pndc")), max_size=60))
 def test_nothing_is_lost_nor_given_twice(steps: list[tuple[int, int, str]]) -> None:
     turns: Turns[int] = Turns()
