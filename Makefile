@@ -9,7 +9,10 @@ PINS := setup.cfg setup.py pyproject.toml constraints/install.py constraints/unu
 .PHONY: run cart jetson test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
 	constraints wheelhouse wheelhouse-jetson dist python-is-right clean
 
+# The demonstration is installed in slots of its own, as a cart's bundle is, and read with from there.
+run: export ROP_BUNDLES := $(VENV)/bundles
 run: $(VENV)/.cart
+	$(BIN)/python -m runtime.bundles install --demonstration --activate
 	$(BIN)/python -m runtime.screen sim:seed=1,frames_per_eye=4,faults=0.1 --frames 40 --out out
 
 # The cart on simulated parts, in this machine's browser.

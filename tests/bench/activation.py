@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def measure(work: Path, rounds: int) -> dict[str, float]:
-    from device.cameras.simulated import SimulatedCamera
+    from device.cameras import open_camera
     from runtime.bundle import DEMONSTRATION, open_bundle
     from runtime.bundles.actions import Means, activate, install, rollback
     from runtime.screener import Screener
@@ -51,7 +51,7 @@ def measure(work: Path, rounds: int) -> dict[str, float]:
     taken, readings, done = [0], [], threading.Event()
 
     def exam() -> None:
-        camera = SimulatedCamera(1)
+        camera = open_camera("sim:seed=1")
         with Screener(open_bundle(), reject_repeats=False) as screener:
             while not done.is_set():
                 frame = camera.read()
