@@ -1,4 +1,4 @@
-"""How long `status` takes for many carts: signed reports read and checked, as table and page. Prints one JSON object."""
+"""How long `status` takes for many carts: signed reports read and checked, as table and page; one JSON object."""
 
 from __future__ import annotations
 
