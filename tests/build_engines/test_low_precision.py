@@ -36,7 +36,8 @@ SET_JSON = "set.json"
 def source(pictures: UInt8Array) -> Source:
     empty = np.zeros((256, 256), np.uint8)
     return Source(
-        "noise", [ReportFrame(p[np.newaxis], "noise", "all", True, empty, bool(i % 2)) for i, p in enumerate(pictures)]
+        "noise",
+        [ReportFrame(p[np.newaxis], "noise", "all", True, True, empty, bool(i % 2)) for i, p in enumerate(pictures)],
     )
 
 
