@@ -22,8 +22,15 @@ def draw(result: ReaderResult, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    style = {"svg.hashsalt": "rop", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False}
-    with mpl.rc_context({**style, "axes.spines.right": False}):
+    with mpl.rc_context(
+        {
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "font.size": 9,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "rop",
+        }
+    ):
         figure, (roc, reliability, decision) = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
         _roc(roc, result)
         _reliability(reliability, result)

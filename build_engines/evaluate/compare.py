@@ -11,7 +11,7 @@ from build_engines.evaluate.cases import Case
 from build_engines.evaluate.readings import ANSWERS, Reader
 from build_engines.evaluate.result import Comparison, Flip, Pairing
 from build_engines.evaluate.statistics.agreement import SIGNIFICANT, fewest_deciding, mcnemar
-from build_engines.evaluate.statistics.shares import Clusters, share
+from build_engines.evaluate.statistics.shares import Clusters, Flags, share
 from build_engines.evaluate.units import Units, gather
 from runtime.outcome import Outcome
 
@@ -78,7 +78,7 @@ def _pairing(first: Units, second: Units) -> Pairing:
     same = np.array([a is b for a, b in zip(first.outcomes, second.outcomes, strict=True)], np.bool_)
     kinds = Counter(kind_of(a, b) for a, b in zip(first.outcomes, second.outcomes, strict=True) if a is not b)
 
-    def pair(which: np.ndarray) -> tuple[int, int, float]:  # type: ignore[type-arg]
+    def pair(which: Flags) -> tuple[int, int, float]:
         one, other = int((ours & ~theirs & which).sum()), int((theirs & ~ours & which).sum())
         return one, other, mcnemar(one, other)
 
