@@ -53,7 +53,7 @@ class OutputFolder:
                 yield file
                 file.flush()
                 os.replace(part, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
-                if not os.path.samestat(os.fstat(file.fileno()), self._status(name)):
+                if not _alike(os.fstat(file.fileno()), self._status(name)):
                     self.remove(name)
                     raise OSError(errno.EEXIST, "another program put its file there meanwhile", str(self.path / name))
         except BaseException:
@@ -111,7 +111,8 @@ class OutputFolder:
 
     def _create(self, name: str, mode: int, flags: int = 0) -> int:
         fd = os.open(name, _NEW | flags, mode, dir_fd=self._fd)
-        os.fchmod(fd, mode)  # whatever the umask: a private file stays private, a public one can be read
+        with contextlib.suppress(PermissionError):  # some file systems have one mode for all
+            os.fchmod(fd, mode)  # whatever the umask: a private file stays private, a public one can be read
         return fd
 
     def _status(self, name: str) -> os.stat_result:
@@ -137,6 +138,11 @@ class OutputFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _alike(ours: os.stat_result, named: os.stat_result) -> bool:
+    """Whether what has the name now can be our file; by no inode's number, which network file systems may change."""
+    return stat.S_ISREG(named.st_mode) and (ours.st_uid, ours.st_size) == (named.st_uid, named.st_size)
 
 
 def _open_folder(path: Path, link_ok: bool) -> int:
