@@ -15,8 +15,8 @@ from runtime.cuda.probe import Probe, has_driver, probe
 from runtime.plan_key import MODULES, TARGETS, Library, PlanKey, architecture_name, release
 from runtime.plans import list_plans
 
-BUNDLES = [Path(name) for name in os.environ.get("ROP_BUNDLES", "").split(os.pathsep) if name] or [DEMONSTRATION]
-"""ROP_BUNDLES names others than the demonstration bundle, as PATH names folders."""
+BUNDLES = [Path(name) for name in os.environ.get("ROP_GPU_BUNDLES", "").split(os.pathsep) if name] or [DEMONSTRATION]
+"""ROP_GPU_BUNDLES names others than the demonstration bundle, as PATH names folders."""
 
 
 @pytest.fixture(scope="session", params=["trt", "rtx"])
