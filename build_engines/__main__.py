@@ -11,6 +11,7 @@ from device.extras import missing
 VERBS = {
     "describe": (arguments.describe_parser, "build_engines.describe.command"),
     "evaluate": (arguments.evaluate_parser, "build_engines.evaluate.command"),
+    "familiar": (arguments.familiar_parser, "build_engines.familiar.command"),
     "report": (arguments.report_parser, "build_engines.report.command"),
     "sensitivity": (arguments.sensitivity_parser, "build_engines.quantize.command"),
     "sign": (arguments.sign_parser, "build_engines.sign"),

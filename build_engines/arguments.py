@@ -367,3 +367,26 @@ def trust_parser() -> argparse.ArgumentParser:
         help=f"of the frames in use, when all is well (default: {GRADABLE_SHARE})",
     )
     return parser
+
+
+def familiar_parser() -> argparse.ArgumentParser:
+    """Of `familiar`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines familiar",
+        description="Fit a bundle's test of what is a fundus as its networks know it on the frames that are named "
+        "(statistics only). The manifest changes, so the bundle must be signed again.",
+        epilog="exit codes: 0 written; 2 the call or the input is unusable",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; it is replaced when all is well"
+    )
+    parser.add_argument(
+        "--reference",
+        action="append",
+        required=True,
+        metavar="CAMERA=SOURCE",
+        help="gradable frames of a camera, as `python -m runtime.screen` takes them; may be repeated",
+    )
+    parser.add_argument("--frames", type=int, default=1000, metavar="N", help="of each source, at most (default: 1000)")
+    return parser

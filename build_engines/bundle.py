@@ -29,7 +29,16 @@ from build_engines.trust.selftest import write_self_test
 from calibration import CalibrationSet
 from runtime.arrays import UInt8Array
 from runtime.bundle import MANIFEST, Bundle, open_bundle
-from runtime.manifest import BUNDLE_SCHEMA, NETWORKS, FileEntry, InputFacts, Manifest, NetworkFacts, graph_name
+from runtime.manifest import (
+    BUNDLE_SCHEMA,
+    FAMILIAR,
+    NETWORKS,
+    FileEntry,
+    InputFacts,
+    Manifest,
+    NetworkFacts,
+    graph_name,
+)
 from runtime.plans import PLANS
 from runtime.sinks.files import replace_folder
 from runtime.trust.drift import REFERENCE
@@ -107,9 +116,9 @@ def extend_bundle(
         for network in NETWORKS:
             name = graph_name(network, "fp32")
             (folder / name).write_bytes(bundle.read(name))
-        if REFERENCE in {entry.path for entry in bundle.manifest.files}:
-            (folder / REFERENCE).parent.mkdir()
-            (folder / REFERENCE).write_bytes(bundle.read(REFERENCE))
+        for name in {REFERENCE, FAMILIAR} & {entry.path for entry in bundle.manifest.files}:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(bundle.read(name))
         keep: dict[str, object] = {"files": (), "quantization": {}, "parity_report": None, "calibration_sha256": None}
         draft = bundle.manifest.model_copy(update={**keep, "created": _today()})
         manifest, parity_report = _finish(folder, draft, low, images, report)

@@ -30,6 +30,8 @@ from runtime.reading import EngineFacts
 class EagerEngine(Engine):
     """The networks as they were trained: eager PyTorch, float32, on the CPU, in inference mode."""
 
+    encodes = True
+
     def __init__(self, network: SegImgNet) -> None:
         self._network = network.eval()
         self.class_count = network.classes
@@ -51,6 +53,7 @@ class EagerEngine(Engine):
             found.logits[0].numpy(),
             (middle - start) * 1e3,
             (end - middle) * 1e3,
+            np.concatenate([maps[0].mean(dim=(1, 2)).numpy() for maps in segmentation.features[2:]]),
         )
 
     def close(self) -> None:

@@ -49,6 +49,13 @@ class Bundle:
         """In the order of the classifier's outputs."""
         return tuple(label.name for label in self.manifest.classes)
 
+    @property
+    def tells_strangers(self) -> bool:
+        """Whether it brings a test of what is a fundus as its networks know it; older bundles do not."""
+        from runtime.manifest import FAMILIAR
+
+        return FAMILIAR in {entry.path for entry in self.manifest.files}
+
     def precisions(self, network: str) -> tuple[Precision, ...]:
         """Precisions that the bundle holds a graph of the network for."""
         from runtime.manifest import PRECISIONS, graph_name

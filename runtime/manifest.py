@@ -13,6 +13,8 @@ DISEASE = "retinopathy of prematurity"
 """The one disease that this runtime screens for; a bundle for another is refused."""
 Network = Literal["segmentation", "classifier"]
 NETWORKS = ("segmentation", "classifier")
+FAMILIAR = "reference/familiar.json"
+"""The file that tells what is a fundus as the networks know it, see `runtime.familiar`."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")

@@ -23,8 +23,10 @@ BLURRED = "blurred"
 FIELD = "field of view missing or cut"
 NOT_A_RETINA = "not a retina"
 NOT_ONE = "not one retina"
+UNFAMILIAR = "not a fundus as the model knows it"
+"""Told by the networks' encoder, after the gate; see `runtime.familiar`."""
 REPEATED = "repeated frame"
-REASONS = (TOO_DARK, TOO_BRIGHT, FIELD, NOT_ONE, NOT_A_RETINA, BLURRED, REPEATED)
+REASONS = (TOO_DARK, TOO_BRIGHT, FIELD, NOT_ONE, NOT_A_RETINA, BLURRED, UNFAMILIAR, REPEATED)
 """Every one; what a new one needs: docs/recipes.md."""
 _BRIDGE = np.ones((13, 13), np.uint8)
 """Discs that touch are one over about so many of every fourth pixel."""

@@ -12,6 +12,7 @@ from runtime.outcome import Outcome
 
 if TYPE_CHECKING:
     from runtime.arrays import UInt8Array
+    from runtime.explanation import Explanation
 
 READING_SCHEMA = "rop.reading/1"
 
@@ -185,8 +186,11 @@ class Reading:
     view_like: ViewLike | None = None
     """Set within an exam: this view does not count until it is taken anew or a person confirms it."""
 
+    explanation: Explanation | None = None
+    """The classifier's gates and its branches' shares, where they were asked for and could be had; decides nothing."""
+
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object, ready for `json.dumps`; `light` and `view_like` only where there is one."""
+        """The JSON object, ready for `json.dumps`; `light`, `view_like` and `explanation` only where there is one."""
         quality = None
         if self.quality is not None:
             measures = {name: round(value, 5) for name, value in self.quality.measures.items()}
@@ -197,6 +201,7 @@ class Reading:
             del frame["changes"]
         timings = {name: None if v is None else round(v, 3) for name, v in asdict(self.timings_ms).items()}
         further = {"light": self.light and dict(self.light), "view_like": self.view_like and asdict(self.view_like)}
+        further["explanation"] = self.explanation and self.explanation.to_dict()
         return {
             "schema": READING_SCHEMA,
             "frame": frame,

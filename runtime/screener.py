@@ -20,10 +20,13 @@ from runtime.arrays import FloatArray, UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.decide import decide
 from runtime.engines import load_engine
-from runtime.errors import DeadlineMissed, ScreeningError
+from runtime.engines.base import CANNOT_ENCODE, CANNOT_EXPLAIN
+from runtime.errors import DeadlineMissed, EngineError, ScreeningError
+from runtime.explain import explain
+from runtime.familiar import open_familiar
 from runtime.outcome import Outcome
 from runtime.preprocess import is_large, network_input
-from runtime.quality import NOT_ONE, REPEATED, QualityLimits, grade, vessel_fraction
+from runtime.quality import NOT_ONE, REPEATED, UNFAMILIAR, QualityLimits, grade, vessel_fraction
 from runtime.reading import UNGUARDED, EngineFacts, FrameFacts, Quality, Reading, Timings
 from runtime.trust.guard import Guard
 from runtime.trust.site import Site, open_site
@@ -32,7 +35,8 @@ from runtime.trust.word import sites_word
 if TYPE_CHECKING:
     from device.frame import Frame
     from runtime.bundle import Bundle
-    from runtime.engines.base import Engine, GpuTimings
+    from runtime.engines.base import Engine, GpuTimings, Inference
+    from runtime.explanation import Explanation
     from runtime.reading import TrustFacts
 
 FORKED = "this Screener was made before a fork, and its engine stayed behind; make one in each process"
@@ -54,6 +58,8 @@ class _Work:
     vessel_fraction: float | None = None
     late: bool = False
     digest: Future[str] | None = None
+    image: UInt8Array | None = None
+    """What the networks read, once they have."""
 
     @contextmanager
     def stage(self, name: str, allowed_ms: float | None, deadline: Deadline) -> Iterator[None]:
@@ -74,7 +80,9 @@ class Screener:
     the same picture twice in a row for a frozen camera (switch it off for stored pictures). threshold: between 0 and
     1, None is the site's or else the bundle's. trust: what vouches for the engine; its site's word on threshold, budget
     and limits goes before what is asked here (`runtime.trust.word`). None is a guard of the site that the environment
-    names. "off" switches every check of bundle and engine off, which each reading then says.
+    names. "off" switches every check of bundle and engine off, which each reading then says. gates: let each reading
+    that has an outcome carry an `Explanation`; occlusion: with its map, which reads the frame up to 64 times more. Both
+    come after the outcome is settled, outside of the budget, and never change it.
 
     Raises `BundleError`, `EngineError` or `SiteError` when it cannot be made ready; after that `screen` never raises.
     One thread at a time may use it; a context manager.
@@ -92,6 +100,8 @@ class Screener:
         reject_repeats: bool = True,
         threshold: float | None = None,
         trust: Guard | Literal["off"] | None = None,
+        gates: bool = False,
+        occlusion: bool = False,
     ) -> None:
         with _closed_if_it_fails(engine):
             guard = Guard(bundle, open_site()) if trust is None else None if trust == "off" else trust
@@ -100,6 +110,14 @@ class Screener:
             checked = bundle if guard is None else guard.bundle
             self._engine = load_engine(checked, engine, precision, threads) if isinstance(engine, str) else engine
         self._guard = guard
+        with _closed_if_it_fails(self._engine):
+            self._familiar = open_familiar(checked)
+            if self._familiar is not None and not self._engine.encodes and guard is not None:
+                raise EngineError(f"{self._engine.facts.backend}: {CANNOT_ENCODE}")
+        self._explains, self._occlusion = gates or occlusion, occlusion
+        if self._explains and not self._engine.explains:
+            with _closed_if_it_fails(self._engine):
+                raise EngineError(f"{self._engine.facts.backend}: {CANNOT_EXPLAIN}")
         if guard is not None:
             with _closed_if_it_fails(self._engine):
                 guard.engine_loaded(self._engine, word.threshold)
@@ -198,10 +216,21 @@ class Screener:
             late=work.late,
             vessels=work.vessels if counts else None,
             trust=self.trust,
+            explanation=self._explanation(work) if counts else None,
         )
         if self._guard is not None:
             self._guard.count(reading)
         return reading
+
+    def _explanation(self, work: _Work) -> Explanation | None:
+        """Of the frame whose outcome is settled; None where it is not asked for, or cannot be had."""
+        if not self._explains or work.image is None:
+            return None
+        refer = [number for number, name in enumerate(self._classes) if name in self._refer]
+        try:
+            return explain(self._engine, work.image, refer, occlusion=self._occlusion)
+        except Exception:  # an outcome stands without its explanation, too
+            return None
 
     @property
     def idle_every_s(self) -> float | None:
@@ -268,12 +297,26 @@ class Screener:
         if not work.quality.gradable:
             return Outcome.RETAKE, ", ".join(work.quality.reasons)
         inference = self._engine.infer(image, budget, deadline)
+        work.image = image
         work.timings = replace(work.timings, segment=inference.segment_ms, classify=inference.classify_ms)
         with work.stage("decide", budget.decide, deadline):
+            if not self._is_familiar(work, inference):
+                return Outcome.RETAKE, UNFAMILIAR
             work.vessels = _levels(inference.vessels)
             work.vessel_fraction = vessel_fraction(work.vessels >= 128, image[0])
             work.probabilities = dict(zip(self._classes, map(float, inference.probabilities), strict=True))
             return decide(work.probabilities, self._refer, self._word.threshold)
+
+    def _is_familiar(self, work: _Work, inference: Inference) -> bool:
+        """Whether the networks know such frames, as far as the bundle can tell; the distance goes into the quality."""
+        if self._familiar is None or inference.encoded is None or work.quality is None:
+            return True
+        distance = self._familiar.distance(inference.encoded)
+        measures = {**work.quality.measures, "strangeness": distance}
+        familiar = distance <= self._familiar.limit  # so that what is not a number is not
+        reasons = () if familiar else (UNFAMILIAR,)
+        work.quality = replace(work.quality, gradable=familiar, reasons=reasons, measures=measures)
+        return familiar
 
     def _hash(self, frame: Frame, work: _Work) -> None:
         """Have the helper begin with the frame's SHA-256."""

@@ -27,11 +27,13 @@ def screener_for(
     threshold: float | None = None,
     drift_file: Path | None = None,
     repeats: bool = False,
+    gates: bool = False,
+    occlusion: bool = False,
 ) -> Screener:
     """A Screener that is guarded and obeys the site, see `sites_word`.
 
     drift_file: keeps the watch for drift between two starts. repeats: have an engine without known answers repeat
-    itself. Raises what `Guard` and `Screener` raise.
+    itself. gates, occlusion: see `Screener`. Raises what `Guard` and `Screener` raise.
     """
     return Screener(
         bundle,
@@ -42,4 +44,6 @@ def screener_for(
         reject_repeats=reject_repeats,
         threshold=threshold,
         trust=Guard(bundle, site, drift_file=drift_file, repeats=repeats),
+        gates=gates,
+        occlusion=occlusion,
     )

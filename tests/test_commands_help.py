@@ -34,7 +34,8 @@ COMMANDS = [
     "calibration",
     *(f"calibration {word}" for word in ("create", "inspect", "compare")),
     "build_engines",
-    *(f"build_engines {word}" for word in ("describe", "evaluate", "report", "sensitivity", "sign", "trust")),
+    *(f"build_engines {word}" for word in ("describe", "evaluate", "familiar", "report", "sensitivity", "sign")),
+    "build_engines trust",
     "build_engines --target tensorrt",
     "build_engines.train",
 ]

@@ -26,13 +26,14 @@ FLOORS = {
         exam
         site_screener
         screener
-        trust
+        trust explain familiar
         engines sinks
         plans
         bundle quality preprocess cuda decide
         plan_manifest slots
         plan_key
         manifest checked_json budget reading commands percentiles metrics config
+        explanation
         outcome views errors arrays cpu_class uptime moved onnx_weights site_state
     """,
     "runtime.bench": """

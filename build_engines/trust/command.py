@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; the exit code."""
     try:
-        sources = _sources(arguments.reference)
+        sources = sources_of(arguments.reference)
         if not 0 < arguments.gradable_share < 1:
             raise BuildError(f"--gradable-share: got {arguments.gradable_share}, expected a share between 0 and 1")
         return _equip(arguments.bundle, sources, arguments.gradable_share)
@@ -51,7 +51,8 @@ def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _sources(texts: list[str]) -> dict[str, list[str]]:
+def sources_of(texts: list[str]) -> dict[str, list[str]]:
+    """Sources by camera, of `CAMERA=SOURCE`. Raises `BuildError`."""
     sources: dict[str, list[str]] = {}
     for text in texts:
         name, equals, source = text.partition("=")

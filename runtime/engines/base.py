@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from runtime.bundle import Bundle
 
 
+ENCODED_FROM = ("features_2", "features_3")
+"""The maps whose means over the picture are `Inference.encoded`."""
+CANNOT_ENCODE = (
+    "gives no encoder features, by which this bundle tells what is no fundus; read with --engine openvino, or let the "
+    "engine give Inference.encoded"
+)
+CANNOT_EXPLAIN = "hands out no gates; for them read with --engine openvino, which runs the same networks on the CPU"
+
+
 @dataclass(frozen=True, eq=False)
 class Inference:
     """What the two networks gave for one frame.
@@ -38,6 +47,25 @@ class Inference:
     """float32 [C]."""
     segment_ms: float
     classify_ms: float
+    encoded: FloatArray | None = None
+    """Means over the picture of the encoder's two deepest maps (`features_2`, `features_3`), float32 [F]; None where
+    the engine hands them out to nobody (`Engine.encodes`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """What an engine tells of the frame before: its gates, and its logits without one branch or the other."""
+
+    gates: tuple[FloatArray, ...]
+    """From the finest on, float32 [h, w] each: mean over the channels."""
+    both: FloatArray
+    """Logits as they were given, float32 [C]."""
+    raw: FloatArray
+    """With zeros in the place of the guided branch's features."""
+    guided: FloatArray
+    """With zeros in the place of the raw branch's features."""
+    neither: FloatArray
+    """With zeros in the place of both."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +93,10 @@ class Engine(ABC):
     class_count: int
     idle_every_s: float | None = None
     """How often `keep_warm` wants to be called while nothing else is asked; None: it has nothing to do."""
+    encodes: bool = False
+    """Whether `infer` gives `Inference.encoded`, which a bundle's test of familiarity (`runtime.familiar`) needs."""
+    explains: bool = False
+    """Whether `explain` can tell anything."""
 
     def infer(self, image: UInt8Array, budget: Budget = Budget(), deadline: Deadline = Deadline()) -> Inference:  # noqa: B008
         """Run both networks.
@@ -82,6 +114,8 @@ class Engine(ABC):
             raise EngineError(f"probabilities: add up to {total:.4f}, expected 1; the engine's output is not usable")
         if inference.logits.shape != (self.class_count,) or not np.isfinite(inference.logits).all():
             raise EngineError(f"logits: expected {self.class_count} finite numbers; the engine's output is not usable")
+        if self.encodes and (inference.encoded is None or not np.isfinite(inference.encoded).all()):
+            raise EngineError("encoded: not finite numbers; the engine's output is not usable")
         return inference
 
     @abstractmethod
@@ -91,6 +125,13 @@ class Engine(ABC):
     def gpu_ms(self) -> GpuTimings | None:
         """The stages of the frame before by the GPU's own clock; None where no GPU runs the networks."""
         return None
+
+    def explain(self) -> Account:
+        """Tell of the last frame that `infer` read whole. Costs nothing where it is not asked.
+
+        What `infer` gave stays as it is. Raises `EngineError` where the engine cannot tell, in one line.
+        """
+        raise EngineError(f"{self.facts.backend}: {CANNOT_EXPLAIN}")
 
     def keep_warm(self) -> None:  # noqa: B027 (nothing is what most hardware needs)
         """Keep idle hardware ready, for whoever waits for the next frame while an exam is open. Never raises.

@@ -18,6 +18,7 @@ examples:
   python -m runtime.screen sim: --frames 40
   python -m runtime.screen photos/ --out visit-17 --vessels
   python -m runtime.screen camera:0,width=1920,height=1080 --budget-ms 500
+  python -m runtime.screen eye.jpg --gates --occlusion
   python -m runtime.screen incoming/ --watch --state incoming.seen
   python -m runtime.screen clip.mp4 --json | jq .outcome
 
@@ -47,6 +48,8 @@ class Options:
     state: Path | None
     out: Path
     vessels: bool
+    gates: bool
+    occlusion: bool
     overlays: bool
     json: bool
 
@@ -59,6 +62,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     options = Options(**found)
     if options.state is not None and not options.watch:
         parser.error("--state: has no meaning without --watch")
+    if options.occlusion and not options.gates:
+        parser.error("--occlusion: has no meaning without --gates")
     return options
 
 
@@ -105,6 +110,17 @@ def _parser() -> argparse.ArgumentParser:
         help="folder for readings.jsonl, overlays/ and summary.html (default: out); an earlier run's are replaced",
     )
     output.add_argument("--vessels", action="store_true", help="also write vessels/NAME.png, 8-bit vessel probability")
+    output.add_argument(
+        "--gates",
+        action="store_true",
+        help="also write gates/NAME.jpg, where the classifier's gates let features of its vessel branch through; "
+        "readings then tell what each branch adds (CPU engine only)",
+    )
+    output.add_argument(
+        "--occlusion",
+        action="store_true",
+        help="with --gates: also how much covering each part of the picture changes the answer; 64 readings a frame",
+    )
     output.add_argument("--no-overlays", dest="overlays", action="store_false", help="write no overlay pictures")
     output.add_argument("--json", action="store_true", help="readings to standard output as well, nothing else there")
     return parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runtime.screen.arguments import Options
 from runtime.sinks.base import Sink
 from runtime.sinks.earlier_run import clear_earlier_run
+from runtime.sinks.gates import GatesSink
 from runtime.sinks.jsonl import JsonLinesSink, StandardOutputSink
 from runtime.sinks.names import FrameNames
 from runtime.sinks.overlay import OverlaySink
@@ -12,20 +13,22 @@ from runtime.sinks.summary import SummarySink
 from runtime.sinks.tally import Tally
 from runtime.sinks.vessels import VesselSink
 
-READINGS, OVERLAYS, VESSELS, SUMMARY = "readings.jsonl", "overlays", "vessels", "summary.html"
+READINGS, OVERLAYS, VESSELS, GATES = "readings.jsonl", "overlays", "vessels", "gates"
+SUMMARY = "summary.html"
 
 
 def open_sinks(options: Options, tally: Tally) -> list[Sink]:
     """The sinks of a run, the record first; an earlier run's files are removed. Raises `OutputError`."""
     out, names = options.out, FrameNames()
-    clear_earlier_run(
-        out / READINGS, {out / OVERLAYS: OverlaySink.ENDING, out / VESSELS: VesselSink.ENDING}, out / SUMMARY
-    )
+    pictured = {OVERLAYS: OverlaySink.ENDING, VESSELS: VesselSink.ENDING, GATES: GatesSink.ENDING}
+    clear_earlier_run(out / READINGS, {out / name: ending for name, ending in pictured.items()}, out / SUMMARY)
     pictures: list[Sink] = []
     if options.overlays:
         pictures.append(OverlaySink(out / OVERLAYS, names))
     if options.vessels:
         pictures.append(VesselSink(out / VESSELS, names))
+    if options.gates:
+        pictures.append(GatesSink(out / GATES, names))
     readings: list[Sink] = [JsonLinesSink(out / READINGS)]
     if options.json:
         readings.append(StandardOutputSink())
@@ -36,4 +39,5 @@ def written(options: Options) -> list[str]:
     """What stands in the output folder after a run, for the end summary."""
     folders = [OVERLAYS] if options.overlays else []
     folders += [VESSELS] if options.vessels else []
+    folders += [GATES] if options.gates else []
     return [str(options.out / name) for name in (READINGS, *folders, SUMMARY)]

@@ -80,6 +80,8 @@ def _screener(options: Options, camera: Camera, bundle: Bundle) -> Screener:
         threads=options.threads,
         budget=Budget(total=budget_ms),
         reject_repeats=camera.live,
+        gates=options.gates,
+        occlusion=options.occlusion,
     )
 
 

@@ -48,11 +48,11 @@ def draw_overlay(pixels: UInt8Array | None, reading: Reading) -> UInt8Array:
     bright, ink = rgb(OUTCOME_COLOURS[reading.outcome]), rgb(DARK_TEXT)
     return np.concatenate(
         [
-            _lines(word(reading.outcome), size * 8 // 5, width, bright, ink, bold=True),
-            _lines(banner(reading.outcome, reading.reason), size, width, bright, ink),
+            text_strip(word(reading.outcome), size * 8 // 5, width, bright, ink, bold=True),
+            text_strip(banner(reading.outcome, reading.reason), size, width, bright, ink),
             fundus,
-            _lines(reading.frame.source, small, width, BACKGROUND, FAINT_TEXT),
-            _lines(reading.bundle.notice, small, width, BACKGROUND, FAINT_TEXT),
+            text_strip(reading.frame.source, small, width, BACKGROUND, FAINT_TEXT),
+            text_strip(reading.bundle.notice, small, width, BACKGROUND, FAINT_TEXT),
         ]
     )
 
@@ -73,7 +73,7 @@ def draw_vessels(fundus: UInt8Array, vessels: UInt8Array | None) -> UInt8Array:
 
 # Most lines are those of the frame before; drawing one takes longer than drawing the vessels.
 @lru_cache(maxsize=16)
-def _lines(text: str, size: int, width: int, fill: Colour, ink: Colour, *, bold: bool = False) -> UInt8Array:
+def text_strip(text: str, size: int, width: int, fill: Colour, ink: Colour, *, bold: bool = False) -> UInt8Array:
     """A strip of the full width with a text in it, shrunk and wrapped to fit."""
     from PIL import Image, ImageDraw
 

@@ -11,7 +11,7 @@ from runtime.arrays import UInt8Array
 from runtime.bench.measure.libraries import library
 from runtime.budget import Budget, Deadline
 from runtime.bundle import Bundle
-from runtime.engines.base import Engine, Inference
+from runtime.engines.base import ENCODED_FROM, Engine, Inference
 from runtime.engines.openvino.graph import FEATURES
 from runtime.errors import EngineError
 from runtime.manifest import graph_name
@@ -23,6 +23,8 @@ class OnnxRuntimeEngine(Engine):
 
     Raises `BenchError` when onnxruntime is not installed, `EngineError` when it refuses a graph.
     """
+
+    encodes = True
 
     def __init__(self, bundle: Bundle, precision: dict[str, str], threads: int | None = None) -> None:
         self._ort = library("onnxruntime", "onnxruntime")
@@ -59,6 +61,7 @@ class OnnxRuntimeEngine(Engine):
             np.asarray(logits[0], np.float32),
             (middle - start) * 1e3,
             (end - middle) * 1e3,
+            np.concatenate([np.mean(given[name][0], axis=(1, 2), dtype=np.float32) for name in ENCODED_FROM]),
         )
 
     def close(self) -> None:

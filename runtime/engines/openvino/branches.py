@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from runtime.arrays import FloatArray
 from runtime.engines.openvino.nodes import ancestors_of, closed, shape_of
 
 IMAGE = "image"
 """The input that the raw branch lives on."""
+LOGITS = "logits"
+"""The output that tells what the branches add up to."""
 RAW, GUIDED = "branch_raw", "branch_guided"
 """The branches' results, float32 [1, F], as the head takes them."""
 
@@ -143,6 +146,26 @@ class BranchesRequest:
     def cancel(self) -> None:
         """Ask the guided branch to stop; the raw one has ended."""
         self._guided.cancel()
+
+    def without(self) -> dict[str, FloatArray]:
+        """The head's logits, copied, float32 [C] each: with `both` branches, `raw` or `guided` alone, `neither`.
+
+        An absent one gives zeros. All of the frame that ran last, whose outputs stay as they are. Raises
+        `RuntimeError`.
+        """
+        raw, guided = self._between
+        kept = raw.copy(), guided.copy()
+        found: dict[str, FloatArray] = {}
+        try:
+            for name, parts in (("neither", (0, 0)), ("raw", (1, 0)), ("guided", (0, 1)), ("both", (1, 1))):
+                np.copyto(raw, kept[0] if parts[0] else 0)
+                np.copyto(guided, kept[1] if parts[1] else 0)
+                self._head.infer()
+                found[name] = np.array(self._head.get_tensor(LOGITS).data[0], np.float32)
+        finally:
+            np.copyto(raw, kept[0])
+            np.copyto(guided, kept[1])
+        return found
 
     def _join(self) -> None:
         if self._failure is not None:

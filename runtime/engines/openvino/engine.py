@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
-from runtime.engines.base import Backend, Engine, Inference
+from runtime.engines.base import Account, Backend, Engine, Inference
 from runtime.engines.load_openvino import load_openvino
-from runtime.engines.openvino.graph import CompiledGraph, compile_pair, last_line
+from runtime.engines.openvino.explain import Explainer
+from runtime.engines.openvino.graph import ENCODED, CompiledGraph, compile_pair, last_line
 from runtime.errors import DeadlineMissed, EngineError
 from runtime.manifest import NETWORKS
 from runtime.preprocess import SIDE
@@ -34,6 +36,8 @@ class OpenVINOEngine(Engine):
     graph.
     """
 
+    explains = True
+
     def __init__(self, bundle: Bundle, precision: Mapping[str, str], threads: int | None = None) -> None:
         openvino = load_openvino()
         core = openvino.Core()
@@ -46,6 +50,10 @@ class OpenVINOEngine(Engine):
             device=str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip() + _runs(bundle, precision, compiled),
         )
         self._compiled = compiled
+        self._explainer: Explainer | None = None
+        self._make_explainer = partial(Explainer, core, bundle, dict(precision))
+        self._read = False
+        """Whether the tensors hold a frame that was read whole."""
         self._bind()
         if self._probabilities.shape != (self.class_count,):
             raise EngineError(
@@ -65,20 +73,36 @@ class OpenVINOEngine(Engine):
             if name != "image":
                 self._classifier.set_tensor(name, self._segmentation.get_tensor(name))
         self._vessels = self._segmentation.get_tensor("vessels").data[0, 0]
+        self.encodes = ENCODED in self._compiled["segmentation"].outputs
+        self._encoded = self._segmentation.get_tensor(ENCODED).data[0] if self.encodes else None
         self._probabilities = self._classifier.get_tensor("probabilities").data[0]
         self._logits = self._classifier.get_tensor("logits").data[0]
+        self._explainer = None  # it looks at the requests before
 
     def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
+        self._read = False
         np.copyto(self._image, image)
         # A network that did not write its output must not leave the frame before's standing there.
         self._vessels.fill(np.nan)
         self._probabilities.fill(np.nan)
+        if self._encoded is not None:
+            self._encoded.fill(np.nan)
         start = time.perf_counter()
         self._run(self._segmentation, "segment", Deadline.after_ms(budget.segment).sooner(deadline))
         middle = time.perf_counter()
         self._run(self._classifier, "classify", Deadline.after_ms(budget.classify).sooner(deadline))
         end = time.perf_counter()
-        return Inference(self._vessels, self._probabilities, self._logits, (middle - start) * 1e3, (end - middle) * 1e3)
+        self._read = True
+        times = (middle - start) * 1e3, (end - middle) * 1e3
+        return Inference(self._vessels, self._probabilities, self._logits, *times, self._encoded)
+
+    def explain(self) -> Account:
+        """Of the frame before, see `Engine.explain`; what it needs further is compiled when it is first asked."""
+        if not self._read:
+            raise EngineError("openvino: no frame was read whole; there is nothing to tell of")
+        if self._explainer is None:
+            self._explainer = self._make_explainer(self._segmentation, self._classifier)
+        return self._explainer.account()
 
     def _run(self, request: Any, stage: str, deadline: Deadline) -> None:
         deadline.check(stage)
@@ -112,6 +136,7 @@ class OpenVINOEngine(Engine):
         """Drop the requests and the compiled networks."""
         self.__dict__.pop("_segmentation", None)
         self.__dict__.pop("_classifier", None)
+        self._explainer, self._read = None, False
         self._compiled = {}
 
 

@@ -46,6 +46,25 @@ def move_gates(segmentation: Any, classifier: Any, features: Sequence[str]) -> t
     return first, Model(classifier.get_results(), parameters, classifier.get_friendly_name())
 
 
+def gates_model(classifier: Any, features: Sequence[str]) -> Any:
+    """The gates alone as an `openvino.Model`, from the maps to `GATES`; None where a map goes another way.
+
+    The classifier must not be used any more.
+    """
+    from openvino import Model, opset13
+
+    taken = {name: parameter for parameter in classifier.get_parameters() for name in parameter.output(0).get_names()}
+    found = _gates(classifier)
+    if not all(name in taken and taken[name].get_name() in found for name in features):
+        return None
+    results = []
+    for name, feature in zip(GATES, features, strict=True):
+        gate = found[taken[feature].get_name()].output(0)
+        gate.set_names({name})
+        results.append(opset13.result(gate))
+    return Model(results, [taken[name] for name in features], "gates").clone()
+
+
 def _gates(model: Any) -> dict[str, Any]:
     """Each input, by its node's name, that goes into one sigmoid and nowhere else, and that sigmoid."""
     gates: dict[str, Any] = {}

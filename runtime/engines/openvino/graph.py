@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runtime.cpu_class import limit_takes_bf16
+from runtime.engines.base import ENCODED_FROM
 from runtime.engines.openvino.branches import BranchesRequest, branches_of
-from runtime.engines.openvino.gates import GATES, move_gates
+from runtime.engines.openvino.encoded import with_means
+from runtime.engines.openvino.gates import GATES, gates_model, move_gates
 from runtime.engines.openvino.layout import channels_last, pass_channels_last
 from runtime.engines.openvino.unsigned import unsigned_after_relu
 from runtime.engines.openvino.upsample import merge_upsampling
@@ -19,6 +21,8 @@ from runtime.manifest import NETWORKS, graph_name
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
 
+ENCODED = "encoded"
+"""The segmentation's further output, float32 [1, F]."""
 FEATURES = tuple(f"features_{level}" for level in range(4))
 IN_8_BITS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 """OpenVINO's layers that INT8 is about."""
@@ -79,18 +83,53 @@ def compile_pair(
     precision: of `segmentation` and `classifier`. What both have by one name, the first gives and the second takes:
     `vessels`, and feature maps or the gates made of them, in the narrowest type that both of them calculate in.
     """
-    models = [_prepared(core, bundle, network, precision[network]) for network in NETWORKS]
-    single = [precision[network] == "fp32" for network in NETWORKS]
-    with _as_engine_error(bundle, " with ".join(graph_name(network, precision[network]) for network in NETWORKS)):
-        if single[0] == single[1]:  # a gate is calculated as the classifier is
-            models = list(move_gates(models[0], models[1], FEATURES) or models)
-        for model in models:
-            pass_channels_last(model, (*FEATURES, *GATES), "f32" if any(single) else half_precision(core))
     first, second = (
         _compiled(core, bundle, model, network, precision[network], threads)
-        for model, network in zip(models, NETWORKS, strict=True)
+        for model, network in zip(_pair(core, bundle, precision), NETWORKS, strict=True)
     )
     return first, second
+
+
+def _pair(core: Any, bundle: Bundle, precision: Mapping[str, str]) -> Sequence[Any]:
+    models = [_prepared(core, bundle, network, precision[network]) for network in NETWORKS]
+    models[0] = with_means(models[0], ENCODED_FROM, ENCODED)
+    with _as_engine_error(bundle, " with ".join(graph_name(network, precision[network]) for network in NETWORKS)):
+        if (
+            len({precision[network] == "fp32" for network in NETWORKS}) == 1
+        ):  # a gate is calculated as the classifier is
+            models = list(move_gates(models[0], models[1], FEATURES) or models)
+        for model in models:
+            pass_channels_last(model, (*FEATURES, *GATES), _between(core, precision))
+    return models
+
+
+def _between(core: Any, precision: Mapping[str, str]) -> str:
+    """In which feature maps or gates are handed on."""
+    return "f32" if "fp32" in precision.values() else half_precision(core)
+
+
+def compile_gates(
+    core: Any, bundle: Bundle, precision: Mapping[str, str], threads: int | None = None
+) -> CompiledGraph | None:
+    """The gates of a pair that hands on maps, as `compile_pair` does; None for a graph of another form."""
+    model = gates_model(_prepared(core, bundle, "classifier", precision["classifier"]), FEATURES)
+    if model is None:
+        return None
+    with _as_engine_error(bundle, graph_name("classifier", precision["classifier"])):
+        pass_channels_last(model, FEATURES, _between(core, precision))
+        return CompiledGraph((core.compile_model(model, "CPU", _options(core, precision["classifier"], threads)),))
+
+
+def compile_branches(core: Any, bundle: Bundle, precision: Mapping[str, str]) -> CompiledGraph | None:
+    """The classifier of `compile_pair` in its branches also where one thread runs it; None where it has none."""
+    _, model = _pair(core, bundle, precision)
+    with _as_engine_error(bundle, graph_name("classifier", precision["classifier"])):
+        branches = branches_of(model)
+        if branches is None:
+            return None
+        options = _options(core, precision["classifier"], 1)
+        parts = (branches.raw, branches.guided, branches.head)
+        return CompiledGraph(tuple(core.compile_model(part, "CPU", options) for part in parts))
 
 
 def _prepared(core: Any, bundle: Bundle, network: str, precision: str) -> Any:
@@ -109,12 +148,7 @@ def _compiled(
     Compiled at every start: what OpenVINO keeps compiled is code that no signature covers, see
     docs/decisions/0013-no-compile-cache.md.
     """
-    options: dict[str, Any] = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else half_precision(core),
-    }
-    if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = threads
+    options = _options(core, precision, threads)
     with _as_engine_error(bundle, graph_name(network, precision)):
         cores = 1 if network == "segmentation" else threads or _threads(core, options)
         branches = branches_of(model) if cores > 1 else None
@@ -124,6 +158,16 @@ def _compiled(
         shares = ((branches.raw, cores // 2), (branches.guided, cores - cores // 2), (branches.head, 1))
         compiled = [core.compile_model(part, "CPU", {**options, "INFERENCE_NUM_THREADS": n}) for part, n in shares]
         return CompiledGraph(tuple(compiled))
+
+
+def _options(core: Any, precision: str, threads: int | None) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else half_precision(core),
+    }
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    return options
 
 
 @contextmanager

@@ -48,10 +48,19 @@ class TensorRTEngine(Engine):
     idle_every_s = WARM_FOR_S / 2
 
     def __init__(
-        self, plan: Plan, class_count: int, open_library: Callable[[], TensorRT], open_gpu: Callable[[], Cuda]
+        self,
+        plan: Plan,
+        class_count: int,
+        open_library: Callable[[], TensorRT],
+        open_gpu: Callable[[], Cuda],
+        *,
+        encodes: bool = False,
     ) -> None:
-        """Raises `IncompatiblePlan`, `BundleError` for an altered plan, `EngineError`; nothing is then left behind."""
+        """encodes: bring back what `Inference.encoded` needs, a few hundred kB a frame.
+
+        Raises `IncompatiblePlan`, `BundleError` for an altered plan, `EngineError`; nothing is then left behind."""
         self.class_count = class_count
+        self._wants_encoded = encodes
         contents = {name: plan.read(name) for name in plan.names}  # checked before the GPU is touched
         self._cuda = open_gpu()
         self._library: TensorRT | None = None
@@ -68,6 +77,7 @@ class TensorRTEngine(Engine):
         except BaseException:
             self.close()
             raise
+        self.encodes = self._pipeline.encodes
         self._last_s = time.monotonic()
         self.facts = EngineFacts(
             backend=self._library.target,
@@ -85,7 +95,7 @@ class TensorRTEngine(Engine):
         wrong: dict[str, EngineError] = {}
         for title, lane in lanes.items():
             try:
-                ways[title] = pipeline = Pipeline(self._cuda, lane, self.class_count)
+                ways[title] = pipeline = Pipeline(self._cuda, lane, self.class_count, encodes=self._wants_encoded)
                 self._pipelines.append(pipeline)
                 how = self._make_ready(pipeline)
                 if len(lanes) == 1:
@@ -193,7 +203,8 @@ class TensorRTEngine(Engine):
             if allowed_ms is not None and took_ms > allowed_ms:
                 raise DeadlineMissed(f"late: the budget was used up at {stage}")
         limit.check("classify")
-        return Inference(pipeline.vessels, pipeline.probabilities, pipeline.logits, segment_ms, classify_ms)
+        found = pipeline.vessels, pipeline.probabilities, pipeline.logits
+        return Inference(*found, segment_ms, classify_ms, pipeline.encoded())
 
     def _catch_up(self) -> None:
         """Let a given-up frame's work end before its memory is used again: it cannot be taken for another's then."""

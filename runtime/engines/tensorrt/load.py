@@ -71,7 +71,9 @@ def load_tensorrt(bundle: Bundle, library: Library, precision: Mapping[str, str]
         raise EngineError(f"{backend}: {error}; install a release of NVIDIA's") from error
     plan = find_plan(bundle, key)
     require_gpu(plan, found.gpu, found.memory_mib)
-    return TensorRTEngine(plan, len(bundle.class_names), lambda: import_library(library), open_cuda)
+    return TensorRTEngine(
+        plan, len(bundle.class_names), lambda: import_library(library), open_cuda, encodes=bundle.tells_strangers
+    )
 
 
 def unseen(module: str) -> str:

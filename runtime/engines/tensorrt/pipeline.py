@@ -11,7 +11,7 @@ import numpy as np
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.budget import Deadline
 from runtime.cuda.base import Cuda, Graph
-from runtime.engines.base import GpuTimings
+from runtime.engines.base import ENCODED_FROM, GpuTimings
 from runtime.engines.tensorrt.network import Network, TensorFacts
 from runtime.errors import IncompatiblePlan
 from runtime.preprocess import SIDE
@@ -49,11 +49,16 @@ class Pipeline:
     `logits` float32 [C] are the host's side of the results, valid when `wait` has returned True.
     """
 
-    def __init__(self, cuda: Cuda, lane: Lane, class_count: int) -> None:
-        """Raises `IncompatiblePlan` when the networks do not fit together, `CudaError` when memory is short."""
+    def __init__(self, cuda: Cuda, lane: Lane, class_count: int, *, encodes: bool = False) -> None:
+        """encodes: bring the maps of `ENCODED_FROM` back as well, for `encoded`.
+
+        Raises `IncompatiblePlan` when the networks do not fit together, `CudaError` when memory is short."""
         tensors = _tensors(lane, class_count)
         self._cuda = cuda
         self._lane = lane
+        back = ENCODED_FROM if encodes and all(_numbers(tensors.get(name)) for name in ENCODED_FROM) else ()
+        self.encodes = bool(back)
+        """Whether `encoded` gives anything."""
         self._stream = cuda.stream()
         self._marks = [cuda.event() for _ in range(5)]
         # On an integrated GPU the host's memory is the GPU's too: the networks read the frame where it was written.
@@ -64,7 +69,7 @@ class Pipeline:
         if self._upload.device_address is None:
             self._image_address = cuda.device_buffer(IMAGE.size).address
         addresses = {"image": self._upload.device_address or self._image_address or 0}
-        self._results_address = self._place_results(tensors, addresses)
+        self._results_address = self._place_results(tensors, addresses, back)
         for name, facts in tensors.items():
             if name not in addresses:
                 addresses[name] = cuda.device_buffer(facts.size).address
@@ -82,10 +87,10 @@ class Pipeline:
             for name in (*network.inputs, *network.outputs):
                 network.bind(name, self._addresses[name])
 
-    def _place_results(self, tensors: Mapping[str, TensorFacts], addresses: dict[str, int]) -> int:
+    def _place_results(self, tensors: Mapping[str, TensorFacts], addresses: dict[str, int], back: Sequence[str]) -> int:
         """Lay the results side by side, so that one copy brings them all back."""
         offsets, size = {}, 0
-        for name in RESULTS:
+        for name in (*RESULTS, *back):
             offsets[name] = size
             size += -(-tensors[name].size // ALIGNMENT) * ALIGNMENT
         self._download = self._cuda.host_buffer(size)
@@ -94,11 +99,19 @@ class Pipeline:
         for name, offset in offsets.items():
             addresses[name] = start + offset
             content = self._download.array[offset : offset + tensors[name].size]
-            views[name] = content.view(np.float32).reshape(tensors[name].shape)
+            views[name] = content.view(tensors[name].dtype).reshape(tensors[name].shape)
         self.vessels = views["vessels"][0, 0]
         self.probabilities = views["probabilities"][0]
         self.logits = views["logits"][0]
+        self._maps = [views[name][0] for name in back]
         return start
+
+    def encoded(self) -> FloatArray | None:
+        """`Inference.encoded` of the frame whose way came to its end; None where the maps stay on the GPU."""
+        if not self._maps:
+            return None
+        means = [each.reshape(each.shape[0], -1).mean(axis=1, dtype=np.float32) for each in self._maps]
+        return np.concatenate(means)
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -171,6 +184,11 @@ class Pipeline:
         cuda.record(marks[3], stream)
         cuda.copy_out(self._download, self._results_address, stream)
         cuda.record(marks[4], stream)
+
+
+def _numbers(facts: TensorFacts | None) -> bool:
+    """Whether it is a map [1, C, H, W] whose bytes NumPy reads as numbers."""
+    return facts is not None and len(facts.shape) == 4 and facts.dtype in (np.float32, np.float16)
 
 
 def _tensors(lane: Lane, class_count: int) -> dict[str, TensorFacts]:

@@ -17,7 +17,7 @@ from runtime.outcome import (
     READING_PENDING,
     Outcome,
 )
-from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, NOT_ONE, REPEATED, TOO_BRIGHT, TOO_DARK
+from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, NOT_ONE, REPEATED, TOO_BRIGHT, TOO_DARK, UNFAMILIAR
 from runtime.views import View
 
 PAGES = Path(__file__).parents[3] / "runtime/cart/pages"
@@ -43,7 +43,7 @@ def texts_used() -> set[str]:
     found |= {hint.value for hint in Hint} | {view.value for view in View}
     found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
     found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
-    found |= {NOT_ONE}
+    found |= {NOT_ONE, UNFAMILIAR}
     found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_PICTURE, HINT}
     found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
     found |= {

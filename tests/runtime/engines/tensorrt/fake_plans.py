@@ -42,13 +42,14 @@ class FakeMachine:
     trt: FakeTensorRT
     bundle: Bundle
 
-    def load(self) -> TensorRTEngine:
+    def load(self, *, encodes: bool = False) -> TensorRTEngine:
         """The engine on the plan in the bundle."""
-        return self.load_plan(find_plan(self.bundle, KEY))
+        return self.load_plan(find_plan(self.bundle, KEY), encodes=encodes)
 
-    def load_plan(self, plan: Plan) -> TensorRTEngine:
+    def load_plan(self, plan: Plan, *, encodes: bool = False) -> TensorRTEngine:
         """The engine on that plan."""
-        return TensorRTEngine(plan, len(self.bundle.class_names), lambda: TensorRT("trt", self.trt), lambda: self.cuda)
+        classes = len(self.bundle.class_names)
+        return TensorRTEngine(plan, classes, lambda: TensorRT("trt", self.trt), lambda: self.cuda, encodes=encodes)
 
 
 def fake_machine(bundle: Bundle) -> Iterator[FakeMachine]:

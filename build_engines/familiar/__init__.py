@@ -1,0 +1,1 @@
+"""A bundle's test of what is a fundus as its networks know it: fitted on frames of each camera."""
