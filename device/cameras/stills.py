@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Protocol
 
@@ -169,4 +170,6 @@ class FolderStill:
 
 def _bound(frame: Frame, pressed_ns: int, source: str) -> Frame:
     """The frame of a press: it belongs to what was aimed at then, whenever it came."""
-    return replace(frame, captured_ns=pressed_ns, capture_ms=(time.monotonic_ns() - pressed_ns) / 1e6, source=source)
+    since_ns = time.monotonic_ns() - pressed_ns
+    pressed_at = datetime.now(timezone.utc) - timedelta(microseconds=since_ns / 1000)
+    return replace(frame, captured_ns=pressed_ns, captured_at=pressed_at, capture_ms=since_ns / 1e6, source=source)

@@ -68,7 +68,7 @@ int main(int count, char** words) try {
       Cart::field(cart.change("exams", R"({"wrist_band_checked":true,"infant":)" + infant + "}").body, "exam");
   cart.change("aim", R"({"eye":"OD","view":"disc-centred"})");
   // What the screen shows goes along: a picture is taken for nothing else.
-  const Answer taken = cart.change("capture", R"({"eye":"OD","view":"disc-centred"})");
+  const Answer taken = cart.change("capture", "{\"exam\":\"" + exam + R"(","eye":"OD","view":"disc-centred"})");
   std::cout << Cart::field(taken.body, "banner") << "\n";
   const Answer ended = cart.change("exams/" + exam + "/stop", R"({"cause":"equipment","note":"example"})");
   std::cout << Cart::field(ended.body, "phase") << "\n";

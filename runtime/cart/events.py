@@ -18,7 +18,7 @@ class CartEvent:
     """Something that happened."""
 
     kind: str
-    """`state`, `captured`, `reading`, `refused`, `foot_switch`, `dose`, `delivery`, `health`, `hint`, `missed`."""
+    """`state`, `taking`, `captured`, `reading`, `refused`, `foot_switch`, `worklist`, `health`, `hint`, `missed`."""
     content: Mapping[str, Any]
 
 

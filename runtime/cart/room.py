@@ -143,8 +143,7 @@ class Room:
 
     def session(self, operator: str) -> ExamSession:
         """The session of the open exam in that operator's name."""
-        if self._unkept is not None:
-            self._keep()
+        self._keep_late()
         session = ExamSession(self.journal, self.screener, operator=operator, station=self.parts.station)
         if self.journal.open_exam() is not None:
             session.resume(self.parts.rules().bundle.sha256, self.threshold)
@@ -154,8 +153,7 @@ class Room:
 
     def finish_pending(self) -> None:
         """Read what a crash or a full disk left unread, each under the threshold of its exam."""
-        if self._unkept is not None:
-            self._keep()
+        self._keep_late()
         for threshold in sorted({self.journal.exam(exam).rules.threshold for exam, _ in self.journal.pending()}):
             self._read_under(threshold)
             self.session("cart").finish_all(self.parts.rules().bundle.sha256, threshold)
@@ -221,6 +219,15 @@ class Room:
         reading = self.journal.add_reading(*self._unkept)
         self.unread, self._unkept = False, None
         return reading
+
+    def _keep_late(self) -> None:
+        """`_keep` for a reading of before; an exam that takes none any more, as one that is void, goes without."""
+        if self._unkept is None:
+            return
+        try:
+            self._keep()
+        except ExamRefused:
+            self._unkept = None
 
     def _missed(self, session: ExamSession, error: CameraError | LightError) -> Reading:
         """A picture that could not be had is a NO_RESULT of the exam; a light that was refused took none at all."""
@@ -343,7 +350,7 @@ class Room:
             "infant_id": "-" if infant is None else infant.infant_id,
             "voided": summary.phase is Phase.VOIDED,
             "disagrees": not retired and bool(disagreements(self.journal.exam(summary.exam_id))),
-            "delivery": delivery_of(self.journal, summary),
+            "delivery": delivery_of(self.journal, summary) if self.parts.archive else NOWHERE,
         }
         return content
 
@@ -383,6 +390,8 @@ class Room:
         self.journal.close()
 
 
+NOWHERE = {"state": "", "word": "", "error": ""}
+"""Where an exam stands with an archive that there is not."""
 WORDS = {"waiting": "waiting", "proving": "sent, not yet answered for", "done": "in the archive", "held": "held"}
 
 

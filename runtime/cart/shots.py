@@ -33,8 +33,11 @@ class Flash:
 
 
 def take_frame(reader: LiveReader, *, timeout_ms: float = CAPTURE_TIMEOUT_MS) -> Frame:
-    """The first whole frame that the camera gives from now on. Raises `CameraError`."""
-    deadline = time.monotonic() + timeout_ms / 1000
+    """The first whole frame that the camera captures from now on. Raises `CameraError`.
+
+    One that was on its way already shows what was there before the button was pressed, and is passed over.
+    """
+    pressed_ns, deadline = time.monotonic_ns(), time.monotonic() + timeout_ms / 1000
     lost: CameraError | None = None
     with reader.tap(room=4) as tap:
         while (left_s := deadline - time.monotonic()) > 0:
@@ -45,7 +48,8 @@ def take_frame(reader: LiveReader, *, timeout_ms: float = CAPTURE_TIMEOUT_MS) ->
                 continue
             if frame is None:
                 raise FrameTimeout("the camera was closed; open it anew")
-            return frame
+            if frame.captured_ns >= pressed_ns:
+                return frame
     raise lost or FrameTimeout(f"no frame within {timeout_ms:g} ms; look at the camera")
 
 

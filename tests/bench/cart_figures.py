@@ -144,6 +144,7 @@ def looking(client: httpx.Client, wanted: bool) -> Iterator[None]:
 def button_and_preview(folder: Path, pictures: list[np.ndarray[Any, Any]], captures: int) -> dict[str, Any]:
     """Captures in turns with and without a viewer."""
     waits: dict[bool, list[float]] = {True: [], False: []}
+    worked: list[float] = []
     with cart_at(folder, pictures, networks=True) as (_, client):
         exam = open_exam(client)
         for number in range(4):
@@ -153,11 +154,15 @@ def button_and_preview(folder: Path, pictures: list[np.ndarray[Any, Any]], captu
             with looking(client, viewer):
                 if viewer:
                     time.sleep(0.3)
+                before = time.process_time()
                 waits[viewer].append(capture(client, number))
+                if not viewer:
+                    worked.append((time.process_time() - before) * 1e3)
     with Journal.open(folder / "journal", KEY, read_only=True) as journal:
         records = journal.exam(exam).captures[4:]
     read = [float(record.reading["timings_ms"]["total"]) for record in records if record.reading is not None]
     with_viewer, without = read[::2], read[1::2]
+    alone = reading_alone_ms(pictures, max(4, captures // 4))
     added = [wait - own for wait, own in zip(_turns(waits[True], waits[False]), read, strict=True)]
     return {
         "captures": captures,
@@ -165,9 +170,24 @@ def button_and_preview(folder: Path, pictures: list[np.ndarray[Any, Any]], captu
         "button_to_answer_p95_ms": p95(waits[True] + waits[False]),
         "added_p50_ms": round(float(np.median(added)), 1),
         "added_p95_ms": p95(added),
+        "processor_ms_of_a_capture_p50": round(float(np.median(worked)), 1),
+        "processor_ms_of_a_reading_p50": round(alone, 1),
         "reading_p50_with_viewer": round(float(np.median(with_viewer) / np.median(without)), 3),
         "reading_p95_with_viewer": round(p95(with_viewer) / p95(without), 3),
     }
+
+
+def reading_alone_ms(pictures: list[np.ndarray[Any, Any]], times: int) -> float:
+    """Processor's time of a reading and nothing else, median: what another program does does not lengthen it."""
+    took = []
+    with Screener(open_bundle(), trust="off", reject_repeats=False) as screener:
+        screener.screen(Frame(pictures[0].copy(), sequence=0, source="alone:0"))
+        for number in range(times):
+            frame = Frame(pictures[number % len(pictures)].copy(), sequence=number, source=f"alone:{number}")
+            before = time.process_time()
+            screener.screen(frame)
+            took.append((time.process_time() - before) * 1e3)
+    return float(np.median(took))
 
 
 def _turns(first: list[float], second: list[float]) -> list[float]:

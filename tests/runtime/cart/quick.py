@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,8 @@ class Quick:
     dark: list[bool] = field(default_factory=lambda: [False])
     engine: FakeEngine = field(default_factory=FakeEngine)
     port: int = 0
+    broken: dict[str, str] = field(default_factory=dict)
+    """Further parts with what is said of them."""
     token: str = ""
 
     def __post_init__(self) -> None:
@@ -127,8 +129,12 @@ class Quick:
             archive=self.send is not None,
             send=self.send,
             aimed=aimed,
+            health=[partial(self._said_of, name) for name in self.broken],
         )
         self.start()
+
+    def _said_of(self, name: str) -> tuple[str, str]:
+        return name, self.broken[name]
 
     def start(self) -> None:
         """Start it, or start it again; nobody is signed in."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart.__main__ import main
+from runtime.cart.units import UnitOptions, units
 from runtime.config import load_config
 
 
@@ -52,6 +55,24 @@ def test_units_are_shown_whole(config: Path, capsys: pytest.CaptureFixture[str])
         assert f"/etc/systemd/system/{unit}" in shown
     assert f"--config {config}" in shown
     assert "LimitCORE=0" in shown
+
+
+@pytest.mark.system
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_judges_the_units_hardened(tmp_path: Path) -> None:
+    options = UnitOptions(
+        Path("/usr/bin/python3"), Path("/etc/rop/a cart.toml"), Path("/var/lib/rop/journal"), "http://127.0.0.1:8420/"
+    )
+    for name, text in units(options).items():
+        (tmp_path / name).write_text(text)
+    services = ("rop-cart.service", "rop-sender.service", "rop-keeper.service")
+    for name in services:  # not the kiosk: a browser needs namespaces and a seat; it holds no key
+        words = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(tmp_path / name)]
+        judged = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert judged.returncode == 0, judged.stdout[-200:]  # exposure at most 2.0 of 10
+    words = ["systemd-analyze", "verify", *(str(tmp_path / name) for name in services)]
+    verified = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

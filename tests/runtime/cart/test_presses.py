@@ -149,6 +149,25 @@ def test_a_reading_that_could_not_be_kept_is_made_once_there_is_space(
     assert cart.exam()["captures"][-1]["outcome"] == "NO_REFERRAL_FINDINGS"
 
 
+def test_a_reading_that_could_not_be_kept_holds_nothing_up_when_its_exam_is_void(tmp_path: Path) -> None:
+    with quick(tmp_path) as cart:
+        exam = cart.open_exam()
+        cart.done("aim", {"eye": "OD", "view": "nasal"})
+        with pytest.MonkeyPatch.context() as broken:
+
+            def full(*_: object) -> None:
+                raise JournalFull("no space left")
+
+            broken.setattr(Journal, "add_reading", full)
+            assert cart.post("capture").status_code == 507
+            cart.done(f"exams/{exam}/void", {"reason": "wrong infant"})
+        lines = cart.get("exams").json()["exams"]
+        assert {line["delivery"]["word"] for line in lines} == {""}  # nothing waits where there is no archive
+        cart.open_exam(infant_id="Q-2")
+        assert cart.capture("OD", "nasal")["outcome"] == "NO_REFERRAL_FINDINGS"
+        assert health(cart)["software"] == ""
+
+
 def test_the_sentence_of_a_whole_exam_stands_beside_no_single_picture(cart: Quick) -> None:
     taken = cart.capture("OD", "disc-centred")
     assert taken["outcome"] == "NO_REFERRAL_FINDINGS"

@@ -8,6 +8,7 @@ picture below the threshold of every view of both eyes, or despite one over it.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -44,10 +45,16 @@ from runtime.engines.fake import Fault
 from runtime.exam.errors import JournalFull
 from runtime.exam.journal import Journal
 from runtime.exam.machine import Phase
+from runtime.outcome import BANNERS
 from tests.runtime.cart.driving import VIEWS, until
 from tests.runtime.cart.quick import INFANT_FIELDS, KEY, Quick
 
 EYES = ("OD", "OS")
+# pynetdicom drops, and does not close, a socket whose other side went away, and says so in its own thread.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 NRF, REFER = "NO_REFERRAL_FINDINGS", "REFER"
 BELOW, OVER = (0.9, 0.1), (0.1, 0.9)
 eyes, views = st.sampled_from(EYES), st.sampled_from(VIEWS)
@@ -89,6 +96,7 @@ def hospital() -> Iterator[None]:
     Session.hospital = made
     yield
     made.close()
+    gc.collect()  # what pynetdicom dropped is told here, where it is not minded
 
 
 class Session(RuleBasedStateMachine):
@@ -334,19 +342,22 @@ class Session(RuleBasedStateMachine):
                 kept = {uid: self.hospital.kept[uid] for uid in wanted}  # a KeyError names what is missing
                 infant = journal.infant(exam)
                 assert {str(dataset.PatientID) for dataset in kept.values()} <= {infant.infant_id}
-                for uid, item in wanted.items():
-                    if item.kind == "report":
-                        text = str(kept[uid])
-                        assert ("No referral findings in these images" in text) == (summary.outcome.value == NRF)
+                reports = [kept[uid] for uid, item in wanted.items() if item.kind == "report"]
+                assert bool(reports) == any(capture.image_sha256 for capture in journal.exam(exam).captures)
+                for report in reports:
+                    texts = [str(one.value) for one in report.iterall() if one.keyword == "TextValue"]
+                    said = [text for text in texts if text.startswith("Infant: ")]
+                    assert [BANNERS[summary.outcome] in text for text in said] == [True], said
                 counted["delivered"] += 1
 
 
 SHORT = settings(
-    max_examples=4, stateful_step_count=12, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=3, stateful_step_count=10, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
 )
 LONG = settings(
     max_examples=int(os.environ.get("ROP_SESSIONS", "1000")),
     stateful_step_count=20,
+    derandomize=False,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

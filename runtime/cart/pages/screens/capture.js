@@ -69,9 +69,10 @@ export function captureScreen(main, { go }) {
   function mark(age) {
     const old = !(age <= STALE_MS);
     stale.hidden = !old;
-    stale.textContent = busy ? t("Taking the picture") : t("The picture is old");
+    const taking = busy || (store.state && store.state.taking);
+    stale.textContent = taking ? t("Taking the picture") : t("The picture is old");
     canvas.classList.toggle("old", old);
-    if (old) { hint.className = "hint"; fill(hint, busy ? "" : t("no picture")); }
+    if (old) { hint.className = "hint"; fill(hint, taking ? "" : t("no picture")); }
   }
 
   function frame(framing) {

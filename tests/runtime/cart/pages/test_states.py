@@ -1,0 +1,197 @@
+"""Every screen in every state: nothing for axe-core to find, nothing wider than the screen, what is wrong is said.
+
+With ROP_SCREENS=FOLDER each is kept there as a picture, to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
+
+from runtime.cart.room import Room
+from runtime.exam.journal import Journal
+from runtime.views import Eye
+from tests.runtime.cart.driving import VIEWS, until
+from tests.runtime.cart.pages.test_holds import holds, opened
+from tests.runtime.cart.pages.test_pages import violations
+from tests.runtime.cart.quick import Quick, quick
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+SIZES = {"wide": (1280, 800), "phone": (390, 844)}
+LONGEST = "Wolfeschlegelsteinhausenbergerdorff^Maximiliane Anna Theodora Ma"
+ARABIC = "\u0639\u0644\u064a^\u0644\u064a\u0644\u0649"
+BROKEN = {
+    "light board": "no answer within 500 ms; look at its cable",
+    "archive": "archive at 10.0.0.5: connection refused; 3 exams wait, none is lost",
+    "drift": "drift: scores moved (KS 0.31); have the technician look at Service",
+    "profile": "the site's profile expired on 2026-11-01; have a new one signed",
+}
+
+
+def item(identifier: str, name: str, birth: str = "20261018", time: str = "0900") -> Any:
+    """A line of the worklist."""
+    return SimpleNamespace(
+        patient_id=identifier,
+        patient_name=name,
+        birth_date=birth,
+        sex="F",
+        accession=f"A-{identifier}",
+        scheduled=f"20261128 {time}00",
+        station_ae_title="",
+        description="ROP screening",
+    )
+
+
+@pytest.fixture(scope="module")
+def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
+    listed: list[Any] = []
+    with quick(tmp_path_factory.mktemp("cart"), ordering=lambda: listed, broken=dict.fromkeys(BROKEN, "")) as made:
+        made.listed = listed  # type: ignore[attr-defined]
+        yield made
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, cart: Quick) -> Iterator[Any]:
+    made = opened(browser, cart.server.url)
+    yield made
+    made.context.close()
+
+
+def looked_at(page: Any, name: str, screen: str = "") -> str:
+    """The screen in both sizes; its text."""
+    if screen:
+        page.evaluate(f"location.hash = '{screen}'")
+        page.wait_for_selector(f"nav a.here[href='#{screen}']")
+    page.wait_for_timeout(400)
+    folder = os.environ.get("ROP_SCREENS")
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(150)
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}-{size}.png")
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, (name, size)
+        narrow = page.evaluate("document.querySelector('.bar .name')?.getBoundingClientRect().width ?? 999")
+        assert narrow >= 60, (name, size)  # a name must not stand one letter below the other
+        assert violations(page) == [], (name, size)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    text: str = page.inner_text("body")
+    return text
+
+
+def test_empty(page: Any) -> None:
+    assert "Nobody is on the worklist." in looked_at(page, "empty-worklist", "worklist")
+    assert "There is no exam to show." in looked_at(page, "empty-result", "result")
+    assert "No exam on this day." in looked_at(page, "empty-today", "today")
+    assert "no picture in the last hour" in looked_at(page, "empty-service", "service")
+
+
+def test_twins_a_name_of_64_characters_and_an_arabic_one(page: Any, cart: Quick) -> None:
+    listed: list[Any] = cart.listed  # type: ignore[attr-defined]
+    listed += [item("T-1", "Rivera^Baby A of Ana"), item("T-2", "Rivera^Baby B of Ana", time="0910")]
+    listed += [item("L-1", LONGEST, "20261020"), item("A-1", ARABIC, "20261101")]
+    cart.done("worklist/refresh")
+    page.evaluate("location.hash = 'worklist'")
+    holds(page, "document.querySelectorAll('.row').length === 4")
+    text = looked_at(page, "twins-worklist", "worklist")
+    assert text.count("Take care: same surname, same birth date") == 2
+    page.locator(".row").filter(has_text="T-1").click()
+    page.wait_for_selector("dialog[open]")
+    assert "Take care" in looked_at(page, "twins-dialog")
+    page.keyboard.press("Escape")
+    for number, name in ((1, LONGEST), (2, ARABIC)):
+        exam = cart.open_exam(infant_id=f"N-{number}", name=name)
+        cart.capture("OD", "disc-centred")
+        page.wait_for_selector(".bar .name")
+        looked_at(page, f"name-{number}", "capture")
+        cart.done(f"exams/{exam}/close")
+        looked_at(page, f"name-{number}-result", "result")
+    looked_at(page, "names-today", "today")
+
+
+def test_busy_and_a_late_picture(page: Any, cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    cart.open_exam()
+    cart.capture("OD", "temporal")
+    page.evaluate("location.hash = 'capture'")
+    page.wait_for_selector(".strip .shot")
+    frame, go, began = Room._frame, threading.Event(), threading.Event()
+
+    def slow(room: Room, eye: Eye) -> Any:
+        began.set()
+        go.wait(300)
+        return frame(room, eye)
+
+    monkeypatch.setattr(Room, "_frame", slow)
+    taken = cart.cart.capture(operator="demo")
+    assert began.wait(300)
+    holds(page, "document.querySelector('.wait').textContent === 'Taking the picture'")
+    looked_at(page, "busy", "capture")
+    go.set()
+    taken.result(300)
+    monkeypatch.undo()
+    cart.engine.fault = None
+    late = "late: 2412 ms, budget 1000 ms"
+    with monkeypatch.context() as slow_engine:
+        from runtime.engines.fake import FakeEngine
+        from runtime.errors import DeadlineMissed
+
+        def missed(*_: object) -> None:
+            raise DeadlineMissed(late)
+
+        slow_engine.setattr(FakeEngine, "_infer", missed)
+        assert cart.capture("OD", "nasal")["outcome"] == "NO_RESULT"
+    holds(page, "document.querySelector('.side .banner').textContent.includes('late')")
+    looked_at(page, "late", "capture")
+
+
+def test_a_lost_camera_and_parts_that_are_broken(page: Any, cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    cart.plugged.clear()
+    holds(page, "document.querySelector('.notices .bad')?.textContent.includes('camera')")
+    assert "camera" in looked_at(page, "camera-lost", "capture")
+    cart.plugged.set()
+    holds(page, "!document.querySelector('.notices .bad')")
+    for name, said in BROKEN.items():
+        cart.broken[name] = said
+        cart.cart.events.tell("health")
+        page.wait_for_selector(".notices .bad")
+        assert said in looked_at(page, name.replace(" ", "-"), "capture")
+        cart.broken[name] = ""
+    cart.cart.events.tell("health")
+    holds(page, "!document.querySelector('.notices .bad')")
+    monkeypatch.setattr(Journal, "free_bytes", lambda self: 5 * 2**20)
+    holds(page, "document.querySelector('.notices .bad')?.textContent.includes('5 MiB left')")
+    looked_at(page, "disk-full", "capture")
+    monkeypatch.undo()
+    holds(page, "!document.querySelector('.notices .bad')")
+
+
+def test_a_whole_exam_and_two_users(browser: Any, page: Any, cart: Quick) -> None:
+    exam = cart.exam()["exam"]
+    for eye in ("OD", "OS"):
+        for view in VIEWS:
+            cart.capture(eye, view)
+    until(lambda: all(not one["pending"] for one in cart.exam()["captures"]), "read")
+    looked_at(page, "whole-capture", "capture")
+    other = browser.new_context(locale="en").new_page()
+    other.set_default_timeout(300_000)
+    other.goto(cart.server.url)
+    other.wait_for_selector("#pin")
+    looked_at(other, "sign-in")
+    other.select_option("#user", "demo-doctor")
+    other.fill("#pin", "2468")
+    other.keyboard.press("Enter")
+    other.wait_for_selector(".capture-screen")  # the open exam is everybody's
+    looked_at(other, "second-user", "capture")
+    cart.done(f"exams/{exam}/close")
+    looked_at(other, "whole-result", "result")
+    looked_at(page, "whole-today", "today")
+    looked_at(page, "whole-service", "service")
+    other.context.close()
