@@ -122,7 +122,7 @@ def test_ctrl_c_leaves_nothing(
 def test_a_full_disk_leaves_nothing_and_says_so(
     toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("runtime.sinks.files.os.replace", full)

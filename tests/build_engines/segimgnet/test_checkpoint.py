@@ -210,14 +210,21 @@ def test_what_is_no_state_dict_is_named(content: object, got: str, tmp_path: Pat
         load_checkpoint(_saved(content, tmp_path / "content.pth"))
 
 
-def test_a_failed_write_leaves_the_earlier_checkpoint(network: SegImgNet, tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_earlier_checkpoint(
+    network: SegImgNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "network.pth"
     save_checkpoint(network, path)
     before = path.read_bytes()
-    (tmp_path / "network.pth.partial").mkdir()  # in the way of the new file
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(CheckpointError, match="cannot be written"):
         save_checkpoint(network, path)
     assert path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["network.pth"]
 
 
 def test_nothing_is_left_beside_a_checkpoint(network: SegImgNet, tmp_path: Path) -> None:
