@@ -200,7 +200,10 @@ class Reading:
         if not self.frame.changes:
             del frame["changes"]
         timings = {name: None if v is None else round(v, 3) for name, v in asdict(self.timings_ms).items()}
-        further = {"light": self.light and dict(self.light), "view_like": self.view_like and asdict(self.view_like)}
+        further: dict[str, Any] = {
+            "light": self.light and dict(self.light),
+            "view_like": self.view_like and asdict(self.view_like),
+        }
         further["explanation"] = self.explanation and self.explanation.to_dict()
         return {
             "schema": READING_SCHEMA,

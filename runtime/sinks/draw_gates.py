@@ -25,9 +25,9 @@ def draw_gates(pixels: UInt8Array, gates: tuple[FloatArray, ...]) -> UInt8Array:
     gates: as `Explanation.gates`; each is stretched over the frame and all count alike.
     """
     height, width = pixels.shape[:2]
-    stretched = [cv2.resize(gate, (256, 256), interpolation=cv2.INTER_LINEAR) for gate in gates]
-    mean = np.mean(stretched, axis=0, dtype=np.float32)
-    return _heated(pixels, cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), cv2.COLORMAP_INFERNO)
+    stretched = [_over(gate, 256, 256) for gate in gates]
+    mean = np.asarray(np.mean(stretched, axis=0), np.float32)
+    return _heated(pixels, _over(mean, width, height), cv2.COLORMAP_INFERNO)
 
 
 def draw_explanation(pixels: UInt8Array, explanation: Explanation, notice: str) -> UInt8Array:
@@ -53,8 +53,7 @@ def draw_explanation(pixels: UInt8Array, explanation: Explanation, notice: str) 
 
 def _tile(pixels: UInt8Array, gate: FloatArray, label: str) -> UInt8Array:
     height, width = pixels.shape[:2]
-    whole = cv2.resize(gate, (width, height), interpolation=cv2.INTER_LINEAR)
-    heated = _heated(pixels, whole, cv2.COLORMAP_INFERNO)
+    heated = _heated(pixels, _over(gate, width, height), cv2.COLORMAP_INFERNO)
     return np.concatenate([heated, _label(label, width)])
 
 
@@ -64,9 +63,14 @@ def _occluded(pixels: UInt8Array, occlusion: FloatArray) -> UInt8Array:
     known = np.isfinite(occlusion)
     most = float(np.abs(occlusion[known]).max()) if known.any() else 0.0
     levels = np.where(known, occlusion, 0) / max(most, 1e-6) / 2 + 0.5
-    whole = cv2.resize(levels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
+    whole = _over(levels.astype(np.float32), width, height, cv2.INTER_NEAREST)
     heated = _heated(pixels, whole, cv2.COLORMAP_TWILIGHT_SHIFTED)
     return np.concatenate([heated, _label(f"occlusion: up to {most:.2f} of log-odds", width)])
+
+
+def _over(values: FloatArray, width: int, height: int, how: int = cv2.INTER_LINEAR) -> FloatArray:
+    """A small map stretched over a picture, float32 [height, width]."""
+    return np.asarray(cv2.resize(values, (width, height), interpolation=how), np.float32)
 
 
 def _label(text: str, width: int) -> UInt8Array:
