@@ -287,7 +287,7 @@ class Cart:
         return self._desk.do(lambda room: room.exam(exam_id))
 
     def picture(self, exam_id: str, number: int, kind: str) -> Future[tuple[bytes, str]]:
-        """A stored picture: (bytes, media type). kind: `thumbnail`, `image`, `overlay`."""
+        """A stored picture: (bytes, media type). kind: `thumbnail`, `image`, `overlay`, `gates`."""
         return self._desk.do(lambda room: room.picture(exam_id, number, kind))
 
     def report(self, exam_id: str, kind: str) -> Future[tuple[bytes, str]]:

@@ -28,6 +28,7 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
 from runtime.exam.site_rules import site_rules
 from runtime.quality import QualityLimits
+from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.keys import read_trusted_keys
 from runtime.trust.site import Site, open_site
@@ -72,6 +73,9 @@ def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
             drift_file=config.journal / "drift.json",
         )
 
+    def open_explainer() -> Screener:
+        return screener_for(site, bundle, engine="openvino", reject_repeats=False, gates=True)
+
     def open_camera() -> LiveReader:
         opened = open_source(camera.source)
         if not isinstance(opened, LiveReader):
@@ -87,6 +91,7 @@ def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
         ae_title="" if dicom is None else dicom.cart.ae_title,
         open_journal=open_journal,
         open_screener=open_screener,
+        open_explainer=open_explainer,
         rules=lambda: site_rules(site, bundle, required_views=config.exam.views, retakes=config.exam.retakes),
         open_camera=open_camera,
         light=None if config.light is None else _light(config.light, config, site),

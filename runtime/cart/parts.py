@@ -23,6 +23,7 @@ from runtime.exam.rules import ExamRules
 from runtime.exam.session import Reader
 from runtime.quality import QualityLimits
 from runtime.reading import EngineFacts, TrustFacts
+from runtime.screener import Screener
 from runtime.views import Eye, View
 
 
@@ -93,6 +94,8 @@ class Parts:
     """As the worklist names this station."""
     light: LightPart | None = None
     open_still: Callable[[], StillSource] | None = None
+    open_explainer: Callable[[], Screener] | None = None
+    """Reads a stored picture once more, with the classifier's gates; opened when first asked for. None: no gates."""
     ordering: Ordering | None = None
     """The worklist, None where the site has none."""
     limits: QualityLimits = field(default_factory=QualityLimits)

@@ -19,7 +19,7 @@ from runtime.cart.kept import Kept
 from runtime.cart.lighting import Lighting
 from runtime.cart.parts import FrameReader, Parts
 from runtime.cart.persons import shown_name
-from runtime.cart.pictures import picture_of
+from runtime.cart.pictures import JPEG, LONGEST, picture_of
 from runtime.cart.preview import Preview
 from runtime.cart.shots import CAPTURE_TIMEOUT_MS, take_flashed, take_frame
 from runtime.cart.state import capture_dict, exam_state
@@ -34,13 +34,16 @@ from runtime.exam.disagreement import disagreements
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, now_utc
-from runtime.exam.journal import ExamSummary, Journal
+from runtime.exam.journal import ExamRecord, ExamSummary, Journal
 from runtime.exam.light import LightJournal
 from runtime.exam.machine import Phase, Stop
 from runtime.exam.order import Order
 from runtime.exam.report import report_page
-from runtime.exam.session import ExamSession
+from runtime.exam.session import ExamSession, stored_frame
 from runtime.reading import Reading
+from runtime.screener import Screener
+from runtime.sinks.draw_gates import draw_gates
+from runtime.sinks.picture import encode, shrink
 from runtime.views import Eye, View
 
 
@@ -98,6 +101,7 @@ class Room:
     unread: bool = False
     """Whether a picture may have been kept whose reading could not be."""
     _unkept: tuple[str, int, Reading] | None = None
+    _explainer: Screener | None = None
     _again_s: float = 0.0
     light_on: bool = False
     latencies: list[tuple[float, float]] = field(default_factory=list)
@@ -112,7 +116,7 @@ class Room:
         summary = self.journal.open_exam()
         if summary is None:
             return {}
-        return exam_state(self.journal, summary.exam_id, self.aim) | {"light": self.light_state()}
+        return self._with_gates(exam_state(self.journal, summary.exam_id, self.aim)) | {"light": self.light_state()}
 
     def open_exam(self, infant: Infant, order: Order | None, operator: str) -> str:
         """Open an exam; the engine reads under its threshold from now on."""
@@ -334,13 +338,24 @@ class Room:
 
     def exam(self, exam_id: str) -> dict[str, Any]:
         """One exam, whole, with what clinicians wrote."""
-        return exam_state(self.journal, exam_id)
+        return self._with_gates(exam_state(self.journal, exam_id))
+
+    def _with_gates(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Pictures that have vessels have gates, where this cart can read them once more."""
+        if self.parts.open_explainer is not None:
+            for capture in content["captures"]:
+                capture["pictures"] += ["gates"] if "overlay" in capture["pictures"] else []
+        return content
 
     def exams(self, day: date) -> list[dict[str, Any]]:
         """The exams that were opened on a day, by the cart's own zone, newest first."""
-        return [self._line(summary) for summary in self.journal.exams() if summary.opened_at.astimezone().date() == day]
+        sent = self.journal.deliveries
+        news = [*sent.behind(DESTINATION), *sent.to_reject(DESTINATION)] if self.parts.archive else []
+        behind = {exam_id for _, exam_id in news}
+        of_day = [one for one in self.journal.exams() if one.opened_at.astimezone().date() == day]
+        return [self._line(summary, behind=summary.exam_id in behind) for summary in of_day]
 
-    def _line(self, summary: ExamSummary) -> dict[str, Any]:
+    def _line(self, summary: ExamSummary, *, behind: bool) -> dict[str, Any]:
         retired = summary.phase is Phase.RETIRED
         infant = None if retired else self.journal.infant(summary.exam_id)
         content = summary_dict(summary)
@@ -350,7 +365,7 @@ class Room:
             "infant_id": "-" if infant is None else infant.infant_id,
             "voided": summary.phase is Phase.VOIDED,
             "disagrees": not retired and bool(disagreements(self.journal.exam(summary.exam_id))),
-            "delivery": delivery_of(self.journal, summary) if self.parts.archive else NOWHERE,
+            "delivery": delivery_of(self.journal, summary, behind=behind) if self.parts.archive else NOWHERE,
         }
         return content
 
@@ -359,7 +374,26 @@ class Room:
         record = self.journal.exam(exam_id)
         if not 1 <= number <= len(record.captures):
             raise ExamRefused(f"exam {exam_id}: there is no picture {number}")
+        if kind == "gates":
+            return self._gates(record, number), JPEG
         return picture_of(self.journal, record, record.captures[number - 1], kind)
+
+    def _gates(self, record: ExamRecord, number: int) -> bytes:
+        """The picture under the classifier's gates: read once more, the record stays as it is."""
+        exam_id = record.summary.exam_id
+        frame = stored_frame(self.journal, exam_id, number)
+        if self.parts.open_explainer is None or frame is None:
+            raise ExamRefused(f"exam {exam_id}: there are no gates of picture {number}")
+        if record.rules.bundle.sha256 != self.parts.rules().bundle.sha256:
+            raise ExamRefused(
+                f"exam {exam_id}: it was read with another bundle than this cart has; no gates of it here"
+            )
+        if self._explainer is None:
+            self._explainer = self.parts.open_explainer()
+        explanation = self._explainer.screen(frame).explanation
+        if explanation is None:
+            raise ExamRefused(f"exam {exam_id}: picture {number} has no gates; it has no result when it is read again")
+        return encode(draw_gates(shrink(frame.pixels, LONGEST), explanation.gates), ".jpg", 92)
 
     def report(self, exam_id: str, kind: str) -> tuple[bytes, str]:
         """The report, `html` or `pdf`, with its media type."""
@@ -385,8 +419,10 @@ class Room:
             self.hardware.lighting.end()
         if self.lights is not None:
             self.lights.close()
-        with suppress(Exception):
-            self.screener.close()
+        for reader in (self.screener, self._explainer):
+            with suppress(Exception):
+                if reader is not None:
+                    reader.close()
         self.journal.close()
 
 
@@ -395,12 +431,12 @@ NOWHERE = {"state": "", "word": "", "error": ""}
 WORDS = {"waiting": "waiting", "proving": "sent, not yet answered for", "done": "in the archive", "held": "held"}
 
 
-def delivery_of(journal: Journal, summary: ExamSummary) -> dict[str, str]:
-    """Where an exam stands with the archive, in words."""
+def delivery_of(journal: Journal, summary: ExamSummary, *, behind: bool) -> dict[str, str]:
+    """Where an exam stands with the archive, in words. behind: something of it changed that no sender took up yet."""
     if summary.phase is Phase.OPEN:
         return {"state": "", "word": "not closed yet", "error": ""}
     delivery = journal.deliveries.get(summary.exam_id, DESTINATION)
-    if delivery is None:
+    if delivery is None or (behind and delivery.state == DONE):
         return {"state": "waiting", "word": "waiting", "error": ""}
     error = delivery.last_error if delivery.state != DONE else ""
     return {"state": delivery.state, "word": WORDS.get(delivery.state, delivery.state), "error": error}

@@ -292,10 +292,10 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
 
     @router.get("/exams/{exam}/captures/{number}/{kind}")
     async def picture(request: Request, exam: str, number: int, kind: str, key: str = "") -> Response:
-        """A stored picture, small (`thumbnail`), whole (`image`) or with its vessels (`overlay`)."""
+        """A stored picture, small (`thumbnail`), whole (`image`), with its vessels (`overlay`) or the `gates`."""
         session = _SignedIn(sessions, changes=False, touch=False, right=Right.LOOK)(request)
         path = f"/api/1/exams/{exam}/captures/{number}/{kind}"
-        if kind not in ("image", "overlay", "thumbnail") or not hmac.compare_digest(
+        if kind not in ("image", "overlay", "gates", "thumbnail") or not hmac.compare_digest(
             key.encode("utf-8", "replace"), session.address_key(path).encode()
         ):
             return problem(404, "not here", "there is no such picture in this session")

@@ -125,6 +125,7 @@ class Quick:
             open_screener=open_screener,
             rules=lambda: site_rules(Site(), bundle),
             open_camera=lambda: LiveReader(lambda: QuickCamera(self.plugged, self.place, self.dark), "quick camera"),
+            open_explainer=lambda: Screener(bundle, engine="openvino", trust="off", reject_repeats=False, gates=True),
             ordering=self.ordering,
             archive=self.send is not None,
             send=self.send,

@@ -15,8 +15,11 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 from runtime.cart import room as room_module
 from runtime.cart.errors import NotNow
 from runtime.cart.room import Room, Seen
+from runtime.dicom.outbox.steps import DESTINATION, DONE
+from runtime.errors import EngineError
 from runtime.exam.errors import JournalFull
 from runtime.exam.journal import Journal
+from runtime.exam.journal.deliveries import Delivery
 from runtime.views import Eye, View
 from tests.runtime.cart.driving import until
 from tests.runtime.cart.quick import Quick, quick
@@ -166,6 +169,58 @@ def test_a_reading_that_could_not_be_kept_holds_nothing_up_when_its_exam_is_void
         cart.open_exam(infant_id="Q-2")
         assert cart.capture("OD", "nasal")["outcome"] == "NO_REFERRAL_FINDINGS"
         assert health(cart)["software"] == ""
+
+
+def test_what_changed_since_it_was_sent_is_not_said_to_be_in_the_archive(tmp_path: Path) -> None:
+    with quick(tmp_path, send=lambda stopped, worked: None) as cart:
+        exam = cart.open_exam()
+        cart.capture("OD", "nasal")
+        cart.done(f"exams/{exam}/close")
+
+        def sent(room: Room) -> None:
+            revision = room.journal.summary(exam).changed_seq
+            done = Delivery(exam, DESTINATION, revision, DONE)
+            room.journal.deliveries.change(exam, DESTINATION, lambda before: done)
+
+        def word() -> str:
+            return str(cart.get("exams").json()["exams"][0]["delivery"]["word"])
+
+        assert word() == "waiting"
+        cart.cart._desk.do(sent).result(60)
+        assert word() == "in the archive"
+        cart.done(f"exams/{exam}/captures/1/exclude", {"reason": "wrong infant"})
+        assert word() == "waiting"
+        cart.cart._desk.do(sent).result(60)
+        assert word() == "in the archive"
+
+
+def test_gates_are_read_anew_from_the_stored_picture_and_change_nothing(cart: Quick) -> None:
+    cart.capture("OS", "temporal")
+    before = cart.exam()["captures"]
+    last = before[-1]
+    assert last["pictures"] == ["image", "thumbnail", "overlay", "gates"]
+    shown = {kind: cart.client.get(last["addresses"][kind]) for kind in ("image", "overlay", "gates")}
+    assert {answer.headers["content-type"] for answer in shown.values()} == {"image/jpeg"}
+    assert len({answer.content for answer in shown.values()}) == 3
+    assert facts(cart) == [(one["number"], one["outcome"], one["reason"]) for one in before]
+    exam = cart.exam()["exam"]
+    assert cart.client.get(f"/api/1/exams/{exam}/captures/{last['number']}/gates").status_code == 404  # without its key
+
+
+def test_gates_of_a_picture_that_is_read_with_no_result_are_refused(
+    cart: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missed(*_: object) -> None:
+        raise EngineError("it failed, as it was told to")
+
+    last = cart.exam()["captures"][-1]
+    monkeypatch.setattr("runtime.engines.openvino.engine.OpenVINOEngine._infer", missed)
+    answer = cart.client.get(last["addresses"]["gates"])
+    assert (answer.status_code, "no gates" in answer.json()["detail"]) == (409, True)
+
+
+def facts(cart: Quick) -> list[tuple[int, str, str]]:
+    return [(one["number"], one["outcome"], one["reason"]) for one in cart.exam()["captures"]]
 
 
 def test_the_sentence_of_a_whole_exam_stands_beside_no_single_picture(cart: Quick) -> None:

@@ -370,6 +370,8 @@ def test_a_few_sessions() -> None:
 
 @pytest.mark.soak
 def test_a_thousand_sessions(capsys: pytest.CaptureFixture[str]) -> None:
-    run_state_machine_as_test(Session, settings=LONG)  # type: ignore[no-untyped-call]
-    with capsys.disabled():
-        sys.stdout.write(f"\n{counted}\n")
+    try:
+        run_state_machine_as_test(Session, settings=LONG)  # type: ignore[no-untyped-call]
+    finally:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{counted}\n")

@@ -39,6 +39,7 @@ def test_sign_in_to_archive(cart: Driver) -> None:
     assert first["superior"]["outcome"] == "RETAKE"
     assert first["superior"]["reason"].startswith("too dark")
     cart.whole_exam()
+    _gates_are_shown_and_change_nothing(cart)
     assert len(cart.simulated.board.flashes) == len(cart.state()["exam"]["captures"])
     dose = cart.state()["exam"]["light"]["dose"]
     assert all(hazard["used"] > 0 for eye in dose.values() for hazard in eye.values())
@@ -64,6 +65,18 @@ def test_sign_in_to_archive(cart: Driver) -> None:
     assert len(documented["disagreements"]) == 1
     assert documented["outcome"] == closed["outcome"]
     assert _line(cart, exam)["disagrees"]
+
+
+def _gates_are_shown_and_change_nothing(cart: Driver) -> None:
+    before = cart.state()["exam"]["captures"]
+    with_vessels = [one for one in before if "overlay" in one["pictures"]]
+    assert with_vessels
+    assert [one["number"] for one in before if "gates" in one["pictures"]] == [one["number"] for one in with_vessels]
+    shown = {kind: cart.client.get(with_vessels[0]["addresses"][kind]) for kind in ("image", "overlay", "gates")}
+    assert all(answer.headers["content-type"] == "image/jpeg" for answer in shown.values())
+    assert len({answer.content for answer in shown.values()}) == 3
+    after = cart.state()["exam"]["captures"]
+    assert [(one["number"], one["outcome"]) for one in after] == [(one["number"], one["outcome"]) for one in before]
 
 
 def _steps(cart: Driver) -> list[str]:

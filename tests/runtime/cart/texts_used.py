@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runtime.cart.demo.parts import HINT
 from runtime.cart.hints import Hint
+from runtime.explanation import WORDS as GATES_WORDS
 from runtime.outcome import (
     AID_NOTICE,
     BANNERS,
@@ -44,7 +45,7 @@ def texts_used() -> set[str]:
     found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
     found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
     found |= {NOT_ONE, UNFAMILIAR}
-    found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_PICTURE, HINT}
+    found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_PICTURE, HINT, GATES_WORDS}
     found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
     found |= {
         "software",

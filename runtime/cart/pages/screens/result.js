@@ -59,19 +59,20 @@ export function resultScreen(main, { go, argument }) {
   function picture() {
     const one = exam.captures.find((capture) => capture.number === chosen) || exam.captures[exam.captures.length - 1];
     if (!one) return [h("p", {}, t("No picture was taken."))];
-    const layers = ["image", "overlay"].filter((kind) => one.addresses[kind]);
+    const layers = ["image", "overlay", "gates"].filter((kind) => one.addresses[kind]);
     const kind = layers.includes(layer) ? layer : layers[0];
     return [
       h("h2", {}, `${one.number}: ${one.eye} ${t(one.view)}, ${when(one.captured_at)} `, outcomeTag(one)),
       h("p", {}, bannerText(one), " ", one.banner.includes(one.reason) ? "" : said(one.reason), one.excluded ? ` ${t("Excluded")}: ${one.excluded}` : ""),
       one.view_like ? alike(exam.exam, one, async () => { await refresh(); await load(); }) : null,
-      h("div", { class: "tools" }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels" }[name]),
+      h("div", { class: "tools" }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),
         () => { layer = name; draw(); }, { "data-k": `layer ${name}`, "aria-pressed": kind === name ? "true" : "false" })),
       exam.phase === "open" ? button(t("Retake"), async () => { await post("aim", { eye: one.eye, view: one.view }); await refresh(); go("capture"); }) : null,
       one.excluded
         ? button(t("Count it again"), () => askReason(t("Count it again"), ["excluded by mistake"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/include`, { reason })))
         : button(t("Exclude"), () => askReason(t("Exclude"), ["wrong eye", "wrong infant", "artefact"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/exclude`, { reason }))),
       button(t("Correct the label"), () => relabel(one))),
+      kind === "gates" ? h("p", { class: "quiet" }, t("The gates show where the classifier lets features of its vessel branch through; they do not show why it decided.")) : null,
       kind ? h("img", { class: "whole", src: one.addresses[kind], alt: `${one.eye} ${t(one.view)}: ${t(one.word)}` }) : h("p", {}, t("The camera gave no picture.")),
     ];
   }

@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart.room import Room
+from runtime.dicom.worklist import WorklistItem
 from runtime.exam.journal import Journal
 from runtime.views import Eye
 from tests.runtime.cart.driving import VIEWS, until
@@ -36,17 +36,21 @@ BROKEN = {
 }
 
 
-def item(identifier: str, name: str, birth: str = "20261018", time: str = "0900") -> Any:
+def item(identifier: str, name: str, birth: str = "20261018", time: str = "0900") -> WorklistItem:
     """A line of the worklist."""
-    return SimpleNamespace(
+    return WorklistItem(
         patient_id=identifier,
         patient_name=name,
         birth_date=birth,
         sex="F",
         accession=f"A-{identifier}",
+        study_uid=f"2.25.{sum(map(ord, identifier))}",
+        requested_procedure_id=f"P-{identifier}",
+        step_id=f"S-{identifier}",
+        description="ROP screening",
         scheduled=f"20261128 {time}00",
         station_ae_title="",
-        description="ROP screening",
+        referring_physician="",
     )
 
 
