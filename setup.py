@@ -6,8 +6,9 @@ setup(
     ext_modules=[
         Extension(
             "runtime.preprocess._kernel",
-            ["runtime/preprocess/kernel.c"],
-            extra_compile_args=["-O3", "-std=c11"],
+            ["runtime/preprocess/kernel.c", "runtime/preprocess/resize.c"],
+            depends=["runtime/preprocess/resize.h"],
+            extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden"],
             optional=True,  # runtime/preprocess/plain.py gives the same numbers
         )
     ]

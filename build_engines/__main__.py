@@ -12,10 +12,12 @@ VERBS = {
     "describe": (arguments.describe_parser, "build_engines.describe.command"),
     "evaluate": (arguments.evaluate_parser, "build_engines.evaluate.command"),
     "familiar": (arguments.familiar_parser, "build_engines.familiar.command"),
+    "ir": (arguments.ir_parser, "build_engines.saved_graphs"),
     "report": (arguments.report_parser, "build_engines.report.command"),
     "sensitivity": (arguments.sensitivity_parser, "build_engines.quantize.command"),
     "sign": (arguments.sign_parser, "build_engines.sign"),
     "trust": (arguments.trust_parser, "build_engines.trust.command"),
+    "vectors": (arguments.vectors_parser, "build_engines.trust.vectors_command"),
 }
 """Programs by first word; anything else builds a bundle, or with `--target` the plans of one."""
 BUILD = (arguments.build_parser, "build_engines.command")
@@ -26,6 +28,7 @@ PLANS = (arguments.plans_parser, "build_engines.plans.command")
 NEEDS = {
     "build_engines.command": "build",
     "build_engines.evaluate.command": "evaluate",
+    "build_engines.saved_graphs": "build",
     "build_engines.quantize.command": "build",
     "build_engines.report.command": "plans",
     "build_engines.plans.command": "plans",

@@ -39,7 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m build_engines",
         description="Build a bundle from a SegImgNet checkpoint, or lower precisions from the fp32 graphs of a bundle: "
         "export both networks, check the graphs against the checkpoint, quantize, hold every precision against fp32, "
-        "write manifest and hashes. Other programs: report, sensitivity, and --target for TensorRT plans.",
+        "write manifest and hashes. Other programs: report, sensitivity, ir, sign, trust, vectors, and --target for "
+        "TensorRT plans.",
         epilog="exit codes: 0 built; 1 graphs and checkpoint do not agree; 2 the call or the input is unusable",
     )
     add_version(parser)
@@ -389,4 +390,47 @@ def familiar_parser() -> argparse.ArgumentParser:
         help="gradable frames of a camera, as `python -m runtime.screen` takes them; may be repeated",
     )
     parser.add_argument("--frames", type=int, default=1000, metavar="N", help="of each source, at most (default: 1000)")
+    return parser
+
+
+def ir_parser() -> argparse.ArgumentParser:
+    """Of `ir`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines ir",
+        description="Save a bundle's graphs into it as OpenVINO runs them (IR), beside the ONNX graphs, for one class "
+        "of CPU or several: a cart then starts sooner, and rop-read (runtime/native) can read the bundle. They take as "
+        "much room as the graphs of those precisions again. The manifest changes, so the bundle must be signed again.",
+        epilog="exit codes: 0 saved; 2 the call or the bundle is unusable",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; it is replaced when all is well"
+    )
+    parser.add_argument(
+        "--cpu-class", metavar="LIST", help="of avx2, vnni and amx, with commas (default: that of this CPU)"
+    )
+    parser.add_argument(
+        "--precision",
+        metavar="P[,P...]",
+        help="fp32, fp16, int8, or two with a plus for segmentation and classifier (default: what the bundle names for "
+        "the class)",
+    )
+    parser.add_argument("--remove", action="store_true", help="take all saved graphs out of the bundle")
+    return parser
+
+
+def vectors_parser() -> argparse.ArgumentParser:
+    """Of `vectors`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines vectors",
+        description="Hold this runtime against the stage vectors of a bundle: pixels, the networks' input, the gate's "
+        "measures, vessel map, probabilities and outcome of drawn frames. `trust` and the build write them; "
+        "rop-read --vectors is the same for the native program.",
+        epilog="exit codes: 0 every one is met; 1 one is not; 2 the call or the bundle is unusable",
+        allow_abbrev=False,
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument(
+        "--precision", metavar="P", help="fp32, fp16, int8, or two with a plus (default: every one that is known)"
+    )
     return parser

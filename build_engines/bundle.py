@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from build_engines.report.frames import Source
 from build_engines.report.store import write_report
 from build_engines.segimgnet import SegImgNet
 from build_engines.trust.selftest import write_self_test
+from build_engines.trust.vectors import write_vectors
 from calibration import CalibrationSet
 from runtime.arrays import UInt8Array
 from runtime.bundle import MANIFEST, Bundle, open_bundle
@@ -37,9 +38,11 @@ from runtime.manifest import (
     InputFacts,
     Manifest,
     NetworkFacts,
+    ResizeFacts,
     graph_name,
 )
 from runtime.plans import PLANS
+from runtime.quality import QualityLimits
 from runtime.sinks.files import replace_folder
 from runtime.trust.drift import REFERENCE
 
@@ -119,8 +122,9 @@ def extend_bundle(
         for name in {REFERENCE, FAMILIAR} & {entry.path for entry in bundle.manifest.files}:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(bundle.read(name))
-        keep: dict[str, object] = {"files": (), "quantization": {}, "parity_report": None, "calibration_sha256": None}
-        draft = bundle.manifest.model_copy(update={**keep, "created": _today()})
+        gone: dict[str, object] = {"quantization": {}, "parity_report": None, "calibration_sha256": None}
+        gone.update(files=(), saved_graphs=())
+        draft = bundle.manifest.model_copy(update={**gone, **stated(), "created": _today()})
         manifest, parity_report = _finish(folder, draft, low, images, report)
     return BuiltBundle(out, manifest, None, parity_report)
 
@@ -141,7 +145,14 @@ def _finish(
     (folder / CARD).write_text(model_card(draft, parity), encoding="utf-8")
     report("self-test: asking the networks")
     write_self_test(written(folder, draft))
+    report("stage vectors: reading drawn frames")
+    write_vectors(written(folder, draft))
     return written(folder, draft).manifest, parity
+
+
+def stated() -> dict[str, object]:
+    """What a manifest states of this version's preprocessing and gate, for other implementations."""
+    return {"resize": ResizeFacts(), "gate": asdict(QualityLimits())}
 
 
 def with_defaults(draft: Manifest, report: ParityReport) -> Manifest:
@@ -187,6 +198,7 @@ def _draft(network: SegImgNet, description: Description) -> Manifest:
             "default_precision": {"openvino": {"segmentation": "fp32", "classifier": "fp32"}},
             "tools": _versions(TOOLS),
             "files": (),
+            **stated(),
         }
     )
 
@@ -235,14 +247,14 @@ def replacing(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def rewriting(bundle: Bundle, leave_out: str | None = None) -> Iterator[Path]:
+def rewriting(bundle: Bundle, *leave_out: str) -> Iterator[Path]:
     """As `replacing`, with the files of a bundle in the folder and its plans kept; its signature goes.
 
-    leave_out: a folder in the bundle that is not copied. What is yielded needs `written` to become a bundle.
+    leave_out: folders in the bundle that are not copied. What is yielded needs `written` to become a bundle.
     """
     with replacing(bundle.path) as folder:
         for entry in bundle.manifest.files:
-            if leave_out is None or not entry.path.startswith(f"{leave_out}/"):
+            if entry.path.split("/")[0] not in leave_out:
                 path = folder / entry.path
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(bundle.read(entry.path))

@@ -18,6 +18,8 @@ FAMILIAR = "reference/familiar.json"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+PAIRS_OF_PARTS = (("segmentation", "classifier"), ("segmentation", "raw", "guided", "head"))
+"""Of saved graphs: the classifier whole, or in three."""
 LARGEST_FILE = 8 * 2**30
 """Bytes; nothing that screens is larger."""
 LONGEST_NAME = 255
@@ -56,6 +58,44 @@ class InputFacts(_Part):
     dtype: Literal["uint8"]
     color: Literal["RGB"]
     resize: Literal["antialiased bilinear"]
+
+
+class ResizeFacts(_Part):
+    """How a frame becomes the networks' input, for other implementations; `runtime.preprocess` is the one meant.
+
+    The shorter side is divided by `keep_at_least`, whole, at least 1 and at most `largest_reduction`: so many pixels of
+    each direction first become one, their mean. Then comes one weighted sum for each of 256 places across, and down,
+    by a triangle as wide as the shrink, in fractions of 2 to the `weight_bits`.
+    """
+
+    keep_at_least: Literal[480] = 480
+    largest_reduction: Literal[16] = 16
+    weight_bits: Literal[22] = 22
+
+
+class SavedGraphs(_Part):
+    """A pair of networks as OpenVINO IR, changed for a CPU already as the runtime changes the graphs when it loads."""
+
+    precision: dict[Network, Precision]
+    handed_on: Literal["f32", "bf16", "f16"]
+    """Element type in which the first network hands its maps to the second: it fits machines that choose the same."""
+    folder: str = Field(pattern=r"^ir/[a-z0-9+-]+$")
+    parts: tuple[Literal["segmentation", "classifier", "raw", "guided", "head"], ...]
+    """The segmentation, and the classifier or its two branches and its head; each a file PART.xml and one PART.bin."""
+    openvino: str
+    """Version that wrote them."""
+
+    @field_validator("parts")
+    @classmethod
+    def _whole(cls, parts: tuple[str, ...]) -> tuple[str, ...]:
+        if parts not in PAIRS_OF_PARTS:
+            raise ValueError(f"must be one of {' or '.join(map(', '.join, PAIRS_OF_PARTS))}")
+        return parts
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Of its files, in the bundle."""
+        return tuple(f"{self.folder}/{part}.{ending}" for part in self.parts for ending in ("xml", "bin"))
 
 
 class TrainingSet(_Part):
@@ -213,6 +253,11 @@ class Manifest(_Part):
     """Last day on which it may be used (UTC); None sets no end."""
     network: NetworkFacts
     input: InputFacts
+    resize: ResizeFacts | None = None
+    """None in bundles of before 0.2.0, which mean the same."""
+    gate: dict[str, Annotated[float, Field(allow_inf_nan=False)]] | None = None
+    """The quality gate's limits by their names in `runtime.quality.QualityLimits`, which a site's profile may change;
+    None takes the runtime's own."""
     disease: str
     intended_use: str = Field(min_length=1)
     clinical_use: bool
@@ -236,6 +281,8 @@ class Manifest(_Part):
     """By backend, then by network: what `--precision auto` runs. `openvino/amx` goes before `openvino` on a CPU of the
     class `amx` (`runtime.cpu_class`); classes that a runtime does not know are passed over."""
     tools: dict[str, str]
+    saved_graphs: tuple[SavedGraphs, ...] = ()
+    """Beside the ONNX graphs, never in their place."""
     files: tuple[FileEntry, ...]
 
     @model_validator(mode="after")
@@ -248,6 +295,9 @@ class Manifest(_Part):
         paths = [entry.path for entry in self.files]
         if len(set(paths)) != len(paths):
             raise ValueError("files: a path is listed twice")
+        absent = [path for saved in self.saved_graphs for path in saved.paths if path not in paths]
+        if absent:
+            raise ValueError(f"saved_graphs: {absent[0]} is not among the files")
         return self
 
 

@@ -196,7 +196,8 @@ def test_make_refuses_an_old_python_and_one_that_is_not_the_environments(tmp_pat
     for name in ("Makefile", "setup.cfg"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "constraints", tmp_path / "constraints")
-    for name in ("setup.py", "pyproject.toml", "runtime/preprocess/kernel.c"):
+    pins = [f"runtime/preprocess/{name}" for name in ("kernel.c", "resize.c", "resize.h")]
+    for name in ("setup.py", "pyproject.toml", *pins):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     old = tmp_path / "python-of-old"

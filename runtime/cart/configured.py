@@ -27,7 +27,6 @@ from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
 from runtime.exam.site_rules import site_rules
-from runtime.quality import QualityLimits
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.keys import read_trusted_keys
@@ -97,7 +96,7 @@ def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
         light=None if config.light is None else _light(config.light, config, site),
         open_still=(lambda: open_still(camera.still)) if camera.still else None,
         ordering=_ordering(dicom),
-        limits=site.profile.limits if site.profile else QualityLimits(),
+        limits=sites_word(site, bundle).limits,
         station_facts=StationFacts(station=config.station) if dicom is None else dicom.cart,
         archive=dicom is not None and dicom.archive is not None,
         send=sending(open_journal, dicom) if send and dicom is not None and dicom.archive is not None else None,

@@ -5,10 +5,11 @@ Every `Screener` asks here, by its guard's site; no command says it again, and n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from runtime.budget import Budget
+from runtime.errors import BundleError
 from runtime.quality import QualityLimits
 from runtime.trust.errors import SiteError
 from runtime.trust.site import Site
@@ -39,7 +40,8 @@ def sites_word(
 
     threshold: between 0 and 1, of an exam that was opened under another profile; it alone goes before the site's.
     budget: of each stage the smaller of the caller's and the site's counts. Raises `SiteError` for limits beside those
-    of the profile, `ValueError` for a threshold that would refer nothing or everything.
+    of the profile, `BundleError` for a bundle of another gate, `ValueError` for a threshold that would refer nothing or
+    everything.
     """
     if threshold is not None and not 0 < threshold < 1:
         raise ValueError(f"threshold: got {threshold}, expected between 0 and 1: over 1 nothing would be referred")
@@ -47,11 +49,25 @@ def sites_word(
     if threshold is None:
         sites = profile.refer_threshold if profile else None
         threshold = bundle.manifest.refer_threshold if sites is None else sites
+    own = bundles_limits(bundle)
     if profile is None:
-        return Word(threshold, budget, limits or QualityLimits())
-    if profile.quality_limits and limits not in (None, profile.limits):
+        return Word(threshold, budget, limits or own)
+    sites_limits = replace(own, **profile.quality_limits)
+    if profile.quality_limits and limits not in (None, sites_limits):
         raise SiteError("quality limits: the site's profile sets them; leave them out, or have another profile signed")
-    return Word(threshold, _tighter(budget, profile.budget), profile.limits if limits is None else limits)
+    return Word(threshold, _tighter(budget, profile.budget), sites_limits if limits is None else limits)
+
+
+def bundles_limits(bundle: Bundle) -> QualityLimits:
+    """The gate's limits as the bundle states them, else our own. Raises `BundleError` for a limit of another gate."""
+    stated = bundle.manifest.gate or {}
+    unknown = sorted(stated.keys() - {limit.name for limit in fields(QualityLimits)})
+    if unknown:
+        raise BundleError(
+            f"bundle {bundle.path}: its gate has the limit {unknown[0]}, which this version does not know; "
+            f"use the version that made it"
+        )
+    return QualityLimits(**stated)
 
 
 def _tighter(asked: Budget, site: Budget) -> Budget:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.cpu_class import limit_takes_bf16
 from runtime.engines.base import ENCODED_FROM
-from runtime.engines.openvino.branches import BranchesRequest, branches_of
+from runtime.engines.openvino.branches import Branches, BranchesRequest, branches_of
 from runtime.engines.openvino.encoded import with_means
 from runtime.engines.openvino.gates import GATES, gates_model, move_gates
 from runtime.engines.openvino.layout import channels_last, pass_channels_last
+from runtime.engines.openvino.saved import read_saved, saved_for
 from runtime.engines.openvino.unsigned import unsigned_after_relu
 from runtime.engines.openvino.upsample import merge_upsampling
 from runtime.errors import EngineError
@@ -81,31 +82,41 @@ def compile_pair(
     """Segmentation and classifier as they run after one another. Raises `EngineError`.
 
     precision: of `segmentation` and `classifier`. What both have by one name, the first gives and the second takes:
-    `vessels`, and feature maps or the gates made of them, in the narrowest type that both of them calculate in.
+    `vessels`, and feature maps or the gates made of them, in the narrowest type that both of them calculate in. Graphs
+    that the bundle holds saved in this form are taken as they are.
     """
-    first, second = (
-        _compiled(core, bundle, model, network, precision[network], threads)
-        for model, network in zip(_pair(core, bundle, precision), NETWORKS, strict=True)
+    handed_on = handed_on_in(precision, half_precision(core))
+    saved = saved_for(bundle, precision, handed_on)
+    if saved is not None:
+        with _as_engine_error(bundle, saved.folder):
+            first, *second = read_saved(core, bundle, saved)
+        branches = Branches(*second) if len(second) > 1 else None
+    else:
+        first, classifier = changed_pair(core, bundle, precision, handed_on)
+        second, branches = [classifier], None
+    segmentation, classifier = NETWORKS
+    return (
+        _compiled(core, bundle, first, segmentation, precision[segmentation], threads),
+        _compiled(core, bundle, branches or second[0], classifier, precision[classifier], threads),
     )
-    return first, second
 
 
-def _pair(core: Any, bundle: Bundle, precision: Mapping[str, str]) -> Sequence[Any]:
+def handed_on_in(precision: Mapping[str, str], half: str) -> str:
+    """In which feature maps or gates are handed on. half: what half precision is on this CPU."""
+    return "f32" if "fp32" in precision.values() else half
+
+
+def changed_pair(core: Any, bundle: Bundle, precision: Mapping[str, str], handed_on: str) -> tuple[Any, Any]:
+    """Both graphs as `openvino.Model`s in the form that runs after one another. Raises `EngineError`."""
     models = [_prepared(core, bundle, network, precision[network]) for network in NETWORKS]
     models[0] = with_means(models[0], ENCODED_FROM, ENCODED)
+    single = [precision[network] == "fp32" for network in NETWORKS]
     with _as_engine_error(bundle, " with ".join(graph_name(network, precision[network]) for network in NETWORKS)):
-        if (
-            len({precision[network] == "fp32" for network in NETWORKS}) == 1
-        ):  # a gate is calculated as the classifier is
+        if single[0] == single[1]:  # a gate is calculated as the classifier is
             models = list(move_gates(models[0], models[1], FEATURES) or models)
         for model in models:
-            pass_channels_last(model, (*FEATURES, *GATES), _between(core, precision))
-    return models
-
-
-def _between(core: Any, precision: Mapping[str, str]) -> str:
-    """In which feature maps or gates are handed on."""
-    return "f32" if "fp32" in precision.values() else half_precision(core)
+            pass_channels_last(model, (*FEATURES, *GATES), handed_on)
+    return models[0], models[1]
 
 
 def compile_gates(
@@ -116,13 +127,13 @@ def compile_gates(
     if model is None:
         return None
     with _as_engine_error(bundle, graph_name("classifier", precision["classifier"])):
-        pass_channels_last(model, FEATURES, _between(core, precision))
+        pass_channels_last(model, FEATURES, handed_on_in(precision, half_precision(core)))
         return CompiledGraph((core.compile_model(model, "CPU", _options(core, precision["classifier"], threads)),))
 
 
 def compile_branches(core: Any, bundle: Bundle, precision: Mapping[str, str]) -> CompiledGraph | None:
     """The classifier of `compile_pair` in its branches also where one thread runs it; None where it has none."""
-    _, model = _pair(core, bundle, precision)
+    _, model = changed_pair(core, bundle, precision, handed_on_in(precision, half_precision(core)))
     with _as_engine_error(bundle, graph_name("classifier", precision["classifier"])):
         branches = branches_of(model)
         if branches is None:
@@ -145,17 +156,18 @@ def _compiled(
 ) -> CompiledGraph:
     """From two threads on the classifier's branches run side by side, each on its share.
 
+    model: an `openvino.Model`, or `Branches`, which run on one thread each where there is but one.
     Compiled at every start: what OpenVINO keeps compiled is code that no signature covers, see
     docs/decisions/0013-no-compile-cache.md.
     """
     options = _options(core, precision, threads)
     with _as_engine_error(bundle, graph_name(network, precision)):
         cores = 1 if network == "segmentation" else threads or _threads(core, options)
-        branches = branches_of(model) if cores > 1 else None
+        branches = model if isinstance(model, Branches) else branches_of(model) if cores > 1 else None
         if branches is None:
             return CompiledGraph((core.compile_model(model, "CPU", options),))
         options["ENABLE_CPU_PINNING"] = False  # each would be pinned to the first cores
-        shares = ((branches.raw, cores // 2), (branches.guided, cores - cores // 2), (branches.head, 1))
+        shares = ((branches.raw, max(cores // 2, 1)), (branches.guided, cores - cores // 2), (branches.head, 1))
         compiled = [core.compile_model(part, "CPU", {**options, "INFERENCE_NUM_THREADS": n}) for part, n in shares]
         return CompiledGraph(tuple(compiled))
 

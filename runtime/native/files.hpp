@@ -1,0 +1,38 @@
+// Files as they must be: regular, of a bounded size, read without waiting; and what names their content.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rop {
+
+using Bytes = std::vector<std::uint8_t>;
+
+// The call, the bundle or the site cannot be used: nothing is read, exit code 2.
+struct Refused : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// The frame cannot be read: its reading is NO_RESULT with this reason.
+struct NoResult : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// A regular file's bytes; one more than the limit where there are more. Raises std::system_error.
+Bytes read_at_most(const std::filesystem::path &path, std::uint64_t limit);
+
+// SHA-256 as 64 digits.
+std::string sha256(const void *data, std::size_t size);
+
+// SHA-256 and size of a regular file, read in pieces; nothing past `limit` + 1 bytes is read. Raises std::system_error.
+std::pair<std::string, std::uint64_t> file_sha256(const std::filesystem::path &path, std::uint64_t limit);
+
+inline std::string_view text_of(const Bytes &bytes) {
+    return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+}
+
+}  // namespace rop

@@ -1,0 +1,45 @@
+// libFuzzer target: what rop-read makes of strangers' bytes before OpenVINO sees any. The first byte chooses which.
+
+#include "../bundle.hpp"
+#include "../gate.hpp"
+#include "../picture.hpp"
+#include "../preprocess.hpp"
+#include "../site.hpp"
+
+namespace {
+
+const rop::Limits LIMITS = [] {
+    rop::Limits limits;
+    for (const std::string &name : rop::limit_names()) limits[name] = 1;
+    return limits;
+}();
+
+void see(const rop::Picture &picture) {
+    const auto pixels = static_cast<std::int64_t>(picture.width) * picture.height;
+    if (pixels > 250'000 || picture.height > 100 * picture.width) return;  // larger ones take their time, and tell no more
+    rop::grade(rop::network_input(picture), LIMITS);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+    if (size < 3) return 0;
+    const rop::Bytes rest(data + 3, data + size);
+    try {
+        switch (data[0] % 5) {
+            case 0: see(rop::decode(rest)); break;
+            case 1: rop::parse_manifest(rop::text_of(rest), "fuzz"); break;
+            case 2: rop::parse_signature(rest, "fuzz"); break;
+            case 3: rop::decode_grey(rest); break;
+            default: {  // raw pixels of these sides, made of what there is
+                const int width = data[1] + 1, height = data[2] + 1;
+                rop::Bytes pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
+                for (std::size_t i = 0; i < pixels.size() && !rest.empty(); i++) pixels[i] = rest[i % rest.size()];
+                see(rop::raw(pixels, width, height));
+            }
+        }
+    } catch (const rop::Refused &) {
+    } catch (const rop::NoResult &) {
+    }
+    return 0;
+}

@@ -1,0 +1,204 @@
+// rop-read PICTURE...: readings as JSON, one a line.
+
+#include <malloc.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <system_error>
+
+#include "json.hpp"
+#include "known.hpp"
+#include "picture.hpp"
+
+namespace {
+
+using namespace rop;
+using Clock = std::chrono::steady_clock;
+
+const char *const HELP = R"(usage: rop-read --bundle DIR [options] PICTURE...
+       rop-read --bundle DIR [options] --vectors
+
+Reads pictures of a fundus camera with a bundle and writes one reading a line, JSON in the form rop.reading/1, to
+standard output. Screening aid; not a medical device.
+
+PICTURE            PNG or baseline JPEG, 8-bit colour; `-` is standard input with --raw
+--bundle DIR       the model, with saved graphs for this CPU (python -m build_engines ir DIR)
+--trusted-keys DIR public keys (*.pem) of those who may sign it; or ROP_TRUSTED_KEYS
+--raw WxH          pictures are RGB bytes of this size, without a header
+--precision P      auto, fp32, fp16, int8, or two with a plus (default: auto, the bundle's choice for this CPU)
+--threads N        CPU threads (default: OpenVINO's choice)
+--vectors          hold this program against the bundle's stage vectors, in place of reading pictures
+--verbose          say on standard error when it is ready and what memory it takes
+--version, --help
+
+exit codes: 0 done, whatever the readings say; 1 a stage vector is not met; 2 the call, the bundle or a picture cannot be
+used (a picture's reading is then NO_RESULT with the reason)
+A site's profile (ROP_SITE_PROFILE) is not obeyed here, and so refused: use python -m runtime.screen.
+)";
+
+struct Options {
+    std::string bundle, precision = "auto";
+    std::optional<std::filesystem::path> keys;
+    int threads = 0, width = 0, height = 0;
+    bool vectors = false, verbose = false;
+    std::vector<std::string> pictures;
+};
+
+int whole(const std::string &text, const std::string &name, int most) {
+    char *end = nullptr;
+    const long value = std::strtol(text.c_str(), &end, 10);
+    if (text.empty() || text[0] < '0' || text[0] > '9' || *end || value < 1 || value > most) {
+        throw Refused(name + ": got " + text + ", expected a whole number from 1 to " + std::to_string(most));
+    }
+    return static_cast<int>(value);
+}
+
+void take(Options &to, const std::string &name, const std::string &value) {
+    if (name == "--bundle") {
+        to.bundle = value;
+    } else if (name == "--trusted-keys") {
+        to.keys = value;
+    } else if (name == "--precision") {
+        to.precision = value;
+    } else if (name == "--threads") {
+        to.threads = whole(value, name, 4096);
+    } else if (name == "--raw") {
+        const std::size_t by = value.find('x');
+        if (by == std::string::npos) throw Refused("--raw: got " + value + ", expected WIDTHxHEIGHT");
+        to.width = whole(value.substr(0, by), name, 65500);
+        to.height = whole(value.substr(by + 1), name, 65500);
+    } else {
+        throw Refused(name + ": no such option; see rop-read --help");
+    }
+}
+
+Options parsed(int count, char **words) {
+    Options found;
+    if (const char *keys = std::getenv("ROP_TRUSTED_KEYS"); keys && *keys) found.keys = keys;
+    for (int i = 1; i < count; i++) {
+        const std::string word = words[i];
+        if (word == "--vectors") {
+            found.vectors = true;
+        } else if (word == "--verbose") {
+            found.verbose = true;
+        } else if (word == "--") {
+            found.pictures.insert(found.pictures.end(), words + i + 1, words + count);
+            break;
+        } else if (word.rfind("--", 0) != 0) {
+            found.pictures.push_back(word);
+        } else if (const std::size_t equals = word.find('='); equals != std::string::npos) {
+            take(found, word.substr(0, equals), word.substr(equals + 1));
+        } else if (i + 1 < count) {
+            take(found, word, words[++i]);
+        } else {
+            throw Refused(word + ": needs a value; see rop-read --help");
+        }
+    }
+    if (const char *profile = std::getenv("ROP_SITE_PROFILE"); profile && *profile) {
+        throw Refused("ROP_SITE_PROFILE: rop-read obeys no site profile; use python -m runtime.screen");
+    }
+    if (found.bundle.empty()) throw Refused("--bundle: none named; see rop-read --help");
+    if (found.vectors != found.pictures.empty()) throw Refused("name pictures, or --vectors; see rop-read --help");
+    return found;
+}
+
+Bytes standard_input() {
+    Bytes found(1 << 16);
+    std::size_t size = 0;
+    while (size <= LARGEST_PICTURE) {
+        if (size == found.size()) found.resize(2 * size);
+        const ssize_t got = read(STDIN_FILENO, found.data() + size, found.size() - size);
+        if (got < 0) throw std::system_error(errno, std::generic_category());
+        if (got == 0) break;
+        size += static_cast<std::size_t>(got);
+    }
+    found.resize(size);
+    return found;
+}
+
+Picture picture_from(const Options &options, const std::string &name) {
+    try {
+        const Bytes file = name == "-" ? standard_input() : read_at_most(name, LARGEST_PICTURE);
+        return options.width ? raw(file, options.width, options.height) : decode(file);
+    } catch (const std::system_error &error) {
+        throw NoResult("cannot be read (" + error.code().message() + ")");
+    } catch (const std::bad_alloc &) {
+        throw NoResult("takes more memory than there is");
+    }
+}
+
+// The reading; whether there was a picture to read.
+bool read_one(const Options &options, Reader &reader, const std::string &name, Reading &to) {
+    const auto start = Clock::now();
+    to.source = name == "-" ? "standard input" : std::filesystem::path(name).filename().string();
+    to.captured_at = now();
+    try {
+        const Picture picture = picture_from(options, name);
+        to.capture_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+        reader.read(picture, to);
+        return true;
+    } catch (const NoResult &error) {
+        to.reason = to.source + ": " + error.what();
+        return false;
+    }
+}
+
+long resident_mb() {
+    long pages = 0;
+    std::ifstream statm("/proc/self/statm");
+    statm >> pages >> pages;
+    return pages * sysconf(_SC_PAGESIZE) / 1'000'000;
+}
+
+int run(const Options &options, Clock::time_point start) {
+    const Site site(options.keys);
+    const Bundle bundle{std::filesystem::path(options.bundle)};
+    Standing standing{site.check(bundle), ""};
+    Engine engine(bundle, options.precision, options.threads);
+    if (self_test(bundle, engine, site.has_keys())) standing.self_test_at = now();
+    malloc_trim(0);  // what loading took is not needed any more
+    if (options.verbose) {
+        std::cerr << "ready in " << std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count()
+                  << " ms, " << resident_mb() << " MB resident\n";
+    }
+    if (options.vectors) {
+        std::size_t frames = 0;
+        const auto problems = vector_problems(bundle, engine, frames);
+        for (const std::string &problem : problems) std::cerr << problem << "\n";
+        std::cout << options.bundle << ": " << frames << " frames in " << engine.precision() << ": " << problems.size()
+                  << " not met\n";
+        return problems.empty() ? 0 : 1;
+    }
+    Reader reader(bundle, engine);
+    bool all = true;
+    long long sequence = 0;
+    for (const std::string &name : options.pictures) {
+        Reading reading;
+        reading.sequence = sequence++;
+        all &= read_one(options, reader, name, reading);
+        std::cout << reader.json(reading, standing) << std::endl;  // flushed: a result must not wait for the next
+        if (!std::cout) throw Refused("standard output cannot be written");
+    }
+    return all ? 0 : 2;
+}
+
+}  // namespace
+
+int main(int count, char **words) {
+    const auto start = Clock::now();
+    for (int i = 1; i < count; i++) {
+        if (std::strcmp(words[i], "--help") == 0) return std::cout << HELP, 0;
+        if (std::strcmp(words[i], "--version") == 0) return std::cout << "rop-read " ROP_READ_VERSION "\n", 0;
+    }
+    try {
+        return run(parsed(count, words), start);
+    } catch (const std::exception &error) {
+        std::cerr << error.what() << "\n";
+        return 2;
+    }
+}

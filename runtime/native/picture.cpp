@@ -1,0 +1,193 @@
+#include "picture.hpp"
+
+// In this order: jpeglib.h needs stdio.h before it.
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+
+#include <jpeglib.h>
+#include <png.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace rop {
+namespace {
+
+void check_size(std::int64_t width, std::int64_t height) {
+    if (width < 1 || height < 1 || width > 65500 || height > 65500 || width * height > MAX_PIXELS) {
+        throw NoResult("picture is " + std::to_string(width) + " x " + std::to_string(height) +
+                       " pixels, expected at most 64 megapixels; export it smaller");
+    }
+}
+
+// Neither library's errors may cross a C++ destructor by longjmp: what must be freed lies outside of the guarded part.
+struct PngState {
+    const Bytes *file;
+    std::size_t at = 0;
+    char said[200] = "";
+};
+
+void png_refuse(png_structp png, png_const_charp message) {  // warnings, too: a checksum that does not fit is one
+    auto *state = static_cast<PngState *>(png_get_error_ptr(png));
+    std::snprintf(state->said, sizeof state->said, "PNG: %s", message);
+    png_longjmp(png, 1);
+}
+
+void png_take(png_structp png, png_bytep to, std::size_t size) {
+    auto *state = static_cast<PngState *>(png_get_io_ptr(png));
+    if (size > state->file->size() - state->at) png_error(png, "cut short");
+    std::memcpy(to, state->file->data() + state->at, size);
+    state->at += size;
+}
+
+// What the header says; 0 or text of what is wrong in `said`.
+bool png_header(png_structp png, png_infop info, int colour, PngState &state, Picture &picture) {
+    if (setjmp(png_jmpbuf(png))) return false;
+    png_read_info(png, info);
+    picture.width = static_cast<int>(std::min<png_uint_32>(png_get_image_width(png, info), 1u << 30));
+    picture.height = static_cast<int>(std::min<png_uint_32>(png_get_image_height(png, info), 1u << 30));
+    const char *why = nullptr;
+    if (png_get_bit_depth(png, info) != 8 || png_get_color_type(png, info) != colour) {
+        why = "PNG: only 8-bit RGB without transparency is read; convert it";
+    } else if (png_get_valid(png, info, PNG_INFO_iCCP)) {
+        why = "PNG: has a colour profile, which is not converted here; export it as sRGB";
+    } else if (png_get_valid(png, info, PNG_INFO_eXIf) || png_get_valid(png, info, PNG_INFO_tRNS)) {
+        why = "PNG: may be turned (EXIF) or transparent, which is not handled here; export it plainly";
+    }
+    if (why) std::snprintf(state.said, sizeof state.said, "%s", why);
+    return !why;
+}
+
+bool png_pixels(png_structp png, png_infop info, png_bytep *rows) {
+    if (setjmp(png_jmpbuf(png))) return false;
+    png_read_image(png, rows);
+    png_read_end(png, info);
+    return true;
+}
+
+Picture decode_png(const Bytes &file, int colour) {
+    PngState state{&file};
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, png_refuse, png_refuse);
+    png_infop info = png ? png_create_info_struct(png) : nullptr;
+    struct Freed {
+        png_structp *png;
+        png_infop *info;
+        ~Freed() { png_destroy_read_struct(png, info, nullptr); }
+    } freed{&png, &info};
+    if (!info) throw NoResult("PNG: no memory");
+    png_set_read_fn(png, &state, png_take);
+    png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+    png_set_user_limits(png, 65500, 65500);
+    Picture picture;
+    if (!png_header(png, info, colour, state, picture)) throw NoResult(state.said);
+    check_size(picture.width, picture.height);
+    const std::size_t row = static_cast<std::size_t>(picture.width) * (colour == PNG_COLOR_TYPE_RGB ? 3 : 1);
+    picture.rgb.resize(row * static_cast<std::size_t>(picture.height));
+    std::vector<png_bytep> rows;
+    for (std::size_t y = 0; y < static_cast<std::size_t>(picture.height); y++) rows.push_back(&picture.rgb[y * row]);
+    if (!png_pixels(png, info, rows.data())) throw NoResult(state.said);
+    return picture;
+}
+
+struct JpegState {
+    jpeg_error_mgr base;  // first: libjpeg hands its address back
+    std::jmp_buf back;
+    char said[JMSG_LENGTH_MAX + 16];
+};
+
+[[noreturn]] void jpeg_refuse(j_common_ptr jpeg) {
+    auto *state = reinterpret_cast<JpegState *>(jpeg->err);
+    char message[JMSG_LENGTH_MAX];
+    state->base.format_message(jpeg, message);
+    std::snprintf(state->said, sizeof state->said, "JPEG: %s", message);
+    std::longjmp(state->back, 1);
+}
+
+void jpeg_warned(j_common_ptr jpeg, int level) {
+    if (level < 0) jpeg_refuse(jpeg);  // corrupt data, which libjpeg would make up for
+}
+
+// Why its markers cannot be obeyed here; nullptr when they can.
+const char *why_not(const jpeg_decompress_struct &jpeg) {
+    if (jpeg.num_components != 3) return "JPEG: only colour of three channels is read; convert it";
+    if (jpeg.progressive_mode || jpeg.arith_code) return "JPEG: only baseline is read; save it as baseline";
+    for (const jpeg_marker_struct *marker = jpeg.marker_list; marker; marker = marker->next) {
+        const std::string_view text(reinterpret_cast<const char *>(marker->data), marker->data_length);
+        if (text.substr(0, 11) == "ICC_PROFILE") {
+            return "JPEG: has a colour profile, which is not converted here; export it as sRGB";
+        }
+        if (text.substr(0, 4) == "Exif") return "JPEG: has EXIF, which may turn it; export it without";
+    }
+    return nullptr;
+}
+
+bool jpeg_header(jpeg_decompress_struct &jpeg, JpegState &state, const Bytes &file) {
+    if (setjmp(state.back)) return false;
+    jpeg_create_decompress(&jpeg);
+    jpeg_mem_src(&jpeg, file.data(), file.size());
+    jpeg_save_markers(&jpeg, JPEG_APP0 + 1, 0xffff);
+    jpeg_save_markers(&jpeg, JPEG_APP0 + 2, 0xffff);
+    jpeg_read_header(&jpeg, TRUE);
+    const char *why = why_not(jpeg);
+    if (why) std::snprintf(state.said, sizeof state.said, "%s", why);
+    return !why;
+}
+
+bool jpeg_pixels(jpeg_decompress_struct &jpeg, JpegState &state, Bytes &to) {
+    if (setjmp(state.back)) return false;
+    jpeg.out_color_space = JCS_RGB;
+    jpeg.dct_method = JDCT_ISLOW;
+    jpeg_start_decompress(&jpeg);
+    const std::size_t row = std::size_t{jpeg.output_width} * 3;
+    while (jpeg.output_scanline < jpeg.output_height) {
+        JSAMPROW line = &to[jpeg.output_scanline * row];
+        jpeg_read_scanlines(&jpeg, &line, 1);
+    }
+    jpeg_finish_decompress(&jpeg);
+    return true;
+}
+
+Picture decode_jpeg(const Bytes &file) {
+    jpeg_decompress_struct jpeg{};
+    JpegState state{};
+    jpeg.err = jpeg_std_error(&state.base);
+    state.base.error_exit = jpeg_refuse;
+    state.base.emit_message = jpeg_warned;
+    struct Freed {
+        jpeg_decompress_struct *jpeg;
+        ~Freed() { jpeg_destroy_decompress(jpeg); }
+    } freed{&jpeg};
+    if (!jpeg_header(jpeg, state, file)) throw NoResult(state.said);
+    check_size(jpeg.image_width, jpeg.image_height);
+    Picture picture{static_cast<int>(jpeg.image_width), static_cast<int>(jpeg.image_height), {}};
+    picture.rgb.resize(std::size_t{jpeg.image_width} * jpeg.image_height * 3);
+    if (!jpeg_pixels(jpeg, state, picture.rgb)) throw NoResult(state.said);
+    return picture;
+}
+
+}  // namespace
+
+Picture decode(const Bytes &file) {
+    if (file.size() > LARGEST_PICTURE) throw NoResult("picture's file is too large");
+    if (file.size() >= 8 && png_sig_cmp(file.data(), 0, 8) == 0) return decode_png(file, PNG_COLOR_TYPE_RGB);
+    if (file.size() >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff) return decode_jpeg(file);
+    throw NoResult("picture is neither PNG nor JPEG; convert it, or name its size with --raw WIDTHxHEIGHT");
+}
+
+Picture decode_grey(const Bytes &file) {
+    if (file.size() < 8 || png_sig_cmp(file.data(), 0, 8) != 0) throw NoResult("picture is no PNG");
+    return decode_png(file, PNG_COLOR_TYPE_GRAY);
+}
+
+Picture raw(const Bytes &file, int width, int height) {
+    check_size(width, height);
+    const std::size_t wanted = static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3;
+    if (file.size() != wanted) {
+        throw NoResult("raw RGB of " + std::to_string(width) + " x " + std::to_string(height) + " has " +
+                       std::to_string(wanted) + " bytes, got " + (file.size() > wanted ? "more" : std::to_string(file.size())));
+    }
+    return {width, height, file};
+}
+
+}  // namespace rop

@@ -1,0 +1,203 @@
+#include "site.hpp"
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+#include "json.hpp"
+
+namespace rop {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::uint64_t KEY_LIMIT = 16 * 1024, LINE_LIMIT = 1024, LIST_LIMIT = 1 << 20;
+constexpr std::size_t KEY_BYTES = 32, SIGNATURE_BYTES = 64;
+using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
+
+std::optional<Bytes> read_if_there(const fs::path &path, std::uint64_t limit) {
+    try {
+        Bytes found = read_at_most(path, limit);
+        if (found.size() > limit) throw Refused(path.string() + ": is too large");
+        return found;
+    } catch (const std::system_error &error) {
+        if (error.code() == std::errc::no_such_file_or_directory || error.code() == std::errc::not_a_directory) {
+            return std::nullopt;
+        }
+        throw Refused(path.string() + ": cannot be read (" + error.code().message() + "); allow it");
+    }
+}
+
+std::string hex(const Bytes &bytes) {
+    std::string text;
+    for (const std::uint8_t byte : bytes) {
+        text += "0123456789abcdef"[byte >> 4];
+        text += "0123456789abcdef"[byte & 15];
+    }
+    return text;
+}
+
+Bytes unhex(std::string_view text) {
+    Bytes bytes;
+    for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
+        std::uint8_t byte = 0;
+        for (const char digit : {text[i], text[i + 1]}) {
+            const std::size_t value = std::string_view("0123456789abcdef").find(digit);
+            if (value == std::string_view::npos) return {};
+            byte = static_cast<std::uint8_t>(byte << 4 | value);
+        }
+        bytes.push_back(byte);
+    }
+    return bytes;
+}
+
+std::string public_key(const fs::path &path) {
+    const std::string what = "trusted keys " + path.string();
+    const auto pem = read_if_there(path, KEY_LIMIT);
+    if (!pem) throw Refused(what + ": is gone");
+    const std::unique_ptr<BIO, decltype(&BIO_free)> memory(BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())),
+                                                           BIO_free);
+    const Key key(memory ? PEM_read_bio_PUBKEY(memory.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);
+    Bytes raw(KEY_BYTES);
+    std::size_t length = raw.size();
+    if (!key || EVP_PKEY_id(key.get()) != EVP_PKEY_ED25519 ||
+        EVP_PKEY_get_raw_public_key(key.get(), raw.data(), &length) != 1 || length != KEY_BYTES) {
+        throw Refused(what + ": not an Ed25519 public key in PEM");
+    }
+    return hex(raw);
+}
+
+fs::path state_folder() {
+    const auto named = [](const char *name) {
+        const char *value = std::getenv(name);
+        return std::string(value ? value : "");
+    };
+    if (const std::string own = named("ROP_SITE_STATE"); !own.empty()) return own;
+    if (const std::string managed = named("STATE_DIRECTORY"); !managed.empty()) return managed.substr(0, managed.find(':'));
+    if (const std::string root = named("XDG_STATE_HOME"); !root.empty()) return fs::path(root) / "rop-screening";
+    const std::string home = named("HOME");
+    return fs::path(home.empty() ? "/var/lib" : home) / ".local" / "state" / "rop-screening";
+}
+
+// The highest issue of a name that this cart has used, by the numbers that the Python runtime keeps.
+long long highest_used(const std::string &name) {
+    const fs::path path = state_folder() / "site-issues.json";
+    const auto found = read_if_there(path, LIST_LIMIT);
+    if (!found) return 0;
+    const Json root = Json::parsed(text_of(*found), path.string());
+    root.only({"schema", "highest"});
+    if (root.at("schema").text() != "rop.site-issues/1") root.refuse("is of another schema; find out why");
+    const Json highest = root.at("highest");
+    return highest.has(name.c_str()) ? highest.at(name.c_str()).whole(1, 1ll << 62) : 0;
+}
+
+void check_issue(const std::string &name, long long issue, const std::string &what) {
+    const long long seen = highest_used(name);
+    if (issue < seen) {
+        throw Refused(what + ": its issue is " + std::to_string(issue) + ", this cart has used issue " +
+                      std::to_string(seen) + "; use the newest");
+    }
+}
+
+std::string today() {
+    const std::time_t now = std::time(nullptr);
+    std::tm utc{};
+    gmtime_r(&now, &utc);
+    char text[16];
+    std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
+    return text;
+}
+
+}  // namespace
+
+std::pair<Bytes, Bytes> parse_signature(const Bytes &line, const std::string &what) {
+    // One spelling only, so that every byte of the line counts.
+    const std::string_view text = text_of(line), begin = "{\"ed25519\": \"", middle = "\", \"key\": \"", end = "\"}\n";
+    const std::size_t size = begin.size() + 2 * SIGNATURE_BYTES + middle.size() + 2 * KEY_BYTES + end.size();
+    const std::size_t second = begin.size() + 2 * SIGNATURE_BYTES;
+    if (text.size() == size && text.substr(0, begin.size()) == begin && text.substr(second, middle.size()) == middle &&
+        text.substr(size - end.size()) == end) {
+        Bytes signature = unhex(text.substr(begin.size(), 2 * SIGNATURE_BYTES));
+        Bytes key = unhex(text.substr(second + middle.size(), 2 * KEY_BYTES));
+        if (signature.size() == SIGNATURE_BYTES && key.size() == KEY_BYTES) return {key, signature};
+    }
+    throw Refused(what + ": no signature line, expected {ed25519, key}; sign it: python -m build_engines sign");
+}
+
+Site::Site(const std::optional<fs::path> &folder) : has_keys_(folder.has_value()) {
+    if (!folder) return;
+    std::vector<fs::path> paths;
+    std::error_code error;
+    for (const auto &entry : fs::directory_iterator(*folder, error)) {
+        if (entry.path().extension() == ".pem") paths.push_back(entry.path());
+    }
+    if (error || paths.empty()) {
+        throw Refused("trusted keys " + folder->string() + ": " + (error ? error.message() : "holds no *.pem") +
+                      "; name a folder of public keys (*.pem)");
+    }
+    std::sort(paths.begin(), paths.end());
+    for (const fs::path &path : paths) {
+        if (!owners_.emplace(public_key(path), path.stem().string()).second) {
+            throw Refused("trusted keys " + path.string() + ": the same key as another's; remove one");
+        }
+    }
+    read_withdrawn(*folder / "withdrawn.signed");
+}
+
+void Site::read_withdrawn(const fs::path &path) {
+    const auto data = read_if_there(path, LIST_LIMIT);
+    long long issue = 0;
+    if (data) {
+        const auto newline = std::find(data->begin(), data->end(), '\n');
+        const auto rest = newline == data->end() ? newline : newline + 1;
+        const Bytes body(data->begin(), rest), line(rest, data->end());
+        signer(body, line, path.string());
+        const Json root = Json::parsed(text_of(body), path.string());
+        root.only({"schema", "issue", "sha256"});
+        if (root.at("schema").text() != "rop.withdrawn/1") root.refuse("is of another schema");
+        issue = root.at("issue").whole(1, 1ll << 62);
+        for (const std::string &digest : root.at("sha256").texts()) withdrawn_[digest] = true;
+    }
+    check_issue("withdrawn", issue, path.string());
+}
+
+std::pair<std::string, std::string> Site::signer(const Bytes &body, const Bytes &line, const std::string &what) const {
+    const auto [raw, signature] = parse_signature(line, what);
+    const auto owner = owners_.find(hex(raw));
+    if (owner == owners_.end()) throw Refused(what + ": signed with a key that is not among the trusted ones");
+    const Key key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, raw.data(), raw.size()), EVP_PKEY_free);
+    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+    if (!key || !context || EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) != 1 ||
+        EVP_DigestVerify(context.get(), signature.data(), signature.size(), body.data(), body.size()) != 1) {
+        throw Refused(what + ": altered, the signature does not fit the content; copy it again");
+    }
+    return {owner->second, owner->first};
+}
+
+Signature Site::check(const Bundle &bundle) const {
+    const Manifest &manifest = bundle.manifest();
+    const std::string what = "bundle " + manifest.name + " " + manifest.version;
+    if (!manifest.expires.empty() && today() > manifest.expires) {
+        throw Refused(what + ": expired on " + manifest.expires + "; have a new one signed");
+    }
+    if (!has_keys_) {
+        if (manifest.clinical_use) {
+            throw Refused(what + ": made for clinical use, and nobody is configured who vouches for it; name --trusted-keys");
+        }
+        return {"unchecked", "", ""};
+    }
+    const auto line = read_if_there(bundle.path() / "manifest.sig", LINE_LIMIT);
+    if (!line) throw Refused(what + ": has no manifest.sig, and with trusted keys only signed bundles are read");
+    const auto [by, key] = signer(bundle.manifest_bytes(), *line, what + ": manifest.sig");
+    if (withdrawn_.count(bundle.sha256())) throw Refused(what + ": was withdrawn; use another bundle");
+    check_issue("bundle " + manifest.name, manifest.issue, what);
+    return {"signed", by, key};
+}
+
+}  // namespace rop

@@ -1,0 +1,293 @@
+"""rop-read, built with the sanitizers: it reads as Python does, and refuses whatever it cannot obey."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from device.frame import Frame
+from device.signature import signature_line
+from runtime.bundle import Bundle, open_bundle
+from runtime.screener import Screener
+from tests.build_engines.native.building import NATIVE, build, readable_bundle, run
+from tests.pictures import retina
+from tests.runtime.trust.conftest import public_pem
+
+pytestmark = pytest.mark.system
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("native"), "-DSANITIZE=ON", "-DCMAKE_CXX_FLAGS=-O0")
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return readable_bundle(tmp_path_factory.mktemp("kept") / "bundle")
+
+
+@pytest.fixture
+def bundle(kept: Bundle, tmp_path: Path) -> Bundle:
+    """One that a test may spoil."""
+    shutil.copytree(kept.path, tmp_path / "bundle")
+    return open_bundle(tmp_path / "bundle")
+
+
+def pictures(folder: Path) -> dict[str, np.ndarray]:
+    """Frames of every outcome that tiny networks have, of the least size, of none, and strips."""
+    frames = {f"retina{seed}": retina(seed, 320 + seed, 240 + 3 * seed) for seed in range(4)}
+    frames["large"] = retina(5, 1001, 967)
+    frames["least"] = retina(6, 64, 64)
+    frames["small"] = retina(7, 63, 80)
+    frames["strip"] = retina(8, 400, 100)
+    frames["dark"] = retina(9) // 8
+    frames["blurred"] = cv2.GaussianBlur(retina(10), (0, 0), 4)
+    frames["noise"] = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)
+    for name, pixels in frames.items():
+        cv2.imwrite(str(folder / f"{name}.png"), pixels[..., ::-1])
+    return frames
+
+
+def changed(bundle: Bundle, change: Change) -> Path:
+    path = bundle.path / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return bundle.path
+
+
+def test_it_is_small() -> None:
+    files = [path for path in NATIVE.rglob("*") if path.suffix in (".cpp", ".hpp")]
+    code = [line for path in files for line in path.read_text().splitlines() if line.strip()]
+    assert len([line for line in code if not line.strip().startswith("//")]) < 2100
+
+
+def test_it_passes_every_stage_vector(program: Path, kept: Bundle) -> None:
+    done = run(program, "--bundle", kept.path, "--vectors")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("9 frames in fp32: 0 not met\n")
+
+
+def test_its_readings_are_pythons(program: Path, kept: Bundle, tmp_path: Path) -> None:
+    frames = pictures(tmp_path)
+    done = run(program, "--bundle", kept.path, *(tmp_path / f"{name}.png" for name in frames))
+    assert (done.returncode, done.stderr) == (0, "")
+    outcomes = set()
+    with Screener(kept, engine="openvino", reject_repeats=False) as screener:
+        for (name, pixels), line in zip(frames.items(), done.stdout.splitlines(), strict=True):
+            got, wanted = json.loads(line), screener.screen(Frame(pixels, 0, f"{name}.png")).to_dict()
+            outcomes.add(got["outcome"])
+            assert got.keys() == wanted.keys()
+            assert {k: got["frame"][k] for k in ("source", "sha256", "width", "height")} == {
+                k: wanted["frame"][k] for k in ("source", "sha256", "width", "height")
+            }
+            for key in ("outcome", "reason", "bundle", "late", "budget_ms"):
+                assert got[key] == wanted[key], name
+            for key in ("quality", "probabilities"):
+                assert (got[key] is None) == (wanted[key] is None)
+                assert list(got[key] or {}) == list(wanted[key] or {})
+                for measure, value in (wanted[key] or {}).items():
+                    assert got[key][measure] == pytest.approx(value, rel=1e-3, abs=1e-5), (name, measure)
+            assert got["vessel_fraction"] == pytest.approx(wanted["vessel_fraction"], abs=1e-4)
+            assert got["timings_ms"].keys() == wanted["timings_ms"].keys()
+            assert got["trust"].keys() == wanted["trust"].keys()
+            assert got["engine"].keys() == wanted["engine"].keys()
+    assert {"RETAKE", "NO_RESULT"} < outcomes
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda m: m.update(familiar={"threshold": 0.5}), "says familiar, which this rop-read does not know"),
+        (lambda m: m["gate"].update(strangeness_max=1.0), "has the limit strangeness_max"),
+        (lambda m: m["gate"].pop("detail_min"), "has no limit detail_min"),
+        (lambda m: m.update(gate=None), "does not state its resize and the limits of its gate"),
+        (lambda m: m["resize"].update(keep_at_least=512), "got 512, expected 480 to 480"),
+        (lambda m: m["input"].update(color="BGR"), "got BGR, expected RGB"),
+        (lambda m: m.update(disease="glaucoma"), "got glaucoma"),
+        (lambda m: m.update(schema="rop.bundle/2"), "got rop.bundle/2"),
+        (lambda m: m.update(clinical_use=True), "nobody is configured who vouches"),
+        (lambda m: m.update(clinical_use="false"), "expected true or false"),
+        (lambda m: m.update(refer_threshold=1.5), "more than 0 and less than 1"),
+        (lambda m: m.update(expires="2020-01-01"), "expired on 2020-01-01"),
+        (lambda m: m["files"].pop(), "is missing|not among the files|not in its manifest"),
+        (lambda m: m["files"][0].update(path="../" + m["files"][0]["path"]), "relative path inside"),
+        (lambda m: m.update(saved_graphs=[]), "holds no saved graphs of fp32"),
+        (lambda m: m["classes"].reverse(), "of other classes than the bundle's"),
+    ],
+)
+def test_a_bundle_that_it_cannot_obey_is_refused(program: Path, bundle: Bundle, change: Change, expected: str) -> None:
+    done = run(program, "--bundle", changed(bundle, change), "--vectors")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert any(part in done.stderr for part in expected.split("|")), done.stderr
+
+
+def test_one_altered_byte_is_found_in_every_file(program: Path, bundle: Bundle) -> None:
+    for entry in bundle.manifest.files:
+        path = bundle.path / entry.path
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        done = run(program, "--bundle", bundle.path, "--vectors")
+        assert done.returncode == 2
+        assert f"{entry.path} was altered" in done.stderr
+        path.write_bytes(content)
+
+
+def test_a_wrong_answer_is_found_by_self_test_and_vectors(program: Path, bundle: Bundle) -> None:
+    """Saved graphs that are whole, listed and wrong: what a hash alone does not see."""
+
+    def exchange(manifest: dict[str, Any]) -> None:
+        (path,) = {saved["folder"] for saved in manifest["saved_graphs"]}
+        xml = bundle.path / path / "segmentation.xml"
+        xml.write_text(xml.read_text().replace('type="Sigmoid"', 'type="Relu"'))
+        for entry in manifest["files"]:
+            if entry["path"].endswith("segmentation.xml"):
+                content = xml.read_bytes()
+                entry.update(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+    done = run(program, "--bundle", changed(bundle, exchange), "--vectors")
+    assert done.returncode == 2
+    assert "self-test failed" in done.stderr
+
+
+def keys_of(folder: Path) -> Path:
+    (folder / "keys").mkdir()
+    (folder / "keys" / "maker.pem").write_bytes(public_pem(KEY))
+    return folder / "keys"
+
+
+@pytest.mark.parametrize(
+    "how", ["signed", "unsigned", "stranger", "altered", "spelled otherwise", "withdrawn", "older"]
+)
+def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, tmp_path: Path, how: str) -> None:
+    keys, state = keys_of(tmp_path), tmp_path / "state"
+    state.mkdir()
+    changed(bundle, lambda manifest: manifest["tools"].update(maker="1"))
+    path, signature = bundle.path / "manifest.json", bundle.path / "manifest.sig"
+    signature.write_bytes(signature_line(path.read_bytes(), STRANGER if how == "stranger" else KEY))
+    if how == "unsigned":
+        signature.unlink()
+    elif how == "altered":
+        path.write_bytes(path.read_bytes() + b" ")
+    elif how == "spelled otherwise":
+        signature.write_bytes(signature.read_bytes().replace(b'": "', b'":"'))
+    elif how == "withdrawn":
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        body = json.dumps({"schema": "rop.withdrawn/1", "issue": 1, "sha256": [digest]}).encode() + b"\n"
+        (keys / "withdrawn.signed").write_bytes(body + signature_line(body, KEY))
+    elif how == "older":
+        seen = {"schema": "rop.site-issues/1", "highest": {"bundle test": 4}}
+        (state / "site-issues.json").write_text(json.dumps(seen))
+    cv2.imwrite(str(tmp_path / "a.png"), retina()[..., ::-1])
+    named = ["--bundle", bundle.path, "--trusted-keys", keys, tmp_path / "a.png"]
+    done = run(program, *named, environment={"ROP_SITE_STATE": str(state)})
+    said = {
+        "unsigned": "has no manifest.sig",
+        "stranger": "not among the trusted ones",
+        "altered": "does not fit the content",
+        "spelled otherwise": "no signature line",
+        "withdrawn": "was withdrawn",
+        "older": "this cart has used issue 4",
+    }
+    if how == "signed" and "knows no frame that has to be referred" not in done.stderr:
+        assert done.returncode == 0, done.stderr
+        trust = json.loads(done.stdout)["trust"]["bundle"]
+        assert (trust["state"], trust["by"]) == ("signed", "maker")
+    elif how != "signed":
+        assert done.returncode == 2
+        assert said[how] in done.stderr
+        assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda png: png[:-30], "cut short"),
+        (lambda png: png[:200] + bytes([png[200] ^ 8]) + png[201:], "PNG:"),
+        (lambda png: b"", "neither PNG nor JPEG"),
+        (lambda png: b"GIF89a" + png, "neither PNG nor JPEG"),
+    ],
+)
+def test_a_damaged_picture_is_no_result(
+    program: Path, kept: Bundle, tmp_path: Path, spoil: Callable[[bytes], bytes], expected: str
+) -> None:
+    png = cv2.imencode(".png", retina())[1].tobytes()
+    (tmp_path / "a.png").write_bytes(spoil(png))
+    done = run(program, "--bundle", kept.path, tmp_path / "a.png", tmp_path / "missing.png")
+    readings = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 2
+    assert [reading["outcome"] for reading in readings] == ["NO_RESULT", "NO_RESULT"]
+    assert expected in readings[0]["reason"]
+    assert readings[0]["probabilities"] is None
+
+
+def test_jpeg_is_read_to_the_bit_and_damage_is_seen(program: Path, kept: Bundle, tmp_path: Path) -> None:
+    import simplejpeg
+
+    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(retina()), 90)
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    (tmp_path / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    progressive = cv2.imencode(".jpg", retina(), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    (tmp_path / "scans.jpg").write_bytes(progressive)
+    done = run(program, "--bundle", kept.path, *(tmp_path / name for name in ("a.jpg", "cut.jpg", "scans.jpg")))
+    whole, cut, scans = (json.loads(line) for line in done.stdout.splitlines())
+    assert whole["frame"]["sha256"] == Frame(simplejpeg.decode_jpeg(jpeg), 0, "").sha256
+    assert (cut["outcome"], scans["outcome"]) == ("NO_RESULT", "NO_RESULT")
+    assert "only baseline" in scans["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "--bundle: none named"),
+        (["--bundle"], "needs a value"),
+        (["--bundle", "/nowhere", "a.png"], "cannot be read"),
+        (["--bundle", "BUNDLE"], "name pictures, or --vectors"),
+        (["--bundle", "BUNDLE", "--site-profile", "p", "a.png"], "no such option"),
+        (["--bundle", "BUNDLE", "--threads", "0", "a.png"], "expected a whole number"),
+        (["--bundle", "BUNDLE", "--raw", "64", "a.png"], "expected WIDTHxHEIGHT"),
+        (["--bundle", "BUNDLE", "--precision", "int4", "a.png"], "holds no saved graphs of int4"),
+        (["--bundle", "BUNDLE", "--trusted-keys", "/nowhere", "a.png"], "name a folder of public keys"),
+    ],
+)
+def test_a_wrong_call_says_why(program: Path, kept: Bundle, words: list[str], expected: str) -> None:
+    done = run(program, *(str(kept.path) if word == "BUNDLE" else word for word in words))
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_sites_profile_is_refused_not_passed_over(program: Path, kept: Bundle) -> None:
+    done = run(program, "--bundle", kept.path, "--vectors", environment={"ROP_SITE_PROFILE": "profile.signed"})
+    assert done.returncode == 2
+    assert "obeys no site profile" in done.stderr
+
+
+@pytest.mark.soak
+def test_fuzzed_pictures_manifests_and_signatures_do_no_harm(kept: Bundle, tmp_path: Path) -> None:
+    if shutil.which("clang++") is None:
+        pytest.skip("no clang++ on this machine")
+    compilers = ["-DCMAKE_C_COMPILER=clang", "-DCMAKE_CXX_COMPILER=clang++"]
+    fuzzer = build(tmp_path / "fuzz", "-DFUZZ=ON", "-DCMAKE_CXX_FLAGS=-O1", *compilers, target="rop-fuzz")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    seeds = {0: (kept.path / "vectors" / "two.png").read_bytes(), 1: (kept.path / "manifest.json").read_bytes()}
+    seeds |= {2: signature_line(b"", KEY), 3: (kept.path / "vectors" / "refer-most.fp32.png").read_bytes()}
+    seeds |= {4: bytes(range(256)), 5: cv2.imencode(".jpg", retina())[1].tobytes()}
+    for kind, content in seeds.items():
+        (corpus / str(kind)).write_bytes(bytes([kind % 5, 200, 150]) + content)
+    done = run(fuzzer, "-max_total_time=120", "-timeout=10", "-rss_limit_mb=2048", "-max_len=100000", "-seed=7", corpus)
+    assert done.returncode == 0, done.stderr[-4000:]
