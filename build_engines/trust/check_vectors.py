@@ -86,7 +86,9 @@ def _difference(
     probabilities: list[float],
     fraction: float,
 ) -> str:
-    blocks, wanted = (block_means(v.astype(np.float32) / 255) for v in (vessels, _picture(bundle, answer.vessels)))
+    blocks, wanted = (
+        block_means(v.astype(np.float32) / np.float32(255)) for v in (vessels, _picture(bundle, answer.vessels))
+    )
     if len(probabilities) != len(answer.probabilities):
         return f"{len(probabilities)} classes, expected {len(answer.probabilities)}"
     for what, got, expected, most in (

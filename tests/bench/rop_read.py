@@ -1,7 +1,7 @@
 """Holds rop-read against Python on the same pictures: `python tests/bench/rop_read.py --program ROP_READ --bundle DIR`.
 
 The bundle needs saved graphs for this CPU. Frames are those of the simulated camera and, where named, pictures of a
-folder; both sides read them in turns of a few, one process each. Prints how many outcomes are equal, the largest
+folder; both sides read them in turns, one process each. Prints how many outcomes are equal, the largest
 difference in a probability, the networks' times and their ratio, and what the program said as it was ready.
 """
 
@@ -22,7 +22,7 @@ from device.errors import DeviceError
 from runtime import open_bundle
 from runtime.screener import Screener
 
-TURN = 25
+TURN = 400
 
 
 def simulated(folder: Path, count: int) -> list[Path]:
