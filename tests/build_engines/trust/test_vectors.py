@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from build_engines.trust.check_vectors import vector_problems
 from build_engines.trust.vectors import FAULTS
 from runtime import quality
 from runtime.bundle import Bundle, open_bundle
+from runtime.engines.base import Inference
+from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.errors import BundleError
 from runtime.manifest import ResizeFacts
 from runtime.preprocess import KEEP_AT_LEAST, LARGEST_REDUCTION
@@ -69,7 +71,13 @@ def test_another_stage_is_found(equipped: Bundle, stage: str, monkeypatch: pytes
             check_vectors, "grade", lambda image, limits: gate(np.ascontiguousarray(255 - image), limits)
         )
     else:
-        monkeypatch.setattr(check_vectors, "block_means", lambda vessels: np.asarray(vessels[:16, :16]) + vessels.sum())
+        infer = OpenVINOEngine._infer
+
+        def inverted(self: OpenVINOEngine, *given: Any) -> Inference:
+            found = infer(self, *given)
+            return replace(found, vessels=1 - found.vessels)
+
+        monkeypatch.setattr(OpenVINOEngine, "_infer", inverted)
     assert vector_problems(equipped)
 
 
