@@ -39,8 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m build_engines",
         description="Build a bundle from a SegImgNet checkpoint, or lower precisions from the fp32 graphs of a bundle: "
         "export both networks, check the graphs against the checkpoint, quantize, hold every precision against fp32, "
-        "write manifest and hashes. Other programs: report, sensitivity, ir, sign, trust, vectors, and --target for "
-        "TensorRT plans.",
+        "write manifest and hashes. Other programs: describe, evaluate, familiar, ir, report, sensitivity, sign, "
+        "trust, vectors, and --target for TensorRT plans.",
         epilog="exit codes: 0 built; 1 graphs and checkpoint do not agree; 2 the call or the input is unusable",
     )
     add_version(parser)

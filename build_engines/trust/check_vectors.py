@@ -17,7 +17,7 @@ from runtime.preprocess import network_input
 from runtime.quality import grade
 from runtime.screener import Screener
 from runtime.trust.blocks import block_means
-from runtime.trust.vectors import StageAnswer, StageVector, Vectors, open_vectors
+from runtime.trust.vectors import StageAnswer, StageVector, Vectors, of_stages, open_vectors
 from runtime.trust.word import bundles_limits
 
 
@@ -59,7 +59,7 @@ def _before_the_networks(bundle: Bundle, vectors: Vectors, vector: StageVector) 
 
 def _networks(bundle: Bundle, vectors: Vectors, word: str) -> Iterator[str]:
     engine = OpenVINOEngine(bundle, split_precision(word))
-    with Screener(bundle, engine=engine, reject_repeats=False, trust="off") as screener:
+    with Screener(of_stages(bundle), engine=engine, reject_repeats=False, trust="off") as screener:
         for vector in vectors.frames:
             reading = screener.screen(Frame(_picture(bundle, vector.pixels), 0, vector.name))
             if vector.reasons:

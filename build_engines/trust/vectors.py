@@ -27,7 +27,7 @@ from runtime.preprocess import network_input
 from runtime.quality import measure
 from runtime.reading import Reading
 from runtime.screener import Screener
-from runtime.trust.vectors import VECTORS, VECTORS_SCHEMA, Vectors
+from runtime.trust.vectors import VECTORS, VECTORS_SCHEMA, Vectors, of_stages
 
 MEASURES_TOLERANCE = 5e-4
 """Of the gate's measures. Sums of float32 in another order differ: a pixel of 200 by 1.5e-5, of a difference of 0.1."""
@@ -90,7 +90,9 @@ def gradable_frames(bundle: Bundle) -> list[Drawn]:
     refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
     likely = [SimulatedConfig("retcam", s, (320, 240), ridge=1.0, vessel_width=0.3, frames_per_eye=1) for s in SEEDS]
     unlikely = [SimulatedConfig("neo", seed, (301, 299), ridge=0.0, frames_per_eye=1) for seed in SEEDS]
-    with Screener(bundle, engine="openvino", precision="fp32", reject_repeats=False, trust="off") as screener:
+    with Screener(
+        of_stages(bundle), engine="openvino", precision="fp32", reject_repeats=False, trust="off"
+    ) as screener:
 
         def score(drawn: Drawn) -> float:
             found = screener.screen(Frame(drawn[2], 0, drawn[0])).probabilities
@@ -131,7 +133,7 @@ def _drawn(name: str, config: SimulatedConfig) -> Drawn:
 def _ask(bundle: Bundle, precision: dict[str, str], frames: Sequence[Drawn]) -> Answered:
     engine = OpenVINOEngine(bundle, precision)
     device = f"{engine.facts.backend} on {engine.facts.device}"
-    with Screener(bundle, engine=engine, reject_repeats=False, trust="off") as screener:
+    with Screener(of_stages(bundle), engine=engine, reject_repeats=False, trust="off") as screener:
         readings = tuple(screener.screen(Frame(pixels, 0, name)) for name, _, pixels in frames)
     coarsest = max(precision.values(), key=COARSER.index)
     return Answered(precision_word(precision), precision["segmentation"], coarsest, readings, device)

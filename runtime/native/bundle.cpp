@@ -44,6 +44,18 @@ void read_files(const Json &files, Manifest &to) {
     }
 }
 
+// What lies in a folder that is not known here may decide a reading, as reference/familiar.json does.
+void refuse_unknown(const Manifest &manifest, const std::string &what) {
+    for (const auto &[path, entry] : manifest.files) {
+        const std::string folder = path.substr(0, path.find('/'));
+        const bool known = folder == path || folder == "selftest" || folder == "vectors" || folder == "ir";
+        if (!known && path != "reference/drift.json") {
+            throw Refused(what + ": holds " + path + ", a test that this rop-read does not know and so cannot make; "
+                          "use python -m runtime.screen");
+        }
+    }
+}
+
 void read_classes(const Json &classes, Manifest &to) {
     bool refers[2] = {false, false};
     for (std::size_t i = 0; i < classes.size(); i++) {
@@ -143,6 +155,7 @@ Manifest parse_manifest(std::string_view text, const std::string &what) {
         }
     }
     read_files(root.at("files"), found);
+    refuse_unknown(found, what);
     if (root.has("saved_graphs")) read_saved_graphs(root.at("saved_graphs"), found);
     return found;
 }

@@ -1,18 +1,20 @@
 """The file `vectors/vectors.json` of a bundle, `rop.vectors/1`: what every stage makes of drawn frames.
 
+The learnt test of what is a fundus (`runtime.familiar`) is no stage of these vectors: drawn eyes are no infants'.
 With it an implementation of the reading in another language can be proven without data and without Python; what each
 field is held against, and how closely, stands in runtime/native/README.md.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.checked_json import first_problem, model_from
 from runtime.errors import BundleError
-from runtime.manifest import Sha256
+from runtime.manifest import FAMILIAR, Sha256
 from runtime.trust.selftest_content import LOOSEST
 
 if TYPE_CHECKING:
@@ -84,6 +86,12 @@ class Vectors(_Part):
     """That the outcomes are by: the bundle's own."""
     tolerances: Tolerances
     frames: tuple[StageVector, ...] = Field(min_length=1)
+
+
+def of_stages(bundle: Bundle) -> Bundle:
+    """The bundle with the stages that the vectors are of: without the learnt test of what is a fundus."""
+    files = tuple(entry for entry in bundle.manifest.files if entry.path != FAMILIAR)
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"files": files}))
 
 
 def open_vectors(bundle: Bundle) -> Vectors:

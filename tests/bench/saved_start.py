@@ -1,4 +1,4 @@
-"""What saved graphs are worth at the start: `python tests/bench/saved_start.py BUNDLE` (with saved graphs for this CPU).
+"""What saved graphs are worth at the start: `python tests/bench/saved_start.py BUNDLE` (with saved graphs).
 
 Loads the engine from saved graphs and from ONNX in turns; processor time, since a shared machine's clock tells nothing.
 """

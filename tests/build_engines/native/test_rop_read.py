@@ -118,6 +118,10 @@ def test_its_readings_are_pythons(program: Path, kept: Bundle, tmp_path: Path) -
     ("change", "expected"),
     [
         (lambda m: m.update(familiar={"threshold": 0.5}), "says familiar, which this rop-read does not know"),
+        (
+            lambda m: m["files"].append({**m["files"][0], "path": "reference/familiar.json"}),
+            "a test that this rop-read",
+        ),
         (lambda m: m["gate"].update(strangeness_max=1.0), "has the limit strangeness_max"),
         (lambda m: m["gate"].pop("detail_min"), "has no limit detail_min"),
         (lambda m: m.update(gate=None), "does not state its resize and the limits of its gate"),
