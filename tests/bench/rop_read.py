@@ -25,11 +25,11 @@ from runtime.screener import Screener
 TURN = 400
 
 
-def simulated(folder: Path, count: int) -> list[Path]:
+def simulated(folder: Path, count: int, seed: int) -> list[Path]:
     """Frames of both kinds of camera, a fifth of them spoilt."""
     paths: list[Path] = []
     for device, size in (("retcam", (320, 240)), ("neo", (301, 299))):
-        config = SimulatedConfig(device, 40, size, ridge=0.5, vessel_width=0.5, faults=0.2, frames_per_eye=2)
+        config = SimulatedConfig(device, seed, size, ridge=0.5, vessel_width=0.5, faults=0.2, frames_per_eye=2)
         with SimulatedCamera(config) as camera:
             for number in range(count // 2):
                 frame = camera.read()
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--program", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--simulated", type=int, default=240)
+    parser.add_argument("--seed", type=int, default=40, help="of the simulated frames")
     parser.add_argument("--pictures", type=Path, help="a folder; every picture below it that rop-read reads")
     parser.add_argument("--at-most", type=int, default=100, help="of these")
     options = parser.parse_args()
@@ -69,7 +70,7 @@ def main() -> None:
     off, times = 0.0, {"rop-read": [], "python": []}
     unequal: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        paths = simulated(Path(folder), options.simulated)
+        paths = simulated(Path(folder), options.simulated, options.seed)
         if options.pictures:
             found = sorted(p for p in options.pictures.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
             paths += found[:: max(1, len(found) // options.at_most)][: options.at_most]
