@@ -19,7 +19,7 @@ from runtime.trust.site import MANIFEST_SIGNATURE
 FOLDER = "ir"
 HALVES = {"avx2": ("f32",), "vnni": ("f32", "bf16"), "amx": ("bf16",)}
 """What half precision is on CPUs of a class: some with instructions for products of 8 bits have bf16, too."""
-Report = Callable[[str], None]
+Report = Callable[[str], object]
 
 
 def main(argv: list[str] | None = None) -> int:
