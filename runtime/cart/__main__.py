@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from runtime.cart.arguments import parse
+from runtime.exam.commands.journal import keep_key_from_others
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,4 +18,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_key_from_others()
     sys.exit(main())

@@ -50,7 +50,7 @@ def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
     budget = Budget(total=camera.budget_ms)
 
     def open_journal() -> Journal:
-        return Journal.open(config.journal, find_key(config.key_file), create=True)
+        return Journal.open(config.journal, find_key(config.key_file), create=True, anchors=config.anchors)
 
     def open_screener(threshold: float | None) -> FrameReader:
         if config.reader == "daemon":
@@ -125,7 +125,7 @@ def _light(table: LightTable, config: CartConfig, site: Site) -> LightPart:
 
     return LightPart(
         open_link=lambda: BoardLink(table.port, protocol=table.protocol),
-        open_account=lambda: account_of(config.journal, config.key_file),
+        open_account=lambda: account_of(config.journal, config.key_file, config.anchors),
         calibration=calibration,
         preview_level=table.led_level or 0,
         flash=_flash(table),

@@ -27,12 +27,12 @@ from runtime.screener import Screener
 from runtime.views import Eye, View
 
 
-def account_of(journal: Path, key_file: Path | None) -> LightJournal:
+def account_of(journal: Path, key_file: Path | None, anchors: Sequence[str] = ()) -> LightJournal:
     """Where light is counted; raises `KeyUnusable` without the journal's key."""
     key = find_key(key_file)
     if key is None:
         raise KeyUnusable(f"journal {journal}: light is counted in it under its key; {HOW}")
-    return LightJournal(journal, key)
+    return LightJournal(journal, key, anchors=anchors)
 
 
 @dataclass(frozen=True)

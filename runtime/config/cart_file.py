@@ -126,7 +126,9 @@ class CartConfig(_Part):
     journal: Path = Path("journal")
     """Folder of the journal."""
     key_file: Path | None = None
-    """The journal's key, readable by its owner only; `ROP_JOURNAL_KEY` when left out."""
+    """The journal's key, readable by its owner only; systemd's credential or `ROP_JOURNAL_KEY` when left out."""
+    anchors: tuple[str, ...] = ()
+    """Files outside of the journal, best of another owner, or `syslog`: told the newest event, and compared."""
     reader: Literal["own", "daemon"] = "own"
     """Who reads: this program with an engine of its own, or a `ropscreend` beside it."""
     daemon_socket: Path = Path("/run/ropscreend/socket")
@@ -173,6 +175,11 @@ def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         part = dict(part)
         part.update({key: folder / Path(part[key]).expanduser() for key in keys if isinstance(part.get(key), str)})
         made = part if not table else made | {table: part}
+    if isinstance(made.get("anchors"), list):
+        made["anchors"] = [
+            str(folder / Path(one).expanduser()) if isinstance(one, str) and one != "syslog" else one
+            for one in made["anchors"]
+        ]
     if "journal" not in made:
         made["journal"] = folder / "journal"
     return made

@@ -46,6 +46,7 @@ def options_of(config: CartConfig) -> dict[str, Any]:
     found: dict[str, Any] = {
         "journal": config.journal,
         "key_file": config.key_file,
+        "anchor": list(config.anchors) or None,
         "operator": config.operator or None,
         "station": config.station or None,
         "source": camera.source if camera else None,

@@ -46,4 +46,7 @@ def _complain(error: Exception | str, code: int) -> int:
 
 
 if __name__ == "__main__":
+    from runtime.exam.commands.journal import keep_key_from_others
+
+    keep_key_from_others()
     sys.exit(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -12,13 +11,9 @@ from runtime.arrays import UInt8Array
 from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.records import Changed, Documented, EquipmentFacts, ExamRecord, InfantFacts, Shot
 from runtime.dicom.site import Cart
-from runtime.exam.errors import KeyUnusable
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
-from runtime.exam.journal.crypt import HOW
 from runtime.exam.journal.fold import AMENDED, OPENED, Folded, fold, record_of
-from runtime.exam.journal.lines import events_of
-from runtime.exam.journal.reader import order_of
 from runtime.exam.machine import Stop
 from runtime.exam.order import Order
 from runtime.outcome import Outcome
@@ -43,7 +38,7 @@ def exam_from_journal(
     that a person excluded is left out. Raises `RecordUnusable`, and what the journal raises.
     """
     folded = journal.folded(exam_id) if revision is None else _at(journal, exam_id, revision)
-    kept, infant = record_of(folded), _infant(journal, folded)
+    kept, infant = record_of(folded), _infant(folded)
     summary, rules = kept.summary, kept.rules
     if summary.closed_at is None:
         raise RecordUnusable(f"exam {exam_id}: it is {summary.phase.value}; only a closed exam can be sent")
@@ -81,7 +76,7 @@ def subject(
 ) -> tuple[ExamSummary, Infant, Order, Stop | None, Callable[[], ExamRecord]]:
     """Whose an exam is, what was ordered, why it was stopped, and what it becomes; also of one that is still open."""
     folded = journal.folded(exam_id)
-    infant = _infant(journal, folded)
+    infant = _infant(folded)
     order = _order(journal, folded, infant)
     return (
         record_of(folded).summary,
@@ -99,14 +94,14 @@ def changes_of(journal: Journal, exam_id: str) -> list[tuple[int, str, str]]:
 
 def _at(journal: Journal, exam_id: str, revision: int) -> Folded:
     """The exam as its events up to one of them tell it."""
-    rows = [row for row in events_of(journal.database.rows, exam_id) if row.seq <= revision]
+    rows = [row for row in journal.events(exam_id) if row.seq <= revision]
     if not rows or rows[-1].body is None:
         raise RecordUnusable(f"exam {exam_id}: what it was at event {revision} is not in the journal any more")
     return fold(rows, journal.folded(exam_id).utc_offset_s)
 
 
-def _infant(journal: Journal, folded: Folded) -> Infant:
-    return Infant.from_dict(_opened(journal, folded.patient, folded.exam.exam_id, folded.exam.exam_id))
+def _infant(folded: Folded) -> Infant:
+    return Infant.from_dict(folded.patient)
 
 
 def _order(journal: Journal, folded: Folded, infant: Infant) -> Order:
@@ -114,33 +109,25 @@ def _order(journal: Journal, folded: Folded, infant: Infant) -> Order:
 
     The order is corrected together with the infant then (`python -m runtime.exam correct`).
     """
-    exam_id = folded.exam.exam_id
     if folded.order is None:
         return Order()
-    ordered_for = _opened(journal, _ordered_for(journal, folded), exam_id, exam_id)
+    ordered_for = _ordered_for(journal, folded)
     if ordered_for["infant_id"].strip(" ") != infant.infant_id.strip(" "):
         return Order()
-    return Order.from_dict(_opened(journal, folded.order, order_of(exam_id), exam_id))
+    return Order.from_dict(folded.order)
 
 
-def _ordered_for(journal: Journal, folded: Folded) -> Mapping[str, str]:
-    """The infant's fields, encrypted, as they were when the order was set."""
+def _ordered_for(journal: Journal, folded: Folded) -> Mapping[str, Any]:
+    """The infant's fields as they were when the order was set."""
     patient = ordered_for = folded.patient
-    for row in events_of(journal.database.rows, folded.exam.exam_id):
+    for row in journal.events(folded.exam.exam_id):
         if row.seq > folded.last_seq or row.kind not in (OPENED, AMENDED):
             continue
-        body = json.loads(row.body or "{}")
+        body = row.content
         patient = body.get("patient", patient)
         if "order" in body:
             ordered_for = patient
     return ordered_for
-
-
-def _opened(journal: Journal, box: Mapping[str, str], bound_to: str, exam_id: str) -> dict[str, Any]:
-    if journal.key is None:
-        raise KeyUnusable(f"exam {exam_id}: the patient's fields are encrypted; {HOW}")
-    content: dict[str, Any] = journal.key.decrypt(dict(box), bound_to)
-    return content
 
 
 def _documented(found: Mapping[str, Any], summary: ExamSummary) -> Documented:

@@ -12,6 +12,7 @@ from device.errors import CameraError, DeviceError, SourceNotFound
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 from runtime.exam.commands.arguments import parse
+from runtime.exam.commands.journal import keep_key_from_others
 from runtime.exam.errors import JournalDamaged, JournalFull
 
 DONE, SAYS_NO, UNUSABLE = 0, 1, 2
@@ -36,6 +37,8 @@ VERBS = {
     "replay": "keeping.replay",
     "export": "keeping.export",
     "retire": "keeping.retire",
+    "rekey": "keeping.rekey",
+    "seal": "keeping.seal",
     "demo": "demo.demo",
 }
 """Module and function of each, in `runtime.exam.commands`; imported when it was chosen."""
@@ -68,4 +71,5 @@ def _complain(error: Exception | str, code: int) -> int:
 
 
 if __name__ == "__main__":
+    keep_key_from_others()
     sys.exit(main())

@@ -17,7 +17,7 @@ from __future__ import annotations
 import queue
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -85,9 +85,16 @@ class LightJournal:
     Raises what `Journal.open` raises.
     """
 
-    def __init__(self, folder: Path, key: JournalKey, *, clock: Callable[[], datetime] = now_utc) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        key: JournalKey,
+        *,
+        clock: Callable[[], datetime] = now_utc,
+        anchors: Sequence[str] = (),
+    ) -> None:
         self._clock = clock
-        self._desk = _Desk(lambda: Journal.open(folder, key, clock=clock))
+        self._desk = _Desk(lambda: Journal.open(folder, key, clock=clock, anchors=anchors))
         self._kept: _ExamAccount | None = None
 
     def account(self, exam_id: str, operator: str, calibration: Calibration) -> DoseAccount:

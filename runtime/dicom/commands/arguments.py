@@ -9,6 +9,7 @@ from pathlib import Path
 
 from device.version import add_version
 from runtime.config import parse_with_config
+from runtime.exam.commands.journal import add_key_options
 
 EXAMPLES = """\
 examples:
@@ -50,23 +51,23 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     worklist.add_argument("--accession", default="", metavar="NUMBER", help="only this order")
     worklist.add_argument("--step", default="", metavar="ID", help="only this scheduled step")
     worklist.add_argument("--journal", type=Path, metavar="DIR", help="mark what this cart has exams of already")
-    worklist.add_argument("--key-file", type=Path, metavar="FILE", help="the journal's key (default: ROP_JOURNAL_KEY)")
+    add_key_options(worklist)
     worklist.add_argument("--json", action="store_true", help="one JSON object a line")
 
     send = verbs.add_parser("send", help="send closed exams to the archive", allow_abbrev=False)
-    _journal(send, key=True)
+    _journal(send)
     _site(send)
     send.add_argument("--watch", action="store_true", help="go on until stopped: new exams, and what failed before")
     send.add_argument("--json", action="store_true", help="the outbox's state at the end as JSON")
 
     outbox = verbs.add_parser("outbox", help="what waits for the archive", allow_abbrev=False)
-    _journal(outbox, key=False)
+    _journal(outbox)
     outbox.add_argument("--json", action="store_true", help="as JSON")
 
     rejected = verbs.add_parser(
         "rejected", help="what must not be in the archive, for its administrator", allow_abbrev=False
     )
-    _journal(rejected, key=False)
+    _journal(rejected)
     rejected.add_argument("--all", action="store_true", help="also what a note in the archive rejects")
     rejected.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -82,18 +83,15 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     export = verbs.add_parser("export-deidentified", help="images and report without a name", allow_abbrev=False)
     export.add_argument("exam", metavar="EXAM", help="its id, as python -m runtime.exam list shows it")
-    _journal(export, key=True)
+    _journal(export)
     export.add_argument("--site", type=Path, metavar="FILE", help="for the camera's field of view and model")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     return parse_with_config(parser, argv)
 
 
-def _journal(parser: argparse.ArgumentParser, *, key: bool) -> None:
+def _journal(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--journal", type=Path, required=True, metavar="DIR", help="the journal's folder")
-    if key:
-        parser.add_argument(
-            "--key-file", type=Path, metavar="FILE", help="the journal's key (default: from ROP_JOURNAL_KEY)"
-        )
+    add_key_options(parser)
 
 
 def _site(parser: argparse.ArgumentParser) -> None:

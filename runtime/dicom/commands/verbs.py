@@ -19,10 +19,9 @@ from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import Outbox, OutboxState, outbox_state
 from runtime.dicom.site import Cart, load_site, new_site
 from runtime.dicom.worklist import Worklist, WorklistItem, query_worklist
+from runtime.exam.commands.journal import open_named
 from runtime.exam.errors import JournalFull, JournalUnwritable
 from runtime.exam.infant import now_utc
-from runtime.exam.journal import Journal
-from runtime.exam.journal.crypt import find_key
 from runtime.exam.journal.orders import exams_on, orders_of_exams
 from runtime.exam.order import FINISHED, Order
 
@@ -55,7 +54,7 @@ def worklist(options: Namespace) -> int:
 def _orders_here(options: Namespace) -> dict[str, Order]:
     if options.journal is None:
         return {}
-    with Journal.open(options.journal, find_key(options.key_file), read_only=True) as journal:
+    with open_named(options, read_only=True) as journal:
         return orders_of_exams(journal)
 
 
@@ -88,7 +87,7 @@ def _say_left_out(found: Worklist) -> int:
 def send(options: Namespace) -> int:
     """Send what is due; with --watch until stopped."""
     site = load_site(options.site)
-    with Stop() as stop, Journal.open(options.journal, find_key(options.key_file)) as journal:
+    with Stop() as stop, open_named(options) as journal:
         box = Outbox(journal, site)
         with CommitmentDesk(site) as desk:
             try:
@@ -119,7 +118,7 @@ def send(options: Namespace) -> int:
 
 def outbox(options: Namespace) -> int:
     """Print the outbox's state."""
-    with Journal.open(options.journal, read_only=True) as journal:
+    with open_named(options, read_only=True) as journal:
         _say(outbox_state(journal, now_utc()), as_json=options.json)
     return DONE
 
@@ -129,7 +128,7 @@ def rejected(options: Namespace) -> int:
 
     1 when something has to be removed by hand.
     """
-    with Journal.open(options.journal, read_only=True) as journal:
+    with open_named(options, read_only=True) as journal:
         found = journal.rejections()
     by_hand = [told for told in found if not told.document_uid]
     for told in found if options.all else by_hand:
@@ -170,7 +169,7 @@ def write_site(options: Namespace) -> int:
 def export(options: Namespace) -> int:
     """Write an exam's objects without anything that leads to the infant."""
     cart = Cart() if options.site is None else load_site(options.site).cart
-    with Journal.open(options.journal, find_key(options.key_file), read_only=True) as journal:
+    with open_named(options, read_only=True) as journal:
         written = export_deidentified(exam_from_journal(journal, options.exam, cart), options.out)
     say(f"{len(written)} objects in {options.out}")
     return DONE

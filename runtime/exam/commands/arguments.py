@@ -11,6 +11,7 @@ from device.version import add_version
 from runtime.commands.site import add_site_options
 from runtime.config import parse_with_config
 from runtime.engines.options import add_engine_options
+from runtime.exam.commands.journal import add_key_options
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES
 from runtime.exam.machine import Stop
 from runtime.outcome import Outcome
@@ -125,9 +126,21 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--name", metavar="TEXT", help="infant's name or identifier holds it; needs the key")
     listing.add_argument("--outcome", type=_outcome, metavar="OUTCOME", help=", ".join(o.value for o in Outcome))
     listing.add_argument("--delivery", metavar="STATE", help="waiting, proving, held, done, or none: never taken up")
-    show = _verb(verbs, "show", "show an exam; the infant too when the key is given")
+    show = _verb(verbs, "show", "show an exam")
     show.add_argument("exam", metavar="EXAM")
-    _verb(verbs, "verify", "check every row and image of the journal against its trail")
+    verify = _verb(verbs, "verify", "check every row and image of the journal against its trail and its anchors")
+    verify.add_argument(
+        "--told",
+        action="append",
+        default=[],
+        type=_event,
+        metavar="NUMBER:SHA256",
+        help="an event as the archive's report or the system's log told it; can be repeated",
+    )
+    rekey = _verb(verbs, "rekey", "give the journal a new key, and new secrets for all that is written", writes=True)
+    rekey.add_argument("--new-key-file", type=Path, required=True, metavar="FILE", help="made when it is not there")
+    rekey.add_argument("--wrap-only", action="store_true", help="a new key for the secrets that the journal has")
+    _verb(verbs, "seal", "encrypt what pictures of an older journal still lie there in the open")
     replay = _verb(verbs, "replay", "repeat every reading of an exam and compare")
     replay.add_argument("exam", metavar="EXAM")
     _engine(replay)
@@ -171,7 +184,7 @@ def _verb(
 ) -> argparse.ArgumentParser:
     verb = verbs.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", allow_abbrev=False)
     verb.add_argument("--journal", type=Path, default=Path("journal"), metavar="DIR", help="default: journal")
-    verb.add_argument("--key-file", type=Path, metavar="FILE", help="the journal's key (default: $ROP_JOURNAL_KEY)")
+    add_key_options(verb)
     verb.add_argument("--json", action="store_true", help="JSON to standard output, nothing else there")
     if writes:
         verb.add_argument("--operator", required=True, metavar="NAME", help="who works at the cart; kept in the trail")
@@ -220,6 +233,15 @@ def _day(text: str) -> date:
         return date.today() if text == "today" else date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected a day as in 2026-10-01, or today") from None
+
+
+def _event(text: str) -> tuple[int, str]:
+    number, _, hash_ = text.partition(":")
+    if not number.isdigit() or not 16 <= len(hash_) <= 64 or set(hash_) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(
+            f"got {text[:80]!r}, expected an event's number and 16 to 64 digits of its SHA-256, as in 1042:3f2a..."
+        )
+    return int(number), hash_
 
 
 def _outcome(text: str) -> Outcome:

@@ -11,11 +11,11 @@ from pathlib import Path
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say, say_json
+from runtime.exam.commands.journal import open_named
 from runtime.exam.describe import exam_dict, exam_lines
 from runtime.exam.errors import InfantInvalid, OrderInvalid
 from runtime.exam.infant import Infant
 from runtime.exam.journal import ExamRecord, Journal
-from runtime.exam.journal.crypt import find_key
 from runtime.exam.order import Order, Ordered, chosen
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
@@ -34,8 +34,8 @@ LARGEST_FILE = 64 * 1024
 
 
 def open_journal(options: Namespace, *, create: bool = False, read_only: bool = False, check: bool = True) -> Journal:
-    """The journal that the options name, with the key that they name."""
-    return Journal.open(options.journal, find_key(options.key_file), create=create, read_only=read_only, check=check)
+    """The journal that the options name, with their key and anchors."""
+    return open_named(options, create=create, read_only=read_only, check=check)
 
 
 def open_screener(
@@ -145,8 +145,5 @@ def say_exam(record: ExamRecord, infant: Infant | None, order: Order | None = No
 
 
 def say_whole(journal: Journal, exam_id: str, *, as_json: bool) -> None:
-    """An exam, with what is encrypted when the key is there."""
-    if journal.key is None:
-        say_exam(journal.exam(exam_id), None, as_json=as_json)
-    else:
-        say_exam(journal.exam(exam_id), journal.infant(exam_id), journal.order(exam_id), as_json=as_json)
+    """An exam, whole."""
+    say_exam(journal.exam(exam_id), journal.infant(exam_id), journal.order(exam_id), as_json=as_json)

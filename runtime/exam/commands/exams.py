@@ -210,22 +210,22 @@ def close(options: Namespace) -> int:
 
 
 def list_(options: Namespace) -> int:
-    """List the exams, the newest event first; an altered line is named and shown as the trail tells it."""
+    """List the exams, the newest event first; 1 when anything in the trail was altered, which is named."""
     with open_journal(options, read_only=True) as journal:
         summaries = list(fitting(journal, options))[: options.last]
         altered = journal.altered
         against = {line.exam_id: _against(journal, line) for line in summaries}
-    for exam_id in altered:
-        sys.stderr.write(
-            f"runtime.exam: exam {exam_id}: its line was altered, shown as the trail tells it; see verify\n"
-        )
+        said = [f"exam {exam_id}: its line was altered, shown as the trail tells it" for exam_id in altered]
+        said += [f"{where}: {problem}" for where, problem in journal.altered_events()]
+    for line in said:
+        sys.stderr.write(f"runtime.exam: {printable(line)}; see verify\n")
     if options.json:
         for summary in summaries:
             say_json(summary_dict(summary) | {"disagreements": against[summary.exam_id]})
     else:
         for summary in summaries:
             say(summary_line(summary) + ("  ! a clinician documented otherwise" if against[summary.exam_id] else ""))
-    return 0
+    return 1 if said else 0
 
 
 def _against(journal: Journal, line: ExamSummary) -> list[str]:

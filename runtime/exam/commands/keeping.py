@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from argparse import Namespace
 from dataclasses import asdict
@@ -13,7 +14,8 @@ from runtime.commands.text import printable, word
 from runtime.exam.commands.common import bundle_of, open_journal, open_screener
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc
-from runtime.exam.journal.crypt import write_new_key
+from runtime.exam.journal.crypt import find_key, write_new_key
+from runtime.exam.journal.opening import seal_images
 from runtime.exam.journal.retention import due_for_retirement
 from runtime.exam.journal.verify import verify as verify_journal
 from runtime.exam.replay import replay as replay_exam
@@ -31,7 +33,7 @@ def key(options: Namespace) -> int:
 def verify(options: Namespace) -> int:
     """Check the journal; 1 when anything in it was altered."""
     with open_journal(options, read_only=True, check=False) as journal:
-        found = verify_journal(journal, _progress)
+        found = verify_journal(journal, _progress, events=options.told)
     if options.json:
         say_json({**asdict(found), "sound": not found.findings})
         return 1 if found.findings else 0
@@ -39,8 +41,30 @@ def verify(options: Namespace) -> int:
     if found.findings:
         say(f"altered: {len(found.findings)} finding(s), the first is {printable(found.findings[0].where)}")
         return 1
-    seal = "sealed by this key" if found.sealed else "seal not checked (no key given)"
+    seal = "sealed by this key" if found.sealed else "seals, exams and images not checked (no key given)"
     say(f"sound: {found.events} events of {found.exams} exams, {found.images} images; trail {seal}")
+    return 0
+
+
+def rekey(options: Namespace) -> int:
+    """Give the journal a new key."""
+    with open_journal(options) as journal:
+        there = options.new_key_file.exists()
+        new = find_key(options.new_key_file) if there else write_new_key(options.new_key_file)
+        assert new is not None
+        journal.rekey(new, operator=options.operator, wrap_only=options.wrap_only)
+    say(f"{options.new_key_file}: the journal's key from here on; keep a copy, and destroy the old one")
+    return 0
+
+
+def seal(options: Namespace) -> int:
+    """Seal the pictures of an older journal; 1 when some cannot be."""
+    with open_journal(options) as journal:
+        done = not journal.holds_plain_images() or seal_images(journal, math.inf)
+    if not done:
+        say("some pictures were altered and stay as they are; python -m runtime.exam verify names them")
+        return 1
+    say("every picture is sealed")
     return 0
 
 
@@ -84,6 +108,7 @@ def export(options: Namespace) -> int:
 def retire(options: Namespace) -> int:
     """Retire exams after the retention time."""
     with open_journal(options) as journal:
+        journal.check_whole()  # nothing is removed on the word of what was altered
         age = timedelta(days=options.older_than_days)
         due = due_for_retirement(journal, age, now_utc(), trust_clock=options.trust_clock)
         done, kept = [], []

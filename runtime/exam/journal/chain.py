@@ -10,20 +10,35 @@ from typing import Any
 GENESIS = "0" * 64
 """What stands for the hash before the first event."""
 
-
-def canonical(content: Any) -> str:
-    """The one JSON text of a content: sorted keys, no spaces, ASCII. Numbers that are not finite are refused."""
-    return json.dumps(content, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"))
+canonical = json.JSONEncoder(ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+"""The one JSON text of a content: sorted keys, no spaces, ASCII. Numbers that are not finite are refused."""
 
 
-def digest(text: str) -> str:
-    """SHA-256 of a text, as hex. What cannot be UTF-8 any more (a flipped byte) still gets its own digest."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+def digest(content: str | bytes) -> str:
+    """SHA-256, as hex. A text that cannot be UTF-8 any more (a flipped byte) still gets its own digest."""
+    raw = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    return hashlib.sha256(raw).hexdigest()
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """One row of the trail as it lies in the table."""
+
+    seq: int
+    exam: str | None
+    kind: str
+    at: str
+    who: bytes
+    """Sealed."""
+    body: bytes | None
+    """Sealed; None once the exam is retired."""
+    body_sha256: str
+    hash: str
 
 
 @dataclass(frozen=True)
 class EventRow:
-    """One row of the trail."""
+    """One event as it reads with the journal's key."""
 
     seq: int
     exam: str | None
@@ -31,19 +46,37 @@ class EventRow:
     at: str
     who: str
     body: str | None
-    body_sha256: str
+    """JSON."""
     hash: str
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """The body, parsed; empty once it was removed."""
+        content: dict[str, Any] = json.loads(self.body or "{}")
+        return content
 
-def event_hash(previous: str, seq: int, exam: str | None, kind: str, at: str, who: str, body_sha256: str) -> str:
+
+@dataclass(frozen=True)
+class Strand:
+    """All events of one exam, or all of the journal itself: how many, the newest, and a hash over theirs in order."""
+
+    events: int = 0
+    last: int = 0
+    digest: str = GENESIS
+
+    def after(self, seq: int, hash_: str) -> Strand:
+        """With one more event."""
+        return Strand(self.events + 1, seq, digest(f"{self.digest} {hash_}"))
+
+
+def event_hash(previous: str, seq: int, exam: str | None, kind: str, at: str, who: bytes, body_sha256: str) -> str:
     """The hash of an event; the body takes part by its SHA-256, so that it can be removed when an exam is retired."""
-    return digest(canonical([previous, seq, exam, kind, at, who, body_sha256]))
+    return digest(canonical([previous, seq, exam, kind, at, digest(who), body_sha256]))
 
 
-def linked(previous: str, seq: int, exam: str | None, kind: str, at: str, who: str, content: Any) -> EventRow:
+def linked(previous: str, seq: int, exam: str | None, kind: str, at: str, who: bytes, body: bytes) -> StoredRow:
     """The next row of the trail."""
-    body = canonical(content)
     body_sha256 = digest(body)
-    return EventRow(
+    return StoredRow(
         seq, exam, kind, at, who, body, body_sha256, event_hash(previous, seq, exam, kind, at, who, body_sha256)
     )

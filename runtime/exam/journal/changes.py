@@ -9,7 +9,6 @@ from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.journal import fold as folding
-from runtime.exam.journal.reader import order_of
 from runtime.exam.journal.records import ExamRecord, RejectedInstance
 from runtime.exam.journal.trail import PROGRAM
 from runtime.exam.journal.writer import JournalWriter, who_of
@@ -65,23 +64,21 @@ class JournalChanges(JournalWriter):
     ) -> None:
         """Correct who was examined, what was ordered, or both in one step.
 
-        None leaves it as it is; an empty order takes the order away. The fields before stay in the trail, encrypted.
+        None leaves it as it is; an empty order takes the order away. The fields before stay in the trail.
         """
         if infant is None and order is None:
             raise ExamRefused(f"exam {exam_id}: nothing to correct; give the infant's fields, an order, or both")
         if not reason.strip():
             raise ExamRefused(f"exam {exam_id}: correcting the infant's fields or the order needs a reason")
-        key, body = self._writing_key(), dict[str, Any](reason=reason)
+        body = dict[str, Any](reason=reason)
         if infant is not None:
             infant.check_born(self._clock())
-            body["patient"] = key.encrypt(infant.to_dict(), exam_id)
-            body["account"] = key.account(infant.infant_id)
+            body["patient"] = infant.to_dict()
+            body["account"] = self.unlocked().account(infant.infant_id)
         if order is not None:
-            body["order"] = None if order.empty else key.encrypt(order.to_dict(), order_of(exam_id))
+            body["order"] = None if order.empty else order.to_dict()
         with self._writing() as (connection, trail):
             folded = self._step(connection, trail, exam_id, folding.AMENDED, who_of(operator), body)
-            if folded.exposures and infant is not None:
-                self._save_account(connection, body["account"], exam_id)
         self._known = folded
 
     def amend_infant(self, exam_id: str, infant: Infant, *, reason: str, operator: str) -> None:
@@ -101,12 +98,9 @@ class JournalChanges(JournalWriter):
 
         `exposure["run"]` tells a stretch of light: a later event of the same run stands for all of it.
         """
-        body = {**exposure, "account": self._writing_key().account(self.infant(exam_id).infant_id)}
+        body = {**exposure, "account": self.unlocked().account(self.infant(exam_id).infant_id)}
         with self._writing() as (connection, trail):
             folded = self._step(connection, trail, exam_id, folding.EXPOSED, who_of(operator), body)
-            self._save_exposure(connection, exam_id, body)
-            for account in sorted(folded.accounts):
-                self._save_account(connection, account, exam_id)
         self._known = folded
 
     def rejected_in_archive(

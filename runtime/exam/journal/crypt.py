@@ -1,4 +1,4 @@
-"""The key of a journal: it encrypts the patients' fields (AES-256-GCM) and seals the head of the trail."""
+"""The key of a cart: it wraps the secrets of a journal, without which nothing of an exam can be read or changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import hmac
 import json
 import os
 import stat
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,11 @@ from device.extras import how_to_install
 from runtime.exam.errors import JournalDamaged, JournalUnwritable, KeyUnusable
 from runtime.exam.journal.chain import canonical
 from runtime.exam.journal.flush import flush
+from runtime.exam.journal.secrets import Secrets, hkdf
 
 KEY_VARIABLE = "ROP_JOURNAL_KEY"
+CREDENTIAL = "rop-journal-key"
+"""Name of the systemd credential (`LoadCredentialEncrypted=rop-journal-key:...`)."""
 KEY_BYTES = 32
 NONCE_BYTES = 12
 HOW = f"name its file with --key-file or give it in {KEY_VARIABLE} (`python -m runtime.exam key FILE` makes one)"
@@ -58,41 +60,53 @@ class JournalKey:
         """Tells this key from another without telling the key; 16 hex digits."""
         return self._mac("key check", "")[:16]
 
-    def seal(self, seq: int, head: str) -> str:
-        """The seal of the trail's head, hex: without the key nobody can write a new trail that fits it."""
+    def wrap(self, secrets: Secrets) -> str:
+        """The secrets so that only this key gives them: one line, the key's check and base64."""
+        nonce = os.urandom(NONCE_BYTES)  # by chance: a key wraps a few times in its life
+        sealed = nonce + self._wrapping().encrypt(nonce, secrets.to_json(), self.check.encode())
+        return f"{self.check} {base64.b64encode(sealed).decode('ascii')}"
+
+    def unwrap(self, line: str) -> Secrets | None:
+        """What `wrap` was given; None when it was altered. Raises `KeyUnusable` for another key's."""
+        from cryptography.exceptions import InvalidTag
+
+        check, _, text = line.strip().partition(" ")
+        try:
+            sealed = base64.b64decode(text, validate=True)
+            opened = self._wrapping().decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], check.encode())
+            return Secrets.from_json(opened)
+        except (InvalidTag, ValueError, KeyError, TypeError):
+            return None
+
+    def _wrapping(self) -> Any:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(hkdf(self._secret, "rop.journal/5 wrapping", KEY_BYTES))
+
+    # What journals before version 5 rest on; `forward` reads them with it.
+
+    def old_secrets(self, journal_id: str) -> Secrets:
+        """The secrets of a journal that was made before version 5: accounts of light stay what they were."""
+        return Secrets(journal_id, {1: os.urandom(KEY_BYTES)}, self._secret)
+
+    def old_seal(self, seq: int, head: str) -> str:
+        """The seal of the trail's head, hex."""
         return self._mac("trail head", canonical([seq, head]))
 
-    def account(self, infant_id: str) -> str:
-        """Whose account of light it is, hex: the same for an identifier however it is spaced or cased, and no name."""
-        same = " ".join(unicodedata.normalize("NFKC", infant_id).casefold().split())
-        return self._mac("light account", same)
-
-    def _mac(self, purpose: str, text: str) -> str:
-        return hmac.new(self._secret, f"rop.journal {purpose}\n{text}".encode(), hashlib.sha256).hexdigest()
-
-    def encrypt(self, content: Any, bound_to: str) -> dict[str, str]:
-        """The content, as JSON, so that only this key reads it, and only where it is `bound_to`."""
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = self._cipher().encrypt(nonce, canonical(content).encode(), bound_to.encode())
-        return {"nonce": base64.b64encode(nonce).decode(), "sealed": base64.b64encode(sealed).decode()}
-
-    def decrypt(self, box: dict[str, str], bound_to: str) -> Any:
-        """What `encrypt` was given; raises `JournalDamaged` when it was altered or moved."""
+    def old_decrypt(self, box: dict[str, str], bound_to: str) -> Any:
+        """The patient's fields, or an order; raises `JournalDamaged` when they were altered or moved."""
         from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         try:
             nonce, sealed = (base64.b64decode(box[part], validate=True) for part in ("nonce", "sealed"))
-            return json.loads(self._cipher().decrypt(nonce, sealed, bound_to.encode()))
+            cipher = AESGCM(bytes.fromhex(self._mac("patient fields", "")))
+            return json.loads(cipher.decrypt(nonce, sealed, bound_to.encode()))
         except (InvalidTag, KeyError, ValueError, TypeError):
-            raise JournalDamaged(
-                f"exam {bound_to}: its encrypted fields were altered; see python -m runtime.exam verify"
-            ) from None
+            raise JournalDamaged(f"exam {bound_to}: its encrypted fields were altered; bring back a copy") from None
 
-    def _cipher(self) -> Any:
-        # A subkey, so that no secret serves both AES and HMAC.
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        return AESGCM(bytes.fromhex(self._mac("patient fields", "")))
+    def _mac(self, purpose: str, text: str) -> str:
+        return hmac.new(self._secret, f"rop.journal {purpose}\n{text}".encode(), hashlib.sha256).hexdigest()
 
 
 def require_cryptography() -> None:
@@ -101,26 +115,42 @@ def require_cryptography() -> None:
         import cryptography  # noqa: F401
     except ImportError:
         raise KeyUnusable(
-            "the patients' fields cannot be encrypted: the package cryptography is missing; " + how_to_install("exam")
+            "a journal cannot be encrypted: the package cryptography is missing; " + how_to_install("exam")
         ) from None
 
 
 def find_key(key_file: Path | None = None) -> JournalKey | None:
-    """The key in `key_file`, else in the environment, else None.
+    """The key in `key_file`, else the one that systemd gives this unit, else in the environment, else None.
 
     Raises `KeyUnusable`, for a file that everybody may read as well: with it names can be read.
     """
     if key_file is not None:
-        try:
-            with key_file.open(encoding="ascii") as file:
-                if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
-                    raise KeyUnusable(f"key file {key_file}: anybody on this machine can read it; chmod 600 {key_file}")
-                return JournalKey.from_text(file.read())
-        except (OSError, UnicodeDecodeError) as error:
-            cause = error.strerror if isinstance(error, OSError) else "not text"
-            raise KeyUnusable(f"key file {key_file}: cannot be read ({cause}); {HOW}") from None
-    text = os.environ.get(KEY_VARIABLE)
+        return _from_file(key_file)
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    if given and (credential := Path(given) / CREDENTIAL).exists():
+        return _from_file(credential)
+    text = os.environ.get(KEY_VARIABLE) or _taken.get(KEY_VARIABLE)
     return JournalKey.from_text(text) if text else None
+
+
+_taken: dict[str, str] = {}
+
+
+def take_from_environment() -> None:
+    """Take the key out of the environment, so that no child of this program inherits it; `find_key` still finds it."""
+    if text := os.environ.pop(KEY_VARIABLE, None):
+        _taken[KEY_VARIABLE] = text
+
+
+def _from_file(key_file: Path) -> JournalKey:
+    try:
+        with key_file.open(encoding="ascii") as file:
+            if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
+                raise KeyUnusable(f"key file {key_file}: anybody on this machine can read it; chmod 600 {key_file}")
+            return JournalKey.from_text(file.read(1024))
+    except (OSError, UnicodeDecodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "not text"
+        raise KeyUnusable(f"key file {key_file}: cannot be read ({cause}); {HOW}") from None
 
 
 def write_new_key(path: Path) -> JournalKey:

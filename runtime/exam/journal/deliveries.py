@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from runtime.exam.journal.chain import canonical, digest
+from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal.database import Database
 from runtime.exam.journal.fold import summary_of
 from runtime.exam.journal.lines import all_lines
+from runtime.exam.journal.secrets import Secrets
+from runtime.exam.journal.trail import check_secret_in_use
 from runtime.exam.machine import Phase
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from runtime.exam.journal.records import ExamSummary
+
 DONE = "done"
 """The one state whose word is fixed: the destination has, and keeps, every object. Retention waits for it."""
-COLUMNS = "exam, destination, revision, state, attempts, next_try, last_error, instances, typed"
+COLUMNS = "exam, destination, sealed"
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,10 @@ class Delivery:
 class Deliveries:
     """The deliveries of a journal. Every change is one transaction, on disk when the call returns."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, secrets: Callable[[], Secrets]) -> None:
         self._database = database
+        self._secrets = secrets
+        """Raises `KeyUnusable` where the key is missing."""
 
     def closed_exams_after(self, seq: int, limit: int = 100) -> list[tuple[int, str]]:
         """(revision, exam id) of exams that are closed, with every reading finished, and changed after `seq`.
@@ -93,8 +98,7 @@ class Deliveries:
         """
         known = {delivery.exam_id: delivery for delivery in self.all(destination=destination)}
         found = []
-        for line in all_lines(self._database.rows).lines:
-            summary = summary_of(line)
+        for summary in self._summaries():
             there = known.get(summary.exam_id)
             finished = summary.phase is Phase.CLOSED and not summary.pending
             if finished and (there is None or there.revision < summary.changed_seq):
@@ -108,8 +112,7 @@ class Deliveries:
         """
         known = {delivery.exam_id: delivery for delivery in self.all(destination=destination)}
         found = []
-        for line in all_lines(self._database.rows).lines:
-            summary = summary_of(line)
+        for summary in self._summaries():
             there = known.get(summary.exam_id)
             if summary.phase is not Phase.VOIDED or there is None or not there.instances:
                 continue
@@ -148,14 +151,23 @@ class Deliveries:
 
     def altered(self) -> list[str]:
         """The exams, as their rows name them, whose delivery was altered."""
-        rows = self._database.rows(f"SELECT {COLUMNS}, checksum FROM deliveries", ())
-        return [str(row[0]) for row in rows if not sound(row)]
+        secrets = self._secrets()
+        return [str(row[0]) for row in self._rows("", ()) if opened(secrets, row) is None]
 
     def _sound(self, where: str, arguments: Sequence[Any]) -> list[Delivery]:
-        rows = self._database.rows(
-            f"SELECT {COLUMNS}, checksum FROM deliveries {where} ORDER BY revision, destination", arguments
+        secrets = self._secrets()
+        found = [opened(secrets, row) for row in self._rows(where, arguments)]
+        return sorted(
+            (delivery for delivery in found if delivery is not None),
+            key=lambda delivery: (delivery.revision, delivery.destination),
         )
-        return [_delivery(row[:-1]) for row in rows if sound(row)]
+
+    def _rows(self, where: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return self._database.rows(f"SELECT {COLUMNS} FROM deliveries {where} ORDER BY exam, destination", arguments)
+
+    def _summaries(self) -> list[ExamSummary]:
+        with self._database.naming():
+            return [summary_of(kept.line) for kept in all_lines(self._database.connection, self._secrets()).kept]
 
     def owed(
         self,
@@ -184,51 +196,37 @@ class Deliveries:
             delivery = to(self.get(exam_id, destination))
             if (delivery.exam_id, delivery.destination) != (exam_id, destination):
                 raise ValueError(f"a delivery of {exam_id} to {destination} cannot become another's")
-            row = _row(delivery)
-            connection.execute(
-                f"INSERT OR REPLACE INTO deliveries({COLUMNS}, checksum) VALUES ({', '.join('?' * (len(row) + 1))})",
-                (*row, checksum(row)),
-            )
+            save(connection, self._secrets(), delivery)
         return delivery
 
 
-def checksum(row: Sequence[Any]) -> str:
-    """What the row's `checksum` must be; `row` holds the columns of `COLUMNS`."""
-    return digest(canonical(list(row)))
+def save(connection: sqlite3.Connection, secrets: Secrets, delivery: Delivery) -> None:
+    """Write a row, inside the caller's transaction. Raises `JournalUnwritable` after a change of secrets elsewhere."""
+    check_secret_in_use(connection, secrets, "journal")
+    bound_to = f"{delivery.exam_id} {delivery.destination}"
+    connection.execute(
+        f"INSERT OR REPLACE INTO deliveries({COLUMNS}) VALUES (?, ?, ?)",
+        (delivery.exam_id, delivery.destination, secrets.seal_json("delivery", bound_to, _row(delivery))),
+    )
 
 
-def sound(row: Sequence[Any]) -> bool:
-    """Whether a row, its checksum last, is as it was written."""
+def opened(secrets: Secrets, row: Sequence[Any]) -> Delivery | None:
+    """The delivery in a row; None when it is not as it was written: nobody without the key can write one."""
     try:
-        return bool(checksum(row[:-1]) == row[-1])
-    except (TypeError, ValueError):
-        return False
+        found = _delivery(secrets.open_json("delivery", f"{row[0]} {row[1]}", row[2]))
+    except (JournalDamaged, ValueError, TypeError):
+        return None
+    return found if (found.exam_id, found.destination) == tuple(row[:2]) else None
 
 
-def forget_altered(connection: sqlite3.Connection) -> list[str]:
+def forget_altered(connection: sqlite3.Connection, secrets: Secrets) -> list[str]:
     """Remove rows that were altered, inside the caller's transaction; each named."""
     told = []
-    for row in connection.execute(f"SELECT {COLUMNS}, checksum FROM deliveries").fetchall():
-        if not sound(row):
+    for row in connection.execute(f"SELECT {COLUMNS} FROM deliveries").fetchall():
+        if opened(secrets, row) is None:
             connection.execute("DELETE FROM deliveries WHERE exam IS ? AND destination IS ?", row[:2])
             told.append(f"delivery of exam {row[0]} to {row[1]}: its row was altered, and is sent anew")
     return told
-
-
-def forget_typed(connection: sqlite3.Connection) -> None:
-    """After the step to version 4, inside its transaction: what was sent before held nothing that a person typed.
-
-    So exams with such words are behind again, and go out anew. Every row gets the checksum of its new columns.
-    """
-    typed = {str(exam) for (exam,) in connection.execute("SELECT exam FROM exams WHERE typed_seq > 0")}
-    for row in connection.execute(f"SELECT {COLUMNS}, checksum FROM deliveries").fetchall():
-        if digest(canonical(list(row[:8]))) != row[-1]:
-            continue  # altered before; it stays so
-        new = [*row[:2], 0 if row[0] in typed else row[2], *row[3:-1]]
-        connection.execute(
-            "UPDATE deliveries SET revision = ?, checksum = ? WHERE exam = ? AND destination = ?",
-            (new[2], checksum(new), row[0], row[1]),
-        )
 
 
 def _row(delivery: Delivery) -> tuple[Any, ...]:
@@ -240,12 +238,12 @@ def _row(delivery: Delivery) -> tuple[Any, ...]:
         delivery.attempts,
         None if delivery.next_try is None else delivery.next_try.isoformat(),
         delivery.last_error,
-        canonical([asdict(instance) for instance in delivery.instances]),
+        [asdict(instance) for instance in delivery.instances],
         delivery.typed,
     )
 
 
-def _delivery(row: sqlite3.Row | tuple[Any, ...]) -> Delivery:
+def _delivery(row: Sequence[Any]) -> Delivery:
     exam_id, destination, revision, state, attempts, next_try, last_error, instances, typed = row
     return Delivery(
         exam_id,
@@ -255,6 +253,6 @@ def _delivery(row: sqlite3.Row | tuple[Any, ...]) -> Delivery:
         attempts,
         None if next_try is None else datetime.fromisoformat(next_try),
         last_error,
-        tuple(DeliveryInstance(**instance) for instance in json.loads(instances)),
+        tuple(DeliveryInstance(**instance) for instance in instances),
         typed,
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from runtime.exam.errors import ExamRefused
-from runtime.exam.journal.chain import EventRow
+from runtime.exam.journal.chain import EventRow, Strand
 from runtime.exam.journal.records import CaptureRecord, Change, ExamRecord, ExamSummary
 from runtime.exam.machine import (
     Captured,
@@ -58,10 +57,10 @@ class Folded:
     exam: Exam
     opened: EventRow
     station: str
-    patient: Mapping[str, str]
-    """Encrypted."""
-    order: Mapping[str, str] | None = None
-    """Encrypted; None when the exam was not ordered."""
+    patient: Mapping[str, Any]
+    """`Infant.to_dict`."""
+    order: Mapping[str, Any] | None = None
+    """`Order.to_dict`; None when the exam was not ordered."""
     facts: tuple[Mapping[str, Any], ...] = ()
     """The `captured` body of each capture."""
     readings: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
@@ -78,21 +77,33 @@ class Folded:
     """By run, the last `exposed` body of it."""
     accounts: frozenset[str] = frozenset()
     """Whose account of light the exposures are on: of the infant as it was and as it is."""
+    strand: Strand = field(default_factory=Strand)
+    """Of all of its events."""
 
 
 def begin(row: EventRow, utc_offset_s: int | None = None) -> Folded:
     """The state after the `opened` event. utc_offset_s: of an exam that was opened before version 4."""
-    body = json.loads(row.body or "{}")
+    body = row.content
     exam = Exam(str(row.exam), ExamRules.from_dict(body["rules"]))
     offset = body.get("utc_offset_s", utc_offset_s)
-    return Folded(exam, row, body["station"], body["patient"], body.get("order"), last_seq=row.seq, utc_offset_s=offset)
+    return Folded(
+        exam,
+        row,
+        body["station"],
+        body["patient"],
+        body.get("order"),
+        last_seq=row.seq,
+        utc_offset_s=offset,
+        strand=Strand().after(row.seq, row.hash),
+    )
 
 
 def step(folded: Folded, row: EventRow) -> Folded:
     """The state after one more event. Raises `ExamRefused` when the rules forbid it."""
-    body = json.loads(row.body or "{}")
+    body = row.content
     event = machine_event(row.kind, body, folded.exam.rules)
-    after = replace(folded, last_seq=row.seq, typed_seq=row.seq if row.kind in TYPED else folded.typed_seq)
+    typed_seq, strand = row.seq if row.kind in TYPED else folded.typed_seq, folded.strand.after(row.seq, row.hash)
+    after = replace(folded, last_seq=row.seq, typed_seq=typed_seq, strand=strand)
     if event is not None:
         after = replace(after, exam=apply(folded.exam, event))
     if row.kind == CAPTURED:
@@ -167,7 +178,7 @@ def fold(rows: Sequence[EventRow], utc_offset_s: int | None = None) -> Folded:
 
 
 def summary_row(folded: Folded) -> tuple[Any, ...]:
-    """The row of the table `exams`, in the order of `SUMMARY_COLUMNS`."""
+    """What a line of the table `exams` tells, in the order of `SUMMARY_COLUMNS`."""
     exam, infant = folded.exam, exam_result(folded.exam).infant
     return (
         exam.exam_id,
@@ -189,17 +200,17 @@ def summary_row(folded: Folded) -> tuple[Any, ...]:
 
 
 def retired_row(event: EventRow, opened_seq: int, utc_offset_s: int | None = None) -> tuple[Any, ...]:
-    """The row of the table `exams` after the `retired` event, which holds the row before.
+    """What a line of the table `exams` tells after the `retired` event, which holds the one before.
 
     utc_offset_s: of an exam that was retired before version 4.
     """
-    row = json.loads(event.body or "{}")["summary"]
+    row = event.content["summary"]
     offset = utc_offset_s if len(row) == _BEFORE_4 else row[-1]
     return (row[0], Phase.RETIRED.value, *row[2 : _BEFORE_4 - 1], event.seq, opened_seq, 0, offset)
 
 
 def summary_of(row: Sequence[Any]) -> ExamSummary:
-    """From a row of the table `exams`."""
+    """From what a line of the table `exams` tells."""
     exam, phase, outcome, reason, where, captures, pending, opened, closed, operator, station, changed, *new = row
     opened_seq, typed_seq, offset_s = new
     return ExamSummary(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,9 @@ from runtime.arrays import UInt8Array
 from runtime.errors import ScreeningError
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal.flush import flush
+from runtime.exam.journal.secrets import Secrets
 
+SEALED, PLAIN = ".sealed", ".png"
 PNG_LEVEL = 1
 """zlib's quickest: sensor noise hardly shrinks at any level."""
 
@@ -23,13 +26,16 @@ PNG_LEVEL = 1
 class ImageStore:
     """The folders `images` and `incoming` of a journal.
 
+    A file is sealed; its name is the hash of the picture's PNG. One of a journal before version 5 lies there as the PNG
+    itself until `seal_plain` came to it.
     A file is written in `incoming`, linked into `images`, flushed there with its folder, and taken out of `incoming`
     only after its row was committed: what a crash leaves behind can be found there without looking through all images.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, secrets: Callable[[], Secrets]) -> None:
         self.folder = folder / "images"
         self.incoming = folder / "incoming"
+        self._secrets = secrets
 
     def prepare(self) -> None:
         """Make the folders, those of a new store all at once, so that no append has to; raises `OSError`."""
@@ -44,20 +50,23 @@ class ImageStore:
 
     def path(self, sha256: str) -> Path:
         """Where the file of that hash lies."""
-        return self.folder / sha256[:2] / f"{sha256}.png"
+        return self.folder / sha256[:2] / f"{sha256}{SEALED}"
+
+    def _plain(self, sha256: str) -> Path:
+        return self.folder / sha256[:2] / f"{sha256}{PLAIN}"
 
     def put(self, content: bytes) -> str:
-        """Keep a file; on disk when this returns. Call `settle` once its row is committed, or `discard`.
+        """Keep a picture; on disk when this returns. Call `settle` once its row is committed, or `discard`.
 
         To be called with the journal's write lock held. Returns its SHA-256. Raises `OSError`.
         """
         sha256 = hashlib.sha256(content).hexdigest()
-        arriving, path = self.incoming / f"{sha256}.png", self.path(sha256)
-        _write_new(arriving, content)
+        arriving, path = self.incoming / f"{sha256}{SEALED}", self.path(sha256)
+        _write_new(arriving, self._secrets().seal("image", sha256, content))
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o700)
             flush(self.folder)
-        if path.exists() and path.read_bytes() != content:
+        if path.exists() and not self._sound(sha256):
             path.unlink()
         with contextlib.suppress(FileExistsError):
             os.link(arriving, path)
@@ -69,7 +78,7 @@ class ImageStore:
     def settle(self, sha256: str) -> None:
         """The row is committed."""
         with contextlib.suppress(OSError):
-            (self.incoming / f"{sha256}.png").unlink()
+            (self.incoming / f"{sha256}{SEALED}").unlink()
 
     def discard(self, sha256: str, named: Callable[[str], bool]) -> None:
         """The row was not committed: remove the file, unless `named` says that another row names it."""
@@ -80,20 +89,23 @@ class ImageStore:
     def depart(self, hashes: Sequence[str]) -> None:
         """Mark files that are about to lose their rows, so that they go even if power fails before `discard`."""
         for sha256 in hashes:
-            with contextlib.suppress(FileExistsError, FileNotFoundError):
-                os.link(self.path(sha256), self.incoming / f"{sha256}.png")
+            with contextlib.suppress(FileExistsError):
+                there = self.path(sha256) if self.path(sha256).exists() else self._plain(sha256)
+                with contextlib.suppress(FileNotFoundError):
+                    os.link(there, self.incoming / f"{sha256}{SEALED}")
         flush(self.incoming)
 
     def remove(self, sha256: str) -> None:
         """Remove a file for good."""
-        with contextlib.suppress(FileNotFoundError):
-            self.path(sha256).unlink()
+        for path in (self.path(sha256), self._plain(sha256)):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
 
     def clean(self, named: Callable[[str], bool]) -> int:
         """Remove what a crash left on its way in; how many. To be called with the journal's write lock held."""
         left = list(self.incoming.iterdir())
         for arriving in left:
-            sha256 = arriving.name.removesuffix(".png").removesuffix(".part")
+            sha256 = arriving.name.partition(".")[0]
             if not named(sha256):
                 self.remove(sha256)
             with contextlib.suppress(FileNotFoundError):
@@ -101,14 +113,58 @@ class ImageStore:
         return len(left)
 
     def read(self, sha256: str) -> bytes:
-        """A file's bytes, checked against its name. Raises `JournalDamaged`."""
+        """A picture's PNG, checked against its name. Raises `JournalDamaged`."""
         try:
-            content = self.path(sha256).read_bytes()
+            sealed = self.path(sha256)
+            content = sealed.read_bytes() if sealed.exists() else self._plain(sha256).read_bytes()
         except OSError as error:
             raise JournalDamaged(f"image {sha256[:12]}: cannot be read ({error.strerror}); bring back a copy") from None
+        altered = JournalDamaged(f"image {sha256[:12]}: it was altered; bring back a copy")
+        if sealed.exists():
+            try:
+                content = self._secrets().open("image", sha256, content)
+            except JournalDamaged:
+                raise altered from None
         if hashlib.sha256(content).hexdigest() != sha256:
-            raise JournalDamaged(f"image {sha256[:12]}: it was altered; bring back a copy")
+            raise altered
         return content
+
+    def _sound(self, sha256: str) -> bool:
+        try:
+            self.read(sha256)
+        except JournalDamaged:
+            return False
+        return True
+
+    def plain(self) -> Iterator[str]:
+        """The pictures that lie there unsealed."""
+        for folder in sorted(self.folder.iterdir()):
+            for path in sorted(folder.glob(f"*{PLAIN}")):
+                yield path.name.removesuffix(PLAIN)
+
+    def seal_plain(self, seconds: float) -> bool:
+        """Seal pictures of an older journal for about so long; whether none is left. Raises `OSError`.
+
+        A sealed file is on disk before the plain one goes; a picture that was altered stays as it is, to be named.
+        To be called with the journal's write lock held.
+        """
+        until, left = time.monotonic() + seconds, False
+        for sha256 in list(self.plain()):
+            if time.monotonic() > until:
+                return False
+            try:
+                content = self.read(sha256)
+            except JournalDamaged:
+                left = True
+                continue
+            if not self.path(sha256).exists():
+                arriving = self.incoming / f"{sha256}{SEALED}"
+                _write_new(arriving, self._secrets().seal("image", sha256, content))
+                flush(arriving)
+                os.replace(arriving, self.path(sha256))
+                flush(self.path(sha256).parent)
+            self._plain(sha256).unlink()
+        return not left
 
 
 def encode_png(pixels: UInt8Array) -> bytes:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from device.frame import Frame
-from runtime.exam.errors import ExamRefused, JournalError, JournalFull, JournalUnwritable
+from runtime.exam.errors import ExamRefused, JournalDamaged, JournalError, JournalFull, JournalUnwritable
 from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import deliveries, lines
 from runtime.exam.journal import fold as folding
@@ -23,12 +23,11 @@ from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.database import Database
 from runtime.exam.journal.fold import Folded, step, summary_row
 from runtime.exam.journal.images import encode_png
-from runtime.exam.journal.lines import all_lines
 from runtime.exam.journal.opening import open_database, prepare
-from runtime.exam.journal.reader import order_of
 from runtime.exam.journal.records import ExamRecord
+from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.sights import Like, Sights, view_like
-from runtime.exam.journal.trail import PROGRAM
+from runtime.exam.journal.trail import PROGRAM, Trail, own_strand, save_own
 from runtime.exam.journal.writer import who_of
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
@@ -40,7 +39,6 @@ from runtime.views import Eye, View
 
 FLOOR_BYTES = 512 * 2**20
 """New exams are refused while the disk has less than this."""
-_IMAGES_OF = "SELECT sha256 FROM images WHERE exam = ?"
 ID_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
@@ -57,8 +55,9 @@ class Journal(JournalChanges):
         key: JournalKey | None,
         floor_bytes: int,
         clock: Callable[[], datetime],
+        anchors: Sequence[str | Path] = (),
     ) -> None:
-        super().__init__(folder, database, key, floor_bytes, clock)
+        super().__init__(folder, database, key, floor_bytes, clock, anchors)
         self._sights = Sights(self)
 
     @classmethod
@@ -72,18 +71,20 @@ class Journal(JournalChanges):
         check: bool = True,
         floor_bytes: int = FLOOR_BYTES,
         clock: Callable[[], datetime] = now_utc,
+        anchors: Sequence[str | Path] = (),
     ) -> Journal:
         """Open a journal, bring an older one forward, and clean up after a crash.
 
-        key: needed to write exams and to read the patients' fields. create: make the journal when there is none.
+        key: without it only `verify` does something. create: make the journal when there is none. anchors: files
+        outside of the folder, or `syslog`, that are told the newest event, and asked here (`anchors.py`).
         check: False for verification only, which itself names what does not fit.
         Raises `JournalNewer`, `JournalDamaged`, `JournalUnwritable`, `JournalFull` or `KeyUnusable`.
         """
         folder = Path(folder)
         database = open_database(folder, key, create=create, read_only=read_only)
-        journal = cls(folder, database, key, floor_bytes, clock)
+        journal = cls(folder, database, key, floor_bytes, clock, anchors)
         try:
-            prepare(journal, journal._trail, check=check)
+            prepare(journal, journal._trail_of, check=check)
         except BaseException:
             database.close()
             raise
@@ -99,7 +100,6 @@ class Journal(JournalChanges):
         """
         now = self._clock()
         infant.check_born(now)
-        key = self._writing_key()
         free = self.free_bytes()
         if free < self._floor_bytes:
             raise JournalFull(
@@ -118,12 +118,12 @@ class Journal(JournalChanges):
                 "rules": rules.to_dict(),
                 "station": station,
                 "utc_offset_s": _offset_s(now),
-                "patient": key.encrypt(infant.to_dict(), exam_id),
+                "patient": infant.to_dict(),
             }
             if order is not None and not order.empty:
-                content["order"] = key.encrypt(order.to_dict(), order_of(exam_id))
+                content["order"] = order.to_dict()
             folded = folding.begin(trail.append(connection, exam_id, folding.OPENED, who_of(operator), content))
-            lines.save(connection, summary_row(folded))
+            lines.save(connection, self.unlocked(), lines.kept_of(folded))
         self._known = folded
         return exam_id
 
@@ -160,7 +160,7 @@ class Journal(JournalChanges):
                     content | {"number": number, "image_sha256": kept},
                 )
                 folded = step(folded, row)
-                lines.save(connection, summary_row(folded))
+                lines.save(connection, self.unlocked(), lines.kept_of(folded))
         except BaseException as error:
             # What a failing `put` left in `incoming` is cleaned up at the next opening. So is the file of a commit
             # that the disk failed at: the log may hold the row all the same, and only that opening can tell.
@@ -189,8 +189,9 @@ class Journal(JournalChanges):
             body["like"] = [asdict(one) for one in like]
         with self._writing() as (connection, trail):
             if png is not None:
+                sealed = self.unlocked().seal("vessels", f"{exam_id} {number}", png)
                 connection.execute(
-                    "INSERT OR REPLACE INTO vessels(exam, capture, png) VALUES (?, ?, ?)", (exam_id, number, png)
+                    "INSERT OR REPLACE INTO vessels(exam, capture, sealed) VALUES (?, ?, ?)", (exam_id, number, sealed)
                 )
             folded = self._step(connection, trail, exam_id, folding.READ, PROGRAM, body)
         self._known = folded
@@ -211,13 +212,49 @@ class Journal(JournalChanges):
 
         A delivery that is forgotten is sent anew under the same UIDs. What is mended stands in the trail.
         """
-        if not all_lines(self.database.rows).altered and not self.deliveries.altered():
+        secrets = self.unlocked()
+        self.lines()
+        if not self.altered and not self.deliveries.altered() and self._own_is_sealed(secrets):
             return ()
         with self._writing() as (connection, trail):
-            told = lines.mend(connection) + deliveries.forget_altered(connection)
+            told = lines.mend(connection, secrets) + deliveries.forget_altered(connection, secrets)
             trail.append(connection, None, "mended", PROGRAM, {"rows": told})
         self._known = None
         return tuple(told)
+
+    def _own_is_sealed(self, secrets: Secrets) -> bool:
+        with self.database.naming():
+            try:
+                own_strand(self.database.connection, secrets)
+            except JournalDamaged:
+                return False
+        return True
+
+    def rekey(self, new: JournalKey, *, operator: str, wrap_only: bool = False) -> None:
+        """Wrap the secrets by a new key, which is needed from here on; with new secrets too for all that is written.
+
+        What was sealed before stays readable by the older secrets, which are wrapped with them; lines, deliveries and
+        the head are sealed anew, so that whoever had an older secret can forge none of them. wrap_only: no new secrets.
+        """
+        self.check_whole()  # nothing that was altered gets a new seal
+        secrets = self.unlocked() if wrap_only else self.unlocked().renewed()
+        kept, sent = self.lines(), self.deliveries.all()
+        with self._writing() as (connection, trail):
+            own = own_strand(connection, self.unlocked())
+            line = self.keyring.keep(connection, new, secrets)
+            save_own(connection, secrets, own)
+            for one in kept:
+                lines.save(connection, secrets, one)
+            for delivery in sent:
+                deliveries.save(connection, secrets, delivery)
+            renewed = Trail(secrets, self._clock)
+            renewed.start(connection)
+            renewed.append(connection, None, "rekeyed", who_of(operator), {"secret": secrets.current})
+            trail.start(connection)
+        self.key, self.secrets, self._trail, self._known = new, secrets, None, None
+        with self.database.naming():
+            self.keyring.write_file(line)
+        self.database.truncate_log()
 
     def _check_retirable(self, folded: Folded, destinations: Collection[str], discard_typed: bool) -> None:
         exam, exam_id = folded.exam, folded.exam.exam_id
@@ -255,7 +292,7 @@ class Journal(JournalChanges):
         with self._writing() as (connection, trail):
             folded = self._current(exam_id, trail)
             self._check_retirable(folded, destinations, discard_typed)
-            images = [str(sha256) for (sha256,) in self.database.rows(_IMAGES_OF, (exam_id,))]
+            images = sorted({str(facts["image_sha256"]) for facts in folded.facts if facts["image_sha256"]})
             self.images.depart(images)
             content = {
                 "summary": list(summary_row(folded)),
@@ -267,7 +304,8 @@ class Journal(JournalChanges):
             connection.execute("UPDATE events SET body = NULL WHERE exam = ? AND seq < ?", (exam_id, event.seq))
             connection.execute("DELETE FROM images WHERE exam = ?", (exam_id,))
             connection.execute("DELETE FROM vessels WHERE exam = ?", (exam_id,))
-            lines.save(connection, folding.retired_row(event, folded.opened.seq))
+            strand = folded.strand.after(event.seq, event.hash)
+            lines.save(connection, self.unlocked(), lines.retired(event, strand, folded.opened.seq))
         self._known = None
         with self.database.writing():  # so that nobody takes the same picture meanwhile
             for sha256 in images:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from runtime.exam.errors import JournalDamaged, JournalUnwritable, KeyUnusable
-from runtime.exam.journal import deliveries, lines
+from runtime.exam.errors import JournalDamaged, JournalError, JournalUnwritable, KeyUnusable
+from runtime.exam.journal import lines
+from runtime.exam.journal.anchors import check_anchor, tell_all
 from runtime.exam.journal.crypt import HOW, JournalKey, require_cryptography
 from runtime.exam.journal.database import Database, system_error
 from runtime.exam.journal.flush import flush
+from runtime.exam.journal.forward import bring_forward
+from runtime.exam.journal.keyring import in_table
 from runtime.exam.journal.reader import JournalReader
-from runtime.exam.journal.schema import VERSION, meta, migrate, version_of
+from runtime.exam.journal.schema import VERSION, migrate, strange_objects, version_of
+from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.trail import PROGRAM, Trail, check_end, trail_end
 from runtime.exam.journal.witness import FILE as WITNESS_FILE
 from runtime.exam.journal.witness import missing_events
 
 FILE = "journal.sqlite3"
+SEAL_AT_OPENING_S = 5.0
+"""How long an opening may take to seal pictures of an older journal; the next one goes on."""
 
 
 def open_database(folder: Path, key: JournalKey | None, *, create: bool, read_only: bool) -> Database:
@@ -54,10 +60,10 @@ def _make(path: Path) -> None:
         raise system_error(path.parent, error) from None
 
 
-def prepare(journal: JournalReader, trail: Trail | None, *, check: bool = True) -> None:
-    """Check version, key and the end of the trail, bring an older journal forward, clean up after a crash.
+def prepare(journal: JournalReader, trail_of: Callable[[Secrets], Trail], *, check: bool = True) -> None:
+    """Check version, tables, key and the end of the trail, bring an older journal forward, clean up after a crash.
 
-    Costs the same however many exams there are. Raises `JournalError`.
+    Raises `JournalError`.
     """
     database, name = journal.database, f"journal {journal.folder}"
     with database.naming():
@@ -65,71 +71,121 @@ def prepare(journal: JournalReader, trail: Trail | None, *, check: bool = True) 
     if version < VERSION:
         if database.read_only:
             raise JournalUnwritable(f"{name}: version {version} has to be brought to {VERSION} first; open it writable")
-        _upgrade(journal, trail, name)
-        if trail is not None:
-            trail.committed()
-    if check:
-        told = journal.witness.read()  # first: another process may add events meanwhile
-        with database.naming():
-            _check_key(database.connection, journal.key, name)
-            end = trail_end(database.connection)
-        check_end(end, journal.key, name)
-        missing = missing_events(told, end)
-        if missing is not None:
-            raise JournalDamaged(
-                f"{name}: {missing}; bring back the whole folder, or remove {WITNESS_FILE} to go on without them"
-            )
+        _upgrade(journal, trail_of, name)
+    told = journal.witness.read()  # first: another process may add events meanwhile
+    anchored = [anchor.read() for anchor in journal.anchors]
+    with database.naming():
+        _unlock(journal, name, check=check)
+        if not check:
+            return
+        strange = strange_objects(database.connection, VERSION)
+        if strange:
+            raise JournalDamaged(f"{name}: {strange[0]}; it may change what is read or written; bring back a copy")
+        end = trail_end(database.connection)
+    check_end(end, journal.secrets, name)
+    missing = missing_events(told, end)
+    if missing is not None:
+        raise JournalDamaged(
+            f"{name}: {missing}; bring back the whole folder, or remove {WITNESS_FILE} to go on without them"
+        )
+    with database.naming():
+        for anchor, told_there in zip(journal.anchors, anchored, strict=True):
+            check_anchor(database.connection, anchor, told_there, journal.secrets, name)
+    if journal.secrets is not None:
+        journal.lines()  # every exam's line, and that no event is missing
     if not database.read_only:
-        if trail is not None and check and not journal.witness.path.exists():
-            _witness_anew(journal, trail)
-        _clean(journal)
+        _settle(journal, trail_of)
 
 
-def _witness_anew(journal: JournalReader, trail: Trail) -> None:
+def _unlock(journal: JournalReader, name: str, *, check: bool) -> None:
+    if journal.key is not None and journal.secrets is None:
+        try:
+            journal.secrets = journal.keyring.secrets(journal.database.connection, journal.key, name)
+        except JournalError:
+            if check:
+                raise
+
+
+def _settle(journal: JournalReader, trail_of: Callable[[Secrets], Trail]) -> None:
+    """What an opening for writing puts right: witness, second copy of the keys, files that a crash left."""
+    secrets, key = journal.secrets, journal.key
+    if secrets is not None and key is not None:
+        lost = [] if journal.witness.path.exists() else [WITNESS_FILE]
+        lost += [str(anchor) for anchor in journal.anchors if anchor.missing()]
+        if lost:
+            _witness_anew(journal, trail_of(secrets), lost)
+        with journal.database.naming():
+            line = in_table(journal.database.connection)
+            if line != journal.keyring.in_file() and key.unwrap(line) is not None:
+                journal.keyring.write_file(line)
+    _clean(journal)
+    if secrets is not None and journal.holds_plain_images():
+        seal_images(journal, SEAL_AT_OPENING_S)
+
+
+def seal_images(journal: JournalReader, seconds: float) -> bool:
+    """Seal pictures of an older journal for about so long; whether all are sealed now. Raises `JournalError`."""
+    with journal.database.writing() as connection:
+        done = journal.images.seal_plain(seconds)
+        if done:
+            connection.execute("DELETE FROM meta WHERE name = 'images'")
+    return done
+
+
+def _witness_anew(journal: JournalReader, trail: Trail, lost: Sequence[str]) -> None:
     """A folder without its witness was put together by hand: said in the trail, and watched from here on."""
     with journal.database.writing() as connection:
         trail.start(connection)
-        trail.append(connection, None, "witness missing", PROGRAM, {})
+        trail.append(connection, None, "witness missing", PROGRAM, {"lost": list(lost)})
     trail.committed()
     with journal.database.naming():
         journal.witness.make(trail.end)
+    if journal.secrets is not None:
+        tell_all(journal.anchors, trail.end, journal.secrets)
 
 
-def _upgrade(journal: JournalReader, trail: Trail | None, name: str) -> None:
+def _upgrade(journal: JournalReader, trail_of: Callable[[Secrets], Trail], name: str) -> None:
+    if journal.key is None:
+        raise KeyUnusable(f"{name}: bringing it to version {VERSION} needs its key; {HOW}")
     with journal.database.naming():
         journal.images.prepare()
-    _bring_forward(journal, trail, name)
-    if trail is not None and trail.end is not None:
-        with journal.database.naming():
-            journal.witness.make(trail.end)
-
-
-def _bring_forward(journal: JournalReader, trail: Trail | None, name: str) -> None:
     with journal.database.writing() as connection:
         version = version_of(connection, name)
         if version >= VERSION:
             return  # another process was quicker
-        if trail is None or journal.key is None:
-            raise KeyUnusable(f"{name}: bringing it to version {VERSION} needs its key; {HOW}")
-        if version:
-            _check_key(connection, journal.key, name)
-        migrate(connection, version)
-        trail.start(connection)
-        if version:
-            offsets = lines.fill_new_columns(connection)
-            deliveries.forget_typed(connection)
-            body = {"since": version, "to": VERSION, "utc_offsets_s": offsets}
-            trail.append(connection, None, lines.MIGRATED, PROGRAM, body)
-            return
-        identity = {"journal_id": str(uuid.uuid4()), "key_check": journal.key.check}
-        for row in identity.items():
-            connection.execute("INSERT INTO meta(name, value) VALUES (?, ?)", row)
-        trail.append(connection, None, "created", PROGRAM, {**identity, "version": VERSION})
+        line, trail = _bring_forward(journal, journal.key, trail_of, connection, version, name)
+    trail.committed()
+    with journal.database.naming():
+        journal.keyring.write_file(line)
+        journal.witness.make(trail.end)
+    if version:
+        journal.database.truncate_log()  # what was plain is nowhere in the log either
 
 
-def _check_key(connection: sqlite3.Connection, key: JournalKey | None, name: str) -> None:
-    if key is not None and key.check != meta(connection, "key_check"):
-        raise KeyUnusable(f"{name}: this key is another journal's; {HOW}")
+def _bring_forward(
+    journal: JournalReader,
+    key: JournalKey,
+    trail_of: Callable[[Secrets], Trail],
+    connection: sqlite3.Connection,
+    version: int,
+    name: str,
+) -> tuple[str, Trail]:
+    offsets: dict[str, int] = {}
+    if version:
+        secrets, offsets = bring_forward(connection, key, version, name)
+    else:
+        migrate(connection, 0)
+        secrets = Secrets.new()
+    line = journal.keyring.keep(connection, key, secrets)
+    trail = trail_of(secrets)
+    trail.start(connection)
+    if version:
+        body = {"since": version, "to": VERSION, "utc_offsets_s": offsets}
+        trail.append(connection, None, lines.MIGRATED, PROGRAM, body)
+    else:
+        trail.append(connection, None, "created", PROGRAM, {"journal_id": secrets.journal_id, "version": VERSION})
+    journal.secrets = secrets
+    return line, trail
 
 
 def _clean(journal: JournalReader) -> None:

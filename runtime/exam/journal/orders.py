@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from runtime.exam.errors import KeyUnusable
-from runtime.exam.journal.crypt import HOW
+from runtime.exam.journal.chain import StoredRow
 from runtime.exam.journal.fold import AMENDED, OPENED
-from runtime.exam.journal.reader import order_of
+from runtime.exam.journal.lines import checked
+from runtime.exam.journal.trail import COLUMNS
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 
@@ -22,19 +21,15 @@ def orders_of_exams(journal: JournalReader) -> dict[str, Order]:
 
     Raises `KeyUnusable` without the journal's key.
     """
-    if journal.key is None:
-        raise KeyUnusable(f"journal {journal.folder}: what was ordered is encrypted; {HOW}")
-    boxes: dict[str, Mapping[str, Any] | None] = {}
-    query = "SELECT exam, body FROM events WHERE kind IN (?, ?) AND body IS NOT NULL ORDER BY seq"
-    for exam, body in journal.database.rows(query, (OPENED, AMENDED)):
-        content = json.loads(body)
-        if "order" in content:
-            boxes[str(exam)] = content["order"]
+    secrets, ordered = journal.unlocked(), dict[str, Mapping[str, Any] | None]()
+    query = f"SELECT {COLUMNS} FROM events WHERE kind IN (?, ?) AND body IS NOT NULL ORDER BY seq"
+    for values in journal.database.rows(query, (OPENED, AMENDED)):
+        row = checked(secrets, StoredRow(*values))
+        if "order" in row.content:
+            ordered[str(row.exam)] = row.content["order"]
     counts = {line.exam_id for line in journal.exams() if line.phase in (Phase.OPEN, Phase.CLOSED)}
     return {
-        exam: Order.from_dict(journal.key.decrypt(dict(box), order_of(exam)))
-        for exam, box in boxes.items()
-        if box is not None and exam in counts
+        exam: Order.from_dict(content) for exam, content in ordered.items() if content is not None and exam in counts
     }
 
 

@@ -1,9 +1,9 @@
-"""`JournalReader`: everything that can be read out of a journal; needs the key for the patients' fields only."""
+"""`JournalReader`: everything that can be read out of a journal; needs its key."""
 
 from __future__ import annotations
 
-import json
 import shutil
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,15 +13,19 @@ from runtime.arrays import UInt8Array
 from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
 from runtime.exam.infant import Infant
 from runtime.exam.journal import fold as folding
+from runtime.exam.journal.anchors import anchor_of
+from runtime.exam.journal.chain import EventRow, StoredRow, Strand, digest
 from runtime.exam.journal.crypt import HOW, JournalKey
 from runtime.exam.journal.database import Database
 from runtime.exam.journal.deliveries import Deliveries
 from runtime.exam.journal.fold import Folded, fold, record_of, summary_of
 from runtime.exam.journal.images import ImageStore, decode_png
-from runtime.exam.journal.lines import all_lines, events_of, line_of
+from runtime.exam.journal.keyring import Keyring
+from runtime.exam.journal.lines import Kept, all_lines, altered_events, checked, events_of, line_of
 from runtime.exam.journal.records import ExamRecord, ExamSummary, RejectedInstance, Rejection
 from runtime.exam.journal.schema import meta
-from runtime.exam.journal.trail import CLOCK
+from runtime.exam.journal.secrets import Secrets
+from runtime.exam.journal.trail import CLOCK, COLUMNS
 from runtime.exam.journal.witness import Witness
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
@@ -32,13 +36,19 @@ Self = TypeVar("Self", bound="JournalReader")
 class JournalReader:
     """The reading half of `Journal`. One thread at a time; a context manager."""
 
-    def __init__(self, folder: Path, database: Database, key: JournalKey | None) -> None:
+    def __init__(
+        self, folder: Path, database: Database, key: JournalKey | None, anchors: Sequence[str | Path] = ()
+    ) -> None:
         self.folder = folder
         self.key = key
+        self.secrets: Secrets | None = None
+        """What the key unwrapped; None without it."""
         self.database = database
-        self.images = ImageStore(folder)
-        self.deliveries = Deliveries(database)
+        self.images = ImageStore(folder, self.unlocked)
+        self.deliveries = Deliveries(database, self.unlocked)
         self.witness = Witness(folder)
+        self.keyring = Keyring(folder)
+        self.anchors = [anchor_of(anchor) for anchor in anchors]
         self.altered: tuple[str, ...] = ()
         """Exams whose row in the table was found altered by the last `exams` or `summary`."""
         self._known: Folded | None = None
@@ -47,7 +57,15 @@ class JournalReader:
     def journal_id(self) -> str:
         """A UUID, made with the journal."""
         with self.database.naming():
+            if self.secrets is not None:
+                return self.secrets.journal_id
             return meta(self.database.connection, "journal_id")
+
+    def unlocked(self) -> Secrets:
+        """What the key unwrapped. Raises `KeyUnusable` without a key: all but hashes, numbers and times is sealed."""
+        if self.secrets is None:
+            raise KeyUnusable(f"journal {self.folder}: it is encrypted, and there is no key; {HOW}")
+        return self.secrets
 
     def free_bytes(self) -> int:
         """Space left on the journal's disk."""
@@ -58,9 +76,33 @@ class JournalReader:
 
         A line that was altered in the table is shown as the trail tells it; `altered` names its exam.
         """
-        found = all_lines(self.database.rows)
+        return [
+            summary for summary in (summary_of(kept.line) for kept in self.lines()) if phase in (None, summary.phase)
+        ]
+
+    def lines(self) -> tuple[Kept, ...]:
+        """Every exam's line, newest first, each against its seal and the number of its events; sets `altered`."""
+        secrets = self.unlocked()
+        with self.database.naming():
+            found = all_lines(self.database.connection, secrets)
         self.altered = found.altered
-        return [summary for summary in map(summary_of, found.lines) if phase in (None, summary.phase)]
+        return found.kept
+
+    def altered_events(self) -> Iterator[tuple[str, str]]:
+        """(which event, what is wrong) of everything in the trail that is not as it was written; reads all of it."""
+        with self.database.naming():
+            yield from altered_events(self.database.connection, self.secrets)
+
+    def check_whole(self) -> None:
+        """Raise `JournalDamaged` unless every event and every line is as it was written; reads the whole trail."""
+        self.lines()
+        found = next(self.altered_events(), None)
+        if found is None and self.altered:
+            found = (f"exam {self.altered[0]}", "its line was altered")
+        if found is not None:
+            raise JournalDamaged(
+                f"journal {self.folder}: {found[0]}: {found[1]}; run python -m runtime.exam verify, bring back a copy"
+            )
 
     def open_exam(self) -> ExamSummary | None:
         """The exam that is open; there is at most one."""
@@ -69,15 +111,35 @@ class JournalReader:
 
     def summary(self, exam_id: str) -> ExamSummary:
         """One exam's line; raises `ExamRefused` when there is none of that name."""
-        line, altered = line_of(self.database.rows, exam_id)
+        kept, altered = self._line(exam_id)
         self.altered = (exam_id,) if altered else ()
-        if line is None and altered:
+        if kept is None and altered:
             raise JournalDamaged(
                 f"exam {exam_id}: its row was altered and its events make none; run python -m runtime.exam verify"
             )
-        if line is None:
+        if kept is None:
             raise ExamRefused(f"exam {exam_id[:40]!r} is not in this journal; `python -m runtime.exam list` shows all")
-        return summary_of(line)
+        return summary_of(kept.line)
+
+    def _line(self, exam_id: str) -> tuple[Kept | None, bool]:
+        secrets = self.unlocked()
+        with self.database.naming():
+            return line_of(self.database.connection, secrets, exam_id)
+
+    def events(self, exam_id: str) -> list[EventRow]:
+        """The events of an exam, in their order, as its line seals them. Raises `JournalDamaged`, which names one."""
+        secrets = self.unlocked()
+        kept, _ = self._line(exam_id)
+        with self.database.naming():
+            rows = events_of(self.database.connection, secrets, exam_id)
+            strand = Strand()
+            for row in rows:
+                strand = strand.after(row.seq, row.hash)
+            if kept is None or kept.strand != strand:
+                wrong = next((found for found in altered_events(self.database.connection, secrets)), None)
+                told = "its events are not those that its line seals" if wrong is None else ": ".join(wrong)
+                raise JournalDamaged(f"exam {exam_id}: {told}; run python -m runtime.exam verify")
+        return rows
 
     def exam(self, exam_id: str) -> ExamRecord:
         """One exam, whole; raises `ExamRefused` when there is none or it is retired."""
@@ -85,17 +147,12 @@ class JournalReader:
 
     def infant(self, exam_id: str) -> Infant:
         """Who was examined; raises `KeyUnusable` without the key."""
-        return Infant.from_dict(self._reading_key(exam_id).decrypt(dict(self.folded(exam_id).patient), exam_id))
+        return Infant.from_dict(self.folded(exam_id).patient)
 
     def order(self, exam_id: str) -> Order:
         """What was ordered, empty when nothing was; raises `KeyUnusable` without the key."""
-        key, box = self._reading_key(exam_id), self.folded(exam_id).order
-        return Order() if box is None else Order.from_dict(key.decrypt(dict(box), order_of(exam_id)))
-
-    def _reading_key(self, exam_id: str) -> JournalKey:
-        if self.key is None:
-            raise KeyUnusable(f"exam {exam_id}: the patient's fields are encrypted; {HOW}")
-        return self.key
+        ordered = self.folded(exam_id).order
+        return Order() if ordered is None else Order.from_dict(ordered)
 
     def image(self, sha256: str) -> UInt8Array:
         """A stored frame, RGB uint8 [H, W, 3], checked against its name. Raises `JournalDamaged`."""
@@ -103,8 +160,15 @@ class JournalReader:
 
     def vessels(self, exam_id: str, number: int) -> UInt8Array | None:
         """Vessel probability x 255 of a capture, uint8 [256, 256]; None when its reading has none."""
-        rows = self.database.rows("SELECT png FROM vessels WHERE exam = ? AND capture = ?", (exam_id, number))
-        return decode_png(rows[0][0]) if rows else None
+        folded = self.folded(exam_id)
+        sha256 = folded.readings[number]["vessels_sha256"] if number in folded.readings else None
+        if sha256 is None:
+            return None
+        rows = self.database.rows("SELECT sealed FROM vessels WHERE exam = ? AND capture = ?", (exam_id, number))
+        png = self.unlocked().open("vessels", f"{exam_id} {number}", rows[0][0] if rows else None)
+        if digest(png) != sha256:
+            raise JournalDamaged(f"vessels of exam {exam_id}, capture {number}: not its reading's; run verify")
+        return decode_png(png)
 
     def pending(self) -> list[tuple[str, int]]:
         """(exam id, capture number) whose reading is not finished, in the order of capture."""
@@ -126,7 +190,7 @@ class JournalReader:
         try:
             offset = summary.zone.utcoffset(None) if summary.zone else None
             offset_s = None if offset is None else int(offset.total_seconds())
-            self._known = fold(events_of(self.database.rows, exam_id), offset_s)
+            self._known = fold(self.events(exam_id), offset_s)
         except (ExamRefused, JournalDamaged, KeyError, ValueError, TypeError, IndexError) as error:
             raise JournalDamaged(
                 f"exam {exam_id}: its events make no exam ({error}); run python -m runtime.exam verify"
@@ -135,10 +199,7 @@ class JournalReader:
 
     def rejections(self, exam_id: str | None = None) -> list[Rejection]:
         """What is rejected in archives, of one exam or of all, oldest first; also of exams that are retired."""
-        rows = self.database.rows(
-            "SELECT seq, at, who, body FROM events WHERE kind = ? ORDER BY seq", (folding.REJECTED,)
-        )
-        found = [(seq, at, who, json.loads(body)) for seq, at, who, body in rows]
+        found = [(row.seq, row.at, row.who, row.content) for row in self._own_events(folding.REJECTED)]
         return [
             Rejection(
                 seq,
@@ -156,16 +217,32 @@ class JournalReader:
 
     def light_of(self, infant_id: str) -> list[dict[str, Any]]:
         """Every exposure of that infant, over all exams of this journal; needs the key. See `runtime.exam.light`."""
-        account = self._reading_key("light").account(infant_id)
-        rows = self.database.rows(
-            "SELECT body FROM exposures WHERE exam IN (SELECT exam FROM accounts WHERE account = ?)", (account,)
-        )
-        return [json.loads(body) for (body,) in rows]
+        account = self.unlocked().account(infant_id)
+        found: list[dict[str, Any]] = []
+        for kept in self.lines():
+            if account in kept.accounts:
+                found += self._light_in(str(kept.line[0]), retired=kept.line[1] == Phase.RETIRED.value)
+        return found
+
+    def _light_in(self, exam_id: str, *, retired: bool) -> list[dict[str, Any]]:
+        if retired:
+            return [dict(one) for one in self.events(exam_id)[-1].content.get("exposures", ())]
+        return [dict(one) for one in self.folded(exam_id).exposures.values()]
+
+    def _own_events(self, kind: str) -> list[EventRow]:
+        """The journal's own events of a kind, in their order."""
+        secrets = self.unlocked()
+        rows = self.database.rows(f"SELECT {COLUMNS} FROM events WHERE exam IS NULL AND kind = ? ORDER BY seq", (kind,))
+        return [checked(secrets, StoredRow(*row)) for row in rows]
 
     def clock_jumps(self) -> tuple[tuple[datetime, float], ...]:
         """Every jump of the clock that the trail saw: when (by the clock after it), and by how many seconds."""
-        rows = self.database.rows("SELECT at, body FROM events WHERE kind = ? ORDER BY seq", (CLOCK,))
-        return tuple((datetime.fromisoformat(at), float(json.loads(body)["jumped_s"])) for at, body in rows)
+        found = self._own_events(CLOCK)
+        return tuple((datetime.fromisoformat(row.at), float(row.content["jumped_s"])) for row in found)
+
+    def holds_plain_images(self) -> bool:
+        """Whether pictures of an older journal are still to be sealed."""
+        return bool(self.database.rows("SELECT 1 FROM meta WHERE name = 'images'"))
 
     def names_image(self, sha256: str) -> bool:
         """Whether a row names the file of that hash."""
@@ -182,8 +259,3 @@ class JournalReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def order_of(exam_id: str) -> str:
-    """What the encrypted order of an exam is bound to, so that it cannot stand in for the infant's fields."""
-    return f"{exam_id} order"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from functools import lru_cache
 
 from runtime.exam.errors import JournalDamaged, JournalNewer
 
@@ -81,7 +83,31 @@ CREATE INDEX exposures_of_exam ON exposures(exam);
 CREATE TABLE accounts(account TEXT, exam TEXT, PRIMARY KEY(account, exam)) WITHOUT ROWID;
 """
 
-STEPS = (_EXAMS, _OUTBOX, _ORDERS, _EVENTS)
+_SEALED = """
+-- From here on everything but hashes, numbers, times and kinds is sealed (secrets.py): the columns who and body of
+-- events, and the one column sealed of each table below. `forward.py` brings the content of older tables over.
+DROP TABLE exams;
+DROP TABLE deliveries;
+DROP TABLE vessels;
+DROP TABLE exposures;
+DROP TABLE accounts;
+CREATE TABLE exams(
+  exam TEXT PRIMARY KEY,
+  phase TEXT NOT NULL,
+  pending INTEGER NOT NULL,
+  changed_seq INTEGER NOT NULL,
+  opened_seq INTEGER NOT NULL,
+  sealed BLOB NOT NULL        -- all of the line, its events' strand, its accounts of light
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX one_open ON exams(phase) WHERE phase = 'open';
+CREATE INDEX exams_changed ON exams(changed_seq);
+CREATE TABLE deliveries(
+  exam TEXT, destination TEXT, sealed BLOB NOT NULL, PRIMARY KEY(exam, destination)
+) WITHOUT ROWID;
+CREATE TABLE vessels(exam TEXT, capture INTEGER, sealed BLOB NOT NULL, PRIMARY KEY(exam, capture)) WITHOUT ROWID;
+"""
+
+STEPS = (_EXAMS, _OUTBOX, _ORDERS, _EVENTS, _SEALED)
 """Step n brings a journal from version n to n + 1. A step that was released is never changed."""
 VERSION = len(STEPS)
 
@@ -111,13 +137,39 @@ def meta(connection: sqlite3.Connection, name: str) -> str:
     return str(found[0])
 
 
-def migrate(connection: sqlite3.Connection, since: int) -> None:
+def migrate(connection: sqlite3.Connection, since: int, to: int = VERSION) -> None:
     """Run the steps that are missing; to be called inside a transaction."""
-    for step in STEPS[since:]:
+    for step in STEPS[since:to]:
         for statement in _statements(step):
             connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute(f"PRAGMA user_version = {to}")
+
+
+def strange_objects(connection: sqlite3.Connection, version: int) -> list[str]:
+    """Tables, indexes, views and triggers that are not as that version has them, or missing; each named.
+
+    A trigger could change what is written, a view or an index of another's stand in for what is read.
+    """
+    found = _objects(connection)
+    expected = _expected(version)
+    return sorted(
+        f"{kind} {name!r}: {'not ours' if (kind, name) not in expected else 'missing or altered'}"
+        for kind, name in {key for key, _ in {*found.items()} ^ {*expected.items()}}
+    )
+
+
+@lru_cache(maxsize=VERSION)
+def _expected(version: int) -> dict[tuple[str, str], str]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        migrate(connection, 0, version)
+        return _objects(connection)
+
+
+def _objects(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    """What SQLite made by itself (`sqlite_autoindex_...`) has no text and goes with its table."""
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE NOT (type = 'index' AND sql IS NULL)")
+    return {(str(kind), str(name)): " ".join(str(sql).split()) for kind, name, sql in rows.fetchall()}
 
 
 def _statements(script: str) -> list[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
-from runtime.exam.errors import JournalDamaged
-from runtime.exam.journal.chain import GENESIS, EventRow, linked
-from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.errors import JournalDamaged, JournalUnwritable
+from runtime.exam.journal.chain import GENESIS, EventRow, StoredRow, Strand, canonical, linked
+from runtime.exam.journal.secrets import Secrets
 from runtime.uptime import uptime_s
 
 COLUMNS = "seq, exam, kind, at, who, body, body_sha256, hash"
@@ -35,8 +36,8 @@ class End:
 class Trail:
     """Appends events inside transactions of its caller, each begun by `start`."""
 
-    def __init__(self, key: JournalKey, clock: Callable[[], datetime]) -> None:
-        self._key = key
+    def __init__(self, secrets: Secrets, clock: Callable[[], datetime]) -> None:
+        self._secrets = secrets
         self._clock = clock
         self._last: tuple[datetime, float] | None = None
         self._now: tuple[datetime, float] | None = None
@@ -72,15 +73,15 @@ class Trail:
         content: Any,
     ) -> EventRow:
         seq, before = (self.end.seq + 1, self.end.hash) if self.end else (1, GENESIS)
-        row = linked(before, seq, exam, kind, now.isoformat(), who, content)
-        connection.execute(
-            f"INSERT INTO events({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (row.seq, row.exam, row.kind, row.at, row.who, row.body, row.body_sha256, row.hash),
-        )
-        head = f"{row.seq} {row.hash} {self._key.seal(row.seq, row.hash)}"
-        connection.execute("INSERT OR REPLACE INTO meta(name, value) VALUES ('head', ?)", (head,))
-        self.end = End(row.seq, row.at, row.hash, head)
-        return row
+        row = EventRow(seq, exam, kind, now.isoformat(), who, canonical(content), "")
+        stored = sealed_event(self._secrets, before, row)
+        insert(connection, stored)
+        if exam is None:
+            own = own_strand(connection, self._secrets) if seq > 1 else Strand()
+            save_own(connection, self._secrets, own.after(seq, stored.hash))
+        save_head(connection, self._secrets, seq, stored.hash)
+        self.end = trail_end(connection)
+        return EventRow(seq, exam, kind, row.at, who, row.body, stored.hash)
 
     def _jump_s(self, now: datetime) -> float | None:
         """By how much the clock jumped, None when it did not: forward can be seen only while the program runs."""
@@ -94,6 +95,53 @@ class Trail:
         return None
 
 
+def sealed_event(secrets: Secrets, before: str, row: EventRow) -> StoredRow:
+    """The event as it lies in the table, linked to the hash before it."""
+    who = secrets.seal("who", _bound(row), row.who.encode())
+    body = secrets.seal("event", _bound(row), (row.body or "{}").encode())
+    return linked(before, row.seq, row.exam, row.kind, row.at, who, body)
+
+
+def opened_event(secrets: Secrets, stored: StoredRow) -> EventRow:
+    """The event as it reads. Raises `JournalDamaged`, which names it, when it is not as it was written."""
+    try:
+        who = secrets.open("who", _bound(stored), stored.who).decode()
+        body = None if stored.body is None else secrets.open("event", _bound(stored), stored.body).decode()
+    except JournalDamaged:
+        raise JournalDamaged(f"event {stored.seq}: its content was altered") from None
+    return EventRow(stored.seq, stored.exam, stored.kind, stored.at, who, body, stored.hash)
+
+
+def _bound(row: EventRow | StoredRow) -> str:
+    return f"{row.seq} {row.exam} {row.kind}"
+
+
+def insert(connection: sqlite3.Connection, stored: StoredRow) -> None:
+    """Add a row, inside the caller's transaction."""
+    connection.execute(f"INSERT INTO events({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(stored))
+
+
+def save_head(connection: sqlite3.Connection, secrets: Secrets, seq: int, hash_: str) -> None:
+    """Seal the newest event, inside the caller's transaction."""
+    head = f"{seq} {hash_} {secrets.current} {secrets.mac('head', canonical([seq, hash_]))}"
+    connection.execute("INSERT OR REPLACE INTO meta(name, value) VALUES ('head', ?)", (head,))
+
+
+def save_own(connection: sqlite3.Connection, secrets: Secrets, own: Strand) -> None:
+    """Seal the strand of events that belong to no exam, inside the caller's transaction."""
+    sealed = base64.b64encode(secrets.seal_json("own", "", astuple(own))).decode("ascii")
+    connection.execute("INSERT OR REPLACE INTO meta(name, value) VALUES ('own', ?)", (sealed,))
+
+
+def own_strand(connection: sqlite3.Connection, secrets: Secrets) -> Strand:
+    """The strand of events that belong to no exam. Raises `JournalDamaged` when it was altered."""
+    found = connection.execute("SELECT value FROM meta WHERE name = 'own'").fetchone()
+    try:
+        return Strand(*secrets.open_json("own", "", base64.b64decode(found[0], validate=True)))
+    except (JournalDamaged, ValueError, TypeError):
+        raise JournalDamaged("the journal's own events: their seal was altered; run verify") from None
+
+
 def trail_end(connection: sqlite3.Connection) -> End | None:
     """The newest event with the head, in one query."""
     found = connection.execute(
@@ -102,20 +150,29 @@ def trail_end(connection: sqlite3.Connection) -> End | None:
     return None if found is None else End(*found)
 
 
-def wrong_end(end: End | None, key: JournalKey | None) -> str | None:
-    """What is wrong with the end of the trail, None when nothing is. Without a key the seal is not looked at."""
+def wrong_end(end: End | None, secrets: Secrets | None) -> str | None:
+    """What is wrong with the end of the trail, None when nothing is. Without secrets the seal is not looked at."""
     if end is None or end.head is None:
         return "the trail has no head"
     parts = str(end.head).split(" ")
-    if len(parts) != 3 or (parts[0], parts[1]) != (str(end.seq), end.hash):
+    if len(parts) != 4 or (parts[0], parts[1]) != (str(end.seq), end.hash):
         return f"the trail ends at event {end.seq}, its head tells of another; events were removed, added or altered"
-    if key is not None and parts[2] != key.seal(end.seq, end.hash):
+    if secrets is not None and parts[3] != secrets.mac("head", canonical([end.seq, end.hash])):
         return f"the seal of event {end.seq} is not this key's; the trail was written anew"
+    if secrets is not None and parts[2] != str(secrets.current):
+        return f"the head of event {end.seq} names another secret than the one that sealed it"
     return None
 
 
-def check_end(end: End | None, key: JournalKey | None, name: str) -> None:
+def check_end(end: End | None, secrets: Secrets | None, name: str) -> None:
     """Raise `JournalDamaged` unless the head fits; costs the same however long the trail is."""
-    wrong = wrong_end(end, key)
+    wrong = wrong_end(end, secrets)
     if wrong is not None:
         raise JournalDamaged(f"{name}: {wrong}; run python -m runtime.exam verify, and bring back a copy")
+
+
+def check_secret_in_use(connection: sqlite3.Connection, secrets: Secrets, name: str) -> None:
+    """Raise `JournalUnwritable` when another process gave the journal new secrets since it was opened here."""
+    found = connection.execute("SELECT value FROM meta WHERE name = 'number'").fetchone()
+    if found is not None and str(found[0]).isdigit() and int(found[0]) > secrets.current:
+        raise JournalUnwritable(f"{name}: its key was changed meanwhile (rekey); open it anew with the new key")

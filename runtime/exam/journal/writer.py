@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import Any
 
 from runtime.exam.errors import ExamRefused, JournalError, KeyUnusable
 from runtime.exam.journal import lines
-from runtime.exam.journal.chain import canonical
+from runtime.exam.journal.anchors import tell_all
 from runtime.exam.journal.crypt import HOW, JournalKey
 from runtime.exam.journal.database import Database
-from runtime.exam.journal.fold import Folded, step, summary_row
+from runtime.exam.journal.fold import Folded, step
 from runtime.exam.journal.reader import JournalReader
-from runtime.exam.journal.trail import Trail, check_end
+from runtime.exam.journal.secrets import Secrets
+from runtime.exam.journal.trail import Trail, check_end, check_secret_in_use
 
 
 class JournalWriter(JournalReader):
@@ -29,11 +30,17 @@ class JournalWriter(JournalReader):
         key: JournalKey | None,
         floor_bytes: int,
         clock: Callable[[], datetime],
+        anchors: Sequence[str | Path] = (),
     ) -> None:
-        super().__init__(folder, database, key)
+        super().__init__(folder, database, key, anchors)
         self._floor_bytes = floor_bytes
         self._clock = clock
-        self._trail = None if key is None else Trail(key, clock)
+        self._trail: Trail | None = None
+
+    def _trail_of(self, secrets: Secrets) -> Trail:
+        if self._trail is None:
+            self._trail = Trail(secrets, self._clock)
+        return self._trail
 
     def _change(self, exam_id: str, kind: str, who: str, content: Mapping[str, Any]) -> None:
         with self._writing() as (connection, trail):
@@ -50,7 +57,7 @@ class JournalWriter(JournalReader):
         content: Mapping[str, Any],
     ) -> Folded:
         folded = step(self._current(exam_id, trail), trail.append(connection, exam_id, kind, who, content))
-        lines.save(connection, summary_row(folded))
+        lines.save(connection, self.unlocked(), lines.kept_of(folded))
         return folded
 
     def _current(self, exam_id: str, trail: Trail) -> Folded:
@@ -60,34 +67,24 @@ class JournalWriter(JournalReader):
             return known
         return self.folded(exam_id)
 
-    def _save_exposure(self, connection: sqlite3.Connection, exam_id: str, body: Mapping[str, Any]) -> None:
-        connection.execute(
-            "INSERT OR REPLACE INTO exposures(run, exam, body) VALUES (?, ?, ?)",
-            (body["run"], exam_id, canonical(body)),
-        )
-
-    def _save_account(self, connection: sqlite3.Connection, account: str, exam_id: str) -> None:
-        connection.execute("INSERT OR IGNORE INTO accounts(account, exam) VALUES (?, ?)", (account, exam_id))
-
     @contextmanager
     def _writing(self) -> Iterator[tuple[sqlite3.Connection, Trail]]:
-        self._writing_key()
-        assert self._trail is not None
+        if self.key is None:
+            raise KeyUnusable(f"journal {self.folder}: writing to it needs its key; {HOW}")
+        secrets, name = self.unlocked(), f"journal {self.folder}"
+        trail = self._trail_of(secrets)
         try:
             with self.database.writing() as connection:
-                self._trail.start(connection)
-                check_end(self._trail.end, self.key, f"journal {self.folder}")  # nothing is added to an altered one
-                yield connection, self._trail
-            self._trail.committed()
+                trail.start(connection)
+                check_secret_in_use(connection, secrets, name)
+                check_end(trail.end, secrets, name)  # nothing is added to an altered one
+                yield connection, trail
+            trail.committed()
         except JournalError:
             self._known = None
             raise
-        self.witness.tell(self._trail.end)
-
-    def _writing_key(self) -> JournalKey:
-        if self.key is None:
-            raise KeyUnusable(f"journal {self.folder}: writing to it needs its key; {HOW}")
-        return self.key
+        self.witness.tell(trail.end)
+        tell_all(self.anchors, trail.end, secrets)
 
 
 def who_of(name: str) -> str:

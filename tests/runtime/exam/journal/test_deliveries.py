@@ -47,7 +47,7 @@ def test_no_change_between_reading_and_writing_is_lost(journal: Journal) -> None
         return dataclasses.replace(before, attempts=before.attempts + 1)
 
     def work(_: int) -> None:
-        with Journal.open(journal.folder) as mine:
+        with Journal.open(journal.folder, journal.key) as mine:
             for _ in range(20):
                 mine.deliveries.change("E", "archive", count)
 

@@ -77,7 +77,7 @@ def test_a_disk_that_is_full_at_any_write_harms_nothing(mount: Mount, key: Journ
         assert said == {"no space left; free some, then go on (what was kept before is whole)"}
         assert read >= 5
         assert verify(journal).findings == ()
-        files = {path.stem for path in (disk / "j" / "images").rglob("*.png")}
+        files = {path.stem for path in (disk / "j" / "images").rglob("*.sealed")}
         assert files == {capture.image_sha256 for capture in journal.exam(exam_id).captures}
         journal.close_exam(exam_id, operator="anna")
 
@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_kept_refuses_the_frame(
     journal.close()
     with Journal.open(journal.folder, journal.key) as again:
         assert again.exam(exam_id).captures == captures
-        assert len(list((journal.folder / "images").rglob("*.png"))) == len(captures)
+        assert len(list((journal.folder / "images").rglob("*.sealed"))) == len(captures)
         assert list((journal.folder / "incoming").iterdir()) == []
 
 

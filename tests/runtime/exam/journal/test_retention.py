@@ -25,7 +25,7 @@ def test_a_retired_exam_leaves_its_line_and_its_trail(journal: Journal) -> None:
     after = journal.summary(gone)
     assert after.phase is Phase.RETIRED
     assert (after.outcome, after.captures, after.opened_at) == (before.outcome, 2, before.opened_at)
-    assert len(list((journal.folder / "images").rglob("*.png"))) == 1
+    assert len(list((journal.folder / "images").rglob("*.sealed"))) == 1
     assert journal.vessels(gone, 1) is None
     for read in (journal.exam, journal.infant, lambda e: journal.retire_exam(e, operator="anna")):
         with pytest.raises(ExamRefused, match="it is retired; only its line in the list and its trail remain"):
@@ -102,10 +102,10 @@ def test_a_crash_after_retiring_leaves_no_image(
     with monkeypatch.context() as patch:
         patch.setattr(journal.images, "discard", lambda *_: None)
         journal.retire_exam(exam_id, operator="anna")
-    assert len(list((journal.folder / "images").rglob("*.png"))) == 1
+    assert len(list((journal.folder / "images").rglob("*.sealed"))) == 1
     journal.close()
     with Journal.open(journal.folder, key) as again:
-        assert list((journal.folder / "images").rglob("*.png")) == []
+        assert list((journal.folder / "images").rglob("*.sealed")) == []
         assert verify(again).findings == ()
 
 

@@ -1,50 +1,90 @@
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from runtime.exam.errors import JournalDamaged, JournalNewer, JournalUnwritable, KeyUnusable
-from runtime.exam.journal import Delivery, Journal
+from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.schema import VERSION
 from runtime.exam.journal.verify import verify
 from runtime.exam.order import Order
+from runtime.views import Eye, View
 from tests.runtime.exam.making import REFER, RULES, infant, journal_exam
 
+V4_EXAM = "20261128-Q59G8PRW"
 
-def as_version_1(folder: Path) -> None:
-    """What a journal was before it had the outbox's table."""
+
+def old_journal(folder: Path, version: int) -> tuple[JournalKey, str]:
+    """A journal as that version wrote it (`version_N.sql` is its dump), its key of 32 zero bytes, an exam of it."""
+    here = Path(__file__).parent
     with sqlite3.connect(folder / "journal.sqlite3") as connection:
-        connection.execute("DROP TABLE deliveries")
-        for name in ("exposures", "accounts"):
-            connection.execute(f"DROP TABLE {name}")
-        for name in ("events_of_kind", "exams_opened"):
-            connection.execute(f"DROP INDEX {name}")
-        for name in ("opened_seq", "typed_seq", "utc_offset_s", "checksum"):
-            connection.execute(f"ALTER TABLE exams DROP COLUMN {name}")
-        connection.execute("PRAGMA user_version = 1")
+        connection.executescript((here / f"version_{version}.sql").read_text())
     connection.close()
+    exam_id = {2: "20261122-9YEPLPS3", 4: V4_EXAM}[version]
+    if version == 4:
+        for picture in here.glob("version_4_*.png"):
+            sha256 = hashlib.sha256(picture.read_bytes()).hexdigest()
+            place = folder / "images" / sha256[:2] / f"{sha256}.png"
+            place.parent.mkdir(parents=True)
+            place.write_bytes(picture.read_bytes())
+    return JournalKey(bytes(32)), exam_id
 
 
-def test_an_older_journal_is_brought_forward(journal: Journal, key: JournalKey) -> None:
-    exam_id = journal_exam(journal, [REFER])
-    before = journal.exam(exam_id)
-    journal.close()
-    as_version_1(journal.folder)
-    with pytest.raises(JournalUnwritable, match=f"version 1 has to be brought to {VERSION} first"):
-        Journal.open(journal.folder, key, read_only=True)
+def test_a_journal_of_version_4_is_sealed_whole(tmp_path: Path) -> None:
+    key, exam_id = old_journal(tmp_path, 4)
+    with pytest.raises(JournalUnwritable, match=f"version 4 has to be brought to {VERSION} first"):
+        Journal.open(tmp_path, key, read_only=True)
     with pytest.raises(KeyUnusable, match="needs its key"):
-        Journal.open(journal.folder)
+        Journal.open(tmp_path)
     with pytest.raises(KeyUnusable, match="another journal's"):
-        Journal.open(journal.folder, JournalKey.new())
-    with Journal.open(journal.folder, key) as again:
-        assert again.exam(exam_id) == before
-        again.deliveries.change(exam_id, "archive", lambda _: Delivery(exam_id, "archive", 1, "waiting"))
-        kinds = [kind for (kind,) in again.database.rows("SELECT kind FROM events ORDER BY seq")]
-        assert kinds[-1] == "migrated"
-        assert verify(again).findings == ()
+        Journal.open(tmp_path, JournalKey.new())
+    with Journal.open(tmp_path, key) as journal:
+        record = journal.exam(exam_id)
+        assert record.result.infant.outcome is REFER
+        assert [(c.reason, c.who) for c in record.changes] == [("wrong side", "bert"), ("typing error", "bert")]
+        assert (record.documented[0]["note"], record.documented[0]["who"]) == ("seen", "dr")
+        assert (journal.infant(exam_id).name, journal.order(exam_id).accession) == ("Roe^Ann", "ACC-7")
+        assert [journal.image(str(c.image_sha256)).shape for c in record.captures] == [(64, 64, 3)] * 2
+        assert journal.vessels(exam_id, 1) is not None
+        (delivery,) = journal.deliveries.all()
+        assert (delivery.revision, delivery.last_error, delivery.instances[0].uid) == (9, "slow", "1.2")
+        assert [line.phase.value for line in journal.exams()] == ["voided", "closed", "retired"]
+        assert [one["run"] for one in journal.light_of("H-9")] == ["r1"]
+        assert verify(journal).findings == ()
+        journal.relabel(exam_id, 1, Eye.OD, View.DISC, reason="right after all", operator="anna")
+    with Journal.open(tmp_path, key) as journal:
+        assert verify(journal).findings == ()
+    assert not list(tmp_path.rglob("*.png"))
+    content = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for plain in (b"wrong side", b"typing error", b"bert", b"anna", b"REFER", b"as told", b"slow", b"\x89PNG\r\n", b"test:"):
+        assert plain not in content
+
+
+EDITS = {
+    "a body": "UPDATE events SET body = replace(body, 'REFER', 'RETAKE') WHERE kind = 'read'",
+    "an operator": "UPDATE events SET who = 'carl' WHERE kind = 'documented'",
+    "the head": "UPDATE meta SET value = replace(value, 'a', 'b') WHERE name = 'head'",
+    "the end": "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)",
+    "a vessel map": "UPDATE vessels SET png = x'00'",
+    "a trigger": "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM deliveries; END",
+}
+
+
+@pytest.mark.parametrize("sql", EDITS.values(), ids=EDITS.keys())
+def test_nothing_altered_is_sealed_as_if_it_were_sound(tmp_path: Path, sql: str) -> None:
+    key, _ = old_journal(tmp_path, 4)
+    with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
+        connection.execute(sql)
+    connection.close()
+    with pytest.raises(JournalDamaged, match="bring back a copy"):
+        Journal.open(tmp_path, key)
+    with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
+    connection.close()
 
 
 def test_a_newer_journal_is_refused_and_not_touched(journal: Journal, key: JournalKey) -> None:
@@ -73,10 +113,7 @@ def test_another_programs_database_is_refused_and_not_touched(tmp_path: Path, ke
 
 def test_a_journal_of_version_2_keeps_everything_and_takes_orders(tmp_path: Path) -> None:
     """`version_2.sql` is the dump of a journal that version 2 wrote, with the key of 32 zero bytes."""
-    key, exam_id = JournalKey(bytes(32)), "20261122-9YEPLPS3"
-    with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
-        connection.executescript(Path(__file__).with_name("version_2.sql").read_text())
-    connection.close()
+    key, exam_id = old_journal(tmp_path, 2)
     with pytest.raises(JournalUnwritable, match=f"version 2 has to be brought to {VERSION} first"):
         Journal.open(tmp_path, key, read_only=True)
     with Journal.open(tmp_path, key, floor_bytes=0) as journal:
