@@ -21,7 +21,7 @@ from runtime.exam.journal.deliveries import Deliveries
 from runtime.exam.journal.fold import Folded, fold, record_of, summary_of
 from runtime.exam.journal.images import ImageStore, decode_png
 from runtime.exam.journal.keyring import Keyring
-from runtime.exam.journal.lines import Kept, all_lines, altered_events, checked, events_of, line_of
+from runtime.exam.journal.lines import Kept, all_lines, altered_events, checked, events_of, line_of, named_images
 from runtime.exam.journal.records import ExamRecord, ExamSummary, RejectedInstance, Rejection
 from runtime.exam.journal.schema import meta
 from runtime.exam.journal.secrets import Secrets
@@ -94,15 +94,23 @@ class JournalReader:
             yield from altered_events(self.database.connection, self.secrets)
 
     def check_whole(self) -> None:
-        """Raise `JournalDamaged` unless every event and every line is as it was written; reads the whole trail."""
+        """Raise `JournalDamaged` unless every event and every row is as it was written; reads the whole trail."""
         self.lines()
         found = next(self.altered_events(), None)
         if found is None and self.altered:
             found = (f"exam {self.altered[0]}", "its line was altered")
+        if found is None and not self._images_are_named():
+            found = ("the table images", "not what the events name")
         if found is not None:
             raise JournalDamaged(
                 f"journal {self.folder}: {found[0]}: {found[1]}; run python -m runtime.exam verify, bring back a copy"
             )
+
+    def _images_are_named(self) -> bool:
+        with self.database.naming():
+            kept = self.database.connection.execute("SELECT sha256, exam FROM images").fetchall()
+            named = {(sha256, exam) for _, exam, sha256 in named_images(self.database.connection, self.unlocked())}
+        return set(kept) == named
 
     def open_exam(self) -> ExamSummary | None:
         """The exam that is open; there is at most one."""
@@ -160,6 +168,8 @@ class JournalReader:
 
     def vessels(self, exam_id: str, number: int) -> UInt8Array | None:
         """Vessel probability x 255 of a capture, uint8 [256, 256]; None when its reading has none."""
+        if self.summary(exam_id).phase is Phase.RETIRED:
+            return None
         folded = self.folded(exam_id)
         sha256 = folded.readings[number]["vessels_sha256"] if number in folded.readings else None
         if sha256 is None:

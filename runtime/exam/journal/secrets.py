@@ -66,7 +66,7 @@ class Secrets:
     def seal(self, purpose: str, bound_to: str, content: bytes) -> bytes:
         """The content so that only this journal reads it, and only where it is `bound_to`."""
         salting, key = self._keys(self.current, purpose)
-        bound = bound_to.encode()
+        bound = _bytes(bound_to)
         salt = hmac.digest(salting, len(bound).to_bytes(4, "big") + bound + content, "sha256")[:_SALT_BYTES]
         sealed: bytes = _cipher(key, salt).encrypt(salt[:_NONCE_BYTES], content, bound)
         return self.current.to_bytes(_NUMBER_BYTES, "big") + salt + sealed
@@ -81,7 +81,7 @@ class Secrets:
             if number in self._data and not (newest and number != self.current):
                 try:
                     key = self._keys(number, purpose)[1]
-                    opened: bytes = _cipher(key, salt).decrypt(salt[:_NONCE_BYTES], content, bound_to.encode())
+                    opened: bytes = _cipher(key, salt).decrypt(salt[:_NONCE_BYTES], content, _bytes(bound_to))
                     return opened
                 except InvalidTag:
                     pass
@@ -101,7 +101,7 @@ class Secrets:
         if number not in self._data:
             return ""
         key = self._keys(number, purpose)[1]
-        return hmac.digest(key, text.encode("utf-8", "surrogateescape"), "sha256").hex()
+        return hmac.digest(key, _bytes(text), "sha256").hex()
 
     def account(self, infant_id: str) -> str:
         """Whose account of light it is, hex: the same for an identifier however it is spaced or cased, and no name."""
@@ -126,6 +126,11 @@ def _cipher(key: bytes, salt: bytes) -> Any:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(hmac.digest(key, salt, "sha256"))
+
+
+def _bytes(text: str) -> bytes:
+    """Also of a text that a flipped byte left without UTF-8: it is bound to nothing, and must only not fit."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _text(secret: bytes) -> str:

@@ -55,7 +55,7 @@ def test_an_archive_that_is_down_is_a_line_and_a_code(journal: Path, capsys: pyt
     assert json.loads(said.out)["waiting"] == 1
     assert main(["worklist", "--site", where]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
-    assert main(["outbox", "--journal", str(journal), "--json"]) == 0
+    assert main(["outbox", *options(journal), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["waiting"], shown["held"], shown["done"]) == (1, 0, 0)
     assert "Connection refused" in shown["last_error"]
@@ -63,12 +63,12 @@ def test_an_archive_that_is_down_is_a_line_and_a_code(journal: Path, capsys: pyt
 
 
 def test_the_outbox_counts_exams_that_no_sender_saw(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["outbox", "--journal", str(journal)]) == 0
+    assert main(["outbox", *options(journal)]) == 0
     assert "0 exams done, 1 waiting" in capsys.readouterr().out
 
 
 def test_an_export_names_nobody(journal: Path, tmp_path: Path) -> None:
-    with Journal.open(journal, read_only=True) as kept:
+    with Journal.open(journal, KEY, read_only=True) as kept:
         exam_id = kept.exams()[0].exam_id
     assert main(["export-deidentified", exam_id, *options(journal), "--out", str(tmp_path / "out")]) == 0
     files = sorted((tmp_path / "out").iterdir())
@@ -117,7 +117,7 @@ def test_without_the_key_nothing_is_sent_and_nothing_is_marked(
     monkeypatch.delenv("ROP_JOURNAL_KEY", raising=False)
     assert main(["send", "--journal", str(journal), "--site", write_site(journal.parent)]) == 2
     assert "key" in capsys.readouterr().err
-    main(["outbox", "--journal", str(journal), "--json"])
+    main(["outbox", *options(journal), "--json"])
     assert json.loads(capsys.readouterr().out)["last_error"] == ""
 
 
@@ -125,7 +125,7 @@ def test_a_missing_package_is_named(
     journal: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pynetdicom", None)
-    assert main(["outbox", "--journal", str(journal)]) == 2
+    assert main(["outbox", *options(journal)]) == 2
     assert capsys.readouterr().err.startswith("runtime.dicom: pynetdicom: not installed")
 
 
@@ -196,7 +196,7 @@ def test_a_watching_sender_outlives_a_disk_that_is_full_for_a_while(
 
 
 def test_what_has_to_be_removed_by_hand_is_listed(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = ["--journal", str(journal)]
+    where = options(journal)
     assert main(["rejected", *where]) == 0
     assert "nothing was sent" in capsys.readouterr().out
     with Journal.open(journal, KEY) as kept:

@@ -110,7 +110,7 @@ def look(folder: Path, told: list[list[str]]) -> dict[str, float]:
         records = {exam.exam_id: journal.exam(exam.exam_id) for exam in journal.exams()}
         half = sum(len(record.exam.pending) for record in records.values())
         named = {c.image_sha256 for record in records.values() for c in record.captures}
-    on_disk = {path.stem for path in (folder / "images").rglob("*.png")}
+    on_disk = {path.stem for path in (folder / "images").rglob("*.sealed")}
     if on_disk != named:
         raise SystemExit(f"{len(on_disk - named)} image(s) that no row names, {len(named - on_disk)} missing")
     if half > 1:

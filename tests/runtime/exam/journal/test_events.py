@@ -210,8 +210,14 @@ def test_an_altered_line_is_shown_and_made_again_as_the_trail_tells_it(journal: 
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("sealed", "'[{'"), ("sealed", "x'00'"), ("sealed", "substr(sealed, 1, length(sealed) - 1)"), ("exam", "'y'"),
-     ("sealed", "(SELECT sealed FROM deliveries d WHERE d.exam != deliveries.exam)"), ("destination", "'x'")],
+    [
+        ("sealed", "'[{'"),
+        ("sealed", "x'00'"),
+        ("sealed", "substr(sealed, 1, length(sealed) - 1)"),
+        ("exam", "'y'"),
+        ("sealed", "(SELECT sealed FROM deliveries d WHERE d.exam != deliveries.exam)"),
+        ("destination", "'x'"),
+    ],
 )
 def test_an_altered_delivery_is_named_and_sent_anew_and_the_others_go_on(
     journal: Journal, column: str, value: str

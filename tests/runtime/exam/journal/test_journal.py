@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sqlite3
 import subprocess
@@ -17,11 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import runtime.exam.journal.journal as journal_module
 from runtime.exam.errors import (
     ExamRefused,
     InfantInvalid,
-    JournalDamaged,
     JournalError,
     JournalFull,
     JournalUnwritable,

@@ -60,7 +60,17 @@ def test_a_journal_of_version_4_is_sealed_whole(tmp_path: Path) -> None:
         assert verify(journal).findings == ()
     assert not list(tmp_path.rglob("*.png"))
     content = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    for plain in (b"wrong side", b"typing error", b"bert", b"anna", b"REFER", b"as told", b"slow", b"\x89PNG\r\n", b"test:"):
+    for plain in (
+        b"wrong side",
+        b"typing error",
+        b"bert",
+        b"anna",
+        b"REFER",
+        b"as told",
+        b"slow",
+        b"\x89PNG\r\n",
+        b"test:",
+    ):
         assert plain not in content
 
 

@@ -1,0 +1,271 @@
+"""Whoever can write the journal's folder but lacks its key: every edit is found where the record is used."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runtime.dicom.from_journal import exam_from_journal
+from runtime.dicom.site import Cart
+from runtime.exam.__main__ import main
+from runtime.exam.errors import ExamRefused, JournalDamaged, JournalError
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.journal import Delivery, Journal
+from runtime.exam.journal.chain import canonical, digest, event_hash
+from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.report import report_page
+from runtime.views import Eye
+from tests.runtime.exam.making import NRF, REFER, journal_exam
+
+Edit = Callable[[sqlite3.Connection], None]
+CHANGES = 10_000
+
+
+def edited(folder: Path, edit: Edit) -> None:
+    connection = sqlite3.connect(folder / "journal.sqlite3")
+    with connection:
+        edit(connection)
+    connection.close()
+
+
+def sql(text: str) -> Edit:
+    return lambda connection: connection.executescript(text)
+
+
+def body_anew(connection: sqlite3.Connection) -> None:
+    """A reading exchanged for an older one of its kind, and every hash after it calculated again, head and all."""
+    other, _ = (
+        row[0] for row in connection.execute("SELECT body FROM events WHERE kind = 'read' ORDER BY seq LIMIT 2")
+    )
+    last = connection.execute("SELECT max(seq) FROM events WHERE kind = 'read'").fetchone()[0]
+    connection.execute("UPDATE events SET body = ?, body_sha256 = ? WHERE seq = ?", (other, digest(other), last))
+    previous = "0" * 64
+    query = "SELECT seq, exam, kind, at, who, body_sha256 FROM events ORDER BY seq"
+    for seq, exam, kind, at, who, sha256 in connection.execute(query).fetchall():
+        previous = event_hash(previous, seq, exam, kind, at, who, sha256)
+        connection.execute("UPDATE events SET hash = ? WHERE seq = ?", (previous, seq))
+    head = connection.execute("SELECT value FROM meta WHERE name = 'head'").fetchone()[0].split()
+    head[1] = previous
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'head'", (" ".join(head),))
+
+
+EDITS: dict[str, Edit] = {
+    "a body": sql("UPDATE events SET body = zeroblob(length(body)) WHERE kind = 'read'"),
+    "a body removed": sql("UPDATE events SET body = NULL WHERE kind = 'read'"),
+    "bodies exchanged": sql(
+        "UPDATE events SET body = (SELECT body FROM events e WHERE e.kind = 'read' AND e.seq != events.seq), "
+        "body_sha256 = (SELECT body_sha256 FROM events e WHERE e.kind = 'read' AND e.seq != events.seq) "
+        "WHERE kind = 'read'"
+    ),
+    "a body, and every hash after it": body_anew,
+    "who": sql("UPDATE events SET who = zeroblob(length(who)) WHERE kind = 'documented'"),
+    "kind": sql("UPDATE events SET kind = 'confirmed view' WHERE kind = 'documented'"),
+    "time": sql("UPDATE events SET at = replace(at, '20', '19') WHERE kind = 'closed'"),
+    "findings moved to another exam": sql(
+        "UPDATE events SET exam = (SELECT min(exam) FROM exams e WHERE e.exam != events.exam) WHERE kind = 'documented'"
+    ),
+    "an event in the middle removed": sql("DELETE FROM events WHERE kind = 'documented'"),
+    "a whole exam removed": sql(
+        "DELETE FROM events WHERE exam = (SELECT max(exam) FROM exams); "
+        "DELETE FROM exams WHERE exam = (SELECT max(exam) FROM exams)"
+    ),
+    "an event of the journal's own removed": sql("DELETE FROM events WHERE exam IS NULL"),
+    "a trigger": sql("CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM vessels; END"),
+    "a view": sql("CREATE VIEW later AS SELECT * FROM events"),
+    "a table": sql("CREATE TABLE more(x)"),
+    "an index": sql("CREATE INDEX more ON events(at)"),
+    "an index gone": sql("DROP INDEX exams_changed"),
+    "an altered table": sql("ALTER TABLE deliveries ADD COLUMN more TEXT"),
+}
+
+
+@pytest.fixture
+def filled(journal: Journal) -> Journal:
+    first = journal_exam(journal, [REFER])
+    second = journal_exam(journal, [REFER])
+    journal.document(second, EyeFindings(Eye.OD, stage="2", note="ridge"), clinician="dr")
+    journal_exam(journal, [NRF])
+    for exam_id in (first, second):
+        revision = journal.summary(exam_id).changed_seq
+        journal.deliveries.change(
+            exam_id, "archive", lambda _, e=exam_id, r=revision: Delivery(e, "archive", r, "waiting")
+        )  # type: ignore[misc]
+    return journal
+
+
+def key_file(folder: Path, key: JournalKey) -> Path:
+    path = folder / "cart.key"
+    path.touch(0o600)
+    path.write_text(key.text)
+    return path
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_is_named_by_list_and_stops_retire(
+    filled: Journal, key: JournalKey, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled.close()
+    common = ["--journal", str(filled.folder), "--key-file", str(key_file(tmp_path, key))]
+    assert main(["list", *common]) == 0
+    assert capsys.readouterr().err == ""
+    edited(filled.folder, EDITS[name])
+    assert main(["list", *common]) == 1
+    said = capsys.readouterr()
+    assert any(word in said.err for word in ("altered", "removed", "not ours", "missing", "written anew"))
+    assert "no referral" not in said.out.lower()
+    retire = ["retire", *common, "--operator", "anna", "--older-than-days", "0", "--no-archive", "--discard-typed"]
+    assert main([*retire, "--trust-clock"]) == 1
+    assert main(["verify", *common]) == 1
+    with sqlite3.connect(filled.folder / "journal.sqlite3") as connection:
+        assert connection.execute("SELECT count(*) FROM events WHERE kind = 'retired'").fetchone() == (0,)
+    connection.close()
+
+
+@pytest.mark.parametrize("name", ["a body", "a body removed", "who", "kind", "an event in the middle removed"])
+def test_an_edited_exam_is_neither_shown_nor_exported_nor_sent(filled: Journal, key: JournalKey, name: str) -> None:
+    second = filled.exams()[1].exam_id
+    filled.close()
+    edited(filled.folder, EDITS[name])
+    with Journal.open(filled.folder, key) as journal:
+        for use in (
+            journal.exam,
+            journal.infant,
+            lambda exam_id: report_page(journal, exam_id),
+            lambda exam_id: exam_from_journal(journal, exam_id, Cart()),
+        ):
+            with pytest.raises(JournalDamaged):
+                use(second)
+
+
+def test_a_forged_delivery_is_no_delivery(filled: Journal, key: JournalKey) -> None:
+    """With the checksum of version 4 anybody could write one, and 12 unsent images were removed on its word."""
+    exam_id = filled.exams()[1].exam_id
+    row = [exam_id, "archive", 99, "done", 0, None, "", [], 99]
+    for forged in (canonical(row).encode(), canonical([*row, digest(canonical(row))]).encode()):
+        edited(filled.folder, lambda c, forged=forged: c.execute("UPDATE deliveries SET sealed = ?", (forged,)))  # type: ignore[misc]
+        assert filled.deliveries.get(exam_id, "archive") is None
+        assert filled.deliveries.owed(exam_id, 1, ["archive"]) == ["archive"]
+        with pytest.raises(ExamRefused, match="has not reached archive"):
+            filled.retire_exam(exam_id, operator="anna", destinations=["archive"])
+
+
+def test_a_picture_of_another_exam_is_not_removed_with_a_forged_row(filled: Journal) -> None:
+    first, second = (journal_exam(filled, [NRF]) for _ in range(2))
+    sha256 = str(filled.exam(second).captures[0].image_sha256)
+    edited(filled.folder, lambda c: c.execute("UPDATE images SET exam = ? WHERE sha256 = ?", (first, sha256)))
+    with pytest.raises(JournalDamaged, match="images"):
+        filled.check_whole()
+
+
+def test_vessels_of_another_frame_are_not_shown(filled: Journal) -> None:
+    first, second, _ = (line.exam_id for line in filled.exams())
+    edited(
+        filled.folder, sql("UPDATE vessels SET sealed = (SELECT sealed FROM vessels v WHERE v.exam != vessels.exam)")
+    )
+    for exam_id in (first, second):
+        with pytest.raises(JournalDamaged, match="vessels"):
+            filled.vessels(exam_id, 1)
+    edited(filled.folder, sql("DELETE FROM vessels"))
+    with pytest.raises(JournalDamaged, match="vessels"):
+        filled.vessels(first, 1)
+
+
+def everything(journal: Journal) -> object:
+    """All that a user of the journal can read."""
+    summaries = journal.exams()
+    journal.check_whole()
+    records = [journal.exam(line.exam_id) for line in summaries]
+    pictures = [journal.image(str(c.image_sha256)).tobytes() for r in records for c in r.captures]
+    maps = [journal.vessels(r.summary.exam_id, c.number) for r in records for c in r.captures]
+    infants = [(journal.infant(r.summary.exam_id), journal.order(r.summary.exam_id)) for r in records]
+    light = journal.light_of("H-1")
+    return summaries, records, pictures, [m if m is None else m.tobytes() for m in maps], infants, light
+
+
+def one_byte_changed(folder: Path, copy: Path, chance: random.Random) -> None:
+    """In a cell of a row, in a picture's file, or anywhere in the database."""
+    where = chance.random()
+    if where < 0.2:
+        path = copy / chance.choice(sorted((folder / "images").rglob("*.sealed"))).relative_to(folder)
+        change_file(path, chance)
+    elif where < 0.4:
+        change_file(copy / "journal.sqlite3", chance)
+    else:
+        connection = sqlite3.connect(copy / "journal.sqlite3")
+        connection.text_factory = bytes
+        table = chance.choice(("events", "exams", "vessels", "deliveries", "images", "meta"))
+        names = [row[1].decode() for row in connection.execute(f"PRAGMA table_info({table})")]
+        column, rows = chance.choice(names), connection.execute(f"SELECT * FROM {table}").fetchall()
+        row = chance.choice(rows)
+        value = row[names.index(column)]
+        spoilt: object = None
+        if isinstance(value, int):
+            spoilt = value ^ (1 << chance.randrange(8))
+        elif value:
+            raw = bytearray(value)
+            raw[chance.randrange(len(raw))] ^= 1 + chance.randrange(255)
+            blob = column in ("body", "who", "sealed") or bytes(raw).decode("latin-1").encode() != bytes(raw)
+            spoilt = bytes(raw) if blob else bytes(raw).decode("latin-1")
+        condition = " AND ".join(f"{name} IS ?" for name in names)
+        keep = [
+            cell
+            if not isinstance(cell, bytes) or name in ("body", "who", "sealed")
+            else cell.decode("utf-8", "surrogateescape")
+            for name, cell in zip(names, row, strict=True)
+        ]
+        with connection:
+            connection.execute(f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {condition}", (spoilt, *keep))
+        connection.close()
+
+
+def change_file(path: Path, chance: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    content[chance.randrange(len(content))] ^= 1 + chance.randrange(255)
+    path.write_bytes(bytes(content))
+
+
+def changes_found(folder: Path, key: JournalKey, work: Path, number: int, seed: int) -> tuple[int, int, list[int]]:
+    """(found before use, without any effect, seeds of those that were neither) of so many changes."""
+    with Journal.open(folder, key, read_only=True) as journal:
+        expected, sent = everything(journal), journal.deliveries.all()
+    found, harmless, missed = 0, 0, list[int]()
+    for n in range(number):
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(folder, work)
+        one_byte_changed(folder, work, random.Random(f"{seed} {n}"))
+        try:
+            with Journal.open(work, key, read_only=True) as journal:
+                if everything(journal) == expected and not journal.deliveries.altered():
+                    harmless += 1
+                    same = journal.deliveries.all() == sent
+                    missed += [] if same else [n]
+                elif journal.deliveries.altered():
+                    found += 1
+                else:
+                    missed.append(n)
+        except JournalError:
+            found += 1
+    return found, harmless, missed
+
+
+def test_one_changed_byte_is_found_before_use_or_changes_nothing(
+    filled: Journal, key: JournalKey, tmp_path: Path
+) -> None:
+    filled.close()
+    found, harmless, missed = changes_found(filled.folder, key, tmp_path / "work", 120, 1)
+    assert missed == []
+    assert found > harmless
+
+
+@pytest.mark.soak
+def test_ten_thousand_changed_bytes(filled: Journal, key: JournalKey, tmp_path: Path) -> None:
+    filled.close()
+    found, harmless, missed = changes_found(filled.folder, key, tmp_path / "work", CHANGES, random.randrange(2**31))
+    sys.stderr.write(f"{found} found before use, {harmless} without effect, {len(missed)} missed of {CHANGES}\n")
+    assert missed == []
