@@ -45,6 +45,8 @@ class UnitOptions:
     address: str
     """Of the pages, as in `http://127.0.0.1:8420/`."""
     user: str = "ropcart"
+    anchors: tuple[Path, ...] = ()
+    """Files outside of the journal that are told its newest event; each has to be there before the unit starts."""
     devices: tuple[str, ...] = ("char-usb_device", "char-video4linux", "char-ttyACM", "char-ttyUSB", "char-nvidia*")
     """Kinds of devices that the cart may open, by group."""
 
@@ -89,7 +91,7 @@ TimeoutStartSec=120
 User={options.user}
 SupplementaryGroups=video dialout plugdev render
 DevicePolicy=closed
-{devices}ReadWritePaths={_quoted(str(options.journal))}
+{devices}ReadWritePaths={_written(options)}
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 {HARDENED}"""
 
@@ -107,7 +109,7 @@ Restart=always
 RestartSec=5
 User={options.user}
 PrivateDevices=yes
-ReadWritePaths={_quoted(str(options.journal))}
+ReadWritePaths={_written(options)}
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 MemoryDenyWriteExecute=yes
 {HARDENED}"""
@@ -125,7 +127,7 @@ PrivateDevices=yes
 PrivateNetwork=yes
 PrivateUsers=yes
 IPAddressDeny=any
-ReadWritePaths={_quoted(str(options.journal))}
+ReadWritePaths={_written(options)}
 RestrictAddressFamilies=AF_UNIX
 MemoryDenyWriteExecute=yes
 {HARDENED}"""
@@ -183,6 +185,10 @@ IPAddressAllow=localhost
 def _command(options: UnitOptions, module: str, *words: str) -> str:
     parts = (str(options.python), "-m", module, *words, "--config", str(options.config))
     return " ".join(_quoted(part.replace("$", "$$")) for part in parts)
+
+
+def _written(options: UnitOptions) -> str:
+    return " ".join(_quoted(str(path)) for path in (options.journal, *options.anchors))
 
 
 def _quoted(text: str) -> str:

@@ -164,6 +164,7 @@ def install(options: Namespace) -> int:
             python=Path(sys.executable),
             config=options.config.absolute(),
             journal=config.journal,
+            anchors=tuple(Path(anchor) for anchor in config.anchors if anchor != "syslog"),
             address=f"{scheme}://{host}:{address.port}/",
         )
     )

@@ -57,6 +57,9 @@ LATERALITY = Code("272741003", "SCT", "Laterality")
 NOTE = own("NOTE", "Note")
 CHANGES = own("CHANGES", "Changes with their reasons")
 CHANGE = own("CHANGE", "Change")
+LIGHT = own("LIGHT", "Light given to an eye, and what of its limits that used")
+DISAGREEMENT = own("DISAGREEMENT", "Finding of a clinician that does not go with the outcome")
+TRAIL = own("TRAIL", "Number and SHA-256 of the exam's newest event in the cart's journal")
 
 _OUTCOME_VALUES = {
     Outcome.REFER: "REFER",

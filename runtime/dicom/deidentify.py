@@ -69,6 +69,8 @@ def anonymous(exam: ExamRecord) -> ExamRecord:
         documented=(),  # a person's words, who said them and when
         changes=(),
         exposures=(),
+        disagreements=(),
+        trail="",
         rejected=frozenset(),
     )
 

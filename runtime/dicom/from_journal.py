@@ -11,6 +11,8 @@ from runtime.arrays import UInt8Array
 from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.records import Changed, Documented, EquipmentFacts, ExamRecord, InfantFacts, Shot
 from runtime.dicom.site import Cart
+from runtime.exam.describe import light_lines
+from runtime.exam.disagreement import disagreements
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.journal.fold import AMENDED, OPENED, Folded, fold, record_of
@@ -66,6 +68,9 @@ def exam_from_journal(
         facts=_facts(rules),
         documented=tuple(_documented(found, summary) for found in kept.documented),
         changes=tuple(Changed(c.what, c.reason, c.who, summary.local(c.at)) for c in kept.changes),
+        exposures=tuple(light_lines(kept)),
+        disagreements=disagreements(kept),
+        trail=f"{folded.last_seq}:{folded.last_hash}",
         page=cart.page,
         rejected=rejected,
     )

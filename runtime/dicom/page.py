@@ -150,7 +150,9 @@ class _Page:
             for f in self.exam.documented
         ]
         changed = [f"{c.at:%Y-%m-%d %H:%M %z}, {c.who}: {c.what}; {c.reason}" for c in self.exam.changes]
-        for title, said in (("Documented by clinicians", lines), ("Changed", changed)):
+        lines = [*self.exam.disagreements, *lines]  # first: they must be read beside the outcome
+        light = list(self.exam.exposures)
+        for title, said in (("Documented by clinicians", lines), ("Changed", changed), ("Light", light)):
             if said:
                 self.line(title, 11, height=6)
             for one in said[:MOST_LINES]:

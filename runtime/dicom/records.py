@@ -120,6 +120,10 @@ class ExamRecord:
     changes: tuple[Changed, ...] = ()
     exposures: tuple[str, ...] = ()
     """Light that was given, a line each."""
+    disagreements: tuple[str, ...] = ()
+    """Where a clinician's finding does not go with the outcome, a sentence each."""
+    trail: str = ""
+    """Number and SHA-256 of the exam's newest event in the journal, `1042:3f2a...`: an anchor outside of the cart."""
     page: bool = True
     """Whether the report is sent as a PDF page too."""
     rejected: frozenset[str] = frozenset()

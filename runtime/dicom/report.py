@@ -93,6 +93,8 @@ def _content(exam: ExamRecord, photographs: Sequence[Dataset]) -> sr.Measurement
         content[0].ContentSequence.append(_documented(exam))
     if exam.changes:
         content[0].ContentSequence.append(_changed(exam))
+    if exam.exposures:
+        content[0].ContentSequence.append(_light(exam))
     return content
 
 
@@ -194,6 +196,8 @@ def _statements(exam: ExamRecord) -> sr.ContainerContentItem:
     for eye, verdict in sorted(exam.eyes.items()):
         said += [_outcome(codes.eye_outcome(eye.value), verdict), _text(codes.STATEMENT, _says(verdict, WHOM[eye]))]
     said += [_outcome(codes.INFANT_OUTCOME, exam.verdict), _text(codes.STATEMENT, _says(exam.verdict, "Infant"))]
+    said += [_text(codes.DISAGREEMENT, sentence) for sentence in exam.disagreements]
+    said += [_text(codes.TRAIL, exam.trail)] if exam.trail else []
     notices = dict.fromkeys(shot.reading.bundle.notice or AID_NOTICE for shot in exam.shots)
     said += [_text(codes.NOTICE, notice) for notice in notices]
     container.ContentSequence = sr.ContentSequence(said)
@@ -231,6 +235,13 @@ def _changed(exam: ExamRecord) -> sr.ContainerContentItem:
     container.ContentSequence = sr.ContentSequence(
         [_text(codes.CHANGE, f"{c.at:%Y-%m-%d %H:%M %z}, {c.who}: {c.what}; {c.reason}") for c in exam.changes]
     )
+    return container
+
+
+def _light(exam: ExamRecord) -> sr.ContainerContentItem:
+    """Light that was given, a line an eye."""
+    container = sr.ContainerContentItem(codes.LIGHT, relationship_type="CONTAINS")
+    container.ContentSequence = sr.ContentSequence([_text(codes.LIGHT, line) for line in exam.exposures])
     return container
 
 

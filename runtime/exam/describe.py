@@ -110,14 +110,14 @@ def exam_lines(record: ExamRecord, infant: Infant | None = None, order: Order | 
         yield f"{summary.pending} frame(s) not read yet: python -m runtime.exam finish"
     for content in record.documented:
         yield printable(f"documented by {content['who']}, {content['eye']}: {EyeFindings.from_dict(content).words()}")
-    yield from _light_lines(record)
+    yield from light_lines(record)
     for change in record.changes:
         yield f"changed {_when(change.at)} by {printable(change.who)}: {change.what}; {printable(change.reason)}"
     yield f"bundle {rules.bundle.name} {rules.bundle.version}, threshold {rules.threshold:g}, software {rules.software}"
     yield rules.bundle.notice
 
 
-def _light_lines(record: ExamRecord) -> Iterator[str]:
+def light_lines(record: ExamRecord) -> Iterator[str]:
     """What each eye was given, and what of each limit that used."""
     for eye in Eye:
         given = [one for one in record.exposures if one["eye"] == eye.value and one["state"] != "refused"]

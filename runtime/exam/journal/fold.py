@@ -69,6 +69,8 @@ class Folded:
     documented: tuple[Mapping[str, Any], ...] = ()
     closed_at: str | None = None
     last_seq: int = 0
+    last_hash: str = ""
+    """Of the event of that number."""
     typed_seq: int = 0
     """Of the newest event that a person typed something into, 0 when none was."""
     utc_offset_s: int | None = None
@@ -93,6 +95,7 @@ def begin(row: EventRow, utc_offset_s: int | None = None) -> Folded:
         body["patient"],
         body.get("order"),
         last_seq=row.seq,
+        last_hash=row.hash,
         utc_offset_s=offset,
         strand=Strand().after(row.seq, row.hash),
     )
@@ -103,7 +106,7 @@ def step(folded: Folded, row: EventRow) -> Folded:
     body = row.content
     event = machine_event(row.kind, body, folded.exam.rules)
     typed_seq, strand = row.seq if row.kind in TYPED else folded.typed_seq, folded.strand.after(row.seq, row.hash)
-    after = replace(folded, last_seq=row.seq, typed_seq=typed_seq, strand=strand)
+    after = replace(folded, last_seq=row.seq, last_hash=row.hash, typed_seq=typed_seq, strand=strand)
     if event is not None:
         after = replace(after, exam=apply(folded.exam, event))
     if row.kind == CAPTURED:
