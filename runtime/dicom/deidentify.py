@@ -120,6 +120,7 @@ def export_deidentified(exam: ExamRecord, folder: Path) -> list[Path]:
             raise DicomError(f"{folder}: is there already; name a new folder")
         arriving.mkdir(mode=0o700, parents=True)
         for name, dataset in deidentified(exam).items():
+            (arriving / name).touch(0o600)  # it holds findings: its owner's, whatever the umask
             dataset.save_as(arriving / name, enforce_file_format=True)
             written.append(folder / name)
         os.rename(arriving, folder)

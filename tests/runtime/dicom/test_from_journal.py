@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
@@ -15,10 +16,13 @@ from pydicom.sr.coding import Code
 
 from device.frame import Frame
 from runtime.dicom import codes
+from runtime.dicom.deidentify import export_deidentified
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.objects import planned
 from runtime.dicom.site import Cart
 from runtime.dicom.worklist import WorklistItem
+from runtime.exam.disagreement import disagreements
+from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.order import Order, Ordered
@@ -143,3 +147,34 @@ def test_another_time_zone_of_the_cart_changes_no_byte(
 def test_all_times_of_an_exam_have_its_one_offset(journal: Journal) -> None:
     made = objects(journal, closed_exam(journal))
     assert len({dataset.TimezoneOffsetFromUTC for dataset in made.values()}) == 1
+
+
+def test_the_report_tells_light_a_disagreement_and_the_trail_and_a_deidentified_one_does_not(
+    journal: Journal, tmp_path: Path
+) -> None:
+    rules = ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0", required_views=(View.DISC,))
+    exam_id = journal.begin_exam(girl(), rules, operator="nurse")
+    hazards = {"blue": {"unit": "J/m2", "dose": 1.0, "used": 1.5, "limit": 10.0, "window_s": 1}}
+    flash = {"run": "r1", "eye": "OD", "kind": "flash", "level": 9, "duration_s": 0.01, "state": "given"}
+    journal.expose(exam_id, {**flash, "hazards": hazards}, operator="nurse")
+    shot = Frame(picture(1), 1, "sim:retcam", captured_at=OPENED)
+    journal.add_reading(exam_id, journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="n"), reading(shot))
+    journal.document(exam_id, EyeFindings(Eye.OD, stage="2"), clinician="dr")
+    record = journal.close_exam(exam_id, operator="nurse")
+    last, made = journal.events(exam_id)[-1], exam_from_journal(journal, exam_id, Cart())
+    assert made.disagreements == disagreements(record)
+    assert made.disagreements != ()
+    report = raw(next(item.build() for item in planned(made) if item.kind == "report"))
+    for said in (b"light, OD: 1 flash(es)", b"Disagreement, right eye", f"{last.seq}:{last.hash}".encode()):
+        assert said in report
+    written = export_deidentified(made, tmp_path / "out")
+    content = b"".join(path.read_bytes() for path in written)
+    assert last.hash.encode() not in content
+    assert b"light, OD" not in content
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
+
+
+def raw(dataset: Dataset) -> bytes:
+    into = io.BytesIO()
+    dataset.save_as(into, enforce_file_format=False)
+    return into.getvalue()
