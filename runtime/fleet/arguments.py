@@ -74,7 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--key", type=Path, required=True, metavar="FILE", help="the cart's private key (PEM)")
     report.add_argument("--station", default="", metavar="NAME", help="which cart (default: $ROP_STATION)")
     report.add_argument("--journal", type=Path, metavar="DIR", help="for outbox, drift and latency")
-    report.add_argument("--key-file", type=Path, metavar="FILE", help="the journal's key, where readings need it")
+    report.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="the journal's key (default: $ROP_JOURNAL_KEY); its readings need it",
+    )
     _slots(report)
 
     status = _verb(verbs, "status", "read a folder of reports into a table and a page")
