@@ -12,6 +12,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
+from device.outputs import writing
 from runtime.dicom import codes
 from runtime.dicom.errors import DicomError
 from runtime.dicom.objects import planned
@@ -120,8 +121,8 @@ def export_deidentified(exam: ExamRecord, folder: Path) -> list[Path]:
             raise DicomError(f"{folder}: is there already; name a new folder")
         arriving.mkdir(mode=0o700, parents=True)
         for name, dataset in deidentified(exam).items():
-            (arriving / name).touch(0o600)  # it holds findings: its owner's, whatever the umask
-            dataset.save_as(arriving / name, enforce_file_format=True)
+            with writing(arriving / name) as file:  # it holds findings: its owner's, whatever the umask
+                dataset.save_as(file, enforce_file_format=True)
             written.append(folder / name)
         os.rename(arriving, folder)
     except OSError as error:
