@@ -26,9 +26,9 @@ FLOORS = {
         exam
         site_screener
         screener
-        trust explain familiar
+        trust explain
         engines sinks
-        plans
+        plans familiar
         bundle quality preprocess cuda decide
         plan_manifest slots
         plan_key

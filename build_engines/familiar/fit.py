@@ -81,10 +81,13 @@ def add_familiar(
 def _tell_card(path: Path, content: FamiliarContent) -> None:
     """Say in the bundle's card what the test keeps and what it cannot see, in the place of what stood there before."""
     before = path.read_text(encoding="utf-8").split(HEADING)[0].rstrip() if path.is_file() else ""
+    path.write_text(f"{before}\n\n{card_section(content)}", "utf-8")
+
+
+def card_section(content: FamiliarContent) -> str:
+    """What a card says of the test, at its end."""
     kept = ", ".join(f"{name} {found.kept} of {found.frames}" for name, found in content.cameras.items())
-    path.write_text(
-        f"{before}\n\n{HEADING}\n\nFrames kept by a fit that did not know them: {kept}. {UNSEEN}\n", "utf-8"
-    )
+    return f"{HEADING}\n\nFrames kept by a fit that did not know them: {kept}. {UNSEEN}\n"
 
 
 def fitted(

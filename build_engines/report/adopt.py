@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from build_engines.bundle import CARD, rewriting, with_defaults, written
 from build_engines.card import model_card
+from build_engines.familiar.fit import card_section
 from build_engines.report.schema import ParityReport
 from build_engines.report.store import read_report, write_report
 from runtime.bundle import Bundle, open_bundle
+from runtime.familiar import FamiliarContent
+from runtime.manifest import FAMILIAR
 
 
 def adopt(bundle: Bundle, report: ParityReport) -> Bundle:
@@ -19,9 +24,17 @@ def adopt(bundle: Bundle, report: ParityReport) -> Bundle:
     with rewriting(bundle) as folder:
         write_report(report, folder)
         draft = with_defaults(bundle.manifest, report)
-        (folder / CARD).write_text(model_card(draft, report), encoding="utf-8")
+        (folder / CARD).write_text(model_card(draft, report) + _of_strangers(folder), encoding="utf-8")
         written(folder, draft)
     return open_bundle(bundle.path)
+
+
+def _of_strangers(folder: Path) -> str:
+    """What the card says of the test of what is no fundus, where the bundle has one: it stays, so do its words."""
+    if not (folder / FAMILIAR).is_file():
+        return ""
+    content = FamiliarContent.model_validate_json((folder / FAMILIAR).read_bytes())
+    return f"\n{card_section(content)}"
 
 
 def _with_others(bundle: Bundle, report: ParityReport) -> ParityReport:

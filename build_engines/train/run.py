@@ -196,7 +196,7 @@ def _description(
 ) -> Description:
     return Description(
         name=f"demonstration-{size.name}",
-        version="2",
+        version="3",
         intended_use=(
             "Demonstration of the pipeline on images of premature infants: vessel segmentation, and whether a ridge or "
             "demarcation line is in view. It makes no diagnostic claim and is not for clinical use."

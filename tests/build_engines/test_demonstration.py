@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from build_engines.card import model_card
+from build_engines.familiar.fit import card_section
 from build_engines.report.choose import defaults, out_of_tolerance
 from build_engines.report.store import read_report
 from build_engines.train.data import network_mask, ridge_frames, split_frames, vessel_frames
@@ -16,7 +17,8 @@ from device import open_camera
 from runtime import Reading, Screener, open_bundle
 from runtime.bundle import DEMONSTRATION
 from runtime.cpu_class import CPU_CLASSES
-from runtime.manifest import NETWORKS
+from runtime.familiar import FamiliarContent
+from runtime.manifest import FAMILIAR, NETWORKS
 from runtime.metrics import dice, roc_auc
 
 
@@ -42,7 +44,8 @@ def stated(name: str) -> dict[str, float]:
 def test_its_model_card_says_what_its_manifest_and_report_say() -> None:
     bundle = open_bundle()
     card = (DEMONSTRATION / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert card == model_card(bundle.manifest, read_report(bundle))
+    strangers = FamiliarContent.model_validate_json(bundle.read(FAMILIAR))
+    assert card == f"{model_card(bundle.manifest, read_report(bundle))}\n{card_section(strangers)}"
 
 
 def test_every_precision_is_held_and_the_default_for_each_class_of_cpu_is_within_tolerance() -> None:
