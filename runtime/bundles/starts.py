@@ -28,6 +28,8 @@ STARTS_SCHEMA = "rop.starts/1"
 LIMIT_BYTES = 64 * 1024
 MOST_STARTS = 3
 LASTING_S = 60.0
+WENT_BACK = "went back: "
+"""How the reason begins where a program went back by itself."""
 WINDOW_S = 3600.0
 """Starts that lie further apart are no loop."""
 
@@ -111,7 +113,7 @@ def go_back(program: Program, why: str, say: Callable[[str], None]) -> bool:
         if trial.problem:
             raise SlotsError(f"the bundle before fails as well: {trial.problem}")
         site = open_site(program.site_profile, program.trusted_keys, station=program.station)
-        slots.back(f"went back: {why}", site, unless_returned=True)
+        slots.back(f"{WENT_BACK}{why}", site, unless_returned=True)
     except ScreeningError as error:
         say(f"{why}; did not go back to an earlier bundle: {error}")
         return False

@@ -152,6 +152,7 @@ class Cart:
 
         def job(room: Room) -> dict[str, Any]:
             room.open_exam(infant, self._order(key, infant), operator)
+            self._told_bundle()
             self._last_operator = operator
             return self._said(room)
 
@@ -313,6 +314,8 @@ class Cart:
         lights = None
         try:
             lights = None if self.parts.light is None else self.parts.light.open_account()
+            summary = journal.open_exam()
+            self.parts.use_bundle(None if summary is None else journal.exam(summary.exam_id).rules.bundle.sha256)
             screener = self.parts.open_screener(None)
         except BaseException:
             if lights is not None:
@@ -324,13 +327,16 @@ class Cart:
             room.unread = True
             room.finish_unread()
             room.take_up()
-            self._shown["notice"] = self.parts.rules().bundle.notice
+            self._told_bundle()
             self._watch.look(room, now=True)
             self._said(room)
         except BaseException:
             room.close()
             raise
         return room
+
+    def _told_bundle(self) -> None:
+        self._shown["notice"] = self.parts.rules().bundle.notice
 
     def _close_room(self, room: Room) -> None:
         room.close()
@@ -339,6 +345,11 @@ class Cart:
         room.screener.between_frames()
         if room.finish_unread():
             self._said(room)
+        if room.follow_active():
+            self._told_bundle()
+            self._watch.look(room, now=True)
+            self._said(room)
+            self._health_changed()
         if self._watch.look(room):
             self._said(room)
             self._health_changed()

@@ -12,8 +12,9 @@ from device.light.link import BoardLink
 from device.live import LiveReader, open_source
 from device.live.source import shown_source
 from runtime.budget import Budget
-from runtime.bundle import open_bundle
+from runtime.bundles.starts import Program
 from runtime.cart.errors import CartError
+from runtime.cart.in_use import InUse
 from runtime.cart.parts import FrameReader, LightPart, Parts, account_of
 from runtime.cart.sending import sending
 from runtime.cart.shots import Flash
@@ -24,8 +25,10 @@ from runtime.dicom.site import Cart as StationFacts
 from runtime.dicom.site import Site as DicomSite
 from runtime.dicom.site import load_site
 from runtime.dicom.worklist import query_worklist
+from runtime.errors import BundleError, EngineError
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
+from runtime.exam.rules import ExamRules
 from runtime.exam.site_rules import site_rules
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
@@ -34,8 +37,27 @@ from runtime.trust.site import Site, open_site
 from runtime.trust.word import sites_word
 
 
-def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
+def program_of(config: CartConfig) -> Program | None:
+    """How the cart reads, for the count of its starts; None where a daemon reads, which counts its own."""
+    if config.reader == "daemon":
+        return None
+    bundle, site = config.bundle, config.site
+    return Program(
+        "runtime.cart",
+        bundle.folder,
+        bundle.engine,
+        bundle.precision,
+        site.profile,
+        site.trusted_keys,
+        config.station,
+    )
+
+
+def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], bool] = lambda why: False) -> Parts:
     """The parts of a cart. send: whether this program sends too, where no other does.
+
+    go_back: called with the reason where the active bundle does not load or fails its first self-test; makes an
+    earlier one the active one where that works, and says whether it did.
 
     Raises `ScreeningError` for what cannot be right whatever is plugged in: no camera named, keys or profile unusable,
     a bundle that the site refuses.
@@ -44,15 +66,15 @@ def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
         raise CartError("cart.toml: camera: no table [camera]; name where frames come from: [camera] source = ...")
     camera = config.camera
     site = open_site(config.site.profile, config.site.trusted_keys, station=config.station)
-    bundle = open_bundle(config.bundle.folder)
-    site.check_bundle(bundle)
+    in_use = InUse(site, config.bundle.folder)
     dicom = None if config.site.dicom is None else load_site(config.site.dicom)
     budget = Budget(total=camera.budget_ms)
 
     def open_journal() -> Journal:
         return Journal.open(config.journal, find_key(config.key_file), create=True, anchors=config.anchors)
 
-    def open_screener(threshold: float | None) -> FrameReader:
+    def reader(threshold: float | None) -> FrameReader:
+        site, bundle = in_use.site, in_use.bundle
         if config.reader == "daemon":
             return DaemonReader(
                 config.daemon_socket,
@@ -73,7 +95,13 @@ def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
         )
 
     def open_explainer() -> Screener:
-        return screener_for(site, bundle, engine="openvino", reject_repeats=False, gates=True)
+        return screener_for(in_use.site, in_use.bundle, engine="openvino", reject_repeats=False, gates=True)
+
+    def open_screener(threshold: float | None) -> FrameReader:
+        return _proven(in_use, reader, threshold, go_back)
+
+    def rules() -> ExamRules:
+        return site_rules(in_use.site, in_use.bundle, required_views=config.exam.views, retakes=config.exam.retakes)
 
     def open_camera() -> LiveReader:
         opened = open_source(camera.source)
@@ -91,16 +119,45 @@ def parts_of(config: CartConfig, *, send: bool = True) -> Parts:
         open_journal=open_journal,
         open_screener=open_screener,
         open_explainer=open_explainer,
-        rules=lambda: site_rules(site, bundle, required_views=config.exam.views, retakes=config.exam.retakes),
+        rules=rules,
+        use_bundle=in_use.use,
+        bundle_problem=lambda: in_use.problem,
         open_camera=open_camera,
         light=None if config.light is None else _light(config.light, config, site),
         open_still=(lambda: open_still(camera.still)) if camera.still else None,
         ordering=_ordering(dicom),
-        limits=sites_word(site, bundle).limits,
+        limits=sites_word(site, in_use.bundle).limits,
         station_facts=StationFacts(station=config.station) if dicom is None else dicom.cart,
         archive=dicom is not None and dicom.archive is not None,
         send=sending(open_journal, dicom) if send and dicom is not None and dicom.archive is not None else None,
     )
+
+
+def _proven(
+    in_use: InUse,
+    reader: Callable[[float | None], FrameReader],
+    threshold: float | None,
+    go_back: Callable[[str], bool],
+) -> FrameReader:
+    """The reader, of another bundle where this one does not load; a bundle that once worked here is not given up."""
+    try:
+        made = reader(threshold)
+    except (BundleError, EngineError) as error:
+        if in_use.leave(error):
+            return reader(threshold)
+        if not in_use.proven:
+            go_back(str(error))
+        raise
+    if made.problem and not in_use.proven:
+        problem = made.problem
+        if in_use.leave(EngineError(problem)):
+            made.close()
+            return reader(threshold)
+        if go_back(problem):
+            made.close()
+            raise EngineError(problem)  # the desk opens everything anew, with the earlier bundle
+    in_use.proven = in_use.proven or not made.problem
+    return made
 
 
 def _ordering(dicom: DicomSite | None) -> Callable[[], list[object]] | None:

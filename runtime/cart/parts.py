@@ -90,6 +90,11 @@ class Parts:
     rules: Callable[[], ExamRules]
     """For a new exam; raises `ScreeningError` when there can be none (an expired profile, say)."""
     open_camera: Callable[[], LiveReader]
+    use_bundle: Callable[[str | None], bool] = lambda sha256: False
+    """Have `open_screener` and `rules` use an exam's bundle, by its SHA-256, or the active one (None); whether it is
+    another one than before. Raises `ScreeningError` where the active one cannot be had."""
+    bundle_problem: Callable[[], str] = lambda: ""
+    """Why an open exam does not go on under its own bundle, "" when it does."""
     ae_title: str = ""
     """As the worklist names this station."""
     light: LightPart | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -40,6 +40,7 @@ from runtime.exam.machine import Phase, Stop
 from runtime.exam.order import Order
 from runtime.exam.report import report_page
 from runtime.exam.session import ExamSession, stored_frame
+from runtime.outcome import Outcome
 from runtime.reading import Reading
 from runtime.screener import Screener
 from runtime.sinks.draw_gates import draw_gates
@@ -108,6 +109,8 @@ class Room:
     """(`time.monotonic()`, milliseconds) of the readings of the last hour."""
     budget_ms: float | None = None
     """Of the last reading; None where it had none, or there was no reading."""
+    _unopened: bool = False
+    """Whether `screener` was given back and another one could not be opened yet."""
 
     # The exam ---------------------------------------------------------------------------------------------------
 
@@ -119,7 +122,8 @@ class Room:
         return self._with_gates(exam_state(self.journal, summary.exam_id, self.aim)) | {"light": self.light_state()}
 
     def open_exam(self, infant: Infant, order: Order | None, operator: str) -> str:
-        """Open an exam; the engine reads under its threshold from now on."""
+        """Open an exam, under the bundle that is active now; the engine reads under its threshold from now on."""
+        self.follow_active()
         rules = self.parts.rules()
         exam_id = self.session(operator).open(infant, rules, order)
         self.aim, self.light_on = None, False
@@ -128,26 +132,47 @@ class Room:
         return exam_id
 
     def take_up(self) -> None:
-        """What belongs to the open exam: the threshold under which it was opened, the account of its infant."""
+        """What belongs to the open exam: bundle and threshold that it was opened with, the account of its infant."""
         summary = self.journal.open_exam()
         lighting = self.hardware.lighting
         if summary is None:
             if lighting is not None:
                 lighting.end()
             return
-        self._read_under(self.journal.exam(summary.exam_id).rules.threshold)
+        rules = self.journal.exam(summary.exam_id).rules
+        self._read_under(rules.bundle.sha256, rules.threshold)
         if lighting is not None:
             assert self.lights is not None
             lighting.begin(partial(self.lights.account, summary.exam_id, summary.operator))
 
-    def _read_under(self, threshold: float) -> None:
-        if self.threshold != threshold:
-            self.screener.close()
-            self.screener, self.threshold = self.parts.open_screener(threshold), threshold
+    def follow_active(self) -> bool:
+        """Between exams, read with the bundle that is active now; whether that is another one than before."""
+        if self.journal.open_exam() is not None or not (self.parts.use_bundle(None) or self._unopened):
+            return False
+        threshold = None
+        with suppress(ScreeningError):  # no exam can be opened then, and why is said when somebody tries
+            threshold = self.parts.rules().threshold
+        self._open_screener(threshold)
+        return True
+
+    def _read_under(self, sha256: str, threshold: float) -> None:
+        if self.parts.use_bundle(sha256) or self.threshold != threshold or self._unopened:
+            self._open_screener(threshold)
+
+    def _open_screener(self, threshold: float | None) -> None:
+        self._unopened = True
+        self.screener.close()
+        if self._explainer is not None:
+            self._explainer.close()
+            self._explainer = None
+        self.screener, self.threshold = self.parts.open_screener(threshold), threshold
+        self._unopened = False
 
     def session(self, operator: str) -> ExamSession:
         """The session of the open exam in that operator's name."""
         self._keep_late()
+        if self._unopened:
+            self.take_up()
         session = ExamSession(self.journal, self.screener, operator=operator, station=self.parts.station)
         if self.journal.open_exam() is not None:
             session.resume(self.parts.rules().bundle.sha256, self.threshold)
@@ -156,10 +181,11 @@ class Room:
         return session
 
     def finish_pending(self) -> None:
-        """Read what a crash or a full disk left unread, each under the threshold of its exam."""
+        """Read what a crash or a full disk left unread, each under bundle and threshold of its exam."""
         self._keep_late()
-        for threshold in sorted({self.journal.exam(exam).rules.threshold for exam, _ in self.journal.pending()}):
-            self._read_under(threshold)
+        all_rules = (self.journal.exam(exam).rules for exam, _ in self.journal.pending())
+        for sha256, threshold in sorted({(rules.bundle.sha256, rules.threshold) for rules in all_rules}):
+            self._read_under(sha256, threshold)
             self.session("cart").finish_all(self.parts.rules().bundle.sha256, threshold)
         self.unread = False
 
@@ -206,7 +232,7 @@ class Room:
                 accepted = session.accept(frame)
                 self.parts.taken()
                 self.events.tell("captured", exam=exam_id, number=accepted.number)
-                self.unread, self._unkept = True, (exam_id, accepted.number, self.screener.screen(frame))
+                self.unread, self._unkept = True, (exam_id, accepted.number, self._read(exam_id, frame))
                 reading = self._keep()
                 self._timed(reading)
         finally:
@@ -216,6 +242,14 @@ class Room:
         told = {key: shown[key] for key in ("number", "outcome", "banner")}
         self.events.tell("reading", exam=exam_id, **told)
         return {"exam": exam_id, "captures": [shown], "capture": shown}
+
+    def _read(self, exam_id: str, frame: Frame) -> Reading:
+        """The reading of a frame; by another bundle than the exam's it is no result, and is shown as none."""
+        reading, own = self.screener.screen(frame), self.journal.exam(exam_id).rules.bundle
+        if reading.bundle is None or reading.bundle.sha256 == own.sha256:
+            return reading
+        why = self.parts.bundle_problem() or f"read with another bundle than the exam's {own.name} {own.version}"
+        return replace(reading, outcome=Outcome.NO_RESULT, reason=why)
 
     def _keep(self) -> Reading:
         """Journal the reading that waits. It is made once only: the same picture again would be a repeated one."""

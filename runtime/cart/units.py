@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.slots import SLOTS_VARIABLE
+
 WATCHDOG_S = 30
 HARDENED = """NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -44,6 +46,8 @@ class UnitOptions:
     journal: Path
     address: str
     """Of the pages, as in `http://127.0.0.1:8420/`."""
+    slots: Path | None = None
+    """The folder of bundles where it is not in the unit's own state folder."""
     user: str = "ropcart"
     anchors: tuple[Path, ...] = ()
     """Files outside of the journal that are told its newest event; each has to be there before the unit starts."""
@@ -91,9 +95,20 @@ TimeoutStartSec=120
 User={options.user}
 SupplementaryGroups=video dialout plugdev render
 DevicePolicy=closed
-{devices}ReadWritePaths={_written(options)}
+StateDirectory=rop-screening
+{devices}{_slots(options)}
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 {HARDENED}"""
+
+
+def _slots(options: UnitOptions) -> str:
+    """What the cart writes; its slots as well, for starts are counted there and a failing bundle is left."""
+    written = f"ReadWritePaths={_written(options)}"
+    if options.slots is None:
+        return written
+    slots = str(options.slots)
+    environment = _quoted(f"{SLOTS_VARIABLE}={slots}")
+    return f"Environment={environment}\n{written} {_quoted('-' + slots)}"
 
 
 def _sender(options: UnitOptions) -> str:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from typing import TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from device.errors import DeviceError
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.cuda.errors import GPU_LOST_EXIT_CODE
 from runtime.errors import ScreeningError
+
+if TYPE_CHECKING:
+    from runtime.bundles.starts import Program
+    from runtime.cart.server import Address
+    from runtime.cart.users import User
+    from runtime.config import CartConfig
 
 DONE, SAYS_NO, UNUSABLE = 0, 1, 2
 
@@ -56,18 +64,39 @@ def demo(options: Namespace) -> int:
 
 def run(options: Namespace) -> int:
     """The cart on the parts that its file names."""
-    from runtime.cart.cart import Cart
-    from runtime.cart.configured import parts_of
+    from runtime.bundles.starts import counted_start
+    from runtime.cart.configured import program_of
     from runtime.cart.errors import CartError
-    from runtime.cart.server import Address, Server
-    from runtime.cart.users import SignIn, load_users
+    from runtime.cart.server import Address
+    from runtime.cart.users import load_users
     from runtime.config import load_config
-    from runtime.daemon.notify import Notifier
 
     config = load_config(options.config)
     if config.users is None:
         raise CartError('cart.toml: users: no users file named, so nobody could sign in; add users = "users.json"')
-    users, address, parts = load_users(config.users), Address.of(config.web), parts_of(config, send=options.send)
+    users, address, program = load_users(config.users), Address.of(config.web), program_of(config)
+    if program is None:
+        return _serve(config, users, address, options.send, None)
+    with counted_start(program, _warn):  # an engine that is lost ends it by SystemExit, which counts
+        return _serve(config, users, address, options.send, program)
+
+
+def _warn(text: str) -> None:
+    say(f"runtime.cart: {printable(text)}", sys.stderr)
+
+
+def _serve(config: CartConfig, users: tuple[User, ...], address: Address, send: bool, program: Program | None) -> int:
+    from runtime.bundles.starts import go_back
+    from runtime.cart.cart import Cart
+    from runtime.cart.configured import parts_of
+    from runtime.cart.server import Server
+    from runtime.cart.users import SignIn
+    from runtime.daemon.notify import Notifier
+
+    def back(why: str) -> bool:
+        return program is not None and go_back(program, f"runtime.cart: {why}", _warn)
+
+    parts = parts_of(config, send=send, go_back=back)
     notifier, idle_s = Notifier(), config.web.lock_minutes * 60
     with (
         Stop() as stop,
@@ -83,7 +112,7 @@ def run(options: Namespace) -> int:
         notifier.stopping()
     if cart.lost:
         say("runtime.cart: the engine is lost to this process; start it again", sys.stderr)
-        return GPU_LOST_EXIT_CODE
+        raise SystemExit(GPU_LOST_EXIT_CODE)
     return stop.exit_code if stop.requested else SAYS_NO
 
 
@@ -108,7 +137,6 @@ def check(options: Namespace) -> int:
 
 def init(options: Namespace) -> int:
     """Write a commented file; one that is there is left alone."""
-    from pathlib import Path
 
     from runtime.cart.errors import CartError
 
@@ -149,7 +177,6 @@ def user(options: Namespace) -> int:
 
 def install(options: Namespace) -> int:
     """Show the units."""
-    from pathlib import Path
 
     from runtime.cart.server import Address
     from runtime.cart.units import UnitOptions, units
@@ -165,12 +192,25 @@ def install(options: Namespace) -> int:
             config=options.config.absolute(),
             journal=config.journal,
             anchors=tuple(Path(anchor) for anchor in config.anchors if anchor != "syslog"),
+            slots=_slots(config),
             address=f"{scheme}://{host}:{address.port}/",
         )
     )
     for name, text in made.items():
         say(f"# /etc/systemd/system/{name}\n{text}")
     return DONE
+
+
+def _slots(config: CartConfig) -> Path | None:
+    """The slots that the cart's file, or the environment, names; None for those in the unit's own state folder."""
+    from runtime.bundle import MANIFEST
+    from runtime.slots import SLOTS_VARIABLE
+
+    folder = config.bundle.folder
+    if folder is None:
+        named = os.environ.get(SLOTS_VARIABLE)
+        return Path(named).absolute() if named else None
+    return None if (folder / MANIFEST).exists() else folder
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

@@ -137,8 +137,8 @@ def check_disk(journal: Journal) -> None:
 
 def model_problem(parts: Parts, screener: FrameReader) -> str:
     """Why there would be no result, or what its watch for drift says."""
-    if screener.problem:
-        return screener.problem
+    if problem := screener.problem or parts.bundle_problem():
+        return problem
     try:
         parts.rules()
     except ScreeningError as error:

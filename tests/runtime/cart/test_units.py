@@ -27,6 +27,21 @@ def test_no_service_leaves_a_core_or_files_that_others_read(name: str) -> None:
     assert "\nUser=" in UNITS[name]
 
 
+@pytest.mark.parametrize(
+    ("slots", "lines"),
+    [
+        (None, ["StateDirectory=rop-screening", "ReadWritePaths=/var/lib/rop"]),
+        (
+            Path("/srv/a b/slots"),
+            ['Environment="ROP_BUNDLES=/srv/a b/slots"', 'ReadWritePaths=/var/lib/rop "-/srv/a b/slots"'],
+        ),
+    ],
+)
+def test_the_cart_may_write_its_slots_and_the_sites_state(slots: Path | None, lines: list[str]) -> None:
+    options = UnitOptions(Path("/usr/bin/python3"), Path("/etc/cart.toml"), Path("/var/lib/rop"), "http://h/", slots)
+    assert set(lines) <= set(units(options)["rop-cart.service"].splitlines())
+
+
 @pytest.mark.system
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 @pytest.mark.parametrize("name", [name for name in SERVICES if name not in LESS])

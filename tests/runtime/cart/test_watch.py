@@ -38,7 +38,7 @@ class World:
     def said(self) -> dict[str, str]:
         self.up += 10
         self.wall += timedelta(seconds=10)
-        parts = SimpleNamespace(archive=self.state is not None, rules=lambda: self.rules())
+        parts = SimpleNamespace(archive=self.state is not None, rules=lambda: self.rules(), bundle_problem=str)
         room: Any = SimpleNamespace(
             journal=self.journal, parts=parts, screener=self.screener, delivery=lambda: self.state
         )
