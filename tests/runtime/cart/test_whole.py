@@ -40,7 +40,9 @@ def test_sign_in_to_archive(cart: Driver) -> None:
     assert first["superior"]["reason"].startswith("too dark")
     cart.whole_exam()
     _gates_are_shown_and_change_nothing(cart)
-    assert len(cart.simulated.board.flashes) == len(cart.state()["exam"]["captures"])
+    taken = cart.state()["exam"]["captures"]
+    lit = sum("image" in one["pictures"] for one in taken)  # on a busy machine a press may find no frame, and no flash
+    assert lit <= len(cart.simulated.board.flashes) <= len(taken)
     dose = cart.state()["exam"]["light"]["dose"]
     assert all(hazard["used"] > 0 for eye in dose.values() for hazard in eye.values())
 
