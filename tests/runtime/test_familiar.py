@@ -123,6 +123,7 @@ def test_a_bundle_without_it_asks_nothing(bundle: Bundle, frame: Frame) -> None:
 
 def test_an_engine_that_hides_its_encoder_is_refused_in_one_line(write: Callable[[object], Bundle]) -> None:
     engine = FakeEngine()
+    engine.encodes = False
     bundle = write(content())
     with pytest.raises(EngineError, match=r"^fake: gives no encoder features[^\n]*$"):
         Screener(bundle, engine=engine, trust=Guard(bundle))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -293,7 +294,7 @@ def test_a_picture_that_cannot_be_written_ends_the_run_with_whole_readings(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def take_folder_away(*_: object) -> None:
-        (tmp_path / "out" / "overlays").rename(tmp_path / "gone")
+        shutil.rmtree(tmp_path / "out" / "overlays")
 
     monkeypatch.setattr(OverlaySink, "write", _once_before(OverlaySink.write, take_folder_away))
     assert run(photos) == 1
