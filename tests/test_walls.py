@@ -39,7 +39,7 @@ FLOORS = {
     "runtime.bench": """
         __main__
         run
-        matrix
+        matrix find_rate
         session
         report
         judge peers

@@ -23,6 +23,8 @@ examples:
   python -m runtime.bench --budget-ms 50
   python -m runtime.bench --load camera --rate 30 --budget-ms 33 --miss-rate 0.001 --html report.html
   python -m runtime.bench --source photos/ --labels photos/labels.csv --json tonight.json
+  python -m runtime.bench --arrivals poisson --rate 12 --budget-ms 200
+  python -m runtime.bench --find-rate --budget-ms 200
   python -m runtime.bench --matrix
   python -m runtime.bench --soak 30m --load camera
   python -m runtime.bench compare before.json after.json
@@ -55,6 +57,8 @@ class Options:
     frames: int
     warmup: int
     rate: float | None
+    find_rate: bool
+    seed: int
     burst: int
     idle_s: float
     soak: float | None
@@ -96,6 +100,10 @@ def parse(argv: Sequence[str]) -> Options:
     """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
     parser = _parser()
     values = vars(parser.parse_args(argv))
+    arrivals, asked = values.pop("arrivals"), values["load"]
+    if (arrivals or values["find_rate"]) and asked is not None:
+        parser.error("--arrivals, --find-rate: say themselves when frames come; leave --load out")
+    values["load"] = "poisson" if arrivals or values["find_rate"] else asked or "back-to-back"
     idle = values["load"] == "idle"
     values["frames"] = values["frames"] or (IDLE_FRAMES if idle else DEFAULT_FRAMES)
     values["percentile"] = values["percentile"] or (50.0 if idle else 99.0)
@@ -103,8 +111,12 @@ def parse(argv: Sequence[str]) -> Options:
     options = Options(**values)
     if options.miss_rate is not None and options.budget_ms is None:
         parser.error("--miss-rate: needs --budget-ms, which says when a frame is missed")
-    if options.rate is not None and options.load not in ("camera", "burst"):
-        parser.error(f"--rate: has no meaning with --load {options.load}; use --load camera or burst")
+    if options.rate is not None and options.load not in ("camera", "burst", "poisson"):
+        parser.error(
+            f"--rate: has no meaning with --load {options.load}; use --load camera or burst, or --arrivals poisson"
+        )
+    if options.find_rate:
+        _check_find_rate(parser, options)
     if options.labels is not None and not options.accuracy:
         parser.error("--labels: has no meaning with --no-accuracy")
     try:
@@ -121,6 +133,18 @@ def parse(argv: Sequence[str]) -> Options:
     if options.matrix and (options.csv or options.html or options.peer or options.soak):
         parser.error("--matrix: gives a table and --json; run one of its lines alone for --csv, --html, --peer, --soak")
     return options
+
+
+def _check_find_rate(parser: argparse.ArgumentParser, options: Options) -> None:
+    if options.budget_ms is None:
+        parser.error("--find-rate: needs --budget-ms, which says when a rate holds")
+    if options.rate is not None:
+        parser.error("--find-rate: finds the rate itself; leave --rate out, or measure that rate by --arrivals poisson")
+    if options.csv or options.html or options.peer or options.soak or options.matrix or options.labels:
+        parser.error(
+            "--find-rate: gives a table and --json; measure the rate that it finds by --arrivals poisson for --csv, "
+            "--html, --peer, --soak, --labels"
+        )
 
 
 def parse_compare(argv: Sequence[str]) -> CompareOptions:
@@ -162,12 +186,19 @@ def _parser() -> argparse.ArgumentParser:
     add_version(parser)
     load = parser.add_argument_group("load")
     load.add_argument("--source", default="sim:", metavar="SOURCE", help="as of runtime.screen (default: sim:)")
-    load.add_argument("--load", choices=LOADS, default="back-to-back", help="when frames come (default: back-to-back)")
+    load.add_argument("--load", choices=LOADS, help="when frames come (default: back-to-back)")
     load.add_argument(
         "--frames", type=whole(1), metavar="N", help=f"that come in (default: {DEFAULT_FRAMES}; idle: {IDLE_FRAMES})"
     )
     load.add_argument("--warmup", type=whole(0), default=50, metavar="N", help="frames before (default: 50)")
-    load.add_argument("--rate", type=positive, metavar="HZ", help="frames a second of camera and burst (default: 30)")
+    load.add_argument("--rate", type=positive, metavar="HZ", help="frames a second on average (default: 30)")
+    load.add_argument(
+        "--arrivals", choices=("poisson",), help="frames come at random at --rate, and wait in a queue; none is dropped"
+    )
+    load.add_argument(
+        "--find-rate", action="store_true", help="the highest such rate at which --percentile keeps to --budget-ms"
+    )
+    load.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of random arrivals (default: 0)")
     load.add_argument("--burst", type=whole(1), default=8, metavar="N", help="frames in a burst (default: 8)")
     load.add_argument("--idle-s", type=positive, default=2.0, metavar="S", help="rest before each frame (default: 2)")
     load.add_argument("--soak", type=_duration, metavar="TIME", help="run so long (90s, 30m, 8h) and test for trends")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from device.errors import CameraError
 from runtime.bench.arguments import CompareOptions, Options
 from runtime.bench.errors import BenchError
+from runtime.bench.find_rate import print_found, run_find_rate
 from runtime.bench.judge.compare import compare
 from runtime.bench.judge.findings import EXIT_CODES
 from runtime.bench.matrix import print_matrix, run_matrix
@@ -54,7 +55,8 @@ def _measured(options: Options, command: tuple[str, ...]) -> int:
         check_writable(path)
     with Stop() as stop:
         try:
-            return (_matrix if options.matrix else _bench)(options, command, stop)
+            measured = _find_rate if options.find_rate else _matrix if options.matrix else _bench
+            return measured(options, command, stop)
         except Interrupted:
             say("runtime.bench: stopped before there was anything to report", stream=sys.stderr)
             return stop.exit_code
@@ -68,6 +70,14 @@ def _matrix(options: Options, command: tuple[str, ...], stop: Stop) -> int:
     if stop.requested:
         return stop.exit_code
     return max((EXIT_CODES[report.verdict] for report in found.reports), default=UNUSABLE)
+
+
+def _find_rate(options: Options, command: tuple[str, ...], stop: Stop) -> int:
+    found = run_find_rate(options, command, stop, lambda line: say(line, stream=sys.stderr))
+    print_found(found, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
+    if options.json is not None:
+        write_report_file(options.json, found.to_json())
+    return stop.exit_code if stop.requested else EXIT_CODES[found.verdict]
 
 
 def _bench(options: Options, command: tuple[str, ...], stop: Stop) -> int:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from runtime.bench.words import LoadKind
+
 REPORT_SCHEMA = "rop.bench/1"
 
 Millis = Annotated[FiniteFloat, Field(ge=0)]
@@ -31,7 +33,7 @@ class FindingPart(Part):
 class PlanPart(Part):
     """What was asked."""
 
-    load: Literal["back-to-back", "camera", "burst", "idle"]
+    load: LoadKind
     rate_hz: float | None
     burst_frames: int | None
     idle_s: float | None

@@ -118,7 +118,7 @@ def run_session(
             threads=options.threads,
             environment=environment(),
             warmup=options.warmup,
-            seeds={"bootstrap": BOOTSTRAP_SEED},
+            seeds={"bootstrap": BOOTSTRAP_SEED} | ({"arrivals": plan.seed} if plan.kind == "poisson" else {}),
             cold_start=cold,
             accuracy=accuracy,
             peer=peer,
@@ -147,9 +147,9 @@ def goals(options: Options) -> Goals:
 def load_plan(options: Options, supply: Supply) -> LoadPlan:
     """The load; a camera that paces itself is held to a rate only when one was asked."""
     rate_hz = options.rate
-    if rate_hz is None and options.load in ("camera", "burst") and not supply.paced:
+    if rate_hz is None and options.load in ("camera", "burst", "poisson") and not supply.paced:
         rate_hz = DEFAULT_RATE_HZ
-    return LoadPlan(options.load, rate_hz, options.burst, options.idle_s)
+    return LoadPlan(options.load, rate_hz, options.burst, options.idle_s, options.seed)
 
 
 def _maker(options: Options, site: Site, *, repeats: bool) -> MakeScreener:

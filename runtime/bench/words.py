@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-LoadKind = Literal["back-to-back", "camera", "burst", "idle"]
-LOADS: tuple[LoadKind, ...] = get_args(LoadKind)
+LoadKind = Literal["back-to-back", "camera", "burst", "idle", "poisson"]
+LOADS: tuple[LoadKind, ...] = tuple(kind for kind in get_args(LoadKind) if kind != "poisson")
+"""Those of `--load`; `poisson` is asked for by `--arrivals`."""
 STAGES = ("capture", "quality", "preprocess", "segment", "classify", "decide")
 """The Screener's stages, in the order in which a reading names them; a test holds them to `reading.Timings`."""
 GPU_STAGES = {"upload": "upload", "gpu_compute": "compute", "download": "download"}

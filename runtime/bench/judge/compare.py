@@ -200,6 +200,8 @@ def incomparable(a: Report, b: Report) -> Iterator[str]:
         first, second = getattr(a.plan, name), getattr(b.plan, name)
         if first != second:
             yield f"other {name} ({first}, {second})"
+    if a.seeds.get("arrivals") != b.seeds.get("arrivals"):
+        yield f"other arrivals (seeds {a.seeds.get('arrivals')}, {b.seeds.get('arrivals')})"
 
 
 def _figures(a: Sequence[Report], b: Sequence[Report]) -> Iterator[tuple[str, float]]:

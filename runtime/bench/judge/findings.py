@@ -35,6 +35,7 @@ class Kind(Enum):
     CAMERA_TOO_SLOW = (Weight.INVALID, "ask for the rate that the camera gives with --rate, or set up the camera")
     OVER_BUDGET = (Weight.FAIL, "try --precision int8, another --engine, or allow more time")
     MISSES = (Weight.FAIL, "lay the slow frames beside clocks and temperature in the --html page")
+    OVERLOADED = (Weight.FAIL, "ask for a lower --rate; --find-rate finds the highest that a budget allows")
     NO_RESULT = (Weight.FAIL, "run python -m runtime.screen on the same source to see every reason")
     MEMORY_GROWS = (Weight.FAIL, "something keeps what it should give back; the page shows when it began")
     LATENCY_GROWS = (Weight.FAIL, "the machine slows down in long use; look at temperature and clocks on the page")

@@ -75,6 +75,13 @@ def jitter_p99_ms(samples: Samples) -> float | None:
     return percentile(late, 99) if late else None
 
 
+def served_ms(samples: Samples) -> list[float]:
+    """What each frame kept the next one waiting: to its result, from its arrival or from the result before it."""
+    done_ns = [sample.done_ns for sample in samples.frames]
+    free_ns = [samples.started_ns, *done_ns]
+    return [(s.done_ns - max(s.due_ns, free)) / 1e6 for s, free in zip(samples.frames, free_ns, strict=False)]
+
+
 def reached_hz(samples: Samples) -> float | None:
     """Frames a second that came, from the first's capture to the last's; None of fewer than two."""
     if samples.frames_in < 2:
@@ -154,6 +161,11 @@ def _kept_to_goals(evidence: Evidence) -> Iterator[Finding]:
         if share > goals.miss_rate:
             text = f"{missed} of {samples.frames_in} frames missed {goals.budget_ms:g} ms: {share:.3%}"
             yield Finding(Kind.MISSES, f"{text}, at most {goals.miss_rate:.3%} may")
+    if evidence.plan.kind == "poisson" and evidence.plan.rate_hz:
+        busy = float(np.mean(served_ms(samples))) / 1e3 * evidence.plan.rate_hz if samples.frames else 0.0
+        if busy >= 1:
+            text = f"frames come {busy:.2f} times as fast as they are read, so that the queue grows as long as it runs"
+            yield Finding(Kind.OVERLOADED, text)
     failed = [sample for sample in samples.frames if sample.failed]
     if failed:
         text = f"{len(failed)} of {len(samples.frames)} frames gave no result; the first: {failed[0].reason}"

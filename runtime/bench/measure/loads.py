@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -24,9 +25,11 @@ class LoadPlan:
 
     kind: LoadKind = "back-to-back"
     rate_hz: float | None = None
-    """Frames a second of `camera`; of `burst` the mean over time."""
+    """Frames a second of `camera`; of `burst` and `poisson` the mean over time."""
     burst_frames: int = 8
     idle_s: float = 2.0
+    seed: int = 0
+    """Of the arrivals that `poisson` draws."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,10 @@ def generate(plan: LoadPlan, supply: Supply, clock: Clock, until: Until, stop: W
         if supply.paced:
             raise BenchError("a live camera cannot be made to give bursts; use --load camera, or a stored source")
         return _burst(taken, clock.now_ns, plan.burst_frames, plan.rate_hz or 30.0)
+    if plan.kind == "poisson":
+        if supply.paced:
+            raise BenchError("a live camera's frames cannot come at random; use --load camera, or a stored source")
+        return _poisson(taken, clock.now_ns, plan.rate_hz or 30.0, plan.seed)
     if plan.kind == "camera" and not supply.paced:
         return _scheduled(taken, clock.now_ns, until.frames, plan.rate_hz or 30.0)
     if supply.paced:
@@ -204,6 +211,19 @@ def _burst(taken: Taken, now_ns: Callable[[], int], burst_frames: int, rate_hz: 
             return
         yield taken
         number += 1
+
+
+def _poisson(taken: Taken, now_ns: Callable[[], int], rate_hz: float, seed: int) -> Iterator[Taken]:
+    """Open loop: frames come at random, independent of one another and of who is ready; none is dropped.
+
+    The gaps are exponential, so that queues form as before a server with many clients (LoadGen's server scenario).
+    Their seed gives the same gaps at every rate, stretched.
+    """
+    draw = random.Random(seed).expovariate
+    number, unit_gaps = 0, draw(1.0)
+    while taken.take(number, now_ns(), taken.started_ns + round(unit_gaps / rate_hz * 1e9)):
+        yield taken
+        number, unit_gaps = number + 1, unit_gaps + draw(1.0)
 
 
 def _live(taken: Taken, now_ns: Callable[[], int], idle_ns: int) -> Iterator[Taken]:

@@ -71,7 +71,7 @@ def head_lines(report: Report) -> list[str]:
     """What was run, on what."""
     engine, plan, fed = report.engine, report.plan, report.input
     load: str = plan.load
-    if plan.load in ("camera", "burst") and plan.rate_hz:
+    if plan.load in ("camera", "burst", "poisson") and plan.rate_hz:
         load += f" {plan.rate_hz:g} frames/s"
     if plan.idle_s is not None:
         load += f", one frame after {plan.idle_s:g} s"

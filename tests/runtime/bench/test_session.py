@@ -19,7 +19,7 @@ from runtime.bench import session as session_module
 from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
 from runtime.bench.errors import BenchError
-from runtime.bench.judge.compare import compare
+from runtime.bench.judge.compare import compare, incomparable
 from runtime.bench.report.export import to_csv
 from runtime.bench.report.page import render
 from runtime.bench.report.table import print_report
@@ -103,6 +103,25 @@ def test_the_stages_of_a_gpu_are_shown_by_its_own_clock(tmp_path: Path, capsys: 
     assert {"upload", "gpu_compute", "download"} <= {
         line.stage for line in compare((report,), (report,), max_regression=0).lines
     }
+
+
+def test_random_arrivals_through_a_whole_run(write_bundle: Callable[..., Path], pictures: Path) -> None:
+    engine = FakeEngine((0.2, 0.8))
+    engine.segment_delay_ms = 3
+    common = ["--source", str(pictures), "--bundle", str(write_bundle()), "--no-accuracy", "--warmup", "1"]
+    report = run(
+        [*common, *("--frames", "30", "--arrivals", "poisson", "--rate", "900", "--seed", "7", "--percentile", "50")],
+        fake(engine),
+    )
+    assert (report.plan.load, report.plan.rate_hz, report.seeds["arrivals"]) == ("poisson", 900, 7)
+    assert report.counts.frames_in == report.counts.timed == 30
+    assert report.counts.dropped == 0
+    latencies = report.frames.camera_to_result_ms
+    assert latencies[-1] > 20, "30 frames in 33 ms, each of 3 ms or more: the last waits for those before it"
+    overloaded = [finding.weight for finding in report.findings if finding.kind == "OVERLOADED"]
+    assert overloaded == ["fail"]
+    other = run([*common, "--frames", "5", "--arrivals", "poisson", "--rate", "900"], fake(engine))
+    assert "arrivals" in " ".join(incomparable(report, other))
 
 
 def test_a_budget_for_a_stage_that_is_not_there_is_refused(write_bundle: Callable[..., Path], pictures: Path) -> None:

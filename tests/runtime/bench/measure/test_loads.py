@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from device.errors import Disconnected
 from device.frame import Frame
@@ -74,6 +75,40 @@ def test_a_burst_is_read_whole_and_its_queue_counts() -> None:
     samples, _ = run(LoadPlan("burst", 10, burst_frames=4), lambda _: 30, 8)
     assert samples.row_ms("age") == pytest.approx([30, 60, 90, 120] * 2)
     assert samples.frames[4].due_ns - samples.frames[0].due_ns == 400_000_000
+
+
+def kolmogorov_smirnov_p(shares: NDArray[np.float64]) -> float:
+    """Of values that would be spread evenly over 0 to 1, by Kolmogorov's limit; shares: [n], n in the thousands."""
+    ordered, steps = np.sort(shares), np.arange(shares.size + 1) / shares.size
+    distance = max(float(np.max(steps[1:] - ordered)), float(np.max(ordered - steps[:-1])))
+    k = np.arange(1, 101)
+    return float(2 * np.sum((-1.0) ** (k - 1) * np.exp(-2 * (k * distance) ** 2 * shares.size)))
+
+
+def test_random_arrivals_are_poissons_and_their_queue_counts() -> None:
+    samples, _ = run(LoadPlan("poisson", 20, seed=1), lambda _: 40, 3000)
+    due = np.array([5_000_000, *(s.due_ns for s in samples.frames)]) / 1e9
+    gaps = np.diff(due)
+    assert kolmogorov_smirnov_p(1 - np.exp(-20 * gaps)) > 0.01
+    assert kolmogorov_smirnov_p(1 - np.exp(-21.5 * gaps)) < 0.01, "the test sees a rate that is wrong by 7 %"
+    assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 0.05, "independent of one another"
+    assert samples.dropped == 0
+    assert samples.row_ms("camera_to_result").size == 3000
+    done, free = [], 0.0
+    for at in due[1:] * 1e3:
+        free = max(at, free) + 40
+        done.append(free)
+    assert samples.row_ms("camera_to_result") == pytest.approx(np.array(done) - due[1:] * 1e3)
+    assert samples.row_ms("wait").max() > 80
+
+
+def test_arrivals_are_the_same_for_a_seed_and_stretch_with_the_rate() -> None:
+    def due(rate: float, seed: int) -> list[float]:
+        samples, _ = run(LoadPlan("poisson", rate, seed=seed), lambda _: 1, 20)
+        return [(s.due_ns - 5_000_000) * rate for s in samples.frames]
+
+    assert due(20, 1) == due(20, 1) == pytest.approx(due(5, 1), rel=1e-6)
+    assert due(20, 1) != due(20, 2)
 
 
 def test_idle_rests_before_each_frame() -> None:
@@ -160,6 +195,8 @@ def test_a_live_cameras_own_drops_are_counted_from_its_numbers() -> None:
     assert samples.row_ms("camera_to_result") == pytest.approx([35, 35, 235, 135, 35, 35])
     with pytest.raises(BenchError, match="live camera"):
         measure(reader, PacedCamera(clock, [0]), LoadPlan("burst"), Until(10), clock=clock)
+    with pytest.raises(BenchError, match="cannot come at random"):
+        measure(reader, PacedCamera(clock, [0]), LoadPlan("poisson"), Until(10), clock=clock)
 
 
 class TornCamera(PacedCamera):

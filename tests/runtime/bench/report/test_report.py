@@ -16,6 +16,7 @@ from runtime.bench.judge.verdict import Evidence, judge
 from runtime.bench.measure.environment import environment
 from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.sampler import MachineLog
+from runtime.bench.measure.samples import Samples
 from runtime.bench.measure.supply import InputFacts
 from runtime.bench.report.assemble import About, assemble
 from runtime.bench.report.export import check_writable, read_report, to_csv, to_json, write_report_file
@@ -30,20 +31,30 @@ from tests.runtime.bench.planned import samples_of
 README = Path(__file__).parents[4] / "runtime" / "bench" / "README.md"
 
 
-def make_report(bundle: Bundle, totals: list[float] | None = None, *, stopped: bool = False) -> Report:
+def make_report(
+    bundle: Bundle,
+    totals: list[float] | None = None,
+    *,
+    stopped: bool = False,
+    samples: Samples | None = None,
+    plan: LoadPlan = LoadPlan("camera", 10),  # noqa: B008 (frozen)
+) -> Report:
+    """Of frames that took so long in total, or of samples."""
     if totals is None:
         totals = list(np.random.default_rng(0).gamma(9, 1.2, 800))
+    if samples is None:
+        samples = samples_of(totals)
     machine = MachineLog(
         times_ns=[0, 10**10, 2 * 10**10],
         values={"cpu_mhz": [2000.0, 1500.0, None], "memory_mb": [100.0, 120.0, 110.0]},
         cores=2,
     )
     evidence = Evidence(
-        samples=samples_of(totals),
+        samples=samples,
         machine=machine,
         goals=Goals(99, 25, {"segment": 9}, 0.5),
-        plan=LoadPlan("camera", 10),
-        until=Until(len(totals)),
+        plan=plan,
+        until=Until(samples.frames_in),
         stopped=stopped,
         unreadable=0,
         paced_by_camera=False,

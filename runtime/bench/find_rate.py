@@ -1,0 +1,138 @@
+"""`--find-rate`: the highest rate of random arrivals at which the percentile keeps to the budget, measured there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TextIO
+
+from runtime.bench.arguments import Options
+from runtime.bench.judge.findings import Word
+from runtime.bench.judge.queue import highest_rate
+from runtime.bench.report.export import to_json
+from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
+from runtime.bench.schema import Report
+from runtime.bench.session import Say, run_session
+from runtime.commands.stop import Interrupted, Stop
+from runtime.commands.text import printable
+
+SETTLED = 0.02
+"""The search ends when a run at a rate finds that rate again to this share of it."""
+MOST_RUNS = 6
+"""After which it gives up: the machine's speed wanders."""
+LEAST_SHARE = 1 / 16
+"""Of the rate at which the reader is never idle: below it a run takes too long to be worth it, and no rate is named."""
+
+
+@dataclass(frozen=True)
+class FoundRate:
+    """The runs of a search, the first with a frame when the one before is done, and what they say."""
+
+    reports: tuple[Report, ...]
+    next_hz: tuple[float | None, ...]
+    """What each of them says that the highest rate is; None where no rate holds."""
+    rate_hz: float | None
+    verdict: Word
+    why: str
+
+    def to_json(self) -> str:
+        """`rop.bench-rate/1`: the answer, and every run's whole report."""
+        plan = self.reports[0].plan
+        head = {
+            "schema": "rop.bench-rate/1",
+            "verdict": self.verdict,
+            "why": self.why,
+            "rate_hz": self.rate_hz,
+            "percentile": plan.percentile,
+            "budget_ms": plan.budget_ms,
+            "found_hz": self.next_hz,
+        }
+        reports = ",".join(to_json(report).rstrip("\n") for report in self.reports)
+        return f'{json.dumps(head)[:-1]}, "reports": [{reports}]}}\n'
+
+
+def run_find_rate(options: Options, command: tuple[str, ...], stop: Stop, say: Say) -> FoundRate:
+    """Search as the options say. Raises what `run_session` does, `Interrupted` when stopped before the first run's end.
+
+    A run that is stopped later leaves what was found so far, with the verdict INVALID.
+    """
+
+    def measured(rate_hz: float | None) -> Report:
+        say("as fast as it reads:" if rate_hz is None else f"{rate_hz:.2f} frames a second at random:")
+        load = replace(options, load="back-to-back") if rate_hz is None else replace(options, rate=rate_hz)
+        one = replace(load, find_rate=False, cold_start=False, accuracy=False)
+        return run_session(one, command, stop, say)
+
+    return search(measured, options.percentile, options.budget_ms or 0.0)
+
+
+def search(measure: Callable[[float | None], Report], p: float, budget_ms: float) -> FoundRate:
+    """Measure at a rate, replay a long queue with those reading times, and measure at the rate that holds there.
+
+    measure: a report of a run at that rate, or of one without waiting for None. Reading times may depend on the rate
+    (an idle core sleeps and its caches are others'), so that only a rate that finds itself again is an answer.
+    """
+    reports: list[Report] = []
+    found: list[float | None] = []
+    asked: float | None = None
+
+    def answer(verdict: Word, why: str, rate_hz: float | None = None) -> FoundRate:
+        return FoundRate(tuple(reports), tuple(found), rate_hz, verdict, why)
+
+    while len(reports) < MOST_RUNS:
+        try:
+            report = measure(asked)
+        except Interrupted:
+            if not reports:
+                raise
+            return answer("INVALID", "stopped by hand before the rate was found")
+        served, counted = served_of(report)
+        rate = highest_rate(served, counted, p=p, budget_ms=budget_ms) if served else None
+        reports.append(report)
+        found.append(rate)
+        for finding in report.findings:
+            if finding.weight == "invalid":
+                return answer("INVALID", f"{finding.text}; {finding.advice}")
+            if finding.kind == "NO_RESULT":
+                return answer("FAIL", f"{finding.text}; {finding.advice}")
+        busiest = 1e3 * len(served) / sum(served) if served else 0.0
+        if rate is None or rate < LEAST_SHARE * busiest:
+            least = f"of at least 1/16 of what it can read ({busiest:.1f} frames/s)"
+            return answer("FAIL", f"no rate {least} keeps p{p:g} within {budget_ms:g} ms")
+        if asked is not None and abs(rate / asked - 1) <= SETTLED:
+            return answer("PASS", f"up to {rate:.2f} frames/s at random keep p{p:g} within {budget_ms:g} ms", rate)
+        asked = rate
+    told = ", ".join(f"{rate:.2f}" for rate in found if rate is not None)
+    return answer("INVALID", f"the rate did not settle within {SETTLED:.0%} in {MOST_RUNS} runs ({told} frames/s)")
+
+
+def served_of(report: Report) -> tuple[list[float], list[bool]]:
+    """What each frame of a run kept the next one waiting, milliseconds, and whether its latency counts."""
+    served, free_ms = [], 0.0
+    for at_s, age_ms in zip(report.frames.at_s, report.frames.columns["age"], strict=True):
+        done_ms = at_s * 1e3 + (age_ms or 0.0)
+        served.append(done_ms - max(at_s * 1e3, free_ms))
+        free_ms = done_ms
+    return served, [value is not None for value in report.frames.columns["classify"]]
+
+
+def print_found(found: FoundRate, stream: TextIO) -> None:
+    """A line a run, then the answer."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console_for(stream)
+    first = found.reports[0]
+    p = first.plan.percentile
+    for line in head_lines(first)[:2]:
+        console.print(Text(line))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("frames/s asked", f"p{p:g} of the run, ms", "highest rate by it, frames/s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for report, rate in zip(found.reports, found.next_hz, strict=True):
+        asked = "as fast as it reads" if report.plan.rate_hz is None else f"{report.plan.rate_hz:.2f}"
+        table.add_row(asked, figure(report.percentile.value_ms), "none" if rate is None else f"{rate:.2f}")
+    console.print(table)
+    console.print(Text.assemble((found.verdict, COLOURS[found.verdict]), Text(printable(f"  {found.why}"))))
