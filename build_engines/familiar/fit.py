@@ -148,8 +148,14 @@ def fit(encoded: FloatArray) -> Familiar:
     count = max(1, min(AXES, len(z) // FRAMES_AN_AXIS, int((lengths > 1e-6 * lengths[0]).sum())))
     axes, variances = axes[:count], np.maximum(np.square(lengths[:count]) / len(z), 1e-6)
     rest = max(float((np.square(z).sum(axis=1) - np.square(z @ axes.T).sum(axis=1)).mean()), 1e-3)
-    as_float = (np.asarray(values, np.float32) for values in (mean, scale, axes, variances))
-    return Familiar(*as_float, rest=rest, limit=np.inf)
+    return Familiar(
+        mean.astype(np.float32),
+        scale.astype(np.float32),
+        axes.astype(np.float32),
+        variances.astype(np.float32),
+        rest=rest,
+        limit=np.inf,
+    )
 
 
 def encodings(bundle: Bundle, precision: str, images: Sequence[UInt8Array]) -> FloatArray:
