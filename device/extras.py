@@ -9,6 +9,7 @@ from device.version import PROJECT
 EXTRAS: dict[str, tuple[str, ...]] = {
     "build": ("torch", "onnx", "onnxscript", "modelopt"),
     "evaluate": ("markdown_it", "matplotlib"),
+    "fleet": ("pyarrow", "ray"),
     "plans": ("onnx",),
     "video": ("av",),
     "light": ("cryptography", "serial"),

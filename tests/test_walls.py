@@ -31,10 +31,10 @@ FLOORS = {
         plans familiar
         bundle quality preprocess cuda decide
         plan_manifest slots
-        plan_key
+        shares plan_key
         manifest checked_json budget reading commands percentiles metrics config
         explanation
-        outcome views errors arrays cpu_class uptime moved onnx_weights site_state
+        outcome views errors arrays cpu_class uptime moved onnx_weights site_state student
     """,
     "runtime.bench": """
         __main__

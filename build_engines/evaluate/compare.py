@@ -11,9 +11,9 @@ from build_engines.evaluate.cases import Case
 from build_engines.evaluate.readings import ANSWERS, Reader
 from build_engines.evaluate.result import Comparison, Flip, Pairing
 from build_engines.evaluate.statistics.agreement import SIGNIFICANT, fewest_deciding, mcnemar
-from build_engines.evaluate.statistics.shares import Clusters, Flags, share
 from build_engines.evaluate.units import Units, gather
 from runtime.outcome import Outcome
+from runtime.shares import Clusters, Flags, share
 
 LOST, GAINED, SILENT, SPOKE, OTHER = "lost REFER", "gained REFER", "answer lost", "answer gained", "another reason"
 WORST_KINDS = (LOST, SILENT, GAINED, SPOKE, OTHER)

@@ -26,9 +26,9 @@ from build_engines.evaluate.result import (
 from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
 from build_engines.evaluate.statistics.roc import Area, area_interval, roc_curve
-from build_engines.evaluate.statistics.shares import Flags, Range, Share, share
 from build_engines.evaluate.units import FRAME, Units, gather
 from runtime.outcome import Outcome
+from runtime.shares import Flags, Range, Share, share
 
 WEEKS = {"gestational_age": (28.0, 32.0), "ga": (28.0, 32.0), "birth_weight": (1000.0, 1500.0)}
 """Where columns are cut that people cut so: extremely and very preterm (WHO), extremely and very low weight (grams)."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from build_engines.evaluate.overlap import Overlap
-from build_engines.evaluate.statistics.shares import Range, Share
+from runtime.shares import Range, Share
 
 EVALUATION_SCHEMA = "rop.evaluation/1"
 

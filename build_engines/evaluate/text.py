@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from build_engines.evaluate.result import Accuracy, Comparison, Evaluation, Failure, Flip, Group, Level, ReaderResult
-from build_engines.evaluate.statistics.shares import Range, Share
 from runtime.outcome import AID_NOTICE, Outcome
+from runtime.shares import Range, Share
 
 OWN = " (of this table, of no population)"
 CAPTIONS = {"missed": "Missed", "no answer": "No answer", "false alarm": "False alarms"}

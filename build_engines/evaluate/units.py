@@ -10,9 +10,9 @@ import numpy as np
 from build_engines.evaluate.cases import Case
 from build_engines.evaluate.readings import ANSWERS, Said
 from build_engines.evaluate.statistics.probabilities import Floats
-from build_engines.evaluate.statistics.shares import Clusters, Flags
 from runtime.exam.result import WORST_FIRST
 from runtime.outcome import Outcome
+from runtime.shares import Clusters, Flags
 
 FRAME, EYE, INFANT = "frame", "eye", "infant"
 

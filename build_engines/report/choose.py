@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from build_engines.evaluate.statistics.shares import wilson
 from build_engines.report.schema import Combination, Group, ParityReport, Speed, Tolerance
 from runtime.cpu_class import CPU_CLASSES
 from runtime.manifest import Network, Precision
+from runtime.shares import wilson
 
 
 def choose(

@@ -17,7 +17,7 @@ from runtime.decide import refer_probability
 from runtime.errors import BundleError
 from runtime.quality import REPEATED
 from runtime.reading import DriftFacts, Reading
-from runtime.trust.drift import FEATURES, REFERENCE, DriftState, Observation, Reference, References, observe
+from runtime.trust.drift import EVERYTHING, FEATURES, REFERENCE, DriftState, Observation, Reference, References, observe
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -96,12 +96,23 @@ def _camera(reading: Reading) -> str:
 
 
 def open_watch(
-    bundle: Bundle, name: str = "all", gradable_share: float | None = None, file: Path | None = None
+    bundle: Bundle, name: str = EVERYTHING, gradable_share: float | None = None, file: Path | None = None
 ) -> DriftWatch | None:
     """The watch by the bundle's reference of that name; None where it holds none at all.
 
     gradable_share: of the site, in place of the reference's. Raises `BundleError` for a reference that cannot be used.
     """
+    reference = open_reference(bundle, name)
+    if reference is None:
+        return None
+    if gradable_share is not None:
+        reference = reference.model_copy(update={"gradable_share": gradable_share})
+    refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
+    return DriftWatch(reference, refer, file)
+
+
+def open_reference(bundle: Bundle, name: str = EVERYTHING) -> Reference | None:
+    """The bundle's reference of that name; None where it holds none at all. Raises `BundleError`."""
     if REFERENCE not in {entry.path for entry in bundle.manifest.files}:
         return None
     try:
@@ -114,8 +125,4 @@ def open_watch(
             f"bundle {bundle.path}: has no drift reference {name!r}, it has: {', '.join(found)}; "
             f"name one of these in the site's profile"
         )
-    reference = found[name]
-    if gradable_share is not None:
-        reference = reference.model_copy(update={"gradable_share": gradable_share})
-    refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
-    return DriftWatch(reference, refer, file)
+    return found[name]

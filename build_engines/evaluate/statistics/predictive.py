@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from build_engines.evaluate.statistics.shares import Range, Share
+from runtime.shares import Range, Share
 
 
 def predictive_values(sensitivity: Share, specificity: Share, prevalence: float) -> tuple[Range, Range]:

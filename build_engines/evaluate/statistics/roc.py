@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from build_engines.evaluate.statistics.shares import Clusters, Flags, wilson
-from build_engines.evaluate.statistics.student import UPPER, t_quantile
+from runtime.shares import Clusters, Flags, wilson
+from runtime.student import UPPER, t_quantile
 
 Floats = NDArray[np.float64]
 GRID: Floats = np.linspace(0, 1, 101)

@@ -22,13 +22,17 @@ CHECKPOINT_PAGES = 8192
 class Database:
     """A connection of one thread. Reads see the last commit; `writing` is one transaction, on disk when it ends."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, untouched: bool = False) -> None:
+        """untouched: leave no file beside it either, where no log is; for whoever looks whether it changed meanwhile.
+
+        SQLite makes its shared memory even for reading.
+        """
         self.path = path
         self.read_only = read_only
         self._thread = threading.get_ident(), threading.current_thread().name
         with self.naming():
             self.connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?{_mode(path, read_only)}",
+                f"{path.absolute().as_uri()}?{_mode(path, read_only, untouched)}",
                 uri=True,
                 timeout=BUSY_MS / 1000,
                 isolation_level=None,
@@ -147,9 +151,11 @@ def _nearly_full(path: Path) -> bool:
     return False
 
 
-def _mode(path: Path, read_only: bool) -> str:
+def _mode(path: Path, read_only: bool, untouched: bool) -> str:
     if not read_only:
         return "mode=rwc"
+    if untouched and not _has_log(path):
+        return "mode=ro&immutable=1"
     # WAL needs a writable folder even for reading; on a read-only disk nobody writes, so it may be read as it lies.
     with contextlib.suppress(OSError):
         if os.statvfs(path.parent).f_flag & os.ST_RDONLY and not _has_log(path):

@@ -68,6 +68,7 @@ class Journal(JournalChanges):
         *,
         create: bool = False,
         read_only: bool = False,
+        untouched: bool = False,
         check: bool = True,
         floor_bytes: int = FLOOR_BYTES,
         clock: Callable[[], datetime] = now_utc,
@@ -77,11 +78,13 @@ class Journal(JournalChanges):
 
         key: without it only `verify` does something. create: make the journal when there is none. anchors: files
         outside of the folder, or `syslog`, that are told the newest event, and asked here (`anchors.py`).
+        untouched: with read_only, leave no file in the folder either, as SQLite does for its locks; the caller has to
+        look whether the journal changed meanwhile.
         check: False for verification only, which itself names what does not fit.
         Raises `JournalNewer`, `JournalDamaged`, `JournalUnwritable`, `JournalFull` or `KeyUnusable`.
         """
         folder = Path(folder)
-        database = open_database(folder, key, create=create, read_only=read_only)
+        database = open_database(folder, key, create=create, read_only=read_only, untouched=untouched)
         journal = cls(folder, database, key, floor_bytes, clock, anchors)
         try:
             prepare(journal, journal._trail_of, check=check)

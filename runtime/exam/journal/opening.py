@@ -28,7 +28,9 @@ SEAL_AT_OPENING_S = 5.0
 """How long an opening may take to seal pictures of an older journal; the next one goes on."""
 
 
-def open_database(folder: Path, key: JournalKey | None, *, create: bool, read_only: bool) -> Database:
+def open_database(
+    folder: Path, key: JournalKey | None, *, create: bool, read_only: bool, untouched: bool = False
+) -> Database:
     """The connection to a journal's file, which is made, empty, when `create` says so. Raises `JournalError`."""
     path = folder / FILE
     if key is not None:
@@ -43,7 +45,7 @@ def open_database(folder: Path, key: JournalKey | None, *, create: bool, read_on
         if key is None:
             raise KeyUnusable(f"a new journal needs a key for the patients' fields; {HOW}")
         _make(path)
-    return Database(path, read_only=read_only)
+    return Database(path, read_only=read_only, untouched=untouched)
 
 
 def _make(path: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from build_engines.evaluate.statistics.roc import area_interval
-from build_engines.evaluate.statistics.shares import share
+from runtime.shares import share
 
 ALIKE = 0.4
 """Correlation of frames of one infant."""

@@ -13,8 +13,8 @@ from build_engines.evaluate.statistics.agreement import fewest_deciding, mcnemar
 from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
 from build_engines.evaluate.statistics.roc import area, area_interval, drawn_areas, roc_curve
-from build_engines.evaluate.statistics.shares import ALL_ALIKE, CLUSTERED, WILSON, cluster_variance, share, wilson
-from build_engines.evaluate.statistics.student import Z, t_cdf, t_quantile
+from runtime.shares import ALL_ALIKE, CLUSTERED, WILSON, cluster_variance, share, wilson
+from runtime.student import Z, t_cdf, t_quantile
 from tests.build_engines.evaluate.coverage import Coverage, covered
 
 EXACT = 1e-12

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from build_engines.evaluate.statistics.student import Z, t_quantile
+from runtime.student import Z, t_quantile
 
 Flags = NDArray[np.bool_]
 Clusters = NDArray[np.int64]

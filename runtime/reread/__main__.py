@@ -1,0 +1,20 @@
+"""`python -m runtime.reread`: from the command line to the exit code. Nothing heavy is imported before it is parsed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from runtime.reread.arguments import parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
+    options = parse(argv)
+    from runtime.reread.run import run
+
+    return run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""The pictures of a folder and of the folders in it, DICOM objects among them, with what labels say of each."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from device.cameras.files.decode import DICOM_SUFFIXES
+from device.cameras.files.folder import is_picture
+from device.checked_file import read_at_most
+from device.errors import DeviceError
+from runtime.outcome import Outcome
+from runtime.reread.errors import RereadError
+from runtime.reread.stored import Stored
+
+LABELS = "labels.csv"
+LABELS_LIMIT_BYTES = 1 << 30
+YES, NO = frozenset({"1", "true", "yes", "y"}), frozenset({"0", "false", "no", "n"})
+EYES = {"od": "OD", "r": "OD", "right": "OD", "os": "OS", "l": "OS", "left": "OS"}
+INFANT = ("infant", "patient", "subject")
+CAMERA = ("camera", "device")
+LONGEST_WORD = 60
+_TAGS = ["ImageLaterality", "Laterality", "StudyInstanceUID", "PatientID", "Manufacturer", "ManufacturerModelName"]
+
+
+@dataclass
+class _Codes:
+    """Infants and studies by number, in the order in which they are met: what identifies them stays out."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def of(self, source: int, said: str) -> str:
+        if not said:
+            return ""
+        return f"s{source}-{self.numbers.setdefault(said, len(self.numbers) + 1)}"
+
+
+def pictures_below(
+    number: int, folder: Path, tell: Callable[[str], None], *, show_files: bool = False
+) -> Iterator[Stored]:
+    """Every picture below the folder, by the bytes of its path. With a `labels.csv` in it, those that it names.
+
+    Columns: `image` (path from the folder), and where they are there `refer` (1 or 0), `eye`, `view`, `site`, `camera`
+    or `device`, `infant`, `outcome` and `probability` (of an earlier reading). Raises `RereadError` for labels that
+    cannot be used.
+    """
+    labels = _labels(folder)
+    codes = _Codes()
+    found = 0
+    for found, relative in enumerate(sorted(labels) if labels is not None else _paths(folder), start=1):
+        said = {} if labels is None else labels[relative]
+        yield _stored(number, found - 1, folder, relative, said, codes, show_files)
+    if not found:
+        raise RereadError(f"{folder}: holds no picture; expected pictures, DICOM objects or journals")
+
+
+def _stored(
+    number: int, order: int, folder: Path, relative: str, said: Mapping[str, str], codes: _Codes, show_file: bool
+) -> Stored:
+    path = folder / relative
+    try:
+        found = os.stat(path)
+        size, mtime_ns = found.st_size, found.st_mtime_ns
+    except OSError:
+        size, mtime_ns = -1, -1  # told in its row, when it is read
+    dicom = {} if said or size < 0 else _dicom(path)
+    eye = said.get("eye", "").strip() or dicom.get("eye", "")
+    infant = next((said[name] for name in INFANT if said.get(name)), "") or dicom.get("exam", "")
+    return Stored(
+        reading=f"s{number}/{hashlib.sha256(os.fsencode(relative) + b'%d' % size).hexdigest()[:24]}",
+        order=(number, order),
+        folder=str(folder),
+        file=relative,
+        size=size,
+        mtime_ns=mtime_ns,
+        site=_word(said.get("site", "")),
+        camera=_word(next((said[name] for name in CAMERA if said.get(name)), "") or dicom.get("camera", "")),
+        exam=codes.of(number, infant),
+        eye=EYES.get(eye.lower(), _word(eye)),
+        view=_word(said.get("view", "")),
+        label=_truth(said.get("refer", "")),
+        old_outcome=said.get("outcome", "").strip() or None,
+        old_probability=_share(said.get("probability", "")),
+        show_file=show_file,
+    )
+
+
+def _paths(top: Path) -> Iterator[str]:
+    """Relative paths of the pictures, one folder after the other; hidden ones are passed over."""
+    with os.scandir(top) as entries:
+        here = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    for entry in here:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            for below in _paths(Path(entry.path)):
+                yield f"{entry.name}/{below}"
+        elif is_picture(entry):
+            yield entry.name
+
+
+def _labels(folder: Path) -> dict[str, dict[str, str]] | None:
+    path = folder / LABELS
+    try:
+        raw = read_at_most(path, LABELS_LIMIT_BYTES)
+    except FileNotFoundError:
+        return None
+    try:
+        rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RereadError(f"{path}: not a CSV file in UTF-8 ({error})") from None
+    found: dict[str, dict[str, str]] = {}
+    for line, row in enumerate(rows, start=2):
+        image = _image(path, line, row)
+        said = {str(name): value for name, value in row.items() if isinstance(value, str)}
+        _check(f"{path}, line {line}", said)
+        if image in found:
+            raise RereadError(f"{path}, line {line}: this picture stands in an earlier line; expected each once")
+        found[image] = said
+    return found
+
+
+def _check(here: str, said: Mapping[str, str]) -> None:
+    truth, outcome = said.get("refer", "").strip().lower(), said.get("outcome", "").strip()
+    if truth and truth not in YES | NO:
+        raise RereadError(f"{here}: refer is {truth[:20]!r}; expected 1 or 0, or nothing where not known")
+    if outcome and outcome not in {one.value for one in Outcome}:
+        expected = ", ".join(one.value for one in Outcome)
+        raise RereadError(f"{here}: outcome is {outcome[:20]!r}; expected one of {expected}")
+    if said.get("probability", "").strip() and _share(said["probability"]) is None:
+        raise RereadError(f"{here}: probability is {said['probability'][:20]!r}; expected a number from 0 to 1")
+
+
+def _image(path: Path, line: int, row: Mapping[str, Any]) -> str:
+    text = row.get("image")
+    image = PurePosixPath(str(text or "").strip().replace("\\", "/"))
+    if not text or image.is_absolute() or ".." in image.parts:
+        raise RereadError(f"{path}, line {line}: image names no file below this folder; expected a relative path")
+    return image.as_posix()
+
+
+def _truth(text: str) -> bool | None:
+    word = text.strip().lower()
+    return word in YES if word else None
+
+
+def _share(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and 0 <= value <= 1 else None
+
+
+def _word(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text.strip()[:LONGEST_WORD])
+
+
+def _dicom(path: Path) -> dict[str, str]:
+    """Laterality, camera, and what holds a study's pictures together; nothing where it is no DICOM object."""
+    try:
+        with path.open("rb") as file:
+            if file.read(132)[128:] != b"DICM" and path.suffix.lower() not in DICOM_SUFFIXES:
+                return {}
+        import pydicom
+
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_TAGS])
+        eye = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "")
+        camera = " ".join(str(dataset.get(tag) or "") for tag in ("Manufacturer", "ManufacturerModelName")).strip()
+        exam = str(dataset.get("PatientID") or "") or str(dataset.get("StudyInstanceUID") or "")
+    except (ImportError, DeviceError, OSError):
+        return {}
+    except Exception:  # pydicom raises nearly anything on a damaged object; its row tells, when it is read
+        return {}
+    return {"eye": eye if eye in ("R", "L") else "", "camera": camera, "exam": exam}

@@ -1,0 +1,159 @@
+"""`Kept`: what was read so far, beside the table that is to be: batch by batch in files that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from device.checked_file import read_at_most
+from device.outputs import OutputFolder
+from runtime.errors import OutputError
+from runtime.reread.errors import RereadError
+from runtime.reread.row import Result
+
+RUN_SCHEMA = "rop.reread-run/1"
+RUN, PART, PART_END, PICTURE_END = "run.json", "part-", ".jsonl", ".jpg"
+PART_LIMIT_BYTES = 64 << 20
+MOST_PICTURES = 2000
+"""Thumbnails of changed outcomes that are kept; the table has every one."""
+
+
+class Kept:
+    """The folder of one run's work. A context manager; one process at a time may use it.
+
+    run: what makes a run this run and no other. Raises `RereadError` when the folder is another run's or in use,
+    `OutputError` when it cannot be written.
+    """
+
+    def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._seen: set[str] = set()
+        self._pictures = 0
+        try:
+            self._files = OutputFolder(folder, make=True, link_ok=False)
+            self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._claim()
+            self._files.remove_parts()
+            self._belongs(dict(run, schema=RUN_SCHEMA))
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+        for result in self.results():
+            self._seen.add(result.row.reading)
+        self._pictures = sum(name.endswith(PICTURE_END) for name in os.listdir(folder))
+
+    def _claim(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RereadError(
+                f"{self.folder}: another run is at work there; wait for it, or name another --out"
+            ) from None
+
+    def _belongs(self, run: dict[str, Any]) -> None:
+        file = self._files.read(RUN)
+        if file is None:
+            self._files.write(RUN, json.dumps(run, indent=1).encode())
+            return
+        with file:
+            try:
+                found = json.load(file)
+            except ValueError:
+                found = {}
+        other = [name for name in run if found.get(name) != run[name]] if isinstance(found, dict) else ["everything"]
+        if other:
+            raise RereadError(
+                f"{self.folder}: holds a run that was cut off, with other {', '.join(other)}; "
+                f"finish it as it was begun, remove the folder, or name another --out"
+            )
+
+    @property
+    def count(self) -> int:
+        """Frames that are done."""
+        return len(self._seen)
+
+    def has(self, reading: str) -> bool:
+        """Whether a frame is done."""
+        return reading in self._seen
+
+    def add(self, results: Sequence[Result]) -> None:
+        """Keep the results of a batch; a frame that is there already is not kept twice. Raises `OutputError`."""
+        fresh = [result for result in results if result.row.reading not in self._seen]
+        lines = [result.to_json() for result in fresh]
+        try:
+            for result in fresh:
+                if result.thumbnail is not None and self._pictures < MOST_PICTURES:
+                    self._files.write(picture_name(result), result.thumbnail)
+                    self._pictures += 1
+            if lines:
+                content = "\n".join([*lines, json.dumps({"end": len(lines)}), ""])
+                self._files.write(f"{PART}{secrets.token_hex(8)}{PART_END}", content.encode())
+        except OSError as error:
+            raise _unwritable(self.folder, error) from None
+        self._seen.update(result.row.reading for result in fresh)
+
+    def results(self) -> Iterator[Result]:
+        """Everything that is kept, each frame once. A part that is not whole is as good as not there."""
+        seen: set[str] = set()
+        for name in sorted(os.listdir(self.folder)):
+            if name.startswith(PART) and name.endswith(PART_END):
+                for result in _part(self.folder / name):
+                    if result.row.reading not in seen:
+                        seen.add(result.row.reading)
+                        yield result
+
+    def picture(self, result: Result) -> bytes | None:
+        """The thumbnail of a changed outcome; None where none is kept."""
+        file = self._files.read(picture_name(result))
+        if file is None:
+            return None
+        with file:
+            return file.read()
+
+    def remove(self) -> None:
+        """The table is written: nothing of this is needed any more."""
+        with suppress(OSError):
+            for name in os.listdir(self.folder):
+                self._files.remove(name)
+            self.folder.rmdir()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._files.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def picture_name(result: Result) -> str:
+    """By the frame's place in the table."""
+    source, number = result.order
+    return f"{source:03d}-{number:08d}{PICTURE_END}"
+
+
+def _part(path: Path) -> list[Result]:
+    try:
+        *lines, end, last = read_at_most(path, PART_LIMIT_BYTES).decode().split("\n")
+        if last or json.loads(end) != {"end": len(lines)}:
+            return []
+        return [Result.from_dict(json.loads(line)) for line in lines]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return OutputError(f"{folder}: no space left; free some and run again, what was read is kept")
+    return OutputError(f"{folder}: {error.strerror or error}; name an --out in a folder that can be written")

@@ -1,0 +1,151 @@
+"""Readers in processes of this machine, one thread and one CPU each: nothing beyond the core is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any
+
+from runtime.errors import ScreeningError
+from runtime.reread.drive import Batch, Done
+from runtime.reread.errors import RereadError
+from runtime.reread.reader import BatchReader, ReaderFacts, Settings
+
+WAIT_S = 0.5
+END_S = 5.0
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    cpu: int | None
+    batch: Batch | None = None
+
+
+class LocalPool:
+    """Readers in processes. A context manager; raises `RereadError` or what a Screener raises when none can begin."""
+
+    def __init__(self, settings: Settings, workers: int) -> None:
+        self._settings = settings
+        self._context = multiprocessing.get_context("spawn")
+        cpus = sorted(os.sched_getaffinity(0))
+        pins: list[int | None] = list(cpus) if workers <= len(cpus) else [None] * workers
+        self._workers: list[_Worker] = []
+        try:
+            self._workers = [self._start(pin) for pin in pins[:workers]]
+            told = [self._ready(worker) for worker in self._workers]  # each, or its first word would come as a result
+            self.facts = told[0]
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, cpu: int | None) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs, self._settings, cpu), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours, cpu)
+
+    def _ready(self, worker: _Worker) -> ReaderFacts:
+        try:
+            said = worker.pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join(END_S)
+            raise RereadError(f"a reader ended before it began ({_end(worker.process)})") from None
+        if isinstance(said, ReaderFacts):
+            return said
+        raise RereadError(str(said))
+
+    def free(self) -> bool:
+        """Whether a reader has nothing to do."""
+        return any(worker.batch is None for worker in self._workers)
+
+    def give(self, batch: Batch) -> None:
+        """Have a free reader begin with it."""
+        worker = next(worker for worker in self._workers if worker.batch is None)
+        worker.batch = batch
+        with contextlib.suppress(OSError):  # it has ended: `wait` sees that
+            worker.pipe.send(batch.frames)
+
+    def wait(self) -> Sequence[Done]:
+        """What came back; a reader that ended is replaced by another one on its CPU."""
+        busy = {worker.pipe: worker for worker in self._workers if worker.batch is not None}
+        done = []
+        for pipe in wait(list(busy), WAIT_S):
+            worker = busy[pipe]  # type: ignore[index]
+            batch, worker.batch = worker.batch, None
+            assert batch is not None
+            try:
+                done.append(Done(batch, worker.pipe.recv()))
+            except (EOFError, OSError):
+                worker.process.join(END_S)
+                done.append(Done(batch, None, _end(worker.process)))
+                self._replace(worker)
+        return done
+
+    def _replace(self, worker: _Worker) -> None:
+        _ended(worker)
+        fresh = self._start(worker.cpu)
+        self._workers[self._workers.index(worker)] = fresh
+        self._ready(fresh)
+
+    def close(self) -> None:
+        """End the readers."""
+        for worker in self._workers:
+            worker.pipe.close()
+        for worker in self._workers:
+            _ended(worker)
+
+    def __enter__(self) -> LocalPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _ended(worker: _Worker) -> None:
+    worker.pipe.close()
+    if worker.batch is not None:
+        worker.process.terminate()
+    worker.process.join(END_S)
+    if worker.process.is_alive():
+        worker.process.kill()
+        worker.process.join()
+
+
+def _end(process: BaseProcess) -> str:
+    code = process.exitcode
+    if code is None:
+        return "it closed its pipe"
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"ended by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def _serve(pipe: Any, settings: Settings, cpu: int | None) -> None:
+    """The process of a reader: answers batches until its pipe closes, which it also does when the driver is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what a Ctrl-C ends
+    if cpu is not None:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {cpu})
+    try:
+        reader = BatchReader(settings)
+    except (ScreeningError, OSError) as error:
+        pipe.send(str(error))
+        return
+    pipe.send(reader.facts)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            pipe.send(reader.read(pipe.recv()))
+    reader.close()

@@ -1,0 +1,204 @@
+"""`BatchReader`: what one process or one node does, a Screener of one thread that reads batches of stored frames."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from device.errors import DeviceError
+from device.version import software_version
+from runtime.decide import refer_probability
+from runtime.errors import ScreeningError
+from runtime.reread.row import MEASURES, Result, result_of, unread
+from runtime.reread.stored import Stored
+
+if TYPE_CHECKING:
+    from device.frame import Frame
+    from runtime.reading import Reading
+
+THREADS = 1
+"""Of the engine, everywhere: sums of floating point depend on how many threads share them, results must not."""
+THUMBNAIL_PIXELS, THUMBNAIL_QUALITY = 320, 80
+NOTHING = "the camera gave no frame"
+OTHER_FRAME = "the stored frame is not the one that was read then"
+CHANGED = "the file changed since it was listed; run again when nobody writes there"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every reader reads, wherever it runs."""
+
+    bundle: str | None
+    """Folder; None is the active bundle or the demonstration."""
+    engine: str = "openvino"
+    precision: str = "auto"
+    site_profile: str | None = None
+    trusted_keys: str | None = None
+
+
+@dataclass(frozen=True)
+class ReaderFacts:
+    """What has to be the same for every reader of a run."""
+
+    bundle_sha256: str
+    software: str
+    backend: str
+    precision: str
+    device: str
+    threshold: float
+    cpu_class: str
+    """Results are the same to the bit among CPUs of one class only."""
+    openvino: str
+
+
+class BatchReader:
+    """One Screener and what it needs. One thread at a time; raises what `Screener` raises when it cannot be made."""
+
+    def __init__(self, settings: Settings) -> None:
+        from runtime.bundle import open_bundle
+        from runtime.cpu_class import cpu_class
+        from runtime.site_screener import screener_for
+        from runtime.trust.site import open_site
+
+        cv2.setNumThreads(1)
+        bundle = open_bundle(_path(settings.bundle))
+        self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
+        self._screener = screener_for(
+            open_site(_path(settings.site_profile), _path(settings.trusted_keys)),
+            bundle,
+            engine=settings.engine,
+            precision=settings.precision,
+            threads=THREADS,
+            reject_repeats=False,
+        )
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        engine = self._screener.facts
+        self.facts = ReaderFacts(
+            bundle.sha256,
+            software_version(),
+            engine.backend,
+            engine.precision,
+            engine.device,
+            self._screener.threshold,
+            cpu_class() or platform.machine(),
+            _openvino_version(),
+        )
+
+    def told(self) -> ReaderFacts:
+        """`facts`, for who can only call it from elsewhere."""
+        return self.facts
+
+    def read(self, batch: Sequence[Stored]) -> list[Result]:
+        """A result for every frame, in their order; whatever is wrong with a frame is in its row."""
+        return [self._read(stored, frame) for stored, frame in zip(batch, self._frames(batch), strict=True)]
+
+    def _frames(self, batch: Sequence[Stored]) -> Iterator[Frame | str]:
+        """Each frame, or why there is none; the next one is decoded while this one is read."""
+        ahead: Future[Frame | str] | None = None
+        for stored, following in zip(batch, [*batch[1:], None], strict=True):
+            frame = ahead.result() if ahead is not None else load(stored)
+            ahead = None if following is None else self._decoder.submit(load, following)
+            yield frame
+
+    def _read(self, stored: Stored, frame: Frame | str) -> Result:
+        if isinstance(frame, str):
+            return unread(stored, frame)
+        reading = self._screener.screen(frame)
+        quality = reading.quality
+        measures = {} if quality is None else {n: quality.measures[n] for n in MEASURES if n in quality.measures}
+        known = reading.probabilities
+        return result_of(
+            stored,
+            outcome=reading.outcome.value,
+            reason=reading.reason,
+            sha256=reading.frame.sha256,
+            probability=None if known is None else refer_probability(known, self._refer),
+            gradable=None if quality is None else quality.gradable,
+            vessel_fraction=reading.vessel_fraction,
+            measures=measures,
+            thumbnail=_thumbnail(stored, frame, reading),
+        )
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._decoder.shutdown(cancel_futures=True)
+        self._screener.close()
+
+
+def load(stored: Stored) -> Frame | str:
+    """A stored frame, or in a few words why it cannot be had. Never raises, and never names a file."""
+    try:
+        return _from_journal(stored) if stored.file is None else _from_file(stored, stored.file)
+    except DeviceError as error:
+        name = getattr(error, "source", "")
+        return str(error).removeprefix(f"{name}: ") if name else str(error)
+    except ScreeningError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read ({error.strerror or type(error).__name__})"
+    except MemoryError:
+        return "too large for this machine's memory"
+    except Exception as error:  # whatever a decoder raises, it is this frame's and no other's
+        return f"software fault while it was loaded: {type(error).__name__}"
+
+
+def _from_journal(stored: Stored) -> Frame | str:
+    from device.frame import Frame
+    from runtime.exam.journal.images import ImageStore, decode_png
+
+    if stored.image_sha256 is None:
+        return NOTHING
+    pixels = decode_png(ImageStore(Path(stored.folder)).read(stored.image_sha256))
+    frame = Frame(pixels, sequence=stored.order[1], source="stored")
+    return frame if frame.sha256 == stored.frame_sha256 else OTHER_FRAME
+
+
+def _from_file(stored: Stored, name: str) -> Frame | str:
+    from device.cameras.files.folder import read_picture
+
+    path = Path(stored.folder, name)
+    expected = (stored.size, stored.mtime_ns)
+    if _state(path) != expected:
+        return CHANGED
+    frame = read_picture(path, stored.order[1])
+    return frame if _state(path) == expected else CHANGED
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns
+
+
+def _thumbnail(stored: Stored, frame: Frame, reading: Reading) -> bytes | None:
+    if stored.old_outcome is None or stored.old_outcome == reading.outcome.value:
+        return None
+    scale = THUMBNAIL_PIXELS / max(frame.width, frame.height)
+    pixels = frame.pixels
+    if scale < 1:
+        size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY]
+    )
+    return data.tobytes() if done else None
+
+
+def _openvino_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("openvino")
+    except PackageNotFoundError:
+        return "none"
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

@@ -1,0 +1,257 @@
+"""One run of `python -m runtime.reread`: sources listed, frames read, table and report written, the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from device.outputs import OutputFolder
+from runtime.bundle import Bundle, open_bundle
+from runtime.commands.say import say
+from runtime.commands.stop import Interrupted, Stop
+from runtime.commands.text import printable
+from runtime.errors import OutputError, ScreeningError
+from runtime.reread.arguments import Options
+from runtime.reread.drive import Pool, drive
+from runtime.reread.errors import RereadError
+from runtime.reread.figures import NONE_FOUND, REFER, report_of
+from runtime.reread.kept import PICTURE_END, Kept, picture_name
+from runtime.reread.page import render
+from runtime.reread.reader import ReaderFacts, Settings
+from runtime.reread.row import Result
+from runtime.reread.sources import Source, find_sources, stored_in
+from runtime.reread.stored import Stored
+from runtime.reread.table import place_of_table, write_table
+from runtime.trust.watch import open_reference
+
+if TYPE_CHECKING:
+    from runtime.trust.drift import Reference
+
+DONE, INCOMPLETE, UNUSABLE = 0, 1, 2
+REPORT_SCHEMA = "rop.reread/1"
+MOST_SHOWN = 200
+PICTURES = "pictures"
+TELL_EVERY_S = 10.0
+
+
+def run(options: Options) -> int:
+    """Read the frames as the options say; the exit code."""
+    with Stop() as stop:
+        try:
+            with stop.interruptible:
+                opened = _open(options)
+            return _run(options, stop, *opened)
+        except Interrupted:
+            return stop.exit_code
+        except OutputError as error:
+            _complain(error)
+            return INCOMPLETE
+        except ScreeningError as error:
+            _complain(error)
+            return UNUSABLE
+
+
+def _open(options: Options) -> tuple[Path, list[Source], Bundle, Kept]:
+    out, instead = place_of_table(options.out.absolute())
+    if instead:
+        _tell(instead)
+    if out.is_dir():
+        raise RereadError(f"--out {out}: a folder stands there; name a file")
+    sources = find_sources(options.sources)
+    bundle = open_bundle(options.bundle)
+    identity = {
+        "bundle": bundle.sha256,
+        "engine": options.engine,
+        "precision": options.precision,
+        "site_profile": _absolute(options.site_profile),
+        "sources": [str(source.folder) for source in sources],
+        "file_names": options.file_names,
+    }
+    return out, sources, bundle, Kept(out.with_name(out.name + ".work"), identity)
+
+
+def _run(options: Options, stop: Stop, out: Path, sources: list[Source], bundle: Bundle, kept: Kept) -> int:
+    told = _Told()
+    with kept:
+        before = kept.count
+        if before:
+            _tell(f"going on where an earlier run was cut off: {before} frames are done")
+        classes = [label.name for label in bundle.manifest.classes]
+        frames = (
+            stored
+            for stored in stored_in(sources, classes, told.tell, show_files=options.file_names)
+            if not told.twice(stored) and not kept.has(stored.reading)
+        )
+        start = time.monotonic()
+        progress = _Progress(kept, start, before)
+        with _pool(options, stop) as (pool, reader, workers):
+            if reader.bundle_sha256 != bundle.sha256:
+                raise RereadError(f"readers have bundle {reader.bundle_sha256[:12]}, here it is {bundle.sha256[:12]}")
+            drive(_unless_stopped(frames, stop), pool, progress.keep, lambda: stop.requested)
+        seconds = time.monotonic() - start
+        if stop.requested:
+            _tell(f"stopped; {kept.count} frames are kept, the same command goes on from there")
+            return stop.exit_code
+        if not kept.count:
+            raise RereadError("no source holds a frame that could be listed; the lines above say why")
+        facts = {
+            "notice": bundle.facts.notice,
+            "bundle": asdict(bundle.facts),
+            "reader": asdict(reader),
+            "workers": workers,
+            "where": "one machine" if options.ray is None else "Ray",
+            "frames": kept.count - before,
+            "frames_of_earlier_runs": before,
+            "seconds": round(seconds, 3),
+            "frames_per_second": round((kept.count - before) / max(seconds, 1e-9), 3),
+        }
+        listed = [{"number": s.number, "kind": s.kind, "folder": str(s.folder)} for s in sources]
+        _write(out, kept, open_reference(bundle), {"run": facts, "sources": listed, "told": told.lines})
+        return INCOMPLETE if told.lines else DONE
+
+
+def _write(out: Path, kept: Kept, reference: Reference | None, known: dict[str, Any]) -> None:
+    """Table, then report, then the work is removed: cut off anywhere, the next run writes what lacks."""
+    results = sorted(kept.results(), key=lambda result: (result.order, result.row.reading))
+    rows = [result.row for result in results]
+    write_table(out, rows)
+    report = {"schema": REPORT_SCHEMA, **known, **report_of(rows, reference)}
+    folder = out.with_name(out.stem + ".report")
+    try:
+        _forget_pictures(folder / PICTURES)
+        shown = [(result, _picture(folder / PICTURES, kept, result)) for result in _shown(results)]
+        with OutputFolder(folder, make=True, link_ok=False) as files:
+            files.write("report.json", json.dumps(report, indent=1, allow_nan=False).encode())
+            files.write("report.html", render(report, shown).encode("utf-8", "replace"))
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: {error.strerror or error}; make room or name another --out, and run again"
+        ) from None
+    kept.remove()
+    changed = report["changes"]["changed"]
+    lost, found = report["changes"]["lost"]["count"], report["changes"]["found"]["count"]
+    say(
+        f"{len(rows)} frames, {report['unread']} without a picture; outcome changed: {changed['count']} of "
+        f"{changed['of']} (REFER lost {lost}, new {found}); {known['run']['frames_per_second']:.1f} frames/s",
+        f"table {printable(str(out))}, report {printable(str(folder / 'report.html'))}",
+        printable(known["run"]["notice"]),
+    )
+
+
+def _shown(results: Sequence[Result]) -> list[Result]:
+    """Changed outcomes, those first that lose a REFER, then new ones."""
+
+    def weight(result: Result) -> tuple[int, tuple[int, int]]:
+        pair = (result.row.old_outcome, result.row.new_outcome)
+        return {(REFER, NONE_FOUND): 0, (NONE_FOUND, REFER): 1}.get(pair, 2), result.order  # type: ignore[arg-type]
+
+    return sorted((result for result in results if result.row.changed), key=weight)[:MOST_SHOWN]
+
+
+def _forget_pictures(folder: Path) -> None:
+    """Those of an earlier report: its numbers are other frames'."""
+    if not folder.is_dir():
+        return
+    with OutputFolder(folder, link_ok=False) as pictures:
+        for name in os.listdir(folder):
+            if name.endswith(PICTURE_END):
+                pictures.remove(name)
+
+
+def _picture(folder: Path, kept: Kept, result: Result) -> str | None:
+    content = kept.picture(result)
+    if content is None:
+        return None
+    with OutputFolder(folder, make=True, link_ok=False) as pictures:
+        pictures.write(picture_name(result), content)
+    return picture_name(result)
+
+
+@contextmanager
+def _pool(options: Options, stop: Stop) -> Iterator[tuple[Pool, ReaderFacts, int]]:
+    """Readers here or on a cluster, what they are, and how many."""
+    settings = Settings(
+        bundle=_absolute(options.bundle),
+        engine=options.engine,
+        precision=options.precision,
+        site_profile=_absolute(options.site_profile),
+        trusted_keys=_absolute(options.trusted_keys),
+    )
+    if options.ray is not None:
+        from runtime.reread.cluster import RayPool
+
+        with stop.interruptible:
+            cluster = RayPool(settings, options.ray, options.workers)
+        with cluster:
+            yield cluster, cluster.facts, cluster.workers
+        return
+    from runtime.reread.local import LocalPool
+
+    workers = options.workers or len(os.sched_getaffinity(0))
+    with stop.interruptible:
+        local = LocalPool(settings, workers)
+    with local:
+        yield local, local.facts, workers
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())
+
+
+def _unless_stopped(frames: Iterator[Stored], stop: Stop) -> Iterator[Stored]:
+    """A long list is not gone through to its end for nothing."""
+    for frame in frames:
+        if stop.requested:
+            return
+        yield frame
+
+
+class _Told:
+    """What the user is told of sources, once on standard error and once in the report."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._readings: set[str] = set()
+
+    def tell(self, line: str) -> None:
+        """Say that something is left out."""
+        self.lines.append(line)
+        _tell(line)
+
+    def twice(self, stored: Stored) -> bool:
+        """Whether the frame was listed before."""
+        if stored.reading in self._readings:
+            return True
+        self._readings.add(stored.reading)
+        return False
+
+
+class _Progress:
+    """Keeps results, and says now and then how far it has come."""
+
+    def __init__(self, kept: Kept, start: float, before: int) -> None:
+        self._kept, self._start, self._before, self._said = kept, start, before, start
+
+    def keep(self, results: Sequence[Result]) -> None:
+        """Keep the results of a batch."""
+        self._kept.add(results)
+        now = time.monotonic()
+        if now - self._said >= TELL_EVERY_S:
+            self._said = now
+            rate = (self._kept.count - self._before) / (now - self._start)
+            _tell(f"{self._kept.count} frames, {rate:.1f} a second")
+
+
+def _tell(line: str) -> None:
+    say(printable(line), stream=sys.stderr)
+
+
+def _complain(error: Exception) -> None:
+    say(f"runtime.reread: {printable(str(error))}", stream=sys.stderr)

@@ -1,0 +1,77 @@
+"""What the sources hold: journals, and folders of pictures with or without labels, found below what the user named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import ScreeningError
+from runtime.exam.journal.opening import FILE as JOURNAL_FILE
+from runtime.reread.errors import RereadError
+from runtime.reread.folders import pictures_below
+from runtime.reread.journals import Exams, stored_frames
+from runtime.reread.stored import Stored
+
+
+@dataclass(frozen=True)
+class Source:
+    """One journal, or one folder of pictures."""
+
+    number: int
+    folder: Path
+    journal: bool
+
+    @property
+    def kind(self) -> str:
+        """In a word."""
+        return "journal" if self.journal else "pictures"
+
+
+def find_sources(named: Sequence[Path]) -> list[Source]:
+    """Every journal below the folders that were named, and each such folder that holds none as one of pictures.
+
+    In the order of the names; a journal or folder that is reached twice comes once. Raises `RereadError` for a name
+    that is no folder.
+    """
+    found: dict[Path, bool] = {}
+    for path in named:
+        if not path.is_dir():
+            raise RereadError(f"{path}: no such folder; expected a journal, a folder of journals or of pictures")
+        journals = sorted(_journals(path), key=os.fsencode)
+        for folder in journals or [path]:
+            found.setdefault(folder.resolve(), bool(journals))
+    return [Source(number, folder, journal) for number, (folder, journal) in enumerate(found.items())]
+
+
+def _journals(top: Path) -> Iterator[Path]:
+    for folder, below, files in os.walk(top):
+        if JOURNAL_FILE in files:
+            below.clear()
+            yield Path(folder)
+
+
+def stored_in(
+    sources: Sequence[Source],
+    classes: Sequence[str],
+    tell: Callable[[str], None],
+    *,
+    show_files: bool = False,
+) -> Iterator[Stored]:
+    """Every stored frame of the sources, in their order, listed as it is needed.
+
+    classes: of the bundle that will read them. tell: hears one line for each source or exam that is left out, and for
+    each exam that was there already; the rest goes on.
+    """
+    exams = Exams()
+    for source in sources:
+        try:
+            if source.journal:
+                yield from stored_frames(source.number, source.folder, classes, exams, tell)
+            else:
+                yield from pictures_below(source.number, source.folder, tell, show_files=show_files)
+        except ScreeningError as error:
+            tell(f"source {source.number} left out: {error}")
+        except OSError as error:
+            tell(f"source {source.number} left out: {source.folder} cannot be read ({error.strerror or error})")

@@ -1,0 +1,192 @@
+"""The command from end to end, with the demonstration's networks in processes of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from runtime.reread.__main__ import main
+from runtime.reread.drive import Batch
+from runtime.reread.local import LocalPool
+from runtime.reread.reader import Settings
+from tests.pictures import retina
+
+
+def pictures(folder: Path, count: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number:03d}.png"), retina(number)[..., ::-1])
+    return folder
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_pictures_one_of_them_damaged_and_a_reader_that_is_killed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = pictures(tmp_path / "in", 3)
+    (source / "001.png").write_bytes(b"no picture")
+    (source / "labels.csv").write_text(
+        "image,outcome,probability,refer\n000.png,RETAKE,,0\n001.png,REFER,0.9,1\n002.png,REFER,0.9,1\n"
+    )
+    killed = []
+    give = LocalPool.give
+
+    def give_and_kill(pool: LocalPool, batch: Batch) -> None:
+        give(pool, batch)
+        if not killed:
+            worker = next(one for one in pool._workers if one.batch is batch)
+            killed.append(worker.process.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setattr(LocalPool, "give", give_and_kill)
+    assert main([str(source), "--out", str(tmp_path / "t.csv"), "--workers", "1"]) == 0
+    rows = rows_of(tmp_path / "t.csv")
+    assert killed
+    assert len(rows) == 3
+    assert len({row["reading"] for row in rows}) == 3
+    assert [row["read"] for row in rows] == ["true", "false", "true"]
+    assert rows[1]["new_outcome"] == "NO_RESULT"
+    assert "001.png" not in rows[1]["new_reason"]
+    assert all(row["file"] == "" for row in rows)
+    report = json.loads((tmp_path / "t.report" / "report.json").read_text())
+    assert report["unread"] == 1
+    assert report["run"]["frames"] == 3
+    changed = sum(row["read"] == "true" and row["new_outcome"] != row["old_outcome"] for row in rows)
+    assert changed == report["changes"]["changed"]["count"] == len(list((tmp_path / "t.report/pictures").iterdir()))
+    assert not (tmp_path / "t.csv.work").exists()
+    assert "not for clinical use" in capsys.readouterr().out
+
+
+def test_what_was_read_before_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = pictures(tmp_path / "in", 2)
+    call = [str(source), "--out", str(tmp_path / "t.csv"), "--workers", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr("runtime.reread.run.write_table", _full)
+        assert main(call) == 1
+    assert (tmp_path / "t.csv.work").is_dir()
+    pictures(source, 3)
+    given: list[int] = []
+    give = LocalPool.give
+    monkeypatch.setattr(LocalPool, "give", lambda pool, batch: (given.append(len(batch.frames)), give(pool, batch)))
+    assert main(call) == 0
+    assert given == [1]
+    assert len(rows_of(tmp_path / "t.csv")) == 3
+
+
+def _full(*_: object) -> None:
+    from runtime.errors import OutputError
+
+    raise OutputError("no space left")
+
+
+@pytest.mark.soak
+def test_killed_anywhere_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    """A driver that is killed again and again, at moments that no one chose, against a run in one go."""
+    source = pictures(tmp_path / "in", 160)
+    call = [sys.executable, "-m", "runtime.reread", str(source), "--workers", "2", "--out"]
+    subprocess.run([*call, str(tmp_path / "whole.csv")], check=True, capture_output=True)
+    for number in range(200):
+        process = subprocess.Popen([*call, str(tmp_path / "cut.csv")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        end = time.monotonic() + 4 + number % 7
+        while process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        if process.poll() is not None:
+            process.communicate()
+            break
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0
+    assert (tmp_path / "cut.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_driver_that_is_killed_leaves_no_reader_behind(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 40)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runtime.reread", str(source), "--workers", "1", "--out", str(tmp_path / "t.csv")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    import psutil
+
+    end = time.monotonic() + 120
+    readers: list[psutil.Process] = []
+    while not readers and time.monotonic() < end:
+        readers = [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    gone, alive = psutil.wait_procs(readers, timeout=120)
+    assert gone
+    assert not alive
+
+
+def test_results_do_not_depend_on_who_reads_what_with_whom(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 4)
+    outs = []
+    for number, batch in enumerate((1, 3)):
+        out = tmp_path / f"{number}.csv"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("runtime.reread.drive.BATCH_FRAMES", batch)
+            assert main([str(source), "--out", str(out), "--workers", str(number + 1)]) == 0
+        outs.append(out.read_bytes())
+    assert outs[0] == outs[1]
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (["gone", "--out", "t.csv"], 2, "no such folder"),
+        (["empty", "--out", "t.csv"], 2, "no source holds a frame"),
+        (["empty", "--bundle", "gone", "--out", "t.csv"], 2, "gone"),
+        (["empty", "--out", "folder.csv"], 2, "a folder stands there"),
+    ],
+)
+def test_calls_that_are_wrong(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("folder.csv").mkdir()
+    assert main([*argv, "--workers", "1"]) == code
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("argv", [["in"], ["in", "--out", "t.xlsx"], ["in", "--out", "t.csv", "--workers", "0"]])
+def test_command_lines_that_are_wrong(argv: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(argv)
+
+
+def test_a_bundle_that_a_reader_cannot_load_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="gone") as caught:
+        LocalPool(Settings(str(tmp_path / "gone")), 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\ntry:\n    from runtime.reread.__main__ import main\n    main(['--help'])\nexcept SystemExit:\n"
+        "    pass\nheavy = {'numpy', 'cv2', 'openvino', 'pyarrow', 'ray', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
