@@ -22,6 +22,7 @@ COMMANDS = [
     *(f"runtime.bundles {verb}" for verb in ("install", "activate", "rollback", "list", "remove")),
     "runtime.fleet",
     *(f"runtime.fleet {verb}" for verb in ("push", "pull", "report", "status", "units")),
+    "runtime.reread",
     "runtime.daemon",
     *(f"runtime.daemon {verb}" for verb in ("status", "reload", "install", "measure")),
     "runtime.exam",

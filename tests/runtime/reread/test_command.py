@@ -181,12 +181,3 @@ def test_a_bundle_that_a_reader_cannot_load_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="gone") as caught:
         LocalPool(Settings(str(tmp_path / "gone")), 1)
     assert "\n" not in str(caught.value)
-
-
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys\ntry:\n    from runtime.reread.__main__ import main\n    main(['--help'])\nexcept SystemExit:\n"
-        "    pass\nheavy = {'numpy', 'cv2', 'openvino', 'pyarrow', 'ray', 'pydantic'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
