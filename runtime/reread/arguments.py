@@ -44,6 +44,7 @@ class Options:
     workers: int | None
     ray: str | None
     file_names: bool
+    key_files: list[Path]
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
@@ -78,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--file-names", action="store_true", help="name pictures' files in the table; only where no name is a person's"
+    )
+    parser.add_argument(
+        "--key-file",
+        dest="key_files",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="key of a journal, several where journals have several (default: $ROP_JOURNAL_KEY)",
     )
     add_engine_options(parser, threads=False)
     add_site_options(parser)

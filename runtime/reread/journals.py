@@ -13,6 +13,7 @@ from runtime.exam.errors import ExamError, JournalDamaged
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.journal.opening import FILE
 from runtime.exam.machine import Phase
+from runtime.reread.keyring import Keyring
 from runtime.reread.stored import Stored
 
 ATTEMPTS = 3
@@ -27,28 +28,28 @@ class Exams:
 
 
 def stored_frames(
-    number: int, folder: Path, classes: Sequence[str], exams: Exams, tell: Callable[[str], None]
+    number: int, folder: Path, keys: Keyring, classes: Sequence[str], exams: Exams, tell: Callable[[str], None]
 ) -> Iterator[Stored]:
     """Every capture of every exam that is not retired, in the order of the events.
 
     Raises `JournalError` for a journal that cannot be read; an exam that cannot is told and left out.
     """
     position = 0
-    for frames in _unchanged(number, folder, classes, exams, tell):
+    for frames in _unchanged(number, folder, keys, classes, exams, tell):
         for order, frame in enumerate(frames, start=position):
             yield _placed(frame, number, order)
         position += len(frames)
 
 
 def _unchanged(
-    number: int, folder: Path, classes: Sequence[str], exams: Exams, tell: Callable[[str], None]
+    number: int, folder: Path, keys: Keyring, classes: Sequence[str], exams: Exams, tell: Callable[[str], None]
 ) -> Iterator[list[Stored]]:
     """Exam by exam; read anew when a cart writes meanwhile, and only what was read whole is given out."""
     done: set[str] = set()
     for attempt in range(ATTEMPTS):
         before = _state(folder)
         try:
-            with Journal.open(folder, read_only=True, untouched=True) as journal:
+            with keys.open(folder) as journal:
                 journal_id = journal.journal_id
                 for summary in reversed(journal.exams()):
                     if summary.phase is Phase.RETIRED or summary.exam_id in done:

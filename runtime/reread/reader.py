@@ -23,6 +23,7 @@ from runtime.reread.stored import Stored
 if TYPE_CHECKING:
     from device.frame import Frame
     from runtime.reading import Reading
+    from runtime.reread.keyring import Keyring
 
 THREADS = 1
 """Of the engine, everywhere: sums of floating point depend on how many threads share them, results must not."""
@@ -42,6 +43,8 @@ class Settings:
     precision: str = "auto"
     site_profile: str | None = None
     trusted_keys: str | None = None
+    key_files: tuple[str, ...] = ()
+    """Of journals, at the same place wherever a reader runs: a key itself never travels."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class BatchReader:
     def __init__(self, settings: Settings) -> None:
         from runtime.bundle import open_bundle
         from runtime.cpu_class import cpu_class
+        from runtime.reread.keyring import Keyring
         from runtime.site_screener import screener_for
         from runtime.trust.site import open_site
 
@@ -79,6 +83,7 @@ class BatchReader:
             threads=THREADS,
             reject_repeats=False,
         )
+        self._keys = Keyring(settings.key_files)
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decode")
         engine = self._screener.facts
         self.facts = ReaderFacts(
@@ -104,8 +109,8 @@ class BatchReader:
         """Each frame, or why there is none; the next one is decoded while this one is read."""
         ahead: Future[Frame | str] | None = None
         for stored, following in zip(batch, [*batch[1:], None], strict=True):
-            frame = ahead.result() if ahead is not None else load(stored)
-            ahead = None if following is None else self._decoder.submit(load, following)
+            frame = ahead.result() if ahead is not None else load(stored, self._keys)
+            ahead = None if following is None else self._decoder.submit(load, following, self._keys)
             yield frame
 
     def _read(self, stored: Stored, frame: Frame | str) -> Result:
@@ -133,10 +138,10 @@ class BatchReader:
         self._screener.close()
 
 
-def load(stored: Stored) -> Frame | str:
+def load(stored: Stored, keys: Keyring) -> Frame | str:
     """A stored frame, or in a few words why it cannot be had. Never raises, and never names a file."""
     try:
-        return _from_journal(stored) if stored.file is None else _from_file(stored, stored.file)
+        return _from_journal(stored, keys) if stored.file is None else _from_file(stored, stored.file)
     except DeviceError as error:
         name = getattr(error, "source", "")
         return str(error).removeprefix(f"{name}: ") if name else str(error)
@@ -150,13 +155,13 @@ def load(stored: Stored) -> Frame | str:
         return f"software fault while it was loaded: {type(error).__name__}"
 
 
-def _from_journal(stored: Stored) -> Frame | str:
+def _from_journal(stored: Stored, keys: Keyring) -> Frame | str:
     from device.frame import Frame
-    from runtime.exam.journal.images import ImageStore, decode_png
+    from runtime.exam.journal.images import decode_png
 
     if stored.image_sha256 is None:
         return NOTHING
-    pixels = decode_png(ImageStore(Path(stored.folder)).read(stored.image_sha256))
+    pixels = decode_png(keys.images(stored.folder).read(stored.image_sha256))
     frame = Frame(pixels, sequence=stored.order[1], source="stored")
     return frame if frame.sha256 == stored.frame_sha256 else OTHER_FRAME
 

@@ -23,6 +23,7 @@ from runtime.reread.drive import Pool, drive
 from runtime.reread.errors import RereadError
 from runtime.reread.figures import NONE_FOUND, REFER, report_of
 from runtime.reread.kept import PICTURE_END, Kept, picture_name
+from runtime.reread.keyring import Keyring
 from runtime.reread.page import render
 from runtime.reread.reader import ReaderFacts, Settings
 from runtime.reread.row import Result
@@ -83,10 +84,11 @@ def _run(options: Options, stop: Stop, out: Path, sources: list[Source], bundle:
         before = kept.count
         if before:
             _tell(f"going on where an earlier run was cut off: {before} frames are done")
+        keys = Keyring([str(path.absolute()) for path in options.key_files])
         classes = [label.name for label in bundle.manifest.classes]
         frames = (
             stored
-            for stored in stored_in(sources, classes, told.tell, show_files=options.file_names)
+            for stored in stored_in(sources, keys, classes, told.tell, show_files=options.file_names)
             if not told.twice(stored) and not kept.has(stored.reading)
         )
         start = time.monotonic()
@@ -182,6 +184,7 @@ def _pool(options: Options, stop: Stop) -> Iterator[tuple[Pool, ReaderFacts, int
         engine=options.engine,
         precision=options.precision,
         site_profile=_absolute(options.site_profile),
+        key_files=tuple(str(path.absolute()) for path in options.key_files),
         trusted_keys=_absolute(options.trusted_keys),
     )
     if options.ray is not None:

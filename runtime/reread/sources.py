@@ -12,6 +12,7 @@ from runtime.exam.journal.opening import FILE as JOURNAL_FILE
 from runtime.reread.errors import RereadError
 from runtime.reread.folders import pictures_below
 from runtime.reread.journals import Exams, stored_frames
+from runtime.reread.keyring import Keyring
 from runtime.reread.stored import Stored
 
 
@@ -54,6 +55,7 @@ def _journals(top: Path) -> Iterator[Path]:
 
 def stored_in(
     sources: Sequence[Source],
+    keys: Keyring,
     classes: Sequence[str],
     tell: Callable[[str], None],
     *,
@@ -68,7 +70,7 @@ def stored_in(
     for source in sources:
         try:
             if source.journal:
-                yield from stored_frames(source.number, source.folder, classes, exams, tell)
+                yield from stored_frames(source.number, source.folder, keys, classes, exams, tell)
             else:
                 yield from pictures_below(source.number, source.folder, tell, show_files=show_files)
         except ScreeningError as error:

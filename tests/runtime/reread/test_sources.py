@@ -14,7 +14,9 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.outcome import Outcome
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import CHANGED, OTHER_FRAME, load
+from runtime.reread.keyring import Keyring
+from runtime.reread.reader import CHANGED, OTHER_FRAME
+from runtime.reread.reader import load as load_with
 from runtime.reread.sources import find_sources, stored_in
 from runtime.reread.stored import Stored
 from tests.pictures import retina
@@ -23,8 +25,11 @@ from tests.runtime.exam.making import NRF, REFER, journal_exam
 CLASSES = ["none", "ridge"]
 
 
-def make_journal(folder: Path, *exams: list[Outcome]) -> list[str]:
-    with Journal.open(folder, JournalKey.new(), create=True) as journal:
+KEY = JournalKey.new()
+
+
+def make_journal(folder: Path, *exams: list[Outcome], key: JournalKey = KEY) -> list[str]:
+    with Journal.open(folder, key, create=True) as journal:
         return [journal_exam(journal, outcomes) for outcomes in exams]
 
 
@@ -33,9 +38,18 @@ def write_retina(path: Path) -> None:
     cv2.imwrite(str(path), retina()[..., ::-1])
 
 
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROP_JOURNAL_KEY", KEY.text)
+
+
+def load(frame: Stored) -> object:
+    return load_with(frame, Keyring([]))
+
+
 def listed(*named: Path, classes: list[str] = CLASSES) -> tuple[list[Stored], list[str]]:
     told: list[str] = []
-    return list(stored_in(find_sources(named), classes, told.append)), told
+    return list(stored_in(find_sources(named), Keyring([]), classes, told.append)), told
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -109,7 +123,7 @@ def test_exams_read_for_other_classes_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_a_cart_has_open_is_read_with_what_stands_in_its_log(tmp_path: Path) -> None:
-    with Journal.open(tmp_path / "j", JournalKey.new(), create=True) as journal:
+    with Journal.open(tmp_path / "j", KEY, create=True) as journal:
         journal_exam(journal, [NRF] * 2)
         assert (tmp_path / "j" / "journal.sqlite3-wal").stat().st_size
         frames, told = listed(tmp_path / "j")
@@ -117,10 +131,10 @@ def test_a_journal_that_a_cart_has_open_is_read_with_what_stands_in_its_log(tmp_
 
 
 def test_a_journal_that_grows_while_it_is_read(tmp_path: Path) -> None:
-    with Journal.open(tmp_path / "j", JournalKey.new(), create=True) as journal:
+    with Journal.open(tmp_path / "j", KEY, create=True) as journal:
         journal_exam(journal, [NRF] * 2)
         told: list[str] = []
-        frames = stored_in(find_sources([tmp_path / "j"]), CLASSES, told.append)
+        frames = stored_in(find_sources([tmp_path / "j"]), Keyring([]), CLASSES, told.append)
         got = [next(frames)]
         journal_exam(journal, [REFER] * 3)
         got += frames
@@ -132,7 +146,7 @@ def test_a_journal_that_grows_while_it_is_read(tmp_path: Path) -> None:
 def test_an_altered_or_missing_image_is_its_own_row(tmp_path: Path) -> None:
     make_journal(tmp_path / "j", [NRF] * 2)
     frames, _ = listed(tmp_path / "j")
-    images = sorted((tmp_path / "j" / "images").rglob("*.png"))
+    images = sorted((tmp_path / "j" / "images").rglob("*.sealed"))
     images[0].write_bytes(b"altered")
     images[1].unlink()
     said = [load(frame) for frame in frames]
@@ -242,3 +256,23 @@ def test_a_name_that_is_no_folder_and_a_folder_without_a_picture(tmp_path: Path)
     assert frames == []
     assert len(told) == 1
     assert "holds no picture" in told[0]
+
+
+def test_each_journal_has_its_own_key_and_one_without_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROP_JOURNAL_KEY")
+    keys = [JournalKey.new() for _ in range(3)]
+    files = [tmp_path / f"key{number}" for number in range(2)]
+    for number, key in enumerate(keys):
+        make_journal(tmp_path / "all" / str(number), [NRF], key=key)
+    for file, key in zip(files, keys, strict=False):
+        file.touch(0o600)
+        file.write_text(key.text)
+    told: list[str] = []
+    ring = Keyring([str(file) for file in files])
+    frames = list(stored_in(find_sources([tmp_path / "all"]), ring, CLASSES, told.append))
+    assert len(frames) == 2
+    assert not any(isinstance(load_with(frame, ring), str) for frame in frames)
+    assert len(told) == 1
+    assert "source 2 left out" in told[0]
