@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from build_engines.__main__ import main
-from runtime.shares import wilson
 from runtime.bundle import Bundle
+from runtime.shares import wilson
 from tests.build_engines.evaluate.studies import bundle_in, row, study, write_readings, write_table
 from tests.pictures import retina
 
