@@ -75,7 +75,7 @@ def prepare(journal: JournalReader, trail_of: Callable[[Secrets], Trail], *, che
             raise JournalUnwritable(f"{name}: version {version} has to be brought to {VERSION} first; open it writable")
         _upgrade(journal, trail_of, name)
     told = journal.witness.read()  # first: another process may add events meanwhile
-    anchored = [anchor.read() for anchor in journal.anchors]
+    anchored = [anchor.read() for anchor in journal.anchors] if check else []
     with database.naming():
         _unlock(journal, name, check=check)
         if not check:

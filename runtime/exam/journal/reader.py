@@ -229,7 +229,13 @@ class JournalReader:
         """Every exposure of that infant, over all exams of this journal; needs the key. See `runtime.exam.light`."""
         account = self.unlocked().account(infant_id)
         found: list[dict[str, Any]] = []
-        for kept in self.lines():
+        kept_lines = self.lines()
+        lost = set(self.altered) - {str(kept.line[0]) for kept in kept_lines}
+        if lost:  # whose light it told cannot be known: none is given on a count that may be too low
+            raise JournalDamaged(
+                f"exam {min(lost)}: its row and its events were altered, so no light can be counted; run verify"
+            )
+        for kept in kept_lines:
             if account in kept.accounts:
                 found += self._light_in(str(kept.line[0]), retired=kept.line[1] == Phase.RETIRED.value)
         return found
