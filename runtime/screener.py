@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 FORKED = "this Screener was made before a fork, and its engine stayed behind; make one in each process"
 SMALLEST_SIDE = 64
 """Frames with a shorter side than this, in pixels, are not looked at."""
+SAME_WITHIN = 0.05
+"""Of two readings of one frame, by whatever engine and precision; further apart they are not of one answer."""
 LONGEST_TO_SHORTEST = 2.5
 """No camera's frame is longer than this for its height; 16:9 is 1.8, a strip of several pictures more."""
 
@@ -142,6 +144,11 @@ class Screener:
         return UNGUARDED if self._guard is None else self._guard.facts(self._engine.facts)
 
     @property
+    def explains(self) -> bool:
+        """Whether `explain` can tell anything with this engine."""
+        return self._engine.explains
+
+    @property
     def threshold(self) -> float:
         """REFER at or over it."""
         return self._word.threshold
@@ -222,13 +229,43 @@ class Screener:
             self._guard.count(reading)
         return reading
 
+    def explain(self, frame: Frame, *, bundle_sha256: str, probabilities: Mapping[str, float]) -> Explanation:
+        """Of a frame that was read before, at any time: its gates, for a person who asks later.
+
+        frame: as it was read. bundle_sha256, probabilities: what its reading says; gates of another model, or of a
+        frame that reads otherwise now, would be gates of something else. The frame is given to the networks once more
+        and counts nowhere: there is no reading, no repeated picture, nothing for the watch for drift.
+
+        Raises `EngineError` with words for a person where it cannot be told. From the thread that calls `screen`.
+        """
+        if problem := self.problem:
+            raise EngineError(problem)
+        if not self._engine.explains:
+            raise EngineError(f"{self._engine.facts.backend}: {CANNOT_EXPLAIN}")
+        if bundle_sha256 != self._bundle.sha256:
+            raise EngineError(
+                f"it was read with bundle {bundle_sha256[:12] or 'of no name'}, this program has "
+                f"{self._bundle.sha256[:12]}; only the bundle that read it can tell"
+            )
+        image = network_input(frame.pixels)
+        again = dict(zip(self._classes, map(float, self._engine.infer(image).probabilities), strict=True))
+        if again.keys() != probabilities.keys() or not all(
+            abs(again[name] - probabilities[name]) <= SAME_WITHIN for name in again
+        ):
+            raise EngineError("read again, the frame has other probabilities than its reading; gates would mislead")
+        return explain(self._engine, image, self._referring)
+
+    @property
+    def _referring(self) -> list[int]:
+        """Which of the classes refer."""
+        return [number for number, name in enumerate(self._classes) if name in self._refer]
+
     def _explanation(self, work: _Work) -> Explanation | None:
         """Of the frame whose outcome is settled; None where it is not asked for, or cannot be had."""
         if not self._explains or work.image is None:
             return None
-        refer = [number for number, name in enumerate(self._classes) if name in self._refer]
         try:
-            return explain(self._engine, work.image, refer, occlusion=self._occlusion)
+            return explain(self._engine, work.image, self._referring, occlusion=self._occlusion)
         except Exception:  # an outcome stands without its explanation, too
             return None
 

@@ -36,6 +36,7 @@ from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.machine import Stop
 from runtime.exam.order import Order, Ordered
+from runtime.explanation import Explanation
 from runtime.outcome import AID_NOTICE
 from runtime.views import Eye, View
 
@@ -290,6 +291,15 @@ class Cart:
     def picture(self, exam_id: str, number: int, kind: str) -> Future[tuple[bytes, str]]:
         """A stored picture: (bytes, media type). kind: `thumbnail`, `image`, `overlay`, `gates`."""
         return self._desk.do(lambda room: room.picture(exam_id, number, kind))
+
+    def gates(self, exam_id: str, number: int) -> Future[tuple[bytes, Explanation]]:
+        """A stored picture under each of the classifier's gates, JPEG, and what its branches add to the answer.
+
+        Made anew of the stored frame, which takes as long as a reading; a picture that is being taken goes before it
+        or waits that long. Show `runtime.explanation.WORDS` beside it. The future raises `ExamRefused` with the reason
+        where there are no gates.
+        """
+        return self._desk.do(lambda room: room.gates(exam_id, number))
 
     def report(self, exam_id: str, kind: str) -> Future[tuple[bytes, str]]:
         """The report: (bytes, media type). kind: `html` or `pdf`."""

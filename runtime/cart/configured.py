@@ -95,7 +95,7 @@ def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], 
         )
 
     def open_explainer() -> Screener:
-        return screener_for(in_use.site, in_use.bundle, engine="openvino", reject_repeats=False, gates=True)
+        return screener_for(in_use.site, in_use.bundle, engine="openvino", reject_repeats=False)
 
     def open_screener(threshold: float | None) -> FrameReader:
         return _proven(in_use, reader, threshold, go_back)

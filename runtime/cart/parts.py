@@ -100,7 +100,7 @@ class Parts:
     light: LightPart | None = None
     open_still: Callable[[], StillSource] | None = None
     open_explainer: Callable[[], Screener] | None = None
-    """Reads a stored picture once more, with the classifier's gates; opened when first asked for. None: no gates."""
+    """Tells the gates of a stored picture where what reads cannot (a daemon, a GPU); opened when first asked for."""
     ordering: Ordering | None = None
     """The worklist, None where the site has none."""
     limits: QualityLimits = field(default_factory=QualityLimits)

@@ -19,7 +19,7 @@ from runtime.cart.kept import Kept
 from runtime.cart.lighting import Lighting
 from runtime.cart.parts import FrameReader, Parts
 from runtime.cart.persons import shown_name
-from runtime.cart.pictures import JPEG, LONGEST, picture_of
+from runtime.cart.pictures import JPEG, gates_of, picture_of
 from runtime.cart.preview import Preview
 from runtime.cart.shots import CAPTURE_TIMEOUT_MS, take_flashed, take_frame
 from runtime.cart.state import capture_dict, exam_state
@@ -34,17 +34,16 @@ from runtime.exam.disagreement import disagreements
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, now_utc
-from runtime.exam.journal import ExamRecord, ExamSummary, Journal
+from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
 from runtime.exam.light import LightJournal
 from runtime.exam.machine import Phase, Stop
 from runtime.exam.order import Order
 from runtime.exam.report import report_page
-from runtime.exam.session import ExamSession, stored_frame
+from runtime.exam.session import ExamSession
+from runtime.explanation import Explanation
 from runtime.outcome import Outcome
 from runtime.reading import Reading
 from runtime.screener import Screener
-from runtime.sinks.draw_gates import draw_gates
-from runtime.sinks.picture import encode, shrink
 from runtime.views import Eye, View
 
 
@@ -119,7 +118,7 @@ class Room:
         summary = self.journal.open_exam()
         if summary is None:
             return {}
-        return self._with_gates(exam_state(self.journal, summary.exam_id, self.aim)) | {"light": self.light_state()}
+        return exam_state(self.journal, summary.exam_id, self.aim) | {"light": self.light_state()}
 
     def open_exam(self, infant: Infant, order: Order | None, operator: str) -> str:
         """Open an exam, under the bundle that is active now; the engine reads under its threshold from now on."""
@@ -372,14 +371,7 @@ class Room:
 
     def exam(self, exam_id: str) -> dict[str, Any]:
         """One exam, whole, with what clinicians wrote."""
-        return self._with_gates(exam_state(self.journal, exam_id))
-
-    def _with_gates(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Pictures that have vessels have gates, where this cart can read them once more."""
-        if self.parts.open_explainer is not None:
-            for capture in content["captures"]:
-                capture["pictures"] += ["gates"] if "overlay" in capture["pictures"] else []
-        return content
+        return exam_state(self.journal, exam_id)
 
     def exams(self, day: date) -> list[dict[str, Any]]:
         """The exams that were opened on a day, by the cart's own zone, newest first."""
@@ -406,28 +398,31 @@ class Room:
     def picture(self, exam_id: str, number: int, kind: str) -> tuple[bytes, str]:
         """A stored picture as a file's bytes and its media type."""
         record = self.journal.exam(exam_id)
-        if not 1 <= number <= len(record.captures):
-            raise ExamRefused(f"exam {exam_id}: there is no picture {number}")
         if kind == "gates":
-            return self._gates(record, number), JPEG
-        return picture_of(self.journal, record, record.captures[number - 1], kind)
+            return self.gates(exam_id, number)[0], JPEG
+        return picture_of(self.journal, record, _capture(record, number), kind)
 
-    def _gates(self, record: ExamRecord, number: int) -> bytes:
-        """The picture under the classifier's gates: read once more, the record stays as it is."""
-        exam_id = record.summary.exam_id
-        frame = stored_frame(self.journal, exam_id, number)
-        if self.parts.open_explainer is None or frame is None:
-            raise ExamRefused(f"exam {exam_id}: there are no gates of picture {number}")
-        if record.rules.bundle.sha256 != self.parts.rules().bundle.sha256:
+    def gates(self, exam_id: str, number: int) -> tuple[bytes, Explanation]:
+        """A stored picture under the classifier's gates as a JPEG, and what they tell. Raises `ExamRefused`."""
+        record = self.journal.exam(exam_id)
+        return gates_of(self.journal, record, _capture(record, number), self._telling(exam_id))
+
+    def _telling(self, exam_id: str) -> Screener:
+        """What can tell gates: what reads, or, where that cannot, a Screener for it that is opened when first asked."""
+        if self._unopened:
             raise ExamRefused(
-                f"exam {exam_id}: it was read with another bundle than this cart has; no gates of it here"
+                f"exam {exam_id}: its gates cannot be shown: no model is open; see Service, and try again"
             )
+        if isinstance(self.screener, Screener) and self.screener.explains:
+            return self.screener
+        if self.parts.open_explainer is None:
+            raise ExamRefused(f"exam {exam_id}: what reads for this cart gives no gates")
         if self._explainer is None:
-            self._explainer = self.parts.open_explainer()
-        explanation = self._explainer.screen(frame).explanation
-        if explanation is None:
-            raise ExamRefused(f"exam {exam_id}: picture {number} has no gates; it has no result when it is read again")
-        return encode(draw_gates(shrink(frame.pixels, LONGEST), explanation.gates), ".jpg", 92)
+            try:
+                self._explainer = self.parts.open_explainer()
+            except ScreeningError as error:
+                raise ExamRefused(f"exam {exam_id}: its gates cannot be shown: {error}") from error
+        return self._explainer
 
     def report(self, exam_id: str, kind: str) -> tuple[bytes, str]:
         """The report, `html` or `pdf`, with its media type."""
@@ -458,6 +453,12 @@ class Room:
                 if reader is not None:
                     reader.close()
         self.journal.close()
+
+
+def _capture(record: ExamRecord, number: int) -> CaptureRecord:
+    if not 1 <= number <= len(record.captures):
+        raise ExamRefused(f"exam {record.summary.exam_id}: there is no picture {number}")
+    return record.captures[number - 1]
 
 
 NOWHERE = {"state": "", "word": "", "error": ""}

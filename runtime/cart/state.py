@@ -80,7 +80,7 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
     alone = capture.outcome is Outcome.NO_REFERRAL_FINDINGS  # never the sentence that is about the whole exam
     shown = ["image", "thumbnail"] if capture.image_sha256 is not None else []
     if shown and capture.reading is not None and capture.outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS):
-        shown += ["overlay"]
+        shown += ["overlay", "gates"]
     return {
         "number": capture.number,
         "eye": capture.eye.value,

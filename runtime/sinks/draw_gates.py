@@ -30,6 +30,15 @@ def draw_gates(pixels: UInt8Array, gates: tuple[FloatArray, ...]) -> UInt8Array:
     return _heated(pixels, _over(mean, width, height), cv2.COLORMAP_INFERNO)
 
 
+def draw_each_gate(pixels: UInt8Array, gates: tuple[FloatArray, ...]) -> UInt8Array:
+    """RGB picture: the frame under each gate, two in a row, with numbers and no word of any language.
+
+    Beneath each stands its number, from the finest on, and how far it is open on average, 0 to 1.
+    """
+    small = shrink(pixels, TILE)
+    return _in_rows([_tile(small, gate, f"{number}:  {gate.mean():.2f}") for number, gate in enumerate(gates, 1)])
+
+
 def draw_explanation(pixels: UInt8Array, explanation: Explanation, notice: str) -> UInt8Array:
     """RGB picture: the frame under each gate (and under the occlusion map), numbers and words beneath."""
     small = shrink(pixels, TILE)
@@ -39,9 +48,7 @@ def draw_explanation(pixels: UInt8Array, explanation: Explanation, notice: str) 
         tiles.append(_tile(small, gate, label))
     if explanation.occlusion is not None:
         tiles.append(_occluded(small, explanation.occlusion))
-        tiles.append(np.full_like(tiles[0], BACKGROUND))
-    rows = [np.concatenate(tiles[at : at + 2], axis=1) for at in range(0, len(tiles), 2)]
-    picture = np.concatenate(rows)
+    picture = _in_rows(tiles)
     numbers = (
         f"Log-odds for referral {explanation.log_odds:+.2f} = {explanation.base:+.2f} without both branches, "
         f"{explanation.raw_share:+.2f} by the picture, {explanation.seg_share:+.2f} by the vessels through the gates"
@@ -49,6 +56,13 @@ def draw_explanation(pixels: UInt8Array, explanation: Explanation, notice: str) 
     words = [numbers, WORDS, *([OCCLUSION_WORDS] if explanation.occlusion is not None else []), notice]
     width = picture.shape[1]
     return np.concatenate([picture, *(text_strip(text, 14, width, BACKGROUND, FAINT_TEXT) for text in words)])
+
+
+def _in_rows(tiles: list[UInt8Array]) -> UInt8Array:
+    """Two tiles in a row, an odd one beside nothing."""
+    if len(tiles) % 2:
+        tiles = [*tiles, np.full_like(tiles[0], BACKGROUND)]
+    return np.concatenate([np.concatenate(tiles[at : at + 2], axis=1) for at in range(0, len(tiles), 2)])
 
 
 def _tile(pixels: UInt8Array, gate: FloatArray, label: str) -> UInt8Array:

@@ -18,8 +18,10 @@ from runtime.engines.base import Account, Inference
 from runtime.engines.fake import FakeEngine
 from runtime.errors import EngineError
 from runtime.explain import PARTS, explain, log_odds
+from runtime.explanation import Explanation
 from runtime.outcome import Outcome
 from runtime.preprocess import network_input
+from runtime.reading import Reading
 from runtime.screener import Screener
 from tests.pictures import retina
 
@@ -32,8 +34,8 @@ class Telling(FakeEngine):
 
     explains = True
 
-    def __init__(self, account: Account | None = None) -> None:
-        super().__init__((0.4, 0.6))
+    def __init__(self, account: Account | None = None, probabilities: tuple[float, ...] = (0.4, 0.6)) -> None:
+        super().__init__(probabilities)
         self.account = account or Account(
             GATES, *(np.array(pair, np.float32) for pair in ((0, 3), (0, 1), (0, 1), (0, 0)))
         )
@@ -112,6 +114,42 @@ def test_an_outcome_stands_without_its_explanation(bundle: Bundle, frame: Frame,
         reading = screener.screen(frame)
     assert reading.outcome is Outcome.REFER
     assert reading.explanation is None
+
+
+def _asked_later(screener: Screener, frame: Frame, reading: Reading) -> Explanation:
+    assert reading.probabilities is not None
+    return screener.explain(frame, bundle_sha256=reading.bundle.sha256, probabilities=reading.probabilities)
+
+
+def test_it_can_be_asked_for_later_and_counts_nowhere(bundle: Bundle, frame: Frame) -> None:
+    with Screener(bundle, engine=Telling(), trust="off", reject_repeats=True) as screener:
+        reading = screener.screen(frame)
+        other = Frame(np.flip(frame.pixels, axis=1).copy(), 1, "other")
+        assert screener.screen(other).outcome is Outcome.REFER
+        found = _asked_later(screener, frame, reading)
+        assert screener.screen(frame).outcome is Outcome.REFER  # the frame before was the other one, not this one
+    assert found.base + found.raw_share + found.seg_share == pytest.approx(found.log_odds)
+    assert len(found.gates) == 4
+
+
+def test_of_another_bundle_or_another_answer_nothing_is_told(bundle: Bundle, frame: Frame) -> None:
+    engine = Telling()
+    with Screener(bundle, engine=engine, trust="off") as screener:
+        reading = screener.screen(frame)
+        with pytest.raises(EngineError, match="only the bundle that read it can tell"):
+            _asked_later(screener, frame, replace(reading, bundle=replace(reading.bundle, sha256="0" * 64)))
+        with pytest.raises(EngineError, match="other probabilities"):
+            _asked_later(screener, frame, replace(reading, probabilities={"a": 0.4, "b": 0.6}))
+        engine.probabilities = (0.2, 0.8)
+        with pytest.raises(EngineError, match="other probabilities"):
+            _asked_later(screener, frame, reading)
+
+
+def test_asked_later_an_engine_that_cannot_tell_says_so(bundle: Bundle, frame: Frame) -> None:
+    with Screener(bundle, engine=FakeEngine((0.4, 0.6)), trust="off") as screener:
+        reading = screener.screen(frame)
+        with pytest.raises(EngineError, match=r"^fake: hands out no gates"):
+            _asked_later(screener, frame, reading)
 
 
 @pytest.mark.parametrize("wanted", [{"gates": True}, {"occlusion": True}])

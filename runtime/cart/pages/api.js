@@ -1,5 +1,6 @@
 // The API under /api/1: JSON in and out, the session's token with every change, problems as `Problem`.
 let token = "";
+const LOST = { title: "lost", detail: "the cart does not answer; wait a moment, it starts again by itself" };
 
 export class Problem extends Error {
   constructor(status, content) {
@@ -24,7 +25,7 @@ async function asked(path, options) {
   try {
     response = await fetch(`/api/1/${path}`, { credentials: "same-origin", ...options });
   } catch {
-    throw new Problem(0, { title: "lost", detail: "the cart does not answer; wait a moment, it starts again by itself" });
+    throw new Problem(0, LOST);
   }
   return answer(response);
 }
@@ -37,6 +38,14 @@ export function post(path, body = {}) {
     headers: { "Content-Type": "application/json", "X-CSRF-Token": token },
     body: JSON.stringify(body),
   });
+}
+
+// What the networks' gates show of a picture, by its whole address: {blob, told}.
+export async function gates(address) {
+  let response;
+  try { response = await fetch(address, { credentials: "same-origin" }); } catch { throw new Problem(0, LOST); }
+  if (!response.ok) await answer(response);
+  return { blob: await response.blob(), told: JSON.parse(response.headers.get("x-explanation")) };
 }
 
 // The next live picture after `number`: {number, age, framing, blob}, or null when none came.

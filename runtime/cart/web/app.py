@@ -29,6 +29,7 @@ from runtime.cart.web.problems import HANDLERS, problem
 from runtime.cart.web.sessions import COOKIE, CSRF_HEADER, Session, Sessions
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES, EyeFindings
 from runtime.exam.infant import Infant
+from runtime.explanation import WORDS
 from runtime.views import Eye, View
 
 PAGES = Path(__file__).parents[1] / "pages"
@@ -292,15 +293,22 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
 
     @router.get("/exams/{exam}/captures/{number}/{kind}")
     async def picture(request: Request, exam: str, number: int, kind: str, key: str = "") -> Response:
-        """A stored picture, small (`thumbnail`), whole (`image`), with its vessels (`overlay`) or the `gates`."""
+        """A stored picture: small (`thumbnail`), whole (`image`), with its vessels (`overlay`), or under the
+        classifier's gates (`gates`), whose header `x-explanation` tells what the branches add to the answer, as JSON;
+        show the text `words` of it beside the picture."""
         session = _SignedIn(sessions, changes=False, touch=False, right=Right.LOOK)(request)
         path = f"/api/1/exams/{exam}/captures/{number}/{kind}"
-        if kind not in ("image", "overlay", "gates", "thumbnail") or not hmac.compare_digest(
+        if kind not in ("image", "overlay", "thumbnail", "gates") or not hmac.compare_digest(
             key.encode("utf-8", "replace"), session.address_key(path).encode()
         ):
             return problem(404, "not here", "there is no such picture in this session")
+        headers = {"cache-control": "private, max-age=600"}
+        if kind == "gates":
+            data, told = await _done(cart.gates(exam, number))
+            headers["x-explanation"] = json.dumps({**told.to_dict(), "words": WORDS})
+            return Response(data, media_type="image/jpeg", headers=headers)
         data, media_type = await _done(cart.picture(exam, number, kind))
-        return Response(data, media_type=media_type, headers={"cache-control": "private, max-age=600"})
+        return Response(data, media_type=media_type, headers=headers)
 
     @router.get("/exams/{exam}/report.{kind}")
     async def report(exam: str, kind: str, _: Session = looks) -> Response:

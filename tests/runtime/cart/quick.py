@@ -34,6 +34,7 @@ from runtime.screener import Screener
 from runtime.trust.site import Site
 from runtime.views import Eye, View
 from tests.runtime.cart.driving import PATIENCE_S, until
+from tests.runtime.test_explain import Telling
 
 KEY = JournalKey(bytes(range(32)))
 INFANT = {"infant_id": "Q-1", "name": "Quick^Ada", "sex": "F", "born_at": "2026-10-18T00:00"}
@@ -125,7 +126,9 @@ class Quick:
             open_screener=open_screener,
             rules=lambda: site_rules(Site(), bundle),
             open_camera=lambda: LiveReader(lambda: QuickCamera(self.plugged, self.place, self.dark), "quick camera"),
-            open_explainer=lambda: Screener(bundle, engine="openvino", trust="off", reject_repeats=False, gates=True),
+            open_explainer=lambda: Screener(
+                bundle, engine=Telling(probabilities=self.engine.probabilities), trust="off"
+            ),
             ordering=self.ordering,
             archive=self.send is not None,
             send=self.send,

@@ -77,6 +77,7 @@ def _gates_are_shown_and_change_nothing(cart: Driver) -> None:
     shown = {kind: cart.client.get(with_vessels[0]["addresses"][kind]) for kind in ("image", "overlay", "gates")}
     assert all(answer.headers["content-type"] == "image/jpeg" for answer in shown.values())
     assert len({answer.content for answer in shown.values()}) == 3
+    assert '"gates_open": [' in shown["gates"].headers["x-explanation"]
     after = cart.state()["exam"]["captures"]
     assert [(one["number"], one["outcome"]) for one in after] == [(one["number"], one["outcome"]) for one in before]
 

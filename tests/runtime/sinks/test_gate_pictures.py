@@ -11,7 +11,7 @@ import pytest
 
 from device.frame import Frame
 from runtime.explanation import Explanation
-from runtime.sinks.draw_gates import draw_explanation, draw_gates
+from runtime.sinks.draw_gates import draw_each_gate, draw_explanation, draw_gates
 from runtime.sinks.gates import GatesSink
 from runtime.sinks.names import FrameNames
 from tests.pictures import retina
@@ -52,6 +52,16 @@ def test_the_whole_picture_is_drawn(occlusion: np.ndarray | None) -> None:
     drawn = draw_explanation(retina(), explanation(occlusion=occlusion), "not for clinical use")
     assert drawn.dtype == np.uint8
     assert drawn.shape[0] > drawn.shape[1] // 2
+
+
+def test_each_gate_is_a_frame_of_its_own() -> None:
+    shut, wide = np.zeros((8, 8), np.float32), np.ones((8, 8), np.float32)
+    drawn = draw_each_gate(np.full((120, 160, 3), 128, np.uint8), (shut, wide, shut, wide))
+    height, width = drawn.shape[0] // 2, drawn.shape[1] // 2
+    left, right = drawn[:100, :width].mean(), drawn[:100, width:].mean()
+    assert right > left + 20
+    below_left, below_right = drawn[height : height + 100, :width].mean(), drawn[height : height + 100, width:].mean()
+    assert below_right > below_left + 20
 
 
 def test_a_file_for_each_reading_that_has_one_and_for_no_other(tmp_path: Path) -> None:

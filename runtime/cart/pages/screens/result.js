@@ -1,6 +1,6 @@
 // Result: outcome by infant and eye, each picture full size, and what a person may do with it.
-import { get, post } from "../api.js";
-import { button, fill, h, said, t, when } from "../dom.js";
+import { gates, get, post } from "../api.js";
+import { button, fill, h, said, t, tell, when } from "../dom.js";
 import { can, refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
 import { alike, bannerText, outcomeTag } from "./parts.js";
@@ -9,6 +9,7 @@ export function resultScreen(main, { go, argument }) {
   let exam = null;
   let chosen = null;
   let layer = "image";
+  let why = null; // what the gates show of one picture: {address, url, told}, or {address, problem}; while asked for, {address}
 
   async function load() {
     const open = store.state.exam && store.state.exam.exam;
@@ -66,15 +67,49 @@ export function resultScreen(main, { go, argument }) {
       h("p", {}, bannerText(one), " ", one.banner.includes(one.reason) ? "" : said(one.reason), one.excluded ? ` ${t("Excluded")}: ${one.excluded}` : ""),
       one.view_like ? alike(exam.exam, one, async () => { await refresh(); await load(); }) : null,
       h("div", { class: "tools" }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),
-        () => { layer = name; draw(); }, { "data-k": `layer ${name}`, "aria-pressed": kind === name ? "true" : "false" })),
+        () => { layer = name; if (why && why.problem) forget(); draw(); }, { "data-k": `layer ${name}`, "aria-pressed": kind === name ? "true" : "false" })),
       exam.phase === "open" ? button(t("Retake"), async () => { await post("aim", { eye: one.eye, view: one.view }); await refresh(); go("capture"); }) : null,
       one.excluded
         ? button(t("Count it again"), () => askReason(t("Count it again"), ["excluded by mistake"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/include`, { reason })))
         : button(t("Exclude"), () => askReason(t("Exclude"), ["wrong eye", "wrong infant", "artefact"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/exclude`, { reason }))),
       button(t("Correct the label"), () => relabel(one))),
-      kind === "gates" ? h("p", { class: "quiet" }, t("The gates show where the classifier lets features of its vessel branch through; they do not show why it decided.")) : null,
-      kind ? h("img", { class: "whole", src: one.addresses[kind], alt: `${one.eye} ${t(one.view)}: ${t(one.word)}` }) : h("p", {}, t("The camera gave no picture.")),
+      kind === "gates" ? gatesOf(one) : kind ? h("img", { class: "whole", src: one.addresses[kind], alt: called(one) }) : h("p", {}, t("The camera gave no picture.")),
     ];
+  }
+
+  function called(one) { return `${one.eye} ${t(one.view)}: ${t(one.word)}`; }
+
+  // The gates are made when they are asked for, of one picture at a time; what comes for another one is let go.
+  function gatesOf(one) {
+    const address = one.addresses.gates;
+    if (!why || why.address !== address) ask(address);
+    if (why.problem) return h("p", { class: "warn", role: "alert" }, said(why.problem));
+    if (!why.told) return h("p", { class: "quiet" }, t("The picture is being read again for its gates."));
+    const number = (value) => value.toFixed(2);
+    return h("div", { class: "gates" },
+      h("img", { class: "whole", src: why.url, alt: `${called(one)}, ${t("With gates")}` }),
+      h("p", {}, t("The gates show where the classifier lets features of its vessel branch through; they do not show why it decided.")),
+      h("p", {}, t("From 1, the finest, on: dark is shut, bright is open. The number is how far a gate is open on average, 0 to 1.")),
+      h("p", {}, t("Log-odds for referral {all} = {base} without both branches, {raw} by the picture, {seg} by the vessels through the gates.",
+        { all: number(why.told.log_odds), base: number(why.told.base), raw: number(why.told.raw_share), seg: number(why.told.seg_share) })));
+  }
+
+  async function ask(address) {
+    forget();
+    const asked = why = { address };
+    try {
+      const { blob, told } = await gates(address);
+      if (why === asked) why = { address, told, url: URL.createObjectURL(blob) };
+    } catch (error) { if (why === asked) why = { address, problem: error.message }; }
+    if (why && why.address === address && main.querySelector(".look")) {
+      draw();
+      if (why.told) tell(t("With gates"));
+    }
+  }
+
+  function forget() {
+    if (why && why.url) URL.revokeObjectURL(why.url);
+    why = null;
   }
 
   function relabel(one) {
@@ -109,5 +144,6 @@ export function resultScreen(main, { go, argument }) {
   async function act(path, body = {}) { await post(path, body); await refresh(); await load(); }
 
   load();
-  return watch((event) => { if (!["tick", "hint", "connected", "health"].includes(event.kind)) load(); });
+  const unwatch = watch((event) => { if (!["tick", "hint", "connected", "health"].includes(event.kind)) load(); });
+  return () => { unwatch(); forget(); };
 }

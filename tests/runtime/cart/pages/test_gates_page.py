@@ -1,0 +1,72 @@
+"""Gates on the result page, in a browser: by touch and by keyboard, with their words, and refused with words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
+
+from runtime.errors import EngineError
+from runtime.explanation import WORDS
+from tests.runtime.cart.pages.test_holds import holds, opened
+from tests.runtime.cart.pages.test_pages import violations
+from tests.runtime.cart.quick import Quick, quick
+from tests.runtime.test_explain import Telling
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+GATES = '[data-k="layer gates"]'
+
+
+@pytest.fixture(scope="module")
+def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
+    with quick(tmp_path_factory.mktemp("cart"), engine=Telling()) as made:
+        made.open_exam()
+        made.capture("OD", "nasal")
+        made.capture("OS", "temporal")
+        yield made
+
+
+def test_gates_by_touch_and_keyboard_with_their_words(browser: Any, cart: Quick) -> None:
+    page = opened(browser, f"{cart.server.url}#result")
+    page.locator(GATES).click()
+    page.wait_for_selector(".gates img.whole")
+    holds(page, "document.querySelector('.gates img').naturalWidth > 400")
+    word = page.locator('[data-k="shot 2"] .tag').inner_text().split(maxsplit=1)[1]
+    assert page.get_attribute(".gates img", "alt") == f"OS temporal: {word}, With gates"
+    assert WORDS in page.inner_text(".gates")
+    assert "Log-odds for referral 3.00 = 0.00 without both branches, 1.50" in page.inner_text(".gates")
+    assert page.get_attribute(GATES, "aria-pressed") == "true"
+    assert violations(page) == []
+
+    page.locator('[data-k="shot 1"]').focus()  # another picture's gates, by keyboard
+    page.keyboard.press("Enter")
+    holds(page, "document.querySelector('.gates img')?.alt.startsWith('OD nasal')")
+    page.locator('[data-k="layer image"]').focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".gates").count() == 0
+    page.locator(GATES).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".gates img.whole")
+    assert page.evaluate("document.activeElement.dataset.k") == "layer gates"
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert violations(page) == []
+    page.context.close()
+
+
+def test_gates_that_cannot_be_had_are_refused_with_words(browser: Any, cart: Quick) -> None:
+    assert isinstance(cart.engine, Telling)
+    page = opened(browser, f"{cart.server.url}#result")
+    cart.engine.failure = EngineError("no account of its branches")
+    page.locator(GATES).click()
+    page.wait_for_selector(".look [role=alert]")
+    assert "no account of its branches" in page.inner_text(".look [role=alert]")
+    assert violations(page) == []
+    cart.engine.failure = None
+    page.locator(GATES).click()  # asked again
+    page.wait_for_selector(".gates img.whole")
+    page.context.close()
