@@ -113,6 +113,8 @@ class Slots:
         """Make a bundle the active one, by one rename. It must have been opened and checked just now."""
         with self._naming(), self._locked("switch"):
             before = self._believed()
+            if sha256 not in installed(self.folder):  # removed since by another program
+                raise SlotsError(f"{sha256[:12]}: is not installed any more; install it again")
             if before is not None and before.active == sha256:
                 return before
             previous = None if before is None else before.active

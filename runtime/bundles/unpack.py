@@ -69,10 +69,10 @@ class _Target:
         self._bytes = self._counted = 0
 
     def folder(self, name: str) -> None:
-        """Make a folder that an archive names by itself."""
-        path = self._folder / _checked(name)
+        """Make a folder that an archive names by itself; the whole, as `.`, counts as often as it is named."""
         self._count()
-        path.mkdir(parents=True, exist_ok=True)
+        if name.strip("./"):
+            (self._folder / _checked(name)).mkdir(parents=True, exist_ok=True)
 
     def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
         """One file. size: as it was announced; what comes must be that much."""
@@ -103,6 +103,7 @@ class _Target:
                     break
                 file.write(chunk)
             file.flush()
+            os.fchmod(file.fileno(), 0o644)  # whatever the umask: programs of other users read bundles
             os.fsync(file.fileno())
         if written != size:
             raise PackageRefused(f"package: {name[:100]!r} has not the {size} bytes that it says; {HOW}")
@@ -117,6 +118,7 @@ class _Target:
         for folder in sorted(self._folders, key=lambda path: -len(path.parts)):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
+                os.fchmod(descriptor, 0o755)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -172,8 +174,7 @@ def _add_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: _Targ
         _checked(member.name)  # as it stands: the filter would take a leading slash away
     checked = tarfile.data_filter(member, str(target._folder))  # links, absolute and outside paths, devices
     if checked.isdir():
-        if checked.name.strip("./"):
-            target.folder(checked.name)
+        target.folder(checked.name)
         return
     if checked.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or checked.issparse():
         raise PackageRefused(f"package: {checked.name[:100]!r} is neither file nor folder; {HOW}")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -72,6 +76,18 @@ def run(module: str, *words: object, state: Path, code: int | None = 0) -> subpr
     assert code is None or ended.returncode == code, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr, ended.stderr
     return ended
+
+
+def called(module: str, *words: object, state: Path, code: int | None = 0) -> tuple[int, str, str]:
+    """As `run`, in this process: exit code, output, errors."""
+    main = importlib.import_module(f"{module}.__main__").main
+    said, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(errors):
+        patch.setenv("ROP_SITE_STATE", str(state))
+        patch.setenv("ROP_BUNDLES", str(state / "bundles"))
+        ended = main([str(word) for word in words])
+    assert code is None or ended == code, said.getvalue() + errors.getvalue()
+    return ended, said.getvalue(), errors.getvalue()
 
 
 def copy_of(folder: Path, to: Path) -> Path:

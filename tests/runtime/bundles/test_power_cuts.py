@@ -12,7 +12,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "bench" / "bundle_kills.py"
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(1000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [5, pytest.param(1000, marks=pytest.mark.soak)])
 def test_one_whole_bundle_is_active_after_each_kill(tmp_path: Path, kills: int) -> None:
     state = tmp_path / "kills.json"
     call = [sys.executable, str(SCRIPT), "--kills", str(kills), "--state", str(state)]

@@ -308,3 +308,13 @@ def test_what_is_renamed_was_written_to_the_disk_first(
     monkeypatch.setattr(os, "rename", rename)
     monkeypatch.setattr(os, "replace", replace_)
     both(means, one)
+
+
+def test_what_was_removed_meanwhile_is_not_made_active(means: Means, one: Path, two: Path, trials: Trials) -> None:
+    first, second = both(means, one, two)
+    gone = install(means, bundle_folder(means.folder.parent / "three", version="3", issue=3)).bundle.sha256
+    means.slots.remove(gone)
+    with pytest.raises(SlotsError, match="not installed any more"):
+        means.slots.switch(gone, "too late", means.site())
+    assert read_active(means.folder).active == second  # type: ignore[union-attr]
+    assert first in installed(means.folder)

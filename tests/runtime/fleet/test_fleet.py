@@ -26,7 +26,16 @@ from runtime.fleet.report import ENDING, CartReport, make_report, write_report
 from runtime.fleet.status import page, read_fleet, table
 from runtime.slots import installed, read_active
 from runtime.trust.keys import read_trusted_keys
-from tests.runtime.bundles.making import KEY, STRANGER, bundle_folder, keys_folder, private_pem, run, sha256_of
+from tests.runtime.bundles.making import (
+    KEY,
+    STRANGER,
+    bundle_folder,
+    called,
+    keys_folder,
+    private_pem,
+    run,
+    sha256_of,
+)
 
 Trials = Callable[[Trial], list[Asked]]
 NOW = datetime.now(timezone.utc)
@@ -236,23 +245,23 @@ def test_the_real_commands_from_push_to_status(tmp_path: Path) -> None:
     state, shelf, reports = tmp_path / "state", tmp_path / "shelf", tmp_path / "reports"
     site, keys = private_pem(tmp_path / "site.pem"), keys_folder(tmp_path / "keys", site=KEY)
     folder = bundle_folder(tmp_path / "bundle", issue=4)
-    pushed = run(
-        "runtime.fleet", "push", folder, "--key", site, "--out", shelf, "--follows", "any", "--json", state=state
-    )
-    assert json.loads(pushed.stdout)["release"] == 1
+    words: tuple[object, ...] = ("push", folder, "--key", site, "--out", shelf, "--follows", "any", "--json")
+    _, pushed, _ = called("runtime.fleet", *words, state=state)
+    assert json.loads(pushed)["release"] == 1
     words = ("pull", shelf, "--station", "cart-1", "--trusted-keys", keys)
     pulled = run("runtime.fleet", *words, state=state, code=None)
     assert pulled.returncode == 1  # a site with keys needs a self-test that knows a positive: it stays inactive
     assert "holds no self-test" in pulled.stderr
-    run("runtime.fleet", "report", "--station", "cart-1", "--key", site, "--out", reports, state=state)
+    called("runtime.fleet", "report", "--station", "cart-1", "--key", site, "--out", reports, state=state)
     carts = keys_folder(tmp_path / "carts", cart_1=KEY)
     html = tmp_path / "carts.html"
-    told = run("runtime.fleet", "status", reports, "--carts", carts, "--html", html, state=state, code=1)
-    assert "1 carts, 1 to be looked at" in told.stdout
+    _, told, _ = called("runtime.fleet", "status", reports, "--carts", carts, "--html", html, state=state, code=1)
+    assert "1 carts, 1 to be looked at" in told
     assert "cart-1" in html.read_text()
-    units = run("runtime.fleet", "units", "--source", shelf, "--station", "cart-1", "--trusted-keys", keys, state=state)
-    assert "ExecStart=" in units.stdout
-    assert "OnCalendar=" in units.stdout
+    words = ("units", "--source", shelf, "--station", "cart-1", "--trusted-keys", keys)
+    _, units, _ = called("runtime.fleet", *words, state=state)
+    assert "ExecStart=" in units
+    assert "OnCalendar=" in units
 
 
 @pytest.mark.parametrize("station", ["", "../x", "a/b", "a b", "-x"])
@@ -267,9 +276,10 @@ def test_a_report_names_nobody(means: Means, tmp_path: Path, one: Path, trials: 
     journal, key = tmp_path / "journal", tmp_path / "cart.key"
     state = tmp_path / "elsewhere"
     (tmp_path / "infant.json").write_text(json.dumps(INFANT))
-    run("runtime.exam", "key", key, state=state)
+    called("runtime.exam", "key", key, state=state)
     common = ("--journal", journal, "--key-file", key, "--operator", "Anna Secret")
-    exam = run("runtime.exam", "new", *common, "--infant", tmp_path / "infant.json", state=state).stdout.strip()
+    _, said, _ = called("runtime.exam", "new", *common, "--infant", tmp_path / "infant.json", state=state)
+    exam = said.strip()
     made = make_report(replace(means, journal=journal, key_file=key)).model_dump_json()
     for name in (INFANT["name"], INFANT["infant_id"], "Anna Secret", exam):
         assert str(name) not in made
