@@ -39,7 +39,7 @@ FLOORS = {
     "runtime.bench": """
         __main__
         run
-        matrix find_rate
+        matrix find_rate sheet
         session
         report
         judge peers

@@ -38,6 +38,8 @@ exit codes:
 """
 PEERS = ("onnxruntime", "pytorch")
 DEFAULT_FRAMES = 1000
+FEWEST_PROCESSES = 5
+"""That a line for a data sheet is made from."""
 IDLE_FRAMES = 20
 """A minute at two seconds each; enough for the median, which `idle` is judged by unless told."""
 
@@ -70,6 +72,7 @@ class Options:
     accuracy: bool
     cold_start: bool
     matrix: bool
+    sheet: int | None
     peer: str | None
     checkpoint: Path | None
     json: Path | None
@@ -115,6 +118,10 @@ def parse(argv: Sequence[str]) -> Options:
         parser.error(
             f"--rate: has no meaning with --load {options.load}; use --load camera or burst, or --arrivals poisson"
         )
+    if options.sheet is not None and (
+        options.csv or options.html or options.peer or options.soak or options.matrix or options.find_rate
+    ):
+        parser.error("--sheet: gives a line and --json; leave --csv, --html, --peer, --soak, --matrix, --find-rate out")
     if options.find_rate:
         _check_find_rate(parser, options)
     if options.labels is not None and not options.accuracy:
@@ -233,6 +240,15 @@ def _parser() -> argparse.ArgumentParser:
     beside.add_argument("--no-cold-start", dest="cold_start", action="store_false", help="leave the cold start out")
 
     output = parser.add_argument_group("output")
+    output.add_argument(
+        "--sheet",
+        type=whole(FEWEST_PROCESSES),
+        nargs="?",
+        const=FEWEST_PROCESSES,
+        metavar="N",
+        help=f"one line for a data sheet, with intervals over N fresh processes ({FEWEST_PROCESSES} or more)",
+    )
+    output.add_argument("--no-sheet", dest="sheet", action="store_const", const=None, help=argparse.SUPPRESS)
     output.add_argument("--json", type=Path, metavar="FILE", help="the report, rop.bench/1 (- for standard output)")
     output.add_argument("--csv", type=Path, metavar="FILE", help="every frame raw")
     output.add_argument("--html", type=Path, metavar="FILE", help="one page with charts")

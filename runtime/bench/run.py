@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from device.errors import CameraError
 from runtime.bench.arguments import CompareOptions, Options
@@ -24,6 +24,7 @@ from runtime.bench.report.page import render
 from runtime.bench.report.table import print_comparison, print_report
 from runtime.bench.schema import Report
 from runtime.bench.session import run_session
+from runtime.bench.sheet import run_sheet
 from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
@@ -32,9 +33,9 @@ from runtime.errors import ScreeningError
 UNUSABLE = 2
 
 
-def bench(options: Options, command: tuple[str, ...]) -> int:
-    """Measure as the options say. command: the call itself, for the report."""
-    return _told(lambda: _measured(options, command))
+def bench(options: Options, command: tuple[str, ...], arguments: Sequence[str] = ()) -> int:
+    """Measure as the options say. command: the call itself, for the report; arguments: its words as they came."""
+    return _told(lambda: _measured(options, command, arguments))
 
 
 def compare_reports(options: CompareOptions) -> int:
@@ -50,11 +51,13 @@ def _told(work: Callable[[], int]) -> int:
         return UNUSABLE
 
 
-def _measured(options: Options, command: tuple[str, ...]) -> int:
+def _measured(options: Options, command: tuple[str, ...], arguments: Sequence[str]) -> int:
     for path in (options.json, options.csv, options.html):
         check_writable(path)
     with Stop() as stop:
         try:
+            if options.sheet is not None:
+                return _sheet(options, options.sheet, arguments, stop)
             measured = _find_rate if options.find_rate else _matrix if options.matrix else _bench
             return measured(options, command, stop)
         except Interrupted:
@@ -70,6 +73,18 @@ def _matrix(options: Options, command: tuple[str, ...], stop: Stop) -> int:
     if stop.requested:
         return stop.exit_code
     return max((EXIT_CODES[report.verdict] for report in found.reports), default=UNUSABLE)
+
+
+def _sheet(options: Options, processes: int, arguments: Sequence[str], stop: Stop) -> int:
+    found = run_sheet(arguments, processes, stop, lambda line: say(line, stream=sys.stderr))
+    stream = sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout
+    if found.line is not None:
+        say(found.line, stream=stream)
+    for reason in found.reasons:
+        say(printable(f"{found.verdict}: {reason}"), stream=sys.stderr)
+    if options.json is not None:
+        write_report_file(options.json, found.to_json())
+    return EXIT_CODES[found.verdict]
 
 
 def _find_rate(options: Options, command: tuple[str, ...], stop: Stop) -> int:

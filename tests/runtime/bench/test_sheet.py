@@ -1,0 +1,116 @@
+"""The line for a data sheet: its figures, when there is none, and the processes that it is made from."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime.bench import sheet as sheet_module
+from runtime.bench.__main__ import main
+from runtime.bench.arguments import parse
+from runtime.bench.report.export import to_json
+from runtime.bench.schema import FindingPart, Report
+from runtime.bench.sheet import sheet_of
+from runtime.bundle import Bundle
+from tests.runtime.bench.report.test_report import make_report
+
+MEDIANS = (10.0, 10.2, 9.9, 10.4, 10.1)
+
+
+def runs(bundle: Bundle, medians: tuple[float, ...] = MEDIANS, frames: int = 700) -> list[Report]:
+    """Runs of which each is so slow, and two frames of a hundred twice as slow."""
+    of_one = [[(2 if n % 50 == 7 else 1) * median for n in range(frames)] for median in medians]
+    return [make_report(bundle, totals).model_copy(update={"findings": ()}) for totals in of_one]
+
+
+def found(weight: str) -> tuple[FindingPart, ...]:
+    return (FindingPart.model_validate({"kind": "K", "weight": weight, "text": "so it was", "advice": "do this"}),)
+
+
+def test_the_line_says_what_the_processes_say(bundle: Bundle) -> None:
+    reports = runs(bundle)
+    made = sheet_of(reports)
+    logs = np.log(MEDIANS)
+    half = 2.7764 * logs.std(ddof=1) / math.sqrt(5)
+    assert made.verdict == "PASS"
+    for interval, times in ((made.p50, 1), (made.p99, 2)):
+        assert interval is not None
+        assert interval.value == pytest.approx(times * math.exp(logs.mean()), rel=1e-3)
+        assert (interval.low, interval.high) == pytest.approx(
+            (times * math.exp(logs.mean() - half), times * math.exp(logs.mean() + half)), rel=1e-3
+        )
+    line = made.line
+    assert line is not None
+    assert "\n" not in line
+    first = reports[0]
+    for said in ("p50 10.12 ms [", "p99 20.24 ms [", "5 processes of 700 frames", first.bundle.sha256, "fake fp32"):
+        assert said in line
+    assert first.environment.processor in line
+
+
+def test_there_is_no_line_of_what_cannot_be_relied_on(bundle: Bundle) -> None:
+    reports = runs(bundle)
+    other = reports[4].model_copy(update={"bundle": reports[4].bundle.model_copy(update={"sha256": "f" * 64})})
+    cases = {
+        "not of one thing: mixes bundle": [*reports[:4], other],
+        "process 5: so it was; do this": [*reports[:4], reports[4].model_copy(update={"findings": found("invalid")})],
+        "662 frames": runs(bundle, frames=600),
+    }
+    for reason, given in cases.items():
+        made = sheet_of(given)
+        assert (made.verdict, made.line, made.p50) == ("INVALID", None, None)
+        assert reason in " ".join(made.reasons)
+        assert json.loads(made.to_json())["line"] is None
+
+
+def test_a_failed_budget_is_told_beside_the_line(bundle: Bundle) -> None:
+    reports = runs(bundle)
+    made = sheet_of([*reports[:4], reports[4].model_copy(update={"findings": found("fail")})])
+    assert (made.verdict, made.reasons) == ("FAIL", ("process 5: so it was; do this",))
+    assert made.line is not None
+
+
+def test_the_command_runs_processes_with_the_users_own_options(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, asked = iter(runs(bundle)), []
+
+    def start(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        options = parse(arguments)
+        asked.append(options)
+        assert options.json is not None
+        options.json.write_text(to_json(next(left)))
+        return subprocess.CompletedProcess(arguments, 0, "", "")
+
+    monkeypatch.setattr(sheet_module, "_start", start)
+    assert main(["--sheet", "--threads", "1", "--frames", "700", "--json", str(tmp_path / "sheet.json")]) == 0
+    assert len(asked) == 5
+    for options in asked:
+        assert (options.sheet, options.threads, options.frames) == (None, 1, 700)
+        assert not options.cold_start
+        assert not options.accuracy
+    written = json.loads((tmp_path / "sheet.json").read_text())
+    assert (written["schema"], len(written["reports"])) == ("rop.bench-sheet/1", 5)
+    assert capsys.readouterr().out.strip() == written["line"]
+
+
+def test_a_process_without_a_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A real process, which cannot open its source."""
+    assert main(["--sheet", "--source", str(tmp_path / "nowhere")]) == 2
+    told = capsys.readouterr().err
+    assert "process 1 ended with code 2 and no report" in told
+    assert "nowhere" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("arguments", [["--sheet", "4"], ["--sheet", "--matrix"], ["--sheet", "--csv", "x"]])
+def test_calls_that_make_no_sense_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "--sheet" in capsys.readouterr().err
