@@ -114,6 +114,8 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise _named(self.path, error) from error
+        except UnicodeDecodeError as error:  # SQLite's own message repeats a damaged byte of its schema
+            raise JournalDamaged(f"journal {self.path}: its tables cannot be read; bring back a copy") from error
         except OSError as error:
             raise system_error(self.path, error) from error
 

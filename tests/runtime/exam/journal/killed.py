@@ -30,6 +30,7 @@ from runtime.engines.fake import FakeEngine
 from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.verify import verify
 from runtime.exam.rules import rules_for
 from runtime.exam.session import ExamSession
@@ -144,7 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(0)  # no threads before a fork
     bundle, pictures = open_bundle(), [retina(number) for number in range(10)]  # made once, before the forks
-    KEY.encrypt({}, "")  # its imports too, and those of the Screener
+    KEY.wrap(Secrets.new()).encode()  # its imports too, and those of the Screener
     with Screener(bundle, engine=FakeEngine()) as screener:
         screener.screen(Frame(pictures[0].copy(), 0, "test"))
     chance, told = random.Random(options.seed), []

@@ -191,6 +191,18 @@ def test_light_is_not_counted_without_an_exam_that_was_altered(journal: Journal)
         journal.light_of("H-1")
 
 
+def test_a_damaged_byte_in_sqlites_own_schema_is_no_traceback(filled: Journal, key: JournalKey) -> None:
+    """SQLite's message repeats the byte, which is no UTF-8."""
+    filled.database.truncate_log()
+    filled.close()
+    path = filled.folder / "journal.sqlite3"
+    sound = path.read_bytes()
+    for word in (b"CREATE TABLE exams", b"CREATE TABLE events", b"CREATE INDEX"):
+        path.write_bytes(sound.replace(word, word[:-1] + b"\xdb"))
+        with pytest.raises(JournalError):
+            Journal.open(filled.folder, key, read_only=True)
+
+
 def everything(journal: Journal) -> object:
     """All that a user of the journal can read."""
     summaries = journal.exams()
