@@ -106,6 +106,9 @@ def parse(argv: Sequence[str]) -> Options:
     arrivals, asked = values.pop("arrivals"), values["load"]
     if (arrivals or values["find_rate"]) and asked is not None:
         parser.error("--arrivals, --find-rate: say themselves when frames come; leave --load out")
+    if values["seed"] is not None and not (arrivals or values["find_rate"]):
+        parser.error("--seed: has no meaning without --arrivals poisson or --find-rate")
+    values["seed"] = values["seed"] or 0
     values["load"] = "poisson" if arrivals or values["find_rate"] else asked or "back-to-back"
     idle = values["load"] == "idle"
     values["frames"] = values["frames"] or (IDLE_FRAMES if idle else DEFAULT_FRAMES)
@@ -147,6 +150,10 @@ def _check_find_rate(parser: argparse.ArgumentParser, options: Options) -> None:
         parser.error("--find-rate: needs --budget-ms, which says when a rate holds")
     if options.rate is not None:
         parser.error("--find-rate: finds the rate itself; leave --rate out, or measure that rate by --arrivals poisson")
+    if options.miss_rate is not None or options.stage_budgets:
+        parser.error(
+            "--find-rate: seeks by --budget-ms at --percentile alone; leave --miss-rate and --stage-budget out"
+        )
     if options.csv or options.html or options.peer or options.soak or options.matrix or options.labels:
         parser.error(
             "--find-rate: gives a table and --json; measure the rate that it finds by --arrivals poisson for --csv, "
@@ -205,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument(
         "--find-rate", action="store_true", help="the highest such rate at which --percentile keeps to --budget-ms"
     )
-    load.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of random arrivals (default: 0)")
+    load.add_argument("--seed", type=whole(0), metavar="N", help="of random arrivals (default: 0)")
     load.add_argument("--burst", type=whole(1), default=8, metavar="N", help="frames in a burst (default: 8)")
     load.add_argument("--idle-s", type=positive, default=2.0, metavar="S", help="rest before each frame (default: 2)")
     load.add_argument("--soak", type=_duration, metavar="TIME", help="run so long (90s, 30m, 8h) and test for trends")

@@ -154,7 +154,10 @@ def test_the_command_tells_and_writes_the_rate(
         (["--find-rate", "--budget-ms", "60", "--csv", "x"], "--arrivals poisson"),
         (["--arrivals", "poisson", "--load", "back-to-back"], "leave --load out"),
         (["--arrivals", "poisson", "--rate", "0"], "--rate"),
+        (["--find-rate", "--budget-ms", "60", "--miss-rate", "0.1"], "leave --miss-rate"),
+        (["--find-rate", "--budget-ms", "60", "--stage-budget", "segment=5"], "leave --miss-rate"),
         (["--arrivals", "normal"], "poisson"),
+        (["--seed", "3"], "without --arrivals"),
         (["--rate", "5"], "--arrivals poisson"),
     ],
 )
