@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -154,6 +155,7 @@ def _connect(ray: Any, address: str) -> bool:
     """Whether the connection was made here."""
     if ray.is_initialized():
         return False
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", str(int(BEGIN_S)))  # a busy machine takes its time
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
     try:
         if address == "auto":

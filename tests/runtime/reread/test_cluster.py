@@ -1,0 +1,100 @@
+"""On a Ray cluster: the same bytes as on one machine, whoever dies. Clusters take long to begin, so most is soak."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from runtime.reread.__main__ import main
+from runtime.reread.cluster import RayPool, _require_same, _why
+from runtime.reread.drive import Batch, drive
+from runtime.reread.errors import RereadError
+from runtime.reread.reader import ReaderFacts, Settings
+from runtime.reread.row import Result
+from tests.pictures import retina
+from tests.runtime.reread.making import stored
+
+FACTS = ReaderFacts("b" * 64, "1", "openvino", "fp32", "cpu", 0.5, "amx", "2026.4")
+
+
+def test_readers_that_are_not_alike_are_named() -> None:
+    _require_same(FACTS, FACTS)
+    other = ReaderFacts(**{**vars(FACTS), "cpu_class": "vnni", "openvino": "2025.3"})
+    with pytest.raises(RereadError, match=r"cpu_class vnni and amx, openvino 2025.3 and 2026.4"):
+        _require_same(FACTS, other)
+
+
+def test_an_error_of_a_page_is_one_line() -> None:
+    assert _why(RuntimeError("page\n  of\n\nthe cause\n")) == "the cause"
+    assert _why(RuntimeError()) == "RuntimeError"
+
+
+def test_without_ray_the_line_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    assert main([str(tmp_path), "--ray", "--out", str(tmp_path / "t.csv")]) == 2
+    assert "ray is not installed here; install it: pip install" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two nodes in processes of this machine; the second one is there to be lost."""
+    pytest.importorskip("ray", reason="Ray (extra fleet) is not installed")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
+    made = importlib.import_module("ray.cluster_utils").Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    yield made
+    made.shutdown()
+
+
+def pictures(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number:03d}.png"), retina(number)[..., ::-1])
+    return folder
+
+
+@pytest.mark.soak
+@pytest.mark.filterwarnings("ignore")
+def test_the_same_bytes_as_on_one_machine(tmp_path: Path, cluster: Any) -> None:
+    source = pictures(tmp_path / "in", 70)
+    assert main([str(source), "--workers", "2", "--out", str(tmp_path / "one.csv")]) == 0
+    call = [str(source), "--workers", "2", "--out", str(tmp_path / "ray.csv"), "--ray", cluster.address]
+    assert main(call) == 0
+    assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+
+
+@pytest.mark.soak
+@pytest.mark.filterwarnings("ignore")
+def test_an_actor_and_a_node_that_are_lost_lose_nothing(cluster: Any) -> None:
+    second = cluster.add_node(num_cpus=1)
+    kept: list[Result] = []
+    with RayPool(Settings(None), cluster.address, 2) as pool:
+        import ray
+
+        first = pool._readers[0].actor
+        give = pool.give
+        given = 0
+
+        def give_and_kill(batch: Batch) -> None:
+            nonlocal given
+            give(batch)
+            given += 1
+            if given == 3:
+                ray.kill(first)
+            if given == 8:
+                cluster.remove_node(second, allow_graceful=False)
+
+        pool.give = give_and_kill  # type: ignore[method-assign]
+        drive(map(stored, range(600)), pool, kept.extend, lambda: False)
+    assert given > 8
+    assert sorted(one.order for one in kept) == [(0, n) for n in range(600)]
+    assert {one.row.new_reason for one in kept} == {"the camera gave no frame"}
