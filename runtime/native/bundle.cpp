@@ -44,12 +44,12 @@ void read_files(const Json &files, Manifest &to) {
     }
 }
 
-// What lies in a folder that is not known here may decide a reading, as reference/familiar.json does.
+// What lies in a folder and is not known here may decide a reading, as reference/familiar.json does.
 void refuse_unknown(const Manifest &manifest, const std::string &what) {
     for (const auto &[path, entry] : manifest.files) {
         const std::string folder = path.substr(0, path.find('/'));
         const bool known = folder == path || folder == "selftest" || folder == "vectors" || folder == "ir";
-        if (!known && path != "reference/drift.json") {
+        if (!known && path != "reference/drift.json" && path != FAMILIAR) {
             throw Refused(what + ": holds " + path + ", a test that this rop-read does not know and so cannot make; "
                           "use python -m runtime.screen");
         }
@@ -130,8 +130,8 @@ Manifest parse_manifest(std::string_view text, const std::string &what) {
     expect(root, "schema", "rop.bundle/1");
     root.only({"schema", "name", "version", "created", "issue", "expires", "network", "input", "resize", "gate",
                "disease", "intended_use", "clinical_use", "classes", "refer_threshold", "training_data", "metrics",
-               "cross_validation", "calibration_sha256", "quantization", "parity_report", "default_precision", "tools",
-               "saved_graphs", "files"});
+               "cross_validation", "stated", "calibration_sha256", "quantization", "parity_report", "default_precision",
+               "tools", "saved_graphs", "files"});
     Manifest found;
     found.name = root.at("name").text();
     found.version = root.at("version").text();

@@ -12,6 +12,9 @@
 
 namespace rop {
 
+// Holds a bundle's learnt test of what is a fundus, see familiar.hpp.
+inline constexpr const char *FAMILIAR = "reference/familiar.json";
+
 struct FileEntry {
     std::uint64_t size = 0;
     std::string sha256;

@@ -17,7 +17,7 @@
 namespace rop {
 namespace {
 
-const char *const RAW = "branch_raw", *const GUIDED = "branch_guided";
+const char *const RAW = "branch_raw", *const GUIDED = "branch_guided", *const ENCODED = "encoded";
 
 template <typename T, void (*Free)(T *)>
 struct Owned {
@@ -130,6 +130,13 @@ std::vector<std::string> inputs_of(const Compiled &compiled) {
     return names;
 }
 
+bool gives(const Compiled &compiled, const char *name) {
+    ov_output_const_port_t *port = nullptr;
+    const bool found = ov_compiled_model_output_by_name(compiled.get(), name, &port) == ov_status_e::OK;
+    const Port kept(port);
+    return found;
+}
+
 // A result's numbers, which are to be float32.
 struct Numbers {
     float *data = nullptr;
@@ -220,7 +227,7 @@ struct Engine::Parts {
     std::vector<Request> requests;
     std::vector<Tensor> tensors;
     Bytes image = Bytes(INPUT_BYTES);
-    std::vector<Numbers> results;   // vessels, probabilities, logits
+    std::vector<Numbers> results;   // vessels, probabilities, logits; encoded where the graphs give it
     std::vector<Numbers> between;   // the branches' results
 };
 
@@ -285,6 +292,10 @@ Engine::Engine(const Bundle &bundle, const std::string &precision, int threads)
         parts_->tensors.push_back(tensor_of(std::string(name) == "vessels" ? requests.front() : requests.back(), name));
         parts_->results.emplace_back(parts_->tensors.back(), name);
     }
+    if (gives(parts_->compiled[0], ENCODED)) {
+        parts_->tensors.push_back(tensor_of(requests.front(), ENCODED));
+        parts_->results.emplace_back(parts_->tensors.back(), ENCODED);
+    }
     if (parts_->results[0].size != std::size_t{SIDE} * SIDE || parts_->results[1].size != classes_ ||
         parts_->results[2].size != classes_) {
         throw Refused("bundle " + bundle.path().string() + ": its graphs do not fit its manifest; build it again");
@@ -299,6 +310,8 @@ Engine::Engine(const Bundle &bundle, const std::string &precision, int threads)
 }
 
 Engine::~Engine() = default;
+
+std::size_t Engine::encodes() const { return parts_->results.size() > 3 ? parts_->results[3].size : 0; }
 
 Inference Engine::infer(const Bytes &input) {
     if (input.size() != INPUT_BYTES) throw NoResult("image has the wrong size");
@@ -332,6 +345,11 @@ Inference Engine::infer(const Bytes &input) {
         if (!std::isfinite(logits.data[i])) throw NoResult("logits: not finite; the engine's output is not usable");
     }
     if (!(std::fabs(total - 1) <= 0.01)) throw NoResult("probabilities: do not add up to 1; the engine's output is not usable");
+    if (const std::size_t count = encodes()) {
+        found.encoded.assign(parts_->results[3].data, parts_->results[3].data + count);
+        const bool finite = std::all_of(found.encoded.begin(), found.encoded.end(), [](float value) { return std::isfinite(value); });
+        if (!finite) throw NoResult("encoded: not finite numbers; the engine's output is not usable");
+    }
     found.vessels.assign(vessels.data, vessels.data + vessels.size);
     found.probabilities.assign(probabilities.data, probabilities.data + probabilities.size);
     return found;

@@ -14,6 +14,7 @@ namespace rop {
 struct Inference {
     std::vector<float> vessels;        // probability, [256, 256]
     std::vector<float> probabilities;  // of the classes
+    std::vector<float> encoded;        // means of the two deepest encoder maps; empty where the graphs give none
     double segment_ms = 0, classify_ms = 0;
 };
 
@@ -29,6 +30,7 @@ class Engine {
     // input: RGB [256, 256, 3]. Raises NoResult for a fault, or for what cannot be a result.
     Inference infer(const Bytes &input);
 
+    std::size_t encodes() const;  // how many numbers `Inference::encoded` has; 0 where the graphs give none
     const std::string &precision() const { return precision_; }  // as a reading says it
     const std::string &device() const { return device_; }
     const std::string &why() const { return why_; }

@@ -160,7 +160,7 @@ std::vector<std::string> vector_problems(const Bundle &bundle, Engine &engine, s
     if (root.at("refer_threshold").number() != bundle.manifest().refer_threshold) {
         root.refuse("is by another threshold than the bundle's; build it again");
     }
-    Reader reader(bundle, engine);
+    Reader reader(bundle, engine, std::nullopt);  // the learnt test is no stage of them: drawn eyes are no infants'
     std::vector<std::string> problems;
     frames = vectors.size();
     for (std::size_t i = 0; i < frames; i++) {

@@ -159,7 +159,9 @@ int run(const Options &options, Clock::time_point start) {
     const Site site(options.keys);
     const Bundle bundle{std::filesystem::path(options.bundle)};
     Standing standing{site.check(bundle), ""};
+    const std::optional<Familiar> familiar = open_familiar(bundle);
     Engine engine(bundle, options.precision, options.threads);
+    Reader reader(bundle, engine, familiar);
     if (self_test(bundle, engine, site.has_keys())) standing.self_test_at = now();
     malloc_trim(0);  // what loading took is not needed any more
     if (options.verbose) {
@@ -174,7 +176,6 @@ int run(const Options &options, Clock::time_point start) {
                   << " not met\n";
         return problems.empty() ? 0 : 1;
     }
-    Reader reader(bundle, engine);
     bool all = true;
     long long sequence = 0;
     for (const std::string &name : options.pictures) {

@@ -125,6 +125,26 @@ void Reader::read(const Picture &picture, Reading &to) {
     to.total_ms = since(start);
 }
 
+Reader::Reader(const Bundle &bundle, Engine &engine, std::optional<Familiar> familiar)
+    : bundle_(bundle), engine_(engine), familiar_(std::move(familiar)) {
+    if (familiar_ && engine_.encodes() != familiar_->mean.size()) {
+        throw Refused("bundle " + bundle_.path().string() + ": " + FAMILIAR + " tells " +
+                      std::to_string(familiar_->mean.size()) + " numbers of a frame, its saved graphs give " +
+                      std::to_string(engine_.encodes()) + "; save them again: python -m build_engines ir BUNDLE");
+    }
+}
+
+// Whether the networks know such frames, as far as the bundle can tell; the distance goes into the quality.
+bool Reader::is_familiar(const Inference &found, Quality &quality) const {
+    if (!familiar_) return true;
+    const float distance = familiar_->distance(found.encoded);
+    if (std::isfinite(distance)) quality.measures.emplace_back("strangeness", distance);  // JSON has no other numbers
+    if (distance <= familiar_->limit) return true;  // so that what is not a number is not
+    quality.gradable = false;
+    quality.reasons = {UNFAMILIAR};
+    return false;
+}
+
 void Reader::stages(const Picture &picture, Reading &to) {
     const int shorter = std::min(picture.width, picture.height), longer = std::max(picture.width, picture.height);
     if (shorter < SMALLEST_SIDE) {
@@ -151,6 +171,12 @@ void Reader::stages(const Picture &picture, Reading &to) {
     to.segment_ms = found.segment_ms;
     to.classify_ms = found.classify_ms;
     start = Clock::now();
+    if (!is_familiar(found, *to.quality)) {
+        to.outcome = Outcome::retake;
+        to.reason = UNFAMILIAR;
+        to.decide_ms = since(start);
+        return;
+    }
     to.vessels = levels(found.vessels);
     to.vessel_fraction = vessel_fraction(to.vessels, input);
     const std::vector<double> probabilities(found.probabilities.begin(), found.probabilities.end());

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "familiar.hpp"
 #include "gate.hpp"
 #include "preprocess.hpp"
 #include "site.hpp"
@@ -43,7 +44,9 @@ struct Standing {
 
 class Reader {
   public:
-    Reader(const Bundle &bundle, Engine &engine) : bundle_(bundle), engine_(engine) {}
+    // familiar: the bundle's test; none only for stage vectors, which are of the stages before it. Raises Refused where the
+    // engine cannot make it.
+    Reader(const Bundle &bundle, Engine &engine, std::optional<Familiar> familiar);
 
     // Fills in everything from `outcome` on, and the frame's size and hash. Never raises for what a frame may be.
     void read(const Picture &picture, Reading &to);
@@ -53,9 +56,11 @@ class Reader {
 
   private:
     void stages(const Picture &picture, Reading &to);
+    bool is_familiar(const Inference &found, Quality &quality) const;
 
     const Bundle &bundle_;
     Engine &engine_;
+    std::optional<Familiar> familiar_;
 };
 
 // Wall-clock time, ISO 8601, UTC.

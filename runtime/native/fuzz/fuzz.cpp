@@ -1,6 +1,7 @@
 // libFuzzer target: what rop-read makes of strangers' bytes before OpenVINO sees any. The first byte chooses which.
 
 #include "../bundle.hpp"
+#include "../familiar.hpp"
 #include "../gate.hpp"
 #include "../picture.hpp"
 #include "../preprocess.hpp"
@@ -20,17 +21,20 @@ void see(const rop::Picture &picture) {
     rop::grade(rop::network_input(picture), LIMITS);
 }
 
+void see(const rop::Familiar &familiar) { familiar.distance(familiar.mean); }
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     if (size < 3) return 0;
     const rop::Bytes rest(data + 3, data + size);
     try {
-        switch (data[0] % 5) {
+        switch (data[0] % 6) {
             case 0: see(rop::decode(rest)); break;
             case 1: rop::parse_manifest(rop::text_of(rest), "fuzz"); break;
             case 2: rop::parse_signature(rest, "fuzz"); break;
             case 3: rop::decode_grey(rest); break;
+            case 5: see(rop::parse_familiar(rop::text_of(rest), "fuzz", std::string(64, '0'))); break;
             default: {  // raw pixels of these sides, made of what there is
                 const int width = data[1] + 1, height = data[2] + 1;
                 rop::Bytes pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
