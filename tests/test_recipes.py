@@ -9,9 +9,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytest
 
 from runtime import outcome, quality, reading
+from runtime.explanation import Explanation
 from runtime.outcome import Outcome
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +33,10 @@ def test_every_reason_of_the_gate_is_in_its_list() -> None:
 @pytest.mark.parametrize("reason", quality.REASONS)
 def test_a_reason_has_its_picture_its_advice_and_its_translations(reason: str) -> None:
     name = next(name for name, value in constants(quality).items() if value == reason)
-    where = "test_screener.py" if reason == quality.REPEATED else "test_quality.py"
+    # What the gate cannot tell by itself is told, and tried, elsewhere.
+    where = {quality.REPEATED: "test_screener.py", quality.UNFAMILIAR: "test_familiar.py"}.get(
+        reason, "test_quality.py"
+    )
     tests = (ROOT / "tests" / "runtime" / where).read_text(encoding="utf-8")
     assert re.search(rf"\b{name}\b|{re.escape(reason)}", tests), f"no test in {where} gives a frame that is {reason!r}"
     assert f"\n| {reason} | " in DOCUMENT, f"docs/reading.md says nothing of {reason!r}"
@@ -40,9 +45,15 @@ def test_a_reason_has_its_picture_its_advice_and_its_translations(reason: str) -
     assert missing == [], f"{reason!r} is not translated there"
 
 
+EXPLAINED = Explanation((np.ones((2, 2), np.float32),), 0.1, 0.2, 0.3, 0.4, np.zeros((8, 8), np.float32))
+
+
 def paths(kind: Any, before: str = "") -> Iterator[str]:
     """Every field of a reading that is no record itself, `frame.sha256`."""
-    hints = get_type_hints(kind, {**vars(reading), "UInt8Array": object})
+    if kind is Explanation:  # its JSON says less than it holds, by other names
+        yield from (before + name for name in EXPLAINED.to_dict())
+        return
+    hints = get_type_hints(kind, {**vars(reading), "UInt8Array": object, "Explanation": Explanation})
     for field in fields(kind):
         parts = [part for part in (get_args(hints[field.name]) or (hints[field.name],)) if is_dataclass(part)]
         if parts:
@@ -60,7 +71,7 @@ def test_no_field_is_documented_that_is_none() -> None:
     rows = re.findall(
         r"`([a-z_]+(?:\.[a-z_0-9]+)*)`", "\n".join(re.findall(r"^\| (`[^|]*) \|", DOCUMENT, re.MULTILINE))
     )
-    assert set(rows) - set(paths(reading.Reading)) == {"schema"}
+    assert set(rows) - set(paths(reading.Reading)) == {"schema", "quality.strangeness"}  # one of the measures
 
 
 def whole_reading() -> reading.Reading:
@@ -86,6 +97,7 @@ def whole_reading() -> reading.Reading:
         ),
         light={"kind": "flash"},
         view_like=reading.ViewLike(1, "OD", "nasal", 0.9),
+        explanation=EXPLAINED,
     )
 
 
@@ -106,7 +118,7 @@ def test_measures_stand_beside_the_gates_word() -> None:
 
 
 def test_every_wording_is_in_a_list() -> None:
-    listed = {*outcome.BANNERS.values(), *outcome.EXAM_REASONS, *outcome.NOTICES}
+    listed = {*outcome.BANNERS.values(), outcome.ONE_PICTURE, *outcome.EXAM_REASONS, *outcome.NOTICES}
     said = set(constants(outcome).values()) | set(outcome.STOPPED.values())
     assert said - listed == set(), "put the new wording into a list of runtime/outcome.py"
     assert set(outcome.BANNERS) == set(Outcome)
