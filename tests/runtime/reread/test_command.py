@@ -14,11 +14,18 @@ from pathlib import Path
 import cv2
 import pytest
 
+from device.frame import Frame
+from runtime.bundle import open_bundle
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.rules import rules_for
 from runtime.reread.__main__ import main
 from runtime.reread.drive import Batch
 from runtime.reread.local import LocalPool
 from runtime.reread.reader import Settings
+from runtime.views import Eye, View
 from tests.pictures import retina
+from tests.runtime.exam.making import infant
 
 
 def pictures(folder: Path, count: int) -> Path:
@@ -181,3 +188,28 @@ def test_a_bundle_that_a_reader_cannot_load_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="gone") as caught:
         LocalPool(Settings(str(tmp_path / "gone")), 1)
     assert "\n" not in str(caught.value)
+
+
+def test_a_journal_by_its_key_file_and_no_name_in_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: the key's file from the command line to the reader's process."""
+    monkeypatch.delenv("ROP_JOURNAL_KEY", raising=False)
+    key, file = JournalKey.new(), tmp_path / "key"
+    file.touch(0o600)
+    file.write_text(key.text)
+    rules = rules_for(open_bundle(None))
+    with Journal.open(tmp_path / "j", key, create=True) as journal:
+        exam = journal.begin_exam(infant(), rules, operator="anna", station="cart 1")
+        for number in range(2):
+            shot = Frame(retina(number), sequence=number, source="sim:1")
+            journal.add_capture(exam, Eye.OD, View.NASAL, shot, operator="anna")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "j").rglob("*")}
+    call = [str(tmp_path / "j"), "--out", str(tmp_path / "t.csv"), "--workers", "1"]
+    assert main([*call, "--key-file", str(file)]) == 0
+    rows = rows_of(tmp_path / "t.csv")
+    assert [(row["exam"], row["eye"], row["view"], row["camera"]) for row in rows] == [(exam, "OD", "nasal", "sim")] * 2
+    assert all(row["read"] == "true" for row in rows)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "j").rglob("*")} == before
+    written = b"".join(path.read_bytes() for path in [tmp_path / "t.csv", *(tmp_path / "t.report").glob("*.*")])
+    assert not any(name in written for name in (b"Doe", b"H-1", b"anna"))
