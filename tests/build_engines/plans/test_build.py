@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -19,6 +21,8 @@ from build_engines.plans.onnx_path import graph_of
 from build_engines.plans.progress import BuildProgress
 from build_engines.plans.timing_cache import cache_file, keep_cache, take_cache
 from runtime.engines.tensorrt.log import Remembered
+
+ROOT = Path(__file__).parents[3]
 
 
 def graph(operator: str = "Relu", batch: int | str = 1) -> bytes:
@@ -89,8 +93,18 @@ def test_the_phases_of_a_build_are_told(rtx: Any, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("where", ["log", "start", "step"])
-def test_ctrl_c_during_a_build_ends_it(rtx: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """As it happens: the signal comes while TensorRT calls back, mostly its logger, and Python acts upon it there."""
+def test_ctrl_c_during_a_build_ends_it(rtx: Any, where: str) -> None:
+    """As it happens, in a process as a build has it: beside matplotlib's libraries TensorRT-RTX 1.7 crashes at it."""
+    code = f"from tests.build_engines.plans.test_build import interrupted_build; interrupted_build({where!r})"
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout) == (0, "ended as it was told\n"), done.stderr
+
+
+def interrupted_build(where: str) -> None:
+    """A build to which the signal comes while TensorRT calls back, mostly its logger, and Python acts upon it there."""
+    import tensorrt_rtx
+
     before, calls = signal.getsignal(signal.SIGINT), []
 
     def interrupted(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,14 +121,16 @@ def test_ctrl_c_during_a_build_ends_it(rtx: Any, monkeypatch: pytest.MonkeyPatch
             super().__init__(trt)
             type(self.logger).log = interrupted(type(self.logger).log)
 
-    if where == "log":
-        monkeypatch.setattr(build_engines.plans.build, "Remembered", Log)
-    else:
-        monkeypatch.setattr(BuildProgress, where, interrupted(getattr(BuildProgress, where)))
-    with pytest.raises(KeyboardInterrupt):
-        serialize(rtx, graph(), "fp32", title="small", architecture="sm86")
+    with pytest.MonkeyPatch.context() as patch:
+        if where == "log":
+            patch.setattr(build_engines.plans.build, "Remembered", Log)
+        else:
+            patch.setattr(BuildProgress, where, interrupted(getattr(BuildProgress, where)))
+        with pytest.raises(KeyboardInterrupt):
+            serialize(tensorrt_rtx, graph(), "fp32", title="small", architecture="sm86")
     assert calls
     assert signal.getsignal(signal.SIGINT) is before
+    sys.stdout.write("ended as it was told\n")
 
 
 def test_a_second_ctrl_c_is_not_held_back() -> None:
