@@ -1,8 +1,9 @@
 """Holds rop-read against Python on the same pictures: `python tests/bench/rop_read.py --program ROP_READ --bundle DIR`.
 
 The bundle needs saved graphs for this CPU. Frames are those of the simulated camera and, where named, pictures of a
-folder; both sides read them in turns, one process each. Prints how many outcomes are equal, the largest
-difference in a probability, the networks' times and their ratio, and what the program said as it was ready.
+folder; both sides read them in turns, one process each. Prints how many outcomes and reasons are equal, the largest
+difference in a probability and, as a share, in the distance of the learnt test, the networks' times and their ratio,
+and what the program said as it was ready.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--at-most", type=int, default=100, help="of these")
     options = parser.parse_args()
     equal = compared = refused = same_pixels = 0
-    off, times = 0.0, {"rop-read": [], "python": []}
+    strange, told, off, times = 0.0, 0, 0.0, {"rop-read": [], "python": []}
     unequal: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         paths = simulated(Path(folder), options.simulated, options.seed)
@@ -86,19 +87,27 @@ def main() -> None:
                         continue
                     compared += 1
                     same_pixels += ours["frame"]["sha256"] == theirs["frame"]["sha256"]
-                    if ours["outcome"] == theirs["outcome"]:
+                    if (ours["outcome"], ours["reason"]) == (theirs["outcome"], theirs["reason"]):
                         equal += 1
                     else:
-                        unequal.append(f"{path.name}: {ours['outcome']} ({ours['reason']}), {theirs['outcome']}")
+                        said_each = [f"{side['outcome']} ({side['reason']})" for side in (ours, theirs)]
+                        unequal.append(f"{path.name}: {', '.join(said_each)}")
+                    distances = [(side["quality"] or {}).get("strangeness") for side in (ours, theirs)]
+                    if distances != [None, None]:
+                        told += 1
+                        a, b = (float("nan") if distance is None else distance for distance in distances)
+                        strange = max(strange, abs(a - b) / b) if a == a and b == b else float("inf")
                     for name, value in (ours["probabilities"] or {}).items():
                         off = max(off, abs(value - (theirs["probabilities"] or {}).get(name, 1e9)))
                         if name == next(iter(ours["probabilities"])):
                             for side, reading in (("rop-read", ours), ("python", theirs)):
                                 ms = reading["timings_ms"]
                                 times[side].append(ms["segment"] + ms["classify"])
-    print(f"{compared} compared, {refused} refused by one or both; same pixels {same_pixels}, same outcome {equal}")
+    print(f"{compared} compared, {refused} refused by one or both; same pixels {same_pixels}")
+    print(f"same outcome and reason {equal}")
     print(*unequal, sep="\n")
     print(f"largest difference of a probability {off:.2g}; {said}")
+    print(f"{told} have a distance; its largest difference, as a share, {strange:.2g}")
     middle = {side: statistics.median(values) for side, values in times.items()}
     best = {side: statistics.quantiles(values, n=10)[0] for side, values in times.items()}
     print(f"networks, p50: {middle}, ratio {middle['rop-read'] / middle['python']:.3f}")

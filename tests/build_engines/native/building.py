@@ -67,11 +67,8 @@ def readable_bundle(folder: Path) -> Bundle:
     return open_bundle(folder)
 
 
-def learnt(bundle: Bundle, graph: str | None = None) -> dict[str, Any]:
-    """A test of what is a fundus for the tiny networks, whose limit lies in the middle of what drawn retinas have.
-
-    graph: SHA-256 that it is bound to; None is the bundle's.
-    """
+def learnt(bundle: Bundle) -> dict[str, Any]:
+    """A test of what is a fundus for the tiny networks, whose limit lies in the middle of what drawn retinas have."""
     images = [network_input(retina(seed, 320 + seed, 240 + 3 * seed))[0] for seed in range(4)]
     logs = np.log1p(encodings(bundle, "fp32", images))
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(logs.shape[1], 2)))[0].T
@@ -79,7 +76,7 @@ def learnt(bundle: Bundle, graph: str | None = None) -> dict[str, Any]:
     graphs = {entry.path: entry.sha256 for entry in bundle.manifest.files}
     return {
         "schema": "rop.familiar/1",
-        "segmentation_sha256": graph or graphs[graph_name("segmentation", "fp32")],
+        "segmentation_sha256": graphs[graph_name("segmentation", "fp32")],
         "mean": fitted.mean.tolist(),
         "scale": fitted.scale.tolist(),
         "axes": axes.tolist(),
