@@ -94,7 +94,7 @@ def test_the_phases_of_a_build_are_told(rtx: Any, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("where", ["log", "start", "step"])
 def test_ctrl_c_during_a_build_ends_it(rtx: Any, where: str) -> None:
-    """As it happens, in a process as a build has it: beside matplotlib's libraries TensorRT-RTX 1.7 crashes at it."""
+    """As it happens, in a process of its own, as a build is one."""
     code = f"from tests.build_engines.plans.test_build import interrupted_build; interrupted_build({where!r})"
     call = [sys.executable, "-c", code]
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
