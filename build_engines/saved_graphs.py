@@ -78,10 +78,11 @@ def _write(bundle: Bundle, precision: dict[str, str], handed_on: str, folder: Pa
     """Write the parts; gives their names."""
     import openvino
 
+    from runtime.engines.load_openvino import open_core
     from runtime.engines.openvino.branches import branches_of
     from runtime.engines.openvino.graph import changed_pair
 
-    first, second = changed_pair(openvino.Core(), bundle, precision, handed_on)
+    first, second = changed_pair(open_core(), bundle, precision, handed_on)
     branches = branches_of(second)
     parts = {"segmentation": first}
     if branches is None:

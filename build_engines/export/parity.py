@@ -13,7 +13,7 @@ from build_engines.errors import ParityError
 from build_engines.export.graphs import FEATURES, ExportedGraphs
 from build_engines.segimgnet import INPUT_SIDE, SegImgNet
 from runtime.arrays import FloatArray, UInt8Array
-from runtime.engines.load_openvino import load_openvino
+from runtime.engines.load_openvino import open_core
 from runtime.engines.openvino.graph import last_line
 
 PARITY_LIMIT = 1e-4
@@ -59,7 +59,7 @@ def check_parity(network: SegImgNet, graphs: ExportedGraphs, images: Sequence[UI
 
 
 def _compiled(graphs: ExportedGraphs) -> tuple[Any, Any]:
-    core = load_openvino().Core()
+    core = open_core()
     precise = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     compiled = []
     for path in (graphs.segmentation, graphs.classifier):

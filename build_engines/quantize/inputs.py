@@ -19,10 +19,10 @@ class Runner:
     """A graph compiled for this CPU as the runtime does it, in f32 beside whatever the graph itself quantizes."""
 
     def __init__(self, graph: Path | bytes) -> None:
-        from runtime.engines.load_openvino import load_openvino
+        from runtime.engines.load_openvino import open_core
         from runtime.engines.openvino.unsigned import unsigned_after_relu
 
-        core = load_openvino().Core()
+        core = open_core()
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         try:
             model = core.read_model(graph)

@@ -19,7 +19,7 @@ from build_engines.report.tally import Tally
 from runtime.bench.measure.environment import environment
 from runtime.bundle import Bundle
 from runtime.cpu_class import cpu_class, cpu_flags, limit
-from runtime.engines.load_openvino import load_openvino
+from runtime.engines.load_openvino import load_openvino, open_core
 from runtime.engines.openvino.graph import FEATURES as GRAPH_FEATURES
 from runtime.engines.openvino.graph import compile_graph, half_precision
 from runtime.manifest import Network, Precision
@@ -78,7 +78,7 @@ def measure(
 
     Precisions take turns on each frame, so that a busy machine burdens all of them alike.
     """
-    core = load_openvino().Core()
+    core = open_core()
     precisions = {network: bundle.precisions(network) for network in NETWORKS}
     if not all("fp32" in held for held in precisions.values()):
         raise BuildError(f"report: bundle {bundle.path} holds no fp32 graphs to compare with; build it again")

@@ -12,7 +12,7 @@ import numpy as np
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.engines.base import Account, Backend, Engine, Inference
-from runtime.engines.load_openvino import load_openvino
+from runtime.engines.load_openvino import load_openvino, open_core
 from runtime.engines.openvino.explain import Explainer
 from runtime.engines.openvino.graph import ENCODED, CompiledGraph, compile_pair, last_line
 from runtime.errors import DeadlineMissed, EngineError
@@ -40,7 +40,7 @@ class OpenVINOEngine(Engine):
 
     def __init__(self, bundle: Bundle, precision: Mapping[str, str], threads: int | None = None) -> None:
         openvino = load_openvino()
-        core = openvino.Core()
+        core = open_core()
         self._ov = openvino
         compiled = dict(zip(NETWORKS, compile_pair(core, bundle, precision, threads), strict=True))
         self.class_count = len(bundle.class_names)

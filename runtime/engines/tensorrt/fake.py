@@ -118,11 +118,10 @@ class _Runtime:
 @lru_cache(maxsize=8)
 def _compiled(graph: bytes) -> Any:
     """The graph in OpenVINO, as the OpenVINO backend runs it in fp32."""
-    from runtime.engines.load_openvino import load_openvino
+    from runtime.engines.load_openvino import open_core
 
-    openvino = load_openvino()
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    core = openvino.Core()
+    core = open_core()
     return core.compile_model(core.read_model(graph), "CPU", options)
 
 
