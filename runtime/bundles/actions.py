@@ -145,6 +145,8 @@ def _try(means: Means, bundle: Bundle) -> Trial:
     running = _running(means.slots)
     asked = means.asked(bundle.path, None if running == bundle.path else running)
     trial = try_bundle(asked)
+    if running == bundle.path and trial.not_compared:
+        trial = replace(trial, not_compared="it is the active bundle itself")
     with suppress(OSError):
         keep_trial(means.slots, bundle.sha256, asked, trial)
     return trial

@@ -97,9 +97,7 @@ class Slots:
         Raises `PackageRefused`, `BundleError`, `SlotsError`, and what `check` raises.
         """
         with self._naming(), self._locked("install"), self._aside() as aside:
-            fresh = open_bundle(unpack(source, aside))
-            _nothing_more(fresh)
-            check(fresh)
+            fresh = _checked(unpack(source, aside), source, check)
             slot = self.folder / fresh.sha256
             if slot.exists():
                 with suppress(BundleError):
@@ -235,6 +233,16 @@ class Slots:
                 f"{self.folder}: cannot be changed ({error.strerror or error}); make room for it or allow it, nothing "
                 f"of it is active"
             ) from None
+
+
+def _checked(folder: Path, source: Path, check: Callable[[Bundle], object]) -> Bundle:
+    try:
+        bundle = open_bundle(folder)
+        _nothing_more(bundle)
+        check(bundle)
+    except BundleError as error:  # names the source: what lies aside is gone when somebody reads this
+        raise type(error)(str(error).replace(str(folder), str(source))) from None
+    return bundle
 
 
 def _nothing_more(bundle: Bundle) -> None:

@@ -78,7 +78,10 @@ def load_users(path: Path) -> tuple[User, ...]:
         text = path.read_bytes()
         mode = path.stat().st_mode
     except OSError as error:
-        raise CartError(f"users file {path.name}: cannot be read ({error.strerror}); name it in cart.toml") from None
+        raise CartError(
+            f"users file {path.name}: cannot be read ({error.strerror}); python -m runtime.cart user NAME makes it, "
+            "or name another one in cart.toml"
+        ) from None
     if mode & 0o077:
         raise CartError(f"users file {path.name}: others may read it; expected mode 0600: chmod 600 {path.name}")
     try:

@@ -32,7 +32,7 @@ class CameraPart(_Part):
     """`[camera]`: where frames come from."""
 
     source: str = Field(min_length=1)
-    """As for `python -m runtime.screen`: `camera:0`, `aravis:`, `rtsp://...`, `sim:`, `sim:lit`."""
+    """As for `python -m runtime.screen`: `camera:0`, `aravis:`, `rtsp://...`, `sim:`."""
     still: str = ""
     """Where the still comes from, when that is another source than the live picture."""
     budget_ms: Milliseconds = 1000

@@ -21,6 +21,7 @@ from runtime.bundles.actions import Means
 from runtime.bundles.store import write_flushed
 from runtime.dicom.outbox import outbox_state
 from runtime.errors import BundleError, ScreeningError
+from runtime.exam.errors import KeyUnusable
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
 from runtime.fleet.errors import FleetError
@@ -133,7 +134,9 @@ def make_report(means: Means, now: datetime | None = None) -> CartReport:
         try:
             outbox, latency = _of_journal(means.journal, means.key_file, now)
         except ScreeningError as error:
-            problems.append(type(error).__name__)  # its words may name an exam
+            # Its words may name an exam.
+            keyless = isinstance(error, KeyUnusable)
+            problems.append("the journal's key is missing or does not fit" if keyless else type(error).__name__)
     free = 0
     with suppress(OSError):
         free = shutil.disk_usage(means.journal or means.folder).free // 2**20

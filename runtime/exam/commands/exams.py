@@ -153,7 +153,8 @@ def _say_last_capture(journal: Journal, exam_id: str, *, as_json: bool) -> None:
         say_json(exam_dict(record))
         return
     last = record.captures[-1]
-    say(capture_line(last.eye, last), record.result.views[last.eye, last.view].banner)
+    # Of one view no sentence is said that a person could take for the infant's.
+    say(capture_line(last.eye, last), f"the exam so far: {record.result.infant.banner}")
 
 
 def correct(options: Namespace) -> int:

@@ -26,7 +26,7 @@ from runtime.sinks.files import write_file
 def key(options: Namespace) -> int:
     """Make a key file."""
     write_new_key(options.file)
-    say(f"{options.file}: a new key; without it the patients' fields of its journal cannot be read, so keep a copy")
+    say(f"{options.file}: a new key; without it nothing of its journal can be read, so keep a copy")
     return 0
 
 

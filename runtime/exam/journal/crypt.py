@@ -23,7 +23,8 @@ CREDENTIAL = "rop-journal-key"
 """Name of the systemd credential (`LoadCredentialEncrypted=rop-journal-key:...`)."""
 KEY_BYTES = 32
 NONCE_BYTES = 12
-HOW = f"name its file with --key-file or give it in {KEY_VARIABLE} (`python -m runtime.exam key FILE` makes one)"
+HOW = f"name its file with --key-file or give it in {KEY_VARIABLE}"
+HOW_NEW = f"{HOW} (for a new journal `python -m runtime.exam key FILE` makes one)"
 
 
 class JournalKey:
@@ -150,7 +151,7 @@ def _from_file(key_file: Path) -> JournalKey:
             return JournalKey.from_text(file.read(1024))
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "not text"
-        raise KeyUnusable(f"key file {key_file}: cannot be read ({cause}); {HOW}") from None
+        raise KeyUnusable(f"key file {key_file}: cannot be read ({cause}); {HOW_NEW}") from None
 
 
 def write_new_key(path: Path) -> JournalKey:

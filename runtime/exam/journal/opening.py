@@ -11,7 +11,7 @@ from pathlib import Path
 from runtime.exam.errors import JournalDamaged, JournalError, JournalUnwritable, KeyUnusable
 from runtime.exam.journal import lines
 from runtime.exam.journal.anchors import check_anchor, tell_all
-from runtime.exam.journal.crypt import HOW, JournalKey, require_cryptography
+from runtime.exam.journal.crypt import HOW, HOW_NEW, JournalKey, require_cryptography
 from runtime.exam.journal.database import Database, system_error
 from runtime.exam.journal.flush import flush
 from runtime.exam.journal.forward import bring_forward
@@ -43,7 +43,7 @@ def open_database(
         if not create or read_only:
             raise JournalUnwritable(f"no journal in {folder}; name its folder with --journal, or begin an exam there")
         if key is None:
-            raise KeyUnusable(f"a new journal needs a key for the patients' fields; {HOW}")
+            raise KeyUnusable(f"a new journal needs a key; {HOW_NEW}")
         _make(path)
     return Database(path, read_only=read_only, untouched=untouched)
 

@@ -101,6 +101,7 @@ def test_what_is_not_installed(means: Means, tmp_path: Path, one: Path, trials: 
         with pytest.raises(kind) as said:
             install(means, folder)
         assert "\n" not in str(said.value), what
+        assert ".aside-" not in str(said.value), what  # it is gone by then: the package is named
         assert installed(means.folder) == (), what
     assert [path for path in means.folder.iterdir() if path.is_dir()] == []
     install(means, one)
@@ -175,6 +176,15 @@ def test_a_trial_is_kept_for_the_same_machine(means: Means, one: Path, trials: T
     both(means, rollback_to)
     activate(means, sha256, despite="tried anew")
     assert len(asked) == 4
+
+
+def test_the_active_bundle_installed_again_says_why_nothing_is_compared(
+    means: Means, one: Path, trials: Trials
+) -> None:
+    trials(replace(WORKS, not_compared="no bundle was active"))
+    assert install(means, one).trial.not_compared == "no bundle was active"
+    activate(means, sha256_of(one))
+    assert install(means, one).trial.not_compared == "it is the active bundle itself"
 
 
 def test_a_bundle_that_is_in_use_stays(means: Means, one: Path, two: Path, trials: Trials) -> None:

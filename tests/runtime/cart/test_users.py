@@ -21,6 +21,11 @@ class Clock:
 ANA = new_user("ana", "Ana R.", "1357")
 
 
+def test_a_missing_file_is_told_with_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(CartError, match=r"runtime\.cart user NAME makes it"):
+        load_users(tmp_path / "users.json")
+
+
 def test_a_saved_file_has_no_pin_and_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "users.json"
     save_users(path, (ANA, new_user("ben", "Ben", "2468", "technician")))

@@ -155,6 +155,14 @@ def test_a_file_that_is_no_infant(cart: Cart, content: bytes) -> None:
     assert "infant: " in cart.new(code=2)
 
 
+def test_a_view_without_findings_is_not_said_of_the_infant(cart: Cart) -> None:
+    cart.new()
+    said = cart("capture", "--operator", "anna", "--eye", "OD", "--view", "nasal", str(cart.folder / "0.png"))
+    assert "NO REFERRAL FINDINGS" in said.splitlines()[0]
+    assert "continue the scheduled examinations" not in said
+    assert "the exam so far: No result - OD disc-centred, not captured" in said
+
+
 def test_two_exams_at_once_and_frames_without_one(cart: Cart) -> None:
     first = cart.new()
     assert f"exam {first} is still open; close it first" in cart.new(code=2)
@@ -167,7 +175,7 @@ def test_two_exams_at_once_and_frames_without_one(cart: Cart) -> None:
 def test_keys(cart: Cart, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cart.key.stat().st_mode & 0o77 == 0
     assert main(["key", str(cart.key)]) == 2  # never over an existing one
-    assert "needs a key for the patients' fields; name its file with --key-file" in cart.new(key=False, code=2)
+    assert "needs a key; name its file with --key-file" in cart.new(key=False, code=2)
     monkeypatch.setenv(KEY_VARIABLE, cart.key.read_text())
     exam_id = cart.new(key=False)
     assert "Secret" in cart("show", exam_id, key=False)

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device.signature import signature_line
 from runtime.bundles.actions import Means, rollback
 from runtime.bundles.trial import Asked, Compared, Trial
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import JournalKey
 from runtime.fleet.errors import FleetError
 from runtime.fleet.fetch import Source
 from runtime.fleet.pull import pull
@@ -100,6 +102,15 @@ def test_a_trial_that_objects_leaves_the_cart_as_it_is(
     found = pull(means, Source(str(shelf)))
     assert (found.result, read_active(means.folder).active) == ("refused", sha256_of(one))  # type: ignore[union-attr]
     assert make_report(means).pulled.split(": ")[1] == "refused"
+
+
+def test_a_report_without_the_journals_key_says_so(
+    means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROP_JOURNAL_KEY", raising=False)
+    Journal.open(tmp_path / "exams", JournalKey.new(), create=True).close()
+    found = make_report(replace(means, journal=tmp_path / "exams"))
+    assert found.problems == ("the journal's key is missing or does not fit",)
 
 
 BAD_SHELVES: dict[str, Callable[[Path], object]] = {
