@@ -16,6 +16,8 @@ def say(*lines: str, stream: TextIO | None = None) -> None:
     Raises `OutputError` when they cannot be written, `BrokenPipeError` as it is.
     """
     out = stream or sys.stdout
+    if out is None:  # as Python has it where the program was started with `>&-`
+        raise OutputError("cannot write to standard output: it is closed")
     if isinstance(out, io.TextIOWrapper) and out.errors == "strict":
         out.reconfigure(errors="backslashreplace")  # for those, too, who write to it by other ways
     encoding = out.encoding or "utf-8"
@@ -31,7 +33,7 @@ def say(*lines: str, stream: TextIO | None = None) -> None:
 
 def say_json(content: Any) -> None:
     """One JSON object, on one line; in ASCII where standard output is not UTF-8, and JSON all the same."""
-    utf8 = (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
     text = json.dumps(content, ensure_ascii=not utf8)
     say(text if _has_no_halves(text) else json.dumps(content))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ _SUBTYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 25
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR, _FORMAT, _OLD_SUBTYPE = 273, 277, 278, 279, 284, 339, 255
 _TILE_OFFSETS, _TILE_COUNTS, _JPEG_TABLES = 324, 325, 347
 _JPEG = 7
+_DEFLATE = (8, 32946)
+_INFLATED_MAX = 512 << 20
+"""64 megapixels of colour in 16 bits, and room for the rest."""
 _WANTED = frozenset(
     {_SUBTYPE, _OLD_SUBTYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC}
     | {_OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR, _FORMAT}
@@ -145,10 +149,15 @@ def planes_of_16_bits(data: bytes, page: TiffPage) -> NDArray[np.uint8] | None:
     return pixels
 
 
-def check_jpeg_parts(data: bytes, page: TiffPage) -> None:
-    """Raise `Damaged` when a strip or tile that is compressed as JPEG is damaged: libtiff only warns of it."""
-    if page.first(_COMPRESSION, 1) != _JPEG:
+def check_parts(data: bytes, page: TiffPage) -> None:
+    """Raise `Damaged` when a strip or tile packed as JPEG or Deflate is damaged: libtiff only warns, or does not look.
+
+    Of the other packings no byte tells.
+    """
+    packing = page.first(_COMPRESSION, 1)
+    if packing != _JPEG and packing not in _DEFLATE:
         return
+    room = _INFLATED_MAX
     tables = bytes(page.tags.get(_JPEG_TABLES, ()))
     offsets = page.tags.get(_TILE_OFFSETS) or page.tags.get(_OFFSETS, ())
     counts = page.tags.get(_TILE_COUNTS) or page.tags.get(_COUNTS, ())
@@ -156,5 +165,21 @@ def check_jpeg_parts(data: bytes, page: TiffPage) -> None:
         part = data[at : at + count]
         if len(part) < count:
             raise Damaged("TIFF", "it ends early")
-        if part:  # a tile without data is an empty one
+        if part and packing == _JPEG:  # a tile without data is an empty one
             check_jpeg(tables[:-2] + part[2:] if len(tables) > 4 else part)
+        elif part:
+            room -= _check_deflated(part, room)
+
+
+def _check_deflated(part: bytes, room: int) -> int:
+    """How many bytes a part holds when its check sum fits: libtiff stops before the sum, once the part is full."""
+    unpacker = zlib.decompressobj()
+    try:
+        held = len(unpacker.decompress(part, room))
+    except zlib.error:
+        raise Damaged("TIFF", "a part does not fit its check sum") from None
+    if unpacker.unconsumed_tail:
+        raise Refused(f"a TIFF that unpacks to over {_INFLATED_MAX >> 20} MiB, expected less; export it smaller")
+    if not unpacker.eof:
+        raise Damaged("TIFF", "a part ends early")
+    return held

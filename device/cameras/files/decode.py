@@ -146,6 +146,8 @@ def _check_before(data: bytes) -> None:
 
 
 def _pixels(picture: Image.Image, data: bytes) -> Decoded:
+    from PIL import ImageFile
+
     from device.cameras.codecs.seams import damage_seen
 
     kind = picture.format
@@ -164,6 +166,10 @@ def _pixels(picture: Image.Image, data: bytes) -> Decoded:
             from device.cameras.codecs.webp import check_webp
 
             check_webp(data)
+        elif isinstance(picture, ImageFile.ImageFile) and kind in ("BMP", "PPM"):
+            from device.cameras.codecs.plain import check_end
+
+            check_end(picture, data)
         rgb, changes = _pillow_pixels(picture)
     looked_at = kind in ("JPEG", "MPO") and picture.mode != "CMYK"  # by `decode_jpeg`
     seen = None if looked_at else damage_seen(rgb, blocks=kind in _LOSSY)
@@ -202,7 +208,7 @@ def _tiff_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], 
     planes = tiff.planes_of_16_bits(data, pages[number])
     if planes is not None:
         return _finish(picture, Image.fromarray(planes))
-    tiff.check_jpeg_parts(data, pages[number])
+    tiff.check_parts(data, pages[number])
     return _pillow_pixels(picture, inverted=pages[number].inverted)
 
 

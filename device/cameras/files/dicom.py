@@ -115,8 +115,11 @@ def _pixels(pydicom: Any, dataset: Any, header: dict[str, Any], stored: int) -> 
     if syntax in _JPEG_SYNTAXES and stored == 8:
         return _jpeg(pydicom, dataset, header)
     _check_stream(pydicom, dataset, header)
+    _check_length(pydicom, dataset, header)
     try:
         return _to_rgb(np.asarray(dataset.pixel_array), stored)
+    except Refused:
+        raise
     except Exception as error:  # pydicom and its decoders raise nearly anything on damaged data
         if "plugins" in str(error) or ("unable to" in str(error).lower() and "decod" in str(error).lower()):
             name = pydicom.uid.UID(syntax).name
@@ -153,13 +156,26 @@ def _check_stream(pydicom: Any, dataset: Any, header: dict[str, Any]) -> None:
     if stream[:2] == b"\xff\xd8":
         jpeg = read_header(stream)
         size = (jpeg.width, jpeg.height)
-    elif (siz := stream.find(b"\xff\x4f\xff\x51")) >= 0 and len(stream) >= siz + 24:
+    elif is_jpeg2000(stream) and 0 <= (siz := stream.find(b"\xff\x4f\xff\x51")) <= len(stream) - 24:
         right, bottom, left, top = (int.from_bytes(stream[siz + k : siz + k + 4], "big") for k in (8, 12, 16, 20))
         size = (right - left, bottom - top)
     if size is not None and size != (int(header["Columns"]), int(header["Rows"])):
         raise Damaged("DICOM file", f"it states another size than the {size[0]} x {size[1]} of its picture")
     if is_jpeg2000(stream):
         check_jpeg2000(stream)
+
+
+def _check_length(pydicom: Any, dataset: Any, header: dict[str, Any]) -> None:
+    """Refuse an uncompressed picture of other than its stated size: of too many bytes pydicom takes the first, or makes
+    several frames of them, and either is a piece of the eye or a scrambled one."""
+    if pydicom.uid.UID(str(dataset.file_meta.TransferSyntaxUID)).is_compressed:
+        return
+    samples = int(header["Columns"]) * int(header["Rows"]) * int(header["SamplesPerPixel"] or 1)
+    if str(header["PhotometricInterpretation"]) == "YBR_FULL_422":
+        samples = samples * 2 // 3
+    expected, got = samples * int(dataset.BitsAllocated) // 8, len(dataset.PixelData)
+    if got not in (expected, expected + expected % 2):
+        raise Damaged("DICOM file", f"its pixels are {got} bytes, its stated size makes {expected}")
 
 
 def _frame(pydicom: Any, dataset: Any) -> bytes:
@@ -222,4 +238,6 @@ def _to_rgb(pixels: NDArray[Any], stored: int) -> NDArray[np.uint8]:
         wide = np.minimum(pixels, full).astype(np.uint32)
         gray = ((wide * 255 + full // 2) // full).astype(np.uint8)
         return np.repeat(gray[:, :, None], 3, axis=2)
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise Damaged("DICOM file", f"its pixels make {pixels.ndim} dimensions, not rows and columns of RGB")
     return np.ascontiguousarray(pixels, np.uint8)

@@ -218,3 +218,48 @@ def test_without_pydicom_that_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     path = write(tmp_path / "a.dcm", NOISE)
     monkeypatch.setitem(sys.modules, "pydicom", None)
     assert "pip install 'rop-screening-runtime[dicom]'" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"Rows": 12},  # pydicom makes two frames of it, one dimension more
+        {"Rows": 20},
+        {"Columns": 16},
+        {"Rows": 25},
+        {"PixelData": NOISE.tobytes() + bytes(2)},
+        {"PixelData": NOISE.tobytes()[:-2]},
+        {"PixelData": NOISE.tobytes() * 3},
+        {"PhotometricInterpretation": "YBR_FULL_422"},
+    ],
+)
+def test_pixels_of_another_length_than_stated_are_refused(tmp_path: Path, lie: dict[str, Any]) -> None:
+    assert "damaged" in refusal(write(tmp_path / "a.dcm", NOISE, **lie))
+
+
+def test_a_folder_goes_on_after_an_object_of_more_rows_than_stated(tmp_path: Path) -> None:
+    write(tmp_path / "a.dcm", NOISE, Rows=12)
+    write(tmp_path / "b.dcm", NOISE)
+    with Pictures(tmp_path) as pictures:
+        with pytest.raises(FrameUnreadable):
+            pictures.read()
+        frame = pictures.read()
+    assert frame is not None
+    assert frame.source == "b.dcm"
+
+
+def test_an_odd_byte_of_padding_is_the_standard_s(tmp_path: Path) -> None:
+    odd = NOISE[:23, :31]
+    np.testing.assert_array_equal(decode(write(tmp_path / "a.dcm", odd, PixelData=odd.tobytes() + b"\0")), odd)
+
+
+def test_rle_that_holds_the_bytes_of_another_format_s_mark_is_read(tmp_path: Path) -> None:
+    """Two of 0x4F and two of 0x51 in a row are packed as ff 4f ff 51, by which JPEG 2000 begins."""
+    pixels = NOISE.copy()
+    pixels[3, 4:8] = np.array([0x4F, 0x4F, 0x51, 0x51], np.uint8)[:, None]
+    path = write(tmp_path / "plain.dcm", pixels)
+    dataset = pydicom.dcmread(path)
+    dataset.compress(pydicom.uid.RLELossless)
+    dataset.save_as(tmp_path / "a.dcm")
+    assert b"\xff\x4f\xff\x51" in (tmp_path / "a.dcm").read_bytes()
+    np.testing.assert_array_equal(decode(tmp_path / "a.dcm"), pixels)

@@ -142,6 +142,18 @@ def test_standard_output_on_a_full_device_is_told(start: Start, tmp_path: Path, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_standard_output_that_is_closed_is_told(tmp_path: Path, bundle: Bundle, options: tuple[str, ...]) -> None:
+    argv = [sys.executable, "-m", "tests.runtime.screen.with_fake_engine", "sim:", "--frames", "3", *options]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *argv, "--bundle", str(bundle.path), "--out", "out"],
+        stderr=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot write to standard output" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 128 kB."""
