@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.codecs.jpeg import check_jpeg
+from device.cameras.codecs.packbits import unpacked_bytes
 from device.cameras.codecs.refused import Damaged, Refused, check_size
 
 _DIRECTORIES_MAX = 64
@@ -19,7 +20,7 @@ _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I
 _SUBTYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR, _FORMAT, _OLD_SUBTYPE = 273, 277, 278, 279, 284, 339, 255
 _TILE_OFFSETS, _TILE_COUNTS, _JPEG_TABLES = 324, 325, 347
-_JPEG = 7
+_JPEG, _PACKBITS, _YCBCR = 7, 32773, 6
 _DEFLATE = (8, 32946)
 _INFLATED_MAX = 512 << 20
 """64 megapixels of colour in 16 bits, and room for the rest."""
@@ -150,11 +151,13 @@ def planes_of_16_bits(data: bytes, page: TiffPage) -> NDArray[np.uint8] | None:
 
 
 def check_parts(data: bytes, page: TiffPage) -> None:
-    """Raise `Damaged` when a strip or tile packed as JPEG or Deflate is damaged: libtiff only warns, or does not look.
+    """Raise `Damaged` when a strip or tile is damaged that is packed as JPEG, Deflate or PackBits: libtiff only warns.
 
     Of the other packings no byte tells.
     """
     packing = page.first(_COMPRESSION, 1)
+    if packing == _PACKBITS:
+        _check_packbits(data, page)
     if packing != _JPEG and packing not in _DEFLATE:
         return
     room = _INFLATED_MAX
@@ -169,6 +172,22 @@ def check_parts(data: bytes, page: TiffPage) -> None:
             check_jpeg(tables[:-2] + part[2:] if len(tables) > 4 else part)
         elif part:
             room -= _check_deflated(part, room)
+
+
+def _check_packbits(data: bytes, page: TiffPage) -> None:
+    """Strips, not tiles, of whole pixels must unpack to their rows: libtiff drops what is too much."""
+    offsets, counts = page.tags.get(_OFFSETS, ()), page.tags.get(_COUNTS, ())
+    width, height, samples = page.first(_WIDTH), page.first(_HEIGHT), page.first(_SAMPLES, 1)
+    if page.first(_PHOTOMETRIC) == _YCBCR or page.tags.get(_TILE_OFFSETS) or not height:
+        return
+    rows = min(page.first(_ROWS, height) or height, height)
+    strips = -(-height // rows)
+    row_bytes = (width * page.first(_BITS, 1) * (1 if page.first(_PLANAR, 1) == 2 else samples) + 7) // 8
+    for number, (at, count) in enumerate(zip(offsets, counts, strict=False)):
+        expected = min(rows, height - number % strips * rows) * row_bytes
+        got = unpacked_bytes(data[at : at + count])
+        if got != expected:
+            raise Damaged("TIFF", f"a part makes {got} bytes, its stated size {expected}")
 
 
 def _check_deflated(part: bytes, room: int) -> int:

@@ -6,11 +6,13 @@ pydicom reads only the elements that are named here, so names and dates never co
 from __future__ import annotations
 
 import logging
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from device.cameras.codecs.jpeg import check_header, check_jpeg, decode_jpeg, read_header
 from device.cameras.codecs.jpeg2000 import check_jpeg2000, is_jpeg2000
+from device.cameras.codecs.packbits import unpacked_bytes
 from device.cameras.codecs.refused import Damaged, Refused, check_size
 from device.cameras.codecs.seams import damage_seen
 from device.extras import how_to_install
@@ -35,6 +38,7 @@ _HEADER = (
 )
 _PIXELS = ("PixelData", "PlanarConfiguration", "BitsAllocated", "HighBit", "ExtendedOffsetTable")
 _JPEG_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+_RLE = "1.2.840.10008.1.2.5"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _INFLATED_MAX = 256 << 20
 """64 megapixels of colour, and room for the rest."""
@@ -163,6 +167,20 @@ def _check_stream(pydicom: Any, dataset: Any, header: dict[str, Any]) -> None:
         raise Damaged("DICOM file", f"it states another size than the {size[0]} x {size[1]} of its picture")
     if is_jpeg2000(stream):
         check_jpeg2000(stream)
+    if str(dataset.file_meta.TransferSyntaxUID) == _RLE:
+        _check_rle(stream, int(header["Columns"]) * int(header["Rows"]))
+
+
+def _check_rle(stream: bytes, expected: int) -> None:
+    """Refuse a segment that unpacks to more or fewer bytes than the picture has pixels: pydicom only warns of more."""
+    segments, *offsets = struct.unpack_from("<16I", stream)
+    if not 1 <= segments <= 15:
+        raise Damaged("DICOM file", f"it states {segments} RLE segments")
+    bounds = [*offsets[:segments], len(stream)]
+    for begin, end in pairwise(bounds):
+        got = unpacked_bytes(stream[begin:end])
+        if got != expected:
+            raise Damaged("DICOM file", f"an RLE segment makes {got} bytes, its stated size {expected}")
 
 
 def _check_length(pydicom: Any, dataset: Any, header: dict[str, Any]) -> None:

@@ -263,3 +263,16 @@ def test_rle_that_holds_the_bytes_of_another_format_s_mark_is_read(tmp_path: Pat
     dataset.save_as(tmp_path / "a.dcm")
     assert b"\xff\x4f\xff\x51" in (tmp_path / "a.dcm").read_bytes()
     np.testing.assert_array_equal(decode(tmp_path / "a.dcm"), pixels)
+
+
+@pytest.mark.parametrize("made", [-3, -1, 1, 4])
+def test_rle_that_unpacks_to_more_or_less_is_refused(tmp_path: Path, made: int) -> None:
+    """pydicom drops what is too much, and shows a sheared picture."""
+    dataset = pydicom.dcmread(write(tmp_path / "plain.dcm", np.full((24, 32, 3), 90, np.uint8)))
+    dataset.compress(pydicom.uid.RLELossless)
+    stream = bytearray(pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1))
+    assert stream[64] > 128, "a run"
+    stream[64] -= made
+    dataset.PixelData = pydicom.encaps.encapsulate([bytes(stream)])
+    dataset.save_as(tmp_path / "a.dcm")
+    assert "damaged" in refusal(tmp_path / "a.dcm")

@@ -102,3 +102,17 @@ def test_a_part_without_its_sum_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(broken)
     with pytest.raises(FrameUnreadable, match="damaged"):
         decode(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("pixels", [RETINA, RETINA[..., 1].copy(), RETINA[..., 1] > 90])
+def test_packbits_is_read_and_one_wrong_count_is_refused(tmp_path: Path, pixels: np.ndarray) -> None:
+    """libtiff drops what is too much, and shows the rest of the part sheared."""
+    data = encoded("TIFF", pixels, compression="packbits")
+    (tmp_path / "a.tif").write_bytes(data)
+    assert decode(tmp_path / "a.tif").shape == RETINA.shape
+    tags = Image.open(io.BytesIO(data)).tag_v2  # type: ignore[attr-defined]
+    at, broken = tags[273][0], bytearray(data)
+    broken[at] = broken[at] - 1 if broken[at] > 129 else broken[at] + 2
+    (tmp_path / "a.tif").write_bytes(broken)
+    with pytest.raises(FrameUnreadable, match="damaged"):
+        decode(tmp_path / "a.tif")
