@@ -7,6 +7,7 @@ import sys
 
 from build_engines import arguments
 from device.extras import missing
+from device.streams import open_closed_streams
 
 VERBS = {
     "describe": (arguments.describe_parser, "build_engines.describe.command"),
@@ -66,4 +67,5 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     sys.exit(main())

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from calibration.commands import compare, create, inspect
 from calibration.errors import CalibrationError
 from device.errors import DeviceError
+from device.streams import open_closed_streams
 from device.version import add_version
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     # As an exception, so that what was written aside is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(main())

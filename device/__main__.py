@@ -14,6 +14,7 @@ from importlib import import_module
 
 from device.commands.common import exit_code
 from device.errors import DeviceError
+from device.streams import open_closed_streams
 from device.version import PROJECT, software_version
 
 COMMANDS = {
@@ -67,4 +68,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     sys.exit(main())

@@ -60,7 +60,7 @@ FLOORS = {
         signature checked_file pixels schemes
         frame
         errors extras eye secrets outputs
-        version
+        version streams
     """,
 }
 """Rooms by floor, the highest first. A room knows only floors below its own; each has to stand on one."""
@@ -168,6 +168,7 @@ WRITES_BY_ITSELF = {
     "runtime.bundles.unpack": "each file new and synced, in a folder that mkdtemp made",
     "runtime.fleet.pull": "opened without following a link, locked before it is filled",
     "runtime.exam.journal.images": "in the journal's own folders, each file new",
+    "device.streams": "standard streams, by numbers that are open",
 }
 
 

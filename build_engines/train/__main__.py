@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from device.extras import missing
+from device.streams import open_closed_streams
 from device.version import add_version
 
 
@@ -122,4 +123,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     sys.exit(main())

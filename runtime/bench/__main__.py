@@ -10,6 +10,7 @@ if __name__ == "__main__":  # until `Stop` takes over, Ctrl-C ends the program a
 
 from collections.abc import Sequence
 
+from device.streams import open_closed_streams
 from runtime.bench.arguments import parse, parse_compare
 
 
@@ -29,4 +30,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     sys.exit(main())

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from device.streams import open_closed_streams
 from runtime.bundles.arguments import parse
 from runtime.bundles.errors import NotActivated
 from runtime.commands.text import printable
@@ -37,4 +38,5 @@ def _complain(error: Exception, code: int) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     sys.exit(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from device.streams import open_closed_streams
 from runtime.cart.arguments import parse
 from runtime.exam.commands.journal import keep_key_from_others
 
@@ -18,5 +19,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     keep_key_from_others()
     sys.exit(main())

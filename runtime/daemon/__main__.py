@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from device.errors import CameraError
+from device.streams import open_closed_streams
 from runtime.commands.text import printable
 from runtime.daemon.arguments import parse
 from runtime.errors import ScreeningError
@@ -40,4 +41,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     sys.exit(main())

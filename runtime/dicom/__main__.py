@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from device.extras import missing
+from device.streams import open_closed_streams
 from runtime.commands.text import printable
 from runtime.dicom.commands.arguments import parse
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
@@ -46,6 +47,7 @@ def _complain(error: Exception | str, code: int) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     from runtime.exam.commands.journal import keep_key_from_others
 
     keep_key_from_others()

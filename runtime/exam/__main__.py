@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from device.errors import CameraError, DeviceError, SourceNotFound
+from device.streams import open_closed_streams
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 from runtime.exam.commands.arguments import parse
@@ -71,5 +72,6 @@ def _complain(error: Exception | str, code: int) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     keep_key_from_others()
     sys.exit(main())

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from device.streams import open_closed_streams
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 from runtime.fleet.arguments import parse
@@ -33,4 +34,5 @@ def _complain(error: Exception, code: int) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     sys.exit(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from device.streams import open_closed_streams
 from runtime.reread.arguments import parse
 
 
@@ -17,4 +18,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     sys.exit(main())

@@ -1,0 +1,25 @@
+"""Standard streams that a program was started without (`2>&-`, some supervisors), for the `__main__` of each command.
+
+Python has None for them: a traceback ends the program, or what was meant for standard error comes among the results on
+standard output; and the next file that is opened, the journal for one, gets the free number and what a C library says.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def open_closed_streams() -> None:
+    """Give each missing one a stream: standard error goes nowhere, input is empty, output refuses what is written."""
+    for number, flags in enumerate((os.O_RDWR, os.O_RDONLY, os.O_RDWR)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest free number, which is this one
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
