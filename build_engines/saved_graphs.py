@@ -76,9 +76,7 @@ def save_graphs(
 
 def _write(bundle: Bundle, precision: dict[str, str], handed_on: str, folder: Path) -> tuple[str, ...]:
     """Write the parts; gives their names."""
-    import openvino
-
-    from runtime.engines.load_openvino import open_core
+    from runtime.engines.load_openvino import load_openvino, open_core
     from runtime.engines.openvino.branches import branches_of
     from runtime.engines.openvino.graph import changed_pair
 
@@ -91,7 +89,7 @@ def _write(bundle: Bundle, precision: dict[str, str], handed_on: str, folder: Pa
         parts.update(raw=branches.raw, guided=branches.guided, head=branches.head)
     folder.mkdir(parents=True)
     for name, model in parts.items():
-        openvino.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
+        load_openvino().save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
     return tuple(parts)
 
 

@@ -41,10 +41,10 @@ def test_an_exam_from_its_key_to_its_export_is_silent(work: Path) -> None:
     key = ("--key-file", "cart.key")
     run_silently(work, "runtime.exam", "key", "cart.key")
     run_silently(work, "runtime.exam", "demo", *journal, *key)
-    exam = json.loads(run_silently(work, "runtime.exam", "list", *journal, "--json").splitlines()[0])["exam"]
+    exam = json.loads(run_silently(work, "runtime.exam", "list", *journal, *key, "--json").splitlines()[0])["exam"]
     for words in (("show", exam), ("replay", exam), ("export", exam), ("verify",)):
         run_silently(work, "runtime.exam", *words, *journal, *key)
-    run_silently(work, "runtime.dicom", "outbox", *journal, "--json", expected=(0, 1))
+    run_silently(work, "runtime.dicom", "outbox", *journal, *key, "--json", expected=(0, 1))
     run_silently(work, "runtime.dicom", "export-deidentified", exam, *journal, *key, "--out", "study")
 
 

@@ -49,7 +49,12 @@ KEPT = (
     Kept("runtime/bench/session.py", OPTIONS, NO_SITE, (READING + "[one limit-bench]",)),
     Kept("runtime/daemon/model.py", "partial(open_site, site_profile, trusted_keys)", "partial(open_site)", CLIENTS),
     Kept("runtime/daemon/model.py", "        site,\n        bundle,\n", "        Site(),\n        bundle,\n", CLIENTS),
-    Kept("runtime/daemon/commands/serve.py", "        options.site_profile,\n", "        None,\n", CLIENTS),
+    Kept(
+        "runtime/daemon/commands/serve.py",
+        "        options.bundle,\n        options.site_profile,\n",
+        "        options.bundle,\n        None,\n",
+        CLIENTS,
+    ),
     Kept("runtime/daemon/commands/serve.py", "        options.budget_ms,\n", "        None,\n", (BUDGETS + "daemon]",)),
     Kept("runtime/daemon/model.py", "budget=Budget(total=budget_ms)", "budget=Budget()", (BUDGETS + "daemon]",)),
     Kept("runtime/daemon/reader.py", "            old.ask_the_site()\n", "", RELOAD),

@@ -235,14 +235,15 @@ def test_status_believes_each_cart_for_itself(tmp_path: Path, means: Means, one:
     write_report(cart_report("cart-7", at=NOW + timedelta(days=1)), folder, keys["cart-7"])
     (folder / f"cart-8{ENDING}").write_bytes(b"{}\n")
     (folder / f"cart-9{ENDING}").write_bytes((folder / f"cart-1{ENDING}").read_bytes())
-    fleet = read_fleet(folder, read_trusted_keys(carts), NOW, timedelta(hours=24), 1000)
+    now = datetime.now(timezone.utc)  # not the module's: cart-1's report is of this moment
+    fleet = read_fleet(folder, read_trusted_keys(carts), now, timedelta(hours=24), 1000)
     assert [row.report.station for row in fleet.rows] == ["cart-2", "cart-3", "cart-1"]
     assert [line.partition(ENDING)[0] for line in fleet.refused] == ["cart-4", "cart-5", "cart-7", "cart-8", "cart-9"]
-    assert "3 carts, 2 to be looked at, 5 report(s) not believed" in table(fleet, NOW)
-    shown = page(fleet, NOW)
+    assert "3 carts, 2 to be looked at, 5 report(s) not believed" in table(fleet, now)
+    shown = page(fleet, now)
     assert "cart-9.report" in shown
     assert "<script" not in page(
-        read_fleet(_evil(folder, keys["cart-1"]), read_trusted_keys(carts), NOW, timedelta(1), 1), NOW
+        read_fleet(_evil(folder, keys["cart-1"]), read_trusted_keys(carts), now, timedelta(1), 1), now
     )
 
 
