@@ -28,7 +28,7 @@ jetson: $(VENV)/.jetson
 # neither do they here: the halves run side by side, each in its own process.
 BUILD_SIDE := tests/build_engines tests/calibration
 test: $(VENV)/.test
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-build-half test-cart-half
+	@$(MAKE) --no-print-directory --jobs=2 test-build-half test-cart-half
 
 test-build-half: $(VENV)/.test
 	$(BIN)/python -m pytest $(BUILD_SIDE)
