@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 
 from device.errors import AnotherHost, BoardRefused, CalibrationInvalid, DoseExceeded, LightError
 from device.eye import Eye
@@ -117,7 +118,7 @@ class CalibratedLight:
         left_ms = (self._charged_ns - time.monotonic_ns()) / 1e6
         if left_ms > 0:
             raise BoardRefused(
-                f"the flash is recharging, {left_ms:.0f} ms left; wait", code=NakCode.RECHARGING, detail=round(left_ms)
+                f"the flash is recharging, {ceil(left_ms)} ms left; wait", code=NakCode.RECHARGING, detail=ceil(left_ms)
             )
 
     def _recharge_ms(self) -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(HERE):
             for one in OF_PYNETDICOM:
                 item.add_marker(pytest.mark.filterwarnings(one))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sockets_of_pynetdicom_end_here() -> Iterator[None]:
+    """Else they are found unclosed in some later test, which has nothing to do with them."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -177,8 +177,7 @@ def test_a_lost_camera_is_said_on_every_screen(page: Any, cart: Driver, monkeypa
 
     sign_in(page)
     monkeypatch.setattr(PosedCamera, "read", unplugged)
-    page.wait_for_selector(".notices .bad")
-    assert "camera" in page.inner_text(".notices .bad")
+    wait(page, "[...document.querySelectorAll('.notices .bad')].some((one) => one.innerText.includes('camera'))")
     monkeypatch.undo()
     until(lambda: not cart.cart.health()[1]["problem"], "the camera is back")
     wait(page, "!document.querySelector('.notices .bad')")
