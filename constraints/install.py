@@ -26,6 +26,10 @@ FOLDER = re.compile(r"\[Errno (?:13|30|28)\] (?P<why>[^:]+): '?(?P<where>[^'\n]+
 PIN = re.compile(r"(?P<name>[A-Za-z0-9][\w.\-]*)==(?P<version>[^\s;\\]+)\s*(?:;\s*(?P<marker>[^\\]*))?\\?$")
 
 
+WHOLE = (".build", ".test")
+"""Stamps of the recipes that need what `unused.list` names: where one stands, a cart's recipe removes nothing."""
+
+
 class CannotInstall(Exception):
     """The environment cannot be made; the text says what, got, expected, do this, in one line."""
 
@@ -47,7 +51,8 @@ class Recipe:
     system: bool = False
     """The environment sees the system's packages: on a Jetson, TensorRT is one of them."""
     slim: bool = False
-    """What `unused.list` names is removed, and bytecode is made by the modules' first use, not for all of them."""
+    """What `unused.list` names is removed, unless the environment is a whole one too, and bytecode is made by the
+    modules' first use, not for all of them."""
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -129,8 +134,10 @@ def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
         run([*pip, "--editable", project], surroundings, venv)
     else:
         run([*pip, "--upgrade", "--upgrade-strategy=eager", "--editable", project], surroundings, venv)
-    if recipe.slim:
+    if recipe.slim and not any((venv / stamp).exists() for stamp in WHOLE):
         slim(python)
+    elif not recipe.slim:
+        restore(python, pip, everything if recipe.lock else None, venv)
 
 
 def slim(python: Path, listed: Path = HERE / "unused.list") -> None:
@@ -150,6 +157,28 @@ def slim(python: Path, listed: Path = HERE / "unused.list") -> None:
                     found.unlink()
     except OSError as error:
         raise CannotInstall(f"{packages}: what a cart does not use cannot be removed ({error})") from None
+
+
+INCOMPLETE = """
+from importlib.metadata import distributions
+for package in distributions():
+    if any(file.suffix != ".pyc" and not file.locate().exists() for file in package.files or ()):
+        print("{}=={}".format(package.name, package.version))
+"""
+
+
+def restore(python: Path, pip: list[str], pinned: str | None, venv: Path) -> None:
+    """Install anew the packages of which files are missing: a cart's environment that becomes a whole one was slim.
+
+    Raises `CannotInstall`.
+    """
+    told = subprocess.run([str(python), "-c", INCOMPLETE], capture_output=True, text=True, check=False)
+    if told.returncode:
+        raise CannotInstall(f"{python}: cannot be asked what is installed ({last_line(told.stderr)}); remove {venv}")
+    packages = sorted(set(told.stdout.split()))
+    if packages:
+        constraint = ["--constraint", pinned] if pinned else []
+        run([*pip, *constraint, "--no-deps", "--force-reinstall", *packages], os.environ, venv)
 
 
 def read_pins(path: Path) -> dict[str, list[tuple[str, str]]]:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -239,6 +240,27 @@ def test_what_no_cart_uses_is_removed_and_nothing_else(tmp_path: Path, monkeypat
     install.slim(python)  # a second installation finds nothing left
     left = {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
     assert left == set(kept)
+
+
+def test_a_slim_environment_that_becomes_a_whole_one_gets_back_what_was_removed(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "constraints" / "unused.list").write_text("tiny.py\n")
+    monkeypatch.setattr(install.slim, "__defaults__", (project / "constraints" / "unused.list",))
+    cart = install.Recipe("all.txt", project=False, extras=("some",), slim=True)
+    monkeypatch.setattr(install, "RECIPES", {"cart": cart, "test": replace(cart, slim=False)})
+    venv = tmp_path / "venv"
+
+    def is_there_after(recipe: str) -> bool:
+        assert install.main([recipe, "--venv", str(venv)]) == 0
+        return bool(list(venv.glob("lib/python*/site-packages/tiny.py")))
+
+    assert not is_there_after("cart")
+    assert is_there_after("test")
+    assert not is_there_after("cart")
+    assert is_there_after("test")
+    (venv / ".test").touch()  # as make does once the whole one stands: a cart's recipe must not take from it
+    assert is_there_after("cart")
 
 
 def test_patterns_stay_beneath_the_packages() -> None:
