@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.cart.errors import NotNow
 from runtime.errors import ScreeningError
+from runtime.exam.errors import JournalDamaged
 from runtime.exam.infant import now_utc
 from runtime.exam.journal.journal import FLOOR_BYTES
 from runtime.exam.journal.trail import JUMP_S, trail_end
@@ -95,14 +96,16 @@ class Watch:
         if abs(ahead - self._ahead) > JUMP_S:
             self._jumped = (ahead - self._ahead, self._uptime())
             self._ahead = ahead
-        newest = trail_end(journal.database.connection)
-        if newest is not None:
-            behind_s = (datetime.fromisoformat(newest.at) - self._clock()).total_seconds()
-            if behind_s > JUMP_S:
-                return (
-                    f"it is {_span(behind_s)} behind the newest entry of the journal; set it to the right time, "
-                    "times and ages on the screen may be wrong"
-                )
+        try:
+            newest = trail_end(journal.database.connection)
+            behind_s = 0.0 if newest is None else (newest.moment - self._clock()).total_seconds()
+        except JournalDamaged as error:
+            return str(error)
+        if behind_s > JUMP_S:
+            return (
+                f"it is {_span(behind_s)} behind the newest entry of the journal; set it to the right time, "
+                "times and ages on the screen may be wrong"
+            )
         if self._jumped is not None and self._uptime() - self._jumped[1] < TOLD_S:
             jumped_s = self._jumped[0]
             where = "forward" if jumped_s > 0 else "back"

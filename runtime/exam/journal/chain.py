@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from runtime.exam.errors import JournalDamaged
 
 GENESIS = "0" * 64
 """What stands for the hash before the first event."""
@@ -72,6 +75,30 @@ class Strand:
 def event_hash(previous: str, seq: int, exam: str | None, kind: str, at: str, who: bytes, body_sha256: str) -> str:
     """The hash of an event; the body takes part by its SHA-256, so that it can be removed when an exam is retired."""
     return digest(canonical([previous, seq, exam, kind, at, digest(who), body_sha256]))
+
+
+def readable(row: StoredRow) -> bool:
+    """Whether each column holds the kind of value that it must; a changed byte may make a number or bytes of a text."""
+    texts = (row.exam or "", row.kind, row.at, row.body_sha256, row.hash)
+    return isinstance(row.seq, int) and isinstance(row.who, bytes) and all(isinstance(text, str) for text in texts)
+
+
+def follows(row: StoredRow, previous: object) -> bool:
+    """Whether a row's hash is that of its columns after an event with the hash `previous`."""
+    if not (readable(row) and isinstance(previous, str)):
+        return False
+    return row.hash == event_hash(previous, row.seq, row.exam, row.kind, row.at, row.who, row.body_sha256)
+
+
+def moment_of(at: object) -> datetime:
+    """The time that an event tells. Raises `JournalDamaged` for what is none."""
+    try:
+        moment = datetime.fromisoformat(at) if isinstance(at, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise JournalDamaged("the time of an event was altered; run python -m runtime.exam verify")
+    return moment
 
 
 def linked(previous: str, seq: int, exam: str | None, kind: str, at: str, who: bytes, body: bytes) -> StoredRow:

@@ -30,6 +30,18 @@ def bring_forward(
     Nothing that was altered is sealed as if it were sound: raises `JournalDamaged` then, and `KeyUnusable` for another
     journal's key.
     """
+    try:
+        return _brought_forward(connection, key, version, name)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:  # what was plain may hold anything by now
+        raise JournalDamaged(
+            f"{name}: it holds what version {version} never wrote ({type(error).__name__}); nothing was changed; "
+            f"bring back a copy"
+        ) from None
+
+
+def _brought_forward(
+    connection: sqlite3.Connection, key: JournalKey, version: int, name: str
+) -> tuple[Secrets, dict[str, int]]:
     if key.check != meta(connection, "key_check"):
         raise KeyUnusable(f"{name}: this key is another journal's; {HOW}")
     strange = strange_objects(connection, version)

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 from runtime.exam.errors import ExamRefused, JournalDamaged
 from runtime.exam.journal import fold as folding
-from runtime.exam.journal.chain import EventRow, StoredRow, Strand, digest
+from runtime.exam.journal.chain import EventRow, Strand
 from runtime.exam.journal.secrets import Secrets
-from runtime.exam.journal.trail import COLUMNS, opened_event, own_strand, save_own, trail_end, wrong_end
+from runtime.exam.journal.trail import COLUMNS, WITH_BEFORE, checked_event, own_strand, save_own, trail_end, wrong_end
 from runtime.exam.journal.unbroken import broken_links
 
 Line: TypeAlias = tuple[Any, ...]
@@ -173,10 +173,7 @@ def made_again(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -
 def made_of(rows: Sequence[EventRow], utc_offset_s: int | None) -> Kept:
     """The line that these events, all those of one exam, make."""
     if rows[-1].kind == folding.RETIRED:
-        strand = Strand()
-        for row in rows:
-            strand = strand.after(row.seq, row.hash)
-        return retired(rows[-1], strand, rows[0].seq, utc_offset_s)
+        return retired(rows[-1], strand_of(rows), rows[0].seq, utc_offset_s)
     return kept_of(folding.fold(rows, utc_offset_s))
 
 
@@ -194,26 +191,34 @@ def retired(event: EventRow, strand: Strand, opened_seq: int, utc_offset_s: int 
 
 def events_of(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -> list[EventRow]:
     """The events of an exam, in their order. Raises `JournalDamaged` when one is not what its hash says."""
+    rows = rows_of(connection, f"{WITH_BEFORE} WHERE exam = ? ORDER BY seq", (exam_id,))
+    return [checked_event(secrets, row) for row in rows]
+
+
+def own_events(connection: sqlite3.Connection, secrets: Secrets, kind: str) -> list[EventRow]:
+    """The journal's own events of a kind, in their order. Raises `JournalDamaged` unless they are those it sealed."""
     rows = [
-        StoredRow(*row)
-        for row in rows_of(connection, f"SELECT {COLUMNS} FROM events WHERE exam = ? ORDER BY seq", (exam_id,))
+        checked_event(secrets, row) for row in rows_of(connection, f"{WITH_BEFORE} WHERE exam IS NULL ORDER BY seq")
     ]
-    return [checked(secrets, row) for row in rows]
+    if strand_of(rows) != _own(connection, secrets) and not _unbroken(connection, secrets):
+        raise JournalDamaged("the journal's own events are not those that it sealed; run python -m runtime.exam verify")
+    return [row for row in rows if row.kind == kind]
 
 
-def checked(secrets: Secrets, row: StoredRow) -> EventRow:
-    """An event, opened. Raises `JournalDamaged`, which names it, when its content is not what its hash says."""
-    if row.body is not None and not (isinstance(row.body, bytes) and digest(row.body) == row.body_sha256):
-        raise JournalDamaged(f"event {row.seq}: its content was altered")
-    return opened_event(secrets, row)
+def strand_of(rows: Sequence[EventRow]) -> Strand:
+    """Of events in their order."""
+    strand = Strand()
+    for row in rows:
+        strand = strand.after(row.seq, row.hash)
+    return strand
 
 
 def named_images(connection: sqlite3.Connection, secrets: Secrets) -> Iterator[tuple[int, str, str]]:
     """(event, exam, picture) of every capture whose exam is not retired; captures that were altered are left out."""
-    query = f"SELECT {COLUMNS} FROM events WHERE kind = ? AND body IS NOT NULL ORDER BY seq"
+    query = f"{WITH_BEFORE} WHERE kind = ? AND body IS NOT NULL ORDER BY seq"
     for values in rows_of(connection, query, (folding.CAPTURED,)):
         try:
-            row = checked(secrets, StoredRow(*values))
+            row = checked_event(secrets, values)
         except JournalDamaged:
             continue
         sha256 = row.content.get("image_sha256")
@@ -234,10 +239,8 @@ def is_kept(secrets: Secrets, row: Sequence[Any] | None, expected: Kept) -> bool
 def old_offsets(connection: sqlite3.Connection, secrets: Secrets) -> dict[str, int]:
     """By exam that was opened before version 4 the offset that was fixed when its journal was brought forward."""
     found: dict[str, int] = {}
-    for row in rows_of(
-        connection, f"SELECT {COLUMNS} FROM events WHERE kind = ? AND exam IS NULL ORDER BY seq", (MIGRATED,)
-    ):
-        found.update(checked(secrets, StoredRow(*row)).content.get("utc_offsets_s", {}))
+    for row in own_events(connection, secrets, MIGRATED):
+        found.update(row.content.get("utc_offsets_s", {}))
     return found
 
 

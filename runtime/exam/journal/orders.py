@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from runtime.exam.journal.chain import StoredRow
 from runtime.exam.journal.fold import AMENDED, OPENED
-from runtime.exam.journal.lines import checked
-from runtime.exam.journal.trail import COLUMNS
+from runtime.exam.journal.trail import WITH_BEFORE, checked_event
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 
@@ -22,9 +20,9 @@ def orders_of_exams(journal: JournalReader) -> dict[str, Order]:
     Raises `KeyUnusable` without the journal's key.
     """
     secrets, ordered = journal.unlocked(), dict[str, Mapping[str, Any] | None]()
-    query = f"SELECT {COLUMNS} FROM events WHERE kind IN (?, ?) AND body IS NOT NULL ORDER BY seq"
+    query = f"{WITH_BEFORE} WHERE kind IN (?, ?) AND body IS NOT NULL ORDER BY seq"
     for values in journal.database.rows(query, (OPENED, AMENDED)):
-        row = checked(secrets, StoredRow(*values))
+        row = checked_event(secrets, values)
         if "order" in row.content:
             ordered[str(row.exam)] = row.content["order"]
     counts = {line.exam_id for line in journal.exams() if line.phase in (Phase.OPEN, Phase.CLOSED)}

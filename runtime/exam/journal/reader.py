@@ -14,18 +14,27 @@ from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
 from runtime.exam.infant import Infant
 from runtime.exam.journal import fold as folding
 from runtime.exam.journal.anchors import anchor_of
-from runtime.exam.journal.chain import EventRow, StoredRow, Strand, digest
+from runtime.exam.journal.chain import EventRow, digest, moment_of
 from runtime.exam.journal.crypt import HOW, JournalKey
 from runtime.exam.journal.database import Database
 from runtime.exam.journal.deliveries import Deliveries
 from runtime.exam.journal.fold import Folded, fold, record_of, summary_of
 from runtime.exam.journal.images import ImageStore, decode_png
 from runtime.exam.journal.keyring import Keyring
-from runtime.exam.journal.lines import Kept, all_lines, altered_events, checked, events_of, line_of, named_images
+from runtime.exam.journal.lines import (
+    Kept,
+    all_lines,
+    altered_events,
+    events_of,
+    line_of,
+    named_images,
+    own_events,
+    strand_of,
+)
 from runtime.exam.journal.records import ExamRecord, ExamSummary, RejectedInstance, Rejection
 from runtime.exam.journal.schema import meta
 from runtime.exam.journal.secrets import Secrets
-from runtime.exam.journal.trail import CLOCK, COLUMNS
+from runtime.exam.journal.trail import CLOCK
 from runtime.exam.journal.witness import Witness
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
@@ -140,10 +149,7 @@ class JournalReader:
         kept, _ = self._line(exam_id)
         with self.database.naming():
             rows = events_of(self.database.connection, secrets, exam_id)
-            strand = Strand()
-            for row in rows:
-                strand = strand.after(row.seq, row.hash)
-            if kept is None or kept.strand != strand:
+            if kept is None or kept.strand != strand_of(rows):
                 wrong = next((found for found in altered_events(self.database.connection, secrets)), None)
                 told = "its events are not those that its line seals" if wrong is None else ": ".join(wrong)
                 raise JournalDamaged(f"exam {exam_id}: {told}; run python -m runtime.exam verify")
@@ -213,7 +219,7 @@ class JournalReader:
         return [
             Rejection(
                 seq,
-                datetime.fromisoformat(at),
+                moment_of(at),
                 who,
                 body["exam"],
                 body["destination"],
@@ -248,13 +254,13 @@ class JournalReader:
     def _own_events(self, kind: str) -> list[EventRow]:
         """The journal's own events of a kind, in their order."""
         secrets = self.unlocked()
-        rows = self.database.rows(f"SELECT {COLUMNS} FROM events WHERE exam IS NULL AND kind = ? ORDER BY seq", (kind,))
-        return [checked(secrets, StoredRow(*row)) for row in rows]
+        with self.database.naming():
+            return own_events(self.database.connection, secrets, kind)
 
     def clock_jumps(self) -> tuple[tuple[datetime, float], ...]:
         """Every jump of the clock that the trail saw: when (by the clock after it), and by how many seconds."""
         found = self._own_events(CLOCK)
-        return tuple((datetime.fromisoformat(row.at), float(row.content["jumped_s"])) for row in found)
+        return tuple((moment_of(row.at), float(row.content["jumped_s"])) for row in found)
 
     def holds_plain_images(self) -> bool:
         """Whether pictures of an older journal are still to be sealed."""

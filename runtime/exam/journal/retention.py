@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from runtime.exam.errors import ExamRefused
+from runtime.exam.journal.chain import moment_of
 from runtime.exam.journal.fold import CLOSED, STOPPED, VOIDED
 from runtime.exam.journal.trail import trail_end
 from runtime.exam.machine import Phase
@@ -28,7 +29,7 @@ def due_for_retirement(
     """
     newest = trail_end(journal.database.connection)
     if newest is not None and not trust_clock:
-        since = now - datetime.fromisoformat(newest.at)
+        since = now - newest.moment
         if since < timedelta(0) or since > LONGEST_PAUSE:
             raise ExamRefused(
                 f"the cart's clock says {now:%Y-%m-%d %H:%M} UTC, the journal's newest event is of {newest.at[:16]}; "
@@ -48,7 +49,7 @@ def _no_older_than(journal: JournalReader, now: datetime) -> dict[str, datetime]
     latest = datetime.min.replace(tzinfo=now.tzinfo)
     found: dict[str, datetime] = {}
     for exam, kind, at in journal.database.rows("SELECT exam, kind, at FROM events ORDER BY seq"):
-        moment = datetime.fromisoformat(at)
+        moment = moment_of(at)
         latest = max(latest, moment if moment <= now else latest)
         if kind in (CLOSED, STOPPED, VOIDED):
             found.setdefault(str(exam), latest)

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import base64
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
 from runtime.exam.errors import JournalDamaged, JournalUnwritable
-from runtime.exam.journal.chain import GENESIS, EventRow, StoredRow, Strand, canonical, linked
+from runtime.exam.journal.chain import (
+    GENESIS,
+    EventRow,
+    StoredRow,
+    Strand,
+    canonical,
+    digest,
+    follows,
+    linked,
+    moment_of,
+)
 from runtime.exam.journal.secrets import Secrets
 from runtime.uptime import uptime_s
 
 COLUMNS = "seq, exam, kind, at, who, body, body_sha256, hash"
+_BEFORE = f"coalesce((SELECT hash FROM events AS before WHERE before.seq = events.seq - 1), '{GENESIS}')"
+WITH_BEFORE = f"SELECT {COLUMNS}, {_BEFORE} FROM events"
+"""Each event with the hash of the one before, from which its own follows: `checked_event`."""
 CLOCK = "clock"
 JUMP_S = 30.0
 """A clock that moved this much against the time that passed is noted in the trail."""
@@ -31,6 +44,13 @@ class End:
     hash: str
     head: str | None
     """`None` only before the first event was added."""
+    fits: bool = True
+    """Whether its hash follows from its columns and the event before."""
+
+    @property
+    def moment(self) -> datetime:
+        """When it was. Raises `JournalDamaged`."""
+        return moment_of(self.at)
 
 
 class Trail:
@@ -90,7 +110,7 @@ class Trail:
             jumped = wall - (uptime_s() - self._last[1])
             return jumped if abs(jumped) > JUMP_S else None
         if self.end is not None:
-            back = (now - datetime.fromisoformat(self.end.at)).total_seconds()
+            back = (now - self.end.moment).total_seconds()
             return back if back < -JUMP_S else None
         return None
 
@@ -110,6 +130,15 @@ def opened_event(secrets: Secrets, stored: StoredRow) -> EventRow:
     except JournalDamaged:
         raise JournalDamaged(f"event {stored.seq}: its content was altered") from None
     return EventRow(stored.seq, stored.exam, stored.kind, stored.at, who, body, stored.hash)
+
+
+def checked_event(secrets: Secrets, values: Sequence[Any]) -> EventRow:
+    """An event of `WITH_BEFORE`, opened. Raises `JournalDamaged`, which names it, when anything of it was altered."""
+    row = StoredRow(*values[:-1])
+    whole = row.body is None or (isinstance(row.body, bytes) and digest(row.body) == row.body_sha256)
+    if not (whole and follows(row, values[-1])):
+        raise JournalDamaged(f"event {row.seq}: it was altered, or the one before it was")
+    return opened_event(secrets, row)
 
 
 def _bound(row: EventRow | StoredRow) -> str:
@@ -143,11 +172,13 @@ def own_strand(connection: sqlite3.Connection, secrets: Secrets) -> Strand:
 
 
 def trail_end(connection: sqlite3.Connection) -> End | None:
-    """The newest event with the head, in one query."""
-    found = connection.execute(
-        "SELECT seq, at, hash, (SELECT value FROM meta WHERE name = 'head') FROM events ORDER BY seq DESC LIMIT 1"
-    ).fetchone()
-    return None if found is None else End(*found)
+    """The newest event with the head."""
+    found = connection.execute(f"{WITH_BEFORE} ORDER BY seq DESC LIMIT 1".replace(" body,", " NULL,")).fetchone()
+    if found is None:
+        return None
+    head = connection.execute("SELECT value FROM meta WHERE name = 'head'").fetchone()
+    row = StoredRow(*found[:-1])
+    return End(row.seq, row.at, row.hash, None if head is None else head[0], follows(row, found[-1]))
 
 
 def wrong_end(end: End | None, secrets: Secrets | None) -> str | None:
@@ -157,6 +188,8 @@ def wrong_end(end: End | None, secrets: Secrets | None) -> str | None:
     parts = str(end.head).split(" ")
     if len(parts) != 4 or (parts[0], parts[1]) != (str(end.seq), end.hash):
         return f"the trail ends at event {end.seq}, its head tells of another; events were removed, added or altered"
+    if not end.fits:
+        return f"event {end.seq}, the newest, was altered, or the one before it was"
     if secrets is not None and parts[3] != secrets.mac("head", canonical([end.seq, end.hash])):
         return f"the seal of event {end.seq} is not this key's; the trail was written anew"
     if secrets is not None and parts[2] != str(secrets.current):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from runtime.exam.journal.chain import GENESIS, StoredRow, digest, event_hash
+from runtime.exam.journal.chain import GENESIS, StoredRow, digest, follows, readable
 
 
 def broken_links(rows: Iterable[tuple[Any, ...]], retired_at: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -18,21 +18,16 @@ def broken_links(rows: Iterable[tuple[Any, ...]], retired_at: Mapping[str, int])
     for values in rows:
         row = StoredRow(*values)
         where = f"event {row.seq} ({row.kind!r}, exam {row.exam})" if row.exam else f"event {row.seq} ({row.kind!r})"
-        readable = isinstance(row.who, bytes) and all(
-            isinstance(text, str) for text in (row.exam or "", row.kind, row.at, row.body_sha256, row.hash)
-        )
-        hashed = ""
-        if readable:
-            hashed = event_hash(previous, row.seq, row.exam, row.kind, row.at, row.who, row.body_sha256)
+        fits = follows(row, previous)
         if row.seq != expected:
             yield where, f"expected event {expected} here; events were removed, added or renumbered"
-        if not readable:
+        if not readable(row):
             yield where, "altered: a column does not hold what it must"
-        elif row.body is None and row.hash == hashed and not row.seq < retired_at.get(str(row.exam), 0):
+        elif row.body is None and fits and not row.seq < retired_at.get(str(row.exam), 0):
             removed.append((where, "its content was removed, and the exam is not retired"))
         elif row.body is not None and not (isinstance(row.body, bytes) and digest(row.body) == row.body_sha256):
             yield where, "its content was altered"
-        elif row.hash != hashed:
+        elif not fits:
             yield where, "altered: its hash does not follow from it and the event before"
         previous, expected = str(row.hash), row.seq + 1
     yield from removed  # last, for it may be the retirement that was altered

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ EDITS: dict[str, Edit] = {
     "a body, and every hash after it": body_anew,
     "who": sql("UPDATE events SET who = zeroblob(length(who)) WHERE kind = 'documented'"),
     "kind": sql("UPDATE events SET kind = 'confirmed view' WHERE kind = 'documented'"),
-    "time": sql("UPDATE events SET at = replace(at, '20', '19') WHERE kind = 'closed'"),
+    "time": sql("UPDATE events SET at = replace(at, '20', '19') WHERE kind = 'documented'"),
     "findings moved to another exam": sql(
         "UPDATE events SET exam = (SELECT min(exam) FROM exams e WHERE e.exam != events.exam) WHERE kind = 'documented'"
     ),
@@ -127,7 +128,7 @@ def test_an_edit_is_named_by_list_and_stops_retire(
     connection.close()
 
 
-@pytest.mark.parametrize("name", ["a body", "a body removed", "who", "kind", "an event in the middle removed"])
+@pytest.mark.parametrize("name", ["a body", "a body removed", "who", "kind", "time", "an event in the middle removed"])
 def test_an_edited_exam_is_neither_shown_nor_exported_nor_sent(filled: Journal, key: JournalKey, name: str) -> None:
     second = filled.exams()[1].exam_id
     filled.close()
@@ -201,6 +202,56 @@ def test_a_damaged_byte_in_sqlites_own_schema_is_no_traceback(filled: Journal, k
         path.write_bytes(sound.replace(word, word[:-1] + b"\xdb"))
         with pytest.raises(JournalError):
             Journal.open(filled.folder, key, read_only=True)
+
+
+COLUMNS = [
+    *(("events", name) for name in ("seq", "exam", "kind", "at", "who", "body", "body_sha256", "hash")),
+    *(("exams", name) for name in ("exam", "phase", "pending", "changed_seq", "opened_seq", "sealed")),
+    *(("deliveries", name) for name in ("exam", "destination", "sealed")),
+    *(("vessels", name) for name in ("exam", "capture", "sealed")),
+    *(("images", name) for name in ("sha256", "exam")),
+    *(("meta", name) for name in ("name", "value")),
+]
+SPOILT = {
+    "no UTF-8": "CAST(substr({0}, 1, 3) || x'ff' || substr({0}, 5) AS TEXT)",
+    "a letter": "substr({0}, 1, 13) || '{{' || substr({0}, 15)",
+    "bytes": "x'00ff'",
+    "a number": "-7",
+}
+FIRST = {"events": "seq", "exams": "exam", "deliveries": "exam", "vessels": "exam", "images": "sha256", "meta": "name"}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_spoilt_cell_ends_no_command_in_a_traceback(
+    filled: Journal, key: JournalKey, tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of every column, in the newest row: it is read first. Its time was used as it stood, before it was checked."""
+    exam_id = filled.exams()[0].exam_id
+    filled.database.truncate_log()
+    filled.close()
+    path = filled.folder / "journal.sqlite3"
+    sound, common = path.read_bytes(), ["--journal", str(filled.folder), "--key-file", str(key_file(tmp_path, key))]
+    retire = ["retire", "--older-than-days", "0", "--no-archive", "--discard-typed", "--operator", "a"]
+    tried = 0
+    for table, column in COLUMNS:
+        for left in ("-wal", "-shm"):
+            path.with_name(path.name + left).unlink(missing_ok=True)
+        path.write_bytes(sound)
+        newest = f"{FIRST[table]} = (SELECT max({FIRST[table]}) FROM {table})"
+        with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.Error), connection:
+            connection.execute(f"UPDATE {table} SET {column} = {SPOILT[how].format(column)} WHERE {newest}")
+        if path.read_bytes() == sound:
+            continue  # such a value fits no row
+        tried += 1
+        codes = []
+        for call in (["list"], ["show", exam_id], ["void", exam_id, "--operator", "a", "--reason", "r"], retire):
+            codes.append(main([*call, *common]))
+            said = capsys.readouterr().err
+            assert said.count("\n") <= 3, (table, column, said)
+        assert main(["verify", *common]) == 1, (table, column)
+        assert codes[-1] == 1 or table in ("deliveries", "vessels", "meta"), (table, column, codes)
+        capsys.readouterr()
+    assert tried > len(COLUMNS) / 2
 
 
 def everything(journal: Journal) -> object:
