@@ -9,13 +9,18 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from functools import cached_property
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from device.frame import Frame
+
+try:
+    from device import _yuv
+except ImportError:  # built without a compiler: the same numbers, later
+    _yuv = None  # type: ignore[assignment]
 
 
 class PixelFormat(IntEnum):
@@ -72,6 +77,14 @@ ROW_BYTES = {PixelFormat.RGB8: 3, PixelFormat.BGR8: 3, PixelFormat.RGBX8: 4, Pix
 ROW_BYTES |= {PixelFormat.NV12: 1, PixelFormat.GRAY8: 1, PixelFormat.RGB48: 6, PixelFormat.BAYER8: 1}
 _WEIGHTS = {Matrix.BT601: (0.299, 0.114), Matrix.BT709: (0.2126, 0.0722)}
 """Of red and blue in luma: ITU-R BT.601-7 and BT.709-6, 2.5.1 and 3.2."""
+
+
+_COMPILED_AT_MOST = 65536
+"""Pixels of a side in yuv.c."""
+_ROWS_AT_ONCE = 16
+"""Rows of RGBX that are made RGB for their SHA-256: few enough to stay in a core's cache."""
+_LAYOUTS = (PixelFormat.NV12, PixelFormat.YUYV, PixelFormat.UYVY)
+"""By their numbers in yuv.c."""
 
 
 class PixelsUnusable(ValueError):
@@ -138,14 +151,11 @@ class Lying:
 def rgb(data: NDArray[np.uint8], lying: Lying) -> NDArray[np.uint8]:
     """A picture as RGB, uint8 [H, W, 3]; a view of `data` where RGB8 lies without padding.
 
-    data: uint8, at least `lying.bytes` long. YUV by the matrix and range that `lying` names, in 1/1024, each pixel with
-    its nearest chroma. Not for JPEG, which its decoder makes RGB.
+    data: uint8, at least `lying.bytes` long. YUV by the matrix and range that `lying` names, each pixel with its
+    nearest chroma; at most a level from what floating point gives. Not for JPEG, which its decoder makes RGB.
     """
     if lying.format in YUV:
-        luma, chroma = _planes(data, lying)
-        near = _resized(chroma, luma.shape[1], luma.shape[0], cv2.INTER_NEAREST)
-        blue, red = map(_bytes, cv2.split(near))
-        return _from_yuv(luma, blue, red, lying)
+        return _from_yuv(data, lying, halve=False)
     pixels = _rows(data, lying)
     if lying.format is PixelFormat.RGB8:
         return pixels
@@ -163,15 +173,22 @@ def frame_of(
     capture_ms: float,
     halve: bool = False,
 ) -> GivenFrame:
-    """A picture as a frame, but for JPEG. halve: reduce it to means of 2 x 2 as it is made RGB; not of RGB8 and BGR8.
+    """A picture as a frame, but for JPEG. halve: reduce YUV and RGBX to means of 2 x 2 as they are made RGB.
 
-    Its SHA-256 is of the RGB bytes for RGB8 and BGR8; else of what came: the rows, of NV12 the luma rows then the
-    chroma rows, all without padding. The other arguments are `Frame`'s.
+    Its SHA-256 is of the RGB bytes; of YUV it is of what came: the rows, of NV12 the luma rows then the chroma rows,
+    all without padding. The other arguments are `Frame`'s.
     """
-    digested = _digested(data, lying)
-    halve = halve and lying.width % 2 == lying.height % 2 == 0
-    pixels = _halved(data, lying) if digested and halve else rgb(data, lying)
     size = lying.width, lying.height
+    halve = halve and lying.width % 2 == lying.height % 2 == 0
+    digested: tuple[NDArray[np.uint8], ...] = ()
+    if lying.format in YUV:
+        pixels, digested = _from_yuv(data, lying, halve), _digested(data, lying)
+    elif lying.format is PixelFormat.RGBX8 and halve:
+        digested = (_rows(data, lying),)
+        small = cv2.resize(digested[0], (lying.width // 2, lying.height // 2), interpolation=cv2.INTER_AREA)
+        pixels = _bytes(cv2.cvtColor(small, cv2.COLOR_RGBA2RGB))
+    else:
+        pixels = rgb(data, lying)
     return GivenFrame(pixels, sequence, source, captured_ns, captured_at, capture_ms, size=size, digested=digested)
 
 
@@ -182,7 +199,7 @@ class GivenFrame(Frame):
     size: tuple[int, int] = (0, 0)
     """Width and height as they came."""
     digested: tuple[NDArray[np.uint8], ...] = ()
-    """What the SHA-256 is of, one after the other; empty: the pixels."""
+    """What the SHA-256 is of, one after the other, of RGBX its RGB bytes; empty: the pixels."""
 
     @property
     def width(self) -> int:
@@ -199,7 +216,10 @@ class GivenFrame(Frame):
         """As `frame_of` says."""
         digest = hashlib.sha256()
         for part in self.digested or (self.pixels,):
-            if part.flags.c_contiguous:
+            if part.ndim == 3 and part.shape[2] == 4:
+                for first in range(0, part.shape[0], _ROWS_AT_ONCE):
+                    digest.update(_bytes(cv2.cvtColor(part[first : first + _ROWS_AT_ONCE], cv2.COLOR_RGBA2RGB)).data)
+            elif part.flags.c_contiguous:
                 digest.update(part.data)
             else:
                 for row in part:
@@ -218,9 +238,7 @@ def _rows(data: NDArray[np.uint8], lying: Lying) -> NDArray[np.uint8]:
 
 
 def _digested(data: NDArray[np.uint8], lying: Lying) -> tuple[NDArray[np.uint8], ...]:
-    """What the SHA-256 is of, where it is not the RGB bytes."""
-    if lying.format in (PixelFormat.RGB8, PixelFormat.BGR8):
-        return ()
+    """What the SHA-256 of YUV is of."""
     luma = data[: lying.stride * lying.height].reshape(lying.height, lying.stride)[:, : lying.row_bytes]
     return (luma, _chroma_rows(data, lying)) if lying.format is PixelFormat.NV12 else (luma,)
 
@@ -231,52 +249,49 @@ def _chroma_rows(data: NDArray[np.uint8], lying: Lying) -> NDArray[np.uint8]:
     return data[first : first + lying.stride * count].reshape(count, lying.stride)[:, : lying.width]
 
 
-def _planes(data: NDArray[np.uint8], lying: Lying) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Luma uint8 [H, W], and Cb Cr pairs uint8 [rows, W / 2, 2]."""
+def _from_yuv(data: NDArray[np.uint8], lying: Lying, halve: bool) -> NDArray[np.uint8]:
+    """RGB, uint8 [H, W, 3], or of half the size by means of 2 x 2 of its pixels."""
+    weights = _weights(lying.matrix, lying.range)
+    if _yuv is not None and max(lying.width, lying.height) <= _COMPILED_AT_MOST:
+        by = 2 if halve else 1
+        out = np.empty((lying.height // by, lying.width // by, 3), np.uint8)
+        chroma_at = lying.chroma_offset or lying.stride * lying.height
+        sizes = _LAYOUTS.index(lying.format), lying.width, lying.height, lying.stride, chroma_at, halve
+        _yuv.convert(np.ascontiguousarray(data), out, sizes, weights)
+        return out
+    whole = _plain(data, lying, weights)
+    if not halve:
+        return whole
+    four = whole.astype(np.uint16).reshape(lying.height // 2, 2, lying.width // 2, 2, 3).sum((1, 3))
+    return np.asarray((four + 2) >> 2, np.uint8)
+
+
+def _plain(data: NDArray[np.uint8], lying: Lying, weights: tuple[int, ...]) -> NDArray[np.uint8]:
+    """What yuv.c does, in NumPy: levels in 1/32, rounded down at each step; uint8 [H, W, 3]."""
+    by_luma, red_cr, green_cb, green_cr, blue_cb, red, green, blue = weights
     if lying.format is PixelFormat.NV12:
         luma = data[: lying.stride * lying.height].reshape(lying.height, lying.stride)[:, : lying.width]
-        return luma, _chroma_rows(data, lying).reshape(lying.height // 2, lying.width // 2, 2)
-    packed = _rows(data, lying)
-    parts = list(map(_bytes, cv2.split(np.ascontiguousarray(packed))))
-    luma, chroma = parts if lying.format is PixelFormat.YUYV else parts[::-1]
-    return luma, chroma.reshape(lying.height, lying.width // 2, 2)
+        chroma = _chroma_rows(data, lying).reshape(lying.height // 2, lying.width // 2, 2).repeat(2, axis=0)
+    else:
+        packed, first = _rows(data, lying), int(lying.format is PixelFormat.UYVY)
+        luma, chroma = packed[..., first], packed[..., 1 - first].reshape(lying.height, lying.width // 2, 2)
+    y = (luma.astype(np.int32) * 256 * by_luma) >> 16
+    cb, cr = np.moveaxis((chroma.repeat(2, axis=1).astype(np.int32) - 128) * 256, 2, 0)
+    r = y + ((cr * red_cr) >> 16) + red
+    g = y + ((cb * green_cb) >> 16) + ((cr * green_cr) >> 16) + green
+    b = y + ((cb * blue_cb) >> 16) + blue
+    return np.asarray(np.clip(np.dstack((r, g, b)) >> 5, 0, 255), np.uint8)
 
 
-def _halved(data: NDArray[np.uint8], lying: Lying) -> NDArray[np.uint8]:
-    """RGB of half the size: each pixel from the mean of 2 x 2, of YUV from their mean luma and mean chroma."""
-    size = lying.width // 2, lying.height // 2
-    if lying.format is PixelFormat.RGBX8:
-        return _bytes(cv2.cvtColor(_resized(_rows(data, lying), *size, cv2.INTER_AREA), cv2.COLOR_RGBA2RGB))
-    if lying.format is PixelFormat.NV12:
-        luma, chroma = _planes(data, lying)
-        blue, red = map(_bytes, cv2.split(chroma))
-        return _from_yuv(_resized(luma, *size, cv2.INTER_AREA), blue, red, lying)
-    rows = _rows(data, lying).reshape(lying.height, lying.width // 2, 4)  # two pixels each
-    parts = list(map(_bytes, cv2.split(cv2.addWeighted(rows[0::2], 0.5, rows[1::2], 0.5, 0))))
-    if lying.format is PixelFormat.UYVY:
-        parts = [parts[at] for at in (1, 0, 3, 2)]
-    left, blue, right, red = parts
-    return _from_yuv(_bytes(cv2.addWeighted(left, 0.5, right, 0.5, 0)), blue, red, lying)
+@cache
+def _weights(matrix: Matrix, levels: Range) -> tuple[int, ...]:
+    """In 1/32 of a level and times 256: of luma, Cr for red, Cb, Cr for green, Cb for blue; then what is added to each.
 
-
-def _resized(plane: NDArray[np.uint8], width: int, height: int, by: int) -> NDArray[np.uint8]:
-    if plane.shape[:2] == (height, width):
-        return plane
-    return _bytes(cv2.resize(plane, (width, height), interpolation=by))
-
-
-def _from_yuv(
-    luma: NDArray[np.uint8], blue: NDArray[np.uint8], red: NDArray[np.uint8], lying: Lying
-) -> NDArray[np.uint8]:
-    """RGB, uint8 [H, W, 3], of luma, Cb and Cr, each [H, W]."""
-    return _bytes(cv2.transform(cv2.merge((luma, blue, red)), _matrix(lying.matrix, lying.range)))
-
-
-def _matrix(matrix: Matrix, levels: Range) -> NDArray[np.float64]:
-    """From (Y, Cb, Cr, 1) to RGB, float64 [3, 4]."""
+    What is added holds the black level, half a level to round and what is lost where two products are rounded down.
+    """
     red, blue = _WEIGHTS[matrix]
     green = 1 - red - blue
     by_luma, by_chroma, black = (255 / 219, 255 / 224, 16) if levels is Range.LIMITED else (1.0, 1.0, 0)
     cr, cb = 2 * (1 - red) * by_chroma, 2 * (1 - blue) * by_chroma
-    rows = [(by_luma, 0.0, cr), (by_luma, -cb * blue / green, -cr * red / green), (by_luma, cb, 0.0)]
-    return np.array([(*row, -row[0] * black - (row[1] + row[2]) * 128) for row in rows])
+    products = by_luma, cr, -cb * blue / green, -cr * red / green, cb
+    return (*(round(32 * 256 * product) for product in products), *(17 - round(32 * by_luma * black),) * 3)

@@ -14,7 +14,7 @@ import numpy as np
 
 from device.errors import CameraError, FrameUnreadable, RepeatedFrame
 from device.frame import Frame
-from device.pixels import GivenFrame, PixelFormat, PixelsUnusable, frame_of, rgb
+from device.pixels import GivenFrame, PixelFormat, PixelsUnusable, frame_of
 from runtime.budget import Deadline
 from runtime.daemon.checks import lying_of
 from runtime.daemon.clock import monotonic_ns, now_ns
@@ -311,8 +311,6 @@ def _frame(job: Job, now: int) -> Frame:
     ago = timedelta(microseconds=(now - captured_ns) / 1e3)
     data, lying = job.ring.pixels(submit.slot), lying_of(submit)
     moment, at = monotonic_ns(captured_ns, now), datetime.now(timezone.utc) - ago
-    if lying.format in (PixelFormat.RGB8, PixelFormat.BGR8):
-        return Frame(rgb(data, lying), submit.sequence, job.connection.name, moment, at, submit.capture_us / 1e3)
     if lying.format is PixelFormat.JPEG:
         file = data[: lying.data_bytes].copy()  # decoded and hashed are the same bytes
         pixels, size = decoded(file.tobytes(), lying), (lying.width, lying.height)

@@ -286,7 +286,7 @@ static void end_writing(rop_client *client, uint32_t index)
 static bool makes_sense(const rop_result *result)
 {
     const bool finding = result->outcome == ROP_REFER || result->outcome == ROP_NO_REFERRAL_FINDINGS;
-    const bool spoiled = (result->flags & (ROP_LATE | ROP_TORN | ROP_SUPERSEDED)) != 0u;
+    const bool spoiled = (result->flags & (ROP_LATE | ROP_TORN | ROP_SUPERSEDED | ROP_CANCELLED)) != 0u;
     const bool gradable = (result->flags & ROP_GRADED) != 0u && (result->flags & ROP_GRADABLE) != 0u;
     if (result->text[0] == '\0' || (spoiled && result->outcome != ROP_NO_RESULT)) {
         return false;

@@ -1,5 +1,5 @@
 /*
- * ropscreen-loop SOCKET RAW WIDTH HEIGHT PERIOD_MS: a camera's firmware in small; the manner to follow.
+ * ropscreen-loop SOCKET RAW WIDTH HEIGHT PERIOD_MS [MAX_AGE_MS]: a camera's firmware in small; the manner to follow.
  *
  * The camera is a file of RGB pixels, exposed again every PERIOD_MS. What people are to see is printed, a line a change:
  * `UNTIL_NS WORDS`. The words may stand on a screen until that moment (rop_now_ns), then the screen must clear them by
@@ -120,11 +120,11 @@ static rop_status read_frames(rop_client *client, camera *eye)
     return status;
 }
 
-static void run(rop_client *client, const char *path, camera *eye)
+static void run(rop_client *client, const char *path, camera *eye, const rop_options *options)
 {
     const struct timespec pause = {.tv_nsec = AGAIN_MS * 1000000L};
     while (!stopping) {
-        rop_status status = rop_open(client, path, "camera-1", NULL);
+        rop_status status = rop_open(client, path, "camera-1", options);
         if (status == ROP_OK) {
             status = read_frames(client, eye);
         }
@@ -161,16 +161,21 @@ static bool load(camera *eye, char **arguments)
 int main(int count, char **arguments)
 {
     camera eye = {0};
+    rop_options options = {.size = sizeof options};
     rop_client *const client = rop_new();
-    if (count != 6 || client == NULL || !load(&eye, arguments)) {
-        (void)fprintf(stderr, "usage: ropscreen-loop SOCKET RAW WIDTH HEIGHT PERIOD_MS (RAW: width x height x 3 bytes)\n");
+    if (count < 6 || count > 7 || client == NULL || !load(&eye, arguments)) {
+        (void)fprintf(stderr, "usage: ropscreen-loop SOCKET RAW WIDTH HEIGHT PERIOD_MS [MAX_AGE_MS]"
+                              " (RAW: width x height x 3 bytes)\n");
         rop_free(client);
         free(eye.pixels);
         return 2;
     }
+    if (count == 7) {
+        options.max_age_ms = (uint32_t)strtoul(arguments[6], NULL, 10);
+    }
     (void)signal(SIGTERM, stop);
     show("No result - no picture yet", 0);
-    run(client, arguments[1], &eye);
+    run(client, arguments[1], &eye, &options);
     rop_free(client);
     free(eye.pixels);
     return 0;

@@ -102,6 +102,32 @@ def started(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.system
+@pytest.mark.parametrize("away_s", [86_400, -3600])
+def test_a_client_whose_clock_is_another_gets_no_finding(daemon: Running, away_s: int) -> None:
+    """As in a container with a time namespace of its own; a day ahead is also how one looks that slept for a day."""
+    script = (
+        "import sys, time; from runtime.daemon.client import Client; from runtime.daemon.errors import DaemonRefused\n"
+        "from tests.pictures import retina\n"
+        "with Client(sys.argv[1], slots=1, slot_bytes=320 * 240 * 3) as client:\n"
+        "    for moment in (0, time.monotonic_ns()):\n"
+        "        client.fill(0, retina(1)); client.submit(0, 320, 240, captured_ns=moment)\n"
+        "        try: print(client.result().outcome.name)\n"
+        "        except DaemonRefused as error: print(error)\n"
+    )
+    inside = ["unshare", "--map-root-user", "--time", f"--boottime={away_s}", "--fork", sys.executable, "-c", script]
+    done = subprocess.run([*inside, str(daemon.path)], capture_output=True, text=True, timeout=60)
+    if "unshare" in done.stderr:
+        pytest.skip(f"no time namespaces for this user: {done.stderr.strip()}")
+    told, by_monotonic = done.stdout.splitlines()
+    if away_s > 0:
+        assert "lies 1.0 days ahead" in told
+        assert "CLOCK_BOOTTIME" in told
+        assert by_monotonic == "NO_RESULT"  # the daemon takes it, the client knows better
+    else:
+        assert "lies 3600 s back" in told
+
+
+@pytest.mark.system
 def test_while_the_daemon_hangs_the_client_says_that_there_is_no_result(tmp_path: Path) -> None:
     with (
         started(tmp_path / "s") as child,

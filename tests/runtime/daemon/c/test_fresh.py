@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import random
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +30,8 @@ PIXELS = retina(width=WIDTH, height=HEIGHT).tobytes()
 NO_REFERRAL_FINDINGS, NO_RESULT = 2, 4
 LATE, CANCELLED = 1, 128
 NV12, BT709, LIMITED = 5, 2, 2
+MAX_AGE_MS = 400
+"""Of the sample where it is stopped."""
 
 
 def now_ns() -> int:
@@ -242,41 +246,69 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stop_and_go(loop: Path, daemons: Daemons, tmp_path: Path, times: int) -> None:
-    """Stop the daemon or the program at any moment; what it says must never let a finding stand for too long."""
+    """Stop the daemon, the program or both at any moment; what is said must never let a finding stand for too long.
+
+    Two screens are judged. One takes words away at the moment that came with them, as the README asks: it must be right
+    whatever is stopped. The other only shows the newest line: it must be right while the program itself runs.
+    """
     raw = tmp_path / "raw"
     raw.write_bytes(PIXELS)
-    child, luck = daemons.start(), random.Random(3)
-    command = [str(loop), str(daemons.path), str(raw), str(WIDTH), str(HEIGHT), "30"]
+    child, luck = daemons.start(), random.Random(os.environ.get("ROP_STOPS_SEED", "3"))
+    command = [str(loop), str(daemons.path), str(raw), str(WIDTH), str(HEIGHT), "30", str(MAX_AGE_MS)]
+    asleep: list[tuple[int, int]] = []
+    """From when to when the program was stopped."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         screen = Screen(program)
         awaited(lambda: screen.findings() >= 3)
         for turn in range(times):
-            victim = child.pid if turn % 2 else program.pid
+            victims = ([child.pid], [program.pid], [child.pid, program.pid])[turn % 3]
             time.sleep(luck.random() * 0.05)
-            os.kill(victim, signal.SIGSTOP)
-            time.sleep(luck.random() * 0.05)
-            if turn == 1:  # once for longer than the largest age
+            stopped = now_ns()
+            for victim in victims:
+                os.kill(victim, signal.SIGSTOP)
+            # Every other time it is for so long that what stands must go.
+            time.sleep(luck.random() * (0.05 if turn % 2 else 2 * MAX_AGE_MS / 1e3))
+            if turn == 0:
                 awaited(lambda: screen.lines[-1][2].startswith("No result"))
-            os.kill(victim, signal.SIGCONT)
+            for victim in victims:
+                os.kill(victim, signal.SIGCONT)
+            if program.pid in victims:
+                asleep.append((stopped, now_ns()))
         seen = screen.findings()
         awaited(lambda: screen.findings() > seen)  # it goes on by itself
         program.terminate()
         screen.join()
         assert program.wait(20) == 0
-    for came, until, words in screen.lines:
+    over_ms = visible_too_long(screen.lines, asleep)
+    late = sum(over > 50 for over in over_ms)
+    told = f"{times} stops, {len(over_ms)} findings; without a clock: {late} over by 50 ms, most {max(over_ms):.0f} ms"
+    sys.stdout.write(f"{told}\n")  # the soak's figure, with -s
+    assert len(over_ms) >= times // 6
+    assert max(over_ms) < 1000  # how late a busy machine lets the program run again is not its fault
+
+
+def visible_too_long(lines: list[tuple[int, int, str]], asleep: list[tuple[int, int]]) -> list[float]:
+    """For each finding, by how many ms a screen without a clock showed it too long while the program ran; 0: not."""
+    found = []
+    for (came, until, words), (next_came, _, _) in itertools.pairwise(lines):
         if words.startswith("No result"):
             assert until == 0
-        else:  # of a picture captured at most 2 s before it may no longer be seen; given while it was fresh
-            assert came - 50_000_000 <= until <= came + 2_000_000_000, words
+            continue
+        # It can be seen until `until` and no longer, which is at most the largest age after its capture.
+        assert until <= came + MAX_AGE_MS * 1_000_000, words
+        if not any(start < next_came and end > came for start, end in asleep):
+            found.append(max(came - until, next_came - until, 0) / 1e6)
+    return found
 
 
 def test_the_sample_never_lets_a_finding_stand(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
-    stop_and_go(loop, daemons, tmp_path, 10)
+    stop_and_go(loop, daemons, tmp_path, 8)
 
 
 @pytest.mark.soak
 def test_the_sample_never_lets_a_finding_stand_a_thousand_times(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
-    stop_and_go(loop, daemons, tmp_path, 1000)
+    """ROP_STOPS=N ROP_STOPS_SEED=TEXT does a part; parts with other seeds add up."""
+    stop_and_go(loop, daemons, tmp_path, int(os.environ.get("ROP_STOPS", "1000")))
 
 
 def test_the_sample_finds_the_next_daemon(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
