@@ -39,10 +39,10 @@ from runtime.exam.light import LightJournal
 from runtime.exam.machine import Phase, Stop
 from runtime.exam.order import Order
 from runtime.exam.report import report_page
-from runtime.exam.session import ExamSession
+from runtime.exam.session import Accepted, ExamSession
 from runtime.explanation import Explanation
 from runtime.outcome import Outcome
-from runtime.reading import Reading
+from runtime.reading import BundleFacts, Reading
 from runtime.screener import Screener
 from runtime.views import Eye, View
 
@@ -228,10 +228,7 @@ class Room:
             except (CameraError, LightError) as error:
                 reading = self._missed(session, error)
             else:
-                accepted = session.accept(frame)
-                self.parts.taken()
-                self.events.tell("captured", exam=exam_id, number=accepted.number)
-                self.unread, self._unkept = True, (exam_id, accepted.number, self._read(exam_id, frame))
+                self._accept_and_read(session, exam_id, frame)
                 reading = self._keep()
                 self._timed(reading)
         finally:
@@ -242,9 +239,21 @@ class Room:
         self.events.tell("reading", exam=exam_id, **told)
         return {"exam": exam_id, "captures": [shown], "capture": shown}
 
-    def _read(self, exam_id: str, frame: Frame) -> Reading:
-        """The reading of a frame; by another bundle than the exam's it is no result, and is shown as none."""
-        reading, own = self.screener.screen(frame), self.journal.exam(exam_id).rules.bundle
+    def _accept_and_read(self, session: ExamSession, exam_id: str, frame: Frame) -> None:
+        """Side by side; the reading waits in `_unkept` for `_keep`, which there is none of for a picture not kept."""
+        own = self.journal.exam(exam_id).rules.bundle
+
+        def told(accepted: Accepted) -> None:
+            self.unread = True
+            self.parts.taken()
+            self.events.tell("captured", exam=exam_id, number=accepted.number)
+
+        accepted, reading = session.accept_while(frame, lambda: self._read(own, frame), told)
+        self._unkept = (exam_id, accepted.number, reading)
+
+    def _read(self, own: BundleFacts, frame: Frame) -> Reading:
+        """The reading of a frame; by another bundle than the exam's `own` it is no result, and is shown as none."""
+        reading = self.screener.screen(frame)
         if reading.bundle is None or reading.bundle.sha256 == own.sha256:
             return reading
         why = self.parts.bundle_problem() or f"read with another bundle than the exam's {own.name} {own.version}"

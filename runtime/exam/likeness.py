@@ -40,13 +40,17 @@ class Sight:
     """float32 [SIDE, SIDE], 0 to 1; None where there are too few."""
 
 
+def small(pixels: UInt8Array) -> UInt8Array:
+    """What `sight` takes of a frame, RGB uint8 [SIDE, SIDE, 3]: it gives the same for this as for the whole frame."""
+    return np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def sight(pixels: UInt8Array, vessels: UInt8Array | None = None) -> Sight:
     """From a frame, RGB uint8 [H, W, 3], and its vessel map, probability x 255, uint8 [H', W'], where there is one."""
-    size = (SIDE, SIDE)
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    inside = (small.max(axis=2) > _DARK).astype(np.uint8)
+    shrunk = small(pixels)
+    inside = (shrunk.max(axis=2) > _DARK).astype(np.uint8)
     field = np.asarray(cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=1), np.float32)
-    green = np.asarray(small[..., 1], np.float32)
+    green = np.asarray(shrunk[..., 1], np.float32)
     structure = _within(green, field, 0.8) - _within(green, field, SIDE / 16)
     spread = np.sqrt(np.maximum(_within(structure * structure, field, SIDE / 10), 0.25))
     texture = np.asarray(np.clip(structure / spread, -3, 3) * field, np.float32)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from device.errors import BoardRefused, CameraError, DeviceError, FlashNotCaught
 from device.frame import Frame
@@ -19,6 +21,8 @@ from runtime.exam.result import ExamResult, exam_result
 from runtime.exam.rules import ExamRules
 from runtime.reading import Reading
 from runtime.views import Eye, View
+
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -123,6 +127,27 @@ class ExamSession:
         exam_id, eye, view = self._aims.at(frame.captured_ns)
         number = self._journal.add_capture(exam_id, eye, view, frame, operator=self._operator)
         return Accepted(exam_id, number, frame)
+
+    def accept_while(
+        self, frame: Frame, does: Callable[[], T], told: Callable[[Accepted], None] = lambda _: None
+    ) -> tuple[Accepted, T]:
+        """`accept` in a thread of its own while `does` runs in this one; both are done when this returns or raises.
+
+        A large picture takes as long to be encoded and kept as to be read. does: must not touch the journal, which is
+        that thread's meanwhile. told: called there as soon as the picture is safe. What `does` raises comes before
+        what `accept` raises; the picture is kept all the same.
+        """
+
+        def accept() -> Accepted:
+            take()
+            accepted = self.accept(frame)
+            told(accepted)
+            return accepted
+
+        with self._journal.database.lent() as take, ThreadPoolExecutor(1, thread_name_prefix="keeper") as keeper:
+            accepting = keeper.submit(accept)
+            done = does()
+        return accepting.result(), done
 
     def finish(self, accepted: Accepted) -> Reading:
         """Read an accepted frame and journal its reading, to the exam that it was accepted for."""

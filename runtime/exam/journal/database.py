@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Database:
                 uri=True,
                 timeout=BUSY_MS / 1000,
                 isolation_level=None,
+                check_same_thread=False,  # `_check_thread` does, and knows of `lent`
             )
         # A flipped byte may leave text that is no UTF-8; verification still has to read and name it.
         self.connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
@@ -82,6 +83,20 @@ class Database:
                     if self.connection.in_transaction:
                         self.connection.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[Callable[[], None]]:
+        """Within, only the thread that calls what is given may use it; that thread must be done when this is left."""
+        self._check_thread()
+        owner, self._thread = self._thread, (0, "that it is lent to")
+
+        def take() -> None:
+            self._thread = threading.get_ident(), threading.current_thread().name
+
+        try:
+            yield take
+        finally:
+            self._thread = owner
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread[0]:

@@ -174,6 +174,8 @@ class Journal(JournalChanges):
         if kept is not None:
             self.images.settle(kept)
         self._known = folded
+        if frame is not None:
+            self._sights.taken(exam_id, number, frame.pixels)
         return number
 
     def add_reading(self, exam_id: str, number: int, reading: Reading) -> Reading:

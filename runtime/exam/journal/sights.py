@@ -9,7 +9,7 @@ from runtime.arrays import UInt8Array
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal.fold import Folded
 from runtime.exam.journal.reader import JournalReader
-from runtime.exam.likeness import LIMIT, Sight, likeness, sight
+from runtime.exam.likeness import LIMIT, Sight, likeness, sight, small
 from runtime.exam.machine import Capture
 from runtime.reading import ViewLike
 
@@ -30,11 +30,20 @@ class Sights:
         self._journal = journal
         self._exam_id = ""
         self._kept: dict[int, Sight | None] = {}
+        self._taken: dict[int, UInt8Array] = {}
+
+    def taken(self, exam_id: str, number: int, pixels: UInt8Array) -> None:
+        """A frame of the exam is kept, RGB uint8 [H, W, 3]: so that it need not be read and decoded to be compared."""
+        self._work_on(exam_id)
+        self._taken[number] = small(pixels)
+
+    def _work_on(self, exam_id: str) -> None:
+        if self._exam_id != exam_id:
+            self._exam_id, self._kept, self._taken = exam_id, {}, {}
 
     def like(self, folded: Folded, number: int, vessels: UInt8Array | None) -> tuple[Like, ...]:
         """The frames that were read and are gradable that this one, which is being read, is like."""
-        if self._exam_id != folded.exam.exam_id:
-            self._exam_id, self._kept = folded.exam.exam_id, {}
+        self._work_on(folded.exam.exam_id)
         own = self._of(folded, number, vessels)
         if own is None:
             return ()
@@ -48,7 +57,9 @@ class Sights:
                 yield Like(other.number, 1.0)
                 continue
             try:
-                seen = self._of(folded, other.number, self._journal.vessels(folded.exam.exam_id, other.number))
+                known = other.number in self._kept
+                vessels = None if known else self._journal.vessels(folded.exam.exam_id, other.number)
+                seen = self._of(folded, other.number, vessels)
             except JournalDamaged:
                 yield Like(other.number, None)
                 continue
@@ -58,8 +69,10 @@ class Sights:
 
     def _of(self, folded: Folded, number: int, vessels: UInt8Array | None) -> Sight | None:
         if number not in self._kept:
-            image = folded.facts[number - 1]["image_sha256"]
-            self._kept[number] = None if image is None else sight(self._journal.image(image), vessels)
+            image, pixels = folded.facts[number - 1]["image_sha256"], self._taken.pop(number, None)
+            if pixels is None and image is not None:
+                pixels = self._journal.image(image)
+            self._kept[number] = None if pixels is None else sight(pixels, vessels)
         return self._kept[number]
 
 

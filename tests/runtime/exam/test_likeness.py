@@ -15,8 +15,9 @@ from runtime.exam.describe import exam_dict, exam_lines
 from runtime.exam.errors import ExamRefused
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.images import ImageStore
 from runtime.exam.journal.verify import verify
-from runtime.exam.likeness import LIMIT, likeness, sight
+from runtime.exam.likeness import LIMIT, likeness, sight, small
 from runtime.views import Eye, View
 from tests.runtime.exam.making import NRF, REFER, RETAKE, RULES, infant, reading
 
@@ -120,6 +121,22 @@ def test_different_views_count(journal: Journal, exam_id: str, views: list[UInt8
             pixels = picture if eye is Eye.OD else np.ascontiguousarray(picture[:, ::-1])
             take(journal, exam_id, eye, view, pixels)
     assert journal.exam(exam_id).result.infant.outcome is NRF
+
+
+def test_what_was_just_taken_is_compared_as_it_was(
+    journal: Journal, key: JournalKey, exam_id: str, views: list[UInt8Array], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shots = [Frame(pixels, n, "test") for n, pixels in enumerate((views[0], again(views[0])))]
+    for shot, view in zip(shots, (View.DISC, View.NASAL), strict=True):
+        journal.add_capture(exam_id, Eye.OD, view, shot, operator="anna")
+    with monkeypatch.context() as patched:
+        patched.setattr(ImageStore, "read", lambda *_: pytest.fail("the picture was read back"))
+        journal.add_reading(exam_id, 1, reading(shots[0]))
+        told = journal.add_reading(exam_id, 2, reading(shots[1])).view_like
+    seen = [sight(journal.image(capture.image_sha256 or "")) for capture in journal.exam(exam_id).captures]
+    assert told is not None
+    assert told.likeness == round(likeness(seen[1], seen[0]), 3)
+    assert all((sight(small(one)).texture == sight(one).texture).all() for one in views)
 
 
 def test_a_view_like_another_counts_once_it_is_taken_anew(

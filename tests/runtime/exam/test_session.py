@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,17 +10,21 @@ import pytest
 
 from device.errors import FrameTimeout
 from device.frame import Frame
+from runtime.arrays import UInt8Array
 from runtime.bundle import Bundle
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.exam.demonstration import demonstration_camera, run_demonstration
-from runtime.exam.errors import ExamRefused
+from runtime.exam.errors import ExamRefused, JournalFull, WrongThread
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
+from runtime.exam.journal import journal as journal_module
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.images import ImageStore
 from runtime.exam.replay import replay
 from runtime.exam.rules import rules_for
-from runtime.exam.session import ExamSession
+from runtime.exam.session import Accepted, ExamSession
 from runtime.outcome import READING_PENDING, Outcome
+from runtime.reading import Reading
 from runtime.screener import Screener
 from runtime.views import Eye, View
 from tests.pictures import retina
@@ -189,3 +195,65 @@ def test_replay_says_what_cannot_be_repeated(
     assert [repeat.same for repeat in found.repeats] == [None, None, None]
     assert found.same
     assert found.repeats[0].note == "a fault of that moment"
+
+
+def test_a_picture_is_kept_while_it_is_read(
+    session: ExamSession, journal: Journal, screener: Screener, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id = session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    both = threading.Barrier(2, timeout=60)  # neither side gets past it alone
+    told: list[Accepted] = []
+    encode = journal_module.encode_png
+
+    def encoded(pixels: UInt8Array) -> bytes:
+        both.wait()
+        return encode(pixels)
+
+    def read() -> Reading:
+        both.wait()
+        with pytest.raises(WrongThread):
+            journal.exams()
+        return screener.screen(frame)
+
+    monkeypatch.setattr(journal_module, "encode_png", encoded)
+    frame = shot(1)
+    accepted, reading = session.accept_while(frame, read, told.append)
+    monkeypatch.undo()
+    assert told == [accepted]
+    assert journal.pending() == [(exam_id, accepted.number)]
+    assert journal.add_reading(exam_id, accepted.number, reading).outcome is NRF
+
+
+@pytest.mark.parametrize("error", [SystemExit(75), RuntimeError("a fault of the reader")])
+def test_a_picture_is_kept_whatever_ends_its_reading(
+    session: ExamSession, journal: Journal, bundle: Bundle, error: BaseException
+) -> None:
+    exam_id = session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+
+    def read() -> Reading:
+        raise error
+
+    with pytest.raises(type(error)):
+        session.accept_while(shot(1), read)
+    assert journal.pending() == [(exam_id, 1)]
+    assert session.resume(bundle.sha256) == exam_id
+    assert journal.pending() == []
+
+
+def test_a_reading_counts_for_nothing_where_its_picture_could_not_be_kept(
+    session: ExamSession, journal: Journal, screener: Screener, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id = session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+
+    def full(self: object, content: bytes) -> str:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(ImageStore, "put", full)
+    told: list[Accepted] = []
+    with pytest.raises(JournalFull):
+        session.accept_while(shot(1), lambda: screener.screen(shot(1)), told.append)
+    assert not told
+    assert not journal.exam(exam_id).captures  # and the journal is this thread's again

@@ -38,6 +38,7 @@ export function captureScreen(main, { go }) {
   let readyAt = 0;
   let ended = false;
   let shown = null;
+  let wanted = null; // eye and view of keys that the cart did not answer yet: the next key goes on from them
   let waited = false; // a picture is being taken that was not asked for here: another tab, the foot switch, a reload
   const stopper = new AbortController();
 
@@ -122,7 +123,9 @@ export function captureScreen(main, { go }) {
   }
 
   async function aim(eye, view) {
-    try { await post("aim", { eye, view }); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, said(error.message)); }
+    const asked = wanted = { eye, view };
+    try { await post("aim", asked); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, said(error.message)); }
+    if (wanted === asked) wanted = null;
   }
 
   async function toggle() {
@@ -204,8 +207,7 @@ export function captureScreen(main, { go }) {
     if (event.code === "Space") { event.preventDefault(); if (!event.repeat && !take.disabled) capture(); return; }
     if (event.ctrlKey || event.altKey || event.metaKey || !exam || !exam.exam) return;
     const views = exam.rules.required_views;
-    const eye = exam.aim ? exam.aim.eye : "OD";
-    const view = exam.aim ? exam.aim.view : views[0];
+    const { eye, view } = wanted || exam.aim || { eye: "OD", view: views[0] };
     const number = Number(event.key);
     if (number >= 1 && number <= views.length) aim(eye, views[number - 1]);
     else if (event.key.toLowerCase() === "r") aim("OD", view);
