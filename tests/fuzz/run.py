@@ -1,6 +1,6 @@
 """Fuzzes a target guided by coverage: `python -m tests.fuzz.run TARGET --runs 1000000 --seconds 3600`.
 
-Needs Atheris (`pip install atheris`), which is in no list of packages here: it has wheels for few Pythons. Corpora and
+Needs Atheris, which `make test` installs where there is a wheel of it (x86-64, Python 3.11 to 3.13). Corpora and
 counts stay in `fuzz/TARGET` (or where --corpus says) and add up; what broke it is written there as `crash-...`.
 Exit code 1 when something broke it.
 """

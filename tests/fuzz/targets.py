@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from tests.fuzz.journal import journal_reader
+from tests.fuzz.listener import dicom_listener
+from tests.fuzz.memory import memory
 
 Target = tuple[Callable[[bytes], None], list[bytes]]
 """The function, and its seeds."""
@@ -96,7 +99,7 @@ def manifests() -> Target:
     from runtime.bundle import DEMONSTRATION, open_bundle
     from runtime.errors import BundleError
 
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=_memory()))
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory()))
 
     def one(data: bytes) -> None:
         (folder / "manifest.json").write_bytes(data)
@@ -148,6 +151,8 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "manifests": manifests,
     "profiles": profiles,
     "dose-files": dose_files,
+    "journal-reader": journal_reader,
+    "dicom-listener": dicom_listener,
 }
 LONGEST = {"pictures": 65_536, "dicom-pictures": 16_384}
 """Bytes that an input may have; of the others 4096."""
@@ -157,7 +162,7 @@ def _of_files(ending: str, read: Callable[[Path], object]) -> Callable[[bytes], 
     """A target that reads a file, in memory where the system has a place for that."""
     from device.errors import FrameUnreadable
 
-    path = Path(tempfile.mkdtemp(prefix="fuzz-", dir=_memory())) / f"input{ending}"
+    path = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory())) / f"input{ending}"
 
     def one(data: bytes) -> None:
         path.write_bytes(data)
@@ -167,10 +172,6 @@ def _of_files(ending: str, read: Callable[[Path], object]) -> Callable[[bytes], 
             return
 
     return one
-
-
-def _memory() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def _hexadecimal(content: object) -> Iterable[str]:

@@ -57,9 +57,7 @@ def test_changed_bytes_are_refused_in_words(target: str) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(
-    importlib.util.find_spec("atheris") is None, reason="Atheris is not installed (pip install atheris)"
-)
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="Atheris has no wheel for this Python")
 @pytest.mark.parametrize("target", TARGETS)
 def test_guided_by_coverage(target: str) -> None:
     """A million runs or ten minutes of each; corpora and counts stay in fuzz/ and add up over calls."""
