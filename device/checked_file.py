@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -26,6 +27,33 @@ def read_at_most(path: Path, limit: int) -> bytes:
         raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
     with open(descriptor, "rb") as file:
         return file.read(min(limit, status.st_size) + 1)
+
+
+class SumDiffers(ValueError):
+    """A file is not what the sum beside it was made of; its text says what to do."""
+
+
+def read_summed(path: Path, limit: int) -> bytes:
+    """A file's bytes, at most `limit` of them, against `NAME.sha256` beside it where there is one.
+
+    What a person writes bears no signature, so a disk that changed a byte of it is found by this only:
+    `sha256sum NAME > NAME.sha256`. It is no guard against somebody who can write there. Raises `OSError` or
+    `SumDiffers`.
+    """
+    content, beside = read_at_most(path, limit), path.with_name(f"{path.name}.sha256")
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
+    try:
+        line = read_at_most(beside, len(path.name.encode()) + 80)
+    except FileNotFoundError:
+        return content
+    own = hashlib.sha256(content).hexdigest()
+    if line not in (f"{own}{mark}{path.name}\n".encode() for mark in ("  ", " *")):
+        raise SumDiffers(
+            f"it is not what {beside.name} was made of; somebody changed one of the two, or a disk did: look through "
+            f"it, then run sha256sum {path.name} > {beside.name} in its folder"
+        )
+    return content
 
 
 def strict_json(raw: bytes | str) -> Any:

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from device.checked_file import SumDiffers, read_summed
 from runtime.errors import ConfigUnusable
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
 
+LIMIT_BYTES = 1 << 20
 Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Level = Annotated[int, Field(gt=0, le=65535)]
 PATHS_OF = {
@@ -151,6 +153,8 @@ def load_config(path: Path) -> CartConfig:
         content = _toml(path)
     except OSError as error:
         raise ConfigUnusable(f"{path}: cannot be read ({error.strerror}); name the cart's cart.toml") from None
+    except SumDiffers as error:
+        raise ConfigUnusable(f"{path.name}: {error}") from None
     except ValueError as error:  # not UTF-8, or not TOML; the text says line and column
         raise ConfigUnusable(f"{path.name}: is no TOML: {error}; correct the file") from None
     try:
@@ -161,7 +165,7 @@ def load_config(path: Path) -> CartConfig:
 
 def _toml(path: Path) -> dict[str, Any]:
     tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")  # one API, by two names
-    content: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8"))
+    content: dict[str, Any] = tomllib.loads(read_summed(path, LIMIT_BYTES).decode("utf-8"))
     return content
 
 

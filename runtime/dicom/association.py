@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pydicom import config as pydicom_config
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
@@ -41,6 +42,8 @@ _PROVIDER = 2
 # Identifiers hold names. They are kept out of any log, and errors reach the caller as errors.
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
+# What a peer says may break DICOM's rules, and a warning repeats it; what is used of it is read strictly (`received`).
+pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
 for _library in ("pynetdicom", "pydicom"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 

@@ -9,6 +9,8 @@ import socket
 from contextlib import suppress
 
 from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import AssociationSocket
 
 MOST_AT_ONCE = 1 << 20
@@ -107,5 +109,37 @@ def _option(connection: socket.socket, option: int) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, option, 1)
 
 
+_connection_runs, _association_runs = DULServiceProvider.run_reactor, Association.run_reactor
+
+
+def _run_connection(self: DULServiceProvider) -> None:
+    """A peer that hangs up between two steps brings about what pynetdicom's states do not foresee: it raises then, in a
+    thread of its own, and the connection would be nobody's. That ends the association, as a lost line does.
+    """
+    try:
+        _connection_runs(self)
+    except Exception:
+        _end(self.assoc)
+    finally:
+        self.to_user_queue.put(None)  # type: ignore[arg-type]  # what a caller that has gone will never say: nobody waits for it
+
+
+def _run_association(self: Association) -> None:
+    """A request that no program of a hospital makes raises as well, in the association's thread."""
+    try:
+        _association_runs(self)
+    except Exception:
+        _end(self)
+
+
+def _end(association: Association) -> None:
+    association.is_aborted, association.is_established = True, False
+    association._kill = association.dul._kill_thread = True
+    if association.dul.socket is not None:
+        _shut(association.dul.socket)
+
+
+DULServiceProvider.run_reactor = _run_connection  # type: ignore[method-assign]
+Association.run_reactor = _run_association  # type: ignore[method-assign]
 AssociationSocket.recv = _receive  # type: ignore[method-assign]
 AssociationSocket._shutdown_socket = _shut  # type: ignore[method-assign]

@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from device.checked_file import SumDiffers, read_summed
 from runtime.checked_json import NotJson, first_problem, model_from
 from runtime.dicom.errors import SiteUnusable
 
+LIMIT_BYTES = 1 << 20
 ARCHIVE = "archive"
 """The destination of deliveries."""
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
@@ -135,7 +137,9 @@ class Site(_Part):
 def load_site(path: Path) -> Site:
     """Read the configuration; raises `SiteUnusable`."""
     try:
-        content = path.read_text(encoding="utf-8")
+        content = read_summed(path, LIMIT_BYTES).decode("utf-8")
+    except SumDiffers as error:
+        raise SiteUnusable(f"{path.name}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SiteUnusable(f"{path.name}: cannot be read: {error}; name the site's DICOM configuration") from None
     try:

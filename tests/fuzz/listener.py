@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import socket
 import threading
-import time
 from collections.abc import Callable
 from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.dicom.commitment import CommitmentDesk
 
 AS_THEY_ARE, AS_A_REPORT = 0, 1
 """Kinds of input: bytes of a caller, or those of the data set of a commitment's report in a right association."""
@@ -32,6 +34,7 @@ def dicom_listener() -> tuple[Callable[[bytes], None], list[bytes]]:
     entity.add_supported_context(VERIFICATION)
     listening = Listening(entity, "127.0.0.1", 0, desk.handlers)
     port = listening.server.server_address[1]
+    threading.Thread(target=_note, args=(desk,), daemon=True).start()
     faults: list[BaseException] = []
     threading.excepthook = lambda told: faults.append(told.exc_value or RuntimeError(told.exc_type.__name__))
     tries = count(1)
@@ -41,24 +44,28 @@ def dicom_listener() -> tuple[Callable[[bytes], None], list[bytes]]:
         said = data[1:]
         if data[:1] and data[0] % 2 == AS_A_REPORT:
             said = request + _pdata(said)
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as caller:
-            caller.sendall(said)
-            caller.shutdown(socket.SHUT_WR)
-        for heard in desk.take():
-            heard.noted()
-        until = time.monotonic() + ENDS_S
-        while listening.server.active_associations and time.monotonic() < until:
-            for heard in desk.take():
-                heard.noted()
-            time.sleep(0.001)
-        if listening.server.active_associations:
-            raise AssertionError(f"the listener still holds a caller that hung up {ENDS_S:g} s ago")
+        try:
+            with socket.create_connection(("127.0.0.1", port), ENDS_S) as caller:
+                caller.sendall(said)
+                caller.shutdown(socket.SHUT_WR)
+                while caller.recv(65536):
+                    pass
+        except TimeoutError:
+            raise AssertionError(f"the listener still holds a caller that hung up {ENDS_S:g} s ago") from None
+        except OSError:
+            pass  # it hung up first
         if next(tries) % HONEST_EVERY == 0:
             _honest(port)
         if faults:
             raise faults.pop()
 
     return one, [b"\0" + request, *(b"\0" + request + _pdata(one) for one in seeds), *(b"\1" + one for one in seeds)]
+
+
+def _note(desk: CommitmentDesk) -> None:
+    while True:
+        for heard in desk.take(60):
+            heard.noted()
 
 
 def _honest(port: int) -> None:
