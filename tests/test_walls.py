@@ -57,6 +57,7 @@ FLOORS = {
         light
         live
         cameras telemetry
+        lamp
         signature checked_file pixels schemes
         frame
         errors extras eye secrets outputs

@@ -20,7 +20,7 @@ def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) ->
     - `rtsp://...`, `http://...`: a camera on the network, with settings after `#` (`#read_timeout_s=1`)
     - `aravis:`, `aravis:SERIAL,fps=20`: a GigE Vision or USB3 Vision camera
     - `gstreamer:csi,sensor=0,width=1920,height=1080,fps=30`: a camera through GStreamer, as on a Jetson
-    - `sim:device=neo,seed=3`: the simulated camera
+    - `sim:device=neo,seed=3`: the simulated camera; `sim:lit,seed=3`: in the light of a simulated board
 
     With `watch`, a folder is read on as new pictures arrive, until the camera is closed; what was given is kept in the
     folder `state`, so that each picture comes once also across a restart (None keeps it in this process only).
@@ -43,7 +43,10 @@ def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) ->
 
 def _simulated(spec: str) -> Camera:
     from device.cameras.simulated import SimulatedCamera, SimulatedConfig
+    from device.cameras.simulated.lit import is_lit, open_lit
 
+    if is_lit(spec):
+        return open_lit(spec)
     return SimulatedCamera(SimulatedConfig.parse(spec))
 
 

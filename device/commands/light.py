@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from device.commands.common import parser, positive, share, up_to
 from device.errors import LightError
+from device.lamp import usual_lamp
 from device.light import BoardEvent, BoardLink, EventCode, Flags, LineFaults, SimulatedBoard
 
 EXAMPLES = """\
@@ -53,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     simulated.add_argument("--corrupted", type=share, default=0.0, metavar="SHARE", help="of bytes that come changed")
     simulated.add_argument("--delay-ms", type=positive, default=0.0, metavar="MS", help="every reply is so much later")
     simulated.add_argument("--older", action="store_true", help="it speaks ROPLINK/1")
+    simulated.add_argument(
+        "--lamp", type=Path, metavar="FILE", help="where sim:lit sees its light (default: the user's own)"
+    )
     verbs = made.add_subparsers(dest="what", metavar="{status,dose,set,fire,stop}")
 
     def verb(name: str, run: Any, what: str) -> argparse.ArgumentParser:
@@ -130,7 +135,8 @@ def _stop(link: BoardLink, options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     faults = LineFaults(options.lost, options.duplicated, options.corrupted, options.delay_ms, options.silent)
     protocol = 1 if options.older else 2
-    with SimulatedBoard(faults=faults, interlock_closed=not options.interlock_open, protocol=protocol) as board:
+    closed, lamp = not options.interlock_open, options.lamp or usual_lamp()
+    with SimulatedBoard(faults=faults, interlock_closed=closed, protocol=protocol, lamp=lamp) as board:
         print(board.port, flush=True)
         print("simulated board; Ctrl-C ends it", file=sys.stderr, flush=True)
         lights = flashes = 0

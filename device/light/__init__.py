@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from device.eye import Eye
+from device.lamp import FlashSeen
 from device.light.board import Board, Ceilings
 from device.light.link import BoardEvent, BoardLink, FlashReceipt
 from device.light.messages import EventCode, Flags, NakCode, Status, Totals
-from device.light.simulated import SIMULATED_CEILINGS, FlashSeen, LightChange, LineFaults, SimulatedBoard
+from device.light.simulated import SIMULATED_CEILINGS, LightChange, LineFaults, SimulatedBoard
 
 if TYPE_CHECKING:
     from device.light.calibrated import CalibratedLight

@@ -17,9 +17,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 
 from device.errors import PortUnusable
+from device.lamp import KEPT_FLASHES, FlashSeen, Lamp, write_lamp
 from device.light.board import TICK_MS, Action, Board, Ceilings, Flash, Light, Send
 
 SIMULATED_CEILINGS = Ceilings(max_led_level=4095, max_flash_us=20_000, max_flash_level=4095, recharge_ms=250)
@@ -51,16 +53,6 @@ class LightChange:
     level: int
 
 
-@dataclass(frozen=True)
-class FlashSeen:
-    """A flash was given."""
-
-    at_ns: int
-    """`time.monotonic_ns()` at its start."""
-    flash_us: int
-    level: int
-
-
 def draw_number() -> int:
     """A connection's number: 32 bits that nobody can foretell."""
     return secrets.randbits(32)
@@ -81,8 +73,11 @@ class SimulatedBoard:
         faults: LineFaults = LineFaults(),
         seed: int = 0,
         protocol: int = 2,
+        lamp: Path | None = None,
     ) -> None:
-        """protocol: 2 for ROPLINK/2, 1 for a board of the older kind. Raises `PortUnusable` where there are no ptys."""
+        """protocol: 2 for ROPLINK/2, 1 for a board of the older kind. lamp: file by which cameras of other processes
+        see its light (`sim:lit`). Raises `PortUnusable` where there are no ptys, or that file cannot be written.
+        """
         if sys.platform == "win32":
             raise PortUnusable("the simulated board needs a pseudo-terminal, got Windows; use Linux or macOS")
         import tty
@@ -94,10 +89,12 @@ class SimulatedBoard:
             board_id, ceilings, time.monotonic_ns() // 1_000_000, draw_number if protocol == 2 else None
         )
         self._lock = threading.Condition()
+        self._lamp_file = lamp
         self._changes: list[LightChange] = []
         self._flashes: list[FlashSeen] = []
         self._heartbeat_ns: int | None = None
         self._late: deque[tuple[float, bytes]] = deque()
+        self._shine()
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -126,6 +123,12 @@ class SimulatedBoard:
         """Every flash so far."""
         with self._lock:
             return tuple(self._flashes)
+
+    @property
+    def lamp(self) -> Lamp:
+        """The light as a camera sees it."""
+        with self._lock:
+            return Lamp(self._board.led_level, tuple(self._flashes[-KEPT_FLASHES:]))
 
     @property
     def last_heartbeat_ns(self) -> int | None:
@@ -182,7 +185,19 @@ class SimulatedBoard:
                     self._changes.append(LightChange(time.monotonic_ns(), action.level))
                 elif isinstance(action, Flash):
                     self._flashes.append(FlashSeen(time.monotonic_ns(), action.flash_us, action.level))
+            if any(isinstance(action, (Light, Flash)) for action in actions):
+                self._shine()
             self._lock.notify_all()
+
+    def _shine(self) -> None:
+        if self._lamp_file is None:
+            return
+        try:
+            write_lamp(self._lamp_file, self.lamp)
+        except OSError as error:
+            raise PortUnusable(
+                f"{self._lamp_file}: the light cannot be told there ({error.strerror}); name another"
+            ) from None
 
     def _run(self) -> None:
         while not self._stopping:

@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_false",
         help="another program sends (runtime.dicom send --watch)",
     )
+    terminal = verbs.add_parser("terminal", help="an exam from this terminal, by keys and foot switch, in one process")
+    terminal.add_argument("--operator", required=True, metavar="NAME", help="who works at the cart; kept in the trail")
+    terminal.add_argument("--infant", metavar="FILE", help="JSON as for runtime.exam new; else the open exam goes on")
+    terminal.add_argument("--demo", action="store_true", help="on simulated parts, as `demo`; needs no cart.toml")
+    terminal.add_argument("--folder", type=Path, default=Path("out/cart"), help="of --demo (default: out/cart)")
+    terminal.add_argument("--no-send", dest="send", action="store_false", help="another program sends")
     check = verbs.add_parser("check", help="prove every part of cart.toml, as a tree of what works and what does not")
     check.add_argument("--json", action="store_true", help="for machines")
     init = verbs.add_parser("init", help="write a commented cart.toml")
@@ -49,6 +55,6 @@ def _parser() -> argparse.ArgumentParser:
     user.add_argument("--role", choices=("operator", "clinician", "technician"), default="operator")
     install = verbs.add_parser("install", help="the systemd units of a cart")
     install.add_argument("--print", action="store_true", required=True, help="show them; nothing is written")
-    for verb in (run, check, install, user):
+    for verb in (run, terminal, check, install, user):
         verb.add_argument("--config", type=Path, default=Path("cart.toml"), help="default: cart.toml")
     return parser

@@ -41,7 +41,7 @@ class Lighting:
         self.recharge = Recharge()
         self._level = part.preview_level
         self._light: CalibratedLight | None = None
-        self._account: Callable[[Calibration], DoseAccount] | None = None
+        self._account: Callable[[Calibration, BoardLink], DoseAccount] | None = None
         self._current = False
         """Whether `_light` counts on the account of the exam that is open."""
         self._kept: Kept[BoardLink] = Kept("light board", part.open_link, self._problem_of, changed)
@@ -61,7 +61,7 @@ class Lighting:
         """What is wrong with the board, empty when nothing is."""
         return self._kept.problem
 
-    def begin(self, account: Callable[[Calibration], DoseAccount]) -> None:
+    def begin(self, account: Callable[[Calibration, BoardLink], DoseAccount]) -> None:
         """An exam is open: its infant's account is used from now on. account: by the board's calibration."""
         self.off()
         self._account, self._current = account, False
@@ -80,9 +80,10 @@ class Lighting:
         if self._account is None:
             raise LightError("no exam is open, so no light is given: there is no account to count it on")
         if self._light is None or self._light.link is not link:
-            self._light, self._current = CalibratedLight(link, self._account(self._part.calibration(link))), True
+            link.stop()  # what the board says that it gave is compared while it gives nothing
+            self._light, self._current = CalibratedLight(link, self._account(self._part.calibration(link), link)), True
         elif not self._current:
-            self._light.turn_to(self._account(self._part.calibration(link)))
+            self._light.turn_to(self._account(self._part.calibration(link), link))
             self._current = True
         return self._light
 

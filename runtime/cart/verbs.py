@@ -219,11 +219,19 @@ def say(text: str, stream: TextIO | None = None) -> None:
     (stream or sys.stdout).flush()
 
 
+def terminal(options: Namespace) -> int:
+    """An exam from this terminal."""
+    from runtime.cart.terminal import terminal as run_terminal
+
+    return run_terminal(options)
+
+
 VERBS: dict[str, Callable[[Namespace], int]] = {
     "check": check,
     "demo": demo,
     "init": init,
     "install": install,
     "run": run,
+    "terminal": terminal,
     "user": user,
 }

@@ -41,6 +41,7 @@ VERBS = {
     "rekey": "keeping.rekey",
     "seal": "keeping.seal",
     "demo": "demo.demo",
+    "run": "demo.run",
 }
 """Module and function of each, in `runtime.exam.commands`; imported when it was chosen."""
 

@@ -31,6 +31,7 @@ from device.light.calibrated import CalibratedLight
 from device.light.calibration import Calibration
 from device.light.dose import DoseAccount, Exposure, LightKind, SteadyClock
 from device.light.link import BoardLink
+from runtime.exam.board_total import compare
 from runtime.exam.errors import ExamError
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
@@ -97,11 +98,14 @@ class LightJournal:
         self._desk = _Desk(lambda: Journal.open(folder, key, clock=clock, anchors=anchors))
         self._kept: _ExamAccount | None = None
 
-    def account(self, exam_id: str, operator: str, calibration: Calibration) -> DoseAccount:
+    def account(self, exam_id: str, operator: str, calibration: Calibration, link: BoardLink) -> DoseAccount:
         """The account of the open exam's infant from here on; ask anew when its fields were corrected.
 
-        Raises what the journal raises.
+        link: the board, its light off: what it says that it gave is compared first. Raises `DoseUnrecorded` where that
+        is more than the journal knows of, `LightError` where the board does not say, and what the journal raises.
         """
+        totals = link.totals()
+        self._desk.ask(lambda journal: compare(journal, link.board_id, totals))
         clock = SteadyClock()
         bodies, jumps = self._desk.ask(lambda journal: _given(journal, exam_id))
         now, steady_now = self._clock(), clock()
@@ -150,7 +154,8 @@ class ExamLight:
 
     def for_exam(self, exam_id: str, operator: str) -> None:
         """The open exam's infant is before the light from here on, also after its fields were corrected."""
-        self.light.turn_to(self._kept.account(exam_id, operator, self._calibration))
+        self.light.off()
+        self.light.turn_to(self._kept.account(exam_id, operator, self._calibration, self.light.link))
 
     def no_exam(self) -> None:
         """Light off; no light until `for_exam`."""

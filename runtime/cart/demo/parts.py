@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from device.cameras.simulated.lit import EXPOSURE_MS
 from device.light.calibration import Calibration, Hazard, RatePoint
 from device.light.exposure import ExposureTiming
 from device.light.link import BoardLink
@@ -15,7 +16,7 @@ from device.light.simulated import SIMULATED_CEILINGS, SimulatedBoard
 from device.live import LiveReader
 from runtime.budget import Budget
 from runtime.bundle import open_bundle
-from runtime.cart.demo.camera import EXPOSURE_MS, Pose, PosedCamera
+from runtime.cart.demo.camera import Pose, PosedCamera
 from runtime.cart.demo.hospital import ARCHIVE_AE, CART_AE, Hospital
 from runtime.cart.parts import LightPart, Parts, account_of
 from runtime.cart.sending import sending

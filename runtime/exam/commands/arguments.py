@@ -166,6 +166,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     retire.add_argument("--trust-clock", action="store_true", help="the cart's clock was checked by a person")
 
+    verbs.add_parser(
+        "run", help="a whole exam in one warm process: python -m runtime.cart terminal", allow_abbrev=False
+    )
     demo = _verb(verbs, "demo", "run a whole exam on the simulated camera", demo=True)
     demo.add_argument("--seed", type=_count, default=1, metavar="N", help="which infant is drawn")
     demo.add_argument(

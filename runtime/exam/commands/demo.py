@@ -1,4 +1,4 @@
-"""The verb `demo`: a whole exam on the simulated camera."""
+"""The verbs `demo`: a whole exam on the simulated camera; and `run`: where to find the one on real parts."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ def demo(options: Namespace) -> int:
             record = run_demonstration(session, camera, rules, now, show)
         say_exam(record, demonstration_infant(now), as_json=options.json)
     return 0
+
+
+def run(options: Namespace) -> int:
+    """Camera, light, reader and journal in one process are the cart's; this room knows neither light nor screen."""
+    raise ExamRefused(
+        "run: an exam in one warm process is python -m runtime.cart terminal --operator NAME --infant FILE"
+    )
 
 
 def _choose_key(options: Namespace) -> None:

@@ -16,6 +16,7 @@ from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc
 from runtime.exam.journal.crypt import find_key, write_new_key
 from runtime.exam.journal.opening import seal_images
+from runtime.exam.journal.reserve import Reserve
 from runtime.exam.journal.retention import due_for_retirement
 from runtime.exam.journal.verify import verify as verify_journal
 from runtime.exam.replay import replay as replay_exam
@@ -107,7 +108,7 @@ def export(options: Namespace) -> int:
 
 def retire(options: Namespace) -> int:
     """Retire exams after the retention time."""
-    with open_journal(options) as journal:
+    with Reserve(options.journal).given_back(), open_journal(options) as journal:
         journal.check_whole()  # nothing is removed on the word of what was altered
         age = timedelta(days=options.older_than_days)
         due = due_for_retirement(journal, age, now_utc(), trust_clock=options.trust_clock)

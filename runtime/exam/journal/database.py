@@ -30,9 +30,20 @@ class Database:
         self.path = path
         self.read_only = read_only
         self._thread = threading.get_ident(), threading.current_thread().name
+        try:
+            self._open(_mode(path, read_only, untouched))
+        except JournalFull:
+            if not read_only:
+                raise
+            self._open("mode=rw", alone=True)
+
+    def _open(self, mode: str, *, alone: bool = False) -> None:
+        """alone: for reading on a full disk. SQLite keeps in memory then what it would share with others in a file, for
+        which there is no space; others are shut out meanwhile, and are not there: their file would be.
+        """
         with self.naming():
             self.connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?{_mode(path, read_only, untouched)}",
+                f"{self.path.absolute().as_uri()}?{mode}",
                 uri=True,
                 timeout=BUSY_MS / 1000,
                 isolation_level=None,
@@ -41,6 +52,10 @@ class Database:
         # A flipped byte may leave text that is no UTF-8; verification still has to read and name it.
         self.connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         try:
+            with self.naming():
+                if alone:
+                    self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                    self.connection.execute("PRAGMA query_only = ON")
             self._prepare()
         except BaseException:
             self.connection.close()

@@ -36,6 +36,7 @@ OPENED, CAPTURED, READ, RELABELLED = "opened", "captured", "read", "relabelled"
 AMENDED, DOCUMENTED, CLOSED, RETIRED = "amended", "documented", "closed", "retired"
 EXCLUDED, INCLUDED, CONFIRMED = "excluded", "included", "confirmed view"
 STOPPED, VOIDED, EXPOSED = "stopped", "voided", "exposed"
+BOARD_TOTAL = "board total"
 REJECTED = "rejected in archive"
 """Of the journal, not of the exam: it changes nothing that is sent, and stays when the exam is retired."""
 TYPED = (RELABELLED, AMENDED, DOCUMENTED, EXCLUDED, INCLUDED, CONFIRMED, STOPPED, VOIDED)

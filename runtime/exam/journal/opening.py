@@ -17,6 +17,7 @@ from runtime.exam.journal.flush import flush
 from runtime.exam.journal.forward import bring_forward
 from runtime.exam.journal.keyring import in_table
 from runtime.exam.journal.reader import JournalReader
+from runtime.exam.journal.reserve import Reserve
 from runtime.exam.journal.schema import VERSION, migrate, strange_objects, version_of
 from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.trail import PROGRAM, Trail, check_end, trail_end
@@ -121,6 +122,7 @@ def _settle(journal: JournalReader, trail_of: Callable[[Secrets], Trail]) -> Non
             if line != journal.keyring.in_file() and key.unwrap(line) is not None:
                 journal.keyring.write_file(line)
     _clean(journal)
+    Reserve(journal.folder).make()
     if secrets is not None and journal.holds_plain_images():
         seal_images(journal, SEAL_AT_OPENING_S)
 

@@ -251,6 +251,26 @@ class JournalReader:
             return [dict(one) for one in self.events(exam_id)[-1].content.get("exposures", ())]
         return [dict(one) for one in self.folded(exam_id).exposures.values()]
 
+    def board_said(self, board: str) -> tuple[int, dict[str, int] | None]:
+        """(event, what that light board last said that it gave); (0, None) where it never said anything."""
+        said = [row for row in self._own_events(folding.BOARD_TOTAL) if row.content["board"] == board]
+        return (said[-1].seq, dict(said[-1].content["totals"])) if said else (0, None)
+
+    def exposures_after(self, seq: int) -> list[dict[str, Any]]:
+        """All light that was journalled after an event, over all exams, each run as it was written last."""
+        with self.database.naming():
+            found = self.database.connection.execute(
+                "SELECT DISTINCT exam FROM events WHERE kind = ? AND seq > ? ORDER BY exam", (folding.EXPOSED, seq)
+            ).fetchall()
+        runs: dict[str, dict[str, Any]] = {}
+        for (exam,) in found:
+            for row in self.events(str(exam)):
+                if row.kind == folding.EXPOSED and row.seq > seq and row.body is not None:
+                    runs[row.content["run"]] = row.content
+                elif row.kind == folding.RETIRED:  # whose events are without content; all of its light, then
+                    runs.update({one["run"]: one for one in row.content.get("exposures", ())})
+        return list(runs.values())
+
     def _own_events(self, kind: str) -> list[EventRow]:
         """The journal's own events of a kind, in their order."""
         secrets = self.unlocked()

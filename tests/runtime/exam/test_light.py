@@ -248,3 +248,60 @@ def test_how_long_ago_light_was() -> None:
     assert age_s(before, now, jumped) == pytest.approx(2 * 86400), "a jump forward that the trail saw makes nothing old"
     assert age_s(before, now - timedelta(days=30)) == 0, "a clock that was set back"
     assert isinstance(datetime.fromisoformat(str(hour["ended"])), datetime)
+
+
+def bench_flash(link: BoardLink) -> None:
+    """As `python -m device light fire` gives it: on no account."""
+    link.arm(5_000, 50)
+    link.fire()
+
+
+def test_light_that_no_account_has_is_found_at_the_next_start(folder: Path, key: JournalKey) -> None:
+    limits = calibration(hazard())
+    with SimulatedBoard() as board, BoardLink(board.port) as link:
+        for infant_id in ("H-1", "H-2"):  # what the journal counted goes with the board, over exams and restarts
+            with lit(folder, key, link, limits) as light:
+                light.for_exam(opened(folder, key, infant_id), "anna")
+                flash_when_charged(light)
+                light.light.illuminate(Eye.OS, 50)
+                light.light.off()
+        time.sleep(0.3)
+        bench_flash(link)
+        with lit(folder, key, link, limits) as light:
+            with pytest.raises(DoseUnrecorded, match=r"it gave 2 flashes .* knows of 1 flashes .*power off and on"):
+                light.for_exam(opened(folder, key, "H-3"), "anna")
+            given = len(board.flashes)
+            with pytest.raises(DoseUnrecorded, match="no exam is open"):
+                light.light.flash(*FLASH)
+            assert len(board.flashes) == given
+    with SimulatedBoard() as board, BoardLink(board.port) as link, lit(folder, key, link, limits) as light:
+        light.for_exam(opened(folder, key, "H-3"), "anna")  # a person switched it off and on
+        flash_when_charged(light)
+    with Journal.open(folder, key, read_only=True) as journal:
+        assert verify(journal).findings == ()
+
+
+def test_another_journal_gives_no_light_by_a_board_that_shone_before(
+    folder: Path, key: JournalKey, link: BoardLink, tmp_path: Path
+) -> None:
+    limits = calibration(hazard())
+    with lit(folder, key, link, limits) as light:
+        light.for_exam(opened(folder, key), "anna")
+        flash_when_charged(light)
+    shutil.rmtree(folder)
+    Journal.open(folder, key, create=True).close()
+    with lit(folder, key, link, limits) as light, pytest.raises(DoseUnrecorded, match="since its power came"):
+        light.for_exam(opened(folder, key), "anna")
+
+
+def test_light_of_a_retired_exam_is_still_counted(folder: Path, key: JournalKey, link: BoardLink) -> None:
+    limits = calibration(hazard())
+    with lit(folder, key, link, limits) as light:
+        exam_id = opened(folder, key)
+        light.for_exam(exam_id, "anna")
+        flash_when_charged(light)
+    with Journal.open(folder, key) as journal:
+        journal.close_exam(exam_id, operator="anna")
+        journal.retire_exam(exam_id, operator="anna")
+    with lit(folder, key, link, limits) as light:
+        light.for_exam(opened(folder, key, "H-2"), "anna")

@@ -7,14 +7,17 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runtime.exam.__main__ import main
 from runtime.exam.errors import JournalError, JournalFull, JournalUnwritable
-from runtime.exam.journal import Journal
+from runtime.exam.journal import Journal, reserve
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.database import Database
 from runtime.exam.journal.verify import verify
 from runtime.views import Eye, View
 from tests.runtime.exam.making import REFER, RULES, frame, infant, journal_exam, reading
@@ -175,3 +178,83 @@ def test_another_program_that_holds_the_journal_for_long(
         pytest.raises(JournalUnwritable, match="another program has held it"),
     ):
         impatient.begin_exam(infant(), RULES, operator="anna")
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("log", [False, True], ids=["alone", "with the log of a kill"])
+def test_not_one_free_byte_stops_neither_reading_nor_retirement(
+    mount: Mount,
+    key: JournalKey,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    log: bool,
+) -> None:
+    """By the commands; the newest event is in SQLite's log where that was left."""
+    monkeypatch.setattr(reserve, "AMPLE", 1)
+    monkeypatch.setattr(reserve, "RESERVE_BYTES", 1 << 20)
+    disk = mount("-t", "tmpfs", "-o", "size=9m")
+    with Journal.open(tmp_path / "j", key, create=True, floor_bytes=0) as journal:
+        exam_id = journal_exam(journal, [REFER] * 4)
+        if log:
+            shutil.copytree(tmp_path / "j", disk / "j")
+            (disk / "j" / "journal.sqlite3-shm").unlink()
+    if not log:
+        shutil.copytree(tmp_path / "j", disk / "j")
+    (tmp_path / "cart.key").touch(0o600)
+    (tmp_path / "cart.key").write_text(key.text)
+    with suppress(OSError), (disk / "filler").open("wb") as file:
+        while True:
+            file.write(bytes(4096))
+            file.flush()
+    assert shutil.disk_usage(disk).free == 0
+    common = ["--journal", str(disk / "j"), "--key-file", str(tmp_path / "cart.key")]
+    for call in (["list"], ["show", exam_id], ["verify"], ["export", exam_id, "--out", str(tmp_path / "r.html")]):
+        assert main([*call, *common]) == 0, call
+    assert f"{exam_id}  " in capsys.readouterr().out
+    retire = ["retire", "--operator", "anna", "--older-than-days", "0", "--no-archive", *common]
+    assert main(retire) == 0
+    assert "1 exam(s) retired" in capsys.readouterr().out
+    assert main(["verify", *common]) == 0
+
+
+def test_reading_goes_on_where_sqlite_cannot_share(
+    tmp_path: Path, key: JournalKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, where the file that it shares with other processes cannot be made."""
+    with Journal.open(tmp_path / "j", key, create=True) as journal:
+        exam_id = journal_exam(journal, [REFER])
+    prepares, opened = Database._prepare, []
+
+    def prepare(self: Database) -> None:
+        opened.append(self)
+        if len(opened) == 1:
+            raise JournalFull("no space")
+        prepares(self)
+
+    monkeypatch.setattr(Database, "_prepare", prepare)
+    with Journal.open(tmp_path / "j", key, read_only=True) as journal:
+        assert journal.exam(exam_id).captures
+        with pytest.raises(JournalUnwritable):
+            journal.close_exam(exam_id, operator="anna")
+        assert not list((tmp_path / "j").glob("*-shm"))
+    opened.clear()
+    with pytest.raises(JournalFull):
+        Journal.open(tmp_path / "j", key)
+
+
+def test_space_is_put_aside_only_where_there_is_plenty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = reserve.Reserve(tmp_path)
+    kept.make()
+    assert kept.path.stat().st_size == reserve.RESERVE_BYTES
+    free = [0]
+    monkeypatch.setattr(reserve.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, free[0]))  # type: ignore[attr-defined]
+    with kept.given_back():
+        assert not kept.path.exists()
+    assert not kept.path.exists()  # the disk is still full
+    free[0] = 1 << 40
+    with kept.given_back():
+        assert not kept.path.exists()
+    assert kept.path.exists()
+    with kept.given_back():
+        assert kept.path.exists()
