@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
+
+from runtime.arrays import UInt8Array
+
+
+def stored_bgr(path: Path) -> UInt8Array:
+    """A picture file by OpenCV: BGR, uint8 [height, width, 3]."""
+    return decoded_bgr(path.read_bytes())
+
+
+def decoded_bgr(content: bytes) -> UInt8Array:
+    """A picture's bytes by OpenCV: BGR, uint8 [height, width, 3]."""
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None, "no picture"
+    return np.asarray(picture, np.uint8)
 
 
 def retina(seed: int = 0, width: int = 320, height: int = 240) -> np.ndarray:

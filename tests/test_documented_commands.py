@@ -107,7 +107,7 @@ def parse(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> obj
     taken = argparse.ArgumentParser.parse_args
 
     def parse_only(self: argparse.ArgumentParser, *given: object, **named: object) -> object:
-        taken(self, *given, **named)  # type: ignore[call-overload]
+        taken(self, *given, **named)
         raise Parsed
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)

@@ -70,9 +70,11 @@ def test_openvino_is_loaded_in_one_place_only() -> None:
     for package in ("device", "runtime", "build_engines", "calibration"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-                if isinstance(node, ast.ImportFrom) and not node.level:
-                    names = [node.module or ""]
+                if not isinstance(node, (ast.Import, ast.ImportFrom)):
+                    continue
+                names = [a.name for a in node.names]
+                if isinstance(node, ast.ImportFrom):
+                    names = [] if node.level else [node.module or ""]
                 if any(name.split(".")[0] == "openvino" for name in names):
                     whole = isinstance(node, ast.Import)
                     assert path == home.parent / "load_openvino.py" if whole else path.parent == home, (

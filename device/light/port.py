@@ -41,7 +41,7 @@ def open_port(url: str) -> Port:
     Raises `PortUnusable`.
     """
     try:
-        import serial  # type: ignore[import-untyped]
+        import serial
     except ImportError:
         raise PortUnusable(f"{url}: pyserial is not installed; " + how_to_install("light")) from None
     try:

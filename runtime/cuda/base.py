@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from runtime.arrays import UInt8Array
 from runtime.cuda.errors import STICKY, CudaError, GpuLost, end_process
@@ -97,6 +97,9 @@ class _Held:
     streams: list[Stream] = field(default_factory=list)
     device: list[DeviceBuffer] = field(default_factory=list)
     host: list[HostBuffer] = field(default_factory=list)
+
+
+Self = TypeVar("Self", bound="Cuda")
 
 
 class Cuda(ABC):
@@ -263,7 +266,7 @@ class Cuda(ABC):
         if _OPEN.gpus:
             _OPEN.gpus[-1]._make_current()
 
-    def __enter__(self) -> Cuda:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -83,6 +83,9 @@ class GpuTimings:
         return self.segment + self.classify
 
 
+Self = TypeVar("Self", bound="Engine")
+
+
 class Engine(ABC):
     """A loaded pair of networks. Used by one thread at a time; a context manager.
 
@@ -144,7 +147,7 @@ class Engine(ABC):
     def close(self) -> None:
         """Give everything back. Closing twice is fine."""
 
-    def __enter__(self) -> Engine:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(

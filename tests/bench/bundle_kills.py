@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -27,7 +28,7 @@ def change(work: Path, number: int) -> None:
     from runtime.bundles.errors import SlotsError
     from tests.runtime.bundles.making import WORKS
 
-    actions.try_bundle = lambda asked: WORKS
+    patch("runtime.bundles.actions.try_bundle", return_value=WORKS).start()
     means = actions.Means(work / "slots", trusted_keys=work / "keys", station="cart-1")
     packages = [work / "one", work / "two.tar", work / "three.tar.gz"]
     while True:

@@ -56,7 +56,8 @@ INFANT = {"infant_id": "F-1", "name": "Figure^Ida", "sex": "F", "born_at": "2026
 class Drawn:
     """Gives pictures that were drawn before, at a steady rate, none like another."""
 
-    live, frame_count, name = True, None, "drawn camera"
+    live, name = True, "drawn camera"
+    frame_count: int | None = None
 
     def __init__(self, pictures: list[np.ndarray[Any, Any]], fps: float) -> None:
         self._pictures, self._period_s = pictures, 1 / fps
@@ -74,6 +75,12 @@ class Drawn:
     def close(self) -> None:
         """End it."""
         self._closed.set()
+
+    def __enter__(self) -> Drawn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @contextmanager

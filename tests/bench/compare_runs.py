@@ -26,6 +26,7 @@ from runtime.bench.judge.compare import Comparison, compare
 from runtime.bench.report.export import read_report, to_json
 from runtime.bench.schema import Report
 from runtime.bench.session import run_session
+from runtime.budget import Deadline
 from runtime.bundle import Bundle
 from runtime.commands.stop import Stop
 from runtime.reading import Reading
@@ -40,9 +41,9 @@ class SlowedScreener(Screener):
 
     share = 0.0
 
-    def screen(self, frame: Frame) -> Reading:
+    def screen(self, frame: Frame, deadline: Deadline = Deadline()) -> Reading:  # noqa: B008 (frozen)
         """The reading, that much later."""
-        reading = super().screen(frame)
+        reading = super().screen(frame, deadline)
         total_ms = reading.timings_ms.total or 0.0
         began, work = time.perf_counter(), np.zeros(4096)
         while (more_ms := (time.perf_counter() - began) * 1e3) < self.share * total_ms:

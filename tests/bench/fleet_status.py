@@ -32,8 +32,8 @@ def main() -> None:
         for number in range(options.carts):
             station, key = f"cart-{number:05}", Ed25519PrivateKey.generate()
             keys[key.public_key().public_bytes_raw()] = station
-            known = {"schema": "rop.cart-report/1", "station": station, "at": now.isoformat(), "software": "0"}
-            known |= {"bundles": [bundle], "drift": "steady", "free_mib": 1000}
+            known: dict[str, object] = {"schema": "rop.cart-report/1", "station": station, "at": now.isoformat()}
+            known |= {"software": "0", "bundles": [bundle], "drift": "steady", "free_mib": 1000}
             known |= {"outbox": {"waiting": 0, "proving": 0, "held": 0, "done": 9}}
             known |= {"latency": {"readings": 700, "p50": 40.0, "p99": 90.0, "slowest": 99.0}}
             report = CartReport.model_validate_json(json.dumps(known))

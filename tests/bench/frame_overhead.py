@@ -21,7 +21,7 @@ SIZES = ((640, 480), (2040, 2040))
 
 def frames(width: int, height: int, count: int) -> list[Frame]:
     """Fresh frames with no hash known yet."""
-    out = []
+    out: list[Frame] = []
     with open_camera(f"sim:seed=1,size={width}x{height}") as camera:
         while len(out) < count:
             frame = camera.read()

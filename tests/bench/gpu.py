@@ -40,7 +40,7 @@ Infer = Callable[[UInt8Array], Any]
 
 
 def pictures(count: int) -> list[UInt8Array]:
-    found = []
+    found: list[UInt8Array] = []
     with open_camera("sim:seed=1,faults=0") as camera:
         while len(found) < count:
             frame = camera.read()

@@ -106,6 +106,7 @@ def honest(path: Path, pictures: list[UInt8Array], frames: int) -> tuple[list[fl
     ) as client:
         for number in range(frames):
             slot = client.free_slot()
+            assert slot is not None
             client.fill(slot, pictures[number % len(pictures)])
             start = time.perf_counter()
             try:

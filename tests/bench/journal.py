@@ -22,17 +22,20 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+from unittest.mock import patch
 
 from device.cameras.simulated import SimulatedCamera
 from device.frame import Frame
+from runtime.arrays import UInt8Array
 from runtime.bundle import open_bundle
 from runtime.engines.fake import FakeEngine
 from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
-from runtime.exam.journal import journal as journal_module
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.images import encode_png
 from runtime.exam.machine import MOST_CAPTURES
 from runtime.exam.rules import rules_for
 from runtime.percentiles import percentile
@@ -89,26 +92,23 @@ class Writer(threading.Thread):
                 frame, reading = found
                 encoded_ms: list[float] = []
                 encoded_bytes: list[int] = []
-                real = journal_module.encode_png
 
                 def timed(
-                    pixels: object,
-                    real: Callable = real,
+                    pixels: UInt8Array,
                     took: list[float] = encoded_ms,
                     sizes: list[int] = encoded_bytes,
                 ) -> bytes:
                     began = time.perf_counter()
-                    content = real(pixels)
+                    content = encode_png(pixels)
                     took.append((time.perf_counter() - began) * 1e3)
                     sizes.append(len(content))
                     return content
 
-                journal_module.encode_png = timed
                 start = time.perf_counter()
-                number = journal.add_capture(exam_id, Eye.OD, View.DISC, frame, operator="bench")
+                with patch("runtime.exam.journal.journal.encode_png", timed):
+                    number = journal.add_capture(exam_id, Eye.OD, View.DISC, frame, operator="bench")
                 middle = time.perf_counter()
                 self.capture_ms.append((middle - start) * 1e3 - encoded_ms[0])
-                journal_module.encode_png = real
                 self._floor(bare, FRAME_FLUSHES, encoded_bytes[0])
                 self._floor(bare, READING_FLUSHES, PAGES_BYTES)
                 start, worked = time.perf_counter(), time.thread_time()
@@ -152,6 +152,10 @@ def spread(values: list[float]) -> dict[str, float]:
     return {f"p{p}_ms": round(percentile(values, p), 2) for p in (50, 95, 99)} | {"samples": len(values)}
 
 
+def _first(found: list[tuple[Frame, Reading]]) -> tuple[Frame, Reading] | None:
+    return found[0] if found else None
+
+
 def main() -> int:
     """Run the rounds and say the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -160,14 +164,15 @@ def main() -> int:
     parser.add_argument("--appends-a-second", type=float, default=2.0)
     options = parser.parse_args()
     latencies: dict[bool, list[float]] = {False: [], True: []}
-    captures, readings, worked, floors = [], [], [], {FRAME_FLUSHES: [], READING_FLUSHES: []}
+    captures, readings, worked = [], [], []
+    floors: dict[int, list[float]] = {FRAME_FLUSHES: [], READING_FLUSHES: []}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for number in range(ROUNDS):
             newest: list[tuple[Frame, Reading]] = []
             writer = None
             if number % 2:
                 place = Path(folder) / f"journal-{number}"
-                writer = Writer(place, lambda newest=newest: newest[0] if newest else None, options.appends_a_second)
+                writer = Writer(place, partial(_first, newest), options.appends_a_second)
                 writer.start()
             latencies[number % 2 == 1] += pipeline(options.seconds, newest)
             if writer is not None:

@@ -17,12 +17,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from device.errors import DeviceError
+from device.frame import Frame
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.session import ExamSession
+from runtime.reading import Reading
 from tests.runtime.exam.making import NRF, PLACES, RULES, frame, infant, reading
 
 KEY = JournalKey(bytes(32))
@@ -32,18 +36,19 @@ GOAL_S = 1.0
 class Told:
     """Gives each frame the reading that it was told to."""
 
-    def screen(self, shot: object) -> object:
+    def screen(self, shot: Frame) -> Reading:
         """One reading."""
         return reading(shot)
 
-    unreadable = screen
+    def unreadable(self, error: DeviceError) -> Reading:
+        """No camera is here that could fail."""
+        raise error
 
 
 def fill(folder: Path, exams: int, frames: int) -> None:
     """Make the exams."""
-    really, os.fsync = os.fsync, lambda number: None
     shots = [frame(number) for number in range(frames)]
-    with Journal.open(folder, KEY, create=True) as journal:
+    with patch("os.fsync"), Journal.open(folder, KEY, create=True) as journal:
         journal.database.connection.execute("PRAGMA synchronous = OFF")
         start = time.monotonic()
         for number in range(exams):
@@ -55,7 +60,6 @@ def fill(folder: Path, exams: int, frames: int) -> None:
             if number % 500 == 499:
                 left_s = (time.monotonic() - start) / (number + 1) * (exams - number - 1)
                 print(f"{number + 1} of {exams} exams, {left_s:.0f} s left", file=sys.stderr)
-    os.fsync = really
 
 
 def kill_one(folder: Path, after_s: float) -> None:
@@ -71,7 +75,8 @@ def kill_one(folder: Path, after_s: float) -> None:
                 for eye, view in PLACES:
                     session.aim(eye, view)
                     session.take(frame(number := number + 1))
-                running = session.close() and None
+                session.close()
+                running = None
     time.sleep(after_s)
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from runtime.arrays import UInt8Array
@@ -59,8 +60,8 @@ def collection(data: Path) -> list[Picture]:
             for row in csv.DictReader(file):
                 if row["frame_group"] in found:
                     continue
-                pixels = cv2.cvtColor(cv2.imread(str(folder / row["image"])), cv2.COLOR_BGR2RGB)
-                mask = cv2.imread(str(folder / row["mask"]), cv2.IMREAD_GRAYSCALE) if part == "vessels" else None
+                pixels = np.asarray(Image.open(folder / row["image"]).convert("RGB"))
+                mask = np.asarray(Image.open(folder / row["mask"]).convert("L")) if part == "vessels" else None
                 small = _to_width(pixels)
                 vessels = None if mask is None else np.asarray((_to_width(mask) > 127) * 255, np.uint8)
                 found[row["frame_group"]] = Picture(row["frame_group"], row["device"], small, vessels)
@@ -127,7 +128,7 @@ def measured(data: Path, variants: int, pairs: int, seed: int) -> dict[str, obje
     neighbours = [
         likeness(seen[n], seen[n + 1]) for n in range(len(seen) - 1) if pictures[n].camera == pictures[n + 1].camera
     ]
-    others = []
+    others: list[float] = []
     while len(others) < pairs:
         one, other = rng.choice(len(seen), 2, replace=False)
         if pictures[one].camera == pictures[other].camera:

@@ -54,7 +54,7 @@ class Driver:
 
 
 def through_reader(rate_hz: float, count: int) -> list[float]:
-    ages_ms = []
+    ages_ms: list[float] = []
     with LiveReader(lambda: Driver(rate_hz), "driver") as reader:
         while len(ages_ms) < count:
             frame = reader.read()
@@ -72,7 +72,7 @@ def through_queue(rate_hz: float, count: int) -> list[float]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    ages_ms = []
+    ages_ms: list[float] = []
     while len(ages_ms) < count:
         frame = frames.get()
         ages_ms.append((time.monotonic_ns() - frame.captured_ns) / 1e6)

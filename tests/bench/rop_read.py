@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -40,7 +41,7 @@ def simulated(folder: Path, count: int, seed: int) -> list[Path]:
     return paths
 
 
-def natives(program: Path, bundle: Path, paths: list[Path]) -> tuple[list[dict], str]:
+def natives(program: Path, bundle: Path, paths: list[Path]) -> tuple[list[dict[str, Any]], str]:
     """Its readings, and what it said."""
     done = subprocess.run(
         [program, "--bundle", bundle, "--verbose", *paths], capture_output=True, text=True, check=False
@@ -48,7 +49,7 @@ def natives(program: Path, bundle: Path, paths: list[Path]) -> tuple[list[dict],
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr.strip()
 
 
-def pythons(screener: Screener, path: Path) -> dict | None:
+def pythons(screener: Screener, path: Path) -> dict[str, Any] | None:
     """None for a picture that it refuses."""
     try:
         with open_camera(str(path)) as camera:
@@ -68,7 +69,8 @@ def main() -> None:
     parser.add_argument("--at-most", type=int, default=100, help="of these")
     options = parser.parse_args()
     equal = compared = refused = same_pixels = 0
-    strange, told, off, times = 0.0, 0, 0.0, {"rop-read": [], "python": []}
+    strange, told, off = 0.0, 0, 0.0
+    times: dict[str, list[float]] = {"rop-read": [], "python": []}
     unequal: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         paths = simulated(Path(folder), options.simulated, options.seed)

@@ -59,7 +59,7 @@ def texture(rng: np.random.Generator) -> UInt8Array:
         total += cv2.resize(
             rng.random((SIDE // size + 1,) * 2, np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
         )
-    share = cv2.normalize(total, None, 0, 1, cv2.NORM_MINMAX)[..., np.newaxis]
+    share = ((total - total.min()) / np.ptp(total))[..., np.newaxis]
     return (share * rng.integers(0, 256, 3) + (1 - share) * rng.integers(0, 256, 3)).astype(np.uint8)
 
 

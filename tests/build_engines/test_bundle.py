@@ -13,7 +13,7 @@ from build_engines.bundle import build_bundle
 from build_engines.card import model_card
 from build_engines.description import Description, load_description, plain_description
 from build_engines.errors import BuildError, ParityError
-from build_engines.export import ExportedGraphs
+from build_engines.export import ExportedGraphs, export_graphs
 from build_engines.segimgnet import NetworkSize, SegImgNet
 from runtime import Screener, open_bundle
 from runtime.engines.openvino.engine import OpenVINOEngine
@@ -41,12 +41,11 @@ def exported_once(
     exported: dict[bool, Path], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The one network is exported once, and copied for every other test: tracing it takes seconds."""
-    export = build_engines.bundle.export_graphs
 
     def copied(network: SegImgNet, folder: Path, *, dynamic_batch: bool = False) -> ExportedGraphs:
         if dynamic_batch not in exported:
             kept = tmp_path_factory.mktemp("graphs")
-            export(network, kept, dynamic_batch=dynamic_batch)
+            export_graphs(network, kept, dynamic_batch=dynamic_batch)
             exported[dynamic_batch] = kept
         shutil.copytree(exported[dynamic_batch], folder, dirs_exist_ok=True)
         return ExportedGraphs(*(folder / graph_name(name, "fp32") for name in NETWORKS))
@@ -59,6 +58,7 @@ def test_a_built_bundle_opens_and_reads_a_frame(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     built = build_bundle(network, plain_description("tiny", 2), tmp_path / "bundle", IMAGES)
+    assert built.parity is not None
     assert built.parity.images == 2
     paths = {entry.path for entry in built.manifest.files}
     assert {path for path in paths if not path.startswith("vectors/")} == {

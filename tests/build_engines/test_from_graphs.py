@@ -27,8 +27,10 @@ def network() -> SegImgNet:
         if isinstance(module, nn.BatchNorm2d):  # as after training, so that folding them changes the weights
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 2)
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
     return network.eval()
 
 

@@ -89,7 +89,8 @@ def test_openssl_agrees_with_the_signature(folder: Path, key: Path, tmp_path: Pa
     line = json.loads((folder / MANIFEST_SIGNATURE).read_text())
     (tmp_path / "raw.sig").write_bytes(bytes.fromhex(line["ed25519"]))
     public = tmp_path / "keys" / "maker.pem"
-    command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", public, "-rawin", "-in", folder / "manifest.json"]
+    command: list[str | Path] = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", public, "-rawin"]
+    command += ["-in", folder / "manifest.json"]
     result = subprocess.run([*command, "-sigfile", tmp_path / "raw.sig"], capture_output=True, text=True, check=False)
     assert "Signature Verified Successfully" in result.stdout
 
@@ -99,10 +100,11 @@ def test_a_key_made_as_the_help_says_can_be_used(folder: Path, tmp_path: Path) -
         pytest.skip("openssl is not installed")
     private, public = tmp_path / "made.pem", tmp_path / "keys" / "anna.pem"
     public.parent.mkdir()
-    for command in (
+    commands: list[list[str | Path]] = [
         ["genpkey", "-algorithm", "ed25519", "-out", private],
         ["pkey", "-in", private, "-pubout", "-out", public],
-    ):
+    ]
+    for command in commands:
         subprocess.run(["openssl", *command], capture_output=True, check=True)
     assert sign(folder, "--key", private) == 0
     assert open_site(trusted_keys=public.parent).check_bundle(open_bundle(folder)).by == "anna"

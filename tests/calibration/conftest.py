@@ -40,7 +40,8 @@ def make(photos: Path, tmp_path: Path) -> Callable[..., CalibrationSet]:
     """Make a set at tmp_path/set; keyword arguments as for `create_set`."""
 
     def made(**changes: Any) -> CalibrationSet:
-        given = {"sources": Sources((str(photos),)), "out": tmp_path / "set", "count": 12, "engine": FakeEngine()}
+        given: dict[str, Any] = {"sources": Sources((str(photos),)), "out": tmp_path / "set"}
+        given |= {"count": 12, "engine": FakeEngine()}
         return create_set(**(given | changes))
 
     return made

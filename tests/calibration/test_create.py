@@ -19,7 +19,7 @@ from runtime.errors import EngineError
 from runtime.screener import Screener
 from runtime.sinks.jsonl import JsonLinesSink
 from tests.calibration.conftest import PICTURES, write_picture
-from tests.pictures import retina
+from tests.pictures import retina, stored_bgr
 
 Make = Callable[..., CalibrationSet]
 
@@ -92,7 +92,7 @@ def test_ungradable_unreadable_and_repeated_frames_are_refused(make: Make, tmp_p
     folder = tmp_path / "mixed"
     for seed in range(3):
         write_picture(folder / f"{seed}.png", seed)
-    again = cv2.imread(str(folder / "0.png"))
+    again = stored_bgr(folder / "0.png")
     assert cv2.imwrite(str(folder / "again.jpg"), again, [cv2.IMWRITE_JPEG_QUALITY, 85])
     write_picture(folder / "dark.png", 4, 0.1)
     assert cv2.imwrite(str(folder / "grey.png"), np.full((240, 320, 3), 128, np.uint8))

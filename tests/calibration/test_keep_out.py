@@ -13,6 +13,7 @@ from calibration.sources import Sources
 from calibration.split import held_out
 from calibration.tables import listed_beside, read_table
 from tests.calibration.conftest import write_picture
+from tests.pictures import stored_bgr
 
 Make = Callable[..., CalibrationSet]
 COUNT = 20
@@ -73,7 +74,7 @@ def test_a_copy_of_an_excluded_frame_is_known_by_its_pixels_and_by_its_look(make
     other = dataset.parent / "copies"
     other.mkdir()
     for number in (0, 1, 2, 3):
-        picture = cv2.imread(str(dataset / "images" / f"{number:02d}.png"))
+        picture = stored_bgr(dataset / "images" / f"{number:02d}.png")
         assert cv2.imwrite(str(other / f"renamed{number}.png"), picture)
         small = cv2.resize(picture, None, fx=0.9, fy=0.9, interpolation=cv2.INTER_AREA)
         assert cv2.imwrite(str(other / f"smaller{number}.jpg"), small)

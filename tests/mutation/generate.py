@@ -60,6 +60,15 @@ class Mutation:
         return source[: self.start] + self.text.encode() + source[self.end :]
 
 
+def _span(node: ast.AST) -> tuple[int, int, int, int] | None:
+    """First line and byte, last line and byte; None for what stands nowhere, such as an operator."""
+    places = [getattr(node, name, None) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")]
+    if any(place is None for place in places):
+        return None
+    line, column, end_line, end_column = (int(place) for place in places if place is not None)
+    return line, column, end_line, end_column
+
+
 def mutations(file: str, source: bytes, only_in: Collection[str] = ()) -> list[Mutation]:
     """All mutations of a file, in its order. only_in: functions and classes at its top; none are all of them."""
     tree = ast.parse(source)
@@ -74,15 +83,13 @@ def mutations(file: str, source: bytes, only_in: Collection[str] = ()) -> list[M
         if id(node) in annotations:
             continue
         for place, text in _of(node):
-            if not hasattr(place, "lineno"):
+            if (span := _span(place)) is None:
                 continue
-            start, end = (
-                lines[place.lineno - 1] + place.col_offset,
-                lines[place.end_lineno - 1] + place.end_col_offset,
-            )
-            first, last = lines[place.lineno - 1], lines[place.end_lineno]
+            at, column, end_at, end_column = span
+            start, end = lines[at - 1] + column, lines[end_at - 1] + end_column
+            first, last = lines[at - 1], lines[end_at]
             new = source[first:start] + text.encode() + source[end:last]
-            made = Mutation(file, place.lineno, source[first:last].decode(), new.decode(), start, end, text)
+            made = Mutation(file, at, source[first:last].decode(), new.decode(), start, end, text)
             try:
                 ast.parse(made.apply(source))
             except SyntaxError:

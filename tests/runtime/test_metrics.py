@@ -7,7 +7,7 @@ from runtime.metrics import dice, roc_auc
 
 
 @pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.float32, 1)])
-def test_dice_of_known_overlaps(dtype: type, full: float) -> None:
+def test_dice_of_known_overlaps(dtype: type[np.generic], full: float) -> None:
     all_of_it, none = np.full((4, 4), full, dtype), np.zeros((4, 4), dtype)
     half = all_of_it.copy()
     half[:2] = 0

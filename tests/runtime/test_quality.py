@@ -135,7 +135,7 @@ def test_several_eyes_in_one_picture_are_not_one_retina(across: int, down: int) 
         [retina(seed=across * row + column, width=240, height=240) for column in range(across)] for row in range(down)
     ]
     sheet = np.vstack([np.hstack(row) for row in eyes])
-    small = cv2.resize(sheet, (256, 256), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(sheet, (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
     assert NOT_ONE in grade(small).reasons
-    one = cv2.resize(eyes[0][0], (256, 256), interpolation=cv2.INTER_AREA)
+    one = np.asarray(cv2.resize(eyes[0][0], (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
     assert NOT_ONE not in grade(one).reasons

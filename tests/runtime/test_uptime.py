@@ -10,8 +10,13 @@ from runtime.uptime import uptime_s
 
 
 def test_it_is_the_clock_that_counts_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(time, "clock_gettime", lambda clock: asked.append(clock) or 12.5)
+    asked: list[int] = []
+
+    def told(clock: int) -> float:
+        asked.append(clock)
+        return 12.5
+
+    monkeypatch.setattr(time, "clock_gettime", told)
     assert uptime_s() == 12.5
     assert asked == [time.CLOCK_BOOTTIME]
 

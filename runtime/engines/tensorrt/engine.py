@@ -32,7 +32,7 @@ same, but for sums whose order is left open in half precision; a graph that is w
 LONGEST_MS = 60_000
 """No frame takes longer, also without a budget and in the first run, in which libraries load or compile kernels."""
 MEASURED_RUNS = 30
-_abandoned: list[object] = []
+_abandoned: list[tuple[list[Pipeline], dict[PlanName, Network], TensorRT | None, Cuda]] = []
 """What belongs to a GPU that is lost or stuck. Kept, since to destroy it may crash or hang; the process is to end."""
 Results: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
 """Vessels, probabilities, logits."""

@@ -13,7 +13,7 @@ from build_engines.evaluate.statistics.agreement import fewest_deciding, mcnemar
 from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
 from build_engines.evaluate.statistics.roc import area, area_interval, drawn_areas, roc_curve
-from runtime.shares import ALL_ALIKE, CLUSTERED, WILSON, cluster_variance, share, wilson
+from runtime.shares import ALL_ALIKE, CLUSTERED, WILSON, Share, cluster_variance, share, wilson
 from runtime.student import Z, t_cdf, t_quantile
 from tests.build_engines.evaluate.coverage import Coverage, covered
 
@@ -135,12 +135,18 @@ def test_drawn_areas_are_those_of_the_drawn_infants() -> None:
     assert drawn_areas(scores, truth, infants, 25, seed=20)[0] == pytest.approx(np.array(expected), abs=EXACT)
 
 
+def width(of: Share) -> float:
+    assert of.low is not None
+    assert of.high is not None
+    return of.high - of.low
+
+
 def test_a_share_of_clustered_frames_is_less_certain_than_of_independent_ones() -> None:
     infants = np.repeat(np.arange(40), 10)
     right = np.random.default_rng(3).random(40).repeat(10) < 0.8
     clustered, independent = share(right, infants), share(right, np.arange(400))
     assert clustered.method == CLUSTERED
-    assert clustered.high - clustered.low > 2.5 * (independent.high - independent.low)
+    assert width(clustered) > 2.5 * width(independent)
 
 
 def test_where_every_frame_is_right_infants_are_counted_and_the_interval_is_not_a_point() -> None:

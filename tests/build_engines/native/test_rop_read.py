@@ -311,7 +311,7 @@ def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, 
         seen = {"schema": "rop.site-issues/1", "highest": {"bundle test": 4}}
         (state / "site-issues.json").write_text(json.dumps(seen))
     cv2.imwrite(str(tmp_path / "a.png"), retina()[..., ::-1])
-    named = ["--bundle", bundle.path, "--trusted-keys", keys, tmp_path / "a.png"]
+    named: list[str | Path] = ["--bundle", bundle.path, "--trusted-keys", keys, tmp_path / "a.png"]
     done = run(program, *named, environment={"ROP_SITE_STATE": str(state)})
     said = {
         "unsigned": "has no manifest.sig",

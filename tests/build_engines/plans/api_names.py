@@ -80,10 +80,10 @@ def _walk(node: ast.AST, scope: _Scope, classes: set[str]) -> Iterator[Use]:
             owner = _type(child.value, scope, classes)
             if owner is not None and not child.attr.startswith("__"):
                 yield Use(owner, child.attr, child.lineno, child.attr in scope.guards)
-        if _is_call(child, "getattr", 2) and isinstance(child.args[1], ast.Constant):
+        if isinstance(child, ast.Call) and (name := _named(child, "getattr", 2)) is not None:
             owner = _type(child.args[0], scope, classes)
             if owner is not None:
-                yield Use(owner, str(child.args[1].value), child.lineno, str(child.args[1].value) in scope.guards)
+                yield Use(owner, name, child.lineno, name in scope.guards)
         yield from _walk(child, scope, classes)
 
 
@@ -97,23 +97,22 @@ def _function_scope(function: ast.FunctionDef | ast.AsyncFunctionDef, outer: _Sc
             scope.types[argument.arg] = MODULE
         elif untyped and argument.arg in PARAMETERS:
             scope.types[argument.arg] = PARAMETERS[argument.arg]
-    scope.guards |= {str(name) for node in ast.walk(function) for name in _guard(node)}
+    scope.guards |= {name for node in ast.walk(function) for name in _guard(node)}
     _assigned(function, scope, classes)
     return scope
 
 
-def _guard(node: ast.AST) -> Iterator[object]:
-    if (_is_call(node, "hasattr", 2) or _is_call(node, "getattr", 3)) and isinstance(node.args[1], ast.Constant):
-        yield node.args[1].value
+def _guard(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Call):
+        names = (_named(node, "hasattr", 2), _named(node, "getattr", 3))
+        yield from (name for name in names if name is not None)
 
 
-def _is_call(node: ast.AST, name: str, arguments: int) -> bool:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == name
-        and len(node.args) == arguments
-    )
+def _named(call: ast.Call, function: str, arguments: int) -> str | None:
+    """The attribute that such a call names by a constant."""
+    if not (isinstance(call.func, ast.Name) and call.func.id == function and len(call.args) == arguments):
+        return None
+    return str(call.args[1].value) if isinstance(call.args[1], ast.Constant) else None
 
 
 def _assigned(tree: ast.AST, scope: _Scope, classes: set[str]) -> None:

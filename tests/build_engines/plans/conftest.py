@@ -64,9 +64,10 @@ def toy_bundle(tmp_path: Path) -> Bundle:
     manifest |= {"name": "toy", "files": [], "default_precision": {}}
     for network in ("segmentation", "classifier"):
         content = toy_graph(network)
-        entry = {"path": f"{network}.fp32.onnx", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        (folder / entry["path"]).write_bytes(content)
-        manifest["files"].append(entry)
+        path = f"{network}.fp32.onnx"
+        (folder / path).write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        manifest["files"].append({"path": path, "size": len(content), "sha256": digest})
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return open_bundle(folder)
 

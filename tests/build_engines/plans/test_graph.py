@@ -141,8 +141,8 @@ def test_for_tensorrt_8_an_int8_graph_is_fp32_with_the_same_integers(seed: int, 
     step = np.float32(np.float16(0.05))
     along = np.float16(scale).astype(np.float32).reshape([-1 if i == axis else 1 for i in range(2)] if per_axis else [])
     expected = np.clip(np.round(np.maximum(x, 0) / step), -128, 127) * step @ (weights * along)
-    found = ReferenceEvaluator(onnx.load_model_from_string(plain)).run(None, {"x": x})[0]
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    (found,) = ReferenceEvaluator(onnx.load_model_from_string(plain)).run(None, {"x": x})
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-4, atol=1e-4)
     # Quantized again in the graph, the weights are the integers that they were.
     stored = next(t for t in graph.initializer if t.name == "w/fp32")
     np.testing.assert_array_equal(np.round(numpy_helper.to_array(stored) / along), weights)

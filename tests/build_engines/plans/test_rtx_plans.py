@@ -72,7 +72,7 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     network = SegImgNet(BASE, classes=2, layer_scale=0.5)
     with torch.no_grad():
         for weights in network.parameters():
-            weights += 0.01 * torch.randn_like(weights)  # the exporter keeps equal ones, such as all ones, only once
+            weights.add_(0.01 * torch.randn_like(weights))  # the exporter keeps equal ones, such as all ones, only once
     export_graphs(network, folder)
     yield folder
     for path in folder.glob("*.onnx"):  # 900 MB

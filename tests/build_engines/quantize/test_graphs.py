@@ -77,7 +77,7 @@ def test_graphs_take_and_give_what_fp32_does(folder: Path, network: str, precisi
 
 @pytest.mark.usefixtures("quantized")
 def test_results_stay_near_fp32(folder: Path, frames: UInt8Array) -> None:
-    expected = {}
+    expected: dict[str, Any] = {}
     for precision, allowed in (("fp32", 0.0), ("fp16", 0.005), ("int8", 0.05)):
         run = {network: Runner(folder / f"{network}.{precision}.onnx") for network in NETWORKS}
         inputs: dict[str, Any] = {"image": frames[5:6]}

@@ -7,6 +7,7 @@ Named as the real ones: two encoder and two decoder blocks with an upsampling be
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,7 +30,7 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[TensorProto] = []
 
-    def node(self, kind: str, module: str, inputs: list[str], output: str | None = None, **attributes: object) -> str:
+    def node(self, kind: str, module: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
         name = f"{module}/{kind}"
         self.nodes.append(helper.make_node(kind, inputs, [output or name], name=name, **attributes))
         return output or name
@@ -42,9 +43,7 @@ class _Graph:
         fan_in = int(np.prod(shape[1:])) if len(shape) == 4 else shape[0]
         return self.constant(name, self._random.normal(size=shape) * scale * np.sqrt(2 / fan_in))
 
-    def conv(
-        self, module: str, x: str, outputs: int, inputs: int, side: int, scale: float = 1.0, **extra: object
-    ) -> str:
+    def conv(self, module: str, x: str, outputs: int, inputs: int, side: int, scale: float = 1.0, **extra: Any) -> str:
         weight = self.weight(f"{module}.weight", outputs, inputs, side, side, scale=scale)
         bias = self.constant(f"{module}.bias", self._random.normal(size=outputs) * 0.1)
         return self.node("Conv", module, [x, weight, bias], kernel_shape=[side, side], **extra)
@@ -81,7 +80,7 @@ FEATURES = [(f"features_{level}", [1, CHANNELS, SIDE >> 3 + level, SIDE >> 3 + l
 
 def segmentation() -> onnx.ModelProto:
     g = _Graph(1)
-    same = {"pads": [1, 1, 1, 1]}
+    same: dict[str, Any] = {"pads": [1, 1, 1, 1]}
 
     def relu(module: str, x: str, output: str | None = None) -> str:
         return g.node("Relu", module, [x], output)

@@ -19,6 +19,7 @@ from build_engines.report.schema import ParityReport
 from build_engines.report.store import read_report
 from runtime import open_bundle
 from runtime.cpu_class import LIMIT
+from runtime.manifest import Precision
 from tests.build_engines.report.figures import report
 from tests.runtime.engines.tiny import tiny_bundle
 
@@ -47,7 +48,7 @@ def answering(patch: pytest.MonkeyPatch, stdout: str, code: int = 0) -> dict[str
         seen.update(command=command, limit=options["env"][LIMIT])
         return subprocess.CompletedProcess(command, code, stdout, "a line\nthe last line\n")
 
-    patch.setattr(classes.subprocess, "run", run)
+    patch.setattr("build_engines.report.classes.subprocess.run", run)
     return seen
 
 
@@ -81,7 +82,8 @@ def test_a_report_is_adopted_and_nothing_else_changes(tmp_path: Path) -> None:
 
 
 def test_what_was_measured_on_other_classes_of_cpu_stays(tmp_path: Path) -> None:
-    fp32, int8 = ("fp32", "fp32"), ("int8", "int8")
+    fp32: tuple[Precision, Precision] = ("fp32", "fp32")
+    int8: tuple[Precision, Precision] = ("int8", "int8")
     bundle = adopt(tiny_bundle(tmp_path / "bundle"), report(fp32, "avx2"))
     bundle = adopt(bundle, report(fp32, "amx").model_copy(update={"others": (report(int8, "vnni", "AVX2_VNNI"),)}))
     assert [found.machine.cpu_class for found in read_report(bundle).others] == ["vnni", "avx2"]

@@ -21,9 +21,9 @@ from runtime.engines.base import Inference
 from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.errors import BundleError
 from runtime.manifest import ResizeFacts
-from runtime.preprocess import KEEP_AT_LEAST, LARGEST_REDUCTION
+from runtime.preprocess import KEEP_AT_LEAST, LARGEST_REDUCTION, network_input
 from runtime.preprocess.weights import WEIGHT_BITS
-from runtime.quality import QualityLimits
+from runtime.quality import QualityLimits, grade
 from runtime.trust.site import Site
 from runtime.trust.vectors import VECTORS, open_vectors
 from runtime.trust.word import sites_word
@@ -63,12 +63,10 @@ def test_the_manifest_states_resize_and_gate_as_they_are(equipped: Bundle) -> No
 @pytest.mark.parametrize("stage", ["input", "measures", "networks"])
 def test_another_stage_is_found(equipped: Bundle, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if stage == "input":
-        real = check_vectors.network_input
-        monkeypatch.setattr(check_vectors, "network_input", lambda pixels: real(pixels) ^ np.uint8(1))
+        monkeypatch.setattr(check_vectors, "network_input", lambda pixels: network_input(pixels) ^ np.uint8(1))
     elif stage == "measures":
-        gate = check_vectors.grade
         monkeypatch.setattr(
-            check_vectors, "grade", lambda image, limits: gate(np.ascontiguousarray(255 - image), limits)
+            check_vectors, "grade", lambda image, limits: grade(np.ascontiguousarray(255 - image), limits)
         )
     else:
         infer = OpenVINOEngine._infer

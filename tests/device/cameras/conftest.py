@@ -34,7 +34,7 @@ def make_video(tmp_path: Path) -> MakeVideo:
 
     def make(name: str = "clip.avi", codec: str = "MJPG", keep: float = 1.0) -> Path:
         path = tmp_path / name
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 10, (160, 120))
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 10, (160, 120))
         assert writer.isOpened(), f"OpenCV was built without {codec}"
         rng = np.random.default_rng(0)
         for k in range(12):

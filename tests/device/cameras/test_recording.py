@@ -17,7 +17,8 @@ CODECS = [("clip.avi", "MJPG"), ("clip.mp4", "mp4v"), ("clip.mkv", "FFV1"), ("cl
 
 
 def read_all(camera: Recording) -> tuple[list[np.ndarray], list[FrameUnreadable]]:
-    frames, errors = [], []
+    frames: list[np.ndarray] = []
+    errors: list[FrameUnreadable] = []
     while True:
         try:
             frame = camera.read()

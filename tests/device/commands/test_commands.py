@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import pytest
 from PIL import Image
 
@@ -28,6 +27,7 @@ from device.live import LiveReader, Tap
 from device.telemetry import Clock, Telemetry, Temperature, ThrottleCount
 from tests.device.light.conftest import FAST
 from tests.device.live.scripted import Hang, Opener, Step, picture
+from tests.pictures import stored_bgr
 
 ROOT = Path(__file__).parents[3]
 
@@ -156,7 +156,7 @@ def test_grab_writes_what_the_frame_was(tmp_path: Path, capsys: pytest.CaptureFi
     assert facts["sha256"] == frame.sha256
     assert facts["schema"] == "rop.frame/1"
     assert {"captured_at", "captured_ns", "sequence", "source", "width", "height", "file"} <= set(facts)
-    assert (cv2.imread(str(out / "000000.png"))[:, :, ::-1] == frame.pixels).all()
+    assert (stored_bgr(out / "000000.png")[:, :, ::-1] == frame.pixels).all()
     with Image.open(out / "000000.png") as written:
         assert written.info == {}
     assert capsys.readouterr().out.split() == [str(out / f"00000{n}.png") for n in range(3)]
@@ -337,7 +337,7 @@ def test_telemetry_goes_on_until_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys:
         if len(naps) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(telemetry.time, "sleep", nap)
+    monkeypatch.setattr("device.commands.telemetry.time.sleep", nap)
     assert main(["telemetry", "--watch", "0.5", "--json"]) == 130
     assert naps == [0.5] * 3
     assert len(capsys.readouterr().out.splitlines()) == 3

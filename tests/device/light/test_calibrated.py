@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pytest
 
@@ -61,12 +62,16 @@ def test_continuous_light_goes_off_when_the_dose_is_used_up(board: SimulatedBoar
     assert board.led_level == 0
 
 
+def beats_since(link: BoardLink, beat: int) -> bool:
+    return (link.status().last_seq - beat) % 256 >= 2
+
+
 def test_the_account_is_never_below_the_light_that_was_on(board: SimulatedBoard, link: BoardLink) -> None:
     light = light_with(link, 100.0)
     for level in (100, 50, 100):
         light.illuminate(Eye.OD, level)
         beat = link.status().last_seq
-        assert wait_until(lambda beat=beat: (link.status().last_seq - beat) % 256 >= 2)
+        assert wait_until(partial(beats_since, link, beat))
     light.off()
     on_s = (board.light_changes[-1].at_ns - board.light_changes[0].at_ns) / 1e9
     assert on_s <= light.account.used(Eye.OD)[NAME] <= on_s + 3 * 0.5 + 0.5

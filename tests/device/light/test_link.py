@@ -20,6 +20,7 @@ from device.errors import AnotherHost, BoardRefused, BoardSilent, LightError, No
 from device.light import BoardLink, EventCode, LineFaults, NakCode, SimulatedBoard
 from device.light.board import Board, Send
 from device.light.messages import HostMessage, Open, Stop, encode_request
+from device.light.port import write_frame
 from device.light.simulated import draw_number
 from tests.device.light.conftest import FAST
 from tests.device.light.waiting import wait_until
@@ -315,11 +316,10 @@ class Wire:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.recorded: list[bytes] = []
-        write = device.light.link.write_frame
 
         def record(port: Any, data: bytes) -> None:
             self.recorded.append(data)
-            write(port, data)
+            write_frame(port, data)
 
         monkeypatch.setattr(device.light.link, "write_frame", record)
 

@@ -76,8 +76,11 @@ def test_any_frame_is_a_message_of_its_exact_length_or_none(frame: RawFrame) -> 
 
 def test_flags_come_as_flags_and_wrong_lengths_as_nothing() -> None:
     assert unpack(HeartbeatReply, b"\x05") == HeartbeatReply(Flags.LIGHT_ON | Flags.INTERLOCK_CLOSED)
-    for kind in (HeartbeatReply, FireReply, OpenReply, Status, Totals):
-        assert unpack(kind, bytes(kind.LAYOUT.size + 1)) is None
+    assert unpack(HeartbeatReply, bytes(HeartbeatReply.LAYOUT.size + 1)) is None
+    assert unpack(FireReply, bytes(FireReply.LAYOUT.size + 1)) is None
+    assert unpack(OpenReply, bytes(OpenReply.LAYOUT.size + 1)) is None
+    assert unpack(Status, bytes(Status.LAYOUT.size + 1)) is None
+    assert unpack(Totals, bytes(Totals.LAYOUT.size + 1)) is None
 
 
 @pytest.mark.parametrize("message", [SetLed(65_536), SetLed(-1), Arm(2**32, 1), Arm(1, 65_536)])

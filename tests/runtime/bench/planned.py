@@ -27,7 +27,8 @@ class PlannedReader:
         took_ms = self.plan(frame.sequence)
         self.seen.append(frame.sequence)
         self.clock.advance_ms(took_ms or 0)
-        outcome = {None: Outcome.NO_RESULT, 0: Outcome.RETAKE}.get(took_ms, Outcome.NO_REFERRAL_FINDINGS)
+        outcomes: dict[float | None, Outcome] = {None: Outcome.NO_RESULT, 0: Outcome.RETAKE}
+        outcome = outcomes.get(took_ms, Outcome.NO_REFERRAL_FINDINGS)
         timings = Timings(capture=0.0, total=took_ms or 0.0)
         if took_ms:
             timings = Timings(0.0, 0.1, 0.1, took_ms * 0.6, took_ms * 0.4 - 0.3, 0.1, took_ms)

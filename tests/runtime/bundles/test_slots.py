@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,6 @@ import pytest
 
 from device.signature import signature_line
 from runtime.bundle import DEMONSTRATION, open_bundle
-from runtime.bundles import store
 from runtime.bundles.actions import Means, activate, install, rollback
 from runtime.bundles.errors import NotActivated, PackageRefused, SlotsError
 from runtime.bundles.trial import Asked, Compared, Trial
@@ -223,7 +223,7 @@ def test_a_full_disk_leaves_nothing(
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(store.os, "fsync", full)
+    monkeypatch.setattr("runtime.bundles.store.os.fsync", full)
     with pytest.raises(SlotsError, match="No space"):
         install(means, two)
     monkeypatch.undo()
@@ -284,7 +284,7 @@ def _dies_at(step: int, act: Callable[[], object], monkeypatch: pytest.MonkeyPat
 
             return call
 
-        for module, name in ((os, "rename"), (os, "replace"), (os, "fsync"), (store.tempfile, "mkstemp")):
+        for module, name in ((os, "rename"), (os, "replace"), (os, "fsync"), (tempfile, "mkstemp")):
             patch.setattr(module, name, counted(getattr(module, name)))
         try:
             act()

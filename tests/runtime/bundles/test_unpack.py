@@ -156,7 +156,7 @@ def test_a_bomb_in_a_header_needs_no_memory(tmp_path: Path, into: Path) -> None:
 def test_no_space_is_an_error_of_the_disk(tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = bundle_folder(tmp_path / "bundle")
     usage = type("usage", (), {"free": 1000})
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr("runtime.bundles.unpack.shutil.disk_usage", lambda _: usage)
     with pytest.raises(OSError, match="MiB free"):
         unpack(folder, into)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from runtime.cart.cart import Cart
 from runtime.cart.demo.parts import PIN, USER, Demonstration, demonstration, demonstration_users
@@ -104,7 +105,8 @@ class Driver:
     def listening(self) -> Iterator[Callable[[str], dict[str, Any]]]:
         """Events as a page hears them; the function waits for the next of a kind."""
         address = self.server.url.replace("http", "ws") + "api/1/events"
-        with connect(address, additional_headers={"Cookie": self.cookie()}, origin=self.server.url[:-1]) as socket:  # type: ignore[arg-type]
+        origin = Origin(self.server.url[:-1])
+        with connect(address, additional_headers={"Cookie": self.cookie()}, origin=origin) as socket:
 
             def wait_for(kind: str) -> dict[str, Any]:
                 deadline = time.monotonic() + PATIENCE_S

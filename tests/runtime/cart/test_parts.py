@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -31,11 +32,11 @@ def test_the_desk_does_one_thing_after_the_other_in_its_own_thread() -> None:
     desk: Desk[list[int]] = Desk(list, lambda room: None, lambda room: None)
     try:
 
-        def job(number: int) -> int:
+        def job(number: int, room: list[int]) -> int:
             seen.append((number, threading.current_thread().name))
             return number
 
-        futures = [desk.do(lambda room, number=number: job(number)) for number in range(20)]
+        futures = [desk.do(partial(job, number)) for number in range(20)]
         assert [future.result(10) for future in futures] == list(range(20))
     finally:
         desk.close()
@@ -59,19 +60,22 @@ def test_a_desk_that_an_engine_ends_tells_everybody_at_once_and_for_ever(where: 
     said: list[str] = []
     ends = threading.Event()
 
-    def lost(room: int) -> None:
+    def lost(room: int) -> int:
         if ends.is_set():
             raise SystemExit(75)
+        return room
+
+    def tick(room: int) -> None:
+        lost(room)
 
     desk: Desk[int] = Desk(
-        lambda: 0, lambda room: None, lost, failed=lambda error: said.append(str(error or "")), every_s=0.01
+        lambda: 0, lambda room: None, tick, failed=lambda error: said.append(str(error or "")), every_s=0.01
     )
     go = threading.Event()
     first = desk.do(lambda room: (go.wait(20), room)[1])
     waiting = [desk.do(lambda room: room) for _ in range(3)]
     if where == "a command":
-        waiting.insert(0, desk.do(lambda room: lost(room) or 0))
-        waiting = [waiting[0], *(desk.do(lambda room: lost(room) or 0) for _ in range(3))]
+        waiting = [desk.do(lost) for _ in range(4)]
     ends.set()
     go.set()
     assert first.result(20) == 0
@@ -114,7 +118,13 @@ def test_how_long_a_command_takes_can_be_seen() -> None:
     desk: Desk[int] = Desk(lambda: 0, lambda room: None, lambda room: None)
     try:
         assert desk.busy_s == 0
-        done = desk.do(lambda room: (began.set(), go.wait(20), room)[2])
+
+        def block(room: int) -> int:
+            began.set()
+            go.wait(20)
+            return room
+
+        done = desk.do(block)
         assert began.wait(20)
         time.sleep(0.02)
         assert desk.busy_s >= 0.02
@@ -168,7 +178,7 @@ def test_a_room_that_cannot_be_opened_is_told_to_each_command_and_tried_again() 
         retry_s=0.05,
     )
     try:
-        answers = []
+        answers: list[object] = []
         while not answers or isinstance(answers[-1], Exception):
             done = desk.do(lambda room: room)
             answers.append(done.exception(10) or done.result(0))

@@ -365,13 +365,13 @@ LONG = settings(
 
 @pytest.mark.slow
 def test_a_few_sessions() -> None:
-    run_state_machine_as_test(Session, settings=SHORT)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Session, settings=SHORT)
 
 
 @pytest.mark.soak
 def test_a_thousand_sessions(capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        run_state_machine_as_test(Session, settings=LONG)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(Session, settings=LONG)
     finally:
         with capsys.disabled():
             sys.stdout.write(f"\n{counted}\n")

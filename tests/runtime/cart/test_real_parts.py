@@ -22,6 +22,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.pictures import decoded_bgr
+
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from device.cameras.simulated import SimulatedCamera, SimulatedConfig
@@ -218,5 +220,5 @@ def test_a_small_live_stream_and_a_still_of_16_megapixels_two_seconds_later(tmp_
         exam = client.http.get("state").json()["exam"]
         address = exam["captures"][0]["addresses"]["image"]
         shown = client.http.get(str(client.http.base_url).split("/api")[0] + address).content
-        assert max(cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR).shape[:2]) == 2048
+        assert max(decoded_bgr(shown).shape[:2]) == 2048
         assert client.http.get("preview?after=0").status_code == 200

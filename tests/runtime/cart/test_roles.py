@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
@@ -121,7 +122,7 @@ def test_a_technician_sees_nothing_of_a_patient(cart: Quick) -> None:
     cookie = "; ".join(f"{one.name}={one.value}" for one in cart.client.cookies.jar)
     url = cart.server.url
     address = url.replace("http", "ws") + "api/1/events"
-    with connect(address, additional_headers={"Cookie": cookie}, origin=url[:-1]) as socket:  # type: ignore[arg-type]
+    with connect(address, additional_headers={"Cookie": cookie}, origin=Origin(url[:-1])) as socket:
         heard = [json.loads(socket.recv(60))]
         cart.cart.events.tell("reading", exam="E", banner="OD nasal")
         cart.cart.events.tell("captured", exam="E")

@@ -86,4 +86,4 @@ def _use(cuda: BindingsCuda, said: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

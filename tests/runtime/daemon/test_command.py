@@ -96,7 +96,7 @@ def test_the_daemon_under_a_manager(tmp_path: Path) -> None:
         subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
     ):
         try:
-            told = []
+            told: list[str] = []
             while not told or not told[-1].startswith("READY=1"):
                 told.append(manager.recv(4096).decode())
             assert told[0] == "STATUS=loading"

@@ -241,8 +241,8 @@ def test_who_sends_one_at_a_time_does_not_keep_heaps_from_their_turns() -> None:
     turns: Turns[int] = Turns()
     for _ in range(50):
         turns.put("heap", 0, user=0)
-    for user in (1, 2, 3):
-        turns.put("one", user, user=user)
+    for each in (1, 2, 3):
+        turns.put("one", each, user=each)
     served = []
     for _ in range(100):
         user = turns.next()

@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -210,7 +212,7 @@ def test_a_frame_refused_while_a_question_is_asked_is_not_the_questions_refusal(
 def test_a_ring_that_takes_long_to_make_holds_nobody_up(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     making, release = threading.Event(), threading.Event()
 
-    def slowly(*arguments: int) -> SealedRing:
+    def slowly(*arguments: Any) -> SealedRing:
         making.set()
         assert release.wait(20)
         return make_ring(*arguments)
@@ -281,6 +283,10 @@ def test_ungradable_frames_are_retaken(daemon: Running) -> None:
     assert small.outcome is Outcome.NO_RESULT
 
 
+def more_frames(daemon: Running, before: int) -> bool:
+    return daemon.engine.frames > before
+
+
 def test_the_newest_frame_wins_or_every_frame_comes_in_order(daemon: Running) -> None:
     daemon.engine.segment_delay_ms = 150.0
     for order in Order:
@@ -289,7 +295,7 @@ def test_the_newest_frame_wins_or_every_frame_comes_in_order(daemon: Running) ->
             for slot in range(5):
                 client.fill(slot, retina(slot))
             client.submit(0, 320, 240, sequence=0)
-            awaited(lambda before=before: daemon.engine.frames > before, "the first frame in the engine")
+            awaited(partial(more_frames, daemon, before), "the first frame in the engine")
             for slot in range(1, 5):
                 client.submit(slot, 320, 240, sequence=slot)
             results = {r.sequence: r for r in (client.result() for _ in range(5))}

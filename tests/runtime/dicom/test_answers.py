@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.events import EventHandlerType as Handler
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.commitment import CommitmentDesk
@@ -98,12 +99,13 @@ class ScriptedArchive:
         for service in (*SOP_CLASSES, VERIFICATION, *services):
             context = build_context(service)
             entity.add_supported_context(service, context.transfer_syntax)
-        handlers = [
+        handlers: list[Handler] = [
             (evt.EVT_C_STORE, self.store),
             (evt.EVT_C_FIND, self.find),
             (evt.EVT_N_ACTION, self.action),
         ]
         server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        assert server is not None
         try:
             yield server.server_address[1]
         finally:
@@ -306,6 +308,10 @@ def test_whatever_it_answers_each_instance_arrives_in_order(
     assert max(Counter(archive.order).values()) == 1
 
 
+def unmade() -> Dataset:
+    raise ZeroDivisionError
+
+
 def test_an_exam_that_cannot_be_made_into_objects_holds_up_no_other_and_names_nobody(
     archive: ScriptedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,7 +323,7 @@ def test_an_exam_that_cannot_be_made_into_objects_holds_up_no_other_and_names_no
                 return planned(exam)
             if where == "planned":
                 raise ValueError("Secret^Name")
-            return [replace(item, build=lambda: 1 / 0) for item in planned(exam)]
+            return [replace(item, build=unmade) for item in planned(exam)]
 
         monkeypatch.setattr(sender, "planned", broken)
         with archive.listening(STUDY_ROOT_FIND) as port:

@@ -63,6 +63,7 @@ def peer(tmp_path: Path) -> Iterator[Any]:
     entity = AE(ae_title="ORTHANC")
     entity.add_supported_context(VERIFICATION)
     server = entity.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
     yield site(tmp_path, port=server.server_address[1], connect_s=5, answer_s=5)
     server.shutdown()
 

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -129,7 +130,7 @@ def test_a_name_in_dcmtks_default_character_set_is_not_guessed(tmp_path: Path) -
     write_worklist(tmp_path / "in", "MRN-9", "Müßig^Zoë", f"{datetime.now():%Y%m%d}")
     server = wlmscpfs(tmp_path)
     (tmp_path / "in" / "MRN-9.wl").rename(tmp_path / "ROPWL" / "MRN-9.wl")
-    peer = {"ae_title": "ROPWL", "host": "127.0.0.1", "port": WORKLIST_PORT}
+    peer: dict[str, Any] = {"ae_title": "ROPWL", "host": "127.0.0.1", "port": WORKLIST_PORT}
     with server:
         [item] = query_worklist(site(tmp_path), WorklistPeer(**peer))
         assert (item.patient_name, item.unreadable) == ("", ("patient_name",))

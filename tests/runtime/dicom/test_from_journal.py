@@ -81,7 +81,8 @@ def test_an_order_and_the_sex_are_in_every_object(journal: Journal) -> None:
 
 
 def test_every_field_of_a_worklist_answer_is_known_to_an_order() -> None:
-    answer = {field.name: "" for field in fields(WorklistItem)} | ORDER.to_dict() | {"patient_id": "H-1"}
+    answer: dict[str, Any] = {field.name: "" for field in fields(WorklistItem)}
+    answer |= ORDER.to_dict() | {"patient_id": "H-1"}
     ordered = Ordered.from_dict(asdict(WorklistItem(**answer)))
     assert (ordered.order, ordered.patient_id) == (ORDER, "H-1")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from highdicom.sr import srread
+from highdicom.sr import MeasurementReport, srread
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -142,6 +142,7 @@ def test_the_report_says_outcome_numbers_and_who_read(tmp_path: Path) -> None:
     path = tmp_path / "report.dcm"
     path.write_bytes(as_bytes(planned(refused(exam(2)))[-1].build()))
     document = srread(path)
+    assert isinstance(document.content, MeasurementReport)
     groups = document.content.get_image_measurement_groups()
     assert len(groups) == 3  # the infant's, and one a frame
     numbers = {str(m.name.meaning): m.value for m in groups[1].get_measurements()}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.events import EventHandlerType as Handler
 
 from runtime.dicom.outbox.performed import Performed
 from runtime.dicom.site import Peer, Site
@@ -64,7 +65,7 @@ class Hospital:
     def listening(self) -> Iterator[int]:
         entity = AE(ae_title="RIS")
         entity.add_supported_context(PERFORMED_STEP)
-        handlers = [(evt.EVT_N_CREATE, self.create), (evt.EVT_N_SET, self.change)]
+        handlers: list[Handler] = [(evt.EVT_N_CREATE, self.create), (evt.EVT_N_SET, self.change)]
         server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         assert server is not None
         try:

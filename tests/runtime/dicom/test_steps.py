@@ -28,14 +28,14 @@ class AnyDelivery(RuleBasedStateMachine):
         self.archive: set[str] = set()
         self.delivery: Delivery = steps.begun(None, "exam", steps.DESTINATION, 1, instances(uids))
 
-    @precondition(lambda self: steps.with_state(self.delivery, steps.UNSENT))
+    @precondition(lambda self: bool(steps.with_state(self.delivery, steps.UNSENT)))
     @rule()
     def store_next(self) -> None:
         uid = steps.with_state(self.delivery, steps.UNSENT)[0].uid
         self.archive.add(uid)
         self.delivery = steps.stored(self.delivery, uid)
 
-    @precondition(lambda self: steps.with_state(self.delivery, steps.UNSENT))
+    @precondition(lambda self: bool(steps.with_state(self.delivery, steps.UNSENT)))
     @rule()
     def store_and_lose_the_answer(self) -> None:
         self.archive.add(steps.with_state(self.delivery, steps.UNSENT)[0].uid)
@@ -44,7 +44,7 @@ class AnyDelivery(RuleBasedStateMachine):
     def archive_loses_what_it_did_not_answer_for(self) -> None:
         self.archive -= {i.uid for i in self.delivery.instances if i.state != steps.PROVEN}
 
-    @precondition(lambda self: steps.with_state(self.delivery, steps.STORED))
+    @precondition(lambda self: bool(steps.with_state(self.delivery, steps.STORED)))
     @rule()
     def ask(self) -> None:
         asked = {i.uid for i in steps.with_state(self.delivery, steps.STORED)}

@@ -19,7 +19,7 @@ from runtime import Screener
 from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
 from runtime.cuda.errors import CudaError
 from runtime.cuda.fake import FakeCuda
-from runtime.cuda.probe import Probe
+from runtime.cuda.probe import Probe, has_driver
 from runtime.engines import load_engine
 from runtime.engines.tensorrt.fake import FakeTensorRT
 from runtime.engines.tensorrt.network import TensorRT, import_library
@@ -161,7 +161,7 @@ def test_a_module_that_is_not_nvidias_library_is_refused(
         import_library("trt")
 
 
-@pytest.mark.skipif(module.has_driver(), reason="this machine has an NVIDIA driver")
+@pytest.mark.skipif(has_driver(), reason="this machine has an NVIDIA driver")
 @pytest.mark.parametrize("engine", ["tensorrt", "tensorrt-rtx"])
 def test_the_command_says_so_and_ends_with_2(engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sim:", "--engine", engine, "--out", str(tmp_path / "out")]) == 2

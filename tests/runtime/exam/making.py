@@ -6,6 +6,7 @@ import dataclasses
 import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ REFER, NRF, RETAKE, NONE = (
 )
 
 
-def facts(outcome: Outcome, sha256: str, **changes: object) -> ReadingFacts:
+def facts(outcome: Outcome, sha256: str, **changes: Any) -> ReadingFacts:
     """A reading of that outcome that is consistent in itself, unless `changes` spoil it."""
     finding = outcome in (REFER, NRF)
     honest = ReadingFacts(
@@ -60,7 +61,7 @@ def exam_of(shots: Sequence[tuple[Eye, View, Outcome]], rules: ExamRules = RULES
     return apply(exam, Closed()) if close else exam
 
 
-def infant(**changes: object) -> Infant:
+def infant(**changes: Any) -> Infant:
     """An infant that does not exist."""
     made = Infant("H-1", "Doe^Baby", datetime.now(timezone.utc) - timedelta(days=40), Weeks.parse("27w3d"), 980)
     return dataclasses.replace(made, **changes)

@@ -19,7 +19,10 @@ from runtime.engines.fake import FakeEngine
 from runtime.exam.__main__ import main
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import KEY_VARIABLE, JournalKey, find_key
+from runtime.exam.site_rules import site_rules
 from runtime.outcome import DEMONSTRATION_NOTICE
+from runtime.screener import Screener
+from runtime.site_screener import screener_for
 from tests.pictures import retina
 from tests.runtime.exam.making import PLACES
 
@@ -395,11 +398,10 @@ def test_a_frame_is_read_later_under_the_threshold_of_its_own_exam(cart: Cart, m
 
     def opened(threshold: float) -> str:
         with monkeypatch.context() as patch:
-            rules = runtime.exam.commands.exams.site_rules
             patch.setattr(
                 runtime.exam.commands.exams,
                 "site_rules",
-                lambda *a, **k: dataclasses.replace(rules(*a, **k), threshold=threshold),
+                lambda *a, **k: dataclasses.replace(site_rules(*a, **k), threshold=threshold),
             )
             exam_id = cart.new()
             patch.setattr(Journal, "add_reading", killed)
@@ -411,12 +413,12 @@ def test_a_frame_is_read_later_under_the_threshold_of_its_own_exam(cart: Cart, m
 
     exams = {opened(threshold): threshold for threshold in (0.9, 0.2)}
     used: list[float] = []
-    real = runtime.exam.commands.common.screener_for
-    monkeypatch.setattr(
-        runtime.exam.commands.common,
-        "screener_for",
-        lambda *a, **k: (used.append(k["threshold"]), real(*a, **k))[1],
-    )
+
+    def noted(*given: Any, **named: Any) -> Screener:
+        used.append(named["threshold"])
+        return screener_for(*given, **named)
+
+    monkeypatch.setattr(runtime.exam.commands.common, "screener_for", noted)
     current = cart.new()
     cart.capture(1, "OD", "nasal")  # reads what is left of its own exam only
     assert cart.json("show", current)["pending"] == 0

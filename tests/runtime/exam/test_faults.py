@@ -6,6 +6,7 @@ import dataclasses
 import json
 import random
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from device.frame import Frame
 from runtime.budget import Budget
 from runtime.bundle import Bundle
 from runtime.engines.fake import FakeEngine, Fault
-from runtime.exam.machine import Captured, Closed, Exam, ReadingFacts, ReadingMade, apply
+from runtime.exam.machine import Captured, Closed, Event, Exam, ReadingFacts, ReadingMade, apply
 from runtime.exam.result import exam_result
 from runtime.exam.rules import ExamRules, rules_for
 from runtime.outcome import Outcome
@@ -85,23 +86,19 @@ def _facts(reading: Reading, rules: ExamRules) -> ReadingFacts:
 
 def _altered(chance: random.Random, good: ReadingFacts) -> ReadingFacts:
     """A reading that says "no referral findings" and was damaged between Screener and exam."""
-    return dataclasses.replace(
-        good,
-        **chance.choice(
-            [
-                {"refer_probability": None},
-                {"refer_probability": float("nan")},
-                {"refer_probability": float("inf")},
-                {"refer_probability": -1.0},
-                {"refer_probability": 0.99},
-                {"late": True},
-                {"gradable": False},
-                {"frame_sha256": "f" * 64},
-                {"frame_sha256": None},
-                {"bundle_sha256": "e" * 64},
-            ]
-        ),
-    )
+    damage: list[dict[str, Any]] = [
+        {"refer_probability": None},
+        {"refer_probability": float("nan")},
+        {"refer_probability": float("inf")},
+        {"refer_probability": -1.0},
+        {"refer_probability": 0.99},
+        {"late": True},
+        {"gradable": False},
+        {"frame_sha256": "f" * 64},
+        {"frame_sha256": None},
+        {"bundle_sha256": "e" * 64},
+    ]
+    return dataclasses.replace(good, **chance.choice(damage))
 
 
 def test_ten_thousand_exams_with_a_fault_and_none_is_cleared(stages: Stages, bundle: Bundle) -> None:
@@ -113,10 +110,12 @@ def test_ten_thousand_exams_with_a_fault_and_none_is_cleared(stages: Stages, bun
     for _ in range(RUNS):
         order = chance.sample(range(len(PLACES)), len(PLACES))
         at, kind = chance.randrange(len(PLACES)), chance.choice(list(_FAULTS))
-        exam, waiting = Exam("X", rules), []
+        exam = Exam("X", rules)
+        waiting: list[Event] = []
         for position, i in enumerate(order):
             eye, view = PLACES[i]
-            reading, captured = good[i], good[i].frame_sha256
+            reading: ReadingFacts | None = good[i]
+            captured = good[i].frame_sha256
             if position == at:
                 which = chance.randrange(len(spoilt))
                 reading, captured = _FAULTS[kind](chance, exam, good[i], spoilt[which], lost[which])

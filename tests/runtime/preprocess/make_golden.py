@@ -1,4 +1,5 @@
-"""Writes golden.json from Pillow 12.3.0: `python -m pip install pillow==12.3.0`, then run this from the root.
+"""Writes golden.json from Pillow 12.3.0: `python -m pip install pillow==12.3.0`, then, from the root,
+`python -m tests.runtime.preprocess.make_golden`.
 
 The networks' input is what this version gives. Another one must not be used here: 13.0 differs by a level in places.
 """
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from golden_pictures import SIZES, digest, name_of, picture
 from PIL import Image
+
+from tests.runtime.preprocess.golden_pictures import SIZES, digest, name_of, picture
 
 PILLOW = "12.3.0"
 GOLDEN = Path(__file__).with_name("golden.json")

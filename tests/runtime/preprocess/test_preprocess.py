@@ -120,7 +120,7 @@ def test_larger_frames_stay_close_even_where_every_pixel_is_noise(width: int, he
 
 @pytest.mark.data
 def test_on_large_frames_of_infants_the_difference_is_a_grey_level_or_two(data_root: Path) -> None:
-    worst, means = 0, []
+    worst, means = 0, list[float]()
     for path in sorted((data_root / "hvdropdb_ridge" / "images").glob("Neo_*"))[:10]:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB").resize((2040, 2040), Image.Resampling.BICUBIC))

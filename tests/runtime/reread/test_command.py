@@ -48,13 +48,14 @@ def test_pictures_one_of_them_damaged_and_a_reader_that_is_killed(
     (source / "labels.csv").write_text(
         "image,outcome,probability,refer\n000.png,RETAKE,,0\n001.png,REFER,0.9,1\n002.png,REFER,0.9,1\n"
     )
-    killed = []
+    killed: list[int] = []
     give = LocalPool.give
 
     def give_and_kill(pool: LocalPool, batch: Batch) -> None:
         give(pool, batch)
         if not killed:
             worker = next(one for one in pool._workers if one.batch is batch)
+            assert worker.process.pid is not None
             killed.append(worker.process.pid)
             os.kill(killed[0], signal.SIGKILL)
 
@@ -87,7 +88,12 @@ def test_what_was_read_before_is_not_read_again(tmp_path: Path, monkeypatch: pyt
     pictures(source, 3)
     given: list[int] = []
     give = LocalPool.give
-    monkeypatch.setattr(LocalPool, "give", lambda pool, batch: (given.append(len(batch.frames)), give(pool, batch)))
+
+    def counted(pool: LocalPool, batch: Batch) -> None:
+        given.append(len(batch.frames))
+        give(pool, batch)
+
+    monkeypatch.setattr(LocalPool, "give", counted)
     assert main(call) == 0
     assert given == [1]
     assert len(rows_of(tmp_path / "t.csv")) == 3

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.reread.drive import BATCH_FRAMES, Batch, batches, drive
+from runtime.reread.drive import BATCH_FRAMES, Batch, Done, batches, drive
 from runtime.reread.errors import RereadError
 from runtime.reread.row import Result
+from runtime.reread.stored import Stored
 from tests.runtime.reread.making import ScriptedPool, result, stored
 
 
@@ -51,9 +52,9 @@ def test_readers_that_keep_ending_end_the_run_and_are_nobodys_result() -> None:
 
 def test_results_for_other_frames_are_refused() -> None:
     class Wrong(ScriptedPool):
-        def wait(self) -> Sequence[object]:  # type: ignore[override]
+        def wait(self) -> Sequence[Done]:
             done = super().wait()[0]
-            return [type(done)(done.batch, [result(stored(99))])]
+            return [Done(done.batch, [result(stored(99))])]
 
     with pytest.raises(RereadError, match="report this fault"):
         drive([stored(1)], Wrong(lambda _: False), lambda _: None, lambda: False)
@@ -62,7 +63,7 @@ def test_results_for_other_frames_are_refused() -> None:
 def test_no_more_is_listed_than_is_under_way() -> None:
     listed = 0
 
-    def frames():  # type: ignore[no-untyped-def]
+    def frames() -> Iterator[Stored]:
         nonlocal listed
         for number in range(1000):
             listed += 1

@@ -8,6 +8,7 @@ import pytest
 
 from runtime.reread import local
 from runtime.reread.drive import drive
+from runtime.reread.errors import RereadError
 from runtime.reread.local import LocalPool
 from runtime.reread.reader import Settings
 from runtime.reread.row import Result
@@ -27,7 +28,7 @@ def test_two_readers_each_begin_before_they_read(tmp_path: Path) -> None:
 
 def test_a_reader_that_ends_as_it_begins_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "_serve", _ends)
-    with pytest.raises(local.RereadError, match=r"a reader ended before it began \(exit code 3\)"):
+    with pytest.raises(RereadError, match=r"a reader ended before it began \(exit code 3\)"):
         LocalPool(Settings(None), 1)
 
 

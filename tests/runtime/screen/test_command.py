@@ -303,7 +303,7 @@ def test_a_picture_that_cannot_be_written_ends_the_run_with_whole_readings(
 
 
 def _once_before(method: Callable[..., None], first: Callable[..., None]) -> Callable[..., None]:
-    done = []
+    done: list[bool] = []
 
     def call(*arguments: object) -> None:
         if not done:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from unittest.mock import patch
 
-import runtime.screener
 from runtime.engines.fake import FakeEngine
 from runtime.screen.__main__ import main
 
 if __name__ == "__main__":
-    runtime.screener.load_engine = lambda *_: FakeEngine((0.8, 0.2))
-    sys.exit(main())
+    with patch("runtime.screener.load_engine", lambda *_: FakeEngine((0.8, 0.2))):
+        sys.exit(main())

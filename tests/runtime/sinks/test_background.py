@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_jobs_run_in_order_and_close_waits_for_all() -> None:
     done: list[int] = []
     writer = BackgroundWriter("test")
     for i in range(50):
-        writer.submit(lambda i=i: done.append(i), 1)
+        writer.submit(partial(done.append, i), 1)
     writer.close()
     writer.close()
     assert done == list(range(50))

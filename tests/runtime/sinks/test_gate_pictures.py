@@ -26,7 +26,7 @@ def explanation(**changes: object) -> Explanation:
 
 @pytest.mark.parametrize("size", [(480, 640), (64, 64), (2040, 2040), (201, 333)])
 def test_the_heat_lies_over_the_frame_and_keeps_its_size(size: tuple[int, int]) -> None:
-    pixels = cv2.resize(retina(), size[::-1])
+    pixels = np.asarray(cv2.resize(retina(), size[::-1]), np.uint8)
     drawn = draw_gates(pixels, GATES)
     assert drawn.shape == pixels.shape
     assert drawn.dtype == np.uint8

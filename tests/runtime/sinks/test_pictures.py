@@ -4,24 +4,25 @@ import errno
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from runtime.errors import OutputError
 from runtime.outcome import Outcome
+from runtime.sinks.base import Sink
 from runtime.sinks.names import FrameNames
 from runtime.sinks.overlay import OverlaySink
 from runtime.sinks.palette import OUTCOME_COLOURS, rgb
 from runtime.sinks.picture import shrink
 from runtime.sinks.vessels import VesselSink
-from tests.pictures import retina
+from tests.pictures import retina, stored_bgr
 from tests.runtime.sinks.readings import make_frame, make_reading, vessel_cross
 
 
 def test_overlays_and_vessel_maps_of_a_run_go_by_the_same_names(tmp_path: Path) -> None:
     names = FrameNames()
-    sinks = [OverlaySink(tmp_path / "overlays", names), VesselSink(tmp_path / "vessels", names)]
+    sinks: list[Sink] = [OverlaySink(tmp_path / "overlays", names), VesselSink(tmp_path / "vessels", names)]
     for i, source in enumerate(["a.jpg", "a.png", "b.jpg"]):
         vessels = None if source == "b.jpg" else vessel_cross()
         for sink in sinks:
@@ -30,7 +31,7 @@ def test_overlays_and_vessel_maps_of_a_run_go_by_the_same_names(tmp_path: Path) 
         sink.close()
     assert sorted(p.name for p in (tmp_path / "overlays").iterdir()) == ["a.jpg", "a.png.jpg", "b.jpg"]
     assert sorted(p.name for p in (tmp_path / "vessels").iterdir()) == ["a.png", "a.png.png"]
-    stored = cv2.imread(str(tmp_path / "vessels" / "a.png"), cv2.IMREAD_UNCHANGED)
+    stored = np.asarray(Image.open(tmp_path / "vessels" / "a.png"))
     assert np.array_equal(stored, vessel_cross())
 
 
@@ -40,7 +41,7 @@ def test_the_stored_overlay_has_the_outcomes_colour(tmp_path: Path) -> None:
     sink.write(None, make_reading("b.jpg", 1, Outcome.NO_RESULT, "truncated"))
     sink.close()
     for name, outcome in [("a.jpg", Outcome.REFER), ("b.jpg", Outcome.NO_RESULT)]:
-        stored = cv2.imread(str(tmp_path / name))
+        stored = stored_bgr(tmp_path / name)
         blue, green, red = (int(c) for c in stored[1, 1])
         assert np.abs(np.subtract((red, green, blue), rgb(OUTCOME_COLOURS[outcome]))).max() < 6
 

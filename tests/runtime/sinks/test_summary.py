@@ -5,7 +5,6 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +14,7 @@ from runtime.sinks.contact_sheet import FEWEST_OTHERS, MOST_CARDS, Card, Contact
 from runtime.sinks.histogram import BINS, axis_end, histogram_svg
 from runtime.sinks.summary import SummarySink
 from runtime.sinks.tally import MOST_REASONS, P99_NEEDS, Percentiles, Tally
+from tests.pictures import decoded_bgr
 from tests.runtime.sinks.readings import NOTICE, make_frame, make_reading
 
 OPEN_TAGS = {"meta", "img", "line", "rect", "!doctype"}
@@ -94,7 +94,7 @@ def test_thumbnails_are_whole_pictures(tmp_path: Path) -> None:
     sources = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
     assert len(sources) == 3
     data = base64.b64decode(sources[0].split(",")[1])
-    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (120, 160, 3)
+    assert decoded_bgr(data).shape == (120, 160, 3)
 
 
 def test_everything_from_outside_is_escaped(tmp_path: Path) -> None:

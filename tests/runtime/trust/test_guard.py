@@ -37,7 +37,7 @@ from tests.runtime.trust.conftest import sign
 
 pytestmark = pytest.mark.usefixtures("without_draws")
 Write = Callable[..., Path]
-IMAGES = [cv2.resize(retina(seed), (256, 256)) for seed in range(2)]
+IMAGES = [np.asarray(cv2.resize(retina(seed), (256, 256)), np.uint8) for seed in range(2)]
 
 
 class SeeingEngine(FakeEngine):

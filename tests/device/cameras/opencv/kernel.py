@@ -15,7 +15,10 @@ import pytest
 
 from device.cameras.opencv import v4l2
 
-MODES = {"MJPG": {(1280, 720): (30.0, 15.0), (640, 480): (30.0,)}, "YUYV": {(640, 480): (10.0,)}}
+MODES: dict[str, dict[tuple[int, int], tuple[float, ...]]] = {
+    "MJPG": {(1280, 720): (30.0, 15.0), (640, 480): (30.0,)},
+    "YUYV": {(640, 480): (10.0,)},
+}
 CAPTURE = 0x1
 METADATA = 0x00800000
 

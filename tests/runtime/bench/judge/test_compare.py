@@ -75,7 +75,7 @@ def flicker(rng: np.random.Generator, runs: int, frames: int, share: float) -> n
     spectrum *= 1 / np.sqrt(np.maximum(1, np.arange(n // 2 + 1)))
     spectrum[0] = 0
     wave = np.fft.irfft(spectrum)[: runs * frames]
-    return np.exp(wave / wave.std() * share).reshape(runs, frames)  # type: ignore[no-any-return]
+    return np.exp(wave / wave.std() * share).reshape(runs, frames)
 
 
 def wandering(bundle: Bundle, rng: np.random.Generator, runs: int, slower: float = 0.0) -> list[Report]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ QUIET = MachineLog(values={"cpu_mhz": [2000.0], "memory_mb": [100.0]}, times_ns=
 STEADY = [10.0, 10.1, 10.2, 10.05] * 250
 
 
-def evidence(totals: list[float] = STEADY, **changes: object) -> Evidence:
+def evidence(totals: list[float] = STEADY, **changes: Any) -> Evidence:
     given = Evidence(
         samples=samples_of(totals),
         machine=QUIET,
@@ -81,7 +82,7 @@ def test_the_percentile_decides_not_the_slowest() -> None:
         ({"paced_by_camera": True, "plan": LoadPlan("camera", 12)}, Kind.CAMERA_TOO_SLOW),
     ],
 )
-def test_what_cannot_be_relied_on_is_invalid(changes: dict[str, object], kind: Kind) -> None:
+def test_what_cannot_be_relied_on_is_invalid(changes: dict[str, Any], kind: Kind) -> None:
     verdict = judge(evidence(**changes))
     assert verdict.word == "INVALID"
     assert kinds(verdict) == {kind}

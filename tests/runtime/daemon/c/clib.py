@@ -6,6 +6,7 @@ import ctypes
 from ctypes import c_char, c_float, c_int, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 VESSEL_BYTES = 65536
 
@@ -31,8 +32,8 @@ class Status(IntEnum):
     SYSTEM = -14
 
 
-def fields(**kinds: object) -> tuple[tuple[str, object], ...]:
-    return tuple(kinds.items())
+def fields(**kinds: Any) -> list[tuple[str, Any]]:
+    return list(kinds.items())
 
 
 class Slot(ctypes.Structure):

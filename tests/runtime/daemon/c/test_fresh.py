@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,10 @@ def awaited(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def has_read(client: Client, frames: int) -> bool:
+    return client.health().frames == frames
 
 
 def ready(new_client: NewClient, path: Path, max_age_ms: int = 60_000, **options: int) -> CClient:
@@ -194,7 +199,7 @@ def test_acquiring_takes_what_has_arrived_and_no_result_is_lost(daemons: Daemons
         for burst in range(25):
             for frame in range(3):
                 assert client.send(PIXELS, WIDTH, HEIGHT, sequence=3 * burst + frame) is Status.OK
-            awaited(lambda frames=3 * burst + 3: other.health().frames == frames)  # all results lie in the socket
+            awaited(partial(has_read, other, 3 * burst + 3))  # all results lie in the socket
             if burst >= 15:
                 while client.poll()[0] is Status.OK:
                     given += 1
@@ -207,7 +212,7 @@ def test_results_that_nobody_fetches_end_the_slots_and_not_the_memory(daemons: D
     with Client(daemons.path) as other:
         while (status := client.send(PIXELS, WIDTH, HEIGHT, sequence=sent)) is Status.OK:
             sent += 1
-            awaited(lambda frames=sent: other.health().frames == frames)
+            awaited(partial(has_read, other, sent))
     assert (status, sent) == (Status.NO_SLOT, 64)
     assert [client.poll()[1].sequence for _ in range(64)] == list(range(64))
     assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
@@ -311,6 +316,10 @@ def test_the_sample_never_lets_a_finding_stand_a_thousand_times(loop: Path, daem
     stop_and_go(loop, daemons, tmp_path, int(os.environ.get("ROP_STOPS", "1000")))
 
 
+def finds_more(screen: Screen, seen: int) -> bool:
+    return screen.findings() > seen
+
+
 def test_the_sample_finds_the_next_daemon(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.write_bytes(PIXELS)
@@ -320,7 +329,7 @@ def test_the_sample_finds_the_next_daemon(loop: Path, daemons: Daemons, tmp_path
         awaited(lambda: screen.lines and screen.lines[-1][2].startswith("No result"))
         for _ in range(2):
             child, seen = daemons.start(), screen.findings()
-            awaited(lambda seen=seen: screen.findings() > seen)
+            awaited(partial(finds_more, screen, seen))
             child.kill()
             child.wait()
             awaited(lambda: screen.lines[-1][2] == "No result - the reading program does not run")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ class Peer:
         except OSError:
             return b""
 
-    def ring(self, tag: int, **changes: int) -> None:
+    def ring(self, tag: int, **changes: Any) -> None:
         """A true ring, but for what RING says of it."""
         sealed = make_ring(SLOTS, SLOT_BYTES)
         try:
@@ -246,7 +247,12 @@ def test_descriptors_that_nobody_asked_for_are_closed(submitted: Submitted, coun
 
 def test_a_refusal_that_closes_is_told(submitted: Submitted) -> None:
     said = Error(ErrorCode.TOO_FAST, 1, 1, 4096, "too many")
-    client = submitted(on_submit(lambda peer, frame, tag: (peer.say(said, tag), peer.connection.close())[0]))
+
+    def refuse(peer: Peer, frame: Submit, tag: int) -> None:
+        peer.say(said, tag)
+        peer.connection.close()
+
+    client = submitted(on_submit(refuse))
     assert client.wait(5000)[0] is Status.CLOSED
     assert (client.refusal.code, client.refusal.text) == (11, b"too many")
 

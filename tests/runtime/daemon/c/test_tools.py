@@ -36,7 +36,7 @@ def exercised(line: list[str], **environment: str) -> None:
 
 @pytest.mark.parametrize("which", SANITIZERS)
 def test_sanitizers_find_nothing(which: str, lasting_daemon: Path, tmp_path: Path) -> None:
-    flags = ["-g", "-O1", *SANITIZERS[which], HERE / "exercise.c", *SOURCES, "-lpthread"]
+    flags: list[str | Path] = ["-g", "-O1", *SANITIZERS[which], HERE / "exercise.c", *SOURCES, "-lpthread"]
     program = build("clang", tmp_path / "exercise", *flags)
     exercised(
         command(program, lasting_daemon, tmp_path, 4, 12), TSAN_OPTIONS="halt_on_error=1", ASAN_OPTIONS="detect_leaks=1"

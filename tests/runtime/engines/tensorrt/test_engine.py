@@ -8,6 +8,7 @@ import pytest
 
 import runtime.engines.tensorrt.engine as module
 from runtime import Budget
+from runtime.budget import Deadline
 from runtime.bundle import Bundle
 from runtime.cuda.base import DeviceFacts
 from runtime.cuda.errors import GPU_LOST_EXIT_CODE, CudaError, GpuLost
@@ -50,6 +51,7 @@ def test_the_gpu_tells_its_own_time_by_stage(machine: FakeMachine) -> None:
     with machine.load() as engine:
         got = engine.infer(FRAMES[0])
         gpu = engine.gpu_ms()
+        assert gpu is not None
         assert min(gpu.upload, gpu.segment, gpu.classify, gpu.download) > 0
         assert gpu.compute == gpu.segment + gpu.classify
         assert gpu.upload + gpu.compute + gpu.download <= got.segment_ms + got.classify_ms
@@ -197,8 +199,8 @@ def test_a_gpu_that_hangs_is_said_to(machine: FakeMachine, monkeypatch: pytest.M
     engine.close()  # returns, and leaves the GPU's memory alone while work is on it
     assert machine.cuda.outstanding() > 0
     machine.cuda.stalled = False
-    pipelines, networks, _, cuda = module._abandoned.pop()  # type: ignore[misc]
-    assert all(pipeline.wait(module.Deadline()) for pipeline in pipelines)
+    pipelines, networks, _, cuda = module._abandoned.pop()
+    assert all(pipeline.wait(Deadline()) for pipeline in pipelines)
     for pipeline in pipelines:
         pipeline.drop_graph()
     for network in networks.values():
@@ -210,7 +212,7 @@ def test_closing_raises_nothing_where_the_gpu_will_not_say_whether_it_is_done(ma
     engine = machine.load()
     machine.cuda.fail("cuStreamQuery", 1)
     engine.close()
-    pipelines, networks, _, cuda = module._abandoned.pop()  # type: ignore[misc]
+    pipelines, networks, _, cuda = module._abandoned.pop()
     for pipeline in pipelines:
         pipeline.drop_graph()
     for network in networks.values():

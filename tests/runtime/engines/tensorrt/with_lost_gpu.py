@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
-import runtime.screener
 from runtime.bundle import open_bundle
 from runtime.cuda.errors import end_process
 from runtime.cuda.fake import FakeCuda
@@ -34,5 +34,5 @@ def lost_later(bundle: Path) -> Engine:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[sys.argv.index("--bundle") + 1])
-    runtime.screener.load_engine = lambda *_: lost_later(folder)
-    sys.exit(main())
+    with patch("runtime.screener.load_engine", lambda *_: lost_later(folder)):
+        sys.exit(main())

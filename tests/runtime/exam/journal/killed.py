@@ -16,10 +16,13 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import cv2
+
+from runtime.exam.journal.records import ExamRecord
 
 sys.path.insert(0, str(Path(__file__).parents[4]))
 
@@ -122,15 +125,15 @@ def look(folder: Path, told: list[list[str]]) -> dict[str, float]:
     return {"opening_s": opening_s, "unread": half}
 
 
-def there(records: dict[str, object], words: list[str]) -> bool:
+def there(records: Mapping[str, ExamRecord], words: list[str]) -> bool:
     """Whether what was told is in the journal."""
     kind, exam_id, *rest = words
     record = records.get(exam_id)
     if record is None or kind == "opened":
         return record is not None
     if kind == "closed":
-        return bool(record.summary.closed_at)  # type: ignore[attr-defined]
-    capture = record.captures[int(rest[0]) - 1]  # type: ignore[attr-defined]
+        return bool(record.summary.closed_at)
+    capture = record.captures[int(rest[0]) - 1]
     if capture.frame_sha256 != rest[1]:
         return False
     return kind == "captured" or (capture.reading is not None and capture.reading["outcome"] == rest[2])
@@ -148,7 +151,8 @@ def main() -> None:
     KEY.wrap(Secrets.new()).encode()  # its imports too, and those of the Screener
     with Screener(bundle, engine=FakeEngine()) as screener:
         screener.screen(Frame(pictures[0].copy(), 0, "test"))
-    chance, told = random.Random(options.seed), []
+    chance = random.Random(options.seed)
+    told: list[list[str]] = []
     slowest_s, unread, readings = 0.0, 0.0, 0
     for number in range(options.kills):
         if number % KILLS_A_JOURNAL == 0:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from runtime.exam.report import report_page
 from runtime.views import Eye
 from tests.runtime.exam.making import NRF, REFER, RULES, infant, journal_exam
 
-Edit = Callable[[sqlite3.Connection], None]
+Edit = Callable[[sqlite3.Connection], object]
 
 
 def edited(folder: Path, edit: Edit) -> None:
@@ -84,6 +85,10 @@ EDITS: dict[str, Edit] = {
 }
 
 
+def given(delivery: Delivery, _: Delivery | None) -> Delivery:
+    return delivery
+
+
 @pytest.fixture
 def filled(journal: Journal) -> Journal:
     fill(journal)
@@ -98,9 +103,8 @@ def fill(journal: Journal) -> None:
     journal_exam(journal, [NRF])
     for exam_id in (first, second):
         revision = journal.summary(exam_id).changed_seq
-        journal.deliveries.change(
-            exam_id, "archive", lambda _, e=exam_id, r=revision: Delivery(e, "archive", r, "waiting")
-        )  # type: ignore[misc]
+        waiting = Delivery(exam_id, "archive", revision, "waiting")
+        journal.deliveries.change(exam_id, "archive", partial(given, waiting))
 
 
 def key_file(folder: Path, key: JournalKey) -> Path:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from runtime.outcome import Outcome
 from runtime.views import Eye, View
 from tests.runtime.exam.making import NONE, NRF, REFER, RULES, frame, infant, journal_exam, reading
 
-WHY = {"reason": "of the twin", "operator": "anna"}
+WHY: dict[str, Any] = {"reason": "of the twin", "operator": "anna"}
 
 
 def alter(folder: Path, sql: str) -> None:
