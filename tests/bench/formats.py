@@ -12,7 +12,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -28,7 +28,7 @@ from runtime.daemon.measure import started
 from runtime.daemon.messages import Order
 from runtime.preprocess import network_input, reduction
 from tests.device.test_pixels import Pixels, exact_rgb, laid_out, to_yuv
-from tests.pictures import retina
+from tests.pictures import retina, stored_bgr
 
 YUV = (PixelFormat.NV12, PixelFormat.YUYV, PixelFormat.UYVY)
 WAYS = [(m, r) for m in (Matrix.BT601, Matrix.BT709) for r in (Range.LIMITED, Range.FULL)]
@@ -51,7 +51,7 @@ def given(
 def infants(folders: list[Path], at_most: int) -> Iterator[Pixels]:
     files = sorted(file for folder in folders for file in folder.rglob("images/*") if file.suffix in (".jpg", ".png"))
     for file in files[:: max(len(files) // at_most, 1)][:at_most]:
-        picture = np.asarray(cv2.imread(str(file))[..., ::-1])
+        picture = stored_bgr(file)[..., ::-1]
         yield np.ascontiguousarray(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2])
 
 
@@ -65,7 +65,8 @@ def outcome(client: Client, data: Pixels, picture: Pixels, pixel_format: PixelFo
 
 
 def compare(folders: list[Path], at_most: int) -> None:
-    asked, same, moved, worst = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    asked, same, worst = Counter[str](), Counter[str](), Counter[str]()
+    moved: defaultdict[str, float] = defaultdict(float)
     beyond = dict.fromkeys((f.name for f in (*YUV, PixelFormat.RGBX8, PixelFormat.JPEG)), 0.0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s"
@@ -115,7 +116,9 @@ def read(data: Pixels, picture: Pixels, pixel_format: PixelFormat, said: dict[st
 def timed(side: int, times: int) -> None:
     cv2.setNumThreads(1)
     picture = retina(3, width=side, height=side)
-    ways = {PixelFormat.RGB8: (picture.reshape(-1), picture, {})}
+    ways: dict[PixelFormat, tuple[Pixels, Pixels, dict[str, Any]]] = {
+        PixelFormat.RGB8: (picture.reshape(-1), picture, {})
+    }
     ways |= {f: given(picture, f, WAYS[2]) for f in (*YUV, PixelFormat.RGBX8)}
     taken: dict[PixelFormat, list[tuple[float, float]]] = {f: [] for f in ways}
     for _ in range(times):

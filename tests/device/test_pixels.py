@@ -119,8 +119,7 @@ def test_the_networks_see_the_same_within_a_level(pixel_format: PixelFormat, mat
 def test_compiled_and_plain_are_equal(
     pixel_format: PixelFormat, way: tuple[Matrix, Range], half: int, pairs: int, padding: int, seed: int
 ) -> None:
-    if device.pixels._yuv is None:
-        pytest.skip("the compiled YUV is not installed here")
+    pytest.importorskip("device._yuv", reason="the compiled YUV is not installed here")
     stride = half * (2 if pixel_format is PixelFormat.NV12 else 4) + padding
     lying = Lying(pixel_format, 2 * half, 2 * pairs, stride, *way)
     data = np.random.default_rng(seed).integers(0, 256, lying.bytes, dtype=np.uint8)
@@ -146,13 +145,12 @@ def test_compiled_and_plain_are_equal(
     ],
 )
 def test_the_compiled_door_reads_and_writes_nothing_beyond(sizes: tuple[int, int, int, int, int, bool]) -> None:
-    if device.pixels._yuv is None:
-        pytest.skip("the compiled YUV is not installed here")
+    yuv = pytest.importorskip("device._yuv", reason="the compiled YUV is not installed here")
     out = np.zeros((8, 8, 3), np.uint8)
-    device.pixels._yuv.convert(np.ones(96, np.uint8), out, (0, 8, 8, 8, 64, False), (8192, 0, 0, 0, 0, 16, 16, 16))
+    yuv.convert(np.ones(96, np.uint8), out, (0, 8, 8, 8, 64, False), (8192, 0, 0, 0, 0, 16, 16, 16))
     assert out.min() == out.max() == 1
     with pytest.raises(ValueError, match="do not belong together"):
-        device.pixels._yuv.convert(np.ones(96, np.uint8), out, sizes, (8192, 0, 0, 0, 0, 16, 16, 16))
+        yuv.convert(np.ones(96, np.uint8), out, sizes, (8192, 0, 0, 0, 0, 16, 16, 16))
 
 
 @pytest.mark.parametrize(("matrix", "levels"), WAYS)

@@ -19,7 +19,7 @@ from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.journal import journal as journal_module
 from runtime.exam.journal.crypt import JournalKey
-from runtime.exam.journal.images import ImageStore
+from runtime.exam.journal.images import ImageStore, encode_png
 from runtime.exam.replay import replay
 from runtime.exam.rules import rules_for
 from runtime.exam.session import Accepted, ExamSession
@@ -204,11 +204,10 @@ def test_a_picture_is_kept_while_it_is_read(
     session.aim(Eye.OD, View.DISC)
     both = threading.Barrier(2, timeout=60)  # neither side gets past it alone
     told: list[Accepted] = []
-    encode = journal_module.encode_png
 
     def encoded(pixels: UInt8Array) -> bytes:
         both.wait()
-        return encode(pixels)
+        return encode_png(pixels)
 
     def read() -> Reading:
         both.wait()
