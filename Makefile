@@ -8,7 +8,7 @@ PINS := setup.cfg setup.py pyproject.toml constraints/install.py constraints/unu
 	runtime/preprocess/resize.c runtime/preprocess/resize.h device/yuv.c
 
 .PHONY: run cart jetson test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
-	constraints wheelhouse wheelhouse-jetson dist python-is-right clean
+	constraints wheelhouse wheelhouse-jetson dist deb python-is-right clean
 
 # The demonstration is installed in slots of its own, as a cart's bundle is, and read with from there.
 run: export ROP_BUNDLES := $(VENV)/bundles
@@ -96,6 +96,10 @@ dist: $(TOOLS)/.release
 	$(TOOLS)/bin/python -m cyclonedx_py requirements --output-reproducible --output-file dist/cart.cdx.json \
 		constraints/cart.txt
 	$(TOOLS)/bin/python -m twine check --strict dist/*.whl dist/*.tar.gz
+
+# Debian packages of the C library, the GStreamer element and the daemon: packaging/README.md.
+deb:
+	packaging/deb build/deb
 
 # Writes the pins anew from setup.cfg and constraints/*.in; what still fits stays. UPGRADE=1 takes the newest of all.
 COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate \

@@ -1,0 +1,66 @@
+"""Runs a pipeline with the system's Python and prints what its element `ropscreen` says, one JSON object a line.
+
+`gstreamer_pipeline.py PIPELINE`; the sink is named `out`. Also prints the meta of every buffer there. Ends at EOS, at
+an error, or at a line on standard input; the line `cancel` emits that signal and goes on.
+"""
+
+import json
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+from gi.repository import GLib, Gst  # noqa: E402
+
+Gst.init(None)
+
+
+def told(kind: str, structure: "Gst.Structure") -> None:
+    fields = {}
+    for index in range(structure.n_fields()):
+        name = structure.nth_field_name(index)
+        if structure.get_field_type(name).name == "GstValueArray":
+            array = structure.get_array(name)[1]
+            fields[name] = [array.get_nth(at) for at in range(array.n_values)]
+        else:
+            fields[name] = structure.get_value(name)
+    say({"kind": kind, **fields})
+
+
+def say(content: dict) -> None:
+    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.flush()
+
+
+def on_message(bus: "Gst.Bus", message: "Gst.Message") -> None:
+    if message.type == Gst.MessageType.ELEMENT and message.get_structure().get_name() == "ropscreen-reading":
+        told("message", message.get_structure())
+    elif message.type in (Gst.MessageType.EOS, Gst.MessageType.ERROR):
+        if message.type == Gst.MessageType.ERROR:
+            error, detail = message.parse_error()
+            say({"kind": "error", "text": f"{error.message} {detail}"})
+        loop.quit()
+
+
+def on_buffer(sink: "Gst.Element", buffer: "Gst.Buffer", pad: "Gst.Pad") -> None:
+    if meta := buffer.get_custom_meta("RopReadingMeta"):
+        told("meta", meta.get_structure())
+
+
+def on_input(channel: int, condition: "GLib.IOCondition") -> bool:
+    if sys.stdin.readline() == "cancel\n":
+        pipeline.get_by_name("rop").emit("cancel")
+        return True
+    loop.quit()
+    return False
+
+
+loop = GLib.MainLoop()
+pipeline = Gst.parse_launch(sys.argv[1])
+pipeline.get_bus().add_signal_watch()
+pipeline.get_bus().connect("message", on_message)
+pipeline.get_by_name("out").connect("handoff", on_buffer)
+GLib.io_add_watch(0, GLib.IO_IN, on_input)
+pipeline.set_state(Gst.State.PLAYING)
+loop.run()
+pipeline.set_state(Gst.State.NULL)

@@ -1,0 +1,170 @@
+"""The GStreamer element in real pipelines against a real daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import simplejpeg
+
+from device.pixels import Matrix, PixelFormat, Range
+from tests.device.test_pixels import laid_out, to_yuv
+from tests.pictures import retina
+from tests.runtime.daemon.c.building import HERE, C, tool
+from tests.runtime.daemon.c.daemons import Daemons
+
+pytestmark = pytest.mark.system
+WIDTH, HEIGHT = 322, 240
+"""GStreamer pads rows to four bytes: of RGB here by two."""
+Said = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the element, built as the README says."""
+    folder = tmp_path_factory.mktemp("gstreamer")
+    found = subprocess.run([tool("pkg-config"), "--exists", "gstreamer-video-1.0"], timeout=60)
+    if found.returncode:
+        pytest.skip("no libgstreamer-plugins-base1.0-dev on this machine")
+    for command in (["-S", C, "-B", folder, "-DGSTREAMER=ON", "-DCMAKE_C_FLAGS=-Werror"], ["--build", folder]):
+        done = subprocess.run([tool("cmake"), *map(str, command)], capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@contextlib.contextmanager
+def pipeline(plugins: Path, text: str) -> Iterator[tuple[subprocess.Popen[str], Callable[[], dict[str, Any]]]]:
+    """A running pipeline, and what gives the next thing it said ({} at its end)."""
+    system = "/usr/bin/python3"
+    if subprocess.run([system, "-c", "import gi"], capture_output=True, timeout=60).returncode:
+        pytest.skip("the system's Python has no gi (python3-gi)")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | {
+        "GST_PLUGIN_PATH": str(plugins),
+        "GST_REGISTRY": str(plugins / "registry"),
+    }
+    command = [system, str(HERE / "gstreamer_pipeline.py"), f"{text} ! fakesink name=out signal-handoffs=true"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as running:
+        assert running.stdout is not None
+        lines = running.stdout
+        try:
+            yield running, lambda: dict(json.loads(lines.readline() or "{}"))
+        finally:
+            running.terminate()
+
+
+def all_said(plugins: Path, text: str) -> Said:
+    with pipeline(plugins, text) as (running, next_said):
+        found = list(iter(next_said, {}))
+        assert running.wait(60) == 0
+    return found
+
+
+def rgb_bytes(seed: int) -> bytes:
+    """Rows padded to four bytes, as GStreamer lays RGB out."""
+    row = (3 * WIDTH + 3) // 4 * 4
+    return b"".join(line.tobytes().ljust(row, b"\x07") for line in retina(seed, width=WIDTH, height=HEIGHT))
+
+
+def source(folder: Path, data: bytes, caps: str) -> str:
+    (folder / "frame").write_bytes(data)
+    return f"filesrc location={folder / 'frame'} blocksize={len(data)} ! {caps},width={WIDTH},height={HEIGHT}"
+
+
+RGB = "video/x-raw,format=RGB,framerate=30/1"
+NV12 = "video/x-raw,format=NV12,framerate=30/1"
+
+
+@pytest.mark.parametrize("kind", ["RGB", "NV12", "NV12 by its caps", "JPEG"])
+def test_a_pipeline_of_one_line_reads(plugins: Path, lasting_daemon: Path, tmp_path: Path, kind: str) -> None:
+    picture, ways = retina(1, width=WIDTH, height=HEIGHT), ""
+    if kind == "RGB":
+        data, caps = rgb_bytes(1), RGB
+    elif kind == "JPEG":
+        data, caps = simplejpeg.encode_jpeg(picture, 95, "RGB", "420"), "image/jpeg"
+    else:
+        yuv = laid_out(to_yuv(picture, Matrix.BT709, Range.LIMITED), PixelFormat.NV12, 324)
+        data, caps = yuv.tobytes(), NV12
+        ways = "matrix=bt709 range=limited"
+        if kind != "NV12":
+            ways, caps = "", f"{NV12},colorimetry=bt709"
+    begin = source(tmp_path, data, caps)
+    said = all_said(plugins, f"{begin} ! ropscreen socket={lasting_daemon} wait=true {ways}")
+    message, *later = [one for one in said if one["kind"] == "message"]
+    (meta,) = [one for one in said if one["kind"] == "meta"]
+    assert message["outcome"] == "NO_REFERRAL_FINDINGS"
+    assert message["text"].startswith("No referral findings")
+    assert 0 < message["fresh-until-ns"] - message["captured-ns"] == 2_000_000_000
+    assert len(message["probabilities"]) == 2
+    assert message["clinical-use"] is False
+    assert message["notice"]
+    assert {**meta, "kind": "message"} == message
+    assert [one["outcome"] for one in later] in ([], ["NO_RESULT"])  # the pipeline has stopped
+
+
+def test_yuv_that_does_not_say_how_it_was_made_ends_the_pipeline_with_what_to_do(
+    plugins: Path, lasting_daemon: Path, tmp_path: Path
+) -> None:
+    data = bytes(324 * HEIGHT * 3 // 2)
+    (said,) = all_said(plugins, f"{source(tmp_path, data, NV12)} ! ropscreen socket={lasting_daemon}")
+    assert said["kind"] == "error"
+    assert "matrix=bt709 range=limited" in said["text"]
+
+
+def test_without_a_daemon_the_pipeline_goes_on_and_says_no_result(plugins: Path, tmp_path: Path) -> None:
+    begin = source(tmp_path, rgb_bytes(1), RGB)
+    said = all_said(plugins, f"{begin} ! ropscreen socket={tmp_path / 'none'} wait=true")
+    assert {one["text"] for one in said} == {"No result - the reading program does not run"}
+    assert {one["kind"] for one in said} == {"message", "meta"}
+
+
+def test_a_finding_is_followed_by_no_result_when_the_daemon_hangs_or_dies_and_comes_again(
+    plugins: Path, daemons: Daemons, tmp_path: Path
+) -> None:
+    (tmp_path / "frame").write_bytes(rgb_bytes(1))
+    caps = f'caps="{RGB},width={WIDTH},height={HEIGHT}"'
+    begin = f"multifilesrc location={tmp_path / 'frame'} loop=true {caps} ! identity sleep-time=30000"
+    element = f"ropscreen name=rop socket={daemons.path} stored-pictures=true max-age-ms=500"
+    child = daemons.start()
+    with pipeline(plugins, f"{begin} ! {element}") as (running, next_said):
+
+        def until(text: str, kind: str = "message") -> dict[str, Any]:
+            end = time.monotonic() + 60
+            while True:
+                said = next_said()
+                assert said, "the pipeline ended"
+                assert time.monotonic() < end
+                if said["kind"] == kind and said["text"].startswith(text):
+                    return said
+
+        until("No referral findings")
+        assert until("No referral findings", "meta")["fresh-until-ns"]
+        os.kill(child.pid, signal.SIGSTOP)
+        until("No result - late")
+        os.kill(child.pid, signal.SIGCONT)
+        until("No referral findings")
+        child.kill()
+        child.wait()
+        until("No result - the reading program does not run")
+        daemons.start()
+        until("No referral findings")
+        assert running.stdin is not None
+        running.stdin.write("cancel\n")
+        running.stdin.flush()
+        until("No result - ")
+        until("No referral findings")
+        running.stdin.write("end\n")
+        running.stdin.flush()
+        last = list(iter(next_said, {}))
+        assert running.wait(60) == 0
+        messages = [said for said in last if said["kind"] == "message"]
+        assert not messages or messages[-1]["outcome"] == "NO_RESULT"
