@@ -45,6 +45,19 @@ def samples_needed(p: float) -> int:
     return n
 
 
+def stated(values: ArrayLike, p: float) -> float | None:
+    """The p-th percentile where there are enough values to state it, else None."""
+    ordered = np.asarray(values, np.float64)
+    return percentile(ordered, p) if ordered.size >= samples_needed(p) else None
+
+
+def told(n: int, p: float, value_ms: float | None, digits: int = 1) -> str:
+    """`p95 12.3 ms`, or that n is too small for it and what it needs: the words wherever a percentile is printed."""
+    return (
+        f"p{p:g} n too small ({n} of {samples_needed(p)})" if value_ms is None else f"p{p:g} {value_ms:.{digits}f} ms"
+    )
+
+
 def upper_bound(values: ArrayLike, p: float) -> float | None:
     """What the true p-th percentile does not exceed with 99 % confidence; None when there are too few samples.
 

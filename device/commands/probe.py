@@ -17,6 +17,8 @@ from device.errors import FrameTimeout, FrameUnreadable, NoNewFrame, RepeatedFra
 if TYPE_CHECKING:
     from device.frame import Frame
 
+PERCENTILES_NEED = {95: 130, 99: 662}
+"""Values from which a percentile is stated (LoadGen's early stopping, 99 % confidence), as the runtime has it."""
 RATE_TOLERANCE = 0.05
 """A camera may give so much less than the rate that was asked."""
 
@@ -35,11 +37,14 @@ class Probe:
     rate_hz: float | None
     """Frames a second that came, by their time stamps; None from fewer than two."""
     interval_p50: float | None
+    jitter_p95: float | None
+    """The 95th percentile of how far an interval between two frames is from the median one; None from under 130."""
     jitter_p99: float | None
-    """The 99th percentile of how far an interval between two frames is from the median one."""
+    """The 99th; None from under 662."""
     age_p50: float | None
     """From a frame's time stamp to its hand-over, the median. How much of the exposure and the transfer lies in it
     depends on when the driver stamps; of the simulated camera it is all."""
+    age_p95: float | None
     age_p99: float | None
     open_ms: float
     first_frame_ms: float
@@ -131,6 +136,7 @@ def probe(source: str, seconds: float) -> Probe:
     steps = [after[0] - before[0] for before, after in pairs]
     intervals_ms = [(after[1] - before[1]) / 1e6 / step for (before, after), step in zip(pairs, steps, strict=True)]
     lasted_ms = (seen.stamps[-1][1] - seen.stamps[0][1]) / 1e6
+    off_ms = [abs(interval - median(intervals_ms)) for interval in intervals_ms]
     return Probe(
         source=shown_source(source),
         asked=_asked(source),
@@ -140,8 +146,10 @@ def probe(source: str, seconds: float) -> Probe:
         seconds=time.monotonic() - opened_s,
         rate_hz=1000 * len(steps) / lasted_ms if lasted_ms > 0 else None,
         interval_p50=_percentile(intervals_ms, 50),
-        jitter_p99=_percentile([abs(interval - median(intervals_ms)) for interval in intervals_ms], 99),
+        jitter_p95=_percentile(off_ms, 95),
+        jitter_p99=_percentile(off_ms, 99),
         age_p50=_percentile(seen.ages_ms, 50),
+        age_p95=_percentile(seen.ages_ms, 95),
         age_p99=_percentile(seen.ages_ms, 99),
         open_ms=(opened_s - began_s) * 1000,
         first_frame_ms=(seen.first_s - began_s) * 1000,
@@ -152,10 +160,10 @@ def probe(source: str, seconds: float) -> Probe:
     )
 
 
-def _percentile(values: list[float], percent: float) -> float | None:
-    import numpy as np
-
-    return float(np.percentile(values, percent)) if values else None
+def _percentile(values: list[float], percent: int) -> float | None:
+    """By nearest rank; None of too few values to state it."""
+    enough = len(values) >= PERCENTILES_NEED.get(percent, 1)
+    return sorted(values)[max(0, -(-percent * len(values) // 100) - 1)] if enough else None
 
 
 def _asked(source: str) -> dict[str, float]:
@@ -170,14 +178,23 @@ def _lines(found: Probe) -> list[str]:
     def ms(value: float | None) -> str:
         return "-" if value is None else f"{value:.1f} ms"
 
+    def tail(p95: float | None, p99: float | None, n: int) -> str:
+        known = {95: p95, 99: p99}
+        return ", ".join(
+            f"p{p} n too small ({max(0, n)} of {PERCENTILES_NEED[p]})" if value is None else f"p{p} {ms(value)}"
+            for p, value in known.items()
+        )
+
+    jitter = tail(found.jitter_p95, found.jitter_p99, found.frames - 1)
+    age = tail(found.age_p95, found.age_p99, found.frames)
     asked = ", ".join(f"{name} {value:g}" for name, value in found.asked.items())
     rate = "-" if found.rate_hz is None else f"{found.rate_hz:.2f} frames/s"
     lines = [
         f"{found.source}: {found.width} x {found.height}, {rate}" + (f" (asked: {asked})" if asked else ""),
         f"{found.frames} frames in {found.seconds:.1f} s; missed {found.missed}, unreadable {found.unreadable}, "
         f"repeated {found.repeated}, stalls {found.stalls}",
-        f"interval p50 {ms(found.interval_p50)}, jitter p99 {ms(found.jitter_p99)}",
-        f"time stamp to hand-over p50 {ms(found.age_p50)}, p99 {ms(found.age_p99)}",
+        f"interval p50 {ms(found.interval_p50)}, jitter {jitter}",
+        f"time stamp to hand-over p50 {ms(found.age_p50)}, {age}",
         f"open in {ms(found.open_ms)}, first frame after {ms(found.first_frame_ms)}",
     ]
     return lines + [f"NOT AS ASKED: {shortfall}" for shortfall in found.shortfalls]

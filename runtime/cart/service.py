@@ -10,11 +10,10 @@ import zipfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from runtime.cart.log import recent_lines
 from runtime.dicom.outbox import outbox_state
 from runtime.exam.infant import now_utc
+from runtime.percentiles import percentile, samples_needed, stated
 from runtime.trust.words import trust_line
 
 if TYPE_CHECKING:
@@ -45,10 +44,14 @@ def latency(readings: Sequence[tuple[float, float]], budget_ms: float | None) ->
     values = [ms for at, ms in readings if at > time.monotonic() - 3600]
     if not values:
         return {"frames": 0}
-    p50, p95 = np.percentile(values, [50, 95])
-    shown = {"p50": float(p50), "p95": float(p95), "max": max(values)}
-    rounded = {name: round(value, 1) for name, value in shown.items()}
-    return {"frames": len(values), **rounded, "budget": "-" if budget_ms is None else f"{budget_ms:g} ms"}
+    p95 = stated(values, 95)
+    return {
+        "frames": len(values),
+        "p50": round(percentile(values, 50), 1),
+        "p95": f"- (n < {samples_needed(95)})" if p95 is None else round(p95, 1),
+        "max": round(max(values), 1),
+        "budget": "-" if budget_ms is None else f"{budget_ms:g} ms",
+    }
 
 
 def outbox_words(room: Room) -> str:

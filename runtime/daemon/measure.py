@@ -24,7 +24,7 @@ from runtime.bundle import open_bundle
 from runtime.daemon.client import Client
 from runtime.daemon.errors import DaemonGone, NotMeasured
 from runtime.daemon.messages import Order, State
-from runtime.percentiles import percentile
+from runtime.percentiles import percentile, samples_needed
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.site import open_site
@@ -71,7 +71,12 @@ class Added:
     @property
     def passed(self) -> bool:
         """Whether both are inside the limits."""
-        return self.added_p50 <= LIMIT_P50_MS and self.added_p99 <= LIMIT_P99_MS
+        return self.enough and self.added_p50 <= LIMIT_P50_MS and self.added_p99 <= LIMIT_P99_MS
+
+    @property
+    def enough(self) -> bool:
+        """Whether the frames are enough to state a 99th percentile."""
+        return self.frames >= samples_needed(99)
 
 
 def measure(client: Client, screener: Screener, pictures: Sequence[UInt8Array], frames: int, warmup: int = 10) -> Added:
@@ -185,21 +190,28 @@ def measure_by(path: Path, screener: Screener, pictures: Sequence[UInt8Array], f
 
 def report(added: Added) -> str:
     """What was found, for people."""
+
+    def p99(value: float) -> str:
+        return f"{value:12.3f}" if added.enough else " n too small"
+
+    verdict = "PASS" if added.passed else "FAIL"
+    if not added.enough:
+        verdict = f"INVALID: p99 needs {samples_needed(99)} frames, got {added.frames}; measure more with --frames"
     lines = [
         f"{added.frames} frames of {added.bytes_a_frame / 1e6:.1f} MB, each read here and by the daemon in turn",
-        f"{'ms':24}{'p50':>9}{'p99':>9}",
-        f"{'in this process':24}{added.here_p50:9.3f}{added.here_p99:9.3f}",
-        f"{'by the daemon':24}{added.daemon_p50:9.3f}{added.daemon_p99:9.3f}",
-        f"{'added':24}{added.added_p50:9.3f}{added.added_p99:9.3f}   (limits {LIMIT_P50_MS} and {LIMIT_P99_MS})",
-        f"{'around the reading':24}{added.around_p50:9.3f}{added.around_p99:9.3f}   (less the daemon's own reading)",
-        f"{'a question, no frame':24}{added.question_p50:9.3f}{added.question_p99:9.3f}",
-        "PASS" if added.passed else "FAIL",
+        f"{'ms':24}{'p50':>9}{'p99':>12}",
+        f"{'in this process':24}{added.here_p50:9.3f}{p99(added.here_p99)}",
+        f"{'by the daemon':24}{added.daemon_p50:9.3f}{p99(added.daemon_p99)}",
+        f"{'added':24}{added.added_p50:9.3f}{p99(added.added_p99)}   (limits {LIMIT_P50_MS} and {LIMIT_P99_MS})",
+        f"{'around the reading':24}{added.around_p50:9.3f}{p99(added.around_p99)}   (less the daemon's own reading)",
+        f"{'a question, no frame':24}{added.question_p50:9.3f}{p99(added.question_p99)}",
+        verdict,
     ]
     return "\n".join(lines)
 
 
 def run(options: argparse.Namespace) -> int:
-    """The verb `measure`; 0 inside the limits, 1 not. Raises `ScreeningError`, `CameraError`."""
+    """The verb `measure`; 0 inside the limits, 1 not, 2 of too few frames. Raises `ScreeningError`, `CameraError`."""
     engine = ["--engine", options.engine, "--precision", options.precision]
     engine += ["--threads", str(options.threads)] if options.threads else []
     named = {"bundle": options.bundle, "site-profile": options.site_profile, "trusted-keys": options.trusted_keys}
@@ -226,8 +238,10 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(_plain(added)) + "\n")
     else:
         sys.stdout.write(report(added) + "\n")
-    return 0 if added.passed else 1
+    return 0 if added.passed else 1 if added.enough else 2
 
 
-def _plain(added: Added) -> dict[str, float]:
-    return asdict(added) | {"added_p50": added.added_p50, "added_p99": added.added_p99}
+def _plain(added: Added) -> dict[str, float | None]:
+    """A 99th percentile of too few frames is null."""
+    figures = asdict(added) | {"added_p50": added.added_p50, "added_p99": added.added_p99}
+    return {name: None if name.endswith("_p99") and not added.enough else value for name, value in figures.items()}

@@ -43,7 +43,7 @@ def end_lines(tally: Tally, files: Sequence[str], notice: str) -> list[str]:
     percentiles = Percentiles.of(tally.latencies_ms)
     if percentiles is not None:
         late = f", {tally.late} late" if tally.late else ""
-        lines.append(f"latency p50 {percentiles.p50:.1f} ms, p95 {percentiles.p95:.1f} ms{late}")
+        lines.append(f"latency {percentiles.words}{late}")
     return [*lines, f"written: {', '.join(files)}", *([notice] if notice else [])]
 
 

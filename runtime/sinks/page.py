@@ -14,7 +14,7 @@ from runtime.reading import BundleFacts, EngineFacts
 from runtime.sinks.contact_sheet import Card
 from runtime.sinks.histogram import histogram_svg
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
-from runtime.sinks.tally import P99_NEEDS, Percentiles, Tally
+from runtime.sinks.tally import Percentiles, Tally
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #f6f7f9; --card: #ffffff; --ink: #14181d; --faint: #59636e; --rule: #d9dee4;
@@ -131,8 +131,7 @@ def _latency(summary: Summary) -> str:
     percentiles = Percentiles.of(latencies)
     if percentiles is None:
         return ""
-    p99 = f"from {P99_NEEDS} frames on" if percentiles.p99 is None else f"{percentiles.p99:.1f} ms"
-    line = f"p50 {percentiles.p50:.1f} ms, p95 {percentiles.p95:.1f} ms, p99 {p99}, slowest {latencies.max():.1f} ms"
+    line = f"{percentiles.words}, slowest {latencies.max():.1f} ms"
     if budget is not None:
         line += f"; budget {budget:g} ms, late: {summary.tally.late}"
     explained = "from the frame's arrival to its reading, without the camera's own time"

@@ -10,13 +10,12 @@ import numpy as np
 
 from runtime.arrays import FloatArray
 from runtime.outcome import Outcome
+from runtime.percentiles import percentile, stated, told
 from runtime.reading import Reading
 
 MOST_REASONS = 40
 OTHER_REASONS = "other reasons"
 NUMBER = re.compile(r"\d+(\.\d+)?")
-P99_NEEDS = 662
-"""Fewer latencies than this say nothing about the 99th percentile (MLPerf LoadGen, 99 % confidence)."""
 
 
 @dataclass
@@ -69,10 +68,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Latency percentiles in milliseconds; `p99` is None where there are too few latencies to say."""
+    """Latency percentiles in milliseconds; `p95` and `p99` are None where there are too few latencies to say."""
 
+    n: int
     p50: float
-    p95: float
+    p95: float | None
     p99: float | None
 
     @classmethod
@@ -80,5 +80,10 @@ class Percentiles:
         """The percentiles, None of nothing."""
         if latencies_ms.size == 0:
             return None
-        p50, p95, p99 = (float(p) for p in np.percentile(latencies_ms, (50, 95, 99)))
-        return cls(p50, p95, p99 if latencies_ms.size >= P99_NEEDS else None)
+        return cls(latencies_ms.size, percentile(latencies_ms, 50), stated(latencies_ms, 95), stated(latencies_ms, 99))
+
+    @property
+    def words(self) -> str:
+        """`p50 A ms, p95 B ms, p99 C ms`, and that n is too small where it is."""
+        known = {50: self.p50, 95: self.p95, 99: self.p99}
+        return ", ".join(told(self.n, p, value) for p, value in known.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,11 +21,12 @@ from device.cameras import listing
 from device.cameras.listing import CameraInfo
 from device.cameras.mode import Mode
 from device.commands import telemetry
-from device.commands.probe import probe
+from device.commands.probe import PERCENTILES_NEED, probe
 from device.errors import Disconnected, FrameUnreadable, PortUnusable
 from device.light import BoardLink, SimulatedBoard
 from device.live import LiveReader, Tap
 from device.telemetry import Clock, Telemetry, Temperature, ThrottleCount
+from runtime.percentiles import samples_needed
 from tests.device.light.conftest import FAST
 from tests.device.live.scripted import Hang, Opener, Step, picture
 from tests.pictures import stored_bgr
@@ -85,9 +87,13 @@ def test_probe_measures_the_simulated_camera(capsys: pytest.CaptureFixture[str])
     assert found["rate_hz"] * (1 + found["missed"] / found["frames"]) == pytest.approx(25, rel=0.05)
     assert found["interval_p50"] == pytest.approx(40, rel=0.01)
     assert 0 <= found["age_p50"] < 40
+    assert (found["jitter_p95"], found["age_p99"]) == (None, None), "25 frames say nothing about either"
+    assert {p: samples_needed(p) for p in PERCENTILES_NEED} == PERCENTILES_NEED
     assert code == (1 if found["shortfalls"] else 0)
     assert main(["probe", "sim:fps=50,size=96x72", "--seconds", "0.3"]) in (0, 1)
-    assert "96 x 72" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "96 x 72" in said
+    assert re.search(r"jitter p95 n too small \(\d+ of 130\), p99 n too small", said)
 
 
 @pytest.fixture

@@ -24,7 +24,9 @@ def test_the_same_frames_here_and_by_the_daemon(daemon: Running) -> None:
     assert added.bytes_a_frame == 320 * 240 * 3
     assert 0 < added.around_p50 < added.daemon_p50 <= added.daemon_p99
     assert "6 frames of 0.2 MB" in report(added)
-    fast = replace(added, here_p50=1.0, here_p99=2.0, daemon_p50=1.0 + LIMIT_P50_MS / 2, daemon_p99=2.5)
+    assert report(added).endswith("INVALID: p99 needs 662 frames, got 6; measure more with --frames")
+    assert "n too small" in report(added)
+    fast = replace(added, frames=662, here_p50=1.0, here_p99=2.0, daemon_p50=1.0 + LIMIT_P50_MS / 2, daemon_p99=2.5)
     slow = replace(fast, daemon_p50=1.0 + LIMIT_P50_MS * 2)
     assert report(fast).endswith("PASS")
     assert report(slow).endswith("FAIL")
@@ -58,6 +60,6 @@ def test_wrong_calls(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), cv2.cvtColor(retina(1), cv2.COLOR_RGB2BGR))
     call = ["measure", "--source", str(tmp_path), "--frames", "3", "--engine", "openvino", "--threads", "1", "--json"]
-    assert main(call) in (0, 1)
+    assert main(call) == 2
     said = json.loads(capfd.readouterr().out)
-    assert said["frames"] == 3
+    assert (said["frames"], said["daemon_p99"]) == (3, None)

@@ -10,10 +10,11 @@ import pytest
 
 from runtime.errors import OutputError
 from runtime.outcome import BANNERS, Outcome
+from runtime.screen.progress import end_lines
 from runtime.sinks.contact_sheet import FEWEST_OTHERS, MOST_CARDS, Card, ContactSheet
 from runtime.sinks.histogram import BINS, axis_end, histogram_svg
 from runtime.sinks.summary import SummarySink
-from runtime.sinks.tally import MOST_REASONS, P99_NEEDS, Percentiles, Tally
+from runtime.sinks.tally import MOST_REASONS, Percentiles, Tally
 from tests.pictures import decoded_bgr
 from tests.runtime.sinks.readings import NOTICE, make_frame, make_reading
 
@@ -191,13 +192,26 @@ def test_reasons_that_differ_in_their_numbers_are_counted_together() -> None:
     assert (seen.count, seen.first_reason) == (2, "late: 130.5 ms, budget 100 ms")
 
 
-def test_no_99th_percentile_from_too_few_latencies() -> None:
-    few = Percentiles.of(np.ones(P99_NEEDS - 1, np.float32))
-    enough = Percentiles.of(np.arange(1000, dtype=np.float32))
-    assert few is not None
-    assert few.p99 is None
-    assert enough is not None
-    assert enough.p99 == pytest.approx(989.01)
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [
+        (1, "p50 0.0 ms, p95 n too small (1 of 130), p99 n too small (1 of 662)"),
+        (129, "p50 64.0 ms, p95 n too small (129 of 130), p99 n too small (129 of 662)"),
+        (130, "p50 64.0 ms, p95 123.0 ms, p99 n too small (130 of 662)"),
+        (661, "p50 330.0 ms, p95 627.0 ms, p99 n too small (661 of 662)"),
+        (1000, "p50 499.0 ms, p95 949.0 ms, p99 989.0 ms"),
+    ],
+)
+def test_no_percentile_of_too_few_latencies(n: int, words: str) -> None:
+    """In the last line of a screening and on its page."""
+    latencies = np.arange(n, dtype=np.float32)
+    found = Percentiles.of(latencies)
+    assert found is not None
+    assert found.words == words
+    tally = Tally()
+    for ms in latencies:
+        tally.add(make_reading(total_ms=float(ms)))
+    assert f"latency {words}" in end_lines(tally, [], "")
     assert Percentiles.of(np.zeros(0, np.float32)) is None
 
 
