@@ -24,28 +24,33 @@ from runtime import Screener, ScreeningError, open_bundle
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.engines.base import Engine, Inference
+from runtime.preprocess import SIDE
 from runtime.reading import EngineFacts
 
 
 class EagerEngine(Engine):
-    """The networks as they were trained: eager PyTorch, float32, on the CPU, in inference mode."""
+    """The networks as they were trained: PyTorch, eager or compiled, float32, on the CPU, in inference mode."""
 
     encodes = True
 
-    def __init__(self, network: SegImgNet) -> None:
-        self._network = network.eval()
+    def __init__(self, network: SegImgNet, *, compiled: bool = False) -> None:
+        """compiled: by `torch.compile`, which needs a C++ compiler and takes minutes in the first frame."""
+        network.eval()
+        self._segmentation: Any = torch.compile(network.segmentation) if compiled else network.segmentation
+        self._classifier: Any = torch.compile(network.classifier) if compiled else network.classifier
         self.class_count = network.classes
+        how = "compiled" if compiled else "eager"
         self.facts = EngineFacts(
-            f"pytorch {torch.__version__} eager", "fp32", f"CPU, {torch.get_num_threads()} threads"
+            f"pytorch {torch.__version__} {how}", "fp32", f"CPU, {torch.get_num_threads()} threads"
         )
 
     def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
         with torch.inference_mode():
             start = time.perf_counter()
             pixels = torch.from_numpy(np.array(image)).permute(0, 3, 1, 2).float().div(255)
-            segmentation = self._network.segmentation(pixels)
+            segmentation = self._segmentation(pixels)
             middle = time.perf_counter()
-            found = self._network.classifier(pixels, segmentation.vessels, segmentation.features)
+            found = self._classifier(pixels, segmentation.vessels, segmentation.features)
             end = time.perf_counter()
         return Inference(
             segmentation.vessels[0, 0].numpy(),
@@ -93,6 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         help="what the bundle was built from (default: the weights in the bundle's fp32 graphs)",
     )
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
+    parser.add_argument("--compile", action="store_true", help="by torch.compile in place of eager")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
     arguments = parser.parse_args(argv)
     if arguments.threads is not None:
@@ -100,7 +106,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         bundle = open_bundle(arguments.bundle)
         checkpoint = arguments.checkpoint
-        engine = EagerEngine(network_from_graphs(bundle) if checkpoint is None else load_checkpoint(checkpoint))
+        network = network_from_graphs(bundle) if checkpoint is None else load_checkpoint(checkpoint)
+        engine = EagerEngine(network, compiled=arguments.compile)
         if engine.class_count != len(bundle.class_names):
             raise BuildError(
                 f"{checkpoint or bundle.path}: has {engine.class_count} classes, bundle {bundle.path} "
@@ -109,6 +116,12 @@ def main(argv: list[str] | None = None) -> int:
     except (BuildError, ScreeningError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    if arguments.compile:  # now, and not in the first frame that is timed
+        try:
+            engine.infer(np.zeros((1, SIDE, SIDE, 3), np.uint8))
+        except Exception as error:  # whatever the compiler beneath says
+            sys.stderr.write(f"torch.compile failed: {str(error).strip().splitlines()[0]}\n")
+            return 2
     with Screener(bundle, engine=engine, reject_repeats=False) as screener:
         serve(screener, sys.stdin, sys.stdout)
     return 0

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from device.secrets import hide_secrets
     from runtime.bench.run import bench
 
-    return bench(options, ("python", "-m", "runtime.bench", *map(hide_secrets, arguments)), arguments)
+    return bench(options, ("python", "-m", "runtime.bench", *map(hide_secrets, arguments)))
 
 
 if __name__ == "__main__":

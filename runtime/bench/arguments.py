@@ -5,18 +5,36 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
 from device.errors import SourceNotFound
 from device.schemes import is_simulated
 from device.version import add_version
-from runtime.bench.words import LOADS, ROWS, LoadKind
+from runtime.bench.judge.goals import Goals
+from runtime.bench.options import (
+    Asked,
+    Beside,
+    Compare,
+    FindRate,
+    LoadPlan,
+    Matrix,
+    Model,
+    Outputs,
+    Run,
+    Sheet,
+    Single,
+    Streams,
+    Sweep,
+    Until,
+)
+from runtime.bench.words import LOADS, OPEN_LOADS, ROWS, LoadKind
 from runtime.commands.numbers import number, positive, share, whole
 from runtime.commands.site import add_site_options
-from runtime.engines.options import add_engine_options
+from runtime.engines import PRECISIONS
+from runtime.engines.options import add_engine_options, engine_name
 
 EXAMPLES = """\
 examples:
@@ -26,8 +44,11 @@ examples:
   python -m runtime.bench --arrivals poisson --rate 12 --budget-ms 200
   python -m runtime.bench --find-rate --budget-ms 200
   python -m runtime.bench --matrix
+  python -m runtime.bench --sweep threads=1,2 size=640x480,2040x2040 precision=auto,fp32
+  python -m runtime.bench --streams 2 --load camera --rate 15 --budget-ms 100
   python -m runtime.bench --soak 30m --load camera
-  python -m runtime.bench compare before.json after.json
+  python -m runtime.bench --save-baseline monday
+  python -m runtime.bench compare monday after.json --html both.html
 
 exit codes:
   0    PASS
@@ -36,59 +57,36 @@ exit codes:
        or the call is wrong or its input unusable
   130, 143   stopped by Ctrl-C or SIGTERM; the report so far is written and marked
 """
-PEERS = ("onnxruntime", "pytorch")
+PEERS = ("onnxruntime", "onnxruntime-fp32", "onnxruntime-int8", "openvino", "pytorch", "pytorch-compile")
+"""`onnxruntime` and `openvino` take the same graphs as ours; the others name theirs."""
+ALL_PEERS = "all"
 DEFAULT_FRAMES = 1000
+DEFAULT_TURNS = 3
 FEWEST_PROCESSES = 5
 """That a line for a data sheet is made from."""
 IDLE_FRAMES = 20
 """A minute at two seconds each; enough for the median, which `idle` is judged by unless told."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for."""
-
-    source: str
-    bundle: Path | None
-    engine: str
-    precision: str
-    threads: int | None
-    site_profile: Path | None
-    trusted_keys: Path | None
-    load: LoadKind
-    frames: int
-    warmup: int
-    rate: float | None
-    find_rate: bool
-    seed: int
-    burst: int
-    idle_s: float
-    soak: float | None
-    budget_ms: float | None
-    stage_budgets: tuple[tuple[str, float], ...]
-    percentile: float
-    miss_rate: float | None
-    labels: Path | None
-    accuracy: bool
-    cold_start: bool
-    matrix: bool
-    sheet: int | None
-    peer: str | None
-    checkpoint: Path | None
-    json: Path | None
-    csv: Path | None
-    html: Path | None
-
-
-@dataclass(frozen=True)
-class CompareOptions:
-    """What is to be compared."""
-
-    a: Path
-    b: Path
-    max_regression: float
-    anyway: bool
-    json: Path | None
+AXES = ("threads", "precision", "engine", "size", "rate")
+"""What a sweep can go over."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Of a baseline."""
+KINDS = {
+    "matrix": "--matrix",
+    "sweep": "--sweep",
+    "streams": "--streams",
+    "find_rate": "--find-rate",
+    "sheet": "--sheet",
+}
+"""Kinds of run beside a single one, by their option."""
+SINGLE_ONLY = {
+    "csv": "--csv",
+    "html": "--html",
+    "peers": "--peer",
+    "soak": "--soak",
+    "layers": "--layers",
+    "save_baseline": "--save-baseline",
+}
+"""What only a single run has."""
 
 
 class OneLine(argparse.ArgumentParser):
@@ -99,69 +97,129 @@ class OneLine(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; {self.prog} --help tells all options\n")
 
 
-def parse(argv: Sequence[str]) -> Options:
-    """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
+def parse(argv: Sequence[str]) -> Asked:
+    """What `argv` asks for; ends the program with code 2 and a line that says why when it is wrong."""
     parser = _parser()
-    values = vars(parser.parse_args(argv))
-    arrivals, asked = values.pop("arrivals"), values["load"]
-    if (arrivals or values["find_rate"]) and asked is not None:
-        parser.error("--arrivals, --find-rate: say themselves when frames come; leave --load out")
-    if values["seed"] is not None and not (arrivals or values["find_rate"]):
-        parser.error("--seed: has no meaning without --arrivals poisson or --find-rate")
-    values["seed"] = values["seed"] or 0
-    values["load"] = "poisson" if arrivals or values["find_rate"] else asked or "back-to-back"
-    idle = values["load"] == "idle"
-    values["frames"] = values["frames"] or (IDLE_FRAMES if idle else DEFAULT_FRAMES)
-    values["percentile"] = values["percentile"] or (50.0 if idle else 99.0)
-    values["stage_budgets"] = tuple(values["stage_budgets"] or ())
-    options = Options(**values)
-    if options.miss_rate is not None and options.budget_ms is None:
-        parser.error("--miss-rate: needs --budget-ms, which says when a frame is missed")
-    if options.rate is not None and options.load not in ("camera", "burst", "poisson"):
-        parser.error(
-            f"--rate: has no meaning with --load {options.load}; use --load camera or burst, or --arrivals poisson"
+    given = parser.parse_args(argv)
+    kinds = [option for name, option in KINDS.items() if getattr(given, name)]
+    if len(kinds) > 1:
+        parser.error(f"{', '.join(kinds)}: each is a kind of run; name one of them")
+    if kinds and (wrong := [option for name, option in SINGLE_ONLY.items() if getattr(given, name)]):
+        one = (
+            "measure the rate that it finds by --arrivals poisson"
+            if given.find_rate
+            else "measure one of its lines alone"
         )
-    if options.sheet is not None and (
-        options.csv or options.html or options.peer or options.soak or options.matrix or options.find_rate
-    ):
-        parser.error("--sheet: gives a line and --json; leave --csv, --html, --peer, --soak, --matrix, --find-rate out")
-    if options.find_rate:
-        _check_find_rate(parser, options)
-    if options.labels is not None and not options.accuracy:
+        parser.error(f"{kinds[0]}: gives a table and --json; leave {', '.join(wrong)} out, or {one} with them")
+    if given.turns and not (given.matrix or given.sweep):
+        parser.error("--turns: has no meaning without --matrix or --sweep")
+    _check_arrivals(parser, given)
+    run, outputs = _run(given), Outputs(given.json, given.csv, given.html)
+    _check_run(parser, given, run)
+    if len(set(outputs.paths)) < len(outputs.paths):
+        parser.error("--json, --csv, --html: got the same file twice, expected one each")
+    turns = given.turns or DEFAULT_TURNS
+    if given.sheet:
+        return Sheet(tuple(argv), given.sheet, outputs)
+    if given.matrix:
+        return Matrix(run, turns, outputs)
+    if given.sweep:
+        _check_sweep(parser, given.sweep, run)
+        return Sweep(run, tuple(given.sweep), turns, outputs)
+    if given.streams:
+        return Streams(run, given.streams, outputs)
+    if given.find_rate:
+        return FindRate(run, _check_find_rate(parser, given), outputs)
+    return Single(run, outputs, given.save_baseline)
+
+
+def _run(given: argparse.Namespace) -> Run:
+    kind: LoadKind = "poisson" if given.arrivals or given.find_rate else given.load or "back-to-back"
+    idle = kind == "idle"
+    frames = given.frames or (IDLE_FRAMES if idle else DEFAULT_FRAMES)
+    return Run(
+        source=given.source,
+        model=Model(*(getattr(given, field.name) for field in fields(Model))),
+        load=LoadPlan(kind, given.rate, given.burst, given.idle_s, given.seed or 0),
+        until=Until(seconds=given.soak) if given.soak else Until(frames=frames),
+        soak=given.soak is not None,
+        warmup=given.warmup,
+        goals=Goals(
+            given.percentile or (50.0 if idle else 99.0),
+            given.budget_ms,
+            dict(given.stage_budgets or ()),
+            given.miss_rate,
+        ),
+        beside=Beside(
+            given.cold_start,
+            given.accuracy,
+            given.labels,
+            PEERS if ALL_PEERS in (given.peers or ()) else tuple(dict.fromkeys(given.peers or ())),
+            given.checkpoint,
+            given.layers,
+        ),
+    )
+
+
+def _check_arrivals(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    drawn = given.arrivals or given.find_rate
+    if drawn and given.load is not None:
+        parser.error("--arrivals, --find-rate: say themselves when frames come; leave --load out")
+    if given.seed is not None and not drawn:
+        parser.error("--seed: has no meaning without --arrivals poisson or --find-rate")
+
+
+def _check_run(parser: argparse.ArgumentParser, given: argparse.Namespace, run: Run) -> None:
+    swept = {name for name, _ in given.sweep or ()}
+    if given.miss_rate is not None and given.budget_ms is None:
+        parser.error("--miss-rate: needs --budget-ms, which says when a frame is missed")
+    if (given.rate is not None or "rate" in swept) and run.load.kind not in OPEN_LOADS:
+        parser.error(
+            f"--rate: has no meaning with --load {run.load.kind}; use --load camera or burst, or --arrivals poisson"
+        )
+    if given.labels is not None and not given.accuracy:
         parser.error("--labels: has no meaning with --no-accuracy")
     try:
-        simulated = is_simulated(options.source)
+        simulated = is_simulated(run.source)
     except SourceNotFound as error:
         parser.error(f"--source: {error}")
-    if options.labels is not None and simulated:
+    if given.labels is not None and simulated:
         parser.error("--labels: simulated frames bring their own truth; name the pictures with --source")
-    if options.checkpoint is not None and options.peer != "pytorch":
+    if "size" in swept and not simulated:
+        parser.error("--sweep size: only simulated frames come in any size; use --source sim:")
+    if given.checkpoint is not None and not any(peer.startswith("pytorch") for peer in run.beside.peers):
         parser.error("--checkpoint: has no meaning without --peer pytorch")
-    written = [path for path in (options.json, options.csv, options.html) if path is not None]
-    if len(set(written)) < len(written):
-        parser.error("--json, --csv, --html: got the same file twice, expected one each")
-    if options.matrix and (options.csv or options.html or options.peer or options.soak):
-        parser.error("--matrix: gives a table and --json; run one of its lines alone for --csv, --html, --peer, --soak")
-    return options
+    if given.save_baseline is not None and not NAME.fullmatch(given.save_baseline):
+        parser.error(
+            f"--save-baseline: got {given.save_baseline!r}, expected letters, digits, dots, dashes, at most 64"
+        )
 
 
-def _check_find_rate(parser: argparse.ArgumentParser, options: Options) -> None:
-    if options.budget_ms is None:
+def _check_sweep(parser: argparse.ArgumentParser, axes: Sequence[tuple[str, tuple[str, ...]]], run: Run) -> None:
+    names = [name for name, _ in axes]
+    if len(set(names)) < len(names):
+        parser.error(f"--sweep: got {' '.join(names)}, expected each name once")
+    fixed = {"threads": run.model.threads, "rate": run.load.rate_hz}
+    for name in names:
+        if fixed.get(name) is not None or (name in ("precision", "engine") and getattr(run.model, name) != "auto"):
+            parser.error(f"--sweep {name}: goes over --{name} itself; leave --{name} out")
+
+
+def _check_find_rate(parser: argparse.ArgumentParser, given: argparse.Namespace) -> float:
+    if given.budget_ms is None:
         parser.error("--find-rate: needs --budget-ms, which says when a rate holds")
-    if options.rate is not None:
+    if given.rate is not None:
         parser.error("--find-rate: finds the rate itself; leave --rate out, or measure that rate by --arrivals poisson")
-    if options.miss_rate is not None or options.stage_budgets:
+    if given.labels is not None:
+        parser.error("--find-rate: reads for speed alone; leave --labels out")
+    if given.miss_rate is not None or given.stage_budgets:
         parser.error(
             "--find-rate: seeks by --budget-ms at --percentile alone; leave --miss-rate and --stage-budget out"
         )
-    if options.csv or options.html or options.peer or options.soak or options.matrix or options.labels:
-        parser.error(
-            "--find-rate: gives a table and --json; measure the rate that it finds by --arrivals poisson for --csv, "
-            "--html, --peer, --soak, --labels"
-        )
+    return float(given.budget_ms)
 
 
-def parse_compare(argv: Sequence[str]) -> CompareOptions:
+def parse_compare(argv: Sequence[str]) -> Compare:
     """The options of `compare`; ends the program with code 2 when they are wrong."""
     parser = OneLine(
         prog="python -m runtime.bench compare",
@@ -172,8 +230,10 @@ def parse_compare(argv: Sequence[str]) -> CompareOptions:
         "says how many runs would decide), a side is INVALID, or the reports cannot be compared",
         allow_abbrev=False,
     )
-    parser.add_argument("a", type=Path, metavar="A", help="the report to compare with, or a folder of several")
-    parser.add_argument("b", type=Path, metavar="B", help="the report in question, or a folder of several")
+    parser.add_argument(
+        "a", type=Path, metavar="A", help="the report to compare with, a folder of several, or a baseline"
+    )
+    parser.add_argument("b", type=Path, metavar="B", help="the report in question, likewise")
     parser.add_argument(
         "--max-regression",
         type=_percent,
@@ -185,7 +245,12 @@ def parse_compare(argv: Sequence[str]) -> CompareOptions:
         "--anyway", action="store_true", help="compare although machine, input or load are not the same"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there (- for standard output)")
-    return CompareOptions(**vars(parser.parse_args(argv)))
+    parser.add_argument("--html", type=Path, metavar="FILE", help="one page with both sides' latencies overlaid")
+    given = parser.parse_args(argv)
+    outputs = Outputs(json=given.json, html=given.html)
+    if len(set(outputs.paths)) < len(outputs.paths):
+        parser.error("--json, --html: got the same file twice, expected one each")
+    return Compare(given.a, given.b, given.max_regression, given.anyway, outputs)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -204,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument(
         "--frames", type=whole(1), metavar="N", help=f"that come in (default: {DEFAULT_FRAMES}; idle: {IDLE_FRAMES})"
     )
-    load.add_argument("--warmup", type=whole(0), default=50, metavar="N", help="frames before (default: 50)")
+    load.add_argument("--warmup", type=whole(0), metavar="N", help="frames before (default: until the speed is steady)")
     load.add_argument("--rate", type=positive, metavar="HZ", help="frames a second on average (default: 30)")
     load.add_argument(
         "--arrivals", choices=("poisson",), help="frames come at random at --rate, and wait in a queue; none is dropped"
@@ -233,8 +298,29 @@ def _parser() -> argparse.ArgumentParser:
     goals.add_argument("--miss-rate", type=share, metavar="SHARE", help="of frames that may miss --budget-ms, 0 to 1")
 
     engine = add_engine_options(parser)
-    engine.add_argument("--matrix", action="store_true", help="every backend and precision that works here, one table")
-    engine.add_argument("--peer", choices=PEERS, help="also read the frames that way, in turns, and print the ratio")
+    engine.add_argument(
+        "--matrix",
+        action="store_true",
+        help="every backend and precision that works here, and the bundle's default, by turns",
+    )
+    engine.add_argument(
+        "--sweep",
+        type=_axis,
+        nargs="+",
+        metavar="NAME=VALUE,VALUE",
+        help=f"every combination of such values, by turns; names: {', '.join(AXES)}",
+    )
+    engine.add_argument(
+        "--turns", type=whole(1), metavar="N", help=f"of --matrix and --sweep (default: {DEFAULT_TURNS})"
+    )
+    engine.add_argument("--streams", type=whole(1, 64), metavar="N", help="so many cameras at once, an engine each")
+    engine.add_argument(
+        "--peer",
+        dest="peers",
+        choices=(*PEERS, ALL_PEERS),
+        action="append",
+        help="also read the frames that way, in turns, and print the ratio; can be repeated",
+    )
     engine.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="for --peer pytorch, in place of the bundle's fp32 graphs"
     )
@@ -243,6 +329,9 @@ def _parser() -> argparse.ArgumentParser:
 
     beside = parser.add_argument_group("beside speed")
     beside.add_argument("--labels", type=Path, metavar="CSV", help="truth: columns image and mask, refer or both")
+    beside.add_argument(
+        "--layers", action="store_true", help="the time of each layer of the networks, in a run of its own"
+    )
     beside.add_argument("--no-accuracy", dest="accuracy", action="store_false", help="leave accuracy out")
     beside.add_argument("--no-cold-start", dest="cold_start", action="store_false", help="leave the cold start out")
 
@@ -256,6 +345,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"one line for a data sheet, with intervals over N fresh processes ({FEWEST_PROCESSES} or more)",
     )
     output.add_argument("--no-sheet", dest="sheet", action="store_const", const=None, help=argparse.SUPPRESS)
+    output.add_argument(
+        "--save-baseline", metavar="NAME", help="keep the report by that name, for compare; replaces the one before"
+    )
     output.add_argument("--json", type=Path, metavar="FILE", help="the report, rop.bench/1 (- for standard output)")
     output.add_argument("--csv", type=Path, metavar="FILE", help="every frame raw")
     output.add_argument("--html", type=Path, metavar="FILE", help="one page with charts")
@@ -283,6 +375,37 @@ def _duration(text: str) -> float:
     if seconds <= 0:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a time like 90s, 30m or 8h")
     return seconds
+
+
+def _axis(text: str) -> tuple[str, tuple[str, ...]]:
+    name, equals, listed = text.partition("=")
+    values = tuple(listed.split(","))
+    if not equals or name not in AXES:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected NAME=VALUE,VALUE with one of {', '.join(AXES)}")
+    if len(set(values)) < len(values):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected each value once")
+    checks: dict[str, Callable[[str], object]] = {
+        "threads": whole(1, 4096),
+        "rate": positive,
+        "engine": engine_name,
+        "precision": _precision,
+        "size": _size,
+    }
+    for value in values:
+        checks[name](value)
+    return name, values
+
+
+def _precision(text: str) -> str:
+    if text not in PRECISIONS:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected one of {', '.join(PRECISIONS)}")
+    return text
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected WIDTHxHEIGHT like 640x480")
+    return text
 
 
 def _stage_budget(text: str) -> tuple[str, float]:

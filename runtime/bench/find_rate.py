@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TextIO
 
-from runtime.bench.arguments import Options
 from runtime.bench.judge.findings import Word
 from runtime.bench.judge.queue import highest_rate
+from runtime.bench.options import NOTHING_BESIDE, FindRate, LoadPlan
 from runtime.bench.report.export import to_json
 from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
 from runtime.bench.schema import Report
@@ -52,19 +52,18 @@ class FoundRate:
         return f'{json.dumps(head)[:-1]}, "reports": [{reports}]}}\n'
 
 
-def run_find_rate(options: Options, command: tuple[str, ...], stop: Stop, say: Say) -> FoundRate:
-    """Search as the options say. Raises what `run_session` does, `Interrupted` when stopped before the first run's end.
+def run_find_rate(asked: FindRate, command: tuple[str, ...], stop: Stop, say: Say) -> FoundRate:
+    """Search as it is asked. Raises what `run_session` does, `Interrupted` when stopped before the first run's end.
 
     A run that is stopped later leaves what was found so far, with the verdict INVALID.
     """
 
     def measured(rate_hz: float | None) -> Report:
         say("as fast as it reads:" if rate_hz is None else f"{rate_hz:.2f} frames a second at random:")
-        load = replace(options, load="back-to-back") if rate_hz is None else replace(options, rate=rate_hz)
-        one = replace(load, find_rate=False, cold_start=False, accuracy=False)
-        return run_session(one, command, stop, say)
+        load = LoadPlan() if rate_hz is None else replace(asked.run.load, rate_hz=rate_hz)
+        return run_session(replace(asked.run, load=load, beside=NOTHING_BESIDE), command, stop, say)
 
-    return search(measured, options.percentile, options.budget_ms or 0.0)
+    return search(measured, asked.run.goals.percentile, asked.budget_ms)
 
 
 def search(measure: Callable[[float | None], Report], p: float, budget_ms: float) -> FoundRate:

@@ -1,94 +1,141 @@
-"""The matrix: every backend and precision that works here, measured alike, in one table."""
+"""The matrix: every backend and precision that works here, and what runs by default, measured by turns in one table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TextIO
 
-from runtime.bench.arguments import Options
+from runtime.bench.judge.stats import Interval
+from runtime.bench.options import Matrix, Run
+from runtime.bench.report.export import to_json
 from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
 from runtime.bench.schema import Report
-from runtime.bench.session import Say, run_session
+from runtime.bench.session import Say
+from runtime.bench.turns import Measured, run_by_turns
 from runtime.bundle import Bundle, open_bundle
-from runtime.commands.stop import Interrupted, Stop
+from runtime.commands.stop import Stop
 from runtime.engines import PRECISIONS, backend_names
-from runtime.errors import BundleError, EngineError
+from runtime.errors import BundleError
 from runtime.manifest import NETWORKS
+
+SCHEMA = "rop.bench-matrix/1"
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """The reports of all that works, and why the rest does not."""
+class Table:
+    """Runs by turns, by name, and the one that the others are held against."""
 
-    reports: tuple[Report, ...]
-    left_out: tuple[str, ...]
+    measured: Measured
+    against: str | None
+    schema: str = SCHEMA
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """In the order in which they were asked for."""
+        return tuple(self.measured.reports.values())
 
     def to_json(self) -> str:
-        """`rop.bench-matrix/1`: the reports as they are, one after the other."""
-        reports = ",".join(report.model_dump_json(by_alias=True) for report in self.reports)
-        return f'{{"schema":"rop.bench-matrix/1","reports":[{reports}]}}\n'
+        """Names, ratios and the reports as they are, one after the other."""
+        head = {
+            "schema": self.schema,
+            "names": list(self.measured.reports),
+            "against": self.against,
+            "ratios": {name: vars(found) for name, found in self.ratios().items()},
+            "left_out": self.measured.left_out,
+        }
+        reports = ",".join(to_json(report).rstrip("\n") for report in self.reports)
+        return f'{json.dumps(head)[:-1]}, "reports": [{reports}]}}\n'
+
+    def ratios(self) -> dict[str, Interval]:
+        """How many times as long each takes as the one that they are held against, where that can be said."""
+        if self.against is None:
+            return {}
+        found = {name: self.measured.ratio(name, self.against) for name in self.measured.reports}
+        return {name: interval for name, interval in found.items() if interval is not None}
 
 
 def combinations(bundle: Bundle, engine: str, precision: str) -> Iterator[tuple[str, str]]:
-    """Backends and precisions that the bundle holds both graphs for, as far as the options let them."""
+    """Backends and precisions that the bundle holds both graphs for, as far as the options let them.
+
+    Where a backend's default is no single precision (`fp16+int8`), it is one of them, as `auto`.
+    """
     for backend in backend_names() if engine == "auto" else (engine,):
         for one in PRECISIONS if precision == "auto" else (precision,):
             if one != "auto" and all(one in bundle.precisions(network) for network in NETWORKS):
                 yield backend, one
+        if precision == "auto" and len(set(_default(bundle, backend).values())) > 1:
+            yield backend, "auto"
 
 
-def run_matrix(options: Options, command: tuple[str, ...], stop: Stop, say: Say) -> Matrix:
-    """Measure each in turn, and stop early when asked to.
+def _default(bundle: Bundle, backend: str) -> Mapping[str, str]:
+    try:
+        return bundle.resolve_precision(backend, "auto")
+    except BundleError:  # a default that the bundle does not hold is nobody's
+        return {}
+
+
+def named(bundle: Bundle, backend: str, precision: str) -> str:
+    """`openvino int8`; the default for the backend bears a mark."""
+    default = "+".join(dict.fromkeys(_default(bundle, backend).values()))
+    word = default if precision == "auto" else precision
+    return f"{backend} {word}{' (default)' if word == default else ''}"
+
+
+def run_matrix(asked: Matrix, command: tuple[str, ...], stop: Stop, say: Say) -> Table:
+    """Measure all by turns.
 
     A backend that cannot load is left out with its reason. Raises `BenchError`, `BundleError` and `CameraError` as
     `run_session` does, and `BundleError` when nothing is left.
     """
-    bundle = open_bundle(options.bundle)
-    reports: list[Report] = []
-    left_out: list[str] = []
-    for backend, precision in combinations(bundle, options.engine, options.precision):
-        if stop.requested:
-            break
-        say(f"{backend} {precision}:")
-        one = replace(options, engine=backend, precision=precision, matrix=False, cold_start=False)
-        try:
-            reports.append(run_session(one, command, stop, say))
-        except EngineError as error:
-            left_out.append(f"{backend} {precision}: {error}")
-        except Interrupted:
-            if not reports:
-                raise
-            break
-    if not reports and not stop.requested:
-        raise BundleError("; ".join(left_out) or f"bundle {bundle.path}: no graphs for {options.precision}")
-    return Matrix(tuple(reports), tuple(left_out))
+    model = asked.run.model
+    bundle = open_bundle(model.bundle)
+    runs: dict[str, Run] = {}
+    for backend, precision in combinations(bundle, model.engine, model.precision):
+        one = replace(model, engine=backend, precision=precision)
+        runs[named(bundle, backend, precision)] = replace(asked.run, model=one)
+    measured = run_by_turns(runs, asked.turns, command, stop, say)
+    if not measured.reports and not stop.requested:
+        raise BundleError("; ".join(measured.left_out) or f"bundle {bundle.path}: no graphs for {model.precision}")
+    default = next((name for name in measured.reports if name.endswith("(default)")), None)
+    return Table(measured, default)
 
 
-def print_matrix(matrix: Matrix, stream: TextIO) -> None:
+def print_table(table: Table, stream: TextIO) -> None:
     """One line a combination, the fastest first."""
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from rich.table import Table as Grid
     from rich.text import Text
 
     console = console_for(stream)
-    if matrix.reports:
-        for line in head_lines(matrix.reports[0])[1:]:
-            console.print(Text(line))
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("backend", "precision"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("p50", "p99", "max", "CPU ms", "frames/s", "MB", "Dice", "AUC", "as fp32", "verdict"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for report in sorted(matrix.reports, key=_median):
-        table.add_row(*_cells(report), Text(report.verdict, COLOURS[report.verdict]))
-    console.print(table)
-    for report in matrix.reports:
+    reports = table.measured.reports
+    for line in head_lines(table.reports[0])[1:] if reports else []:
+        console.print(Text(line))
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
+    grid.add_column("run", no_wrap=True)
+    against = table.against
+    for heading in ("p50", "p99", "max", "x (95 %)", "CPU ms", "frames/s", "MB", "Dice", "AUC", "as fp32", "verdict"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    ratios = table.ratios()
+    for name, report in sorted(reports.items(), key=lambda item: _median(item[1])):
+        found = ratios.get(name)
+        ratio = (
+            "1"
+            if name == against
+            else "-"
+            if found is None
+            else f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
+        )
+        grid.add_row(name, *_cells(report, ratio), Text(report.verdict, COLOURS[report.verdict]))
+    console.print(grid)
+    if against is not None:
+        console.print(Text(f"x: times as long as {against}, from the turns' medians side by side"))
+    for name, report in reports.items():
         for finding in report.findings:
             if finding.weight != "warning":
-                which = f"{report.engine.backend} {report.engine.precision}"
-                console.print(Text(f"{which}: {finding.weight.upper()}: {finding.text}"))
-    for reason in matrix.left_out:
+                console.print(Text(f"{name}: {finding.weight.upper()}: {finding.text}"))
+    for reason in table.measured.left_out:
         console.print(Text(f"left out: {reason}"))
 
 
@@ -97,14 +144,13 @@ def _median(report: Report) -> float:
     return float("inf") if row is None else row.p50 if row.p50 is not None else row.mean
 
 
-def _cells(report: Report) -> list[str]:
+def _cells(report: Report, ratio: str) -> list[str]:
     row, found = report.rows.get("camera_to_result"), report.accuracy
     latencies = ["-"] * 3 if row is None else [figure(row.p50), figure(row.p99), figure(row.max)]
-    memory = report.machine.memory_peak_mb
+    memory = report.run.engine_mb
     return [
-        report.engine.backend,
-        report.engine.precision,
         *latencies,
+        ratio,
         f"{report.run.cpu_ms_per_frame:.1f}",
         f"{report.run.frames_per_s:.1f}",
         "-" if memory is None else f"{memory:.0f}",

@@ -1,30 +1,28 @@
-"""One call of `python -m runtime.bench`, a run, a matrix or a comparison: measured, told, written; the exit code."""
+"""One call of `python -m runtime.bench`, of whatever kind: measured, told, written; the exit code."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
 
 from device.errors import CameraError
-from runtime.bench.arguments import CompareOptions, Options
+from runtime.bench import baselines
 from runtime.bench.errors import BenchError
 from runtime.bench.find_rate import print_found, run_find_rate
 from runtime.bench.judge.compare import compare
 from runtime.bench.judge.findings import EXIT_CODES
-from runtime.bench.matrix import print_matrix, run_matrix
-from runtime.bench.report.export import (
-    STANDARD_OUTPUT,
-    check_writable,
-    read_reports,
-    to_csv,
-    to_json,
-    write_report_file,
-)
-from runtime.bench.report.page import render
+from runtime.bench.matrix import Table, print_table, run_matrix
+from runtime.bench.options import Asked, Compare, FindRate, Matrix, Outputs, Sheet, Single, Streams, Sweep
+from runtime.bench.report.export import STANDARD_OUTPUT, check_writable, to_csv, to_json, write_report_file
+from runtime.bench.report.page import render, render_comparison
 from runtime.bench.report.table import print_comparison, print_report
 from runtime.bench.schema import Report
 from runtime.bench.session import run_session
 from runtime.bench.sheet import run_sheet
+from runtime.bench.streams import print_streams, run_streams
+from runtime.bench.sweep import run_sweep
 from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
@@ -33,14 +31,14 @@ from runtime.errors import ScreeningError
 UNUSABLE = 2
 
 
-def bench(options: Options, command: tuple[str, ...], arguments: Sequence[str] = ()) -> int:
-    """Measure as the options say. command: the call itself, for the report; arguments: its words as they came."""
-    return _told(lambda: _measured(options, command, arguments))
+def bench(asked: Asked, command: tuple[str, ...]) -> int:
+    """Measure what is asked for. command: the call itself, for the report."""
+    return _told(lambda: _measured(asked, command))
 
 
-def compare_reports(options: CompareOptions) -> int:
+def compare_reports(asked: Compare) -> int:
     """Hold two reports, or two folders of them, against each other."""
-    return _told(lambda: _compare(options))
+    return _told(lambda: _compare(asked))
 
 
 def _told(work: Callable[[], int]) -> int:
@@ -51,76 +49,114 @@ def _told(work: Callable[[], int]) -> int:
         return UNUSABLE
 
 
-def _measured(options: Options, command: tuple[str, ...], arguments: Sequence[str]) -> int:
-    for path in (options.json, options.csv, options.html):
+def _aside(line: str) -> None:
+    """Tell what is going on, beside the answer."""
+    say(line, stream=sys.stderr)
+
+
+def _measured(asked: Asked, command: tuple[str, ...]) -> int:
+    for path in asked.outputs.paths:
         check_writable(path)
     with Stop() as stop:
         try:
-            if options.sheet is not None:
-                return _sheet(options, options.sheet, arguments, stop)
-            measured = _find_rate if options.find_rate else _matrix if options.matrix else _bench
-            return measured(options, command, stop)
+            return _kind(asked, command, stop)
         except Interrupted:
-            say("runtime.bench: stopped before there was anything to report", stream=sys.stderr)
+            _aside("runtime.bench: stopped before there was anything to report")
             return stop.exit_code
 
 
-def _matrix(options: Options, command: tuple[str, ...], stop: Stop) -> int:
-    found = run_matrix(options, command, stop, lambda line: say(line, stream=sys.stderr))
-    print_matrix(found, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
-    if options.json is not None:
-        write_report_file(options.json, found.to_json())
-    if stop.requested:
-        return stop.exit_code
-    return max((EXIT_CODES[report.verdict] for report in found.reports), default=UNUSABLE)
+def _kind(asked: Asked, command: tuple[str, ...], stop: Stop) -> int:
+    """Each kind of run: measured, shown, written; the exit code."""
+    shown = _beside(asked.outputs)
+    if isinstance(asked, Single):
+        return _single(asked, command, stop)
+    if isinstance(asked, Sheet):
+        return _sheet(asked, stop, shown)
+    if isinstance(asked, FindRate):
+        rate = run_find_rate(asked, command, stop, _aside)
+        print_found(rate, shown)
+        return _end(asked.outputs, rate.to_json(), EXIT_CODES[rate.verdict], stop)
+    if isinstance(asked, Streams):
+        streams = run_streams(asked, command, stop, _aside)
+        print_streams(streams, shown)
+        return _end(asked.outputs, streams.to_json(), EXIT_CODES[streams.verdict], stop)
+    table = _table(asked, command, stop)
+    print_table(table, shown)
+    worst = max((EXIT_CODES[report.verdict] for report in table.reports), default=UNUSABLE)
+    return _end(asked.outputs, table.to_json(), worst, stop)
 
 
-def _sheet(options: Options, processes: int, arguments: Sequence[str], stop: Stop) -> int:
-    found = run_sheet(arguments, processes, stop, lambda line: say(line, stream=sys.stderr))
-    stream = sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout
+def _table(asked: Matrix | Sweep, command: tuple[str, ...], stop: Stop) -> Table:
+    return (
+        run_matrix(asked, command, stop, _aside)
+        if isinstance(asked, Matrix)
+        else run_sweep(asked, command, stop, _aside)
+    )
+
+
+def _beside(outputs: Outputs) -> TextIO:
+    """Where people read, when a file takes standard output."""
+    return sys.stderr if STANDARD_OUTPUT in outputs.paths else sys.stdout
+
+
+def _end(outputs: Outputs, text: str, code: int, stop: Stop) -> int:
+    if outputs.json is not None:
+        write_report_file(outputs.json, text)
+    return stop.exit_code if stop.requested else code
+
+
+def _sheet(asked: Sheet, stop: Stop, shown: TextIO) -> int:
+    found = run_sheet(asked, stop, _aside)
     if found.line is not None:
-        say(found.line, stream=stream)
+        say(found.line, stream=shown)
     for reason in found.reasons:
-        say(printable(f"{found.verdict}: {reason}"), stream=sys.stderr)
-    if options.json is not None:
-        write_report_file(options.json, found.to_json())
-    return EXIT_CODES[found.verdict]
+        _aside(printable(f"{found.verdict}: {reason}"))
+    return _end(asked.outputs, found.to_json(), EXIT_CODES[found.verdict], stop)
 
 
-def _find_rate(options: Options, command: tuple[str, ...], stop: Stop) -> int:
-    found = run_find_rate(options, command, stop, lambda line: say(line, stream=sys.stderr))
-    print_found(found, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
-    if options.json is not None:
-        write_report_file(options.json, found.to_json())
-    return stop.exit_code if stop.requested else EXIT_CODES[found.verdict]
-
-
-def _bench(options: Options, command: tuple[str, ...], stop: Stop) -> int:
-    report = run_session(options, command, stop, lambda line: say(line, stream=sys.stderr))
-    piped = STANDARD_OUTPUT in (options.json, options.csv, options.html)
-    print_report(report, sys.stderr if piped else sys.stdout)
-    _write(options, report)
+def _single(asked: Single, command: tuple[str, ...], stop: Stop) -> int:
+    if asked.save_as is not None:
+        baselines.place(asked.save_as)
+    report = run_session(asked.run, command, stop, _aside)
+    print_report(report, _beside(asked.outputs))
+    _write(asked, report)
     return stop.exit_code if stop.requested else EXIT_CODES[report.verdict]
 
 
-def _write(options: Options, report: Report) -> None:
+def _write(asked: Single, report: Report) -> None:
     """Write what was asked for; one that cannot be written does not keep the others from it."""
     failure: BenchError | None = None
-    for path, make in ((options.json, to_json), (options.csv, to_csv), (options.html, render)):
-        if path is not None:
-            try:
-                write_report_file(path, make(report))
-            except BenchError as error:
-                failure = error
+    outputs = asked.outputs
+    parts: list[tuple[Path, Callable[[Report], str]]] = [
+        (path, make)
+        for path, make in ((outputs.json, to_json), (outputs.csv, to_csv), (outputs.html, render))
+        if path is not None
+    ]
+    for path, make in parts:
+        try:
+            write_report_file(path, make(report))
+        except BenchError as error:
+            failure = error
+    if asked.save_as is not None:
+        if report.interrupted:
+            _aside(f"baseline {asked.save_as}: not kept, the run was stopped")
+        else:
+            baselines.save(report, asked.save_as)
+            _aside(
+                f"baseline {asked.save_as}: kept; compare with it: python -m runtime.bench compare {asked.save_as} B"
+            )
     if failure is not None:
         raise failure
 
 
-def _compare(options: CompareOptions) -> int:
-    check_writable(options.json)
-    first, second = read_reports(options.a), read_reports(options.b)
-    found = compare(first, second, max_regression=options.max_regression / 100, anyway=options.anyway)
-    print_comparison(found, sys.stderr if options.json == STANDARD_OUTPUT else sys.stdout)
-    if options.json is not None:
-        write_report_file(options.json, found.to_json())
+def _compare(asked: Compare) -> int:
+    for path in asked.outputs.paths:
+        check_writable(path)
+    first, second = baselines.side(asked.a), baselines.side(asked.b)
+    found = compare(first, second, max_regression=asked.max_regression / 100, anyway=asked.anyway)
+    print_comparison(found, _beside(asked.outputs))
+    if asked.outputs.json is not None:
+        write_report_file(asked.outputs.json, found.to_json())
+    if asked.outputs.html is not None:
+        write_report_file(asked.outputs.html, render_comparison(found, first, second))
     return found.exit_code

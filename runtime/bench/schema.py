@@ -45,6 +45,12 @@ class PlanPart(Part):
     budget_ms: float | None
     stage_budgets_ms: dict[str, float]
     miss_rate: Share | None
+    warmup_steady: bool | None = None
+    """Whether the speed was steady after the warm-up; None where its length was told."""
+    turns: int = Field(default=1, ge=1)
+    """In which the frames were read, others' turns between them."""
+    streams: int = Field(default=1, ge=1)
+    """Read at once, this one among them."""
 
 
 class InputPart(Part):
@@ -56,6 +62,8 @@ class InputPart(Part):
     width: int | None
     height: int | None
     paced_by: Literal["clock", "camera"]
+    sizes: dict[str, Count] = Field(default_factory=dict)
+    """Distinct frames by size, `640x480`; `width` and `height` are null where there are several."""
 
 
 class BundlePart(Part):
@@ -160,6 +168,29 @@ class RunPart(Part):
     """The benchmark's own work, a frame."""
     cpu_ms_per_frame: FiniteFloat
     """All threads of the process together."""
+    engine_mb: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    """By how much the process grew as the engine was loaded and warmed up."""
+
+
+class EnergyPart(Part):
+    """Energy over the run, the machine's idling in it."""
+
+    joules: dict[str, Millis]
+    """By its source: RAPL's packages, INA rails, the GPU."""
+    joules_per_frame: dict[str, Millis]
+    why_none: str
+    """Why there is none, "" where there is."""
+
+
+class LayerPart(Part):
+    """A layer of a network, by an engine that times its layers."""
+
+    network: str
+    name: str
+    kind: str
+    median_ms: Millis
+    share: Share
+    """Of all layers together."""
 
 
 class CulpritPart(Part):
@@ -277,12 +308,15 @@ class FramesPart(Part):
     outcome: tuple[str, ...]
     columns: dict[str, tuple[FiniteFloat | None, ...]]
     """Milliseconds by row, and `cpu`."""
+    size: tuple[str, ...] = ()
+    """`640x480`; empty where all are of one."""
     camera_to_result_ms: tuple[FiniteFloat, ...]
     """Not one a frame read, but one a frame that came in: `Samples.camera_to_result_ms`."""
 
     @model_validator(mode="after")
     def _same_length(self) -> FramesPart:
         others = [self.source, self.at_s, self.dropped_before, self.outcome, *self.columns.values()]
+        others += [self.size] if self.size else []
         if any(len(values) != len(self.number) for values in others):
             raise ValueError("frames: columns of different lengths")
         return self
@@ -315,5 +349,12 @@ class Report(Part):
     cold_start: ColdStartPart | None = None
     accuracy: AccuracyPart | None = None
     peer: PeerPart | None = None
+    """The first of `peers`; alone in reports of older versions."""
+    peers: tuple[PeerPart, ...] = ()
+    by_size: dict[str, RowPart] = Field(default_factory=dict)
+    """Of the total, by size of frame, where frames of several sizes were read."""
+    energy: EnergyPart | None = None
+    layers: tuple[LayerPart, ...] = ()
+    """The slowest first."""
     slowest: tuple[SlowFramePart, ...]
     frames: FramesPart

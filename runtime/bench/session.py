@@ -1,47 +1,33 @@
-"""One benchmark from its options to its report: everything opened, measured, judged and closed again."""
+"""One run, open: its frames, its model and what was measured of them, from the first look to the report."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
-from importlib.util import find_spec
 
-from device.errors import CameraError
 from device.live import open_source
-from device.schemes import is_simulated
-from runtime.bench.arguments import Options
+from runtime.bench.beside import Found, check_beside, look_after, look_before
 from runtime.bench.errors import BenchError
-from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, judge
-from runtime.bench.measure.accuracy import check_labels, judged_frames, measure_accuracy
-from runtime.bench.measure.benchmark import measure, warm_up
-from runtime.bench.measure.cold_start import measure_cold_start
+from runtime.bench.measure.benchmark import WarmUp, measure, warm_up
 from runtime.bench.measure.environment import environment
-from runtime.bench.measure.labels import Label, read_labels
-from runtime.bench.measure.loads import LoadPlan, Until
+from runtime.bench.measure.kernel import memory_reader
+from runtime.bench.measure.loads import NeverStop, Wait
 from runtime.bench.measure.progress import ProgressLine
-from runtime.bench.measure.sampler import Sampler
+from runtime.bench.measure.sampler import MachineLog, Sampler, joined_logs
+from runtime.bench.measure.samples import Column, Samples, joined_samples
 from runtime.bench.measure.supply import Pool, Supply, open_supply
-from runtime.bench.peers.peer import (
-    EACH,
-    MOST_FRAMES,
-    ROUNDS,
-    ChildPeer,
-    Peer,
-    ScreenerPeer,
-    measure_peer,
-    pytorch_command,
-)
+from runtime.bench.options import LoadPlan, Model, Run, Until
 from runtime.bench.report.assemble import About, assemble
-from runtime.bench.schema import AccuracyPart, ColdStartPart, PeerPart, Report
-from runtime.bench.words import GPU_STAGES
+from runtime.bench.schema import Report
+from runtime.bench.words import GPU_STAGES, OPEN_LOADS
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.stop import Interrupted, Stop
-from runtime.errors import BundleError, ScreeningError
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
-from runtime.trust.site import Site, named_in_environment, open_site
+from runtime.trust.site import Site, open_site
 
 DEFAULT_RATE_HZ = 30.0
 BOOTSTRAP_SEED = 0
@@ -52,202 +38,181 @@ Say = Callable[[str], None]
 
 
 def run_session(
-    options: Options, command: tuple[str, ...], stop: Stop, say: Say, make_screener: MakeScreener | None = None
+    run: Run, command: tuple[str, ...], stop: Stop, say: Say, make_screener: MakeScreener | None = None
 ) -> Report:
-    """Measure as the options say. What cannot be opened raises before anything is measured.
+    """Measure as the run says. What cannot be opened raises before anything is measured.
 
     Raises `BenchError`, `BundleError`, `EngineError`, `SiteError`, `CameraError`, and `Interrupted` when it was stopped
     before there was anything to report. say: takes a line about what is going on. make_screener: by default after the
-    options.
+    run's model.
     """
-    created = datetime.now(timezone.utc)
-    labels = None if options.labels is None else read_labels(options.labels)
-    site, bundle = open_site(options.site_profile, options.trusted_keys), open_bundle(options.bundle)
-    until = Until(seconds=options.soak) if options.soak else Until(options.frames)
+    with opened(run, stop, make_screener) as session:
+        session.found.cold_start = look_before(run, session.supply, stop, say)
+        say("warming up, then measuring")
+        session.warm_up(stop)
+        session.measure(run.until, stop)
+        look_after(session, stop, say)
+        return session.report(command)
+
+
+@contextlib.contextmanager
+def opened_supply(run: Run, stop: Stop) -> Iterator[Supply]:
+    """The run's frames: loaded, or a live camera that stays open."""
     with contextlib.ExitStack() as stack:
         with stop.interruptible:
-            camera = stack.enter_context(open_source(options.source))
-            supply = open_supply(camera, options.warmup + options.frames)
-        _check_peer(options, supply, bundle)
-        if labels is not None:
-            if supply.paced:
-                raise BenchError("--labels needs frames that come again; use a stored source")
-            check_labels(options.source, labels)
-        make = make_screener or _maker(options, site, repeats=supply.paced)
-        screener = stack.enter_context(make(bundle, options.precision))
+            camera = stack.enter_context(open_source(run.source))
+            supply = open_supply(camera, (run.warmup or 0) + (run.until.frames or 1000))
         if isinstance(supply, Pool):
             camera.close()
-        cold = _cold_start(options, supply, stop, say)
-        say(f"warming up ({options.warmup} frames), then measuring")
-        warm_up(screener, supply, options.warmup, stop)
-        _unless_stopped(stop)
-        on_gpu = screener.gpu_ms() is not None
-        for stage, _ in options.stage_budgets:
-            if stage in GPU_STAGES and not on_gpu:
-                raise BenchError(
-                    f"--stage-budget {stage}: {screener.facts.backend} gives no times of a GPU; leave it out, or name "
-                    "another --engine"
-                )
-        plan = load_plan(options, supply)
-        line = ProgressLine(until)
-        sampler = Sampler()
-        try:
-            with sampler:
-                clock = screener.gpu_ms if on_gpu else None
-                samples = measure(screener, supply, plan, until, stop=stop, progress=line, gpu_ms=clock)
-        finally:
-            line.close()
-        stopped = stop.requested
-        peer, accuracy, failed = None, None, []
-        if not stopped:
-            try:
-                peer = _peer(options, supply, site, bundle, screener, stop, say)
-            except ScreeningError as error:
-                failed.append(f"--peer {options.peer} failed: {error}")
-            try:
-                accuracy = _accuracy(options, supply, labels, bundle, screener, make, stop, say)
-            except (CameraError, ScreeningError) as error:
-                failed.append(f"accuracy could not be measured: {error}")
-        about = About(
-            created=created,
-            command=command,
-            input=supply.facts(options.source),
-            bundle=bundle,
-            engine=screener.facts,
-            trust=screener.trust,
-            threads=options.threads,
-            environment=environment(),
-            warmup=options.warmup,
-            seeds={"bootstrap": BOOTSTRAP_SEED} | ({"arrivals": plan.seed} if plan.kind == "poisson" else {}),
-            cold_start=cold,
-            accuracy=accuracy,
-            peer=peer,
-        )
-    evidence = Evidence(
-        samples=samples,
-        machine=sampler.log,
-        goals=goals(options),
-        plan=plan,
-        until=until,
-        stopped=stopped,
-        unreadable=supply.unreadable,
-        paced_by_camera=supply.paced,
-        governor=about.environment.governor,
-        soak=options.soak is not None,
-        failed_parts=tuple(failed),
-    )
-    return assemble(about, evidence, judge(evidence))
+        yield supply
 
 
-def goals(options: Options) -> Goals:
-    """What the run is held against."""
-    return Goals(options.percentile, options.budget_ms, dict(options.stage_budgets), options.miss_rate)
+@contextlib.contextmanager
+def opened(
+    run: Run, stop: Stop, make_screener: MakeScreener | None = None, supply: Supply | None = None
+) -> Iterator[Session]:
+    """A session with its model loaded; all that could keep it from its end is looked at now.
+
+    supply: frames that others read, too; by default the run's own.
+    """
+    model = run.model
+    site, bundle = open_site(model.site_profile, model.trusted_keys), open_bundle(model.bundle)
+    with contextlib.ExitStack() as stack:
+        frames = supply or stack.enter_context(opened_supply(run, stop))
+        check_beside(run, frames, bundle)
+        make = make_screener or maker(model, site, repeats=frames.paced)
+        resident_mb = memory_reader()
+        before_mb = resident_mb()
+        screener = stack.enter_context(make(bundle, model.precision))
+        yield Session(run, frames, site, bundle, screener, make, lambda: resident_mb() - before_mb)
 
 
-def load_plan(options: Options, supply: Supply) -> LoadPlan:
-    """The load; a camera that paces itself is held to a rate only when one was asked."""
-    rate_hz = options.rate
-    if rate_hz is None and options.load in ("camera", "burst", "poisson") and not supply.paced:
-        rate_hz = DEFAULT_RATE_HZ
-    return LoadPlan(options.load, rate_hz, options.burst, options.idle_s, options.seed)
+def maker(model: Model, site: Site, *, repeats: bool) -> MakeScreener:
+    """Makes Screeners as the model says. repeats: take the same picture twice in a row for a frozen camera."""
 
-
-def _maker(options: Options, site: Site, *, repeats: bool) -> MakeScreener:
     def make(bundle: Bundle, precision: str) -> Screener:
         return screener_for(
-            site, bundle, engine=options.engine, precision=precision, threads=options.threads, reject_repeats=repeats
+            site, bundle, engine=model.engine, precision=precision, threads=model.threads, reject_repeats=repeats
         )
 
     return make
 
 
-def _unless_stopped(stop: Stop) -> None:
-    if stop.requested:
-        raise Interrupted
+class Session:
+    """A run whose source, site, bundle and engine are open; what is measured, in one turn or in several, adds up."""
 
+    def __init__(
+        self,
+        run: Run,
+        supply: Supply,
+        site: Site,
+        bundle: Bundle,
+        screener: Screener,
+        make: MakeScreener,
+        grown_mb: Callable[[], float],
+    ) -> None:
+        """grown_mb: by how much the process's memory has grown since before the engine was loaded.
 
-def _cold_start(options: Options, supply: Supply, stop: Stop, say: Say) -> ColdStartPart | None:
-    """Before the run, so that no process of it is left beside the measuring. A live camera lends no frame to it."""
-    if not options.cold_start or not isinstance(supply, Pool):
-        return None
-    say("cold start: four fresh processes")
-    with stop.interruptible:
-        return measure_cold_start(
-            supply.frames[0],
-            options.bundle,
-            options.engine,
-            options.precision,
-            options.threads,
-            named_in_environment(options.site_profile, options.trusted_keys),
+        Raises `BenchError` for a budget of a stage that this engine does not have.
+        """
+        self.created = datetime.now(timezone.utc)
+        self.run, self.supply, self.site, self.bundle = run, supply, site, bundle
+        self.screener, self.make = screener, make
+        self.found = Found()
+        self.stopped = False
+        self._grown_mb = grown_mb
+        self._engine_mb: float | None = None
+        self._warmed = WarmUp(0, None)
+        self._turns: list[tuple[Samples, MachineLog]] = []
+        self._on_gpu = False
+
+    @property
+    def load(self) -> LoadPlan:
+        """The load; a camera that paces itself is held to a rate only when one was asked."""
+        asked = self.run.load
+        if asked.rate_hz is None and asked.kind in OPEN_LOADS and not self.supply.paced:
+            return replace(asked, rate_hz=DEFAULT_RATE_HZ)
+        return asked
+
+    def warm_up(self, stop: Wait = NeverStop()) -> None:  # noqa: B008 (no state)
+        """Read frames without noting them. Raises `Interrupted` when it was stopped meanwhile."""
+        self._warmed = warm_up(self.screener, self.supply, self.run.warmup, stop)
+        if stop.requested:
+            raise Interrupted
+        self._engine_mb = max(0.0, self._grown_mb())
+        self._on_gpu = self.screener.gpu_ms() is not None
+        for stage in self.run.goals.stage_budgets_ms:
+            if stage in GPU_STAGES and not self._on_gpu:
+                raise BenchError(
+                    f"--stage-budget {stage}: {self.screener.facts.backend} gives no times of a GPU; leave it out, or "
+                    "name another --engine"
+                )
+
+    def measure(self, until: Until, stop: Stop) -> None:
+        """A turn: frames of the load until its end, beside them the machine."""
+        load = replace(self.load, seed=self.load.seed + len(self._turns))
+        line, sampler = ProgressLine(until), Sampler()
+        clock = self.screener.gpu_ms if self._on_gpu else None
+        try:
+            with sampler:
+                samples = measure(self.screener, self.supply, load, until, stop=stop, progress=line, gpu_ms=clock)
+        finally:
+            line.close()
+        self.add(samples, sampler.log)
+        self.stopped = stop.requested
+
+    def settle(self, frames: int, stop: Wait) -> None:
+        """Read a few frames without noting them, after another engine ran."""
+        warm_up(self.screener, self.supply, frames, stop)
+
+    def newest_totals_ms(self) -> Column:
+        """The total of each frame of the last turn that both networks read."""
+        return self._turns[-1][0].row_ms("total")
+
+    def keep(self, turns: int) -> None:
+        """Forget all after so many turns."""
+        del self._turns[turns:]
+
+    def add(self, samples: Samples, log: MachineLog) -> None:
+        """A turn that was measured elsewhere."""
+        self._turns.append((samples, log))
+
+    def report(self, command: tuple[str, ...], streams: int = 1) -> Report:
+        """Everything judged and put together. streams: read at once, this one among them."""
+        run, load = self.run, self.load
+        seeds = {"bootstrap": BOOTSTRAP_SEED} | ({"arrivals": load.seed} if load.kind == "poisson" else {})
+        about = About(
+            created=self.created,
+            command=command,
+            input=self.supply.facts(run.source),
+            bundle=self.bundle,
+            engine=self.screener.facts,
+            trust=self.screener.trust,
+            threads=run.model.threads,
+            environment=environment(),
+            warmed=self._warmed,
+            engine_mb=self._engine_mb,
+            turns=len(self._turns),
+            streams=streams,
+            seeds=seeds,
+            found=self.found,
         )
-
-
-def _check_peer(options: Options, supply: Supply, bundle: Bundle) -> None:
-    """What would keep the peer from running is to be known before the run, not after it."""
-    if options.peer is None:
-        return
-    if not isinstance(supply, Pool):
-        raise BenchError("--peer needs frames that both can be given; use a stored source or sim: without fps")
-    module = "torch" if options.peer == "pytorch" else "onnxruntime"
-    if find_spec(module) is None:
-        raise BenchError(f"--peer {options.peer}: {module} is not installed here; install it, or leave --peer out")
-    if options.checkpoint is not None and not options.checkpoint.is_file():
-        raise BenchError(f"--checkpoint {options.checkpoint}: no such file; name what the bundle was built from")
-    if options.peer == "pytorch" and options.checkpoint is None and "fp32" not in bundle.precisions("classifier"):
-        raise BenchError("--peer pytorch: the bundle has no fp32 graphs to take weights from; name its --checkpoint")
-
-
-def _peer(
-    options: Options, supply: Supply, site: Site, bundle: Bundle, screener: Screener, stop: Stop, say: Say
-) -> PeerPart | None:
-    """In turns with ours."""
-    if options.peer is None or not isinstance(supply, Pool):
-        return None
-    say(f"peer {options.peer}: {ROUNDS} rounds of {EACH} frames in turns")
-    with contextlib.ExitStack() as stack:
-        peer: Peer
-        if options.peer == "pytorch":
-            command = pytorch_command(options.checkpoint, bundle.path, options.threads)
-            try:
-                with stop.interruptible:
-                    peer = stack.enter_context(ChildPeer(command))
-            except Interrupted:
-                return None
-        else:
-            from runtime.bench.peers.onnxruntime_engine import OnnxRuntimeEngine
-
-            engine = OnnxRuntimeEngine(
-                bundle, bundle.resolve_precision(screener.facts.backend, options.precision), options.threads
-            )
-            other = stack.enter_context(screener_for(site, bundle, engine=engine, reject_repeats=False))
-            peer = ScreenerPeer(other, other.facts)
-        return measure_peer(screener, peer, supply.frames[:MOST_FRAMES], options.peer, stop=stop)
-
-
-def _accuracy(
-    options: Options,
-    supply: Supply,
-    labels: dict[str, Label] | None,
-    bundle: Bundle,
-    screener: Screener,
-    make: MakeScreener,
-    stop: Stop,
-    say: Say,
-) -> AccuracyPart | None:
-    """After the run, on frames of their own. A live camera's frames never come again, so they are not judged."""
-    if not options.accuracy or supply.paced:
-        return None
-    say("accuracy: reading frames once more against truth and fp32")
-    with contextlib.ExitStack() as stack:
-        reference = None
-        if screener.facts.precision != "fp32":
-            with contextlib.suppress(BundleError):  # a bundle without fp32 graphs has nothing to agree with
-                reference = stack.enter_context(make(bundle, "fp32"))
-        return measure_accuracy(
-            judged_frames(options.source, labels),
-            screener,
-            reference,
-            tuple(label.name for label in bundle.manifest.classes if label.refer),
-            truth="labels" if labels is not None else "simulated" if is_simulated(options.source) else "none",
-            stopped=lambda: stop.requested,
+        samples = joined_samples([samples for samples, _ in self._turns])
+        evidence = Evidence(
+            samples=samples,
+            machine=joined_logs([log for _, log in self._turns], [part.seconds for part, _ in self._turns]),
+            goals=run.goals,
+            plan=load,
+            until=run.until,
+            stopped=self.stopped,
+            unreadable=self.supply.unreadable,
+            paced_by_camera=self.supply.paced,
+            governor=about.environment.governor,
+            soak=run.soak,
+            failed_parts=tuple(self.found.failed),
+            sizes=about.input.sizes,
+            model=run.model,
+            precision=about.engine.precision,
+            warm=self._warmed.steady,
         )
+        return assemble(about, evidence, judge(evidence))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.bench import options
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.findings import Word
 from runtime.bench.judge.sides import mixed
@@ -69,20 +70,20 @@ class Sheet:
         return f'{json.dumps(head)[:-1]}, "reports": [{reports}]}}\n'
 
 
-def run_sheet(arguments: Sequence[str], processes: int, stop: Stop, say: Say, start: Start | None = None) -> Sheet:
+def run_sheet(asked: options.Sheet, stop: Stop, say: Say, start: Start | None = None) -> Sheet:
     """Run the benchmark so often with the user's own arguments, and make the line.
 
     Raises `BenchError` when a process ends without a report, `Interrupted` when it was stopped.
     """
     reports = []
     with tempfile.TemporaryDirectory(prefix="rop-bench-") as folder:
-        for number in range(1, processes + 1):
-            say(f"process {number} of {processes}")
+        for number in range(1, asked.processes + 1):
+            say(f"process {number} of {asked.processes}")
             path = Path(folder) / f"{number}.json"
             # What is said last counts, so that the user's own options need not be taken apart.
-            asked = [*arguments, "--no-sheet", "--no-cold-start", "--no-accuracy", "--json", str(path)]
+            words = [*asked.arguments, "--no-sheet", "--no-cold-start", "--no-accuracy", "--json", str(path)]
             with stop.interruptible:
-                done = (start or _start)(asked)
+                done = (start or _start)(words)
             if stop.requested:
                 raise Interrupted
             if not path.is_file():

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 LoadKind = Literal["back-to-back", "camera", "burst", "idle", "poisson"]
 LOADS: tuple[LoadKind, ...] = tuple(kind for kind in get_args(LoadKind) if kind != "poisson")
 """Those of `--load`; `poisson` is asked for by `--arrivals`."""
+OPEN_LOADS = ("camera", "burst", "poisson")
+"""Those that have a rate."""
 STAGES = ("capture", "quality", "preprocess", "segment", "classify", "decide")
 """The Screener's stages, in the order in which a reading names them; a test holds them to `reading.Timings`."""
 GPU_STAGES = {"upload": "upload", "gpu_compute": "compute", "download": "download"}

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 from runtime.errors import EngineError, ScreeningError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runtime.arrays import UInt8Array
     from runtime.bundle import Bundle
-    from runtime.engines.base import Backend, Engine
+    from runtime.engines.base import Backend, Engine, LayerTime
 
 T = TypeVar("T")
 
@@ -83,21 +86,40 @@ def load_engine(bundle: Bundle, engine: str = "auto", precision: str = "auto", t
     return loaded
 
 
+def layer_times(
+    bundle: Bundle, engine: str, precision: str, threads: int | None, images: Sequence[UInt8Array]
+) -> list[list[LayerTime]]:
+    """The time of each layer for each image, by an engine of its own. engine: a backend's name.
+
+    images: uint8 [1, 256, 256, 3] each, at least one. Raises `EngineError`, also where the backend tells none.
+    """
+    layers = _backend(engine).layers
+    if layers is None:
+        raise EngineError(f"{engine}: tells no times of layers; leave them out, or choose another engine")
+    return _asked(engine, partial(layers, bundle, _resolved(bundle, engine, precision)[0], threads, images))
+
+
+def _resolved(bundle: Bundle, name: str, precision: str) -> tuple[dict[str, str], str]:
+    """The precision of each network that a backend would run, and where `auto` has it from."""
+    precisions = bundle.resolve_precision(name, precision)
+    if precision != "auto" or bundle.default_key(name) in bundle.manifest.default_precision:
+        return precisions, f"the bundle's default for {bundle.default_key(name)}"
+    found = _asked(name, partial(_backend(name).there, bundle))
+    if found is None:
+        return precisions, f"the bundle names no default for {name}"
+    return dict(found), "the plan that is there"
+
+
 def _load(bundle: Bundle, name: str, precision: str, threads: int | None) -> Engine:
     from runtime.engines.base import Engine
 
     backend = _backend(name)
-    precisions = bundle.resolve_precision(name, precision)
-    found = None
-    if precision == "auto" and bundle.default_key(name) not in bundle.manifest.default_precision:
-        found = _asked(name, partial(backend.there, bundle))
-        precisions = precisions if found is None else dict(found)
+    precisions, source = _resolved(bundle, name, precision)
     loaded = _asked(name, partial(backend.load, bundle, precisions, threads))
     if not isinstance(loaded, Engine):
         raise EngineError(f"{name}: gave a {type(loaded).__name__}, expected an Engine; its package is at fault")
     if precision == "auto" and not loaded.facts.why:
         words = ", ".join(f"{network} {word}" for network, word in precisions.items())
-        source = _source_of_default(bundle, name) if found is None else "the plan that is there"
         loaded.facts = replace(loaded.facts, why=f"{words}: {source}")
     return loaded
 
@@ -110,13 +132,6 @@ def _asked(name: str, ask: Callable[[], T]) -> T:
         raise
     except Exception as error:
         raise EngineError(f"{name}: failed as it was loaded ({type(error).__name__}: {error})") from error
-
-
-def _source_of_default(bundle: Bundle, name: str) -> str:
-    key = bundle.default_key(name)
-    if key not in bundle.manifest.default_precision:
-        return f"the bundle names no default for {name}"
-    return f"the bundle's default for {key}"
 
 
 def _backend(name: str) -> Backend:

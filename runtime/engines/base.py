@@ -6,7 +6,7 @@ All checking of what an engine gives is done here, once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -66,6 +66,17 @@ class Account:
     """With zeros in the place of the raw branch's features."""
     neither: FloatArray
     """With zeros in the place of both."""
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """What one layer of a network took, by the backend's own clock."""
+
+    network: str
+    name: str
+    kind: str
+    """In the backend's own words, "" where it has none."""
+    ms: float
 
 
 @dataclass(frozen=True)
@@ -177,6 +188,8 @@ class Backend:
     """Whether `--engine auto` may take it, where nothing is missing."""
     there: Callable[[Bundle], Mapping[str, str] | None] = _nothing_there
     """The precisions that `auto` takes where the bundle names no default for the backend; None leaves it fp32."""
+    layers: Callable[[Bundle, Mapping[str, str], int | None, Sequence[UInt8Array]], list[list[LayerTime]]] | None = None
+    """The time of each layer for each image, by an engine of its own; None where the backend tells none."""
 
 
 def _check(name: str, values: FloatArray, shape: tuple[int, ...]) -> None:

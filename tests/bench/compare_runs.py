@@ -23,6 +23,7 @@ import numpy as np
 from device.frame import Frame
 from runtime.bench.arguments import parse
 from runtime.bench.judge.compare import Comparison, compare
+from runtime.bench.options import Single
 from runtime.bench.report.export import read_report, to_json
 from runtime.bench.schema import Report
 from runtime.bench.session import run_session
@@ -59,9 +60,10 @@ def measure(out: Path, frames: int, slower: float) -> None:
         screener.share = slower
         return screener
 
-    options = parse(["--frames", str(frames), "--percentile", "95", "--no-cold-start", "--no-accuracy"])
+    asked = parse(["--frames", str(frames), "--percentile", "95", "--no-cold-start", "--no-accuracy"])
+    assert isinstance(asked, Single)
     with Stop() as stop:
-        report = run_session(options, ("compare_runs",), stop, lambda line: None, make)
+        report = run_session(asked.run, ("compare_runs",), stop, lambda line: None, make)
         if stop.requested:
             raise SystemExit(stop.exit_code)
     out.write_text(to_json(report), encoding="utf-8")

@@ -46,7 +46,12 @@ NO_SITE = "open_site(None, None)"
 KEPT = (
     Kept("runtime/screen/run.py", OPTIONS, NO_SITE, (READING + "[one limit-screen]",)),
     Kept("runtime/exam/commands/common.py", OPTIONS, NO_SITE, (READING + "[one limit-exam]",)),
-    Kept("runtime/bench/session.py", OPTIONS, NO_SITE, (READING + "[one limit-bench]",)),
+    Kept(
+        "runtime/bench/session.py",
+        "open_site(model.site_profile, model.trusted_keys)",
+        NO_SITE,
+        (READING + "[one limit-bench]",),
+    ),
     Kept("runtime/daemon/model.py", "partial(open_site, site_profile, trusted_keys)", "partial(open_site)", CLIENTS),
     Kept("runtime/daemon/model.py", "        site,\n        bundle,\n", "        Site(),\n        bundle,\n", CLIENTS),
     Kept(

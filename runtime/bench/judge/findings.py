@@ -46,6 +46,8 @@ class Kind(Enum):
     OVERHEAD = (Weight.WARNING, "the benchmark disturbs what it measures; stop other programs")
     NO_CLOCKS = (Weight.WARNING, "throttling and clock changes cannot be seen here; watch them by other means")
     SLOW_GOVERNOR = (Weight.WARNING, "set the CPU governor to performance for figures that can be repeated")
+    NOT_WARM = (Weight.WARNING, "the machine's speed wanders, or --warmup N frames more are needed")
+    MIXED_SIZES = (Weight.WARNING, "look at each size by itself, or name a --source of one size")
     UNREADABLE = (Weight.WARNING, "check the camera or the files; unreadable frames are not timed")
     NO_BUDGET = (Weight.WARNING, "give --budget-ms to have the latencies held against it")
 
@@ -60,6 +62,13 @@ class Finding:
 
     kind: Kind
     text: str
+    instead: str | None = None
+    """Advice in place of the kind's, where that is in force already."""
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return self.kind.advice if self.instead is None else self.instead
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from runtime.bench.judge.findings import Finding, Kind, Verdict
 from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.stats import drift, trend
-from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Samples
+from runtime.bench.options import LoadPlan, Model, Until
 from runtime.percentiles import percentile, samples_needed, upper_bound
 
 DRIFT_LIMIT = 0.10
@@ -49,6 +49,14 @@ class Evidence:
     soak: bool
     failed_parts: tuple[str, ...] = ()
     """What was to be looked at after the run and could not be, and why."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Distinct frames by size."""
+    model: Model = Model()  # noqa: RUF009 (frozen)
+    """What was asked for, so that nothing is advised that is in force."""
+    precision: str = ""
+    """That ran."""
+    warm: bool | None = None
+    """Whether the speed was steady after the warm-up; None where nobody looked."""
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -151,7 +159,8 @@ def _kept_to_goals(evidence: Evidence) -> Iterator[Finding]:
         reached, bound = percentile(latencies, goals.percentile), upper_bound(latencies, goals.percentile)
         name = f"{row.replace('_', ' ')} p{goals.percentile:g}"
         if reached > budget_ms:
-            yield Finding(Kind.OVER_BUDGET, f"{name} is {reached:.2f} ms, the budget {budget_ms:g} ms")
+            text = f"{name} is {reached:.2f} ms, the budget {budget_ms:g} ms"
+            yield Finding(Kind.OVER_BUDGET, text, _quicker(evidence))
         elif bound is not None and bound > budget_ms:
             text = f"{name} is {reached:.2f} ms, but up to {bound:.2f} ms at 99 % confidence; budget {budget_ms:g} ms"
             yield Finding(Kind.NEAR_BUDGET, text)
@@ -170,6 +179,15 @@ def _kept_to_goals(evidence: Evidence) -> Iterator[Finding]:
     if failed:
         text = f"{len(failed)} of {len(samples.frames)} frames gave no result; the first: {failed[0].reason}"
         yield Finding(Kind.NO_RESULT, text)
+
+
+def _quicker(evidence: Evidence) -> str | None:
+    """What else could make it quicker: never what is in force already."""
+    ways = [] if evidence.precision == "int8" else ["--precision int8"]
+    ways += ["another --engine"] if evidence.model.engine == "auto" else []
+    if evidence.model.threads is not None and evidence.model.threads < evidence.machine.cores:
+        ways.append(f"more --threads (now {evidence.model.threads} of {evidence.machine.cores} cores)")
+    return f"try {', '.join(ways)}, or allow more time" if ways else "allow more time, or take a faster machine"
 
 
 def _soak(evidence: Evidence) -> Iterator[Finding]:
@@ -207,7 +225,8 @@ def _worth_knowing(evidence: Evidence) -> Iterator[Finding]:
     jitter = jitter_p99_ms(samples)
     if jitter is not None and jitter > JITTER_LIMIT_MS:
         text = f"frames were begun up to {jitter:.2f} ms after their time (p99), {JITTER_LIMIT_MS:g} ms is fine"
-        yield Finding(Kind.JITTER, text)
+        one = evidence.model.threads == 1 or machine.cores == 1
+        yield Finding(Kind.JITTER, text, "stop other programs; a single core has none to leave" if one else None)
     own_us = overhead_us(samples, machine)
     if own_us > OVERHEAD_LIMIT_US and evidence.plan.kind != "idle":  # there the sampler's lies in the rests
         yield Finding(Kind.OVERHEAD, f"the benchmark's own work took {own_us:.0f} us a frame, at most 50 is meant")
@@ -215,5 +234,12 @@ def _worth_knowing(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(Kind.NO_CLOCKS, "neither clocks nor temperatures can be read on this machine")
     if evidence.governor in ("powersave", "schedutil", "ondemand", "conservative"):
         yield Finding(Kind.SLOW_GOVERNOR, f"the CPU governor is {evidence.governor}")
+    if evidence.warm is False:
+        yield Finding(Kind.NOT_WARM, "the speed was not steady when the warm-up ended")
+    if len(evidence.sizes) > 1:
+        told = ", ".join(f"{count} of {size}" for size, count in evidence.sizes.items())
+        yield Finding(
+            Kind.MIXED_SIZES, f"the source holds frames of several sizes ({told}): their times are told apart"
+        )
     if goals.budget_ms is None and not goals.stage_budgets_ms:
         yield Finding(Kind.NO_BUDGET, "no budget was given: the verdict is about the measurement alone")

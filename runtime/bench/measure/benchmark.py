@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
 from typing import Protocol
 
 from device.errors import CameraError
 from device.frame import Frame
 from runtime.bench.measure.clock import Clock, SystemClock
-from runtime.bench.measure.loads import LoadPlan, NeverStop, Until, Wait, generate
+from runtime.bench.measure.loads import NeverStop, Wait, generate
 from runtime.bench.measure.samples import Samples
 from runtime.bench.measure.supply import Supply
+from runtime.bench.options import LoadPlan, Until
 from runtime.commands.stop import Interrupted
 from runtime.engines.base import GpuTimings
 from runtime.reading import Reading
 
 TIDY_NS = 1_000_000_000
+WINDOW, CALM, MOST_WINDOWS, GAIN = 10, 3, 30, 0.03
+"""Of a warm-up until the speed is steady: frames in a window, windows without a gain, windows at most, and what is
+a gain."""
 
 
 class Reader(Protocol):
@@ -27,10 +33,43 @@ class Reader(Protocol):
         ...
 
 
-def warm_up(reader: Reader, supply: Supply, frames: int, stop: Wait = NeverStop()) -> None:  # noqa: B008 (no state)
-    """Read frames without noting anything, so that caches, threads and clocks of the CPU are as in service."""
-    for taken in generate(LoadPlan(), supply, SystemClock(), Until(frames), stop):
+@dataclass(frozen=True)
+class WarmUp:
+    """Frames that were read before a run, and whether the speed was steady after them; None where nobody looked."""
+
+    frames: int
+    steady: bool | None
+
+
+def warm_up(
+    reader: Reader,
+    supply: Supply,
+    frames: int | None = None,
+    stop: Wait = NeverStop(),  # noqa: B008 (no state)
+    clock: Clock | None = None,
+) -> WarmUp:
+    """Read frames without noting anything, so that caches, threads and clocks of the CPU are as in service.
+
+    frames: how many. None reads windows of `WINDOW` frames until `CALM` of them in turn bring no median that is more
+    than `GAIN` under the lowest before them, which ends also where the speed wanders; `MOST_WINDOWS` at most.
+    """
+    timer = clock or SystemClock()
+    most = WINDOW * MOST_WINDOWS if frames is None else frames
+    took: list[float] = []
+    for taken in generate(LoadPlan(), supply, timer, Until(most), stop):
+        began_ns = timer.now_ns()
         reader.screen(taken.frame)
+        took.append((timer.now_ns() - began_ns) / 1e6)
+        if frames is None and len(took) % WINDOW == 0 and settled(took):
+            return WarmUp(len(took), True)
+    return WarmUp(len(took), None if frames is not None else False)
+
+
+def settled(took: Sequence[float]) -> bool:
+    """Whether the last `CALM` windows of these times brought no gain over those before them."""
+    medians = [median(took[at : at + WINDOW]) for at in range(0, len(took) - WINDOW + 1, WINDOW)]
+    before, last = medians[:-CALM], medians[-CALM:]
+    return bool(before) and min(last) >= min(before) * (1 - GAIN)
 
 
 def measure(
@@ -43,16 +82,18 @@ def measure(
     stop: Wait = NeverStop(),  # noqa: B008 (no state)
     progress: Callable[[Samples], None] | None = None,
     gpu_ms: Callable[[], GpuTimings | None] | None = None,
+    cpu_ns: Callable[[], int] | None = None,
 ) -> Samples:
     """Run a load and note every frame; what was noted so far when `stop` is requested or the camera is lost.
 
-    progress: is called about once a second. gpu_ms: tells the GPU's own times of the frame just read.
+    progress: is called about once a second. gpu_ms: tells the GPU's own times of the frame just read. cpu_ns: CPU time
+    that frames are charged for; by default all of the process.
     Raises `CameraError` when the camera is lost before its first frame, `BenchError` when it cannot do that load.
     """
     timer = clock or SystemClock()
     samples = Samples(timer.now_ns())
     try:
-        _loop(reader, supply, plan, until, timer, stop, samples, progress, gpu_ms)
+        _loop(reader, supply, plan, until, timer, stop, samples, progress, gpu_ms, cpu_ns or time.process_time_ns)
     except Interrupted:
         pass
     except CameraError as error:
@@ -73,13 +114,14 @@ def _loop(
     samples: Samples,
     progress: Callable[[Samples], None] | None,
     gpu_ms: Callable[[], GpuTimings | None] | None,
+    process_ns: Callable[[], int],
 ) -> None:
     """Read frame after frame. Everything this thread does is the benchmark's own work but `screen` and the camera's.
 
     What is noted of a frame is a plain tuple of what is there already: between frames the CPU's caches hold the
     networks' weights and none of this code, so that each call and each object costs many times what it does in a loop.
     """
-    screen, now_ns, process_ns = reader.screen, clock.now_ns, time.process_time_ns
+    screen, now_ns = reader.screen, clock.now_ns
     noted, own_ns = samples.noted, samples.own_ns
     read_ns, cpu_ns = now_ns(), process_ns()
     tidy_ns = read_ns + TIDY_NS
@@ -88,11 +130,11 @@ def _loop(
         reading = screen(taken.frame)
         done_ns = now_ns()
         cpu_before_ns, cpu_ns = cpu_ns, process_ns()
-        timings = reading.timings_ms
+        timings, facts = reading.timings_ms, reading.frame
         noted.append(
             (
                 taken.number,
-                reading.frame.source,
+                facts.source,
                 taken.due_ns,
                 begun_ns,
                 done_ns,
@@ -103,11 +145,13 @@ def _loop(
                 taken.jitter_ns,
                 taken.dropped_due_ns,
                 None if gpu_ms is None or timings.classify is None else gpu_ms(),
+                facts.width or 0,
+                facts.height or 0,
             )
         )
         own_ns.append(taken.asked_ns - read_ns + begun_ns - taken.got_ns)
         read_ns = done_ns
-        del reading
+        del reading, facts
         if done_ns >= tidy_ns:
             read_ns += _tidy(samples, clock, progress)
             tidy_ns = done_ns + TIDY_NS

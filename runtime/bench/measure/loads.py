@@ -6,38 +6,16 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from device.frame import Frame
 from runtime.bench.errors import BenchError
 from runtime.bench.measure.clock import Clock
 from runtime.bench.measure.supply import Supply
-from runtime.bench.words import LoadKind
+from runtime.bench.options import LoadPlan, Until
 
 LONG_WAIT_NS = 100_000_000
 """Waits from here on are broken off by Ctrl-C; shorter ones are soon over."""
-
-
-@dataclass(frozen=True)
-class LoadPlan:
-    """Which load, and its figures."""
-
-    kind: LoadKind = "back-to-back"
-    rate_hz: float | None = None
-    """Frames a second of `camera`; of `burst` and `poisson` the mean over time."""
-    burst_frames: int = 8
-    idle_s: float = 2.0
-    seed: int = 0
-    """Of the arrivals that `poisson` draws."""
-
-
-@dataclass(frozen=True)
-class Until:
-    """When a run ends: after so many frames came in, or after a time; whichever is first."""
-
-    frames: int | None = None
-    seconds: float | None = None
 
 
 class Wait(Protocol):

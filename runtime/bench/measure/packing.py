@@ -1,4 +1,4 @@
-"""Samples in few bytes, for runs of hours: 149 bytes a frame and no object, where a note takes over a thousand."""
+"""Samples in few bytes, for runs of hours: 157 bytes a frame and no object, where a note takes over a thousand."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from runtime.engines.base import GpuTimings
 from runtime.outcome import Outcome
 from runtime.reading import Timings
 
-Note = tuple[int, str, int, int, int, Timings, Outcome, str, int, int | None, tuple[int, ...], GpuTimings | None]
+Note = tuple[
+    int, str, int, int, int, Timings, Outcome, str, int, int | None, tuple[int, ...], GpuTimings | None, int, int
+]
 """A frame that was read as it is noted: the fields of a `Sample` in their order."""
 
-ROW = struct.Struct(f"<6q{len(fields(Timings))}d{len(fields(GpuTimings))}dB3I")
-"""Number, four times, jitter; the stages; the GPU's; outcome; source, reason (by number) and count of drops."""
+ROW = struct.Struct(f"<6q{len(fields(Timings))}d{len(fields(GpuTimings))}dB5I")
+"""Number, four times, jitter; the stages; the GPU's; outcome; source, reason (by number), count of drops; the sides."""
 OUTCOMES = tuple(Outcome)
 NUMBER_OF = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 NO_JITTER = -(2**63)
@@ -53,6 +55,8 @@ class Packed:
             jitter_ns,
             dropped,
             gpu,
+            width,
+            height,
         ) in notes:
             stages = _stage_times(timings)
             if None in stages:
@@ -70,6 +74,8 @@ class Packed:
                 texts.setdefault(source, len(texts)),
                 texts.setdefault(reason, len(texts)),
                 len(dropped),
+                width,
+                height,
             )
             if dropped:
                 self._dropped_due_ns.extend(dropped)
@@ -80,7 +86,7 @@ class Packed:
         stages, gpu = len(fields(Timings)), len(fields(GpuTimings))
         for row in ROW.iter_unpack(self._rows):
             number, due_ns, begun_ns, done_ns, cpu_ns, jitter_ns = row[:6]
-            outcome, source, reason, drops = row[6 + stages + gpu :]
+            outcome, source, reason, drops, width, height = row[6 + stages + gpu :]
             on_gpu = row[6 + stages : 6 + stages + gpu]
             yield (
                 number,
@@ -95,4 +101,6 @@ class Packed:
                 None if jitter_ns == NO_JITTER else jitter_ns,
                 tuple(next(dropped) for _ in range(drops)),
                 None if math.isnan(on_gpu[0]) else GpuTimings(*on_gpu),
+                width,
+                height,
             )

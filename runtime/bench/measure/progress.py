@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from runtime.bench.measure.loads import Until
 from runtime.bench.measure.samples import Sample, Samples
+from runtime.bench.options import Until
 
 
 class ProgressLine:

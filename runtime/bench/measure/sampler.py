@@ -6,12 +6,13 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple
 
 from runtime.bench.measure.allowance import allowed_cores
+from runtime.bench.measure.energy import EnergyCounter, energy_counters
 from runtime.bench.measure.kernel import CpuSeconds, cpu_reader, memory_reader
 from runtime.bench.measure.libraries import library
 from runtime.bench.measure.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
@@ -53,6 +54,8 @@ class MachineLog:
     """How often threads of this process were made to give up a core (involuntary context switches)."""
     cpu_ms: float = 0.0
     """CPU time of the sampler itself."""
+    joules: dict[str, float] = field(default_factory=dict)
+    """Energy by its counter, over the run; empty where none can be read."""
 
 
 class _Cpu(NamedTuple):
@@ -73,12 +76,14 @@ class Sampler:
         watched: list[Sensor] | None = None,
         throttling: list[ThrottleCounter] | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
+        counters_of_energy: list[EnergyCounter] | None = None,
     ) -> None:
         """Watch these sensors and counters; by default all that the machine has."""
         counters = throttle_counters() if throttling is None else throttling
         self._levels = [counter for counter in counters if counter.level]
         self._growing = [counter for counter in counters if not counter.level]
         self._wall_ns = wall_ns
+        self._energy = energy_counters() if counters_of_energy is None else counters_of_energy
         cores = allowed_cores()
         # The machine's sum is the quicker to read, and the same where this process may run anywhere.
         self._machine_cpu = cpu_reader(cores=None if len(cores) == os.cpu_count() else cores)
@@ -96,6 +101,7 @@ class Sampler:
         self._switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
         self._offset_ns = self._wall_ns() - time.monotonic_ns()
         self._first = self._last = self._cpu()
+        self._energy = [counter for counter in self._energy if counter.start()]
         self._sample()
         self._ended.acquire()
         self._thread.start()
@@ -113,6 +119,7 @@ class Sampler:
         stolen_s = now.machine.stolen - self._first.machine.stolen
         log.stolen_cores = stolen_s / max(1e-6, now.at_s - self._first.at_s)
         self._sample()
+        log.joules = {counter.name: counter.joules for counter in self._energy if counter.joules is not None}
         for counter, before in zip(self._growing, self._before, strict=True):
             if _value(counter) > before and counter.reason not in log.throttled:
                 log.throttled.append(counter.reason)
@@ -141,12 +148,49 @@ class Sampler:
             self._last = cpu
         else:
             self._others.append(None)
+        for meter in self._energy:
+            meter.take()
         for counter in self._levels:
             if _value(counter) > 0 and counter.reason not in log.throttled:
                 log.throttled.append(counter.reason)
 
     def _cpu(self) -> _Cpu:
         return _Cpu(time.monotonic(), self._machine_cpu(), time.process_time())
+
+
+def joined_logs(turns: Sequence[MachineLog], seconds: Sequence[float]) -> MachineLog:
+    """The logs of turns as one, their times put end to end as `samples.joined_samples` does. seconds: of each turn."""
+    if len(turns) == 1:
+        return turns[0]
+    whole = max(1e-9, sum(seconds))
+    names = dict.fromkeys(name for turn in turns for name in turn.values)
+    joined = MachineLog(values={name: [] for name in names}, cores=turns[0].cores)
+    at_ns = turns[0].times_ns[0] if turns[0].times_ns else 0
+    for turn, lasted in zip(turns, seconds, strict=True):
+        first_ns = turn.times_ns[0] if turn.times_ns else 0
+        joined.times_ns += [ns - first_ns + at_ns for ns in turn.times_ns]
+        at_ns += round(lasted * 1e9)
+        for name in names:
+            joined.values[name] += turn.values.get(name) or [None] * len(turn.times_ns)
+        joined.throttled += [reason for reason in turn.throttled if reason not in joined.throttled]
+        joined.clock_step_ms = max(joined.clock_step_ms, turn.clock_step_ms, key=abs)
+        joined.other_cores += turn.other_cores * lasted / whole
+        joined.stolen_cores += turn.stolen_cores * lasted / whole
+        joined.preempted += turn.preempted
+        joined.cpu_ms += turn.cpu_ms
+        for name, joules in turn.joules.items():
+            joined.joules[name] = joined.joules.get(name, 0.0) + joules
+    joined.culprits = _most(culprit for turn in turns for culprit in turn.culprits)
+    return joined
+
+
+def _most(culprits: Iterable[Culprit]) -> tuple[Culprit, ...]:
+    """The three that took the most, over all turns."""
+    took: dict[tuple[str, int], float] = {}
+    for one in culprits:
+        took[one.name, one.pid] = took.get((one.name, one.pid), 0.0) + one.cpu_seconds
+    named = (Culprit(name, pid, seconds) for (name, pid), seconds in took.items())
+    return tuple(sorted(named, key=lambda culprit: -culprit.cpu_seconds)[:3])
 
 
 def _value(counter: ThrottleCounter) -> float:

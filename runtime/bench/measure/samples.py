@@ -36,6 +36,13 @@ class Sample(NamedTuple):
     jitter_ns: int | None
     dropped_due_ns: tuple[int, ...]
     gpu: GpuTimings | None = None
+    width: int = 0
+    height: int = 0
+
+    @property
+    def size(self) -> str:
+        """`640x480`."""
+        return f"{self.width}x{self.height}"
 
     def gpu_ms(self, row: str) -> float | None:
         """Of a row of `GPU_STAGES`; None where no GPU ran the networks."""
@@ -161,3 +168,32 @@ class Samples:
     def missed(self, budget_ms: float) -> int:
         """Frames without a result inside the budget: late, dropped until too late, or failed."""
         return sum(failed or latency is None or latency > budget_ms for latency, failed in self._charges())
+
+
+def joined_samples(turns: Sequence[Samples]) -> Samples:
+    """Turns put end to end, as one run would have been: the pauses between them are cut out of every time.
+
+    turns: at least one; a single one is given back as it is. Frames are numbered on.
+    """
+    if len(turns) == 1:
+        return turns[0]
+    joined = Samples(turns[0].started_ns, turns[0].started_ns)
+    count = 0
+    for turn in turns:
+        shift = joined.ended_ns - turn.started_ns
+        for sample in turn.frames:
+            joined._frames.append(
+                sample._replace(
+                    number=sample.number + count,
+                    due_ns=sample.due_ns + shift,
+                    begun_ns=sample.begun_ns + shift,
+                    done_ns=sample.done_ns + shift,
+                    dropped_due_ns=tuple(due_ns + shift for due_ns in sample.dropped_due_ns),
+                )
+            )
+        count += turn.frames_in
+        joined.own_ns.extend(turn.own_ns)
+        joined.tidying_ns += turn.tidying_ns
+        joined.lost = joined.lost or turn.lost
+        joined.ended_ns = turn.ended_ns + shift
+    return joined

@@ -111,7 +111,7 @@ def _product(a: Read, b: Read) -> Read:
     return lambda: a() * b()
 
 
-def _nvml() -> tuple[Any, Any]:
+def nvml_gpu() -> tuple[Any, Any]:
     """The library and its first GPU; raises whatever it raises where there is none."""
     pynvml = library("pynvml", "nvidia-ml-py")
 
@@ -120,7 +120,7 @@ def _nvml() -> tuple[Any, Any]:
 
 
 def _nvml_sensors() -> list[Sensor]:
-    nvml, gpu = _nvml()
+    nvml, gpu = nvml_gpu()
     return [
         Sensor(name, read)
         for name, read in (
@@ -134,7 +134,7 @@ def _nvml_sensors() -> list[Sensor]:
 
 
 def _nvml_throttling() -> list[ThrottleCounter]:
-    nvml, gpu = _nvml()
+    nvml, gpu = nvml_gpu()
 
     def bit(mask: int) -> Read:
         return lambda: float(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu) & mask)
@@ -145,7 +145,7 @@ def _nvml_throttling() -> list[ThrottleCounter]:
 def gpu_facts() -> tuple[str, str] | None:
     """Name of the first NVIDIA GPU and version of its driver; None where NVML cannot say."""
     with contextlib.suppress(Exception):
-        nvml, gpu = _nvml()
+        nvml, gpu = nvml_gpu()
         return str(nvml.nvmlDeviceGetName(gpu)), str(nvml.nvmlSystemGetDriverVersion())
     return None
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from device.cameras import Camera
@@ -31,6 +32,8 @@ class InputFacts:
     height: int | None
     paced_by: str
     """`clock`: the benchmark's own schedule; `camera`: the camera's."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Distinct frames by their size, `640x480`; empty for a live camera."""
 
 
 class Supply(Protocol):
@@ -83,8 +86,10 @@ class Pool:
         digest = hashlib.sha256()
         for frame in self.frames:
             digest.update(bytes.fromhex(frame.sha256))
-        first = self.frames[0]
-        return InputFacts(source, digest.hexdigest(), len(self.frames), first.width, first.height, "clock")
+        sizes = Counter(f"{frame.width}x{frame.height}" for frame in self.frames)
+        one = self.frames[0] if len(sizes) == 1 else None
+        width, height = (None, None) if one is None else (one.width, one.height)
+        return InputFacts(source, digest.hexdigest(), len(self.frames), width, height, "clock", dict(sizes))
 
 
 class Live:

@@ -1,13 +1,11 @@
-"""Peers: the same frames read another way, in turns with ours, so that a user sees what the runtime buys."""
+"""A peer: another way to read frames, in this process or in one of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,21 +16,10 @@ import numpy as np
 from device.frame import Frame
 from runtime.bench.errors import BenchError
 from runtime.bench.measure.benchmark import Reader
-from runtime.bench.measure.loads import NeverStop, Wait
-from runtime.bench.schema import PeerPart
-from runtime.commands.stop import Interrupted
 from runtime.outcome import Outcome
 from runtime.reading import EngineFacts
 
 PROTOCOL = "rop.peer/1"
-ROUNDS, EACH = 15, 6
-"""A B A B ...: fifteen turns of six timed frames each, so that a slow minute of the machine falls on both."""
-REST_S = 0.25
-"""Before each turn: for about 80 ms after its last frame PyTorch's threads make another process's frames slower."""
-SETTLING = 2
-"""Frames at the head of a turn that are read and not timed: the other's data is still in the caches."""
-MOST_FRAMES = 16
-DRAWS = 4000
 CLOSING_S = 10.0
 
 
@@ -56,6 +43,8 @@ class ScreenerPeer:
     def read(self, frame: Frame) -> tuple[float, str]:
         """The Screener's own total."""
         reading = self._screener.screen(frame)
+        if reading.outcome is Outcome.NO_RESULT:
+            raise BenchError(f"peer: {self.facts.backend} gave no result: {reading.reason}")
         return reading.timings_ms.total or 0.0, reading.outcome.value
 
 
@@ -152,87 +141,3 @@ class ChildPeer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def pytorch_command(checkpoint: Path | None, bundle: Path, threads: int | None) -> list[str]:
-    """The build side's peer, eager PyTorch: known here by its name alone, nothing is imported.
-
-    checkpoint: None for the weights in the bundle's fp32 graphs.
-    """
-    command = [sys.executable, "-m", "build_engines.peer", "--bundle", str(bundle)]
-    command += [] if threads is None else ["--threads", str(threads)]
-    return command if checkpoint is None else [*command, "--", str(checkpoint)]
-
-
-def measure_peer(
-    ours: Reader,
-    peer: Peer,
-    frames: Sequence[Frame],
-    name: str,
-    *,
-    stop: Wait = NeverStop(),  # noqa: B008 (no state)
-    rounds: int = ROUNDS,
-    each: int = EACH,
-    seed: int = 0,
-) -> PeerPart | None:
-    """Read the same frames by turns and hold the whole frames' times against each other.
-
-    Both rest before each turn, so that neither is slowed by what the other's threads still do. The interval is a
-    bootstrap over rounds, both sides of a round drawn together. None when it was stopped: no ratio is stated of rounds
-    that are not done. Raises `BenchError` when the peer fails.
-    """
-    our_ms, peer_ms = np.zeros((rounds, each)), np.zeros((rounds, each))
-    same = 0
-    for turn in range(rounds):
-        outcomes: list[str] = []
-        _rest(stop)
-        for index in range(-SETTLING, each):
-            if stop.requested:
-                return None
-            frame = fresh(frames[(turn * each + index) % len(frames)])
-            reading = ours.screen(frame)
-            if reading.outcome is Outcome.NO_RESULT:
-                raise BenchError(f"peer: ours gave no result to hold against it: {reading.reason}")
-            if index >= 0:
-                our_ms[turn, index] = reading.timings_ms.total or 0.0
-                outcomes.append(reading.outcome.value)
-        _rest(stop)
-        for index in range(-SETTLING, each):
-            try:
-                with stop.interruptible:
-                    took_ms, outcome = peer.read(fresh(frames[(turn * each + index) % len(frames)]))
-            except Interrupted:
-                return None
-            if outcome == Outcome.NO_RESULT.value:
-                raise BenchError(f"peer: {peer.facts.backend} gave no result, so its time says nothing")
-            if index >= 0:
-                peer_ms[turn, index] = took_ms
-                same += outcome == outcomes[index]
-    drawn = np.random.default_rng(seed).integers(0, rounds, (DRAWS, rounds))
-    ratios = np.median(peer_ms[drawn].reshape(DRAWS, -1), axis=1) / np.median(our_ms[drawn].reshape(DRAWS, -1), axis=1)
-    low, high = np.percentile(ratios, (2.5, 97.5))
-    ours_p50, peer_p50 = float(np.median(our_ms)), float(np.median(peer_ms))
-    return PeerPart(
-        name=name,
-        backend=peer.facts.backend,
-        precision=peer.facts.precision,
-        device=peer.facts.device,
-        rounds=rounds,
-        frames_each=rounds * each,
-        ours_p50_ms=ours_p50,
-        peer_p50_ms=peer_p50,
-        ratio=peer_p50 / ours_p50,
-        ratio_low=float(low),
-        ratio_high=float(high),
-        same_outcome=same / (rounds * each),
-    )
-
-
-def _rest(stop: Wait) -> None:
-    with stop.interruptible:
-        time.sleep(REST_S)
-
-
-def fresh(frame: Frame) -> Frame:
-    """The frame as a camera would give it again: its pixels copied, its hash not known yet."""
-    return Frame(frame.pixels.copy(), frame.sequence, frame.source, captured_ns=time.monotonic_ns())

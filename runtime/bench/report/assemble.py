@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import numpy as np
 
 from device.version import software_version
+from runtime.bench.beside import Found
 from runtime.bench.judge.findings import Verdict
 from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, jitter_p99_ms, overhead_us, reached_hz
+from runtime.bench.measure.benchmark import WarmUp
+from runtime.bench.measure.energy import from_powers, why_none
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Column, Samples
 from runtime.bench.measure.supply import InputFacts
+from runtime.bench.report.table import PERCENTILES
 from runtime.bench.schema import (
-    AccuracyPart,
     BundlePart,
-    ColdStartPart,
     CountsPart,
     CulpritPart,
+    EnergyPart,
     EnginePart,
     EnvironmentPart,
     FindingPart,
     FramesPart,
     InputPart,
     MachinePart,
-    PeerPart,
     PercentilePart,
     PlanPart,
     Report,
@@ -36,11 +38,10 @@ from runtime.bench.schema import (
 )
 from runtime.bench.words import GPU_STAGES, ROWS, STAGES
 from runtime.bundle import Bundle
-from runtime.percentiles import METHOD, percentile, samples_needed, upper_bound
+from runtime.percentiles import METHOD, percentile, samples_needed, stated, upper_bound
 from runtime.reading import EngineFacts, TrustFacts
 
 SLOWEST = 20
-PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,18 @@ class About:
     engine: EngineFacts
     threads: int | None
     environment: EnvironmentPart
-    warmup: int
+    warmed: WarmUp
     seeds: dict[str, int]
     trust: TrustFacts | None = None
-    cold_start: ColdStartPart | None = None
-    accuracy: AccuracyPart | None = None
-    peer: PeerPart | None = None
+    found: Found = field(default_factory=Found)
+    engine_mb: float | None = None
+    turns: int = 1
+    streams: int = 1
 
 
 def assemble(about: About, evidence: Evidence, verdict: Verdict) -> Report:
     """The report of a run."""
-    samples, goals = evidence.samples, evidence.goals
+    samples, goals, found = evidence.samples, evidence.goals, about.found
     return Report(
         schema="rop.bench/1",
         version=software_version(),
@@ -73,7 +75,7 @@ def assemble(about: About, evidence: Evidence, verdict: Verdict) -> Report:
         verdict=verdict.word,
         interrupted=evidence.stopped,
         findings=tuple(
-            FindingPart(kind=f.kind.name, weight=f.kind.weight.value, text=f.text, advice=f.kind.advice)
+            FindingPart(kind=f.kind.name, weight=f.kind.weight.value, text=f.text, advice=f.advice)
             for f in verdict.findings
         ),
         plan=_plan(about, evidence),
@@ -86,11 +88,15 @@ def assemble(about: About, evidence: Evidence, verdict: Verdict) -> Report:
         counts=_counts(evidence),
         percentile=_percentile(samples, goals),
         rows={row: part for row in ROWS if (part := row_part(samples.row_ms(row), goals.budget_of(row)))},
-        run=_run(evidence),
+        run=_run(evidence, about.engine_mb),
         machine=_machine(samples, evidence.machine),
-        cold_start=about.cold_start,
-        accuracy=about.accuracy,
-        peer=about.peer,
+        cold_start=found.cold_start,
+        accuracy=found.accuracy,
+        peer=found.peers[0] if found.peers else None,
+        peers=found.peers,
+        by_size=_by_size(samples),
+        energy=_energy(samples, evidence.machine),
+        layers=found.layers,
         slowest=_slowest(samples, evidence.machine),
         frames=_frames(samples),
     )
@@ -101,11 +107,11 @@ def row_part(latencies: Column, budget_ms: float | None) -> RowPart | None:
     n = int(latencies.size)
     if n == 0:
         return None
-    stated = {name: percentile(latencies, p) if n >= samples_needed(p) else None for name, p in PERCENTILES.items()}
+    figures = {name: stated(latencies, p) for name, p in PERCENTILES.items()}
     return RowPart(
         n=n,
         mean=float(latencies.mean()),
-        **stated,
+        **figures,
         max=float(latencies.max()),
         budget_ms=budget_ms,
         over_budget=None if budget_ms is None else int(np.count_nonzero(latencies > budget_ms)),
@@ -133,7 +139,10 @@ def _plan(about: About, evidence: Evidence) -> PlanPart:
         idle_s=plan.idle_s if plan.kind == "idle" else None,
         frames=evidence.until.frames,
         seconds=evidence.until.seconds,
-        warmup=about.warmup,
+        warmup=about.warmed.frames,
+        warmup_steady=about.warmed.steady,
+        turns=about.turns,
+        streams=about.streams,
         percentile=goals.percentile,
         budget_ms=goals.budget_ms,
         stage_budgets_ms=dict(goals.stage_budgets_ms),
@@ -171,7 +180,28 @@ def _percentile(samples: Samples, goals: Goals) -> PercentilePart:
     )
 
 
-def _run(evidence: Evidence) -> RunPart:
+def _by_size(samples: Samples) -> dict[str, RowPart]:
+    """The total of each size by itself, where there are several: a percentile over both says nothing of either."""
+    totals: dict[str, list[float]] = {}
+    for sample in samples.complete:
+        totals.setdefault(sample.size, []).append(sample.timings.total or 0.0)
+    if len(totals) < 2:
+        return {}
+    return {size: part for size, ms in totals.items() if (part := row_part(np.array(ms), None))}
+
+
+def _energy(samples: Samples, log: MachineLog) -> EnergyPart:
+    at_s = [at_ns / 1e9 for at_ns in log.times_ns]
+    joules = {**from_powers(at_s, log.values), **log.joules}  # what counts joules itself goes before what is sampled
+    frames = max(1, len(samples.frames))
+    return EnergyPart(
+        joules=joules,
+        joules_per_frame={name: value / frames for name, value in joules.items()},
+        why_none="" if joules else why_none(),
+    )
+
+
+def _run(evidence: Evidence, engine_mb: float | None) -> RunPart:
     samples = evidence.samples
     read = len(samples.frames)
     return RunPart(
@@ -181,6 +211,7 @@ def _run(evidence: Evidence) -> RunPart:
         jitter_p99_ms=jitter_p99_ms(samples),
         overhead_us=overhead_us(samples, evidence.machine),
         cpu_ms_per_frame=sum(sample.cpu_ns for sample in samples.frames) / 1e6 / max(1, read),
+        engine_mb=engine_mb,
     )
 
 
@@ -243,6 +274,7 @@ def _frames(samples: Samples) -> FramesPart:
             "age": tuple(_rounded((s.done_ns - s.due_ns) / 1e6) for s in frames),
             "cpu": tuple(_rounded(s.cpu_ns / 1e6) for s in frames),
         },
+        size=tuple(s.size for s in frames) if len({s.size for s in frames}) > 1 else (),
         camera_to_result_ms=tuple(np.round(samples.camera_to_result_ms(), 3).tolist()),
     )
 

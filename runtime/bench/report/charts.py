@@ -10,10 +10,14 @@ from html import escape
 import numpy as np
 
 from runtime.bench.measure.samples import Column
+from runtime.percentiles import rank_of, samples_needed
 
 WIDTH = 880
 LEFT, RIGHT = 64, 20
 MOST_POINTS = 4000
+BINS = 60
+LABEL = 90.0
+"""Room that a label takes."""
 
 
 @dataclass(frozen=True)
@@ -144,16 +148,30 @@ def sensor_name(name: str) -> str:
     return f"{words}, {units.get(unit, unit)}"
 
 
-def distribution(latencies_ms: Column, budget_ms: float | None, marks: dict[str, float]) -> str:
+@dataclass(frozen=True)
+class Curve:
+    """The latencies of one side of a chart, ascending."""
+
+    name: str
+    """"" where there is only one."""
+    ordered: Column
+    kind: str = "trace"
+
+    @classmethod
+    def of(cls, latencies_ms: Column, name: str = "", kind: str = "trace") -> Curve:
+        """latencies_ms: [n], n at least 1."""
+        return cls(name, np.sort(latencies_ms), kind)
+
+
+def distribution(curves: Sequence[Curve], budget_ms: float | None, percentiles: Sequence[float] = ()) -> str:
     """The cumulative distribution on a scale that opens up the tail, with percentiles and budget drawn in.
 
-    The scale is of nines: 50 %, 90 %, 99 %, 99.9 % stand equally far apart. latencies_ms: [n], n at least 1.
+    The scale is of nines: 50 %, 90 %, 99 %, 99.9 % stand equally far apart. percentiles: marked on each curve at the
+    sample that they are, the slowest sample too.
     """
     top, tall = 26.0, 230.0
-    ordered = np.sort(latencies_ms)
-    n = ordered.size
-    most = max(float(ordered[-1]), budget_ms if budget_ms and budget_ms < 3 * ordered[-1] else 0.0)
-    x = Axis(float(min(ordered[0], most)) * 0.9, most * 1.04, LEFT, WIDTH - RIGHT)
+    n = max(curve.ordered.size for curve in curves)
+    x = _latency_axis(curves, budget_ms)
     nines = max(2.0, math.log10(n) + 0.2)
     y = Axis(0.0, nines, top + tall, top)
     parts = [text(LEFT, 12, "share of frames at most so slow", kind="strong")]
@@ -161,26 +179,132 @@ def distribution(latencies_ms: Column, budget_ms: float | None, marks: dict[str,
         if _nines(level) <= nines:
             parts += [line(LEFT, y(_nines(level)), WIDTH - RIGHT, y(_nines(level)), "grid")]
             parts += [text(LEFT - 8, y(_nines(level)) + 4, f"{100 * level:g} %", anchor="end")]
-    keep = np.unique(np.concatenate((np.linspace(0, n - 1, 600), np.arange(max(0, n - 200), n))).astype(int))
-    path = " ".join(f"{x(ordered[i]):.1f},{y(_nines(i / n)):.1f}" for i in keep)
-    parts += [f'<polyline class="trace" points="{path}"/>']
-    if budget_ms is not None and budget_ms <= x.high:
-        parts += [line(x(budget_ms), top, x(budget_ms), top + tall, "budget")]
-        anchor, shift = ("end", -5) if x(budget_ms) > WIDTH - 160 else ("start", 5)
-        parts += [text(x(budget_ms) + shift, top + 10, f"budget {budget_ms:g} ms", anchor=anchor, kind="budget")]
-    for name, value in marks.items():
-        level = _nines(float(np.count_nonzero(ordered <= value)) / n - 1 / n)
-        parts += [f'<circle class="dot" cx="{x(value):.1f}" cy="{y(level):.1f}" r="3.5"/>']
-        parts += [_beside(x(value), y(level), f"{name} {value:.4g}")]
+    taken: list[tuple[float, float]] = []
+    for curve in curves:
+        parts += [_cumulative(curve, x, y)]
+        parts += _marks(curve, x, y, percentiles, taken)
+    parts += _budget(x, top, tall, budget_ms)
     parts += across(x, top, top + tall, "ms", "camera to result")
-    return svg(top + tall + 40, f"Cumulative distribution of {n} latencies", parts)
+    return svg(top + tall + 40, f"Cumulative distribution of {n} latencies", [*parts, *_legend(curves)])
 
 
-def _beside(x: float, y: float, words: str) -> str:
-    """A label on the side of a dot where the curve is not."""
-    if x > WIDTH - RIGHT - 90:
-        return text(x - 7, y - 6, words, anchor="end", kind="strong")
-    return text(x + 7, y + 13, words, kind="strong")
+def density(curves: Sequence[Curve], budget_ms: float | None) -> str:
+    """How often each latency occurs: a histogram, and over it the density as a smooth curve (Gaussian kernel).
+
+    Both have the same area, so that neither depends on the other's steps.
+    """
+    top, tall = 26.0, 170.0
+    x = _latency_axis(curves, budget_ms)
+    edges = np.linspace(x.low, x.high, BINS + 1)
+    drawn = [(curve, *_densities(curve.ordered, edges)) for curve in curves]
+    most = max(float(max(bars.max(), smooth.max())) for _, bars, smooth in drawn) or 1.0
+    y = Axis(0.0, most * 1.06, top + tall, top)
+    parts = [
+        text(LEFT, 12, "share of frames a millisecond: counted (bars) and smoothed (line)", kind="strong"),
+        *upward(y),
+    ]
+    points = (edges[:-1] + edges[1:]) / 2
+    for curve, bars, smooth in drawn:
+        for low, high, height in zip(edges, edges[1:], bars, strict=False):
+            if height:
+                left, right, ceiling = x(low), x(high), y(height)
+                parts.append(
+                    f'<rect class="{curve.kind} filled" x="{left:.1f}" y="{ceiling:.1f}" width="{right - left:.1f}" '
+                    f'height="{top + tall - ceiling:.1f}"/>'
+                )
+        path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in zip(points, smooth, strict=True))
+        parts.append(f'<polyline class="{curve.kind}" points="{path}"/>')
+    parts += _budget(x, top, tall, budget_ms)
+    parts += across(x, top, top + tall, "ms", "camera to result")
+    return svg(top + tall + 40, "Density of latencies", [*parts, *_legend(curves)])
+
+
+def _latency_axis(curves: Sequence[Curve], budget_ms: float | None) -> Axis:
+    slowest = max(float(curve.ordered[-1]) for curve in curves)
+    most = max(slowest, budget_ms if budget_ms and budget_ms < 3 * slowest else 0.0)
+    return Axis(min(float(curve.ordered[0]) for curve in curves) * 0.9, most * 1.04 or 1.0, LEFT, WIDTH - RIGHT)
+
+
+def _densities(ordered: Column, edges: Column) -> tuple[Column, Column]:
+    """Counted in the bins and smoothed at their middles, shares a millisecond, [BINS] each."""
+    width = float(edges[1] - edges[0])
+    counts, _ = np.histogram(ordered, bins=edges)
+    bars = counts / (ordered.size * width)
+    return bars.astype(np.float64), kernel_density(ordered, (edges[:-1] + edges[1:]) / 2, bandwidth(ordered, width))
+
+
+def bandwidth(ordered: Column, least: float) -> float:
+    """Silverman's rule of thumb (1986, equation 3.31), which outliers do not widen: 0.9 min(s, IQR / 1.349) n^(-1/5).
+
+    ordered: [n], ascending. least: below which nothing can be seen.
+    """
+    if ordered.size < 2:
+        return least
+    low, high = np.percentile(ordered, (25, 75))
+    spread = min(float(np.std(ordered, ddof=1)), float(high - low) / 1.349) or float(np.std(ordered, ddof=1))
+    return max(least / 2, float(0.9 * spread * math.pow(ordered.size, -1 / 5)))
+
+
+def kernel_density(ordered: Column, at: Column, width: float) -> Column:
+    """Gaussian kernel density of the values at those places, [m]. ordered: [n]; width: of the kernel."""
+    found: Column = np.zeros(at.size)
+    for some in np.array_split(ordered, max(1, ordered.size // 2000)):
+        found += np.exp(-0.5 * ((at[:, None] - some[None, :]) / width) ** 2).sum(axis=1)
+    return found / (ordered.size * width * math.sqrt(2 * math.pi))
+
+
+def _cumulative(curve: Curve, x: Axis, y: Axis) -> str:
+    n = curve.ordered.size
+    keep = np.unique(np.concatenate((np.linspace(0, n - 1, 600), np.arange(max(0, n - 200), n))).astype(int))
+    path = " ".join(f"{x(curve.ordered[i]):.1f},{y(_nines(i / n)):.1f}" for i in keep)
+    return f'<polyline class="{curve.kind}" points="{path}"/>'
+
+
+def _marks(curve: Curve, x: Axis, y: Axis, percentiles: Sequence[float], taken: list[tuple[float, float]]) -> list[str]:
+    """Dots on the curve at its percentiles and its end, each named beside it where there is room."""
+    n, parts = curve.ordered.size, []
+    ranks = {f"p{p:g}": rank_of(n, p) for p in percentiles if n >= samples_needed(p)} | {"max": n - 1}
+    for name, rank in ranks.items():
+        at = x(curve.ordered[rank]), y(_nines(rank / n))
+        parts.append(f'<circle class="dot" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="3.5"/>')
+        place = _room_beside(at, taken)
+        if place is not None:
+            anchor = "end" if place[0] < at[0] else "start"
+            parts.append(text(*place, f"{name} {curve.ordered[rank]:.4g}", anchor=anchor, kind="strong"))
+    return parts
+
+
+def _room_beside(at: tuple[float, float], taken: list[tuple[float, float]]) -> tuple[float, float] | None:
+    """Where a label of a dot may stand: right below it, left above it, or nowhere that another does not stand."""
+    right, left = (at[0] + 7, at[1] + 13), (at[0] - 7, at[1] - 6)
+    places = (left, right) if at[0] > WIDTH - RIGHT - LABEL else (right, left)
+    for place in places:
+        start = place[0] - LABEL if place[0] < at[0] else place[0]
+        inside = start >= LEFT and start + LABEL <= WIDTH
+        if inside and all(abs(start - other[0]) > LABEL or abs(place[1] - other[1]) > 13 for other in taken):
+            taken.append((start, place[1]))
+            return place
+    return None
+
+
+def _budget(x: Axis, top: float, tall: float, budget_ms: float | None) -> list[str]:
+    if budget_ms is None or budget_ms > x.high:
+        return []
+    anchor, shift = ("end", -5) if x(budget_ms) > WIDTH - 160 else ("start", 5)
+    return [
+        line(x(budget_ms), top, x(budget_ms), top + tall, "budget"),
+        text(x(budget_ms) + shift, top + 10, f"budget {budget_ms:g} ms", anchor=anchor, kind="budget"),
+    ]
+
+
+def _legend(curves: Sequence[Curve]) -> list[str]:
+    named = [curve for curve in curves if curve.name]
+    parts = []
+    for row, curve in enumerate(named):
+        y = 12.0 + 15 * row
+        parts.append(f'<polyline class="{curve.kind}" points="{WIDTH - 150},{y - 4} {WIDTH - 120},{y - 4}"/>')
+        parts.append(text(WIDTH - 114, y, curve.name))
+    return parts
 
 
 def _nines(share: float) -> float:

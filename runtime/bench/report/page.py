@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 import numpy as np
 
+from runtime.bench.judge.compare import Comparison
 from runtime.bench.measure.samples import Column
-from runtime.bench.report.charts import distribution, sensor_name, stage_bars, time_series
+from runtime.bench.report.charts import Curve, density, distribution, sensor_name, stage_bars, time_series
+from runtime.bench.report.comparison import head, words
 from runtime.bench.report.table import figure, foot_lines, head_lines, shown_rows
 from runtime.bench.schema import Report
 from runtime.commands.text import printable
 from runtime.sinks.page import STYLE
 
+MARKED = (50.0, 90.0, 99.0, 99.9)
+"""Percentiles that are marked on a curve."""
 BENCH_STYLE = """
 .verdict { display: inline-block; margin: .8rem 0 0; padding: .25rem 1rem; border-radius: 8px; font-size: 1.5rem;
   font-weight: 700; color: #14181d; print-color-adjust: exact; }
@@ -21,6 +25,8 @@ BENCH_STYLE = """
 ul { margin: .6rem 0; padding-left: 1.2rem; } li { margin: .25rem 0; }
 svg line.grid { stroke: var(--rule); stroke-width: .6; }
 svg .trace { fill: none; stroke: var(--bar); stroke-width: 1.6; }
+svg .trace.before { stroke: var(--mark); stroke-dasharray: 5 3; }
+svg rect.filled { stroke: none; fill: var(--bar); fill-opacity: .25; } svg rect.filled.before { fill: var(--mark); }
 svg .dot { fill: var(--bar); } svg .dot.over { fill: var(--mark); }
 svg text.strong { fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 svg line.tail { stroke: var(--ink); stroke-width: 1.3; }
@@ -31,14 +37,47 @@ code { overflow-wrap: anywhere; font-size: .9em; } .panel + .panel { margin-top:
 
 def render(report: Report) -> str:
     """The whole page."""
-    sections = (_head, _findings, _charts, _stages, _slowest, _environment)
+    sections = (_head, _findings, _charts, _stages, _slowest, _layers, _environment)
     body = "\n".join(part for section in sections for part in section(report))
+    return _page(f"Latency report: {report.verdict}", body, report.bundle.notice)
+
+
+def render_comparison(comparison: Comparison, a: Sequence[Report], b: Sequence[Report]) -> str:
+    """The page of a comparison: before and after over one another, and each stage's line."""
+    return _page(f"Latency compared: {comparison.answer}", "\n".join(_compared(comparison, a, b)), b[0].bundle.notice)
+
+
+def _page(title: str, body: str, notice: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Latency report: {report.verdict}</title><style>{STYLE}{BENCH_STYLE}</style></head>\n<body>\n"
-        f"{body}\n<footer>{_safe(report.bundle.notice)}</footer>\n</body></html>\n"
+        f"<title>{_safe(title)}</title><style>{STYLE}{BENCH_STYLE}</style></head>\n<body>\n"
+        f"{body}\n<footer>{_safe(notice)}</footer>\n</body></html>\n"
     )
+
+
+def _compared(comparison: Comparison, a: Sequence[Report], b: Sequence[Report]) -> Iterator[str]:
+    colour = {"faster": "PASS", "alike": "PASS", "slower": "FAIL", "undecided": "INVALID"}[comparison.answer]
+    yield "<h1>Latency compared</h1>"
+    yield f'<p class="faint">{"<br>".join(map(_safe, head(comparison)))}</p>'
+    yield f'<p class="verdict {colour}">{comparison.answer.upper()}</p>'
+    yield f"<p>{'<br>'.join(map(_safe, words(comparison)))}</p>"
+    before, after = waited_ms(*a), waited_ms(*b)
+    if before.size and after.size:
+        curves = [Curve.of(before, "A, before", "trace before"), Curve.of(after, "B, after")]
+        yield "<h2>Distribution</h2>"
+        yield f'<div class="panel">{density(curves, None)}</div>'
+        yield f'<div class="panel">{distribution(curves, None, MARKED)}</div>'
+    rows = "".join(
+        f"<tr><td>{line.stage.replace('_', ' ')} p{line.percentile:g}</td>"
+        + "".join(f'<td class="number">{cell}</td>' for cell in (figure(line.a_ms), figure(line.b_ms)))
+        + f'<td class="number">{line.change:+.1%}</td><td class="number">{line.low:+.1%} to {line.high:+.1%}</td>'
+        f"<td>{line.result}</td></tr>"
+        for line in comparison.lines
+    )
+    titles = "".join(f'<th class="number">{name}</th>' for name in ("A, ms", "B, ms", "B against A", "interval"))
+    yield f'<h2>Stages</h2><div class="panel"><table><thead><tr><th>Stage</th>{titles}<th>Result</th></tr></thead>'
+    yield f"<tbody>{rows}</tbody></table></div>"
 
 
 def _safe(words: object) -> str:
@@ -77,12 +116,10 @@ def _charts(report: Report) -> Iterator[str]:
     budget_ms, machine = report.plan.budget_ms, report.machine
     yield "<h2>Over time</h2>"
     yield f'<div class="panel">{time_series(at_s, latencies, budget_ms, machine.at_s, dict(machine.values))}</div>'
-    row = report.rows["camera_to_result"]
-    waited = np.array(report.frames.camera_to_result_ms, np.float64)
-    named = {"p50": row.p50, "p90": row.p90, "p99": row.p99, "p99.9": row.p99_9, "max": row.max}
-    marks = {name: value for name, value in named.items() if value is not None}
+    curves = [Curve.of(waited_ms(report))]
     yield "<h2>Distribution</h2>"
-    yield f'<div class="panel">{distribution(waited, budget_ms, marks)}</div>'
+    yield f'<div class="panel">{density(curves, budget_ms)}</div>'
+    yield f'<div class="panel">{distribution(curves, budget_ms, MARKED)}</div>'
     bars = {
         name: (part.p50 if part.p50 is not None else part.mean, _tail(report, name), part.budget_ms)
         for name, part in shown_rows(report).items()
@@ -95,6 +132,11 @@ def _tail(report: Report, name: str) -> float:
     part = report.rows[name]
     stated = [value for value in (part.p99_9, part.p99, part.p95, part.p90) if value is not None]
     return stated[0] if stated else part.max
+
+
+def waited_ms(*reports: Report) -> Column:
+    """Camera to result of every frame that came in, [n]."""
+    return np.concatenate([np.array(report.frames.camera_to_result_ms, np.float64) for report in reports])
 
 
 def _timed(report: Report) -> tuple[Column, Column]:
@@ -136,6 +178,21 @@ def _slowest(report: Report) -> Iterator[str]:
     yield (
         '<div class="panel"><table><thead><tr><th class="number">Frame</th><th>Source</th><th class="number">At, s</th>'
         f'<th class="number">Total, ms</th><th>Slowest stage</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _layers(report: Report) -> Iterator[str]:
+    if not report.layers:
+        return
+    rows = "".join(
+        f"<tr><td>{_safe(layer.network)}</td><td>{_safe(layer.name)}</td><td>{_safe(layer.kind)}</td>"
+        f'<td class="number">{layer.median_ms:.3f}</td><td class="number">{layer.share:.1%}</td></tr>'
+        for layer in report.layers
+    )
+    yield "<h2>Layers</h2>"
+    yield (
+        '<div class="panel"><table><thead><tr><th>Network</th><th>Layer</th><th>Kind</th><th class="number">Median, ms'
+        f'</th><th class="number">Share of all</th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 

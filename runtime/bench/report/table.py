@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from runtime.bench.judge.compare import Comparison
 from runtime.bench.report.comparison import head, words
-from runtime.bench.schema import Report, RowPart
+from runtime.bench.schema import PeerPart, Report, RowPart
 from runtime.commands.text import printable
+from runtime.percentiles import samples_needed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 COLOURS = {"PASS": "bold green", "FAIL": "bold red", "INVALID": "bold yellow"}
 PEER_AGREES = 0.95
 """Share of frames with the same outcome, below which a peer's speed is that of something else."""
+MOST_LAYERS = 12
+"""That are printed."""
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
+"""Of a row, by its field."""
 HEADINGS = ("n", "mean", "p50", "p90", "p95", "p99", "p99.9", "max", "over")
 
 
@@ -76,6 +81,7 @@ def head_lines(report: Report) -> list[str]:
     if plan.idle_s is not None:
         load += f", one frame after {plan.idle_s:g} s"
     size = f", {fed.width} x {fed.height}" if fed.width else ""
+    size = f", {len(fed.sizes)} sizes" if len(fed.sizes) > 1 else size
     return [
         printable(f"bundle {report.bundle.name} {report.bundle.version}; {engine.backend} {engine.precision}"),
         printable(f"on {engine.device}, {cores_line(report)}"),
@@ -133,6 +139,8 @@ def foot_lines(report: Report) -> list[str]:
     if run.jitter_p99_ms is not None:
         line += f"; frames begun within {run.jitter_p99_ms:.2f} ms of their time (p99)"
     lines.append(line)
+    lines.append(_warmed(report))
+    lines += _note_of_dashes(report)
     lines.append(f"the benchmark's own work: {run.overhead_us:.0f} us a frame (at most 50 is meant)")
     asked = report.percentile
     if asked.upper_bound_ms is not None:
@@ -140,7 +148,54 @@ def foot_lines(report: Report) -> list[str]:
             f"camera to result p{asked.p:g} {figure(asked.value_ms)} ms, at most {figure(asked.upper_bound_ms)} ms "
             "with 99 % confidence"
         )
-    return [*lines, *_cold_lines(report), *_accuracy_lines(report), *_peer_lines(report)]
+    parts = (_size_lines, _energy_lines, _cold_lines, _accuracy_lines, _peer_lines, _layer_lines)
+    return [*lines, *(line for part in parts for line in part(report))]
+
+
+def _warmed(report: Report) -> str:
+    plan = report.plan
+    ended = {True: ", until the speed was steady", False: ", and the speed was not steady after it", None: ""}
+    line = f"warm-up: {plan.warmup} frames{ended[plan.warmup_steady]}"
+    line += f"; {plan.turns} turns" if plan.turns > 1 else ""
+    return line + (f"; one of {plan.streams} streams at once" if plan.streams > 1 else "")
+
+
+def _note_of_dashes(report: Report) -> list[str]:
+    """Why percentiles of the table are dashes."""
+    lacking = [p for name, p in PERCENTILES.items() if any(getattr(row, name) is None for row in report.rows.values())]
+    if not lacking:
+        return []
+    return ["-: n too small; stated from " + ", ".join(f"p{p:g} {samples_needed(p)}" for p in lacking) + " frames on"]
+
+
+def _size_lines(report: Report) -> list[str]:
+    """The total of each size of frame, where there are several."""
+    return [
+        f"total of {size.replace('x', ' x ')}: n {row.n}, mean {figure(row.mean)}, p50 {figure(row.p50)}, "
+        f"p95 {figure(row.p95)}, p99 {figure(row.p99)}, max {figure(row.max)} ms"
+        for size, row in report.by_size.items()
+    ]
+
+
+def _energy_lines(report: Report) -> list[str]:
+    energy = report.energy
+    if energy is None:
+        return []
+    if energy.why_none:
+        return [f"energy: cannot be told: {energy.why_none}"]
+    told = ", ".join(f"{name} {joules:.3g} J" for name, joules in energy.joules_per_frame.items())
+    return [printable(f"energy a frame, the machine's idling in it: {told}")]
+
+
+def _layer_lines(report: Report) -> list[str]:
+    """The slowest layers; all are in the JSON and on the page."""
+    if not report.layers:
+        return []
+    lines = [f"layers: {len(report.layers)}, the slowest (median ms, share of all):"]
+    return lines + [
+        printable(f"  {layer.median_ms:8.3f} {layer.share:6.1%}  {layer.network}: {layer.name} {layer.kind}".rstrip())
+        for layer in report.layers[:MOST_LAYERS]
+    ]
 
 
 def _cold_lines(report: Report) -> list[str]:
@@ -179,9 +234,15 @@ def _accuracy_lines(report: Report) -> list[str]:
 
 
 def _peer_lines(report: Report) -> list[str]:
-    peer = report.peer
-    if peer is None:
-        return []
+    return [line for peer in peers_of(report) for line in _peer_line(peer)]
+
+
+def peers_of(report: Report) -> tuple[PeerPart, ...]:
+    """Those of a report of any version."""
+    return report.peers or (() if report.peer is None else (report.peer,))
+
+
+def _peer_line(peer: PeerPart) -> list[str]:
     times = f"p50 {figure(peer.peer_p50_ms)} ms, ours {figure(peer.ours_p50_ms)} ms"
     ratio = f"{peer.ratio:.2f} x as fast ({peer.ratio_low:.2f} to {peer.ratio_high:.2f}, 95 %)"
     turns = f"{peer.rounds} rounds in turns, same outcome in {peer.same_outcome:.1%}"

@@ -167,6 +167,11 @@ class BranchesRequest:
             np.copyto(guided, kept[1])
         return found
 
+    def get_profiling_info(self) -> list[Any]:
+        """Of all three, where they were compiled to count."""
+        parts = (self._raw, self._guided, self._head)
+        return [info for part in parts for info in part.get_profiling_info()]
+
     def _join(self) -> None:
         if self._failure is not None:
             raise self._failure

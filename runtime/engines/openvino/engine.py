@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
-from runtime.engines.base import Account, Backend, Engine, Inference
+from runtime.engines.base import Account, Backend, Engine, Inference, LayerTime
 from runtime.engines.load_openvino import load_openvino, open_core
 from runtime.engines.openvino.explain import Explainer
 from runtime.engines.openvino.graph import ENCODED, CompiledGraph, compile_pair, last_line
@@ -38,9 +38,12 @@ class OpenVINOEngine(Engine):
 
     explains = True
 
-    def __init__(self, bundle: Bundle, precision: Mapping[str, str], threads: int | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, precision: Mapping[str, str], threads: int | None = None, *, core: Any = None
+    ) -> None:
+        """core: an `openvino.Core` of the caller's, with properties of its own."""
         openvino = load_openvino()
-        core = open_core()
+        core = core or open_core()
         self._ov = openvino
         compiled = dict(zip(NETWORKS, compile_pair(core, bundle, precision, threads), strict=True))
         self.class_count = len(bundle.class_names)
@@ -104,6 +107,15 @@ class OpenVINOEngine(Engine):
             self._explainer = self._make_explainer(self._segmentation, self._classifier)
         return self._explainer.account()
 
+    def layer_facts(self) -> list[tuple[str, str, str, float]]:
+        """Network, layer, kind and milliseconds of each layer that the last frame ran; for a core that counts them."""
+        return [
+            (network, info.node_name, f"{info.node_type} {info.exec_type}", info.real_time.total_seconds() * 1e3)
+            for network, request in (("segmentation", self._segmentation), ("classifier", self._classifier))
+            for info in request.get_profiling_info()
+            if info.status == info.EXECUTED
+        ]
+
     def _run(self, request: Any, stage: str, deadline: Deadline) -> None:
         deadline.check(stage)
         try:
@@ -155,4 +167,12 @@ def _runs(bundle: Bundle, precision: Mapping[str, str], compiled: dict[str, Comp
     return f" ({', '.join(said)})"
 
 
-OPENVINO = Backend(OpenVINOEngine, auto=True)
+def _layers(
+    bundle: Bundle, precision: Mapping[str, str], threads: int | None, images: Sequence[UInt8Array]
+) -> list[list[LayerTime]]:
+    from runtime.engines.openvino.layers import layer_times
+
+    return layer_times(bundle, precision, threads, images)
+
+
+OPENVINO = Backend(OpenVINOEngine, auto=True, layers=_layers)

@@ -206,6 +206,11 @@ class TensorRTEngine(Engine):
         found = pipeline.vessels, pipeline.probabilities, pipeline.logits
         return Inference(*found, segment_ms, classify_ms, pipeline.encoded())
 
+    def by_single_calls(self) -> tuple[Network, ...]:
+        """Put every network into the stream by itself from now on, for who wants to look at each; gives them."""
+        self._pipeline.bind()
+        return self._pipeline.networks
+
     def _catch_up(self) -> None:
         """Let a given-up frame's work end before its memory is used again: it cannot be taken for another's then."""
         if self._behind and not self._pipeline.wait(Deadline.after_ms(STUCK_AFTER_MS)):

@@ -15,6 +15,7 @@ from runtime.cuda.errors import CudaError
 from runtime.cuda.probe import has_driver, probe
 from runtime.engines.base import Backend
 from runtime.engines.tensorrt.engine import TensorRTEngine
+from runtime.engines.tensorrt.layers import profiled
 from runtime.engines.tensorrt.network import import_library
 from runtime.errors import EngineError
 from runtime.plan_key import MODULES, TARGETS, Library, PlanKey, architecture_name, precision_word, release
@@ -119,6 +120,7 @@ def _backend(library: Library) -> Backend:
         lambda bundle: missing(bundle, library),
         auto=True,
         there=lambda bundle: plans_there(bundle, library),
+        layers=lambda bundle, precision, threads, images: profiled(load_tensorrt(bundle, library, precision), images),
     )
 
 

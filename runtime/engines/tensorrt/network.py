@@ -149,6 +149,16 @@ class Network:
         if not self._context.set_tensor_address(self._names.get(tensor, tensor), address):
             self._fail(f"{tensor} cannot lie at {address:#x}: {self._library.log.reason()}")
 
+    @property
+    def module(self) -> Any:
+        """The library that runs it, `tensorrt` or `tensorrt_rtx`."""
+        return self._library.trt
+
+    def profile(self, profiler: Any) -> None:
+        """Have TensorRT tell an `IProfiler` what each layer took, at the end of each run by a single call."""
+        self._context.enqueue_emits_profile = True
+        self._context.profiler = profiler
+
     def enqueue(self, stream: Stream) -> None:
         """Put the network's work into the stream. Raises `EngineError` when TensorRT refuses."""
         if not self._context.execute_async_v3(stream.handle):

@@ -12,11 +12,10 @@ import pytest
 
 from runtime.bench import find_rate
 from runtime.bench.__main__ import main
-from runtime.bench.arguments import Options
 from runtime.bench.find_rate import MOST_RUNS, FoundRate, search
 from runtime.bench.measure.benchmark import measure
 from runtime.bench.measure.clock import ManualClock
-from runtime.bench.measure.loads import LoadPlan, Until
+from runtime.bench.options import LoadPlan, Run, Until
 from runtime.bench.schema import FindingPart, Report
 from runtime.bench.session import Say
 from runtime.bundle import Bundle
@@ -112,15 +111,13 @@ def test_a_stop_leaves_no_rate(bundle: Bundle) -> None:
         search(lambda rate: stopped(1.0), 99, 60)
 
 
-def through_the_command(
-    monkeypatch: pytest.MonkeyPatch, bundle: Bundle, arguments: list[str]
-) -> tuple[int, list[Options]]:
-    asked: list[Options] = []
+def through_the_command(monkeypatch: pytest.MonkeyPatch, bundle: Bundle, arguments: list[str]) -> tuple[int, list[Run]]:
+    asked: list[Run] = []
     runs = measured_by(bundle, of_equal_times)
 
-    def session(options: Options, command: tuple[str, ...], stop: Stop, say: Say) -> Report:
-        asked.append(options)
-        return runs(options.rate)
+    def session(run: Run, command: tuple[str, ...], stop: Stop, say: Say) -> Report:
+        asked.append(run)
+        return runs(run.load.rate_hz)
 
     monkeypatch.setattr(find_rate, "run_session", session)
     return main(["--find-rate", *arguments]), asked
@@ -133,8 +130,9 @@ def test_the_command_tells_and_writes_the_rate(
         monkeypatch, bundle, ["--budget-ms", "60", "--seed", "4", "--json", str(tmp_path / "rate.json")]
     )
     assert code == 0
-    assert [options.load for options in asked] == ["back-to-back", *["poisson"] * (len(asked) - 1)]
-    assert all(options.seed == 4 and not options.find_rate and not options.accuracy for options in asked)
+    assert [run.load.kind for run in asked] == ["back-to-back", *["poisson"] * (len(asked) - 1)]
+    assert all(run.load.seed == 4 for run in asked[1:])
+    assert not any(run.beside.accuracy or run.beside.cold_start for run in asked)
     written = json.loads((tmp_path / "rate.json").read_text())
     assert (written["schema"], written["verdict"], len(written["reports"])) == ("rop.bench-rate/1", "PASS", len(asked))
     assert f"up to {written['rate_hz']:.2f} frames/s at random keep p99 within 60 ms" in capsys.readouterr().out
@@ -150,7 +148,7 @@ def test_the_command_tells_and_writes_the_rate(
         (["--find-rate"], "--budget-ms"),
         (["--find-rate", "--budget-ms", "60", "--rate", "5"], "finds the rate itself"),
         (["--find-rate", "--budget-ms", "60", "--load", "camera"], "leave --load out"),
-        (["--find-rate", "--budget-ms", "60", "--matrix"], "--arrivals poisson"),
+        (["--find-rate", "--budget-ms", "60", "--matrix"], "name one of them"),
         (["--find-rate", "--budget-ms", "60", "--csv", "x"], "--arrivals poisson"),
         (["--arrivals", "poisson", "--load", "back-to-back"], "leave --load out"),
         (["--arrivals", "poisson", "--rate", "0"], "--rate"),

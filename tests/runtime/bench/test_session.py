@@ -15,11 +15,13 @@ import cv2
 import pytest
 
 from device.errors import SourceNotFound
+from runtime.bench import beside as beside_module
 from runtime.bench import session as session_module
 from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.compare import compare, incomparable
+from runtime.bench.options import Single
 from runtime.bench.report.export import to_csv
 from runtime.bench.report.page import render
 from runtime.bench.report.table import print_report
@@ -52,8 +54,9 @@ def fake(engine: FakeEngine | None = None) -> MakeScreener:
 
 
 def run(arguments: list[str], make: MakeScreener, stop: Stop | None = None) -> Report:
-    options = parse([*arguments, "--no-cold-start"])
-    return run_session(options, ("bench", *arguments), stop or Stop(), lambda line: None, make)
+    asked = parse([*arguments, "--no-cold-start"])
+    assert isinstance(asked, Single)
+    return run_session(asked.run, ("bench", *arguments), stop or Stop(), lambda line: None, make)
 
 
 def test_a_whole_run_on_stored_pictures(write_bundle: Callable[..., Path], pictures: Path) -> None:
@@ -233,10 +236,15 @@ def test_ctrl_c_ends_a_long_rest_at_once(write_bundle: Callable[..., Path], pict
 
 
 def test_idle_is_judged_by_the_median_of_twenty_unless_told() -> None:
-    idle, told = parse(["--load", "idle"]), parse(["--load", "idle", "--frames", "70", "--percentile", "90"])
-    assert (idle.frames, idle.percentile) == (20, 50)
-    assert (told.frames, told.percentile) == (70, 90)
-    assert (parse([]).frames, parse([]).percentile) == (1000, 99)
+    calls: dict[tuple[str, ...], tuple[int, float]] = {
+        ("--load", "idle"): (20, 50),
+        ("--load", "idle", "--frames", "70", "--percentile", "90"): (70, 90),
+        (): (1000, 99),
+    }
+    for words, expected in calls.items():
+        asked = parse(words)
+        assert isinstance(asked, Single)
+        assert (asked.run.until.frames, asked.run.goals.percentile) == expected
 
 
 @pytest.mark.parametrize(
@@ -284,7 +292,7 @@ def test_unusable_input_is_one_clear_line_and_code_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runtime.bench.session.find_spec", lambda name: name)  # as if every peer were installed
+    monkeypatch.setattr("runtime.bench.peers.choose.find_spec", lambda name: name)  # as if every peer were installed
     bundle = str(write_bundle())
     (tmp_path / "bad.csv").write_text("image,mask\n0.png,masks/none.png\n")
     (tmp_path / "other.csv").write_text("name,value\na,1\n")
@@ -332,7 +340,7 @@ def test_the_command_writes_what_was_asked(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(session_module, "_maker", lambda *_, repeats: fake())
+    monkeypatch.setattr(session_module, "maker", lambda *_, repeats: fake())
     out = {name: tmp_path / "out" / f"report.{name}" for name in ("json", "csv", "html")}
     common = ["--bundle", str(write_bundle()), "--source", str(pictures), "--frames", "12", "--no-cold-start"]
     code = main([*common, *(text for name, path in out.items() for text in (f"--{name}", str(path)))])
@@ -362,8 +370,8 @@ def test_what_fails_after_the_run_does_not_take_the_report_with_it(
     def gone(*arguments: object) -> None:
         raise SourceNotFound("pictures: no such folder")
 
-    monkeypatch.setattr(session_module, "_peer", fails)
-    monkeypatch.setattr(session_module, "_accuracy", gone)
+    monkeypatch.setattr(beside_module, "_peers", fails)
+    monkeypatch.setattr(beside_module, "_accuracy", gone)
     report = run(["--source", str(pictures), "--bundle", str(write_bundle()), "--frames", "15"], fake())
     assert report.counts.timed == 15
     assert report.verdict == "INVALID"

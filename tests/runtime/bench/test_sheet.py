@@ -13,6 +13,7 @@ import pytest
 from runtime.bench import sheet as sheet_module
 from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
+from runtime.bench.options import Single
 from runtime.bench.report.export import to_json
 from runtime.bench.schema import FindingPart, Report
 from runtime.bench.sheet import sheet_of
@@ -81,19 +82,20 @@ def test_the_command_runs_processes_with_the_users_own_options(
     left, asked = iter(runs(bundle)), []
 
     def start(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        options = parse(arguments)
-        asked.append(options)
-        assert options.json is not None
-        options.json.write_text(to_json(next(left)))
+        single = parse(arguments)
+        assert isinstance(single, Single)
+        assert single.outputs.json is not None
+        asked.append(single.run)
+        single.outputs.json.write_text(to_json(next(left)))
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
     monkeypatch.setattr(sheet_module, "_start", start)
     assert main(["--sheet", "--threads", "1", "--frames", "700", "--json", str(tmp_path / "sheet.json")]) == 0
     assert len(asked) == 5
-    for options in asked:
-        assert (options.sheet, options.threads, options.frames) == (None, 1, 700)
-        assert not options.cold_start
-        assert not options.accuracy
+    for run in asked:
+        assert (run.model.threads, run.until.frames) == (1, 700)
+        assert not run.beside.cold_start
+        assert not run.beside.accuracy
     written = json.loads((tmp_path / "sheet.json").read_text())
     assert (written["schema"], len(written["reports"])) == ("rop.bench-sheet/1", 5)
     assert capsys.readouterr().out.strip() == written["line"]

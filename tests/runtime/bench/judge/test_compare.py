@@ -11,9 +11,9 @@ from runtime.bench.__main__ import main
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.compare import compare, made_in_turns, timed
 from runtime.bench.measure.benchmark import measure
-from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.samples import Samples
 from runtime.bench.measure.supply import Pool
+from runtime.bench.options import LoadPlan, Until
 from runtime.bench.report.export import to_json
 from runtime.bench.schema import Report
 from runtime.bundle import Bundle

@@ -10,8 +10,8 @@ import pytest
 from runtime.bench.judge.findings import EXIT_CODES, Kind, Verdict, Weight
 from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, judge
-from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.sampler import Culprit, MachineLog
+from runtime.bench.options import LoadPlan, Until
 from runtime.outcome import Outcome
 from tests.runtime.bench.planned import samples_of
 
@@ -141,16 +141,16 @@ def test_a_soak_finds_a_leak_and_a_slowing_machine() -> None:
 
 
 def test_what_the_samples_themselves_take_is_no_leak() -> None:
-    """Half a million frames, of 157 bytes each, over a night."""
+    """Half a million frames, of 165 bytes each, over a night."""
     frames = 500_000
     given = evidence([10.0] * 3000, soak=True, until=Until(seconds=frames / 10))
     times_ns = [round(k * frames / 600 * 1e8) for k in range(600)]
     grown_mb = given.samples.own_mb(times_ns)
-    assert grown_mb[-1] == pytest.approx(3000 * 157 / 1e6)
+    assert grown_mb[-1] == pytest.approx(3000 * 165 / 1e6)
     many = [given.samples.frames[0]._replace(number=k, done_ns=k * 10**8) for k in range(frames)]
     given.samples.frames[:] = many
     grown_mb = given.samples.own_mb(times_ns)
-    assert grown_mb[-1] == pytest.approx(frames * 157 / 1e6, rel=0.01)
+    assert grown_mb[-1] == pytest.approx(frames * 165 / 1e6, rel=0.01)
     log = replace(QUIET, times_ns=times_ns, values=QUIET.values | {"memory_mb": [300 + mb for mb in grown_mb]})
     assert Kind.MEMORY_GROWS not in kinds(judge(replace(given, machine=log)))
 

@@ -13,9 +13,9 @@ from device.frame import Frame
 from runtime.bench.errors import BenchError
 from runtime.bench.measure.benchmark import measure
 from runtime.bench.measure.clock import ManualClock
-from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.samples import Samples
 from runtime.bench.measure.supply import InputFacts
+from runtime.bench.options import LoadPlan, Until
 from tests.pictures import retina
 from tests.runtime.bench.planned import PlannedReader, pool
 

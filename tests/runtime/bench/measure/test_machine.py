@@ -17,7 +17,9 @@ from runtime.bench.measure.environment import environment
 from runtime.bench.measure.libraries import library
 from runtime.bench.measure.sampler import Sampler
 from runtime.bench.measure.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
-from runtime.bench.peers.peer import ChildPeer, ScreenerPeer, measure_peer, pytorch_command
+from runtime.bench.peers.choose import pytorch_command
+from runtime.bench.peers.peer import ChildPeer, ScreenerPeer
+from runtime.bench.peers.turns import measure_peers
 from runtime.bundle import Bundle
 from runtime.commands.stop import Stop
 from runtime.engines.fake import FakeEngine, Fault
@@ -132,8 +134,7 @@ def test_a_peer_in_its_own_process_is_read_by_turns(bundle: Bundle) -> None:
         Screener(bundle, engine=engine, reject_repeats=False) as screener,
         ChildPeer(child(GOOD)) as peer,
     ):
-        found = measure_peer(screener, peer, pool(2).frames, "slow", rounds=5, each=2)
-    assert found is not None
+        (found,) = measure_peers(screener, {"slow": peer}, pool(2).frames, rounds=5, each=2)
     assert (found.backend, found.device, found.frames_each, found.same_outcome) == ("slow", "paper", 10, 1)
     assert found.peer_p50_ms == 50
     assert found.ratio == pytest.approx(50 / found.ours_p50_ms)
@@ -172,14 +173,14 @@ def test_no_ratio_is_stated_of_frames_without_a_result(bundle: Bundle, whose: st
     engines[whose].fault = Fault.CLASSIFY_ERROR
     ours, theirs = (Screener(bundle, engine=engine, reject_repeats=False) for engine in engines.values())
     with ours, theirs, pytest.raises(BenchError, match="gave no result"):
-        measure_peer(ours, ScreenerPeer(theirs, theirs.facts), pool(2).frames, "other", rounds=1, each=1)
+        measure_peers(ours, {"other": ScreenerPeer(theirs, theirs.facts)}, pool(2).frames, rounds=1, each=1)
 
 
 def test_two_screeners_in_one_process_are_peers_and_turns_alternate(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    monkeypatch.setattr("runtime.bench.peers.peer._rest", lambda stop: order.append("-"))
+    monkeypatch.setattr("runtime.bench.peers.turns._rest", lambda stop: order.append("-"))
 
     class Noting(FakeEngine):
         def __init__(self, name: str, delay_ms: float) -> None:
@@ -192,18 +193,21 @@ def test_two_screeners_in_one_process_are_peers_and_turns_alternate(
 
     ours = Screener(bundle, engine=Noting("A", 2), reject_repeats=False)
     theirs = Screener(bundle, engine=Noting("B", 300), reject_repeats=False)
-    with ours, theirs:
-        found = measure_peer(ours, ScreenerPeer(theirs, theirs.facts), pool(2).frames, "other", rounds=2, each=1)
-    assert "".join(order) == "-AAA-BBB-AAA-BBB"
-    assert found is not None
-    assert found.ratio > 1.5
+    third = Screener(bundle, engine=Noting("C", 2), reject_repeats=False)
+    with ours, theirs, third:
+        peers = {"B": ScreenerPeer(theirs, theirs.facts), "C": ScreenerPeer(third, third.facts)}
+        slow, alike = measure_peers(ours, peers, pool(2).frames, rounds=2, each=1)
+    assert "".join(order) == "-AAA-BBB-CCC" * 2
+    assert (slow.name, alike.name) == ("B", "C")
+    assert slow.ratio > 1.5
+    assert slow.ours_p50_ms == alike.ours_p50_ms
 
 
 def test_the_build_side_is_named_and_never_imported(tmp_path: Path) -> None:
     command = pytorch_command(tmp_path / "c.pkl", tmp_path, 2)
     assert command[1:3] == ["-m", "build_engines.peer"]
     assert command[3:] == ["--bundle", str(tmp_path), "--threads", "2", "--", str(tmp_path / "c.pkl")]
-    assert pytorch_command(None, tmp_path, None)[3:] == ["--bundle", str(tmp_path)]
+    assert pytorch_command(None, tmp_path, None, compiled=True)[3:] == ["--bundle", str(tmp_path), "--compile"]
     assert not any(name.startswith("build_engines") for name in sys.modules if "runtime.bench" in name)
 
 
@@ -215,6 +219,6 @@ def test_ctrl_c_ends_the_wait_for_a_peer_that_hangs(bundle: Bundle, monkeypatch:
     with Stop() as stop, Screener(bundle, engine=FakeEngine((0.2, 0.8)), reject_repeats=False) as screener:
         with ChildPeer(child("import time; time.sleep(600)")) as peer:
             timer.start()
-            assert measure_peer(screener, peer, pool(2).frames, "slow", stop=stop) is None
+            assert measure_peers(screener, {"slow": peer}, pool(2).frames, stop=stop) == ()
         assert stop.exit_code == 130
     assert time.monotonic() - began < 60

@@ -14,10 +14,10 @@ from runtime.bench.measure.benchmark import TIDY_NS, measure
 from runtime.bench.measure.clock import ManualClock
 from runtime.bench.measure.kernel import KeptFile, cpu_reader, memory_reader
 from runtime.bench.measure.libraries import library
-from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.sampler import MachineLog
 from runtime.bench.measure.samples import Samples
 from runtime.bench.measure.supply import Pool
+from runtime.bench.options import LoadPlan, Until
 from runtime.engines.base import GpuTimings
 from tests.runtime.bench.planned import PlannedReader, pool, samples_of
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from runtime.bench.measure.benchmark import measure
 from runtime.bench.measure.clock import ManualClock
-from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.packing import ROW, Packed
 from runtime.bench.measure.samples import Sample, Samples
+from runtime.bench.options import LoadPlan, Until
 from runtime.engines.base import GpuTimings
 from runtime.outcome import Outcome
 from runtime.reading import Timings
@@ -32,6 +32,8 @@ samples = st.builds(
     jitter_ns=st.none() | whole,
     dropped_due_ns=st.lists(whole, max_size=4).map(tuple),
     gpu=st.none() | st.builds(GpuTimings, *[time_ms] * 4),
+    width=st.integers(0, 65535),
+    height=st.integers(0, 65535),
 )
 
 

@@ -13,11 +13,12 @@ import pytest
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, judge
+from runtime.bench.measure.benchmark import WarmUp
 from runtime.bench.measure.environment import environment
-from runtime.bench.measure.loads import LoadPlan, Until
 from runtime.bench.measure.sampler import MachineLog
 from runtime.bench.measure.samples import Samples
 from runtime.bench.measure.supply import InputFacts
+from runtime.bench.options import LoadPlan, Until
 from runtime.bench.report.assemble import About, assemble
 from runtime.bench.report.export import check_writable, read_report, to_csv, to_json, write_report_file
 from runtime.bench.report.page import render
@@ -38,13 +39,14 @@ def make_report(
     stopped: bool = False,
     samples: Samples | None = None,
     plan: LoadPlan = LoadPlan("camera", 10),  # noqa: B008 (frozen)
+    machine: MachineLog | None = None,
 ) -> Report:
     """Of frames that took so long in total, or of samples."""
     if totals is None:
         totals = list(np.random.default_rng(0).gamma(9, 1.2, 800))
     if samples is None:
         samples = samples_of(totals)
-    machine = MachineLog(
+    machine = machine or MachineLog(
         times_ns=[0, 10**10, 2 * 10**10],
         values={"cpu_mhz": [2000.0, 1500.0, None], "memory_mb": [100.0, 120.0, 110.0]},
         cores=2,
@@ -69,7 +71,7 @@ def make_report(
         engine=EngineFacts("fake", "fp32", "none"),
         threads=None,
         environment=environment(),
-        warmup=5,
+        warmed=WarmUp(5, None),
         seeds={"bootstrap": 0},
     )
     return assemble(about, evidence, judge(evidence))
@@ -146,7 +148,7 @@ def test_the_page_stands_alone_and_nothing_in_it_acts(bundle: Bundle) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert not re.search(r"(src|href)=|url\(|@import|https?://", page)
-    assert page.count("<svg") == page.count("</svg>") == 3
+    assert page.count("<svg") == page.count("</svg>") == 4
     assert "prefers-color-scheme: dark" in page
     assert "budget 25 ms" in page
     assert "NaN" not in page

@@ -1,0 +1,51 @@
+"""Baselines: reports kept by a name, in the state folder, to hold later runs against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtime.bench.errors import BenchError
+from runtime.bench.report.export import read_report, read_reports, to_json, write_report_file
+from runtime.bench.schema import Report
+from runtime.errors import OutputError
+from runtime.sinks.files import prepare_folder
+from runtime.site_state import state_folder
+
+FOLDER = "bench-baselines"
+
+
+def baselines(state: Path | None = None) -> dict[str, Path]:
+    """All that are kept: name to file."""
+    folder = (state or state_folder()) / FOLDER
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+
+
+def save(report: Report, name: str, state: Path | None = None) -> Path:
+    """Keep a report by a name; the one before of that name is replaced. Raises `BenchError`."""
+    path = place(name, state)
+    write_report_file(path, to_json(report))
+    return path
+
+
+def place(name: str, state: Path | None = None) -> Path:
+    """Where it is kept; the folder is made. Raises `BenchError` where that cannot be, before a run and not after it."""
+    path = (state or state_folder()) / FOLDER / f"{name}.json"
+    try:
+        prepare_folder(path.parent)
+    except OutputError as error:
+        raise BenchError(f"baseline {name}: {error}; name the folder in ROP_SITE_STATE") from None
+    return path
+
+
+def side(named: Path, state: Path | None = None) -> tuple[Report, ...]:
+    """A side of a comparison: a report, a folder of them, or a baseline; what lies there goes before a name.
+
+    Raises `BenchError`, naming the baselines that there are where the word is no path at all.
+    """
+    if named.exists() or named.name != str(named) or named.suffix == ".json":
+        return read_reports(named)
+    kept = baselines(state)
+    if str(named) in kept:
+        return (read_report(kept[str(named)]),)
+    known = ", ".join(kept) or "none; make one: python -m runtime.bench --save-baseline NAME"
+    raise BenchError(f"{named}: neither a file, a folder nor a baseline; baselines here: {known}")

@@ -1,0 +1,130 @@
+"""What is looked at beside speed: the cold start before a run; peers, accuracy and layers after it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from device.errors import CameraError
+from device.schemes import is_simulated
+from runtime.bench.errors import BenchError
+from runtime.bench.measure.accuracy import check_labels, judged_frames, measure_accuracy
+from runtime.bench.measure.cold_start import measure_cold_start
+from runtime.bench.measure.labels import read_labels
+from runtime.bench.measure.layers import measure_layers
+from runtime.bench.measure.supply import Pool, Supply
+from runtime.bench.options import Run
+from runtime.bench.peers.choose import check_peers, peers_of
+from runtime.bench.peers.turns import EACH, ROUNDS, measure_peers
+from runtime.bench.schema import AccuracyPart, ColdStartPart, LayerPart, PeerPart
+from runtime.commands.stop import Stop
+from runtime.errors import BundleError, ScreeningError
+from runtime.trust.site import named_in_environment
+
+if TYPE_CHECKING:
+    from runtime.bench.session import Session
+    from runtime.bundle import Bundle
+
+MOST_FRAMES = 16
+"""Of a pool, that peers and layers are read from."""
+
+
+@dataclass
+class Found:
+    """What was found beside speed, and what could not be."""
+
+    cold_start: ColdStartPart | None = None
+    accuracy: AccuracyPart | None = None
+    peers: tuple[PeerPart, ...] = ()
+    layers: tuple[LayerPart, ...] = ()
+    failed: list[str] = field(default_factory=list)
+
+
+def check_beside(run: Run, supply: Supply, bundle: Bundle) -> None:
+    """What would keep a part from its end is to be known before the run, not after it. Raises `BenchError`."""
+    beside = run.beside
+    check_peers(beside.peers, beside.checkpoint, supply, bundle)
+    if beside.labels is not None:
+        if supply.paced:
+            raise BenchError("--labels needs frames that come again; use a stored source")
+        check_labels(run.source, read_labels(beside.labels))
+
+
+def look_before(run: Run, supply: Supply, stop: Stop, say: Callable[[str], None]) -> ColdStartPart | None:
+    """Before the run, so that no process of it is left beside the measuring. A live camera lends no frame to it."""
+    if not run.beside.cold_start or not isinstance(supply, Pool):
+        return None
+    say("cold start: four fresh processes")
+    model = run.model
+    site = named_in_environment(model.site_profile, model.trusted_keys)
+    with stop.interruptible:
+        return measure_cold_start(supply.frames[0], model.bundle, model.engine, model.precision, model.threads, site)
+
+
+def look_after(session: Session, stop: Stop, say: Callable[[str], None]) -> None:
+    """After the run, unless it was stopped; what fails is noted, and does not take the report with it."""
+    found, beside = session.found, session.run.beside
+    parts: tuple[tuple[str, Callable[[Session, Stop, Callable[[str], None]], None]], ...] = (
+        (f"--peer {', '.join(beside.peers)} failed", _peers),
+        ("accuracy could not be measured", _accuracy),
+        ("--layers failed", _layers),
+    )
+    for what, look in parts:
+        if stop.requested:
+            return
+        try:
+            look(session, stop, say)
+        except (CameraError, ScreeningError) as error:
+            found.failed.append(f"{what}: {error}")
+
+
+def _peers(session: Session, stop: Stop, say: Callable[[str], None]) -> None:
+    """In turns with ours."""
+    names, supply = session.run.beside.peers, session.supply
+    if not names or not isinstance(supply, Pool):
+        return
+    say(f"peers {', '.join(names)}: {ROUNDS} rounds of {EACH} frames in turns")
+    with contextlib.ExitStack() as stack:
+        peers = peers_of(session, stack, stop)
+        if peers:
+            session.found.peers = measure_peers(session.screener, peers, supply.frames[:MOST_FRAMES], stop=stop)
+
+
+def _accuracy(session: Session, stop: Stop, say: Callable[[str], None]) -> None:
+    """On frames of their own. A live camera's frames never come again, so they are not judged."""
+    run, bundle = session.run, session.bundle
+    if not run.beside.accuracy or session.supply.paced:
+        return
+    say("accuracy: reading frames once more against truth and fp32")
+    labels = None if run.beside.labels is None else read_labels(run.beside.labels)
+    with contextlib.ExitStack() as stack:
+        reference = None
+        if session.screener.facts.precision != "fp32":
+            with contextlib.suppress(BundleError):  # a bundle without fp32 graphs has nothing to agree with
+                reference = stack.enter_context(session.make(bundle, "fp32"))
+        session.found.accuracy = measure_accuracy(
+            judged_frames(run.source, labels),
+            session.screener,
+            reference,
+            tuple(label.name for label in bundle.manifest.classes if label.refer),
+            truth="labels" if labels is not None else "simulated" if is_simulated(run.source) else "none",
+            stopped=lambda: stop.requested,
+        )
+
+
+def _layers(session: Session, stop: Stop, say: Callable[[str], None]) -> None:
+    """By an engine of its own: one that times its layers is slower."""
+    if not session.run.beside.layers or not isinstance(session.supply, Pool):
+        return
+    say("layers: reading frames with an engine that times each layer")
+    model = session.run.model
+    with stop.interruptible:
+        session.found.layers = measure_layers(
+            session.bundle,
+            session.screener.facts.backend,
+            model.precision,
+            model.threads,
+            session.supply.frames[:MOST_FRAMES],
+        )
