@@ -39,12 +39,17 @@ FLOORS = {
     "runtime.bench": """
         __main__
         run
-        matrix find_rate sheet
+        sweep
+        matrix find_rate sheet streams baselines
+        turns
         session
+        beside
         report
         judge peers
+        opened
         measure
         arguments schema
+        options
         words errors
     """,
     "runtime.engines": """

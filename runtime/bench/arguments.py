@@ -13,12 +13,12 @@ from typing import NoReturn
 from device.errors import SourceNotFound
 from device.schemes import is_simulated
 from device.version import add_version
-from runtime.bench.judge.goals import Goals
 from runtime.bench.options import (
     Asked,
     Beside,
     Compare,
     FindRate,
+    Goals,
     LoadPlan,
     Matrix,
     Model,

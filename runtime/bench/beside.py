@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from device.errors import CameraError
 from device.schemes import is_simulated
@@ -15,31 +13,18 @@ from runtime.bench.measure.cold_start import measure_cold_start
 from runtime.bench.measure.labels import read_labels
 from runtime.bench.measure.layers import measure_layers
 from runtime.bench.measure.supply import Pool, Supply
+from runtime.bench.opened import Found, Opened, Say
 from runtime.bench.options import Run
 from runtime.bench.peers.choose import check_peers, peers_of
 from runtime.bench.peers.turns import EACH, ROUNDS, measure_peers
-from runtime.bench.schema import AccuracyPart, ColdStartPart, LayerPart, PeerPart
+from runtime.bench.schema import ColdStartPart
+from runtime.bundle import Bundle
 from runtime.commands.stop import Stop
 from runtime.errors import BundleError, ScreeningError
 from runtime.trust.site import named_in_environment
 
-if TYPE_CHECKING:
-    from runtime.bench.session import Session
-    from runtime.bundle import Bundle
-
 MOST_FRAMES = 16
 """Of a pool, that peers and layers are read from."""
-
-
-@dataclass
-class Found:
-    """What was found beside speed, and what could not be."""
-
-    cold_start: ColdStartPart | None = None
-    accuracy: AccuracyPart | None = None
-    peers: tuple[PeerPart, ...] = ()
-    layers: tuple[LayerPart, ...] = ()
-    failed: list[str] = field(default_factory=list)
 
 
 def check_beside(run: Run, supply: Supply, bundle: Bundle) -> None:
@@ -52,7 +37,7 @@ def check_beside(run: Run, supply: Supply, bundle: Bundle) -> None:
         check_labels(run.source, read_labels(beside.labels))
 
 
-def look_before(run: Run, supply: Supply, stop: Stop, say: Callable[[str], None]) -> ColdStartPart | None:
+def look_before(run: Run, supply: Supply, stop: Stop, say: Say) -> ColdStartPart | None:
     """Before the run, so that no process of it is left beside the measuring. A live camera lends no frame to it."""
     if not run.beside.cold_start or not isinstance(supply, Pool):
         return None
@@ -63,11 +48,10 @@ def look_before(run: Run, supply: Supply, stop: Stop, say: Callable[[str], None]
         return measure_cold_start(supply.frames[0], model.bundle, model.engine, model.precision, model.threads, site)
 
 
-def look_after(session: Session, stop: Stop, say: Callable[[str], None]) -> None:
+def look_after(opened: Opened, found: Found, stop: Stop, say: Say) -> None:
     """After the run, unless it was stopped; what fails is noted, and does not take the report with it."""
-    found, beside = session.found, session.run.beside
-    parts: tuple[tuple[str, Callable[[Session, Stop, Callable[[str], None]], None]], ...] = (
-        (f"--peer {', '.join(beside.peers)} failed", _peers),
+    parts: tuple[tuple[str, Callable[[Opened, Found, Stop, Say], None]], ...] = (
+        (f"--peer {', '.join(opened.run.beside.peers)} failed", _peers),
         ("accuracy could not be measured", _accuracy),
         ("--layers failed", _layers),
     )
@@ -75,38 +59,38 @@ def look_after(session: Session, stop: Stop, say: Callable[[str], None]) -> None
         if stop.requested:
             return
         try:
-            look(session, stop, say)
+            look(opened, found, stop, say)
         except (CameraError, ScreeningError) as error:
             found.failed.append(f"{what}: {error}")
 
 
-def _peers(session: Session, stop: Stop, say: Callable[[str], None]) -> None:
+def _peers(opened: Opened, found: Found, stop: Stop, say: Say) -> None:
     """In turns with ours."""
-    names, supply = session.run.beside.peers, session.supply
+    names, supply = opened.run.beside.peers, opened.supply
     if not names or not isinstance(supply, Pool):
         return
     say(f"peers {', '.join(names)}: {ROUNDS} rounds of {EACH} frames in turns")
     with contextlib.ExitStack() as stack:
-        peers = peers_of(session, stack, stop)
+        peers = peers_of(opened, stack, stop)
         if peers:
-            session.found.peers = measure_peers(session.screener, peers, supply.frames[:MOST_FRAMES], stop=stop)
+            found.peers = measure_peers(opened.screener, peers, supply.frames[:MOST_FRAMES], stop=stop)
 
 
-def _accuracy(session: Session, stop: Stop, say: Callable[[str], None]) -> None:
+def _accuracy(opened: Opened, found: Found, stop: Stop, say: Say) -> None:
     """On frames of their own. A live camera's frames never come again, so they are not judged."""
-    run, bundle = session.run, session.bundle
-    if not run.beside.accuracy or session.supply.paced:
+    run, bundle = opened.run, opened.bundle
+    if not run.beside.accuracy or opened.supply.paced:
         return
     say("accuracy: reading frames once more against truth and fp32")
     labels = None if run.beside.labels is None else read_labels(run.beside.labels)
     with contextlib.ExitStack() as stack:
         reference = None
-        if session.screener.facts.precision != "fp32":
+        if opened.screener.facts.precision != "fp32":
             with contextlib.suppress(BundleError):  # a bundle without fp32 graphs has nothing to agree with
-                reference = stack.enter_context(session.make(bundle, "fp32"))
-        session.found.accuracy = measure_accuracy(
+                reference = stack.enter_context(opened.make(bundle, "fp32"))
+        found.accuracy = measure_accuracy(
             judged_frames(run.source, labels),
-            session.screener,
+            opened.screener,
             reference,
             tuple(label.name for label in bundle.manifest.classes if label.refer),
             truth="labels" if labels is not None else "simulated" if is_simulated(run.source) else "none",
@@ -114,17 +98,17 @@ def _accuracy(session: Session, stop: Stop, say: Callable[[str], None]) -> None:
         )
 
 
-def _layers(session: Session, stop: Stop, say: Callable[[str], None]) -> None:
+def _layers(opened: Opened, found: Found, stop: Stop, say: Say) -> None:
     """By an engine of its own: one that times its layers is slower."""
-    if not session.run.beside.layers or not isinstance(session.supply, Pool):
+    if not opened.run.beside.layers or not isinstance(opened.supply, Pool):
         return
     say("layers: reading frames with an engine that times each layer")
-    model = session.run.model
+    model = opened.run.model
     with stop.interruptible:
-        session.found.layers = measure_layers(
-            session.bundle,
-            session.screener.facts.backend,
+        found.layers = measure_layers(
+            opened.bundle,
+            opened.screener.facts.backend,
             model.precision,
             model.threads,
-            session.supply.frames[:MOST_FRAMES],
+            opened.supply.frames[:MOST_FRAMES],
         )

@@ -9,11 +9,12 @@ from typing import TextIO
 
 from runtime.bench.judge.findings import Word
 from runtime.bench.judge.queue import highest_rate
+from runtime.bench.opened import Say
 from runtime.bench.options import NOTHING_BESIDE, FindRate, LoadPlan
 from runtime.bench.report.export import to_json
 from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
 from runtime.bench.schema import Report
-from runtime.bench.session import Say, run_session
+from runtime.bench.session import run_session
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TextIO
 
 from runtime.bench.judge.stats import Interval
+from runtime.bench.opened import Say
 from runtime.bench.options import Matrix, Run
 from runtime.bench.report.export import to_json
 from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
 from runtime.bench.schema import Report
-from runtime.bench.session import Say
 from runtime.bench.turns import Measured, run_by_turns
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.stop import Stop

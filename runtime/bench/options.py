@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from runtime.bench.judge.goals import Goals
 from runtime.bench.words import LoadKind
 
 
@@ -44,6 +44,24 @@ class Until:
 
 
 @dataclass(frozen=True)
+class Goals:
+    """Budgets and bounds; None asks nothing."""
+
+    percentile: float = 99.0
+    """At which the budgets must be kept."""
+    budget_ms: float | None = None
+    """From capture to result."""
+    stage_budgets_ms: Mapping[str, float] = field(default_factory=dict)
+    """By row of `words.ROWS`."""
+    miss_rate: float | None = None
+    """Share of the frames that may be without a result inside `budget_ms`; 0 to 1."""
+
+    def budget_of(self, row: str) -> float | None:
+        """The budget of a row, None where there is none."""
+        return self.stage_budgets_ms.get(row, self.budget_ms if row == "camera_to_result" else None)
+
+
+@dataclass(frozen=True)
 class Beside:
     """What is looked at beside speed, before and after the run."""
 
@@ -71,7 +89,7 @@ class Run:
     """Whether it is a long one, which is tested for trends."""
     warmup: int | None = None
     """Frames before; None reads until the speed is steady."""
-    goals: Goals = Goals()  # noqa: RUF009 (frozen)
+    goals: Goals = Goals()
     beside: Beside = Beside()
 
 

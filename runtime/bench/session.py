@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from device.live import open_source
-from runtime.bench.beside import Found, check_beside, look_after, look_before
+from runtime.bench.beside import check_beside, look_after, look_before
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.verdict import Evidence, judge
 from runtime.bench.measure.benchmark import WarmUp, measure, warm_up
@@ -19,6 +19,7 @@ from runtime.bench.measure.progress import ProgressLine
 from runtime.bench.measure.sampler import MachineLog, Sampler, joined_logs
 from runtime.bench.measure.samples import Column, Samples, joined_samples
 from runtime.bench.measure.supply import Pool, Supply, open_supply
+from runtime.bench.opened import Found, MakeScreener, Opened, Say
 from runtime.bench.options import LoadPlan, Model, Run, Until
 from runtime.bench.report.assemble import About, assemble
 from runtime.bench.schema import Report
@@ -32,10 +33,6 @@ from runtime.trust.site import Site, open_site
 DEFAULT_RATE_HZ = 30.0
 BOOTSTRAP_SEED = 0
 
-MakeScreener = Callable[[Bundle, str], Screener]
-"""A Screener for a bundle and a precision."""
-Say = Callable[[str], None]
-
 
 def run_session(
     run: Run, command: tuple[str, ...], stop: Stop, say: Say, make_screener: MakeScreener | None = None
@@ -47,11 +44,11 @@ def run_session(
     run's model.
     """
     with opened(run, stop, make_screener) as session:
-        session.found.cold_start = look_before(run, session.supply, stop, say)
+        session.found.cold_start = look_before(run, session.opened.supply, stop, say)
         say("warming up, then measuring")
         session.warm_up(stop)
         session.measure(run.until, stop)
-        look_after(session, stop, say)
+        look_after(session.opened, session.found, stop, say)
         return session.report(command)
 
 
@@ -84,7 +81,7 @@ def opened(
         resident_mb = memory_reader()
         before_mb = resident_mb()
         screener = stack.enter_context(make(bundle, model.precision))
-        yield Session(run, frames, site, bundle, screener, make, lambda: resident_mb() - before_mb)
+        yield Session(Opened(run, frames, site, bundle, screener, make), lambda: resident_mb() - before_mb)
 
 
 def maker(model: Model, site: Site, *, repeats: bool) -> MakeScreener:
@@ -101,23 +98,10 @@ def maker(model: Model, site: Site, *, repeats: bool) -> MakeScreener:
 class Session:
     """A run whose source, site, bundle and engine are open; what is measured, in one turn or in several, adds up."""
 
-    def __init__(
-        self,
-        run: Run,
-        supply: Supply,
-        site: Site,
-        bundle: Bundle,
-        screener: Screener,
-        make: MakeScreener,
-        grown_mb: Callable[[], float],
-    ) -> None:
-        """grown_mb: by how much the process's memory has grown since before the engine was loaded.
-
-        Raises `BenchError` for a budget of a stage that this engine does not have.
-        """
+    def __init__(self, opened: Opened, grown_mb: Callable[[], float]) -> None:
+        """grown_mb: by how much the process's memory has grown since before the engine was loaded."""
         self.created = datetime.now(timezone.utc)
-        self.run, self.supply, self.site, self.bundle = run, supply, site, bundle
-        self.screener, self.make = screener, make
+        self.opened = opened
         self.found = Found()
         self.stopped = False
         self._grown_mb = grown_mb
@@ -129,33 +113,39 @@ class Session:
     @property
     def load(self) -> LoadPlan:
         """The load; a camera that paces itself is held to a rate only when one was asked."""
-        asked = self.run.load
-        if asked.rate_hz is None and asked.kind in OPEN_LOADS and not self.supply.paced:
+        asked = self.opened.run.load
+        if asked.rate_hz is None and asked.kind in OPEN_LOADS and not self.opened.supply.paced:
             return replace(asked, rate_hz=DEFAULT_RATE_HZ)
         return asked
 
     def warm_up(self, stop: Wait = NeverStop()) -> None:  # noqa: B008 (no state)
-        """Read frames without noting them. Raises `Interrupted` when it was stopped meanwhile."""
-        self._warmed = warm_up(self.screener, self.supply, self.run.warmup, stop)
+        """Read frames without noting them.
+
+        Raises `Interrupted` when it was stopped meanwhile, `BenchError` for a budget of a stage that this engine does
+        not have.
+        """
+        self._warmed = warm_up(self.opened.screener, self.opened.supply, self.opened.run.warmup, stop)
         if stop.requested:
             raise Interrupted
         self._engine_mb = max(0.0, self._grown_mb())
-        self._on_gpu = self.screener.gpu_ms() is not None
-        for stage in self.run.goals.stage_budgets_ms:
+        self._on_gpu = self.opened.screener.gpu_ms() is not None
+        for stage in self.opened.run.goals.stage_budgets_ms:
             if stage in GPU_STAGES and not self._on_gpu:
+                backend = self.opened.screener.facts.backend
                 raise BenchError(
-                    f"--stage-budget {stage}: {self.screener.facts.backend} gives no times of a GPU; leave it out, or "
-                    "name another --engine"
+                    f"--stage-budget {stage}: {backend} gives no times of a GPU; leave it out, or name another --engine"
                 )
 
     def measure(self, until: Until, stop: Stop) -> None:
         """A turn: frames of the load until its end, beside them the machine."""
         load = replace(self.load, seed=self.load.seed + len(self._turns))
         line, sampler = ProgressLine(until), Sampler()
-        clock = self.screener.gpu_ms if self._on_gpu else None
+        clock = self.opened.screener.gpu_ms if self._on_gpu else None
         try:
             with sampler:
-                samples = measure(self.screener, self.supply, load, until, stop=stop, progress=line, gpu_ms=clock)
+                samples = measure(
+                    self.opened.screener, self.opened.supply, load, until, stop=stop, progress=line, gpu_ms=clock
+                )
         finally:
             line.close()
         self.add(samples, sampler.log)
@@ -163,7 +153,7 @@ class Session:
 
     def settle(self, frames: int, stop: Wait) -> None:
         """Read a few frames without noting them, after another engine ran."""
-        warm_up(self.screener, self.supply, frames, stop)
+        warm_up(self.opened.screener, self.opened.supply, frames, stop)
 
     def newest_totals_ms(self) -> Column:
         """The total of each frame of the last turn that both networks read."""
@@ -179,15 +169,15 @@ class Session:
 
     def report(self, command: tuple[str, ...], streams: int = 1) -> Report:
         """Everything judged and put together. streams: read at once, this one among them."""
-        run, load = self.run, self.load
+        run, load = self.opened.run, self.load
         seeds = {"bootstrap": BOOTSTRAP_SEED} | ({"arrivals": load.seed} if load.kind == "poisson" else {})
         about = About(
             created=self.created,
             command=command,
-            input=self.supply.facts(run.source),
-            bundle=self.bundle,
-            engine=self.screener.facts,
-            trust=self.screener.trust,
+            input=self.opened.supply.facts(run.source),
+            bundle=self.opened.bundle,
+            engine=self.opened.screener.facts,
+            trust=self.opened.screener.trust,
             threads=run.model.threads,
             environment=environment(),
             warmed=self._warmed,
@@ -205,8 +195,8 @@ class Session:
             plan=load,
             until=run.until,
             stopped=self.stopped,
-            unreadable=self.supply.unreadable,
-            paced_by_camera=self.supply.paced,
+            unreadable=self.opened.supply.unreadable,
+            paced_by_camera=self.opened.supply.paced,
             governor=about.environment.governor,
             soak=run.soak,
             failed_parts=tuple(self.found.failed),

@@ -15,10 +15,10 @@ from runtime.bench.errors import BenchError
 from runtime.bench.judge.findings import Word
 from runtime.bench.judge.sides import mixed
 from runtime.bench.judge.stats import Interval, runs_interval
+from runtime.bench.opened import Say
 from runtime.bench.report.export import read_report, to_json
 from runtime.bench.report.table import cores_line, figure, head_lines
 from runtime.bench.schema import Report
-from runtime.bench.session import Say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.percentiles import samples_needed

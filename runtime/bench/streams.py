@@ -16,11 +16,12 @@ from runtime.bench.measure.benchmark import measure
 from runtime.bench.measure.progress import ProgressLine
 from runtime.bench.measure.sampler import Sampler
 from runtime.bench.measure.samples import Samples
+from runtime.bench.opened import Say
 from runtime.bench.options import Streams
 from runtime.bench.report.export import to_json
 from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
 from runtime.bench.schema import Report
-from runtime.bench.session import Say, Session, opened, opened_supply
+from runtime.bench.session import Session, opened, opened_supply
 from runtime.commands.stop import Stop
 
 
@@ -101,12 +102,18 @@ def _at_once(sessions: Sequence[Session], stop: Stop) -> list[Samples]:
         return time.process_time_ns() // len(sessions)
 
     def read(number: int, session: Session) -> None:
-        line = ProgressLine(session.run.until) if number == 0 else None
+        line = ProgressLine(session.opened.run.until) if number == 0 else None
         try:
             start.wait()
             load = replace(session.load, seed=session.load.seed + number)  # cameras do not press together
             found[number] = measure(
-                session.screener, session.supply, load, session.run.until, stop=together, progress=line, cpu_ns=own_ns
+                session.opened.screener,
+                session.opened.supply,
+                load,
+                session.opened.run.until,
+                stop=together,
+                progress=line,
+                cpu_ns=own_ns,
             )
         except Exception as error:  # told by the thread that started us
             failures.append(error)

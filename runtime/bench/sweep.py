@@ -7,8 +7,8 @@ from itertools import product
 
 from runtime.bench.errors import BenchError
 from runtime.bench.matrix import Table
+from runtime.bench.opened import Say
 from runtime.bench.options import Run, Sweep
-from runtime.bench.session import Say
 from runtime.bench.turns import run_by_turns
 from runtime.commands.stop import Stop
 from runtime.errors import EngineError

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from runtime.bench.beside import look_after
 from runtime.bench.judge.stats import FEWEST_RUNS, Interval, runs_interval
 from runtime.bench.measure.supply import Supply
+from runtime.bench.opened import Say
 from runtime.bench.options import Run, Until
 from runtime.bench.schema import Report
-from runtime.bench.session import Say, Session, opened, opened_supply
+from runtime.bench.session import Session, opened, opened_supply
 from runtime.commands.stop import Interrupted, Stop
 from runtime.errors import EngineError
 from runtime.percentiles import percentile
@@ -62,7 +63,7 @@ def run_by_turns(runs: Mapping[str, Run], turns: int, command: tuple[str, ...], 
         reports = {}
         for name, session in sessions.items():
             if not stop.requested:
-                look_after(session, stop, lambda line, name=name: say(f"{name}: {line}"))  # type: ignore[misc]
+                look_after(session.opened, session.found, stop, lambda line, name=name: say(f"{name}: {line}"))  # type: ignore[misc]
             session.stopped = done < turns
             reports[name] = session.report(command)
     return Measured(reports, {name: tuple(found) for name, found in medians.items()}, tuple(left_out))
@@ -94,7 +95,7 @@ def _turn(
     for name in (*names[first:], *names[:first]):
         session = sessions[name]
         session.settle(SETTLING, stop)
-        session.measure(share_of(session.run.until, turn, turns), stop)
+        session.measure(share_of(session.opened.run.until, turn, turns), stop)
         if stop.requested:
             break
     else:

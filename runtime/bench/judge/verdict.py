@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runtime.bench.judge.findings import Finding, Kind, Verdict
-from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.stats import drift, trend
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Samples
-from runtime.bench.options import LoadPlan, Model, Until
+from runtime.bench.options import Goals, LoadPlan, Model, Until
 from runtime.percentiles import percentile, samples_needed, upper_bound
 
 DRIFT_LIMIT = 0.10

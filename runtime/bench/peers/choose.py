@@ -7,18 +7,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runtime.bench.errors import BenchError
 from runtime.bench.measure.supply import Pool, Supply
+from runtime.bench.opened import Opened
 from runtime.bench.peers.peer import ChildPeer, Peer, ScreenerPeer
+from runtime.bundle import Bundle
 from runtime.commands.stop import Interrupted, Stop
 from runtime.engines.base import Engine
 from runtime.screener import Screener
-
-if TYPE_CHECKING:
-    from runtime.bench.session import Session
-    from runtime.bundle import Bundle
 
 MODULES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "pytorch": "torch"}
 """What a peer's first word needs installed."""
@@ -43,15 +40,15 @@ def check_peers(names: Sequence[str], checkpoint: Path | None, supply: Supply, b
             bundle.resolve_precision(kind, word)
 
 
-def peers_of(session: Session, stack: contextlib.ExitStack, stop: Stop) -> dict[str, Peer]:
+def peers_of(opened: Opened, stack: contextlib.ExitStack, stop: Stop) -> dict[str, Peer]:
     """All that the run asks for, open until the stack ends; none when it was stopped meanwhile."""
     peers: dict[str, Peer] = {}
-    for name in session.run.beside.peers:
+    for name in opened.run.beside.peers:
         if name.startswith("pytorch"):
             command = pytorch_command(
-                session.run.beside.checkpoint,
-                session.bundle.path,
-                session.run.model.threads,
+                opened.run.beside.checkpoint,
+                opened.bundle.path,
+                opened.run.model.threads,
                 compiled=name == "pytorch-compile",
             )
             try:
@@ -60,24 +57,24 @@ def peers_of(session: Session, stack: contextlib.ExitStack, stop: Stop) -> dict[
             except Interrupted:
                 return {}
         else:
-            engine = _engine(name, session)
+            engine = _engine(name, opened)
             # Nobody vouches for a peer: what it reads otherwise is told as a share, and is no reason not to time it.
-            other = stack.enter_context(Screener(session.bundle, engine=engine, reject_repeats=False, trust="off"))
+            other = stack.enter_context(Screener(opened.bundle, engine=engine, reject_repeats=False, trust="off"))
             peers[name] = ScreenerPeer(other, other.facts)
     return peers
 
 
-def _engine(name: str, session: Session) -> Engine:
+def _engine(name: str, opened: Opened) -> Engine:
     """Of the same graphs as ours, or of those that the name says."""
     from runtime.bench.peers.onnxruntime_engine import OnnxRuntimeEngine
     from runtime.bench.peers.openvino_engine import PlainOpenVINOEngine
 
     kind, _, word = name.partition("-")
     make = {"onnxruntime": OnnxRuntimeEngine, "openvino": PlainOpenVINOEngine}[kind]
-    precision: Mapping[str, str] = session.bundle.resolve_precision(
-        session.screener.facts.backend, word or session.run.model.precision
+    precision: Mapping[str, str] = opened.bundle.resolve_precision(
+        opened.screener.facts.backend, word or opened.run.model.precision
     )
-    return make(session.bundle, dict(precision), session.run.model.threads)
+    return make(opened.bundle, dict(precision), opened.run.model.threads)
 
 
 def pytorch_command(checkpoint: Path | None, bundle: Path, threads: int | None, *, compiled: bool = False) -> list[str]:

@@ -8,15 +8,15 @@ from datetime import datetime
 import numpy as np
 
 from device.version import software_version
-from runtime.bench.beside import Found
 from runtime.bench.judge.findings import Verdict
-from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, jitter_p99_ms, overhead_us, reached_hz
 from runtime.bench.measure.benchmark import WarmUp
 from runtime.bench.measure.energy import from_powers, why_none
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Column, Samples
 from runtime.bench.measure.supply import InputFacts
+from runtime.bench.opened import Found
+from runtime.bench.options import Goals
 from runtime.bench.report.table import PERCENTILES
 from runtime.bench.schema import (
     BundlePart,

@@ -15,9 +15,9 @@ from runtime.bench.__main__ import main
 from runtime.bench.find_rate import MOST_RUNS, FoundRate, search
 from runtime.bench.measure.benchmark import measure
 from runtime.bench.measure.clock import ManualClock
+from runtime.bench.opened import Say
 from runtime.bench.options import LoadPlan, Run, Until
 from runtime.bench.schema import FindingPart, Report
-from runtime.bench.session import Say
 from runtime.bundle import Bundle
 from runtime.commands.stop import Interrupted, Stop
 from tests.runtime.bench.planned import PlannedReader, pool

@@ -21,7 +21,6 @@ from runtime.bench.__main__ import main
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.compare import compare
 from runtime.bench.judge.findings import Kind
-from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import judge
 from runtime.bench.measure.benchmark import CALM, MOST_WINDOWS, WINDOW, settled, warm_up
 from runtime.bench.measure.clock import ManualClock
@@ -30,7 +29,7 @@ from runtime.bench.measure.layers import medians
 from runtime.bench.measure.sampler import MachineLog, joined_logs
 from runtime.bench.measure.samples import Samples, joined_samples
 from runtime.bench.measure.supply import Pool
-from runtime.bench.options import Model
+from runtime.bench.options import Goals, Model
 from runtime.bench.report.charts import Curve, bandwidth, density, distribution, kernel_density
 from runtime.bench.report.page import render, render_comparison
 from runtime.bench.report.table import print_report

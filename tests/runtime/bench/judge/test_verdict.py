@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from runtime.bench.judge.findings import EXIT_CODES, Kind, Verdict, Weight
-from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, judge
 from runtime.bench.measure.sampler import Culprit, MachineLog
-from runtime.bench.options import LoadPlan, Until
+from runtime.bench.options import Goals, LoadPlan, Until
 from runtime.outcome import Outcome
 from tests.runtime.bench.planned import samples_of
 

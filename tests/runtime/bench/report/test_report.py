@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 
 from runtime.bench.errors import BenchError
-from runtime.bench.judge.goals import Goals
 from runtime.bench.judge.verdict import Evidence, judge
 from runtime.bench.measure.benchmark import WarmUp
 from runtime.bench.measure.environment import environment
 from runtime.bench.measure.sampler import MachineLog
 from runtime.bench.measure.samples import Samples
 from runtime.bench.measure.supply import InputFacts
-from runtime.bench.options import LoadPlan, Until
+from runtime.bench.options import Goals, LoadPlan, Until
 from runtime.bench.report.assemble import About, assemble
 from runtime.bench.report.export import check_writable, read_report, to_csv, to_json, write_report_file
 from runtime.bench.report.page import render
