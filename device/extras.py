@@ -14,6 +14,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "video": ("av",),
     "light": ("cryptography", "serial"),
     "exam": ("cryptography",),
+    "jpeg": ("gdcm",),
     "dicom": ("cryptography", "fpdf", "highdicom", "pydicom", "pynetdicom", "uharfbuzz"),
 }
 """The modules that a command imports, by the extra of setup.cfg that installs them."""

@@ -21,7 +21,13 @@ for name in os.environ["ROP_TEST_ABSENT"].split():
     sys.modules[name] = None
 '''
 ALL = sorted({module for modules in EXTRAS.values() for module in modules})
-MODULES = {"pyserial": "serial", "fpdf2": "fpdf", "nvidia-modelopt": "modelopt", "markdown-it-py": "markdown_it"}
+MODULES = {
+    "pyserial": "serial",
+    "fpdf2": "fpdf",
+    "nvidia-modelopt": "modelopt",
+    "markdown-it-py": "markdown_it",
+    "python-gdcm": "gdcm",
+}
 """The modules of packages whose names differ."""
 HELPS = (
     *("runtime.screen", "runtime.bench", "runtime.bench compare", "runtime.exam", "runtime.exam demo", "runtime.dicom"),

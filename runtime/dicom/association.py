@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from pydicom import config as pydicom_config
@@ -17,6 +18,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext
 
+from device.extras import how_to_install
 from runtime.dicom import uids
 from runtime.dicom.connection import PREPARED
 from runtime.dicom.errors import Aborted, ArchiveRefused, ArchiveUnreachable, Lost, NotOffered
@@ -180,11 +182,16 @@ def not_offered(peer: Peer, contexts: Sequence[PresentationContext], association
         syntaxes = sorted({UID(s).name for context in contexts for s in context.transfer_syntax})
         return NotOffered(
             f"{address(peer)}: takes {names} in none of the transfer syntaxes that the cart offers "
-            f"({', '.join(syntaxes)}); allow one of them there"
+            f"({', '.join(syntaxes)}); allow one of them there{_more()}"
         )
     return NotOffered(
         f"{address(peer)}: supports none of the SOP classes that the cart asked for ({names}); allow them there"
     )
+
+
+def _more() -> str:
+    """What offers more of them."""
+    return "" if find_spec("gdcm") else f", or for pictures in lossless JPEG {how_to_install('jpeg')}"
 
 
 def _no_connection(site: Site, peer: Peer) -> ArchiveRefused | ArchiveUnreachable:
