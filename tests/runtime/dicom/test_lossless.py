@@ -25,7 +25,7 @@ from tests.runtime.dicom.archives import site
 from tests.runtime.dicom.exams import exam
 
 pytestmark = pytest.mark.skipif(not lossless.available(), reason="GDCM (extra `jpeg`) has no wheel for this Python")
-DECODERS = {JPEGLosslessSV1: "dcmdjpeg", JPEGLSLossless: "dcmdjpls"}
+DECODERS: dict[str, str] = {JPEGLosslessSV1: "dcmdjpeg", JPEGLSLossless: "dcmdjpls"}
 
 
 def sent(tmp_path: Path, syntaxes: list[str]) -> list[Path]:
@@ -43,6 +43,7 @@ def sent(tmp_path: Path, syntaxes: list[str]) -> list[Path]:
         plain = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
         entity.add_supported_context(sop_class, syntaxes if sop_class in PICTURES else plain)
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
+    assert server is not None
     try:
         where = site(tmp_path, ae_title="JPEGONLY", port=server.server_address[1])
         assert where.archive is not None
@@ -97,6 +98,7 @@ def sent_pictures_only(tmp_path: Path) -> None:
     for sop_class in PICTURES:
         entity.add_supported_context(sop_class, [JPEGLosslessSV1])
     server = entity.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
     try:
         where = site(tmp_path, ae_title="JPEGONLY", port=server.server_address[1])
         assert where.archive is not None
