@@ -17,6 +17,7 @@ VERBS = {
     "report": (arguments.report_parser, "build_engines.report.command"),
     "sensitivity": (arguments.sensitivity_parser, "build_engines.quantize.command"),
     "sign": (arguments.sign_parser, "build_engines.sign"),
+    "triton": (arguments.triton_parser, "build_engines.triton.command"),
     "trust": (arguments.trust_parser, "build_engines.trust.command"),
     "vectors": (arguments.vectors_parser, "build_engines.trust.vectors_command"),
 }
@@ -28,6 +29,7 @@ PLANS = (arguments.plans_parser, "build_engines.plans.command")
 
 NEEDS = {
     "build_engines.command": "build",
+    "build_engines.triton.command": "triton",
     "build_engines.evaluate.command": "evaluate",
     "build_engines.saved_graphs": "build",
     "build_engines.quantize.command": "build",

@@ -12,6 +12,7 @@ from device.version import add_version
 
 TARGETS = ("tensorrt", "tensorrt-rtx", "torch-tensorrt")
 METHODS = ("max", "entropy")
+SERVER_BACKENDS = ("tensorrt", "onnxruntime", "openvino", "python")
 FRAMES, JUDGED_FRAMES = 64, 16
 GRADABLE_SHARE = 0.7
 """What is expected of a camera in use, until a site knows better: pictures of a data set were chosen by people."""
@@ -40,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Build a bundle from a SegImgNet checkpoint, or lower precisions from the fp32 graphs of a bundle: "
         "export both networks, check the graphs against the checkpoint, quantize, hold every precision against fp32, "
         "write manifest and hashes. Other programs: describe, evaluate, familiar, ir, report, sensitivity, sign, "
-        "trust, vectors, and --target for TensorRT plans.",
+        "triton, trust, vectors, and --target for TensorRT plans.",
         epilog="exit codes: 0 built; 1 graphs and checkpoint do not agree; 2 the call or the input is unusable",
     )
     add_version(parser)
@@ -416,6 +417,67 @@ def ir_parser() -> argparse.ArgumentParser:
         "the class)",
     )
     parser.add_argument("--remove", action="store_true", help="take all saved graphs out of the bundle")
+    return parser
+
+
+def triton_parser() -> argparse.ArgumentParser:
+    """Of `triton`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m build_engines triton",
+        description="Write a bundle into a model repository for Triton Inference Server: both networks, what marks "
+        "their answers with the bundle's hash, and an ensemble that takes an image and gives probabilities and "
+        "vessels. Carts then read by it: --engine triton://HOST:8001.",
+        epilog="exit codes: 0 written; 1 the server of --check refuses it; 2 the call or the bundle is unusable",
+        allow_abbrev=False,
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="REPOSITORY", help="its folder; other models in it stay"
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("auto", *SERVER_BACKENDS),
+        default="auto",
+        help="of the server's: tensorrt for the bundle's plans, onnxruntime or openvino for its graphs, python for "
+        "this software, installed there (default: auto, tensorrt where the bundle has plans for it, else onnxruntime)",
+    )
+    parser.add_argument(
+        "--name", default="", metavar="NAME", help="of the model (default: the bundle's name and the start of its hash)"
+    )
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        metavar="P",
+        help="fp32, fp16, int8, or two with a plus for segmentation and classifier (default: that of the plans; fp32 "
+        "of the graphs; with python what the bundle names for the server's machine)",
+    )
+    parser.add_argument(
+        "--plans",
+        default="",
+        metavar="KEY[,KEY...]",
+        help="of one release of TensorRT, one for each architecture (default: all, where they are of one release)",
+    )
+    parser.add_argument(
+        "--batch", type=int, default=8, metavar="N", help="most frames read together, onnxruntime only (default: 8)"
+    )
+    parser.add_argument("--instances", type=int, default=1, metavar="N", help="of each network (default: 1)")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads of an instance (default: 2)")
+    parser.add_argument(
+        "--queue",
+        type=int,
+        default=64,
+        metavar="N",
+        help="frames that may wait for a network; one more is refused at once (onnxruntime, python; default: 64)",
+    )
+    parser.add_argument(
+        "--wait-ms", type=float, default=1000.0, metavar="MS", help="that a frame may wait there (default: 1000)"
+    )
+    parser.add_argument(
+        "--check",
+        type=Path,
+        metavar="TRITONSERVER",
+        help="start this server program on the repository for a moment and say what it thinks of it",
+    )
     return parser
 
 

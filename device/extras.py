@@ -11,6 +11,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "evaluate": ("markdown_it", "matplotlib"),
     "fleet": ("pyarrow", "ray"),
     "plans": ("onnx",),
+    "triton": ("tritonclient", "grpc"),
     "video": ("av",),
     "light": ("cryptography", "serial"),
     "exam": ("cryptography",),

@@ -3,7 +3,8 @@
 ScreeningError
 |-- BundleError             a bundle that is missing, altered, of another schema or for another use
 |-- EngineError             a backend that is missing, cannot load, or fails while it runs
-|   `-- IncompatiblePlan    a plan for another GPU, library version or bundle
+|   |-- IncompatiblePlan    a plan for another GPU, library version or bundle
+|   `-- EngineAway          the machine that runs the networks cannot be asked now
 |-- DeadlineMissed          a stage did not finish inside the budget
 |-- OutputError             results cannot be written
 `-- ConfigUnusable          the cart's cart.toml cannot be read, or a key of it is wrong
@@ -26,6 +27,10 @@ class EngineError(ScreeningError):
 
 class IncompatiblePlan(EngineError):
     """The plan was built for another GPU, library version or bundle."""
+
+
+class EngineAway(EngineError):
+    """The machine that runs the networks cannot be asked now: lost, full, or back and not tested yet."""
 
 
 class DeadlineMissed(ScreeningError):

@@ -30,7 +30,7 @@ from runtime.quality import NOT_ONE, REPEATED, UNFAMILIAR, QualityLimits, grade,
 from runtime.reading import UNGUARDED, EngineFacts, FrameFacts, Quality, Reading, Timings
 from runtime.trust.guard import Guard
 from runtime.trust.site import Site, open_site
-from runtime.trust.word import sites_word
+from runtime.trust.word import check_server, sites_word
 
 if TYPE_CHECKING:
     from device.frame import Frame
@@ -110,6 +110,8 @@ class Screener:
             site = Site() if guard is None else guard.site
             word = sites_word(site, bundle, threshold=threshold, budget=budget, limits=limits)
             checked = bundle if guard is None else guard.bundle
+            if isinstance(engine, str):
+                check_server(site, engine)
             self._engine = load_engine(checked, engine, precision, threads) if isinstance(engine, str) else engine
         self._guard = guard
         with _closed_if_it_fails(self._engine):
@@ -285,7 +287,13 @@ class Screener:
             self._engine.keep_warm()
 
     def _test_when_due(self) -> None:
-        if self._guard is not None and self._guard.due and not self._forked:
+        if self._forked:
+            return
+        if self._guard is None:
+            if self._engine.untested:  # nothing stands behind such readings, which each says
+                with self._engine.testing():
+                    pass
+        elif self._guard.due or self._engine.untested:
             self._guard.test(self._engine)
 
     def _unless_distrusted(self, outcome: Outcome, reason: str) -> tuple[Outcome, str]:

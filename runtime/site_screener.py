@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.budget import Budget
+from runtime.engines import load_engine
+from runtime.engines.address import is_address
+from runtime.errors import EngineAway, EngineError
+from runtime.read_here import ALLOWED, ReadsHere
 from runtime.screener import Screener
 from runtime.trust.guard import Guard
 from runtime.trust.site import Site
+from runtime.trust.word import check_server, sites_word
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -35,6 +41,9 @@ def screener_for(
     drift_file: keeps the watch for drift between two starts. repeats: have an engine without known answers repeat
     itself. gates, occlusion: see `Screener`. Raises what `Guard` and `Screener` raise.
     """
+    guard = Guard(bundle, site, drift_file=drift_file, repeats=repeats)
+    if isinstance(engine, str) and is_address(engine):
+        engine = _served(site, guard, engine, precision, threads, threshold)
     return Screener(
         bundle,
         engine=engine,
@@ -43,7 +52,39 @@ def screener_for(
         budget=budget,
         reject_repeats=reject_repeats,
         threshold=threshold,
-        trust=Guard(bundle, site, drift_file=drift_file, repeats=repeats),
+        trust=guard,
         gates=gates,
         occlusion=occlusion,
     )
+
+
+def _served(
+    site: Site, guard: Guard, address: str, precision: str, threads: int | None, threshold: float | None
+) -> Engine:
+    """A server's engine; where the site's profile allows it, with this machine's own for what the server cannot tell.
+
+    A server that cannot be reached now is then left alone until the program is started again.
+    """
+    check_server(site, address)
+    profile = site.profile
+    if profile is None or profile.servers is None or not profile.servers.read_here:
+        return load_engine(guard.bundle, address, precision, threads)
+    here = load_engine(guard.bundle, "auto", "auto", threads)
+    try:
+        server = load_engine(guard.bundle, address, precision, threads)
+    except EngineAway as error:
+        until = "until this program is started again"
+        here.facts = replace(here.facts, why=f"{error}; {ALLOWED}, {until}; {here.facts.why}")
+        return here
+    except BaseException:
+        here.close()
+        raise
+    both = ReadsHere(server, here, guard_here := Guard(guard.bundle, site))
+    try:
+        guard_here.engine_loaded(here, sites_word(site, guard.bundle, threshold=threshold).threshold)
+        if problem := guard_here.problem:
+            raise EngineError(f"{here.facts.backend}: {problem}; no server may be read by without an engine behind it")
+    except BaseException:
+        both.close()
+        raise
+    return both

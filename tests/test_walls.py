@@ -25,6 +25,7 @@ FLOORS = {
         bundles
         exam
         site_screener
+        read_here
         screener
         trust explain
         engines sinks
@@ -53,8 +54,9 @@ FLOORS = {
         words errors
     """,
     "runtime.engines": """
-        options tensorrt openvino fake
+        options tensorrt openvino triton fake
         base load_openvino
+        address
     """,
     "device": """
         __main__

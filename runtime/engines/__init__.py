@@ -12,6 +12,7 @@ from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
+from runtime.engines.address import SEPARATOR, is_address, parse_address
 from runtime.errors import EngineError, ScreeningError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ T = TypeVar("T")
 _BUILT_IN = {
     "tensorrt": "runtime.engines.tensorrt.load:TENSORRT",
     "tensorrt-rtx": "runtime.engines.tensorrt.load:TENSORRT_RTX",
+    "triton": "runtime.engines.triton.engine:TRITON",
     "openvino": "runtime.engines.openvino.engine:OPENVINO",
 }
 """In the order in which `auto` prefers them; the last one runs anywhere."""
@@ -56,11 +58,13 @@ def load_engine(bundle: Bundle, engine: str = "auto", precision: str = "auto", t
     """Load a bundle's networks into a backend.
 
     engine: `auto` takes TensorRT, TensorRT-RTX, or another backend that offers itself, when what it needs is there
-    (library, driver, GPU, a plan that fits), and OpenVINO otherwise; `facts.why` of the engine tells the reason.
+    (library, driver, GPU, a plan that fits), and OpenVINO otherwise; `facts.why` of the engine tells the reason. A
+    server is named by its address, `triton://HOST:PORT` (`runtime.engines.address`).
     threads: of the CPU, for backends that run there. Raises `EngineError` for an unknown or failing backend,
     `BundleError` when the bundle lacks the precision.
     """
-    if engine not in ("auto", *BACKENDS) and engine not in backend_names():
+    name = engine.partition(SEPARATOR)[0]
+    if engine != "auto" and name not in BACKENDS and name not in backend_names():
         raise EngineError(f"engine {engine!r} is not known; expected auto or one of {', '.join(backend_names())}")
     if precision not in PRECISIONS:
         raise EngineError(f"precision {precision!r} is not known; expected one of {', '.join(PRECISIONS)}")
@@ -93,18 +97,19 @@ def layer_times(
 
     images: uint8 [1, 256, 256, 3] each, at least one. Raises `EngineError`, also where the backend tells none.
     """
-    layers = _backend(engine).layers
+    name, backend = _found(engine)
+    layers = backend.layers
     if layers is None:
-        raise EngineError(f"{engine}: tells no times of layers; leave them out, or choose another engine")
-    return _asked(engine, partial(layers, bundle, _resolved(bundle, engine, precision)[0], threads, images))
+        raise EngineError(f"{name}: tells no times of layers; leave them out, or choose another engine")
+    return _asked(name, partial(layers, bundle, _resolved(bundle, name, backend, precision)[0], threads, images))
 
 
-def _resolved(bundle: Bundle, name: str, precision: str) -> tuple[dict[str, str], str]:
+def _resolved(bundle: Bundle, name: str, backend: Backend, precision: str) -> tuple[dict[str, str], str]:
     """The precision of each network that a backend would run, and where `auto` has it from."""
     precisions = bundle.resolve_precision(name, precision)
     if precision != "auto" or bundle.default_key(name) in bundle.manifest.default_precision:
         return precisions, f"the bundle's default for {bundle.default_key(name)}"
-    found = _asked(name, partial(_backend(name).there, bundle))
+    found = _asked(name, partial(backend.there, bundle))
     if found is None:
         return precisions, f"the bundle names no default for {name}"
     return dict(found), "the plan that is there"
@@ -113,8 +118,8 @@ def _resolved(bundle: Bundle, name: str, precision: str) -> tuple[dict[str, str]
 def _load(bundle: Bundle, name: str, precision: str, threads: int | None) -> Engine:
     from runtime.engines.base import Engine
 
-    backend = _backend(name)
-    precisions, source = _resolved(bundle, name, precision)
+    name, backend = _found(name)
+    precisions, source = _resolved(bundle, name, backend, precision)
     loaded = _asked(name, partial(backend.load, bundle, precisions, threads))
     if not isinstance(loaded, Engine):
         raise EngineError(f"{name}: gave a {type(loaded).__name__}, expected an Engine; its package is at fault")
@@ -122,6 +127,17 @@ def _load(bundle: Bundle, name: str, precision: str, threads: int | None) -> Eng
         words = ", ".join(f"{network} {word}" for network, word in precisions.items())
         loaded.facts = replace(loaded.facts, why=f"{words}: {source}")
     return loaded
+
+
+def _found(engine: str) -> tuple[str, Backend]:
+    """Name and backend of an engine that is asked for by name, or by a server's address."""
+    if not is_address(engine):
+        return engine, _backend(engine)
+    address = parse_address(engine)
+    backend = _backend(address.backend)
+    if backend.at is None:
+        raise EngineError(f"engine {engine!r}: {address.backend} runs on this machine and takes no address")
+    return address.backend, backend.at(address)
 
 
 def _asked(name: str, ask: Callable[[], T]) -> T:

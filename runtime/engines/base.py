@@ -6,7 +6,8 @@ All checking of what an engine gives is done here, once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +22,7 @@ from runtime.reading import EngineFacts
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
+    from runtime.engines.address import ServerAddress
 
 
 ENCODED_FROM = ("features_2", "features_3")
@@ -111,6 +113,12 @@ class Engine(ABC):
     """Whether `infer` gives `Inference.encoded`, which a bundle's test of familiarity (`runtime.familiar`) needs."""
     explains: bool = False
     """Whether `explain` can tell anything."""
+    own: bool = True
+    """Whether the networks run on this machine, by the same arithmetic each time. A server may answer from another GPU
+    than a moment ago, or together with the frames of others; it is held to the bundle's answers, not to its own."""
+    untested: bool = False
+    """Whether what runs the networks may be another than what was tested last: a server that was lost. `infer` then
+    raises `EngineAway`, until `testing` ends without an error."""
 
     def infer(self, image: UInt8Array, budget: Budget = Budget(), deadline: Deadline = Deadline()) -> Inference:  # noqa: B008
         """Run both networks.
@@ -139,6 +147,11 @@ class Engine(ABC):
     def gpu_ms(self) -> GpuTimings | None:
         """The stages of the frame before by the GPU's own clock; None where no GPU runs the networks."""
         return None
+
+    @contextmanager
+    def testing(self) -> Iterator[None]:
+        """For the self-test, which asks an engine that is `untested`, too."""
+        yield
 
     def explain(self) -> Account:
         """Tell of the last frame that `infer` read whole. Costs nothing where it is not asked.
@@ -190,6 +203,8 @@ class Backend:
     """The precisions that `auto` takes where the bundle names no default for the backend; None leaves it fp32."""
     layers: Callable[[Bundle, Mapping[str, str], int | None, Sequence[UInt8Array]], list[list[LayerTime]]] | None = None
     """The time of each layer for each image, by an engine of its own; None where the backend tells none."""
+    at: Callable[[ServerAddress], Backend] | None = None
+    """For networks on another machine: the backend for a server, asked for as `NAME://ADDRESS`."""
 
 
 def _check(name: str, values: FloatArray, shape: tuple[int, ...]) -> None:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.errors import BundleError, ScreeningError
+from runtime.errors import BundleError, EngineAway, EngineError, ScreeningError
 from runtime.reading import DriftFacts, SelfTestFacts, Signature, TrustFacts
 from runtime.trust.drawn import drawn_problem
 from runtime.trust.selftest import RepeatTest, SelfTest, open_self_test
@@ -98,6 +98,10 @@ class Guard:
         if self.site.keys is not None:
             self._check_known()
         self.test(engine)
+        if self._known and self._state.state == "none" and not self.problem:
+            raise EngineError(
+                f"{engine.facts.backend}: was lost while it was tested; look at the server and start again"
+            )
         if self.site.keys is not None and not self.problem and (reason := drawn_problem(self.bundle, engine)):
             self._failed(reason)
         if not self.problem:
@@ -114,10 +118,19 @@ class Guard:
         )
 
     def test(self, engine: Engine) -> None:
-        """Run the self-test now. Never raises; what it finds is in `problem`."""
-        if self._self_test is None or self.problem:
+        """Run the self-test now. Never raises; what it finds is in `problem`.
+
+        An engine that cannot be asked now stays `untested`, and due.
+        """
+        if self.problem:
             return
-        reason = self._self_test.run(engine)
+        try:
+            with engine.testing():
+                reason = "" if self._self_test is None else self._self_test.run(engine)
+        except EngineAway:
+            return
+        if self._self_test is None:
+            return
         self._tested = self._clock()
         if reason:
             self._failed(reason)

@@ -39,6 +39,19 @@ class DriftSettings(BaseModel):
     """Share of frames that is gradable at this site when all is well; None takes the reference's."""
 
 
+class ReadingServers(BaseModel):
+    """Which servers may read this site's frames, which then leave the cart."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    addresses: Annotated[tuple[str, ...], Field(min_length=1)]
+    """`HOST:PORT`, as `--engine triton://HOST:PORT` names it."""
+    encrypted: bool = True
+    """Whether frames may go there by TLS only."""
+    read_here: bool = False
+    """Whether the cart's own engine reads the frames that no server can be asked for; each such reading says so."""
+
+
 class SiteProfile(BaseModel):
     """What a site decided."""
 
@@ -68,6 +81,8 @@ class SiteProfile(BaseModel):
     """Whether a bundle without a signature may be used."""
     allow_unsigned_plans: bool = False
     """Whether a plan without a signature may be used: a plan is code that runs on the GPU's host."""
+    servers: ReadingServers | None = None
+    """None: frames are read on the cart."""
     self_test_every_s: Annotated[float, Field(ge=10, le=86400)] = 3600.0
     drift: DriftSettings = DriftSettings()
 

@@ -16,7 +16,7 @@ from runtime.arrays import FloatArray, UInt8Array
 from runtime.checked_json import first_problem, model_from
 from runtime.decide import decide
 from runtime.engines.base import Engine
-from runtime.errors import BundleError, ScreeningError
+from runtime.errors import BundleError, EngineAway, ScreeningError
 from runtime.outcome import Outcome
 from runtime.preprocess import SIDE
 from runtime.trust.blocks import block_means
@@ -111,9 +111,14 @@ class SelfTest:
         """Whether the engine gave the same twice at the start, to the bit."""
 
     def run(self, engine: Engine) -> str:
-        """Ask the engine; gives why its answers are wrong, "" when they are right. Never raises."""
+        """Ask the engine; gives why its answers are wrong, "" when they are right.
+
+        Raises `EngineAway` for an engine that cannot be asked now, and nothing else.
+        """
         try:
             return self._run(engine)
+        except EngineAway:
+            raise
         except ScreeningError as error:
             return str(error)
         except Exception as error:  # whatever it is, the engine is not to be believed
@@ -121,7 +126,11 @@ class SelfTest:
 
     def _run(self, engine: Engine) -> str:
         answers = self._ask(engine)
-        if problem := self._against_known(answers) or self._against_meaning(answers) or self._against_first(answers):
+        if problem := self._against_known(answers) or self._against_meaning(answers):
+            return problem
+        if not engine.own:
+            return ""
+        if problem := self._against_first(answers):
             return problem
         if self._first is None:
             self._first, self._exact = answers, identical(answers, self._ask(engine))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from runtime.budget import Budget
+from runtime.engines.address import is_address, parse_address
 from runtime.errors import BundleError
 from runtime.quality import QualityLimits
 from runtime.trust.errors import SiteError
@@ -56,6 +57,25 @@ def sites_word(
     if profile.quality_limits and limits not in (None, sites_limits):
         raise SiteError("quality limits: the site's profile sets them; leave them out, or have another profile signed")
     return Word(threshold, _tighter(budget, profile.budget), sites_limits if limits is None else limits)
+
+
+def check_server(site: Site, engine: str) -> None:
+    """Raise `SiteError` for a server that the site does not let its frames be read by.
+
+    engine: as it was asked for; one of this machine, or a machine without a site, may be what it likes.
+    """
+    if not is_address(engine) or site.keys is None:
+        return
+    address = parse_address(engine)
+    servers = None if site.profile is None else site.profile.servers
+    if servers is None or address.target not in servers.addresses:
+        named = "none" if servers is None else ", ".join(servers.addresses)
+        raise SiteError(
+            f"engine {address}: the site's profile names {named} to read its frames; have one signed that names "
+            f"{address.target} under servers, or read with --engine auto"
+        )
+    if servers.encrypted and not address.tls:
+        raise SiteError(f"engine {address}: the site's profile wants it encrypted; add ?ca=FILE or ?tls=system to it")
 
 
 def bundles_limits(bundle: Bundle) -> QualityLimits:

@@ -91,7 +91,7 @@ def test_one_that_cannot_be_used_is_said_and_auto_goes_on_without_it(
 
 def test_a_registered_engine_is_taken_by_name(tmp_path: Path) -> None:
     register("abacus", Backend(lambda bundle, precision, threads: FakeEngine()))
-    assert backend_names() == ("tensorrt", "tensorrt-rtx", "abacus", "openvino")
+    assert backend_names() == ("tensorrt", "tensorrt-rtx", "triton", "abacus", "openvino")
     assert main(["sim:seed=1", "--frames", "2", "--engine", "abacus", "--out", str(tmp_path / "out")]) == 0
     assert backends_of(tmp_path / "out") == {"fake"}
 
