@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -39,7 +41,7 @@ def with_free_batch(graph: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def marking_graph(features: dict[str, tuple[int, ...]], sha256: str, precision: str) -> bytes:
+def marking_graph(features: Mapping[str, tuple[int, ...]], sha256: str, precision: str) -> bytes:
     """The graph that takes the encoder's two deepest maps and gives their means and the mark of the bundle.
 
     features: shape of each map [N, C, H, W], N -1 for a free batch. The means are those of `Inference.encoded`.

@@ -25,6 +25,7 @@ from runtime.screen.__main__ import main as screen
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.errors import SiteError
+from runtime.trust.guard import Guard
 from runtime.trust.site import MANIFEST_SIGNATURE, open_site
 from tests.pictures import retina
 from tests.runtime.trust.conftest import (  # noqa: F401 (fixtures)
@@ -87,15 +88,10 @@ def test_a_site_whose_profile_names_no_server_lets_none_read(
 ) -> None:
     profile = write_profile()
     for site in (open_site(trusted_keys=keys), open_site(profile, keys)):
-        for make in (screener_for, lambda site, bundle, engine: Screener(bundle, engine=engine, trust=guard(site))):
-
-            def guard(site: object) -> object:
-                from runtime.trust.guard import Guard
-
-                return Guard(signed, site)  # type: ignore[arg-type]
-
-            with pytest.raises(SiteError, match="names none to read its frames"):
-                make(site, signed, engine=server.address)  # type: ignore[operator]
+        with pytest.raises(SiteError, match="names none to read its frames"):
+            screener_for(site, signed, engine=server.address)
+        with pytest.raises(SiteError, match="names none to read its frames"):
+            Screener(signed, engine=server.address, trust=Guard(signed, site))
     cv2.imwrite(str(tmp_path / "eye.png"), retina())
     words = [str(tmp_path / "eye.png"), "--out", str(tmp_path / "out"), "--bundle", str(signed.path)]
     code = screen([*words, "--engine", server.address, "--site-profile", str(profile), "--trusted-keys", str(keys)])

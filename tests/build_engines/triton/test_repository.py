@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,7 +30,7 @@ def tiny(tmp_path: Path) -> Bundle:
     return tiny_bundle(tmp_path / "bundle")
 
 
-def config_of(repository: Path, name: str) -> object:
+def config_of(repository: Path, name: str) -> Any:
     return read_text((repository / name / "config.pbtxt").read_text())
 
 

@@ -278,6 +278,7 @@ def test_the_same_readings_as_by_the_engine_on_this_machine() -> None:
             assert one.quality == other.quality
         server.fault = ServerFault.SWAPPED
         assert "self-test failed" in there.self_test()
+        assert frame is not None
         assert there.screen(frame).outcome is Outcome.NO_RESULT
 
 
