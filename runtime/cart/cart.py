@@ -30,6 +30,7 @@ from runtime.cart.preview import Preview
 from runtime.cart.room import Hardware, Room, Seen
 from runtime.cart.sending import Send
 from runtime.cart.service import service_facts, support_zip
+from runtime.cart.shelf import Shelf
 from runtime.cart.watch import HUNG_S, Watch, stuck_problem
 from runtime.errors import ScreeningError
 from runtime.exam.icrop3 import EyeFindings
@@ -51,6 +52,7 @@ class Cart:
         self.parts = parts
         self.events = Events()
         self._lock_minutes = lock_minutes
+        self._shelf = Shelf(parts.bundles, self._health_changed, after=parts.after_bundle)
         self._worklist = Worklist(parts.ordering, parts.ae_title, lambda: self.events.tell("worklist"))
         self._desk_problem = "starting"
         self._watch = Watch()
@@ -312,6 +314,34 @@ class Cart:
     def test_light(self) -> Future[str]:
         """Ask the light board how it is, in words; no light is given. Raises `NotNow`, `LightError`."""
         return self._desk.do(lambda room: room.test_light())
+
+    def bundles(self) -> dict[str, Any]:
+        """The bundles that are installed, how each did when it was tried here, and what is being done; may block."""
+        return self._shelf.state()
+
+    def install_bundle(self, path: str) -> None:
+        """Install the folder or archive at a path, and try it beside the running one; `bundles` tells what came of it.
+
+        Raises `NotNow` while an exam is open, as the other two changes of bundles do, or another change goes on. It
+        needs no desk: where the active bundle does not load there is none.
+        """
+        self._check_no_exam()
+        self._shelf.install(path)
+
+    def activate_bundle(self, sha256: str, *, despite: str = "", operator: str) -> None:
+        """Read with an installed bundle from now on. despite: why, where its trial objects. Raises `NotNow`."""
+        self._check_no_exam()
+        self._shelf.activate(sha256, despite=despite, operator=operator)
+
+    def go_back(self, *, reason: str, operator: str) -> None:
+        """Read with the bundle before the active one again. Raises `NotNow`."""
+        self._check_no_exam()
+        self._shelf.rollback(reason=reason, operator=operator)
+
+    def _check_no_exam(self) -> None:
+        """An exam that is opened later keeps its own bundle all the same."""
+        if self._shown["exam"]:
+            raise NotNow("an exam is open, and keeps the bundle that it began with; change bundles between exams")
 
     def support_archive(self) -> Future[bytes]:
         """What a technician sends to the maker, as a ZIP; nothing of a patient."""

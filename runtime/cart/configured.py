@@ -12,7 +12,10 @@ from device.light.link import BoardLink
 from device.live import LiveReader, open_source
 from device.live.source import shown_source
 from runtime.budget import Budget
+from runtime.bundle import MANIFEST
+from runtime.bundles.actions import Means
 from runtime.bundles.starts import Program
+from runtime.bundles.trial import LIVE_BUDGET_MS
 from runtime.cart.errors import CartError
 from runtime.cart.in_use import InUse
 from runtime.cart.parts import FrameReader, LightPart, Parts, account_of
@@ -32,6 +35,7 @@ from runtime.exam.rules import ExamRules
 from runtime.exam.site_rules import site_rules
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
+from runtime.slots import default_slots
 from runtime.trust.keys import read_trusted_keys
 from runtime.trust.site import Site, open_site
 from runtime.trust.word import sites_word
@@ -115,6 +119,8 @@ def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], 
 
     return Parts(
         station=config.station,
+        bundles=_means(config),
+        after_bundle=RELOAD.format(socket=config.daemon_socket) if config.reader == "daemon" else "",
         ae_title="" if dicom is None else dicom.cart.ae_title,
         open_journal=open_journal,
         open_screener=open_screener,
@@ -130,6 +136,27 @@ def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], 
         station_facts=StationFacts(station=config.station) if dicom is None else dicom.cart,
         archive=dicom is not None and dicom.archive is not None,
         send=sending(open_journal, dicom) if send and dicom is not None and dicom.archive is not None else None,
+    )
+
+
+RELOAD = "ropscreend reads with it once it is told: python -m runtime.daemon reload --socket {socket}"
+
+
+def _means(config: CartConfig) -> Means | None:
+    """How bundles are changed here; None where the cart's file names one that is no slot."""
+    folder, camera = config.bundle.folder, config.camera
+    if folder is not None and (folder / MANIFEST).exists():
+        return None
+    return Means(
+        folder=folder or default_slots(),
+        site_profile=config.site.profile,
+        trusted_keys=config.site.trusted_keys,
+        station=config.station,
+        journal=config.journal,
+        key_file=config.key_file,
+        engine=config.bundle.engine,
+        precision=config.bundle.precision,
+        budget_ms=LIVE_BUDGET_MS if camera is None or camera.budget_ms is None else camera.budget_ms,
     )
 
 

@@ -69,6 +69,9 @@ class InUse:
         return self.bundle.sha256 != own
 
     def _use_active(self) -> bool:
+        shipped = self.bundle.path == DEMONSTRATION
+        if shipped and self._folder is None and read_active(default_slots()) is None:
+            return self._take(self.bundle, self._site)  # bundles may be installed meanwhile, none is active yet
         if (resolve(self._folder) or DEMONSTRATION) == self.bundle.path:
             return self._take(self.bundle, self._site)
         return self._take(open_bundle(self._folder), self._site)

@@ -11,6 +11,7 @@ from device.cameras.stills import StillSource
 from device.light.calibration import Calibration
 from device.light.link import BoardLink
 from device.live import LiveReader
+from runtime.bundles.actions import Means
 from runtime.cart.orders import Ordering
 from runtime.cart.sending import Send
 from runtime.cart.shots import Flash
@@ -118,6 +119,10 @@ class Parts:
     """Told after each picture."""
     opened: Callable[[], None] = lambda: None
     """Told when an exam was opened."""
+    bundles: Means | None = None
+    """How bundles are installed and activated on the Service screen; None where the cart's bundle is a fixed one."""
+    after_bundle: str = ""
+    """What a technician has to do besides once another bundle is active."""
     sign_in_hint: str = ""
     """Shown at the sign-in; of a demonstration only."""
     send: Send | None = None

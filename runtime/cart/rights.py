@@ -21,13 +21,15 @@ class Right(str, Enum):
     """Write down what a clinician found."""
     SERVICE = "service"
     """Ask the parts how they are, see the live picture, take the support archive; nothing of a patient."""
+    BUNDLES = "bundles"
+    """Install a bundle, activate it, go back to the one before."""
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = MappingProxyType(
     {
         "operator": frozenset({Right.LOOK, Right.SCREEN, Right.SERVICE}),
         "clinician": frozenset({Right.LOOK, Right.SCREEN, Right.DOCUMENT, Right.SERVICE}),
-        "technician": frozenset({Right.SERVICE}),
+        "technician": frozenset({Right.SERVICE, Right.BUNDLES}),
     }
 )
 _WHO = {
@@ -35,6 +37,7 @@ _WHO = {
     Right.SCREEN: "a nurse or an ophthalmologist",
     Right.DOCUMENT: "an ophthalmologist",
     Right.SERVICE: "whoever has a role",
+    Right.BUNDLES: "a technician",
 }
 
 

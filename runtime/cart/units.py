@@ -163,32 +163,56 @@ WantedBy=timers.target
 
 
 def _kiosk(options: UnitOptions) -> str:
-    """Chromium needs namespaces and shared memory of its own, so it is hardened less; it holds no key."""
+    """Chromium's own sandbox needs namespaces and the calls that make them, so it is hardened less; it holds no key.
+
+    Calls that are refused fail instead of ending it. Its profile lies in memory, and is gone when it ends.
+    """
+    profile = "%t/rop-kiosk"
+    flags = f"--kiosk --incognito --noerrdialogs --disable-translate --no-first-run --user-data-dir={profile}/browser"
     return f"""[Unit]
 Description=ROP screening cart: the screen
 PartOf=cart.target
 After=rop-cart.service
 
 [Service]
-ExecStart=/usr/bin/cage -- /usr/bin/chromium --kiosk --incognito --noerrdialogs --disable-translate {options.address}
+ExecStart=/usr/bin/cage -- /usr/bin/chromium {flags} {options.address}
 Restart=always
 RestartSec=2
 User=ropkiosk
 PAMName=login
 TTYPath=/dev/tty7
 StandardInput=tty
+RuntimeDirectory=rop-kiosk
+RuntimeDirectoryMode=0700
+Environment=HOME={profile}
 NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
 ProtectSystem=strict
-ProtectHome=tmpfs
+ProtectHome=yes
 PrivateTmp=yes
+PrivateMounts=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes
+ProtectControlGroups=yes
 ProtectClock=yes
 ProtectHostname=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=user pid net
+RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
+KeyringMode=private
+RemoveIPC=yes
 SystemCallArchitectures=native
+SystemCallFilter=~@clock @cpu-emulation @debug @module @obsolete @raw-io @reboot @swap
+SystemCallErrorNumber=EPERM
+DevicePolicy=closed
+DeviceAllow=/dev/tty7 rw
+DeviceAllow=char-drm rw
+DeviceAllow=char-input rw
 UMask=0077
 LimitCORE=0
 InaccessiblePaths={_quoted(str(options.journal))}

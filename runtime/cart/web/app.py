@@ -257,6 +257,8 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     looks = Depends(_SignedIn(sessions, changes=False, touch=False, right=Right.LOOK))
     serves = Depends(_SignedIn(sessions, changes=False, touch=False, right=Right.SERVICE))
     tests = Depends(_SignedIn(sessions, changes=True, right=Right.SERVICE))
+    shelves = Depends(_SignedIn(sessions, changes=False, touch=False, right=Right.BUNDLES))
+    stocks = Depends(_SignedIn(sessions, changes=True, right=Right.BUNDLES))
 
     @router.get("/preview")
     async def preview(_: Session = serves, after: int = 0) -> Response:
@@ -328,6 +330,29 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     async def light_test(_: Session = tests) -> dict[str, str]:
         """Ask the light board how it is; gives no light."""
         return {"said": await _done(cart.test_light())}
+
+    @router.get("/service/bundles")
+    async def bundles(_: Session = shelves) -> dict[str, Any]:
+        """Installed bundles, how each did when it was tried here, packages found, and the change that goes on."""
+        return await asyncio.to_thread(cart.bundles)
+
+    @router.post("/service/bundles/install", status_code=202)
+    async def install_bundle(body: bodies.InstallBody, _: Session = stocks) -> dict[str, Any]:
+        """Install what lies at a path of this machine and try it; it is not active then."""
+        cart.install_bundle(body.path)
+        return {"begun": True}
+
+    @router.post("/service/bundles/activate", status_code=202)
+    async def activate_bundle(body: bodies.ActivateBody, session: Session = stocks) -> dict[str, Any]:
+        """Read with an installed bundle from the next exam on."""
+        cart.activate_bundle(body.sha256, despite=body.despite, operator=session.user.name)
+        return {"begun": True}
+
+    @router.post("/service/bundles/rollback", status_code=202)
+    async def roll_back(body: bodies.ReasonBody, session: Session = stocks) -> dict[str, Any]:
+        """Read with the bundle before the active one again, and why."""
+        cart.go_back(reason=body.reason, operator=session.user.name)
+        return {"begun": True}
 
     @router.get("/service/support.zip")
     async def support(_: Session = serves) -> Response:

@@ -105,3 +105,16 @@ class DocumentBody(Body):
     plus: Annotated[str, Field(max_length=20)] | None = None
     a_rop: bool = False
     note: Annotated[str, Field(max_length=2000)] = ""
+
+
+class InstallBody(Body):
+    """Where a bundle lies: a folder or an archive."""
+
+    path: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+
+
+class ActivateBody(Body):
+    """An installed bundle, and why it is meant although its trial objects."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    despite: Annotated[str, Field(max_length=500)] = ""

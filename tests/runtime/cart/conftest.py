@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(HERE):
             for one in OF_PYNETDICOM:
                 item.add_marker(pytest.mark.filterwarnings(one))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_pins(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A tenth of a second of scrypt for every sign-in is for those who guess; `test_users.py` has it whole."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.path.name != "test_users.py" and "runtime.cart.users" in sys.modules:
+            patched.setitem(sys.modules["runtime.cart.users"]._SCRYPT, "n", 16)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

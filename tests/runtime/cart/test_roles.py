@@ -46,6 +46,10 @@ WHO: dict[tuple[str, str], set[str]] = {
     ("GET", "service"): EVERYBODY,
     ("POST", "service/light-test"): EVERYBODY,
     ("GET", "service/support.zip"): EVERYBODY,
+    ("GET", "service/bundles"): {TECHNICIAN},
+    ("POST", "service/bundles/install"): {TECHNICIAN},
+    ("POST", "service/bundles/activate"): {TECHNICIAN},
+    ("POST", "service/bundles/rollback"): {TECHNICIAN},
 }
 ANYBODY = {"welcome", "sign-in", "sign-out", "texts/{language}"}
 REASON = {"reason": "tried"}
@@ -58,6 +62,8 @@ BODIES: dict[str, Any] = {
     "exams/{exam}/correct": {"infant": INFANT_FIELDS, **REASON},
     "exams/{exam}/document": FINDINGS,
     "capture": {},
+    "service/bundles/install": {"path": "/media/stick"},
+    "service/bundles/activate": {"sha256": 64 * "0"},
 }
 
 
@@ -118,7 +124,7 @@ def test_a_technician_sees_nothing_of_a_patient(cart: Quick) -> None:
         text = cart.get(path).text
         assert "Quick" not in text
         assert INFANT_FIELDS["infant_id"] not in text
-    assert cart.get("state").json()["user"]["rights"] == ["service"]
+    assert cart.get("state").json()["user"]["rights"] == ["bundles", "service"]
     cookie = "; ".join(f"{one.name}={one.value}" for one in cart.client.cookies.jar)
     url = cart.server.url
     address = url.replace("http", "ws") + "api/1/events"

@@ -14,8 +14,8 @@ UNITS = units(
     UnitOptions(Path("/usr/bin/python3"), Path("/etc/a b/cart.toml"), Path("/var/lib/rop"), "http://127.0.0.1:8420/")
 )
 SERVICES = [name for name in UNITS if name.endswith(".service")]
-LESS = {"rop-kiosk.service"}
-"""Chromium makes namespaces of its own; it holds no key and sees no journal."""
+TENTHS = {"rop-kiosk.service": 22}
+"""Exposure, by systemd's scale; else 20. Chromium makes namespaces of its own; it holds no key and sees no journal."""
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -44,12 +44,12 @@ def test_the_cart_may_write_its_slots_and_the_sites_state(slots: Path | None, li
 
 @pytest.mark.system
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
-@pytest.mark.parametrize("name", [name for name in SERVICES if name not in LESS])
-def test_systemd_calls_each_exposed_by_two_of_ten_at_most(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SERVICES)
+def test_systemd_calls_none_exposed_by_much_more_than_two_of_ten(name: str, tmp_path: Path) -> None:
     for unit, text in UNITS.items():
         (tmp_path / unit).write_text(text)
     judged = subprocess.run(
-        ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(tmp_path / name)],
+        ["systemd-analyze", "security", "--offline=yes", f"--threshold={TENTHS.get(name, 20)}", str(tmp_path / name)],
         capture_output=True,
         text=True,
     )

@@ -1,12 +1,16 @@
 // Service: how the cart stands, for the technician; nothing of a patient.
 import { get, post } from "../api.js";
 import { button, fill, h, said, t } from "../dom.js";
+import { can, watch } from "../store.js";
+import { bundlesPart } from "./bundles.js";
 
 export function serviceScreen(main) {
+  let part = null;
   const place = h("div", {});
+  const shelf = h("section", { class: "bundles", hidden: !can("bundles") });
   const message = h("p", { role: "status" });
-  fill(main, h("div", { class: "tools" }, h("h1", {}, t("Service")), button(t("Look again"), load),
-    h("a", { href: "/api/1/service/support.zip" }, t("Support archive"))), message, place);
+  fill(main, h("div", { class: "tools" }, h("h1", {}, t("Service")), button(t("Look again"), () => { load(); if (part) part.draw(); }),
+    h("a", { href: "/api/1/service/support.zip" }, t("Support archive"))), message, place, shelf);
 
   async function load() {
     let found;
@@ -28,4 +32,7 @@ export function serviceScreen(main) {
   }
   function section(title, ...content) { return h("section", {}, h("h2", {}, title), ...content); }
   load();
+  if (!can("bundles")) return undefined;
+  part = bundlesPart(shelf);
+  return watch((event) => { if (event.kind === "health" || (event.kind === "tick" && part.busy)) part.draw(); });
 }

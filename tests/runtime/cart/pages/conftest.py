@@ -22,10 +22,11 @@ QUIET = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright, whose event loop must not outlive the module: others run their own."""
+    """Debian's Chromium, driven by Playwright, whose event loop must not outlive this folder: others run their own."""
     playwright = pytest.importorskip("playwright.sync_api", reason="tests of the pages need playwright (extra `test`)")
+    pytest.importorskip("axe_playwright_python.base", reason="tests of the pages need axe (extra `test`)")
     if CHROMIUM is None:
         pytest.skip("not installed: chromium (Debian: chromium)")
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,17 @@ def go(page: Any, screen: str) -> None:
     page.wait_for_selector(f"nav a.here[href='#{screen}']")
 
 
+@cache
+def axe_script() -> str:
+    """The library's source."""
+    base = import_module("axe_playwright_python.base")
+    return Path(str(base.__file__)).with_name("axe.min.js").read_text(encoding="utf-8")
+
+
 def violations(page: Any) -> list[str]:
     """What axe-core finds, by rule and element."""
-    base = pytest.importorskip("axe_playwright_python.base", reason="needs axe-playwright-python (extra `test`)")
-    script = Path(base.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
-    page.evaluate(script)  # not as a script element: the page's policy allows none but its own
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(axe_script())  # not as a script element: the page's policy allows none but its own
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [f"{one['id']}: {node['target']}" for one in found["violations"] for node in one["nodes"]]
 

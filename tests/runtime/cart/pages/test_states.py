@@ -15,14 +15,23 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
+from runtime.bundles import actions
+from runtime.bundles.actions import Means
+from runtime.bundles.store import Slots
+from runtime.cart import shelf as shelf_module
+from runtime.cart.demo.parts import PIN, TECHNICIAN
 from runtime.cart.room import Room
+from runtime.cart.shelf import Shelf
 from runtime.dicom.worklist import WorklistItem
 from runtime.exam.journal import Journal
+from runtime.trust.site import Site
 from runtime.views import Eye
+from tests.runtime.bundles.making import WORKS, bundle_folder
 from tests.runtime.cart.driving import VIEWS, until
 from tests.runtime.cart.pages.test_holds import holds, opened
 from tests.runtime.cart.pages.test_pages import violations
 from tests.runtime.cart.quick import Quick, quick
+from tests.runtime.cart.test_shelf import OTHER
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
@@ -199,3 +208,58 @@ def test_a_whole_exam_and_two_users(browser: Any, page: Any, cart: Quick) -> Non
     looked_at(page, "whole-today", "today")
     looked_at(page, "whole-service", "service")
     other.context.close()
+
+
+def test_a_technician_changes_bundles_by_keyboard(
+    browser: Any, cart: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROP_SITE_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(actions, "build_plans", lambda *_: "")
+    monkeypatch.setattr(actions, "try_bundle", lambda asked: WORKS)
+    slots, stick = tmp_path / "slots", tmp_path / "media" / "STICK" / "new"
+    bundle_folder(stick, sign=None, version="new")
+    other = Slots(slots).add(bundle_folder(tmp_path / "other", sign=None, version="other"), lambda bundle: None)[0]
+    Slots(slots).switch(other.sha256, "test", Site())
+    monkeypatch.setattr(cart.cart, "_shelf", Shelf(Means(slots), cart.cart._health_changed, media=[tmp_path / "media"]))
+    page = opened(browser, cart.server.url)
+    page.get_by_role("button", name="Lock").click()
+    page.wait_for_selector("#pin")
+    page.select_option("#user", TECHNICIAN)
+    page.fill("#pin", PIN)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".row.bundle")
+    assert page.get_attribute("#bundle-found option", "value") == str(stick)
+    page.focus("#bundle-path")
+    page.keyboard.type("/no/such/stick")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    holds(page, "document.querySelector('.bundles [role=status]').textContent.includes('no such folder or archive')")
+    page.fill("#bundle-path", str(stick))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    holds(page, "document.querySelectorAll('.row.bundle').length === 2")
+    text = looked_at(page, "bundles-installed", "service")
+    assert "test new is installed now, not active" in text
+    assert "self-test passed" in text
+    for module in (actions, shelf_module):
+        monkeypatch.setattr(module, "kept_trial", lambda *_: OTHER)
+    cart.cart.events.tell("health")
+    holds(page, "document.querySelector('.row.bundle:nth-child(2)').textContent.includes('would be NO REFERRAL')")
+    for before, typed, name in (
+        (".row.bundle button", "looked at", "new"),
+        ("[data-k=back]", "other outcomes", "other"),
+    ):
+        page.focus(before)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("dialog[open]")
+        looked_at(page, f"bundles-{name}")
+        page.keyboard.type(typed)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        holds(page, f"document.querySelector('.row.bundle .main').textContent.startsWith('test {name}')")
+        holds(
+            page, f"document.querySelector('.bundles [role=status]').textContent.includes('test {name} is the active')"
+        )
+    assert "on the cart, other outcomes" in looked_at(page, "bundles-back", "service")
+    page.context.close()
