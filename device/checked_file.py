@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,11 @@ def read_summed(path: Path, limit: int) -> bytes:
             f"it, then run sha256sum {path.name} > {beside.name} in its folder"
         )
     return content
+
+
+def place_of(location: Iterable[object]) -> str:
+    """Where in a file something is wrong, as pydantic tells it; on one line, whatever the file's own keys hold."""
+    return ".".join(repr(str(part))[1:-1] for part in location)
 
 
 def strict_json(raw: bytes | str) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from device.checked_file import place_of, strict_json
 from device.checked_file import read_at_most as read_at_most
-from device.checked_file import strict_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -49,5 +49,5 @@ def _strict(raw: bytes | str) -> Any:
 def first_problem(error: ValidationError, whole: str) -> str:
     """The first thing that is wrong, with its place; `whole` names the place where that is all of it."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or whole
+    where = place_of(first["loc"]) or whole
     return f"{where}: {first['msg']}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from device.checked_file import read_at_most, strict_json
+from device.checked_file import place_of, read_at_most, strict_json
 from device.errors import CalibrationInvalid
 from device.signature import ContentAltered, KeyNotTrusted, NoSignature, signature_line, signed_by
 
@@ -116,7 +116,7 @@ def load_calibration(
         calibration = Calibration.model_validate_json(body, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = place_of(first["loc"])
         raise CalibrationInvalid(
             f"{path.name}: signed, but no {CALIBRATION_SCHEMA}: {where}: {first['msg']}; ask the laboratory"
         ) from error

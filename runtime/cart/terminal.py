@@ -89,6 +89,8 @@ class Terminal:
     def _press(self, key: str) -> str:
         """Do what a key asks; gives it where it ends the session."""
         exam = self._exam()
+        if not exam:  # closed by another program, or a page
+            return "q"
         if key in ("c", "q"):
             return key
         if key in EYE_KEYS:
@@ -99,7 +101,7 @@ class Terminal:
         elif key in (" ", "\r", "\n"):
             aim = exam.get("aim")
             shown = None if aim is None else (Eye(aim["eye"]), View(aim["view"]))
-            self._later(self._cart.capture(operator=self._operator, exam=exam.get("exam", ""), aim=shown))
+            self._later(self._cart.capture(operator=self._operator, exam=exam["exam"], aim=shown))
         elif key == "i":
             self._later(self._cart.light(not (exam.get("light") or {}).get("on", False)))
         elif key == "m":
@@ -174,8 +176,8 @@ class Terminal:
             if not self._done(self._cart.close_exam(exam["exam"], operator=self._operator)):
                 return 1
             self._say(self._cart.exam(exam["exam"]).result()["banner"])
-        elif exam:
-            self._say(f"exam {exam['exam']} stays open")
+        else:
+            self._say(f"exam {exam['exam']} stays open" if exam else "the exam was closed elsewhere")
         return 0
 
     def _exam(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from device.checked_file import SumDiffers, read_summed
+from device.checked_file import SumDiffers, place_of, read_summed
 from runtime.errors import ConfigUnusable
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
 
@@ -194,7 +194,7 @@ def _problems(error: ValidationError) -> str:
     found = error.errors(include_url=False)
     told = []
     for problem in found[:3]:
-        key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        key = place_of(problem["loc"]) or "the file"
         said = {"extra_forbidden": "no such key", "missing": "is missing"}.get(problem["type"], problem["msg"])
         value = problem["input"]
         got = (

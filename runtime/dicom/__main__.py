@@ -8,12 +8,10 @@ from collections.abc import Sequence
 
 from device.extras import missing
 from device.streams import open_closed_streams
-from runtime.commands.text import printable
+from runtime.commands.ending import UNUSABLE, ended
 from runtime.dicom.commands.arguments import parse
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
-from runtime.errors import ScreeningError
 
-SAYS_NO, UNUSABLE, STOPPED = 1, 2, 130
 VERBS = {
     "export-deidentified": "export",
     "site": "write_site",
@@ -28,22 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
     options = parse(argv)
     if absent := missing("dicom"):
-        return _complain(absent, UNUSABLE)
-    verbs = importlib.import_module("runtime.dicom.commands.verbs")
-    try:
-        code: int = getattr(verbs, VERBS[options.verb])(options)
-    except (ArchiveUnreachable, ArchiveRefused) as error:
-        return _complain(error, SAYS_NO)
-    except ScreeningError as error:
-        return _complain(error, UNUSABLE)
-    except KeyboardInterrupt:
-        return STOPPED
-    return code
+        sys.stderr.write(f"runtime.dicom: {absent}\n")
+        return UNUSABLE
 
+    def verb() -> int:
+        verbs = importlib.import_module("runtime.dicom.commands.verbs")
+        return int(getattr(verbs, VERBS[options.verb])(options))
 
-def _complain(error: Exception | str, code: int) -> int:
-    sys.stderr.write(f"runtime.dicom: {printable(str(error))}\n")
-    return code
+    return ended("runtime.dicom", verb, (ArchiveUnreachable, ArchiveRefused))
 
 
 if __name__ == "__main__":

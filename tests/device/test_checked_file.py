@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from device.checked_file import read_at_most, strict_json
+from device.checked_file import SumDiffers, place_of, read_at_most, read_summed, strict_json
 
 
 def test_one_byte_more_than_the_limit_tells_a_file_that_is_too_large(tmp_path: Path) -> None:
@@ -75,3 +76,23 @@ def test_json_that_can_be_read_in_two_ways_is_refused(raw: str, why: str) -> Non
         strict_json(raw)
     with pytest.raises(ValueError, match=why):
         strict_json(raw.encode())
+
+
+def test_a_place_is_one_line_whatever_its_keys_hold() -> None:
+    assert place_of(("a", 0, "op\nvino\x1b")) == "a.0.op\\nvino\\x1b"
+
+
+def test_a_sum_beside_a_file_is_what_it_must_be_to_the_byte(tmp_path: Path) -> None:
+    path, beside = tmp_path / "cart.toml", tmp_path / "cart.toml.sha256"
+    path.write_bytes(b"a = 1\n")
+    assert read_summed(path, 100) == b"a = 1\n"  # none
+    own = hashlib.sha256(b"a = 1\n").hexdigest()
+    for mark in ("  ", " *"):  # as sha256sum writes it, of text and of bytes
+        beside.write_text(f"{own}{mark}cart.toml\n")
+        assert read_summed(path, 100) == b"a = 1\n"
+    for wrong in ("", own, f"{own.upper()}  cart.toml\n", f"{own}  other.toml\n", f"{own}  cart.toml\n\n"):
+        beside.write_text(wrong)
+        with pytest.raises(SumDiffers, match=r"sha256sum cart\.toml > cart\.toml\.sha256"):
+            read_summed(path, 100)
+    with pytest.raises(OSError, match="larger"):
+        read_summed(path, 3)

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from device.checked_file import place_of
 from device.errors import DeviceError
 from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused
 from runtime.errors import ScreeningError
@@ -48,7 +49,7 @@ async def of_a_body(_: Request, error: Exception) -> JSONResponse:
     """A body that is not what it should be. What was sent is not repeated: it may hold a name."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body") or "the request"
+    where = place_of(part for part in first["loc"] if part != "body") or "the request"
     return problem(422, "not taken", f"{where}: {first['msg']}")
 
 

@@ -16,6 +16,8 @@ RESERVE_BYTES = 4 * 2**20
 """Several times what the largest exam's retirement writes."""
 AMPLE = 8
 """It is made where the disk has so many times as much free."""
+SMALLEST_BYTES = 1 << 20
+"""A journal whose database is smaller needs none yet: its exams free next to nothing."""
 
 
 class Reserve:
@@ -27,7 +29,9 @@ class Reserve:
     def make(self) -> None:
         """Put the space aside, where there is plenty; without it nothing but retirement on a full disk is lacking."""
         with suppress(OSError):
-            if self.path.exists() or shutil.disk_usage(self._folder).free < AMPLE * RESERVE_BYTES:
+            if self.path.exists() or (self._folder / "journal.sqlite3").stat().st_size < SMALLEST_BYTES:
+                return
+            if shutil.disk_usage(self._folder).free < AMPLE * RESERVE_BYTES:
                 return
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             try:

@@ -115,7 +115,13 @@ def test_what_goes_wrong_is_said_and_an_exam_that_is_left_goes_on(cart: Quick) -
     assert again.code == [0]
 
 
-def test_without_an_exam_nothing_is_taken(cart: Quick) -> None:
+def test_without_an_open_exam_nothing_is_taken(cart: Quick) -> None:
+    exam_id = cart.open_exam()
+    at = Typed(cart.cart, None)
+    at.hears("aim: OD disc-centred")
+    cart.done(f"exams/{exam_id}/close")  # a page of the same cart
+    at.hears("the exam was closed elsewhere")
+    assert at.ends() == 0
     at = Typed(cart.cart, None)
     at.hears("no exam is open; name the infant with --infant FILE")
     assert at.ends() == 2

@@ -23,7 +23,7 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
 @pytest.fixture(scope="session")
 def dicom_tools() -> None:
     """The programs that judge objects."""
-    if said := installed("dciodvfy", "dcmdump", "dsrdump"):
+    if said := installed("dciodvfy", "dcmdump", "dsrdump", "dsr2html"):
         pytest.skip(said)
 
 

@@ -193,8 +193,11 @@ def test_not_one_free_byte_stops_neither_reading_nor_retirement(
     """By the commands; the newest event is in SQLite's log where that was left."""
     monkeypatch.setattr(reserve, "AMPLE", 1)
     monkeypatch.setattr(reserve, "RESERVE_BYTES", 1 << 20)
+    monkeypatch.setattr(reserve, "SMALLEST_BYTES", 1)
     disk = mount("-t", "tmpfs", "-o", "size=9m")
-    with Journal.open(tmp_path / "j", key, create=True, floor_bytes=0) as journal:
+    Journal.open(tmp_path / "j", key, create=True).close()
+    with Journal.open(tmp_path / "j", key, floor_bytes=0) as journal:
+        assert (tmp_path / "j" / reserve.FILE).exists()
         exam_id = journal_exam(journal, [REFER] * 4)
         if log:
             shutil.copytree(tmp_path / "j", disk / "j")
@@ -245,6 +248,10 @@ def test_reading_goes_on_where_sqlite_cannot_share(
 
 def test_space_is_put_aside_only_where_there_is_plenty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = reserve.Reserve(tmp_path)
+    (tmp_path / "journal.sqlite3").write_bytes(bytes(1000))
+    kept.make()
+    assert not kept.path.exists()  # a journal that is hardly begun
+    (tmp_path / "journal.sqlite3").write_bytes(bytes(1 << 20))
     kept.make()
     assert kept.path.stat().st_size == reserve.RESERVE_BYTES
     free = [0]
