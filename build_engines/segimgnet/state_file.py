@@ -21,6 +21,10 @@ LANDMARKS = ("convNeXt_raw_stem.0.weight", "Conv_1x1.weight")
 """Keys that tell where the network's own names begin."""
 RESAVE = "save it again where it was trained with torch.save(model.state_dict(), PATH)"
 SNIFFED = 512
+FOLDER = 0x10
+"""Of a ZIP entry's external attributes (APPNOTE.TXT 4.4.15, the MS-DOS directory byte)."""
+BETWEEN = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+"""Parts of names that PyTorch's own wrappers put in wherever they wrap: DataParallel, compile, FSDP, checkpointing."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -34,16 +38,44 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # a damaged or hostile pickle can fail in any way
         raise CheckpointError(_unreadable(path, error)) from error
-    for key in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+    content = _unwrapped(content, path)
     if not isinstance(content, dict) or not content:
         raise CheckpointError(f"{path}: holds {_what(content)}, expected a state_dict of named tensors")
     strange = [(key, value) for key, value in content.items() if not (isinstance(key, str) and _plain_tensor(value))]
     if strange:
         key, value = strange[0]
         raise CheckpointError(f"{path}: {key!r} holds {_what(value)}, expected a state_dict of named dense tensors")
-    return _without_prefix(content, path)
+    return _without_prefix(_without_wrappers(content, path), path)
+
+
+def _unwrapped(content: Any, path: Path) -> Any:
+    """What lies in the dicts of a training's file. Raises `CheckpointError` where several of them hold a network."""
+    while isinstance(content, dict):
+        held = [key for key in WRAPPERS if isinstance(content.get(key), dict)]
+        networks = [key for key in held if _holds_network(content[key])]
+        if len(networks) > 1:
+            names = ", ".join(repr(key) for key in networks)
+            raise CheckpointError(f"{path}: holds several networks, under {names}; save the one that is meant alone")
+        if not held:
+            break
+        content = content[(networks or held)[0]]
+    return content
+
+
+def _holds_network(content: object) -> bool:
+    """Whether it holds tensors by name, itself or within one of the wrappers' dicts."""
+    if not isinstance(content, dict):
+        return False
+    own = any(isinstance(value, Tensor) and getattr(value, "ndim", 0) > 1 for value in content.values())
+    return own or any(_holds_network(content.get(key)) for key in WRAPPERS)
+
+
+def _without_wrappers(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The names without the parts of `BETWEEN`, wherever they stand. Raises `CheckpointError` where two become one."""
+    plain = {".".join(part for part in key.split(".") if part not in BETWEEN): value for key, value in state.items()}
+    if len(plain) < len(state):
+        raise CheckpointError(f"{path}: holds several networks, some of them wrapped; save the one that is meant alone")
+    return plain
 
 
 def _without_prefix(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -72,17 +104,35 @@ def _require_whole(path: Path) -> None:
     told = _foreign(start)
     if told:
         raise CheckpointError(f"{path}: {told}")
-    if not zipfile.is_zipfile(path):
-        return  # torch's format before 1.6, which has no checksums
     try:
+        if not zipfile.is_zipfile(path):
+            return  # torch's format before 1.6, which has no checksums
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+            damaged = archive.testzip() or _unlike_a_file(archive)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged archive can fail in any way, also in its packing
         raise CheckpointError(f"{path}: damaged ({error}); copy it again from where it was saved") from None
     if damaged is not None:
         raise CheckpointError(
-            f"{path}: damaged, the checksum of {damaged} does not fit; copy it again from where it was saved"
+            f"{path}: damaged, the checksum or directory entry of {damaged} does not fit; copy it again from where it "
+            "was saved"
         )
+
+
+def _unlike_a_file(archive: zipfile.ZipFile) -> str | None:
+    """An entry that Python reads and PyTorch's own reader takes for something else; None without one.
+
+    Of an entry that is marked as a folder PyTorch reads nothing, and its tensor is whatever lay in memory. Of two of
+    one name each reader takes its own.
+    """
+    entries = archive.infolist()
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.is_dir() or entry.external_attr & FOLDER or entry.filename in seen:
+            return entry.filename
+        seen.add(entry.filename)
+    return None
 
 
 def _foreign(start: bytes) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from build_engines.errors import CheckpointError
 from build_engines.segimgnet import NetworkSize, SegImgNet
 from build_engines.segimgnet.checkpoint import load_checkpoint, to_published
+from build_engines.segimgnet.state_file import read_state
 
 TINY = NetworkSize("tiny", (4, 8, 16, 32, 64), (8, 16, 32, 64), (1, 1, 1, 1), 16)
 
@@ -113,3 +114,50 @@ def test_a_network_with_one_output_is_refused_with_what_to_do(state: dict[str, T
     # What the message advises gives the sigmoid's probability.
     z = torch.tensor([[0.7]])
     assert torch.allclose(torch.softmax(torch.cat((torch.zeros(1, 1), z), 1), 1)[:, 1:], torch.sigmoid(z))
+
+
+@pytest.mark.parametrize(
+    ("inside", "wrapped"),
+    [
+        ("seg_Net.", "seg_Net._orig_mod."),
+        ("blocks.0.", "blocks.0._checkpoint_wrapped_module."),
+        ("convNeXt_raw_stage1.", "_fsdp_wrapped_module.convNeXt_raw_stage1.module."),
+    ],
+)
+def test_wrappers_of_parts_of_a_network_are_taken_away_wherever_they_stand(
+    state: dict[str, Tensor], tmp_path: Path, inside: str, wrapped: str
+) -> None:
+    renamed = {key.replace(inside, wrapped): value for key, value in state.items()}
+    assert renamed.keys() != state.keys()
+    found = to_published(load_checkpoint(saved(renamed, tmp_path / "x.pth")))
+    assert all(torch.equal(found[key], value) for key, value in state.items())
+    twice = {**renamed, **state}
+    with pytest.raises(CheckpointError, match="several networks"):
+        load_checkpoint(saved(twice, tmp_path / "twice.pth"))
+
+
+def test_two_networks_beside_one_another_are_not_chosen_between(state: dict[str, Tensor], tmp_path: Path) -> None:
+    content = {"epoch": 3, "state_dict": state, "ema_state_dict": {key: value * 1 for key, value in state.items()}}
+    with pytest.raises(CheckpointError, match="several networks, under 'state_dict', 'ema_state_dict'"):
+        load_checkpoint(saved(content, tmp_path / "both.pth"))
+    content["ema_state_dict"] = {"decay": 0.999}
+    load_checkpoint(saved(content, tmp_path / "one.pth"))
+
+
+def test_every_damaged_byte_of_an_archives_directory_is_seen(tmp_path: Path) -> None:
+    """Of the end's records and of one entry; a folder's mark there once left a tensor to whatever lay in memory."""
+    content = {name: torch.arange(9.0).reshape(3, 3) + number for number, name in enumerate(("first", "second"))}
+    path = saved(content, tmp_path / "x.pth")
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        start = archive.start_dir
+    for spot in range(start, len(whole)):
+        for bit in {0x10, 1 << spot % 8}:
+            damaged = bytearray(whole)
+            damaged[spot] ^= bit
+            path.write_bytes(damaged)
+            try:
+                found = read_state(path)
+            except CheckpointError:
+                continue
+            assert all(torch.equal(found[key], value) for key, value in content.items()), f"byte {spot - start}"
