@@ -26,7 +26,11 @@ NOT_ONE = "not one retina"
 UNFAMILIAR = "not a fundus as the model knows it"
 """Told by the networks' encoder, after the gate; see `runtime.familiar`."""
 REPEATED = "repeated frame"
-REASONS = (TOO_DARK, TOO_BRIGHT, FIELD, NOT_ONE, NOT_A_RETINA, BLURRED, UNFAMILIAR, REPEATED)
+TORN = "torn or put together from parts"
+DRAWN_OVER = "text, lines or noise over the picture"
+COLOURS = "colours exchanged or missing"
+"""These three are told by `runtime.structure`, after the gate."""
+REASONS = (TOO_DARK, TOO_BRIGHT, FIELD, NOT_ONE, NOT_A_RETINA, BLURRED, TORN, DRAWN_OVER, COLOURS, UNFAMILIAR, REPEATED)
 """Every one; what a new one needs: docs/recipes.md."""
 _BRIDGE = np.ones((13, 13), np.uint8)
 """Discs that touch are one over about so many of every fourth pixel."""

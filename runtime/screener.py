@@ -28,6 +28,7 @@ from runtime.outcome import Outcome
 from runtime.preprocess import is_large, network_input
 from runtime.quality import NOT_ONE, REPEATED, UNFAMILIAR, QualityLimits, grade, vessel_fraction
 from runtime.reading import UNGUARDED, EngineFacts, FrameFacts, Quality, Reading, Timings
+from runtime.structure import structure_faults
 from runtime.trust.guard import Guard
 from runtime.trust.site import Site, open_site
 from runtime.trust.word import check_server, sites_word
@@ -339,6 +340,8 @@ class Screener:
         self._hash(frame, work)
         with work.stage("quality", budget.quality, deadline):
             work.quality = grade(image[0], self._word.limits)
+            if work.quality.gradable and (faults := structure_faults(frame.pixels, image[0])):
+                work.quality = replace(work.quality, gradable=False, reasons=faults)
         if not work.quality.gradable:
             return Outcome.RETAKE, ", ".join(work.quality.reasons)
         inference = self._engine.infer(image, budget, deadline)

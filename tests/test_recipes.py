@@ -34,9 +34,13 @@ def test_every_reason_of_the_gate_is_in_its_list() -> None:
 def test_a_reason_has_its_picture_its_advice_and_its_translations(reason: str) -> None:
     name = next(name for name, value in constants(quality).items() if value == reason)
     # What the gate cannot tell by itself is told, and tried, elsewhere.
-    where = {quality.REPEATED: "test_screener.py", quality.UNFAMILIAR: "test_familiar.py"}.get(
-        reason, "test_quality.py"
-    )
+    where = {
+        quality.REPEATED: "test_screener.py",
+        quality.UNFAMILIAR: "test_familiar.py",
+        quality.TORN: "test_structure.py",
+        quality.DRAWN_OVER: "test_structure.py",
+        quality.COLOURS: "test_structure.py",
+    }.get(reason, "test_quality.py")
     tests = (ROOT / "tests" / "runtime" / where).read_text(encoding="utf-8")
     assert re.search(rf"\b{name}\b|{re.escape(reason)}", tests), f"no test in {where} gives a frame that is {reason!r}"
     assert f"\n| {reason} | " in DOCUMENT, f"docs/reading.md says nothing of {reason!r}"

@@ -29,7 +29,7 @@ FLOORS = {
         screener
         trust explain
         engines sinks
-        plans familiar
+        plans familiar structure
         bundle quality preprocess cuda decide
         plan_manifest slots
         shares plan_key

@@ -21,6 +21,9 @@ from runtime.reread.errors import RereadError
 from runtime.reread.stored import Stored
 
 LABELS = "labels.csv"
+READINGS = "readings.jsonl"
+WRITTEN = frozenset({"overlays", "vessels", "gates"})
+"""Folders beside `READINGS` that hold what a run drew of them."""
 LABELS_LIMIT_BYTES = 1 << 30
 YES, NO = frozenset({"1", "true", "yes", "y"}), frozenset({"0", "false", "no", "n"})
 EYES = {"od": "OD", "r": "OD", "right": "OD", "os": "OS", "l": "OS", "left": "OS"}
@@ -93,11 +96,12 @@ def _stored(
 
 
 def _paths(top: Path) -> Iterator[str]:
-    """Relative paths of the pictures, one folder after the other; hidden ones are passed over."""
+    """Relative paths of the pictures, one folder after the other; hidden ones and what a run wrote are passed over."""
     with os.scandir(top) as entries:
         here = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    written = WRITTEN if any(entry.name == READINGS for entry in here) else frozenset()
     for entry in here:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or entry.name in written:
             continue
         if entry.is_dir(follow_symlinks=False):
             for below in _paths(Path(entry.path)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from device.cameras.codecs.own import marked
 from runtime.arrays import UInt8Array
 from runtime.errors import OutputError
 
@@ -26,9 +27,12 @@ def shrink(pixels: UInt8Array, longest: int) -> UInt8Array:
 
 
 def encode(pixels: UInt8Array, ending: str, quality: int = 90) -> bytes:
-    """The picture, RGB [H, W, 3] or grey [H, W], as a file of the format named by `ending`; `quality` is JPEG's."""
+    """The picture, RGB [H, W, 3] or grey [H, W], as a file of the format named by `ending`; `quality` is JPEG's.
+
+    It is marked as drawn here, so that it is never read as a frame.
+    """
     stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     done, data = cv2.imencode(ending, stored, [cv2.IMWRITE_JPEG_QUALITY, quality] if ending == ".jpg" else [])
     if not done:
         raise OutputError(f"OpenCV could not encode a {ending} of {list(pixels.shape)}; report this fault")
-    return data.tobytes()
+    return marked(data.tobytes())

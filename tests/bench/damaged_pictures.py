@@ -1,17 +1,18 @@
 """How many damaged copies of readable frames still get another outcome, and how many harmless ones are refused.
 
-    python tests/bench/damaged_pictures.py ../shared/data/hvdropdb_ridge/images --copies 10000
+    python tests/bench/damaged_pictures.py ../shared/data/hvdropdb_ridge/images --copies 10000 --log copies.jsonl
 
 Copies are damaged by holes of zeros, cuts, flipped bits and lost packets: files of JPEG (baseline, progressive), WebP,
 JPEG 2000 and DICOM, and videos of MJPEG, H.264 and H.265, of which every frame is one copy. The same seed gives the
-same copies. A frame whose whole copy gets no outcome is left out. Exit code 1 when any damaged copy gets the other
-outcome.
+same copies, each by its own number, so that with `--log` a run that was broken off goes on where it was. A frame whose
+whole copy gets no outcome is left out. Exit code 1 when any damaged copy gets the other outcome.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import random
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -37,6 +39,8 @@ COUNTS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
 UNDAMAGED_LEVELS = 1.0
 """A mean difference under this is not seen."""
 VIDEO_FRAMES, GROUP = 6, 3
+IN_A_ROW = 25
+"""So many copies of one picture follow each other."""
 _JPEG: dict[str, object] = {"quality": 92}
 _J2K: dict[str, object] = {"quality_mode": "rates", "quality_layers": [12], "irreversible": True}
 
@@ -144,7 +148,7 @@ class Shown:
 
 
 class Copies:
-    """Whole copies with their outcomes, made once each."""
+    """Whole copies with their outcomes, made once each; those of one picture are kept."""
 
     def __init__(self, folder: Path, screener: Screener) -> None:
         self._folder, self._screener = folder, screener
@@ -153,6 +157,7 @@ class Copies:
     def whole(self, of: Path, name: str) -> tuple[bytes, list[Shown]]:
         """The bytes, and the frames with an outcome."""
         if (of, name) not in self._made:
+            self._made = {made: kept for made, kept in self._made.items() if made[0] == of}
             with Image.open(of) as opened:
                 data = FORMATS[name](opened.convert("RGB"))
             frames = [Shown(f, self.outcome(f)) for f in self.frames(name, data) if not isinstance(f, str)]
@@ -215,44 +220,70 @@ def main() -> int:
     parser.add_argument("--formats", nargs="+", choices=list(FORMATS), default=list(FORMATS), metavar="NAME")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long, whatever is left")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the copies with the other outcome there")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="a line for each copy; those in it are not done again")
     options = parser.parse_args()
-    rng, until = random.Random(options.seed), time.monotonic() + 60 * options.minutes
+    until = time.monotonic() + 60 * options.minutes
     pictures = sorted(options.folder.iterdir())[:40]
-    found: Counter[tuple[str, str, str]] = Counter()
-    whys: Counter[str] = Counter()
-    done = harmless = wrong = 0
+    lines = [json.loads(line) for line in options.log.read_text().splitlines()] if _there(options.log) else []
+    done = {line["copy"] for line in lines}
     with tempfile.TemporaryDirectory() as folder, Screener(open_bundle(), reject_repeats=False, threads=1) as screener:
         copies = Copies(Path(folder), screener)
-        while done < options.copies and time.monotonic() < until:
-            of, name = rng.choice(pictures), rng.choice(options.formats)
-            data, whole = copies.whole(of, name)
-            if not whole:
+        for number in range(options.copies):
+            if number in done or time.monotonic() > until:
                 continue
-            damage, broken = rng.choice(DAMAGES), bytearray(data)
-            damage(broken, rng)
-            done += 1
-            for got in copies.frames(name, bytes(broken)):
-                if isinstance(got, str):
-                    levels = 255.0 if name in VIDEOS else forgiven(name, bytes(broken), whole[0].pixels)
-                    what = "refused"
-                    if levels < UNDAMAGED_LEVELS:
-                        what += ", undamaged to the eye" if levels else ", not a bit different"
-                        harmless += 1
-                        whys[f"{name}, {damage.__name__}: {got.partition(': ')[2][:90]}"] += 1
-                else:
-                    what = judged(copies, whole, got)
-                    if what.startswith("OTHER"):
-                        wrong += 1
-                        if options.keep:
-                            options.keep.mkdir(parents=True, exist_ok=True)
-                            (options.keep / f"{done}-{of.stem}-{damage.__name__}-{name}").write_bytes(broken)
-                            (options.keep / f"{done}-{of.stem}-whole-{name}").write_bytes(data)
-                found[name, damage.__name__, what] += 1
+            rng = random.Random(f"{options.seed} {number}")
+            of, name = pictures[number // IN_A_ROW % len(pictures)], rng.choice(options.formats)
+            lines.append({"copy": number, **one_copy(copies, of, name, rng, options.keep)})
+            if options.log:
+                with options.log.open("a") as log:
+                    log.write(json.dumps(lines[-1]) + "\n")
+    return report(lines)
+
+
+def _there(log: Path | None) -> bool:
+    return log is not None and log.exists()
+
+
+def one_copy(copies: Copies, of: Path, name: str, rng: random.Random, keep: Path | None) -> dict[str, object]:
+    """What became of each frame of a damaged copy: `frames` is pairs of words and, of what was refused, why."""
+    data, whole = copies.whole(of, name)
+    damage, broken = rng.choice(DAMAGES), bytearray(data)
+    damage(broken, rng)
+    frames: list[tuple[str, str]] = []
+    for got in copies.frames(name, bytes(broken)) if whole else ():
+        if not isinstance(got, str):
+            frames.append((judged(copies, whole, got), ""))
+            continue
+        levels = 255.0 if name in VIDEOS else forgiven(name, bytes(broken), whole[0].pixels)
+        what = "refused"
+        if levels < UNDAMAGED_LEVELS:
+            what += ", undamaged to the eye" if levels else ", not a bit different"
+        frames.append((what, got.partition(": ")[2][:90]))
+    if keep and any(what.startswith("OTHER") for what, _ in frames):
+        keep.mkdir(parents=True, exist_ok=True)
+        (keep / f"{of.stem}-{damage.__name__}-{rng.randrange(10**6)}-{name}").write_bytes(broken)
+        (keep / f"{of.stem}-whole-{name}").write_bytes(data)
+    return {"of": of.name, "format": name, "damage": damage.__name__, "frames": frames}
+
+
+def report(lines: list[dict[str, Any]]) -> int:
+    """Print the table; 1 when any copy got the other outcome."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    whys: Counter[str] = Counter()
+    for line in lines:
+        for what, why in line["frames"]:
+            found[line["format"], line["damage"], what.partition(" (")[0]] += 1
+            if what.startswith("refused,"):
+                whys[f"{line['format']}, {line['damage']}: {why}"] += 1
+            elif what.startswith("OTHER"):
+                print(f"copy {line['copy']}, {line['of']}, {line['format']}, {line['damage']}: {what}")
     for (name, kind, what), number in sorted(found.items()):
         print(f"{name:16} {kind:7} {what:44} {number}")
     for why, number in whys.most_common():
         print(f"  undamaged to the eye, {number}: {why}")
-    print(f"{done} copies: {wrong} with the other outcome, {harmless} refused though undamaged to the eye")
+    files, frames, wrong = sum(bool(line["frames"]) for line in lines), sum(found.values()), 0
+    wrong = sum(number for (_, _, what), number in found.items() if what.startswith("OTHER"))
+    print(f"{files} files, {frames} frames: {wrong} with the other outcome, {sum(whys.values())} undamaged and refused")
     return 1 if wrong else 0
 
 

@@ -18,7 +18,19 @@ from runtime.outcome import (
     READING_PENDING,
     Outcome,
 )
-from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, NOT_ONE, REPEATED, TOO_BRIGHT, TOO_DARK, UNFAMILIAR
+from runtime.quality import (
+    BLURRED,
+    COLOURS,
+    DRAWN_OVER,
+    FIELD,
+    NOT_A_RETINA,
+    NOT_ONE,
+    REPEATED,
+    TOO_BRIGHT,
+    TOO_DARK,
+    TORN,
+    UNFAMILIAR,
+)
 from runtime.views import View
 
 PAGES = Path(__file__).parents[3] / "runtime/cart/pages"
@@ -44,7 +56,7 @@ def texts_used() -> set[str]:
     found |= {hint.value for hint in Hint} | {view.value for view in View}
     found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
     found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
-    found |= {NOT_ONE, UNFAMILIAR}
+    found |= {NOT_ONE, UNFAMILIAR, TORN, DRAWN_OVER, COLOURS}
     found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_PICTURE, HINT, GATES_WORDS}
     found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
     found |= {

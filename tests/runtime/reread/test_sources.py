@@ -276,3 +276,10 @@ def test_each_journal_has_its_own_key_and_one_without_is_a_line(
     assert not any(isinstance(load_with(frame, ring), str) for frame in frames)
     assert len(told) == 1
     assert "source 2 left out" in told[0]
+
+
+def test_what_a_run_wrote_beside_its_readings_is_no_source(tmp_path: Path) -> None:
+    for name in ("a.png", "overlays/a.png", "gates/a.png", "other/overlays/b.png"):
+        write_retina(tmp_path / name)
+    (tmp_path / "readings.jsonl").write_text("{}\n")
+    assert [frame.file for frame in listed(tmp_path)[0]] == ["a.png", "other/overlays/b.png"]
