@@ -18,11 +18,11 @@ from build_engines.card import model_card
 from build_engines.description import Description
 from build_engines.errors import BuildError
 from build_engines.export import Parity, check_parity, export_graphs
-from build_engines.quantize import Settings, add_graphs
+from build_engines.quantize import QuantizeSettings, add_graphs
 from build_engines.reliability import write_reliability
 from build_engines.report import REPORT_FILE, ParityReport, measure
 from build_engines.report.choose import defaults
-from build_engines.report.frames import Source
+from build_engines.report.frames import NamedFrames
 from build_engines.report.store import write_report
 from build_engines.segimgnet import SegImgNet
 from build_engines.trust.selftest import write_self_test
@@ -58,10 +58,10 @@ Report = Callable[[str], None]
 class LowPrecision:
     """Which graphs are added to fp32, from what, and on what they are held against it."""
 
-    settings: Settings
+    settings: QuantizeSettings
     calibration: CalibrationSet | None
     """Needed for `int8`."""
-    source: Source
+    source: NamedFrames
     """Frames of the parity report."""
 
 

@@ -91,12 +91,12 @@ def _precisions(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 def _low(arguments: argparse.Namespace, precisions: tuple[str, ...]) -> LowPrecision:
     from build_engines.bundle import LowPrecision
-    from build_engines.quantize import Settings
+    from build_engines.quantize import QuantizeSettings
     from build_engines.report import report_frames
     from calibration import open_set
 
     method = None if arguments.method == "auto" else arguments.method
-    settings = Settings(precisions, method, arguments.calibration_frames, arguments.max_drop)
+    settings = QuantizeSettings(precisions, method, arguments.calibration_frames, arguments.max_drop)
     calibration = None if arguments.calibration is None else open_set(arguments.calibration)
     return LowPrecision(settings, calibration, report_frames(arguments.data, arguments.held_out))
 

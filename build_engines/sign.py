@@ -13,7 +13,7 @@ from build_engines.arguments import sign_parser
 from build_engines.errors import BuildError
 from device.checked_file import read_at_most
 from device.extras import how_to_install
-from device.light.calibration import CALIBRATION_SCHEMA, Calibration, sign_calibration
+from device.light.calibration import CALIBRATION_SCHEMA, LightCalibration, sign_calibration
 from device.outputs import PUBLIC, write_whole
 from device.signature import signature_line
 from runtime.bundle import MANIFEST, open_bundle
@@ -86,10 +86,10 @@ def sign_file(path: Path, out: Path, key: Ed25519PrivateKey) -> Path:
     return _write(out, body + signature_line(body, key))
 
 
-def _calibration(path: Path, raw: bytes) -> Calibration:
+def _calibration(path: Path, raw: bytes) -> LightCalibration:
     """The laboratory's calibration of a board, checked as a cart checks it but for board and day."""
     try:
-        return Calibration.model_validate_json(raw)
+        return LightCalibration.model_validate_json(raw)
     except ValidationError as error:
         problem = first_problem(error, "the file")
         raise BuildError(f"{path.name}: no {CALIBRATION_SCHEMA}: {problem}; see device/light/calibration.py") from None

@@ -12,7 +12,7 @@ import numpy as np
 from calibration.facts import FEATURES, Kind
 from calibration.keep_out import Exclusion
 from calibration.lookalike import SAME_PICTURE, Looks, look
-from calibration.sources import Seen
+from calibration.sources import SourceFrame
 from device.frame import Frame
 from runtime.arrays import UInt8Array
 from runtime.engines.base import Engine
@@ -64,7 +64,7 @@ class Gathered:
 
 
 def gather(
-    seen_frames: Iterable[Seen],
+    seen_frames: Iterable[SourceFrame],
     engine: Engine,
     exclusion: Exclusion,
     scratch: Path | None = None,
@@ -86,7 +86,7 @@ def gather(
 
 
 def _judge(
-    seen: Seen,
+    seen: SourceFrame,
     frame: Frame,
     gathered: Gathered,
     looks: Looks,
@@ -115,7 +115,7 @@ def _judge(
     gathered.usable.append(Usable(number, frame.sha256, seen.device, features))
 
 
-def _look_at(seen: Seen, frame: Frame, exclusion: Exclusion) -> tuple[str, UInt8Array, dict[str, float]]:
+def _look_at(seen: SourceFrame, frame: Frame, exclusion: Exclusion) -> tuple[str, UInt8Array, dict[str, float]]:
     """Why the frame is refused, if it is; what the networks see of it; the quality gate's measures."""
     nothing: UInt8Array = np.empty((0,), np.uint8)
     if exclusion.names(seen.group, frame.sha256):

@@ -38,7 +38,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SourceFrame:
     """One frame of a source, or why there is none."""
 
     kind: Kind
@@ -48,7 +48,7 @@ class Seen:
     group: str | None = None
 
 
-def seen_frames(sources: Sources) -> Iterator[Seen]:
+def seen_frames(sources: Sources) -> Iterator[SourceFrame]:
     """Every frame of every source in turn.
 
     Raises `CalibrationError` for a source that has no end or readings that cannot be used, `CameraError` for one that
@@ -61,7 +61,7 @@ def seen_frames(sources: Sources) -> Iterator[Seen]:
             yield from _shown(spec, sources)
 
 
-def _shown(spec: str, sources: Sources) -> Iterator[Seen]:
+def _shown(spec: str, sources: Sources) -> Iterator[SourceFrame]:
     with open_camera(spec) as camera:
         _require_end(spec, camera, sources)
         kind, listed, device = _kind(spec, camera), _listed(spec), sources.device or _simulated_device(spec)
@@ -71,16 +71,18 @@ def _shown(spec: str, sources: Sources) -> Iterator[Seen]:
             try:
                 frame = camera.read()
             except FrameUnreadable:
-                yield Seen(kind, refused=NOT_READABLE)
+                yield SourceFrame(kind, refused=NOT_READABLE)
                 continue
             if frame is None:
                 return
             row = listed.get(frame.source)
             named = row.device if row is not None else None
-            yield Seen(kind, frame, device=named or device or UNKNOWN, group=row.group if row is not None else None)
+            yield SourceFrame(
+                kind, frame, device=named or device or UNKNOWN, group=row.group if row is not None else None
+            )
 
 
-def _screened(readings: Path, sources: Sources) -> Iterator[Seen]:
+def _screened(readings: Path, sources: Sources) -> Iterator[SourceFrame]:
     """The frames of gradable readings, found again among `sources.pictures` by the SHA-256 of their pixels."""
     if not sources.pictures:
         raise CalibrationError(
@@ -93,18 +95,18 @@ def _screened(readings: Path, sources: Sources) -> Iterator[Seen]:
         if gradable and sha256 is not None:
             wanted[sha256] += 1
         else:
-            yield Seen("readings", refused=NOT_GRADABLE)
+            yield SourceFrame("readings", refused=NOT_GRADABLE)
     for spec in sources.pictures:
         for seen in _shown(spec, sources) if wanted else ():
             if seen.frame is None or not wanted[seen.frame.sha256]:
                 continue
             wanted[seen.frame.sha256] -= 1
             wanted += Counter()  # drops those that are all found
-            yield Seen("readings", seen.frame, device=seen.device, group=seen.group)
+            yield SourceFrame("readings", seen.frame, device=seen.device, group=seen.group)
             if not wanted:
                 break
     for _ in range(wanted.total()):
-        yield Seen("readings", refused=NOT_FOUND)
+        yield SourceFrame("readings", refused=NOT_FOUND)
 
 
 def _readings(path: Path) -> Iterator[tuple[str | None, bool]]:

@@ -25,7 +25,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelTable:
     """A table of pictures."""
 
     sha256: str
@@ -33,7 +33,7 @@ class Table:
 
 
 @lru_cache(maxsize=64)
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> LabelTable:
     """Read a CSV file with a column `image`: paths from the table's folder.
 
     `device`, `frame_group`, `subject` and `original` are used where they are. Raises `CalibrationError`.
@@ -54,7 +54,7 @@ def read_table(path: Path) -> Table:
             raise CalibrationError(f"table {path}, line {number}: no image is named; expected one in each line")
         image = path.parent / row["image"].replace("\\", "/")
         listed.append(Listed(image, row.get("device") or None, _group(path.resolve().parent.name, row)))
-    return Table(hashlib.sha256(raw).hexdigest(), tuple(listed))
+    return LabelTable(hashlib.sha256(raw).hexdigest(), tuple(listed))
 
 
 def _group(dataset: str, row: dict[str, str]) -> str:

@@ -46,7 +46,7 @@ class PixelFormat(IntEnum):
     """Refused: the camera's processor owns the colour."""
 
 
-class Matrix(IntEnum):
+class ColourMatrix(IntEnum):
     """From YCbCr to RGB."""
 
     NONE = 0
@@ -75,7 +75,7 @@ REFUSED = {
 """Why a format is not taken, and what to do."""
 ROW_BYTES = {PixelFormat.RGB8: 3, PixelFormat.BGR8: 3, PixelFormat.RGBX8: 4, PixelFormat.YUYV: 2, PixelFormat.UYVY: 2}
 ROW_BYTES |= {PixelFormat.NV12: 1, PixelFormat.GRAY8: 1, PixelFormat.RGB48: 6, PixelFormat.BAYER8: 1}
-_WEIGHTS = {Matrix.BT601: (0.299, 0.114), Matrix.BT709: (0.2126, 0.0722)}
+_WEIGHTS = {ColourMatrix.BT601: (0.299, 0.114), ColourMatrix.BT709: (0.2126, 0.0722)}
 """Of red and blue in luma: ITU-R BT.601-7 and BT.709-6, 2.5.1 and 3.2."""
 
 
@@ -102,7 +102,7 @@ class Lying:
     """Pixels."""
     stride: int
     """Bytes from row to row; of NV12 in both planes; of JPEG 0."""
-    matrix: Matrix = Matrix.NONE
+    matrix: ColourMatrix = ColourMatrix.NONE
     range: Range = Range.NONE
     chroma_offset: int = 0
     """Bytes from the first luma row to the first chroma row of NV12; 0: right behind the luma rows."""
@@ -284,7 +284,7 @@ def _plain(data: NDArray[np.uint8], lying: Lying, weights: tuple[int, ...]) -> N
 
 
 @cache
-def _weights(matrix: Matrix, levels: Range) -> tuple[int, ...]:
+def _weights(matrix: ColourMatrix, levels: Range) -> tuple[int, ...]:
     """In 1/32 of a level and times 256: of luma, Cr for red, Cb, Cr for green, Cb for blue; then what is added to each.
 
     What is added holds the black level, half a level to round and what is lost where two products are rounded down.

@@ -20,14 +20,14 @@ exec {installed}/python -m runtime.daemon "$@"
 def main(library: Path, debian: Path, version: str) -> None:
     """Write into the tree of the package, and the units into `debian` where debhelper finds them."""
     sys.path.insert(0, str(library / "packages"))
-    from runtime.daemon.units import NAME, UnitOptions, service_unit, socket_unit
+    from runtime.daemon.units import NAME, DaemonUnitOptions, service_unit, socket_unit
 
     command = library.parents[1] / "bin" / "ropscreend"
     command.parent.mkdir(parents=True, exist_ok=True)
     for path, text in ((library / "python", LAUNCHER), (command, COMMAND)):
         path.write_text(text.format(installed=INSTALLED, version=version))
         path.chmod(0o755)
-    options = UnitOptions(INSTALLED / "python", ())
+    options = DaemonUnitOptions(INSTALLED / "python", ())
     (debian / f"{NAME}.service").write_text(service_unit(options))
     (debian / f"{NAME}.socket").write_text(socket_unit(options))
 

@@ -32,7 +32,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Kept(_Part):
+class KeptShare(_Part):
     """Frames of one camera, and how many are kept by a test whose fit and limit knew nothing of their like."""
 
     frames: int = Field(gt=0)
@@ -56,7 +56,7 @@ class FamiliarContent(_Part):
     """Mean squared length of what the axes leave over."""
     limit: _Positive
     """Frames that lie farther away are none that the networks know."""
-    cameras: dict[str, Kept] = Field(min_length=1)
+    cameras: dict[str, KeptShare] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _fit_together(self) -> FamiliarContent:

@@ -16,7 +16,7 @@ from build_engines.evaluate.errors import EvaluationError
 from build_engines.evaluate.measure import Asked, parse_by
 from build_engines.evaluate.overlap import Seen, seen_of, seen_of_cases, seen_of_training
 from build_engines.evaluate.pictures import FOLDER, with_pictures
-from build_engines.evaluate.readings import Reader, ask, stored
+from build_engines.evaluate.readings import BundleReadings, ask, stored
 from build_engines.evaluate.result import Evaluation
 from build_engines.evaluate.study import Chosen, Others, evaluate
 from build_engines.evaluate.text import markdown, page
@@ -111,7 +111,7 @@ def _readers(
     bundles: Sequence[Bundle],
     precisions: Sequence[str],
     out: Path,
-) -> tuple[Reader, ...]:
+) -> tuple[BundleReadings, ...]:
     if files:
         return stored(table, bundles, files)
     if arguments.readings:
@@ -120,7 +120,7 @@ def _readers(
     return ask(table, bundles, precisions, out, engine=arguments.engine, threads=arguments.threads, report=_report)
 
 
-def _require_same(readers: Sequence[Reader], others: Sequence[Reader]) -> None:
+def _require_same(readers: Sequence[BundleReadings], others: Sequence[BundleReadings]) -> None:
     known = [(other.bundle, other.engine) for other in others]
     for reader in readers:
         if (reader.bundle, reader.engine) not in known:

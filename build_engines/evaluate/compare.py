@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from build_engines.evaluate.cases import Case
-from build_engines.evaluate.readings import ANSWERS, Reader
-from build_engines.evaluate.result import Comparison, Flip, Pairing
+from build_engines.evaluate.readings import ANSWERS, BundleReadings
+from build_engines.evaluate.result import Flip, PairedComparison, Pairing
 from build_engines.evaluate.statistics.agreement import SIGNIFICANT, fewest_deciding, mcnemar
 from build_engines.evaluate.units import Units, gather
 from runtime.outcome import Outcome
@@ -19,7 +19,9 @@ LOST, GAINED, SILENT, SPOKE, OTHER = "lost REFER", "gained REFER", "answer lost"
 WORST_KINDS = (LOST, SILENT, GAINED, SPOKE, OTHER)
 
 
-def compare(cases: Sequence[Case], first: Reader, second: Reader, levels: Sequence[str]) -> Comparison:
+def compare(
+    cases: Sequence[Case], first: BundleReadings, second: BundleReadings, levels: Sequence[str]
+) -> PairedComparison:
     """All that differs from the first reader to the second."""
     pairings = tuple(_pairing(gather(cases, first.said, level), gather(cases, second.said, level)) for level in levels)
     flips = [
@@ -28,7 +30,7 @@ def compare(cases: Sequence[Case], first: Reader, second: Reader, levels: Sequen
         if a.outcome is not b.outcome
     ]
     flips.sort(key=lambda flip: (WORST_KINDS.index(flip.kind), not flip.refer, flip.image))
-    return Comparison(first.name, second.name, pairings, tuple(flips))
+    return PairedComparison(first.name, second.name, pairings, tuple(flips))
 
 
 def kind_of(before: Outcome, after: Outcome) -> str:

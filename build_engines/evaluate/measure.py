@@ -20,7 +20,7 @@ from build_engines.evaluate.result import (
     Level,
     Point,
     Predictive,
-    ReliabilityBin,
+    ReliabilityPoint,
     Roc,
 )
 from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
@@ -187,7 +187,7 @@ def calibration_of(units: Units) -> Calibration | None:
         len(probability),
         brier(probability, truth),
         expected_error(bins),
-        tuple(ReliabilityBin(part.stated, share(truth[part.members], infants[part.members])) for part in bins),
+        tuple(ReliabilityPoint(part.stated, share(truth[part.members], infants[part.members])) for part in bins),
     )
 
 

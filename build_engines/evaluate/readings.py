@@ -33,7 +33,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Reader:
+class BundleReadings:
     """A bundle at one precision on one engine, and what it said of every case, in the table's order."""
 
     name: str
@@ -62,7 +62,7 @@ def ask(
     engine: str = "auto",
     threads: int | None = None,
     report: Callable[[str], None] = lambda line: None,
-) -> tuple[Reader, ...]:
+) -> tuple[BundleReadings, ...]:
     """Every bundle at every precision on every picture; each one's readings are kept as `readings.N.jsonl` in `out`.
 
     `auto` is the deployed precision, and the engine that a cart here would take. A picture that cannot be decoded has
@@ -103,7 +103,7 @@ def ask(
         return _named([_asked(one) for one in running])
 
 
-def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tuple[Reader, ...]:
+def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tuple[BundleReadings, ...]:
     """Readers from `readings.jsonl` files, each `FILE`, or `FOLDER=FILE`: its pictures lie in a folder of the table.
 
     Lines belong to a case by the picture's relative path, else by the table's column `sha256`. What different bundles,
@@ -143,7 +143,9 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
     return _named([_complete(table, found[key], *facts[key]) for key in found] or [_none_fits(table, files)])
 
 
-def _complete(table: Table, found: Mapping[int, Said], bundle: dict[str, str], engine: dict[str, str]) -> Reader:
+def _complete(
+    table: Table, found: Mapping[int, Said], bundle: dict[str, str], engine: dict[str, str]
+) -> BundleReadings:
     absent = [case.image for number, case in enumerate(table.cases) if number not in found]
     if absent:
         raise EvaluationError(
@@ -151,10 +153,10 @@ def _complete(table: Table, found: Mapping[int, Said], bundle: dict[str, str], e
             f"{bundle['name']} {bundle['version']}, {engine['precision']} ({', '.join(absent[:3])}); a frame left "
             f"out changes every figure: read them, or take them out of the table"
         )
-    return Reader("", bundle, engine, tuple(found[number] for number in range(len(table.cases))))
+    return BundleReadings("", bundle, engine, tuple(found[number] for number in range(len(table.cases))))
 
 
-def _none_fits(table: Table, files: Sequence[str]) -> Reader:
+def _none_fits(table: Table, files: Sequence[str]) -> BundleReadings:
     raise EvaluationError(
         f"--readings {' '.join(files)}: no reading is of a picture of {table.path}; expected frame.source to be the "
         f"path in column image, or say the folder: FOLDER=FILE, or give the table a column sha256"
@@ -197,9 +199,9 @@ def _refer(bundle: Bundle) -> tuple[str, ...]:
     return tuple(label.name for label in bundle.manifest.classes if label.refer)
 
 
-def _asked(one: _Running) -> Reader:
+def _asked(one: _Running) -> BundleReadings:
     facts, engine = one.bundle.facts, one.screener.facts
-    return Reader(
+    return BundleReadings(
         "",
         {"name": facts.name, "version": facts.version, "sha256": facts.sha256},
         {"backend": engine.backend, "precision": engine.precision, "device": engine.device},
@@ -207,9 +209,9 @@ def _asked(one: _Running) -> Reader:
     )
 
 
-def _named(readers: Sequence[Reader]) -> tuple[Reader, ...]:
+def _named(readers: Sequence[BundleReadings]) -> tuple[BundleReadings, ...]:
     """Names that say in what readers differ: version, precision, and backend or hash where that is not enough."""
-    ways: tuple[Callable[[Reader], str], ...] = (
+    ways: tuple[Callable[[BundleReadings], str], ...] = (
         lambda r: f"{r.bundle['name']} {r.bundle['version']}, {r.engine['precision']}",
         lambda r: f"{r.bundle['name']} {r.bundle['version']}, {r.engine['precision']} on {r.engine['backend']}",
         lambda r: f"{r.bundle['name']} {r.bundle['version']} ({r.bundle['sha256'][:8]}), {r.engine['precision']}",

@@ -94,7 +94,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class ReliabilityBin:
+class ReliabilityPoint:
     """Frames of which like probabilities were stated."""
 
     stated: float
@@ -108,7 +108,7 @@ class Calibration:
     frames: int
     brier: float
     expected_error: float
-    bins: tuple[ReliabilityBin, ...]
+    bins: tuple[ReliabilityPoint, ...]
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Pairing:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """Two readers on the same frames."""
 
     first: str
@@ -236,7 +236,7 @@ class Evaluation:
     not_checked: tuple[str, ...]
     twins: tuple[tuple[str, str], ...]
     readers: tuple[ReaderResult, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[PairedComparison, ...]
     draws: int
     machine: str
     schema: str = EVALUATION_SCHEMA

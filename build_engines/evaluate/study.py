@@ -12,7 +12,7 @@ from build_engines.evaluate.cases import Case, Table
 from build_engines.evaluate.compare import compare
 from build_engines.evaluate.measure import Asked, calibration_of, choose_threshold, groups_of, level_of
 from build_engines.evaluate.overlap import Overlap, Seen, overlap
-from build_engines.evaluate.readings import ANSWERS, Reader, Said
+from build_engines.evaluate.readings import ANSWERS, BundleReadings, Said
 from build_engines.evaluate.result import Data, Evaluation, Failure, Point, ReaderResult
 from build_engines.evaluate.units import EYE, FRAME, INFANT, gather, levels_of
 from runtime.bundle import Bundle
@@ -27,7 +27,7 @@ class Chosen:
     """The set that thresholds are chosen on, read by the same readers."""
 
     table: Table
-    readers: tuple[Reader, ...]
+    readers: tuple[BundleReadings, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Others:
 
 def evaluate(
     table: Table,
-    readers: Sequence[Reader],
+    readers: Sequence[BundleReadings],
     bundles: Sequence[Bundle],
     asked: Asked,
     others: Others,
@@ -79,7 +79,7 @@ def evaluate(
 
 
 def _result(
-    table: Table, reader: Reader, levels: Sequence[str], asked: Asked, chosen: Chosen | None, threshold: float
+    table: Table, reader: BundleReadings, levels: Sequence[str], asked: Asked, chosen: Chosen | None, threshold: float
 ) -> ReaderResult:
     cases, said = table.cases, reader.said
     return ReaderResult(
@@ -94,7 +94,7 @@ def _result(
     )
 
 
-def _elsewhere(reader: Reader, chosen: Chosen | None, level: str, asked: Asked) -> list[Point]:
+def _elsewhere(reader: BundleReadings, chosen: Chosen | None, level: str, asked: Asked) -> list[Point]:
     """Thresholds of this reader on the set they are chosen on, at the same level."""
     if chosen is None:
         return []
@@ -154,7 +154,7 @@ def _not_checked(bundles: Sequence[Bundle], others: Others) -> list[str]:
     return found
 
 
-def _twins(table: Table, readers: Sequence[Reader]) -> tuple[tuple[str, str], ...]:
+def _twins(table: Table, readers: Sequence[BundleReadings]) -> tuple[tuple[str, str], ...]:
     """Pictures whose pixels stand in the table under an earlier name, too."""
     first: dict[str, str] = {}
     found = []

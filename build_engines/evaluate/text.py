@@ -6,7 +6,16 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from build_engines.evaluate.result import Accuracy, Comparison, Evaluation, Failure, Flip, Group, Level, ReaderResult
+from build_engines.evaluate.result import (
+    Accuracy,
+    Evaluation,
+    Failure,
+    Flip,
+    Group,
+    Level,
+    PairedComparison,
+    ReaderResult,
+)
 from runtime.outcome import AID_NOTICE, Outcome
 from runtime.shares import Range, Share
 
@@ -245,7 +254,7 @@ def _failures(failures: Sequence[Failure]) -> list[str]:
     return lines
 
 
-def _comparison(pair: Comparison) -> list[str]:
+def _comparison(pair: PairedComparison) -> list[str]:
     return [
         f"## {escape(pair.first)} against {escape(pair.second)}",
         "",

@@ -24,7 +24,7 @@ OWN_TACTICS = ("EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS")
 
 
 @dataclass(frozen=True)
-class Settings:
+class PlanSettings:
     """What may be chosen for a build."""
 
     optimization_level: int = 3
@@ -63,7 +63,7 @@ def serialize(
     *,
     title: str,
     architecture: str | None = None,
-    settings: Settings = Settings(),
+    settings: PlanSettings = PlanSettings(),
     cache: Path | None = None,
 ) -> Serialized:
     """Build a plan.
@@ -137,7 +137,7 @@ def _network_flags(trt: Any) -> int:
     return 1 << int(kinds.EXPLICIT_BATCH) if hasattr(kinds, "EXPLICIT_BATCH") else 0
 
 
-def _configure(trt: Any, config: Any, precision: str, settings: Settings) -> tuple[str, ...]:
+def _configure(trt: Any, config: Any, precision: str, settings: PlanSettings) -> tuple[str, ...]:
     """Set what was chosen. Returns the names of the builder's flags that stand."""
     config.builder_optimization_level = settings.optimization_level
     # Types of layers, not their names alone: what `layers by precision` is counted from.

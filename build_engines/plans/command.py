@@ -11,7 +11,7 @@ from typing import Any
 
 from build_engines.arguments import plans_parser
 from build_engines.errors import BuildError, ParityError
-from build_engines.plans.build import Settings, check_architecture, known_architectures, typed_by_graph
+from build_engines.plans.build import PlanSettings, check_architecture, known_architectures, typed_by_graph
 from build_engines.plans.errors import CannotBuild, PlanRefused
 from build_engines.plans.machine import Machine, ask_machine, default_workspace_mib
 from build_engines.plans.onnx_path import check_graphs, plan_from_graphs
@@ -85,7 +85,7 @@ def _build(arguments: argparse.Namespace, bundle: Bundle) -> Iterator[WrittenPla
     if arguments.target != "torch-tensorrt":
         for key in keys:
             check_graphs(bundle, key, typed_by_graph(trt))
-    settings = Settings(arguments.level, arguments.workspace or default_workspace_mib(), arguments.tactics)
+    settings = PlanSettings(arguments.level, arguments.workspace or default_workspace_mib(), arguments.tactics)
     for key in keys:
         if arguments.target == "torch-tensorrt":
             from build_engines.plans.torch_path import plan_from_checkpoint

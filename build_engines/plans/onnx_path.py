@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from build_engines.plans.build import Serialized, Settings, serialize, typed_by_graph
+from build_engines.plans.build import PlanSettings, Serialized, serialize, typed_by_graph
 from build_engines.plans.errors import CannotBuild
 from build_engines.plans.layers import Inspection, inspect
 from build_engines.plans.machine import Machine
@@ -22,7 +22,7 @@ def plan_from_graphs(
     machine: Machine,
     bundle: Bundle,
     key: PlanKey,
-    settings: Settings,
+    settings: PlanSettings,
     report: Callable[[str], None],
     *,
     parts: bool = False,

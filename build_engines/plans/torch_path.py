@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from build_engines.check_images import check_images
 from build_engines.export import ExportedGraphs, check_parity
-from build_engines.plans.build import Serialized, Settings
+from build_engines.plans.build import PlanSettings, Serialized
 from build_engines.plans.errors import CannotBuild, PlanRefused
 from build_engines.plans.layers import inspect
 from build_engines.plans.write import MadePlan
@@ -80,7 +80,7 @@ def _unit_range(image: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def plan_from_checkpoint(
-    trt: Any, bundle: Bundle, key: PlanKey, checkpoint: Path, settings: Settings, report: Callable[[str], None]
+    trt: Any, bundle: Bundle, key: PlanKey, checkpoint: Path, settings: PlanSettings, report: Callable[[str], None]
 ) -> list[MadePlan]:
     """Both networks' plans for a key, from the checkpoint that the bundle was made of.
 
@@ -146,7 +146,7 @@ def _serialize(
     module: nn.Module,
     inputs: tuple[Tensor, ...],
     precision: str,
-    settings: Settings,
+    settings: PlanSettings,
 ) -> Serialized:
     begun = time.monotonic()
     wanted = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from build_engines.errors import BuildError
-from build_engines.plans.build import Serialized, Settings
+from build_engines.plans.build import PlanSettings, Serialized
 from build_engines.plans.layers import Inspection
 from build_engines.plans.machine import Machine
 from runtime.bundle import Bundle
@@ -49,7 +49,7 @@ def write_plan(
     bundle: Bundle,
     key: PlanKey,
     machine: Machine,
-    settings: Settings,
+    settings: PlanSettings,
     tool: Literal["onnx", "torch-tensorrt"],
     made: Sequence[MadePlan],
 ) -> WrittenPlan:
@@ -94,7 +94,7 @@ def write_plan(
 def _builder_facts(
     key: PlanKey,
     machine: Machine,
-    settings: Settings,
+    settings: PlanSettings,
     tool: Literal["onnx", "torch-tensorrt"],
     made: Sequence[MadePlan],
 ) -> BuilderFacts:

@@ -32,7 +32,7 @@ Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class QuantizeSettings:
     """What graphs to add, and how."""
 
     precisions: tuple[str, ...]
@@ -53,7 +53,9 @@ class Quantized:
     """By network; empty without `int8`."""
 
 
-def add_graphs(folder: Path, settings: Settings, frames: UInt8Array, report: Report = lambda line: None) -> Quantized:
+def add_graphs(
+    folder: Path, settings: QuantizeSettings, frames: UInt8Array, report: Report = lambda line: None
+) -> Quantized:
     """Write the graphs beside `segmentation.fp32.onnx` and `classifier.fp32.onnx`.
 
     frames: RGB, uint8 [N, 256, 256, 3], in the order of the calibration set. Raises `QuantizationError`.
@@ -95,7 +97,7 @@ def require_frames(count: int) -> None:
 
 
 def int8_graph(
-    graph: Path, layers: tuple[Layer, ...], inputs: TrueInputs, settings: Settings, judge: Judge, report: Report
+    graph: Path, layers: tuple[Layer, ...], inputs: TrueInputs, settings: QuantizeSettings, judge: Judge, report: Report
 ) -> tuple[onnx.ModelProto, QuantizedNetwork]:
     """The INT8 graph of a network, and what was quantized in it.
 

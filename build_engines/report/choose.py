@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from build_engines.report.schema import Combination, Group, ParityReport, Speed, Tolerance
+from build_engines.report.schema import AdoptionLimits, Combination, FrameGroup, ParityReport, Speed
 from runtime.cpu_class import CPU_CLASSES
 from runtime.manifest import Network, Precision
 from runtime.shares import wilson
 
 
 def choose(
-    speeds: Sequence[Speed], combinations: Sequence[Combination], tolerance: Tolerance
+    speeds: Sequence[Speed], combinations: Sequence[Combination], tolerance: AdoptionLimits
 ) -> tuple[dict[Network, Precision], tuple[str, ...]]:
     """The precision of each network, and why every faster-looking choice was left.
 
@@ -51,7 +51,7 @@ def defaults(report: ParityReport) -> dict[str, dict[Network, Precision]]:
     return {"openvino": by_class[known[0]] if known else report.chosen, **named}
 
 
-def out_of_tolerance(found: Combination, reference: Combination, tolerance: Tolerance) -> list[str]:
+def out_of_tolerance(found: Combination, reference: Combination, tolerance: AdoptionLimits) -> list[str]:
     """What a combination does worse than it may, in words; nothing when it may be a default."""
     wrong = []
     for name, limit in (("dice", tolerance.dice_drop), ("auc", tolerance.auc_drop)):
@@ -63,7 +63,7 @@ def out_of_tolerance(found: Combination, reference: Combination, tolerance: Tole
     return wrong
 
 
-def agreement(group: Group, tolerance: Tolerance) -> str:
+def agreement(group: FrameGroup, tolerance: AdoptionLimits) -> str:
     """`82 of 83 outcomes equal (98.8%; 95 %: 93.5% to 99.8%), 1 lost REFER, 0 gained`, and whether that decides."""
     equal, frames = group.equal, group.frames
     low, high = wilson(equal / frames, frames)

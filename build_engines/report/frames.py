@@ -50,14 +50,14 @@ class ReportFrame:
 
 
 @dataclass(frozen=True)
-class Source:
+class NamedFrames:
     """Frames, not yet read, and where they are from in words."""
 
     truth: str
     frames: Iterable[ReportFrame]
 
 
-def report_frames(data: Path | None, held_out: bool = False) -> Source:
+def report_frames(data: Path | None, held_out: bool = False) -> NamedFrames:
     """The frames of the folder of the public data sets, of a table of labels beside its pictures, or simulated ones.
 
     data: the folder that holds `hvdropdb_vessels` and the others, or a CSV file with the columns `image` and `mask` or
@@ -67,18 +67,20 @@ def report_frames(data: Path | None, held_out: bool = False) -> Source:
     if held_out and (data is None or data.is_dir()):
         raise BuildError("--held-out: is said of a CSV file's frames (--data CSV); of the data sets the split is known")
     if data is None:
-        return Source("frames of the simulated camera, which knows their vessels and ridges", _simulated())
+        return NamedFrames("frames of the simulated camera, which knows their vessels and ridges", _simulated())
     if data.is_dir():
         if not (data / VESSEL_SETS[0] / "labels.csv").is_file():
             raise BuildError(f"--data {data}: no {VESSEL_SETS[0]}/labels.csv in it; name the data sets or a CSV file")
-        return Source("public data sets, held out by frame group as in training; refer is a ridge in view", _sets(data))
+        return NamedFrames(
+            "public data sets, held out by frame group as in training; refer is a ridge in view", _sets(data)
+        )
     try:
         labels = read_labels(data)
     except BenchError as error:
         raise BuildError(f"--data: {error}") from error
     words = "held out, as the caller says" if held_out else "whether held out of training is not stated"
     frames = _judged(judged_frames(str(data.parent), labels), data.stem, held_out)
-    return Source(f"{len(labels)} labelled pictures, {words}", frames)
+    return NamedFrames(f"{len(labels)} labelled pictures, {words}", frames)
 
 
 def _simulated() -> Iterator[ReportFrame]:

@@ -13,9 +13,9 @@ import numpy as np
 
 from build_engines.errors import BuildError
 from build_engines.report.choose import choose
-from build_engines.report.frames import ReportFrame, Source
-from build_engines.report.schema import REPORT_SCHEMA, Machine, ParityReport, Speed, Tolerance
-from build_engines.report.tally import Tally
+from build_engines.report.frames import NamedFrames, ReportFrame
+from build_engines.report.schema import REPORT_SCHEMA, AdoptionLimits, MeasuredOn, ParityReport, Speed
+from build_engines.report.tally import CombinationTally
 from runtime.bench.measure.environment import environment
 from runtime.bundle import Bundle
 from runtime.cpu_class import cpu_class, cpu_flags, limit
@@ -72,7 +72,7 @@ def _in_type(values: Any, given: str, taken: str) -> Any:
 
 
 def measure(
-    bundle: Bundle, source: Source, threads: int | None = None, report: Callable[[int], None] = lambda frames: None
+    bundle: Bundle, source: NamedFrames, threads: int | None = None, report: Callable[[int], None] = lambda frames: None
 ) -> ParityReport:
     """Run every combination of the bundle's precisions on every frame with OpenVINO. Raises `BuildError`.
 
@@ -88,7 +88,7 @@ def measure(
         for precision in precisions[network]
     }
     pairs = list(product(precisions["segmentation"], precisions["classifier"]))
-    tallies = {pair: Tally(bundle) for pair in pairs}
+    tallies = {pair: CombinationTally(bundle) for pair in pairs}
     count = judged = 0
     for frame in source.frames:
         _read(frame, networks, tallies, turn=count)
@@ -101,7 +101,7 @@ def measure(
         )
     speeds = tuple(_speed(networks, *key) for key in networks)
     combinations = tuple(tally.combination(*pair) for pair, tally in tallies.items())
-    tolerance = Tolerance()
+    tolerance = AdoptionLimits()
     chosen, reasons = choose(speeds, combinations, tolerance)
     return ParityReport(
         schema=REPORT_SCHEMA,
@@ -116,10 +116,10 @@ def measure(
     )
 
 
-def machine(core: Any, threads: int | None) -> Machine:
+def machine(core: Any, threads: int | None) -> MeasuredOn:
     """Facts of this machine that low precision depends on."""
     flags = cpu_flags()
-    return Machine(
+    return MeasuredOn(
         processor=environment().processor,
         features=tuple(name for name in (*FEATURES, *FEATURES_ARM) if name in flags),
         cores=threads or os.cpu_count() or 1,
@@ -130,7 +130,7 @@ def machine(core: Any, threads: int | None) -> Machine:
     )
 
 
-def _read(frame: ReportFrame, networks: Networks, tallies: dict[Pair, Tally], turn: int) -> None:
+def _read(frame: ReportFrame, networks: Networks, tallies: dict[Pair, CombinationTally], turn: int) -> None:
     """Run every combination on a frame; the segmentation runs once for each of its precisions."""
     maps = {
         precision: networks["segmentation", precision]({"image": frame.image})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from build_engines.report.schema import ALL, Combination, Group, ParityReport
+from build_engines.report.schema import ALL, Combination, FrameGroup, ParityReport
 from calibration.pictures.canvas import DEVICE_COLOURS, FAINT, PANEL, RULE, TEXT, Canvas
 from runtime.arrays import UInt8Array
 from runtime.manifest import NETWORKS
@@ -17,9 +17,9 @@ COLOURS = {"fp32": DEVICE_COLOURS[0], "fp16": DEVICE_COLOURS[2], "int8": DEVICE_
 @dataclass(frozen=True)
 class _Table:
     title: str
-    frames: Callable[[Group], int]
+    frames: Callable[[FrameGroup], int]
     """How many frames stand behind a group's figure; none leaves the group out."""
-    cell: Callable[[Group, Group], str]
+    cell: Callable[[FrameGroup, FrameGroup], str]
     """What is said of a group, given fp32's."""
 
 
@@ -44,7 +44,7 @@ def class_of(report: ParityReport) -> str:
     return f" on a CPU of class {report.machine.cpu_class}" if report.machine.cpu_class else ""
 
 
-def group_name(group: Group) -> str:
+def group_name(group: FrameGroup) -> str:
     """`hvdropdb_vessels, RetCam`; every group but the last is of judged frames."""
     if group.dataset == ALL:
         judged = "all held out" if group.held_out else "all judged"
@@ -106,7 +106,7 @@ def _against(value: float | None, reference: float | None) -> str:
     return "" if value is None or reference is None else f"{value:.3f} ({value - reference:+.4f})"
 
 
-def _agreement(group: Group, _: Group) -> str:
+def _agreement(group: FrameGroup, _: FrameGroup) -> str:
     return f"{group.p99_difference:.4f}, {group.largest_difference:.4f}; {group.same_outcomes:.1%}"
 
 

@@ -21,7 +21,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Machine(_Part):
+class MeasuredOn(_Part):
     """Where it was measured."""
 
     processor: str
@@ -45,7 +45,7 @@ class Machine(_Part):
         return values
 
 
-class Tolerance(_Part):
+class AdoptionLimits(_Part):
     """What a precision must keep to be a default."""
 
     dice_drop: Number = 0.005
@@ -67,7 +67,7 @@ class Speed(_Part):
     """Convolutions and matrix products that the backend runs in 8-bit integers."""
 
 
-class Group(_Part):
+class FrameGroup(_Part):
     """Frames of one data set and device, or all of them."""
 
     dataset: str
@@ -110,19 +110,19 @@ class Combination(_Part):
 
     segmentation: Precision
     classifier: Precision
-    groups: tuple[Group, ...]
+    groups: tuple[FrameGroup, ...]
     """By data set and device on judged frames; then all judged frames; then every frame."""
     vessels_error: Number
     """Mean |difference| of the vessel map from fp32's through its mean."""
     logits_error: Number
 
     @property
-    def judged(self) -> Group:
+    def judged(self) -> FrameGroup:
         """All judged frames."""
         return self.groups[-2]
 
     @property
-    def every(self) -> Group:
+    def every(self) -> FrameGroup:
         """Every frame."""
         return self.groups[-1]
 
@@ -133,8 +133,8 @@ class ParityReport(_Part):
     schema_: Literal["rop.parity/1"] = Field(alias="schema")
     created: str
     """Date, ISO 8601."""
-    machine: Machine
-    tolerance: Tolerance
+    machine: MeasuredOn
+    tolerance: AdoptionLimits
     truth: str
     """Where the frames and their labels are from, in words."""
     speeds: tuple[Speed, ...]

@@ -9,7 +9,7 @@ import numpy as np
 
 from build_engines.errors import BuildError
 from build_engines.report.frames import ReportFrame
-from build_engines.report.schema import ALL, Combination, Group
+from build_engines.report.schema import ALL, Combination, FrameGroup
 from runtime.arrays import FloatArray
 from runtime.bundle import Bundle
 from runtime.decide import decide, refer_probability
@@ -38,7 +38,7 @@ class _Result:
     """fp32's, and this one's."""
 
 
-class Tally:
+class CombinationTally:
     """Results of one combination, frame after frame."""
 
     def __init__(self, bundle: Bundle) -> None:
@@ -92,12 +92,12 @@ class Tally:
         return decide(probabilities, self._refer, self._threshold)[0]
 
 
-def _group(place: tuple[str, str], judged: bool, results: Sequence[_Result]) -> Group:
+def _group(place: tuple[str, str], judged: bool, results: Sequence[_Result]) -> FrameGroup:
     dices = [result.dice for result in results if result.dice is not None]
     labelled = [result for result in results if result.refer is not None]
     outcomes = [result.outcomes for result in results]
     differences = [min(result.difference, 1.0) for result in results]
-    return Group(
+    return FrameGroup(
         dataset=place[0],
         device=place[1],
         judged=judged,

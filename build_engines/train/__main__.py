@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     from build_engines.errors import BuildError
     from build_engines.segimgnet import SIZES
     from build_engines.train import settings
-    from build_engines.train.run import Plan, train
+    from build_engines.train.run import TrainingPlan, train
 
     if arguments.size not in SIZES:
         print(f"--size {arguments.size}: no such size; expected one of {', '.join(SIZES)}", file=sys.stderr)
@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         classifier = classification if arguments.phase != "segmentation" else None
-        plan = Plan(
+        plan = TrainingPlan(
             SIZES[arguments.size],
             segmentation,
             classifier,

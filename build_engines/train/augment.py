@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from build_engines.segimgnet.size import INPUT_SIDE
-from build_engines.train.data import Canvas, shrink_mask
+from build_engines.train.data import MaskedFrame, shrink_mask
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.preprocess import network_input
 
 
 @dataclass(frozen=True)
-class Sample:
+class TrainingSample:
     """One augmented training sample at the network's size."""
 
     image: UInt8Array
@@ -26,7 +26,7 @@ class Sample:
     """By name, float32 [256, 256] in [0, 1]."""
 
 
-def augment(canvas: Canvas, rng: np.random.Generator, strength: float = 1.0) -> Sample:
+def augment(canvas: MaskedFrame, rng: np.random.Generator, strength: float = 1.0) -> TrainingSample:
     """A random variation of a canvas; the same generator state gives the same sample.
 
     strength: scales how often and how far a frame is changed, flips aside; 1 is the full range.
@@ -39,7 +39,7 @@ def augment(canvas: Canvas, rng: np.random.Generator, strength: float = 1.0) -> 
         name: shrink_mask(_warp(mask, matrix).astype(np.float32, copy=False), INPUT_SIDE)
         for name, mask in canvas.masks.items()
     }
-    return Sample(np.rint(lit * 255).astype(np.uint8), masks)
+    return TrainingSample(np.rint(lit * 255).astype(np.uint8), masks)
 
 
 def _camera_pose(rng: np.random.Generator, side: int, strength: float) -> FloatArray:

@@ -18,7 +18,7 @@ CERTAIN = 1e-6
 
 
 @dataclass(frozen=True)
-class Bin:
+class ProbabilityBin:
     """Frames of which like probabilities were stated."""
 
     stated: float
@@ -60,14 +60,16 @@ def apply_temperature(network: SegImgNet, temperature: float) -> None:
             part.div_(temperature)
 
 
-def reliability(probability: ArrayLike, positive: ArrayLike, bins: int = 8) -> tuple[Bin, ...]:
+def reliability(probability: ArrayLike, positive: ArrayLike, bins: int = 8) -> tuple[ProbabilityBin, ...]:
     """What was stated against what was so, in bins of as many frames each."""
     value, truth = np.asarray(probability, np.float64), np.asarray(positive, np.float64)
     parts = np.array_split(np.argsort(value, kind="stable"), min(bins, len(value)))
-    return tuple(Bin(float(value[part].mean()), float(truth[part].mean()), len(part)) for part in parts if len(part))
+    return tuple(
+        ProbabilityBin(float(value[part].mean()), float(truth[part].mean()), len(part)) for part in parts if len(part)
+    )
 
 
-def calibration_error(bins: tuple[Bin, ...]) -> float:
+def calibration_error(bins: tuple[ProbabilityBin, ...]) -> float:
     """Mean distance of stated and observed over all frames (expected calibration error)."""
     off = sum(found.frames * abs(found.stated - found.observed) for found in bins)
     return off / sum(found.frames for found in bins)

@@ -15,11 +15,11 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from build_engines.segimgnet import INPUT_SIDE, NetworkSize, SegImgNet, SGAClassifier, UNet
-from build_engines.train.augment import Sample, augment
+from build_engines.train.augment import TrainingSample, augment
 from build_engines.train.batches import half_precision, to_images
-from build_engines.train.data import Canvas, Split, TrainingFrame, load_canvas, network_image
-from build_engines.train.metrics import Interval, auc_interval
-from build_engines.train.phase import Phase, Report, run_phase
+from build_engines.train.data import MaskedFrame, Split, TrainingFrame, load_canvas, network_image
+from build_engines.train.metrics import ConfidenceInterval, auc_interval
+from build_engines.train.phase import Report, TrainingPhase, run_phase
 from build_engines.train.settings import PhaseSettings
 from build_engines.train.state import PhaseState, WeightAverage, decay_groups
 from runtime.arrays import FloatArray
@@ -34,7 +34,7 @@ LAYER_SCALE = 0.1
 """Initial layer scale. The reference's 1e-6 is for long training of deep networks; a short one would never leave it."""
 
 
-class Batch(NamedTuple):
+class TrainingBatch(NamedTuple):
     """One step's input."""
 
     images: Tensor
@@ -83,7 +83,7 @@ class Scores:
     positive: FloatArray
     device: tuple[str, ...]
 
-    def auc(self) -> dict[str, Interval]:
+    def auc(self) -> dict[str, ConfidenceInterval]:
         """ROC AUC by device and for `all`, each with a bootstrap interval."""
         names = ["all", *sorted(set(self.device))]
         picks = {name: np.array([name in ("all", d) for d in self.device]) for name in names}
@@ -106,7 +106,7 @@ def train_classifier(
         for name, frames in (("training frames", split.train), ("held out", split.held_out)):
             yield f"{name}: {_summary(held_out_scores(network, frames).auc())}"
 
-    phase = Phase(
+    phase = TrainingPhase(
         "classification",
         warm_up=15,
         smoothing=0.97,
@@ -157,7 +157,7 @@ def initialise(module: nn.Module) -> None:
                 nn.init.zeros_(part.bias)
 
 
-def landmark_loss(maps: Sequence[Tensor], batch: Batch) -> Tensor:
+def landmark_loss(maps: Sequence[Tensor], batch: TrainingBatch) -> Tensor:
     """Cross-entropy and soft Dice of each branch's landmark map where the landmark is known."""
     loss = torch.zeros(())
     for scores in maps:
@@ -172,7 +172,11 @@ def landmark_loss(maps: Sequence[Tensor], batch: Batch) -> Tensor:
 
 
 def _step(
-    training: GuidedTraining, segmentation: UNet, optimizer: torch.optim.Optimizer, batch: Batch, weights: Tensor
+    training: GuidedTraining,
+    segmentation: UNet,
+    optimizer: torch.optim.Optimizer,
+    batch: TrainingBatch,
+    weights: Tensor,
 ) -> dict[str, float]:
     images = batch.images.contiguous(memory_format=torch.channels_last)
     with torch.no_grad(), half_precision():
@@ -196,15 +200,15 @@ def _class_weights(frames: Sequence[TrainingFrame]) -> Tensor:
     return torch.tensor([0.5 / (1 - positive), 0.5 / positive])
 
 
-def _sampler(canvases: Sequence[Canvas], settings: PhaseSettings) -> Callable[[int], Batch]:
+def _sampler(canvases: Sequence[MaskedFrame], settings: PhaseSettings) -> Callable[[int], TrainingBatch]:
     """Step number to its batch; every frame comes once an epoch, in an order drawn from the seed."""
 
-    def batch(step: int) -> Batch:
+    def batch(step: int) -> TrainingBatch:
         rng = np.random.default_rng((settings.seed, 2, step))
         picked = [_nth(canvases, step * settings.batch + i, settings.seed) for i in range(settings.batch)]
         samples = [augment(canvas, rng) for canvas in picked]
         frames = [canvas.frame for canvas in picked]
-        return Batch(
+        return TrainingBatch(
             to_images(torch.from_numpy(np.stack([sample.image for sample in samples]))),
             torch.tensor([int(frame.ridge_in_view) for frame in frames]),
             torch.from_numpy(np.stack([_landmarks(sample) for sample in samples])),
@@ -214,13 +218,13 @@ def _sampler(canvases: Sequence[Canvas], settings: PhaseSettings) -> Callable[[i
     return batch
 
 
-def _nth(canvases: Sequence[Canvas], index: int, seed: int) -> Canvas:
+def _nth(canvases: Sequence[MaskedFrame], index: int, seed: int) -> MaskedFrame:
     epoch, place = divmod(index, len(canvases))
     order = np.random.default_rng((seed, 3, epoch)).permutation(len(canvases))
     return canvases[int(order[place])]
 
 
-def _landmarks(sample: Sample) -> FloatArray:
+def _landmarks(sample: TrainingSample) -> FloatArray:
     """float32 [2, 32, 32]: the largest value of each landmark's mask in each cell; zeros where there is none."""
     cell = INPUT_SIDE // LANDMARK_SIDE
     empty = np.zeros((INPUT_SIDE, INPUT_SIDE), np.float32)
@@ -244,7 +248,7 @@ def _averaged(state: PhaseState, segmentation: UNet, size: NetworkSize) -> SegIm
     return network.eval()
 
 
-def _summary(figures: dict[str, Interval]) -> str:
+def _summary(figures: dict[str, ConfidenceInterval]) -> str:
     return ", ".join(
         f"AUC {name} {v.value:.3f} [{v.low:.3f}, {v.high:.3f}] n={v.frames}" for name, v in figures.items()
     )

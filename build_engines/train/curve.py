@@ -11,7 +11,7 @@ from pathlib import Path
 from build_engines.segimgnet import NetworkSize, UNet
 from build_engines.train.classification import held_out_scores, train_classifier
 from build_engines.train.data import Split, TrainingFrame
-from build_engines.train.metrics import Interval
+from build_engines.train.metrics import ConfidenceInterval
 from build_engines.train.phase import Report
 from build_engines.train.settings import PhaseSettings
 from device.outputs import PUBLIC, write_whole
@@ -32,12 +32,12 @@ def learning_curve(
     shares: Sequence[float],
     work: Path,
     report: Report,
-) -> dict[float, Interval]:
+) -> dict[float, ConfidenceInterval]:
     """AUC on the held-out frames by share of the training groups; each training is resumable, all take as many steps.
 
     Written to `learning_curve.json` in `work`, with the number of frames behind each.
     """
-    found: dict[float, Interval] = {}
+    found: dict[float, ConfidenceInterval] = {}
     rows = []
     for share in sorted(shares):
         part = Split(share_of(split.train, share), split.held_out)

@@ -55,7 +55,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Canvas:
+class MaskedFrame:
     """A frame and its masks on a 512 x 512 canvas, in memory."""
 
     frame: TrainingFrame
@@ -116,7 +116,7 @@ def ridge_frames(root: Path) -> list[TrainingFrame]:
     return list(by_group.values())
 
 
-def load_canvas(frame: TrainingFrame) -> Canvas:
+def load_canvas(frame: TrainingFrame) -> MaskedFrame:
     """Read a frame and its masks onto the canvas, antialiased bilinear."""
     masks = {
         name: _mask(path)
@@ -124,7 +124,7 @@ def load_canvas(frame: TrainingFrame) -> Canvas:
         if path is not None
     }
     canvas = Image.fromarray(_rgb(frame.image)).resize((CANVAS_SIDE, CANVAS_SIDE), Image.Resampling.BILINEAR)
-    return Canvas(frame, np.asarray(canvas), masks)
+    return MaskedFrame(frame, np.asarray(canvas), masks)
 
 
 def network_image(path: Path) -> UInt8Array:

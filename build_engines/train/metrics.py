@@ -14,7 +14,7 @@ from runtime.metrics import cut
 
 
 @dataclass(frozen=True)
-class Interval:
+class ConfidenceInterval:
     """A figure with its 95 % bootstrap interval and the number of frames behind it."""
 
     value: float
@@ -29,7 +29,7 @@ def roc_auc(scores: ArrayLike, positive: ArrayLike) -> float:
     return float("nan") if area is None else area
 
 
-def auc_interval(scores: ArrayLike, positive: ArrayLike, seed: int = 0, draws: int = 2000) -> Interval:
+def auc_interval(scores: ArrayLike, positive: ArrayLike, seed: int = 0, draws: int = 2000) -> ConfidenceInterval:
     """ROC AUC with a 95 % percentile bootstrap, stratified by class (each draw keeps the class counts)."""
     value, truth = np.asarray(scores, np.float64), np.asarray(positive, np.bool_)
     rng = np.random.default_rng(seed)
@@ -39,7 +39,7 @@ def auc_interval(scores: ArrayLike, positive: ArrayLike, seed: int = 0, draws: i
         pick = np.concatenate((rng.choice(yes, len(yes)), rng.choice(no, len(no))))
         values.append(roc_auc(value[pick], truth[pick]))
     low, high = np.percentile(values, [2.5, 97.5]) if values else (float("nan"), float("nan"))
-    return Interval(roc_auc(value, truth), float(low), float(high), len(value))
+    return ConfidenceInterval(roc_auc(value, truth), float(low), float(high), len(value))
 
 
 def sensitive_threshold(scores: ArrayLike, positive: ArrayLike, sensitivity: float) -> float:
@@ -50,13 +50,13 @@ def sensitive_threshold(scores: ArrayLike, positive: ArrayLike, sensitivity: flo
     return float(np.clip(np.floor(found[needed - 1] * 100) / 100, 0.01, 0.99))
 
 
-def mean_interval(values: ArrayLike, seed: int = 0, draws: int = 2000) -> Interval:
+def mean_interval(values: ArrayLike, seed: int = 0, draws: int = 2000) -> ConfidenceInterval:
     """Mean over frames with a 95 % percentile bootstrap."""
     value: NDArray[np.float64] = np.asarray(values, np.float64)
     rng = np.random.default_rng(seed)
     means = value[rng.integers(0, len(value), (draws, len(value)))].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
-    return Interval(float(value.mean()), float(low), float(high), len(value))
+    return ConfidenceInterval(float(value.mean()), float(low), float(high), len(value))
 
 
 def tolerant_f1(found: NDArray[Any], truth: NDArray[Any]) -> float:
@@ -108,7 +108,7 @@ def _harmonic(first: float, second: float) -> float:
 
 def threshold_interval(
     scores: ArrayLike, positive: ArrayLike, sensitivity: float, seed: int = 0, draws: int = 2000
-) -> Interval:
+) -> ConfidenceInterval:
     """`sensitive_threshold` with its 95 % percentile bootstrap over the positives."""
     found = np.asarray(scores, np.float64)[np.asarray(positive, np.bool_)]
     rng = np.random.default_rng(seed)
@@ -118,4 +118,4 @@ def threshold_interval(
     ]
     low, high = np.percentile(drawn, [2.5, 97.5])
     value = sensitive_threshold(found, np.ones(len(found), np.bool_), sensitivity)
-    return Interval(value, float(low), float(high), len(found))
+    return ConfidenceInterval(value, float(low), float(high), len(found))

@@ -18,7 +18,7 @@ SAY_EVERY = 20
 
 
 @dataclass(frozen=True)
-class Phase(Generic[Batch]):
+class TrainingPhase(Generic[Batch]):
     """What one phase does its own way."""
 
     name: str
@@ -34,7 +34,9 @@ class Phase(Generic[Batch]):
     """What is to be said of held-out frames."""
 
 
-def run_phase(phase: Phase[Batch], state: PhaseState, settings: PhaseSettings, saved: Path, report: Report) -> None:
+def run_phase(
+    phase: TrainingPhase[Batch], state: PhaseState, settings: PhaseSettings, saved: Path, report: Report
+) -> None:
     """Train to the last step, or resume from the state in `saved`, where it is kept on the way."""
     if state.restore(saved):
         report(f"{phase.name}: resumed at step {state.step} of {settings.steps}")

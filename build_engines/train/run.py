@@ -20,7 +20,7 @@ from build_engines.train.curve import learning_curve
 from build_engines.train.data import Split, TrainingFrame, ridge_frames, split_frames, vessel_frames
 from build_engines.train.datasets import training_sets
 from build_engines.train.folds import cross_validate
-from build_engines.train.metrics import Interval, mean_interval, sensitive_threshold, threshold_interval
+from build_engines.train.metrics import ConfidenceInterval, mean_interval, sensitive_threshold, threshold_interval
 from build_engines.train.phase import Report
 from build_engines.train.segmentation import observer_figures, segmentation_figures, train_segmentation
 from build_engines.train.settings import PhaseSettings
@@ -37,7 +37,7 @@ SENSITIVITY = 0.9
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What is trained, and how long."""
 
     size: NetworkSize
@@ -54,7 +54,7 @@ class Plan:
     """Shares of the training groups for the learning curve."""
 
 
-def train(data: Path, out: Path, plan: Plan, report: Report) -> None:
+def train(data: Path, out: Path, plan: TrainingPlan, report: Report) -> None:
     """Train both phases, or the first alone, and write `segimgnet.pth` with `segimgnet.json` beside it.
 
     data: folder of the data sets. out: where states and results go; what stands there is taken up. Raises
@@ -171,7 +171,7 @@ def _metric(
     name: MetricName,
     dataset: str,
     device: str,
-    figure: Interval,
+    figure: ConfidenceInterval,
 ) -> Metric:
     low, value, high = (round(x, 4) for x in (figure.low, figure.value, figure.high))
     return Metric(

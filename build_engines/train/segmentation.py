@@ -14,9 +14,9 @@ from torch.nn import functional
 from build_engines.segimgnet import INPUT_SIDE, NetworkSize, UNet
 from build_engines.train.augment import augment
 from build_engines.train.batches import half_precision, to_images, to_masks
-from build_engines.train.data import Canvas, Split, TrainingFrame, load_canvas, network_image, network_mask
-from build_engines.train.metrics import Interval, centreline_dice, mean_interval, tolerant_f1
-from build_engines.train.phase import Phase, Report, run_phase
+from build_engines.train.data import MaskedFrame, Split, TrainingFrame, load_canvas, network_image, network_mask
+from build_engines.train.metrics import ConfidenceInterval, centreline_dice, mean_interval, tolerant_f1
+from build_engines.train.phase import Report, TrainingPhase, run_phase
 from build_engines.train.settings import PhaseSettings
 from build_engines.train.state import PhaseState, WeightAverage, decay_groups
 from runtime.arrays import FloatArray
@@ -41,7 +41,7 @@ def train_segmentation(split: Split, size: NetworkSize, settings: PhaseSettings,
     network = UNet(size).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(decay_groups([network], 1e-2), lr=settings.peak_rate)
     state = PhaseState(network, optimizer, WeightAverage(network, decay=0.995))
-    phase = Phase(
+    phase = TrainingPhase(
         "segmentation",
         warm_up=20,
         smoothing=0.98,
@@ -58,7 +58,7 @@ FIGURES: dict[MetricName, Figure] = {"dice": dice, "f1_one_pixel": tolerant_f1, 
 """How a vessel map is held against a mask, by the names of `runtime.manifest.Metric`."""
 
 
-def validate_segmentation(network: UNet, split: Split) -> dict[str, Interval]:
+def validate_segmentation(network: UNet, split: Split) -> dict[str, ConfidenceInterval]:
     """Held-out Dice by device, mean over frames, with a bootstrap interval."""
     return segmentation_figures(network, split.held_out, ("dice",))["dice"]
 
@@ -66,7 +66,7 @@ def validate_segmentation(network: UNet, split: Split) -> dict[str, Interval]:
 @torch.no_grad()
 def segmentation_figures(
     network: UNet, frames: Sequence[TrainingFrame], names: Sequence[MetricName] = tuple(FIGURES)
-) -> dict[MetricName, dict[str, Interval]]:
+) -> dict[MetricName, dict[str, ConfidenceInterval]]:
     """Each of `FIGURES` by device: means over the frames that have a vessel mask, with bootstrap intervals."""
     network.eval()
     values: dict[MetricName, dict[str, list[float]]] = {name: {} for name in names}
@@ -84,7 +84,7 @@ def segmentation_figures(
     }
 
 
-def observer_figures(frames: Sequence[TrainingFrame]) -> dict[MetricName, Interval]:
+def observer_figures(frames: Sequence[TrainingFrame]) -> dict[MetricName, ConfidenceInterval]:
     """Each of `FIGURES` of a second person's masks against the first's, over the frames that have both."""
     pairs = [
         (network_mask(frame.second_mask, INPUT_SIDE), network_mask(frame.vessel_mask, INPUT_SIDE))
@@ -121,7 +121,7 @@ def _step(network: UNet, optimizer: torch.optim.Optimizer, images: Tensor, masks
     return float(loss.detach())
 
 
-def _sampler(canvases: Sequence[Canvas], settings: PhaseSettings) -> Callable[[int], tuple[Tensor, Tensor]]:
+def _sampler(canvases: Sequence[MaskedFrame], settings: PhaseSettings) -> Callable[[int], tuple[Tensor, Tensor]]:
     """Step number to its batch: the same number and seed give the same batch, whenever it is asked for."""
     infants = [c for c in canvases if c.frame.infant]
     others = [c for c in canvases if not c.frame.infant] or infants
@@ -147,7 +147,7 @@ def _averaged(state: PhaseState, size: NetworkSize) -> UNet:
     return network.eval()
 
 
-def _summary(figures: dict[str, Interval]) -> str:
+def _summary(figures: dict[str, ConfidenceInterval]) -> str:
     return "held-out Dice " + ", ".join(
         f"{device} {v.value:.3f} [{v.low:.3f}, {v.high:.3f}] n={v.frames}" for device, v in figures.items()
     )

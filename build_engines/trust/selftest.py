@@ -19,7 +19,7 @@ from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.manifest import NETWORKS, Manifest
 from runtime.plan_key import precision_word
 from runtime.preprocess import network_input
-from runtime.trust.selftest import SELF_TEST, SELF_TEST_SCHEMA, Answer, ask
+from runtime.trust.selftest import SELF_TEST, SELF_TEST_SCHEMA, EngineAnswer, ask
 from runtime.trust.selftest_content import SelfTestContent
 
 FRAMES = 4
@@ -73,7 +73,7 @@ def write_self_test(bundle: Bundle) -> tuple[str, ...]:
     return (SELF_TEST, *names)
 
 
-def _steady(bundle: Bundle, pool: Sequence[UInt8Array]) -> tuple[list[UInt8Array], list[Answer]]:
+def _steady(bundle: Bundle, pool: Sequence[UInt8Array]) -> tuple[list[UInt8Array], list[EngineAnswer]]:
     """The frames that every precision answers as the finest does, within half of its tolerance, and its answers.
 
     Where a network wavers between two answers, other rounding on another processor tips it over: such a frame tells a
@@ -81,7 +81,7 @@ def _steady(bundle: Bundle, pool: Sequence[UInt8Array]) -> tuple[list[UInt8Array
     """
     words = [[str(word) for word in bundle.precisions(network)] for network in NETWORKS]
     shares = np.zeros(len(pool))
-    finest: list[Answer] = []
+    finest: list[EngineAnswer] = []
     for word in sorted(set.intersection(*map(set, words)), key=COARSER.index):
         with OpenVINOEngine(bundle, dict.fromkeys(NETWORKS, word)) as engine:
             answers = [ask(engine, image[np.newaxis]) for image in pool]
@@ -101,7 +101,7 @@ def _steady(bundle: Bundle, pool: Sequence[UInt8Array]) -> tuple[list[UInt8Array
     return [pool[index] for index in steady], [finest[index] for index in steady]
 
 
-def _most_different(bundle: Bundle, pool: Sequence[UInt8Array], answers: Sequence[Answer]) -> list[UInt8Array]:
+def _most_different(bundle: Bundle, pool: Sequence[UInt8Array], answers: Sequence[EngineAnswer]) -> list[UInt8Array]:
     """Highest and lowest refer probability, then whatever is farthest from those taken: a stuck network shows."""
     refer = [index for index, label in enumerate(bundle.manifest.classes) if label.refer]
     scores = np.array([answer.probabilities[refer].sum() for answer in answers])
@@ -128,11 +128,11 @@ def meaning_of(manifest: Manifest, given: Sequence[tuple[Sequence[Sequence[float
     return {"classes": classes, "refer_classes": tuple(classes[index] for index in refer), "frames": tuple(frames)}
 
 
-def _probabilities(given: Sequence[Answer]) -> list[list[float]]:
+def _probabilities(given: Sequence[EngineAnswer]) -> list[list[float]]:
     return [[float(value) for value in answer.probabilities] for answer in given]
 
 
-def _answers(given: Sequence[Answer], coarsest: str) -> dict[str, object]:
+def _answers(given: Sequence[EngineAnswer], coarsest: str) -> dict[str, object]:
     probability, vessels = TOLERANCES[coarsest]
     return {
         "probability_tolerance": probability,

@@ -1,4 +1,4 @@
-"""`Settings`: the base of a driver's typed configuration, and its text form `key=value,key=value`."""
+"""`CameraSettings`: the base of a driver's typed configuration, and its text form `key=value,key=value`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from device.schemes import shown_source
 from device.secrets import hide_secrets, shortened
 
 
-class Settings(BaseModel):
+class CameraSettings(BaseModel):
     """A frozen set of settings; a name that is not among them is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -21,7 +21,7 @@ def _refused(spec: str, what: str) -> SettingRefused:
     return SettingRefused(f"{shown_source(spec)!r}: {hide_secrets(what)}")
 
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=CameraSettings)
 
 
 def parse_settings(kind: type[S], text: str, *, spec: str, **known: Any) -> S:

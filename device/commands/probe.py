@@ -24,7 +24,7 @@ RATE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
-class Probe:
+class CameraProbe:
     """What was measured. Times are milliseconds."""
 
     source: str
@@ -114,7 +114,7 @@ class _Seen:
             self.ages_ms.append((now_ns - item.captured_ns) / 1e6)
 
 
-def probe(source: str, seconds: float) -> Probe:
+def probe(source: str, seconds: float) -> CameraProbe:
     """Measure for so many seconds. Raises `CameraError`."""
     from device.commands.frames import frames_of
     from device.live import open_source, shown_source
@@ -137,7 +137,7 @@ def probe(source: str, seconds: float) -> Probe:
     intervals_ms = [(after[1] - before[1]) / 1e6 / step for (before, after), step in zip(pairs, steps, strict=True)]
     lasted_ms = (seen.stamps[-1][1] - seen.stamps[0][1]) / 1e6
     off_ms = [abs(interval - median(intervals_ms)) for interval in intervals_ms]
-    return Probe(
+    return CameraProbe(
         source=shown_source(source),
         asked=_asked(source),
         width=seen.size[0],
@@ -174,7 +174,7 @@ def _asked(source: str) -> dict[str, float]:
     return asked if size is None else {**asked, "width": float(size[1]), "height": float(size[2])}
 
 
-def _lines(found: Probe) -> list[str]:
+def _lines(found: CameraProbe) -> list[str]:
     def ms(value: float | None) -> str:
         return "-" if value is None else f"{value:.1f} ms"
 

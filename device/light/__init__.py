@@ -16,7 +16,7 @@ from device.light.simulated import SIMULATED_CEILINGS, LightChange, LineFaults, 
 
 if TYPE_CHECKING:
     from device.light.calibrated import CalibratedLight
-    from device.light.calibration import Calibration, Hazard, RatePoint, load_calibration, sign_calibration
+    from device.light.calibration import Hazard, LightCalibration, RatePoint, load_calibration, sign_calibration
     from device.light.capture import FlashedFrame, capture_with_flash
     from device.light.dose import DoseAccount, Exposure, LightKind
     from device.light.dose_file import DoseFile
@@ -29,7 +29,6 @@ __all__ = [
     "BoardEvent",
     "BoardLink",
     "CalibratedLight",
-    "Calibration",
     "Ceilings",
     "DoseAccount",
     "DoseFile",
@@ -43,6 +42,7 @@ __all__ = [
     "FlashSeen",
     "FlashedFrame",
     "Hazard",
+    "LightCalibration",
     "LightChange",
     "LightKind",
     "LineFaults",
@@ -58,7 +58,7 @@ __all__ = [
 
 _WHEN_USED = {
     "CalibratedLight": "device.light.calibrated",
-    "Calibration": "device.light.calibration",
+    "LightCalibration": "device.light.calibration",
     "DoseAccount": "device.light.dose",
     "DoseFile": "device.light.dose_file",
     "Exposure": "device.light.dose",

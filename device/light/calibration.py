@@ -66,7 +66,7 @@ class Hazard(_Strict):
         return self
 
 
-class Calibration(_Strict):
+class LightCalibration(_Strict):
     """What a laboratory found for one board."""
 
     schema_: Literal["rop.light-calibration/1"] = Field("rop.light-calibration/1", alias="schema")
@@ -82,7 +82,7 @@ class Calibration(_Strict):
     hazards: tuple[Hazard, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _in_order(self) -> Calibration:
+    def _in_order(self) -> LightCalibration:
         if self.expires < self.issued:
             raise ValueError(f"expires {self.expires} is before issued {self.issued}")
         names = [hazard.name for hazard in self.hazards]
@@ -91,7 +91,7 @@ class Calibration(_Strict):
         return self
 
 
-def sign_calibration(calibration: Calibration, key: Ed25519PrivateKey) -> bytes:
+def sign_calibration(calibration: LightCalibration, key: Ed25519PrivateKey) -> bytes:
     """The file's bytes, signed: for the laboratory."""
     body = json.dumps(calibration.model_dump(mode="json", by_alias=True), ensure_ascii=True, sort_keys=True).encode()
     body += b"\n"
@@ -100,7 +100,7 @@ def sign_calibration(calibration: Calibration, key: Ed25519PrivateKey) -> bytes:
 
 def load_calibration(
     path: Path, *, board_id: int, trusted_keys: Collection[bytes], today: date | None = None
-) -> Calibration:
+) -> LightCalibration:
     """Read a calibration file for the board that is connected.
 
     `trusted_keys` are the laboratories' public keys, 32 bytes each. Raises `CalibrationInvalid`; nothing of the file's
@@ -113,7 +113,7 @@ def load_calibration(
     body = _checked_body(path.name, data, trusted_keys)
     try:
         strict_json(body)
-        calibration = Calibration.model_validate_json(body, strict=True)
+        calibration = LightCalibration.model_validate_json(body, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = place_of(first["loc"])
@@ -145,7 +145,7 @@ def _checked_body(name: str, data: bytes, trusted_keys: Collection[bytes]) -> by
     return body
 
 
-def _check_use(name: str, calibration: Calibration, board_id: int, today: date) -> None:
+def _check_use(name: str, calibration: LightCalibration, board_id: int, today: date) -> None:
     if calibration.board_id != board_id:
         raise CalibrationInvalid(
             f"{name}: is for board {calibration.board_id:016x}, connected is {board_id:016x}; use this board's own file"

@@ -11,7 +11,7 @@ from enum import Enum
 
 from device.errors import CalibrationInvalid, DoseExceeded
 from device.eye import Eye
-from device.light.calibration import Calibration, Hazard
+from device.light.calibration import Hazard, LightCalibration
 
 MERGED_S = 60.0
 """Slices of the same continuous light are kept as one exposure up to this length."""
@@ -59,7 +59,7 @@ class DoseAccount:
 
     def __init__(
         self,
-        calibration: Calibration,
+        calibration: LightCalibration,
         *,
         exposures: Iterable[Exposure] = (),
         keep: Callable[[Exposure], None] = lambda exposure: None,

@@ -25,7 +25,7 @@ class Request(IntEnum):
     """ROPLINK/2 only."""
 
 
-class Answer(IntEnum):
+class AnswerType(IntEnum):
     """Types of the frames that the board sends."""
 
     ACK = 0x80
@@ -310,18 +310,18 @@ def encode_answer(message: BoardMessage, seq: int, connection: int | None = None
     Events count their own seq, and carry the connection that there is.
     """
     if isinstance(message, Ack):
-        return encode_frame(RawFrame(Answer.ACK, seq, bytes((message.request,)) + message.data, connection))
-    kind = Answer.NAK if isinstance(message, Nak) else Answer.EVENT
+        return encode_frame(RawFrame(AnswerType.ACK, seq, bytes((message.request,)) + message.data, connection))
+    kind = AnswerType.NAK if isinstance(message, Nak) else AnswerType.EVENT
     return encode_frame(RawFrame(kind, seq, pack(message), connection))
 
 
 def parse_answer(frame: RawFrame) -> BoardMessage | None:
     """The board's message in a frame; None for a host's message, an unknown type, or a payload that does not fit."""
-    if frame.type == Answer.NAK:
+    if frame.type == AnswerType.NAK:
         return unpack(Nak, frame.payload)
-    if frame.type == Answer.EVENT:
+    if frame.type == AnswerType.EVENT:
         return unpack(Event, frame.payload)
-    if frame.type == Answer.ACK and frame.payload:
+    if frame.type == AnswerType.ACK and frame.payload:
         request, data = frame.payload[0], frame.payload[1:]
         return Ack(request, data) if ACK_DATA_BYTES.get(request) == len(data) else None
     return None

@@ -5,18 +5,18 @@ from __future__ import annotations
 from device.live.abandoned import abandoned_threads
 from device.live.config import LiveConfig
 from device.live.keeper import StateChange
-from device.live.lifecycle import TRANSITIONS, State
+from device.live.lifecycle import TRANSITIONS, CameraState
 from device.live.reader import LiveReader
-from device.live.slot import Counts
+from device.live.slot import CameraCounts
 from device.live.source import keeps_its_own_time, open_source, shown_source
 from device.live.tap import Tap
 
 __all__ = [
     "TRANSITIONS",
-    "Counts",
+    "CameraCounts",
+    "CameraState",
     "LiveConfig",
     "LiveReader",
-    "State",
     "StateChange",
     "Tap",
     "abandoned_threads",

@@ -19,36 +19,36 @@ _BREATH_S = 0.005
 class Owner(Protocol):
     """Who is told. Every call names the connection, since an abandoned one may still speak."""
 
-    def opened(self, connection: Connection, camera: Camera) -> None:
+    def opened(self, connection: CameraConnection, camera: Camera) -> None:
         """The camera is open."""
         ...
 
-    def refused(self, connection: Connection, error: CameraError) -> None:
+    def refused(self, connection: CameraConnection, error: CameraError) -> None:
         """The camera cannot be opened."""
         ...
 
-    def took(self, connection: Connection, frame: Frame) -> None:
+    def took(self, connection: CameraConnection, frame: Frame) -> None:
         """A frame came."""
         ...
 
-    def missed(self, connection: Connection, error: FrameUnreadable) -> None:
+    def missed(self, connection: CameraConnection, error: FrameUnreadable) -> None:
         """One frame could not be had."""
         ...
 
-    def ended(self, connection: Connection) -> None:
+    def ended(self, connection: CameraConnection) -> None:
         """The source has no more frames."""
         ...
 
-    def lost(self, connection: Connection, error: CameraError) -> None:
+    def lost(self, connection: CameraConnection, error: CameraError) -> None:
         """The camera is lost."""
         ...
 
-    def finished(self, connection: Connection) -> None:
+    def finished(self, connection: CameraConnection) -> None:
         """Its driver has been left; the thread does nothing more."""
         ...
 
 
-class Connection:
+class CameraConnection:
     """Opens and reads one camera in a daemon thread, in which alone the driver is used, from opening to closing."""
 
     def __init__(self, owner: Owner, open_it: Callable[[], Camera], name: str, first_sequence: int) -> None:

@@ -13,10 +13,10 @@ from device.errors import CameraError, Disconnected, FrameTimeout, FrameUnreadab
 from device.frame import Frame
 from device.live.abandoned import abandon, abandoned_threads
 from device.live.config import LiveConfig
-from device.live.connection import Connection
-from device.live.lifecycle import OVER, Do, Lifecycle, State
+from device.live.connection import CameraConnection
+from device.live.lifecycle import OVER, CameraState, Do, Lifecycle
 from device.live.same import same_picture
-from device.live.slot import Slot
+from device.live.slot import FrameSlot
 from device.live.tap import Tap
 
 
@@ -24,8 +24,8 @@ from device.live.tap import Tap
 class StateChange:
     """A live camera went from one state to another."""
 
-    before: State
-    after: State
+    before: CameraState
+    after: CameraState
     why: str
     """To follow the camera's name in a sentence."""
 
@@ -33,9 +33,9 @@ class StateChange:
 class Keeper:
     """The threads behind a `LiveReader`.
 
-    One thread at a time opens and reads the camera (`Connection`); a second one watches the time and never touches the
-    driver, so that nothing there can hold it up. Everything is done under `lock`; `came` is told of whatever a consumer
-    may wait for. The methods of the second block are for the connection, and pass over one that was given up.
+    One thread at a time opens and reads the camera (`CameraConnection`); a second one watches the time and never
+    touches the driver, so that nothing there can hold it up. Everything is done under `lock`; `came` is told of what a
+    consumer may wait for. The methods of the second block are for the connection, and pass over one that was given up.
     """
 
     def __init__(
@@ -49,26 +49,26 @@ class Keeper:
         self.config = config
         self.lock = threading.RLock()
         self.came = threading.Condition(self.lock)
-        self.slot = Slot()
+        self.slot = FrameSlot()
         self.taps: list[Tap] = []
         self.frame_count: int | None = None
         self._open_it = open_it
         self._on_change = on_change
         self._event = threading.Condition(self.lock)  # for the watching thread
         self._life = Lifecycle(config, time.monotonic())
-        self._told = State.CONNECTING
+        self._told = CameraState.CONNECTING
         self._changes: list[StateChange] = []
         self._failure: CameraError | None = None
         self._is_open = False
         self._connections = 0
-        self._given_up: Connection | None = None
+        self._given_up: CameraConnection | None = None
         self._next_sequence = 0
         self._watcher = threading.Thread(target=self._watch, name=f"camera watch {name}", daemon=True)
         self._connection = self._connect()
         self._watcher.start()
 
     @property
-    def state(self) -> State:
+    def state(self) -> CameraState:
         """How it stands with the camera."""
         return self._life.state
 
@@ -85,13 +85,13 @@ class Keeper:
     def wait_until_open(self) -> None:
         """Return when the camera is open for the first time; raise what kept it from that."""
         with self.lock:
-            self.came.wait_for(lambda: self._is_open or self._life.state is not State.CONNECTING)
+            self.came.wait_for(lambda: self._is_open or self._life.state is not CameraState.CONNECTING)
             if not self._is_open and self._failure is not None:
                 raise self._failure
 
     def raise_if_failed(self) -> None:
         """Raise `Disconnected` when the camera is lost for good."""
-        if self._life.state is State.FAILED:
+        if self._life.state is CameraState.FAILED:
             raise Disconnected(f"{self.name}: {self._life.why}; plug the camera in and start again") from self._failure
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Keeper:
 
     # For the connection's thread.
 
-    def opened(self, connection: Connection, camera: Camera) -> None:
+    def opened(self, connection: CameraConnection, camera: Camera) -> None:
         """The camera is open."""
         with self.lock:
             if connection is self._connection:
@@ -128,7 +128,7 @@ class Keeper:
                 self.frame_count = camera.frame_count
                 self.came.notify_all()
 
-    def refused(self, connection: Connection, error: CameraError) -> None:
+    def refused(self, connection: CameraConnection, error: CameraError) -> None:
         """The camera cannot be opened."""
         with self.lock:
             if connection is self._connection:
@@ -137,7 +137,7 @@ class Keeper:
                 self._note_change()
                 self._event.notify_all()  # also without a change: the next try has its time now
 
-    def took(self, connection: Connection, frame: Frame) -> None:
+    def took(self, connection: CameraConnection, frame: Frame) -> None:
         """A frame came."""
         before = self.slot.newest  # compared outside the lock, as a repeated picture takes milliseconds to know
         repeated = before is not None and same_picture(before, frame)
@@ -152,7 +152,7 @@ class Keeper:
             else:
                 self._give(frame)
 
-    def missed(self, connection: Connection, error: FrameUnreadable) -> None:
+    def missed(self, connection: CameraConnection, error: FrameUnreadable) -> None:
         """One frame could not be had."""
         with self.lock:
             if connection is not self._connection or self.over:
@@ -164,14 +164,14 @@ class Keeper:
             self.slot.count(unreadable=1)
             self._give(error)
 
-    def ended(self, connection: Connection) -> None:
+    def ended(self, connection: CameraConnection) -> None:
         """The source has no more frames."""
         with self.lock:
             if connection is self._connection:
                 self._life.ended()
                 self._note_change()
 
-    def lost(self, connection: Connection, error: CameraError) -> None:
+    def lost(self, connection: CameraConnection, error: CameraError) -> None:
         """The camera is lost."""
         with self.lock:
             if connection is self._connection:
@@ -180,7 +180,7 @@ class Keeper:
                 self._note_change()
                 self._event.notify_all()  # also without a change: the next try has its time now
 
-    def finished(self, connection: Connection) -> None:
+    def finished(self, connection: CameraConnection) -> None:
         """Its driver has been left."""
         with self.lock:
             self._event.notify_all()
@@ -194,7 +194,7 @@ class Keeper:
         self._life.alive(time.monotonic())
         self._note_change()
 
-    def _numbered(self, frame: Frame, connection: Connection) -> Frame:
+    def _numbered(self, frame: Frame, connection: CameraConnection) -> Frame:
         """The frame with a number that goes on from the connection before, and a name that is not given twice."""
         if connection.first_sequence:
             frame = replace(
@@ -205,7 +205,7 @@ class Keeper:
         self._count_on(frame.sequence)
         return frame
 
-    def _named(self, source: str, connection: Connection) -> str:
+    def _named(self, source: str, connection: CameraConnection) -> str:
         return f"{source}~{self.slot.counts.reconnects}" if connection.first_sequence else source
 
     def _count_on(self, sequence: int) -> None:
@@ -229,19 +229,19 @@ class Keeper:
             return
         self._told = after
         self._changes.append(StateChange(before, after, why))
-        if after is State.STALLED:
+        if after is CameraState.STALLED:
             self.slot.count(stalls=1)
-        if before is State.RECONNECTING and after is State.STREAMING:
+        if before is CameraState.RECONNECTING and after is CameraState.STREAMING:
             self.slot.count(reconnects=1)
-        if before is State.STREAMING and after in (State.STALLED, State.RECONNECTING):
+        if before is CameraState.STREAMING and after in (CameraState.STALLED, CameraState.RECONNECTING):
             self._give(NoNewFrame(f"{self.name}: {why}", source=self.name, sequence=self._next_sequence))
         self.came.notify_all()
         self._event.notify_all()
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> CameraConnection:
         self._connections += 1
         name = self.name if self._connections == 1 else f"{self.name} #{self._connections}"
-        self._connection = Connection(self, self._open_it, name, self._next_sequence)
+        self._connection = CameraConnection(self, self._open_it, name, self._next_sequence)
         self._connection.thread.start()
         return self._connection
 

@@ -9,7 +9,7 @@ from enum import Enum
 from device.live.config import LiveConfig
 
 
-class State(str, Enum):
+class CameraState(str, Enum):
     """How it stands with a live camera."""
 
     CONNECTING = "CONNECTING"
@@ -26,16 +26,22 @@ class State(str, Enum):
     """It was closed, or has come to its own end."""
 
 
-TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.CONNECTING: frozenset({State.STREAMING, State.RECONNECTING, State.FAILED, State.CLOSED}),
-    State.STREAMING: frozenset({State.STALLED, State.RECONNECTING, State.FAILED, State.CLOSED}),
-    State.STALLED: frozenset({State.STREAMING, State.RECONNECTING, State.FAILED, State.CLOSED}),
-    State.RECONNECTING: frozenset({State.STREAMING, State.FAILED, State.CLOSED}),
-    State.FAILED: frozenset({State.CLOSED}),
-    State.CLOSED: frozenset(),
+TRANSITIONS: Mapping[CameraState, frozenset[CameraState]] = {
+    CameraState.CONNECTING: frozenset(
+        {CameraState.STREAMING, CameraState.RECONNECTING, CameraState.FAILED, CameraState.CLOSED}
+    ),
+    CameraState.STREAMING: frozenset(
+        {CameraState.STALLED, CameraState.RECONNECTING, CameraState.FAILED, CameraState.CLOSED}
+    ),
+    CameraState.STALLED: frozenset(
+        {CameraState.STREAMING, CameraState.RECONNECTING, CameraState.FAILED, CameraState.CLOSED}
+    ),
+    CameraState.RECONNECTING: frozenset({CameraState.STREAMING, CameraState.FAILED, CameraState.CLOSED}),
+    CameraState.FAILED: frozenset({CameraState.CLOSED}),
+    CameraState.CLOSED: frozenset(),
 }
 """From each state, the states that may follow it."""
-OVER = frozenset({State.FAILED, State.CLOSED})
+OVER = frozenset({CameraState.FAILED, CameraState.CLOSED})
 """States in which no frame comes any more."""
 
 
@@ -57,7 +63,7 @@ class Lifecycle:
 
     def __init__(self, config: LiveConfig, now_s: float) -> None:
         self.config = config
-        self.state = State.CONNECTING
+        self.state = CameraState.CONNECTING
         self.why = "opening"
         """The reason for the present state, to follow the camera's name in a sentence."""
         self._active = True
@@ -71,17 +77,17 @@ class Lifecycle:
         """The camera gave something: a frame, a repeated or an unreadable one."""
         if not self._active or self.state in OVER:
             return
-        if self.state is not State.STREAMING:
-            self._go(State.STREAMING, "frames come")
+        if self.state is not CameraState.STREAMING:
+            self._go(CameraState.STREAMING, "frames come")
         self._had_frames = True
         self._pause_s = self.config.first_retry_s
         self._due_s = now_s + self.config.stalled_after_s
 
     def refused(self, now_s: float, reason: str) -> None:
         """The camera could not be opened. The first time that is the end: the call may be wrong."""
-        if self.state is State.CONNECTING:
+        if self.state is CameraState.CONNECTING:
             self._active = False
-            self._go(State.FAILED, reason)
+            self._go(CameraState.FAILED, reason)
         else:
             self.lost(now_s, reason)
 
@@ -90,13 +96,13 @@ class Lifecycle:
         if not self._active or self.state in OVER:
             return
         self._active = False
-        if self.state is not State.RECONNECTING:
+        if self.state is not CameraState.RECONNECTING:
             self._lost_s = now_s
             if self._lost_too_often(now_s):
                 count, window_s = len(self._losses), self.config.losses_window_s
-                self._go(State.FAILED, f"lost {count} times in {window_s:g} s, last: {reason}")
+                self._go(CameraState.FAILED, f"lost {count} times in {window_s:g} s, last: {reason}")
                 return
-            self._go(State.RECONNECTING, reason)
+            self._go(CameraState.RECONNECTING, reason)
         self.why = reason
         self._due_s = now_s + self._pause_s
         self._pause_s = min(2 * self._pause_s, self.config.longest_retry_s)
@@ -104,30 +110,32 @@ class Lifecycle:
     def ended(self) -> None:
         """The source has no more frames, or is closed by its user."""
         self._active = False
-        if self.state is not State.CLOSED:
-            self._go(State.CLOSED, "no more frames")
+        if self.state is not CameraState.CLOSED:
+            self._go(CameraState.CLOSED, "no more frames")
 
     def give_up(self, reason: str) -> None:
         """The owner cannot go on."""
         self._active = False
         if self.state not in OVER:
-            self._go(State.FAILED, reason)
+            self._go(CameraState.FAILED, reason)
 
     def tick(self, now_s: float) -> Do:
         """Let time pass; call it no later than `due_s` says."""
         if self.state in OVER:
             return Do.NOTHING
-        if self.state is State.RECONNECTING and now_s >= self._lost_s + self.config.give_up_after_s:
+        if self.state is CameraState.RECONNECTING and now_s >= self._lost_s + self.config.give_up_after_s:
             return self._give_up()
         if now_s < self._due_s:
             return Do.NOTHING
-        if self.state is State.STREAMING:
-            self._go(State.STALLED, f"no frame for {self.config.stalled_after_s:g} s")
+        if self.state is CameraState.STREAMING:
+            self._go(CameraState.STALLED, f"no frame for {self.config.stalled_after_s:g} s")
             self._due_s += self.config.reconnect_after_s - self.config.stalled_after_s
             return self.tick(now_s)
         if self._active:
-            late = "no frame" if self.state is State.STALLED else "not open, or no first frame,"
-            allowed_s = self.config.reconnect_after_s if self.state is State.STALLED else self.config.connect_timeout_s
+            late = "no frame" if self.state is CameraState.STALLED else "not open, or no first frame,"
+            allowed_s = (
+                self.config.reconnect_after_s if self.state is CameraState.STALLED else self.config.connect_timeout_s
+            )
             self.lost(now_s, f"{late} within {allowed_s:g} s")
             return Do.ABANDON
         self._active = True
@@ -139,13 +147,13 @@ class Lifecycle:
         """When `tick` has something to do if nothing happens before; None when it never has."""
         if self.state in OVER:
             return None
-        if self.state is State.RECONNECTING:
+        if self.state is CameraState.RECONNECTING:
             return min(self._due_s, self._lost_s + self.config.give_up_after_s)
         return self._due_s
 
     def _give_up(self) -> Do:
         was_active, self._active = self._active, False
-        self._go(State.FAILED, f"not back within {self.config.give_up_after_s:g} s, last: {self.why}")
+        self._go(CameraState.FAILED, f"not back within {self.config.give_up_after_s:g} s, last: {self.why}")
         return Do.ABANDON if was_active else Do.NOTHING
 
     def _lost_too_often(self, now_s: float) -> bool:
@@ -156,6 +164,6 @@ class Lifecycle:
             self._losses.popleft()
         return len(self._losses) > self.config.losses_allowed
 
-    def _go(self, state: State, why: str) -> None:
+    def _go(self, state: CameraState, why: str) -> None:
         assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
         self.state, self.why = state, why

@@ -12,8 +12,8 @@ from device.errors import FrameTimeout, StaleFrame
 from device.frame import Frame
 from device.live.config import LiveConfig
 from device.live.keeper import Keeper, StateChange
-from device.live.lifecycle import State
-from device.live.slot import Counts
+from device.live.lifecycle import CameraState
+from device.live.slot import CameraCounts
 from device.live.tap import Tap
 
 
@@ -60,12 +60,12 @@ class LiveReader:
         return self._keeper.frame_count
 
     @property
-    def state(self) -> State:
+    def state(self) -> CameraState:
         """How it stands with the camera now."""
         return self._keeper.state
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> CameraCounts:
         """What became of its frames so far."""
         with self._keeper.lock:
             return self._keeper.slot.counts

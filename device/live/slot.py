@@ -1,4 +1,4 @@
-"""`Slot`: where the newest frame waits for its consumer, and the account of those that were displaced."""
+"""`FrameSlot`: where the newest frame waits for its consumer, and the account of those that were displaced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from device.frame import Frame
 
 
 @dataclass(frozen=True)
-class Counts:
+class CameraCounts:
     """What became of a live camera's frames so far."""
 
     captured: int = 0
@@ -32,11 +32,11 @@ class Counts:
     """Threads that hung in its driver and were given up, ended meanwhile or not."""
 
 
-class Slot:
+class FrameSlot:
     """Room for one frame that nobody has taken, and for one trouble after it. Its owner holds a lock around it."""
 
     def __init__(self) -> None:
-        self._counts = dict.fromkeys((count.name for count in fields(Counts)), 0)
+        self._counts = dict.fromkeys((count.name for count in fields(CameraCounts)), 0)
         self.newest: Frame | None = None
         """The newest frame, taken or not."""
         self._frame: Frame | None = None
@@ -48,9 +48,9 @@ class Slot:
             self._counts[name] += n
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> CameraCounts:
         """What became of the frames so far."""
-        return Counts(**self._counts)
+        return CameraCounts(**self._counts)
 
     def put(self, frame: Frame) -> None:
         """A new frame: it displaces what was there."""

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from device.telemetry.read import read_telemetry
-from device.telemetry.reading import Clock, Power, Telemetry, Temperature, ThrottleCount
+from device.telemetry.reading import ClockFrequency, Power, Telemetry, Temperature, ThrottleCount
 
-__all__ = ["Clock", "Power", "Telemetry", "Temperature", "ThrottleCount", "read_telemetry"]
+__all__ = ["ClockFrequency", "Power", "Telemetry", "Temperature", "ThrottleCount", "read_telemetry"]

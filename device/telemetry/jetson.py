@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 from device.telemetry.files import Files
-from device.telemetry.reading import Clock, Power, ThrottleCount
+from device.telemetry.reading import ClockFrequency, Power, ThrottleCount
 
 _GPU_NAMES = ("gpu", "ga10b", "gv11b", "gp10b", "gb10b")
 _OVER_CURRENT = {"oc1": "under-voltage", "oc2": "average over-current", "oc3": "instantaneous over-current"}
@@ -21,17 +21,17 @@ def is_jetson(files: Files) -> bool:
     return "nvidia,tegra" in (files.text("proc/device-tree/compatible") or "")
 
 
-def clocks(files: Files) -> list[Clock]:
+def clocks(files: Files) -> list[ClockFrequency]:
     """GPU (devfreq) and, where the kernel shows it, memory (EMC)."""
     found = []
     for folder in files.folders("sys/class/devfreq/*"):
         name = folder.split("/")[-1].split(".")[-1]
         now = files.number(f"{folder}/cur_freq", 1e-6)
         if name in _GPU_NAMES and now is not None:
-            found.append(Clock("gpu", now, files.number(f"{folder}/max_freq", 1e-6)))
+            found.append(ClockFrequency("gpu", now, files.number(f"{folder}/max_freq", 1e-6)))
     emc = files.number("sys/kernel/debug/bpmp/debug/clk/emc/rate", 1e-6)  # readable by root only
     if emc is not None:
-        found.append(Clock("emc", emc, files.number("sys/kernel/debug/bpmp/debug/clk/emc/max_rate", 1e-6)))
+        found.append(ClockFrequency("emc", emc, files.number("sys/kernel/debug/bpmp/debug/clk/emc/max_rate", 1e-6)))
     return found
 
 

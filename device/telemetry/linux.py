@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from device.telemetry.files import Files
-from device.telemetry.reading import Clock, Power, Temperature, ThrottleCount
+from device.telemetry.reading import ClockFrequency, Power, Temperature, ThrottleCount
 
 _CPU = "sys/devices/system/cpu"
 
@@ -22,19 +22,19 @@ def machine(files: Files) -> str:
     return "unknown"
 
 
-def clocks(files: Files) -> list[Clock]:
+def clocks(files: Files) -> list[ClockFrequency]:
     """One clock a CPU: from cpufreq, else from /proc/cpuinfo, where virtual machines have theirs."""
     found = []
     for folder in files.folders(f"{_CPU}/cpu[0-9]*/cpufreq"):
         now = files.number(f"{folder}/scaling_cur_freq", 1e-3)
         if now is not None:
-            found.append(Clock(folder.split("/")[-2], now, files.number(f"{folder}/scaling_max_freq", 1e-3)))
+            found.append(ClockFrequency(folder.split("/")[-2], now, files.number(f"{folder}/scaling_max_freq", 1e-3)))
     return found or _clocks_of_cpuinfo(files.text("proc/cpuinfo") or "")
 
 
-def _clocks_of_cpuinfo(text: str) -> list[Clock]:
+def _clocks_of_cpuinfo(text: str) -> list[ClockFrequency]:
     values = re.findall(r"^cpu MHz\s*: (\d+\.?\d*)$", text, re.MULTILINE)
-    return [Clock(f"cpu{number}", float(mhz)) for number, mhz in enumerate(values)]
+    return [ClockFrequency(f"cpu{number}", float(mhz)) for number, mhz in enumerate(values)]
 
 
 def temperatures(files: Files) -> list[Temperature]:

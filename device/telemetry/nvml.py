@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from device.telemetry.reading import Clock, Power, Temperature
+from device.telemetry.reading import ClockFrequency, Power, Temperature
 
 # nvmlClocksEventReasons of nvml.h. Idle (0x1) and the settings 0x2, 0x10 and 0x100 hold clocks down as wanted.
 THROTTLE_REASONS = {
@@ -24,7 +24,7 @@ THROTTLE_REASONS = {
 class Gpus:
     """Everything found on all GPUs."""
 
-    clocks: list[Clock] = field(default_factory=list)
+    clocks: list[ClockFrequency] = field(default_factory=list)
     temperatures: list[Temperature] = field(default_factory=list)
     power: list[Power] = field(default_factory=list)
     throttling: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ def _read_gpu(nvml: Any, index: int, gpus: Gpus) -> None:
     for kind, number in (("sm", nvml.NVML_CLOCK_SM), ("memory", nvml.NVML_CLOCK_MEM)):
         now, most = ask("nvmlDeviceGetClockInfo", number), ask("nvmlDeviceGetMaxClockInfo", number)
         if now is not None:
-            gpus.clocks.append(Clock(f"{name} {kind}", now, most))
+            gpus.clocks.append(ClockFrequency(f"{name} {kind}", now, most))
     celsius = ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU)
     if celsius is not None:
         limit = ask("nvmlDeviceGetTemperatureThreshold", nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN)

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Clock:
+class ClockFrequency:
     """One clock."""
 
     name: str
@@ -52,7 +52,7 @@ class Telemetry:
 
     machine: str
     """Model, as the machine calls itself."""
-    clocks: tuple[Clock, ...] = ()
+    clocks: tuple[ClockFrequency, ...] = ()
     temperatures: tuple[Temperature, ...] = ()
     power: tuple[Power, ...] = ()
     throttling: tuple[str, ...] = ()

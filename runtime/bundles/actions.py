@@ -11,7 +11,7 @@ from runtime.bundles.errors import NotActivated, PackageRefused
 from runtime.bundles.gpu_plans import build_plans, find_builder
 from runtime.bundles.starts import forget_starts
 from runtime.bundles.store import Slots
-from runtime.bundles.trial import LIVE_BUDGET_MS, Asked, Trial, keep_trial, kept_trial, try_bundle
+from runtime.bundles.trial import LIVE_BUDGET_MS, Trial, TrialRequest, keep_trial, kept_trial, try_bundle
 from runtime.errors import BundleError
 from runtime.slots import Active, default_slots
 from runtime.trust.issues import NoIssues
@@ -48,9 +48,9 @@ class Means:
         """The site, as its files say it now. Raises `SiteError`."""
         return open_site(self.site_profile, self.trusted_keys, station=self.station)
 
-    def asked(self, bundle: Path, running: Path | None) -> Asked:
+    def asked(self, bundle: Path, running: Path | None) -> TrialRequest:
         """What a trial is asked."""
-        return Asked(
+        return TrialRequest(
             bundle,
             running,
             self.journal,

@@ -18,7 +18,7 @@ from pathlib import Path
 from device.checked_file import read_at_most, strict_json
 from runtime.bundles.errors import SlotsError
 from runtime.bundles.store import Slots, write_flushed
-from runtime.bundles.trial import Asked, try_bundle
+from runtime.bundles.trial import TrialRequest, try_bundle
 from runtime.errors import BundleError, EngineError, ScreeningError
 from runtime.slots import default_slots, is_slots
 from runtime.trust.site import open_site
@@ -101,7 +101,7 @@ def go_back(program: Program, why: str, say: Callable[[str], None]) -> bool:
         if state is None or state.previous is None or state.returned:
             raise SlotsError("there is no bundle to go back to" if state is None or not state.returned else state.why)
         before = slots.bundle(state.previous)
-        asked = Asked(
+        asked = TrialRequest(
             before.path,
             engine=program.engine,
             precision=program.precision,

@@ -33,7 +33,7 @@ LOCK_WAIT_S = 10.0
 
 
 @dataclass(frozen=True)
-class Slot:
+class BundleSlot:
     """An installed bundle."""
 
     sha256: str
@@ -61,7 +61,7 @@ class Slots:
         """An installed bundle, checked. Raises `BundleError`."""
         return open_bundle(self.folder / sha256)
 
-    def slots(self) -> list[Slot]:
+    def slots(self) -> list[BundleSlot]:
         """All that are installed, the active one first."""
         state = self.read()
         marks: dict[str | None, Literal["active", "previous", ""]] = {}
@@ -72,9 +72,9 @@ class Slots:
             mark = marks.get(sha256, "")
             try:
                 m = self.bundle(sha256).manifest
-                found.append(Slot(sha256, m.name, m.version, m.issue, m.clinical_use, mark))
+                found.append(BundleSlot(sha256, m.name, m.version, m.issue, m.clinical_use, mark))
             except BundleError as error:
-                found.append(Slot(sha256, "", "", 0, False, mark, str(error)))
+                found.append(BundleSlot(sha256, "", "", 0, False, mark, str(error)))
         order = ("active", "previous", "")
         return sorted(found, key=lambda slot: (order.index(slot.state), slot.name, slot.issue, slot.version))
 

@@ -31,7 +31,7 @@ LIVE_BUDGET_MS = 1000.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrialRequest:
     """What is tried, and how."""
 
     bundle: Path
@@ -130,7 +130,7 @@ def _slowest(values: Sequence[float]) -> tuple[str, float]:
     return "max", max(values)
 
 
-def try_bundle(asked: Asked, timeout_s: float = TIMEOUT_S) -> Trial:
+def try_bundle(asked: TrialRequest, timeout_s: float = TIMEOUT_S) -> Trial:
     """Try it. Never raises for what the bundle does: that is the trial's `problem`."""
     content = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(asked).items()}
     call = [sys.executable, "-m", "runtime.bundles.trial_child"]
@@ -149,7 +149,7 @@ def try_bundle(asked: Asked, timeout_s: float = TIMEOUT_S) -> Trial:
         return Trial(f"its trial ended with code {ended.returncode}: {last[0][:300]}")
 
 
-def kept_trial(slots: Slots, sha256: str, asked: Asked) -> Trial | None:
+def kept_trial(slots: Slots, sha256: str, asked: TrialRequest) -> Trial | None:
     """How the bundle did in this slot, when it was tried by this software with these libraries and options; else None.
 
     The comparison was with whatever ran then, so it is not kept.
@@ -163,13 +163,13 @@ def kept_trial(slots: Slots, sha256: str, asked: Asked) -> Trial | None:
         return None
 
 
-def keep_trial(slots: Slots, sha256: str, asked: Asked, trial: Trial) -> None:
+def keep_trial(slots: Slots, sha256: str, asked: TrialRequest, trial: Trial) -> None:
     """Keep how it did, for the next activation. Raises `OSError`."""
     content = {"schema": TRIAL_SCHEMA, "machine": _machine(asked), "trial": asdict(trial)}
     write_flushed(slots.trial_file(sha256), json.dumps(content).encode() + b"\n")
 
 
-def _machine(asked: Asked) -> list[str]:
+def _machine(asked: TrialRequest) -> list[str]:
     """What the answers of an engine rest on beside the bundle, and the site under which it was tried."""
     site = [str(asked.site_profile), str(asked.trusted_keys)]
     return [str(cpu_class()), os.uname().nodename, *_libraries(), asked.engine, asked.precision, *site]

@@ -9,7 +9,7 @@ from runtime.bundle import DEMONSTRATION, Bundle
 from runtime.bundles import actions
 from runtime.bundles.actions import Means
 from runtime.bundles.errors import NotActivated
-from runtime.bundles.store import Slot
+from runtime.bundles.store import BundleSlot
 from runtime.bundles.trial import Trial
 from runtime.commands.say import say, say_json
 from runtime.commands.text import printable
@@ -140,7 +140,7 @@ def remove(options: Namespace) -> int:
     return DONE
 
 
-def _all(slots: list[Slot]) -> dict[str, object]:
+def _all(slots: list[BundleSlot]) -> dict[str, object]:
     return {"slots": [asdict(slot) for slot in slots]}
 
 

@@ -16,18 +16,18 @@ from typing import Any, TypeVar
 
 from device.errors import StaleFrame
 from device.frame import Frame
-from device.live import State
+from device.live import CameraState
 from device.live.reader import LiveReader
 from runtime.cart.desk import Desk
 from runtime.cart.errors import NotNow
 from runtime.cart.events import Events
-from runtime.cart.kept import Kept
+from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
-from runtime.cart.orders import Row, Worklist
+from runtime.cart.orders import LatestWorklist, WorklistRow
 from runtime.cart.parts import Parts
 from runtime.cart.persons import shown_day, shown_name, shown_time
 from runtime.cart.preview import Preview
-from runtime.cart.room import Hardware, Room, Seen
+from runtime.cart.room import Hardware, Room, ScreenShown
 from runtime.cart.sending import Send
 from runtime.cart.service import service_facts, support_zip
 from runtime.cart.shelf import Shelf
@@ -35,14 +35,14 @@ from runtime.cart.watch import HUNG_S, Watch, stuck_problem
 from runtime.errors import ScreeningError
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
-from runtime.exam.machine import Stop
+from runtime.exam.machine import StopReason
 from runtime.exam.order import Order, Ordered
 from runtime.explanation import Explanation
 from runtime.outcome import AID_NOTICE
 from runtime.views import Eye, View
 
 T = TypeVar("T")
-STOPS = {"infant unstable": Stop.UNSTABLE, "refused": Stop.REFUSED, "equipment": Stop.EQUIPMENT}
+STOPS = {"infant unstable": StopReason.UNSTABLE, "refused": StopReason.REFUSED, "equipment": StopReason.EQUIPMENT}
 
 
 class Cart:
@@ -53,7 +53,7 @@ class Cart:
         self.events = Events()
         self._lock_minutes = lock_minutes
         self._shelf = Shelf(parts.bundles, self._health_changed, after=parts.after_bundle)
-        self._worklist = Worklist(parts.ordering, parts.ae_title, lambda: self.events.tell("worklist"))
+        self._worklist = LatestWorklist(parts.ordering, parts.ae_title, lambda: self.events.tell("worklist"))
         self._desk_problem = "starting"
         self._watch = Watch()
         self._taking = 0
@@ -63,10 +63,12 @@ class Cart:
         self._last_operator = ""
         self._foot: Future[dict[str, Any]] | None = None
         self._closing = threading.Event()
-        self.camera: Kept[LiveReader] = Kept("camera", parts.open_camera, _camera_problem, self._health_changed)
+        self.camera: Supervised[LiveReader] = Supervised(
+            "camera", parts.open_camera, _camera_problem, self._health_changed
+        )
         still = None
         if parts.open_still is not None:
-            still = Kept("still camera", parts.open_still, lambda _: ("", False), self._health_changed)
+            still = Supervised("still camera", parts.open_still, lambda _: ("", False), self._health_changed)
         lighting = None if parts.light is None else Lighting(parts.light, self._foot_pressed, self._health_changed)
         self.preview = Preview(
             self._newest, parts.limits, hint=lambda found: self.events.tell("hint", hint=found.hint.value)
@@ -199,7 +201,7 @@ class Cart:
         something else is aimed at, the cart was busy for too long, or the flash recharges; `LightError` when no light
         may be given.
         """
-        seen = Seen(exam, aim, time.monotonic())
+        seen = ScreenShown(exam, aim, time.monotonic())
 
         def job(room: Room) -> dict[str, Any]:
             self._last_operator = operator
@@ -471,14 +473,14 @@ class Cart:
 
 def _camera_problem(reader: LiveReader) -> tuple[str, bool]:
     state = reader.state
-    if state in (State.FAILED, State.CLOSED):
+    if state in (CameraState.FAILED, CameraState.CLOSED):
         return f"the camera is lost ({state.value}); plug it in, it is opened again by itself", True
-    if state is State.STREAMING:
+    if state is CameraState.STREAMING:
         return "", False
     return f"the camera gives no picture ({state.value}); look at its cable and power", False
 
 
-def _row_dict(row: Row) -> dict[str, Any]:
+def _row_dict(row: WorklistRow) -> dict[str, Any]:
     item = row.item
     return {
         "key": row.key,

@@ -21,7 +21,7 @@ FRAME_WAIT_S = 15.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class PartCheck:
     """One part."""
 
     part: str
@@ -33,7 +33,7 @@ class Finding:
     """Not configured, or not to be tried because something before it does not work."""
 
 
-def findings(config: CartConfig) -> Iterator[Finding]:
+def findings(config: CartConfig) -> Iterator[PartCheck]:
     """Try every part; what one lacks does not keep the others from being tried."""
     parts: Parts | None = None
 
@@ -46,35 +46,35 @@ def findings(config: CartConfig) -> Iterator[Finding]:
     yield (
         _tried("users", lambda: _users(config))
         if config.users
-        else Finding(
+        else PartCheck(
             "users", "no users file named; nobody can sign in: python -m runtime.cart user NAME, and users = ... "
         )
     )
     yield _tried("web", lambda: _web(config))
     if parts is None:
-        yield from (Finding(name, "", skipped=True) for name in ("journal", "engine", "camera", "light board"))
+        yield from (PartCheck(name, "", skipped=True) for name in ("journal", "engine", "camera", "light board"))
         return
     known = parts
     yield _tried("journal", lambda: _journal(known))
     yield _tried("engine", lambda: _engine(known))
     yield _tried(f"camera {shown_source(config.camera.source) if config.camera else ''}", lambda: _camera(known))
     if known.light is None:
-        yield Finding("light board", "", "none configured", skipped=True)
+        yield PartCheck("light board", "", "none configured", skipped=True)
     else:
         yield _tried("light board", lambda: _light(known))
     if known.ordering is None:
-        yield Finding("worklist", "", "none configured", skipped=True)
+        yield PartCheck("worklist", "", "none configured", skipped=True)
     else:
         yield _tried("worklist", lambda: _worklist(known))
 
 
-def _tried(part: str, try_it: Callable[[], str]) -> Finding:
+def _tried(part: str, try_it: Callable[[], str]) -> PartCheck:
     try:
-        return Finding(part, "", try_it())
+        return PartCheck(part, "", try_it())
     except (ScreeningError, DeviceError) as error:
-        return Finding(part, str(error))
+        return PartCheck(part, str(error))
     except Exception as error:  # the other parts are tried all the same
-        return Finding(part, f"a fault of this software ({type(error).__name__}: {error}); report it")
+        return PartCheck(part, f"a fault of this software ({type(error).__name__}: {error}); report it")
 
 
 def _users(config: CartConfig) -> str:

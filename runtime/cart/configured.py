@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 
 from device.cameras.stills import open_still
-from device.light.calibration import Calibration, load_calibration
+from device.light.calibration import LightCalibration, load_calibration
 from device.light.exposure import ExposureTiming
 from device.light.link import BoardLink
 from device.live import LiveReader, open_source
@@ -20,13 +20,13 @@ from runtime.cart.errors import CartError
 from runtime.cart.in_use import InUse
 from runtime.cart.parts import FrameReader, LightPart, Parts, account_of
 from runtime.cart.sending import sending
-from runtime.cart.shots import Flash
+from runtime.cart.shots import ShotLighting
 from runtime.config import CartConfig
-from runtime.config import LightPart as LightTable
+from runtime.config import LightSection as LightTable
 from runtime.daemon.whole import DaemonReader
-from runtime.dicom.site import Cart as StationFacts
-from runtime.dicom.site import Site as DicomSite
-from runtime.dicom.site import load_site
+from runtime.dicom.configuration import CartNode as StationFacts
+from runtime.dicom.configuration import DicomConfig as DicomSite
+from runtime.dicom.configuration import load_dicom_config
 from runtime.dicom.worklist import query_worklist
 from runtime.errors import BundleError, EngineError
 from runtime.exam.journal import Journal
@@ -71,7 +71,7 @@ def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], 
     camera = config.camera
     site = open_site(config.site.profile, config.site.trusted_keys, station=config.station)
     in_use = InUse(site, config.bundle.folder)
-    dicom = None if config.site.dicom is None else load_site(config.site.dicom)
+    dicom = None if config.site.dicom is None else load_dicom_config(config.site.dicom)
     budget = Budget(total=camera.budget_ms)
 
     def open_journal() -> Journal:
@@ -204,7 +204,7 @@ def _light(table: LightTable, config: CartConfig, site: Site) -> LightPart:
         raise CartError("light.trusted_keys: none named; name the folder of the laboratory's public key (*.pem)")
     calibration_file, keys = table.calibration, read_trusted_keys(keys_folder)
 
-    def calibration(link: BoardLink) -> Calibration:
+    def calibration(link: BoardLink) -> LightCalibration:
         return load_calibration(calibration_file, board_id=link.board_id, trusted_keys=keys.keys)
 
     return LightPart(
@@ -216,13 +216,13 @@ def _light(table: LightTable, config: CartConfig, site: Site) -> LightPart:
     )
 
 
-def _flash(table: LightTable) -> Flash | None:
+def _flash(table: LightTable) -> ShotLighting | None:
     if table.flash_us is None:
         return None
     if table.flash_level is None or table.timing is None:
         raise CartError("light: a flash needs flash_level and [light.timing]; set them, or leave flash_us out")
     timing = table.timing
-    return Flash(
+    return ShotLighting(
         table.flash_us,
         table.flash_level,
         ExposureTiming(timing.exposure_ms, timing.stamped_after_ms, timing.uncertainty_ms),

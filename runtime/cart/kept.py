@@ -1,4 +1,4 @@
-"""`Kept`: a part of the cart that may be missing, lost and back again, opened by a thread of its own."""
+"""`Supervised`: a part of the cart that may be missing, lost and back again, opened by a thread of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Closable)
 RETRY_S = 2.0
 
 
-class Kept(Generic[T]):
+class Supervised(Generic[T]):
     """Opens a part, looks after it, and opens it again when it was lost. Safe for use from several threads.
 
     open_it: opens the part, however long that takes; called in the thread of this object. problem_of: what is wrong

@@ -10,12 +10,12 @@ from contextlib import suppress
 from device.errors import AnotherHost, LightError, PortUnusable
 from device.eye import Eye
 from device.light.calibrated import CalibratedLight
-from device.light.calibration import Calibration
+from device.light.calibration import LightCalibration
 from device.light.dose import DoseAccount
 from device.light.link import BoardLink
 from device.light.messages import EventCode, Flags, NakCode
 from runtime.cart.errors import NotNow
-from runtime.cart.kept import Kept
+from runtime.cart.kept import Supervised
 from runtime.cart.parts import LightPart
 from runtime.cart.shots import Recharge
 
@@ -41,10 +41,10 @@ class Lighting:
         self.recharge = Recharge()
         self._level = part.preview_level
         self._light: CalibratedLight | None = None
-        self._account: Callable[[Calibration, BoardLink], DoseAccount] | None = None
+        self._account: Callable[[LightCalibration, BoardLink], DoseAccount] | None = None
         self._current = False
         """Whether `_light` counts on the account of the exam that is open."""
-        self._kept: Kept[BoardLink] = Kept("light board", part.open_link, self._problem_of, changed)
+        self._kept: Supervised[BoardLink] = Supervised("light board", part.open_link, self._problem_of, changed)
         self._closed = threading.Event()
         self._down = False
         self._pressed_ns = 0
@@ -61,7 +61,7 @@ class Lighting:
         """What is wrong with the board, empty when nothing is."""
         return self._kept.problem
 
-    def begin(self, account: Callable[[Calibration, BoardLink], DoseAccount]) -> None:
+    def begin(self, account: Callable[[LightCalibration, BoardLink], DoseAccount]) -> None:
         """An exam is open: its infant's account is used from now on. account: by the board's calibration."""
         self.off()
         self._account, self._current = account, False

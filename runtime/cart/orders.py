@@ -29,7 +29,7 @@ Ordering = Callable[[], Sequence[Any]]
 
 
 @dataclass(frozen=True)
-class Row:
+class WorklistRow:
     """One line of the worklist."""
 
     key: str
@@ -42,10 +42,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Answer:
+class WorklistAnswer:
     """The last answer of the worklist."""
 
-    rows: tuple[Row, ...] = ()
+    rows: tuple[WorklistRow, ...] = ()
     asked_at: float | None = None
     """`time.monotonic()` of the last answer; None before the first."""
     problem: str = ""
@@ -57,12 +57,12 @@ class Answer:
         return None if self.asked_at is None else time.monotonic() - self.asked_at
 
 
-class Worklist:
+class LatestWorklist:
     """Keeps the last answer. Safe for use from several threads."""
 
     def __init__(self, ask: Ordering | None, station: str, changed: Callable[[], None] = lambda: None) -> None:
         self._ask, self._station, self._changed = ask, station, changed
-        self._answer = Answer()
+        self._answer = WorklistAnswer()
         self._lock = threading.Lock()
 
     @property
@@ -71,11 +71,11 @@ class Worklist:
         return self._ask is not None
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> WorklistAnswer:
         """The last answer."""
         return self._answer
 
-    def refresh(self) -> Answer:
+    def refresh(self) -> WorklistAnswer:
         """Ask now; blocks for as long as the archive takes."""
         if self._ask is None:
             return self._answer
@@ -83,28 +83,30 @@ class Worklist:
             try:
                 items = list(self._ask())
             except ScreeningError as error:
-                self._answer = Answer(self._answer.rows, self._answer.asked_at, str(error))
+                self._answer = WorklistAnswer(self._answer.rows, self._answer.asked_at, str(error))
             except Exception as error:  # a fault of the archive's answer must not end the cart
-                self._answer = Answer(
+                self._answer = WorklistAnswer(
                     self._answer.rows, self._answer.asked_at, f"the worklist cannot be used ({type(error).__name__})"
                 )
             else:
-                self._answer = Answer(rows_of(items, self._station), time.monotonic())
+                self._answer = WorklistAnswer(rows_of(items, self._station), time.monotonic())
         self._changed()
         return self._answer
 
-    def row(self, key: str) -> Row | None:
+    def row(self, key: str) -> WorklistRow | None:
         """The line of that key in the last answer."""
         return next((row for row in self._answer.rows if row.key == key), None)
 
 
-def rows_of(items: Sequence[Any], station: str) -> tuple[Row, ...]:
+def rows_of(items: Sequence[Any], station: str) -> tuple[WorklistRow, ...]:
     """The lines, own station's first, then by time; each with why it may be taken for another."""
     rows = []
     for number, item in enumerate(items):
         others = [other for other in items if other is not item and other.patient_id != item.patient_id]
         rows.append(
-            Row(f"{time.monotonic_ns():x}-{number}", item, _alike(item, others), _own(item.station_ae_title, station))
+            WorklistRow(
+                f"{time.monotonic_ns():x}-{number}", item, _alike(item, others), _own(item.station_ae_title, station)
+            )
         )
     return tuple(sorted(rows, key=lambda row: (not row.own, row.item.scheduled, row.item.patient_name)))
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from device.cameras.stills import StillSource
-from device.light.calibration import Calibration
+from device.light.calibration import LightCalibration
 from device.light.link import BoardLink
 from device.live import LiveReader
 from runtime.bundles.actions import Means
 from runtime.cart.orders import Ordering
 from runtime.cart.sending import Send
-from runtime.cart.shots import Flash
-from runtime.dicom.site import Cart as StationFacts
+from runtime.cart.shots import ShotLighting
+from runtime.dicom.configuration import CartNode as StationFacts
 from runtime.exam.errors import KeyUnusable
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import HOW, find_key
@@ -44,11 +44,11 @@ class LightPart:
     """Connects; raises `LightError`."""
     open_account: Callable[[], LightJournal]
     """Where light is counted, by infant."""
-    calibration: Callable[[BoardLink], Calibration]
+    calibration: Callable[[BoardLink], LightCalibration]
     """The checked calibration of the board that answers; raises `CalibrationInvalid`."""
     preview_level: int
     """Drive level of the continuous light while the operator aims; 0 for none."""
-    flash: Flash | None
+    flash: ShotLighting | None
     """None where pictures are taken by the continuous light."""
 
 

@@ -15,7 +15,7 @@ from device.frame import Frame
 from device.live import LiveReader
 from runtime.cart.errors import NotNow
 from runtime.cart.events import Events
-from runtime.cart.kept import Kept
+from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
 from runtime.cart.parts import FrameReader, Parts
 from runtime.cart.persons import shown_name
@@ -36,7 +36,7 @@ from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
 from runtime.exam.light import LightJournal
-from runtime.exam.machine import Phase, Stop
+from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
 from runtime.exam.report import report_page
 from runtime.exam.session import Accepted, ExamSession
@@ -48,7 +48,7 @@ from runtime.views import Eye, View
 
 
 @dataclass(frozen=True)
-class Seen:
+class ScreenShown:
     """What the screen showed as a button was pressed. None and empty: it is not known, and not asked about."""
 
     exam_id: str = ""
@@ -78,8 +78,8 @@ PRESS_HOLDS_S = 2.0
 class Hardware:
     """What hangs on cables: looked after by threads of its own, whatever the desk does."""
 
-    camera: Kept[LiveReader]
-    still: Kept[StillSource] | None
+    camera: Supervised[LiveReader]
+    still: Supervised[StillSource] | None
     lighting: Lighting | None
     preview: Preview
 
@@ -209,7 +209,7 @@ class Room:
         if self.light_on and other_eye:
             self.switch_light(True)
 
-    def capture(self, operator: str, seen: Seen) -> dict[str, Any]:
+    def capture(self, operator: str, seen: ScreenShown) -> dict[str, Any]:
         """Take a picture of what is aimed at and read it; the picture's line, and the exam's.
 
         seen: what the screen showed as the button was pressed; where it is not so any more, nothing is taken.
@@ -338,7 +338,7 @@ class Room:
         self.journal.close_exam(exam_id, operator=operator)
         self._ended()
 
-    def stop_exam(self, exam_id: str, why: Stop, note: str, operator: str) -> None:
+    def stop_exam(self, exam_id: str, why: StopReason, note: str, operator: str) -> None:
         """End it early."""
         self.journal.stop_exam(exam_id, why, note=note, operator=operator)
         self._ended()

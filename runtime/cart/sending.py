@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.outbox import Outbox
-from runtime.dicom.site import Site
 from runtime.exam.journal import Journal
 
 LOOK_AGAIN_S = 1.0
@@ -17,7 +17,7 @@ Send = Callable[[Callable[[], bool], Callable[[], None]], None]
 """Sends until the first says that it is to stop; calls the second after each pass that worked."""
 
 
-def sending(open_journal: Callable[[], Journal], site: Site) -> Send:
+def sending(open_journal: Callable[[], Journal], site: DicomConfig) -> Send:
     """A function that sends until it is told to stop. Its journal is one of its own: another connection."""
 
     def send(stopped: Callable[[], bool], worked: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from runtime.cart.users import SignIn
 from runtime.cart.web.app import create_app
 from runtime.cart.web.guard import own_hosts
 from runtime.commands.stop import Stop
-from runtime.config import WebPart
+from runtime.config import WebSection
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -35,7 +35,7 @@ class Address:
     key: Path | None = None
 
     @classmethod
-    def of(cls, web: WebPart) -> Address:
+    def of(cls, web: WebSection) -> Address:
         """As `cart.toml` has it."""
         return cls(web.address, web.port, web.names, web.certificate, web.key)
 

@@ -15,7 +15,7 @@ from runtime.bundle import DEMONSTRATION, MANIFEST
 from runtime.bundles import actions
 from runtime.bundles.actions import Means
 from runtime.bundles.errors import NotActivated
-from runtime.bundles.store import Slot
+from runtime.bundles.store import BundleSlot
 from runtime.bundles.trial import Trial, kept_trial
 from runtime.cart.errors import NotNow
 from runtime.errors import ScreeningError
@@ -85,7 +85,7 @@ class Shelf:
             "problem": problem,
         }
 
-    def _slot(self, means: Means, slot: Slot) -> dict[str, Any]:
+    def _slot(self, means: Means, slot: BundleSlot) -> dict[str, Any]:
         trial = _kept(means, slot.sha256)
         told = [] if trial is None else trial.lines(means.budget_ms)
         objections = [] if trial is None else trial.objections(means.most_changed, means.budget_ms)
@@ -179,7 +179,7 @@ def _kept(means: Means, sha256: str) -> Trial | None:
     return kept_trial(means.slots, sha256, means.asked(means.folder / sha256, None))
 
 
-def _named(slot: Slot) -> str:
+def _named(slot: BundleSlot) -> str:
     return f"{slot.name} {slot.version} ({slot.sha256[:12]})" if slot.name else slot.sha256[:12]
 
 

@@ -20,7 +20,7 @@ CAPTURE_TIMEOUT_MS = 2000.0
 
 
 @dataclass(frozen=True)
-class Flash:
+class ShotLighting:
     """How a picture is lit."""
 
     flash_us: int
@@ -74,7 +74,9 @@ class Recharge:
             raise NotNow(f"the flash recharges, {left_s:.1f} s left; nothing was given", retry_s=left_s)
 
 
-def take_flashed(reader: LiveReader, light: CalibratedLight, flash: Flash, eye: Eye, recharge: Recharge) -> Frame:
+def take_flashed(
+    reader: LiveReader, light: CalibratedLight, flash: ShotLighting, eye: Eye, recharge: Recharge
+) -> Frame:
     """Flash once at the eye and give the frame that holds the flash.
 
     Raises `NotNow` while the flash recharges, and what `capture_with_flash` raises.

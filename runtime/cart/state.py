@@ -9,7 +9,7 @@ from runtime.commands.text import word
 from runtime.exam.describe import exam_dict
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
-from runtime.exam.result import Verdict
+from runtime.exam.result import Conclusion
 from runtime.outcome import BANNERS, LIKE_ANOTHER, ONE_PICTURE, Outcome, banner
 from runtime.views import Eye, View, place
 
@@ -26,7 +26,7 @@ def exam_state(journal: Journal, exam_id: str, aim: tuple[Eye, View] | None = No
     """The exam for the screens; a retired one has its line only."""
     summary = journal.summary(exam_id)
     if summary.phase is Phase.RETIRED:
-        verdict = Verdict(summary.outcome, summary.reason, summary.where)
+        verdict = Conclusion(summary.outcome, summary.reason, summary.where)
         return {
             "exam": exam_id,
             "phase": summary.phase.value,
@@ -50,7 +50,7 @@ def exam_state(journal: Journal, exam_id: str, aim: tuple[Eye, View] | None = No
     return content
 
 
-def _verdict(verdict: Verdict) -> dict[str, str]:
+def _verdict(verdict: Conclusion) -> dict[str, str]:
     return {
         "outcome": verdict.outcome.value,
         "word": word(verdict.outcome),

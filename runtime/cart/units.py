@@ -38,7 +38,7 @@ LimitCORE=0
 
 
 @dataclass(frozen=True)
-class UnitOptions:
+class CartUnitOptions:
     """What the units depend on."""
 
     python: Path
@@ -55,7 +55,7 @@ class UnitOptions:
     """Kinds of devices that the cart may open, by group."""
 
 
-def units(options: UnitOptions) -> dict[str, str]:
+def units(options: CartUnitOptions) -> dict[str, str]:
     """Every unit by its file name."""
     return {
         "cart.target": _target(),
@@ -77,7 +77,7 @@ WantedBy=multi-user.target
 """
 
 
-def _cart(options: UnitOptions) -> str:
+def _cart(options: CartUnitOptions) -> str:
     devices = "".join(f"DeviceAllow={device} rw\n" for device in options.devices)
     return f"""[Unit]
 Description=ROP screening cart: desk and pages
@@ -101,7 +101,7 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 {HARDENED}"""
 
 
-def _slots(options: UnitOptions) -> str:
+def _slots(options: CartUnitOptions) -> str:
     """What the cart writes; its slots as well, for starts are counted there and a failing bundle is left."""
     written = f"ReadWritePaths={_written(options)}"
     if options.slots is None:
@@ -111,7 +111,7 @@ def _slots(options: UnitOptions) -> str:
     return f"Environment={environment}\n{written} {_quoted('-' + slots)}"
 
 
-def _sender(options: UnitOptions) -> str:
+def _sender(options: CartUnitOptions) -> str:
     return f"""[Unit]
 Description=ROP screening cart: sender to the archive
 PartOf=cart.target
@@ -130,7 +130,7 @@ MemoryDenyWriteExecute=yes
 {HARDENED}"""
 
 
-def _keeper(options: UnitOptions) -> str:
+def _keeper(options: CartUnitOptions) -> str:
     return f"""[Unit]
 Description=ROP screening cart: the journal verified
 
@@ -162,7 +162,7 @@ WantedBy=timers.target
 """
 
 
-def _kiosk(options: UnitOptions) -> str:
+def _kiosk(options: CartUnitOptions) -> str:
     """Chromium's own sandbox needs namespaces and the calls that make them, so it is hardened less; it holds no key.
 
     Calls that are refused fail instead of ending it. Its profile lies in memory, and is gone when it ends.
@@ -221,12 +221,12 @@ IPAddressAllow=localhost
 """
 
 
-def _command(options: UnitOptions, module: str, *words: str) -> str:
+def _command(options: CartUnitOptions, module: str, *words: str) -> str:
     parts = (str(options.python), "-m", module, *words, "--config", str(options.config))
     return " ".join(_quoted(part.replace("$", "$$")) for part in parts)
 
 
-def _written(options: UnitOptions) -> str:
+def _written(options: CartUnitOptions) -> str:
     return " ".join(_quoted(str(path)) for path in (options.journal, *options.anchors))
 
 

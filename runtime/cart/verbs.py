@@ -179,7 +179,7 @@ def install(options: Namespace) -> int:
     """Show the units."""
 
     from runtime.cart.server import Address
-    from runtime.cart.units import UnitOptions, units
+    from runtime.cart.units import CartUnitOptions, units
     from runtime.config import load_config
 
     config = load_config(options.config)
@@ -187,7 +187,7 @@ def install(options: Namespace) -> int:
     scheme = "http" if address.certificate is None else "https"
     host = f"[{address.host}]" if ":" in address.host else address.host
     made = units(
-        UnitOptions(
+        CartUnitOptions(
             python=Path(sys.executable),
             config=options.config.absolute(),
             journal=config.journal,

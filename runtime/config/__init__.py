@@ -11,27 +11,27 @@ from runtime.config.command_line import CONFIG_HELP, parse_with_config
 
 if TYPE_CHECKING:
     from runtime.config.cart_file import (
-        BundlePart,
-        CameraPart,
+        BundleSection,
+        CameraSection,
         CartConfig,
-        ExamPart,
-        LightPart,
-        SitePart,
-        TimingPart,
-        WebPart,
+        ExamSection,
+        LightSection,
+        SiteSection,
+        TimingSection,
+        WebSection,
         load_config,
     )
 
 __all__ = [
     "CONFIG_HELP",
-    "BundlePart",
-    "CameraPart",
+    "BundleSection",
+    "CameraSection",
     "CartConfig",
-    "ExamPart",
-    "LightPart",
-    "SitePart",
-    "TimingPart",
-    "WebPart",
+    "ExamSection",
+    "LightSection",
+    "SiteSection",
+    "TimingSection",
+    "WebSection",
     "load_config",
     "parse_with_config",
 ]

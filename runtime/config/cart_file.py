@@ -30,7 +30,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class CameraPart(_Part):
+class CameraSection(_Part):
     """`[camera]`: where frames come from."""
 
     source: str = Field(min_length=1)
@@ -41,7 +41,7 @@ class CameraPart(_Part):
     """From a frame's arrival to its reading, milliseconds; what takes longer is no result."""
 
 
-class TimingPart(_Part):
+class TimingSection(_Part):
     """`[light.timing]`: when the camera exposes the frames that it stamps, milliseconds (device/light/exposure.py)."""
 
     exposure_ms: Milliseconds
@@ -49,7 +49,7 @@ class TimingPart(_Part):
     uncertainty_ms: float = Field(default=0.5, ge=0, allow_inf_nan=False)
 
 
-class LightPart(_Part):
+class LightSection(_Part):
     """`[light]`: the light and trigger board. Leave the table out where there is none."""
 
     port: str = Field(min_length=1)
@@ -65,10 +65,10 @@ class LightPart(_Part):
     flash_us: int | None = Field(default=None, gt=0, lt=2**32)
     """Flash of a capture, microseconds; a capture is taken without flash when left out."""
     flash_level: Level | None = None
-    timing: TimingPart | None = None
+    timing: TimingSection | None = None
 
 
-class BundlePart(_Part):
+class BundleSection(_Part):
     """`[bundle]`: the model and what runs it."""
 
     folder: Path | None = None
@@ -77,7 +77,7 @@ class BundlePart(_Part):
     precision: str = "auto"
 
 
-class SitePart(_Part):
+class SiteSection(_Part):
     """`[site]`: what the site decided, and whom it trusts."""
 
     profile: Path | None = None
@@ -88,7 +88,7 @@ class SitePart(_Part):
     """The site's DICOM configuration (`rop.dicom/1`)."""
 
 
-class ExamPart(_Part):
+class ExamSection(_Part):
     """`[exam]`: what an exam needs, where no signed profile says it."""
 
     views: tuple[View, ...] = tuple(View)
@@ -103,7 +103,7 @@ class ExamPart(_Part):
         return views
 
 
-class WebPart(_Part):
+class WebSection(_Part):
     """`[web]`: the screen's pages."""
 
     address: str = Field(default="127.0.0.1", min_length=1)
@@ -139,12 +139,12 @@ class CartConfig(_Part):
     """Who may sign in at the screen."""
     languages: tuple[str, ...] = ("en",)
     """Of the screen, the first one is its own."""
-    camera: CameraPart | None = None
-    light: LightPart | None = None
-    bundle: BundlePart = BundlePart()
-    site: SitePart = SitePart()
-    exam: ExamPart = ExamPart()
-    web: WebPart = WebPart()
+    camera: CameraSection | None = None
+    light: LightSection | None = None
+    bundle: BundleSection = BundleSection()
+    site: SiteSection = SiteSection()
+    exam: ExamSection = ExamSection()
+    web: WebSection = WebSection()
 
 
 def load_config(path: Path) -> CartConfig:

@@ -20,7 +20,7 @@ import numpy as np
 
 from runtime.arrays import UInt8Array
 from runtime.cuda.base import ALIGNMENT, Cuda, DeviceBuffer, DeviceFacts, Event, Graph, HostBuffer, Stream
-from runtime.cuda.fake_capture import Capture, FakeEvent, FakeGraph, FakeStream, Work
+from runtime.cuda.fake_capture import FakeEvent, FakeGraph, FakeStream, StreamCapture, Work
 
 INVALID_CONTEXT = 201
 ILLEGAL_ADDRESS, INVALID_VALUE, OUT_OF_MEMORY, INVALID_HANDLE, NOT_READY = 700, 1, 2, 400, 600
@@ -81,7 +81,7 @@ class FakeCuda(Cuda):
         self._handles: dict[int, FakeStream] = {}
         self._next_address, self._next_handle = FIRST_ADDRESS, FIRST_HANDLE
         self._alive: set[int] = set()
-        self._capture: Capture | None = None
+        self._capture: StreamCapture | None = None
         self._faults: dict[str, deque[int]] = {}
         self._released = False
         self._make_current()
@@ -296,7 +296,7 @@ class FakeCuda(Cuda):
 
     def _begin_capture(self, stream: Stream) -> None:
         self._fault("cuStreamBeginCapture")
-        self._capture = Capture(stream.raw)
+        self._capture = StreamCapture(stream.raw)
 
     def _end_capture(self, stream: Stream) -> Graph:
         capture, self._capture = self._capture, None

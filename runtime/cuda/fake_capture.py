@@ -16,7 +16,7 @@ class FakeEvent:
     timed: bool
     stream: FakeStream | None = None
     passed_s: float | None = None
-    captured: tuple[Capture, frozenset[int]] | None = None
+    captured: tuple[StreamCapture, frozenset[int]] | None = None
     """The capture that it was recorded in as a dependency, and the nodes that it stands behind."""
 
 
@@ -37,23 +37,23 @@ class FakeStream:
 
     handle: int
     queue: deque[Work] = field(default_factory=deque)
-    capture: Capture | None = None
+    capture: StreamCapture | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class GraphNode:
     """A piece of captured work and the nodes that must come before it."""
 
     work: Work
     after: frozenset[int]
 
 
-class Capture:
+class StreamCapture:
     """What is being captured: begins with one stream, which others join by waiting for its events."""
 
     def __init__(self, origin: FakeStream) -> None:
         self.origin = origin
-        self.nodes: list[Node] = []
+        self.nodes: list[GraphNode] = []
         self.spoilt = False
         self._tails: dict[int, frozenset[int]] = {origin.handle: frozenset()}
         self._streams = [origin]
@@ -61,7 +61,7 @@ class Capture:
 
     def add(self, stream: FakeStream, work: Work) -> None:
         """Work put into a captured stream comes after what was put there before."""
-        self.nodes.append(Node(work, self._tails[stream.handle]))
+        self.nodes.append(GraphNode(work, self._tails[stream.handle]))
         self._tails[stream.handle] = frozenset({len(self.nodes) - 1})
 
     def mark(self, stream: FakeStream, event: FakeEvent) -> None:
@@ -77,7 +77,7 @@ class Capture:
             self._tails[stream.handle] = frozenset()
         self._tails[stream.handle] |= event.captured[1]
 
-    def end(self) -> tuple[list[Node], int, str]:
+    def end(self) -> tuple[list[GraphNode], int, str]:
         """The nodes, or the code and words of what is wrong with the capture."""
         for stream in self._streams:
             stream.capture = None
@@ -102,7 +102,7 @@ class Capture:
 class FakeGraph:
     """Captured work that can be launched any number of times."""
 
-    nodes: list[Node]
+    nodes: list[GraphNode]
 
     def order(self) -> Iterator[Work]:
         """The work in an order that the dependencies allow, and as far from that of the capture as they do."""

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from device.pixels import ROW_BYTES, Matrix, PixelFormat, Range
+from device.pixels import ROW_BYTES, ColourMatrix, PixelFormat, Range
 from runtime.arrays import UInt8Array
 from runtime.daemon.clock import now_ns
 from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, DaemonSilent, Impostor
@@ -36,10 +36,9 @@ from runtime.daemon.messages import (
     Configure,
     ConfigureFlag,
     Error,
+    FrameOrder,
     Health,
     Hello,
-    Order,
-    Outcome,
     Reload,
     Reloaded,
     Result,
@@ -48,6 +47,7 @@ from runtime.daemon.messages import (
     Submit,
     SubmitFlag,
     Welcome,
+    WireOutcome,
 )
 from runtime.daemon.ring import SEALS, Ring
 from runtime.daemon.wire import LARGEST, VERSION, Envelope, ErrorCode, Message, ProtocolError, decode
@@ -78,7 +78,7 @@ class Client:
         *,
         slots: int = 0,
         slot_bytes: int = 0,
-        order: Order = Order.NEWEST,
+        order: FrameOrder = FrameOrder.NEWEST,
         stored_pictures: bool = False,
         answer_s: float = ANSWER_S,
         max_age_ms: float = MAX_AGE_MS,
@@ -149,7 +149,7 @@ class Client:
         sequence: int = 0,
         pixel_format: PixelFormat = PixelFormat.RGB8,
         stride: int | None = None,
-        matrix: Matrix = Matrix.NONE,
+        matrix: ColourMatrix = ColourMatrix.NONE,
         levels: Range = Range.NONE,
         chroma_offset: int = 0,
         data_bytes: int = 0,
@@ -228,7 +228,7 @@ class Client:
             now_ns(),
             frame.slot,
             0,
-            Outcome.NO_RESULT,
+            WireOutcome.NO_RESULT,
             0,
             -1.0,
             0.0,
@@ -255,7 +255,7 @@ class Client:
     def _judged(self, result: Result) -> Result:
         """The result, or none when it is too old or of another bundle than was expected."""
         age_ns = now_ns() - result.captured_ns
-        if result.outcome is Outcome.NO_RESULT:
+        if result.outcome is WireOutcome.NO_RESULT:
             return result
         if age_ns > self._max_age_ns:
             return _no_result(result, ResultFlag.LATE, self._too_old(age_ns))
@@ -415,7 +415,7 @@ def _no_result(result: Result, flag: ResultFlag, reason: str) -> Result:
     return replace(
         result,
         flags=int(flag),
-        outcome=Outcome.NO_RESULT,
+        outcome=WireOutcome.NO_RESULT,
         class_count=0,
         vessel_fraction=-1.0,
         probabilities=(0.0,) * len(result.probabilities),

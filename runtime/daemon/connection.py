@@ -9,7 +9,7 @@ import struct
 import time
 from dataclasses import dataclass
 
-from runtime.daemon.messages import Configure, ConfigureFlag, Order, Submit
+from runtime.daemon.messages import Configure, ConfigureFlag, FrameOrder, Submit
 from runtime.daemon.ring import Ring, SealedRing
 from runtime.daemon.wire import LARGEST, ErrorCode, Message, ProtocolError
 
@@ -20,7 +20,7 @@ _AT_ONCE, _CUT = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL), int(socket.MSG_
 
 
 @dataclass(frozen=True)
-class Peer:
+class PeerCredentials:
     """Who is at the other end, as the kernel says."""
 
     pid: int
@@ -34,7 +34,9 @@ class Connection:
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
         self._socket = connected
-        self.peer = Peer(*_CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
+        self.peer = PeerCredentials(
+            *_CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        )
         self.name = ""
         """From HELLO; "" before it."""
         self.configured = False
@@ -94,7 +96,7 @@ class Connection:
 
     def configure(self, wanted: Configure, sealed: SealedRing, tag: int) -> None:
         """Give the client its ring and pass the descriptor on."""
-        self.ring, self.newest = sealed.ring, wanted.order is Order.NEWEST
+        self.ring, self.newest = sealed.ring, wanted.order is FrameOrder.NEWEST
         self.ring_bytes = sealed.ring.layout.ring_bytes
         self.reject_repeats = not wanted.flags & ConfigureFlag.STORED_PICTURES
         try:

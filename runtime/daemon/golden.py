@@ -7,26 +7,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from device.pixels import Matrix, PixelFormat, Range
+from device.pixels import ColourMatrix, PixelFormat, Range
 from runtime.daemon.messages import (
     AskBundle,
     AskHealth,
     BundleInfo,
     Cancel,
     Configure,
+    DaemonState,
     Error,
+    FrameOrder,
     Health,
     Hello,
     Obtained,
-    Order,
-    Outcome,
     Reload,
     Reloaded,
     Result,
     RingLayout,
-    State,
     Submit,
     Welcome,
+    WireOutcome,
 )
 from runtime.daemon.slots import SlotLayout
 from runtime.daemon.wire import CRC, HEADER, VERSION, ErrorCode, Message
@@ -41,19 +41,33 @@ def examples() -> dict[str, tuple[int, Message]]:
     layout = SlotLayout(4, PIXELS)
     return {
         "hello": (1, Hello(VERSION, VERSION, "camera-firmware:3.1")),
-        "configure": (2, Configure(4, PIXELS, Order.NEWEST, 0)),
-        "configure_every_stored": (0xFFFFFFFF, Configure(2, 320 * 240, Order.EVERY, 1)),
+        "configure": (2, Configure(4, PIXELS, FrameOrder.NEWEST, 0)),
+        "configure_every_stored": (0xFFFFFFFF, Configure(2, 320 * 240, FrameOrder.EVERY, 1)),
         "submit": (3, _submit(2, 41, 10**9, 10**9 + 50_000_000, 3, 2040, 2040, 6120, PixelFormat.RGB8, 1, 12_500)),
         "submit_grey_no_deadline": (4, _submit(2**63, 2**40, 2**62, 0, 0, 320, 240, 320, PixelFormat.GRAY8, 0, 0)),
         "submit_nv12": (
             9,
             Submit(
-                6, 42, 10**9, 0, 1, 320, 240, 384, PixelFormat.NV12, 0, Matrix.BT709, Range.LIMITED, 0, 384 * 256, 0
+                6,
+                42,
+                10**9,
+                0,
+                1,
+                320,
+                240,
+                384,
+                PixelFormat.NV12,
+                0,
+                ColourMatrix.BT709,
+                Range.LIMITED,
+                0,
+                384 * 256,
+                0,
             ),
         ),
         "submit_jpeg": (
             10,
-            Submit(8, 43, 10**9, 0, 2, 320, 240, 0, PixelFormat.JPEG, 0, Matrix.NONE, Range.NONE, 0, 0, 48_123),
+            Submit(8, 43, 10**9, 0, 2, 320, 240, 0, PixelFormat.JPEG, 0, ColourMatrix.NONE, Range.NONE, 0, 0, 48_123),
         ),
         "health?": (5, AskHealth()),
         "bundle?": (6, AskBundle()),
@@ -72,9 +86,9 @@ def examples() -> dict[str, tuple[int, Message]]:
                 Obtained.NOT_ASKED,
             ),
         ),
-        "result_refer": (3, _result(Outcome.REFER, 8 | 16 | 32, 0.0625, (0.25, 0.75, 0, 0, 0, 0, 0, 0))),
-        "result_cancelled": (9, _result(Outcome.NO_RESULT, 128, -1.0, (0.0,) * 8)),
-        "result_late": (4, _result(Outcome.NO_RESULT, 1, -1.0, (0.0,) * 8)),
+        "result_refer": (3, _result(WireOutcome.REFER, 8 | 16 | 32, 0.0625, (0.25, 0.75, 0, 0, 0, 0, 0, 0))),
+        "result_cancelled": (9, _result(WireOutcome.NO_RESULT, 128, -1.0, (0.0,) * 8)),
+        "result_late": (4, _result(WireOutcome.NO_RESULT, 1, -1.0, (0.0,) * 8)),
         "health": (
             5,
             Health(
@@ -90,7 +104,7 @@ def examples() -> dict[str, tuple[int, Message]]:
                 8,
                 2,
                 34,
-                State.DEGRADED,
+                DaemonState.DEGRADED,
                 *_obtained(),
                 SHA_B,
                 "no self-test; ä",
@@ -132,15 +146,15 @@ def _submit(
 ) -> Submit:
     """A frame that is neither YUV nor JPEG."""
     place = generation, sequence, captured_ns, deadline_ns, slot, width, height, stride
-    return Submit(*place, pixel_format, flags, Matrix.NONE, Range.NONE, capture_us, 0, 0)
+    return Submit(*place, pixel_format, flags, ColourMatrix.NONE, Range.NONE, capture_us, 0, 0)
 
 
 def _obtained() -> tuple[Obtained, Obtained, Obtained, Obtained]:
     return Obtained.REFUSED, Obtained.OBTAINED, Obtained.NOT_ASKED, Obtained.NOT_ASKED
 
 
-def _result(outcome: Outcome, flags: int, fraction: float, probabilities: tuple[float, ...]) -> Result:
-    counts = outcome is Outcome.REFER
+def _result(outcome: WireOutcome, flags: int, fraction: float, probabilities: tuple[float, ...]) -> Result:
+    counts = outcome is WireOutcome.REFER
     return Result(
         41,
         2,
@@ -163,7 +177,7 @@ def _result(outcome: Outcome, flags: int, fraction: float, probabilities: tuple[
 
 def refused() -> dict[str, tuple[bytes, ErrorCode]]:
     """Messages that the daemon must refuse, with the error that it gives."""
-    good = Configure(4, 100, Order.NEWEST, 0).encode(9)
+    good = Configure(4, 100, FrameOrder.NEWEST, 0).encode(9)
     submit = _submit(2, 0, 0, 0, 0, 1, 1, 3, PixelFormat.RGB8, 0, 0).encode(9)
     return {
         "empty": (b"", ErrorCode.BAD_SIZE),

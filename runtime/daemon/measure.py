@@ -23,7 +23,7 @@ from runtime.arrays import UInt8Array
 from runtime.bundle import open_bundle
 from runtime.daemon.client import Client
 from runtime.daemon.errors import DaemonGone, NotMeasured
-from runtime.daemon.messages import Order, State
+from runtime.daemon.messages import DaemonState, FrameOrder
 from runtime.percentiles import percentile, samples_needed
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
@@ -165,7 +165,7 @@ def started(command: Sequence[str], path: Path) -> Iterator[None]:
 def _ready(path: Path) -> bool:
     try:
         with Client(path, "bench") as client:
-            return client.health().state is not State.LIVE
+            return client.health().state is not DaemonState.LIVE
     except DaemonGone:
         return False
 
@@ -177,7 +177,7 @@ def connect(path: Path, picture: UInt8Array) -> Client:
         "bench",
         slots=2,
         slot_bytes=picture.nbytes,
-        order=Order.EVERY,
+        order=FrameOrder.EVERY,
         stored_pictures=True,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import ClassVar
 
-from device.pixels import Matrix, PixelFormat, Range
+from device.pixels import ColourMatrix, PixelFormat, Range
 from runtime.daemon.wire import ErrorCode, Message, spare, wire
 
 CLASSES = 8
@@ -18,7 +18,7 @@ SUPERSEDED, CANCELLED = "superseded by a newer frame", "cancelled by its client"
 """Reasons of frames that were not read."""
 
 
-class Outcome(IntEnum):
+class WireOutcome(IntEnum):
     """`runtime.outcome.Outcome` as a number; 0 is never sent, so that a result of zeros says nothing."""
 
     REFER = 1
@@ -27,7 +27,7 @@ class Outcome(IntEnum):
     NO_RESULT = 4
 
 
-class Order(IntEnum):
+class FrameOrder(IntEnum):
     """Which of a client's waiting frames is read next."""
 
     NEWEST = 1
@@ -36,7 +36,7 @@ class Order(IntEnum):
     """Every frame in the order of submission."""
 
 
-class State(IntEnum):
+class DaemonState(IntEnum):
     """How the daemon is."""
 
     LIVE = 1
@@ -133,7 +133,7 @@ class Configure(Message):
     TYPE: ClassVar[int] = 0x02
     slots: int = wire("I")
     slot_bytes: int = wire("I")
-    order: Order = wire("B", Order)
+    order: FrameOrder = wire("B", FrameOrder)
     flags: int = wire("B")
     reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
 
@@ -158,7 +158,7 @@ class Submit(Message):
     stride: int = wire("I")
     format: PixelFormat = wire("B", PixelFormat)
     flags: int = wire("B")
-    matrix: Matrix = wire("B", Matrix)
+    matrix: ColourMatrix = wire("B", ColourMatrix)
     range: Range = wire("B", Range)
     capture_us: int = wire("I")
     chroma_offset: int = wire("I")
@@ -237,7 +237,7 @@ class Result(Message):
     done_ns: int = wire("Q")
     slot: int = wire("I")
     flags: int = wire("I")
-    outcome: Outcome = wire("B", Outcome)
+    outcome: WireOutcome = wire("B", WireOutcome)
     class_count: int = wire("B")
     reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
     vessel_fraction: float = wire("f")
@@ -277,7 +277,7 @@ class Health(Message):
     clients: int = wire("I")
     waiting: int = wire("I")
     reasons: int = wire("I")
-    state: State = wire("B", State)
+    state: DaemonState = wire("B", DaemonState)
     sched_fifo: Obtained = wire("B", Obtained)
     cpu_pinning: Obtained = wire("B", Obtained)
     memory_locked: Obtained = wire("B", Obtained)

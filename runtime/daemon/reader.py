@@ -1,4 +1,4 @@
-"""`Reader`: the one thread that has the engine. It hears the clients while idle, reads their frames, tests, reloads."""
+"""`ModelThread`: the one thread that has the engine. It hears clients while idle, reads frames, tests, reloads."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ReloadJob:
 
 
 @dataclass
-class Counts:
+class ServedCounts:
     """Since the start; written by the reader's thread only."""
 
     frames: int = 0
@@ -57,7 +57,7 @@ class Counts:
     last_inference_ns: int = 0
 
 
-class Reader:
+class ModelThread:
     """Owns the model in a thread of its own.
 
     make: loads and tests a model; called there at the start and for every reload. on_change: called from there when
@@ -77,7 +77,7 @@ class Reader:
     ) -> None:
         self.turns: Turns[Job | ReloadJob] = Turns()
         """With the reception's lock held."""
-        self.counts = Counts()
+        self.counts = ServedCounts()
         self.model: Model | None = None
         """None before it is loaded."""
         self.failure: ScreeningError | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runtime.daemon.clock import now_ns
 from runtime.daemon.connection import Job
-from runtime.daemon.messages import CLASSES, Outcome, Result, ResultFlag
+from runtime.daemon.messages import CLASSES, Result, ResultFlag, WireOutcome
 from runtime.daemon.model import Model
 from runtime.outcome import Outcome as ReadingOutcome
 from runtime.outcome import banner
@@ -36,7 +36,7 @@ def result_of(job: Job, reading: Reading, model: Model, flags: int, queue_ms: fl
         now_ns(),
         submit.slot,
         flags,
-        Outcome[reading.outcome.name],
+        WireOutcome[reading.outcome.name],
         len(probabilities),
         _ms(reading.vessel_fraction),
         reading.budget_ms or 0.0,
@@ -63,7 +63,7 @@ def unread(job: Job, flag: ResultFlag, reason: str, frame_sha256: bytes = _NO_SH
         now,
         submit.slot,
         int(flag),
-        Outcome.NO_RESULT,
+        WireOutcome.NO_RESULT,
         0,
         -1.0,
         0.0,

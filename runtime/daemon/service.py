@@ -20,6 +20,7 @@ from runtime.daemon.messages import (
     AskHealth,
     Cancel,
     Configure,
+    DaemonState,
     Error,
     Health,
     Hello,
@@ -28,11 +29,10 @@ from runtime.daemon.messages import (
     Reload,
     Reloaded,
     ResultFlag,
-    State,
     Submit,
     Welcome,
 )
-from runtime.daemon.reader import Reader, ReloadJob
+from runtime.daemon.reader import ModelThread, ReloadJob
 from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.reception import Reception
 from runtime.daemon.results import unread
@@ -54,7 +54,7 @@ class Service:
     def __init__(
         self,
         listener: socket.socket,
-        make: Callable[[Callable[[], None]], Reader],
+        make: Callable[[Callable[[], None]], ModelThread],
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         real_time: SoftRealTime | None = None,
         on_state: Callable[[Health], None] = lambda health: None,
@@ -64,7 +64,7 @@ class Service:
         self._limits = limits
         self._real_time = real_time or SoftRealTime()
         self._on_state = on_state
-        self._told: tuple[State, str] | None = None
+        self._told: tuple[DaemonState, str] | None = None
         self._reception = Reception()
         self._stopping = self._reload_wanted = False
         self._started_ns = now_ns()
@@ -120,7 +120,7 @@ class Service:
         if self._real_time.refusals:
             bits |= Reason.REFUSED
             words += self._real_time.refusals
-        state = State.LIVE if model is None else State.DEGRADED if bits else State.READY
+        state = DaemonState.LIVE if model is None else DaemonState.DEGRADED if bits else DaemonState.READY
         counts, asked = reader.counts, self._real_time
         return Health(
             (now_ns() - self._started_ns) // 10**6,

@@ -12,7 +12,7 @@ WATCHDOG_S = 60
 
 
 @dataclass(frozen=True)
-class UnitOptions:
+class DaemonUnitOptions:
     """What the units depend on."""
 
     python: Path
@@ -27,7 +27,7 @@ class UnitOptions:
     """What the daemon is to find in its environment."""
 
 
-def socket_unit(options: UnitOptions) -> str:
+def socket_unit(options: DaemonUnitOptions) -> str:
     """`ropscreend.socket`: clients may connect before the daemon runs, and start it."""
     return f"""[Unit]
 Description=Socket of the retinopathy-of-prematurity screening daemon
@@ -43,7 +43,7 @@ WantedBy=sockets.target
 """
 
 
-def service_unit(options: UnitOptions) -> str:
+def service_unit(options: DaemonUnitOptions) -> str:
     """`ropscreend.service`.
 
     `MemoryDenyWriteExecute=` is not there because OpenVINO and TensorRT write machine code as they load, and

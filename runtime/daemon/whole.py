@@ -14,7 +14,7 @@ from device.errors import DeviceError, FrameUnreadable, RepeatedFrame
 from device.frame import Frame
 from runtime.daemon.client import Client
 from runtime.daemon.errors import DaemonError
-from runtime.daemon.messages import BundleInfo, Result, ResultFlag, State
+from runtime.daemon.messages import BundleInfo, DaemonState, Result, ResultFlag
 from runtime.decide import decide
 from runtime.errors import ScreeningError
 from runtime.outcome import Outcome
@@ -111,7 +111,9 @@ class DaemonReader:
         self._looked = time.monotonic()
         try:
             health = self._connected(self._slot_bytes).health()
-            self.problem = "" if health.state is State.READY else f"the reader beside this program says: {health.text}"
+            self.problem = (
+                "" if health.state is DaemonState.READY else f"the reader beside this program says: {health.text}"
+            )
         except ScreeningError as error:
             self._hang_up()
             self.problem = str(error)

@@ -20,9 +20,9 @@ from pynetdicom.presentation import PresentationContext
 
 from device.extras import how_to_install
 from runtime.dicom import uids
+from runtime.dicom.configuration import DicomConfig, DicomNode, client_context
 from runtime.dicom.connection import PREPARED
 from runtime.dicom.errors import Aborted, ArchiveRefused, ArchiveUnreachable, Lost, NotOffered
-from runtime.dicom.site import Peer, Site, client_context
 from runtime.exam.infant import now_utc
 
 HANGING_UP_S = 5.0
@@ -52,8 +52,8 @@ for _library in ("pynetdicom", "pydicom"):
 
 @contextmanager
 def associated(
-    site: Site,
-    peer: Peer,
+    site: DicomConfig,
+    peer: DicomNode,
     contexts: Sequence[PresentationContext],
     handlers: Sequence[Any] = (),
 ) -> Iterator[Association]:
@@ -113,12 +113,12 @@ def _lives(association: Association) -> bool:
     return association.is_established and association.is_alive()
 
 
-def address(peer: Peer) -> str:
+def address(peer: DicomNode) -> str:
     """How messages name a peer: `ORTHANC at 10.0.0.5:4242`."""
     return f"{peer.ae_title} at {peer.host}:{peer.port}"
 
 
-def lost(peer: Peer, doing: str) -> Lost:
+def lost(peer: DicomNode, doing: str) -> Lost:
     """The error for a connection that ended in the middle; an abort by the peer is told as such, see `associated`."""
     return Lost(address(peer), doing)
 
@@ -141,7 +141,7 @@ class _Heard:
             self.abort = event.pdu
 
 
-def _no_name(peer: Peer, error: OSError | UnicodeError) -> ArchiveUnreachable:
+def _no_name(peer: DicomNode, error: OSError | UnicodeError) -> ArchiveUnreachable:
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return ArchiveUnreachable(
             f"{address(peer)}: the host name does not resolve; correct `host` in the site's file, or the name server; "
@@ -150,7 +150,7 @@ def _no_name(peer: Peer, error: OSError | UnicodeError) -> ArchiveUnreachable:
     return ArchiveUnreachable(f"{address(peer)}: {error.strerror or type(error).__name__}; it is tried again")
 
 
-def _aborted(site: Site, peer: Peer, doing: str, abort: A_ABORT_RQ) -> Aborted:
+def _aborted(site: DicomConfig, peer: DicomNode, doing: str, abort: A_ABORT_RQ) -> Aborted:
     by = "its network layer" if abort.source == _PROVIDER else "its program"
     return Aborted(
         f"{address(peer)}: {by} aborted the association while {doing} (A-ABORT); it may forbid that to "
@@ -159,7 +159,7 @@ def _aborted(site: Site, peer: Peer, doing: str, abort: A_ABORT_RQ) -> Aborted:
 
 
 def _why_not(
-    site: Site, peer: Peer, contexts: Sequence[PresentationContext], association: Association, heard: _Heard
+    site: DicomConfig, peer: DicomNode, contexts: Sequence[PresentationContext], association: Association, heard: _Heard
 ) -> ArchiveRefused | ArchiveUnreachable:
     reply = association.acceptor.primitive or heard.rejection
     if reply is None:
@@ -173,7 +173,7 @@ def _why_not(
     return ArchiveRefused(f"{address(peer)}: {why}; compare the AE titles on both sides")
 
 
-def not_offered(peer: Peer, contexts: Sequence[PresentationContext], association: Association) -> NotOffered:
+def not_offered(peer: DicomNode, contexts: Sequence[PresentationContext], association: Association) -> NotOffered:
     """Why none of these contexts was accepted: the SOP classes, or none of the transfer syntaxes."""
     classes = {context.abstract_syntax for context in contexts}
     refused = [context for context in association.rejected_contexts if context.abstract_syntax in classes]
@@ -194,7 +194,7 @@ def _more() -> str:
     return "" if find_spec("gdcm") else f", or for pictures in lossless JPEG {how_to_install('jpeg')}"
 
 
-def _no_connection(site: Site, peer: Peer) -> ArchiveRefused | ArchiveUnreachable:
+def _no_connection(site: DicomConfig, peer: DicomNode) -> ArchiveRefused | ArchiveUnreachable:
     """pynetdicom keeps the reason to itself, so one plain connection finds it out."""
     try:
         with socket.create_connection((peer.host, peer.port), timeout=min(peer.connect_s, 5)) as plain:
@@ -246,7 +246,7 @@ _ALERTS = {
 """By the end of OpenSSL's name of an alert or fault."""
 
 
-def _of_tls(peer: Peer, error: ssl.SSLError) -> str:
+def _of_tls(peer: DicomNode, error: ssl.SSLError) -> str:
     """Which of the reasons it is, and what to do."""
     if isinstance(error, ssl.SSLCertVerificationError):
         said = _VERIFY.get(error.verify_code, f"{error.verify_message}; check both certificates")

@@ -19,9 +19,9 @@ from pynetdicom.presentation import build_context
 
 from runtime.dicom import uids
 from runtime.dicom.association import address, associated, lost
+from runtime.dicom.configuration import Archive, DicomConfig, server_context
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError, NotOffered
 from runtime.dicom.listening import Callers, Listening
-from runtime.dicom.site import Archive, Site, server_context
 from runtime.dicom.uids import COMMITMENT, COMMITMENT_INSTANCE, VERIFICATION
 
 _REQUEST = 1
@@ -40,7 +40,7 @@ class CommitmentNotOffered(DicomError):
 
 
 @dataclass(frozen=True)
-class Report:
+class CommitmentReport:
     """What the archive answers for, and what it does not, with its reasons."""
 
     kept: frozenset[str]
@@ -53,7 +53,7 @@ class Report:
 class Heard:
     """A report that waits to be noted."""
 
-    report: Report
+    report: CommitmentReport
     _noted: threading.Event = field(default_factory=threading.Event)
 
     def noted(self) -> None:
@@ -72,7 +72,7 @@ class CommitmentDesk:
     acknowledged. Use it as a context manager.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: DicomConfig) -> None:
         """Listen on the cart's port, where it has one; raises `SiteUnusable` or `ArchiveUnreachable`."""
         self._lock = threading.Condition()
         self._waiting: deque[Heard] = deque(maxlen=MOST_WAITING)
@@ -88,7 +88,7 @@ class CommitmentDesk:
         """Whether the archive can call the cart."""
         return self._server is not None
 
-    def _listen(self, site: Site, port: int) -> Listening:
+    def _listen(self, site: DicomConfig, port: int) -> Listening:
         entity = AE(ae_title=site.cart.ae_title)
         entity.implementation_class_uid = uids.IMPLEMENTATION_CLASS_UID
         entity.require_called_aet = True
@@ -160,7 +160,7 @@ class CommitmentDesk:
         self.close()
 
 
-def _report(said: Dataset) -> Report:
+def _report(said: Dataset) -> CommitmentReport:
     kept = [str(item.ReferencedSOPInstanceUID) for item in said.get("ReferencedSOPSequence") or ()]
     failed = {
         str(item.ReferencedSOPInstanceUID): int(item.get("FailureReason") or 0)
@@ -168,7 +168,7 @@ def _report(said: Dataset) -> Report:
     }
     if len(kept) + len(failed) > MOST_INSTANCES:
         raise ValueError("more instances than anybody asked for")
-    return Report(frozenset(kept) - failed.keys(), failed, str(said.TransactionUID))
+    return CommitmentReport(frozenset(kept) - failed.keys(), failed, str(said.TransactionUID))
 
 
 def new_transaction() -> str:
@@ -177,7 +177,7 @@ def new_transaction() -> str:
 
 
 def request_commitment(
-    site: Site, archive: Archive, desk: CommitmentDesk, transaction: str, instances: Iterable[tuple[str, str]]
+    site: DicomConfig, archive: Archive, desk: CommitmentDesk, transaction: str, instances: Iterable[tuple[str, str]]
 ) -> None:
     """Ask the archive to answer for (SOP class, SOP instance); its report comes to the desk, now or later.
 

@@ -121,7 +121,7 @@ def _run_connection(self: DULServiceProvider) -> None:
     except Exception:
         _end(self.assoc)
     finally:
-        self.to_user_queue.put(None)  # type: ignore[arg-type]  # what a caller that has gone will never say: nobody waits for it
+        self.to_user_queue.put(None)  # what a caller that has gone will never say: nobody waits for it
 
 
 def _run_association(self: Association) -> None:

@@ -16,9 +16,9 @@ from device.outputs import writing
 from runtime.dicom import codes
 from runtime.dicom.errors import DicomError
 from runtime.dicom.objects import planned
-from runtime.dicom.records import EquipmentFacts, ExamRecord, InfantFacts, Shot
+from runtime.dicom.records import DicomExam, EquipmentFacts, InfantFacts, Shot
 from runtime.exam.order import Order
-from runtime.exam.result import Verdict
+from runtime.exam.result import Conclusion
 from runtime.outcome import EXAM_REASONS
 
 DUMMY_DATE = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -40,7 +40,7 @@ REMOVED = (
 KEPT_FACTS = ("refer classes", "required views", "retakes")
 
 
-def anonymous(exam: ExamRecord) -> ExamRecord:
+def anonymous(exam: DicomExam) -> DicomExam:
     """The same exam of nobody, nowhere, at no time. Each call gives other identifiers, which nothing leads back from.
 
     Kept are pixels, eyes, views, outcomes, probabilities, quality measures, and which camera model, bundle and engine
@@ -84,12 +84,12 @@ def _nobodys(shot: Shot, number: int) -> Shot:
     return replace(shot, captured_at=moment, sha256="", reading=reading)
 
 
-def _plain(verdict: Verdict) -> Verdict:
+def _plain(verdict: Conclusion) -> Conclusion:
     """A reason that the controlled list holds may stay; any other might hold a word from outside."""
     return replace(verdict, reason=verdict.reason if verdict.reason in EXAM_REASONS else "")
 
 
-def deidentified(exam: ExamRecord) -> dict[str, Dataset]:
+def deidentified(exam: DicomExam) -> dict[str, Dataset]:
     """Objects by file name. Overlays are left out: the camera's name for the frame is drawn into them.
 
     So is the page, which says nothing that the report does not.
@@ -109,7 +109,7 @@ def _marked(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def export_deidentified(exam: ExamRecord, folder: Path) -> list[Path]:
+def export_deidentified(exam: DicomExam, folder: Path) -> list[Path]:
     """Write the objects into a new folder and give their paths; the folder is there whole or not at all.
 
     Raises `DicomError` when the folder exists or cannot be written.

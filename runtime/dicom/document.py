@@ -10,18 +10,18 @@ from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import header, put_series
 from runtime.dicom.page import made_with, page
 from runtime.dicom.photograph import PHOTOGRAPH
-from runtime.dicom.records import ExamRecord
+from runtime.dicom.records import DicomExam
 
 SERIES_NUMBER = 4
 DOCUMENT = EncapsulatedPDFStorage
 
 
-def document_uid(exam: ExamRecord) -> str:
+def document_uid(exam: DicomExam) -> str:
     """Another one as soon as the exam, the fonts or the library make another page."""
     return uids.report(exam, "document", made_with())
 
 
-def document(exam: ExamRecord) -> Dataset:
+def document(exam: DicomExam) -> Dataset:
     """The page, for archives and viewers that show no structured report."""
     dataset = header(exam, DOCUMENT, document_uid(exam), exam.closed_at)
     put_series(dataset, exam, "document", "DOC", SERIES_NUMBER, "Screening result, one page")

@@ -8,14 +8,14 @@ from pydicom.dataset import Dataset
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import address, associated, lost
+from runtime.dicom.configuration import DicomConfig, DicomNode
 from runtime.dicom.errors import ArchiveRefused
-from runtime.dicom.site import Peer, Site
 from runtime.dicom.uids import STUDY_ROOT_FIND
 
 PENDING = (0xFF00, 0xFF01)
 
 
-def instances_kept(site: Site, archive: Peer, study_uid: str, series_uids: Iterable[str]) -> frozenset[str]:
+def instances_kept(site: DicomConfig, archive: DicomNode, study_uid: str, series_uids: Iterable[str]) -> frozenset[str]:
     """SOP Instance UIDs that the archive lists in these series. Raises `ArchiveUnreachable` or `ArchiveRefused`."""
     found: set[str] = set()
     with associated(site, archive, [build_context(STUDY_ROOT_FIND)]) as association:

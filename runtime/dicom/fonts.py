@@ -61,7 +61,7 @@ def _letters(path: Path) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class PageFonts:
     """What a page needs."""
 
     fonts: tuple[tuple[Font, Path], ...]
@@ -70,7 +70,7 @@ class Chosen:
     """Letters that no font here has, each once."""
 
 
-def chosen(texts: Iterable[str]) -> Chosen:
+def chosen(texts: Iterable[str]) -> PageFonts:
     """The fonts for these texts."""
     left = {letter for text in texts for letter in text if letter.isprintable()}
     found = []
@@ -81,4 +81,4 @@ def chosen(texts: Iterable[str]) -> Chosen:
         left -= has
         if not left:
             break
-    return Chosen(tuple(found), "".join(sorted(left)))
+    return PageFonts(tuple(found), "".join(sorted(left)))

@@ -8,15 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runtime.arrays import UInt8Array
+from runtime.dicom.configuration import CartNode
 from runtime.dicom.errors import RecordUnusable
-from runtime.dicom.records import Changed, Documented, EquipmentFacts, ExamRecord, InfantFacts, Shot
-from runtime.dicom.site import Cart
+from runtime.dicom.records import Changed, DicomExam, Documented, EquipmentFacts, InfantFacts, Shot
 from runtime.exam.describe import light_lines
 from runtime.exam.disagreement import disagreements
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.journal.fold import AMENDED, OPENED, Folded, fold, record_of
-from runtime.exam.machine import Stop
+from runtime.exam.machine import StopReason
 from runtime.exam.order import Order
 from runtime.outcome import Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Reading
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 def exam_from_journal(
     journal: Journal,
     exam_id: str,
-    cart: Cart,
+    cart: CartNode,
     *,
     revision: int | None = None,
     rejected: frozenset[str] = frozenset(),
-) -> ExamRecord:
+) -> DicomExam:
     """One closed exam; its images are read when the objects are made. Needs the journal's key.
 
     revision: the exam as it was at that event, None as it is now. rejected: UIDs that may not be used again. A frame
@@ -44,7 +44,7 @@ def exam_from_journal(
     summary, rules = kept.summary, kept.rules
     if summary.closed_at is None:
         raise RecordUnusable(f"exam {exam_id}: it is {summary.phase.value}; only a closed exam can be sent")
-    return ExamRecord(
+    return DicomExam(
         exam_id=f"{journal.journal_id}/{exam_id}",
         infant=InfantFacts(
             identifier=infant.infant_id,
@@ -77,8 +77,8 @@ def exam_from_journal(
 
 
 def subject(
-    journal: Journal, exam_id: str, cart: Cart
-) -> tuple[ExamSummary, Infant, Order, Stop | None, Callable[[], ExamRecord]]:
+    journal: Journal, exam_id: str, cart: CartNode
+) -> tuple[ExamSummary, Infant, Order, StopReason | None, Callable[[], DicomExam]]:
     """Whose an exam is, what was ordered, why it was stopped, and what it becomes; also of one that is still open."""
     folded = journal.folded(exam_id)
     infant = _infant(folded)
@@ -200,7 +200,7 @@ def _quality(kept: Mapping[str, Any]) -> Quality:
     return Quality(bool(kept["gradable"]), tuple(kept["reasons"]), measures)
 
 
-def _equipment(cart: Cart, station: str, software: str) -> EquipmentFacts:
+def _equipment(cart: CartNode, station: str, software: str) -> EquipmentFacts:
     return EquipmentFacts(
         manufacturer=cart.manufacturer,
         model=cart.model,

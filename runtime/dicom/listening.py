@@ -15,8 +15,8 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.transport import ThreadedAssociationServer
 
+from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.connection import GUARDED, PREPARED
-from runtime.dicom.site import Site
 
 ENDING_S = 1.0
 """How long associations may take to end by themselves when the port is closed."""
@@ -37,7 +37,7 @@ class Callers:
     networks: tuple[Network, ...] | None = None
 
     @classmethod
-    def of(cls, site: Site) -> Callers:
+    def of(cls, site: DicomConfig) -> Callers:
         """The archive's addresses and those that the site names; loopback always."""
         named = [ipaddress.ip_network(text, strict=False) for text in site.cart.listen_to]
         if site.archive is None:

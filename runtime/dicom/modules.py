@@ -12,12 +12,12 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from runtime.arrays import UInt8Array
 from runtime.dicom import codes, text, uids
 from runtime.dicom.errors import RecordUnusable
-from runtime.dicom.records import ExamRecord
+from runtime.dicom.records import DicomExam
 
 UNKNOWN_MAKER = "unknown"
 
 
-def header(exam: ExamRecord, sop_class: str, sop_uid: str, moment: datetime) -> Dataset:
+def header(exam: DicomExam, sop_class: str, sop_uid: str, moment: datetime) -> Dataset:
     """Patient, study, equipment and SOP common of one object made at `moment`."""
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
@@ -37,7 +37,7 @@ def header(exam: ExamRecord, sop_class: str, sop_uid: str, moment: datetime) -> 
     return dataset
 
 
-def _patient(dataset: Dataset, exam: ExamRecord) -> None:
+def _patient(dataset: Dataset, exam: DicomExam) -> None:
     infant = exam.infant
     dataset.PatientName = text.person_name(infant.name)
     if not text.name_is_whole(infant.name):
@@ -51,7 +51,7 @@ def _patient(dataset: Dataset, exam: ExamRecord) -> None:
         dataset.PatientAge = old
 
 
-def _study(dataset: Dataset, exam: ExamRecord) -> None:
+def _study(dataset: Dataset, exam: DicomExam) -> None:
     order = exam.order
     dataset.StudyInstanceUID = uids.study(exam)
     dataset.StudyDate, dataset.StudyTime = text.da(exam.opened_at), text.tm(exam.opened_at)
@@ -61,7 +61,7 @@ def _study(dataset: Dataset, exam: ExamRecord) -> None:
     dataset.StudyDescription = text.short(order.description, 64) or codes.SCREENING.meaning
 
 
-def _equipment(dataset: Dataset, exam: ExamRecord) -> None:
+def _equipment(dataset: Dataset, exam: DicomExam) -> None:
     made = exam.equipment
     dataset.Manufacturer = text.short(made.manufacturer, 64) or UNKNOWN_MAKER
     dataset.ManufacturerModelName = text.short(made.model, 64) or UNKNOWN_MAKER
@@ -73,7 +73,7 @@ def _equipment(dataset: Dataset, exam: ExamRecord) -> None:
         dataset.StationName = text.short(made.station, 16)
 
 
-def put_series(dataset: Dataset, exam: ExamRecord, kind: str, modality: str, number: int, description: str) -> None:
+def put_series(dataset: Dataset, exam: DicomExam, kind: str, modality: str, number: int, description: str) -> None:
     """General series; `number` is the series' and `kind` what its UID is derived from."""
     dataset.Modality = modality
     dataset.SeriesInstanceUID = uids.series(exam, kind)

@@ -14,7 +14,7 @@ from runtime.dicom import uids
 from runtime.dicom.document import DOCUMENT, document, document_uid
 from runtime.dicom.overlay import overlay
 from runtime.dicom.photograph import PHOTOGRAPH, photograph
-from runtime.dicom.records import ExamRecord
+from runtime.dicom.records import DicomExam
 from runtime.dicom.report import report
 
 Kind = Literal["photograph", "overlay", "report", "document", "rejection"]
@@ -34,7 +34,7 @@ class Planned:
     """Makes it, pixels and all; the same bytes each time. Raises `RecordUnusable`, and what loading the pixels does."""
 
 
-def planned(exam: ExamRecord) -> list[Planned]:
+def planned(exam: DicomExam) -> list[Planned]:
     """Photographs, then overlays, then the report, then its page.
 
     An exam without an image has no report of that kind; what people said of it goes on the page.
@@ -77,5 +77,5 @@ def planned(exam: ExamRecord) -> list[Planned]:
     return [*photographs, *overlays, result, *([page] if exam.page else [])]
 
 
-def _report(exam: ExamRecord) -> Dataset:
+def _report(exam: DicomExam) -> Dataset:
     return report(exam, [photograph(exam, shot, pixels=False) for shot in exam.shots])

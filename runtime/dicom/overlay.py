@@ -11,13 +11,13 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import describe_pixels, header, put_pixels, put_series
 from runtime.dicom.photograph import LATERALITY, PHOTOGRAPH
-from runtime.dicom.records import ExamRecord, Shot
+from runtime.dicom.records import DicomExam, Shot
 from runtime.sinks.draw import draw_overlay
 
 SERIES_NUMBER = 2
 
 
-def overlay(exam: ExamRecord, shot: Shot) -> Dataset:
+def overlay(exam: DicomExam, shot: Shot) -> Dataset:
     """The overlay of a frame as Secondary Capture (PS3.3 A.8), drawn as `runtime.screen` draws it."""
     dataset = header(exam, SecondaryCaptureImageStorage, uids.shot(exam, shot, "overlay"), shot.captured_at)
     put_series(dataset, exam, "overlay", "OP", SERIES_NUMBER, "Screening overlays")

@@ -13,9 +13,9 @@ from fpdf.enums import XPos, YPos
 
 from runtime.commands.text import printable, word
 from runtime.dicom import fonts, text
-from runtime.dicom.records import ExamRecord, Shot
+from runtime.dicom.records import DicomExam, Shot
 from runtime.exam.infant import Weeks
-from runtime.exam.result import Verdict
+from runtime.exam.result import Conclusion
 from runtime.outcome import AID_NOTICE, banner
 from runtime.sinks.palette import OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
@@ -41,7 +41,7 @@ def made_with() -> str:
     return f"{FORM} {libraries} cv2 {cv2.__version__} {fonts.identity()}"
 
 
-def page(exam: ExamRecord) -> bytes:
+def page(exam: DicomExam) -> bytes:
     """One A4 page: outcome, infant, eyes, pictures, findings of clinicians, changes. The same bytes each time."""
     made = _Page(exam)
     made.head()
@@ -55,7 +55,7 @@ def page(exam: ExamRecord) -> bytes:
 class _Page:
     """The page while it is written, from top to bottom."""
 
-    def __init__(self, exam: ExamRecord) -> None:
+    def __init__(self, exam: DicomExam) -> None:
         self.exam = exam
         self.pdf = FPDF(format="A4")
         self.pdf.set_margin(MARGIN_MM)
@@ -102,7 +102,7 @@ class _Page:
                 f"structured report has them. Packages that bring fonts: {', '.join(fonts.PACKAGES)}."
             )
 
-    def banner(self, verdict: Verdict) -> None:
+    def banner(self, verdict: Conclusion) -> None:
         """The outcome as a coloured bar; the words say it, not the colour."""
         self.pdf.ln(1.5)
         self.pdf.set_fill_color(*_rgb(OUTCOME_COLOURS[verdict.outcome]))
@@ -175,7 +175,7 @@ def _begin(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _notice(exam: ExamRecord) -> str:
+def _notice(exam: DicomExam) -> str:
     notices = dict.fromkeys(shot.reading.bundle.notice or AID_NOTICE for shot in exam.shots)
     return " ".join(notices) or AID_NOTICE
 
@@ -191,7 +191,7 @@ def _name(name: str) -> str:
     return " / ".join(filter(None, groups))
 
 
-def _facts(exam: ExamRecord) -> Iterator[str]:
+def _facts(exam: DicomExam) -> Iterator[str]:
     infant = exam.infant
     if infant.birth_date is not None:
         at = f" {infant.birth_time:%H:%M}" if infant.birth_time is not None else ""
@@ -206,7 +206,7 @@ def _facts(exam: ExamRecord) -> Iterator[str]:
     yield from filter(None, (f"by {exam.operator}" if exam.operator else "", exam.equipment.station))
 
 
-def _texts(exam: ExamRecord) -> list[str]:
+def _texts(exam: DicomExam) -> list[str]:
     people = [x for f in exam.documented for x in (f.who, f.words)]
     changes = [x for c in exam.changes for x in (c.who, c.what, c.reason)]
     return [exam.infant.name, exam.infant.identifier, exam.order.description, exam.operator, *people, *changes]

@@ -8,7 +8,7 @@ from pydicom.uid import OphthalmicPhotography8BitImageStorage
 
 from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import describe_pixels, header, put_pixels, put_series
-from runtime.dicom.records import ExamRecord, Shot
+from runtime.dicom.records import DicomExam, Shot
 from runtime.views import Eye
 
 SERIES_NUMBER = 1
@@ -17,7 +17,7 @@ PHOTOGRAPH = OphthalmicPhotography8BitImageStorage
 LATERALITY = {Eye.OD: "R", Eye.OS: "L"}
 
 
-def photograph(exam: ExamRecord, shot: Shot, *, pixels: bool = True) -> Dataset:
+def photograph(exam: DicomExam, shot: Shot, *, pixels: bool = True) -> Dataset:
     """The image object of a frame: 8 bit Ophthalmic Photography (PS3.3 A.41).
 
     It says how wide its field is and stays in the common class: the wide field classes are for projections of the
@@ -48,13 +48,13 @@ def _image(dataset: Dataset, shot: Shot) -> None:
     dataset.FrameTimeVector = "0"
 
 
-def _synchronization(dataset: Dataset, exam: ExamRecord) -> None:
+def _synchronization(dataset: Dataset, exam: DicomExam) -> None:
     dataset.SynchronizationFrameOfReferenceUID = uids.derived("clock", exam.exam_id)
     dataset.SynchronizationTrigger = "NO TRIGGER"
     dataset.AcquisitionTimeSynchronized = "N"
 
 
-def _acquisition(dataset: Dataset, exam: ExamRecord, shot: Shot) -> None:
+def _acquisition(dataset: Dataset, exam: DicomExam, shot: Shot) -> None:
     """Ocular region, acquisition parameters and photographic parameters; what nobody recorded stays empty."""
     equipment = exam.equipment
     dataset.ImageLaterality = LATERALITY[shot.eye]

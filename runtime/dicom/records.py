@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 
 from runtime.arrays import UInt8Array
 from runtime.exam.order import Order
-from runtime.exam.result import Verdict
+from runtime.exam.result import Conclusion
 from runtime.reading import Reading
 from runtime.views import Eye, View
 
@@ -96,16 +96,16 @@ class Changed:
 
 
 @dataclass(frozen=True, eq=False)
-class ExamRecord:
+class DicomExam:
     """Everything that an exam's objects need."""
 
     exam_id: str
     """Unique in the world (a UUID)."""
     infant: InfantFacts
     shots: tuple[Shot, ...]
-    verdict: Verdict
+    verdict: Conclusion
     """Of the infant."""
-    eyes: Mapping[Eye, Verdict]
+    eyes: Mapping[Eye, Conclusion]
     opened_at: datetime
     closed_at: datetime
     """With their time zone."""

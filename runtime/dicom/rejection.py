@@ -13,7 +13,7 @@ from pydicom.uid import KeyObjectSelectionDocumentStorage
 from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import header, put_series
 from runtime.dicom.outbox import steps
-from runtime.dicom.records import ExamRecord
+from runtime.dicom.records import DicomExam
 from runtime.exam.journal.deliveries import Delivery, DeliveryInstance
 
 SERIES_NUMBER = 9
@@ -89,7 +89,7 @@ def nowhere(delivery: Delivery) -> list[DeliveryInstance]:
     return [instance for instance in steps.with_state(delivery, *steps.WRONG) if not instance.study_uid]
 
 
-def rejection(exam: ExamRecord, note: Note, reason: str) -> Dataset:
+def rejection(exam: DicomExam, note: Note, reason: str) -> Dataset:
     """The document. exam: as it was when the instances were sent; reason: what a person said, or why they are wrong."""
     dataset = header(exam, KeyObjectSelectionDocumentStorage, note.uid, exam.closed_at)
     dataset.StudyInstanceUID = note.study_uid

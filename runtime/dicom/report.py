@@ -13,8 +13,8 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import header, put_series
-from runtime.dicom.records import ExamRecord, Shot
-from runtime.exam.result import Verdict
+from runtime.dicom.records import DicomExam, Shot
+from runtime.exam.result import Conclusion
 from runtime.outcome import AID_NOTICE, banner
 from runtime.views import Eye, place
 
@@ -24,7 +24,7 @@ SIGNIFICANT_DIGITS = 9
 """A decimal string (DS) holds 16 characters."""
 
 
-def report(exam: ExamRecord, photographs: Sequence[Dataset]) -> Dataset:
+def report(exam: DicomExam, photographs: Sequence[Dataset]) -> Dataset:
     """The exam's result as a structured report that refers to the photographs, in the order of `exam.shots`.
 
     The photographs may come without their pixels; without any photograph there can be no report of this kind. It is
@@ -64,7 +64,7 @@ def _evidence(photographs: Sequence[Dataset]) -> DicomSequence:
     return DicomSequence([study])
 
 
-def _request(dataset: Dataset, exam: ExamRecord) -> DicomSequence:
+def _request(dataset: Dataset, exam: DicomExam) -> DicomSequence:
     """The order that the report answers."""
     request = Dataset()
     request.StudyInstanceUID = dataset.StudyInstanceUID
@@ -78,7 +78,7 @@ def _request(dataset: Dataset, exam: ExamRecord) -> DicomSequence:
     return DicomSequence([request])
 
 
-def _content(exam: ExamRecord, photographs: Sequence[Dataset]) -> sr.MeasurementReport:
+def _content(exam: DicomExam, photographs: Sequence[Dataset]) -> sr.MeasurementReport:
     groups = [_infant_group(exam)] if _infant_measurements(exam) else []
     groups += [_group(exam, shot, image) for shot, image in zip(exam.shots, photographs, strict=True)]
     content = sr.MeasurementReport(
@@ -98,7 +98,7 @@ def _content(exam: ExamRecord, photographs: Sequence[Dataset]) -> sr.Measurement
     return content
 
 
-def _observers(exam: ExamRecord) -> sr.ObservationContext:
+def _observers(exam: DicomExam) -> sr.ObservationContext:
     made = exam.equipment
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=hd.UID(uids.derived("device", made.manufacturer, made.model, made.serial, made.station)),
@@ -114,7 +114,7 @@ def _observers(exam: ExamRecord) -> sr.ObservationContext:
     )
 
 
-def _algorithm(exam: ExamRecord, shot: Shot) -> sr.AlgorithmIdentification:
+def _algorithm(exam: DicomExam, shot: Shot) -> sr.AlgorithmIdentification:
     bundle, engine = shot.reading.bundle, shot.reading.engine
     parameters = [
         f"bundle SHA-256 {bundle.sha256}",
@@ -130,7 +130,7 @@ def _algorithm(exam: ExamRecord, shot: Shot) -> sr.AlgorithmIdentification:
     )
 
 
-def _group(exam: ExamRecord, shot: Shot, image: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
+def _group(exam: DicomExam, shot: Shot, image: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
     """TID 1501 for one frame."""
     side = codes.RIGHT if shot.eye is Eye.OD else codes.LEFT
     reading = shot.reading
@@ -150,7 +150,7 @@ def _group(exam: ExamRecord, shot: Shot, image: Dataset) -> sr.MeasurementsAndQu
     )
 
 
-def _measurements(exam: ExamRecord, shot: Shot) -> Iterator[sr.Measurement]:
+def _measurements(exam: DicomExam, shot: Shot) -> Iterator[sr.Measurement]:
     """Probability of each class, share of vessels, the gate's measures, the threshold; all without a unit."""
     reading = shot.reading
     for name, value in (reading.probabilities or {}).items():
@@ -167,7 +167,7 @@ def _number(name: Code, value: float, unit: Code = codes.UNIT_ONE) -> sr.Measure
     return sr.Measurement(name=name, value=float(f"{value:.{SIGNIFICANT_DIGITS}g}"), unit=unit)
 
 
-def _infant_measurements(exam: ExamRecord) -> list[sr.Measurement]:
+def _infant_measurements(exam: DicomExam) -> list[sr.Measurement]:
     infant = exam.infant
     measured = []
     if (born_at := infant.gestational_age_days) is not None:
@@ -179,7 +179,7 @@ def _infant_measurements(exam: ExamRecord) -> list[sr.Measurement]:
     return measured
 
 
-def _infant_group(exam: ExamRecord) -> sr.MeasurementsAndQualitativeEvaluations:
+def _infant_group(exam: DicomExam) -> sr.MeasurementsAndQualitativeEvaluations:
     """TID 1501 for what decides who is screened: age at birth, age now, weight at birth."""
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
@@ -189,7 +189,7 @@ def _infant_group(exam: ExamRecord) -> sr.MeasurementsAndQualitativeEvaluations:
     )
 
 
-def _statements(exam: ExamRecord) -> sr.ContainerContentItem:
+def _statements(exam: DicomExam) -> sr.ContainerContentItem:
     """What may be said of the eyes and the infant, in the words of the controlled list, with the notices."""
     container = sr.ContainerContentItem(codes.QUALITATIVE_EVALUATIONS, relationship_type="CONTAINS")
     said: list[sr.ContentItem] = []
@@ -204,7 +204,7 @@ def _statements(exam: ExamRecord) -> sr.ContainerContentItem:
     return container
 
 
-def _documented(exam: ExamRecord) -> sr.ContainerContentItem:
+def _documented(exam: DicomExam) -> sr.ContainerContentItem:
     """What clinicians found, as theirs: coded where it has a code here, and whole in words; nothing of it is inferred.
 
     Each has its observer and its time, for the report's own observer is the cart.
@@ -229,7 +229,7 @@ def _documented(exam: ExamRecord) -> sr.ContainerContentItem:
     return container
 
 
-def _changed(exam: ExamRecord) -> sr.ContainerContentItem:
+def _changed(exam: DicomExam) -> sr.ContainerContentItem:
     """What people changed, with their reasons."""
     container = sr.ContainerContentItem(codes.CHANGES, relationship_type="CONTAINS")
     container.ContentSequence = sr.ContentSequence(
@@ -238,19 +238,19 @@ def _changed(exam: ExamRecord) -> sr.ContainerContentItem:
     return container
 
 
-def _light(exam: ExamRecord) -> sr.ContainerContentItem:
+def _light(exam: DicomExam) -> sr.ContainerContentItem:
     """Light that was given, a line an eye."""
     container = sr.ContainerContentItem(codes.LIGHT, relationship_type="CONTAINS")
     container.ContentSequence = sr.ContentSequence([_text(codes.LIGHT, line) for line in exam.exposures])
     return container
 
 
-def _says(verdict: Verdict, whom: str) -> str:
+def _says(verdict: Conclusion, whom: str) -> str:
     said = banner(verdict.outcome, verdict.reason, verdict.where)
     return f"{whom}: {said}" if not verdict.reason or verdict.reason in said else f"{whom}: {said} ({verdict.reason})"
 
 
-def _outcome(name: Code, verdict: Verdict) -> sr.ContentItem:
+def _outcome(name: Code, verdict: Conclusion) -> sr.ContentItem:
     return sr.CodeContentItem(name, codes.outcome_code(verdict.outcome), relationship_type="CONTAINS")
 
 

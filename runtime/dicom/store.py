@@ -17,8 +17,8 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from runtime.dicom import lossless
 from runtime.dicom.association import lost
-from runtime.dicom.site import Peer
-from runtime.dicom.status import Meaning, meaning
+from runtime.dicom.configuration import DicomNode
+from runtime.dicom.status import StatusMeaning, meaning
 
 SOP_CLASSES = (
     OphthalmicPhotography8BitImageStorage,
@@ -44,7 +44,7 @@ def storage_contexts() -> list[PresentationContext]:
     return plain + [build_context(picture, [syntax]) for picture in PICTURES for syntax in more]
 
 
-def store(association: Association, archive: Peer, dataset: Dataset, number: int) -> Meaning:
+def store(association: Association, archive: DicomNode, dataset: Dataset, number: int) -> StatusMeaning:
     """Send one instance as message `number`; raises `ArchiveUnreachable` when no answer comes."""
     taken = {
         context.transfer_syntax[0]

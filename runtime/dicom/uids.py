@@ -6,7 +6,7 @@ import uuid
 
 from pydicom.uid import UID
 
-from runtime.dicom.records import ExamRecord, Shot
+from runtime.dicom.records import DicomExam, Shot
 
 _NAMESPACE = uuid.UUID("5f1d4c1e-9b0f-5c7f-8f0e-6c1f5a0a7d31")
 
@@ -29,22 +29,22 @@ def derived(*parts: str) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, text).int}"
 
 
-def study(exam: ExamRecord) -> str:
+def study(exam: DicomExam) -> str:
     """The worklist's study, or one of the exam's own: of whom it is, so that no study holds two infants."""
     return exam.order.study_uid or derived("study", exam.exam_id, *_identity(exam))
 
 
-def _identity(exam: ExamRecord) -> tuple[str, ...]:
+def _identity(exam: DicomExam) -> tuple[str, ...]:
     infant = exam.infant
     return (infant.identifier, infant.name, f"{infant.birth_date} {infant.birth_time}")
 
 
-def _whose(exam: ExamRecord) -> tuple[str, ...]:
+def _whose(exam: DicomExam) -> tuple[str, ...]:
     """What every object says of its exam, infant and order; when one of these was corrected, it is another object."""
     return (exam.exam_id, study(exam), *_identity(exam), exam.infant.sex, *exam.order.to_dict().values())
 
 
-def _instance(exam: ExamRecord, *facts: str) -> str:
+def _instance(exam: DicomExam, *facts: str) -> str:
     """An object's UID; another one where that is rejected in the archive, which takes it no more."""
     uid, again = derived("instance", *facts), 1
     while uid in exam.rejected:
@@ -53,12 +53,12 @@ def _instance(exam: ExamRecord, *facts: str) -> str:
     return uid
 
 
-def series(exam: ExamRecord, kind: str) -> str:
+def series(exam: DicomExam, kind: str) -> str:
     """Series of a kind of object."""
     return derived("series", kind, *_whose(exam))
 
 
-def shot(exam: ExamRecord, taken: Shot, kind: str) -> str:
+def shot(exam: DicomExam, taken: Shot, kind: str) -> str:
     """An object of one frame; `overlay` shows the outcome, so that is part of it."""
     facts = [str(taken.number), taken.eye.value, taken.view.value, taken.sha256]
     if kind != "photograph":
@@ -66,7 +66,7 @@ def shot(exam: ExamRecord, taken: Shot, kind: str) -> str:
     return _instance(exam, kind, *_whose(exam), *facts)
 
 
-def report(exam: ExamRecord, *made_with: str) -> str:
+def report(exam: DicomExam, *made_with: str) -> str:
     """The report: another one as soon as an image, an outcome, or anything that a person said of them differs.
 
     made_with: what beside the exam decides its bytes.

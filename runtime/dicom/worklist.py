@@ -17,10 +17,10 @@ from pydicom.sequence import Sequence as DicomSequence
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import address, associated, lost
+from runtime.dicom.configuration import DicomConfig, DicomNode, WorklistNode
 from runtime.dicom.errors import ArchiveRefused
 from runtime.dicom.find import PENDING
 from runtime.dicom.received import Unreadable, character_set, identifier, items, line, one, quietly, values
-from runtime.dicom.site import Peer, Site, WorklistPeer
 from runtime.dicom.uids import WORKLIST_FIND
 from runtime.exam.naming import family_name, same_name, says_nothing
 from runtime.exam.order import day_of, is_uid, sex_of
@@ -121,8 +121,8 @@ class Worklist(Sequence[WorklistItem]):
 
 
 def query_worklist(
-    site: Site,
-    peer: Peer,
+    site: DicomConfig,
+    peer: DicomNode,
     *,
     day: date | None = None,
     patient_id: str = "",
@@ -144,7 +144,7 @@ def query_worklist(
                 answers.append(answer)
             elif status.Status != 0:
                 raise ArchiveRefused(f"{address(peer)}: the worklist query failed with status {status.Status:04X}h")
-        return read_answers(answers, question, peer.character_set if isinstance(peer, WorklistPeer) else "")
+        return read_answers(answers, question, peer.character_set if isinstance(peer, WorklistNode) else "")
 
 
 def read_answers(answers: Sequence[Dataset | None], question: Question, otherwise: str = "") -> Worklist:

@@ -13,7 +13,7 @@ from runtime.exam.infant import Infant
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
-from runtime.exam.result import Verdict
+from runtime.exam.result import Conclusion
 from runtime.outcome import Outcome
 from runtime.views import EYE_WORDS, Eye, place
 
@@ -47,7 +47,7 @@ def exam_dict(record: ExamRecord, infant: Infant | None = None, order: Order | N
 
 def summary_dict(summary: ExamSummary) -> dict[str, Any]:
     """The JSON object of one line of the list."""
-    verdict = Verdict(summary.outcome, summary.reason, summary.where)
+    verdict = Conclusion(summary.outcome, summary.reason, summary.where)
     return {
         "exam": summary.exam_id,
         "phase": summary.phase.value,
@@ -63,7 +63,7 @@ def summary_dict(summary: ExamSummary) -> dict[str, Any]:
     }
 
 
-def _verdict_dict(verdict: Verdict) -> dict[str, Any]:
+def _verdict_dict(verdict: Conclusion) -> dict[str, Any]:
     return {"outcome": verdict.outcome.value, "reason": verdict.reason, "banner": verdict.banner}
 
 

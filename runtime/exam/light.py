@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 from device.errors import DoseUnrecorded
 from device.eye import Eye
 from device.light.calibrated import CalibratedLight
-from device.light.calibration import Calibration
+from device.light.calibration import LightCalibration
 from device.light.dose import DoseAccount, Exposure, LightKind, SteadyClock
 from device.light.link import BoardLink
 from runtime.exam.board_total import compare
@@ -98,7 +98,7 @@ class LightJournal:
         self._desk = _Desk(lambda: Journal.open(folder, key, clock=clock, anchors=anchors))
         self._kept: _ExamAccount | None = None
 
-    def account(self, exam_id: str, operator: str, calibration: Calibration, link: BoardLink) -> DoseAccount:
+    def account(self, exam_id: str, operator: str, calibration: LightCalibration, link: BoardLink) -> DoseAccount:
         """The account of the open exam's infant from here on; ask anew when its fields were corrected.
 
         link: the board, its light off: what it says that it gave is compared first. Raises `DoseUnrecorded` where that
@@ -147,7 +147,7 @@ class ExamLight:
     `for_exam` turns it to an infant; without that no light is given. A context manager, which puts the light out.
     """
 
-    def __init__(self, kept: LightJournal, link: BoardLink, calibration: Calibration) -> None:
+    def __init__(self, kept: LightJournal, link: BoardLink, calibration: LightCalibration) -> None:
         self._kept, self._calibration = kept, calibration
         self.light = CalibratedLight(link, DoseAccount(calibration, keep=_no_exam))
         """For `capture_with_flash` and `illuminate`."""
@@ -197,7 +197,7 @@ class _ExamAccount:
     """Writes one exam's exposures; called with the account's lock held."""
 
     def __init__(
-        self, desk: _Desk, calibration: Calibration, exam_id: str, operator: str, clock: Callable[[], datetime]
+        self, desk: _Desk, calibration: LightCalibration, exam_id: str, operator: str, clock: Callable[[], datetime]
     ) -> None:
         self.account: DoseAccount | None = None
         self.last_flash: Mapping[str, Any] | None = None

@@ -29,7 +29,7 @@ class Phase(str, Enum):
     """Its images, readings and patient's fields were removed after the retention time."""
 
 
-class Stop(str, Enum):
+class StopReason(str, Enum):
     """Why an exam was ended before every view was taken."""
 
     UNSTABLE = "unstable"
@@ -159,7 +159,7 @@ class Closed:
 class Stopped:
     """The exam ends before every view was taken."""
 
-    why: Stop
+    why: StopReason
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Exam:
     rules: ExamRules
     captures: tuple[Capture, ...] = ()
     phase: Phase = Phase.OPEN
-    stopped: Stop | None = None
+    stopped: StopReason | None = None
     """Why it was ended early; None when it was not."""
 
     @property

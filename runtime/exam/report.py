@@ -16,7 +16,7 @@ from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
 from runtime.exam.machine import Phase
 from runtime.exam.naming import readable_name
 from runtime.exam.order import Order
-from runtime.exam.result import Verdict
+from runtime.exam.result import Conclusion
 from runtime.outcome import AID_NOTICE
 from runtime.sinks.draw import draw_vessels
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
@@ -106,7 +106,7 @@ def _head(record: ExamRecord, infant: Infant | None, order: Order) -> Iterator[s
     yield _facts(facts)
 
 
-def _banner(verdict: Verdict) -> str:
+def _banner(verdict: Conclusion) -> str:
     where = f" ({verdict.where}: {verdict.reason})" if verdict.where and verdict.where not in verdict.banner else ""
     text = _text(verdict.banner + where)
     return f'<div class="banner {verdict.outcome.value}"><b>{word(verdict.outcome)}</b>{text}</div>'
@@ -122,7 +122,7 @@ def _eyes(journal: Journal, record: ExamRecord) -> Iterator[str]:
         yield f'<div class="views">{"".join(figures)}</div>'
 
 
-def _figure(journal: Journal, record: ExamRecord, eye: Eye, view: View, verdict: Verdict) -> str:
+def _figure(journal: Journal, record: ExamRecord, eye: Eye, view: View, verdict: Conclusion) -> str:
     """A view with the frame that gave its outcome."""
     taken = [capture for capture in record.captures if (capture.eye, capture.view) == (eye, view)]
     counting = [capture for capture in taken if not capture.excluded] or taken

@@ -32,7 +32,7 @@ WORST_FIRST = (Outcome.REFER, Outcome.RETAKE, Outcome.NO_RESULT, Outcome.NO_REFE
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Conclusion:
     """An outcome with its reason and the place that gave it."""
 
     outcome: Outcome
@@ -50,16 +50,16 @@ class Verdict:
 class ExamResult:
     """The outcomes of one exam as it stands."""
 
-    infant: Verdict
-    eyes: Mapping[Eye, Verdict]
-    views: Mapping[tuple[Eye, View], Verdict]
+    infant: Conclusion
+    eyes: Mapping[Eye, Conclusion]
+    views: Mapping[tuple[Eye, View], Conclusion]
     """Of every view that is required or was begun."""
 
     warnings: tuple[str, ...] = ()
     """What must be said beside the outcome: referring frames that a person took out of it."""
 
     @property
-    def referring(self) -> tuple[Verdict, ...]:
+    def referring(self) -> tuple[Conclusion, ...]:
         """Every view that refers the infant, in the order of eyes and views."""
         return tuple(v for v in self.views.values() if v.outcome is Outcome.REFER)
 
@@ -73,11 +73,11 @@ def exam_result(exam: Exam) -> ExamResult:
     eyes = {eye: _worst([verdict for (of, _), verdict in views.items() if of is eye]) for eye in Eye}
     infant = _worst(list(eyes.values()))
     if exam.phase is Phase.VOIDED:
-        void = Verdict(Outcome.NO_RESULT, VOIDED)
+        void = Conclusion(Outcome.NO_RESULT, VOIDED)
         views, eyes, infant = dict.fromkeys(views, void), dict.fromkeys(eyes, void), void
     elif exam.stopped is not None:
         # Nothing of it may read as if the exam had been whole; what is missing in a view is told by that view.
-        stop = Verdict(Outcome.NO_RESULT, STOPPED[exam.stopped.value])
+        stop = Conclusion(Outcome.NO_RESULT, STOPPED[exam.stopped.value])
         views = {at: stop if v.outcome is Outcome.NO_REFERRAL_FINDINGS else v for at, v in views.items()}
         eyes = {eye: v if v.outcome is Outcome.REFER else stop for eye, v in eyes.items()}
         infant = infant if infant.outcome is Outcome.REFER else stop
@@ -98,44 +98,44 @@ def _views_of(exam: Exam, eye: Eye) -> Iterator[View]:
     return (view for view in View if view in exam.rules.required_views or view in begun)
 
 
-def _worst(verdicts: list[Verdict]) -> Verdict:
+def _worst(verdicts: list[Conclusion]) -> Conclusion:
     worst = min(verdicts, key=lambda verdict: WORST_FIRST.index(verdict.outcome))
     if worst.outcome is Outcome.NO_REFERRAL_FINDINGS:
-        return Verdict(worst.outcome, "every required view gradable and below the threshold")
+        return Conclusion(worst.outcome, "every required view gradable and below the threshold")
     return worst
 
 
-def _view(exam: Exam, eye: Eye, view: View) -> Verdict:
+def _view(exam: Exam, eye: Eye, view: View) -> Conclusion:
     """Fold over the view's captures in their order.
 
     REFER stays whatever comes after. A fault undoes an earlier finding until the view is taken again: what the
     later frame would have shown is not known. An ungradable frame does not undo one.
     """
     where, ungradable = place(eye, view), 0
-    verdict = Verdict(Outcome.NO_RESULT, NOT_CAPTURED, where)
+    verdict = Conclusion(Outcome.NO_RESULT, NOT_CAPTURED, where)
     for capture in exam.captures:
         if (capture.eye, capture.view) != (eye, view) or capture.excluded:
             continue
         outcome, reason = capture_outcome(exam, capture)
         if outcome is Outcome.REFER:
-            return Verdict(outcome, reason, where)
+            return Conclusion(outcome, reason, where)
         if outcome is Outcome.RETAKE:
             ungradable += 1
             if verdict.outcome is Outcome.NO_REFERRAL_FINDINGS:
                 continue
-        verdict = Verdict(outcome, reason, where)
+        verdict = Conclusion(outcome, reason, where)
         if outcome is Outcome.RETAKE and ungradable > exam.rules.retakes:
-            return _referred_or(exam, eye, view, Verdict(Outcome.REFER, NOT_GRADABLE, where))
+            return _referred_or(exam, eye, view, Conclusion(Outcome.REFER, NOT_GRADABLE, where))
     return verdict
 
 
-def _referred_or(exam: Exam, eye: Eye, view: View, verdict: Verdict) -> Verdict:
+def _referred_or(exam: Exam, eye: Eye, view: View, verdict: Conclusion) -> Conclusion:
     """A finding of a later frame, when there is one, tells more than "not gradable"."""
     for capture in exam.captures:
         if (capture.eye, capture.view) == (eye, view) and not capture.excluded:
             outcome, reason = capture_outcome(exam, capture)
             if outcome is Outcome.REFER:
-                return Verdict(outcome, reason, place(eye, view))
+                return Conclusion(outcome, reason, place(eye, view))
     return verdict
 
 

@@ -15,7 +15,7 @@ from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import Infant
 from runtime.exam.journal import ExamRecord, Journal
 from runtime.exam.journal.writer import who_of
-from runtime.exam.machine import Stop
+from runtime.exam.machine import StopReason
 from runtime.exam.order import Order
 from runtime.exam.result import ExamResult, exam_result
 from runtime.exam.rules import ExamRules
@@ -194,7 +194,7 @@ class ExamSession:
         """Close the open exam."""
         return self._ended(self._journal.close_exam(self.exam_id, operator=self._operator))
 
-    def stop(self, why: Stop, note: str = "") -> ExamRecord:
+    def stop(self, why: StopReason, note: str = "") -> ExamRecord:
         """Close the open exam before every view was taken: it never says that there are no referral findings."""
         return self._ended(self._journal.stop_exam(self.exam_id, why, note=note, operator=self._operator))
 

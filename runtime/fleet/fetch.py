@@ -20,7 +20,7 @@ CHUNK = 1024 * 1024
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class Source:
+class PackageSource:
     """Where packages come from: a folder, or an address that begins with `https://`."""
 
     def __init__(self, where: str, ca: Path | None = None) -> None:

@@ -18,8 +18,8 @@ from runtime.bundles.errors import NotActivated
 from runtime.bundles.store import write_flushed
 from runtime.errors import BundleError, ScreeningError
 from runtime.fleet.errors import FleetError
-from runtime.fleet.fetch import Source
-from runtime.fleet.release import LIMIT_BYTES, RELEASE, RELEASE_NUMBER, Active, Package, parse_release
+from runtime.fleet.fetch import PackageSource
+from runtime.fleet.release import LIMIT_BYTES, RELEASE, RELEASE_NUMBER, BundleInUse, Package, parse_release
 from runtime.slots import installed
 
 PULLING = ".pulling"
@@ -41,7 +41,7 @@ class Pulled:
     at: str = ""
 
 
-def pull(means: Means, source: Source, *, only_install: bool = False, now: datetime | None = None) -> Pulled:
+def pull(means: Means, source: PackageSource, *, only_install: bool = False, now: datetime | None = None) -> Pulled:
     """Look, and take what may be taken now. Whatever goes wrong is told in what is given; nothing is half done.
 
     means: with the site's keys and the station's name. What was found is kept in the slots, for the cart's report.
@@ -60,7 +60,7 @@ def pull(means: Means, source: Source, *, only_install: bool = False, now: datet
     return found
 
 
-def _pull(means: Means, source: Source, only_install: bool, now: datetime) -> Pulled:
+def _pull(means: Means, source: PackageSource, only_install: bool, now: datetime) -> Pulled:
     site = means.site()
     if site.keys is None:
         raise FleetError("pull: no trusted keys; name their folder with --trusted-keys or in ROP_TRUSTED_KEYS")
@@ -76,7 +76,7 @@ def _pull(means: Means, source: Source, only_install: bool, now: datetime) -> Pu
     if state is not None:
         with suppress(BundleError):  # damaged: whatever may come after any bundle mends it
             used = means.slots.bundle(state.active)
-            active = Active(used.sha256, used.manifest.name, used.manifest.issue)
+            active = BundleInUse(used.sha256, used.manifest.name, used.manifest.issue)
     passed = [state.previous] if state is not None and state.returned and state.previous is not None else []
     package = release.next_for(means.station, active, now, passed)
     if package is None:
@@ -94,7 +94,7 @@ def _pull(means: Means, source: Source, only_install: bool, now: datetime) -> Pu
     return Pulled("activated", f"{named}: active", package.bundle_sha256, release.issue)
 
 
-def _install(means: Means, source: Source, package: Package) -> None:
+def _install(means: Means, source: PackageSource, package: Package) -> None:
     """Into its slot, unless it is there whole already, as after a pull that only installed."""
     if package.bundle_sha256 in installed(means.folder):
         with suppress(BundleError):

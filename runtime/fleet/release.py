@@ -72,7 +72,7 @@ class Package(_Part):
 
 
 @dataclass(frozen=True)
-class Active:
+class BundleInUse:
     """The bundle that a cart uses."""
 
     sha256: str
@@ -95,7 +95,7 @@ class Release(_Part):
         return self
 
     def next_for(
-        self, station: str, active: Active | None, now: datetime, passed: Sequence[str] = ()
+        self, station: str, active: BundleInUse | None, now: datetime, passed: Sequence[str] = ()
     ) -> Package | None:
         """The package that this cart may take now; None where there is none. The highest number is taken first.
 

@@ -26,7 +26,7 @@ FUTURE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Row:
+class CartLine:
     """One cart."""
 
     report: CartReport
@@ -38,7 +38,7 @@ class Row:
 class Fleet:
     """What a folder of reports says."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[CartLine, ...]
     """By station, those that need somebody first."""
     refused: tuple[str, ...]
     """One line for each file that is not believed."""
@@ -65,7 +65,7 @@ def read_fleet(folder: Path, keys: TrustedKeys, now: datetime, oldest: timedelta
         except FleetError as error:
             refused.append(str(error))
         else:
-            rows.append(Row(report, _needs(report, now, oldest, budget_ms)))
+            rows.append(CartLine(report, _needs(report, now, oldest, budget_ms)))
     rows.sort(key=lambda row: (not row.needs, row.report.station))
     return Fleet(tuple(rows), tuple(refused))
 
@@ -118,7 +118,7 @@ def named(report: CartReport) -> str:
     return "-" if bundle is None else f"{bundle.name} {bundle.version}" + ("" if bundle.clinical_use else " (demo)")
 
 
-def cells(row: Row, now: datetime) -> tuple[str, ...]:
+def cells(row: CartLine, now: datetime) -> tuple[str, ...]:
     """One line of the table."""
     report = row.report
     outbox, latency = report.outbox, report.latency

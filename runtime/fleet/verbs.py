@@ -16,7 +16,7 @@ from runtime.bundles.verbs import means_of
 from runtime.commands.say import say, say_json
 from runtime.commands.text import printable
 from runtime.fleet.errors import FleetError
-from runtime.fleet.fetch import Source
+from runtime.fleet.fetch import PackageSource
 from runtime.fleet.keys import signing_key
 from runtime.fleet.pull import pull as pull_now
 from runtime.fleet.push import parse_follows
@@ -65,7 +65,9 @@ def _wave(text: str) -> Wave:
 
 def pull(options: Namespace) -> int:
     """Take what may be taken."""
-    found = pull_now(_named(means_of(options)), Source(options.where, options.ca), only_install=options.only_install)
+    found = pull_now(
+        _named(means_of(options)), PackageSource(options.where, options.ca), only_install=options.only_install
+    )
     if options.json:
         say_json(asdict(found))
     else:

@@ -31,7 +31,7 @@ exit codes:
 
 
 @dataclass(frozen=True)
-class Options:
+class RereadOptions:
     """What the user asked for."""
 
     sources: list[Path]
@@ -47,12 +47,12 @@ class Options:
     key_files: list[Path]
 
 
-def parse(argv: Sequence[str] | None = None) -> Options:
+def parse(argv: Sequence[str] | None = None) -> RereadOptions:
     """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
     parser = _parser()
     found = vars(parse_with_config(parser, argv))
     found.pop("config", None)
-    options = Options(**found)
+    options = RereadOptions(**found)
     if options.out.suffix.lower() not in (".parquet", ".csv"):
         parser.error(f"--out: got {options.out.name!r}, expected a name that ends in .parquet or .csv")
     return options

@@ -13,7 +13,7 @@ from device.extras import how_to_install
 from device.version import PROJECT, software_version
 from runtime.reread.drive import Batch, Done
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import BatchReader, ReaderFacts, Settings
+from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings
 
 CPUS_EACH = 0.5
 """An actor that claims whole CPUs leaves none to whatever else has to run on a full cluster."""
@@ -40,7 +40,7 @@ class RayPool:
     Raises `RereadError`.
     """
 
-    def __init__(self, settings: Settings, address: str, workers: int | None = None) -> None:
+    def __init__(self, settings: ReaderSettings, address: str, workers: int | None = None) -> None:
         ray = self._ray = _library()
         self._settings = settings
         self._begun = _connect(ray, address)

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Protocol
 
 from runtime.reread.errors import RereadError
-from runtime.reread.row import Result, unread
+from runtime.reread.row import RereadResult, unread
 from runtime.reread.stored import Stored
 
 BATCH_FRAMES = 32
@@ -31,13 +31,13 @@ class Done:
     """A batch that came back."""
 
     batch: Batch
-    results: Sequence[Result] | None
+    results: Sequence[RereadResult] | None
     """None when its reader ended."""
     why: str = ""
     """How it ended."""
 
 
-class Pool(Protocol):
+class ReaderPool(Protocol):
     """Readers, in processes or on nodes."""
 
     def free(self) -> bool:
@@ -54,7 +54,10 @@ class Pool(Protocol):
 
 
 def drive(
-    frames: Iterable[Stored], pool: Pool, keep: Callable[[Sequence[Result]], None], stopped: Callable[[], bool]
+    frames: Iterable[Stored],
+    pool: ReaderPool,
+    keep: Callable[[Sequence[RereadResult]], None],
+    stopped: Callable[[], bool],
 ) -> None:
     """Have every frame read once and its result kept.
 
@@ -106,7 +109,7 @@ def batches(frames: Iterable[Stored]) -> Iterator[Batch]:
         yield Batch(taken)
 
 
-def _checked(batch: Batch, results: Sequence[Result]) -> Sequence[Result]:
+def _checked(batch: Batch, results: Sequence[RereadResult]) -> Sequence[RereadResult]:
     asked, given = [one.reading for one in batch.frames], [one.row.reading for one in results]
     if asked != given:
         raise RereadError(f"a reader gave {len(given)} results for {len(asked)} other frames; report this fault")

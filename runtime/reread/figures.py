@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from runtime.outcome import Outcome
-from runtime.reread.row import Row
+from runtime.reread.row import RereadRow
 from runtime.shares import Share, share
 from runtime.trust.drift import FEATURES, DriftState, Observation, Reference, observe
 
@@ -35,7 +35,7 @@ class Changes:
     """Of those without referral findings: REFER now."""
 
 
-def report_of(rows: Sequence[Row], reference: Reference | None) -> dict[str, Any]:
+def report_of(rows: Sequence[RereadRow], reference: Reference | None) -> dict[str, Any]:
     """Everything that is counted, ready for JSON. rows: in the table's order."""
     counted = [row for row in rows if not row.excluded]
     paired = [row for row in counted if row.changed is not None]
@@ -57,10 +57,10 @@ def report_of(rows: Sequence[Row], reference: Reference | None) -> dict[str, Any
     }
 
 
-def changes(rows: Sequence[Row]) -> Changes:
+def changes(rows: Sequence[RereadRow]) -> Changes:
     """Of rows with an outcome then and now."""
 
-    def of(before: str | None, test: Callable[[Row], bool]) -> Share:
+    def of(before: str | None, test: Callable[[RereadRow], bool]) -> Share:
         return _share([row for row in rows if before in (None, row.old_outcome)], test)
 
     return Changes(
@@ -71,24 +71,24 @@ def changes(rows: Sequence[Row]) -> Changes:
     )
 
 
-def _share(rows: Sequence[Row], test: Callable[[Row], bool]) -> Share:
+def _share(rows: Sequence[RereadRow], test: Callable[[RereadRow], bool]) -> Share:
     """Frames of one exam hang together; one without an exam stands for itself."""
     numbers: dict[str, int] = {}
     clusters = [numbers.setdefault(row.exam or f"frame {n}", len(numbers)) for n, row in enumerate(rows)]
     return share(np.array([test(row) for row in rows], np.bool_), np.array(clusters, np.int64))
 
 
-def _by(rows: Sequence[Row], part: str) -> list[dict[str, Any]]:
+def _by(rows: Sequence[RereadRow], part: str) -> list[dict[str, Any]]:
     counts = Counter(str(getattr(row, part)) for row in rows)
     shown = [value for value, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_VALUES]]
-    groups: dict[str, list[Row]] = {value: [] for value in shown}
+    groups: dict[str, list[RereadRow]] = {value: [] for value in shown}
     for row in rows:
         value = str(getattr(row, part))
         groups.setdefault(value if value in counts and value in shown else OTHERS, []).append(row)
     return [{"value": value or NOT_STATED, **asdict(changes(group))} for value, group in groups.items()]
 
 
-def _agreement(rows: Sequence[Row]) -> dict[str, Any]:
+def _agreement(rows: Sequence[RereadRow]) -> dict[str, Any]:
     """Equal outcomes, Cohen's kappa over the four outcomes, and how far the probabilities of referral lie apart."""
     pairs = [(r.old_probability, r.new_probability) for r in rows if r.old_outcome in ANSWERS]
     both = np.array([pair for pair in pairs if None not in pair], np.float64).reshape(-1, 2)
@@ -105,7 +105,7 @@ def _agreement(rows: Sequence[Row]) -> dict[str, Any]:
     return found
 
 
-def _kappa(rows: Sequence[Row]) -> float | None:
+def _kappa(rows: Sequence[RereadRow]) -> float | None:
     """Cohen 1960; None where chance alone would agree always."""
     if not rows:
         return None
@@ -123,7 +123,7 @@ def _distance(first: Any, second: Any) -> float:
     return float(np.abs(below[0] - below[1]).max())
 
 
-def _labels(rows: Sequence[Row]) -> dict[str, Any] | None:
+def _labels(rows: Sequence[RereadRow]) -> dict[str, Any] | None:
     """Against what is true, where somebody says so; what gave no answer counts against the bundle."""
     labelled = [row for row in rows if row.label is not None]
     if not labelled:
@@ -137,7 +137,7 @@ def _labels(rows: Sequence[Row]) -> dict[str, Any] | None:
     }
 
 
-def _drift(rows: Sequence[Row], reference: Reference) -> dict[str, Any]:
+def _drift(rows: Sequence[RereadRow], reference: Reference) -> dict[str, Any]:
     """The watch for drift of the bundle, over the frames in the table's order."""
     state, alarms = DriftState(), 0
     reasons: Counter[str] = Counter()

@@ -13,7 +13,7 @@ from runtime.exam.errors import ExamError, JournalDamaged
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.journal.opening import FILE
 from runtime.exam.machine import Phase
-from runtime.reread.keyring import Keyring
+from runtime.reread.keyring import JournalKeys
 from runtime.reread.stored import Stored
 
 ATTEMPTS = 3
@@ -28,7 +28,7 @@ class Exams:
 
 
 def stored_frames(
-    number: int, folder: Path, keys: Keyring, classes: Sequence[str], exams: Exams, tell: Callable[[str], None]
+    number: int, folder: Path, keys: JournalKeys, classes: Sequence[str], exams: Exams, tell: Callable[[str], None]
 ) -> Iterator[Stored]:
     """Every capture of every exam that is not retired, in the order of the events.
 
@@ -42,7 +42,7 @@ def stored_frames(
 
 
 def _unchanged(
-    number: int, folder: Path, keys: Keyring, classes: Sequence[str], exams: Exams, tell: Callable[[str], None]
+    number: int, folder: Path, keys: JournalKeys, classes: Sequence[str], exams: Exams, tell: Callable[[str], None]
 ) -> Iterator[list[Stored]]:
     """Exam by exam; read anew when a cart writes meanwhile, and only what was read whole is given out."""
     done: set[str] = set()

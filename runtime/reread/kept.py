@@ -1,4 +1,4 @@
-"""`Kept`: what was read so far, beside the table that is to be: batch by batch in files that are whole or not there."""
+"""`WorkFolder`: what was read so far, beside the table to be: batch by batch in files that are whole or not there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from device.checked_file import read_at_most
 from device.outputs import OutputFolder
 from runtime.errors import OutputError
 from runtime.reread.errors import RereadError
-from runtime.reread.row import Result
+from runtime.reread.row import RereadResult
 
 RUN_SCHEMA = "rop.reread-run/1"
 RUN, PART, PART_END, PICTURE_END = "run.json", "part-", ".jsonl", ".jpg"
@@ -25,7 +25,7 @@ MOST_PICTURES = 2000
 """Thumbnails of changed outcomes that are kept; the table has every one."""
 
 
-class Kept:
+class WorkFolder:
     """The folder of one run's work. A context manager; one process at a time may use it.
 
     run: what makes a run this run and no other. Raises `RereadError` when the folder is another run's or in use,
@@ -82,7 +82,7 @@ class Kept:
         """Whether a frame is done."""
         return reading in self._seen
 
-    def add(self, results: Sequence[Result]) -> None:
+    def add(self, results: Sequence[RereadResult]) -> None:
         """Keep the results of a batch; a frame that is there already is not kept twice. Raises `OutputError`."""
         fresh = [result for result in results if result.row.reading not in self._seen]
         lines = [result.to_json() for result in fresh]
@@ -98,7 +98,7 @@ class Kept:
             raise _unwritable(self.folder, error) from None
         self._seen.update(result.row.reading for result in fresh)
 
-    def results(self) -> Iterator[Result]:
+    def results(self) -> Iterator[RereadResult]:
         """Everything that is kept, each frame once. A part that is not whole is as good as not there."""
         seen: set[str] = set()
         for name in sorted(os.listdir(self.folder)):
@@ -108,7 +108,7 @@ class Kept:
                         seen.add(result.row.reading)
                         yield result
 
-    def picture(self, result: Result) -> bytes | None:
+    def picture(self, result: RereadResult) -> bytes | None:
         """The thumbnail of a changed outcome; None where none is kept."""
         file = self._files.read(picture_name(result))
         if file is None:
@@ -130,25 +130,25 @@ class Kept:
             os.close(self._lock)
             self._lock = -1
 
-    def __enter__(self) -> Kept:
+    def __enter__(self) -> WorkFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def picture_name(result: Result) -> str:
+def picture_name(result: RereadResult) -> str:
     """By the frame's place in the table."""
     source, number = result.order
     return f"{source:03d}-{number:08d}{PICTURE_END}"
 
 
-def _part(path: Path) -> list[Result]:
+def _part(path: Path) -> list[RereadResult]:
     try:
         *lines, end, last = read_at_most(path, PART_LIMIT_BYTES).decode().split("\n")
         if last or json.loads(end) != {"end": len(lines)}:
             return []
-        return [Result.from_dict(json.loads(line)) for line in lines]
+        return [RereadResult.from_dict(json.loads(line)) for line in lines]
     except (OSError, ValueError, TypeError, KeyError):
         return []
 

@@ -1,4 +1,4 @@
-"""`Keyring`: the keys of the journals that are read, each tried on each journal: every site has its own."""
+"""`JournalKeys`: the keys of the journals that are read, each tried on each journal: every site has its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtime.exam.journal.crypt import JournalKey, find_key
 from runtime.exam.journal.images import ImageStore
 
 
-class Keyring:
+class JournalKeys:
     """files: key files; none of them means the key of the surroundings (`find_key`). Raises `KeyUnusable`."""
 
     def __init__(self, files: Sequence[str]) -> None:

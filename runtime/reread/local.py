@@ -16,7 +16,7 @@ from typing import Any
 from runtime.errors import ScreeningError
 from runtime.reread.drive import Batch, Done
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import BatchReader, ReaderFacts, Settings
+from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings
 
 WAIT_S = 0.5
 END_S = 5.0
@@ -33,7 +33,7 @@ class _Worker:
 class LocalPool:
     """Readers in processes. A context manager; raises `RereadError` or what a Screener raises when none can begin."""
 
-    def __init__(self, settings: Settings, workers: int) -> None:
+    def __init__(self, settings: ReaderSettings, workers: int) -> None:
         self._settings = settings
         self._context = multiprocessing.get_context("spawn")
         cpus = sorted(os.sched_getaffinity(0))
@@ -133,7 +133,7 @@ def _end(process: BaseProcess) -> str:
     return f"exit code {code}"
 
 
-def _serve(pipe: Any, settings: Settings, cpu: int | None) -> None:
+def _serve(pipe: Any, settings: ReaderSettings, cpu: int | None) -> None:
     """The process of a reader: answers batches until its pipe closes, which it also does when the driver is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what a Ctrl-C ends
     if cpu is not None:

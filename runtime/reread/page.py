@@ -8,10 +8,10 @@ from typing import Any
 
 from runtime.commands.text import printable
 from runtime.reread.figures import ANSWERS, PARTS
-from runtime.reread.row import Result
+from runtime.reread.row import RereadResult
 from runtime.sinks.page import STYLE
 
-Shown = Sequence[tuple[Result, str | None]]
+Shown = Sequence[tuple[RereadResult, str | None]]
 """Changed outcomes, with the name of the picture's file where there is one."""
 
 
@@ -123,7 +123,7 @@ def _pictures(report: Mapping[str, Any], shown: Shown) -> str:
     return f'<h2>Pictures</h2><p class="faint">{words}</p><div class="sheet">{figures}</div>'
 
 
-def _figure(result: Result, name: str | None) -> str:
+def _figure(result: RereadResult, name: str | None) -> str:
     row = result.row
     picture = '<div class="empty">no picture</div>'
     if name is not None:

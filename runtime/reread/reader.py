@@ -17,13 +17,13 @@ from device.errors import DeviceError
 from device.version import software_version
 from runtime.decide import refer_probability
 from runtime.errors import ScreeningError
-from runtime.reread.row import MEASURES, Result, result_of, unread
+from runtime.reread.row import MEASURES, RereadResult, result_of, unread
 from runtime.reread.stored import Stored
 
 if TYPE_CHECKING:
     from device.frame import Frame
     from runtime.reading import Reading
-    from runtime.reread.keyring import Keyring
+    from runtime.reread.keyring import JournalKeys
 
 THREADS = 1
 """Of the engine, everywhere: sums of floating point depend on how many threads share them, results must not."""
@@ -34,7 +34,7 @@ CHANGED = "the file changed since it was listed; run again when nobody writes th
 
 
 @dataclass(frozen=True)
-class Settings:
+class ReaderSettings:
     """How every reader reads, wherever it runs."""
 
     bundle: str | None
@@ -65,10 +65,10 @@ class ReaderFacts:
 class BatchReader:
     """One Screener and what it needs. One thread at a time; raises what `Screener` raises when it cannot be made."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ReaderSettings) -> None:
         from runtime.bundle import open_bundle
         from runtime.cpu_class import cpu_class
-        from runtime.reread.keyring import Keyring
+        from runtime.reread.keyring import JournalKeys
         from runtime.site_screener import screener_for
         from runtime.trust.site import open_site
 
@@ -83,7 +83,7 @@ class BatchReader:
             threads=THREADS,
             reject_repeats=False,
         )
-        self._keys = Keyring(settings.key_files)
+        self._keys = JournalKeys(settings.key_files)
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decode")
         engine = self._screener.facts
         self.facts = ReaderFacts(
@@ -101,7 +101,7 @@ class BatchReader:
         """`facts`, for who can only call it from elsewhere."""
         return self.facts
 
-    def read(self, batch: Sequence[Stored]) -> list[Result]:
+    def read(self, batch: Sequence[Stored]) -> list[RereadResult]:
         """A result for every frame, in their order; whatever is wrong with a frame is in its row."""
         return [self._read(stored, frame) for stored, frame in zip(batch, self._frames(batch), strict=True)]
 
@@ -113,7 +113,7 @@ class BatchReader:
             ahead = None if following is None else self._decoder.submit(load, following, self._keys)
             yield frame
 
-    def _read(self, stored: Stored, frame: Frame | str) -> Result:
+    def _read(self, stored: Stored, frame: Frame | str) -> RereadResult:
         if isinstance(frame, str):
             return unread(stored, frame)
         reading = self._screener.screen(frame)
@@ -138,7 +138,7 @@ class BatchReader:
         self._screener.close()
 
 
-def load(stored: Stored, keys: Keyring) -> Frame | str:
+def load(stored: Stored, keys: JournalKeys) -> Frame | str:
     """A stored frame, or in a few words why it cannot be had. Never raises, and never names a file."""
     try:
         return _from_journal(stored, keys) if stored.file is None else _from_file(stored, stored.file)
@@ -155,7 +155,7 @@ def load(stored: Stored, keys: Keyring) -> Frame | str:
         return f"software fault while it was loaded: {type(error).__name__}"
 
 
-def _from_journal(stored: Stored, keys: Keyring) -> Frame | str:
+def _from_journal(stored: Stored, keys: JournalKeys) -> Frame | str:
     from device.frame import Frame
     from runtime.exam.journal.images import decode_png
 

@@ -1,4 +1,4 @@
-"""`Row`: one line of the table, and its columns."""
+"""`RereadRow`: one line of the table, and its columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEASURES = ("brightness", "redness", "green_excess", "detail")
 
 
 @dataclass(frozen=True)
-class Row:
+class RereadRow:
     """What was said of a frame, then and now."""
 
     reading: str
@@ -51,16 +51,16 @@ class Row:
         return None if self.old_outcome is None or not self.read else self.old_outcome != self.new_outcome
 
 
-COLUMNS = {field.name: str(field.type) for field in fields(Row)}
+COLUMNS = {field.name: str(field.type) for field in fields(RereadRow)}
 """Name to type, as written above."""
 
 
 @dataclass(frozen=True)
-class Result:
+class RereadResult:
     """A row, where it stands, and a small picture where the outcome changed."""
 
     order: tuple[int, int]
-    row: Row
+    row: RereadRow
     thumbnail: bytes | None = None
     """JPEG."""
 
@@ -69,14 +69,14 @@ class Result:
         return json.dumps({"order": self.order, **asdict(self.row)}, ensure_ascii=True, allow_nan=False)
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Result:
+    def from_dict(cls, content: Mapping[str, Any]) -> RereadResult:
         """From a line of `to_json`; raises `ValueError`, `TypeError` or `KeyError` for another thing."""
         said = dict(content)
         source, number = said.pop("order")
-        return cls((int(source), int(number)), Row(**said))
+        return cls((int(source), int(number)), RereadRow(**said))
 
 
-def unread(stored: Stored, why: str) -> Result:
+def unread(stored: Stored, why: str) -> RereadResult:
     """The row of a frame that could not be read."""
     return result_of(stored, outcome="NO_RESULT", reason=why, read=False)
 
@@ -93,10 +93,10 @@ def result_of(
     vessel_fraction: float | None = None,
     measures: Mapping[str, float] | None = None,
     thumbnail: bytes | None = None,
-) -> Result:
+) -> RereadResult:
     """What is known of a stored frame, with what is said of it now."""
     known = measures or {}
-    row = Row(
+    row = RereadRow(
         reading=stored.reading,
         source=stored.order[0],
         file=stored.file if stored.show_file else None,
@@ -119,4 +119,4 @@ def result_of(
         vessel_fraction=vessel_fraction,
         **{name: known.get(name) for name in MEASURES},
     )
-    return Result(stored.order, row, thumbnail)
+    return RereadResult(stored.order, row, thumbnail)

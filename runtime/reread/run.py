@@ -18,16 +18,16 @@ from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.errors import OutputError, ScreeningError
-from runtime.reread.arguments import Options
-from runtime.reread.drive import Pool, drive
+from runtime.reread.arguments import RereadOptions
+from runtime.reread.drive import ReaderPool, drive
 from runtime.reread.errors import RereadError
 from runtime.reread.figures import NONE_FOUND, REFER, report_of
-from runtime.reread.kept import PICTURE_END, Kept, picture_name
-from runtime.reread.keyring import Keyring
+from runtime.reread.kept import PICTURE_END, WorkFolder, picture_name
+from runtime.reread.keyring import JournalKeys
 from runtime.reread.page import render
-from runtime.reread.reader import ReaderFacts, Settings
-from runtime.reread.row import Result
-from runtime.reread.sources import Source, find_sources, stored_in
+from runtime.reread.reader import ReaderFacts, ReaderSettings
+from runtime.reread.row import RereadResult
+from runtime.reread.sources import FrameStore, find_sources, stored_in
 from runtime.reread.stored import Stored
 from runtime.reread.table import place_of_table, write_table
 from runtime.trust.watch import open_reference
@@ -42,7 +42,7 @@ PICTURES = "pictures"
 TELL_EVERY_S = 10.0
 
 
-def run(options: Options) -> int:
+def run(options: RereadOptions) -> int:
     """Read the frames as the options say; the exit code."""
     with Stop() as stop:
         try:
@@ -59,7 +59,7 @@ def run(options: Options) -> int:
             return UNUSABLE
 
 
-def _open(options: Options) -> tuple[Path, list[Source], Bundle, Kept]:
+def _open(options: RereadOptions) -> tuple[Path, list[FrameStore], Bundle, WorkFolder]:
     out, instead = place_of_table(options.out.absolute())
     if instead:
         _tell(instead)
@@ -75,16 +75,18 @@ def _open(options: Options) -> tuple[Path, list[Source], Bundle, Kept]:
         "sources": [str(source.folder) for source in sources],
         "file_names": options.file_names,
     }
-    return out, sources, bundle, Kept(out.with_name(out.name + ".work"), identity)
+    return out, sources, bundle, WorkFolder(out.with_name(out.name + ".work"), identity)
 
 
-def _run(options: Options, stop: Stop, out: Path, sources: list[Source], bundle: Bundle, kept: Kept) -> int:
+def _run(
+    options: RereadOptions, stop: Stop, out: Path, sources: list[FrameStore], bundle: Bundle, kept: WorkFolder
+) -> int:
     told = _Told()
     with kept:
         before = kept.count
         if before:
             _tell(f"going on where an earlier run was cut off: {before} frames are done")
-        keys = Keyring([str(path.absolute()) for path in options.key_files])
+        keys = JournalKeys([str(path.absolute()) for path in options.key_files])
         classes = [label.name for label in bundle.manifest.classes]
         frames = (
             stored
@@ -119,7 +121,7 @@ def _run(options: Options, stop: Stop, out: Path, sources: list[Source], bundle:
         return INCOMPLETE if told.lines else DONE
 
 
-def _write(out: Path, kept: Kept, reference: Reference | None, known: dict[str, Any]) -> None:
+def _write(out: Path, kept: WorkFolder, reference: Reference | None, known: dict[str, Any]) -> None:
     """Table, then report, then the work is removed: cut off anywhere, the next run writes what lacks."""
     results = sorted(kept.results(), key=lambda result: (result.order, result.row.reading))
     rows = [result.row for result in results]
@@ -147,10 +149,10 @@ def _write(out: Path, kept: Kept, reference: Reference | None, known: dict[str, 
     )
 
 
-def _shown(results: Sequence[Result]) -> list[Result]:
+def _shown(results: Sequence[RereadResult]) -> list[RereadResult]:
     """Changed outcomes, those first that lose a REFER, then new ones."""
 
-    def weight(result: Result) -> tuple[int, tuple[int, int]]:
+    def weight(result: RereadResult) -> tuple[int, tuple[int, int]]:
         pair = (result.row.old_outcome, result.row.new_outcome)
         return {(REFER, NONE_FOUND): 0, (NONE_FOUND, REFER): 1}.get(pair, 2), result.order  # type: ignore[arg-type]
 
@@ -167,7 +169,7 @@ def _forget_pictures(folder: Path) -> None:
                 pictures.remove(name)
 
 
-def _picture(folder: Path, kept: Kept, result: Result) -> str | None:
+def _picture(folder: Path, kept: WorkFolder, result: RereadResult) -> str | None:
     content = kept.picture(result)
     if content is None:
         return None
@@ -177,9 +179,9 @@ def _picture(folder: Path, kept: Kept, result: Result) -> str | None:
 
 
 @contextmanager
-def _pool(options: Options, stop: Stop) -> Iterator[tuple[Pool, ReaderFacts, int]]:
+def _pool(options: RereadOptions, stop: Stop) -> Iterator[tuple[ReaderPool, ReaderFacts, int]]:
     """Readers here or on a cluster, what they are, and how many."""
-    settings = Settings(
+    settings = ReaderSettings(
         bundle=_absolute(options.bundle),
         engine=options.engine,
         precision=options.precision,
@@ -239,10 +241,10 @@ class _Told:
 class _Progress:
     """Keeps results, and says now and then how far it has come."""
 
-    def __init__(self, kept: Kept, start: float, before: int) -> None:
+    def __init__(self, kept: WorkFolder, start: float, before: int) -> None:
         self._kept, self._start, self._before, self._said = kept, start, before, start
 
-    def keep(self, results: Sequence[Result]) -> None:
+    def keep(self, results: Sequence[RereadResult]) -> None:
         """Keep the results of a batch."""
         self._kept.add(results)
         now = time.monotonic()

@@ -12,12 +12,12 @@ from runtime.exam.journal.opening import FILE as JOURNAL_FILE
 from runtime.reread.errors import RereadError
 from runtime.reread.folders import pictures_below
 from runtime.reread.journals import Exams, stored_frames
-from runtime.reread.keyring import Keyring
+from runtime.reread.keyring import JournalKeys
 from runtime.reread.stored import Stored
 
 
 @dataclass(frozen=True)
-class Source:
+class FrameStore:
     """One journal, or one folder of pictures."""
 
     number: int
@@ -30,7 +30,7 @@ class Source:
         return "journal" if self.journal else "pictures"
 
 
-def find_sources(named: Sequence[Path]) -> list[Source]:
+def find_sources(named: Sequence[Path]) -> list[FrameStore]:
     """Every journal below the folders that were named, and each such folder that holds none as one of pictures.
 
     In the order of the names; a journal or folder that is reached twice comes once. Raises `RereadError` for a name
@@ -43,7 +43,7 @@ def find_sources(named: Sequence[Path]) -> list[Source]:
         journals = sorted(_journals(path), key=os.fsencode)
         for folder in journals or [path]:
             found.setdefault(folder.resolve(), bool(journals))
-    return [Source(number, folder, journal) for number, (folder, journal) in enumerate(found.items())]
+    return [FrameStore(number, folder, journal) for number, (folder, journal) in enumerate(found.items())]
 
 
 def _journals(top: Path) -> Iterator[Path]:
@@ -54,8 +54,8 @@ def _journals(top: Path) -> Iterator[Path]:
 
 
 def stored_in(
-    sources: Sequence[Source],
-    keys: Keyring,
+    sources: Sequence[FrameStore],
+    keys: JournalKeys,
     classes: Sequence[str],
     tell: Callable[[str], None],
     *,

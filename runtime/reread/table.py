@@ -14,7 +14,7 @@ from typing import Any
 from device.extras import how_to_install
 from device.outputs import writing
 from runtime.errors import OutputError
-from runtime.reread.row import COLUMNS, Row
+from runtime.reread.row import COLUMNS, RereadRow
 
 PARQUET, CSV = ".parquet", ".csv"
 ROW_GROUP = 1 << 16
@@ -28,7 +28,7 @@ def place_of_table(out: Path) -> tuple[Path, str]:
     return out, ""
 
 
-def write_table(path: Path, rows: Sequence[Row]) -> None:
+def write_table(path: Path, rows: Sequence[RereadRow]) -> None:
     """Write the rows, whole or not at all. Raises `OutputError`."""
     try:
         with writing(path) as file:
@@ -42,7 +42,7 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
         raise OutputError(f"{path}: {why}") from None
 
 
-def _parquet(file: Any, rows: Sequence[Row]) -> None:
+def _parquet(file: Any, rows: Sequence[RereadRow]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -56,7 +56,7 @@ def _parquet(file: Any, rows: Sequence[Row]) -> None:
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def _csv(file: Any, rows: Sequence[Row]) -> None:
+def _csv(file: Any, rows: Sequence[RereadRow]) -> None:
     text = io.TextIOWrapper(file, "utf-8", newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)

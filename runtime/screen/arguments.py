@@ -32,7 +32,7 @@ exit codes:
 
 
 @dataclass(frozen=True)
-class Options:
+class ScreenOptions:
     """What the user asked for."""
 
     source: str
@@ -54,12 +54,12 @@ class Options:
     json: bool
 
 
-def parse(argv: Sequence[str] | None = None) -> Options:
+def parse(argv: Sequence[str] | None = None) -> ScreenOptions:
     """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
     parser = _parser()
     found = vars(parse_with_config(parser, argv))
     del found["config"]
-    options = Options(**found)
+    options = ScreenOptions(**found)
     if options.state is not None and not options.watch:
         parser.error("--state: has no meaning without --watch")
     if options.occlusion and not options.gates:

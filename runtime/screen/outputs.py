@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.screen.arguments import Options
+from runtime.screen.arguments import ScreenOptions
 from runtime.sinks.base import Sink
 from runtime.sinks.earlier_run import clear_earlier_run
 from runtime.sinks.gates import GatesSink
@@ -17,7 +17,7 @@ READINGS, OVERLAYS, VESSELS, GATES = "readings.jsonl", "overlays", "vessels", "g
 SUMMARY = "summary.html"
 
 
-def open_sinks(options: Options, tally: Tally) -> list[Sink]:
+def open_sinks(options: ScreenOptions, tally: Tally) -> list[Sink]:
     """The sinks of a run, the record first; an earlier run's files are removed. Raises `OutputError`."""
     out, names = options.out, FrameNames()
     pictured = {OVERLAYS: OverlaySink.ENDING, VESSELS: VesselSink.ENDING, GATES: GatesSink.ENDING}
@@ -35,7 +35,7 @@ def open_sinks(options: Options, tally: Tally) -> list[Sink]:
     return [*readings, *pictures, SummarySink(out / SUMMARY, tally)]
 
 
-def written(options: Options) -> list[str]:
+def written(options: ScreenOptions) -> list[str]:
     """What stands in the output folder after a run, for the end summary."""
     folders = [OVERLAYS] if options.overlays else []
     folders += [VESSELS] if options.vessels else []

@@ -47,7 +47,7 @@ def end_lines(tally: Tally, files: Sequence[str], notice: str) -> list[str]:
     return [*lines, f"written: {', '.join(files)}", *([notice] if notice else [])]
 
 
-class Report:
+class ConsoleSink:
     """A sink that shows readings: lines on standard output, or none there when that is kept for JSON.
 
     The live line stands on standard error while that is a terminal; else a plain line comes there every ten seconds.

@@ -9,17 +9,17 @@ import sys
 
 from device.cameras import Camera
 from device.errors import CameraError
-from device.live import State, StateChange, open_source
+from device.live import CameraState, StateChange, open_source
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.errors import OutputError, ScreeningError
-from runtime.screen.arguments import Options
+from runtime.screen.arguments import ScreenOptions
 from runtime.screen.loop import Progress, closing_all, screen_frames
 from runtime.screen.outputs import open_sinks, written
-from runtime.screen.progress import Report, end_lines
+from runtime.screen.progress import ConsoleSink, end_lines
 from runtime.screener import Screener
 from runtime.sinks.files import prepare_folder
 from runtime.sinks.tally import Tally
@@ -30,10 +30,10 @@ from runtime.trust.words import trust_line
 LIVE_BUDGET_MS = 1000.0
 DONE, BROKE_OFF, UNUSABLE = 0, 1, 2
 CLOSED_PIPE = 128 + signal.SIGPIPE
-_WORTH_TELLING = (State.STALLED, State.RECONNECTING)
+_WORTH_TELLING = (CameraState.STALLED, CameraState.RECONNECTING)
 
 
-def run(options: Options) -> int:
+def run(options: ScreenOptions) -> int:
     """Read frames as the options say; the exit code."""
     with Stop() as stop:
         try:
@@ -48,7 +48,7 @@ def run(options: Options) -> int:
             return UNUSABLE
 
 
-def _run(options: Options, stop: Stop) -> int:
+def _run(options: ScreenOptions, stop: Stop) -> int:
     """Open everything, read, close everything. What cannot be opened raises, before any result is written."""
     with contextlib.ExitStack() as stack:
         with stop.interruptible:
@@ -70,7 +70,7 @@ def _tell(change: StateChange) -> None:
             say(f"camera {change.after.value}: {printable(change.why)}", stream=sys.stderr)
 
 
-def _screener(options: Options, camera: Camera, bundle: Bundle) -> Screener:
+def _screener(options: ScreenOptions, camera: Camera, bundle: Bundle) -> Screener:
     budget_ms = options.budget_ms or (LIVE_BUDGET_MS if camera.live else None)
     return screener_for(
         open_site(options.site_profile, options.trusted_keys),
@@ -85,7 +85,7 @@ def _screener(options: Options, camera: Camera, bundle: Bundle) -> Screener:
     )
 
 
-def _screen(options: Options, stop: Stop, camera: Camera, screener: Screener, bundle: Bundle) -> int:
+def _screen(options: ScreenOptions, stop: Stop, camera: Camera, screener: Screener, bundle: Bundle) -> int:
     """Read the frames; whatever ends that, the sinks are closed and the summary is told."""
     engine, progress, tally = screener.facts, Progress(), Tally()
     say(
@@ -98,7 +98,7 @@ def _screen(options: Options, stop: Stop, camera: Camera, screener: Screener, bu
     sinks = open_sinks(options, tally)
     failure: CameraError | OutputError | None = None
     try:
-        with closing_all([*sinks, report := Report(_total(options, camera), refer_classes, json=options.json)]):
+        with closing_all([*sinks, report := ConsoleSink(_total(options, camera), refer_classes, json=options.json)]):
             screen_frames(camera, screener, [*sinks, report], stop, progress, options.frames)
     except Interrupted:
         pass
@@ -119,7 +119,7 @@ def _screen(options: Options, stop: Stop, camera: Camera, screener: Screener, bu
     return DONE
 
 
-def _total(options: Options, camera: Camera) -> int | None:
+def _total(options: ScreenOptions, camera: Camera) -> int | None:
     known = [number for number in (camera.frame_count, options.frames) if number is not None]
     return min(known, default=None)
 

@@ -18,7 +18,7 @@ from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from runtime.arrays import UInt8Array
 from runtime.manifest import NETWORKS
 from runtime.preprocess import network_input
-from runtime.trust.selftest import Answer, ask
+from runtime.trust.selftest import EngineAnswer, ask
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -82,7 +82,7 @@ def _reference(bundle: Bundle, engine: Engine) -> Callable[[], Engine] | None:
     return partial(load_engine, bundle, "openvino", "fp32")
 
 
-def _difference(got: Sequence[Answer], wanted: Sequence[Answer]) -> str:
+def _difference(got: Sequence[EngineAnswer], wanted: Sequence[EngineAnswer]) -> str:
     for number, (answer, reference) in enumerate(zip(got, wanted, strict=True), 1):
         if answer.probabilities.shape != reference.probabilities.shape:
             return f"drawn frame {number}: got {answer.probabilities.size} classes"

@@ -23,7 +23,7 @@ from runtime.trust.blocks import block_means
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
-    from runtime.trust.selftest_content import Expected, Meaning, SelfTestContent
+    from runtime.trust.selftest_content import Expected, FrameMeaning, SelfTestContent
 
 SELF_TEST = "selftest/expected.json"
 SELF_TEST_SCHEMA = "rop.selftest/1"
@@ -35,7 +35,7 @@ weight stays changed, and a rare difference in the order of additions does not."
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class EngineAnswer:
     """What an engine gave for a frame."""
 
     probabilities: FloatArray
@@ -106,7 +106,7 @@ class SelfTest:
         self._known = known
         self._tolerance = tolerance
         self.meant = meant
-        self._first: list[Answer] | None = None
+        self._first: list[EngineAnswer] | None = None
         self._exact = False
         """Whether the engine gave the same twice at the start, to the bit."""
 
@@ -140,10 +140,10 @@ class SelfTest:
                 return "the answers are no longer those of the start"
         return ""
 
-    def _ask(self, engine: Engine) -> list[Answer]:
+    def _ask(self, engine: Engine) -> list[EngineAnswer]:
         return [ask(engine, known.image) for known in self._known]
 
-    def _against_known(self, answers: list[Answer]) -> str:
+    def _against_known(self, answers: list[EngineAnswer]) -> str:
         for number, (answer, known) in enumerate(zip(answers, self._known, strict=True), 1):
             if answer.probabilities.shape != known.probabilities.shape:
                 return f"frame {number}: got {answer.probabilities.size} classes, expected {known.probabilities.size}"
@@ -156,13 +156,13 @@ class SelfTest:
                     return f"frame {number}: {what} is off by {off:.2g}, at most {most:.2g}"
         return ""
 
-    def _against_meaning(self, answers: list[Answer]) -> str:
+    def _against_meaning(self, answers: list[EngineAnswer]) -> str:
         if self.meant is None:
             return ""
         problems = (self.meant.problem(number, answer.probabilities) for number, answer in enumerate(answers))
         return next(filter(None, problems), "")
 
-    def _against_first(self, answers: list[Answer]) -> str:
+    def _against_first(self, answers: list[EngineAnswer]) -> str:
         for number, (answer, first) in enumerate(zip(answers, self._first or answers, strict=True), 1):
             pairs = (
                 ("probability", answer.probabilities, first.probabilities, SAME_MACHINE),
@@ -197,13 +197,13 @@ def _drawn() -> UInt8Array:
     return image
 
 
-def ask(engine: Engine, image: UInt8Array) -> Answer:
+def ask(engine: Engine, image: UInt8Array) -> EngineAnswer:
     """The engine's answer, copied. image: RGB, uint8 [1, 256, 256, 3]."""
     found = engine.infer(image)
-    return Answer(found.probabilities.copy(), found.logits.copy(), found.vessels.copy())
+    return EngineAnswer(found.probabilities.copy(), found.logits.copy(), found.vessels.copy())
 
 
-def identical(some: list[Answer], others: list[Answer]) -> bool:
+def identical(some: list[EngineAnswer], others: list[EngineAnswer]) -> bool:
     """Whether the answers are the same to the bit."""
     return all(
         np.array_equal(a.vessels, b.vessels) and np.array_equal(a.logits, b.logits)
@@ -234,7 +234,7 @@ def open_self_test(bundle: Bundle, precision: str, threshold: float | None = Non
     return SelfTest(known, Tolerance(answers.probability_tolerance, answers.vessels_tolerance), meant)
 
 
-def _meant(bundle: Bundle, meaning: Meaning, threshold: float | None) -> Meant:
+def _meant(bundle: Bundle, meaning: FrameMeaning, threshold: float | None) -> Meant:
     refer_classes = tuple(label.name for label in bundle.manifest.classes if label.refer)
     if (meaning.classes, meaning.refer_classes) != (bundle.class_names, refer_classes):
         raise BundleError(

@@ -50,7 +50,7 @@ class Expected(_Part):
     """Whether it has to be referred whatever threshold is in force: surely so at the bundle's own."""
 
 
-class Meaning(_Part):
+class FrameMeaning(_Part):
     """What the frames show, and in which words."""
 
     classes: tuple[str, ...] = Field(min_length=2)
@@ -68,7 +68,7 @@ class SelfTestContent(_Part):
     """Backend and machine that gave the answers."""
     frames: tuple[str, ...] = Field(min_length=1)
     """File names in the bundle: pictures of 256 x 256."""
-    meaning: Meaning | None = None
+    meaning: FrameMeaning | None = None
     """None in bundles of before 0.2.0, which sites with keys refuse."""
     answers: dict[str, KnownAnswers] = Field(min_length=1)
     """By precision, as an engine's facts name it: `fp32`, or segmentation and classifier: `int8+fp16`."""

@@ -19,14 +19,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.outbox import Outbox
-from runtime.dicom.site import Site
 from runtime.exam.journal import Journal
 from tests.runtime.dicom.archives import CART_PORT, Orthanc, site
 from tests.runtime.dicom.exams import KEY, fill_journal
 
 
-def one(folder: Path, archive: Orthanc, where: Site, args: argparse.Namespace, seed: int) -> dict[str, float]:
+def one(folder: Path, archive: Orthanc, where: DicomConfig, args: argparse.Namespace, seed: int) -> dict[str, float]:
     """Seconds of one exam, in a journal of its own."""
     fill_journal(folder, frames=args.frames, width=args.width, height=args.height, seed=seed)
     with Journal.open(folder, KEY) as journal, CommitmentDesk(where) as desk:

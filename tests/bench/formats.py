@@ -22,20 +22,20 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from device.pixels import GivenFrame, Lying, Matrix, PixelFormat, Range, frame_of
+from device.pixels import ColourMatrix, GivenFrame, Lying, PixelFormat, Range, frame_of
 from runtime.daemon.client import Client
 from runtime.daemon.measure import started
-from runtime.daemon.messages import Order
+from runtime.daemon.messages import FrameOrder
 from runtime.preprocess import network_input, reduction
 from tests.device.test_pixels import Pixels, exact_rgb, laid_out, to_yuv
 from tests.pictures import retina, stored_bgr
 
 YUV = (PixelFormat.NV12, PixelFormat.YUYV, PixelFormat.UYVY)
-WAYS = [(m, r) for m in (Matrix.BT601, Matrix.BT709) for r in (Range.LIMITED, Range.FULL)]
+WAYS = [(m, r) for m in (ColourMatrix.BT601, ColourMatrix.BT709) for r in (Range.LIMITED, Range.FULL)]
 
 
 def given(
-    picture: Pixels, pixel_format: PixelFormat, way: tuple[Matrix, Range]
+    picture: Pixels, pixel_format: PixelFormat, way: tuple[ColourMatrix, Range]
 ) -> tuple[Pixels, Pixels, dict[str, Any]]:
     """A picture's bytes in a format, the RGB that is exactly theirs, and what SUBMIT says of them."""
     if pixel_format is PixelFormat.RGBX8:
@@ -74,7 +74,7 @@ def compare(folders: list[Path], at_most: int) -> None:
         with started(command, path):
             for number, picture in enumerate(infants(folders, at_most)):
                 with Client(
-                    path, slots=2, slot_bytes=4 * picture.nbytes, order=Order.EVERY, stored_pictures=True
+                    path, slots=2, slot_bytes=4 * picture.nbytes, order=FrameOrder.EVERY, stored_pictures=True
                 ) as client:
                     for pixel_format in (*YUV, PixelFormat.RGBX8, PixelFormat.JPEG):
                         data, exact, said = given(picture, pixel_format, WAYS[number % 4])
@@ -109,7 +109,9 @@ def read(data: Pixels, picture: Pixels, pixel_format: PixelFormat, said: dict[st
     """As the daemon takes it."""
     height, width = picture.shape[:2]
     row = width * {PixelFormat.NV12: 1, PixelFormat.RGBX8: 4, PixelFormat.RGB8: 3}.get(pixel_format, 2)
-    lying = Lying(pixel_format, width, height, row, said.get("matrix", Matrix.NONE), said.get("levels", Range.NONE))
+    lying = Lying(
+        pixel_format, width, height, row, said.get("matrix", ColourMatrix.NONE), said.get("levels", Range.NONE)
+    )
     return frame_of(data, lying, 0, "bench", 0, datetime.now(timezone.utc), 0.0, reduction(picture) % 2 == 0)
 
 

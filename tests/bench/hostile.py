@@ -29,7 +29,7 @@ from runtime.daemon.client import Client
 from runtime.daemon.errors import DaemonError
 from runtime.daemon.limits import MAX_CLIENTS_A_USER
 from runtime.daemon.measure import pictures_of, started
-from runtime.daemon.messages import Order
+from runtime.daemon.messages import FrameOrder
 from runtime.percentiles import percentile
 
 DAEMON = Path(__file__).parents[1] / "runtime" / "daemon" / "fake_daemon.py"
@@ -44,7 +44,9 @@ def become(uid: int) -> None:
 
 
 def submit_for_ever(path: Path, picture_bytes: int, width: int, height: int) -> None:
-    with Client(path, "hostile", slots=4, slot_bytes=picture_bytes, order=Order.EVERY, stored_pictures=True) as client:
+    with Client(
+        path, "hostile", slots=4, slot_bytes=picture_bytes, order=FrameOrder.EVERY, stored_pictures=True
+    ) as client:
         while True:
             slot = client.free_slot()
             if slot is None:
@@ -102,7 +104,13 @@ def honest(path: Path, pictures: list[UInt8Array], frames: int) -> tuple[list[fl
     picture = pictures[0]
     height, width = picture.shape[:2]
     with Client(
-        path, "honest", max_age_ms=60_000, slots=2, slot_bytes=picture.nbytes, order=Order.EVERY, stored_pictures=True
+        path,
+        "honest",
+        max_age_ms=60_000,
+        slots=2,
+        slot_bytes=picture.nbytes,
+        order=FrameOrder.EVERY,
+        stored_pictures=True,
     ) as client:
         for number in range(frames):
             slot = client.free_slot()

@@ -27,9 +27,9 @@ from build_engines.bundle import written
 from build_engines.check_images import check_images
 from build_engines.description import plain_description
 from build_engines.export import export_graphs
-from build_engines.quantize import Settings, add_graphs
+from build_engines.quantize import QuantizeSettings, add_graphs
 from build_engines.report import measure, report_frames
-from build_engines.report.frames import Source
+from build_engines.report.frames import NamedFrames
 from build_engines.report.table import render
 from build_engines.segimgnet import SIZES, SegImgNet
 from runtime.manifest import BUNDLE_SCHEMA, NETWORKS, PRECISIONS, InputFacts, Manifest, NetworkFacts
@@ -82,16 +82,16 @@ def main() -> int:
         if exporting.exitcode:
             return 2
         wall, cpu = time.monotonic(), time.process_time()
-        settings = Settings(("int8",), options.method, options.frames, options.max_drop)
+        settings = QuantizeSettings(("int8",), options.method, options.frames, options.max_drop)
         made = add_graphs(folder, settings, frames, print)
         wall, cpu = time.monotonic() - wall, time.process_time() - cpu
         int8_gb = peak_gb()
         print(f"int8: {wall:.0f} s ({cpu:.0f} s of processor time), peak memory {int8_gb:.1f} GB", flush=True)
-        add_graphs(folder, Settings(("fp16",)), frames, print)
+        add_graphs(folder, QuantizeSettings(("fp16",)), frames, print)
         print(f"fp16 too: peak memory {peak_gb():.1f} GB", flush=True)
         bundle = written(folder, manifest(options.size).model_copy(update={"quantization": made.networks}))
         sim = report_frames(None)
-        report = measure(bundle, Source(sim.truth, itertools.islice(sim.frames, options.timed)))
+        report = measure(bundle, NamedFrames(sim.truth, itertools.islice(sim.frames, options.timed)))
     Console(width=120).print(render(report))
     for found in report.combinations:
         if found.segmentation == found.classifier:

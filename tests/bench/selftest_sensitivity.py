@@ -22,7 +22,7 @@ from build_engines.trust.selftest import write_self_test
 from runtime.bundle import Bundle, open_bundle
 from runtime.engines.openvino.engine import OpenVINOEngine
 from runtime.manifest import graph_name
-from runtime.trust.selftest import SELF_TEST, Answer, SelfTest, ask, identical, open_self_test
+from runtime.trust.selftest import SELF_TEST, EngineAnswer, SelfTest, ask, identical, open_self_test
 
 FP32 = {"segmentation": "fp32", "classifier": "fp32"}
 BITS = {31: "sign", 30: "exponent", 28: "exponent", 25: "exponent", 23: "exponent", 20: "mantissa", 10: "mantissa"}
@@ -95,7 +95,7 @@ def _measure(bundle: Bundle, test: SelfTest, trials: int) -> None:
         print(f"bit {bit:2} ({kind}): {tried[bit]} tried, caught at start {at_start[bit]}, later {later[bit]}")
 
 
-def _answers(test: SelfTest, engine: OpenVINOEngine) -> tuple[list[Answer], bool]:
+def _answers(test: SelfTest, engine: OpenVINOEngine) -> tuple[list[EngineAnswer], bool]:
     try:
         return [ask(engine, known.image) for known in test._known], False
     except Exception:  # an answer that cannot be one is caught by the engine itself

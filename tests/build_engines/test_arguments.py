@@ -5,7 +5,7 @@ from __future__ import annotations
 from build_engines import arguments
 from build_engines.plans.command import TARGETS
 from build_engines.quantize.calibrate import METHODS
-from build_engines.quantize.graphs import JUDGED_FRAMES, Settings
+from build_engines.quantize.graphs import JUDGED_FRAMES, QuantizeSettings
 from runtime.bundle import MANIFEST
 from runtime.manifest import NETWORKS
 from runtime.plan_manifest import PLAN_MANIFEST
@@ -17,7 +17,7 @@ def test_words_and_numbers_are_those_of_their_modules() -> None:
     assert tuple(TARGETS) == arguments.TARGETS
     assert METHODS == arguments.METHODS
     assert EVERYTHING == arguments.EVERYTHING
-    assert (Settings(()).frames, JUDGED_FRAMES) == (arguments.FRAMES, arguments.JUDGED_FRAMES)
+    assert (QuantizeSettings(()).frames, JUDGED_FRAMES) == (arguments.FRAMES, arguments.JUDGED_FRAMES)
 
 
 def test_the_networks_can_be_chosen() -> None:

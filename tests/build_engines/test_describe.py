@@ -13,7 +13,7 @@ from build_engines.description import Description, gaps, load_description, templ
 from build_engines.errors import BuildError
 from build_engines.huggingface import hugging_face_card
 from build_engines.report.choose import agreement
-from build_engines.report.schema import Tolerance
+from build_engines.report.schema import AdoptionLimits
 from runtime.manifest import Manifest, Metric, Stated
 from tests.build_engines.report.figures import group
 from tests.runtime.conftest import manifest_content
@@ -136,7 +136,7 @@ def test_the_hugging_face_header_is_yaml_with_every_figure() -> None:
 )
 def test_equal_outcomes_are_k_of_n_and_say_whether_n_decides(frames: int, share: float, decides: bool) -> None:
     of = group(same=share).model_copy(update={"frames": frames, "lost_refers": 1, "gained_refers": 0})
-    words = agreement(of, Tolerance())
+    words = agreement(of, AdoptionLimits())
     assert words.startswith(f"{round(frames * share)} of {frames} outcomes equal")
     assert "1 lost REFER, 0 gained" in words
     assert ("cannot decide on 99%" in words) is not decides

@@ -17,8 +17,8 @@ from build_engines.__main__ import main
 from build_engines.bundle import LowPrecision, extend_bundle, written
 from build_engines.card import model_card
 from build_engines.errors import QuantizationError
-from build_engines.quantize import Settings
-from build_engines.report.frames import ReportFrame, Source
+from build_engines.quantize import QuantizeSettings
+from build_engines.report.frames import NamedFrames, ReportFrame
 from build_engines.report.store import read_report
 from calibration import open_set
 from calibration.opened import digest
@@ -33,9 +33,9 @@ from tests.runtime.conftest import manifest_content
 SET_JSON = "set.json"
 
 
-def source(pictures: UInt8Array) -> Source:
+def source(pictures: UInt8Array) -> NamedFrames:
     empty = np.zeros((256, 256), np.uint8)
-    return Source(
+    return NamedFrames(
         "noise",
         [ReportFrame(p[np.newaxis], "noise", "all", True, True, empty, bool(i % 2)) for i, p in enumerate(pictures)],
     )
@@ -106,7 +106,7 @@ def calibration(plain: Bundle, frames: UInt8Array, tmp_path_factory: pytest.Temp
 @pytest.fixture(scope="session")
 def low(plain: Bundle, calibration: Path, frames: UInt8Array, tmp_path_factory: pytest.TempPathFactory) -> Bundle:  # noqa: F811
     out = tmp_path_factory.mktemp("low") / "bundle"
-    settings = Settings(("fp16", "int8"), "max")
+    settings = QuantizeSettings(("fp16", "int8"), "max")
     extend_bundle(plain, out, list(frames[:1]), LowPrecision(settings, open_set(calibration), source(frames[:5])))
     return open_bundle(out)
 
@@ -249,7 +249,7 @@ def test_a_graph_with_unnamed_nodes_is_refused(plain: Bundle, frames: UInt8Array
     model.graph.node[0].name = ""
     onnx.save(model, folder / "segmentation.fp32.onnx")
     spoilt = written(folder, plain.manifest)
-    low = LowPrecision(Settings(("fp16",)), None, source(frames[:5]))
+    low = LowPrecision(QuantizeSettings(("fp16",)), None, source(frames[:5]))
     with pytest.raises(QuantizationError, match=r"segmentation.fp32.onnx: 1 nodes without a name"):
         extend_bundle(spoilt, tmp_path / "out", list(frames[:1]), low)
     assert not (tmp_path / "out").exists()

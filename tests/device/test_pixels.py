@@ -16,9 +16,9 @@ import device.pixels
 from device.pixels import (
     REFUSED,
     YUV,
+    ColourMatrix,
     GivenFrame,
     Lying,
-    Matrix,
     PixelFormat,
     PixelsUnusable,
     Range,
@@ -28,13 +28,15 @@ from device.pixels import (
 from runtime.preprocess import network_input
 from tests.pictures import retina
 
-WAYS = [(matrix, levels) for matrix in (Matrix.BT601, Matrix.BT709) for levels in (Range.FULL, Range.LIMITED)]
+WAYS = [
+    (matrix, levels) for matrix in (ColourMatrix.BT601, ColourMatrix.BT709) for levels in (Range.FULL, Range.LIMITED)
+]
 FORMATS = [PixelFormat.NV12, PixelFormat.YUYV, PixelFormat.UYVY]
-KR_KB = {Matrix.BT601: (0.299, 0.114), Matrix.BT709: (0.2126, 0.0722)}
+KR_KB = {ColourMatrix.BT601: (0.299, 0.114), ColourMatrix.BT709: (0.2126, 0.0722)}
 Pixels = NDArray[np.uint8]
 
 
-def to_yuv(pixels: Pixels, matrix: Matrix, levels: Range) -> Pixels:
+def to_yuv(pixels: Pixels, matrix: ColourMatrix, levels: Range) -> Pixels:
     """The standards' own formulas, written from RGB to YCbCr, as a camera does it; uint8 [H, W, 3]."""
     red, blue = KR_KB[matrix]
     r, g, b = np.moveaxis(pixels.astype(np.float64) / 255, 2, 0)
@@ -66,7 +68,7 @@ def laid_out(yuv: Pixels, pixel_format: PixelFormat, stride: int, chroma_offset:
     return data
 
 
-def exact_rgb(yuv: Pixels, pixel_format: PixelFormat, matrix: Matrix, levels: Range) -> Pixels:
+def exact_rgb(yuv: Pixels, pixel_format: PixelFormat, matrix: ColourMatrix, levels: Range) -> Pixels:
     """The RGB picture in what `laid_out` makes of `yuv`: by the standards, each pixel with its nearest chroma."""
     height, width = yuv.shape[:2]
     down = 2 if pixel_format is PixelFormat.NV12 else 1
@@ -89,7 +91,9 @@ def frame(data: Pixels, lying: Lying, halve: bool = False) -> GivenFrame:
 
 @pytest.mark.parametrize(("matrix", "levels"), WAYS)
 @pytest.mark.parametrize("pixel_format", FORMATS)
-def test_the_networks_see_the_same_within_a_level(pixel_format: PixelFormat, matrix: Matrix, levels: Range) -> None:
+def test_the_networks_see_the_same_within_a_level(
+    pixel_format: PixelFormat, matrix: ColourMatrix, levels: Range
+) -> None:
     """As from the RGB picture that an exact converter makes of the same bytes, whole and reduced; the field's edge too.
 
     What halving the chroma costs against the camera's own RGB is lost before: it bleeds into the black at the edge.
@@ -117,7 +121,7 @@ def test_the_networks_see_the_same_within_a_level(pixel_format: PixelFormat, mat
     st.integers(0, 2**32 - 1),
 )
 def test_compiled_and_plain_are_equal(
-    pixel_format: PixelFormat, way: tuple[Matrix, Range], half: int, pairs: int, padding: int, seed: int
+    pixel_format: PixelFormat, way: tuple[ColourMatrix, Range], half: int, pairs: int, padding: int, seed: int
 ) -> None:
     pytest.importorskip("device._yuv", reason="the compiled YUV is not installed here")
     stride = half * (2 if pixel_format is PixelFormat.NV12 else 4) + padding
@@ -155,7 +159,7 @@ def test_the_compiled_door_reads_and_writes_nothing_beyond(sizes: tuple[int, int
 
 @pytest.mark.parametrize(("matrix", "levels"), WAYS)
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255), (180, 70, 40)])
-def test_colours_come_back(matrix: Matrix, levels: Range, colour: tuple[int, int, int]) -> None:
+def test_colours_come_back(matrix: ColourMatrix, levels: Range, colour: tuple[int, int, int]) -> None:
     picture = np.full((8, 8, 3), colour, np.uint8)
     for pixel_format in FORMATS:
         row = 8 if pixel_format is PixelFormat.NV12 else 16
@@ -167,7 +171,7 @@ def test_colours_come_back(matrix: Matrix, levels: Range, colour: tuple[int, int
 def test_the_wrong_matrix_or_range_is_seen() -> None:
     """What is at stake where it is guessed: a plain retina's red is off by ten levels and more."""
     picture = np.full((8, 8, 3), (180, 70, 40), np.uint8)
-    data = laid_out(to_yuv(picture, Matrix.BT601, Range.LIMITED), PixelFormat.NV12, 8)
+    data = laid_out(to_yuv(picture, ColourMatrix.BT601, Range.LIMITED), PixelFormat.NV12, 8)
     for matrix, levels in WAYS[:1] + WAYS[2:]:
         got = rgb(data, Lying(PixelFormat.NV12, 8, 8, 8, matrix, levels))
         assert np.abs(got.astype(int) - picture).max() >= 8
@@ -175,10 +179,10 @@ def test_the_wrong_matrix_or_range_is_seen() -> None:
 
 def test_chroma_may_lie_elsewhere() -> None:
     picture = retina(1, width=64, height=64)
-    yuv = to_yuv(picture, Matrix.BT709, Range.FULL)
-    near = rgb(laid_out(yuv, PixelFormat.NV12, 64), Lying(PixelFormat.NV12, 64, 64, 64, Matrix.BT709, Range.FULL))
+    yuv = to_yuv(picture, ColourMatrix.BT709, Range.FULL)
+    near = rgb(laid_out(yuv, PixelFormat.NV12, 64), Lying(PixelFormat.NV12, 64, 64, 64, ColourMatrix.BT709, Range.FULL))
     far_data = laid_out(yuv, PixelFormat.NV12, 64, 8192)
-    far = Lying(PixelFormat.NV12, 64, 64, 64, Matrix.BT709, Range.FULL, 8192)
+    far = Lying(PixelFormat.NV12, 64, 64, 64, ColourMatrix.BT709, Range.FULL, 8192)
     assert far.bytes == far_data.size
     assert np.array_equal(near, rgb(far_data, far))
 
@@ -197,9 +201,9 @@ def test_rgbx_is_rgb_whatever_its_fourth_byte_says() -> None:
 
 def test_what_the_sha256_is_of() -> None:
     picture = retina(2, width=64, height=48)
-    yuv = to_yuv(picture, Matrix.BT601, Range.FULL)
+    yuv = to_yuv(picture, ColourMatrix.BT601, Range.FULL)
     for pixel_format, row in ((PixelFormat.NV12, 64), (PixelFormat.YUYV, 128), (PixelFormat.UYVY, 128)):
-        lying = Lying(pixel_format, 64, 48, row + 32, Matrix.BT601, Range.FULL)
+        lying = Lying(pixel_format, 64, 48, row + 32, ColourMatrix.BT601, Range.FULL)
         padded = frame(laid_out(yuv, pixel_format, row + 32), lying)
         assert padded.sha256 == hashlib.sha256(laid_out(yuv, pixel_format, row).tobytes()).hexdigest()
     bgr = np.ascontiguousarray(picture[..., ::-1])
@@ -215,7 +219,7 @@ def test_formats_that_cannot_be_graded_are_refused_with_what_to_do(pixel_format:
         Lying(pixel_format, 8, 8, 64)
 
 
-GOOD: dict[str, Any] = {"format": PixelFormat.NV12, "width": 8, "height": 8, "stride": 8, "matrix": Matrix.BT709}
+GOOD: dict[str, Any] = {"format": PixelFormat.NV12, "width": 8, "height": 8, "stride": 8, "matrix": ColourMatrix.BT709}
 GOOD |= {"range": Range.FULL}
 
 
@@ -226,14 +230,20 @@ GOOD |= {"range": Range.FULL}
         {"height": 7},
         {"width": 0},
         {"stride": 7},
-        {"matrix": Matrix.NONE},
+        {"matrix": ColourMatrix.NONE},
         {"range": Range.NONE},
         {"chroma_offset": 63},
         {"data_bytes": 1},
         {"format": PixelFormat.YUYV},
         {"format": PixelFormat.RGB8, "stride": 24},
         {"format": PixelFormat.JPEG},
-        {"format": PixelFormat.RGB8, "stride": 24, "matrix": Matrix.NONE, "range": Range.NONE, "chroma_offset": 4096},
+        {
+            "format": PixelFormat.RGB8,
+            "stride": 24,
+            "matrix": ColourMatrix.NONE,
+            "range": Range.NONE,
+            "chroma_offset": 4096,
+        },
     ],
 )
 def test_what_cannot_lie_so_is_refused(changed: dict[str, Any]) -> None:
@@ -253,7 +263,7 @@ def test_what_cannot_lie_so_is_refused(changed: dict[str, Any]) -> None:
 def test_no_byte_beyond_what_it_says_is_read(
     pixel_format: PixelFormat, width: int, height: int, padding: int, away: int, noise: bytes
 ) -> None:
-    ways: dict[str, Any] = {"matrix": Matrix.BT601, "range": Range.LIMITED} if pixel_format in YUV else {}
+    ways: dict[str, Any] = {"matrix": ColourMatrix.BT601, "range": Range.LIMITED} if pixel_format in YUV else {}
     stride = {PixelFormat.NV12: 1, PixelFormat.YUYV: 2, PixelFormat.UYVY: 2, PixelFormat.RGBX8: 4}.get(pixel_format, 3)
     stride = stride * width + padding
     offset = stride * height + away if pixel_format is PixelFormat.NV12 and away else 0

@@ -24,11 +24,11 @@ def dicom_listener() -> tuple[Callable[[bytes], None], list[bytes]]:
     from pynetdicom import AE
 
     from runtime.dicom.commitment import CommitmentDesk
+    from runtime.dicom.configuration import CartNode, DicomConfig
     from runtime.dicom.listening import Listening
-    from runtime.dicom.site import Cart, Site
     from runtime.dicom.uids import COMMITMENT, VERIFICATION
 
-    desk = CommitmentDesk(Site.model_validate({"schema": "rop.dicom/1", "cart": Cart()}))
+    desk = CommitmentDesk(DicomConfig.model_validate({"schema": "rop.dicom/1", "cart": CartNode()}))
     entity = AE(ae_title="ROPCART")
     entity.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
     entity.add_supported_context(VERIFICATION)

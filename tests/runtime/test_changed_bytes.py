@@ -22,7 +22,7 @@ from device.light.dose_file import DoseFile
 from device.signature import signature_line
 from runtime.bundle import open_bundle
 from runtime.config import load_config
-from runtime.dicom.site import load_site, new_site
+from runtime.dicom.configuration import load_dicom_config, new_dicom_config
 from runtime.errors import ScreeningError
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
@@ -107,8 +107,8 @@ def dose_file(tmp_path: Path, write_bundle: Write) -> Kind:
 
 def site_file(tmp_path: Path, write_bundle: Write) -> Kind:
     path = tmp_path / "dicom.json"
-    path.write_text(new_site("ORTHANC@10.0.0.5:4242", "RIS@ris.example:104", listen_port=11112))
-    return Kind((path, _summed(path)), lambda: load_site(path))
+    path.write_text(new_dicom_config("ORTHANC@10.0.0.5:4242", "RIS@ris.example:104", listen_port=11112))
+    return Kind((path, _summed(path)), lambda: load_dicom_config(path))
 
 
 def cart_toml(tmp_path: Path, write_bundle: Write) -> Kind:

@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from device.cameras.settings import Settings, parse_settings
+from device.cameras.settings import CameraSettings, parse_settings
 
 PixelFormat = Literal["RGB8", "BGR8", "BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8", "Mono8"]
 """Those that can be made RGB without loss, in the order in which they are chosen when none is set."""
 
 
-class AravisConfig(Settings):
+class AravisConfig(CameraSettings):
     """A camera that libaravis finds; what is not set stays as the camera has it."""
 
     camera: str = ""

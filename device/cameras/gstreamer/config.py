@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from device.cameras.settings import Settings, build_settings, parse_settings
+from device.cameras.settings import CameraSettings, build_settings, parse_settings
 from device.errors import SettingRefused
 from device.schemes import shown_source
 from device.secrets import shortened
@@ -13,7 +13,7 @@ _PREFIX = "gstreamer:"
 _EXAMPLES = "gstreamer:csi,width=1920,height=1080,fps=30 or gstreamer:usb,device=/dev/video0,width=1280,height=720"
 
 
-class _Sized(Settings):
+class _Sized(CameraSettings):
     width: int = Field(default=1920, ge=16, le=16384)
     """Pixels across."""
     height: int = Field(default=1080, ge=16, le=16384)
@@ -40,7 +40,7 @@ class UsbConfig(_Sized):
     """Path of the device."""
 
 
-class PipelineConfig(Settings):
+class PipelineConfig(CameraSettings):
     """A pipeline in GStreamer's own words, as `gst-launch-1.0` takes it."""
 
     pipeline: str = Field(min_length=1)

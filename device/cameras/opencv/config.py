@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from device.cameras.settings import Settings, parse_settings
+from device.cameras.settings import CameraSettings, parse_settings
 from device.errors import SettingRefused
 from device.schemes import shown_source
 from device.secrets import hide_secrets, shortened
@@ -15,7 +15,7 @@ from device.secrets import hide_secrets, shortened
 _STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
 
-class V4L2Config(Settings):
+class V4L2Config(CameraSettings):
     """A UVC camera or frame grabber at `/dev/video*`; what is not set stays as the camera has it."""
 
     device: str = Field(pattern=r"^/.")
@@ -45,7 +45,7 @@ class V4L2Config(Settings):
         return parse_settings(cls, rest, spec=spec, device=device)
 
 
-class StreamConfig(Settings):
+class StreamConfig(CameraSettings):
     """A camera on the network: RTSP, or MJPEG (or anything else that FFmpeg knows) over HTTP."""
 
     url: str = Field(pattern=r"^(rtsps?|https?)://.")

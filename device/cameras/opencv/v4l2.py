@@ -36,7 +36,7 @@ _ioctl: Callable[[int, int, bytearray], int] = fcntl.ioctl
 
 
 @dataclass(frozen=True)
-class Node:
+class VideoNode:
     """A `/dev/video*` that gives pictures."""
 
     path: str
@@ -52,7 +52,7 @@ def nodes() -> list[str]:
     return [f"/dev/{name}" for name in sorted(names, key=lambda name: (len(name), name))]
 
 
-def query(path: str) -> Node:
+def query(path: str) -> VideoNode:
     """What the camera at `path` says of itself.
 
     Raises `SourceNotFound` when there is none or it gives no pictures, `CameraNotPermitted`.
@@ -61,7 +61,7 @@ def query(path: str) -> Node:
         return _describe(file, path)
 
 
-def check_usable(path: str) -> Node:
+def check_usable(path: str) -> VideoNode:
     """As `query`, and raises `CameraBusy` when another program holds the camera.
 
     Asking for no buffers changes nothing, but is refused while another program streams.
@@ -135,7 +135,7 @@ def holders(path: str) -> list[int]:
     return sorted(found)
 
 
-def _describe(file: int, path: str) -> Node:
+def _describe(file: int, path: str) -> VideoNode:
     answer = bytearray(104)
     try:
         _ioctl(file, QUERYCAP, answer)
@@ -144,7 +144,7 @@ def _describe(file: int, path: str) -> Node:
     _, card, bus, _, all_nodes, this_node = struct.unpack_from("16s32s32s3I", answer)
     if not (this_node if all_nodes & _HAS_DEVICE_CAPS else all_nodes) & _CAN_CAPTURE:
         raise SourceNotFound(f"{path}: gives no pictures (a node for metadata or output); expected {_those_there()}")
-    return Node(path, _text(card), _text(bus), tuple(_modes(file)))
+    return VideoNode(path, _text(card), _text(bus), tuple(_modes(file)))
 
 
 def _modes(file: int) -> Iterator[Mode]:

@@ -21,7 +21,7 @@ MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
-class InputFacts:
+class SupplyFacts:
     """What was fed, so that two reports can be told to be about the same."""
 
     source: str
@@ -48,7 +48,7 @@ class Supply(Protocol):
         """The frame number `number`, captured at `due_ns` where the supply has no time of its own; None at the end."""
         ...
 
-    def facts(self, source: str) -> InputFacts:
+    def facts(self, source: str) -> SupplyFacts:
         """What was fed."""
         ...
 
@@ -81,7 +81,7 @@ class Pool:
             truth=original.truth,
         )
 
-    def facts(self, source: str) -> InputFacts:
+    def facts(self, source: str) -> SupplyFacts:
         """With a hash over all frames in their order."""
         digest = hashlib.sha256()
         for frame in self.frames:
@@ -89,7 +89,7 @@ class Pool:
         sizes = Counter(f"{frame.width}x{frame.height}" for frame in self.frames)
         one = self.frames[0] if len(sizes) == 1 else None
         width, height = (None, None) if one is None else (one.width, one.height)
-        return InputFacts(source, digest.hexdigest(), len(self.frames), width, height, "clock", dict(sizes))
+        return SupplyFacts(source, digest.hexdigest(), len(self.frames), width, height, "clock", dict(sizes))
 
 
 class Live:
@@ -117,10 +117,10 @@ class Live:
                 self._size = (frame.width, frame.height)
             return frame
 
-    def facts(self, source: str) -> InputFacts:
+    def facts(self, source: str) -> SupplyFacts:
         """Without a hash: no one can feed it again."""
         width, height = self._size or (None, None)
-        return InputFacts(source, None, None, width, height, "camera")
+        return SupplyFacts(source, None, None, width, height, "camera")
 
 
 def open_supply(camera: Camera, wanted: int) -> Supply:

@@ -14,7 +14,7 @@ from runtime.bench.measure.benchmark import WarmUp
 from runtime.bench.measure.energy import from_powers, why_none
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Column, Samples
-from runtime.bench.measure.supply import InputFacts
+from runtime.bench.measure.supply import SupplyFacts
 from runtime.bench.opened import Found
 from runtime.bench.options import Goals
 from runtime.bench.report.table import PERCENTILES
@@ -50,7 +50,7 @@ class About:
 
     created: datetime
     command: tuple[str, ...]
-    input: InputFacts
+    input: SupplyFacts
     bundle: Bundle
     engine: EngineFacts
     threads: int | None

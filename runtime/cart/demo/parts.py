@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from device.cameras.simulated.lit import EXPOSURE_MS
-from device.light.calibration import Calibration, Hazard, RatePoint
+from device.light.calibration import Hazard, LightCalibration, RatePoint
 from device.light.exposure import ExposureTiming
 from device.light.link import BoardLink
 from device.light.simulated import SIMULATED_CEILINGS, SimulatedBoard
@@ -20,9 +20,9 @@ from runtime.cart.demo.camera import Pose, PosedCamera
 from runtime.cart.demo.hospital import ARCHIVE_AE, CART_AE, Hospital
 from runtime.cart.parts import LightPart, Parts, account_of
 from runtime.cart.sending import sending
-from runtime.cart.shots import Flash
+from runtime.cart.shots import ShotLighting
 from runtime.cart.users import User, new_user
-from runtime.dicom.site import Site as DicomSite
+from runtime.dicom.configuration import DicomConfig as DicomSite
 from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key, write_new_key
@@ -100,7 +100,9 @@ def demonstration(folder: Path, *, seed: int = 1, size: tuple[int, int] = (640, 
             open_account=open_account,
             calibration=lambda link: demonstration_calibration(link.board_id),
             preview_level=AIM_LEVEL,
-            flash=Flash(FLASH_US, FLASH_LEVEL, ExposureTiming(exposure_ms=EXPOSURE_MS), SIMULATED_CEILINGS.recharge_ms),
+            flash=ShotLighting(
+                FLASH_US, FLASH_LEVEL, ExposureTiming(exposure_ms=EXPOSURE_MS), SIMULATED_CEILINGS.recharge_ms
+            ),
         )
         parts = Parts(
             station=STATION,
@@ -130,7 +132,7 @@ def _ordering(dicom: DicomSite) -> Callable[[], list[object]]:
     return lambda: [*query_worklist(dicom, peer, day=date.today())]
 
 
-def demonstration_calibration(board_id: int) -> Calibration:
+def demonstration_calibration(board_id: int) -> LightCalibration:
     """Round numbers for a light that does not exist; they follow from no standard and are for no real board."""
     points = tuple(RatePoint(level=level, per_second=level / 1000) for level in (500, 1000, 2000, 4000))
     hazard = Hazard(
@@ -143,7 +145,7 @@ def demonstration_calibration(board_id: int) -> Calibration:
         flash=tuple(RatePoint(level=point.level, per_second=point.per_second * 20) for point in points),
     )
     today = date.today()
-    return Calibration(
+    return LightCalibration(
         schema="rop.light-calibration/1",
         board_id=board_id,
         laboratory="none: simulated",

@@ -24,7 +24,7 @@ from runtime.cart.rights import RIGHTS, Right, check_right, may
 from runtime.cart.texts import Texts
 from runtime.cart.users import SignIn
 from runtime.cart.web import bodies
-from runtime.cart.web.guard import App, Guard
+from runtime.cart.web.guard import App, RequestGuard
 from runtime.cart.web.problems import HANDLERS, problem
 from runtime.cart.web.sessions import COOKIE, CSRF_HEADER, Session, Sessions
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES, EyeFindings
@@ -65,7 +65,7 @@ def create_app(cart: Cart, sign_in: SignIn, texts: Texts, *, hosts: tuple[str, .
     app.include_router(_pictures_router(cart, sessions))
     _pages(app)
     _events(app, cart, sessions)
-    return Guard(app, hosts, scheme)
+    return RequestGuard(app, hosts, scheme)
 
 
 async def _done(future: Future[T]) -> T:

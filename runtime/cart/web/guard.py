@@ -29,7 +29,7 @@ HEADERS = (
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Guard:
+class RequestGuard:
     """ASGI middleware. hosts: values of the Host header that are this cart's own, in lower case.
 
     A name that an attacker points at 127.0.0.1 (DNS rebinding) is none of them; a page of another origin is refused

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from runtime.commands.text import printable
 from runtime.daemon.client import Client
-from runtime.daemon.messages import Health, Obtained, Reason, State
+from runtime.daemon.messages import DaemonState, Health, Obtained, Reason
 
 DONE, SAYS_NO, WARNS = 0, 1, 3
 _NOT_SERVING = Reason.SELF_TEST_FAILED | Reason.ENGINE_FAILING
@@ -20,7 +20,7 @@ def status(options: argparse.Namespace) -> int:
     """Print how the daemon is; 0 when it is ready, 3 when it serves with a warning, 1 when it does not serve."""
     with Client(options.socket, "status") as client:
         health = client.health()
-        bundle = None if health.state is State.LIVE else client.bundle()
+        bundle = None if health.state is DaemonState.LIVE else client.bundle()
     if options.json:
         print(json.dumps(_facts(health) | {"bundle": None if bundle is None else bundle.name}))
     else:
@@ -36,9 +36,9 @@ def status(options: argparse.Namespace) -> int:
         for name in _SOFT_REAL_TIME:
             if getattr(health, name) is not Obtained.NOT_ASKED:
                 print(f"{name.replace('_', ' ')}: {getattr(health, name).name.lower()}")
-    if health.state is State.READY:
+    if health.state is DaemonState.READY:
         return DONE
-    return SAYS_NO if health.state is State.LIVE or health.reasons & _NOT_SERVING else WARNS
+    return SAYS_NO if health.state is DaemonState.LIVE or health.reasons & _NOT_SERVING else WARNS
 
 
 def reload(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from device.outputs import PUBLIC, write_whole
 from runtime.daemon.arguments import serve_arguments
-from runtime.daemon.units import NAME, UnitOptions, service_unit, socket_unit
+from runtime.daemon.units import NAME, DaemonUnitOptions, service_unit, socket_unit
 from runtime.errors import OutputError
 from runtime.trust.site import KEYS_VARIABLE, PROFILE_VARIABLE, STATION_VARIABLE
 
@@ -19,7 +19,7 @@ SITE_VARIABLES = (PROFILE_VARIABLE, KEYS_VARIABLE, STATION_VARIABLE)
 
 def install(options: argparse.Namespace) -> int:
     """Write the units, or print them with `--dry-run`. Raises `OutputError`."""
-    wanted = UnitOptions(
+    wanted = DaemonUnitOptions(
         Path(os.path.abspath(sys.executable)),
         serve_arguments(options),
         Path(os.path.abspath(options.socket)),

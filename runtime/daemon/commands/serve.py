@@ -16,10 +16,10 @@ from runtime.daemon.endpoint import listening, passed_by_systemd
 from runtime.daemon.errors import SocketUnusable
 from runtime.daemon.limits import Limits, rings_bytes
 from runtime.daemon.log import NOTICE, WARNING, Log
-from runtime.daemon.messages import Health, State
+from runtime.daemon.messages import DaemonState, Health
 from runtime.daemon.model import open_model
 from runtime.daemon.notify import Notifier
-from runtime.daemon.reader import IDLE_SELF_TEST_S, Reader
+from runtime.daemon.reader import IDLE_SELF_TEST_S, ModelThread
 from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.service import Service
 
@@ -47,8 +47,8 @@ def serve(options: argparse.Namespace) -> int:
         real_time.for_thread()
         _spare_the_collector()
 
-    def reader(changed: Callable[[], None]) -> Reader:
-        return Reader(make, changed, notifier.alive, idle_s, loaded, limits.max_age_ms)
+    def reader(changed: Callable[[], None]) -> ModelThread:
+        return ModelThread(make, changed, notifier.alive, idle_s, loaded, limits.max_age_ms)
 
     with contextlib.ExitStack() as stack:
         listener = passed_by_systemd()
@@ -96,12 +96,12 @@ def _spare_the_collector() -> None:
 
 def _tell(notifier: Notifier, log: Log, health: Health) -> None:
     words = health.state.name.lower() + (f": {health.text}" if health.text else "")
-    if health.state is State.LIVE:
+    if health.state is DaemonState.LIVE:
         notifier.status("loading")
     else:
         notifier.ready(words)
     log.write(
-        WARNING if health.state is State.DEGRADED else NOTICE,
+        WARNING if health.state is DaemonState.DEGRADED else NOTICE,
         words,
         ROP_STATE=health.state.name,
         ROP_BUNDLE_SHA256=health.bundle_sha256.hex(),

@@ -13,11 +13,11 @@ from runtime.commands.say import say, say_json
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import CartNode, load_dicom_config, new_dicom_config
 from runtime.dicom.deidentify import export_deidentified
 from runtime.dicom.errors import SiteUnusable
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import Outbox, OutboxState, outbox_state
-from runtime.dicom.site import Cart, load_site, new_site
 from runtime.dicom.worklist import Worklist, WorklistItem, query_worklist
 from runtime.exam.commands.journal import open_named
 from runtime.exam.errors import JournalFull, JournalUnwritable
@@ -32,7 +32,7 @@ LOOK_AGAIN_S = 2.0
 
 def worklist(options: Namespace) -> int:
     """Print who is to be examined; 1 when an answer, or a field of one, could not be read, or none fits."""
-    site = load_site(options.site)
+    site = load_dicom_config(options.site)
     if site.worklist is None:
         raise SiteUnusable(f"{options.site.name}: names no worklist; add `worklist` to it")
     day = None if options.day == "all" else options.day or date.today()
@@ -86,7 +86,7 @@ def _say_left_out(found: Worklist) -> int:
 
 def send(options: Namespace) -> int:
     """Send what is due; with --watch until stopped."""
-    site = load_site(options.site)
+    site = load_dicom_config(options.site)
     with Stop() as stop, open_named(options) as journal:
         box = Outbox(journal, site)
         with CommitmentDesk(site) as desk:
@@ -154,7 +154,7 @@ def rejected(options: Namespace) -> int:
 
 def write_site(options: Namespace) -> int:
     """Write a site's configuration, with TLS unless it was said otherwise."""
-    content = new_site(
+    content = new_dicom_config(
         options.archive, options.worklist, options.mpps, listen_port=options.listen, tls=not options.without_tls
     )
     try:
@@ -168,7 +168,7 @@ def write_site(options: Namespace) -> int:
 
 def export(options: Namespace) -> int:
     """Write an exam's objects without anything that leads to the infant."""
-    cart = Cart() if options.site is None else load_site(options.site).cart
+    cart = CartNode() if options.site is None else load_dicom_config(options.site).cart
     with open_named(options, read_only=True) as journal:
         written = export_deidentified(exam_from_journal(journal, options.exam, cart), options.out)
     say(f"{len(written)} objects in {options.out}")

@@ -19,17 +19,17 @@ from pynetdicom.presentation import build_context
 
 from runtime.dicom import codes, text, uids
 from runtime.dicom.association import address, associated, lost
+from runtime.dicom.configuration import DicomConfig, DicomNode
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
 from runtime.dicom.from_journal import subject
 from runtime.dicom.objects import Planned, planned
 from runtime.dicom.outbox import steps
-from runtime.dicom.records import ExamRecord
-from runtime.dicom.site import Peer, Site
+from runtime.dicom.records import DicomExam
 from runtime.errors import ScreeningError
 from runtime.exam.infant import Infant
 from runtime.exam.journal.deliveries import Delivery, DeliveryInstance
 from runtime.exam.journal.records import ExamSummary
-from runtime.exam.machine import Phase, Stop
+from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ DESTINATION = "mpps"
 IN_PROGRESS, COMPLETED, DISCONTINUED = "IN PROGRESS", "COMPLETED", "DISCONTINUED"
 MODALITY = "OP"
 WHY = {
-    Stop.UNSTABLE: Code("110515", "DCM", "Patient condition prevented continuing"),
-    Stop.REFUSED: Code("110505", "DCM", "Patient refused to continue procedure"),
-    Stop.EQUIPMENT: Code("110501", "DCM", "Equipment failure"),
+    StopReason.UNSTABLE: Code("110515", "DCM", "Patient condition prevented continuing"),
+    StopReason.REFUSED: Code("110505", "DCM", "Patient refused to continue procedure"),
+    StopReason.EQUIPMENT: Code("110501", "DCM", "Equipment failure"),
 }
 """PS3.16 CID 9300."""
 UNSPECIFIED = Code("110513", "DCM", "Discontinued for unspecified reason")
@@ -60,8 +60,8 @@ class _Facts:
     summary: ExamSummary
     infant: Infant
     order: Order
-    stopped: Stop | None
-    whole: Callable[[], ExamRecord]
+    stopped: StopReason | None
+    whole: Callable[[], DicomExam]
 
     @property
     def uid(self) -> str:
@@ -76,7 +76,7 @@ class _Facts:
 class Performed:
     """Tells the steps of a journal's exams, each once."""
 
-    def __init__(self, journal: Journal, site: Site, clock: Callable[[], datetime]) -> None:
+    def __init__(self, journal: Journal, site: DicomConfig, clock: Callable[[], datetime]) -> None:
         self._journal, self._site, self._clock = journal, site, clock
         self._peer = site.mpps
         self._left: set[str] | None = None
@@ -107,7 +107,7 @@ class Performed:
                     break
         return errors
 
-    def _tell_one(self, peer: Peer, exam_id: str, now: bool) -> None:
+    def _tell_one(self, peer: DicomNode, exam_id: str, now: bool) -> None:
         delivery = self._journal.deliveries.get(exam_id, DESTINATION)
         summary = self._journal.summary(exam_id)
         if summary.phase is Phase.RETIRED:
@@ -144,13 +144,13 @@ class Performed:
             return _ended(facts, DISCONTINUED, WHY[facts.stopped], self._clock())
         return _ended(facts, COMPLETED, None, self._clock())
 
-    def _create(self, association: Association, peer: Peer, facts: _Facts) -> None:
+    def _create(self, association: Association, peer: DicomNode, facts: _Facts) -> None:
         begun = _begun(facts, self._site)
         status, _ = association.send_n_create(begun, uids.PERFORMED_STEP, facts.uid)
         _check(peer, status, "begun", (*_FINE, _DUPLICATE))
         self._keep(facts, (facts.uid, IN_PROGRESS))
 
-    def _set(self, association: Association, peer: Peer, facts: _Facts, uid: str, change: Dataset) -> None:
+    def _set(self, association: Association, peer: DicomNode, facts: _Facts, uid: str, change: Dataset) -> None:
         status, _ = association.send_n_set(change, uids.PERFORMED_STEP, uid)
         if status.get("ErrorID") != _FINAL_ALREADY:  # else this was told before, and the answer was lost
             _check(peer, status, "ended", _FINE)
@@ -183,7 +183,7 @@ class Performed:
         self._journal.deliveries.change(exam_id, DESTINATION, to)
 
 
-def _check(peer: Peer, status: Dataset, doing: str, fine: tuple[int, ...]) -> None:
+def _check(peer: DicomNode, status: Dataset, doing: str, fine: tuple[int, ...]) -> None:
     if "Status" not in status:
         raise lost(peer, f"a performed step was {doing}")
     if status.Status in fine:
@@ -194,7 +194,7 @@ def _check(peer: Peer, status: Dataset, doing: str, fine: tuple[int, ...]) -> No
     raise ArchiveRefused(f"{said}; see its log")
 
 
-def _begun(facts: _Facts, site: Site) -> Dataset:
+def _begun(facts: _Facts, site: DicomConfig) -> Dataset:
     """N-CREATE: every attribute that PS3.4 F.7.2.1 wants, empty where nobody said it."""
     infant, order, summary = facts.infant, facts.order, facts.summary
     opened = summary.local(summary.opened_at)

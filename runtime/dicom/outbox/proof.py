@@ -11,14 +11,14 @@ from runtime.dicom.association import address
 from runtime.dicom.commitment import (
     CommitmentDesk,
     CommitmentNotOffered,
-    Report,
+    CommitmentReport,
     new_transaction,
     request_commitment,
 )
+from runtime.dicom.configuration import Archive, DicomConfig
 from runtime.dicom.errors import Aborted, ArchiveRefused, ArchiveUnreachable, DicomError, NotOffered
 from runtime.dicom.find import instances_kept
 from runtime.dicom.outbox import steps
-from runtime.dicom.site import Archive, Site
 from runtime.exam.journal.deliveries import Delivery, DeliveryInstance
 
 
@@ -56,7 +56,7 @@ class AfterReport:
     error: DicomError | None = None
 
 
-def after_report(delivery: Delivery, report: Report, where: str) -> AfterReport:
+def after_report(delivery: Delivery, report: CommitmentReport, where: str) -> AfterReport:
     """What a report says of what was asked in its transaction, in whole or in part; what it does not name waits on."""
     asked = {instance.uid for instance in steps.asked_in(delivery, report.transaction)}
     kept = asked & report.kept
@@ -82,7 +82,7 @@ def _reason(reason: int) -> str:
 class Proof:
     """Asks the archive to answer for what is stored, in the way that the site names."""
 
-    def __init__(self, site: Site, archive: Archive, clock: Callable[[], datetime]) -> None:
+    def __init__(self, site: DicomConfig, archive: Archive, clock: Callable[[], datetime]) -> None:
         self._site, self._archive, self._clock = site, archive, clock
         self._deadlines: dict[str, float] = {}
         """By transaction that this process asked for, until when its report is waited for."""
@@ -175,7 +175,7 @@ class Proof:
         again = timedelta(seconds=self._archive.commitment_again_s)
         return all(steps.awaits(instance, self._clock(), again) for instance in stored)
 
-    def reported(self, report: Report, desk: CommitmentDesk) -> None:
+    def reported(self, report: CommitmentReport, desk: CommitmentDesk) -> None:
         """A report came: the question is answered, and nobody waits for it any more."""
         self._deadlines.pop(report.transaction, None)
         desk.release(report.transaction)

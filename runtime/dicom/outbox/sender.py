@@ -17,15 +17,15 @@ from pydicom.dataset import Dataset
 
 from runtime.dicom import rejection, uids
 from runtime.dicom.association import address, associated
-from runtime.dicom.commitment import CommitmentDesk, Report
+from runtime.dicom.commitment import CommitmentDesk, CommitmentReport
+from runtime.dicom.configuration import Archive, DicomConfig
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError, SiteUnusable
 from runtime.dicom.from_journal import changes_of, exam_from_journal
 from runtime.dicom.objects import Planned, planned
 from runtime.dicom.outbox import steps
 from runtime.dicom.outbox.performed import Performed
 from runtime.dicom.outbox.proof import InstanceMissing, Proof, after_report
-from runtime.dicom.site import Archive, Site
-from runtime.dicom.status import Answer
+from runtime.dicom.status import Disposition
 from runtime.dicom.store import storage_contexts, store
 from runtime.errors import ScreeningError
 from runtime.exam.errors import KeyUnusable
@@ -72,7 +72,7 @@ class Outbox:
     was lost is sent again under the same UID, as the same bytes.
     """
 
-    def __init__(self, journal: Journal, site: Site, *, clock: Callable[[], datetime] = now_utc) -> None:
+    def __init__(self, journal: Journal, site: DicomConfig, *, clock: Callable[[], datetime] = now_utc) -> None:
         """The journal must have its key, and the site an archive; raises `KeyUnusable` or `SiteUnusable`."""
         if site.archive is None:
             raise SiteUnusable("the site's DICOM configuration names no archive; add `archive` to it")
@@ -313,15 +313,19 @@ class Outbox:
                     continue
                 said = store(association, self._archive, item.build(), number)
                 where = f"{address(self._archive)}: exam {delivery.exam_id}, {item.kind} {number} of {len(plan)}"
-                if said.answer is Answer.LATER:
+                if said.answer is Disposition.LATER:
                     raise ArchiveUnreachable(f"{where}: {said.text}; it is tried again")
-                if said.answer is Answer.REFUSED and item.kind == "rejection":
+                if said.answer is Disposition.REFUSED and item.kind == "rejection":
                     delivery = self._note_refused(delivery, item.uid)
                     continue
-                if said.answer is Answer.REFUSED and item.kind == "document" and any(p.kind == "report" for p in plan):
+                if (
+                    said.answer is Disposition.REFUSED
+                    and item.kind == "document"
+                    and any(p.kind == "report" for p in plan)
+                ):
                     delivery = self._change(delivery, partial(steps.settled, targets=[item.uid], state=steps.LEFT_OUT))
                     continue
-                if said.answer is Answer.REFUSED:
+                if said.answer is Disposition.REFUSED:
                     raise InstanceRefused(f"{where}: {said.text}; see the archive's log")
                 delivery = self._change(delivery, partial(_stored, uid=item.uid))
         return delivery
@@ -347,7 +351,7 @@ class Outbox:
             heard.noted()
             self._proof.reported(heard.report, desk)
 
-    def _note_report(self, report: Report) -> None:
+    def _note_report(self, report: CommitmentReport) -> None:
         exam_id = self._transactions.get(report.transaction)
         before = None if exam_id is None else self._journal.deliveries.get(exam_id, steps.DESTINATION)
         if before is None or not steps.asked_in(before, report.transaction):

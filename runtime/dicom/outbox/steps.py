@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from runtime.dicom.site import ARCHIVE
+from runtime.dicom.configuration import ARCHIVE
 from runtime.exam.journal import deliveries
 from runtime.exam.journal.deliveries import Delivery, DeliveryInstance
 

@@ -13,7 +13,7 @@ from runtime.config import parse_with_config
 from runtime.engines.options import add_engine_options
 from runtime.exam.commands.journal import add_key_options
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES
-from runtime.exam.machine import Stop
+from runtime.exam.machine import StopReason
 from runtime.outcome import Outcome
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, Eye, View
 
@@ -111,7 +111,9 @@ def _parser() -> argparse.ArgumentParser:
         of_frame.add_argument("--reason", required=True, metavar="TEXT")
     stop = _verb(verbs, "stop", "close the open exam before every view was taken", writes=True)
     stop.add_argument("exam", nargs="?", metavar="EXAM", help="which (default: the one that is open)")
-    stop.add_argument("--why", required=True, choices=[why.value for why in Stop], help="of the infant, staff or cart")
+    stop.add_argument(
+        "--why", required=True, choices=[why.value for why in StopReason], help="of the infant, staff or cart"
+    )
     stop.add_argument("--note", default="", metavar="TEXT")
     void = _verb(verbs, "void", "make an exam count for nothing; what was sent of it is rejected there", writes=True)
     void.add_argument("exam", metavar="EXAM")

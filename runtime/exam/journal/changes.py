@@ -12,7 +12,7 @@ from runtime.exam.journal import fold as folding
 from runtime.exam.journal.records import ExamRecord, RejectedInstance
 from runtime.exam.journal.trail import PROGRAM
 from runtime.exam.journal.writer import JournalWriter, who_of
-from runtime.exam.machine import Stop
+from runtime.exam.machine import StopReason
 from runtime.exam.order import Order
 from runtime.exam.result import exam_result
 from runtime.views import Eye, View
@@ -38,9 +38,9 @@ class JournalChanges(JournalWriter):
         """A frame shows its view although its picture is like another view's; it then counts."""
         self._change(exam_id, folding.CONFIRMED, operator, {"capture": number, "reason": reason})
 
-    def stop_exam(self, exam_id: str, why: Stop, *, note: str = "", operator: str) -> ExamRecord:
+    def stop_exam(self, exam_id: str, why: StopReason, *, note: str = "", operator: str) -> ExamRecord:
         """Close the open exam before every view was taken. It never says that there are no referral findings."""
-        body = {"why": Stop(why).value, "reason": note}
+        body = {"why": StopReason(why).value, "reason": note}
         with self._writing() as (connection, trail):
             folded = self._step(connection, trail, exam_id, folding.STOPPED, who_of(operator), body)
         self._known = folded

@@ -21,8 +21,8 @@ from runtime.exam.machine import (
     ReadingFacts,
     ReadingMade,
     Relabelled,
-    Stop,
     Stopped,
+    StopReason,
     ViewConfirmed,
     Voided,
     apply,
@@ -41,7 +41,7 @@ REJECTED = "rejected in archive"
 """Of the journal, not of the exam: it changes nothing that is sent, and stays when the exam is retired."""
 TYPED = (RELABELLED, AMENDED, DOCUMENTED, EXCLUDED, INCLUDED, CONFIRMED, STOPPED, VOIDED)
 """Kinds that hold what a person typed; nothing of it is removed before the archive has it."""
-STOP_WORDS = {Stop.UNSTABLE: "infant unstable", Stop.REFUSED: "refused", Stop.EQUIPMENT: "equipment"}
+STOP_WORDS = {StopReason.UNSTABLE: "infant unstable", StopReason.REFUSED: "refused", StopReason.EQUIPMENT: "equipment"}
 _AMENDED_WORDS = {"patient": "infant's fields", "order": "order"}
 SUMMARY_COLUMNS = (
     "exam, phase, outcome, reason, place, captures, pending, opened_at, closed_at, operator, station, changed_seq, "
@@ -141,7 +141,7 @@ def _what(folded: Folded, kind: str, body: Mapping[str, Any]) -> str:
     if kind == AMENDED:
         return f"{' and '.join(words for part, words in _AMENDED_WORDS.items() if part in body)} corrected"
     if kind in (STOPPED, VOIDED):
-        return "exam voided" if kind == VOIDED else f"exam stopped early: {STOP_WORDS[Stop(body['why'])]}"
+        return "exam voided" if kind == VOIDED else f"exam stopped early: {STOP_WORDS[StopReason(body['why'])]}"
     capture = folded.exam.capture(body["capture"])
     where = place(capture.eye, capture.view)
     if kind == RELABELLED:
@@ -167,7 +167,7 @@ def machine_event(kind: str, body: Mapping[str, Any], rules: ExamRules) -> Event
     if kind == CONFIRMED:
         return ViewConfirmed(body["capture"], body["reason"])
     if kind == STOPPED:
-        return Stopped(Stop(body["why"]))
+        return Stopped(StopReason(body["why"]))
     if kind == VOIDED:
         return Voided(body["reason"])
     return Closed() if kind == CLOSED else None

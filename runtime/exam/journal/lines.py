@@ -23,7 +23,7 @@ _COUNTED = "SELECT exam, count(*), max(seq) FROM events GROUP BY exam"
 
 
 @dataclass(frozen=True)
-class Kept:
+class SealedContent:
     """What a row of the table seals."""
 
     line: Line
@@ -36,7 +36,7 @@ class Kept:
 class Lines:
     """Every exam's line, newest first by event, and the names of those that the table had altered or lost."""
 
-    kept: tuple[Kept, ...]
+    kept: tuple[SealedContent, ...]
     altered: tuple[str, ...]
 
 
@@ -45,14 +45,14 @@ def rows_of(connection: sqlite3.Connection, sql: str, arguments: Sequence[Any] =
     return connection.execute(sql, arguments).fetchall()
 
 
-def row_of(secrets: Secrets, kept: Kept) -> tuple[Any, ...]:
+def row_of(secrets: Secrets, kept: SealedContent) -> tuple[Any, ...]:
     """A row of the table, in the order of `COLUMNS_OF_LINE`."""
     exam = str(kept.line[0])
     sealed = secrets.seal_json("line", exam, [kept.line, astuple(kept.strand), kept.accounts])
     return (*_plain(kept.line), sealed)
 
 
-def save(connection: sqlite3.Connection, secrets: Secrets, kept: Kept) -> None:
+def save(connection: sqlite3.Connection, secrets: Secrets, kept: SealedContent) -> None:
     """Write a line, inside the caller's transaction."""
     connection.execute(
         f"INSERT OR REPLACE INTO exams({COLUMNS_OF_LINE}) VALUES (?, ?, ?, ?, ?, ?)", row_of(secrets, kept)
@@ -65,7 +65,7 @@ def all_lines(connection: sqlite3.Connection, secrets: Secrets) -> Lines:
     Raises `JournalDamaged` when events were removed that no line names.
     """
     counted = {exam: (int(events), last) for exam, events, last in rows_of(connection, _COUNTED)}
-    found: dict[str, Kept] = {}
+    found: dict[str, SealedContent] = {}
     strange = []
     for row in rows_of(connection, _SELECT):
         kept = _sound(secrets, row)
@@ -146,7 +146,7 @@ def mend(connection: sqlite3.Connection, secrets: Secrets) -> list[str]:
     return told
 
 
-def line_of(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -> tuple[Kept | None, bool]:
+def line_of(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -> tuple[SealedContent | None, bool]:
     """One exam's line, and whether the table's row had been altered; None when there is no such exam."""
     rows = rows_of(connection, f"{_SELECT} WHERE exam = ?", (exam_id,))
     counted = rows_of(connection, "SELECT count(*), max(seq) FROM events WHERE exam = ?", (exam_id,))[0]
@@ -159,7 +159,7 @@ def line_of(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -> t
     return (made_again(connection, secrets, exam_id) if _unbroken(connection, secrets) else None), True
 
 
-def made_again(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -> Kept | None:
+def made_again(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -> SealedContent | None:
     """The line as the trail tells it; None when no event opened the exam or its events make none."""
     try:
         rows = events_of(connection, secrets, exam_id)
@@ -170,23 +170,23 @@ def made_again(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -
         return None
 
 
-def made_of(rows: Sequence[EventRow], utc_offset_s: int | None) -> Kept:
+def made_of(rows: Sequence[EventRow], utc_offset_s: int | None) -> SealedContent:
     """The line that these events, all those of one exam, make."""
     if rows[-1].kind == folding.RETIRED:
         return retired(rows[-1], strand_of(rows), rows[0].seq, utc_offset_s)
     return kept_of(folding.fold(rows, utc_offset_s))
 
 
-def kept_of(folded: folding.Folded) -> Kept:
+def kept_of(folded: folding.Folded) -> SealedContent:
     """The line of an exam that is not retired."""
     accounts = tuple(sorted(folded.accounts)) if folded.exposures else ()
-    return Kept(folding.summary_row(folded), folded.strand, accounts)
+    return SealedContent(folding.summary_row(folded), folded.strand, accounts)
 
 
-def retired(event: EventRow, strand: Strand, opened_seq: int, utc_offset_s: int | None = None) -> Kept:
+def retired(event: EventRow, strand: Strand, opened_seq: int, utc_offset_s: int | None = None) -> SealedContent:
     """The line after the `retired` event; `strand` holds that event too."""
     accounts = tuple(str(name) for name in event.content.get("accounts", []))
-    return Kept(folding.retired_row(event, opened_seq, utc_offset_s), strand, accounts)
+    return SealedContent(folding.retired_row(event, opened_seq, utc_offset_s), strand, accounts)
 
 
 def events_of(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -> list[EventRow]:
@@ -226,7 +226,7 @@ def named_images(connection: sqlite3.Connection, secrets: Secrets) -> Iterator[t
             yield row.seq, str(row.exam), sha256
 
 
-def is_kept(secrets: Secrets, row: Sequence[Any] | None, expected: Kept) -> bool:
+def is_kept(secrets: Secrets, row: Sequence[Any] | None, expected: SealedContent) -> bool:
     """Whether a row of the table is what its exam's events make."""
     found = None if row is None else _sound(secrets, row)
     return found is not None and (tuple(found.line), found.strand, found.accounts) == (
@@ -249,10 +249,10 @@ def _plain(line: Line) -> tuple[Any, ...]:
     return line[0], line[1], line[6], line[11], line[12]
 
 
-def _sound(secrets: Secrets, row: Sequence[Any]) -> Kept | None:
+def _sound(secrets: Secrets, row: Sequence[Any]) -> SealedContent | None:
     try:
         line, strand, accounts = secrets.open_json("line", str(row[0]), row[-1])
-        kept = Kept(tuple(line), Strand(*strand), tuple(accounts))
+        kept = SealedContent(tuple(line), Strand(*strand), tuple(accounts))
         return kept if _plain(kept.line) == tuple(row[:-1]) else None
     except (JournalDamaged, ValueError, TypeError, IndexError):
         return None

@@ -22,7 +22,7 @@ from runtime.exam.journal.fold import Folded, fold, record_of, summary_of
 from runtime.exam.journal.images import ImageStore, decode_png
 from runtime.exam.journal.keyring import Keyring
 from runtime.exam.journal.lines import (
-    Kept,
+    SealedContent,
     all_lines,
     altered_events,
     events_of,
@@ -89,7 +89,7 @@ class JournalReader:
             summary for summary in (summary_of(kept.line) for kept in self.lines()) if phase in (None, summary.phase)
         ]
 
-    def lines(self) -> tuple[Kept, ...]:
+    def lines(self) -> tuple[SealedContent, ...]:
         """Every exam's line, newest first, each against its seal and the number of its events; sets `altered`."""
         secrets = self.unlocked()
         with self.database.naming():
@@ -138,7 +138,7 @@ class JournalReader:
             raise ExamRefused(f"exam {exam_id[:40]!r} is not in this journal; `python -m runtime.exam list` shows all")
         return summary_of(kept.line)
 
-    def _line(self, exam_id: str) -> tuple[Kept | None, bool]:
+    def _line(self, exam_id: str) -> tuple[SealedContent | None, bool]:
         secrets = self.unlocked()
         with self.database.naming():
             return line_of(self.database.connection, secrets, exam_id)

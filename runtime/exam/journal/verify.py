@@ -29,7 +29,7 @@ _META = {"journal_id", "keys", "number", "head", "own", "images"}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Discrepancy:
     """One thing that is not as it was written."""
 
     where: str
@@ -49,7 +49,7 @@ class Verification:
     images: int
     sealed: bool
     """Whether a key was there to check seals: without it only the links of the trail are looked at."""
-    findings: tuple[Finding, ...]
+    findings: tuple[Discrepancy, ...]
     """In the order of the trail, then tables, then images; at most `MOST_FINDINGS`. Empty when all is well."""
 
 
@@ -106,16 +106,16 @@ class _Look:
         anchored: Sequence[tuple[Anchor, Told | JournalError | None]],
         events: Sequence[tuple[int, str]],
         told: Callable[[str], None],
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Discrepancy]:
         told("the file")
         for (said,) in self.connection.execute("PRAGMA integrity_check").fetchall():
             if said != "ok":
-                yield Finding("database", str(said))
+                yield Discrepancy("database", str(said))
         for said in strange_objects(self.connection, VERSION):
-            yield Finding("database", said)
+            yield Discrepancy("database", said)
         told("the trail")
         for where, problem in lines.altered_events(self.connection, self.secrets):
-            yield Finding(where, problem)
+            yield Discrepancy(where, problem)
         yield from self._end(witnessed, anchored, events)
         yield from self._keys()
         if self.secrets is None:
@@ -125,7 +125,7 @@ class _Look:
         yield from self._exams(self.secrets)
         for row in self.connection.execute(f"SELECT {deliveries.COLUMNS} FROM deliveries"):
             if deliveries.opened(self.secrets, row) is None:
-                yield Finding(f"delivery of exam {row[0]} to {row[1]!r}", "altered: it is not what was sealed")
+                yield Discrepancy(f"delivery of exam {row[0]} to {row[1]!r}", "altered: it is not what was sealed")
         told("the images")
         yield from self._images(self.secrets)
 
@@ -134,17 +134,19 @@ class _Look:
         witnessed: Witnessed | None,
         anchored: Sequence[tuple[Anchor, Told | JournalError | None]],
         events: Sequence[tuple[int, str]],
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Discrepancy]:
         if witnessed is None:
-            yield Finding(WITNESS_FILE, "missing or unreadable: whether the newest events are here cannot be told")
+            yield Discrepancy(WITNESS_FILE, "missing or unreadable: whether the newest events are here cannot be told")
         missing = missing_events(witnessed, trail_end(self.connection))
         if missing is not None:
-            yield Finding("end of the trail", missing)
+            yield Discrepancy("end of the trail", missing)
         for anchor, told in anchored:
             if isinstance(told, JournalError):
-                yield Finding(f"anchor {anchor}", str(told))
+                yield Discrepancy(f"anchor {anchor}", str(told))
             elif told is None and anchor.missing():
-                yield Finding(f"anchor {anchor}", "it tells nothing: whether the newest events are here cannot be told")
+                yield Discrepancy(
+                    f"anchor {anchor}", "it tells nothing: whether the newest events are here cannot be told"
+                )
             else:
                 wrong = (
                     None
@@ -152,41 +154,41 @@ class _Look:
                     else wrong_anchor(self.connection, anchor, told, self.secrets)
                 )
                 if wrong is not None:
-                    yield Finding("end of the trail", wrong)
+                    yield Discrepancy("end of the trail", wrong)
         for seq, hash_ in events:
             kept = self.connection.execute("SELECT hash FROM events WHERE seq = ?", (seq,)).fetchone()
             whole = str(kept[0]) if kept is not None and str(kept[0]).startswith(hash_) else hash_
             wrong = wrong_event(self.connection, seq, whole, "what was told outside")
             if wrong is not None:
-                yield Finding("end of the trail", wrong)
+                yield Discrepancy("end of the trail", wrong)
 
-    def _keys(self) -> Iterator[Finding]:
+    def _keys(self) -> Iterator[Discrepancy]:
         kept = dict(self.connection.execute("SELECT name, value FROM meta").fetchall())
         if in_table(self.connection) != self.journal.keyring.in_file():
-            yield Finding(f"meta 'keys', {KEYS_FILE}", "the two copies of the wrapped secrets differ")
+            yield Discrepancy(f"meta 'keys', {KEYS_FILE}", "the two copies of the wrapped secrets differ")
         if self.journal.key is not None and self.secrets is None:
-            yield Finding("meta 'keys'", f"the wrapped secrets are damaged, here and in {KEYS_FILE}")
+            yield Discrepancy("meta 'keys'", f"the wrapped secrets are damaged, here and in {KEYS_FILE}")
         if self.secrets is not None:
             expected = {"journal_id": self.secrets.journal_id, "number": str(self.secrets.current)}
             for name, value in expected.items():
                 if kept.get(name) != value:
-                    yield Finding(f"meta {name!r}", "not what the secrets say")
+                    yield Discrepancy(f"meta {name!r}", "not what the secrets say")
             if "images" in kept and kept["images"] != "plain":
-                yield Finding("meta 'images'", "altered")
+                yield Discrepancy("meta 'images'", "altered")
         for name in sorted(map(str, kept.keys() - _META)):
-            yield Finding(f"meta {name!r}", "no such entry was ever written")
+            yield Discrepancy(f"meta {name!r}", "no such entry was ever written")
 
-    def _own(self, secrets: Secrets) -> Iterator[Finding]:
+    def _own(self, secrets: Secrets) -> Iterator[Discrepancy]:
         expected = Strand()
         for seq, hash_ in self.connection.execute("SELECT seq, hash FROM events WHERE exam IS NULL ORDER BY seq"):
             expected = expected.after(seq, str(hash_))
         try:
             if own_strand(self.connection, secrets) != expected:
-                yield Finding("meta 'own'", "the journal's own events are not those that were sealed")
+                yield Discrepancy("meta 'own'", "the journal's own events are not those that were sealed")
         except JournalDamaged:
-            yield Finding("meta 'own'", "altered: it is not what was sealed")
+            yield Discrepancy("meta 'own'", "altered: it is not what was sealed")
 
-    def _exams(self, secrets: Secrets) -> Iterator[Finding]:
+    def _exams(self, secrets: Secrets) -> Iterator[Discrepancy]:
         """The table `exams`, and the vessel maps, against what the events make."""
         kept = {row[0]: row for row in self.connection.execute(f"SELECT {lines.COLUMNS_OF_LINE} FROM exams")}
         vessels: dict[Any, dict[Any, str]] = {}
@@ -200,16 +202,16 @@ class _Look:
             try:
                 expected, maps = self._expected(secrets, exam, offsets.get(exam))
             except Exception as error:  # whatever an altered event leads to, it is named and the rest is looked at
-                yield Finding(f"exam {exam}", f"its events make no exam ({type(error).__name__}: {error})")
+                yield Discrepancy(f"exam {exam}", f"its events make no exam ({type(error).__name__}: {error})")
                 kept.pop(exam, None)
                 vessels.pop(exam, None)
                 continue
             if not lines.is_kept(secrets, kept.pop(exam, None), expected):
-                yield Finding(f"exam {exam}", "its row in the table exams is not what its events make")
+                yield Discrepancy(f"exam {exam}", "its row in the table exams is not what its events make")
             if vessels.pop(exam, {}) != maps:
-                yield Finding(f"exam {exam}", "its vessel maps are not those of its readings")
+                yield Discrepancy(f"exam {exam}", "its vessel maps are not those of its readings")
         for exam in sorted(map(str, {*kept, *vessels})):
-            yield Finding(f"exam {exam}", "no event opened it")
+            yield Discrepancy(f"exam {exam}", "no event opened it")
 
     def _old_offsets(self, secrets: Secrets) -> dict[str, int]:
         try:
@@ -217,7 +219,9 @@ class _Look:
         except (JournalDamaged, ValueError, AttributeError, TypeError):  # which the trail's own check names
             return {}
 
-    def _expected(self, secrets: Secrets, exam: str, utc_offset_s: int | None) -> tuple[lines.Kept, dict[int, str]]:
+    def _expected(
+        self, secrets: Secrets, exam: str, utc_offset_s: int | None
+    ) -> tuple[lines.SealedContent, dict[int, str]]:
         rows = lines.events_of(self.connection, secrets, exam)
         if rows[-1].kind == RETIRED:
             return lines.made_of(rows, utc_offset_s), {}
@@ -225,14 +229,14 @@ class _Look:
         maps = {n: body["vessels_sha256"] for n, body in folded.readings.items() if body["vessels_sha256"]}
         return lines.kept_of(folded), maps
 
-    def _images(self, secrets: Secrets) -> Iterator[Finding]:
+    def _images(self, secrets: Secrets) -> Iterator[Discrepancy]:
         """The table `images` against the events, in their order, and every file against its name."""
         kept = set(self.connection.execute("SELECT sha256, exam FROM images").fetchall())
         seen: set[str] = set()
         named: set[tuple[str, str]] = set()
         for seq, exam, sha256 in lines.named_images(self.connection, secrets):
             if (sha256, exam) not in kept:
-                yield Finding(f"image {sha256}", f"event {seq} names it, the table images does not")
+                yield Discrepancy(f"image {sha256}", f"event {seq} names it, the table images does not")
             named.add((sha256, exam))
             if sha256 in seen:
                 continue
@@ -240,9 +244,9 @@ class _Look:
             try:
                 self.journal.images.read(sha256)
             except (JournalError, ValueError) as error:
-                yield Finding(f"image {sha256}", f"{error} (exam {exam}, event {seq})")
+                yield Discrepancy(f"image {sha256}", f"{error} (exam {exam}, event {seq})")
         for sha256, exam in sorted(kept - named, key=str):
-            yield Finding(f"image {sha256}", f"the table images names it for exam {exam}, no event does")
+            yield Discrepancy(f"image {sha256}", f"the table images names it for exam {exam}, no event does")
 
 
 def _opened_sha256(secrets: Secrets, exam: object, number: object, sealed: object) -> str:

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import build_engines.plans.build
-from build_engines.plans.build import Settings, known_architectures, serialize, typed_by_graph
+from build_engines.plans.build import PlanSettings, known_architectures, serialize, typed_by_graph
 from build_engines.plans.errors import CannotBuild, PlanRefused
 from build_engines.plans.layers import Inspection, read_inspection
 from build_engines.plans.machine import Gpu, Machine
@@ -146,7 +146,7 @@ def test_tactics_that_the_library_does_not_take_are_told() -> None:
     trt, config = tensorrt_8()
     config.set_tactic_sources = lambda sources: False
     with pytest.raises(CannotBuild, match=r"--tactics own: TensorRT 8\.6\.2 does not take it"):
-        serialize(trt, graph(), "fp32", title="small", settings=Settings(tactics="own"))
+        serialize(trt, graph(), "fp32", title="small", settings=PlanSettings(tactics="own"))
 
 
 def test_tensorrt_8_takes_fp16_from_the_fp32_graph() -> None:
@@ -257,7 +257,7 @@ def tensorrt_8() -> tuple[Any, Any]:
 def test_tensorrt_8_is_told_the_precision_by_flags(precision: str, flags: set[str]) -> None:
     trt, config = tensorrt_8()
     assert not typed_by_graph(trt)
-    made = serialize(trt, graph(), precision, title="small", settings=Settings(5, 64, "own"))
+    made = serialize(trt, graph(), precision, title="small", settings=PlanSettings(5, 64, "own"))
     assert set(made.flags) == flags == {flag.name for flag in config.flags}
     assert not made.strongly_typed
     assert (config.builder_optimization_level, config.limits) == (5, {"workspace": 64 * 2**20})

@@ -132,10 +132,10 @@ def shape_of(tensor: onnx.TensorProto) -> tuple[int, ...]:
 
 @pytest.mark.soak
 def test_the_published_size_compiles_in_fp16_and_int8(rtx: Any, base_folder: Path) -> None:
-    from build_engines.quantize.graphs import Settings, add_graphs
+    from build_engines.quantize.graphs import QuantizeSettings, add_graphs
 
     frames = np.random.default_rng(0).integers(0, 256, (QUANTIZED_FRAMES, 256, 256, 3), dtype=np.uint8)
-    add_graphs(base_folder, Settings(("fp16", "int8"), method="max", frames=QUANTIZED_FRAMES), frames)
+    add_graphs(base_folder, QuantizeSettings(("fp16", "int8"), method="max", frames=QUANTIZED_FRAMES), frames)
     sizes = {}
     for network in ("segmentation", "classifier"):
         for precision in ("fp16", "int8"):

@@ -12,7 +12,7 @@ from torch import nn
 
 import build_engines.plans.command
 from build_engines.__main__ import main
-from build_engines.plans.build import Settings
+from build_engines.plans.build import PlanSettings
 from build_engines.plans.errors import CannotBuild, PlanRefused
 from build_engines.plans.machine import Gpu, Machine
 from build_engines.plans.torch_path import INPUTS, OUTPUTS, networks, plan_from_checkpoint, tensor_names
@@ -77,7 +77,7 @@ def test_names_that_differ_are_told() -> None:
 
 def test_int8_needs_the_graphs(toy_bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(CannotBuild, match="makes fp32 and fp16; int8 needs --target tensorrt"):
-        plan_from_checkpoint(None, toy_bundle, key("int8"), tmp_path, Settings(), print)
+        plan_from_checkpoint(None, toy_bundle, key("int8"), tmp_path, PlanSettings(), print)
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["missing", "broken"])

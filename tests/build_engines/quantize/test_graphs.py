@@ -12,7 +12,7 @@ from onnx import TensorProto, numpy_helper
 from build_engines.errors import QuantizationError
 from build_engines.export import ExportedGraphs
 from build_engines.plans.graph import for_tensorrt
-from build_engines.quantize import Quantized, Settings, add_graphs
+from build_engines.quantize import Quantized, QuantizeSettings, add_graphs
 from build_engines.quantize.graphs import int8_graph
 from build_engines.quantize.half import require_half
 from build_engines.quantize.inputs import Runner, TrueInputs
@@ -43,7 +43,7 @@ def folder(exported: ExportedGraphs, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def quantized(folder: Path, frames: UInt8Array) -> Quantized:
     """The small network itself; what needs only some network is tried on the toy ones."""
-    return add_graphs(folder, Settings(LOW, "max"), frames)
+    return add_graphs(folder, QuantizeSettings(LOW, "max"), frames)
 
 
 def test_what_was_quantized_is_stated(quantized: Quantized) -> None:
@@ -115,7 +115,7 @@ def test_tensorrt_rtx_compiles_every_graph(folder: Path, network: str, precision
 
 def test_without_a_method_the_nearer_one_is_taken(made: Made, frames: UInt8Array, tmp_path: Path) -> None:
     said: list[str] = []
-    quantized = add_graphs(folder_of(made.graphs, tmp_path / "toy"), Settings(("int8",)), frames, said.append)
+    quantized = add_graphs(folder_of(made.graphs, tmp_path / "toy"), QuantizeSettings(("int8",)), frames, said.append)
     for network in NETWORKS:
         told = [line.split() for line in said if line.startswith(f"{network}.fp32.onnx: ranges by")]
         drops = {words[3].rstrip(":"): float(words[5]) for words in told}
@@ -132,7 +132,7 @@ def test_max_drop_keeps_the_worst_blocks(made: Made, frames: UInt8Array, tmp_pat
     bad.CopyFrom(numpy_helper.from_array(values, bad.name))
     onnx.save(original, graph)
     judge = Judge("segmentation", Runner(graph), made.graphs.classifier, frames[:2])
-    settings = Settings(("int8",), "max", max_drop=0.03)
+    settings = QuantizeSettings(("int8",), "max", max_drop=0.03)
     model, facts = int8_graph(
         graph, layers_of(original), TrueInputs(frames[:4], None), settings, judge, lambda line: None
     )
@@ -142,7 +142,7 @@ def test_max_drop_keeps_the_worst_blocks(made: Made, frames: UInt8Array, tmp_pat
 
 def test_too_few_frames_are_refused(made: Made, frames: UInt8Array, tmp_path: Path) -> None:
     with pytest.raises(QuantizationError, match="got 7 frames, needed 8 or more for int8"):
-        add_graphs(folder_of(made.graphs, tmp_path / "few"), Settings(("int8",)), frames[:7])
+        add_graphs(folder_of(made.graphs, tmp_path / "few"), QuantizeSettings(("int8",)), frames[:7])
 
 
 def test_a_weight_that_was_passed_over_is_found(folder: Path, quantized: Quantized) -> None:

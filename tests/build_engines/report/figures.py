@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from build_engines.report.schema import ALL, REPORT_SCHEMA, Combination, Group, Machine, ParityReport, Speed, Tolerance
+from build_engines.report.schema import (
+    ALL,
+    REPORT_SCHEMA,
+    AdoptionLimits,
+    Combination,
+    FrameGroup,
+    MeasuredOn,
+    ParityReport,
+    Speed,
+)
 from runtime.manifest import Precision
 
 
@@ -28,8 +37,8 @@ def speeds(segmentation: float, classifier: float, half: float = 1.0) -> list[Sp
     ]
 
 
-def group(held_out: bool = True, dice: float | None = 0.7, auc: float | None = 0.9, same: float = 1.0) -> Group:
-    return Group(
+def group(held_out: bool = True, dice: float | None = 0.7, auc: float | None = 0.9, same: float = 1.0) -> FrameGroup:
+    return FrameGroup(
         dataset=ALL,
         device=ALL,
         judged=held_out,
@@ -71,7 +80,7 @@ def report(
     return ParityReport(
         schema=REPORT_SCHEMA,
         created="2026-11-22",
-        machine=Machine(
+        machine=MeasuredOn(
             processor="A processor",
             features=("avx2",),
             cores=2,
@@ -80,7 +89,7 @@ def report(
             cpu_class=cpu_class,
             held_to=held_to,
         ),
-        tolerance=Tolerance(),
+        tolerance=AdoptionLimits(),
         truth="made up",
         speeds=tuple(speeds(2.0, 0.9)),
         combinations=tuple(all_alike().values()),

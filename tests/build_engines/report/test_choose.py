@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from build_engines.report.choose import choose, defaults, out_of_tolerance
-from build_engines.report.schema import Tolerance
+from build_engines.report.schema import AdoptionLimits
 from tests.build_engines.report.figures import all_alike, combination, report, speeds
 
-T = Tolerance()
+T = AdoptionLimits()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from build_engines.train.phase import Phase, run_phase
+from build_engines.train.phase import TrainingPhase, run_phase
 from build_engines.train.settings import PhaseSettings
 from build_engines.train.state import PhaseState, WeightAverage
 
@@ -27,7 +27,7 @@ class Made:
         self.samplers = self.looks = 0
         self.lines: list[str] = []
         self.stop_at = stop_at
-        self.phase = Phase("toy", 10, smoothing, self.sampler, self.step, self.validate)
+        self.phase = TrainingPhase("toy", 10, smoothing, self.sampler, self.step, self.validate)
 
     def sampler(self) -> Callable[[int], int]:
         self.samplers += 1

@@ -14,7 +14,7 @@ from build_engines.errors import TrainingDataError
 from build_engines.segimgnet import NetworkSize
 from build_engines.segimgnet.checkpoint import load_checkpoint
 from build_engines.train.data import ridge_frames, split_frames
-from build_engines.train.run import Plan, train
+from build_engines.train.run import TrainingPlan, train
 from build_engines.train.settings import PhaseSettings
 from build_engines.train.state import PhaseState, Schedule, WeightAverage
 
@@ -44,7 +44,7 @@ def run(root: Path, out: Path, first: int, second: int | None, folds: int = 0, r
     phase = PhaseSettings(steps=first, batch=2, peak_rate=1e-3, save_every=1, validate_every=2)
     other = None if second is None else PhaseSettings(steps=second, batch=2, peak_rate=1e-3, save_every=1)
     curve = (0.6,) if folds else ()
-    train(root, out, Plan(TINY, phase, other, 0.3, folds, read, curve), lines.append)
+    train(root, out, TrainingPlan(TINY, phase, other, 0.3, folds, read, curve), lines.append)
     return lines
 
 

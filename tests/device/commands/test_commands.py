@@ -25,7 +25,7 @@ from device.commands.probe import PERCENTILES_NEED, probe
 from device.errors import Disconnected, FrameUnreadable, PortUnusable
 from device.light import BoardLink, SimulatedBoard
 from device.live import LiveReader, Tap
-from device.telemetry import Clock, Telemetry, Temperature, ThrottleCount
+from device.telemetry import ClockFrequency, Telemetry, Temperature, ThrottleCount
 from runtime.percentiles import samples_needed
 from tests.device.light.conftest import FAST
 from tests.device.live.scripted import Hang, Opener, Step, picture
@@ -315,7 +315,7 @@ def test_telemetry_for_people_and_for_machines(
 ) -> None:
     reading = Telemetry(
         machine="Orin",
-        clocks=(Clock("gpu", 612.4, 918.0), Clock("cpu0", 1500.0)),
+        clocks=(ClockFrequency("gpu", 612.4, 918.0), ClockFrequency("cpu0", 1500.0)),
         temperatures=(Temperature("soc", 48.25, 99.0),),
         throttling=("over-current",),
         throttle_counts=(ThrottleCount("cpu", 3), ThrottleCount("gpu", 0)),

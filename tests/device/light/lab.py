@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from device.light import Calibration, Hazard, RatePoint
+from device.light import Hazard, LightCalibration, RatePoint
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\1" * 32)
 TRUSTED = frozenset({KEY.public_key().public_bytes_raw()})
@@ -29,8 +29,8 @@ def hazard(**changed: Any) -> Hazard:
     return Hazard(**{**values, **changed})
 
 
-def calibration(*hazards: Hazard, expires: date = date.max) -> Calibration:
-    return Calibration(
+def calibration(*hazards: Hazard, expires: date = date.max) -> LightCalibration:
+    return LightCalibration(
         schema="rop.light-calibration/1",
         board_id=BOARD_ID,
         laboratory="Test laboratory",

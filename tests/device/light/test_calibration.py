@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from device.errors import CalibrationInvalid
-from device.light import Calibration, load_calibration, sign_calibration
+from device.light import LightCalibration, load_calibration, sign_calibration
 from tests.device.light.lab import BOARD_ID, KEY, TODAY, TRUSTED, calibration
 
 
@@ -23,7 +23,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def load(path: Path, **changed: Any) -> Calibration:
+def load(path: Path, **changed: Any) -> LightCalibration:
     return load_calibration(path, **{"board_id": BOARD_ID, "trusted_keys": TRUSTED, "today": TODAY, **changed})
 
 
@@ -107,7 +107,7 @@ def test_signed_content_of_another_schema_is_refused(file: Path) -> None:
 )
 def test_values_that_make_no_sense_cannot_be_signed(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Calibration(**{**calibration().model_dump(by_alias=True), **wrong})
+        LightCalibration(**{**calibration().model_dump(by_alias=True), **wrong})
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_hazards_that_make_no_sense_cannot_be_signed(wrong: dict[str, Any]) -> N
     content = calibration().model_dump(by_alias=True)
     content["hazards"] = ({**content["hazards"][0], **wrong},)
     with pytest.raises(ValidationError):
-        Calibration(**content)
+        LightCalibration(**content)

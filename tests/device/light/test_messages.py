@@ -13,7 +13,7 @@ from device.light.messages import (
     ACK_DATA_BYTES,
     REQUESTS,
     Ack,
-    Answer,
+    AnswerType,
     Arm,
     Event,
     FireReply,
@@ -70,7 +70,7 @@ def test_any_frame_is_a_message_of_its_exact_length_or_none(frame: RawFrame) -> 
     message = parse_answer(frame)
     if message is None:
         return
-    assert frame.type in set(Answer)
+    assert frame.type in set(AnswerType)
     assert FrameDecoder().feed(encode_answer(message, frame.seq)) == [frame]
 
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from device.live import TRANSITIONS, LiveConfig, State
+from device.live import TRANSITIONS, CameraState, LiveConfig
 from device.live.lifecycle import OVER, Do, Lifecycle
 
 CONFIG = LiveConfig()
@@ -23,7 +23,7 @@ class Watched(Lifecycle):
         super().__init__(CONFIG, now_s)
         self.gone_through = [self.state]
 
-    def _go(self, state: State, why: str) -> None:
+    def _go(self, state: CameraState, why: str) -> None:
         super()._go(state, why)
         self.gone_through.append(state)
 
@@ -71,7 +71,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.life.lost(self.now_s, "unplugged")
         self.connected = False
 
-    @precondition(lambda self: self.connected and self.life.state in (State.CONNECTING, State.RECONNECTING))
+    @precondition(lambda self: self.connected and self.life.state in (CameraState.CONNECTING, CameraState.RECONNECTING))
     @rule()
     def it_does_not_open(self) -> None:
         self.life.refused(self.now_s, "no such camera")
@@ -97,13 +97,13 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @invariant()
     def streaming_means_frames(self) -> None:
-        if self.life.state is State.STREAMING:
+        if self.life.state is CameraState.STREAMING:
             assert self.connected
             assert self.now_s - self.sign_s <= CONFIG.stalled_after_s
 
     @invariant()
     def a_stall_ends(self) -> None:
-        if self.life.state is State.STALLED:
+        if self.life.state is CameraState.STALLED:
             assert self.now_s - self.sign_s <= CONFIG.reconnect_after_s
 
     @invariant()
@@ -142,7 +142,7 @@ def test_pauses_grow_to_their_bound_and_then_it_is_given_up() -> None:
     assert gaps[:6] == pytest.approx([0.2, 0.4, 0.8, 1.6, 3, 3])
     assert max(gaps) == 3
     assert len(tries_s) == 22
-    assert life.state is State.FAILED
+    assert life.state is CameraState.FAILED
     assert life.why == "not back within 60 s, last: gone"
 
 
@@ -155,7 +155,7 @@ def test_a_camera_that_comes_back_has_short_pauses_again() -> None:
     assert due_s is not None
     assert life.tick(due_s) is Do.CONNECT
     life.alive(due_s)
-    assert life.state is State.STREAMING
+    assert life.state is CameraState.STREAMING
     life.lost(due_s + 1, "again")
     assert life.due_s == pytest.approx(due_s + 1.2)
 
@@ -167,7 +167,7 @@ def test_losses_long_ago_do_not_count() -> None:
         life.alive(now_s)
         states = [life.state]
         life.lost(now_s, "unplugged")
-        assert [*states, life.state] == [State.STREAMING, State.RECONNECTING]
+        assert [*states, life.state] == [CameraState.STREAMING, CameraState.RECONNECTING]
         now_s += 13
         while life.tick(now_s) is not Do.CONNECT:
             pass
@@ -177,11 +177,11 @@ def test_a_suspended_program_finds_its_camera_stalled_and_tries_again() -> None:
     life = Lifecycle(CONFIG, 0)
     life.alive(0)
     assert life.tick(3600) is Do.ABANDON
-    assert life.state is State.RECONNECTING
+    assert life.state is CameraState.RECONNECTING
     assert life.why == "no frame within 10 s"
 
 
 def test_failed_is_left_only_by_closing_and_closed_by_nothing() -> None:
-    assert TRANSITIONS[State.FAILED] == {State.CLOSED}
-    assert TRANSITIONS[State.CLOSED] == frozenset()
-    assert set(TRANSITIONS) == set(State)
+    assert TRANSITIONS[CameraState.FAILED] == {CameraState.CLOSED}
+    assert TRANSITIONS[CameraState.CLOSED] == frozenset()
+    assert set(TRANSITIONS) == set(CameraState)

@@ -22,7 +22,7 @@ from device.errors import (
     StaleFrame,
 )
 from device.frame import Frame
-from device.live import LiveConfig, LiveReader, State, StateChange, abandoned_threads
+from device.live import CameraState, LiveConfig, LiveReader, StateChange, abandoned_threads
 from tests.device.light.waiting import wait_until
 from tests.device.live.scripted import QUICK, Hang, Opener, Step, picture
 
@@ -155,7 +155,7 @@ def test_an_old_frame_that_comes_while_somebody_waits_is_not_given_either() -> N
 def test_before_the_first_frame_there_is_no_newest() -> None:
     opener = Opener([])
     with reader_of(opener) as reader:
-        assert reader.state is State.CONNECTING
+        assert reader.state is CameraState.CONNECTING
         with pytest.raises(StaleFrame, match="no frame yet"):
             reader.newest(1000)
         opener.let_go()
@@ -163,7 +163,7 @@ def test_before_the_first_frame_there_is_no_newest() -> None:
 
 def test_the_last_frame_before_the_end_is_still_given() -> None:
     with reader_of(Opener([picture(0), None])) as reader:
-        assert wait_until(lambda: reader.state is State.CLOSED)
+        assert wait_until(lambda: reader.state is CameraState.CLOSED)
         assert taken(reader) == 0
         assert reader.read() is None
         assert reader.next_unseen(1) is None
@@ -179,7 +179,7 @@ def test_a_torn_frame_does_not_hide_a_good_one_and_is_told_after_it() -> None:
         with pytest.raises(FrameUnreadable, match="torn") as caught:
             reader.read()
         assert caught.value.sequence == 1
-        assert reader.state is State.STREAMING
+        assert reader.state is CameraState.STREAMING
         opener.let_go()
 
 
@@ -256,7 +256,11 @@ def test_a_camera_that_is_lost_comes_back_and_goes_on_counting() -> None:
         assert (frame.sequence, frame.source) == (3, "fake#1~1")
         assert reader.counts.reconnects == 1
         opener.let_go()
-    assert [change.after for change in changes][:3] == [State.STREAMING, State.RECONNECTING, State.STREAMING]
+    assert [change.after for change in changes][:3] == [
+        CameraState.STREAMING,
+        CameraState.RECONNECTING,
+        CameraState.STREAMING,
+    ]
     assert changes[1].why == "unplugged"
     assert all(camera.closed for camera in opener.opened)
 
@@ -307,7 +311,7 @@ def test_closing_while_the_old_driver_hangs_in_closing_opens_nothing() -> None:
     assert closing.reached.wait(5)
     ending = threading.Thread(target=reader.close)
     ending.start()
-    assert wait_until(lambda: reader.state is State.CLOSED)
+    assert wait_until(lambda: reader.state is CameraState.CLOSED)
     closing.free.set()
     ending.join(10)
     assert not ending.is_alive()
@@ -348,11 +352,17 @@ def test_a_camera_that_stalls_says_so_and_recovers() -> None:
         states = [reader.state]
         hang.free.set()
         assert taken(reader) == 1
-        assert [*states, reader.state] == [State.STALLED, State.STREAMING]
+        assert [*states, reader.state] == [CameraState.STALLED, CameraState.STREAMING]
         assert reader.counts.stalls == 1
         assert reader.counts.abandoned == 0
         opener.let_go()
-    states = [State.CONNECTING, State.STREAMING, State.STALLED, State.STREAMING, State.CLOSED]
+    states = [
+        CameraState.CONNECTING,
+        CameraState.STREAMING,
+        CameraState.STALLED,
+        CameraState.STREAMING,
+        CameraState.CLOSED,
+    ]
     assert [(change.before, change.after) for change in changes] == list(pairwise(states))
 
 
@@ -407,14 +417,14 @@ def test_a_camera_that_does_not_come_back_is_given_up_within_the_bound() -> None
         for read in (reader.wait_next, lambda: reader.next_unseen(10)):
             with pytest.raises(Disconnected):
                 read()
-    assert [given_up, reader.state] == [State.FAILED, State.CLOSED]
+    assert [given_up, reader.state] == [CameraState.FAILED, CameraState.CLOSED]
 
 
 def test_a_loose_plug_is_given_up() -> None:
     scripts: list[list[Step]] = [[picture(n), Disconnected("unplugged")] for n in range(10)]
     opener = Opener(*scripts)
     with reader_of(opener, QUICK) as reader:
-        assert wait_until(lambda: reader.state is State.FAILED)
+        assert wait_until(lambda: reader.state is CameraState.FAILED)
         assert opener.calls == 6
         with pytest.raises(Disconnected, match="lost 6 times in 60 s, last: unplugged"):
             read_to_the_end(reader)
@@ -492,7 +502,7 @@ def test_a_tap_gives_every_frame_in_order_while_the_reads_give_the_newest() -> N
         with pytest.raises(FrameTimeout):
             tap.next(1)
         opener.let_go()
-        assert wait_until(lambda: reader.state is State.CLOSED)
+        assert wait_until(lambda: reader.state is CameraState.CLOSED)
         assert tap.next(1) is None
         assert tap.dropped == 0
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from device.errors import CameraError, Disconnected, FrameTimeout, FrameUnreadable, NoNewFrame, RepeatedFrame
 from device.frame import Frame
-from device.live import LiveReader, State
+from device.live import CameraState, LiveReader
 from tests.device.light.waiting import wait_until
 from tests.device.live.scripted import QUICK, picture
 
@@ -95,20 +95,20 @@ class ReaderMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.ended)
     @rule()
     def the_camera_is_lost_and_comes_back(self) -> None:
-        streaming = self.reader.state is State.STREAMING
+        streaming = self.reader.state is CameraState.STREAMING
         self.hand(Disconnected("unplugged"))
-        assert wait_until(lambda: self.reader.state is State.RECONNECTING)
+        assert wait_until(lambda: self.reader.state is CameraState.RECONNECTING)
         self.trouble = NoNewFrame if streaming else self.trouble
         self.first, self.number = self.first + self.number - 1, 0
         self.a_frame_comes()
-        assert self.reader.state is State.STREAMING
+        assert self.reader.state is CameraState.STREAMING
         self.lost += 1
 
     @precondition(lambda self: not self.ended and self.good > 3)
     @rule()
     def the_source_ends(self) -> None:
         self.strings.put(None)
-        assert wait_until(lambda: self.reader.state is State.CLOSED)
+        assert wait_until(lambda: self.reader.state is CameraState.CLOSED)
         self.ended = True
 
     @rule()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from device.errors import FrameUnreadable, NoNewFrame
-from device.live import LiveReader, State, open_source
+from device.live import CameraState, LiveReader, open_source
 from tests.device.cameras.servers import Program, free_port, mjpeg_over_http, rtsp, running
 from tests.device.light.waiting import wait_until
 
@@ -30,7 +30,7 @@ def test_a_server_that_is_killed_and_started_again(serve: Serve, address: str) -
         with camera:
             before = [sequence(camera) for _ in range(10)]
             server.kill()
-            assert wait_until(lambda: camera.state is State.RECONNECTING, timeout_s=10)
+            assert wait_until(lambda: camera.state is CameraState.RECONNECTING, timeout_s=10)
             with pytest.raises(NoNewFrame):
                 read_on(camera)
             again_ns = time.monotonic_ns()

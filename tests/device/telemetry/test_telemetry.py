@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.telemetry import Clock, Power, Temperature, ThrottleCount, read_telemetry
+from device.telemetry import ClockFrequency, Power, Temperature, ThrottleCount, read_telemetry
 from device.telemetry.jetson import parse_nvpmodel
 
 TREES = Path(__file__).parent / "trees"
@@ -57,9 +57,9 @@ def test_a_jetson_is_read_whole(grown: Any) -> None:
     reading = read_telemetry(root, nvpmodel=lambda: "NV Power Mode: MAXN_SUPER\n2\n", nvml=lambda: pytest.fail("asked"))
     assert reading.machine == "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super"
     assert reading.power_mode == "MAXN_SUPER"
-    assert reading.clocks[0] == Clock("cpu0", 1728.0, 1728.0)
-    assert reading.clocks[2] == Clock("cpu2", 729.6, 1728.0)
-    assert reading.clocks[6:] == (Clock("gpu", 612.0, 1020.0),)
+    assert reading.clocks[0] == ClockFrequency("cpu0", 1728.0, 1728.0)
+    assert reading.clocks[2] == ClockFrequency("cpu2", 729.6, 1728.0)
+    assert reading.clocks[6:] == (ClockFrequency("gpu", 612.0, 1020.0),)
     assert [t.name for t in reading.temperatures] == ["cpu-thermal", "gpu-thermal", "soc0-thermal", "tj-thermal"]
     assert reading.temperatures[0] == Temperature("cpu-thermal", 51.281, 99.0)
     assert reading.power == (
@@ -85,7 +85,7 @@ def test_a_workstation_is_read_whole(grown: Any) -> None:
     assert reading.machine == "Precision 3660"
     assert reading.power_mode == "balanced"
     assert [c.name for c in reading.clocks] == ["cpu0", "cpu1", "cpu2", "cpu10"]
-    assert reading.clocks[3] == Clock("cpu10", 3700.0, 4900.0)
+    assert reading.clocks[3] == ClockFrequency("cpu10", 3700.0, 4900.0)
     assert reading.temperatures == (
         Temperature("x86_pkg_temp", 61.0, None),
         Temperature("coretemp Package id 0", 62.0, 100.0),
@@ -100,7 +100,7 @@ def test_a_workstation_is_read_whole(grown: Any) -> None:
 def test_a_virtual_machine_tells_what_it_has(grown: Any) -> None:
     reading = read_telemetry(grown("virtual_machine"), nvml=no_nvml)
     assert reading.machine == "AMD EPYC"
-    assert reading.clocks == (Clock("cpu0", 2445.42), Clock("cpu1", 2445.421))
+    assert reading.clocks == (ClockFrequency("cpu0", 2445.42), ClockFrequency("cpu1", 2445.421))
     assert (reading.temperatures, reading.power, reading.throttling, reading.power_mode) == ((), (), (), None)
 
 
@@ -210,7 +210,7 @@ class FakeNvml:
 def test_gpus_are_read_through_nvml(tmp_path: Path) -> None:
     nvml = FakeNvml()
     reading = read_telemetry(tmp_path, nvml=lambda: nvml)
-    assert reading.clocks[:2] == (Clock("nvml0 sm", 1980, 1980), Clock("nvml0 memory", 2619, 2619))
+    assert reading.clocks[:2] == (ClockFrequency("nvml0 sm", 1980, 1980), ClockFrequency("nvml0 memory", 2619, 2619))
     assert reading.temperatures == (Temperature("nvml0", 88, 87), Temperature("nvml1", 88, 87))
     assert reading.power == (Power("nvml0", 690.5, 700.0),)
     assert reading.throttling[:2] == ("nvml0 power cap", "nvml0 hardware thermal slowdown")

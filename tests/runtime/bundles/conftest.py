@@ -10,7 +10,7 @@ import pytest
 import runtime.bundles.actions
 import runtime.bundles.starts
 from runtime.bundles.actions import Means
-from runtime.bundles.trial import Asked, Trial
+from runtime.bundles.trial import Trial, TrialRequest
 from tests.runtime.bundles.making import KEY, WORKS, bundle_folder, keys_folder
 
 
@@ -37,12 +37,12 @@ def two(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> Callable[[Trial], list[Asked]]:
+def trials(monkeypatch: pytest.MonkeyPatch) -> Callable[[Trial], list[TrialRequest]]:
     """Let every trial find this from now on; gives what was asked."""
-    asked: list[Asked] = []
+    asked: list[TrialRequest] = []
 
-    def finds(found: Trial) -> list[Asked]:
-        def try_bundle(what: Asked) -> Trial:
+    def finds(found: Trial) -> list[TrialRequest]:
+        def try_bundle(what: TrialRequest) -> Trial:
             asked.append(what)
             return found
 

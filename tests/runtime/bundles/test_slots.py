@@ -17,14 +17,14 @@ from device.signature import signature_line
 from runtime.bundle import DEMONSTRATION, open_bundle
 from runtime.bundles.actions import Means, activate, install, rollback
 from runtime.bundles.errors import NotActivated, PackageRefused, SlotsError
-from runtime.bundles.trial import Asked, Compared, Trial
+from runtime.bundles.trial import Compared, Trial, TrialRequest
 from runtime.errors import BundleError, ScreeningError
 from runtime.reading import Signature
 from runtime.slots import ACTIVE, installed, read_active
 from runtime.trust.errors import SignatureRefused, SiteError
 from tests.runtime.bundles.making import KEY, STRANGER, WORKS, bundle_folder, packed, sha256_of
 
-Trials = Callable[[Trial], list[Asked]]
+Trials = Callable[[Trial], list[TrialRequest]]
 SIGNED = Signature("signed", "maker", "")
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from runtime.bundles.actions import Means, activate, install
 from runtime.bundles.starts import MOST_STARTS, Program, counted_start
-from runtime.bundles.trial import Asked, Trial
+from runtime.bundles.trial import Trial, TrialRequest
 from runtime.errors import EngineError
 from runtime.slots import read_active
 from tests.runtime.bundles.making import WORKS, sha256_of
 
-Trials = Callable[[Trial], list[Asked]]
+Trials = Callable[[Trial], list[TrialRequest]]
 
 
 class Killed(BaseException):

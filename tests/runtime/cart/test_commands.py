@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart.__main__ import main
-from runtime.cart.units import UnitOptions, units
+from runtime.cart.units import CartUnitOptions, units
 from runtime.config import load_config
 
 
@@ -60,7 +60,7 @@ def test_units_are_shown_whole(config: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.system
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 def test_systemd_judges_the_units_hardened(tmp_path: Path) -> None:
-    options = UnitOptions(
+    options = CartUnitOptions(
         Path("/usr/bin/python3"), Path("/etc/rop/a cart.toml"), Path("/var/lib/rop/journal"), "http://127.0.0.1:8420/"
     )
     for name, text in units(options).items():

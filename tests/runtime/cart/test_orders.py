@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runtime.cart.orders import Worklist, rows_of
+from runtime.cart.orders import LatestWorklist, rows_of
 from runtime.errors import ScreeningError
 
 
@@ -60,7 +60,7 @@ def test_an_archive_that_is_away_leaves_the_last_answer_and_its_age() -> None:
         return answer
 
     told: list[int] = []
-    worklist = Worklist(ask, "", lambda: told.append(1))
+    worklist = LatestWorklist(ask, "", lambda: told.append(1))
     assert worklist.answer.age_s is None
     first = worklist.refresh()
     for problem in ("away", "the worklist cannot be used (ValueError)"):

@@ -11,7 +11,7 @@ import pytest
 from runtime.cart.desk import LONGEST_QUEUE, Desk
 from runtime.cart.errors import CartBusy, DeskGone
 from runtime.cart.events import ROOM, Events
-from runtime.cart.kept import Kept
+from runtime.cart.kept import Supervised
 
 
 def test_a_slow_listener_is_told_that_it_missed_something_and_holds_nobody_up() -> None:
@@ -207,7 +207,7 @@ def test_a_part_that_is_lost_is_closed_and_opened_anew_and_its_problem_is_said()
         made.append(Part())
         return made[-1]
 
-    kept: Kept[Part] = Kept(
+    kept: Supervised[Part] = Supervised(
         "part", open_it, lambda part: (part.problem, part.lost), changed.set, every_s=0.005, retry_s=0.005
     )
     try:
@@ -228,7 +228,7 @@ def test_a_part_that_cannot_be_opened_says_why() -> None:
     def fails() -> Part:
         raise OSError("no such port")
 
-    kept: Kept[Part] = Kept("part", fails, lambda part: ("", False), retry_s=0.005)
+    kept: Supervised[Part] = Supervised("part", fails, lambda part: ("", False), retry_s=0.005)
     try:
         _until(lambda: kept.problem == "no such port")
         assert kept.part is None

@@ -14,7 +14,7 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart import room as room_module
 from runtime.cart.errors import NotNow
-from runtime.cart.room import Room, Seen
+from runtime.cart.room import Room, ScreenShown
 from runtime.dicom.outbox.steps import DESTINATION, DONE
 from runtime.errors import EngineError
 from runtime.exam.errors import JournalFull
@@ -37,15 +37,15 @@ def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
 @pytest.mark.parametrize(
     ("seen", "refused"),
     [
-        (Seen(), False),
-        (Seen("E-1", DISC), False),
-        (Seen("E-2", DISC), True),
-        (Seen("E-1", (Eye.OS, View.DISC)), True),
-        (Seen("E-1", (Eye.OD, View.NASAL)), True),
-        (Seen("E-1", DISC, -1e6), True),
+        (ScreenShown(), False),
+        (ScreenShown("E-1", DISC), False),
+        (ScreenShown("E-2", DISC), True),
+        (ScreenShown("E-1", (Eye.OS, View.DISC)), True),
+        (ScreenShown("E-1", (Eye.OD, View.NASAL)), True),
+        (ScreenShown("E-1", DISC, -1e6), True),
     ],
 )
-def test_a_press_is_for_one_exam_eye_and_view_at_one_moment(seen: Seen, refused: bool) -> None:
+def test_a_press_is_for_one_exam_eye_and_view_at_one_moment(seen: ScreenShown, refused: bool) -> None:
     if not refused:
         seen.check("E-1", DISC)
         return

@@ -37,9 +37,9 @@ from runtime.cart import room as room_module
 from runtime.cart.demo.hospital import ARCHIVE_AE, CART_AE, Hospital
 from runtime.cart.demo.parts import CLINICIAN, TECHNICIAN, USER
 from runtime.cart.sending import sending
+from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.objects import planned
-from runtime.dicom.site import Site
 from runtime.dicom.worklist import query_worklist
 from runtime.engines.fake import Fault
 from runtime.exam.errors import JournalFull
@@ -126,7 +126,7 @@ class Session(RuleBasedStateMachine):
         self.patched.setattr(room_module, "UNREAD_AGAIN_S", 0.05)
         node = {"ae_title": ARCHIVE_AE, "host": "127.0.0.1", "port": self.hospital.port}
         said = {"schema": "rop.dicom/1", "cart": {"ae_title": CART_AE}, "archive": node, "worklist": node, "mpps": node}
-        self.site = Site.model_validate(said)
+        self.site = DicomConfig.model_validate(said)
         self.sends = sending(self.journal, self.site)
         self.cart = Quick(self.folder, send=self.send, ordering=self.worklist)
         self.cart.sign_in(USER)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from runtime.cart.units import UnitOptions, units
+from runtime.cart.units import CartUnitOptions, units
 
 UNITS = units(
-    UnitOptions(Path("/usr/bin/python3"), Path("/etc/a b/cart.toml"), Path("/var/lib/rop"), "http://127.0.0.1:8420/")
+    CartUnitOptions(
+        Path("/usr/bin/python3"), Path("/etc/a b/cart.toml"), Path("/var/lib/rop"), "http://127.0.0.1:8420/"
+    )
 )
 SERVICES = [name for name in UNITS if name.endswith(".service")]
 TENTHS = {"rop-kiosk.service": 22}
@@ -38,7 +40,9 @@ def test_no_service_leaves_a_core_or_files_that_others_read(name: str) -> None:
     ],
 )
 def test_the_cart_may_write_its_slots_and_the_sites_state(slots: Path | None, lines: list[str]) -> None:
-    options = UnitOptions(Path("/usr/bin/python3"), Path("/etc/cart.toml"), Path("/var/lib/rop"), "http://h/", slots)
+    options = CartUnitOptions(
+        Path("/usr/bin/python3"), Path("/etc/cart.toml"), Path("/var/lib/rop"), "http://h/", slots
+    )
     assert set(lines) <= set(units(options)["rop-cart.service"].splitlines())
 
 

@@ -16,9 +16,9 @@ from runtime.bundle import Bundle
 from runtime.daemon.client import Client
 from runtime.daemon.endpoint import listening
 from runtime.daemon.limits import Limits
-from runtime.daemon.messages import Health, State
+from runtime.daemon.messages import DaemonState, Health
 from runtime.daemon.model import Model
-from runtime.daemon.reader import Reader
+from runtime.daemon.reader import ModelThread
 from runtime.daemon.service import Service
 from runtime.engines.fake import FakeEngine
 from runtime.errors import ScreeningError
@@ -52,7 +52,7 @@ class Running:
     release: threading.Event = field(default_factory=threading.Event)
     """Loading waits for it."""
     alive: int = 0
-    states: list[State] = field(default_factory=list)
+    states: list[DaemonState] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     """What was told with each state."""
     failure: ScreeningError | None = None
@@ -61,7 +61,7 @@ class Running:
         return Client(self.path, **({"slots": 3, "slot_bytes": 640 * 480 * 3, "max_age_ms": 60_000.0} | options))  # type: ignore[arg-type]
 
     def ready(self) -> None:
-        awaited(lambda: self.service.health().state is not State.LIVE, "a loaded engine")
+        awaited(lambda: self.service.health().state is not DaemonState.LIVE, "a loaded engine")
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def running(
     with listening(path) as listener:
         it.service = Service(
             listener,
-            lambda changed: Reader(make, changed, count, idle_s, max_age_ms=limits.max_age_ms),
+            lambda changed: ModelThread(make, changed, count, idle_s, max_age_ms=limits.max_age_ms),
             limits,
             on_state=told,
         )

@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from runtime.bundle import open_bundle
 from runtime.daemon.endpoint import listening, passed_by_systemd
 from runtime.daemon.limits import Limits
-from runtime.daemon.messages import Health, State
+from runtime.daemon.messages import DaemonState, Health
 from runtime.daemon.model import Model
-from runtime.daemon.reader import Reader
+from runtime.daemon.reader import ModelThread
 from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.service import Service
 from runtime.engines.fake import FakeEngine
@@ -45,11 +45,11 @@ def main(path: Path, delay_ms: float = 0.0, huge_pages: float = 0.0, *uids: floa
             engine.segment_delay_ms = delay_ms
             return model
 
-        def reader(changed: Callable[[], None]) -> Reader:
-            return Reader(make, changed, max_age_ms=60_000)
+        def reader(changed: Callable[[], None]) -> ModelThread:
+            return ModelThread(make, changed, max_age_ms=60_000)
 
         def told(health: Health) -> None:
-            if health.state is not State.LIVE:
+            if health.state is not DaemonState.LIVE:
                 sys.stdout.write("ready\n")
                 sys.stdout.flush()
 

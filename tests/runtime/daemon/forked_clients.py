@@ -12,13 +12,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from runtime.daemon.client import Client
-from runtime.daemon.messages import Order
+from runtime.daemon.messages import FrameOrder
 from tests.pictures import retina
 
 
 def submit_for_ever(path: str) -> None:
     picture = retina(1)
-    with Client(path, "killed", slots=3, slot_bytes=picture.nbytes, order=Order.EVERY, stored_pictures=True) as client:
+    with Client(
+        path, "killed", slots=3, slot_bytes=picture.nbytes, order=FrameOrder.EVERY, stored_pictures=True
+    ) as client:
         while True:
             slot = client.free_slot()
             if slot is None:

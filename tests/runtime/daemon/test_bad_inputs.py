@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from device.pixels import Matrix, PixelFormat, Range
+from device.pixels import ColourMatrix, PixelFormat, Range
 from runtime.bundle import Bundle, open_bundle
 from runtime.daemon import golden
 from runtime.daemon.client import Client
@@ -26,16 +26,16 @@ from runtime.daemon.messages import (
     FROM_DAEMON,
     AskHealth,
     Configure,
+    DaemonState,
     Error,
+    FrameOrder,
     Health,
     Hello,
-    Order,
-    Outcome,
     Reason,
     Reload,
-    State,
     Submit,
     Welcome,
+    WireOutcome,
 )
 from runtime.daemon.model import open_model
 from runtime.daemon.ring import SEALS
@@ -46,14 +46,14 @@ from runtime.errors import BundleError
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited, running
 
-FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+FINDINGS = (WireOutcome.REFER, WireOutcome.NO_REFERRAL_FINDINGS)
 
 
 RIGHT: dict[str, Any] = {"generation": 2, "sequence": 0, "captured_ns": 0, "deadline_ns": 0, "slot": 0}
 RIGHT |= {"width": 320, "height": 240, "stride": 960, "flags": 0, "capture_us": 0, "chroma_offset": 0, "data_bytes": 0}
-RIGHT |= {"matrix": Matrix.NONE, "range": Range.NONE}
+RIGHT |= {"matrix": ColourMatrix.NONE, "range": Range.NONE}
 JPEG = {"format": PixelFormat.JPEG, "stride": 0, "data_bytes": 100}
-BT709 = {"matrix": Matrix.BT709, "range": Range.LIMITED}
+BT709 = {"matrix": ColourMatrix.BT709, "range": Range.LIMITED}
 
 
 def connected(daemon: Running) -> socket.socket:
@@ -145,13 +145,13 @@ def test_a_client_of_another_version_is_told_which_is_spoken(daemon: Running, lo
         ({"format": PixelFormat.RGB48, "stride": 1920}, ErrorCode.BAD_FORMAT),
         ({"format": PixelFormat.BAYER8, "stride": 320}, ErrorCode.BAD_FORMAT),
         ({"format": PixelFormat.NV12, "stride": 320}, ErrorCode.BAD_FORMAT),  # matrix and range are not named
-        ({"format": PixelFormat.NV12, "stride": 320, "matrix": Matrix.BT601}, ErrorCode.BAD_FORMAT),
+        ({"format": PixelFormat.NV12, "stride": 320, "matrix": ColourMatrix.BT601}, ErrorCode.BAD_FORMAT),
         ({"format": PixelFormat.YUYV, "width": 321, "stride": 642, **BT709}, ErrorCode.BAD_FORMAT),
         ({"format": PixelFormat.YUYV, "stride": 639, **BT709}, ErrorCode.BAD_FORMAT),
         ({"format": PixelFormat.NV12, "stride": 4096, **BT709}, ErrorCode.BAD_DIMENSIONS),
         ({"format": PixelFormat.NV12, "stride": 320, "chroma_offset": 76799, **BT709}, ErrorCode.BAD_FORMAT),
         ({"format": PixelFormat.NV12, "stride": 320, "chroma_offset": 2**32 - 1, **BT709}, ErrorCode.BAD_DIMENSIONS),
-        ({"matrix": Matrix.BT601, "range": Range.FULL}, ErrorCode.BAD_DIMENSIONS),
+        ({"matrix": ColourMatrix.BT601, "range": Range.FULL}, ErrorCode.BAD_DIMENSIONS),
         ({"data_bytes": 100}, ErrorCode.BAD_DIMENSIONS),
         ({"format": PixelFormat.JPEG, "stride": 0}, ErrorCode.BAD_DIMENSIONS),
         ({"format": PixelFormat.JPEG, "stride": 0, "data_bytes": 640 * 480 * 3 + 1}, ErrorCode.BAD_DIMENSIONS),
@@ -184,7 +184,7 @@ def test_a_slot_resubmitted_while_in_use(daemon: Running) -> None:
             client.result()
         assert refused.value.code is ErrorCode.SLOT_IN_USE
         result = client.result()
-        assert (result.sequence, result.outcome) == (1, Outcome.NO_REFERRAL_FINDINGS)
+        assert (result.sequence, result.outcome) == (1, WireOutcome.NO_REFERRAL_FINDINGS)
 
 
 @pytest.mark.parametrize(("slots", "slot_bytes"), [(17, 100), (1, MAX_SLOT_BYTES + 1), (16, MAX_SLOT_BYTES)])
@@ -196,7 +196,7 @@ def test_a_ring_that_is_too_large(daemon: Running, slots: int, slot_bytes: int) 
 
 def test_a_second_ring(daemon: Running) -> None:
     with daemon.client() as client:
-        client._send(Configure(1, 100, Order.NEWEST, 0))
+        client._send(Configure(1, 100, FrameOrder.NEWEST, 0))
         with pytest.raises(DaemonRefused) as refused:
             client.result()
         assert refused.value.code is ErrorCode.ALREADY_CONFIGURED
@@ -206,7 +206,7 @@ def test_the_ring_can_be_neither_shrunk_nor_grown(daemon: Running) -> None:
     with connected(daemon) as raw:
         raw.send(Hello(VERSION, VERSION, "raw").encode(1))
         answer(raw)
-        raw.send(Configure(2, 1000, Order.NEWEST, 0).encode(2))
+        raw.send(Configure(2, 1000, FrameOrder.NEWEST, 0).encode(2))
         _, (ring,), _, _ = socket.recv_fds(raw, LARGEST, 1)
         try:
             assert fcntl.fcntl(ring, fcntl.F_GET_SEALS) & SEALS == SEALS
@@ -312,7 +312,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_daemon(bundle: Bundle, tmp_path:
         daemon.release.set()
         awaited(lambda: daemon.failure is not None, "the end")
     assert isinstance(daemon.failure, BundleError)
-    assert daemon.states == [State.LIVE]
+    assert daemon.states == [DaemonState.LIVE]
 
 
 def test_an_engine_that_fails_the_golden_frame_is_never_ready(bundle: Bundle, tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_an_engine_that_fails_the_golden_frame_is_never_ready(bundle: Bundle, tm
         daemon.engine.fault = Fault.NAN_VESSELS
         daemon.release.set()
         awaited(lambda: daemon.failure is not None, "the end")
-    assert daemon.states == [State.LIVE]
+    assert daemon.states == [DaemonState.LIVE]
 
 
 def test_a_failed_idle_self_test_stops_every_result(bundle: Bundle, tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_a_failed_idle_self_test_stops_every_result(bundle: Bundle, tmp_path: Pa
         with daemon.client() as client:
             for seed in range(3):
                 result = client.read(retina(seed))
-                assert result.outcome is Outcome.NO_RESULT
+                assert result.outcome is WireOutcome.NO_RESULT
                 assert result.reason.startswith("self-test failed")
             assert "self-test failed" in client.health().text
         assert daemon.alive == alive
@@ -357,7 +357,7 @@ def test_the_bundle_is_replaced_under_a_running_daemon(
         assert (after.version, before.version) == ("4", "3")
         assert old.closed
         result = client.read(retina(2))
-        assert (result.outcome, result.bundle_sha256) == (Outcome.REFER, after.sha256)
+        assert (result.outcome, result.bundle_sha256) == (WireOutcome.REFER, after.sha256)
         assert client.health().reloads == 1
         daemon.service.reload()
         awaited(lambda: client.health().reloads == 2, "the second reload")
@@ -377,11 +377,11 @@ def test_a_bundle_that_was_altered_on_disk_is_not_loaded(
         answered = client.reload()
         assert (answered.failed, answered.sha256) == (1, before.sha256)
         assert "was altered" in answered.text
-        assert client.read(retina(1)).outcome is Outcome.NO_REFERRAL_FINDINGS
+        assert client.read(retina(1)).outcome is WireOutcome.NO_REFERRAL_FINDINGS
         graph.write_bytes(whole)
         assert not client.reload().failed
         assert client.bundle().version == "4"
-        assert client.read(retina(2)).outcome is Outcome.REFER
+        assert client.read(retina(2)).outcome is WireOutcome.REFER
 
 
 @pytest.mark.parametrize("failure", [BundleError("altered"), RuntimeError("a backend's own"), None])

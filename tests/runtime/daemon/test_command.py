@@ -20,10 +20,10 @@ from runtime.daemon.arguments import parse, serve_arguments
 from runtime.daemon.client import Client
 from runtime.daemon.errors import DaemonGone
 from runtime.daemon.log import NOTICE, Log
-from runtime.daemon.messages import Health, Obtained, Outcome, State
+from runtime.daemon.messages import DaemonState, Health, Obtained, WireOutcome
 from runtime.daemon.notify import Notifier
 from runtime.daemon.realtime import SoftRealTime
-from runtime.daemon.units import UnitOptions, service_unit
+from runtime.daemon.units import DaemonUnitOptions, service_unit
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited
 
@@ -102,9 +102,9 @@ def test_the_daemon_under_a_manager(tmp_path: Path) -> None:
             assert told[0] == "STATUS=loading"
             assert "WATCHDOG=1" in told  # after the self-test, before ready
             with Client(path, slots=2, slot_bytes=320 * 240 * 3) as client:
-                assert client.read(retina(1)).outcome in Outcome
+                assert client.read(retina(1)).outcome in WireOutcome
                 health = client.health()
-                assert health.state is State.READY or "SCHED_FIFO" in health.text
+                assert health.state is DaemonState.READY or "SCHED_FIFO" in health.text
                 assert health.cpu_pinning is Obtained.OBTAINED
                 assert health.sched_fifo is not Obtained.NOT_ASKED
                 process.send_signal(signal.SIGHUP)
@@ -132,7 +132,7 @@ def test_a_killed_daemon_is_noticed_at_once_and_its_socket_taken_over(tmp_path: 
                 assert process.stdout is not None
                 assert process.stdout.readline() == b"ready\n"
                 with Client(path, slots=2, slot_bytes=320 * 240 * 3) as client:
-                    assert client.read(retina(1)).outcome is Outcome.NO_REFERRAL_FINDINGS
+                    assert client.read(retina(1)).outcome is WireOutcome.NO_REFERRAL_FINDINGS
                     process.kill()
                     process.wait()
                     start = time.monotonic()
@@ -218,7 +218,7 @@ def test_a_ring_without_huge_pages_works_and_says_so(daemon: Running) -> None:
         assert health.huge_pages is client.ring.layout.huge_pages
         if health.huge_pages is Obtained.REFUSED:
             assert "huge pages" in health.text
-        assert client.read(retina(1)).outcome is Outcome.NO_REFERRAL_FINDINGS
+        assert client.read(retina(1)).outcome is WireOutcome.NO_REFERRAL_FINDINGS
 
 
 def test_the_installed_command_line_means_what_was_asked(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_systemd_finds_nothing_wrong(real_time: bool, tmp_path: Path) -> None:
 
 
 def test_the_watchdog_leaves_time_for_a_self_test() -> None:
-    text = service_unit(UnitOptions(Path("/usr/bin/python3"), ()))
+    text = service_unit(DaemonUnitOptions(Path("/usr/bin/python3"), ()))
     assert "WatchdogSec=60" in text
     assert "RestrictRealtime=yes" in text
     assert "LimitCORE=0" in text  # what a crash leaves would hold pictures

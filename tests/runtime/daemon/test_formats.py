@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device.pixels import Lying, Matrix, PixelFormat, PixelsUnusable, Range
+from device.pixels import ColourMatrix, Lying, PixelFormat, PixelsUnusable, Range
 from runtime.daemon.jpeg import decoded
-from runtime.daemon.messages import Outcome, ResultFlag
+from runtime.daemon.messages import ResultFlag, WireOutcome
 from tests.device.test_pixels import laid_out, to_yuv
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running
@@ -66,7 +66,7 @@ def test_a_jpeg_that_is_none_has_no_result_and_says_why(daemon: Running) -> None
         client.finish(0)
         client.submit(0, 96, 64, pixel_format=PixelFormat.JPEG, data_bytes=100)
         result = client.result()
-        assert result.outcome is Outcome.NO_RESULT
+        assert result.outcome is WireOutcome.NO_RESULT
         assert "JPEG" in result.text
 
 
@@ -75,16 +75,16 @@ def test_a_jpeg_that_is_none_has_no_result_and_says_why(daemon: Running) -> None
 def test_every_format_is_read(daemon: Running, pixel_format: PixelFormat, width: int) -> None:
     picture = retina(2, width=width, height=width)
     row = width * {PixelFormat.NV12: 1, PixelFormat.RGBX8: 4}.get(pixel_format, 2)
-    ways: dict[str, Any] = {"matrix": Matrix.BT709, "levels": Range.LIMITED}
+    ways: dict[str, Any] = {"matrix": ColourMatrix.BT709, "levels": Range.LIMITED}
     if pixel_format is PixelFormat.RGBX8:
         data, ways = np.dstack((picture, picture[..., 0])).reshape(-1), {}
     else:
-        data = laid_out(to_yuv(picture, Matrix.BT709, Range.LIMITED), pixel_format, row)
+        data = laid_out(to_yuv(picture, ColourMatrix.BT709, Range.LIMITED), pixel_format, row)
     with daemon.client(slot_bytes=4 * 960 * 960, stored_pictures=True) as client:
         client.fill(0, data.reshape(1, -1))
         client.submit(0, width, width, pixel_format=pixel_format, **ways)
         result = client.result()
-        assert result.outcome is Outcome.NO_REFERRAL_FINDINGS
+        assert result.outcome is WireOutcome.NO_REFERRAL_FINDINGS
         digested = picture if pixel_format is PixelFormat.RGBX8 else data
         assert result.frame_sha256 == hashlib.sha256(digested.tobytes()).digest()
         other = client.read(picture)

@@ -20,13 +20,13 @@ from runtime.daemon import clock
 from runtime.daemon.client import Client
 from runtime.daemon.errors import DaemonRefused
 from runtime.daemon.limits import Limits
-from runtime.daemon.messages import FROM_CLIENT, Configure, Hello, Order, Outcome, ResultFlag, Welcome
+from runtime.daemon.messages import FROM_CLIENT, Configure, FrameOrder, Hello, ResultFlag, Welcome, WireOutcome
 from runtime.daemon.ring import make_ring
 from runtime.daemon.wire import LARGEST, VERSION, ErrorCode, decode
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited, running
 
-FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+FINDINGS = (WireOutcome.REFER, WireOutcome.NO_REFERRAL_FINDINGS)
 FAKE = Path(__file__).parent / "fake_daemon.py"
 
 
@@ -83,7 +83,7 @@ def test_a_frame_captured_too_long_ago_has_no_result_though_nobody_set_a_deadlin
             daemon.engine.segment_delay_ms = 1500.0
             during = client.read(retina(2))
         for result in (before, during):
-            assert (result.outcome, result.flags & ResultFlag.LATE) == (Outcome.NO_RESULT, ResultFlag.LATE)
+            assert (result.outcome, result.flags & ResultFlag.LATE) == (WireOutcome.NO_RESULT, ResultFlag.LATE)
             assert result.reason.startswith("late")
         assert "at most 500" in before.reason
 
@@ -139,7 +139,7 @@ def test_while_the_daemon_hangs_the_client_says_that_there_is_no_result(tmp_path
         it.submit(0, 320, 240, captured_ns=captured, sequence=1)
         hung = it.result(20)
         assert clock.now_ns() - captured >= 300_000_000
-        assert (hung.outcome, hung.flags, hung.sequence) == (Outcome.NO_RESULT, ResultFlag.LATE, 1)
+        assert (hung.outcome, hung.flags, hung.sequence) == (WireOutcome.NO_RESULT, ResultFlag.LATE, 1)
         assert hung.text.startswith("No result - late: captured")
         assert it.free_slot() != 0  # the daemon has it still
         child.send_signal(signal.SIGCONT)
@@ -154,20 +154,20 @@ def test_a_result_that_was_not_fetched_in_time_is_none(daemon: Running) -> None:
         awaited(lambda: daemon.service.health().frames == 1, "the reading")
         time.sleep(0.45)
         result = client.result()
-        assert (result.outcome, result.flags, result.class_count) == (Outcome.NO_RESULT, ResultFlag.LATE, 0)
+        assert (result.outcome, result.flags, result.class_count) == (WireOutcome.NO_RESULT, ResultFlag.LATE, 0)
         assert client.fresh_until_ns(result) < clock.now_ns()
 
 
 def test_what_is_cancelled_has_no_result_whatever_the_daemon_says(daemon: Running) -> None:
     daemon.engine.segment_delay_ms = 300.0
-    with daemon.client(order=Order.EVERY) as client, daemon.client(name="other") as other:
+    with daemon.client(order=FrameOrder.EVERY) as client, daemon.client(name="other") as other:
         for slot in range(3):
             client.fill(slot, retina(slot))
             client.submit(slot, 320, 240, sequence=slot)
         client.cancel()
         results = [client.result() for _ in range(3)]
         assert {(r.sequence, r.outcome, r.flags) for r in results} == {
-            (n, Outcome.NO_RESULT, ResultFlag.CANCELLED) for n in range(3)
+            (n, WireOutcome.NO_RESULT, ResultFlag.CANCELLED) for n in range(3)
         }
         assert all(result.reason == "cancelled by its client" for result in results)
         daemon.engine.segment_delay_ms = 0.0
@@ -175,7 +175,7 @@ def test_what_is_cancelled_has_no_result_whatever_the_daemon_says(daemon: Runnin
         assert other.read(retina(7)).outcome in FINDINGS
         assert daemon.service.health().frames <= 3  # those that waited were not read
         result = client.read(retina(5), sequence=9)
-        assert (result.sequence, result.outcome) == (9, Outcome.NO_REFERRAL_FINDINGS)
+        assert (result.sequence, result.outcome) == (9, WireOutcome.NO_REFERRAL_FINDINGS)
 
 
 def test_a_fetched_but_waiting_result_is_cancelled_too(daemon: Running) -> None:
@@ -185,7 +185,7 @@ def test_a_fetched_but_waiting_result_is_cancelled_too(daemon: Running) -> None:
         awaited(lambda: daemon.service.health().frames == 1, "the reading")
         client.cancel()
         result = client.result()
-        assert (result.outcome, result.flags) == (Outcome.NO_RESULT, ResultFlag.CANCELLED)
+        assert (result.outcome, result.flags) == (WireOutcome.NO_RESULT, ResultFlag.CANCELLED)
 
 
 def test_what_another_bundle_read_is_no_result(daemon: Running) -> None:
@@ -195,7 +195,7 @@ def test_what_another_bundle_read_is_no_result(daemon: Running) -> None:
         assert client.read(retina(1)).outcome in FINDINGS
     with daemon.client(bundle_sha256=bytes(32)) as client:
         result = client.read(retina(2))
-        assert result.outcome is Outcome.NO_RESULT
+        assert result.outcome is WireOutcome.NO_RESULT
         assert "another bundle" in result.text
 
 

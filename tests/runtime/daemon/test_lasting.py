@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from runtime.daemon.client import Client
-from runtime.daemon.messages import Outcome
+from runtime.daemon.messages import WireOutcome
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import awaited
 
@@ -70,12 +70,12 @@ def test_clients_killed_in_the_middle_of_a_submission(tmp_path: Path, times: int
                 if number == times // 5:
                     descriptors, memory = daemon.num_fds(), resident(daemon)
                 if number % 10 == 0:
-                    assert steady.read(retina(2)).outcome is Outcome.NO_REFERRAL_FINDINGS
+                    assert steady.read(retina(2)).outcome is WireOutcome.NO_REFERRAL_FINDINGS
             forks.stdin.close()
             awaited(lambda: steady.health().clients == 1, "the last client's end")
             awaited(lambda: ring_mappings(daemon) == 1, "the last ring's end")
             assert steady.health().waiting == 0
-            assert steady.read(retina(3)).outcome is Outcome.NO_REFERRAL_FINDINGS
+            assert steady.read(retina(3)).outcome is WireOutcome.NO_REFERRAL_FINDINGS
             assert daemon.num_fds() <= descriptors + 3  # where it was counted one client more may have been there
             assert resident(daemon) < memory + 16
 
@@ -91,7 +91,7 @@ def test_nothing_grows(tmp_path: Path, frames: int) -> None:
         early = max(200, frames // 10)
         for number in range(frames):
             result = client.read(pictures[number % 4], sequence=number, vessels=True)
-            assert result.outcome is Outcome.NO_REFERRAL_FINDINGS
+            assert result.outcome is WireOutcome.NO_REFERRAL_FINDINGS
             if number == early:
                 before = [(p.num_fds(), resident(p)) for p in (daemon, here)]
         for (descriptors, memory), process in zip(before, (daemon, here), strict=True):

@@ -25,7 +25,7 @@ from runtime.daemon.limits import (
     may_join,
     rings_bytes,
 )
-from runtime.daemon.messages import FROM_DAEMON, Configure, Error, Hello, Order, RingLayout
+from runtime.daemon.messages import FROM_DAEMON, Configure, Error, FrameOrder, Hello, RingLayout
 from runtime.daemon.ring import Ring, make_ring
 from runtime.daemon.turns import Turns
 from runtime.daemon.wire import LARGEST, VERSION, ErrorCode, decode
@@ -151,7 +151,7 @@ def test_a_closed_connections_pages_are_given_back(daemon: Running) -> None:
         raw.connect(str(daemon.path))
         raw.send(Hello(VERSION, VERSION, "keeps").encode(1))
         raw.recv(LARGEST)
-        raw.send(Configure(2, 2**20, Order.NEWEST, 0).encode(2))
+        raw.send(Configure(2, 2**20, FrameOrder.NEWEST, 0).encode(2))
         data, (ring,), _, _ = socket.recv_fds(raw, LARGEST, 1)
         layout = decode(data, FROM_DAEMON).message
         assert isinstance(layout, RingLayout)

@@ -19,11 +19,11 @@ from runtime.daemon.errors import DaemonGone, DaemonRefused
 from runtime.daemon.messages import (
     SUPERSEDED,
     Configure,
-    Order,
-    Outcome,
+    DaemonState,
+    FrameOrder,
     Reason,
     ResultFlag,
-    State,
+    WireOutcome,
 )
 from runtime.daemon.reader import TORN
 from runtime.daemon.ring import SealedRing, make_ring
@@ -32,7 +32,7 @@ from runtime.engines.fake import Fault
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited, running
 
-FINDINGS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+FINDINGS = (WireOutcome.REFER, WireOutcome.NO_REFERRAL_FINDINGS)
 
 
 def test_a_frame_is_read_where_it_lies(daemon: Running) -> None:
@@ -41,7 +41,7 @@ def test_a_frame_is_read_where_it_lies(daemon: Running) -> None:
         result = client.read(picture, sequence=7, vessels=True)
         vessels = client.vessels(result)
         info = client.bundle()
-    assert result.outcome is Outcome.NO_REFERRAL_FINDINGS
+    assert result.outcome is WireOutcome.NO_REFERRAL_FINDINGS
     assert result.sequence == 7
     assert result.probabilities[: result.class_count] == pytest.approx((0.9, 0.1))
     assert result.text == "No referral findings in these images: continue the scheduled examinations"
@@ -83,11 +83,11 @@ def test_no_fault_of_the_engine_is_a_finding(daemon: Running, fault: Fault) -> N
     with daemon.client() as client:
         daemon.engine.fault = fault
         result = client.read(retina(1), vessels=True)
-        assert result.outcome is Outcome.NO_RESULT
+        assert result.outcome is WireOutcome.NO_RESULT
         assert result.class_count == 0
         assert client.vessels(result) is None
         daemon.engine.fault = None
-        assert client.read(retina(2)).outcome is Outcome.NO_REFERRAL_FINDINGS
+        assert client.read(retina(2)).outcome is WireOutcome.NO_REFERRAL_FINDINGS
 
 
 def test_an_engine_that_goes_on_failing_degrades(daemon: Running) -> None:
@@ -112,14 +112,14 @@ def test_a_frame_that_changes_while_it_is_read_is_torn(daemon: Running) -> None:
         awaited(lambda: daemon.engine.frames > before, "the frame in the engine")
         client.begin(0)
         result = client.result()
-        assert (result.outcome, result.flags, result.reason) == (Outcome.NO_RESULT, ResultFlag.TORN, TORN)
+        assert (result.outcome, result.flags, result.reason) == (WireOutcome.NO_RESULT, ResultFlag.TORN, TORN)
         assert client.vessels(result) is None
         assert client.health().torn == 1
 
 
 def test_a_slot_that_is_filled_anew_before_its_turn_is_torn(daemon: Running) -> None:
     daemon.engine.segment_delay_ms = 50.0
-    with daemon.client(order=Order.EVERY) as client:
+    with daemon.client(order=FrameOrder.EVERY) as client:
         for slot in (0, 1):
             client.fill(slot, retina(slot))
             client.submit(slot, 320, 240)
@@ -134,7 +134,7 @@ def test_late_frames_are_no_result_and_say_late(daemon: Running) -> None:
         passed = client.read(retina(1), deadline_ns=now_ns() - 1)
         during = client.read(retina(2), deadline_ns=now_ns() + 500_000_000, vessels=True)
         for result in (passed, during):
-            assert result.outcome is Outcome.NO_RESULT
+            assert result.outcome is WireOutcome.NO_RESULT
             assert result.flags & ResultFlag.LATE
             assert result.reason.startswith("late")
             assert result.class_count == 0
@@ -152,14 +152,14 @@ def test_a_reading_that_cannot_be_done_by_its_deadline_is_broken_off(daemon: Run
         start = time.monotonic()
         result = client.read(retina(1), deadline_ns=now_ns() + 20_000_000)
         assert time.monotonic() - start < 5
-        assert (result.outcome, bool(result.flags & ResultFlag.LATE)) == (Outcome.NO_RESULT, True)
+        assert (result.outcome, bool(result.flags & ResultFlag.LATE)) == (WireOutcome.NO_RESULT, True)
         daemon.engine.segment_delay_ms = daemon.engine.classify_delay_ms = 0.0
         assert client.read(retina(2)).outcome in FINDINGS
 
 
 def test_questions_are_answered_and_frames_taken_while_one_is_read(daemon: Running) -> None:
     daemon.engine.segment_delay_ms = 400.0
-    with daemon.client(order=Order.EVERY) as client, daemon.client(name="other") as other:
+    with daemon.client(order=FrameOrder.EVERY) as client, daemon.client(name="other") as other:
         client.fill(0, retina(1))
         before = daemon.engine.frames
         client.submit(0, 320, 240, sequence=1)
@@ -179,7 +179,7 @@ def test_no_frame_is_forgotten_between_the_two_threads_that_hear(daemon: Running
     done: list[int] = []
 
     def use(name: str) -> None:
-        with daemon.client(name=name, order=Order.EVERY, stored_pictures=True) as client:
+        with daemon.client(name=name, order=FrameOrder.EVERY, stored_pictures=True) as client:
             for slot in range(3):
                 client.fill(slot, retina(slot)[:120, :160])
             for number in range(25):
@@ -202,7 +202,7 @@ def test_a_frame_refused_while_a_question_is_asked_is_not_the_questions_refusal(
     with running(tmp_path / "s", bundle) as daemon, daemon.client() as client:
         client.fill(0, retina(1))
         client.submit(0, 320, 240)
-        assert client.health().state is State.LIVE
+        assert client.health().state is DaemonState.LIVE
         assert client.free_slot() == 1  # the slot is the client's again
         with pytest.raises(DaemonRefused) as refused:
             client.result()
@@ -220,14 +220,14 @@ def test_a_ring_that_takes_long_to_make_holds_nobody_up(daemon: Running, monkeyp
     with daemon.client() as other, Client(daemon.path, "slow") as slow, Client(daemon.path, "gone") as gone:
         rings = ring_mappings()
         monkeypatch.setattr("runtime.daemon.service.make_ring", slowly)
-        slow._send(Configure(1, 100, Order.NEWEST, 0))
+        slow._send(Configure(1, 100, FrameOrder.NEWEST, 0))
         assert making.wait(20)
-        gone._send(Configure(1, 100, Order.NEWEST, 0))
+        gone._send(Configure(1, 100, FrameOrder.NEWEST, 0))
         gone.close()
         for seed in range(3):
             assert other.read(retina(seed)).outcome in FINDINGS
         assert other.health().clients == 2
-        slow._send(Configure(1, 100, Order.NEWEST, 0))
+        slow._send(Configure(1, 100, FrameOrder.NEWEST, 0))
         with pytest.raises(DaemonRefused) as refused:
             slow.result()
         assert refused.value.code is ErrorCode.ALREADY_CONFIGURED
@@ -269,18 +269,18 @@ def test_a_frozen_camera_is_found_for_each_client(daemon: Running) -> None:
         assert other.read(retina(1)).outcome in FINDINGS
         assert other.read(retina(2)).outcome in FINDINGS
         repeated = one.read(retina(1))
-        assert (repeated.outcome, repeated.reason) == (Outcome.RETAKE, "repeated frame")
-        assert [file.read(retina(1)).outcome for _ in range(2)] == [Outcome.NO_REFERRAL_FINDINGS] * 2
+        assert (repeated.outcome, repeated.reason) == (WireOutcome.RETAKE, "repeated frame")
+        assert [file.read(retina(1)).outcome for _ in range(2)] == [WireOutcome.NO_REFERRAL_FINDINGS] * 2
 
 
 def test_ungradable_frames_are_retaken(daemon: Running) -> None:
     with daemon.client() as client:
         dark = client.read(np.zeros((240, 320, 3), np.uint8), vessels=True)
         small = client.read(retina(1)[:32, :32])
-    assert dark.outcome is Outcome.RETAKE
+    assert dark.outcome is WireOutcome.RETAKE
     assert dark.flags == ResultFlag.GRADED
     assert dark.text.startswith("Retake")
-    assert small.outcome is Outcome.NO_RESULT
+    assert small.outcome is WireOutcome.NO_RESULT
 
 
 def more_frames(daemon: Running, before: int) -> bool:
@@ -289,7 +289,7 @@ def more_frames(daemon: Running, before: int) -> bool:
 
 def test_the_newest_frame_wins_or_every_frame_comes_in_order(daemon: Running) -> None:
     daemon.engine.segment_delay_ms = 150.0
-    for order in Order:
+    for order in FrameOrder:
         before = daemon.engine.frames
         with daemon.client(slots=5, order=order, stored_pictures=True) as client:
             for slot in range(5):
@@ -301,7 +301,7 @@ def test_the_newest_frame_wins_or_every_frame_comes_in_order(daemon: Running) ->
             results = {r.sequence: r for r in (client.result() for _ in range(5))}
             assert client.free_slot() is not None
         read = [number for number, r in results.items() if r.outcome in FINDINGS]
-        if order is Order.NEWEST:
+        if order is FrameOrder.NEWEST:
             assert read == [0, 4]
             assert {r.reason for n, r in results.items() if n in (1, 2, 3)} == {SUPERSEDED}
             assert all(results[n].flags == ResultFlag.SUPERSEDED for n in (1, 2, 3))
@@ -311,7 +311,8 @@ def test_the_newest_frame_wins_or_every_frame_comes_in_order(daemon: Running) ->
 
 def test_eight_clients_get_fair_turns(daemon: Running) -> None:
     clients = [
-        daemon.client(slots=8 if n == 0 else 3, name=f"c{n}", order=Order.EVERY, stored_pictures=True) for n in range(8)
+        daemon.client(slots=8 if n == 0 else 3, name=f"c{n}", order=FrameOrder.EVERY, stored_pictures=True)
+        for n in range(8)
     ]
     try:
         greedy = clients[0]
@@ -337,7 +338,7 @@ def test_eight_clients_get_fair_turns(daemon: Running) -> None:
 
 def test_before_the_engine_is_loaded_frames_are_refused(bundle: Bundle, tmp_path: Path) -> None:
     with running(tmp_path / "s", bundle) as daemon, daemon.client() as client:
-        assert client.health().state is State.LIVE
+        assert client.health().state is DaemonState.LIVE
         client.fill(0, retina(1))
         client.submit(0, 320, 240)
         with pytest.raises(DaemonRefused) as refused:

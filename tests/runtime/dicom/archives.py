@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.dicom.site import Site
+from runtime.dicom.configuration import DicomConfig
 
 CART_PORT = 11113
 ORTHANC_DICOM, ORTHANC_HTTP = 4242, 8042
@@ -156,7 +156,7 @@ def wlmscpfs(folder: Path) -> Server:
     return Server(["wlmscpfs", "-dfp", str(folder), str(WORKLIST_PORT)], WORKLIST_PORT, folder)
 
 
-def site(folder: Path, **archive: Any) -> Site:
+def site(folder: Path, **archive: Any) -> DicomConfig:
     """A site whose archive is Orthanc, unless something else is said."""
     whole = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM, "answer_s": 20, "commitment_s": 20}
     cart = {"manufacturer": "Camera Works", "model": "Wide 130", "field_of_view_deg": 130}
@@ -166,7 +166,7 @@ def site(folder: Path, **archive: Any) -> Site:
     if "cart_tls" in archive:
         cart["tls"] = archive.pop("cart_tls")
     content = {"schema": "rop.dicom/1", "cart": cart, "archive": whole | archive}
-    return Site.model_validate(content).model_copy(update={"folder": folder})
+    return DicomConfig.model_validate(content).model_copy(update={"folder": folder})
 
 
 def installed(*programs: str) -> str | None:

@@ -12,12 +12,12 @@ import numpy as np
 
 from device.frame import Frame
 from runtime.arrays import UInt8Array
-from runtime.dicom.records import EquipmentFacts, ExamRecord, InfantFacts, Shot
+from runtime.dicom.records import DicomExam, EquipmentFacts, InfantFacts, Shot
 from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.order import Order
-from runtime.exam.result import Verdict
+from runtime.exam.result import Conclusion
 from runtime.exam.rules import ExamRules
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE, Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Reading
@@ -74,11 +74,11 @@ def shot(number: int, eye: Eye, view: View, *, seed: int = 0, width: int = 64, h
     )
 
 
-def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> ExamRecord:
+def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> DicomExam:
     """An exam of both eyes with everything said that can be said."""
     places = [(eye, view) for view in View for eye in Eye]
-    below = Verdict(Outcome.NO_REFERRAL_FINDINGS, "every required view gradable and below the threshold")
-    return ExamRecord(
+    below = Conclusion(Outcome.NO_REFERRAL_FINDINGS, "every required view gradable and below the threshold")
+    return DicomExam(
         exam_id="3f0a5a0e-0c2b-4b46-a7cf-8a3f4f6b1c11/20261120-7F3K2QXA",
         infant=InfantFacts(
             "MRN-4711-77", "Müßig^Zoë Łucja", date(2026, 10, 1), time(3, 4), "F", 27 * 7 + 2, 34 * 7 + 3, 950
@@ -99,7 +99,7 @@ def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> ExamRecord:
     )
 
 
-def with_name(record: ExamRecord, name: str) -> ExamRecord:
+def with_name(record: DicomExam, name: str) -> DicomExam:
     return replace(record, infant=replace(record.infant, name=name))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 
-from runtime.dicom.status import Answer, meaning
+from runtime.dicom.status import Disposition, meaning
 from runtime.dicom.uids import COMMITMENT
 from tests.runtime.dicom.test_answers import ScriptedArchive
 
@@ -33,7 +33,7 @@ class KeepingArchive(ScriptedArchive):
         made = event.dataset
         uid = str(made.SOPInstanceUID)
         status = self.answer_to(self.calls, uid)
-        if meaning(status).answer is Answer.STORED:
+        if meaning(status).answer is Disposition.STORED:
             if "PixelData" in made:
                 made.PixelData = b""
             self.times[uid] = self.times.get(uid, 0) + 1

@@ -14,17 +14,17 @@ from pathlib import Path
 import highdicom.sr  # noqa: F401
 
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import load_dicom_config
 from runtime.dicom.outbox import Outbox
 from runtime.dicom.outbox.report import outbox_state
 from runtime.dicom.outbox.sender import AnotherSender
-from runtime.dicom.site import load_site
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from tests.runtime.dicom.exams import KEY
 
 
 def send_all(folder: Path, site_file: Path) -> None:
-    site = load_site(site_file)
+    site = load_dicom_config(site_file)
     with Journal.open(folder, KEY) as journal, CommitmentDesk(site) as desk:
         box = Outbox(journal, site)
         while True:

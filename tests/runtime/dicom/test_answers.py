@@ -22,12 +22,12 @@ from pynetdicom.events import EventHandlerType as Handler
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.objects import Planned, planned
 from runtime.dicom.outbox import Outbox, OutboxState, outbox_state, sender, steps
 from runtime.dicom.outbox.sender import Pass
-from runtime.dicom.records import ExamRecord
-from runtime.dicom.site import Site
-from runtime.dicom.status import Answer, meaning
+from runtime.dicom.records import DicomExam
+from runtime.dicom.status import Disposition, meaning
 from runtime.dicom.store import SOP_CLASSES
 from runtime.dicom.uids import COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from runtime.exam.errors import JournalUnwritable
@@ -59,7 +59,7 @@ class ScriptedArchive:
             event.assoc.abort()
             return 0x0110
         status = self.answer_to(self.calls, uid)
-        if meaning(status).answer is Answer.STORED:
+        if meaning(status).answer is Disposition.STORED:
             self.order.append(uid)
             if uid not in self.kept:
                 self.kept.append(uid)
@@ -117,7 +117,7 @@ def archive() -> ScriptedArchive:
     return ScriptedArchive()
 
 
-def attempt(folder: Path, where: Site, times: int = 1) -> Pass:
+def attempt(folder: Path, where: DicomConfig, times: int = 1) -> Pass:
     with Journal.open(folder, KEY) as journal, CommitmentDesk(where) as desk:
         box = Outbox(journal, where)
         for _ in range(times):
@@ -130,7 +130,7 @@ def state(folder: Path) -> OutboxState:
         return outbox_state(journal, datetime.now(timezone.utc))
 
 
-def scripted(folder: Path, port: int, **more: Any) -> Site:
+def scripted(folder: Path, port: int, **more: Any) -> DicomConfig:
     return site(folder, ae_title="SCRIPTED", port=port, **({"commitment_s": 2} | more))
 
 
@@ -149,7 +149,7 @@ def test_every_failure_is_a_state_and_loses_nothing(status: int, archive: Script
         assert "MRN" not in result.error
         assert "Infant" not in result.error
         shown = state(tmp_path)
-        held = meaning(status).answer is Answer.REFUSED
+        held = meaning(status).answer is Disposition.REFUSED
         assert (shown.waiting, shown.held, shown.last_error) == (not held, held, result.error)
         assert len(archive.kept) == 1  # what follows a failed instance is not sent before it
         assert attempt(tmp_path, where).done == 1
@@ -318,7 +318,7 @@ def test_an_exam_that_cannot_be_made_into_objects_holds_up_no_other_and_names_no
     first, second = fill_journal(tmp_path, exams=2, frames=1)
     for where_it_breaks in ("planned", "build"):
 
-        def broken(exam: ExamRecord, where: str = where_it_breaks) -> list[Planned]:
+        def broken(exam: DicomExam, where: str = where_it_breaks) -> list[Planned]:
             if first not in exam.exam_id:
                 return planned(exam)
             if where == "planned":

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.outbox import Outbox, steps
 from runtime.dicom.outbox.sender import Pass
-from runtime.dicom.site import Site
 from runtime.dicom.uids import COMMITMENT, STUDY_ROOT_FIND
 from runtime.exam.journal import Journal
 from tests.runtime.dicom.exams import KEY, fill_journal
@@ -35,7 +35,7 @@ def cart_port() -> int:
 class Sender:
     """A sender that watches, in a thread of its own as a report wakes it."""
 
-    def __init__(self, folder: Path, where: Site) -> None:
+    def __init__(self, folder: Path, where: DicomConfig) -> None:
         self.journal = Journal.open(folder, KEY)
         self.desk = CommitmentDesk(where)
         self.box = Outbox(self.journal, where)

@@ -12,11 +12,11 @@ import pydicom
 import pytest
 
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import DicomConfig, DicomNode, Tls, WorklistNode
 from runtime.dicom.errors import ArchiveRefused, SiteUnusable
 from runtime.dicom.find import instances_kept
 from runtime.dicom.outbox import Outbox, outbox_state
 from runtime.dicom.outbox.sender import Pass
-from runtime.dicom.site import Peer, Site, Tls, WorklistPeer
 from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
 from tests.runtime.dicom.archives import (
@@ -45,13 +45,13 @@ def dcmtk() -> None:
         pytest.skip(said)
 
 
-def attempt(folder: Path, where: Site) -> tuple[Pass, int]:
+def attempt(folder: Path, where: DicomConfig) -> tuple[Pass, int]:
     with Journal.open(folder / "journal", KEY) as journal, CommitmentDesk(where) as desk:
         result = Outbox(journal, where).send_due(desk, now=True)
         return result, outbox_state(journal, datetime.now(timezone.utc)).done
 
 
-def receiver(folder: Path, **more: object) -> Site:
+def receiver(folder: Path, **more: object) -> DicomConfig:
     return site(folder, ae_title="STORESCP", port=STORESCP_PORT, **more)
 
 
@@ -114,12 +114,12 @@ def test_orthanc_on_a_full_disk_gets_it_once_there_is_space(small_disk: Path, tm
 def test_a_worklist_of_dcmtk(tmp_path: Path) -> None:
     server = wlmscpfs(tmp_path)
     write_worklist(tmp_path / "ROPWL", "MRN-9", "Doe^Baby", f"{datetime.now():%Y%m%d}")
-    peer = Peer(ae_title="ROPWL", host="127.0.0.1", port=WORKLIST_PORT)
+    peer = DicomNode(ae_title="ROPWL", host="127.0.0.1", port=WORKLIST_PORT)
     with server:
         items = query_worklist(site(tmp_path), peer, day=datetime.now().date())
         assert [(item.patient_id, item.birth_date, item.sex) for item in items] == [("MRN-9", "20261001", "F")]
         assert query_worklist(site(tmp_path), peer, modality="CT") == []
-        other = Peer(ae_title="NOBODY", host="127.0.0.1", port=WORKLIST_PORT)
+        other = DicomNode(ae_title="NOBODY", host="127.0.0.1", port=WORKLIST_PORT)
         with pytest.raises(ArchiveRefused, match="called AE title NOBODY"):
             query_worklist(site(tmp_path), other)
 
@@ -132,9 +132,9 @@ def test_a_name_in_dcmtks_default_character_set_is_not_guessed(tmp_path: Path) -
     (tmp_path / "in" / "MRN-9.wl").rename(tmp_path / "ROPWL" / "MRN-9.wl")
     peer: dict[str, Any] = {"ae_title": "ROPWL", "host": "127.0.0.1", "port": WORKLIST_PORT}
     with server:
-        [item] = query_worklist(site(tmp_path), WorklistPeer(**peer))
+        [item] = query_worklist(site(tmp_path), WorklistNode(**peer))
         assert (item.patient_name, item.unreadable) == ("", ("patient_name",))
-        [item] = query_worklist(site(tmp_path), WorklistPeer(**peer, character_set="ISO_IR 192"))
+        [item] = query_worklist(site(tmp_path), WorklistNode(**peer, character_set="ISO_IR 192"))
         assert (item.patient_name, item.unreadable) == ("Müßig^Zoë", ())
 
 
@@ -171,6 +171,6 @@ def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         instances_kept(where, _archive(where), "1.2", ["1.3"])
 
 
-def _archive(where: Site) -> Peer:
+def _archive(where: DicomConfig) -> DicomNode:
     assert where.archive is not None
     return where.archive

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from runtime.dicom.deidentify import deidentified, export_deidentified
 from runtime.dicom.errors import DicomError
 from runtime.dicom.objects import planned
-from runtime.dicom.records import ExamRecord
+from runtime.dicom.records import DicomExam
 from tests.runtime.dicom.exams import exam
 from tests.runtime.dicom.judges import complaints
 
@@ -33,7 +33,7 @@ MUST_GO = """
 DUMMY_DATES = ("20000101",)
 
 
-def words(record: ExamRecord) -> set[str]:
+def words(record: DicomExam) -> set[str]:
     """Everything that names the infant, the staff, the place, the time or the device."""
     infant, made, order = record.infant, record.equipment, record.order
     texts = [

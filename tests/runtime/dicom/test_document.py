@@ -17,7 +17,7 @@ from runtime.dicom.objects import planned
 from runtime.dicom.outbox import steps
 from runtime.dicom.outbox.sender import Pass
 from runtime.dicom.page import page
-from runtime.dicom.records import Changed, Documented, ExamRecord
+from runtime.dicom.records import Changed, DicomExam, Documented
 from runtime.dicom.uids import STUDY_ROOT_FIND
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Journal
@@ -38,7 +38,7 @@ SCRIPTS = {
 }
 
 
-def whole(frames: int = 10) -> ExamRecord:
+def whole(frames: int = 10) -> DicomExam:
     found = Documented(Eye.OD, "zone II, stage 2, pre-plus disease", (("zone", "II"),), "", "dr. Okafor", OPENED)
     changed = Changed("infant's fields corrected", "wrong twin", "anna", OPENED)
     return replace(exam(frames), documented=(found,), changes=(changed,), page=True)

@@ -16,10 +16,10 @@ from pydicom.sr.coding import Code
 
 from device.frame import Frame
 from runtime.dicom import codes
+from runtime.dicom.configuration import CartNode
 from runtime.dicom.deidentify import export_deidentified
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.objects import planned
-from runtime.dicom.site import Cart
 from runtime.dicom.worklist import WorklistItem
 from runtime.exam.disagreement import disagreements
 from runtime.exam.icrop3 import EyeFindings
@@ -57,7 +57,7 @@ def closed_exam(journal: Journal, order: Order | None = ORDER) -> str:
 
 
 def objects(journal: Journal, exam_id: str) -> dict[str, Dataset]:
-    return {item.kind: item.build() for item in planned(exam_from_journal(journal, exam_id, Cart()))}
+    return {item.kind: item.build() for item in planned(exam_from_journal(journal, exam_id, CartNode()))}
 
 
 def measured(item: Dataset, name: Code) -> list[float]:
@@ -162,7 +162,7 @@ def test_the_report_tells_light_a_disagreement_and_the_trail_and_a_deidentified_
     journal.add_reading(exam_id, journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="n"), reading(shot))
     journal.document(exam_id, EyeFindings(Eye.OD, stage="2"), clinician="dr")
     record = journal.close_exam(exam_id, operator="nurse")
-    last, made = journal.events(exam_id)[-1], exam_from_journal(journal, exam_id, Cart())
+    last, made = journal.events(exam_id)[-1], exam_from_journal(journal, exam_id, CartNode())
     assert made.disagreements == disagreements(record)
     assert made.disagreements != ()
     report = raw(next(item.build() for item in planned(made) if item.kind == "report"))

@@ -12,15 +12,15 @@ import pytest
 
 from device.frame import Frame
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.objects import planned
 from runtime.dicom.outbox import Outbox, steps
-from runtime.dicom.site import Site
 from runtime.dicom.uids import COMMITMENT, STUDY_ROOT_FIND
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Journal
-from runtime.exam.machine import Phase, Stop
+from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
 from runtime.exam.rules import ExamRules
 from runtime.views import Eye, View
@@ -36,7 +36,9 @@ ORDERS = [Order(), Order("A-1", "1.2.3.1", "R-1", "S-1"), Order("A-2", "1.2.3.2"
 class Ward:
     """One cart and its archive, and a dice for what happens next."""
 
-    def __init__(self, folder: Path, where: Site, archive: KeepingArchive, dice: random.Random, port: int) -> None:
+    def __init__(
+        self, folder: Path, where: DicomConfig, archive: KeepingArchive, dice: random.Random, port: int
+    ) -> None:
         self.folder, self.where, self.archive, self.dice, self.port = folder, where, archive, dice, port
         self.pictures = 0
         self.start(create=True)
@@ -79,7 +81,7 @@ class Ward:
     def halt(self) -> None:
         running = self.journal.open_exam()
         if running:
-            self.journal.stop_exam(running.exam_id, self.dice.choice(list(Stop)), operator="anna")
+            self.journal.stop_exam(running.exam_id, self.dice.choice(list(StopReason)), operator="anna")
 
     def change(self) -> None:
         exam_id = self.some_exam()

@@ -14,9 +14,9 @@ from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import associated
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.errors import ArchiveUnreachable
 from runtime.dicom.listening import MOST_CALLERS, Callers
-from runtime.dicom.site import Site
 from runtime.dicom.uids import VERIFICATION
 from tests.runtime.dicom.archives import CART_PORT, site
 from tests.runtime.dicom.certificates import tls
@@ -33,13 +33,13 @@ def ends(work: threading.Thread) -> bool:
     return not work.is_alive()
 
 
-def calls(where: Site) -> bool:
+def calls(where: DicomConfig) -> bool:
     assert where.archive is not None
     with associated(where, where.archive, [build_context(VERIFICATION)]) as association:
         return bool(association.send_c_echo().Status == 0)
 
 
-def cart(folder: Path, secured: bool) -> Site:
+def cart(folder: Path, secured: bool) -> DicomConfig:
     more = {"tls": tls(), "cart_tls": tls()} if secured else {}
     return site(folder, ae_title="ROPCART", port=CART_PORT, listen_port=CART_PORT, answer_s=10, connect_s=10, **more)
 

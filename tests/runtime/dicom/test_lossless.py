@@ -19,7 +19,7 @@ from runtime.dicom.association import associated
 from runtime.dicom.errors import NotOffered, RecordUnusable
 from runtime.dicom.modules import describe_pixels, put_pixels
 from runtime.dicom.objects import planned
-from runtime.dicom.status import Answer
+from runtime.dicom.status import Disposition
 from runtime.dicom.store import PICTURES, SOP_CLASSES, storage_contexts, store
 from tests.runtime.dicom.archives import site
 from tests.runtime.dicom.exams import exam
@@ -49,7 +49,7 @@ def sent(tmp_path: Path, syntaxes: list[str]) -> list[Path]:
         assert where.archive is not None
         with associated(where, where.archive, storage_contexts()) as association:
             for number, item in enumerate(planned(exam(frames=1)), 1):
-                assert store(association, where.archive, item.build(), number).answer is Answer.STORED
+                assert store(association, where.archive, item.build(), number).answer is Disposition.STORED
     finally:
         server.shutdown()
     return files

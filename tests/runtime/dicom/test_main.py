@@ -15,9 +15,9 @@ import pytest
 
 from runtime.dicom.__main__ import main
 from runtime.dicom.commands import verbs
+from runtime.dicom.configuration import load_dicom_config
 from runtime.dicom.outbox import Outbox
 from runtime.dicom.outbox.sender import Pass
-from runtime.dicom.site import load_site
 from runtime.exam.errors import JournalFull
 from runtime.exam.journal import Journal
 from runtime.exam.journal.records import RejectedInstance
@@ -216,7 +216,7 @@ def test_what_has_to_be_removed_by_hand_is_listed(journal: Path, capsys: pytest.
 def test_a_written_site_file_has_tls_unless_told_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call = ["site", "--archive", "ORTHANC@10.0.0.5:4242", "--worklist", "RIS@ris.example:104", "--listen", "11113"]
     assert main([*call, "--out", str(tmp_path / "site.json")]) == 0
-    written = load_site(tmp_path / "site.json")
+    written = load_dicom_config(tmp_path / "site.json")
     assert written.archive is not None
     assert written.worklist is not None
     assert written.archive.tls is not None

@@ -20,8 +20,8 @@ from pydicom.dataset import Dataset
 from runtime.dicom import codes, text
 from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.objects import planned
-from runtime.dicom.records import ExamRecord, InfantFacts
-from runtime.exam.result import Verdict
+from runtime.dicom.records import DicomExam, InfantFacts
+from runtime.exam.result import Conclusion
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE, Outcome
 from runtime.views import Eye
 from tests.runtime.dicom.exams import exam, picture, with_name
@@ -37,7 +37,7 @@ def as_bytes(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def bare(record: ExamRecord) -> ExamRecord:
+def bare(record: DicomExam) -> DicomExam:
     """Nothing said that may be left out."""
     return replace(
         record,
@@ -50,8 +50,8 @@ def bare(record: ExamRecord) -> ExamRecord:
     )
 
 
-def refused(record: ExamRecord) -> ExamRecord:
-    verdict = Verdict(Outcome.REFER, "not gradable", "OD nasal")
+def refused(record: DicomExam) -> DicomExam:
+    verdict = Conclusion(Outcome.REFER, "not gradable", "OD nasal")
     return replace(record, verdict=verdict, eyes={**record.eyes, Eye.OD: verdict})
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from runtime.dicom.commitment import CommitmentDesk
+from runtime.dicom.configuration import DicomConfig, DicomNode
 from runtime.dicom.outbox import Outbox, outbox_state
 from runtime.dicom.outbox.sender import AnotherSender, Pass
-from runtime.dicom.site import Peer, Site
 from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
 from runtime.exam.journal.records import CaptureRecord
@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 
-def send(folder: Path, where: Site, *, now: bool = True) -> Pass:
+def send(folder: Path, where: DicomConfig, *, now: bool = True) -> Pass:
     with Journal.open(folder, KEY) as journal, CommitmentDesk(where) as desk:
         return Outbox(journal, where).send_due(desk, now=now)
 
@@ -191,7 +191,7 @@ def test_the_worklist_of_a_day(orthanc: Orthanc, tmp_path: Path) -> None:
     today = datetime.now()
     write_worklist(orthanc.worklists, "MRN-2", "Müßig^Zoë", f"{today:%Y%m%d}")
     write_worklist(orthanc.worklists, "MRN-3", "Doe" * 30 + "^Later", f"{today + timedelta(days=1):%Y%m%d}")
-    peer = Peer(ae_title="ORTHANC", host="127.0.0.1", port=ORTHANC_DICOM)
+    peer = DicomNode(ae_title="ORTHANC", host="127.0.0.1", port=ORTHANC_DICOM)
     items = query_worklist(site(tmp_path), peer, day=today.date())
     assert [(item.patient_id, item.patient_name) for item in items] == [("MRN-2", "Müßig^Zoë")]
     first = items[0]

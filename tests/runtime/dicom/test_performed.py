@@ -14,11 +14,11 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.events import EventHandlerType as Handler
 
+from runtime.dicom.configuration import DicomConfig, DicomNode
 from runtime.dicom.outbox.performed import Performed
-from runtime.dicom.site import Peer, Site
 from runtime.dicom.uids import PERFORMED_STEP
 from runtime.exam.journal import Journal
-from runtime.exam.machine import Stop
+from runtime.exam.machine import StopReason
 from runtime.exam.order import Order
 from runtime.exam.rules import ExamRules
 from runtime.views import Eye, View
@@ -106,12 +106,12 @@ def begin(journal: Journal, order: Order | None = ORDER) -> str:
     return exam_id
 
 
-def where(tmp_path: Path, port: int) -> Site:
-    peer = Peer(ae_title="RIS", host="127.0.0.1", port=port, answer_s=5, connect_s=5)
+def where(tmp_path: Path, port: int) -> DicomConfig:
+    peer = DicomNode(ae_title="RIS", host="127.0.0.1", port=port, answer_s=5, connect_s=5)
     return site(tmp_path).model_copy(update={"mpps": peer})
 
 
-def tell(journal: Journal, at: Site) -> list[str]:
+def tell(journal: Journal, at: DicomConfig) -> list[str]:
     """As a sender that was just started would."""
     return Performed(journal, at, lambda: NOW).tell(now=True)
 
@@ -143,7 +143,7 @@ def test_an_exam_that_was_stopped_is_discontinued_with_its_reason(
     why: str, code: str, journal: Journal, hospital: Hospital, tmp_path: Path
 ) -> None:
     exam_id = begin(journal)
-    journal.stop_exam(exam_id, Stop(why), operator="nurse")
+    journal.stop_exam(exam_id, StopReason(why), operator="nurse")
     with hospital.listening() as port:
         assert tell(journal, where(tmp_path, port)) == []
     assert hospital.told() == [("H-1", "DISCONTINUED", code)]

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from runtime.dicom.outbox import steps
-from runtime.dicom.status import Answer, meaning
+from runtime.dicom.status import Disposition, meaning
 from runtime.dicom.uids import STUDY_ROOT_FIND
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
@@ -225,9 +225,9 @@ def test_what_may_have_been_stored_is_rejected_too(archive: KeepingArchive, tmp_
 
 def test_the_archives_word_for_two_patients_in_one_study_is_a_refusal() -> None:
     found = meaning(0xA778)
-    assert found.answer is Answer.REFUSED
+    assert found.answer is Disposition.REFUSED
     assert "another patient's" in found.text
-    assert meaning(0xA701).answer is Answer.LATER
+    assert meaning(0xA701).answer is Disposition.LATER
 
 
 def test_findings_reach_the_archive_and_only_then_may_be_removed(archive: KeepingArchive, tmp_path: Path) -> None:

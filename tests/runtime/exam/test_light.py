@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from device.errors import BoardRefused, DoseExceeded, DoseUnrecorded
-from device.light import BoardLink, Calibration, SimulatedBoard
+from device.light import BoardLink, LightCalibration, SimulatedBoard
 from runtime.exam import light as light_module
 from runtime.exam.errors import JournalError
 from runtime.exam.infant import now_utc
@@ -66,7 +66,7 @@ def lit(
     folder: Path,
     key: JournalKey,
     link: BoardLink,
-    limits: Calibration,
+    limits: LightCalibration,
     clock: Callable[[], datetime] = now_utc,
 ) -> Iterator[ExamLight]:
     with LightJournal(folder, key, clock=clock) as kept, ExamLight(kept, link, limits) as light:

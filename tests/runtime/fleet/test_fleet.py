@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.signature import signature_line
 from runtime.bundles.actions import Means, rollback
-from runtime.bundles.trial import Asked, Compared, Trial
+from runtime.bundles.trial import Compared, Trial, TrialRequest
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.fleet.errors import FleetError
-from runtime.fleet.fetch import Source
+from runtime.fleet.fetch import PackageSource
 from runtime.fleet.pull import pull
 from runtime.fleet.push import push
 from runtime.fleet.release import Wave, place_of
@@ -39,7 +39,7 @@ from tests.runtime.bundles.making import (
     sha256_of,
 )
 
-Trials = Callable[[Trial], list[Asked]]
+Trials = Callable[[Trial], list[TrialRequest]]
 NOW = datetime.now(timezone.utc)
 ALL = (Wave(percent=100, begins=NOW - timedelta(days=1)),)
 
@@ -59,7 +59,7 @@ def test_carts_follow_the_steps(
     push(three, shelf, KEY, follows=[sha256_of(two)], waves=ALL)
     seen = []
     for _ in range(4):
-        found = pull(means, Source(str(shelf)))
+        found = pull(means, PackageSource(str(shelf)))
         state = read_active(means.folder)
         assert state is not None
         seen.append((found.result, state.active))
@@ -84,22 +84,22 @@ def test_a_cart_that_went_back_does_not_take_it_again(
     means: Means, shelf: Path, one: Path, two: Path, trials: Trials
 ) -> None:
     push(one, shelf, KEY, follows=None, waves=ALL)
-    pull(means, Source(str(shelf)))
+    pull(means, PackageSource(str(shelf)))
     push(two, shelf, KEY, follows=None, waves=ALL)
-    assert pull(means, Source(str(shelf))).result == "activated"
+    assert pull(means, PackageSource(str(shelf))).result == "activated"
     rollback(means)
-    assert pull(means, Source(str(shelf))).result == "nothing"
+    assert pull(means, PackageSource(str(shelf))).result == "nothing"
 
 
 def test_a_trial_that_objects_leaves_the_cart_as_it_is(
     means: Means, shelf: Path, one: Path, two: Path, trials: Trials
 ) -> None:
     push(one, shelf, KEY, follows=None, waves=ALL)
-    pull(means, Source(str(shelf)))
+    pull(means, PackageSource(str(shelf)))
     lost = Compared("OD", "nasal", "REFER", "NO_REFERRAL_FINDINGS", 1, 1)
     trials(Trial("", "passed", "engine", (lost,) * 30))
     push(two, shelf, KEY, follows=None, waves=ALL)
-    found = pull(means, Source(str(shelf)))
+    found = pull(means, PackageSource(str(shelf)))
     assert (found.result, read_active(means.folder).active) == ("refused", sha256_of(one))  # type: ignore[union-attr]
     assert make_report(means).pulled.split(": ")[1] == "refused"
 
@@ -153,7 +153,7 @@ def test_a_bad_shelf_is_one_line_and_changes_nothing(
 ) -> None:
     push(one, shelf, KEY, follows=None, waves=ALL)
     BAD_SHELVES[what](shelf)
-    found = pull(means, Source(str(shelf)))
+    found = pull(means, PackageSource(str(shelf)))
     assert found.result == "failed"
     assert "\n" not in found.words
     assert (installed(means.folder), read_active(means.folder)) == ((), None)
@@ -166,9 +166,9 @@ def test_an_older_release_is_not_believed_again(
     push(one, shelf, KEY, follows=None, waves=ALL)
     old = (shelf / "release.signed").read_bytes()
     push(two, shelf, KEY, follows=None, waves=ALL)
-    pull(means, Source(str(shelf)))
+    pull(means, PackageSource(str(shelf)))
     (shelf / "release.signed").write_bytes(old)
-    found = pull(means, Source(str(shelf)))
+    found = pull(means, PackageSource(str(shelf)))
     assert found.result == "failed"
     assert "issue" in found.words
 
@@ -187,7 +187,7 @@ def test_what_is_not_pushed(tmp_path: Path, shelf: Path) -> None:
 @pytest.mark.parametrize("where", ["http://rop.example.org/x", "http://10.0.0.1"])
 def test_an_open_line_is_refused(where: str) -> None:
     with pytest.raises(FleetError, match="HTTPS"):
-        Source(where)
+        PackageSource(where)
 
 
 @pytest.fixture
@@ -210,9 +210,9 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def test_a_pull_from_a_web_server(means: Means, shelf: Path, served: str, one: Path, trials: Trials) -> None:
-    assert "404" in pull(means, Source(served)).words
+    assert "404" in pull(means, PackageSource(served)).words
     push(one, shelf, KEY, follows=None, waves=ALL)
-    assert pull(means, Source(served)).result == "activated"
+    assert pull(means, PackageSource(served)).result == "activated"
 
 
 def cart_report(station: str, **changes: object) -> CartReport:
@@ -226,7 +226,7 @@ def test_status_believes_each_cart_for_itself(tmp_path: Path, means: Means, one:
     keys = {f"cart-{number}": Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in range(1, 9)}
     keys_folder(carts, **{name.replace("-", "_"): key for name, key in keys.items()})
     push(one, tmp_path / "shelf", KEY, follows=None, waves=ALL)
-    pull(means, Source(str(tmp_path / "shelf")))
+    pull(means, PackageSource(str(tmp_path / "shelf")))
     write_report(make_report(means), folder, keys["cart-1"])
     write_report(cart_report("cart-2", drift="score: distance 0.9, at most 0.2 by chance"), folder, keys["cart-2"])
     write_report(cart_report("cart-3", at=NOW - timedelta(days=3)), folder, keys["cart-3"])

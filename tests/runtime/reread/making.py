@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from runtime.reread.drive import Batch, Done
-from runtime.reread.row import Result, result_of
+from runtime.reread.row import RereadResult, result_of
 from runtime.reread.stored import Stored
 
 NONE, REFER = "NO_REFERRAL_FINDINGS", "REFER"
@@ -28,7 +28,7 @@ def stored(number: int, **changes: object) -> Stored:
     return Stored(**known)  # type: ignore[arg-type]
 
 
-def result(of: Stored, outcome: str = NONE, **changes: object) -> Result:
+def result(of: Stored, outcome: str = NONE, **changes: object) -> RereadResult:
     """What a reader says of it."""
     return result_of(of, outcome=outcome, reason="as told", **changes)  # type: ignore[arg-type]
 

@@ -15,8 +15,8 @@ from runtime.reread.__main__ import main
 from runtime.reread.cluster import RayPool, _require_same, _why
 from runtime.reread.drive import Batch, drive
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import ReaderFacts, Settings
-from runtime.reread.row import Result
+from runtime.reread.reader import ReaderFacts, ReaderSettings
+from runtime.reread.row import RereadResult
 from tests.pictures import retina
 from tests.runtime.reread.making import stored
 
@@ -76,8 +76,8 @@ def test_the_same_bytes_as_on_one_machine(tmp_path: Path, cluster: Any) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_an_actor_and_a_node_that_are_lost_lose_nothing(cluster: Any) -> None:
     second = cluster.add_node(num_cpus=1)
-    kept: list[Result] = []
-    with RayPool(Settings(None), cluster.address, 2) as pool:
+    kept: list[RereadResult] = []
+    with RayPool(ReaderSettings(None), cluster.address, 2) as pool:
         import ray
 
         first = pool._readers[0].actor

@@ -22,7 +22,7 @@ from runtime.exam.rules import rules_for
 from runtime.reread.__main__ import main
 from runtime.reread.drive import Batch
 from runtime.reread.local import LocalPool
-from runtime.reread.reader import Settings
+from runtime.reread.reader import ReaderSettings
 from runtime.views import Eye, View
 from tests.pictures import retina
 from tests.runtime.exam.making import infant
@@ -192,7 +192,7 @@ def test_command_lines_that_are_wrong(argv: list[str]) -> None:
 
 def test_a_bundle_that_a_reader_cannot_load_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="gone") as caught:
-        LocalPool(Settings(str(tmp_path / "gone")), 1)
+        LocalPool(ReaderSettings(str(tmp_path / "gone")), 1)
     assert "\n" not in str(caught.value)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runtime.reread.drive import BATCH_FRAMES, Batch, Done, batches, drive
 from runtime.reread.errors import RereadError
-from runtime.reread.row import Result
+from runtime.reread.row import RereadResult
 from runtime.reread.stored import Stored
 from tests.runtime.reread.making import ScriptedPool, result, stored
 
@@ -21,7 +21,7 @@ from tests.runtime.reread.making import ScriptedPool, result, stored
 )
 def test_every_frame_comes_back_once(count: int, seed: int, share: float, room: int) -> None:
     chance = random.Random(seed)
-    kept: list[Result] = []
+    kept: list[RereadResult] = []
     last = [False]
 
     def ends(_: Batch) -> bool:
@@ -33,7 +33,7 @@ def test_every_frame_comes_back_once(count: int, seed: int, share: float, room: 
 
 
 def test_a_frame_that_ends_its_reader_is_one_row() -> None:
-    kept: list[Result] = []
+    kept: list[RereadResult] = []
     poison = stored(7).reading
     pool = ScriptedPool(lambda batch: any(frame.reading == poison for frame in batch.frames))
     drive(map(stored, range(100)), pool, kept.extend, lambda: False)
@@ -44,7 +44,7 @@ def test_a_frame_that_ends_its_reader_is_one_row() -> None:
 
 
 def test_readers_that_keep_ending_end_the_run_and_are_nobodys_result() -> None:
-    kept: list[Result] = []
+    kept: list[RereadResult] = []
     with pytest.raises(RereadError, match=r"ended one after the other.*SIGKILL"):
         drive(map(stored, range(100)), ScriptedPool(lambda _: True), kept.extend, lambda: False)
     assert kept == []
@@ -72,7 +72,7 @@ def test_no_more_is_listed_than_is_under_way() -> None:
     most = 0
     done = 0
 
-    def keep(results: Sequence[Result]) -> None:
+    def keep(results: Sequence[RereadResult]) -> None:
         nonlocal most, done
         done += len(results)
         most = max(most, listed - done)
@@ -83,7 +83,7 @@ def test_no_more_is_listed_than_is_under_way() -> None:
 
 
 def test_a_stop_leaves_the_rest_for_later() -> None:
-    kept: list[Result] = []
+    kept: list[RereadResult] = []
     drive(map(stored, range(500)), ScriptedPool(lambda _: False), kept.extend, lambda: len(kept) >= 64)
     assert 64 <= len(kept) < 500
 

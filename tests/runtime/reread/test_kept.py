@@ -10,29 +10,29 @@ import pytest
 from device.outputs import OutputFolder
 from runtime.errors import OutputError
 from runtime.reread.errors import RereadError
-from runtime.reread.kept import PART, Kept
-from runtime.reread.row import Result
+from runtime.reread.kept import PART, WorkFolder
+from runtime.reread.row import RereadResult
 from tests.runtime.reread.making import REFER, result, stored
 
 RUN = {"bundle": "b" * 64, "sources": ["/a"]}
 
 
-def readings(kept: Kept) -> list[str]:
+def readings(kept: WorkFolder) -> list[str]:
     return sorted(one.row.reading for one in kept.results())
 
 
 def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
     one = result(stored(3, label=True), REFER, probability=0.1 + 0.2, sha256="ä" * 3, thumbnail=b"jpeg")
-    with Kept(tmp_path / "w", RUN) as kept:
+    with WorkFolder(tmp_path / "w", RUN) as kept:
         kept.add([one])
-    with Kept(tmp_path / "w", RUN) as kept:
+    with WorkFolder(tmp_path / "w", RUN) as kept:
         assert kept.has(one.row.reading)
-        assert list(kept.results()) == [Result(one.order, one.row)]
+        assert list(kept.results()) == [RereadResult(one.order, one.row)]
         assert kept.picture(one) == b"jpeg"
 
 
 def test_a_frame_that_comes_twice_is_kept_once(tmp_path: Path) -> None:
-    with Kept(tmp_path / "w", RUN) as kept:
+    with WorkFolder(tmp_path / "w", RUN) as kept:
         kept.add([result(stored(1)), result(stored(2))])
         kept.add([result(stored(2)), result(stored(3))])
         assert kept.count == 3
@@ -40,31 +40,31 @@ def test_a_frame_that_comes_twice_is_kept_once(tmp_path: Path) -> None:
 
 
 def test_a_part_that_was_cut_anywhere_counts_as_not_there(tmp_path: Path) -> None:
-    with Kept(tmp_path / "w", RUN) as kept:
+    with WorkFolder(tmp_path / "w", RUN) as kept:
         kept.add([result(stored(1)), result(stored(2))])
         kept.add([result(stored(3))])
     part = max((tmp_path / "w").glob(f"{PART}*"), key=lambda path: path.stat().st_size)
     whole = part.read_bytes()
     for length in {*range(0, len(whole), 97), len(whole) - 1}:
         part.write_bytes(whole[:length])
-        with Kept(tmp_path / "w", RUN) as kept:
+        with WorkFolder(tmp_path / "w", RUN) as kept:
             assert readings(kept) == [stored(3).reading]
 
 
 @pytest.mark.parametrize("other", [{**RUN, "bundle": "c" * 64}, {**RUN, "sources": ["/a", "/b"]}])
 def test_another_runs_work_is_refused(tmp_path: Path, other: dict[str, object]) -> None:
-    Kept(tmp_path / "w", RUN).close()
+    WorkFolder(tmp_path / "w", RUN).close()
     with pytest.raises(RereadError, match=r"holds a run that was cut off, with other (bundle|sources)"):
-        Kept(tmp_path / "w", other)
+        WorkFolder(tmp_path / "w", other)
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    with Kept(tmp_path / "w", RUN), pytest.raises(RereadError, match="another run is at work there"):
-        Kept(tmp_path / "w", RUN)
+    with WorkFolder(tmp_path / "w", RUN), pytest.raises(RereadError, match="another run is at work there"):
+        WorkFolder(tmp_path / "w", RUN)
 
 
 def test_no_space_is_one_line_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Kept(tmp_path / "w", RUN) as kept:
+    with WorkFolder(tmp_path / "w", RUN) as kept:
         kept.add([result(stored(1))])
 
         def full(*_: object, **__: object) -> None:
@@ -79,7 +79,7 @@ def test_no_space_is_one_line_and_loses_nothing(tmp_path: Path, monkeypatch: pyt
 
 
 def test_it_goes_when_all_is_done(tmp_path: Path) -> None:
-    with Kept(tmp_path / "w", RUN) as kept:
+    with WorkFolder(tmp_path / "w", RUN) as kept:
         kept.add([result(stored(1), REFER, thumbnail=b"x")])
         kept.remove()
     assert not (tmp_path / "w").exists()

@@ -14,7 +14,7 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.outcome import Outcome
 from runtime.reread.errors import RereadError
-from runtime.reread.keyring import Keyring
+from runtime.reread.keyring import JournalKeys
 from runtime.reread.reader import CHANGED, OTHER_FRAME
 from runtime.reread.reader import load as load_with
 from runtime.reread.sources import find_sources, stored_in
@@ -44,12 +44,12 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(frame: Stored) -> object:
-    return load_with(frame, Keyring([]))
+    return load_with(frame, JournalKeys([]))
 
 
 def listed(*named: Path, classes: list[str] = CLASSES) -> tuple[list[Stored], list[str]]:
     told: list[str] = []
-    return list(stored_in(find_sources(named), Keyring([]), classes, told.append)), told
+    return list(stored_in(find_sources(named), JournalKeys([]), classes, told.append)), told
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -134,7 +134,7 @@ def test_a_journal_that_grows_while_it_is_read(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j", KEY, create=True) as journal:
         journal_exam(journal, [NRF] * 2)
         told: list[str] = []
-        frames = stored_in(find_sources([tmp_path / "j"]), Keyring([]), CLASSES, told.append)
+        frames = stored_in(find_sources([tmp_path / "j"]), JournalKeys([]), CLASSES, told.append)
         got = [next(frames)]
         journal_exam(journal, [REFER] * 3)
         got += frames
@@ -270,7 +270,7 @@ def test_each_journal_has_its_own_key_and_one_without_is_a_line(
         file.touch(0o600)
         file.write_text(key.text)
     told: list[str] = []
-    ring = Keyring([str(file) for file in files])
+    ring = JournalKeys([str(file) for file in files])
     frames = list(stored_in(find_sources([tmp_path / "all"]), ring, CLASSES, told.append))
     assert len(frames) == 2
     assert not any(isinstance(load_with(frame, ring), str) for frame in frames)

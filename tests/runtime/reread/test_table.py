@@ -15,7 +15,7 @@ from runtime.errors import OutputError
 from runtime.reread import table
 from runtime.reread.figures import changes, report_of
 from runtime.reread.page import render
-from runtime.reread.row import COLUMNS, Row
+from runtime.reread.row import COLUMNS, RereadRow
 from runtime.reread.table import place_of_table, write_table
 from runtime.shares import wilson
 from tests.runtime.reread.making import NONE, REFER, result, stored
@@ -46,7 +46,7 @@ def test_parquet_gives_back_every_value(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow (extra fleet) is not installed")
     write_table(tmp_path / "t.parquet", ROWS)
     found = parquet.read_table(tmp_path / "t.parquet").to_pylist()
-    assert [Row(**row) for row in found] == ROWS
+    assert [RereadRow(**row) for row in found] == ROWS
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
@@ -113,7 +113,7 @@ def test_a_retake_now_is_no_lost_referral() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], ROWS[:1], ROWS], ids=["none", "one", "all"])
-def test_the_page_shows_what_was_counted(rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_what_was_counted(rows: list[RereadRow], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "open", _never)
     reader = {"backend": "fake", "precision": "fp32", "device": "none", "threshold": 0.5}
     bundle = {"name": "<b>", "version": "1", "sha256": "b" * 64}

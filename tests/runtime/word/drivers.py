@@ -20,7 +20,7 @@ import runtime.bench.__main__
 import runtime.exam.__main__
 import runtime.screen.__main__
 from runtime.daemon.client import Client
-from runtime.daemon.messages import Outcome as Numbered
+from runtime.daemon.messages import WireOutcome as Numbered
 from tests.runtime.daemon.c.clib import CClient, Status
 from tests.runtime.word.tiny import PICTURE
 

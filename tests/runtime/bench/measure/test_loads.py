@@ -14,7 +14,7 @@ from runtime.bench.errors import BenchError
 from runtime.bench.measure.benchmark import measure
 from runtime.bench.measure.clock import ManualClock
 from runtime.bench.measure.samples import Samples
-from runtime.bench.measure.supply import InputFacts
+from runtime.bench.measure.supply import SupplyFacts
 from runtime.bench.options import LoadPlan, Until
 from tests.pictures import retina
 from tests.runtime.bench.planned import PlannedReader, pool
@@ -183,8 +183,8 @@ class PacedCamera:
         self.clock.sleep_until_ns(sequence * 100_000_000 + 15_000_000)
         return Frame(retina(), sequence, f"camera:{sequence}", captured_ns=sequence * 100_000_000, capture_ms=15)
 
-    def facts(self, source: str) -> InputFacts:
-        return InputFacts(source, None, None, None, None, "camera")
+    def facts(self, source: str) -> SupplyFacts:
+        return SupplyFacts(source, None, None, None, None, "camera")
 
 
 def test_a_live_cameras_own_drops_are_counted_from_its_numbers() -> None:

@@ -16,7 +16,7 @@ from runtime.bench.measure.benchmark import WarmUp
 from runtime.bench.measure.environment import environment
 from runtime.bench.measure.sampler import MachineLog
 from runtime.bench.measure.samples import Samples
-from runtime.bench.measure.supply import InputFacts
+from runtime.bench.measure.supply import SupplyFacts
 from runtime.bench.options import Goals, LoadPlan, Until
 from runtime.bench.report.assemble import About, assemble
 from runtime.bench.report.export import check_writable, read_report, to_csv, to_json, write_report_file
@@ -65,7 +65,7 @@ def make_report(
     about = About(
         created=datetime(2026, 11, 22, tzinfo=timezone.utc),
         command=("python", "-m", "runtime.bench", "<script>"),
-        input=InputFacts("sim:", "ab" * 32, 128, 640, 480, "clock"),
+        input=SupplyFacts("sim:", "ab" * 32, 128, 640, 480, "clock"),
         bundle=bundle,
         engine=EngineFacts("fake", "fp32", "none"),
         threads=None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.cart.web.guard import LARGEST_BODY, POLICY, Guard, own_hosts
+from runtime.cart.web.guard import LARGEST_BODY, POLICY, RequestGuard, own_hosts
 
 HOSTS = own_hosts("127.0.0.1", 8420)
 
@@ -44,7 +44,7 @@ def asked(headers: dict[str, str], *, method: str = "GET", kind: str = "http", b
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     scope = {"type": kind, "method": method, "path": "/", "headers": raw}
-    asyncio.run(Guard(app, HOSTS, "http")(scope, receive, send))
+    asyncio.run(RequestGuard(app, HOSTS, "http")(scope, receive, send))
     return found
 
 

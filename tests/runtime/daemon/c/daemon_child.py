@@ -10,9 +10,9 @@ from types import FrameType
 
 from runtime.bundle import open_bundle
 from runtime.daemon.endpoint import listening
-from runtime.daemon.messages import Health, State
+from runtime.daemon.messages import DaemonState, Health
 from runtime.daemon.model import Model
-from runtime.daemon.reader import Reader
+from runtime.daemon.reader import ModelThread
 from runtime.daemon.service import Service
 from runtime.engines.fake import FakeEngine
 from runtime.site_screener import screener_for
@@ -33,7 +33,7 @@ def main(path: Path, folder: Path, delay_ms: float) -> None:
         return model
 
     def told(health: Health) -> None:
-        if health.state is not State.LIVE or not load.is_set():
+        if health.state is not DaemonState.LIVE or not load.is_set():
             sys.stdout.write("ready\n")
             sys.stdout.flush()
 
@@ -44,7 +44,7 @@ def main(path: Path, folder: Path, delay_ms: float) -> None:
     with listening(path) as listener:
         service = Service(
             listener,
-            lambda changed: Reader(make, changed, max_age_ms=60_000),
+            lambda changed: ModelThread(make, changed, max_age_ms=60_000),
             on_state=told,
         )
         signal.signal(signal.SIGTERM, stop)

@@ -27,7 +27,7 @@ def told(kind: str, structure: "Gst.Structure") -> None:
     say({"kind": kind, **fields})
 
 
-def say(content: dict) -> None:
+def say(content: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(content) + "\n")
     sys.stdout.flush()
 

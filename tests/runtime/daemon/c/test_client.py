@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from runtime.daemon.client import Client
-from runtime.daemon.messages import State
+from runtime.daemon.messages import DaemonState
 from tests.pictures import retina
 from tests.runtime.daemon.c.clib import CClient, Result, Status
 from tests.runtime.daemon.c.daemons import Daemons
@@ -65,7 +65,7 @@ def test_answers_about_itself(daemons: Daemons, new_client: NewClient) -> None:
     status, health = client.health()
     assert status is Status.OK
     assert health.daemon_pid == child.pid
-    assert health.state in (State.READY, State.DEGRADED)
+    assert health.state in (DaemonState.READY, DaemonState.DEGRADED)
     assert health.clients == 1
     status, bundle = client.bundle()
     assert status is Status.OK
@@ -123,7 +123,7 @@ def test_a_daemon_that_is_not_ready_refuses_without_a_finding(daemons: Daemons, 
     client = ready(new_client, daemons.path)
     assert client.bundle()[0] is Status.REFUSED
     assert client.refusal.code == 23
-    assert client.health()[1].state == State.LIVE
+    assert client.health()[1].state == DaemonState.LIVE
     assert client.send(PIXELS, WIDTH, HEIGHT, sequence=3) is Status.OK
     status, result = client.wait()
     assert (status, result.refused, result.outcome, result.sequence) == (Status.OK, 23, NO_RESULT, 3)

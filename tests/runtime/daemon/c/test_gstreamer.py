@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import simplejpeg
 
-from device.pixels import Matrix, PixelFormat, Range
+from device.pixels import ColourMatrix, PixelFormat, Range
 from tests.device.test_pixels import laid_out, to_yuv
 from tests.pictures import retina
 from tests.runtime.daemon.c.building import HERE, C, tool
@@ -92,7 +92,7 @@ def test_a_pipeline_of_one_line_reads(plugins: Path, lasting_daemon: Path, tmp_p
     elif kind == "JPEG":
         data, caps = simplejpeg.encode_jpeg(picture, 95, "RGB", "420"), "image/jpeg"
     else:
-        yuv = laid_out(to_yuv(picture, Matrix.BT709, Range.LIMITED), PixelFormat.NV12, 324)
+        yuv = laid_out(to_yuv(picture, ColourMatrix.BT709, Range.LIMITED), PixelFormat.NV12, 324)
         data, caps = yuv.tobytes(), NV12
         ways = "matrix=bt709 range=limited"
         if kind != "NV12":

@@ -22,11 +22,11 @@ from runtime.daemon.messages import (
     Error,
     Hello,
     Obtained,
-    Outcome,
     Result,
     RingLayout,
     Submit,
     Welcome,
+    WireOutcome,
 )
 from runtime.daemon.ring import make_ring
 from runtime.daemon.wire import VERSION, ErrorCode, Message, decode
@@ -49,7 +49,7 @@ def result(asked: Submit, **changes: object) -> Result:
         1,
         asked.slot,
         GRADED_GRADABLE,
-        Outcome.NO_REFERRAL_FINDINGS,
+        WireOutcome.NO_REFERRAL_FINDINGS,
         2,
         0.1,
         0.0,
@@ -165,7 +165,7 @@ LIES: dict[str, Callable[[Submit], Message]] = {
     "superseded_finding": lambda s: result(s, flags=GRADED_GRADABLE | SUPERSEDED),
     "finding_without_the_quality_gate": lambda s: result(s, flags=0),
     "finding_without_probabilities": lambda s: result(s, class_count=0),
-    "probabilities_without_a_finding": lambda s: result(s, outcome=Outcome.NO_RESULT),
+    "probabilities_without_a_finding": lambda s: result(s, outcome=WireOutcome.NO_RESULT),
     "no_words": lambda s: result(s, text=""),
     "slot_in_use": lambda s: Error(ErrorCode.SLOT_IN_USE, 1, 1, 0, "in use"),
     "another_kind": lambda s: WELCOME,

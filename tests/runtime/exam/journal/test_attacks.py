@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from runtime.dicom.configuration import CartNode
 from runtime.dicom.from_journal import exam_from_journal
-from runtime.dicom.site import Cart
 from runtime.exam.__main__ import main
 from runtime.exam.errors import ExamRefused, JournalDamaged, JournalError
 from runtime.exam.icrop3 import EyeFindings
@@ -145,7 +145,7 @@ def test_an_edited_exam_is_neither_shown_nor_exported_nor_sent(filled: Journal, 
             journal.exam,
             journal.infant,
             lambda exam_id: report_page(journal, exam_id),
-            lambda exam_id: exam_from_journal(journal, exam_id, Cart()),
+            lambda exam_id: exam_from_journal(journal, exam_id, CartNode()),
         ):
             with pytest.raises(JournalDamaged):
                 use(second)

@@ -19,7 +19,7 @@ from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.deliveries import DONE
 from runtime.exam.journal.records import RejectedInstance
 from runtime.exam.journal.verify import verify
-from runtime.exam.machine import Phase, Stop
+from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
 from runtime.outcome import Outcome
 from runtime.views import Eye, View
@@ -75,9 +75,11 @@ def test_a_change_of_a_frame_needs_a_reason(journal: Journal, change: str) -> No
     assert journal.exam(exam_id) == before
 
 
-@pytest.mark.parametrize("why", Stop)
+@pytest.mark.parametrize("why", StopReason)
 @pytest.mark.parametrize("outcomes", [[NRF] * 10, [NRF] * 4, []])
-def test_a_stopped_exam_never_says_no_referral_findings(journal: Journal, why: Stop, outcomes: list[Outcome]) -> None:
+def test_a_stopped_exam_never_says_no_referral_findings(
+    journal: Journal, why: StopReason, outcomes: list[Outcome]
+) -> None:
     exam_id = journal_exam(journal, outcomes, close=False)
     record = journal.stop_exam(exam_id, why, note="apnoea", operator="anna")
     verdicts = [record.result.infant, *record.result.eyes.values(), *record.result.views.values()]
@@ -91,7 +93,7 @@ def test_a_stopped_exam_never_says_no_referral_findings(journal: Journal, why: S
 
 def test_a_stopped_exam_still_refers(journal: Journal) -> None:
     exam_id = journal_exam(journal, [NRF, REFER], close=False)
-    assert journal.stop_exam(exam_id, Stop.UNSTABLE, operator="anna").result.infant.outcome is REFER
+    assert journal.stop_exam(exam_id, StopReason.UNSTABLE, operator="anna").result.infant.outcome is REFER
 
 
 @pytest.mark.parametrize("closed", [True, False])

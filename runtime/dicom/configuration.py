@@ -44,7 +44,7 @@ class Tls(_Part):
     """Whether the peer's certificate must carry its host name."""
 
 
-class Peer(_Part):
+class DicomNode(_Part):
     """A DICOM node that the cart calls."""
 
     ae_title: AeTitle
@@ -57,7 +57,7 @@ class Peer(_Part):
     """Seconds that one answer may take."""
 
 
-class WorklistPeer(Peer):
+class WorklistNode(DicomNode):
     """The node that knows who is to be examined."""
 
     character_set: str = ""
@@ -72,7 +72,7 @@ class WorklistPeer(Peer):
         return name
 
 
-class Archive(Peer):
+class Archive(DicomNode):
     """The node that keeps the exams."""
 
     proof: Literal["auto", "commitment", "find"] = "auto"
@@ -86,7 +86,7 @@ class Archive(Peer):
     or only a list for the archive's administrator (`python -m runtime.dicom rejected`)."""
 
 
-class Cart(_Part):
+class CartNode(_Part):
     """What the cart says of itself."""
 
     ae_title: AeTitle = "ROPCART"
@@ -121,20 +121,20 @@ class Cart(_Part):
         return names
 
 
-class Site(_Part):
+class DicomConfig(_Part):
     """The whole file."""
 
     schema_: Literal["rop.dicom/1"] = Field(alias="schema")
-    cart: Cart = Cart()
+    cart: CartNode = CartNode()
     archive: Archive | None = None
-    worklist: WorklistPeer | None = None
-    mpps: Peer | None = None
+    worklist: WorklistNode | None = None
+    mpps: DicomNode | None = None
     """Who is told that a scheduled step is in progress, completed or discontinued."""
     folder: Path = Field(default=Path(), exclude=True)
     """Where the file lies; not part of it."""
 
 
-def load_site(path: Path) -> Site:
+def load_dicom_config(path: Path) -> DicomConfig:
     """Read the configuration; raises `SiteUnusable`."""
     try:
         content = read_summed(path, LIMIT_BYTES).decode("utf-8")
@@ -143,14 +143,14 @@ def load_site(path: Path) -> Site:
     except (OSError, UnicodeDecodeError) as error:
         raise SiteUnusable(f"{path.name}: cannot be read: {error}; name the site's DICOM configuration") from None
     try:
-        site = model_from(Site, content)
+        site = model_from(DicomConfig, content)
     except (ValidationError, NotJson) as error:
         problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
         raise SiteUnusable(f"{path.name}: {problem}; see runtime/dicom/README.md") from None
     return site.model_copy(update={"folder": path.parent})
 
 
-def new_site(
+def new_dicom_config(
     archive: str,
     worklist: str | None = None,
     mpps: str | None = None,
@@ -172,7 +172,7 @@ def new_site(
         name: {**_node(name, text), **more} for name, text in nodes.items() if text
     }
     try:
-        Site.model_validate(content)
+        DicomConfig.model_validate(content)
     except ValidationError as error:
         raise SiteUnusable(f"{first_problem(error, 'the call')}; see runtime/dicom/README.md") from None
     return json.dumps(content, indent=2) + "\n"
