@@ -27,6 +27,7 @@ MODULES = {
     "nvidia-modelopt": "modelopt",
     "markdown-it-py": "markdown_it",
     "python-gdcm": "gdcm",
+    "grpcio": "grpc",
 }
 """The modules of packages whose names differ."""
 HELPS = (

@@ -7,8 +7,8 @@ back has to be seen.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -24,9 +24,8 @@ from runtime.errors import DeadlineMissed, EngineAway, EngineError
 
 LONGEST_S = 10.0
 """Waited for an answer where no budget says how long."""
-REACH_S = 3.0
-"""For each question but a frame's when the engine is loaded."""
 REMEDY = "make its repository again: python -m build_engines triton BUNDLE --out REPOSITORY"
+_WATCHER_S = 2.0
 _MESSAGE_LIMIT = 64 * 2**20
 _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -91,34 +90,31 @@ class Client:
         """Whether the connection ended since `check` was last begun."""
         return self._dropped
 
-    def check(self, within_s: float | None = None) -> Served:
+    def check(self, reach_s: float = LONGEST_S, frame_s: float = LONGEST_S) -> Served:
         """Ask the server for all that it must be for the bundle, a frame's answer included.
 
-        within_s: for each question; None waits `REACH_S`, and `LONGEST_S` for the frame, which may be its first.
+        reach_s, frame_s: seconds for each question, and for the frame, which may be the server's first.
         """
         self._dropped = False
-        reach_s = within_s or REACH_S
         server = self._say(self._ask.ServerMetadata, self._protocol.ServerMetadataRequest(), reach_s)
         platform = self._check_metadata(reach_s)
         stated = self._check_parameters(reach_s)
-        answer = self.infer(zeros(self.contract.image), within_s or LONGEST_S)
+        answer = self.infer(zeros(self.contract.image), frame_s)
         _, precision = self._mark(answer)
         if stated not in ("", precision):
             raise self._wrong(f"its configuration says {stated}, its answers {precision}; {REMEDY}")
         return Served(precision, f"{server.name} {server.version}".strip(), platform)
 
-    def infer(self, image: UInt8Array, within_s: float | None = None) -> dict[str, NDArray[Any]]:
+    def infer(self, image: UInt8Array, within_s: float = LONGEST_S) -> dict[str, NDArray[Any]]:
         """What the model gives for a frame, by name, each of the contract's shape and type; read-only arrays.
 
-        image: RGB, uint8 [1, 256, 256, 3]. within_s: seconds that the answer may take, None waits `LONGEST_S`.
+        image: RGB, uint8 [1, 256, 256, 3]. within_s: seconds that the answer may take.
         """
         request = self._request
         del request.raw_input_contents[:]
         request.raw_input_contents.append(image.tobytes())
-        if within_s is None:
-            request.parameters.pop("timeout", None)
-        else:  # a server that queues need not read what nobody waits for any more
-            request.parameters["timeout"].int64_param = max(1, int(within_s * 1e6))
+        # A server that queues need not read what nobody waits for any more.
+        request.parameters["timeout"].int64_param = max(1, int(within_s * 1e6))
         response = self._say(self._ask.ModelInfer, request, within_s, frame=True)
         for what, got, wanted in (
             ("model", response.model_name, self.contract.model),
@@ -133,23 +129,28 @@ class Client:
         return found
 
     def close(self) -> None:
-        """Give the connection up. Closing twice is fine."""
-        with suppress(Exception):  # one that never was
-            self._channel.unsubscribe(self._changed)
+        """Give the connection up, within a quarter of a second. Closing twice is fine."""
+        self._channel.unsubscribe(self._changed)
+        # The thread of gRPC's that watches the channel looks up five times a second, and ends with a traceback when the
+        # channel is closed meanwhile.
+        until = time.monotonic() + _WATCHER_S
+        while getattr(getattr(self._channel, "_connectivity_state", None), "polling", True):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.01)
         self._channel.close()
 
-    def _say(self, call: Any, request: Any, within_s: float | None, *, frame: bool = False) -> Any:
-        """One question. `frame`: an answer that is late against what the caller allowed is `DeadlineMissed`."""
+    def _say(self, call: Any, request: Any, within_s: float, *, frame: bool = False) -> Any:
+        """One question. `frame`: it is of a frame, whose answer can be late."""
         code = self._grpc.StatusCode
         try:
-            return call(request, timeout=LONGEST_S if within_s is None else within_s)
+            return call(request, timeout=within_s)
         except self._grpc.RpcError as error:
             status, details = error.code(), " ".join((error.details() or "").split())[:200]
-            if status is code.DEADLINE_EXCEEDED and frame and within_s is not None:
-                raise DeadlineMissed("late: the server's answer did not come inside the budget") from None
+            if status is code.DEADLINE_EXCEEDED and frame:
+                raise DeadlineMissed(f"late: the server's answer did not come within {within_s * 1e3:.0f} ms") from None
             if status is code.DEADLINE_EXCEEDED:
-                waited_s = LONGEST_S if within_s is None else within_s
-                raise EngineAway(f"{self._address}: no answer in {waited_s:g} s; look at the server") from None
+                raise EngineAway(f"{self._address}: no answer in {within_s:g} s; look at the server") from None
             if status is code.RESOURCE_EXHAUSTED or any(words in details for words in _TRITON_IS_FULL):
                 raise ServerFull(f"{self._address}: is full ({details}); give it more instances") from None
             if status is code.UNAVAILABLE:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from runtime.bundle import Bundle
 
 PROBE_S = 0.25
-"""For each question to a server that was lost: a frame, or whoever is idle, waits for it."""
+"""For each question but a frame's to a server that was lost: a frame, or whoever is idle, waits for it."""
 EVERY_S = 1.0
 """How often a lost server is looked for while nothing is read."""
 JUST_NOW_S = 0.2
 """A server that was not there so long ago is not asked again for the same frame."""
-RETEST_S = 1.0
-"""For each frame of the self-test of a server that is back: the next frame waits for it."""
+RETEST_S = 2.0
+"""For each frame that a server which is back is tested with: the next frame waits for it."""
 BACK = "was lost and is back, and is tested before it is believed"
 
 
@@ -72,7 +72,7 @@ class TritonEngine(Engine):
         start = time.perf_counter()
         again = self.untested and self._testing
         try:
-            found = self._client.infer(image, _seconds(limit, RETEST_S if again else None))
+            found = self._client.infer(image, _seconds(limit, RETEST_S if again else LONGEST_S))
         except DeadlineMissed:
             if again:
                 raise EngineAway(f"{self._address}: was lost, and answers too slowly to be taken back") from None
@@ -100,7 +100,7 @@ class TritonEngine(Engine):
         if time.monotonic() - self._looked < JUST_NOW_S:
             raise EngineAway(self._lost)
         try:
-            served = self._client.check(_seconds(limit, PROBE_S))
+            served = self._client.check(_seconds(limit, PROBE_S), _seconds(limit, RETEST_S))
             if served.precision != self._served.precision:
                 raise EngineError(
                     f"{self._address}: read in {self._served.precision} before it was lost, and in {served.precision} "
@@ -145,11 +145,10 @@ def _allowed(budget: Budget) -> Deadline:
     return Deadline.after_ms(sum(stated) if stated else None)
 
 
-def _seconds(limit: Deadline, most_s: float | None) -> float | None:
-    """What is left of the limit, and no more than `most_s`; None where neither says anything."""
+def _seconds(limit: Deadline, most_s: float) -> float:
+    """What is left of the limit, and no more than `most_s`."""
     remaining_ms = limit.remaining_ms()
-    both = [most_s, None if remaining_ms is None else max(remaining_ms, 1.0) / 1e3]
-    return min((seconds for seconds in both if seconds is not None), default=None)
+    return most_s if remaining_ms is None else min(most_s, max(remaining_ms, 1.0) / 1e3)
 
 
 class _Server:
