@@ -10,6 +10,7 @@ from device.cameras.opencv.config import StreamConfig
 from device.cameras.stream.camera import Arrival
 from device.cameras.video.decoder import VideoDecoder
 from device.cameras.video.library import pyav
+from device.errors import SourceNotFound
 
 
 class SupportsRead(Protocol):
@@ -21,7 +22,10 @@ class SupportsRead(Protocol):
 
 
 class LiveVideo:
-    """Pictures of a network's video, each when it is decoded; raises `OSError` when it cannot be opened."""
+    """Pictures of a network's video, each when it is decoded; raises `OSError` when it cannot be opened,
+
+    `SourceNotFound` for a codec of which nobody can tell whether its data is whole.
+    """
 
     def __init__(self, config: StreamConfig, where: str | SupportsRead) -> None:
         """where: the address, or what its answer is read from."""
@@ -44,6 +48,8 @@ class LiveVideo:
             except BaseException:
                 self._container.close()
                 raise
+        except SourceNotFound as silent:
+            raise SourceNotFound(f"{config.shown}: {silent}") from None
         except (av.error.FFmpegError, IndexError) as error:
             raise OSError(type(error).__name__) from None
         self._waiting: deque[Arrival] = deque()

@@ -6,6 +6,8 @@ been decoded without a complaint.
 
 from __future__ import annotations
 
+from device.cameras.video.units import length_bytes, split
+
 
 class CleanRun:
     """Told of damage and of frames in the order of decoding; says of each frame why it does not count."""
@@ -40,18 +42,14 @@ def units_damaged(data: bytes, codec: str, extradata: bytes) -> str | None:
     """
     if codec not in ("h264", "hevc"):
         return None
-    at_length = 4 if codec == "h264" else 21
-    if not extradata or extradata[0] != 1 or len(extradata) <= at_length:  # units behind start codes
+    if not length_bytes(codec, extradata):
         run = data.rstrip(b"\0").find(bytes(16))
         return "a hole of zeros" if run >= 0 else None
-    size, at = (extradata[at_length] & 3) + 1, 0
-    while at < len(data):
-        length = int.from_bytes(data[at : at + size], "big")
-        unit = data[at + size : at + size + length]
-        if length == 0 or len(unit) < length:
-            return "units that do not fit their packet"
+    units = split(data, codec, extradata)
+    if units is None:
+        return "units that do not fit their packet"
+    for unit in units:
         body = unit.rstrip(b"\0")
         if len(unit) - len(body) > 8 or b"\0\0\0" in body or b"\0\0\1" in body:
             return "a hole of zeros"
-        at += size + length
     return None

@@ -15,6 +15,7 @@ from device.cameras.codecs.refused import Refused
 from device.cameras.codecs.seams import damage_seen
 from device.cameras.video.clean import CleanRun, units_damaged
 from device.cameras.video.library import pyav
+from device.cameras.video.second import second_decoder
 
 _LOST_WORDS = ("Frame num gap", "missed", "bad cseq", "ended prematurely", "partial file", "max delay reached")
 """In lines of FFmpeg's that tell of data that never came; all else under an error is talk."""
@@ -33,7 +34,8 @@ class VideoDecoder:
     """Decodes one video stream on one thread (each further one holds back a frame), and listens.
 
     Pictures of MJPEG go through our own JPEG decoder. For all else FFmpeg's errors, the marks on its frames
-    (`is_corrupt`), its lines, and the form of H.264's and H.265's units are believed.
+    (`is_corrupt`), its lines, and the form of H.264's and H.265's units are believed; where FFmpeg says nothing of
+    damage, a second decoder looks. Raises `SourceNotFound` for a codec of which nobody can tell (VP9).
     """
 
     def __init__(self, stream: Any) -> None:
@@ -41,6 +43,7 @@ class VideoDecoder:
         self._codec = stream.codec_context
         self._codec.thread_count = 1
         self._codec.thread_type = "NONE"
+        self._second = second_decoder(self._codec)
         self._clean = CleanRun()
         self._packets = 0
         self._by_time: dict[int, int] = {}
@@ -76,6 +79,10 @@ class VideoDecoder:
                     self._clean.damage(_words(error), number)
         said = self._heed(lines, number)
         said = said or failed
+        if self._second is not None:
+            why = self._second.look_at(bytes(packet) if packet.size else b"", frames)
+            if why is not None:
+                self._clean.damage(why, number)
         if said is not None and not frames and packet.size and not self._codec.has_b_frames:
             yield Picture(None, said)  # it was thrown away, and counts as refused
         for frame in frames:

@@ -76,7 +76,10 @@ class Recording:
                 f"{self._shown}: {width} x {height} pixels, expected at most {MAX_MEGAPIXELS} megapixels; "
                 "record it smaller"
             )
-        self._decoder = VideoDecoder(stream)
+        try:
+            self._decoder = VideoDecoder(stream)
+        except SourceNotFound as silent:
+            raise SourceNotFound(f"{self._shown}: {silent}") from None
         self._packets = self._container.demux(stream)
         self._stated = _stated_frames(self._container, stream)
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from device import FrameUnreadable, Recording
+from device.cameras.video import de265
 from device.cameras.video.clean import CleanRun, units_damaged
-from device.errors import FrameMisshapen
+from device.errors import FrameMisshapen, SourceNotFound
 from tests.pictures import retina
 
 av = pytest.importorskip("av", reason="PyAV is not installed (extra video)")
@@ -25,11 +26,23 @@ CODECS = {
     "h264": ("libx264", {"preset": "veryfast", "tune": "zerolatency"}),
     "h265": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0"}),
 }
+QUIET_ONES = {
+    "h265": CODECS["h265"],
+    "h265 of another kind": ("libx265", {"preset": "veryfast", "x265-params": "log-level=none:wpp=0"}),
+    "vp8": ("libvpx", {"deadline": "realtime", "b": "800000"}),
+}
+"""Of which FFmpeg's decoders say nothing when data was cut or altered."""
+SECOND = [
+    pytest.param(
+        True, id="libde265", marks=pytest.mark.skipif(not de265.is_there(), reason="libde265-0 is not installed")
+    ),
+    pytest.param(False, id="twin"),
+]
 
 
 def made(path: Path, codec: str, change: Callable[[int, Any], Any] = lambda number, packet: packet) -> Path:
     """A video of a moving retina; `change` gives another packet, or None for a lost one."""
-    name, options = CODECS[codec]
+    name, options = (CODECS | QUIET_ONES)[codec]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(name, rate=10, options=options)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
@@ -45,6 +58,18 @@ def made(path: Path, codec: str, change: Callable[[int, Any], Any] = lambda numb
                 number += 1
                 if changed is not None:
                     container.mux(changed)
+    return path
+
+
+def again(video: Path, path: Path, change: Callable[[int, Any], Any]) -> Path:
+    """The same video with other packets: an encoder need not write the same twice."""
+    with av.open(str(video)) as source, av.open(str(path), "w") as container:
+        of = source.streams.video[0]
+        stream = container.add_stream_from_template(of)
+        for number, packet in enumerate(packet for packet in source.demux(of) if packet.size):
+            changed = change(number, packet)
+            changed.stream = stream
+            container.mux(changed)
     return path
 
 
@@ -107,6 +132,55 @@ def test_after_a_lost_packet_no_smeared_frame_is_given(tmp_path: Path, codec: st
     clean = [pixels.tobytes() for pixels in whole.values()]
     assert all(pixels.tobytes() in clean for pixels in frames.values())
     assert len(frames) >= FRAMES - GOP
+
+
+@pytest.mark.parametrize("second", SECOND)
+@pytest.mark.parametrize("codec", QUIET_ONES)
+def test_where_ffmpeg_is_silent_a_second_decoder_tells_of_cut_packets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, second: bool
+) -> None:
+    monkeypatch.setattr(de265, "is_there", lambda: second)
+    video = made(tmp_path / "whole.mkv", codec)
+    whole, refused, _ = frames_of(video)
+    assert (sorted(whole), refused) == (list(range(FRAMES)), [])
+    for at, share in ((3, 0.3), (9, 0.6), (13, 0.9)):
+
+        def cut(number: int, packet: Any, at: int = at, share: float = share) -> Any:
+            return altered(packet, bytes(packet)[: int(packet.size * share)]) if number == at else packet
+
+        frames, refused, words = frames_of(again(video, tmp_path / "a.mkv", cut))
+        assert refused, (at, share)
+        assert "damaged" in words[0]
+        clean = {pixels.tobytes() for pixels in whole.values()}
+        assert all(pixels.tobytes() in clean for pixels in frames.values()), (at, share)
+        assert len(frames) >= at - 3  # what came before; open groups of pictures may hold no clean key frame after it
+
+
+@pytest.mark.skipif(not de265.is_there(), reason="libde265-0 is not installed")
+def test_altered_bytes_of_h265_are_told_by_libde265(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    told = 0
+    for _ in range(10):
+        at = rng.randrange(1, FRAMES - 4)
+
+        def alter(number: int, packet: Any, at: int = at) -> Any:
+            data = bytearray(bytes(packet))
+            where = rng.randrange(20, len(data) - 9)
+            data[where : where + 8] = bytes(rng.randrange(1, 255) for _ in range(8))
+            return altered(packet, bytes(data)) if number == at else packet
+
+        told += bool(frames_of(made(tmp_path / "a.mp4", "h265", alter))[1])
+    assert told >= 8  # FFmpeg alone tells of one or two
+
+
+def test_a_codec_of_which_nobody_can_tell_is_refused(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.webm"), "w") as container:
+        stream = container.add_stream("libvpx-vp9", rate=10, options={"deadline": "realtime", "cpu-used": "8"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for frame in (av.VideoFrame.from_ndarray(retina(width=64, height=64), "rgb24"), None):
+            container.mux(stream.encode(frame))
+    with pytest.raises(SourceNotFound, match=r"a\.webm: a video of VP9, .* as H\.264 or Motion JPEG"):
+        Recording(tmp_path / "a.webm")
 
 
 def test_wrong_bits_give_no_frame_that_looks_otherwise(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""A second decoder beside FFmpeg's, for codecs where FFmpeg's says nothing of damage.
+
+FFmpeg's decoders of H.265 and VP8 fill in and are silent when data was cut or altered, and so is that of VP9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from device.cameras.video import de265
+from device.cameras.video.library import pyav
+from device.cameras.video.units import is_slice, joined, split
+from device.errors import SourceNotFound
+
+SILENT = frozenset({"vp3", "vp4", "vp5", "vp6", "vp6a", "vp6f", "vp7", "theora", "vp9"})
+"""Codecs, by FFmpeg's names, of which nothing here would notice the damage."""
+
+TAIL = b"\xff" * 32
+
+
+class SecondDecoder(Protocol):
+    """Decodes the same packets."""
+
+    def look_at(self, packet: bytes, frames: Sequence[Any]) -> str | None:
+        """What is wrong with a packet, or with one before it; None when nothing is.
+
+        packet: its bytes, none to ask for what is left. frames: those of FFmpeg that came out after it.
+        """
+        ...
+
+
+def second_decoder(codec: Any) -> SecondDecoder | None:
+    """What must look at a stream of this codec (a `CodecContext` of PyAV) beside it; None where it tells by itself.
+
+    Raises `SourceNotFound` for a codec of which nobody can tell whether its data is whole.
+    """
+    if codec.name in SILENT:
+        raise SourceNotFound(
+            f"a video of {codec.name.upper()}, whose decoder does not tell damaged frames from whole ones; "
+            "record or send it as H.264 or Motion JPEG"
+        )
+    if codec.name == "hevc":
+        return de265.SliceReader(codec.extradata or b"") if de265.is_there() else Twin(codec)
+    return Twin(codec) if codec.name == "vp8" else None
+
+
+class Twin:
+    """The same decoder, given more bytes behind the data of each slice.
+
+    Whole data ends before them, so both give the same pictures. Data that was cut, or whose arithmetic code lost its
+    step, mostly goes on into them: then the pictures differ.
+    """
+
+    def __init__(self, codec: Any) -> None:
+        self._name: str = codec.name
+        self._extradata = bytes(codec.extradata or b"")
+        self._codec = pyav().CodecContext.create(codec.name, "r")
+        if self._extradata:
+            self._codec.extradata = self._extradata
+        self._codec.thread_count = 1
+        self._codec.thread_type = "NONE"
+        self._codec.flags = codec.flags
+        self._mine: list[Any] = []
+        self._its: list[Any] = []
+
+    def look_at(self, packet: bytes, frames: Sequence[Any]) -> str | None:
+        """See `SecondDecoder`."""
+        av = pyav()
+        try:
+            with av.logging.Capture():
+                self._mine += self._codec.decode(av.Packet(self._longer(packet)) if packet else None)
+        except av.error.FFmpegError:
+            return None  # the first decoder has heard of it, or this one is at its end
+        self._its += frames
+        pairs = list(zip(self._mine, self._its, strict=False))
+        del self._mine[: len(pairs)], self._its[: len(pairs)]
+        if len(self._mine) != len(self._its) or not all(_alike(mine, its) for mine, its in pairs):
+            self._mine, self._its = [], []
+            return "data that ends too early"
+        return None
+
+    def _longer(self, packet: bytes) -> bytes:
+        if self._name == "vp8":
+            return packet + TAIL
+        units = split(packet, self._name, self._extradata) or [packet]
+        return joined([unit + TAIL if is_slice(unit) else unit for unit in units], self._name, self._extradata)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two frames (PyAV) hold the same samples."""
+    if (one.width, one.height, one.format.name) != (other.width, other.height, other.format.name):
+        return False
+    return all(np.array_equal(_samples(one, k), _samples(other, k)) for k in range(len(one.planes)))
+
+
+def _samples(frame: Any, plane: int) -> Any:
+    of = frame.planes[plane]
+    rows = np.frombuffer(of, np.uint8)[: of.height * of.line_size].reshape(of.height, of.line_size)
+    return rows[:, : of.width * ((frame.format.components[plane].bits + 7) // 8)]
