@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from runtime.outcome import Outcome
 
 if TYPE_CHECKING:
+    from device.errors import DeviceError
+    from device.frame import Frame
     from runtime.arrays import UInt8Array
     from runtime.explanation import Explanation
 
@@ -225,3 +227,15 @@ class Reading:
     def to_json(self) -> str:
         """One line of JSON; a number that is not finite is refused, not written as NaN."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+
+class Reader(Protocol):
+    """What gives a reading for a frame, as `runtime.Screener` does; exam, screen, bench and cart take any."""
+
+    def screen(self, frame: Frame) -> Reading:
+        """The reading for a frame; never raises."""
+        ...
+
+    def unreadable(self, error: DeviceError) -> Reading:
+        """The reading for a frame that could not be had: no result, with the reason."""
+        ...

@@ -8,7 +8,7 @@ import sys
 from build_engines.arguments import triton_parser
 from build_engines.errors import BuildError
 from build_engines.triton.repository import Written, write_repository
-from build_engines.triton.server_check import ServerRefuses, Verdict, check_by_server
+from build_engines.triton.server_check import ServerRefuses, ServerVerdict, check_by_server
 from build_engines.triton.settings import Settings, settings_for
 from runtime.bundle import open_bundle
 from runtime.errors import ScreeningError
@@ -68,7 +68,7 @@ def _told(written: Written, settings: Settings) -> list[str]:
     ]
 
 
-def _judged(verdict: Verdict) -> str:
+def _judged(verdict: ServerVerdict) -> str:
     words = [f"ready on this server: {', '.join(verdict.ready) or 'none'}"]
     if verdict.without_backend:
         words.append(f"understood, but this server lacks what runs them: {', '.join(verdict.without_backend)}")

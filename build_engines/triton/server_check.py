@@ -22,7 +22,7 @@ class ServerRefuses(BuildError):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ServerVerdict:
     """What the server says of the models."""
 
     ready: tuple[str, ...]
@@ -31,7 +31,7 @@ class Verdict:
     """Read and found right, but this server has not what runs them."""
 
 
-def check_by_server(written: Written, program: Path) -> Verdict:
+def check_by_server(written: Written, program: Path) -> ServerVerdict:
     """Start the server without any network but this machine's, and stop it again.
 
     program: `tritonserver`. Raises `ServerRefuses` with the server's own words for a model that it refuses,
@@ -77,7 +77,7 @@ def check_by_server(written: Written, program: Path) -> Verdict:
         waits = "depends on" in reason and without
         if name not in without and not waits:
             raise ServerRefuses(f"the server refuses model {name}: {reason}")
-    return Verdict(ready, tuple(reasons))
+    return ServerVerdict(ready, tuple(reasons))
 
 
 def _index(client: Any, process: subprocess.Popen[str]) -> list[Any]:

@@ -21,10 +21,10 @@ from runtime.bench.options import (
     Goals,
     LoadPlan,
     Matrix,
-    Model,
+    ModelOptions,
     Outputs,
     Run,
-    Sheet,
+    SheetOptions,
     Single,
     Streams,
     Sweep,
@@ -120,7 +120,7 @@ def parse(argv: Sequence[str]) -> Asked:
         parser.error("--json, --csv, --html: got the same file twice, expected one each")
     turns = given.turns or DEFAULT_TURNS
     if given.sheet:
-        return Sheet(tuple(argv), given.sheet, outputs)
+        return SheetOptions(tuple(argv), given.sheet, outputs)
     if given.matrix:
         return Matrix(run, turns, outputs)
     if given.sweep:
@@ -139,7 +139,7 @@ def _run(given: argparse.Namespace) -> Run:
     frames = given.frames or (IDLE_FRAMES if idle else DEFAULT_FRAMES)
     return Run(
         source=given.source,
-        model=Model(*(getattr(given, field.name) for field in fields(Model))),
+        model=ModelOptions(*(getattr(given, field.name) for field in fields(ModelOptions))),
         load=LoadPlan(kind, given.rate, given.burst, given.idle_s, given.seed or 0),
         until=Until(seconds=given.soak) if given.soak else Until(frames=frames),
         soak=given.soak is not None,

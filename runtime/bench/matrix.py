@@ -24,7 +24,7 @@ SCHEMA = "rop.bench-matrix/1"
 
 
 @dataclass(frozen=True)
-class Table:
+class MatrixTable:
     """Runs by turns, by name, and the one that the others are held against."""
 
     measured: Measured
@@ -83,7 +83,7 @@ def named(bundle: Bundle, backend: str, precision: str) -> str:
     return f"{backend} {word}{' (default)' if word == default else ''}"
 
 
-def run_matrix(asked: Matrix, command: tuple[str, ...], stop: Stop, say: Say) -> Table:
+def run_matrix(asked: Matrix, command: tuple[str, ...], stop: Stop, say: Say) -> MatrixTable:
     """Measure all by turns.
 
     A backend that cannot load is left out with its reason. Raises `BenchError`, `BundleError` and `CameraError` as
@@ -99,10 +99,10 @@ def run_matrix(asked: Matrix, command: tuple[str, ...], stop: Stop, say: Say) ->
     if not measured.reports and not stop.requested:
         raise BundleError("; ".join(measured.left_out) or f"bundle {bundle.path}: no graphs for {model.precision}")
     default = next((name for name in measured.reports if name.endswith("(default)")), None)
-    return Table(measured, default)
+    return MatrixTable(measured, default)
 
 
-def print_table(table: Table, stream: TextIO) -> None:
+def print_table(table: MatrixTable, stream: TextIO) -> None:
     """One line a combination, the fastest first."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid

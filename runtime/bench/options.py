@@ -11,7 +11,7 @@ from runtime.bench.words import LoadKind
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelOptions:
     """What reads the frames, and at which site."""
 
     bundle: Path | None = None
@@ -82,7 +82,7 @@ class Run:
     """One run: frames from a source, read by a model under a load, held against goals."""
 
     source: str = "sim:"
-    model: Model = Model()
+    model: ModelOptions = ModelOptions()
     load: LoadPlan = LoadPlan()
     until: Until = Until(frames=1000)
     soak: bool = False
@@ -156,7 +156,7 @@ class FindRate:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class SheetOptions:
     """One line for a data sheet, over fresh processes."""
 
     arguments: tuple[str, ...]
@@ -165,7 +165,7 @@ class Sheet:
     outputs: Outputs = Outputs()
 
 
-Asked: TypeAlias = Single | Matrix | Sweep | Streams | FindRate | Sheet
+Asked: TypeAlias = Single | Matrix | Sweep | Streams | FindRate | SheetOptions
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from runtime.bench.errors import BenchError
 from runtime.bench.find_rate import print_found, run_find_rate
 from runtime.bench.judge.compare import compare
 from runtime.bench.judge.findings import EXIT_CODES
-from runtime.bench.matrix import Table, print_table, run_matrix
-from runtime.bench.options import Asked, Compare, FindRate, Matrix, Outputs, Sheet, Single, Streams, Sweep
+from runtime.bench.matrix import MatrixTable, print_table, run_matrix
+from runtime.bench.options import Asked, Compare, FindRate, Matrix, Outputs, SheetOptions, Single, Streams, Sweep
 from runtime.bench.report.export import STANDARD_OUTPUT, check_writable, to_csv, to_json, write_report_file
 from runtime.bench.report.page import render, render_comparison
 from runtime.bench.report.table import print_comparison, print_report
@@ -70,7 +70,7 @@ def _kind(asked: Asked, command: tuple[str, ...], stop: Stop) -> int:
     shown = _beside(asked.outputs)
     if isinstance(asked, Single):
         return _single(asked, command, stop)
-    if isinstance(asked, Sheet):
+    if isinstance(asked, SheetOptions):
         return _sheet(asked, stop, shown)
     if isinstance(asked, FindRate):
         rate = run_find_rate(asked, command, stop, _aside)
@@ -86,7 +86,7 @@ def _kind(asked: Asked, command: tuple[str, ...], stop: Stop) -> int:
     return _end(asked.outputs, table.to_json(), worst, stop)
 
 
-def _table(asked: Matrix | Sweep, command: tuple[str, ...], stop: Stop) -> Table:
+def _table(asked: Matrix | Sweep, command: tuple[str, ...], stop: Stop) -> MatrixTable:
     return (
         run_matrix(asked, command, stop, _aside)
         if isinstance(asked, Matrix)
@@ -105,7 +105,7 @@ def _end(outputs: Outputs, text: str, code: int, stop: Stop) -> int:
     return stop.exit_code if stop.requested else code
 
 
-def _sheet(asked: Sheet, stop: Stop, shown: TextIO) -> int:
+def _sheet(asked: SheetOptions, stop: Stop, shown: TextIO) -> int:
     found = run_sheet(asked, stop, _aside)
     if found.line is not None:
         say(found.line, stream=shown)

@@ -20,7 +20,7 @@ from runtime.bench.measure.sampler import MachineLog, Sampler, joined_logs
 from runtime.bench.measure.samples import Column, Samples, joined_samples
 from runtime.bench.measure.supply import Pool, Supply, open_supply
 from runtime.bench.opened import Found, MakeScreener, Opened, Say
-from runtime.bench.options import LoadPlan, Model, Run, Until
+from runtime.bench.options import LoadPlan, ModelOptions, Run, Until
 from runtime.bench.report.assemble import About, assemble
 from runtime.bench.schema import Report
 from runtime.bench.words import GPU_STAGES, OPEN_LOADS
@@ -84,7 +84,7 @@ def opened(
         yield Session(Opened(run, frames, site, bundle, screener, make), lambda: resident_mb() - before_mb)
 
 
-def maker(model: Model, site: Site, *, repeats: bool) -> MakeScreener:
+def maker(model: ModelOptions, site: Site, *, repeats: bool) -> MakeScreener:
     """Makes Screeners as the model says. repeats: take the same picture twice in a row for a frozen camera."""
 
     def make(bundle: Bundle, precision: str) -> Screener:

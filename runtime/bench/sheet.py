@@ -70,7 +70,7 @@ class Sheet:
         return f'{json.dumps(head)[:-1]}, "reports": [{reports}]}}\n'
 
 
-def run_sheet(asked: options.Sheet, stop: Stop, say: Say, start: Start | None = None) -> Sheet:
+def run_sheet(asked: options.SheetOptions, stop: Stop, say: Say, start: Start | None = None) -> Sheet:
     """Run the benchmark so often with the user's own arguments, and make the line.
 
     Raises `BenchError` when a process ends without a report, `Interrupted` when it was stopped.

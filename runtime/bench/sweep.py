@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import product
 
 from runtime.bench.errors import BenchError
-from runtime.bench.matrix import Table
+from runtime.bench.matrix import MatrixTable
 from runtime.bench.opened import Say
 from runtime.bench.options import Run, Sweep
 from runtime.bench.turns import run_by_turns
@@ -32,12 +32,12 @@ def runs_of(asked: Sweep) -> dict[str, Run]:
     return runs
 
 
-def run_sweep(asked: Sweep, command: tuple[str, ...], stop: Stop, say: Say) -> Table:
+def run_sweep(asked: Sweep, command: tuple[str, ...], stop: Stop, say: Say) -> MatrixTable:
     """Measure all by turns. Raises what `run_session` raises, and `EngineError` when nothing can be loaded."""
     measured = run_by_turns(runs_of(asked), asked.turns, command, stop, say)
     if not measured.reports and not stop.requested:
         raise EngineError("; ".join(measured.left_out))
-    return Table(measured, next(iter(measured.reports), None), SCHEMA)
+    return MatrixTable(measured, next(iter(measured.reports), None), SCHEMA)
 
 
 def _with(run: Run, name: str, value: str) -> Run:

@@ -21,9 +21,8 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import HOW, find_key
 from runtime.exam.light import LightJournal
 from runtime.exam.rules import ExamRules
-from runtime.exam.session import Reader
 from runtime.quality import QualityLimits
-from runtime.reading import EngineFacts, TrustFacts
+from runtime.reading import EngineFacts, Reader, TrustFacts
 from runtime.screener import Screener
 from runtime.views import Eye, View
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from runtime.exam.errors import ExamRefused
 from runtime.exam.journal import CaptureRecord, Journal
-from runtime.exam.session import Reader, stored_frame
+from runtime.exam.session import stored_frame
 from runtime.outcome import Outcome
 from runtime.quality import REPEATED
-from runtime.reading import Reading
+from runtime.reading import Reader, Reading
 
 TOLERANCE = 0.005
 """Difference of a class's probability that another processor or library version may make."""

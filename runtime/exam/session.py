@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from device.errors import BoardRefused, CameraError, DeviceError, FlashNotCaught
 from device.frame import Frame
@@ -19,22 +19,10 @@ from runtime.exam.machine import StopReason
 from runtime.exam.order import Order
 from runtime.exam.result import ExamResult, exam_result
 from runtime.exam.rules import ExamRules
-from runtime.reading import Reading
+from runtime.reading import Reader, Reading
 from runtime.views import Eye, View
 
 T = TypeVar("T")
-
-
-class Reader(Protocol):
-    """What a session needs of a `Screener`."""
-
-    def screen(self, frame: Frame) -> Reading:
-        """The reading for a frame; never raises."""
-        ...
-
-    def unreadable(self, error: DeviceError) -> Reading:
-        """The reading for a frame that could not be had."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,25 +12,17 @@ from device.errors import FrameUnreadable
 from device.frame import Frame
 from runtime.commands.stop import Stop
 from runtime.errors import OutputError
-from runtime.reading import Reading
+from runtime.reading import Reader
 from runtime.screen.waiting import Waiting
 from runtime.sinks.base import Sink
 
 
-class Reader(Protocol):
-    """What the loop needs of a Screener."""
+class TendedReader(Reader, Protocol):
+    """A reader that wants a moment now and then, as a Screener does."""
 
     @property
     def idle_every_s(self) -> float | None:
         """How often `between_frames` is to be called while there is no frame; None: once after each frame will do."""
-        ...
-
-    def screen(self, frame: Frame) -> Reading:
-        """The reading for a frame; never raises."""
-        ...
-
-    def unreadable(self, error: FrameUnreadable) -> Reading:
-        """The reading for a frame that could not be had."""
         ...
 
     def between_frames(self) -> None:
@@ -47,7 +39,12 @@ class Progress:
 
 
 def screen_frames(
-    camera: Camera, reader: Reader, sinks: Sequence[Sink], stop: Stop, progress: Progress, frames: int | None = None
+    camera: Camera,
+    reader: TendedReader,
+    sinks: Sequence[Sink],
+    stop: Stop,
+    progress: Progress,
+    frames: int | None = None,
 ) -> None:
     """Read frames, give each reading to every sink; at most `frames`, readable or not.
 
@@ -74,7 +71,7 @@ def screen_frames(
 
 
 @contextlib.contextmanager
-def _reads(camera: Camera, reader: Reader) -> Iterator[Callable[[], Frame | None]]:
+def _reads(camera: Camera, reader: TendedReader) -> Iterator[Callable[[], Frame | None]]:
     """How to read the camera: in this thread, or beside it where the engine must not idle meanwhile."""
     if reader.idle_every_s is None:
         yield camera.read

@@ -116,7 +116,7 @@ def green_for_blue(one: Picture, other: Picture) -> Picture:
 
 
 def no_blue(one: Picture, other: Picture) -> Picture:
-    return (one * np.uint8([1, 1, 0])).astype(np.uint8)
+    return (one * np.array([1, 1, 0], np.uint8)).astype(np.uint8)
 
 
 MADE: list[tuple[Callable[[Picture, Picture], Picture], str]] = [

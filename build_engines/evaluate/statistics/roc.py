@@ -21,7 +21,7 @@ DRAWS = 1000
 
 
 @dataclass(frozen=True)
-class Curve:
+class RocCurve:
     """A ROC curve, from the highest threshold on; the first, infinite, lets nothing through."""
 
     thresholds: Floats
@@ -40,7 +40,7 @@ class Area:
     band_high: Floats
 
 
-def roc_curve(scores: Floats, truth: Flags) -> Curve:
+def roc_curve(scores: Floats, truth: Flags) -> RocCurve:
     """The curve at every score that occurs; without the points between two others on one straight line."""
     order = np.argsort(-scores, kind="stable")
     value, positive = scores[order], truth[order]
@@ -50,7 +50,7 @@ def roc_curve(scores: Floats, truth: Flags) -> Curve:
     kept = np.ones(len(last), np.bool_)
     kept[1:-1] = (np.diff(hits, 2) != 0) | (np.diff(alarms, 2) != 0)
     start = np.zeros(1)
-    return Curve(
+    return RocCurve(
         np.concatenate((start + np.inf, value[last][kept])),
         np.concatenate((start, hits[kept] / max(int(hits[-1]), 1))),
         np.concatenate((start, alarms[kept] / max(int(alarms[-1]), 1))),

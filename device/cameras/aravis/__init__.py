@@ -2,6 +2,6 @@
 
 from device.cameras.aravis.camera import AravisCamera
 from device.cameras.aravis.config import AravisConfig
-from device.cameras.aravis.discovery import Found, discover
+from device.cameras.aravis.discovery import FoundCamera, discover
 
-__all__ = ["AravisCamera", "AravisConfig", "Found", "discover"]
+__all__ = ["AravisCamera", "AravisConfig", "FoundCamera", "discover"]

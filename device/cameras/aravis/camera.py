@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.aravis.config import AravisConfig
-from device.cameras.aravis.discovery import GIGE, Found, discover
+from device.cameras.aravis.discovery import GIGE, FoundCamera, discover
 from device.cameras.aravis.library import AravisError, load
 from device.cameras.aravis.pixels import bytes_per_pixel, to_rgb
 from device.cameras.aravis.setup import Layout, set_up
@@ -86,7 +86,7 @@ class AravisCamera:
     def _open(self) -> c_void_p:
         """Look for the camera and open it; one that is named by its IP address needs no looking for."""
         wanted = self.config.camera
-        found = [Found(wanted, "", "", "", wanted, GIGE)] if _is_ip_address(wanted) else discover()
+        found = [FoundCamera(wanted, "", "", "", wanted, GIGE)] if _is_ip_address(wanted) else discover()
         for camera in found:
             if wanted in ("", camera.id, camera.serial, camera.address):
                 # By its address: after a search, libaravis may send frames to the wrong one of several interfaces.

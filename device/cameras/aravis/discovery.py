@@ -11,7 +11,7 @@ GIGE = "GigEVision"
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCamera:
     """A camera as it presents itself; texts that it does not give are empty."""
 
     id: str
@@ -25,15 +25,15 @@ class Found:
     """`GigEVision`, `USB3Vision` or `GenTL`."""
 
 
-def discover() -> list[Found]:
+def discover() -> list[FoundCamera]:
     """Ask every network and USB port, which takes about a second; raises `DriverMissing`."""
     library = load()
     library.call("arv_update_device_list")
     return [_found(library, index) for index in range(library.call("arv_get_n_devices"))]
 
 
-def _found(library: Library, index: int) -> Found:
+def _found(library: Library, index: int) -> FoundCamera:
     def told(what: str) -> str:
         return (library.call(f"arv_get_device_{what}", index) or b"").decode("utf-8", "replace")
 
-    return Found(told("id"), told("vendor"), told("model"), told("serial_nbr"), told("address"), told("protocol"))
+    return FoundCamera(told("id"), told("vendor"), told("model"), told("serial_nbr"), told("address"), told("protocol"))

@@ -11,7 +11,7 @@ from runtime.bench.judge.findings import Finding, Kind, Verdict
 from runtime.bench.judge.stats import drift, trend
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Samples
-from runtime.bench.options import Goals, LoadPlan, Model, Until
+from runtime.bench.options import Goals, LoadPlan, ModelOptions, Until
 from runtime.percentiles import percentile, samples_needed, upper_bound
 
 DRIFT_LIMIT = 0.10
@@ -50,7 +50,7 @@ class Evidence:
     """What was to be looked at after the run and could not be, and why."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Distinct frames by size."""
-    model: Model = Model()  # noqa: RUF009 (frozen)
+    model: ModelOptions = ModelOptions()  # noqa: RUF009 (frozen)
     """What was asked for, so that nothing is advised that is in force."""
     precision: str = ""
     """That ran."""

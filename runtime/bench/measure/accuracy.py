@@ -15,13 +15,12 @@ from device.frame import Frame
 from device.schemes import is_simulated
 from runtime.arrays import UInt8Array
 from runtime.bench.errors import BenchError
-from runtime.bench.measure.benchmark import Reader
 from runtime.bench.measure.labels import Label, read_mask, shrink_mask
 from runtime.bench.schema import AccuracyPart
 from runtime.decide import refer_probability
 from runtime.metrics import dice, roc_auc
 from runtime.preprocess import SIDE
-from runtime.reading import Reading
+from runtime.reading import Reader, Reading
 
 SIMULATED_FRAMES, SIMULATED_PER_EYE = 60, 4
 """Fifteen eyes, so that frames with and without a ridge are among them."""

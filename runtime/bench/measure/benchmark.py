@@ -6,10 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Protocol
 
 from device.errors import CameraError
-from device.frame import Frame
 from runtime.bench.measure.clock import Clock, SystemClock
 from runtime.bench.measure.loads import NeverStop, Wait, generate
 from runtime.bench.measure.samples import Samples
@@ -17,20 +15,12 @@ from runtime.bench.measure.supply import Supply
 from runtime.bench.options import LoadPlan, Until
 from runtime.commands.stop import Interrupted
 from runtime.engines.base import GpuTimings
-from runtime.reading import Reading
+from runtime.reading import Reader
 
 TIDY_NS = 1_000_000_000
 WINDOW, CALM, MOST_WINDOWS, GAIN = 10, 3, 30, 0.03
 """Of a warm-up until the speed is steady: frames in a window, windows without a gain, windows at most, and what is
 a gain."""
-
-
-class Reader(Protocol):
-    """What is measured: a Screener, or anything that reads frames as one does."""
-
-    def screen(self, frame: Frame) -> Reading:
-        """The reading for a frame; never raises."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ import numpy as np
 
 from device.frame import Frame
 from runtime.bench.errors import BenchError
-from runtime.bench.measure.benchmark import Reader
 from runtime.outcome import Outcome
-from runtime.reading import EngineFacts
+from runtime.reading import EngineFacts, Reader
 
 PROTOCOL = "rop.peer/1"
 CLOSING_S = 10.0

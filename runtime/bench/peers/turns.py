@@ -9,12 +9,12 @@ import numpy as np
 
 from device.frame import Frame
 from runtime.bench.errors import BenchError
-from runtime.bench.measure.benchmark import Reader
 from runtime.bench.measure.loads import NeverStop, Wait
 from runtime.bench.peers.peer import Peer
 from runtime.bench.schema import PeerPart
 from runtime.commands.stop import Interrupted
 from runtime.outcome import Outcome
+from runtime.reading import Reader
 
 ROUNDS, EACH = 15, 6
 """A B A B ...: fifteen turns of six timed frames each, so that a slow minute of the machine falls on all."""

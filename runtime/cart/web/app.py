@@ -26,7 +26,7 @@ from runtime.cart.users import SignIn
 from runtime.cart.web import bodies
 from runtime.cart.web.guard import App, RequestGuard
 from runtime.cart.web.problems import HANDLERS, problem
-from runtime.cart.web.sessions import COOKIE, CSRF_HEADER, Session, Sessions
+from runtime.cart.web.sessions import COOKIE, CSRF_HEADER, Sessions, WebSession
 from runtime.exam.icrop3 import PLUS, STAGES, ZONES, EyeFindings
 from runtime.exam.infant import Infant
 from runtime.explanation import WORDS
@@ -78,7 +78,7 @@ class _SignedIn:
     def __init__(self, sessions: Sessions, *, changes: bool, touch: bool = True, right: Right | None = None) -> None:
         self._sessions, self._changes, self._touch, self._right = sessions, changes, touch, right
 
-    def __call__(self, request: Request) -> Session:
+    def __call__(self, request: Request) -> WebSession:
         session = self._sessions.of(request.cookies.get(COOKIE), touch=self._touch)
         if session is None:
             raise SignInRefused("nobody is signed in; sign in")
@@ -126,7 +126,7 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
         return texts.catalogue(language)
 
     @router.get("/state")
-    async def state(session: Session = reads) -> dict[str, Any]:
+    async def state(session: WebSession = reads) -> dict[str, Any]:
         """Everything that the screens show, as it stands."""
         user: dict[str, Any] = {"name": session.user.name, "shown": session.user.shown, "role": session.user.role}
         user["rights"] = _rights(session)
@@ -136,7 +136,7 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
         return _with_keys({"user": user, "csrf": session.csrf, **shown}, session)
 
     @router.get("/words")
-    async def words(_: Session = looks) -> dict[str, list[str]]:
+    async def words(_: WebSession = looks) -> dict[str, list[str]]:
         """What a clinician may choose from."""
         return {"zones": list(ZONES), "stages": list(STAGES), "plus": list(PLUS)}
 
@@ -149,94 +149,94 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
     writes = Depends(_SignedIn(sessions, changes=True, right=Right.SCREEN))
     documents = Depends(_SignedIn(sessions, changes=True, right=Right.DOCUMENT))
 
-    def who(session: Session) -> str:
+    def who(session: WebSession) -> str:
         return session.user.name
 
     @router.get("/worklist")
-    async def worklist(_: Session = reads) -> dict[str, Any]:
+    async def worklist(_: WebSession = reads) -> dict[str, Any]:
         """The last answer of the worklist, and how old it is."""
         return cart.worklist()
 
     @router.post("/worklist/refresh")
-    async def refresh(_: Session = writes) -> dict[str, Any]:
+    async def refresh(_: WebSession = writes) -> dict[str, Any]:
         """Ask the worklist now."""
         return await asyncio.to_thread(cart.refresh_worklist)
 
     @router.post("/exams", status_code=201)
-    async def open_exam(body: bodies.OpenBody, session: Session = writes) -> dict[str, Any]:
+    async def open_exam(body: bodies.OpenBody, session: WebSession = writes) -> dict[str, Any]:
         """Open an exam for an infant, of the worklist or by hand."""
         infant = Infant.from_dict(body.infant.model_dump())
         return await _done(cart.open_exam(infant, key=body.key, operator=who(session)))
 
     @router.post("/aim")
-    async def aim(body: bodies.AimBody, session: Session = writes) -> dict[str, Any]:
+    async def aim(body: bodies.AimBody, session: WebSession = writes) -> dict[str, Any]:
         """Set eye and view of the pictures that follow."""
         return await _done(cart.aim(Eye(body.eye), View(body.view)))
 
     @router.post("/light")
-    async def light(body: bodies.LightBody, _: Session = writes) -> dict[str, Any]:
+    async def light(body: bodies.LightBody, _: WebSession = writes) -> dict[str, Any]:
         """Switch the continuous light, or make it brighter or darker."""
         return await _done(cart.light(body.on, body.level))
 
     @router.post("/capture")
-    async def capture(body: bodies.CaptureBody = NO_CAPTURE_BODY, session: Session = writes) -> dict[str, Any]:
+    async def capture(body: bodies.CaptureBody = NO_CAPTURE_BODY, session: WebSession = writes) -> dict[str, Any]:
         """Take one picture of what is aimed at, and read it. Send what your screen shows: else nothing is taken."""
         aim = None if body.eye is None or body.view is None else (Eye(body.eye), View(body.view))
         taken = cart.capture(operator=who(session), exam=body.exam, aim=aim)
         return _with_keys(await _done(taken), session)
 
     @router.post("/exams/{exam}/captures/{number}/exclude")
-    async def exclude(exam: str, number: int, body: bodies.ReasonBody, session: Session = writes) -> dict[str, Any]:
+    async def exclude(exam: str, number: int, body: bodies.ReasonBody, session: WebSession = writes) -> dict[str, Any]:
         """A picture does not count, and why."""
         return await _done(cart.exclude(exam, number, reason=body.reason, operator=who(session)))
 
     @router.post("/exams/{exam}/captures/{number}/include")
-    async def include(exam: str, number: int, body: bodies.ReasonBody, session: Session = writes) -> dict[str, Any]:
+    async def include(exam: str, number: int, body: bodies.ReasonBody, session: WebSession = writes) -> dict[str, Any]:
         """A picture counts again, and why."""
         return await _done(cart.include(exam, number, reason=body.reason, operator=who(session)))
 
     @router.post("/exams/{exam}/captures/{number}/confirm")
-    async def confirm(exam: str, number: int, body: bodies.ReasonBody, session: Session = writes) -> dict[str, Any]:
+    async def confirm(exam: str, number: int, body: bodies.ReasonBody, session: WebSession = writes) -> dict[str, Any]:
         """A picture that looks like another view counts all the same, and why."""
         return await _done(cart.confirm_view(exam, number, reason=body.reason, operator=who(session)))
 
     @router.post("/exams/{exam}/captures/{number}/relabel")
-    async def relabel(exam: str, number: int, body: bodies.RelabelBody, session: Session = writes) -> dict[str, Any]:
+    async def relabel(exam: str, number: int, body: bodies.RelabelBody, session: WebSession = writes) -> dict[str, Any]:
         """A picture shows another eye or view than was set, and why."""
         return await _done(
             cart.relabel(exam, number, Eye(body.eye), View(body.view), reason=body.reason, operator=who(session))
         )
 
     @router.post("/exams/{exam}/close")
-    async def close(exam: str, session: Session = writes) -> dict[str, Any]:
+    async def close(exam: str, session: WebSession = writes) -> dict[str, Any]:
         """Take no more pictures."""
         return await _done(cart.close_exam(exam, operator=who(session)))
 
     @router.post("/exams/{exam}/stop")
-    async def stop(exam: str, body: bodies.StopBody, session: Session = writes) -> dict[str, Any]:
+    async def stop(exam: str, body: bodies.StopBody, session: WebSession = writes) -> dict[str, Any]:
         """End the exam before its time, and why."""
         return await _done(cart.stop_exam(exam, cause=body.cause, note=body.note, operator=who(session)))
 
     @router.post("/exams/{exam}/void")
-    async def void(exam: str, body: bodies.ReasonBody, session: Session = writes) -> dict[str, Any]:
+    async def void(exam: str, body: bodies.ReasonBody, session: WebSession = writes) -> dict[str, Any]:
         """The exam is not to be used, and why."""
         return await _done(cart.void_exam(exam, reason=body.reason, operator=who(session)))
 
     @router.post("/exams/{exam}/correct")
-    async def correct(exam: str, body: bodies.CorrectBody, session: Session = writes) -> dict[str, Any]:
+    async def correct(exam: str, body: bodies.CorrectBody, session: WebSession = writes) -> dict[str, Any]:
         """Another infant was examined than was said, and why; the order is corrected with it."""
         infant = Infant.from_dict(body.infant.model_dump())
         return await _done(cart.correct(exam, infant, key=body.key, reason=body.reason, operator=who(session)))
 
     @router.post("/exams/{exam}/document")
-    async def document(exam: str, body: bodies.DocumentBody, session: Session = documents) -> dict[str, Any]:
+    async def document(exam: str, body: bodies.DocumentBody, session: WebSession = documents) -> dict[str, Any]:
         """What a clinician found in an eye."""
         content = body.model_dump()
         findings = EyeFindings(**{**content, "eye": Eye(content["eye"])})
         return await _done(cart.document(exam, findings, clinician=who(session)))
 
     @router.get("/exams")
-    async def exams(_: Session = reads, day: str = "") -> dict[str, Any]:
+    async def exams(_: WebSession = reads, day: str = "") -> dict[str, Any]:
         """The exams of a day (`2026-11-28`, the cart's own zone), or of today."""
         try:
             of = date.fromisoformat(day) if day else datetime.now().astimezone().date()
@@ -245,7 +245,7 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return {"day": of.isoformat(), "exams": await _done(cart.exams(of))}
 
     @router.get("/exams/{exam}")
-    async def one(exam: str, session: Session = reads) -> dict[str, Any]:
+    async def one(exam: str, session: WebSession = reads) -> dict[str, Any]:
         """One exam, whole."""
         return _with_keys(await _done(cart.exam(exam)), session)
 
@@ -261,7 +261,7 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     stocks = Depends(_SignedIn(sessions, changes=True, right=Right.BUNDLES))
 
     @router.get("/preview")
-    async def preview(_: Session = serves, after: int = 0) -> Response:
+    async def preview(_: WebSession = serves, after: int = 0) -> Response:
         """The first live picture after that number: a JPEG, its facts in headers; 204 when none came in time."""
         picture = await asyncio.to_thread(cart.preview.after, after, PREVIEW_WAIT_S)
         if picture is None:
@@ -274,7 +274,7 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
 
     @router.get("/preview.mjpg")
-    async def stream(_: Session = serves) -> Response:
+    async def stream(_: WebSession = serves) -> Response:
         """Live pictures as multipart MJPEG, for a maker's own viewer: each is sent when the last one is gone."""
 
         async def parts() -> AsyncIterator[bytes]:
@@ -313,7 +313,7 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return Response(data, media_type=media_type, headers=headers)
 
     @router.get("/exams/{exam}/report.{kind}")
-    async def report(exam: str, kind: str, _: Session = looks) -> Response:
+    async def report(exam: str, kind: str, _: WebSession = looks) -> Response:
         """The exam's report as a page or a PDF."""
         if kind not in ("html", "pdf"):
             return problem(404, "not here", "reports are html or pdf")
@@ -322,40 +322,40 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return Response(data, media_type=media_type, headers=headers)
 
     @router.get("/service")
-    async def service(_: Session = serves) -> dict[str, Any]:
+    async def service(_: WebSession = serves) -> dict[str, Any]:
         """How the cart stands: parts, latency of the last hour, drift, outbox, log lines without names."""
         return await _done(cart.service())
 
     @router.post("/service/light-test")
-    async def light_test(_: Session = tests) -> dict[str, str]:
+    async def light_test(_: WebSession = tests) -> dict[str, str]:
         """Ask the light board how it is; gives no light."""
         return {"said": await _done(cart.test_light())}
 
     @router.get("/service/bundles")
-    async def bundles(_: Session = shelves) -> dict[str, Any]:
+    async def bundles(_: WebSession = shelves) -> dict[str, Any]:
         """Installed bundles, how each did when it was tried here, packages found, and the change that goes on."""
         return await asyncio.to_thread(cart.bundles)
 
     @router.post("/service/bundles/install", status_code=202)
-    async def install_bundle(body: bodies.InstallBody, _: Session = stocks) -> dict[str, Any]:
+    async def install_bundle(body: bodies.InstallBody, _: WebSession = stocks) -> dict[str, Any]:
         """Install what lies at a path of this machine and try it; it is not active then."""
         cart.install_bundle(body.path)
         return {"begun": True}
 
     @router.post("/service/bundles/activate", status_code=202)
-    async def activate_bundle(body: bodies.ActivateBody, session: Session = stocks) -> dict[str, Any]:
+    async def activate_bundle(body: bodies.ActivateBody, session: WebSession = stocks) -> dict[str, Any]:
         """Read with an installed bundle from the next exam on."""
         cart.activate_bundle(body.sha256, despite=body.despite, operator=session.user.name)
         return {"begun": True}
 
     @router.post("/service/bundles/rollback", status_code=202)
-    async def roll_back(body: bodies.ReasonBody, session: Session = stocks) -> dict[str, Any]:
+    async def roll_back(body: bodies.ReasonBody, session: WebSession = stocks) -> dict[str, Any]:
         """Read with the bundle before the active one again, and why."""
         cart.go_back(reason=body.reason, operator=session.user.name)
         return {"begun": True}
 
     @router.get("/service/support.zip")
-    async def support(_: Session = serves) -> Response:
+    async def support(_: WebSession = serves) -> Response:
         """What a technician sends to the maker; nothing of a patient."""
         data = await _done(cart.support_archive())
         headers = {"content-disposition": 'attachment; filename="cart-support.zip"'}
@@ -364,11 +364,11 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     return router
 
 
-def _rights(session: Session) -> list[str]:
+def _rights(session: WebSession) -> list[str]:
     return sorted(right.value for right in RIGHTS[session.user.role])
 
 
-def _with_keys(content: dict[str, Any], session: Session) -> dict[str, Any]:
+def _with_keys(content: dict[str, Any], session: WebSession) -> dict[str, Any]:
     """Addresses of pictures as they hold in this session; `pictures` of each capture names their kinds."""
     exam = content["exam"] if isinstance(content.get("exam"), dict) else content
     for capture in exam.get("captures", ()):

@@ -20,7 +20,7 @@ MOST_SESSIONS = 32
 
 
 @dataclass(eq=False)
-class Session:
+class WebSession:
     """One signed-in browser."""
 
     token: str
@@ -43,13 +43,13 @@ class Sessions:
 
     idle_s: float
     clock: Callable[[], float] = time.monotonic
-    _by_digest: dict[bytes, Session] = field(default_factory=dict)
+    _by_digest: dict[bytes, WebSession] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, user: User) -> Session:
+    def begin(self, user: User) -> WebSession:
         """Sign a user in."""
         token = secrets.token_urlsafe(32)
-        session = Session(token, user, secrets.token_urlsafe(24), secrets.token_bytes(32), self.clock())
+        session = WebSession(token, user, secrets.token_urlsafe(24), secrets.token_bytes(32), self.clock())
         with self._lock:
             self._drop_idle()
             while len(self._by_digest) >= MOST_SESSIONS:
@@ -58,7 +58,7 @@ class Sessions:
             self._by_digest[_digest(token)] = session
         return session
 
-    def of(self, token: str | None, *, touch: bool = True) -> Session | None:
+    def of(self, token: str | None, *, touch: bool = True) -> WebSession | None:
         """The session of a cookie; None where there is none, or it was idle for too long.
 
         touch: whether this counts as a person's doing. What a page asks by itself must not keep it signed in.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -11,11 +12,13 @@ from device.version import add_version
 from runtime.config import parse_with_config
 from runtime.exam.commands.journal import add_key_options
 
+DICOM_CONFIG = ("--dicom-config", "--site")
+"""The second is the older name, which was taken for the site profile; it goes with the next release."""
 EXAMPLES = """\
 examples:
-  python -m runtime.dicom worklist --site site.json
-  python -m runtime.dicom send --journal exams --key-file cart.key --site site.json
-  python -m runtime.dicom send --journal exams --key-file cart.key --site site.json --watch
+  python -m runtime.dicom worklist --dicom-config site.json
+  python -m runtime.dicom send --journal exams --key-file cart.key --dicom-config site.json
+  python -m runtime.dicom send --journal exams --key-file cart.key --dicom-config site.json --watch
   python -m runtime.dicom outbox --journal exams --json | jq .oldest_age_s
   python -m runtime.dicom rejected --journal exams
   python -m runtime.dicom export-deidentified EXAM --journal exams --key-file cart.key --out study-7
@@ -84,8 +87,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     export = verbs.add_parser("export-deidentified", help="images and report without a name", allow_abbrev=False)
     export.add_argument("exam", metavar="EXAM", help="its id, as python -m runtime.exam list shows it")
     _journal(export)
-    export.add_argument("--site", type=Path, metavar="FILE", help="for the camera's field of view and model")
+    export.add_argument(
+        *DICOM_CONFIG, dest="site", type=Path, metavar="FILE", help="for the camera's field of view and model"
+    )
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    words = sys.argv[1:] if argv is None else argv
+    if any(word == "--site" or word.startswith("--site=") for word in words):
+        print("dicom: --site is --dicom-config now; the old name goes with the next release", file=sys.stderr)
     return parse_with_config(parser, argv)
 
 
@@ -95,7 +103,14 @@ def _journal(parser: argparse.ArgumentParser) -> None:
 
 
 def _site(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--site", type=Path, required=True, metavar="FILE", help="the site's DICOM configuration")
+    parser.add_argument(
+        *DICOM_CONFIG,
+        dest="site",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the DICOM configuration: who the cart is, where archive and worklist are (--site is its older name)",
+    )
 
 
 def _day(text: str) -> date | str:

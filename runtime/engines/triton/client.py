@@ -1,4 +1,4 @@
-"""`Client`: one server asked by gRPC, in KServe's protocol, version 2; its answers are checked, its failures said.
+"""`TritonClient`: one server asked by gRPC, in KServe's protocol, version 2; answers are checked, failures said.
 
 The protocol's messages are those of the package `tritonclient`; the channel is our own, since what was lost and came
 back has to be seen.
@@ -59,7 +59,7 @@ class Served:
     """What runs the model there."""
 
 
-class Client:
+class TritonClient:
     """Of one server, for one bundle. Connects when it is first asked. One thread at a time.
 
     Raises `EngineAway` for a server that cannot be asked, `EngineError` for one that cannot be what is wanted,

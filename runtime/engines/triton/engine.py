@@ -11,7 +11,7 @@ from runtime.arrays import UInt8Array
 from runtime.budget import Budget, Deadline
 from runtime.engines.address import FORM, ServerAddress
 from runtime.engines.base import Backend, Engine, Inference
-from runtime.engines.triton.client import LONGEST_S, Client, Served, ServerFull
+from runtime.engines.triton.client import LONGEST_S, Served, ServerFull, TritonClient
 from runtime.engines.triton.contract import ENCODED, contract_of
 from runtime.errors import DeadlineMissed, EngineAway, EngineError
 from runtime.familiar import open_familiar
@@ -42,7 +42,7 @@ class TritonEngine(Engine):
     own = False
     idle_every_s = EVERY_S
 
-    def __init__(self, client: Client, address: ServerAddress, served: Served | None = None) -> None:
+    def __init__(self, client: TritonClient, address: ServerAddress, served: Served | None = None) -> None:
         self._client, self._address = client, address
         contract = client.contract
         self._served = client.check() if served is None else served
@@ -156,7 +156,7 @@ class _Server:
 
     def __init__(self, address: ServerAddress) -> None:
         self._address = address
-        self._client: Client | None = None
+        self._client: TritonClient | None = None
         self._served: Served | None = None
 
     def there(self, bundle: Bundle) -> Mapping[str, str]:
@@ -181,7 +181,7 @@ class _Server:
             contract = contract_of(
                 bundle, model=self._address.model, encoded=None if known is None else known.mean.size
             )
-            client = Client(self._address, contract)
+            client = TritonClient(self._address, contract)
             try:
                 self._served = client.check()
             except BaseException as error:

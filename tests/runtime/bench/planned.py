@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
+from device.errors import DeviceError
 from device.frame import Frame
 from runtime.bench.measure.clock import ManualClock
 from runtime.bench.measure.samples import Sample, Samples
@@ -22,6 +23,9 @@ class PlannedReader:
     def __init__(self, clock: ManualClock, plan: Callable[[int], float | None]) -> None:
         self.clock, self.plan = clock, plan
         self.seen: list[int] = []
+
+    def unreadable(self, error: DeviceError) -> Reading:
+        raise AssertionError(f"no frame of a plan is unreadable: {error}")
 
     def screen(self, frame: Frame) -> Reading:
         took_ms = self.plan(frame.sequence)

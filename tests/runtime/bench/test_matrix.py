@@ -20,8 +20,8 @@ from runtime.bench import session as session_module
 from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
 from runtime.bench.errors import BenchError
-from runtime.bench.matrix import Table, combinations, print_table
-from runtime.bench.options import NOTHING_BESIDE, Matrix, Model, Run, Streams, Sweep, Until
+from runtime.bench.matrix import MatrixTable, combinations, print_table
+from runtime.bench.options import NOTHING_BESIDE, Matrix, ModelOptions, Run, Streams, Sweep, Until
 from runtime.bench.report.export import to_json
 from runtime.bench.schema import Report
 from runtime.bench.streams import run_streams
@@ -57,7 +57,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every engine is a fake one, whose Screener writes its precision or threads down; `fp16` cannot be loaded."""
     order: list[str] = []
 
-    def maker(model: Model, site: Site, *, repeats: bool) -> Callable[[Bundle, str], Screener]:
+    def maker(model: ModelOptions, site: Site, *, repeats: bool) -> Callable[[Bundle, str], Screener]:
         def make(bundle: Bundle, precision: str) -> Screener:
             if precision == "fp16":
                 raise EngineError("fake: no fp16 here")
@@ -80,7 +80,7 @@ def runs(bundle: Path, *precisions: str) -> dict[str, Run]:
     for seed in range(3):
         cv2.imwrite(str(pictures / f"{seed}.png"), retina(seed)[..., ::-1])
     run = Run(str(pictures), until=Until(frames=24), warmup=1, beside=NOTHING_BESIDE)
-    return {name: replace(run, model=Model(bundle=bundle, precision=name)) for name in precisions}
+    return {name: replace(run, model=ModelOptions(bundle=bundle, precision=name)) for name in precisions}
 
 
 def test_each_goes_first_once_and_frames_are_shared_out(write_bundle: Callable[..., Path], order: list[str]) -> None:
@@ -203,7 +203,7 @@ def test_a_sweep_is_every_combination_by_its_name(
 
 
 def test_streams_are_read_at_once(write_bundle: Callable[..., Path], order: list[str]) -> None:
-    run = Run("sim:size=96x96", Model(bundle=write_bundle()), until=Until(frames=40), warmup=1)
+    run = Run("sim:size=96x96", ModelOptions(bundle=write_bundle()), until=Until(frames=40), warmup=1)
     with Stop() as stop:
         found = run_streams(Streams(run, 3), ("bench",), stop, lambda line: None)
     assert [report.plan.streams for report in found.reports] == [3, 3, 3]
@@ -221,7 +221,7 @@ def test_a_stream_that_fails_ends_all(
     def lost(self: Screener, *arguments: object) -> object:
         raise EngineError("gone")
 
-    run = Run("sim:size=96x96", Model(bundle=write_bundle()), until=Until(frames=40), warmup=0)
+    run = Run("sim:size=96x96", ModelOptions(bundle=write_bundle()), until=Until(frames=40), warmup=0)
     monkeypatch.setattr(Screener, "screen", lost)
     with Stop() as stop, pytest.raises(EngineError, match="gone"):
         run_streams(Streams(run, 2), ("bench",), stop, lambda line: None)
@@ -229,7 +229,7 @@ def test_a_stream_that_fails_ends_all(
 
 def test_an_empty_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     shown = io.StringIO()
-    print_table(Table(Measured({}, {}, ("tensorrt fp32: not installed",)), None), shown)
+    print_table(MatrixTable(Measured({}, {}, ("tensorrt fp32: not installed",)), None), shown)
     assert "left out: tensorrt fp32" in shown.getvalue()
 
 

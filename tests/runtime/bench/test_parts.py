@@ -29,7 +29,7 @@ from runtime.bench.measure.layers import medians
 from runtime.bench.measure.sampler import MachineLog, joined_logs
 from runtime.bench.measure.samples import Samples, joined_samples
 from runtime.bench.measure.supply import Pool
-from runtime.bench.options import Goals, Model
+from runtime.bench.options import Goals, ModelOptions
 from runtime.bench.report.charts import Curve, bandwidth, density, distribution, kernel_density
 from runtime.bench.report.page import render, render_comparison
 from runtime.bench.report.table import print_report
@@ -168,13 +168,15 @@ def test_turns_are_put_end_to_end() -> None:
 @pytest.mark.parametrize(
     ("precision", "model", "advised", "not_advised"),
     [
-        ("fp32", Model(), "--precision int8, another --engine", "--threads"),
-        ("int8", Model(), "another --engine", "--precision"),
-        ("int8", Model(engine="openvino", threads=1), "more --threads (now 1 of 2 cores)", "--engine"),
-        ("int8", Model(engine="openvino"), "a faster machine", "try"),
+        ("fp32", ModelOptions(), "--precision int8, another --engine", "--threads"),
+        ("int8", ModelOptions(), "another --engine", "--precision"),
+        ("int8", ModelOptions(engine="openvino", threads=1), "more --threads (now 1 of 2 cores)", "--engine"),
+        ("int8", ModelOptions(engine="openvino"), "a faster machine", "try"),
     ],
 )
-def test_nothing_is_advised_that_is_in_force(precision: str, model: Model, advised: str, not_advised: str) -> None:
+def test_nothing_is_advised_that_is_in_force(
+    precision: str, model: ModelOptions, advised: str, not_advised: str
+) -> None:
     given = replace(evidence([30.0] * 700), goals=Goals(99, 20.0), precision=precision, model=model)
     given = replace(given, machine=replace(given.machine, cores=2))
     (found,) = [finding for finding in judge(given).findings if finding.kind is Kind.OVER_BUDGET]

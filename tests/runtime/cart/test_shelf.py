@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,12 @@ def test_from_the_stick_to_the_next_exam_and_back(switched: Switched, monkeypatc
         assert found["task"]["said"][0] == "test new is installed now, not active"
         assert [(slot["sha256"], slot["state"]) for slot in found["slots"]] == [(old, "active"), (new, "")]
         exam = opened(cart)
-        for change in (
+        changes: list[Callable[[], object]] = [
             lambda: cart.install_bundle(str(stick)),
             lambda: cart.activate_bundle(new, operator="tom"),
             lambda: cart.go_back(reason="tried", operator="tom"),
-        ):
+        ]
+        for change in changes:
             with pytest.raises(NotNow, match="between exams"):
                 change()
         taken(cart, View.DISC)

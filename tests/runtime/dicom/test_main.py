@@ -48,12 +48,12 @@ def options(journal: Path) -> list[str]:
 def test_an_archive_that_is_down_is_a_line_and_a_code(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     peer = {"ae_title": "X", "host": "127.0.0.1", "port": 1}
     where = write_site(journal.parent, archive=peer, worklist=peer)
-    assert main(["send", *options(journal), "--site", where, "--json"]) == 1
+    assert main(["send", *options(journal), "--dicom-config", where, "--json"]) == 1
     said = capsys.readouterr()
     assert len(said.err.splitlines()) == 1
     assert "X at 127.0.0.1:1: Connection refused" in said.err
     assert json.loads(said.out)["waiting"] == 1
-    assert main(["worklist", "--site", where]) == 1
+    assert main(["worklist", "--dicom-config", where]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert main(["outbox", *options(journal), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -104,7 +104,7 @@ def test_a_wrong_configuration_is_a_line_and_code_2(
     path = journal.parent / "site.json"
     if content is not None:
         path.write_text(content)
-    assert main(["send", *options(journal), "--site", str(path)]) == 2
+    assert main(["send", *options(journal), "--dicom-config", str(path)]) == 2
     said = capsys.readouterr().err
     assert expected in said
     assert "Traceback" not in said
@@ -115,7 +115,7 @@ def test_without_the_key_nothing_is_sent_and_nothing_is_marked(
     journal: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ROP_JOURNAL_KEY", raising=False)
-    assert main(["send", "--journal", str(journal), "--site", write_site(journal.parent)]) == 2
+    assert main(["send", "--journal", str(journal), "--dicom-config", write_site(journal.parent)]) == 2
     assert "key" in capsys.readouterr().err
     main(["outbox", *options(journal), "--json"])
     assert json.loads(capsys.readouterr().out)["last_error"] == ""
@@ -132,11 +132,11 @@ def test_a_missing_package_is_named(
 @pytest.mark.system
 def test_send_and_worklist_with_orthanc(orthanc: Orthanc, journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = write_site(journal.parent)
-    assert main(["send", *options(journal), "--site", where]) == 0
+    assert main(["send", *options(journal), "--dicom-config", where]) == 0
     assert "1 exams done, 0 waiting" in capsys.readouterr().out
     assert len(orthanc.instances()) == 6  # two photographs, two overlays, the report and its page
     write_worklist(orthanc.worklists, "MRN-5", "Doe^Baby", f"{datetime.now():%Y%m%d}")
-    assert main(["worklist", "--site", where, "--json"]) == 0
+    assert main(["worklist", "--dicom-config", where, "--json"]) == 0
     items = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [item["patient_id"] for item in items if item["patient_id"] == "MRN-5"] == ["MRN-5"]
 
@@ -155,7 +155,7 @@ def test_a_watching_sender_sees_new_exams_and_ends_when_told(orthanc: Orthanc, t
         str(tmp_path / "journal"),
     ]
     sender = subprocess.Popen(
-        [*command, "--site", write_site(tmp_path)],
+        [*command, "--dicom-config", write_site(tmp_path)],
         env=os.environ | {"ROP_JOURNAL_KEY": KEY.text},
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[3],
@@ -188,11 +188,11 @@ def test_a_watching_sender_outlives_a_disk_that_is_full_for_a_while(
     monkeypatch.setattr(Outbox, "send_due", full)
     monkeypatch.setattr(verbs, "LOOK_AGAIN_S", 0.01)
     where = write_site(journal.parent)
-    assert main(["send", *options(journal), "--site", where, "--watch"]) == 128 + signal.SIGTERM
+    assert main(["send", *options(journal), "--dicom-config", where, "--watch"]) == 128 + signal.SIGTERM
     assert capsys.readouterr().err.splitlines() == ["runtime.dicom: journal: no space left"]
     assert len(calls) == 4
     calls.clear()
-    assert main(["send", *options(journal), "--site", where]) == 2
+    assert main(["send", *options(journal), "--dicom-config", where]) == 2
 
 
 def test_what_has_to_be_removed_by_hand_is_listed(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -209,7 +209,7 @@ def worklist_of(*raw: bytes) -> Iterator[int]:
 def ask(tmp_path: Path, port: int, *more: str) -> int:
     content = {"schema": "rop.dicom/1", "worklist": {"ae_title": "RIS", "host": "127.0.0.1", "port": port}}
     (tmp_path / "site.json").write_text(json.dumps(content))
-    return main(["worklist", "--site", str(tmp_path / "site.json"), "--day", "all", *more])
+    return main(["worklist", "--dicom-config", str(tmp_path / "site.json"), "--day", "all", *more])
 
 
 def test_the_command_prints_nobody_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -351,3 +351,9 @@ def test_random_bytes_are_decoded_strictly_or_not_at_all() -> None:
         assert "\ufffd" not in text
         if declared == ["ISO_IR 192"]:
             assert text.encode() == raw
+
+
+def test_the_older_name_of_the_option_works_and_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_site(tmp_path)
+    main(["worklist", "--site", str(tmp_path / "site.json"), "--day", "all"])
+    assert capsys.readouterr().err.startswith("dicom: --site is --dicom-config now")
