@@ -147,6 +147,11 @@ class Cart:
         self._worklist.refresh()
         return self.worklist()
 
+    def signed_in(self, user: str, *, refused: bool = False) -> Future[None]:
+        """Somebody signed in, or tried to with a wrong PIN: for the trail."""
+        kind = "sign-in refused" if refused else "signed in"
+        return self._desk.do(lambda room: room.journal.note_person(kind, user))
+
     # An exam --------------------------------------------------------------------------------------------------------
 
     def open_exam(self, infant: Infant, *, key: str = "", operator: str) -> Future[dict[str, Any]]:

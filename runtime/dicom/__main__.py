@@ -19,6 +19,7 @@ VERBS = {
     "send": "send",
     "outbox": "outbox",
     "rejected": "rejected",
+    "audit": "audit",
 }
 
 

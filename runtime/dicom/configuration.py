@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from device.checked_file import SumDiffers, read_summed
 from runtime.checked_json import NotJson, first_problem, model_from
@@ -86,6 +86,24 @@ class Archive(DicomNode):
     or only a list for the archive's administrator (`python -m runtime.dicom rejected`)."""
 
 
+class Audit(_Part):
+    """The audit repository: who is told what was done with the cart (PS3.15 A.5, by syslog)."""
+
+    host: str = Field(min_length=1)
+    port: Port = 6514
+    transport: Literal["tls", "udp"] = "tls"
+    """`udp` where the network is the hospital's own and trusted: it is neither secret nor sure to arrive."""
+    tls: Tls | None = None
+    source: str = ""
+    """How the site calls this cart; empty: its station, or its AE title."""
+
+    @model_validator(mode="after")
+    def _secured(self) -> Audit:
+        if (self.transport == "tls") != (self.tls is not None):
+            raise ValueError("transport tls needs `tls`, udp has none")
+        return self
+
+
 class CartNode(_Part):
     """What the cart says of itself."""
 
@@ -130,6 +148,7 @@ class DicomConfig(_Part):
     worklist: WorklistNode | None = None
     mpps: DicomNode | None = None
     """Who is told that a scheduled step is in progress, completed or discontinued."""
+    audit: Audit | None = None
     folder: Path = Field(default=Path(), exclude=True)
     """Where the file lies; not part of it."""
 

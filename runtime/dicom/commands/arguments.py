@@ -74,6 +74,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     rejected.add_argument("--all", action="store_true", help="also what a note in the archive rejects")
     rejected.add_argument("--json", action="store_true", help="one JSON object a line")
 
+    audit = verbs.add_parser(
+        "audit", help="tell the site's audit repository (syslog) what was done since last time", allow_abbrev=False
+    )
+    _journal(audit)
+    _site(audit)
+    audit.add_argument("--watch", action="store_true", help="go on until stopped")
+
     written = verbs.add_parser("site", help="write a site's DICOM configuration to begin with", allow_abbrev=False)
     written.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new file")
     written.add_argument("--archive", required=True, metavar="TITLE@HOST:PORT", help="as ORTHANC@10.0.0.5:4242")

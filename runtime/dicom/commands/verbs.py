@@ -12,20 +12,22 @@ from datetime import date
 from runtime.commands.say import say, say_json
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
+from runtime.dicom.audit import tell
 from runtime.dicom.commitment import CommitmentDesk
 from runtime.dicom.configuration import CartNode, load_dicom_config, new_dicom_config
 from runtime.dicom.deidentify import export_deidentified
-from runtime.dicom.errors import SiteUnusable
+from runtime.dicom.errors import ArchiveUnreachable, SiteUnusable
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import Outbox, OutboxState, outbox_state
 from runtime.dicom.worklist import Worklist, WorklistItem, query_worklist
-from runtime.exam.commands.journal import open_named
+from runtime.exam.commands.journal import note_export, open_named
 from runtime.exam.errors import JournalFull, JournalUnwritable
 from runtime.exam.infant import now_utc
 from runtime.exam.journal.orders import exams_on, orders_of_exams
 from runtime.exam.order import FINISHED, Order
 
 DONE, SAYS_NO = 0, 1
+AUDIT_S = 10.0
 LOOK_AGAIN_S = 2.0
 """How soon a watching sender sees a newly closed exam."""
 
@@ -152,6 +154,30 @@ def rejected(options: Namespace) -> int:
     return SAYS_NO if by_hand else DONE
 
 
+def audit(options: Namespace) -> int:
+    """Tell the audit repository what is new; with --watch until stopped."""
+    site = load_dicom_config(options.site)
+    with Stop() as stop:
+        try:
+            while True:
+                try:
+                    with open_named(options, read_only=True) as journal:
+                        sent = tell(journal, site, options.journal)
+                    if sent:
+                        say(f"{sent} messages")
+                except ArchiveUnreachable as error:
+                    if not options.watch:
+                        raise
+                    print(f"runtime.dicom: {printable(str(error))}", file=sys.stderr)
+                if stop.requested or not options.watch:
+                    break
+                with stop.interruptible:
+                    time.sleep(AUDIT_S)
+        except Interrupted:
+            pass
+    return stop.exit_code if stop.requested else DONE
+
+
 def write_site(options: Namespace) -> int:
     """Write a site's configuration, with TLS unless it was said otherwise."""
     content = new_dicom_config(
@@ -171,6 +197,7 @@ def export(options: Namespace) -> int:
     cart = CartNode() if options.site is None else load_dicom_config(options.site).cart
     with open_named(options, read_only=True) as journal:
         written = export_deidentified(exam_from_journal(journal, options.exam, cart), options.out)
+    note_export(options, options.exam, "without a name")
     say(f"{len(written)} objects in {options.out}")
     return DONE
 

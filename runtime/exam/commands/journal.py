@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import pwd
 import resource
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +48,26 @@ def open_named(options: Namespace, *, create: bool = False, read_only: bool = Fa
         check=check,
         anchors=options.anchor or (),
     )
+
+
+def note_export(options: Namespace, exam_id: str, what: str) -> None:
+    """In the trail, that an exam left the journal by a file; where it cannot be written it is said, and not undone."""
+    from runtime.commands.text import printable
+    from runtime.exam.errors import JournalError
+
+    try:
+        with open_named(options) as journal:
+            journal.note_person("exported", _user(), exam=exam_id, what=what)
+    except JournalError as error:
+        sys.stderr.write(f"the export is not in the trail: {printable(str(error))}\n")
+
+
+def _user() -> str:
+    """Whose account on this machine it is."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def keep_key_from_others() -> None:

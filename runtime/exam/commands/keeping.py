@@ -12,6 +12,7 @@ from pathlib import Path
 from runtime.commands.say import say, say_json
 from runtime.commands.text import printable, word
 from runtime.exam.commands.common import bundle_of, open_journal, open_screener
+from runtime.exam.commands.journal import note_export
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc
 from runtime.exam.journal.crypt import find_key, write_new_key
@@ -99,6 +100,7 @@ def export(options: Namespace) -> int:
     with open_journal(options, read_only=True) as journal:
         page = report_page(journal, options.exam, with_infant=not options.without_infant)
     write_file(out, page.encode("utf-8", "replace"))  # it names the infant
+    note_export(options, options.exam, "report without the infant" if options.without_infant else "report")
     if options.json:
         say_json({"exam": options.exam, "report": str(out)})
     else:

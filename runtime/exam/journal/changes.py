@@ -103,6 +103,11 @@ class JournalChanges(JournalWriter):
             folded = self._step(connection, trail, exam_id, folding.EXPOSED, who_of(operator), body)
         self._known = folded
 
+    def note_person(self, kind: str, who: str, **facts: str) -> None:
+        """What a person did that changes no exam: `signed in`, `sign-in refused`, `exported` (exam, what)."""
+        with self._writing() as (connection, trail):
+            trail.append(connection, None, kind, who_of(who), facts)
+
     def note_board(self, board: str, flashes: int, flash_level_us: int, led_level_ms: int) -> None:
         """What a light board says that it gave since its power came, in drive units."""
         totals = {"flashes": flashes, "flash_level_us": flash_level_us, "led_level_ms": led_level_ms}

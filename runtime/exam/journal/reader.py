@@ -34,7 +34,7 @@ from runtime.exam.journal.lines import (
 from runtime.exam.journal.records import ExamRecord, ExamSummary, RejectedInstance, Rejection
 from runtime.exam.journal.schema import meta
 from runtime.exam.journal.secrets import Secrets
-from runtime.exam.journal.trail import CLOCK
+from runtime.exam.journal.trail import CLOCK, WITH_BEFORE, checked_event
 from runtime.exam.journal.witness import Witness
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
@@ -250,6 +250,17 @@ class JournalReader:
         if retired:
             return [dict(one) for one in self.events(exam_id)[-1].content.get("exposures", ())]
         return [dict(one) for one in self.folded(exam_id).exposures.values()]
+
+    def events_after(self, seq: int, most: int) -> tuple[list[EventRow], int]:
+        """The next events of the trail after that number, at most so many, and the last one's number; each checked."""
+        secrets = self.unlocked()
+        rows = self.database.rows(f"{WITH_BEFORE} WHERE seq > ? ORDER BY seq LIMIT ?", (seq, most))
+        found = [checked_event(secrets, row) for row in rows]
+        return found, found[-1].seq if found else seq
+
+    def moment(self, row: EventRow) -> datetime:
+        """When an event was. Raises `JournalDamaged`."""
+        return moment_of(row.at)
 
     def board_said(self, board: str) -> tuple[int, dict[str, int] | None]:
         """(event, what that light board last said that it gave); (0, None) where it never said anything."""

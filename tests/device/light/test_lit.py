@@ -36,7 +36,7 @@ def test_led_and_flash_are_seen_in_the_picture(tmp_path: Path) -> None:
     source = SOURCE.format(lamp)
     with SimulatedBoard(lamp=lamp) as board, BoardLink(board.port) as link:
         assert lamp.stat().st_mode & 0o777 == 0o600
-        assert brightness(source, "dark") == pytest.approx(5, abs=6)
+        assert brightness(source, "dark") < 12
         link.set_led(200)
         lit = brightness(source, "brighter")
         link.stop()
