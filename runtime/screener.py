@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -61,6 +61,8 @@ class _Work:
     vessel_fraction: float | None = None
     late: bool = False
     digest: Future[str] | None = None
+    faults: Future[tuple[str, ...]] | None = None
+    """Of its structure; it reads the frame's pixels, which are the camera's again once `screen` has returned."""
     image: UInt8Array | None = None
     """What the networks read, once they have."""
 
@@ -197,6 +199,8 @@ class Screener:
             outcome, reason = Outcome.NO_RESULT, str(error)
         except Exception as error:  # whatever it is, it must not become a finding
             outcome, reason = Outcome.NO_RESULT, f"software fault: {type(error).__name__}: {error}"
+        if work.faults is not None:
+            wait((work.faults,))
         sha256 = frame.sha256 if work.digest is None else work.digest.result()
         if self._reject_repeats and sha256 == self._last_sha256:
             outcome, reason = Outcome.RETAKE, REPEATED
@@ -340,14 +344,16 @@ class Screener:
         self._hash(frame, work)
         with work.stage("quality", budget.quality, deadline):
             work.quality = grade(image[0], self._word.limits)
-            if work.quality.gradable and (faults := structure_faults(frame.pixels, image[0])):
-                work.quality = replace(work.quality, gradable=False, reasons=faults)
         if not work.quality.gradable:
             return Outcome.RETAKE, ", ".join(work.quality.reasons)
+        work.faults = self._helper.submit(structure_faults, frame.pixels, image[0])  # beside the networks
         inference = self._engine.infer(image, budget, deadline)
         work.image = image
         work.timings = replace(work.timings, segment=inference.segment_ms, classify=inference.classify_ms)
         with work.stage("decide", budget.decide, deadline):
+            if faults := work.faults.result():
+                work.quality = replace(work.quality, gradable=False, reasons=faults)
+                return Outcome.RETAKE, ", ".join(faults)
             if not self._is_familiar(work, inference):
                 return Outcome.RETAKE, UNFAMILIAR
             work.vessels = _levels(inference.vessels)

@@ -110,10 +110,11 @@ def _seam(rows: UInt8Array, margin: tuple[int, int]) -> float:
     judged = mean * cv2.erode(full, np.ones((25, 1), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     if _rows_repeated(rows, full):
         return math.inf
-    most = (judged / (near + np.float32(_LEVEL * 4 * _FINE))).max(axis=1)
-    limits = np.full(len(most), _SEAM_MAX)
-    limits[6::8] = _SEAM_AT_BLOCKS_MAX  # row 6 of these is the step from row 7 to 8
-    return float((most / limits).max(initial=0.0))
+    level = _LEVEL * 4 * float(_FINE)
+    high = np.flatnonzero(judged.max(axis=1) > _SEAM_MAX * level)  # few rows, of most frames none
+    most = (judged[high] / (near[high] + level)).max(axis=1, initial=0.0)
+    at_blocks = high % 8 == 6  # row 6 of these is the step from row 7 to 8
+    return float((most / np.where(at_blocks, _SEAM_AT_BLOCKS_MAX, _SEAM_MAX)).max(initial=0.0))
 
 
 def _rows_repeated(rows: UInt8Array, full: UInt8Array) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from device.frame import Frame
 from runtime import Budget, Bundle, Outcome, Screener
 from runtime.budget import Deadline
 from runtime.engines.fake import FakeEngine, Fault
-from runtime.quality import NOT_ONE, QualityLimits, vessel_fraction
+from runtime.quality import COLOURS, NOT_ONE, TORN, QualityLimits, vessel_fraction
 from runtime.screener import FORKED
 from tests.pictures import retina
 
@@ -284,3 +285,21 @@ def test_after_a_fork_there_is_no_result_and_nothing_hangs(bundle: Bundle, frame
     assert said == f"{Outcome.NO_RESULT.value}|{FORKED}"
     assert screener.screen(frame).outcome in FINDINGS
     screener.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda p: np.concatenate([p[:, : p.shape[1] // 2], p[:, : p.shape[1] // 2][:, ::-1]], axis=1), TORN),
+        (lambda p: np.ascontiguousarray(p[..., [0, 2, 1]]), COLOURS),
+    ],
+    ids=["mirrored", "green for blue"],
+)
+def test_what_is_no_whole_picture_is_retaken_whatever_the_networks_say(
+    bundle: Bundle, spoil: Callable[[np.ndarray], np.ndarray], reason: str
+) -> None:
+    with Screener(bundle, engine=FakeEngine((0.9, 0.1))) as screener:
+        reading = screener.screen(Frame(spoil(retina(width=640, height=480)), 0, "spoiled.png"))
+    assert (reading.outcome, reading.reason, reading.probabilities) == (Outcome.RETAKE, reason, None)
+    assert reading.quality is not None
+    assert (reading.quality.gradable, reading.quality.reasons) == (False, (reason,))
