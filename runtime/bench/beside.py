@@ -31,6 +31,8 @@ def check_beside(run: Run, supply: Supply, bundle: Bundle) -> None:
     """What would keep a part from its end is to be known before the run, not after it. Raises `BenchError`."""
     beside = run.beside
     check_peers(beside.peers, beside.checkpoint, supply, bundle)
+    if beside.layers and not isinstance(supply, Pool):
+        raise BenchError("--layers needs frames that come again; use a stored source or sim: without fps")
     if beside.labels is not None:
         if supply.paced:
             raise BenchError("--labels needs frames that come again; use a stored source")

@@ -57,4 +57,7 @@ def _sized(source: str, size: str) -> str:
     from device.cameras.simulated import SimulatedConfig
 
     width, height = map(int, size.split("x"))
-    return str(replace(SimulatedConfig.parse(source), size=(width, height)))
+    try:
+        return str(replace(SimulatedConfig.parse(source), size=(width, height)))
+    except ValueError as error:
+        raise BenchError(f"--sweep size={size}: {error}") from None

@@ -18,6 +18,8 @@ MOST_POINTS = 4000
 BINS = 60
 LABEL = 90.0
 """Room that a label takes."""
+HEADING = 24.0
+"""Down to here stand a chart's title and its legend."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def distribution(curves: Sequence[Curve], budget_ms: float | None, percentiles: 
         if _nines(level) <= nines:
             parts += [line(LEFT, y(_nines(level)), WIDTH - RIGHT, y(_nines(level)), "grid")]
             parts += [text(LEFT - 8, y(_nines(level)) + 4, f"{100 * level:g} %", anchor="end")]
-    taken: list[tuple[float, float]] = []
+    taken = _places_of_budget(x, top, budget_ms)
     for curve in curves:
         parts += [_cumulative(curve, x, y)]
         parts += _marks(curve, x, y, percentiles, taken)
@@ -207,9 +209,9 @@ def density(curves: Sequence[Curve], budget_ms: float | None) -> str:
     for curve, bars, smooth in drawn:
         for low, high, height in zip(edges, edges[1:], bars, strict=False):
             if height:
-                left, right, ceiling = x(low), x(high), y(height)
+                left, right, ceiling, filled = x(low), x(high), y(height), curve.kind.replace("trace", "filled")
                 parts.append(
-                    f'<rect class="{curve.kind} filled" x="{left:.1f}" y="{ceiling:.1f}" width="{right - left:.1f}" '
+                    f'<rect class="{filled}" x="{left:.1f}" y="{ceiling:.1f}" width="{right - left:.1f}" '
                     f'height="{top + tall - ceiling:.1f}"/>'
                 )
         path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in zip(points, smooth, strict=True))
@@ -280,7 +282,7 @@ def _room_beside(at: tuple[float, float], taken: list[tuple[float, float]]) -> t
     places = (left, right) if at[0] > WIDTH - RIGHT - LABEL else (right, left)
     for place in places:
         start = place[0] - LABEL if place[0] < at[0] else place[0]
-        inside = start >= LEFT and start + LABEL <= WIDTH
+        inside = start >= LEFT and start + LABEL <= WIDTH and place[1] > HEADING
         if inside and all(abs(start - other[0]) > LABEL or abs(place[1] - other[1]) > 13 for other in taken):
             taken.append((start, place[1]))
             return place
@@ -297,13 +299,21 @@ def _budget(x: Axis, top: float, tall: float, budget_ms: float | None) -> list[s
     ]
 
 
+def _places_of_budget(x: Axis, top: float, budget_ms: float | None) -> list[tuple[float, float]]:
+    """Where the budget's words stand, two labels long, so that no other is put there."""
+    if budget_ms is None or budget_ms > x.high:
+        return []
+    start = x(budget_ms) - 5 - 1.5 * LABEL if x(budget_ms) > WIDTH - 160 else x(budget_ms) + 5
+    return [(start, top + 10), (start + LABEL / 2, top + 10)]
+
+
 def _legend(curves: Sequence[Curve]) -> list[str]:
     named = [curve for curve in curves if curve.name]
     parts = []
-    for row, curve in enumerate(named):
-        y = 12.0 + 15 * row
-        parts.append(f'<polyline class="{curve.kind}" points="{WIDTH - 150},{y - 4} {WIDTH - 120},{y - 4}"/>')
-        parts.append(text(WIDTH - 114, y, curve.name))
+    for number, curve in enumerate(named):
+        x, y = WIDTH - 150 * (len(named) - number), 12
+        parts.append(f'<polyline class="{curve.kind}" points="{x},{y - 4} {x + 30},{y - 4}"/>')
+        parts.append(text(x + 36, y, curve.name))
     return parts
 
 

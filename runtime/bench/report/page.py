@@ -26,7 +26,7 @@ ul { margin: .6rem 0; padding-left: 1.2rem; } li { margin: .25rem 0; }
 svg line.grid { stroke: var(--rule); stroke-width: .6; }
 svg .trace { fill: none; stroke: var(--bar); stroke-width: 1.6; }
 svg .trace.before { stroke: var(--mark); stroke-dasharray: 5 3; }
-svg rect.filled { stroke: none; fill: var(--bar); fill-opacity: .25; } svg rect.filled.before { fill: var(--mark); }
+svg .filled { fill: var(--bar); fill-opacity: .25; } svg .filled.before { fill: var(--mark); }
 svg .dot { fill: var(--bar); } svg .dot.over { fill: var(--mark); }
 svg text.strong { fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 svg line.tail { stroke: var(--ink); stroke-width: 1.3; }

@@ -320,6 +320,13 @@ def test_unusable_input_is_one_clear_line_and_code_2(
         ([*peer, "--checkpoint", str(tmp_path / "none.pkl")], "none.pkl: no such file"),
         (["--bundle", graphless, "--source", str(pictures), "--peer", "pytorch"], "no fp32 graphs"),
         (["--bundle", bundle, "--source", "sim:size=96x96,fps=50", "--peer", "onnxruntime"], "that both can be given"),
+        (["--bundle", bundle, "--source", "sim:size=96x96,fps=50", "--layers"], "that come again"),
+        (["--bundle", bundle, "--source", "sim:size=96x96,fps=50", "--streams", "2"], "that several can be given"),
+        (["--bundle", bundle, "--sweep", "size=96x96,9999x9999"], "9999"),
+        (
+            ["--bundle", bundle, "--sweep", "rate=5,6", "--load", "camera", "--source", str(tmp_path / "none")],
+            "no such",
+        ),
         (["--html", str(tmp_path)], "is a folder"),
         (["--csv", os.devnull], "a device or pipe"),
         (["--bundle", bundle, "--source", str(pictures), "--matrix"], "is not an ONNX graph"),
