@@ -26,6 +26,7 @@ A cart trusts the public keys in one folder, each named for its owner (--trusted
 
 examples:
   python -m build_engines sign BUNDLE --key maker.pem
+  python -m build_engines sign BUNDLE --key maker.pem --issue 5
   python -m build_engines sign BUNDLE/plans/sm87-trt10.3.0-int8 --key site.pem
   python -m build_engines sign profile.json --key site.pem --out profile.signed
   python -m build_engines sign withdrawn.json --key site.pem --out keys/withdrawn.signed
@@ -338,6 +339,12 @@ def sign_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="private Ed25519 key, PEM")
     parser.add_argument("--out", type=Path, metavar="FILE", help="of a JSON file: the signed file")
+    parser.add_argument(
+        "--issue",
+        type=int,
+        metavar="N",
+        help="of a bundle: the number to write into its manifest first, above that of every one issued before",
+    )
     return parser
 
 

@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; the exit code."""
     try:
-        written = _sign(arguments.path, arguments.out, read_private_key(arguments.key))
+        written = _sign(arguments.path, arguments.out, read_private_key(arguments.key), arguments.issue)
     except (BuildError, ScreeningError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -48,7 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _sign(path: Path, out: Path | None, key: Ed25519PrivateKey) -> Path:
+def _sign(path: Path, out: Path | None, key: Ed25519PrivateKey, issue: int | None = None) -> Path:
+    if issue is not None:
+        if not (path / MANIFEST).is_file():
+            raise BuildError(f"--issue: is for a bundle, and {path} is none; leave it out")
+        number_bundle(path, issue)
     if path.is_dir():
         if out is not None:
             raise BuildError(f"--out {out}: is for a site profile; a signature lies beside what it signs, leave it out")
@@ -64,6 +68,22 @@ def sign_bundle(folder: Path, key: Ed25519PrivateKey) -> Path:
     """Write `manifest.sig`. The bundle is checked first: nobody should sign what is damaged."""
     open_bundle(folder)
     return _write(folder / MANIFEST_SIGNATURE, signature_line(_read(folder / MANIFEST), key))
+
+
+def number_bundle(folder: Path, issue: int) -> None:
+    """Write the issue number into a bundle's manifest, which thereby is another bundle; its signature goes.
+
+    Raises `BuildError` for a number that is none or below the bundle's own.
+    """
+    manifest = open_bundle(folder).manifest
+    if not max(1, manifest.issue) <= issue < 2**31:
+        raise BuildError(f"--issue: got {issue}, expected a number from {max(1, manifest.issue)} on")
+    numbered = manifest.model_copy(update={"issue": issue}).model_dump_json(by_alias=True, indent=2) + "\n"
+    try:
+        (folder / MANIFEST_SIGNATURE).unlink(missing_ok=True)
+    except OSError as error:
+        raise BuildError(f"{folder}: cannot be written ({error.strerror or error}); number a copy") from None
+    _write(folder / MANIFEST, numbered.encode())
 
 
 def sign_plan(folder: Path, key: Ed25519PrivateKey) -> Path:

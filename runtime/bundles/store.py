@@ -79,10 +79,10 @@ class Slots:
         return sorted(found, key=lambda slot: (order.index(slot.state), slot.name, slot.issue, slot.version))
 
     def find(self, word: str) -> str:
-        """SHA-256 of the bundle that is meant by the beginning of its SHA-256, its name, or `NAME@VERSION`."""
+        """SHA-256 of the bundle that is meant: the start of its SHA-256, its name, its version, or `NAME@VERSION`."""
         hashes = [sha256 for sha256 in installed(self.folder) if len(word) >= 6 and sha256.startswith(word)]
         slots = [] if hashes else self.slots()
-        fitting = hashes or [slot.sha256 for slot in slots if word in (slot.name, f"{slot.name}@{slot.version}")]
+        fitting = hashes or [slot.sha256 for slot in slots if word in _names(slot)]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
@@ -233,6 +233,11 @@ class Slots:
                 f"{self.folder}: cannot be changed ({error.strerror or error}); make room for it or allow it, nothing "
                 f"of it is active"
             ) from None
+
+
+def _names(slot: BundleSlot) -> tuple[str, ...]:
+    """What a person may call it."""
+    return slot.name, slot.version, f"{slot.name}@{slot.version}"
 
 
 def _checked(folder: Path, source: Path, check: Callable[[Bundle], object]) -> Bundle:

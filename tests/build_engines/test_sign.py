@@ -190,3 +190,18 @@ def test_a_signed_light_calibration_is_taken_with_the_same_keys_as_a_bundle(
     content.write_text(content.read_text().replace('"limit": 10.0', '"limit": -1'))
     assert sign(content, "--out", out, "--key", key) == 2
     assert "hazards.0.limit" in capsys.readouterr().err
+
+
+def test_a_bundle_is_numbered_as_it_is_signed_and_never_backwards(
+    folder: Path, key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sign(folder, "--key", key, "--issue", 5) == 0
+    bundle = open_bundle(folder)
+    assert bundle.manifest.issue == 5
+    assert open_site(trusted_keys=tmp_path / "keys").check_bundle(bundle).state == "signed"
+    for wrong in (4, 0, -1, 2**31):
+        assert sign(folder, "--key", key, "--issue", wrong) == 2
+        assert f"--issue: got {wrong}, expected a number from 5 on" in capsys.readouterr().err
+    assert open_bundle(folder).sha256 == bundle.sha256
+    assert sign(key, "--key", key, "--out", tmp_path / "x", "--issue", 5) == 2
+    assert "--issue: is for a bundle" in capsys.readouterr().err

@@ -212,7 +212,7 @@ def test_a_name_that_means_none_or_several(means: Means, one: Path, two: Path, t
     both(means, one, two)
     with pytest.raises(SlotsError):
         means.slots.find(word)
-    assert means.slots.find("test@2") == sha256_of(two)
+    assert means.slots.find("test@2") == means.slots.find("2") == sha256_of(two)
 
 
 def test_a_full_disk_leaves_nothing(

@@ -23,6 +23,7 @@ from runtime.engines.triton.fake import FakeServer, ServerFault
 from runtime.errors import DeadlineMissed, EngineAway, EngineError
 from runtime.outcome import Outcome
 from runtime.screener import Screener
+from tests.authority import Authority
 from tests.pictures import retina
 
 IMAGE: UInt8Array = np.full((1, 256, 256, 3), 60, np.uint8)
@@ -305,53 +306,3 @@ def test_frames_go_encrypted_and_to_the_right_server_only(bundle: Bundle, tmp_pa
         load_engine(bundle, f"{server.address}?ca={right.path}&cert={own}&key={own_key}").close()
         with pytest.raises(EngineAway, match="cannot be asked"):
             load_engine(bundle, f"{server.address}?ca={right.path}")
-
-
-class Authority:
-    """A certificate authority of one test."""
-
-    def __init__(self, folder: Path) -> None:
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        folder.mkdir()
-        self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
-        self.path, _ = self._write("authority", self._key, authority=True)
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key of a machine, PEM."""
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        return self._write(name, ec.generate_private_key(ec.SECP256R1()), authority=False)
-
-    def _write(self, name: str, key: object, *, authority: bool) -> tuple[Path, Path]:
-        import ipaddress
-        from datetime import datetime, timedelta, timezone
-
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.x509.oid import NameOID
-
-        now = datetime.now(timezone.utc)
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")])
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key.public_key())  # type: ignore[attr-defined]
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
-        if not authority:
-            address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-            made = made.add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        cert, pem = self._folder / f"{name}.pem", self._folder / f"{name}.key"
-        cert.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        pem.write_bytes(
-            key.private_bytes(  # type: ignore[attr-defined]
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return cert, pem
