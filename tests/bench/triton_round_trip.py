@@ -56,9 +56,8 @@ def main() -> None:
             *("--grpc-address=127.0.0.1", "--allow-http=false", "--allow-metrics=false"),
             "--disable-auto-complete-config",
         ]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         packages = os.environ | {"ROP_SERVER_PACKAGES": sysconfig.get_path("purelib")}
-        process = subprocess.Popen(command, env=packages, **quiet)
+        process = subprocess.Popen(command, env=packages, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             there = waited(lambda: load_engine(bundle, f"triton://127.0.0.1:{port}/eye"))
             with there, load_engine(bundle, "openvino", threads=1) as here:
