@@ -114,14 +114,15 @@ _connection_runs, _association_runs = DULServiceProvider.run_reactor, Associatio
 
 def _run_connection(self: DULServiceProvider) -> None:
     """A peer that hangs up between two steps brings about what pynetdicom's states do not foresee: it raises then, in a
-    thread of its own, and the connection would be nobody's. That ends the association, as a lost line does.
+    thread of its own, and the connection would be nobody's. That ends the association, as a lost line does; none waits
+    for what a caller that has gone will never say.
     """
     try:
         _connection_runs(self)
     except Exception:
         _end(self.assoc)
     finally:
-        self.to_user_queue.put(None)  # what a caller that has gone will never say: nobody waits for it
+        self.to_user_queue.put(None)  # type: ignore[arg-type]
 
 
 def _run_association(self: Association) -> None:
