@@ -23,8 +23,9 @@ bool is_digest(const std::string &text) {
 
 bool is_inside(const std::string &path) {
     if (path.empty() || path[0] == '/' || path.find('\\') != std::string::npos) return false;
-    for (const unsigned char c : path) {
-        if (c < 0x20 || c == 0x7f) return false;
+    for (const char letter : path) {
+        const auto code = static_cast<unsigned char>(letter);
+        if (code < 0x20 || code == 0x7f) return false;
     }
     for (const auto &part : std::filesystem::path(path)) {
         if (part == ".." || part == "." || part.string().size() > 255) return false;

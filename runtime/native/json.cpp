@@ -87,9 +87,9 @@ std::vector<std::string> Json::texts() const {
 }
 
 void Json::only(std::initializer_list<const char *> names) const {
-    for (const auto &[name, value] : members()) {
-        if (std::none_of(names.begin(), names.end(), [&](const char *known) { return name == known; })) {
-            refuse("says " + name + ", which this rop-read does not know and so cannot obey; use a newer one");
+    for (const auto &member : members()) {  // clang 14 lets no lambda have a part of a pair
+        if (std::none_of(names.begin(), names.end(), [&](const char *known) { return member.first == known; })) {
+            refuse("says " + member.first + ", which this rop-read does not know and so cannot obey; use a newer one");
         }
     }
 }

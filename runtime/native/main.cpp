@@ -192,6 +192,7 @@ int run(const Options &options, Clock::time_point start) {
 
 int main(int count, char **words) {
     const auto start = Clock::now();
+    mallopt(M_ARENA_MAX, 1);  // what one thread gives back another takes: 2 MB less
     for (int i = 1; i < count; i++) {
         if (std::strcmp(words[i], "--help") == 0) return std::cout << HELP, 0;
         if (std::strcmp(words[i], "--version") == 0) return std::cout << "rop-read " ROP_READ_VERSION "\n", 0;

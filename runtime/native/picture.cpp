@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "damage.hpp"
+
 namespace rop {
 namespace {
 
@@ -166,12 +168,18 @@ Picture decode_jpeg(const Bytes &file) {
     return picture;
 }
 
+Picture looked_at(Picture picture, const std::string &kind) {
+    const std::string seen = damage_seen(picture, kind == "JPEG");
+    if (!seen.empty()) throw NoResult("damaged or truncated " + kind + " (" + seen + "); copy it again");
+    return picture;
+}
+
 }  // namespace
 
 Picture decode(const Bytes &file) {
     if (file.size() > LARGEST_PICTURE) throw NoResult("picture's file is too large");
-    if (file.size() >= 8 && png_sig_cmp(file.data(), 0, 8) == 0) return decode_png(file, PNG_COLOR_TYPE_RGB);
-    if (file.size() >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff) return decode_jpeg(file);
+    if (file.size() >= 8 && png_sig_cmp(file.data(), 0, 8) == 0) return looked_at(decode_png(file, PNG_COLOR_TYPE_RGB), "PNG");
+    if (file.size() >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff) return looked_at(decode_jpeg(file), "JPEG");
     throw NoResult("picture is neither PNG nor JPEG; convert it, or name its size with --raw WIDTHxHEIGHT");
 }
 

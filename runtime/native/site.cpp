@@ -50,7 +50,7 @@ Bytes unhex(std::string_view text) {
         for (const char digit : {text[i], text[i + 1]}) {
             const std::size_t value = std::string_view("0123456789abcdef").find(digit);
             if (value == std::string_view::npos) return {};
-            byte = static_cast<std::uint8_t>(byte << 4 | value);
+            byte = static_cast<std::uint8_t>(std::size_t{byte} << 4 | value);
         }
         bytes.push_back(byte);
     }

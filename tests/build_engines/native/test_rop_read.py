@@ -85,7 +85,7 @@ def changed(bundle: Bundle, change: Change) -> Path:
 def test_it_is_small() -> None:
     files = [path for path in NATIVE.rglob("*") if path.suffix in (".cpp", ".hpp")]
     code = [line for path in files for line in path.read_text().splitlines() if line.strip()]
-    assert len([line for line in code if not line.strip().startswith("//")]) < 2300
+    assert len([line for line in code if not line.strip().startswith("//")]) < 2400
 
 
 def test_it_passes_every_stage_vector(program: Path, kept: Bundle) -> None:
@@ -412,3 +412,64 @@ def test_fuzzed_pictures_manifests_and_signatures_do_no_harm(kept: Bundle, famil
         (corpus / str(kind)).write_bytes(bytes([kind % 6, 200, 150]) + content)
     done = run(fuzzer, "-max_total_time=120", "-timeout=10", "-rss_limit_mb=2048", "-max_len=100000", "-seed=7", corpus)
     assert done.returncode == 0, done.stderr[-4000:]
+
+
+def damaged_pictures(folder: Path) -> list[Path]:
+    """Whole and damaged ones that decoders take: rows of one flat colour, frames, seams along rows of blocks."""
+    import simplejpeg
+
+    def flat(rows: slice, level: int) -> np.ndarray:
+        pixels = retina(1, 320, 240)
+        pixels[rows] = (level, max(level - 10, 0), max(level - 30, 0))
+        return pixels
+
+    shifted, brighter = retina(2, 640, 480), retina(3, 640, 480)
+    shifted[240:] = np.roll(shifted[240:], 40, axis=1)
+    brighter[160:] = np.clip(brighter[160:].astype(int) + 30, 0, 255)
+    framed = flat(slice(0, 20), 120)
+    framed[220:] = (120, 110, 90)
+    pictures = {
+        "whole": retina(1, 320, 240),
+        "within": flat(slice(100, 104), 90),
+        "bottom": flat(slice(200, 240), 120),
+        "few": flat(slice(234, 240), 120),
+        "dark": flat(slice(200, 240), 22),
+        "white": flat(slice(200, 240), 250),
+        "all": flat(slice(0, 240), 120),
+        "framed": framed,
+        "shifted": shifted,
+        "brighter": brighter,
+        "small": retina(4, 400, 47),
+    }
+    for name, pixels in pictures.items():
+        cv2.imwrite(str(folder / f"{name}.png"), pixels[..., ::-1])
+        file = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), 92)
+        (folder / f"{name}.jpg").write_bytes(file)
+        if name == "whole":  # one wrong bit: what comes after is another brightness, or lies elsewhere
+            for bit, at in enumerate(range(len(file) // 3, len(file) - 20, max(len(file) // 24, 1))):
+                spoiled = bytearray(file)
+                spoiled[at] ^= 1 << bit % 8
+                (folder / f"bit{bit}.jpg").write_bytes(spoiled)
+    return sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg"))
+
+
+def test_damage_that_no_decoder_tells_is_seen_as_in_python(program: Path, kept: Bundle, tmp_path: Path) -> None:
+    from device.cameras.files.decode import decode
+    from device.errors import CameraError
+
+    files = damaged_pictures(tmp_path)
+    done = run(program, "--bundle", kept.path, *files)
+    seen = set()
+    for path, line in zip(files, done.stdout.splitlines(), strict=True):
+        reading, why = json.loads(line), ""
+        try:
+            decode(path)
+        except CameraError as error:
+            why = str(error)
+        detail = why.partition("(")[2]
+        assert reading["outcome"] == "NO_RESULT" or not why, path.name
+        assert ("damaged" in reading["reason"]) is detail.startswith(("rows ", "a seam")), path.name
+        if "damaged" in reading["reason"]:
+            assert reading["reason"].endswith(f"({detail}"), path.name
+            seen.add(detail.split()[0])
+    assert seen == {"rows", "a"}
