@@ -75,6 +75,7 @@ class TritonClient:
         self._request.inputs.add(name=contract.image.name, datatype=contract.image.datatype, shape=contract.image.shape)
         for tensor in contract.outputs:
             self._request.outputs.add(name=tensor.name)
+        self._asked = 0
         self._connected, self._dropped = False, False
         self._channel.subscribe(self._changed, try_to_connect=True)
 
@@ -115,13 +116,16 @@ class TritonClient:
         request.raw_input_contents.append(image.tobytes())
         # A server that queues need not read what nobody waits for any more.
         request.parameters["timeout"].int64_param = max(1, int(within_s * 1e6))
+        self._asked += 1
+        request.id = str(self._asked)
         response = self._say(self._ask.ModelInfer, request, within_s, frame=True)
         for what, got, wanted in (
+            ("another frame's question,", response.id, request.id),
             ("model", response.model_name, self.contract.model),
             ("version", response.model_version, self.contract.version),
         ):
             if got not in ("", wanted):
-                raise self._wrong(f"answered by {what} {got!r}, asked for {wanted!r}")
+                raise self._wrong(f"answers for {what} {got!r}, asked for {wanted!r}; look at the server")
         found = self._tensors(response)
         sha256, _ = self._mark(found)
         if sha256 != self.contract.bundle_sha256:

@@ -39,6 +39,7 @@ class ServerFault(Enum):
     OTHER_VERSION = "frames answered by another version of the model"
     OTHER_BUNDLE = "frames read by another bundle, whatever the configuration says"
     NO_MARK = "answers that do not say which bundle read"
+    OTHER_FRAME = "the answer to another frame"
     SWAPPED = "the probabilities of the classes exchanged"
 
 
@@ -160,7 +161,9 @@ class FakeServer:
             found = self._tensors(self.engine.infer(image))
         other = self.fault is ServerFault.OTHER_VERSION
         answer = self._protocol.ModelInferResponse(
-            model_name=self.contract.model, model_version="999" if other else self.contract.version
+            id="0" if self.fault is ServerFault.OTHER_FRAME else request.id,
+            model_name=self.contract.model,
+            model_version="999" if other else self.contract.version,
         )
         for tensor in self.contract.outputs:
             if tensor.name == "vessels" and self.fault is ServerFault.MISSING:
