@@ -176,9 +176,10 @@ def test_a_live_camera_keeps_its_own_time_and_its_newest_frame_is_read(write_bun
     )
     assert report.input.paced_by == "camera"
     assert report.counts.frames_in >= 40
-    assert report.counts.dropped >= report.counts.frames_in / 2
+    assert report.counts.dropped > 0
     waited = [value for value in report.frames.columns["wait"] if value is not None]
-    assert sorted(waited)[len(waited) // 2] <= 300, "ms; in a queue of all of them half would wait over 400"
+    total = [value for value in report.frames.columns["total"] if value is not None]
+    assert sorted(waited)[len(waited) // 2] < sum(total) / 4, "in a queue of all of them half would wait half the run"
 
 
 def test_an_engine_that_fails_fails_the_run(write_bundle: Callable[..., Path], pictures: Path) -> None:
