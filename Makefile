@@ -7,7 +7,7 @@ INSTALL = $(PYTHON) constraints/install.py
 PINS := setup.cfg setup.py pyproject.toml constraints/install.py constraints/unused.list runtime/preprocess/kernel.c \
 	runtime/preprocess/resize.c runtime/preprocess/resize.h device/yuv.c
 
-.PHONY: run cart jetson test test-build-half test-cart-half test-cart test-floors test-latest test-soak test-gpu check build-tools \
+.PHONY: run cart jetson test test-cart test-floors test-latest test-soak test-gpu check build-tools \
 	constraints wheelhouse wheelhouse-jetson dist deb python-is-right clean
 
 # The demonstration is installed in slots of its own, as a cart's bundle is, and read with from there.
@@ -24,17 +24,25 @@ cart: $(VENV)/.cart
 jetson: $(VENV)/.jetson
 	$(BIN)/python -c 'import tensorrt; print("TensorRT", tensorrt.__version__)'
 
-# The build side's libraries (PyTorch, ModelOpt, TensorRT's builder) and the cart's never share a process in use, so
-# neither do they here: the halves run side by side, each in its own process.
+# The build side's libraries (PyTorch, ModelOpt, TensorRT's builder) and the cart's never share a process in use, so neither
+# do they here: the tests are in parts, each in a process of its own, two at a time, the longest first.
 BUILD_SIDE := tests/build_engines tests/calibration
+RECORD := tests/runtime/exam tests/runtime/dicom
+SERVICE := tests/runtime/daemon tests/runtime/bench tests/runtime/bundles tests/runtime/fleet tests/runtime/reread
+DEVICE := tests/device
+CART := tests/runtime/cart
+PART_build := $(BUILD_SIDE)
+PART_cart := $(CART)
+PART_record := $(RECORD)
+PART_service := $(SERVICE)
+PART_device := $(DEVICE)
+PART_rest := tests $(patsubst %,--ignore=%,$(BUILD_SIDE) $(RECORD) $(SERVICE) $(DEVICE) $(CART))
+PARTS := build cart record service device rest
 test: $(VENV)/.test
-	@$(MAKE) --no-print-directory --jobs=2 test-build-half test-cart-half
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(PARTS:%=test-part-%)
 
-test-build-half: $(VENV)/.test
-	$(BIN)/python -m pytest $(BUILD_SIDE)
-
-test-cart-half: $(VENV)/.test
-	$(BIN)/python -m pytest $(BUILD_SIDE:%=--ignore=%)
+test-part-%: $(VENV)/.test
+	$(BIN)/python -m pytest $(PART_$*)
 
 # The cart's half in an environment that holds what a cart has and nothing of the build side.
 test-cart: $(VENV)-cart/.test-cart
