@@ -73,7 +73,12 @@ def _torn(pixels: UInt8Array) -> bool:
     if _combed(np.ascontiguousarray(pixels[:, :: max(1, pixels.shape[1] // _COMB_COLUMNS), 1])):
         return True
     finer = max(1, max(pixels.shape) // _LINES)
-    gray = np.asarray(cv2.cvtColor(_means(pixels, finer, finer), cv2.COLOR_RGB2GRAY), np.uint8)
+    # Means once more from half a group on: in the middle of a group, an edge is two half as high.
+    return any(_seamed(_means(pixels[begin:, begin:], finer, finer)) for begin in {0, finer // 2})
+
+
+def _seamed(pixels: UInt8Array) -> bool:
+    gray = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     group, margin = max(1, max(gray.shape) // _GROUPS), max(gray.shape) // 40
     rows, columns = _means(gray, 1, group), _means(gray, group, 1).T
     return any(_seam(np.ascontiguousarray(lines), (margin, margin // group)) > 1 for lines in (rows, columns))

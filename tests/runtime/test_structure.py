@@ -199,3 +199,9 @@ def test_reference_frames_have_none_and_torn_ones_do(data_root: Path) -> None:
         for path, picture in zip(paths, whole, strict=True)
         if not faults(captioned((255, 255, 255))(picture, picture))
     ] == []
+
+
+@pytest.mark.parametrize("row", [900, 901, 902, 903])
+def test_a_large_frame_is_seen_to_be_torn_wherever_its_rows_are_put_together(frames: list[Picture], row: int) -> None:
+    one, other = (enlarged(frames[number]) for number in (0, 2))
+    assert TORN in faults(np.concatenate([one[:row], other[row:]]))
