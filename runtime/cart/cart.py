@@ -42,6 +42,8 @@ from runtime.outcome import AID_NOTICE
 from runtime.views import Eye, View
 
 T = TypeVar("T")
+SEND_EVERY_S = 2.0
+"""So often the cart's own sender looks for something to send."""
 STOPS = {"infant unstable": StopReason.UNSTABLE, "refused": StopReason.REFUSED, "equipment": StopReason.EQUIPMENT}
 
 
@@ -442,7 +444,7 @@ class Cart:
             except Exception as error:  # each exam's own trouble is in the outbox; the sender itself must not end
                 said = str(error) if isinstance(error, ScreeningError) else ""
                 self._watch.sender_problem = said or f"sending does not work ({type(error).__name__}); report it"
-            self._closing.wait(2.0)
+            self._closing.wait(SEND_EVERY_S)
 
     @property
     def alive(self) -> bool:

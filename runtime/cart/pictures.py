@@ -25,10 +25,15 @@ def picture_of(journal: Journal, record: ExamRecord, capture: CaptureRecord, kin
         raise ExamRefused(f"exam {record.summary.exam_id}: frame {capture.number} has no picture; take it again")
     pixels = journal.image(capture.image_sha256)
     if kind == "thumbnail":
-        return encode(shrink(pixels, THUMBNAIL), ".jpg", 80), JPEG
+        return thumbnail_of(pixels), JPEG
     if kind == "image":
         return encode(shrink(pixels, LONGEST), ".jpg", 92), JPEG
     return encode(_overlay(journal, record, capture, shrink(pixels, LONGEST)), ".jpg", 92), JPEG
+
+
+def thumbnail_of(pixels: UInt8Array) -> bytes:
+    """A small JPEG of a frame, RGB uint8 [H, W, 3]."""
+    return encode(shrink(pixels, THUMBNAIL), ".jpg", 80)
 
 
 def gates_of(

@@ -19,7 +19,7 @@ from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
 from runtime.cart.parts import FrameReader, Parts
 from runtime.cart.persons import shown_name
-from runtime.cart.pictures import JPEG, gates_of, picture_of
+from runtime.cart.pictures import JPEG, gates_of, picture_of, thumbnail_of
 from runtime.cart.preview import Preview
 from runtime.cart.shots import CAPTURE_TIMEOUT_MS, take_flashed, take_frame
 from runtime.cart.state import capture_dict, exam_state
@@ -101,6 +101,8 @@ class Room:
     unread: bool = False
     """Whether a picture may have been kept whose reading could not be."""
     _unkept: tuple[str, int, Reading] | None = None
+    _small: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    """Small pictures of the open exam, so that no page waits for a large one to be decoded."""
     _explainer: Screener | None = None
     _again_s: float = 0.0
     light_on: bool = False
@@ -126,6 +128,7 @@ class Room:
         rules = self.parts.rules()
         exam_id = self.session(operator).open(infant, rules, order)
         self.aim, self.light_on = None, False
+        self._small.clear()
         self.take_up()
         self.parts.opened()
         return exam_id
@@ -245,6 +248,7 @@ class Room:
 
         def told(accepted: Accepted) -> None:
             self.unread = True
+            self._small[exam_id, accepted.number] = thumbnail_of(frame.pixels)  # every page asks for it in a moment
             self.parts.taken()
             self.events.tell("captured", exam=exam_id, number=accepted.number)
 
@@ -406,9 +410,11 @@ class Room:
 
     def picture(self, exam_id: str, number: int, kind: str) -> tuple[bytes, str]:
         """A stored picture as a file's bytes and its media type."""
-        record = self.journal.exam(exam_id)
+        record = self.journal.exam(exam_id)  # raises for one that is retired, whose pictures are gone
         if kind == "gates":
             return self.gates(exam_id, number)[0], JPEG
+        if kind == "thumbnail" and (exam_id, number) in self._small:
+            return self._small[exam_id, number], JPEG
         return picture_of(self.journal, record, _capture(record, number), kind)
 
     def gates(self, exam_id: str, number: int) -> tuple[bytes, Explanation]:

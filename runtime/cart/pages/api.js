@@ -68,9 +68,9 @@ export async function preview(number, signal) {
 export function listen(told, lost) {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${location.host}/api/1/events`);
-  let last = Date.now();
-  const watch = setInterval(() => { if (Date.now() - last > 12000) socket.close(); }, 2000);
-  socket.onmessage = (message) => { last = Date.now(); told(JSON.parse(message.data)); };
+  let last = performance.now();
+  const watch = setInterval(() => { if (performance.now() - last > 12000) socket.close(); }, 2000);
+  socket.onmessage = (message) => { last = performance.now(); told(JSON.parse(message.data)); };
   socket.onclose = (event) => { clearInterval(watch); lost(event.code); };
   return socket;
 }

@@ -4,7 +4,7 @@ import { get, listen, useToken } from "./api.js";
 export const store = { state: null, connected: false, lastEvent: 0 };
 const watchers = new Set();
 const LOOK_AGAIN_MS = 4000; // however quiet the cart is: what was not told is seen all the same
-let refreshed = 0;
+let refreshed = 0; // by a clock that nobody can set, as every time here
 let socket = null;
 let asking = null;
 let again = false;
@@ -25,7 +25,7 @@ export async function refresh() {
       const state = await get("state");
       useToken(state.csrf);
       store.state = state;
-      refreshed = Date.now();
+      refreshed = performance.now();
     } while (again);
   })();
   try { await asking; } finally { asking = null; }
@@ -40,9 +40,9 @@ export function connect(signedOut) {
       changed({ kind: "connected" });
       refresh().catch(() => {}); // whatever happened before the cart listened to this page
     }
-    store.lastEvent = Date.now();
+    store.lastEvent = performance.now();
     if (event.kind === "alive") {
-      if (Date.now() - refreshed > LOOK_AGAIN_MS) refresh().catch(() => {});
+      if (performance.now() - refreshed > LOOK_AGAIN_MS) refresh().catch(() => {});
       return;
     }
     changed(event);

@@ -19,7 +19,7 @@ from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from device.errors import Disconnected
 from device.frame import Frame
 from device.live import LiveReader
-from runtime.bundle import open_bundle
+from runtime.bundle import Bundle, open_bundle
 from runtime.cart.cart import Cart
 from runtime.cart.demo.parts import PIN, USER, demonstration_users
 from runtime.cart.parts import Parts
@@ -52,6 +52,12 @@ def drawn() -> Sequence[NDArray[np.uint8]]:
     """Ten different retinas, one a view of each eye; drawn once."""
     with SimulatedCamera(SimulatedConfig(seed=4, size=(256, 256), frames_per_eye=3)) as camera:
         return tuple(camera.render(3 * number)[0] for number in range(10))
+
+
+@cache
+def bundle() -> Bundle:
+    """The demonstration's, opened and checked once."""
+    return open_bundle()
 
 
 @dataclass(eq=False)
@@ -111,23 +117,22 @@ class Quick:
 
     def __post_init__(self) -> None:
         self.plugged.set()
-        bundle = open_bundle()
         views = list(View)
 
         def aimed(eye: Eye, view: View) -> None:
             self.place[0] = views.index(view) + 5 * (eye is Eye.OS)
 
         def open_screener(threshold: float | None) -> Screener:
-            return Screener(bundle, engine=self.engine, trust="off", threshold=threshold, reject_repeats=True)
+            return Screener(bundle(), engine=self.engine, trust="off", threshold=threshold, reject_repeats=True)
 
         self.parts = Parts(
             station="QUICK",
             open_journal=self.open_journal or (lambda: Journal.open(self.folder / "journal", KEY, create=True)),
             open_screener=open_screener,
-            rules=lambda: site_rules(Site(), bundle),
+            rules=lambda: site_rules(Site(), bundle()),
             open_camera=lambda: LiveReader(lambda: QuickCamera(self.plugged, self.place, self.dark), "quick camera"),
             open_explainer=lambda: Screener(
-                bundle, engine=Telling(probabilities=self.engine.probabilities), trust="off"
+                bundle(), engine=Telling(probabilities=self.engine.probabilities), trust="off"
             ),
             ordering=self.ordering,
             archive=self.send is not None,

@@ -20,6 +20,7 @@ from runtime.errors import EngineError
 from runtime.exam.errors import JournalFull
 from runtime.exam.journal import Journal
 from runtime.exam.journal.deliveries import Delivery
+from runtime.exam.journal.images import ImageStore
 from runtime.views import Eye, View
 from tests.runtime.cart.driving import until
 from tests.runtime.cart.quick import Quick, quick
@@ -244,3 +245,20 @@ def test_the_exam_goes_on_when_an_unplugged_camera_is_back(tmp_path: Path) -> No
         cart.plugged.set()
         until(lambda: not health(cart)["camera"], "back")
         assert "image" in cart.capture("OD", "nasal")["pictures"]
+
+
+def test_a_small_picture_is_there_at_once_and_the_same_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with quick(tmp_path) as cart:
+        cart.open_exam()
+        cart.capture("OD", "nasal")
+        with monkeypatch.context() as patched:
+            patched.setattr(ImageStore, "read", lambda *_: pytest.fail("the whole picture was decoded"))
+            small = cart.client.get(cart.exam()["captures"][0]["addresses"]["thumbnail"])
+        assert small.headers["content-type"] == "image/jpeg"
+        cart.stop()
+        cart.start()
+        cart.sign_in()
+        again = cart.client.get(cart.exam()["captures"][0]["addresses"]["thumbnail"])
+        assert (small.status_code, small.content) == (200, again.content)

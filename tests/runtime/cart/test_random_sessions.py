@@ -9,6 +9,7 @@ picture below the threshold of every view of both eyes, or despite one over it.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import Phase as Stage
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -33,7 +35,9 @@ from hypothesis.stateful import (
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
+from runtime.cart import cart as cart_module
 from runtime.cart import room as room_module
+from runtime.cart import sending as sending_module
 from runtime.cart.demo.hospital import ARCHIVE_AE, CART_AE, Hospital
 from runtime.cart.demo.parts import CLINICIAN, TECHNICIAN, USER
 from runtime.cart.sending import sending
@@ -124,6 +128,8 @@ class Session(RuleBasedStateMachine):
         self.patched.setattr(Journal, "add_capture", whole(accept))
         self.patched.setattr(Journal, "add_reading", whole(read))
         self.patched.setattr(room_module, "UNREAD_AGAIN_S", 0.05)
+        self.patched.setattr(cart_module, "SEND_EVERY_S", 0.1)
+        self.patched.setattr(sending_module, "LOOK_AGAIN_S", 0.1)
         node = {"ae_title": ARCHIVE_AE, "host": "127.0.0.1", "port": self.hospital.port}
         said = {"schema": "rop.dicom/1", "cart": {"ae_title": CART_AE}, "archive": node, "worklist": node, "mpps": node}
         self.site = DicomConfig.model_validate(said)
@@ -320,11 +326,22 @@ class Session(RuleBasedStateMachine):
                 self.ends("close")
             until(self.delivered, "the archive answers for every exam")
             self.archive_agrees()
+            self.note()
         finally:
             self.cart.stop()
             self.patched.undo()
             self.hospital.kept.clear()
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def note(self) -> None:
+        """One line for a session that held, where it is kept how many there were."""
+        if LOG is not None:
+            with LOG.open("a") as file:
+                file.write(json.dumps({"exams": len(self.exams), "pictures": self.pictures}) + "\n")
+
+    @property
+    def pictures(self) -> int:
+        return sum(len(known.taken) for known in self.exams.values())
 
     def delivered(self) -> bool:
         lines = [line for exam, known in self.exams.items() if known.ended for line in self.line(exam)]
@@ -354,10 +371,15 @@ class Session(RuleBasedStateMachine):
 SHORT = settings(
     max_examples=3, stateful_step_count=10, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
 )
+LOG = Path(os.environ["ROP_SESSIONS_LOG"]) if "ROP_SESSIONS_LOG" in os.environ else None
+"""Where each session that held is counted, so that a soak may be cut off and gone on with."""
+BEFORE = len(LOG.read_text().splitlines()) if LOG is not None and LOG.exists() else 0
 LONG = settings(
-    max_examples=int(os.environ.get("ROP_SESSIONS", "1000")),
+    max_examples=max(1, int(os.environ.get("ROP_SESSIONS", "1000")) - BEFORE),
     stateful_step_count=20,
     derandomize=False,
+    phases=(Stage.generate,),  # a session takes seconds: what it did is told, and not made shorter
+    print_blob=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

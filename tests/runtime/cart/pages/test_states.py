@@ -78,16 +78,30 @@ def page(browser: Any, cart: Quick) -> Iterator[Any]:
     made.context.close()
 
 
+TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def settled(page: Any) -> None:
+    """What a screen asks for has come: it says the same at two looks, live hints aside, which never end."""
+    before = None
+    for _ in range(10):
+        text = page.inner_text("body")
+        if text == before:
+            return
+        before = text
+        page.wait_for_timeout(80)
+
+
 def looked_at(page: Any, name: str, screen: str = "") -> str:
     """The screen in both sizes; its text."""
     if screen:
         page.evaluate(f"location.hash = '{screen}'")
         page.wait_for_selector(f"nav a.here[href='#{screen}']")
-    page.wait_for_timeout(400)
+    settled(page)
     folder = os.environ.get("ROP_SCREENS")
     for size, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_timeout(150)
+        page.evaluate(TWO_FRAMES)
         if folder:
             page.screenshot(path=Path(folder) / f"{name}-{size}.png")
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
