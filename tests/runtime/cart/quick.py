@@ -149,7 +149,8 @@ class Quick:
         """Start it, or start it again; nobody is signed in."""
         self.cart = Cart(self.parts)
         self.server = Server(self.cart, SignIn(users()), Address(port=self.port), idle_s=3600).__enter__()
-        self.client = httpx.Client(base_url=self.server.url, timeout=PATIENCE_S)
+        fresh = httpx.Limits(max_keepalive_connections=0)  # a kept one may be closed just as it is used again
+        self.client = httpx.Client(base_url=self.server.url, timeout=PATIENCE_S, limits=fresh)
         until(self.ready, "the cart is ready")
 
     def ready(self) -> bool:
