@@ -45,7 +45,10 @@ def test_logits_that_cannot_be_any_are_refused(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"engine": "magic"}, "engine 'magic' is not known; expected auto or one of tensorrt, tensorrt-rtx, openvino"),
+        (
+            {"engine": "magic"},
+            "engine 'magic' is not known; expected auto or one of tensorrt, tensorrt-rtx, triton, openvino",
+        ),
         ({"precision": "fp8"}, "precision 'fp8' is not known; expected one of auto, fp32, fp16, int8"),
         ({"threads": 0}, "threads: got 0, expected 1 or more"),
     ],

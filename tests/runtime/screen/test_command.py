@@ -203,7 +203,7 @@ def test_a_second_run_replaces_the_first(run: Run, photos: Path, tmp_path: Path)
         (["sim:", "--budget-ms", "-1"], "expected milliseconds"),
         (
             ["sim:", "--engine", "magic"],
-            "--engine: got 'magic', expected auto or one of tensorrt, tensorrt-rtx, openvino",
+            "--engine: got 'magic', expected auto or one of tensorrt, tensorrt-rtx, triton, openvino",
         ),
         (["photos", "--state", "seen"], "--state: has no meaning without --watch"),
         (["sim:", "--precision", "fp8"], "--precision: invalid choice"),
