@@ -170,6 +170,12 @@ WATCH = """place => {
 }"""
 
 
+def until_page(page: Any, expression: str) -> None:
+    """Until it is true in the page, whose own policy forbids that Playwright asks it in there."""
+    while not page.evaluate(expression):
+        page.wait_for_timeout(20)
+
+
 def on_screen(url: str, presses: int) -> list[float]:
     """Milliseconds from the key to the outcome drawn on the page, for each press; Chromium is Debian's."""
     from playwright.sync_api import sync_playwright
@@ -188,15 +194,13 @@ def on_screen(url: str, presses: int) -> list[float]:
             named, place = PLACES[number % len(PLACES)]
             page.keyboard.press(view)
             page.keyboard.press(eye)
-            page.wait_for_function(
-                "place => document.querySelector('.aimed')?.textContent === place", arg=f"{named} {place}"
-            )
+            until_page(page, f"document.querySelector('.aimed')?.textContent === '{named} {place}'")
             page.wait_for_timeout(300)  # as long as nobody presses
             page.evaluate(WATCH, f"{named} {place}: ")
             page.keyboard.press("Space")
             if (waited := page.evaluate("window.shown")) is not None:  # else refused, on a busy machine
                 waits.append(float(waited))
-            page.wait_for_function("!document.querySelector('button.capture').disabled")
+            until_page(page, "!document.querySelector('button.capture').disabled")
         browser.close()
     return waits
 
@@ -336,7 +340,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", default="2040x2040")
     parser.add_argument("--captures", type=int, default=30)
-    parser.add_argument("--browser", type=int, default=20, metavar="PRESSES", help="0: without Chromium")
+    parser.add_argument("--browser", type=int, default=0, metavar="PRESSES", help="also in Chromium, so often")
     parser.add_argument("--day", type=int, default=1000)
     parser.add_argument("--idle-s", type=float, default=10.0)
     options = parser.parse_args()
