@@ -24,6 +24,8 @@ def split(packet: bytes, codec: str, extradata: bytes) -> list[bytes] | None:
     size = length_bytes(codec, extradata)
     if not size:
         starts = [found.end() for found in _START.finditer(packet)]
+        if not starts:
+            return None if packet else []
         ends = [start - 3 for start in starts[1:]] + [len(packet)]
         return [packet[start:end].rstrip(b"\0") for start, end in zip(starts, ends, strict=True)]
     units, at = [], 0

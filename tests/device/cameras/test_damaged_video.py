@@ -15,6 +15,7 @@ import pytest
 from device import FrameUnreadable, Recording
 from device.cameras.video import de265
 from device.cameras.video.clean import CleanRun, units_damaged
+from device.cameras.video.units import split
 from device.errors import FrameMisshapen, SourceNotFound
 from tests.pictures import retina
 
@@ -96,9 +97,10 @@ def frames_of(path: Path) -> tuple[dict[int, np.ndarray], list[int], list[str]]:
             frames[frame.sequence] = frame.pixels
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])  # units behind their lengths, and behind start codes
 @pytest.mark.parametrize("codec", CODECS)
-def test_whole_ones_are_read_to_the_last_frame(tmp_path: Path, codec: str) -> None:
-    frames, refused, _ = frames_of(made(tmp_path / "a.mp4", codec))
+def test_whole_ones_are_read_to_the_last_frame(tmp_path: Path, codec: str, suffix: str) -> None:
+    frames, refused, _ = frames_of(made(tmp_path / f"a{suffix}", codec))
     assert (sorted(frames), refused) == (list(range(FRAMES)), [])
 
 
@@ -154,6 +156,11 @@ def test_where_ffmpeg_is_silent_a_second_decoder_tells_of_cut_packets(
         clean = {pixels.tobytes() for pixels in whole.values()}
         assert all(pixels.tobytes() in clean for pixels in frames.values()), (at, share)
         assert len(frames) >= at - 3  # what came before; open groups of pictures may hold no clean key frame after it
+
+
+def test_units_behind_start_codes_of_a_packet_that_has_none() -> None:
+    assert split(b"", "hevc", b"") == []
+    assert split(bytes(range(40, 90)), "hevc", b"") is None
 
 
 @pytest.mark.skipif(not de265.is_there(), reason="libde265-0 is not installed")
