@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ DEVICES = {
     "adults": "[!h][!v]*/images/*",
     "adults, HRF": "hrf/images/*",
 }
-ALSO = {
+ALSO: dict[str, Callable[[Picture, Picture], Picture]] = {
     "blended": lambda one, other: ((one.astype(np.uint16) + other) // 2).astype(np.uint8),
     "band moved by 5 pixels": lambda one, other: np.concatenate(
         [one[:200], np.roll(one[200:290], 5, axis=1), one[290:]]
@@ -69,7 +70,7 @@ def main() -> int:
             one = opened(path)
             alike = (opened(other) for other in rng.sample(paths, len(paths)) if other.name != path.name)
             pairs.append((one, next(other for other in alike if other.shape == one.shape)))
-        for name, make in {**kinds, **ALSO}.items():
+        for name, make in (kinds | ALSO).items():
             print(f"{device:12} {name:64} {sum(refused(make(*pair)) for pair in pairs)}/{len(pairs)}", flush=True)
     return 0
 
