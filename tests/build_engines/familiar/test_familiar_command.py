@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from build_engines.familiar.fit import FEWEST, fit
 from runtime.bundle import open_bundle
 from runtime.familiar import distances, open_familiar
 from runtime.manifest import FAMILIAR
+from runtime.preprocess import network_input
 from runtime.quality import UNFAMILIAR
 from runtime.screen.__main__ import main as screen
+from runtime.structure import structure_faults
 from tests.pictures import retina
 from tests.runtime.engines.tiny import tiny_bundle
 
@@ -28,8 +31,10 @@ def write(folder: Path, name: str, picture: np.ndarray) -> None:
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("frames") / "eyes"
-    for number in range(FEWEST + 5):
-        write(folder, f"{number:02}.png", retina(number))
+    drawn = (retina(number) for number in itertools.count())
+    whole = (one for one in drawn if not structure_faults(one, network_input(one)[0]))  # a few look put together
+    for number, picture in enumerate(itertools.islice(whole, FEWEST + 5)):
+        write(folder, f"{number:02}.png", picture)
     return folder
 
 
