@@ -96,6 +96,8 @@ class Server:
         if self._thread.is_alive():
             self._server.force_exit = True
             self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            return  # on a stalled machine; it ends with the process, and must not lose its socket beneath it
         with suppress(OSError):
             self._socket.close()
 

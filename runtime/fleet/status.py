@@ -147,7 +147,7 @@ def summary(fleet: Fleet) -> list[str]:
     need = sum(bool(row.needs) for row in fleet.rows)
     versions = ", ".join(f"{count} x {name}" for name, count in fleet.versions.most_common())
     return [
-        f"{len(fleet.rows)} carts, {need} to be looked at, {len(fleet.refused)} report(s) not believed",
+        f"{len(fleet.rows)} cart(s), {need} to be looked at, {len(fleet.refused)} report(s) not believed",
         printable(f"active: {versions or 'nothing'}"),
     ]
 

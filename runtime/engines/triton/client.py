@@ -76,6 +76,8 @@ class TritonClient:
         for tensor in contract.outputs:
             self._request.outputs.add(name=tensor.name)
         self._asked = 0
+        self._precision = ""
+        """In which the server read when it was checked; "" while it is."""
         self._connected, self._dropped = False, False
         self._channel.subscribe(self._changed, try_to_connect=True)
 
@@ -96,7 +98,7 @@ class TritonClient:
 
         reach_s, frame_s: seconds for each question, and for the frame, which may be the server's first.
         """
-        self._dropped = False
+        self._dropped, self._precision = False, ""
         server = self._say(self._ask.ServerMetadata, self._protocol.ServerMetadataRequest(), reach_s)
         platform = self._check_metadata(reach_s)
         stated = self._check_parameters(reach_s)
@@ -104,7 +106,8 @@ class TritonClient:
         _, precision = self._mark(answer)
         if stated not in ("", precision):
             raise self._wrong(f"its configuration says {stated}, its answers {precision}; {REMEDY}")
-        return Served(precision, f"{server.name} {server.version}".strip(), platform)
+        self._precision = precision
+        return Served(precision, _short(f"{server.name} {server.version}"), _short(platform))
 
     def infer(self, image: UInt8Array, within_s: float = LONGEST_S) -> dict[str, NDArray[Any]]:
         """What the model gives for a frame, by name, each of the contract's shape and type; read-only arrays.
@@ -119,15 +122,23 @@ class TritonClient:
         self._asked += 1
         request.id = str(self._asked)
         response = self._say(self._ask.ModelInfer, request, within_s, frame=True)
+        if response.id != request.id:  # the protocol has it given back
+            raise self._wrong(
+                f"answers for another frame's question, {_short(response.id)!r}, asked for {request.id!r}; "
+                "look at the server"
+            )
         for what, got, wanted in (
-            ("another frame's question,", response.id, request.id),
             ("model", response.model_name, self.contract.model),
             ("version", response.model_version, self.contract.version),
         ):
             if got not in ("", wanted):
-                raise self._wrong(f"answers for {what} {got!r}, asked for {wanted!r}; look at the server")
+                raise self._wrong(f"answers for {what} {_short(got)!r}, asked for {wanted!r}; look at the server")
         found = self._tensors(response)
-        sha256, _ = self._mark(found)
+        sha256, precision = self._mark(found)
+        if self._precision not in ("", precision):
+            raise self._wrong(
+                f"reads in {precision} now, and in {self._precision} when it was checked; look at the server"
+            )
         if sha256 != self.contract.bundle_sha256:
             raise self._other_bundle(sha256)
         return found
@@ -258,6 +269,11 @@ class TritonClient:
             f"has model {self.contract.model} in version {', '.join(versions) or 'none'}, this cart's bundle is "
             f"version {self.contract.version}; {REMEDY}"
         )
+
+
+def _short(text: str) -> str:
+    """What a server says of itself, as it may be shown: one line without control characters."""
+    return "".join(letter for letter in text[:200] if letter.isprintable())[:80].strip()
 
 
 class _Refused(EngineError):

@@ -40,6 +40,8 @@ class ServerFault(Enum):
     OTHER_BUNDLE = "frames read by another bundle, whatever the configuration says"
     NO_MARK = "answers that do not say which bundle read"
     OTHER_FRAME = "the answer to another frame"
+    NO_FRAME = "answers that do not say to which frame"
+    OTHER_PRECISION = "frames read in another precision than it said when it was checked"
     SWAPPED = "the probabilities of the classes exchanged"
 
 
@@ -161,7 +163,9 @@ class FakeServer:
             found = self._tensors(self.engine.infer(image))
         other = self.fault is ServerFault.OTHER_VERSION
         answer = self._protocol.ModelInferResponse(
-            id="0" if self.fault is ServerFault.OTHER_FRAME else request.id,
+            id=request.id
+            if self.fault is None
+            else {"OTHER_FRAME": "0", "NO_FRAME": ""}.get(self.fault.name, request.id),
             model_name=self.contract.model,
             model_version="999" if other else self.contract.version,
         )
@@ -191,6 +195,8 @@ class FakeServer:
         mark = mark_of(self.contract.bundle_sha256, self.precision)
         if self.fault is ServerFault.OTHER_BUNDLE:
             return mark_of("0" * 64, self.precision)
+        if self.fault is ServerFault.OTHER_PRECISION:
+            return mark_of(self.contract.bundle_sha256, "fp16" if self.precision != "fp16" else "int8")
         return np.zeros_like(mark) if self.fault is ServerFault.NO_MARK else mark
 
     def _add(self, answer: Any, name: str, datatype: str, values: Any) -> None:

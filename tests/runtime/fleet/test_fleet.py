@@ -239,7 +239,7 @@ def test_status_believes_each_cart_for_itself(tmp_path: Path, means: Means, one:
     fleet = read_fleet(folder, read_trusted_keys(carts), now, timedelta(hours=24), 1000)
     assert [row.report.station for row in fleet.rows] == ["cart-2", "cart-3", "cart-1"]
     assert [line.partition(ENDING)[0] for line in fleet.refused] == ["cart-4", "cart-5", "cart-7", "cart-8", "cart-9"]
-    assert "3 carts, 2 to be looked at, 5 report(s) not believed" in table(fleet, now)
+    assert "3 cart(s), 2 to be looked at, 5 report(s) not believed" in table(fleet, now)
     shown = page(fleet, now)
     assert "cart-9.report" in shown
     assert "<script" not in page(
@@ -268,7 +268,7 @@ def test_the_real_commands_from_push_to_status(tmp_path: Path) -> None:
     carts = keys_folder(tmp_path / "carts", cart_1=KEY)
     html = tmp_path / "carts.html"
     _, told, _ = called("runtime.fleet", "status", reports, "--carts", carts, "--html", html, state=state, code=1)
-    assert "1 carts, 1 to be looked at" in told
+    assert "1 cart(s), 1 to be looked at" in told
     assert "cart-1" in html.read_text()
     words = ("units", "--source", shelf, "--station", "cart-1", "--trusted-keys", keys)
     _, units, _ = called("runtime.fleet", *words, state=state)

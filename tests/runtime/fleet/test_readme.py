@@ -26,5 +26,5 @@ def test_the_whole_way_with_the_demonstration(tmp_path: Path) -> None:
     )
     assert walked.returncode == 0, walked.stderr
     assert "cart-7" in walked.stdout.splitlines()[-3]
-    assert "1 carts, 0 to be looked at, 0 report(s) not believed" in walked.stdout
+    assert "1 cart(s), 0 to be looked at, 0 report(s) not believed" in walked.stdout
     assert "demonstration" in (tmp_path / "carts.html").read_text()

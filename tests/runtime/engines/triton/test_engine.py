@@ -88,6 +88,8 @@ CASES: dict[ServerFault, tuple[type[EngineError], bool, str]] = {
     ServerFault.OTHER_SHAPE: (*LOST, r"vessels: got FP32 \[1, 1, 256, 255\], expected FP32 \[1, 1, 256, 256\]"),
     ServerFault.OTHER_VERSION: (*LOST, "version '999', asked for '1'"),
     ServerFault.OTHER_FRAME: (*LOST, "another frame's question, '0'"),
+    ServerFault.NO_FRAME: (*LOST, "another frame's question, ''"),
+    ServerFault.OTHER_PRECISION: (*LOST, "reads in fp16 now"),
     ServerFault.OTHER_BUNDLE: (*LOST, "is of bundle 000000000000"),
     ServerFault.NO_MARK: (*LOST, "does not say which bundle read"),
 }
