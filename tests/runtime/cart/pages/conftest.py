@@ -22,9 +22,9 @@ QUIET = (
 )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright, whose event loop must not outlive this folder: others run their own."""
+    """Debian's Chromium, driven by Playwright, whose event loop must not outlive this file: others run their own."""
     playwright = pytest.importorskip("playwright.sync_api", reason="tests of the pages need playwright (extra `test`)")
     pytest.importorskip("axe_playwright_python.base", reason="tests of the pages need axe (extra `test`)")
     if CHROMIUM is None:
