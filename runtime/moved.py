@@ -24,7 +24,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "runtime.bench.environment": ("runtime.bench.measure.environment",),
     "runtime.bench.export": ("runtime.bench.report.export",),
     "runtime.bench.findings": ("runtime.bench.judge.findings",),
-    "runtime.bench.goals": ("runtime.bench.judge.goals",),
+    "runtime.bench.goals": ("runtime.bench.options",),
     "runtime.bench.kernel": ("runtime.bench.measure.kernel",),
     "runtime.bench.labels": ("runtime.bench.measure.labels",),
     "runtime.bench.libraries": ("runtime.bench.measure.libraries",),

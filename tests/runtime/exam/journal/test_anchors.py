@@ -75,7 +75,7 @@ def test_a_copy_that_went_its_own_way_is_found(
     [
         (lambda path: path.write_bytes(path.read_bytes()[:-2] + b"x\n"), "its last line was altered"),
         (lambda path: path.write_bytes(path.read_bytes() + b"rop-journal nonsense\n"), "its last line was altered"),
-        (lambda path: path.write_bytes(path.read_bytes().replace(b"rop-journal 0", b"rop-journal 1")), None),
+        (lambda path: path.touch(), None),
     ],
 )
 def test_an_anchor_that_was_written_to_is_named(
