@@ -27,9 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def quick_pins(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A tenth of a second of scrypt for every sign-in is for those who guess; `test_users.py` has it whole."""
+    """A tenth of a second of scrypt for every sign-in is for those who guess.
+
+    `test_users.py` has it whole, and so have carts in a process of their own.
+    """
     with pytest.MonkeyPatch.context() as patched:
-        if request.path.name != "test_users.py" and "runtime.cart.users" in sys.modules:
+        if request.path.name not in ("test_users.py", "test_real_parts.py") and "runtime.cart.users" in sys.modules:
             patched.setitem(sys.modules["runtime.cart.users"]._SCRYPT, "n", 16)
         yield
 
