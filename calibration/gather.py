@@ -111,7 +111,7 @@ def _judge(
     features = {name: round(float((measures | {"vessel_density": density})[name]), 6) for name in FEATURES}
     number = len(gathered.usable)
     if scratch is not None:
-        scratch_file(scratch, number).write_bytes(encode(image[0], ".png"))
+        scratch_file(scratch, number).write_bytes(encode(image[0], ".png", drawn=False))
     gathered.usable.append(Usable(number, frame.sha256, seen.device, features))
 
 

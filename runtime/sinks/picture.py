@@ -26,13 +26,13 @@ def shrink(pixels: UInt8Array, longest: int) -> UInt8Array:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def encode(pixels: UInt8Array, ending: str, quality: int = 90) -> bytes:
+def encode(pixels: UInt8Array, ending: str, quality: int = 90, *, drawn: bool = True) -> bytes:
     """The picture, RGB [H, W, 3] or grey [H, W], as a file of the format named by `ending`; `quality` is JPEG's.
 
-    It is marked as drawn here, so that it is never read as a frame.
+    drawn: it is of a reading, and marked as such, so that it is never read as a frame.
     """
     stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     done, data = cv2.imencode(ending, stored, [cv2.IMWRITE_JPEG_QUALITY, quality] if ending == ".jpg" else [])
     if not done:
         raise OutputError(f"OpenCV could not encode a {ending} of {list(pixels.shape)}; report this fault")
-    return marked(data.tobytes())
+    return marked(data.tobytes()) if drawn else data.tobytes()
