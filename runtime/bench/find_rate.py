@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TextIO
@@ -11,7 +10,7 @@ from runtime.bench.judge.findings import Word
 from runtime.bench.judge.queue import highest_rate
 from runtime.bench.opened import Say
 from runtime.bench.options import NOTHING_BESIDE, FindRate, LoadPlan
-from runtime.bench.report.export import to_json
+from runtime.bench.report.export import series_to_json
 from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
 from runtime.bench.schema import Report
 from runtime.bench.session import run_session
@@ -49,8 +48,7 @@ class FoundRate:
             "budget_ms": plan.budget_ms,
             "found_hz": self.next_hz,
         }
-        reports = ",".join(to_json(report).rstrip("\n") for report in self.reports)
-        return f'{json.dumps(head)[:-1]}, "reports": [{reports}]}}\n'
+        return series_to_json(head, self.reports)
 
 
 def run_find_rate(asked: FindRate, command: tuple[str, ...], stop: Stop, say: Say) -> FoundRate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TextIO
@@ -10,8 +9,8 @@ from typing import TextIO
 from runtime.bench.judge.stats import Interval
 from runtime.bench.opened import Say
 from runtime.bench.options import Matrix, Run
-from runtime.bench.report.export import to_json
-from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
+from runtime.bench.report.export import series_to_json
+from runtime.bench.report.table import COLOURS, console_for, head_lines, latency_cells
 from runtime.bench.schema import Report
 from runtime.bench.turns import Measured, run_by_turns
 from runtime.bundle import Bundle, open_bundle
@@ -45,8 +44,7 @@ class MatrixTable:
             "ratios": {name: vars(found) for name, found in self.ratios().items()},
             "left_out": self.measured.left_out,
         }
-        reports = ",".join(to_json(report).rstrip("\n") for report in self.reports)
-        return f'{json.dumps(head)[:-1]}, "reports": [{reports}]}}\n'
+        return series_to_json(head, self.reports)
 
     def ratios(self) -> dict[str, Interval]:
         """How many times as long each takes as the one that they are held against, where that can be said."""
@@ -145,11 +143,9 @@ def _median(report: Report) -> float:
 
 
 def _cells(report: Report, ratio: str) -> list[str]:
-    row, found = report.rows.get("camera_to_result"), report.accuracy
-    latencies = ["-"] * 3 if row is None else [figure(row.p50), figure(row.p99), figure(row.max)]
-    memory = report.run.engine_mb
+    found, memory = report.accuracy, report.run.engine_mb
     return [
-        *latencies,
+        *latency_cells(report),
         ratio,
         f"{report.run.cpu_ms_per_frame:.1f}",
         f"{report.run.frames_per_s:.1f}",

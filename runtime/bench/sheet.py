@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from runtime.bench.judge.findings import Word
 from runtime.bench.judge.sides import mixed
 from runtime.bench.judge.stats import Interval, runs_interval
 from runtime.bench.opened import Say
-from runtime.bench.report.export import read_report, to_json
+from runtime.bench.report.export import read_report, series_to_json
 from runtime.bench.report.table import cores_line, figure, head_lines
 from runtime.bench.schema import Report
 from runtime.commands.stop import Interrupted, Stop
@@ -66,8 +65,7 @@ class Sheet:
             "p50_ms": None if self.p50 is None else vars(self.p50),
             "p99_ms": None if self.p99 is None else vars(self.p99),
         }
-        reports = ",".join(to_json(report).rstrip("\n") for report in self.reports)
-        return f'{json.dumps(head)[:-1]}, "reports": [{reports}]}}\n'
+        return series_to_json(head, self.reports)
 
 
 def run_sheet(asked: options.SheetOptions, stop: Stop, say: Say, start: Start | None = None) -> Sheet:

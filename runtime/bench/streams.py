@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Sequence
@@ -18,8 +17,8 @@ from runtime.bench.measure.sampler import Sampler
 from runtime.bench.measure.samples import Samples
 from runtime.bench.opened import Say
 from runtime.bench.options import Streams
-from runtime.bench.report.export import to_json
-from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
+from runtime.bench.report.export import series_to_json
+from runtime.bench.report.table import COLOURS, console_for, head_lines, latency_cells
 from runtime.bench.schema import Report
 from runtime.bench.session import Session, opened, opened_supply
 from runtime.commands.stop import Stop
@@ -45,8 +44,7 @@ class AtOnce:
     def to_json(self) -> str:
         """`rop.bench-streams/1`: the rate of all, and every stream's whole report."""
         head = {"schema": "rop.bench-streams/1", "verdict": self.verdict, "frames_per_s": self.frames_per_s}
-        reports = ",".join(to_json(report).rstrip("\n") for report in self.reports)
-        return f'{json.dumps(head)[:-1]}, "reports": [{reports}]}}\n'
+        return series_to_json(head, self.reports)
 
 
 class _Together:
@@ -148,14 +146,12 @@ def print_streams(found: AtOnce, stream: TextIO) -> None:
     for heading in ("stream", "frames", "dropped", "frames/s", "p50", "p99", "max", "verdict"):
         table.add_column(heading, justify="right", no_wrap=True)
     for number, report in enumerate(found.reports, 1):
-        row, counts = report.rows.get("camera_to_result"), report.counts
-        latencies = ["-"] * 3 if row is None else [figure(row.p50), figure(row.p99), figure(row.max)]
         table.add_row(
             str(number),
-            str(counts.frames_in),
-            str(counts.dropped),
+            str(report.counts.frames_in),
+            str(report.counts.dropped),
             f"{report.run.frames_per_s:.1f}",
-            *latencies,
+            *latency_cells(report),
             Text(report.verdict, COLOURS[report.verdict]),
         )
     console.print(table)

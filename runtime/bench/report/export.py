@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from runtime.bench.errors import BenchError
@@ -54,6 +56,12 @@ def _unwritable(path: Path, error: OutputError) -> BenchError:
 def to_json(report: Report) -> str:
     """The report as one JSON object."""
     return report.model_dump_json(by_alias=True) + "\n"
+
+
+def series_to_json(head: Mapping[str, object], reports: Iterable[Report]) -> str:
+    """What several reports say together, with the reports as they are under `reports`, as one JSON object."""
+    whole = ",".join(to_json(report).rstrip("\n") for report in reports)
+    return f'{json.dumps(head)[:-1]}, "reports": [{whole}]}}\n'
 
 
 def read_report(path: Path) -> Report:

@@ -126,6 +126,12 @@ def figure(value: float | None) -> str:
     return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:.1f}"
 
 
+def latency_cells(report: Report) -> list[str]:
+    """Median, p99 and largest of the whole frames' latencies; dashes where none was timed."""
+    row = report.rows.get("camera_to_result")
+    return ["-"] * 3 if row is None else [figure(row.p50), figure(row.p99), figure(row.max)]
+
+
 def foot_lines(report: Report) -> list[str]:
     """The figures that are no latencies of stages."""
     counts, run, machine = report.counts, report.run, report.machine
