@@ -72,8 +72,11 @@ class Twin:
         try:
             with av.logging.Capture():
                 self._mine += self._codec.decode(av.Packet(self._longer(packet)) if packet else None)
-        except av.error.FFmpegError:
-            return None  # the first decoder has heard of it, or this one is at its end
+        except av.error.EOFError:
+            return None
+        except av.error.FFmpegError:  # by the bytes behind the data, or by what the first one has heard as well
+            self._mine, self._its = [], []
+            return "data that ends too early"
         self._its += frames
         pairs = list(zip(self._mine, self._its, strict=False))
         del self._mine[: len(pairs)], self._its[: len(pairs)]

@@ -15,6 +15,7 @@ import pytest
 from device import FrameUnreadable, Recording
 from device.cameras.video import de265
 from device.cameras.video.clean import CleanRun, units_damaged
+from device.cameras.video.second import Twin
 from device.cameras.video.units import split
 from device.errors import FrameMisshapen, SourceNotFound
 from tests.pictures import retina
@@ -161,6 +162,13 @@ def test_where_ffmpeg_is_silent_a_second_decoder_tells_of_cut_packets(
 def test_units_behind_start_codes_of_a_packet_that_has_none() -> None:
     assert split(b"", "hevc", b"") == []
     assert split(bytes(range(40, 90)), "hevc", b"") is None
+
+
+def test_an_error_of_the_second_decoder_alone_is_damage() -> None:
+    twin = Twin(av.CodecContext.create("vp8", "r"))
+    assert twin.look_at(b"", []) is None, "the end of a stream"
+    twin = Twin(av.CodecContext.create("vp8", "r"))
+    assert twin.look_at(b"\0", []) == "data that ends too early"
 
 
 @pytest.mark.skipif(not de265.is_there(), reason="libde265-0 is not installed")
