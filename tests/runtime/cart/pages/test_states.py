@@ -252,6 +252,7 @@ def test_a_technician_changes_bundles_by_keyboard(
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     holds(page, "document.querySelectorAll('.row.bundle').length === 2")
+    holds(page, "document.querySelector('.bundles [role=status]').textContent.includes('is installed now')")
     text = looked_at(page, "bundles-installed", "service")
     assert "test new is installed now, not active" in text
     assert "self-test passed" in text
