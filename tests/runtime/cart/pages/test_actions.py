@@ -11,7 +11,7 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart.demo.parts import PIN
 from tests.runtime.cart.driving import VIEWS
-from tests.runtime.cart.pages.test_holds import holds
+from tests.runtime.cart.pages.browsing import holds, says
 from tests.runtime.cart.pages.test_states import item
 from tests.runtime.cart.quick import quick
 
@@ -67,10 +67,10 @@ def test_a_first_exam_takes_at_most_forty_actions(browser: Any, tmp_path: Path) 
                     status = "retake" if dark else "taken"
                     holds(page, f"!!document.querySelector('[data-k=\"{eye} {view}\"].{status}')")
         person.touches(".tools button", "Close the exam")
-        assert "Every view is done." in page.inner_text("dialog")
+        says(page, "dialog", "Every view is done.")
         person.touches("dialog button.main")
         page.wait_for_selector(".banner.big.NO_REFERRAL_FINDINGS")
-        assert "continue the scheduled examinations" in page.inner_text(".banner.big")
+        says(page, ".banner.big", "continue the scheduled examinations")
         assert person.actions <= MOST, person.actions
         assert person.actions == 7 + 10 + taken + 2  # nothing was touched that the count leaves out
         page.context.close()

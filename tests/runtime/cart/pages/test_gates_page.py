@@ -11,7 +11,7 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.errors import EngineError
 from runtime.explanation import WORDS
-from tests.runtime.cart.pages.test_holds import holds, opened
+from tests.runtime.cart.pages.browsing import holds, opened, says
 from tests.runtime.cart.pages.test_pages import violations
 from tests.runtime.cart.quick import Quick, quick
 from tests.runtime.test_explain import Telling
@@ -36,8 +36,8 @@ def test_gates_by_touch_and_keyboard_with_their_words(browser: Any, cart: Quick)
     holds(page, "document.querySelector('.gates img').naturalWidth > 400")
     word = page.locator('[data-k="shot 2"] .tag').inner_text().split(maxsplit=1)[1]
     assert page.get_attribute(".gates img", "alt") == f"OS temporal: {word}, With gates"
-    assert WORDS in page.inner_text(".gates")
-    assert "Log-odds for referral 3.00 = 0.00 without both branches, 1.50" in page.inner_text(".gates")
+    says(page, ".gates", WORDS)
+    says(page, ".gates", "Log-odds for referral 3.00 = 0.00 without both branches, 1.50")
     assert page.get_attribute(GATES, "aria-pressed") == "true"
     assert violations(page) == []
 
@@ -64,7 +64,7 @@ def test_gates_that_cannot_be_had_are_refused_with_words(browser: Any, cart: Qui
     cart.engine.failure = EngineError("no account of its branches")
     page.locator(GATES).click()
     page.wait_for_selector(".look [role=alert]")
-    assert "no account of its branches" in page.inner_text(".look [role=alert]")
+    says(page, ".look [role=alert]", "no account of its branches")
     assert violations(page) == []
     cart.engine.failure = None
     page.locator(GATES).click()  # asked again

@@ -14,12 +14,11 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 from runtime.cart.demo.parts import CLINICIAN, PIN, TECHNICIAN
 from runtime.cart.room import Room
 from runtime.views import Eye
-from tests.runtime.cart.driving import until
+from tests.runtime.cart.pages.browsing import PATIENCE_MS, holds, opened, says
 from tests.runtime.cart.quick import Quick, quick
 from tests.runtime.cart.test_killed import Served
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
-PATIENCE_MS = 300_000
 SAYS_SO = "[...document.querySelectorAll('.notices .bad')].some(e => e.textContent.includes('does not answer'))"
 
 
@@ -28,23 +27,6 @@ def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
     with quick(tmp_path_factory.mktemp("cart")) as made:
         made.open_exam()
         yield made
-
-
-def opened(browser: Any, url: str, context: Any = None) -> Any:
-    """A tab, signed in where its browser is not yet."""
-    page = (context or browser.new_context(viewport={"width": 1280, "height": 800}, locale="en")).new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(url)
-    page.wait_for_selector("#pin, nav")
-    if page.locator("#pin").count():
-        page.fill("#pin", PIN)
-        page.keyboard.press("Enter")
-        page.wait_for_selector("nav")
-    return page
-
-
-def holds(page: Any, expression: str) -> None:
-    until(lambda: page.evaluate(expression) or page.wait_for_timeout(50), expression)
 
 
 def test_a_page_that_is_loaded_anew_in_the_middle_of_a_capture_shows_it_and_its_outcome(
@@ -71,7 +53,7 @@ def test_a_page_that_is_loaded_anew_in_the_middle_of_a_capture_shows_it_and_its_
     go.set()
     holds(page, f"document.querySelectorAll('.strip .shot').length === {before + 1}")
     holds(page, "document.querySelector('.wait').textContent === ''")
-    assert "this picture" in page.inner_text(".side .banner")
+    says(page, ".side .banner", "this picture")
     page.context.close()
 
 
@@ -106,11 +88,11 @@ def test_each_role_sees_its_own_screens(browser: Any, cart: Quick, user: str, sc
     page.wait_for_selector("nav")
     assert page.locator("nav a").count() == screens
     if user == TECHNICIAN:
-        assert page.inner_text("nav a.here") == "Service"
+        says(page, "nav a.here", "Service")
         assert "Quick" not in page.inner_text("body")
         page.evaluate("location.hash = 'result'")
         page.wait_for_timeout(300)
-        assert page.inner_text("nav a.here") == "Service"
+        says(page, "nav a.here", "Service")
     else:
         page.evaluate("location.hash = 'result'")
         page.wait_for_selector(".eyes")
@@ -143,7 +125,7 @@ def test_a_server_that_is_killed_is_said_at_once_and_the_exam_goes_on_with_the_n
         page.keyboard.press("Enter")
         page.wait_for_selector(".strip .shot")
         assert page.locator(".strip .shot").count() == 1
-        assert first["banner"] in page.inner_text(".side .banner")
+        says(page, ".side .banner", first["banner"])
         page.keyboard.press("r")
         page.wait_for_selector(".aimed")
         page.locator("button.capture").click()

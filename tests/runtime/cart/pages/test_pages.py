@@ -13,20 +13,15 @@ from runtime.cart.demo.parts import PIN, SHOWN, USER
 from runtime.cart.server import Address, Server
 from runtime.cart.users import SignIn, new_user
 from tests.runtime.cart.driving import Driver, until
+from tests.runtime.cart.pages.browsing import holds, says
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
-PATIENCE_MS = 300_000
 
 
 def sign_in(page: Any) -> None:
     page.keyboard.type(PIN)
     page.keyboard.press("Enter")
     page.wait_for_selector("nav")
-
-
-def wait(page: Any, expression: str) -> None:
-    """Until it is true in the page; the page's own policy forbids that Playwright asks it in there."""
-    until(lambda: page.evaluate(expression) or page.wait_for_timeout(50), expression)
 
 
 def go(page: Any, screen: str) -> None:
@@ -54,7 +49,7 @@ def test_an_exam_by_keyboard_alone(page: Any, cart: Driver) -> None:
     sign_in(page)
     page.wait_for_selector(".row")
     assert violations(page) == []
-    assert "Take care: same surname, same birth date" in page.locator(".row").first.inner_text()
+    says(page, ".row", "Take care: same surname, same birth date")
     page.locator(".row").nth(2).focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("dialog[open]")
@@ -62,39 +57,39 @@ def test_an_exam_by_keyboard_alone(page: Any, cart: Driver) -> None:
     page.fill("#f-birth_weight_g", "980")
     page.locator("dialog button.main").focus()
     page.keyboard.press("Enter")
-    wait(page, "document.querySelector('dialog .message').textContent !== ''")
-    assert "wrist band" in page.inner_text("dialog .message")
+    holds(page, "document.querySelector('dialog .message').textContent !== ''")
+    says(page, "dialog .message", "wrist band")
     page.locator("#band").focus()
     page.keyboard.press("Space")
     assert violations(page) == []
     page.locator("dialog button.main").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector(".capture-screen")
-    assert page.inner_text(".bar .name") == "Okafor, Chidi"
-    assert "D-1003" in page.inner_text(".bar")
+    says(page, ".bar .name", "Okafor, Chidi")
+    says(page, ".bar", "D-1003")
 
     page.locator("main").focus()
     page.keyboard.press("Space")
-    wait(page, "document.querySelector('.wait').textContent.includes('Choose eye and view')")
+    holds(page, "document.querySelector('.wait').textContent.includes('Choose eye and view')")
     page.keyboard.press("r")
     page.wait_for_selector(".aimed")
-    assert page.inner_text(".aimed") == "OD disc-centred"
+    says(page, ".aimed", "OD disc-centred")
     page.keyboard.press("2")
-    wait(page, "document.querySelector('.aimed').textContent === 'OD temporal'")
+    holds(page, "document.querySelector('.aimed').textContent === 'OD temporal'")
     _press(page, cart, 1)
     page.wait_for_selector(".side .banner.RETAKE")
-    assert "Retake: image not gradable - OD temporal, blurred" in page.inner_text(".side .banner")
+    says(page, ".side .banner", "Retake: image not gradable - OD temporal, blurred")
     assert violations(page) == []
     _press(page, cart, 2)
     page.wait_for_selector(".side .banner:not(.RETAKE):not(.empty)")
-    assert page.inner_text("#live").startswith("OD temporal")
+    says(page, "#live", "OD temporal")
 
     go(page, "result")
     page.wait_for_selector("img.whole")
     assert violations(page) == []
     go(page, "today")
     page.wait_for_selector(".row")
-    assert "Okafor, Chidi" in page.inner_text(".rows")
+    says(page, ".rows", "Okafor, Chidi")
     assert violations(page) == []
     go(page, "service")
     page.wait_for_selector("h2")
@@ -132,7 +127,7 @@ def test_nothing_is_loaded_from_another_host_and_no_script_is_inline(page: Any, 
 @pytest.mark.parametrize("language", ["ar", "hi", "es"])
 def test_another_language_is_used_everywhere_and_says_that_nobody_reviewed_it(page: Any, language: str) -> None:
     page.select_option("#language", language)
-    wait(page, f"document.documentElement.lang === '{language}'")
+    holds(page, f"document.documentElement.lang === '{language}'")
     assert page.evaluate("document.documentElement.dir") == ("rtl" if language == "ar" else "ltr")
     assert violations(page) == []
     page.fill("#pin", PIN)
@@ -171,7 +166,7 @@ def test_a_name_with_markup_stays_text(page: Any, cart: Driver) -> None:
     opened = cart.done("exams", {"infant": {**infant, "birth_weight_g": 980}, "wrist_band_checked": True})
     sign_in(page)
     page.wait_for_selector(".bar .name")
-    assert page.inner_text(".bar .name").startswith("<b>Bold</b>")
+    says(page, ".bar .name", "<b>Bold</b>")
     assert page.title() != "x"
     cart.done(f"exams/{opened['exam']}/close")
 
@@ -185,20 +180,20 @@ def test_a_lost_camera_is_said_on_every_screen(page: Any, cart: Driver, monkeypa
 
     sign_in(page)
     monkeypatch.setattr(PosedCamera, "read", unplugged)
-    wait(page, "[...document.querySelectorAll('.notices .bad')].some((one) => one.innerText.includes('camera'))")
+    holds(page, "[...document.querySelectorAll('.notices .bad')].some((one) => one.innerText.includes('camera'))")
     monkeypatch.undo()
     until(lambda: not cart.cart.health()[1]["problem"], "the camera is back")
-    wait(page, "!document.querySelector('.notices .bad')")
+    holds(page, "!document.querySelector('.notices .bad')")
 
 
 def test_a_server_that_ends_is_said_and_the_page_goes_on_when_another_is_there(page: Any, cart: Driver) -> None:
     sign_in(page)
-    wait(page, "!document.querySelector('.notices .bad')")
+    holds(page, "!document.querySelector('.notices .bad')")
     address = Address(port=int(cart.server.url.rsplit(":", 1)[1].strip("/")))
     cart.server.__exit__()
     try:
         page.wait_for_selector(".notices .bad")
-        assert "does not answer" in page.inner_text(".notices")
+        says(page, ".notices", "does not answer")
     finally:
         cart.server = Server(cart.cart, SignIn((new_user(USER, SHOWN, PIN),)), address).__enter__()
     page.wait_for_selector("#pin")  # its sessions are gone: sign in anew, the exam is as it was

@@ -28,7 +28,7 @@ from runtime.trust.site import Site
 from runtime.views import Eye
 from tests.runtime.bundles.making import WORKS, bundle_folder
 from tests.runtime.cart.driving import VIEWS, until
-from tests.runtime.cart.pages.test_holds import holds, opened
+from tests.runtime.cart.pages.browsing import holds, opened
 from tests.runtime.cart.pages.test_pages import violations
 from tests.runtime.cart.quick import Quick, quick
 from tests.runtime.cart.test_shelf import OTHER
