@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from build_engines.plans.errors import CannotBuild, PlanRefused
-from build_engines.plans.graph import for_tensorrt
+from build_engines.plans.graph import for_tensorrt, scales_in_fp32
 from build_engines.plans.layers import type_word
 from build_engines.plans.progress import BuildProgress
 from build_engines.plans.timing_cache import keep_cache, take_cache
@@ -51,6 +52,10 @@ class Serialized:
     """Names in the plan of the tensors that are called otherwise there than in the graphs."""
 
 
+UNTYPED = "infer output types"
+"""What TensorRT says of an operation between whose types it has no rule."""
+
+
 def typed_by_graph(trt: Any) -> bool:
     """Whether the library takes a network's types from the graph. TensorRT 8.6 does not."""
     return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
@@ -69,9 +74,35 @@ def serialize(
     """Build a plan.
 
     trt: the module `tensorrt` or `tensorrt_rtx`; graph: an ONNX file's bytes; architecture: build for another GPU than
-    this machine's, TensorRT-RTX only; cache: file of the timing cache, None for none. Raises `PlanRefused` with the
-    first line of TensorRT's reason, `CannotBuild` for an architecture that the library does not know.
+    this machine's, TensorRT-RTX only; cache: file of the timing cache, None for none. A graph that is refused for the
+    types around its FP16 scales is tried once more with fp32 ones (`scales_in_fp32`), which a remark then says. Raises
+    `PlanRefused` with the first line of TensorRT's reason, `CannotBuild` for an architecture that the library does not
+    know.
     """
+    build = partial(
+        _serialize, trt, precision=precision, title=title, architecture=architecture, settings=settings, cache=cache
+    )
+    try:
+        return build(graph)
+    except PlanRefused as refused:
+        lifted = scales_in_fp32(graph) if UNTYPED in str(refused) else graph
+        if lifted is graph:
+            raise
+        made = build(lifted)
+        remark = f"{title}: with FP16 scales it was refused ({refused}); built with fp32 scales"
+        return replace(made, remarks=(*made.remarks, remark))
+
+
+def _serialize(
+    trt: Any,
+    graph: bytes,
+    *,
+    precision: str,
+    title: str,
+    architecture: str | None,
+    settings: PlanSettings,
+    cache: Path | None,
+) -> Serialized:
     begun = time.monotonic()
     log = Remembered(trt)
     prepared = for_tensorrt(graph, typed=typed_by_graph(trt))

@@ -41,6 +41,68 @@ def for_tensorrt(content: bytes, *, typed: bool = True) -> bytes:
     return model.SerializeToString() if any(changed) else content
 
 
+def scales_in_fp32(content: bytes) -> bytes:
+    """The same graph, with fp32 scales wherever an fp32 value is cast to FP16 only to be quantized.
+
+    TensorRT 10.16 builds no kernel on an Orin (SM 8.7) for a DQ whose scale is FP16 where the value before its Q was
+    fp32 (TensorRT #4832). Here the Q takes the fp32 value and the DQ gives fp32, which is cast to FP16 behind it; so
+    does the DQ of the weights that it meets. A graph without such a place comes back as it is.
+    """
+    onnx = onnx_module()
+    model = onnx.load_model_from_string(content)
+    graph, kinds = model.graph, onnx.TensorProto
+    types = _types(model)
+    cast_from = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type == "Cast" and node.attribute[0].i == kinds.FLOAT16 and types.get(node.input[0]) == kinds.FLOAT
+    }
+    lifted = {
+        node.output[0]: cast_from[node.input[0]]
+        for node in graph.node
+        if node.op_type == "QuantizeLinear" and node.input[0] in cast_from
+    }
+    if not lifted:
+        return content
+    of_dq = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
+    after = {name for name, node in of_dq.items() if node.input[0] in lifted}
+    # TensorRT multiplies two INT8 matrices only if their scales are of one type.
+    after |= {name for node in graph.node if after & set(node.input) for name in node.input if name in of_dq}
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "QuantizeLinear" and node.output[0] in lifted:
+            node.input[0], node.input[1] = lifted[node.output[0]], _in_fp32(graph, node.input[1])
+        nodes.append(node)
+        if node.output[0] in after:
+            half, whole = node.output[0], f"{node.output[0]}/fp32"
+            node.input[1], node.output[0] = _in_fp32(graph, node.input[1]), whole
+            nodes.append(onnx.helper.make_node("Cast", [whole], [half], f"{node.name}/half", to=kinds.FLOAT16))
+    outputs = {value.name for value in graph.output}
+    used = {name for node in nodes for name in node.input} | outputs
+    _set_nodes(graph, [node for node in nodes if node.op_type != "Cast" or node.output[0] in used])
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
+    lowered: bytes = model.SerializeToString()
+    return lowered
+
+
+def _in_fp32(graph: onnx.GraphProto, scale: str) -> str:
+    """Name of a constant in fp32, which is added beside the FP16 one where it is not there yet."""
+    from onnx import numpy_helper
+
+    name = f"{scale}/fp32"
+    if not any(tensor.name == name for tensor in graph.initializer):
+        tensor = next(tensor for tensor in graph.initializer if tensor.name == scale)
+        graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), name))
+    return name
+
+
+def _types(model: onnx.ModelProto) -> dict[str, int]:
+    """Element types of the graph's tensors, as far as they can be told."""
+    inferred = onnx_module().shape_inference.infer_shapes(model).graph
+    return {value.name: value.type.tensor_type.elem_type for value in (*inferred.input, *inferred.value_info)}
+
+
 def _cast_first(graph: onnx.GraphProto, name: str) -> bool:
     """Move the cast before the transpose; whether there was anything to move."""
     users = _users(graph, name)
@@ -134,8 +196,7 @@ def _drop_idle_casts(model: onnx.ModelProto) -> bool:
     ]
     if not casts:
         return False
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    types = {value.name: value.type.tensor_type.elem_type for value in (*inferred.input, *inferred.value_info)}
+    types = _types(model)
     instead: dict[str, str] = {}
     for node in casts:  # in the graph's order, so that one after another leads to what stands before both
         if types.get(node.input[0]) == fp32:

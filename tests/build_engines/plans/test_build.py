@@ -13,13 +13,15 @@ import pytest
 from onnx import TensorProto, helper
 
 import build_engines.plans.build
-from build_engines.plans.build import PlanSettings, known_architectures, serialize, typed_by_graph
+from build_engines.plans.build import PlanSettings, Serialized, known_architectures, serialize, typed_by_graph
 from build_engines.plans.errors import CannotBuild, PlanRefused
+from build_engines.plans.graph import scales_in_fp32
 from build_engines.plans.layers import Inspection, read_inspection
 from build_engines.plans.machine import Gpu, Machine
 from build_engines.plans.onnx_path import graph_of
 from build_engines.plans.progress import BuildProgress
 from build_engines.plans.timing_cache import cache_file, keep_cache, take_cache
+from runtime import open_bundle
 from runtime.engines.tensorrt.log import Remembered
 
 ROOT = Path(__file__).parents[3]
@@ -262,6 +264,47 @@ def test_tensorrt_8_is_told_the_precision_by_flags(precision: str, flags: set[st
     assert not made.strongly_typed
     assert (config.builder_optimization_level, config.limits) == (5, {"workspace": 64 * 2**20})
     assert config.sources == 0b11000
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, reasons: list[str]) -> list[bytes]:
+    """A builder that refuses one graph after the other with these words, and takes the next; what it was given."""
+    given: list[bytes] = []
+
+    def serialize_once(trt: Any, graph: bytes, **_: Any) -> Serialized:
+        given.append(graph)
+        if reasons:
+            raise PlanRefused(reasons.pop(0))
+        return Serialized(b"plan", 0.0, True, (), {})
+
+    monkeypatch.setattr(build_engines.plans.build, "_serialize", serialize_once)
+    return given
+
+
+UNTYPED = "TensorRT 10.16.2 builds no plan of the graph: Could not infer output types for operation: 291: dequantize"
+
+
+def test_a_graph_refused_for_its_half_scales_is_built_with_whole_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = open_bundle().read("classifier.int8.onnx")
+    given = refusing(monkeypatch, [UNTYPED])
+    made = serialize(None, graph, "int8", title="classifier")
+    assert given == [graph, scales_in_fp32(graph)]
+    assert UNTYPED in made.remarks[0]
+    assert "built with fp32 scales" in made.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "tries"),
+    [
+        ("classifier.int8.onnx", "out of memory", 1),
+        ("segmentation.int8.onnx", UNTYPED, 1),
+        ("classifier.int8.onnx", UNTYPED, 2),
+    ],
+)
+def test_any_other_refusal_stands(monkeypatch: pytest.MonkeyPatch, name: str, reason: str, tries: int) -> None:
+    given = refusing(monkeypatch, [reason, "again"])
+    with pytest.raises(PlanRefused, match=reason if tries == 1 else "again"):
+        serialize(None, open_bundle().read(name), "int8", title="small")
+    assert len(given) == tries
 
 
 def test_tensorrt_8_builds_for_no_other_gpu() -> None:

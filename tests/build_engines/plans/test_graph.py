@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from build_engines.plans.errors import PlanRefused
-from build_engines.plans.graph import for_tensorrt
+from build_engines.plans.graph import for_tensorrt, scales_in_fp32
 from build_engines.plans.parts import classifier_parts
 from runtime import open_bundle
 
@@ -174,3 +174,28 @@ def test_the_parts_hold_each_weight_once() -> None:
 def test_a_graph_without_a_raw_branch_is_refused() -> None:
     with pytest.raises(PlanRefused, match="no one tensor between"):
         classifier_parts(shipped("segmentation"))
+
+
+def half_scales(content: bytes) -> int:
+    """Places where an fp32 value is cast to FP16 only to be quantized."""
+    graph = onnx.load_model_from_string(content).graph
+    casts = {node.output[0] for node in graph.node if node.op_type == "Cast" and node.attribute[0].i == 10}
+    return sum(node.op_type == "QuantizeLinear" and node.input[0] in casts for node in graph.node)
+
+
+def test_scales_after_fp32_are_fp32_and_the_classes_stay(run_graph: Run) -> None:
+    content = open_bundle().read("classifier.int8.onnx")
+    lifted = scales_in_fp32(content)
+    assert (half_scales(content), half_scales(lifted)) == (28, 0)
+    onnx.checker.check_model(lifted, full_check=True)
+    assert scales_in_fp32(lifted) is lifted
+    inputs = inputs_of(run_graph, "classifier")
+    before, after = run_graph(content, inputs), run_graph(lifted, inputs)
+    assert before.keys() == after.keys()
+    np.testing.assert_allclose(after["probabilities"], before["probabilities"], rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["segmentation.int8.onnx", "classifier.fp32.onnx"])
+def test_a_graph_without_such_scales_comes_back_as_it_is(name: str) -> None:
+    content = open_bundle().read(name)
+    assert scales_in_fp32(content) is content

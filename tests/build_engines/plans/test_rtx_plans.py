@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from build_engines.export import export_graphs
 from build_engines.plans.build import serialize
-from build_engines.plans.graph import for_tensorrt
+from build_engines.plans.graph import for_tensorrt, scales_in_fp32
 from build_engines.plans.parts import classifier_parts
 from build_engines.quantize.half import require_half
 from build_engines.quantize.layers import layers_of
@@ -51,6 +51,11 @@ def check(rtx: Any, name: str, graph: bytes, *, untyped: bool = True) -> bytes:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_graph_of_the_shipped_bundle_compiles(rtx: Any, name: str) -> None:
     check(rtx, name, open_bundle().read(name))
+
+
+def test_the_int8_classifier_compiles_with_fp32_scales_too(rtx: Any) -> None:
+    lifted = scales_in_fp32(open_bundle().read("classifier.int8.onnx"))
+    assert serialize(rtx, lifted, "int8", title="classifier", architecture=ARCHITECTURE).network_layers["int8"] > 0
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name.startswith("classifier")])
