@@ -186,6 +186,13 @@ def report_parser() -> argparse.ArgumentParser:
         help="say that the frames of --data CSV took no part in training; without it they are not called held out",
     )
     parser.add_argument(
+        "--engine",
+        choices=("openvino", "tensorrt", "tensorrt-rtx"),
+        default="openvino",
+        help="measure this backend; a GPU's by the plans that the bundle has for this machine, against fp32 on the CPU "
+        "(default: openvino)",
+    )
+    parser.add_argument(
         "--cpu-class",
         metavar="LIST",
         help="measure for these lesser classes of CPU as well, avx2 and vnni, with OpenVINO held to their kernels",
@@ -193,7 +200,8 @@ def report_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--adopt",
         action="store_true",
-        help="write what was measured into the bundle: report, card, and the default precision for each class of CPU",
+        help="write what was measured into the bundle: report, card, and the default precision for each class of CPU, "
+        "or for the GPU's backend",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: OpenVINO's choice)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write parity.json and parity.png here as well")

@@ -9,6 +9,8 @@ from runtime.cpu_class import CPU_CLASSES
 from runtime.manifest import Network, Precision
 from runtime.shares import wilson
 
+OPENVINO = "openvino"
+
 
 def choose(
     speeds: Sequence[Speed], combinations: Sequence[Combination], tolerance: AdoptionLimits
@@ -44,11 +46,16 @@ def choose(
 
 
 def defaults(report: ParityReport) -> dict[str, dict[Network, Precision]]:
-    """What a manifest names for `openvino`: the choice for each class of CPU, and for all others that of the least."""
-    by_class = {found.machine.cpu_class: found.chosen for found in (report, *report.others)}
+    """What a manifest names: for `openvino` the choice for each class of CPU, and for all others that of the least.
+
+    For any other backend that the report tells of, its choice.
+    """
+    every = (report, *report.others)
+    by_class = {found.machine.cpu_class: found.chosen for found in every if found.machine.backend == OPENVINO}
     known = [name for name in CPU_CLASSES if name in by_class]
-    named = {f"openvino/{name}": by_class[name] for name in known}
-    return {"openvino": by_class[known[0]] if known else report.chosen, **named}
+    named = {f"{OPENVINO}/{name}": by_class[name] for name in known}
+    gpus = {found.machine.backend: found.chosen for found in every if found.machine.backend != OPENVINO}
+    return {OPENVINO: by_class[known[0]] if known else report.chosen, **named, **gpus}
 
 
 def out_of_tolerance(found: Combination, reference: Combination, tolerance: AdoptionLimits) -> list[str]:

@@ -10,8 +10,9 @@ from rich.console import Console
 from build_engines.arguments import report_parser
 from build_engines.errors import BuildError
 from build_engines.report.adopt import adopt
-from build_engines.report.choose import out_of_tolerance
+from build_engines.report.choose import OPENVINO, out_of_tolerance
 from build_engines.report.classes import measure_as, require_classes
+from build_engines.report.engines import measure_engine
 from build_engines.report.frames import report_frames
 from build_engines.report.measure import measure
 from build_engines.report.schema import ParityReport
@@ -47,8 +48,16 @@ def _report(arguments: argparse.Namespace) -> int:
     anew = arguments.measure or arguments.data is not None
     if not anew and (arguments.adopt or arguments.cpu_class is not None):
         raise BuildError("--adopt and --cpu-class are for what is measured anew: give --measure or --data, too")
+    if arguments.engine != OPENVINO:
+        if not anew:
+            raise BuildError(f"--engine {arguments.engine}: is measured anew; give --measure or --data, too")
+        if arguments.cpu_class is not None or arguments.threads is not None:
+            raise BuildError(f"--engine {arguments.engine}: takes no --cpu-class or --threads, it runs on the GPU")
     classes = require_classes(arguments.cpu_class) if arguments.cpu_class is not None else ()
-    if anew:
+    if anew and arguments.engine != OPENVINO:
+        frames = report_frames(arguments.data, arguments.held_out)
+        report = measure_engine(bundle, frames, arguments.engine, _progress)
+    elif anew:
         report = measure(bundle, report_frames(arguments.data, arguments.held_out), arguments.threads, _progress)
         others = tuple(_as_class(name, arguments) for name in classes)
         report = report.model_copy(update={"others": others})
@@ -77,8 +86,11 @@ def _as_class(name: str, arguments: argparse.Namespace) -> ParityReport:
 
 
 def _verdict(bundle: Bundle, report: ParityReport) -> int:
-    default = bundle.resolve_precision("openvino", "auto")
-    found = report.combination(default["segmentation"], default["classifier"])
+    default = bundle.resolve_precision(report.machine.backend, "auto")
+    try:
+        found = report.combination(default["segmentation"], default["classifier"])
+    except StopIteration:  # a GPU has a plan of some precisions only
+        return 0
     wrong = out_of_tolerance(found, report.combination("fp32", "fp32"), report.tolerance)
     if wrong:
         print(f"the bundle's default here is out of tolerance: {', '.join(wrong)}; build it again", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from build_engines.report.choose import OPENVINO
 from build_engines.report.schema import ALL, Combination, FrameGroup, ParityReport
 from calibration.pictures.canvas import DEVICE_COLOURS, FAINT, PANEL, RULE, TEXT, Canvas
 from runtime.arrays import UInt8Array
@@ -40,7 +41,9 @@ def title_of(combination: Combination) -> str:
 
 
 def class_of(report: ParityReport) -> str:
-    """` on a CPU of class amx`, or nothing where the class is not known."""
+    """` on a CPU of class amx`, ` by tensorrt on Orin`, or nothing where the class is not known."""
+    if report.machine.backend != OPENVINO:
+        return f" by {report.machine.backend} on {report.machine.processor}"
     return f" on a CPU of class {report.machine.cpu_class}" if report.machine.cpu_class else ""
 
 

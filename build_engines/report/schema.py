@@ -24,13 +24,17 @@ class _Part(BaseModel):
 class MeasuredOn(_Part):
     """Where it was measured."""
 
+    backend: str = "openvino"
+    """What ran the precisions."""
     processor: str
+    """The CPU; the GPU for a backend that runs there."""
     features: tuple[str, ...]
     """What the processor has of the instructions that low precision runs on."""
     cores: int
     half_precision: str
     """What the backend calculates `fp16` in: `f16`, `bf16`, or `f32` where the CPU has no half precision."""
     openvino: str
+    """Its version; for another backend's report that of the fp32 which results are held against."""
     cpu_class: str | None = None
     """Of `runtime.cpu_class`; None for a CPU of another family. A report from before there were classes gets it
     from `features`."""
@@ -140,11 +144,11 @@ class ParityReport(_Part):
     speeds: tuple[Speed, ...]
     combinations: tuple[Combination, ...]
     chosen: dict[Network, Precision]
-    """The default that follows for the backend `openvino`."""
+    """The default that follows for the backend."""
     reasons: tuple[str, ...]
     """Why each lower precision was not taken, one line each."""
     others: tuple[ParityReport, ...] = ()
-    """The same for other classes of CPU, measured on this one held to their instructions."""
+    """The same for other classes of CPU, measured on this one held to their instructions, and for other backends."""
 
     def speed(self, network: str, precision: str) -> Speed:
         """Of one network in one precision."""

@@ -16,7 +16,7 @@ from runtime.engines.address import SEPARATOR, is_address, parse_address
 from runtime.errors import EngineError, ScreeningError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runtime.arrays import UInt8Array
     from runtime.bundle import Bundle
@@ -90,6 +90,20 @@ def load_engine(bundle: Bundle, engine: str = "auto", precision: str = "auto", t
     return loaded
 
 
+def load_precisions(bundle: Bundle, engine: str, precisions: Mapping[str, str], threads: int | None = None) -> Engine:
+    """Load with a precision of its own for each network, by the network's name. engine: a backend's name.
+
+    Raises what `load_engine` raises.
+    """
+    from runtime.engines.base import Engine
+
+    name, backend = _found(engine)
+    loaded = _asked(name, partial(backend.load, bundle, dict(precisions), threads))
+    if not isinstance(loaded, Engine):
+        raise EngineError(f"{name}: gave a {type(loaded).__name__}, expected an Engine; its package is at fault")
+    return loaded
+
+
 def layer_times(
     bundle: Bundle, engine: str, precision: str, threads: int | None, images: Sequence[UInt8Array]
 ) -> list[list[LayerTime]]:
@@ -115,14 +129,9 @@ def _resolved(bundle: Bundle, name: str, backend: Backend, precision: str) -> tu
     return dict(found), "the plan that is there"
 
 
-def _load(bundle: Bundle, name: str, precision: str, threads: int | None) -> Engine:
-    from runtime.engines.base import Engine
-
-    name, backend = _found(name)
-    precisions, source = _resolved(bundle, name, backend, precision)
-    loaded = _asked(name, partial(backend.load, bundle, precisions, threads))
-    if not isinstance(loaded, Engine):
-        raise EngineError(f"{name}: gave a {type(loaded).__name__}, expected an Engine; its package is at fault")
+def _load(bundle: Bundle, engine: str, precision: str, threads: int | None) -> Engine:
+    precisions, source = _resolved(bundle, *_found(engine), precision)
+    loaded = load_precisions(bundle, engine, precisions, threads)
     if precision == "auto" and not loaded.facts.why:
         words = ", ".join(f"{network} {word}" for network, word in precisions.items())
         loaded.facts = replace(loaded.facts, why=f"{words}: {source}")

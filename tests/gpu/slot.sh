@@ -121,5 +121,7 @@ piece "plan fp16" 240 "$python" -m build_engines "$out/bundle" "${target[@]}" --
 piece "results beside the cpu" 150 "$python" -m pytest -m "gpu and not soak" -q -p no:cacheprovider --no-header tests/gpu/test_on_gpu.py
 piece "plan int8" 180 "$python" -m build_engines "$out/bundle" "${target[@]}" --precision int8 && bench "int8" int8
 piece "ways" 120 "$python" tests/bench/gpu.py --bundle "$out/bundle" --library $library --frames 1000 --idle 10
+piece "plan fp32" 120 "$python" -m build_engines "$out/bundle" "${target[@]}" --precision fp32 &&
+    piece "default" 90 "$python" -m build_engines report "$out/bundle" --measure --engine "$engine" --out "$out/report"
 bench "layers" fp16 --layers
 exit

@@ -48,7 +48,8 @@ def test_the_pieces_in_their_order_and_what_became_of_each(tmp_path: Path) -> No
         line.split(" | ") for line in table.splitlines() if line.startswith("| ") and not line.startswith("| piece")
     ]
     assert [row[0][2:] for row in rows] == [
-        *("cuda", "plan fp16", "fp16", "results beside the cpu", "plan int8", "int8", "ways", "layers", "whole")
+        *("cuda", "plan fp16", "fp16", "results beside the cpu", "plan int8", "int8", "ways"),
+        *("plan fp32", "default", "layers", "whole"),
     ]
     results = {row[0][2:]: row[2] for row in rows}
     assert results["plan fp16"] == "passed: built / one |", "a bar in the words would be a column more"
