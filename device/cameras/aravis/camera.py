@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from device.cameras.aravis.config import AravisConfig
 from device.cameras.aravis.discovery import GIGE, FoundCamera, discover
 from device.cameras.aravis.library import AravisError, load
+from device.cameras.aravis.numbers import FrameNumbers
 from device.cameras.aravis.pixels import bytes_per_pixel, to_rgb
 from device.cameras.aravis.setup import Layout, set_up
 from device.cameras.handle import Handle
@@ -44,9 +45,6 @@ _STATUS = {
     8: "it holds no image",
 }
 """What libaravis calls `ArvBufferStatus`."""
-_LAST_BLOCK = 0xFFFF
-"""GigE Vision counts frames from 1 to here and begins anew."""
-_MAX_GAP = 10_000
 
 
 class AravisCamera:
@@ -73,8 +71,7 @@ class AravisCamera:
         self._stream: c_void_p | None = None
         self._silent = False
         """Whether the camera did not answer when it was last asked."""
-        self._sequence = -1
-        self._last_block: int | None = None
+        self._numbers = FrameNumbers()
         self._camera = self._open()
         self._handle = Handle(self._release)
         try:
@@ -159,9 +156,10 @@ class AravisCamera:
 
     def _frame(self, buffer: c_void_p) -> Frame:
         library = self._library
-        sequence = self._number(int(library.call("arv_buffer_get_frame_id", buffer)))
-        source = f"aravis:{sequence}"
         status = library.call("arv_buffer_get_status", buffer)
+        block = int(library.call("arv_buffer_get_frame_id", buffer))
+        sequence = self._numbers.next(block, whole=status == _SUCCESS)
+        source = f"aravis:{sequence}"
         if status != _SUCCESS:
             self.torn += 1
             why = _STATUS.get(status, f"status {status}")
@@ -176,19 +174,6 @@ class AravisCamera:
             captured_at=datetime.now(timezone.utc) - timedelta(microseconds=age_ns / 1000),
             capture_ms=age_ns / 1e6,
         )
-
-    def _number(self, block: int) -> int:
-        """The frame's number from 0, from the camera's own, which begins anew after 65535 at GigE Vision."""
-        step = 1
-        if self._last_block is not None:
-            step = block - self._last_block
-            if step <= 0:
-                step += _LAST_BLOCK
-            if not 0 < step <= _MAX_GAP:
-                step = 1
-        self._last_block = block
-        self._sequence += step
-        return self._sequence
 
     def _pixels(self, buffer: c_void_p, source: str, sequence: int) -> NDArray[np.uint8]:
         library, layout = self._library, self.layout
