@@ -38,6 +38,8 @@ PART_service := $(SERVICE)
 PART_device := $(DEVICE)
 PART_rest := tests $(patsubst %,--ignore=%,$(BUILD_SIDE) $(RECORD) $(SERVICE) $(DEVICE) $(CART))
 PARTS := build cart record service device rest
+# Each part starts hundreds of processes, and each would compile our modules anew where bytecode may not be written.
+test test-part-% test-cart test-floors test-latest test-soak: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.test
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(PARTS:%=test-part-%)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.fresh import FreshStarts
 
 settings.register_profile("same-each-time", derandomize=True, deadline=None)
 settings.register_profile("free", deadline=None, print_blob=True)  # make test-soak: --hypothesis-profile=free
@@ -21,3 +24,11 @@ def data_root() -> Path:
     if not (root / "hvdropdb_vessels" / "labels.csv").is_file():
         pytest.skip(f"no image data sets at {root} (set ROP_DATA to their folder)")
     return root
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshStarts]:
+    """Starts commands, each in a process that has imported nothing yet."""
+    starts = FreshStarts(tmp_path_factory.mktemp("fresh"))
+    yield starts
+    starts.close()

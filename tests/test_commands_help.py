@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fresh import FreshStarts
+
 ROOT = Path(__file__).parents[1]
 HEAVY = (
     *("PIL", "cryptography", "cv2", "matplotlib", "numpy", "onnx", "openvino", "pydantic", "pydicom", "rich", "serial"),
@@ -40,26 +42,28 @@ COMMANDS = [
     "build_engines --target tensorrt",
     "build_engines.train",
 ]
-RUN = """
-import runpy, sys
-module, *sys.argv[1:] = sys.argv[1:]
-code = None
-try:
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-except SystemExit as ended:
-    code = ended.code
-print("imported:", *sorted(name for name in {heavy!r} if name in sys.modules))
-sys.exit(code)
-""".replace("{heavy!r}", repr(HEAVY))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_imports_nothing_heavy(command: str) -> None:
-    call = [sys.executable, "-c", RUN, *command.split(), "--help"]
-    found = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
-    assert "usage: " in found.stdout
-    assert found.stdout.splitlines()[-1] == "imported:"
+def test_help_imports_nothing_heavy(fresh: FreshStarts, command: str) -> None:
+    ran = fresh.run([*command.split(), "--help"], ROOT, watched=HEAVY)
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("usage: ")
+    assert ran.imported == ()
+
+
+def test_what_is_imported_is_seen(fresh: FreshStarts, tmp_path: Path) -> None:
+    """The watch itself."""
+    (tmp_path / "heavy.py").write_text("import numpy, sys\nsys.exit(3)\n", encoding="utf-8")
+    ran = fresh.run(["heavy"], tmp_path, watched=HEAVY)
+    assert (ran.code, ran.imported) == (3, ("numpy",))
+
+
+@pytest.mark.parametrize("words", ["runtime.exam --help", "device.version --nothing", "runtime.screen --nothing"])
+def test_a_fresh_start_is_as_one_of_python(fresh: FreshStarts, words: str) -> None:
+    real = subprocess.run([sys.executable, "-m", *words.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = fresh.run(words.split(), ROOT)
+    assert (ran.code, ran.out, ran.err) == (real.returncode, real.stdout, real.stderr)
 
 
 def test_every_installed_command_is_tried() -> None:

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import configparser
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from device.extras import EXTRAS
+from tests.fresh import FreshStarts
 
 ROOT = Path(__file__).parents[1]
-ABSENT = '''
-"""Loaded by every Python of such a test: these modules are as if they were not installed."""
-import os, sys
-for name in os.environ["ROP_TEST_ABSENT"].split():
-    sys.modules[name] = None
-'''
 ALL = sorted({module for modules in EXTRAS.values() for module in modules})
 MODULES = {
     "pyserial": "serial",
@@ -47,18 +39,6 @@ HELPS = (
 )
 
 
-def run(tmp_path: Path, line: str, absent: list[str]) -> subprocess.CompletedProcess[str]:
-    (tmp_path / "site").mkdir(exist_ok=True)
-    (tmp_path / "site" / "sitecustomize.py").write_text(ABSENT, encoding="utf-8")
-    (tmp_path / "work").mkdir(exist_ok=True)
-    surroundings = os.environ | {
-        "PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{ROOT}",
-        "ROP_TEST_ABSENT": " ".join(absent),
-    }
-    words = [sys.executable, "-m", *line.split()]
-    return subprocess.run(words, cwd=tmp_path / "work", env=surroundings, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_the_table_is_what_setup_cfg_installs(extra: str) -> None:
     config = configparser.ConfigParser()
@@ -69,10 +49,10 @@ def test_the_table_is_what_setup_cfg_installs(extra: str) -> None:
 
 
 @pytest.mark.parametrize("line", HELPS)
-def test_help_needs_no_extra(tmp_path: Path, line: str) -> None:
-    ran = run(tmp_path, f"{line} --help", ALL)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith("usage: ")
+def test_help_needs_no_extra(fresh: FreshStarts, tmp_path: Path, line: str) -> None:
+    ran = fresh.run([*line.split(), "--help"], tmp_path, absent=ALL)
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("usage: ")
 
 
 @pytest.mark.parametrize(
@@ -93,9 +73,11 @@ def test_help_needs_no_extra(tmp_path: Path, line: str) -> None:
         ("build_engines sign --key key.pem bundle", "exam"),
     ],
 )
-def test_a_missing_extra_is_one_line_and_nothing_is_written(tmp_path: Path, line: str, extra: str) -> None:
-    ran = run(tmp_path, line, ALL)
-    assert ran.returncode == 2, ran.stdout + ran.stderr
-    assert ran.stderr.strip().count("\n") == 0
-    assert f"pip install 'rop-screening-runtime[{extra}]'" in ran.stderr
-    assert list((tmp_path / "work").iterdir()) == []
+def test_a_missing_extra_is_one_line_and_nothing_is_written(
+    fresh: FreshStarts, tmp_path: Path, line: str, extra: str
+) -> None:
+    ran = fresh.run(line.split(), tmp_path, absent=ALL)
+    assert ran.code == 2, ran.out + ran.err
+    assert ran.err.strip().count("\n") == 0
+    assert f"pip install 'rop-screening-runtime[{extra}]'" in ran.err
+    assert list(tmp_path.iterdir()) == []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import configparser
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from device.version import software_version
+from tests.fresh import FreshStarts
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
@@ -35,8 +34,7 @@ def test_it_is_no_option_of_a_call() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_says_its_version(command: str) -> None:
-    words = [sys.executable, "-m", command, "--version"]
-    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout == f"rop-screening-runtime {software_version()}\n"
+def test_each_command_says_its_version(fresh: FreshStarts, command: str) -> None:
+    ran = fresh.run([command, "--version"], ROOT)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"rop-screening-runtime {software_version()}\n"
