@@ -45,7 +45,7 @@ class FakeEngine(Engine):
 
     probabilities: of each class, adding up to 1. knows: a bundle's test of familiarity, in whose middle every frame
     then lies (`open_familiar(bundle)`); without it, that of the bundle that ships. `fault` and the two delays may be
-    changed between frames.
+    changed at any time; a delay under way obeys.
     """
 
     def __init__(self, probabilities: tuple[float, ...] = (0.9, 0.1), knows: Familiar | None = None) -> None:
@@ -65,9 +65,9 @@ class FakeEngine(Engine):
     def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
         self.frames += 1
         start = time.perf_counter()
-        self._stage("segment", self.segment_delay_ms, Fault.SEGMENT_ERROR, budget.segment, deadline)
+        self._stage("segment", Fault.SEGMENT_ERROR, budget.segment, deadline)
         middle = time.perf_counter()
-        self._stage("classify", self.classify_delay_ms, Fault.CLASSIFY_ERROR, budget.classify, deadline)
+        self._stage("classify", Fault.CLASSIFY_ERROR, budget.classify, deadline)
         end = time.perf_counter()
         vessels: FloatArray = np.clip(1 - image[0, ..., 1] / np.float32(128), 0, 1)
         probabilities = np.asarray(self.probabilities, np.float32)
@@ -92,15 +92,16 @@ class FakeEngine(Engine):
             encoded=self._encoded,
         )
 
-    def _stage(self, stage: str, delay_ms: float, error: Fault, allowed_ms: float | None, deadline: Deadline) -> None:
+    def _stage(self, stage: str, error: Fault, allowed_ms: float | None, deadline: Deadline) -> None:
         limit = Deadline.after_ms(allowed_ms).sooner(deadline)
         limit.check(stage)
         if self.fault is error:
             raise EngineError(f"fake: {stage} failed, as it was told to")
         if self.fault is Fault.CRASH:
             raise RuntimeError("fake: crashed, as it was told to")
-        if delay_ms:
-            time.sleep(delay_ms / 1e3)
+        began = time.perf_counter()
+        while (left_s := getattr(self, f"{stage}_delay_ms") / 1e3 - (time.perf_counter() - began)) > 0:
+            time.sleep(min(left_s, 0.01))
         limit.check(stage)
 
     def close(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -28,6 +27,7 @@ from runtime.engines.base import Engine
 from runtime.engines.fake import FakeEngine
 from runtime.engines.triton.fake import FakeServer
 from runtime.errors import EngineError
+from tests.ports import free_port
 
 
 def main() -> None:
@@ -45,9 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "models"
         write_repository(bundle, settings_for(bundle, backend="python", name="eye", threads=1), repository)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         command = [
             str(options.program),
             f"--model-repository={repository}",

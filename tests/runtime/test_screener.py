@@ -202,22 +202,22 @@ def test_closing_twice_is_fine_and_closes_the_engine(bundle: Bundle) -> None:
 def test_a_late_frame_does_not_wait_for_the_slow_engine_longer_than_it_must(bundle: Bundle, frame: Frame) -> None:
     engine = FakeEngine()
     engine.segment_delay_ms = 30
-    engine.classify_delay_ms = 5000
+    engine.classify_delay_ms = 60_000
     with Screener(bundle, engine=engine, budget=Budget(total=20)) as screener:
         start = time.perf_counter()
         screener.screen(frame)
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 50
 
 
 def test_a_frame_of_its_own_deadline_is_broken_off(bundle: Bundle, frame: Frame) -> None:
     engine = FakeEngine()
     with Screener(bundle, engine=engine, reject_repeats=False) as screener:
         assert screener.screen(frame, Deadline.after_ms(1e6)).outcome in FINDINGS
-        engine.segment_delay_ms, engine.classify_delay_ms = 30, 5000
+        engine.segment_delay_ms, engine.classify_delay_ms = 30, 60_000
         start = time.perf_counter()
         late = screener.screen(frame, Deadline.after_ms(20))
         passed = screener.screen(frame, Deadline(time.monotonic() - 1))
-        assert time.perf_counter() - start < 2
+        assert time.perf_counter() - start < 50
         engine.segment_delay_ms = engine.classify_delay_ms = 0
         assert screener.screen(frame).outcome in FINDINGS  # it was that frame's alone
     for reading in (late, passed):

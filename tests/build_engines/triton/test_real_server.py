@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -30,6 +29,7 @@ from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
 from runtime.engines import load_engine
 from runtime.outcome import Outcome
 from runtime.screener import Screener
+from tests.ports import free_port
 
 PROGRAM = os.environ.get("ROP_TRITONSERVER", "")
 pytestmark = [
@@ -89,9 +89,7 @@ class Server:
     """A server process on a repository; killed and started at will, always at one port."""
 
     def __init__(self, repository: Path, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._repository, self._log = repository, log
         self.process: subprocess.Popen[bytes] | None = None
 

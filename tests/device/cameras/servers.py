@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -70,12 +69,6 @@ def _listens(port: int, table: str) -> bool:
         if int(address.split(":")[1], 16) == port and (table == "udp" or state == _LISTEN):
             return True
     return False
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

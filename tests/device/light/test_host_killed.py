@@ -18,6 +18,7 @@ import pytest
 
 from device.light import SimulatedBoard
 from device.light.board import TRIP_MS
+from tests.busy import at_a_calm_moment
 from tests.device.light.conftest import FAST
 
 pytestmark = pytest.mark.system
@@ -50,10 +51,10 @@ def dark_after_kill(board: SimulatedBoard, phase_s: float) -> Dark:
         assert host.stdout is not None
         assert host.stdout.readline() == "on\n"
         time.sleep(phase_s)  # not a wait for anything: the moment of death within the heartbeat's period is the case
-        assert board.led_level == 100
+        assert board.led_level == 100, "its heartbeat did not keep it on"
         killed_ns = time.monotonic_ns()
         os.kill(host.pid, signal.SIGKILL)
-        assert board.wait_for_light(False, timeout_s=3)
+        assert board.wait_for_light(False, timeout_s=60)
         host.wait()
     heartbeat_ns, off_ns = board.last_heartbeat_ns, board.light_changes[-1].at_ns
     assert heartbeat_ns is not None
@@ -62,9 +63,12 @@ def dark_after_kill(board: SimulatedBoard, phase_s: float) -> Dark:
 
 @pytest.mark.parametrize("phase_s", [0.0, 0.105, 0.26, 0.42])
 def test_the_light_is_off_500_ms_after_kill_9(board: SimulatedBoard, phase_s: float) -> None:
-    dark = dark_after_kill(board, phase_s)
-    assert 0 < dark.after_kill_ms <= LIMIT_MS
-    assert dark.after_heartbeat_ms >= TRIP_MS - 1, "the board went dark before it had to"
+    def dark_in_time() -> None:
+        dark = dark_after_kill(board, phase_s)
+        assert dark.after_heartbeat_ms >= TRIP_MS - 1, "the board went dark before it had to"
+        assert 0 < dark.after_kill_ms <= LIMIT_MS
+
+    at_a_calm_moment(dark_in_time)
 
 
 @pytest.mark.soak

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 5.0) -> bool:
+def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> bool:
     """Whether the condition came true in time; asks every 2 ms."""
     deadline = time.monotonic() + timeout_s
     while not condition():

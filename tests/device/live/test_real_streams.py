@@ -11,8 +11,9 @@ import pytest
 
 from device.errors import FrameUnreadable, NoNewFrame
 from device.live import CameraState, LiveReader, open_source
-from tests.device.cameras.servers import Program, free_port, mjpeg_over_http, rtsp, running
+from tests.device.cameras.servers import Program, mjpeg_over_http, rtsp, running
 from tests.device.light.waiting import wait_until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.system
 BACK_WITHIN_S = 5.0

@@ -20,6 +20,7 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 from runtime.cart.demo.parts import PIN, USER
 from runtime.exam.journal import Journal
 from runtime.exam.journal.verify import verify
+from tests.ports import free_port
 from tests.runtime.cart.driving import PATIENCE_S, VIEWS, until
 from tests.runtime.cart.quick import INFANT_FIELDS, KEY
 
@@ -32,9 +33,7 @@ class Served:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/1/", timeout=PATIENCE_S)
         self.process: subprocess.Popen[str] | None = None
 

@@ -72,7 +72,7 @@ def test_a_desk_that_an_engine_ends_tells_everybody_at_once_and_for_ever(where: 
         lambda: 0, lambda room: None, tick, failed=lambda error: said.append(str(error or "")), every_s=0.01
     )
     go = threading.Event()
-    first = desk.do(lambda room: (go.wait(20), room)[1])
+    first = desk.do(lambda room: (go.wait(120), room)[1])
     waiting = [desk.do(lambda room: room) for _ in range(3)]
     if where == "a command":
         waiting = [desk.do(lost) for _ in range(4)]
@@ -121,11 +121,11 @@ def test_how_long_a_command_takes_can_be_seen() -> None:
 
         def block(room: int) -> int:
             began.set()
-            go.wait(20)
+            go.wait(120)
             return room
 
         done = desk.do(block)
-        assert began.wait(20)
+        assert began.wait(120)
         time.sleep(0.02)
         assert desk.busy_s >= 0.02
         go.set()
@@ -141,10 +141,10 @@ def test_a_full_desk_refuses_and_those_that_wait_at_the_end_are_told() -> None:
 
     def block(room: int) -> None:
         began.set()
-        go.wait(10)
+        go.wait(120)
 
     first = desk.do(block)
-    began.wait(10)
+    began.wait(120)
     waiting = [desk.do(lambda room: room) for _ in range(LONGEST_QUEUE)]
     with pytest.raises(CartBusy, match="busy"):
         desk.do(lambda room: room).result(0)
@@ -153,7 +153,7 @@ def test_a_full_desk_refuses_and_those_that_wait_at_the_end_are_told() -> None:
     while not desk._ending.is_set():
         time.sleep(0.001)
     go.set()
-    closing.join(20)
+    closing.join(120)
     first.result(0)
     for future in waiting:
         with pytest.raises(CartBusy, match="closed"):
@@ -236,7 +236,7 @@ def test_a_part_that_cannot_be_opened_says_why() -> None:
         kept.close()
 
 
-def _until(condition: object, seconds: float = 20) -> None:
+def _until(condition: object, seconds: float = 120) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():

@@ -33,6 +33,7 @@ from runtime.cart.demo.parts import PIN, USER, demonstration_calibration
 from runtime.cart.users import new_user, save_users
 from runtime.exam.journal.crypt import write_new_key
 from tests.device.cameras import servers
+from tests.ports import free_port
 from tests.runtime.cart.driving import PATIENCE_S, until
 from tests.runtime.cart.quick import INFANT_FIELDS
 from tests.runtime.dicom.archives import ORTHANC_DICOM, Orthanc
@@ -133,7 +134,7 @@ def test_a_gige_camera_a_board_and_orthanc(tmp_path: Path, orthanc: Orthanc) -> 
 
 @pytest.mark.parametrize("kind", ["mjpeg", "rtsp"])
 def test_a_camera_on_the_network(tmp_path: Path, kind: str) -> None:
-    port = servers.free_port()
+    port = free_port()
     serves, url = {
         "mjpeg": (servers.mjpeg_over_http, f"http://127.0.0.1:{port}/eye"),
         "rtsp": (servers.rtsp, f"rtsp://127.0.0.1:{port}/eye"),

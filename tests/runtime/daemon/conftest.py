@@ -25,7 +25,7 @@ from runtime.errors import ScreeningError
 from runtime.site_screener import screener_for
 from runtime.trust.site import Site
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 def awaited(condition: Callable[[], object], what: str) -> None:

@@ -175,7 +175,7 @@ def test_a_wrong_frame_is_refused_and_the_connection_goes_on(
 
 
 def test_a_slot_resubmitted_while_in_use(daemon: Running) -> None:
-    daemon.engine.segment_delay_ms = 200.0
+    daemon.engine.segment_delay_ms = 60_000.0
     with daemon.client() as client:
         client.fill(0, retina(1))
         client.submit(0, 320, 240, sequence=1)
@@ -183,6 +183,7 @@ def test_a_slot_resubmitted_while_in_use(daemon: Running) -> None:
         with pytest.raises(DaemonRefused) as refused:
             client.result()
         assert refused.value.code is ErrorCode.SLOT_IN_USE
+        daemon.engine.segment_delay_ms = 0.0
         result = client.result()
         assert (result.sequence, result.outcome) == (1, WireOutcome.NO_REFERRAL_FINDINGS)
 

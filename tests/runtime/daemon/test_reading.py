@@ -129,10 +129,10 @@ def test_a_slot_that_is_filled_anew_before_its_turn_is_torn(daemon: Running) -> 
 
 
 def test_late_frames_are_no_result_and_say_late(daemon: Running) -> None:
-    daemon.engine.segment_delay_ms = 1000.0
+    daemon.engine.segment_delay_ms = 2500.0
     with daemon.client() as client:
         passed = client.read(retina(1), deadline_ns=now_ns() - 1)
-        during = client.read(retina(2), deadline_ns=now_ns() + 500_000_000, vessels=True)
+        during = client.read(retina(2), deadline_ns=now_ns() + 2_000_000_000, vessels=True)  # begun before it
         for result in (passed, during):
             assert result.outcome is WireOutcome.NO_RESULT
             assert result.flags & ResultFlag.LATE
@@ -147,18 +147,18 @@ def test_late_frames_are_no_result_and_say_late(daemon: Running) -> None:
 
 
 def test_a_reading_that_cannot_be_done_by_its_deadline_is_broken_off(daemon: Running) -> None:
-    daemon.engine.segment_delay_ms, daemon.engine.classify_delay_ms = 30.0, 10_000.0
+    daemon.engine.segment_delay_ms, daemon.engine.classify_delay_ms = 30.0, 60_000.0
     with daemon.client() as client:
         start = time.monotonic()
         result = client.read(retina(1), deadline_ns=now_ns() + 20_000_000)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 50
         assert (result.outcome, bool(result.flags & ResultFlag.LATE)) == (WireOutcome.NO_RESULT, True)
         daemon.engine.segment_delay_ms = daemon.engine.classify_delay_ms = 0.0
         assert client.read(retina(2)).outcome in FINDINGS
 
 
 def test_questions_are_answered_and_frames_taken_while_one_is_read(daemon: Running) -> None:
-    daemon.engine.segment_delay_ms = 400.0
+    daemon.engine.segment_delay_ms = 60_000.0
     with daemon.client(order=FrameOrder.EVERY) as client, daemon.client(name="other") as other:
         client.fill(0, retina(1))
         before = daemon.engine.frames
@@ -214,14 +214,14 @@ def test_a_ring_that_takes_long_to_make_holds_nobody_up(daemon: Running, monkeyp
 
     def slowly(*arguments: Any) -> SealedRing:
         making.set()
-        assert release.wait(20)
+        assert release.wait(120)
         return make_ring(*arguments)
 
     with daemon.client() as other, Client(daemon.path, "slow") as slow, Client(daemon.path, "gone") as gone:
         rings = ring_mappings()
         monkeypatch.setattr("runtime.daemon.service.make_ring", slowly)
         slow._send(Configure(1, 100, FrameOrder.NEWEST, 0))
-        assert making.wait(20)
+        assert making.wait(120)
         gone._send(Configure(1, 100, FrameOrder.NEWEST, 0))
         gone.close()
         for seed in range(3):

@@ -18,6 +18,7 @@ from pynetdicom.presentation import build_context
 from runtime.dicom.association import associated
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, NotOffered
 from runtime.dicom.uids import STUDY_ROOT_FIND, VERIFICATION
+from tests.ports import free_port
 from tests.runtime.dicom.archives import site
 from tests.runtime.dicom.certificates import tls
 
@@ -26,9 +27,7 @@ QUICK = 30
 
 
 def nobody() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
+    return free_port()
 
 
 def closes_at_once() -> int:

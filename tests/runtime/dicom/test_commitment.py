@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import socket
 import threading
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from runtime.dicom.outbox import Outbox, steps
 from runtime.dicom.outbox.sender import Pass
 from runtime.dicom.uids import COMMITMENT, STUDY_ROOT_FIND
 from runtime.exam.journal import Journal
+from tests.ports import free_port
 from tests.runtime.dicom.exams import KEY, fill_journal
 from tests.runtime.dicom.keeping import KeepingArchive
 from tests.runtime.dicom.test_answers import attempt, scripted, state
@@ -27,9 +27,7 @@ def archive() -> KeepingArchive:
 
 @pytest.fixture
 def cart_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
+    return free_port()
 
 
 class Sender:

@@ -17,6 +17,7 @@ import runtime.dicom.connection  # noqa: F401
 from runtime.dicom.association import associated
 from runtime.dicom.commitment import CommitmentDesk
 from runtime.dicom.uids import VERIFICATION
+from tests.ports import free_port
 from tests.runtime.dicom.archives import site
 
 
@@ -79,9 +80,7 @@ def test_an_association_that_is_asked_for_sends_at_once(peer: Any) -> None:
 
 
 def test_an_association_that_is_accepted_sends_at_once(tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = int(unused.getsockname()[1])
+    port = free_port()
     where = site(tmp_path, ae_title="ROPCART", port=port, connect_s=5, answer_s=5, listen_port=port)
     assert where.archive is not None
     with (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
 from runtime.exam.rules import ExamRules
 from runtime.views import Eye, View
+from tests.ports import free_port
 from tests.runtime.dicom.exams import BUNDLE, KEY, picture, reading
 from tests.runtime.dicom.keeping import KeepingArchive
 from tests.runtime.dicom.test_answers import scripted
@@ -153,9 +153,7 @@ class Ward:
 def live_through(folder: Path, seed: int, length: int) -> None:
     dice, archive = random.Random(seed), KeepingArchive()
     archive.reports_at_once = False
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        cart_port = int(unused.getsockname()[1])
+    cart_port = free_port()
     services = [COMMITMENT, STUDY_ROOT_FIND] if dice.random() < 0.5 else [STUDY_ROOT_FIND]
     with archive.listening(*services) as port:
         where = scripted(folder, port, listen_port=cart_port, answer_s=5, commitment_s=0.05)

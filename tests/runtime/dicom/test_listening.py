@@ -22,7 +22,7 @@ from tests.runtime.dicom.archives import CART_PORT, site
 from tests.runtime.dicom.certificates import tls
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("private_network")]
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 """Far more than any of this takes; what it is held against is for ever."""
 
 

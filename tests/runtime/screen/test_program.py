@@ -58,7 +58,7 @@ def test_a_signal_stops_between_frames_and_closes_everything(
     assert program.stdout is not None
     assert "sim:0" in program.stdout.readline()
     program.send_signal(number)
-    printed, said = program.communicate(timeout=30)
+    printed, said = program.communicate(timeout=300)
     assert program.returncode == code
     assert "Traceback" not in said
     frames = whole_readings(tmp_path / "out")
@@ -75,7 +75,7 @@ def test_a_signal_ends_the_wait_for_a_watched_folder(start: Start, tmp_path: Pat
     assert program.stdout is not None
     assert "a.png" in program.stdout.readline()
     program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=30)
+    _, said = program.communicate(timeout=300)
     assert program.returncode == 130
     assert "Traceback" not in said
     assert whole_readings(tmp_path / "out") == 1
@@ -86,7 +86,7 @@ def test_a_signal_ends_the_wait_for_a_live_camera(start: Start, tmp_path: Path) 
     assert program.stdout is not None
     assert "sim:0" in program.stdout.readline()
     program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=30)
+    _, said = program.communicate(timeout=300)
     assert program.returncode == 130
     assert "Traceback" not in said
     assert whole_readings(tmp_path / "out") == 1
@@ -112,7 +112,7 @@ def test_a_kill_leaves_whole_lines(start: Start, tmp_path: Path) -> None:
     for _ in range(5):
         json.loads(program.stdout.readline())
     program.kill()
-    program.communicate(timeout=30)
+    program.communicate(timeout=300)
     assert whole_readings(tmp_path / "out") >= 5
 
 
@@ -124,7 +124,7 @@ def test_a_closed_pipe_ends_the_run_quietly(start: Start, tmp_path: Path, option
     program.stdout.readline()
     program.stdout.close()
     said = program.stderr.read()
-    assert program.wait(timeout=30) == 141
+    assert program.wait(timeout=300) == 141
     assert said.count("\n") <= 1
     assert whole_readings(tmp_path / "out") >= 1
     assert (tmp_path / "out" / "summary.html").is_file()
@@ -168,7 +168,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_fills_ends_the_run_with_whole_readings(start: Start, tiny_disk: Path) -> None:
     program = start("sim:", "--frames", "400", out=tiny_disk / "out")
-    _, said = program.communicate(timeout=60)
+    _, said = program.communicate(timeout=300)
     assert program.returncode == 1
     assert "No space left on device; free space there" in said
     assert "Traceback" not in said
@@ -178,7 +178,7 @@ def test_a_disk_that_fills_ends_the_run_with_whole_readings(start: Start, tiny_d
 
 def test_readings_alone_that_fill_a_disk_stay_whole(start: Start, tiny_disk: Path) -> None:
     program = start("sim:", "--frames", "500", "--no-overlays", out=tiny_disk / "out")
-    _, said = program.communicate(timeout=120)
+    _, said = program.communicate(timeout=300)
     assert program.returncode == 1
     assert "readings.jsonl: No space left on device" in said or "summary.html: No space" in said
     assert whole_readings(tiny_disk / "out") >= 20
@@ -197,7 +197,7 @@ def test_a_terminal_sees_lines_and_a_live_line(bundle: Bundle, tmp_path: Path) -
         while piece := os.read(ours, 65536):
             seen += piece
     os.close(ours)
-    assert program.wait(timeout=30) == 0
+    assert program.wait(timeout=300) == 0
     text = seen.decode()
     assert "screening" in text
     assert "4/5" in text

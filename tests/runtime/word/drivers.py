@@ -24,7 +24,7 @@ from runtime.daemon.messages import WireOutcome as Numbered
 from tests.runtime.daemon.c.clib import CClient, Status
 from tests.runtime.word.tiny import PICTURE
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 INFANT = {
     "infant_id": "H-1",
     "name": "Test^Infant",

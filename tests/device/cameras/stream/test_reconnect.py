@@ -12,7 +12,8 @@ import pytest
 from device import Frame, FrameUnreadable, open_camera
 from device.errors import FrameTimeout
 from device.live import LiveReader
-from tests.device.cameras.servers import Program, free_port, mjpeg_over_http, rtsp
+from tests.device.cameras.servers import Program, mjpeg_over_http, rtsp
+from tests.ports import free_port
 
 pytestmark = pytest.mark.system
 

@@ -251,7 +251,7 @@ class CClient:
     def descriptor(self) -> int:
         return int(self._library.rop_descriptor(self._memory))
 
-    def open(self, path: Path | str, name: str = "c", timeout_ms: int = 5000, **options: object) -> Status:
+    def open(self, path: Path | str, name: str = "c", timeout_ms: int = 30_000, **options: object) -> Status:
         """Ages do not matter to most tests: the largest, unless given."""
         given = {"size": ctypes.sizeof(Options), "timeout_ms": timeout_ms, "max_age_ms": 60_000} | options
         wanted = Options(**given)
@@ -282,7 +282,7 @@ class CClient:
         result = Result()
         return Status(self._library.rop_poll(self._memory, ctypes.byref(result))), result
 
-    def wait(self, timeout_ms: int = 10_000) -> tuple[Status, Result]:
+    def wait(self, timeout_ms: int = 60_000) -> tuple[Status, Result]:
         result = Result()
         return Status(self._library.rop_wait(self._memory, c_uint32(timeout_ms), ctypes.byref(result))), result
 

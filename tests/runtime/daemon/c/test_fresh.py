@@ -40,7 +40,7 @@ def now_ns() -> int:
 
 
 def awaited(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -64,7 +64,7 @@ def test_a_hanging_daemon_is_no_result_at_the_largest_age(daemons: Daemons, new_
     try:
         captured = now_ns()
         assert client.send(PIXELS, WIDTH, HEIGHT, sequence=4, captured_ns=captured) is Status.OK
-        status, result = client.wait(20_000)
+        status, result = client.wait(60_000)
         assert now_ns() - captured >= 300_000_000
         assert (status, result.outcome, result.flags, result.sequence) == (Status.OK, NO_RESULT, LATE, 4)
         assert result.text.startswith(b"No result - late: captured")
@@ -74,7 +74,7 @@ def test_a_hanging_daemon_is_no_result_at_the_largest_age(daemons: Daemons, new_
         assert client.acquire()[0] is Status.NO_SLOT
     finally:
         os.kill(child.pid, signal.SIGCONT)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while client.acquire()[0] is not Status.OK:  # slots come back, and nothing is said of frames given up
         assert time.monotonic() < end
         time.sleep(0.002)
@@ -151,14 +151,18 @@ def test_errors_say_which_argument(
 
 
 def test_what_is_cancelled_has_no_result(daemons: Daemons, new_client: NewClient) -> None:
-    daemons.start(delay_ms=300)
+    child = daemons.start()
     client = ready(new_client, daemons.path)
-    for sequence in range(3):
-        assert client.send(PIXELS, WIDTH, HEIGHT, sequence=sequence) is Status.OK
-    assert client.cancel() is Status.OK
-    results = [client.wait(100)[1] for _ in range(3)]
-    assert [(r.sequence, r.outcome, r.flags) for r in results] == [(n, NO_RESULT, CANCELLED) for n in range(3)]
-    end = time.monotonic() + 20
+    os.kill(child.pid, signal.SIGSTOP)  # none is read before it is cancelled
+    try:
+        for sequence in range(3):
+            assert client.send(PIXELS, WIDTH, HEIGHT, sequence=sequence) is Status.OK
+        assert client.cancel() is Status.OK
+        results = [client.wait(100)[1] for _ in range(3)]
+        assert [(r.sequence, r.outcome, r.flags) for r in results] == [(n, NO_RESULT, CANCELLED) for n in range(3)]
+    finally:
+        os.kill(child.pid, signal.SIGCONT)
+    end = time.monotonic() + 60
     while (status := client.send(PIXELS, WIDTH, HEIGHT, sequence=9)) is Status.NO_SLOT:
         assert time.monotonic() < end
         time.sleep(0.002)
@@ -241,7 +245,7 @@ class Screen:
         return sum("referral" in words or words.startswith("Refer") for _, _, words in list(self.lines))
 
     def join(self) -> None:
-        self._thread.join(20)
+        self._thread.join(60)
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +287,7 @@ def stop_and_go(loop: Path, daemons: Daemons, tmp_path: Path, times: int) -> Non
         awaited(lambda: screen.findings() > seen)  # it goes on by itself
         program.terminate()
         screen.join()
-        assert program.wait(20) == 0
+        assert program.wait(60) == 0
     over_ms = visible_too_long(screen.lines, asleep)
     late = sum(over > 50 for over in over_ms)
     told = f"{times} stops, {len(over_ms)} findings; without a clock: {late} over by 50 ms, most {max(over_ms):.0f} ms"
@@ -335,7 +339,7 @@ def test_the_sample_finds_the_next_daemon(loop: Path, daemons: Daemons, tmp_path
             awaited(lambda: screen.lines[-1][2] == "No result - the reading program does not run")
         program.terminate()
         screen.join()
-        assert program.wait(20) == 0
+        assert program.wait(60) == 0
 
 
 def test_the_readme_shows_the_samples_loop() -> None:

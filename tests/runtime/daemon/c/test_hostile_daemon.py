@@ -133,7 +133,7 @@ def peer_at(path: Path, answer: Answer) -> Iterator[None]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -146,7 +146,7 @@ def submitted(tmp_path: Path, new_client: Callable[[], CClient]) -> Iterator[Cal
             stack.enter_context(peer_at(tmp_path / "h", answer))
             client = new_client()
             stack.callback(client.close)
-            assert client.open(tmp_path / "h", timeout_ms=2000) is Status.OK
+            assert client.open(tmp_path / "h", timeout_ms=30_000) is Status.OK
             assert client.configure(slots=SLOTS, slot_bytes=SLOT_BYTES) is Status.OK
             assert client.send(bytes(192), 8, 8, sequence=5) is Status.OK
             return client
@@ -177,19 +177,19 @@ def test_a_version_that_was_not_offered_is_refused(
     tmp_path: Path, new_client: Callable[[], CClient], version: int
 ) -> None:
     with peer_at(tmp_path / "h", lambda peer, message, tag: peer.say(replace(WELCOME, version=version), tag)):
-        assert new_client().open(tmp_path / "h", timeout_ms=2000) is Status.PROTOCOL
+        assert new_client().open(tmp_path / "h", timeout_ms=30_000) is Status.PROTOCOL
 
 
 def test_a_true_result_passes(submitted: Submitted) -> None:
     client = submitted(on_submit(lambda peer, frame, tag: peer.say(result(frame), tag)))
-    status, got = client.wait(5000)
+    status, got = client.wait(60_000)
     assert (status, got.outcome) == (Status.OK, 2)
 
 
 @pytest.mark.parametrize("lie", LIES)
 def test_results_that_cannot_be_end_the_connection(submitted: Submitted, lie: str) -> None:
     client = submitted(on_submit(lambda peer, frame, tag: peer.say(LIES[lie](frame), tag)))
-    status, got = client.wait(5000)
+    status, got = client.wait(60_000)
     assert (status, got.outcome) == (Status.PROTOCOL, NO_RESULT)
     assert got.text.startswith(b"No result - ")
     assert client.poll()[0] is Status.PROTOCOL
@@ -203,7 +203,7 @@ def test_damaged_results_end_the_connection(submitted: Submitted, at: int) -> No
         wire[at] ^= 0x40
         peer.say(bytes(wire))
 
-    status, got = submitted(on_submit(damaged)).wait(5000)
+    status, got = submitted(on_submit(damaged)).wait(60_000)
     assert (status, got.outcome) == (Status.PROTOCOL, NO_RESULT)
 
 
@@ -213,8 +213,8 @@ def test_a_result_given_twice_counts_once(submitted: Submitted) -> None:
         peer.say(result(frame), tag)
 
     client = submitted(on_submit(twice))
-    assert client.wait(5000)[0] is Status.OK
-    end = time.monotonic() + 5
+    assert client.wait(60_000)[0] is Status.OK
+    end = time.monotonic() + 60
     while (status := client.poll()[0]) is Status.NOTHING_YET:
         assert time.monotonic() < end
     assert status is Status.PROTOCOL
@@ -222,13 +222,13 @@ def test_a_result_given_twice_counts_once(submitted: Submitted) -> None:
 
 def test_a_result_under_another_tag_ends_the_connection(submitted: Submitted) -> None:
     client = submitted(on_submit(lambda peer, frame, tag: peer.say(result(frame), tag + 1)))
-    assert client.wait(5000)[0] is Status.PROTOCOL
+    assert client.wait(60_000)[0] is Status.PROTOCOL
 
 
 @pytest.mark.parametrize("wire", [b"x", b"ROPD", bytes(1024), bytes(2000)], ids=len)
 def test_any_bytes_end_the_connection(submitted: Submitted, wire: bytes) -> None:
     client = submitted(on_submit(lambda peer, frame, tag: peer.say(wire)))
-    assert client.wait(5000)[0] is Status.PROTOCOL
+    assert client.wait(60_000)[0] is Status.PROTOCOL
 
 
 @pytest.mark.parametrize("count", [1, 2, 100])
@@ -238,9 +238,9 @@ def test_descriptors_that_nobody_asked_for_are_closed(submitted: Submitted, coun
 
     before = len(list(Path("/proc/self/fd").iterdir()))
     client = submitted(on_submit(pass_them))
-    assert client.wait(5000)[0] is Status.PROTOCOL
+    assert client.wait(60_000)[0] is Status.PROTOCOL
     client.close()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while len(list(Path("/proc/self/fd").iterdir())) != before + 1:  # the listener; the daemon's end is soon closed
         assert time.monotonic() < end
 
@@ -253,7 +253,7 @@ def test_a_refusal_that_closes_is_told(submitted: Submitted) -> None:
         peer.connection.close()
 
     client = submitted(on_submit(refuse))
-    assert client.wait(5000)[0] is Status.CLOSED
+    assert client.wait(60_000)[0] is Status.CLOSED
     assert (client.refusal.code, client.refusal.text) == (11, b"too many")
 
 
@@ -261,7 +261,7 @@ def test_what_was_said_before_a_connection_was_reset_is_heard(submitted: Submitt
     second_sent, said = threading.Event(), threading.Event()
 
     def reset(peer: Peer, frame: Submit, tag: int) -> None:
-        assert second_sent.wait(10)
+        assert second_sent.wait(60)
         peer.say(result(frame), tag)
         peer.say(Error(ErrorCode.TOO_FAST, 1, 1, 4096, "too many"), 0)
         peer.connection.close()  # with the second frame unread, which resets the connection
@@ -270,16 +270,16 @@ def test_what_was_said_before_a_connection_was_reset_is_heard(submitted: Submitt
     client = submitted(on_submit(reset))
     assert client.send(bytes(192), 8, 8, sequence=6) is Status.OK
     second_sent.set()
-    assert said.wait(10)
-    status, got = client.wait(5000)
+    assert said.wait(60)
+    status, got = client.wait(60_000)
     assert (status, got.sequence, got.outcome) == (Status.OK, 5, 2)
-    assert client.wait(5000)[0] is Status.CLOSED
+    assert client.wait(60_000)[0] is Status.CLOSED
     assert client.refusal.code == 11
 
 
 def test_a_daemon_that_says_that_it_stops_is_gone(submitted: Submitted) -> None:
     client = submitted(on_submit(lambda peer, frame, tag: peer.say(Error(ErrorCode.STOPPING, 1, 1, 0, "ends"))))
-    assert client.wait(5000)[0] is Status.GONE
+    assert client.wait(60_000)[0] is Status.GONE
 
 
 def test_silence_ends_every_wait(tmp_path: Path, new_client: Callable[[], CClient]) -> None:
@@ -289,13 +289,13 @@ def test_silence_ends_every_wait(tmp_path: Path, new_client: Callable[[], CClien
 
     with peer_at(tmp_path / "h", mute):
         client = new_client()
-        assert client.open(tmp_path / "h", timeout_ms=100) is Status.OK
+        assert client.open(tmp_path / "h", timeout_ms=700) is Status.OK
         assert client.configure(slots=SLOTS, slot_bytes=SLOT_BYTES) is Status.OK
         assert client.send(bytes(192), 8, 8) is Status.OK
         start = time.monotonic()
         assert client.wait(50)[0] is Status.NOTHING_YET
         assert client.health()[0] is Status.TIMEOUT
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 20
         assert client.wait(50)[0] is Status.TIMEOUT
         client.close()
 
@@ -316,7 +316,7 @@ def test_a_daemon_that_takes_nothing_leaves_the_slot_with_the_client(
 
     with peer_at(tmp_path / "h", deaf):
         client = new_client()
-        assert client.open(tmp_path / "h", timeout_ms=200) is Status.OK
+        assert client.open(tmp_path / "h", timeout_ms=700) is Status.OK
         assert client.configure(slots=SLOTS, slot_bytes=SLOT_BYTES) is Status.OK
         filler = socket.socket(fileno=os.dup(client.descriptor))
         filler.setblocking(False)
@@ -328,11 +328,11 @@ def test_a_daemon_that_takes_nothing_leaves_the_slot_with_the_client(
         picture = Picture(width=8, height=8, stride=24, format=1, sequence=5)
         assert client.submit(slot, picture) is Status.NOTHING_YET
         go_on.set()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while (status := client.submit(slot, picture)) is Status.NOTHING_YET:
             assert time.monotonic() < end
         assert status is Status.OK
-        assert client.wait(20_000)[1].sequence == 5
+        assert client.wait(60_000)[1].sequence == 5
         assert [generation % 2 for generation in generations] == [0]
         client.close()
 
