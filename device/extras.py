@@ -14,7 +14,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "triton": ("tritonclient", "grpc"),
     "video": ("av",),
     "light": ("cryptography", "serial"),
-    "exam": ("cryptography",),
+    "exam": ("cryptography", "isal"),
     "jpeg": ("gdcm",),
     "dicom": ("cryptography", "fpdf", "highdicom", "pydicom", "pynetdicom", "uharfbuzz"),
 }

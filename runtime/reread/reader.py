@@ -157,7 +157,7 @@ def load(stored: Stored, keys: JournalKeys) -> Frame | str:
 
 def _from_journal(stored: Stored, keys: JournalKeys) -> Frame | str:
     from device.frame import Frame
-    from runtime.exam.journal.images import decode_png
+    from runtime.exam.journal.png import decode_png
 
     if stored.image_sha256 is None:
         return NOTHING

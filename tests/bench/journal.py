@@ -35,7 +35,7 @@ from runtime.engines.fake import FakeEngine
 from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
-from runtime.exam.journal.images import encode_png
+from runtime.exam.journal.png import encode_png
 from runtime.exam.machine import MOST_CAPTURES
 from runtime.exam.rules import rules_for
 from runtime.percentiles import percentile

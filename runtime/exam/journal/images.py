@@ -9,20 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from runtime.arrays import UInt8Array
-from runtime.errors import ScreeningError
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal.flush import flush
 from runtime.exam.journal.secrets import Secrets
 
 SEALED, PLAIN = ".sealed", ".png"
-PNG_OPTIONS = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-"""zlib's quickest that keeps what is even small, as a vessel map: in sensor noise nothing comes again to be found."""
-if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.12; one filter for all rows instead of a trial of each
-    PNG_OPTIONS += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
 
 
 class ImageStore:
@@ -167,25 +158,6 @@ class ImageStore:
                 flush(self.path(sha256).parent)
             self._plain(sha256).unlink()
         return not left
-
-
-def encode_png(pixels: UInt8Array) -> bytes:
-    """Lossless file of a picture, RGB [H, W, 3] or grey [H, W], uint8."""
-    stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-    done, data = cv2.imencode(".png", stored, PNG_OPTIONS)
-    if not done:
-        raise ScreeningError(f"OpenCV could not encode a PNG of {list(pixels.shape)}; report this fault")
-    return data.tobytes()
-
-
-def decode_png(content: bytes) -> UInt8Array:
-    """The picture in a file of `encode_png`, pixel for pixel. Raises `JournalDamaged`."""
-    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise JournalDamaged("an image of the journal is no PNG; bring back a copy")
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    return np.asarray(picture, np.uint8)
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -22,8 +22,8 @@ from runtime.exam.journal.changes import JournalChanges
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.database import Database
 from runtime.exam.journal.fold import Folded, step, summary_row
-from runtime.exam.journal.images import encode_png
 from runtime.exam.journal.opening import open_database, prepare
+from runtime.exam.journal.png import encode_png
 from runtime.exam.journal.records import ExamRecord
 from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.sights import Like, Sights, view_like

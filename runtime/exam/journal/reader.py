@@ -19,7 +19,7 @@ from runtime.exam.journal.crypt import HOW, JournalKey
 from runtime.exam.journal.database import Database
 from runtime.exam.journal.deliveries import Deliveries
 from runtime.exam.journal.fold import Folded, fold, record_of, summary_of
-from runtime.exam.journal.images import ImageStore, decode_png
+from runtime.exam.journal.images import ImageStore
 from runtime.exam.journal.keyring import Keyring
 from runtime.exam.journal.lines import (
     SealedContent,
@@ -31,6 +31,7 @@ from runtime.exam.journal.lines import (
     own_events,
     strand_of,
 )
+from runtime.exam.journal.png import decode_png
 from runtime.exam.journal.records import ExamRecord, ExamSummary, RejectedInstance, Rejection
 from runtime.exam.journal.schema import meta
 from runtime.exam.journal.secrets import Secrets

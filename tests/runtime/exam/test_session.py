@@ -19,7 +19,8 @@ from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.journal import journal as journal_module
 from runtime.exam.journal.crypt import JournalKey
-from runtime.exam.journal.images import ImageStore, encode_png
+from runtime.exam.journal.images import ImageStore
+from runtime.exam.journal.png import encode_png
 from runtime.exam.replay import replay
 from runtime.exam.rules import rules_for
 from runtime.exam.session import Accepted, ExamSession
