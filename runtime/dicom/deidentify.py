@@ -55,6 +55,7 @@ def anonymous(exam: DicomExam) -> DicomExam:
         shots=tuple(_nobodys(shot, number) for number, shot in enumerate(exam.shots, start=1)),
         verdict=_plain(exam.verdict),
         eyes={eye: _plain(verdict) for eye, verdict in exam.eyes.items()},
+        views=(),  # of the page alone
         opened_at=DUMMY_DATE,
         closed_at=DUMMY_DATE,
         equipment=EquipmentFacts(
@@ -71,6 +72,7 @@ def anonymous(exam: DicomExam) -> DicomExam:
         changes=(),
         exposures=(),
         disagreements=(),
+        warnings=(),  # they number frames as the journal does
         trail="",
         rejected=frozenset(),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from runtime.arrays import UInt8Array
 from runtime.dicom.configuration import CartNode
 from runtime.dicom.errors import RecordUnusable
-from runtime.dicom.records import Changed, DicomExam, Documented, EquipmentFacts, InfantFacts, Shot
-from runtime.exam.describe import light_lines
+from runtime.dicom.records import Changed, DicomExam, Documented, EquipmentFacts, InfantFacts, Shot, ViewShown
+from runtime.exam.describe import deciding, light_lines
 from runtime.exam.disagreement import disagreements
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
@@ -22,7 +22,7 @@ from runtime.outcome import Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Reading
 
 if TYPE_CHECKING:
-    from runtime.exam.journal import CaptureRecord, ExamSummary, Journal
+    from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
     from runtime.exam.rules import ExamRules
 
 
@@ -44,6 +44,7 @@ def exam_from_journal(
     summary, rules = kept.summary, kept.rules
     if summary.closed_at is None:
         raise RecordUnusable(f"exam {exam_id}: it is {summary.phase.value}; only a closed exam can be sent")
+    shots = {c.number: _shot(journal, exam_id, c, summary) for c in kept.captures if c.image_sha256 and not c.excluded}
     return DicomExam(
         exam_id=f"{journal.journal_id}/{exam_id}",
         infant=InfantFacts(
@@ -56,9 +57,10 @@ def exam_from_journal(
             postmenstrual_age_days=infant.postmenstrual_age(summary.opened_at).days,
             birth_weight_g=infant.birth_weight_g,
         ),
-        shots=tuple(_shot(journal, exam_id, c, summary) for c in kept.captures if c.image_sha256 and not c.excluded),
+        shots=tuple(shots.values()),
         verdict=kept.result.infant,
         eyes=kept.result.eyes,
+        views=tuple(_views(kept, shots)),
         opened_at=summary.local(summary.opened_at),
         closed_at=summary.local(summary.closed_at),
         equipment=_equipment(cart, summary.station, rules.software),
@@ -70,10 +72,17 @@ def exam_from_journal(
         changes=tuple(Changed(c.what, c.reason, c.who, summary.local(c.at)) for c in kept.changes),
         exposures=tuple(light_lines(kept)),
         disagreements=disagreements(kept),
+        warnings=kept.result.warnings,
         trail=f"{folded.last_seq}:{folded.last_hash}",
         page=cart.page,
         rejected=rejected,
     )
+
+
+def _views(kept: ExamRecord, shots: Mapping[int, Shot]) -> Iterator[ViewShown]:
+    for (eye, view), verdict in kept.result.views.items():
+        frame = deciding(kept, eye, view)
+        yield ViewShown(eye, view, verdict, None if frame is None else shots.get(frame.number))
 
 
 def subject(

@@ -13,7 +13,7 @@ from fpdf.enums import XPos, YPos
 
 from runtime.commands.text import printable, word
 from runtime.dicom import fonts, text
-from runtime.dicom.records import DicomExam, Shot
+from runtime.dicom.records import DicomExam, ViewShown
 from runtime.exam.infant import Weeks
 from runtime.exam.result import Conclusion
 from runtime.outcome import AID_NOTICE, banner
@@ -21,7 +21,7 @@ from runtime.sinks.palette import OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
 from runtime.views import EYE_WORDS, Eye
 
-FORM = "1"
+FORM = "2"
 """Changes with every change of the page, so that another page has another UID."""
 MARGIN_MM, WIDTH_MM, BOTTOM_MM = 12.0, 186.0, 282.0
 PER_ROW = 5
@@ -90,6 +90,8 @@ class _Page:
         self.line("Screening for retinopathy of prematurity", 15, height=7)
         self.line(_notice(exam), 9)
         self.banner(exam.verdict)
+        for said in (*exam.disagreements, *exam.warnings)[:MOST_LINES]:  # they must be read beside the outcome
+            self.line(said)
         self.line(_name(infant.name), 12, height=6)  # alone, for a script from the right turns what stands beside it
         self.line(f"{infant.identifier}{f', {infant.sex}' if infant.sex else ''}", 11, height=5.5)
         self.line(", ".join(_facts(exam)))
@@ -121,23 +123,24 @@ class _Page:
             self.line(f"{_begin(EYE_WORDS[eye])}: {word(verdict.outcome)}{f' ({reason})' if reason else ''}", 10.5)
 
     def pictures(self) -> None:
-        """The last picture of each view, right eye above left, with its outcome below."""
+        """The picture that decided each view, right eye above left, with the view's outcome below."""
         self.pdf.ln(1)
-        last = {(shot.eye, shot.view): shot for shot in self.exam.shots}
         for eye in Eye:
-            row = [shot for (of, _), shot in last.items() if of is eye][:PER_ROW]
-            if row and self.pdf.get_y() < BOTTOM_MM - 60:
+            row = [shown for shown in self.exam.views if shown.eye is eye][:PER_ROW]
+            if any(shown.shot for shown in row) and self.pdf.get_y() < BOTTOM_MM - 60:
                 self._row(row)
 
-    def _row(self, row: list[Shot]) -> None:
+    def _row(self, row: list[ViewShown]) -> None:
         top, wide = self.pdf.get_y(), WIDTH_MM / PER_ROW
-        for number, shot in enumerate(row):
-            left = MARGIN_MM + number * wide
-            small = encode(shrink(shot.load(), PICTURE_PIXELS), ".jpg")
-            self.pdf.image(io.BytesIO(small), x=left, y=top, w=wide - 2, h=(wide - 2) * 0.75, keep_aspect_ratio=True)
-            self.pdf.set_xy(left, top + (wide - 2) * 0.75)
+        for number, shown in enumerate(row):
+            left, high = MARGIN_MM + number * wide, (wide - 2) * 0.75
+            if shown.shot is not None:
+                small = encode(shrink(shown.shot.load(), PICTURE_PIXELS), ".jpg")
+                self.pdf.image(io.BytesIO(small), x=left, y=top, w=wide - 2, h=high, keep_aspect_ratio=True)
+            self.pdf.set_xy(left, top + high)
             self.pdf.set_font(self._family, size=7)
-            said = f"{shot.eye.value} {shot.view.value}: {word(shot.reading.outcome)}"
+            said = f"{shown.eye.value} {shown.view.value}: {word(shown.verdict.outcome)}"
+            said += "" if shown.shot else f", {shown.verdict.reason}"
             self.pdf.multi_cell(
                 wide - 2, 3.2, said, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT, max_line_height=3.2
             )
@@ -150,7 +153,6 @@ class _Page:
             for f in self.exam.documented
         ]
         changed = [f"{c.at:%Y-%m-%d %H:%M %z}, {c.who}: {c.what}; {c.reason}" for c in self.exam.changes]
-        lines = [*self.exam.disagreements, *lines]  # first: they must be read beside the outcome
         light = list(self.exam.exposures)
         for title, said in (("Documented by clinicians", lines), ("Changed", changed), ("Light", light)):
             if said:

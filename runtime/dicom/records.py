@@ -70,6 +70,17 @@ class Shot:
     """Gives the vessel map, probability x 255, uint8 [256, 256]; None when there is none."""
 
 
+@dataclass(frozen=True, eq=False)
+class ViewShown:
+    """What a view amounts to, with the frame that decided it."""
+
+    eye: Eye
+    view: View
+    verdict: Conclusion
+    shot: Shot | None
+    """None where no frame counts."""
+
+
 @dataclass(frozen=True)
 class Documented:
     """What a clinician found in an eye, in the words of ICROP3."""
@@ -106,6 +117,8 @@ class DicomExam:
     verdict: Conclusion
     """Of the infant."""
     eyes: Mapping[Eye, Conclusion]
+    views: tuple[ViewShown, ...]
+    """Of every view that is required or was begun, right eye first."""
     opened_at: datetime
     closed_at: datetime
     """With their time zone."""
@@ -122,6 +135,8 @@ class DicomExam:
     """Light that was given, a line each."""
     disagreements: tuple[str, ...] = ()
     """Where a clinician's finding does not go with the outcome, a sentence each."""
+    warnings: tuple[str, ...] = ()
+    """What must be said beside the outcome: referring frames that a person took out of it."""
     trail: str = ""
     """Number and SHA-256 of the exam's newest event in the journal, `1042:3f2a...`: an anchor outside of the cart."""
     page: bool = True

@@ -197,6 +197,7 @@ def _statements(exam: DicomExam) -> sr.ContainerContentItem:
         said += [_outcome(codes.eye_outcome(eye.value), verdict), _text(codes.STATEMENT, _says(verdict, WHOM[eye]))]
     said += [_outcome(codes.INFANT_OUTCOME, exam.verdict), _text(codes.STATEMENT, _says(exam.verdict, "Infant"))]
     said += [_text(codes.DISAGREEMENT, sentence) for sentence in exam.disagreements]
+    said += [_text(codes.STATEMENT, sentence) for sentence in exam.warnings]
     said += [_text(codes.TRAIL, exam.trail)] if exam.trail else []
     notices = dict.fromkeys(shot.reading.bundle.notice or AID_NOTICE for shot in exam.shots)
     said += [_text(codes.NOTICE, notice) for notice in notices]

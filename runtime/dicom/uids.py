@@ -77,5 +77,5 @@ def report(exam: DicomExam, *made_with: str) -> str:
     said = [f"{verdict.outcome.value}:{verdict.reason}:{verdict.where}" for verdict in verdicts]
     shots = [shot(exam, taken, "overlay") for taken in exam.shots]
     typed = [repr(found) for found in (*exam.documented, *exam.changes, *exam.exposures)]
-    typed += [exam.trail] if exam.trail else []
+    typed += [*exam.warnings, *([exam.trail] if exam.trail else [])]
     return _instance(exam, "report", *_whose(exam), *measured, *shots, *said, *typed, *made_with)

@@ -15,7 +15,7 @@ from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 from runtime.exam.result import Conclusion
 from runtime.outcome import Outcome
-from runtime.views import EYE_WORDS, Eye, place
+from runtime.views import EYE_WORDS, Eye, View, place
 
 EXAM_SCHEMA = "rop.exam/1"
 
@@ -104,8 +104,8 @@ def exam_lines(record: ExamRecord, infant: Infant | None = None, order: Order | 
         yield f"{EYE_WORDS[eye]}: {word(record.result.eyes[eye].outcome)}"
         for (of, view), verdict in record.result.views.items():
             if of is eye:
-                taken = sum(1 for capture in record.captures if (capture.eye, capture.view) == (eye, view))
-                yield f"  {view.value:<13} {word(verdict.outcome):<21} {taken} frame(s)  {printable(verdict.reason)}"
+                taken = frames_line(record, eye, view)
+                yield printable(f"  {view.value:<13} {word(verdict.outcome):<21} {taken}  {verdict.reason}")
     if summary.pending:
         yield f"{summary.pending} frame(s) not read yet: python -m runtime.exam finish"
     for content in record.documented:
@@ -115,6 +115,22 @@ def exam_lines(record: ExamRecord, infant: Infant | None = None, order: Order | 
         yield f"changed {_when(change.at)} by {printable(change.who)}: {change.what}; {printable(change.reason)}"
     yield f"bundle {rules.bundle.name} {rules.bundle.version}, threshold {rules.threshold:g}, software {rules.software}"
     yield rules.bundle.notice
+
+
+def deciding(record: ExamRecord, eye: Eye, view: View) -> CaptureRecord | None:
+    """The frame to show for a view: the last that has the view's outcome; an excluded one where there is no other."""
+    taken = [capture for capture in record.captures if (capture.eye, capture.view) == (eye, view)]
+    counting = [capture for capture in taken if not capture.excluded] or taken
+    verdict = record.result.views.get((eye, view))
+    found = [capture for capture in counting if verdict is not None and capture.outcome is verdict.outcome] or counting
+    return found[-1] if found else None
+
+
+def frames_line(record: ExamRecord, eye: Eye, view: View) -> str:
+    """How many frames a view has, and which of them a person excluded, with the reason."""
+    taken = [capture for capture in record.captures if (capture.eye, capture.view) == (eye, view)]
+    excluded = [f"frame {capture.number} excluded: {capture.excluded}" for capture in taken if capture.excluded]
+    return "; ".join((f"{len(taken)} frame(s)", *excluded))
 
 
 def light_lines(record: ExamRecord) -> Iterator[str]:

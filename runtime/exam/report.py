@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from runtime.commands.text import printable, word
+from runtime.exam.describe import deciding, frames_line
 from runtime.exam.disagreement import disagreements
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
@@ -17,7 +18,7 @@ from runtime.exam.machine import Phase
 from runtime.exam.naming import readable_name
 from runtime.exam.order import Order
 from runtime.exam.result import Conclusion
-from runtime.outcome import AID_NOTICE
+from runtime.outcome import AID_NOTICE, EXCLUDED, Outcome
 from runtime.sinks.draw import draw_vessels
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
@@ -116,18 +117,17 @@ def _eyes(journal: Journal, record: ExamRecord) -> Iterator[str]:
     for eye in Eye:
         verdict, name = record.result.eyes[eye], EYE_WORDS[eye]
         yield f"<h2>{name[0].upper()}{name[1:]}: {word(verdict.outcome)}</h2>"
-        figures = (
-            _figure(journal, record, eye, view, shown) for (of, view), shown in record.result.views.items() if of is eye
-        )
+        shown = {view: verdict for (of, view), verdict in record.result.views.items() if of is eye}
+        only_excluded = {capture.view for capture in record.captures if capture.eye is eye} - shown.keys()
+        shown |= dict.fromkeys(sorted(only_excluded, key=list(View).index), Conclusion(Outcome.NO_RESULT, EXCLUDED))
+        figures = (_figure(journal, record, eye, view, verdict) for view, verdict in shown.items())
         yield f'<div class="views">{"".join(figures)}</div>'
 
 
 def _figure(journal: Journal, record: ExamRecord, eye: Eye, view: View, verdict: Conclusion) -> str:
     """A view with the frame that gave its outcome."""
-    taken = [capture for capture in record.captures if (capture.eye, capture.view) == (eye, view)]
-    counting = [capture for capture in taken if not capture.excluded] or taken
-    deciding = [capture for capture in counting if capture.outcome is verdict.outcome] or counting
-    pictures = _pictures(journal, record.summary.exam_id, deciding[-1]) if deciding else None
+    frame = deciding(record, eye, view)
+    pictures = None if frame is None else _pictures(journal, record.summary.exam_id, frame)
     shown = '<div class="empty">no picture</div>'
     if pictures is not None:
         alt = f"{EYE_WORDS[eye]}, {view.value}: {word(verdict.outcome)}"
@@ -138,7 +138,8 @@ def _figure(journal: Journal, record: ExamRecord, eye: Eye, view: View, verdict:
         )
     return (
         f'<figure>{shown}<figcaption><span class="tag {verdict.outcome.value}">{word(verdict.outcome)}</span>'
-        f"<b>{view.value}</b><span>{_text(verdict.reason)}</span><span>{len(taken)} frame(s)</span>"
+        f"<b>{view.value}</b><span>{_text(verdict.reason)}</span>"
+        f"<span>{_text(frames_line(record, eye, view))}</span>"
         f"</figcaption></figure>"
     )
 

@@ -112,9 +112,10 @@ def _view(exam: Exam, eye: Eye, view: View) -> Conclusion:
     later frame would have shown is not known. An ungradable frame does not undo one.
     """
     where, ungradable = place(eye, view), 0
-    verdict = Conclusion(Outcome.NO_RESULT, NOT_CAPTURED, where)
-    for capture in exam.captures:
-        if (capture.eye, capture.view) != (eye, view) or capture.excluded:
+    taken = [capture for capture in exam.captures if (capture.eye, capture.view) == (eye, view)]
+    verdict = Conclusion(Outcome.NO_RESULT, EXCLUDED if taken else NOT_CAPTURED, where)
+    for capture in taken:
+        if capture.excluded:
             continue
         outcome, reason = capture_outcome(exam, capture)
         if outcome is Outcome.REFER:

@@ -12,7 +12,7 @@ import numpy as np
 
 from device.frame import Frame
 from runtime.arrays import UInt8Array
-from runtime.dicom.records import DicomExam, EquipmentFacts, InfantFacts, Shot
+from runtime.dicom.records import DicomExam, EquipmentFacts, InfantFacts, Shot, ViewShown
 from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
@@ -78,14 +78,16 @@ def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> DicomExam:
     """An exam of both eyes with everything said that can be said."""
     places = [(eye, view) for view in View for eye in Eye]
     below = Conclusion(Outcome.NO_REFERRAL_FINDINGS, "every required view gradable and below the threshold")
+    shots = tuple(shot(i + 1, *places[i % 10], width=width, height=height) for i in range(frames))
     return DicomExam(
         exam_id="3f0a5a0e-0c2b-4b46-a7cf-8a3f4f6b1c11/20261120-7F3K2QXA",
         infant=InfantFacts(
             "MRN-4711-77", "Müßig^Zoë Łucja", date(2026, 10, 1), time(3, 4), "F", 27 * 7 + 2, 34 * 7 + 3, 950
         ),
-        shots=tuple(shot(i + 1, *places[i % 10], width=width, height=height) for i in range(frames)),
+        shots=shots,
         verdict=below,
         eyes={Eye.OD: below, Eye.OS: below},
+        views=tuple(ViewShown(one.eye, one.view, below, one) for one in shots[:10]),
         opened_at=OPENED,
         closed_at=OPENED + timedelta(minutes=9),
         equipment=EquipmentFacts(

@@ -95,9 +95,11 @@ def reading(of: Frame | None, outcome: Outcome = NRF, *, vessels: bool = True) -
     )
 
 
-def journal_exam(journal: Journal, outcomes: Sequence[Outcome] = (NRF,) * 10, *, close: bool = True) -> str:
+def journal_exam(
+    journal: Journal, outcomes: Sequence[Outcome] = (NRF,) * 10, *, close: bool = True, rules: ExamRules = RULES
+) -> str:
     """One exam in a journal: a frame for each place in turn; its id."""
-    exam_id = journal.begin_exam(infant(), RULES, operator="anna", station="cart 1")
+    exam_id = journal.begin_exam(infant(), rules, operator="anna", station="cart 1")
     for number, outcome in enumerate(outcomes, 1):
         eye, view = PLACES[(number - 1) % len(PLACES)]
         shot = frame(zlib.crc32(f"{exam_id} {number}".encode()))

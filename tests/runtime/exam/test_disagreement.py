@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import date
 from pathlib import Path
@@ -17,8 +18,8 @@ from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.naming import readable_name
 from runtime.exam.report import report_page
 from runtime.outcome import Outcome
-from runtime.views import Eye
-from tests.runtime.exam.making import NONE, NRF, REFER, journal_exam
+from runtime.views import Eye, View
+from tests.runtime.exam.making import NONE, NRF, REFER, RULES, journal_exam
 
 KEY = JournalKey(bytes(32))
 
@@ -71,6 +72,30 @@ def test_an_excluded_referring_frame_is_told_with_the_outcome(journal: Journal) 
     journal.exclude(exam_id, 1, reason="of the twin", operator="anna")
     assert any("read as REFER, excluded" in line for line in exam_lines(journal.exam(exam_id)))
     assert "read as REFER, excluded" in report_page(journal, exam_id)
+
+
+def test_a_view_whose_only_frame_was_excluded_says_so_with_the_reason(journal: Journal, tmp_path: Path) -> None:
+    exam_id = journal_exam(journal)
+    journal.exclude(exam_id, 3, reason="of the <twin>", operator="anna")
+    record = journal.exam(exam_id)
+    place, verdict = next((at, v) for at, v in record.result.views.items() if v.outcome is NONE)
+    assert place == (Eye.OD, View.NASAL)
+    assert verdict.banner == "No result - OD nasal, frame excluded by a person"
+    assert record.result.infant.banner == verdict.banner
+    for text in (report_page(journal, exam_id), "\n".join(exam_lines(record)), json.dumps(exam_dict(record))):
+        assert "not captured" not in text
+    assert "frame 3 excluded: of the &lt;twin&gt;" in report_page(journal, exam_id)
+    assert any("frame 3 excluded: of the <twin>" in line for line in exam_lines(record))
+    journal.include(exam_id, 3, reason="by mistake", operator="anna")
+    assert journal.exam(exam_id).result.infant.outcome is NRF
+
+
+def test_a_view_that_nobody_asked_for_is_in_the_report_when_its_frame_was_excluded(journal: Journal) -> None:
+    rules = dataclasses.replace(RULES, required_views=(View.DISC,))
+    exam_id = journal_exam(journal, rules=rules)
+    journal.exclude(exam_id, 3, reason="of the twin", operator="anna")
+    assert "frame 3 excluded: of the twin" in report_page(journal, exam_id)
+    assert journal.exam(exam_id).result.infant.outcome is NRF
 
 
 def test_the_report_names_every_referring_view_and_its_pictures(journal: Journal) -> None:
