@@ -49,6 +49,8 @@ class CartUnitOptions:
     slots: Path | None = None
     """The folder of bundles where it is not in the unit's own state folder."""
     user: str = "ropcart"
+    audit: bool = False
+    """Whether the site's DICOM configuration names an audit repository."""
     anchors: tuple[Path, ...] = ()
     """Files outside of the journal that are told its newest event; each has to be there before the unit starts."""
     devices: tuple[str, ...] = ("char-usb_device", "char-video4linux", "char-ttyACM", "char-ttyUSB", "char-nvidia*")
@@ -57,20 +59,23 @@ class CartUnitOptions:
 
 def units(options: CartUnitOptions) -> dict[str, str]:
     """Every unit by its file name."""
+    audit = {"rop-audit.service": _audit(options)} if options.audit else {}
     return {
-        "cart.target": _target(),
+        "cart.target": _target(options),
         "rop-cart.service": _cart(options),
         "rop-sender.service": _sender(options),
+        **audit,
         "rop-keeper.service": _keeper(options),
         "rop-keeper.timer": _timer(),
         "rop-kiosk.service": _kiosk(options),
     }
 
 
-def _target() -> str:
-    return """[Unit]
+def _target(options: CartUnitOptions) -> str:
+    audit = " rop-audit.service" if options.audit else ""
+    return f"""[Unit]
 Description=ROP screening cart
-Wants=rop-cart.service rop-sender.service rop-keeper.timer rop-kiosk.service
+Wants=rop-cart.service rop-sender.service{audit} rop-keeper.timer rop-kiosk.service
 
 [Install]
 WantedBy=multi-user.target
@@ -112,14 +117,23 @@ def _slots(options: CartUnitOptions) -> str:
 
 
 def _sender(options: CartUnitOptions) -> str:
+    return _caller(options, "sender to the archive", "send")
+
+
+def _audit(options: CartUnitOptions) -> str:
+    return _caller(options, "audit trail to the site's repository", "audit")
+
+
+def _caller(options: CartUnitOptions, what: str, verb: str) -> str:
+    """A service that calls a machine of the hospital, and goes on until it is stopped."""
     return f"""[Unit]
-Description=ROP screening cart: sender to the archive
+Description=ROP screening cart: {what}
 PartOf=cart.target
 After=network-online.target
 Wants=network-online.target
 
 [Service]
-ExecStart={_command(options, "runtime.dicom", "send", "--watch")}
+ExecStart={_command(options, "runtime.dicom", verb, "--watch")}
 Restart=always
 RestartSec=5
 User={options.user}

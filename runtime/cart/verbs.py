@@ -193,12 +193,22 @@ def install(options: Namespace) -> int:
             journal=config.journal,
             anchors=tuple(Path(anchor) for anchor in config.anchors if anchor != "syslog"),
             slots=_slots(config),
+            audit=_audited(config),
             address=f"{scheme}://{host}:{address.port}/",
         )
     )
     for name, text in made.items():
         say(f"# /etc/systemd/system/{name}\n{text}")
     return DONE
+
+
+def _audited(config: CartConfig) -> bool:
+    """Whether the site's DICOM configuration names an audit repository."""
+    if config.site.dicom is None:
+        return False
+    from runtime.dicom.configuration import load_dicom_config
+
+    return load_dicom_config(config.site.dicom).audit is not None
 
 
 def _slots(config: CartConfig) -> Path | None:

@@ -20,6 +20,7 @@ VERBS = {
     "outbox": "outbox",
     "rejected": "rejected",
     "audit": "audit",
+    "hospital": "hospital",
 }
 
 

@@ -15,6 +15,8 @@ from runtime.checked_json import NotJson, first_problem, model_from
 from runtime.dicom.errors import SiteUnusable
 
 LIMIT_BYTES = 1 << 20
+TLS_FILES = ("hospital.pem", "cart-tls.pem", "cart-tls.key")
+"""As a new configuration names the hospital's authority, and the cart's certificate with its key."""
 ARCHIVE = "archive"
 """The destination of deliveries."""
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
@@ -181,8 +183,7 @@ def new_dicom_config(
 
     With TLS every node gets the names of the files that have to be put beside it.
     """
-    secured = {"authority": "hospital.pem", "certificate": "cart.pem", "key": "cart.key"}
-    more = {"tls": secured} if tls else {}
+    more = {"tls": dict(zip(("authority", "certificate", "key"), TLS_FILES, strict=True))} if tls else {}
     cart: dict[str, object] = {"ae_title": "ROPCART", "manufacturer": "", "model": "", "serial": "", "station": ""}
     if listen_port is not None:
         cart |= {"listen_port": listen_port, "listen_address": "127.0.0.1", **more}
@@ -212,10 +213,25 @@ def client_context(tls: Tls, folder: Path) -> ssl.SSLContext:
         if tls.certificate is not None:
             context.load_cert_chain(folder / tls.certificate, None if tls.key is None else folder / tls.key)
     except OSError as error:
-        raise SiteUnusable(f"TLS: {tls.authority} or the cart's certificate is unusable: {error}") from None
+        raise _unusable(tls, folder, error) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = tls.check_host
     return context
+
+
+def _unusable(tls: Tls, folder: Path, error: OSError) -> SiteUnusable:
+    """Which of the files, and what for."""
+    named = {"authority": tls.authority, "certificate": tls.certificate, "key": tls.key}
+    for what, path in named.items():
+        if path is not None and not (folder / path).is_file():
+            return SiteUnusable(
+                f"TLS: no file {folder / path}, the site's `{what}`; "
+                f"put it there, see runtime/dicom/README.md#certificates"
+            )
+    files = ", ".join(str(path) for path in named.values() if path is not None)
+    return SiteUnusable(
+        f"TLS: {files}: not PEM, or key and certificate are no pair ({error}); see runtime/dicom/README.md#certificates"
+    )
 
 
 def server_context(tls: Tls, folder: Path) -> ssl.SSLContext:
@@ -226,7 +242,7 @@ def server_context(tls: Tls, folder: Path) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / tls.authority))
         context.load_cert_chain(folder / tls.certificate, None if tls.key is None else folder / tls.key)
     except OSError as error:
-        raise SiteUnusable(f"TLS: {tls.authority} or the cart's certificate is unusable: {error}") from None
+        raise _unusable(tls, folder, error) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     return context

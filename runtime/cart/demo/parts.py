@@ -17,12 +17,12 @@ from device.live import LiveReader
 from runtime.budget import Budget
 from runtime.bundle import open_bundle
 from runtime.cart.demo.camera import Pose, PosedCamera
-from runtime.cart.demo.hospital import ARCHIVE_AE, CART_AE, Hospital
 from runtime.cart.parts import LightPart, Parts, account_of
 from runtime.cart.sending import sending
 from runtime.cart.shots import ShotLighting
 from runtime.cart.users import User, new_user
 from runtime.dicom.configuration import DicomConfig as DicomSite
+from runtime.dicom.trial import ARCHIVE_AE, CART_AE, Hospital
 from runtime.dicom.worklist import query_worklist
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key, write_new_key

@@ -16,6 +16,8 @@ DICOM_CONFIG = ("--dicom-config", "--site")
 """The second is the older name, which was taken for the site profile; it goes with the next release."""
 EXAMPLES = """\
 examples:
+  python -m runtime.dicom hospital --port 11112
+  python -m runtime.dicom site --archive DEMOARCHIVE@127.0.0.1:11112 --without-tls --out trial.json
   python -m runtime.dicom worklist --dicom-config site.json
   python -m runtime.dicom send --journal exams --key-file cart.key --dicom-config site.json
   python -m runtime.dicom send --journal exams --key-file cart.key --dicom-config site.json --watch
@@ -86,10 +88,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     written.add_argument("--archive", required=True, metavar="TITLE@HOST:PORT", help="as ORTHANC@10.0.0.5:4242")
     written.add_argument("--worklist", metavar="TITLE@HOST:PORT")
     written.add_argument("--mpps", metavar="TITLE@HOST:PORT")
-    written.add_argument("--listen", type=int, metavar="PORT", help="where the archive reports commitments")
+    written.add_argument("--listen", type=_port, metavar="PORT", help="where the archive reports commitments")
     written.add_argument(
         "--without-tls", action="store_true", help="names and findings go over the network for all to read"
     )
+
+    hospital = verbs.add_parser(
+        "hospital",
+        help="an archive and a worklist to try with: on this machine, in memory, never for patients",
+        allow_abbrev=False,
+    )
+    hospital.add_argument("--port", type=_port, default=11112, metavar="PORT", help="on 127.0.0.1 (default: 11112)")
 
     export = verbs.add_parser("export-deidentified", help="images and report without a name", allow_abbrev=False)
     export.add_argument("exam", metavar="EXAM", help="its id, as python -m runtime.exam list shows it")
@@ -118,6 +127,12 @@ def _site(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the DICOM configuration: who the cart is, where archive and worklist are (--site is its older name)",
     )
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected a port from 1 to 65535")
+    return int(text)
 
 
 def _day(text: str) -> date | str:

@@ -14,11 +14,12 @@ from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.dicom.audit import tell
 from runtime.dicom.commitment import CommitmentDesk
-from runtime.dicom.configuration import CartNode, load_dicom_config, new_dicom_config
+from runtime.dicom.configuration import TLS_FILES, CartNode, load_dicom_config, new_dicom_config
 from runtime.dicom.deidentify import export_deidentified
 from runtime.dicom.errors import ArchiveUnreachable, SiteUnusable
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import Outbox, OutboxState, outbox_state
+from runtime.dicom.trial import ARCHIVE_AE, Hospital
 from runtime.dicom.worklist import Worklist, WorklistItem, query_worklist
 from runtime.exam.commands.journal import note_export, open_named
 from runtime.exam.errors import JournalFull, JournalUnwritable
@@ -189,6 +190,28 @@ def write_site(options: Namespace) -> int:
     except OSError as error:
         raise SiteUnusable(f"{options.out}: {error.strerror}; name a new file") from None
     say(str(options.out))
+    if not options.without_tls:
+        needed = ", ".join(TLS_FILES)
+        sys.stderr.write(f"runtime.dicom: TLS needs {needed} beside it: runtime/dicom/README.md#certificates\n")
+    return DONE
+
+
+def hospital(options: Namespace) -> int:
+    """Serve an archive and a worklist to try with, until stopped."""
+    try:
+        serving = Hospital(date.today(), options.port, say)
+    except OSError as error:
+        raise SiteUnusable(f"--port {options.port}: {error.strerror}; name a free one") from None
+    with Stop() as stop:
+        try:
+            say(f"{ARCHIVE_AE}@127.0.0.1:{serving.port}: archive, worklist of infants that do not exist; until Ctrl-C")
+            with stop.interruptible:
+                while not stop.requested:
+                    time.sleep(LOOK_AGAIN_S)
+        except Interrupted:
+            pass
+        finally:
+            serving.close()
     return DONE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -55,6 +56,20 @@ def test_units_are_shown_whole(config: Path, capsys: pytest.CaptureFixture[str])
         assert f"/etc/systemd/system/{unit}" in shown
     assert f"--config {config}" in shown
     assert "LimitCORE=0" in shown
+    assert "rop-audit" not in shown
+
+
+def test_the_audit_trail_has_its_unit_where_the_site_names_a_repository(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = {"schema": "rop.dicom/1", "audit": {"host": "audit.example", "transport": "udp"}}
+    (config.parent / "dicom.json").write_text(json.dumps(site))
+    config.write_text(config.read_text() + '\n[site]\ndicom = "dicom.json"\n')
+    assert main(["install", "--print", "--config", str(config)]) == 0
+    shown = capsys.readouterr().out
+    assert "/etc/systemd/system/rop-audit.service" in shown
+    assert "-m runtime.dicom audit --watch --config" in shown
+    assert "Wants=rop-cart.service rop-sender.service rop-audit.service" in shown
 
 
 @pytest.mark.system

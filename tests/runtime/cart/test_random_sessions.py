@@ -38,12 +38,12 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 from runtime.cart import cart as cart_module
 from runtime.cart import room as room_module
 from runtime.cart import sending as sending_module
-from runtime.cart.demo.hospital import ARCHIVE_AE, CART_AE, Hospital
 from runtime.cart.demo.parts import CLINICIAN, TECHNICIAN, USER
 from runtime.cart.sending import sending
 from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.objects import planned
+from runtime.dicom.trial import ARCHIVE_AE, CART_AE, Hospital
 from runtime.dicom.worklist import query_worklist
 from runtime.engines.fake import Fault
 from runtime.exam.errors import JournalFull

@@ -12,7 +12,7 @@ from runtime.cart.units import CartUnitOptions, units
 
 UNITS = units(
     CartUnitOptions(
-        Path("/usr/bin/python3"), Path("/etc/a b/cart.toml"), Path("/var/lib/rop"), "http://127.0.0.1:8420/"
+        Path("/usr/bin/python3"), Path("/etc/a b/cart.toml"), Path("/var/lib/rop"), "http://127.0.0.1:8420/", audit=True
     )
 )
 SERVICES = [name for name in UNITS if name.endswith(".service")]

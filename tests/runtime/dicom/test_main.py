@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pydicom
@@ -18,6 +18,7 @@ from runtime.dicom.commands import verbs
 from runtime.dicom.configuration import load_dicom_config
 from runtime.dicom.outbox import Outbox
 from runtime.dicom.outbox.sender import Pass
+from runtime.dicom.trial import Hospital
 from runtime.exam.errors import JournalFull
 from runtime.exam.journal import Journal
 from runtime.exam.journal.records import RejectedInstance
@@ -229,3 +230,38 @@ def test_a_written_site_file_has_tls_unless_told_otherwise(tmp_path: Path, capsy
     assert '"tls"' not in (tmp_path / "plain.json").read_text()
     assert main(["site", "--archive", "10.0.0.5", "--out", str(tmp_path / "x.json")]) == 2
     assert "expected TITLE@HOST:PORT" in capsys.readouterr().err
+
+
+def test_the_first_example(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An archive and a worklist that come with it: site, worklist, send, as the README has them."""
+    told = list[str]()
+    hospital = Hospital(date.today(), told=told.append)
+    try:
+        node, site = f"DEMOARCHIVE@127.0.0.1:{hospital.port}", str(journal.parent / "trial.json")
+        assert main(["site", "--archive", node, "--worklist", node, "--without-tls", "--out", site]) == 0
+        assert main(["worklist", "--dicom-config", site]) == 0
+        assert "Okafor^Chidi" in capsys.readouterr().out
+        named = ["--journal", str(journal), "--key-file", str(journal.parent / "key")]
+        assert main(["send", *named, "--dicom-config", site]) == 0
+        assert "1 exams done, 0 waiting" in capsys.readouterr().out
+        assert len(told) == len(hospital.kept) >= 4
+        assert main(["hospital", "--port", str(hospital.port)]) == 2
+        assert "name a free one" in capsys.readouterr().err
+    finally:
+        hospital.close()
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "-1", "x"])
+def test_a_wrong_port_is_a_line(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["hospital", f"--port={port}"])
+    assert ended.value.code == 2
+    assert "expected a port from 1 to 65535" in capsys.readouterr().err
+
+
+def test_missing_certificates_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = str(tmp_path / "site.json")
+    assert main(["site", "--archive", "A@127.0.0.1:4242", "--worklist", "A@127.0.0.1:4242", "--out", site]) == 0
+    assert "hospital.pem, cart-tls.pem, cart-tls.key" in capsys.readouterr().err
+    assert main(["worklist", "--dicom-config", site]) == 2
+    assert f"no file {tmp_path / 'hospital.pem'}, the site's `authority`" in capsys.readouterr().err

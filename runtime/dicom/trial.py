@@ -1,9 +1,9 @@
-"""A worklist and an archive in this process, of pynetdicom: enough of a hospital to see a whole exam through."""
+"""A worklist and an archive to try with, of pynetdicom and in memory: enough of a hospital for a whole exam."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -36,9 +36,13 @@ INFANTS = (
 
 @dataclass
 class Hospital:
-    """Serves on one loopback port of its own choosing until closed."""
+    """Serves on a loopback port until closed. Raises `OSError` when the port is taken."""
 
     today: date
+    wanted_port: int = 0
+    """0: one of its own choosing."""
+    told: Callable[[str], None] = lambda _: None
+    """Hears of each object what it is; no name."""
     kept: dict[str, Dataset] = field(default_factory=dict)
     """By SOP Instance UID."""
     steps: dict[str, Dataset] = field(default_factory=dict)
@@ -69,7 +73,7 @@ class Hospital:
             (evt.EVT_N_SET, self._step_ended),
             PREPARED,
         ]
-        self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        self._server = entity.start_server(("127.0.0.1", self.wanted_port), block=False, evt_handlers=handlers)
         assert self._server is not None
         assert self._server.socket is not None
         self.port = int(self._server.socket.getsockname()[1])
@@ -84,6 +88,7 @@ class Hospital:
         dataset.file_meta = event.file_meta
         with self._lock:
             self.kept[str(dataset.SOPInstanceUID)] = dataset
+        self.told(f"kept: {dataset.SOPClassUID.name} {dataset.SOPInstanceUID}")
         return SUCCESS
 
     def _find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
