@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from device.errors import CameraError, FlashNotCaught, FrameTimeout, FrameUnreadable
@@ -14,6 +15,10 @@ from device.light.link import FlashReceipt
 from device.live import LiveReader, Tap
 
 _FRAMES_TO_LEARN = 3
+_FRESH_PERIODS = 2.5
+"""The newest of the frames that went by is no older, or the camera may be gone: then frames are waited for."""
+_OFF_BEAT = 0.1
+"""Of a period; frames that lie further off keep no rhythm, as where the rate just changed."""
 _FIRE_AT = 1 / 3
 """Where in the room that the flash leaves in the exposure FIRE is sent: early, as the board acts a little later."""
 
@@ -35,6 +40,12 @@ class _Rhythm:
     start_ns: int
     period_ns: float
 
+    @classmethod
+    def of(cls, stamps: Sequence[tuple[int, int]], timing: ExposureTiming) -> _Rhythm:
+        """From (sequence, captured_ns) of frames, oldest first."""
+        (first, began_ns), (last, ended_ns) = stamps[0], stamps[-1]
+        return cls(timing.start_of_ns(ended_ns), max(1.0, (ended_ns - began_ns) / (last - first)))
+
     def next_ns(self, offset_ns: float) -> int:
         """The next moment that lies `offset_ns` after the start of an exposure."""
         first_ns = self.start_ns + offset_ns
@@ -54,9 +65,10 @@ def capture_with_flash(
 ) -> FlashedFrame:
     """Flash once at an eye and give the frame whose exposure held the whole of it.
 
-    It looks at the camera's rhythm first, arms, fires within an exposure and judges the frames after it by their time
-    stamps; a frame that might have missed a part of the flash is not given. `timeout_ms` holds for each wait for a
-    frame. The dose is counted for the eye before anything is sent.
+    It looks at the camera's rhythm first, in the frames that just went by or else in those that come, arms, fires
+    within an exposure and judges the frames after it by their time stamps; a frame that might have missed a part of the
+    flash is not given. `timeout_ms` holds for each wait for a frame. The dose is counted for the eye before anything is
+    sent.
 
     Raises `ValueError` when the flash does not fit in the exposure, `CameraError` when the camera gives no frames (then
     nothing was fired), `DoseExceeded` or another `LightError` of the light, and `FlashNotCaught` when the flash was
@@ -69,17 +81,26 @@ def capture_with_flash(
             f"{timing.room_ms:g} ms; flash shorter or expose longer"
         )
     with reader.tap(room=16) as tap:
-        rhythm = _learn(tap, timing, timeout_ms)
+        rhythm = _known(reader, timing) or _learn(tap, timing, timeout_ms)
         offset_ns = (timing.uncertainty_ms + _FIRE_AT * room_ms) * 1e6
         receipt = light.flash(eye, flash_us, level, before_fire=lambda: _sleep_until(rhythm.next_ns(offset_ns)))
         return _find(tap, receipt, flash_us, timing, timeout_ms)
 
 
+def _known(reader: LiveReader, timing: ExposureTiming) -> _Rhythm | None:
+    """Of the frames that went by; None where there are too few, they keep none, or the camera may be gone since."""
+    stamps = reader.stamps
+    if len(stamps) < _FRAMES_TO_LEARN or stamps[-1][0] <= stamps[0][0]:
+        return None
+    rhythm, (last, newest_ns) = _Rhythm.of(stamps, timing), stamps[-1]
+    off_ns = max(abs(newest_ns - at_ns - (last - number) * rhythm.period_ns) for number, at_ns in stamps)
+    fresh = 0 <= time.monotonic_ns() - newest_ns <= _FRESH_PERIODS * rhythm.period_ns
+    return rhythm if fresh and off_ns <= _OFF_BEAT * rhythm.period_ns else None
+
+
 def _learn(tap: Tap, timing: ExposureTiming, timeout_ms: float) -> _Rhythm:
     frames = [_next(tap, timeout_ms) for _ in range(_FRAMES_TO_LEARN)]
-    first, last = frames[0], frames[-1]
-    period_ns = (last.captured_ns - first.captured_ns) / (last.sequence - first.sequence)
-    return _Rhythm(timing.start_ns(last), max(1.0, period_ns))
+    return _Rhythm.of([(frame.sequence, frame.captured_ns) for frame in frames], timing)
 
 
 def _next(tap: Tap, timeout_ms: float) -> Frame:

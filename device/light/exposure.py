@@ -39,7 +39,11 @@ class ExposureTiming:
 
     def start_ns(self, frame: Frame) -> int:
         """When the exposure of a frame began, `time.monotonic_ns()`."""
-        return frame.captured_ns - round(self.stamped_after_ms * 1e6)
+        return self.start_of_ns(frame.captured_ns)
+
+    def start_of_ns(self, captured_ns: int) -> int:
+        """When the exposure began of a frame with that stamp."""
+        return captured_ns - round(self.stamped_after_ms * 1e6)
 
     def sure_ns(self, frame: Frame) -> tuple[int, int]:
         """The time in which the frame was exposed for sure."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,8 @@ from device.live.lifecycle import OVER, CameraState, Do, Lifecycle
 from device.live.same import same_picture
 from device.live.slot import FrameSlot
 from device.live.tap import Tap
+
+STAMPS = 8
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Keeper:
         self.came = threading.Condition(self.lock)
         self.slot = FrameSlot()
         self.taps: list[Tap] = []
+        self.stamps: deque[tuple[int, int]] = deque(maxlen=STAMPS)
+        """(sequence, captured_ns) of the last frames since it streams without a break."""
         self.frame_count: int | None = None
         self._open_it = open_it
         self._on_change = on_change
@@ -215,6 +220,7 @@ class Keeper:
 
     def _give(self, item: Frame | FrameUnreadable) -> None:
         if isinstance(item, Frame):
+            self.stamps.append((item.sequence, item.captured_ns))
             self.slot.put(item)
         else:
             self.slot.put_trouble(item)
@@ -228,6 +234,7 @@ class Keeper:
         if before is after:
             return
         self._told = after
+        self.stamps.clear()
         self._changes.append(StateChange(before, after, why))
         if after is CameraState.STALLED:
             self.slot.count(stalls=1)

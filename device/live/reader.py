@@ -70,6 +70,12 @@ class LiveReader:
         with self._keeper.lock:
             return self._keeper.slot.counts
 
+    @property
+    def stamps(self) -> tuple[tuple[int, int], ...]:
+        """(sequence, captured_ns) of the last frames that came without a break, at most 8, oldest first."""
+        with self._keeper.lock:
+            return tuple(self._keeper.stamps)
+
     def wait_next(self) -> Frame | None:
         """The first frame that comes after this call, however long it takes; one that waited already is passed over."""
         with self._keeper.lock:

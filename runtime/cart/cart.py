@@ -111,6 +111,10 @@ class Cart:
             "worklist": {key: value for key, value in self.worklist().items() if key != "rows"},
         }
 
+    def exam_shown(self) -> dict[str, Any]:
+        """The open exam of `state` as of the last command, empty where none is; quick, as no part is asked for it."""
+        return dict(self._shown["exam"])
+
     def health(self) -> list[dict[str, str]]:
         """Each part with what is wrong and what to do; empty where nothing is."""
         hardware = self._hardware

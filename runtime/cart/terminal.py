@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import sys
 import time
 from argparse import Namespace
@@ -30,6 +31,8 @@ HELP = (
     "space or foot switch takes the picture; i light on or off; m what is done; c close the exam; q leave it open"
 )
 LOOK_S, READY_S = 0.05, 120.0
+AWAKE_S = 0.5
+"""So often it looks also where nothing was pressed or told, as for an engine that is lost."""
 
 
 class Terminal:
@@ -42,13 +45,16 @@ class Terminal:
         self._cart, self._operator, self._keys, self._out = cart, operator, keys, out
         self._eye, self._hint = Eye.OD, ""
         self._waiting: list[Future[dict[str, Any]]] = []
+        self._woken, self._bell = socket.socketpair()
+        """What is told wakes the wait for a key."""
+        self._bell.setblocking(False)
         self._health: dict[str, str] = {}
         cart.operator = lambda: operator
 
     def run(self, infant: Infant | None) -> int:
         """Open an exam for the infant, or go on with the one that is open; gives the exit code."""
         self._say(self._cart.welcome()["notice"])
-        with self._cart.events.listen() as listener:
+        with self._woken, self._bell, self._cart.events.listen(self._wake) as listener:
             self._ready()
             if infant is not None and not self._done(self._cart.open_exam(infant, operator=self._operator)):
                 return 2
@@ -77,9 +83,16 @@ class Terminal:
             if self._cart.camera.part is not None and self._tell_health():
                 break
 
+    def _wake(self) -> None:
+        with suppress(OSError):  # it is full of bells already, or nobody waits any more
+            self._bell.send(b"!")
+
     def _key(self) -> str:
-        """The key that was pressed, empty where none was; the end of the keys is `q`."""
-        if not select.select([self._keys], [], [], LOOK_S)[0]:
+        """The key that was pressed, empty where something was told before; the end of the keys is `q`."""
+        ready = select.select([self._keys, self._woken], [], [], AWAKE_S)[0]
+        if self._woken in ready:
+            self._woken.recv(65536)
+        if self._keys not in ready:
             return ""
         try:
             return os.read(self._keys, 1).decode("ascii", "replace") or "q"
@@ -88,9 +101,11 @@ class Terminal:
 
     def _press(self, key: str) -> str:
         """Do what a key asks; gives it where it ends the session."""
-        exam = self._exam()
-        if not exam:  # closed by another program, or a page
+        if not self._cart.exam_shown():  # closed by another program, or a page
             return "q"
+        if not key:
+            return ""
+        exam = self._exam()
         if key in ("c", "q"):
             return key
         if key in EYE_KEYS:
@@ -106,7 +121,7 @@ class Terminal:
             self._later(self._cart.light(not (exam.get("light") or {}).get("on", False)))
         elif key == "m":
             self._map(exam)
-        elif key:
+        else:
             self._say(HELP)
         return ""
 
@@ -116,6 +131,7 @@ class Terminal:
 
     def _later(self, future: Future[dict[str, Any]]) -> None:
         self._waiting.append(future)
+        future.add_done_callback(lambda _: self._wake())
 
     def _told_of_commands(self) -> None:
         for future in [future for future in self._waiting if future.done()]:

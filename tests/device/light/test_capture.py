@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from device.cameras.simulated import SimulatedConfig
 from device.errors import Disconnected, DoseExceeded, FlashNotCaught, FrameTimeout
 from device.frame import Frame
-from device.light import BoardLink, CalibratedLight, DoseAccount, Eye, FlashReceipt, LineFaults, SimulatedBoard
+from device.light import BoardLink, CalibratedLight, DoseAccount, Eye, FlashReceipt, LineFaults, SimulatedBoard, capture
 from device.light.capture import FlashedFrame, capture_with_flash
 from device.light.exposure import ExposureTiming, flash_window_ns, margin_ms
 from device.light.scene import FlashLitCamera
@@ -81,13 +81,52 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: ",".join(f"{value:g}" for value in case.values()))
 def test_the_frame_that_is_taken_holds_the_whole_flash(case: dict[str, float]) -> None:
     with studio(**case) as scene:
-        taken = [shot_that_was_caught(scene) for _ in range(3)]
-        for shot in taken:
-            assert scene.camera.share_of_flash(shot.frame.sequence) == pytest.approx(1)
+        taken = []
+        for _ in range(3):
+            shot = shot_that_was_caught(scene)
+            taken.append(shot)
+            assert scene.camera.share_of_flash(shot.frame.sequence) == pytest.approx(1)  # the last four are known
             before, _ = scene.camera._camera.render(shot.frame.sequence)
             assert brightness(shot.frame) == pytest.approx(before.mean(), rel=0.1)
             assert shot.margin_ms >= 0
         assert len({shot.frame.sequence for shot in taken}) == len(taken)
+
+
+def test_the_rhythm_is_known_from_the_frames_that_went_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No frame is waited for before the flash; ten views would wait two seconds for that."""
+    with studio() as scene:
+        shot_that_was_caught(scene)
+        learnt = []
+        monkeypatch.setattr(capture, "_learn", lambda *_: learnt.append(1) or pytest.fail("frames were waited for"))
+        for _ in range(20):  # of a busy machine the newest frame may be too old now and then
+            with suppress(FlashNotCaught, pytest.fail.Exception):
+                assert scene.camera.share_of_flash(scene.shoot().frame.sequence) == pytest.approx(1)
+                break
+        else:
+            pytest.fail(f"frames were waited for {len(learnt)} times of 20")
+
+
+OLD_MS, FPS_50_MS = 60, 20
+STAMPS = {
+    "none": [],
+    "two": [(1, 0.0), (2, FPS_50_MS)],
+    "of one frame": [(1, 0.0), (1, 1.0), (1, 2.0)],
+    "old": [(1, 0.0), (2, FPS_50_MS), (3, 2 * FPS_50_MS - OLD_MS)],
+    "of another rate": [(1, -100.0), (2, -40.0), (3, 20.0), (4, 2 * FPS_50_MS)],
+    "of the future": [(1, 0.0), (2, FPS_50_MS), (3, 90.0)],
+}
+
+
+@pytest.mark.parametrize("stamps", STAMPS.values(), ids=STAMPS)
+def test_frames_that_tell_no_rhythm_are_waited_for(
+    stamps: list[tuple[int, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Reader:
+        def __init__(self) -> None:
+            self.stamps = tuple((number, round(at_ms * MS)) for number, at_ms in stamps)
+
+    monkeypatch.setattr(capture.time, "monotonic_ns", lambda: 2 * FPS_50_MS * MS + 5 * MS)
+    assert capture._known(Reader(), ExposureTiming(15)) is None  # type: ignore[arg-type]
 
 
 def test_without_a_flash_the_frames_are_dark() -> None:
