@@ -89,8 +89,9 @@ class Terminal:
 
     def _key(self) -> str:
         """The key that was pressed, empty where something was told before; the end of the keys is `q`."""
-        ready = select.select([self._keys, self._woken], [], [], AWAKE_S)[0]
-        if self._woken in ready:
+        bell = self._woken.fileno()
+        ready = select.select([self._keys, bell], [], [], AWAKE_S)[0]
+        if bell in ready:
             self._woken.recv(65536)
         if self._keys not in ready:
             return ""

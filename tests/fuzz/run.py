@@ -11,12 +11,16 @@ import argparse
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.fuzz.targets import LONGEST, TARGETS
 
 COUNT = "runs.txt"
 SLOWEST_S = 2
+"""Of processor time, whatever else the machine does."""
+HANGS_S = 60
+"""Without an end to it: a wait, which takes no processor time."""
 GROWN_MB = 64
 LARGE_MB = {"pictures": 512, "dicom-pictures": 512}
 """What a picture of 64 megapixels takes while it is decoded, which no growth is."""
@@ -35,9 +39,16 @@ def fuzz(target: str, corpus: Path, runs: int, seconds: int) -> None:
     import resource
 
     limit_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + LARGE_MB.get(target, GROWN_MB)
-    options = [f"-runs={runs}", f"-max_total_time={seconds}", f"-timeout={SLOWEST_S}", f"-rss_limit_mb={limit_mb}"]
+    options = [f"-runs={runs}", f"-max_total_time={seconds}", f"-timeout={HANGS_S}", f"-rss_limit_mb={limit_mb}"]
     options += [f"-max_len={LONGEST.get(target, 4096)}", f"-artifact_prefix={corpus.parent}/", "-print_final_stats=1"]
-    atheris.Setup(["fuzz", *options, str(corpus)], one)
+
+    def timed(data: bytes) -> None:
+        began_s = time.process_time()
+        one(data)
+        if (took_s := time.process_time() - began_s) > SLOWEST_S:
+            raise AssertionError(f"{took_s:.1f} s of processor time, expected at most {SLOWEST_S}")
+
+    atheris.Setup(["fuzz", *options, str(corpus)], timed)
     atheris.Fuzz()
 
 
