@@ -7,6 +7,8 @@ picture to the other, which no eye has.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +31,36 @@ _FLAT_ROWS = 8
 """A flat band at the edge of a picture is this high when a decoder filled it."""
 
 
+_SURE = 1.5
+"""A seam's score over which hardly a frame of strongly compressed video lies."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What shows that a picture was damaged."""
+
+    words: str
+    sure: bool = True
+    """False for a seam that strong compression may have made."""
+
+
 def damage_seen(pixels: NDArray[np.uint8], *, blocks: bool = True) -> str | None:
     """What shows that the data behind a decoded picture was damaged, in a few words; None when nothing does.
 
     pixels: RGB, uint8 [H, W, 3]. blocks: whether the coding works on blocks of 8 or 16 rows, where seams lie.
     Takes about 0.2 ms a megabyte.
     """
+    seen = what_is_seen(pixels, blocks=blocks)
+    return None if seen is None else seen.words
+
+
+def what_is_seen(pixels: NDArray[np.uint8], *, blocks: bool = True) -> Seen | None:
+    """The same, and how sure it is."""
     flat = _flat_band(pixels)
     if flat is not None:
-        return flat
-    return "a seam across the picture" if blocks and seam_score(pixels) > 1 else None
+        return Seen(flat)
+    score = seam_score(pixels) if blocks else 0.0
+    return Seen("a seam across the picture", score > _SURE) if score > 1 else None
 
 
 def seam_score(pixels: NDArray[np.uint8]) -> float:

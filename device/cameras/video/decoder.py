@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from device.cameras.codecs.jpeg import decode_jpeg
 from device.cameras.codecs.refused import Refused
-from device.cameras.codecs.seams import damage_seen
+from device.cameras.codecs.seams import what_is_seen
 from device.cameras.video.clean import CleanRun, units_damaged
 from device.cameras.video.library import pyav
 from device.cameras.video.second import second_decoder
@@ -28,6 +28,8 @@ class Picture:
     pixels: NDArray[np.uint8] | None
     """RGB, uint8 [H, W, 3]; None for one that does not count."""
     why_not: str = ""
+    alone: bool = False
+    """Whether only this one does not count, and not all up to the next clean key frame."""
 
 
 class VideoDecoder:
@@ -112,19 +114,26 @@ class VideoDecoder:
         refused = self._clean.refuse(packet, key=bool(frame.key_frame), why=why)
         if refused is not None:
             return Picture(None, refused)
-        pixels = _turned(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), _rotation(frame))
-        seen = damage_seen(pixels)
-        if seen is not None:
-            self._clean.damage(seen, packet)
-            return Picture(None, seen)
-        return Picture(pixels)
+        pixels = _turned(_rgb(frame), _rotation(frame))
+        seen = what_is_seen(pixels)
+        if seen is None:
+            return Picture(pixels)
+        if seen.sure:
+            self._clean.damage(seen.words, packet)
+        return Picture(None, seen.words, alone=not seen.sure)
+
+
+def _rgb(frame: Any) -> NDArray[np.uint8]:
+    """RGB, uint8 [H, W, 3]; what FFmpeg says of colours meanwhile is nothing to a user."""
+    with pyav().logging.Capture():
+        return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def _jpeg(data: bytes) -> Picture:
     try:
         return Picture(decode_jpeg(data))
     except Refused as why:
-        return Picture(None, str(why))
+        return Picture(None, str(why), alone=True)
 
 
 def _rotation(frame: Any) -> int:

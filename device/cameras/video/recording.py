@@ -22,6 +22,7 @@ from device.frame import Frame
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv"})
 """Endings of the file names that are taken for videos, in small letters."""
 
+_UNTIL_CLEAN = "; nothing counts until the next clean key frame"
 _COUNTED_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov"})
 """Containers that store how many frames they hold; elsewhere the number is made of duration and rate."""
 
@@ -124,7 +125,7 @@ class Recording:
         source = self._frame_name(sequence)
         if picture.pixels is None:
             raise FrameUnreadable(
-                f"{source}: damaged ({picture.why_not}); nothing counts until the next clean key frame",
+                f"{source}: damaged ({picture.why_not})" + ("" if picture.alone else _UNTIL_CLEAN),
                 source=source,
                 sequence=sequence,
             )

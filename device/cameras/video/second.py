@@ -69,6 +69,8 @@ class Twin:
     def look_at(self, packet: bytes, frames: Sequence[Any]) -> str | None:
         """See `SecondDecoder`."""
         av = pyav()
+        if self._name == "hevc" and sum(map(is_slice, self._units(packet))) > 1:
+            return "pictures of several slices, of which one may be missing unnoticed; apt-get install libde265-0"
         try:
             with av.logging.Capture():
                 self._mine += self._codec.decode(av.Packet(self._longer(packet)) if packet else None)
@@ -88,8 +90,11 @@ class Twin:
     def _longer(self, packet: bytes) -> bytes:
         if self._name == "vp8":
             return packet + TAIL
-        units = split(packet, self._name, self._extradata) or [packet]
-        return joined([unit + TAIL if is_slice(unit) else unit for unit in units], self._name, self._extradata)
+        units = [unit + TAIL if is_slice(unit) else unit for unit in self._units(packet)]
+        return joined(units, self._name, self._extradata)
+
+    def _units(self, packet: bytes) -> list[bytes]:
+        return split(packet, self._name, self._extradata) or [packet]
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from device import FrameUnreadable, Recording
+from device.cameras.codecs import seams
 from device.cameras.video import de265
 from device.cameras.video.clean import CleanRun, units_damaged
 from device.cameras.video.second import Twin
-from device.cameras.video.units import split
+from device.cameras.video.units import is_slice, joined, split
 from device.errors import FrameMisshapen, SourceNotFound
 from tests.pictures import retina
 
@@ -31,6 +32,7 @@ CODECS = {
 QUIET_ONES = {
     "h265": CODECS["h265"],
     "h265 of another kind": ("libx265", {"preset": "veryfast", "x265-params": "log-level=none:wpp=0"}),
+    "h265 in slices": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0:slices=4:ctu=16"}),
     "vp8": ("libvpx", {"deadline": "realtime", "b": "800000"}),
 }
 """Of which FFmpeg's decoders say nothing when data was cut or altered."""
@@ -42,12 +44,17 @@ SECOND = [
 ]
 
 
-def made(path: Path, codec: str, change: Callable[[int, Any], Any] = lambda number, packet: packet) -> Path:
+def made(
+    path: Path,
+    codec: str,
+    change: Callable[[int, Any], Any] = lambda number, packet: packet,
+    pixel_format: str = "yuv420p",
+) -> Path:
     """A video of a moving retina; `change` gives another packet, or None for a lost one."""
     name, options = (CODECS | QUIET_ONES)[codec]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(name, rate=10, options=options)
-        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 320, 240, pixel_format
         stream.codec_context.gop_size = GOP
         number = 0
         picture = retina(seed=5, width=360, height=280)
@@ -144,7 +151,11 @@ def test_where_ffmpeg_is_silent_a_second_decoder_tells_of_cut_packets(
 ) -> None:
     monkeypatch.setattr(de265, "is_there", lambda: second)
     video = made(tmp_path / "whole.mkv", codec)
-    whole, refused, _ = frames_of(video)
+    whole, refused, words = frames_of(video)
+    if "slices" in codec and not second:
+        assert not whole
+        assert "apt-get install libde265-0" in words[0]
+        return
     assert (sorted(whole), refused) == (list(range(FRAMES)), [])
     for at, share in ((3, 0.3), (9, 0.6), (13, 0.9)):
 
@@ -157,6 +168,45 @@ def test_where_ffmpeg_is_silent_a_second_decoder_tells_of_cut_packets(
         clean = {pixels.tobytes() for pixels in whole.values()}
         assert all(pixels.tobytes() in clean for pixels in frames.values()), (at, share)
         assert len(frames) >= at - 3  # what came before; open groups of pictures may hold no clean key frame after it
+
+
+@pytest.mark.skipif(not de265.is_there(), reason="libde265-0 is not installed")
+@pytest.mark.parametrize("bits", ["yuv420p", "gray", "yuv422p10le"])
+def test_a_slice_that_is_missing_or_ends_early_is_told_by_libde265(tmp_path: Path, bits: str) -> None:
+    """Neither decoder says a word of it: what lay in the picture's memory before is shown."""
+    video = made(tmp_path / "whole.mkv", "h265 in slices", pixel_format=bits)
+    whole, refused, _ = frames_of(video)
+    assert (sorted(whole), refused) == (list(range(FRAMES)), [])
+    with av.open(str(video)) as opened:
+        extradata = bytes(opened.streams.video[0].codec_context.extradata)
+    for slice_number in range(1, 4):
+
+        def without(number: int, packet: Any, left_out: int = slice_number) -> Any:
+            if number != 9:
+                return packet
+            units = split(bytes(packet), "hevc", extradata)
+            assert units is not None
+            slices = [unit for unit in units if is_slice(unit)]
+            return altered(packet, joined([u for u in units if u is not slices[left_out]], "hevc", extradata))
+
+        frames, refused, words = frames_of(again(video, tmp_path / "a.mkv", without))
+        assert refused[0] == 9
+        assert "a slice that ends too early" in words[0]
+        assert all(np.array_equal(pixels, whole[number]) for number, pixels in frames.items() if number < 9)
+        assert 9 not in frames
+
+
+@pytest.mark.parametrize(("score", "left"), [(1.2, {4}), (1.6, {4, 5, 6, 7})])
+def test_a_seam_that_compression_may_have_made_refuses_its_frame_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, score: float, left: set[int]
+) -> None:
+    video = made(tmp_path / "a.mp4", "h264")
+    scores = iter([0.5] * 4 + [score] + [0.5] * FRAMES)
+    monkeypatch.setattr(seams, "seam_score", lambda pixels: next(scores))
+    frames, refused, words = frames_of(video)
+    assert set(refused) == left
+    assert ("nothing counts until" in words[0]) == (len(left) > 1)
+    assert len(frames) == FRAMES - len(left)
 
 
 def test_units_behind_start_codes_of_a_packet_that_has_none() -> None:
