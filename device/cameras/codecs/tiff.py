@@ -1,4 +1,4 @@
-"""What a TIFF file holds, from its directories, before any decoder looks; and one kind that Pillow reads wrongly."""
+"""What a TIFF file holds, from its directories, before any decoder looks; and kinds said so that Pillow reads them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from device.cameras.codecs.jpeg import check_jpeg
 from device.cameras.codecs.packbits import unpacked_bytes
-from device.cameras.codecs.refused import Damaged, Refused, check_size
+from device.cameras.codecs.refused import Damaged, Refused
 
 _DIRECTORIES_MAX = 64
 """A chain of thousands takes a decoder minutes; a picture with its thumbnails has a handful."""
@@ -19,15 +16,23 @@ _VALUES_MAX = 1 << 20
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _SUBTYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR, _FORMAT, _OLD_SUBTYPE = 273, 277, 278, 279, 284, 339, 255
-_TILE_OFFSETS, _TILE_COUNTS, _JPEG_TABLES = 324, 325, 347
+_TILE_OFFSETS, _TILE_COUNTS, _JPEG_TABLES, _TILE_WIDTH, _TILE_HEIGHT = 324, 325, 347, 322, 323
+_FILL_ORDER, _PREDICTOR, _EXTRA = 266, 317, 338
 _JPEG, _PACKBITS, _YCBCR = 7, 32773, 6
+_NOT_HEARD = (6, 32809, 34676, 34677, 50001)
+"""Packings of which nothing tells of damage, or that Pillow's libtiff lacks: old JPEG, ThunderScan, LogLuv, WebP."""
+_PLAIN_FORMATS = (1, 4)
+"""Unsigned, and not said."""
+_FORMATS = {2: "signed integers", 3: "floating point", 5: "complex integers", 6: "complex numbers"}
+_UNSAID, _ASSOCIATED, _NOT_ASSOCIATED = 0, 1, 2
+_KEPT = (_WIDTH, _HEIGHT, _COMPRESSION, _FILL_ORDER, _ROWS, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT)
 _DEFLATE = (8, 32946)
 _INFLATED_MAX = 512 << 20
 """64 megapixels of colour in 16 bits, and room for the rest."""
 _WANTED = frozenset(
     {_SUBTYPE, _OLD_SUBTYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC}
     | {_OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR, _FORMAT}
-    | {_TILE_OFFSETS, _TILE_COUNTS, _JPEG_TABLES}
+    | {_TILE_OFFSETS, _TILE_COUNTS, _JPEG_TABLES, _TILE_WIDTH, _TILE_HEIGHT, _FILL_ORDER, _PREDICTOR, _EXTRA}
 )
 
 
@@ -36,6 +41,8 @@ class TiffPage:
     """One directory."""
 
     tags: dict[int, tuple[int, ...]]
+    places: dict[int, tuple[int, str]]
+    """Where the value of a tag lies, and its type."""
     order: str
     """`<` or `>`."""
 
@@ -50,6 +57,19 @@ class TiffPage:
         return bool(self.first(_SUBTYPE) & 5) or self.first(_OLD_SUBTYPE) == 2
 
     @property
+    def bits(self) -> tuple[int, ...]:
+        """Bits of each channel."""
+        return self.tags.get(_BITS, (1,))
+
+    @property
+    def channels_alone(self) -> tuple[int, ...]:
+        """The channels to read one by one, of a picture in planes of 16 bits, which Pillow takes for 8; else none."""
+        if self.first(_PLANAR, 1) != 2 or self.first(_PHOTOMETRIC) != 2 or self.bits[:3] != (16, 16, 16):
+            return ()
+        seen_through = self.tags.get(_EXTRA, ())[:1] == (_NOT_ASSOCIATED,) and len(self.bits) > 3
+        return (0, 1, 2, 3)[: 3 + seen_through]
+
+    @property
     def inverted(self) -> bool:
         """Whether 0 means white (in gray)."""
         return self.first(_PHOTOMETRIC, 1) == 0
@@ -57,7 +77,7 @@ class TiffPage:
     @property
     def kind(self) -> str:
         """What it is, for a message."""
-        bits = "/".join(map(str, self.tags.get(_BITS, (1,))[:4]))
+        bits = "/".join(map(str, self.bits[:4]))
         planes = ", in planes" if self.first(_PLANAR, 1) == 2 else ""
         return f"TIFF of {bits} bits, compression {self.first(_COMPRESSION, 1)}{planes}"
 
@@ -78,8 +98,8 @@ def read_pages(data: bytes) -> list[TiffPage]:
         while at:
             if len(pages) == _DIRECTORIES_MAX:
                 raise Refused(f"a TIFF of more than {_DIRECTORIES_MAX} pages, expected one; export the one to be read")
-            tags, at = _read_directory(data, at, order, big)
-            pages.append(TiffPage(tags, order))
+            page, at = _read_directory(data, at, order, big)
+            pages.append(page)
     except (struct.error, OverflowError, MemoryError):
         raise Damaged("TIFF", "its directories cannot be read") from None
     if not pages:
@@ -87,13 +107,14 @@ def read_pages(data: bytes) -> list[TiffPage]:
     return pages
 
 
-def _read_directory(data: bytes, at: int, order: str, big: bool) -> tuple[dict[int, tuple[int, ...]], int]:
+def _read_directory(data: bytes, at: int, order: str, big: bool) -> tuple[TiffPage, int]:
     word, entry_bytes, inline = ("Q", 20, 8) if big else ("I", 12, 4)
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
     at += 8 if big else 2
     if count > 4096:
         raise Damaged("TIFF", "its directories cannot be read")
     tags: dict[int, tuple[int, ...]] = {}
+    places: dict[int, tuple[int, str]] = {}
     for entry in range(at, at + count * entry_bytes, entry_bytes):
         tag, kind, values = struct.unpack_from(order + "HH" + word, data, entry)
         code = _TYPES.get(kind)
@@ -102,9 +123,10 @@ def _read_directory(data: bytes, at: int, order: str, big: bool) -> tuple[dict[i
         value_at = entry + entry_bytes - inline
         if values * struct.calcsize(code) > inline:
             (value_at,) = struct.unpack_from(order + word, data, value_at)
+        places[tag] = value_at, code
         tags[tag] = struct.unpack_from(f"{order}{values}{code}", data, value_at)
     (following,) = struct.unpack_from(order + word, data, at + count * entry_bytes)
-    return tags, int(following)
+    return TiffPage(tags, places, order), int(following)
 
 
 def main_page(pages: list[TiffPage]) -> int:
@@ -121,33 +143,52 @@ def main_page(pages: list[TiffPage]) -> int:
     return full[0] if full else 0
 
 
-def planes_of_16_bits(data: bytes, page: TiffPage) -> NDArray[np.uint8] | None:
-    """RGB, uint8 [H, W, 3], the upper byte of each value, of a picture whose channels lie one behind the other.
+def check_kind(page: TiffPage) -> None:
+    """Raise `Refused` for a kind that Pillow reads wrongly, or of which it would not tell that it is damaged."""
+    if page.first(_COMPRESSION, 1) in _NOT_HEARD:
+        raise Refused(f"a {page.kind}, which is not read here; export it uncompressed, as LZW or as Deflate")
+    if page.first(_FORMAT, 1) not in _PLAIN_FORMATS:
+        numbers = _FORMATS.get(page.first(_FORMAT), "no plain numbers")
+        raise Refused(f"a {page.kind}, in {numbers}, expected unsigned integers; export it so")
 
-    None for every other kind: Pillow reads those rightly, and this one as if it had 8 bits.
-    """
-    if page.tags.get(_BITS, ())[:3] != (16, 16, 16) or page.first(_PLANAR, 1) != 2:
-        return None
-    if page.first(_COMPRESSION, 1) != 1 or page.first(_PHOTOMETRIC) != 2 or page.first(_FORMAT, 1) != 1:
-        raise Refused(f"a {page.kind}, which is not read here; export it with its channels together")
-    width, height, samples = page.first(_WIDTH), page.first(_HEIGHT), page.first(_SAMPLES, 3)
-    check_size(width, height)
-    rows = min(page.first(_ROWS, height) or height, height)
-    offsets, counts = page.tags.get(_OFFSETS, ()), page.tags.get(_COUNTS, ())
-    strips = -(-height // rows)
-    if samples < 3 or len(offsets) != strips * samples or len(counts) != len(offsets):
+
+def restated(data: bytes) -> bytes:
+    """The same picture, said so that Pillow reads it: gray of more than 8 bits where 0 is white as if it were black, to
+    be turned round afterwards; colours that alpha was multiplied into as colours, which they are over black."""
+    pages = read_pages(data)
+    page = pages[main_page(pages)]
+    if page.inverted and page.bits in ((12,), (16,)):
+        tag, value = _PHOTOMETRIC, 1
+    elif page.tags.get(_EXTRA, ())[:1] == (_ASSOCIATED,):
+        tag, value = _EXTRA, _UNSAID
+    else:
+        return data
+    changed, (at, code) = bytearray(data), page.places[tag]
+    struct.pack_into(page.order + code, changed, at, value)
+    return bytes(changed)
+
+
+def channel_alone(data: bytes, page: TiffPage, channel: int) -> bytes:
+    """The same file with a directory of one channel only, as gray of 16 bits where 0 is black."""
+    word, count_word, entry_bytes, at_word = ("Q", "Q", 20, 8) if data[2:4] in (b"+\0", b"\0+") else ("I", "H", 12, 4)
+    places = (_TILE_OFFSETS, _TILE_COUNTS) if page.tags.get(_TILE_OFFSETS) else (_OFFSETS, _COUNTS)
+    offsets, counts = (page.tags.get(tag, ()) for tag in places)
+    each, left = divmod(len(offsets), len(page.bits))
+    if left or not each or len(counts) != len(offsets):
         raise Damaged("TIFF", "its strips do not make its size")
-    pixels = np.empty((height, width, 3), np.uint8)
-    for channel in range(3):
-        for strip in range(strips):
-            top = strip * rows
-            some = min(rows, height - top)
-            at = offsets[channel * strips + strip]
-            if at + 2 * some * width > len(data):
-                raise Damaged("TIFF", "it ends early")
-            wide = np.frombuffer(data, page.order + "u2", some * width, at)
-            pixels[top : top + some, :, channel] = (wide >> 8).reshape(some, width)
-    return pixels
+    own = slice(channel * each, (channel + 1) * each)
+    tags = {tag: page.tags[tag][:1] for tag in _KEPT if tag in page.tags}
+    tags |= {_BITS: (16,), _PHOTOMETRIC: (1,), _SAMPLES: (1,), places[0]: offsets[own], places[1]: counts[own]}
+    data += bytes(len(data) % 2)
+    directory, extra = struct.pack(page.order + count_word, len(tags)), b""
+    extra_at = len(data) + len(directory) + entry_bytes * len(tags) + at_word
+    for tag, values in sorted(tags.items()):
+        packed = struct.pack(f"{page.order}{len(values)}{word}", *values)
+        if len(packed) > at_word:
+            packed, extra = struct.pack(page.order + word, extra_at + len(extra)), extra + packed
+        directory += struct.pack(page.order + "HH" + word, tag, 16 if word == "Q" else 4, len(values)) + packed
+    begin = struct.pack(page.order + word, len(data))
+    return data[:at_word] + begin + data[2 * at_word :] + directory + bytes(at_word) + extra
 
 
 def check_parts(data: bytes, page: TiffPage) -> None:

@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from device.cameras.codecs.levels import to_eight_bits
 from device.cameras.codecs.refused import MAX_MEGAPIXELS, Damaged, Refused, check_size
 from device.cameras.files.sniff import begins_as_picture
 from device.errors import FrameUnreadable
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from device.cameras.codecs import tiff
 
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
 """Endings of DICOM objects; one with another ending, or none, is known by its content."""
@@ -36,7 +39,8 @@ PICTURE_SUFFIXES = DICOM_SUFFIXES | frozenset(
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM", "JPEG2000")
 _EXPECTED = "expected JPEG, PNG, TIFF, BMP, WebP or PPM"
 _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
-_ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+_ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
+_PREMULTIPLIED = {"RGBa": "RGB", "La": "L"}
 _ORIENTATION_TAG = 0x0112
 _LOSSY = frozenset({"WEBP", "JPEG2000", "JPEG", "MPO"})
 _FILE_BYTES_MAX = 1 << 30
@@ -96,7 +100,7 @@ def _decode(path: Path) -> Decoded:
     if data[128:132] == b"DICM" or (path.suffix.lower() in DICOM_SUFFIXES and not begins_as_picture(data)):
         from device.cameras.files.dicom import decode_dicom
 
-        return Decoded(decode_dicom(data))
+        return Decoded(*decode_dicom(data))
     try:
         return _decode_picture(data)
     except Damaged:
@@ -108,12 +112,14 @@ def _decode(path: Path) -> Decoded:
 def _decode_picture(data: bytes) -> Decoded:
     from PIL import Image
 
+    from device.cameras.codecs import tiff
+
     # What Pillow warns of or logs (size, odd metadata) is judged here; on a cart nobody reads its lines on stderr.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     _check_before(data)
     try:
-        picture = Image.open(BytesIO(data), formats=_FORMATS)
+        picture = Image.open(BytesIO(tiff.restated(data) if tiff.is_tiff(data) else data), formats=_FORMATS)
     except Image.DecompressionBombError:
         raise Refused(f"more than {MAX_MEGAPIXELS} megapixels; export it smaller") from None
     except Exception as error:  # Pillow raises nearly anything on damaged headers
@@ -143,7 +149,8 @@ def _check_before(data: bytes) -> None:
     elif jpeg2000.is_jpeg2000(data):
         jpeg2000.check_jpeg2000(data)
     elif tiff.is_tiff(data):
-        tiff.main_page(tiff.read_pages(data))
+        pages = tiff.read_pages(data)
+        tiff.check_kind(pages[tiff.main_page(pages)])
 
 
 def _pixels(picture: Image.Image, data: bytes) -> Decoded:
@@ -171,7 +178,7 @@ def _pixels(picture: Image.Image, data: bytes) -> Decoded:
             from device.cameras.codecs.plain import check_end
 
             check_end(picture, data)
-        rgb, changes = _pillow_pixels(picture)
+        rgb, changes = _pillow_pixels(picture, data)
     looked_at = kind in ("JPEG", "MPO") and picture.mode != "CMYK"  # by `decode_jpeg`
     seen = None if looked_at else damage_seen(rgb, blocks=kind in _LOSSY)
     if seen is not None:
@@ -182,22 +189,21 @@ def _pixels(picture: Image.Image, data: bytes) -> Decoded:
 def _jpeg_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     from PIL import Image
 
+    from device.cameras.codecs.colours import stated_profile
     from device.cameras.codecs.jpeg import check_jpeg, decode_jpeg
 
     if picture.mode in ("RGB", "L"):
         pixels = decode_jpeg(data)
-        if not picture.info.get("icc_profile") and _orientation(picture) is None:
+        if stated_profile(picture, data) is None and _orientation(picture) is None:
             return pixels, ()  # as nearly all are, without copies
         decoded = Image.fromarray(pixels)
         gray_profile = picture.mode == "L"
-        return _finish(picture, decoded.convert("L") if gray_profile else decoded)
+        return _finish(picture, data, decoded.convert("L") if gray_profile else decoded)
     check_jpeg(data)
-    return _pillow_pixels(picture)
+    return _pillow_pixels(picture, data)
 
 
 def _tiff_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    from PIL import Image
-
     from device.cameras.codecs import tiff
     from device.cameras.codecs.libtiff import hush_libtiff
 
@@ -206,23 +212,38 @@ def _tiff_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], 
     number = tiff.main_page(pages)
     picture.seek(number)
     check_size(*picture.size)
-    planes = tiff.planes_of_16_bits(data, pages[number])
-    if planes is not None:
-        return _finish(picture, Image.fromarray(planes))
-    tiff.check_parts(data, pages[number])
-    return _pillow_pixels(picture, inverted=pages[number].inverted)
-
-
-def _pillow_pixels(picture: Image.Image, *, inverted: bool = False) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    page = pages[number]
+    tiff.check_parts(data, page)
+    if page.channels_alone:
+        return _finish(picture, data, _of_channels(data, page))
     picture.load()
-    return _finish(picture, _eight_bits(picture, inverted))
+    return _finish(picture, data, _eight_bits(picture, bits=page.bits[0], inverted=page.inverted))
 
 
-def _finish(picture: Image.Image, decoded: Image.Image) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def _of_channels(data: bytes, page: tiff.TiffPage) -> Image.Image:
+    """A picture whose channels of 16 bits are read one by one; the upper byte of each is kept."""
+    from PIL import Image
+
+    from device.cameras.codecs import tiff
+
+    channels = []
+    for channel in page.channels_alone:
+        with Image.open(BytesIO(tiff.channel_alone(data, page, channel)), formats=("TIFF",)) as one:
+            channels.append((np.asarray(one, np.uint16) >> 8).astype(np.uint8))
+    return _without_alpha(Image.fromarray(np.stack(channels, axis=2)))
+
+
+def _pillow_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    picture.load()
+    return _finish(picture, data, _eight_bits(picture))
+
+
+def _finish(picture: Image.Image, data: bytes, decoded: Image.Image) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Colours and orientation as the file says of itself: `decoded` is the picture in 8 bits, as stored."""
+    from device.cameras.codecs.colours import stated_profile
     from device.cameras.codecs.profile import to_srgb
 
-    decoded, converted = to_srgb(decoded, picture.info.get("icc_profile"))
+    decoded, converted = to_srgb(decoded, stated_profile(picture, data))
     turned = _orientation(picture)
     if turned is not None:
         decoded = decoded.transpose(turned)
@@ -266,30 +287,31 @@ def _one_of_several(picture: Image.Image) -> None:
     picture.seek(0)
 
 
-def _eight_bits(picture: Image.Image, inverted: bool) -> Image.Image:
-    """The loaded picture in 8 bits, gray, RGB or CMYK, without transparency."""
+def _eight_bits(picture: Image.Image, *, bits: int = 16, inverted: bool = False) -> Image.Image:
+    """The loaded picture in 8 bits, gray, RGB or CMYK, without transparency; bits: of a value of more than 8."""
     from PIL import Image
 
     mode = picture.mode
     if mode.startswith("I;16") or (mode == "I" and picture.format in ("PNG", "PPM")):
-        gray = _eight_of_sixteen_bits(np.asarray(picture))
+        gray = to_eight_bits(np.asarray(picture), bits)
         return Image.fromarray(255 - gray if inverted else gray)
+    if mode in _PREMULTIPLIED:  # over black it is what is stored
+        return Image.merge(_PREMULTIPLIED[mode], picture.split()[:-1])
     if mode in _ALPHA_MODES or (mode in ("L", "P", "RGB") and "transparency" in picture.info):
-        colours = picture.convert("RGBA")
-        if colours.getchannel("A").getextrema() == (0, 0):  # nobody stores a picture that cannot be seen
-            return colours.convert("RGB")
-        black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, colours).convert("RGB")
+        return _without_alpha(picture.convert("RGBA"))
     if mode in _DIRECT_MODES:
         return picture if mode in ("RGB", "L", "CMYK") else picture.convert("RGB")
     kind = {"F": "floating point", "I": "32-bit integer"}.get(mode, mode)
     raise Refused(f"{kind} pixels, expected 8 or 16 bits a channel in gray, RGB or CMYK; export it so")
 
 
-def _eight_of_sixteen_bits(gray: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """0..65535 to 0..255, rounded to nearest: 65535 = 255 * 257."""
-    wide = gray.astype(np.uint32)
-    return ((wide + 128) // 257).astype(np.uint8)
+def _without_alpha(picture: Image.Image) -> Image.Image:
+    """RGBA laid over black; its colours alone where all is transparent: nobody stores a picture that cannot be seen."""
+    from PIL import Image
+
+    if picture.mode == "RGB" or picture.getchannel("A").getextrema() == (0, 0):
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture).convert("RGB")
 
 
 def _why_not_opened(data: bytes, error: Exception) -> str:

@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from device.cameras.codecs.colours import SPACES, matrix_profile
 from device.cameras.codecs.jpeg import check_header, check_jpeg, decode_jpeg, read_header
 from device.cameras.codecs.jpeg2000 import check_jpeg2000, is_jpeg2000
+from device.cameras.codecs.levels import to_eight_bits
 from device.cameras.codecs.packbits import unpacked_bytes
+from device.cameras.codecs.profile import to_srgb
 from device.cameras.codecs.refused import Damaged, Refused, check_size
 from device.cameras.codecs.seams import damage_seen
 from device.extras import how_to_install
@@ -29,7 +32,9 @@ _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 """Photometric interpretations that pydicom makes RGB."""
 _HEADER = (
     "BitsStored",
+    "ColorSpace",
     "Columns",
+    "ICCProfile",
     "NumberOfFrames",
     "PhotometricInterpretation",
     "PixelRepresentation",
@@ -44,8 +49,9 @@ _INFLATED_MAX = 256 << 20
 """64 megapixels of colour, and room for the rest."""
 
 
-def decode_dicom(data: bytes) -> NDArray[np.uint8]:
-    """RGB, uint8 [H, W, 3], of a single-frame colour or MONOCHROME2 object, from the bytes of its file.
+def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """A single-frame colour or MONOCHROME2 object, from the bytes of its file: RGB, uint8 [H, W, 3], in sRGB, and what
+    was done to it.
 
     Gray of more than 8 bits is scaled by its stored range, rounded.
 
@@ -64,7 +70,19 @@ def decode_dicom(data: bytes) -> NDArray[np.uint8]:
     seen = damage_seen(pixels, blocks=not deflated)
     if seen is not None:
         raise Damaged("DICOM picture", seen)
-    return pixels
+    return _in_srgb(pixels, header)
+
+
+def _in_srgb(pixels: NDArray[np.uint8], header: dict[str, Any]) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """By the object's ICC profile, or by the name of its colours where it has none."""
+    space = SPACES.get(str(header["ColorSpace"] or ""))
+    profile = header["ICCProfile"] or (space and matrix_profile(space))
+    if not profile or header["PhotometricInterpretation"] == "MONOCHROME2":
+        return pixels, ()
+    from PIL import Image
+
+    picture, changed = to_srgb(Image.fromarray(pixels), bytes(profile))
+    return (pixels, ()) if changed is None else (np.asarray(picture), (changed,))
 
 
 def _open(pydicom: Any, data: bytes) -> tuple[Any, bool]:
@@ -252,10 +270,7 @@ def _check(header: dict[str, Any]) -> int:
 
 def _to_rgb(pixels: NDArray[Any], stored: int) -> NDArray[np.uint8]:
     if pixels.ndim == 2:
-        full = 2**stored - 1
-        wide = np.minimum(pixels, full).astype(np.uint32)
-        gray = ((wide * 255 + full // 2) // full).astype(np.uint8)
-        return np.repeat(gray[:, :, None], 3, axis=2)
+        return np.repeat(to_eight_bits(pixels, stored)[:, :, None], 3, axis=2)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise Damaged("DICOM file", f"its pixels make {pixels.ndim} dimensions, not rows and columns of RGB")
     return np.ascontiguousarray(pixels, np.uint8)

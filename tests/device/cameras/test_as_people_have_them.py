@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image, ImageCms
 
 from device import FrameUnreadable
 from device.cameras.codecs import tiff
+from device.cameras.codecs.colours import SPACES, SRGB, matrix_profile
 from device.cameras.codecs.profile import to_srgb
 from device.cameras.codecs.refused import Refused
 from device.cameras.files import decode
@@ -30,31 +32,7 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def profile_of(primaries: tuple[float, ...], gamma: float, name: bytes) -> bytes:
-    """An RGB matrix profile (ICC version 2) of three primaries (XYZ each, at D50), one gamma and a name."""
-
-    def fixed(*values: float) -> bytes:
-        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
-
-    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
-    description = b"desc" + bytes(4) + struct.pack(">I", len(name) + 1) + name + b"\0" + bytes(78)
-    blocks = {b"desc": description, b"wtpt": b"XYZ " + bytes(4) + fixed(0.9642, 1.0, 0.8249)}
-    for k, letter in enumerate(b"rgb"):
-        blocks[bytes((letter,)) + b"XYZ"] = b"XYZ " + bytes(4) + fixed(*primaries[3 * k : 3 * k + 3])
-        blocks[bytes((letter,)) + b"TRC"] = curve
-    table, body = struct.pack(">I", len(blocks)), b""
-    start = 128 + 4 + 12 * len(blocks)
-    for tag, block in blocks.items():
-        table += tag + struct.pack(">II", start + len(body), len(block))
-        body += block + bytes(-len(block) % 4)
-    size = struct.pack(">I", start + len(body))
-    head = size + b"lcms\x02\x10\0\0mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249)
-    return head.ljust(128, b"\0") + table + body
-
-
-WIDE = profile_of((0.6097, 0.3111, 0.0195, 0.2053, 0.6257, 0.0609, 0.1492, 0.0632, 0.7446), 2.2, b"Adobe RGB like")
-"""The primaries and the gamma of Adobe RGB (1998), adapted to D50."""
-SRGB_LIKE = (0.4361, 0.2225, 0.0139, 0.3851, 0.7169, 0.0971, 0.1431, 0.0606, 0.7141)
+WIDE = matrix_profile(replace(SPACES["ADOBERGB"], name="Adobe RGB like"))
 
 
 @pytest.mark.parametrize(("ending", "options"), [("png", {}), ("tif", {}), ("jpg", {"quality": 98, "subsampling": 0})])
@@ -75,10 +53,103 @@ def test_srgb_itself_is_left_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.pixels, NOISE)
 
 
-def test_gamma_alone_is_converted_too(tmp_path: Path) -> None:
-    linear = profile_of(SRGB_LIKE, 1.0, b"linear")
+@pytest.mark.parametrize("name", ["linear", "sRGB-elle-V2-g10", "sRGB IEC61966-2.1"])
+def test_a_profile_is_taken_for_what_it_does_and_not_for_its_name(tmp_path: Path, name: str) -> None:
+    linear = matrix_profile(replace(SRGB, name=name, gamma=1.0))
     Image.new("RGB", (8, 8), (55, 55, 55)).save(tmp_path / "a.png", icc_profile=linear)
-    assert np.abs(decode(tmp_path / "a.png")[0, 0].astype(int) - 128).max() <= 3  # 0.216 of the light
+    read = decode_picture(tmp_path / "a.png")
+    assert np.abs(read.pixels[0, 0].astype(int) - 128).max() <= 3  # 0.216 of the light
+    assert read.changes == (f"colours converted from {name} to sRGB",)
+    Image.new("RGB", (8, 8), (55, 120, 200)).save(
+        tmp_path / "a.png", icc_profile=matrix_profile(replace(SRGB, name="c2"))
+    )
+    assert decode_picture(tmp_path / "a.png").changes == ()
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def jp2_with(profile: bytes) -> bytes:
+    data = encoded("JPEG2000", no_jp2=False)
+    at = data.index(b"jp2h") - 4
+    head, rest = data[at : at + int.from_bytes(data[at : at + 4], "big")], data[at:]
+    own = head.index(b"colr") - 4
+    new = struct.pack(">I", 11 + len(profile)) + b"colr\x02\0\0" + profile
+    changed = head[8:own] + new + head[own + int.from_bytes(head[own : own + 4], "big") :]
+    return data[:at] + struct.pack(">I", 8 + len(changed)) + b"jp2h" + changed + rest[len(head) :]
+
+
+def encoded(kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), (180, 120, 60)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_with(*chunks: bytes) -> bytes:
+    data = encoded("PNG")
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def adobe_by_exif() -> bytes:
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: 65535, 0xA005: {1: "R03"}}
+    return encoded("JPEG", quality=98, subsampling=0, exif=exif)
+
+
+def photograph(**elements: Any) -> bytes:
+    pydicom = pytest.importorskip("pydicom", reason="needs the extra dicom")
+    dataset = pydicom.dcmread(io.BytesIO(object_of()))
+    dataset.Rows = dataset.Columns = 64
+    dataset.PixelData = np.asarray(Image.new("RGB", (64, 64), (180, 120, 60))).tobytes()
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+ADOBE_CORNERS = struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+LIKE_ADOBE, LIKE_P3, LINEAR, SAME = (198, 120, 53), (191, 117, 43), (219, 182, 133), (180, 120, 60)
+STATED: dict[str, tuple[Any, tuple[int, int, int]]] = {
+    "JP2": (lambda: jp2_with(WIDE), LIKE_ADOBE),
+    "JP2 of sRGB": (lambda: jp2_with(matrix_profile(SRGB)), SAME),
+    "WebP": (lambda: encoded("WEBP", lossless=True, icc_profile=WIDE), LIKE_ADOBE),
+    "PNG by corners": (lambda: png_with(chunk(b"cHRM", ADOBE_CORNERS)), LIKE_ADOBE),
+    "PNG by gamma": (lambda: png_with(chunk(b"gAMA", struct.pack(">I", 100_000))), LINEAR),
+    "PNG by the usual gamma": (lambda: png_with(chunk(b"gAMA", struct.pack(">I", 45_455))), SAME),
+    "PNG of no gamma at all": (lambda: png_with(chunk(b"gAMA", bytes(4))), SAME),
+    "PNG by number": (lambda: png_with(chunk(b"cICP", bytes((12, 13, 0, 1)))), LIKE_P3),
+    "PNG by number of sRGB": (
+        lambda: png_with(chunk(b"cICP", bytes((1, 13, 0, 1))), chunk(b"cHRM", ADOBE_CORNERS)),
+        SAME,
+    ),
+    "PNG of sRGB": (lambda: png_with(chunk(b"sRGB", b"\0"), chunk(b"cHRM", ADOBE_CORNERS)), SAME),
+    "JPEG by EXIF": (adobe_by_exif, LIKE_ADOBE),
+    "DICOM": (lambda: photograph(ICCProfile=WIDE), LIKE_ADOBE),
+    "DICOM by name": (lambda: photograph(ColorSpace="DISPLAYP3"), LIKE_P3),
+    "DICOM of sRGB": (lambda: photograph(ICCProfile=matrix_profile(SRGB), ColorSpace="SRGB"), SAME),
+}
+
+
+@pytest.mark.parametrize("how", STATED)
+def test_colours_are_converted_however_a_file_states_them(tmp_path: Path, how: str) -> None:
+    make, expected = STATED[how]
+    path = tmp_path / "a.bin"
+    path.write_bytes(make())
+    read = decode_picture(path)
+    assert np.abs(read.pixels[32, 32].astype(int) - expected).max() <= 3
+    assert len(read.changes) == (expected != SAME)
+
+
+def test_a_picture_brighter_than_white_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_with(chunk(b"cICP", bytes((9, 16, 0, 1)))))
+    assert "a PNG in HDR, expected sRGB" in refusal(tmp_path / "a.png")
+
+
+def test_gray_with_a_profile_of_colours_is_converted_as_gray(tmp_path: Path) -> None:
+    Image.new("L", (8, 8), 55).save(tmp_path / "a.jpg", icc_profile=matrix_profile(replace(SRGB, gamma=1.0)))
+    assert np.abs(decode(tmp_path / "a.jpg")[0, 0].astype(int) - 128).max() <= 3
 
 
 @pytest.mark.parametrize("profile", [b"junk", WIDE[:200], bytes(9 << 20)], ids=["junk", "cut", "huge"])
@@ -87,15 +158,25 @@ def test_a_profile_that_cannot_be_used_is_passed_over_and_told(profile: bytes) -
     assert to_srgb(picture, profile) == (picture, "colour profile passed over: it cannot be used")
 
 
-def tiff_of(pixels: np.ndarray, order: Any, **tags: int | tuple[int, ...]) -> bytes:
-    """An uncompressed TIFF of one strip a plane; `pixels` as they are to be stored, [planes, H, W]."""
+def literal_runs(data: bytes) -> bytes:
+    """PackBits that packs nothing."""
+    return b"".join(bytes((len(part) - 1,)) + part for at in range(0, len(data), 64) if (part := data[at : at + 64]))
+
+
+def tiff_of(
+    pixels: np.ndarray, order: Any, *, pack: Any = None, tiled: bool = False, **tags: int | tuple[int, ...]
+) -> bytes:
+    """A TIFF of one strip or tile a plane; `pixels` as they are to be stored, [planes, H, W]."""
     planes, height, width = pixels.shape
-    size = pixels[0].nbytes
+    stored = [plane.astype(pixels.dtype.newbyteorder(order)).tobytes() for plane in pixels]
+    stored = stored if pack is None else [pack(plane) for plane in stored]
     entries: dict[int, tuple[int, ...]] = {256: (width,), 257: (height,), 258: (8 * pixels.itemsize,) * planes}
-    entries |= {259: (1,), 262: (2 if planes == 3 else 0,), 273: tuple(8 + k * size for k in range(planes))}
-    entries |= {277: (planes,), 278: (height,), 279: (size,) * planes, 284: (2 if planes == 3 else 1,)}
+    offsets = tuple(8 + sum(map(len, stored[:k])) for k in range(planes))
+    entries |= {259: (1,), 262: (2 if planes >= 3 else 0,), 324 if tiled else 273: offsets}
+    entries |= {277: (planes,), 325 if tiled else 279: tuple(map(len, stored)), 284: (2 if planes >= 3 else 1,)}
+    entries |= {} if tiled else {278: (height,)}
     entries |= {int(name[1:]): value if isinstance(value, tuple) else (value,) for name, value in tags.items()}
-    body = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    body = b"".join(stored)
     at = 8 + len(body)
     directory, extra, extra_at = b"", b"", at + 2 + 12 * len(entries) + 4
     for tag, values in sorted(entries.items()):
@@ -119,21 +200,39 @@ def test_planes_of_8_bits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode(tmp_path / "p.tif"), NOISE)
 
 
+PACKED: dict[str, tuple[int, Any]] = {"deflated": (8, zlib.compress), "packed in bits": (32773, literal_runs)}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("packing", PACKED)
+@pytest.mark.parametrize("tiled", [False, True])
+def test_planes_of_16_bits_in_every_packing(tmp_path: Path, order: str, packing: str, tiled: bool) -> None:
+    wide = np.random.default_rng(1).integers(0, 65536, (3, 16, 32)).astype(np.uint16)
+    code, pack = PACKED[packing]
+    tags = {"t259": code} | ({"t322": 32, "t323": 16} if tiled else {})
+    (tmp_path / "p.tif").write_bytes(tiff_of(wide, order, pack=pack, tiled=tiled, **tags))
+    np.testing.assert_array_equal(decode(tmp_path / "p.tif"), np.moveaxis(wide >> 8, 0, 2))
+
+
 @pytest.mark.parametrize(
-    ("tags", "words"), [({"t279": (1200,)}, "strips do not make its size"), ({"t259": 5}, "compression 5, in planes")]
+    ("tags", "words"),
+    [
+        ({"t279": (1200,)}, "strips do not make its size"),
+        ({"t273": (8, 1208, 90_000)}, "damaged or truncated TIFF"),
+        ({"t259": 5}, "damaged or truncated TIFF"),
+        ({"t259": 6}, "compression 6, in planes, which is not read here"),
+        ({"t259": 50001}, "compression 50001, in planes, which is not read here"),
+        ({"t339": (2, 2, 2)}, "in signed integers, expected unsigned integers"),
+        ({"t339": (3, 3, 3)}, "in floating point, expected unsigned"),
+    ],
 )
 def test_planes_that_cannot_be_read_are_refused(tmp_path: Path, tags: dict[str, Any], words: str) -> None:
-    (tmp_path / "p.tif").write_bytes(tiff_of(np.zeros((3, 20, 30), np.uint16), "<", **tags))
+    wide = np.random.default_rng(1).integers(0, 65536, (3, 20, 30)).astype(np.uint16)
+    (tmp_path / "p.tif").write_bytes(tiff_of(wide, "<", **tags))
     assert words in refusal(tmp_path / "p.tif")
 
 
-def test_planes_that_end_early_are_refused(tmp_path: Path) -> None:
-    data = tiff_of(np.zeros((3, 20, 30), np.uint16), "<", t273=(8, 1208, 90_000))
-    (tmp_path / "p.tif").write_bytes(data)
-    assert "it ends early" in refusal(tmp_path / "p.tif")
-
-
-@pytest.mark.parametrize(("kind", "order"), [(np.uint8, "<"), (np.uint8, ">"), (np.uint16, "<")])
+@pytest.mark.parametrize(("kind", "order"), [(np.uint8, "<"), (np.uint8, ">"), (np.uint16, "<"), (np.uint16, ">")])
 def test_gray_where_0_is_white_is_turned_round(tmp_path: Path, kind: type, order: str) -> None:
     top = np.iinfo(kind).max
     levels: np.ndarray = np.array([[[0, top // 4, top]]], kind)
@@ -141,9 +240,38 @@ def test_gray_where_0_is_white_is_turned_round(tmp_path: Path, kind: type, order
     assert np.abs(decode(tmp_path / "w.tif")[0, :, 1].astype(int) - (255, 191, 0)).max() <= 1
 
 
-def test_inverted_gray_of_16_bits_big_endian_is_named(tmp_path: Path) -> None:
-    (tmp_path / "w.tif").write_bytes(tiff_of(np.zeros((1, 4, 4), np.uint16), ">"))
-    assert "a TIFF of 16 bits, compression 1, which is not read here" in refusal(tmp_path / "w.tif")
+def test_gray_of_12_bits_in_12_bits_is_as_bright_as_in_16(tmp_path: Path) -> None:
+    packed = np.frombuffer(bytes.fromhex("000800fff400"), np.uint8)  # 0, 0x800, 0xfff, 0x400
+    for photometric, bright in ((1, (0, 128, 255, 64)), (0, (255, 127, 0, 191))):
+        data = tiff_of(packed.reshape(1, 1, 6), "<", t256=4, t258=12, t262=photometric)
+        (tmp_path / "g.tif").write_bytes(data)
+        assert np.abs(decode(tmp_path / "g.tif")[0, :, 0].astype(int) - bright).max() <= 1
+
+
+def test_signed_gray_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "g.tif").write_bytes(tiff_of(np.zeros((1, 4, 4), np.uint8), "<", t339=2))
+    assert "in signed integers" in refusal(tmp_path / "g.tif")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("alpha", [0, 65535 // 2, 65535])
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_alpha_in_planes_of_16_bits(tmp_path: Path, order: str, alpha: int, extra: int) -> None:
+    """Not said what it is, it is no alpha; multiplied into the colours already, they are what is seen over black."""
+    wide = np.random.default_rng(1).integers(0, 65536, (4, 20, 30)).astype(np.uint16)
+    wide[3] = alpha
+    (tmp_path / "p.tif").write_bytes(tiff_of(wide, order, t338=extra))
+    share = alpha / 65535 if extra == 2 and alpha else 1
+    seen = np.moveaxis(wide[:3] >> 8, 0, 2) * share
+    assert np.abs(decode(tmp_path / "p.tif") - seen).max() <= 1.5
+
+
+def test_alpha_that_the_colours_hold_already_is_not_laid_on_again(tmp_path: Path) -> None:
+    for alpha in (0, 100, 255):
+        together = np.dstack([NOISE, np.full(NOISE.shape[:2], alpha, np.uint8)]).reshape(1, 24, 128)
+        data = tiff_of(together, "<", t256=32, t258=(8, 8, 8, 8), t262=2, t277=4, t338=1)
+        (tmp_path / "a.tif").write_bytes(data)
+        np.testing.assert_array_equal(decode(tmp_path / "a.tif"), NOISE)
 
 
 def test_alpha_that_is_0_everywhere_is_left_aside(tmp_path: Path) -> None:

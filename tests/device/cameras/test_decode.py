@@ -166,7 +166,8 @@ def test_truncated_pictures_are_refused(tmp_path: Path, ending: str, share: floa
 
 
 @pytest.mark.parametrize(
-    ("mode", "dtype", "words"), [("F", np.float32, "floating point"), ("I", np.int32, "32-bit integer")]
+    ("mode", "dtype", "words"),
+    [("F", np.float32, "floating point"), ("I", np.int32, "TIFF of 32 bits, compression 1, in signed integers")],
 )
 def test_deep_tiffs_are_refused(tmp_path: Path, mode: str, dtype: type, words: str) -> None:
     picture = Image.fromarray(np.ones((4, 4), dtype))
