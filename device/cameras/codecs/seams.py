@@ -36,7 +36,7 @@ _SURE = 1.5
 
 
 @dataclass(frozen=True)
-class Seen:
+class DamageSeen:
     """What shows that a picture was damaged."""
 
     words: str
@@ -54,13 +54,13 @@ def damage_seen(pixels: NDArray[np.uint8], *, blocks: bool = True) -> str | None
     return None if seen is None else seen.words
 
 
-def what_is_seen(pixels: NDArray[np.uint8], *, blocks: bool = True) -> Seen | None:
+def what_is_seen(pixels: NDArray[np.uint8], *, blocks: bool = True) -> DamageSeen | None:
     """The same, and how sure it is."""
     flat = _flat_band(pixels)
     if flat is not None:
-        return Seen(flat)
+        return DamageSeen(flat)
     score = seam_score(pixels) if blocks else 0.0
-    return Seen("a seam across the picture", score > _SURE) if score > 1 else None
+    return DamageSeen("a seam across the picture", score > _SURE) if score > 1 else None
 
 
 def seam_score(pixels: NDArray[np.uint8]) -> float:
