@@ -43,6 +43,10 @@ _TRITON_IS_FULL = ("Exceeds maximum queue size", "Request timeout expired")
 """What Triton says with UNAVAILABLE when a queue is full, or a frame waited too long in it."""
 
 
+_TOO_LARGE = "eceived message larger than max"
+"""What gRPC says of an answer over `_MESSAGE_LIMIT`."""
+
+
 class ServerFull(EngineAway):
     """The server is there and has no room for this frame."""
 
@@ -161,11 +165,15 @@ class TritonClient:
         try:
             return call(request, timeout=within_s)
         except self._grpc.RpcError as error:
-            status, details = error.code(), " ".join((error.details() or "").split())[:200]
+            status, details = error.code(), _short(" ".join((error.details() or "").split()), 200)
             if status is code.DEADLINE_EXCEEDED and frame:
                 raise DeadlineMissed(f"late: the server's answer did not come within {within_s * 1e3:.0f} ms") from None
             if status is code.DEADLINE_EXCEEDED:
                 raise EngineAway(f"{self._address}: no answer in {within_s:g} s; look at the server") from None
+            if _TOO_LARGE in details:  # gRPC says it by the same code as of a server that is full
+                raise self._wrong(
+                    f"its answer is larger than {_MESSAGE_LIMIT // 2**20} MiB, expected less than one; {REMEDY}"
+                ) from None
             if status is code.RESOURCE_EXHAUSTED or any(words in details for words in _TRITON_IS_FULL):
                 raise ServerFull(f"{self._address}: is full ({details}); give it more instances") from None
             if status is code.UNAVAILABLE:
@@ -229,6 +237,8 @@ class TritonClient:
         if raw and len(raw) != len(response.outputs):
             raise self._wrong(f"answered with {len(raw)} contents for {len(response.outputs)} outputs")
         given = {output.name: (number, output) for number, output in enumerate(response.outputs)}
+        if len(given) != len(response.outputs):
+            raise self._wrong(f"answered with an output of the same name twice; {REMEDY}")
         for tensor in self.contract.outputs:
             number, output = given.get(tensor.name, (0, None))
             offered = {} if output is None else {tensor.name: (output.datatype, tuple(output.shape))}
@@ -256,7 +266,7 @@ class TritonClient:
         return mark
 
     def _wrong(self, problem: str) -> EngineError:
-        return EngineError(f"{self._address}: {problem}")
+        return EngineError(f"{self._address}: {_short(problem, 400)}")
 
     def _other_bundle(self, sha256: str) -> EngineError:
         return self._wrong(
@@ -266,14 +276,14 @@ class TritonClient:
 
     def _other_version(self, versions: list[str]) -> EngineError:
         return self._wrong(
-            f"has model {self.contract.model} in version {', '.join(versions) or 'none'}, this cart's bundle is "
+            f"has model {self.contract.model} in version {', '.join(versions[:9]) or 'none'}, this cart's bundle is "
             f"version {self.contract.version}; {REMEDY}"
         )
 
 
-def _short(text: str) -> str:
-    """What a server says of itself, as it may be shown: one line without control characters."""
-    return "".join(letter for letter in text[:200] if letter.isprintable())[:80].strip()
+def _short(text: str, most: int = 80) -> str:
+    """What a server says, as it may be shown: one line without control characters."""
+    return "".join(letter for letter in text[: 2 * most] if letter.isprintable())[:most].strip()
 
 
 class _Refused(EngineError):

@@ -33,6 +33,10 @@ class ServerFault(Enum):
     FULL = "refuses frames, its queue is full"
     ERROR = "an error inside of the model"
     NOT_A_NUMBER = "not-a-number in the probabilities"
+    VESSELS = "not-a-number in the vessel map"
+    TWICE = "the probabilities twice, once of its own"
+    HUGE = "an answer of 65 MiB"
+    UNPRINTABLE = "an error that would write on a terminal"
     SHORT = "half of the bytes of the vessel map"
     MISSING = "no vessel map"
     OTHER_SHAPE = "a vessel map of another shape"
@@ -157,6 +161,8 @@ class FakeServer:
             context.abort(self._code.RESOURCE_EXHAUSTED, "Exceeds maximum queue size")
         if self.fault is ServerFault.ERROR:
             context.abort(self._code.INTERNAL, "as it was told to")
+        if self.fault is ServerFault.UNPRINTABLE:
+            context.abort(self._code.INTERNAL, "\x1b[2J\x07no referral findings")
         time.sleep(self.delay_ms / 1e3)
         image = np.frombuffer(request.raw_input_contents[0], np.uint8).reshape(self.contract.image.shape)
         with self._one:
@@ -173,6 +179,10 @@ class FakeServer:
             if tensor.name == "vessels" and self.fault is ServerFault.MISSING:
                 continue
             self._add(answer, tensor.name, tensor.datatype, found[tensor.name])
+        if self.fault is ServerFault.TWICE:
+            self._add(answer, "probabilities", "FP32", found["probabilities"][:, ::-1])
+        if self.fault is ServerFault.HUGE:
+            self._add(answer, "more", "UINT8", np.zeros(65 * 2**20, np.uint8))
         return answer
 
     def _tensors(self, inference: Inference) -> dict[str, Any]:
@@ -183,6 +193,8 @@ class FakeServer:
         elif self.fault is ServerFault.SWAPPED:
             probabilities = probabilities[::-1]
         vessels = inference.vessels[np.newaxis, np.newaxis]
+        if self.fault is ServerFault.VESSELS:
+            vessels = np.full_like(vessels, np.nan)
         return {
             "vessels": vessels[..., :-1] if self.fault is ServerFault.OTHER_SHAPE else vessels,
             "probabilities": probabilities[np.newaxis],

@@ -5,6 +5,7 @@ Written into a repository by `build_engines triton --backend python`. The server
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.bundle import open_bundle
 from runtime.engines import load_engine
@@ -45,7 +47,7 @@ class TritonPythonModel:
             # and gives empty tensors with another.
             image = np.from_dlpack(make.get_input_tensor_by_name(request, "image"))
             found = self._engine.infer(np.ascontiguousarray(image))
-            values = {
+            values: dict[str, NDArray[Any]] = {
                 "vessels": found.vessels[np.newaxis, np.newaxis],
                 "probabilities": found.probabilities[np.newaxis],
                 "logits": found.logits[np.newaxis],
@@ -54,10 +56,21 @@ class TritonPythonModel:
             if found.encoded is not None:
                 values[ENCODED] = found.encoded[np.newaxis]
             wanted = set(request.requested_output_names())
-            tensors = [make.Tensor.from_dlpack(name, np.array(values[name])) for name in values if name in wanted]
+            tensors = [self._tensor(name, values[name]) for name in values if name in wanted]
             return make.InferenceResponse(output_tensors=tensors)
         except Exception as error:  # whatever it is, this frame has no result, and the cart says why
             return make.InferenceResponse(error=make.TritonError(f"{type(error).__name__}: {error}"))
+
+    def _tensor(self, name: str, values: NDArray[Any]) -> Any:
+        """A tensor of the server's with a copy of the values, which it gives back by itself.
+
+        The server renames the capsule that it takes to a name that NumPy does not know: NumPy then printed a traceback
+        into the server's log at the end of each, five a frame, about 2 ms of processor time.
+        """
+        capsule = np.array(values).__dlpack__()
+        tensor = self._server.Tensor.from_dlpack(name, capsule)
+        ctypes.pythonapi.PyCapsule_SetDestructor(ctypes.py_object(capsule), None)  # its content is the tensor's now
+        return tensor
 
     def finalize(self) -> None:
         """Give the engine back."""
