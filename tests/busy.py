@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-def at_a_calm_moment(tried: Callable[[], None], times: int = 12) -> None:
-    """Try until it does not fail, at most so often.
+def at_a_calm_moment(
+    tried: Callable[[], None], times: int = 12, failures: tuple[type[Exception], ...] = (AssertionError,)
+) -> None:
+    """Try until it does not fail in one of these ways, at most so often.
 
     Only for what takes the machine's time to be true (a light that a heartbeat keeps on, an end that is noticed within
     50 ms): a busy machine can make a whole program look broken then, but never a broken one whole.
@@ -14,7 +16,7 @@ def at_a_calm_moment(tried: Callable[[], None], times: int = 12) -> None:
     for left in reversed(range(times)):
         try:
             tried()
-        except AssertionError:
+        except failures:
             if not left:
                 raise
         else:
