@@ -25,7 +25,9 @@ jetson: $(VENV)/.jetson
 	$(BIN)/python -c 'import tensorrt; print("TensorRT", tensorrt.__version__)'
 
 # The build side's libraries (PyTorch, ModelOpt, TensorRT's builder) and the cart's never share a process in use, so neither
-# do they here: the tests are in parts, each in a process of its own, two at a time, the longest first.
+# do they here: the tests are in parts, each in a process of its own, the longest first, and one more at a time than this
+# machine has processors, as much of their time is waiting. PARALLEL=1 on a machine with little memory.
+PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 BUILD_SIDE := tests/build_engines tests/calibration
 RECORD := tests/runtime/exam tests/runtime/dicom
 SERVICE := tests/runtime/daemon tests/runtime/bench tests/runtime/bundles tests/runtime/fleet tests/runtime/reread
@@ -41,7 +43,7 @@ PARTS := build cart record service device rest
 # Each part starts hundreds of processes, and each would compile our modules anew where bytecode may not be written.
 test test-part-% test-cart test-floors test-latest test-soak: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.test
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(PARTS:%=test-part-%)
+	@$(MAKE) --no-print-directory --jobs=$(PARALLEL) --keep-going $(PARTS:%=test-part-%)
 
 test-part-%: $(VENV)/.test
 	$(BIN)/python -m pytest $(PART_$*)

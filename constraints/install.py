@@ -306,9 +306,10 @@ def explain(told: str) -> str:
     unreachable = UNREACHABLE.search(told)
     if found := MISSING.search(told):
         offered = [name.strip() for name in found["offered"].split(",") if name.strip() not in ("", "none")]
-        if unreachable and not offered:
+        if unreachable:
+            at_hand = f" (at hand: only {', '.join(offered[-3:])})" if offered else ""
             return (
-                f"no package index can be reached ({unreachable.group(0)}) while looking for {found['what']}; "
+                f"no package index can be reached ({unreachable.group(0)}) while looking for {found['what']}{at_hand}; "
                 "connect this machine, or install from a wheelhouse (docs/offline.md)"
             )
         has = (

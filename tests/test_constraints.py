@@ -167,14 +167,19 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(
     assert line_of(environment, capsys).startswith("tiny==2.5: the file that came is not the one that was pinned")
 
 
+@pytest.mark.parametrize("at_hand", ["", "2.4"])
 def test_without_a_network_the_way_out_is_named(
-    project: Path, environment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    project: Path, environment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, at_hand: str
 ) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
-    monkeypatch.delenv("PIP_FIND_LINKS")
+    if at_hand:
+        (project / "wheels" / "tiny-2.5-py3-none-any.whl").unlink()
+    else:
+        monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nobody listens there
     said = line_of(environment, capsys)
     assert said.startswith("no package index can be reached")
+    assert (f"at hand: only {at_hand}" in said) == bool(at_hand)
     assert "docs/offline.md" in said
 
 

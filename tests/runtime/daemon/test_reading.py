@@ -118,12 +118,13 @@ def test_a_frame_that_changes_while_it_is_read_is_torn(daemon: Running) -> None:
 
 
 def test_a_slot_that_is_filled_anew_before_its_turn_is_torn(daemon: Running) -> None:
-    daemon.engine.segment_delay_ms = 50.0
+    daemon.engine.segment_delay_ms = 60_000.0
     with daemon.client(order=FrameOrder.EVERY) as client:
         for slot in (0, 1):
             client.fill(slot, retina(slot))
             client.submit(slot, 320, 240)
         client.fill(1, retina(5))
+        daemon.engine.segment_delay_ms = 0.0
         assert client.result().outcome in FINDINGS
         assert client.result().flags == ResultFlag.TORN
 
