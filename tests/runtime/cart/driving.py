@@ -102,19 +102,19 @@ class Driver:
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.client.cookies.jar)
 
     @contextmanager
-    def listening(self) -> Iterator[Callable[[str], dict[str, Any]]]:
-        """Events as a page hears them; the function waits for the next of a kind."""
+    def listening(self) -> Iterator[Callable[..., dict[str, Any]]]:
+        """Events as a page hears them; the function waits for the next of a kind, or of one of several."""
         address = self.server.url.replace("http", "ws") + "api/1/events"
         origin = Origin(self.server.url[:-1])
         with connect(address, additional_headers={"Cookie": self.cookie()}, origin=origin) as socket:
 
-            def wait_for(kind: str) -> dict[str, Any]:
+            def wait_for(*kinds: str) -> dict[str, Any]:
                 deadline = time.monotonic() + PATIENCE_S
                 while time.monotonic() < deadline:
                     event: dict[str, Any] = json.loads(socket.recv(timeout=PATIENCE_S))
-                    if event["kind"] == kind:
+                    if event["kind"] in kinds:
                         return event
-                raise AssertionError(f"no event {kind}")
+                raise AssertionError(f"no event {kinds}")
 
             wait_for("alive")
             yield wait_for

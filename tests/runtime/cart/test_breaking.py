@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,11 +33,14 @@ def test_the_foot_switch_takes_one_picture_a_press_however_it_bounces_or_is_held
     cart.done("aim", {"eye": "OD", "view": "disc-centred"})
     before = len(cart.state()["exam"]["captures"])
     with cart.listening() as wait_for:
-        for down in (True, False, True, False, True):
-            cart.simulated.board.set_foot_switch(down)
-        wait_for("foot_switch")
-        wait_for("reading")
-    cart.simulated.board.set_foot_switch(False)
+        outcome = "refused"
+        while outcome == "refused":  # as by the board on a machine so busy that its heartbeats come late
+            for down in (True, False, True, False, True):
+                cart.simulated.board.set_foot_switch(down)
+            wait_for("foot_switch")
+            outcome = wait_for("reading", "refused")["kind"]
+            cart.simulated.board.set_foot_switch(False)
+            time.sleep(0.5)  # longer than a switch bounces
     until(lambda: len(cart.state()["exam"]["captures"]) == before + 1, "one picture")
     cart.capture("OD", "disc-centred")
     assert len(cart.state()["exam"]["captures"]) == before + 2
