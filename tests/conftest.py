@@ -14,6 +14,7 @@ from tests.fresh import FreshStarts
 settings.register_profile("same-each-time", derandomize=True, deadline=None)
 settings.register_profile("free", deadline=None, print_blob=True)  # make test-soak: --hypothesis-profile=free
 settings.load_profile("same-each-time")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # PyTorch's threads would spin for what another part's tests hold
 os.environ["ROP_BUNDLES"] = os.devnull  # what lies in the slots of this machine decides no test
 
 
