@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
@@ -122,14 +123,16 @@ class Driver:
 
 @contextmanager
 def driven(folder: Path, **settings: Any) -> Iterator[Driver]:
-    """A cart that is ready to be used."""
+    """A cart that is ready to be used; its host waits longer for the board, which is a thread of the same process."""
     users = SignIn(demonstration_users())
     with (
+        pytest.MonkeyPatch.context() as patient,
         demonstration(folder, **settings) as simulated,
         Cart(simulated.parts) as cart,
         Server(cart, users, Address(port=0)) as server,
         httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client,
     ):
+        patient.setattr("device.light.link.REPLY_MS", 300)
         until(lambda: all(not part["problem"] for part in cart.health()), "every part ready")
         yield Driver(simulated, cart, server, client)
 
