@@ -1,4 +1,4 @@
-"""What setup.cfg cannot say: the compiled resize and YUV, which may be left out where there is no compiler."""
+"""What setup.cfg cannot say: the compiled parts, resize, gate and YUV, which may be left out without a compiler."""
 
 from setuptools import Extension, setup
 
@@ -16,6 +16,15 @@ setup(
             depends=["runtime/preprocess/resize.h"],
             extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden"],
             optional=True,  # runtime/preprocess/plain.py gives the same numbers
+        ),
+        Extension(
+            "runtime.gate._kernel",
+            ["runtime/gate/kernel.c", "runtime/gate/quality.c", "runtime/gate/structure.c", "runtime/gate/room.c"],
+            depends=["runtime/gate/gate.h", "runtime/gate/squares.h"],
+            # Without contraction no two operations become one, whose last bit would be another. Python's own -fwrapv
+            # keeps loops from being made vectors of: 0.95 ms in place of 0.6.
+            extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden", "-ffp-contract=off", "-fno-wrapv"],
+            optional=True,  # runtime/gate/plain.py gives the same numbers
         ),
     ]
 )

@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.arrays import UInt8Array
+from runtime.gate import gate_measures
 from runtime.reading import Quality
-
-if TYPE_CHECKING:
-    from cv2.typing import MatLike
 
 TOO_DARK = "too dark"
 TOO_BRIGHT = "too bright or glare"
@@ -32,11 +29,6 @@ COLOURS = "colours exchanged or missing"
 """These three are told by `runtime.structure`, after the gate."""
 REASONS = (TOO_DARK, TOO_BRIGHT, FIELD, NOT_ONE, NOT_A_RETINA, BLURRED, TORN, DRAWN_OVER, COLOURS, UNFAMILIAR, REPEATED)
 """Every one; what a new one needs: docs/recipes.md."""
-_BRIDGE = np.ones((13, 13), np.uint8)
-"""Discs that touch are one over about so many of every fourth pixel."""
-_FIELD_SHARE_MIN = 0.02
-_WELL_INSIDE = np.ones((25, 25), np.uint8)
-"""Sharpness is measured where the field reaches 12 pixels in every direction."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +72,7 @@ class QualityLimits:
 def grade(image: UInt8Array, limits: QualityLimits = QualityLimits()) -> Quality:
     """Measure and judge a frame on the picture that the networks see.
 
-    image: RGB, uint8 [256, 256, 3]. Takes about a millisecond. Repeated frames are seen by the Screener, which
+    image: RGB, uint8 [256, 256, 3]. Repeated frames are seen by the Screener, which
     knows the frame before.
     """
     measures = measure(image)
@@ -90,24 +82,7 @@ def grade(image: UInt8Array, limits: QualityLimits = QualityLimits()) -> Quality
 
 def measure(image: UInt8Array) -> dict[str, float]:
     """The measures that `QualityLimits` describes, by name. image: RGB, uint8 [256, 256, 3]."""
-    field = field_of_view(image)
-    pixels = int(np.count_nonzero(field))
-    mask = field.view(np.uint8) if pixels else np.ones(field.shape, np.uint8)
-    looked_at = pixels or field.size
-    red, green, blue = (total / looked_at for total in cv2.sumElems(cv2.bitwise_and(image, image, mask=mask))[:3])
-    total = max(red + green + blue, 1e-6)
-    luminance = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) * mask
-    detail, edge_ratio = _sharpness(cv2.extractChannel(image, 1), field.view(np.uint8))
-    return {
-        "brightness": cv2.sumElems(luminance)[0] / looked_at,
-        "glare_share": float(np.count_nonzero(luminance > 235) / looked_at),
-        "field_share": pixels / field.size,
-        "fields": _fields(field.view(np.uint8)),
-        "detail": detail,
-        "edge_ratio": edge_ratio,
-        "redness": (red - blue) / total,
-        "green_excess": (green - red) / total,
-    }
+    return gate_measures(image)._asdict()
 
 
 def field_of_view(image: UInt8Array) -> NDArray[np.bool_]:
@@ -116,38 +91,10 @@ def field_of_view(image: UInt8Array) -> NDArray[np.bool_]:
     return seen
 
 
-def _fields(field: UInt8Array) -> float:
-    """How many separate parts the field of view has, narrow bridges between them cut."""
-    few = np.ascontiguousarray(field[::4, ::4])
-    apart = cv2.erode(few, _BRIDGE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=4)
-    return float(np.count_nonzero(stats[1:, cv2.CC_STAT_AREA] > _FIELD_SHARE_MIN * few.size))
-
-
 def vessel_fraction(vessels: NDArray[np.bool_], image: UInt8Array) -> float:
     """Share of the field of view that is vessel. vessels: bool [H, W]; image: RGB, uint8 [H, W, 3]."""
     field = field_of_view(image)
     return float(np.count_nonzero(vessels & field) / max(int(np.count_nonzero(field)), 1))
-
-
-def _sharpness(green: MatLike, field: UInt8Array) -> tuple[float, float]:
-    """(detail, edge_ratio) well inside the field, whose own border is the sharpest edge of all."""
-    inside = cv2.erode(field, _WELL_INSIDE)
-    pixels = cv2.countNonZero(inside)
-    if pixels < 100:
-        return 0.0, 0.0
-    levels = green.astype(np.float32)
-    detail = cv2.norm(cv2.Laplacian(levels, cv2.CV_32F), cv2.NORM_L1, inside) / pixels
-    steps = cv2.absdiff(cv2.GaussianBlur(levels, (0, 0), 0.8), cv2.GaussianBlur(levels, (0, 0), 1.6))
-    middle, high = _ranked(steps[inside.astype(bool)], 0.5, 0.97)
-    return detail, high / max(middle, 0.05)
-
-
-def _ranked(values: MatLike, lower: float, higher: float) -> tuple[float, float]:
-    """The values that these shares of all lie below. One rank a step: for two, numpy takes five times as long."""
-    first, second = (int(values.size * share) for share in (lower, higher))
-    halves = np.partition(values, first)
-    return float(halves[first]), float(np.partition(halves[first:], second - first)[second - first])
 
 
 def _reasons(measures: Mapping[str, float], limits: QualityLimits) -> list[str]:

@@ -25,7 +25,7 @@ from runtime.errors import DeadlineMissed, EngineError, ScreeningError
 from runtime.explain import explain
 from runtime.familiar import open_familiar
 from runtime.outcome import Outcome
-from runtime.preprocess import is_large, network_input
+from runtime.preprocess import network_input
 from runtime.quality import NOT_ONE, REPEATED, UNFAMILIAR, QualityLimits, grade, vessel_fraction
 from runtime.reading import UNGUARDED, EngineFacts, FrameFacts, Quality, Reading, Timings
 from runtime.structure import structure_faults
@@ -337,11 +337,9 @@ class Screener:
         if max(frame.width, frame.height) > LONGEST_TO_SHORTEST * min(frame.width, frame.height):
             work.quality = Quality(False, reasons=(NOT_ONE,))
             return Outcome.RETAKE, f"{NOT_ONE}: no field of view is {frame.width} x {frame.height}"
-        if is_large(frame.pixels):
-            self._hash(frame, work)  # of a large frame it takes longest of all
+        work.digest = self._helper.submit(lambda: frame.sha256)  # of all that is ours it takes longest
         with work.stage("preprocess", budget.preprocess, deadline):
             image = network_input(frame.pixels)
-        self._hash(frame, work)
         with work.stage("quality", budget.quality, deadline):
             work.quality = grade(image[0], self._word.limits)
         if not work.quality.gradable:
@@ -371,11 +369,6 @@ class Screener:
         reasons = () if familiar else (UNFAMILIAR,)
         work.quality = replace(work.quality, gradable=familiar, reasons=reasons, measures=measures)
         return familiar
-
-    def _hash(self, frame: Frame, work: _Work) -> None:
-        """Have the helper begin with the frame's SHA-256."""
-        if work.digest is None:
-            work.digest = self._helper.submit(lambda: frame.sha256)
 
     def close(self) -> None:
         """Give the engine back. Closing twice is fine, and in a forked process the engine is left to its owner."""

@@ -18,7 +18,7 @@ try:
 except ImportError:  # built without a compiler: the same numbers, later
     _kernel = None  # type: ignore[assignment]
 
-__all__ = ["SIDE", "compiled", "is_large", "network_input", "reduction"]
+__all__ = ["SIDE", "compiled", "network_input", "reduction"]
 
 KEEP_AT_LEAST = 480
 """Large frames are reduced by a whole number first; their shorter side stays at least this long. The last step is then
@@ -54,11 +54,6 @@ def network_input(pixels: UInt8Array) -> UInt8Array:
     if height > TALL * width and height > SIDE:
         return plain.across(plain.down(pixels, down), across)[np.newaxis]
     return plain.down(plain.across(pixels, across), down)[np.newaxis]
-
-
-def is_large(pixels: UInt8Array) -> bool:
-    """Whether a frame, RGB uint8 [H, W, 3], is reduced by a whole number before it is resized."""
-    return reduction(pixels) > 1
 
 
 def reduction(pixels: UInt8Array) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,28 @@ def manifest_content(files: dict[str, bytes]) -> dict[str, Any]:
             for name, content in files.items()
         ],
     }
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """A compiled module by name, built anew from its source, so that what is tested is never an older one."""
+    folder = tmp_path_factory.mktemp("compiled")
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-temp", str(folder), "--build-lib", str(folder)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    def module(name: str) -> Any:
+        built = list((folder / Path(*name.split("."))).parent.glob(name.split(".")[-1] + "*"))
+        if not built:
+            pytest.skip(f"{name} cannot be built here (compiler or Python.h?): {done.stderr[-300:]}")
+        spec = util.spec_from_file_location(name, built[0])
+        assert spec is not None
+        assert spec.loader is not None
+        made = util.module_from_spec(spec)
+        spec.loader.exec_module(made)
+        return made
+
+    return module
 
 
 @pytest.fixture

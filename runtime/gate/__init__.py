@@ -1,0 +1,61 @@
+"""What is measured of a frame before anything is judged: light and sharpness, and whether it is one whole picture.
+
+Compiled where there was a compiler, in NumPy and OpenCV otherwise, with the same numbers to the last bit; `rop-read`
+has the compiled ones. What each measure means, and its limit: `runtime.quality` and `runtime.structure`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from runtime.arrays import UInt8Array
+from runtime.gate import plain
+
+try:
+    from runtime.gate import _kernel
+except ImportError:  # built without a compiler: the same numbers, later
+    _kernel = None  # type: ignore[assignment]
+
+
+class GateMeasures(NamedTuple):
+    """Of the picture that the networks see; in the order of a reading."""
+
+    brightness: float
+    glare_share: float
+    field_share: float
+    fields: float
+    detail: float
+    edge_ratio: float
+    redness: float
+    green_excess: float
+
+
+class StructureMeasures(NamedTuple):
+    """Of the frame, and of the picture that the networks see."""
+
+    comb_ratio: float
+    comb_offset: float
+    seam: float
+    repeated_rows: float
+    likeness: float
+    hull_share: float
+    strokes: float
+    grains: float
+    blue_excess: float
+    spread: float
+
+
+def gate_measures(image: UInt8Array) -> GateMeasures:
+    """image: RGB, uint8 [256, 256, 3]."""
+    return GateMeasures(*(_kernel.quality(np.ascontiguousarray(image)) if _kernel else plain.quality(image)))
+
+
+def structure_measures(pixels: UInt8Array, image: UInt8Array) -> StructureMeasures:
+    """pixels: the frame, RGB, uint8 [H, W, 3]. image: what the networks see of it, RGB, uint8 [256, 256, 3]."""
+    height, width = pixels.shape[:2]
+    given = np.ascontiguousarray(pixels), np.ascontiguousarray(image)
+    return StructureMeasures(
+        *(_kernel.structure(given[0], (height, width), given[1]) if _kernel else plain.structure(*given))
+    )

@@ -1,0 +1,47 @@
+/* The measures of the quality gate and of a frame's structure, for Python (kernel.c) and for programs in C and C++
+ * (runtime/native). What each means, and its limit: runtime/quality.py and runtime/structure.py. */
+#ifndef ROP_GATE_H
+#define ROP_GATE_H
+
+#include <stdint.h>
+
+#define GATE_SIDE 256 /* of the networks' input */
+#define GATE_DARK 20  /* no channel over this is outside of the field */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* In the order of a reading. */
+typedef struct {
+    double brightness, glare_share, field_share, fields, detail, edge_ratio, redness, green_excess;
+} GateMeasures;
+
+typedef struct {
+    double comb_ratio, comb_offset, seam, repeated_rows, likeness, hull_share, strokes, grains, blue_excess, spread;
+} StructureMeasures;
+
+/* The limits of runtime/structure.py, held equal by tests/runtime/gate. */
+#define COMB_RATIO_MAX 1.1
+#define COMB_OFFSET_MAX 4.0
+#define SEAM_MAX 2.1
+#define REPEATED_ROWS_MAX 11
+#define LIKENESS_MAX 0.6
+#define HULL_SHARE_MIN 0.975
+#define STROKES_MAX 16
+#define GRAINS_MAX 500
+#define BLUE_EXCESS_MAX 0.04
+#define SPREAD_MIN 1.0
+
+enum { GATE_DONE = 0, GATE_DOES_NOT_FIT = 1, GATE_NO_MEMORY = 2 };
+
+/* image: RGB [256, 256, 3], what the networks see. */
+int gate_measures(const uint8_t *image, GateMeasures *to);
+
+/* pixels: the frame, RGB [height, width, 3], sides of 1 to 2^20; image: as above. */
+int structure_measures(const uint8_t *pixels, int height, int width, const uint8_t *image, StructureMeasures *to);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,282 @@
+"""The measures of the gate and of a frame's structure in NumPy and OpenCV: what is meant, and what runs uncompiled.
+
+Sums are of whole numbers and quotients of exact ones, so that whatever order adds them up gives the same bits; only the
+two Gaussians are sums of float32, in the order that stands here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.arrays import FloatArray, UInt8Array
+
+Whole = NDArray[np.signedinteger[Any]]
+DARK = 20
+"""No channel over this is outside of the field."""
+_FINE = (0.49867645, 0.22831072, 0.021910314, 0.00044074337)
+_COARSE = (0.2493394, 0.205101, 0.114155896, 0.042991504, 0.010955209, 0.001888915, 0.00022037272, 1.7396305e-05)
+"""Gaussians of 0.8 and 1.6 pixels in float32 as OpenCV cuts them off, from the middle on."""
+_STEP_SCALE, _STEP_MOST = 4096, 65534
+"""Differences of Gaussians are whole 4096ths of a level, up to 16 levels."""
+_LINES, _MEANS, _LINE_BITS_MOST = 480, 160, 6
+"""A frame is looked at as some 480 to 960 lines each way, each as 160 to 320 means: of 1, 2, 4 ... pixels."""
+_STEP_MAX = 63
+"""Quarters of a level: steps over 16 levels count as 16, so that one vessel does not weigh as much as a seam."""
+_NEAR = (2, 3, 4, 5, 6, 8, 16)
+"""What a step is held against: those near it, and those at the next rows of blocks of a compressed picture."""
+_CLEAR = 12
+"""Lines around a step that lie in the field: the first rows of some cameras are no picture."""
+_WINDOW_STEP = 4
+"""Means from one window along a line to the next."""
+_LEVEL = 84
+"""Added to ten times the steps near by, twelfths of a level: 0.7 levels; below it all is noise."""
+_SCORE = 1000
+"""Of a seam: parts of one."""
+_COMB_COLUMNS, _COMB_STEP_MOST = 64, 32
+_SEEN_MIN = 600
+"""Pixels; of fewer it is not told."""
+_STROKE, _GRAIN = 60, 30
+"""Levels over a median of 5 x 5."""
+
+
+def quality(image: UInt8Array) -> tuple[float, ...]:
+    """In the order of `runtime.gate.GateMeasures`. image: RGB, uint8 [256, 256, 3]."""
+    field = _field(image)
+    lit = int(field.sum())
+    mask = field if lit else np.ones_like(field)
+    looked_at = lit or field.size
+    red, green, blue = (float(total) / looked_at for total in (image * mask[..., None]).reshape(-1, 3).sum(axis=0))
+    total = max(red + green + blue, 1e-6)
+    light = (image.astype(np.uint32) @ np.array([9798, 19235, 3735], np.uint32) + (1 << 14) >> 15) * mask
+    detail, edge_ratio = _sharpness(np.ascontiguousarray(image[..., 1]), field)
+    return (
+        float(light.sum()) / looked_at,
+        np.count_nonzero(light > 235) / looked_at,
+        lit / field.size,
+        float(_separate_fields(field)),
+        detail,
+        edge_ratio,
+        (red - blue) / total,
+        (green - red) / total,
+    )
+
+
+def structure(pixels: UInt8Array, image: UInt8Array) -> tuple[float, ...]:
+    """In the order of `runtime.gate.StructureMeasures`. pixels: RGB, uint8 [H, W, 3]; image: uint8 [256, 256, 3]."""
+    field = _field(image)
+    green = np.ascontiguousarray(pixels[:, :: max(1, pixels.shape[1] // _COMB_COLUMNS), 1])
+    return (
+        *_comb(green),
+        *_seams(pixels),
+        _likeness_of_halves(image, field),
+        _hull_share(field),
+        *_drawn_over(image, field),
+        *_colours(image, field),
+    )
+
+
+def _field(image: UInt8Array) -> UInt8Array:
+    """Where the camera saw something: 1 where any channel is over 20 of 255."""
+    return np.asarray(image.max(axis=2) > DARK, np.uint8)
+
+
+def _windowed(field: UInt8Array, reach: int, outside: int, *, every: bool = True) -> UInt8Array:
+    """1 where all (or any) of the square window of 2 * reach + 1 is; what lies outside counts as `outside`."""
+    change, kernel = cv2.erode if every else cv2.dilate, np.ones((2 * reach + 1,) * 2, np.uint8)
+    return np.asarray(change(field, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=(outside,)), np.uint8)
+
+
+def _separate_fields(field: UInt8Array) -> int:
+    """How many parts, narrow bridges between them cut: discs that touch are one over about 13 of every fourth pixel."""
+    apart = _windowed(np.ascontiguousarray(field[::4, ::4]), 6, 0)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=4)
+    return int(np.count_nonzero(50 * stats[1:, cv2.CC_STAT_AREA] > apart.size))
+
+
+def _sharpness(green: UInt8Array, field: UInt8Array) -> tuple[float, float]:
+    """(detail, edge ratio) well inside the field, whose own border is the sharpest edge of all."""
+    inside = _windowed(field, 12, 1) == 1
+    pixels = int(np.count_nonzero(inside))
+    if pixels < 100:
+        return 0.0, 0.0
+    detail = int(
+        np.abs(cv2.Laplacian(green, cv2.CV_16S, borderType=cv2.BORDER_REFLECT_101))[inside].sum(dtype=np.int64)
+    )
+    apart = np.abs(_blurred(green, _FINE) - _blurred(green, _COARSE))
+    steps = np.minimum(apart * np.float32(_STEP_SCALE) + np.float32(0.5), np.float32(_STEP_MOST)).astype(np.uint16)
+    ranks = [int(pixels * 0.5), int(pixels * 0.97)]
+    middle, high = (float(np.partition(steps[inside], rank)[rank]) / _STEP_SCALE for rank in ranks)
+    return detail / pixels, high / max(middle, 0.05)
+
+
+def _blurred(green: UInt8Array, weights: tuple[float, ...]) -> FloatArray:
+    """Along the rows, then down the columns, from the middle outwards; edges mirrored."""
+    levels, reach = green.astype(np.float32), len(weights) - 1
+    for _ in range(2):
+        padded = np.pad(levels, ((0, 0), (reach, reach)), mode="reflect")
+        side = levels.shape[1]
+        sums = np.float32(weights[0]) * levels
+        for i, weight in enumerate(weights[1:], start=1):
+            pair = padded[:, reach - i : reach - i + side] + padded[:, reach + i : reach + i + side]
+            sums = sums + np.float32(weight) * pair
+        levels = sums.T
+    return levels
+
+
+def _comb(green: UInt8Array) -> tuple[float, float]:
+    """Even and odd rows of two moments, as a ratio, and of two brightnesses, in levels. green: [H, about 64]."""
+    levels = green.astype(np.int64)
+    inside = (levels[:-4] > DARK) & (levels[4:] > DARK)
+    count = int(np.count_nonzero(inside))
+    if count < _SEEN_MIN:
+        return 0.0, 0.0
+    middle = 2 * levels[2:-2]
+    next_row = np.clip(middle - levels[1:-3] - levels[3:-1], -_COMB_STEP_MOST, _COMB_STEP_MOST)
+    next_but_one = np.minimum(np.abs(middle - levels[:-4] - levels[4:]), _COMB_STEP_MOST)
+    steps = (next_row * np.where(np.arange(len(middle)) % 2, -1, 1)[:, None])[inside]
+    total = int(steps.sum())
+    # What is left when even and odd rows are made equally bright: some cameras give them a level of difference.
+    moved = int(np.abs(steps * count - total).sum())
+    ratio = moved / count / (float(next_but_one[inside].sum()) + 0.25 * count)
+    return ratio, abs(total) / count / 2
+
+
+def _seams(pixels: UInt8Array) -> tuple[float, float]:
+    """How far the strongest step between two lines stands out from those near it, and the most lines that are alike."""
+    light = pixels.astype(np.int64) @ np.array([2, 5, 1])
+    line_bits = mean_bits = 0
+    while line_bits < _LINE_BITS_MOST and max(light.shape) >> (line_bits + 1) >= _LINES:
+        line_bits += 1
+    while max(light.shape) >> (mean_bits + 1) >= _MEANS:
+        mean_bits += 1
+    margin = (max(light.shape) >> line_bits) // 40
+    # Lines once more from half a line on: in the middle of a line, an edge is two half as high.
+    found = [
+        _seam(_lines(turned, begin, line_bits, mean_bits), margin, margin >> (mean_bits - line_bits))
+        for turned in (light, light.T)
+        for begin in sorted({0, 1 << line_bits >> 1})
+    ]
+    score = max(score for score, _ in found)
+    if max(light.shape) < _LINES:
+        score = score * 4 // 5  # vessels are a pixel or two wide there, and sharper
+    return score / _SCORE, float(max(run for _, run in found))
+
+
+def _lines(light: Whole, begin: int, line_bits: int, mean_bits: int) -> Whole:
+    """Means of 2**line_bits rows and 2**mean_bits columns, from row `begin` on; what is left over is dropped."""
+    high, wide = max(light.shape[0] - begin, 0) >> line_bits, light.shape[1] >> mean_bits
+    whole = light[begin : begin + (high << line_bits), : wide << mean_bits]
+    sums = whole.reshape(high, 1 << line_bits, wide, 1 << mean_bits).sum(axis=(1, 3))
+    shift = line_bits + mean_bits + 3
+    return np.asarray((sums + (1 << (shift - 1))) >> shift, np.int64)
+
+
+def _seam(lines: Whole, margin: int, sideways: int) -> tuple[int, int]:
+    """The score of the strongest step along a sixth of a line, and the longest run of lines that are alike.
+
+    lines: [lines, means]. margin, sideways: lines and means by which a step lies inside the field. A step is taken less
+    what the slope there makes of it.
+    """
+    count, wide = lines.shape[0] - 3, max(8, lines.shape[1] // 6)
+    if count < 1 or lines.shape[1] < wide:
+        return 0, 0
+    kernel = np.ones((2 * margin + 1, 2 * sideways + 1), np.uint8)
+    lit = (lines > DARK).astype(np.uint8)
+    inside = np.asarray(cv2.erode(lit, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=(1,)), np.uint8)
+    before, above, below, after = lines[:-3], lines[1:-2], lines[2:-1], lines[3:]
+    seen = (inside[:-3] & inside[3:]).astype(np.int64)
+    steps = np.minimum(np.abs(3 * (below - above) + (before - after)), _STEP_MAX) * seen
+    total, share = (_along(values, wide)[:, ::_WINDOW_STEP] for values in (steps, seen))
+    full = 5 * share > 4 * wide
+    mean = 3 * total // np.maximum(share, 1) * full  # twelfths of a level
+    near = np.zeros_like(mean)
+    for apart in _NEAR:
+        np.maximum(near[apart:], mean[:-apart], out=near[apart:])
+        np.maximum(near[:-apart], mean[apart:], out=near[:-apart])
+    clear = cv2.erode(
+        full.astype(np.uint8),
+        np.ones((2 * _CLEAR + 1, 1), np.uint8),
+        borderType=cv2.BORDER_CONSTANT,
+        borderValue=(0,),
+    )
+    score = 10 * _SCORE * mean * clear // (10 * near + _LEVEL)
+    score[6::8] = score[6::8] * 3 // 4  # the step from line 7 to 8, where blocks meet
+    changed = np.asarray(np.abs(np.diff(lines, axis=0)) > 1).max(axis=1)[:count]
+    alike = np.asarray(full).max(axis=1) & ~changed
+    run = longest = 0
+    for one in alike.tolist():
+        run = run + 1 if one else 0
+        longest = max(longest, run)
+    return int(score.max()), longest
+
+
+def _along(values: Whole, wide: int) -> Whole:
+    """Sums of `wide` values of a row, from each place on."""
+    sums = np.pad(values.cumsum(axis=1), ((0, 0), (1, 0)))
+    return np.asarray(sums[:, wide:] - sums[:, :-wide], np.int64)
+
+
+def _likeness_of_halves(image: UInt8Array, field: UInt8Array) -> float:
+    """Largest correlation of the left half with the right, or the upper with the lower, as they are or mirrored."""
+    inside = _windowed(np.ascontiguousarray(field[::2, ::2]), 5, 0).astype(np.int64)
+    green = image[..., 1].astype(np.int64)
+    few = (green[::2, ::2] + green[1::2, ::2] + green[::2, 1::2] + green[1::2, 1::2] + 2) >> 2
+    around = sum(np.roll(few, (y, x), axis=(0, 1)) for y in range(-3, 4) for x in range(-3, 4))
+    detail = np.clip(49 * few - around, -8 * 49, 8 * 49) * inside
+    half = len(detail) // 2
+    return max(
+        _correlation(shown[:half], shown[half:][::step], seen[:half] & seen[half:][::step])
+        for shown, seen in ((detail, inside), (detail.T, inside.T))
+        for step in (1, -1)
+    )
+
+
+def _correlation(one: Whole, other: Whole, where: Whole) -> float:
+    """Of two pictures around zero where both are seen; 0 where that is too little to tell."""
+    if np.count_nonzero(where) < _SEEN_MIN:
+        return 0.0
+    lengths = float((one * one * where).sum()) * float((other * other * where).sum())
+    return float((one * other * where).sum()) / math.sqrt(max(lengths, 1.0))
+
+
+def _hull_share(field: UInt8Array) -> float:
+    """Share of the convex hull around the parts of the field that they fill; marks beside the field are left aside."""
+    few = _windowed(_windowed(np.ascontiguousarray(field[::2, ::2]), 2, 1), 2, 0, every=False)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(few, connectivity=4)
+    large = np.flatnonzero(100 * stats[1:, cv2.CC_STAT_AREA] > few.size) + 1
+    if not large.size:
+        return 0.0
+    seen = np.isin(parts, large)
+    rows = np.flatnonzero(seen.any(axis=1))
+    ends = ((seen[row].argmax(), seen.shape[1] - 1 - seen[row][::-1].argmax(), row) for row in rows)
+    points = np.array([(x, row) for left, right, row in ends for x in (left, right)], np.int32)
+    hull = [(int(x), int(y)) for x, y in cv2.convexHull(points)[:, 0]]
+    # Pixels in it by Pick's theorem: area + border / 2 + 1.
+    area = border = 0
+    for (x, y), (next_x, next_y) in zip(hull, hull[1:] + hull[:1], strict=True):
+        area += x * next_y - next_x * y
+        border += math.gcd(next_x - x, next_y - y)
+    return int(np.count_nonzero(seen)) / ((abs(area) + border) // 2 + 1)
+
+
+def _drawn_over(image: UInt8Array, field: UInt8Array) -> tuple[float, float]:
+    """Pixels well inside the field of which a channel stands out from all around: strokes, and grains."""
+    whole = _windowed(_windowed(field, 3, 0, every=False), 3, 1)
+    apart = np.asarray(cv2.absdiff(image, cv2.medianBlur(image, 5))).max(axis=2) * _windowed(whole, 10, 0)
+    strokes, grains = (float(np.count_nonzero(apart > levels)) for levels in (_STROKE, _GRAIN))
+    return strokes, grains
+
+
+def _colours(image: UInt8Array, field: UInt8Array) -> tuple[float, float]:
+    """How far blue goes beyond green, as a share of all light; the smallest standard deviation of a colour, levels."""
+    seen = image[field == 1].astype(np.int64)
+    count, sums, squares = len(seen), seen.sum(axis=0).tolist(), (seen * seen).sum(axis=0).tolist()
+    if not count:
+        return 0.0, 0.0
+    spread = min(count * square - total * total for square, total in zip(squares, sums, strict=True))
+    return (sums[2] - sums[1]) / max(sum(sums), count), math.sqrt(spread) / count

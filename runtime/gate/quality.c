@@ -1,0 +1,181 @@
+/* The measures of the quality gate: those of runtime/gate/plain.py, equal to it bit by bit. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "squares.h"
+
+#define SIDE GATE_SIDE
+#define PIXELS (SIDE * SIDE)
+#define REACH 7 /* pixels around the picture, for the coarse blur */
+#define PITCH (SIDE + 2 * REACH)
+#define KEPT 16 /* rows: more than 2 * REACH */
+#define FEW (SIDE / 4)
+#define WELL_INSIDE 12
+#define TOO_FEW 100
+#define STEP_SCALE 4096.0f
+#define STEP_MAX 65534.0f
+
+/* Gaussians of 0.8 and 1.6 pixels as OpenCV cuts them off, from the middle on. */
+static const float FINE[] = {0.49867645f, 0.22831072f, 0.021910314f, 0.00044074337f};
+static const float COARSE[] = {0.2493394f,   0.205101f,    0.114155896f,   0.042991504f,
+                               0.010955209f, 0.001888915f, 0.00022037272f, 1.7396305e-05f};
+enum { FINE_REACH = 3, COARSE_REACH = 7 };
+
+typedef struct {
+    uint8_t red[PIXELS], green[PIXELS], blue[PIXELS], field[PIXELS], inside[PIXELS];
+    uint8_t few[FEW * FEW], room[ROOM(SIDE, WELL_INSIDE)];
+    Run runs[(FEW + 1) / 2 * FEW];
+    float levels[PITCH]; /* a row of green with its mirrored ends */
+    float fine[KEPT][SIDE], coarse[KEPT][SIDE]; /* the rows around the one that is made */
+    uint16_t steps[PIXELS];
+} Work;
+
+/* Without repeating the edge: -1 is 1. */
+INLINE int mirrored(int place) { return place < 0 ? -place : place >= SIDE ? 2 * SIDE - 2 - place : place; }
+
+/* Colours and light of the field, or of all where there is none. */
+INLINE void lights(Work *w, GateMeasures *to) {
+    uint32_t lit = 0, red = 0, green = 0, blue = 0, brightness = 0, glare = 0;
+    for (int i = 0; i < PIXELS; i++) lit += w->field[i];
+    const uint8_t all = lit == 0;
+    for (int i = 0; i < PIXELS; i++) {
+        const uint32_t on = w->field[i] | all;
+        const uint32_t r = w->red[i], g = w->green[i], b = w->blue[i];
+        const uint32_t grey = on * ((r * 9798 + g * 19235 + b * 3735 + (1 << 14)) >> 15);
+        red += on * r;
+        green += on * g;
+        blue += on * b;
+        brightness += grey;
+        glare += grey > 235;
+    }
+    const double looked_at = lit ? lit : PIXELS;
+    const double mean_red = red / looked_at, mean_green = green / looked_at, mean_blue = blue / looked_at;
+    const double total = mean_red + mean_green + mean_blue > 1e-6 ? mean_red + mean_green + mean_blue : 1e-6;
+    to->brightness = brightness / looked_at;
+    to->glare_share = glare / looked_at;
+    to->field_share = (double)lit / PIXELS;
+    to->redness = (mean_red - mean_blue) / total;
+    to->green_excess = (mean_green - mean_red) / total;
+}
+
+/* How many separate parts the field has, narrow bridges cut: counted on every fourth pixel. */
+INLINE double separate_fields(Work *w) {
+    thinned(w->field, w->few, SIDE, 4);
+    windowed(w->few, w->few, w->room, FEW, 6, 0, 1);
+    const int count = parts_of(w->few, FEW, w->runs);
+    int parts = 0;
+    for (int i = 0; i < count; i++) parts += w->runs[i].root == i && 50 * w->runs[i].area > FEW * FEW;
+    return parts;
+}
+
+/* A row of green, blurred along by both. */
+INLINE void blurred_row(Work *w, int y) {
+    const uint8_t *restrict from = w->green + y * SIDE;
+    float *restrict middle = w->levels + REACH, *restrict to_fine = w->fine[y % KEPT], *restrict to_coarse = w->coarse[y % KEPT];
+    for (int x = 0; x < SIDE; x++) middle[x] = from[x];
+    for (int i = 1; i <= REACH; i++) {
+        middle[-i] = from[mirrored(-i)];
+        middle[SIDE - 1 + i] = from[mirrored(SIDE - 1 + i)];
+    }
+    for (int x = 0; x < SIDE; x++) {
+        const float *at = middle + x;
+        float fine = FINE[0] * at[0], coarse = COARSE[0] * at[0];
+        for (int i = 1; i <= FINE_REACH; i++) fine += FINE[i] * (at[-i] + at[i]);
+        for (int i = 1; i <= COARSE_REACH; i++) coarse += COARSE[i] * (at[-i] + at[i]);
+        to_fine[x] = fine;
+        to_coarse[x] = coarse;
+    }
+}
+
+/* |fine - coarse|, in 1 / 4096 of a level, up to 16 levels; larger than all outside of `inside`. */
+INLINE void blurred_steps(Work *w) {
+    for (int y = 0; y < REACH; y++) blurred_row(w, y);
+    for (int y = 0; y < SIDE; y++) {
+        if (y + REACH < SIDE) blurred_row(w, y + REACH);
+        const float *restrict above[REACH + 1], *restrict below[REACH + 1];
+        const float *restrict fine_above[FINE_REACH + 1], *restrict fine_below[FINE_REACH + 1];
+        for (int i = 0; i <= REACH; i++) {
+            above[i] = w->coarse[mirrored(y - i) % KEPT];
+            below[i] = w->coarse[mirrored(y + i) % KEPT];
+        }
+        for (int i = 0; i <= FINE_REACH; i++) {
+            fine_above[i] = w->fine[mirrored(y - i) % KEPT];
+            fine_below[i] = w->fine[mirrored(y + i) % KEPT];
+        }
+        const uint8_t *restrict inside = w->inside + y * SIDE;
+        uint16_t *restrict steps = w->steps + y * SIDE;
+        for (int x = 0; x < SIDE; x++) {
+            float fine = FINE[0] * fine_above[0][x], coarse = COARSE[0] * above[0][x];
+            for (int i = 1; i <= FINE_REACH; i++) fine += FINE[i] * (fine_above[i][x] + fine_below[i][x]);
+            for (int i = 1; i <= COARSE_REACH; i++) coarse += COARSE[i] * (above[i][x] + below[i][x]);
+            float step = fabsf(fine - coarse) * STEP_SCALE + 0.5f;
+            step = step < STEP_MAX ? step : STEP_MAX;
+            steps[x] = inside[x] ? (uint16_t)(int)step : 65535;
+        }
+    }
+}
+
+/* The step that so many others are not over. */
+INLINE int ranked(const uint16_t *steps, uint32_t rank) {
+    int found = 0;
+    for (int bit = 1 << 15; bit; bit >>= 1) {
+        const uint16_t under = (uint16_t)(found + bit);
+        uint32_t below = 0;
+        for (int y = 0; y < SIDE; y++) { /* sums of a row fit in 16 bits */
+            uint16_t row = 0;
+            for (int x = 0; x < SIDE; x++) row = (uint16_t)(row + (steps[y * SIDE + x] < under));
+            below += row;
+        }
+        if (below <= rank) found += bit;
+    }
+    return found;
+}
+
+/* Detail and edges well inside the field, whose own border is the sharpest edge of all. */
+INLINE void sharpness(Work *w, GateMeasures *to) {
+    windowed(w->field, w->inside, w->room, SIDE, WELL_INSIDE, 1, 1);
+    uint32_t pixels = 0, detail = 0;
+    for (int i = 0; i < PIXELS; i++) pixels += w->inside[i];
+    to->detail = to->edge_ratio = 0;
+    if (pixels < TOO_FEW) return;
+    blurred_steps(w);
+    for (int y = 0; y < SIDE; y++) {
+        const uint8_t *row = w->green + y * SIDE, *above = w->green + mirrored(y - 1) * SIDE;
+        const uint8_t *below = w->green + mirrored(y + 1) * SIDE, *inside = w->inside + y * SIDE;
+        for (int x = 0; x < SIDE; x += SIDE - 1) {
+            detail += (uint32_t)(inside[x] * abs(above[x] + below[x] + 2 * row[x ? x - 1 : 1] - 4 * row[x]));
+        }
+        for (int x = 1; x < SIDE - 1; x++) {
+            detail += (uint32_t)(inside[x] * abs(above[x] + below[x] + row[x - 1] + row[x + 1] - 4 * row[x]));
+        }
+    }
+    const double middle = ranked(w->steps, (uint32_t)(pixels * 0.5)) / 4096.0;
+    const double high = ranked(w->steps, (uint32_t)(pixels * 0.97)) / 4096.0;
+    to->detail = (double)detail / pixels;
+    to->edge_ratio = high / (middle > 0.05 ? middle : 0.05);
+}
+
+INLINE int measured(const uint8_t *image, Work *w, GateMeasures *to) {
+    for (int i = 0; i < PIXELS; i++) {
+        w->red[i] = image[3 * i];
+        w->green[i] = image[3 * i + 1];
+        w->blue[i] = image[3 * i + 2];
+    }
+    for (int i = 0; i < PIXELS; i++) {
+        w->field[i] = (w->red[i] > GATE_DARK) | (w->green[i] > GATE_DARK) | (w->blue[i] > GATE_DARK);
+    }
+    lights(w, to);
+    to->fields = separate_fields(w);
+    sharpness(w, to);
+    return GATE_DONE;
+}
+
+FOR_THIS_CPU(measured, (const uint8_t *image, Work *w, GateMeasures *to), (image, w, to))
+
+int gate_measures(const uint8_t *image, GateMeasures *to) {
+    uint8_t *room = room_taken(ROOM_OF_QUALITY, sizeof(Work));
+    if (!room) return GATE_NO_MEMORY;
+    const int done = measured_here(image, (Work *)(void *)room, to);
+    room_given_back(ROOM_OF_QUALITY, room);
+    return done;
+}
