@@ -141,12 +141,13 @@ def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
 
 
 def slim(python: Path, listed: Path = HERE / "unused.list") -> None:
-    """Remove what `unused.list` names from the environment's packages. A pattern that fits nothing is none the worse.
-
-    Raises `CannotInstall`.
-    """
+    """`remove_unused` from an environment. A pattern that fits nothing is none the worse."""
     ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    packages = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+    remove_unused(Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()), listed)
+
+
+def remove_unused(packages: Path, listed: Path = HERE / "unused.list") -> None:
+    """Remove what `unused.list` names from a folder of packages. Raises `CannotInstall`."""
     try:
         lines = listed.read_text(encoding="utf-8").splitlines()
         for pattern in (line for line in lines if line and not line.startswith("#")):

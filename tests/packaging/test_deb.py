@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime.daemon.client import Client
+from runtime.daemon.measure import started
+from tests.pictures import retina
 from tests.runtime.daemon.c.building import ROOT, C, tool
 
 pytestmark = pytest.mark.system
@@ -76,3 +79,32 @@ def test_the_c_parts_install_and_serve(architecture: str, tmp_path: Path) -> Non
         program,
     )
     ran(*run, program)
+
+
+@pytest.mark.soak
+def test_the_daemons_package_serves(tmp_path: Path) -> None:
+    """Built whole, looked at by lintian, and a daemon of its tree reads a frame by Debian's own Python."""
+    for needed in ("dh", "lintian", "cmake", "pkg-config"):
+        tool(needed)
+    ran(DEB, tmp_path / "built")
+    (package,) = (tmp_path / "built").glob("ropscreend_*.deb")
+    assert package.stat().st_size < 170e6
+    ran(tool("lintian"), "--fail-on", "error", "--allow-root", package)
+    root, path = tmp_path / "root", tmp_path / "s"
+    ran(tool("dpkg-deb"), "--extract", package, root)
+    library = root / "usr/lib/ropscreend"
+    assert sum(file.stat().st_size for file in library.rglob("*") if file.is_file()) < 440e6
+    python = re.findall(r"/usr/bin/python\S+", (library / "python").read_text())[0]
+    command = [
+        "env",
+        "-i",
+        f"PYTHONPATH={library / 'packages'}",
+        python,
+        "-s",
+        "-m",
+        "runtime.daemon",
+        "--socket",
+        str(path),
+    ]
+    with started(command, path), Client(path, slots=1, slot_bytes=640 * 480 * 3) as client:
+        assert client.read(retina(1, width=640, height=480)).outcome.name in ("RETAKE", "REFER", "NO_REFERRAL_FINDINGS")

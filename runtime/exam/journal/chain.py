@@ -12,6 +12,8 @@ from runtime.exam.errors import JournalDamaged
 
 GENESIS = "0" * 64
 """What stands for the hash before the first event."""
+RETIRED = "retired"
+"""Kind of the event after which those of its exam before it hold nothing any more."""
 
 canonical = json.JSONEncoder(ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 """The one JSON text of a content: sorted keys, no spaces, ASCII. Numbers that are not finite are refused."""

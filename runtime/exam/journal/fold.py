@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from runtime.exam.errors import ExamRefused
+from runtime.exam.journal import chain
 from runtime.exam.journal.chain import EventRow, Strand
 from runtime.exam.journal.records import CaptureRecord, Change, ExamRecord, ExamSummary
 from runtime.exam.machine import (
@@ -33,7 +34,7 @@ from runtime.outcome import Outcome
 from runtime.views import Eye, View, place
 
 OPENED, CAPTURED, READ, RELABELLED = "opened", "captured", "read", "relabelled"
-AMENDED, DOCUMENTED, CLOSED, RETIRED = "amended", "documented", "closed", "retired"
+AMENDED, DOCUMENTED, CLOSED, RETIRED = "amended", "documented", "closed", chain.RETIRED
 EXCLUDED, INCLUDED, CONFIRMED = "excluded", "included", "confirmed view"
 STOPPED, VOIDED, EXPOSED = "stopped", "voided", "exposed"
 BOARD_TOTAL = "board total"

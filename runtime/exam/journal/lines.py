@@ -215,7 +215,7 @@ def strand_of(rows: Sequence[EventRow]) -> Strand:
 
 def named_images(connection: sqlite3.Connection, secrets: Secrets) -> Iterator[tuple[int, str, str]]:
     """(event, exam, picture) of every capture whose exam is not retired; captures that were altered are left out."""
-    query = f"{WITH_BEFORE} WHERE kind = ? AND body IS NOT NULL ORDER BY seq"
+    query = f"{WITH_BEFORE} WHERE kind = ? ORDER BY seq"
     for values in rows_of(connection, query, (folding.CAPTURED,)):
         try:
             row = checked_event(secrets, values)

@@ -20,7 +20,7 @@ def orders_of_exams(journal: JournalReader) -> dict[str, Order]:
     Raises `KeyUnusable` without the journal's key.
     """
     secrets, ordered = journal.unlocked(), dict[str, Mapping[str, Any] | None]()
-    query = f"{WITH_BEFORE} WHERE kind IN (?, ?) AND body IS NOT NULL ORDER BY seq"
+    query = f"{WITH_BEFORE} WHERE kind IN (?, ?) ORDER BY seq"
     for values in journal.database.rows(query, (OPENED, AMENDED)):
         row = checked_event(secrets, values)
         if "order" in row.content:

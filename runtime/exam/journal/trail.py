@@ -12,6 +12,7 @@ from typing import Any
 from runtime.exam.errors import JournalDamaged, JournalUnwritable
 from runtime.exam.journal.chain import (
     GENESIS,
+    RETIRED,
     EventRow,
     StoredRow,
     Strand,
@@ -26,8 +27,13 @@ from runtime.uptime import uptime_s
 
 COLUMNS = "seq, exam, kind, at, who, body, body_sha256, hash"
 _BEFORE = f"coalesce((SELECT hash FROM events AS before WHERE before.seq = events.seq - 1), '{GENESIS}')"
-WITH_BEFORE = f"SELECT {COLUMNS}, {_BEFORE} FROM events"
-"""Each event with the hash of the one before, from which its own follows: `checked_event`."""
+_RETIRED_AT = (
+    "CASE WHEN body IS NULL THEN (SELECT max(seq) FROM events AS later "
+    f"WHERE later.exam = events.exam AND later.kind = '{RETIRED}') END"
+)
+WITH_BEFORE = f"SELECT {COLUMNS}, {_RETIRED_AT}, {_BEFORE} FROM events"
+"""Each event with what `checked_event` needs of others: the event that retired the exam of one that holds nothing, and
+the hash of the one before, from which its own follows."""
 CLOCK = "clock"
 JUMP_S = 30.0
 """A clock that moved this much against the time that passed is noted in the trail."""
@@ -134,8 +140,9 @@ def opened_event(secrets: Secrets, stored: StoredRow) -> EventRow:
 
 def checked_event(secrets: Secrets, values: Sequence[Any]) -> EventRow:
     """An event of `WITH_BEFORE`, opened. Raises `JournalDamaged`, which names it, when anything of it was altered."""
-    row = StoredRow(*values[:-1])
-    whole = row.body is None or (isinstance(row.body, bytes) and digest(row.body) == row.body_sha256)
+    row, retired_at = StoredRow(*values[:-2]), values[-2]
+    removed = row.body is None and isinstance(retired_at, int) and row.seq < retired_at
+    whole = removed or (isinstance(row.body, bytes) and digest(row.body) == row.body_sha256)
     if not (whole and follows(row, values[-1])):
         raise JournalDamaged(f"event {row.seq}: it was altered, or the one before it was")
     return opened_event(secrets, row)
@@ -177,7 +184,7 @@ def trail_end(connection: sqlite3.Connection) -> End | None:
     if found is None:
         return None
     head = connection.execute("SELECT value FROM meta WHERE name = 'head'").fetchone()
-    row = StoredRow(*found[:-1])
+    row = StoredRow(*found[:-2])
     return End(row.seq, row.at, row.hash, None if head is None else head[0], follows(row, found[-1]))
 
 

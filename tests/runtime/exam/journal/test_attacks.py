@@ -21,7 +21,7 @@ from runtime.exam.journal import Delivery, Journal
 from runtime.exam.journal.chain import canonical, digest, event_hash
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.report import report_page
-from runtime.views import Eye
+from runtime.views import Eye, View
 from tests.runtime.exam.making import NRF, REFER, RULES, infant, journal_exam
 
 Edit = Callable[[sqlite3.Connection], object]
@@ -149,6 +149,33 @@ def test_an_edited_exam_is_neither_shown_nor_exported_nor_sent(filled: Journal, 
         ):
             with pytest.raises(JournalDamaged):
                 use(second)
+
+
+def test_no_events_content_can_be_taken_away(journal: Journal, key: JournalKey) -> None:
+    """As `retire` does it: a stage that a clinician found was gone, and nothing but `verify` said so."""
+    exam_id = journal_exam(journal, [REFER, NRF, NRF])
+    journal.document(exam_id, EyeFindings(Eye.OD, stage="3"), clinician="dr")
+    journal.exclude(exam_id, 1, reason="of the twin", operator="anna")
+    journal.include(exam_id, 1, reason="by mistake", operator="anna")
+    journal.relabel(exam_id, 2, Eye.OS, View.NASAL, reason="turned", operator="anna")
+    journal.amend(exam_id, infant=infant(name="Doe^Ada"), reason="named", operator="anna")
+    journal.note_person("signed in", "anna")
+    kinds = {row.kind for row in journal.events(exam_id)}
+    assert {"opened", "captured", "read", "closed", "documented", "excluded", "amended"} <= kinds
+    journal.close()
+    with closing(sqlite3.connect(journal.folder / "journal.sqlite3")) as connection:
+        for seq, exam, body in connection.execute("SELECT seq, exam, body FROM events").fetchall():
+            with connection:
+                connection.execute("UPDATE events SET body = NULL WHERE seq = ?", (seq,))
+            with pytest.raises(JournalDamaged), Journal.open(journal.folder, key) as opened:
+                opened.events_after(0, 500)
+            if exam is not None:
+                with pytest.raises(JournalDamaged, match="altered"), Journal.open(journal.folder, key) as opened:
+                    exam_from_journal(opened, exam_id, CartNode())
+            with connection:
+                connection.execute("UPDATE events SET body = ? WHERE seq = ?", (body, seq))
+    with Journal.open(journal.folder, key) as opened:
+        assert exam_from_journal(opened, exam_id, CartNode()).documented
 
 
 def test_a_forged_delivery_is_no_delivery(filled: Journal, key: JournalKey) -> None:
