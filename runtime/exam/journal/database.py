@@ -100,6 +100,20 @@ class Database:
                 raise
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read within is of one moment, whatever other programs commit meanwhile; nests, also in `writing`.
+
+        What is held against each other has to be read so: else an event that came in between looks like damage.
+        """
+        with self.naming():
+            self.connection.execute("SAVEPOINT reading")
+            try:
+                yield
+            finally:
+                with contextlib.suppress(sqlite3.Error):
+                    self.connection.execute("RELEASE reading")
+
+    @contextlib.contextmanager
     def lent(self) -> Iterator[Callable[[], None]]:
         """Within, only the thread that calls what is given may use it; that thread must be done when this is left."""
         self._check_thread()

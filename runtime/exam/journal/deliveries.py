@@ -166,7 +166,7 @@ class Deliveries:
         return self._database.rows(f"SELECT {COLUMNS} FROM deliveries {where} ORDER BY exam, destination", arguments)
 
     def _summaries(self) -> list[ExamSummary]:
-        with self._database.naming():
+        with self._database.snapshot():
             return [summary_of(kept.line) for kept in all_lines(self._database.connection, self._secrets()).kept]
 
     def owed(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runtime.exam.errors import JournalDamaged, JournalError, JournalUnwritable, KeyUnusable
 from runtime.exam.journal import lines
-from runtime.exam.journal.anchors import check_anchor, tell_all
+from runtime.exam.journal.anchors import Told, check_anchor, tell_all
 from runtime.exam.journal.crypt import HOW, HOW_NEW, JournalKey, require_cryptography
 from runtime.exam.journal.database import Database, system_error
 from runtime.exam.journal.flush import flush
@@ -22,7 +22,7 @@ from runtime.exam.journal.schema import VERSION, migrate, strange_objects, versi
 from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.trail import PROGRAM, Trail, check_end, trail_end
 from runtime.exam.journal.witness import FILE as WITNESS_FILE
-from runtime.exam.journal.witness import missing_events
+from runtime.exam.journal.witness import Witnessed, missing_events
 
 FILE = "journal.sqlite3"
 SEAL_AT_OPENING_S = 5.0
@@ -77,27 +77,32 @@ def prepare(journal: JournalReader, trail_of: Callable[[Secrets], Trail], *, che
         _upgrade(journal, trail_of, name)
     told = journal.witness.read()  # first: another process may add events meanwhile
     anchored = [anchor.read() for anchor in journal.anchors] if check else []
-    with database.naming():
+    with database.snapshot():
         _unlock(journal, name, check=check)
         if not check:
             return
-        strange = strange_objects(database.connection, VERSION)
-        if strange:
-            raise JournalDamaged(f"{name}: {strange[0]}; it may change what is read or written; bring back a copy")
-        end = trail_end(database.connection)
+        _check_sound(journal, name, told, anchored)
+    if not database.read_only:
+        _settle(journal, trail_of)
+
+
+def _check_sound(journal: JournalReader, name: str, told: Witnessed | None, anchored: Sequence[Told | None]) -> None:
+    """Tables, end of the trail and every exam's line, against what witness and anchors told. Raises `JournalError`."""
+    database = journal.database
+    strange = strange_objects(database.connection, VERSION)
+    if strange:
+        raise JournalDamaged(f"{name}: {strange[0]}; it may change what is read or written; bring back a copy")
+    end = trail_end(database.connection)
     check_end(end, journal.secrets, name)
     missing = missing_events(told, end)
     if missing is not None:
         raise JournalDamaged(
             f"{name}: {missing}; bring back the whole folder, or remove {WITNESS_FILE} to go on without them"
         )
-    with database.naming():
-        for anchor, told_there in zip(journal.anchors, anchored, strict=True):
-            check_anchor(database.connection, anchor, told_there, journal.secrets, name)
+    for anchor, told_there in zip(journal.anchors, anchored, strict=True):
+        check_anchor(database.connection, anchor, told_there, journal.secrets, name)
     if journal.secrets is not None:
         journal.lines()  # every exam's line, and that no event is missing
-    if not database.read_only:
-        _settle(journal, trail_of)
 
 
 def _unlock(journal: JournalReader, name: str, *, check: bool) -> None:

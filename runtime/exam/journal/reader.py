@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from runtime.arrays import UInt8Array
 from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
@@ -41,6 +42,18 @@ from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 
 Self = TypeVar("Self", bound="JournalReader")
+Reads = TypeVar("Reads", bound=Callable[..., Any])
+
+
+def _of_one_moment(method: Reads) -> Reads:
+    """A method of `JournalReader` whose reads are held against each other: all of them see the same last commit."""
+
+    @wraps(method)
+    def reads(self: JournalReader, *given: Any, **named: Any) -> Any:
+        with self.database.snapshot():
+            return method(self, *given, **named)
+
+    return cast("Reads", reads)
 
 
 class JournalReader:
@@ -90,6 +103,7 @@ class JournalReader:
             summary for summary in (summary_of(kept.line) for kept in self.lines()) if phase in (None, summary.phase)
         ]
 
+    @_of_one_moment
     def lines(self) -> tuple[SealedContent, ...]:
         """Every exam's line, newest first, each against its seal and the number of its events; sets `altered`."""
         secrets = self.unlocked()
@@ -103,6 +117,7 @@ class JournalReader:
         with self.database.naming():
             yield from altered_events(self.database.connection, self.secrets)
 
+    @_of_one_moment
     def check_whole(self) -> None:
         """Raise `JournalDamaged` unless every event and every row is as it was written; reads the whole trail."""
         self.lines()
@@ -116,6 +131,7 @@ class JournalReader:
                 f"journal {self.folder}: {found[0]}: {found[1]}; run python -m runtime.exam verify, bring back a copy"
             )
 
+    @_of_one_moment
     def _images_are_named(self) -> bool:
         with self.database.naming():
             kept = self.database.connection.execute("SELECT sha256, exam FROM images").fetchall()
@@ -139,11 +155,13 @@ class JournalReader:
             raise ExamRefused(f"exam {exam_id[:40]!r} is not in this journal; `python -m runtime.exam list` shows all")
         return summary_of(kept.line)
 
+    @_of_one_moment
     def _line(self, exam_id: str) -> tuple[SealedContent | None, bool]:
         secrets = self.unlocked()
         with self.database.naming():
             return line_of(self.database.connection, secrets, exam_id)
 
+    @_of_one_moment
     def events(self, exam_id: str) -> list[EventRow]:
         """The events of an exam, in their order, as its line seals them. Raises `JournalDamaged`, which names one."""
         secrets = self.unlocked()
@@ -173,6 +191,7 @@ class JournalReader:
         """A stored frame, RGB uint8 [H, W, 3], checked against its name. Raises `JournalDamaged`."""
         return decode_png(self.images.read(sha256))
 
+    @_of_one_moment
     def vessels(self, exam_id: str, number: int) -> UInt8Array | None:
         """Vessel probability x 255 of a capture, uint8 [256, 256]; None when its reading has none."""
         if self.summary(exam_id).phase is Phase.RETIRED:
@@ -187,6 +206,7 @@ class JournalReader:
             raise JournalDamaged(f"vessels of exam {exam_id}, capture {number}: not its reading's; run verify")
         return decode_png(png)
 
+    @_of_one_moment
     def pending(self) -> list[tuple[str, int]]:
         """(exam id, capture number) whose reading is not finished, in the order of capture."""
         waiting = [
@@ -196,6 +216,7 @@ class JournalReader:
             (line.exam_id, capture.number) for line in waiting for capture in self.folded(line.exam_id).exam.pending
         ]
 
+    @_of_one_moment
     def folded(self, exam_id: str) -> Folded:
         """The exam as its events tell it; raises `ExamRefused` when there is none or it is retired."""
         summary = self.summary(exam_id)
@@ -232,6 +253,7 @@ class JournalReader:
             if exam_id in (None, body["exam"])
         ]
 
+    @_of_one_moment
     def light_of(self, infant_id: str) -> list[dict[str, Any]]:
         """Every exposure of that infant, over all exams of this journal; needs the key. See `runtime.exam.light`."""
         account = self.unlocked().account(infant_id)
@@ -268,6 +290,7 @@ class JournalReader:
         said = [row for row in self._own_events(folding.BOARD_TOTAL) if row.content["board"] == board]
         return (said[-1].seq, dict(said[-1].content["totals"])) if said else (0, None)
 
+    @_of_one_moment
     def exposures_after(self, seq: int) -> list[dict[str, Any]]:
         """All light that was journalled after an event, over all exams, each run as it was written last."""
         with self.database.naming():
@@ -283,6 +306,7 @@ class JournalReader:
                     runs.update({one["run"]: one for one in row.content.get("exposures", ())})
         return list(runs.values())
 
+    @_of_one_moment
     def _own_events(self, kind: str) -> list[EventRow]:
         """The journal's own events of a kind, in their order."""
         secrets = self.unlocked()

@@ -1,0 +1,96 @@
+"""Another program commits between any two questions of a reader: nothing looks damaged, and nothing is half of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.reader import JournalReader
+from runtime.views import Eye, View
+from tests.runtime.exam.making import RULES, frame, infant, reading
+
+READS: dict[str, Callable[[Journal, str], Any]] = {
+    "exams": lambda journal, exam: journal.exams(),
+    "summary": lambda journal, exam: journal.summary(exam),
+    "exam": lambda journal, exam: journal.exam(exam),
+    "events": lambda journal, exam: journal.events(exam),
+    "events after": lambda journal, exam: journal.events_after(0, 100),
+    "vessels": lambda journal, exam: journal.vessels(exam, 1),
+    "pending": lambda journal, exam: journal.pending(),
+    "infant": lambda journal, exam: journal.infant(exam),
+    "light": lambda journal, exam: journal.light_of("H-1"),
+    "light of all": lambda journal, exam: journal.exposures_after(0),
+    "rejections": lambda journal, exam: journal.rejections(),
+    "board": lambda journal, exam: journal.board_said("b"),
+    "clock": lambda journal, exam: journal.clock_jumps(),
+    "whole": lambda journal, exam: journal.check_whole(),
+    "deliveries": lambda journal, exam: journal.deliveries.behind("archive"),
+}
+
+
+class Busy:
+    """Signs somebody in, and changes the exam, whenever it is called."""
+
+    def __init__(self, journal: Journal, exam: str) -> None:
+        self._journal, self._exam, self.turns = journal, exam, 0
+
+    def __call__(self, *_: object) -> None:
+        self.turns += 1
+        self._journal.note_person("signed in", "anna")
+        does = self._journal.exclude if self.turns % 2 else self._journal.include
+        does(self._exam, 1, reason="moved", operator="anna")
+
+
+@pytest.fixture
+def exam(journal: Journal) -> str:
+    begun = journal.begin_exam(infant(), RULES, operator="anna", station="cart 1")
+    shot = frame(1)
+    number = journal.add_capture(begun, Eye.OD, View.DISC, shot, operator="anna")
+    journal.add_reading(begun, number, reading(shot))
+    journal.add_capture(begun, Eye.OD, View.TEMPORAL, frame(2), operator="anna")
+    return begun
+
+
+@pytest.mark.parametrize("name", READS)
+def test_nothing_looks_damaged(journal: Journal, key: JournalKey, exam: str, name: str) -> None:
+    busy = Busy(journal, exam)
+    with Journal.open(journal.folder, key, read_only=True) as reader:
+        reader.database.connection.set_trace_callback(busy)
+        READS[name](reader, exam)
+        READS[name](reader, exam)  # and with what it remembers of before
+        reader.database.connection.set_trace_callback(None)
+        assert busy.turns
+        assert not reader.altered
+
+
+def test_opening(journal: Journal, key: JournalKey, exam: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, inner = Busy(journal, exam), JournalReader.lines
+
+    def lines(reader: JournalReader) -> Any:
+        reader.database.connection.set_trace_callback(busy)
+        return inner(reader)
+
+    monkeypatch.setattr(JournalReader, "lines", lines)
+    with monkeypatch.context() as alone:
+        alone.setattr(Busy, "__call__", _once(Busy.__call__))
+        Journal.open(journal.folder, key, read_only=True).close()
+    assert busy.turns
+
+
+def _once(call: Callable[..., None]) -> Callable[..., None]:
+    """Not within itself: the writer reads its own lines, too."""
+    under_way: list[int] = []
+
+    def guarded(self: Busy, *given: object) -> None:
+        if not under_way:
+            under_way.append(1)
+            try:
+                call(self, *given)
+            finally:
+                under_way.pop()
+
+    return guarded
