@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from copy import copy
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,12 +27,12 @@ def available() -> bool:
     return find_spec("gdcm") is not None
 
 
-def compressed(dataset: Dataset, syntax: str) -> Dataset:
-    """The same instance with its RGB pixels in that transfer syntax; what was given stays as it is.
+def compressed(dataset: Dataset, syntaxes: Sequence[str]) -> Dataset:
+    """The same instance with its RGB pixels in the first of the transfer syntaxes that gives them back.
 
-    GDCM works on files: they hold the pixels and nothing of the patient, in memory where the system has a place for
-    that, in a folder of this user's. Decoded again and compared before it is given: raises `RecordUnusable` where that
-    is not the picture.
+    GDCM has no JPEG Lossless for an odd number of bytes, and has JPEG-LS. It works on files: they hold the pixels and
+    nothing of the patient, in memory where the system has a place for that, in a folder of this user's. Decoded again
+    and compared before it is given: raises `RecordUnusable` where that is not the picture in any of them.
     """
     bare = Dataset()
     bare.file_meta = FileMetaDataset()
@@ -45,13 +46,17 @@ def compressed(dataset: Dataset, syntax: str) -> Dataset:
     with tempfile.TemporaryDirectory(dir=place) as folder:
         plain, made, again = (Path(folder) / name for name in ("plain", "made", "again"))
         bare.save_as(plain, enforce_file_format=True)
-        done = _transcode(plain, made, syntax) and _transcode(made, again, ExplicitVRLittleEndian)
-        if not done or dcmread(again).PixelData != bare.PixelData:
+        for syntax in syntaxes:
+            done = _transcode(plain, made, syntax) and _transcode(made, again, ExplicitVRLittleEndian)
+            if done and dcmread(again).PixelData == bare.PixelData:
+                found = dcmread(made)
+                break
+        else:
+            names = ", ".join(UID(syntax).name for syntax in syntaxes)
             raise RecordUnusable(
-                f"image {dataset.get('InstanceNumber', '')}: {UID(syntax).name} did not give the picture back; nothing "
-                "was sent; allow Explicit VR Little Endian at the archive"
+                f"image {dataset.get('InstanceNumber', '')}: {names} did not give the picture back; nothing "
+                "was sent; allow JPEG-LS Lossless or Explicit VR Little Endian at the archive"
             )
-        found = dcmread(made)
     result = copy(dataset)
     result.file_meta = copy(dataset.file_meta)
     result.file_meta.TransferSyntaxUID = UID(syntax)

@@ -54,7 +54,7 @@ def store(association: Association, archive: DicomNode, dataset: Dataset, number
     if not taken:
         return meaning(_NOT_SUPPORTED)
     if taken.isdisjoint(_SYNTAXES):
-        dataset = lossless.compressed(dataset, next(syntax for syntax in lossless.SYNTAXES if syntax in taken))
+        dataset = lossless.compressed(dataset, [syntax for syntax in lossless.SYNTAXES if syntax in taken])
     if not association.is_established:
         raise lost(archive, f"instance {number} was to be sent")
     answer = association.send_c_store(dataset, msg_id=number % 0xFFFF + 1)
