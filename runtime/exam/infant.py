@@ -151,6 +151,9 @@ def parse_time(text: str) -> datetime:
         raise InfantInvalid("born_at: not a date and time; expected ISO 8601, as in 2026-10-01T04:30") from None
 
 
+_MOST_G = 10**9
+
+
 def parse_weight(value: object) -> int:
     """Whole grams from a JSON value or a text; raises `InfantInvalid`."""
     if isinstance(value, str):
@@ -158,6 +161,8 @@ def parse_weight(value: object) -> int:
         if number is None or (number[2] or "").lower() == "kg":
             raise InfantInvalid(f"birth_weight_g: got {value[:20]!r}, expected grams without a unit, as in 980")
         value = float(number[1].replace(",", "."))
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MOST_G:
+        value = _MOST_G  # of so many digits no float can be made
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise InfantInvalid(f"birth_weight_g: got {_kind(value)}, expected whole grams, as in 980")
     _check_weight(value)
@@ -189,6 +194,8 @@ def _check_entered(field: str, text: str) -> None:
         raise InfantInvalid(f"{field}: it is empty; expected the hospital's")
     if "\\" in text:
         raise InfantInvalid(f"{field}: it holds a backslash, which parts values in DICOM; type it again without")
+    if field == "infant_id" and any(unicodedata.category(character) == "Cf" for character in text):
+        raise InfantInvalid(f"{field}: it holds marks that cannot be seen; type it again")
     if any(map(spoilt, text)):
         raise InfantInvalid(f"{field}: it holds marks that turn the reading order, or line breaks; type it again")
     if "\N{REPLACEMENT CHARACTER}" in text:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+from device.checked_file import strict_json
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say, say_json
@@ -89,11 +89,11 @@ def read_infant(name: str | None, ordered: Ordered | None = None) -> Infant:
         content = known | {field: input(f"{prompt}: ") for field, prompt in PROMPTS if field not in known}
     else:
         try:
-            content = json.loads(_read(name))
+            content = strict_json(_read(name))
         except OSError as error:
             raise InfantInvalid(f"infant: {name} cannot be read ({error.strerror}); name a JSON file") from None
-        except (ValueError, RecursionError):
-            raise InfantInvalid(f"infant: {_called(name)} is not JSON") from None
+        except ValueError as error:
+            raise InfantInvalid(f"infant: {_called(name)} is not JSON{_twice(error)}") from None
         if ordered is not None and isinstance(content, dict):
             content = ordered.fill(content)
     infant = Infant.from_dict(content)
@@ -110,15 +110,17 @@ def read_order(name: str | None, *, accession: str = "", step_id: str = "") -> O
     if name is None:
         return None
     try:
-        lines = [line for line in _read(name).decode("utf-8-sig").splitlines() if line.strip()]
+        lines = [line for line in _read(name).decode("utf-8-sig").split("\n") if line.strip()]  # no other ends a line
         try:
-            found = [json.loads(line) for line in lines]
+            found = [strict_json(line) for line in lines]
         except ValueError:
-            found = [json.loads("\n".join(lines))]  # one object over several lines
+            found = [strict_json("\n".join(lines))]  # one object over several lines
     except OSError as error:
         raise OrderInvalid(f"order: {name} cannot be read ({error.strerror}); name a JSON file") from None
-    except (ValueError, RecursionError):
-        raise OrderInvalid(f"order: {_called(name)} is not JSON; see python -m runtime.dicom worklist --json") from None
+    except ValueError as error:
+        raise OrderInvalid(
+            f"order: {_called(name)} is not JSON{_twice(error)}; see python -m runtime.dicom worklist --json"
+        ) from None
     fitting = chosen([Ordered.from_dict(content) for content in found], accession=accession, step_id=step_id)
     if len(fitting) != 1:
         raise OrderInvalid(
@@ -126,6 +128,11 @@ def read_order(name: str | None, *, accession: str = "", step_id: str = "") -> O
             "--patient ID, and --accession NUMBER or --step ID there or here"
         )
     return fitting[0]
+
+
+def _twice(error: ValueError) -> str:
+    """Which field stands twice, where that is what is wrong; nothing else, as texts hold names."""
+    return f" ({error})" if "stands twice" in str(error) else ""
 
 
 def _read(name: str) -> bytes:

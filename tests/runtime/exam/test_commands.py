@@ -355,6 +355,7 @@ def test_an_order_from_the_worklist(cart: Cart, monkeypatch: pytest.MonkeyPatch)
     [
         ('{"patient_id": "SECRET-2"}', "order: its identifier differs from the infant's"),
         ('{"accession": "A"}\n{"accession": "B"}', "holds 2 orders, expected one"),
+        ('{"patient_id": "H-1", "accession": "A", "patient_id": "SECRET-2"}', "'patient_id' stands twice"),
         ("", "holds 0 orders"),
         ("{", "is not JSON"),
         ("[1]", "expected one object of the worklist"),
@@ -369,6 +370,21 @@ def test_an_order_that_cannot_be_used_opens_no_exam(cart: Cart, content: str, me
     assert "SECRET" not in said
     assert len(said.splitlines()) == 1
     assert not (cart.journal / "journal.sqlite3").exists()
+
+
+@pytest.mark.parametrize("ends", ["\u0085", "\u2028", "\u2029"])
+def test_only_a_line_feed_parts_two_orders(cart: Cart, ends: str) -> None:
+    """As other programs write JSON: Python's own takes these for ends of lines too."""
+    order = cart.folder / "order.json"
+    order.write_text(f'{{"accession": "ACC-7", "description": "a{ends}b"}}\n', encoding="utf-8")
+    assert cart.json("show", cart.new("--order", str(order)))["order"]["accession"] == "ACC-7"
+
+
+def test_an_infant_of_two_identifiers_is_refused(cart: Cart) -> None:
+    fields = json.dumps(INFANT)[1:-1]
+    (cart.folder / "twice.json").write_text(f'{{{fields}, "infant_id": "H-2"}}')
+    said = cart("new", "--operator", "anna", "--infant", str(cart.folder / "twice.json"), code=2)
+    assert "'infant_id' stands twice" in said
 
 
 def test_a_second_exam_on_one_order_has_to_be_meant(cart: Cart) -> None:
