@@ -77,9 +77,10 @@ def test_weights_in_kilograms_are_refused_with_a_hint(value: object) -> None:
         parse_weight(value)
 
 
-@pytest.mark.parametrize(
-    "value", ["0.98 kg", "1kg", None, True, float("nan"), float("inf"), 199, 6001, -980, 980.5, 10**400, -(10**400)]
-)
+NO_WEIGHTS = ["0.98 kg", "1kg", None, True, float("nan"), float("inf"), 199, 6001, -980, 980.5, 10**400, -(10**400)]
+
+
+@pytest.mark.parametrize("value", NO_WEIGHTS, ids=lambda value: str(value)[:8])
 def test_weights_that_cannot_be(value: object) -> None:
     with pytest.raises(InfantInvalid, match=r"birth_weight_g.*gram"):
         parse_weight(value)
