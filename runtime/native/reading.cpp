@@ -76,6 +76,13 @@ std::string quality_json(const Quality &quality) {
     return text + "}";
 }
 
+void retake(Reading &to, const std::vector<std::string> &reasons) {
+    to.outcome = Outcome::retake;
+    to.quality->gradable = false;
+    to.quality->reasons = reasons;
+    for (const std::string &reason : reasons) to.reason += (to.reason.empty() ? "" : ", ") + reason;
+}
+
 }  // namespace
 
 const char *word(Outcome outcome) {
@@ -139,10 +146,7 @@ bool Reader::is_familiar(const Inference &found, Quality &quality) const {
     if (!familiar_) return true;
     const float distance = familiar_->distance(found.encoded);
     if (std::isfinite(distance)) quality.measures.emplace_back("strangeness", distance);  // JSON has no other numbers
-    if (distance <= familiar_->limit) return true;  // so that what is not a number is not
-    quality.gradable = false;
-    quality.reasons = {UNFAMILIAR};
-    return false;
+    return distance <= familiar_->limit;  // so that what is not a number is not
 }
 
 void Reader::stages(const Picture &picture, Reading &to) {
@@ -162,28 +166,28 @@ void Reader::stages(const Picture &picture, Reading &to) {
     start = Clock::now();
     to.quality = grade(input, bundle_.manifest().gate);
     to.quality_ms = since(start);
-    if (!to.quality->gradable) {
-        to.outcome = Outcome::retake;
-        for (const std::string &reason : to.quality->reasons) to.reason += (to.reason.empty() ? "" : ", ") + reason;
-        return;
-    }
+    if (!to.quality->gradable) return retake(to, to.quality->reasons);
     const Inference found = engine_.infer(input);
     to.segment_ms = found.segment_ms;
     to.classify_ms = found.classify_ms;
     start = Clock::now();
-    if (!is_familiar(found, *to.quality)) {
-        to.outcome = Outcome::retake;
-        to.reason = UNFAMILIAR;
-        to.decide_ms = since(start);
-        return;
+    if (const auto faults = structure_faults(picture, input); !faults.empty()) {
+        retake(to, faults);
+    } else if (!is_familiar(found, *to.quality)) {
+        retake(to, {UNFAMILIAR});
+    } else {
+        conclude(found, input, to);
     }
+    to.decide_ms = since(start);
+}
+
+void Reader::conclude(const Inference &found, const Bytes &input, Reading &to) const {
     to.vessels = levels(found.vessels);
     to.vessel_fraction = vessel_fraction(to.vessels, input);
     const std::vector<double> probabilities(found.probabilities.begin(), found.probabilities.end());
     const auto &classes = bundle_.manifest().classes;
     for (std::size_t i = 0; i < classes.size(); i++) to.probabilities.emplace_back(classes[i].name, probabilities.at(i));
     std::tie(to.outcome, to.reason) = decide(classes, probabilities, bundle_.manifest().refer_threshold);
-    to.decide_ms = since(start);
 }
 
 std::string Reader::json(const Reading &r, const Standing &standing) const {

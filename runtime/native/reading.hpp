@@ -56,6 +56,7 @@ class Reader {
 
   private:
     void stages(const Picture &picture, Reading &to);
+    void conclude(const Inference &found, const Bytes &input, Reading &to) const;
     bool is_familiar(const Inference &found, Quality &quality) const;
 
     const Bundle &bundle_;

@@ -18,7 +18,9 @@ const rop::Limits LIMITS = [] {
 void see(const rop::Picture &picture) {
     const auto pixels = static_cast<std::int64_t>(picture.width) * picture.height;
     if (pixels > 250'000 || picture.height > 100 * picture.width) return;  // larger ones take their time, and tell no more
-    rop::grade(rop::network_input(picture), LIMITS);
+    const rop::Bytes input = rop::network_input(picture);
+    rop::grade(input, LIMITS);
+    rop::structure_faults(picture, input);
 }
 
 void see(const rop::Familiar &familiar) { familiar.distance(familiar.mean); }
