@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(\S*)")
-_QUERY_VALUE = re.compile(r"([?&;][^=&;#\s]*=)[^&;#\s'\"]+")
+_VALUE_IN_PATH = re.compile(r"=([^=&;/\s'\"]+)")
+_VALUE_IN_QUERY = re.compile(r"=([^=&;\s'\"]+)")
+_SETTING = r"(?:transport|\w+_timeout_s)=[\w.]*"
+_SETTINGS = re.compile(rf"(?:{_SETTING}(?:,{_SETTING})*)?\W*")
+"""What may stand behind `#`; all else is the rest of a password that holds one."""
 
+_AS_GIVEN = ("utf-8", "surrogateescape")
 _SHOWN_MAX = 300
 """Characters of a source that a message shows."""
 
 
 def hide_secrets(text: str) -> str:
-    """The text with `***` for all up to the last `@` of each address in it, and for every value of a query.
+    """The text with `***` for all up to the last `@` of each address in it, and for every value in its path and query.
 
     Passwords hold `#`, `/`, `?` and `@` themselves, written as they are, so nothing before the last `@` is shown.
     """
-    return _ADDRESS.sub(_hidden, text)
+    return _ADDRESS.sub(lambda found: found[1] + _with_stars(found[2], lambda secret: "***"), text)
 
 
-def _hidden(found: re.Match[str]) -> str:
-    scheme, rest = found[1], found[2]
-    before, at, after = rest.rpartition("@")
-    if at:
-        after = _QUERY_VALUE.sub(r"\1***", after)
-        return f"{scheme}***@{after}" if before else f"{scheme}@{after}"
-    return scheme + _QUERY_VALUE.sub(r"\1***", rest)
+def _with_stars(rest: str, stars: Callable[[str], str]) -> str:
+    """An address from behind its `://`, with stars in place of each secret."""
+    parts, shown_to = [], 0
+    for begin, end in _secrets(rest):
+        parts += [rest[shown_to:begin], stars(rest[begin:end])]
+        shown_to = end
+    return "".join([*parts, rest[shown_to:]])
+
+
+def _secrets(rest: str) -> Iterator[tuple[int, int]]:
+    """Where each secret of an address begins and ends, in their order."""
+    path = rest.rfind("@") + 1
+    if path > 1:
+        yield 0, path - 1
+    settings = rest.find("#", path)
+    end = settings if settings >= 0 else len(rest)
+    query = rest.find("?", path, end)
+    query = query if query >= 0 else end
+    for pattern, begin, stop in ((_VALUE_IN_PATH, path, query), (_VALUE_IN_QUERY, query, end)):
+        yield from (found.span(1) for found in pattern.finditer(rest, begin, stop))
+    if settings >= 0 and not _SETTINGS.fullmatch(rest, settings + 1):
+        yield settings + 1, len(rest)
 
 
 def shortened(text: str) -> str:
@@ -50,8 +71,8 @@ def hide_own_arguments() -> None:
         if not 0 < begin < end:
             return
         for at, argument in _arguments(ctypes.string_at(begin, end - begin)):
-            hidden = _same_length(argument.decode("utf-8", "surrogateescape"))
-            ctypes.memmove(begin + at, hidden.encode("utf-8", "surrogateescape"), len(argument))
+            hidden = _same_length(argument.decode(*_AS_GIVEN))
+            ctypes.memmove(begin + at, hidden.encode(*_AS_GIVEN), len(argument))
 
 
 def _arguments(line: bytes) -> list[tuple[int, bytes]]:
@@ -64,13 +85,8 @@ def _arguments(line: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def _same_length(text: str) -> str:
+def _same_length(argument: str) -> str:
     """The argument with a star for each byte that is secret."""
-    shown = hide_secrets(text)
-    if shown == text:
-        return text
-    scheme, _, rest = text.partition("://")
-    before, at, after = rest.rpartition("@")
-    stars = "*" * len(before.encode("utf-8", "surrogateescape"))
-    after = _QUERY_VALUE.sub(lambda value: value[1] + "*" * (len(value[0]) - len(value[1])), after)
-    return f"{scheme}://{stars}{at}{after}"
+    return _ADDRESS.sub(
+        lambda found: found[1] + _with_stars(found[2], lambda secret: "*" * len(secret.encode(*_AS_GIVEN))), argument
+    )

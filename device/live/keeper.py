@@ -97,7 +97,9 @@ class Keeper:
     def raise_if_failed(self) -> None:
         """Raise `Disconnected` when the camera is lost for good."""
         if self._life.state is CameraState.FAILED:
-            raise Disconnected(f"{self.name}: {self._life.why}; plug the camera in and start again") from self._failure
+            raise Disconnected(
+                f"{self.name}: {self._life.why}; look at the camera, its cable or network, and start again"
+            ) from self._failure
 
     def close(self) -> None:
         """End both threads; the camera's is waited for no longer than `close_timeout_s`."""

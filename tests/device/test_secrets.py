@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from device.cameras.opencv.config import StreamConfig
-from device.errors import SettingRefused
+from device.cameras.stream import open_stream
+from device.errors import SettingRefused, SourceNotFound
 from device.live import shown_source
 from device.secrets import hide_secrets
 
@@ -24,6 +27,14 @@ from device.secrets import hide_secrets
         ("rtsp://admin:p?ss@host/eye", "rtsp://***@host/eye"),
         ("rtsp://admin:p@ss@host:554/eye", "rtsp://***@host:554/eye"),
         ("http://host/cgi?user=admin&pwd=secret#read_timeout_s=1", "http://host/cgi?user=***&pwd=***#read_timeout_s=1"),
+        ("http://host/cgi?pwd=ab#cd", "http://host/cgi?pwd=***#***"),
+        ("http://host/cgi?pwd=ab#cd=ef,g", "http://host/cgi?pwd=***#***"),
+        ("http://host/cgi?to=/a/b;pwd=/c", "http://host/cgi?to=***;pwd=***"),
+        ("rtsp://host/user=admin_password=secret_channel=1", "rtsp://host/user=***=***=***"),
+        ("rtsp://host/user=admin&password=secret/0.sdp", "rtsp://host/user=***&password=***/0.sdp"),
+        ("rtsp://admin:12/4@host/eye", "rtsp://***@host/eye"),
+        ("http://host/x?mail=a@b/eye", "http://***@b/eye"),
+        ("lost 'http://a:b@h/x#read_timeout_s=1': gone", "lost 'http://***@h/x#read_timeout_s=1': gone"),
         ("http://host/eye.mjpg", "http://host/eye.mjpg"),
         ("see rtsp://a:b@h/x and http://h/y?k=v now", "see rtsp://***@h/x and http://h/y?k=*** now"),
         ("/a/folder", "/a/folder"),
@@ -39,8 +50,11 @@ def test_what_is_shown(text: str, shown: str) -> None:
 def test_no_password_is_left(password: str) -> None:
     secret = f"Sesame{password}"
     assert "Sesame" not in hide_secrets(f"rtsp://admin:{secret}@host/eye")
-    if not set(password) & set("&;#'\"@"):
-        assert "Sesame" not in hide_secrets(f"http://host/eye?pwd={secret}")
+    assert "Sesame" not in hide_secrets(f"http://host/{secret}@b/eye")
+    if not set(password) & set("&;'\"="):
+        shown = hide_secrets(f"http://host/eye?pwd={secret}")
+        assert "Sesame" not in shown
+        assert len(password) < 4 or password not in shown
 
 
 @pytest.mark.parametrize("url", ["rtsp://admin:Ses#ame@host/eye", "rtsp://admin:Ses/ame@host/eye#transport=udp"])
@@ -48,6 +62,36 @@ def test_an_address_whose_password_has_signs_of_its_own_is_understood(url: str) 
     config = StreamConfig.parse(url)
     assert "ame@" in config.url
     assert "ame" not in config.shown.replace("***", "")
+
+
+@pytest.mark.parametrize(
+    "password", ["p#ss", "p/ss", "p?ss", "p@ss", "1/2", "a:b", "100%", "p%23ss", "\u00fc \u4e2d", "[::1]"]
+)
+@pytest.mark.parametrize("rest", ["host:554/eye", "[fe80::1]/eye?k=v", "host"])
+def test_a_password_of_any_signs_comes_to_the_camera(password: str, rest: str) -> None:
+    config = StreamConfig.parse(f"RTSP://admin:{password}@{rest}#transport=udp")
+    parts = urlsplit(config.url)
+    assert parts.hostname in ("host", "fe80::1")
+    assert unquote(parts.password or "") == unquote(password)
+    assert parts.username == "admin"
+    assert config.transport == "udp"
+
+
+@pytest.mark.parametrize(
+    "spec", ["http://host/x?pwd=Ses#ame", "http://host/x?pwd=Ses#ame=1", "http://host/x?pwd=a#Ses,ame"]
+)
+def test_a_part_of_a_password_is_no_setting_and_not_shown(spec: str) -> None:
+    with pytest.raises(
+        SettingRefused, match=r"unknown setting; .* a # of the address itself is written %23"
+    ) as refused:
+        StreamConfig.parse(spec)
+    assert not {"Ses", "ame"} & set(re.findall(r"[A-Z]?[a-z]+", str(refused.value)))
+
+
+@pytest.mark.parametrize("spec", ["http://", "rtsp:///eye", "http://a:b@", "http://@/"])
+def test_an_address_without_a_host_is_refused_in_words(spec: str) -> None:
+    with pytest.raises((SettingRefused, SourceNotFound), match=r"no host in it|no address that can be used"):
+        open_stream(StreamConfig.parse(spec))
 
 
 def test_a_refused_setting_shows_no_password() -> None:
@@ -58,7 +102,7 @@ def test_a_refused_setting_shows_no_password() -> None:
 
 def test_the_command_line_that_all_may_read_shows_no_password() -> None:
     program = "from device.secrets import hide_own_arguments as h; h(); print(open('/proc/self/cmdline').read())"
-    arguments = ["rtsp://admin:p#Sesame@host/eye?k=Open", "--out", "rtsp-out"]
+    arguments = ["rtsp://admin:p#Sesame@host/eye?k=Open", "--still=http://h/x?k=Open", "--out", "rtsp-out"]
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         capture_output=True,

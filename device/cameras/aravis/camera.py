@@ -32,6 +32,7 @@ from device.errors import (
     SourceNotFound,
 )
 from device.frame import Frame
+from device.schemes import shown_source
 
 _SUCCESS = 0
 _STATUS = {
@@ -64,7 +65,7 @@ class AravisCamera:
         Raises `DriverMissing`, `SourceNotFound`, `CameraBusy` or `SettingRefused`.
         """
         self.config = config or AravisConfig()
-        self.name = f"aravis:{self.config.camera}"
+        self.name = shown_source(f"aravis:{self.config.camera}")
         self.torn = 0
         """Frames that came incomplete and were refused."""
         self._library = load()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -61,13 +62,20 @@ class StreamConfig(CameraSettings):
     def parse(cls, spec: str) -> StreamConfig:
         """The settings in a URL; those after `#` are ours: `rtsp://cart/eye#transport=udp,read_timeout_s=1`.
 
+        All up to the last `@` is user and password, which may hold any sign; an `@` in the path is written `%40`.
+
         Raises `SettingRefused`.
         """
-        secret, at, public = spec.rpartition("@")  # a password may hold `#` itself
-        url, _, rest = public.partition("#")
-        scheme, _, address = (secret + at + url).partition("://")
-        url = f"{scheme.lower()}://{address}"
-        return parse_settings(cls, rest, spec=hide_secrets(spec), url=url)
+        secret, at, public = spec.rpartition("@")
+        public, _, settings = public.partition("#")
+        scheme, _, user = (secret if at else public).partition("://")
+        address = quote(user, safe="%!$&'()*+,;=:~") + at + public if at else user
+        if not address.rpartition("@")[2].strip("/"):
+            raise SettingRefused(f"{shown_source(spec)!r}: no host in it; expected an address as in rtsp://cart/eye")
+        try:
+            return parse_settings(cls, settings, spec=hide_secrets(spec), url=f"{scheme.lower()}://{address}")
+        except SettingRefused as error:
+            raise SettingRefused(f"{error}; a # of the address itself is written %23") from None
 
     @property
     def shown(self) -> str:

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from device.cameras.codecs.jpeg import decode_jpeg
 from device.cameras.codecs.refused import Refused
@@ -28,6 +28,7 @@ _MARK_MAX = 200
 """Bytes of a mark between parts, at most."""
 _EVERY_S = 0.02
 """Between two snapshots, so that a camera that answers from its memory is not asked a thousand times a second."""
+_AFTER_A_NO_S = 0.2
 
 
 def open_http(config: StreamConfig) -> PictureSource:
@@ -81,7 +82,7 @@ def _opener(config: StreamConfig) -> tuple[urllib.request.OpenerDirector, str]:
     """What opens the address, with user and password where it holds them; and the address without."""
     parts = urlsplit(config.url)
     secret, _, host = parts.netloc.rpartition("@")
-    url = urlunsplit(parts._replace(netloc=host, fragment=""))
+    url = quote(urlunsplit(parts._replace(netloc=host, fragment="")), safe="%!$&'()*+,;=:~/?@[]")
     handlers: list[Any] = [urllib.request.ProxyHandler({})]  # a camera is on the cart's own network
     if secret:
         user, _, password = secret.partition(":")
@@ -134,7 +135,10 @@ def _set_timeout(answer: Any, timeout_s: float) -> None:
 
 
 class Snapshots:
-    """A picture for each GET; the same bytes again are the same picture, and not given."""
+    """A picture for each GET; the same bytes again are the same picture, and not given.
+
+    An answer that is no picture, or an error, is named, counted and asked again: a camera says so while it is busy.
+    """
 
     def __init__(self, opener: urllib.request.OpenerDirector, url: str, timeout_s: float) -> None:
         self._opener, self._url, self._timeout_s = opener, url, timeout_s
@@ -144,21 +148,35 @@ class Snapshots:
         """The next other picture, see `PictureSource`."""
         until = time.monotonic() + self._timeout_s
         while True:
-            with _get(self._opener, self._url, self._timeout_s) as answer:
-                kind = answer.headers.get_content_type()
-                try:
-                    data = answer.read(_PART_MAX)
-                except http.client.HTTPException as error:
-                    raise OSError(type(error).__name__) from None
-            if data != self._before:
+            try:
+                data, kind = self._ask()
+            except urllib.error.HTTPError as error:
+                return _after_a_moment(f"the camera answered {error.code}, expected a JPEG picture")
+            if data != self._before or not data:
+                arrival = _picture(data, kind)
+                if arrival.pixels is None:
+                    return _after_a_moment(arrival.why_not)
                 self._before = data
-                return _picture(data, kind)
+                return arrival
             if time.monotonic() > until:
                 raise TimeoutError
             time.sleep(_EVERY_S)
 
+    def _ask(self) -> tuple[bytes, str]:
+        with _get(self._opener, self._url, self._timeout_s) as answer:
+            try:
+                return answer.read(_PART_MAX), answer.headers.get_content_type()
+            except http.client.HTTPException as error:
+                raise OSError(type(error).__name__) from None
+
     def close(self) -> None:
         """There is nothing held between two pictures."""
+
+
+def _after_a_moment(why_not: str) -> Arrival:
+    """No picture, told so slowly that a camera that says no is not asked a thousand times a second."""
+    time.sleep(_AFTER_A_NO_S)
+    return Arrival(None, time.monotonic_ns(), why_not)
 
 
 class Multipart:

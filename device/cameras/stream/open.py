@@ -44,9 +44,11 @@ def _address(config: StreamConfig) -> tuple[str, int]:
     try:
         parts = urlsplit(config.url)
         port = parts.port or _PORTS[parts.scheme.lower()]
+        if parts.hostname:
+            return parts.hostname, port
     except ValueError:
-        raise SourceNotFound(f"{config.shown}: no address that can be used; check host and port") from None
-    return parts.hostname or "", port
+        pass
+    raise SourceNotFound(f"{config.shown}: no address that can be used; check host and port")
 
 
 def _why_not(host: str, port: int) -> str:

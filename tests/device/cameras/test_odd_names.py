@@ -82,6 +82,8 @@ def test_a_folder_that_may_not_be_entered_is_named_so(tmp_path: Path, monkeypatc
         f"rtsp://127.0.0.1:1/{LONG * 14}",
         f"http://{LONG}/",
         f"http://{'.'.join(['a' * 60] * 90)}/",
+        f"aravis:{LONG}",
+        f"camera:{LONG}",
         f"gstreamer:{LONG}",
         f"gstreamer:videotestsrc ! {LONG}",
         f"gstreamer:videotestsrc ! {LONG} ! appsink drop=true max-buffers=1 sync=false",

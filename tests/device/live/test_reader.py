@@ -409,7 +409,7 @@ def test_a_camera_that_does_not_come_back_is_given_up_within_the_bound() -> None
     with reader_of(opener, replace(QUICK, give_up_after_s=0.3)) as reader:
         assert taken(reader) == 0
         began = time.monotonic()
-        with pytest.raises(Disconnected, match=r"fake: not back within 0\.3 s, last: gone; plug the camera in"):
+        with pytest.raises(Disconnected, match=r"fake: not back within 0\.3 s, last: gone; look at the camera"):
             read_to_the_end(reader)
         assert time.monotonic() - began < 10
         given_up = reader.state

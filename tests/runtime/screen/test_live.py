@@ -110,5 +110,6 @@ def test_a_camera_lost_for_good_ends_the_run_with_what_was_read(run: Run, capfd:
     assert code == 1
     assert {"NO_REFERRAL_FINDINGS", "NO_RESULT"} >= {outcome for outcome, _ in outcomes(readings)}
     assert (
-        "lost 6 times in 60 s, last: camera 0: unplugged; plug the camera in and start again" in capfd.readouterr().err
+        "lost 6 times in 60 s, last: camera 0: unplugged; look at the camera, its cable or network"
+        in capfd.readouterr().err
     )

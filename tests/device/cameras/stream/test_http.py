@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -141,6 +142,10 @@ def test_a_snapshot_address_is_asked_again_for_each_picture() -> None:
             asked[0] += 1
             if number == 5:
                 self.send(200, "text/html", b"<p>busy</p>")
+            elif number == 6:
+                self.send(503, "text/html", b"<p>busy</p>")
+            elif number == 7:
+                self.send(200, "image/jpeg", b"")
             else:
                 self.send(200, "image/jpeg", PICTURES[min(number // 2, 3)] if number < 9 else jpeg(0, width=400))
 
@@ -150,6 +155,10 @@ def test_a_snapshot_address_is_asked_again_for_each_picture() -> None:
             assert frame is not None
             assert is_picture(frame.pixels, number)
         with pytest.raises(FrameUnreadable, match=r"http:3: a part of 11 bytes of type text/html"):
+            camera.read()
+        with pytest.raises(FrameUnreadable, match=r"http:4: the camera answered 503, expected a JPEG picture"):
+            camera.read()
+        with pytest.raises(FrameUnreadable, match=r"http:5: an empty part"):
             camera.read()
         frame = camera.read()
         assert frame is not None
@@ -180,6 +189,23 @@ def test_user_and_password_are_used_and_shown_nowhere(scheme: str) -> None:
         with pytest.raises(SourceNotFound, match=r"answers, but gives no video.*401") as refused:
             open_stream(StreamConfig.parse(f"http://{host}/eye"))
     assert "Sesame" not in camera.name + frame.source + str(ended.value) + str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["snap \u00e9?name=\u4e2d x", "a@b?mail=%40"])
+def test_an_address_of_any_letters_is_asked_for(path: str) -> None:
+    asked = []
+
+    class Camera(Quiet):
+        def do_GET(self) -> None:
+            asked.append(unquote(self.path))
+            self.send(200, "image/jpeg", PICTURES[0])
+
+    with (
+        served(Camera) as host,
+        open_stream(StreamConfig.parse(f"http://u:p@{host}/{path.replace('@', '%40')}")) as camera,
+    ):
+        assert camera.read() is not None
+    assert set(asked) == {f"/{unquote(path)}"}
 
 
 def test_a_page_in_place_of_pictures_is_no_camera() -> None:
