@@ -4,8 +4,8 @@
 
 Prints, for each format, the median times of decoding plainly (Pillow, which hears nothing), of decoding with an ear for
 damage, and of a whole reading, and the share that listening adds; below zero where our decoder is quicker. Pictures are
-those of the folder that get an outcome in every format, so that each reading is a whole one. Times are the process's own,
-all of its threads together: the engine works in another than the caller's.
+those of the folder that get an outcome in every format, so that each reading is a whole one. Times are the process's
+own, all of its threads together: the engine works in another than the caller's.
 """
 
 from __future__ import annotations

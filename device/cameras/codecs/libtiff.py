@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import re
 from contextlib import suppress
-from pathlib import Path
+
+from device.cameras.codecs.loaded import loaded_libraries
 
 
 @functools.cache
@@ -15,11 +15,9 @@ def hush_libtiff() -> None:
 
     Pillow offers no way to do so. Where its libtiff is not found in this process, the lines stay.
     """
-    with suppress(OSError, AttributeError):
-        maps = Path("/proc/self/maps").read_text("utf-8", "replace")
-        for library in sorted(set(re.findall(r"(/\S*/libtiff[^/\s]*\.so[^/\s]*)$", maps, re.MULTILINE))):
-            loaded = ctypes.CDLL(library)
-            for name in ("TIFFSetWarningHandler", "TIFFSetErrorHandler"):
-                set_handler = getattr(loaded, name)
+    for library in loaded_libraries("libtiff"):
+        for name in ("TIFFSetWarningHandler", "TIFFSetErrorHandler"):
+            with suppress(AttributeError):
+                set_handler = getattr(library, name)
                 set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
                 set_handler(None)

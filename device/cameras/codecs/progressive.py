@@ -131,7 +131,7 @@ def _ends_with(scan: Scan, blocks: int) -> bool:
     picture = b"".join(
         (
             b"\xff\xd8",
-            _segment(0xDB, b"\0" + b"\1" * 64),
+            _segment(0xDB, b"\0" + bytes(64)),  # 0 all over: libjpeg would smooth the blocks otherwise, for nothing
             _segment(0xC2, b"\x08" + (8 * high).to_bytes(2, "big") + (8 * wide).to_bytes(2, "big") + b"\1\1\x11\0"),
             _segment(0xC4, b"\0" + b"\1" + bytes(15) + b"\0"),
             _segment(0xDA, b"\1\1\0\0\0\0"),

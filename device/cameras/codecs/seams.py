@@ -72,8 +72,10 @@ def seam_score(pixels: NDArray[np.uint8]) -> float:
     if height < 48 or width < 32:
         return 0.0
     stride = max(1, width // _COLUMNS)
-    sample = np.ascontiguousarray(pixels[: height // 8 * 8, stride // 2 :: stride])
-    columns = sample.shape[1]
+    columns = len(range(stride // 2, width, stride))
+    sample = np.empty((height // 8 * 8, columns, 3), np.uint8)
+    for channel in range(3):  # a channel at a time goes four times as fast as three bytes at a time
+        sample[:, :, channel] = pixels[: len(sample), stride // 2 :: stride, channel]
     rows = sample.reshape(sample.shape[0], -1)
     pairs = np.asarray(cv2.add(rows[0::2], rows[1::2], dtype=cv2.CV_16S), np.int16)
     at_blocks, elsewhere = _steps(pairs, 3), _steps(pairs, 5)

@@ -7,21 +7,38 @@ was not used up, and is not what was written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import BytesIO
 
+import numpy as np
+from numpy.typing import NDArray
+
+from device.cameras.codecs import webp_library
 from device.cameras.codecs.refused import Damaged
 
 _LEFT_OUT = 6
 """Encoders write up to two bytes more than a decoder needs."""
 
 
-def check_webp(data: bytes) -> None:
-    """Raise `Damaged` unless the decoder needs every byte of the picture's data. Takes as long as decoding it."""
+def decode_webp(data: bytes, size: tuple[int, int], *, transparent: bool = False) -> NDArray[np.uint8] | None:
+    """RGB, uint8 [H, W, 3], of a lossy picture; None for lossless and transparent ones, or without libwebp at hand.
+
+    Raises `Damaged` unless the decoder needs every byte of the picture's data, whatever is given.
+    size: width and height that the file states.
+    """
     kind, chunk = _picture(data)
-    for shorter in _shortened(kind, chunk):
-        if _decodes(kind, shorter):
-            raise Damaged("WebP", "its data does not end where the picture does")
+    lossy = kind == b"VP8 " and len(chunk) > _LEFT_OUT + 32
+    pixels, early = None, False
+    if lossy and not transparent and webp_library.is_there():
+        if tuple(int.from_bytes(chunk[at : at + 2], "little") & 0x3FFF for at in (6, 8)) != size:
+            raise Damaged("WebP", "its picture has another size than it states")
+        pixels, early = webp_library.decoded(_file_of(kind, chunk), size, _LEFT_OUT + len(chunk) % 2)
+        if pixels is None and not early:
+            raise Damaged("WebP", "it cannot be decoded")
+    elif len(chunk) > _LEFT_OUT + 32:
+        early = _decodes(kind, chunk[:-_LEFT_OUT])
+    if early or (lossy and (head := _shorter_head(chunk)) is not None and _decodes(kind, head)):
+        raise Damaged("WebP", "its data does not end where the picture does")
+    return pixels
 
 
 def _picture(data: bytes) -> tuple[bytes, bytes]:
@@ -40,26 +57,26 @@ def _picture(data: bytes) -> tuple[bytes, bytes]:
     raise Damaged("WebP", "its picture is missing")
 
 
-def _shortened(kind: bytes, chunk: bytes) -> Iterator[bytes]:
-    """The chunk with the end of its data left out, and for VP8 with the end of its first part left out."""
-    if len(chunk) > _LEFT_OUT + 32:
-        yield chunk[:-_LEFT_OUT]
-    if kind != b"VP8 " or len(chunk) < 10:
-        return
+def _shorter_head(chunk: bytes) -> bytes | None:
+    """A VP8 chunk with the end of its first part left out."""
     head = int.from_bytes(chunk[:3], "little")
     size = head >> 5
-    if _LEFT_OUT + 16 < size < len(chunk) - 10:
-        fewer = (head & 31 | (size - _LEFT_OUT) << 5).to_bytes(3, "little")
-        yield fewer + chunk[3 : 10 + size - _LEFT_OUT] + chunk[10 + size :]
+    if not _LEFT_OUT + 16 < size < len(chunk) - 10:
+        return None
+    fewer = (head & 31 | (size - _LEFT_OUT) << 5).to_bytes(3, "little")
+    return fewer + chunk[3 : 10 + size - _LEFT_OUT] + chunk[10 + size :]
+
+
+def _file_of(kind: bytes, chunk: bytes) -> bytes:
+    body = b"WEBP" + kind + len(chunk).to_bytes(4, "little") + chunk + b"\0" * (len(chunk) % 2)
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
 
 
 def _decodes(kind: bytes, chunk: bytes) -> bool:
     from PIL import Image
 
-    padded = chunk + b"\0" * (len(chunk) % 2)
-    body = b"WEBP" + kind + len(chunk).to_bytes(4, "little") + padded
     try:
-        with Image.open(BytesIO(b"RIFF" + len(body).to_bytes(4, "little") + body), formats=("WEBP",)) as picture:
+        with Image.open(BytesIO(_file_of(kind, chunk)), formats=("WEBP",)) as picture:
             picture.load()
     except Exception:  # Pillow raises nearly anything on damaged data
         return False

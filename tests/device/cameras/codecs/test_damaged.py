@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from device import FrameUnreadable
+from device.cameras.codecs import webp_library
 from device.cameras.codecs.jpeg import decode_jpeg
 from device.cameras.codecs.refused import Damaged, Refused
 from device.cameras.codecs.seams import damage_seen, seam_score
-from device.cameras.codecs.webp import check_webp
+from device.cameras.codecs.webp import decode_webp
 from device.cameras.files import decode
 from tests.pictures import retina
 
@@ -147,8 +148,33 @@ def test_the_pixels_are_pillows() -> None:
 
 
 @pytest.mark.parametrize("quality", [40, 75, 95])
-def test_whole_webp_needs_every_byte(quality: int) -> None:
-    check_webp(encoded("WEBP", quality=quality))
+def test_whole_webp_needs_every_byte_and_has_pillows_pixels(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded("WEBP", quality=quality)
+    with Image.open(io.BytesIO(data)) as picture:
+        size, pillows = picture.size, np.asarray(picture.convert("RGB"))
+    pixels = decode_webp(data, size)
+    assert pixels is not None
+    np.testing.assert_array_equal(pixels, pillows)
+    monkeypatch.setattr(webp_library, "is_there", lambda: False)
+    assert decode_webp(data, size) is None
+
+
+def test_webp_with_alpha_behind_a_profile_is_laid_over_black(tmp_path: Path) -> None:
+    clear = np.dstack([RETINA, np.full(RETINA.shape[:2], 255, np.uint8)])
+    clear[:, :80, 3] = 0
+    Image.fromarray(clear).save(tmp_path / "a.webp", quality=90, icc_profile=bytes(5000))
+    pixels = decode(tmp_path / "a.webp")
+    assert pixels[:, :80].max() == 0
+    assert pixels[:, 80:].max() > 100
+
+
+def test_webp_of_another_size_than_its_header_says_is_refused(tmp_path: Path) -> None:
+    data = bytearray(encoded("WEBP", quality=90, icc_profile=bytes(50)))
+    assert data[12:16] == b"VP8X"
+    data[24:27] = (int.from_bytes(data[24:27], "little") + 64).to_bytes(3, "little")
+    (tmp_path / "a.webp").write_bytes(data)
+    with pytest.raises(FrameUnreadable):
+        decode(tmp_path / "a.webp")
 
 
 def test_a_flat_band_over_a_picture_is_seen_and_a_frame_around_it_is_not() -> None:
