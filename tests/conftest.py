@@ -33,3 +33,12 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshStarts]:
     starts = FreshStarts(tmp_path_factory.mktemp("fresh"))
     yield starts
     starts.close()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that waits longer for the light board's replies, for tests of something else than that time.
+
+    Host and board are threads of one process in them, and a busy machine may keep both waiting for 150 ms.
+    """
+    monkeypatch.setattr("device.light.link.REPLY_MS", 300)

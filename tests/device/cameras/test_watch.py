@@ -37,7 +37,7 @@ class Reader:
         while self._polls.acquire(blocking=False):
             pass
         for _ in range(count):
-            assert self._polls.acquire(timeout=10)
+            assert self._polls.acquire(timeout=60)
 
     def ask(self) -> Future[Frame | None]:
         return self._pool.submit(self.camera.read)
@@ -91,7 +91,7 @@ def test_a_half_written_file_waits_until_it_is_whole(incoming: Path, reader: Rea
             if at + len(data) // 5 + 1 < len(data):
                 reader.polls_pass()
                 assert not answer.done()
-    frame = answer.result(10)
+    frame = answer.result(60)
     assert frame is not None
     assert frame.source == "a.png"
     assert frame.width == 64
@@ -107,7 +107,7 @@ def test_a_jpeg_whose_length_was_set_before_it_was_written_waits_too(incoming: P
     reader.polls_pass()
     assert not answer.done()
     (incoming / "a.jpg").write_bytes(data)
-    frame = answer.result(10)
+    frame = answer.result(60)
     assert frame is not None
     assert frame.source == "a.jpg"
 
@@ -118,7 +118,7 @@ def test_a_renamed_temporary_file_comes_once(incoming: Path, reader: Reader) -> 
     reader.polls_pass()
     assert not answer.done(), "hidden files are not read"
     (incoming / ".a.png.part.png").rename(incoming / "a.png")
-    frame = answer.result(10)
+    frame = answer.result(60)
     assert frame is not None
     assert frame.source == "a.png"
     again = reader.ask()
@@ -155,7 +155,7 @@ def test_a_file_that_vanishes_while_it_waits_is_forgotten(incoming: Path, reader
     reader.polls_pass()
     (incoming / "a.png").unlink()
     picture(incoming / "b.png")
-    frame = answer.result(10)
+    frame = answer.result(60)
     assert frame is not None
     assert (frame.source, frame.sequence) == ("b.png", 0)
 
@@ -163,14 +163,14 @@ def test_a_file_that_vanishes_while_it_waits_is_forgotten(incoming: Path, reader
 def test_closing_from_another_thread_ends_a_waiting_read(reader: Reader) -> None:
     answer = reader.ask()
     threading.Timer(0.01, reader.camera.close).start()
-    assert answer.result(10) is None
+    assert answer.result(60) is None
 
 
 def test_a_folder_that_goes_away_is_a_lost_source(incoming: Path, reader: Reader) -> None:
     answer = reader.ask()
     incoming.rmdir()
     with pytest.raises(Disconnected, match="watched folder"):
-        answer.result(10)
+        answer.result(60)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

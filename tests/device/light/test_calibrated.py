@@ -48,8 +48,8 @@ def test_a_flash_whose_reply_is_lost_counts_as_given(board: SimulatedBoard, link
 def test_continuous_light_goes_off_when_the_dose_is_used_up(board: SimulatedBoard, link: BoardLink) -> None:
     light = light_with(link, 1.0)
     light.illuminate(Eye.OD, 100)
-    assert board.wait_for_light(True, timeout_s=1)
-    assert board.wait_for_light(False, timeout_s=3)
+    assert board.wait_for_light(True, timeout_s=60)
+    assert board.wait_for_light(False, timeout_s=60)
     on, off = board.light_changes[-2:]
     assert (off.at_ns - on.at_ns) / 1e9 <= 1.0
     assert wait_until(lambda: light.refused is not None)
@@ -102,16 +102,16 @@ def test_a_guard_that_was_there_is_still_asked(board: SimulatedBoard, link: Boar
 
 def test_a_flash_that_the_board_refused_does_not_count() -> None:
     with SimulatedBoard() as board, BoardLink(board.port) as link:  # 250 ms between flashes
-        light, refused = light_with(link, 100.0), 0
-        for _ in range(12):
+        light, refused, given = light_with(link, 100.0), 0, 0
+        while refused < 2 or given < 3:  # a busy machine may have let the gap pass before it asks again
             try:
                 light.flash(Eye.OD, 10_000, 50)
+                given += 1
             except BoardRefused:
                 refused += 1
                 time.sleep(0.1)
-        assert refused
-        assert len(board.flashes) == link.totals().flashes == 12 - refused
-        assert light.account.used(Eye.OD) == pytest.approx({NAME: 12.0 - refused})
+        assert len(board.flashes) == link.totals().flashes == given
+        assert light.account.used(Eye.OD) == pytest.approx({NAME: float(given)})
 
 
 def test_a_board_that_refuses_by_itself_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,9 +155,9 @@ def test_a_board_that_knows_nothing_of_the_arming_may_have_flashed(
 def test_another_infants_account_puts_the_light_out(board: SimulatedBoard, link: BoardLink) -> None:
     light = light_with(link, 100.0)
     light.illuminate(Eye.OD, 100)
-    assert board.wait_for_light(True, timeout_s=1)
+    assert board.wait_for_light(True, timeout_s=60)
     other = light_with(link, 100.0).account
     light.turn_to(other)
-    assert board.wait_for_light(False, timeout_s=1)
+    assert board.wait_for_light(False, timeout_s=60)
     light.flash(Eye.OS, 10_000, 50)
     assert other.used(Eye.OS) == pytest.approx({NAME: 1.0})

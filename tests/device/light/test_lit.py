@@ -15,6 +15,8 @@ from device.errors import PortUnusable, SourceNotFound
 from device.lamp import FlashSeen, Lamp, read_lamp, usual_lamp, write_lamp
 from device.light import BoardLink, SimulatedBoard
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 SOURCE = "sim:lit,lamp={},fps=30,size=64x48"
 
 

@@ -13,6 +13,8 @@ from runtime.cart.lighting import Lighting
 from runtime.cart.parts import LightPart
 from tests.device.light.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 def test_a_board_that_started_anew_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a short loss of its power: it keeps nothing of the connection, and the nurse has to do nothing."""

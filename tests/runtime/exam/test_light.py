@@ -25,6 +25,8 @@ from runtime.views import Eye
 from tests.device.light.lab import calibration, hazard
 from tests.runtime.exam.making import RULES, infant
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 NAME = "made-up exposure"
 FLASH = (Eye.OD, 5_000, 50)
 """0.5 of the hazard's unit."""
@@ -74,7 +76,7 @@ def lit(
 
 
 def flash_when_charged(light: ExamLight) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while True:
         try:
             light.light.flash(*FLASH)
@@ -124,22 +126,22 @@ def test_a_refused_flash_is_not_on_the_account(
     exam_id = opened(folder, key)
     with lit(folder, key, link, calibration(hazard(limit=100.0))) as light:
         light.for_exam(exam_id, "anna")
-        refused = 0
-        for _ in range(8):
+        refused = given = 0
+        while refused < 2 or given < 3:  # a busy machine may have let the gap pass before it asks again
             try:
                 light.light.flash(*FLASH)
+                given += 1
             except BoardRefused:
                 refused += 1
                 time.sleep(0.06)
-        assert refused
     with Journal.open(folder, key) as journal:
         states = [body["state"] for body in journal.exam(exam_id).exposures]
-        assert states.count("counted") == len(board.flashes) == 8 - refused
+        assert states.count("counted") == len(board.flashes) == given
         assert states.count("refused") == refused
         assert verify(journal).findings == ()
     with lit(folder, key, link, calibration(hazard(limit=100.0))) as light:
         light.for_exam(exam_id, "anna")
-        assert light.left(Eye.OD)[NAME].used == pytest.approx(0.5 * (8 - refused))
+        assert light.left(Eye.OD)[NAME].used == pytest.approx(0.5 * given)
 
 
 def test_continuous_light_is_counted_ahead_and_settled_when_it_goes_out(

@@ -35,10 +35,10 @@ def test_gates_by_touch_and_keyboard_with_their_words(browser: Any, cart: Quick)
     page.wait_for_selector(".gates img.whole")
     holds(page, "document.querySelector('.gates img').naturalWidth > 400")
     word = page.locator('[data-k="shot 2"] .tag').inner_text().split(maxsplit=1)[1]
-    assert page.get_attribute(".gates img", "alt") == f"OS temporal: {word}, With gates"
+    holds(page, f"document.querySelector('.gates img').alt === 'OS temporal: {word}, With gates'")
     says(page, ".gates", WORDS)
     says(page, ".gates", "Log-odds for referral 3.00 = 0.00 without both branches, 1.50")
-    assert page.get_attribute(GATES, "aria-pressed") == "true"
+    page.wait_for_selector(f'{GATES}[aria-pressed="true"]')
     assert violations(page) == []
 
     page.locator('[data-k="shot 1"]').focus()  # another picture's gates, by keyboard
@@ -46,14 +46,14 @@ def test_gates_by_touch_and_keyboard_with_their_words(browser: Any, cart: Quick)
     holds(page, "document.querySelector('.gates img')?.alt.startsWith('OD nasal')")
     page.locator('[data-k="layer image"]').focus()
     page.keyboard.press("Enter")
-    assert page.locator(".gates").count() == 0
+    holds(page, "!document.querySelector('.gates')")
     page.locator(GATES).focus()
     page.keyboard.press("Enter")
     page.wait_for_selector(".gates img.whole")
-    assert page.evaluate("document.activeElement.dataset.k") == "layer gates"
+    holds(page, "document.activeElement.dataset.k === 'layer gates'")
 
     page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    holds(page, "document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert violations(page) == []
     page.context.close()
 

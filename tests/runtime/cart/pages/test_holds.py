@@ -49,7 +49,7 @@ def test_a_page_that_is_loaded_anew_in_the_middle_of_a_capture_shows_it_and_its_
     page.reload()
     page.wait_for_selector(".capture-screen")
     holds(page, "document.querySelector('.wait').textContent === 'Taking the picture'")
-    assert page.locator("button.capture").is_disabled()
+    holds(page, "document.querySelector('button.capture').disabled")
     go.set()
     holds(page, f"document.querySelectorAll('.strip .shot').length === {before + 1}")
     holds(page, "document.querySelector('.wait').textContent === ''")
@@ -86,17 +86,18 @@ def test_each_role_sees_its_own_screens(browser: Any, cart: Quick, user: str, sc
     page.fill("#pin", PIN)
     page.keyboard.press("Enter")
     page.wait_for_selector("nav")
-    assert page.locator("nav a").count() == screens
+    holds(page, f"document.querySelectorAll('nav a').length === {screens}")
     if user == TECHNICIAN:
         says(page, "nav a.here", "Service")
-        assert "Quick" not in page.inner_text("body")
+        holds(page, "!document.body.innerText.includes('Quick')")
         page.evaluate("location.hash = 'result'")
         page.wait_for_timeout(300)
         says(page, "nav a.here", "Service")
     else:
         page.evaluate("location.hash = 'result'")
         page.wait_for_selector(".eyes")
-        assert page.get_by_text("Findings of a clinician").count() == (user == CLINICIAN)
+        asked = f"document.body.innerText.includes('Findings of a clinician') === {str(user == CLINICIAN).lower()}"
+        holds(page, asked)
     page.context.close()
 
 
@@ -112,19 +113,20 @@ def test_a_server_that_is_killed_is_said_at_once_and_the_exam_goes_on_with_the_n
         page = opened(browser, f"http://127.0.0.1:{served.port}/#capture")
         page.wait_for_selector(".strip .shot")
         page.evaluate(
-            "new MutationObserver(() => { if (!window.saidAt && " + SAYS_SO + ") window.saidAt = performance.now(); })"
+            "window.lived = 0; setInterval(() => { window.lived += 50 }, 50);"  # what a busy machine gives it of time
+            "new MutationObserver(() => { if (!window.saidAt && " + SAYS_SO + ") window.saidAt = window.lived; })"
             ".observe(document.body, {childList: true, subtree: true, characterData: true})"
         )
-        page.evaluate("window.killedAt = performance.now()")
         served.kill()
+        killed_at = page.evaluate("window.lived")
         holds(page, SAYS_SO)
-        assert page.evaluate("window.saidAt - window.killedAt") < 5_000  # a busy machine's; a quiet one's is under 1 s
+        assert page.evaluate("window.saidAt") - killed_at < 5_000  # a quiet machine's is under 1 s
         served.start()
         page.wait_for_selector("#pin")
         page.fill("#pin", PIN)
         page.keyboard.press("Enter")
         page.wait_for_selector(".strip .shot")
-        assert page.locator(".strip .shot").count() == 1
+        holds(page, "document.querySelectorAll('.strip .shot').length === 1")
         says(page, ".side .banner", first["banner"])
         page.keyboard.press("r")
         page.wait_for_selector(".aimed")

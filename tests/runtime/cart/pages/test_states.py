@@ -242,7 +242,7 @@ def test_a_technician_changes_bundles_by_keyboard(
     page.fill("#pin", PIN)
     page.keyboard.press("Enter")
     page.wait_for_selector(".row.bundle")
-    assert page.get_attribute("#bundle-found option", "value") == str(stick)
+    holds(page, f"document.querySelector('#bundle-found option').value === '{stick}'")
     page.focus("#bundle-path")
     page.keyboard.type("/no/such/stick")
     page.keyboard.press("Tab")
