@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from build_engines.errors import BuildError
+from device.checked_file import read_whole, strict_json
 from device.outputs import PUBLIC, write_whole
 from runtime.checked_json import first_problem, model_from
 from runtime.manifest import DISEASE, ClassLabel, CrossValidation, Metric, Stated, TrainingSet
@@ -56,11 +57,15 @@ class Description(BaseModel):
         write_whole(path, (self.model_dump_json(indent=2) + "\n").encode(), PUBLIC)
 
 
+LARGEST = 4 * 2**20
+"""Bytes of a description."""
+
+
 def load_description(path: Path) -> Description:
     """Read a description. Raises `BuildError` when it cannot be read or is not one."""
     try:
-        text = path.read_text(encoding="utf-8")
-        if left := _left_over(json.loads(text)):
+        text = read_whole(path, LARGEST).decode("utf-8")
+        if left := _left_over(strict_json(text)):
             raise BuildError(
                 f"description {path}: {left} still holds the template's {REPLACE}; say what is so, or null"
             )

@@ -19,6 +19,7 @@ from build_engines.errors import BuildError
 from build_engines.from_graphs import network_from_graphs
 from build_engines.segimgnet.checkpoint import load_checkpoint
 from build_engines.segimgnet.classifier import SegImgNet
+from device.checked_file import strict_json
 from device.frame import Frame
 from runtime import Screener, ScreeningError, open_bundle
 from runtime.arrays import UInt8Array
@@ -72,7 +73,7 @@ def serve(screener: Screener, asked: TextIO, told: TextIO) -> None:
     known: dict[str, UInt8Array] = {}
     for line in asked:
         try:
-            path = str(json.loads(line)["frame"])
+            path = str(strict_json(line)["frame"])
             if path not in known:
                 known[path] = np.load(path, allow_pickle=False)
             # A copy, as for the runtime itself: the pixels come from a camera, not from the CPU's cache.

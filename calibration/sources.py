@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +11,11 @@ from calibration.errors import CalibrationError
 from calibration.facts import UNKNOWN, Kind
 from calibration.tables import Listed, listed_beside
 from device.cameras import Camera, open_camera
+from device.checked_file import read_whole, strict_json
 from device.errors import FrameUnreadable
 from device.frame import Frame
 from device.schemes import is_simulated
+from runtime.bench.measure.labels import LARGEST
 from runtime.reading import READING_SCHEMA
 
 READINGS = "readings.jsonl"
@@ -112,12 +113,12 @@ def _screened(readings: Path, sources: Sources) -> Iterator[SourceFrame]:
 def _readings(path: Path) -> Iterator[tuple[str | None, bool]]:
     """SHA-256 of the frame's pixels and whether it was gradable, of each reading."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_whole(path, LARGEST).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CalibrationError(f"{path}: cannot be read ({error}); expected readings of runtime.screen") from None
     for number, line in enumerate(lines, start=1):
         try:
-            reading = json.loads(line)
+            reading = strict_json(line)
             if reading["schema"] != READING_SCHEMA:
                 raise ValueError(f"schema {reading['schema']!r}")
             quality = reading["quality"]

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from calibration.errors import CalibrationError
+from device.checked_file import read_whole
+from runtime.bench.measure.labels import LARGEST
 
 TABLE = "labels.csv"
 
@@ -39,7 +41,7 @@ def read_table(path: Path) -> LabelTable:
     `device`, `frame_group`, `subject` and `original` are used where they are. Raises `CalibrationError`.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_whole(path, LARGEST)
         rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline="")))
     except OSError as error:
         raise CalibrationError(f"table {path}: cannot be read ({error.strerror or error}); name a CSV file") from None

@@ -30,6 +30,14 @@ def read_at_most(path: Path, limit: int) -> bytes:
         return file.read(min(limit, status.st_size) + 1)
 
 
+def read_whole(path: Path, limit: int) -> bytes:
+    """`read_at_most` of a file that must not be larger. Raises `OSError`."""
+    content = read_at_most(path, limit)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
+    return content
+
+
 class SumDiffers(ValueError):
     """A file is not what the sum beside it was made of; its text says what to do."""
 
@@ -41,9 +49,7 @@ def read_summed(path: Path, limit: int) -> bytes:
     `sha256sum NAME > NAME.sha256`. It is no guard against somebody who can write there. Raises `OSError` or
     `SumDiffers`.
     """
-    content, beside = read_at_most(path, limit), path.with_name(f"{path.name}.sha256")
-    if len(content) > limit:
-        raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
+    content, beside = read_whole(path, limit), path.with_name(f"{path.name}.sha256")
     try:
         line = read_at_most(beside, len(path.name.encode()) + 80)
     except FileNotFoundError:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from build_engines.evaluate.errors import EvaluationError
-from runtime.bench.measure.labels import NO, YES
+from device.checked_file import read_whole
+from runtime.bench.measure.labels import LARGEST, NO, YES
 
 INFANT = ("infant", "patient", "subject")
 """Columns that tell infants apart, the first of them that is there."""
@@ -114,7 +115,7 @@ def _require_two_eyes(path: Path, cases: list[Case]) -> None:
 
 def _rows(path: Path) -> tuple[bytes, list[dict[str, str]]]:
     try:
-        raw = path.read_bytes()
+        raw = read_whole(path, LARGEST)
         reader = csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)
         names = reader.fieldnames or []
         if len(set(names)) != len(names):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from build_engines.evaluate.cases import Table
 from build_engines.evaluate.errors import EvaluationError
+from device.checked_file import strict_json
 from device.errors import FrameUnreadable
 from runtime.bundle import Bundle
 from runtime.decide import refer_probability
@@ -171,10 +171,12 @@ def _lines(files: Sequence[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
             folder, name = "", text
         path = Path(name) / "readings.jsonl" if Path(name).is_dir() else Path(name)
         try:
+            if path.exists() and not path.is_file():
+                raise EvaluationError(f"--readings {path}: not a regular file; name one that runtime.screen wrote")
             with path.open(encoding="utf-8") as lines:
                 for number, line in enumerate(lines, start=1):
                     here = f"--readings {path}, line {number}"
-                    content = json.loads(line)
+                    content = strict_json(line)
                     if not isinstance(content, dict) or content.get("schema") != READING_SCHEMA:
                         raise EvaluationError(f"{here}: not a reading; expected {READING_SCHEMA}, one object a line")
                     yield here, folder, content

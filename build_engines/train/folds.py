@@ -20,6 +20,7 @@ from build_engines.train.classification import Scores, held_out_scores, train_cl
 from build_engines.train.data import Split, TrainingFrame
 from build_engines.train.phase import Report
 from build_engines.train.settings import PhaseSettings
+from device.checked_file import strict_json
 from device.outputs import PUBLIC, write_whole
 
 
@@ -86,7 +87,7 @@ def write_scores(scores: Scores, path: Path) -> None:
 def read_scores(path: Path) -> Scores:
     """What `write_scores` wrote. Raises `TrainingDataError` for anything else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = strict_json(path.read_text(encoding="utf-8"))
         probability = np.asarray(content["probability"], np.float32)
         scores = Scores(probability, np.asarray(content["positive"], np.float32), tuple(map(str, content["device"])))
         if not len(scores.probability) == len(scores.positive) == len(scores.device):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
 import numpy as np
 
+from device.checked_file import read_whole
 from runtime.arrays import UInt8Array
 from runtime.bench.errors import BenchError
 
 SHOWN = 120
 """Characters of a wrong header that are shown."""
+LARGEST = 256 * 2**20
+"""Bytes of a table, some hundred times those of a large study."""
 YES, NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
 
 
@@ -33,10 +37,10 @@ def read_labels(path: Path) -> dict[str, Label]:
     both; other columns are passed over. Raises `BenchError` when it is another thing or a mask is not there.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+        text = read_whole(path, LARGEST).decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except OSError as error:
-        raise BenchError(f"labels {path}: cannot be read ({error.strerror}); name a CSV file") from None
+        raise BenchError(f"labels {path}: cannot be read ({error.strerror or error}); name a CSV file") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise BenchError(f"labels {path}: not a CSV file ({error}); expected columns image and mask or refer") from None
     columns = set(rows[0]) if rows else set()
