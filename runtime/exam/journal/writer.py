@@ -18,6 +18,7 @@ from runtime.exam.journal.fold import Folded, step
 from runtime.exam.journal.reader import JournalReader
 from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.trail import Trail, check_end, check_secret_in_use
+from runtime.exam.naming import says_nothing, spoilt
 
 
 class JournalWriter(JournalReader):
@@ -56,6 +57,9 @@ class JournalWriter(JournalReader):
         who: str,
         content: Mapping[str, Any],
     ) -> Folded:
+        reason = content.get("reason")
+        if isinstance(reason, str) and reason.strip() and says_nothing(reason):
+            raise ExamRefused(f"exam {exam_id}: the reason holds nothing that can be read; type it again")
         folded = step(self._current(exam_id, trail), trail.append(connection, exam_id, kind, who, content))
         lines.save(connection, self.unlocked(), lines.kept_of(folded))
         return folded
@@ -88,7 +92,9 @@ class JournalWriter(JournalReader):
 
 
 def who_of(name: str) -> str:
-    """Who did something; raises `ExamRefused` for nobody."""
-    if not name.strip():
+    """Who did something; raises `ExamRefused` for nobody, and for what can stand in no name."""
+    if says_nothing(name):
         raise ExamRefused("operator: got nobody, expected who works at the cart (--operator NAME)")
+    if any(map(spoilt, name)):
+        raise ExamRefused("operator: the name holds control characters or halves of characters; type it again")
     return name

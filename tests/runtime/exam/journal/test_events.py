@@ -329,3 +329,31 @@ def test_an_exam_has_one_offset_fixed_when_it_was_opened(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u200b", "\u3000", "^", "\x1b[2J", "a\nb", "\udcff", "a\u202eb"])
+def test_nobody_and_no_name_of_controls_is_kept(journal: Journal, name: str) -> None:
+    exam_id = journal_exam(journal)
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: journal.exclude(exam_id, 1, reason="of the twin", operator=name),
+        lambda: journal.document(exam_id, EyeFindings(Eye.OD, stage="2"), clinician=name),
+        lambda: journal.note_person("signed in", name),
+    )
+    for does in attempts:
+        with pytest.raises(ExamRefused, match="operator"):
+            does()
+    journal.exclude(exam_id, 1, reason="of the twin", operator="Žofia O\u2019Neil")
+
+
+@pytest.mark.parametrize("reason", ["", " ", "\u200b", "\u3000\u00ad", "\u2060"])
+def test_a_reason_can_be_read(journal: Journal, reason: str) -> None:
+    exam_id = journal_exam(journal)
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: journal.exclude(exam_id, 1, reason=reason, operator="anna"),
+        lambda: journal.amend(exam_id, infant=infant(), reason=reason, operator="anna"),
+        lambda: journal.void_exam(exam_id, reason=reason, operator="anna"),
+    )
+    for does in attempts:
+        with pytest.raises(ExamRefused, match="reason"):
+            does()
+    assert journal.exam(exam_id).changes == ()
