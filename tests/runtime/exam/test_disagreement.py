@@ -141,6 +141,8 @@ def test_the_list_is_filtered(journal: Journal, capsys: pytest.CaptureFixture[st
     assert listed(journal, capsys, "--outcome", "NO_REFERRAL_FINDINGS") == [clear]
     assert listed(journal, capsys, "--delivery", "held") == [refer]
     assert listed(journal, capsys, "--delivery", "none") == [clear]
+    with pytest.raises(SystemExit):  # "no exam is hold" would read as if none were held
+        main(["list", "--journal", str(journal.folder), "--delivery", "hold"])
     assert listed(journal, capsys, "--name", "baby doe") == [clear, refer]
     assert listed(journal, capsys, "--name", "H-1", "--last", "1") == [clear]
     assert listed(journal, capsys, "--name", "Smith") == []
