@@ -10,6 +10,8 @@ import pytest
 from device.errors import BoardRefused, BoardSilent, CalibrationInvalid, DoseExceeded
 from device.light import BoardLink, CalibratedLight, DoseAccount, Eye, LineFaults, SimulatedBoard
 from device.light.messages import NakCode
+from tests.busy import at_a_calm_moment
+from tests.device.light.conftest import FAST
 from tests.device.light.lab import calibration, hazard
 from tests.device.light.waiting import wait_until
 
@@ -45,21 +47,35 @@ def test_a_flash_whose_reply_is_lost_counts_as_given(board: SimulatedBoard, link
         light.flash(Eye.OD, 10_000, 50)
 
 
-def test_continuous_light_goes_off_when_the_dose_is_used_up(board: SimulatedBoard, link: BoardLink) -> None:
-    light = light_with(link, 1.0)
-    light.illuminate(Eye.OD, 100)
-    assert board.wait_for_light(True, timeout_s=60)
-    assert board.wait_for_light(False, timeout_s=60)
-    on, off = board.light_changes[-2:]
-    assert (off.at_ns - on.at_ns) / 1e9 <= 1.0
-    assert wait_until(lambda: light.refused is not None)
-    assert link.failure is None
-    with pytest.raises(DoseExceeded):
-        light.illuminate(Eye.OD, 100)
-    light.illuminate(Eye.OS, 100)
-    assert light.refused is None
-    light.off()
-    assert board.led_level == 0
+def test_continuous_light_goes_off_when_the_dose_is_used_up() -> None:
+    lit_s: list[float] = []
+
+    def goes_off_for_the_dose() -> None:
+        with SimulatedBoard(ceilings=FAST) as board, BoardLink(board.port) as link:
+            light = light_with(link, 1.0)
+            light.illuminate(Eye.OD, 100)
+            assert board.wait_for_light(True, timeout_s=60)
+            assert board.wait_for_light(False, timeout_s=60)
+            on, off = board.light_changes[-2:]
+            lit_s.append((off.at_ns - on.at_ns) / 1e9)
+            assert wait_until(lambda: light.refused is not None)
+            assert link.failure is None
+            assert not may_shine(light, Eye.OD), "the board's watchdog was before the dose, on a busy machine"
+            assert may_shine(light, Eye.OS)
+            assert light.refused is None
+            light.off()
+            assert board.led_level == 0
+
+    at_a_calm_moment(goes_off_for_the_dose)
+    assert max(lit_s) <= 1.0, "busy or not"
+
+
+def may_shine(light: CalibratedLight, eye: Eye) -> bool:
+    try:
+        light.illuminate(eye, 100)
+    except DoseExceeded:
+        return False
+    return True
 
 
 def beats_since(link: BoardLink, beat: int) -> bool:

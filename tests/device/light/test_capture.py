@@ -61,7 +61,7 @@ def studio(
 def shot_that_was_caught(scene: Studio) -> FlashedFrame:
     """The next one; a machine too busy to fire or to beat in time says so and never gives a wrong frame."""
     for _ in range(50):
-        with suppress(FlashNotCaught, BoardRefused):
+        with suppress(FlashNotCaught, BoardRefused, FrameTimeout):
             return scene.shoot()
     raise AssertionError("no flash of fifty was caught")
 
