@@ -148,7 +148,8 @@ def _comb(green: UInt8Array) -> tuple[float, float]:
 
 def _seams(pixels: UInt8Array) -> tuple[float, float]:
     """How far the strongest step between two lines stands out from those near it, and the most lines that are alike."""
-    light = pixels.astype(np.int64) @ np.array([2, 5, 1])
+    red, green, blue = (pixels[..., channel].astype(np.uint16) for channel in range(3))
+    light = 2 * red + 5 * green + blue
     line_bits = mean_bits = 0
     while line_bits < _LINE_BITS_MOST and max(light.shape) >> (line_bits + 1) >= _LINES:
         line_bits += 1
@@ -167,11 +168,12 @@ def _seams(pixels: UInt8Array) -> tuple[float, float]:
     return score / _SCORE, float(max(run for _, run in found))
 
 
-def _lines(light: Whole, begin: int, line_bits: int, mean_bits: int) -> Whole:
+def _lines(light: NDArray[np.uint16], begin: int, line_bits: int, mean_bits: int) -> Whole:
     """Means of 2**line_bits rows and 2**mean_bits columns, from row `begin` on; what is left over is dropped."""
     high, wide = max(light.shape[0] - begin, 0) >> line_bits, light.shape[1] >> mean_bits
     whole = light[begin : begin + (high << line_bits), : wide << mean_bits]
-    sums = whole.reshape(high, 1 << line_bits, wide, 1 << mean_bits).sum(axis=(1, 3))
+    apart = whole.reshape(high, 1 << line_bits, wide, 1 << mean_bits)
+    sums = apart.sum(axis=3, dtype=np.uint32).sum(axis=1, dtype=np.int64)
     shift = line_bits + mean_bits + 3
     return np.asarray((sums + (1 << (shift - 1))) >> shift, np.int64)
 
