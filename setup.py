@@ -19,7 +19,7 @@ setup(
         ),
         Extension(
             "runtime.gate._kernel",
-            ["runtime/gate/kernel.c", "runtime/gate/quality.c", "runtime/gate/structure.c", "runtime/gate/room.c"],
+            [f"runtime/gate/{name}.c" for name in ("kernel", "quality", "structure", "picture", "room")],
             depends=["runtime/gate/gate.h", "runtime/gate/squares.h"],
             # Without contraction no two operations become one, whose last bit would be another. Python's own -fwrapv
             # keeps loops from being made vectors of: 0.95 ms in place of 0.6.

@@ -4,7 +4,7 @@
 
 #include "squares.h"
 
-enum { KINDS = 2 }; /* what is kept for the gate, and for the structure */
+enum { KINDS = ROOM_OF_PICTURE + 1 };
 
 typedef struct {
     size_t bytes;

@@ -8,6 +8,7 @@
 
 #include "gate.h"
 
+#define SEEN_MIN 600 /* pixels; of fewer it is not told */
 #define INLINE static inline __attribute__((always_inline))
 
 /* On x86-64 each measure is compiled a second time for AVX2 and chosen when it runs; `name` is an INLINE function. */
@@ -22,6 +23,10 @@
 #define FOR_THIS_CPU(name, parameters, arguments)                                                                      \
     static int name##_here parameters { return name arguments; }
 #endif
+
+INLINE uint8_t larger(uint8_t one, uint8_t other) { return one > other ? one : other; }
+
+INLINE uint8_t smaller(uint8_t one, uint8_t other) { return one < other ? one : other; }
 
 /* All (or any) of `width` values `step` apart, from each place on: in place, by doubling. */
 INLINE void window(uint8_t *values, size_t count, size_t step, int width, int all) {
@@ -58,8 +63,8 @@ INLINE void thinned(const uint8_t *from, uint8_t *to, int side, int step) {
     }
 }
 
-/* Memory for one of two kinds of work, kept when given back; several threads may ask. NULL where there is none. */
-enum { ROOM_OF_QUALITY, ROOM_OF_STRUCTURE };
+/* Memory for one of three kinds of work, kept when given back; several threads may ask. NULL where there is none. */
+enum { ROOM_OF_QUALITY, ROOM_OF_FRAME, ROOM_OF_PICTURE };
 uint8_t *room_taken(int kind, size_t bytes);
 void room_given_back(int kind, uint8_t *room);
 
@@ -113,5 +118,8 @@ INLINE void field_of_view(const uint8_t *image, uint8_t *field) {
         field[i] = (ab > c ? ab : c) > GATE_DARK;
     }
 }
+
+/* What structure.c leaves to picture.c: the measures of what the networks see. GATE_DONE or GATE_NO_MEMORY. */
+int picture_measures(const uint8_t *image, StructureMeasures *to);
 
 #endif

@@ -137,7 +137,7 @@ def sanitized(folder: Path) -> Path:
     if compiler is None:
         pytest.skip("no C compiler on this machine")
     program = folder / "sizes"
-    sources = [HERE / "sizes.c", *(GATE / f"{name}.c" for name in ("quality", "structure", "room"))]
+    sources = [HERE / "sizes.c", *(GATE / f"{name}.c" for name in ("quality", "structure", "picture", "room"))]
     words = ["-std=c11", "-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra"]
     done = subprocess.run(
         [compiler, *words, "-Werror", f"-I{GATE}", *map(str, sources), "-o", str(program), "-lm"],
