@@ -12,7 +12,7 @@ _VALUE_IN_PATH = re.compile(r"=([^=&;/\s'\"]+)")
 _VALUE_IN_QUERY = re.compile(r"=([^=&;\s'\"]+)")
 _SETTING = r"(?:transport|\w+_timeout_s)=[\w.]*"
 _SETTINGS = re.compile(rf"(?:{_SETTING}(?:,{_SETTING})*)?\W*")
-"""What may stand behind `#`; all else is the rest of a password that holds one."""
+"""What may stand behind `#` where a value stands before it; all else may be the rest of a password that holds one."""
 
 _AS_GIVEN = ("utf-8", "surrogateescape")
 _SHOWN_MAX = 300
@@ -45,9 +45,10 @@ def _secrets(rest: str) -> Iterator[tuple[int, int]]:
     end = settings if settings >= 0 else len(rest)
     query = rest.find("?", path, end)
     query = query if query >= 0 else end
-    for pattern, begin, stop in ((_VALUE_IN_PATH, path, query), (_VALUE_IN_QUERY, query, end)):
-        yield from (found.span(1) for found in pattern.finditer(rest, begin, stop))
-    if settings >= 0 and not _SETTINGS.fullmatch(rest, settings + 1):
+    values = [found.span(1) for found in _VALUE_IN_PATH.finditer(rest, path, query)]
+    values += [found.span(1) for found in _VALUE_IN_QUERY.finditer(rest, query, end)]
+    yield from values
+    if settings >= 0 and values and not _SETTINGS.fullmatch(rest, settings + 1):
         yield settings + 1, len(rest)
 
 
