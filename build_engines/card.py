@@ -52,7 +52,7 @@ def model_card(manifest: Manifest, report: ParityReport | None = None) -> str:
         *(f"| `{c.name}` | {c.meaning} | {'yes' if c.refer else 'no'} |" for c in manifest.classes),
         "",
         *_figures(manifest),
-        *(_validation(manifest.cross_validation) if manifest.cross_validation else ()),
+        *(_validation(manifest.cross_validation, manifest.refer_threshold) if manifest.cross_validation else ()),
         *(_precisions(manifest, report) if report else ()),
         *_asked(manifest.stated),
         "## Trained on",
@@ -125,14 +125,14 @@ def _metric(m: Metric) -> str:
     )
 
 
-def _validation(found: CrossValidation) -> list[str]:
+def _validation(found: CrossValidation, threshold: float) -> list[str]:
     return [
         "## Cross-validation",
         "",
         f"{_read(found)} was read by a classifier trained on the other {found.folds - 1} of {found.folds} parts. "
-        f"The threshold is the largest at which {found.sensitivity:.0%} of the frames with a finding refer; drawn "
-        f"again and again from these frames it lies between "
-        f"{found.threshold_low:.2f} and {found.threshold_high:.2f} (95 %). Logits are divided by "
+        f"The largest threshold at which {found.sensitivity:.0%} of the frames with a finding refer lies between "
+        f"{found.threshold_low:.2f} and {found.threshold_high:.2f} (95 %), as these frames are drawn again and again; "
+        f"this bundle's is {threshold:.2f}. Logits are divided by "
         f"{found.temperature:g}; stated and observed shares then differ by {found.calibration_error:.3f} in the mean. "
         f"`{RELIABILITY_FILE}` beside this card draws them.",
         "",

@@ -98,18 +98,23 @@ def train(data: Path, out: Path, plan: TrainingPlan, report: Report) -> None:
 
 
 def judged(scores: Scores, folds: int, read: int = 0) -> tuple[float, CrossValidation]:
-    """The threshold for `SENSITIVITY` and what else a cross-validation says, probabilities tempered by it."""
+    """The threshold for `SENSITIVITY` and what else a cross-validation says, probabilities tempered by it.
+
+    The threshold is the lower end of its interval: one that holds for frames like these, not just for these, since each
+    fold's reader is sure of itself in its own way and the largest that fits all of them is a lottery.
+    """
     temperature = fit_temperature(scores.probability, scores.positive)
     calm = replace(scores, probability=tempered(scores.probability, temperature).astype(np.float32))
-    threshold = threshold_interval(calm.probability, calm.positive, SENSITIVITY)
+    interval = threshold_interval(calm.probability, calm.positive, SENSITIVITY)
+    threshold = math.floor(interval.low * 100) / 100
     bins = reliability(calm.probability, calm.positive)
-    return threshold.value, CrossValidation(
+    return threshold, CrossValidation(
         folds=folds,
         read=read or None,
-        metrics=tuple(_classification(calm, threshold.value)),
+        metrics=tuple(_classification(calm, threshold)),
         sensitivity=SENSITIVITY,
-        threshold_low=round(threshold.low, 4),
-        threshold_high=round(threshold.high, 4),
+        threshold_low=round(interval.low, 4),
+        threshold_high=round(interval.high, 4),
         temperature=temperature,
         calibration_error=round(calibration_error(bins), 4),
         reliability=tuple(
@@ -196,7 +201,7 @@ def _description(
 ) -> Description:
     return Description(
         name=f"demonstration-{size.name}",
-        version="3",
+        version="4",
         intended_use=(
             "Demonstration of the pipeline on images of premature infants: vessel segmentation, and whether a ridge or "
             "demarcation line is in view. It makes no diagnostic claim and is not for clinical use."
@@ -218,5 +223,6 @@ def _stated(validation: CrossValidation | None) -> Stated:
     if validation is not None:
         some = "training frames" if validation.read is None else "a part of the training frames"
         where = f"{some}, each read by a network that never saw it ({validation.folds} parts)"
-    aim = f"{SENSITIVITY:.0%} of the frames with a ridge refer"
-    return always.model_copy(update={"threshold_origin": f"The largest at which {aim}, on {where}."})
+    aim = f"at which {SENSITIVITY:.0%} of the frames with a ridge refer"
+    which = "The largest" if validation is None else "The lower end of the 95 % interval of the largest"
+    return always.model_copy(update={"threshold_origin": f"{which} {aim}, on {where}."})
