@@ -43,6 +43,7 @@ from runtime.cart.sending import sending
 from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.objects import planned
+from runtime.dicom.outbox import steps
 from runtime.dicom.trial import ARCHIVE_AE, CART_AE, Hospital
 from runtime.dicom.worklist import query_worklist
 from runtime.engines.fake import Fault
@@ -354,7 +355,9 @@ class Session(RuleBasedStateMachine):
                 if not known.ended or summary.phase is Phase.VOIDED:
                     continue
                 counted["nrf"] += summary.outcome.value == NRF
-                whole = exam_from_journal(journal, exam, self.site.cart)
+                # Corrected back to whom it was before, it has other UIDs: what was rejected is never used again.
+                gone = steps.taken(journal.deliveries.get(exam, steps.DESTINATION))
+                whole = exam_from_journal(journal, exam, self.site.cart, rejected=gone)
                 wanted = {item.uid: item for item in planned(whole)}
                 kept = {uid: self.hospital.kept[uid] for uid in wanted}  # a KeyError names what is missing
                 infant = journal.infant(exam)
