@@ -66,7 +66,7 @@ class Running:
 
 @pytest.fixture
 def daemon(tmp_path: Path, bundle: Bundle) -> Iterator[Running]:
-    with running(tmp_path / "s", bundle) as it:
+    with running(tmp_path / "s", bundle, limits=Limits(max_age_ms=60_000)) as it:  # ages are not most tests' case
         it.release.set()
         it.ready()
         yield it

@@ -65,8 +65,8 @@ def take_without_a_gap(count: int, fps: int = 20) -> None:
     assert (frames[-1][2] - frames[0][2]) / 1e9 == pytest.approx((count - 1) / fps, rel=0.1)
 
 
-def test_frames_at_20_a_second_without_a_gap_are_the_golden_ones(program: Program) -> None:
-    at_a_calm_moment(lambda: take_without_a_gap(80))
+def test_frames_without_a_gap_are_the_golden_ones(program: Program) -> None:
+    at_a_calm_moment(lambda: take_without_a_gap(40, fps=40))
 
 
 @pytest.mark.soak
@@ -78,7 +78,7 @@ def test_every_torn_frame_is_refused_and_counted_and_every_other_is_whole() -> N
     whole: list[tuple[int, str]] = []
     torn: list[int] = []
     reasons: set[str] = set()
-    with gige_camera(lost_per_thousand=1), opened(",fps=100") as camera:
+    with gige_camera(lost_per_thousand=1), opened(",fps=100,timeout_s=60") as camera:
         while len(whole) + len(torn) < 100 or min(len(whole), len(torn)) < 10:
             try:
                 frame = camera.read()
