@@ -8,62 +8,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
-import torch
 
 from build_engines.errors import BuildError
-from build_engines.from_graphs import network_from_graphs
-from build_engines.segimgnet.checkpoint import load_checkpoint
-from build_engines.segimgnet.classifier import SegImgNet
 from device.checked_file import strict_json
+from device.extras import missing
 from device.frame import Frame
 from runtime import Screener, ScreeningError, open_bundle
-from runtime.arrays import UInt8Array
-from runtime.budget import Budget, Deadline
-from runtime.engines.base import Engine, Inference
 from runtime.preprocess import SIDE
-from runtime.reading import EngineFacts
 
-
-class EagerEngine(Engine):
-    """The networks as they were trained: PyTorch, eager or compiled, float32, on the CPU, in inference mode."""
-
-    encodes = True
-
-    def __init__(self, network: SegImgNet, *, compiled: bool = False) -> None:
-        """compiled: by `torch.compile`, which needs a C++ compiler and takes minutes in the first frame."""
-        network.eval()
-        self._segmentation: Any = torch.compile(network.segmentation) if compiled else network.segmentation
-        self._classifier: Any = torch.compile(network.classifier) if compiled else network.classifier
-        self.class_count = network.classes
-        how = "compiled" if compiled else "eager"
-        self.facts = EngineFacts(
-            f"pytorch {torch.__version__} {how}", "fp32", f"CPU, {torch.get_num_threads()} threads"
-        )
-
-    def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
-        with torch.inference_mode():
-            start = time.perf_counter()
-            pixels = torch.from_numpy(np.array(image)).permute(0, 3, 1, 2).float().div(255)
-            segmentation = self._segmentation(pixels)
-            middle = time.perf_counter()
-            found = self._classifier(pixels, segmentation.vessels, segmentation.features)
-            end = time.perf_counter()
-        return Inference(
-            segmentation.vessels[0, 0].numpy(),
-            found.probabilities[0].numpy(),
-            found.logits[0].numpy(),
-            (middle - start) * 1e3,
-            (end - middle) * 1e3,
-            np.concatenate([maps[0].mean(dim=(1, 2)).numpy() for maps in segmentation.features[2:]]),
-        )
-
-    def close(self) -> None:
-        """Nothing is held open."""
+if TYPE_CHECKING:
+    from runtime.arrays import UInt8Array
 
 
 def serve(screener: Screener, asked: TextIO, told: TextIO) -> None:
@@ -102,6 +60,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--compile", action="store_true", help="by torch.compile in place of eager")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
     arguments = parser.parse_args(argv)
+    if absent := missing("build"):
+        sys.stderr.write(f"{absent}\n")
+        return 2
+    import torch
+
+    from build_engines.eager import EagerEngine
+    from build_engines.from_graphs import network_from_graphs
+    from build_engines.segimgnet.checkpoint import load_checkpoint
+
     if arguments.threads is not None:
         torch.set_num_threads(max(1, arguments.threads))
     try:

@@ -111,8 +111,6 @@ def parse(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> obj
         raise Parsed
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
-    if module == "build_engines.peer":
-        pytest.importorskip("torch", reason="PyTorch is not installed (extra `build`): this module is it")
     package = importlib.util.find_spec(f"{module}.__main__") if _is_package(module) else None
     command = importlib.import_module(f"{module}.__main__" if package else module)
     if module == "build_engines":

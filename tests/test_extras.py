@@ -35,7 +35,16 @@ HELPS = (
         "build_engines sign",
         "build_engines trust",
     ),
-    *("build_engines --target tensorrt", "build_engines.train"),
+    *("build_engines --target tensorrt", "build_engines.train", "build_engines.peer", "build_engines familiar"),
+    *("build_engines ir", "build_engines triton", "build_engines vectors"),
+    *(
+        "runtime.bundles",
+        "runtime.cart",
+        "runtime.cart demo",
+        "runtime.cart terminal",
+        "runtime.fleet",
+        "runtime.reread",
+    ),
 )
 
 
@@ -70,6 +79,7 @@ def test_help_needs_no_extra(fresh: FreshStarts, tmp_path: Path, line: str) -> N
         ("build_engines report bundle", "plans"),
         ("build_engines bundle --target tensorrt", "plans"),
         ("build_engines.train --data data", "build"),
+        ("build_engines.peer trained.pth", "build"),
         ("build_engines sign --key key.pem bundle", "exam"),
     ],
 )

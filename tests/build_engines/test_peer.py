@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from build_engines.peer import EagerEngine, main, serve
+from build_engines.eager import EagerEngine
+from build_engines.peer import main, serve
 from build_engines.segimgnet.checkpoint import save_checkpoint
 from build_engines.segimgnet.classifier import SegImgNet
 from build_engines.segimgnet.size import NetworkSize
