@@ -46,11 +46,14 @@ class _Rhythm:
         (first, began_ns), (last, ended_ns) = stamps[0], stamps[-1]
         return cls(timing.start_of_ns(ended_ns), max(1.0, (ended_ns - began_ns) / (last - first)))
 
-    def next_ns(self, offset_ns: float) -> int:
-        """The next moment that lies `offset_ns` after the start of an exposure."""
-        first_ns = self.start_ns + offset_ns
-        passed = max(0.0, time.monotonic_ns() - first_ns) // self.period_ns + 1
-        return round(first_ns + passed * self.period_ns)
+    def next_ns(self, offset_ns: float, after_ns: int) -> int:
+        """The next moment that lies `offset_ns` after the start of an exposure, which begins after `after_ns`.
+
+        The frame of an exposure that had begun before is of what was there before, and of what was aimed at before.
+        """
+        begins_ns = max(after_ns + _OFF_BEAT * self.period_ns, time.monotonic_ns() - offset_ns)
+        passed = max(0.0, begins_ns - self.start_ns) // self.period_ns + 1
+        return round(self.start_ns + offset_ns + passed * self.period_ns)
 
 
 def capture_with_flash(
@@ -66,9 +69,9 @@ def capture_with_flash(
     """Flash once at an eye and give the frame whose exposure held the whole of it.
 
     It looks at the camera's rhythm first, in the frames that just went by or else in those that come, arms, fires
-    within an exposure and judges the frames after it by their time stamps; a frame that might have missed a part of the
-    flash is not given. `timeout_ms` holds for each wait for a frame. The dose is counted for the eye before anything is
-    sent.
+    within an exposure that begins after this call and judges the frames after it by their time stamps; a frame that
+    might have missed a part of the flash is not given. `timeout_ms` holds for each wait for a frame. The dose is
+    counted for the eye before anything is sent.
 
     Raises `ValueError` when the flash does not fit in the exposure, `CameraError` when the camera gives no frames (then
     nothing was fired), `DoseExceeded` or another `LightError` of the light, and `FlashNotCaught` when the flash was
@@ -80,10 +83,13 @@ def capture_with_flash(
             f"flash of {flash_us / 1000:g} ms: an exposure of {timing.exposure_ms:g} ms holds for sure at most "
             f"{timing.room_ms:g} ms; flash shorter or expose longer"
         )
+    asked_ns = time.monotonic_ns()
     with reader.tap(room=16) as tap:
         rhythm = _known(reader, timing) or _learn(tap, timing, timeout_ms)
         offset_ns = (timing.uncertainty_ms + _FIRE_AT * room_ms) * 1e6
-        receipt = light.flash(eye, flash_us, level, before_fire=lambda: _sleep_until(rhythm.next_ns(offset_ns)))
+        receipt = light.flash(
+            eye, flash_us, level, before_fire=lambda: _sleep_until(rhythm.next_ns(offset_ns, asked_ns))
+        )
         return _find(tap, receipt, flash_us, timing, timeout_ms)
 
 

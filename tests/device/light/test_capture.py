@@ -109,6 +109,35 @@ def test_the_rhythm_is_known_from_the_frames_that_went_by(monkeypatch: pytest.Mo
         assert len(waited) < 50
 
 
+def test_a_frame_is_no_older_than_its_press() -> None:
+    with studio(fps=20, exposure_ms=48) as scene:
+        for _ in range(12):
+            with suppress(FlashNotCaught, BoardRefused, FrameTimeout):
+                asked_ns = time.monotonic_ns()
+                assert scene.shoot().frame.captured_ns >= asked_ns
+
+
+@given(
+    period_ms=st.floats(5, 200),
+    offset=st.floats(0.01, 0.9),
+    asked_ms=st.floats(0, 1000),
+    later_ms=st.floats(0, 1000),
+)
+def test_the_flash_lies_in_an_exposure_that_begins_after_it_was_asked_for(
+    period_ms: float, offset: float, asked_ms: float, later_ms: float
+) -> None:
+    """An exposure that runs already would show what was aimed at before, and its frame is older than the press."""
+    rhythm = capture._Rhythm(0, period_ms * MS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic_ns", lambda: round((asked_ms + later_ms) * MS))
+        moment_ns = rhythm.next_ns(offset * period_ms * MS, round(asked_ms * MS))
+    begins_ms = moment_ns / MS - offset * period_ms
+    assert begins_ms >= asked_ms
+    assert moment_ns / MS >= asked_ms + later_ms
+    assert begins_ms <= asked_ms + max(later_ms, 0.1 * period_ms) + period_ms + 1e-3
+    assert begins_ms / period_ms == pytest.approx(round(begins_ms / period_ms), abs=1e-3)
+
+
 OLD_MS, FPS_50_MS = 60, 20
 STAMPS = {
     "none": [],
