@@ -229,7 +229,12 @@ def test_layers_are_told_by_both_engines(tmp_path: Path) -> None:
     runs = layer_times(bundle, "openvino", "fp32", 1, images)
     assert len(runs) == 2
     assert {layer.network for layer in runs[0]} == {"segmentation", "classifier"}
-    assert [layer.name for layer in runs[0]] == [layer.name for layer in runs[1]]
+    # OpenVINO takes a layer of less than a microsecond for one that did not run.
+    large = [
+        [layer.name for layer in run if re.match("Convolution|FullyConnected|MaxPool", layer.kind)] for run in runs
+    ]
+    assert large[0] == large[1]
+    assert len(large[0]) == 6
     with pytest.raises(EngineError, match=r"tensorrt"):
         layer_times(bundle, "tensorrt", "fp32", 1, images)
     write_plans(bundle, both_plans(bundle))
