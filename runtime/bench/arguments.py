@@ -31,7 +31,7 @@ from runtime.bench.options import (
     Until,
 )
 from runtime.bench.words import LOADS, OPEN_LOADS, ROWS, LoadKind
-from runtime.commands.numbers import number, positive, share, whole
+from runtime.commands.numbers import number, picture_size, positive, share, whole
 from runtime.commands.site import add_site_options
 from runtime.engines import PRECISIONS
 from runtime.engines.options import add_engine_options, engine_name
@@ -389,7 +389,7 @@ def _axis(text: str) -> tuple[str, tuple[str, ...]]:
         "rate": positive,
         "engine": engine_name,
         "precision": _precision,
-        "size": _size,
+        "size": picture_size,
     }
     for value in values:
         checks[name](value)
@@ -399,12 +399,6 @@ def _axis(text: str) -> tuple[str, tuple[str, ...]]:
 def _precision(text: str) -> str:
     if text not in PRECISIONS:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected one of {', '.join(PRECISIONS)}")
-    return text
-
-
-def _size(text: str) -> str:
-    if not re.fullmatch(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}", text):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected WIDTHxHEIGHT like 640x480")
     return text
 
 

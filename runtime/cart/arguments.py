@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from device.version import add_version
+from runtime.commands.numbers import picture_size, whole
 
 EPILOG = "Exit codes: 0 done; 1 a part does not work (check); 2 the call is wrong or the configuration unusable."
 
@@ -28,9 +29,9 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     demo = verbs.add_parser("demo", help="everything simulated: camera, light board, worklist and archive")
     demo.add_argument("--folder", type=Path, default=Path("out/cart"), help="journal and key (default: out/cart)")
-    demo.add_argument("--port", type=int, default=8420, help="of the pages on 127.0.0.1, 0 for a free one")
-    demo.add_argument("--seed", type=int, default=1, help="which infants are drawn")
-    demo.add_argument("--size", default="640x480", help="of the pictures, as in 2040x2040")
+    demo.add_argument("--port", type=whole(0, 65535), default=8420, help="of the pages on 127.0.0.1, 0 for a free one")
+    demo.add_argument("--seed", type=whole(0), default=1, help="which infants are drawn")
+    demo.add_argument("--size", type=picture_size, default="640x480", help="of the pictures, as in 2040x2040")
     demo.add_argument("--open", action="store_true", help="open the page in this machine's browser")
     run = verbs.add_parser("run", help="what a cart runs: on the parts that cart.toml names")
     run.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ class Server:
     def wait(self, stop: Stop) -> None:
         """Until a signal asks to stop, or the server ended by itself."""
         while self._thread.is_alive() and not stop.requested:
-            self._thread.join(0.25)
+            time.sleep(0.25)  # a signal that breaks out of a join would mark the thread as ended, which it is not
 
 
 def _listening(address: Address) -> socket.socket:

@@ -50,3 +50,10 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a share from 0 to 1")
     return value
+
+
+def picture_size(text: str) -> str:
+    """`WIDTHxHEIGHT` in pixels, each of 2 to 5 digits."""
+    if not re.fullmatch(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected WIDTHxHEIGHT like 640x480")
+    return text

@@ -10,13 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runtime.arrays import UInt8Array
+from runtime.arrays import UInt8Array, require_rgb
 from runtime.gate import plain
 
 try:
     from runtime.gate import _kernel
 except ImportError:  # built without a compiler: the same numbers, later
     _kernel = None  # type: ignore[assignment]
+
+SIDE = 256
+"""Of the networks' picture."""
 
 
 class GateMeasures(NamedTuple):
@@ -48,12 +51,18 @@ class StructureMeasures(NamedTuple):
 
 
 def gate_measures(image: UInt8Array) -> GateMeasures:
-    """image: RGB, uint8 [256, 256, 3]."""
+    """image: RGB, uint8 [256, 256, 3]. Raises `ValueError` for anything else."""
+    require_rgb(image, SIDE)
     return GateMeasures(*(_kernel.quality(np.ascontiguousarray(image)) if _kernel else plain.quality(image)))
 
 
 def structure_measures(pixels: UInt8Array, image: UInt8Array) -> StructureMeasures:
-    """pixels: the frame, RGB, uint8 [H, W, 3]. image: what the networks see of it, RGB, uint8 [256, 256, 3]."""
+    """pixels: the frame, RGB, uint8 [H, W, 3]. image: what the networks see of it, RGB, uint8 [256, 256, 3].
+
+    Raises `ValueError` for anything else.
+    """
+    require_rgb(pixels)
+    require_rgb(image, SIDE)
     height, width = pixels.shape[:2]
     given = np.ascontiguousarray(pixels), np.ascontiguousarray(image)
     return StructureMeasures(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.arrays import UInt8Array
+from runtime.arrays import UInt8Array, require_rgb
 from runtime.preprocess import plain
 from runtime.preprocess.weights import SIDE, weights_for
 
@@ -33,8 +33,10 @@ def network_input(pixels: UInt8Array) -> UInt8Array:
 
     Up to 959 pixels on the shorter side it is the training side's antialiased bilinear resize to the bit. Larger
     frames are first reduced by a whole number; on 2040 x 2040 frames of infants that departs from one resize by
-    0.17 grey levels in the mean and by 6 at most (bounded in tests/runtime/preprocess/).
+    0.17 grey levels in the mean and by 6 at most (bounded in tests/runtime/preprocess/). Raises `ValueError` for what
+    is no such frame.
     """
+    require_rgb(pixels)
     height, width = pixels.shape[:2]
     factor = reduction(pixels)
     rows, columns = -(-height // factor), -(-width // factor)
@@ -49,6 +51,7 @@ def network_input(pixels: UInt8Array) -> UInt8Array:
             (down.first, down.count, down.weights),
         )
         return out
+    pixels = np.ascontiguousarray(pixels)
     if factor > 1:
         pixels = plain.reduced(pixels, factor)
     if height > TALL * width and height > SIDE:

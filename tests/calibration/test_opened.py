@@ -179,5 +179,5 @@ def test_a_set_belongs_to_its_bundle(made: CalibrationSet) -> None:
     rebuilt = replace(bundle, manifest=bundle.manifest.model_copy(update={"files": entries}))
     made.require_for(rebuilt)  # the same name
     other = replace(renamed, manifest=renamed.manifest.model_copy(update={"files": entries}))
-    with pytest.raises(CalibrationError, match=r"made with bundle demonstration-edge 3, expected site-7; make a set"):
+    with pytest.raises(CalibrationError, match=r"made with bundle demonstration-edge 4, expected site-7; make a set"):
         made.require_for(other)

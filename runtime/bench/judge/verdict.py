@@ -158,7 +158,14 @@ def _kept_to_goals(evidence: Evidence) -> Iterator[Finding]:
         reached, bound = percentile(latencies, goals.percentile), upper_bound(latencies, goals.percentile)
         name = f"{row.replace('_', ' ')} p{goals.percentile:g}"
         if reached > budget_ms:
+            needed = samples_needed(goals.percentile)
             text = f"{name} is {reached:.2f} ms, the budget {budget_ms:g} ms"
+            if latencies.size < needed:
+                over = int(np.count_nonzero(latencies > budget_ms))
+                text = (
+                    f"{row.replace('_', ' ')} of {over} of {latencies.size} frames is over the budget of "
+                    f"{budget_ms:g} ms; p{goals.percentile:g} is stated from {needed} frames on"
+                )
             yield Finding(Kind.OVER_BUDGET, text, _quicker(evidence))
         elif bound is not None and bound > budget_ms:
             text = f"{name} is {reached:.2f} ms, but up to {bound:.2f} ms at 99 % confidence; budget {budget_ms:g} ms"

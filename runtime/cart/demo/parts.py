@@ -17,6 +17,7 @@ from device.live import LiveReader
 from runtime.budget import Budget
 from runtime.bundle import open_bundle
 from runtime.cart.demo.camera import Pose, PosedCamera
+from runtime.cart.errors import CartError
 from runtime.cart.parts import LightPart, Parts, account_of
 from runtime.cart.sending import sending
 from runtime.cart.shots import ShotLighting
@@ -62,7 +63,10 @@ class Demonstration:
 @contextmanager
 def demonstration(folder: Path, *, seed: int = 1, size: tuple[int, int] = (640, 480)) -> Iterator[Demonstration]:
     """The parts of a cart that needs nothing else installed. folder: for journal and key, made where it is missing."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise CartError(f"--folder {folder}: cannot be made a folder ({error.strerror}); name another") from None
     key_file = folder / "journal.key"
     if not key_file.exists():
         write_new_key(key_file)

@@ -156,3 +156,26 @@ def test_a_simulated_camera_that_is_not_live_says_what_makes_it_so(
     assert main(["check", "--config", str(path)]) == 1
     camera = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("! camera"))
     assert "sim:fps=15" in camera
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--port", "99999"], "--port: got '99999', expected a whole number from 0 to 65535"),
+        (["--size", "abc"], "--size: got 'abc', expected WIDTHxHEIGHT"),
+        (["--size", "5x5"], "--size: got '5x5', expected WIDTHxHEIGHT"),
+        (["--seed", "-1"], "--seed: got '-1', expected a whole number"),
+        (["--folder", "FILE"], "cannot be made a folder (File exists); name another"),
+    ],
+)
+def test_what_the_demonstration_cannot_use_is_said_and_exit_code_2(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    try:
+        code = main(["demo", *(str(file) if word == "FILE" else word for word in words)])
+    except SystemExit as ended:
+        code = ended.code  # type: ignore[assignment]
+    assert code == 2
+    assert told in capsys.readouterr().err
