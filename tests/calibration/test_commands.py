@@ -158,7 +158,7 @@ def test_densities_of_different_bundles_cannot_be_compared(
     content["sha256"] = digest(content)
     path.write_text(json.dumps(content))
     assert run("compare", made.path, folder_of(tmp_path / "cart", 100, 0.7)) == 2
-    assert "told by bundle site-7 3, the other's by demonstration-edge 4" in capsys.readouterr().err
+    assert "told by bundle site-7 4, the other's by demonstration-edge 4" in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_nothing(
