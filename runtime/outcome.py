@@ -26,7 +26,9 @@ BANNERS = MappingProxyType(
 """Banner text of each outcome; `banner` adds what the last two need."""
 
 ONE_PICTURE = "No referral findings in this picture; the outcome is the whole exam's"
-"""Beside a single picture whose outcome is NO_REFERRAL_FINDINGS: the banner speaks of every view of both eyes."""
+"""Beside a picture or a view whose outcome is NO_REFERRAL_FINDINGS: the banner speaks of every view of both eyes."""
+ONE_EYE = "No referral findings in this eye's pictures; the outcome is the whole exam's"
+"""Beside one eye whose outcome is NO_REFERRAL_FINDINGS."""
 
 AID_NOTICE = "Screening aid; not a medical device."
 """Stated wherever a result is shown."""

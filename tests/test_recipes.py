@@ -122,7 +122,7 @@ def test_measures_stand_beside_the_gates_word() -> None:
 
 
 def test_every_wording_is_in_a_list() -> None:
-    listed = {*outcome.BANNERS.values(), outcome.ONE_PICTURE, *outcome.EXAM_REASONS, *outcome.NOTICES}
+    listed = {*outcome.BANNERS.values(), outcome.ONE_PICTURE, outcome.ONE_EYE, *outcome.EXAM_REASONS, *outcome.NOTICES}
     said = set(constants(outcome).values()) | set(outcome.STOPPED.values())
     assert said - listed == set(), "put the new wording into a list of runtime/outcome.py"
     assert set(outcome.BANNERS) == set(Outcome)

@@ -10,7 +10,7 @@ from runtime.exam.describe import exam_dict
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
 from runtime.exam.result import Conclusion
-from runtime.outcome import BANNERS, LIKE_ANOTHER, ONE_PICTURE, Outcome, banner
+from runtime.outcome import LIKE_ANOTHER, ONE_PICTURE, Outcome
 from runtime.views import Eye, View, place
 
 STATUS = {
@@ -57,7 +57,7 @@ def _verdict(verdict: Conclusion) -> dict[str, str]:
         "reason": verdict.reason,
         "where": verdict.where,
         "banner": verdict.banner,
-        "base": BANNERS[verdict.outcome],
+        "base": verdict.base,
     }
 
 
@@ -77,7 +77,7 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
     """One picture: what was aimed at, its outcome within the exam, and which pictures of it there are."""
     state = record.exam.capture(capture.number)
     like = record.exam.like(state) if not state.confirmed and not state.excluded else None
-    alone = capture.outcome is Outcome.NO_REFERRAL_FINDINGS  # never the sentence that is about the whole exam
+    verdict = Conclusion(capture.outcome, capture.reason, place(capture.eye, capture.view), ONE_PICTURE)
     shown = ["image", "thumbnail"] if capture.image_sha256 is not None else []
     if shown and capture.reading is not None and capture.outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS):
         shown += ["overlay", "gates"]
@@ -89,8 +89,8 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
         "outcome": capture.outcome.value,
         "word": word(capture.outcome),
         "reason": capture.reason,
-        "base": ONE_PICTURE if alone else BANNERS[capture.outcome],
-        "banner": ONE_PICTURE if alone else banner(capture.outcome, capture.reason, place(capture.eye, capture.view)),
+        "base": verdict.base,
+        "banner": verdict.banner,
         "pending": capture.reading is None,
         "excluded": state.excluded,
         "confirmed": state.confirmed,

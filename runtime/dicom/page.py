@@ -16,7 +16,7 @@ from runtime.dicom import fonts, text
 from runtime.dicom.records import DicomExam, ViewShown
 from runtime.exam.infant import Weeks
 from runtime.exam.result import Conclusion
-from runtime.outcome import AID_NOTICE, banner
+from runtime.outcome import AID_NOTICE
 from runtime.sinks.palette import OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
 from runtime.views import EYE_WORDS, Eye
@@ -110,7 +110,7 @@ class _Page:
         self.pdf.set_fill_color(*_rgb(OUTCOME_COLOURS[verdict.outcome]))
         self.pdf.set_font(self._family, size=12)
         where = f" ({verdict.where}: {verdict.reason})" if verdict.where and verdict.reason else ""
-        said = banner(verdict.outcome, verdict.reason, verdict.where)
+        said = verdict.banner
         shown = printable(f"{word(verdict.outcome)}: {said}{where if verdict.where not in said else ''}")
         self.pdf.multi_cell(WIDTH_MM, 7, shown, fill=True, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self.pdf.ln(1.5)

@@ -15,7 +15,7 @@ from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import header, put_series
 from runtime.dicom.records import DicomExam, Shot
 from runtime.exam.result import Conclusion
-from runtime.outcome import AID_NOTICE, banner
+from runtime.outcome import AID_NOTICE
 from runtime.views import Eye, place
 
 SERIES_NUMBER = 3
@@ -247,7 +247,7 @@ def _light(exam: DicomExam) -> sr.ContainerContentItem:
 
 
 def _says(verdict: Conclusion, whom: str) -> str:
-    said = banner(verdict.outcome, verdict.reason, verdict.where)
+    said = verdict.banner
     return f"{whom}: {said}" if not verdict.reason or verdict.reason in said else f"{whom}: {said} ({verdict.reason})"
 
 

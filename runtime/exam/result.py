@@ -6,17 +6,20 @@ Worst first: REFER, RETAKE, NO_RESULT, NO_REFERRAL_FINDINGS. The last is reached
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from runtime.decide import against
 from runtime.exam.machine import Capture, Exam, Phase
 from runtime.outcome import (
+    BANNERS,
     CONTRADICTION,
     EXCLUDED,
     LIKE_ANOTHER,
     NOT_CAPTURED,
     NOT_GRADABLE,
+    ONE_EYE,
+    ONE_PICTURE,
     OTHER_BUNDLE,
     OTHER_FRAME,
     READING_PENDING,
@@ -39,11 +42,18 @@ class Conclusion:
     reason: str
     where: str = ""
     """`OD nasal`; empty when the outcome rests on every view."""
+    alone: str = field(default="", compare=False)
+    """What is said instead of the banner of a whole exam without findings, where this is of a part of one."""
+
+    @property
+    def base(self) -> str:
+        """The text that is shown, without place and reason."""
+        return self.alone if self.alone and self.outcome is Outcome.NO_REFERRAL_FINDINGS else BANNERS[self.outcome]
 
     @property
     def banner(self) -> str:
         """The text that is shown."""
-        return banner(self.outcome, self.reason, self.where)
+        return self.base if self.base == self.alone else banner(self.outcome, self.reason, self.where)
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ def exam_result(exam: Exam) -> ExamResult:
     An exam that was voided has no result. One that was stopped early refers where a view does, and else has none.
     """
     views = {(eye, view): _view(exam, eye, view) for eye in Eye for view in _views_of(exam, eye)}
-    eyes = {eye: _worst([verdict for (of, _), verdict in views.items() if of is eye]) for eye in Eye}
+    eyes = {eye: _worst([verdict for (of, _), verdict in views.items() if of is eye], ONE_EYE) for eye in Eye}
     infant = _worst(list(eyes.values()))
     if exam.phase is Phase.VOIDED:
         void = Conclusion(Outcome.NO_RESULT, VOIDED)
@@ -98,10 +108,10 @@ def _views_of(exam: Exam, eye: Eye) -> Iterator[View]:
     return (view for view in View if view in exam.rules.required_views or view in begun)
 
 
-def _worst(verdicts: list[Conclusion]) -> Conclusion:
+def _worst(verdicts: list[Conclusion], alone: str = "") -> Conclusion:
     worst = min(verdicts, key=lambda verdict: WORST_FIRST.index(verdict.outcome))
     if worst.outcome is Outcome.NO_REFERRAL_FINDINGS:
-        return Conclusion(worst.outcome, "every required view gradable and below the threshold")
+        return Conclusion(worst.outcome, "every required view gradable and below the threshold", alone=alone)
     return worst
 
 
@@ -124,7 +134,7 @@ def _view(exam: Exam, eye: Eye, view: View) -> Conclusion:
             ungradable += 1
             if verdict.outcome is Outcome.NO_REFERRAL_FINDINGS:
                 continue
-        verdict = Conclusion(outcome, reason, where)
+        verdict = Conclusion(outcome, reason, where, ONE_PICTURE)
         if outcome is Outcome.RETAKE and ungradable > exam.rules.retakes:
             return _referred_or(exam, eye, view, Conclusion(Outcome.REFER, NOT_GRADABLE, where))
     return verdict

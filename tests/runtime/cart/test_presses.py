@@ -22,7 +22,7 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal.deliveries import Delivery
 from runtime.exam.journal.images import ImageStore
 from runtime.views import Eye, View
-from tests.runtime.cart.driving import until
+from tests.runtime.cart.driving import VIEWS, until
 from tests.runtime.cart.quick import Quick, quick
 
 DISC = (Eye.OD, View.DISC)
@@ -229,6 +229,12 @@ def test_the_sentence_of_a_whole_exam_stands_beside_no_single_picture(cart: Quic
     assert taken["outcome"] == "NO_REFERRAL_FINDINGS"
     assert "continue the scheduled examinations" not in str(taken)
     assert "this picture" in taken["banner"]
+    for view in VIEWS[1:]:
+        cart.capture("OD", view)
+    shown = cart.exam()
+    for exam in (shown, cart.get(f"exams/{shown['exam']}").json()):
+        assert "continue the scheduled examinations" not in str(exam)
+        assert "this eye's pictures" in exam["eyes"]["OD"]["banner"]
 
 
 def health(cart: Quick) -> dict[str, str]:

@@ -14,6 +14,7 @@ from runtime.outcome import (
     DEMONSTRATION_NOTICE,
     NOT_CAPTURED,
     NOT_GRADABLE,
+    ONE_EYE,
     ONE_PICTURE,
     READING_PENDING,
     Outcome,
@@ -57,7 +58,7 @@ def texts_used() -> set[str]:
     found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
     found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
     found |= {NOT_ONE, UNFAMILIAR, TORN, DRAWN_OVER, COLOURS}
-    found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_PICTURE, HINT, GATES_WORDS}
+    found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_EYE, ONE_PICTURE, HINT, GATES_WORDS}
     found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
     found |= {
         "software",

@@ -19,7 +19,7 @@ from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.order import Order
 from runtime.exam.result import Conclusion
 from runtime.exam.rules import ExamRules
-from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE, Outcome
+from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE, ONE_EYE, Outcome
 from runtime.reading import BundleFacts, EngineFacts, FrameFacts, Quality, Reading
 from runtime.views import Eye, View
 
@@ -86,7 +86,7 @@ def exam(frames: int = 2, *, width: int = 64, height: int = 48) -> DicomExam:
         ),
         shots=shots,
         verdict=below,
-        eyes={Eye.OD: below, Eye.OS: below},
+        eyes=dict.fromkeys(Eye, replace(below, alone=ONE_EYE)),
         views=tuple(ViewShown(one.eye, one.view, below, one) for one in shots[:10]),
         opened_at=OPENED,
         closed_at=OPENED + timedelta(minutes=9),

@@ -16,6 +16,7 @@ from runtime.dicom.deidentify import deidentified, export_deidentified
 from runtime.dicom.errors import DicomError
 from runtime.dicom.objects import planned
 from runtime.dicom.records import DicomExam
+from runtime.outcome import ONE_EYE
 from tests.runtime.dicom.exams import exam
 from tests.runtime.dicom.judges import complaints
 
@@ -115,6 +116,7 @@ def test_what_is_left_out_is_the_overlay_and_what_is_kept_is_the_finding() -> No
     assert sorted(kept) == ["1_OD_disc-centred_photograph.dcm", "2_OS_disc-centred_photograph.dcm", "report.dcm"]
     texts = [str(element.value) for element in kept["report.dcm"].iterall()]
     assert "No referral findings in these images" in texts
+    assert f"Right eye: {ONE_EYE}" in texts
     assert "Infant: No referral findings in these images: continue the scheduled examinations" in texts
 
 

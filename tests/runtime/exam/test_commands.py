@@ -242,6 +242,8 @@ def test_the_demonstration(cart: Cart) -> None:
         eye: {"disc-centred", "temporal", "nasal", "superior", "inferior"} for eye in ("OD", "OS")
     }
     assert content["captures_total"] >= 10
+    assert "continue the scheduled examinations" in content["banner"]
+    assert "continue the scheduled examinations" not in str(content["eyes"])
     assert content["rules"]["bundle"]["sha256"]
     assert len(cart("list").splitlines()) == 1
     assert "sound" in cart("verify")

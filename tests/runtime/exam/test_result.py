@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runtime.exam.machine import Captured, Exam, ReadingMade, Relabelled, apply
 from runtime.exam.result import WORST_FIRST, exam_result
-from runtime.outcome import NOT_CAPTURED, NOT_GRADABLE, READING_PENDING, Outcome
+from runtime.outcome import NOT_CAPTURED, NOT_GRADABLE, ONE_EYE, ONE_PICTURE, READING_PENDING, Outcome
 from runtime.views import Eye, View
 from tests.runtime.exam.making import NONE, NRF, PLACES, REFER, RETAKE, RULES, exam_of, facts
 
@@ -163,6 +163,16 @@ def test_moving_a_referred_frame_keeps_the_infant_referred() -> None:
     assert exam_result(moved).eyes[Eye.OD].outcome is NRF
     assert exam_result(moved).eyes[Eye.OS].outcome is REFER
     assert exam_result(moved).infant.outcome is REFER
+
+
+@pytest.mark.parametrize("left", [None, REFER, RETAKE, NONE, NRF], ids=lambda one: one.value if one else "not taken")
+def test_the_sentence_of_a_whole_exam_stands_for_no_part_of_it(left: Outcome | None) -> None:
+    shots = [(eye, view, left if eye is Eye.OS else NRF) for eye, view in PLACES]
+    result = exam_result(exam_of([(eye, view, said) for eye, view, said in shots if said is not None]))
+    assert (result.eyes[Eye.OD].banner, result.eyes[Eye.OD].base) == (ONE_EYE, ONE_EYE)
+    assert {result.views[Eye.OD, view].banner for view in View} == {ONE_PICTURE}
+    assert ("continue" in result.infant.banner) == (left is NRF)
+    assert not [part for part in (*result.eyes.values(), *result.views.values()) if "continue" in part.banner]
 
 
 def test_banners_name_the_view() -> None:
