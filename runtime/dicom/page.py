@@ -148,10 +148,7 @@ class _Page:
 
     def people(self) -> None:
         """What clinicians found, as theirs, and what was changed, with reasons."""
-        lines = [
-            f"{f.who}, {f.at:%Y-%m-%d %H:%M %z}, {EYE_WORDS[f.eye]}: {f.words or 'no findings named'}"
-            for f in self.exam.documented
-        ]
+        lines = [f"{f.who}, {f.at:%Y-%m-%d %H:%M %z}, {EYE_WORDS[f.eye]}: {f.words}" for f in self.exam.documented]
         changed = [f"{c.at:%Y-%m-%d %H:%M %z}, {c.who}: {c.what}; {c.reason}" for c in self.exam.changes]
         light = list(self.exam.exposures)
         for title, said in (("Documented by clinicians", lines), ("Changed", changed), ("Light", light)):

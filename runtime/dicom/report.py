@@ -223,7 +223,7 @@ def _documented(exam: DicomExam) -> sr.ContainerContentItem:
             *(_text(codes.icrop3(name), word) for name, word in found.facts),
         ]
         said += [_text(codes.NOTE, found.note)] if found.note else []
-        said.append(_text(codes.STATEMENT, f"{place(found.eye)}: {found.words or 'no findings named'}"))
+        said.append(_text(codes.STATEMENT, f"{place(found.eye)}: {found.words}"))
         group.ContentSequence = sr.ContentSequence(said)
         groups.append(group)
     container.ContentSequence = sr.ContentSequence(groups)

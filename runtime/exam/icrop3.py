@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.exam.errors import ExamRefused
+from runtime.exam.naming import says_nothing
 from runtime.views import Eye
 
 ZONES = ("I", "II posterior", "II", "III")
 STAGES = ("0", "1", "2", "3", "4A", "4B", "5A", "5B", "5C")
 PLUS = ("none", "pre-plus", "plus")
+NOTHING = "no findings named"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,18 @@ class EyeFindings:
         return cls(eye=Eye(content["eye"]), **{name: content[name] for name in names})
 
     def words(self) -> str:
-        """The findings in one line, for a report."""
+        """The findings in one line, for a report; `NOTHING` where none is named, as older journals may hold it."""
+        return ", ".join(self._parts()) or NOTHING
+
+    def check_named(self) -> None:
+        """Raise `ExamRefused` where nothing is named, not even in a note."""
+        if not self._parts():
+            raise ExamRefused(
+                f"document {self.eye.value}: nothing is named, so there is nothing to keep; "
+                "give a zone, stage, plus or A-ROP, or write a note"
+            )
+
+    def _parts(self) -> list[str]:
         parts = [
             f"zone {self.zone}" if self.zone else "",
             "notch" if self.notch else "",
@@ -81,6 +94,6 @@ class EyeFindings:
                 self.plus or "", ""
             ),
             "A-ROP" if self.a_rop else "",
-            self.note,
+            self.note if not says_nothing(self.note) else "",
         ]
-        return ", ".join(part for part in parts if part)
+        return [part for part in parts if part]

@@ -90,7 +90,11 @@ class JournalChanges(JournalWriter):
         self.amend(exam_id, order=order, reason=reason, operator=operator)
 
     def document(self, exam_id: str, findings: EyeFindings, *, clinician: str) -> None:
-        """Keep what a clinician found in an eye, in their words; it does not touch the outcome."""
+        """Keep what a clinician found in an eye, in their words; it does not touch the outcome.
+
+        Raises `ExamRefused` where nothing is named: the report would show a finding that says nothing.
+        """
+        findings.check_named()
         self._change(exam_id, folding.DOCUMENTED, clinician, findings.to_dict())
 
     def expose(self, exam_id: str, exposure: Mapping[str, Any], *, operator: str) -> None:

@@ -114,6 +114,8 @@ def test_an_ophthalmologist_documents(cart: Quick) -> None:
     cart.sign_in(CLINICIAN)
     exam = cart.exam()["exam"]
     assert cart.post(f"exams/{exam}/document", FINDINGS).status_code == 200
+    nothing = cart.post(f"exams/{exam}/document", {"eye": "OD"})
+    assert (nothing.status_code, "nothing is named" in nothing.json()["detail"]) == (409, True)
     cart.sign_in(USER)
     assert cart.post(f"exams/{exam}/document", FINDINGS).status_code == 403
 

@@ -116,6 +116,7 @@ def test_corrections_need_a_reason_and_are_shown(cart: Cart) -> None:
     assert "1020 g" in cart(*who, "--infant", str(cart.folder / "infant.json"), "--reason", "scale read again")
     documented = cart("document", exam_id, "--operator", "dr", "--eye", "OS", "--zone", "II", "--stage", "2")
     assert documented == "OS: zone II, stage 2\n"
+    assert "nothing is named" in cart("document", exam_id, "--operator", "dr", "--eye", "OS", "--note", " ", code=2)
 
 
 @pytest.mark.parametrize(

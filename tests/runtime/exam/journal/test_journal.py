@@ -151,6 +151,15 @@ def test_what_a_clinician_writes_is_kept_and_decides_nothing(journal: Journal) -
     assert record.result.infant.outcome is NRF
 
 
+@pytest.mark.parametrize("note", ["", " ", "\n\t", "\u200b"])
+def test_a_finding_that_names_nothing_is_not_kept(journal: Journal, note: str) -> None:
+    exam_id = journal_exam(journal)
+    with pytest.raises(ExamRefused, match="document OD: nothing is named"):
+        journal.document(exam_id, EyeFindings(Eye.OD, note=note), clinician="dr")
+    assert journal.exam(exam_id).documented == ()
+    assert EyeFindings(Eye.OD, note=note).words() == "no findings named"  # which an older journal may hold
+
+
 def test_a_step_that_is_refused_changes_nothing(journal: Journal) -> None:
     exam_id = journal_exam(journal, [NRF])
     before = verify(journal)
