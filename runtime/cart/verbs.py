@@ -37,7 +37,7 @@ def run_verb(options: Namespace) -> int:
 def demo(options: Namespace) -> int:
     """The cart on simulated parts."""
     from runtime.cart.cart import Cart
-    from runtime.cart.demo.parts import PIN, SHOWN, demonstration, demonstration_users
+    from runtime.cart.demo.parts import PIN, SHOWN, USER, demonstration, demonstration_users
     from runtime.cart.server import Address, Server
     from runtime.cart.users import SignIn
 
@@ -49,7 +49,7 @@ def demo(options: Namespace) -> int:
         Cart(simulated.parts) as cart,
         Server(cart, SignIn(demonstration_users()), Address(port=options.port)) as server,
     ):
-        say(f"The cart's demonstration: {server.url}  user {SHOWN}, PIN {PIN}; Ctrl-C ends it")
+        say(f"The cart's demonstration: {server.url}  user {USER} (shown as {SHOWN}), PIN {PIN}; Ctrl-C ends it")
         if options.open:
             import webbrowser
 

@@ -38,7 +38,7 @@ FLASH_US, FLASH_LEVEL, AIM_LEVEL = 8000, 3000, 800
 BUDGET_MS = 2000.0
 USER, SHOWN, PIN = "demo", "Demonstration", "2468"
 CLINICIAN, TECHNICIAN = "demo-doctor", "demo-service"
-HINT = "Demonstration: user Demonstration, PIN 2468. Infants, camera, light and archive are simulated."
+HINT = f"Demonstration: user {USER} (shown as {SHOWN}), PIN {PIN}. Infants, camera, light and archive are simulated."
 
 
 def demonstration_users() -> tuple[User, ...]:
