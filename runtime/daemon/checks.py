@@ -53,6 +53,10 @@ def check_pixels(frame: Submit, room: int) -> Lying:
     except PixelsUnusable as error:
         code = ErrorCode.BAD_FORMAT if frame.format in REFUSED or frame.format in YUV else ErrorCode.BAD_DIMENSIONS
         raise ProtocolError(code, str(error)) from None
+    side = max(lying.width, lying.height, lying.stride)
+    if side > MAX_SLOT_BYTES:  # before anything is multiplied by it
+        text = f"{lying.width} x {lying.height}, stride {lying.stride}: each at most {MAX_SLOT_BYTES}"
+        raise ProtocolError(ErrorCode.BAD_DIMENSIONS, text, side)
     if lying.format is PixelFormat.JPEG and 3 * lying.width * lying.height > MAX_SLOT_BYTES:
         text = f"JPEG of {lying.width} x {lying.height}: at most {MAX_SLOT_BYTES // 3} pixels"
         raise ProtocolError(ErrorCode.BAD_DIMENSIONS, text, 3 * lying.width * lying.height)

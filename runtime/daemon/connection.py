@@ -91,8 +91,12 @@ class Connection:
             else:
                 socket.send_fds(self._socket, [data], [descriptor], _AT_ONCE)
         except OSError:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """End it for the client; whoever receives from it closes it."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def configure(self, wanted: Configure, sealed: SealedRing, tag: int) -> None:
         """Give the client its ring and pass the descriptor on."""

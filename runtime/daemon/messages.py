@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 from typing import ClassVar
 
@@ -330,6 +330,11 @@ class Error(Message):
     reserved: int = field(default=0, kw_only=True, metadata=spare("H"))
     detail: int = wire("Q")
     text: str = wire("160s")
+
+    def encode(self, tag: int = 0) -> bytes:
+        """A detail that 64 bits do not hold is the nearest that they do: whoever refuses must not fail at that."""
+        held = min(max(self.detail, 0), 2**64 - 1)
+        return Message.encode(self if held == self.detail else replace(self, detail=held), tag)
 
 
 FROM_CLIENT: dict[int, type[Message]] = {

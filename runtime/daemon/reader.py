@@ -18,7 +18,7 @@ from device.pixels import GivenFrame, PixelFormat, PixelsUnusable, frame_of
 from runtime.budget import Deadline
 from runtime.daemon.checks import lying_of
 from runtime.daemon.clock import monotonic_ns, now_ns
-from runtime.daemon.connection import Job
+from runtime.daemon.connection import Connection, Job
 from runtime.daemon.jpeg import decoded
 from runtime.daemon.limits import Limits
 from runtime.daemon.messages import CANCELLED, Reason, Reloaded, ResultFlag, SubmitFlag
@@ -89,11 +89,22 @@ class ModelThread:
         self._failures = 0
         self._reload_problem = ""
         self._told = 0
+        self._on_fault: Callable[[Connection, Exception], None] = lambda connection, error: None
         self._stopping = False
         self._thread: threading.Thread | None = None
 
-    def start(self, reception: Reception, receive: Callable[[list[int]], None]) -> None:
-        """Begin to load. receive: takes the messages of these descriptors, and puts frames into `turns`."""
+    def start(
+        self,
+        reception: Reception,
+        receive: Callable[[list[int]], None],
+        on_fault: Callable[[Connection, Exception], None],
+    ) -> None:
+        """Begin to load.
+
+        receive: takes the messages of these descriptors, and puts frames into `turns`. on_fault: called with the
+        reception's lock held when a client could not be answered, and why.
+        """
+        self._on_fault = on_fault
         self._thread = threading.Thread(target=self._run, args=(reception, receive), name="reader", daemon=True)
         self._thread.start()
 
@@ -184,7 +195,13 @@ class ModelThread:
             reception.engine_is_busy()
         assert self.model is not None
         if isinstance(job, Job):
-            self._answer(job, self.model, reception)
+            try:
+                self._answer(job, self.model, reception)
+            except Exception as error:  # one client's: the others are read
+                with reception.lock:
+                    self._on_fault(job.connection, error)
+                self._failures += 1
+                self._tell_if_changed()
         else:
             self._reload(job, self.model, reception)
         return True

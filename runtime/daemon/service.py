@@ -42,6 +42,8 @@ from runtime.daemon.wire import VERSION, ErrorCode, Message, ProtocolError, deco
 
 TICK_S = 1.0
 """How often it looks for connections that are silent."""
+FAULT_EVERY_S = 60.0
+"""A client that provokes a fault again and again does not fill the log."""
 
 
 class Service:
@@ -49,6 +51,7 @@ class Service:
 
     limits: who may connect, and what they may. make: gives the Reader; gets what it is to call when something changed.
     on_state: called in `run`'s thread with the health when the state or its words change, first when LIVE.
+    on_fault: called there with a fault of ours that cost a client its connection, at most once in `FAULT_EVERY_S`.
     """
 
     def __init__(
@@ -58,12 +61,14 @@ class Service:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         real_time: SoftRealTime | None = None,
         on_state: Callable[[Health], None] = lambda health: None,
+        on_fault: Callable[[str], None] = lambda text: None,
     ) -> None:
         listener.setblocking(False)
         self._listener = listener
         self._limits = limits
         self._real_time = real_time or SoftRealTime()
-        self._on_state = on_state
+        self._on_state, self._on_fault = on_state, on_fault
+        self._fault, self._fault_told_s = "", -FAULT_EVERY_S
         self._told: tuple[DaemonState, str] | None = None
         self._reception = Reception()
         self._stopping = self._reload_wanted = False
@@ -87,7 +92,7 @@ class Service:
         """Serve until `stop`, as the attendant. Raises `ScreeningError` when the model cannot be loaded or used."""
         reception, reader = self._reception, self._reader
         reception.add(self._listener.fileno())
-        reader.start(reception, self._receive)
+        reader.start(reception, self._receive, self._note_fault)
         self._real_time.for_thread()
         try:
             self._tell()
@@ -157,8 +162,25 @@ class Service:
             with self._reception.lock:
                 self._put_reload(lambda answer: None)
         while self._wanted_rings:
-            self._make_ring(*self._wanted_rings.popleft())
+            connection, wanted, tag = self._wanted_rings.popleft()
+            try:
+                self._make_ring(connection, wanted, tag)
+            except Exception as error:
+                with self._reception.lock:
+                    self._note_fault(connection, error)
+        with self._reception.lock:
+            fault, self._fault = self._fault, ""
+        if fault and time.monotonic() - self._fault_told_s >= FAULT_EVERY_S:
+            self._fault_told_s = time.monotonic()
+            self._on_fault(fault)
         self._tell()
+
+    def _note_fault(self, connection: Connection, error: Exception) -> None:
+        """A fault of ours as one client was answered ends that connection and nothing else. With the lock held."""
+        self._refused += 1
+        self._fault = f"software fault, its client's connection is closed: {type(error).__name__}: {error}"
+        connection.hang_up()
+        self._reception.call_attendant()
 
     def _receive(self, descriptors: list[int]) -> None:
         """One message of each client, so that the others have their turn before its next. In either thread."""
@@ -166,7 +188,10 @@ class Service:
             with self._reception.lock:
                 connection = self._connections.get(descriptor)
                 if connection is not None:
-                    self._take(connection)
+                    try:
+                        self._take(connection)
+                    except Exception as error:  # whatever a message brought about, the other clients are read
+                        self._note_fault(connection, error)
                 elif descriptor == self._listener.fileno():
                     self._accept()
 
@@ -175,7 +200,16 @@ class Service:
             connected, _ = self._listener.accept()
         except OSError:  # it went away again, or there are no descriptors left
             return
-        connection = Connection(connected)
+        connection: Connection | None = None
+        try:
+            connection = Connection(connected)
+            self._admit(connection, connected)
+        except Exception as error:
+            connected.close()
+            if connection is not None:
+                self._note_fault(connection, error)
+
+    def _admit(self, connection: Connection, connected: socket.socket) -> None:
         refusal = None
         uid, others = connection.peer.uid, [other.peer.uid for other in self._connections.values()]
         if not self._limits.admits(uid, connected):
@@ -188,8 +222,8 @@ class Service:
             self._refuse(connection, 0, refusal)
             connection.close()
             return
-        self._connections[connection.fileno()] = connection
         self._reception.add(connection.fileno())
+        self._connections[connection.fileno()] = connection
 
     def _take(self, connection: Connection) -> None:
         data = b""

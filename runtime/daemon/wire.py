@@ -101,7 +101,7 @@ class Message:
         version = GREETING if self.TYPE in UNCHANGING else VERSION
         try:
             body = HEADER.pack(MAGIC, version, self.TYPE, layout.size, tag) + layout.packing.pack(*values)
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:  # of a float: the latter
             raise ValueError(f"{type(self).__name__}: {error}") from None
         return body + CRC.pack(zlib.crc32(body))
 

@@ -15,13 +15,14 @@ from runtime.bundles.starts import Program, counted_start
 from runtime.daemon.endpoint import listening, passed_by_systemd
 from runtime.daemon.errors import SocketUnusable
 from runtime.daemon.limits import Limits, rings_bytes
-from runtime.daemon.log import NOTICE, WARNING, Log
+from runtime.daemon.log import ERROR, NOTICE, WARNING, Log
 from runtime.daemon.messages import DaemonState, Health
 from runtime.daemon.model import open_model
 from runtime.daemon.notify import Notifier
 from runtime.daemon.reader import IDLE_SELF_TEST_S, ModelThread
 from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.service import Service
+from runtime.errors import BundleError, EngineError
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -58,7 +59,7 @@ def serve(options: argparse.Namespace) -> int:
                     "--allow-uid: name --socket-group too, a group of theirs that the socket is to have"
                 )
             listener = stack.enter_context(listening(options.socket, limits.group))
-        service = Service(listener, reader, limits, real_time, partial(_tell, notifier, log))
+        service = Service(listener, reader, limits, real_time, partial(_tell, notifier, log), partial(log.write, ERROR))
         program = Program(
             "runtime.daemon",
             options.bundle,
@@ -67,11 +68,23 @@ def serve(options: argparse.Namespace) -> int:
             options.site_profile,
             options.trusted_keys,
         )
-        with _signals(service), counted_start(program, partial(log.write, WARNING)):
-            service.run()
+        with _signals(service), counted_start(program, partial(log.write, WARNING)) as lasts:
+            _run(service, lasts)
     notifier.stopping()
     log.write(NOTICE, "stopped")
     return 0
+
+
+def _run(service: Service, lasts: Callable[[], None]) -> None:
+    """Serve; a fault of our own, once the bundle was loaded and tested, is no failed start of the bundle's."""
+    try:
+        service.run()
+    except (BundleError, EngineError):
+        raise
+    except Exception:
+        if service.health().state is not DaemonState.LIVE:
+            lasts()
+        raise
 
 
 def limits_of(options: argparse.Namespace) -> Limits:

@@ -55,6 +55,8 @@ class Running:
     states: list[DaemonState] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     """What was told with each state."""
+    faults: list[str] = field(default_factory=list)
+    """What was told of faults that cost a client its connection."""
     failure: ScreeningError | None = None
 
     def client(self, **options: object) -> Client:
@@ -116,6 +118,7 @@ def running(
             lambda changed: ModelThread(make, changed, count, idle_s, max_age_ms=limits.max_age_ms),
             limits,
             on_state=told,
+            on_fault=it.faults.append,
         )
         thread = threading.Thread(target=serve)
         thread.start()

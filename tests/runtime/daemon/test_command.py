@@ -18,15 +18,17 @@ import pytest
 from runtime.daemon.__main__ import main
 from runtime.daemon.arguments import parse, serve_arguments
 from runtime.daemon.client import Client
-from runtime.daemon.errors import DaemonGone
+from runtime.daemon.errors import DaemonGone, DaemonRefused
 from runtime.daemon.log import NOTICE, Log
 from runtime.daemon.messages import DaemonState, Health, Obtained, WireOutcome
 from runtime.daemon.notify import Notifier
 from runtime.daemon.realtime import SoftRealTime
 from runtime.daemon.units import DaemonUnitOptions, service_unit
+from runtime.daemon.wire import ErrorCode
 from tests.busy import at_a_calm_moment
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited
+from tests.runtime.daemon.test_extremes import IMPOSSIBLE
 
 COMMAND = [sys.executable, "-m", "runtime.daemon"]
 
@@ -108,6 +110,11 @@ def test_the_daemon_under_a_manager(tmp_path: Path) -> None:
                 assert health.state is DaemonState.READY or "SCHED_FIFO" in health.text
                 assert health.cpu_pinning is Obtained.OBTAINED
                 assert health.sched_fifo is not Obtained.NOT_ASKED
+                for impossible in IMPOSSIBLE:
+                    client._send(impossible)
+                    with pytest.raises(DaemonRefused) as refused:
+                        client.result()
+                    assert refused.value.code is ErrorCode.BAD_DIMENSIONS
                 process.send_signal(signal.SIGHUP)
                 awaited(lambda: client.health().reloads == 1, "the reload")
             while manager.recv(4096) != b"WATCHDOG=1":  # nobody submits: only an idle self-test can say this
