@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from runtime.outcome import Outcome
 
+MOST_DIGITS = 17
+"""After the point; a threshold below 1 never looks like 1 with so many."""
+
 
 def refer_probability(probabilities: Mapping[str, float], refer_classes: Sequence[str]) -> float:
     """Sum of the probabilities of the classes that count towards referral."""
@@ -13,8 +16,10 @@ def refer_probability(probabilities: Mapping[str, float], refer_classes: Sequenc
 
 
 def against(value: float, threshold: float) -> str:
-    """`0.62, threshold 0.50`; with more digits where the two would look equal and are not: `0.497, threshold 0.500`."""
-    digits = next((d for d in range(2, 7) if f"{value:.{d}f}" != f"{threshold:.{d}f}"), 2)
+    """`0.62, threshold 0.50`; with more digits where the two would look equal and are not: `0.497, threshold 0.500`,
+    and where the threshold would look like 0 or 1, which none is: `0.430, threshold 0.999`."""
+    fewest = next((d for d in range(2, MOST_DIGITS) if 0 < float(f"{threshold:.{d}f}") < 1), MOST_DIGITS)
+    digits = next((d for d in range(fewest, 7) if f"{value:.{d}f}" != f"{threshold:.{d}f}"), fewest)
     return f"{value:.{digits}f}, threshold {threshold:.{digits}f}"
 
 

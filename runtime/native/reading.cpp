@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <sstream>
 
@@ -26,10 +27,16 @@ std::string fixed(double value, int digits) {
     return text;
 }
 
-// With more digits where value and threshold would look equal and are not.
+bool looks_like_an_end(double threshold, int digits) {
+    const double shown = std::strtod(fixed(threshold, digits).c_str(), nullptr);
+    return shown <= 0.0 || shown >= 1.0;
+}
+
+// With more digits where value and threshold would look equal and are not, or the threshold like 0 or 1.
 std::string against(double value, double threshold) {
     int digits = 2;
-    for (int d = 2; d <= 6; d++) {
+    while (digits < 17 && looks_like_an_end(threshold, digits)) digits++;
+    for (int d = digits; d <= 6; d++) {
         if (fixed(value, d) != fixed(threshold, d)) {
             digits = d;
             break;

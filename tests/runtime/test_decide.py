@@ -39,3 +39,18 @@ def test_a_value_that_is_no_number_is_no_result() -> None:
 )
 def test_two_numbers_that_differ_do_not_look_equal(value: float, words: str) -> None:
     assert against(value, 0.5) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "threshold", "words"),
+    [
+        (0.43, 0.999, "0.430, threshold 0.999"),
+        (0.999, 0.999, "0.999, threshold 0.999"),
+        (0.9989, 0.999, "0.9989, threshold 0.9990"),
+        (0.2, 0.0004, "0.2000, threshold 0.0004"),
+        (1.0, 0.99999999, "1.00000000, threshold 0.99999999"),
+        (1.0, math.nextafter(1, 0), "1.0000000000000000, threshold 0.9999999999999999"),
+    ],
+)
+def test_a_threshold_never_looks_like_0_or_1(value: float, threshold: float, words: str) -> None:
+    assert against(value, threshold) == words
