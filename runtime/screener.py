@@ -180,6 +180,16 @@ class Screener:
         """Why a site, as it is now, no longer stands for the bundle that was loaded; "" when it does."""
         return "" if self._guard is None else self._guard.unvouched(site)
 
+    def outcome_of(self, image: UInt8Array) -> Outcome:
+        """What the networks and the threshold alone make of a picture that no camera took, as of a self-test.
+
+        image: RGB, uint8 [1, 256, 256, 3]. No gate, no watch. Raises `EngineError`.
+        """
+        with self._engine.testing():
+            found = self._engine.infer(image)
+        named = dict(zip(self._classes, map(float, found.probabilities), strict=True))
+        return decide(named, self._refer, self.threshold)[0]
+
     def gpu_ms(self) -> GpuTimings | None:
         """Of the frame that both networks just read, the stages by the GPU's own clock; None where there is no GPU."""
         return self._engine.gpu_ms()

@@ -108,7 +108,10 @@ def activate(means: Means, word: str, *, despite: str = "", why: str = "") -> tu
         state = slots.read()
     if state is not None and state.active == sha256:
         return state, ["it was active already"]
-    trial = kept_trial(slots, sha256, means.asked(bundle.path, _running(slots))) or _try(means, bundle)
+    running = _running(slots)
+    trial = kept_trial(slots, sha256, means.asked(bundle.path, running))
+    if trial is None or trial.against not in (None, "" if running is None else running.name):
+        trial = _try(means, bundle)  # another bundle is active since: it is held against that one
     objections = trial.objections(means.most_changed, means.budget_ms)
     if trial.problem:
         raise NotActivated(f"{bundle.manifest.name} {bundle.manifest.version}: {trial.problem}; it stays inactive")

@@ -25,7 +25,7 @@ from runtime.percentiles import percentile, samples_needed
 
 TIMEOUT_S = 600.0
 TRIAL_LIMIT_BYTES = 4 * 2**20
-TRIAL_SCHEMA = "rop.bundle-trial/1"
+TRIAL_SCHEMA = "rop.bundle-trial/2"
 LIVE_BUDGET_MS = 1000.0
 """Of a live camera's reading, as `runtime.screen` has it."""
 
@@ -75,6 +75,10 @@ class Trial:
     """Why there was no comparison, "" when there was one."""
     plans: str = ""
     """What came of plans for a GPU."""
+    lacking: tuple[str, ...] = ()
+    """What the bundle does without, or no longer refers, see `runtime.bundles.safeguards`."""
+    against: str | None = None
+    """The bundle that was active, by its folder, "" for none; None: not known."""
 
     @property
     def changed(self) -> tuple[Compared, ...]:
@@ -85,7 +89,7 @@ class Trial:
         """Why a person should look before this bundle is activated."""
         if self.problem:
             return [self.problem]
-        found = []
+        found = [*self.lacking]
         if len(self.changed) > most_changed * len(self.frames):
             share = len(self.changed) / len(self.frames)
             found.append(
@@ -152,7 +156,7 @@ def try_bundle(asked: TrialRequest, timeout_s: float = TIMEOUT_S) -> Trial:
 def kept_trial(slots: Slots, sha256: str, asked: TrialRequest) -> Trial | None:
     """How the bundle did in this slot, when it was tried by this software with these libraries and options; else None.
 
-    The comparison was with whatever ran then, so it is not kept.
+    One that was held against another bundle than `asked.running` is told as it was; `Trial.against` names that.
     """
     try:
         content = strict_json(read_at_most(slots.trial_file(sha256), TRIAL_LIMIT_BYTES))
@@ -190,4 +194,4 @@ def _libraries() -> tuple[str, ...]:
 
 def _trial(content: Mapping[str, Any]) -> Trial:
     frames = tuple(Compared(**frame) for frame in content.get("frames", ()))
-    return Trial(**{**content, "frames": frames})
+    return Trial(**{**content, "frames": frames, "lacking": tuple(content.get("lacking", ()))})

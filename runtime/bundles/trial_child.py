@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from device.frame import Frame
 from runtime.bundle import open_bundle
+from runtime.bundles.safeguards import lacking, not_referred
 from runtime.bundles.trial import Compared, Trial
-from runtime.errors import ScreeningError
+from runtime.errors import BundleError, ScreeningError
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
 from runtime.exam.session import stored_frame
@@ -41,6 +42,7 @@ def _try(asked: dict[str, Any]) -> Trial:
         found = Trial(fresh.problem, self_test, f"{facts.backend} {facts.precision} on {facts.device}")
         if found.problem:
             return found
+        found = _safe(asked, fresh, found)
         if asked["journal"] is None or asked["running"] is None:
             what = "no bundle was active" if asked["running"] is None else "no journal was named"
             return replace(found, not_compared=what)
@@ -50,6 +52,21 @@ def _try(asked: dict[str, Any]) -> Trial:
         except (ScreeningError, OSError) as error:
             return replace(found, not_compared=str(error))
         return replace(found, frames=frames, not_compared="" if frames else "the journal holds no frame")
+
+
+def _safe(asked: dict[str, Any], fresh: Screener, found: Trial) -> Trial:
+    """With what the bundle lacks; an active bundle that is damaged sets no example."""
+    bundle, running, against = open_bundle(asked["bundle"]), None, asked["running"]
+    if against is not None:
+        with suppress(BundleError):
+            running = open_bundle(against)
+    said = [*lacking(bundle, running)]
+    if running is not None:
+        try:
+            said += not_referred(fresh, running)
+        except ScreeningError as error:
+            said.append(f"not tried on the active bundle's self-test: {error}")
+    return replace(found, lacking=tuple(said), against="" if against is None else Path(against).name)
 
 
 def _screener(asked: dict[str, Any], bundle: str) -> Screener:

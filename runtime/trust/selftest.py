@@ -234,6 +234,20 @@ def open_self_test(bundle: Bundle, precision: str, threshold: float | None = Non
     return SelfTest(known, Tolerance(answers.probability_tolerance, answers.vessels_tolerance), meant)
 
 
+def must_refer(bundle: Bundle) -> tuple[UInt8Array, ...]:
+    """The frames of a bundle's self-test that have to be referred, RGB, uint8 [1, 256, 256, 3]; () where it knows none.
+
+    Raises `BundleError` for a self-test that cannot be used.
+    """
+    if SELF_TEST not in {entry.path for entry in bundle.manifest.files}:
+        return ()
+    content = _parse(bundle)
+    if content.meaning is None:
+        return ()
+    named = zip(content.frames, content.meaning.frames, strict=True)
+    return tuple(_image(bundle, name) for name, expected in named if expected.refer)
+
+
 def _meant(bundle: Bundle, meaning: FrameMeaning, threshold: float | None) -> Meant:
     refer_classes = tuple(label.name for label in bundle.manifest.classes if label.refer)
     if (meaning.classes, meaning.refer_classes) != (bundle.class_names, refer_classes):
