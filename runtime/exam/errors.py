@@ -2,6 +2,7 @@
 
 ExamError (a ScreeningError)
 |-- ExamRefused            the rules of an exam forbid the step
+|   `-- ExamUnknown        no exam of that name is in the journal
 |-- InfantInvalid          what was said of the infant cannot be so
 |-- OrderInvalid           what was said of the order cannot be so, or is another infant's
 `-- JournalError
@@ -24,6 +25,10 @@ class ExamError(ScreeningError):
 
 class ExamRefused(ExamError):
     """The rules of an exam forbid the step; nothing was changed."""
+
+
+class ExamUnknown(ExamRefused):
+    """No exam of that name is in the journal."""
 
 
 class InfantInvalid(ExamError):

@@ -13,7 +13,7 @@ from device.checked_file import place_of
 from device.errors import DeviceError
 from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused
 from runtime.errors import ScreeningError
-from runtime.exam.errors import ExamRefused, InfantInvalid, JournalFull, OrderInvalid
+from runtime.exam.errors import ExamRefused, ExamUnknown, InfantInvalid, JournalFull, OrderInvalid
 
 
 def problem(status: int, title: str, detail: str, **more: Any) -> JSONResponse:
@@ -36,6 +36,8 @@ async def of_ours(_: Request, error: Exception) -> JSONResponse:
         return problem(503, "busy", str(error), retry_s=1.0)
     if isinstance(error, (InfantInvalid, OrderInvalid)):
         return problem(422, "not taken", str(error))
+    if isinstance(error, ExamUnknown):
+        return problem(404, "not here", str(error))
     if isinstance(error, ExamRefused):
         return problem(409, "refused", str(error))
     if isinstance(error, JournalFull):

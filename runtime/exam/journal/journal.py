@@ -107,16 +107,14 @@ class Journal(JournalChanges):
         if free < self._floor_bytes:
             raise JournalFull(
                 f"journal {self.folder}: {free // 2**20} MiB left, new exams need {self._floor_bytes // 2**20}; "
-                f"free some space, or retire delivered exams (python -m runtime.exam retire)"
+                f"free some space, or retire delivered exams"
             )
         exam_id = f"{now:%Y%m%d}-{''.join(secrets.choice(ID_LETTERS) for _ in range(8))}"
         with self._writing() as (connection, trail):
             already = self.open_exam()
             if already is not None:
                 open_id = already.exam_id
-                raise ExamRefused(
-                    f"exam {open_id} is still open; close it first: python -m runtime.exam close {open_id}"
-                )
+                raise ExamRefused(f"exam {open_id} is still open; close it first, or stop or void it")
             content: dict[str, Any] = {
                 "rules": rules.to_dict(),
                 "station": station,

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from runtime.arrays import UInt8Array
-from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
+from runtime.exam.errors import ExamRefused, ExamUnknown, JournalDamaged, KeyUnusable
 from runtime.exam.infant import Infant
 from runtime.exam.journal import fold as folding
 from runtime.exam.journal.anchors import anchor_of
@@ -144,7 +144,7 @@ class JournalReader:
         return found[0] if found else None
 
     def summary(self, exam_id: str) -> ExamSummary:
-        """One exam's line; raises `ExamRefused` when there is none of that name."""
+        """One exam's line; raises `ExamUnknown` when there is none of that name."""
         kept, altered = self._line(exam_id)
         self.altered = (exam_id,) if altered else ()
         if kept is None and altered:
@@ -152,7 +152,7 @@ class JournalReader:
                 f"exam {exam_id}: its row was altered and its events make none; run python -m runtime.exam verify"
             )
         if kept is None:
-            raise ExamRefused(f"exam {exam_id[:40]!r} is not in this journal; `python -m runtime.exam list` shows all")
+            raise ExamUnknown(f"exam {exam_id[:40]!r} is not in this journal; choose one of its list")
         return summary_of(kept.line)
 
     @_of_one_moment

@@ -23,7 +23,7 @@ from runtime.exam.journal.deliveries import Delivery
 from runtime.exam.journal.images import ImageStore
 from runtime.views import Eye, View
 from tests.runtime.cart.driving import VIEWS, until
-from tests.runtime.cart.quick import Quick, quick
+from tests.runtime.cart.quick import INFANT_FIELDS, Quick, quick
 
 DISC = (Eye.OD, View.DISC)
 
@@ -235,6 +235,24 @@ def test_the_sentence_of_a_whole_exam_stands_beside_no_single_picture(cart: Quic
     for exam in (shown, cart.get(f"exams/{shown['exam']}").json()):
         assert "continue the scheduled examinations" not in str(exam)
         assert "this eye's pictures" in exam["eyes"]["OD"]["banner"]
+
+
+def test_what_is_refused_is_told_to_the_person_at_the_screen(cart: Quick) -> None:
+    unknown = "exams/20260101-AAAAAAAA"
+    why = {"reason": "wrong infant"}
+    answers = [
+        cart.get(unknown),
+        cart.get(f"{unknown}/report.html"),
+        cart.post(f"{unknown}/close"),
+        cart.post(f"{unknown}/void", why),
+        cart.post(f"{unknown}/captures/1/exclude", why),
+        cart.post(f"{unknown}/correct", {"infant": INFANT_FIELDS, **why}),
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    open_already = cart.post("exams", {"infant": INFANT_FIELDS, "wrist_band_checked": True})
+    assert open_already.status_code == 409
+    assert "is still open; close it first" in open_already.json()["detail"]
+    assert not [answer.text for answer in (*answers, open_already) if "python" in answer.text]
 
 
 def health(cart: Quick) -> dict[str, str]:
