@@ -37,6 +37,8 @@ PICTURE_SUFFIXES = DICOM_SUFFIXES | frozenset(
 """Endings of the file names that are taken for pictures, in small letters; HEIC and AVIF so that each is told of."""
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM", "JPEG2000")
+TURNED = "turned upright as its EXIF says"
+"""Of `Decoded.changes`."""
 _EXPECTED = "expected JPEG, PNG, TIFF, BMP, WebP or PPM"
 _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
@@ -102,14 +104,15 @@ def _decode(path: Path) -> Decoded:
 
         return Decoded(*decode_dicom(data))
     try:
-        return _decode_picture(data)
+        return decode_bytes(data)
     except Damaged:
         if len(data) > 64 and not data[-64:].strip(b"\0"):  # a copy may begin by setting the file's length
             raise Refused("damaged or truncated file (its end is all zeros, not written yet); copy it again") from None
         raise
 
 
-def _decode_picture(data: bytes) -> Decoded:
+def decode_bytes(data: bytes) -> Decoded:
+    """As `decode_picture`, of a file's bytes, DICOM apart. Raises `Refused`."""
     from PIL import Image
 
     from device.cameras.codecs import tiff
@@ -252,7 +255,7 @@ def _finish(picture: Image.Image, data: bytes, decoded: Image.Image) -> tuple[ND
     turned = _orientation(picture)
     if turned is not None:
         decoded = decoded.transpose(turned)
-    changes = tuple(filter(None, (converted, None if turned is None else "turned upright as its EXIF says")))
+    changes = tuple(filter(None, (converted, None if turned is None else TURNED)))
     if decoded.mode != "RGB":
         decoded = decoded.convert("RGB")
     return np.asarray(decoded), changes

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
+from device.cameras.codecs.jpeg import decode_jpeg
+from device.cameras.files.decode import decode
 from device.pixels import ColourMatrix, Lying, PixelFormat, PixelsUnusable, Range
 from runtime.daemon.jpeg import decoded
 from runtime.daemon.messages import ResultFlag, WireOutcome
@@ -68,6 +71,43 @@ def test_a_jpeg_that_is_none_has_no_result_and_says_why(daemon: Running) -> None
         result = client.result()
         assert result.outcome is WireOutcome.NO_RESULT
         assert "JPEG" in result.text
+
+
+def with_orientation(number: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = number
+    return jpeg(exif=exif)
+
+
+def test_a_jpeg_that_is_to_be_turned_is_refused_in_words(daemon: Running) -> None:
+    for number in range(2, 9):
+        data = with_orientation(number)
+        with pytest.raises(PixelsUnusable, match="orientation is not 1"):
+            decoded(data, lying_jpeg(data))
+    plain = decoded(jpeg(), lying_jpeg(jpeg()))
+    for data in (with_orientation(1), with_orientation(0), with_orientation(9), jpeg(exif=b"Exif\0\0damaged")):
+        assert np.array_equal(decoded(data, lying_jpeg(data)), plain)
+    with daemon.client() as client:
+        for number, outcome in ((6, WireOutcome.NO_RESULT), (1, WireOutcome.RETAKE)):
+            data = with_orientation(number)
+            client.begin(0)
+            client.ring.pixels(0)[: len(data)] = np.frombuffer(data, np.uint8)
+            client.finish(0)
+            client.submit(0, 96, 64, pixel_format=PixelFormat.JPEG, data_bytes=len(data))
+            result = client.result()
+            assert result.outcome is outcome
+            assert ("EXIF orientation" in result.text) is (number == 6)
+
+
+def test_a_jpegs_colours_are_those_of_the_same_file_in_a_folder(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: 0xFFFF, 0xA005: {1: "R03"}}
+    adobe, srgb = jpeg(exif=exif), jpeg(icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for data, changed in ((adobe, True), (srgb, False)):
+        (tmp_path / "p.jpg").write_bytes(data)
+        read = decoded(data, lying_jpeg(data))
+        assert np.array_equal(read, decode(tmp_path / "p.jpg"))
+        assert np.array_equal(read, decode_jpeg(data)) is not changed
 
 
 @pytest.mark.parametrize("pixel_format", [PixelFormat.NV12, PixelFormat.YUYV, PixelFormat.UYVY, PixelFormat.RGBX8])
