@@ -33,7 +33,8 @@ from runtime.reading import Reading
 
 IDLE_SELF_TEST_S = 30.0
 """Longest time without an inference, where no watchdog asks for more."""
-LATE_WINDOW, LATE_ALARM = 100, 10
+LATE_WINDOW, LATE_ALARM, LATE_OVER = 100, 10, 5
+"""Of so many frames so many late are a reason, until fewer than the last are."""
 FAILING_AFTER = 3
 TORN = "frame changed while it was read"
 _VESSELS, _VESSELS_WANTED, _TORN = int(ResultFlag.VESSELS), int(SubmitFlag.VESSELS), int(ResultFlag.TORN)
@@ -86,6 +87,8 @@ class ModelThread:
         self._max_age_ns = int(max_age_ms * 1e6)
         self._idle_ns, self._tested_ns = int(idle_s * 1e9), 0
         self._lates: deque[bool] = deque(maxlen=LATE_WINDOW)
+        """Of frames that were not too late as they came: such are their client's doing."""
+        self._late_alarm = False
         self._failures = 0
         self._reload_problem = ""
         self._told = 0
@@ -126,7 +129,7 @@ class ModelThread:
             (model and model.drift, Reason.DRIFT, f"drift: {model.drift}" if model else ""),
             (self._failures >= FAILING_AFTER, Reason.ENGINE_FAILING, f"engine failed {self._failures} times in a row"),
             (self._reload_problem, Reason.RELOAD_FAILED, f"reload failed: {self._reload_problem}"),
-            (lates >= LATE_ALARM, Reason.LATE, f"{lates} of the last {len(self._lates)} frames late"),
+            (self._late_alarm, Reason.LATE, f"{lates} of the last {len(self._lates)} frames late"),
         ):
             if holds:
                 bits |= bit
@@ -264,7 +267,7 @@ class ModelThread:
                 result = unread(job, ResultFlag.CANCELLED, CANCELLED, result.frame_sha256)
             job.connection.send(result, job.tag)
             self.turns.charge(job.connection, (time.monotonic() - start) * 1e3, job.connection.peer.uid)
-            self._count(reading, flags)
+            self._count(job, reading, flags)
         os.sched_yield()  # a client that was woken on this core has it before what follows
         if reading.timings_ms.classify is not None:
             self._alive()
@@ -309,12 +312,14 @@ class ModelThread:
             return f"late: captured {age_ns / 1e6:.0f} ms ago, at most {self._max_age_ns / 1e6:g}"
         return ""
 
-    def _count(self, reading: Reading, flags: int) -> None:
+    def _count(self, job: Job, reading: Reading, flags: int) -> None:
         torn = bool(flags & _TORN)
         self.counts.frames += 1
         self.counts.torn += torn
         self.counts.late += reading.late
-        self._lates.append(reading.late)
+        if not (reading.late and self._late(job, job.arrived_ns)):
+            self._lates.append(reading.late)
+            self._late_alarm = sum(self._lates) >= (LATE_OVER if self._late_alarm else LATE_ALARM)
         if reading.timings_ms.classify is not None:
             self._failures = 0
         elif not reading.late and reading.quality is not None and reading.quality.gradable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections import deque
@@ -42,6 +43,8 @@ from runtime.daemon.wire import VERSION, ErrorCode, Message, ProtocolError, deco
 
 TICK_S = 1.0
 """How often it looks for connections that are silent."""
+TOLD_AT_MOST, TOLD_IN_S = 10, 60.0
+"""So many changes of its state are told in that time; the rest is told when it has passed, if it still holds."""
 FAULT_EVERY_S = 60.0
 """A client that provokes a fault again and again does not fill the log."""
 
@@ -50,7 +53,7 @@ class Service:
     """Serves clients on a listening `SOCK_SEQPACKET` socket until `stop`.
 
     limits: who may connect, and what they may. make: gives the Reader; gets what it is to call when something changed.
-    on_state: called in `run`'s thread with the health when the state or its words change, first when LIVE.
+    on_state: called in `run`'s thread with the health when state or reasons change, first when LIVE.
     on_fault: called there with a fault of ours that cost a client its connection, at most once in `FAULT_EVERY_S`.
     """
 
@@ -70,6 +73,8 @@ class Service:
         self._on_state, self._on_fault = on_state, on_fault
         self._fault, self._fault_told_s = "", -FAULT_EVERY_S
         self._told: tuple[DaemonState, str] | None = None
+        self._told_s: deque[float] = deque(maxlen=TOLD_AT_MOST)
+        self._postponed = False
         self._reception = Reception()
         self._stopping = self._reload_wanted = False
         self._started_ns = now_ns()
@@ -102,6 +107,8 @@ class Service:
                 self._close_silent()
                 if called:
                     self._do_errands()
+                elif self._postponed:
+                    self._tell()
         finally:
             with reception.lock:
                 for connection in list(self._connections.values()):
@@ -151,8 +158,15 @@ class Service:
 
     def _tell(self) -> None:
         health = self.health()
-        if self._told != (health.state, health.text):
-            self._told = health.state, health.text
+        told = health.state, re.sub(r"\d+", "#", health.text)  # a number that changes is no news
+        now = time.monotonic()
+        if self._told == told:
+            self._postponed = False
+        elif len(self._told_s) == TOLD_AT_MOST and now - self._told_s[0] < TOLD_IN_S:
+            self._postponed = True
+        else:
+            self._told, self._postponed = told, False
+            self._told_s.append(now)
             self._on_state(health)
 
     def _do_errands(self) -> None:

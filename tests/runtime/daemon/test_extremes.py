@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from device.pixels import ColourMatrix, PixelFormat, Range
 from runtime.bundle import Bundle
+from runtime.daemon.clock import now_ns
 from runtime.daemon.commands.serve import _run
 from runtime.daemon.errors import DaemonGone, DaemonRefused
 from runtime.daemon.messages import (
@@ -23,9 +24,11 @@ from runtime.daemon.messages import (
     Hello,
     Reason,
     Result,
+    ResultFlag,
     Submit,
     WireOutcome,
 )
+from runtime.daemon.service import TOLD_AT_MOST
 from runtime.daemon.wire import VERSION, ErrorCode, Message
 from runtime.errors import BundleError, ScreeningError
 from tests.pictures import retina
@@ -157,6 +160,49 @@ def test_a_result_that_cannot_be_said_costs_its_client_alone_and_is_told(
     with daemon.client() as client:
         assert client.read(retina(1)).outcome in FINDINGS
         assert not client.health().reasons & Reason.ENGINE_FAILING
+
+
+def test_late_frames_are_a_reason_told_once_and_a_clients_own_are_none(daemon: Running) -> None:
+    with daemon.client(stored_pictures=True) as client:
+        client.fill(0, retina(1))
+
+        def read(captured_ago_ms: int, deadline_in_ms: int | None) -> Result:
+            now = now_ns()
+            deadline = 0 if deadline_in_ms is None else now + deadline_in_ms * 10**6
+            client.submit(0, 320, 240, captured_ns=now - captured_ago_ms * 10**6, deadline_ns=deadline)
+            return client.result()
+
+        for _ in range(15):
+            assert read(5, -1).flags & ResultFlag.LATE
+        assert not client.health().reasons & Reason.LATE
+        assert client.health().late == 15
+        daemon.engine.segment_delay_ms = 80.0
+        for _ in range(100):  # a slow moment makes some late before they come
+            assert read(5, 60).flags & ResultFlag.LATE
+            if client.health().reasons & Reason.LATE:
+                break
+        awaited(lambda: "late" in daemon.words[-1], "the reason in the log")
+        daemon.engine.segment_delay_ms = 0.0
+        for _ in range(100):
+            assert not read(5, None).flags & ResultFlag.LATE
+        awaited(lambda: "late" not in daemon.words[-1], "its end in the log")
+    assert sum("late" in words for words in daemon.words) == 1
+
+
+def test_states_that_come_and_go_do_not_fill_the_log(daemon: Running) -> None:
+    before = len(daemon.words)
+    service, model = daemon.service, daemon.service._reader
+    for number in range(50):
+        model._reload_problem = "gone" * (number % 2)
+        service._tell()
+    model._reload_problem = "at last"
+    service._tell()
+    assert len(daemon.words) <= TOLD_AT_MOST
+    assert before < len(daemon.words)
+    assert service._postponed
+    service._told_s.clear()
+    awaited(lambda: "at last" in daemon.words[-1], "what still holds")
+    assert not service._postponed
 
 
 @pytest.mark.parametrize(
