@@ -23,6 +23,7 @@ from runtime.cart.errors import NotNow
 from runtime.cart.events import Events
 from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
+from runtime.cart.look_twice import said_otherwise
 from runtime.cart.orders import LatestWorklist, WorklistRow
 from runtime.cart.parts import Parts
 from runtime.cart.persons import shown_day, shown_name, shown_time
@@ -60,6 +61,7 @@ class Cart:
         self._watch = Watch()
         self._taking = 0
         self._shown: dict[str, Any] = {"exam": {}, "delivery": None, "last_exam": None, "notice": AID_NOTICE}
+        self._otherwise: tuple[str, list[str]] = ("", [])
         self.operator: Callable[[], str] = lambda: self._last_operator
         """In whose name the foot switch acts; empty when nobody is there. A screen with sign-in sets its own."""
         self._last_operator = ""
@@ -163,16 +165,22 @@ class Cart:
     def open_exam(self, infant: Infant, *, key: str = "", operator: str) -> Future[dict[str, Any]]:
         """Open an exam. key: the line of the worklist that it was ordered by, empty for one that is entered by hand.
 
+        `warnings` of the answer says where the worklist or another exam has its identifier with another name or birth.
         The future raises `OrderInvalid` when the order is another infant's, `ExamRefused`, `JournalFull`, `SiteError`.
         """
 
         def job(room: Room) -> dict[str, Any]:
-            room.open_exam(infant, self._order(key, infant), operator)
+            exam_id = room.open_exam(infant, self._order(key, infant), operator)
+            self._look_twice(room, exam_id, infant)
             self._told_bundle()
             self._last_operator = operator
             return self._said(room)
 
         return self._desk.do(job)
+
+    def _look_twice(self, room: Room, exam_id: str, infant: Infant) -> None:
+        ordered = [_fields(row.item) for row in self._worklist.answer.rows]
+        self._otherwise = (exam_id, said_otherwise(infant, ordered, room.journal, exam_id))
 
     def _order(self, key: str, infant: Infant) -> Order | None:
         if not key:
@@ -277,6 +285,8 @@ class Cart:
             same = room.journal.infant(exam_id).infant_id == infant.infant_id
             order = self._order(key, infant) or (None if same else Order())
             room.journal.amend(exam_id, infant=infant, order=order, reason=reason, operator=operator)
+            if self._otherwise[0] == exam_id:
+                self._look_twice(room, exam_id, infant)
             room.take_up()
 
         return self._change(job, exam_id)
@@ -416,6 +426,8 @@ class Cart:
     def _said(self, room: Room) -> dict[str, Any]:
         """Keep what the screens show, tell that it changed, and give the exam's part."""
         exam = room.state()
+        if exam and self._otherwise[0] == exam["exam"]:
+            exam["warnings"] = [*self._otherwise[1], *exam["warnings"]]
         last = exam.get("exam") or self._shown["last_exam"]
         self._shown = {**self._shown, "exam": exam, "delivery": room.delivery(), "last_exam": last}
         self.events.tell("state")

@@ -160,6 +160,15 @@ class Ordered:
 
     def check_infant(self, infant: Infant) -> None:
         """Raise `OrderInvalid` when what the order says of the infant is not so: it is another one's order."""
+        other = self.differing(infant)
+        if other:
+            raise OrderInvalid(
+                f"order: its {' and '.join(other)} differ{'s' if len(other) == 1 else ''} from the infant's; "
+                f"take the order of this infant, or correct the infant's fields"
+            )
+
+    def differing(self, infant: Infant) -> list[str]:
+        """The names of the infant's fields that are said otherwise here; what is not said differs from nothing."""
         pairs = {
             "identifier": (self.patient_id, infant.infant_id.strip(" ")),
             "date of birth": (self.birth_date, f"{infant.born_at:%Y%m%d}"),
@@ -168,11 +177,7 @@ class Ordered:
         other = [what for what, (ordered, given) in pairs.items() if ordered and ordered != given]
         if self.patient_name and not same_name(self.patient_name, infant.name):
             other.insert(1 if other[:1] == ["identifier"] else 0, "name")
-        if other:
-            raise OrderInvalid(
-                f"order: its {' and '.join(other)} differ{'s' if len(other) == 1 else ''} from the infant's; "
-                f"take the order of this infant, or correct the infant's fields"
-            )
+        return other
 
 
 def chosen(orders: Sequence[Ordered], *, accession: str = "", step_id: str = "") -> list[Ordered]:

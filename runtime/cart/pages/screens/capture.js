@@ -20,6 +20,7 @@ export function captureScreen(main, { go }) {
   const take = button(t("Capture"), capture, { class: "main capture", "aria-keyshortcuts": "Space" });
   const wait = h("p", { class: "wait", role: "status" });
   const banner = h("div", { class: "banner empty", role: "status" });
+  const warnings = h("div", { role: "alert" });
   const map = h("div", { class: "map" });
   const dose = h("div", { class: "dose" });
   const strip = h("div", { class: "strip", role: "group", "aria-label": t("Pictures of this exam") });
@@ -32,7 +33,7 @@ export function captureScreen(main, { go }) {
   fill(main, h("h1", { class: "unseen" }, t("Capture")), h("div", { class: "capture-screen" },
     h("section", { class: "view", "aria-label": t("Live picture") }, h("div", { class: "frame" }, canvas, ring, stale), hint,
       h("div", { class: "bars" }, h("span", {}, t("Focus")), focus, h("span", {}, t("Brightness")), light), tools),
-    h("section", { class: "side" }, map, take, wait, banner, dose), strip));
+    h("section", { class: "side" }, warnings, map, take, wait, banner, dose), strip));
 
   let busy = false;
   let readyAt = 0;
@@ -165,6 +166,11 @@ export function captureScreen(main, { go }) {
   function draw() {
     const exam = store.state && store.state.exam;
     if (!exam || !exam.exam) { take.disabled = true; return; }
+    const told = JSON.stringify(exam.warnings || []);
+    if (warnings.dataset.told !== told) { // an alert is read out whenever it is filled
+      warnings.dataset.told = told;
+      fill(warnings, ...(exam.warnings || []).map((one) => h("p", { class: "warn" }, said(one))));
+    }
     fill(map, ...["OD", "OS"].map((eye) => eyeMap(exam, eye, aim)));
     const lamp = exam.light;
     tools.querySelector("#light").hidden = !lamp;
