@@ -187,7 +187,8 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
 
     @router.post("/capture")
     async def capture(body: bodies.CaptureBody = NO_CAPTURE_BODY, session: WebSession = writes) -> dict[str, Any]:
-        """Take one picture of what is aimed at, and read it. Send what your screen shows: else nothing is taken."""
+        """Take one picture of what is aimed at, and read it. Send what your screen shows (exam, eye, view): where it is
+        not so any more, nothing is taken. What is left out is not checked: the picture is of whatever is aimed at."""
         aim = None if body.eye is None or body.view is None else (Eye(body.eye), View(body.view))
         taken = cart.capture(operator=who(session), exam=body.exam, aim=aim)
         return _with_keys(await _done(taken), session)

@@ -53,7 +53,8 @@ class AimBody(Body):
 
 
 class CaptureBody(Body):
-    """What the screen shows as the button is pressed: a picture is taken for nothing else."""
+    """What the screen shows as the button is pressed: a picture is taken for nothing else. What is left out is not
+    checked."""
 
     exam: Annotated[str, Field(max_length=64)] = ""
     eye: EyeName | None = None
