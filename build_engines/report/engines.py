@@ -14,7 +14,7 @@ import numpy as np
 from build_engines.errors import BuildError
 from build_engines.report.choose import choose
 from build_engines.report.frames import NamedFrames
-from build_engines.report.measure import NETWORKS, WARM_UP, machine
+from build_engines.report.measure import NETWORKS, WARM_UP, Pair, machine, require_enough, turned
 from build_engines.report.schema import REPORT_SCHEMA, AdoptionLimits, MeasuredOn, ParityReport, Speed
 from build_engines.report.tally import CombinationTally
 from runtime.bundle import Bundle
@@ -24,8 +24,6 @@ from runtime.engines.load_openvino import open_core
 from runtime.errors import IncompatiblePlan
 from runtime.manifest import Network, Precision
 
-Pair = tuple[Precision, Precision]
-"""Precision of the segmentation and of the classifier."""
 WHOLE: tuple[Network, Precision] = ("segmentation", "fp32")
 
 
@@ -52,7 +50,7 @@ def measure_engine(
         for number, frame in enumerate(source.frames):
             expected = _outputs(reference.infer(frame.image))
             spent: dict[tuple[Network, Precision], list[float]] = defaultdict(list)
-            for pair in _turned(list(engines), number):
+            for pair in turned(engines, number):
                 found = engines[pair].infer(frame.image)
                 tallies[pair].add(frame, _outputs(found), expected)
                 spent["segmentation", pair[0]].append(found.segment_ms)
@@ -61,12 +59,7 @@ def measure_engine(
                 times_ms[key].append(taken)
             judged += frame.judged
             report(number + 1)
-        count = len(times_ms[WHOLE])
-        if count <= WARM_UP or not judged:
-            raise BuildError(
-                f"report: got {count} frames, {judged} of them to be judged; needed more than {WARM_UP} and one such; "
-                f"name others with --data"
-            )
+        require_enough(len(times_ms[WHOLE]), judged)
         facts = next(iter(engines.values())).facts
     speeds = tuple(_speed(times_ms, key) for key in sorted(times_ms, key=lambda key: NETWORKS.index(key[0])))
     combinations = tuple(tally.combination(*pair) for pair, tally in tallies.items())
@@ -103,11 +96,6 @@ def _outputs(found: Inference) -> dict[str, Any]:
         "probabilities": found.probabilities.copy()[None],
         "logits": found.logits.copy()[None],
     }
-
-
-def _turned(pairs: list[Pair], turn: int) -> list[Pair]:
-    start = turn % len(pairs)
-    return pairs[start:] + pairs[:start]
 
 
 def _speed(times_ms: dict[tuple[Network, Precision], list[list[float]]], key: tuple[Network, Precision]) -> Speed:

@@ -94,11 +94,7 @@ def measure(
         _read(frame, networks, tallies, turn=count)
         count, judged = count + 1, judged + frame.judged
         report(count)
-    if count <= WARM_UP or not judged:
-        raise BuildError(
-            f"report: got {count} frames, {judged} of them to be judged; needed more than {WARM_UP} and one such; "
-            f"name others with --data"
-        )
+    require_enough(count, judged)
     speeds = tuple(_speed(networks, *key) for key in networks)
     combinations = tuple(tally.combination(*pair) for pair, tally in tallies.items())
     tolerance = AdoptionLimits()
@@ -114,6 +110,15 @@ def measure(
         chosen=chosen,
         reasons=reasons,
     )
+
+
+def require_enough(frames: int, judged: int) -> None:
+    """Raise `BuildError` where so many frames, and so many of them to be judged, tell nothing."""
+    if frames <= WARM_UP or not judged:
+        raise BuildError(
+            f"report: got {frames} frames, {judged} of them to be judged; needed more than {WARM_UP} and one such; "
+            f"name others with --data"
+        )
 
 
 def machine(core: Any, threads: int | None) -> MeasuredOn:
@@ -134,20 +139,20 @@ def _read(frame: ReportFrame, networks: Networks, tallies: dict[Pair, Combinatio
     """Run every combination on a frame; the segmentation runs once for each of its precisions."""
     maps = {
         precision: networks["segmentation", precision]({"image": frame.image})
-        for precision in _turned(dict.fromkeys(first for first, _ in tallies), turn)
+        for precision in turned(dict.fromkeys(first for first, _ in tallies), turn)
     }
     answers = {
         (first, second): networks["classifier", second](
             {"image": frame.image, **maps[first]}, networks["segmentation", first].features
         )
-        for first, second in _turned(tallies, turn)
+        for first, second in turned(tallies, turn)
     }
     expected = {**maps["fp32"], **answers["fp32", "fp32"]}
     for pair, tally in tallies.items():
         tally.add(frame, {**maps[pair[0]], **answers[pair]}, expected)
 
 
-def _turned(items: Iterable[Any], turn: int) -> Iterator[Any]:
+def turned(items: Iterable[Any], turn: int) -> Iterator[Any]:
     """The items, another one first each time."""
     order = list(items)
     start = turn % len(order)
