@@ -1,7 +1,7 @@
 // The shell: sign-in or the five screens, the bar with the infant, the notices; keyboard and touch alike.
-import { get, post, useToken } from "./api.js";
+import { get, post } from "./api.js";
 import { button, fill, h, language, reviewed, said, t, tell, useCatalogue } from "./dom.js";
-import { can, changed, connect, disconnect, refresh, store, watch } from "./store.js";
+import { can, changed, connect, forget, refresh, store, watch } from "./store.js";
 import { captureScreen } from "./screens/capture.js";
 import { resultScreen } from "./screens/result.js";
 import { serviceScreen } from "./screens/service.js";
@@ -33,9 +33,7 @@ export function go(name, argument = null) {
 
 async function signOut(tellServer = true) {
   if (tellServer) { try { await post("sign-out"); } catch { /* it ends by itself */ } }
-  disconnect();
-  store.state = null;
-  useToken("");
+  forget();
   leave(); unwatch();
   leave = unwatch = () => {};
   await drawSignIn();

@@ -6,8 +6,7 @@ const watchers = new Set();
 const LOOK_AGAIN_MS = 4000; // however quiet the cart is: what was not told is seen all the same
 let refreshed = 0; // by a clock that nobody can set, as every time here
 let socket = null;
-let asking = null;
-let again = false;
+let visit = 0; // counts who was signed in here
 
 // Whether whoever is signed in may do that: only what is shown; the server refuses by itself.
 export function can(right) { return Boolean(store.state && store.state.user.rights.includes(right)); }
@@ -16,21 +15,29 @@ export function watch(draw) { watchers.add(draw); return () => watchers.delete(d
 
 export function changed(event = { kind: "state" }) { for (const draw of [...watchers]) draw(event); }
 
-// Ask for the state; calls while one is under way lead to one more.
-export async function refresh() {
-  if (asking) { again = true; return asking; }
-  asking = (async () => {
-    do {
-      again = false;
-      const state = await get("state");
-      useToken(state.csrf);
-      store.state = state;
-      refreshed = performance.now();
-    } while (again);
-  })();
-  try { await asking; } finally { asking = null; }
-  changed();
+// An async `work`, never twice at once: calls while it is under way lead to one more run, which they wait for, so
+// that an older answer of the cart is never shown over a newer one.
+export function inTurn(work) {
+  let running = null;
+  let again = false;
+  async function run() {
+    try { do { again = false; await work(); } while (again); } finally { running = null; }
+  }
+  return () => {
+    if (running) again = true; else running = run();
+    return running;
+  };
 }
+
+export const refresh = inTurn(async () => {
+  const before = visit;
+  const state = await get("state");
+  if (visit !== before) return; // whoever asked is signed out by now
+  useToken(state.csrf);
+  store.state = state;
+  refreshed = performance.now();
+  changed();
+});
 
 export function connect(signedOut) {
   disconnect();
@@ -63,7 +70,15 @@ async function retry(signedOut) {
   }
 }
 
-export function disconnect() {
+// Whoever was signed in is not any more.
+export function forget() {
+  disconnect();
+  visit += 1;
+  store.state = null;
+  useToken("");
+}
+
+function disconnect() {
   if (socket) { const old = socket; socket = null; old.onclose = null; old.close(); }
   store.connected = false;
 }

@@ -1,6 +1,7 @@
 // Bundles on the Service screen: what is installed and how it did here, install, activate, go back; for a technician.
 import { get, post } from "../api.js";
 import { button, fill, h, said, t, tell } from "../dom.js";
+import { inTurn } from "../store.js";
 import { askReason, dialog } from "./dialog.js";
 
 const STATUS = { active: "active", previous: "the one before", "": "not active" };
@@ -16,10 +17,8 @@ export function bundlesPart(place) {
     ["pictures are refused more often", "other outcomes than before"], (reason) => act("rollback", { reason }, true)), { "data-k": "back" });
   const entry = h("div", { class: "tools" }, h("label", { for: "bundle-path" }, t("Folder or archive of a bundle")), path, list, begin, back);
   fill(place, h("h2", {}, t("Bundles")), entry, message, rows);
-  const part = { busy: false, draw };
   let before = null;
-
-  async function draw() {
+  const draw = inTurn(async () => {
     let found;
     try { found = await get("service/bundles"); } catch (error) { fill(message, said(error.message)); return; }
     part.busy = found.task.running;
@@ -34,7 +33,8 @@ export function bundlesPart(place) {
     fill(rows, found.problem ? h("p", { class: "warn", role: "alert" }, said(found.problem)) : "", found.slots.map(row),
       found.fixed || found.slots.length ? "" : h("p", {}, t("No bundle is installed; the demonstration that ships with the software is used.")),
       found.since ? h("p", { class: "quiet" }, said(found.since)) : "");
-  }
+  });
+  const part = { busy: false, draw };
 
   function row(slot) {
     const use = slot.state === "active" || slot.forbidden ? null
@@ -60,10 +60,10 @@ export function bundlesPart(place) {
   async function act(what, body, inDialog = false) {
     try { await post(`service/bundles/${what}`, body); } catch (error) {
       if (inDialog) throw error;
-      before = null;
-      fill(message, said(error.message));
+      fill(message, said(error.message)); // until a task has something new to say
       return;
     }
+    before = null;
     tell(t("The bundle is checked and tried; this takes a minute or two."));
     await draw();
   }

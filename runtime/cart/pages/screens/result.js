@@ -1,7 +1,7 @@
 // Result: outcome by infant and eye, each picture full size, and what a person may do with it.
 import { gates, get, post } from "../api.js";
 import { button, fill, h, said, t, tell, when } from "../dom.js";
-import { can, refresh, store, watch } from "../store.js";
+import { can, inTurn, refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
 import { alike, bannerText, outcomeTag } from "./parts.js";
 
@@ -11,13 +11,13 @@ export function resultScreen(main, { go, argument }) {
   let layer = "image";
   let why = null; // what the gates show of one picture: {address, url, told}, or {address, problem}; while asked for, {address}
 
-  async function load() {
+  const load = inTurn(async () => {
     const open = store.state.exam && store.state.exam.exam;
     const id = argument || (exam && exam.exam) || open || store.state.last_exam;
     if (!id) { fill(main, h("h1", {}, t("Result")), h("p", {}, t("There is no exam to show."))); return; }
     try { exam = await get(`exams/${encodeURIComponent(id)}`); } catch (error) { fill(main, h("p", { role: "alert" }, said(error.message))); return; }
     draw();
-  }
+  });
 
   function draw() {
     const infant = exam.infant;

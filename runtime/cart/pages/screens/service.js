@@ -1,7 +1,7 @@
 // Service: how the cart stands, for the technician; nothing of a patient.
 import { get, post } from "../api.js";
 import { button, fill, h, said, t } from "../dom.js";
-import { can, watch } from "../store.js";
+import { can, inTurn, watch } from "../store.js";
 import { bundlesPart } from "./bundles.js";
 
 export function serviceScreen(main) {
@@ -12,7 +12,7 @@ export function serviceScreen(main) {
   fill(main, h("div", { class: "tools" }, h("h1", {}, t("Service")), button(t("Look again"), () => { load(); if (part) part.draw(); }),
     h("a", { href: "/api/1/service/support.zip" }, t("Support archive"))), message, place, shelf);
 
-  async function load() {
+  const load = inTurn(async () => {
     let found;
     try { found = await get("service"); } catch (error) { fill(place, h("p", { role: "alert" }, said(error.message))); return; }
     fill(place,
@@ -25,7 +25,7 @@ export function serviceScreen(main) {
       section(t("Light"), found.light ? [h("p", {}, said(found.light)), button(t("Ask the light board (no light is given)"), test)] : h("p", {}, t("This cart has no light board."))),
       section(t("Outbox"), h("p", {}, found.outbox)),
       section(t("Log"), h("pre", { tabindex: "0" }, found.log.join("\n"))));
-  }
+  });
   async function test() {
     message.textContent = "";
     try { fill(message, said((await post("service/light-test")).said)); } catch (error) { fill(message, said(error.message)); }

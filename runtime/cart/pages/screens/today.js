@@ -1,7 +1,7 @@
 // Today: the day's exams, where each stands with the archive, and the way into each.
 import { get } from "../api.js";
 import { fill, h, said, t, when } from "../dom.js";
-import { store, watch } from "../store.js";
+import { inTurn, store, watch } from "../store.js";
 import { outcomeTag } from "./parts.js";
 
 export function todayScreen(main, { go }) {
@@ -10,7 +10,7 @@ export function todayScreen(main, { go }) {
   const outbox = h("p", { role: "status" });
   fill(main, h("div", { class: "tools" }, h("h1", {}, t("Today")), h("label", { for: "day" }, t("Day")), day), outbox, list);
 
-  async function load() {
+  const load = inTurn(async () => {
     let found;
     try { found = await get(`exams?day=${day.value}`); } catch (error) { fill(list, h("p", { role: "alert" }, said(error.message))); return; }
     if (!day.value) day.value = found.day;
@@ -22,7 +22,7 @@ export function todayScreen(main, { go }) {
     ...(found.exams.length ? [] : [h("p", {}, t("No exam on this day."))]));
     const delivery = store.state.delivery;
     fill(outbox, delivery ? t("{waiting} waiting, {held} held, {done} in the archive", delivery) : t("No archive is configured."));
-  }
+  });
   load();
   return watch((event) => { if (!["tick", "hint"].includes(event.kind)) load(); });
 }

@@ -1,7 +1,7 @@
 // Who is to be examined: own station's first, what may be taken for another flagged, manual and emergency entry.
 import { get, post } from "../api.js";
 import { button, fill, h, said, t } from "../dom.js";
-import { refresh, store, watch } from "../store.js";
+import { inTurn, refresh, store, watch } from "../store.js";
 import { dialog, infantFields } from "./dialog.js";
 
 export function worklistScreen(main, { go }) {
@@ -17,10 +17,11 @@ export function worklistScreen(main, { go }) {
       button(t("Emergency"), emergency)),
     age, list);
 
+  const load = inTurn(async () => { answer = await get("worklist"); draw(); });
+
   async function ask() {
     age.textContent = t("Asking the worklist");
-    try { answer = await post("worklist/refresh"); } catch (error) { fill(age, said(error.message)); return; }
-    draw();
+    try { await post("worklist/refresh"); await load(); } catch (error) { fill(age, said(error.message)); }
   }
 
   function draw() {
@@ -71,6 +72,6 @@ export function worklistScreen(main, { go }) {
     } }]);
   }
 
-  get("worklist").then((found) => { answer = found; draw(); if (found.exists && found.age_s === null) ask(); }).catch(() => {});
-  return watch((event) => { if (event.kind === "worklist") get("worklist").then((found) => { answer = found; draw(); }).catch(() => {}); });
+  load().then(() => { if (answer.exists && answer.age_s === null) ask(); }).catch(() => {});
+  return watch((event) => { if (event.kind === "worklist") load().catch(() => {}); });
 }

@@ -6,8 +6,9 @@ With ROP_SCREENS=FOLDER each is kept there as a picture, to be looked at.
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from runtime.trust.site import Site
 from runtime.views import Eye
 from tests.runtime.bundles.making import WORKS, bundle_folder
 from tests.runtime.cart.driving import VIEWS, until
-from tests.runtime.cart.pages.browsing import holds, opened
+from tests.runtime.cart.pages.browsing import holds, opened, says
 from tests.runtime.cart.pages.test_pages import violations
 from tests.runtime.cart.quick import Quick, quick
 from tests.runtime.cart.test_shelf import OTHER
@@ -222,6 +223,49 @@ def test_a_whole_exam_and_two_users(browser: Any, page: Any, cart: Quick) -> Non
     looked_at(page, "whole-today", "today")
     looked_at(page, "whole-service", "service")
     other.context.close()
+
+
+ANSWERS: dict[str, tuple[str, str, Callable[[dict[str, Any], str], dict[str, Any]]]] = {
+    "worklist": (r"/api/1/worklist$", "worklist", lambda body, mark: body | {"exists": True, "problem": mark}),
+    "result": (r"/api/1/exams/[^/]+$", "exam", lambda body, mark: body | {"reason": mark}),
+    "today": (
+        r"/api/1/exams\?",
+        "exam",
+        lambda body, mark: body | {"exams": [body["exams"][0] | {"shown_name": mark}]},
+    ),
+    "service": (r"/api/1/service$", "", lambda body, mark: body | {"log": [mark]}),
+}
+
+
+@pytest.mark.parametrize("screen", ANSWERS)
+def test_an_older_answer_is_never_shown_over_a_newer_one(page: Any, cart: Quick, screen: str) -> None:
+    address, event, marked = ANSWERS[screen]
+    page.evaluate(f"location.hash = '{screen}'")
+    page.wait_for_selector(f"nav a.here[href='#{screen}']")
+    settled(page)
+    asked: list[Any] = []
+    page.route(re.compile(address), lambda route: asked.append(route))
+    for _ in range(3):  # each while the one before is not answered
+        if event:
+            cart.cart.events.tell(event)
+        else:
+            page.get_by_role("button", name="Look again").click()
+        page.wait_for_timeout(100)
+    until(lambda: asked or page.wait_for_timeout(20), "asked")
+    answered: set[int] = set()
+
+    def all_answered() -> bool:
+        for number in sorted(set(range(len(asked))) - answered, reverse=True):  # the newest first
+            found = asked[number].fetch()
+            asked[number].fulfill(response=found, json=marked(found.json(), f"answer {number}."))
+            answered.add(number)
+        page.wait_for_timeout(300)
+        return len(answered) == len(asked) and len(answered) > 1
+
+    until(all_answered, "answered")
+    newest = f"answer {len(asked) - 1}."
+    page.unroute_all(behavior="ignoreErrors")
+    says(page, "main", newest)
 
 
 def test_a_technician_changes_bundles_by_keyboard(
