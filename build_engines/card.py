@@ -7,6 +7,7 @@ from build_engines.reliability import RELIABILITY_FILE
 from build_engines.report.choose import agreement
 from build_engines.report.picture import class_of, group_name, shown, title_of
 from build_engines.report.schema import ParityReport
+from runtime.decide import apart
 from runtime.manifest import CrossValidation, Manifest, Metric, QuantizedNetwork, Stated
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
 
@@ -126,13 +127,14 @@ def _metric(m: Metric) -> str:
 
 
 def _validation(found: CrossValidation, threshold: float) -> list[str]:
+    low, high, used = apart(found.threshold_low, found.threshold_high, threshold)
     return [
         "## Cross-validation",
         "",
         f"{_read(found)} was read by a classifier trained on the other {found.folds - 1} of {found.folds} parts. "
         f"The largest threshold at which {found.sensitivity:.0%} of the frames with a finding refer lies between "
-        f"{found.threshold_low:.2f} and {found.threshold_high:.2f} (95 %), as these frames are drawn again and again; "
-        f"this bundle's is {threshold:.2f}. Logits are divided by "
+        f"{low} and {high} (95 %), as these frames are drawn again and again; "
+        f"this bundle's is {used}. Logits are divided by "
         f"{found.temperature:g}; stated and observed shares then differ by {found.calibration_error:.3f} in the mean. "
         f"`{RELIABILITY_FILE}` beside this card draws them.",
         "",

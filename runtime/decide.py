@@ -23,6 +23,17 @@ def against(value: float, threshold: float) -> str:
     return f"{value:.{digits}f}, threshold {threshold:.{digits}f}"
 
 
+def apart(*values: float) -> tuple[str, ...]:
+    """The values with as many digits after the point, two at least, as it takes for those that differ to look different
+    and for none between 0 and 1 to look like either."""
+    for digits in range(2, MOST_DIGITS):
+        shown = tuple(f"{value:.{digits}f}" for value in values)
+        bounded = all(0 < float(text) < 1 for value, text in zip(values, shown, strict=True) if 0 < value < 1)
+        if bounded and len(set(shown)) == len(set(values)):
+            return shown
+    return tuple(f"{value!r}" for value in values)
+
+
 def decide(probabilities: Mapping[str, float], refer_classes: Sequence[str], threshold: float) -> tuple[Outcome, str]:
     """Outcome and reason: REFER at or over the threshold.
 

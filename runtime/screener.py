@@ -190,6 +190,17 @@ class Screener:
         named = dict(zip(self._classes, map(float, found.probabilities), strict=True))
         return decide(named, self._refer, self.threshold)[0]
 
+    def knows(self, image: UInt8Array) -> bool | None:
+        """Whether the bundle's test of what is a fundus lets a picture pass; None where the bundle has none.
+
+        image: RGB, uint8 [1, 256, 256, 3]. Raises `EngineError`.
+        """
+        if self._familiar is None:
+            return None
+        with self._engine.testing():
+            encoded = self._engine.infer(image).encoded
+        return encoded is None or self._familiar.distance(encoded) <= self._familiar.limit
+
     def gpu_ms(self) -> GpuTimings | None:
         """Of the frame that both networks just read, the stages by the GPU's own clock; None where there is no GPU."""
         return self._engine.gpu_ms()

@@ -25,6 +25,7 @@ from build_engines.train.phase import Report
 from build_engines.train.segmentation import observer_figures, segmentation_figures, train_segmentation
 from build_engines.train.settings import PhaseSettings
 from runtime.checked_json import model_from
+from runtime.decide import apart
 from runtime.manifest import ClassLabel, CrossValidation, Metric, MetricName, ReliabilityBin, Stated
 
 CLASSES = (
@@ -77,8 +78,9 @@ def train(data: Path, out: Path, plan: TrainingPlan, report: Report) -> None:
         )
         threshold, validation = judged(scores, plan.folds, plan.folds_read)
         apply_temperature(network, validation.temperature)
+        used, low, high = apart(threshold, validation.threshold_low, validation.threshold_high)
         report(
-            f"threshold {threshold:.2f} [{validation.threshold_low:.2f}, {validation.threshold_high:.2f}] by "
+            f"threshold {used} [{low}, {high}] by "
             f"{plan.folds_read or plan.folds} of {plan.folds} folds, temperature {validation.temperature:g}, "
             f"calibration error {validation.calibration_error:.3f}"
         )
@@ -86,7 +88,9 @@ def train(data: Path, out: Path, plan: TrainingPlan, report: Report) -> None:
     else:
         seen = held_out_scores(network, ridges.train)
         threshold = sensitive_threshold(seen.probability, seen.positive, SENSITIVITY)
-        report(f"threshold {threshold:.2f}: {SENSITIVITY:.0%} of the training frames with a ridge are at or over it")
+        report(
+            f"threshold {apart(threshold)[0]}: {SENSITIVITY:.0%} of the training frames with a ridge are at or over it"
+        )
     metrics = (*_vessels(network, vessels), *_classification(held_out_scores(network, ridges.held_out), threshold))
     _say("held out", metrics, report)
     if plan.curve:

@@ -54,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     _trial(install)
 
     activate = _verb(verbs, "activate", "make an installed bundle the active one")
-    activate.add_argument("name", metavar="BUNDLE", help="its name, NAME@VERSION, or the beginning of its SHA-256")
+    activate.add_argument(
+        "name", metavar="BUNDLE", help="its name, version, NAME@VERSION, or the beginning of its SHA-256"
+    )
     _trial(activate)
 
     rollback = _verb(verbs, "rollback", "go back to the bundle before")
@@ -64,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     _verb(verbs, "list", "what is installed, and which is active")
 
     remove = _verb(verbs, "remove", "remove an installed bundle; exams that it read cannot be repeated then")
-    remove.add_argument("name", metavar="BUNDLE", help="its name, NAME@VERSION, or the beginning of its SHA-256")
+    remove.add_argument(
+        "name", metavar="BUNDLE", help="its name, version, NAME@VERSION, or the beginning of its SHA-256"
+    )
     remove.add_argument("--previous-too", action="store_true", help="also the one that the cart can go back to")
     return parser
 

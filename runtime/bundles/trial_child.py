@@ -12,7 +12,7 @@ from typing import Any
 
 from device.frame import Frame
 from runtime.bundle import open_bundle
-from runtime.bundles.safeguards import lacking, not_referred
+from runtime.bundles.safeguards import lacking, not_referred, strangers_known
 from runtime.bundles.trial import Compared, Trial
 from runtime.errors import BundleError, ScreeningError
 from runtime.exam.journal import Journal
@@ -61,6 +61,10 @@ def _safe(asked: dict[str, Any], fresh: Screener, found: Trial) -> Trial:
         with suppress(BundleError):
             running = open_bundle(against)
     said = [*lacking(bundle, running)]
+    try:
+        said += strangers_known(fresh)
+    except ScreeningError as error:
+        said.append(f"its test of strangers was not tried: {error}")
     if running is not None:
         try:
             said += not_referred(fresh, running)

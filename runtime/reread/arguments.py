@@ -19,7 +19,8 @@ examples:
   python -m runtime.reread --bundle NEW site-a/ site-b/ pictures/ --out again.csv --workers 4
   python -m runtime.reread --bundle NEW /mnt/exams --out again.parquet --ray ray://head:10001
 
-A SOURCE is an exam journal, a folder of journals, or a folder of pictures or DICOM objects, with labels.csv or without.
+A SOURCE is an exam journal, a folder of journals, or a folder of pictures or DICOM objects, with labels.csv or without;
+these also in an object storage that pyarrow knows (s3://, gs://, abfs://; extra fleet).
 Journals are only read. A run that was cut off goes on where it was when the same command is given again.
 
 exit codes:
@@ -34,7 +35,7 @@ exit codes:
 class RereadOptions:
     """What the user asked for."""
 
-    sources: list[Path]
+    sources: list[str]
     bundle: Path | None
     engine: str
     precision: str
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_version(parser)
     parser.add_argument(
-        "sources", nargs="+", type=Path, metavar="SOURCE", help="journal, folder of journals or pictures"
+        "sources", nargs="+", metavar="SOURCE", help="journal, folder of journals or pictures, or s3://..."
     )
     parser.add_argument(
         "--out",

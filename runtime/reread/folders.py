@@ -9,15 +9,14 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from device.cameras.files.decode import DICOM_SUFFIXES
-from device.cameras.files.folder import is_picture
-from device.checked_file import read_at_most
 from device.errors import DeviceError
 from runtime.outcome import Outcome
 from runtime.reread.errors import RereadError
+from runtime.reread.places import EntryKind, FileState, PicturePlace, picture_place
 from runtime.reread.stored import Stored
 
 LABELS = "labels.csv"
@@ -46,40 +45,47 @@ class _Codes:
 
 
 def pictures_below(
-    number: int, folder: Path, tell: Callable[[str], None], *, show_files: bool = False
+    number: int, folder: str, tell: Callable[[str], None], *, show_files: bool = False
 ) -> Iterator[Stored]:
     """Every picture below the folder, by the bytes of its path. With a `labels.csv` in it, those that it names.
 
-    Columns: `image` (path from the folder), and where they are there `refer` (1 or 0), `eye`, `view`, `site`, `camera`
-    or `device`, `infant`, `outcome` and `probability` (of an earlier reading). Raises `RereadError` for labels that
-    cannot be used.
+    folder: its path, or an address of an object storage. Columns: `image` (path from the folder), and where they are
+    there `refer` (1 or 0), `eye`, `view`, `site`, `camera` or `device`, `infant`, `outcome` and `probability` (of an
+    earlier reading). Raises `RereadError` for labels that cannot be used.
     """
-    labels = _labels(folder)
+    place = picture_place(folder)
+    labels = _labels(place, folder)
     codes = _Codes()
     found = 0
-    for found, relative in enumerate(sorted(labels) if labels is not None else _paths(folder), start=1):
+    listed = ((name, None) for name in sorted(labels)) if labels is not None else _paths(place)
+    for found, (relative, state) in enumerate(listed, start=1):
         said = {} if labels is None else labels[relative]
-        yield _stored(number, found - 1, folder, relative, said, codes, show_files)
+        yield _stored((number, found - 1), folder, relative, state, said, codes, show_files)
     if not found:
         raise RereadError(f"{folder}: holds no picture; expected pictures, DICOM objects or journals")
 
 
 def _stored(
-    number: int, order: int, folder: Path, relative: str, said: Mapping[str, str], codes: _Codes, show_file: bool
+    order: tuple[int, int],
+    folder: str,
+    relative: str,
+    state: FileState | None,
+    said: Mapping[str, str],
+    codes: _Codes,
+    show_file: bool,
 ) -> Stored:
-    path = folder / relative
+    number, place = order[0], picture_place(folder)
     try:
-        found = os.stat(path)
-        size, mtime_ns = found.st_size, found.st_mtime_ns
+        size, mtime_ns = place.state(relative) if state is None else state
     except OSError:
         size, mtime_ns = -1, -1  # told in its row, when it is read
-    dicom = {} if said or size < 0 else _dicom(path)
+    dicom = {} if said or size < 0 else _dicom(place, relative)
     eye = said.get("eye", "").strip() or dicom.get("eye", "")
     infant = next((said[name] for name in INFANT if said.get(name)), "") or dicom.get("exam", "")
     return Stored(
         reading=f"s{number}/{hashlib.sha256(os.fsencode(relative) + b'%d' % size).hexdigest()[:24]}",
-        order=(number, order),
-        folder=str(folder),
+        order=order,
+        folder=folder,
         file=relative,
         size=size,
         mtime_ns=mtime_ns,
@@ -95,25 +101,24 @@ def _stored(
     )
 
 
-def _paths(top: Path) -> Iterator[str]:
+def _paths(place: PicturePlace, below: str = "") -> Iterator[tuple[str, FileState | None]]:
     """Relative paths of the pictures, one folder after the other; hidden ones and what a run wrote are passed over."""
-    with os.scandir(top) as entries:
-        here = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    here = sorted(place.entries(below), key=lambda entry: os.fsencode(entry.name))
     written = WRITTEN if any(entry.name == READINGS for entry in here) else frozenset()
     for entry in here:
         if entry.name.startswith(".") or entry.name in written:
             continue
-        if entry.is_dir(follow_symlinks=False):
-            for below in _paths(Path(entry.path)):
-                yield f"{entry.name}/{below}"
-        elif is_picture(entry):
-            yield entry.name
+        path = f"{below}/{entry.name}" if below else entry.name
+        if entry.kind is EntryKind.FOLDER:
+            yield from _paths(place, path)
+        elif entry.kind is EntryKind.PICTURE:
+            yield path, entry.state
 
 
-def _labels(folder: Path) -> dict[str, dict[str, str]] | None:
-    path = folder / LABELS
+def _labels(place: PicturePlace, folder: str) -> dict[str, dict[str, str]] | None:
+    path = f"{folder}/{LABELS}"
     try:
-        raw = read_at_most(path, LABELS_LIMIT_BYTES)
+        raw = place.read(LABELS, LABELS_LIMIT_BYTES)
     except FileNotFoundError:
         return None
     try:
@@ -142,7 +147,7 @@ def _check(here: str, said: Mapping[str, str]) -> None:
         raise RereadError(f"{here}: probability is {said['probability'][:20]!r}; expected a number from 0 to 1")
 
 
-def _image(path: Path, line: int, row: Mapping[str, Any]) -> str:
+def _image(path: str, line: int, row: Mapping[str, Any]) -> str:
     text = row.get("image")
     image = PurePosixPath(str(text or "").strip().replace("\\", "/"))
     if not text or image.is_absolute() or ".." in image.parts:
@@ -167,15 +172,18 @@ def _word(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text.strip()[:LONGEST_WORD])
 
 
-def _dicom(path: Path) -> dict[str, str]:
+def _dicom(place: PicturePlace, name: str) -> dict[str, str]:
     """Laterality, camera, and what holds a study's pictures together; nothing where it is no DICOM object."""
+    if not place.may_be_dicom(name):
+        return {}
     try:
-        with path.open("rb") as file:
-            if file.read(132)[128:] != b"DICM" and path.suffix.lower() not in DICOM_SUFFIXES:
+        with place.opened(name) as file:
+            if file.read(132)[128:] != b"DICM" and os.path.splitext(name)[1].lower() not in DICOM_SUFFIXES:
                 return {}
-        import pydicom
+            import pydicom
 
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_TAGS])
+            file.seek(0)
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[*_TAGS])
         eye = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "")
         camera = " ".join(str(dataset.get(tag) or "") for tag in ("Manufacturer", "ManufacturerModelName")).strip()
         exam = str(dataset.get("PatientID") or "") or str(dataset.get("StudyInstanceUID") or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 from runtime.exam.errors import KeyUnusable
 from runtime.exam.journal import Journal
@@ -17,6 +18,7 @@ class JournalKeys:
     def __init__(self, files: Sequence[str]) -> None:
         self._keys: list[JournalKey | None] = [find_key(Path(file)) for file in files] or [find_key()]
         self._stores: dict[str, ImageStore] = {}
+        self._one = Lock()
 
     def open(self, folder: Path) -> Journal:
         """A journal, for reading only and with nothing left beside it. Raises `JournalError`."""
@@ -30,9 +32,13 @@ class JournalKeys:
         raise refused
 
     def images(self, folder: str) -> ImageStore:
-        """A journal's pictures, which need its file no more once its secrets are known. Raises `JournalError`."""
-        found = self._stores.get(folder)
-        if found is None:
-            with self.open(Path(folder)) as journal:
-                found = self._stores[folder] = journal.images
-        return found
+        """A journal's pictures, which need its file no more once its secrets are known. Raises `JournalError`.
+
+        From any thread.
+        """
+        with self._one:
+            found = self._stores.get(folder)
+            if found is None:
+                with self.open(Path(folder)) as journal:
+                    found = self._stores[folder] = journal.images
+            return found

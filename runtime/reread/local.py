@@ -6,10 +6,13 @@ import contextlib
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +20,10 @@ from runtime.errors import ScreeningError
 from runtime.reread.drive import Batch, Done
 from runtime.reread.errors import RereadError
 from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings
+from runtime.reread.stored import Stored
 
+BATCHES_EACH = 2
+"""One that is read, and one that waits in the reader's pipe, so that it never waits for the driver."""
 WAIT_S = 0.5
 END_S = 5.0
 
@@ -27,7 +33,8 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     cpu: int | None
-    batch: Batch | None = None
+    batches: deque[Batch] = field(default_factory=deque)
+    """What it was given, in the order in which it answers."""
 
 
 class LocalPool:
@@ -65,24 +72,20 @@ class LocalPool:
         raise RereadError(str(said))
 
     def free(self) -> bool:
-        """Whether a reader has nothing to do."""
-        return any(worker.batch is None for worker in self._workers)
+        """Whether a reader has room."""
+        return any(len(worker.batches) < BATCHES_EACH for worker in self._workers)
 
     def give(self, batch: Batch) -> None:
-        """Have a free reader begin with it."""
-        worker = next(worker for worker in self._workers if worker.batch is None)
-        worker.batch = batch
-        with contextlib.suppress(OSError):  # it has ended: `wait` sees that
-            worker.pipe.send(batch.frames)
+        """Hand it to the reader with the least to do."""
+        _give(min(self._workers, key=lambda worker: len(worker.batches)), batch)
 
     def wait(self) -> Sequence[Done]:
-        """What came back; a reader that ended is replaced by another one on its CPU."""
-        busy = {worker.pipe: worker for worker in self._workers if worker.batch is not None}
+        """What came back; a reader that ended is replaced by another one on its CPU, which goes on with what waited."""
+        busy = {worker.pipe: worker for worker in self._workers if worker.batches}
         done = []
         for pipe in wait(list(busy), WAIT_S):
             worker = busy[pipe]  # type: ignore[index]
-            batch, worker.batch = worker.batch, None
-            assert batch is not None
+            batch = worker.batches.popleft()
             try:
                 done.append(Done(batch, worker.pipe.recv()))
             except (EOFError, OSError):
@@ -92,10 +95,13 @@ class LocalPool:
         return done
 
     def _replace(self, worker: _Worker) -> None:
+        waiting = list(worker.batches)
         _ended(worker)
         fresh = self._start(worker.cpu)
         self._workers[self._workers.index(worker)] = fresh
         self._ready(fresh)
+        for batch in waiting:
+            _give(fresh, batch)
 
     def close(self) -> None:
         """End the readers."""
@@ -113,9 +119,15 @@ class LocalPool:
         self.close()
 
 
+def _give(worker: _Worker, batch: Batch) -> None:
+    worker.batches.append(batch)
+    with contextlib.suppress(OSError):  # it has ended: `wait` sees that
+        worker.pipe.send(batch.frames)
+
+
 def _ended(worker: _Worker) -> None:
     worker.pipe.close()
-    if worker.batch is not None:
+    if worker.batches:
         worker.process.terminate()
     worker.process.join(END_S)
     if worker.process.is_alive():
@@ -145,7 +157,17 @@ def _serve(pipe: Any, settings: ReaderSettings, cpu: int | None) -> None:
         pipe.send(str(error))
         return
     pipe.send(reader.facts)
+    given: SimpleQueue[tuple[Stored, ...] | None] = SimpleQueue()
+    Thread(target=_take, args=(pipe, given), daemon=True).start()
+    with contextlib.suppress(OSError):
+        while (frames := given.get()) is not None:
+            pipe.send(reader.read(frames))
+    reader.close()
+
+
+def _take(pipe: Any, given: SimpleQueue[tuple[Stored, ...] | None]) -> None:
+    """Takes batches out of the pipe at once: whoever hands one over must not wait for who waits to give results."""
     with contextlib.suppress(EOFError, OSError):
         while True:
-            pipe.send(reader.read(pipe.recv()))
-    reader.close()
+            given.put(pipe.recv())
+    given.put(None)

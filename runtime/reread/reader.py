@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from device.errors import DeviceError
 from device.version import software_version
 from runtime.decide import refer_probability
 from runtime.errors import ScreeningError
+from runtime.reread.places import is_address, picture_place
 from runtime.reread.row import MEASURES, RereadResult, result_of, unread
 from runtime.reread.stored import Stored
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 THREADS = 1
 """Of the engine, everywhere: sums of floating point depend on how many threads share them, results must not."""
+FAR_AHEAD = 8
+"""Frames of an object storage that are asked for while one is read: each answer takes several frames' time."""
 THUMBNAIL_PIXELS, THUMBNAIL_QUALITY = 320, 80
 NOTHING = "the camera gave no frame"
 OTHER_FRAME = "the stored frame is not the one that was read then"
@@ -84,7 +88,7 @@ class BatchReader:
             reject_repeats=False,
         )
         self._keys = JournalKeys(settings.key_files)
-        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        self._loader = ThreadPoolExecutor(FAR_AHEAD, thread_name_prefix="load")
         engine = self._screener.facts
         self.facts = ReaderFacts(
             bundle.sha256,
@@ -106,12 +110,13 @@ class BatchReader:
         return [self._read(stored, frame) for stored, frame in zip(batch, self._frames(batch), strict=True)]
 
     def _frames(self, batch: Sequence[Stored]) -> Iterator[Frame | str]:
-        """Each frame, or why there is none; the next one is decoded while this one is read."""
-        ahead: Future[Frame | str] | None = None
-        for stored, following in zip(batch, [*batch[1:], None], strict=True):
-            frame = ahead.result() if ahead is not None else load(stored, self._keys)
-            ahead = None if following is None else self._decoder.submit(load, following, self._keys)
-            yield frame
+        """Each frame, or why there is none; the next ones are loaded while this one is read."""
+        ahead: deque[Future[Frame | str]] = deque()
+        rest = iter(batch)
+        for stored in batch:
+            most = FAR_AHEAD if is_address(stored.folder) else 1
+            ahead.extend(self._loader.submit(load, one, self._keys) for one in islice(rest, most + 1 - len(ahead)))
+            yield ahead.popleft().result()
 
     def _read(self, stored: Stored, frame: Frame | str) -> RereadResult:
         if isinstance(frame, str):
@@ -134,7 +139,7 @@ class BatchReader:
 
     def close(self) -> None:
         """Give everything back."""
-        self._decoder.shutdown(cancel_futures=True)
+        self._loader.shutdown(cancel_futures=True)
         self._screener.close()
 
 
@@ -167,19 +172,11 @@ def _from_journal(stored: Stored, keys: JournalKeys) -> Frame | str:
 
 
 def _from_file(stored: Stored, name: str) -> Frame | str:
-    from device.cameras.files.folder import read_picture
-
-    path = Path(stored.folder, name)
-    expected = (stored.size, stored.mtime_ns)
-    if _state(path) != expected:
+    place, expected = picture_place(stored.folder), (stored.size, stored.mtime_ns)
+    if place.state(name) != expected:
         return CHANGED
-    frame = read_picture(path, stored.order[1])
-    return frame if _state(path) == expected else CHANGED
-
-
-def _state(path: Path) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_size, found.st_mtime_ns
+    frame = place.frame(name, stored.order[1])
+    return frame if place.state(name) == expected else CHANGED
 
 
 def _thumbnail(stored: Stored, frame: Frame, reading: Reading) -> bytes | None:

@@ -72,7 +72,7 @@ def _open(options: RereadOptions) -> tuple[Path, list[FrameStore], Bundle, WorkF
         "engine": options.engine,
         "precision": options.precision,
         "site_profile": _absolute(options.site_profile),
-        "sources": [str(source.folder) for source in sources],
+        "sources": [source.folder for source in sources],
         "file_names": options.file_names,
     }
     return out, sources, bundle, WorkFolder(out.with_name(out.name + ".work"), identity)
@@ -116,7 +116,7 @@ def _run(
             "seconds": round(seconds, 3),
             "frames_per_second": round((kept.count - before) / max(seconds, 1e-9), 3),
         }
-        listed = [{"number": s.number, "kind": s.kind, "folder": str(s.folder)} for s in sources]
+        listed = [{"number": s.number, "kind": s.kind, "folder": s.folder} for s in sources]
         _write(out, kept, open_reference(bundle), {"run": facts, "sources": listed, "told": told.lines})
         return INCOMPLETE if told.lines else DONE
 

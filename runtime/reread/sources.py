@@ -13,6 +13,7 @@ from runtime.reread.errors import RereadError
 from runtime.reread.folders import pictures_below
 from runtime.reread.journals import Exams, stored_frames
 from runtime.reread.keyring import JournalKeys
+from runtime.reread.places import is_address, picture_place
 from runtime.reread.stored import Stored
 
 
@@ -21,7 +22,8 @@ class FrameStore:
     """One journal, or one folder of pictures."""
 
     number: int
-    folder: Path
+    folder: str
+    """Absolute, or an address of an object storage."""
     journal: bool
 
     @property
@@ -30,19 +32,25 @@ class FrameStore:
         return "journal" if self.journal else "pictures"
 
 
-def find_sources(named: Sequence[Path]) -> list[FrameStore]:
+def find_sources(named: Sequence[str | Path]) -> list[FrameStore]:
     """Every journal below the folders that were named, and each such folder that holds none as one of pictures.
 
-    In the order of the names; a journal or folder that is reached twice comes once. Raises `RereadError` for a name
-    that is no folder.
+    In the order of the names; a journal or folder that is reached twice comes once. An address of an object storage
+    (`s3://bucket/pictures`) is one of pictures. Raises `RereadError` for a name that is no folder, or an address that
+    cannot be used.
     """
-    found: dict[Path, bool] = {}
-    for path in named:
+    found: dict[str, bool] = {}
+    for name in map(str, named):
+        if is_address(name):
+            picture_place(name)
+            found.setdefault(name.rstrip("/"), False)
+            continue
+        path = Path(name)
         if not path.is_dir():
             raise RereadError(f"{path}: no such folder; expected a journal, a folder of journals or of pictures")
         journals = sorted(_journals(path), key=os.fsencode)
         for folder in journals or [path]:
-            found.setdefault(folder.resolve(), bool(journals))
+            found.setdefault(str(folder.resolve()), bool(journals))
     return [FrameStore(number, folder, journal) for number, (folder, journal) in enumerate(found.items())]
 
 
@@ -70,7 +78,7 @@ def stored_in(
     for source in sources:
         try:
             if source.journal:
-                yield from stored_frames(source.number, source.folder, keys, classes, exams, tell)
+                yield from stored_frames(source.number, Path(source.folder), keys, classes, exams, tell)
             else:
                 yield from pictures_below(source.number, source.folder, tell, show_files=show_files)
         except ScreeningError as error:

@@ -14,7 +14,7 @@ class Stored:
     order: tuple[int, int]
     """Number of the source, and of the frame within it: the order of the table."""
     folder: str
-    """Absolute: of the journal, or of the source."""
+    """Absolute: of the journal, or of the source; or an address of an object storage."""
     file: str | None
     """Of a picture, from the folder; None for a journal's."""
     size: int = -1

@@ -25,13 +25,13 @@ from device.errors import FrameUnreadable
 from device.frame import Frame
 from runtime.arrays import UInt8Array
 from runtime.bundle import Bundle, open_bundle
+from runtime.bundles.strangers import SIDE, screen, texture
 from runtime.checked_json import model_from
 from runtime.familiar import FamiliarContent
 from runtime.manifest import FAMILIAR
 from runtime.reading import Reading
 from runtime.screener import Screener
 
-SIDE = 480
 WANTED = 0.995
 
 
@@ -52,17 +52,6 @@ def rounded(pixels: UInt8Array) -> UInt8Array:
     return middle
 
 
-def texture(rng: np.random.Generator) -> UInt8Array:
-    """Noise of one or several sizes in two colours."""
-    total = np.zeros((SIDE, SIDE), np.float32)
-    for size in rng.choice([2, 4, 8, 16, 32, 64], rng.integers(1, 4), replace=False):
-        total += cv2.resize(
-            rng.random((SIDE // size + 1,) * 2, np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
-        )
-    share = ((total - total.min()) / np.ptp(total))[..., np.newaxis]
-    return (share * rng.integers(0, 256, 3) + (1 - share) * rng.integers(0, 256, 3)).astype(np.uint8)
-
-
 def drawing(rng: np.random.Generator) -> UInt8Array:
     """Shapes in flat colours."""
     picture = np.full((SIDE, SIDE, 3), rng.integers(0, 256, 3), np.uint8)
@@ -76,18 +65,6 @@ def drawing(rng: np.random.Generator) -> UInt8Array:
             cv2.rectangle(picture, a, b, colour, -1)
         else:
             cv2.line(picture, a, b, colour, int(rng.integers(1, 12)), cv2.LINE_AA)
-    return picture
-
-
-def screen(rng: np.random.Generator) -> UInt8Array:
-    """Text, boxes and a bar, as a program's window has them."""
-    light = bool(rng.integers(2))
-    picture = np.full((SIDE, SIDE * 4 // 3, 3), 245 if light else 30, np.uint8)
-    cv2.rectangle(picture, (0, 0), (picture.shape[1], 36), tuple(int(c) for c in rng.integers(40, 220, 3)), -1)
-    for row in range(60, SIDE, int(rng.integers(18, 34))):
-        text = "".join(rng.choice(list("abcdefghij klmno pqrstu"), int(rng.integers(5, 60))))
-        ink = (20, 20, 20) if light else (225, 225, 225)
-        cv2.putText(picture, text, (12, row), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
     return picture
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.decide import against, decide
+from runtime.decide import against, apart, decide
 from runtime.outcome import Outcome
 
 
@@ -54,3 +54,22 @@ def test_two_numbers_that_differ_do_not_look_equal(value: float, words: str) -> 
 )
 def test_a_threshold_never_looks_like_0_or_1(value: float, threshold: float, words: str) -> None:
     assert against(value, threshold) == words
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((0.18, 0.76, 0.18), ("0.18", "0.76", "0.18")),
+        ((0.183, 0.76, 0.18), ("0.183", "0.760", "0.180")),
+        ((0.002,), ("0.002",)),
+        ((0.999, 0.5), ("0.999", "0.500")),
+        ((0.0, 1.0), ("0.00", "1.00")),
+    ],
+)
+def test_numbers_that_differ_are_shown_apart(values: tuple[float, ...], shown: tuple[str, ...]) -> None:
+    assert apart(*values) == shown
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=4))
+def test_any_numbers_are_shown_apart(values: list[float]) -> None:
+    assert len(set(apart(*values))) == len(set(values))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -45,7 +47,8 @@ _ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
 _PREMULTIPLIED = {"RGBa": "RGB", "La": "L"}
 _ORIENTATION_TAG = 0x0112
 _LOSSY = frozenset({"WEBP", "JPEG2000", "JPEG", "MPO"})
-_FILE_BYTES_MAX = 1 << 30
+FILE_BYTES_MAX = 1 << 30
+"""No picture's file is larger."""
 _NOT_OUR_KIND = ("nsupported", "unknown", "not available", "not implemented", "cannot handle")
 """Words of Pillow's on valid files that it does not read."""
 
@@ -82,9 +85,20 @@ def decode_picture(path: Path, *, sequence: int = 0) -> Decoded:
     not a picture, damaged or truncated, several pages or animated, floating point, or more than 64 megapixels (known
     from the header, before memory is taken).
     """
-    name = shown_name(path)
-    try:
+    with _as_unreadable(shown_name(path), sequence):
         return _decode(path)
+
+
+def decode_content(data: bytes, name: str, *, sequence: int = 0) -> Decoded:
+    """As `decode_picture`, of the bytes of a file of that name, which may lie anywhere. Raises `FrameUnreadable`."""
+    with _as_unreadable(name, sequence):
+        return _decode_content(data, os.path.splitext(name)[1])
+
+
+@contextmanager
+def _as_unreadable(name: str, sequence: int) -> Iterator[None]:
+    try:
+        yield
     except Refused as why:
         raise FrameUnreadable(f"{name}: {why}", source=name, sequence=sequence) from None
     except OSError as error:
@@ -96,10 +110,13 @@ def decode_picture(path: Path, *, sequence: int = 0) -> Decoded:
 
 def _decode(path: Path) -> Decoded:
     size = os.path.getsize(path)
-    if size > _FILE_BYTES_MAX:
-        raise Refused(f"a file of {size >> 20} MiB, expected at most {_FILE_BYTES_MAX >> 20}; export it smaller")
-    data = path.read_bytes()
-    if data[128:132] == b"DICM" or (path.suffix.lower() in DICOM_SUFFIXES and not begins_as_picture(data)):
+    if size > FILE_BYTES_MAX:
+        raise Refused(f"a file of {size >> 20} MiB, expected at most {FILE_BYTES_MAX >> 20}; export it smaller")
+    return _decode_content(path.read_bytes(), path.suffix)
+
+
+def _decode_content(data: bytes, suffix: str) -> Decoded:
+    if data[128:132] == b"DICM" or (suffix.lower() in DICOM_SUFFIXES and not begins_as_picture(data)):
         from device.cameras.files.dicom import decode_dicom
 
         return Decoded(*decode_dicom(data))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
 from itertools import compress
 from pathlib import Path
 from types import TracebackType
 
-from device.cameras.files.decode import PICTURE_SUFFIXES, decode_picture, shown_name
+from device.cameras.files.decode import PICTURE_SUFFIXES, Decoded, decode_content, decode_picture, shown_name
 from device.cameras.files.sniff import is_picture_by_content, says_nothing
 from device.errors import SourceNotFound
 from device.frame import Frame
@@ -81,13 +81,22 @@ def _kind(entry: os.DirEntry[str]) -> str:
 
 def read_picture(path: Path, sequence: int) -> Frame:
     """The picture at `path` as a frame; raises `FrameUnreadable`."""
+    return _frame(lambda: decode_picture(path, sequence=sequence), shown_name(path), sequence)
+
+
+def picture_frame(data: bytes, name: str, sequence: int) -> Frame:
+    """The picture in the bytes of a file of that name, which may lie anywhere; raises `FrameUnreadable`."""
+    return _frame(lambda: decode_content(data, name, sequence=sequence), name, sequence)
+
+
+def _frame(decode: Callable[[], Decoded], source: str, sequence: int) -> Frame:
     captured_ns, captured_at = time.monotonic_ns(), datetime.now(timezone.utc)
-    picture = decode_picture(path, sequence=sequence)
+    picture = decode()
     return Frame(
         pixels=picture.pixels,
         changes=picture.changes,
         sequence=sequence,
-        source=shown_name(path),
+        source=source,
         captured_ns=captured_ns,
         captured_at=captured_at,
         capture_ms=(time.monotonic_ns() - captured_ns) / 1e6,

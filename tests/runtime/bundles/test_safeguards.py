@@ -13,13 +13,20 @@ from typing import Any
 
 import pytest
 
+from runtime.arrays import FloatArray, UInt8Array
+from runtime.budget import Budget, Deadline
 from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
 from runtime.bundles.actions import Means, activate, install
 from runtime.bundles.errors import NotActivated
-from runtime.bundles.safeguards import LOOSEST, lacking
+from runtime.bundles.safeguards import LOOSEST, STRANGERS, lacking, strangers_known
+from runtime.bundles.strangers import draw_strangers
 from runtime.bundles.trial import Trial, TrialRequest
+from runtime.engines import load_engine
+from runtime.engines.base import Inference
+from runtime.engines.fake import FakeEngine
 from runtime.manifest import FAMILIAR
 from runtime.quality import QualityLimits
+from runtime.screener import Screener
 from runtime.slots import read_active
 from runtime.trust.drift import REFERENCE
 from runtime.trust.selftest import SELF_TEST
@@ -55,6 +62,14 @@ def knows_nothing_to_refer(content: Content) -> None:
         frame["refer"] = False
 
 
+def hardly_any_frames(content: Content) -> None:
+    content["references"]["all"]["frames"] = 1
+
+
+def expects_nothing_gradable(content: Content) -> None:
+    content["references"]["all"]["gradable_share"] = 1e-9
+
+
 SPOILT: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
     "no self-test": ({}, ("selftest/",), "holds no self-test"),
     "no positive": (
@@ -69,6 +84,12 @@ SPOILT: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
         (),
         r"lets all pass: limit 1e\+09",
     ),
+    "drift": (
+        {"edited": REFERENCE, "edit": hardly_any_frames},
+        (),
+        "nothing is told of score, vessel_fraction, bright",
+    ),
+    "gradable": ({"edited": REFERENCE, "edit": expects_nothing_gradable}, (), "nothing is told of gradable$"),
 }
 
 
@@ -92,12 +113,59 @@ def test_every_limit_of_the_gate_has_its_loosest() -> None:
         assert loosest < usual if limit.name.endswith("_min") else loosest > usual, limit.name
 
 
+def blind(content: Content) -> None:
+    """Every distance becomes nearly nothing, and the limit is a usual one."""
+    content.update(variances=[1e9 * variance for variance in content["variances"]], rest=1e9 * content["rest"])
+
+
+BLIND: dict[str, Callable[[Content], object]] = {
+    "variances": blind,
+    "scale": lambda content: content.update(scale=[1e4 * scale for scale in content["scale"]]),
+}
+
+
+@pytest.fixture(scope="module")
+def strangers() -> list[FloatArray]:
+    """What the demonstration's encoder sees of strangers."""
+    with load_engine(open_bundle(DEMONSTRATION), "openvino", threads=2) as engine:
+        found = [engine.infer(image).encoded for image in draw_strangers(STRANGERS, 1)]
+    return [encoded.copy() for encoded in found if encoded is not None]
+
+
+class Seeing(FakeEngine):
+    """Gives one after the other as what its encoder saw."""
+
+    encodes = True
+
+    def __init__(self, seen: list[FloatArray]) -> None:
+        super().__init__((0.9, 0.1))
+        self._seen = iter(seen)
+
+    def _infer(self, image: UInt8Array, budget: Budget, deadline: Deadline) -> Inference:
+        return replace(super()._infer(image, budget, deadline), encoded=next(self._seen))
+
+
+@pytest.mark.parametrize("what", [*BLIND, ""])
+def test_a_blind_test_of_strangers_is_seen_by_what_it_lets_pass(
+    tmp_path: Path, strangers: list[FloatArray], what: str
+) -> None:
+    bundle = remade(tmp_path / "b", edited=FAMILIAR, edit=BLIND[what]) if what else open_bundle(DEMONSTRATION)
+    assert [*lacking(bundle, None)] == []
+    with Screener(bundle, engine=Seeing(strangers), trust="off") as screener:
+        said = [*strangers_known(screener)]
+    assert said == (
+        [f"its test of strangers lets {STRANGERS} of {STRANGERS} drawn pictures pass that are no fundus"]
+        if what
+        else []
+    )
+
+
 def test_a_bundle_that_can_refer_nothing_needs_a_reason(tmp_path: Path) -> None:
     """Whole: installed beside the demonstration, tried in its process, refused, and activated by a person's word."""
     means = Means(tmp_path / "slots")
     shipped, _ = means.slots.add(DEMONSTRATION, lambda bundle: None)
     means.slots.switch(shipped.sha256, "test", means.site())
-    found = install(means, remade(tmp_path / "b", "selftest/", refer_threshold=0.999).path)
+    found = install(means, remade(tmp_path / "b", "selftest/", edited=FAMILIAR, edit=blind, refer_threshold=0.999).path)
     assert found.trial.problem == ""
     with pytest.raises(NotActivated) as said:
         activate(means, found.bundle.sha256)
@@ -105,12 +173,13 @@ def test_a_bundle_that_can_refer_nothing_needs_a_reason(tmp_path: Path) -> None:
         "no self-test",
         "threshold is 0.999",
         "2 of 2 frames that the active bundle's self-test has referred",
+        "12 of 12 drawn pictures pass that are no fundus",
     ):
         assert words in str(said.value)
     assert read_active(means.folder).active == shipped.sha256  # type: ignore[union-attr]
     state, notes = activate(means, found.bundle.sha256, despite="asked for")
     assert state.active == found.bundle.sha256
-    assert len(notes) == 3
+    assert len(notes) == 4
 
 
 def test_a_trial_against_another_bundle_is_made_anew(

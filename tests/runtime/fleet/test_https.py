@@ -5,16 +5,26 @@ from __future__ import annotations
 import io
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runtime.bundles.actions import Means
+from runtime.bundles.trial import Trial
 from runtime.fleet.errors import FleetError
 from runtime.fleet.fetch import PackageSource
+from runtime.fleet.pull import pull
+from runtime.fleet.push import push
+from runtime.fleet.release import Wave
+from runtime.slots import installed
 from tests.authority import Authority
+from tests.runtime.bundles.making import KEY, called, keys_folder, sha256_of
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -27,36 +37,64 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path / "right")
 
 
-@pytest.fixture
-def address(tmp_path: Path, authority: Authority) -> Iterator[str]:
-    (tmp_path / "offer").mkdir()
-    (tmp_path / "offer" / "release.signed").write_bytes(b"release")
-    cert, key = authority.issue("127.0.0.1")
+@contextmanager
+def served(folder: Path, cert: Path, key: Path) -> Iterator[str]:
+    """A folder by a web server of this machine with that certificate; its address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "offer")))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    yield f"https://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
-def test_files_come_from_a_server_of_the_sites_authority(address: str, authority: Authority) -> None:
-    source = PackageSource(address, authority.path)
-    assert source.small("release.signed", 100) == b"release"
-    into = io.BytesIO()
-    source.copy("release.signed", 7, into)
-    assert into.getvalue() == b"release"
-    with pytest.raises(FleetError, match="7 bytes, expected 8"):
-        source.copy("release.signed", 8, io.BytesIO())
-    with pytest.raises(FleetError, match=r"nothing\.signed"):
-        source.small("nothing.signed", 100)
+def test_a_cart_pulls_from_a_server_of_the_sites_authority(
+    means: Means, tmp_path: Path, authority: Authority, one: Path, trials: Callable[[Trial], object]
+) -> None:
+    push(one, tmp_path, KEY, follows=None, waves=[Wave(percent=100, begins=datetime.now(timezone.utc))])
+    with served(tmp_path, *authority.issue("server")) as address:
+        found = pull(means, PackageSource(address, authority.path))
+        assert (found.result, found.bundle) == ("activated", sha256_of(one)), found.words
+        with pytest.raises(FleetError, match="expected 9999999"):
+            PackageSource(address, authority.path).copy("release.signed", 9999999, io.BytesIO())
+        with pytest.raises(FleetError, match=r"nothing\.signed: the server answers 404"):
+            PackageSource(address, authority.path).small("nothing.signed", 100)
 
 
-def test_nothing_is_taken_from_a_server_that_nobody_vouches_for(address: str, tmp_path: Path) -> None:
-    for ca in (None, Authority(tmp_path / "wrong").path):
-        with pytest.raises(FleetError, match=r"release\.signed"):
-            PackageSource(address, ca).small("release.signed", 100)
+@pytest.mark.parametrize(
+    ("certificate", "words"),
+    [
+        ({"host": "localhost"}, "IP address mismatch"),
+        ({"host": "127.0.0.2"}, "IP address mismatch"),
+        ({"days": (-3, -1)}, "certificate has expired"),
+        ({"days": (1, 3)}, "certificate is not yet valid"),
+        ({}, "unable to get local issuer certificate"),
+    ],
+    ids=["another name", "another address", "expired", "to come", "another authority"],
+)
+def test_nothing_is_taken_from_a_server_that_nobody_vouches_for(
+    tmp_path: Path, authority: Authority, certificate: dict[str, Any], words: str
+) -> None:
+    """By the real command: one line that says what is wrong, and nothing is installed."""
+    (tmp_path / "release.signed").write_bytes(b"never read")
+    issuer = authority if certificate else Authority(tmp_path / "wrong")
+    call = ("--ca", authority.path, "--station", "cart-1", "--trusted-keys", keys_folder(tmp_path / "keys", site=KEY))
+    with served(tmp_path, *issuer.issue("server", **certificate)) as address:
+        _, _, said = called("runtime.fleet", "pull", address, *call, state=tmp_path / "state", code=2)
+    assert words in said
+    assert said.count("\n") == 1
+    assert not installed(tmp_path / "state" / "bundles")
+
+
+def test_without_an_authority_of_its_own_the_systems_are_asked(tmp_path: Path, authority: Authority) -> None:
+    with (
+        served(tmp_path, *authority.issue("server")) as address,
+        pytest.raises(FleetError, match="CERTIFICATE_VERIFY_FAILED"),
+    ):
+        PackageSource(address).small("release.signed", 100)

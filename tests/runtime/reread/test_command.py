@@ -54,7 +54,7 @@ def test_pictures_one_of_them_damaged_and_a_reader_that_is_killed(
     def give_and_kill(pool: LocalPool, batch: Batch) -> None:
         give(pool, batch)
         if not killed:
-            worker = next(one for one in pool._workers if one.batch is batch)
+            worker = next(one for one in pool._workers if batch in one.batches)
             assert worker.process.pid is not None
             killed.append(worker.process.pid)
             os.kill(killed[0], signal.SIGKILL)

@@ -1,0 +1,94 @@
+"""Where pictures lie: what an object storage holds is listed and read as the same folder of this machine is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pytest
+
+from runtime.reread.errors import RereadError
+from runtime.reread.folders import pictures_below
+from runtime.reread.keyring import JournalKeys
+from runtime.reread.places import StoragePlace, is_address
+from runtime.reread.reader import CHANGED, load
+from runtime.reread.sources import find_sources, stored_in
+from runtime.reread.stored import Stored
+from tests.pictures import retina
+
+
+def listed(where: str) -> list[Stored]:
+    return list(pictures_below(0, where, pytest.fail))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pytest.importorskip("pyarrow", reason="pyarrow (extra fleet) is not installed")
+    for name in ("b.png", "a.jpg", "sub/1", "sub/.hidden.png", "sub/overlays/c.png"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", retina(len(name))[..., ::-1])[1].tobytes())
+    (tmp_path / "in" / "notes.txt").write_text("nothing")
+    (tmp_path / "in" / "sub" / "readings.jsonl").write_text("{}")
+    return tmp_path / "in"
+
+
+def test_a_storage_gives_what_the_folder_gives(folder: Path) -> None:
+    here, there = listed(str(folder)), listed(f"file://{folder}")
+    assert [frame.file for frame in here] == ["a.jpg", "b.png", "sub/1"]
+    assert [replace(frame, folder=str(folder)) for frame in there] == here
+    for one, other in zip(here, there, strict=True):
+        mine, its = load(one, JournalKeys([])), load(other, JournalKeys([]))
+        assert not isinstance(mine, str)
+        assert not isinstance(its, str), its
+        assert (mine.sha256, mine.sequence) == (its.sha256, its.sequence)
+
+
+def test_labels_and_changes_in_a_storage(folder: Path) -> None:
+    (folder / "labels.csv").write_text("image,refer,infant\nb.png,1,Doe\ngone.png,0,Doe\n")
+    frames = listed(f"file://{folder}")
+    assert [(f.file, f.label, f.exam) for f in frames] == [("b.png", True, "s0-1"), ("gone.png", False, "s0-1")]
+    assert load(frames[1], JournalKeys([])) == "cannot be read (No such file or directory)"
+    (folder / "b.png").write_bytes(b"another")
+    assert load(frames[0], JournalKeys([])) == CHANGED
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("file://{}/nothing", "cannot be read"),
+        ("file://{}/journal", "an exam journal is read from a disk; mount it"),
+        ("file://{}/empty", "holds no picture"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(folder: Path, where: str, words: str) -> None:
+    (folder / "empty").mkdir()
+    (folder / "journal").mkdir()
+    (folder / "journal" / "journal.sqlite3").touch()
+    told: list[str] = []
+    assert not list(stored_in(find_sources([where.format(folder)]), JournalKeys([]), [], told.append))
+    assert len(told) == 1
+    assert words in told[0]
+
+
+def test_addresses_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RereadError, match="a password in an address") as refused:
+        find_sources(["s3://me:secret@bucket/eyes"])
+    assert "secret" not in str(refused.value).replace("SECRET", "")
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(RereadError, match="pyarrow is not installed here; install it: pip install"):
+        StoragePlace("s3://bucket/eyes")
+
+
+def test_an_unknown_kind_of_storage_is_named() -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow (extra fleet) is not installed")
+    with pytest.raises(RereadError, match="nonsense://bucket/eyes"):
+        find_sources(["nonsense://bucket/eyes"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("s3://b/x", True), ("gs://b", True), ("/a//b", False), ("c:/x", False)]
+)
+def test_what_is_an_address(text: str, expected: bool) -> None:
+    assert is_address(text) is expected
