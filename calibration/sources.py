@@ -15,7 +15,7 @@ from device.checked_file import read_whole, strict_json
 from device.errors import FrameUnreadable
 from device.frame import Frame
 from device.schemes import is_simulated
-from runtime.bench.measure.labels import LARGEST
+from runtime.csv_rows import LARGEST
 from runtime.reading import READING_SCHEMA
 
 READINGS = "readings.jsonl"

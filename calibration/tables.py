@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from calibration.errors import CalibrationError
-from device.checked_file import read_whole
-from runtime.bench.measure.labels import LARGEST
+from runtime.csv_rows import read_rows
 
 TABLE = "labels.csv"
+INFANT = ("infant", "patient", "subject")
+"""Columns that tell infants apart, the first of them that is there."""
+COLUMNS = ("image", "device", "frame_group", "original", *INFANT)
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Listed:
     device: str | None
     group: str
     """As `build_engines.train` names it: frames of one group never stand on both sides of its split."""
+    infant: str | None = None
+    """The infant's code, where the table tells infants apart."""
 
 
 @dataclass(frozen=True)
@@ -38,24 +40,25 @@ class LabelTable:
 def read_table(path: Path) -> LabelTable:
     """Read a CSV file with a column `image`: paths from the table's folder.
 
-    `device`, `frame_group`, `subject` and `original` are used where they are. Raises `CalibrationError`.
+    `device`, `frame_group`, `original` and those of `INFANT` are used where they are. Raises `CalibrationError`.
     """
     try:
-        raw = read_whole(path, LARGEST)
-        rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline="")))
+        raw, rows = read_rows(path, COLUMNS)
     except OSError as error:
         raise CalibrationError(f"table {path}: cannot be read ({error.strerror or error}); name a CSV file") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except ValueError as error:
         raise CalibrationError(f"table {path}: not a CSV file ({error}); expected a column image") from None
     if not rows or "image" not in rows[0]:
-        got = ", ".join(str(name) for name in rows[0]) if rows else "no rows"
+        got = ", ".join(rows[0]) if rows else "no rows"
         raise CalibrationError(f"table {path}: got {got}; expected a CSV file with a column image")
     listed = []
     for number, row in enumerate(rows, start=2):
         if not row["image"]:
             raise CalibrationError(f"table {path}, line {number}: no image is named; expected one in each line")
         image = path.parent / row["image"].replace("\\", "/")
-        listed.append(Listed(image, row.get("device") or None, _group(path.resolve().parent.name, row)))
+        infant = next((row[name] for name in INFANT if name in row), "")
+        group = _group(path.resolve().parent.name, row)
+        listed.append(Listed(image, row.get("device") or None, group, infant or None))
     return LabelTable(hashlib.sha256(raw).hexdigest(), tuple(listed))
 
 

@@ -21,11 +21,12 @@ def dice(first: NDArray[Any], second: NDArray[Any]) -> float:
 def roc_auc(scores: ArrayLike, positive: ArrayLike) -> float | None:
     """Area under the ROC curve: the Mann-Whitney statistic, ties counted half; None with one class only."""
     value, truth = np.asarray(scores, np.float64), np.asarray(positive, np.bool_)
-    yes, no = value[truth], value[~truth]
-    if yes.size == 0 or no.size == 0:
+    if truth.all() or not truth.any():
         return None
-    above = float((yes[:, None] > no[None, :]).mean())
-    return above + 0.5 * float((yes[:, None] == no[None, :]).mean())
+    _, group = np.unique(value, return_inverse=True)
+    yes, no = np.bincount(group, truth), np.bincount(group, ~truth)
+    below = np.cumsum(no) - no
+    return float((yes * (below + no / 2)).sum() / (yes.sum() * no.sum()))
 
 
 def cut(values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -32,7 +32,7 @@ FLOORS = {
         plans familiar structure
         bundle quality preprocess cuda decide
         plan_manifest slots
-        shares plan_key gate
+        shares plan_key gate csv_rows
         manifest checked_json budget reading commands percentiles metrics config
         explanation
         outcome views errors arrays cpu_class uptime moved onnx_weights site_state student

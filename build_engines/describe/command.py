@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from build_engines.arguments import describe_parser
@@ -16,6 +15,8 @@ from build_engines.report.store import read_report
 from device.checked_file import read_whole
 from runtime.bundle import Bundle, open_bundle
 from runtime.checked_json import model_from
+from runtime.commands.say import aside, say
+from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 from runtime.manifest import Manifest, Stated
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return _describe(arguments)
     except (BuildError, ScreeningError, OSError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
 
 
@@ -83,9 +84,13 @@ def _say(name: str, version: str, stated: Stated, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"name": name, "version": version, "not_stated": missing}))
         return
-    print(f"{name} {version}: valid; {len(Stated.model_fields) - len(missing)} of {len(Stated.model_fields)} stated")
+    say(
+        printable(
+            f"{name} {version}: valid; {len(Stated.model_fields) - len(missing)} of {len(Stated.model_fields)} stated"
+        )
+    )
     for field in missing:
-        print(f"  not stated: {field} ({ASKED.get(field, 'on the card')})")
+        say(f"  not stated: {field} ({ASKED.get(field, 'on the card')})")
 
 
 def _write(text: str, out: Path | None) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from build_engines.arguments import evaluate_parser
@@ -23,6 +22,8 @@ from build_engines.evaluate.text import markdown, page
 from calibration.errors import CalibrationError
 from device.errors import DeviceError
 from runtime.bundle import MANIFEST, Bundle, open_bundle
+from runtime.commands.say import aside, say
+from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 from runtime.manifest import PRECISIONS
 from runtime.sinks.files import prepare_folder
@@ -42,12 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         found = _evaluate(arguments)
     except (BuildError, CalibrationError, DeviceError, ScreeningError, OSError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
     if arguments.json:
         print(found.to_json(), end="")
     else:
-        _say(found, arguments.out)
+        say(*map(printable, _lines(found, arguments.out)))
     return 0
 
 
@@ -71,9 +72,9 @@ def _evaluate(arguments: argparse.Namespace) -> Evaluation:
     readers = _readers(arguments, table, arguments.readings, bundles, precisions, out)
     chosen = None
     if chosen_table is not None:
-        aside = out / "chosen"
-        prepare_folder(aside)
-        said = _readers(arguments, chosen_table, arguments.choose_readings, bundles, precisions, aside)
+        beside = out / "chosen"
+        prepare_folder(beside)
+        said = _readers(arguments, chosen_table, arguments.choose_readings, bundles, precisions, beside)
         chosen = Chosen(chosen_table, said)
         _require_same(readers, said)
     found = evaluate(table, readers, bundles, asked, others, chosen, _machine(arguments), _report)
@@ -194,12 +195,11 @@ def _machine(arguments: argparse.Namespace) -> str:
 
 
 def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    aside(line)
 
 
-def _say(found: Evaluation, out: Path) -> None:
-    for warning in found.warnings:
-        print(f"note: {warning}")
+def _lines(found: Evaluation, out: Path) -> Iterator[str]:
+    yield from (f"note: {warning}" for warning in found.warnings)
     for reader in found.readers:
         for level in reader.levels:
             deployed, area = level.whole.deployed, level.roc.area
@@ -211,9 +211,9 @@ def _say(found: Evaluation, out: Path) -> None:
                 if share.value is not None
             )
             silent = level.whole.flow.no_answer
-            print(f"{reader.reader}, {level.whole.units} {level.level}s: {told}{words}; no answer {silent.count}")
+            yield f"{reader.reader}, {level.whole.units} {level.level}s: {told}{words}; no answer {silent.count}"
     for pair in found.comparisons:
         for pairing in pair.levels:
             flips = ", ".join(f"{count} {kind}" for kind, count in pairing.flips.items()) or "no flips"
-            print(f"{pair.first} against {pair.second}, {pairing.units} {pairing.level}s: {flips}; {pairing.verdict}")
-    print(f"{out / HTML_FILE}, {MARKDOWN_FILE}, {JSON_FILE}")
+            yield f"{pair.first} against {pair.second}, {pairing.units} {pairing.level}s: {flips}; {pairing.verdict}"
+    yield f"{out / HTML_FILE}, {MARKDOWN_FILE}, {JSON_FILE}"

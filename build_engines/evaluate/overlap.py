@@ -16,7 +16,7 @@ from calibration.errors import CalibrationError
 from calibration.lookalike import LOW_FREQUENCIES, SAME_VIEW, look
 from calibration.opened import open_set
 from calibration.split import held_out
-from calibration.tables import read_table
+from calibration.tables import Listed, read_table
 from device.errors import FrameUnreadable
 from runtime.arrays import UInt8Array
 from runtime.preprocess import network_input
@@ -34,6 +34,8 @@ class Seen:
     pixels: list[str] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
+    infants: set[str] = field(default_factory=set)
+    """Codes, where a table tells infants apart."""
 
     def add(self, name: str, pixels: UInt8Array | None, image: UInt8Array | None = None) -> None:
         """A frame by its pixels, RGB uint8 [H, W, 3], or by the networks' input alone, uint8 [256, 256, 3]."""
@@ -58,8 +60,8 @@ class Overlap:
     by_hash: tuple[str, ...]
     by_look: tuple[str, ...]
     """Not the same pixels, but nearly the same look."""
-    infants: int = 0
-    """Infants whose code stands in both tables."""
+    infants: tuple[str, ...] = ()
+    """Codes of infants that stand in both tables."""
     same_file: bool = False
 
     @property
@@ -69,7 +71,7 @@ class Overlap:
 
 
 def overlap(ours: Seen, others: Seen, of: str) -> Overlap:
-    """Which of our frames are among the others."""
+    """Which of our frames and infants are among the others."""
     pixels, inputs = set(others.pixels) - {""}, set(others.inputs)
     by_hash = [
         name
@@ -78,7 +80,7 @@ def overlap(ours: Seen, others: Seen, of: str) -> Overlap:
     ]
     same, near = set(by_hash), _near(ours.looks, others.looks)
     by_look = tuple(name for name, found in zip(ours.names, near, strict=True) if found and name not in same)
-    return Overlap(of, len(others.names), tuple(by_hash), by_look)
+    return Overlap(of, len(others.names), tuple(by_hash), by_look, tuple(sorted(ours.infants & others.infants)))
 
 
 def seen_of_set(path: Path) -> tuple[Seen, str]:
@@ -92,27 +94,28 @@ def seen_of_set(path: Path) -> tuple[Seen, str]:
 
 def seen_of_table(path: Path) -> Seen:
     """Every picture of a table. Raises `EvaluationError`: one that nobody has seen cannot be told from others."""
-    return _pictures((row.image for row in read_table(path).rows), str(path))
+    return _of_rows(read_table(path).rows, path)
 
 
 def seen_of_training(path: Path, share: float) -> Seen:
     """Pictures of a table that are not held out of training by their frame group."""
     try:
-        rows = [row.image for row in read_table(path).rows if not held_out(row.group, share)]
+        rows = [row for row in read_table(path).rows if not held_out(row.group, share)]
     except CalibrationError as error:
         raise EvaluationError(str(error)) from None
-    return _pictures(iter(rows), str(path))
+    return _of_rows(rows, path)
 
 
 def seen_of(path: Path) -> tuple[Seen, str | None]:
-    """Of a calibration set (and its SHA-256), a table or a folder of pictures. Raises `EvaluationError`."""
-    from device.cameras.files.folder import scan
+    """Of a calibration set (and its SHA-256), a table, or a folder of pictures and of folders of such.
 
+    Raises `EvaluationError`.
+    """
     try:
         if (path / "set.json").is_file():
             return seen_of_set(path)
         if path.is_dir():
-            return _pictures((Path(entry.path) for entry in scan(path)[0]), str(path)), None
+            return _pictures(_below(path), str(path)), None
         return seen_of_table(path), None
     except CalibrationError as error:
         raise EvaluationError(str(error)) from None
@@ -123,13 +126,30 @@ def seen_of_cases(table: Table, report: Callable[[str], None] = lambda line: Non
     from device.cameras.files.folder import read_picture
 
     report(f"looking at {len(table.cases)} pictures of {table.path.name}")
-    seen = Seen()
+    seen = Seen(infants={case.infant for case in table.cases if case.infant})
     for case in table.cases:
         try:
             seen.add(case.image, read_picture(table.folder / case.image, 0).pixels)
         except FrameUnreadable:
             continue
     return seen
+
+
+def _of_rows(rows: Sequence[Listed], path: Path) -> Seen:
+    seen = _pictures((row.image for row in rows), str(path))
+    seen.infants = {row.infant for row in rows if row.infant}
+    return seen
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The pictures of a folder, and of those in it."""
+    from device.cameras.files.folder import scan
+
+    pictures, others = scan(folder)
+    yield from (Path(entry.path) for entry in pictures)
+    for entry in others:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(Path(entry.path))
 
 
 def _pictures(paths: Iterator[Path], of: str) -> Seen:

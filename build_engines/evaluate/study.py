@@ -136,9 +136,9 @@ def _overlaps(table: Table, others: Others, chosen: Chosen | None) -> list[Overl
         pictures = Overlap(words, len(chosen.table.cases), (), ())
         if others.ours is not None and others.chosen is not None:
             pictures = overlap(others.ours, others.chosen, words)
-        infants = {case.infant for case in table.cases} & {case.infant for case in chosen.table.cases} - {None}
+        ours, theirs = ({case.infant for case in of.cases if case.infant} for of in (table, chosen.table))
         same = chosen.table.sha256 == table.sha256 or chosen.table.path.resolve() == table.path.resolve()
-        found.append(replace(pictures, infants=len(infants), same_file=same))
+        found.append(replace(pictures, infants=tuple(sorted(ours & theirs)), same_file=same))
     return found
 
 
@@ -201,7 +201,10 @@ def _warnings(
                 f"({len(each.by_hash)} by hash, {len(each.by_look)} by look): the figures flatter."
             )
         if each.infants:
-            found.append(f"{each.infants} infants stand in both the table and {each.of}: the two are not independent.")
+            found.append(
+                f"{len(each.infants)} infants stand in both the table and {each.of}: the two are not independent, "
+                f"unless their codes are of different lists."
+            )
     if twins:
         found.append(f"{len(twins)} pictures are in the table twice under other names; each counts.")
     if data.infants is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from build_engines.arguments import familiar_parser
 from build_engines.errors import BuildError
 from build_engines.trust.command import sources_of
 from device.errors import CameraError
+from runtime.commands.say import aside
 from runtime.errors import ScreeningError
 from runtime.trust.site import MANIFEST_SIGNATURE
 
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise BuildError(f"--frames: got {arguments.frames}, expected 1 or more")
         return _add(arguments, sources)
     except (BuildError, CameraError, ScreeningError, OSError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
 
 
@@ -36,10 +36,10 @@ def _add(arguments: argparse.Namespace, sources: dict[str, list[str]]) -> int:
 
     was_signed = (arguments.bundle / MANIFEST_SIGNATURE).exists()
     bundle = open_bundle(arguments.bundle)
-    content = add_familiar(bundle, sources, arguments.frames, lambda line: print(line, file=sys.stderr, flush=True))
+    content = add_familiar(bundle, sources, arguments.frames, aside)
     for camera, kept in content.cameras.items():
         print(f"{camera}: {kept.kept} of {kept.frames} frames kept by a test that knew nothing of their like")
     print(f"{bundle.path}: now with a test of what its networks know, limit {content.limit:.2f}")
     if was_signed:
-        print(f"its signature no longer fits and is gone; python -m build_engines sign {bundle.path}", file=sys.stderr)
+        aside(f"its signature no longer fits and is gone; python -m build_engines sign {bundle.path}")
     return 0

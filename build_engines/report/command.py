@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from rich.console import Console
 
@@ -19,6 +18,7 @@ from build_engines.report.schema import ParityReport
 from build_engines.report.store import read_report, write_report
 from build_engines.report.table import render
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.say import aside
 from runtime.errors import ScreeningError
 
 NARROWEST = 118
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return _report(arguments)
     except (BuildError, ScreeningError, OSError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
 
 
@@ -71,14 +71,14 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(report.model_dump_json(by_alias=True))
     else:
-        console = Console()
+        console = Console(markup=False)  # a name may hold brackets
         console.width = max(console.width, NARROWEST)
         console.print(render(report))
     return _verdict(bundle, report) if anew else 0
 
 
 def _as_class(name: str, arguments: argparse.Namespace) -> ParityReport:
-    print(f"as a CPU of class {name}", file=sys.stderr, flush=True)
+    aside(f"as a CPU of class {name}")
     source = ["--measure"] if arguments.data is None else ["--data", str(arguments.data)]
     source += ["--held-out"] if arguments.held_out else []
     threads = [] if arguments.threads is None else ["--threads", str(arguments.threads)]
@@ -93,10 +93,10 @@ def _verdict(bundle: Bundle, report: ParityReport) -> int:
         return 0
     wrong = out_of_tolerance(found, report.combination("fp32", "fp32"), report.tolerance)
     if wrong:
-        print(f"the bundle's default here is out of tolerance: {', '.join(wrong)}; build it again", file=sys.stderr)
+        aside(f"the bundle's default here is out of tolerance: {', '.join(wrong)}; build it again")
     return 1 if wrong else 0
 
 
 def _progress(frames: int) -> None:
     if frames % 20 == 0:
-        print(f"{frames} frames", file=sys.stderr, flush=True)
+        aside(f"{frames} frames")

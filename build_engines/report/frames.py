@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from build_engines.train.data import (
     split_frames,
     vessel_frames,
 )
+from device.cameras.files.folder import read_picture
 from device.errors import DeviceError
 from runtime.arrays import UInt8Array
 from runtime.bench.errors import BenchError
-from runtime.bench.measure.accuracy import Judged, judged_frames
-from runtime.bench.measure.labels import read_labels
+from runtime.bench.measure.accuracy import judged_frames
+from runtime.bench.measure.labels import Label, read_labels, read_mask
 from runtime.preprocess import SIDE, network_input
 
 SIMULATED = "sim:seed=7"
@@ -78,22 +79,31 @@ def report_frames(data: Path | None, held_out: bool = False) -> NamedFrames:
         labels = read_labels(data)
     except BenchError as error:
         raise BuildError(f"--data: {error}") from error
+    absent = [image for image in labels if not (data.parent / image).is_file()]
+    if absent:
+        raise BuildError(
+            f"--data {data}: {len(absent)} of {len(labels)} pictures are not there ({', '.join(absent[:3])}); expected "
+            f"paths from {data.parent}"
+        )
     words = "held out, as the caller says" if held_out else "whether held out of training is not stated"
-    frames = _judged(judged_frames(str(data.parent), labels), data.stem, held_out)
-    return NamedFrames(f"{len(labels)} labelled pictures, {words}", frames)
+    return NamedFrames(f"{len(labels)} labelled pictures, {words}", _labelled(data, labels, held_out))
 
 
 def _simulated() -> Iterator[ReportFrame]:
-    return _judged(judged_frames(SIMULATED, None), "simulated")
+    for judged in judged_frames(SIMULATED, None):
+        image = network_input(judged.frame.pixels)
+        yield ReportFrame(image, "simulated", ALL, True, False, judged.vessels, judged.refer)
 
 
-def _judged(frames: Iterator[Judged], dataset: str, held_out: bool = False) -> Iterator[ReportFrame]:
+def _labelled(data: Path, labels: Mapping[str, Label], held_out: bool) -> Iterator[ReportFrame]:
     try:
-        for judged in frames:
-            image = network_input(judged.frame.pixels)
-            yield ReportFrame(image, dataset, ALL, True, held_out, judged.vessels, judged.refer)
+        for number, (image, label) in enumerate(labels.items()):
+            pixels = read_picture(data.parent / image, number).pixels
+            vessels = None if label.mask is None else read_mask(label.mask, SIDE)
+            device = label.device or ALL
+            yield ReportFrame(network_input(pixels), data.stem, device, True, held_out, vessels, label.refer)
     except (BenchError, DeviceError) as error:
-        raise BuildError(f"--data: {error}") from error
+        raise BuildError(f"--data {data}: {error}") from error
 
 
 def _sets(root: Path) -> Iterator[ReportFrame]:

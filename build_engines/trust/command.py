@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from build_engines.arguments import trust_parser
 from build_engines.errors import BuildError
 from device.errors import CameraError
+from runtime.commands.say import aside
 from runtime.errors import ScreeningError
 from runtime.trust.drift import EVERYTHING
 from runtime.trust.site import MANIFEST_SIGNATURE
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise BuildError(f"--gradable-share: got {arguments.gradable_share}, expected a share between 0 and 1")
         return _equip(arguments.bundle, sources, arguments.gradable_share)
     except (BuildError, CameraError, ScreeningError, OSError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
 
 
@@ -43,12 +43,12 @@ def _equip(path: Path, sources: dict[str, list[str]], gradable_share: float) -> 
     names = [entry.path for entry in bundle.manifest.files if "/" in entry.path]
     print(f"{bundle.path}: {bundle.manifest.name} {bundle.manifest.version}, now with {', '.join(names)}")
     if was_signed:
-        print(f"its signature no longer fits and is gone; python -m build_engines sign {path}", file=sys.stderr)
+        aside(f"its signature no longer fits and is gone; python -m build_engines sign {path}")
     return 0
 
 
 def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    aside(line)
 
 
 def sources_of(texts: list[str]) -> dict[str, list[str]]:

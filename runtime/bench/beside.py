@@ -10,7 +10,7 @@ from device.schemes import is_simulated
 from runtime.bench.errors import BenchError
 from runtime.bench.measure.accuracy import check_labels, judged_frames, measure_accuracy
 from runtime.bench.measure.cold_start import measure_cold_start
-from runtime.bench.measure.labels import read_labels
+from runtime.bench.measure.labels import by_name, read_labels
 from runtime.bench.measure.layers import measure_layers
 from runtime.bench.measure.supply import Pool, Supply
 from runtime.bench.opened import Found, Opened, Say
@@ -36,7 +36,7 @@ def check_beside(run: Run, supply: Supply, bundle: Bundle) -> None:
     if beside.labels is not None:
         if supply.paced:
             raise BenchError("--labels needs frames that come again; use a stored source")
-        check_labels(run.source, read_labels(beside.labels))
+        check_labels(run.source, by_name(read_labels(beside.labels)))
 
 
 def look_before(run: Run, supply: Supply, stop: Stop, say: Say) -> ColdStartPart | None:
@@ -84,7 +84,7 @@ def _accuracy(opened: Opened, found: Found, stop: Stop, say: Say) -> None:
     if not run.beside.accuracy or opened.supply.paced:
         return
     say("accuracy: reading frames once more against truth and fp32")
-    labels = None if run.beside.labels is None else read_labels(run.beside.labels)
+    labels = None if run.beside.labels is None else by_name(read_labels(run.beside.labels))
     with contextlib.ExitStack() as stack:
         reference = None
         if opened.screener.facts.precision != "fp32":

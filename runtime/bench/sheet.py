@@ -115,7 +115,7 @@ def sheet_of(reports: Sequence[Report]) -> Sheet:
 
 def _over(values: Sequence[float]) -> Interval:
     """Geometric mean over processes with Student's interval."""
-    return runs_interval([1.0] * len(values), values, CONFIDENCE, in_turns=True, seed=0)
+    return runs_interval([1.0] * len(values), values, CONFIDENCE, in_turns=True)
 
 
 def _told(interval: Interval) -> str:

@@ -36,7 +36,7 @@ class Measured:
         ours, theirs = self.medians_ms[name], self.medians_ms[to]
         if name == to or len(ours) != len(theirs) or len(ours) < FEWEST_RUNS:
             return None
-        return runs_interval(theirs, ours, CONFIDENCE, in_turns=True, seed=0)
+        return runs_interval(theirs, ours, CONFIDENCE, in_turns=True)
 
 
 def run_by_turns(runs: Mapping[str, Run], turns: int, command: tuple[str, ...], stop: Stop, say: Say) -> Measured:

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any, TextIO
 
+from runtime.commands.text import printable
 from runtime.errors import OutputError
 
 
@@ -29,6 +30,11 @@ def say(*lines: str, stream: TextIO | None = None) -> None:
         raise
     except OSError as error:
         raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def aside(*lines: object) -> None:
+    """Lines beside the answer, to standard error, each without what in a text from outside could act on a terminal."""
+    say(*(printable(str(line)) for line in lines), stream=sys.stderr)
 
 
 def say_json(content: Any) -> None:

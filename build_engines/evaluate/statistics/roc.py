@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.metrics import roc_auc
 from runtime.shares import Clusters, Flags, wilson
 from runtime.student import UPPER, t_quantile
 
@@ -57,14 +58,6 @@ def roc_curve(scores: Floats, truth: Flags) -> RocCurve:
     )
 
 
-def area(scores: Floats, truth: Flags) -> float:
-    """Area under the ROC curve: the Mann-Whitney statistic, ties counted half. Both classes must be there."""
-    _, group = np.unique(scores, return_inverse=True)
-    yes, no = np.bincount(group, truth), np.bincount(group, ~truth)
-    below = np.cumsum(no) - no
-    return float((yes * (below + no / 2)).sum() / (yes.sum() * no.sum()))
-
-
 def drawn_areas(scores: Floats, truth: Flags, clusters: Clusters, draws: int, seed: int) -> tuple[Floats, Floats]:
     """Areas and curves of `draws` samples of the infants: [D], and sensitivity at `GRID` [D, 101].
 
@@ -93,9 +86,11 @@ def area_interval(scores: Floats, truth: Flags, clusters: Clusters, draws: int =
 
     The interval is taken on the logit scale with the draws' spread and Student's t by the infants of the smaller
     class, which covers better than percentiles do. Where the classes do not overlap in any draw, the lower end is
-    Wilson's for the infants of the smaller class.
+    Wilson's for the infants of the smaller class. Raises `ValueError` of one class only.
     """
-    value = area(scores, truth)
+    value = roc_auc(scores, truth)
+    if value is None:
+        raise ValueError("area: got one class only, expected both")
     fewest = min(len(np.unique(clusters[truth])), len(np.unique(clusters[~truth])))
     drawn, curves = drawn_areas(scores, truth, clusters, draws, seed)
     tails = (1 - UPPER, UPPER)

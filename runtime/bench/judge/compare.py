@@ -246,7 +246,7 @@ def _line(
         interval = ratio_interval(a[0] + 1e-4, b[0] + 1e-4, p, confidence, seed)
         spread = spread_of_interval(interval, confidence)
     else:
-        interval = runs_interval(first, second, confidence, in_turns=in_turns, seed=seed)
+        interval = runs_interval(first, second, confidence, in_turns=in_turns)
         spread = spread_of_runs(first, second, in_turns=in_turns)
     a_ms, b_ms = (float(np.exp(np.mean(np.log(side)))) for side in (first, second))
     change, low, high = interval.value - 1, interval.low - 1, interval.high - 1
@@ -265,4 +265,4 @@ def _line(
     # one that is slower already has to fall short of what matters.
     margin = math.log1p(matters)
     wanted = margin / 2 if result == "undecided" else max(margin - math.log1p(change), margin / 4)
-    return replace(line, runs_needed=runs_needed(spread, wanted, confidence, seed))
+    return replace(line, runs_needed=runs_needed(spread, wanted, confidence))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runtime.percentiles import percentile, rank_of
+from runtime.student import t_quantile
 
 FEWEST_PIECES, MOST_PIECES, SMALLEST_PIECE = 4, 20, 30
 """Of a run, from whose differences it is seen how the machine's speed wanders; frames in a piece."""
@@ -79,7 +80,7 @@ def wander(values: Values) -> tuple[float, int]:
     return math.sqrt(max(0.0, ((high - low) / 2.563) ** 2 - chance**2)), count
 
 
-def runs_interval(a: ArrayLike, b: ArrayLike, confidence: float, *, in_turns: bool, seed: int) -> Interval:
+def runs_interval(a: ArrayLike, b: ArrayLike, confidence: float, *, in_turns: bool) -> Interval:
     """The ratio of `b` to `a`, one figure of each of several runs, with Student's interval on logarithms.
 
     It needs no notion of what makes runs differ, since it sees them differ. in_turns: a[i] and b[i] were measured one
@@ -95,25 +96,26 @@ def runs_interval(a: ArrayLike, b: ArrayLike, confidence: float, *, in_turns: bo
         sizes = np.array([first.size - 1, second.size - 1])
         freedom = float(parts.sum() ** 2 / (parts**2 / sizes).sum()) if error else float(sizes.sum())
     middle = float(second.mean() - first.mean())
-    spread = error * _student(freedom, confidence, seed)
+    spread = error * t_quantile(freedom, (1 + confidence) / 2)
     return Interval(math.exp(middle), math.exp(middle - spread), math.exp(middle + spread))
 
 
-def runs_needed(spread: float, half_width: float, confidence: float, seed: int) -> int | None:
+def runs_needed(spread: float, half_width: float, confidence: float) -> int | None:
     """Runs a side, by turns, of which the interval of the ratio is narrow enough; None of over `MOST_RUNS`.
 
     spread: standard deviation of the logarithm of a pair's ratio; half_width: of the interval of that logarithm, above
     zero. At least `FEWEST_RUNS`. The spread is itself estimated, so the answer is one to plan by, not a promise.
     """
     few, many = FEWEST_RUNS, MOST_RUNS
-    if spread * _student(many - 1, confidence, seed) / math.sqrt(many) > half_width:
+
+    def enough(runs: int) -> bool:
+        return spread * t_quantile(runs - 1, (1 + confidence) / 2) / math.sqrt(runs) <= half_width
+
+    if not enough(many):
         return None
     while few < many:
         runs = (few + many) // 2
-        if spread * _student(runs - 1, confidence, seed) / math.sqrt(runs) <= half_width:
-            many = runs
-        else:
-            few = runs + 1
+        few, many = (few, runs) if enough(runs) else (runs + 1, many)
     return many
 
 
@@ -129,11 +131,6 @@ def spread_of_interval(interval: Interval, confidence: float) -> float:
     """The same of an interval of two single runs."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     return math.log(interval.high / interval.low) / 2 / z
-
-
-def _student(freedom: float, confidence: float, seed: int) -> float:
-    """Two-sided quantile of Student's distribution, drawn: the runtime has no other library for it than NumPy."""
-    return float(np.quantile(np.abs(np.random.default_rng(seed).standard_t(freedom, 200_000)), confidence))
 
 
 def _error(values: Values) -> float:

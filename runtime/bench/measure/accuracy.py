@@ -67,7 +67,8 @@ class Score:
 def judged_frames(source: str, labels: Mapping[str, Label] | None) -> Generator[Judged, None, None]:
     """The frames of a source with their truth: labels, what the simulation drew, or none.
 
-    A simulation changes eyes every few frames here. Raises `BenchError` when no label fits a frame of the source.
+    labels: by the name that a frame's source bears (`labels.by_name`). A simulation changes eyes every few frames here.
+    Raises `BenchError` when no label fits a frame of the source.
     """
     if is_simulated(source) and labels is None:
         from device.cameras.simulated import SimulatedConfig

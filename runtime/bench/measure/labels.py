@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from textwrap import shorten
 
 import numpy as np
 
-from device.checked_file import read_whole
 from runtime.arrays import UInt8Array
 from runtime.bench.errors import BenchError
+from runtime.csv_rows import read_rows
 
 SHOWN = 120
 """Characters of a wrong header that are shown."""
-LARGEST = 256 * 2**20
-"""Bytes of a table, some hundred times those of a large study."""
+COLUMNS = ("image", "mask", "refer", "device")
 YES, NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
 
 
@@ -28,33 +26,51 @@ class Label:
     mask: Path | None
     """Picture of the vessels: brighter than half is vessel."""
     refer: bool | None
+    device: str | None = None
+    """The camera."""
 
 
 def read_labels(path: Path) -> dict[str, Label]:
-    """Labels by the picture's file name.
+    """Labels by the picture's path as the file has it, with forward slashes.
 
     A CSV file with a header: `image`, and `mask` (a picture, found from the file's own folder) or `refer` (1 or 0) or
-    both; other columns are passed over. Raises `BenchError` when it is another thing or a mask is not there.
+    both, and `device`; other columns are passed over. Raises `BenchError` when it is another thing or a mask is not
+    there.
     """
     try:
-        text = read_whole(path, LARGEST).decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        rows = read_rows(path, COLUMNS)[1]
     except OSError as error:
         raise BenchError(f"labels {path}: cannot be read ({error.strerror or error}); name a CSV file") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except ValueError as error:
         raise BenchError(f"labels {path}: not a CSV file ({error}); expected columns image and mask or refer") from None
     columns = set(rows[0]) if rows else set()
     if "image" not in columns or not columns & {"mask", "refer"}:
-        got = shorten(", ".join(sorted(str(name) for name in columns)), SHOWN) or "no rows"
+        got = shorten(", ".join(sorted(columns)), SHOWN) or "no rows"
         raise BenchError(f"labels {path}: got {got}; expected columns image, and mask or refer or both")
     labels: dict[str, Label] = {}
     for number, row in enumerate(rows, start=2):
-        name = Path((row["image"] or "").replace("\\", "/")).name
-        if not name or name in labels:
-            what = f"{name} is named twice" if name else "no image is named"
+        image = PurePosixPath(row["image"].replace("\\", "/"))
+        name = image.as_posix()
+        if not image.name or name in labels:
+            what = f"{name} is named twice" if image.name else "no image is named"
             raise BenchError(f"labels {path}, line {number}: {what}; expected each picture once")
-        labels[name] = Label(_mask(path, number, row.get("mask")), _refer(path, number, row.get("refer")))
+        mask, refer = _mask(path, number, row.get("mask")), _refer(path, number, row.get("refer"))
+        labels[name] = Label(mask, refer, row.get("device") or None)
     return labels
+
+
+def by_name(labels: Mapping[str, Label]) -> dict[str, Label]:
+    """Labels by the picture's file name, as frames of a folder bear it. Raises `BenchError` where two have the same."""
+    found: dict[str, Label] = {}
+    first: dict[str, str] = {}
+    for path, label in labels.items():
+        name = PurePosixPath(path).name
+        if name in found:
+            raise BenchError(
+                f"labels: {first[name]} and {path} have one file name, and frames are known by it; label one folder"
+            )
+        first[name], found[name] = path, label
+    return found
 
 
 def read_mask(path: Path, side: int) -> UInt8Array:
@@ -93,6 +109,6 @@ def _mask(path: Path, number: int, text: str | None) -> Path | None:
 def _refer(path: Path, number: int, text: str | None) -> bool | None:
     if not text:
         return None
-    if text.strip().lower() not in YES | NO:
+    if text.lower() not in YES | NO:
         raise BenchError(f"labels {path}, line {number}: refer is {text!r}, expected 1 or 0")
-    return text.strip().lower() in YES
+    return text.lower() in YES

@@ -154,8 +154,29 @@ def test_the_same_set_for_both_is_flagged(tmp_path: Path, bundle: Bundle) -> Non
     readings = write_readings(tmp_path / "copy.jsonl", rows, bundle)
     found = evaluated(tmp_path, bundle, rows, "--choose-on", str(table), "--choose-readings", str(readings))
     (each,) = found["overlaps"]
-    assert (each["same_file"], each["infants"]) == (True, 30)
+    assert (each["same_file"], len(each["infants"])) == (True, 30)
     assert "same file" in found["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "infants", "devices"),
+    [
+        ("\ufeffimage,refer,infant,device\na.jpg,1,i,Neo\nb.jpg,0,j,Neo\n", 2, ["Neo"]),
+        ("Image, REFER , Patient,Device\r\na.jpg,1,i,Neo\r\nb.jpg,no,j,Neo\r\n", 2, ["Neo"]),
+        ('image,refer,subject,device,,\n"a.jpg",1,"i\nj",Neo,,\n\nb.jpg,0,k\n', 2, ["Neo", "not stated"]),
+    ],
+    ids=["mark of UTF-8", "spaces, capitals and CRLF", "a field of two lines, empty columns, a short line"],
+)
+def test_tables_as_programs_write_them_are_read(
+    tmp_path: Path, bundle: Bundle, text: str, infants: int, devices: list[str]
+) -> None:
+    rows = [row("a.jpg", 1, 0.9), row("b.jpg", 0, 0.2)]
+    (tmp_path / "table.csv").write_bytes(text.encode())
+    call = ["evaluate", str(bundle.path), "--data", str(tmp_path / "table.csv"), "--out", str(tmp_path / "out")]
+    assert main([*call, "--readings", str(write_readings(tmp_path / "r.jsonl", rows, bundle)), "--draws", "100"]) == 0
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert found["data"]["infants"] == infants
+    assert [one["value"] for one in found["readers"][0]["groups"] if one["level"] == "frame"] == devices
 
 
 def test_predictive_values_are_at_the_stated_prevalence(tmp_path: Path, bundle: Bundle) -> None:
@@ -191,7 +212,11 @@ def test_html_and_markdown_show_what_a_table_says_as_text(tmp_path: Path, bundle
 
 
 SPOILT = [
+    ("", "got no rows"),
+    ("image,refer\n", "got no rows"),
     ("image\na.jpg\n", "expected image and refer"),
+    ("image;refer\na.jpg;1\n", "expected commas between columns"),
+    ("image,refer, Refer\na.jpg,1,0\n", "named twice"),
     ("image,refer\na.jpg,maybe\n", "line 2: refer is 'maybe'"),
     ("image,refer\na.jpg,1\na.jpg,0\n", "line 3: a.jpg stands in line 2 already"),
     ("image,refer\n../a.jpg,1\n", "expected a path below"),
@@ -199,7 +224,7 @@ SPOILT = [
     ("image,refer\n,1\n", "expected a path below"),
     ("image,refer,infant\na.jpg,1,\n", "infant is empty"),
     ("image,refer\na.jpg,\n", "no row states refer"),
-    ("image,refer\na.jpg,1,2\n", "more fields"),
+    ("image,refer\na.jpg,1,2\n", "line 2 has 3 fields, the first line 2"),
     ("image,refer,refer\na.jpg,1,0\n", "named twice"),
     ("image,refer,infant,eye\na.jpg,1,i,L\nb.jpg,1,i,R\nc.jpg,1,i,left\n", "infant i has 3 eyes"),
     ("image,refer\nnowhere.jpg,1\n", "1 of 1 pictures are not there (nowhere.jpg)"),
@@ -261,17 +286,20 @@ def test_tiny_networks_are_asked_and_overlap_is_found_by_hash_and_look(
         picture = retina(number) if number < 5 else np.zeros((240, 320, 3), np.uint8)
         assert cv2.imwrite(str(path), picture[..., ::-1])
         rows.append(row(image, number % 2, None, infant=number))
-    (tmp_path / "seen").mkdir()
-    assert cv2.imwrite(str(tmp_path / "seen" / "same.png"), retina(0)[..., ::-1])
-    assert cv2.imwrite(str(tmp_path / "seen" / "near.jpg"), retina(3)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    seen = tmp_path / "seen"
+    (seen / "of" / "one").mkdir(parents=True)
+    assert cv2.imwrite(str(seen / "same.png"), retina(0)[..., ::-1])
+    assert cv2.imwrite(str(seen / "of" / "one" / "near.jpg"), retina(3)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    write_table(seen / "table.csv", [row("same.png", 0, None, infant=5), row("of/one/near.jpg", 0, None, infant=9)])
     table = write_table(tmp_path / "data" / "table.csv", rows)
     call = ["evaluate", str(bundle.path), str(bundle.path), "--data", str(table), "--out", str(tmp_path / "out")]
-    assert main([*call, "--training", str(tmp_path / "seen"), "--draws", "100"]) == 0
+    assert main([*call, "--training", str(seen), "--training", str(seen / "table.csv"), "--draws", "100"]) == 0
     found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    (each,) = found["overlaps"]
-    assert each["by_hash"] == ["p0/0.png"]
-    assert each["by_look"] == ["p1/1.png"]
+    assert [each["by_hash"] for each in found["overlaps"]] == [["p0/0.png"]] * 2
+    assert [each["by_look"] for each in found["overlaps"]] == [["p1/1.png"]] * 2
+    assert [each["infants"] for each in found["overlaps"]] == [[], ["5"]], "a table tells infants, a folder does not"
     assert "2 of 6 frames are among the training frames" in found["warnings"][0]
+    assert any("1 infants stand in both the table and the training frames" in words for words in found["warnings"])
     assert found["comparisons"][0]["flips"] == []
     dark = [failure for failure in found["readers"][0]["failures"] if failure["image"] == "p1/2.png"]
     assert [failure["kind"] for failure in dark] == ["no answer"]

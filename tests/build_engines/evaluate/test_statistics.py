@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from build_engines.evaluate.statistics.agreement import fewest_deciding, mcnemar
 from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
-from build_engines.evaluate.statistics.roc import area, area_interval, drawn_areas, roc_curve
+from build_engines.evaluate.statistics.roc import area_interval, drawn_areas, roc_curve
+from runtime.metrics import roc_auc
 from runtime.shares import ALL_ALIKE, CLUSTERED, WILSON, Share, cluster_variance, share, wilson
 from runtime.student import Z, t_cdf, t_quantile
 from tests.build_engines.evaluate.coverage import Coverage, covered
@@ -33,7 +34,7 @@ def case(seed: int, count: int, levels: int = 40) -> tuple[np.ndarray, np.ndarra
 def test_roc_is_scikit_learns(seed: int, count: int) -> None:
     oracle = pytest.importorskip("sklearn.metrics")
     scores, truth, _ = case(seed, count)
-    assert area(scores, truth) == pytest.approx(oracle.roc_auc_score(truth, scores), abs=EXACT)
+    assert roc_auc(scores, truth) == pytest.approx(oracle.roc_auc_score(truth, scores), abs=EXACT)
     curve = roc_curve(scores, truth)
     rates, hits, thresholds = oracle.roc_curve(truth, scores)
     assert np.abs(curve.false_positive_rate - rates).max() <= EXACT

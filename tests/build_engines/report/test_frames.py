@@ -9,6 +9,7 @@ from PIL import Image
 
 from build_engines.errors import BuildError
 from build_engines.report.frames import report_frames
+from build_engines.report.schema import ALL
 from build_engines.train.data import ridge_frames, split_frames, vessel_frames
 from tests.pictures import retina
 
@@ -27,6 +28,19 @@ def test_a_table_of_labels_names_pictures_beside_it(tmp_path: Path) -> None:
     frames = list(report_frames(tmp_path / "mine.csv").frames)
     assert [frame.refer for frame in frames] == [True, False]
     assert {frame.dataset for frame in frames} == {"mine"}
+
+
+def test_pictures_of_one_name_in_two_folders_are_two_and_keep_their_camera(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"p{number}").mkdir()
+        Image.fromarray(retina(number)).save(tmp_path / f"p{number}" / "001.png")
+    (tmp_path / "mine.csv").write_text("image,refer,device\np0/001.png,1,RetCam\np1/001.png,0,\n")
+    frames = list(report_frames(tmp_path / "mine.csv").frames)
+    assert [(frame.refer, frame.device) for frame in frames] == [(True, "RetCam"), (False, ALL)]
+    assert not np.array_equal(frames[0].image, frames[1].image)
+    (tmp_path / "p1" / "001.png").unlink()
+    with pytest.raises(BuildError, match=r"1 of 2 pictures are not there \(p1/001.png\)"):
+        report_frames(tmp_path / "mine.csv")
 
 
 @pytest.mark.parametrize("told", [False, True])

@@ -105,10 +105,10 @@ def test_as_many_runs_as_were_advised_decide(plain: Report, slower: float, answe
 
 
 def test_the_advice_is_students_formula() -> None:
-    assert runs_needed(0.0, 0.02, 0.95, 0) == 3
+    assert runs_needed(0.0, 0.02, 0.95) == 3
     # 0.05 * t(0.975, 26) / sqrt(27) = 0.01978, with one run fewer 0.02020 (tables: 2.0555, 2.0595).
-    assert runs_needed(0.05, 0.02, 0.95, 0) == 27
-    assert runs_needed(1.0, 0.02, 0.95, 0) is None
+    assert runs_needed(0.05, 0.02, 0.95) == 27
+    assert runs_needed(1.0, 0.02, 0.95) is None
     assert spread_of_runs([1, 2, 4], [2, 4, 8], in_turns=True) == pytest.approx(0)
     assert spread_of_runs([1, 2, 4], [2, 4, 8], in_turns=False) == pytest.approx(np.log(2) * np.sqrt(2))
 

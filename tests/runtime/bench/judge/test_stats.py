@@ -4,11 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats as oracle
 
 from runtime.bench.judge.stats import block_length, drift, ratio_interval, runs_interval, trend, wander
-from runtime.percentiles import percentile, samples_needed, upper_bound
+from runtime.percentiles import _at_most, percentile, samples_needed, upper_bound
+
+EXACT = 1e-12
 
 
 @pytest.mark.parametrize(("p", "needed"), [(50, 11), (90, 64), (95, 130), (99, 662), (99.9, 6636)])
@@ -117,17 +120,47 @@ def test_runs_by_turns_are_held_against_their_neighbours() -> None:
     rng = np.random.default_rng(4)
     a = 10 * np.exp(np.cumsum(rng.normal(0, 0.05, 10)))
     b = a * 1.05 * np.exp(rng.normal(0, 0.01, 10))
-    paired = runs_interval(a, b, 0.99, in_turns=True, seed=0)
+    paired = runs_interval(a, b, 0.99, in_turns=True)
     assert 1 < paired.low < 1.05 < paired.high < 1.1
     assert paired.value == pytest.approx(1.05, abs=0.01)
-    alone = runs_interval(a, b, 0.99, in_turns=False, seed=0)
+    alone = runs_interval(a, b, 0.99, in_turns=False)
     assert alone.low < 1 < alone.high
 
 
 def test_an_interval_of_runs_is_students() -> None:
-    """Logarithms of ratios -1, 0, 1: mean 0, standard error 1 / sqrt(3); Student's t of 2 at 95 % is 4.303."""
-    a, b = np.ones(3), np.exp([-1.0, 0.0, 1.0])
-    found = runs_interval(a, b, 0.95, in_turns=True, seed=1)
-    assert np.log([found.low, found.value, found.high]) == pytest.approx([-4.303 / 3**0.5, 0, 4.303 / 3**0.5], rel=0.03)
-    same = runs_interval(a, a, 0.95, in_turns=False, seed=1)
+    rng = np.random.default_rng(5)
+    for runs, confidence in ((3, 0.95), (7, 0.995), (20, 0.9)):
+        a, b = np.exp(rng.normal(2, 0.1, runs)), np.exp(rng.normal(2.1, 0.2, runs))
+        paired = oracle.ttest_rel(np.log(b), np.log(a)).confidence_interval(confidence)
+        welch = oracle.ttest_ind(np.log(b), np.log(a), equal_var=False).confidence_interval(confidence)
+        for expected, in_turns in ((paired, True), (welch, False)):
+            found = runs_interval(a, b, confidence, in_turns=in_turns)
+            assert np.log([found.low, found.high]) == pytest.approx(tuple(expected), abs=EXACT)
+    same = runs_interval(a, a, 0.95, in_turns=False)
     assert (same.low, same.value, same.high) == (1, 1, 1)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=200), st.sampled_from([1, 50, 90, 99, 99.9, 100]))
+def test_a_percentile_is_numpys_inverted_cdf(values: list[float], p: float) -> None:
+    assert percentile(values, p) == np.percentile(values, p, method="inverted_cdf")
+
+
+def test_what_samples_are_needed_rests_on_scipys_binomial() -> None:
+    for n, p in ((11, 0.5), (64, 0.1), (662, 0.01), (6636, 0.001)):
+        assert _at_most(1, n, p) == pytest.approx(oracle.binom.cdf(1, n, p), abs=EXACT)
+        assert _at_most(1, n, p) <= 0.01 < _at_most(1, n - 1, p)
+
+
+@pytest.mark.parametrize("levels", [1000, 8])
+def test_a_trend_is_theil_and_sens_with_mann_and_kendalls_p(levels: int) -> None:
+    """SciPy's Kendall test is the same sum with the same variance for ties; Mann's takes 1 off for continuity."""
+    rng = np.random.default_rng(6)
+    values = np.round(rng.random(50) * levels + np.linspace(0, 0.3 * levels, 50))
+    found = trend(values, bins=50)
+    assert found is not None
+    assert found.change == pytest.approx(49 * oracle.theilslopes(values)[0], abs=EXACT)
+    i, j = np.triu_indices(50, 1)
+    s = np.sign(values[j] - values[i]).sum()
+    plain = oracle.norm.isf(oracle.kendalltau(np.arange(50), values, method="asymptotic").pvalue / 2)
+    assert found.p_value == pytest.approx(2 * oracle.norm.sf(plain * (abs(s) - 1) / abs(s)), abs=EXACT)

@@ -9,7 +9,7 @@ import pytest
 from device.frame import Frame
 from runtime.bench.errors import BenchError
 from runtime.bench.measure.accuracy import Judged, judged_frames, measure_accuracy
-from runtime.bench.measure.labels import read_labels, read_mask
+from runtime.bench.measure.labels import by_name, read_labels, read_mask
 from runtime.bundle import Bundle
 from runtime.engines.fake import FakeEngine
 from runtime.screener import Screener
@@ -56,7 +56,7 @@ def labelled(tmp_path: Path) -> Path:
 
 
 def test_labels_are_found_by_file_name(labelled: Path) -> None:
-    labels = read_labels(labelled / "labels.csv")
+    labels = by_name(read_labels(labelled / "labels.csv"))
     assert [label.refer for label in labels.values()] == [True, False, None]
     frames = list(judged_frames(str(labelled / "images"), labels))
     assert [judged.refer for judged in frames] == [True, False, None]
@@ -76,7 +76,7 @@ def test_labels_are_found_by_file_name(labelled: Path) -> None:
         ("image,size\n0.png,4\n", "expected columns image"),
         ("image,mask\n0.png,masks/9.png\n", "line 2: mask masks/9.png is not there"),
         ("image,refer\n0.png,maybe\n", "line 2: refer is 'maybe'"),
-        ("image,refer\na/0.png,1\nb/0.png,0\n", "line 3: 0.png is named twice"),
+        ("image,refer\na/0.png,1\na\\0.png,0\n", "line 3: a/0.png is named twice"),
         ("image,refer\n,1\n", "no image is named"),
         ("\xff\xfe\x00", "not a CSV file"),
     ],
@@ -86,6 +86,14 @@ def test_a_labels_file_that_does_not_fit_says_where(labelled: Path, text: str, s
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(BenchError, match=said):
         read_labels(path)
+
+
+def test_two_pictures_of_one_name_cannot_be_told_apart_by_it(labelled: Path) -> None:
+    (labelled / "two.csv").write_text("image,refer,device\na/0.png,1,Neo\nb/0.png,0,\n")
+    labels = read_labels(labelled / "two.csv")
+    assert {path: label.device for path, label in labels.items()} == {"a/0.png": "Neo", "b/0.png": None}
+    with pytest.raises(BenchError, match="have one file name"):
+        by_name(labels)
 
 
 def test_a_long_header_is_cut_short(tmp_path: Path) -> None:

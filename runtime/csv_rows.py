@@ -1,0 +1,46 @@
+"""A table in a CSV file as spreadsheets and programs write them: its rows by column."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection
+from pathlib import Path
+
+from device.checked_file import read_whole
+
+LARGEST = 256 * 2**20
+"""Bytes of a table, some hundred times those of a large study."""
+
+
+def read_rows(path: Path, known: Collection[str] = ()) -> tuple[bytes, list[dict[str, str]]]:
+    """The file's bytes and its rows: text by column, without spaces around names and cells; "" where a cell is missing.
+
+    UTF-8 with or without its mark, commas, any ends of lines. A name of `known` is written there as in `known` whatever
+    its capitals; a column without a name is passed over. Raises `OSError` when it cannot be read, `ValueError` with a
+    text when it is no such table.
+    """
+    raw = read_whole(path, LARGEST)
+    reader = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)
+    try:
+        names = [_name(text, known) for text in next(reader, [])]
+        stated = [name for name in names if name]
+        if len(stated) == 1 and set(stated[0]) & set(";\t"):
+            raise ValueError(f"its first line is {stated[0][:60]!r}; expected commas between columns")
+        if twice := next((name for number, name in enumerate(stated) if name in stated[:number]), None):
+            raise ValueError(f"column {twice} is named twice; expected each name once")
+        rows = []
+        for cells in reader:
+            if len(cells) > len(names):
+                raise ValueError(f"line {reader.line_num} has {len(cells)} fields, the first line {len(names)}")
+            if cells:
+                row = dict(zip(names, map(str.strip, cells), strict=False))
+                rows.append({name: row.get(name, "") for name in stated})
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from None
+    return raw, rows
+
+
+def _name(text: str, known: Collection[str]) -> str:
+    name = text.strip()
+    return name.lower() if name.lower() in known else name
