@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from build_engines.card import model_card
 from build_engines.report.schema import ParityReport
@@ -10,6 +11,14 @@ from runtime.manifest import Manifest, Metric
 
 TAGS = ("medical", "ophthalmology", "retinopathy-of-prematurity", "onnx", "openvino", "tensorrt")
 TASKS = {"segmentation": "image-segmentation", "classification": "image-classification"}
+
+LICENCES = frozenset(
+    {
+        *("apache-2.0", "mit", "bsd-3-clause", "mpl-2.0", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "cc0-1.0", "cc-by-4.0"),
+        *("cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"),
+    }
+)
+"""Of the words that Hugging Face takes as a licence, those in use for weights; any other is `other` with its name."""
 
 
 def hugging_face_card(manifest: Manifest, report: ParityReport | None = None) -> str:
@@ -19,12 +28,18 @@ def hugging_face_card(manifest: Manifest, report: ParityReport | None = None) ->
     """
     header: dict[str, object] = {"tags": list(TAGS), "pipeline_tag": TASKS["classification"]}
     if manifest.stated.licence:
-        header["license"] = manifest.stated.licence.lower()
+        known = manifest.stated.licence.lower()
+        header |= {"license": known} if known in LICENCES else {"license": "other", "license_name": _slug(known)}
     if manifest.metrics:
         results = [_result(metric) for metric in manifest.metrics]
         header["model-index"] = [{"name": f"{manifest.name} {manifest.version}", "results": results}]
     lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in header.items())  # JSON is YAML
     return "\n".join(["---", *lines, "---", "", model_card(manifest, report)])
+
+
+def _slug(text: str) -> str:
+    """As Hugging Face takes a licence's name: letters, digits, dots and dashes."""
+    return re.sub(r"[^a-z0-9.]+", "-", text).strip("-") or "not-named"
 
 
 def _result(metric: Metric) -> dict[str, object]:

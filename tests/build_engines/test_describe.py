@@ -129,6 +129,8 @@ def test_the_hugging_face_header_is_yaml_with_every_figure() -> None:
     assert (result["metrics"][0]["type"], result["metrics"][0]["value"]) == ("roc_auc", 0.9)
     assert card.lstrip().startswith("# Model card: test")
     assert "license" not in hugging_face_card(manifest()).split("---\n", 2)[1]
+    own = yaml.safe_load(hugging_face_card(manifest(stated={"licence": "Group's own, 2026"})).split("---\n", 2)[1])
+    assert (own["license"], own["license_name"]) == ("other", "group-s-own-2026")
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from build_engines.evaluate.statistics.predictive import predictive_values
 from build_engines.evaluate.statistics.roc import area_interval
-from runtime.shares import share
+from runtime.shares import Share, share
 
 ALIKE = 0.4
 """Correlation of frames of one infant."""
 MOST_FRAMES = 6
+PREVALENCE = 0.1
+KINDS = ("share", "area", "predictive")
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,30 @@ class Coverage:
 def covered(of: Coverage) -> float:
     """Share of studies whose 95 % interval holds the truth."""
     rng = np.random.default_rng(2026)
-    study = _share if of.kind == "share" else _area
+    study = {"share": _share, "area": _area, "predictive": _predictive}[of.kind]
     return float(np.mean([study(of, rng) for _ in range(of.studies)]))
 
 
 def _share(of: Coverage, rng: np.random.Generator) -> bool:
-    sizes = rng.integers(1, MOST_FRAMES + 1, of.infants)
-    own = rng.beta(of.level * (1 - ALIKE) / ALIKE, (1 - of.level) * (1 - ALIKE) / ALIKE, of.infants)
-    infants = np.repeat(np.arange(of.infants), sizes)
-    found = share(rng.random(len(infants)) < own[infants], infants)
-    assert found.range is not None
-    return found.range[1] <= of.level <= found.range[2]
+    found = _drawn(of.level, of.infants, rng).range
+    assert found is not None
+    return found[1] <= of.level <= found[2]
+
+
+def _drawn(level: float, count: int, rng: np.random.Generator) -> Share:
+    """The share of frames read rightly, of infants who differ."""
+    sizes = rng.integers(1, MOST_FRAMES + 1, count)
+    own = rng.beta(level * (1 - ALIKE) / ALIKE, (1 - level) * (1 - ALIKE) / ALIKE, count)
+    infants = np.repeat(np.arange(count), sizes)
+    return share(rng.random(len(infants)) < own[infants], infants)
+
+
+def _predictive(of: Coverage, rng: np.random.Generator) -> bool:
+    """The positive value; a third of the infants are ill, sensitivity is the level, specificity 0.8."""
+    hit, clear = _drawn(of.level, of.infants // 3, rng), _drawn(0.8, of.infants - of.infants // 3, rng)
+    truth = PREVALENCE * of.level / (PREVALENCE * of.level + (1 - PREVALENCE) * 0.2)
+    _, low, high = predictive_values(hit, clear, PREVALENCE)[0]
+    return low <= truth <= high
 
 
 def _area(of: Coverage, rng: np.random.Generator) -> bool:
@@ -61,6 +77,6 @@ def _area(of: Coverage, rng: np.random.Generator) -> bool:
 
 
 if __name__ == "__main__":
-    for kind, infants, level in itertools.product(("share", "area"), (60, 150), (0.85, 0.93)):
+    for kind, infants, level in itertools.product(KINDS, (60, 150), (0.85, 0.93)):
         found = covered(Coverage(kind=kind, infants=infants, level=level))
         print(f"{kind}, {infants} infants, true {level:g}: {found:.1%} of 1,000 studies")  # noqa: T201

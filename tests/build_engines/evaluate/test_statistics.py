@@ -16,7 +16,7 @@ from build_engines.evaluate.statistics.roc import area_interval, drawn_areas, ro
 from runtime.metrics import roc_auc
 from runtime.shares import ALL_ALIKE, CLUSTERED, WILSON, Share, cluster_variance, share, wilson
 from runtime.student import Z, t_cdf, t_quantile
-from tests.build_engines.evaluate.coverage import Coverage, covered
+from tests.build_engines.evaluate.coverage import KINDS, Coverage, covered
 
 EXACT = 1e-12
 
@@ -163,16 +163,14 @@ def test_classes_that_do_not_overlap_have_an_interval_too() -> None:
     assert found.low == wilson(1.0, 6)[0]
 
 
-@pytest.mark.parametrize("kind", ["share", "area"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_intervals_cover_in_a_short_run(kind: str) -> None:
     """100 studies: 95 % of them within what that many studies can show (three standard errors)."""
     assert covered(Coverage(kind=kind, studies=100, draws=100)) >= 0.885
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(
-    ("kind", "infants", "level"), list(itertools.product(("share", "area"), (60, 150), (0.85, 0.93)))
-)
+@pytest.mark.parametrize(("kind", "infants", "level"), list(itertools.product(KINDS, (60, 150), (0.85, 0.93))))
 def test_intervals_cover_in_a_thousand_clustered_studies(kind: str, infants: int, level: float) -> None:
     found = covered(Coverage(kind=kind, infants=infants, level=level))
     assert 0.93 <= found <= 0.97

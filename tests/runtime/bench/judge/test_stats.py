@@ -136,7 +136,7 @@ def test_an_interval_of_runs_is_students() -> None:
         for expected, in_turns in ((paired, True), (welch, False)):
             found = runs_interval(a, b, confidence, in_turns=in_turns)
             assert np.log([found.low, found.high]) == pytest.approx(tuple(expected), abs=EXACT)
-    same = runs_interval(a, a, 0.95, in_turns=False)
+    same = runs_interval(a, a, 0.95, in_turns=True)
     assert (same.low, same.value, same.high) == (1, 1, 1)
 
 
