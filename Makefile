@@ -25,21 +25,23 @@ jetson: $(VENV)/.jetson
 	$(BIN)/python -c 'import tensorrt; print("TensorRT", tensorrt.__version__)'
 
 # The build side's libraries (PyTorch, ModelOpt, TensorRT's builder) and the cart's never share a process in use, so neither
-# do they here: the tests are in parts, each in a process of its own, the longest first, and one more at a time than this
+# do they here: the tests are in parts, each in a process of its own, the longest first, and two more at a time than this
 # machine has processors, as much of their time is waiting. PARALLEL=1 on a machine with little memory.
-PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PARALLEL ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 BUILD_SIDE := tests/build_engines tests/calibration
 RECORD := tests/runtime/exam tests/runtime/dicom
 SERVICE := tests/runtime/daemon tests/runtime/bench tests/runtime/bundles tests/runtime/fleet tests/runtime/reread
 DEVICE := tests/device
 CART := tests/runtime/cart
-PART_build := $(BUILD_SIDE)
+PLANS := $(addprefix tests/build_engines/,plans native triton export)
+PART_plans := $(PLANS)
+PART_build := $(BUILD_SIDE) $(PLANS:%=--ignore=%)
 PART_cart := $(CART)
 PART_record := $(RECORD)
 PART_service := $(SERVICE)
 PART_device := $(DEVICE)
 PART_rest := tests $(patsubst %,--ignore=%,$(BUILD_SIDE) $(RECORD) $(SERVICE) $(DEVICE) $(CART))
-PARTS := build cart record service device rest
+PARTS := build record cart plans rest service device
 # Each part starts hundreds of processes, and each would compile our modules anew where bytecode may not be written.
 test test-part-% test-cart test-floors test-latest test-soak: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.test
