@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from device.frame import Frame
 
 try:
-    from device import _yuv
+    import device._yuv as _yuv
 except ImportError:  # built without a compiler: the same numbers, later
     _yuv = None  # type: ignore[assignment]
 

@@ -68,7 +68,7 @@ FLOORS = {
         signature checked_file pixels schemes
         frame
         errors extras eye secrets outputs
-        version streams
+        version streams _yuv
     """,
 }
 """Rooms by floor, the highest first. A room knows only floors below its own; each has to stand on one."""

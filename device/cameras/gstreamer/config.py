@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
 
+from pydantic import Field, model_validator
+
+from device.cameras.opencv.config import YuvMatrix, YuvRange
 from device.cameras.settings import CameraSettings, build_settings, parse_settings
 from device.errors import SettingRefused
 from device.schemes import shown_source
@@ -34,17 +37,34 @@ class CsiConfig(_Sized):
 
 
 class UsbConfig(_Sized):
-    """A USB camera on a Jetson whose JPEG pictures the board's decoder unpacks."""
+    """A USB camera, or a frame grabber, that sends JPEG or YUV."""
 
     device: str = Field(default="/dev/video0", pattern=r"^/dev/[\w./:+-]+$")
     """Path of the device."""
+    format: Literal["JPEG", "NV12", "YUY2", "UYVY"] = "JPEG"
+    """How it sends its pictures, in GStreamer's words."""
+    matrix: YuvMatrix | None = None
+    """Of YUV, which needs it: a guess would shift every colour."""
+    range: YuvRange | None = None
+    """Of YUV, which needs it: what black and white are."""
+
+    @model_validator(mode="after")
+    def _named(self) -> UsbConfig:
+        if (self.format == "JPEG") is not (self.matrix is None and self.range is None):
+            raise ValueError("matrix and range: expected both with NV12, YUY2 and UYVY, none with JPEG")
+        if (self.matrix is None) is not (self.range is None):
+            raise ValueError("matrix and range: expected both, as the camera's maker says")
+        return self
 
 
 class PipelineConfig(CameraSettings):
     """A pipeline in GStreamer's own words, as `gst-launch-1.0` takes it."""
 
     pipeline: str = Field(min_length=1)
-    """Ends in `appsink drop=true max-buffers=1 sync=false` and gives `video/x-raw,format=BGR`."""
+    """Ends in `appsink drop=true max-buffers=1 sync=false`; before it stands what it gives: `video/x-raw,format=BGR`,
+    or RGBx, RGBA, BGRx, BGRA, or NV12, YUY2, UYVY with their `colorimetry` (`bt601`, `bt709`, `1:4:0:0` ...), or
+    `image/jpeg`.
+    """
     read_timeout_s: float = Field(default=3.0, gt=0, le=120)
     """Seconds within which the next frame must come."""
 

@@ -8,8 +8,8 @@ import subprocess
 
 import cv2
 
-from device.cameras.gstreamer.config import GStreamerConfig, PipelineConfig, UsbConfig
-from device.cameras.gstreamer.pipeline import elements_of, pipeline_of
+from device.cameras.gstreamer.config import GStreamerConfig, PipelineConfig
+from device.cameras.gstreamer.pipeline import elements_of, makes_of, pipeline_of
 from device.cameras.opencv.camera import CaptureCamera
 from device.cameras.quiet import quiet
 from device.errors import CameraError, Disconnected, DriverMissing, FrameTimeout, SourceNotFound
@@ -25,7 +25,7 @@ def open_gstreamer(config: GStreamerConfig) -> CaptureCamera:
     Raises `SettingRefused` for a pipeline that could hold old frames, `DriverMissing` when OpenCV was built without
     GStreamer or an element is not installed, `SourceNotFound` when the pipeline does not start.
     """
-    pipeline = pipeline_of(config)
+    pipeline, makes = pipeline_of(config), makes_of(config)
     if not opencv_has_gstreamer():
         raise DriverMissing(
             "gstreamer: the OpenCV in use was built without GStreamer, as those of PyPI are; use the one that comes "
@@ -52,7 +52,7 @@ def open_gstreamer(config: GStreamerConfig) -> CaptureCamera:
         label="gstreamer",
         size=size,
         lost=lambda waited_s: _lost(waited_s, config.read_timeout_s),
-        jpeg=isinstance(config, UsbConfig),
+        makes=makes,
     )
 
 

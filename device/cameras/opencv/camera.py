@@ -10,13 +10,13 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from device.cameras.codecs.jpeg import decode_jpeg
-from device.cameras.codecs.refused import Damaged, Refused
-from device.cameras.codecs.seams import damage_seen
+from device.cameras.codecs.refused import Refused
 from device.cameras.handle import Handle
+from device.cameras.opencv.unconverted import Makes, from_bgr
 from device.cameras.quiet import quiet
 from device.errors import CameraError, FrameMisshapen, FrameUnreadable
 from device.frame import Frame
+from device.pixels import PixelsUnusable
 
 NS_PER_S = 1_000_000_000
 
@@ -44,11 +44,11 @@ class CaptureCamera:
         size: tuple[int, int] | None,
         lost: Callable[[float], CameraError],
         captured_ns: Callable[[cv2.VideoCapture], int] = now_ns,
-        jpeg: bool = False,
+        makes: Makes = from_bgr,
     ) -> None:
         """`label` starts the names of frames; `size` is width and height, None to take that of the first frame.
 
-        `jpeg` says that the capture hands over JPEG as the camera sent it, to be decoded here, where damage is heard.
+        `makes` gives RGB of what the capture hands over.
 
         `lost` makes the error for a frame that did not come after so many seconds; `captured_ns` tells when the frame
         that was just grabbed was taken, on `time.monotonic_ns()`.
@@ -59,7 +59,7 @@ class CaptureCamera:
         self._size = size
         self._lost = lost
         self._captured_ns = captured_ns
-        self._jpeg = jpeg
+        self._makes = makes
         self._next = 0
         self._handle = Handle(capture.release)
 
@@ -103,42 +103,37 @@ class CaptureCamera:
         source = f"{self._label}:{sequence}"
         try:
             with quiet():
-                got, bgr = self._capture.retrieve()
+                got, given = self._capture.retrieve()
         except cv2.error as error:
             raise FrameUnreadable(
                 f"{source}: the frame cannot be decoded ({error.err}); read the next one",
                 source=source,
                 sequence=sequence,
             ) from None
-        if not got or bgr is None or not bgr.size:
+        if not got or given is None or not given.size:
             raise FrameUnreadable(
                 f"{source}: the frame cannot be decoded; read the next one", source=source, sequence=sequence
             )
         try:
-            if self._jpeg:
-                rgb = decode_jpeg(np.asarray(bgr, np.uint8).tobytes())
-                self._check_shape(rgb.shape, "uint8", source, sequence)
-                return rgb
-            self._check_shape(bgr.shape, str(bgr.dtype), source, sequence)
-            rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-            seen = damage_seen(rgb, blocks=False)
-            if seen is not None:
-                raise Damaged("frame", seen)
+            rgb = self._makes(given)
         except Refused as why:
             raise FrameUnreadable(f"{source}: {why}", source=source, sequence=sequence) from None
+        except PixelsUnusable as why:
+            raise self._misshapen(str(why), source, sequence) from None
+        size = (rgb.shape[1], rgb.shape[0])
+        if self._size is None:
+            self._size = size
+        if size != self._size:
+            raise self._misshapen(f"got {size[0]} x {size[1]}", source, sequence)
         return rgb
 
-    def _check_shape(self, shape: tuple[int, ...], dtype: str, source: str, sequence: int) -> None:
-        if self._size is None and len(shape) == 3:
-            self._size = (shape[1], shape[0])
-        width, height = self._size or (0, 0)
-        if shape != (height, width, 3) or dtype != "uint8":
-            raise FrameMisshapen(
-                f"{source}: got {dtype} {list(shape)}, expected uint8 [{height}, {width}, 3] as before; "
-                "if the camera was set anew, open it again",
-                source=source,
-                sequence=sequence,
-            )
+    def _misshapen(self, got: str, source: str, sequence: int) -> FrameMisshapen:
+        expected = "a picture" if self._size is None else f"{self._size[0]} x {self._size[1]} as before"
+        return FrameMisshapen(
+            f"{source}: {got}; expected {expected}; if the camera was set anew, open it again",
+            source=source,
+            sequence=sequence,
+        )
 
     def close(self) -> None:
         """Give the camera back; `read` gives None from then on, also one that waits in another thread."""

@@ -13,6 +13,8 @@ from device.errors import SettingRefused
 from device.schemes import shown_source
 from device.secrets import hide_secrets, shortened
 
+YuvMatrix = Literal["bt601", "bt709"]
+YuvRange = Literal["limited", "full"]
 _STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
 
@@ -29,6 +31,10 @@ class V4L2Config(CameraSettings):
     """Frames a second."""
     fourcc: str | None = Field(default=None, pattern=r"^[A-Z0-9 ]{4}$")
     """Pixel format on the wire, `MJPG`, `YUYV`, ...; large pictures need `MJPG` to be quick enough over USB 2."""
+    matrix: YuvMatrix | None = None
+    """Of `YUYV`, `UYVY` and `NV12`, where the driver does not say it, or says it wrongly."""
+    range: YuvRange | None = None
+    """Of these: what black and white are."""
     exposure_ms: float | None = Field(default=None, ge=0.1, le=10_000)
     """Exposure in milliseconds, in steps of 0.1; setting it ends automatic exposure."""
 

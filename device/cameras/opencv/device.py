@@ -11,8 +11,10 @@ import cv2
 from device.cameras.opencv import v4l2
 from device.cameras.opencv.camera import CaptureCamera
 from device.cameras.opencv.config import V4L2Config
+from device.cameras.opencv.unconverted import Makes, from_bgr, from_jpeg, from_yuv
 from device.cameras.quiet import quiet
 from device.errors import CameraError, Disconnected, FrameTimeout, SettingRefused, SourceNotFound
+from device.pixels import ROW_BYTES, ColourMatrix, PixelFormat, Range
 
 if TYPE_CHECKING:
     from device.cameras.mode import Mode
@@ -45,8 +47,7 @@ def open_v4l2(config: V4L2Config) -> CaptureCamera:
             )
         with quiet():
             _set(capture, config, node.modes)
-            # OpenCV's own decoder makes a picture of a torn frame and says nothing: the JPEG itself is asked for.
-            jpeg = _fourcc(capture) in ("MJPG", "JPEG") and bool(capture.set(cv2.CAP_PROP_CONVERT_RGB, 0))
+            makes = _makes(capture, config)
     except BaseException:
         capture.release()
         raise
@@ -58,7 +59,7 @@ def open_v4l2(config: V4L2Config) -> CaptureCamera:
         size=size,
         lost=lambda waited_s: _lost(config.device, waited_s),
         captured_ns=_KernelClock(),
-        jpeg=jpeg,
+        makes=makes,
     )
 
 
@@ -87,6 +88,40 @@ def _set(capture: cv2.VideoCapture, config: V4L2Config, modes: tuple[Mode, ...])
     if wrong:
         raise SettingRefused(f"{config.device}: {'; '.join(wrong)}; {_can_do(modes)}")
     _set_exposure(capture, config)
+
+
+_YUV = {"YUYV": PixelFormat.YUYV, "UYVY": PixelFormat.UYVY, "NV12": PixelFormat.NV12}
+_OTHER_YUV = ("NV21", "YU12", "YV12", "YVYU", "VYUY", "422P", "411P", "NV16", "NV61", "P010")
+
+
+def _makes(capture: cv2.VideoCapture, config: V4L2Config) -> Makes:
+    """RGB of what this camera sends. JPEG and YUV are asked for as they are. Raises `SettingRefused`."""
+    fourcc = _fourcc(capture)
+    if fourcc in _OTHER_YUV:
+        raise SettingRefused(
+            f"{config.device}: camera gave {fourcc}, whose colours nobody converts here by its matrix; "
+            "set fourcc=MJPG, YUYV, UYVY or NV12"
+        )
+    if fourcc not in _YUV:
+        if (config.matrix or config.range) is not None:
+            raise SettingRefused(f"{config.device}: set matrix or range, camera gave {fourcc}, which has none")
+        jpeg = fourcc in ("MJPG", "JPEG") and bool(capture.set(cv2.CAP_PROP_CONVERT_RGB, 0))
+        return from_jpeg if jpeg else from_bgr
+    wire, form = v4l2.wire(config.device), _YUV[fourcc]
+    matrix, levels = config.matrix or wire.matrix, config.range or wire.range
+    if not (matrix and levels):
+        raise SettingRefused(
+            f"{config.device}: the driver does not say by which matrix and range its {fourcc} is made, and a guess "
+            "would shift every colour; set matrix=bt601 or bt709, and range=limited or full, as the camera's maker says"
+        )
+    row_bytes = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)) * ROW_BYTES[form]
+    if wire.stride not in (0, row_bytes):
+        raise SettingRefused(
+            f"{config.device}: rows of {wire.stride} bytes, expected {row_bytes} without padding; choose another width"
+        )
+    if not capture.set(cv2.CAP_PROP_CONVERT_RGB, 0):
+        raise SettingRefused(f"{config.device}: OpenCV does not hand over {fourcc} as it is; set fourcc=MJPG")
+    return from_yuv(form, ColourMatrix[matrix.upper()], Range[levels.upper()])
 
 
 def _fourcc(capture: cv2.VideoCapture) -> str:

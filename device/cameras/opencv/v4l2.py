@@ -20,11 +20,24 @@ from device.errors import CameraBusy, CameraError, CameraNotPermitted, SourceNot
 
 QUERYCAP = 0x80685600
 ENUM_FMT = 0xC0405602
+_POINTER = struct.calcsize("P")
+G_FMT = 0xC0005604 | 200 + _POINTER << 16
+"""Its structure is aligned as a pointer is."""
 REQBUFS = 0xC0145608
 ENUM_FRAMESIZES = 0xC02C564A
 ENUM_FRAMEINTERVALS = 0xC034564B
 
 _VIDEO_CAPTURE = 1
+_EXTENDED = 0xFEEDCAFE
+"""Where this does not stand the fields after it say nothing."""
+_REC709, _JPEG, _DCI_P3 = 3, 7, 12
+"""Of `v4l2_colorspace`."""
+_OTHER_BY_DEFAULT = (2, 10)
+"""SMPTE 240M and BT.2020 have matrices of their own."""
+_MATRICES = {1: "bt601", 2: "bt709", 3: "bt601", 4: "bt709", 5: "bt601"}
+"""Of `v4l2_ycbcr_encoding`."""
+_RANGES = {1: "full", 2: "limited"}
+"""Of `v4l2_quantization`."""
 _CAN_CAPTURE = 0x1
 _HAS_DEVICE_CAPS = 0x80000000
 _DISCRETE = 1
@@ -44,6 +57,37 @@ class VideoNode:
     """What its driver calls it, for example `USB Camera: USB Camera`."""
     bus: str
     modes: tuple[Mode, ...]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How the camera sends its pictures now."""
+
+    stride: int
+    """Bytes from row to row; 0 where rows say nothing."""
+    matrix: str
+    """`bt601` or `bt709` of YUV; empty where the driver says none, or another one."""
+    range: str
+    """`limited` or `full`; empty where the driver does not say."""
+
+
+def wire(path: str) -> Wire:
+    """What the driver says of the format that is set, by the kernel's rules for what is left to the colour space."""
+    answer = bytearray(200 + _POINTER)
+    struct.pack_into("I", answer, 0, _VIDEO_CAPTURE)
+    try:
+        with _opened(path) as file:
+            _ioctl(file, G_FMT, answer)
+    except OSError:
+        return Wire(0, "", "")
+    numbers = struct.unpack_from("12I", answer, _POINTER)
+    stride, space = numbers[4], numbers[6]
+    encoding, levels = numbers[9:11] if numbers[7] == _EXTENDED else (0, 0)
+    if not encoding and space and space not in _OTHER_BY_DEFAULT:
+        encoding = 2 if space in (_REC709, _DCI_P3) else 1
+    if not levels and space:
+        levels = 1 if space == _JPEG else 2
+    return Wire(stride, _MATRICES.get(encoding, ""), _RANGES.get(levels, ""))
 
 
 def nodes() -> list[str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from device import Disconnected, FrameTimeout, SourceNotFound, open_camera
 from device.cameras.gstreamer import CsiConfig, PipelineConfig, UsbConfig, check_pipeline, parse_gstreamer, pipeline_of
 from device.cameras.gstreamer import open as module
-from device.cameras.gstreamer.pipeline import SINK, elements_of
+from device.cameras.gstreamer.pipeline import SINK, elements_of, makes_of
 from device.errors import DriverMissing, SettingRefused
 from tests.device.cameras.opencv.kernel import Capture
 
@@ -141,3 +143,76 @@ def test_an_inspection_that_hangs_does_not_hide_the_reason(capture: Capture, mon
     monkeypatch.setattr(subprocess, "run", hangs)
     with pytest.raises(SourceNotFound, match="does not start; try it by hand"):
         open_camera(f"gstreamer:{OWN}")
+
+
+@pytest.mark.parametrize(
+    "caps", ["format=NV12,colorimetry=bt601", "format=YUY2,colorimetry=bt709", "format=UYVY,colorimetry=1:4:0:0"]
+)
+@pytest.mark.system
+def test_yuv_of_a_pipeline_has_the_colours_that_gstreamer_itself_gives(caps: str, tmp_path: Path) -> None:
+    launch = shutil.which("gst-launch-1.0")
+    if launch is None:
+        pytest.skip("gst-launch-1.0 is not installed (Debian: gstreamer1.0-tools, gstreamer1.0-plugins-good)")
+    size = "width=64,height=48"
+    begin = f"{launch} -q videotestsrc num-buffers=1 pattern=smpte100 ! video/x-raw,{caps},{size}"
+    kept = f"tee name=t ! queue ! filesink location={tmp_path}/yuv t. ! queue"
+    converted = f"videoconvert dither=0 ! video/x-raw,format=RGB ! filesink location={tmp_path}/rgb"
+    done = subprocess.run(
+        f"{begin} ! {kept} ! {converted}".split(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = np.fromfile(tmp_path / "rgb", np.uint8).reshape(48, 64, 3)
+    yuv = np.fromfile(tmp_path / "yuv", np.uint8).reshape((72, 64) if "NV12" in caps else (48, 64, 2))
+    swapped = (
+        caps.replace("bt709", "bt601") if "bt709" in caps else caps.replace("bt601", "bt709").replace("1:4", "1:3")
+    )
+    off = []
+    for said in (caps, swapped):
+        made = makes_of(PipelineConfig(pipeline=f"videotestsrc ! video/x-raw,{said} ! {SINK}"))(yuv)
+        off.append(np.median(np.abs(made.astype(int) - expected.astype(int)).max(2)))
+    assert off[0] <= 3 < 8 < off[1], "GStreamer counts in fewer bits"
+
+
+@pytest.mark.parametrize("name", ["RGBx", "RGBA", "BGRx", "BGRA", "BGR"])
+def test_pixels_of_four_bytes_are_rgb_in_their_order(name: str) -> None:
+    given = np.zeros((4, 6, len(name)), np.uint8)
+    for channel, value in (("R", 10), ("G", 20), ("B", 30)):
+        given[..., name.index(channel)] = value + np.arange(24).reshape(4, 6)
+    made = makes_of(PipelineConfig(pipeline=f"a ! video/x-raw, format=(string){name}, width=6 ! {SINK}"))(given)
+    assert made[0, 0].tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ("caps", "words"),
+    [
+        ("video/x-raw,format=NV12", "gives NV12 with 'no colorimetry'"),
+        ("video/x-raw,format=UYVY,colorimetry=bt2020", "'colorimetry=bt2020'"),
+        ("video/x-raw,format=YUY2,colorimetry=0:4:0:0", "'colorimetry=0:4:0:0'"),
+        ("video/x-raw,format=I420,colorimetry=bt601", "gives 'I420'; expected BGR"),
+        ("video/x-raw,format=GRAY8", "gives 'GRAY8'; expected BGR"),
+    ],
+)
+def test_a_pipeline_whose_colours_would_be_guessed_is_refused(caps: str, words: str) -> None:
+    with pytest.raises(SettingRefused, match=words):
+        makes_of(PipelineConfig(pipeline=f"videotestsrc ! {caps} ! {SINK}"))
+
+
+def test_a_usb_camera_that_sends_yuv() -> None:
+    config = parse_gstreamer(
+        "gstreamer:usb,device=/dev/video2,format=NV12,matrix=bt709,range=limited,width=640,height=480"
+    )
+    assert (
+        pipeline_of(config)
+        == f"v4l2src device=/dev/video2 ! video/x-raw,format=NV12,width=640,height=480,framerate=30/1 ! {SINK}"
+    )
+    assert makes_of(config)(np.full((720, 640), 128, np.uint8)).shape == (480, 640, 3)
+    for spec, words in (
+        ("format=NV12", "expected both with NV12"),
+        ("range=full", "none with JPEG"),
+        ("format=UYVY,matrix=bt601", "expected both"),
+    ):
+        with pytest.raises(SettingRefused, match=words):
+            parse_gstreamer(f"gstreamer:usb,{spec}")

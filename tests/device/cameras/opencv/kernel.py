@@ -32,6 +32,9 @@ class Kernel:
     capabilities: int = CAPTURE
     busy: bool = False
     is_camera: bool = True
+    wire: tuple[int, ...] = (0, 8, v4l2._EXTENDED, 0, 0)
+    """What VIDIOC_G_FMT says: bytes a row, colour space (8: sRGB, as UVC cameras say), whether the rest counts, matrix,
+    range."""
 
     def ioctl(self, file: int, request: int, answer: bytearray) -> int:
         if not self.is_camera:
@@ -42,6 +45,11 @@ class Kernel:
         elif request == v4l2.REQBUFS:
             if self.busy:
                 raise OSError(errno.EBUSY, "Device or resource busy")
+        elif request == v4l2.G_FMT:
+            stride, space, extended, encoding, levels = self.wire
+            struct.pack_into(
+                "12I", answer, v4l2._POINTER, 0, 0, 0, 1, stride, 0, space, extended, 0, encoding, levels, 0
+            )
         elif request == v4l2.ENUM_FMT:
             name = self._at(list(MODES), struct.unpack_from("I", answer)[0])
             answer[44:48] = name.encode()
@@ -61,6 +69,37 @@ class Kernel:
         if index >= len(values):
             raise OSError(errno.EINVAL, "Invalid argument")
         return values[index]
+
+
+def _packed(first: int) -> Callable[[np.ndarray], np.ndarray]:
+    """BT.601 of limited range, uint8 [H, W, 2] of a picture of one colour. first: where luma lies in each pair."""
+
+    def pack(bgr: np.ndarray) -> np.ndarray:
+        y, cr, cb = _levels(bgr)
+        packed = np.empty((*bgr.shape[:2], 2), np.uint8)
+        packed[..., first], packed[:, 0::2, 1 - first], packed[:, 1::2, 1 - first] = y, cb, cr
+        return packed
+
+    return pack
+
+
+def _planar(bgr: np.ndarray) -> np.ndarray:
+    height, width = bgr.shape[:2]
+    y, cr, cb = _levels(bgr)
+    planes = np.full((height * 3 // 2, width), y, np.uint8)
+    planes[height:, 0::2], planes[height:, 1::2] = cb, cr
+    return planes
+
+
+def _levels(bgr: np.ndarray) -> tuple[int, int, int]:
+    blue_, green, red = (float(level) / 255 for level in bgr[0, 0])
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue_
+    chroma = ((red - luma) / 1.402, (blue_ - luma) / 1.772)
+    return round(16 + 219 * luma), round(128 + 224 * chroma[0]), round(128 + 224 * chroma[1])
+
+
+YUV: dict[str, Callable[[np.ndarray], np.ndarray]] = {"YUYV": _packed(0), "UYVY": _packed(1), "NV12": _planar}
+"""What a camera sends of a picture of one colour, BGR uint8 [H, W, 3]."""
 
 
 def blue(width: int, height: int) -> np.ndarray:
@@ -130,6 +169,8 @@ class Capture:
             return False, None
         if self.converts or picture.ndim != 3:
             return True, picture
+        if self.fourcc in YUV:
+            return True, YUV[self.fourcc](picture) if picture.shape[2] == 3 else picture
         return True, cv2.imencode(".jpg", picture)[1].reshape(1, -1)
 
     def release(self) -> None:
