@@ -23,7 +23,7 @@ AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])
 Port = Annotated[int, Field(gt=0, lt=65536)]
 CHARACTER_SETS = (
     "",
-    *(f"ISO_IR {n}" for n in (6, 13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166, 192)),
+    *(f"ISO_IR {n}" for n in (6, 13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166, 192, 203)),
     "GB18030",
     "GBK",
 )

@@ -6,6 +6,8 @@ several values where one is allowed; a name would be another one then. So values
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +27,11 @@ _TEXT_VRS = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN
 _OF_THE_CHARACTER_SET = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 _NAME_ENDS, _TEXT_ENDS = set(b"\\^=\r\n\t\f"), set(b"\\\r\n\t\f")
 """What ends a code extension (PS3.5 6.1.2.5.3)."""
+_MORE = {"ISO_IR 203": "iso8859_15"}
+"""Since 2021, and not known to pydicom 3.0."""
+_WINDOWS = {"latin_1": "cp1252", "iso_ir_148": "cp1254"}
+_EIGHT_BITS = {"latin_1", "iso8859_15", *(f"iso8859_{n}" for n in (2, 3, 4))}
+_EIGHT_BITS |= {f"iso_ir_{n}" for n in (126, 127, 138, 144, 148, 166)}
 _ASCII = ("", "ISO_IR 6", "ISO 2022 IR 6")
 
 
@@ -136,23 +143,60 @@ def _parted(text: str) -> list[str]:
 def decoded(raw: bytes, character_sets: Sequence[str], *, name: bool = False, keyword: str = "value") -> str:
     """Text from bytes in the character sets that were declared (PS3.3 C.12.1.1.2). Raises `Unreadable`.
 
-    Bytes that mean the same in every character set of DICOM need none. In ISO 8859-1 the codes that no printable
-    character has are read as Windows-1252, which is what those who send them mean.
+    Bytes that mean the same in every character set of DICOM need none. In ISO 8859-1 and -9 the codes that no printable
+    character has are read as Windows has them, which is what those who send them mean; Windows' other code pages differ
+    from ISO's in more than these.
     """
     if raw.isascii() and charset.ESC not in raw:
         return raw.decode("ascii")
     encodings = _encodings(character_sets, keyword)
     try:
-        if len(encodings) == 1 or charset.ESC not in raw:
+        if charset.ESC not in raw:
             text = raw.decode(encodings[0])
         else:
-            with quietly():
-                text = charset.decode_bytes(raw, encodings, _NAME_ENDS if name else _TEXT_ENDS)
+            parts = re.findall(rb"^[^\x1b]+|\x1b[^\x1b]*", raw)
+            text = "".join(_extended(part, encodings, _NAME_ENDS if name else _TEXT_ENDS) for part in parts)
     except (UnicodeError, LookupError):
         text = "\N{REPLACEMENT CHARACTER}"
-    if "\N{REPLACEMENT CHARACTER}" in text or "\x1b" in text:
+    if encodings[0] in _WINDOWS:
+        text = _windows(text, _WINDOWS[encodings[0]])
+    if "\N{REPLACEMENT CHARACTER}" in text or "\x1b" in text or (name and _of_another(raw, text, encodings[0])):
         raise Unreadable(f"{keyword}: its bytes are not of the character set {_called(character_sets)}")
-    return _windows(text) if encodings[0] == "latin_1" else text
+    return text
+
+
+def _extended(part: bytes, encodings: Sequence[str], ends: set[int]) -> str:
+    """What an escape sequence begins, up to the next one (PS3.5 6.1.2.5.3); raises `UnicodeError` or `LookupError`."""
+    if not part.startswith(b"\x1b"):
+        return part.decode(encodings[0])
+    code = part[: 4 if part.startswith((b"\x1b$(", b"\x1b$)")) else 3]
+    encoding = "ascii" if code == b"\x1b(B" else charset.CODES_TO_ENCODINGS[code]
+    if code == b"\x1b(J" and encoding not in encodings:
+        encoding = "ascii"  # Roman letters of Japan, to which kanji often go back where nobody declared them
+    if encoding not in (*encodings, "ascii"):
+        raise LookupError("nobody declared it")
+    if encoding.startswith("iso2022"):  # of two bytes a letter, which may be any; Python knows its escapes
+        return part.decode(encoding)
+    said = part[len(code) :]
+    end = next((at for at, byte in enumerate(said) if byte in ends), len(said))
+    return said[:end].decode(encoding) + said[end:].decode(encodings[0])
+
+
+def _of_another(raw: bytes, text: str, encoding: str) -> bool:
+    """Whether a name that can be read in an 8-bit character set was written in another one.
+
+    Controls stand for letters of Windows' code pages, which have others elsewhere too; and letters in UTF-8, each two
+    or three of these, are nobody's name.
+    """
+    if encoding not in _EIGHT_BITS or charset.ESC in raw:
+        return False
+    if any("\x80" <= character <= "\x9f" for character in text):
+        return True
+    try:
+        meant = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(character.isascii() or unicodedata.category(character)[0] in "LM" for character in meant)
 
 
 def _encodings(character_sets: Sequence[str], keyword: str) -> list[str]:
@@ -161,7 +205,7 @@ def _encodings(character_sets: Sequence[str], keyword: str) -> list[str]:
     wanted = alone[:1] if alone and character_sets[0] == alone[0] else [n for n in character_sets if n not in alone]
     found = []
     for name in wanted or [""]:
-        encoding = "ascii" if name in _ASCII else charset.python_encoding.get(name)
+        encoding = "ascii" if name in _ASCII else charset.python_encoding.get(name) or _MORE.get(name)
         if encoding is None:
             raise Unreadable(f"{keyword}: the character set {_called(character_sets)} is not known")
         found.append(encoding)
@@ -173,10 +217,10 @@ def _called(character_sets: Sequence[str]) -> str:
     return "that was left out" if not shown else ascii(shown)
 
 
-def _windows(text: str) -> str:
+def _windows(text: str, code_page: str) -> str:
     if not any("\x80" <= c <= "\x9f" for c in text):
         return text
     try:
-        return "".join(c.encode("latin-1").decode("cp1252") if "\x80" <= c <= "\x9f" else c for c in text)
+        return "".join(c.encode("latin-1").decode(code_page) if "\x80" <= c <= "\x9f" else c for c in text)
     except UnicodeError:
         return text  # five codes mean nothing there either

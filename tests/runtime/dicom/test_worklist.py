@@ -57,6 +57,33 @@ DECLARED = {
         b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf",
         "Hong^Gildong=洪^吉洞=홍^길동",
     ),
+    "Turkish of Windows": ("ISO_IR 148", "O\u2019Şahin^İpek".encode("cp1254"), "O\u2019Şahin^İpek"),
+    "two scripts by escapes": (
+        "ISO 2022 IR 100\\ISO 2022 IR 144",
+        "Müller^Zoë".encode("latin-1")
+        + b"=\x1b-L"
+        + "Иванова".encode("iso8859-5")
+        + b"^\x1b-L"
+        + "Анна".encode("iso8859-5"),
+        "Müller^Zoë=Иванова^Анна",
+    ),
+    "capitals that UTF-8 could mean": ("ISO_IR 144", "ТАТА^ЯН".encode("iso8859-5"), "ТАТА^ЯН"),
+    "Latin 9": ("ISO_IR 203", "Lœffler^Zoë".encode("iso8859-15"), "Lœffler^Zoë"),
+    "Greek": ("ISO_IR 126", "Παπαδοπούλου^Άννα".encode("iso8859-7"), "Παπαδοπούλου^Άννα"),
+    "Arabic": ("ISO_IR 127", "علي^ليلى".encode("iso8859-6"), "علي^ليلى"),
+    "Hebrew": ("ISO_IR 138", "כהן^נועה".encode("iso8859-8"), "כהן^נועה"),
+    "half-width kana": ("ISO_IR 13", "ﾔﾏﾀﾞ^ﾀﾛｳ".encode("shift_jis"), "ﾔﾏﾀﾞ^ﾀﾛｳ"),
+    "simplified Chinese by escapes": (
+        "\\ISO 2022 IR 58",
+        b"Wang^XiaoDong=\x1b$)A" + "王".encode("gb2312") + b"^\x1b$)A" + "小东".encode("gb2312"),
+        "Wang^XiaoDong=王^小东",
+    ),
+    "Korean, declared alone": ("ISO 2022 IR 149", b"Hong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7", "Hong=洪^吉洞"),
+    "back to Japan's Roman letters": (
+        "\\ISO 2022 IR 87",
+        b"Yamada=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J",
+        "Yamada=山田^太郎",
+    ),
     "an apostrophe of Windows": ("ISO_IR 100", b"O\x92Brien^Nora", "O\u2019Brien^Nora"),
     "ASCII in any": ("ISO_IR 101", b"Doe^Baby", "Doe^Baby"),
 }
@@ -74,6 +101,13 @@ UNREADABLE = {
     "no character set, but UTF-8": ("", "Müller^Zoë".encode()),
     "an unknown one": ("ISO_IR 999", "Müller^Zoë".encode("latin-1")),
     "a Python name": ("latin1", "Müller^Zoë".encode("latin-1")),
+    "UTF-8 called Latin-1": ("ISO_IR 100", "Müller^Zoë".encode()),
+    "UTF-8 called Latin-2": ("ISO_IR 101", "Dvořák^Žofie".encode()),
+    "UTF-8 called Cyrillic": ("ISO_IR 144", "иванова^анна".encode()),
+    "UTF-8 called Greek": ("ISO_IR 126", "Παπαδοπούλου".encode()),
+    "UTF-8 called Thai": ("ISO_IR 166", "สมชาย".encode()),
+    "Windows of Prague called Latin-2": ("ISO_IR 101", "Šuštar^Žiga".encode("cp1250")),
+    "Windows of Moscow called Cyrillic": ("ISO_IR 144", "Ђорђевић^Ана".encode("cp1251")),
     "Latin-1 called UTF-8": ("ISO_IR 192", "Müller^Zoë".encode("latin-1")),
     "mangled before": ("ISO_IR 192", "M\ufffdller^Zoe".encode()),
     "an escape that nobody declared": ("ISO_IR 100", b"Yamada=\x1b$B;3ED\x1b(B"),
