@@ -84,11 +84,16 @@ def associated(
         raise _why_not(site, peer, contexts, association, heard)
     try:
         yield association
-    except Lost as error:
+    except (Lost, RuntimeError) as error:
+        # pynetdicom raises RuntimeError where something is to be sent on an association that the peer has ended.
+        ended = isinstance(error, Lost) or not association.is_established
         association.abort()
-        if heard.abort is None:
+        if not ended:
             raise
-        raise _aborted(site, peer, error.doing, heard.abort) from None
+        doing = error.doing if isinstance(error, Lost) else "the next message was to be sent"
+        if heard.abort is None:
+            raise lost(peer, doing) from None
+        raise _aborted(site, peer, doing, heard.abort) from None
     except BaseException:
         association.abort()
         raise

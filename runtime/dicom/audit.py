@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from device.checked_file import read_whole
 from runtime.dicom import uids
 from runtime.dicom.audit_messages import KINDS, MINOR_FAILURE, SUCCESS, Audited, message
 from runtime.dicom.configuration import Audit, DicomConfig
@@ -23,6 +24,7 @@ from runtime.sinks.files import write_file
 
 FILE = "journal.audited"
 BATCH = 500
+LARGEST_BYTES = 64 << 20
 _PURPOSE = "audited"
 
 
@@ -96,7 +98,7 @@ def _line(peer: Audit, site: DicomConfig, event: Audited) -> bytes:
 def _read(journal: Journal, folder: Path) -> _Told:
     """From the start where nothing was told yet, or the file was altered: twice is better than not at all."""
     try:
-        content = journal.unlocked().open_json(_PURPOSE, "", (folder / FILE).read_bytes())
+        content = journal.unlocked().open_json(_PURPOSE, "", read_whole(folder / FILE, LARGEST_BYTES))
         return _Told(int(content["seq"]), {str(exam): int(at) for exam, at in content["sent"].items()})
     except (OSError, JournalDamaged, ValueError, TypeError, LookupError, AttributeError):
         return _Told()

@@ -4,6 +4,7 @@ ScreeningError
 `-- DicomError
     |-- SiteUnusable       the site's DICOM configuration cannot be used
     |-- RecordUnusable     an exam cannot be put into DICOM as it is
+    |-- ExamBroken         a fault that nobody foresaw, in one exam
     |-- ArchiveUnreachable no answer, connection lost or refused, TLS not agreed; it may work later
     |   |-- Lost           the connection ended, or no answer came, in the middle of something
     |   `-- Aborted        the other side ended the association on purpose (A-ABORT)
@@ -26,6 +27,18 @@ class SiteUnusable(DicomError):
 
 class RecordUnusable(DicomError):
     """The exam holds something that DICOM cannot carry, and that must not be cut short."""
+
+
+class ExamBroken(DicomError):
+    """A fault that nobody foresaw, in one exam; the others must not wait for it."""
+
+    @classmethod
+    def of(cls, exam_id: str, error: Exception) -> ExamBroken:
+        """Without the error's own text, for it may repeat what it stumbled over."""
+        return cls(
+            f"exam {exam_id}: it cannot be put into DICOM or sent ({type(error).__name__}); a fault of this software, "
+            f"report it; other exams go on, and this one is tried again"
+        )
 
 
 class ArchiveUnreachable(DicomError):

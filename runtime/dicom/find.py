@@ -10,6 +10,7 @@ from pynetdicom.presentation import build_context
 from runtime.dicom.association import address, associated, lost
 from runtime.dicom.configuration import DicomConfig, DicomNode
 from runtime.dicom.errors import ArchiveRefused
+from runtime.dicom.received import Unreadable, identifier, quietly
 from runtime.dicom.uids import STUDY_ROOT_FIND
 
 PENDING = (0xFF00, 0xFF01)
@@ -18,7 +19,7 @@ PENDING = (0xFF00, 0xFF01)
 def instances_kept(site: DicomConfig, archive: DicomNode, study_uid: str, series_uids: Iterable[str]) -> frozenset[str]:
     """SOP Instance UIDs that the archive lists in these series. Raises `ArchiveUnreachable` or `ArchiveRefused`."""
     found: set[str] = set()
-    with associated(site, archive, [build_context(STUDY_ROOT_FIND)]) as association:
+    with quietly(), associated(site, archive, [build_context(STUDY_ROOT_FIND)]) as association:
         for series_uid in series_uids:
             query = Dataset()
             query.QueryRetrieveLevel = "IMAGE"
@@ -29,11 +30,19 @@ def instances_kept(site: DicomConfig, archive: DicomNode, study_uid: str, series
                 if status is None or "Status" not in status:
                     raise lost(archive, "it was asked what it keeps")
                 if status.Status in PENDING:
-                    if answer is not None and "SOPInstanceUID" in answer:
-                        found.add(str(answer.SOPInstanceUID))
+                    found |= _named(answer)
                 elif status.Status != 0:
                     raise ArchiveRefused(
                         f"{address(archive)}: the query for instances failed with status {status.Status:04X}h; "
                         "allow the cart to query, or use storage commitment"
                     )
     return frozenset(found)
+
+
+def _named(answer: Dataset | None) -> set[str]:
+    """The instance that an answer names; none where that cannot be read: what is not named is sent again."""
+    try:
+        uid = "" if answer is None else identifier(answer, "SOPInstanceUID")
+    except Unreadable:
+        return set()
+    return {uid} if uid else set()

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import cv2
 from fpdf import FPDF
-from fpdf.enums import XPos, YPos
+from fpdf.enums import MethodReturnValue, XPos, YPos
 
 from runtime.commands.text import printable, word
 from runtime.dicom import fonts, text
@@ -21,13 +21,13 @@ from runtime.sinks.palette import OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
 from runtime.views import EYE_WORDS, Eye
 
-FORM = "2"
+FORM = "3"
 """Changes with every change of the page, so that another page has another UID."""
-MARGIN_MM, WIDTH_MM, BOTTOM_MM = 12.0, 186.0, 282.0
+MARGIN_MM, WIDTH_MM, BOTTOM_MM, FOOT_MM = 12.0, 186.0, 282.0, 14.0
 PER_ROW = 5
 PICTURE_PIXELS = 240
-MOST_LINES = 24
-"""Of what people wrote; more than a page holds is named by number, and stands whole in the structured report."""
+MOST_LETTERS = 600
+"""Of one thing that a person wrote. What is cut, or does not fit, is named by number; other reports have it."""
 
 _LATIN = "".join(map(chr, range(0x20, 0x7F)))
 
@@ -65,6 +65,7 @@ class _Page:
         self.pdf.set_lang("en")
         self.pdf.add_page()
         self._family = "helvetica"
+        self._unfit = 0
         self._chosen = fonts.chosen((*_texts(exam), _LATIN))
         found = self._chosen.fonts
         for font, path in found:
@@ -75,14 +76,22 @@ class _Page:
             self.pdf.set_text_shaping(True)
 
     def line(self, said: str, size: float = 9.5, *, height: float = 4.6) -> None:
-        """Text from margin to margin, over as many lines as it needs; none below the foot."""
-        if self.pdf.get_y() > BOTTOM_MM - 12:
-            return
+        """Text from margin to margin, over as many lines as it needs; what would reach the foot is counted instead."""
         self.pdf.set_font(self._family, size=size)
-        shown = printable(said)
-        if self._family == "helvetica":
-            shown = shown.encode("latin-1", "replace").decode("latin-1")
+        shown = self._shown(said)
+        if len(shown) > MOST_LETTERS:
+            shown = f"{shown[:MOST_LETTERS]} ... ({len(shown) - MOST_LETTERS} more letters)"
+        needed = self.pdf.multi_cell(WIDTH_MM, height, shown, align="L", dry_run=True, output=MethodReturnValue.HEIGHT)
+        assert isinstance(needed, float)
+        if self.pdf.get_y() + needed > BOTTOM_MM - FOOT_MM:
+            self._unfit += 1
+            return
         self.pdf.multi_cell(WIDTH_MM, height, shown, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def _shown(self, said: str) -> str:
+        """In letters that the font has."""
+        shown = printable(said)
+        return shown.encode("latin-1", "replace").decode("latin-1") if self._family == "helvetica" else shown
 
     def head(self) -> None:
         """Title, notice, outcome, who and when."""
@@ -90,7 +99,7 @@ class _Page:
         self.line("Screening for retinopathy of prematurity", 15, height=7)
         self.line(_notice(exam), 9)
         self.banner(exam.verdict)
-        for said in (*exam.disagreements, *exam.warnings)[:MOST_LINES]:  # they must be read beside the outcome
+        for said in (*exam.disagreements, *exam.warnings):  # they must be read beside the outcome
             self.line(said)
         self.line(_name(infant.name), 12, height=6)  # alone, for a script from the right turns what stands beside it
         self.line(f"{infant.identifier}{f', {infant.sex}' if infant.sex else ''}", 11, height=5.5)
@@ -111,7 +120,7 @@ class _Page:
         self.pdf.set_font(self._family, size=12)
         where = f" ({verdict.where}: {verdict.reason})" if verdict.where and verdict.reason else ""
         said = verdict.banner
-        shown = printable(f"{word(verdict.outcome)}: {said}{where if verdict.where not in said else ''}")
+        shown = self._shown(f"{word(verdict.outcome)}: {said}{where if verdict.where not in said else ''}")
         self.pdf.multi_cell(WIDTH_MM, 7, shown, fill=True, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self.pdf.ln(1.5)
 
@@ -142,7 +151,7 @@ class _Page:
             said = f"{shown.eye.value} {shown.view.value}: {word(shown.verdict.outcome)}"
             said += "" if shown.shot else f", {shown.verdict.reason}"
             self.pdf.multi_cell(
-                wide - 2, 3.2, said, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT, max_line_height=3.2
+                wide - 2, 3.2, self._shown(said), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT, max_line_height=3.2
             )
         self.pdf.set_xy(MARGIN_MM, top + (wide - 2) * 0.75 + 8)
 
@@ -154,20 +163,23 @@ class _Page:
         for title, said in (("Documented by clinicians", lines), ("Changed", changed), ("Light", light)):
             if said:
                 self.line(title, 11, height=6)
-            for one in said[:MOST_LINES]:
+            for one in said:
                 self.line(one)
-            if len(said) > MOST_LINES:
-                self.line(f"and {len(said) - MOST_LINES} more, in the structured report")
 
     def foot(self) -> None:
         """What made it."""
         bundles = dict.fromkeys(f"{s.reading.bundle.name} {s.reading.bundle.version}" for s in self.exam.shots)
         threshold = "" if self.exam.refer_threshold is None else f", threshold {self.exam.refer_threshold:g}"
-        self.pdf.set_xy(MARGIN_MM, BOTTOM_MM - 10)
         self.pdf.set_font(self._family, size=7.5)
+        if self._unfit:
+            self.pdf.set_xy(MARGIN_MM, BOTTOM_MM - FOOT_MM + 0.5)
+            more = f"{self._unfit} more of what was said did not fit on this page; "
+            more += "the structured report and the cart's have it"
+            self.pdf.multi_cell(WIDTH_MM, 3.4, self._shown(more), align="L")
+        self.pdf.set_xy(MARGIN_MM, BOTTOM_MM - 10)
         said = f"Exam {self.exam.exam_id.split('/')[-1]}, model {', '.join(bundles) or 'none'}{threshold}, "
         said += f"software {self.exam.equipment.software}. {_notice(self.exam)}"
-        self.pdf.multi_cell(WIDTH_MM, 3.4, printable(said), align="L")
+        self.pdf.multi_cell(WIDTH_MM, 3.4, self._shown(said), align="L")
 
 
 def _begin(words: str) -> str:

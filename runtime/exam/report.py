@@ -82,7 +82,7 @@ def _head(record: ExamRecord, infant: Infant | None, order: Order) -> Iterator[s
     summary = record.summary
     yield "<h1>Screening for retinopathy of prematurity</h1>"
     yield f'<p class="notice">{_text(record.rules.bundle.notice or AID_NOTICE)}</p>'
-    if summary.phase is not Phase.CLOSED:
+    if summary.phase is Phase.OPEN:
         yield "<p><b>The exam is still open: this is not its result.</b></p>"
     yield _banner(record.result.infant)
     for told in (*disagreements(record), *record.result.warnings):

@@ -20,7 +20,7 @@ from pynetdicom.presentation import build_context
 from runtime.dicom import codes, text, uids
 from runtime.dicom.association import address, associated, lost
 from runtime.dicom.configuration import DicomConfig, DicomNode
-from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
+from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, ExamBroken
 from runtime.dicom.from_journal import subject
 from runtime.dicom.objects import Planned, planned
 from runtime.dicom.outbox import steps
@@ -100,7 +100,8 @@ class Performed:
         for exam_id in sorted(self._left | ({running.exam_id} if running else set())):
             try:
                 self._tell_one(self._peer, exam_id, now)
-            except ScreeningError as error:
+            except Exception as fault:
+                error = fault if isinstance(fault, ScreeningError) else ExamBroken.of(exam_id, fault)
                 self._failed(exam_id, error)
                 errors.append(str(error))
                 if isinstance(error, ArchiveUnreachable):

@@ -19,7 +19,7 @@ from runtime.dicom import rejection, uids
 from runtime.dicom.association import address, associated
 from runtime.dicom.commitment import CommitmentDesk, CommitmentReport
 from runtime.dicom.configuration import Archive, DicomConfig
-from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError, SiteUnusable
+from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError, ExamBroken, SiteUnusable
 from runtime.dicom.from_journal import changes_of, exam_from_journal
 from runtime.dicom.objects import Planned, planned
 from runtime.dicom.outbox import steps
@@ -44,10 +44,6 @@ COLLECT_AT_ONCE = 100
 
 class InstanceRefused(DicomError):
     """The archive takes other instances, but not this one."""
-
-
-class ExamBroken(DicomError):
-    """A fault that nobody foresaw, in one exam; the others must not wait for it."""
 
 
 class AnotherSender(DicomError):
@@ -183,7 +179,7 @@ class Outbox:
             said = ""
         except Exception as error:
             plan, study_uid = [], None
-            said = str(error if isinstance(error, ScreeningError) else _broken(exam_id, error))
+            said = str(error if isinstance(error, ScreeningError) else ExamBroken.of(exam_id, error))
         typed = self._journal.summary(exam_id).typed_seq if plan or voided else 0
 
         def to(now: Delivery | None) -> Delivery:
@@ -241,7 +237,7 @@ class Outbox:
         try:
             self._deliver(delivery, desk, now)
         except Exception as fault:
-            error = fault if isinstance(fault, ScreeningError) else _broken(delivery.exam_id, fault)
+            error = fault if isinstance(fault, ScreeningError) else ExamBroken.of(delivery.exam_id, fault)
             self._fail(delivery, error)
             return error
         return None
@@ -399,14 +395,6 @@ class Outbox:
             yield
         finally:
             os.close(descriptor)
-
-
-def _broken(exam_id: str, error: Exception) -> ExamBroken:
-    """Without the error's own text, for it may repeat what it stumbled over."""
-    return ExamBroken(
-        f"exam {exam_id}: it cannot be put into DICOM or sent ({type(error).__name__}); a fault of this software, "
-        f"report it; other exams go on, and this one is tried again"
-    )
 
 
 def _stored(delivery: Delivery, uid: str) -> Delivery:

@@ -347,3 +347,53 @@ def test_a_lock_that_cannot_be_made_is_an_error_of_the_journal(tmp_path: Path) -
     (tmp_path / "outbox.lock").mkdir()
     with pytest.raises(JournalUnwritable, match="Is a directory"):
         attempt(tmp_path, scripted(tmp_path, 1))
+
+
+ODD: dict[str, Callable[[Dataset], None]] = {
+    "a number": lambda made: made.add_new(0x00080018, "US", 7),
+    "two values": lambda made: made.add_new(0x00080018, "UI", ["1.2.3", "1.2.4"]),
+    "a sequence": lambda made: made.add_new(0x00080018, "SQ", [Dataset()]),
+    "nothing": lambda made: None,
+    "bytes": lambda made: made.add_new(0x00080018, "OB", b"1.2.3"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_answer_that_names_no_instance_proves_nothing_and_ends_nothing(
+    name: str, archive: ScriptedArchive, tmp_path: Path
+) -> None:
+    """The others count; what is not named is sent again, and nothing is taken for kept."""
+    fill_journal(tmp_path, frames=1)
+    listed = archive.find
+
+    def find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        odd = Dataset()
+        odd.QueryRetrieveLevel = "IMAGE"
+        ODD[name](odd)
+        yield 0xFF00, odd
+        yield from listed(event)
+
+    archive.find = find  # type: ignore[method-assign]
+    archive.lists = lambda uid: uid != archive.kept[-1]
+    with archive.listening(STUDY_ROOT_FIND) as port:
+        assert "answers for 2 of them" in attempt(tmp_path, scripted(tmp_path, port)).error
+        archive.lists = lambda uid: True
+        assert attempt(tmp_path, scripted(tmp_path, port)).done == 1
+
+
+def test_an_archive_that_hangs_up_between_two_queries_is_a_lost_line(archive: ScriptedArchive, tmp_path: Path) -> None:
+    fill_journal(tmp_path, frames=1)
+    listed, hangs_up = archive.find, [True]
+
+    def find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        yield from listed(event)
+        if hangs_up:
+            threading.Timer(0.0, event.assoc.abort).start()
+
+    archive.find = find  # type: ignore[method-assign]
+    with archive.listening(STUDY_ROOT_FIND) as port:
+        said = attempt(tmp_path, scripted(tmp_path, port)).error
+        assert "a fault of this software" not in said
+        assert "A-ABORT" in said or "connection was lost" in said or "forbid" in said
+        hangs_up.clear()
+        assert attempt(tmp_path, scripted(tmp_path, port)).done == 1

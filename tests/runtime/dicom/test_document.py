@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
@@ -94,6 +95,21 @@ def test_nothing_is_said_that_nobody_typed_and_much_stays_one_page(readers: None
     many = tuple(Changed("frame moved", "x " * 200, "anna", OPENED + timedelta(minutes=n)) for n in range(200))
     words(page(replace(whole(), changes=many, documented=whole().documented * 50)), tmp_path)
     words(page(with_name(whole(), "Ø" * 500)), tmp_path)
+
+
+@pytest.mark.system
+def test_what_does_not_fit_on_the_page_is_counted_and_nothing_is_written_over_the_foot(
+    readers: None, tmp_path: Path
+) -> None:
+    long = replace(whole().documented[0], words="word " * 3000)
+    many = tuple(Changed(f"frame {n} moved", "why " * 30, "anna", OPENED) for n in range(60))
+    said = " ".join(words(page(replace(whole(), documented=(long,), changes=many)), tmp_path).split())
+    assert "more letters)" in said
+    shown = sum(f"frame {n} moved" in said for n in range(60))
+    assert 0 < shown < 60
+    [told] = re.findall(r"(\d+) more of what was said did not fit on this page", said)
+    assert shown + int(told) in (60, 61, 62), "each is shown or counted, with a title or two"
+    assert said.endswith(f"{AID_NOTICE} {DEMONSTRATION_NOTICE}")
 
 
 def test_letters_without_a_font_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

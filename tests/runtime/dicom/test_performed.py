@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from pynetdicom import AE, evt
 from pynetdicom.events import EventHandlerType as Handler
 
 from runtime.dicom.configuration import DicomConfig, DicomNode
+from runtime.dicom.outbox import performed
 from runtime.dicom.outbox.performed import Performed
 from runtime.dicom.uids import PERFORMED_STEP
 from runtime.exam.journal import Journal
@@ -225,3 +227,53 @@ def test_a_refusal_is_told_and_tried_again(
 def test_a_hospital_that_is_away_keeps_nothing_from_the_archive(journal: Journal, tmp_path: Path) -> None:
     begin(journal)
     assert "tried again" in tell(journal, where(tmp_path, 1))[0]
+
+
+def test_a_peer_that_hangs_up_between_two_messages_is_a_lost_line(
+    journal: Journal, hospital: Hospital, tmp_path: Path
+) -> None:
+    """The step is begun and ended in one association: what is left to be said is said the next time."""
+    journal.close_exam(begin(journal), operator="nurse")
+    answered = hospital.create
+
+    def create(event: Any) -> tuple[int, Dataset | None]:
+        found = answered(event)
+        threading.Timer(0.05, event.assoc.abort).start()
+        return found
+
+    def slow(facts: object) -> list[Dataset]:
+        threading.Event().wait(0.5)
+        return []
+
+    hospital.create = create  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(performed, "_series", slow)
+        with hospital.listening() as port:
+            at = where(tmp_path, port)
+            [said] = tell(journal, at)
+            assert "aborted the association while the next message was to be sent (A-ABORT)" in said
+            hospital.create = answered  # type: ignore[method-assign]
+            assert tell(journal, at) == []
+    assert hospital.told() == [("H-1", "COMPLETED", "")]
+
+
+def test_a_fault_in_one_exam_ends_neither_the_sender_nor_the_steps_of_others(
+    journal: Journal, hospital: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exams = [begin(journal)]
+    journal.close_exam(exams[0], operator="nurse")
+    exams.append(begin(journal, replace(ORDER, step_id="S-2")))
+    journal.close_exam(exams[1], operator="nurse")
+    made = performed._series
+
+    def broken(facts: Any) -> list[Dataset]:
+        if facts.order.step_id == "S-1":
+            raise ZeroDivisionError("Doe^Secret")
+        return made(facts)
+
+    monkeypatch.setattr(performed, "_series", broken)
+    with hospital.listening() as port:
+        [said] = tell(journal, where(tmp_path, port))
+    assert "a fault of this software" in said
+    assert "Secret" not in said
+    assert ("H-1", "COMPLETED", "") in hospital.told()
