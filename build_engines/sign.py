@@ -17,7 +17,7 @@ from device.light.calibration import CALIBRATION_SCHEMA, LightCalibration, sign_
 from device.outputs import PUBLIC, write_whole
 from device.signature import signature_line
 from runtime.bundle import MANIFEST, open_bundle
-from runtime.checked_json import first_problem
+from runtime.checked_json import NotJson, first_problem, model_from
 from runtime.errors import ScreeningError
 from runtime.plan_manifest import PLAN_MANIFEST
 from runtime.trust.issues import WITHDRAWN_SCHEMA, parse_withdrawn
@@ -109,9 +109,9 @@ def sign_file(path: Path, out: Path, key: Ed25519PrivateKey) -> Path:
 def _calibration(path: Path, raw: bytes) -> LightCalibration:
     """The laboratory's calibration of a board, checked as a cart checks it but for board and day."""
     try:
-        return LightCalibration.model_validate_json(raw)
-    except ValidationError as error:
-        problem = first_problem(error, "the file")
+        return model_from(LightCalibration, raw)
+    except (ValidationError, NotJson) as error:
+        problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
         raise BuildError(f"{path.name}: no {CALIBRATION_SCHEMA}: {problem}; see device/light/calibration.py") from None
 
 

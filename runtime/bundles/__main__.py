@@ -10,6 +10,7 @@ from device.streams import open_closed_streams
 from runtime.bundles.arguments import parse
 from runtime.bundles.errors import NotActivated
 from runtime.commands.ending import ended
+from runtime.exam.commands.journal import keep_key_from_others
 
 VERBS = {"install": "install", "activate": "activate", "rollback": "rollback", "list": "list_", "remove": "remove"}
 
@@ -26,4 +27,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     open_closed_streams()
+    keep_key_from_others()
     sys.exit(main())

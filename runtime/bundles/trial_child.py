@@ -16,7 +16,7 @@ from runtime.bundles.safeguards import lacking, not_referred, strangers_known
 from runtime.bundles.trial import Compared, Trial
 from runtime.errors import BundleError, ScreeningError
 from runtime.exam.journal import Journal
-from runtime.exam.journal.crypt import find_key
+from runtime.exam.journal.crypt import JournalKey, find_key
 from runtime.exam.session import stored_frame
 from runtime.screener import Screener
 from runtime.site_screener import screener_for
@@ -97,8 +97,9 @@ def _compared(asked: dict[str, Any], fresh: Screener, running: Screener) -> Iter
 def _stored(asked: dict[str, Any]) -> Iterator[tuple[str, str, Frame]]:
     """The newest stored frames; one that cannot be read is passed over."""
     key_file = None if asked["key_file"] is None else Path(asked["key_file"])
+    key = JournalKey.from_text(asked["key"]) if asked["key"] else find_key(key_file)
     left = int(asked["frames"])
-    with Journal.open(Path(asked["journal"]), find_key(key_file), read_only=True, check=False) as journal:
+    with Journal.open(Path(asked["journal"]), key, read_only=True, check=False) as journal:
         for summary in journal.exams():
             try:
                 captures = journal.exam(summary.exam_id).captures

@@ -19,7 +19,7 @@ from device.frame import Frame
 from device.live import CameraState
 from device.live.reader import LiveReader
 from runtime.cart.desk import Desk
-from runtime.cart.errors import NotNow
+from runtime.cart.errors import NotNow, shown
 from runtime.cart.events import Events
 from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
@@ -418,7 +418,7 @@ class Cart:
             self._health_changed()
 
     def _desk_failed(self, error: Exception | None) -> None:
-        problem = "" if error is None else (str(error) or type(error).__name__)
+        problem = "" if error is None else shown(error)
         if problem != self._desk_problem:
             self._desk_problem = problem
             self._health_changed()
@@ -451,14 +451,14 @@ class Cart:
     def _foot_done(self, done: Future[dict[str, Any]]) -> None:
         error = None if done.cancelled() else done.exception()
         if error is not None:
-            self.events.tell("refused", reason=str(error))
+            self.events.tell("refused", reason=shown(error))
 
     def _send(self, send: Send) -> None:
         while not self._closing.is_set():
             try:
                 send(self._closing.is_set, self._watch.sent)
             except Exception as error:  # each exam's own trouble is in the outbox; the sender itself must not end
-                said = str(error) if isinstance(error, ScreeningError) else ""
+                said = shown(error) if isinstance(error, ScreeningError) else ""
                 self._watch.sender_problem = said or f"sending does not work ({type(error).__name__}); report it"
             self._closing.wait(SEND_EVERY_S)
 

@@ -11,7 +11,19 @@ ScreeningError
 
 from __future__ import annotations
 
+import re
+
 from runtime.errors import ScreeningError
+
+_FOR_A_TERMINAL = re.compile(r"python -m |\brun verify\b|(?:^|[\s(])--[a-z]")
+
+
+def shown(error: BaseException) -> str:
+    """An error's text for whoever stands at the screen: what names a command of a terminal is the technician's."""
+    said = str(error) or type(error).__name__
+    clauses = said.split("; ")
+    kept = [clause for clause in clauses if not _FOR_A_TERMINAL.search(clause)]
+    return said if len(kept) == len(clauses) else "; ".join((*kept, "call the technician"))
 
 
 class CartError(ScreeningError):

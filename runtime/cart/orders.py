@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from runtime.cart.errors import shown
 from runtime.errors import ScreeningError
 
 
@@ -83,7 +84,7 @@ class LatestWorklist:
             try:
                 items = list(self._ask())
             except ScreeningError as error:
-                self._answer = WorklistAnswer(self._answer.rows, self._answer.asked_at, str(error))
+                self._answer = WorklistAnswer(self._answer.rows, self._answer.asked_at, shown(error))
             except Exception as error:  # a fault of the archive's answer must not end the cart
                 self._answer = WorklistAnswer(
                     self._answer.rows, self._answer.asked_at, f"the worklist cannot be used ({type(error).__name__})"

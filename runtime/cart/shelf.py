@@ -17,7 +17,7 @@ from runtime.bundles.actions import Means
 from runtime.bundles.errors import NotActivated
 from runtime.bundles.store import BundleSlot
 from runtime.bundles.trial import Trial, kept_trial
-from runtime.cart.errors import NotNow
+from runtime.cart.errors import NotNow, shown
 from runtime.errors import ScreeningError
 from runtime.slots import installed
 
@@ -74,7 +74,7 @@ class Shelf:
             active = self._means.slots.read()
             since = "" if active is None else f"{active.since}: {active.why}"
         except ScreeningError as error:
-            problem = str(error)
+            problem = shown(error)
         return {
             "fixed": "",
             "slots": [self._slot(self._means, slot) for slot in slots],
@@ -157,7 +157,7 @@ class Shelf:
         try:
             done = work(means)
         except (ScreeningError, OSError) as error:
-            done = Task(what, problem=str(error))
+            done = Task(what, problem=shown(error))
         except Exception as error:  # nobody waits for this thread: what it ends with has to be seen
             done = Task(what, problem=f"a fault of this software ({type(error).__name__}); report it")
         self._task = replace(done, running=False)

@@ -15,10 +15,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from device.checked_file import read_whole
 from runtime.cart.errors import CartError, SignInRefused
-from runtime.checked_json import first_problem
+from runtime.checked_json import NotJson, first_problem, model_from
 
 USERS_SCHEMA = "rop.users/1"
+LARGEST_BYTES = 1 << 20
 FREE_TRIES = 5
 """Wrong PINs in a row before a user has to wait."""
 FIRST_WAIT_S = 30.0
@@ -75,7 +77,7 @@ def new_user(name: str, shown: str, pin: str, role: Role = "operator") -> User:
 def load_users(path: Path) -> tuple[User, ...]:
     """Read a users file. Raises `CartError` when it cannot be read, is not one, or may be read by everybody."""
     try:
-        text = path.read_bytes()
+        text = read_whole(path, LARGEST_BYTES)
         mode = path.stat().st_mode
     except OSError as error:
         raise CartError(
@@ -85,11 +87,10 @@ def load_users(path: Path) -> tuple[User, ...]:
     if mode & 0o077:
         raise CartError(f"users file {path.name}: others may read it; expected mode 0600: chmod 600 {path.name}")
     try:
-        return UsersFile.model_validate_json(text).users
-    except ValidationError as error:
-        raise CartError(
-            f"users file {path.name}: {first_problem(error, 'the file')}; expected {USERS_SCHEMA}"
-        ) from None
+        return model_from(UsersFile, text).users
+    except (ValidationError, NotJson) as error:
+        problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
+        raise CartError(f"users file {path.name}: {problem}; expected {USERS_SCHEMA}") from None
 
 
 def save_users(path: Path, users: tuple[User, ...]) -> None:

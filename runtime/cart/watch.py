@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runtime.cart.errors import NotNow
+from runtime.cart.errors import NotNow, shown
 from runtime.errors import ScreeningError
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.infant import now_utc
@@ -100,7 +100,7 @@ class Watch:
             newest = trail_end(journal.database.connection)
             behind_s = 0.0 if newest is None else (newest.moment - self._clock()).total_seconds()
         except JournalDamaged as error:
-            return str(error)
+            return shown(error)
         if behind_s > JUMP_S:
             return (
                 f"it is {_span(behind_s)} behind the newest entry of the journal; set it to the right time, "
@@ -145,7 +145,7 @@ def model_problem(parts: Parts, screener: FrameReader) -> str:
     try:
         parts.rules()
     except ScreeningError as error:
-        return str(error)
+        return shown(error)
     drift = None if screener.trust is None else screener.trust.drift
     if drift is not None and drift.state == "alarm":
         return f"drift: {'; '.join(drift.reasons)}; have the technician look at Service"

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from device.streams import open_closed_streams
 from runtime.commands.ending import ended
+from runtime.exam.commands.journal import keep_key_from_others
 from runtime.fleet.arguments import parse
 
 
@@ -23,4 +24,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     open_closed_streams()
+    keep_key_from_others()
     sys.exit(main())

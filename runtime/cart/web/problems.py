@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from device.checked_file import place_of
 from device.errors import DeviceError
-from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused
+from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused, shown
 from runtime.errors import ScreeningError
 from runtime.exam.errors import ExamRefused, ExamUnknown, InfantInvalid, JournalFull, OrderInvalid
 
@@ -24,27 +24,28 @@ def problem(status: int, title: str, detail: str, **more: Any) -> JSONResponse:
 
 async def of_ours(_: Request, error: Exception) -> JSONResponse:
     """What the cart's parts raise; the text is for the person at the screen."""
+    said = shown(error)
     if isinstance(error, SignInRefused):
-        return problem(429 if error.wait_s else 401, "sign in", str(error), retry_s=round(error.wait_s, 1))
+        return problem(429 if error.wait_s else 401, "sign in", said, retry_s=round(error.wait_s, 1))
     if isinstance(error, NotNow):
-        return problem(409, "not now", str(error), retry_s=error.retry_s)
+        return problem(409, "not now", said, retry_s=error.retry_s)
     if isinstance(error, NotYours):
-        return problem(403, "not yours", str(error))
+        return problem(403, "not yours", said)
     if isinstance(error, DeskGone):
-        return problem(503, "starting anew", str(error))
+        return problem(503, "starting anew", said)
     if isinstance(error, CartBusy):
-        return problem(503, "busy", str(error), retry_s=1.0)
+        return problem(503, "busy", said, retry_s=1.0)
     if isinstance(error, (InfantInvalid, OrderInvalid)):
-        return problem(422, "not taken", str(error))
+        return problem(422, "not taken", said)
     if isinstance(error, ExamUnknown):
-        return problem(404, "not here", str(error))
+        return problem(404, "not here", said)
     if isinstance(error, ExamRefused):
-        return problem(409, "refused", str(error))
+        return problem(409, "refused", said)
     if isinstance(error, JournalFull):
-        return problem(507, "disk full", str(error))
+        return problem(507, "disk full", said)
     if isinstance(error, DeviceError):
-        return problem(503, "equipment", str(error))
-    return problem(500, "cannot be done", str(error))
+        return problem(503, "equipment", said)
+    return problem(500, "cannot be done", said)
 
 
 async def of_a_body(_: Request, error: Exception) -> JSONResponse:

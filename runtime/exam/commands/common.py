@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from argparse import Namespace
 from dataclasses import replace
@@ -30,7 +31,8 @@ PROMPTS = (
     ("birth_weight_g", "birth weight in grams"),
     ("sex", "sex (M, F, O, or nothing)"),
 )
-LARGEST_FILE = 64 * 1024
+LARGEST_FILE = 4 << 20
+"""Bytes of a file of an infant or of orders: a day's worklist of thousands."""
 
 
 def open_journal(options: Namespace, *, create: bool = False, read_only: bool = False, check: bool = True) -> Journal:
@@ -91,7 +93,9 @@ def read_infant(name: str | None, ordered: Ordered | None = None) -> Infant:
         try:
             content = strict_json(_read(name))
         except OSError as error:
-            raise InfantInvalid(f"infant: {name} cannot be read ({error.strerror}); name a JSON file") from None
+            raise InfantInvalid(
+                f"infant: {_called(name)} cannot be read ({error.strerror}); name a JSON file"
+            ) from None
         except ValueError as error:
             raise InfantInvalid(f"infant: {_called(name)} is not JSON{_twice(error)}") from None
         if ordered is not None and isinstance(content, dict):
@@ -116,7 +120,7 @@ def read_order(name: str | None, *, accession: str = "", step_id: str = "") -> O
         except ValueError:
             found = [strict_json("\n".join(lines))]  # one object over several lines
     except OSError as error:
-        raise OrderInvalid(f"order: {name} cannot be read ({error.strerror}); name a JSON file") from None
+        raise OrderInvalid(f"order: {_called(name)} cannot be read ({error.strerror}); name a JSON file") from None
     except ValueError as error:
         raise OrderInvalid(
             f"order: {_called(name)} is not JSON{_twice(error)}; see python -m runtime.dicom worklist --json"
@@ -136,7 +140,15 @@ def _twice(error: ValueError) -> str:
 
 
 def _read(name: str) -> bytes:
-    return sys.stdin.buffer.read(LARGEST_FILE) if name == "-" else Path(name).read_bytes()
+    """At most `LARGEST_FILE` bytes. Raises `OSError`."""
+    if name == "-":
+        content = sys.stdin.buffer.read(LARGEST_FILE + 1)
+    else:
+        with Path(name).open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise OSError(errno.EFBIG, f"it holds more than {LARGEST_FILE >> 20} MiB")
+    return content
 
 
 def _called(name: str) -> str:

@@ -12,8 +12,10 @@ do what the archive's reports say.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -65,9 +67,9 @@ class FileAnchor:
     def read(self) -> Told | None:
         """The last whole line. Raises `JournalDamaged` for what is no line of an anchor, `JournalUnwritable`."""
         try:
-            with self.path.open("rb") as file:
+            with open(_regular(self.path, os.O_RDONLY), "rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
-                whole = file.read().rpartition(b"\n")[0]
+                whole = file.read(2 * _TAIL_BYTES).rpartition(b"\n")[0]
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -91,9 +93,8 @@ class FileAnchor:
             return
         mac = secrets.mac("anchor", f"{secrets.journal_id} {end.seq} {end.hash}")
         line = f"{_MARK} {secrets.journal_id} {end.seq} {end.hash} {secrets.current} {mac}\n"
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with contextlib.suppress(OSError):
-            descriptor = os.open(self.path, flags, 0o600)
+            descriptor = _regular(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW)
             try:
                 size = os.fstat(descriptor).st_size
                 torn = size and os.pread(descriptor, 1, size - 1) != b"\n"  # by a loss of power
@@ -103,6 +104,15 @@ class FileAnchor:
 
     def __str__(self) -> str:
         return str(self.path)
+
+
+def _regular(path: Path, flags: int) -> int:
+    """A descriptor of a regular file; a pipe or device in its place is not waited for. Raises `OSError`."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return descriptor
 
 
 class SyslogAnchor:

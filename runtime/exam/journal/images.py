@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from device.checked_file import read_whole
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal.flush import flush
 from runtime.exam.journal.secrets import Secrets
 
 SEALED, PLAIN = ".sealed", ".png"
+LARGEST_BYTES = 1 << 30
+"""Of a picture of 100 megapixels that no compression helps."""
 
 
 class ImageStore:
@@ -109,7 +112,7 @@ class ImageStore:
         """A picture's PNG, checked against its name. Raises `JournalDamaged`."""
         try:
             sealed = self.path(sha256)
-            content = sealed.read_bytes() if sealed.exists() else self._plain(sha256).read_bytes()
+            content = read_whole(sealed if sealed.exists() else self._plain(sha256), LARGEST_BYTES)
         except OSError as error:
             raise JournalDamaged(f"image {sha256[:12]}: cannot be read ({error.strerror}); bring back a copy") from None
         altered = JournalDamaged(f"image {sha256[:12]}: it was altered; bring back a copy")

@@ -7,12 +7,14 @@ import os
 import sqlite3
 from pathlib import Path
 
+from device.checked_file import read_whole
 from runtime.exam.errors import JournalDamaged, KeyUnusable
 from runtime.exam.journal.crypt import HOW, JournalKey
 from runtime.exam.journal.flush import flush
 from runtime.exam.journal.secrets import Secrets
 
 FILE = "journal.keys"
+LARGEST_BYTES = 1 << 20
 
 
 class Keyring:
@@ -24,7 +26,7 @@ class Keyring:
     def in_file(self) -> str:
         """What the file says; empty where there is none."""
         try:
-            return self.path.read_text(encoding="ascii").strip()
+            return read_whole(self.path, LARGEST_BYTES).decode("ascii").strip()
         except (OSError, UnicodeDecodeError):
             return ""
 

@@ -118,7 +118,7 @@ def _settle(journal: JournalReader, trail_of: Callable[[Secrets], Trail]) -> Non
     """What an opening for writing puts right: witness, second copy of the keys, files that a crash left."""
     secrets, key = journal.secrets, journal.key
     if secrets is not None and key is not None:
-        lost = [] if journal.witness.path.exists() else [WITNESS_FILE]
+        lost = [] if journal.witness.read() is not None else [WITNESS_FILE]  # missing, or says nothing any more
         lost += [str(anchor) for anchor in journal.anchors if anchor.missing()]
         if lost:
             _witness_anew(journal, trail_of(secrets), lost)

@@ -12,11 +12,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from device.checked_file import read_whole
 from runtime.exam.journal.flush import flush
 from runtime.exam.journal.trail import End
 
 FILE = "journal.head"
 _SEQ_DIGITS = 20
+_FLAGS = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Into no file of others by a link, and no pipe is waited for."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Witness:
 
     def make(self, end: End | None) -> None:
         """Make the file, on disk when this returns. Raises `OSError`."""
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.path, _FLAGS | os.O_CREAT, 0o600)
         try:
             os.pwrite(descriptor, _line(end), 0)
             os.fsync(descriptor)
@@ -46,7 +49,7 @@ class Witness:
     def tell(self, end: End | None) -> None:
         """The newest event that is on disk now. Where this cannot be written the file only stays behind."""
         with contextlib.suppress(OSError):
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.path, _FLAGS)
             try:
                 os.pwrite(descriptor, _line(end), 0)
             finally:
@@ -55,7 +58,7 @@ class Witness:
     def read(self) -> Witnessed | None:
         """What it says, None when there is no such file or it says nothing. To be read before the database is."""
         try:
-            seq, hash_ = self.path.read_text(encoding="ascii").split()
+            seq, hash_ = read_whole(self.path, 2 * len(_line(None))).decode("ascii").split()
             return Witnessed(int(seq), hash_)
         except (OSError, ValueError):
             return None

@@ -43,6 +43,11 @@ def test_a_saved_file_has_no_pin_and_reads_back(tmp_path: Path) -> None:
         ('{"schema": "rop.users/2", "users": []}', "schema"),
         ("not json", "JSON"),
         ('{"schema": "rop.users/1", "users": [{"name": "ana"}]}', "shown"),
+        ('{"schema": "rop.users/1", "users": [], "users": []}', "'users' stands twice"),
+        (
+            '{"schema": "rop.users/1", "users": [{"name": "ana", "role": "operator", "role": "technician"}]}',
+            "'role' stands twice",
+        ),
     ],
 )
 def test_another_file_is_refused_by_name(tmp_path: Path, content: str, said: str) -> None:

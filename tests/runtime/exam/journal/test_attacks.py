@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
@@ -15,11 +16,14 @@ import pytest
 from runtime.dicom.configuration import CartNode
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.exam.__main__ import main
-from runtime.exam.errors import ExamRefused, JournalDamaged, JournalError
+from runtime.exam.errors import ExamRefused, JournalDamaged, JournalError, JournalUnwritable
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Delivery, Journal
+from runtime.exam.journal.anchors import anchor_of
 from runtime.exam.journal.chain import canonical, digest, event_hash
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.trail import End
+from runtime.exam.journal.verify import verify
 from runtime.exam.report import report_page
 from runtime.views import Eye, View
 from tests.runtime.exam.making import NRF, REFER, RULES, infant, journal_exam
@@ -133,6 +137,59 @@ def test_an_edit_is_named_by_list_and_stops_retire(
     with sqlite3.connect(filled.folder / "journal.sqlite3") as connection:
         assert connection.execute("SELECT count(*) FROM events WHERE kind = 'retired'").fetchone() == (0,)
     connection.close()
+
+
+def test_a_file_of_others_that_journal_head_leads_to_is_not_written_to(
+    filled: Journal, key: JournalKey, tmp_path: Path
+) -> None:
+    others = tmp_path / "others"
+    others.write_text("0" * 20 + " " + "0" * 64 + "\n")
+    head = filled.folder / "journal.head"
+    head.unlink()
+    head.symlink_to(others)
+    before = others.read_text()
+    fill(filled)
+    assert others.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["journal.head", "journal.keys", "images", "anchor"])
+def test_a_pipe_in_a_files_place_is_waited_for_by_nobody(
+    filled: Journal, key: JournalKey, tmp_path: Path, name: str
+) -> None:
+    """Each of them would have kept `show`, `list` or the next capture for ever."""
+    anchor = tmp_path / "anchor"
+    if name == "images":
+        path = next(iter(sorted(filled.images.folder.glob("*/*.sealed"))))
+    else:
+        path = anchor if name == "anchor" else filled.folder / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    if name == "anchor":
+        with pytest.raises(JournalUnwritable, match="not a regular file"):
+            Journal.open(filled.folder, key, anchors=[anchor])
+        anchor_of(anchor).tell(End(1, "2026-11-22T12:00:00+00:00", "0" * 64, None), filled.unlocked())
+        return
+    if name == "images":
+        with pytest.raises(JournalDamaged, match="not a regular file"):
+            filled.images.read(path.name.removesuffix(".sealed"))
+    fill(filled)
+    with suppress(JournalUnwritable), Journal.open(filled.folder, key) as journal:
+        assert journal.exams()
+    with Journal.open(filled.folder, key, read_only=True, check=False) as journal:
+        assert verify(journal).findings or name == "journal.keys", "which is made anew from the table"
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"1 2 3\n"])
+def test_a_head_that_says_nothing_is_in_the_trail_as_a_missing_one(
+    filled: Journal, key: JournalKey, content: bytes
+) -> None:
+    """Else an older copy with its head emptied would be sound after the next commit."""
+    (filled.folder / "journal.head").write_bytes(content)
+    filled.close()
+    with Journal.open(filled.folder, key) as journal:
+        found, _ = journal.events_after(0, 1000)
+        assert [row.kind for row in found][-1] == "witness missing"
+        assert verify(journal).findings == ()
 
 
 @pytest.mark.parametrize("name", ["a body", "a body removed", "who", "kind", "time", "an event in the middle removed"])

@@ -1,0 +1,59 @@
+"""What a person at the cart's screen is told of an error: no commands of a terminal, which is the technician's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import cast
+
+import pytest
+
+pytest.importorskip("fastapi", reason="problems of the pages need the extra `cart`")
+
+from fastapi import Request
+
+from device.errors import PortUnusable
+from runtime.bundles.errors import SlotsError
+from runtime.cart.errors import NotNow, shown
+from runtime.cart.web.problems import of_ours
+from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
+
+SAID = {
+    "damaged": (
+        JournalDamaged("exam 7: its events were altered; run python -m runtime.exam verify, bring back a copy"),
+        "exam 7: its events were altered; call the technician",
+    ),
+    "vessels": (
+        JournalDamaged("vessels of exam 7: not its reading's; run verify"),
+        "vessels of exam 7: not its reading's; call the technician",
+    ),
+    "options": (
+        KeyUnusable("it is encrypted, and there is no key; name its file with --key-file"),
+        "it is encrypted, and there is no key; call the technician",
+    ),
+    "typed words": (
+        ExamRefused(
+            "exam 7: no archive has them; keep its report (python -m runtime.exam export 7), then give --discard-typed"
+        ),
+        "exam 7: no archive has them; call the technician",
+    ),
+    "slots": (SlotsError("no such bundle; see: python -m runtime.bundles list"), "no such bundle; call the technician"),
+    "for the person": (
+        NotNow("the flash recharges, 0.2 s left; nothing was given"),
+        "the flash recharges, 0.2 s left; nothing was given",
+    ),
+    "dashes": (PortUnusable("board -- away; plug it in"), "board -- away; plug it in"),
+    "without words": (ValueError(), "ValueError"),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_an_error_is_told_without_commands(name: str) -> None:
+    error, said = SAID[name]
+    assert shown(error) == said
+
+
+def test_the_pages_get_these_words() -> None:
+    error, said = SAID["damaged"]
+    answer = asyncio.run(of_ours(cast("Request", None), error))
+    assert json.loads(bytes(answer.body))["detail"] == said
