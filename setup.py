@@ -1,4 +1,4 @@
-"""What setup.cfg cannot say: the compiled parts, resize, gate and YUV, which may be left out without a compiler."""
+"""What setup.cfg cannot say: the compiled parts, which may be left out where there is no compiler."""
 
 from setuptools import Extension, setup
 
@@ -25,6 +25,12 @@ setup(
             # keeps loops from being made vectors of: 0.95 ms in place of 0.6.
             extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden", "-ffp-contract=off", "-fno-wrapv"],
             optional=True,  # runtime/gate/plain.py gives the same numbers
+        ),
+        Extension(
+            "runtime.daemon._shared",
+            ["runtime/daemon/shared.c"],
+            extra_compile_args=["-O2", "-std=c11", "-D_GNU_SOURCE", "-fvisibility=hidden"],
+            optional=True,  # without it no ring lies in reserved huge pages
         ),
     ]
 )

@@ -12,6 +12,11 @@ import numpy as np
 from runtime.arrays import UInt8Array
 from runtime.daemon.slots import HUGE_PAGE
 
+try:
+    from runtime.daemon import _shared
+except ImportError:  # built without a compiler: `can_watch` says so
+    _shared = None  # type: ignore[assignment]
+
 MAP_FIXED = 0x10
 """Linux, everywhere but on Alpha, MIPS, PA-RISC and Xtensa the same."""
 MADV_COLLAPSE = 25
@@ -27,18 +32,31 @@ _libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
+def can_watch() -> bool:
+    """Whether a page that another process takes away is survived."""
+    return _shared is not None
+
+
+def lost(mapped: UInt8Array) -> bool:
+    """Whether a page of a mapping that `gives_back` was missing when it was touched; it has read as zeros since."""
+    return _shared is not None and _shared.lost(mapped.ctypes.data)
+
+
 def map_shared(descriptor: int, size: int, gives_back: bool = False) -> UInt8Array:
     """A file mapped for reading and writing, uint8 [size], at an address that is a multiple of 2 MiB.
 
     It is unmapped when nothing refers to the array or to a view of it any more. Python's `mmap` cannot say where, and
     the kernel maps large pages only where file and address agree. gives_back: take the pages from the file too when it
-    is unmapped, so that another process that still maps it holds nothing of ours. Raises `OSError`.
+    is unmapped, so that another process that still maps it holds nothing of ours; and watch for pages that such a
+    process takes away meanwhile, see `lost`. Raises `OSError`.
     """
     reserved = size + HUGE_PAGE
     base = _mmap(None, reserved, _PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1)
     try:
         start = -(-base // HUGE_PAGE) * HUGE_PAGE
         _mmap(start, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED | MAP_FIXED, descriptor)
+        if gives_back and _shared is not None:
+            _shared.watch(start, size)
     except BaseException:
         _libc.munmap(base, reserved)
         raise
@@ -48,8 +66,10 @@ def map_shared(descriptor: int, size: int, gives_back: bool = False) -> UInt8Arr
 
 
 def _unmap(base: int, reserved: int, start: int, given_back: int) -> None:
-    if given_back:
-        _libc.madvise(start, given_back, MADV_REMOVE)
+    for first in range(0, given_back, HUGE_PAGE):  # one by one: in the place of a lost one lies no page of the file
+        _libc.madvise(start + first, min(HUGE_PAGE, given_back - first), MADV_REMOVE)
+    if given_back and _shared is not None:
+        _shared.forget(start)
     _libc.munmap(base, reserved)
 
 

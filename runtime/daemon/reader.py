@@ -36,6 +36,9 @@ IDLE_SELF_TEST_S = 30.0
 LATE_WINDOW, LATE_ALARM, LATE_OVER = 100, 10, 5
 """Of so many frames so many late are a reason, until fewer than the last are."""
 FAILING_AFTER = 3
+ROOM, UNKNOWN_ROOM_MS = 1.25, 1000.0
+"""A late frame is the daemon's doing where it came with so many times as much time as the quickest of its size took, or
+with so many milliseconds where none of its size was read yet; else its client asks for what nobody can do."""
 TORN = "frame changed while it was read"
 _VESSELS, _VESSELS_WANTED, _TORN = int(ResultFlag.VESSELS), int(SubmitFlag.VESSELS), int(ResultFlag.TORN)
 
@@ -87,7 +90,9 @@ class ModelThread:
         self._max_age_ns = int(max_age_ms * 1e6)
         self._idle_ns, self._tested_ns = int(idle_s * 1e9), 0
         self._lates: deque[bool] = deque(maxlen=LATE_WINDOW)
-        """Of frames that were not too late as they came: such are their client's doing."""
+        """Of frames that came with enough time: those that did not are their client's doing."""
+        self._quickest_ms: dict[int, float] = {}
+        """Of the readings since the model was loaded, by size: bits of the number of pixels."""
         self._late_alarm = False
         self._failures = 0
         self._reload_problem = ""
@@ -241,6 +246,7 @@ class ModelThread:
             old.close()
             self._on_loaded()
             self._reload_problem, self._failures = "", 0
+            self._quickest_ms.clear()
             self.counts.reloads += 1
             self._alive()
             answer = Reloaded(new.sha256, 0, "")
@@ -267,7 +273,7 @@ class ModelThread:
                 result = unread(job, ResultFlag.CANCELLED, CANCELLED, result.frame_sha256)
             job.connection.send(result, job.tag)
             self.turns.charge(job.connection, (time.monotonic() - start) * 1e3, job.connection.peer.uid)
-            self._count(job, reading, flags)
+            self._count(job, reading, flags, (time.monotonic() - start) * 1e3)
         os.sched_yield()  # a client that was woken on this core has it before what follows
         if reading.timings_ms.classify is not None:
             self._alive()
@@ -312,18 +318,25 @@ class ModelThread:
             return f"late: captured {age_ns / 1e6:.0f} ms ago, at most {self._max_age_ns / 1e6:g}"
         return ""
 
-    def _count(self, job: Job, reading: Reading, flags: int) -> None:
+    def _count(self, job: Job, reading: Reading, flags: int, took_ms: float) -> None:
         torn = bool(flags & _TORN)
         self.counts.frames += 1
         self.counts.torn += torn
         self.counts.late += reading.late
-        if not (reading.late and self._late(job, job.arrived_ns)):
+        size = (job.submit.width * job.submit.height).bit_length()
+        if not reading.late or self._room_ms(job) >= ROOM * self._quickest_ms.get(size, UNKNOWN_ROOM_MS / ROOM):
             self._lates.append(reading.late)
             self._late_alarm = sum(self._lates) >= (LATE_OVER if self._late_alarm else LATE_ALARM)
         if reading.timings_ms.classify is not None:
             self._failures = 0
+            self._quickest_ms[size] = min(took_ms, self._quickest_ms.get(size, took_ms))
         elif not reading.late and reading.quality is not None and reading.quality.gradable:
             self._failures += 1
+
+    def _room_ms(self, job: Job) -> float:
+        """Time that was left for a frame when it came."""
+        end = (job.submit.captured_ns or job.arrived_ns) + self._max_age_ns
+        return (min(end, job.submit.deadline_ns or end) - job.arrived_ns) / 1e6
 
 
 def _frame(job: Job, now: int) -> Frame:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.arrays import UInt8Array
-from runtime.daemon.mapping import collapse, map_shared
+from runtime.daemon.mapping import can_watch, collapse, lost, map_shared
 from runtime.daemon.messages import Obtained, RingLayout
 from runtime.daemon.slots import (
     GENERATION_AT,
@@ -42,8 +42,8 @@ class Ring:
         return collapse(self._bytes)
 
     def generation(self, slot: int) -> int:
-        """The client's counter of a slot, as it stands now."""
-        return int(self._generations[slot][0])
+        """The client's counter of a slot, as it stands now; -1 for good once the other side took pages of it away."""
+        return -1 if lost(self._bytes) else int(self._generations[slot][0])
 
     def set_generation(self, slot: int, value: int) -> None:
         """For the client."""
@@ -82,12 +82,13 @@ def make_ring(slots: int, slot_bytes: int, huge_pages: bool = False) -> SealedRi
     """A new ring: every page allocated, size sealed. Raises `OSError` when there is no memory for it.
 
     huge_pages: reserved 2 MiB pages where the system has as many free; `layout.huge_pages` tells. Without them the
-    kernel is asked to put such pages together, which it may refuse or take back.
+    kernel is asked to put such pages together, which it may refuse or take back. Reserved ones are not taken where
+    nothing would catch a client that takes one away (`can_watch`).
     """
     plan = SlotLayout(slots, slot_bytes)
     obtained = Obtained.REFUSED if huge_pages else Obtained.NOT_ASKED
     size, descriptor = plan.ring_bytes, -1
-    if huge_pages:
+    if huge_pages and can_watch():
         size = -(-plan.ring_bytes // HUGE_PAGE) * HUGE_PAGE
         try:
             descriptor = _memory(size, os.MFD_HUGETLB | os.MFD_HUGE_2MB)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from runtime.daemon.mapping import collapse, map_shared
+from runtime.daemon import ring
+from runtime.daemon.mapping import can_watch, collapse, map_shared
 from runtime.daemon.slots import HUGE_PAGE
 
 NAME = "mapping-under-test"
@@ -75,3 +79,53 @@ def _facts() -> str:
     text = Path("/proc/self/smaps").read_text()
     start = text.index(NAME)
     return text[start : text.index("VmFlags", start)]
+
+
+TAKEN_AWAY = f"""
+import os, sys
+import numpy as np
+from runtime.daemon.mapping import lost, map_shared
+size = 3 * {HUGE_PAGE} + 8192
+descriptor = os.memfd_create("x")
+os.ftruncate(descriptor, size)
+mapped, other = map_shared(descriptor, size, gives_back=True), map_shared(descriptor, 4096, gives_back=True)
+mapped[:] = 7
+os.ftruncate(descriptor, {HUGE_PAGE})  # what is behind it is missing now, as a page of 2 MiB that a hole was made into
+assert not lost(mapped)
+for at in (size - 1, {HUGE_PAGE}, 2 * {HUGE_PAGE} + 5000):
+    assert mapped[at] == 0, at
+mapped[size - 1] = 3
+assert lost(mapped) and not lost(other)
+assert int(mapped.sum()) == 7 * {HUGE_PAGE} + 3
+del mapped
+again = map_shared(descriptor, size, gives_back=True)
+assert not lost(again)
+sys.stdout.write("alive")
+sys.stdout.flush()
+del again
+plain = map_shared(descriptor, size)  # nobody watches this one: the program ends as it always did
+plain[size - 1]
+"""
+
+
+def test_pages_that_another_takes_away_read_as_zeros_and_are_told() -> None:
+    if not can_watch():
+        pytest.skip("built without a compiler")
+    done = subprocess.run([sys.executable, "-c", TAKEN_AWAY], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.returncode) == ("alive", -signal.SIGBUS), done.stderr
+
+
+def test_without_a_watch_no_reserved_huge_page_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def memory(size: int, flags: int) -> int:
+        asked.append(flags)
+        raise MemoryError
+
+    monkeypatch.setattr(ring, "_memory", memory)
+    for watched, flags in ((True, os.MFD_HUGETLB | os.MFD_HUGE_2MB), (False, 0)):
+        monkeypatch.setattr(ring, "can_watch", lambda watched=watched: watched)
+        asked.clear()
+        with pytest.raises(MemoryError):
+            ring.make_ring(1, 4096, huge_pages=True)
+        assert asked == [flags]

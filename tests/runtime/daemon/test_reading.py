@@ -14,6 +14,7 @@ import pytest
 
 from device.pixels import Lying, PixelFormat, rgb
 from runtime.bundle import Bundle
+from runtime.daemon import ring
 from runtime.daemon.client import Client
 from runtime.daemon.clock import now_ns
 from runtime.daemon.errors import DaemonGone, DaemonRefused
@@ -26,7 +27,7 @@ from runtime.daemon.messages import (
     ResultFlag,
     WireOutcome,
 )
-from runtime.daemon.reader import TORN
+from runtime.daemon.reader import LATE_ALARM, TORN
 from runtime.daemon.ring import SealedRing, make_ring
 from runtime.daemon.wire import ErrorCode
 from runtime.engines.fake import Fault
@@ -351,3 +352,34 @@ def test_before_the_engine_is_loaded_frames_are_refused(bundle: Bundle, tmp_path
         daemon.ready()
         client.submit(0, 320, 240)
         assert client.result().outcome in FINDINGS
+
+
+def test_a_client_that_takes_its_rings_pages_away_has_no_result(
+    daemon: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with daemon.client() as client, daemon.client(name="other") as other:
+        assert client.read(retina(1)).outcome in FINDINGS
+        [mine] = [c.ring for c in daemon.service._connections.values() if c.name != "other"]
+        assert mine is not None
+        monkeypatch.setattr(ring, "lost", lambda mapped: mapped is mine._bytes)
+        result = client.read(retina(2))
+        assert (result.outcome, result.flags) == (WireOutcome.NO_RESULT, ResultFlag.TORN)
+        assert other.read(retina(3)).outcome in FINDINGS
+
+
+def test_frames_whose_deadline_nobody_could_keep_are_their_clients_doing(daemon: Running) -> None:
+    """A frame is late by the daemon's doing only where it had the time that one of its size takes."""
+    with daemon.client() as client:
+        assert client.read(retina(1)).outcome in FINDINGS
+        daemon.engine.segment_delay_ms = 60.0
+        quick = client.read(retina(2, 640, 480))
+        assert quick.outcome in FINDINGS
+        for seed in range(LATE_ALARM + 5):
+            result = client.read(retina(seed + 3, 640, 480), deadline_ns=now_ns() + 30_000_000)
+            assert result.flags & ResultFlag.LATE
+        assert not client.health().reasons & Reason.LATE
+        assert client.health().late == LATE_ALARM + 5
+        daemon.engine.segment_delay_ms = 600.0
+        for seed in range(LATE_ALARM):
+            client.read(retina(seed + 50, 640, 480), deadline_ns=now_ns() + 500_000_000)
+        assert client.health().reasons & Reason.LATE
