@@ -3,7 +3,6 @@
 #include <openvino/c/openvino.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +11,7 @@
 #include <set>
 #include <sstream>
 
+#include "clock.hpp"
 #include "preprocess.hpp"
 
 namespace rop {
@@ -162,10 +162,6 @@ void require_between_0_and_1(const Numbers &numbers, const char *name) {
             throw NoResult(std::string(name) + ": has values beyond 0 to 1; the engine's output is not usable");
         }
     }
-}
-
-double since(std::chrono::steady_clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
 std::string isa_limit() {
@@ -321,10 +317,10 @@ Inference Engine::infer(const Bytes &input) {
     }
     const std::vector<Request> &requests = parts_->requests;
     Inference found;
-    auto start = std::chrono::steady_clock::now();
+    auto start = Clock::now();
     check<NoResult>(ov_infer_request_infer(requests[0].get()), "segment");
     found.segment_ms = since(start);
-    start = std::chrono::steady_clock::now();
+    start = Clock::now();
     if (requests.size() == 2) {
         check<NoResult>(ov_infer_request_infer(requests[1].get()), "classify");
     } else {

@@ -53,15 +53,16 @@ std::string finished(const Digest &digest) {
     std::uint8_t raw[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     if (EVP_DigestFinal_ex(digest.get(), raw, &length) != 1) throw Refused("SHA-256 failed");
-    std::string hex;
-    for (unsigned i = 0; i < length; i++) {
-        hex += "0123456789abcdef"[raw[i] >> 4];
-        hex += "0123456789abcdef"[raw[i] & 15];
-    }
-    return hex;
+    return hex({raw, raw + length});
 }
 
 }  // namespace
+
+std::string hex(const Bytes &bytes) {
+    std::string text;
+    for (const std::uint8_t byte : bytes) (text += "0123456789abcdef"[byte >> 4]) += "0123456789abcdef"[byte & 15];
+    return text;
+}
 
 Bytes read_at_most(const std::filesystem::path &path, std::uint64_t limit) {
     const File file(path);

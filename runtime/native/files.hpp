@@ -26,6 +26,7 @@ struct NoResult : std::runtime_error {
 Bytes read_at_most(const std::filesystem::path &path, std::uint64_t limit);
 
 // SHA-256 as 64 digits.
+std::string hex(const Bytes &bytes);
 std::string sha256(const void *data, std::size_t size);
 
 // SHA-256 and size of a regular file, read in pieces; nothing past `limit` + 1 bytes is read. Raises std::system_error.

@@ -12,7 +12,8 @@ namespace {
 const char *const SELF_TEST = "selftest/expected.json", *const VECTORS = "vectors/vectors.json";
 constexpr int BLOCKS = 16, BLOCK = SIDE / BLOCKS;
 
-std::vector<double> block_means(const std::vector<float> &vessels) {
+// Of a map of shares, or of levels of which `whole` is all.
+template <class Level> std::vector<double> block_means(const std::vector<Level> &vessels, double whole = 1) {
     std::vector<double> sums(BLOCKS * BLOCKS);
     for (int y = 0; y < SIDE; y++) {
         for (int x = 0; x < SIDE; x++) {
@@ -20,14 +21,8 @@ std::vector<double> block_means(const std::vector<float> &vessels) {
                 static_cast<double>(vessels[static_cast<std::size_t>(y * SIDE + x)]);
         }
     }
-    for (double &sum : sums) sum /= BLOCK * BLOCK;
+    for (double &sum : sums) sum /= whole * BLOCK * BLOCK;
     return sums;
-}
-
-std::vector<float> shares(const Bytes &levels) {
-    std::vector<float> found;
-    for (const std::uint8_t level : levels) found.push_back(static_cast<float>(level) / 255.0f);
-    return found;
 }
 
 // "" when every number is within `most` of the one known, a NaN never is.
@@ -127,7 +122,7 @@ std::string networks_problem(const Bundle &bundle, const Json &answers, const Js
     for (const auto &named : got.probabilities) given.push_back(named.second);
     const Picture map = picture_in(bundle, answer.at("vessels").text(), true);
     if (map.rgb.size() != got.vessels.size()) answer.refuse("has a vessel map that is not 256 x 256");
-    std::string why = off_by("vessel map", block_means(shares(got.vessels)), block_means(shares(map.rgb)), most);
+    std::string why = off_by("vessel map", block_means(got.vessels, 255), block_means(map.rgb, 255), most);
     if (why.empty()) why = off_by("vessel fraction", {got.vessel_fraction.value_or(-1)}, {answer.at("vessel_fraction").number()}, most);
     if (why.empty()) {
         why = off_by("probability", given, answer.at("probabilities").numbers(), tolerances.at("probability").at(in).number());

@@ -3,7 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -11,6 +11,7 @@
 #include <optional>
 #include <system_error>
 
+#include "clock.hpp"
 #include "json.hpp"
 #include "known.hpp"
 #include "picture.hpp"
@@ -18,7 +19,6 @@
 namespace {
 
 using namespace rop;
-using Clock = std::chrono::steady_clock;
 
 const char *const HELP = R"(usage: rop-read --bundle DIR [options] PICTURE...
        rop-read --bundle DIR [options] --vectors
@@ -139,7 +139,7 @@ bool read_one(const Options &options, Reader &reader, const std::string &name, R
     to.captured_at = now();
     try {
         const Picture picture = picture_from(options, name);
-        to.capture_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+        to.capture_ms = since(start);
         reader.read(picture, to);
         return true;
     } catch (const NoResult &error) {
@@ -165,8 +165,7 @@ int run(const Options &options, Clock::time_point start) {
     if (self_test(bundle, engine, site.has_keys())) standing.self_test_at = now();
     malloc_trim(0);  // what loading took is not needed any more
     if (options.verbose) {
-        std::cerr << "ready in " << std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count()
-                  << " ms, " << resident_mb() << " MB resident\n";
+        std::cerr << "ready in " << std::lround(since(start)) << " ms, " << resident_mb() << " MB resident\n";
     }
     if (options.vectors) {
         std::size_t frames = 0;

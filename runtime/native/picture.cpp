@@ -9,6 +9,9 @@
 #include <png.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
 #include <string_view>
 
 #include "damage.hpp"
@@ -43,6 +46,31 @@ void png_take(png_structp png, png_bytep to, std::size_t size) {
     state->at += size;
 }
 
+// Why its colours are not those of sRGB, as device/cameras/codecs/colours.py judges it; nullptr when they are.
+const char *png_colours(png_structp png, png_infop info, const Bytes &file) {
+    const char *const other = "PNG: states other colours than sRGB's, which are not converted here; export it as sRGB";
+    for (std::size_t at = 8; at + 12 <= file.size(); at += std::size_t{12} + png_get_uint_32(&file[at])) {
+        const std::string_view kind(reinterpret_cast<const char *>(&file[at + 4]), 4);
+        if (kind == "IDAT") break;
+        // PQ and HLG are brighter than white; 9, 11 and 12 are the primaries that Python converts.
+        const int primaries = file[at + 8], transfer = file[at + 9];
+        const bool wide = primaries == 9 || primaries == 11 || primaries == 12;
+        if (kind == "cICP") return transfer == 16 || transfer == 18 || wide ? other : nullptr;
+    }
+    if (png_get_valid(png, info, PNG_INFO_iCCP)) {
+        return "PNG: has a colour profile, which is not converted here; export it as sRGB";
+    }
+    if (png_get_valid(png, info, PNG_INFO_sRGB)) return nullptr;
+    const std::array<double, 9> usual{1 / 2.2, 0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06};
+    std::array<double, 9> said = usual;
+    double *const corner = said.data() + 1;
+    png_get_gAMA(png, info, said.data());
+    png_get_cHRM(png, info, corner, corner + 1, corner + 2, corner + 3, corner + 4, corner + 5, corner + 6, corner + 7);
+    if (std::fabs(said[0] - usual[0]) > 0.02 && said[0] >= 0.1 && said[0] <= 2) return other;
+    const auto differs = [](double one, double by) { return std::fabs(one - by) > 0.003; };
+    return std::equal(corner, corner + 8, usual.data() + 1, std::not_fn(differs)) ? nullptr : other;
+}
+
 // What the header says; 0 or text of what is wrong in `said`.
 bool png_header(png_structp png, png_infop info, int colour, PngState &state, Picture &picture) {
     if (setjmp(png_jmpbuf(png))) return false;
@@ -52,11 +80,10 @@ bool png_header(png_structp png, png_infop info, int colour, PngState &state, Pi
     const char *why = nullptr;
     if (png_get_bit_depth(png, info) != 8 || png_get_color_type(png, info) != colour) {
         why = "PNG: only 8-bit RGB without transparency is read; convert it";
-    } else if (png_get_valid(png, info, PNG_INFO_iCCP)) {
-        why = "PNG: has a colour profile, which is not converted here; export it as sRGB";
     } else if (png_get_valid(png, info, PNG_INFO_eXIf) || png_get_valid(png, info, PNG_INFO_tRNS)) {
         why = "PNG: may be turned (EXIF) or transparent, which is not handled here; export it plainly";
     }
+    if (!why) why = png_colours(png, info, *state.file);
     if (why) std::snprintf(state.said, sizeof state.said, "%s", why);
     return !why;
 }

@@ -1,12 +1,11 @@
 #include "reading.hpp"
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <sstream>
 
+#include "clock.hpp"
 #include "json.hpp"
 
 namespace rop {
@@ -16,10 +15,6 @@ constexpr int SMALLEST_SIDE = 64;
 constexpr double LONGEST_TO_SHORTEST = 2.5;
 const char *const AID = "Screening aid; not a medical device.";
 const char *const DEMONSTRATION = " Demonstration bundle: not for clinical use.";
-
-using Clock = std::chrono::steady_clock;
-
-double since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
 std::string fixed(double value, int digits) {
     char text[64];
@@ -229,19 +224,6 @@ std::string Reader::json(const Reading &r, const Standing &standing) const {
         << ", \"at\": " << text_or_null(standing.self_test_at)
         << ", \"reason\": \"\"}, \"drift\": {\"state\": \"off\", \"frames\": 0, \"reasons\": []}}}";
     return out.str();
-}
-
-std::string now() {
-    const auto time = std::chrono::system_clock::now().time_since_epoch();
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
-    const auto micro = std::chrono::duration_cast<std::chrono::microseconds>(time - seconds).count();
-    const std::time_t whole = seconds.count();
-    std::tm utc{};
-    gmtime_r(&whole, &utc);
-    char date[32], text[64];
-    std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-    std::snprintf(text, sizeof text, "%s.%06lld+00:00", date, static_cast<long long>(micro));
-    return text;
 }
 
 }  // namespace rop

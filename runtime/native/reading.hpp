@@ -64,7 +64,4 @@ class Reader {
     std::optional<Familiar> familiar_;
 };
 
-// Wall-clock time, ISO 8601, UTC.
-std::string now();
-
 }  // namespace rop

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from build_engines.__main__ import main
 from device.cameras import open_camera
+from device.cameras.files.decode import decode_picture
+from device.errors import FrameUnreadable
 from device.frame import Frame
 from device.signature import signature_line
 from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
@@ -364,6 +368,53 @@ def test_a_damaged_picture_is_no_result(
     assert [reading["outcome"] for reading in readings] == ["NO_RESULT", "NO_RESULT"]
     assert expected in readings[0]["reason"]
     assert readings[0]["probabilities"] is None
+
+
+def chunk(kind: bytes, *numbers: int, form: str = ">I") -> bytes:
+    body = kind + b"".join(struct.pack(form, number) for number in numbers)
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
+WIDE = chunk(b"cHRM", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+COLOURS_STATED = {
+    "nothing": b"",
+    "sRGB": chunk(b"sRGB", 0, form=">B"),
+    "gamma of sRGB": chunk(b"gAMA", 45455),
+    "gamma nearly of sRGB": chunk(b"gAMA", 46000),
+    "linear": chunk(b"gAMA", 100000),
+    "gamma of old Macs": chunk(b"gAMA", 55556),
+    "primaries of sRGB": chunk(b"gAMA", 45455) + chunk(b"cHRM", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
+    "primaries of Adobe RGB": chunk(b"gAMA", 45455) + WIDE,
+    "primaries alone": WIDE,
+    "number of sRGB": chunk(b"cICP", 1, 13, 0, 1, form=">B"),
+    "number of Display P3": chunk(b"cICP", 12, 13, 0, 1, form=">B"),
+    "number of BT.2020": chunk(b"cICP", 9, 1, 0, 1, form=">B"),
+    "HDR, PQ": chunk(b"cICP", 1, 16, 0, 1, form=">B"),
+    "HDR, HLG": chunk(b"cICP", 9, 18, 0, 1, form=">B"),
+    "number of sRGB goes before a gamma": chunk(b"cICP", 1, 13, 0, 1, form=">B") + chunk(b"gAMA", 100000),
+}
+
+
+def test_a_png_of_other_colours_is_refused_where_python_converts_it(
+    program: Path, kept: Bundle, tmp_path: Path
+) -> None:
+    """And read to the same pixels where Python takes it as it is."""
+    png = cv2.imencode(".png", retina())[1].tobytes()
+    for name, chunks in COLOURS_STATED.items():
+        (tmp_path / f"{name}.png").write_bytes(png[:33] + chunks + png[33:])
+    done = run(program, "--bundle", kept.path, *(tmp_path / f"{name}.png" for name in COLOURS_STATED))
+    plain = Frame(np.ascontiguousarray(retina()[..., ::-1]), 0, "").sha256
+    taken = set()
+    for name, line in zip(COLOURS_STATED, done.stdout.splitlines(), strict=True):
+        reading = json.loads(line)
+        try:
+            as_it_is = Frame(decode_picture(tmp_path / f"{name}.png").pixels, 0, "").sha256 == plain
+        except FrameUnreadable:
+            as_it_is = False
+        assert (reading["frame"]["sha256"] == plain) is as_it_is, (name, reading["reason"])
+        assert as_it_is or "other colours than sRGB" in reading["reason"], name
+        taken |= {name} if as_it_is else set()
+    assert {"nothing", "sRGB", "number of sRGB"} < taken < set(COLOURS_STATED)
 
 
 def test_jpeg_is_read_to_the_bit_and_damage_is_seen(program: Path, kept: Bundle, tmp_path: Path) -> None:
