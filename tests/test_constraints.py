@@ -278,6 +278,13 @@ def test_patterns_stay_beneath_the_packages() -> None:
         assert ".." not in pattern, pattern
 
 
+def test_numpys_public_modules_stay_all() -> None:
+    """`from numpy import *`, as SciPy has it, imports each of them."""
+    numpy = pytest.importorskip("numpy")
+    lines = set((ROOT / "constraints" / "unused.list").read_text(encoding="utf-8").splitlines())
+    assert not {f"numpy/{name}" for name in numpy.__all__} & lines
+
+
 def test_an_environment_that_must_see_the_system_is_one_that_does(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
