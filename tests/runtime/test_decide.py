@@ -64,6 +64,8 @@ def test_a_threshold_never_looks_like_0_or_1(value: float, threshold: float, wor
         ((0.002,), ("0.002",)),
         ((0.999, 0.5), ("0.999", "0.500")),
         ((0.0, 1.0), ("0.00", "1.00")),
+        ((0.5, 0.5), ("0.50", "0.50")),
+        ((5e-324, 0.5), ("5e-324", "0.5")),
     ],
 )
 def test_numbers_that_differ_are_shown_apart(values: tuple[float, ...], shown: tuple[str, ...]) -> None:
