@@ -5,7 +5,7 @@ Worst first: REFER, RETAKE, NO_RESULT, NO_REFERRAL_FINDINGS. The last is reached
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -80,8 +80,8 @@ def exam_result(exam: Exam) -> ExamResult:
     An exam that was voided has no result. One that was stopped early refers where a view does, and else has none.
     """
     views = {(eye, view): _view(exam, eye, view) for eye in Eye for view in _views_of(exam, eye)}
-    eyes = {eye: _worst([verdict for (of, _), verdict in views.items() if of is eye], ONE_EYE) for eye in Eye}
-    infant = _worst(list(eyes.values()))
+    eyes = {eye: _worst((verdict for (of, _), verdict in views.items() if of is eye), ONE_EYE) for eye in Eye}
+    infant = _worst(eyes.values())
     if exam.phase is Phase.VOIDED:
         void = Conclusion(Outcome.NO_RESULT, VOIDED)
         views, eyes, infant = dict.fromkeys(views, void), dict.fromkeys(eyes, void), void
@@ -108,7 +108,7 @@ def _views_of(exam: Exam, eye: Eye) -> Iterator[View]:
     return (view for view in View if view in exam.rules.required_views or view in begun)
 
 
-def _worst(verdicts: list[Conclusion], alone: str = "") -> Conclusion:
+def _worst(verdicts: Iterable[Conclusion], alone: str = "") -> Conclusion:
     worst = min(verdicts, key=lambda verdict: WORST_FIRST.index(verdict.outcome))
     if worst.outcome is Outcome.NO_REFERRAL_FINDINGS:
         return Conclusion(worst.outcome, "every required view gradable and below the threshold", alone=alone)

@@ -7,14 +7,44 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.exam.machine import Captured, Exam, ReadingMade, Relabelled, apply
-from runtime.exam.result import WORST_FIRST, exam_result
-from runtime.outcome import NOT_CAPTURED, NOT_GRADABLE, ONE_EYE, ONE_PICTURE, READING_PENDING, Outcome
+from runtime.exam.machine import (
+    Captured,
+    Closed,
+    Exam,
+    Excluded,
+    Included,
+    ReadingMade,
+    Relabelled,
+    Stopped,
+    StopReason,
+    ViewConfirmed,
+    Voided,
+    apply,
+)
+from runtime.exam.result import WORST_FIRST, Conclusion, ExamResult, exam_result
+from runtime.outcome import (
+    EXCLUDED,
+    LIKE_ANOTHER,
+    NOT_CAPTURED,
+    NOT_GRADABLE,
+    ONE_EYE,
+    ONE_PICTURE,
+    READING_PENDING,
+    STOPPED,
+    VOIDED,
+    Outcome,
+)
 from runtime.views import Eye, View
 from tests.runtime.exam.making import NONE, NRF, PLACES, REFER, RETAKE, RULES, exam_of, facts
 
 SHOTS = st.tuples(st.sampled_from(Eye), st.sampled_from(View), st.sampled_from(Outcome))
 COMPLETE = [(eye, view, NRF) for eye, view in PLACES]
+
+
+def outcomes(result: ExamResult) -> tuple[object, ...]:
+    """What an exam amounts to, without its words."""
+    eyes = [(eye, one.outcome) for eye, one in result.eyes.items()]
+    return result.infant.outcome, eyes, {at: one.outcome for at, one in result.views.items()}
 
 
 def test_every_view_gradable_and_below_threshold() -> None:
@@ -180,3 +210,118 @@ def test_banners_name_the_view() -> None:
     assert exam_result(exam_of(shots)).infant.banner == "No result - OS nasal, not captured"
     shots.append((Eye.OS, View.NASAL, RETAKE))
     assert exam_result(exam_of(shots)).infant.banner == "Retake: image not gradable - OS nasal, as told"
+
+
+@given(st.lists(st.tuples(SHOTS, st.booleans()), max_size=24), st.sets(st.sampled_from(View), min_size=1))
+def test_a_frame_that_a_person_took_out_counts_as_never_taken(
+    shots: list[tuple[tuple[Eye, View, Outcome], bool]], required: set[View]
+) -> None:
+    rules = dataclasses.replace(RULES, required_views=tuple(required))
+    whole = exam_of([shot for shot, _ in shots], rules)
+    exam = whole
+    taken_out = [number for number, (_, out) in enumerate(shots, 1) if out]
+    for number in taken_out:
+        exam = apply(exam, Excluded(number, "wrong infant"))
+    left = [shot for shot, out in shots if not out]
+    result = exam_result(exam)
+    assert outcomes(result) == outcomes(exam_result(exam_of(left, rules)))
+    for (eye, view), one in result.views.items():
+        if not any(shot[:2] == (eye, view) for shot in left):
+            there = any(shot[:2] == (eye, view) for shot, _ in shots)
+            assert one.reason == (EXCLUDED if there else NOT_CAPTURED)
+    said = [f"frame {n}, {shots[n - 1][0][0].value} {shots[n - 1][0][1].value}" for n in taken_out]
+    referring = [words for words, n in zip(said, taken_out, strict=True) if shots[n - 1][0][2] is REFER]
+    assert list(result.warnings) == [f"{words}: read as REFER, excluded by a person" for words in referring]
+    for number in taken_out:
+        exam = apply(exam, Included(number, "by mistake"))
+    assert exam_result(exam) == exam_result(whole)
+
+
+@given(st.lists(SHOTS, max_size=24), st.sampled_from(StopReason))
+def test_a_stopped_exam_refers_or_has_no_result(shots: list[tuple[Eye, View, Outcome]], why: StopReason) -> None:
+    open_ = exam_of(shots, close=False)
+    whole, result = exam_result(open_), exam_result(apply(open_, Stopped(why)))
+    stop = Conclusion(NONE, STOPPED[why.value])
+    assert result.infant == (whole.infant if whole.infant.outcome is REFER else stop)
+    assert result.eyes == {eye: one if one.outcome is REFER else stop for eye, one in whole.eyes.items()}
+    assert result.views == {at: stop if one.outcome is NRF else one for at, one in whole.views.items()}
+    assert result.warnings == ()
+
+
+@given(st.lists(SHOTS, max_size=24), st.booleans())
+def test_a_voided_exam_has_no_result_and_says_what_it_would_have_referred(
+    shots: list[tuple[Eye, View, Outcome]], stopped: bool
+) -> None:
+    exam = exam_of(shots, close=False)
+    exam = apply(apply(exam, Stopped(StopReason.UNSTABLE) if stopped else Closed()), Voided("wrong infant"))
+    result = exam_result(exam)
+    void = Conclusion(NONE, VOIDED)
+    assert {result.infant, *result.eyes.values(), *result.views.values()} == {void}
+    assert set(result.eyes) == set(Eye)
+    assert list(result.warnings) == [
+        f"frame {number}, {eye.value} {view.value}: read as REFER, in an exam that was voided"
+        for number, (eye, view, outcome) in enumerate(shots, 1)
+        if outcome is REFER
+    ]
+    assert result.referring == ()
+
+
+@given(st.lists(SHOTS, max_size=24))
+def test_every_view_that_refers_is_named(shots: list[tuple[Eye, View, Outcome]]) -> None:
+    result = exam_result(exam_of(shots))
+    assert list(result.referring) == [result.views[at] for at in PLACES if result.views[at].outcome is REFER]
+    assert {one.where for one in result.referring} >= {
+        f"{eye.value} {view.value}" for eye, view, outcome in shots if outcome is REFER
+    }
+
+
+def test_a_finding_tells_more_than_not_gradable() -> None:
+    place, other = (Eye.OS, View.NASAL), (Eye.OS, View.DISC)
+    hopeless = [(*place, RETAKE)] * 4
+    assert exam_result(exam_of([*hopeless, (*place, REFER)])).views[place].reason == "as told"
+    elsewhere = exam_of([*hopeless, (*place, NRF), (*other, REFER)])
+    assert exam_result(elsewhere).views[place].reason == NOT_GRADABLE
+    taken_out = apply(exam_of([*hopeless, (*place, REFER)]), Excluded(5, "wrong eye"))
+    assert exam_result(taken_out).views[place].reason == NOT_GRADABLE
+
+
+def test_a_fault_after_many_ungradable_frames_is_a_fault() -> None:
+    place = (Eye.OS, View.NASAL)
+    shots = [(*place, NRF), *[(*place, RETAKE)] * 5, (*place, NONE)]
+    assert exam_result(exam_of(shots)).views[place].outcome is NONE
+
+
+def test_two_views_alike_are_one_until_a_person_says_otherwise() -> None:
+    exam = exam_of(COMPLETE[:-1], close=False)
+    exam = apply(exam, Captured(*PLACES[-1], "z"))
+    exam = apply(exam, ReadingMade(len(exam.captures), facts(NRF, "z"), like=(len(exam.captures) - 1,)))
+    like = exam_result(exam).infant
+    last = f"{PLACES[-2][0].value} {PLACES[-2][1].value}"
+    assert (like.outcome, like.reason) == (RETAKE, f"{LIKE_ANOTHER} {last} (frame {len(PLACES) - 1})")
+    assert exam_result(apply(exam, ViewConfirmed(len(PLACES), "seen"))).infant.outcome is NRF
+    assert exam_result(apply(exam, Excluded(len(PLACES) - 1, "artefact"))).views[PLACES[-1]].outcome is NRF
+
+
+def test_a_result_cannot_be_changed_and_words_for_a_part_make_no_other() -> None:
+    result = exam_result(exam_of(COMPLETE))
+    for mapping in (result.eyes, result.views):
+        with pytest.raises(TypeError):
+            mapping[next(iter(mapping))] = result.infant  # type: ignore[index]
+    assert dataclasses.replace(result.infant, alone=ONE_EYE) == result.infant
+
+
+def test_a_repeated_picture_that_was_read_as_refer_refers() -> None:
+    exam = exam_of(COMPLETE[:-1], close=False)
+    for outcome in (NRF, REFER):
+        exam = apply(exam, Captured(*PLACES[-1], "same"))
+        exam = apply(exam, ReadingMade(len(exam.captures), facts(outcome, "same")))
+    assert (exam_result(exam).infant.outcome, exam_result(exam).infant.reason) == (REFER, "as told")
+
+
+def test_a_capture_without_a_picture_keeps_its_own_reason() -> None:
+    exam = apply(exam_of([], close=False), Captured(Eye.OD, View.DISC, None))
+    exam = apply(exam, ReadingMade(1, dataclasses.replace(facts(NONE, ""), frame_sha256=None, reason="no picture")))
+    assert exam_result(exam).views[Eye.OD, View.DISC] == Conclusion(NONE, "no picture", "OD disc-centred")
+    believed = apply(exam_of([], close=False), Captured(Eye.OD, View.DISC, None))
+    believed = apply(believed, ReadingMade(1, dataclasses.replace(facts(NRF, ""), frame_sha256=None)))
+    assert exam_result(believed).views[Eye.OD, View.DISC].outcome is NONE

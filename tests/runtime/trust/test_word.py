@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from runtime.budget import Budget
-from runtime.bundle import Bundle
+from runtime.bundle import Bundle, open_bundle
+from runtime.errors import BundleError
 from runtime.quality import QualityLimits
 from runtime.trust.errors import SiteError
+from runtime.trust.keys import read_trusted_keys
 from runtime.trust.profile import SiteProfile
 from runtime.trust.site import Site
-from runtime.trust.word import Word, sites_word
+from runtime.trust.word import Word, check_server, sites_word
 from tests.runtime.trust.conftest import profile_content
 
 DIM = QualityLimits(brightness_min=10.0)
@@ -77,3 +79,51 @@ def test_every_screener_has_it(bundle: Bundle, write_bundle: Callable[..., Path]
     sites = replace(site(bundle_sha256=bundle.sha256, refer_threshold=0.3), profile_sha256="0" * 64)
     with Screener(bundle, engine=FakeEngine(), trust=Guard(bundle, sites)) as screener:
         assert screener.threshold == 0.3
+
+
+SERVER = "triton://reader:8001"
+NAMED = {"addresses": ["reader:8001", "other:8001"]}
+
+
+@pytest.mark.parametrize(
+    ("servers", "engine", "said"),
+    [
+        (None, "auto", ""),
+        (None, "openvino", ""),
+        (None, SERVER, "names none to read its frames"),
+        (NAMED, "auto", ""),
+        (NAMED, f"{SERVER}?tls=system", ""),
+        (NAMED, SERVER, "wants it encrypted"),
+        (NAMED | {"encrypted": False}, SERVER, ""),
+        (NAMED | {"encrypted": False}, f"{SERVER}?tls=system", ""),
+        (NAMED, "triton://reader:8002?tls=system", "names reader:8001, other:8001 to read its frames"),
+        (NAMED, "triton://elsewhere:8001?tls=system", "names reader:8001, other:8001 to read its frames"),
+    ],
+)
+def test_frames_go_only_to_servers_that_the_site_names(
+    keys: Path, servers: dict[str, Any] | None, engine: str, said: str
+) -> None:
+    configured = replace(site(servers=servers), keys=read_trusted_keys(keys))
+    if said:
+        with pytest.raises(SiteError, match=said):
+            check_server(configured, engine)
+    else:
+        check_server(configured, engine)
+    check_server(replace(configured, keys=None), engine)  # a machine without a site may try any
+
+
+def test_a_configured_cart_without_a_profile_asks_no_server(keys: Path) -> None:
+    with pytest.raises(SiteError, match="names none to read its frames"):
+        check_server(Site(read_trusted_keys(keys)), SERVER)
+
+
+def test_the_bundles_own_limits_count_and_unknown_ones_are_refused(
+    bundle: Bundle, write_bundle: Callable[..., Path]
+) -> None:
+    stated = open_bundle(write_bundle(gate={"brightness_min": 33.0}))
+    assert sites_word(Site(), stated).limits == QualityLimits(brightness_min=33.0)
+    assert sites_word(site(quality_limits={"detail_min": 2.0}), stated).limits == QualityLimits(
+        brightness_min=33.0, detail_min=2.0
+    )
+    with pytest.raises(BundleError, match="its gate has the limit aaa, which this version does not know"):
+        sites_word(Site(), open_bundle(write_bundle(gate={"zzz": 1.0, "aaa": 1.0})))
