@@ -14,7 +14,7 @@ GENERATED: dict[str, tuple[str, ...]] = {
     "runtime/screener.py": (f"{T}/test_screener.py", f"{T}/trust/test_word.py", f"{GUARD}::{SWITCHED_OFF}"),
     "runtime/trust/guard.py": (GUARD,),
     "runtime/exam/machine.py": (f"{T}/exam/test_machine.py", f"{T}/exam/test_result.py"),
-    "runtime/exam/rules.py": (f"{T}/exam/test_machine.py", f"{T}/exam/test_result.py", f"{T}/trust/test_site.py"),
+    "runtime/exam/rules.py": (f"{T}/exam/test_rules.py", f"{T}/exam/test_result.py", f"{T}/trust/test_site.py"),
     "runtime/exam/site_rules.py": (f"{T}/trust/test_site.py",),
     "runtime/site_screener.py": (GUARD, f"{T}/word/test_sites_word.py"),
     "runtime/trust/site.py": (f"{T}/trust/test_site.py", GUARD),
