@@ -153,8 +153,8 @@ def test_a_backend_that_says_nothing_more_promises_nothing_more() -> None:
         assert (engine.idle_every_s, engine.gpu_ms()) == (None, None)
         with pytest.raises(EngineError, match=r"^plain: "):
             engine.explain()
-        assert not engine.closed
-    assert engine.closed
+        before = engine.closed
+    assert (before, engine.closed) == (False, True)
     assert not Backend(load=lambda *_: Plain()).auto
     assert GpuTimings(1.0, 2.0, 4.0, 8.0).compute == 6.0
 
