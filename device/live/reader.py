@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from device.cameras.base import Camera
-from device.errors import FrameTimeout, StaleFrame
+from device.cameras.controls import Control, adjust, controls_of
+from device.errors import CameraError, FrameTimeout, StaleFrame
 from device.frame import Frame
 from device.live.config import LiveConfig
 from device.live.keeper import Keeper, StateChange
 from device.live.lifecycle import CameraState
 from device.live.slot import CameraCounts
 from device.live.tap import Tap
+
+
+class _Turned:
+    """The camera of now, and what was turned on it. It knows no reader, so that nobody waits for the collector."""
+
+    def __init__(self, open_it: Callable[[], Camera], name: str) -> None:
+        self._open_it, self._name = open_it, name
+        self.camera: Camera | None = None
+        self._values: dict[str, float | None] = {}
+
+    def open(self) -> Camera:
+        """A camera, turned as the one before was."""
+        self.camera = camera = self._open_it()
+        for what, value in self._values.copy().items():
+            with suppress(CameraError):  # it may be another one now; what it has, `controls` says
+                adjust(camera, what, value, self._name)
+        return camera
+
+    def adjust(self, what: str, value: float | None) -> Control:
+        """Set one, and again for every camera that follows."""
+        taken = adjust(self.camera, what, value, self._name)
+        self._values[what] = value
+        return taken
 
 
 class LiveReader:
@@ -47,7 +71,8 @@ class LiveReader:
         on_change: Callable[[StateChange], None] | None = None,
     ) -> None:
         self.name = name
-        self._keeper = Keeper(open_it, name, config, on_change)
+        self._turned = _Turned(open_it, name)
+        self._keeper = Keeper(self._turned.open, name, config, on_change)
         try:
             self._keeper.wait_until_open()
         except BaseException:
@@ -75,6 +100,14 @@ class LiveReader:
         """(sequence, captured_ns) of the last frames that came without a break, at most 8, oldest first."""
         with self._keeper.lock:
             return tuple(self._keeper.stamps)
+
+    def controls(self) -> tuple[Control, ...]:
+        """What can be turned on the camera while it runs; see `Adjustable`, as which this is one."""
+        return controls_of(self._turned.camera)
+
+    def adjust(self, name: str, value: float | None) -> Control:
+        """Set one of `controls`, and again whenever the camera was opened anew; see `Adjustable`."""
+        return self._turned.adjust(name, value)
 
     def wait_next(self) -> Frame | None:
         """The first frame that comes after this call, however long it takes; one that waited already is passed over."""

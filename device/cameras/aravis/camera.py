@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.aravis.config import AravisConfig
+from device.cameras.aravis.controls import adjust, controls
 from device.cameras.aravis.discovery import GIGE, FoundCamera, discover
 from device.cameras.aravis.library import AravisError, load
 from device.cameras.aravis.numbers import FrameNumbers
 from device.cameras.aravis.pixels import bytes_per_pixel, to_rgb
 from device.cameras.aravis.setup import Layout, set_up
+from device.cameras.controls import Control
 from device.cameras.handle import Handle
 from device.errors import (
     CameraBusy,
@@ -124,6 +126,21 @@ class AravisCamera:
     def size(self) -> tuple[int, int]:
         """Width and height of its frames."""
         return self.layout.width, self.layout.height
+
+    def controls(self) -> tuple[Control, ...]:
+        """What can be turned while it runs; see `Adjustable`."""
+        with self._handle.use() as usable:
+            try:
+                return controls(self._library, self._camera, self.config.focus_feature) if usable else ()
+            except AravisError as error:
+                raise Disconnected(f"{self.name}: the camera does not answer ({error}); check its cable") from None
+
+    def adjust(self, name: str, value: float | None) -> Control:
+        """Set one of `controls`; see `Adjustable`."""
+        with self._handle.use() as usable:
+            if not usable:
+                raise Disconnected(f"{self.name}: the camera is closed; open it again")
+            return adjust(self._library, self._camera, self.config.focus_feature, self.name, name, value)
 
     def read(self) -> Frame | None:
         """The next frame; None once closed.

@@ -29,6 +29,9 @@ class AravisConfig(CameraSettings):
     """Exposure in microseconds."""
     gain: float | None = Field(default=None, ge=0)
     """Gain in the camera's own unit, mostly dB."""
+    focus_feature: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
+    """The whole-number feature that moves its lens, where it has one: GenICam's own is `FocusStepper`, makers have
+    others. It can then be turned while the camera runs."""
     packet_size: int | None = Field(default=None, ge=576, le=16_260)
     """Bytes a packet, GigE Vision only; 8000 and more need jumbo frames in the whole network."""
     buffers: int = Field(default=8, ge=2, le=256)

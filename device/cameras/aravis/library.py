@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_size_t, c_uint, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint, c_uint64, c_void_p
 from functools import lru_cache
 from typing import Any
 
@@ -57,6 +57,14 @@ _FAILING: dict[str, tuple[Any, ...]] = {
     "arv_camera_gv_set_packet_size": (None, c_void_p, c_int),
     "arv_camera_gv_get_packet_size": (c_uint, c_void_p),
     "arv_device_read_memory": (c_int, c_void_p, c_uint64, c_uint, c_void_p),
+    **{f"arv_camera_is_{what}_auto_available": (c_int, c_void_p) for what in ("exposure", "gain")},
+    **{f"arv_camera_get_{what}_auto": (c_int, c_void_p) for what in ("exposure_time", "gain")},
+    **{f"arv_camera_set_{what}_auto": (None, c_void_p, c_int) for what in ("exposure_time", "gain")},
+    "arv_camera_is_feature_available": (c_int, c_void_p, c_char_p),
+    "arv_camera_get_integer": (c_int64, c_void_p, c_char_p),
+    "arv_camera_set_integer": (None, c_void_p, c_char_p, c_int64),
+    "arv_camera_get_integer_increment": (c_int64, c_void_p, c_char_p),
+    "arv_camera_get_integer_bounds": (None, c_void_p, c_char_p, POINTER(c_int64), POINTER(c_int64)),
     **{f"arv_camera_is_{what}_available": (c_int, c_void_p) for what in ("frame_rate", "exposure_time", "gain")},
     **{
         f"arv_camera_get_{what}_bounds": (None, c_void_p, _OUT_DOUBLE, _OUT_DOUBLE)
@@ -105,10 +113,10 @@ class Library:
             raise AravisError(words)
         return answer
 
-    def bounds(self, name: str, camera: c_void_p, kind: Any) -> tuple[Any, Any]:
-        """The two numbers, of ctypes' type `kind`, that a `..._bounds` function gives."""
+    def bounds(self, name: str, camera: c_void_p, kind: Any, *arguments: Any) -> tuple[Any, Any]:
+        """The two numbers, of ctypes' type `kind`, that a `..._bounds` function gives; arguments: further ones."""
         low, high = kind(), kind()
-        self.call(name, camera, byref(low), byref(high))
+        self.call(name, camera, *arguments, byref(low), byref(high))
         return low.value, high.value
 
 

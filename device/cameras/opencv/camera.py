@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 
 from device.cameras.codecs.refused import Refused
+from device.cameras.controls import Adjustable, Control, adjust
 from device.cameras.handle import Handle
 from device.cameras.opencv.unconverted import Makes, from_bgr
 from device.cameras.quiet import quiet
-from device.errors import CameraError, FrameMisshapen, FrameUnreadable
+from device.errors import CameraError, Disconnected, FrameMisshapen, FrameUnreadable
 from device.frame import Frame
 from device.pixels import PixelsUnusable
 
@@ -45,13 +46,14 @@ class CaptureCamera:
         lost: Callable[[float], CameraError],
         captured_ns: Callable[[cv2.VideoCapture], int] = now_ns,
         makes: Makes = from_bgr,
+        controls: Adjustable | None = None,
     ) -> None:
         """`label` starts the names of frames; `size` is width and height, None to take that of the first frame.
 
         `makes` gives RGB of what the capture hands over.
 
         `lost` makes the error for a frame that did not come after so many seconds; `captured_ns` tells when the frame
-        that was just grabbed was taken, on `time.monotonic_ns()`.
+        that was just grabbed was taken, on `time.monotonic_ns()`. `controls` turns what the driver lets be turned.
         """
         self.name = name
         self._capture = capture
@@ -60,6 +62,7 @@ class CaptureCamera:
         self._lost = lost
         self._captured_ns = captured_ns
         self._makes = makes
+        self._controls = controls
         self._next = 0
         self._handle = Handle(capture.release)
 
@@ -67,6 +70,18 @@ class CaptureCamera:
     def size(self) -> tuple[int, int] | None:
         """Width and height of its frames, None when not known before the first."""
         return self._size
+
+    def controls(self) -> tuple[Control, ...]:
+        """What can be turned while it runs; see `Adjustable`."""
+        with self._handle.use() as usable:
+            return self._controls.controls() if usable and self._controls is not None else ()
+
+    def adjust(self, name: str, value: float | None) -> Control:
+        """Set one of `controls`; see `Adjustable`."""
+        with self._handle.use() as usable:
+            if not usable:
+                raise Disconnected(f"{self.name}: the camera is closed; open it again")
+            return adjust(self._controls, name, value, self.name)
 
     def read(self) -> Frame | None:
         """The next frame; None once closed.

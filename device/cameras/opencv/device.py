@@ -11,6 +11,7 @@ import cv2
 from device.cameras.opencv import v4l2
 from device.cameras.opencv.camera import CaptureCamera
 from device.cameras.opencv.config import V4L2Config
+from device.cameras.opencv.controls import V4L2Controls
 from device.cameras.opencv.unconverted import Makes, from_bgr, from_jpeg, from_yuv
 from device.cameras.quiet import quiet
 from device.errors import CameraError, Disconnected, FrameTimeout, SettingRefused, SourceNotFound
@@ -60,6 +61,7 @@ def open_v4l2(config: V4L2Config) -> CaptureCamera:
         lost=lambda waited_s: _lost(config.device, waited_s),
         captured_ns=_KernelClock(),
         makes=makes,
+        controls=V4L2Controls(config.device),
     )
 
 

@@ -101,7 +101,7 @@ def query(path: str) -> VideoNode:
 
     Raises `SourceNotFound` when there is none or it gives no pictures, `CameraNotPermitted`.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         return _describe(file, path)
 
 
@@ -110,7 +110,7 @@ def check_usable(path: str) -> VideoNode:
 
     Asking for no buffers changes nothing, but is refused while another program streams.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         node = _describe(file, path)
         try:
             _ioctl(file, REQBUFS, bytearray(struct.pack("5I", 0, _VIDEO_CAPTURE, 1, 0, 0)))
@@ -120,8 +120,14 @@ def check_usable(path: str) -> VideoNode:
         return node
 
 
+def ioctl(file: int, request: int, answer: bytearray) -> None:
+    """Ask the driver; the answer is written over the question. Raises `OSError`."""
+    _ioctl(file, request, answer)
+
+
 @contextmanager
-def _opened(path: str) -> Iterator[int]:
+def opened(path: str) -> Iterator[int]:
+    """The device as a file, to ask and set it by. Raises `SourceNotFound`, `CameraNotPermitted`, `CameraBusy`."""
     try:
         if not stat.S_ISCHR(os.stat(path).st_mode):
             raise SourceNotFound(f"{path}: not a camera, but a file; expected {_those_there()}")

@@ -13,13 +13,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from device.cameras.controls import Control
 from device.cameras.simulated import faults
 from device.cameras.simulated.config import SimulatedConfig
+from device.cameras.simulated.controls import SimulatedControls
 from device.cameras.simulated.look import LOOKS, Field, Look
 from device.cameras.simulated.motion import Gaze, Motion
 from device.cameras.simulated.retina import CENTRE, EXTENT, Retina, draw_retina
 from device.frame import Frame, GroundTruth
 
+_EXPOSURE_MS, _LONGEST_MS = 20.0, 100.0
+"""As it is made, and the longest without `fps`."""
 _NOISE_SIDE = 512
 _SHADING_UNIT = 170
 """Grey level of the shading picture that leaves a pixel as it is."""
@@ -63,12 +67,22 @@ class SimulatedCamera:
         self._closed = threading.Event()
         self._next = 0
         self._started_ns: int | None = None
+        period_ms = 1000 / self.config.fps if self.config.fps else _LONGEST_MS
+        self._controls = SimulatedControls(self.name, min(_EXPOSURE_MS, period_ms), period_ms)
         self._eye(0)
 
     @property
     def frame_count(self) -> int | None:
         """The number of frames that was asked for, None when there is no end."""
         return self.config.frames or None
+
+    def controls(self) -> tuple[Control, ...]:
+        """Exposure, focus and gain; see `Adjustable`. What is turned is seen in what `read` gives, not in `render`."""
+        return self._controls.controls()
+
+    def adjust(self, name: str, value: float | None) -> Control:
+        """Set one of `controls`; see `Adjustable`."""
+        return self._controls.adjust(name, value)
 
     def read(self) -> Frame | None:
         """The next frame, on schedule when `fps` is set; None after the last and once closed."""
@@ -80,7 +94,7 @@ class SimulatedCamera:
         began = time.monotonic_ns()
         pixels, truth = self.render(sequence)
         return Frame(
-            pixels=pixels,
+            pixels=self._controls.applied(pixels),
             sequence=sequence,
             source=f"sim:{sequence}",
             captured_ns=captured_ns,

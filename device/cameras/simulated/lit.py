@@ -15,8 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from device.cameras.controls import Control
 from device.cameras.simulated.camera import SimulatedCamera
 from device.cameras.simulated.config import SimulatedConfig
+from device.cameras.simulated.controls import SimulatedControls
 from device.errors import SourceNotFound
 from device.frame import Frame, GroundTruth
 from device.lamp import Lamp, read_lamp, usual_lamp
@@ -57,7 +59,7 @@ class LitCamera:
         self._lamp = lamp
         self._camera = SimulatedCamera(config)
         self._period_ns = 1e9 / config.fps
-        self._exposure_ns = round(exposure_ms * 1e6)
+        self._controls = SimulatedControls(self.name, exposure_ms, 1000 / config.fps)
         self._latency_ns = round(latency_ms * 1e6)
         self._stamp_ns = round(stamped_after_ms * 1e6)
         self._closed = threading.Event()
@@ -67,7 +69,8 @@ class LitCamera:
 
     def read(self) -> Frame | None:
         """The next frame, when its transfer is done; those that nobody asked for in time are left out."""
-        done_ns = self._exposure_ns + self._latency_ns
+        exposure_ns = self._exposure_ns
+        done_ns = exposure_ns + self._latency_ns
         behind_ns = time.monotonic_ns() - self._began_ns - done_ns
         number = self._next = max(self._next, int(behind_ns / self._period_ns))
         start_ns = self._start_ns(number)
@@ -76,12 +79,12 @@ class LitCamera:
             return None
         self._next += 1
         lamp = self._lamp()
-        share = min(1.0, lamp.share_of_flash(start_ns, start_ns + self._exposure_ns))
+        share = min(1.0, lamp.share_of_flash(start_ns, start_ns + exposure_ns))
         pixels, truth = self.picture(number, max(DARK, LED if lamp.led_level else 0.0, share), share)
         captured_ns = start_ns + self._stamp_ns
         age = timedelta(microseconds=(time.monotonic_ns() - captured_ns) / 1000)
         return Frame(
-            pixels=pixels,
+            pixels=self._controls.applied(pixels),
             sequence=number,
             source=f"sim:{number}",
             captured_ns=captured_ns,
@@ -89,6 +92,18 @@ class LitCamera:
             capture_ms=done_ns / 1e6,
             truth=truth,
         )
+
+    @property
+    def _exposure_ns(self) -> int:
+        return round(self._controls.exposure_ms * 1e6)
+
+    def controls(self) -> tuple[Control, ...]:
+        """Exposure, focus and gain; see `Adjustable`. A longer exposure holds more of a flash, too."""
+        return self._controls.controls()
+
+    def adjust(self, name: str, value: float | None) -> Control:
+        """Set one of `controls`; see `Adjustable`."""
+        return self._controls.adjust(name, value)
 
     def picture(self, number: int, gain: float, share_of_flash: float) -> tuple[NDArray[np.uint8], GroundTruth]:
         """Pixels (uint8 [H, W, 3]) and truth of frame `number` under a light of that brightness, 0 to 1."""

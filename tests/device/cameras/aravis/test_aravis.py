@@ -293,3 +293,21 @@ def test_a_camera_that_does_not_open_says_why(
     with pytest.raises(kind, match=told) as caught:
         opened()
     assert type(caught.value) is kind
+
+
+def test_exposure_gain_and_a_named_focus_are_turned_while_it_streams(program: Program) -> None:
+    with opened(",fps=20,exposure_us=5000,focus_feature=BinningHorizontal") as camera:
+        first_whole(camera)
+        before = {one.name: one for one in camera.controls()}
+        assert before["exposure"].value == pytest.approx(5.0)
+        assert before["exposure"].unit == "ms"
+        assert camera.adjust("exposure", 12.5).value == pytest.approx(12.5)
+        assert camera.adjust("gain", 3).value == 3
+        first_whole(camera)
+        assert {one.name: one.value for one in camera.controls()} == {"exposure": 12.5, "gain": 3, "focus": 1}
+        for name, value in (("exposure", 1e9), ("gain", -1), ("focus", 99), ("zoom", 1)):
+            with pytest.raises(SettingRefused, match=name):
+                camera.adjust(name, value)
+    assert camera.controls() == ()
+    with pytest.raises(Disconnected, match="closed"):
+        camera.adjust("gain", 1)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from device.cameras.opencv import v4l2
+from device.cameras.opencv.controls import G_CTRL, QUERYCTRL, S_CTRL
 
 MODES: dict[str, dict[tuple[int, int], tuple[float, ...]]] = {
     "MJPG": {(1280, 720): (30.0, 15.0), (640, 480): (30.0,)},
@@ -35,6 +36,10 @@ class Kernel:
     wire: tuple[int, ...] = (0, 8, v4l2._EXTENDED, 0, 0)
     """What VIDIOC_G_FMT says: bytes a row, colour space (8: sRGB, as UVC cameras say), whether the rest counts, matrix,
     range."""
+    controls: dict[int, list[int]] = field(default_factory=dict)
+    """By number: lowest, highest, step, value, flags."""
+    takes: Callable[[int, int], int | None] = lambda number, value: value
+    """What a control becomes when it is set; None: refused."""
 
     def ioctl(self, file: int, request: int, answer: bytearray) -> int:
         if not self.is_camera:
@@ -60,9 +65,26 @@ class Kernel:
             index, fourcc, width, height = struct.unpack_from("I4sII", answer)
             rate = self._at(list(MODES[fourcc.decode()][width, height]), index)
             struct.pack_into("3I", answer, 16, 1, 1, int(rate))
+        elif request == QUERYCTRL:
+            low, high, step, _, flags = self._control(answer)
+            struct.pack_into("iiiiI", answer, 40, low, high, step, low, flags)
+        elif request == G_CTRL:
+            struct.pack_into("i", answer, 4, self._control(answer)[3])
+        elif request == S_CTRL:
+            number, value = struct.unpack_from("Ii", answer)
+            taken = self.takes(number, value)
+            if taken is None:
+                raise OSError(errno.EINVAL, "Invalid argument")
+            self._control(answer)[3] = taken
         else:
             raise AssertionError(hex(request))
         return 0
+
+    def _control(self, answer: bytearray) -> list[int]:
+        (number,) = struct.unpack_from("I", answer)
+        if number not in self.controls:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return self.controls[number]
 
     @staticmethod
     def _at(values: list, index: int):  # type: ignore[type-arg, no-untyped-def]

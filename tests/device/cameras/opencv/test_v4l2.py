@@ -12,7 +12,7 @@ import pytest
 
 from device import SourceNotFound
 from device.cameras.mode import Mode
-from device.cameras.opencv import v4l2
+from device.cameras.opencv import controls, v4l2
 from device.errors import CameraBusy, CameraNotPermitted
 from tests.device.cameras.opencv.kernel import METADATA, plug_in
 
@@ -22,11 +22,28 @@ REQUESTS = {
     "VIDIOC_REQBUFS": (v4l2.REQBUFS, "v4l2_requestbuffers", 20),
     "VIDIOC_ENUM_FRAMESIZES": (v4l2.ENUM_FRAMESIZES, "v4l2_frmsizeenum", 44),
     "VIDIOC_ENUM_FRAMEINTERVALS": (v4l2.ENUM_FRAMEINTERVALS, "v4l2_frmivalenum", 52),
+    "VIDIOC_QUERYCTRL": (controls.QUERYCTRL, "v4l2_queryctrl", 68),
+    "VIDIOC_G_CTRL": (controls.G_CTRL, "v4l2_control", 8),
+    "VIDIOC_S_CTRL": (controls.S_CTRL, "v4l2_control", 8),
+}
+NUMBERS = {
+    "V4L2_CID_EXPOSURE_ABSOLUTE": controls.KINDS[0].number,
+    "V4L2_CID_EXPOSURE_AUTO": controls.KINDS[0].automatic,
+    "V4L2_EXPOSURE_MANUAL": controls.KINDS[0].by_hand,
+    "V4L2_EXPOSURE_APERTURE_PRIORITY": controls.KINDS[0].by_camera[0],
+    "V4L2_EXPOSURE_AUTO": controls.KINDS[0].by_camera[1],
+    "V4L2_CID_FOCUS_ABSOLUTE": controls.KINDS[1].number,
+    "V4L2_CID_FOCUS_AUTO": controls.KINDS[1].automatic,
+    "V4L2_CID_GAIN": controls.KINDS[2].number,
+    "V4L2_CID_AUTOGAIN": controls.KINDS[2].automatic,
+    "V4L2_CTRL_FLAG_DISABLED | V4L2_CTRL_FLAG_READ_ONLY": 5,
 }
 OFFSETS = {
     "v4l2_capability": {"card": 16, "bus_info": 48, "capabilities": 84, "device_caps": 88},
     "v4l2_fmtdesc": {"type": 4, "pixelformat": 44},
     "v4l2_frmsizeenum": {"pixel_format": 4, "type": 8, "discrete": 12},
+    "v4l2_queryctrl": {"minimum": 40, "maximum": 44, "step": 48, "flags": 56},
+    "v4l2_control": {"value": 4},
     "v4l2_frmivalenum": {"pixel_format": 4, "width": 8, "height": 12, "type": 16, "discrete": 20},
 }
 
@@ -36,6 +53,7 @@ def test_numbers_and_layouts_are_those_of_the_kernels_header(tmp_path: Path) -> 
     if shutil.which("cc") is None or not Path("/usr/include/linux/videodev2.h").exists():
         pytest.skip("needs a C compiler and linux/videodev2.h")
     checks = [f'_Static_assert({name} == {number}u, "");' for name, (number, _, _) in REQUESTS.items()]
+    checks += [f'_Static_assert(({name}) == {number}u, "");' for name, number in NUMBERS.items()]
     checks += [f'_Static_assert(sizeof(struct {kind}) == {size}, "");' for _, kind, size in REQUESTS.values()]
     checks += [
         f'_Static_assert(offsetof(struct {kind}, {name}) == {offset}, "");'
