@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from runtime.arrays import UInt8Array
-from runtime.errors import ScreeningError
 from runtime.exam.errors import ExamRefused
+from runtime.exam.gates import explained
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
-from runtime.exam.session import stored_frame
 from runtime.explanation import Explanation
 from runtime.screener import Screener
 from runtime.sinks.draw import draw_vessels
@@ -39,25 +38,8 @@ def thumbnail_of(pixels: UInt8Array) -> bytes:
 def gates_of(
     journal: Journal, record: ExamRecord, capture: CaptureRecord, reader: Screener
 ) -> tuple[bytes, Explanation]:
-    """The frame under each gate as a JPEG, and what else is told; read anew from the stored frame, for nobody else.
-
-    So that a capture never waits for it, and it is there after a restart, too. Raises `ExamRefused` with the reason
-    where the reading has none.
-    """
-    which = f"exam {record.summary.exam_id}: frame {capture.number}"
-    reading = capture.reading or {}
-    probabilities = reading.get("probabilities")
-    frame = stored_frame(journal, record.summary.exam_id, capture.number)
-    if frame is None or not probabilities:
-        raise ExamRefused(f"{which} has no outcome of the networks, and so no gates")
-    try:
-        found = reader.explain(
-            frame,
-            bundle_sha256=str(reading.get("bundle", {}).get("sha256", "")),
-            probabilities=probabilities,
-        )
-    except ScreeningError as error:
-        raise ExamRefused(f"{which}: its gates cannot be shown: {error}") from error
+    """The frame under each gate as a JPEG, and what else is told. Raises `ExamRefused` where its reading has none."""
+    frame, found = explained(journal, record, capture, reader)
     return encode(draw_each_gate(frame.pixels, found.gates), ".jpg", 92), found
 
 

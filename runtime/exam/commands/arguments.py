@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("source", metavar="SOURCE", help="picture, camera or sim:, as for python -m runtime.screen")
     _place(capture, required=True)
     capture.add_argument("--skip", type=_count, default=0, metavar="N", help="let N frames pass before")
+    _gates(capture, "this frame")
     capture.add_argument("--budget-ms", type=float, metavar="MS", help="time allowed for the reading")
     _engine(capture)
 
@@ -146,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     _verb(verbs, "seal", "encrypt what pictures of an older journal still lie there in the open")
     replay = _verb(verbs, "replay", "repeat every reading of an exam and compare")
     replay.add_argument("exam", metavar="EXAM")
+    _gates(replay, "each frame")
     _engine(replay)
     export = _verb(verbs, "export", "write the one-page report of an exam (HTML, self-contained)")
     export.add_argument("exam", metavar="EXAM")
@@ -197,6 +199,15 @@ def _verb(
     if demo:
         verb.add_argument("--operator", default="demonstration", metavar="NAME", help="kept in the trail")
     return verb
+
+
+def _gates(verb: argparse.ArgumentParser, of: str) -> None:
+    verb.add_argument(
+        "--gates",
+        type=Path,
+        metavar="DIR",
+        help=f"also write a picture of {of} there, under the classifier's gates; the journal keeps nothing of it",
+    )
 
 
 def _engine(verb: argparse.ArgumentParser) -> None:

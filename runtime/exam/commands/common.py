@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from argparse import Namespace
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,18 @@ from device.checked_file import strict_json
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say, say_json
+from runtime.commands.text import printable
+from runtime.engines.base import CANNOT_EXPLAIN
+from runtime.errors import EngineError
 from runtime.exam.commands.journal import open_named
 from runtime.exam.describe import exam_dict, exam_lines
-from runtime.exam.errors import InfantInvalid, OrderInvalid
+from runtime.exam.errors import ExamRefused, InfantInvalid, OrderInvalid
+from runtime.exam.gates import write_gates
 from runtime.exam.infant import Infant
 from runtime.exam.journal import ExamRecord, Journal
 from runtime.exam.order import Order, Ordered, chosen
 from runtime.screener import Screener
+from runtime.sinks.files import prepare_folder
 from runtime.site_screener import screener_for
 from runtime.trust.issues import NoIssues
 from runtime.trust.site import Site, open_site
@@ -56,7 +62,7 @@ def open_screener(
     an older bundle once read, so that bundle's issue number does not matter; its signature does.
     """
     site = site_of(options)
-    return screener_for(
+    screener = screener_for(
         replace(site, issues=NoIssues()) if again else site,
         bundle,
         engine=options.engine,
@@ -66,6 +72,26 @@ def open_screener(
         threshold=threshold,
         drift_file=options.journal / "drift.json" if counted else None,
     )
+    if getattr(options, "gates", None) is not None:
+        try:
+            prepare_folder(options.gates)
+            if not screener.explains:
+                raise EngineError(f"--gates: {screener.facts.backend}: {CANNOT_EXPLAIN}")
+        except BaseException:
+            screener.close()
+            raise
+    return screener
+
+
+def say_gates(journal: Journal, exam_id: str, numbers: Iterable[int], screener: Screener, folder: Path) -> None:
+    """Write the pictures of gates that `--gates` asks for; what there is, and why one is missing, on standard error."""
+    record = journal.exam(exam_id)
+    for number in numbers:
+        try:
+            said = str(write_gates(journal, record, record.captures[number - 1], screener, folder))
+        except ExamRefused as error:
+            said = str(error)
+        sys.stderr.write(f"runtime.exam: gates: {printable(said)}\n")
 
 
 def site_of(options: Namespace) -> Site:

@@ -17,6 +17,7 @@ from runtime.exam.commands.common import (
     read_infant,
     read_order,
     say_exam,
+    say_gates,
     say_whole,
     site_of,
 )
@@ -121,6 +122,9 @@ def capture(options: Namespace) -> int:
                 lost = error
             if lost is not None:
                 session.miss(lost)
+            elif options.gates is not None:
+                exam_id = summary.exam_id
+                say_gates(journal, exam_id, [len(journal.exam(exam_id).captures)], screener, options.gates)
         _say_last_capture(journal, summary.exam_id, as_json=options.json)
     if lost is not None and not isinstance(lost, FrameUnreadable):
         raise lost

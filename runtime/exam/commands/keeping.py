@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runtime.commands.say import say, say_json
 from runtime.commands.text import printable, word
-from runtime.exam.commands.common import bundle_of, open_journal, open_screener
+from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say_gates
 from runtime.exam.commands.journal import note_export
 from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import now_utc
@@ -82,6 +82,9 @@ def replay(options: Namespace) -> int:
         bundle = bundle_of(options, rules.bundle.sha256)
         with open_screener(options, bundle, live=False, threshold=rules.threshold, again=True) as screener:
             found = replay_exam(journal, options.exam, screener, bundle.sha256)
+            if options.gates is not None:
+                numbers = [repeat.number for repeat in found.repeats]
+                say_gates(journal, options.exam, numbers, screener, options.gates)
     if options.json:
         say_json({**asdict(found), "same": found.same})
     else:

@@ -25,6 +25,7 @@ from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from tests.pictures import retina
 from tests.runtime.exam.making import PLACES
+from tests.runtime.test_explain import Telling
 
 INFANT = {
     "infant_id": "H-1042",
@@ -445,3 +446,27 @@ def test_a_frame_is_read_later_under_the_threshold_of_its_own_exam(cart: Cart, m
     used.clear()
     assert cart.json("finish", "--operator", "anna") == {"read": 2, "left": 0}
     assert sorted(used) == [0.2, 0.9]
+
+
+def test_gates_are_pictures_for_whoever_asks_and_the_journal_keeps_nothing_of_them(
+    cart: Cart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id, out = cart.new(), cart.folder / "gates"
+    cart.capture(0, "OD", "nasal")
+    place = ("--operator", "anna", "--eye", "OD", "--view", "temporal", str(cart.folder / "1.png"))
+    assert "hands out no gates; for them read with --engine openvino" in cart(
+        "capture", *place, "--gates", str(out), code=2
+    )
+    assert len(cart.json("show", exam_id)["captures"]) == 1  # nothing was taken by a call that cannot be
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: Telling(probabilities=FakeEngine().probabilities))
+    cart("capture", *place, "--gates", str(out))
+    assert [file.name for file in out.iterdir()] == [f"{exam_id}-002-gates.jpg"]
+    before = cart("verify")
+    cart("replay", exam_id, "--gates", str(out))
+    assert sorted(file.name for file in out.iterdir()) == [f"{exam_id}-{number:03d}-gates.jpg" for number in (1, 2)]
+    picture = cv2.imread(str(next(out.iterdir())))
+    assert picture is not None
+    assert picture.std() > 1
+    assert cart("verify") == before
+    assert "explanation" not in cart("show", exam_id, "--json")
+    assert [oct(file.stat().st_mode & 0o777) for file in out.iterdir()] == ["0o600", "0o600"]
