@@ -24,9 +24,13 @@ class Item(Protocol):
     station_ae_title: str
     description: str
 
+    unreadable: Sequence[str]
+    """Fields that the answer held and that could not be read."""
+
 
 Ordering = Callable[[], Sequence[Any]]
-"""Asks the worklist for today's exams; raises `ScreeningError`."""
+"""Asks the worklist for today's exams; raises `ScreeningError`. `unreadable` of the answer: how many were lost."""
+UNREADABLE = "{count} of its answers could not be read and are not shown; enter those infants by hand, have it mended"
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ class LatestWorklist:
             return self._answer
         with self._lock:
             try:
-                items = list(self._ask())
+                answer = self._ask()
+                rows = rows_of(list(answer), self._station)
+                lost = int(getattr(answer, "unreadable", 0))
             except ScreeningError as error:
                 self._answer = WorklistAnswer(self._answer.rows, self._answer.asked_at, shown(error))
             except Exception as error:  # a fault of the archive's answer must not end the cart
@@ -90,7 +96,7 @@ class LatestWorklist:
                     self._answer.rows, self._answer.asked_at, f"the worklist cannot be used ({type(error).__name__})"
                 )
             else:
-                self._answer = WorklistAnswer(rows_of(items, self._station), time.monotonic())
+                self._answer = WorklistAnswer(rows, time.monotonic(), UNREADABLE.format(count=lost) if lost else "")
         self._changed()
         return self._answer
 
@@ -101,30 +107,29 @@ class LatestWorklist:
 
 def rows_of(items: Sequence[Any], station: str) -> tuple[WorklistRow, ...]:
     """The lines, own station's first, then by time; each with why it may be taken for another."""
+    whose: dict[tuple[str, str], set[str]] = {}
+    for item in items:
+        for told in _told(item):
+            whose.setdefault(told, set()).add(item.patient_id)
     rows = []
     for number, item in enumerate(items):
-        others = [other for other in items if other is not item and other.patient_id != item.patient_id]
-        rows.append(
-            WorklistRow(
-                f"{time.monotonic_ns():x}-{number}", item, _alike(item, others), _own(item.station_ae_title, station)
-            )
-        )
+        alike = tuple(why for why, value in _told(item) if value and len(whose[why, value]) > 1)
+        alike = tuple(why for why in alike if not (why == SURNAME and NAME in alike))
+        rows.append(WorklistRow(f"{time.monotonic_ns():x}-{number}", item, alike, _own(item.station_ae_title, station)))
     return tuple(sorted(rows, key=lambda row: (not row.own, row.item.scheduled, row.item.patient_name)))
+
+
+NAME, SURNAME, BIRTH = "same name", "same surname", "same birth date"
+
+
+def _told(item: Any) -> tuple[tuple[str, str], ...]:
+    """What two infants may have alike, and what this line has of it."""
+    name = item.patient_name
+    return (NAME, _folded(name)), (SURNAME, _surname(name)), (BIRTH, item.birth_date)
 
 
 def _own(ae_title: str, station: str) -> bool:
     return not ae_title or ae_title.strip().upper() == station.strip().upper()
-
-
-def _alike(item: Any, others: Sequence[Any]) -> tuple[str, ...]:
-    found = {
-        "same name": any(_folded(other.patient_name) == _folded(item.patient_name) for other in others),
-        "same surname": any(_surname(other.patient_name) == _surname(item.patient_name) for other in others),
-        "same birth date": bool(item.birth_date) and any(other.birth_date == item.birth_date for other in others),
-    }
-    if found["same name"]:
-        found["same surname"] = False
-    return tuple(why for why, so in found.items() if so)
 
 
 def _folded(name: str) -> str:

@@ -26,6 +26,8 @@ from runtime.exam.naming import family_name, same_name, says_nothing
 from runtime.exam.order import day_of, is_uid, sex_of
 
 MODALITY = "OP"
+MOST_ANSWERS = 5000
+"""No ward has so many infants in a day; a system that answers without end must not fill the cart's memory."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,10 @@ def query_worklist(
                 raise lost(peer, "the worklist was asked for")
             if status.Status in PENDING:
                 answers.append(answer)
+                if len(answers) > MOST_ANSWERS:
+                    raise ArchiveRefused(
+                        f"{address(peer)}: more than {MOST_ANSWERS} answers to one question; have it asked for less"
+                    )
             elif status.Status != 0:
                 raise ArchiveRefused(f"{address(peer)}: the worklist query failed with status {status.Status:04X}h")
         return read_answers(answers, question, peer.character_set if isinstance(peer, WorklistNode) else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from runtime.cart.orders import LatestWorklist, rows_of
@@ -18,6 +19,7 @@ class Item:
     sex: str = ""
     accession: str = ""
     description: str = ""
+    unreadable: tuple[str, ...] = ()
 
 
 def test_own_station_first_then_by_time() -> None:
@@ -47,6 +49,27 @@ def test_twins_same_names_and_birth_dates_are_flagged() -> None:
 
 def test_two_steps_of_one_infant_are_no_twins() -> None:
     assert rows_of([Item("1", "A^B", "20261018"), Item("1", "A^B", "20261018")], "")[0].alike == ()
+
+
+def test_a_line_of_which_something_could_not_be_read_is_alike_to_nobody_by_what_it_lacks() -> None:
+    assert [row.alike for row in rows_of([Item("1", ""), Item("2", "")], "")] == [(), ()]
+
+
+def test_ten_thousand_lines_take_no_time_that_grows_with_their_square() -> None:
+    births = [f"202610{day:02d}" for day in range(1, 29)]
+    items = [Item(str(number), f"Family {number % 50}^Baby", births[number % 28]) for number in range(10_000)]
+    began = time.process_time()
+    assert len(rows_of(items, "")) == 10_000
+    assert time.process_time() - began < 5  # comparing each with each took minutes
+
+
+def test_answers_that_were_lost_are_told() -> None:
+    class Answer(list[Item]):
+        unreadable = 2
+
+    worklist = LatestWorklist(lambda: Answer([Item("1", "A")]), "")
+    assert "2 of its answers could not be read" in worklist.refresh().problem
+    assert len(worklist.answer.rows) == 1
 
 
 def test_an_archive_that_is_away_leaves_the_last_answer_and_its_age() -> None:

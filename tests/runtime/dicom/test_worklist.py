@@ -18,9 +18,12 @@ from pynetdicom import AE, evt
 from pynetdicom.dsutils import encode
 
 from runtime.dicom.__main__ import main
+from runtime.dicom.configuration import DicomConfig
+from runtime.dicom.errors import ArchiveRefused
 from runtime.dicom.received import Unreadable, decoded, quietly
+from runtime.dicom.trial import ARCHIVE_AE, CART_AE, Hospital
 from runtime.dicom.uids import WORKLIST_FIND
-from runtime.dicom.worklist import Question, Worklist, read_answers
+from runtime.dicom.worklist import Question, Worklist, query_worklist, read_answers
 from runtime.exam.errors import OrderInvalid
 from runtime.exam.journal import Journal
 from runtime.exam.naming import cleaned
@@ -390,3 +393,16 @@ def test_random_bytes_are_decoded_strictly_or_not_at_all() -> None:
 def test_the_older_name_of_the_option_works_and_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["worklist", "--site", str(tmp_path / "none.json")]) == 2
     assert "dicom: --site is --dicom-config now" in capsys.readouterr().err
+
+
+def test_a_system_that_answers_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.dicom.worklist.MOST_ANSWERS", 3)
+    hospital = Hospital(date.today())  # answers with five
+    try:
+        node = {"ae_title": ARCHIVE_AE, "host": "127.0.0.1", "port": hospital.port}
+        site = DicomConfig.model_validate({"schema": "rop.dicom/1", "cart": {"ae_title": CART_AE}, "worklist": node})
+        assert site.worklist is not None
+        with pytest.raises(ArchiveRefused, match="more than 3 answers to one question"):
+            query_worklist(site, site.worklist, day=date.today())
+    finally:
+        hospital.close()
