@@ -50,7 +50,8 @@ class Screen:
         picture = self.cart.preview.after(0, 0.2)  # a JPEG for the window, with what is to be done about it
         print("live:", picture.framing.hint.value if picture else "none")
         self.cart.aim(*self.left[0])
-        self.command(self.cart.capture(operator="ada", aim=self.left[0]), self.next_view)
+        exam = self.cart.exam_shown()["exam"]  # what this window shows: a picture is taken for nothing else
+        self.command(self.cart.capture(operator="ada", exam=exam, aim=self.left[0]), self.next_view)
 
     def closed(self, done) -> None:
         print(done.result()["banner"])

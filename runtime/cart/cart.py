@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import asdict
 from datetime import date
 from types import TracebackType
 from typing import Any, TypeVar
@@ -18,17 +19,17 @@ from device.errors import StaleFrame
 from device.frame import Frame
 from device.live import CameraState
 from device.live.reader import LiveReader
+from runtime.cart.adjusting import Turned, said_of, shown_controls
 from runtime.cart.desk import Desk
 from runtime.cart.errors import NotNow, shown
 from runtime.cart.events import Events
 from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
-from runtime.cart.look_twice import said_otherwise
 from runtime.cart.orders import LatestWorklist, WorklistRow
 from runtime.cart.parts import Parts
 from runtime.cart.persons import shown_day, shown_name, shown_time
 from runtime.cart.preview import Preview
-from runtime.cart.room import Hardware, Room, ScreenShown
+from runtime.cart.room import NOT_AIMED, NOT_OPEN, Hardware, Room, ScreenShown
 from runtime.cart.sending import Send
 from runtime.cart.service import service_facts, support_zip
 from runtime.cart.shelf import Shelf
@@ -37,6 +38,7 @@ from runtime.errors import ScreeningError
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.machine import StopReason
+from runtime.exam.naming import cleaned
 from runtime.exam.order import Order, Ordered
 from runtime.explanation import Explanation
 from runtime.outcome import AID_NOTICE
@@ -61,14 +63,14 @@ class Cart:
         self._watch = Watch()
         self._taking = 0
         self._shown: dict[str, Any] = {"exam": {}, "delivery": None, "last_exam": None, "notice": AID_NOTICE}
-        self._otherwise: tuple[str, list[str]] = ("", [])
         self.operator: Callable[[], str] = lambda: self._last_operator
         """In whose name the foot switch acts; empty when nobody is there. A screen with sign-in sets its own."""
         self._last_operator = ""
         self._foot: Future[dict[str, Any]] | None = None
         self._closing = threading.Event()
+        self._turned = Turned(parts.open_camera)
         self.camera: Supervised[LiveReader] = Supervised(
-            "camera", parts.open_camera, _camera_problem, self._health_changed
+            "camera", self._turned.open, _camera_problem, self._health_changed
         )
         still = None
         if parts.open_still is not None:
@@ -170,17 +172,22 @@ class Cart:
         """
 
         def job(room: Room) -> dict[str, Any]:
-            exam_id = room.open_exam(infant, self._order(key, infant), operator)
-            self._look_twice(room, exam_id, infant)
+            order, alike = self._order(key, infant), self._alike(key)
+            exam_id = room.open_exam(infant, order, operator)
+            room.look_twice(exam_id, infant, self._ordered(), alike, operator)
             self._told_bundle()
             self._last_operator = operator
             return self._said(room)
 
         return self._desk.do(job)
 
-    def _look_twice(self, room: Room, exam_id: str, infant: Infant) -> None:
-        ordered = [_fields(row.item) for row in self._worklist.answer.rows]
-        self._otherwise = (exam_id, said_otherwise(infant, ordered, room.journal, exam_id))
+    def _ordered(self) -> list[dict[str, Any]]:
+        return [_fields(row.item) for row in self._worklist.answer.rows]
+
+    def _alike(self, key: str) -> tuple[str, ...]:
+        """Why that line of the worklist may be taken for another, as the screen said it when the line was chosen."""
+        row = self._worklist.row(key) if key else None
+        return () if row is None else row.alike
 
     def _order(self, key: str, infant: Infant) -> Order | None:
         if not key:
@@ -213,12 +220,34 @@ class Cart:
 
         return self._desk.do(job)
 
-    def capture(self, *, operator: str, exam: str = "", aim: tuple[Eye, View] | None = None) -> Future[dict[str, Any]]:
+    def camera_controls(self) -> Future[list[dict[str, Any]]]:
+        """What can be turned on the camera, as `device.cameras.controls.Control` has it; `fixed` says why one cannot.
+
+        Raises `CameraError` where it is not there.
+        """
+        return self._desk.do(lambda room: shown_controls(self.camera, flashed=room.flashed))
+
+    def set_camera(self, name: str, value: float | None, *, operator: str) -> Future[list[dict[str, Any]]]:
+        """Set exposure, focus or gain, None: the camera by itself; between pictures, and kept in the trail.
+
+        The cart sets it again when the camera was lost and is back. Raises `NotNow` for an exposure that a flash is
+        timed for, `SettingRefused` for what the camera cannot do.
+        """
+
+        def job(room: Room) -> list[dict[str, Any]]:
+            control = self._turned.turn(self.camera, name, value, flashed=room.flashed)
+            room.journal.note_person("camera set", operator, what=said_of(control))
+            self.events.tell("camera")
+            return shown_controls(self.camera, flashed=room.flashed)
+
+        return self._desk.do(job)
+
+    def capture(self, *, operator: str, exam: str, aim: tuple[Eye, View]) -> Future[dict[str, Any]]:
         """Take one picture of what is aimed at and read it; `capture` of the answer is its line.
 
-        exam, aim: what the screen showed; a picture is taken for nothing else. Raises `NotNow` when nothing or
-        something else is aimed at, the cart was busy for too long, or the flash recharges; `LightError` when no light
-        may be given.
+        exam, aim: what the screen showed to whoever pressed; a picture is taken for nothing else. Raises `NotNow` when
+        another exam is open, nothing or something else is aimed at, the cart was busy for too long, or the flash
+        recharges; `LightError` when no light may be given.
         """
         seen = ScreenShown(exam, aim, time.monotonic())
 
@@ -285,8 +314,9 @@ class Cart:
             same = room.journal.infant(exam_id).infant_id == infant.infant_id
             order = self._order(key, infant) or (None if same else Order())
             room.journal.amend(exam_id, infant=infant, order=order, reason=reason, operator=operator)
-            if self._otherwise[0] == exam_id:
-                self._look_twice(room, exam_id, infant)
+            summary = room.journal.open_exam()
+            if summary is not None and summary.exam_id == exam_id:
+                room.look_twice(exam_id, infant, self._ordered(), self._alike(key), operator)
             room.take_up()
 
         return self._change(job, exam_id)
@@ -390,6 +420,7 @@ class Cart:
             room.unread = True
             room.finish_unread()
             room.take_up()
+            room.recall()
             self._told_bundle()
             self._watch.look(room, now=True)
             self._said(room)
@@ -426,8 +457,6 @@ class Cart:
     def _said(self, room: Room) -> dict[str, Any]:
         """Keep what the screens show, tell that it changed, and give the exam's part."""
         exam = room.state()
-        if exam and self._otherwise[0] == exam["exam"]:
-            exam["warnings"] = [*self._otherwise[1], *exam["warnings"]]
         last = exam.get("exam") or self._shown["last_exam"]
         self._shown = {**self._shown, "exam": exam, "delivery": room.delivery(), "last_exam": last}
         self.events.tell("state")
@@ -443,9 +472,11 @@ class Cart:
         if not operator or (self._foot is not None and not self._foot.done()):
             return
         exam = self._shown["exam"]
-        aim = exam.get("aim")
-        shown = None if aim is None else (Eye(aim["eye"]), View(aim["view"]))
-        self._foot = self.capture(operator=operator, exam=exam.get("exam", ""), aim=shown)
+        aim = aim_shown(exam)
+        if aim is None:
+            self.events.tell("refused", reason=NOT_AIMED if exam else NOT_OPEN)
+            return
+        self._foot = self.capture(operator=operator, exam=exam["exam"], aim=aim)
         self._foot.add_done_callback(self._foot_done)
 
     def _foot_done(self, done: Future[dict[str, Any]]) -> None:
@@ -494,6 +525,12 @@ class Cart:
         self.close()
 
 
+def aim_shown(exam: Mapping[str, Any]) -> tuple[Eye, View] | None:
+    """Eye and view that the screens show beside an exam of `state`; None where none is open, or none is set."""
+    aim = exam.get("aim")
+    return None if aim is None else (Eye(aim["eye"]), View(aim["view"]))
+
+
 def _camera_problem(reader: LiveReader) -> tuple[str, bool]:
     state = reader.state
     if state in (CameraState.FAILED, CameraState.CLOSED):
@@ -514,14 +551,14 @@ def _row_dict(row: WorklistRow) -> dict[str, Any]:
         "sex": item.sex,
         "accession": item.accession,
         "time": shown_time(item.scheduled),
-        "station": item.station_ae_title,
-        "description": item.description,
+        "station": cleaned(item.station_ae_title),
+        "description": cleaned(item.description),
+        "unreadable": list(item.unreadable),
         "alike": list(row.alike),
         "own": row.own,
     }
 
 
 def _fields(item: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {key: value for key, value in asdict(item).items() if isinstance(value, str)}
+    """Of a line of the worklist, for `Ordered.from_dict`, which refuses one of which something could not be read."""
+    return asdict(item)

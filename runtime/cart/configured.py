@@ -18,6 +18,7 @@ from runtime.bundles.starts import Program
 from runtime.bundles.trial import LIVE_BUDGET_MS
 from runtime.cart.errors import CartError
 from runtime.cart.in_use import InUse
+from runtime.cart.orders import Ordering
 from runtime.cart.parts import FrameReader, LightPart, Parts, account_of
 from runtime.cart.sending import sending
 from runtime.cart.shots import ShotLighting
@@ -187,11 +188,11 @@ def _proven(
     return made
 
 
-def _ordering(dicom: DicomSite | None) -> Callable[[], list[object]] | None:
+def _ordering(dicom: DicomSite | None) -> Ordering | None:
     if dicom is None or dicom.worklist is None:
         return None
     peer = dicom.worklist
-    return lambda: [*query_worklist(dicom, peer, day=date.today())]
+    return lambda: query_worklist(dicom, peer, day=date.today())
 
 
 def _light(table: LightTable, config: CartConfig, site: Site) -> LightPart:

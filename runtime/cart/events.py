@@ -18,7 +18,8 @@ class CartEvent:
     """Something that happened."""
 
     kind: str
-    """`state`, `taking`, `captured`, `reading`, `refused`, `foot_switch`, `worklist`, `health`, `hint`, `missed`."""
+    """`state`, `taking`, `captured`, `reading`, `refused`, `foot_switch`, `worklist`, `health`, `hint`, `camera` (set
+    anew), `missed`."""
     content: Mapping[str, Any]
 
 

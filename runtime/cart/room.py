@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,6 +18,7 @@ from runtime.cart.errors import NotNow
 from runtime.cart.events import Events
 from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
+from runtime.cart.look_twice import said_otherwise
 from runtime.cart.parts import FrameReader, Parts
 from runtime.cart.persons import shown_name
 from runtime.cart.pictures import JPEG, gates_of, picture_of, thumbnail_of
@@ -31,10 +33,11 @@ from runtime.dicom.page import page as pdf_page
 from runtime.errors import ScreeningError
 from runtime.exam.describe import summary_dict
 from runtime.exam.disagreement import disagreements
-from runtime.exam.errors import ExamRefused
+from runtime.exam.errors import ExamRefused, JournalError
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
+from runtime.exam.journal.told import TOLD, WENT_ON, told_of
 from runtime.exam.light import LightJournal
 from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
@@ -49,26 +52,28 @@ from runtime.views import Eye, View
 
 @dataclass(frozen=True)
 class ScreenShown:
-    """What the screen showed as a button was pressed. None and empty: it is not known, and not asked about."""
+    """What the screen showed to whoever pressed a button. A picture is taken for nothing else."""
 
-    exam_id: str = ""
-    aim: tuple[Eye, View] | None = None
-    pressed_s: float | None = None
+    exam_id: str
+    aim: tuple[Eye, View]
+    pressed_s: float
     """`time.monotonic()`."""
 
     def check(self, exam_id: str, aim: tuple[Eye, View]) -> None:
         """Raise `NotNow` where the press is not for this exam, eye and view, or too long ago."""
-        if self.exam_id and self.exam_id != exam_id:
+        if self.exam_id != exam_id:
             raise NotNow("another exam is open than the screen showed; nothing was taken, look again")
-        if self.aim is not None and self.aim != aim:
+        if self.aim != aim:
             raise NotNow(
                 f"{aim[0].value} {aim[1].value} is set now, the screen showed {self.aim[0].value} {self.aim[1].value}; "
                 "nothing was taken, look again"
             )
-        if self.pressed_s is not None and time.monotonic() - self.pressed_s > PRESS_HOLDS_S:
+        if time.monotonic() - self.pressed_s > PRESS_HOLDS_S:
             raise NotNow("the cart was busy as the button was pressed; nothing was taken, press again", retry_s=0.1)
 
 
+NOT_OPEN = "no exam is open; open one from the worklist"
+NOT_AIMED = "eye and view are not set; choose them first"
 UNREAD_AGAIN_S = 5.0
 PRESS_HOLDS_S = 2.0
 """A press that waited for longer takes no picture: the infant has moved on, and so has whoever pressed."""
@@ -98,6 +103,10 @@ class Room:
     threshold: float | None
     """Under which `screener` reads; None: the site's."""
     aim: tuple[Eye, View] | None = None
+    told: tuple[str, ...] = ()
+    """What is known elsewhere under the identifier of the open exam's infant; shown until that is corrected."""
+    _went_on: set[str] = field(default_factory=set)
+    """Who takes pictures although it was told, as the journal has it."""
     unread: bool = False
     """Whether a picture may have been kept whose reading could not be."""
     _unkept: tuple[str, int, Reading] | None = None
@@ -120,18 +129,57 @@ class Room:
         summary = self.journal.open_exam()
         if summary is None:
             return {}
-        return exam_state(self.journal, summary.exam_id, self.aim) | {"light": self.light_state()}
+        content = exam_state(self.journal, summary.exam_id, self.aim)
+        return content | {"light": self.light_state(), "warnings": [*self.told, *content["warnings"]]}
 
     def open_exam(self, infant: Infant, order: Order | None, operator: str) -> str:
         """Open an exam, under the bundle that is active now; the engine reads under its threshold from now on."""
         self.follow_active()
         rules = self.parts.rules()
         exam_id = self.session(operator).open(infant, rules, order)
-        self.aim, self.light_on = None, False
+        self.aim, self.light_on, self.told = None, False, ()
         self._small.clear()
         self.take_up()
         self.parts.opened()
         return exam_id
+
+    def look_twice(
+        self,
+        exam_id: str,
+        infant: Infant,
+        ordered: Iterable[Mapping[str, Any]],
+        alike: Sequence[str],
+        operator: str,
+    ) -> None:
+        """Look for what else is known under the infant's identifier: for the screen, and for the trail.
+
+        ordered: the worklist's lines; alike: what was said of the chosen one; operator: at whose screen it is shown.
+        """
+        before = self.told
+        self.told = tuple(said_otherwise(infant, ordered, self.journal, exam_id))
+        self._went_on.clear()
+        if self.told or alike or before:
+            self.journal.note_person(TOLD, operator, exam=exam_id, said=list(self.told), alike=list(alike))
+
+    def recall(self) -> None:
+        """After a start: what was told of the open exam before, and who went on."""
+        summary = self.journal.open_exam()
+        if summary is None:
+            return
+        try:
+            for one in told_of(self.journal, summary.exam_id):
+                if one.kind == TOLD:
+                    self.told, self._went_on = one.said, set()
+                else:
+                    self._went_on.add(one.who)
+        except JournalError:
+            self.told = ("what was told of this infant's identifier could not be read; compare the wrist band again",)
+
+    def _go_on(self, exam_id: str, operator: str) -> None:
+        """Keep who takes pictures although something was told, once for each person."""
+        if self.told and operator not in self._went_on:
+            self.journal.note_person(WENT_ON, operator, exam=exam_id, said=list(self.told))
+            self._went_on.add(operator)
 
     def take_up(self) -> None:
         """What belongs to the open exam: bundle and threshold that it was opened with, the account of its infant."""
@@ -219,9 +267,10 @@ class Room:
         """
         exam_id = self._open_id()
         if self.aim is None:
-            raise NotNow("eye and view are not set; choose them first")
+            raise NotNow(NOT_AIMED)
         seen.check(exam_id, self.aim)
         check_disk(self.journal)
+        self._go_on(exam_id, operator)
         session = self.session(operator)
         preview = self.hardware.preview
         preview.pause()
@@ -308,6 +357,12 @@ class Room:
         if total is not None:
             self.latencies = [(at, ms) for at, ms in self.latencies if at > now - 3600] + [(now, total)]
 
+    @property
+    def flashed(self) -> bool:
+        """Whether pictures are taken by a flash."""
+        lighting = self.hardware.lighting
+        return lighting is not None and lighting.part.flash is not None
+
     def switch_light(self, on: bool, level: int | None = None) -> None:
         """The continuous light for aiming, and how bright it is."""
         lighting = self.hardware.lighting
@@ -334,7 +389,7 @@ class Room:
     def _open_id(self) -> str:
         summary = self.journal.open_exam()
         if summary is None:
-            raise NotNow("no exam is open; open one from the worklist")
+            raise NotNow(NOT_OPEN)
         return summary.exam_id
 
     def close_exam(self, exam_id: str, operator: str) -> None:
@@ -383,8 +438,12 @@ class Room:
     # What is shown of the journal ----------------------------------------------------------------------------------
 
     def exam(self, exam_id: str) -> dict[str, Any]:
-        """One exam, whole, with what clinicians wrote."""
-        return exam_state(self.journal, exam_id)
+        """One exam, whole, with what clinicians wrote and what its operators were told."""
+        content = exam_state(self.journal, exam_id)
+        if "changes" in content:
+            told = [one.to_change() for one in told_of(self.journal, exam_id)]
+            content["changes"] = sorted([*content["changes"], *told], key=lambda change: int(change["event"]))
+        return content
 
     def exams(self, day: date) -> list[dict[str, Any]]:
         """The exams that were opened on a day, by the cart's own zone, newest first."""

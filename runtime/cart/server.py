@@ -7,7 +7,9 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
 
@@ -16,6 +18,7 @@ from runtime.cart.errors import CartError
 from runtime.cart.texts import Texts
 from runtime.cart.users import SignIn
 from runtime.cart.web.app import create_app
+from runtime.cart.web.door import Door, GuestProtocol
 from runtime.cart.web.guard import own_hosts
 from runtime.commands.stop import Stop
 from runtime.config import WebSection
@@ -72,7 +75,9 @@ class Server:
             server_header=False,
             lifespan="off",
             timeout_keep_alive=15,
-            limit_concurrency=200,
+            http=cast(Any, partial(GuestProtocol, self._socket)),
+            callback_notify=self._socket.sweep,
+            timeout_notify=1,
             ws_max_size=4096,
             h11_max_incomplete_event_size=32768,
             ssl_certfile=None if address.certificate is None else str(address.certificate),
@@ -113,9 +118,8 @@ class Server:
             time.sleep(0.25)  # a signal that breaks out of a join would mark the thread as ended, which it is not
 
 
-def _listening(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+def _listening(address: Address) -> Door:
+    listening = Door(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((address.host, address.port))

@@ -17,8 +17,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TextIO
 
 from device.errors import DeviceError
-from runtime.cart.cart import Cart
+from runtime.cart.alone import alone
+from runtime.cart.cart import Cart, aim_shown
 from runtime.cart.events import CartEvent
+from runtime.cart.room import NOT_AIMED
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 from runtime.exam.infant import Infant
@@ -115,9 +117,11 @@ class Terminal:
         elif key in VIEW_KEYS:
             self._aim(VIEW_KEYS[key])
         elif key in (" ", "\r", "\n"):
-            aim = exam.get("aim")
-            shown = None if aim is None else (Eye(aim["eye"]), View(aim["view"]))
-            self._later(self._cart.capture(operator=self._operator, exam=exam["exam"], aim=shown))
+            aim = aim_shown(exam)
+            if aim is None:
+                self._say(f"refused: {NOT_AIMED}")
+            else:
+                self._later(self._cart.capture(operator=self._operator, exam=exam["exam"], aim=aim))
         elif key == "i":
             self._later(self._cart.light(not (exam.get("light") or {}).get("on", False)))
         elif key == "m":
@@ -244,7 +248,9 @@ def terminal(options: Namespace) -> int:
             from runtime.cart.configured import parts_of
             from runtime.config import load_config
 
-            parts = parts_of(load_config(options.config), send=options.send)
+            config = load_config(options.config)
+            stack.enter_context(alone(config.journal, f"journal {config.journal}"))
+            parts = parts_of(config, send=options.send)
         cart = stack.enter_context(Cart(parts))
         stack.enter_context(single_keys(sys.stdin.fileno()))
         try:

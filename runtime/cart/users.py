@@ -120,18 +120,22 @@ class SignIn:
     """Checks PINs. Safe for use from several threads.
 
     After five wrong PINs in a row a user has to wait, twice as long after each further one; others do not wait for
-    them. An unknown name costs the same time as a wrong PIN, and waits alike, so that names cannot be found out.
+    them. An unknown name costs the same time as a wrong PIN, and waits alike, so that names cannot be found out. Tries
+    from elsewhere are counted by themselves: who guesses over the network keeps nobody at the cart's screen waiting.
     """
 
     users: tuple[User, ...]
     clock: Callable[[], float] = time.monotonic
-    _tries: dict[str, _Tries] = field(default_factory=dict)
+    _tries: dict[tuple[str, bool], _Tries] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def check(self, name: str, pin: str) -> User:
-        """The user of that name and PIN. Raises `SignInRefused`, with `wait_s` while there is a wait."""
+    def check(self, name: str, pin: str, *, elsewhere: bool = False) -> User:
+        """The user of that name and PIN. Raises `SignInRefused`, with `wait_s` while there is a wait.
+
+        elsewhere: whether it is tried from another machine than the cart.
+        """
         known = next((user for user in self.users if user.name == name), None)
-        counted = name if known is not None else ""
+        counted = (name if known is not None else "", elsewhere)
         with self._lock:
             tries = self._tries.setdefault(counted, _Tries())
             left_s = tries.wait_until - self.clock()

@@ -87,6 +87,7 @@ def _warn(text: str) -> None:
 
 def _serve(config: CartConfig, users: tuple[User, ...], address: Address, send: bool, program: Program | None) -> int:
     from runtime.bundles.starts import go_back
+    from runtime.cart.alone import alone
     from runtime.cart.cart import Cart
     from runtime.cart.configured import parts_of
     from runtime.cart.server import Server
@@ -99,6 +100,7 @@ def _serve(config: CartConfig, users: tuple[User, ...], address: Address, send: 
     parts = parts_of(config, send=send, go_back=back)
     notifier, idle_s = Notifier(), config.web.lock_minutes * 60
     with (
+        alone(config.journal, f"journal {config.journal}"),
         Stop() as stop,
         Cart(parts, lock_minutes=config.web.lock_minutes) as cart,
         Server(cart, SignIn(users), address, idle_s=idle_s) as server,

@@ -76,7 +76,7 @@ def wire(path: str) -> Wire:
     answer = bytearray(200 + _POINTER)
     struct.pack_into("I", answer, 0, _VIDEO_CAPTURE)
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             _ioctl(file, G_FMT, answer)
     except OSError:
         return Wire(0, "", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,8 +16,9 @@ from device.light.simulated import SIMULATED_CEILINGS, SimulatedBoard
 from device.live import LiveReader
 from runtime.budget import Budget
 from runtime.bundle import open_bundle
+from runtime.cart.alone import alone
 from runtime.cart.demo.camera import Pose, PosedCamera
-from runtime.cart.errors import CartError
+from runtime.cart.orders import Ordering
 from runtime.cart.parts import LightPart, Parts, account_of
 from runtime.cart.sending import sending
 from runtime.cart.shots import ShotLighting
@@ -63,10 +64,11 @@ class Demonstration:
 @contextmanager
 def demonstration(folder: Path, *, seed: int = 1, size: tuple[int, int] = (640, 480)) -> Iterator[Demonstration]:
     """The parts of a cart that needs nothing else installed. folder: for journal and key, made where it is missing."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise CartError(f"--folder {folder}: cannot be made a folder ({error.strerror}); name another") from None
+    with alone(folder, f"--folder {folder}"):
+        yield from _demonstration(folder, seed, size)
+
+
+def _demonstration(folder: Path, seed: int, size: tuple[int, int]) -> Iterator[Demonstration]:
     key_file = folder / "journal.key"
     if not key_file.exists():
         write_new_key(key_file)
@@ -130,10 +132,10 @@ def demonstration(folder: Path, *, seed: int = 1, size: tuple[int, int] = (640, 
             hospital.close()
 
 
-def _ordering(dicom: DicomSite) -> Callable[[], list[object]]:
+def _ordering(dicom: DicomSite) -> Ordering:
     assert dicom.worklist is not None
     peer = dicom.worklist
-    return lambda: [*query_worklist(dicom, peer, day=date.today())]
+    return lambda: query_worklist(dicom, peer, day=date.today())
 
 
 def demonstration_calibration(board_id: int) -> LightCalibration:

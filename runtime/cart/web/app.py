@@ -24,6 +24,7 @@ from runtime.cart.rights import RIGHTS, Right, check_right, may
 from runtime.cart.texts import Texts
 from runtime.cart.users import SignIn
 from runtime.cart.web import bodies
+from runtime.cart.web.door import is_own
 from runtime.cart.web.guard import App, RequestGuard
 from runtime.cart.web.problems import HANDLERS, problem
 from runtime.cart.web.sessions import COOKIE, CSRF_HEADER, Sessions, WebSession
@@ -35,9 +36,8 @@ from runtime.views import Eye, View
 PAGES = Path(__file__).parents[1] / "pages"
 PREVIEW_WAIT_S = 1.0
 ALIVE = '{"kind": "alive"}'
-OF_NO_PATIENT = frozenset({"state", "health", "missed"})
+OF_NO_PATIENT = frozenset({"state", "health", "missed", "camera"})
 """Events that everybody who is signed in hears."""
-NO_CAPTURE_BODY = bodies.CaptureBody()
 T = TypeVar("T")
 
 
@@ -97,10 +97,10 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
     looks = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
 
     @router.post("/sign-in")
-    async def begin(body: bodies.SignInBody) -> Response:
+    async def begin(request: Request, body: bodies.SignInBody) -> Response:
         """Sign in; the cookie is the session, `csrf` goes back in the header `X-CSRF-Token` with every change."""
         try:
-            user = await asyncio.to_thread(sign_in.check, body.name, body.pin)
+            user = await asyncio.to_thread(sign_in.check, body.name, body.pin, elsewhere=_elsewhere(request))
         except SignInRefused as error:
             # Of unknown names a PIN may stand in the wrong field; who has to wait cannot fill the journal.
             if not error.wait_s and any(known.name == body.name for known in sign_in.users):
@@ -150,6 +150,11 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
     return router
 
 
+def _elsewhere(request: Request) -> bool:
+    client, (here, _) = request.client, request.scope["server"]
+    return client is None or not is_own(client.host, here)
+
+
 def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
     router = APIRouter(prefix="/api/1")
     reads = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
@@ -186,10 +191,10 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return await _done(cart.light(body.on, body.level))
 
     @router.post("/capture")
-    async def capture(body: bodies.CaptureBody = NO_CAPTURE_BODY, session: WebSession = writes) -> dict[str, Any]:
-        """Take one picture of what is aimed at, and read it. Send what your screen shows (exam, eye, view): where it is
-        not so any more, nothing is taken. What is left out is not checked: the picture is of whatever is aimed at."""
-        aim = None if body.eye is None or body.view is None else (Eye(body.eye), View(body.view))
+    async def capture(body: bodies.CaptureBody, session: WebSession = writes) -> dict[str, Any]:
+        """Take one picture of what is aimed at, and read it. Send what your screen shows to whoever presses (exam, eye
+        and view): where it is not so any more, nothing is taken."""
+        aim = (Eye(body.eye), View(body.view))
         taken = cart.capture(operator=who(session), exam=body.exam, aim=aim)
         return _with_keys(await _done(taken), session)
 
@@ -328,6 +333,17 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
         data, media_type = await _done(cart.report(exam, kind))
         headers = {"content-security-policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
         return Response(data, media_type=media_type, headers=headers)
+
+    @router.get("/camera")
+    async def camera(_: WebSession = serves) -> dict[str, Any]:
+        """What can be turned on the camera while it runs: range, step and value, whether it is automatic (null: never),
+        and in `fixed` why it cannot be turned here."""
+        return {"controls": await _done(cart.camera_controls())}
+
+    @router.post("/camera")
+    async def set_camera(body: bodies.CameraBody, session: WebSession = tests) -> dict[str, Any]:
+        """Set exposure (ms), focus or gain in the camera's own numbers, or by itself; between pictures."""
+        return {"controls": await _done(cart.set_camera(body.control, body.value, operator=session.user.name))}
 
     @router.get("/service")
     async def service(_: WebSession = serves) -> dict[str, Any]:

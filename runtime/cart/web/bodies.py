@@ -42,7 +42,6 @@ class OpenBody(Body):
     infant: InfantBody
     wrist_band_checked: Literal[True]
     """The operator compared name and identifier with the wrist band."""
-    emergency: bool = False
 
 
 class AimBody(Body):
@@ -52,13 +51,10 @@ class AimBody(Body):
     view: ViewName
 
 
-class CaptureBody(Body):
-    """What the screen shows as the button is pressed: a picture is taken for nothing else. What is left out is not
-    checked."""
+class CaptureBody(AimBody):
+    """What the screen shows to whoever presses the button: a picture is taken for nothing else."""
 
-    exam: Annotated[str, Field(max_length=64)] = ""
-    eye: EyeName | None = None
-    view: ViewName | None = None
+    exam: Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class RelabelBody(AimBody):
@@ -85,6 +81,13 @@ class LightBody(Body):
 
     on: bool
     level: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+
+class CameraBody(Body):
+    """One setting of the camera; a `value` of null has the camera set it by itself."""
+
+    control: Literal["exposure", "focus", "gain"]
+    value: Annotated[float, Field(allow_inf_nan=False)] | None
 
 
 class CorrectBody(Body):

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from device.checked_file import place_of
-from device.errors import DeviceError
+from device.errors import DeviceError, SettingRefused
 from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused, shown
 from runtime.errors import ScreeningError
 from runtime.exam.errors import ExamRefused, ExamUnknown, InfantInvalid, JournalFull, OrderInvalid
@@ -43,6 +43,8 @@ async def of_ours(_: Request, error: Exception) -> JSONResponse:
         return problem(409, "refused", said)
     if isinstance(error, JournalFull):
         return problem(507, "disk full", said)
+    if isinstance(error, SettingRefused):
+        return problem(422, "not taken", said)
     if isinstance(error, DeviceError):
         return problem(503, "equipment", said)
     return problem(500, "cannot be done", said)
@@ -51,9 +53,15 @@ async def of_ours(_: Request, error: Exception) -> JSONResponse:
 async def of_a_body(_: Request, error: Exception) -> JSONResponse:
     """A body that is not what it should be. What was sent is not repeated: it may hold a name."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = place_of(part for part in first["loc"] if part != "body") or "the request"
-    return problem(422, "not taken", f"{where}: {first['msg']}")
+    errors = error.errors()
+    missing = [_where(one) for one in errors if one["type"] == "missing"]
+    if missing:
+        return problem(422, "not taken", f"{', '.join(missing)}: not sent; nothing was done, send it with the rest")
+    return problem(422, "not taken", f"{_where(errors[0])}: {errors[0]['msg']}")
+
+
+def _where(error: dict[str, Any]) -> str:
+    return place_of(part for part in error["loc"] if part != "body") or "the request's JSON body"
 
 
 async def of_http(_: Request, error: Exception) -> JSONResponse:

@@ -107,8 +107,9 @@ class JournalChanges(JournalWriter):
             folded = self._step(connection, trail, exam_id, folding.EXPOSED, who_of(operator), body)
         self._known = folded
 
-    def note_person(self, kind: str, who: str, **facts: str) -> None:
-        """What a person did that changes no exam: `signed in`, `sign-in refused`, `exported` (exam, what)."""
+    def note_person(self, kind: str, who: str, **facts: str | list[str]) -> None:
+        """What a person did that changes no exam: `signed in`, `sign-in refused`, `exported` (exam, what), `camera set`
+        (what), `told` and `went on` (exam, said; see `told.py`)."""
         with self._writing() as (connection, trail):
             trail.append(connection, None, kind, who_of(who), facts)
 

@@ -26,6 +26,11 @@ PATIENCE_S = 300.0
 """For what a busy machine may take; nothing waits for so long where it works."""
 
 
+def on_screen(exam: dict[str, Any]) -> dict[str, str]:
+    """What a page sends with a press, from the exam that it shows."""
+    return {"exam": exam["exam"], **(exam["aim"] or {})}
+
+
 @dataclass(eq=False)
 class Driver:
     """The client: cookie, token, and the words of the API."""
@@ -65,12 +70,16 @@ class Driver:
         exam = self.done("exams", {"key": item["key"], "infant": infant, "wrist_band_checked": True})
         return str(exam["exam"])
 
+    def press(self) -> httpx.Response:
+        """The button, once, as the page has it that shows the state of now."""
+        return self.post("capture", on_screen(self.state()["exam"]))
+
     def capture(self, eye: str, view: str) -> dict[str, Any]:
         """Aim and take one picture; waits while the flash recharges, as a person would."""
         self.done("aim", {"eye": eye, "view": view})
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            answer = self.post("capture")
+            answer = self.press()
             if answer.status_code == 409 and answer.json().get("retry_s") and time.monotonic() < deadline:
                 time.sleep(answer.json()["retry_s"] + 0.01)
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -20,7 +21,7 @@ from device.errors import Disconnected
 from device.frame import Frame
 from device.live import LiveReader
 from runtime.bundle import Bundle, open_bundle
-from runtime.cart.cart import Cart
+from runtime.cart.cart import Cart, aim_shown
 from runtime.cart.demo.parts import PIN, USER, demonstration_users
 from runtime.cart.parts import Parts
 from runtime.cart.sending import Send
@@ -33,7 +34,7 @@ from runtime.exam.site_rules import site_rules
 from runtime.screener import Screener
 from runtime.trust.site import Site
 from runtime.views import Eye, View
-from tests.runtime.cart.driving import PATIENCE_S, until
+from tests.runtime.cart.driving import PATIENCE_S, on_screen, until
 from tests.runtime.test_explain import Telling
 
 KEY = JournalKey(bytes(range(32)))
@@ -199,8 +200,19 @@ class Quick:
         """Aim, wait until the camera shows it, take."""
         self.done("aim", {"eye": eye, "view": view})
         time.sleep(0.03)
-        found: dict[str, Any] = self.done("capture", {"eye": eye, "view": view})["capture"]
+        found: dict[str, Any] = self.done("capture", on_screen(self.exam()))["capture"]
         return found
+
+    def press(self) -> Any:
+        """The button, once, as the page has it that shows the state of now."""
+        return self.post("capture", on_screen(self.exam()))
+
+    def pressed(self) -> Future[dict[str, Any]]:
+        """The same by the `Cart` itself; nothing is waited for."""
+        exam = self.cart.exam_shown()
+        aim = aim_shown(exam)
+        assert aim is not None
+        return self.cart.capture(operator=USER, exam=exam["exam"], aim=aim)
 
 
 @contextmanager

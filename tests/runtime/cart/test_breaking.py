@@ -59,7 +59,7 @@ def test_a_camera_that_is_unplugged_is_said_and_the_exam_goes_on_when_it_is_back
     until(lambda: problems(cart)["camera"], "the camera's problem is said")
     before = len(cart.state()["exam"]["captures"])
     cart.done("aim", {"eye": "OS", "view": "disc-centred"})
-    answer = cart.post("capture")
+    answer = cart.press()
     assert answer.json()["capture"]["outcome"] == "NO_RESULT"
     monkeypatch.setattr(PosedCamera, "read", reads)
     until(lambda: not problems(cart)["camera"], "the camera is back")
@@ -72,7 +72,7 @@ def test_a_board_that_falls_silent_gives_no_light_and_no_picture_and_is_back_aft
     cart.simulated.board.faults = LineFaults(silent=True)
     before = len(cart.state()["exam"]["captures"])
     until(lambda: problems(cart)["light board"], "the board's problem is said")
-    answer = cart.post("capture")
+    answer = cart.press()
     assert not answer.is_success
     assert "board" in answer.json()["detail"]
     assert len(cart.state()["exam"]["captures"]) == before
@@ -84,7 +84,7 @@ def test_a_board_that_falls_silent_gives_no_light_and_no_picture_and_is_back_aft
 def test_an_open_interlock_is_said_and_refuses(cart: Driver) -> None:
     cart.simulated.board.set_interlock(False)
     until(lambda: "interlock" in problems(cart)["light board"], "the interlock is said")
-    answer = cart.post("capture")
+    answer = cart.press()
     assert not answer.is_success
     cart.simulated.board.set_interlock(True)
     until(lambda: not problems(cart)["light board"], "closed again")
@@ -145,7 +145,7 @@ def test_while_the_flash_recharges_a_picture_is_refused_with_the_time_and_nothin
     assert lighting is not None
     lighting.recharge.flashed(60_000)
     flashes = len(cart.simulated.board.flashes)
-    answer = cart.post("capture")
+    answer = cart.press()
     assert answer.status_code == 409
     assert 0 < answer.json()["retry_s"] <= 60
     assert len(cart.simulated.board.flashes) == flashes
@@ -159,7 +159,7 @@ def test_two_tabs_see_the_same_exam_and_their_presses_come_one_after_the_other(c
     def one_after_the_other() -> None:
         before = len(cart.state()["exam"]["captures"])
         answers: list[int] = []
-        threads = [threading.Thread(target=lambda: answers.append(cart.post("capture").status_code)) for _ in range(6)]
+        threads = [threading.Thread(target=lambda: answers.append(cart.press().status_code)) for _ in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:

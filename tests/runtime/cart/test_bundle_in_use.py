@@ -98,10 +98,11 @@ def opened(cart: Cart) -> str:
 
 
 def taken(cart: Cart, view: View) -> Outcome:
-    cart.aim(Eye.OD, view).result(WAIT_S)
+    exam = cart.aim(Eye.OD, view).result(WAIT_S)["exam"]
     while True:
         try:
-            return Outcome(cart.capture(operator="anna").result(WAIT_S)["capture"]["outcome"])
+            pressed = cart.capture(operator="anna", exam=exam, aim=(Eye.OD, view))
+            return Outcome(pressed.result(WAIT_S)["capture"]["outcome"])
         except ExamRefused as error:  # of a frame from before the exam was opened, on a slow machine
             if "while no exam was open" not in str(error):
                 raise

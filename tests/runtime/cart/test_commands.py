@@ -13,8 +13,11 @@ import pytest
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart.__main__ import main
+from runtime.cart.alone import alone
 from runtime.cart.units import CartUnitOptions, units
+from runtime.cart.users import new_user, save_users
 from runtime.config import load_config
+from runtime.exam.journal.crypt import write_new_key
 
 
 @pytest.fixture
@@ -179,3 +182,26 @@ def test_what_the_demonstration_cannot_use_is_said_and_exit_code_2(
         code = ended.code  # type: ignore[assignment]
     assert code == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["demo", "--port", "0"], ["terminal", "--demo", "--operator", "ana"]])
+def test_a_second_cart_on_a_folder_is_refused_in_one_line(
+    tmp_path: Path, verb: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with alone(tmp_path, "the first"):
+        assert main([*verb, "--folder", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"runtime.cart: --folder {tmp_path}: another cart runs on it; end that one, or name another folder"]
+    with alone(tmp_path, "the next"):
+        pass
+
+
+def test_a_second_cart_on_a_journal_is_refused_in_one_line(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_users(config.parent / "users.json", (new_user("ana", "Ana", "1357"),))
+    write_new_key(config.parent / "journal.key")
+    config.write_text(config.read_text().replace('source = "camera:0"', 'source = "sim:fps=15"'))
+    with alone(config.parent / "journal", "the first"):
+        for words in (["run"], ["terminal", "--operator", "ana"]):
+            assert main([*words, "--config", str(config)]) == 2
+            (said,) = capsys.readouterr().err.splitlines()
+            assert "another cart runs on it" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from runtime.cart.demo.parts import PIN, USER
 from runtime.exam.journal import Journal
 from runtime.exam.journal.verify import verify
 from tests.ports import free_port
-from tests.runtime.cart.driving import PATIENCE_S, VIEWS, until
+from tests.runtime.cart.driving import PATIENCE_S, VIEWS, on_screen, until
 from tests.runtime.cart.quick import INFANT_FIELDS, KEY
 
 ROOT = Path(__file__).parents[3]
@@ -63,6 +64,10 @@ class Served:
         found: dict[str, Any] = self.client.get("state").json()["exam"]
         return found
 
+    def press(self) -> httpx.Response:
+        """The button, as the page has it that shows the state of now."""
+        return self.client.post("capture", json=on_screen(self.exam()))
+
     def open_exam(self) -> None:
         """By hand."""
         body = {"infant": INFANT_FIELDS, "wrist_band_checked": True}
@@ -89,14 +94,15 @@ def killed_at_random(served: Served, times: int, seed: int) -> None:
     chance = random.Random(seed)
     served.start()
     served.open_exam()
-    answered: dict[int, tuple[Any, ...]] = {}
+    exam, answered = served.exam()["exam"], dict[int, tuple[Any, ...]]()
 
     def press() -> None:
         with suppress(httpx.HTTPError, KeyError):
             while True:
                 eye, view = chance.choice(PLACES)
                 served.client.post("aim", json={"eye": eye, "view": view})
-                taken = served.client.post("capture", json={"eye": eye, "view": view}).json()["capture"]
+                shown = {"exam": exam, "eye": eye, "view": view}
+                taken = served.client.post("capture", json=shown).json()["capture"]
                 answered[taken["number"]] = facts([taken])[0]
 
     for _ in range(times):
@@ -137,11 +143,11 @@ def test_a_lost_engine_ends_the_program_with_its_code_and_says_nothing_that_the_
     served.start("2")
     served.open_exam()
     served.client.post("aim", json={"eye": "OD", "view": "disc-centred"})
-    first = served.client.post("capture", json={}).json()["capture"]
+    first = served.press().json()["capture"]
     assert first["outcome"] == "NO_REFERRAL_FINDINGS"
     served.client.post("aim", json={"eye": "OD", "view": "nasal"})
     with suppress(httpx.HTTPError):  # it may be gone before it has answered
-        answer = served.client.post("capture", json={})
+        answer = served.press()
         said = answer.json().get("capture")
         assert said is None or (said["outcome"], "GPU lost" in said["reason"]) == ("NO_RESULT", True)
     assert served.process is not None
@@ -151,9 +157,10 @@ def test_a_lost_engine_ends_the_program_with_its_code_and_says_nothing_that_the_
     shown = served.exam()["captures"]
     assert facts(shown[:1]) == facts([first])
     assert [one["outcome"] for one in shown[1:]] in (["NO_RESULT"], ["NO_REFERRAL_FINDINGS"])  # or read afterwards
-    assert served.client.post("capture", json={}).status_code == 409  # the aim is set anew after a start
+    old = {"exam": served.exam()["exam"], "eye": "OD", "view": "nasal"}
+    assert served.client.post("capture", json=old).status_code == 409  # the aim is set anew after a start
     served.client.post("aim", json={"eye": "OD", "view": "nasal"})
-    assert served.client.post("capture", json={}).json()["capture"]["outcome"] == "NO_REFERRAL_FINDINGS"
+    assert served.press().json()["capture"]["outcome"] == "NO_REFERRAL_FINDINGS"
 
 
 @pytest.mark.slow
@@ -162,13 +169,14 @@ def test_a_browser_that_ends_in_the_middle_of_a_capture_loses_nothing(served: Se
     served.open_exam()
     served.client.post("aim", json={"eye": "OD", "view": "disc-centred"})
     headers = {**served.client.headers, "Cookie": "; ".join(f"{k}={v}" for k, v in served.client.cookies.items())}
+    body = json.dumps(on_screen(served.exam()))
     words = "".join(
         f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() in ("cookie", "x-csrf-token")
     )
     with socket.create_connection(("127.0.0.1", served.port)) as browser:
         browser.sendall(
             f"POST /api/1/capture HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n{words}"
-            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}".encode()
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
         )
     until(lambda: served.exam()["captures"] and not served.exam()["captures"][-1]["pending"], "taken, read and shown")
     assert served.exam()["captures"][-1]["outcome"] == "NO_REFERRAL_FINDINGS"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,23 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
+from runtime.cart.demo.parts import CLINICIAN, USER
 from runtime.dicom.worklist import WorklistItem
-from tests.runtime.cart.quick import INFANT_FIELDS, Quick, quick
+from runtime.exam.journal import Journal
+from runtime.exam.journal.told import TOLD, WENT_ON, told_of
+from runtime.exam.journal.verify import verify
+from tests.runtime.cart.quick import INFANT_FIELDS, KEY, Quick, quick
 
 LISTED = {"patient_id": "W-7", "patient_name": "Listed^Lena", "birth_date": "20261018", "sex": "F"}
 
 
 def ordering() -> list[WorklistItem]:
+    return listed(LISTED)
+
+
+def listed(*lines: dict[str, str]) -> list[WorklistItem]:
     empty = dict.fromkeys(WorklistItem.__dataclass_fields__, "")
-    return [WorklistItem(**{**empty, **LISTED, "unreadable": ()})]  # type: ignore[arg-type]
+    return [WorklistItem(**{**empty, **line, "unreadable": ()}) for line in lines]  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +62,61 @@ def test_an_identifier_of_another_infant_is_told(cart: Quick, infant: dict[str, 
         assert cart.exam()["warnings"] == []
     finally:
         cart.done(f"exams/{opened['exam']}/void", {"reason": "a test's"})
+
+
+def test_what_was_told_and_who_went_on_stand_in_the_journal_and_outlive_a_restart(tmp_path: Path) -> None:
+    with quick(tmp_path) as cart:
+        cart.done(f"exams/{cart.open_exam()}/close")
+        exam = cart.open_exam(name="Other^Olga")
+        (said,) = cart.exam()["warnings"]
+        cart.stop()
+        cart.start()
+        cart.sign_in()
+        assert cart.exam()["warnings"] == [said]  # it was forgotten at a restart before
+        cart.capture("OD", "nasal")
+        cart.capture("OD", "temporal")
+        cart.sign_in(CLINICIAN)
+        cart.capture("OS", "nasal")
+        correct = {"infant": {**INFANT_FIELDS, "infant_id": "Q-2", "name": "Right^Rita"}, "reason": "slip"}
+        shown = cart.done(f"exams/{exam}/correct", correct)
+        kept = [(one["who"], one["what"].partition(" ")[0], one["reason"]) for one in shown["changes"]]
+        assert kept == [
+            (USER, "was", said),
+            (USER, "took", said),
+            (CLINICIAN, "took", said),
+            (CLINICIAN, "infant's", "slip"),
+            (CLINICIAN, "was", "nothing any more"),
+        ]
+        cart.stop()
+        with Journal.open(tmp_path / "journal", KEY) as journal:
+            assert verify(journal).findings == ()
+            assert [(one.who, one.kind) for one in told_of(journal, exam)][:2] == [(USER, TOLD), (USER, WENT_ON)]
+        cart.start()
+
+
+def test_twins_of_the_worklist_stand_in_the_journal_with_whoever_chose_one(tmp_path: Path) -> None:
+    twins = [{**LISTED, "patient_id": f"T-{number}", "patient_name": f"Twin^{number}"} for number in (1, 2)]
+    with quick(tmp_path, ordering=lambda: listed(*twins)) as cart:
+        row = cart.done("worklist/refresh")["rows"][0]
+        infant = {**INFANT_FIELDS, "infant_id": row["patient_id"], "name": row["patient_name"]}
+        exam = cart.done("exams", {"key": row["key"], "infant": infant, "wrist_band_checked": True})["exam"]
+        (told,) = cart.get(f"exams/{exam}").json()["changes"]
+        assert told["who"] == USER
+        assert "another infant on the worklist has the same surname" in told["reason"]
+        assert "another infant on the worklist has the same birth date" in told["reason"]
+        cart.capture("OD", "nasal")
+        assert len(cart.get(f"exams/{exam}").json()["changes"]) == 1  # whoever chose it went on by opening the exam
+
+
+def test_a_line_of_which_something_could_not_be_read_is_no_order(tmp_path: Path) -> None:
+    """Its empty fields differ from nobody's: any infant got the order, until `unreadable` was handed on."""
+    broken = listed({"patient_id": "", "patient_name": "", "accession": "A-1"})
+    with quick(tmp_path, ordering=lambda: [replace(broken[0], unreadable=("patient_id", "patient_name"))]) as cart:
+        (row,) = cart.done("worklist/refresh")["rows"]
+        assert row["unreadable"] == ["patient_id", "patient_name"]
+        answer = cart.post("exams", {"key": row["key"], "infant": INFANT_FIELDS, "wrist_band_checked": True})
+        assert (answer.status_code, "could not be read" in answer.json()["detail"]) == (422, True)
+        assert cart.exam() == {}
 
 
 def test_an_event_that_was_altered_does_not_keep_an_exam_from_being_opened(tmp_path: Path) -> None:

@@ -36,17 +36,21 @@ def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
 
 
 @pytest.mark.parametrize(
-    ("seen", "refused"),
+    ("shown", "refused"),
     [
-        (ScreenShown(), False),
-        (ScreenShown("E-1", DISC), False),
-        (ScreenShown("E-2", DISC), True),
-        (ScreenShown("E-1", (Eye.OS, View.DISC)), True),
-        (ScreenShown("E-1", (Eye.OD, View.NASAL)), True),
-        (ScreenShown("E-1", DISC, -1e6), True),
+        (("E-1", DISC, 0.0), False),
+        (("E-2", DISC, 0.0), True),
+        (("", DISC, 0.0), True),
+        (("E-1", (Eye.OS, View.DISC), 0.0), True),
+        (("E-1", (Eye.OD, View.NASAL), 0.0), True),
+        (("E-1", DISC, 1e6), True),
     ],
 )
-def test_a_press_is_for_one_exam_eye_and_view_at_one_moment(seen: ScreenShown, refused: bool) -> None:
+def test_a_press_is_for_one_exam_eye_and_view_at_one_moment(
+    shown: tuple[str, tuple[Eye, View], float], refused: bool
+) -> None:
+    exam, aim, seconds_ago = shown
+    seen = ScreenShown(exam, aim, time.monotonic() - seconds_ago)
     if not refused:
         seen.check("E-1", DISC)
         return
@@ -68,12 +72,58 @@ def test_a_tab_that_shows_another_eye_or_exam_takes_nothing(cart: Quick) -> None
     assert (taken["eye"], taken["view"]) == ("OS", "nasal")
 
 
+@pytest.mark.parametrize(
+    ("sent", "named"),
+    [
+        ({}, ("exam", "eye", "view")),
+        ({"eye": "OS", "view": "nasal"}, ("exam",)),
+        ({"exam": "THE OPEN ONE"}, ("eye", "view")),
+        ({"exam": "THE OPEN ONE", "eye": "OS"}, ("view",)),
+        ({"exam": "THE OPEN ONE", "view": "nasal"}, ("eye",)),
+        ({"exam": "", "eye": "OS", "view": "nasal"}, ("exam",)),
+        ({"exam": "THE OPEN ONE", "eye": None, "view": None}, ("eye",)),
+        (None, ("JSON body",)),
+    ],
+)
+def test_a_press_that_does_not_say_what_its_screen_showed_takes_nothing(
+    cart: Quick, sent: dict[str, Any] | None, named: tuple[str, ...]
+) -> None:
+    cart.done("aim", {"eye": "OS", "view": "nasal"})
+    before = cart.exam()
+    if sent is not None and sent.get("exam"):
+        sent = {**sent, "exam": before["exam"]}
+    answer = cart.client.post("/api/1/capture", json=sent, headers={"X-CSRF-Token": cart.token})
+    assert (answer.status_code, len(cart.exam()["captures"])) == (422, len(before["captures"]))
+    said = answer.json()["detail"]
+    assert [name for name in named if name not in said] == []
+
+
+def test_the_description_says_that_a_press_needs_exam_eye_and_view(cart: Quick) -> None:
+    described = cart.get("openapi.json").json()
+    assert described["paths"]["/api/1/capture"]["post"]["requestBody"]["required"]
+    assert set(described["components"]["schemas"]["CaptureBody"]["required"]) == {"exam", "eye", "view"}
+
+
+def test_the_foot_switch_takes_nothing_before_an_exam_is_open_and_a_view_is_set(tmp_path: Path) -> None:
+    with quick(tmp_path) as cart, cart.cart.events.listen() as listener:
+
+        def refused() -> str:
+            listener.take()
+            cart.cart._foot_pressed()
+            return next(str(event.content["reason"]) for event in listener.take() if event.kind == "refused")
+
+        assert "no exam is open" in refused()
+        cart.open_exam()
+        assert "eye and view are not set" in refused()
+        assert cart.exam()["captures"] == []
+
+
 def test_a_press_that_waited_for_too_long_takes_nothing(cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_module, "PRESS_HOLDS_S", 0.2)
     cart.done("aim", {"eye": "OD", "view": "superior"})
     before, go = len(cart.exam()["captures"]), threading.Event()
     cart.cart._desk.do(lambda room: go.wait(60))
-    late = cart.cart.capture(operator="demo")
+    late = cart.pressed()
     time.sleep(0.3)
     go.set()
     with pytest.raises(NotNow, match="press again"):
@@ -109,7 +159,7 @@ def test_while_a_picture_is_taken_every_tab_says_so(cart: Quick, monkeypatch: py
 
     monkeypatch.setattr(Room, "_frame", slow)
     assert not cart.get("state").json()["taking"]
-    taken = cart.cart.capture(operator="demo")
+    taken = cart.pressed()
     assert began.wait(60)
     assert cart.get("state").json()["taking"]  # also to a page that was loaded anew meanwhile
     go.set()
@@ -125,13 +175,13 @@ def test_on_a_full_disk_no_light_is_asked_for_and_the_screen_says_so(
     monkeypatch.setattr(Room, "_frame", lambda room, eye: asked.append(eye) or frame(room, eye))  # type: ignore[func-returns-value]
     monkeypatch.setattr(Journal, "free_bytes", lambda self: 10 * 2**20)
     before = len(cart.exam()["captures"])
-    answer = cart.post("capture")
+    answer = cart.press()
     assert (answer.status_code, asked, len(cart.exam()["captures"])) == (409, [], before)
     assert "full, 10 MiB left" in answer.json()["detail"]
     until(lambda: "no picture can be kept" in health(cart)["disk"], "the disk is said to be full")
     monkeypatch.undo()
     until(lambda: not health(cart)["disk"], "there is space again")
-    cart.done("capture")
+    assert cart.press().status_code == 200
 
 
 def test_a_reading_that_could_not_be_kept_is_made_once_there_is_space(
@@ -144,7 +194,7 @@ def test_a_reading_that_could_not_be_kept_is_made_once_there_is_space(
 
     with monkeypatch.context() as broken:
         broken.setattr(Journal, "add_reading", full)
-        assert cart.post("capture").status_code == 507
+        assert cart.press().status_code == 507
         last = cart.exam()["captures"][-1]
         assert (last["pending"], last["outcome"]) == (True, "NO_RESULT")
         time.sleep(0.6)  # the desk looks in between, and is not upset
@@ -163,7 +213,7 @@ def test_a_reading_that_could_not_be_kept_holds_nothing_up_when_its_exam_is_void
                 raise JournalFull("no space left")
 
             broken.setattr(Journal, "add_reading", full)
-            assert cart.post("capture").status_code == 507
+            assert cart.press().status_code == 507
             cart.done(f"exams/{exam}/void", {"reason": "wrong infant"})
         lines = cart.get("exams").json()["exams"]
         assert {line["delivery"]["word"] for line in lines} == {""}  # nothing waits where there is no archive

@@ -51,7 +51,7 @@ from runtime.exam.errors import JournalFull
 from runtime.exam.journal import Journal
 from runtime.exam.machine import Phase
 from runtime.outcome import BANNERS
-from tests.runtime.cart.driving import VIEWS, until
+from tests.runtime.cart.driving import VIEWS, on_screen, until
 from tests.runtime.cart.quick import INFANT_FIELDS, KEY, Quick
 
 EYES = ("OD", "OS")
@@ -208,7 +208,11 @@ class Session(RuleBasedStateMachine):
         self.cart.done("aim", {"eye": eye, "view": view})
         shown = {"exam": self.open, "eye": "OS" if eye == "OD" else "OD", "view": other}
         assert self.cart.post("capture", shown).status_code == 409
-        assert self.cart.post("capture", {"exam": "20260101-AAAAAAAA"}).status_code == 409
+        of_another = {**on_screen(self.cart.exam()), "exam": "20260101-AAAAAAAA"}
+        assert self.cart.post("capture", of_another).status_code == 409
+        for left_out in shown:
+            part = {name: value for name, value in shown.items() if name != left_out}
+            assert self.cart.post("capture", part).status_code == 422
 
     @precondition(lambda self: any(known.taken for known in self.exams.values()))
     @rule(data=st.data(), what=st.sampled_from(["exclude", "include", "confirm", "relabel"]), eye=eyes, view=views)

@@ -43,6 +43,8 @@ WHO: dict[tuple[str, str], set[str]] = {
     ("GET", "exams/{exam}/report.{kind}"): NURSING,
     ("GET", "preview"): EVERYBODY,
     ("GET", "preview.mjpg"): EVERYBODY,
+    ("GET", "camera"): EVERYBODY,
+    ("POST", "camera"): EVERYBODY,
     ("GET", "service"): EVERYBODY,
     ("POST", "service/light-test"): EVERYBODY,
     ("GET", "service/support.zip"): EVERYBODY,
@@ -61,7 +63,7 @@ BODIES: dict[str, Any] = {
     "exams/{exam}/stop": {"cause": "refused"},
     "exams/{exam}/correct": {"infant": INFANT_FIELDS, **REASON},
     "exams/{exam}/document": FINDINGS,
-    "capture": {},
+    "capture": {"exam": "20260101-AAAAAAAA", "eye": "OD", "view": "nasal"},
     "service/bundles/install": {"path": "/media/stick"},
     "service/bundles/activate": {"sha256": 64 * "0"},
 }

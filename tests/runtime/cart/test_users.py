@@ -122,3 +122,13 @@ def test_unknown_names_are_counted_together_and_say_the_same() -> None:
         with pytest.raises(SignInRefused):
             sign_in.check(f"nobody{number}", "1357")
     assert len(sign_in._tries) == 1
+
+
+def test_who_guesses_from_another_machine_keeps_nobody_at_the_carts_screen_waiting() -> None:
+    sign_in = SignIn((ANA,), Clock())
+    for _ in range(FREE_TRIES + 2):
+        with pytest.raises(SignInRefused):
+            sign_in.check("ana", "0000", elsewhere=True)
+    assert sign_in.check("ana", "1357") == ANA
+    with pytest.raises(SignInRefused, match="too many wrong PINs"):  # and its own right PIN forgives them nothing
+        sign_in.check("ana", "1357", elsewhere=True)

@@ -3,6 +3,7 @@ import { post, preview } from "../api.js";
 import { button, fill, h, said, svg, t, tell } from "../dom.js";
 import { refresh, store, watch } from "../store.js";
 import { alike, bannerText, eyeMap, outcomeTag } from "./parts.js";
+import { cameraPart } from "./camera.js";
 import { dialog } from "./dialog.js";
 
 const STALE_MS = 300;
@@ -30,9 +31,10 @@ export function captureScreen(main, { go }) {
     button(t("Result"), () => go("result")),
     button(t("Stop early"), stop),
     button(t("Close the exam"), close));
+  const camera = cameraPart();
   fill(main, h("h1", { class: "unseen" }, t("Capture")), h("div", { class: "capture-screen" },
     h("section", { class: "view", "aria-label": t("Live picture") }, h("div", { class: "frame" }, canvas, ring, stale), hint,
-      h("div", { class: "bars" }, h("span", {}, t("Focus")), focus, h("span", {}, t("Brightness")), light), tools),
+      h("div", { class: "bars" }, h("span", {}, t("Focus")), focus, h("span", {}, t("Brightness")), light), tools, camera.part),
     h("section", { class: "side" }, warnings, map, take, wait, banner, dose), strip));
 
   let busy = false;
@@ -229,5 +231,5 @@ export function captureScreen(main, { go }) {
     if (event.kind === "hint" || event.kind === "tick") return;
     draw();
   });
-  return () => { ended = true; stopper.abort(); clearInterval(ages); document.removeEventListener("keydown", keys); unwatch(); };
+  return () => { ended = true; stopper.abort(); clearInterval(ages); document.removeEventListener("keydown", keys); unwatch(); camera.leave(); };
 }

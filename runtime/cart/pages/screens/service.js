@@ -3,14 +3,16 @@ import { get, post } from "../api.js";
 import { button, fill, h, said, t } from "../dom.js";
 import { can, inTurn, watch } from "../store.js";
 import { bundlesPart } from "./bundles.js";
+import { cameraPart } from "./camera.js";
 
 export function serviceScreen(main) {
+  const camera = cameraPart();
   let part = null;
   const place = h("div", {});
   const shelf = h("section", { class: "bundles", hidden: !can("bundles") });
   const message = h("p", { role: "status" });
   fill(main, h("div", { class: "tools" }, h("h1", {}, t("Service")), button(t("Look again"), () => { load(); if (part) part.draw(); }),
-    h("a", { href: "/api/1/service/support.zip" }, t("Support archive"))), message, place, shelf);
+    h("a", { href: "/api/1/service/support.zip" }, t("Support archive"))), message, place, camera.part, shelf);
 
   const load = inTurn(async () => {
     let found;
@@ -32,7 +34,8 @@ export function serviceScreen(main) {
   }
   function section(title, ...content) { return h("section", {}, h("h2", {}, title), ...content); }
   load();
-  if (!can("bundles")) return undefined;
+  if (!can("bundles")) return camera.leave;
   part = bundlesPart(shelf);
-  return watch((event) => { if (event.kind === "health" || (event.kind === "tick" && part.busy)) part.draw(); });
+  const unwatch = watch((event) => { if (event.kind === "health" || (event.kind === "tick" && part.busy)) part.draw(); });
+  return () => { unwatch(); camera.leave(); };
 }

@@ -4,6 +4,8 @@ import { button, fill, h, said, t } from "../dom.js";
 import { inTurn, refresh, store, watch } from "../store.js";
 import { dialog, infantFields } from "./dialog.js";
 
+const MOST = 200; // rows at once: nobody reads more, and a browser that draws thousands stands still
+
 export function worklistScreen(main, { go }) {
   const list = h("div", { class: "rows" });
   const search = h("input", { id: "search", type: "search", autocomplete: "off", oninput: () => draw() });
@@ -32,16 +34,17 @@ export function worklistScreen(main, { go }) {
     fill(age, ...(answer.exists ? [
       answer.age_s === null ? t("The worklist has not answered yet.") : t("Answered {s} s ago.", { s: Math.round(answer.age_s) }),
       answer.problem ? h("b", { class: "bad" }, " ", said(answer.problem)) : ""] : [t("This cart has no worklist; enter infants by hand.")]));
-    fill(list, ...found.map(row), ...(found.length || !answer.exists ? [] : [h("p", {}, t("Nobody is on the worklist."))]));
+    fill(list, ...found.slice(0, MOST).map(row), found.length > MOST ? h("p", {}, t("{n} more; search for the name or the identifier.", { n: found.length - MOST })) : null, ...(found.length || !answer.exists ? [] : [h("p", {}, t("Nobody is on the worklist."))]));
   }
 
   function row(item) {
     return h("button", { type: "button", "data-k": item.key, class: `row ${item.own ? "own" : ""}`, onclick: () => confirm(item) },
       h("span", { class: "time" }, item.time),
       h("span", { class: "main" }, h("b", {}, h("bdi", {}, item.shown_name)), h("span", {}, h("bdi", {}, item.patient_id)),
+        item.unreadable.length ? h("span", { class: "bad" }, t("Could not be read: {what}", { what: item.unreadable.join(", ") })) : null,
         item.alike.length ? h("span", { class: "warn" }, t("Take care: {why}", { why: item.alike.map((why) => t(why)).join(", ") })) : null),
       h("span", {}, item.birth_day ? `${t("born")} ${item.birth_day}` : ""),
-      h("span", { class: "quiet" }, item.description, item.own ? "" : ` (${item.station})`),
+      h("span", { class: "quiet" }, h("bdi", {}, item.description), " ", item.own ? null : h("bdi", {}, `(${item.station})`)),
       item.done ? h("span", { class: "tag" }, t("done today")) : null);
   }
 
@@ -66,7 +69,7 @@ export function worklistScreen(main, { go }) {
       h("p", { class: "check" }, checked, h("label", { for: "band" }, t("Name and identifier agree with the wrist band"))),
     ].filter(Boolean), [{ text: t("Open the exam"), does: async () => {
       if (!checked.checked) { checked.focus(); throw new Error(t("Compare with the wrist band first.")); }
-      await post("exams", { key, infant: read(), wrist_band_checked: true, emergency: urgent });
+      await post("exams", { key, infant: read(), wrist_band_checked: true });
       await refresh();
       go("capture");
     } }]);

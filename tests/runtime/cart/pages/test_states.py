@@ -9,10 +9,16 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.config import IGNORE
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
@@ -23,7 +29,9 @@ from runtime.cart import shelf as shelf_module
 from runtime.cart.demo.parts import PIN, TECHNICIAN
 from runtime.cart.room import Room
 from runtime.cart.shelf import Shelf
-from runtime.dicom.worklist import WorklistItem
+from runtime.dicom.configuration import DicomConfig
+from runtime.dicom.trial import ARCHIVE_AE, CART_AE, Hospital
+from runtime.dicom.worklist import WorklistItem, query_worklist
 from runtime.exam.journal import Journal
 from runtime.trust.site import Site
 from runtime.views import Eye
@@ -31,7 +39,7 @@ from tests.runtime.bundles.making import WORKS, bundle_folder
 from tests.runtime.cart.driving import VIEWS, until
 from tests.runtime.cart.pages.browsing import holds, opened, says
 from tests.runtime.cart.pages.test_pages import violations
-from tests.runtime.cart.quick import Quick, quick
+from tests.runtime.cart.quick import INFANT_FIELDS, Quick, quick
 from tests.runtime.cart.test_shelf import OTHER
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -145,6 +153,85 @@ def test_twins_a_name_of_64_characters_and_an_arabic_one(page: Any, cart: Quick)
     looked_at(page, "names-today", "today")
 
 
+SCRIPT = '<img src=x onerror="window.harmed=1">'
+TURNED = "Abc\u202egnp.exe\u2066 \u200fX"
+HOSTILE = {
+    "script": (f"{SCRIPT}^<script>window.harmed=1</script>", '"><svg onload=window.harmed=1>'),
+    "turned": (f"{TURNED}^\u202dY", "T\u202e-1"),
+    "controls": ("Con\x1b[31mtrol^\x07\x08B", "C-1"),
+    "64 kB": ("N" * 65_536, "K-1"),
+    "16 kB": (f"{'M' * 16_000}^Long", "L-1"),
+    "marks": (f"Zal{chr(0x300) * 400}go^Z", "Z-1"),
+    "nobody": ("^^^", "N-1"),
+    "spaces": ("\u2003" * 60 + "^\u3164", "S-1"),
+}
+"""Name and identifier of lines of a worklist."""
+
+
+class HostileHospital(Hospital):
+    """Answers what no system should: 250 lines, fields that are no text, sequences within sequences."""
+
+    def _worklist(self) -> Iterator[Dataset]:
+        usual = list(super()._worklist())
+        for number in range(250):
+            answer = deepcopy(usual[number % len(usual)])
+            names = [*HOSTILE.values(), (f"Many^{number}", f"M-{number}")]
+            name, identifier = names[min(number, len(HOSTILE))]
+            for keyword, vr, value in (("PatientName", "PN", name), ("PatientID", "LO", identifier)):
+                answer[keyword] = DataElement(tag_for_keyword(keyword) or 0, vr, value, validation_mode=IGNORE)
+            step = answer.ScheduledProcedureStepSequence[0]
+            words = f"{SCRIPT} {TURNED}"
+            for keyword, vr in (("ScheduledProcedureStepDescription", "LO"), ("ScheduledStationAETitle", "AE")):
+                step[keyword] = DataElement(tag_for_keyword(keyword) or 0, vr, words, validation_mode=IGNORE)
+            answer.RequestedProcedureDescription = ""
+            inner = Dataset()
+            for _ in range(60):
+                inner, outer = Dataset(), inner
+                inner.ScheduledProtocolCodeSequence = [outer]
+            step.ScheduledProtocolCodeSequence = [inner]
+            yield answer
+
+
+def test_a_hostile_worklist_is_text_that_takes_no_room(page: Any, cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda asked: said.append(asked.url) if not asked.url.startswith(cart.server.url) else None)
+    hospital = HostileHospital(date.today())
+    node = {"ae_title": ARCHIVE_AE, "host": "127.0.0.1", "port": hospital.port}
+    site = DicomConfig.model_validate({"schema": "rop.dicom/1", "cart": {"ae_title": CART_AE}, "worklist": node})
+    assert site.worklist is not None
+    peer = site.worklist
+    monkeypatch.setattr(cart.cart._worklist, "_ask", lambda: query_worklist(site, peer, day=date.today()))
+    try:
+        rows = {row["patient_id"]: row for row in cart.done("worklist/refresh")["rows"]}
+    finally:
+        hospital.close()
+    page.evaluate("location.hash = 'worklist'")
+    holds(page, "document.querySelectorAll('.row').length === 200")
+    text = looked_at(page, "hostile-worklist", "worklist")
+    assert "more; search for the name or the identifier." in text
+    page.fill("#search", "K-1")
+    holds(page, "document.querySelectorAll('.row').length === 1")
+    assert "Could not be read: patient_name" in page.inner_text(".row")  # 64 kB are no name
+    for name, (_, identifier) in HOSTILE.items():
+        page.fill("#search", "svg onload" if name == "script" else identifier)
+        page.wait_for_timeout(20)
+        for found in page.query_selector_all(".row"):
+            assert found.bounding_box()["height"] < 400, name
+            assert not set(found.inner_text()) & set("\u202d\u202e\u2066\x1b\x07\x08"), name
+    page.fill("#search", "svg onload")
+    page.locator(".row").first.click()
+    page.wait_for_selector("dialog[open]")
+    looked_at(page, "hostile-dialog")
+    page.keyboard.press("Escape")
+    page.fill("#search", "")
+    assert page.evaluate("window.harmed") is None
+    assert said == []
+    infant = {**INFANT_FIELDS, "infant_id": "K-1"}
+    answer = cart.post("exams", {"key": rows["K-1"]["key"], "infant": infant, "wrist_band_checked": True})
+    assert (answer.status_code, "could not be read" in answer.json()["detail"]) == (422, True)
+
+
 def test_busy_and_a_late_picture(page: Any, cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     cart.open_exam()
     cart.capture("OD", "temporal")
@@ -158,7 +245,7 @@ def test_busy_and_a_late_picture(page: Any, cart: Quick, monkeypatch: pytest.Mon
         return frame(room, eye)
 
     monkeypatch.setattr(Room, "_frame", slow)
-    taken = cart.cart.capture(operator="demo")
+    taken = cart.pressed()
     assert began.wait(300)
     holds(page, "document.querySelector('.wait').textContent === 'Taking the picture'")
     looked_at(page, "busy", "capture")
