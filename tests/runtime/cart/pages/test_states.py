@@ -180,8 +180,10 @@ class HostileHospital(Hospital):
             for keyword, vr, value in (("PatientName", "PN", name), ("PatientID", "LO", identifier)):
                 answer[keyword] = DataElement(tag_for_keyword(keyword) or 0, vr, value, validation_mode=IGNORE)
             step = answer.ScheduledProcedureStepSequence[0]
-            words = f"{SCRIPT} {TURNED}"
-            for keyword, vr in (("ScheduledProcedureStepDescription", "LO"), ("ScheduledStationAETitle", "AE")):
+            for keyword, vr, words in (
+                ("ScheduledProcedureStepDescription", "LO", f"{SCRIPT} {TURNED}"),
+                ("ScheduledStationAETitle", "AE", f"{SCRIPT}\x1b[31m"),
+            ):
                 step[keyword] = DataElement(tag_for_keyword(keyword) or 0, vr, words, validation_mode=IGNORE)
             answer.RequestedProcedureDescription = ""
             inner = Dataset()
