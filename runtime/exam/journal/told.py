@@ -17,7 +17,7 @@ _WHAT = {TOLD: "was told, as the exam was opened or corrected", WENT_ON: "took p
 
 
 @dataclass(frozen=True)
-class Told:
+class IdentityTold:
     """One such event. It repeats no name and no date."""
 
     event: int
@@ -41,13 +41,13 @@ class Told:
         }
 
 
-def told_of(journal: JournalReader, exam_id: str) -> tuple[Told, ...]:
+def told_of(journal: JournalReader, exam_id: str) -> tuple[IdentityTold, ...]:
     """What was told of an exam, oldest first. Raises `KeyUnusable`, `JournalDamaged`."""
     secrets = journal.unlocked()
     query = f"{WITH_BEFORE} WHERE exam IS NULL AND kind IN (?, ?) ORDER BY seq"
     rows = [checked_event(secrets, values) for values in journal.database.rows(query, (TOLD, WENT_ON))]
     return tuple(
-        Told(row.seq, row.at, row.who, row.kind, _texts(row.content, "said"), _texts(row.content, "alike"))
+        IdentityTold(row.seq, row.at, row.who, row.kind, _texts(row.content, "said"), _texts(row.content, "alike"))
         for row in rows
         if row.content.get("exam") == exam_id
     )
