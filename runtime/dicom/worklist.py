@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import overload
 
@@ -22,7 +22,7 @@ from runtime.dicom.errors import ArchiveRefused
 from runtime.dicom.find import PENDING
 from runtime.dicom.received import Unreadable, character_set, identifier, items, line, one, quietly, values
 from runtime.dicom.uids import WORKLIST_FIND
-from runtime.exam.naming import family_name, same_name, says_nothing
+from runtime.exam.naming import family_names, same_name, says_nothing
 from runtime.exam.order import day_of, is_uid, sex_of
 
 MODALITY = "OP"
@@ -185,7 +185,9 @@ def _compared(found: Sequence[WorklistItem]) -> Iterator[WorklistItem]:
         others = [other for other in found if _another(item, other)]
         same = any(same_name(item.patient_name, other.patient_name) for other in others)
         twin = any(_twins(item, other) for other in others)
-        said = "another infant of the same name" if same else "another infant born that day to the same family name"
+        said = (
+            "another infant of the same name" if same else "another infant born about that day to the same family name"
+        )
         yield replace(item, alike=said) if same or twin else item
 
 
@@ -199,11 +201,12 @@ def _another(item: WorklistItem, other: WorklistItem) -> bool:
 
 
 def _twins(item: WorklistItem, other: WorklistItem) -> bool:
-    family = family_name(item.patient_name)
-    return bool(family and item.birth_date) and (family, item.birth_date) == (
-        family_name(other.patient_name),
-        other.birth_date,
-    )
+    """Of the same family name, and born on one day or about midnight."""
+    if not (item.birth_date and other.birth_date):
+        return False
+    days = [datetime.strptime(one.birth_date, "%Y%m%d") for one in (item, other)]
+    near = abs(days[0] - days[1]) <= timedelta(days=1)
+    return near and not family_names(item.patient_name).isdisjoint(family_names(other.patient_name))
 
 
 def _dataset(asked: Question) -> Dataset:

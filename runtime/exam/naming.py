@@ -12,6 +12,8 @@ _SPOILS = ("Cc", "Cs", "Zl", "Zp")
 _UNSEEN = (*_SPOILS, "Zs", "Cf")
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Bidirectional embeddings, overrides and isolates: with them a name reads as another one."""
+_NO_FAMILY = frozenset(("baby", "boy", "girl", "infant", "newborn", "twin", "of", "male", "female", "ii", "iii"))
+"""Words of a name in free form that name nobody's family."""
 _UNIFIED = str.maketrans({"\u2019": "'", "\u02bc": "'", "`": "'", "\u2010": "-", "\u2011": "-", "\u2013": "-"})
 
 
@@ -41,10 +43,14 @@ def same_name(first: str, second: str) -> bool:
     return bool(pairs) and all(_same_group(a, b) for a, b in pairs)
 
 
-def family_name(name: str) -> str:
-    """What twins share: the family name as it compares, empty where the name has no parts."""
-    alphabetic = name.split("=")[0]
-    return _compared(alphabetic.split("^")[0]) if "^" in alphabetic else ""
+def family_names(name: str) -> frozenset[str]:
+    """What twins share: the family name of each group as it compares; of one in free form each word that may be it."""
+    found: set[str] = set()
+    for group in cleaned(name).split("="):
+        family, parted, _ = group.partition("^")
+        words = [family] if parted else [word for word in group.split() if len(word) > 1]
+        found |= {_compared(word) for word in words} - _NO_FAMILY
+    return frozenset(found - {""})
 
 
 def _groups(name: str) -> list[str]:

@@ -223,6 +223,10 @@ def test_twins_and_equal_names_are_flagged() -> None:
     assert said["H-5"] == ""
     only = read(*map(answer, (twin_a, twin_b)), question=Question(patient_id="H-1", modality=""))
     assert only[0].alike  # also when the twin was not asked for
+    midnight = Answer(patient_id=b"H-6", name=b"Joe^A", birth_date=b"20261031"), b"20261101", b"20261102"
+    for day, marked in zip(midnight[1:], (True, False), strict=True):
+        found = read(answer(midnight[0]), answer(Answer(patient_id=b"H-7", name=b"Joe^B", birth_date=day)))
+        assert [bool(item.alike) for item in found] == [marked] * 2
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.exam.naming import cleaned, family_name, same_name, says_nothing, spoilt
+from runtime.exam.naming import cleaned, family_names, same_name, says_nothing, spoilt
 
 KEPT = {
     "ideographic space": "山田\u3000太郎",
@@ -75,8 +75,23 @@ def test_a_name_of_delimiters_says_nothing(name: str) -> None:
 
 
 def test_twins_share_a_family_name() -> None:
-    assert family_name("DOE^A") == family_name("Doe^B=x^y")
-    assert family_name("Doe A") == ""
+    for first, second in (
+        ("DOE^A", "Doe^B=x^y"),
+        ("=山田^太郎", "=山田^次郎"),
+        ("王^小东", "王^小明"),
+        ("Yamada^A=山田^太郎", "=山田^次郎"),
+        ("Rivera Baby A", "Rivera^Baby B"),
+        ("Baby of Ana Rivera", "RIVERA^TWIN II"),
+    ):
+        assert family_names(first) & family_names(second), (first, second)
+    for first, second in (
+        ("Doe^A", "Roe^A"),
+        ("Baby of Ana", "Baby of Eva"),
+        ("^A", "^B"),
+        ("", ""),
+        ("X^Doe", "Y^Doe"),
+    ):
+        assert not family_names(first) & family_names(second), (first, second)
 
 
 @given(st.text(max_size=80))
