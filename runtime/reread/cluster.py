@@ -24,6 +24,16 @@ BATCHES_EACH = 2
 WAIT_S = 0.5
 BEGIN_S = 300.0
 ATTEMPTS = 3
+BEGUN_HERE = {
+    # A busy machine takes its time: Ray's own 30 s end its node with a page of addresses, and this program with it.
+    "RAY_gcs_server_port_wait_time_s": f"{BEGIN_S:.0f}",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": f"{BEGIN_S:.0f}",
+    "RAY_raylet_start_wait_time_s": f"{BEGIN_S:.0f}",
+    "RAY_agent_register_timeout_ms": f"{BEGIN_S * 1e3:.0f}",
+    # Ray reports to its makers unless it is told not to; nothing of a hospital goes anywhere.
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""What is said to the Ray of a cluster that is begun here, unless the environment says it."""
 
 
 @dataclass
@@ -155,7 +165,8 @@ def _connect(ray: Any, address: str) -> bool:
     """Whether the connection was made here."""
     if ray.is_initialized():
         return False
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", str(int(BEGIN_S)))  # a busy machine takes its time
+    for name, value in BEGUN_HERE.items():
+        os.environ.setdefault(name, value)
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
     try:
         if address == "auto":

@@ -3,13 +3,18 @@
     python tests/bench/rereading.py [--frames 2000] [--rounds 3] [--ray]
 
 Draws the simulated camera's frames, writes them as JPEGs of 640 x 480, and runs the whole commands in turns; prints one
-JSON object with the seconds of each round and the ratios of their medians. Ray: extra `fleet`.
+JSON object with the seconds of each round and the ratios of their medians, by the clock and by the processor's own time
+(Ray's processes are not the command's, so of it the clock alone). `limit` is the networks alone, on prepared inputs, in
+as many pinned processes of one thread as there are CPUs: no re-reading can be quicker. Ray: extra `fleet`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -17,10 +22,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 
 from device.cameras import open_camera
+from runtime.bundle import open_bundle
+from runtime.engines import load_engine
 
 
 def main() -> None:
@@ -41,22 +50,33 @@ def main() -> None:
             **({"ray": [*reread, "--ray", "--workers", "2"]} if options.ray else {}),
         }
         took: dict[str, list[float]] = {name: [] for name in commands}
+        processor: dict[str, list[float]] = {name: [] for name in commands if name != "ray"}
+        bare: list[float] = []
         reading: dict[str, list[float]] = {name: [] for name in commands if name != "screen"}
         for _ in range(options.rounds):
             for name, command in commands.items():
                 forget(folder)
-                start = time.monotonic()
+                start, before = time.monotonic(), children_s()
                 subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
                 took[name].append(round(time.monotonic() - start, 2))
+                if name in processor:
+                    processor[name].append(round(children_s() - before, 2))
                 if name in reading:
                     report = json.loads((folder / "again.report" / "report.json").read_text())
                     reading[name].append(report["run"]["seconds"])
+            bare.append(round(limit(options.frames), 2))
     middle = {name: statistics.median(seconds) for name, seconds in took.items()}
     told = {
         "frames": options.frames,
         "seconds": took,
         "seconds_of_reading": reading,
+        "seconds_of_processor": processor,
+        "seconds_of_the_networks_alone": bare,
         "reread_over_screen": round(middle["screen"] / middle["reread"], 3),
+        "reread_over_screen_by_processor": round(
+            statistics.median(processor["screen"]) / statistics.median(processor["reread"]), 3
+        ),
+        "of_the_limit": round(statistics.median(bare) / statistics.median(reading["reread"]), 3),
     }
     if options.ray:
         told["ray_over_reread"] = round(middle["reread"] / middle["ray"], 3)
@@ -64,6 +84,41 @@ def main() -> None:
             statistics.median(reading["reread"]) / statistics.median(reading["ray"]), 3
         )
     print(json.dumps(told, indent=1))
+
+
+def children_s() -> float:
+    """Seconds of processor of all commands so far, with the processes that they waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def limit(frames: int) -> float:
+    """Seconds that the networks alone take for so many frames, shared out among one pinned process a CPU."""
+    cpus = sorted(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(len(cpus) + 1)
+    shares = [frames // len(cpus) + (number < frames % len(cpus)) for number in range(len(cpus))]
+    readers = [
+        context.Process(target=only_infer, args=(cpu, share, ready)) for cpu, share in zip(cpus, shares, strict=True)
+    ]
+    for reader in readers:
+        reader.start()
+    ready.wait()
+    start = time.monotonic()
+    for reader in readers:
+        reader.join()
+    return time.monotonic() - start
+
+
+def only_infer(cpu: int, frames: int, ready: Any) -> None:
+    """One process of `limit`."""
+    os.sched_setaffinity(0, {cpu})
+    images = np.random.default_rng(cpu).integers(0, 256, (16, 1, 256, 256, 3), np.uint8)
+    with load_engine(open_bundle(None), "auto", threads=1) as engine:
+        engine.infer(images[0])
+        ready.wait()
+        for number in range(frames):
+            engine.infer(images[number % len(images)])
 
 
 def draw(folder: Path, count: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import time
@@ -27,7 +28,8 @@ from runtime.engines.base import Engine
 from runtime.engines.fake import FakeEngine
 from runtime.engines.triton.fake import FakeServer
 from runtime.errors import EngineError
-from tests.ports import free_port
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 def main() -> None:
@@ -42,6 +44,8 @@ def main() -> None:
         told("floor, an engine of no time", *measured(there, own, images, options.frames))
     if options.program is None:
         return
+    from tests.ports import free_port
+
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "models"
         write_repository(bundle, settings_for(bundle, backend="python", name="eye", threads=1), repository)
