@@ -12,12 +12,12 @@ GENERATED: dict[str, tuple[str, ...]] = {
     "runtime/engines/base.py": (f"{T}/engines/test_base.py",),
     "runtime/quality.py": (f"{T}/test_quality.py", f"{T}/test_screener.py"),
     "runtime/screener.py": (f"{T}/test_screener.py", f"{T}/trust/test_word.py", f"{GUARD}::{SWITCHED_OFF}"),
-    "runtime/trust/guard.py": (GUARD,),
+    "runtime/trust/guard.py": (GUARD, f"{T}/trust/test_issues.py"),
     "runtime/exam/machine.py": (f"{T}/exam/test_machine.py", f"{T}/exam/test_result.py"),
     "runtime/exam/rules.py": (f"{T}/exam/test_rules.py", f"{T}/exam/test_result.py", f"{T}/trust/test_site.py"),
     "runtime/exam/site_rules.py": (f"{T}/trust/test_site.py",),
     "runtime/site_screener.py": (GUARD, f"{T}/word/test_sites_word.py"),
-    "runtime/trust/site.py": (f"{T}/trust/test_site.py", GUARD),
+    "runtime/trust/site.py": (f"{T}/trust/test_site.py", f"{T}/trust/test_issues.py", GUARD),
 }
 ONLY_IN = {"runtime/quality.py": ("grade", "_reasons", "QualityLimits")}
 """Where not the whole file is: the gate's verdict, not how it measures."""

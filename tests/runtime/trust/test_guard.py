@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from device.frame import Frame
 from runtime.budget import Budget, Deadline
 from runtime.bundle import Bundle, open_bundle
 from runtime.engines.fake import FakeEngine, Fault
-from runtime.errors import BundleError
+from runtime.errors import BundleError, EngineAway, EngineError
 from runtime.outcome import Outcome
 from runtime.reading import FrameFacts, Quality, Reading
 from runtime.screener import Screener
@@ -33,7 +34,7 @@ from runtime.trust.watch import SPACING_S, open_watch
 from runtime.trust.words import trust_line
 from tests.bench.drift_false_alarms import reference_of
 from tests.pictures import retina
-from tests.runtime.trust.conftest import sign
+from tests.runtime.trust.conftest import public_pem, sign
 
 pytestmark = pytest.mark.usefixtures("without_draws")
 Write = Callable[..., Path]
@@ -375,6 +376,88 @@ def test_a_profile_that_expires_while_a_program_runs_ends_its_results(
         reading = screener.screen(frames()[1])
     assert reading.outcome is Outcome.NO_RESULT
     assert reading.reason == f"the site's profile expired on {site.profile.expires}; have a new one signed"
+
+
+def test_a_bundle_that_expires_while_a_program_runs_ends_its_results(write_bundle: Write) -> None:
+    day = [date.today()]
+    equipped = equip(write_bundle(expires=day[0].isoformat()))
+    with Screener(equipped, engine=FakeEngine(), trust=Guard(equipped, today=lambda: day[0])) as screener:
+        assert screener.screen(frames()[0]).outcome is Outcome.NO_REFERRAL_FINDINGS
+        day[0] += timedelta(days=1)
+        reading = screener.screen(frames()[1])
+    assert reading.outcome is Outcome.NO_RESULT
+    assert reading.reason == f"the bundle expired on {equipped.manifest.expires}; have a new one signed"
+
+
+def test_a_server_that_is_lost_while_it_is_first_tested_is_none_to_begin_with(
+    equipped: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> Any:
+        raise EngineAway("server: no answer")
+
+    engine = FakeEngine()
+    monkeypatch.setattr(engine, "_infer", away)
+    with pytest.raises(EngineError, match=r"^fake: was lost while it was tested; look at the server and start again$"):
+        Screener(equipped, engine=engine, trust=Guard(equipped))
+    assert engine.closed
+
+
+def test_a_bundle_that_is_out_of_date_at_the_start_says_that_and_is_not_asked(write_bundle: Write) -> None:
+    equipped, engine = equip(write_bundle(expires=date.today().isoformat())), FakeEngine()
+    guard = Guard(equipped, today=lambda: date.today() + timedelta(days=1))
+    with Screener(equipped, engine=engine, trust=guard) as screener:
+        assert screener.problem.startswith("the bundle expired on ")
+    assert engine.frames == 0
+
+
+def test_a_site_decides_how_often_the_engine_is_tested_and_what_drift_is_measured_against(
+    write_bundle: Write, keys: Path, write_profile: Write, clock: Clock
+) -> None:
+    equipped, engine = equip_with_a_positive(write_bundle()), SeeingEngine()
+    drift = {"reference": "RetCam", "gradable_share": 0.9}
+    site = open_site(write_profile(allow_unsigned=True, self_test_every_s=60, drift=drift), keys)
+    with pytest.raises(BundleError, match=r"no drift reference 'RetCam', it has: all, Neo"):
+        Guard(equipped, site, clock=clock)
+    site = open_site(write_profile(allow_unsigned=True, self_test_every_s=60), keys)
+    with Screener(equipped, engine=engine, trust=Guard(equipped, site, clock=clock)) as screener:
+        tested = engine.frames
+        clock.now += 59
+        screener.between_frames()
+        assert engine.frames == tested
+        clock.now += 1
+        screener.between_frames()
+        assert engine.frames == tested + len(IMAGES)
+
+
+def test_a_site_that_no_longer_stands_for_the_bundle_says_so(
+    write_bundle: Write, keys: Path, key: Ed25519PrivateKey, stranger: Ed25519PrivateKey, write_profile: Write
+) -> None:
+    equipped = equip_with_a_positive(write_bundle())
+    sign(equipped.path / "manifest.json", equipped.path / MANIFEST_SIGNATURE, key)
+    site = open_site(write_profile(), keys)
+    guard = Guard(equipped, site)
+    (equipped.path / MANIFEST_SIGNATURE).unlink()  # what counts is what was read when the bundle was opened
+    assert guard.unvouched(site) == ""
+    (keys / "maker.pem").write_bytes(public_pem(stranger))
+    assert guard.unvouched(open_site(None, keys)) != ""
+    assert guard.unvouched(replace(site, withdrawn=frozenset({equipped.sha256}))) != ""
+
+
+def test_an_engine_whose_answers_nobody_knows_must_repeat_them_where_it_is_asked_to(
+    bundle: Bundle, clock: Clock
+) -> None:
+    for repeats in (False, True):
+        engine = FakeEngine()
+        with Screener(bundle, engine=engine, trust=Guard(bundle, repeats=repeats, clock=clock)) as screener:
+            assert (engine.frames > 0) is repeats
+            engine.probabilities = (0.6, 0.4)
+            clock.now += 3600
+            reading = screener.screen(frames()[0])
+            assert (reading.outcome is Outcome.NO_RESULT) is repeats
+            assert reading.trust is not None
+            assert reading.trust.self_test.state == ("failed" if repeats else "none")
+    with Screener(bundle, engine=FakeEngine(), trust=Guard(bundle, clock=clock)) as screener:
+        assert screener.screen(frames()[0]).outcome is Outcome.NO_REFERRAL_FINDINGS
 
 
 def test_a_profile_that_asks_for_a_reference_that_is_not_there_is_refused(equipped: Bundle) -> None:
