@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -15,6 +14,8 @@ from runtime.outcome import Outcome
 from runtime.views import Eye, View, place
 
 MOST_CAPTURES = 500
+MOST_PROBABILITY = 1.01
+"""Sums of rounded numbers may be a little over 1."""
 """Frames that one exam may hold; more is a fault of a program, not an exam."""
 
 
@@ -70,11 +71,14 @@ class ReadingFacts:
 def _refer_probability(probabilities: object, rules: ExamRules) -> float | None:
     if not isinstance(probabilities, Mapping):
         return None
-    values = [probabilities.get(name) for name in rules.refer_classes]
-    if not all(isinstance(value, (int, float)) for value in values):
-        return None
-    total = float(sum(value for value in values if value is not None))
-    return total if math.isfinite(total) else None
+    total = 0.0
+    for name in rules.refer_classes:
+        value = probabilities.get(name)
+        # Not one of them may take from what another says, nor be `false`.
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST_PROBABILITY:
+            return None
+        total += value
+    return total
 
 
 @dataclass(frozen=True)

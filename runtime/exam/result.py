@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from runtime.decide import against
-from runtime.exam.machine import Capture, Exam, Phase
+from runtime.exam.machine import MOST_PROBABILITY, Capture, Exam, Phase
 from runtime.outcome import (
     BANNERS,
     CONTRADICTION,
@@ -174,7 +174,7 @@ def capture_outcome(exam: Exam, capture: Capture) -> tuple[Outcome, str]:
     if reading.bundle_sha256 != exam.rules.bundle.sha256:
         return Outcome.NO_RESULT, OTHER_BUNDLE
     probability = reading.refer_probability
-    if probability is None or reading.late or not reading.gradable or not 0 <= probability <= 1.01:
+    if probability is None or reading.late or not reading.gradable or not 0 <= probability <= MOST_PROBABILITY:
         return Outcome.NO_RESULT, CONTRADICTION
     if probability >= exam.rules.threshold:
         names = " + ".join(exam.rules.refer_classes)

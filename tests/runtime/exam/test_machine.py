@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,22 +10,134 @@ from hypothesis import strategies as st
 from runtime.exam.errors import ExamRefused
 from runtime.exam.machine import (
     MOST_CAPTURES,
+    Capture,
     Captured,
     Closed,
+    Event,
     Exam,
+    Excluded,
+    Included,
     Phase,
     ReadingFacts,
     ReadingMade,
     Relabelled,
+    Stopped,
+    StopReason,
+    ViewConfirmed,
+    Voided,
     apply,
 )
 from runtime.exam.result import exam_result
-from runtime.exam.rules import ExamRules
 from runtime.views import Eye, View
-from tests.runtime.exam.making import BUNDLE, NRF, PLACES, REFER, RULES, exam_of, facts, reading
+from tests.runtime.exam.making import NRF, PLACES, REFER, RULES, exam_of, facts, reading
 from tests.runtime.exam.making import frame as make_frame
 
 DISC = (Eye.OD, View.DISC)
+PHASES = [Phase.OPEN, Phase.CLOSED, Phase.VOIDED, Phase.RETIRED]
+
+
+def read(before: Exam, after: Exam) -> bool:
+    """Whether nothing but readings came."""
+    bare = [[dataclasses.replace(one, reading=None, like=()) for one in exam.captures] for exam in (before, after)]
+    return bare[0] == bare[1]
+
+
+def in_phase(phase: Phase) -> Exam:
+    """An exam with a frame that counts, one that is excluded, one like the first, and one not yet read."""
+    exam = exam_of([(*DISC, NRF), (*DISC, NRF)], close=False)
+    exam = apply(exam, Excluded(2, "artefact"))
+    exam = apply(exam, Captured(Eye.OD, View.NASAL, "c"))
+    exam = apply(exam, ReadingMade(3, facts(NRF, "c"), like=(1, 3, 0, 77)))
+    exam = apply(exam, Captured(Eye.OS, View.NASAL, "d"))
+    return dataclasses.replace(exam, phase=phase)
+
+
+def test_likeness_is_to_other_frames_of_the_exam() -> None:
+    exam = in_phase(Phase.OPEN)
+    assert [one.like for one in exam.captures] == [(), (), (1,), ()]
+    assert [one.number for one in exam.pending] == [4]
+    assert exam.like(exam.captures[2]) == exam.captures[0]
+    assert exam.like(exam.captures[3]) is None
+    excluded = apply(exam, Excluded(1, "artefact"))
+    assert excluded.like(excluded.captures[2]) is None
+    same = apply(exam, Relabelled(3, *DISC, "slip"))
+    assert same.like(same.captures[2]) is None
+    dark = dataclasses.replace(exam.captures[0], reading=dataclasses.replace(facts(NRF, "x"), gradable=False))
+    unseen = dataclasses.replace(exam, captures=(dark, *exam.captures[1:]))
+    assert unseen.like(unseen.captures[2]) is None
+    pending = dataclasses.replace(exam.captures[0], reading=None)
+    unread = dataclasses.replace(exam, captures=(pending, *exam.captures[1:]))
+    assert unread.like(unread.captures[2]) is None
+    late = dataclasses.replace(exam.captures[0], like=(3,))  # whichever of both was read last measured it
+    other = dataclasses.replace(exam.captures[2], like=())
+    turned = dataclasses.replace(exam, captures=(late, exam.captures[1], other, exam.captures[3]))
+    assert turned.like(other) == late
+
+
+EVENTS: dict[str, Event] = {
+    "capture": Captured(*DISC, "e"),
+    "reading": ReadingMade(4, facts(NRF, "d")),
+    "a second reading": ReadingMade(1, facts(NRF, "d")),
+    "relabel": Relabelled(1, Eye.OS, View.DISC, "slip"),
+    "relabel to the same": Relabelled(1, *DISC, "slip"),
+    "exclude": Excluded(1, "artefact"),
+    "exclude again": Excluded(2, "artefact"),
+    "include": Included(2, "slip"),
+    "include what counts": Included(1, "slip"),
+    "confirm": ViewConfirmed(3, "seen"),
+    "confirm what is like none": ViewConfirmed(1, "seen"),
+    "close": Closed(),
+    "stop": Stopped(StopReason.UNSTABLE),
+    "void": Voided("wrong infant"),
+    "no such frame": Excluded(5, "artefact"),
+    "frame 0": Excluded(0, "artefact"),
+}
+OPEN_ONLY = {"capture", "close", "stop"}
+AFTER_CLOSING = {"relabel", "exclude", "include", "confirm", "void"}
+MAY = {
+    Phase.OPEN: OPEN_ONLY | AFTER_CLOSING | {"reading"},
+    Phase.CLOSED: AFTER_CLOSING | {"reading"},
+    Phase.VOIDED: {"reading"},
+    Phase.RETIRED: set(),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("name", EVENTS)
+def test_what_may_come_when(phase: Phase, name: str) -> None:
+    exam = in_phase(phase)
+    if name not in MAY[phase]:
+        with pytest.raises(ExamRefused, match=r"^exam X: "):
+            apply(exam, EVENTS[name])
+        return
+    after = apply(exam, EVENTS[name])
+    assert after != exam
+    event = EVENTS[name]
+    if isinstance(event, (Relabelled, Excluded, Included, ViewConfirmed, Voided)):
+        with pytest.raises(ExamRefused, match=r"needs a reason$"):
+            apply(exam, dataclasses.replace(event, reason=" \n"))
+
+
+def test_what_each_event_changes() -> None:
+    exam = in_phase(Phase.OPEN)
+    first, second, third, _ = exam.captures
+
+    def changed(name: str) -> Exam:
+        return apply(exam, EVENTS[name])
+
+    assert changed("capture").captures == (*exam.captures, Capture(5, *DISC, "e"))
+    assert changed("reading").captures[3].reading == facts(NRF, "d")
+    assert changed("relabel").captures[0] == dataclasses.replace(first, eye=Eye.OS)
+    assert changed("exclude").captures[0] == dataclasses.replace(first, excluded="artefact")
+    assert changed("include").captures[1] == dataclasses.replace(second, excluded="")
+    confirmed = changed("confirm")
+    assert confirmed.captures[2] == dataclasses.replace(third, confirmed="seen")
+    with pytest.raises(ExamRefused, match="is confirmed as OD nasal already"):
+        apply(confirmed, EVENTS["confirm"])
+    assert apply(confirmed, Relabelled(3, Eye.OD, View.TEMPORAL, "slip")).captures[2].confirmed == ""
+    assert (changed("close").phase, changed("close").stopped) == (Phase.CLOSED, None)
+    assert (changed("stop").phase, changed("stop").stopped) == (Phase.CLOSED, StopReason.UNSTABLE)
+    assert changed("void").phase is Phase.VOIDED
 
 
 def test_no_frame_is_added_after_closing() -> None:
@@ -72,27 +187,6 @@ def test_an_exam_does_not_grow_without_end() -> None:
         apply(exam, Captured(*DISC, "a"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"threshold": 0.0}, "threshold"),
-        ({"threshold": float("nan")}, "threshold"),
-        ({"required_views": ()}, "required views"),
-        ({"required_views": (View.NASAL, View.NASAL)}, "required views"),
-        ({"retakes": -1}, "retakes"),
-        ({"refer_classes": ()}, "refer classes"),
-    ],
-)
-def test_rules_that_cannot_be(changes: dict[str, object], message: str) -> None:
-    content: dict[str, object] = {"threshold": 0.5, "refer_classes": ("ridge",), "bundle": BUNDLE, "software": "0"}
-    with pytest.raises(ExamRefused, match=message):
-        ExamRules(**(content | changes))  # type: ignore[arg-type]
-
-
-def test_rules_survive_json() -> None:
-    assert ExamRules.from_dict(RULES.to_dict()) == RULES
-
-
 @given(
     st.lists(
         st.one_of(
@@ -101,7 +195,12 @@ def test_rules_survive_json() -> None:
             st.builds(
                 Relabelled, st.integers(0, 6), st.sampled_from(Eye), st.sampled_from(View), st.sampled_from(["", "r"])
             ),
+            st.builds(Excluded, st.integers(0, 6), st.sampled_from(["", " ", "r"])),
+            st.builds(Included, st.integers(0, 6), st.sampled_from(["", "r"])),
+            st.builds(ViewConfirmed, st.integers(0, 6), st.sampled_from(["", "r"])),
             st.builds(Closed),
+            st.builds(Stopped, st.sampled_from(StopReason)),
+            st.builds(Voided, st.sampled_from(["", "r"])),
         ),
         max_size=30,
     )
@@ -116,7 +215,9 @@ def test_whatever_comes_is_applied_whole_or_refused(events: list[object]) -> Non
             assert exam is before
         assert [capture.number for capture in exam.captures] == list(range(1, len(exam.captures) + 1))
         assert len(exam.captures) >= len(before.captures)
-        assert not (before.phase is Phase.CLOSED and exam.phase is Phase.OPEN)
+        assert PHASES.index(exam.phase) >= PHASES.index(before.phase)
+        assert not (before.phase is Phase.VOIDED and exam.captures != before.captures and not read(before, exam))
+        assert exam.pending == tuple(capture for capture in exam.captures if not capture.reading)
         exam_result(exam)
 
 
@@ -139,3 +240,42 @@ def test_what_is_missing_in_a_reading_supports_nothing(spoilt: str) -> None:
         exam = apply(exam, Captured(eye, view, frame.sha256))
         exam = apply(exam, ReadingMade(len(exam.captures), ReadingFacts.of(content, RULES)))
     assert exam_result(exam).infant.outcome.value == "NO_RESULT"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(None, [], "0.1", 0.1, {}, {"other": 0.1}, {"ridge": 0.1}),
+        *({"ridge": value, "plus": 0.1} for value in (None, "0.1", True, False, [0.1], float("nan"), float("inf"))),
+        *({"ridge": value, "plus": 0.6} for value in (-0.01, -0.5, -1, 1.02)),
+    ],
+    ids=str,
+)
+def test_probabilities_that_are_none_support_nothing(given: Any) -> None:
+    rules = dataclasses.replace(RULES, refer_classes=("ridge", "plus"))
+    content = reading(make_frame(1), NRF).to_dict() | {"probabilities": given}
+    assert ReadingFacts.of(content, rules).refer_probability is None
+
+
+def test_probabilities_of_the_referring_classes_add_up() -> None:
+    rules = dataclasses.replace(RULES, refer_classes=("ridge", "plus"))
+    given = {"none": 0.5, "ridge": 0.25, "plus": 0.125}
+    found = ReadingFacts.of(reading(make_frame(1), NRF).to_dict() | {"probabilities": given}, rules)
+    assert found.refer_probability == 0.375
+    for value in (0, 1, 0.0, 1.0, 1.009):
+        content = reading(make_frame(1), NRF).to_dict() | {"probabilities": {"ridge": value}}
+        assert ReadingFacts.of(content, RULES).refer_probability == value
+
+
+@pytest.mark.parametrize("quality", [None, [], {}, "gradable", {"gradable": 1}, {"gradable": "true"}], ids=str)
+def test_only_true_is_gradable(quality: Any) -> None:
+    assert not ReadingFacts.of(reading(make_frame(1), NRF).to_dict() | {"quality": quality}, RULES).gradable
+
+
+@pytest.mark.parametrize("late", [None, 0, "", "false", True], ids=str)
+def test_only_false_is_in_time(late: Any) -> None:
+    content = reading(make_frame(1), NRF).to_dict()
+    assert not ReadingFacts.of(content, RULES).late
+    assert ReadingFacts.of(content | {"late": late}, RULES).late
+    del content["late"]
+    assert ReadingFacts.of(content, RULES).late

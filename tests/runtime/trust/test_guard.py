@@ -29,7 +29,7 @@ from runtime.trust.drift import FEATURES, REFERENCE, WINDOW
 from runtime.trust.errors import SignatureRefused
 from runtime.trust.guard import Guard
 from runtime.trust.selftest import SELF_TEST, ask, open_self_test
-from runtime.trust.site import MANIFEST_SIGNATURE, open_site
+from runtime.trust.site import MANIFEST_SIGNATURE, Site, open_site
 from runtime.trust.watch import SPACING_S, open_watch
 from runtime.trust.words import trust_line
 from tests.bench.drift_false_alarms import reference_of
@@ -408,6 +408,46 @@ def test_a_bundle_that_is_out_of_date_at_the_start_says_that_and_is_not_asked(wr
     with Screener(equipped, engine=engine, trust=guard) as screener:
         assert screener.problem.startswith("the bundle expired on ")
     assert engine.frames == 0
+
+
+def test_where_a_site_is_the_engine_is_held_to_pictures_drawn_for_this_machine_too(
+    write_bundle: Write, keys: Path, write_profile: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def differs(bundle: Bundle, engine: FakeEngine) -> str:
+        asked.append(engine)
+        return "a drawn picture is read otherwise"
+
+    monkeypatch.setattr("runtime.trust.guard.drawn_problem", differs)
+    equipped = equip_with_a_positive(write_bundle())
+    with Screener(equipped, engine=SeeingEngine(), trust=Guard(equipped)) as screener:  # nobody configured it
+        assert screener.problem == ""
+    assert not asked
+    site = open_site(write_profile(allow_unsigned=True), keys)
+    used: list[object] = []
+    monkeypatch.setattr(Site, "note_used", lambda self, *found: used.append(found))
+    with Screener(equipped, engine=SeeingEngine(), trust=Guard(equipped, site)) as screener:
+        assert screener.problem.endswith("a drawn picture is read otherwise")
+        assert screener.screen(frames()[0]).outcome is Outcome.NO_RESULT
+    assert len(asked) == 1
+    with Screener(equipped, engine=FakeEngine((0.2, 0.8)), trust=Guard(equipped, site)) as screener:
+        assert screener.problem != ""  # its known frames fail: it is not asked for drawn ones
+    assert len(asked) == 1
+    assert not used
+    monkeypatch.setattr("runtime.trust.guard.drawn_problem", lambda *_: "")
+    with Screener(equipped, engine=SeeingEngine(), trust=Guard(equipped, site)):
+        assert len(used) == 1
+
+
+def test_the_watch_for_drift_sees_every_reading(equipped: Bundle, engine: FakeEngine) -> None:
+    guard = Guard(equipped)
+    with Screener(equipped, engine=engine, trust=guard) as screener:
+        for number, frame in enumerate(frames()):
+            reading = screener.screen(frame)
+            assert reading.trust is not None
+            assert reading.trust.drift.frames == number
+    assert guard.facts(engine.facts).drift.frames == len(frames())
 
 
 def test_a_site_decides_how_often_the_engine_is_tested_and_what_drift_is_measured_against(
