@@ -1,8 +1,9 @@
 """Shares with 95 % intervals: Wilson's, and where one infant gives several units, Wilson's at their effective number.
 
 The effective number follows from the spread between infants (the variance that drawing infants again and again, the
-cluster bootstrap, tends to), with Student's t for few infants. The percentile bootstrap itself covers too little near
-0 and 1, and not at all where every unit is right; docs/measurements.md has both coverages.
+cluster bootstrap, tends to), with Student's t for few infants, and is at least that of the infants. The percentile
+bootstrap itself covers too little near 0 and 1, and not at all where every unit is right; docs/measurements.md has
+both coverages.
 """
 
 from __future__ import annotations
@@ -70,7 +71,17 @@ def share(right: Flags, clusters: Clusters) -> Share:
     if variance := cluster_variance(right, clusters):
         size = min(max(value * (1 - value) / variance, 1.0), float(of))
         z = t_quantile(freedom(right, clusters))
-    return Share(count, of, infants, value, *wilson(value, size, z), CLUSTERED)
+    low, high = wilson(value, size, z)
+    # However alike an infant's units are, they tell no less than its infants do, one unit of each. With a wrong unit or
+    # two the spread is so badly known that t alone would say less.
+    least, most = wilson(value, effective(clusters))
+    return Share(count, of, infants, value, max(low, least), min(high, most), CLUSTERED)
+
+
+def effective(clusters: Clusters) -> float:
+    """How many clusters of one size would be as unlike as these are (Kish): less than their number."""
+    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def freedom(right: Flags, clusters: Clusters) -> float:
@@ -78,9 +89,8 @@ def freedom(right: Flags, clusters: Clusters) -> float:
 
     A spread that a handful of infants carries is itself not well known.
     """
-    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
     rarer = min(len(np.unique(clusters[right])), len(np.unique(clusters[~right])))
-    return max(min(float(sizes.sum() ** 2 / (sizes**2).sum()), 2.0 * rarer) - 1, 1.0)
+    return max(min(effective(clusters), 2.0 * rarer) - 1, 1.0)
 
 
 def cluster_variance(right: Flags, clusters: Clusters) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 import json
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from build_engines.arguments import describe_parser
-from build_engines.card import ASKED
 from build_engines.description import LARGEST, Description, gaps, load_description, template
 from build_engines.errors import BuildError
 from build_engines.huggingface import hugging_face_card
@@ -90,7 +93,20 @@ def _say(name: str, version: str, stated: Stated, as_json: bool) -> None:
         )
     )
     for field in missing:
-        say(f"  not stated: {field} ({ASKED.get(field, 'on the card')})")
+        say(f"  not stated: {field}: {questions()[field]}")
+
+
+@cache
+def questions() -> dict[str, str]:
+    """What each field of `Stated` is asked, as it says itself under its name."""
+    body = ast.parse(inspect.getsource(Stated)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    return {
+        field.target.id: " ".join(words.value.value.split())
+        for field, words in pairwise(body.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(words, ast.Expr) and isinstance(words.value, ast.Constant) and isinstance(words.value.value, str)
+    }
 
 
 def _write(text: str, out: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -170,27 +171,41 @@ def _lines(files: Sequence[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
         if not equals or Path(text).exists():
             folder, name = "", text
         path = Path(name) / "readings.jsonl" if Path(name).is_dir() else Path(name)
+        number = 0
         try:
             if path.exists() and not path.is_file():
                 raise EvaluationError(f"--readings {path}: not a regular file; name one that runtime.screen wrote")
-            with path.open(encoding="utf-8") as lines:
+            with path.open(encoding="utf-8-sig") as lines:
                 for number, line in enumerate(lines, start=1):
                     here = f"--readings {path}, line {number}"
-                    content = strict_json(line)
+                    content = strict_json(line) if line.strip() else None
+                    if content is None:
+                        continue
                     if not isinstance(content, dict) or content.get("schema") != READING_SCHEMA:
                         raise EvaluationError(f"{here}: not a reading; expected {READING_SCHEMA}, one object a line")
                     yield here, folder, content
         except OSError as error:
             raise EvaluationError(f"--readings {path}: cannot be read ({error.strerror or error})") from None
+        except UnicodeDecodeError as error:
+            raise EvaluationError(f"--readings {path}: not UTF-8 after line {number} ({error.reason})") from None
+        except json.JSONDecodeError as error:
+            raise EvaluationError(
+                f"--readings {path}, line {number}: not JSON, one object a line ({error.msg} at character "
+                f"{error.colno}); is it whole?"
+            ) from None
         except ValueError as error:
-            raise EvaluationError(f"--readings {path}: not JSON, one object a line ({error})") from None
+            raise EvaluationError(f"--readings {path}, line {number}: not JSON, one object a line ({error})") from None
 
 
 def _said(reading: Mapping[str, Any], refer: tuple[str, ...]) -> Said:
     outcome = Outcome(reading["outcome"])
     score = None
     if outcome in ANSWERS:
-        score = float(refer_probability(reading["probabilities"], refer))
+        stated = reading["probabilities"]
+        known = stated if isinstance(stated, dict) else {}
+        if lacking := [name for name in refer if not isinstance(known.get(name), int | float)]:
+            raise ValueError(f"{outcome.value} without a probability of {lacking[0]}")
+        score = float(refer_probability(known, refer))
         if not 0 <= score <= 1 + 1e-6:
             raise ValueError(f"refer probability {score}")
         score = min(score, 1.0)

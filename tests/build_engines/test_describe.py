@@ -9,6 +9,7 @@ import pytest
 
 from build_engines.__main__ import main
 from build_engines.card import ASKED, model_card
+from build_engines.describe.command import questions
 from build_engines.description import Description, gaps, load_description, template
 from build_engines.errors import BuildError
 from build_engines.huggingface import hugging_face_card
@@ -77,6 +78,8 @@ def test_the_template_is_refused_until_it_is_filled_in(tmp_path: Path, capsys: p
     said = capsys.readouterr().out
     assert f"0 of {len(Stated.model_fields)} stated" in said
     assert said.count("not stated: ") == len(Stated.model_fields)
+    assert set(questions()) == set(Stated.model_fields), "each says what is asked"
+    assert "not stated: graders: Who judged, how many" in said
     assert len(load_description(path).classes) == 3
 
 

@@ -85,8 +85,9 @@ def area_interval(scores: Floats, truth: Flags, clusters: Clusters, draws: int =
     """The area with its interval and band, infants drawn anew `draws` times.
 
     The interval is taken on the logit scale with the draws' spread and Student's t by the infants of the smaller
-    class, which covers better than percentiles do. Where the classes do not overlap in any draw, the lower end is
-    Wilson's for the infants of the smaller class. Raises `ValueError` of one class only.
+    class, which covers better than percentiles do. It is at most as wide as Wilson's for the infants of that class,
+    since no area is less certain than such a share (Birnbaum and Klose 1957); that it is where no draw differs. Raises
+    `ValueError` of one class only.
     """
     value = roc_auc(scores, truth)
     if value is None:
@@ -95,13 +96,13 @@ def area_interval(scores: Floats, truth: Flags, clusters: Clusters, draws: int =
     drawn, curves = drawn_areas(scores, truth, clusters, draws, seed)
     tails = (1 - UPPER, UPPER)
     band_low, band_high = np.quantile(curves, tails, axis=0) if len(curves) else (GRID * 0, GRID * 0 + 1)
-    bound = wilson(round(value), fewest)
+    bound = wilson(value, fewest)
     spread = float(np.std(drawn, ddof=1)) if len(drawn) > 1 else 0.0
     if spread == 0 or not 0 < value < 1 or fewest < 2:
-        return Area(value, min(value, bound[0]), max(value, bound[1]), band_low, band_high)
+        return Area(value, *bound, band_low, band_high)
     middle = math.log(value / (1 - value))
     half = t_quantile(fewest - 1.0) * spread / (value * (1 - value))
-    low, high = _from_logit(middle - half), _from_logit(middle + half)
+    low, high = max(_from_logit(middle - half), bound[0]), min(_from_logit(middle + half), bound[1])
     return Area(value, low, high, band_low, band_high)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +262,53 @@ def test_readings_that_leave_a_frame_out_or_are_by_another_bundle_are_refused(
     ):
         assert main([*call, str(path)]) == 2
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda text: text.replace('"ridge": ', '"ridge": NaN, "x": ', 1), "line 1: not JSON"),
+        (lambda text: text.replace('"ridge": ', '"ridge": "0.5", "x": ', 1), "without a probability of ridge"),
+        (
+            lambda text: text.replace('"ridge": ', '"ridge": 1.5, "x": ', 1),
+            "line 1: not a reading (refer",
+        ),
+        (lambda text: text.replace('"ridge"', '"other"', 1), "without a probability of ridge"),
+        (
+            lambda text: re.sub(r'"probabilities": {[^}]*}', '"probabilities": null', text, count=1),
+            "without a probability",
+        ),
+        (lambda text: text.replace("rop.reading/1", "rop.reading/0"), "line 1: not a reading; expected rop.reading/1"),
+        (lambda text: text[: len(text) // 2], "is it whole?"),
+        (lambda text: "", "no reading is of a picture"),
+        (lambda text: text.replace('"REFER"', '"MAYBE"', 1), "'MAYBE' is not a valid Outcome"),
+    ],
+    ids=["NaN", "text", "over 1", "no class", "null", "older", "cut", "empty", "unknown outcome"],
+)
+def test_spoilt_readings_are_one_line_that_says_where(
+    tmp_path: Path, bundle: Bundle, spoil: Callable[[str], str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = study(infants=4, silent=0)
+    readings = write_readings(tmp_path / "r.jsonl", rows, bundle)
+    readings.write_text(spoil(readings.read_text(encoding="utf-8")), encoding="utf-8")
+    call = ["evaluate", str(bundle.path), "--data", str(write_table(tmp_path / "t.csv", rows))]
+    assert main([*call, "--out", str(tmp_path / "out"), "--readings", str(readings)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_bundle_that_reads_nothing_and_tables_of_one_class_have_figures(tmp_path: Path, bundle: Bundle) -> None:
+    rows = study(infants=6, silent=0)
+    nothing = level(evaluated(tmp_path / "a", bundle, [{**of, "score": None} for of in rows]), "frame")
+    assert [nothing["whole"]["deployed"][name]["value"] for name in ("sensitivity", "specificity")] == [0, 0]
+    assert nothing["whole"]["flow"]["no_answer"]["count"] == len(rows)
+    assert nothing["roc"]["area"] is None
+    for truth in (0, 1):
+        some = [of for of in rows if of["refer"] == truth]
+        found = evaluated(tmp_path / str(truth), bundle, some)
+        assert any("of one class" in words for words in found["warnings"])
+        assert level(found, "frame")["whole"]["deployed"]["specificity" if truth else "sensitivity"]["value"] is None
 
 
 def test_readings_of_two_folders_with_equal_names_are_told_apart(tmp_path: Path, bundle: Bundle) -> None:
