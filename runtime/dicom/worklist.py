@@ -6,23 +6,27 @@ ignore what it was asked; a value that cannot be read as it was meant is left em
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import overload
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
+from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import address, associated, lost
 from runtime.dicom.configuration import DicomConfig, DicomNode, WorklistNode
-from runtime.dicom.errors import ArchiveRefused
+from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
 from runtime.dicom.find import PENDING
 from runtime.dicom.received import Unreadable, character_set, identifier, items, line, one, quietly, values
 from runtime.dicom.uids import WORKLIST_FIND
-from runtime.exam.naming import family_names, same_name, says_nothing
+from runtime.exam.naming import family_names, name_keys, same_name, says_nothing
 from runtime.exam.order import day_of, is_uid, sex_of
 
 MODALITY = "OP"
@@ -134,42 +138,66 @@ def query_worklist(
 ) -> Worklist:
     """What is scheduled; `day` None asks for every day.
 
-    Raises `ArchiveUnreachable` or `ArchiveRefused`.
+    Where one infant or order of a day is asked for, the whole day is asked for too, for who is easily taken for another
+    shows beside that other only. Raises `ArchiveUnreachable` or `ArchiveRefused`.
     """
     question = Question(day, patient_id.strip(), accession.strip(), step_id.strip(), modality)
-    answers: list[Dataset | None] = []
+    beside: list[Dataset | None] = []
     with quietly(), associated(site, peer, [build_context(WORKLIST_FIND)]) as association:
-        for status, answer in association.send_c_find(_dataset(question), WORKLIST_FIND):
-            if status is None or "Status" not in status:
-                raise lost(peer, "the worklist was asked for")
-            if status.Status in PENDING:
-                answers.append(answer)
-                if len(answers) > MOST_ANSWERS:
-                    raise ArchiveRefused(
-                        f"{address(peer)}: more than {MOST_ANSWERS} answers to one question; have it asked for less"
-                    )
-            elif status.Status != 0:
-                raise ArchiveRefused(f"{address(peer)}: the worklist query failed with status {status.Status:04X}h")
-        return read_answers(answers, question, peer.character_set if isinstance(peer, WorklistNode) else "")
+        answers = _asked(association, peer, question)
+        if day is not None and (question.patient_id or question.accession or question.step_id):
+            with suppress(ArchiveRefused, ArchiveUnreachable):  # what was asked for is there
+                beside = _asked(association, peer, Question(day, modality=modality))
+        otherwise = peer.character_set if isinstance(peer, WorklistNode) else ""
+        return read_answers(answers, question, otherwise, beside)
 
 
-def read_answers(answers: Sequence[Dataset | None], question: Question, otherwise: str = "") -> Worklist:
+def _asked(association: Association, peer: DicomNode, question: Question) -> list[Dataset | None]:
+    """The answers to a question; None for one that cannot be taken apart. Raises as `query_worklist`."""
+    answers: list[Dataset | None] = []
+    if not association.is_established:
+        raise lost(peer, "the worklist was asked for")
+    for status, answer in association.send_c_find(_dataset(question), WORKLIST_FIND):
+        if status is None or "Status" not in status:
+            raise lost(peer, "the worklist was asked for")
+        if status.Status in PENDING:
+            answers.append(answer)
+            if len(answers) > MOST_ANSWERS:
+                raise ArchiveRefused(
+                    f"{address(peer)}: more than {MOST_ANSWERS} answers to one question; have it asked for less"
+                )
+        elif status.Status != 0:
+            raise ArchiveRefused(f"{address(peer)}: the worklist query failed with status {status.Status:04X}h")
+    return answers
+
+
+def read_answers(
+    answers: Sequence[Dataset | None], question: Question, otherwise: str = "", beside: Sequence[Dataset | None] = ()
+) -> Worklist:
     """The worklist that answers make; None stands for one that could not be taken apart.
 
-    otherwise: the character set of answers that name none.
+    otherwise: the character set of answers that name none. beside: answers that these are compared with, and that are
+    not shown.
     """
-    found: list[WorklistItem] = []
-    unreadable = 0
     with quietly():
-        for answer in answers:
-            try:
-                found += [] if answer is None else _steps_of(answer, otherwise)
-            except Unreadable:
-                answer = None
-            unreadable += answer is None
-    fitting = [item for item in _compared(found) if question.fits(item)]
+        found, unreadable = _read(answers, otherwise)
+        others, _ = _read(beside, otherwise)
+    fitting = [item for item in _compared(found, others) if question.fits(item)]
     fitting.sort(key=lambda item: (item.scheduled, item.patient_id, item.step_id))
     return Worklist(tuple(fitting), len(found) - len(fitting), unreadable)
+
+
+def _read(answers: Sequence[Dataset | None], otherwise: str) -> tuple[list[WorklistItem], int]:
+    """The items of answers, and how many answers could not be read."""
+    found: list[WorklistItem] = []
+    unreadable = 0
+    for answer in answers:
+        try:
+            found += [] if answer is None else _steps_of(answer, otherwise)
+        except Unreadable:
+            answer = None
+        unreadable += answer is None
+    return found, unreadable
 
 
 def _matches(wanted: str, got: str) -> bool:
@@ -179,16 +207,38 @@ def _matches(wanted: str, got: str) -> bool:
     return wanted == got
 
 
-def _compared(found: Sequence[WorklistItem]) -> Iterator[WorklistItem]:
-    """Mark whoever is easily taken for another: the same name, or the same family and day of birth (twins)."""
+def _compared(found: Sequence[WorklistItem], beside: Sequence[WorklistItem]) -> Iterator[WorklistItem]:
+    """Mark whoever is easily taken for another: the same name, or the same family and about the same birth (twins)."""
+    names, families = _Bucket(), _Bucket()
+    for told in (*found, *beside):
+        for key in name_keys(told.patient_name):
+            names[key][_whose(told)] = told
+        for family in family_names(told.patient_name) if told.birth_date else ():
+            families[family, _day(told)][_whose(told)] = told
     for item in found:
-        others = [other for other in found if _another(item, other)]
-        same = any(same_name(item.patient_name, other.patient_name) for other in others)
-        twin = any(_twins(item, other) for other in others)
-        said = (
-            "another infant of the same name" if same else "another infant born about that day to the same family name"
+        alike = (names[key] for key in name_keys(item.patient_name))
+        same = any(
+            _another(item, o) and same_name(item.patient_name, o.patient_name) for b in alike for o in b.values()
         )
-        yield replace(item, alike=said) if same or twin else item
+        said = "another infant of the same name" if same else ""
+        if not same and item.birth_date:
+            near = ((family, _day(item) + by) for family in family_names(item.patient_name) for by in (-1, 0, 1))
+            twin = any(_another(item, other) for key in near for other in families[key].values())
+            said = "another infant born about that day to the same family name" if twin else ""
+        yield replace(item, alike=said) if said else item
+
+
+_Bucket = partial(defaultdict[Hashable, dict[Hashable, WorklistItem]], dict)
+"""Infants by what they may share, each once: a day's list is held against itself without comparing all with all."""
+
+
+def _whose(item: WorklistItem) -> Hashable:
+    return item.patient_id, item.patient_name, item.birth_date
+
+
+def _day(item: WorklistItem) -> int:
+    """Of birth, counted; twins may be born about midnight."""
+    return datetime.strptime(item.birth_date, "%Y%m%d").toordinal()
 
 
 def _another(item: WorklistItem, other: WorklistItem) -> bool:
@@ -198,15 +248,6 @@ def _another(item: WorklistItem, other: WorklistItem) -> bool:
     if item.patient_id and other.patient_id:
         return item.patient_id != other.patient_id
     return not same_name(item.patient_name, other.patient_name) or item.birth_date != other.birth_date
-
-
-def _twins(item: WorklistItem, other: WorklistItem) -> bool:
-    """Of the same family name, and born on one day or about midnight."""
-    if not (item.birth_date and other.birth_date):
-        return False
-    days = [datetime.strptime(one.birth_date, "%Y%m%d") for one in (item, other)]
-    near = abs(days[0] - days[1]) <= timedelta(days=1)
-    return near and not family_names(item.patient_name).isdisjoint(family_names(other.patient_name))
 
 
 def _dataset(asked: Question) -> Dataset:

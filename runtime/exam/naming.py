@@ -43,6 +43,12 @@ def same_name(first: str, second: str) -> bool:
     return bool(pairs) and all(_same_group(a, b) for a, b in pairs)
 
 
+def name_keys(name: str) -> list[tuple[int, str]]:
+    """What two names have one of in common where `same_name` holds, to find them by."""
+    groups = enumerate(_groups(name))
+    return [(number, " ".join(sorted(_compared(group.replace("^", " ")).split()))) for number, group in groups if group]
+
+
 def family_names(name: str) -> frozenset[str]:
     """What twins share: the family name of each group as it compares; of one in free form each word that may be it."""
     found: set[str] = set()

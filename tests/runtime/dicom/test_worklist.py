@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
@@ -23,7 +24,7 @@ from runtime.dicom.errors import ArchiveRefused
 from runtime.dicom.received import Unreadable, decoded, quietly
 from runtime.dicom.trial import ARCHIVE_AE, CART_AE, Hospital
 from runtime.dicom.uids import WORKLIST_FIND
-from runtime.dicom.worklist import Question, Worklist, query_worklist, read_answers
+from runtime.dicom.worklist import MOST_ANSWERS, Question, Worklist, query_worklist, read_answers
 from runtime.exam.errors import OrderInvalid
 from runtime.exam.journal import Journal
 from runtime.exam.naming import cleaned
@@ -230,11 +231,11 @@ def test_twins_and_equal_names_are_flagged() -> None:
 
 
 @contextmanager
-def worklist_of(*raw: bytes) -> Iterator[int]:
-    """A hospital's system that answers every question with all of it."""
+def worklist_of(*raw: bytes, chosen: Callable[[Any], Sequence[bytes]] | None = None) -> Iterator[int]:
+    """A hospital's system that answers every question with all of it, or with what is chosen for it."""
 
     def find(event: Any) -> Iterator[tuple[int, Dataset | None]]:
-        for part in raw:
+        for part in raw if chosen is None else chosen(event):
             yield 0xFF00, read_dataset(io.BytesIO(part), True, True)
 
     entity = AE(ae_title="RIS")
@@ -265,6 +266,35 @@ def test_the_command_prints_nobody_else(tmp_path: Path, capsys: pytest.CaptureFi
         assert [json.loads(line)["patient_id"] for line in capsys.readouterr().out.splitlines()] == ["H-1"]
         assert ask(tmp_path, port, "--accession", "ACC-2") == 1
         assert capsys.readouterr().out == "nobody is on the worklist\n"
+
+
+def test_a_twin_is_told_also_where_one_infant_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The hospital's system gives the one that was asked for; that there is another shows in the whole day only."""
+    twins = {b"H-1": answer(Answer(name=b"Doe^A")), b"H-2": answer(Answer(patient_id=b"H-2", name=b"Doe^B"))}
+
+    def asked(event: Any) -> list[bytes]:
+        wanted = str(event.identifier.PatientID or "").encode()
+        return [raw for identifier, raw in twins.items() if wanted in (b"", identifier)]
+
+    with worklist_of(chosen=asked) as port:
+        assert ask(tmp_path, port, "--patient", "H-1", "--day", "2026-11-22", "--json") == 0
+        said = capsys.readouterr()
+        [line] = map(json.loads, said.out.splitlines())
+        assert (line["patient_id"], "same family name" in line["alike"], said.err) == ("H-1", True, "")
+        assert ask(tmp_path, port, "--patient", "H-1", "--json") == 0, "of no day: one question"
+        assert json.loads(capsys.readouterr().out)["alike"] == ""
+
+
+def test_a_long_list_is_not_compared_all_with_all() -> None:
+    def item(number: int, name: str) -> bytes:
+        born = f"2026{1 + number % 12:02d}{1 + number // 12 % 28:02d}".encode()
+        return answer(Answer(patient_id=f"H-{number}".encode(), name=name.encode(), birth_date=born))
+
+    started = time.process_time()
+    found = read(*(item(n, f"Family{n}^Baby" if n % 2 else "Baby^Boy") for n in range(MOST_ANSWERS // 5)))
+    assert time.process_time() - started < 60, "each with each takes minutes"
+    assert {bool(one.alike) for one in found if one.patient_name == "Baby^Boy"} == {True}
+    assert {bool(one.alike) for one in found if one.patient_name != "Baby^Boy"} == {False}
 
 
 def test_a_field_that_cannot_be_read_shows_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

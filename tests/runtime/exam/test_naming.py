@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.exam.naming import cleaned, family_names, same_name, says_nothing, spoilt
+from runtime.exam.naming import cleaned, family_names, name_keys, same_name, says_nothing, spoilt
 
 KEPT = {
     "ideographic space": "山田\u3000太郎",
@@ -59,6 +59,7 @@ OTHERS = [
 @pytest.mark.parametrize(("first", "second"), SAME)
 def test_one_name_written_twice_is_one(first: str, second: str) -> None:
     assert same_name(first, second)
+    assert set(name_keys(first)) & set(name_keys(second))
     assert same_name(second, first)
 
 
