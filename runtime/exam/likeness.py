@@ -72,10 +72,16 @@ def _vessel_lines(vessels: UInt8Array | None) -> FloatArray | None:
     return np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)
 
 
-def likeness(one: Sight, other: Sight) -> float:
-    """How alike two places are, -1 to 1: of the pictures, and of the vessels too where both have enough."""
+def likeness(one: Sight, other: Sight, at_least: float = -1.0) -> float:
+    """How alike two places are, -1 to 1: of the pictures, and of the vessels too where both have enough.
+
+    at_least: below this any lower number will do, so that vessels which could not make up for it are not compared.
+    """
     pictures = _best(one.texture, other.texture)
     if one.vessels is None or other.vessels is None:
+        return pictures
+    best = (1 - VESSELS_COUNT) * pictures + 1.01 * VESSELS_COUNT  # a correlation comes out a little over 1, too
+    if best < at_least:
         return pictures
     return (1 - VESSELS_COUNT) * pictures + VESSELS_COUNT * _best(one.vessels, other.vessels)
 

@@ -63,7 +63,7 @@ class Sights:
             except JournalDamaged:
                 yield Like(other.number, None)
                 continue
-            found = 0.0 if seen is None else likeness(own, seen)
+            found = 0.0 if seen is None else likeness(own, seen, LIMIT)
             if found >= LIMIT:
                 yield Like(other.number, round(found, 3))
 

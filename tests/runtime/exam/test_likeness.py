@@ -58,6 +58,18 @@ def test_views_of_one_eye_are_told_apart(views: list[UInt8Array]) -> None:
     assert all(likeness(one, other) < LIMIT for n, one in enumerate(seen) for other in seen[n + 1 :])
 
 
+def test_what_is_below_the_limit_is_told_without_its_vessels_and_the_rest_is_the_same(views: list[UInt8Array]) -> None:
+    seen = [sight(one, one[..., 1]) for view in views for one in (view, again(view, 0.03, 5), again(view, 0.1, 9))]
+    compared = 0
+    for one in seen:
+        for other in seen:
+            whole, quick = likeness(one, other), likeness(one, other, LIMIT)
+            assert (quick >= LIMIT) == (whole >= LIMIT)
+            assert quick == whole or max(quick, whole) < LIMIT
+            compared += quick != whole
+    assert compared > len(seen)  # it was worth it
+
+
 @pytest.mark.parametrize("value", [0, 7, 128, 255])
 def test_pictures_and_maps_without_structure_are_like_nothing(views: list[UInt8Array], value: int) -> None:
     flat = np.full((240, 320, 3), value, np.uint8)
