@@ -161,10 +161,12 @@ def remove_unused(packages: Path, listed: Path = HERE / "unused.list") -> None:
 
 
 INCOMPLETE = """
+import csv
 from importlib.metadata import distributions
-for package in distributions():
-    if any(file.suffix != ".pyc" and not file.locate().exists() for file in package.files or ()):
-        print("{}=={}".format(package.name, package.version))
+for package in distributions():  # by its RECORD: `files` of Python 3.12 and newer leaves out what is missing
+    named = [row[0] for row in csv.reader((package.read_text("RECORD") or "").splitlines()) if row]
+    if any(not name.endswith(".pyc") and not package.locate_file(name).exists() for name in named):
+        print("{}=={}".format(package.metadata["Name"], package.version))
 """
 
 

@@ -206,6 +206,11 @@ def _node(name: str, text: str) -> dict[str, object]:
     return {"ae_title": title, "host": host.strip("[]"), "port": int(port)}
 
 
+NOT_OF_HOSPITALS = ssl.VERIFY_X509_STRICT
+"""What Python 3.13 began to ask of a certificate, such as an Authority Key Identifier, and many a hospital's own has
+not. Who signed it, for which host and until when is asked by every Python alike."""
+
+
 def client_context(tls: Tls, folder: Path) -> ssl.SSLContext:
     """TLS 1.2 or newer towards a peer whose certificate the authority signed; raises `SiteUnusable`."""
     try:
@@ -215,6 +220,7 @@ def client_context(tls: Tls, folder: Path) -> ssl.SSLContext:
     except OSError as error:
         raise _unusable(tls, folder, error) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags &= ~NOT_OF_HOSPITALS
     context.check_hostname = tls.check_host
     return context
 
@@ -244,5 +250,6 @@ def server_context(tls: Tls, folder: Path) -> ssl.SSLContext:
     except OSError as error:
         raise _unusable(tls, folder, error) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags &= ~NOT_OF_HOSPITALS
     context.verify_mode = ssl.CERT_REQUIRED
     return context

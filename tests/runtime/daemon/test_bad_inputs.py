@@ -436,6 +436,15 @@ def test_sockets_that_cannot_be_had(tmp_path: Path) -> None:
         assert path.stat().st_gid == os.getegid()
 
 
+def others_python() -> str:
+    """A Python that user 65534 can run; this one may lie in a folder of root's."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        call = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", python, "-S", "-c", ""]
+        if subprocess.run(call, capture_output=True, check=False).returncode == 0:
+            return python
+    pytest.skip("no Python here that another user may run")
+
+
 @pytest.mark.system
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="another user can be had by root only")
 def test_another_user(bundle: Bundle, tmp_path: Path) -> None:
@@ -459,7 +468,7 @@ def test_another_user(bundle: Bundle, tmp_path: Path) -> None:
                 "--regid",
                 "65534",
                 "--clear-groups",
-                sys.executable,
+                others_python(),
                 "-S",
                 "-c",
                 code,
