@@ -16,6 +16,7 @@ from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import associated
+from runtime.dicom.configuration import NOT_OF_HOSPITALS
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, NotOffered
 from runtime.dicom.uids import STUDY_ROOT_FIND, VERIFICATION
 from tests.ports import free_port
@@ -132,6 +133,7 @@ def test_a_server_without_tls_and_one_that_wants_a_certificate_say_so(certificat
     finally:
         server.shutdown()
     wants = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "authority.pem"))
+    wants.verify_flags &= ~NOT_OF_HOSPITALS
     wants.load_cert_chain(certificates / "server.pem", certificates / "server.key")
     wants.verify_mode = ssl.CERT_REQUIRED
     port, server = serve_tls(certificates, "", wants)

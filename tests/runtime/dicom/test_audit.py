@@ -19,6 +19,7 @@ import pytest
 from runtime.dicom.__main__ import main
 from runtime.dicom.audit import FILE
 from runtime.dicom.audit_messages import KINDS, Audited, message
+from runtime.dicom.configuration import NOT_OF_HOSPITALS
 from runtime.dicom.outbox import steps
 from runtime.exam.__main__ import main as exam_main
 from runtime.exam.icrop3 import EyeFindings
@@ -139,6 +140,7 @@ def repository(folder: Path | None) -> Iterator[tuple[int, list[bytes]]]:
             except TimeoutError:
                 return
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "authority.pem"))
+    context.verify_flags &= ~NOT_OF_HOSPITALS
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
     context.verify_mode = ssl.CERT_REQUIRED
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -14,7 +14,7 @@ from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import associated
 from runtime.dicom.commitment import CommitmentDesk
-from runtime.dicom.configuration import DicomConfig
+from runtime.dicom.configuration import NOT_OF_HOSPITALS, DicomConfig
 from runtime.dicom.errors import ArchiveUnreachable
 from runtime.dicom.listening import MOST_CALLERS, Callers
 from runtime.dicom.uids import VERIFICATION
@@ -68,6 +68,7 @@ def test_an_association_that_nobody_ends_does_not_hold_up_the_end(certificates: 
 
 def answer_without_certificate(folder: Path) -> bytes:
     context = ssl.create_default_context(cafile=str(folder / "authority.pem"))
+    context.verify_flags &= ~NOT_OF_HOSPITALS
     with socket.create_connection(("127.0.0.1", CART_PORT), timeout=PATIENCE_S) as caller:
         try:
             with context.wrap_socket(caller, server_hostname="127.0.0.1") as secured:
