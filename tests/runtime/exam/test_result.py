@@ -21,8 +21,9 @@ from runtime.exam.machine import (
     Voided,
     apply,
 )
-from runtime.exam.result import WORST_FIRST, Conclusion, ExamResult, exam_result
+from runtime.exam.result import WORST_FIRST, Conclusion, ExamResult, capture_outcome, exam_result
 from runtime.outcome import (
+    CONTRADICTION,
     EXCLUDED,
     LIKE_ANOTHER,
     NOT_CAPTURED,
@@ -325,3 +326,39 @@ def test_a_capture_without_a_picture_keeps_its_own_reason() -> None:
     believed = apply(exam_of([], close=False), Captured(Eye.OD, View.DISC, None))
     believed = apply(believed, ReadingMade(1, dataclasses.replace(facts(NRF, ""), frame_sha256=None)))
     assert exam_result(believed).views[Eye.OD, View.DISC].outcome is NONE
+
+
+def test_a_view_begun_in_one_eye_is_not_begun_in_the_other() -> None:
+    rules = dataclasses.replace(RULES, required_views=(View.DISC,))
+    result = exam_result(
+        exam_of([(Eye.OD, View.DISC, NRF), (Eye.OS, View.DISC, NRF), (Eye.OD, View.NASAL, NRF)], rules)
+    )
+    assert set(result.views) == {(Eye.OD, View.DISC), (Eye.OS, View.DISC), (Eye.OD, View.NASAL)}
+    assert result.infant.outcome is NRF
+
+
+def test_one_frame_of_what_a_person_took_out_has_no_result() -> None:
+    exam = exam_of([(*PLACES[0], REFER), (*PLACES[1], NRF)], close=False)
+    assert [capture_outcome(exam, one) for one in exam.captures] == [(REFER, "as told"), (NRF, "as told")]
+    out = apply(exam, Excluded(1, "artefact"))
+    assert [capture_outcome(out, one) for one in out.captures] == [(NONE, EXCLUDED), (NRF, "as told")]
+    void = apply(exam, Voided("wrong infant"))
+    assert [capture_outcome(void, one) for one in void.captures] == [(NONE, VOIDED), (NONE, VOIDED)]
+
+
+@pytest.mark.parametrize(
+    ("probability", "outcome", "reason"),
+    [
+        (0.0, NRF, "as told"),
+        (0.4999, NRF, "as told"),
+        (0.5, REFER, "ridge + plus 0.50, threshold 0.50"),
+        (1.01, REFER, "ridge + plus 1.01, threshold 0.50"),
+        (1.0101, NONE, CONTRADICTION),
+        (-1e-9, NONE, CONTRADICTION),
+    ],
+)
+def test_the_exams_threshold_counts(probability: float, outcome: Outcome, reason: str) -> None:
+    rules = dataclasses.replace(RULES, refer_classes=("ridge", "plus"))
+    exam = apply(Exam("X", rules), Captured(Eye.OD, View.DISC, "a"))
+    exam = apply(exam, ReadingMade(1, facts(NRF, "a", refer_probability=probability)))
+    assert capture_outcome(exam, exam.captures[0]) == (outcome, reason)
