@@ -36,7 +36,7 @@ class PackageSource:
             raise FleetError(f"--ca {ca}: cannot be used ({error}); name the server's certificates in PEM") from None
         handlers: list[Any] = [_OnlyHttps(), urllib.request.ProxyHandler()]
         if context is not None:
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as by Python before 3.13: a site's own may lack what it asks
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as before Python 3.13, see runtime.dicom.configuration
             handlers.append(urllib.request.HTTPSHandler(context=context))
         self._opener = urllib.request.build_opener(*handlers)
 
