@@ -11,6 +11,12 @@ setup(
             optional=True,  # device/pixels.py gives the same numbers
         ),
         Extension(
+            "device.cameras.codecs._scans",
+            ["device/cameras/codecs/scans.c"],
+            extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden"],
+            optional=True,  # device/cameras/codecs/progressive.py asks libjpeg then
+        ),
+        Extension(
             "runtime.preprocess._kernel",
             ["runtime/preprocess/kernel.c", "runtime/preprocess/resize.c"],
             depends=["runtime/preprocess/resize.h"],

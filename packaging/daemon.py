@@ -16,7 +16,7 @@ INSTALLED = Path("/usr/lib/ropscreend")
 PROJECT, MORE = "rop-screening-runtime", ("cryptography",)
 """Signed bundles and profiles need the second."""
 NOT_HERE = ("build_engines", "calibration", "bin")
-COMPILED = ("device/_yuv*.so", "runtime/preprocess/_kernel*.so")
+COMPILED = ("device/_yuv*.so", "runtime/preprocess/_kernel*.so", "runtime/gate/_kernel*.so")
 LAUNCHER = """\
 #!/bin/sh
 # The Python of ropscreend, with the packages that it was tested with and no others.

@@ -43,7 +43,8 @@ def packages(folder: Path) -> Path:
     installed(folder, "cryptography")
     installed(folder, "pynetdicom")
     installed(folder, "tomli")
-    for compiled in ("device/_yuv.so", "runtime/preprocess/_kernel.so", "build_engines/x.py", "numpy/tests/x.py"):
+    kernels = ("device/_yuv.so", "runtime/preprocess/_kernel.so", "runtime/gate/_kernel.so")
+    for compiled in (*kernels, "build_engines/x.py", "numpy/tests/x.py"):
         (folder / compiled).parent.mkdir(parents=True, exist_ok=True)
         (folder / compiled).write_text("")
     return folder
@@ -64,8 +65,9 @@ def test_what_the_daemon_needs_stays_and_nothing_else(daemon: ModuleType, tmp_pa
     assert not (folder / "build_engines").exists()
 
 
-def test_a_package_without_its_compiled_parts_is_refused(daemon: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["device/_yuv.so", "runtime/preprocess/_kernel.so", "runtime/gate/_kernel.so"])
+def test_a_package_without_its_compiled_parts_is_refused(daemon: ModuleType, tmp_path: Path, missing: str) -> None:
     folder = packages(tmp_path / "packages")
-    (folder / "runtime/preprocess/_kernel.so").unlink()
+    (folder / missing).unlink()
     with pytest.raises(SystemExit, match="python3-dev"):
         daemon.slim(folder)

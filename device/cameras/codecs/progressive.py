@@ -16,6 +16,11 @@ import simplejpeg
 from device.cameras.codecs.refused import Damaged
 from device.cameras.codecs.runs import longest_run
 
+try:
+    from device.cameras.codecs import _scans
+except ImportError:  # built without a compiler: libjpeg is asked, which takes longer
+    _scans = None  # type: ignore[assignment]
+
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _RUN_MAX = 64
 """Longest run of one byte in a scan of details: undamaged frames have 6 at most, drawn stripes 43, a sector 512."""
@@ -42,7 +47,7 @@ class Scan:
 def check_scans(data: bytes) -> None:
     """Raise `Damaged` when a scan is missing, holds a run of one byte, or does not end with its last block.
 
-    data: a progressive JPEG. Takes about half as long as decoding it.
+    data: a progressive JPEG. Takes about half as long as decoding it, compiled a tenth.
     """
     frame, scans = _read(data)
     size = int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
@@ -64,7 +69,7 @@ def check_scans(data: bytes) -> None:
             math.ceil(math.ceil(pixels * own / most) / 8)
             for pixels, own, most in zip(size, one, (across, down), strict=True)
         )
-        if not _ends_with(scan, wide * high):
+        if not (_ends_with if _scans is None else _walked)(scan, wide * high):
             raise Damaged("JPEG", "a scan does not end with its last block")
 
 
@@ -121,8 +126,13 @@ def _check_bits(scans: list[Scan], components: set[int]) -> None:
         raise Damaged("JPEG", "scans are missing")
 
 
+def _walked(scan: Scan, blocks: int) -> bool:
+    """As `_ends_with` by walking over the codes, and whether the data does not end before."""
+    return _scans.ends_with(scan.data, scan.table, scan.last + 1 - scan.first, blocks)
+
+
 def _ends_with(scan: Scan, blocks: int) -> bool:
-    """Whether the data of a first scan of details lasts for so many blocks and no more.
+    """Whether the data of a first scan of details lasts for no more than so many blocks.
 
     It is decoded as the details of a gray picture of a block more, or the next size that makes a rectangle: libjpeg
     must miss the data of the rest.

@@ -17,6 +17,10 @@ from device.cameras.codecs.refused import Damaged
 
 _LEFT_OUT = 6
 """Encoders write up to two bytes more than a decoder needs."""
+_PARTS_MAX = 8
+"""Of the coded values, behind a table of their lengths: those of all but the last, 3 bytes each."""
+_ZEROS_A_BLOCK = 32
+"""Bytes: a block (16 x 16 pixels) has 25 codes for nothing, of 8 bits at most."""
 
 
 def decode_webp(data: bytes, size: tuple[int, int], *, transparent: bool = False) -> NDArray[np.uint8] | None:
@@ -36,7 +40,7 @@ def decode_webp(data: bytes, size: tuple[int, int], *, transparent: bool = False
             raise Damaged("WebP", "it cannot be decoded")
     elif len(chunk) > _LEFT_OUT + 32:
         early = _decodes(kind, chunk[:-_LEFT_OUT])
-    if early or (lossy and (head := _shorter_head(chunk)) is not None and _decodes(kind, head)):
+    if early or (lossy and _has_spare_modes(chunk, size)):
         raise Damaged("WebP", "its data does not end where the picture does")
     return pixels
 
@@ -57,14 +61,23 @@ def _picture(data: bytes) -> tuple[bytes, bytes]:
     raise Damaged("WebP", "its picture is missing")
 
 
-def _shorter_head(chunk: bytes) -> bytes | None:
-    """A VP8 chunk with the end of its first part left out."""
+def _has_spare_modes(chunk: bytes, size: tuple[int, int]) -> bool:
+    """Whether the first part of a VP8 chunk, how each block is predicted, has bytes to spare at its end.
+
+    It is decoded with its last bytes left out; in place of the other parts stand so many zeros (a code for nothing,
+    block after block) that these cannot end first, as nothing of them is asked and they take the longest.
+    """
     head = int.from_bytes(chunk[:3], "little")
-    size = head >> 5
-    if not _LEFT_OUT + 16 < size < len(chunk) - 10:
-        return None
-    fewer = (head & 31 | (size - _LEFT_OUT) << 5).to_bytes(3, "little")
-    return fewer + chunk[3 : 10 + size - _LEFT_OUT] + chunk[10 + size :]
+    length = head >> 5
+    if not _LEFT_OUT + 16 < length < len(chunk) - 10:
+        return False
+    blocks = -(-size[0] // 16) * -(-size[1] // 16)
+    part = min(_ZEROS_A_BLOCK * blocks + 64, (1 << 24) - 1)
+    fewer = (head & 31 | (length - _LEFT_OUT) << 5).to_bytes(3, "little") + chunk[3 : 10 + length - _LEFT_OUT]
+    nothing = part.to_bytes(3, "little") * (_PARTS_MAX - 1) + bytes(_PARTS_MAX * part)
+    if webp_library.is_there():
+        return webp_library.decodes(_file_of(b"VP8 ", fewer + nothing), size)
+    return _decodes(b"VP8 ", fewer + nothing)
 
 
 def _file_of(kind: bytes, chunk: bytes) -> bytes:

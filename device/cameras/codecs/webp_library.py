@@ -26,6 +26,7 @@ def _library() -> Any:
                 ("WebPINewRGB", c_void_p, [c_int, POINTER(c_uint8), c_size_t, c_int]),
                 ("WebPIAppend", c_int, [c_void_p, c_char_p, c_size_t]),
                 ("WebPIDelete", None, [c_void_p]),
+                ("WebPDecodeYUVInto", c_void_p, [c_char_p, c_size_t, *[c_void_p, c_size_t, c_int] * 3]),
             ):
                 function = getattr(library, name)
                 function.restype, function.argtypes = result, arguments
@@ -56,3 +57,12 @@ def decoded(data: bytes, size: tuple[int, int], last: int) -> tuple[NDArray[np.u
         return pixels if whole else None, False
     finally:
         _library().WebPIDelete(decoder)
+
+
+def decodes(data: bytes, size: tuple[int, int]) -> bool:
+    """Whether the decoder makes a picture of it, which is thrown away: its colours are not made, which is quicker."""
+    width, height = size
+    half = (height + 1) // 2, (width + 1) // 2
+    planes = [np.empty(shape, np.uint8) for shape in ((height, width), half, half)]
+    given = [value for plane in planes for value in (plane.ctypes.data, plane.nbytes, plane.shape[1])]
+    return bool(_library().WebPDecodeYUVInto(data, len(data), *given))

@@ -193,7 +193,7 @@ def _pixels(picture: Image.Image, data: bytes) -> Decoded:
 
 def _one_picture(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """A file of one of the formats that need no more than a check before Pillow, or a quicker decoder."""
-    from PIL import Image, ImageFile
+    from PIL import ImageFile
 
     pages = int(getattr(picture, "n_frames", 1))
     if pages > 1:
@@ -203,7 +203,7 @@ def _one_picture(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], 
 
         pixels = decode_webp(data, picture.size, transparent=picture.mode != "RGB")
         if pixels is not None:
-            return _finish(picture, data, Image.fromarray(pixels))
+            return _finish_pixels(picture, data, pixels)
     elif isinstance(picture, ImageFile.ImageFile) and picture.format in ("BMP", "PPM"):
         from device.cameras.codecs.plain import check_end
 
@@ -212,18 +212,10 @@ def _one_picture(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], 
 
 
 def _jpeg_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    from PIL import Image
-
-    from device.cameras.codecs.colours import stated_profile
     from device.cameras.codecs.jpeg import check_jpeg, decode_jpeg
 
     if picture.mode in ("RGB", "L"):
-        pixels = decode_jpeg(data)
-        if stated_profile(picture, data) is None and _orientation(picture) is None:
-            return pixels, ()  # as nearly all are, without copies
-        decoded = Image.fromarray(pixels)
-        gray_profile = picture.mode == "L"
-        return _finish(picture, data, decoded.convert("L") if gray_profile else decoded)
+        return _finish_pixels(picture, data, decode_jpeg(data))
     check_jpeg(data)
     return _pillow_pixels(picture, data)
 
@@ -261,6 +253,20 @@ def _of_channels(data: bytes, page: tiff.TiffPage) -> Image.Image:
 def _pillow_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     picture.load()
     return _finish(picture, data, _eight_bits(picture))
+
+
+def _finish_pixels(
+    picture: Image.Image, data: bytes, pixels: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """As `_finish`, of pixels in RGB; without copies where there is nothing to do, as in nearly all files."""
+    from PIL import Image
+
+    from device.cameras.codecs.colours import stated_profile
+
+    if stated_profile(picture, data) is None and _orientation(picture) is None:
+        return pixels, ()
+    decoded = Image.fromarray(pixels)
+    return _finish(picture, data, decoded.convert("L") if picture.mode == "L" else decoded)  # a gray profile's kind
 
 
 def _finish(picture: Image.Image, data: bytes, decoded: Image.Image) -> tuple[NDArray[np.uint8], tuple[str, ...]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import random
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +77,51 @@ def test_a_hole_in_a_scan_of_details_is_told(fill: int) -> None:
             holed = data[: begin + 400] + bytes([fill]) * 512 + data[begin + 912 :]
             with pytest.raises(Damaged, match="equal bytes in a row within a scan"):
                 check_scans(holed)
+
+
+@pytest.fixture(scope="module")
+def walker() -> Any:
+    return pytest.importorskip("device.cameras.codecs._scans", reason="the compiled scans are not installed here")
+
+
+def first_scans(data: bytes) -> list[progressive.Scan]:
+    return [scan for scan in progressive._read(data)[1] if scan.first and not scan.high]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (9, 17), (203, 301)])
+@pytest.mark.parametrize("picture", [RETINA, Image.new("RGB", (640, 480))], ids=["retina", "black"])
+def test_walking_over_a_scans_codes_finds_what_libjpeg_does(
+    walker: Any, size: tuple[int, int], picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progressive, "_scans", walker)
+    blocks = -(-size[0] // 8) * -(-size[1] // 8)
+    for scan in first_scans(progressive_jpeg(picture.resize(size), subsampling=0)):
+        assert progressive._ends_with(scan, blocks)
+        assert [count for count in range(blocks + 3) if progressive._walked(scan, count)] == [blocks]
+
+
+def test_walking_over_altered_scans_passes_none_that_libjpeg_tells_of(
+    walker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progressive, "_scans", walker)
+    rng, told = random.Random(3), 0
+    for scan in first_scans(progressive_jpeg(RETINA.resize((160, 120)), subsampling=0)):
+        for _ in range(60):
+            data, table = bytearray(scan.data), bytearray(scan.table)
+            changed = rng.choice((data, data, data, table))
+            changed[rng.randrange(len(changed))] = rng.randrange(256)
+            altered = replace(scan, data=bytes(data), table=bytes(table))
+            told += not progressive._walked(altered, 300)
+            assert progressive._ends_with(altered, 300) or not progressive._walked(altered, 300)
+    assert told > 60
+
+
+@pytest.mark.parametrize(
+    "table", [b"", bytes(15), bytes(16), bytes([3, *bytes(15)]), bytes([0] * 15 + [255, 7]), b"\xff" * 300]
+)
+def test_no_table_of_codes_harms_the_walk(walker: Any, table: bytes) -> None:
+    for data in (b"", b"\xff", b"\xff\xff", b"\xff\x00" * 9, bytes(range(256)) * 4):
+        assert walker.ends_with(data, table, 63, 5) in (False, True)
 
 
 def test_blocks_lost_behind_a_rim_are_told_though_libjpeg_says_nothing() -> None:
