@@ -16,6 +16,7 @@ from runtime.reading import Quality
 
 TOO_DARK = "too dark"
 TOO_BRIGHT = "too bright or glare"
+UNEVEN = "light uneven"
 BLURRED = "blurred"
 FIELD = "field of view missing or cut"
 NOT_A_RETINA = "not a retina"
@@ -27,7 +28,20 @@ TORN = "torn or put together from parts"
 DRAWN_OVER = "text, lines or noise over the picture"
 COLOURS = "colours exchanged or missing"
 """These three are told by `runtime.structure`, after the gate."""
-REASONS = (TOO_DARK, TOO_BRIGHT, FIELD, NOT_ONE, NOT_A_RETINA, BLURRED, TORN, DRAWN_OVER, COLOURS, UNFAMILIAR, REPEATED)
+REASONS = (
+    TOO_DARK,
+    TOO_BRIGHT,
+    UNEVEN,
+    FIELD,
+    NOT_ONE,
+    NOT_A_RETINA,
+    BLURRED,
+    TORN,
+    DRAWN_OVER,
+    COLOURS,
+    UNFAMILIAR,
+    REPEATED,
+)
 """Every one; what a new one needs: docs/recipes.md."""
 
 
@@ -62,6 +76,12 @@ class QualityLimits:
     """(mean red - mean blue) / (red + green + blue) in the field; the palest infant frame has 0.07, grey has 0."""
     green_excess_max: float = 0.04
     """(mean green - mean red) / (red + green + blue); the greenest infant frame has 0.001."""
+    dark_twentieth_min: float = 0.21
+    """Light of the darkest twentieth of where the field lies, or would lie were it as wide on every side, over the
+    field's median: how dark a small part may be. The least of 340 frames of infants and adults is 0.23, then 0.26."""
+    dark_third_min: float = 0.54
+    """Light of the darkest third of it over that of its brightest quarter: how dark a large part may be; the least is
+    0.59, the next 0.60."""
 
     def __post_init__(self) -> None:
         for limit in fields(self):
@@ -106,6 +126,12 @@ def _reasons(measures: Mapping[str, float], limits: QualityLimits) -> list[str]:
         TOO_DARK: measures["brightness"] >= limits.brightness_min,
         TOO_BRIGHT: measures["brightness"] <= limits.brightness_max
         and measures["glare_share"] <= limits.glare_share_max,
+        # Of a picture that is dark all over, or of no field, it is not told.
+        UNEVEN: (
+            measures["dark_twentieth"] >= limits.dark_twentieth_min and measures["dark_third"] >= limits.dark_third_min
+        )
+        or measures["brightness"] < limits.brightness_min
+        or measures["field_share"] < limits.field_share_min,
         FIELD: measures["field_share"] >= limits.field_share_min,
         # None at all, though much is lit, is many small ones.
         NOT_ONE: measures["fields"] <= limits.fields_max

@@ -33,6 +33,7 @@ MEASURES_TOLERANCE = 5e-4
 """Of the gate's measures. Sums of float32 in another order differ: a pixel of 200 by 1.5e-5, of a difference of 0.1."""
 SEEDS = range(11, 15)
 FAULTS = ("dark", "glare", "defocus", "blink")
+DIMMED = 6
 FAULTS_LOOKED_AT = 40
 """Spoilt frames among which there is one of each kind."""
 Drawn = tuple[str, str, UInt8Array]
@@ -106,7 +107,7 @@ def gradable_frames(bundle: Bundle) -> list[Drawn]:
 
 
 def spoilt_frames() -> list[Drawn]:
-    """One frame for each fault of the simulated camera, two eyes in one picture, and colours that no retina has."""
+    """One frame for each fault of the simulated camera, two eyes in one picture, wrong colours, a dark half."""
     config = SimulatedConfig("retcam", 5, (320, 240), faults=1.0, frames_per_eye=1)
     found: dict[str, Drawn] = {}
     with SimulatedCamera(config) as camera:
@@ -120,7 +121,10 @@ def spoilt_frames() -> list[Drawn]:
     _, source, eye = _drawn("", SimulatedConfig("retcam", 11, (240, 200), frames_per_eye=1))
     two = ("two", f"{source}, twice side by side", np.concatenate([eye, eye], axis=1))
     blue = ("blue", f"{source}, red and blue exchanged", np.ascontiguousarray(eye[..., ::-1]))
-    return [*(found[fault] for fault in FAULTS), two, blue]
+    dim = eye.copy()
+    dim[:, : dim.shape[1] // 2] //= DIMMED
+    uneven = ("uneven", f"{source}, left half divided by {DIMMED}", dim)
+    return [*(found[fault] for fault in FAULTS), two, blue, uneven]
 
 
 def _drawn(name: str, config: SimulatedConfig) -> Drawn:

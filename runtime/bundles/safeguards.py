@@ -37,6 +37,8 @@ LOOSEST = QualityLimits(
     fields_max=1.5,
     redness_min=0.015,
     green_excess_max=0.08,
+    dark_twentieth_min=0.1,
+    dark_third_min=0.27,
 )
 """About half way from the software's own limits to where each keeps nothing out."""
 

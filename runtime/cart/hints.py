@@ -22,6 +22,7 @@ class Hint(str, Enum):
     NO_PICTURE = "no picture"
     TOO_DARK = "too dark"
     TOO_BRIGHT = "too bright"
+    UNEVEN = "light uneven"
     NO_EYE = "no eye in view"
     CLOSER = "closer"
     MOVE_LEFT = "move left"
@@ -89,6 +90,8 @@ def _hint(
                 return Hint.MOVE_RIGHT if across > 0 else Hint.MOVE_LEFT
             return Hint.MOVE_DOWN if down > 0 else Hint.MOVE_UP
         return Hint.CLOSER
+    if measures["dark_twentieth"] < limits.dark_twentieth_min or measures["dark_third"] < limits.dark_third_min:
+        return Hint.UNEVEN
     if motion > TURBULENT:
         return Hint.HOLD_STILL
     if measures["detail"] < limits.detail_min or measures["edge_ratio"] < limits.edge_ratio_min:

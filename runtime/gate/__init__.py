@@ -33,6 +33,8 @@ class GateMeasures(NamedTuple):
     edge_ratio: float
     redness: float
     green_excess: float
+    dark_twentieth: float
+    dark_third: float
 
 
 class StructureMeasures(NamedTuple):

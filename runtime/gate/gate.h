@@ -14,14 +14,17 @@ extern "C" {
 
 /* In the order of a reading. */
 typedef struct {
-    double brightness, glare_share, field_share, fields, detail, edge_ratio, redness, green_excess;
+    double brightness, glare_share, field_share, fields, detail, edge_ratio, redness, green_excess, dark_twentieth, dark_third;
 } GateMeasures;
 
 typedef struct {
     double comb_ratio, comb_offset, seam, repeated_rows, likeness, hull_share, strokes, grains, blue_excess, spread;
 } StructureMeasures;
 
-/* The limits of runtime/structure.py, held equal by tests/runtime/gate. */
+/* The limits of runtime/quality.py that bundles of before do not state, and those of runtime/structure.py; held equal by
+ * tests/runtime/gate. */
+#define DARK_TWENTIETH_MIN 0.21
+#define DARK_THIRD_MIN 0.54
 #define COMB_RATIO_MAX 1.1
 #define COMB_OFFSET_MAX 4.0
 #define SEAM_MAX 2.1

@@ -38,6 +38,8 @@ _LEVEL = 84
 _SCORE = 1000
 """Of a seam: parts of one."""
 _COMB_COLUMNS, _COMB_STEP_MOST = 64, 32
+_CELL, _OFF = 8, 2
+"""Pixels each way, over which light is taken together; and by how many of such cells a field may lie off the middle."""
 _SEEN_MIN = 600
 """Pixels; of fewer it is not told."""
 _STROKE, _GRAIN = 60, 30
@@ -52,7 +54,8 @@ def quality(image: UInt8Array) -> tuple[float, ...]:
     looked_at = lit or field.size
     red, green, blue = (float(total) / looked_at for total in (image * mask[..., None]).reshape(-1, 3).sum(axis=0))
     total = max(red + green + blue, 1e-6)
-    light = (image.astype(np.uint32) @ np.array([9798, 19235, 3735], np.uint32) + (1 << 14) >> 15) * mask
+    everywhere = image.astype(np.uint32) @ np.array([9798, 19235, 3735], np.uint32) + (1 << 14) >> 15
+    light = everywhere * mask
     detail, edge_ratio = _sharpness(np.ascontiguousarray(image[..., 1]), field)
     return (
         float(light.sum()) / looked_at,
@@ -63,6 +66,7 @@ def quality(image: UInt8Array) -> tuple[float, ...]:
         edge_ratio,
         (red - blue) / total,
         (green - red) / total,
+        *_shade(everywhere, field),
     )
 
 
@@ -96,6 +100,22 @@ def _separate_fields(field: UInt8Array) -> int:
     apart = _windowed(np.ascontiguousarray(field[::4, ::4]), 6, 0)
     _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=4)
     return int(np.count_nonzero(50 * stats[1:, cv2.CC_STAT_AREA] > apart.size))
+
+
+def _shade(light: NDArray[np.uint32], field: UInt8Array) -> tuple[float, float]:
+    """Light of the darkest twentieth of where the field lies, or would lie were it as wide on every side (but for
+    `_OFF` cells), over the field's median, and of the darkest third over the brightest quarter."""
+    cells, seen = (
+        each.reshape(len(each) // _CELL, _CELL, -1, _CELL).sum(axis=(1, 3), dtype=np.int64) for each in (light, field)
+    )
+    lit = 2 * seen >= _CELL * _CELL
+    if not lit.any():
+        return 0.0, 0.0
+    around = lit | lit[::-1] | lit[:, ::-1] | lit[::-1, ::-1]
+    low = np.sort(cells[lit | (_windowed(around.astype(np.uint8), _OFF, 1) == 1)])
+    high = np.sort(cells[lit])
+    middle, bright = (max(int(high[rank]), 1) for rank in (len(high) // 2, len(high) * 3 // 4))
+    return int(low[len(low) // 20]) / middle, int(low[len(low) // 3]) / bright
 
 
 def _sharpness(green: UInt8Array, field: UInt8Array) -> tuple[float, float]:

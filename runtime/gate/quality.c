@@ -12,6 +12,9 @@
 #define FEW (SIDE / 4)
 #define WELL_INSIDE 12
 #define TOO_FEW 100
+#define CELL 8 /* pixels each way, over which light is taken together */
+#define CELLS (SIDE / CELL)
+#define OFF 2 /* cells by which a field may lie off the middle */
 #define STEP_SCALE 4096.0f
 #define STEP_MAX 65534.0f
 
@@ -23,6 +26,8 @@ enum { FINE_REACH = 3, COARSE_REACH = 7 };
 
 typedef struct {
     uint8_t red[PIXELS], green[PIXELS], blue[PIXELS], field[PIXELS], inside[PIXELS];
+    uint16_t cells[CELLS * CELLS];
+    uint8_t lit[CELLS * CELLS], expected[CELLS * CELLS];
     uint8_t few[FEW * FEW], room[ROOM(SIDE, WELL_INSIDE)];
     Run runs[(FEW + 1) / 2 * FEW];
     float levels[PITCH]; /* a row of green with its mirrored ends */
@@ -33,6 +38,8 @@ typedef struct {
 /* Without repeating the edge: -1 is 1. */
 INLINE int mirrored(int place) { return place < 0 ? -place : place >= SIDE ? 2 * SIDE - 2 - place : place; }
 
+INLINE uint32_t grey_of(uint32_t r, uint32_t g, uint32_t b) { return (r * 9798 + g * 19235 + b * 3735 + (1 << 14)) >> 15; }
+
 /* Colours and light of the field, or of all where there is none. */
 INLINE void lights(Work *w, GateMeasures *to) {
     uint32_t lit = 0, red = 0, green = 0, blue = 0, brightness = 0, glare = 0;
@@ -41,7 +48,7 @@ INLINE void lights(Work *w, GateMeasures *to) {
     for (int i = 0; i < PIXELS; i++) {
         const uint32_t on = w->field[i] | all;
         const uint32_t r = w->red[i], g = w->green[i], b = w->blue[i];
-        const uint32_t grey = on * ((r * 9798 + g * 19235 + b * 3735 + (1 << 14)) >> 15);
+        const uint32_t grey = on * grey_of(r, g, b);
         red += on * r;
         green += on * g;
         blue += on * b;
@@ -66,6 +73,63 @@ INLINE double separate_fields(Work *w) {
     int parts = 0;
     for (int i = 0; i < count; i++) parts += w->runs[i].root == i && 50 * w->runs[i].area > FEW * FEW;
     return parts;
+}
+
+/* Light of each cell, added up, and whether the field fills half of it. */
+INLINE void light_of_cells(Work *w) {
+    for (int cell_y = 0; cell_y < CELLS; cell_y++) {
+        uint16_t light[SIDE] = {0}, field[SIDE] = {0};
+        for (int i = cell_y * CELL * SIDE, row = 0; row < CELL; row++) {
+            for (int x = 0; x < SIDE; x++, i++) {
+                light[x] = (uint16_t)(light[x] + grey_of(w->red[i], w->green[i], w->blue[i]));
+                field[x] = (uint16_t)(field[x] + w->field[i]);
+            }
+        }
+        for (int cell_x = 0; cell_x < CELLS; cell_x++) {
+            uint16_t sum = 0, seen = 0;
+            for (int x = cell_x * CELL; x < (cell_x + 1) * CELL; x++) {
+                sum = (uint16_t)(sum + light[x]);
+                seen = (uint16_t)(seen + field[x]);
+            }
+            w->cells[cell_y * CELLS + cell_x] = sum;
+            w->lit[cell_y * CELLS + cell_x] = 2 * seen >= CELL * CELL;
+        }
+    }
+}
+
+/* The light of the cell that so many of those in `of` are darker than; 0 where there are fewer. */
+INLINE int ranked_cell(const Work *w, const uint8_t *of, int rank) {
+    int found = 0;
+    for (int bit = 1 << 13; bit; bit >>= 1) {
+        int below = 0;
+        for (int i = 0; i < CELLS * CELLS; i++) below += of[i] & (w->cells[i] < found + bit);
+        if (below <= rank) found += bit;
+    }
+    return found;
+}
+
+/* Light of the darkest twentieth of where the field lies, or would lie were it as wide on every side (but for OFF cells),
+ * over the field's median, and of the darkest third over the brightest quarter. */
+INLINE void shade(Work *w, GateMeasures *to) {
+    light_of_cells(w);
+    int lit = 0, expected = 0;
+    for (int y = 0; y < CELLS; y++) {
+        const uint8_t *row = w->lit + y * CELLS, *other = w->lit + (CELLS - 1 - y) * CELLS;
+        for (int x = 0; x < CELLS; x++) {
+            w->expected[y * CELLS + x] = row[x] | other[x] | row[CELLS - 1 - x] | other[CELLS - 1 - x];
+            lit += row[x];
+        }
+    }
+    windowed(w->expected, w->expected, w->room, CELLS, OFF, 1, 1);
+    for (int i = 0; i < CELLS * CELLS; i++) {
+        w->expected[i] |= w->lit[i];
+        expected += w->expected[i];
+    }
+    to->dark_twentieth = to->dark_third = 0;
+    if (!lit) return;
+    const int middle = ranked_cell(w, w->lit, lit / 2), bright = ranked_cell(w, w->lit, lit * 3 / 4);
+    to->dark_twentieth = ranked_cell(w, w->expected, expected / 20) / (double)(middle > 1 ? middle : 1);
+    to->dark_third = ranked_cell(w, w->expected, expected / 3) / (double)(bright > 1 ? bright : 1);
 }
 
 /* A row of green, blurred along by both. */
@@ -166,6 +230,7 @@ INLINE int measured(const uint8_t *image, Work *w, GateMeasures *to) {
     }
     lights(w, to);
     to->fields = separate_fields(w);
+    shade(w, to);
     sharpness(w, to);
     return GATE_DONE;
 }

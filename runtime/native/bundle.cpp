@@ -90,6 +90,7 @@ void check_stages(const Json &root, Manifest &to) {
     expect(resize, "largest_reduction", 16);
     expect(resize, "weight_bits", 22);
     const Json gate = root.at("gate");
+    to.gate = LATER_LIMITS;
     for (const auto &[name, limit] : gate.members()) {
         const auto &known = limit_names();
         if (std::find(known.begin(), known.end(), name) == known.end()) {

@@ -15,7 +15,7 @@ Measures measured(const Bytes &input) {
     if (gate_measures(input.data(), &m) != GATE_DONE) throw NoResult("frame takes more memory than there is");
     return {{"brightness", m.brightness}, {"glare_share", m.glare_share}, {"field_share", m.field_share},
             {"fields", m.fields},         {"detail", m.detail},           {"edge_ratio", m.edge_ratio},
-            {"redness", m.redness},       {"green_excess", m.green_excess}};
+            {"redness", m.redness}, {"green_excess", m.green_excess}, {"dark_twentieth", m.dark_twentieth}, {"dark_third", m.dark_third}};
 }
 
 std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> &fits) {
@@ -31,9 +31,11 @@ std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> 
 const std::vector<std::string> &limit_names() {
     static const std::vector<std::string> names = {
         "brightness_min", "brightness_max", "glare_share_max", "field_share_min", "detail_min",
-        "detail_max",     "edge_ratio_min", "fields_max",      "redness_min",     "green_excess_max"};
+        "detail_max", "edge_ratio_min", "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min"};
     return names;
 }
+
+const Limits LATER_LIMITS = {{"dark_twentieth_min", DARK_TWENTIETH_MIN}, {"dark_third_min", DARK_THIRD_MIN}};
 
 Bytes field_of_view(const Bytes &input) {
     Bytes field(input.size() / 3);
@@ -53,6 +55,7 @@ Quality grade(const Bytes &input, const Limits &limits) {
     found.reasons = unmet({
         {"too dark", least("brightness")},
         {"too bright or glare", most("brightness") && most("glare_share")},
+        {"light uneven", (least("dark_twentieth") && least("dark_third")) || !least("brightness") || !least("field_share")},
         {FIELD, least("field_share")},
         {NOT_ONE, most("fields") && (m.at("fields") >= 1 || m.at("field_share") < limits.at("field_share_min"))},
         {"not a retina", least("redness") && most("green_excess") && most("detail")},

@@ -16,6 +16,9 @@ using Measures = std::vector<std::pair<std::string, double>>;  // in the order o
 // The names that Limits must have, all of them.
 const std::vector<std::string> &limit_names();
 
+// Those that bundles of before do not state, with what counts then: Python's own.
+extern const Limits LATER_LIMITS;
+
 struct Quality {
     bool gradable = false;
     std::vector<std::string> reasons;  // worst first

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from runtime.preprocess import network_input
-from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, NOT_ONE, TOO_BRIGHT, TOO_DARK, QualityLimits, grade
+from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, NOT_ONE, TOO_BRIGHT, TOO_DARK, UNEVEN, QualityLimits, grade
+from tests.bench.uneven_light import LIGHTS, lit
 from tests.pictures import retina
 
 Picture = np.ndarray
@@ -82,6 +83,39 @@ def test_spoilt_frames_are_refused_for_what_is_wrong(
     assert np.mean(found) >= share
 
 
+LARGE = [name for name in LIGHTS if name not in ("one side, a sixth", "a slope", "towards the rim, steep")]
+"""Those that leave more than a small part in the dark, of a drawn eye that is evenly lit."""
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_part_in_the_dark_is_told_whatever_its_shape_and_side(name: str) -> None:
+    whole = retina(3, 640, 480)
+    assert grade(network_input(whole)[0]).gradable
+    for turn in (0.0, 2.0, 4.4):
+        assert UNEVEN in grade(network_input(lit(whole, LIGHTS[name], 0.1, turn))[0]).reasons
+        assert grade(network_input(lit(whole, LIGHTS[name], 0.6, turn))[0]).gradable
+
+
+@pytest.mark.parametrize("share", [0.25, 0.3])
+def test_a_part_without_any_light_is_told_though_it_is_no_field_any_more(share: float) -> None:
+    whole = np.ascontiguousarray(network_input(retina(3, 640, 480))[0])
+    for turned in range(4):
+        spoilt = np.rot90(whole, turned).copy()
+        spoilt[:, : int(256 * share)] = 0
+        assert UNEVEN in grade(spoilt).reasons
+
+
+def test_a_field_that_lies_a_little_off_the_middle_is_evenly_lit() -> None:
+    whole = network_input(retina(3, 480, 480))[0]
+    for moved in (-12, 12):
+        assert UNEVEN not in grade(np.roll(whole, moved, axis=1)).reasons
+
+
+def test_of_a_picture_that_is_dark_all_over_it_is_not_told() -> None:
+    assert UNEVEN not in grade(np.zeros((256, 256, 3), np.uint8)).reasons
+    assert grade(network_input(retina(3) // 6)[0]).reasons[0] == TOO_DARK
+
+
 @pytest.mark.parametrize(
     ("picture", "reason"),
     [
@@ -120,6 +154,8 @@ def test_a_measure_that_is_no_number_fails_the_gate(monkeypatch: pytest.MonkeyPa
         "edge_ratio": 5.0,
         "redness": 0.2,
         "green_excess": 0.0,
+        "dark_twentieth": 0.5,
+        "dark_third": 0.7,
     }
     picture = np.zeros((256, 256, 3), np.uint8)
     monkeypatch.setattr("runtime.quality.measure", lambda image: sound)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,14 @@ def equipped(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def test_python_meets_every_vector(equipped: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
     assert vector_problems(equipped) == []
     assert main(["vectors", str(equipped.path)]) == 0
-    assert "9 frames in fp32: 0 not met" in capsys.readouterr().out
+    assert "10 frames in fp32: 0 not met" in capsys.readouterr().out
 
 
 def test_they_show_every_reason_of_the_gates_measures_and_a_reduced_frame(equipped: Bundle) -> None:
     vectors = open_vectors(equipped)
     reasons = {reason for vector in vectors.frames for reason in vector.reasons}
     of_measures = (quality.TOO_DARK, quality.TOO_BRIGHT, quality.FIELD, quality.NOT_ONE, quality.NOT_A_RETINA)
-    assert reasons == {*of_measures, quality.BLURRED}
+    assert reasons == {*of_measures, quality.BLURRED, quality.UNEVEN}
     assert set(FAULTS) < {vector.name for vector in vectors.frames}
     assert any(min(vector.width, vector.height) >= 2 * KEEP_AT_LEAST for vector in vectors.frames)
 
@@ -103,6 +104,27 @@ def test_the_bundles_limits_are_obeyed(equipped: Bundle, tmp_path: Path) -> None
     assert sites_word(Site(), strict).limits == QualityLimits(brightness_min=200.0)
     asked = QualityLimits(brightness_min=10.0)
     assert sites_word(Site(), strict, limits=asked).limits == asked
+
+
+def of_before(bundle: Bundle, folder: Path) -> Bundle:
+    """As it was written before evenness was measured: neither limit, nor measure, nor frame."""
+    gate = {name: limit for name, limit in (bundle.manifest.gate or {}).items() if not name.startswith("dark_")}
+    content = json.loads(bundle.read(VECTORS))
+    content["frames"] = [frame for frame in content["frames"] if frame["name"] != "uneven"]
+    for frame in content["frames"]:
+        del frame["measures"]["dark_twentieth"], frame["measures"]["dark_third"]
+    shutil.copytree(bundle.path, folder)
+    (folder / VECTORS).write_text(json.dumps(content))
+    (folder / "manifest.json").unlink()
+    return written(folder, bundle.manifest.model_copy(update={"gate": gate}))
+
+
+def test_a_bundle_of_before_evenness_is_met_and_has_this_versions_limit(equipped: Bundle, tmp_path: Path) -> None:
+    older = of_before(equipped, tmp_path / "older")
+    assert vector_problems(older) == []
+    assert sites_word(Site(), older).limits == QualityLimits()
+    forgot = older.manifest.model_copy(update={"gate": asdict(QualityLimits())})
+    assert any("gate measures" in problem for problem in vector_problems(replace(older, manifest=forgot)))
 
 
 def test_a_limit_of_another_gate_is_refused(equipped: Bundle, tmp_path: Path) -> None:

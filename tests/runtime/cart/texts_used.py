@@ -31,6 +31,7 @@ from runtime.quality import (
     TOO_BRIGHT,
     TOO_DARK,
     TORN,
+    UNEVEN,
     UNFAMILIAR,
 )
 from runtime.views import View
@@ -58,7 +59,7 @@ def texts_used() -> set[str]:
     found |= {hint.value for hint in Hint} | {view.value for view in View}
     found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
     found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
-    found |= {NOT_ONE, UNFAMILIAR, TORN, DRAWN_OVER, COLOURS}
+    found |= {NOT_ONE, UNFAMILIAR, TORN, DRAWN_OVER, COLOURS, UNEVEN}
     found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_EYE, ONE_PICTURE, HINT, GATES_WORDS, FLASHED}
     found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
     found |= {
