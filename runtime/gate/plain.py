@@ -102,7 +102,7 @@ def _separate_fields(field: UInt8Array) -> int:
     return int(np.count_nonzero(50 * stats[1:, cv2.CC_STAT_AREA] > apart.size))
 
 
-def _shade(light: NDArray[np.uint32], field: UInt8Array) -> tuple[float, float]:
+def _shade(light: Whole, field: UInt8Array) -> tuple[float, float]:
     """Light of the darkest twentieth of where the field lies, or would lie were it as wide on every side (but for
     `_OFF` cells), over the field's median, and of the darkest third over the brightest quarter."""
     cells, seen = (
