@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from runtime.preprocess import network_input
 from runtime.quality import measure
 from runtime.trust.word import bundles_limits
 
-Plane = NDArray[np.float32]
+Plane = NDArray[np.floating[Any]]
 Light = Callable[[Plane, Plane, float, float], Plane]
 """From places in radii of the field (down, right), what is left where there is least, and a direction in radians."""
 DARKEST = (0.6, 0.4, 0.25, 0.15, 0.05)
@@ -85,7 +86,7 @@ def crescent(down: Plane, right: Plane, least: float, turn: float) -> Plane:
 
 def spot(down: Plane, right: Plane, least: float, _: float) -> Plane:
     """Light in the middle alone."""
-    return least + (1 - least) * np.exp(-(down * down + right * right) / (2 * 0.4**2))
+    return np.asarray(least + (1 - least) * np.exp(-(down * down + right * right) / (2 * 0.4**2)))
 
 
 LIGHTS: dict[str, Light] = {
@@ -121,8 +122,8 @@ def lit(pixels: NDArray[np.uint8], light: Light, least: float, turn: float) -> N
 
 def _referred(folder: Path, camera: str, screener: Screener, each: int) -> list[NDArray[np.uint8]]:
     paths = sorted((folder / "hvdropdb_ridge" / "images").glob(f"{camera}*"))
-    np.random.default_rng(3).shuffle(paths)  # type: ignore[arg-type]
-    found = []
+    np.random.default_rng(3).shuffle(paths)
+    found: list[NDArray[np.uint8]] = []
     for path in paths:
         pixels = opened(path)
         if len(found) < each and screener.screen(Frame(pixels, 0, path.name)).outcome is Outcome.REFER:
