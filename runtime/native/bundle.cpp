@@ -92,13 +92,12 @@ void check_stages(const Json &root, Manifest &to) {
     const Json gate = root.at("gate");
     to.gate = LATER_LIMITS;
     for (const auto &[name, limit] : gate.members()) {
-        const auto &known = limit_names();
-        if (std::find(known.begin(), known.end(), name) == known.end()) {
+        if (std::find(LIMIT_NAMES.begin(), LIMIT_NAMES.end(), name) == LIMIT_NAMES.end()) {
             gate.refuse("has the limit " + name + ", which this rop-read does not know; use a newer one");
         }
         to.gate[name] = limit.number();
     }
-    for (const std::string &name : limit_names()) {
+    for (const std::string &name : LIMIT_NAMES) {
         if (!to.gate.count(name)) gate.refuse("has no limit " + name + "; build the bundle again");
     }
 }

@@ -28,12 +28,9 @@ std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> 
 
 }  // namespace
 
-const std::vector<std::string> &limit_names() {
-    static const std::vector<std::string> names = {
-        "brightness_min", "brightness_max", "glare_share_max", "field_share_min", "detail_min",
-        "detail_max", "edge_ratio_min", "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min"};
-    return names;
-}
+const std::vector<std::string> LIMIT_NAMES = {
+    "brightness_min", "brightness_max", "glare_share_max", "field_share_min", "detail_min",
+    "detail_max", "edge_ratio_min", "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min"};
 
 const Limits LATER_LIMITS = {{"dark_twentieth_min", DARK_TWENTIETH_MIN}, {"dark_third_min", DARK_THIRD_MIN}};
 

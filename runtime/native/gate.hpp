@@ -14,7 +14,7 @@ using Limits = std::map<std::string, double>;
 using Measures = std::vector<std::pair<std::string, double>>;  // in the order of the reading
 
 // The names that Limits must have, all of them.
-const std::vector<std::string> &limit_names();
+extern const std::vector<std::string> LIMIT_NAMES;
 
 // Those that bundles of before do not state, with what counts then: Python's own.
 extern const Limits LATER_LIMITS;

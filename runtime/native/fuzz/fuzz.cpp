@@ -11,7 +11,7 @@ namespace {
 
 const rop::Limits LIMITS = [] {
     rop::Limits limits;
-    for (const std::string &name : rop::limit_names()) limits[name] = 1;
+    for (const std::string &name : rop::LIMIT_NAMES) limits[name] = 1;
     return limits;
 }();
 
