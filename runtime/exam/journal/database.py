@@ -30,6 +30,8 @@ class Database:
         self.path = path
         self.read_only = read_only
         self._thread = threading.get_ident(), threading.current_thread().name
+        self._writes: int | None = 0
+        """Transactions that were ended; None within one, of which nobody knows whether it will be kept."""
         try:
             self._open(_mode(path, read_only, untouched))
         except JournalFull:
@@ -90,6 +92,7 @@ class Database:
             raise JournalUnwritable(f"{self.path}: it is open for reading only")
         with self.naming():
             self.connection.execute("BEGIN IMMEDIATE")
+            self._writes, before = None, self._writes
             try:
                 yield self.connection
                 self.connection.execute("COMMIT")
@@ -98,6 +101,19 @@ class Database:
                     if self.connection.in_transaction:
                         self.connection.execute("ROLLBACK")
                 raise
+            finally:
+                self._writes = None if before is None else before + 1
+
+    def mark(self) -> tuple[int, ...] | None:
+        """Equal to one of before where nothing was written since, by this or any other program; None within `writing`.
+
+        To be asked for before what is read, within a `snapshot`.
+        """
+        if self._writes is None:
+            return None
+        with self.naming():
+            others = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        return int(others), self.connection.total_changes, self._writes
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from runtime.exam.journal.fold import Folded, fold, record_of, summary_of
 from runtime.exam.journal.images import ImageStore
 from runtime.exam.journal.keyring import Keyring
 from runtime.exam.journal.lines import (
+    Lines,
     SealedContent,
     all_lines,
     altered_events,
@@ -75,6 +76,8 @@ class JournalReader:
         self.altered: tuple[str, ...] = ()
         """Exams whose row in the table was found altered by the last `exams` or `summary`."""
         self._known: Folded | None = None
+        self._lines: tuple[tuple[int, ...] | None, Secrets, Lines] | None = None
+        """As of the last look, for as long as nothing is written: no picture is to wait for all exams that are kept."""
 
     @property
     def journal_id(self) -> str:
@@ -106,11 +109,12 @@ class JournalReader:
     @_of_one_moment
     def lines(self) -> tuple[SealedContent, ...]:
         """Every exam's line, newest first, each against its seal and the number of its events; sets `altered`."""
-        secrets = self.unlocked()
-        with self.database.naming():
-            found = all_lines(self.database.connection, secrets)
-        self.altered = found.altered
-        return found.kept
+        secrets, mark = self.unlocked(), self.database.mark()
+        if mark is None or self._lines is None or self._lines[0] != mark or self._lines[1] is not secrets:
+            with self.database.naming():
+                self._lines = mark, secrets, all_lines(self.database.connection, secrets)
+        self.altered = self._lines[2].altered
+        return self._lines[2].kept
 
     def altered_events(self) -> Iterator[tuple[str, str]]:
         """(which event, what is wrong) of everything in the trail that is not as it was written; reads all of it."""

@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from pydicom.dataset import Dataset
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
+from device.cameras.simulated import SimulatedCamera, SimulatedConfig
+from device.live import LiveReader
 from runtime.bundles import actions
 from runtime.bundles.actions import Means
 from runtime.bundles.store import Slots
@@ -232,6 +235,36 @@ def test_a_hostile_worklist_is_text_that_takes_no_room(page: Any, cart: Quick, m
     infant = {**INFANT_FIELDS, "infant_id": "K-1"}
     answer = cart.post("exams", {"key": rows["K-1"]["key"], "infant": infant, "wrist_band_checked": True})
     assert (answer.status_code, "could not be read" in answer.json()["detail"]) == (422, True)
+
+
+def test_exposure_focus_and_gain_are_turned_by_keyboard(browser: Any, tmp_path: Path) -> None:
+    config = SimulatedConfig(seed=4, size=(64, 48), fps=15)
+    with quick(tmp_path) as turned:
+        turned.stop()
+        turned.parts = replace(turned.parts, open_camera=lambda: LiveReader(lambda: SimulatedCamera(config), "sim"))
+        turned.start()
+        turned.sign_in()
+        turned.open_exam()
+        page = opened(browser, f"{turned.server.url}#capture")
+        page.locator("details.camera summary").click()
+        page.wait_for_selector("#camera-gain")
+        page.focus("#camera-gain")
+        page.keyboard.press("End")
+        holds(page, "document.querySelector('output[for=camera-gain]').textContent === '24 dB'")
+        until(lambda: values(turned)["gain"] == 24, "the camera has it")
+        page.focus("#camera-exposure")
+        page.keyboard.press("ArrowLeft")
+        until(lambda: values(turned)["exposure"] < 20, "and this")
+        page.focus("#camera-exposure-auto")
+        page.keyboard.press("Space")
+        until(lambda: values(turned)["exposure"] == 20, "by the camera itself")
+        assert turned.exam()["captures"] == []  # the space bar was the box's
+        assert "Gain" in looked_at(page, "camera-turned")
+        page.context.close()
+
+
+def values(cart: Quick) -> dict[str, float]:
+    return {one["name"]: one["value"] for one in cart.get("camera").json()["controls"]}
 
 
 def test_busy_and_a_late_picture(page: Any, cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:

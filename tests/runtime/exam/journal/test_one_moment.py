@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from runtime.exam.journal import Journal
+from runtime.exam.journal import reader as reader_module
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.reader import JournalReader
 from runtime.views import Eye, View
@@ -94,3 +97,42 @@ def _once(call: Callable[..., None]) -> Callable[..., None]:
                 under_way.pop()
 
     return guarded
+
+
+def undone(journal: Journal) -> None:
+    """What it looks like within is seen by nobody afterwards."""
+    with journal.database.writing() as connection:
+        connection.execute("DELETE FROM exams")
+        journal.exams()
+        raise ZeroDivisionError
+
+
+def test_all_lines_are_looked_at_once_for_as_long_as_nobody_writes(
+    journal: Journal, key: JournalKey, exam: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cart asks eight times for each picture, and each took longer the more exams it kept."""
+    looked: list[int] = []
+    look = reader_module.all_lines
+    monkeypatch.setattr(reader_module, "all_lines", lambda *args: looked.append(1) or look(*args))  # type: ignore[func-returns-value]
+
+    def looks(does: Callable[[], object] = lambda: None) -> int:
+        does()
+        looked.clear()
+        assert [line.exam_id for line in journal.exams()] == [exam]
+        assert journal.open_exam() is not None
+        return len(looked)
+
+    assert looks() <= 1
+    assert looks() == 0
+    assert looks(lambda: journal.note_person("signed in", "anna")) == 1
+    with Journal.open(journal.folder, key) as other:
+        assert looks(lambda: other.note_person("signed in", "bert")) == 1
+    with pytest.raises(ZeroDivisionError):
+        undone(journal)
+    assert looks() == 1
+    assert journal.altered == ()
+    with closing(sqlite3.connect(journal.folder / "journal.sqlite3")) as thief:
+        thief.execute("UPDATE exams SET sealed = x'00'")
+        thief.commit()
+    assert looks() == 1
+    assert journal.altered == (exam,)
