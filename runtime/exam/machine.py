@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from runtime.exam.errors import ExamRefused
+from runtime.exam.naming import says_nothing
 from runtime.exam.rules import ExamRules
 from runtime.outcome import Outcome
 from runtime.views import Eye, View, place
@@ -16,6 +17,8 @@ from runtime.views import Eye, View, place
 MOST_CAPTURES = 500
 MOST_PROBABILITY = 1.01
 """Sums of rounded numbers may be a little over 1."""
+SUMS_WITHIN = 0.02
+"""Of 1, for the probabilities of all classes: twice what an engine may be off by."""
 """Frames that one exam may hold; more is a fault of a program, not an exam."""
 
 
@@ -57,11 +60,12 @@ class ReadingFacts:
     def of(cls, reading: Mapping[str, Any], rules: ExamRules) -> ReadingFacts:
         """From the JSON object of a reading. Whatever is missing or malformed in it can only make it worse."""
         probabilities, quality = reading.get("probabilities"), reading.get("quality")
+        gradable = isinstance(quality, Mapping) and quality.get("gradable") is True and not quality.get("reasons")
         return cls(
             outcome=Outcome(reading["outcome"]),
             reason=str(reading["reason"]),
-            gradable=isinstance(quality, Mapping) and quality.get("gradable") is True,
-            late=reading.get("late") is not False,
+            gradable=gradable and not _failed_its_self_test(reading),
+            late=reading.get("late") is not False or _over_budget(reading),
             refer_probability=_refer_probability(probabilities, rules),
             frame_sha256=reading["frame"].get("sha256"),
             bundle_sha256=reading["bundle"]["sha256"],
@@ -71,14 +75,32 @@ class ReadingFacts:
 def _refer_probability(probabilities: object, rules: ExamRules) -> float | None:
     if not isinstance(probabilities, Mapping):
         return None
-    total = 0.0
-    for name in rules.refer_classes:
-        value = probabilities.get(name)
+    for value in probabilities.values():
         # Not one of them may take from what another says, nor be `false`.
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST_PROBABILITY:
             return None
-        total += value
-    return total
+    adds_up = abs(sum(probabilities.values()) - 1) <= SUMS_WITHIN
+    if not adds_up or not set(rules.refer_classes) <= set(probabilities):
+        return None
+    return float(sum(probabilities[name] for name in rules.refer_classes))
+
+
+def _over_budget(reading: Mapping[str, Any]) -> bool:
+    """Whether it took longer than it had, by its own figures."""
+    timings, budget_ms = reading.get("timings_ms"), reading.get("budget_ms")
+    if budget_ms is None:
+        return False
+    return not isinstance(timings, Mapping) or not _at_most(timings.get("total"), budget_ms)
+
+
+def _at_most(value: object, limit: object) -> bool:
+    return isinstance(value, (int, float)) and isinstance(limit, (int, float)) and value <= limit
+
+
+def _failed_its_self_test(reading: Mapping[str, Any]) -> bool:
+    trust = reading.get("trust")
+    test = trust.get("self_test") if isinstance(trust, Mapping) else None
+    return isinstance(test, Mapping) and test.get("state") == "failed"
 
 
 @dataclass(frozen=True)
@@ -301,7 +323,7 @@ def _confirmed(exam: Exam, capture: Capture, event: ViewConfirmed) -> Capture:
 
 
 def _need_reason(exam: Exam, what: str, reason: str) -> None:
-    if not reason.strip():
+    if says_nothing(reason):
         raise ExamRefused(f"exam {exam.exam_id}: {what} needs a reason")
 
 

@@ -14,6 +14,8 @@ _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Bidirectional embeddings, overrides and isolates: with them a name reads as another one."""
 _NO_FAMILY = frozenset(("baby", "boy", "girl", "infant", "newborn", "twin", "of", "male", "female", "ii", "iii"))
 """Words of a name in free form that name nobody's family."""
+_BLANK = "\u115f\u1160\u3164\uffa0\u2800"
+"""Fillers and the empty Braille cell: letters and signs to Unicode, nothing to the eye."""
 _UNIFIED = str.maketrans({"\u2019": "'", "\u02bc": "'", "`": "'", "\u2010": "-", "\u2011": "-", "\u2013": "-"})
 
 
@@ -28,9 +30,9 @@ def cleaned(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(part for part in kept.split(" ") if part))
 
 
-def says_nothing(name: str) -> bool:
-    """Whether a name holds nothing but delimiters, spaces and what cannot be seen."""
-    return all(c in "^=\\" or unicodedata.category(c) in _UNSEEN for c in name)
+def says_nothing(text: str) -> bool:
+    """Whether a name or a reason holds nothing but delimiters, spaces and what cannot be seen."""
+    return all(c in "^=\\" or c in _BLANK or unicodedata.category(c) in _UNSEEN for c in text)
 
 
 def same_name(first: str, second: str) -> bool:

@@ -60,7 +60,7 @@ def _choose_key(options: Namespace) -> None:
     path = options.journal / KEY_FILE
     if not path.exists() and not (options.journal / FILE).exists():
         try:
-            options.journal.mkdir(parents=True, exist_ok=True)
+            options.journal.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise system_error(options.journal, error) from None
         write_new_key(path)

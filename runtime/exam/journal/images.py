@@ -167,7 +167,7 @@ def _write_new(path: Path, content: bytes) -> None:
     """Never into a file that is there: it may share its content with one that a row names."""
     path.unlink(missing_ok=True)
     try:
-        with path.open("xb") as file:
+        with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(content)
     except OSError:
         with contextlib.suppress(OSError):

@@ -245,9 +245,17 @@ def test_what_is_missing_in_a_reading_supports_nothing(spoilt: str) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        *(None, [], "0.1", 0.1, {}, {"other": 0.1}, {"ridge": 0.1}),
-        *({"ridge": value, "plus": 0.1} for value in (None, "0.1", True, False, [0.1], float("nan"), float("inf"))),
-        *({"ridge": value, "plus": 0.6} for value in (-0.01, -0.5, -1, 1.02)),
+        *(None, [], "0.1", 0.1, {}, {"other": 1.0}, {"none": 0.9, "ridge": 0.1}),
+        *(
+            {"none": 0.8, "ridge": value, "plus": 0.1}
+            for value in (None, "0.1", True, False, [0.1], float("nan"), float("inf"))
+        ),
+        *({"none": 0.4 - value, "ridge": value, "plus": 0.6} for value in (-0.01, -0.5, -1, 1.02)),
+        {"none": 0.0, "ridge": 0.0, "plus": 0.0},
+        {"none": 0.5, "ridge": 0.2, "plus": 0.2},
+        {"none": 0.9, "ridge": 0.1, "plus": 0.1, "stage3": 0.9},
+        {"none": -5.0, "ridge": 0.1, "plus": 0.1},
+        {"none": float("nan"), "ridge": 0.1, "plus": 0.1},
     ],
     ids=str,
 )
@@ -259,15 +267,19 @@ def test_probabilities_that_are_none_support_nothing(given: Any) -> None:
 
 def test_probabilities_of_the_referring_classes_add_up() -> None:
     rules = dataclasses.replace(RULES, refer_classes=("ridge", "plus"))
-    given = {"none": 0.5, "ridge": 0.25, "plus": 0.125}
+    given = {"none": 0.625, "ridge": 0.25, "plus": 0.125}
     found = ReadingFacts.of(reading(make_frame(1), NRF).to_dict() | {"probabilities": given}, rules)
     assert found.refer_probability == 0.375
-    for value in (0, 1, 0.0, 1.0, 1.009):
-        content = reading(make_frame(1), NRF).to_dict() | {"probabilities": {"ridge": value}}
+    for value, other in ((0, 1), (1, 0), (0.0, 1.0), (1.009, 0.0), (0.5, 0.515), (0.5, 0.485)):
+        content = reading(make_frame(1), NRF).to_dict() | {"probabilities": {"none": other, "ridge": value}}
         assert ReadingFacts.of(content, RULES).refer_probability == value
 
 
-@pytest.mark.parametrize("quality", [None, [], {}, "gradable", {"gradable": 1}, {"gradable": "true"}], ids=str)
+@pytest.mark.parametrize(
+    "quality",
+    [*(None, [], {}, "gradable", {"gradable": 1}, {"gradable": "true"}), {"gradable": True, "reasons": ["blurred"]}],
+    ids=str,
+)
 def test_only_true_is_gradable(quality: Any) -> None:
     assert not ReadingFacts.of(reading(make_frame(1), NRF).to_dict() | {"quality": quality}, RULES).gradable
 
@@ -279,3 +291,34 @@ def test_only_false_is_in_time(late: Any) -> None:
     assert ReadingFacts.of(content | {"late": late}, RULES).late
     del content["late"]
     assert ReadingFacts.of(content, RULES).late
+
+
+@pytest.mark.parametrize(
+    ("budget_ms", "timings", "late"),
+    [
+        (None, {"total": 9999.0}, False),
+        (500.0, {"total": 499.0}, False),
+        (500.0, {"total": 500.0}, False),
+        (500.0, {"total": 500.1}, True),
+        (500.0, {"total": None}, True),
+        (500.0, {"total": float("nan")}, True),
+        (500.0, None, True),
+        ("500", {"total": 1.0}, True),
+        (float("nan"), {"total": 1.0}, True),
+    ],
+)
+def test_what_took_longer_than_it_had_is_late_whatever_it_says(budget_ms: Any, timings: Any, late: bool) -> None:
+    content = reading(make_frame(1), NRF).to_dict() | {"budget_ms": budget_ms, "timings_ms": timings, "late": False}
+    assert ReadingFacts.of(content, RULES).late is late
+
+
+def test_a_reading_of_an_engine_that_failed_its_self_test_supports_nothing() -> None:
+    content = reading(make_frame(1), NRF).to_dict()
+    for state, gradable in (("passed", True), ("none", True), ("failed", False)):
+        assert ReadingFacts.of(content | {"trust": {"self_test": {"state": state}}}, RULES).gradable is gradable
+
+
+@pytest.mark.parametrize("reason", ["", " ", "\u200b", "\u3164", " \uffa0\u2800", "\u115f\u1160", "\u202e"])
+def test_a_reason_that_nobody_can_see_is_none(reason: str) -> None:
+    with pytest.raises(ExamRefused, match=r"needs a reason$"):
+        apply(in_phase(Phase.OPEN), Excluded(1, reason))
