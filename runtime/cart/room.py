@@ -26,6 +26,7 @@ from runtime.cart.preview import Preview
 from runtime.cart.shots import CAPTURE_TIMEOUT_MS, take_flashed, take_frame
 from runtime.cart.state import capture_dict, exam_state
 from runtime.cart.watch import check_disk
+from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import outbox_state
 from runtime.dicom.outbox.steps import DESTINATION, DONE
@@ -502,7 +503,11 @@ class Room:
         """The report, `html` or `pdf`, with its media type."""
         if kind == "html":
             return report_page(self.journal, exam_id).encode(), "text/html; charset=utf-8"
-        return pdf_page(exam_from_journal(self.journal, exam_id, self.parts.station_facts)), "application/pdf"
+        try:
+            exam = exam_from_journal(self.journal, exam_id, self.parts.station_facts)
+        except RecordUnusable as error:
+            raise NotNow(f"there is no PDF of it now, look at the page: {error}") from None
+        return pdf_page(exam), "application/pdf"
 
     def delivery(self) -> dict[str, Any] | None:
         """Counts of the outbox; None where the cart sends nowhere."""

@@ -35,6 +35,13 @@ def cart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
         yield made
 
 
+def test_a_pdf_of_an_exam_that_is_open_waits_for_its_end(cart: Quick) -> None:
+    exam = cart.exam()["exam"]
+    answer = cart.get(f"exams/{exam}/report.pdf")
+    assert (answer.status_code, "only a closed exam" in answer.json()["detail"]) == (409, True)
+    assert cart.get(f"exams/{exam}/report.html").is_success
+
+
 @pytest.mark.parametrize(
     ("shown", "refused"),
     [
