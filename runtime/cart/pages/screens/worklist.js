@@ -19,11 +19,18 @@ export function worklistScreen(main, { go }) {
       button(t("Emergency"), emergency)),
     age, list);
 
-  const load = inTurn(async () => { answer = await get("worklist"); draw(); });
+  const load = inTurn(async () => { answer = { ...await get("worklist"), at: performance.now() }; draw(); });
 
   async function ask() {
     age.textContent = t("Asking the worklist");
     try { await post("worklist/refresh"); await load(); } catch (error) { fill(age, said(error.message)); }
+  }
+
+  function drawAge() {
+    const passed_s = (performance.now() - answer.at) / 1000;
+    fill(age, ...(answer.exists ? [
+      answer.age_s === null ? t("The worklist has not answered yet.") : t("Answered {s} s ago.", { s: Math.round(answer.age_s + passed_s) }),
+      answer.problem ? h("b", { class: "bad" }, " ", said(answer.problem)) : ""] : [t("This cart has no worklist; enter infants by hand.")]));
   }
 
   function draw() {
@@ -31,9 +38,7 @@ export function worklistScreen(main, { go }) {
     const words = search.value.trim().toLowerCase();
     const found = answer.rows.filter((row) => !words ||
       [row.shown_name, row.patient_id, row.accession].some((text) => text.toLowerCase().includes(words)));
-    fill(age, ...(answer.exists ? [
-      answer.age_s === null ? t("The worklist has not answered yet.") : t("Answered {s} s ago.", { s: Math.round(answer.age_s) }),
-      answer.problem ? h("b", { class: "bad" }, " ", said(answer.problem)) : ""] : [t("This cart has no worklist; enter infants by hand.")]));
+    drawAge();
     fill(list, ...found.slice(0, MOST).map(row), found.length > MOST ? h("p", {}, t("{n} more; search for the name or the identifier.", { n: found.length - MOST })) : null, ...(found.length || !answer.exists ? [] : [h("p", {}, t("Nobody is on the worklist."))]));
   }
 
@@ -76,5 +81,9 @@ export function worklistScreen(main, { go }) {
   }
 
   load().then(() => { if (answer.exists && answer.age_s === null) ask(); }).catch(() => {});
-  return watch((event) => { if (event.kind === "worklist") load().catch(() => {}); });
+  let ticks = 0;
+  return watch((event) => {
+    if (event.kind === "worklist") load().catch(() => {});
+    else if (event.kind === "tick" && answer && ++ticks % 20 === 0) drawAge(); // seldom: it is read out each time
+  });
 }
