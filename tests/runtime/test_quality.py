@@ -11,8 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runtime import quality
 from runtime.preprocess import network_input
-from runtime.quality import BLURRED, FIELD, NOT_A_RETINA, NOT_ONE, TOO_BRIGHT, TOO_DARK, UNEVEN, QualityLimits, grade
+from runtime.quality import (
+    BLURRED,
+    FIELD,
+    NOT_A_RETINA,
+    NOT_ONE,
+    TOO_BRIGHT,
+    TOO_DARK,
+    UNEVEN,
+    QualityLimits,
+    grade,
+    measure,
+)
 from tests.bench.uneven_light import LIGHTS, lit
 from tests.pictures import retina
 
@@ -175,3 +187,66 @@ def test_several_eyes_in_one_picture_are_not_one_retina(across: int, down: int) 
     assert NOT_ONE in grade(small).reasons
     one = np.asarray(cv2.resize(eyes[0][0], (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
     assert NOT_ONE not in grade(one).reasons
+
+
+GOOD = {
+    "brightness": 120.0,
+    "glare_share": 0.05,
+    "field_share": 0.8,
+    "detail": 4.0,
+    "edge_ratio": 6.0,
+    "fields": 1.0,
+    "redness": 0.2,
+    "green_excess": -0.1,
+    "dark_twentieth": 0.6,
+    "dark_third": 0.8,
+}
+LIMITS = {
+    "brightness_min": (32.0, TOO_DARK),
+    "brightness_max": (232.0, TOO_BRIGHT),
+    "glare_share_max": (0.25, TOO_BRIGHT),
+    "field_share_min": (0.5, FIELD),
+    "detail_min": (1.45, BLURRED),
+    "detail_max": (14.0, NOT_A_RETINA),
+    "edge_ratio_min": (3.4, BLURRED),
+    "fields_max": (1, NOT_ONE),
+    "redness_min": (0.03, NOT_A_RETINA),
+    "green_excess_max": (0.04, NOT_A_RETINA),
+    "dark_twentieth_min": (0.21, UNEVEN),
+    "dark_third_min": (0.54, UNEVEN),
+}
+"""Each limit as it ships, and what is said beyond it."""
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_each_limit_holds_to_the_last_digit(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    limit, reason = LIMITS[name]
+    assert getattr(QualityLimits(), name) == limit
+    measured, _, side = name.rpartition("_")
+    beyond = math.nextafter(limit, math.inf if side == "max" else -math.inf)
+    for value, told in ((limit, ()), (beyond, (reason,))):
+        monkeypatch.setattr(quality, "measure", lambda _, v=value: GOOD | {measured: float(v)})
+        found = grade(np.zeros((256, 256, 3), np.uint8))
+        assert (found.gradable, found.reasons) == (not told, told)
+
+
+def test_every_limit_and_every_measure_stands_in_the_table() -> None:
+    assert set(LIMITS) == {limit.name for limit in fields(QualityLimits)}
+    assert set(GOOD) == set(measure(np.zeros((256, 256, 3), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        ({"fields": 0.0}, (NOT_ONE,)),  # much is lit, in many small parts
+        ({"fields": 0.0, "field_share": 0.1}, (FIELD,)),
+        ({"dark_third": 0.1, "brightness": 20.0}, (TOO_DARK,)),
+        ({"dark_third": 0.1, "field_share": 0.4}, (FIELD,)),
+        ({"brightness": 20.0, "detail": 1.0, "redness": 0.0}, (TOO_DARK, NOT_A_RETINA, BLURRED)),
+    ],
+)
+def test_what_goes_together_and_what_does_not(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, float], reasons: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(quality, "measure", lambda _: GOOD | changes)
+    assert grade(np.zeros((256, 256, 3), np.uint8)).reasons == reasons
