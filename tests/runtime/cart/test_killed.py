@@ -160,7 +160,9 @@ def test_a_lost_engine_ends_the_program_with_its_code_and_says_nothing_that_the_
     old = {"exam": served.exam()["exam"], "eye": "OD", "view": "nasal"}
     assert served.client.post("capture", json=old).status_code == 409  # the aim is set anew after a start
     served.client.post("aim", json={"eye": "OD", "view": "nasal"})
-    assert served.press().json()["capture"]["outcome"] == "NO_REFERRAL_FINDINGS"
+    last = served.press().json()["capture"]
+    # Or the camera, which began anew, too, happened to show the very picture that was left and read.
+    assert last["outcome"] == "NO_REFERRAL_FINDINGS" or "repeated frame" in last["reason"], last
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ from runtime.cart.users import new_user, save_users
 from runtime.exam.journal.crypt import write_new_key
 from tests.device.cameras import servers
 from tests.ports import free_port
-from tests.runtime.cart.driving import PATIENCE_S, until
+from tests.runtime.cart.driving import PATIENCE_S, on_screen, until
 from tests.runtime.cart.quick import INFANT_FIELDS
 from tests.runtime.dicom.archives import ORTHANC_DICOM, Orthanc
 from tests.runtime.dicom.conftest import orthanc, private_network, running_orthanc  # noqa: F401 (fixtures)
@@ -61,8 +61,8 @@ class Client:
         return found
 
     def capture(self) -> dict[str, Any]:
-        """One picture."""
-        found: dict[str, Any] = self.done("capture")["capture"]
+        """One picture of what the screen shows."""
+        found: dict[str, Any] = self.done("capture", on_screen(self.http.get("state").json()["exam"]))["capture"]
         return found
 
     def problems(self) -> dict[str, str]:
