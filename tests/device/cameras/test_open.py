@@ -48,7 +48,10 @@ def test_a_camera_that_is_not_there_is_named(spec: str, words: str) -> None:
     ("spec", "words"),
     [
         ("camera:", "got '' as the camera; expected its number or path first"),
-        ("camera:0,zoom=3", "unknown setting 'zoom=3'; expected width, height, fps, fourcc, exposure_ms"),
+        (
+            "camera:0,zoom=3",
+            "unknown setting 'zoom=3'; expected width, height, fps, fourcc, matrix, range, exposure_ms",
+        ),
         ("camera:0,width=2,height=3", "width got '2'; expected greater than or equal to 16"),
         ("camera:0,width=640,width=640", "width is set twice"),
         ("camera:0,fourcc=mjpeg", "fourcc got 'mjpeg'"),
