@@ -12,6 +12,7 @@ from runtime.errors import BundleError, ScreeningError
 from runtime.slots import default_slots, read_active, resolve
 from runtime.trust.issues import NoIssues
 from runtime.trust.site import Site
+from runtime.trust.word import sites_word
 
 
 class InUse:
@@ -27,6 +28,8 @@ class InUse:
         """The site, as it judges this bundle: an open exam's may be older than the newest issue that was used here."""
         self.bundle = open_bundle(folder)
         site.check_bundle(self.bundle)
+        self.limits = sites_word(site, self.bundle).limits
+        """Of the gate, by site and bundle; may be read from any thread."""
         self.proven = False
         """Whether this bundle was loaded and passed its self-test in this program."""
         self.problem = ""
@@ -81,6 +84,7 @@ class InUse:
             self.site = site
             return False
         site.check_bundle(bundle)
+        self.limits = sites_word(site, bundle).limits
         self.bundle, self.site, self.proven = bundle, site, False
         return True
 

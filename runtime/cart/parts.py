@@ -103,7 +103,8 @@ class Parts:
     """Tells the gates of a stored picture where what reads cannot (a daemon, a GPU); opened when first asked for."""
     ordering: Ordering | None = None
     """The worklist, None where the site has none."""
-    limits: QualityLimits = field(default_factory=QualityLimits)
+    limits: Callable[[], QualityLimits] = QualityLimits
+    """Of the gate as it reads now: the site's and the bundle's, which may change between exams. Asked by any thread."""
     health: Sequence[Callable[[], tuple[str, str]]] = ()
     """Further lines of the health list: (name, what is wrong or empty)."""
     station_facts: StationFacts = field(default_factory=StationFacts)

@@ -54,13 +54,14 @@ class Preview:
     def __init__(
         self,
         newest: Callable[[float], Frame],
-        limits: QualityLimits,
+        limits: Callable[[], QualityLimits],
         *,
         per_second: float = 12.0,
         hint: Callable[[Framing], None] = lambda _: None,
     ) -> None:
         """newest: gives the newest frame not older than so many milliseconds, or raises `CameraError`.
 
+        limits: gives the gate's as it reads now.
         hint: told when the hint changes.
         """
         self._newest, self._limits, self._hint = newest, limits, hint
@@ -117,7 +118,7 @@ class Preview:
                     if frame.captured_ns != last_ns:
                         last_ns, number = frame.captured_ns, number + 1
                         small, looked_at = shrunk(frame.pixels)
-                        found = framing(looked_at, self._limits, before)
+                        found = framing(looked_at, self._limits(), before)
                         before = looked_at
                         self._publish(PreviewPicture(number, _jpeg(small), frame.captured_ns, found))
                         said = self._say(said, found)

@@ -13,7 +13,7 @@ from device.extras import how_to_install
 from device.version import PROJECT, software_version
 from runtime.reread.drive import Batch, Done
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings
+from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings, require_same
 
 CPUS_EACH = 0.5
 """An actor that claims whole CPUs leaves none to whatever else has to run on a full cluster."""
@@ -76,7 +76,7 @@ class RayPool:
         found = [self._facts_of(reader) for reader in self._readers]
         first = found[0]
         for other in found[1:]:
-            _require_same(first, other)
+            require_same(first, other)
         return first
 
     def _facts_of(self, reader: _Reader) -> ReaderFacts:
@@ -127,7 +127,7 @@ class RayPool:
         for attempt in range(ATTEMPTS):
             fresh = self._start()
             try:
-                _require_same(self.facts, self._facts_of(fresh))
+                require_same(self.facts, self._facts_of(fresh))
             except RereadError:
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -217,17 +217,6 @@ def _check_nodes(ray: Any) -> None:
             raise RereadError(f"{where} has {name} {found}, here it is {here[0]}; install the same on every node")
         if python.split(".")[:2] != here[1].split(".")[:2]:
             raise RereadError(f"{where} has Python {python}, here it is {here[1]}; use the same on every node")
-
-
-def _require_same(first: ReaderFacts, other: ReaderFacts) -> None:
-    if other == first:
-        return
-    differs = ", ".join(
-        f"{name} {getattr(other, name)} and {value}"
-        for name, value in vars(first).items()
-        if getattr(other, name) != value
-    )
-    raise RereadError(f"--ray: readers are not alike ({differs}); results would depend on who read a frame")
 
 
 def _weight(batch: Batch) -> int:

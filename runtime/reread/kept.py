@@ -18,8 +18,8 @@ from runtime.errors import OutputError
 from runtime.reread.errors import RereadError
 from runtime.reread.row import RereadResult
 
-RUN_SCHEMA = "rop.reread-run/1"
-RUN, PART, PART_END, PICTURE_END = "run.json", "part-", ".jsonl", ".jpg"
+RUN_SCHEMA = "rop.reread-run/2"
+RUN, READERS, PART, PART_END, PICTURE_END = "run.json", "readers.json", "part-", ".jsonl", ".jpg"
 PART_LIMIT_BYTES = 64 << 20
 MOST_PICTURES = 2000
 """Thumbnails of changed outcomes that are kept; the table has every one."""
@@ -57,9 +57,19 @@ class WorkFolder:
             ) from None
 
     def _belongs(self, run: dict[str, Any]) -> None:
-        file = self._files.read(RUN)
+        self._same(RUN, run)
+
+    def read_by(self, readers: Mapping[str, Any]) -> None:
+        """What reads in this run, as soon as it is known. Raises `RereadError` where the run was begun by others."""
+        try:
+            self._same(READERS, readers)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from None
+
+    def _same(self, name: str, run: Mapping[str, Any]) -> None:
+        file = self._files.read(name)
         if file is None:
-            self._files.write(RUN, json.dumps(run, indent=1).encode())
+            self._files.write(name, json.dumps(run, indent=1).encode())
             return
         with file:
             try:

@@ -19,7 +19,7 @@ from typing import Any
 from runtime.errors import ScreeningError
 from runtime.reread.drive import Batch, Done
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings
+from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings, require_same
 from runtime.reread.stored import Stored
 
 BATCHES_EACH = 2
@@ -50,6 +50,8 @@ class LocalPool:
             self._workers = [self._start(pin) for pin in pins[:workers]]
             told = [self._ready(worker) for worker in self._workers]  # each, or its first word would come as a result
             self.facts = told[0]
+            for other in told[1:]:
+                require_same(self.facts, other)
         except BaseException:
             self.close()
             raise
@@ -99,7 +101,7 @@ class LocalPool:
         _ended(worker)
         fresh = self._start(worker.cpu)
         self._workers[self._workers.index(worker)] = fresh
-        self._ready(fresh)
+        require_same(self.facts, self._ready(fresh))
         for batch in waiting:
             _give(fresh, batch)
 

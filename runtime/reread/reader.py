@@ -18,6 +18,7 @@ from device.errors import DeviceError
 from device.version import software_version
 from runtime.decide import refer_probability
 from runtime.errors import ScreeningError
+from runtime.reread.errors import RereadError
 from runtime.reread.places import is_address, picture_place
 from runtime.reread.row import MEASURES, RereadResult, result_of, unread
 from runtime.reread.stored import Stored
@@ -53,9 +54,11 @@ class ReaderSettings:
 
 @dataclass(frozen=True)
 class ReaderFacts:
-    """What has to be the same for every reader of a run."""
+    """What has to be the same for every reader of a run, and for those that go on with it later."""
 
     bundle_sha256: str
+    site_profile_sha256: str
+    """Empty without one."""
     software: str
     backend: str
     precision: str
@@ -64,6 +67,17 @@ class ReaderFacts:
     cpu_class: str
     """Results are the same to the bit among CPUs of one class only."""
     openvino: str
+
+
+def require_same(first: ReaderFacts, other: ReaderFacts) -> None:
+    """Raises `RereadError` that names what differs."""
+    differs = ", ".join(
+        f"{name} {getattr(other, name) or 'none'} and {value or 'none'}"
+        for name, value in vars(first).items()
+        if getattr(other, name) != value
+    )
+    if differs:
+        raise RereadError(f"readers are not alike ({differs}); results would depend on who read a frame")
 
 
 class BatchReader:
@@ -78,9 +92,10 @@ class BatchReader:
 
         cv2.setNumThreads(1)
         bundle = open_bundle(_path(settings.bundle))
+        site = open_site(_path(settings.site_profile), _path(settings.trusted_keys))
         self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
         self._screener = screener_for(
-            open_site(_path(settings.site_profile), _path(settings.trusted_keys)),
+            site,
             bundle,
             engine=settings.engine,
             precision=settings.precision,
@@ -92,6 +107,7 @@ class BatchReader:
         engine = self._screener.facts
         self.facts = ReaderFacts(
             bundle.sha256,
+            site.profile_sha256 or "",
             software_version(),
             engine.backend,
             engine.precision,

@@ -98,6 +98,7 @@ def _run(
         with _pool(options, stop) as (pool, reader, workers):
             if reader.bundle_sha256 != bundle.sha256:
                 raise RereadError(f"readers have bundle {reader.bundle_sha256[:12]}, here it is {bundle.sha256[:12]}")
+            kept.read_by(asdict(reader))
             drive(_unless_stopped(frames, stop), pool, progress.keep, lambda: stop.requested)
         seconds = time.monotonic() - start
         if stop.requested:

@@ -19,6 +19,12 @@ RELOAD = ("tests/runtime/word/test_reload.py",)
 GUARD = ("tests/runtime/trust/test_guard.py",)
 SCREENER = ("tests/runtime/test_screener.py",)
 SITE_WORD = ("tests/runtime/trust/test_word.py",)
+CART = "tests/runtime/word/test_cart.py::"
+CARTS_READING = CART + "test_a_profile_reaches_every_reading[higher threshold]"
+CARTS_DAEMON = CART + "test_a_profile_reaches_every_reading_of_a_daemon[higher threshold]"
+CARTS_BUDGETS = CART + "test_of_the_sites_budget_and_the_carts_the_smaller_counts"
+CARTS_SITE = "open_site(config.site.profile, config.site.trusted_keys, station=config.station)"
+AGAIN = "tests/runtime/word/test_reread.py::"
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,33 @@ KEPT = (
     Kept("runtime/daemon/model.py", "budget=Budget(total=budget_ms)", "budget=Budget()", (BUDGETS + "daemon]",)),
     Kept("runtime/daemon/reader.py", "            old.ask_the_site()\n", "", RELOAD),
     Kept("runtime/exam/commands/exams.py", "budget_ms=options.budget_ms or ", "budget_ms=", (BUDGETS + "exam]",)),
+    Kept("runtime/cart/configured.py", CARTS_SITE, NO_SITE, (CARTS_READING,)),
+    Kept("runtime/cart/configured.py", "            budget=budget,\n", "", (CARTS_BUDGETS,)),
+    Kept("runtime/cart/configured.py", "                budget_ms=camera.budget_ms,\n", "", (CARTS_DAEMON,)),
+    Kept(
+        "runtime/cart/configured.py",
+        "sites_word(site, bundle).threshold if threshold is None else threshold",
+        "bundle.manifest.refer_threshold",
+        (CARTS_DAEMON,),
+    ),
+    Kept(
+        "runtime/cart/configured.py",
+        "site_rules(in_use.site, ",
+        "site_rules(Site(), ",
+        (CART + "test_views_and_retakes_reach_the_exam",),
+    ),
+    Kept(
+        "runtime/reread/run.py",
+        "            kept.read_by(asdict(reader))\n",
+        "",
+        (AGAIN + "test_a_run_that_was_cut_off_does_not_go_on_by_another_profile",),
+    ),
+    Kept(
+        "runtime/reread/run.py",
+        "site_profile=_absolute(options.site_profile),",
+        "site_profile=None,",
+        (AGAIN + "test_a_profile_reaches_every_re_reading[higher threshold]",),
+    ),
     Kept("runtime/screener.py", "limits=limits)", "limits=None)", SCREENER),
     Kept("runtime/screener.py", "grade(image[0], self._word.limits)", "grade(image[0])", SCREENER),
     Kept("runtime/screener.py", "Guard(bundle, open_site())", "Guard(bundle)", GUARD),

@@ -19,6 +19,8 @@ from runtime.cart.cart import Cart
 from runtime.cart.demo.parts import PIN, USER, Demonstration, demonstration, demonstration_users
 from runtime.cart.server import Address, Server
 from runtime.cart.users import SignIn
+from runtime.exam.errors import ExamRefused
+from runtime.views import Eye, View
 
 INFANT = {"gestational_age": "27w3d", "birth_weight_g": 980, "born_at": "2026-10-18T00:00"}
 VIEWS = ("disc-centred", "temporal", "nasal", "superior", "inferior")
@@ -144,6 +146,19 @@ def driven(folder: Path, **settings: Any) -> Iterator[Driver]:
         patient.setattr("device.light.link.REPLY_MS", 300)
         until(lambda: all(not part["problem"] for part in cart.health()), "every part ready")
         yield Driver(simulated, cart, server, client)
+
+
+def taken(cart: Cart, view: View) -> dict[str, Any]:
+    """A picture of the right eye by the `Cart` itself, as its screen shows it."""
+    exam = cart.aim(Eye.OD, view).result(PATIENCE_S)["exam"]
+    while True:
+        try:
+            pressed = cart.capture(operator=USER, exam=exam, aim=(Eye.OD, view)).result(PATIENCE_S)
+            found: dict[str, Any] = pressed["capture"]
+            return found
+        except ExamRefused as error:  # of a frame from before the exam was opened, on a slow machine
+            if "while no exam was open" not in str(error):
+                raise
 
 
 def until(condition: Callable[[], object], what: str) -> None:

@@ -22,19 +22,19 @@ from runtime.bundles.trial import Trial
 from runtime.cart.__main__ import main
 from runtime.cart.cart import Cart
 from runtime.cart.configured import parts_of, program_of
+from runtime.cart.hints import Hint
 from runtime.cart.users import new_user, save_users
 from runtime.config import load_config
 from runtime.exam.__main__ import main as exam_main
-from runtime.exam.errors import ExamRefused
 from runtime.exam.infant import Infant
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key, write_new_key
-from runtime.outcome import Outcome
+from runtime.quality import QualityLimits
 from runtime.slots import read_active
 from runtime.trust.site import Site
-from runtime.views import Eye, View
+from runtime.views import View
 from tests.runtime.bundles.making import WORKS, bundle_folder
-from tests.runtime.cart.driving import until
+from tests.runtime.cart.driving import taken, until
 
 WAIT_S = 300.0
 MISSING = {"openvino": {"segmentation": "fp32", "classifier": "int8"}}
@@ -97,17 +97,6 @@ def opened(cart: Cart) -> str:
     return str(cart.open_exam(Infant.from_dict(INFANT), operator="anna").result(WAIT_S)["exam"])
 
 
-def taken(cart: Cart, view: View) -> Outcome:
-    exam = cart.aim(Eye.OD, view).result(WAIT_S)["exam"]
-    while True:
-        try:
-            pressed = cart.capture(operator="anna", exam=exam, aim=(Eye.OD, view))
-            return Outcome(pressed.result(WAIT_S)["capture"]["outcome"])
-        except ExamRefused as error:  # of a frame from before the exam was opened, on a slow machine
-            if "while no exam was open" not in str(error):
-                raise
-
-
 @pytest.fixture
 def switched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Switched:
     monkeypatch.setenv("ROP_SITE_STATE", str(tmp_path / "state"))
@@ -151,11 +140,31 @@ def test_an_exam_whose_bundle_is_gone_gets_no_finding_of_another(switched: Switc
     shutil.rmtree(switched.slots.folder / old)
     with switched.started() as cart:
         assert "not installed" in problem(cart, "model")
-        assert taken(cart, View.NASAL) is Outcome.NO_RESULT
+        assert taken(cart, View.NASAL)["outcome"] == "NO_RESULT"
         cart.stop_exam(exam, cause="equipment", operator="anna").result(WAIT_S)
         opened(cart)
-        assert taken(cart, View.NASAL) is not Outcome.NO_RESULT
+        assert taken(cart, View.NASAL)["outcome"] != "NO_RESULT"
         until(lambda: not problem(cart, "model"), "the next exam has its bundle")
+
+
+def test_the_live_picture_is_judged_by_the_limits_of_the_bundle_in_use(switched: Switched) -> None:
+    old, new = switched.install("old"), switched.install("new", gate={"brightness_min": 250.0})
+    switched.switch(old)
+    with switched.started() as cart:
+        opened(cart)
+        switched.switch(new)
+        assert cart.parts.limits() == QualityLimits()
+        until(lambda: preview(cart) is not Hint.TOO_DARK, "a picture by the exam's bundle")
+        exam = cart.exam_shown()["exam"]
+        cart.stop_exam(exam, cause="equipment", operator="anna").result(WAIT_S)
+        opened(cart)
+        until(lambda: preview(cart) is Hint.TOO_DARK, "a picture by the new one")
+
+
+def preview(cart: Cart) -> Hint:
+    shown = cart.preview.after(0, WAIT_S)
+    assert shown is not None
+    return shown.framing.hint
 
 
 def test_a_new_bundle_that_does_not_load_is_left_before_an_exam_is_opened_with_it(switched: Switched) -> None:
@@ -193,7 +202,7 @@ def test_an_exam_of_a_bundle_that_the_cart_went_back_from_does_not_load_it_again
     with switched.started() as cart:
         assert "crash loop" in problem(cart, "model")
         # RETAKE where the simulated camera, begun anew, shows what it showed for the view before.
-        assert taken(cart, View.NASAL) in (Outcome.NO_RESULT, Outcome.RETAKE)
+        assert taken(cart, View.NASAL)["outcome"] in ("NO_RESULT", "RETAKE")
         cart.stop_exam(exam, cause="equipment", operator="anna").result(WAIT_S)
     assert active(switched) == old
 

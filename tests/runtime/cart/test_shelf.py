@@ -19,8 +19,8 @@ from runtime.cart.errors import NotNow
 from runtime.cart.shelf import MOST_FOUND, Shelf, packages
 from runtime.views import View
 from tests.runtime.bundles.making import WORKS, bundle_folder, packed, sha256_of
-from tests.runtime.cart.driving import until
-from tests.runtime.cart.test_bundle_in_use import WAIT_S, Switched, opened, switched, taken
+from tests.runtime.cart.driving import taken, until
+from tests.runtime.cart.test_bundle_in_use import WAIT_S, Switched, opened, switched
 
 __all__ = ["switched"]
 LOST = Compared("OD", "nasal", "REFER", "NO_REFERRAL_FINDINGS", 20.0, 21.0)

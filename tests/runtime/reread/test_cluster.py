@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,23 @@ import cv2
 import pytest
 
 from runtime.reread.__main__ import main
-from runtime.reread.cluster import RayPool, _require_same, _why
+from runtime.reread.cluster import RayPool, _why
 from runtime.reread.drive import Batch, drive
 from runtime.reread.errors import RereadError
-from runtime.reread.reader import ReaderFacts, ReaderSettings
+from runtime.reread.reader import ReaderFacts, ReaderSettings, require_same
 from runtime.reread.row import RereadResult
 from tests.pictures import retina
 from tests.runtime.reread.making import stored
 
-FACTS = ReaderFacts("b" * 64, "1", "openvino", "fp32", "cpu", 0.5, "amx", "2026.4")
+FACTS = ReaderFacts("b" * 64, "", "1", "openvino", "fp32", "cpu", 0.5, "amx", "2026.4")
 
 
 def test_readers_that_are_not_alike_are_named() -> None:
-    _require_same(FACTS, FACTS)
-    other = ReaderFacts(**{**vars(FACTS), "cpu_class": "vnni", "openvino": "2025.3"})
-    with pytest.raises(RereadError, match=r"cpu_class vnni and amx, openvino 2025.3 and 2026.4"):
-        _require_same(FACTS, other)
+    require_same(FACTS, FACTS)
+    other = replace(FACTS, site_profile_sha256="c" * 64, cpu_class="vnni", openvino="2025.3")
+    words = rf"site_profile_sha256 {'c' * 64} and none, cpu_class vnni and amx, openvino 2025.3 and 2026.4"
+    with pytest.raises(RereadError, match=words):
+        require_same(FACTS, other)
 
 
 def test_an_error_of_a_page_is_one_line() -> None:

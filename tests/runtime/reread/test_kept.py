@@ -51,6 +51,15 @@ def test_a_part_that_was_cut_anywhere_counts_as_not_there(tmp_path: Path) -> Non
             assert readings(kept) == [stored(3).reading]
 
 
+def test_work_that_others_began_is_refused(tmp_path: Path) -> None:
+    with WorkFolder(tmp_path / "w", RUN) as kept:
+        kept.read_by({"threshold": 0.5, "site_profile_sha256": ""})
+        kept.read_by({"threshold": 0.5, "site_profile_sha256": ""})
+    words = "a run that was cut off, with other threshold, site_profile_sha256;"
+    with WorkFolder(tmp_path / "w", RUN) as kept, pytest.raises(RereadError, match=words):
+        kept.read_by({"threshold": 0.4, "site_profile_sha256": "a" * 64})
+
+
 @pytest.mark.parametrize("other", [{**RUN, "bundle": "c" * 64}, {**RUN, "sources": ["/a", "/b"]}])
 def test_another_runs_work_is_refused(tmp_path: Path, other: dict[str, object]) -> None:
     WorkFolder(tmp_path / "w", RUN).close()
