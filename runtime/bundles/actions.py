@@ -14,6 +14,7 @@ from runtime.bundles.store import Slots
 from runtime.bundles.trial import LIVE_BUDGET_MS, Trial, TrialRequest, keep_trial, kept_trial, try_bundle
 from runtime.errors import BundleError
 from runtime.slots import Active, default_slots
+from runtime.trust.errors import SiteError
 from runtime.trust.issues import NoIssues
 from runtime.trust.site import Site, open_site
 
@@ -150,6 +151,6 @@ def _try(means: Means, bundle: Bundle) -> Trial:
     trial = try_bundle(asked)
     if running == bundle.path and trial.not_compared:
         trial = replace(trial, not_compared="it is the active bundle itself")
-    with suppress(OSError):
+    with suppress(OSError, SiteError):
         keep_trial(means.slots, bundle.sha256, asked, trial)
     return trial

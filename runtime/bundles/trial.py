@@ -22,6 +22,8 @@ from device.version import software_version
 from runtime.bundles.store import Slots, write_flushed
 from runtime.cpu_class import cpu_class
 from runtime.percentiles import percentile, samples_needed
+from runtime.trust.errors import SiteError
+from runtime.trust.site import open_site
 
 TIMEOUT_S = 600.0
 TRIAL_LIMIT_BYTES = 4 * 2**20
@@ -176,20 +178,21 @@ def kept_trial(slots: Slots, sha256: str, asked: TrialRequest) -> Trial | None:
         if content["schema"] != TRIAL_SCHEMA or content["machine"] != _machine(asked):
             return None
         return _trial(content["trial"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, SiteError):
         return None
 
 
 def keep_trial(slots: Slots, sha256: str, asked: TrialRequest, trial: Trial) -> None:
-    """Keep how it did, for the next activation. Raises `OSError`."""
+    """Keep how it did, for the next activation. Raises `OSError`, `SiteError`."""
     content = {"schema": TRIAL_SCHEMA, "machine": _machine(asked), "trial": asdict(trial)}
     write_flushed(slots.trial_file(sha256), json.dumps(content).encode() + b"\n")
 
 
 def _machine(asked: TrialRequest) -> list[str]:
-    """What the answers of an engine rest on beside the bundle, and the site under which it was tried."""
-    site = [str(asked.site_profile), str(asked.trusted_keys)]
-    return [str(cpu_class()), os.uname().nodename, *_libraries(), asked.engine, asked.precision, *site]
+    """What the answers of an engine rest on beside the bundle, and the site's word under which it was tried."""
+    site = open_site(asked.site_profile, asked.trusted_keys, station=asked.station)
+    word = [str(site.profile_sha256), *sorted(key.hex() for key in (site.keys.keys if site.keys else ()))]
+    return [str(cpu_class()), os.uname().nodename, *_libraries(), asked.engine, asked.precision, *word]
 
 
 @lru_cache(maxsize=1)

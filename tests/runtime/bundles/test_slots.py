@@ -23,6 +23,7 @@ from runtime.reading import Signature
 from runtime.slots import ACTIVE, installed, read_active
 from runtime.trust.errors import SignatureRefused, SiteError
 from tests.runtime.bundles.making import KEY, STRANGER, WORKS, bundle_folder, packed, sha256_of
+from tests.runtime.trust.conftest import profile_content
 
 Trials = Callable[[Trial], list[TrialRequest]]
 SIGNED = Signature("signed", "maker", "")
@@ -176,6 +177,28 @@ def test_a_trial_is_kept_for_the_same_machine(means: Means, one: Path, trials: T
     both(means, rollback_to)
     activate(means, sha256, despite="tried anew")
     assert len(asked) == 4
+
+
+@pytest.mark.parametrize("named", ["option", "environment"])
+def test_a_trial_is_made_anew_once_the_site_says_otherwise(
+    means: Means, one: Path, trials: Trials, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """Under the same name: that is how a site renews its profile."""
+    profile, asked = means.folder.parent / "site.profile", trials(WORKS)
+
+    def says(**changes: object) -> None:
+        body = json.dumps(profile_content(stations=["cart-1"], **changes)).encode() + b"\n"
+        profile.write_bytes(body + signature_line(body, KEY))
+
+    says()
+    if named == "environment":
+        monkeypatch.setenv("ROP_SITE_PROFILE", str(profile))
+    else:
+        means = replace(means, site_profile=profile)
+    sha256 = install(means, one).bundle.sha256
+    says(quality_limits={"detail_min": 13.0})
+    activate(means, sha256)
+    assert len(asked) == 2
 
 
 def test_the_active_bundle_installed_again_says_why_nothing_is_compared(
