@@ -279,7 +279,9 @@ def evaluate_parser() -> argparse.ArgumentParser:
         help="a table of which build_engines.train held a part out: the rest",
     )
     seen.add_argument("--held-out-share", type=float, default=0.2, metavar="SHARE", help="of that (default: 0.2)")
-    parser.add_argument("--draws", type=int, default=1000, metavar="N", help="of infants, for areas (default: 1000)")
+    parser.add_argument(
+        "--draws", type=int, default=1000, metavar="N", help="of infants, for the bands of curves (default: 1000)"
+    )
     parser.add_argument(
         "--pictures",
         type=int,

@@ -23,9 +23,10 @@ from build_engines.evaluate.result import (
     ReliabilityPoint,
     Roc,
 )
+from build_engines.evaluate.statistics.area import area_interval
 from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
-from build_engines.evaluate.statistics.roc import Area, area_interval, roc_curve
+from build_engines.evaluate.statistics.roc import roc_band, roc_curve
 from build_engines.evaluate.units import FRAME, Units, gather
 from runtime.outcome import Outcome
 from runtime.shares import Flags, Range, Share, share
@@ -39,8 +40,6 @@ MOST_VALUES = 12
 EVERY = "all"
 NOT_STATED = "not stated"
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
-GROUP_DRAWS = 200
-"""Fewer draws for the areas of groups, of which there are many."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def level_of(
         points += [_chosen(units, name, target) for target in targets]
     return Level(
         level,
-        group_of(units, EVERY, EVERY, deployed, None),
+        group_of(units, EVERY, EVERY, deployed),
         _roc(units, asked.draws),
         tuple(_with_predictive(point, units, asked.prevalences) for point in points),
         _decision(units, asked.prevalences),
@@ -113,14 +112,13 @@ def accuracy(units: Units, refers: Flags) -> Accuracy:
     return Accuracy(of(truth), of(~truth), of(truth & answered), of(~truth & answered))
 
 
-def group_of(units: Units, column: str, value: str, deployed: Accuracy, draws: int | None) -> Group:
-    """A part of the table. draws: for the area's interval; None leaves the area out, as `Level.roc` has it."""
+def group_of(units: Units, column: str, value: str, deployed: Accuracy, area: Range | None = None) -> Group:
+    """A part of the table. area: left out of the whole table's, as `Level.roc` has it."""
     flows = [
         {outcome.value: sum(o is outcome and t == is_positive for o, t in zip(units.outcomes, units.truth, strict=True))
          for outcome in Outcome}
         for is_positive in (True, False)
     ]  # fmt: skip
-    found = None if draws is None else _area(units, draws)
     infants = len(np.unique(units.infants))
     return Group(
         column,
@@ -130,7 +128,7 @@ def group_of(units: Units, column: str, value: str, deployed: Accuracy, draws: i
         infants,
         Flow(flows[0], flows[1], share(~units.answered, units.infants)),
         deployed,
-        None if found is None else (found.value, found.low, found.high),
+        area,
     )
 
 
@@ -146,9 +144,7 @@ def groups_of(cases: Sequence[Case], said: Sequence[Said], levels: Sequence[str]
             ours, theirs = [cases[n] for n in members], [said[n] for n in members]
             for level in dict.fromkeys((FRAME, levels[-1])):
                 units = gather(ours, theirs, level)
-                found.append(
-                    group_of(units, column, value, accuracy(units, units.refers), min(asked.draws, GROUP_DRAWS))
-                )
+                found.append(group_of(units, column, value, accuracy(units, units.refers), _area(units)))
     return tuple(found)
 
 
@@ -236,34 +232,32 @@ def _with_predictive(point: Point, units: Units, prevalences: Sequence[float]) -
     return Point(point.name, point.threshold, point.chosen_on, found, tuple(values))
 
 
-def _area(units: Units, draws: int, against: bool = False) -> Area | None:
+def _area(units: Units, *, against: bool = False) -> Range | None:
+    """Of the units with an answer; against: of all, no answer counted against the reader."""
     kept: Flags = np.ones(len(units.truth), np.bool_) if against else units.answered
-    scores = (units.against() if against else units.scores)[kept]
-    truth, infants = units.truth[kept], units.infants[kept]
+    truth = units.truth[kept]
     if not truth.any() or truth.all():
         return None
-    return area_interval(scores, truth, infants, draws)
+    return area_interval((units.against() if against else units.scores)[kept], truth, units.infants[kept])
 
 
 def _roc(units: Units, draws: int) -> Roc:
-    found, against = _area(units, draws), _area(units, draws, against=True)
+    found, against = _area(units), _area(units, against=True)
     if found is None:
-        return Roc(None, _range(against), (), (), (), (), ())
+        return Roc(None, against, (), (), (), (), ())
     kept = units.answered
-    curve = roc_curve(units.scores[kept], units.truth[kept])
+    scores, truth = units.scores[kept], units.truth[kept]
+    curve = roc_curve(scores, truth)
+    low, high = roc_band(scores, truth, units.infants[kept], draws)
     return Roc(
-        _range(found),
-        _range(against),
+        found,
+        against,
         tuple(curve.thresholds.tolist()),
         tuple(curve.sensitivity.tolist()),
         tuple(curve.false_positive_rate.tolist()),
-        tuple(found.band_low.tolist()),
-        tuple(found.band_high.tolist()),
+        tuple(low.tolist()),
+        tuple(high.tolist()),
     )
-
-
-def _range(of: Area | None) -> Range | None:
-    return None if of is None else (of.value, of.low, of.high)
 
 
 def _decision(units: Units, prevalences: Sequence[float]) -> Decision | None:

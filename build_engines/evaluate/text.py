@@ -43,8 +43,9 @@ def markdown(found: Evaluation) -> str:
         "",
         "No frame is left out: RETAKE and NO_RESULT count against the reader (as a missed finding where the truth is "
         "positive, as a false alarm where it is not), unless a column says `answered`. Intervals are 95 %. Shares have "
-        f"Wilson's interval, over several units of an infant at their effective number; areas that of {found.draws} "
-        f"draws of infants. Independent unit: {escape(data.unit_of_independence)}.",
+        f"Wilson's interval, over several units of an infant at their effective number; areas a score "
+        "interval by the spread between infants; bands of curves are of "
+        f"{found.draws} draws of infants. Independent unit: {escape(data.unit_of_independence)}.",
         "",
         *(line for warning in found.warnings for line in (f"> {escape(warning)}", "")),
         *(line for pair in found.comparisons for line in _comparison(pair)),

@@ -31,7 +31,7 @@ from runtime.bench.options import (
     Until,
 )
 from runtime.bench.words import LOADS, OPEN_LOADS, ROWS, LoadKind
-from runtime.commands.numbers import number, picture_size, positive, share, whole
+from runtime.commands.numbers import MOST, number, picture_size, positive, share, whole
 from runtime.commands.site import add_site_options
 from runtime.engines import PRECISIONS
 from runtime.engines.options import add_engine_options, engine_name
@@ -372,8 +372,8 @@ def _duration(text: str) -> float:
     """Seconds in `90s`, `30m`, `8h`."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", text)
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
-    if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a time like 90s, 30m or 8h")
+    if not 0 < seconds <= MOST:
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected a time like 90s, 30m or 8h")
     return seconds
 
 

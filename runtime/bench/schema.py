@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from runtime.bench.words import LoadKind
+from runtime.bench.words import GPU_STAGES, ROWS, LoadKind
 
 REPORT_SCHEMA = "rop.bench/1"
 
-Millis = Annotated[FiniteFloat, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
+MOST_MS = 1e9
+"""A time of over eleven days is none of a frame, nor of a run."""
+
+MOST = 1e15
+"""Of anything."""
+
+Figure = Annotated[FiniteFloat, Field(ge=-MOST, le=MOST)]
+Amount = Annotated[FiniteFloat, Field(ge=0, le=MOST)]
+Millis = Annotated[FiniteFloat, Field(ge=0, le=MOST_MS)]
+Positive = Annotated[FiniteFloat, Field(gt=0, le=MOST_MS)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Number = Annotated[int, Field(ge=1, le=10**12)]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Percent = Annotated[FiniteFloat, Field(gt=0, lt=100)]
+SAMPLED = {*ROWS, "cpu"} - {"camera_to_result"}
+"""What a frame has a value of."""
+ALWAYS_SAMPLED = SAMPLED - set(GPU_STAGES)
+
+
+def _moment(text: str) -> str:
+    """Runs are put in order by it, so it must be one."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.utcoffset() is None:
+        raise ValueError("expected a date and time with its offset, like 2026-11-29T08:30:00+01:00")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
 
 
 class Part(BaseModel):
@@ -34,22 +64,22 @@ class PlanPart(Part):
     """What was asked."""
 
     load: LoadKind
-    rate_hz: float | None
-    burst_frames: int | None
-    idle_s: float | None
-    frames: int | None
-    seconds: float | None
+    rate_hz: Positive | None
+    burst_frames: Number | None
+    idle_s: Positive | None
+    frames: Count | None
+    seconds: Positive | None
     """Length of a soak; None where frames were counted."""
     warmup: Count
-    percentile: float = Field(gt=0, lt=100)
-    budget_ms: float | None
-    stage_budgets_ms: dict[str, float]
+    percentile: Percent
+    budget_ms: Positive | None
+    stage_budgets_ms: dict[str, Positive]
     miss_rate: Share | None
     warmup_steady: bool | None = None
     """Whether the speed was steady after the warm-up; None where its length was told."""
-    turns: int = Field(default=1, ge=1)
+    turns: Number = 1
     """In which the frames were read, others' turns between them."""
-    streams: int = Field(default=1, ge=1)
+    streams: Number = 1
     """Read at once, this one among them."""
 
 
@@ -58,9 +88,9 @@ class InputPart(Part):
 
     source: str
     sha256: str | None
-    distinct_frames: int | None
-    width: int | None
-    height: int | None
+    distinct_frames: Count | None
+    width: Number | None
+    height: Number | None
     paced_by: Literal["clock", "camera"]
     sizes: dict[str, Count] = Field(default_factory=dict)
     """Distinct frames by size, `640x480`; `width` and `height` are null where there are several."""
@@ -82,7 +112,7 @@ class EnginePart(Part):
     backend: str
     precision: str
     device: str
-    threads: int | None
+    threads: Number | None
     why: str = ""
     """Why this backend, and how it runs."""
     plan_sha256: str | None = None
@@ -95,13 +125,13 @@ class EnvironmentPart(Part):
     machine_id: str
     """Hash over processor, cores, memory, GPU and the system's machine id: the same only on the same machine."""
     processor: str
-    cores: int
+    cores: Number
     """Of the machine."""
     affinity: tuple[Count, ...] | None = None
     """Numbers of the cores that the process may run on; None in reports of older versions."""
-    quota_cores: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    quota_cores: Positive | None = None
     """Cores' worth of time that its control groups let it use; None where nothing limits it."""
-    memory_mb: int
+    memory_mb: Count
     gpu: str | None
     driver: str | None
     system: str
@@ -134,50 +164,50 @@ class CountsPart(Part):
 class RowPart(Part):
     """Latencies of a row, milliseconds. A percentile is null when there are too few samples to state it."""
 
-    n: Count
-    mean: FiniteFloat
-    p50: FiniteFloat | None
-    p90: FiniteFloat | None
-    p95: FiniteFloat | None
-    p99: FiniteFloat | None
-    p99_9: FiniteFloat | None
-    max: FiniteFloat
-    budget_ms: float | None
+    n: Number
+    mean: Millis
+    p50: Millis | None
+    p90: Millis | None
+    p95: Millis | None
+    p99: Millis | None
+    p99_9: Millis | None
+    max: Millis
+    budget_ms: Positive | None
     over_budget: Count | None
 
 
 class PercentilePart(Part):
     """The percentile that was asked for, of camera to result."""
 
-    p: float
+    p: Percent
     method: str
     samples_needed: Count
-    value_ms: FiniteFloat | None
-    upper_bound_ms: FiniteFloat | None
+    value_ms: Millis | None
+    upper_bound_ms: Millis | None
     """With 99 % confidence."""
 
 
 class RunPart(Part):
     """The run as a whole."""
 
-    seconds: Millis
-    frames_per_s: FiniteFloat
-    camera_frames_per_s: FiniteFloat | None
-    jitter_p99_ms: FiniteFloat | None
-    overhead_us: FiniteFloat
+    seconds: Amount
+    frames_per_s: Amount
+    camera_frames_per_s: Amount | None
+    jitter_p99_ms: Millis | None
+    overhead_us: Amount
     """The benchmark's own work, a frame."""
-    cpu_ms_per_frame: FiniteFloat
+    cpu_ms_per_frame: Amount
     """All threads of the process together."""
-    engine_mb: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    engine_mb: Amount | None = None
     """By how much the process grew as the engine was loaded and warmed up."""
 
 
 class EnergyPart(Part):
     """Energy over the run, the machine's idling in it."""
 
-    joules: dict[str, Millis]
+    joules: dict[str, Amount]
     """By its source: RAPL's packages, INA rails, the GPU."""
-    joules_per_frame: dict[str, Millis]
+    joules_per_frame: dict[str, Amount]
     why_none: str
     """Why there is none, "" where there is."""
 
@@ -197,26 +227,26 @@ class CulpritPart(Part):
     """Another process that took CPU time."""
 
     name: str
-    pid: int
-    cpu_seconds: FiniteFloat
+    pid: Count
+    cpu_seconds: Amount
 
 
 class MachinePart(Part):
     """The machine during the run; `sampler.MachineLog`."""
 
-    memory_start_mb: FiniteFloat | None
-    memory_peak_mb: FiniteFloat | None
-    memory_end_mb: FiniteFloat | None
-    device_memory_peak_mb: FiniteFloat | None
-    other_cores: FiniteFloat
-    stolen_cores: FiniteFloat
+    memory_start_mb: Amount | None
+    memory_peak_mb: Amount | None
+    memory_end_mb: Amount | None
+    device_memory_peak_mb: Amount | None
+    other_cores: Amount
+    stolen_cores: Amount
     preempted: Count
     culprits: tuple[CulpritPart, ...]
     throttled: tuple[str, ...]
-    clock_step_ms: FiniteFloat
-    at_s: tuple[FiniteFloat, ...]
+    clock_step_ms: Figure
+    at_s: tuple[Figure, ...]
     """When each sample of `values` was taken, seconds from the start."""
-    values: dict[str, tuple[FiniteFloat | None, ...]]
+    values: dict[str, tuple[Figure | None, ...]]
     """By sensor; its unit ends its name."""
 
     @model_validator(mode="after")
@@ -242,7 +272,7 @@ class ColdStartPart(Part):
     first_result: Millis
     second_result: Millis
     first_after_idle: Millis
-    idle_s: Millis
+    idle_s: Amount
 
 
 class AccuracyPart(Part):
@@ -277,12 +307,12 @@ class PeerPart(Part):
     device: str
     rounds: Count
     frames_each: Count
-    ours_p50_ms: FiniteFloat
-    peer_p50_ms: FiniteFloat
-    ratio: FiniteFloat
+    ours_p50_ms: Positive
+    peer_p50_ms: Positive
+    ratio: Positive
     """Peer over ours: how many times as fast this runtime is."""
-    ratio_low: FiniteFloat
-    ratio_high: FiniteFloat
+    ratio_low: Positive
+    ratio_high: Positive
     same_outcome: Share
 
 
@@ -291,10 +321,10 @@ class SlowFramePart(Part):
 
     number: Count
     source: str
-    at_s: FiniteFloat
-    total_ms: FiniteFloat
+    at_s: Figure
+    total_ms: Positive
     slowest_stage: str
-    machine: dict[str, FiniteFloat]
+    machine: dict[str, Figure]
 
 
 class FramesPart(Part):
@@ -302,15 +332,15 @@ class FramesPart(Part):
 
     number: tuple[Count, ...]
     source: tuple[str, ...]
-    at_s: tuple[FiniteFloat, ...]
+    at_s: tuple[Figure, ...]
     """Of capture, seconds from the start."""
     dropped_before: tuple[Count, ...]
     outcome: tuple[str, ...]
-    columns: dict[str, tuple[FiniteFloat | None, ...]]
+    columns: dict[str, tuple[Millis | None, ...]]
     """Milliseconds by row, and `cpu`."""
     size: tuple[str, ...] = ()
     """`640x480`; empty where all are of one."""
-    camera_to_result_ms: tuple[FiniteFloat, ...]
+    camera_to_result_ms: tuple[Positive, ...]
     """Not one a frame read, but one a frame that came in: `Samples.camera_to_result_ms`."""
 
     @model_validator(mode="after")
@@ -319,7 +349,17 @@ class FramesPart(Part):
         others += [self.size] if self.size else []
         if any(len(values) != len(self.number) for values in others):
             raise ValueError("frames: columns of different lengths")
+        if not ALWAYS_SAMPLED <= set(self.columns) <= SAMPLED:
+            raise ValueError(f"columns: got {', '.join(sorted(self.columns))}; expected {', '.join(sorted(SAMPLED))}")
+        for frame, read, total in zip(self.number, self.columns["classify"], self.columns["total"], strict=True):
+            if read is not None and not total:
+                raise ValueError(f"frame {frame} was read by both networks in {total} ms, expected more than 0")
         return self
+
+    @property
+    def timed(self) -> int:
+        """Frames that both networks read."""
+        return sum(read is not None for read in self.columns["classify"])
 
 
 class Report(Part):
@@ -327,7 +367,7 @@ class Report(Part):
 
     schema_: Literal["rop.bench/1"] = Field(alias="schema")
     version: str
-    created: str
+    created: Moment
     """When the run began, ISO 8601 with offset."""
     command: tuple[str, ...]
     verdict: Literal["PASS", "FAIL", "INVALID"]
@@ -358,3 +398,29 @@ class Report(Part):
     """The slowest first."""
     slowest: tuple[SlowFramePart, ...]
     frames: FramesPart
+
+    @property
+    def began(self) -> datetime:
+        """`created`, to be put in order by whatever the offsets."""
+        return datetime.fromisoformat(self.created)
+
+    @model_validator(mode="after")
+    def _one_story(self) -> Report:
+        wrong = next(self._contradictions(), None)
+        if wrong:
+            raise ValueError(f"contradicts itself: {wrong}")
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        frames, counts = self.frames, self.counts
+        found = {"read": len(frames.number), "timed": frames.timed, "dropped": sum(frames.dropped_before)}
+        for name, count in found.items():
+            if getattr(counts, name) != count:
+                yield f"{name} is {getattr(counts, name)}, of the frames {count}"
+        weights = {finding.weight for finding in self.findings}
+        word = "INVALID" if "invalid" in weights else "FAIL" if "fail" in weights else "PASS"
+        if self.verdict != word:
+            yield f"verdict is {self.verdict}, by its findings {word}"
+        total = self.rows.get("total")
+        if (total.n if total else 0) != frames.timed:
+            yield f"row total is of {total.n if total else 0} frames, {frames.timed} were read by both networks"

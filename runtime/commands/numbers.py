@@ -8,6 +8,10 @@ import re
 from collections.abc import Callable
 
 
+LEAST, MOST = 1e-6, 1e9
+"""Of times and rates: what is beyond is a slip, and no clock counts it."""
+
+
 def whole(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
     """A whole number from `low` to `high`."""
 
@@ -30,17 +34,18 @@ def number(text: str) -> float:
 
 def positive(text: str) -> float:
     """A number above zero."""
-    value = number(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above zero")
-    return value
+    return _within(text, "a number")
 
 
 def milliseconds(text: str) -> float:
     """Milliseconds above zero."""
+    return _within(text, "milliseconds")
+
+
+def _within(text: str, what: str) -> float:
     value = number(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected milliseconds above zero")
+    if not LEAST <= value <= MOST:
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected {what} above zero, from {LEAST:g} to {MOST:g}")
     return value
 
 

@@ -1,24 +1,21 @@
-"""The ROC curve, its area, and both drawn again over infants for their bands."""
+"""The ROC curve, and its band by infants drawn again."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.metrics import roc_auc
-from runtime.shares import Clusters, Flags, wilson
-from runtime.student import UPPER, t_quantile
+from runtime.shares import Clusters, Flags
+from runtime.student import UPPER
 
 Floats = NDArray[np.float64]
 GRID: Floats = np.linspace(0, 1, 101)
 """False positive rates at which a band is given."""
 AT_ONCE = 2_000_000
 """Weights that are held in memory at a time."""
-DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -28,17 +25,6 @@ class RocCurve:
     thresholds: Floats
     sensitivity: Floats
     false_positive_rate: Floats
-
-
-@dataclass(frozen=True)
-class Area:
-    """Area under the curve with its 95 % interval, and the band of the curve at the rates of `GRID`."""
-
-    value: float
-    low: float
-    high: float
-    band_low: Floats
-    band_high: Floats
 
 
 def roc_curve(scores: Floats, truth: Flags) -> RocCurve:
@@ -58,56 +44,31 @@ def roc_curve(scores: Floats, truth: Flags) -> RocCurve:
     )
 
 
-def drawn_areas(scores: Floats, truth: Flags, clusters: Clusters, draws: int, seed: int) -> tuple[Floats, Floats]:
-    """Areas and curves of `draws` samples of the infants: [D], and sensitivity at `GRID` [D, 101].
+def roc_band(scores: Floats, truth: Flags, clusters: Clusters, draws: int, seed: int = 20) -> tuple[Floats, Floats]:
+    """Between which sensitivities the curve lies at the rates of `GRID` in 95 % of the draws of infants.
 
-    Draws in which one class is missing are left out.
+    All of 0 to 1 where no draw has both classes.
     """
+    curves = drawn_curves(scores, truth, clusters, draws, seed)
+    low, high = np.quantile(curves, (1 - UPPER, UPPER), axis=0) if len(curves) else (GRID * 0, GRID * 0 + 1)
+    return low, high
+
+
+def drawn_curves(scores: Floats, truth: Flags, clusters: Clusters, draws: int, seed: int) -> Floats:
+    """Sensitivity at `GRID` of `draws` samples of the infants, [D, 101]; without those that miss a class."""
     order = np.argsort(scores, kind="stable")
     positive, number = truth[order], clusters[order]
     starts = np.flatnonzero(np.append(True, scores[order][1:] != scores[order][:-1]))
-    areas, curves = [], []
+    curves = []
     for weights in _weights(number, draws, seed):
         yes = np.add.reduceat(weights * positive, starts, axis=1)
         no = np.add.reduceat(weights * ~positive, starts, axis=1)
         yes_all, no_all = yes.sum(axis=1), no.sum(axis=1)
         both = (yes_all > 0) & (no_all > 0)
-        yes, no, yes_all, no_all = yes[both], no[both], yes_all[both], no_all[both]
-        below = np.cumsum(no, axis=1) - no
-        areas.append((yes * (below + no / 2)).sum(axis=1) / (yes_all * no_all))
-        hits = np.cumsum(yes[:, ::-1], axis=1) / yes_all[:, None]
-        alarms = np.cumsum(no[:, ::-1], axis=1) / no_all[:, None]
+        hits = np.cumsum(yes[both][:, ::-1], axis=1) / yes_all[both, None]
+        alarms = np.cumsum(no[both][:, ::-1], axis=1) / no_all[both, None]
         curves += [_at_grid(alarms[i], hits[i]) for i in range(len(hits))]
-    return np.concatenate(areas), np.array(curves).reshape(-1, len(GRID))
-
-
-def area_interval(scores: Floats, truth: Flags, clusters: Clusters, draws: int = DRAWS, seed: int = 20) -> Area:
-    """The area with its interval and band, infants drawn anew `draws` times.
-
-    The interval is taken on the logit scale with the draws' spread and Student's t by the infants of the smaller
-    class, which covers better than percentiles do. It is at most as wide as Wilson's for the infants of that class,
-    since no area is less certain than such a share (Birnbaum and Klose 1957); that it is where no draw differs. Raises
-    `ValueError` of one class only.
-    """
-    value = roc_auc(scores, truth)
-    if value is None:
-        raise ValueError("area: got one class only, expected both")
-    fewest = min(len(np.unique(clusters[truth])), len(np.unique(clusters[~truth])))
-    drawn, curves = drawn_areas(scores, truth, clusters, draws, seed)
-    tails = (1 - UPPER, UPPER)
-    band_low, band_high = np.quantile(curves, tails, axis=0) if len(curves) else (GRID * 0, GRID * 0 + 1)
-    bound = wilson(value, fewest)
-    spread = float(np.std(drawn, ddof=1)) if len(drawn) > 1 else 0.0
-    if spread == 0 or not 0 < value < 1 or fewest < 2:
-        return Area(value, *bound, band_low, band_high)
-    middle = math.log(value / (1 - value))
-    half = t_quantile(fewest - 1.0) * spread / (value * (1 - value))
-    low, high = max(_from_logit(middle - half), bound[0]), min(_from_logit(middle + half), bound[1])
-    return Area(value, low, high, band_low, band_high)
-
-
-def _from_logit(value: float) -> float:
-    return 1 / (1 + math.exp(-value)) if value > -700 else 0.0
+    return np.array(curves).reshape(-1, len(GRID))
 
 
 def _weights(number: Clusters, draws: int, seed: int) -> Iterator[Floats]:

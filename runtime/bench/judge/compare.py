@@ -121,7 +121,7 @@ def compare(
     differences = tuple(dict.fromkeys(text for other in (*a[1:], *b) for text in incomparable(a[0], other)))
     if differences and not anyway:
         raise BenchError(f"not comparable: {'; '.join(differences)}; measure both alike, or compare with --anyway")
-    first, second = (tuple(sorted(side, key=lambda report: report.created)) for side in (a, b))
+    first, second = (tuple(sorted(side, key=lambda report: report.began)) for side in (a, b))
     turns = made_in_turns(first, second)
     figures = list(_figures(first, second))
     if not figures:
@@ -175,7 +175,7 @@ def made_in_turns(a: Sequence[Report], b: Sequence[Report]) -> bool:
     """Whether each run of `a` has one of `b` beside it, before the next of either came: A B A B, or A B B A."""
     if len(a) != len(b) or len(a) < FEWEST_RUNS:
         return False
-    pairs = [sorted((first.created, second.created)) for first, second in zip(a, b, strict=True)]
+    pairs = [sorted((first.began, second.began)) for first, second in zip(a, b, strict=True)]
     return all(before[1] < after[0] for before, after in pairwise(pairs))
 
 

@@ -209,7 +209,8 @@ def _live(taken: Taken, now_ns: Callable[[], int], idle_ns: int) -> Iterator[Tak
     number = 0
     before: tuple[int, int] | None = None
     while taken.take(number, now := now_ns(), now + idle_ns):
-        sequence, captured_ns = taken.frame.sequence, taken.frame.captured_ns
+        # A driver's clock may run ahead; no frame is captured after it is here.
+        sequence, captured_ns = taken.frame.sequence, min(taken.frame.captured_ns, taken.got_ns)
         dropped: tuple[int, ...] = ()
         if before is not None and not idle_ns:
             missing = max(0, sequence - before[0] - 1)

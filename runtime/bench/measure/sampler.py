@@ -116,7 +116,8 @@ class Sampler:
         log.preempted = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - self._switches
         now = self._cpu()
         log.other_cores = _others(self._first, now)
-        stolen_s = now.machine.stolen - self._first.machine.stolen
+        # A virtual machine that moves to another host may find its counter set back.
+        stolen_s = max(0.0, now.machine.stolen - self._first.machine.stolen)
         log.stolen_cores = stolen_s / max(1e-6, now.at_s - self._first.at_s)
         self._sample()
         log.joules = {counter.name: counter.joules for counter in self._energy if counter.joules is not None}

@@ -8,16 +8,22 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from device.outputs import OutputFolder, write_whole
 from runtime.bench.errors import BenchError
 from runtime.bench.schema import REPORT_SCHEMA, Report
 from runtime.checked_json import NotJson, first_problem, model_from, read_at_most
 from runtime.commands.say import say
-from runtime.errors import OutputError
-from runtime.sinks.files import prepare_folder, write_file
+from runtime.commands.text import printable
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 STANDARD_OUTPUT = Path("-")
 LIMIT_BYTES = 512 << 20
+MOST_SHOWN = 40
+"""Characters of a value that is wrong."""
 
 
 def check_writable(path: Path | None) -> None:
@@ -28,9 +34,14 @@ def check_writable(path: Path | None) -> None:
         raise BenchError(f"report {path}: is a folder, expected the name of a file in it")
     if path.exists() and not path.is_file():
         raise BenchError(f"report {path}: is a device or pipe, which a file would replace; use - for standard output")
+    if not path.parent.exists():
+        raise BenchError(
+            f"report {path}: there is no folder {path.parent}; make it, or name a file in one that is there"
+        )
     try:
-        prepare_folder(path.parent)
-    except OutputError as error:
+        with OutputFolder(path.parent) as folder:
+            folder.try_writing()
+    except OSError as error:
         raise _unwritable(path, error) from None
     if path.exists() and not os.access(path, os.W_OK):
         raise BenchError(f"report {path}: is there already and may not be written; name another file")
@@ -42,14 +53,13 @@ def write_report_file(path: Path, text: str) -> None:
         say(text.rstrip("\n"))
         return
     try:
-        write_file(path, text.encode("utf-8", "replace"))
-    except OutputError as error:
+        write_whole(path, text.encode("utf-8", "replace"))
+    except OSError as error:
         raise _unwritable(path, error) from None
 
 
-def _unwritable(path: Path, error: OutputError) -> BenchError:
-    cause = error.__cause__
-    reason = (cause.strerror or type(cause).__name__) if isinstance(cause, OSError) else str(error)
+def _unwritable(path: Path, error: OSError) -> BenchError:
+    reason = error.strerror or type(error).__name__
     return BenchError(f"report {path}: cannot be written ({reason}); free space there or name another file")
 
 
@@ -77,10 +87,17 @@ def read_report(path: Path) -> Report:
     try:
         return model_from(Report, raw)
     except (ValidationError, NotJson) as error:
-        problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
+        problem = _problem(error) if isinstance(error, ValidationError) else str(error)
         raise BenchError(
             f"report {path}: not a whole {REPORT_SCHEMA} report ({problem}); measure again with --json"
         ) from None
+
+
+def _problem(error: ValidationError) -> str:
+    """Place, what is there where it is short, and what is expected."""
+    given = error.errors()[0]["input"]
+    got = f" (got {printable(repr(given))[:MOST_SHOWN]})" if isinstance(given, (str, int, float, type(None))) else ""
+    return first_problem(error, "the file") + got
 
 
 def read_reports(path: Path) -> tuple[Report, ...]:

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
+from build_engines.evaluate.statistics.area import area_interval
 from build_engines.evaluate.statistics.predictive import predictive_values
-from build_engines.evaluate.statistics.roc import area_interval
 from runtime.shares import Share, share
 
 ALIKE = 0.4
@@ -28,9 +28,14 @@ class Coverage:
     kind: str
     infants: int = 100
     level: float = 0.9
-    """The true share, or about the true area."""
+    """The true share or area."""
     studies: int = 1000
-    draws: int = 1000
+    ill: float = 0.35
+    """Share of the infants, of an area."""
+    mixed: bool = False
+    """Whether only two in three frames of an ill infant show it."""
+    wider: float = 1.0
+    """How much wider scores of ill frames lie than of the others."""
 
 
 def covered(of: Coverage) -> float:
@@ -64,19 +69,28 @@ def _predictive(of: Coverage, rng: np.random.Generator) -> bool:
 
 def _area(of: Coverage, rng: np.random.Generator) -> bool:
     """Binormal scores with a part that all frames of an infant share; its area is known."""
-    from statistics import NormalDist
-
     sizes = rng.integers(1, MOST_FRAMES + 1, of.infants)
     infants = np.repeat(np.arange(of.infants), sizes)
-    ill = rng.random(of.infants) < 0.35
-    ill[:2] = True, False
+    ill = rng.random(of.infants) < of.ill
+    ill[:2], ill[-2:] = True, False
+    shown = ill[infants] & (rng.random(len(infants)) < 2 / 3) if of.mixed else ill[infants]
+    shown[0] = True
     own, rest = rng.normal(0, np.sqrt(ALIKE), of.infants), rng.normal(0, np.sqrt(1 - ALIKE), len(infants))
-    apart = NormalDist().inv_cdf(of.level) * np.sqrt(2)
-    found = area_interval(own[infants] + rest + apart * ill[infants], ill[infants], infants, of.draws, seed=1)
-    return found.low <= of.level <= found.high
+    apart = NormalDist().inv_cdf(of.level) * np.hypot(1, of.wider)
+    _, low, high = area_interval((own[infants] + rest) * np.where(shown, of.wider, 1) + apart * shown, shown, infants)
+    return low <= of.level <= high
+
+
+ALL = (
+    *(Coverage(kind, infants, level) for kind in KINDS for infants in (60, 150) for level in (0.85, 0.93)),
+    *(Coverage("area", 60, level, ill=ill) for level in (0.75, 0.98) for ill in (0.1, 0.35, 0.5)),
+    *(Coverage("area", infants, 0.98) for infants in (25, 150, 400)),
+    *(Coverage("area", 60, level, mixed=True) for level in (0.85, 0.98)),
+    *(Coverage("area", 60, level, wider=1.5) for level in (0.85, 0.98)),
+)
+"""The studies of docs/measurements.md."""
 
 
 if __name__ == "__main__":
-    for kind, infants, level in itertools.product(KINDS, (60, 150), (0.85, 0.93)):
-        found = covered(Coverage(kind=kind, infants=infants, level=level))
-        print(f"{kind}, {infants} infants, true {level:g}: {found:.1%} of 1,000 studies")  # noqa: T201
+    for each in ALL:
+        print(f"{each}: {covered(each):.1%} of {each.studies:,} studies")  # noqa: T201

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from build_engines.evaluate.statistics.agreement import fewest_deciding, mcnemar
+from build_engines.evaluate.statistics.area import area_interval, clustered_variance, model_variance
 from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
-from build_engines.evaluate.statistics.roc import area_interval, drawn_areas, roc_curve
+from build_engines.evaluate.statistics.roc import GRID, drawn_curves, roc_band, roc_curve
 from runtime.metrics import roc_auc
 from runtime.shares import ALL_ALIKE, CLUSTERED, WILSON, Share, cluster_variance, share, wilson
 from runtime.student import Z, t_cdf, t_quantile
-from tests.build_engines.evaluate.coverage import KINDS, Coverage, covered
+from tests.build_engines.evaluate.coverage import ALL, KINDS, Coverage, covered
 
 EXACT = 1e-12
 
@@ -122,8 +123,8 @@ def test_predictive_values_keep_an_interval_where_every_unit_is_right() -> None:
     assert negative[1] < 1
 
 
-def test_drawn_areas_are_those_of_the_drawn_infants() -> None:
-    """Held to the plain way of doing it: infants' frames put together anew, and the area of that."""
+def test_drawn_curves_are_those_of_the_drawn_infants() -> None:
+    """Held to the plain way of doing it: infants' frames put together anew, and the curve of that."""
     oracle = pytest.importorskip("sklearn.metrics")
     scores, truth, infants = case(7, 90)
     names, number = np.unique(infants, return_inverse=True)
@@ -132,8 +133,75 @@ def test_drawn_areas_are_those_of_the_drawn_infants() -> None:
     expected = []
     for row in picked:
         taken = np.concatenate([np.flatnonzero(number == infant) for infant in row])
-        expected.append(oracle.roc_auc_score(truth[taken], scores[taken]))
-    assert drawn_areas(scores, truth, infants, 25, seed=20)[0] == pytest.approx(np.array(expected), abs=EXACT)
+        rates, hits, _ = oracle.roc_curve(truth[taken], scores[taken], drop_intermediate=False)
+        expected.append(np.interp(GRID, rates, hits))
+    assert np.abs(drawn_curves(scores, truth, infants, 25, seed=20) - expected).max() <= EXACT
+    low, high = roc_band(scores, truth, infants, 25)
+    assert np.abs(low - np.quantile(expected, 0.025, axis=0)).max() <= EXACT
+    assert np.abs(high - np.quantile(expected, 0.975, axis=0)).max() <= EXACT
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_an_areas_variance_is_delongs_where_infants_give_one_unit(seed: int) -> None:
+    """By the definition: covariance matrices of who beats whom (DeLong and others 1988)."""
+    scores, truth, _ = case(seed, 120)
+    ill, others = scores[truth], scores[~truth]
+    beats = (ill[:, None] > others).astype(float) + 0.5 * (ill[:, None] == others)
+    expected = np.var(beats.mean(axis=1), ddof=1) / len(ill) + np.var(beats.mean(axis=0), ddof=1) / len(others)
+    assert clustered_variance(scores, truth, np.arange(120))[0] == pytest.approx(expected, abs=EXACT)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_an_areas_variance_by_infants_is_obuchowskis(seed: int) -> None:
+    """Term by term as the paper has it, infants with ill and other frames among them."""
+    scores, truth, infants = case(seed, 90)
+    names = np.unique(infants)
+    ill, others = scores[truth], scores[~truth]
+    beats = (ill[:, None] > others).astype(float) + 0.5 * (ill[:, None] == others)
+    area, m, n = beats.mean(), len(ill), len(others)
+    first = np.array([(beats[infants[truth] == name].mean(axis=1) - area).sum() for name in names])
+    second = np.array([(beats[:, infants[~truth] == name].mean(axis=0) - area).sum() for name in names])
+    with_ill, with_others = len(np.unique(infants[truth])), len(np.unique(infants[~truth]))
+    s10 = with_ill / ((with_ill - 1) * m) * (first**2).sum()
+    s01 = with_others / ((with_others - 1) * n) * (second**2).sum()
+    s11 = len(names) / (len(names) - 1) * (first * second).sum()
+    expected = s10 / m + s01 / n + 2 * s11 / (m * n)
+    assert clustered_variance(scores, truth, infants)[0] == pytest.approx(expected, abs=EXACT)
+
+
+@pytest.mark.parametrize("area", [0.03, 0.5, 0.75, 0.93, 0.98, 0.9999])
+def test_the_models_variance_is_by_owens_function(area: float) -> None:
+    special, stats = pytest.importorskip("scipy.special"), pytest.importorskip("scipy.stats")
+    z = stats.norm.ppf(area)
+    both = area - 2 * special.owens_t(z, 1 / np.sqrt(3))
+    for m, n in ((1, 1), (21, 39), (4.5, 100.25)):
+        expected = (area * (1 - area) + (m + n - 2) * (both - area**2)) / (m * n)
+        assert model_variance(area, m, n) == pytest.approx(expected, abs=EXACT)
+    assert model_variance(0.0, 5, 5) == model_variance(1.0, 5, 5) == 0
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_the_ends_of_an_areas_interval_are_the_areas_that_are_t_deviations_away(seed: int) -> None:
+    """Independent units of a model: then the deviation is the model's, unless the spread found is larger."""
+    optimize = pytest.importorskip("scipy.optimize")
+    scores, truth, _ = case(seed, 80, levels=10**6)
+    value, low, high = area_interval(scores, truth, np.arange(80))
+    spread, freedom = clustered_variance(scores, truth, np.arange(80))
+    m, n = int(truth.sum()), int((~truth).sum())
+    t = t_quantile(max(freedom, min(m, n) - 1.0))
+
+    def away(true: float) -> float:
+        return float((value - true) ** 2 - t**2 * model_variance(true, m, n))
+
+    assert low == pytest.approx(optimize.brentq(away, 1e-6, value, xtol=1e-15), abs=EXACT)
+    assert high == pytest.approx(optimize.brentq(away, value, 1 - 1e-12, xtol=1e-15), abs=EXACT)
+    assert spread > 0
+
+
+def test_turned_scores_turn_the_interval() -> None:
+    scores, truth, infants = case(4, 300)
+    value, low, high = area_interval(scores, truth, infants)
+    assert area_interval(-scores, truth, infants) == pytest.approx((1 - value, 1 - high, 1 - low), abs=EXACT)
 
 
 def width(of: Share) -> float:
@@ -172,27 +240,34 @@ def test_a_few_wrong_units_say_no_less_than_the_infants_alone(wrong: int) -> Non
 def test_an_area_is_at_most_as_uncertain_as_a_share_of_the_smaller_class() -> None:
     truth = np.arange(12) < 6
     ties = area_interval(np.full(12, 0.5), truth, np.arange(12))
-    assert (ties.low, ties.value, ties.high) == (wilson(0.5, 6)[0], 0.5, wilson(0.5, 6)[1])
-    one_pair = area_interval(np.where(truth, 0.8, np.linspace(0.1, 0.82, 12)), truth, np.arange(12), draws=200)
-    assert one_pair.value == pytest.approx(5 / 6)
-    assert one_pair.low >= wilson(5 / 6, 6)[0] > 0.4
+    assert ties == (0.5, *wilson(0.5, 6))
+    value, low, _ = area_interval(np.where(truth, 0.8, np.linspace(0.1, 0.82, 12)), truth, np.arange(12))
+    assert value == pytest.approx(5 / 6)
+    assert low >= wilson(5 / 6, 6)[0] > 0.4
+
+
+@pytest.mark.parametrize("infants", [np.zeros(12, np.int64), (np.arange(12) >= 6) * np.arange(12)])
+def test_one_ill_infant_says_no_more_than_one(infants: np.ndarray) -> None:
+    truth = np.arange(12) < 6
+    value, low, high = area_interval(np.where(truth, 0.6, np.linspace(0, 1, 12)), truth, infants)
+    assert (low, high) == wilson(value, 1)
 
 
 def test_classes_that_do_not_overlap_have_an_interval_too() -> None:
     scores, truth = np.array([0.1, 0.2, 0.8, 0.9] * 3), np.array([False, False, True, True] * 3)
-    found = area_interval(scores, truth, np.arange(12))
-    assert (found.value, found.high) == (1, 1)
-    assert found.low == wilson(1.0, 6)[0]
+    assert area_interval(scores, truth, np.arange(12)) == (1, *wilson(1.0, 6))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_intervals_cover_in_a_short_run(kind: str) -> None:
+SHORT = [*(Coverage(kind=kind) for kind in KINDS), Coverage("area", 60, 0.98), Coverage("area", 60, 0.93, ill=0.1)]
+
+
+@pytest.mark.parametrize("of", SHORT, ids=lambda of: f"{of.kind}-{of.infants}-{of.level}")
+def test_intervals_cover_in_a_short_run(of: Coverage) -> None:
     """100 studies: 95 % of them within what that many studies can show (three standard errors)."""
-    assert covered(Coverage(kind=kind, studies=100, draws=100)) >= 0.885
+    assert covered(replace(of, studies=100)) >= 0.885
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("kind", "infants", "level"), list(itertools.product(KINDS, (60, 150), (0.85, 0.93))))
-def test_intervals_cover_in_a_thousand_clustered_studies(kind: str, infants: int, level: float) -> None:
-    found = covered(Coverage(kind=kind, infants=infants, level=level))
-    assert 0.93 <= found <= 0.97
+@pytest.mark.parametrize("of", ALL, ids=str)
+def test_intervals_cover_in_a_thousand_clustered_studies(of: Coverage) -> None:
+    assert 0.93 <= covered(of) <= 0.97

@@ -6,10 +6,12 @@ import json
 import re
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from runtime.bench.__main__ import main
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.verdict import Evidence, judge
 from runtime.bench.measure.benchmark import WarmUp
@@ -200,6 +202,96 @@ def test_an_unwritable_path_is_found_beforehand(tmp_path: Path) -> None:
         check_writable(tmp_path / "file" / "report.json")
     with pytest.raises(BenchError, match="is a folder"):
         check_writable(tmp_path)
-    check_writable(tmp_path / "new" / "report.json")
+    with pytest.raises(BenchError, match=r"there is no folder .*new"):
+        check_writable(tmp_path / "new" / "report.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    check_writable(tmp_path / "report.json")
     check_writable(Path("-"))
     check_writable(None)
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv", "--html"])
+@pytest.mark.parametrize("call", [[], ["compare", "a", "b"]], ids=["run", "compare"])
+def test_no_folder_is_made_for_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], call: list[str], option: str
+) -> None:
+    if call and option == "--csv":
+        return
+    monkeypatch.chdir(tmp_path)
+    assert main([*call, option, "deep/er/report"]) == 2
+    assert "there is no folder deep/er; make it" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def places(content: object, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Where a report holds a number, one place of each list."""
+    if isinstance(content, dict):
+        return [place for name, value in content.items() for place in places(value, (*at, name))]
+    if isinstance(content, list):
+        return places(content[0], (*at, 0)) if content else []
+    return [at] if isinstance(content, (int, float)) and not isinstance(content, bool) else []
+
+
+def put(content: Any, place: tuple[str | int, ...], value: object) -> None:
+    for step in place[:-1]:
+        content = content[step]
+    content[place[-1]] = value
+
+
+def may_be_negative(place: tuple[str | int, ...]) -> bool:
+    """A jump of the clock, a seed, what came before the run began, what a sensor says."""
+    return place in (("machine", "clock_step_ms"), ("seeds", "bootstrap")) or "at_s" in place or "values" in place
+
+
+@pytest.mark.parametrize(
+    "value", ["-1", "-1e-9", "1e300", "1e999", "NaN", "Infinity", "-Infinity", '"12"', '"twelve"', "true", "[]", "{}"]
+)
+def test_a_number_that_is_none_is_refused_wherever_it_stands(bundle: Bundle, tmp_path: Path, value: str) -> None:
+    """Each number of a report in turn, among them all latencies that a comparison is made of."""
+    text = to_json(make_report(bundle, [10.0] * 20))
+    path, believed = tmp_path / "a.json", []
+    for place in places(json.loads(text)):
+        content = json.loads(text)
+        put(content, place, "PLACE")
+        path.write_text(json.dumps(content).replace('"PLACE"', value))
+        try:
+            read_report(path)
+        except BenchError as error:
+            told = str(error)
+            assert "measure again with --json" in told
+            assert "\n" not in told
+        else:
+            believed.append(place)
+    assert all(value.startswith("-1") and may_be_negative(place) for place in believed), believed
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("frames", "columns", "total", 3), -3.0, r"frames.columns.total.3: Input should be greater .* \(got -3.0\)"),
+        (("frames", "columns", "total", 3), 0.0, "frame 3 was read by both networks in 0.0 ms, expected more than 0"),
+        (("frames", "columns", "total", 3), None, "frame 3 was read by both networks in None ms"),
+        (("frames", "columns", "total"), [10.0] * 19, "columns of different lengths"),
+        (("frames", "columns", "classify", 3), None, "timed is 20, of the frames 19"),
+        (("frames", "columns", "sum"), [10.0] * 20, "columns: got age, .*, sum, .*; expected"),
+        (("frames", "columns"), {}, "columns: got ; expected"),
+        (("frames", "camera_to_result_ms", 0), 0.0, "camera_to_result_ms.0: .*greater than 0"),
+        (("frames", "camera_to_result_ms", 0), None, "camera_to_result_ms.0: .* number"),
+        (("counts", "read"), 21, "read is 21, of the frames 20"),
+        (("frames", "dropped_before", 4), 2, "dropped is 0, of the frames 2"),
+        (("verdict",), "PASS", "verdict is PASS, by its findings INVALID"),
+        (("findings",), [], "verdict is INVALID, by its findings PASS"),
+        (("rows",), {}, "row total is of 0 frames, 20 were read"),
+        (("percentile", "p"), 100.0, "percentile.p: .*less than 100"),
+        (("created",), "yesterday", "created: .*expected a date and time with its offset"),
+        (("created",), "2026-11-22T10:00:00", "created: .*with its offset"),
+    ],
+)
+def test_what_contradicts_itself_or_is_no_latency_is_refused(
+    bundle: Bundle, tmp_path: Path, place: tuple[str | int, ...], value: object, said: str
+) -> None:
+    content = json.loads(to_json(make_report(bundle, [10.0] * 20)))
+    put(content, place, value)
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(BenchError, match=said):
+        read_report(tmp_path / "a.json")
