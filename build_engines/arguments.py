@@ -367,16 +367,11 @@ def trust_parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 written; 2 the call or the input is unusable",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; it is replaced when all is well"
-    )
-    parser.add_argument(
-        "--reference",
-        action="append",
-        default=[],
-        metavar="CAMERA=SOURCE",
-        help="frames that stand for a camera, as `python -m runtime.screen` takes them; may be repeated; all "
-        f"together become the reference `{EVERYTHING}` (default: the reference that there is)",
+    _add_replaced_bundle(parser)
+    _add_reference(
+        parser,
+        "frames that stand for a camera",
+        f"; all together become the reference `{EVERYTHING}` (default: the reference that there is)",
     )
     parser.add_argument(
         "--gradable-share",
@@ -397,18 +392,27 @@ def familiar_parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 written; 2 the call or the input is unusable",
         allow_abbrev=False,
     )
+    _add_replaced_bundle(parser)
+    _add_reference(parser, "gradable frames of a camera", required=True)
+    parser.add_argument("--frames", type=int, default=1000, metavar="N", help="of each source, at most (default: 1000)")
+    return parser
+
+
+def _add_replaced_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; it is replaced when all is well"
     )
+
+
+def _add_reference(parser: argparse.ArgumentParser, what: str, more: str = "", *, required: bool = False) -> None:
     parser.add_argument(
         "--reference",
         action="append",
-        required=True,
+        default=[],
+        required=required,
         metavar="CAMERA=SOURCE",
-        help="gradable frames of a camera, as `python -m runtime.screen` takes them; may be repeated",
+        help=f"{what}, as `python -m runtime.screen` takes them; may be repeated{more}",
     )
-    parser.add_argument("--frames", type=int, default=1000, metavar="N", help="of each source, at most (default: 1000)")
-    return parser
 
 
 def ir_parser() -> argparse.ArgumentParser:
@@ -421,9 +425,7 @@ def ir_parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 saved; 2 the call or the bundle is unusable",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "bundle", type=Path, metavar="BUNDLE", help="a bundle's folder; it is replaced when all is well"
-    )
+    _add_replaced_bundle(parser)
     parser.add_argument(
         "--cpu-class", metavar="LIST", help="of avx2, vnni and amx, with commas (default: that of this CPU)"
     )

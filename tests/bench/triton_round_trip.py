@@ -15,7 +15,6 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,6 @@ from runtime.engines import load_engine
 from runtime.engines.base import Engine
 from runtime.engines.fake import FakeEngine
 from runtime.engines.triton.fake import FakeServer
-from runtime.errors import EngineError
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -44,6 +42,7 @@ def main() -> None:
         told("floor, an engine of no time", *measured(there, own, images, options.frames))
     if options.program is None:
         return
+    from tests.build_engines.triton.waiting import waited
     from tests.ports import free_port
 
     with tempfile.TemporaryDirectory() as folder:
@@ -67,17 +66,6 @@ def main() -> None:
         finally:
             process.terminate()
             process.wait()
-
-
-def waited(load: Callable[[], Engine]) -> Engine:
-    end = time.monotonic() + 180
-    while True:
-        try:
-            return load()
-        except EngineError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.5)
 
 
 def measured(there: Engine, here: Engine, images: np.ndarray, frames: int) -> tuple[list[float], list[float]]:

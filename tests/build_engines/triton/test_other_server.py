@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sysconfig
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,12 @@ import pytest
 from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
 from runtime.engines import load_engine
-from runtime.engines.base import Engine
 from runtime.engines.triton.contract import Tensor, contract_of
 from runtime.errors import EngineError
 from runtime.familiar import open_familiar
 from runtime.outcome import Outcome
 from runtime.screener import Screener
+from tests.build_engines.triton.waiting import waited
 from tests.ports import free_port
 
 PROGRAM = os.environ.get("ROP_MLSERVER", "")
@@ -109,18 +108,6 @@ def started(tmp_path: Path, bundle: Bundle) -> Iterator[Start]:
     for process in processes:
         process.terminate()
         process.wait()
-
-
-def waited(load: Callable[[], Engine]) -> Engine:
-    end = time.monotonic() + 180
-    while True:
-        try:
-            return load()
-        except EngineError as error:
-            there = "cannot be asked" not in str(error) and "has no model" not in str(error)
-            if there or time.monotonic() > end:
-                raise
-            time.sleep(0.5)
 
 
 def test_it_reads_as_on_the_cart(bundle: Bundle, started: Start) -> None:
