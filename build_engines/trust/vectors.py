@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,8 @@ def gradable_frames(bundle: Bundle) -> list[Drawn]:
     return [most, least, _drawn("reduced", SimulatedConfig("neo", 12, (963, 961), frames_per_eye=1))]
 
 
-def spoilt_frames() -> list[Drawn]:
+@lru_cache(maxsize=1)
+def spoilt_frames() -> tuple[Drawn, ...]:
     """One frame for each fault of the simulated camera, two eyes in one picture, wrong colours, a dark half."""
     config = SimulatedConfig("retcam", 5, (320, 240), faults=1.0, frames_per_eye=1)
     found: dict[str, Drawn] = {}
@@ -124,9 +126,10 @@ def spoilt_frames() -> list[Drawn]:
     dim = eye.copy()
     dim[:, : dim.shape[1] // 2] //= DIMMED
     uneven = ("uneven", f"{source}, left half divided by {DIMMED}", dim)
-    return [*(found[fault] for fault in FAULTS), two, blue, uneven]
+    return (*(found[fault] for fault in FAULTS), two, blue, uneven)
 
 
+@lru_cache(maxsize=32)
 def _drawn(name: str, config: SimulatedConfig) -> Drawn:
     with SimulatedCamera(config) as camera:
         frame = camera.read()
@@ -196,8 +199,16 @@ def _answer(bundle: Bundle, name: str, answered: Answered, number: int) -> dict[
 
 def write_png(path: Path, image: UInt8Array) -> None:
     """RGB or one channel, without loss."""
-    turned = image[..., ::-1] if image.ndim == 3 else image
-    done, content = cv2.imencode(".png", turned, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    path.write_bytes(_png(image.tobytes(), image.shape))
+
+
+@lru_cache(maxsize=64)
+def _png(pixels: bytes, shape: tuple[int, ...]) -> bytes:
+    """The same drawn frames stand in every bundle, and are pressed as far as it goes, which takes seconds."""
+    image = np.frombuffer(pixels, np.uint8).reshape(shape)
+    done, content = cv2.imencode(
+        ".png", image[..., ::-1] if image.ndim == 3 else image, [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    )
     if not done:
-        raise BuildError(f"{path.name}: cannot be encoded")
-    path.write_bytes(content.tobytes())
+        raise BuildError(f"{shape}: cannot be encoded as PNG")
+    return content.tobytes()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +33,21 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+@pytest.fixture(scope="module")
+def equipped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of tiny networks after `trust`, which takes seconds."""
+    folder = tmp_path_factory.mktemp("equipped")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        bundle = tiny_bundle(folder / "bundle")
+        assert main(["trust", str(bundle.path)]) == 0
+    return bundle.path
+
+
 @pytest.fixture
-def equipped(tmp_path: Path) -> Bundle:
-    """A bundle of tiny networks after `trust`."""
-    bundle = tiny_bundle(tmp_path / "bundle")
-    assert main(["trust", str(bundle.path)]) == 0
-    return open_bundle(bundle.path)
+def equipped(equipped_once: Path, tmp_path: Path) -> Bundle:
+    """A copy of that bundle."""
+    return open_bundle(Path(shutil.copytree(equipped_once, tmp_path / "bundle")))
 
 
 def test_a_bundle_gets_a_self_test_that_its_networks_pass(equipped: Bundle) -> None:
