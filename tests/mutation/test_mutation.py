@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.mutation.generate import mutations
+from tests.mutation.generate import Mutation, mutations
 from tests.mutation.kept import KEPT, Kept
 from tests.mutation.plan import GENERATED, ONLY_IN
 
@@ -24,16 +25,22 @@ def test_each_that_was_kept_still_finds_its_text(kept: Kept) -> None:
         assert (ROOT / name.partition("::")[0]).exists(), name
 
 
+@cache
+def made_of(file: str) -> tuple[Mutation, ...]:
+    """All mutations of a file of the plan."""
+    return tuple(mutations(file, (ROOT / file).read_bytes(), ONLY_IN.get(file, ())))
+
+
 def test_each_file_has_mutations_and_tests() -> None:
     for file, tests in GENERATED.items():
-        assert mutations(file, (ROOT / file).read_bytes(), ONLY_IN.get(file, ()))
+        assert made_of(file)
         assert all((ROOT / name.partition("::")[0]).exists() for name in tests)
 
 
 def test_each_that_was_judged_harmless_has_a_reason_and_is_still_made() -> None:
     known: set[str] = set()
     for file in {entry["mutation"].split(":")[0] for entry in HARMLESS}:
-        known |= {made.name for made in mutations(file, (ROOT / file).read_bytes(), ONLY_IN.get(file, ()))}
+        known |= {made.name for made in made_of(file)}
     assert {entry["mutation"] for entry in HARMLESS} <= known
     assert all(entry["why"] for entry in HARMLESS)
 
