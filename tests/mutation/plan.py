@@ -4,14 +4,19 @@ from __future__ import annotations
 
 T = "tests/runtime"
 GUARD = f"{T}/trust/test_guard.py"
-SWITCHED_OFF = "test_the_guard_is_on_unless_it_is_switched_off_which_every_reading_says"
 GENERATED: dict[str, tuple[str, ...]] = {
     "runtime/decide.py": (f"{T}/test_decide.py",),
     "runtime/trust/word.py": (f"{T}/trust/test_word.py",),
     "runtime/exam/result.py": (f"{T}/exam/test_result.py", f"{T}/exam/test_machine.py"),
     "runtime/engines/base.py": (f"{T}/engines/test_base.py",),
     "runtime/quality.py": (f"{T}/test_quality.py", f"{T}/test_screener.py"),
-    "runtime/screener.py": (f"{T}/test_screener.py", f"{T}/trust/test_word.py", f"{GUARD}::{SWITCHED_OFF}"),
+    "runtime/screener.py": (
+        f"{T}/test_screener.py",
+        f"{T}/test_explain.py",
+        f"{T}/test_familiar.py",
+        f"{T}/trust/test_word.py",
+        GUARD,
+    ),
     "runtime/trust/guard.py": (GUARD, f"{T}/trust/test_issues.py"),
     "runtime/exam/machine.py": (f"{T}/exam/test_machine.py", f"{T}/exam/test_result.py"),
     "runtime/exam/rules.py": (f"{T}/exam/test_rules.py", f"{T}/exam/test_result.py", f"{T}/trust/test_site.py"),

@@ -108,6 +108,19 @@ def test_only_what_is_known_gets_an_outcome(
         assert reading.to_dict()["quality"]["strangeness"] > 5
 
 
+@pytest.mark.parametrize(("encoded", "known"), [(USUAL, True), (FAR, False)])
+def test_it_can_be_asked_without_a_gate(write: Callable[[object], Bundle], encoded: FloatArray, known: bool) -> None:
+    """Of a drawn picture that the gate would refuse, as the safeguards of a new bundle ask."""
+    image = np.zeros((1, 256, 256, 3), np.uint8)
+    with Screener(write(content()), engine=Encoding(encoded)) as screener:
+        assert screener.knows(image) is known
+
+
+def test_a_bundle_without_it_knows_nothing_either_way(bundle: Bundle) -> None:
+    with Screener(bundle, engine=Encoding(FAR)) as screener:
+        assert screener.knows(np.zeros((1, 256, 256, 3), np.uint8)) is None
+
+
 def test_the_distance_is_in_the_reading(write: Callable[[object], Bundle], frame: Frame) -> None:
     with Screener(write(content()), engine=Encoding(USUAL)) as screener:
         assert screener.screen(frame).to_dict()["quality"]["strangeness"] == pytest.approx(0, abs=1e-4)

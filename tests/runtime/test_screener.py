@@ -3,14 +3,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from device.errors import FrameUnreadable, RepeatedFrame
+from device.errors import Disconnected, FrameUnreadable, RepeatedFrame
 from device.frame import Frame
 from runtime import Budget, Bundle, Outcome, Screener
 from runtime.budget import Deadline
@@ -45,7 +46,9 @@ def test_at_the_threshold_it_refers(bundle: Bundle, frame: Frame) -> None:
         assert screener.screen(frame).outcome is Outcome.REFER
 
 
-@pytest.mark.parametrize(("width", "height", "allowed"), [(480, 200, True), (520, 200, False), (200, 520, False)])
+@pytest.mark.parametrize(
+    ("width", "height", "allowed"), [(480, 200, True), (500, 200, True), (520, 200, False), (200, 520, False)]
+)
 def test_a_strip_is_not_one_retina(bundle: Bundle, width: int, height: int, allowed: bool) -> None:
     engine = FakeEngine((0.9, 0.1))
     with Screener(bundle, engine=engine) as screener:
@@ -303,3 +306,107 @@ def test_what_is_no_whole_picture_is_retaken_whatever_the_networks_say(
     assert (reading.outcome, reading.reason, reading.probabilities) == (Outcome.RETAKE, reason, None)
     assert reading.quality is not None
     assert (reading.quality.gradable, reading.quality.reasons) == (False, (reason,))
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (64, 160, 3), (160, 64, 3)])
+def test_the_smallest_frame_is_looked_at(bundle: Bundle, shape: tuple[int, int, int]) -> None:
+    with Screener(bundle, engine=FakeEngine()) as screener:
+        reading = screener.screen(Frame(np.full(shape, 120, np.uint8), 0, "small"))
+    assert reading.outcome is Outcome.RETAKE  # by the gate: it is no eye
+    assert reading.quality is not None
+    assert reading.quality.measures
+
+
+def test_what_is_late_after_the_last_stage_is_late(
+    bundle: Bundle, frame: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No stage noticed; the whole is held against the budget once more, and not against a larger one."""
+    monkeypatch.setattr(Deadline, "check", lambda *_: None)
+    for budget_ms, late in ((1e-3, True), (1e6, False)):
+        with Screener(bundle, engine=FakeEngine((0.4, 0.6)), budget=Budget(total=budget_ms)) as screener:
+            reading = screener.screen(frame)
+        assert (reading.outcome is Outcome.NO_RESULT, reading.late) == (late, late)
+        assert reading.budget_ms == budget_ms
+        assert (f"budget {budget_ms:g} ms" in reading.reason) is late
+
+
+def test_a_late_stage_is_named_also_when_the_deadline_has_passed(bundle: Bundle, frame: Frame) -> None:
+    engine = FakeEngine()
+    engine.segment_delay_ms = 30
+    with Screener(bundle, engine=engine) as screener:
+        reading = screener.screen(frame, Deadline.after_ms(10))
+    assert "segment" in reading.reason
+
+
+@pytest.mark.parametrize("fault", [None, *Fault])
+def test_a_picture_is_repeated_whatever_became_of_it_the_first_time(bundle: Bundle, fault: Fault | None) -> None:
+    engine = FakeEngine((0.1, 0.9))
+    with Screener(bundle, engine=engine) as screener:
+        engine.fault = fault
+        screener.screen(Frame(retina(), 0, "first"))
+        engine.fault = None
+        again = screener.screen(Frame(retina(), 1, "again"))
+        assert (again.outcome, again.reason, again.probabilities) == (Outcome.RETAKE, "repeated frame", None)
+        assert again.quality is not None
+        assert again.quality.reasons == ("repeated frame",)
+
+
+def test_a_repeated_frame_that_never_reached_the_gate_is_not_gradable(bundle: Bundle) -> None:
+    tiny = np.full((20, 20, 3), 120, np.uint8)
+    with Screener(bundle, engine=FakeEngine()) as screener:
+        readings = [screener.screen(Frame(tiny, number, "tiny")) for number in range(2)]
+    assert [reading.outcome for reading in readings] == [Outcome.NO_RESULT, Outcome.RETAKE]
+    assert readings[1].quality is not None
+    assert not readings[1].quality.gradable
+
+
+def test_nothing_of_the_networks_is_in_a_reading_without_an_outcome(bundle: Bundle) -> None:
+    torn = retina(width=640, height=480)
+    torn = np.concatenate([torn[:, :320], torn[:, :320][:, ::-1]], axis=1)
+    with Screener(bundle, engine=FakeEngine((0.1, 0.9)), gates=False) as screener:
+        reading = screener.screen(Frame(torn, 0, "torn"))
+        assert screener.screen(Frame(retina(), 1, "whole")).vessel_fraction is not None
+    assert reading.outcome is Outcome.RETAKE
+    assert (reading.probabilities, reading.vessels, reading.vessel_fraction) == (None, None, None)
+
+
+@pytest.mark.parametrize("given", [0.6, 0.59])
+def test_what_networks_and_threshold_make_of_a_known_picture(bundle: Bundle, given: float) -> None:
+    image = np.zeros((1, 256, 256, 3), np.uint8)  # the gate would refuse it
+    with Screener(bundle, engine=FakeEngine((1 - given, given)), threshold=0.6) as screener:
+        found = screener.outcome_of(image)
+    assert found is (Outcome.REFER if given == 0.6 else Outcome.NO_REFERRAL_FINDINGS)
+
+
+class Untested(FakeEngine):
+    """A server's engine that was lost, until it is tested."""
+
+    untested = True
+    tests = 0
+
+    @contextmanager
+    def testing(self) -> Iterator[None]:
+        yield
+        self.untested, self.tests = False, self.tests + 1
+
+
+@pytest.mark.parametrize("ask", ["screen", "between_frames"])
+def test_an_engine_that_was_lost_is_tested_before_it_reads_even_without_a_guard(
+    bundle: Bundle, frame: Frame, ask: str
+) -> None:
+    engine = Untested()
+    with Screener(bundle, engine=engine, trust="off") as screener:
+        screener.between_frames() if ask == "between_frames" else screener.screen(frame)
+        assert (engine.untested, engine.tests) == (False, 1)
+        screener.screen(frame)
+        assert engine.tests == 1
+
+
+def test_of_what_could_not_be_had_the_reading_names_source_and_number(bundle: Bundle) -> None:
+    with Screener(bundle, engine=FakeEngine(), budget=Budget(total=77)) as screener:
+        lost = screener.unreadable(Disconnected("camera:0: gone"), source="camera:0", sequence=9)
+        named = screener.unreadable(FrameUnreadable("a.png: cut", source="a.png", sequence=4), source="b", sequence=1)
+    assert (lost.frame.source, lost.frame.sequence, lost.outcome) == ("camera:0", 9, Outcome.NO_RESULT)
+    assert (named.frame.source, named.frame.sequence, lost.budget_ms, lost.quality) == ("a.png", 4, 77, None)
+    assert lost.trust is not None
+    assert lost.bundle.sha256 == bundle.sha256

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,14 @@ from runtime.errors import BundleError, ScreeningError
 from runtime.exam.site_rules import site_rules
 from runtime.plans import find_plan
 from runtime.trust.errors import SignatureRefused, SiteError
-from runtime.trust.site import MANIFEST_SIGNATURE, PLAN_SIGNATURE, Site, open_site, watched
+from runtime.trust.site import (
+    MANIFEST_SIGNATURE,
+    PLAN_SIGNATURE,
+    Site,
+    named_in_environment,
+    open_site,
+    watched,
+)
 from runtime.views import View
 from tests.runtime.engines.tensorrt.fake_plans import KEY, write_plans
 from tests.runtime.trust.conftest import profile_content, public_pem, sign
@@ -296,3 +304,72 @@ def test_every_refusal_is_one_that_the_commands_tell() -> None:
     assert issubclass(SignatureRefused, BundleError)
     assert issubclass(SiteError, ScreeningError)
     assert json.dumps(Site().facts) == "null"
+
+
+def test_the_last_day_of_a_bundle_still_counts(write_bundle: Write, keys: Path, key: Ed25519PrivateKey) -> None:
+    today = datetime.now(timezone.utc).date()
+    for days, state in ((0, "signed"), (1, "signed"), (-1, "expired")):
+        folder = write_bundle(expires=(today + timedelta(days=days)).isoformat())
+        sign(folder / "manifest.json", folder / MANIFEST_SIGNATURE, key)
+        site = open_site(trusted_keys=keys)
+        if state == "signed":
+            assert site.check_bundle(open_bundle(folder)).state == state
+        else:
+            with pytest.raises(SignatureRefused, match="expired on"):
+                site.check_bundle(open_bundle(folder))
+
+
+def test_a_plan_or_profile_that_was_withdrawn_is_refused(
+    signed: Path,
+    keys: Path,
+    write_profile: Write,
+    key: Ed25519PrivateKey,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ROP_SITE_STATE", str(tmp_path / "state"))
+    profile, bundle = write_profile(allow_unsigned_plans=True), open_bundle(signed)
+    plan = write_plans(bundle, PLAN) / "plan.json"
+    assert open_site(profile, keys).check_plan(plan.parent, plan.read_bytes()).state == "unsigned"
+    site = open_site(profile, keys)
+    gone = [hashlib.sha256(plan.read_bytes()).hexdigest()]
+    assert site.profile_sha256 is not None
+    for number, listed in enumerate((gone, [*gone, site.profile_sha256]), 1):
+        body = json.dumps({"schema": "rop.withdrawn/1", "issue": number, "sha256": listed}).encode() + b"\n"
+        (keys / "withdrawn.signed").write_bytes(body + signature_line(body, key))
+        if number == 1:
+            with pytest.raises(SignatureRefused, match="was withdrawn by whoever signs for this site; build it again"):
+                open_site(profile, keys).check_plan(plan.parent, plan.read_bytes())
+        else:
+            with pytest.raises(SiteError, match="was withdrawn; get the new one"):
+                open_site(profile, keys)
+
+
+def test_a_cart_without_keys_checks_no_plan(signed: Path) -> None:
+    assert Site().check_plan(signed, b"whatever").state == "unchecked"
+
+
+def test_another_process_of_ours_obeys_the_same_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert named_in_environment(None, None) == {}
+    assert named_in_environment(Path("profile.signed"), Path("keys")) == {
+        "ROP_SITE_PROFILE": str(tmp_path / "profile.signed"),
+        "ROP_TRUSTED_KEYS": str(tmp_path / "keys"),
+    }
+
+
+def test_what_is_named_goes_before_the_environment(
+    keys: Path, write_profile: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = write_profile(stations=["cart 1"])
+    monkeypatch.setenv("ROP_SITE_PROFILE", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("ROP_TRUSTED_KEYS", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("ROP_STATION", "cart 2")
+    site = open_site(profile, keys, station="cart 1")
+    assert site.facts is not None
+    assert site.facts.profile_sha256 == site.profile_sha256
+    for name in ("ROP_SITE_PROFILE", "ROP_TRUSTED_KEYS"):
+        monkeypatch.setenv(name, "")  # as good as none
+    assert open_site() == Site()
+    with pytest.raises(SiteError, match="expired on"):
+        open_site(profile, keys, station="cart 1", today=date.today() + timedelta(days=40))
