@@ -18,6 +18,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # PyTorch's threads would s
 os.environ["ROP_BUNDLES"] = os.devnull  # what lies in the slots of this machine decides no test
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What this user's programs keep of their site decides no test, and no test leaves anything there."""
+    os.environ["ROP_SITE_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """Folder of the public image data sets; ROP_DATA names another place than ../shared/data."""
