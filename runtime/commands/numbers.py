@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Callable
 
-
 LEAST, MOST = 1e-6, 1e9
 """Of times and rates: what is beyond is a slip, and no clock counts it."""
 

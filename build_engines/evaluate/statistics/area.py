@@ -24,9 +24,10 @@ def area_interval(scores: Floats, truth: Flags, clusters: Clusters) -> Range:
     How the deviation changes with the true area is that of two normal distributions (`model_variance`); how large it
     is here is the spread between infants (`clustered_variance`), but never less than independent units would have, nor
     more than one unit an infant. An interval with the spread found at the found area, also one on the logit scale,
-    holds an area near 1 too rarely, since both come out too good together. It is at most as wide as Wilson's for the
-    infants of the smaller class, since no area is less certain than such a share (Birnbaum and Klose 1957); that it is
-    where nothing spreads. Raises `ValueError` of one class only.
+    holds an area near 1 too rarely, since both come out too good together. Student's t has the degrees of freedom of
+    the spread, or twice the infants of the smaller class less one, as a share's. It is at most as wide as Wilson's for
+    the infants of the smaller class, since no area is less certain than such a share (Birnbaum and Klose 1957); that it
+    is where nothing spreads. Raises `ValueError` of one class only.
     """
     value = roc_auc(scores, truth)
     if value is None:
@@ -40,7 +41,7 @@ def area_interval(scores: Floats, truth: Flags, clusters: Clusters) -> Range:
     units, infants = (ill, len(truth) - ill), (effective(clusters[truth]), effective(clusters[~truth]))
     alone, together = model_variance(value, *units), model_variance(value, *infants)
     factor = min(max(spread, alone), together) / alone
-    t = t_quantile(max(freedom, fewest - 1.0))
+    t = t_quantile(max(freedom, 2.0 * fewest - 1))
 
     def holds(true: float) -> bool:
         return (value - true) ** 2 <= t * t * factor * model_variance(true, *units)

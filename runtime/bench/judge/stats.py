@@ -139,16 +139,21 @@ def _error(values: Values) -> float:
 
 
 def _draw(values: Values, p: float, draws: int, rng: np.random.Generator) -> Values:
-    """The p-th percentile of `draws` resamples of whole blocks."""
+    """The p-th percentile of `draws` resamples of whole blocks.
+
+    Ranks are drawn in place of values: they are a quarter as wide, and a block of them is copied in one piece.
+    """
     n = values.size
-    length = block_length(values)
-    steps, rank = np.arange(length), rank_of(n, p)
+    length, rank = block_length(values), rank_of(n, p)
+    ordered = np.sort(values)
+    ranks = np.searchsorted(ordered, values).astype(np.min_scalar_type(n))
+    blocks = np.lib.stride_tricks.sliding_window_view(np.concatenate([ranks, ranks[: length - 1]]), length)
     at_once = max(1, 4_000_000 // n)
     results = []
     for done in range(0, draws, at_once):
-        starts = rng.integers(0, n, (min(at_once, draws - done), math.ceil(n / length), 1))
-        picked = values[(starts + steps) % n].reshape(len(starts), -1)[:, :n]
-        results.append(np.partition(picked, rank, axis=1)[:, rank])
+        starts = rng.integers(0, n, (min(at_once, draws - done), math.ceil(n / length), 1))[..., 0]
+        picked = blocks[starts].reshape(len(starts), -1)[:, :n]
+        results.append(ordered[np.partition(picked, rank, axis=1)[:, rank]])
     return np.concatenate(results)
 
 

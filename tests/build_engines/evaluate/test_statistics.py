@@ -188,7 +188,7 @@ def test_the_ends_of_an_areas_interval_are_the_areas_that_are_t_deviations_away(
     value, low, high = area_interval(scores, truth, np.arange(80))
     spread, freedom = clustered_variance(scores, truth, np.arange(80))
     m, n = int(truth.sum()), int((~truth).sum())
-    t = t_quantile(max(freedom, min(m, n) - 1.0))
+    t = t_quantile(max(freedom, 2.0 * min(m, n) - 1))
 
     def away(true: float) -> float:
         return float((value - true) ** 2 - t**2 * model_variance(true, m, n))

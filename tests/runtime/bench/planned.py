@@ -17,6 +17,11 @@ from tests.pictures import retina
 CAPTURED = datetime(2026, 11, 22, tzinfo=timezone.utc)
 
 
+def whole(total_ms: float) -> Timings:
+    """Of a frame that both networks read."""
+    return Timings(0.0, 0.1, 0.1, total_ms * 0.6, max(0.0, total_ms * 0.4 - 0.3), 0.1, total_ms)
+
+
 class PlannedReader:
     """Takes `plan(number)` milliseconds for a frame; None means that it fails at once, 0 that the gate refuses it."""
 
@@ -35,7 +40,7 @@ class PlannedReader:
         outcome = outcomes.get(took_ms, Outcome.NO_REFERRAL_FINDINGS)
         timings = Timings(capture=0.0, total=took_ms or 0.0)
         if took_ms:
-            timings = Timings(0.0, 0.1, 0.1, took_ms * 0.6, took_ms * 0.4 - 0.3, 0.1, took_ms)
+            timings = whole(took_ms)
         return Reading(
             frame=FrameFacts(frame.source, frame.sequence, CAPTURED),
             outcome=outcome,
@@ -56,7 +61,7 @@ def samples_of(totals_ms: Sequence[float], period_ms: float = 100.0) -> Samples:
     for number, total_ms in enumerate(totals_ms):
         due_ns = round(number * period_ms * 1e6)
         done_ns = due_ns + round(total_ms * 1e6)
-        timings = Timings(0.0, 0.1, 0.1, total_ms * 0.6, total_ms * 0.4 - 0.3, 0.1, total_ms)
+        timings = whole(total_ms)
         outcome = Outcome.NO_REFERRAL_FINDINGS
         samples.frames.append(
             Sample(number, f"{number}", due_ns, due_ns, done_ns, timings, outcome, "", done_ns - due_ns, 100_000, ())

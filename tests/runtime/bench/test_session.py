@@ -350,7 +350,7 @@ def test_the_command_writes_what_was_asked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(session_module, "maker", lambda *_, repeats: fake())
-    out = {name: tmp_path / "out" / f"report.{name}" for name in ("json", "csv", "html")}
+    out = {name: tmp_path / f"report.{name}" for name in ("json", "csv", "html")}
     common = ["--bundle", str(write_bundle()), "--source", str(pictures), "--frames", "12", "--no-cold-start"]
     code = main([*common, *(text for name, path in out.items() for text in (f"--{name}", str(path)))])
     told = capsys.readouterr()

@@ -26,7 +26,7 @@ MEDIANS = (10.0, 10.2, 9.9, 10.4, 10.1)
 def runs(bundle: Bundle, medians: tuple[float, ...] = MEDIANS, frames: int = 700) -> list[Report]:
     """Runs of which each is so slow, and two frames of a hundred twice as slow."""
     of_one = [[(2 if n % 50 == 7 else 1) * median for n in range(frames)] for median in medians]
-    return [make_report(bundle, totals).model_copy(update={"findings": ()}) for totals in of_one]
+    return [make_report(bundle, totals).model_copy(update={"verdict": "PASS", "findings": ()}) for totals in of_one]
 
 
 def found(weight: str) -> tuple[FindingPart, ...]:

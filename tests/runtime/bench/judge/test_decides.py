@@ -144,11 +144,11 @@ def test_an_invalid_side_decides_nothing(plain: Report, side: int, slower: float
     assert "1 valid run a side would decide it" in words(found)[-1]
 
 
-def test_the_command_ends_with_2_when_undecided(plain: Report, tmp_path: Path) -> None:
-    reports = pair(plain, np.random.default_rng(3), 0.3, 0.6)
+def test_the_command_ends_with_2_when_undecided(bundle: Bundle, tmp_path: Path) -> None:
+    speeds = flicker(np.random.default_rng(3), 2, FRAMES, 0.6)
     paths = [tmp_path / name for name in ("a.json", "b.json")]
-    for path, report in zip(paths, reports, strict=True):
-        path.write_text(to_json(report))
+    for path, totals in zip(paths, speeds * 12, strict=True):
+        path.write_text(to_json(make_report(bundle, totals.tolist())))
     out = tmp_path / "c.json"
     assert main(["compare", *map(str, paths), "--json", str(out)]) == 2
     assert json.loads(out.read_text())["answer"] == "undecided"

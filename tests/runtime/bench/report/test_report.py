@@ -240,7 +240,8 @@ def put(content: Any, place: tuple[str | int, ...], value: object) -> None:
 
 def may_be_negative(place: tuple[str | int, ...]) -> bool:
     """A jump of the clock, a seed, what came before the run began, what a sensor says."""
-    return place in (("machine", "clock_step_ms"), ("seeds", "bootstrap")) or "at_s" in place or "values" in place
+    named = place in (("machine", "clock_step_ms"), ("seeds", "bootstrap"))
+    return named or "at_s" in place or "values" in place or (place[0], place[2:3]) == ("slowest", ("machine",))
 
 
 @pytest.mark.parametrize(
