@@ -21,7 +21,7 @@ GENERATED: dict[str, tuple[str, ...]] = {
     "runtime/exam/machine.py": (f"{T}/exam/test_machine.py", f"{T}/exam/test_result.py"),
     "runtime/exam/rules.py": (f"{T}/exam/test_rules.py", f"{T}/exam/test_result.py", f"{T}/trust/test_site.py"),
     "runtime/exam/site_rules.py": (f"{T}/trust/test_site.py",),
-    "runtime/site_screener.py": (f"{T}/test_read_here.py", GUARD, f"{T}/word/test_sites_word.py"),
+    "runtime/site_screener.py": (f"{T}/test_site_screener.py", f"{T}/test_read_here.py"),
     "runtime/trust/site.py": (f"{T}/trust/test_site.py", f"{T}/trust/test_issues.py", GUARD),
 }
 ONLY_IN = {"runtime/quality.py": ("grade", "_reasons", "QualityLimits")}
