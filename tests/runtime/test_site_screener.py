@@ -55,7 +55,8 @@ def test_everything_reaches_its_place(
     for name in ("Guard", "Screener"):
         monkeypatch.setattr(runtime.site_screener, name, noting(name))
     site = Site()
-    assert screener_for(site, bundle, **given) == "Screener"
+    made: object = screener_for(site, bundle, **given)
+    assert made == "Screener"
     assert seen["Guard"] == ((bundle, site), guarded)
     asked = {name: given.get(name, usual) for name, usual in UNASKED.items()}
     assert seen["Screener"] == ((bundle,), {**asked, "trust": "Guard"})
