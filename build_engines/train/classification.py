@@ -20,6 +20,7 @@ from build_engines.train.batches import half_precision, to_images
 from build_engines.train.data import MaskedFrame, Split, TrainingFrame, load_canvas, network_image
 from build_engines.train.metrics import ConfidenceInterval, auc_interval
 from build_engines.train.phase import Report, TrainingPhase, run_phase
+from build_engines.train.recipe import recipe_of
 from build_engines.train.settings import PhaseSettings
 from build_engines.train.state import PhaseState, WeightAverage, decay_groups
 from runtime.arrays import FloatArray
@@ -93,12 +94,16 @@ class Scores:
 def train_classifier(
     split: Split, segmentation: UNet, size: NetworkSize, settings: PhaseSettings, work: Path, report: Report
 ) -> SegImgNet:
-    """Train or resume; the returned pair carries the averaged weights and is in eval mode."""
+    """Train or resume; the returned pair carries the averaged weights and is in eval mode.
+
+    Raises `TrainingDataError` where what stands in `work` was trained otherwise.
+    """
     torch.manual_seed(settings.seed)
     training = GuidedTraining(size, classes=2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     frozen = folded(segmentation).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(decay_groups([training], 5e-2), lr=settings.peak_rate)
-    state = PhaseState(training, optimizer, WeightAverage(training, decay=0.99))
+    recipe = recipe_of(split.train, size, settings, segmentation)
+    state = PhaseState(training, optimizer, WeightAverage(training, decay=0.99), recipe)
     weights = _class_weights(split.train)
 
     def held_out() -> Iterator[str]:

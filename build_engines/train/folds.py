@@ -19,6 +19,7 @@ from build_engines.segimgnet import NetworkSize, UNet
 from build_engines.train.classification import Scores, held_out_scores, train_classifier
 from build_engines.train.data import Split, TrainingFrame
 from build_engines.train.phase import Report
+from build_engines.train.recipe import Recipe, digest_of, recipe_of, require_same
 from build_engines.train.settings import PhaseSettings
 from device.checked_file import strict_json
 from device.outputs import PUBLIC, write_whole
@@ -62,13 +63,15 @@ def cross_validate(
                 raise TrainingDataError(f"fold {fold + 1} of {folds}: {name} are all of one class; take fewer folds")
         place = work / f"fold-{fold + 1}-of-{folds}"
         result = place / f"scores-{settings.steps}-{settings.seed}.json"
+        own = replace(settings, seed=settings.seed + fold)
+        recipe = {**recipe_of(split.train, size, own, unet), "held-out frames": digest_of(split.held_out)}
         if not result.is_file():
             place.mkdir(parents=True, exist_ok=True)
             report(f"fold {fold + 1} of {folds}: {len(split.train)} frames, {len(split.held_out)} held out")
             # A seed of its own: what is validated is the recipe, not one lucky start.
-            network = train_classifier(split, unet, size, replace(settings, seed=settings.seed + fold), place, report)
-            write_scores(held_out_scores(network, split.held_out), result)
-        parts.append(read_scores(result))
+            network = train_classifier(split, unet, size, own, place, report)
+            write_scores(held_out_scores(network, split.held_out), result, recipe)
+        parts.append(read_scores(result, recipe))
         figure = parts[-1].auc()["all"]
         report(f"fold {fold + 1} of {folds}: AUC {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]")
     return Scores(
@@ -78,14 +81,15 @@ def cross_validate(
     )
 
 
-def write_scores(scores: Scores, path: Path) -> None:
-    """As JSON."""
-    content = {**asdict(scores), "probability": scores.probability.tolist(), "positive": scores.positive.tolist()}
+def write_scores(scores: Scores, path: Path, recipe: Recipe) -> None:
+    """As JSON. recipe: what they rest on."""
+    arrays = {"probability": scores.probability.tolist(), "positive": scores.positive.tolist()}
+    content = {**asdict(scores), **arrays, "recipe": dict(recipe)}
     write_whole(path, (json.dumps(content) + "\n").encode(), PUBLIC)
 
 
-def read_scores(path: Path) -> Scores:
-    """What `write_scores` wrote. Raises `TrainingDataError` for anything else."""
+def read_scores(path: Path, recipe: Recipe) -> Scores:
+    """What `write_scores` wrote of the same recipe. Raises `TrainingDataError` for anything else."""
     try:
         content = strict_json(path.read_text(encoding="utf-8"))
         probability = np.asarray(content["probability"], np.float32)
@@ -94,4 +98,5 @@ def read_scores(path: Path) -> Scores:
             raise ValueError("lengths differ")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingDataError(f"{path}: no scores of a fold ({error}); delete it to train the fold again") from None
+    require_same(path, content.get("recipe"), recipe)
     return scores

@@ -17,6 +17,7 @@ from build_engines.train.batches import half_precision, to_images, to_masks
 from build_engines.train.data import MaskedFrame, Split, TrainingFrame, load_canvas, network_image, network_mask
 from build_engines.train.metrics import ConfidenceInterval, centreline_dice, mean_interval, tolerant_f1
 from build_engines.train.phase import Report, TrainingPhase, run_phase
+from build_engines.train.recipe import recipe_of
 from build_engines.train.settings import PhaseSettings
 from build_engines.train.state import PhaseState, WeightAverage, decay_groups
 from runtime.arrays import FloatArray
@@ -36,11 +37,15 @@ are lost; Dice, which the maps are judged by, does not."""
 
 
 def train_segmentation(split: Split, size: NetworkSize, settings: PhaseSettings, work: Path, report: Report) -> UNet:
-    """Train or resume; the returned network carries the averaged weights and is in eval mode."""
+    """Train or resume; the returned network carries the averaged weights and is in eval mode.
+
+    Raises `TrainingDataError` where what stands in `work` was trained otherwise.
+    """
     torch.manual_seed(settings.seed)
     network = UNet(size).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(decay_groups([network], 1e-2), lr=settings.peak_rate)
-    state = PhaseState(network, optimizer, WeightAverage(network, decay=0.995))
+    recipe = recipe_of(split.train, size, settings)
+    state = PhaseState(network, optimizer, WeightAverage(network, decay=0.995), recipe)
     phase = TrainingPhase(
         "segmentation",
         warm_up=20,

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from build_engines.train.recipe import Recipe, require_same
 from device.outputs import PUBLIC, writing
 
 
@@ -54,6 +55,8 @@ class PhaseState:
     module: nn.Module
     optimizer: torch.optim.Optimizer
     average: WeightAverage
+    recipe: Recipe
+    """What the training rests on."""
     step: int = 0
 
     def save(self, path: Path) -> None:
@@ -63,15 +66,17 @@ class PhaseState:
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state,
             "step": self.step,
+            "recipe": dict(self.recipe),
         }
         with writing(path, PUBLIC) as file:
             torch.save(state, file)
 
     def restore(self, path: Path) -> bool:
-        """Take up a saved state; False where there is none."""
+        """Take up a saved state; False where there is none. Raises `TrainingDataError` for one of another recipe."""
         if not path.is_file():
             return False
         saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        require_same(path, saved.get("recipe"), self.recipe)
         self.module.load_state_dict(saved["module"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.average.state = saved["average"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "bench's labels": read_labels,
 }
 
+SCORES: Callable[[Path], Any] = partial(read_scores, recipe={})
+
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_device_is_no_file(name: str) -> None:
@@ -45,7 +48,7 @@ def test_a_device_is_no_file(name: str) -> None:
 def test_json_that_is_none(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / "odd").write_text(text)
     with pytest.raises(REFUSED):
-        {**READERS, "scores": read_scores}[name](tmp_path / "odd")
+        ({**READERS, "scores": SCORES}[name])(tmp_path / "odd")
 
 
 def test_what_is_added_to_a_description_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

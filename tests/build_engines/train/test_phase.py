@@ -21,7 +21,8 @@ class Made:
 
     def __init__(self, smoothing: float = 0.5, stop_at: int | None = None) -> None:
         module = nn.Linear(1, 1)
-        self.state = PhaseState(module, torch.optim.SGD(module.parameters(), lr=1.0), WeightAverage(module, 0.9))
+        optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
+        self.state = PhaseState(module, optimizer, WeightAverage(module, 0.9), {"seed": "1"})
         self.steps: list[int] = []
         self.rates: list[float] = []
         self.samplers = self.looks = 0

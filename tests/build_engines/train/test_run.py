@@ -39,12 +39,14 @@ def write_data(root: Path) -> None:
         (folder / "labels.csv").write_text("\n".join(lines) + "\n")
 
 
-def run(root: Path, out: Path, first: int, second: int | None, folds: int = 0, read: int = 0) -> list[str]:
+def run(
+    root: Path, out: Path, first: int, second: int | None, folds: int = 0, read: int = 0, held_out: float = 0.3
+) -> list[str]:
     lines: list[str] = []
     phase = PhaseSettings(steps=first, batch=2, peak_rate=1e-3, save_every=1, validate_every=2)
     other = None if second is None else PhaseSettings(steps=second, batch=2, peak_rate=1e-3, save_every=1)
     curve = (0.6,) if folds else ()
-    train(root, out, TrainingPlan(TINY, phase, other, 0.3, folds, read, curve), lines.append)
+    train(root, out, TrainingPlan(TINY, phase, other, held_out, folds, read, curve), lines.append)
     return lines
 
 
@@ -62,6 +64,11 @@ def test_training_ends_in_a_described_checkpoint_and_goes_on_where_it_was(tmp_pa
     assert not description.clinical_use
     assert {m.name for m in description.metrics} >= {"dice", "sensitivity", "specificity"}
     assert len(description.training_data) == 6
+    # Another share is held out: figures of "held-out" frames would be of frames that the state was trained on.
+    with pytest.raises(TrainingDataError, match=r"was trained with other training frames; train as it was begun"):
+        run(data, tmp_path / "out", 4, 2, held_out=0.5)
+    with pytest.raises(TrainingDataError, match=r"segmentation.state.pt: was trained with other steps"):
+        run(data, tmp_path / "out", 5, 2)
     # Both phases are done, so a third run only writes the same weights again.
     before = {name: value.clone() for name, value in network.state_dict().items()}
     run(data, tmp_path / "out", 4, 2)
@@ -108,7 +115,7 @@ def test_cross_validation_gives_the_threshold_and_the_temperature(tmp_path: Path
 def test_a_saved_phase_comes_back_whole(tmp_path: Path) -> None:
     def phase() -> PhaseState:
         module = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-        return PhaseState(module, torch.optim.AdamW(module.parameters()), WeightAverage(module, 0.9))
+        return PhaseState(module, torch.optim.AdamW(module.parameters()), WeightAverage(module, 0.9), {"seed": "1"})
 
     def step(state: PhaseState, seed: int) -> None:
         x = torch.randn(8, 3, generator=torch.Generator().manual_seed(seed))
