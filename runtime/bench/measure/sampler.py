@@ -220,10 +220,20 @@ def _cpu_by_process() -> dict[tuple[int, float], tuple[str, float]]:
 
 
 def _culprits(before: dict[tuple[int, float], tuple[str, float]], own_pid: int) -> tuple[Culprit, ...]:
-    """The three other processes that took the most."""
+    """The three other processes that took the most, of those that may run where we may."""
+    ours = _allowed(own_pid)
     took = [
         Culprit(name, key[0], seconds - before.get(key, ("", 0.0))[1])
         for key, (name, seconds) in _cpu_by_process().items()
         if key[0] != own_pid
     ]
-    return tuple(sorted((c for c in took if c.cpu_seconds >= 0.05), key=lambda c: -c.cpu_seconds)[:3])
+    felt = (c for c in took if c.cpu_seconds >= 0.05 and (ours & (_allowed(c.pid) or ours) or not ours))
+    return tuple(sorted(felt, key=lambda c: -c.cpu_seconds)[:3])
+
+
+def _allowed(pid: int) -> set[int]:
+    """Cores on which a process may run; none where that cannot be told."""
+    try:
+        return os.sched_getaffinity(pid)
+    except (AttributeError, OSError):  # not on this system; or it has ended, and may have run anywhere
+        return set()

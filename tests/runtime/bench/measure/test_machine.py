@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runtime.bench.errors import BenchError
+from runtime.bench.measure import sampler
 from runtime.bench.measure.cold_start import _start
 from runtime.bench.measure.environment import environment
 from runtime.bench.measure.libraries import library
@@ -97,6 +98,29 @@ def test_the_sampler_notes_sensors_memory_and_a_stepped_clock() -> None:
 
 def _wall(offset_ns: list[int]) -> int:
     return time.time_ns() + offset_ns[0]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "named"),
+    [
+        ({1: {0}, 7: {1}, 8: {0, 1}, 9: {0}}, [8, 9]),
+        ({1: {0, 1}, 7: {1}, 8: {0, 1}, 9: {0}}, [7, 8, 9]),
+        ({1: {0}, 7: {1}, 8: {1}}, [9]),  # one that has ended may have run anywhere
+        ({7: {1}, 8: {1}, 9: {1}}, [7, 8, 9]),  # a system that does not tell
+    ],
+)
+def test_only_who_may_run_where_the_benchmark_does_is_named_as_having_taken_its_cores(
+    allowed: dict[int, set[int]], named: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def affinity(pid: int) -> set[int]:
+        if pid not in allowed:
+            raise ProcessLookupError
+        return allowed[pid]
+
+    now = {(pid, 0.0): ("burner", 3.0 - pid / 10) for pid in (1, 7, 8, 9)}
+    monkeypatch.setattr(sampler, "_cpu_by_process", lambda: now)
+    monkeypatch.setattr(os, "sched_getaffinity", affinity)
+    assert [culprit.pid for culprit in sampler._culprits({}, own_pid=1)] == named
 
 
 def test_a_missing_library_is_named() -> None:
