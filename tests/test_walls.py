@@ -35,7 +35,7 @@ FLOORS = {
         shares plan_key gate csv_rows
         manifest checked_json budget reading commands percentiles metrics config
         explanation
-        outcome views errors arrays cpu_class uptime moved onnx_weights site_state student
+        outcome views errors arrays cpu_class uptime moved onnx_weights site_state student tls
     """,
     "runtime.bench": """
         __main__
@@ -68,7 +68,7 @@ FLOORS = {
         signature checked_file pixels schemes
         frame
         errors extras eye secrets outputs
-        version streams _yuv
+        version streams _yuv shown
     """,
 }
 """Rooms by floor, the highest first. A room knows only floors below its own; each has to stand on one."""

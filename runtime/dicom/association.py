@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,10 +20,11 @@ from pynetdicom.presentation import PresentationContext
 
 from device.extras import how_to_install
 from runtime.dicom import uids
-from runtime.dicom.configuration import DicomConfig, DicomNode, client_context
+from runtime.dicom.certificates import client_context
+from runtime.dicom.configuration import DicomConfig, DicomNode
 from runtime.dicom.connection import PREPARED
 from runtime.dicom.errors import Aborted, ArchiveRefused, ArchiveUnreachable, Lost, NotOffered
-from runtime.exam.infant import now_utc
+from runtime.tls import why_refused
 
 HANGING_UP_S = 5.0
 """How long the thread of an association may take to come to rest before it is broken off."""
@@ -201,63 +202,29 @@ def _more() -> str:
 
 def _no_connection(site: DicomConfig, peer: DicomNode) -> ArchiveRefused | ArchiveUnreachable:
     """pynetdicom keeps the reason to itself, so one plain connection finds it out."""
+    context = None if peer.tls is None else client_context(peer.tls, site.folder)
     try:
         with socket.create_connection((peer.host, peer.port), timeout=min(peer.connect_s, 5)) as plain:
-            if peer.tls is None:
+            if context is None:
                 return ArchiveUnreachable(
                     f"{address(peer)}: it accepts the connection but no association; does it expect TLS, "
                     "and is it a DICOM node?"
                 )
-            with client_context(peer.tls, site.folder).wrap_socket(plain, server_hostname=peer.host) as secured:
+            with context.wrap_socket(plain, server_hostname=peer.host) as secured:
                 secured.settimeout(1)
-                secured.recv(1)  # TLS 1.3: a refused client certificate shows only now
+                with suppress(TimeoutError):
+                    secured.recv(1)  # TLS 1.3: a refused client certificate shows only now
     except ssl.SSLError as error:
-        return ArchiveRefused(f"{address(peer)}: TLS was refused: {_of_tls(peer, error)}")
+        why = why_refused(error, peer.host, context, settings="tls.")
+        if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            return ArchiveUnreachable(f"{address(peer)}: TLS was not agreed: {why}; it is tried again")
+        return ArchiveRefused(f"{address(peer)}: TLS was refused: {why}")
     except (socket.gaierror, UnicodeError) as error:
         return _no_name(peer, error)
     except TimeoutError:
         return ArchiveUnreachable(f"{address(peer)}: no answer in {peer.connect_s:g} s; it is tried again")
     except OSError as error:
         return ArchiveUnreachable(f"{address(peer)}: {error.strerror or error}; is it running? it is tried again")
-    return ArchiveUnreachable(f"{address(peer)}: the connection was closed before an association; it is tried again")
-
-
-_VERIFY = {
-    9: "its certificate is not valid yet (the cart's clock says {now}); check the clock, or have it issued anew",
-    10: "its certificate has expired (the cart's clock says {now}); have it renewed",
-    **dict.fromkeys(
-        (62, 64),
-        "its certificate is for another host than {host}; name that one in the site's file, or set check_host to false",
-    ),
-    **dict.fromkeys(
-        (2, 18, 19, 20, 21, 24, 27),
-        "its certificate is of an unknown authority; name the authority that signed it as tls.authority",
-    ),
-    23: "its certificate was revoked; have a new one issued",
-}
-"""By OpenSSL's number of what verification found (X509_V_ERR_...)."""
-_ALERTS = {
-    "CERTIFICATE_EXPIRED": "it says that the cart's certificate has expired; have it renewed",
-    "UNKNOWN_CA": "it does not know the authority of the cart's certificate; make it known there",
-    "CERTIFICATE_REQUIRED": "it wants a certificate of the cart; name tls.certificate and tls.key",
-    "CERTIFICATE_UNKNOWN": "it does not accept the cart's certificate; see its log",
-    "BAD_CERTIFICATE": "it does not accept the cart's certificate; see its log",
-    "CERTIFICATE_REVOKED": "it says that the cart's certificate was revoked; have a new one issued",
-    "HANDSHAKE_FAILURE": "the two share no cipher, or it wants a certificate of the cart; see its log",
-    "PROTOCOL_VERSION": "it speaks no TLS 1.2 or newer; have it updated",
-    "WRONG_VERSION_NUMBER": "what answers there speaks no TLS; take `tls` out of the site's file, or name its TLS port",
-    "RECORD_LAYER_FAILURE": "what answers there speaks no TLS; take `tls` out of the site's file, or name its TLS port",
-}
-"""By the end of OpenSSL's name of an alert or fault."""
-
-
-def _of_tls(peer: DicomNode, error: ssl.SSLError) -> str:
-    """Which of the reasons it is, and what to do."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        said = _VERIFY.get(error.verify_code, f"{error.verify_message}; check both certificates")
-        return said.format(host=peer.host, now=f"{now_utc():%Y-%m-%d %H:%M} UTC")
-    reason = error.reason or ""
-    for name, said in _ALERTS.items():
-        if reason.endswith(name):
-            return said
-    return f"{reason or error}; check both certificates"
+    return ArchiveUnreachable(
+        f"{address(peer)}: it was called, and gave no association; see its log; it is tried again"
+    )

@@ -19,7 +19,8 @@ from pynetdicom.presentation import build_context
 
 from runtime.dicom import uids
 from runtime.dicom.association import address, associated, lost
-from runtime.dicom.configuration import Archive, DicomConfig, server_context
+from runtime.dicom.certificates import server_context
+from runtime.dicom.configuration import Archive, DicomConfig
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, DicomError, NotOffered
 from runtime.dicom.listening import Callers, Listening
 from runtime.dicom.uids import COMMITMENT, COMMITMENT_INSTANCE, VERIFICATION
@@ -87,6 +88,11 @@ class CommitmentDesk:
     def listening(self) -> bool:
         """Whether the archive can call the cart."""
         return self._server is not None
+
+    @property
+    def refused(self) -> str:
+        """The last caller at the cart's port that was not let in, and why; empty when there was none."""
+        return "" if self._server is None else self._server.refused
 
     def _listen(self, site: DicomConfig, port: int) -> Listening:
         entity = AE(ae_title=site.cart.ae_title)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,6 +43,8 @@ class Tls(_Part):
     key: Path | None = None
     check_host: bool = True
     """Whether the peer's certificate must carry its host name."""
+    revoked: Path | None = None
+    """PEM file of the authority's list of revoked certificates (CRL), where the peer's is to be looked for in it."""
 
 
 class DicomNode(_Part):
@@ -204,52 +205,3 @@ def _node(name: str, text: str) -> dict[str, object]:
     if not (title and host and port.isdecimal()):
         raise SiteUnusable(f"--{name}: got {text[:60]!r}, expected TITLE@HOST:PORT, as in ORTHANC@10.0.0.5:4242")
     return {"ae_title": title, "host": host.strip("[]"), "port": int(port)}
-
-
-NOT_OF_HOSPITALS = ssl.VERIFY_X509_STRICT
-"""What Python 3.13 began to ask of a certificate, such as an Authority Key Identifier, and many a hospital's own has
-not. Who signed it, for which host and until when is asked by every Python alike."""
-
-
-def client_context(tls: Tls, folder: Path) -> ssl.SSLContext:
-    """TLS 1.2 or newer towards a peer whose certificate the authority signed; raises `SiteUnusable`."""
-    try:
-        context = ssl.create_default_context(cafile=str(folder / tls.authority))
-        if tls.certificate is not None:
-            context.load_cert_chain(folder / tls.certificate, None if tls.key is None else folder / tls.key)
-    except OSError as error:
-        raise _unusable(tls, folder, error) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_flags &= ~NOT_OF_HOSPITALS
-    context.check_hostname = tls.check_host
-    return context
-
-
-def _unusable(tls: Tls, folder: Path, error: OSError) -> SiteUnusable:
-    """Which of the files, and what for."""
-    named = {"authority": tls.authority, "certificate": tls.certificate, "key": tls.key}
-    for what, path in named.items():
-        if path is not None and not (folder / path).is_file():
-            return SiteUnusable(
-                f"TLS: no file {folder / path}, the site's `{what}`; "
-                f"put it there, see runtime/dicom/README.md#certificates"
-            )
-    files = ", ".join(str(path) for path in named.values() if path is not None)
-    return SiteUnusable(
-        f"TLS: {files}: not PEM, or key and certificate are no pair ({error}); see runtime/dicom/README.md#certificates"
-    )
-
-
-def server_context(tls: Tls, folder: Path) -> ssl.SSLContext:
-    """For listening: the peer has to show a certificate of the authority; raises `SiteUnusable`."""
-    if tls.certificate is None:
-        raise SiteUnusable("TLS: cart.tls needs certificate and key to listen with; add them")
-    try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / tls.authority))
-        context.load_cert_chain(folder / tls.certificate, None if tls.key is None else folder / tls.key)
-    except OSError as error:
-        raise _unusable(tls, folder, error) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_flags &= ~NOT_OF_HOSPITALS
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context

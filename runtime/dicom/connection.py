@@ -6,6 +6,7 @@ Importing this mends the class of every connection, asked for or accepted.
 from __future__ import annotations
 
 import socket
+import ssl
 from contextlib import suppress
 
 from pynetdicom import evt
@@ -79,7 +80,11 @@ def _receive(self: AssociationSocket, nr_bytes: int) -> bytearray:
     while self.socket is not None and len(received) < nr_bytes:
         if received and _ACKNOWLEDGE is not None:
             _option(self.socket, _ACKNOWLEDGE)
-        part = self.socket.recv(min(nr_bytes - len(received), MOST_AT_ONCE))
+        try:
+            part = self.socket.recv(min(nr_bytes - len(received), MOST_AT_ONCE))
+        except ssl.SSLError as error:
+            getattr(self, "_note_refusal", lambda _: None)(error)
+            raise
         if not part:
             break
         received += part

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pynetdicom import AE, evt
@@ -17,6 +18,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.connection import GUARDED, PREPARED
+from runtime.tls import why_refused
 
 ENDING_S = 1.0
 """How long associations may take to end by themselves when the port is closed."""
@@ -87,10 +89,15 @@ class Listening:
             server_class=_Server,
         )
         assert isinstance(made, _Server)
-        made.callers = callers or Callers()
+        made.callers, made.context = callers or Callers(), context
         entity._servers.append(made)  # as `start_server` does, whose server class cannot be chosen
-        self.server: ThreadedAssociationServer = made
+        self.server = made
         threading.Thread(target=made.serve_forever, name=f"Listening@{port}", daemon=True).start()
+
+    @property
+    def refused(self) -> str:
+        """The last caller that was not let in, and why; empty when there was none."""
+        return self.server.refused
 
     def close(self) -> None:
         """Take no more calls, and end those that do not end by themselves."""
@@ -113,20 +120,46 @@ class _Server(ThreadedAssociationServer):
     """Hangs up on those who may not call, and on the one that is silent for longest when there are too many."""
 
     callers = Callers()
+    context: ssl.SSLContext | None = None
+    refused = ""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._last_word: dict[Association, float] = {}
         self._sent_away: set[Association] = set()
         super().__init__(*arguments, **named)
-        self.bind(evt.EVT_CONN_OPEN, self._heard)
+        self.bind(evt.EVT_CONN_OPEN, self._came)
         self.bind(evt.EVT_PDU_RECV, self._heard)
+        self.bind(evt.EVT_REJECTED, self._rejected)
+
+    def _came(self, event: evt.Event) -> None:
+        self._heard(event)
+        opened = event.assoc.dul.socket
+        if opened is not None:
+            opened._note_refusal = partial(self._refused_by_tls, event.assoc)  # type: ignore[attr-defined]
 
     def _heard(self, event: evt.Event) -> None:
         self._last_word[event.assoc] = time.monotonic()
 
+    def _refused_by_tls(self, caller: Association, error: ssl.SSLError) -> None:
+        why = why_refused(error, "this cart", self.context, settings="cart.tls.")
+        self.refused = f"a caller at {caller.requestor.address} was refused by TLS: {why}"
+
+    def _rejected(self, event: evt.Event) -> None:
+        caller = event.assoc.requestor
+        said = caller.primitive
+        titles = (
+            ""
+            if said is None
+            else f" that calls itself {said.calling_ae_title!a}, and the cart {said.called_ae_title!a},"
+        )
+        self.refused = (
+            f"a caller at {caller.address}{titles} was rejected; compare the AE titles, see cart.listen_titles"
+        )
+
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Called for each connection before anything is read from it."""
         if not self.callers.may(str(client_address[0])):
+            self.refused = f"a caller at {client_address[0]} was sent away; see cart.listen_to"
             return False
         there = set(self.active_associations)
         self._sent_away &= there

@@ -8,8 +8,10 @@ import ssl
 from collections.abc import Iterable
 from datetime import datetime
 
-from runtime.dicom.configuration import Audit, DicomConfig, client_context
+from runtime.dicom.certificates import client_context
+from runtime.dicom.configuration import Audit, DicomConfig
 from runtime.dicom.errors import ArchiveUnreachable
+from runtime.tls import why_refused
 
 _FACILITY_AUTHPRIV, _NOTICE = 10, 5
 _PROGRAM = "rop-cart"
@@ -27,11 +29,11 @@ def line(at: datetime, host: str, content: bytes) -> bytes:
 def deliver(site: DicomConfig, peer: Audit, lines: Iterable[bytes]) -> int:
     """Send them in their order; how many. Raises `ArchiveUnreachable`: TLS tells when nobody listens, UDP does not."""
     where = f"audit repository {peer.host}:{peer.port}"
+    context = None if peer.tls is None else client_context(peer.tls, site.folder)
     try:
         if peer.transport == "udp":
             return _by_udp(peer, lines)
-        assert peer.tls is not None
-        context = client_context(peer.tls, site.folder)
+        assert context is not None
         with (
             socket.create_connection((peer.host, peer.port), SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=peer.host) as secured,
@@ -42,8 +44,11 @@ def deliver(site: DicomConfig, peer: Audit, lines: Iterable[bytes]) -> int:
                 sent += 1
             _hang_up(secured)
             return sent
-    except (OSError, ssl.SSLError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or getattr(error, "reason", None) or type(error).__name__
+    except ssl.SSLError as error:
+        why = why_refused(error, peer.host, context, settings="audit.tls.")
+        raise ArchiveUnreachable(f"{where}: TLS was refused: {why}; nothing is lost, it is told again") from None
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
         raise ArchiveUnreachable(f"{where}: {why}; nothing is lost, it is told again") from None
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from device.checked_file import read_at_most
 from runtime.fleet.errors import FleetError
+from runtime.tls import NOT_OF_HOSPITALS, why_refused
 
 TIMEOUT_S = 30.0
 """Of each wait, not of the whole: a slow line may take its time."""
@@ -31,13 +32,13 @@ class PackageSource:
         if self._web and not _allowed(where):
             raise FleetError(f"{where}: not HTTPS; name https://..., or a folder")
         try:
-            context = ssl.create_default_context(cafile=None if ca is None else str(ca)) if self._web else None
+            self._context = ssl.create_default_context(cafile=None if ca is None else str(ca)) if self._web else None
         except (OSError, ssl.SSLError) as error:
             raise FleetError(f"--ca {ca}: cannot be used ({error}); name the server's certificates in PEM") from None
         handlers: list[Any] = [_OnlyHttps(), urllib.request.ProxyHandler()]
-        if context is not None:
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as before Python 3.13, see runtime.dicom.configuration
-            handlers.append(urllib.request.HTTPSHandler(context=context))
+        if self._context is not None:
+            self._context.verify_flags &= ~NOT_OF_HOSPITALS
+            handlers.append(urllib.request.HTTPSHandler(context=self._context))
         self._opener = urllib.request.build_opener(*handlers)
 
     def small(self, name: str, limit: int) -> bytes:
@@ -74,6 +75,8 @@ class PackageSource:
             raise FleetError(f"{self.where}/{name}: the server answers {error.code}; it is tried again") from None
         except (OSError, HTTPException, ValueError) as error:
             why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+            if isinstance(why, ssl.SSLError):
+                why, _, _ = why_refused(why, urlsplit(self.where).hostname or "", self._context).partition(";")
             raise FleetError(f"{self.where}/{name}: cannot be read ({why}); it is tried again next time") from None
 
 

@@ -194,10 +194,10 @@ class Proof:
         desk.release(*found)
         return found
 
-    def no_report(self, exam_id: str) -> NoReport:
+    def no_report(self, exam_id: str, desk: CommitmentDesk) -> NoReport:
         """What is said of it."""
+        why = f"{desk.refused}." if desk.refused else "does the archive know the cart's address and port?"
         return NoReport(
             f"{address(self._archive)}: exam {exam_id}: no report of storage commitment in "
-            f"{self._archive.commitment_s:g} s; does the archive know the cart's address and port? "
-            "A report that comes later counts; it is asked again"
+            f"{self._archive.commitment_s:g} s; {why} A report that comes later counts; it is asked again"
         )

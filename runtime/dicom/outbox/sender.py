@@ -365,7 +365,7 @@ class Outbox:
             exam_id = self._transactions[transaction]
             delivery = self._journal.deliveries.get(exam_id, steps.DESTINATION)
             if delivery is not None and steps.asked_in(delivery, transaction):
-                error = self._proof.no_report(exam_id)
+                error = self._proof.no_report(exam_id, desk)
                 self._fail(delivery, error)
                 self._errors.append(str(error))
 

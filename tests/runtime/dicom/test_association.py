@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import ssl
 import sys
@@ -16,12 +17,14 @@ from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import associated
-from runtime.dicom.configuration import NOT_OF_HOSPITALS
-from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, NotOffered
+from runtime.dicom.certificates import client_context
+from runtime.dicom.configuration import Tls
+from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, NotOffered, SiteUnusable
 from runtime.dicom.uids import STUDY_ROOT_FIND, VERIFICATION
+from runtime.tls import NOT_OF_HOSPITALS
 from tests.ports import free_port
 from tests.runtime.dicom.archives import site
-from tests.runtime.dicom.certificates import tls
+from tests.runtime.dicom.certificates import certificates_in, tls
 
 QUICK = 30
 """Rejections in a row: each alone is forgotten by chance only."""
@@ -143,6 +146,53 @@ def test_a_server_without_tls_and_one_that_wants_a_certificate_say_so(certificat
         assert "expired" in refusal(certificates, port, tls=tls("expired"))
     finally:
         server.shutdown()
+
+
+def test_a_list_of_what_was_revoked_is_looked_into(tmp_path: Path) -> None:
+    folder = certificates_in(tmp_path, more=True)
+    port, server = serve_tls(folder, "revoked")
+    try:
+        assert "TLS was refused: its certificate was revoked" in refusal(
+            folder, port, tls=tls(revoked="revocations.pem")
+        )
+        where = site(folder, port=port, tls=tls())
+        assert where.archive is not None
+        with associated(where, where.archive, [build_context(VERIFICATION)]):
+            pass  # which nobody could know without the list
+    finally:
+        server.shutdown()
+
+
+OWN_FILES = {
+    "locked": (tls("locked"), "the key has a password, which nobody types at a cart"),
+    "weak": (tls("weak"), "the cart's own certificate is too weak"),
+    "no pair": ({**tls(), "key": "server.key"}, "not PEM, or key and certificate are no pair"),
+    "no key": ({**tls(), "key": "cart.pem"}, "not PEM, or key and certificate are no pair"),
+    "no authority": ({**tls(), "authority": "cart.key"}, "not PEM"),
+    "no file": (tls("absent"), "no file"),
+    "a pipe": ({**tls(), "authority": "pipe"}, "the site's `authority`; put it there"),
+    "a pipe as key": ({**tls(), "key": "pipe"}, "the site's `key`; put it there"),
+    "no list": (tls(revoked="cart.key"), "the site's `revoked`: no list of revoked certificates in PEM"),
+    "one to trust": (tls(revoked="stranger.pem"), "no list of revoked certificates in PEM"),
+    "one to trust behind a list": (tls(revoked="both"), "no list of revoked certificates in PEM"),
+}
+
+
+@pytest.mark.parametrize("case", OWN_FILES)
+def test_files_that_cannot_be_used_are_named_and_waited_for_by_nobody(case: str, certificate_files: Path) -> None:
+    named, words = OWN_FILES[case]
+    with pytest.raises(SiteUnusable) as refused:
+        client_context(Tls.model_validate(named), certificate_files)
+    assert words in str(refused.value)
+    assert "README.md#certificates" in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def certificate_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = certificates_in(tmp_path_factory.mktemp("certificates"), more=True)
+    os.mkfifo(folder / "pipe")
+    (folder / "both").write_bytes((folder / "revocations.pem").read_bytes() + (folder / "stranger.pem").read_bytes())
+    return folder
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 80 + ".invalid", "..", "host name"])

@@ -19,11 +19,11 @@ import pytest
 from runtime.dicom.__main__ import main
 from runtime.dicom.audit import FILE
 from runtime.dicom.audit_messages import KINDS, Audited, message
-from runtime.dicom.configuration import NOT_OF_HOSPITALS
 from runtime.dicom.outbox import steps
 from runtime.exam.__main__ import main as exam_main
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Delivery, Journal
+from runtime.tls import NOT_OF_HOSPITALS
 from runtime.views import Eye
 from tests.runtime.dicom.certificates import tls
 from tests.runtime.dicom.exams import KEY, fill_journal
@@ -241,7 +241,8 @@ def test_nothing_is_lost_where_nobody_listens_and_nothing_left_out_by_a_forged_p
     assert not (journal / FILE).exists()
     with repository(certificates) as (port, heard):
         site(certificates, port=port, tls=tls("strangers_cart", "stranger"))
-        assert main(call) == 1  # its certificate is of an authority that is not trusted
+        assert main(call) == 1
+        assert "TLS was refused: its certificate is of an unknown authority" in capsys.readouterr().err
         site(certificates, port=port, tls=tls())
         assert main(call) == 0
         (journal / FILE).write_bytes(json.dumps({"seq": 10**6, "sent": {}}).encode())

@@ -6,7 +6,9 @@ import contextlib
 import socket
 import ssl
 import threading
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pynetdicom import AE
@@ -14,10 +16,11 @@ from pynetdicom.presentation import build_context
 
 from runtime.dicom.association import associated
 from runtime.dicom.commitment import CommitmentDesk
-from runtime.dicom.configuration import NOT_OF_HOSPITALS, DicomConfig
-from runtime.dicom.errors import ArchiveUnreachable
+from runtime.dicom.configuration import DicomConfig
+from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
 from runtime.dicom.listening import MOST_CALLERS, Callers
 from runtime.dicom.uids import VERIFICATION
+from runtime.tls import NOT_OF_HOSPITALS
 from tests.runtime.dicom.archives import CART_PORT, site
 from tests.runtime.dicom.certificates import tls
 
@@ -83,6 +86,39 @@ def answer_without_certificate(folder: Path) -> bytes:
 def test_a_caller_without_the_right_certificate_is_refused(certificates: Path) -> None:
     with CommitmentDesk(cart(certificates, secured=True)):
         assert answer_without_certificate(certificates) == b""
+
+
+def calls_in_vain(where: DicomConfig) -> None:
+    with pytest.raises((ArchiveRefused, ArchiveUnreachable)):
+        calls(where)
+
+
+def test_who_was_not_let_in_is_told_with_the_reason(certificates: Path) -> None:
+    """Else all that anybody sees of it is that an archive's reports do not come."""
+    where = cart(certificates, secured=True)
+    with CommitmentDesk(where) as desk:
+        assert desk.refused == ""
+        assert calls(where)
+        assert desk.refused == ""
+        assert answer_without_certificate(certificates) == b""
+        assert "a caller at 127.0.0.1 was refused by TLS: it shows no certificate" in desk.refused
+        calls_in_vain(cart_called(certificates, tls=tls("expired")))
+        assert "refused by TLS: its certificate has expired" in desk.refused
+        calls_in_vain(cart_called(certificates, tls=tls("cart", "stranger")))
+        assert "refused by TLS: it does not know the authority of the cart's certificate" in desk.refused
+        calls_in_vain(cart_called(certificates, tls=tls(), ae_title="OTHERCART"))
+        assert (
+            "a caller at 127.0.0.1 that calls itself 'ROPCART', and the cart 'OTHERCART', was rejected" in desk.refused
+        )
+        assert desk._server is not None
+        desk._server.server.callers = Callers((ip_network("192.0.2.0/24"),))
+        calls_in_vain(where)
+        assert desk.refused == "a caller at 127.0.0.1 was sent away; see cart.listen_to"
+
+
+def cart_called(folder: Path, **how: Any) -> DicomConfig:
+    """The cart as another one's archive."""
+    return site(folder, **{"ae_title": "ROPCART", "port": CART_PORT, "answer_s": 10, "connect_s": 10, **how})
 
 
 def test_a_peer_that_falls_silent_within_a_message_is_given_up(tmp_path: Path) -> None:

@@ -70,11 +70,11 @@ def test_a_cart_pulls_from_a_server_of_the_sites_authority(
 @pytest.mark.parametrize(
     ("certificate", "words"),
     [
-        ({"host": "localhost"}, "IP address mismatch"),
-        ({"host": "127.0.0.2"}, "IP address mismatch"),
-        ({"days": (-3, -1)}, "certificate has expired"),
-        ({"days": (1, 3)}, "certificate is not yet valid"),
-        ({}, "unable to get local issuer certificate"),
+        ({"host": "localhost"}, "its certificate is for another host than 127.0.0.1"),
+        ({"host": "127.0.0.2"}, "its certificate is for another host than 127.0.0.1"),
+        ({"days": (-3, -1)}, "its certificate has expired"),
+        ({"days": (1, 3)}, "its certificate is not valid yet"),
+        ({}, "its certificate is of an unknown authority"),
     ],
     ids=["another name", "another address", "expired", "to come", "another authority"],
 )
@@ -95,6 +95,6 @@ def test_nothing_is_taken_from_a_server_that_nobody_vouches_for(
 def test_without_an_authority_of_its_own_the_systems_are_asked(tmp_path: Path, authority: Authority) -> None:
     with (
         served(tmp_path, *authority.issue("server")) as address,
-        pytest.raises(FleetError, match="CERTIFICATE_VERIFY_FAILED"),
+        pytest.raises(FleetError, match="of an unknown authority"),
     ):
         PackageSource(address).small("release.signed", 100)
