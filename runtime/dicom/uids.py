@@ -25,16 +25,23 @@ WORKLIST_FIND = UID("1.2.840.10008.5.1.4.31")
 
 def derived(*parts: str) -> str:
     """A UID under 2.25 (PS3.5 B.2) that depends on nothing but the parts."""
-    text = "\x1f".join(parts)
+    text = (
+        "\x1f".join(parts).encode("utf-8", "backslashreplace").decode()
+    )  # a file's name may hold halves of characters
     return f"2.25.{uuid.uuid5(_NAMESPACE, text).int}"
 
 
 def study(exam: DicomExam) -> str:
     """The worklist's study, or one of the exam's own: of whom it is, so that no study holds two infants."""
-    return exam.order.study_uid or derived("study", exam.exam_id, *_identity(exam))
+    return exam.order.study_uid or own_study(exam.exam_id, *_identity(exam))
 
 
-def _identity(exam: DicomExam) -> tuple[str, ...]:
+def own_study(exam_id: str, identifier: str, name: str, born: str) -> str:
+    """The study of an exam for which nobody gave one. born: date and time, as in `2026-10-01 04:30:00`."""
+    return derived("study", exam_id, identifier, name, born)
+
+
+def _identity(exam: DicomExam) -> tuple[str, str, str]:
     infant = exam.infant
     return (infant.identifier, infant.name, f"{infant.birth_date} {infant.birth_time}")
 

@@ -72,6 +72,13 @@ class _Facts:
         who = (self.infant.infant_id, order.step_id, order.accession, order.study_uid)
         return uids.derived("performed", self.exam_id, *who)
 
+    @property
+    def study_uid(self) -> str:
+        """The same that every object of the exam has."""
+        infant = self.infant
+        born = f"{infant.born_at.date()} {infant.born_at.time()}"
+        return self.order.study_uid or uids.own_study(self.exam_id, infant.infant_id, infant.name, born)
+
 
 class Performed:
     """Tells the steps of a journal's exams, each once."""
@@ -200,7 +207,7 @@ def _begun(facts: _Facts, site: DicomConfig) -> Dataset:
     infant, order, summary = facts.infant, facts.order, facts.summary
     opened = summary.local(summary.opened_at)
     scheduled = Dataset()
-    scheduled.StudyInstanceUID = order.study_uid or facts.uid
+    scheduled.StudyInstanceUID = facts.study_uid
     scheduled.ReferencedStudySequence = Sequence()
     scheduled.AccessionNumber = text.exact(order.accession, 16, "the accession number")
     scheduled.RequestedProcedureID = text.exact(order.requested_procedure_id, 16, "the requested procedure")

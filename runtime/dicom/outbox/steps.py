@@ -32,6 +32,9 @@ NOTE = "rejection"
 """How the kind of an instance begins that rejects others; the code of the reason follows."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=10)
 MOST_TRANSACTIONS = 20
+"""That a stored instance remembers: the first and the last ones. An archive that is days behind answers the first one
+first, and each that were forgotten meanwhile would be a report that nobody waits for.
+"""
 
 
 def begun(
@@ -121,7 +124,9 @@ def asked(delivery: Delivery, uids: Collection[str], transaction: str, at: datet
     """The archive is about to be asked to answer for these."""
 
     def one(instance: DeliveryInstance) -> DeliveryInstance:
-        transactions = [*instance.asked.split(), transaction][-MOST_TRANSACTIONS:]
+        transactions = [*instance.asked.split(), transaction]
+        if len(transactions) > MOST_TRANSACTIONS:
+            del transactions[MOST_TRANSACTIONS // 2]
         return replace(instance, asked=" ".join(transactions), asked_at=at.isoformat())
 
     return replace(delivery, instances=tuple(one(i) if i.uid in uids else i for i in delivery.instances))

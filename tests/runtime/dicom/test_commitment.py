@@ -107,6 +107,32 @@ def test_a_report_counts_after_a_restart_and_one_to_an_earlier_question_too(
     assert state(tmp_path).done == 1
 
 
+def test_the_first_of_many_questions_is_remembered(
+    archive: KeepingArchive, tmp_path: Path, cart_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that is days behind answers the first one first; each was forgotten before it was answered."""
+    monkeypatch.setattr(steps, "MOST_TRANSACTIONS", 4)
+    fill_journal(tmp_path, frames=1)
+    archive.reports_at_once = False
+    with archive.listening(COMMITMENT) as port:
+        where = scripted(tmp_path, port, listen_port=cart_port, commitment_s=0.01)
+        for _ in range(steps.MOST_TRANSACTIONS + 3):
+            sender = Sender(tmp_path, where)
+            sender.look(now=True)
+            sender.close()
+        assert len(archive.requests) == steps.MOST_TRANSACTIONS + 3
+        sender = Sender(tmp_path, where)
+        try:
+            for instance in sender.journal.deliveries.all()[0].instances:
+                assert len(instance.asked.split()) == steps.MOST_TRANSACTIONS
+            assert sender.told(archive, cart_port, 0) == (0, Pass(1, 0))
+            sender.look(now=True)
+            assert sender.told(archive, cart_port, -1) == (0, Pass(0, 0))
+        finally:
+            sender.close()
+    assert set(archive.times.values()) == {1}
+
+
 def test_partial_reports_add_up(archive: KeepingArchive, tmp_path: Path, cart_port: int) -> None:
     fill_journal(tmp_path, frames=1)
     archive.reports_at_once = False

@@ -15,7 +15,9 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.events import EventHandlerType as Handler
 
+from runtime.dicom import uids
 from runtime.dicom.configuration import DicomConfig, DicomNode
+from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import performed
 from runtime.dicom.outbox.performed import Performed
 from runtime.dicom.uids import PERFORMED_STEP
@@ -138,6 +140,20 @@ def test_a_step_is_in_progress_then_completed_with_its_series(
     assert hospital.calls == ["create", "set"]
     assert {one.SeriesDescription for one in step.PerformedSeriesSequence} >= {"photograph", "report"}
     assert journal.deliveries.get(exam_id, "mpps").state == "done"  # type: ignore[union-attr]
+
+
+def test_a_step_without_a_study_names_the_one_that_the_objects_are_in(
+    journal: Journal, hospital: Hospital, tmp_path: Path
+) -> None:
+    exam_id = begin(journal, replace(ORDER, study_uid=""))
+    with hospital.listening() as port:
+        at = where(tmp_path, port)
+        tell(journal, at)
+        journal.close_exam(exam_id, operator="nurse")
+        assert tell(journal, at) == []
+    [step] = hospital.steps.values()
+    study = uids.study(exam_from_journal(journal, exam_id, at.cart))
+    assert step.ScheduledStepAttributesSequence[0].StudyInstanceUID == study
 
 
 @pytest.mark.parametrize(("why", "code"), [("unstable", "110515"), ("refused", "110505"), ("equipment", "110501")])
