@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from build_engines.arguments import build_parser
 from build_engines.errors import BuildError, ParityError
 from runtime.bundle import MANIFEST, open_bundle
+from runtime.commands.say import aside
 from runtime.errors import ScreeningError
 from runtime.manifest import PRECISIONS
 
@@ -28,10 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         built = _build(arguments)
     except ParityError as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 1
     except (BuildError, CalibrationError, ScreeningError, OSError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
     _say(built)
     return 0
@@ -102,7 +103,7 @@ def _low(arguments: argparse.Namespace, precisions: tuple[str, ...]) -> LowPreci
 
 
 def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    aside(line)
 
 
 def _say(built: BuiltBundle) -> None:

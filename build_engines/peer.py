@@ -18,6 +18,7 @@ from device.checked_file import strict_json
 from device.extras import missing
 from device.frame import Frame
 from runtime import Screener, ScreeningError, open_bundle
+from runtime.commands.say import aside
 from runtime.preprocess import SIDE
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
                 f"{len(bundle.class_names)}; name the checkpoint that the bundle was built from"
             )
     except (BuildError, ScreeningError) as error:
-        sys.stderr.write(f"{error}\n")
+        aside(error)
         return 2
     if arguments.compile:  # now, and not in the first frame that is timed
         try:

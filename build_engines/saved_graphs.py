@@ -10,6 +10,7 @@ from pathlib import Path
 from build_engines.arguments import ir_parser
 from build_engines.errors import BuildError
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.say import aside
 from runtime.cpu_class import CPU_CLASSES, cpu_class
 from runtime.errors import ScreeningError
 from runtime.manifest import NETWORKS, SavedGraphs
@@ -33,9 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
         bundle = open_bundle(arguments.bundle)
         was_signed = (arguments.bundle / MANIFEST_SIGNATURE).exists()
         forms = [] if arguments.remove else _asked(bundle, arguments.cpu_class, arguments.precision)
-        saved = save_graphs(bundle, forms, lambda line: sys.stderr.write(f"{line}\n"))
+        saved = save_graphs(bundle, forms, aside)
     except (BuildError, ScreeningError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        aside(error)
         return 2
     megabytes = {path: size / 1e6 for path, size in ((e.path, e.size) for e in saved.manifest.files)}
     for form in saved.manifest.saved_graphs:

@@ -18,6 +18,7 @@ from device.outputs import PUBLIC, write_whole
 from device.signature import signature_line
 from runtime.bundle import MANIFEST, open_bundle
 from runtime.checked_json import NotJson, first_problem, model_from
+from runtime.commands.say import aside
 from runtime.errors import ScreeningError
 from runtime.plan_manifest import PLAN_MANIFEST
 from runtime.trust.issues import WITHDRAWN_SCHEMA, parse_withdrawn
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         written = _sign(arguments.path, arguments.out, read_private_key(arguments.key), arguments.issue)
     except (BuildError, ScreeningError) as error:
-        sys.stderr.write(f"{error}\n")
+        aside(error)
         return 2
     sys.stdout.write(f"{written}\n")
     return 0

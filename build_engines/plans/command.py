@@ -17,6 +17,7 @@ from build_engines.plans.machine import Machine, ask_machine, default_workspace_
 from build_engines.plans.onnx_path import check_graphs, plan_from_graphs
 from build_engines.plans.write import WrittenPlan, write_plan
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.say import aside
 from runtime.errors import ScreeningError
 from runtime.plan_key import MODULES, Library, PlanKey, precision_word, release, split_precision
 
@@ -37,10 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
             print(json.dumps(written.manifest.model_dump(by_alias=True)) if arguments.json else describe(written))
             sys.stdout.flush()
     except (PlanRefused, ParityError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 1
     except (BuildError, ScreeningError, OSError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
     return 0
 
@@ -98,7 +99,7 @@ def _build(arguments: argparse.Namespace, bundle: Bundle) -> Iterator[WrittenPla
 
 
 def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    aside(line)
 
 
 def _precision(bundle: Bundle, backend: str, word: str) -> str:

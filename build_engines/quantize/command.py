@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 
 import onnx
@@ -23,6 +22,7 @@ from build_engines.quantize.sensitivity import BlockEffect, Judge, block_effects
 from calibration import CalibrationError, CalibrationSet, open_set
 from device.outputs import PUBLIC, write_whole, writing
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.say import aside
 from runtime.errors import ScreeningError
 from runtime.manifest import NETWORKS, graph_name
 
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return _rank(arguments)
     except (BuildError, CalibrationError, ScreeningError, OSError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
 
 
@@ -80,7 +80,7 @@ def _effects(
     model = quantize(graph, layers, inputs, arguments.method)
     inspect(model, f"{network} by {arguments.method}")
     judge = Judge(network, segmentation, bundle.read(graph_name("classifier", "fp32")), frames[: arguments.judged])
-    return block_effects(model, layers, judge, lambda line: print(line, file=sys.stderr, flush=True))
+    return block_effects(model, layers, judge, aside)
 
 
 def _table(network: str, effects: tuple[BlockEffect, ...]) -> Table:

@@ -12,6 +12,7 @@ from pathlib import Path
 from device.extras import missing
 from device.streams import open_closed_streams
 from device.version import add_version
+from runtime.commands.say import aside
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         train(arguments.data, arguments.out, plan, report)
     except BuildError as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
     except KeyboardInterrupt:
         print("stopped; start again with the same options to go on", file=sys.stderr)

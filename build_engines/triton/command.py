@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from build_engines.arguments import triton_parser
 from build_engines.errors import BuildError
@@ -11,6 +10,7 @@ from build_engines.triton.repository import Written, write_repository
 from build_engines.triton.server_check import ServerRefuses, ServerVerdict, check_by_server
 from build_engines.triton.settings import Settings, settings_for
 from runtime.bundle import open_bundle
+from runtime.commands.say import aside
 from runtime.errors import ScreeningError
 
 
@@ -42,10 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.check is not None:
             print(_judged(check_by_server(written, arguments.check)))
     except ServerRefuses as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 1
     except (BuildError, ScreeningError, OSError) as error:
-        print(error, file=sys.stderr)
+        aside(error)
         return 2
     return 0
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from build_engines.arguments import vectors_parser
+from runtime.commands.say import aside
 from runtime.errors import ScreeningError
 
 
@@ -25,10 +26,10 @@ def run(arguments: argparse.Namespace) -> int:
         problems = vector_problems(bundle, arguments.precision)
         vectors = open_vectors(bundle)
     except (ScreeningError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        aside(error)
         return 2
     for problem in problems:
-        sys.stderr.write(f"{problem}\n")
+        aside(problem)
     words = arguments.precision or ", ".join(vectors.tolerances.probability)
     sys.stdout.write(f"{bundle.path}: {len(vectors.frames)} frames in {words}: {len(problems)} not met\n")
     return 1 if problems else 0

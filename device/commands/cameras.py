@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from device.commands.common import parser
+from device.shown import printable
 
 if TYPE_CHECKING:
     from device.cameras.listing import CameraInfo
@@ -26,7 +27,7 @@ def main(words: Sequence[str]) -> int:
         print(json.dumps([asdict(camera) for camera in cameras], indent=2))
         return 0
     for camera in cameras:
-        print("\n".join(_lines(camera)))
+        print("\n".join(map(printable, _lines(camera))))
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from device.commands.common import SOURCES, OutputUnusable, parser, positive, up_to
 from device.errors import FrameUnreadable
 from device.outputs import write_whole
+from device.shown import printable
 
 if TYPE_CHECKING:
     from device.frame import Frame
@@ -41,9 +42,9 @@ def main(words: Sequence[str]) -> int:
                 if isinstance(frame, FrameUnreadable):
                     if camera.live and time.monotonic() - written_s > options.timeout:
                         raise frame  # a frozen or torn picture without end
-                    print(f"device grab: {frame}", file=sys.stderr)
+                    print(printable(f"device grab: {frame}"), file=sys.stderr)
                     continue
-                print(write_frame(frame, options.out))
+                print(printable(str(write_frame(frame, options.out))))
                 written, written_s = written + 1, time.monotonic()
                 if written == options.frames:
                     return 0

@@ -15,6 +15,7 @@ from device.commands.common import parser, positive, share, up_to
 from device.errors import LightError
 from device.lamp import usual_lamp
 from device.light import BoardEvent, BoardLink, EventCode, Flags, LineFaults, SimulatedBoard
+from device.shown import printable
 
 EXAMPLES = """\
 examples:
@@ -40,7 +41,7 @@ def main(words: Sequence[str]) -> int:
         try:
             return int(options.run(link, options))
         except LightError as error:  # the port was a board's, so the call was right, whatever came after
-            print(f"device light: {error}", file=sys.stderr)
+            print(printable(f"device light: {error}"), file=sys.stderr)
             return 1
 
 
@@ -160,4 +161,4 @@ def _tell(facts: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(facts))
         return
     for name, value in facts.items():
-        print(f"{name.replace('_', ' '):<16} {', '.join(value) if isinstance(value, list) else value}")
+        print(printable(f"{name.replace('_', ' '):<16} {', '.join(value) if isinstance(value, list) else value}"))

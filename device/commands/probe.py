@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from device.commands.common import SOURCES, parser, positive
 from device.errors import FrameTimeout, FrameUnreadable, NoNewFrame, RepeatedFrame, SourceNotFound
+from device.shown import printable
 
 if TYPE_CHECKING:
     from device.frame import Frame
@@ -81,7 +82,7 @@ def main(words: Sequence[str]) -> int:
     if options.json:
         print(json.dumps({**asdict(found), "shortfalls": found.shortfalls}, indent=2))
     else:
-        print("\n".join(_lines(found)))
+        print("\n".join(map(printable, _lines(found))))
     return 1 if found.shortfalls else 0
 
 

@@ -447,11 +447,11 @@ class Room:
         return content
 
     def exams(self, day: date) -> list[dict[str, Any]]:
-        """The exams that were opened on a day, by the cart's own zone, newest first."""
+        """The exams that were opened on a day, by the clock that hung on the wall then, newest first."""
         sent = self.journal.deliveries
         news = [*sent.behind(DESTINATION), *sent.to_reject(DESTINATION)] if self.parts.archive else []
         behind = {exam_id for _, exam_id in news}
-        of_day = [one for one in self.journal.exams() if one.opened_at.astimezone().date() == day]
+        of_day = [one for one in self.journal.exams() if one.local(one.opened_at).date() == day]
         return [self._line(summary, behind=summary.exam_id in behind) for summary in of_day]
 
     def _line(self, summary: ExamSummary, *, behind: bool) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from device.errors import DeviceError
+from runtime.commands.say import aside, say, say_json
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.cuda.errors import GPU_LOST_EXIT_CODE
@@ -30,7 +31,7 @@ def run_verb(options: Namespace) -> int:
     try:
         return VERBS[options.verb](options)
     except (ScreeningError, DeviceError) as error:
-        say(f"runtime.cart: {printable(str(error))}", sys.stderr)
+        aside(f"runtime.cart: {error}")
         return UNUSABLE
 
 
@@ -82,7 +83,7 @@ def run(options: Namespace) -> int:
 
 
 def _warn(text: str) -> None:
-    say(f"runtime.cart: {printable(text)}", sys.stderr)
+    aside(f"runtime.cart: {text}")
 
 
 def _serve(config: CartConfig, users: tuple[User, ...], address: Address, send: bool, program: Program | None) -> int:
@@ -113,14 +114,13 @@ def _serve(config: CartConfig, users: tuple[User, ...], address: Address, send: 
             time.sleep(0.25)
         notifier.stopping()
     if cart.lost:
-        say("runtime.cart: the engine is lost to this process; start it again", sys.stderr)
+        aside("runtime.cart: the engine is lost to this process; start it again")
         raise SystemExit(GPU_LOST_EXIT_CODE)
     return stop.exit_code if stop.requested else SAYS_NO
 
 
 def check(options: Namespace) -> int:
     """Prove every part."""
-    import json
     from dataclasses import asdict
 
     from runtime.cart.checking import findings
@@ -130,7 +130,7 @@ def check(options: Namespace) -> int:
     for finding in findings(load_config(options.config)):
         bad = bad or bool(finding.problem)
         if options.json:
-            say(json.dumps(asdict(finding), ensure_ascii=False))
+            say_json(asdict(finding))
             continue
         mark = "-" if finding.skipped else "!" if finding.problem else "+"
         say(printable(f"{mark} {finding.part}: {finding.problem or finding.fact or 'not tried'}"))
@@ -223,12 +223,6 @@ def _slots(config: CartConfig) -> Path | None:
         named = os.environ.get(SLOTS_VARIABLE)
         return Path(named).absolute() if named else None
     return None if (folder / MANIFEST).exists() else folder
-
-
-def say(text: str, stream: TextIO | None = None) -> None:
-    """One line, at once."""
-    (stream or sys.stdout).write(text + "\n")
-    (stream or sys.stdout).flush()
 
 
 def terminal(options: Namespace) -> int:

@@ -7,14 +7,15 @@ import json
 import sys
 from typing import Any, TextIO
 
-from runtime.commands.text import printable
+from runtime.commands.text import escaped_json, printable_lines
 from runtime.errors import OutputError
 
 
 def say(*lines: str, stream: TextIO | None = None) -> None:
-    """Lines to standard output, or to another stream; a character that it cannot show is written as `\\u0159`.
+    """Lines to standard output, or to another stream, each without what in a text from outside could act on a terminal.
 
-    Raises `OutputError` when they cannot be written, `BrokenPipeError` as it is.
+    One may be of several lines. A character that the stream cannot show is written as `\\u0159`. Raises `OutputError`
+    when they cannot be written, `BrokenPipeError` as it is.
     """
     out = stream or sys.stdout
     if out is None:  # as Python has it where the program was started with `>&-`
@@ -24,7 +25,7 @@ def say(*lines: str, stream: TextIO | None = None) -> None:
     encoding = out.encoding or "utf-8"
     try:
         for line in lines:
-            out.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            out.write(printable_lines(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
         out.flush()
     except BrokenPipeError:
         raise
@@ -33,17 +34,11 @@ def say(*lines: str, stream: TextIO | None = None) -> None:
 
 
 def aside(*lines: object) -> None:
-    """Lines beside the answer, to standard error, each without what in a text from outside could act on a terminal."""
-    say(*(printable(str(line)) for line in lines), stream=sys.stderr)
+    """Lines beside the answer, to standard error."""
+    say(*map(str, lines), stream=sys.stderr)
 
 
 def say_json(content: Any) -> None:
     """One JSON object, on one line; in ASCII where standard output is not UTF-8, and JSON all the same."""
     utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
-    text = json.dumps(content, ensure_ascii=not utf8)
-    say(text if _has_no_halves(text) else json.dumps(content))
-
-
-def _has_no_halves(text: str) -> bool:
-    """Whether there is no half of a character, which UTF-8 has no bytes for."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    say(escaped_json(json.dumps(content, ensure_ascii=not utf8)))

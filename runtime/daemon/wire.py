@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Any, ClassVar, TypeVar
 
+from runtime.commands.text import printable
+
 MAGIC = 0x44504F52
 """The bytes `ROPD`."""
 VERSION = 3
@@ -156,11 +158,9 @@ def _make_layout(kind: type[Message]) -> _Layout:
 
 
 def text_bytes(value: str, size: int) -> bytes:
-    """UTF-8 with at least one zero at the end, cut between characters."""
-    data = value.encode("utf-8", "replace")
-    if len(data) < size and b"\0" not in data:
-        return data
-    return data.replace(b"\0", b" ")[: size - 1].decode("utf-8", "ignore").encode()
+    """UTF-8 with at least one zero at the end, cut between characters; a maker's program may print it as it is."""
+    data = printable(value).encode()
+    return data if len(data) < size else data[: size - 1].decode("utf-8", "ignore").encode()
 
 
 def plain_text(data: bytes) -> str:

@@ -84,35 +84,40 @@ def _capture_dict(capture: CaptureRecord) -> dict[str, Any]:
 
 def exam_lines(record: ExamRecord, infant: Infant | None = None, order: Order | None = None) -> Iterator[str]:
     """The exam for a person at a terminal."""
+    return map(printable, _exam_lines(record, infant, order))
+
+
+def _exam_lines(record: ExamRecord, infant: Infant | None, order: Order | None) -> Iterator[str]:
     summary, rules = record.summary, record.rules
     state = "" if summary.phase is Phase.CLOSED else f" (exam is {summary.phase.value})"
     yield f"{word(record.result.infant.outcome)}{state}"
     yield record.result.infant.banner
     for line in (*disagreements(record), *record.result.warnings):
-        yield printable(f"! {line}")
-    yield f"exam {summary.exam_id}, {_when(summary.opened_at)}, operator {printable(summary.operator)}"
+        yield f"! {line}"
+    yield f"exam {summary.exam_id}, {when(summary, summary.opened_at)}, operator {summary.operator}"
     if infant is not None:
         age = infant.postmenstrual_age(summary.opened_at)
         yield (
-            f"infant {printable(infant.infant_id)}, {printable(infant.name)}, "
+            f"infant {infant.infant_id}, {infant.name}, "
             f"born {infant.born_at:%Y-%m-%d %H:%M %z} at {infant.gestational_age}, {infant.birth_weight_g} g, "
             f"postmenstrual age {age}"
         )
     if order is not None and not order.empty:
-        yield printable(f"ordered: accession {order.accession or '-'}, {order.description or 'no description'}")
+        yield f"ordered: accession {order.accession or '-'}, {order.description or 'no description'}"
     for eye in Eye:
         yield f"{EYE_WORDS[eye]}: {word(record.result.eyes[eye].outcome)}"
         for (of, view), verdict in record.result.views.items():
             if of is eye:
                 taken = frames_line(record, eye, view)
-                yield printable(f"  {view.value:<13} {word(verdict.outcome):<21} {taken}  {verdict.reason}")
+                yield f"  {view.value:<13} {word(verdict.outcome):<21} {taken}  {verdict.reason}"
     if summary.pending:
         yield f"{summary.pending} frame(s) not read yet: python -m runtime.exam finish"
     for content in record.documented:
-        yield printable(f"documented by {content['who']}, {content['eye']}: {EyeFindings.from_dict(content).words()}")
+        yield f"documented by {content['who']}, {content['eye']}: {EyeFindings.from_dict(content).words()}"
     yield from light_lines(record)
     for change in record.changes:
-        yield f"changed {_when(change.at)} by {printable(change.who)}: {change.what}; {printable(change.reason)}"
+        at = when(summary, change.at)
+        yield f"changed {at} by {change.who}: {change.what}; {change.reason}"
     yield f"bundle {rules.bundle.name} {rules.bundle.version}, threshold {rules.threshold:g}, software {rules.software}"
     yield rules.bundle.notice
 
@@ -154,7 +159,7 @@ def summary_line(summary: ExamSummary) -> str:
     where = f"{summary.where} " if summary.where and summary.outcome is not Outcome.NO_REFERRAL_FINDINGS else ""
     parts = (
         summary.exam_id,
-        _when(summary.opened_at),
+        f"{summary.local(summary.opened_at):%Y-%m-%d %H:%M}",
         f"{summary.phase.value:<7}",
         f"{word(summary.outcome):<21}",
         f"{summary.captures:>3} frames",
@@ -171,5 +176,6 @@ def capture_line(eye: Eye, capture: CaptureRecord) -> str:
     ).rstrip()
 
 
-def _when(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+def when(summary: ExamSummary, moment: datetime) -> str:
+    """As the clock on the ward's wall told it, with its offset from UTC; wherever it is read."""
+    return f"{summary.local(moment):%Y-%m-%d %H:%M} (UTC{summary.local(moment):%z})"

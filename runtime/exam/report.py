@@ -9,11 +9,11 @@ from html import escape
 from typing import Any
 
 from runtime.commands.text import printable, word
-from runtime.exam.describe import deciding, frames_line
+from runtime.exam.describe import deciding, frames_line, when
 from runtime.exam.disagreement import disagreements
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
-from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
+from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
 from runtime.exam.naming import readable_name
 from runtime.exam.order import Order
@@ -91,7 +91,7 @@ def _head(record: ExamRecord, infant: Infant | None, order: Order) -> Iterator[s
         named = "; ".join(f"{verdict.where}: {verdict.reason}" for verdict in record.result.referring)
         yield f"<p><b>Every referring view:</b> {_text(named)}</p>"
     facts = {
-        "Exam": f"{summary.exam_id}, {_when(summary, summary.opened_at)}",
+        "Exam": f"{summary.exam_id}, {when(summary, summary.opened_at)}",
         "Operator, station": ", ".join(filter(None, (summary.operator, summary.station))),
     }
     if infant is not None:
@@ -153,11 +153,6 @@ def _pictures(journal: Journal, exam_id: str, capture: CaptureRecord) -> tuple[b
     return encode(shrink(image, CLEAN), ".jpg"), encode(lined, ".jpg")
 
 
-def _when(summary: ExamSummary, moment: datetime) -> str:
-    """As the clock on the ward's wall told it, with its offset from UTC."""
-    return f"{summary.local(moment):%Y-%m-%d %H:%M} (UTC{summary.local(moment):%z})"
-
-
 def _documented(record: ExamRecord) -> Iterator[str]:
     """What clinicians typed, as theirs."""
     if not record.documented:
@@ -165,7 +160,7 @@ def _documented(record: ExamRecord) -> Iterator[str]:
     yield "<h2>Documented by clinicians</h2>"
     for found in record.documented:
         words = EyeFindings.from_dict(found).words()
-        at = _when(record.summary, datetime.fromisoformat(found["at"]))
+        at = when(record.summary, datetime.fromisoformat(found["at"]))
         yield f"<p>{_text(found['who'])}, {_text(at)}, {found['eye']}: {_text(words)}</p>"
 
 
@@ -188,7 +183,7 @@ def _identity(record: ExamRecord) -> Iterator[str]:
     )
     for change in record.changes:
         yield (
-            f"<p>Changed {_when(record.summary, change.at)} by {_text(change.who)}: {_text(change.what)}; "
+            f"<p>Changed {when(record.summary, change.at)} by {_text(change.who)}: {_text(change.what)}; "
             f"{_text(change.reason)}</p>"
         )
     yield f"<footer>{_text(rules.bundle.notice or AID_NOTICE)}</footer>"

@@ -97,9 +97,22 @@ void Json::only(std::initializer_list<const char *> names) const {
 std::string json_text(std::string_view text) {
     const std::unique_ptr<json_t, decltype(&json_decref)> value(json_stringn(text.data(), text.size()), json_decref);
     if (!value) return "\"(not UTF-8)\"";
-    const std::unique_ptr<char, decltype(&free)> spelled(json_dumps(value.get(), JSON_ENCODE_ANY), free);
+    const std::size_t plainly = harmless(std::string(text)) == text ? 0 : JSON_ENSURE_ASCII;
+    const std::unique_ptr<char, decltype(&free)> spelled(json_dumps(value.get(), JSON_ENCODE_ANY | plainly), free);
     if (!spelled) throw std::bad_alloc();
     return spelled.get();
+}
+
+std::string harmless(std::string text) {
+    const auto byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0; };
+    for (std::size_t i = 0; i < text.size(); i++) {
+        const int one = byte(i), two = byte(i + 1), three = byte(i + 2);
+        std::size_t bytes = one < 0x20 || one == 0x7f ? 1 : one == 0xc2 && two >= 0x80 && two < 0xa0 ? 2 : 0;
+        if (one == 0xe2 && two == 0x80 && three >= 0xa8 && three <= 0xae) bytes = 3;  // U+2028 to U+202E
+        if (one == 0xe2 && two == 0x81 && three >= 0xa6 && three <= 0xa9) bytes = 3;  // U+2066 to U+2069
+        text.replace(i, bytes, bytes, '?');
+    }
+    return text;
 }
 
 std::string spelled(double value) {

@@ -44,8 +44,11 @@ class Json {
     std::string where_;
 };
 
-// A string as JSON spells it, quotes included.
+// A string as JSON spells it, quotes included; nothing in it acts on a terminal.
 std::string json_text(std::string_view text);
+
+// UTF-8 with ? for each byte of what acts on a terminal or turns the reading order: texts come from strangers' files.
+std::string harmless(std::string text);
 
 // A number in the fewest digits that give it back.
 std::string spelled(double value);

@@ -170,7 +170,7 @@ int run(const Options &options, Clock::time_point start) {
     if (options.vectors) {
         std::size_t frames = 0;
         const auto problems = vector_problems(bundle, engine, frames);
-        for (const std::string &problem : problems) std::cerr << problem << "\n";
+        for (const std::string &problem : problems) std::cerr << harmless(problem) << "\n";
         std::cout << options.bundle << ": " << frames << " frames in " << engine.precision() << ": " << problems.size()
                   << " not met\n";
         return problems.empty() ? 0 : 1;
@@ -199,7 +199,7 @@ int main(int count, char **words) {
     try {
         return run(parsed(count, words), start);
     } catch (const std::exception &error) {
-        std::cerr << error.what() << "\n";
+        std::cerr << harmless(error.what()) << "\n";
         return 2;
     }
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from device.frame import Frame
 from device.outputs import OutputFolder
+from runtime.commands.text import escaped_json
 from runtime.errors import OutputError
 from runtime.reading import Reading
 from runtime.sinks.files import naming
@@ -81,8 +82,7 @@ def json_line(reading: Reading) -> bytes:
         raise OutputError(
             f"reading of {reading.frame.source} is not valid JSON ({error}); report this fault"
         ) from error
-    # A file name that is not UTF-8 holds lone surrogates; their backslash form is what JSON has for them.
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    return escaped_json(text).encode() + b"\n"
 
 
 def _write_all(fd: int, data: bytes) -> None:

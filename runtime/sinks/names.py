@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*#\ud800-\udfff]+')
+UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*#\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+')
+"""What some file system refuses, what could act on a terminal, and marks of direction, with which it shows as another.
+"""
 NUMBERED = re.compile(r"(.+)[#:](\d+)$", re.DOTALL)
 """What a stream calls its frames: `clip.mp4#00012`, `sim:12`."""
 ISSUED_NUMBERED = re.compile(r"(.+)_(\d+)$", re.DOTALL)

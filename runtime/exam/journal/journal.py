@@ -28,7 +28,7 @@ from runtime.exam.journal.records import ExamRecord
 from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.sights import Like, Sights, view_like
 from runtime.exam.journal.trail import PROGRAM, Trail, own_strand, save_own
-from runtime.exam.journal.writer import who_of
+from runtime.exam.journal.writer import check_length, who_of
 from runtime.exam.machine import Phase
 from runtime.exam.order import Order
 from runtime.exam.result import exam_result
@@ -103,6 +103,7 @@ class Journal(JournalChanges):
         """
         now = self._clock()
         infant.check_born(now)
+        check_length("station", station)
         free = self.free_bytes()
         if free < self._floor_bytes:
             raise JournalFull(

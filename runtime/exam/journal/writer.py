@@ -20,6 +20,11 @@ from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.trail import Trail, check_end, check_secret_in_use
 from runtime.exam.naming import says_nothing, spoilt
 
+LONGEST_NAME = 63
+"""Of who works at the cart, and of the cart: as a name in DICOM, which ends in its delimiter."""
+LONGEST_WORDS = 2000
+"""Of one thing that a person types, a reason or a note: what is longer is a file that went into the wrong place."""
+
 
 class JournalWriter(JournalReader):
     """What every way of writing shares."""
@@ -60,6 +65,12 @@ class JournalWriter(JournalReader):
         reason = content.get("reason")
         if isinstance(reason, str) and reason.strip() and says_nothing(reason):
             raise ExamRefused(f"exam {exam_id}: the reason holds nothing that can be read; type it again")
+        for typed in ("reason", "note"):
+            if len(content.get(typed) or "") > LONGEST_WORDS:
+                raise ExamRefused(
+                    f"exam {exam_id}: the {typed} has {len(content[typed])} characters, expected at most "
+                    f"{LONGEST_WORDS}; say it shorter"
+                )
         folded = step(self._current(exam_id, trail), trail.append(connection, exam_id, kind, who, content))
         lines.save(connection, self.unlocked(), lines.kept_of(folded))
         return folded
@@ -97,4 +108,11 @@ def who_of(name: str) -> str:
         raise ExamRefused("operator: got nobody, expected who works at the cart (--operator NAME)")
     if any(map(spoilt, name)):
         raise ExamRefused("operator: the name holds control characters or halves of characters; type it again")
+    check_length("operator", name)
     return name
+
+
+def check_length(what: str, name: str) -> None:
+    """Raise `ExamRefused` for a name that is none."""
+    if len(name) > LONGEST_NAME:
+        raise ExamRefused(f"{what}: got {len(name)} characters, expected at most {LONGEST_NAME}; name it shorter")

@@ -6,12 +6,14 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runtime.exam.describe import exam_lines, summary_line
 from runtime.exam.errors import ExamRefused, JournalDamaged, WrongThread
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Delivery, DeliveryInstance, Journal
@@ -29,7 +31,7 @@ WHY: dict[str, Any] = {"reason": "of the twin", "operator": "anna"}
 
 
 def alter(folder: Path, sql: str) -> None:
-    with sqlite3.connect(folder / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(folder / "journal.sqlite3")) as connection, connection:
         connection.execute(sql)
     connection.close()
 
@@ -325,6 +327,8 @@ def test_an_exam_has_one_offset_fixed_when_it_was_opened(
             assert summary.closed_at is not None
             assert summary.local(summary.opened_at).isoformat() == "2026-10-25T02:30:00+02:00"
             assert summary.local(summary.closed_at).isoformat() == "2026-10-25T04:30:00+02:00"
+            assert "2026-10-25 02:30" in summary_line(summary)
+            assert "2026-10-25 02:30 (UTC+0200)" in "\n".join(exam_lines(journal.exam(exam_id)))
             assert sound(journal)
     finally:
         monkeypatch.undo()
