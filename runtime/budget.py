@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields
 
 from runtime.errors import DeadlineMissed
 
+LIVE_BUDGET_MS = 1000.0
+"""Of a live camera's reading where nobody names another one; a picture from a file may take its time."""
+
 
 @dataclass(frozen=True)
 class Budget:

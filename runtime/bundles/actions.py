@@ -6,12 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from runtime.budget import LIVE_BUDGET_MS
 from runtime.bundle import Bundle
 from runtime.bundles.errors import NotActivated, PackageRefused
 from runtime.bundles.gpu_plans import build_plans, find_builder
 from runtime.bundles.starts import forget_starts
 from runtime.bundles.store import Slots
-from runtime.bundles.trial import LIVE_BUDGET_MS, Trial, TrialRequest, keep_trial, kept_trial, try_bundle
+from runtime.bundles.trial import Trial, TrialRequest, keep_trial, kept_trial, try_bundle
 from runtime.errors import BundleError
 from runtime.slots import Active, default_slots
 from runtime.trust.errors import SiteError

@@ -28,8 +28,6 @@ from runtime.trust.site import open_site
 TIMEOUT_S = 600.0
 TRIAL_LIMIT_BYTES = 4 * 2**20
 TRIAL_SCHEMA = "rop.bundle-trial/3"
-LIVE_BUDGET_MS = 1000.0
-"""Of a live camera's reading, as `runtime.screen` has it."""
 
 
 @dataclass(frozen=True)

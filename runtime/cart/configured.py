@@ -11,11 +11,10 @@ from device.light.exposure import ExposureTiming
 from device.light.link import BoardLink
 from device.live import LiveReader, open_source
 from device.live.source import shown_source
-from runtime.budget import Budget
+from runtime.budget import LIVE_BUDGET_MS, Budget
 from runtime.bundle import MANIFEST
 from runtime.bundles.actions import Means
 from runtime.bundles.starts import Program
-from runtime.bundles.trial import LIVE_BUDGET_MS
 from runtime.cart.errors import CartError
 from runtime.cart.in_use import InUse
 from runtime.cart.orders import Ordering

@@ -10,7 +10,7 @@ import sys
 from device.cameras import Camera
 from device.errors import CameraError
 from device.live import CameraState, StateChange, open_source
-from runtime.budget import Budget
+from runtime.budget import LIVE_BUDGET_MS, Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
@@ -27,7 +27,6 @@ from runtime.site_screener import screener_for
 from runtime.trust.site import open_site
 from runtime.trust.words import trust_line
 
-LIVE_BUDGET_MS = 1000.0
 DONE, BROKE_OFF, UNUSABLE = 0, 1, 2
 CLOSED_PIPE = 128 + signal.SIGPIPE
 _WORTH_TELLING = (CameraState.STALLED, CameraState.RECONNECTING)

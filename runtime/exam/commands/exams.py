@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from device.cameras import open_camera
 from device.errors import CameraError, FrameUnreadable
-from runtime.commands.say import say, say_json
+from runtime.budget import LIVE_BUDGET_MS
+from runtime.commands.say import aside, say, say_json
 from runtime.commands.text import printable
+from runtime.exam.alone import alone
 from runtime.exam.commands.common import (
     bundle_of,
     open_journal,
@@ -35,8 +39,9 @@ from runtime.exam.order import FINISHED, Ordered
 from runtime.exam.session import ExamSession
 from runtime.exam.site_rules import site_rules
 
-LIVE_BUDGET_MS = 1000.0
-"""Of a live camera's reading, as `python -m runtime.screen` has it; a picture from a file may take its time."""
+ALONE_S = 30.0
+"""How long another capture may take."""
+WAITS = "runtime.exam: another program takes a picture into this journal; waiting for it"
 
 
 def new(options: Namespace) -> int:
@@ -81,9 +86,21 @@ def _look_twice(ordered: Ordered | None) -> None:
         sys.stderr.write(f"runtime.exam: look twice: the worklist says that this step is {ordered.status.lower()}\n")
 
 
+@contextmanager
+def _only_one(options: Namespace) -> Iterator[None]:
+    """What another program is about to read would look like what a crash left unread."""
+    with alone(options.journal, wait_s=ALONE_S, waits=partial(aside, WAITS)) as held:
+        if not held:
+            raise ExamRefused(
+                f"journal {options.journal}: another program, such as a cart, takes pictures into it; "
+                "take them there, or end it first"
+            )
+        yield
+
+
 def capture(options: Namespace) -> int:
     """Take one frame; first finish what a crash left unread."""
-    with open_journal(options) as journal:
+    with open_journal(options) as journal, _only_one(options):
         summary = journal.open_exam()
         if summary is None:
             raise ExamRefused("no exam is open; open one with: python -m runtime.exam new")
@@ -134,7 +151,7 @@ def capture(options: Namespace) -> int:
 def finish(options: Namespace) -> int:
     """Read the frames that a crash left unread, each under the threshold of its exam."""
     done = 0
-    with open_journal(options) as journal:
+    with open_journal(options) as journal, _only_one(options):
         all_rules = [journal.exam(exam_id).rules for exam_id in {exam_id for exam_id, _ in journal.pending()}]
         for sha256, threshold in sorted({(rules.bundle.sha256, rules.threshold) for rules in all_rules}):
             bundle = bundle_of(options, sha256)

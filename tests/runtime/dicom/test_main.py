@@ -46,20 +46,25 @@ def options(journal: Path) -> list[str]:
     return ["--journal", str(journal), "--key-file", str(journal.parent / "key")]
 
 
-def test_an_archive_that_is_down_is_a_line_and_a_code(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    peer = {"ae_title": "X", "host": "127.0.0.1", "port": 1}
+@pytest.mark.parametrize(
+    ("host", "words"), [("127.0.0.1", "Connection refused"), ("no-such-host.invalid", "the host name does not resolve")]
+)
+def test_an_archive_that_is_down_is_a_line_and_a_code(
+    host: str, words: str, journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer = {"ae_title": "X", "host": host, "port": 1}
     where = write_site(journal.parent, archive=peer, worklist=peer)
     assert main(["send", *options(journal), "--dicom-config", where, "--json"]) == 1
     said = capsys.readouterr()
     assert len(said.err.splitlines()) == 1
-    assert "X at 127.0.0.1:1: Connection refused" in said.err
+    assert f"X at {host}:1: {words}" in said.err
     assert json.loads(said.out)["waiting"] == 1
     assert main(["worklist", "--dicom-config", where]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert main(["outbox", *options(journal), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["waiting"], shown["held"], shown["done"]) == (1, 0, 0)
-    assert "Connection refused" in shown["last_error"]
+    assert words in shown["last_error"]
     assert shown["oldest_age_s"] >= 0
 
 

@@ -4,6 +4,8 @@ import dataclasses
 import io
 import json
 import sys
+import threading
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ import runtime.exam.commands.common
 import runtime.exam.commands.exams
 import runtime.screener
 import runtime.trust.guard
+from runtime.budget import LIVE_BUDGET_MS
 from runtime.engines.fake import FakeEngine
 from runtime.exam.__main__ import main
+from runtime.exam.alone import alone
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import KEY_VARIABLE, JournalKey, find_key
 from runtime.exam.site_rules import site_rules
@@ -374,6 +378,79 @@ def test_an_order_that_cannot_be_used_opens_no_exam(cart: Cart, content: str, me
     assert "SECRET" not in said
     assert len(said.splitlines()) == 1
     assert not (cart.journal / "journal.sqlite3").exists()
+
+
+def test_what_the_worklist_says_to_look_at_twice_is_said_before_the_first_picture(
+    cart: Cart, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = cart.folder / "order.json"
+    order.write_text(
+        '{"accession": "A-1", "alike": "another infant of the same name\\u001b[2J", "status": "COMPLETED"}'
+    )
+    infant = str(cart.folder / "infant.json")
+    call = ["new", "--journal", str(cart.journal), "--key-file", str(cart.key), "--operator", "anna"]
+    assert main([*call, "--infant", infant, "--order", str(order)]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "runtime.exam: look twice: the worklist has another infant of the same name\N{REPLACEMENT CHARACTER}[2J",
+        "runtime.exam: look twice: the worklist says that this step is completed",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "shift_jis", "utf-8"])
+def test_a_terminal_of_any_encoding_gets_escaped_text(cart: Cart, encoding: str) -> None:
+    exam_id = cart.new()
+    cart("document", exam_id, "--operator", "Zoë \N{OGHAM LETTER BEITH}", "--eye", "OD", "--note", "µ-Ναυσικά-山田")
+    common = ["--journal", str(cart.journal), "--key-file", str(cart.key)]
+    out_folder = ["export", exam_id, "--out", str(cart.folder)]  # a folder, which is refused
+    for call in (["show", exam_id], ["show", "--json", exam_id], ["list"], out_folder):
+        out, error = io.BytesIO(), io.BytesIO()
+        told = io.TextIOWrapper(out, encoding=encoding)
+        with redirect_stdout(told), redirect_stderr(io.TextIOWrapper(error, encoding, errors="backslashreplace")):
+            assert main([*call, *common]) == (2 if call is out_folder else 0)
+        told.flush()
+        said = out.getvalue().decode(encoding)
+        if "--json" in call:
+            assert json.loads(said)["infant"]["name"] == INFANT["name"]
+        elif "show" in call:
+            assert str(INFANT["name"]).encode(encoding, "backslashreplace").decode(encoding) in said
+
+
+def test_pictures_are_taken_one_after_the_other(cart: Cart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second capture read the first one's picture in its midst, and ended the first: it has its reading already."""
+    cart.new()
+    freed: list[threading.Timer] = []
+    with ExitStack() as other:
+        assert other.enter_context(alone(cart.journal))
+        freed.append(threading.Timer(0.3, other.pop_all().close))
+        freed[0].start()
+        assert cart.capture(0, "OD", "nasal")["captures_total"] == 1
+    freed[0].join()
+    monkeypatch.setattr(runtime.exam.commands.exams, "ALONE_S", 0.1)
+    with alone(cart.journal):
+        for verb in (["capture", "--eye", "OD", "--view", "nasal", "sim:"], ["finish"]):
+            said = cart(verb[0], "--operator", "anna", *verb[1:], code=2)
+            assert "another program takes a picture into this journal; waiting for it" in said
+            assert "another program, such as a cart, takes pictures into it" in said
+    assert cart.capture(1, "OD", "nasal")["captures_total"] == 2
+
+
+def test_a_live_camera_has_the_budget_that_live_screening_has(cart: Cart, monkeypatch: pytest.MonkeyPatch) -> None:
+    from device.cameras.simulated import SimulatedCamera
+
+    given: list[tuple[bool, float | None]] = []
+    opens = runtime.exam.commands.common.open_screener
+
+    def opened(*arguments: Any, **how: Any) -> Any:
+        given.append((how["live"], how["budget_ms"]))
+        return opens(*arguments, **how)
+
+    monkeypatch.setattr(runtime.exam.commands.exams, "open_screener", opened)
+    cart.new()
+    cart.capture(0, "OD", "nasal")
+    monkeypatch.setattr(SimulatedCamera, "live", True)
+    cart.json("capture", "--operator", "anna", "--eye", "OD", "--view", "disc-centred", "sim:")
+    cart.json("capture", "--operator", "anna", "--eye", "OS", "--view", "disc-centred", "--budget-ms", "70", "sim:")
+    assert given == [(False, None), (True, LIVE_BUDGET_MS), (True, 70)]
 
 
 @pytest.mark.parametrize("ends", ["\u0085", "\u2028", "\u2029"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from device.errors import FrameTimeout
+from device.errors import BoardRefused, DeviceError, FlashNotCaught, FrameTimeout
 from device.frame import Frame
 from runtime.arrays import UInt8Array
 from runtime.bundle import Bundle
@@ -257,3 +257,24 @@ def test_a_reading_counts_for_nothing_where_its_picture_could_not_be_kept(
         session.accept_while(shot(1), lambda: screener.screen(shot(1)), told.append)
     assert not told
     assert not journal.exam(exam_id).captures  # and the journal is this thread's again
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (FlashNotCaught("no frame of 5 holds it"), "the flash was given, but no picture holds it: take it again"),
+        (BoardRefused("recharging", code=3, detail=400), "the light board refused, no flash was given (recharging)"),
+        (FrameTimeout("nothing in 2 s"), "nothing in 2 s"),
+    ],
+)
+def test_what_the_light_could_not_do_is_a_miss_in_words(
+    session: ExamSession, journal: Journal, bundle: Bundle, error: DeviceError, words: str
+) -> None:
+    session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    missed = session.miss(error)
+    assert missed.outcome is NONE
+    assert words in missed.reason
+    kept = journal.exam(session.exam_id).captures[0]
+    assert (kept.outcome, kept.image_sha256) == (NONE, None)
+    assert words in kept.reason

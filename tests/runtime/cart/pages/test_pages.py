@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -12,8 +14,15 @@ import pytest
 from runtime.cart.demo.parts import PIN, SHOWN, USER
 from runtime.cart.server import Address, Server
 from runtime.cart.users import SignIn, new_user
+from runtime.exam.icrop3 import EyeFindings
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.order import Order
+from runtime.exam.report import report_page
+from runtime.views import Eye
 from tests.runtime.cart.driving import Driver, until
 from tests.runtime.cart.pages.browsing import holds, says
+from tests.runtime.exam.making import NRF, PLACES, REFER, RULES, frame, infant, reading
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
@@ -200,3 +209,42 @@ def test_a_server_that_ends_is_said_and_the_page_goes_on_when_another_is_there(p
     page.keyboard.press("Enter")
     page.wait_for_selector("nav")
     cart.server.__exit__()
+
+
+LONG = "Wolfeschlegelsteinhausenbergerdorff" * 3
+
+
+def an_exam(folder: Path) -> str:
+    """The report of an exam with all that there can be, in words that no line holds."""
+    with Journal.open(folder, JournalKey(bytes(32)), create=True, floor_bytes=0) as journal:
+        who = infant(name=f"{LONG}^{LONG}=山田^太郎", infant_id="9" * 64, sex="F")
+        order = Order("ACC-2026-1234567", "1.2.3", "RP-1", "S-1", "", LONG)
+        exam_id = journal.begin_exam(who, RULES, operator=LONG[:63], station=LONG[:63], order=order)
+        for number, (eye, view) in enumerate(PLACES):
+            shot = frame(number, 256)
+            captured = journal.add_capture(exam_id, eye, view, shot, operator="anna")
+            told = reading(shot, REFER if number % 4 == 0 else NRF)
+            journal.add_reading(
+                exam_id, captured, replace(told, reason=f"{told.reason} {LONG}" if number == 4 else told.reason)
+            )
+        journal.document(exam_id, EyeFindings(Eye.OD, "II", stage="2", note=LONG), clinician="dr")
+        journal.exclude(exam_id, 2, reason="lid in the picture", operator="anna")
+        journal.close_exam(exam_id, operator="anna")
+        return report_page(journal, exam_id)
+
+
+def test_the_report_reads_at_390_pixels_and_prints_on_one_sheet(browser: Any, tmp_path: Path) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=2)
+    try:
+        page = context.new_page()
+        page.set_content(an_exam(tmp_path))
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        beyond = "[...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > 390.5)"
+        assert page.evaluate(f"{beyond}.map(e => e.outerHTML.slice(0, 80))") == []
+        small = "[...document.body.querySelectorAll('*')].filter(e => parseFloat(getComputedStyle(e).fontSize) < 9)"
+        assert page.evaluate(f"{small}.length") == 0
+        assert violations(page) == []
+        sheets = re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(format="A4", print_background=True))
+        assert len(sheets) == 1
+    finally:
+        context.close()

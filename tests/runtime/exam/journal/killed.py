@@ -17,6 +17,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def run_and_kill(
 def look(folder: Path, told: list[list[str]]) -> dict[str, float]:
     """Compare the journal with everything that was ever acknowledged."""
     if (folder / "journal.sqlite3").exists():
-        with sqlite3.connect(folder / "journal.sqlite3") as connection:
+        with closing(sqlite3.connect(folder / "journal.sqlite3")) as connection, connection:
             said = connection.execute("PRAGMA integrity_check").fetchall()
         connection.close()
         if said != [("ok",)]:

@@ -134,9 +134,26 @@ def test_an_edit_is_named_by_list_and_stops_retire(
     retire = ["retire", *common, "--operator", "anna", "--older-than-days", "0", "--no-archive", "--discard-typed"]
     assert main([*retire, "--trust-clock"]) == 1
     assert main(["verify", *common]) == 1
-    with sqlite3.connect(filled.folder / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(filled.folder / "journal.sqlite3")) as connection, connection:
         assert connection.execute("SELECT count(*) FROM events WHERE kind = 'retired'").fetchone() == (0,)
     connection.close()
+
+
+def test_a_database_copied_without_its_log_is_not_sound(
+    key: JournalKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With all other files, as whoever copies `journal.sqlite3` and its neighbours by hand does."""
+    with Journal.open(tmp_path / "journal", key, create=True) as journal:
+        journal_exam(journal, [NRF])
+        journal.database.truncate_log()
+        journal_exam(journal, [REFER], close=False)
+        assert (journal.folder / "journal.sqlite3-wal").stat().st_size
+        shutil.copytree(journal.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("*-wal", "*-shm"))
+    common = ["--journal", str(tmp_path / "copy"), "--key-file", str(key_file(tmp_path, key))]
+    assert main(["verify", *common]) == 1
+    assert "journal.head" in capsys.readouterr().out
+    assert main(["list", *common]) == 1
+    assert "copied without its log (journal.sqlite3-wal)" in capsys.readouterr().err
 
 
 def test_a_file_of_others_that_journal_head_leads_to_is_not_written_to(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ V4_EXAM = "20261128-Q59G8PRW"
 def old_journal(folder: Path, version: int) -> tuple[JournalKey, str]:
     """A journal as that version wrote it (`version_N.sql` is its dump), its key of 32 zero bytes, an exam of it."""
     here = Path(__file__).parent
-    with sqlite3.connect(folder / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(folder / "journal.sqlite3")) as connection, connection:
         connection.executescript((here / f"version_{version}.sql").read_text())
     connection.close()
     exam_id = {2: "20261122-9YEPLPS3", 4: V4_EXAM}[version]
@@ -87,12 +88,12 @@ EDITS = {
 @pytest.mark.parametrize("sql", EDITS.values(), ids=EDITS.keys())
 def test_nothing_altered_is_sealed_as_if_it_were_sound(tmp_path: Path, sql: str) -> None:
     key, _ = old_journal(tmp_path, 4)
-    with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as connection, connection:
         connection.execute(sql)
     connection.close()
     with pytest.raises(JournalDamaged, match="bring back a copy"):
         Journal.open(tmp_path, key)
-    with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (4,)
     connection.close()
 
@@ -100,7 +101,7 @@ def test_nothing_altered_is_sealed_as_if_it_were_sound(tmp_path: Path, sql: str)
 def test_a_newer_journal_is_refused_and_not_touched(journal: Journal, key: JournalKey) -> None:
     journal_exam(journal, [REFER])
     journal.close()
-    with sqlite3.connect(journal.folder / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(journal.folder / "journal.sqlite3")) as connection, connection:
         connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
     before = (journal.folder / "journal.sqlite3").read_bytes()
@@ -111,12 +112,12 @@ def test_a_newer_journal_is_refused_and_not_touched(journal: Journal, key: Journ
 
 
 def test_another_programs_database_is_refused_and_not_touched(tmp_path: Path, key: JournalKey) -> None:
-    with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as connection, connection:
         connection.execute("CREATE TABLE theirs(x)")
     connection.close()
     with pytest.raises(JournalDamaged, match="is not a journal of this software"):
         Journal.open(tmp_path, key, create=True)
-    with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as connection, connection:
         assert [name for (name,) in connection.execute("SELECT name FROM sqlite_master")] == ["theirs"]
     connection.close()
 

@@ -150,7 +150,7 @@ def test_the_key_from_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert find_key().check == key.check  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("room", ["exam", "dicom", "cart"])
+@pytest.mark.parametrize("room", ["exam", "dicom", "cart", "bundles", "fleet", "reread"])
 def test_a_program_keeps_the_key_to_itself(room: str) -> None:
     """Not in its environment, so in no child's; no core; no other process of this user in its memory."""
     code = (
