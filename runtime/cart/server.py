@@ -20,6 +20,7 @@ from runtime.cart.users import SignIn
 from runtime.cart.web.app import create_app
 from runtime.cart.web.door import Door, GuestProtocol
 from runtime.cart.web.guard import own_hosts
+from runtime.cart.web.log import keep_short
 from runtime.commands.stop import Stop
 from runtime.config import WebSection
 
@@ -55,6 +56,7 @@ class Server:
     """The web server in a thread of its own; a context manager. `url` is known once it is entered."""
 
     def __init__(self, cart: Cart, sign_in: SignIn, address: Address, *, idle_s: float = 300.0) -> None:
+        keep_short()
         self._scheme = "http" if address.certificate is None else "https"
         self._socket = _listening(address)
         port = int(self._socket.getsockname()[1])
