@@ -19,4 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     open_closed_streams()
+    from runtime.exam.commands.journal import keep_key_from_others
+
+    keep_key_from_others()
     sys.exit(main())

@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any
 
 from runtime.errors import ScreeningError
+from runtime.exam.commands.journal import keep_key_from_others
+from runtime.exam.journal.crypt import keep_told_key, taken_key
 from runtime.reread.drive import Batch, Done
 from runtime.reread.errors import RereadError
 from runtime.reread.reader import BatchReader, ReaderFacts, ReaderSettings, require_same
@@ -61,6 +63,8 @@ class LocalPool:
         process = self._context.Process(target=_serve, args=(theirs, self._settings, cpu), daemon=True)
         process.start()
         theirs.close()
+        with contextlib.suppress(OSError):  # it has ended: `_ready` sees that
+            ours.send(taken_key())  # which is in no environment
         return _Worker(process, ours, cpu)
 
     def _ready(self, worker: _Worker) -> ReaderFacts:
@@ -150,11 +154,15 @@ def _end(process: BaseProcess) -> str:
 def _serve(pipe: Any, settings: ReaderSettings, cpu: int | None) -> None:
     """The process of a reader: answers batches until its pipe closes, which it also does when the driver is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what a Ctrl-C ends
+    keep_key_from_others()
     if cpu is not None:
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, {cpu})
     try:
+        keep_told_key(pipe.recv())
         reader = BatchReader(settings)
+    except EOFError:  # the driver has gone
+        return
     except (ScreeningError, OSError) as error:
         pipe.send(str(error))
         return

@@ -18,6 +18,7 @@ from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.errors import OutputError, ScreeningError
+from runtime.exam.journal.crypt import taken_key
 from runtime.reread.arguments import RereadOptions
 from runtime.reread.drive import ReaderPool, drive
 from runtime.reread.errors import RereadError
@@ -66,6 +67,11 @@ def _open(options: RereadOptions) -> tuple[Path, list[FrameStore], Bundle, WorkF
     if out.is_dir():
         raise RereadError(f"--out {out}: a folder stands there; name a file")
     sources = find_sources(options.sources)
+    if options.ray is not None and not options.key_files and taken_key() and any(one.journal for one in sources):
+        raise RereadError(
+            "--ray: the key in ROP_JOURNAL_KEY reaches no reader; name its file with --key-file, at the same place on "
+            "every node"
+        )
     bundle = open_bundle(options.bundle)
     identity = {
         "bundle": bundle.sha256,

@@ -143,6 +143,17 @@ def take_from_environment() -> None:
         _taken[KEY_VARIABLE] = text
 
 
+def taken_key() -> str | None:
+    """The key that was taken out of the environment, to be told to a child by a pipe; None when none was."""
+    return _taken.get(KEY_VARIABLE)
+
+
+def keep_told_key(text: str | None) -> None:
+    """In such a child: `find_key` finds from now on what it was told."""
+    if text:
+        _taken[KEY_VARIABLE] = text
+
+
 def _from_file(key_file: Path) -> JournalKey:
     try:
         with key_file.open(encoding="ascii") as file:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
+from runtime.exam.journal import Journal, crypt
+from runtime.exam.journal.crypt import JournalKey
 from runtime.reread import local
+from runtime.reread.__main__ import main
 from runtime.reread.drive import Batch, Done, drive
 from runtime.reread.errors import RereadError
+from runtime.reread.keyring import JournalKeys
 from runtime.reread.local import LocalPool
 from runtime.reread.reader import ReaderSettings
 from runtime.reread.row import RereadResult
+from runtime.reread.sources import find_sources, stored_in
+from tests.runtime.exam.making import NRF, journal_exam
 from tests.runtime.reread.making import stored
 
 
@@ -48,3 +55,36 @@ def test_a_reader_that_ends_as_it_begins_is_one_line(monkeypatch: pytest.MonkeyP
 
 def _ends(*_: object) -> None:
     raise SystemExit(3)
+
+
+def test_a_reader_is_told_the_key_by_its_pipe_and_has_it_in_no_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = JournalKey.new()
+    monkeypatch.setenv(crypt.KEY_VARIABLE, key.text)
+    monkeypatch.setattr(crypt, "_taken", {})
+    crypt.take_from_environment()
+    with Journal.open(tmp_path / "j", key, create=True, floor_bytes=0) as journal:
+        journal_exam(journal, [NRF] * 2)
+    frames = list(stored_in(find_sources([tmp_path / "j"]), JournalKeys([]), ["none", "ridge"], print))
+    assert len(frames) == 2
+    kept: list[RereadResult] = []
+    with LocalPool(ReaderSettings(None), 1) as pool:
+        process = pool._workers[0].process
+        if os.geteuid() == 0:  # others may not look: the process lets nobody into its memory
+            surroundings = Path(f"/proc/{process.pid}/environ").read_bytes()
+            assert b"PATH=" in surroundings
+            assert key.text.encode() not in surroundings
+        drive(iter(frames), pool, kept.extend, lambda: False)
+    assert [one.row.read for one in kept] == [True, True]
+
+
+def test_a_key_of_the_surroundings_reaches_no_reader_of_a_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = JournalKey.new()
+    monkeypatch.setattr(crypt, "_taken", {crypt.KEY_VARIABLE: key.text})
+    with Journal.open(tmp_path / "j", key, create=True, floor_bytes=0) as journal:
+        journal_exam(journal, [NRF])
+    assert main([str(tmp_path / "j"), "--out", str(tmp_path / "t.csv"), "--ray", "auto"]) == 2
+    assert "name its file with --key-file, at the same place on every node" in capsys.readouterr().err

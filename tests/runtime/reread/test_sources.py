@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -96,7 +97,7 @@ def test_a_folder_of_journals_a_copy_among_them(tmp_path: Path) -> None:
 def test_a_newer_journal_is_one_line_and_the_rest_goes_on(tmp_path: Path) -> None:
     make_journal(tmp_path / "a", [NRF])
     make_journal(tmp_path / "b", [NRF] * 2)
-    with sqlite3.connect(tmp_path / "a" / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "a" / "journal.sqlite3")) as connection, connection:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     frames, told = listed(tmp_path)
