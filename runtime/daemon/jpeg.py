@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from device.cameras.codecs.jpeg import decode_jpeg, is_jpeg, read_header
+from device.cameras.codecs.jpeg import is_jpeg, read_header
 from device.cameras.codecs.refused import Refused
-from device.cameras.files.decode import TURNED, decode_bytes
+from device.cameras.files.decode import Decoded, decode_sent_jpeg
 from device.pixels import Lying, PixelsUnusable
-from runtime.arrays import UInt8Array
-
-_MAY_SAY_MORE = (b"\xff\xe1", b"\xff\xe2")
-"""Markers of segments with EXIF or XMP, and with a colour profile or further pictures."""
 
 
-def decoded(data: bytes, lying: Lying) -> UInt8Array:
-    """RGB, uint8 [H, W, 3], of a whole baseline JPEG in colour of exactly that size; else `PixelsUnusable`.
+def decoded(data: bytes, lying: Lying) -> Decoded:
+    """A whole baseline JPEG in colour whose file holds exactly that size; else `PixelsUnusable`.
 
-    What a file says of its colours holds, as where it is read from a folder. One that is to be turned is refused: the
-    client's picture and the vessel map would lie otherwise than what was read. The header is looked at first: the
-    scans of a progressive one may take seconds.
+    What a file says of its colours and of how it is turned holds, as where it is read from a folder. The header is
+    looked at first: the scans of a progressive one may take seconds.
     """
     try:
         if not is_jpeg(data):
@@ -29,12 +24,6 @@ def decoded(data: bytes, lying: Lying) -> UInt8Array:
         if header.kind not in ("baseline", "extended") or header.components != 3:
             kind = f"{header.kind} with {header.components} components"
             raise PixelsUnusable(f"JPEG: is {kind}; send a baseline one in colour")
-        head = data[: header.data_at]
-        if not any(marker in head for marker in _MAY_SAY_MORE):
-            return decode_jpeg(data)
-        picture = decode_bytes(data)
+        return decode_sent_jpeg(data)
     except Refused as error:
         raise PixelsUnusable(str(error)) from None
-    if TURNED in picture.changes or picture.pixels.shape[:2] != (lying.height, lying.width):
-        raise PixelsUnusable("JPEG: its EXIF orientation is not 1; turn the pixels and send it upright")
-    return picture.pixels

@@ -348,9 +348,10 @@ def _frame(job: Job, now: int) -> Frame:
     moment, at = monotonic_ns(captured_ns, now), datetime.now(timezone.utc) - ago
     if lying.format is PixelFormat.JPEG:
         file = data[: lying.data_bytes].copy()  # decoded and hashed are the same bytes
-        pixels, size = decoded(file.tobytes(), lying), (lying.width, lying.height)
-        given = pixels, submit.sequence, job.connection.name, moment, at, submit.capture_us / 1e3
-        return GivenFrame(*given, size=size, digested=(file,))
+        picture = decoded(file.tobytes(), lying)
+        given = picture.pixels, submit.sequence, job.connection.name, moment, at, submit.capture_us / 1e3
+        size = picture.pixels.shape[1], picture.pixels.shape[0]  # upright
+        return GivenFrame(*given, changes=picture.changes, size=size, digested=(file,))
     seen = np.broadcast_to(np.uint8(0), (lying.height, lying.width, 3))
     halve = reduction(seen) % 2 == 0  # it would be the next thing that is done to it
     return frame_of(data, lying, submit.sequence, job.connection.name, moment, at, submit.capture_us / 1e3, halve)

@@ -46,6 +46,8 @@ _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
 _PREMULTIPLIED = {"RGBa": "RGB", "La": "L"}
 _ORIENTATION_TAG = 0x0112
+_MAY_SAY_MORE = (b"\xff\xe1", b"\xff\xe2")
+"""Markers of a JPEG's segments with EXIF or XMP, and with a colour profile or further pictures."""
 _LOSSY = frozenset({"WEBP", "JPEG2000", "JPEG", "MPO"})
 FILE_BYTES_MAX = 1 << 30
 """No picture's file is larger."""
@@ -63,9 +65,11 @@ class Decoded:
     """What was done beyond decoding, for the reading."""
 
 
-def shown_name(path: Path) -> str:
-    """The file's name without its folder, as text that can be written anywhere (bytes that are no UTF-8 become `?`)."""
-    return os.fsencode(path.name).decode("utf-8", "replace").replace("\ufffd", "?")
+def shown_name(path: Path, folder: Path | None = None) -> str:
+    """The file's name without its folder, or its path from `folder`, as text that can be written anywhere (bytes that
+    are no UTF-8 become `?`)."""
+    name = path.name if folder is None else path.relative_to(folder)
+    return os.fsencode(name).decode("utf-8", "replace").replace("\ufffd", "?")
 
 
 def decode(path: Path, *, sequence: int = 0) -> NDArray[np.uint8]:
@@ -73,7 +77,7 @@ def decode(path: Path, *, sequence: int = 0) -> NDArray[np.uint8]:
     return decode_picture(path, sequence=sequence).pixels
 
 
-def decode_picture(path: Path, *, sequence: int = 0) -> Decoded:
+def decode_picture(path: Path, *, sequence: int = 0, name: str | None = None) -> Decoded:
     """The picture as RGB, uint8 [H, W, 3], upright (the EXIF orientation is applied), in sRGB.
 
     Gray, palette and CMYK pictures become RGB; transparency is laid over black, or left aside where all is transparent;
@@ -81,11 +85,11 @@ def decode_picture(path: Path, *, sequence: int = 0) -> Decoded:
 
     Of a DICOM object the pixels are read and nothing else (`device.cameras.files.dicom`).
 
-    Raises `FrameUnreadable`, with `sequence` as the number that the frame would have had, for everything else:
-    not a picture, damaged or truncated, several pages or animated, floating point, or more than 64 megapixels (known
-    from the header, before memory is taken).
+    Raises `FrameUnreadable`, with `sequence` as the number that the frame would have had and `name` (the file's own
+    where there is none) as its source, for everything else: not a picture, damaged or truncated, several pages or
+    animated, floating point, or more than 64 megapixels (known from the header, before memory is taken).
     """
-    with _as_unreadable(shown_name(path), sequence):
+    with _as_unreadable(name or shown_name(path), sequence):
         return _decode(path)
 
 
@@ -155,6 +159,17 @@ def decode_bytes(data: bytes) -> Decoded:
             if any(words in why for words in _NOT_OUR_KIND):
                 raise Refused(f"a {picture.format} of a kind that is not read here ({why}); export it anew") from None
             raise Damaged(picture.format or "picture", why) from None
+
+
+def decode_sent_jpeg(data: bytes) -> Decoded:
+    """A JPEG that a camera or a program sends: what its bytes would be as a file. Raises `Refused`.
+
+    Without Pillow, and quicker, where its header says nothing of colours, of turning or of further pictures.
+    """
+    from device.cameras.codecs.jpeg import decode_jpeg, read_header
+
+    head = data[: read_header(data).data_at]
+    return decode_bytes(data) if any(marker in head for marker in _MAY_SAY_MORE) else Decoded(decode_jpeg(data))
 
 
 def _check_before(data: bytes) -> None:

@@ -28,6 +28,8 @@ class Arrival:
     captured_ns: int
     """`time.monotonic_ns()` when it was had."""
     why_not: str = ""
+    changes: tuple[str, ...] = ()
+    """What was done to it beyond decoding, for the reading."""
 
 
 class PictureSource(Protocol):
@@ -101,6 +103,7 @@ class StreamCamera:
             captured_ns=arrival.captured_ns,
             captured_at=datetime.now(timezone.utc) - timedelta(microseconds=age_ns / 1000),
             capture_ms=age_ns / 1e6,
+            changes=arrival.changes,
         )
 
     def _checked(self, arrival: Arrival, source: str, sequence: int) -> NDArray[np.uint8]:

@@ -15,8 +15,8 @@ import urllib.request
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from device.cameras.codecs.jpeg import decode_jpeg
 from device.cameras.codecs.refused import Refused
+from device.cameras.files.decode import decode_sent_jpeg
 from device.cameras.opencv.config import StreamConfig
 from device.cameras.stream.camera import Arrival, PictureSource
 
@@ -266,6 +266,7 @@ def _picture(data: bytes, kind: str) -> Arrival:
         what = kind if re.fullmatch(r"[\w/+.-]{1,40}", kind) else "unknown"
         return Arrival(None, now_ns, f"a part of {len(data)} bytes of type {what}, expected a JPEG picture")
     try:
-        return Arrival(decode_jpeg(data[begin:]), now_ns)
+        picture = decode_sent_jpeg(data[begin:])
+        return Arrival(picture.pixels, now_ns, changes=picture.changes)
     except Refused as why:
         return Arrival(None, now_ns, str(why))

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from device.cameras.codecs.jpeg import decode_jpeg
-from device.cameras.files.decode import decode
+from device.cameras.files.decode import TURNED, decode, decode_bytes, decode_picture
 from device.pixels import ColourMatrix, Lying, PixelFormat, PixelsUnusable, Range
+from runtime.arrays import UInt8Array
 from runtime.daemon.jpeg import decoded
 from runtime.daemon.messages import ResultFlag, WireOutcome
 from tests.device.test_pixels import laid_out, to_yuv
@@ -21,9 +22,10 @@ from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running
 
 
-def jpeg(**options: Any) -> bytes:
+def jpeg(picture: UInt8Array | None = None, **options: Any) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(retina(4, width=96, height=64)).save(out, "JPEG", **({"quality": 95} | options))
+    shown = Image.fromarray(retina(4, width=96, height=64) if picture is None else picture)
+    shown.save(out, "JPEG", **({"quality": 95} | options))
     return out.getvalue()
 
 
@@ -34,7 +36,7 @@ def lying_jpeg(data: bytes, width: int = 96, height: int = 64) -> Lying:
 def test_a_jpeg_is_read_and_its_bytes_are_hashed(daemon: Running) -> None:
     data = jpeg()
     wanted = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    assert np.array_equal(decoded(data, lying_jpeg(data)), wanted)
+    assert np.array_equal(decoded(data, lying_jpeg(data)).pixels, wanted)
     with daemon.client() as client:
         client.begin(0)
         client.ring.pixels(0)[: len(data)] = np.frombuffer(data, np.uint8)
@@ -73,30 +75,39 @@ def test_a_jpeg_that_is_none_has_no_result_and_says_why(daemon: Running) -> None
         assert "JPEG" in result.text
 
 
-def with_orientation(number: int) -> bytes:
+def with_orientation(number: int, picture: UInt8Array | None = None) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = number
-    return jpeg(exif=exif)
+    return jpeg(picture, exif=exif)
 
 
-def test_a_jpeg_that_is_to_be_turned_is_refused_in_words(daemon: Running) -> None:
-    for number in range(2, 9):
+def test_a_jpeg_is_turned_as_the_same_file_in_a_folder(daemon: Running, tmp_path: Path) -> None:
+    for number in range(1, 9):
         data = with_orientation(number)
-        with pytest.raises(PixelsUnusable, match="orientation is not 1"):
-            decoded(data, lying_jpeg(data))
-    plain = decoded(jpeg(), lying_jpeg(jpeg()))
+        (tmp_path / "p.jpg").write_bytes(data)
+        sent, read = decoded(data, lying_jpeg(data)), decode_picture(tmp_path / "p.jpg")
+        assert np.array_equal(sent.pixels, read.pixels)
+        assert sent.changes == read.changes == ((TURNED,) if number > 1 else ())
+    plain = decoded(jpeg(), lying_jpeg(jpeg())).pixels
     for data in (with_orientation(1), with_orientation(0), with_orientation(9), jpeg(exif=b"Exif\0\0damaged")):
-        assert np.array_equal(decoded(data, lying_jpeg(data)), plain)
-    with daemon.client() as client:
-        for number, outcome in ((6, WireOutcome.NO_RESULT), (1, WireOutcome.RETAKE)):
-            data = with_orientation(number)
+        assert np.array_equal(decoded(data, lying_jpeg(data)).pixels, plain)
+    whole = retina(4, width=320, height=240)
+    with daemon.client(slot_bytes=4 * 320 * 320, stored_pictures=True) as client:
+        for number in (6, 1):
+            data = with_orientation(number, whole)
             client.begin(0)
             client.ring.pixels(0)[: len(data)] = np.frombuffer(data, np.uint8)
             client.finish(0)
-            client.submit(0, 96, 64, pixel_format=PixelFormat.JPEG, data_bytes=len(data))
+            client.submit(0, 320, 240, pixel_format=PixelFormat.JPEG, data_bytes=len(data), vessels=True)
             result = client.result()
-            assert result.outcome is outcome
-            assert ("EXIF orientation" in result.text) is (number == 6)
+            assert result.outcome is WireOutcome.NO_REFERRAL_FINDINGS
+            assert result.frame_sha256 == hashlib.sha256(data).digest()
+            upright = decode_bytes(data).pixels
+            assert upright.shape == ((320, 240, 3) if number == 6 else (240, 320, 3))
+            vessels = np.array(client.vessels(result))
+            other = client.vessels(client.read(np.ascontiguousarray(upright), vessels=True))
+            assert other is not None
+            assert np.array_equal(other, vessels)
 
 
 def test_a_jpegs_colours_are_those_of_the_same_file_in_a_folder(tmp_path: Path) -> None:
@@ -105,7 +116,7 @@ def test_a_jpegs_colours_are_those_of_the_same_file_in_a_folder(tmp_path: Path) 
     adobe, srgb = jpeg(exif=exif), jpeg(icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     for data, changed in ((adobe, True), (srgb, False)):
         (tmp_path / "p.jpg").write_bytes(data)
-        read = decoded(data, lying_jpeg(data))
+        read = decoded(data, lying_jpeg(data)).pixels
         assert np.array_equal(read, decode(tmp_path / "p.jpg"))
         assert np.array_equal(read, decode_jpeg(data)) is not changed
 

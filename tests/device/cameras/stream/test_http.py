@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from device import FrameUnreadable, SourceNotFound
+from device.cameras.files.decode import TURNED, decode_picture
 from device.cameras.opencv.config import StreamConfig
 from device.cameras.stream import open_stream
 from device.cameras.stream.http import Multipart
@@ -165,6 +167,27 @@ def test_a_snapshot_address_is_asked_again_for_each_picture() -> None:
         assert is_picture(frame.pixels, 3)
         with pytest.raises(FrameMisshapen, match="got 400 x 240, expected 320 x 240"):
             camera.read()
+
+
+def test_a_picture_is_turned_as_the_same_bytes_in_a_file(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(PICTURES[0])).save(buffer, "JPEG", quality=90, exif=exif)
+    (tmp_path / "eye.jpg").write_bytes(buffer.getvalue())
+    wanted = decode_picture(tmp_path / "eye.jpg")
+
+    class Camera(Quiet):
+        def do_GET(self) -> None:
+            self.send(200, "image/jpeg", buffer.getvalue())
+
+    with served(Camera) as host, open_stream(StreamConfig(url=f"http://{host}/snap.jpg")) as camera:
+        frame = camera.read()
+        assert frame is not None
+        assert np.array_equal(frame.pixels, wanted.pixels)
+        assert frame.changes == wanted.changes == (TURNED,)
+    (part_of_a_stream,) = arrivals(part(buffer.getvalue(), "Content-Type: image/jpeg") + b"--eye--\r\n")
+    assert np.array_equal(part_of_a_stream, wanted.pixels)
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Digest"])
