@@ -11,7 +11,7 @@ from device.errors import SourceNotFound
 from device.schemes import UNDERSTOOD, scheme_of, shown_source
 
 
-def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) -> Camera:
+def open_camera(spec: str, *, watch: bool = False, state: Path | None = None, below: bool = False) -> Camera:
     """Open the source of frames that `spec` names.
 
     `spec` is the path of a picture, of a folder of pictures or of a video, or one of
@@ -25,19 +25,27 @@ def open_camera(spec: str, *, watch: bool = False, state: Path | None = None) ->
     With `watch`, a folder is read on as new pictures arrive, until the camera is closed; what was given is kept in the
     folder `state`, so that each picture comes once also across a restart (None keeps it in this process only).
 
-    Raises `SourceNotFound` when nothing of that name can be opened, or when `watch` is asked of something else than a
-    folder; `SettingRefused`, `CameraBusy`, `CameraNotPermitted` or `DriverMissing` where a driver says so.
+    With `below`, a folder's pictures are those of the folders in it, too, each named by its path from the folder.
+
+    Raises `SourceNotFound` when nothing of that name can be opened, or when `watch` or `below` is asked of something
+    else than a folder, or both; `SettingRefused`, `CameraBusy`, `CameraNotPermitted` or `DriverMissing` where a driver
+    says so.
     """
     path = Path(spec)
     if watch and not os.path.isdir(path):
         raise SourceNotFound(
             f"only a folder can be watched, got {shown_source(spec)!r}; name a folder, or leave --watch out"
         )
+    if below and (watch or not os.path.isdir(path)):
+        raise SourceNotFound(
+            f"the folders below can be read of a folder that is not watched, got {shown_source(spec)!r}"
+            f"{', watched' if watch else ''}; name a folder, and leave --watch out"
+        )
     scheme = scheme_of(spec)
     if scheme is not None:
         return DRIVERS[scheme.name](scheme.name + spec[len(scheme.name) :])
     if spec and os.path.isdir(path):  # an empty name would be the current folder
-        return _open_folder(path, watch=watch, state=state)
+        return _open_folder(path, watch=watch, state=state, below=below)
     return _open_file(path, spec)
 
 
@@ -88,10 +96,10 @@ DRIVERS: dict[str, Callable[[str], Camera]] = {
 """By scheme; each driver is imported only when it is used."""
 
 
-def _open_folder(path: Path, *, watch: bool, state: Path | None) -> Camera:
+def _open_folder(path: Path, *, watch: bool, state: Path | None, below: bool) -> Camera:
     from device.cameras.files import Pictures, WatchedFolder
 
-    return WatchedFolder(path, state=state) if watch else Pictures(path)
+    return WatchedFolder(path, state=state) if watch else Pictures(path, below=below)
 
 
 def _open_file(path: Path, spec: str) -> Camera:

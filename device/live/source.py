@@ -32,14 +32,15 @@ def open_source(
     *,
     watch: bool = False,
     state: Path | None = None,
+    below: bool = False,
     config: LiveConfig = LiveConfig(),  # noqa: B008 (frozen)
     on_change: Callable[[StateChange], None] | None = None,
 ) -> Camera:
     """Open the source that `spec` names: stored pictures as they are, a live camera behind a `LiveReader`.
 
-    `watch` and `state` are as for `open_camera`; `config` and `on_change` are for live cameras. Raises as `open_camera`
-    does, and `FrameTimeout` when a live camera does not open in time.
+    `watch`, `state` and `below` are as for `open_camera`; `config` and `on_change` are for live cameras. Raises as
+    `open_camera` does, and `FrameTimeout` when a live camera does not open in time.
     """
-    if watch or not keeps_its_own_time(spec):
-        return open_camera(spec, watch=watch, state=state)
+    if watch or below or not keeps_its_own_time(spec):
+        return open_camera(spec, watch=watch, state=state, below=below)
     return LiveReader(lambda: open_camera(spec), shown_source(spec), config, on_change)

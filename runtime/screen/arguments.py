@@ -23,8 +23,9 @@ examples:
   python -m runtime.screen clip.mp4 --json | jq .outcome
 
 exit codes:
-  0    done; single frames may have given RETAKE or NO_RESULT
-  1    the work broke off: the camera was lost, or results could not be written
+  0    done; single frames may have given RETAKE or NO_RESULT, and how many could not be read is said at the end
+  1    the work broke off: the camera was lost, or results could not be written; with --strict also when a frame could
+       not be read
   2    the call is wrong, or bundle, engine, output folder or every frame of the source is unusable
   75   the GPU was lost to this process: start it again
   130, 143, 141    stopped by Ctrl-C, by SIGTERM, by a closed pipe; what was read until then is whole
@@ -46,6 +47,8 @@ class ScreenOptions:
     budget_ms: float | None
     watch: bool
     state: Path | None
+    subfolders: bool
+    strict: bool
     out: Path
     vessels: bool
     gates: bool
@@ -62,6 +65,8 @@ def parse(argv: Sequence[str] | None = None) -> ScreenOptions:
     options = ScreenOptions(**found)
     if options.state is not None and not options.watch:
         parser.error("--state: has no meaning without --watch")
+    if options.subfolders and options.watch:
+        parser.error("--subfolders: cannot be watched; name the one folder, or leave --watch out")
     if options.occlusion and not options.gates:
         parser.error("--occlusion: has no meaning without --gates")
     return options
@@ -91,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="with --watch: remember there which pictures were read, so that none comes again after a restart",
     )
+    frames.add_argument(
+        "--subfolders",
+        action="store_true",
+        help="read the pictures of the folders in the folder, too; each is named by its path from there",
+    )
+    frames.add_argument("--strict", action="store_true", help="exit code 1 when a frame could not be read")
     frames.add_argument(
         "--budget-ms",
         type=milliseconds,

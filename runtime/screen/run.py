@@ -52,10 +52,18 @@ def _run(options: ScreenOptions, stop: Stop) -> int:
     with contextlib.ExitStack() as stack:
         with stop.interruptible:
             camera = stack.enter_context(
-                open_source(options.source, watch=options.watch, state=options.state, on_change=_tell)
+                open_source(
+                    options.source,
+                    watch=options.watch,
+                    state=options.state,
+                    below=options.subfolders,
+                    on_change=_tell,
+                )
             )
             if passed_over := getattr(camera, "passed_over", ""):
-                say(f"passed over, no pictures: {printable(passed_over)}", stream=sys.stderr)
+                folders = " folder" in passed_over and not options.subfolders
+                more = "; --subfolders reads those of the folders" if folders else ""
+                say(f"passed over, no pictures: {printable(passed_over)}{more}", stream=sys.stderr)
             prepare_folder(options.out)
             bundle = open_bundle(options.bundle)
             screener = stack.enter_context(_screener(options, camera, bundle))
@@ -115,6 +123,9 @@ def _screen(options: ScreenOptions, stop: Stop, camera: Camera, screener: Screen
     if not progress.readable:
         _complain(f"not one of {progress.frames} frames could be read; the reasons are in the readings")
         return UNUSABLE
+    if unreadable := progress.frames - progress.readable:
+        _complain(f"{unreadable} of {progress.frames} frames could not be read; the reasons are in the readings")
+        return BROKE_OFF if options.strict else DONE
     return DONE
 
 

@@ -18,6 +18,9 @@ from device.errors import SourceNotFound
 from device.frame import Frame
 
 _KINDS_SHOWN = 6
+_READINGS, _DRAWN = "readings.jsonl", frozenset({"overlays", "vessels", "gates"})
+"""What `runtime.screen` writes into a folder, and the folders of pictures that it draws beside it."""
+_ASK_BELOW = "; those of the folders in it are read where that is asked for (--subfolders)"
 
 
 def is_picture(entry: os.DirEntry[str]) -> bool:
@@ -58,6 +61,23 @@ def scan(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
     return list(compress(seen, taken)), [entry for entry, take in zip(seen, taken, strict=True) if not take]
 
 
+def scan_below(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
+    """As `scan`, of the folder and of those in it, one after the other. Links to folders are not followed, and what a
+    run drew beside its readings is left alone."""
+    pictures: list[os.DirEntry[str]] = []
+    others: list[os.DirEntry[str]] = []
+    waiting = [folder]
+    while waiting:
+        here, rest = scan(waiting.pop())
+        pictures += here
+        folders: list[os.DirEntry[str]] = []
+        for entry in rest:
+            (folders if entry.is_dir(follow_symlinks=False) else others).append(entry)
+        drawn = _DRAWN if any(entry.name == _READINGS for entry in rest) else frozenset()
+        waiting += [Path(entry.path) for entry in reversed(folders) if entry.name not in drawn]
+    return pictures, others
+
+
 def counted(entries: Sequence[os.DirEntry[str]]) -> str:
     """How many entries there are of which kind: `5 entries: 2 folders, 2 .txt, 1 without an ending`."""
     kinds = Counter(_kind(entry) for entry in entries)
@@ -79,9 +99,13 @@ def _kind(entry: os.DirEntry[str]) -> str:
     return "".join(c if c.isprintable() else "?" for c in ending[:12]) or "without an ending"
 
 
-def read_picture(path: Path, sequence: int) -> Frame:
-    """The picture at `path` as a frame; raises `FrameUnreadable`."""
-    return _frame(lambda: decode_picture(path, sequence=sequence), shown_name(path), sequence)
+def read_picture(path: Path, sequence: int, folder: Path | None = None) -> Frame:
+    """The picture at `path` as a frame, named by its path from `folder` where one is given.
+
+    Raises `FrameUnreadable`.
+    """
+    name = shown_name(path, folder)
+    return _frame(lambda: decode_picture(path, sequence=sequence, name=name), name, sequence)
 
 
 def picture_frame(data: bytes, name: str, sequence: int) -> Frame:
@@ -104,19 +128,21 @@ def _frame(decode: Callable[[], Decoded], source: str, sequence: int) -> Frame:
 
 
 class Pictures:
-    """A camera of stored pictures: one file, or the files of a folder (not of the folders in it).
+    """A camera of stored pictures: one file, or the files of a folder; with `below` also of the folders in it.
 
-    While one picture is used, the next is decoded in another thread; never more than one ahead.
+    A frame is named by its file's name, or with `below` by its path from the folder. While one picture is used, the
+    next is decoded in another thread; never more than one ahead.
 
     Raises `SourceNotFound` when there is no such file or folder, or no picture in it.
     """
 
     live = False
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, below: bool = False) -> None:
         self.name = str(path)
         self.passed_over = ""
         """How many entries of the folder are no pictures, by kind; empty for none."""
+        self._folder = Path(path) if below else None
         self._paths: Sequence[Path] = self._find(Path(path))
         self._next = 0
         self._ahead: Future[Frame] | None = None
@@ -124,15 +150,17 @@ class Pictures:
 
     def _find(self, path: Path) -> list[Path]:
         if os.path.isfile(path):
+            self._folder = None
             return [path]
         if not os.path.isdir(path):
             raise SourceNotFound(f"{path}: no such file or folder; expected a picture or a folder of pictures")
-        entries, others = scan(path)
+        entries, others = scan_below(path) if self._folder else scan(path)
         self.passed_over = counted(others)
         if not entries:
             raise SourceNotFound(
                 f"folder {path} has no pictures ({self.passed_over or 'nothing at all'}); "
                 f"expected files that end in {' '.join(sorted(PICTURE_SUFFIXES))}"
+                f"{_ASK_BELOW if ' folder' in self.passed_over and not self._folder else ''}"
             )
         return [Path(entry.path) for entry in entries]
 
@@ -149,16 +177,20 @@ class Pictures:
         self._next += 1
         ahead, self._ahead = self._ahead, None
         try:
-            return ahead.result() if ahead else read_picture(self._paths[sequence], sequence)
+            return ahead.result() if ahead else self._at(sequence)
         finally:
             self._decode_ahead()
+
+    def _at(self, number: int) -> Frame:
+        path = self._paths[number]
+        return read_picture(path, number) if self._folder is None else read_picture(path, number, self._folder)
 
     def _decode_ahead(self) -> None:
         if self._next >= len(self._paths):
             return
         if self._worker is None:
             self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
-        self._ahead = self._worker.submit(read_picture, self._paths[self._next], self._next)
+        self._ahead = self._worker.submit(self._at, self._next)
 
     def close(self) -> None:
         """End the decoding thread; `read` gives None from then on."""

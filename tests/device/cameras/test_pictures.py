@@ -36,6 +36,30 @@ def test_other_files_hidden_ones_and_subfolders_are_passed_over(make_pictures: C
         assert names(camera) == ["a.png"]
 
 
+def test_the_folders_in_a_folder_are_read_where_that_is_asked_for(make_pictures: Callable[..., Path]) -> None:
+    folder = make_pictures("b.png")
+    for below in ("visit 2/left", "visit 10", "overlays", "visit 10/overlays", ".hidden", "empty"):
+        (folder / below).mkdir(parents=True)
+        (folder / below / "a.png").write_bytes((folder / "b.png").read_bytes())
+    (folder / "empty" / "a.png").unlink()
+    (folder / "visit 10" / "readings.jsonl").touch()  # a run drew the overlays beside it
+    (folder / "visit 2" / "again").symlink_to(folder)
+    (folder / "visit 2" / "bad.png").write_text("no picture")
+    with Pictures(folder, below=True) as camera:
+        assert camera.frame_count == 5
+        read = [frame.source for frame in (camera.read(), camera.read(), camera.read()) if frame]
+        with pytest.raises(FrameUnreadable, match=r"^visit 2/bad\.png: ") as refused:
+            camera.read()
+        assert refused.value.source == "visit 2/bad.png"
+        assert [*read, *names(camera)] == ["b.png", "overlays/a.png", "visit 10/a.png", "visit 2/left/a.png"]
+        assert camera.passed_over == "2 entries: 1 .jsonl, 1 folder"
+    (folder / "b.png").unlink()
+    with pytest.raises(SourceNotFound, match=r"has no pictures \(4 entries: 4 folder\).*--subfolders"):
+        Pictures(folder)
+    with Pictures(folder / "visit 2" / "left" / "a.png", below=True) as camera:
+        assert names(camera) == ["a.png"]
+
+
 def test_a_broken_link_is_reported(make_pictures: Callable[..., Path]) -> None:
     folder = make_pictures("a.png")
     (folder / "b.png").symlink_to(folder / "gone.png")

@@ -152,9 +152,15 @@ def test_a_late_reading_is_no_result(run: Run, photos: Path, tmp_path: Path) -> 
     assert {(r["outcome"], r["late"]) for r in read_readings(tmp_path / "out")} == {("NO_RESULT", True)}
 
 
-def test_one_bad_picture_among_many_is_one_line(run: Run, photos: Path, tmp_path: Path) -> None:
+def test_one_bad_picture_among_many_is_one_line(
+    run: Run, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (photos / "eye_1a.png").write_text("this is no picture")
-    assert run(photos) == 0
+    for more, code in ((["--strict"], 1), ([], 0)):
+        assert run(photos, *more) == code
+        assert capfd.readouterr().err.splitlines()[-1] == (
+            "runtime.screen: 1 of 4 frames could not be read; the reasons are in the readings"
+        )
     readings = read_readings(tmp_path / "out")
     assert [(r["frame"]["source"], r["outcome"]) for r in readings] == [
         ("eye_0.png", "NO_REFERRAL_FINDINGS"), ("eye_1.png", "NO_REFERRAL_FINDINGS"), ("eye_1a.png", "NO_RESULT"),
@@ -162,6 +168,23 @@ def test_one_bad_picture_among_many_is_one_line(run: Run, photos: Path, tmp_path
     ]  # fmt: skip
     assert "eye_1a.png" in readings[2]["reason"]
     assert len(list((tmp_path / "out" / "overlays").iterdir())) == 4
+
+
+def test_the_pictures_of_the_folders_in_a_folder_are_read_by_their_paths(
+    run: Run, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for visit in ("a", "b"):
+        (photos / visit).mkdir()
+        shutil.copy(photos / "eye_0.png", photos / visit / "eye_0.png")
+    assert run(photos, "--strict") == 0
+    assert "passed over, no pictures: 2 entries: 2 folder; --subfolders reads those" in capfd.readouterr().err
+    assert run(photos, "--subfolders", "--strict") == 0
+    sources = [r["frame"]["source"] for r in read_readings(tmp_path / "out")]
+    assert sources == ["eye_0.png", "eye_1.png", "eye_2.png", "a/eye_0.png", "b/eye_0.png"]
+    assert "passed over" not in capfd.readouterr().err
+    assert {p.name for p in (tmp_path / "out" / "overlays").iterdir()} >= {"a_eye_0.jpg", "b_eye_0.jpg"}
+    assert run(photos / "eye_0.png", "--subfolders") == 2
+    assert "name a folder" in capfd.readouterr().err
 
 
 def test_a_source_without_one_readable_frame_is_unusable(
@@ -206,6 +229,7 @@ def test_a_second_run_replaces_the_first(run: Run, photos: Path, tmp_path: Path)
             "--engine: got 'magic', expected auto or one of tensorrt, tensorrt-rtx, triton, openvino",
         ),
         (["photos", "--state", "seen"], "--state: has no meaning without --watch"),
+        (["photos", "--subfolders", "--watch"], "--subfolders: cannot be watched"),
         (["sim:", "--precision", "fp8"], "--precision: invalid choice"),
     ],
 )
