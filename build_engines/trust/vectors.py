@@ -109,7 +109,7 @@ def gradable_frames(bundle: Bundle) -> list[Drawn]:
 
 @lru_cache(maxsize=1)
 def spoilt_frames() -> tuple[Drawn, ...]:
-    """One frame for each fault of the simulated camera, two eyes in one picture, wrong colours, a dark half."""
+    """One frame for each fault of the simulated camera, two eyes, wrong colours, a dark half, a white or brown spot."""
     config = SimulatedConfig("retcam", 5, (320, 240), faults=1.0, frames_per_eye=1)
     found: dict[str, Drawn] = {}
     with SimulatedCamera(config) as camera:
@@ -126,7 +126,11 @@ def spoilt_frames() -> tuple[Drawn, ...]:
     dim = eye.copy()
     dim[:, : dim.shape[1] // 2] //= DIMMED
     uneven = ("uneven", f"{source}, left half divided by {DIMMED}", dim)
-    return (*(found[fault] for fault in FAULTS), two, blue, uneven)
+    spots = [
+        (name, f"{source}, a spot of {colour}", cv2.circle(eye.copy(), (100, 120), 45, colour, -1))
+        for name, colour in (("spot", (255, 255, 255)), ("covered", (150, 100, 80)))
+    ]
+    return (*(found[fault] for fault in FAULTS), two, blue, uneven, *spots)
 
 
 @lru_cache(maxsize=32)

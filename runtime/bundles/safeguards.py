@@ -39,6 +39,8 @@ LOOSEST = QualityLimits(
     green_excess_max=0.08,
     dark_twentieth_min=0.1,
     dark_third_min=0.27,
+    glare_spot_max=0.3,
+    blank_max=0.3,
 )
 """About half way from the software's own limits to where each keeps nothing out."""
 

@@ -23,6 +23,7 @@ class Hint(str, Enum):
     TOO_DARK = "too dark"
     TOO_BRIGHT = "too bright"
     UNEVEN = "light uneven"
+    HIDDEN = "part of the eye hidden"
     NO_EYE = "no eye in view"
     CLOSER = "closer"
     MOVE_LEFT = "move left"
@@ -79,7 +80,11 @@ def _hint(
     x, y, radius = field
     if measures["brightness"] < limits.brightness_min:
         return Hint.TOO_DARK
-    if measures["brightness"] > limits.brightness_max or measures["glare_share"] > limits.glare_share_max:
+    if (
+        measures["brightness"] > limits.brightness_max
+        or measures["glare_share"] > limits.glare_share_max
+        or measures["glare_spot"] > limits.glare_spot_max
+    ):
         return Hint.TOO_BRIGHT
     if radius == 0 or measures["redness"] < limits.redness_min or measures["green_excess"] > limits.green_excess_max:
         return Hint.NO_EYE
@@ -96,7 +101,7 @@ def _hint(
         return Hint.HOLD_STILL
     if measures["detail"] < limits.detail_min or measures["edge_ratio"] < limits.edge_ratio_min:
         return Hint.FOCUS
-    return Hint.GOOD
+    return Hint.HIDDEN if measures["blank"] > limits.blank_max else Hint.GOOD
 
 
 def _field(image: UInt8Array) -> tuple[float, float, float]:

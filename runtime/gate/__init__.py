@@ -35,6 +35,8 @@ class GateMeasures(NamedTuple):
     green_excess: float
     dark_twentieth: float
     dark_third: float
+    glare_spot: float
+    blank: float
 
 
 class StructureMeasures(NamedTuple):

@@ -15,6 +15,7 @@ extern "C" {
 /* In the order of a reading. */
 typedef struct {
     double brightness, glare_share, field_share, fields, detail, edge_ratio, redness, green_excess, dark_twentieth, dark_third;
+    double glare_spot, blank;
 } GateMeasures;
 
 typedef struct {
@@ -25,6 +26,8 @@ typedef struct {
  * tests/runtime/gate. */
 #define DARK_TWENTIETH_MIN 0.21
 #define DARK_THIRD_MIN 0.54
+#define GLARE_SPOT_MAX 0.03
+#define BLANK_MAX 0.01
 #define COMB_RATIO_MAX 1.1
 #define COMB_OFFSET_MAX 4.0
 #define SEAM_MAX 2.1

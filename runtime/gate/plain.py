@@ -40,6 +40,13 @@ _SCORE = 1000
 _COMB_COLUMNS, _COMB_STEP_MOST = 64, 32
 _CELL, _OFF = 8, 2
 """Pixels each way, over which light is taken together; and by how many of such cells a field may lie off the middle."""
+_WHITE, _BRIGHT, _FLAT = 220, 200, 2
+"""Levels: a pixel is blown out where every channel is over the first, or where light is over the second and no channel
+differs by more than the third within 5 x 5."""
+_RELIEF_CELL, _RELIEF_CELLS = 4, 5
+_RELIEF = 240
+"""Of 5 x 5 cells of 4 x 4 pixels, the sum of how much each curves in the channel in which it does most: 0.6 levels a
+cell, summed over 16 pixels and 25 cells."""
 _SEEN_MIN = 600
 """Pixels; of fewer it is not told."""
 _STROKE, _GRAIN = 60, 30
@@ -67,6 +74,8 @@ def quality(image: UInt8Array) -> tuple[float, ...]:
         (red - blue) / total,
         (green - red) / total,
         *_shade(everywhere, field),
+        _glare_spot(image, everywhere) / looked_at,
+        _blank(image, field) / looked_at,
     )
 
 
@@ -116,6 +125,35 @@ def _shade(light: Whole, field: UInt8Array) -> tuple[float, float]:
     high = np.sort(cells[lit])
     middle, bright = (max(int(high[rank]), 1) for rank in (len(high) // 2, len(high) * 3 // 4))
     return int(low[len(low) // 20]) / middle, int(low[len(low) // 3]) / bright
+
+
+def _glare_spot(image: UInt8Array, light: Whole) -> int:
+    """Pixels of the largest blown-out spot, counted on every second one each way."""
+    around = np.ones((5, 5), np.uint8)
+    apart = (cv2.dilate(image, around) - cv2.erode(image, around)).max(axis=2)
+    blown = (image.min(axis=2) > _WHITE) | ((light > _BRIGHT) & (apart <= _FLAT))
+    return 4 * _largest(blown[::2, ::2])
+
+
+def _blank(image: UInt8Array, field: UInt8Array) -> int:
+    """Pixels of the largest part of the field in which nothing curves."""
+    few, wide = len(field) // _RELIEF_CELL, _RELIEF_CELLS
+    shape = (few, _RELIEF_CELL, few, _RELIEF_CELL)
+    cells = image.reshape(*shape, 3).sum(axis=(1, 3), dtype=np.int64)
+    seen = np.asarray(field.reshape(shape).min(axis=(1, 3)), np.uint8)
+    middle = cells[1:-1, 1:-1]
+    curved = cells[:-2, 1:-1] + cells[2:, 1:-1] + cells[1:-1, :-2] + cells[1:-1, 2:] - 4 * middle
+    sums = _along(_along(np.abs(curved).max(axis=2), wide).T, wide).T
+    # The windows' middles, each of which stands for its cell.
+    reach = wide // 2 + 1
+    inside = _windowed(seen, reach, 0)[reach:-reach, reach:-reach] == 1
+    return _RELIEF_CELL**2 * _largest((sums <= _RELIEF) & inside)
+
+
+def _largest(where: NDArray[np.bool_]) -> int:
+    """Of the parts whose pixels touch by their sides, how many the largest has."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8), connectivity=4)
+    return int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
 
 
 def _sharpness(green: UInt8Array, field: UInt8Array) -> tuple[float, float]:

@@ -10,6 +10,13 @@
 #define PITCH (SIDE + 2 * REACH)
 #define KEPT 16 /* rows: more than 2 * REACH */
 #define FEW (SIDE / 4)
+#define HALF (SIDE / 2)
+#define WHITE 220 /* every channel over it: blown out */
+#define BRIGHT 200 /* so is light over it where no channel differs by more than FLAT within 5 x 5 */
+#define FLAT 2
+#define RELIEF_CELLS 5
+#define RELIEF_REACH (RELIEF_CELLS / 2 + 1)
+#define RELIEF 240 /* 0.6 levels, summed over 16 pixels and 25 cells */
 #define WELL_INSIDE 12
 #define TOO_FEW 100
 #define CELL 8 /* pixels each way, over which light is taken together */
@@ -29,7 +36,8 @@ typedef struct {
     uint16_t cells[CELLS * CELLS];
     uint8_t lit[CELLS * CELLS], expected[CELLS * CELLS];
     uint8_t few[FEW * FEW], room[ROOM(SIDE, WELL_INSIDE)];
-    Run runs[(FEW + 1) / 2 * FEW];
+    Run runs[(HALF + 1) / 2 * HALF];
+    uint8_t blown[HALF * HALF], flat[PIXELS], highest[PIXELS], lowest[PIXELS];
     float levels[PITCH]; /* a row of green with its mirrored ends */
     float fine[KEPT][SIDE], coarse[KEPT][SIDE]; /* the rows around the one that is made */
     uint16_t steps[PIXELS];
@@ -132,6 +140,95 @@ INLINE void shade(Work *w, GateMeasures *to) {
     to->dark_third = ranked_cell(w, w->expected, expected / 3) / (double)(bright > 1 ? bright : 1);
 }
 
+/* Of the parts whose pixels touch by their sides, how many the largest has. */
+INLINE int largest_part(const uint8_t *picture, int side, Run *runs) {
+    const int count = parts_of(picture, side, runs);
+    int largest = 0;
+    for (int i = 0; i < count; i++) largest = largest > runs[i].area ? largest : runs[i].area;
+    return largest;
+}
+
+/* The highest and lowest of 5 x 5; what lies outside of the picture does not count. */
+INLINE void extremes(const uint8_t *channel, uint8_t *restrict highest, uint8_t *restrict lowest) {
+    for (int y = 0; y < SIDE; y++) {
+        uint8_t high[SIDE + 4], low[SIDE + 4];
+        memset(high, 0, sizeof high);
+        memset(low, 255, sizeof low);
+        for (int near = y < 2 ? 0 : y - 2; near <= y + 2 && near < SIDE; near++) {
+            const uint8_t *row = channel + near * SIDE;
+            for (int x = 0; x < SIDE; x++) {
+                high[x + 2] = larger(high[x + 2], row[x]);
+                low[x + 2] = smaller(low[x + 2], row[x]);
+            }
+        }
+        for (int x = 0; x < SIDE; x++) {
+            const uint8_t *h = high + x, *l = low + x;
+            highest[y * SIDE + x] = larger(larger(larger(h[0], h[1]), larger(h[3], h[4])), h[2]);
+            lowest[y * SIDE + x] = smaller(smaller(smaller(l[0], l[1]), smaller(l[3], l[4])), l[2]);
+        }
+    }
+}
+
+/* Pixels of the largest blown-out spot, counted on every second one each way. */
+INLINE int glare_spot(Work *w) {
+    const uint8_t *const channels[] = {w->red, w->green, w->blue};
+    uint8_t any = 0;
+    for (int i = 0; i < PIXELS; i++) {
+        any |= w->flat[i] = grey_of(w->red[i], w->green[i], w->blue[i]) > BRIGHT;
+    }
+    for (int c = 0; any && c < 3; c++) { /* most pictures have none */
+        extremes(channels[c], w->highest, w->lowest);
+        for (int i = 0; i < PIXELS; i++) w->flat[i] &= (uint8_t)(w->highest[i] - w->lowest[i]) <= FLAT;
+    }
+    for (int i = 0; i < PIXELS; i++) w->flat[i] |= smaller(smaller(w->red[i], w->green[i]), w->blue[i]) > WHITE;
+    thinned(w->flat, w->blown, SIDE, 2);
+    return 4 * largest_part(w->blown, HALF, w->runs);
+}
+
+/* A channel's sums over cells of 4 x 4. */
+INLINE void sums_of_cells(const uint8_t *channel, uint16_t *restrict to) {
+    for (int cell_y = 0; cell_y < FEW; cell_y++) {
+        uint16_t down[SIDE];
+        const uint8_t *row = channel + 4 * cell_y * SIDE;
+        for (int x = 0; x < SIDE; x++) {
+            down[x] = (uint16_t)(row[x] + row[SIDE + x] + row[2 * SIDE + x] + row[3 * SIDE + x]);
+        }
+        for (int x = 0; x < FEW; x++) {
+            to[cell_y * FEW + x] = (uint16_t)(down[4 * x] + down[4 * x + 1] + down[4 * x + 2] + down[4 * x + 3]);
+        }
+    }
+}
+
+/* Pixels of the largest part of the field in which nothing curves. */
+INLINE int blank(Work *w) {
+    const uint8_t *const channels[] = {w->red, w->green, w->blue};
+    uint8_t whole[FEW * FEW], found[FEW * FEW] = {0};
+    uint16_t most[FEW * FEW] = {0}, cells[FEW * FEW];
+    for (int c = 0; c < 3; c++) {
+        sums_of_cells(channels[c], cells);
+        for (int y = 1; y < FEW - 1; y++) {
+            for (int x = 1; x < FEW - 1; x++) {
+                const uint16_t *at = cells + y * FEW + x;
+                const uint16_t curved = (uint16_t)abs(at[-FEW] + at[FEW] + at[-1] + at[1] - 4 * at[0]);
+                most[y * FEW + x] = most[y * FEW + x] > curved ? most[y * FEW + x] : curved;
+            }
+        }
+    }
+    sums_of_cells(w->field, cells);
+    for (int i = 0; i < FEW * FEW; i++) whole[i] = cells[i] == 16;
+    windowed(whole, whole, w->room, FEW, RELIEF_REACH, 0, 1);
+    for (int y = RELIEF_REACH; y < FEW - RELIEF_REACH; y++) {
+        for (int x = RELIEF_REACH; x < FEW - RELIEF_REACH; x++) {
+            uint32_t sum = 0;
+            for (int i = -(RELIEF_CELLS / 2); i <= RELIEF_CELLS / 2; i++) {
+                for (int j = -(RELIEF_CELLS / 2); j <= RELIEF_CELLS / 2; j++) sum += most[(y + i) * FEW + x + j];
+            }
+            found[y * FEW + x] = whole[y * FEW + x] & (sum <= RELIEF);
+        }
+    }
+    return 16 * largest_part(found, FEW, w->runs);
+}
+
 /* A row of green, blurred along by both. */
 INLINE void blurred_row(Work *w, int y) {
     const uint8_t *restrict from = w->green + y * SIDE;
@@ -232,6 +329,11 @@ INLINE int measured(const uint8_t *image, Work *w, GateMeasures *to) {
     to->fields = separate_fields(w);
     shade(w, to);
     sharpness(w, to);
+    int lit = 0;
+    for (int i = 0; i < PIXELS; i++) lit += w->field[i];
+    const double looked_at = lit ? lit : PIXELS;
+    to->glare_spot = glare_spot(w) / looked_at;
+    to->blank = blank(w) / looked_at;
     return GATE_DONE;
 }
 

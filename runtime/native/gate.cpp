@@ -13,9 +13,9 @@ const char *const FIELD = "field of view missing or cut";
 Measures measured(const Bytes &input) {
     GateMeasures m;
     if (gate_measures(input.data(), &m) != GATE_DONE) throw NoResult("frame takes more memory than there is");
-    return {{"brightness", m.brightness}, {"glare_share", m.glare_share}, {"field_share", m.field_share},
-            {"fields", m.fields},         {"detail", m.detail},           {"edge_ratio", m.edge_ratio},
-            {"redness", m.redness}, {"green_excess", m.green_excess}, {"dark_twentieth", m.dark_twentieth}, {"dark_third", m.dark_third}};
+    return {{"brightness", m.brightness}, {"glare_share", m.glare_share}, {"field_share", m.field_share}, {"fields", m.fields},
+            {"detail", m.detail}, {"edge_ratio", m.edge_ratio}, {"redness", m.redness}, {"green_excess", m.green_excess},
+            {"dark_twentieth", m.dark_twentieth}, {"dark_third", m.dark_third}, {"glare_spot", m.glare_spot}, {"blank", m.blank}};
 }
 
 std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> &fits) {
@@ -29,10 +29,11 @@ std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> 
 }  // namespace
 
 const std::vector<std::string> LIMIT_NAMES = {
-    "brightness_min", "brightness_max", "glare_share_max", "field_share_min", "detail_min",
-    "detail_max", "edge_ratio_min", "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min"};
+    "brightness_min", "brightness_max", "glare_share_max", "field_share_min", "detail_min", "detail_max", "edge_ratio_min",
+    "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min", "glare_spot_max", "blank_max"};
 
-const Limits LATER_LIMITS = {{"dark_twentieth_min", DARK_TWENTIETH_MIN}, {"dark_third_min", DARK_THIRD_MIN}};
+const Limits LATER_LIMITS = {{"dark_twentieth_min", DARK_TWENTIETH_MIN}, {"dark_third_min", DARK_THIRD_MIN},
+                             {"glare_spot_max", GLARE_SPOT_MAX}, {"blank_max", BLANK_MAX}};
 
 Bytes field_of_view(const Bytes &input) {
     Bytes field(input.size() / 3);
@@ -43,21 +44,22 @@ Bytes field_of_view(const Bytes &input) {
 }
 
 Quality grade(const Bytes &input, const Limits &limits) {
-    Quality found;
-    found.measures = measured(input);
+    Quality found{false, {}, measured(input)};
     const std::map<std::string, double> m(found.measures.begin(), found.measures.end());
     const auto least = [&](const char *name) { return m.at(name) >= limits.at(std::string(name) + "_min"); };
     const auto most = [&](const char *name) { return m.at(name) <= limits.at(std::string(name) + "_max"); };
     // Each comparison asks whether the measure is good, so that one that is not a number never is.
     found.reasons = unmet({
         {"too dark", least("brightness")},
-        {"too bright or glare", most("brightness") && most("glare_share")},
+        {"too bright or glare", most("brightness") && most("glare_share") && most("glare_spot")},
         {"light uneven", (least("dark_twentieth") && least("dark_third")) || !least("brightness") || !least("field_share")},
         {FIELD, least("field_share")},
         {NOT_ONE, most("fields") && (m.at("fields") >= 1 || m.at("field_share") < limits.at("field_share_min"))},
         {"not a retina", least("redness") && most("green_excess") && most("detail")},
         {"blurred", least("detail") && least("edge_ratio")},
     });
+    // A dark, bright or blurred picture is blank, too.
+    if (found.reasons.empty() && !most("blank")) found.reasons.emplace_back(FIELD);
     found.gradable = found.reasons.empty();
     return found;
 }

@@ -138,7 +138,7 @@ std::string quality_problem(const Json &vector, const Quality &quality, double m
     std::size_t met = 0;
     for (const auto &[name, value] : quality.measures) {
         // A bundle that was made before this was measured does not know it.
-        if (!known.has(name.c_str()) && LATER_LIMITS.count(name + "_min")) continue;
+        if (!known.has(name.c_str()) && LATER_LIMITS.count(name + "_min") + LATER_LIMITS.count(name + "_max")) continue;
         met++;
         const double wanted = known.at(name.c_str()).number();
         const std::string why = off_by(name.c_str(), {value}, {wanted}, most * std::max(1.0, std::fabs(wanted)));

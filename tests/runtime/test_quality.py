@@ -25,6 +25,7 @@ from runtime.quality import (
     grade,
     measure,
 )
+from tests.bench.covers import SHAPES, Eye, hidden
 from tests.bench.uneven_light import LIGHTS, lit
 from tests.pictures import retina
 
@@ -128,6 +129,35 @@ def test_of_a_picture_that_is_dark_all_over_it_is_not_told() -> None:
     assert grade(network_input(retina(3) // 6)[0]).reasons[0] == TOO_DARK
 
 
+PLACE = Eye(retina(3, 640, 480), (400.0, 200.0), (320.0, 240.0, 320.0))
+
+
+@pytest.mark.parametrize("soft", [0.0, 0.02])
+@pytest.mark.parametrize("shape", ["spot, 10 %", "spot, 20 %", "side", "finger", "lid"])
+def test_a_part_of_the_eye_that_is_hidden_is_told_whatever_its_shape_and_colour(shape: str, soft: float) -> None:
+    assert grade(network_input(PLACE.pixels)[0]).gradable
+    for colour, reason in (
+        ((255, 255, 255), TOO_BRIGHT),
+        ((240, 240, 236), TOO_BRIGHT),
+        ((255, 245, 210), TOO_BRIGHT),
+        ((205, 150, 125), FIELD),
+        ((95, 60, 45), FIELD),
+        ((40, 30, 28), FIELD),
+    ):
+        covered = hidden(PLACE, SHAPES[shape], np.array(colour, np.uint8), soft, 0.0)
+        found = grade(network_input(covered)[0])
+        assert reason in found.reasons or UNEVEN in found.reasons, (colour, found)
+        assert not found.gradable
+
+
+def test_small_bright_spots_are_no_hole_and_do_not_add_up() -> None:
+    shown = PLACE.pixels.copy()
+    for place in range(8):
+        cv2.circle(shown, (180 + 40 * place, 240), 13, (255, 255, 255), -1)
+    assert measure(network_input(shown)[0])["glare_spot"] < 0.005
+    assert TOO_BRIGHT not in grade(network_input(shown)[0]).reasons
+
+
 @pytest.mark.parametrize(
     ("picture", "reason"),
     [
@@ -168,6 +198,8 @@ def test_a_measure_that_is_no_number_fails_the_gate(monkeypatch: pytest.MonkeyPa
         "green_excess": 0.0,
         "dark_twentieth": 0.5,
         "dark_third": 0.7,
+        "glare_spot": 0.0,
+        "blank": 0.0,
     }
     picture = np.zeros((256, 256, 3), np.uint8)
     monkeypatch.setattr("runtime.quality.measure", lambda image: sound)
@@ -200,6 +232,8 @@ GOOD = {
     "green_excess": -0.1,
     "dark_twentieth": 0.6,
     "dark_third": 0.8,
+    "glare_spot": 0.001,
+    "blank": 0.001,
 }
 LIMITS = {
     "brightness_min": (32.0, TOO_DARK),
@@ -214,6 +248,8 @@ LIMITS = {
     "green_excess_max": (0.04, NOT_A_RETINA),
     "dark_twentieth_min": (0.21, UNEVEN),
     "dark_third_min": (0.54, UNEVEN),
+    "glare_spot_max": (0.03, TOO_BRIGHT),
+    "blank_max": (0.01, FIELD),
 }
 """Each limit as it ships, and what is said beyond it."""
 
@@ -240,6 +276,8 @@ def test_every_limit_and_every_measure_stands_in_the_table() -> None:
     [
         ({"fields": 0.0}, (NOT_ONE,)),  # much is lit, in many small parts
         ({"fields": 0.0, "field_share": 0.1}, (FIELD,)),
+        ({"blank": 0.5}, (FIELD,)),
+        ({"blank": 0.5, "detail": 1.0}, (BLURRED,)),  # what is blurred is blank, too
         ({"dark_third": 0.1, "brightness": 20.0}, (TOO_DARK,)),
         ({"dark_third": 0.1, "field_share": 0.4}, (FIELD,)),
         ({"brightness": 20.0, "detail": 1.0, "redness": 0.0}, (TOO_DARK, NOT_A_RETINA, BLURRED)),

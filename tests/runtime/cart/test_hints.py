@@ -47,6 +47,8 @@ def test_a_good_picture_needs_nothing(eye: UInt8Array) -> None:
         (Hint.MOVE_LEFT, lambda image: moved(image, -0.3, 0, 0.6)),
         (Hint.MOVE_DOWN, lambda image: moved(image, 0, 0.3, 0.6)),
         (Hint.MOVE_UP, lambda image: moved(image, 0, -0.3, 0.6)),
+        (Hint.TOO_BRIGHT, lambda image: cv2.circle(image.copy(), (128, 128), 35, (255, 255, 255), -1)),
+        (Hint.HIDDEN, lambda image: cv2.circle(image.copy(), (128, 128), 45, (200, 140, 110), -1)),
         (Hint.FOCUS, lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 5), np.uint8)),
     ],
 )

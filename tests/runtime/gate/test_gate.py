@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ def kernel(compiled: Callable[[str], Any]) -> Any:
 
 
 def pictured(kind: str, width: int, height: int, seed: int) -> UInt8Array:
-    """A drawn retina as it is or spoiled, noise, coarse blocks, or one colour."""
+    """A drawn retina as it is or spoiled, with holes and marks, noise, coarse blocks, or one colour."""
     rng = np.random.default_rng(seed)
     if kind == "noise":
         return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -45,6 +46,12 @@ def pictured(kind: str, width: int, height: int, seed: int) -> UInt8Array:
     if kind == "flat":
         return np.full((height, width, 3), rng.integers(0, 256, 3), np.uint8)
     whole = retina(seed, max(width, 64), max(height, 64))[:height, :width].copy()
+    if kind == "hidden":
+        for level in (255, 230, 210, 190, 90, 21):
+            place, size = rng.integers(0, (width, height)), int(rng.integers(1, max(width, height) // 4 + 2))
+            colour = tuple(int(c) for c in np.clip(level - rng.integers(0, 12, 3), 0, 255))
+            cv2.circle(whole, (int(place[0]), int(place[1])), size, colour, -1)
+        return cv2.GaussianBlur(whole, (0, 0), 1 + seed) if seed % 2 else whole
     if kind == "torn":
         whole[height // 3 : height // 2] = np.roll(whole[height // 3 : height // 2], width // 9, axis=1)
         whole[::2] = np.minimum(whole[::2], 250) + rng.integers(0, 5)
@@ -52,7 +59,7 @@ def pictured(kind: str, width: int, height: int, seed: int) -> UInt8Array:
 
 
 @given(
-    kind=st.sampled_from(["retina", "torn", "noise", "blocks", "flat"]),
+    kind=st.sampled_from(["retina", "hidden", "torn", "noise", "blocks", "flat"]),
     width=st.integers(1, 1300),
     height=st.integers(1, 1100),
     seed=st.integers(0, 9),
@@ -63,6 +70,16 @@ def test_compiled_and_plain_are_one(kernel: Any, kind: str, width: int, height: 
     image = network_input(pixels)[0]
     assert kernel.structure(np.ascontiguousarray(pixels), (height, width), image) == plain.structure(pixels, image)
     assert kernel.quality(image) == plain.quality(image)
+
+
+def test_they_are_one_of_holes_and_blank_parts_that_count(kernel: Any) -> None:
+    found = []
+    for seed in range(12):
+        image = network_input(pictured("hidden", 640, 480, seed))[0]
+        assert kernel.quality(image) == plain.quality(image)
+        found.append(gate_measures(image))
+    assert sum(each.glare_spot > 0.01 for each in found) > 3
+    assert sum(each.blank > 0.01 for each in found) > 3
 
 
 @pytest.mark.parametrize("size", [(2040, 2040), (959, 960), (960, 961), (479, 480), (4000, 1600), (65, 64), (319, 320)])
@@ -98,7 +115,7 @@ def test_several_threads_may_ask_at_once(kernel: Any) -> None:
         assert list(pool.map(both, range(len(pictures)))) == alone
 
 
-@pytest.mark.parametrize("name", [*LIMITS, "DARK_TWENTIETH_MIN", "DARK_THIRD_MIN"])
+@pytest.mark.parametrize("name", [*LIMITS, "DARK_TWENTIETH_MIN", "DARK_THIRD_MIN", "GLARE_SPOT_MAX", "BLANK_MAX"])
 def test_rop_read_has_the_same_limits(name: str) -> None:
     said = re.search(rf"#define {name} (\S+)", (GATE / "gate.h").read_text(encoding="utf-8"))
     assert said is not None

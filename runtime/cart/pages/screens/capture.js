@@ -8,7 +8,7 @@ import { dialog } from "./dialog.js";
 
 const STALE_MS = 300;
 const ARROWS = { "move left": "←", "move right": "→", "move up": "↑", "move down": "↓", closer: "⊕",
-  focus: "◎", "hold still": "■", "too dark": "☾", "too bright": "☀", "light uneven": "◐", "no eye in view": "○", "no picture": "×", good: "✓" };
+  focus: "◎", "hold still": "■", "too dark": "☾", "too bright": "☀", "light uneven": "◐", "part of the eye hidden": "◪", "no eye in view": "○", "no picture": "×", good: "✓" };
 
 export function captureScreen(main, { go }) {
   const canvas = h("canvas", { class: "live", width: 640, height: 480, role: "img", "aria-label": t("Live picture") });
