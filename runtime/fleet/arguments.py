@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     pull = _verb(verbs, "pull", "take the package whose turn it is, try it, and make it the active bundle")
     pull.add_argument("where", metavar="FROM", help="a folder, or https://...")
-    pull.add_argument("--ca", type=Path, metavar="FILE", help="certificates by which the server is known (PEM)")
+    _ca(pull)
     pull.add_argument("--only-install", action="store_true", help="leave the active bundle as it is")
     _slots(pull)
     add_trial_options(pull)
@@ -91,14 +91,12 @@ def _parser() -> argparse.ArgumentParser:
 
     units = _verb(verbs, "units", "print the systemd service and timer of a cart")
     units.add_argument("--source", dest="where", required=True, metavar="FROM", help="as for pull")
-    units.add_argument("--station", required=True, metavar="NAME")
-    units.add_argument("--trusted-keys", type=Path, required=True, metavar="DIR")
-    units.add_argument("--site-profile", type=Path, metavar="FILE")
-    units.add_argument("--journal", type=Path, metavar="DIR")
+    _ca(units)
     units.add_argument("--report-to", type=Path, metavar="DIR", help="also report there, with --key")
     units.add_argument("--key", type=Path, metavar="FILE", help="the cart's private key (PEM)")
     units.add_argument("--user", default="ropcart", metavar="NAME", help="default: ropcart")
     _slots(units)
+    add_trial_options(units)
     return parser
 
 
@@ -106,6 +104,10 @@ def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str,
     verb = verbs.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", allow_abbrev=False)
     verb.add_argument("--json", action="store_true", help="JSON to standard output, nothing else there")
     return verb
+
+
+def _ca(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--ca", type=Path, metavar="FILE", help="certificates by which the server is known (PEM)")
 
 
 def _slots(verb: argparse.ArgumentParser) -> None:

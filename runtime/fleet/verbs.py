@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, time, timedelta, timezone
 from pathlib import Path
@@ -110,16 +111,19 @@ def status(options: Namespace) -> int:
     return SAYS_NO if fleet.refused or any(row.needs for row in fleet.rows) else DONE
 
 
+PULLS = ("ca", "frames", "most_changed", "budget_ms", "engine", "precision", "trusted_keys", "site_profile")
+BOTH = ("station", "journal", "key_file")
+"""Options of `units` that the service's calls have as they were given; a path from the folder of the call."""
+
+
 def units(options: Namespace) -> int:
     """Print the units."""
+    for name in ("station", "trusted_keys"):  # a service has neither environment nor folder of whoever wrote it
+        if not getattr(options, name):
+            raise FleetError(f"--{name.replace('_', '-')}: a service has it from nowhere else; name it")
     means = means_of(options)
-    common = ["--station", options.station, "--slots", str(means.folder.absolute())]
-    if options.journal is not None:
-        common += ["--journal", str(options.journal.absolute())]
-    words = [options.where if "://" in options.where else str(Path(options.where).absolute()), *common]
-    words += ["--trusted-keys", str(options.trusted_keys.absolute())]
-    if options.site_profile is not None:
-        words += ["--site-profile", str(options.site_profile.absolute())]
+    common = [*_words(options, BOTH), "--slots", str(means.folder.absolute())]
+    where = options.where if "://" in options.where else str(Path(options.where).absolute())
     told: list[str] = []
     writes = [means.folder.absolute()]
     if options.report_to is not None:
@@ -127,9 +131,20 @@ def units(options: Namespace) -> int:
             raise FleetError("--report-to: a report is signed; name the cart's private key with --key")
         told = ["--out", str(options.report_to.absolute()), "--key", str(options.key.absolute()), *common]
         writes.append(options.report_to.absolute())
-    found = unit_texts(Path(sys.executable), words, told, writes, options.user)
+    pulls = [where, *common, *_words(options, PULLS)]
+    found = unit_texts(Path(sys.executable), pulls, told, writes, options.user)
     if options.json:
         say_json(found)
     else:
         say(*(f"# {name}\n{text}" for name, text in found.items()))
     return DONE
+
+
+def _words(options: Namespace, names: Sequence[str]) -> list[str]:
+    words: list[str] = []
+    for name in names:
+        value = getattr(options, name)
+        if value not in (None, ""):
+            said = value.absolute() if isinstance(value, Path) else value
+            words += [f"--{name.replace('_', '-')}", str(said)]
+    return words

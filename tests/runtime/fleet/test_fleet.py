@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import re
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,6 +21,8 @@ from runtime.bundles.actions import Means, rollback
 from runtime.bundles.trial import Compared, Trial, TrialRequest
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
+from runtime.fleet.__main__ import main
+from runtime.fleet.arguments import parse
 from runtime.fleet.errors import FleetError
 from runtime.fleet.fetch import PackageSource
 from runtime.fleet.pull import pull
@@ -274,6 +278,57 @@ def test_the_real_commands_from_push_to_status(tmp_path: Path) -> None:
     _, units, _ = called("runtime.fleet", *words, state=state)
     assert "ExecStart=" in units
     assert "OnCalendar=" in units
+
+
+GIVEN = {
+    "--ca": "ca.pem",
+    "--site-profile": "site.profile",
+    "--journal": "journal",
+    "--key-file": "journal.key",
+    "--frames": "17",
+    "--most-changed": "0.01",
+    "--budget-ms": "250.0",
+    "--engine": "openvino",
+    "--precision": "fp32",
+    "--slots": "slots",
+    "--trusted-keys": "my keys",
+    "--station": "cart-1",
+}
+OF_PULL_ONLY = {"--only-install", "--json", "--help", "--config"}
+"""A service that takes bundles and never uses one is not offered."""
+
+
+def test_a_service_pulls_and_reports_by_all_that_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every option of `pull` among them: what units forgot, a pull by hand had and the timer's had not."""
+    monkeypatch.chdir(tmp_path)
+    given = [word for pair in GIVEN.items() for word in pair]
+    words = ["units", "--source", "https://rop.example.org/c", "--report-to", "out", "--key", "cart.pem", "--json"]
+    assert main([*words, *given]) == 0
+    service = json.loads(capsys.readouterr().out)["rop-fleet.service"]
+    calls = [shlex.split(line.removeprefix("ExecStart=")) for line in service.splitlines() if "ExecStart=" in line]
+    pulls, reports = (parse(call[call.index("runtime.fleet") + 1 :]) for call in calls)
+    asked = parse(["pull", "https://rop.example.org/c", *given])
+    for name, value in vars(asked).items():
+        wanted = value.absolute() if isinstance(value, Path) else value
+        assert getattr(pulls, name) == wanted, name
+        if name in vars(reports) and name != "verb":
+            assert getattr(reports, name) == wanted, name
+    with pytest.raises(SystemExit):
+        parse(["pull", "--help"])
+    known = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    assert known - OF_PULL_ONLY == set(GIVEN)
+
+
+@pytest.mark.parametrize("lacks", ["--station", "--trusted-keys"])
+def test_units_that_would_have_it_from_nowhere(
+    lacks: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ROP_STATION", "of this terminal")
+    given = [word for pair in GIVEN.items() if pair[0] != lacks for word in pair]
+    assert main(["units", "--source", "shelf", *given]) == 2
+    assert f"{lacks}: a service has it from nowhere else" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("station", ["", "../x", "a/b", "a b", "-x"])
