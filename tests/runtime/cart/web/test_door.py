@@ -50,6 +50,16 @@ def port(cart: Quick) -> int:
     return int(cart.server.url.rsplit(":", 1)[1].strip("/"))
 
 
+def test_no_answer_waits_for_an_acknowledgement(cart: Quick, called: Callable[..., socket.socket]) -> None:
+    door = cart.server._socket
+    mine = called(b"GET /api/1/welcome HTTP/1.1\r\nHost: x\r\n\r\n").getsockname()[1]
+    until(lambda: mine in [guest.connection.getpeername()[1] for guest in door._guests if not guest.gone], "accepted")
+    (theirs,) = [
+        guest.connection for guest in door._guests if not guest.gone and guest.connection.getpeername()[1] == mine
+    ]
+    until(lambda: theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "sends at once")
+
+
 def is_served(cart: Quick) -> bool:
     """As the nurse's browser asks, with a connection of its own."""
     asked = http.client.HTTPConnection("127.0.0.1", port(cart), timeout=PATIENCE_S)
