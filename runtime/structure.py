@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from runtime.arrays import UInt8Array
 from runtime.gate import StructureMeasures, structure_measures
-from runtime.quality import COLOURS, DRAWN_OVER, FIELD, TORN
+from runtime.quality import BLURRED, COLOURS, DRAWN_OVER, FIELD, TORN
 
 COMB_RATIO_MAX = 1.1
 """Differences between neighbouring rows over those between next but one: whole frames have 1.0, and near 0.5 mostly."""
@@ -20,7 +20,11 @@ SEAM_MAX = 2.1
 """Largest step between two rows or columns over those near it, three quarters of it at the blocks of a compressed
 picture, and four fifths in frames of under 480 pixels: whole frames have 1.6, compressed (quality 30) 2.06."""
 REPEATED_ROWS_MAX = 11
-"""Rows (or columns) one after another that are alike: more come from a camera or a copy that had no more."""
+"""Rows (or columns) one after another that are alike: more come from a camera or a copy that had no more, or from a
+picture that is soft in that part."""
+STUCK_ROWS_MAX = 80
+"""So many are alike in a soft picture at most: of HVDROPDB's frames, blurred as far as the gate lets pass, half have 15
+and none over 72. A camera that repeats its last row does so for longer."""
 LIKENESS_MAX = 0.6
 """Correlation of the fine detail of one half with the other, or with its mirror image: whole frames have 0.37."""
 HULL_SHARE_MIN = 0.975
@@ -50,10 +54,11 @@ def _faults(m: StructureMeasures) -> tuple[str, ...]:
         TORN: m.comb_ratio <= COMB_RATIO_MAX
         and m.comb_offset <= COMB_OFFSET_MAX
         and m.seam <= SEAM_MAX
-        and m.repeated_rows <= REPEATED_ROWS_MAX
+        and m.repeated_rows <= STUCK_ROWS_MAX
         and m.likeness <= LIKENESS_MAX,
         FIELD: m.hull_share >= HULL_SHARE_MIN,
         DRAWN_OVER: m.strokes <= STROKES_MAX and m.grains <= GRAINS_MAX,
         COLOURS: m.blue_excess <= BLUE_EXCESS_MAX and m.spread >= SPREAD_MIN,
+        BLURRED: m.repeated_rows <= REPEATED_ROWS_MAX or m.repeated_rows > STUCK_ROWS_MAX,
     }
     return tuple(reason for reason, fit in fits.items() if not fit)

@@ -32,6 +32,7 @@ typedef struct {
 #define COMB_OFFSET_MAX 4.0
 #define SEAM_MAX 2.1
 #define REPEATED_ROWS_MAX 11
+#define STUCK_ROWS_MAX 80
 #define LIKENESS_MAX 0.6
 #define HULL_SHARE_MIN 0.975
 #define STROKES_MAX 16

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from device import open_camera
+from runtime.gate import structure_measures
 from runtime.preprocess import network_input
-from runtime.quality import COLOURS, DRAWN_OVER, FIELD, TORN, grade
-from runtime.structure import structure_faults
+from runtime.quality import BLURRED, COLOURS, DRAWN_OVER, FIELD, TORN, grade
+from runtime.structure import _faults, structure_faults
 
 Picture = np.ndarray
 
@@ -177,6 +178,26 @@ def test_whole_frames_have_none(frames: list[Picture], change: Callable[[Picture
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_any_size_and_any_flat_picture_is_looked_at(shape: tuple[int, int], level: int) -> None:
     faults(np.full((*shape, 3), level, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"), [(0, ()), (11, ()), (12, (BLURRED,)), (80, (BLURRED,)), (81, (TORN,)), (480, (TORN,))]
+)
+def test_a_part_that_is_soft_is_not_called_torn(rows: int, said: tuple[str, ...]) -> None:
+    whole = structure_measures(np.full((64, 64, 3), 128, np.uint8), np.full((256, 256, 3), 128, np.uint8))
+    measured = whole._replace(hull_share=1.0, spread=3.0, blue_excess=0.0, comb_ratio=0.5, seam=1.0, likeness=0.0)
+    assert _faults(measured._replace(comb_offset=0.0, strokes=0, grains=0, repeated_rows=rows)) == said
+
+
+@pytest.mark.data
+def test_reference_frames_that_are_soft_are_not_called_torn(data_root: Path) -> None:
+    said: set[str] = set()
+    for path in sorted((data_root / "hvdropdb_ridge" / "images").iterdir())[::6]:
+        picture = np.asarray(Image.open(path).convert("RGB"))
+        for sigma in (0.7, 1.0, 1.5):
+            made = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma * picture.shape[1] / 640), np.uint8)
+            said |= set(() if grade(network_input(made)[0]).reasons else faults(made))
+    assert said == {BLURRED}
 
 
 @pytest.mark.data
