@@ -177,6 +177,11 @@ class Journal(JournalChanges):
             self._sights.taken(exam_id, number, frame.pixels)
         return number
 
+    def look_ahead(self, exam_id: str, frame: Frame, reading: Reading) -> None:
+        """Do what can be done of `add_reading` while `add_capture` keeps the frame; may be called beside it."""
+        if reading.quality is not None and reading.quality.gradable:
+            self._sights.look_ahead(exam_id, frame, reading.vessels)
+
     def add_reading(self, exam_id: str, number: int, reading: Reading) -> Reading:
         """Keep the reading of a capture, also when the exam was closed meanwhile. On disk when this returns.
 

@@ -76,6 +76,8 @@ class JournalReader:
         self.altered: tuple[str, ...] = ()
         """Exams whose row in the table was found altered by the last `exams` or `summary`."""
         self._known: Folded | None = None
+        self._record: tuple[Folded, ExamRecord] | None = None
+        """The last that was asked for: to be asked for once more costs nothing while nothing was written."""
         self._lines: tuple[tuple[int, ...] | None, Secrets, Lines] | None = None
         """As of the last look, for as long as nothing is written: no picture is to wait for all exams that are kept."""
 
@@ -180,7 +182,10 @@ class JournalReader:
 
     def exam(self, exam_id: str) -> ExamRecord:
         """One exam, whole; raises `ExamRefused` when there is none or it is retired."""
-        return record_of(self.folded(exam_id))
+        folded = self.folded(exam_id)
+        if self._record is None or self._record[0] is not folded:
+            self._record = folded, record_of(folded)
+        return self._record[1]
 
     def infant(self, exam_id: str) -> Infant:
         """Who was examined; raises `KeyUnusable` without the key."""

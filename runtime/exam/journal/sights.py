@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
+from device.frame import Frame
 from runtime.arrays import UInt8Array
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal.fold import Folded
@@ -23,33 +24,55 @@ class Like:
     """None when its picture cannot be read any more: it then counts as like, until a person says otherwise."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Exam:
+    """What is kept of one exam; replaced as a whole, so that no thread ever sees one exam's frames as another's."""
+
+    exam_id: str = ""
+    sights: dict[int, Sight | None] = field(default_factory=dict)
+    taken: dict[int, UInt8Array] = field(default_factory=dict)
+
+
 class Sights:
     """The sights of one exam's frames, kept while it is worked on, made again from the journal after a restart."""
 
     def __init__(self, journal: JournalReader) -> None:
         self._journal = journal
-        self._exam_id = ""
-        self._kept: dict[int, Sight | None] = {}
-        self._taken: dict[int, UInt8Array] = {}
+        self._exam = _Exam()
+        self._ahead: tuple[str, str, Sight, dict[int, float]] | None = None
+        """Of the frame that is being kept: its exam, its SHA-256, how it looks, and how alike others are."""
 
     def taken(self, exam_id: str, number: int, pixels: UInt8Array) -> None:
         """A frame of the exam is kept, RGB uint8 [H, W, 3]: so that it need not be read and decoded to be compared."""
-        self._work_on(exam_id)
-        self._taken[number] = small(pixels)
+        self._of_exam(exam_id).taken[number] = small(pixels)
 
-    def _work_on(self, exam_id: str) -> None:
-        if self._exam_id != exam_id:
-            self._exam_id, self._kept, self._taken = exam_id, {}, {}
+    def look_ahead(self, exam_id: str, frame: Frame, vessels: UInt8Array | None) -> None:
+        """Compare a frame that was read, while it is being kept, with those that are known: `like` need not then.
+
+        For a thread beside the journal's own; nothing of the journal is touched.
+        """
+        exam, own = self._exam, sight(frame.pixels, vessels)
+        known = exam.sights.copy() if exam.exam_id == exam_id else {}
+        alike = {number: likeness(own, other, LIMIT) for number, other in known.items() if other is not None}
+        self._ahead = exam_id, frame.sha256, own, alike
 
     def like(self, folded: Folded, number: int, vessels: UInt8Array | None) -> tuple[Like, ...]:
         """The frames that were read and are gradable that this one, which is being read, is like."""
-        self._work_on(folded.exam.exam_id)
+        exam, known = self._of_exam(folded.exam.exam_id), dict[int, float]()
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[:2] == (exam.exam_id, folded.exam.capture(number).frame_sha256):
+            exam.sights[number], known = ahead[2:]
         own = self._of(folded, number, vessels)
         if own is None:
             return ()
-        return tuple(self._found(folded, own, number))
+        return tuple(self._found(folded, own, number, known))
 
-    def _found(self, folded: Folded, own: Sight, number: int) -> Iterator[Like]:
+    def _of_exam(self, exam_id: str) -> _Exam:
+        if self._exam.exam_id != exam_id:
+            self._exam = _Exam(exam_id)
+        return self._exam
+
+    def _found(self, folded: Folded, own: Sight, number: int, ahead: Mapping[int, float]) -> Iterator[Like]:
         for other in folded.exam.captures:
             if other.number == number or other.reading is None or not other.reading.gradable:
                 continue
@@ -57,23 +80,24 @@ class Sights:
                 yield Like(other.number, 1.0)
                 continue
             try:
-                known = other.number in self._kept
+                known = other.number in self._exam.sights
                 vessels = None if known else self._journal.vessels(folded.exam.exam_id, other.number)
                 seen = self._of(folded, other.number, vessels)
             except JournalDamaged:
                 yield Like(other.number, None)
                 continue
-            found = 0.0 if seen is None else likeness(own, seen, LIMIT)
+            found = 0.0 if seen is None else ahead.get(other.number) or likeness(own, seen, LIMIT)
             if found >= LIMIT:
                 yield Like(other.number, round(found, 3))
 
     def _of(self, folded: Folded, number: int, vessels: UInt8Array | None) -> Sight | None:
-        if number not in self._kept:
-            image, pixels = folded.facts[number - 1]["image_sha256"], self._taken.pop(number, None)
+        exam = self._exam
+        if number not in exam.sights:
+            image, pixels = folded.facts[number - 1]["image_sha256"], exam.taken.pop(number, None)
             if pixels is None and image is not None:
                 pixels = self._journal.image(image)
-            self._kept[number] = None if pixels is None else sight(pixels, vessels)
-        return self._kept[number]
+            exam.sights[number] = None if pixels is None else sight(pixels, vessels)
+        return exam.sights[number]
 
 
 def view_like(folded: Folded, like: tuple[Like, ...], capture: Capture) -> ViewLike | None:
