@@ -30,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from runtime.daemon.measure import run
 
             return run(options)
+        if options.verb == "read":
+            from runtime.daemon.commands.read import read
+
+            return read(options)
         from runtime.daemon.commands import ask
 
         return ask.status(options) if options.verb == "status" else ask.reload(options)

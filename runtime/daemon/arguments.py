@@ -18,17 +18,18 @@ examples:
   python -m runtime.daemon --socket /run/user/1000/rop.socket --bundle bundle/
   python -m runtime.daemon status --socket /run/user/1000/rop.socket --json
   python -m runtime.daemon reload --socket /run/user/1000/rop.socket
+  python -m runtime.daemon read eye.png --socket /run/user/1000/rop.socket --gates gates/
   python -m runtime.daemon measure --frames 300
   python -m runtime.daemon install --bundle /opt/rop/bundle --socket-group camera --dry-run
 
 SIGTERM and Ctrl-C end it after the frame under way, SIGHUP loads the bundle anew. Protocol: runtime/daemon/PROTOCOL.md
 
 exit codes:
-  0    stopped as asked; of status: ready; of reload: the new bundle is in force;
+  0    stopped as asked; of status: ready; of reload: the new bundle is in force; of read: every picture was read;
        of measure: inside the limits
   1    of status: no result is given (loading, self-test failed, engine failing); of reload: the old bundle stays;
-       of measure: over the limits
-  2    the call is wrong, the socket, bundle or engine unusable; of status and reload: no daemon there
+       of read: a picture has no result; of measure: over the limits
+  2    the call is wrong, the socket, bundle or engine unusable; of status, reload and read: no daemon there
   3    of status: it reads frames, and something is to be looked at (drift, a failed reload, often late, ...)
 """
 MEASURED = "sim:seed=1,size=2040x2040"
@@ -37,7 +38,7 @@ MEASURED = "sim:seed=1,size=2040x2040"
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options in `argv`, `verb` among them; ends the program with code 2 and a line that says why."""
-    verbs = {"status": _status, "reload": _reload, "install": _install, "measure": _measure}
+    verbs = {"status": _status, "reload": _reload, "read": _read, "install": _install, "measure": _measure}
     verb = argv[0] if argv and argv[0] in verbs else "serve"
     parser = verbs.get(verb, _serve)()
     options = parser.parse_args(argv if verb == "serve" else argv[1:])
@@ -73,6 +74,24 @@ def _status() -> argparse.ArgumentParser:
 def _reload() -> argparse.ArgumentParser:
     parser = _parser("reload", "Have a daemon load its bundle anew; the old one stays where the new one fails.")
     parser.add_argument("--socket", type=Path, required=True, metavar="PATH", help="the daemon's")
+    return parser
+
+
+def _read() -> argparse.ArgumentParser:
+    parser = _parser("read", "Have a daemon read pictures, and say what comes of each.")
+    parser.add_argument("source", metavar="SOURCE", help="picture, folder, camera or sim:, as for runtime.screen")
+    parser.add_argument("--socket", type=Path, required=True, metavar="PATH", help="the daemon's")
+    parser.add_argument("--frames", type=whole(1), default=2**31 - 1, metavar="N", help="at most so many")
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="the daemon's, or slots (default: the site's slots)")
+    add_site_options(parser)
+    parser.add_argument(
+        "--gates",
+        type=Path,
+        metavar="DIR",
+        help="also write a picture of each there, under the classifier's gates: read again by the CPU engine here, "
+        "with the daemon's bundle",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a picture (rop.reading/1)")
     return parser
 
 

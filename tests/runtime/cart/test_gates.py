@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,11 +15,20 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
+from runtime.cart.configured import parts_of
 from runtime.cart.demo.parts import TECHNICIAN
+from runtime.config import load_config
+from runtime.daemon.limits import Limits
+from runtime.daemon.model import open_model
 from runtime.errors import EngineError
 from runtime.exam.errors import ExamRefused
+from runtime.exam.journal import Journal
+from runtime.exam.journal.crypt import find_key, write_new_key
+from runtime.exam.session import stored_frame
 from runtime.explanation import WORDS
-from tests.runtime.cart.quick import Quick, quick
+from runtime.screener import Screener
+from tests.runtime.cart.quick import Quick, bundle, quick
+from tests.runtime.daemon.conftest import running
 from tests.runtime.test_explain import Telling
 
 
@@ -72,6 +84,43 @@ def test_without_an_outcome_there_are_none(cart: Quick) -> None:
     for number, said in ((1, "no gates"), (2, "no picture 2"), (0, "no picture 0")):
         with pytest.raises(ExamRefused, match=said):
             cart.cart.gates(exam, number).result()
+
+
+@pytest.mark.parametrize("engine", ["of its own", "of the daemon"])
+def test_with_real_networks_they_are_those_of_the_stored_picture_whoever_read_it(tmp_path: Path, engine: str) -> None:
+    write_new_key(tmp_path / "journal.key")
+    socket, file = tmp_path / "s", tmp_path / "cart.toml"
+    reader = f'reader = "daemon"\ndaemon_socket = "{socket}"\n' if engine == "of the daemon" else ""
+    file.write_text(f'schema = "rop.cart/1"\nkey_file = "journal.key"\n{reader}[camera]\nsource = "sim:fps=15"\n')
+    with running(socket, bundle(), limits=Limits(max_age_ms=60_000)) as daemon:
+        daemon.open_model = partial(open_model, None, None, None, "auto", "auto", None, None)
+        if reader:
+            daemon.release.set()
+            daemon.ready()
+        else:
+            daemon.engine.close()
+            daemon.load_error = EngineError("not asked for")
+        (tmp_path / "quick").mkdir()
+        with quick(tmp_path / "quick") as cart:
+            cart.stop()
+            drawn, given = cart.parts, parts_of(load_config(file), send=False)
+            cart.parts = replace(given, open_camera=drawn.open_camera, aimed=drawn.aimed)
+            cart.start()
+            cart.sign_in()
+            exam = cart.open_exam()
+            taken = cart.capture("OD", "nasal")
+            answer = cart.client.get(taken["addresses"]["gates"])
+            assert answer.status_code == 200, answer.text
+        daemon.engine.close()
+    told = json.loads(answer.headers["x-explanation"])
+    with Journal.open(tmp_path / "journal", find_key(tmp_path / "journal.key"), read_only=True) as journal:
+        reading, frame = journal.exam(exam).captures[0].reading, stored_frame(journal, exam, 1)
+    assert reading is not None
+    assert frame is not None
+    assert ("in ropscreend" in reading["engine"]["why"]) is bool(reader)
+    with Screener(bundle(), engine="openvino", trust="off") as own:
+        expected = own.explain(frame, bundle_sha256=bundle().sha256, probabilities=reading["probabilities"])
+    assert told == {**expected.to_dict(), "words": WORDS, "took_ms": told["took_ms"]}
 
 
 @pytest.mark.parametrize("why", ["the engine cannot", "it reads otherwise now"])
