@@ -6,12 +6,13 @@ to one picture is that picture's outcome, never an exception.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from device.live import CameraState
 from device.live.reader import LiveReader
 from runtime.cart.adjusting import Turned, said_of, shown_controls
 from runtime.cart.desk import Desk
-from runtime.cart.errors import NotNow, shown
+from runtime.cart.errors import NotNow, in_words, shown
 from runtime.cart.events import Events
 from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
@@ -37,6 +38,7 @@ from runtime.cart.watch import HUNG_S, Watch, stuck_problem
 from runtime.errors import ScreeningError
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
+from runtime.exam.journal.journal import ID_LETTERS
 from runtime.exam.machine import StopReason
 from runtime.exam.naming import cleaned
 from runtime.exam.order import Order, Ordered
@@ -113,6 +115,7 @@ class Cart:
             "health": self.health(),
             "lock_minutes": self._lock_minutes,
             "worklist": {key: value for key, value in self.worklist().items() if key != "rows"},
+            "emergency_id": emergency_id(),
         }
 
     def exam_shown(self) -> dict[str, Any]:
@@ -335,9 +338,9 @@ class Cart:
 
     # What is stored -------------------------------------------------------------------------------------------------
 
-    def exams(self, day: date) -> Future[list[dict[str, Any]]]:
-        """The exams of a day."""
-        return self._desk.do(lambda room: room.exams(day))
+    def day(self, day: date) -> Future[dict[str, Any]]:
+        """The exams of a day (`exams`), and how many of them are in the archive or on their way (`archive`)."""
+        return self._desk.do(lambda room: room.day(day))
 
     def exam(self, exam_id: str) -> Future[dict[str, Any]]:
         """One exam, whole."""
@@ -531,6 +534,12 @@ def aim_shown(exam: Mapping[str, Any]) -> tuple[Eye, View] | None:
     return None if aim is None else (Eye(aim["eye"]), View(aim["view"]))
 
 
+def emergency_id() -> str:
+    """For an infant whose identifier nobody knows yet; two never have the same, whatever any clock says."""
+    letters = "".join(secrets.choice(ID_LETTERS) for _ in range(4))
+    return f"EMERGENCY-{datetime.now().astimezone():%Y%m%d-%H%M}-{letters}"
+
+
 def _camera_problem(reader: LiveReader) -> tuple[str, bool]:
     state = reader.state
     if state in (CameraState.FAILED, CameraState.CLOSED):
@@ -553,7 +562,7 @@ def _row_dict(row: WorklistRow) -> dict[str, Any]:
         "time": shown_time(item.scheduled),
         "station": cleaned(item.station_ae_title),
         "description": cleaned(item.description),
-        "unreadable": list(item.unreadable),
+        "unreadable": [in_words(name) for name in item.unreadable],
         "alike": list(row.alike),
         "own": row.own,
     }

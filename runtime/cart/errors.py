@@ -15,15 +15,39 @@ import re
 
 from runtime.errors import ScreeningError
 
+FIELD_WORDS = {
+    "infant_id": "identifier",
+    "patient_id": "identifier",
+    "patient_name": "name",
+    "born_at": "date of birth",
+    "birth_date": "date of birth",
+    "gestational_age": "gestational age",
+    "birth_weight_g": "birth weight",
+    "accession": "accession number",
+    "study_uid": "study",
+    "requested_procedure_id": "requested procedure",
+    "step_id": "scheduled step",
+    "referring_physician": "referring physician",
+    "station_ae_title": "station",
+    "wrist_band_checked": "wrist band",
+    "a_rop": "A-ROP",
+}
+"""What a person calls a field of an infant, an order, or a request."""
+_FIELD = re.compile(rf"\b({'|'.join(FIELD_WORDS)})\b")
 _FOR_A_TERMINAL = re.compile(r"python -m |\brun verify\b|(?:^|[\s(])--[a-z]")
 
 
 def shown(error: BaseException) -> str:
-    """An error's text for whoever stands at the screen: what names a command of a terminal is the technician's."""
-    said = str(error) or type(error).__name__
+    """An error's text for whoever stands at the screen: fields by their words, commands of a terminal left out."""
+    said = in_words(str(error)) or type(error).__name__
     clauses = said.split("; ")
     kept = [clause for clause in clauses if not _FOR_A_TERMINAL.search(clause)]
     return said if len(kept) == len(clauses) else "; ".join((*kept, "call the technician"))
+
+
+def in_words(text: str) -> str:
+    """A text with the fields that it names by what a person calls them."""
+    return _FIELD.sub(lambda found: FIELD_WORDS[found[0]], text)
 
 
 class CartError(ScreeningError):

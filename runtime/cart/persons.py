@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from runtime.exam.infant import Infant
+from runtime.exam.journal import ExamSummary
+
+MOMENTS = ("opened_at", "closed_at", "captured_at", "at")
+
+
+def in_exam_time(content: Any, summary: ExamSummary) -> Any:
+    """JSON of an exam with its moments as the clock on the ward's wall told them.
+
+    A page shows them so, whatever clock and zone its browser has.
+    """
+    if isinstance(content, Mapping):
+        return {
+            name: summary.local(datetime.fromisoformat(value)).isoformat()
+            if name in MOMENTS and isinstance(value, str)
+            else in_exam_time(value, summary)
+            for name, value in content.items()
+        }
+    return [in_exam_time(one, summary) for one in content] if isinstance(content, list) else content
 
 
 def shown_name(name: str) -> str:

@@ -20,16 +20,16 @@ from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
 from runtime.cart.look_twice import said_otherwise
 from runtime.cart.parts import FrameReader, Parts
-from runtime.cart.persons import shown_name
+from runtime.cart.persons import in_exam_time, shown_name
 from runtime.cart.pictures import JPEG, gates_of, picture_of, thumbnail_of
 from runtime.cart.preview import Preview
 from runtime.cart.shots import CAPTURE_TIMEOUT_MS, take_flashed, take_frame
+from runtime.cart.standing import NOWHERE, counted, standing_of
 from runtime.cart.state import capture_dict, exam_state
 from runtime.cart.watch import check_disk
 from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import outbox_state
-from runtime.dicom.outbox.steps import DESTINATION, DONE
 from runtime.dicom.page import page as pdf_page
 from runtime.errors import ScreeningError
 from runtime.exam.describe import summary_dict
@@ -302,7 +302,12 @@ class Room:
             self.parts.taken()
             self.events.tell("captured", exam=exam_id, number=accepted.number)
 
-        accepted, reading = session.accept_while(frame, lambda: self._read(own, frame), told)
+        def read() -> Reading:
+            reading = self._read(own, frame)
+            self.journal.look_ahead(exam_id, frame, reading)
+            return reading
+
+        accepted, reading = session.accept_while(frame, read, told)
         self._unkept = (exam_id, accepted.number, reading)
 
     def _read(self, own: BundleFacts, frame: Frame) -> Reading:
@@ -442,19 +447,27 @@ class Room:
         """One exam, whole, with what clinicians wrote and what its operators were told."""
         content = exam_state(self.journal, exam_id)
         if "changes" in content:
-            told = [one.to_change() for one in told_of(self.journal, exam_id)]
+            summary = self.journal.summary(exam_id)
+            told = [in_exam_time(one.to_change(), summary) for one in told_of(self.journal, exam_id)]
             content["changes"] = sorted([*content["changes"], *told], key=lambda change: int(change["event"]))
         return content
 
-    def exams(self, day: date) -> list[dict[str, Any]]:
-        """The exams that were opened on a day, by the clock that hung on the wall then, newest first."""
-        sent = self.journal.deliveries
-        news = [*sent.behind(DESTINATION), *sent.to_reject(DESTINATION)] if self.parts.archive else []
-        behind = {exam_id for _, exam_id in news}
-        of_day = [one for one in self.journal.exams() if one.local(one.opened_at).date() == day]
-        return [self._line(summary, behind=summary.exam_id in behind) for summary in of_day]
+    def day(self, day: date) -> dict[str, Any]:
+        """The exams that were opened on a day, by the clock on the wall then, newest first, and where they stand.
 
-    def _line(self, summary: ExamSummary, *, behind: bool) -> dict[str, Any]:
+        `archive` counts them, see `counted`; None where the cart sends nowhere.
+        """
+        with self.journal.database.snapshot():
+            every = self.journal.exams()
+            standing = standing_of(self.journal, every) if self.parts.archive else {}
+            of_day = [one for one in every if one.local(one.opened_at).date() == day]
+            lines = [self._line(summary, standing.get(summary.exam_id, NOWHERE)) for summary in of_day]
+        return {
+            "exams": lines,
+            "archive": counted(standing, {one.exam_id for one in of_day}) if self.parts.archive else None,
+        }
+
+    def _line(self, summary: ExamSummary, delivery: Mapping[str, str]) -> dict[str, Any]:
         retired = summary.phase is Phase.RETIRED
         infant = None if retired else self.journal.infant(summary.exam_id)
         content = summary_dict(summary)
@@ -464,9 +477,9 @@ class Room:
             "infant_id": "-" if infant is None else infant.infant_id,
             "voided": summary.phase is Phase.VOIDED,
             "disagrees": not retired and bool(disagreements(self.journal.exam(summary.exam_id))),
-            "delivery": delivery_of(self.journal, summary, behind=behind) if self.parts.archive else NOWHERE,
+            "delivery": delivery,
         }
-        return content
+        return dict(in_exam_time(content, summary))
 
     def picture(self, exam_id: str, number: int, kind: str) -> tuple[bytes, str]:
         """A stored picture as a file's bytes and its media type."""
@@ -538,22 +551,6 @@ def _capture(record: ExamRecord, number: int) -> CaptureRecord:
     if not 1 <= number <= len(record.captures):
         raise ExamRefused(f"exam {record.summary.exam_id}: there is no picture {number}")
     return record.captures[number - 1]
-
-
-NOWHERE = {"state": "", "word": "", "error": ""}
-"""Where an exam stands with an archive that there is not."""
-WORDS = {"waiting": "waiting", "proving": "sent, not yet answered for", "done": "in the archive", "held": "held"}
-
-
-def delivery_of(journal: Journal, summary: ExamSummary, *, behind: bool) -> dict[str, str]:
-    """Where an exam stands with the archive, in words. behind: something of it changed that no sender took up yet."""
-    if summary.phase is Phase.OPEN:
-        return {"state": "", "word": "not closed yet", "error": ""}
-    delivery = journal.deliveries.get(summary.exam_id, DESTINATION)
-    if delivery is None or (behind and delivery.state == DONE):
-        return {"state": "waiting", "word": "waiting", "error": ""}
-    error = delivery.last_error if delivery.state != DONE else ""
-    return {"state": delivery.state, "word": WORDS.get(delivery.state, delivery.state), "error": error}
 
 
 def _dose(lighting: Lighting) -> dict[str, dict[str, dict[str, float | str]]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from runtime.cart.persons import infant_dict
+from runtime.cart.persons import in_exam_time, infant_dict
 from runtime.commands.text import word
 from runtime.exam.describe import exam_dict
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
 from runtime.exam.result import Conclusion
-from runtime.outcome import LIKE_ANOTHER, ONE_PICTURE, Outcome
+from runtime.exam.rules import ExamRules
+from runtime.outcome import LIKE_ANOTHER, ONE_PICTURE, STOPPED, VOIDED, Outcome
 from runtime.views import Eye, View, place
 
 STATUS = {
@@ -27,56 +29,77 @@ def exam_state(journal: Journal, exam_id: str, aim: tuple[Eye, View] | None = No
     summary = journal.summary(exam_id)
     if summary.phase is Phase.RETIRED:
         verdict = Conclusion(summary.outcome, summary.reason, summary.where)
-        return {
+        retired = {
             "exam": exam_id,
             "phase": summary.phase.value,
             "opened_at": summary.opened_at.isoformat(),
             "operator": summary.operator,
             "infant": None,
             "captures": [],
-            **_verdict(verdict),
+            **_verdict(verdict, None),
         }
+        return dict(in_exam_time(retired, summary))
     record, infant = journal.exam(exam_id), journal.infant(exam_id)
     content = exam_dict(record, infant, journal.order(exam_id))
     content["infant"] = infant_dict(infant, record.summary.opened_at)
-    content |= _verdict(record.result.infant)
+    content |= _verdict(record.result.infant, record.rules)
     content["aim"] = None if aim is None else {"eye": aim[0].value, "view": aim[1].value}
     content["rules"] |= {"all_views": [view.value for view in View]}
     content["captures"] = [capture_dict(record, capture) for capture in record.captures]
-    content["eyes"] = {eye.value: _eye(record, eye) for eye in Eye}
+    content["eyes"] = {eye.value: eye_dict(record, eye) for eye in Eye}
     content["voided"] = record.summary.phase is Phase.VOIDED
     content["stopped"] = record.exam.stopped is not None
     content["warnings"] = list(record.result.warnings)
-    return content
+    return dict(in_exam_time(content, record.summary))
 
 
-def _verdict(verdict: Conclusion) -> dict[str, str]:
+def plain(reason: str, rules: ExamRules) -> str:
+    """A reason as a person reads it: the bundle's classes by their words, `ridge in view` for `ridge_in_view`."""
+    for name in rules.refer_classes:
+        reason = reason.replace(name, name.replace("_", " "))
+    return reason
+
+
+def _verdict(verdict: Conclusion, rules: ExamRules | None) -> dict[str, str]:
     return {
         "outcome": verdict.outcome.value,
         "word": word(verdict.outcome),
-        "reason": verdict.reason,
+        "reason": verdict.reason if rules is None else plain(verdict.reason, rules),
         "where": verdict.where,
         "banner": verdict.banner,
         "base": verdict.base,
     }
 
 
-def _eye(record: ExamRecord, eye: Eye) -> dict[str, Any]:
+def eye_dict(record: ExamRecord, eye: Eye) -> dict[str, Any]:
+    """One eye: its outcome, each view with how the map shows it, and which views are still to be taken."""
     views = {}
     begun = {(capture.eye, capture.view) for capture in record.exam.captures if not capture.excluded}
     for (of, view), verdict in record.result.views.items():
         if of is not eye:
             continue
-        alike = verdict.outcome is Outcome.RETAKE and verdict.reason.startswith(LIKE_ANOTHER)
+        alike = _kept_out_as_alike(verdict.outcome, verdict.reason)
         status = "alike" if alike else STATUS[verdict.outcome] if (eye, view) in begun else "todo"
-        views[view.value] = {**_verdict(verdict), "status": status}
-    return {**_verdict(record.result.eyes[eye]), "views": views}
+        views[view.value] = {**_verdict(verdict, record.rules), "status": status}
+    undone = [name for name, view in views.items() if _undone(view)]
+    return {**_verdict(record.result.eyes[eye], record.rules), "views": views, "undone": undone}
+
+
+def _undone(view: Mapping[str, str]) -> bool:
+    """Whether a view is still to be taken; one that was fine when its exam was stopped, or is void with it, is not."""
+    found = view["outcome"] in (Outcome.RETAKE.value, Outcome.NO_RESULT.value)
+    return found and view["reason"] not in (*STOPPED.values(), VOIDED)
+
+
+def _kept_out_as_alike(outcome: Outcome, reason: str) -> bool:
+    """Whether that it is like another view is what keeps a picture, or a view, from counting: a REFER always counts."""
+    return outcome is Outcome.RETAKE and reason.startswith(LIKE_ANOTHER)
 
 
 def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
     """One picture: what was aimed at, its outcome within the exam, and which pictures of it there are."""
     state = record.exam.capture(capture.number)
-    like = record.exam.like(state) if not state.confirmed and not state.excluded else None
+    like = record.exam.like(state) if _kept_out_as_alike(capture.outcome, capture.reason) else None
     verdict = Conclusion(capture.outcome, capture.reason, place(capture.eye, capture.view), ONE_PICTURE)
     shown = ["image", "thumbnail"] if capture.image_sha256 is not None else []
     if shown and capture.reading is not None and capture.outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS):
@@ -85,10 +108,10 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
         "number": capture.number,
         "eye": capture.eye.value,
         "view": capture.view.value,
-        "captured_at": capture.captured_at.isoformat(),
+        "captured_at": record.summary.local(capture.captured_at).isoformat(),
         "outcome": capture.outcome.value,
         "word": word(capture.outcome),
-        "reason": capture.reason,
+        "reason": plain(capture.reason, record.rules),
         "base": verdict.base,
         "banner": verdict.banner,
         "pending": capture.reading is None,

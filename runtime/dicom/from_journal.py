@@ -51,7 +51,7 @@ def exam_from_journal(
             identifier=infant.infant_id,
             name=infant.name,
             birth_date=infant.born_at.date(),
-            birth_time=infant.born_at.time(),
+            birth_time=infant.born_at.time() if infant.time_known else None,
             sex=infant.sex,
             gestational_age_days=infant.gestational_age.days,
             postmenstrual_age_days=infant.postmenstrual_age(summary.opened_at).days,

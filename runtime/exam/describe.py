@@ -99,7 +99,7 @@ def _exam_lines(record: ExamRecord, infant: Infant | None, order: Order | None) 
         age = infant.postmenstrual_age(summary.opened_at)
         yield (
             f"infant {infant.infant_id}, {infant.name}, "
-            f"born {infant.born_at:%Y-%m-%d %H:%M %z} at {infant.gestational_age}, {infant.birth_weight_g} g, "
+            f"born {infant.born} at {infant.gestational_age}, {infant.birth_weight_g} g, "
             f"postmenstrual age {age}"
         )
     if order is not None and not order.empty:

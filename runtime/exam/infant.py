@@ -59,12 +59,14 @@ class Infant:
     name: str
     """As written by the hospital, in any script; DICOM's `^` may separate its parts."""
     born_at: datetime
-    """Date and time of birth, with its time zone."""
+    """Date and time of birth, with its time zone; the beginning of the day where the time is not known."""
     gestational_age: Weeks
     """At birth."""
     birth_weight_g: int
     sex: str = ""
     """One of `SEXES`."""
+    time_known: bool = True
+    """Whether somebody said the time of birth, too; a worklist names the day alone."""
 
     def __post_init__(self) -> None:
         _check_text("infant_id", self.infant_id, LONGEST_ID)
@@ -80,6 +82,11 @@ class Infant:
         _check_weight(self.birth_weight_g)
         if self.sex not in SEXES:
             raise InfantInvalid("sex: expected M, F, O (other), or nothing where it is not known")
+
+    @property
+    def born(self) -> str:
+        """Of the birth what is known, for a person: `2026-10-01 04:30 +0200`, or the day."""
+        return f"{self.born_at:%Y-%m-%d %H:%M %z}" if self.time_known else f"{self.born_at:%Y-%m-%d}"
 
     def age_days(self, at: datetime) -> int:
         """Whole days since birth."""
@@ -110,7 +117,7 @@ class Infant:
         return {
             "infant_id": self.infant_id,
             "name": self.name,
-            "born_at": self.born_at.isoformat(),
+            "born_at": self.born_at.isoformat() if self.time_known else f"{self.born_at:%Y-%m-%d}",
             "gestational_age": str(self.gestational_age),
             "birth_weight_g": self.birth_weight_g,
             "sex": self.sex,
@@ -130,25 +137,34 @@ class Infant:
         for name, value in texts.items():
             if not isinstance(value, str):
                 raise InfantInvalid(f"{name}: got {_kind(value)}, expected text")
+        born_at, time_known = parse_birth(texts["born_at"])
         return cls(
             infant_id=texts["infant_id"],
             name=texts["name"],
-            born_at=parse_time(texts["born_at"]),
+            born_at=born_at,
+            time_known=time_known,
             gestational_age=Weeks.parse(texts["gestational_age"]),
             birth_weight_g=parse_weight(content["birth_weight_g"]),
             sex=texts["sex"].strip().upper(),
         )
 
 
-def parse_time(text: str) -> datetime:
-    """Date and time of birth in ISO 8601; without a zone it is the cart's. Raises `InfantInvalid`."""
+def parse_birth(text: str) -> tuple[datetime, bool]:
+    """Date and time of birth in ISO 8601, or the date alone; whether the time was said. Raises `InfantInvalid`.
+
+    Without a zone it is the cart's.
+    """
+    said = text.strip()
+    day_alone = re.fullmatch(r"\d{4}-\d\d-\d\d", said, re.ASCII) is not None
     try:
-        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip()))
-        if len(text.strip()) <= len("2026-10-01"):
+        if len(said) <= len("2026-10-01") and not day_alone:
             raise ValueError("no time")
-        return moment if moment.tzinfo else moment.astimezone()
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", said))
+        return (moment if moment.tzinfo else moment.astimezone()), not day_alone
     except (ValueError, OverflowError, OSError):
-        raise InfantInvalid("born_at: not a date and time; expected ISO 8601, as in 2026-10-01T04:30") from None
+        raise InfantInvalid(
+            "born_at: not a date and time; expected ISO 8601, as in 2026-10-01T04:30, or the date alone"
+        ) from None
 
 
 _MOST_G = 10**9

@@ -98,7 +98,7 @@ def _head(record: ExamRecord, infant: Infant | None, order: Order) -> Iterator[s
         age = infant.postmenstrual_age(summary.opened_at)
         facts |= {
             "Infant": f"{readable_name(infant.name)} ({infant.infant_id})",
-            "Born": f"{infant.born_at:%Y-%m-%d %H:%M %z} at {infant.gestational_age}, {infant.birth_weight_g} g",
+            "Born": f"{infant.born} at {infant.gestational_age}, {infant.birth_weight_g} g",
             "Sex": SEX_WORDS[infant.sex],
             "Postmenstrual age": f"{age} on the day of the exam",
         }

@@ -157,7 +157,8 @@ WATCH = """place => {
     const refused = new MutationObserver(() => {
       if (document.querySelector(".wait").textContent.includes("nothing was taken")) done(null);
     });
-    refused.observe(document.querySelector(".wait"), { childList: true });
+    const anything = { childList: true, subtree: true, characterData: true };
+    refused.observe(document.querySelector(".wait"), anything);
     let pressed = 0;
     addEventListener("keydown", event => { if (event.code === "Space") pressed = performance.now(); }, true);
     const banner = document.querySelector(".banner");
@@ -166,7 +167,7 @@ WATCH = """place => {
       seen.disconnect();
       requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - pressed)));
     });
-    seen.observe(banner, { childList: true });
+    seen.observe(banner, anything);
   });
 }"""
 

@@ -42,12 +42,12 @@ async function signOut(tellServer = true) {
 async function drawSignIn() {
   let welcome;
   try { welcome = await get("welcome"); } catch (error) {
-    fill(root, h("p", { class: "loading", role: "alert" }, t("The cart is starting. This page waits for it.")));
+    root.replaceChildren(h("p", { class: "loading", role: "alert" }, t("The cart is starting. This page waits for it.")));
     setTimeout(drawSignIn, 1000);
     return;
   }
   await chooseLanguage(localStorage.getItem("language") || navigator.language.slice(0, 2), welcome.languages);
-  fill(root, signInScreen(welcome, {
+  root.replaceChildren(signInScreen(welcome, {
     signedIn: async () => { await start(); },
     language: async (name) => { await chooseLanguage(name, welcome.languages); await drawSignIn(); },
     again: drawSignIn,
@@ -76,7 +76,7 @@ function drawShell() {
   const nav = h("nav", { "aria-label": t("Screens") }, Object.entries(SCREENS).filter(([, screen]) => can(screen.right)).map(([name, screen]) =>
     h("a", { href: `#${name}`, class: name === current.name ? "here" : "", "aria-current": name === current.name ? "page" : null,
       onclick: (event) => { event.preventDefault(); go(name); } }, t(screen.title))));
-  fill(root, head, notices, nav, main);
+  root.replaceChildren(head, notices, nav, main);
   const drawBars = () => { drawHead(head); drawNotices(notices); };
   drawBars();
   unwatch = watch((event) => {

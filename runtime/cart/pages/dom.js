@@ -27,7 +27,7 @@ export function h(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    if (key.startsWith("on")) handle(element, key.slice(2), value);
     else if (key === "value") element.value = value;
     else if (value === true) element.setAttribute(key, "");
     else element.setAttribute(key, String(value));
@@ -36,12 +36,87 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
-// What a place shows from now on; nothing, null and false show nothing. The focus stays on what has the same `data-k`.
+// A node that stays takes over what the one drawn for it would have done.
+function handle(element, event, does) {
+  element.does = element.does || {};
+  if (!(event in element.does)) element.addEventListener(event, (told) => { if (element.does[event]) element.does[event](told); });
+  element.does[event] = does;
+}
+
+// What a place shows from now on; nothing, null and false show nothing. What is there already stays and is changed, not
+// replaced: else a press that falls between two drawings meets a button that is gone. Things of one subject bear its name
+// as `data-k`, so that none ever becomes another's, nor shows another's picture until its own has come; a handler speaks of
+// `event.target`, never of a node that was drawn with it.
 export function fill(place, ...children) {
   const active = place.contains(document.activeElement) ? document.activeElement.dataset.k : null;
-  place.replaceChildren(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
-  const again = active ? place.querySelector(`[data-k="${CSS.escape(active)}"]`) : null;
+  settle(place, children.flat(2).filter((child) => child !== null && child !== undefined && child !== false && child !== "")
+    .map((child) => (child instanceof Node ? child : document.createTextNode(child))));
+  const again = active && !place.contains(document.activeElement) ? place.querySelector(`[data-k="${CSS.escape(active)}"]`) : null;
   if (again) again.focus({ preventScroll: true });
+}
+
+function settle(place, wanted) {
+  const stays = staying([...place.childNodes], wanted);
+  const kept = new Set(stays.values());
+  for (const one of [...place.childNodes]) if (!kept.has(one)) one.remove();
+  let at = place.firstChild;
+  for (const one of wanted) {
+    const old = stays.get(one);
+    if (!old) { place.insertBefore(one, at); continue; }
+    if (old !== one) become(old, one);
+    at = old.nextSibling;
+  }
+}
+
+// Which node stays for which wanted one: as many as can, in the order of both, so that none has to be moved.
+function staying(there, wanted) {
+  const found = new Map();
+  let from = 0, end = there.length, until = wanted.length;
+  while (from < end && from < until && same(there[from], wanted[from])) { found.set(wanted[from], there[from]); from += 1; }
+  while (end > from && until > from && same(there[end - 1], wanted[until - 1])) { end -= 1; until -= 1; found.set(wanted[until], there[end]); }
+  const most = Array.from({ length: end + 1 }, () => new Uint16Array(until + 1));
+  for (let i = end - 1; i >= from; i -= 1) {
+    for (let j = until - 1; j >= from; j -= 1) {
+      most[i][j] = same(there[i], wanted[j]) ? most[i + 1][j + 1] + 1 : Math.max(most[i + 1][j], most[i][j + 1]);
+    }
+  }
+  for (let i = from, j = from; i < end && j < until;) {
+    if (same(there[i], wanted[j])) { found.set(wanted[j], there[i]); i += 1; j += 1; }
+    else if (most[i + 1][j] >= most[i][j + 1]) i += 1;
+    else j += 1;
+  }
+  return found;
+}
+
+function same(old, one) {
+  if (old === one) return true;
+  if (one.isConnected || old.nodeName !== one.nodeName) return false;
+  if (old.nodeType !== Node.ELEMENT_NODE) return true;
+  if (old.dataset.k || one.dataset.k) return old.dataset.k === one.dataset.k;
+  return !["BUTTON", "A"].includes(old.nodeName)
+    || (old.textContent === one.textContent && old.getAttribute("href") === one.getAttribute("href"));
+}
+
+function become(old, one) {
+  if (old.nodeType !== Node.ELEMENT_NODE) { if (old.data !== one.data) old.data = one.data; return; }
+  for (const { name } of [...old.attributes]) if (!one.hasAttribute(name) && name !== "disabled") old.removeAttribute(name);
+  for (const { name, value } of [...one.attributes]) {
+    if (old.getAttribute(name) !== value && name !== "disabled") old.setAttribute(name, value);
+  }
+  for (const event of Object.keys({ ...old.does, ...one.does })) handle(old, event, (one.does || {})[event]);
+  if (old.disabled !== undefined) usable(old, !one.disabled);
+  settle(old, [...one.childNodes]);
+  for (const name of ["value", "checked"]) if (name in one && old[name] !== one[name]) old[name] = one[name];
+}
+
+// Whether something can be pressed now. What had the focus as it no longer could, gets it back once it can again, so
+// that who works by keyboard is where they were; unless they went on meanwhile.
+const left = new WeakSet();
+export function usable(one, may) {
+  if (!may && document.activeElement === one) left.add(one);
+  one.disabled = !may;
+  if (!may || !left.delete(one)) return;
+  if (["BODY", "DIALOG"].includes(document.activeElement.nodeName)) one.focus({ preventScroll: true });
 }
 
 export function svg(name, attributes = {}, ...children) {
@@ -60,7 +135,8 @@ export function tell(text) {
   document.getElementById("live").textContent = text;
 }
 
+// A moment as the cart's zone has it, in which the cart wrote it: neither the browser's clock nor its zone has a part in it.
 export function when(iso, withDay = false) {
   const options = withDay ? { dateStyle: "medium", timeStyle: "short" } : { timeStyle: "short" };
-  return new Date(iso).toLocaleString(catalogue.language, { ...options, hour12: false });
+  return new Date(`${iso.slice(0, 19)}Z`).toLocaleString(catalogue.language, { ...options, hour12: false, timeZone: "UTC" });
 }

@@ -255,7 +255,8 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
             of = date.fromisoformat(day) if day else datetime.now().astimezone().date()
         except ValueError:
             return problem(422, "not taken", "day: expected a date as in 2026-11-28")  # type: ignore[return-value]
-        return {"day": of.isoformat(), "exams": await _done(cart.exams(of))}
+        found = await _done(cart.day(of))
+        return {"day": of.isoformat(), **found}
 
     @router.get("/exams/{exam}")
     async def one(exam: str, session: WebSession = reads) -> dict[str, Any]:

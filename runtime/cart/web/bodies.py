@@ -30,8 +30,9 @@ class InfantBody(Body):
     infant_id: Annotated[str, Field(max_length=64)]
     name: Annotated[str, Field(max_length=1000)]
     born_at: Annotated[str, Field(max_length=40)]
+    """ISO 8601; the date alone where nobody knows the time."""
     gestational_age: Annotated[str, Field(max_length=20)]
-    birth_weight_g: int
+    birth_weight_g: int | float
     sex: Annotated[str, Field(max_length=1)] = ""
 
 

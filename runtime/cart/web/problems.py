@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from device.checked_file import place_of
 from device.errors import DeviceError, SettingRefused
-from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused, shown
+from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused, in_words, shown
 from runtime.errors import ScreeningError
 from runtime.exam.errors import ExamRefused, ExamUnknown, InfantInvalid, JournalFull, OrderInvalid
 
@@ -51,17 +51,56 @@ async def of_ours(_: Request, error: Exception) -> JSONResponse:
 
 
 async def of_a_body(_: Request, error: Exception) -> JSONResponse:
-    """A body that is not what it should be. What was sent is not repeated: it may hold a name."""
+    """A body that is not what it should be. What was sent is not repeated: it may hold a name.
+
+    `detail` is for the person at the screen, `fields` for whoever wrote what sent it.
+    """
     assert isinstance(error, RequestValidationError)
     errors = error.errors()
-    missing = [_where(one) for one in errors if one["type"] == "missing"]
+    missing = [one for one in errors if one["type"] == "missing"]
+    fields = [_where(one) for one in missing or errors]
     if missing:
-        return problem(422, "not taken", f"{', '.join(missing)}: not sent; nothing was done, send it with the rest")
-    return problem(422, "not taken", f"{_where(errors[0])}: {errors[0]['msg']}")
+        said = f"{', '.join(map(_called, missing))}: not sent; nothing was done, send it with the rest"
+    else:
+        said = f"{_called(errors[0])}: {_wrong(errors[0])}"
+    return problem(422, "not taken", said, fields=fields)
 
 
 def _where(error: dict[str, Any]) -> str:
     return place_of(part for part in error["loc"] if part != "body") or "the request's JSON body"
+
+
+def _called(error: dict[str, Any]) -> str:
+    """The field as a person knows it; the table that it stands in, as `infant`, says nothing more."""
+    if error["type"] == "json_invalid":
+        return "the request"
+    return in_words(_where(error).rpartition(".")[2])
+
+
+def _wrong(error: dict[str, Any]) -> str:
+    words = _WRONG.get(error["type"])
+    return str(error["msg"]) if words is None else words.format(**error.get("ctx", {}))
+
+
+_WRONG = {
+    "string_too_long": "it is longer than {max_length} characters; shorten it",
+    "string_too_short": "it is empty; say it",
+    "string_pattern_mismatch": "it is empty, or holds what it cannot; say it again",
+    "string_type": "expected text",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "bool_type": "expected yes or no",
+    "literal_error": "expected {expected}",
+    "extra_forbidden": "nothing is known by this name; leave it out",
+    "json_invalid": "it cannot be read as JSON",
+    "model_attributes_type": "expected an object",
+    "dict_type": "expected an object",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than_equal": "expected at most {le}",
+    "finite_number": "expected a number",
+}
+"""By pydantic's names of what can be wrong; of what is not here its own words are shown."""
 
 
 async def of_http(_: Request, error: Exception) -> JSONResponse:

@@ -32,7 +32,7 @@ from runtime.trust.site import Site, open_site
 PROMPTS = (
     ("infant_id", "hospital's identifier"),
     ("name", "name"),
-    ("born_at", "born (2026-10-01T04:30)"),
+    ("born_at", "born (2026-10-01T04:30, or the date alone)"),
     ("gestational_age", "gestational age at birth (27w3d)"),
     ("birth_weight_g", "birth weight in grams"),
     ("sex", "sex (M, F, O, or nothing)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -12,6 +13,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart import cart as cart_module
+from runtime.cart.cart import emergency_id
 from runtime.cart.watch import Watch
 from runtime.exam.journal import Journal
 from runtime.exam.journal.verify import verify
@@ -98,6 +100,14 @@ def test_an_exam_goes_on_over_a_jump(
         assert verify(kept).findings == ()
 
 
+def test_two_emergencies_of_one_minute_are_two_infants() -> None:
+    made = {emergency_id() for _ in range(20)}
+    assert len(made) == 20
+    assert all(one.startswith("EMERGENCY-20") and len(one) < 40 for one in made)
+
+
 def test_no_page_measures_by_a_clock_that_can_be_set() -> None:
     pages = Path(cart_module.__file__).with_name("pages")
-    assert [script.name for script in pages.rglob("*.js") if "Date.now" in script.read_text(encoding="utf-8")] == []
+    for script in pages.rglob("*.js"):
+        asked = re.findall(r"Date\.now|new Date\(\)", script.read_text(encoding="utf-8"))
+        assert asked == [], script.name

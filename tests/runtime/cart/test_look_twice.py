@@ -113,7 +113,7 @@ def test_a_line_of_which_something_could_not_be_read_is_no_order(tmp_path: Path)
     broken = listed({"patient_id": "", "patient_name": "", "accession": "A-1"})
     with quick(tmp_path, ordering=lambda: [replace(broken[0], unreadable=("patient_id", "patient_name"))]) as cart:
         (row,) = cart.done("worklist/refresh")["rows"]
-        assert row["unreadable"] == ["patient_id", "patient_name"]
+        assert row["unreadable"] == ["identifier", "name"]
         answer = cart.post("exams", {"key": row["key"], "infant": INFANT_FIELDS, "wrist_band_checked": True})
         assert (answer.status_code, "could not be read" in answer.json()["detail"]) == (422, True)
         assert cart.exam() == {}

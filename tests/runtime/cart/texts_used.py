@@ -13,6 +13,7 @@ from runtime.outcome import (
     AID_NOTICE,
     BANNERS,
     DEMONSTRATION_NOTICE,
+    EXCLUDED,
     NOT_CAPTURED,
     NOT_GRADABLE,
     ONE_EYE,
@@ -60,7 +61,7 @@ def texts_used() -> set[str]:
     found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
     found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
     found |= {NOT_ONE, UNFAMILIAR, TORN, DRAWN_OVER, COLOURS, UNEVEN}
-    found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_EYE, ONE_PICTURE, HINT, GATES_WORDS, FLASHED}
+    found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_EYE, ONE_PICTURE, EXCLUDED, HINT, GATES_WORDS, FLASHED}
     found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
     found |= {
         "software",
@@ -75,5 +76,5 @@ def texts_used() -> set[str]:
         "closed",
         "retired",
     }
-    found |= {"waiting", "sent, not yet answered for", "in the archive", "held", "not closed yet"}
+    found |= {"waiting", "sent, not yet answered for", "in the archive", "held", "not closed yet", "nothing to send"}
     return found - {""}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.exam.errors import InfantInvalid
-from runtime.exam.infant import Infant, Weeks, parse_time, parse_weight
+from runtime.exam.infant import Infant, Weeks, parse_birth, parse_weight
 from tests.runtime.exam.making import NOW, infant
 
 CONTENT = {
@@ -114,15 +114,26 @@ def test_a_slip_of_the_year_is_refused() -> None:
         infant(born_at=NOW.replace(year=1926)).check_born(NOW)
 
 
-@pytest.mark.parametrize("text", ["2026-10-01", "01.10.2026 04:30", "", "yesterday", "2026-13-01T04:30"])
+@pytest.mark.parametrize(
+    "text", ["2026-10", "20261001", "2026-W40", "01.10.2026 04:30", "", "yesterday", "2026-13-01T04:30", "2026-02-30"]
+)
 def test_births_that_cannot_be_read(text: str) -> None:
     with pytest.raises(InfantInvalid, match="expected ISO 8601"):
-        parse_time(text)
+        parse_birth(text)
+
+
+def test_a_time_of_birth_that_nobody_said_is_said_nowhere() -> None:
+    found = Infant.from_dict({**CONTENT, "born_at": " 2026-10-01 "})
+    assert (found.time_known, found.born, found.to_dict()["born_at"]) == (False, "2026-10-01", "2026-10-01")
+    assert Infant.from_dict(found.to_dict()) == found
+    assert found.age_days(found.born_at + timedelta(days=3, hours=23)) == 3
+    at_midnight = Infant.from_dict({**CONTENT, "born_at": "2026-10-01T00:00"})
+    assert (at_midnight.time_known, at_midnight.born_at) == (True, found.born_at)
 
 
 def test_a_birth_without_zone_is_the_carts() -> None:
-    assert parse_time("2026-10-01T04:30").tzinfo is not None
-    assert parse_time("2026-10-01T04:30Z") == datetime(2026, 10, 1, 4, 30, tzinfo=timezone.utc)
+    assert parse_birth("2026-10-01T04:30")[0].tzinfo is not None
+    assert parse_birth("2026-10-01T04:30Z") == (datetime(2026, 10, 1, 4, 30, tzinfo=timezone.utc), True)
     with pytest.raises(InfantInvalid, match="without its zone"):
         infant(born_at=datetime(2026, 10, 1, 4, 30))
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runtime.exam.errors import InfantInvalid, OrderInvalid
-from runtime.exam.infant import Infant, parse_time
+from runtime.exam.infant import Infant, parse_birth
 from runtime.exam.order import Order, Ordered, chosen
 from tests.runtime.exam.making import infant
 
@@ -69,12 +69,12 @@ def test_what_no_order_can_be_is_refused_without_naming_it(change: dict[str, Any
     [({"infant_id": "H-2"}, "identifier"), ({"sex": "M"}, "sex"), ({"born_at": "2026-10-14T04:30Z"}, "date of birth")],
 )
 def test_the_order_of_another_infant_is_refused(change: dict[str, str], what: str) -> None:
-    this = infant(born_at=parse_time("2026-10-13T23:30+02:00"), sex="F")
+    this = infant(born_at=parse_birth("2026-10-13T23:30+02:00")[0], sex="F")
     Ordered.from_dict(ANSWER).check_infant(this)
     Ordered.from_dict({"accession": "ACC-7"}).check_infant(this)
     changes: dict[str, Any] = dict(change)
     if "born_at" in changes:
-        changes["born_at"] = parse_time(changes["born_at"])
+        changes["born_at"] = parse_birth(changes["born_at"])[0]
     with pytest.raises(OrderInvalid, match=f"order: its {what} differs from the infant's"):
         Ordered.from_dict(ANSWER).check_infant(dataclasses.replace(this, **changes))
 

@@ -1,6 +1,6 @@
 // Bundles on the Service screen: what is installed and how it did here, install, activate, go back; for a technician.
 import { get, post } from "../api.js";
-import { button, fill, h, said, t, tell } from "../dom.js";
+import { button, fill, h, said, t, tell, usable } from "../dom.js";
 import { inTurn } from "../store.js";
 import { askReason, dialog } from "./dialog.js";
 
@@ -23,7 +23,7 @@ export function bundlesPart(place) {
     try { found = await get("service/bundles"); } catch (error) { fill(message, said(error.message)); return; }
     part.busy = found.task.running;
     entry.hidden = Boolean(found.fixed);
-    begin.disabled = back.disabled = part.busy;
+    for (const one of [begin, back]) usable(one, !part.busy);
     back.hidden = !found.back;
     fill(list, found.packages.map((one) => h("option", { value: one })));
     const told = found.fixed ? [said(found.fixed)] : found.task.running ? [t("The bundle is checked and tried; this takes a minute or two.")]
@@ -39,7 +39,7 @@ export function bundlesPart(place) {
   function row(slot) {
     const use = slot.state === "active" || slot.forbidden ? null
       : button(t("Activate"), () => ask(slot), { "data-k": `use ${slot.sha256}`, disabled: part.busy, "aria-label": `${t("Activate")} ${slot.named}` });
-    return h("div", { class: "row bundle" },
+    return h("div", { class: "row bundle", "data-k": slot.sha256 },
       h("span", { class: "main" }, h("b", {}, slot.named), h("span", {}, `${t(STATUS[slot.state])}${slot.issue ? `, ${t("issue {n}", { n: slot.issue })}` : ""}`),
         slot.forbidden || slot.clinical_use ? null : h("span", { class: "warn" }, t("not for clinical use"))),
       h("span", { class: "main" }, slot.forbidden ? h("b", { class: "warn" }, said(slot.forbidden)) : slot.trial.map(line),

@@ -26,11 +26,11 @@ export function cameraPart() {
     const id = `camera-${one.name}`;
     const label = t({ exposure: "Exposure", focus: "Focus", gain: "Gain" }[one.name]);
     const slider = h("input", { type: "range", id, "data-k": id, min: one.low, max: one.high, step: one.step || "any", value: one.value,
-      disabled: Boolean(one.fixed), onchange: () => turn(one.name, Number(slider.value)),
-      oninput: () => { shown.textContent = valueOf({ ...one, value: Number(slider.value) }); } });
+      disabled: Boolean(one.fixed), onchange: (event) => turn(one.name, Number(event.target.value)),
+      oninput: (event) => { rows.querySelector(`[for="${id}"]:is(output)`).textContent = valueOf({ ...one, value: Number(event.target.value) }); } });
     const shown = h("output", { for: id }, valueOf(one));
     const auto = h("input", { type: "checkbox", id: `${id}-auto`, "data-k": `${id}-auto`, checked: one.automatic === true, disabled: Boolean(one.fixed),
-      onchange: () => turn(one.name, auto.checked ? null : Number(slider.value)) });
+      onchange: (event) => turn(one.name, event.target.checked ? null : Number(rows.querySelector(`#${id}`).value)) });
     return [h("label", { for: id }, label), h("div", { class: "control" }, slider, shown,
       one.automatic === null ? null : h("span", { class: "check" }, auto, h("label", { for: `${id}-auto` }, `${label}: ${t("by the camera itself")}`)),
       one.fixed ? h("p", { class: "quiet" }, said(one.fixed)) : null)];

@@ -1,8 +1,8 @@
 // Capture: the live picture with what to do, the map of both eyes, the button, the last outcome, the strip.
 import { post, preview } from "../api.js";
-import { button, fill, h, said, svg, t, tell } from "../dom.js";
+import { button, fill, h, said, svg, t, tell, usable } from "../dom.js";
 import { refresh, store, watch } from "../store.js";
-import { alike, bannerText, eyeMap, outcomeTag } from "./parts.js";
+import { alike, askToClose, bannerText, eyeMap, outcomeTag } from "./parts.js";
 import { cameraPart } from "./camera.js";
 import { dialog } from "./dialog.js";
 
@@ -30,7 +30,7 @@ export function captureScreen(main, { go }) {
     button(t("Light"), toggle, { id: "light" }), dimmer,
     button(t("Result"), () => go("result")),
     button(t("Stop early"), stop),
-    button(t("Close the exam"), close));
+    button(t("Close the exam"), () => askToClose((exam) => go("result", exam))));
   const camera = cameraPart();
   fill(main, h("h1", { class: "unseen" }, t("Capture")), h("div", { class: "capture-screen" },
     h("section", { class: "view", "aria-label": t("Live picture") }, h("div", { class: "frame" }, canvas, ring, stale), hint,
@@ -100,7 +100,7 @@ export function captureScreen(main, { go }) {
     const exam = store.state.exam;
     if (!exam || !exam.aim) { wait.textContent = t("Choose eye and view first."); tell(wait.textContent); return; }
     busy = true;
-    take.disabled = true;
+    usable(take, false);
     wait.textContent = t("Taking the picture");
     try {
       const answer = await post("capture", { exam: exam.exam, eye: exam.aim.eye, view: exam.aim.view });
@@ -152,27 +152,10 @@ export function captureScreen(main, { go }) {
     } }]);
   }
 
-  function close() {
-    const exam = store.state.exam;
-    const missing = Object.entries(exam.eyes).flatMap(([eye, one]) => Object.entries(one.views)
-      .filter(([, view]) => view.status !== "taken" && view.status !== "refer").map(([name]) => `${eye} ${t(name)}`));
-    dialog(t("Close the exam"), [
-      missing.length ? h("p", { class: "warn" }, t("Not done: {views}", { views: missing.join(", ") })) : h("p", {}, t("Every view is done.")),
-      h("p", {}, bannerText(exam))], [{ text: t("Close the exam"), does: async () => {
-      await post(`exams/${exam.exam}/close`);
-      await refresh();
-      go("result", exam.exam);
-    } }]);
-  }
-
   function draw() {
     const exam = store.state && store.state.exam;
-    if (!exam || !exam.exam) { take.disabled = true; return; }
-    const told = JSON.stringify(exam.warnings || []);
-    if (warnings.dataset.told !== told) { // an alert is read out whenever it is filled
-      warnings.dataset.told = told;
-      fill(warnings, ...(exam.warnings || []).map((one) => h("p", { class: "warn" }, said(one))));
-    }
+    if (!exam || !exam.exam) { usable(take, false); return; }
+    fill(warnings, ...exam.warnings.map((one) => h("p", { class: "warn" }, said(one))));
     fill(map, ...["OD", "OS"].map((eye) => eyeMap(exam, eye, aim)));
     const lamp = exam.light;
     tools.querySelector("#light").hidden = !lamp;
@@ -181,14 +164,14 @@ export function captureScreen(main, { go }) {
     if (lamp && document.activeElement !== dimmer) { dimmer.max = lamp.most; dimmer.step = Math.max(1, Math.round(lamp.most / 40)); dimmer.value = lamp.level; }
     fill(dose, ...doses(exam));
     const left = Math.max(lamp ? lamp.recharge_s : 0, (readyAt - performance.now()) / 1000);
-    take.disabled = busy || store.state.taking || left > 0.05;
+    usable(take, !(busy || store.state.taking || left > 0.05));
     if (store.state.taking && !busy) { wait.textContent = t("Taking the picture"); waited = true; }
     else if (waited) { waited = false; if (wait.textContent === t("Taking the picture")) wait.textContent = ""; }
     if (left > 0.05 && !busy) {
       wait.textContent = t("The flash recharges: {s} s", { s: left.toFixed(1) });
       setTimeout(() => { if (!ended) { if (readyAt <= performance.now() && wait.textContent.includes(left.toFixed(1))) wait.textContent = ""; refresh().catch(() => {}); } }, Math.min(left * 1000 + 50, 1000));
     }
-    fill(strip, ...exam.captures.map((one) => h("button", { type: "button", "data-k": `shot ${one.number}`, class: `shot ${one.outcome} ${one.excluded ? "excluded" : ""}`,
+    fill(strip, ...exam.captures.map((one) => h("button", { type: "button", "data-k": `shot ${exam.exam} ${one.number}`, class: `shot ${one.outcome} ${one.excluded ? "excluded" : ""}`,
       onclick: () => go("result", exam.exam), "aria-label": `${one.number}: ${one.eye} ${t(one.view)}, ${t(one.word)}` },
     one.addresses && one.addresses.thumbnail ? h("img", { src: one.addresses.thumbnail, alt: "", loading: "lazy" }) : h("span", { class: "nothing" }, "×"),
     h("span", {}, `${one.eye} ${t(one.view)}`), outcomeTag(one))));

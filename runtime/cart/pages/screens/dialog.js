@@ -1,5 +1,5 @@
 // Questions over the screen: a reason, a confirmation, the infant's fields. Escape closes, the focus comes back.
-import { button, fill, h, said, t } from "../dom.js";
+import { button, fill, h, said, t, usable } from "../dom.js";
 
 export function dialog(title, content, actions) {
   const before = document.activeElement;
@@ -9,10 +9,10 @@ export function dialog(title, content, actions) {
   const row = h("div", { class: "actions" }, button(t("Cancel"), close, { class: "plain" }));
   for (const action of actions) {
     const does = async () => {
-      one.disabled = true;
+      usable(one, false);
       message.textContent = "";
       try { if (await action.does() !== false) close(); } catch (error) { fill(message, said(error.message)); }
-      one.disabled = false;
+      usable(one, true);
     };
     const one = button(action.text, does, { class: action.class || "main" });
     row.append(one);
@@ -40,6 +40,7 @@ export function askReason(title, suggestions, does, extra = []) {
 }
 
 export function infantFields(known = {}) {
+  const [day = "", time = ""] = (known.born_at || "").split("T"); // nobody's time of birth is made up: a worklist has the day alone
   const field = (name, label, type = "text", attributes = {}) => {
     const input = h("input", { id: `f-${name}`, type, value: known[name] ?? "", autocomplete: "off", ...attributes });
     return [h("label", { for: `f-${name}` }, label), input];
@@ -49,13 +50,14 @@ export function infantFields(known = {}) {
   const fields = h("div", { class: "fields" },
     ...field("infant_id", t("Hospital's identifier"), "text", { maxlength: 64 }),
     ...field("name", t("Name (family^given)"), "text", { maxlength: 1000 }),
-    ...field("born_at", t("Born, date and time"), "datetime-local"),
+    ...field("born_day", t("Date of birth"), "date", { value: day }),
+    ...field("born_time", t("Time of birth, where it is known"), "time", { value: time.slice(0, 5) }),
     ...field("gestational_age", t("Gestational age at birth (27w3d)")),
     ...field("birth_weight_g", t("Birth weight in grams"), "number", { min: 200, max: 6000 }),
     h("label", { for: "f-sex" }, t("Sex")), sex);
   const value = (name) => fields.querySelector(`#f-${name}`).value.trim();
   return { fields, read: () => ({
-    infant_id: value("infant_id"), name: value("name"), born_at: value("born_at"),
+    infant_id: value("infant_id"), name: value("name"), born_at: [value("born_day"), value("born_time")].filter(Boolean).join("T"),
     gestational_age: value("gestational_age"), birth_weight_g: Number(value("birth_weight_g")) || 0, sex: sex.value,
   }) };
 }

@@ -1,7 +1,8 @@
 // Pieces that several screens share: the map of an eye, the tag of an outcome.
 import { post } from "../api.js";
-import { button, h, said, t } from "../dom.js";
-import { askReason } from "./dialog.js";
+import { button, fill, h, said, t } from "../dom.js";
+import { refresh, store, watch } from "../store.js";
+import { askReason, dialog } from "./dialog.js";
 
 const SIGNS = { REFER: "!", NO_REFERRAL_FINDINGS: "✓", RETAKE: "↻", NO_RESULT: "?" };
 const STATUS = { todo: "to do", taken: "taken", retake: "retake", refer: "refer", "no result": "no result", alike: "same place" };
@@ -16,14 +17,41 @@ export function bannerText(one) {
   return details ? [said(one.base), one.banner.slice(one.base.length)] : [said(one.base)];
 }
 
+function likeWords(capture) {
+  return t("This picture shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.", { view: capture.view_like });
+}
+
 // What is to be decided about a picture that looks like another view's; `after` is called when it was confirmed.
 export function alike(exam, capture, after) {
-  return h("div", { class: "alike" },
-    h("p", {}, t("This picture shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.",
-      { view: capture.view_like })),
+  return h("div", { class: "alike", "data-k": `alike ${exam} ${capture.number}` },
+    h("p", {}, likeWords(capture)),
     button(t("It is another view"), () => askReason(t("It is another view"),
       ["the same structures lie in both fields", "the eye can be turned no further"],
       (reason) => post(`exams/${exam}/captures/${capture.number}/confirm`, { reason }).then(after))));
+}
+
+// Ends the open exam, after it was said what is missing as it stands while the question is open; `after` has its id.
+export function askToClose(after) {
+  const { exam: id } = store.state.exam;
+  const told = h("div", {});
+  const draw = () => {
+    const exam = store.state && store.state.exam;
+    if (!exam || exam.exam !== id) return;
+    const undone = Object.entries(exam.eyes).flatMap(([eye, one]) => one.undone.map((view) => `${eye} ${t(view)}`));
+    const doubtful = exam.captures.filter((one) => one.view_like);
+    fill(told,
+      undone.length ? h("p", { class: "warn" }, t("Not done: {views}", { views: undone.join(", ") })) : null,
+      doubtful.map((one) => h("p", { class: "warn" }, `${one.number}, ${one.eye} ${t(one.view)}: `, likeWords(one))),
+      undone.length || doubtful.length ? null : h("p", {}, t("Every view is done.")),
+      h("p", {}, bannerText(exam)));
+  };
+  draw();
+  dialog(t("Close the exam"), [told], [{ text: t("Close the exam"), does: async () => {
+    await post(`exams/${id}/close`);
+    await refresh();
+    await after(id);
+  } }]);
+  const unwatch = watch(() => { if (told.isConnected) draw(); else unwatch(); });
 }
 
 // Where the views lie as one looks at the infant: the right eye's temple is at the left of the screen.
@@ -31,11 +59,13 @@ const PLACES = { superior: "top", inferior: "bottom", "disc-centred": "middle" }
 
 export function eyeMap(exam, eye, aim) {
   const views = exam.eyes[eye].views;
-  const cells = exam.rules.required_views.map((name, index) => {
+  const required = exam.rules.required_views;
+  const begun = Object.keys(views).filter((name) => !required.includes(name)); // a picture was moved there: it counts, too
+  const cells = [...required, ...begun].map((name, index) => {
     const one = views[name] || { status: "todo" };
     const here = exam.aim && exam.aim.eye === eye && exam.aim.view === name;
     const side = name === "temporal" ? (eye === "OD" ? "start" : "end") : name === "nasal" ? (eye === "OD" ? "end" : "start") : PLACES[name];
-    return button([h("span", { class: "key", "aria-hidden": "true" }, String(index + 1)), h("b", {}, t(name)),
+    return button([index < required.length ? h("span", { class: "key", "aria-hidden": "true" }, String(index + 1)) : null, h("b", {}, t(name)),
       h("span", {}, t(STATUS[one.status] || one.status))], () => aim(eye, name),
     { "data-k": `${eye} ${name}`, class: `cell at-${side} ${one.status.replace(" ", "-")}`, "aria-pressed": here ? "true" : "false",
       "aria-label": `${eye} ${t(name)}: ${t(STATUS[one.status] || one.status)}` });

@@ -3,7 +3,7 @@ import { gates, get, post } from "../api.js";
 import { button, fill, h, said, t, tell, when } from "../dom.js";
 import { can, inTurn, refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
-import { alike, bannerText, outcomeTag } from "./parts.js";
+import { alike, askToClose, bannerText, outcomeTag } from "./parts.js";
 
 export function resultScreen(main, { go, argument }) {
   let exam = null;
@@ -32,7 +32,7 @@ export function resultScreen(main, { go, argument }) {
         `, ${when(exam.opened_at, true)}, ${exam.operator}, `, exam.voided ? t("void") : t(open ? "open" : exam.phase), exam.stopped ? `, ${t("stopped early")}` : ""),
       h("div", { class: "tools" },
         open ? button(t("Back to capture"), () => go("capture")) : null,
-        open ? button(t("Close the exam"), () => act(`exams/${exam.exam}/close`)) : null,
+        open ? button(t("Close the exam"), () => askToClose(load)) : null,
         can("document") ? button(t("Findings of a clinician"), document_) : null,
         button(t("Correct the infant"), correct),
         exam.voided ? null : button(t("Void the exam"), () => askReason(t("Void the exam"), ["wrong infant", "training", "test of the equipment"],
@@ -49,7 +49,8 @@ export function resultScreen(main, { go, argument }) {
   function eye(name) {
     const one = exam.eyes[name];
     const word = name === "OD" ? t("right eye (OD)") : t("left eye (OS)");
-    return h("section", { class: "eye-result", "aria-label": word }, h("h2", {}, word, " ", outcomeTag(one)), h("p", {}, said(one.reason)),
+    return h("section", { class: "eye-result", "aria-label": word }, h("h2", {}, word, " ", outcomeTag(one)), h("p", {}, one.where, " ", said(one.reason)),
+      one.undone.length ? h("p", { class: "warn" }, t("Not done: {views}", { views: one.undone.map((view) => `${t(view)} (${t(one.views[view].reason)})`).join(", ") })) : null,
       h("ul", { class: "shots" }, exam.captures.filter((capture) => capture.eye === name).map((capture) => h("li", {},
         h("button", { type: "button", "data-k": `shot ${capture.number}`, class: `shot ${capture.excluded ? "excluded" : ""}`, "aria-pressed": chosen === capture.number ? "true" : "false",
           onclick: () => { chosen = capture.number; draw(); } },
@@ -66,14 +67,14 @@ export function resultScreen(main, { go, argument }) {
       h("h2", {}, `${one.number}: ${one.eye} ${t(one.view)}, ${when(one.captured_at)} `, outcomeTag(one)),
       h("p", {}, bannerText(one), " ", one.banner.includes(one.reason) ? "" : said(one.reason), one.excluded ? ` ${t("Excluded")}: ${one.excluded}` : ""),
       one.view_like ? alike(exam.exam, one, async () => { await refresh(); await load(); }) : null,
-      h("div", { class: "tools" }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),
+      h("div", { class: "tools", "data-k": `tools ${one.number}` }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),
         () => { layer = name; if (why && why.problem) forget(); draw(); }, { "data-k": `layer ${name}`, "aria-pressed": kind === name ? "true" : "false" })),
       exam.phase === "open" ? button(t("Retake"), async () => { await post("aim", { eye: one.eye, view: one.view }); await refresh(); go("capture"); }) : null,
       one.excluded
         ? button(t("Count it again"), () => askReason(t("Count it again"), ["excluded by mistake"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/include`, { reason })))
         : button(t("Exclude"), () => askReason(t("Exclude"), ["wrong eye", "wrong infant", "artefact"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/exclude`, { reason }))),
       button(t("Correct the label"), () => relabel(one))),
-      kind === "gates" ? gatesOf(one) : kind ? h("img", { class: "whole", src: one.addresses[kind], alt: called(one) }) : h("p", {}, t("The camera gave no picture.")),
+      kind === "gates" ? gatesOf(one) : kind ? h("img", { class: "whole", "data-k": one.addresses[kind], src: one.addresses[kind], alt: called(one) }) : h("p", {}, t("The camera gave no picture.")),
     ];
   }
 
@@ -86,7 +87,7 @@ export function resultScreen(main, { go, argument }) {
     if (why.problem) return h("p", { class: "warn", role: "alert" }, said(why.problem));
     if (!why.told) return h("p", { class: "quiet" }, t("The picture is being read again for its gates."));
     const number = (value) => value.toFixed(2);
-    return h("div", { class: "gates" },
+    return h("div", { class: "gates", "data-k": address },
       h("img", { class: "whole", src: why.url, alt: `${called(one)}, ${t("With gates")}` }),
       h("p", {}, t("The gates show where the classifier lets features of its vessel branch through; they do not show why it decided.")),
       h("p", {}, t("From 1, the finest, on: dark is shut, bright is open. The number is how far a gate is open on average, 0 to 1.")),
@@ -136,7 +137,7 @@ export function resultScreen(main, { go, argument }) {
   }
 
   function correct() {
-    const { fields, read } = infantFields(exam.infant ? { ...exam.infant, born_at: exam.infant.born_at.slice(0, 16) } : {});
+    const { fields, read } = infantFields(exam.infant || {});
     askReason(t("Correct the infant"), ["wrong infant chosen", "slip of the keyboard"],
       (reason) => act(`exams/${exam.exam}/correct`, { infant: read(), key: "", reason }), [fields]);
   }

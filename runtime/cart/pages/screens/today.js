@@ -1,7 +1,7 @@
 // Today: the day's exams, where each stands with the archive, and the way into each.
 import { get } from "../api.js";
 import { fill, h, said, t, when } from "../dom.js";
-import { inTurn, store, watch } from "../store.js";
+import { inTurn, watch } from "../store.js";
 import { outcomeTag } from "./parts.js";
 
 export function todayScreen(main, { go }) {
@@ -20,8 +20,9 @@ export function todayScreen(main, { go }) {
       h("span", {}, outcomeTag(one), " ", one.disagrees ? h("b", { class: "warn" }, t("a clinician disagrees"), " ") : null, h("span", { class: "quiet" }, one.voided ? t("void") : t(one.phase))),
       h("span", { class: one.delivery.state === "held" ? "bad" : "quiet" }, t(one.delivery.word), one.delivery.error ? [": ", said(one.delivery.error)] : ""))),
     ...(found.exams.length ? [] : [h("p", {}, t("No exam on this day."))]));
-    const delivery = store.state.delivery;
-    fill(outbox, delivery ? t("{waiting} waiting, {held} held, {done} in the archive", delivery) : t("No archive is configured."));
+    const counts = found.archive; // of these very exams
+    fill(outbox, counts ? t("{waiting} waiting, {held} held, {done} in the archive", counts) : t("No archive is configured."),
+      counts && counts.elsewhere ? `; ${t("of other days not in the archive yet: {n}", { n: counts.elsewhere })}` : "");
   });
   load();
   return watch((event) => { if (!["tick", "hint"].includes(event.kind)) load(); });

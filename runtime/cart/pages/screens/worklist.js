@@ -43,7 +43,8 @@ export function worklistScreen(main, { go }) {
   }
 
   function row(item) {
-    return h("button", { type: "button", "data-k": item.key, class: `row ${item.own ? "own" : ""}`, onclick: () => confirm(item) },
+    const whose = [item.patient_id, item.patient_name, item.birth_day, item.accession, item.time, item.station].join("|"); // outlives an answer
+    return h("button", { type: "button", "data-k": whose, class: `row ${item.own ? "own" : ""}`, onclick: () => confirm(item) },
       h("span", { class: "time" }, item.time),
       h("span", { class: "main" }, h("b", {}, h("bdi", {}, item.shown_name)), h("span", {}, h("bdi", {}, item.patient_id)),
         item.unreadable.length ? h("span", { class: "bad" }, t("Could not be read: {what}", { what: item.unreadable.join(", ") })) : null,
@@ -56,13 +57,11 @@ export function worklistScreen(main, { go }) {
   function confirm(item) {
     if (store.state.exam && store.state.exam.exam) { go("capture"); return; }
     enter({ infant_id: item.patient_id, name: item.patient_name, sex: ["M", "F", "O"].includes(item.sex) ? item.sex : "",
-      born_at: item.birth_day ? `${item.birth_day}T00:00` : "", ...(item.known || {}) }, item.key, false, item.alike);
+      born_at: item.birth_day }, item.key, false, item.alike);
   }
 
   function emergency() {
-    const now = new Date();
-    const stamp = now.toISOString().slice(0, 16).replace(/[-:T]/g, "");
-    enter({ infant_id: `EMERGENCY-${stamp}`, name: "Unknown" }, "", true);
+    enter({ infant_id: store.state.emergency_id, name: "Unknown" }, "", true);
   }
 
   function enter(known, key, urgent, alike = []) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,16 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
+from runtime.cart import cart as cart_module
 from runtime.cart.demo.parts import CLINICIAN, PIN, TECHNICIAN
 from runtime.cart.room import Room
+from runtime.cart.watch import Watch
+from runtime.exam.journal import Journal
+from runtime.exam.journal.verify import verify
 from runtime.views import Eye
 from tests.runtime.cart.pages.browsing import PATIENCE_MS, holds, opened, says
-from tests.runtime.cart.quick import Quick, quick
+from tests.runtime.cart.quick import KEY, Quick, quick
+from tests.runtime.cart.test_clock import NOON, Wall
 from tests.runtime.cart.test_killed import Served
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -136,3 +142,60 @@ def test_a_server_that_is_killed_is_said_at_once_and_the_exam_goes_on_with_the_n
     finally:
         served.kill()
         served.client.close()
+
+
+JUMP = """ms => {
+  const Real = window.RealDate = window.RealDate || Date;
+  window.Date = class extends Real {
+    constructor(...given) { if (given.length) super(...given); else super(Real.now() + ms); }
+    static now() { return Real.now() + ms; }
+  };
+}"""
+FRESH = "document.querySelector('.stale').hidden && Number(document.querySelector('canvas').dataset.number)"
+
+
+def test_an_exam_goes_on_in_the_browser_over_jumps_of_its_clock_and_of_the_carts(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = Wall()
+    monkeypatch.setattr(cart_module, "Watch", lambda: Watch(clock=wall.now))
+
+    def journal() -> Journal:
+        return Journal.open(tmp_path / "journal", KEY, create=True, clock=wall.now)
+
+    with quick(tmp_path, open_journal=journal) as cart:
+        cart.open_exam()
+        context = browser.new_context(locale="en", timezone_id="Pacific/Auckland")
+        page = opened(browser, f"{cart.server.url}#capture", context)
+        page.keyboard.press("r")
+        page.wait_for_selector(".aimed")
+        jumps = [timedelta(hours=-3), timedelta(days=400), timedelta(0)]
+        for taken, jump in enumerate(jumps, 1):  # of the browser's clock: nothing is seen of it
+            page.evaluate(JUMP, jump / timedelta(milliseconds=1))
+            shown = page.evaluate("Number(document.querySelector('canvas').dataset.number || 0)")
+            holds(page, f"{FRESH} > {shown + 2}")
+            page.locator("button.capture").click()
+            holds(page, f"document.querySelectorAll('.strip .shot').length === {taken}")
+            holds(page, "!document.querySelector('button.capture').disabled")
+            assert page.locator(".notices .bad").count() == 0
+            stored = datetime.fromisoformat(cart.exam()["captures"][-1]["captured_at"])
+            assert abs(stored - datetime.now().astimezone()) < timedelta(minutes=30)  # by the cart's clock
+        page.evaluate("location.hash = 'result'")
+        page.wait_for_selector(".eyes")
+        hour = f"{datetime.fromisoformat(cart.exam()['opened_at']):%H:%M}"
+        says(page, "main", hour)  # in the cart's zone
+        page.evaluate("location.hash = 'capture'")
+        page.wait_for_selector(".capture-screen")
+        for taken, (ahead, said) in enumerate(((-3, "behind the newest entry"), (30, "h forward")), 4):
+            wall.set(NOON + timedelta(hours=ahead))  # of the cart's: said, and the exam goes on
+            holds(page, f"[...document.querySelectorAll('.notices .bad')].some(e => e.textContent.includes('{said}'))")
+            holds(page, f"{FRESH} > 0")
+            holds(page, "!document.querySelector('button.capture').disabled")
+            page.locator("button.capture").click()
+            holds(page, f"document.querySelectorAll('.strip .shot').length === {taken}")
+        shown_to_all = [one["outcome"] for one in cart.exam()["captures"]]
+        page.context.close()
+    with journal() as kept:
+        assert verify(kept).findings == ()
+        (line,) = kept.exams()
+        assert [one.outcome.value for one in kept.exam(line.exam_id).captures] == shown_to_all
