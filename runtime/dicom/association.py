@@ -203,8 +203,10 @@ def _more() -> str:
 def _no_connection(site: DicomConfig, peer: DicomNode) -> ArchiveRefused | ArchiveUnreachable:
     """pynetdicom keeps the reason to itself, so one plain connection finds it out."""
     context = None if peer.tls is None else client_context(peer.tls, site.folder)
+    begun = False
     try:
         with socket.create_connection((peer.host, peer.port), timeout=min(peer.connect_s, 5)) as plain:
+            begun = True
             if context is None:
                 return ArchiveUnreachable(
                     f"{address(peer)}: it accepts the connection but no association; does it expect TLS, "
@@ -221,9 +223,14 @@ def _no_connection(site: DicomConfig, peer: DicomNode) -> ArchiveRefused | Archi
         return ArchiveRefused(f"{address(peer)}: TLS was refused: {why}")
     except (socket.gaierror, UnicodeError) as error:
         return _no_name(peer, error)
-    except TimeoutError:
-        return ArchiveUnreachable(f"{address(peer)}: no answer in {peer.connect_s:g} s; it is tried again")
     except OSError as error:
+        if begun:  # a node without TLS that takes a greeting for nonsense, or one that is ending
+            return ArchiveUnreachable(
+                f"{address(peer)}: it was called, and hung up or fell silent as TLS began; "
+                "does it speak TLS at that port? it is tried again"
+            )
+        if isinstance(error, TimeoutError):
+            return ArchiveUnreachable(f"{address(peer)}: no answer in {peer.connect_s:g} s; it is tried again")
         return ArchiveUnreachable(f"{address(peer)}: {error.strerror or error}; is it running? it is tried again")
     return ArchiveUnreachable(
         f"{address(peer)}: it was called, and gave no association; see its log; it is tried again"

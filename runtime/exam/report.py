@@ -31,7 +31,7 @@ THUMBNAIL = 300
 """Longer side of a picture in the report, pixels."""
 STYLE = """
 @page { size: A4; margin: 12mm; }
-* { box-sizing: border-box; }
+* { box-sizing: border-box; min-width: 0; overflow-wrap: anywhere; }
 body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: #fff; color: #14181d;
   font: 13px/1.4 system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 h1 { margin: 0 0 .2rem; font-size: 1.4rem; } h2 { margin: .9rem 0 .4rem; font-size: 1.05rem; }
@@ -40,13 +40,13 @@ p { margin: .2rem 0; }
 .banner b { display: block; }
 .notice { padding: .4rem .7rem; border: 1px solid #b3400c; border-left-width: 5px; font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: .4rem 0; }
-dt { color: #59636e; } dd { margin: 0; overflow-wrap: anywhere; }
+dt { color: #59636e; } dd { margin: 0; }
 .views { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .5rem; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; }
 figure { margin: 0; border: 1px solid #d9dee4; border-radius: 6px; overflow: hidden; break-inside: avoid; }
 figure img, figure .empty { display: block; width: 100%; aspect-ratio: 4/3; object-fit: contain; background: #000; }
 figure .empty { display: grid; place-items: center; color: #c3c8ce; }
-figcaption > * { display: block; padding: .1rem .4rem; overflow-wrap: anywhere; }
+figcaption > * { display: block; padding: .1rem .4rem; }
 .tag { color: INK; font-weight: 700; font-size: .7rem; }
 footer { margin-top: .8rem; padding-top: .5rem; border-top: 1px solid #d9dee4; color: #59636e; }
 @media (max-width: 30rem) {
@@ -74,7 +74,8 @@ def report_page(journal: Journal, exam_id: str, *, with_infant: bool = True) -> 
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Exam {escape(exam_id)}</title><style>{STYLE}{rules}</style></head>\n<body>\n{body}\n</body></html>\n"
+        f"<title>Exam {escape(exam_id)}</title><style>{STYLE}{rules}</style></head>\n"
+        f"<body><main>\n{body}\n</main></body></html>\n"
     )
 
 
