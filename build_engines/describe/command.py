@@ -16,6 +16,7 @@ from build_engines.errors import BuildError
 from build_engines.huggingface import hugging_face_card
 from build_engines.report.store import read_report
 from device.checked_file import read_whole
+from device.outputs import PUBLIC, write_whole
 from runtime.bundle import Bundle, open_bundle
 from runtime.checked_json import model_from
 from runtime.commands.say import aside, say
@@ -115,4 +116,10 @@ def _write(text: str, out: Path | None) -> None:
     elif out.exists():
         raise BuildError(f"--out {out}: is there already; name a new file")
     else:
-        out.write_text(text, encoding="utf-8")
+        try:
+            write_whole(out, text.encode(), PUBLIC)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise BuildError(
+                f"--out {out}: cannot be written ({reason}); name a file in a folder that is there"
+            ) from None

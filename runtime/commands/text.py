@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+
 from device.shown import escaped_json, printable, printable_lines
 from runtime.outcome import Outcome
 
-__all__ = ["escaped_json", "printable", "printable_lines", "word"]
+__all__ = ["escaped_json", "in_words", "printable", "printable_lines", "word"]
 
 
 def word(outcome: Outcome) -> str:
     """The outcome as it is written for people."""
     return outcome.value.replace("_", " ")
+
+
+def in_words(error: object) -> str:
+    """An error's text; of the system's own, which says a number first, what it is about, why, and what to do."""
+    if isinstance(error, OSError) and error.filename is not None:
+        reason = error.strerror or type(error).__name__
+        return f"{os.fsdecode(error.filename)}: {reason}; look whether it is there and may be used, or name another"
+    return str(error)

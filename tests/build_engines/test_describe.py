@@ -145,3 +145,20 @@ def test_equal_outcomes_are_k_of_n_and_say_whether_n_decides(frames: int, share:
     assert words.startswith(f"{round(frames * share)} of {frames} outcomes equal")
     assert "1 lost REFER, 0 gained" in words
     assert ("cannot decide on 99%" in words) is not decides
+
+
+@pytest.mark.parametrize(
+    "words", [["--out", "nowhere/a.json"], ["nowhere.json"], ["model.json", "--add", "nowhere.json"]]
+)
+def test_what_cannot_be_had_is_said_without_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["describe", "--out", "model.json"]) == 0
+    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace("REPLACE", "stated"))
+    assert main(["describe", *words]) == 2
+    told = capsys.readouterr().err
+    assert "nowhere" in told
+    assert "No such file or directory" in told
+    assert "Errno" not in told
+    assert ";" in told or "(" in told

@@ -26,7 +26,7 @@ from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.trust.errors import SiteError
 from runtime.trust.guard import Guard
-from runtime.trust.site import MANIFEST_SIGNATURE, open_site
+from runtime.trust.site import MANIFEST_SIGNATURE, Site, open_site
 from tests.pictures import retina
 from tests.runtime.trust.conftest import (  # noqa: F401 (fixtures)
     _nothing_configured,
@@ -98,6 +98,11 @@ def test_a_site_whose_profile_names_no_server_lets_none_read(
     assert code == 2
     assert "names none to read its frames" in capsys.readouterr().err
     assert server.frames == 0
+
+
+def test_a_cart_that_nobody_configured_may_try_any_server(signed: Bundle, server: FakeServer) -> None:
+    with screener_for(Site(), signed, engine=server.address) as screener:
+        assert screener.screen(next(frames())).outcome is Outcome.NO_REFERRAL_FINDINGS
 
 
 @pytest.mark.parametrize(
@@ -243,3 +248,29 @@ def test_without_a_server_at_the_start_the_cart_reads_where_it_may(
     assert "until this program is started again" in reading.engine.why
     with pytest.raises(EngineAway):
         screener_for(open_site(allow(read_here=False), keys), signed, engine=server.address)
+
+
+def test_an_engine_here_is_held_to_the_threshold_that_is_in_force(
+    signed: Bundle,
+    server: FakeServer,
+    own: SeeingEngine,
+    allow: Write,
+    keys: Path,  # noqa: F811
+) -> None:
+    """An exam's own threshold, which the known positive does not reach, and not the bundle's."""
+    site = open_site(allow(), keys)
+    with pytest.raises(EngineError, match="no server may be read by without an engine behind it"):
+        screener_for(site, signed, engine=server.address, threshold=0.95)
+    assert own.closed
+
+
+def test_a_server_without_the_model_is_refused_and_the_engine_here_given_back(
+    signed: Bundle,
+    server: FakeServer,
+    own: SeeingEngine,
+    allow: Write,
+    keys: Path,  # noqa: F811
+) -> None:
+    with pytest.raises(EngineError):
+        screener_for(open_site(allow(), keys), signed, engine=server.address.rstrip("/") + "/no-such-model")
+    assert own.closed
