@@ -12,7 +12,7 @@ from calibration.errors import CalibrationError
 from device.errors import DeviceError
 from device.streams import open_closed_streams
 from device.version import add_version
-from runtime.commands.text import in_words, printable
+from runtime.commands.text import error_text, printable
 from runtime.errors import ScreeningError
 
 UNUSABLE, INTERRUPTED, TERMINATED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except (CalibrationError, DeviceError, ScreeningError, OSError) as error:
-        print(f"calibration {arguments.word}: {printable(in_words(error))}", file=sys.stderr)
+        print(f"calibration {arguments.word}: {printable(error_text(error))}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)

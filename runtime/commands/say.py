@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any, TextIO
 
-from runtime.commands.text import escaped_json, in_words, printable_lines
+from runtime.commands.text import error_text, escaped_json, printable_lines
 from runtime.errors import OutputError
 
 
@@ -35,7 +35,7 @@ def say(*lines: str, stream: TextIO | None = None) -> None:
 
 def aside(*lines: object) -> None:
     """Lines beside the answer, to standard error."""
-    say(*map(in_words, lines), stream=sys.stderr)
+    say(*map(error_text, lines), stream=sys.stderr)
 
 
 def say_json(content: Any) -> None:

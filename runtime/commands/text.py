@@ -7,7 +7,7 @@ import os
 from device.shown import escaped_json, printable, printable_lines
 from runtime.outcome import Outcome
 
-__all__ = ["escaped_json", "in_words", "printable", "printable_lines", "word"]
+__all__ = ["error_text", "escaped_json", "printable", "printable_lines", "word"]
 
 
 def word(outcome: Outcome) -> str:
@@ -15,7 +15,7 @@ def word(outcome: Outcome) -> str:
     return outcome.value.replace("_", " ")
 
 
-def in_words(error: object) -> str:
+def error_text(error: object) -> str:
     """An error's text; of the system's own, which says a number first, what it is about, why, and what to do."""
     if isinstance(error, OSError) and error.filename is not None:
         reason = error.strerror or type(error).__name__
