@@ -86,9 +86,10 @@ class QualityLimits:
     """The largest spot that is white (every channel over 220), or bright and flat (luminance over 200, no channel more
     than 2 levels apart within 5 x 5), as a share of the field: in it nothing of the eye is left. The largest of 340
     frames is 0.005, of all else in white eyes far overexposed 0.001."""
-    blank_max: float = 0.01
+    blank_max: float = 0.015
     """The largest part of the field without any relief, as a share of it: over 20 x 20 pixels the means of 4 x 4 curve
-    by 0.6 levels at most. A finger, a lid, a mark of one colour; no eye has any, the smoothest of 340 curve by 1.1."""
+    by 0.6 levels on average, or no pixel of 12 x 12 by over 3 levels. A finger, a lid, a mark of one colour; no eye has
+    any: the smoothest of 340 curve by 1.1 on average."""
 
     def __post_init__(self) -> None:
         for limit in fields(self):

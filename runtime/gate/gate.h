@@ -27,7 +27,7 @@ typedef struct {
 #define DARK_TWENTIETH_MIN 0.21
 #define DARK_THIRD_MIN 0.54
 #define GLARE_SPOT_MAX 0.03
-#define BLANK_MAX 0.01
+#define BLANK_MAX 0.015
 #define COMB_RATIO_MAX 1.1
 #define COMB_OFFSET_MAX 4.0
 #define SEAM_MAX 2.1

@@ -47,6 +47,8 @@ _RELIEF_CELL, _RELIEF_CELLS = 4, 5
 _RELIEF = 240
 """Of 5 x 5 cells of 4 x 4 pixels, the sum of how much each curves in the channel in which it does most: 0.6 levels a
 cell, summed over 16 pixels and 25 cells."""
+_CALM = 3
+"""Levels: or no pixel of 3 x 3 cells curves by more in any channel."""
 _SEEN_MIN = 600
 """Pixels; of fewer it is not told."""
 _STROKE, _GRAIN = 60, 30
@@ -136,7 +138,7 @@ def _glare_spot(image: UInt8Array, light: Whole) -> int:
 
 
 def _blank(image: UInt8Array, field: UInt8Array) -> int:
-    """Pixels of the largest part of the field in which nothing curves."""
+    """Pixels of the largest part of the field in which nothing curves: on average over cells, or not a single pixel."""
     few, wide = len(field) // _RELIEF_CELL, _RELIEF_CELLS
     shape = (few, _RELIEF_CELL, few, _RELIEF_CELL)
     cells = image.reshape(*shape, 3).sum(axis=(1, 3), dtype=np.int64)
@@ -147,7 +149,9 @@ def _blank(image: UInt8Array, field: UInt8Array) -> int:
     # The windows' middles, each of which stands for its cell.
     reach = wide // 2 + 1
     inside = _windowed(seen, reach, 0)[reach:-reach, reach:-reach] == 1
-    return _RELIEF_CELL**2 * _largest((sums <= _RELIEF) & inside)
+    curves = np.abs(cv2.Laplacian(image, cv2.CV_16S)).max(axis=2).reshape(shape).max(axis=(1, 3))
+    calm = (_windowed(np.asarray(curves <= _CALM, np.uint8), 1, 0) & _windowed(seen, 2, 0)) == 1
+    return _RELIEF_CELL**2 * max(_largest((sums <= _RELIEF) & inside), _largest(calm))
 
 
 def _largest(where: NDArray[np.bool_]) -> int:

@@ -17,6 +17,7 @@
 #define RELIEF_CELLS 5
 #define RELIEF_REACH (RELIEF_CELLS / 2 + 1)
 #define RELIEF 240 /* 0.6 levels, summed over 16 pixels and 25 cells */
+#define CALM 3     /* levels by which no pixel of 3 x 3 cells curves */
 #define WELL_INSIDE 12
 #define TOO_FEW 100
 #define CELL 8 /* pixels each way, over which light is taken together */
@@ -199,12 +200,31 @@ INLINE void sums_of_cells(const uint8_t *channel, uint16_t *restrict to) {
     }
 }
 
-/* Pixels of the largest part of the field in which nothing curves. */
+/* How much the pixel of each cell of 4 x 4 curves that does so most; of cells at the picture's edge nothing is noted. */
+INLINE void sharpest_of_cells(const uint8_t *channel, uint16_t *restrict to) {
+    for (int cell_y = 1; cell_y < FEW - 1; cell_y++) {
+        uint16_t most[SIDE] = {0};
+        for (int y = 4 * cell_y; y < 4 * cell_y + 4; y++) {
+            const uint8_t *row = channel + y * SIDE;
+            for (int x = 1; x < SIDE - 1; x++) {
+                const uint16_t curved = (uint16_t)abs(row[x - SIDE] + row[x + SIDE] + row[x - 1] + row[x + 1] - 4 * row[x]);
+                most[x] = most[x] > curved ? most[x] : curved;
+            }
+        }
+        for (int x = 4; x < SIDE - 4; x++) {
+            uint16_t *cell = to + cell_y * FEW + x / 4;
+            *cell = *cell > most[x] ? *cell : most[x];
+        }
+    }
+}
+
+/* Pixels of the largest part of the field in which nothing curves: on average over cells, or not a single pixel. */
 INLINE int blank(Work *w) {
     const uint8_t *const channels[] = {w->red, w->green, w->blue};
-    uint8_t whole[FEW * FEW], found[FEW * FEW] = {0};
-    uint16_t most[FEW * FEW] = {0}, cells[FEW * FEW];
+    uint8_t seen[FEW * FEW], whole[FEW * FEW], found[FEW * FEW] = {0}, calm[FEW * FEW];
+    uint16_t most[FEW * FEW] = {0}, cells[FEW * FEW], sharpest[FEW * FEW] = {0};
     for (int c = 0; c < 3; c++) {
+        sharpest_of_cells(channels[c], sharpest);
         sums_of_cells(channels[c], cells);
         for (int y = 1; y < FEW - 1; y++) {
             for (int x = 1; x < FEW - 1; x++) {
@@ -215,8 +235,14 @@ INLINE int blank(Work *w) {
         }
     }
     sums_of_cells(w->field, cells);
-    for (int i = 0; i < FEW * FEW; i++) whole[i] = cells[i] == 16;
-    windowed(whole, whole, w->room, FEW, RELIEF_REACH, 0, 1);
+    for (int i = 0; i < FEW * FEW; i++) {
+        seen[i] = cells[i] == 16;
+        calm[i] = sharpest[i] <= CALM;
+    }
+    windowed(seen, whole, w->room, FEW, RELIEF_REACH, 0, 1);
+    windowed(seen, seen, w->room, FEW, 2, 0, 1);
+    windowed(calm, calm, w->room, FEW, 1, 0, 1);
+    for (int i = 0; i < FEW * FEW; i++) calm[i] &= seen[i];
     for (int y = RELIEF_REACH; y < FEW - RELIEF_REACH; y++) {
         for (int x = RELIEF_REACH; x < FEW - RELIEF_REACH; x++) {
             uint32_t sum = 0;
@@ -226,7 +252,8 @@ INLINE int blank(Work *w) {
             found[y * FEW + x] = whole[y * FEW + x] & (sum <= RELIEF);
         }
     }
-    return 16 * largest_part(found, FEW, w->runs);
+    const int even = largest_part(found, FEW, w->runs), still = largest_part(calm, FEW, w->runs);
+    return 16 * (even > still ? even : still);
 }
 
 /* A row of green, blurred along by both. */
