@@ -14,8 +14,7 @@
 #define WHITE 220 /* every channel over it: blown out */
 #define BRIGHT 200 /* so is light over it where no channel differs by more than FLAT within 5 x 5 */
 #define FLAT 2
-#define RELIEF_CELLS 5
-#define RELIEF_REACH (RELIEF_CELLS / 2 + 1)
+#define RELIEF_REACH 3 /* cells: two of the window's, and the one beyond that the outermost of these curves by */
 #define RELIEF 240 /* 0.6 levels, summed over 16 pixels and 25 cells */
 #define CALM 3     /* levels by which no pixel of 3 x 3 cells curves */
 #define WELL_INSIDE 12
@@ -201,19 +200,22 @@ INLINE void sums_of_cells(const uint8_t *channel, uint16_t *restrict to) {
 }
 
 /* How much the pixel of each cell of 4 x 4 curves that does so most; of cells at the picture's edge nothing is noted. */
-INLINE void sharpest_of_cells(const uint8_t *channel, uint16_t *restrict to) {
+INLINE void sharpest_of_cells(const uint8_t *channel, int16_t *restrict to) {
     for (int cell_y = 1; cell_y < FEW - 1; cell_y++) {
-        uint16_t most[SIDE] = {0};
+        int16_t most[SIDE] = {0};
         for (int y = 4 * cell_y; y < 4 * cell_y + 4; y++) {
             const uint8_t *row = channel + y * SIDE;
             for (int x = 1; x < SIDE - 1; x++) {
-                const uint16_t curved = (uint16_t)abs(row[x - SIDE] + row[x + SIDE] + row[x - 1] + row[x + 1] - 4 * row[x]);
+                const int16_t bent = (int16_t)(row[x - SIDE] + row[x + SIDE] + row[x - 1] + row[x + 1] - 4 * row[x]);
+                const int16_t curved = (int16_t)(bent < 0 ? -bent : bent);
                 most[x] = most[x] > curved ? most[x] : curved;
             }
         }
-        for (int x = 4; x < SIDE - 4; x++) {
-            uint16_t *cell = to + cell_y * FEW + x / 4;
-            *cell = *cell > most[x] ? *cell : most[x];
+        for (int x = 1; x < FEW - 1; x++) {
+            const int16_t *at = most + 4 * x;
+            const int16_t one = at[0] > at[1] ? at[0] : at[1], other = at[2] > at[3] ? at[2] : at[3];
+            const int16_t here = one > other ? one : other;
+            to[cell_y * FEW + x] = to[cell_y * FEW + x] > here ? to[cell_y * FEW + x] : here;
         }
     }
 }
@@ -222,7 +224,8 @@ INLINE void sharpest_of_cells(const uint8_t *channel, uint16_t *restrict to) {
 INLINE int blank(Work *w) {
     const uint8_t *const channels[] = {w->red, w->green, w->blue};
     uint8_t seen[FEW * FEW], whole[FEW * FEW], found[FEW * FEW] = {0}, calm[FEW * FEW];
-    uint16_t most[FEW * FEW] = {0}, cells[FEW * FEW], sharpest[FEW * FEW] = {0};
+    uint16_t most[FEW * FEW] = {0}, cells[FEW * FEW], across[FEW * FEW] = {0};
+    int16_t sharpest[FEW * FEW] = {0};
     for (int c = 0; c < 3; c++) {
         sharpest_of_cells(channels[c], sharpest);
         sums_of_cells(channels[c], cells);
@@ -243,14 +246,14 @@ INLINE int blank(Work *w) {
     windowed(seen, seen, w->room, FEW, 2, 0, 1);
     windowed(calm, calm, w->room, FEW, 1, 0, 1);
     for (int i = 0; i < FEW * FEW; i++) calm[i] &= seen[i];
-    for (int y = RELIEF_REACH; y < FEW - RELIEF_REACH; y++) {
-        for (int x = RELIEF_REACH; x < FEW - RELIEF_REACH; x++) {
-            uint32_t sum = 0;
-            for (int i = -(RELIEF_CELLS / 2); i <= RELIEF_CELLS / 2; i++) {
-                for (int j = -(RELIEF_CELLS / 2); j <= RELIEF_CELLS / 2; j++) sum += most[(y + i) * FEW + x + j];
-            }
-            found[y * FEW + x] = whole[y * FEW + x] & (sum <= RELIEF);
-        }
+    for (int i = 0; i < FEW * FEW; i++) most[i] = most[i] < RELIEF ? most[i] : RELIEF + 1; /* so that sums fit */
+    for (int i = 2; i < FEW * FEW - 2; i++) {
+        across[i] = (uint16_t)(most[i - 2] + most[i - 1] + most[i] + most[i + 1] + most[i + 2]);
+    }
+    for (int i = RELIEF_REACH * FEW; i < (FEW - RELIEF_REACH) * FEW; i++) {
+        const uint16_t *at = across + i;
+        const uint16_t sum = (uint16_t)(at[-2 * FEW] + at[-FEW] + at[0] + at[FEW] + at[2 * FEW]);
+        found[i] = whole[i] & (sum <= RELIEF);
     }
     const int even = largest_part(found, FEW, w->runs), still = largest_part(calm, FEW, w->runs);
     return 16 * (even > still ? even : still);
