@@ -59,6 +59,6 @@ def _faults(m: StructureMeasures) -> tuple[str, ...]:
         FIELD: m.hull_share >= HULL_SHARE_MIN,
         DRAWN_OVER: m.strokes <= STROKES_MAX and m.grains <= GRAINS_MAX,
         COLOURS: m.blue_excess <= BLUE_EXCESS_MAX and m.spread >= SPREAD_MIN,
-        BLURRED: m.repeated_rows <= REPEATED_ROWS_MAX or m.repeated_rows > STUCK_ROWS_MAX,
+        BLURRED: not REPEATED_ROWS_MAX < m.repeated_rows <= STUCK_ROWS_MAX,  # what is no number is torn
     }
     return tuple(reason for reason, fit in fits.items() if not fit)

@@ -298,16 +298,18 @@ class Room:
 
         def told(accepted: Accepted) -> None:
             self.unread = True
-            self._small[exam_id, accepted.number] = thumbnail_of(frame.pixels)  # every page asks for it in a moment
             self.parts.taken()
             self.events.tell("captured", exam=exam_id, number=accepted.number)
 
         def read() -> Reading:
             reading = self._read(own, frame)
             self.journal.look_ahead(exam_id, frame, reading)
+            small.append(thumbnail_of(frame.pixels))  # every page asks for it in a moment
             return reading
 
+        small: list[bytes] = []
         accepted, reading = session.accept_while(frame, read, told)
+        self._small[exam_id, accepted.number] = small[0]
         self._unkept = (exam_id, accepted.number, reading)
 
     def _read(self, own: BundleFacts, frame: Frame) -> Reading:

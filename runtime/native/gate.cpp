@@ -76,7 +76,7 @@ std::vector<std::string> structure_faults(const Picture &picture, const Bytes &i
         {FIELD, m.hull_share >= HULL_SHARE_MIN},
         {"text, lines or noise over the picture", m.strokes <= STROKES_MAX && m.grains <= GRAINS_MAX},
         {"colours exchanged or missing", m.blue_excess <= BLUE_EXCESS_MAX && m.spread >= SPREAD_MIN},
-        {"blurred", m.repeated_rows <= REPEATED_ROWS_MAX || m.repeated_rows > STUCK_ROWS_MAX},
+        {"blurred", !(m.repeated_rows > REPEATED_ROWS_MAX && m.repeated_rows <= STUCK_ROWS_MAX)},
     });
 }
 

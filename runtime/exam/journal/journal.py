@@ -174,7 +174,7 @@ class Journal(JournalChanges):
             self.images.settle(kept)
         self._known = folded
         if frame is not None:
-            self._sights.taken(exam_id, number, frame.pixels)
+            self._sights.taken(exam_id, number, frame)
         return number
 
     def look_ahead(self, exam_id: str, frame: Frame, reading: Reading) -> None:

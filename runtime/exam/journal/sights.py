@@ -42,9 +42,11 @@ class Sights:
         self._ahead: tuple[str, str, Sight, dict[int, float]] | None = None
         """Of the frame that is being kept: its exam, its SHA-256, how it looks, and how alike others are."""
 
-    def taken(self, exam_id: str, number: int, pixels: UInt8Array) -> None:
-        """A frame of the exam is kept, RGB uint8 [H, W, 3]: so that it need not be read and decoded to be compared."""
-        self._of_exam(exam_id).taken[number] = small(pixels)
+    def taken(self, exam_id: str, number: int, frame: Frame) -> None:
+        """A frame of the exam is kept: so that it need not be read and decoded to be compared."""
+        exam, ahead = self._of_exam(exam_id), self._ahead
+        if ahead is None or ahead[:2] != (exam_id, frame.sha256):
+            exam.taken[number] = small(frame.pixels)
 
     def look_ahead(self, exam_id: str, frame: Frame, vessels: UInt8Array | None) -> None:
         """Compare a frame that was read, while it is being kept, with those that are known: `like` need not then.

@@ -56,8 +56,9 @@ export function infantFields(known = {}) {
     ...field("birth_weight_g", t("Birth weight in grams"), "number", { min: 200, max: 6000 }),
     h("label", { for: "f-sex" }, t("Sex")), sex);
   const value = (name) => fields.querySelector(`#f-${name}`).value.trim();
+  const same = (born) => born === [day, time.slice(0, 5)].filter(Boolean).join("T") ? known.born_at : born; // with its own zone
   return { fields, read: () => ({
-    infant_id: value("infant_id"), name: value("name"), born_at: [value("born_day"), value("born_time")].filter(Boolean).join("T"),
+    infant_id: value("infant_id"), name: value("name"), born_at: same([value("born_day"), value("born_time")].filter(Boolean).join("T")),
     gestational_age: value("gestational_age"), birth_weight_g: Number(value("birth_weight_g")) || 0, sex: sex.value,
   }) };
 }

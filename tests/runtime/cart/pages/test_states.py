@@ -504,3 +504,23 @@ def test_a_technician_changes_bundles_by_keyboard(
         )
     assert "on the cart, other outcomes" in looked_at(page, "bundles-back", "service")
     page.context.close()
+
+
+def test_a_birth_stays_as_it_was_said_where_something_else_is_corrected(page: Any, cart: Quick) -> None:
+    """Its zone is not this machine's; and of a worklist's infant nobody said the time."""
+    for number, (born, shown) in enumerate((("2026-10-18T23:30:00+09:00", "23:30"), ("2026-10-18", ""))):
+        exam = cart.open_exam(infant_id=f"Z-{number}", born_at=born)
+        for screen in ("today", "result"):
+            page.evaluate(f"location.hash = '{screen}'")
+            page.wait_for_selector(f"nav a.here[href='#{screen}']")
+        page.wait_for_selector(".eyes")
+        says(page, "main", f"Z-{number}")
+        page.get_by_role("button", name="Correct the infant").click()
+        page.wait_for_selector("dialog[open]")
+        assert (page.input_value("#f-born_day"), page.input_value("#f-born_time")) == ("2026-10-18", shown)
+        page.fill("#f-birth_weight_g", "1010")
+        page.fill("#reason", "scale read again")
+        page.locator("dialog button.main").click()
+        until(lambda: cart.exam()["infant"]["birth_weight_g"] == 1010 or page.wait_for_timeout(50), "corrected")
+        assert cart.exam()["infant"]["born_at"] == born
+        cart.done(f"exams/{exam}/close")
