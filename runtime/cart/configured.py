@@ -83,8 +83,7 @@ def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], 
             return DaemonReader(
                 config.daemon_socket,
                 bundle,
-                threshold=sites_word(site, bundle).threshold if threshold is None else threshold,
-                budget_ms=camera.budget_ms,
+                word=sites_word(site, bundle, threshold=threshold, budget=budget),
                 reject_repeats=camera.still == "",
             )
         return screener_for(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -18,8 +19,11 @@ from runtime.daemon.messages import BundleInfo, DaemonState, Result, ResultFlag
 from runtime.decide import decide
 from runtime.errors import ScreeningError
 from runtime.outcome import Outcome
-from runtime.quality import REPEATED
+from runtime.preprocess import network_input
+from runtime.quality import REPEATED, grade
 from runtime.reading import EngineFacts, FrameFacts, Quality, Reading, Timings
+from runtime.trust.site import Site
+from runtime.trust.word import Word, sites_word
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -34,8 +38,9 @@ class DaemonReader:
     """Reads frames with a `ropscreend` beside this program. One thread at a time; a context manager is not needed.
 
     bundle: the one that this program's exams are opened with; a daemon that reads with another one gives no result.
-    threshold: what its exams ask for, None the bundle's; a daemon under another one gives no result. budget_ms: how
-    old a result may be. reject_repeats: the same picture twice in a row is a frozen camera.
+    word: the site's and the exam's threshold, gate and budget, None the bundle's own. A daemon of another threshold
+    gives no result; its findings are held against gate and budgets here, too, whatever profile it was started with.
+    reject_repeats: the same picture twice in a row is a frozen camera.
     It connects when it is used, and again once the daemon was lost. `screen` never raises.
     """
 
@@ -44,14 +49,13 @@ class DaemonReader:
         path: Path,
         bundle: Bundle,
         *,
-        threshold: float | None = None,
-        budget_ms: float | None = None,
+        word: Word | None = None,
         reject_repeats: bool = True,
     ) -> None:
         self._path, self._bundle = path, bundle
-        self._threshold = bundle.manifest.refer_threshold if threshold is None else threshold
+        self._word = sites_word(Site(), bundle) if word is None else word
         self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
-        self._budget_ms, self._reject_repeats = budget_ms, reject_repeats
+        self._budget_ms, self._reject_repeats = self._word.budget.total, reject_repeats
         self._client: Client | None = None
         self._slot_bytes = 0
         self._info: BundleInfo | None = None
@@ -156,10 +160,10 @@ class DaemonReader:
                 f"the daemon at {self._path} reads with bundle {info.sha256.hex()[:12]}, exams here are opened with "
                 f"{self._bundle.sha256[:12]}; name the same bundle to both"
             )
-        if abs(info.refer_threshold - self._threshold) > 1e-6:  # it comes as float32
+        if abs(info.refer_threshold - self._word.threshold) > 1e-6:  # it comes as float32
             raise DaemonError(
-                f"the daemon at {self._path} refers at {info.refer_threshold:.6g}, this exam at {self._threshold:.6g}; "
-                "give both the same site profile, or close the exam"
+                f"the daemon at {self._path} refers at {info.refer_threshold:.6g}, this exam at "
+                f"{self._word.threshold:.6g}; give both the same site profile, or close the exam"
             )
 
     def _hang_up(self) -> None:
@@ -180,11 +184,17 @@ class DaemonReader:
         names = ("quality", "preprocess", "segment", "classify", "decide")
         timings = {name: None if ms < 0 else ms for name, ms in zip(names, stages, strict=False)}
         probabilities = dict(zip(self._bundle.class_names, map(float, result.probabilities), strict=False))
-        if counts and decide(probabilities, self._refer, self._threshold)[0] is not outcome:
+        if counts and decide(probabilities, self._refer, self._word.threshold)[0] is not outcome:
             # It was loaded anew under another threshold since it was asked.
             return self._none(
-                frame, f"the daemon decided otherwise than this exam's threshold {self._threshold:g} does"
+                frame, f"the daemon decided otherwise than this exam's threshold {self._word.threshold:g} does"
             )
+        if counts:
+            if late := self._late(frame, timings):
+                return replace(self._none(frame, late), late=True)
+            own = grade(network_input(frame.pixels)[0], self._word.limits)
+            if not own.gradable:  # by limits that the daemon was not told of
+                return replace(self._none(frame, ", ".join(own.reasons)), outcome=Outcome.RETAKE, quality=own)
         return Reading(
             frame=FrameFacts(
                 frame.source,
@@ -207,6 +217,14 @@ class DaemonReader:
             late=bool(result.flags & ResultFlag.LATE),
             vessels=client.vessels(result) if counts else None,
         )
+
+    def _late(self, frame: Frame, timings: Mapping[str, float | None]) -> str:
+        """Which stage took longer than the site allows, "" when none did."""
+        for stage, took in {"capture": frame.capture_ms, **timings}.items():
+            allowed = getattr(self._word.budget, stage)
+            if allowed is not None and took is not None and not took <= allowed:
+                return f"late: {stage} took {took:.0f} ms, budget {allowed:g} ms"
+        return ""
 
     def _none(self, frame: Frame, reason: str) -> Reading:
         return Reading(

@@ -22,6 +22,7 @@ SITE_WORD = ("tests/runtime/trust/test_word.py",)
 CART = "tests/runtime/word/test_cart.py::"
 CARTS_READING = CART + "test_a_profile_reaches_every_reading[higher threshold]"
 CARTS_DAEMON = CART + "test_a_profile_reaches_every_reading_of_a_daemon[higher threshold]"
+CARTS_OTHER_DAEMON = CART + "test_a_daemon_that_was_started_without_the_profile_gives_no_finding_against_it[one limit]"
 CARTS_BUDGETS = CART + "test_of_the_sites_budget_and_the_carts_the_smaller_counts"
 CARTS_SITE = "open_site(config.site.profile, config.site.trusted_keys, station=config.station)"
 AGAIN = "tests/runtime/word/test_reread.py::"
@@ -72,13 +73,16 @@ KEPT = (
     Kept("runtime/exam/commands/exams.py", "budget_ms=options.budget_ms or ", "budget_ms=", (BUDGETS + "exam]",)),
     Kept("runtime/cart/configured.py", CARTS_SITE, NO_SITE, (CARTS_READING,)),
     Kept("runtime/cart/configured.py", "            budget=budget,\n", "", (CARTS_BUDGETS,)),
-    Kept("runtime/cart/configured.py", "                budget_ms=camera.budget_ms,\n", "", (CARTS_DAEMON,)),
     Kept(
         "runtime/cart/configured.py",
-        "sites_word(site, bundle).threshold if threshold is None else threshold",
-        "bundle.manifest.refer_threshold",
-        (CARTS_DAEMON,),
+        "word=sites_word(site, bundle, threshold",
+        "word=sites_word(Site(), bundle, threshold",
+        (CARTS_OTHER_DAEMON,),
     ),
+    Kept(
+        "runtime/cart/configured.py", "threshold=threshold, budget=budget),", "threshold=threshold),", (CARTS_DAEMON,)
+    ),
+    Kept("runtime/daemon/whole.py", "            if not own.gradable:", "            if False:", (CARTS_OTHER_DAEMON,)),
     Kept(
         "runtime/cart/configured.py",
         "site_rules(in_use.site, ",

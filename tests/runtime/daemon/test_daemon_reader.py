@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +13,15 @@ import pytest
 from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from device.errors import CameraError, RepeatedFrame
 from device.frame import Frame
+from runtime.budget import Budget
 from runtime.bundle import Bundle
 from runtime.daemon.whole import DaemonReader
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.outcome import Outcome
+from runtime.quality import QualityLimits
 from runtime.screener import Screener
+from runtime.trust.site import Site
+from runtime.trust.word import Word, sites_word
 from tests.runtime.daemon.conftest import Running, running
 
 
@@ -26,6 +31,10 @@ def frames() -> list[Frame]:
         pictures = [camera.render(number)[0] for number in range(6)]
     pictures += [np.zeros_like(pictures[0]), np.full_like(pictures[0], 255), pictures[0][:, ::-1].copy()]
     return [Frame(pixels, sequence=number, source=f"f:{number}") for number, pixels in enumerate(pictures)]
+
+
+def word_of(daemon: Running, **asked: Any) -> Word:
+    return sites_word(Site(), daemon.bundle, **asked)
 
 
 @pytest.fixture
@@ -79,7 +88,7 @@ def test_a_fault_of_the_engine_is_no_result(
 
 
 def test_another_threshold_or_bundle_gives_no_result(daemon: Running, frames: list[Frame]) -> None:
-    other = DaemonReader(daemon.path, daemon.bundle, threshold=0.01)
+    other = DaemonReader(daemon.path, daemon.bundle, word=word_of(daemon, threshold=0.01))
     reading = other.screen(frames[0])
     assert reading.outcome is Outcome.NO_RESULT
     assert "this exam at 0.01" in reading.reason
@@ -88,6 +97,31 @@ def test_another_threshold_or_bundle_gives_no_result(daemon: Running, frames: li
     reading = DaemonReader(daemon.path, wrong).screen(frames[0])
     assert reading.outcome is Outcome.NO_RESULT
     assert "same bundle" in reading.reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "outcome", "reason"),
+    [
+        ({"limits": QualityLimits(brightness_min=250.0)}, Outcome.RETAKE, "too dark"),
+        ({"limits": QualityLimits(detail_min=50.0)}, Outcome.RETAKE, "blurred"),
+        ({"budget": Budget(segment=1e-6)}, Outcome.NO_RESULT, "late: segment took"),
+        ({"budget": Budget(classify=1e-6)}, Outcome.NO_RESULT, "late: classify took"),
+        ({"budget": Budget(preprocess=1e-6)}, Outcome.NO_RESULT, "late: preprocess took"),
+        ({"budget": Budget(quality=1e-6)}, Outcome.NO_RESULT, "late: quality took"),
+        ({"budget": Budget(capture=1e-6)}, Outcome.NO_RESULT, "late: capture took"),
+        ({"budget": Budget(total=60_000.0, segment=60_000.0)}, Outcome.NO_REFERRAL_FINDINGS, "ridge"),
+    ],
+)
+def test_a_finding_of_a_daemon_that_was_not_told_of_the_sites_word_is_held_against_it(
+    daemon: Running, frames: list[Frame], asked: dict[str, Any], outcome: Outcome, reason: str
+) -> None:
+    reader = DaemonReader(daemon.path, daemon.bundle, word=word_of(daemon, **asked))
+    reading = reader.screen(replace(frames[0], capture_ms=3.0))
+    assert reading.outcome is outcome
+    assert reason in reading.reason
+    assert reading.late is reading.reason.startswith("late")
+    assert (reading.probabilities is None) is (outcome is not Outcome.NO_REFERRAL_FINDINGS)
+    reader.close()
 
 
 class _OtherBundle:
@@ -106,7 +140,7 @@ def test_a_decision_under_another_threshold_than_was_asked_is_none(
     daemon: Running, reader: DaemonReader, frames: list[Frame]
 ) -> None:
     assert reader.screen(frames[0]).outcome is Outcome.NO_REFERRAL_FINDINGS
-    reader._threshold = 0.05  # as if the daemon had been loaded anew under a laxer profile
+    reader._word = word_of(daemon, threshold=0.05)  # as if the daemon had been loaded anew under a laxer profile
     reading = reader.screen(frames[1])
     assert reading.outcome is Outcome.NO_RESULT
     assert "decided otherwise" in reading.reason
@@ -137,7 +171,7 @@ def test_a_daemon_that_goes_away_is_no_result_and_said_and_found_again(
 
 def test_a_late_answer_and_a_missing_frame_are_no_results(daemon: Running, frames: list[Frame]) -> None:
     daemon.engine.segment_delay_ms = 400.0
-    late = DaemonReader(daemon.path, daemon.bundle, budget_ms=150.0)
+    late = DaemonReader(daemon.path, daemon.bundle, word=word_of(daemon, budget=Budget(total=150.0)))
     reading = late.screen(frames[0])
     assert (reading.outcome, reading.late) == (Outcome.NO_RESULT, True)
     daemon.engine.segment_delay_ms = 0.0

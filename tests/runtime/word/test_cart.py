@@ -119,6 +119,21 @@ def test_a_profile_reaches_every_reading_of_a_daemon(at_site: AtSite, profile: s
     holds(replace(found, trust=None), outcome, words, late, changes.get("budget_ms", {}).get("total", 60000))
 
 
+@pytest.mark.parametrize("profile", ["one limit", "another limit", "budget in total"])
+def test_a_daemon_that_was_started_without_the_profile_gives_no_finding_against_it(
+    at_site: AtSite, profile: str
+) -> None:
+    changes, outcome, words, late = PROFILES[profile]
+    socket, nothing = at_site.folder / "s", at_site.options()
+    with serving(socket, nothing) as daemon:
+        assert isinstance(daemon, Serving), daemon
+        path = cart_file(at_site.folder, at_site.options(**changes), socket=socket, camera="budget_ms = 60000\n")
+        found = said(path)
+    assert (found.outcome, found.late) == (outcome, late)
+    assert found.reason is not None
+    assert words in found.reason
+
+
 def test_a_daemon_under_another_threshold_gives_no_finding(at_site: AtSite) -> None:
     socket = at_site.folder / "s"
     with serving(socket, at_site.options(refer_threshold=0.85)) as daemon:
