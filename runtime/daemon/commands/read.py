@@ -35,7 +35,7 @@ def read(options: argparse.Namespace) -> int:
     with Client(options.socket, "read") as client:
         sha256 = client.bundle().sha256.hex()
     site, bundle = open_site(options.site_profile, options.trusted_keys), open_bundle(options.bundle, sha256=sha256)
-    reader = DaemonReader(options.socket, bundle, threshold=sites_word(site, bundle).threshold, reject_repeats=False)
+    reader = DaemonReader(options.socket, bundle, word=sites_word(site, bundle), reject_repeats=False)
     unread = False
     with ExitStack() as stack:
         stack.enter_context(closing(reader))
