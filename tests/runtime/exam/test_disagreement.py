@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -25,9 +26,10 @@ KEY = JournalKey(bytes(32))
 
 
 @pytest.fixture
-def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journal]:
     monkeypatch.setenv("ROP_JOURNAL_KEY", KEY.text)
-    return Journal.open(tmp_path / "j", KEY, create=True, floor_bytes=0)
+    with Journal.open(tmp_path / "j", KEY, create=True, floor_bytes=0) as opened:
+        yield opened
 
 
 FOUND = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -101,8 +102,9 @@ def key() -> JournalKey:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, key: JournalKey) -> Journal:
-    return Journal.open(tmp_path / "j", key, create=True, floor_bytes=0)
+def journal(tmp_path: Path, key: JournalKey) -> Iterator[Journal]:
+    with Journal.open(tmp_path / "j", key, create=True, floor_bytes=0) as opened:
+        yield opened
 
 
 @pytest.fixture
