@@ -36,7 +36,8 @@ class Frame:
     sequence: int
     """Number of the frame at its source, from 0; gaps are frames that were dropped or unreadable."""
     source: str
-    """File name for files, `sim:12`-like names for cameras; never a path and never a patient's name."""
+    """File name for files, `sim:12`-like names for cameras; never a patient's name, and a path only where the folders
+    in a folder were asked for (from there on)."""
     captured_ns: int = field(default_factory=time.monotonic_ns)
     """`time.monotonic_ns()` at capture (for a file: when its reading began)."""
     captured_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))

@@ -99,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     frames.add_argument(
         "--subfolders",
         action="store_true",
-        help="read the pictures of the folders in the folder, too; each is named by its path from there",
+        help="read the pictures of the folders in the folder, too; each is named by its path from there, in the "
+        "readings as well, so that no folder may bear a patient's name",
     )
     frames.add_argument("--strict", action="store_true", help="exit code 1 when a frame could not be read")
     frames.add_argument(
