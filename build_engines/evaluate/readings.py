@@ -128,6 +128,7 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
                     f"named; name it as BUNDLE: its classes say what refers"
                 )
             said = _said(line, _refer(known[sha256]))
+            _follows(here, said, known[sha256].manifest.refer_threshold)
         except (LookupError, TypeError, ValueError) as error:
             raise EvaluationError(f"{here}: not a reading ({error}); expected {READING_SCHEMA}") from None
         number = place.get((PurePosixPath(folder) / source).as_posix(), by_hash.get(str(pixels).lower()))
@@ -210,6 +211,15 @@ def _said(reading: Mapping[str, Any], refer: tuple[str, ...]) -> Said:
             raise ValueError(f"refer probability {score}")
         score = min(score, 1.0)
     return Said(outcome, str(reading["reason"]), score, reading["frame"]["sha256"])
+
+
+def _follows(here: str, said: Said, threshold: float) -> None:
+    """An evaluation states the bundle's threshold: outcomes by another one would be counted as its own."""
+    if said.score is not None and (said.outcome is Outcome.REFER) is not (said.score >= threshold):
+        raise EvaluationError(
+            f"{here}: {said.outcome.value} at probability {said.score:.4g}, the bundle refers at {threshold:.4g}; it "
+            f"was read under another threshold, as by a site's profile: read again without it"
+        )
 
 
 def _refer(bundle: Bundle) -> tuple[str, ...]:

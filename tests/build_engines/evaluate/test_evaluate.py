@@ -274,6 +274,11 @@ def test_readings_that_leave_a_frame_out_or_are_by_another_bundle_are_refused(
             "line 1: not a reading (refer",
         ),
         (lambda text: text.replace('"ridge"', '"other"', 1), "without a probability of ridge"),
+        (lambda text: text.replace("NO_REFERRAL_FINDINGS", "REFER", 1), "read under another threshold, as by a site's"),
+        (
+            lambda text: text.replace('"REFER"', '"NO_REFERRAL_FINDINGS"', 1),
+            "the bundle refers at 0.5; it was read under",
+        ),
         (
             lambda text: re.sub(r'"probabilities": {[^}]*}', '"probabilities": null', text, count=1),
             "without a probability",
@@ -283,7 +288,7 @@ def test_readings_that_leave_a_frame_out_or_are_by_another_bundle_are_refused(
         (lambda text: "", "no reading is of a picture"),
         (lambda text: text.replace('"REFER"', '"MAYBE"', 1), "'MAYBE' is not a valid Outcome"),
     ],
-    ids=["NaN", "text", "over 1", "no class", "null", "older", "cut", "empty", "unknown outcome"],
+    ids=["NaN", "text", "over 1", "no class", "laxer", "stricter", "null", "older", "cut", "empty", "unknown"],
 )
 def test_spoilt_readings_are_one_line_that_says_where(
     tmp_path: Path, bundle: Bundle, spoil: Callable[[str], str], said: str, capsys: pytest.CaptureFixture[str]
