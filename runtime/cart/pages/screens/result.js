@@ -26,7 +26,7 @@ export function resultScreen(main, { go, argument }) {
       h("h1", { class: "unseen" }, t("Result")),
       (exam.disagreements || []).length ? h("p", { class: "disagrees", role: "alert" }, t("A clinician's findings disagree with this outcome: {what}", { what: exam.disagreements.join("; ") })) : null,
       h("div", { class: `banner big ${exam.outcome}` }, h("b", {}, t(exam.word)), h("span", {}, bannerText(exam)),
-        exam.where ? h("span", { class: "reason" }, exam.where, " ", said(exam.reason)) : h("span", { class: "reason" }, said(exam.reason))),
+        exam.where ? h("span", { class: "reason" }, `${exam.where}: `, said(exam.reason)) : h("span", { class: "reason" }, said(exam.reason))),
       (exam.warnings || []).map((one) => h("p", { class: "warn" }, said(one))),
       h("p", {}, infant ? [h("b", {}, h("bdi", {}, infant.shown_name)), " ", h("bdi", {}, infant.infant_id), ` ${t("born")} ${infant.born_day}`] : t("retired"),
         `, ${when(exam.opened_at, true)}, ${exam.operator}, `, exam.voided ? t("void") : t(open ? "open" : exam.phase), exam.stopped ? `, ${t("stopped early")}` : ""),
@@ -49,7 +49,7 @@ export function resultScreen(main, { go, argument }) {
   function eye(name) {
     const one = exam.eyes[name];
     const word = name === "OD" ? t("right eye (OD)") : t("left eye (OS)");
-    return h("section", { class: "eye-result", "aria-label": word }, h("h2", {}, word, " ", outcomeTag(one)), h("p", {}, one.where, " ", said(one.reason)),
+    return h("section", { class: "eye-result", "aria-label": word }, h("h2", {}, word, " ", outcomeTag(one)), h("p", {}, one.where ? `${one.where}: ` : "", said(one.reason)),
       one.undone.length ? h("p", { class: "warn" }, t("Not done: {views}", { views: one.undone.map((view) => `${t(view)} (${t(one.views[view].reason)})`).join(", ") })) : null,
       h("ul", { class: "shots" }, exam.captures.filter((capture) => capture.eye === name).map((capture) => h("li", {},
         h("button", { type: "button", "data-k": `shot ${capture.number}`, class: `shot ${capture.excluded ? "excluded" : ""}`, "aria-pressed": chosen === capture.number ? "true" : "false",
