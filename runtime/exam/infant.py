@@ -157,7 +157,8 @@ def parse_birth(text: str) -> tuple[datetime, bool]:
     said = text.strip()
     day_alone = re.fullmatch(r"\d{4}-\d\d-\d\d", said, re.ASCII) is not None
     try:
-        if len(said) <= len("2026-10-01") and not day_alone:
+        zone_alone = re.fullmatch(r"\d{4}-\d\d-\d\d([+-].*|[zZ])", said, re.ASCII)  # would be read as a time of day
+        if zone_alone or (len(said) <= len("2026-10-01") and not day_alone):
             raise ValueError("no time")
         moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", said))
         return (moment if moment.tzinfo else moment.astimezone()), not day_alone

@@ -115,7 +115,11 @@ def test_a_slip_of_the_year_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-10", "20261001", "2026-W40", "01.10.2026 04:30", "", "yesterday", "2026-13-01T04:30", "2026-02-30"]
+    "text",
+    [
+        *("2026-10", "20261001", "2026-W40", "01.10.2026 04:30", "", "yesterday", "2026-13-01T04:30", "2026-02-30"),
+        *("2026-10-01Z", "2026-10-01+02:00", "2026-10-01-05:00", "2026-10-01T"),
+    ],
 )
 def test_births_that_cannot_be_read(text: str) -> None:
     with pytest.raises(InfantInvalid, match="expected ISO 8601"):
