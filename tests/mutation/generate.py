@@ -7,8 +7,9 @@ calls left out, refusals left out, the smaller taken for the larger. Texts are l
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -49,11 +50,14 @@ class Mutation:
     end: int
     text: str
     """What goes between the two."""
+    nth: int = 1
+    """Of those of the file that read alike."""
 
     @property
     def name(self) -> str:
         """The same as long as the lines and the file are."""
-        return f"{self.file}: {_one_line(self.old)} => {_one_line(self.new)}"
+        which = "" if self.nth == 1 else f" ({self.nth})"
+        return f"{self.file}: {_one_line(self.old)} => {_one_line(self.new)}{which}"
 
     def apply(self, source: bytes) -> bytes:
         """The mutated file."""
@@ -95,7 +99,12 @@ def mutations(file: str, source: bytes, only_in: Collection[str] = ()) -> list[M
             except SyntaxError:
                 continue
             found.setdefault(f"{made.line} {made.name}", made)
-    return sorted(found.values(), key=lambda m: (m.start, m.text))
+    alike: Counter[str] = Counter()
+    numbered = []
+    for made in sorted(found.values(), key=lambda m: (m.start, m.text)):
+        alike[made.name] += 1
+        numbered.append(replace(made, nth=alike[made.name]))
+    return numbered
 
 
 def _not_run(node: ast.AST) -> Iterator[ast.AST]:

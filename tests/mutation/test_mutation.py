@@ -71,3 +71,10 @@ def test_a_mutation_changes_its_place_only() -> None:
         changed = made.apply(source)
         assert len(changed.splitlines()) == 2
         assert (changed.splitlines()[0] == b"a = 1") or made.line == 1
+
+
+def test_of_lines_that_read_alike_each_has_a_name() -> None:
+    """One that lives is not hidden by its like that a test kills."""
+    names = [made.name for made in mutations("x.py", b"try:\n    a()\nexcept E:\n    raise\nelse:\n    raise\n")]
+    assert len(set(names)) == len(names)
+    assert {"x.py: raise => pass", "x.py: raise => pass (2)"} <= set(names)
