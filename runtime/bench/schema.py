@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from runtime.bench.words import GPU_STAGES, ROWS, LoadKind
+from runtime.bench.words import GPU_STAGES, ROWS, STAGES, LoadKind
 
 REPORT_SCHEMA = "rop.bench/1"
 
@@ -29,6 +29,10 @@ Percent = Annotated[FiniteFloat, Field(gt=0, lt=100)]
 SAMPLED = {*ROWS, "cpu"} - {"camera_to_result"}
 """What a frame has a value of."""
 ALWAYS_SAMPLED = SAMPLED - set(GPU_STAGES)
+OWN_STAGES = tuple(stage for stage in STAGES if stage != "capture")
+"""That a frame's total holds."""
+ROUNDED_MS = 0.0011
+"""Times are rounded to a microsecond."""
 
 
 def _moment(text: str) -> str:
@@ -351,15 +355,26 @@ class FramesPart(Part):
             raise ValueError("frames: columns of different lengths")
         if not ALWAYS_SAMPLED <= set(self.columns) <= SAMPLED:
             raise ValueError(f"columns: got {', '.join(sorted(self.columns))}; expected {', '.join(sorted(SAMPLED))}")
-        for frame, read, total in zip(self.number, self.columns["classify"], self.columns["total"], strict=True):
+        parts = zip(*(self.columns[row] for row in ("total", *OWN_STAGES)), strict=True)
+        for frame, read, (total, *stages) in zip(self.number, self.columns["classify"], parts, strict=True):
             if read is not None and not total:
                 raise ValueError(f"frame {frame} was read by both networks in {total} ms, expected more than 0")
+            longest = max((stage for stage in stages if stage is not None), default=0.0)
+            if longest > (total or 0.0) + ROUNDED_MS:
+                raise ValueError(f"frame {frame} took {total} ms in total, and one of its stages {longest} ms")
         return self
 
     @property
     def timed(self) -> int:
         """Frames that both networks read."""
         return sum(read is not None for read in self.columns["classify"])
+
+    def of(self, row: str) -> list[float]:
+        """Latencies of a row, of the frames that both networks read."""
+        if row == "camera_to_result":
+            return list(self.camera_to_result_ms)
+        both = zip(self.columns.get(row, ()), self.columns["classify"], strict=False)
+        return [value for value, read in both if value is not None and read is not None]
 
 
 class Report(Part):
@@ -424,3 +439,10 @@ class Report(Part):
         total = self.rows.get("total")
         if (total.n if total else 0) != frames.timed:
             yield f"row total is of {total.n if total else 0} frames, {frames.timed} were read by both networks"
+        if not frames.timed <= len(frames.camera_to_result_ms) <= counts.frames_in:
+            times = len(frames.camera_to_result_ms)
+            yield f"{times} times from camera to result of {frames.timed} to {counts.frames_in} frames"
+        for name, row in self.rows.items():
+            longest = max(frames.of(name), default=0.0)
+            if abs(row.max - longest) > ROUNDED_MS:
+                yield f"row {name} says at most {row.max:g} ms, its frames {longest:g} ms"

@@ -19,7 +19,8 @@ CAPTURED = datetime(2026, 11, 22, tzinfo=timezone.utc)
 
 def whole(total_ms: float) -> Timings:
     """Of a frame that both networks read."""
-    return Timings(0.0, 0.1, 0.1, total_ms * 0.6, max(0.0, total_ms * 0.4 - 0.3), 0.1, total_ms)
+    small = min(0.1, total_ms / 10)
+    return Timings(0.0, small, small, total_ms * 0.6, total_ms * 0.4 - 3 * small, small, total_ms)
 
 
 class PlannedReader:
