@@ -24,6 +24,18 @@ class GroundTruth:
     """What is wrong with the frame on purpose (`blink`, `defocus`, `glare`, ...), None when nothing is."""
 
 
+@dataclass(frozen=True)
+class StatedOf:
+    """What a file states of its picture's subject; empty where it states nothing. For comparing: written nowhere."""
+
+    eye: str = ""
+    """`R` or `L`, of the patient."""
+    patient_id: str = field(default="", repr=False)
+
+
+NOTHING_STATED = StatedOf()
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One image from a camera.
@@ -46,6 +58,8 @@ class Frame:
     """Time that getting the frame took its driver: read and decode, or exposure and transfer."""
     changes: tuple[str, ...] = ()
     """What was done to the picture beyond decoding it (colours converted, turned upright), for the reading."""
+    stated: StatedOf = NOTHING_STATED
+    """Whose picture its file says it is; an exam holds it against the infant and the eye that are set."""
     truth: GroundTruth | None = None
     """From simulated cameras only."""
 

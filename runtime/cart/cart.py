@@ -37,7 +37,7 @@ from runtime.cart.shelf import Shelf
 from runtime.cart.watch import HUNG_S, Watch, stuck_problem
 from runtime.errors import ScreeningError
 from runtime.exam.icrop3 import EyeFindings
-from runtime.exam.infant import Infant
+from runtime.exam.infant import EMERGENCY, Infant
 from runtime.exam.journal.journal import ID_LETTERS
 from runtime.exam.machine import StopReason
 from runtime.exam.naming import cleaned
@@ -537,7 +537,7 @@ def aim_shown(exam: Mapping[str, Any]) -> tuple[Eye, View] | None:
 def emergency_id() -> str:
     """For an infant whose identifier nobody knows yet; two never have the same, whatever any clock says."""
     letters = "".join(secrets.choice(ID_LETTERS) for _ in range(4))
-    return f"EMERGENCY-{datetime.now().astimezone():%Y%m%d-%H%M}-{letters}"
+    return f"{EMERGENCY}{datetime.now().astimezone():%Y%m%d-%H%M}-{letters}"
 
 
 def _camera_problem(reader: LiveReader) -> tuple[str, bool]:

@@ -18,7 +18,6 @@ from runtime.cart.errors import NotNow
 from runtime.cart.events import Events
 from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
-from runtime.cart.look_twice import said_otherwise
 from runtime.cart.parts import FrameReader, Parts
 from runtime.cart.persons import in_exam_time, shown_name
 from runtime.cart.pictures import JPEG, gates_of, picture_of, thumbnail_of
@@ -40,6 +39,7 @@ from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
 from runtime.exam.journal.told import TOLD, WENT_ON, told_of
 from runtime.exam.light import LightJournal
+from runtime.exam.look_twice import said_otherwise
 from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
 from runtime.exam.report import report_page

@@ -16,6 +16,8 @@ from typing import Any
 from runtime.exam.errors import InfantInvalid
 from runtime.exam.naming import says_nothing, spoilt
 
+EMERGENCY = "EMERGENCY-"
+"""How an identifier begins that a cart made up, since nobody knew the infant's yet."""
 LONGEST_NAME = 1000
 LONGEST_ID = 64
 """As DICOM's Patient ID (LO)."""

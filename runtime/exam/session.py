@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from device.errors import BoardRefused, CameraError, DeviceError, FlashNotCaught
-from device.frame import Frame
+from device.frame import Frame, StatedOf
 from runtime.exam.binding import Aims
 from runtime.exam.errors import ExamRefused
-from runtime.exam.infant import Infant
+from runtime.exam.infant import EMERGENCY, Infant
 from runtime.exam.journal import ExamRecord, Journal
 from runtime.exam.journal.writer import who_of
+from runtime.exam.look_twice import same_identifier
 from runtime.exam.machine import StopReason
 from runtime.exam.order import Order
 from runtime.exam.result import ExamResult, exam_result
@@ -23,6 +24,8 @@ from runtime.reading import Reader, Reading
 from runtime.views import Eye, View
 
 T = TypeVar("T")
+SIDES = {Eye.OD: "R", Eye.OS: "L"}
+"""As DICOM names the patient's sides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +114,31 @@ class ExamSession:
         self._aims = self._aims.aimed(eye, view, time.monotonic_ns())
 
     def accept(self, frame: Frame) -> Accepted:
-        """Journal a frame under what was set when it was captured. Raises `ExamRefused` or `JournalError`."""
+        """Journal a frame under what was set when it was captured.
+
+        Raises `ExamRefused`, also for a picture that its file says is another eye's or another patient's, or
+        `JournalError`.
+        """
         exam_id, eye, view = self._aims.at(frame.captured_ns)
+        self._is_its_own(frame.stated, exam_id, eye)
         number = self._journal.add_capture(exam_id, eye, view, frame, operator=self._operator)
         return Accepted(exam_id, number, frame)
+
+    def _is_its_own(self, stated: StatedOf, exam_id: str, eye: Eye) -> None:
+        """A file's word is not asked of twice: who set the eye or opened the exam may have taken the wrong one."""
+        if stated.eye not in ("", SIDES[eye]):
+            other = next(one for one, side in SIDES.items() if side == stated.eye)
+            raise ExamRefused(
+                f"the picture's file says {other.value}, {eye.value} is set; set the eye, or take this eye's picture"
+            )
+        if not stated.patient_id:
+            return
+        known = self._journal.infant(exam_id).infant_id
+        if known and not known.startswith(EMERGENCY) and not same_identifier(known, stated.patient_id):
+            raise ExamRefused(
+                "the picture's file names another patient's identifier than this exam; take this infant's picture, or "
+                "correct the infant's identifier"
+            )
 
     def accept_while(
         self, frame: Frame, does: Callable[[], T], told: Callable[[Accepted], None] = lambda _: None

@@ -23,6 +23,7 @@ from device.cameras.codecs.levels import to_eight_bits
 from device.cameras.codecs.refused import MAX_MEGAPIXELS, Damaged, Refused, check_size
 from device.cameras.files.sniff import begins_as_picture
 from device.errors import FrameUnreadable
+from device.frame import NOTHING_STATED, StatedOf
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,6 +64,8 @@ class Decoded:
     """RGB, uint8 [H, W, 3], upright, in sRGB."""
     changes: tuple[str, ...] = ()
     """What was done beyond decoding, for the reading."""
+    stated: StatedOf = NOTHING_STATED
+    """Whose picture the file says it is."""
 
 
 def shown_name(path: Path, folder: Path | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The pixels of a DICOM object, and nothing else of it: no attribute of the patient is read.
+"""The pixels of a DICOM object, and of the patient what an exam must be held against: identifier and eye.
 
 pydicom reads only the elements that are named here, so names and dates never come into memory as such.
 """
@@ -27,6 +27,7 @@ from device.cameras.codecs.profile import to_srgb
 from device.cameras.codecs.refused import Damaged, Refused, check_size
 from device.cameras.codecs.seams import damage_seen
 from device.extras import how_to_install
+from device.frame import StatedOf
 
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 """Photometric interpretations that pydicom makes RGB."""
@@ -41,6 +42,7 @@ _HEADER = (
     "Rows",
     "SamplesPerPixel",
 )
+_STATED = ("ImageLaterality", "Laterality", "PatientID")
 _PIXELS = ("PixelData", "PlanarConfiguration", "BitsAllocated", "HighBit", "ExtendedOffsetTable")
 _JPEG_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 _RLE = "1.2.840.10008.1.2.5"
@@ -49,9 +51,9 @@ _INFLATED_MAX = 256 << 20
 """64 megapixels of colour, and room for the rest."""
 
 
-def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """A single-frame colour or MONOCHROME2 object, from the bytes of its file: RGB, uint8 [H, W, 3], in sRGB, and what
-    was done to it.
+def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...], StatedOf]:
+    """A single-frame colour or MONOCHROME2 object, from the bytes of its file: RGB, uint8 [H, W, 3], in sRGB, what was
+    done to it, and whose picture it says it is.
 
     Gray of more than 8 bits is scaled by its stored range, rounded.
 
@@ -63,6 +65,7 @@ def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
         try:
             header = {name: dataset.get(name) for name in _HEADER}
             pixels = _pixels(pydicom, dataset, header, _check(header))
+            stated = _stated(dataset)
         except (Refused, MemoryError):
             raise
         except Exception as error:  # pydicom reads an element's value when it is asked for, and raises nearly anything
@@ -70,7 +73,12 @@ def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     seen = damage_seen(pixels, blocks=not deflated)
     if seen is not None:
         raise Damaged("DICOM picture", seen)
-    return _in_srgb(pixels, header)
+    return (*_in_srgb(pixels, header), stated)
+
+
+def _stated(dataset: Any) -> StatedOf:
+    eye = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "").strip().upper()
+    return StatedOf(eye if eye in ("R", "L") else "", str(dataset.get("PatientID") or "").strip())
 
 
 def _in_srgb(pixels: NDArray[np.uint8], header: dict[str, Any]) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
@@ -91,7 +99,9 @@ def _open(pydicom: Any, data: bytes) -> tuple[Any, bool]:
         deflated = _is_deflated(data)
         if deflated:
             data = _inflated(data)
-        dataset = pydicom.dcmread(BytesIO(data), force=data[128:132] != b"DICM", specific_tags=[*_HEADER, *_PIXELS])
+        dataset = pydicom.dcmread(
+            BytesIO(data), force=data[128:132] != b"DICM", specific_tags=[*_HEADER, *_STATED, *_PIXELS]
+        )
         if "TransferSyntaxUID" not in dataset.file_meta:  # without a preamble: the default of the standard
             implicit, little = dataset.original_encoding
             uids = pydicom.uid

@@ -119,6 +119,7 @@ def _frame(decode: Callable[[], Decoded], source: str, sequence: int) -> Frame:
     return Frame(
         pixels=picture.pixels,
         changes=picture.changes,
+        stated=picture.stated,
         sequence=sequence,
         source=source,
         captured_ns=captured_ns,

@@ -74,7 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     capture = _verb(verbs, "capture", "take one frame into the open exam and read it", writes=True)
     capture.add_argument("source", metavar="SOURCE", help="picture, camera or sim:, as for python -m runtime.screen")
     _place(capture, required=True)
-    capture.add_argument("--skip", type=_count, default=0, metavar="N", help="let N frames pass before")
+    capture.add_argument(
+        "--skip",
+        type=_count,
+        metavar="N",
+        help="let N frames pass before; asked for where a source holds several pictures",
+    )
     _gates(capture, "this frame")
     capture.add_argument("--budget-ms", type=float, metavar="MS", help="time allowed for the reading")
     _engine(capture)

@@ -10,6 +10,7 @@ from functools import partial
 
 from device.cameras import open_camera
 from device.errors import CameraError, FrameUnreadable
+from device.schemes import is_simulated
 from runtime.budget import LIVE_BUDGET_MS
 from runtime.commands.say import aside, say, say_json
 from runtime.commands.text import printable
@@ -34,6 +35,7 @@ from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import ExamSummary, Journal
 from runtime.exam.journal.orders import exams_on, orders_of_exams
+from runtime.exam.look_twice import said_otherwise
 from runtime.exam.machine import Phase
 from runtime.exam.order import FINISHED, Ordered
 from runtime.exam.session import ExamSession
@@ -58,6 +60,8 @@ def new(options: Namespace) -> int:
         if order is not None and not options.again:
             _not_again(exams_on(order, orders_of_exams(journal)))
         exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=options.station, order=order)
+        for sentence in said_otherwise(infant, (), journal, exam_id):
+            aside(f"runtime.exam: look twice: {printable(sentence)}")
         if options.json:
             say_json(exam_dict(journal.exam(exam_id), infant, journal.order(exam_id)))
         else:
@@ -123,11 +127,17 @@ def capture(options: Namespace) -> int:
                 counted=True,
             ) as screener,
         ):
+            several = not is_simulated(options.source) and camera.frame_count not in (None, 1)
+            if options.skip is None and several:
+                raise ExamRefused(
+                    f"{options.source} holds {camera.frame_count} pictures, one is taken at a time; name the picture, "
+                    "or say with --skip how many to pass over"
+                )
             session = ExamSession(journal, screener, operator=options.operator)
             session.resume(bundle.sha256, rules.threshold)
-            for _ in range(options.skip):
+            session.aim(options.eye, options.view)  # before a folder decodes ahead what is taken
+            for _ in range(options.skip or 0):
                 camera.read()
-            session.aim(options.eye, options.view)
             lost: CameraError | None = None
             try:
                 frame = camera.read()

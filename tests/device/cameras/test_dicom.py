@@ -14,6 +14,7 @@ from PIL import Image
 
 from device import FrameUnreadable, Pictures, WatchedFolder
 from device.cameras.files import decode
+from device.frame import StatedOf
 
 pydicom = pytest.importorskip("pydicom", reason="needs the extra dicom")
 
@@ -179,19 +180,19 @@ def test_the_patient_is_in_no_frame(tmp_path: Path) -> None:
     assert "Secretname" not in repr(vars(frame))
 
 
-def test_no_element_of_the_patient_is_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_the_patient_only_the_identifier_is_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.dcm", NOISE)
-    seen: set[int] = set()
+    seen: set[tuple[int, int]] = set()
     original = pydicom.values.convert_value
 
     def spy(vr: str, raw: Any, encoding: Any = None) -> Any:
-        seen.add(raw.tag.group)
+        seen.add((raw.tag.group, raw.tag.element))
         return original(vr, raw, encoding)
 
     monkeypatch.setattr(pydicom.values, "convert_value", spy)
     decode(path)
-    assert 0x0028 in seen, "the spy sees the picture's elements"
-    assert 0x0010 not in seen, "and none of the patient's"
+    assert (0x0028, 0x0010) in seen, "the spy sees the picture's elements"
+    assert {tag for tag in seen if tag[0] == 0x0010} == {(0x0010, 0x0020)}, "and no name and no date of the patient's"
 
 
 def test_a_half_written_object_in_a_watched_folder_waits(tmp_path: Path) -> None:
@@ -276,3 +277,32 @@ def test_rle_that_unpacks_to_more_or_less_is_refused(tmp_path: Path, made: int) 
     dataset.PixelData = pydicom.encaps.encapsulate([bytes(stream)])
     dataset.save_as(tmp_path / "a.dcm")
     assert "damaged" in refusal(tmp_path / "a.dcm")
+
+
+@pytest.mark.parametrize(
+    ("changed", "eye"),
+    [
+        ({"ImageLaterality": "R"}, "R"),
+        ({"ImageLaterality": "L", "Laterality": "R"}, "L"),
+        ({"Laterality": " r "}, "R"),
+        ({"ImageLaterality": "B"}, ""),
+        ({"ImageLaterality": "U"}, ""),
+        ({}, ""),
+    ],
+)
+def test_whose_picture_it_says_it_is_goes_with_the_frame_and_is_shown_nowhere(
+    tmp_path: Path, changed: dict[str, str], eye: str
+) -> None:
+    with Pictures(write(tmp_path / "a.dcm", NOISE, **changed)) as camera:
+        frame = camera.read()
+    assert frame is not None
+    assert (frame.stated.eye, frame.stated.patient_id) == (eye, "SECRET-ID")
+    assert "SECRET" not in repr(frame)
+    assert "SECRET" not in repr(frame.stated)
+
+
+def test_an_object_that_names_nobody_states_nothing(tmp_path: Path) -> None:
+    with Pictures(write(tmp_path / "a.dcm", NOISE, PatientID="")) as camera:
+        frame = camera.read()
+    assert frame is not None
+    assert frame.stated == StatedOf()

@@ -127,6 +127,6 @@ def test_an_event_that_was_altered_does_not_keep_an_exam_from_being_opened(tmp_p
             def damaged(_: object) -> Any:
                 raise ValueError("altered")
 
-            patched.setattr("runtime.cart.look_twice.infants_of_exams", damaged)
+            patched.setattr("runtime.exam.look_twice.infants_of_exams", damaged)
             body = {"infant": INFANT_FIELDS, "wrist_band_checked": True}
             assert "could not be read" in cart.done("exams", body)["warnings"][0]

@@ -172,6 +172,53 @@ def test_a_view_without_findings_is_not_said_of_the_infant(cart: Cart) -> None:
     assert "the exam so far: No result - OD disc-centred, not captured" in said
 
 
+def test_a_source_of_several_pictures_has_to_say_which(cart: Cart) -> None:
+    """One of them would be read, and the others, a referral among them, be thought so."""
+    exam_id, folder = cart.new(), cart.folder / "of an eye"
+    folder.mkdir()
+    for number in (0, 1):
+        (folder / f"{number}.png").write_bytes((cart.folder / f"{number}.png").read_bytes())
+    aimed = ("capture", "--operator", "anna", "--eye", "OD", "--view", "nasal", str(folder))
+    assert "holds 2 pictures, one is taken at a time; name the picture" in cart(*aimed, code=2)
+    assert cart.json("show", exam_id)["captures_total"] == 0
+    cart(*aimed, "--skip", "1")
+    (folder / "1.png").unlink()
+    cart("capture", "--operator", "anna", "--eye", "OD", "--view", "temporal", str(folder))
+    assert cart.json("show", exam_id)["captures_total"] == 2
+
+
+def test_a_dicom_picture_of_the_other_eye_or_of_another_infant_is_not_taken(cart: Cart) -> None:
+    pytest.importorskip("pydicom", reason="needs the extra dicom")
+    from tests.device.cameras.test_dicom import write
+
+    exam_id = cart.new()
+    known = str(INFANT["infant_id"])
+    for name, stated, words in (
+        ("left", {"ImageLaterality": "L", "PatientID": known}, "the picture's file says OS, OD is set"),
+        ("another's", {"ImageLaterality": "R", "PatientID": "OTHER-77"}, "another patient's identifier"),
+        ("hers", {"ImageLaterality": "R", "PatientID": known}, ""),
+    ):
+        path = write(cart.folder / f"{name}.dcm", retina(len(name)), **stated)
+        said = cart(
+            "capture", "--operator", "anna", "--eye", "OD", "--view", "nasal", str(path), code=2 if words else 0
+        )
+        assert words in said
+        assert "OTHER-77" not in said
+    assert cart.json("show", exam_id)["captures_total"] == 1
+
+
+def test_an_identifier_that_another_infant_has_is_said(cart: Cart, capsys: pytest.CaptureFixture[str]) -> None:
+    first = cart.new()
+    cart("close", "--operator", "anna")
+    other = cart.folder / "other.json"
+    other.write_text(json.dumps({**INFANT, "name": "Roe^Other"}))
+    common = ("--journal", str(cart.journal), "--key-file", str(cart.key), "--operator", "anna")
+    assert main(["new", *common, "--infant", str(other)]) == 0
+    said = capsys.readouterr()
+    assert f"look twice: exam {first} has this identifier with another name; compare with the wrist band" in said.err
+    assert "Roe" not in said.err
+
+
 def test_two_exams_at_once_and_frames_without_one(cart: Cart) -> None:
     first = cart.new()
     assert f"exam {first} is still open; close it first" in cart.new(code=2)

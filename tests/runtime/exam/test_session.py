@@ -4,12 +4,13 @@ import errno
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from device.errors import BoardRefused, DeviceError, FlashNotCaught, FrameTimeout
-from device.frame import Frame
+from device.frame import Frame, StatedOf
 from runtime.arrays import UInt8Array
 from runtime.bundle import Bundle
 from runtime.engines.fake import FakeEngine, Fault
@@ -278,3 +279,36 @@ def test_what_the_light_could_not_do_is_a_miss_in_words(
     kept = journal.exam(session.exam_id).captures[0]
     assert (kept.outcome, kept.image_sha256) == (NONE, None)
     assert words in kept.reason
+
+
+RIGHT, LEFT, HERS, ANOTHERS = StatedOf("R"), StatedOf("L"), StatedOf(patient_id="  h-1 "), StatedOf(patient_id="H-2")
+
+
+@pytest.mark.parametrize(
+    ("known", "eye", "stated", "words"),
+    [
+        ("H-1", Eye.OD, LEFT, "says OS, OD is set"),
+        ("H-1", Eye.OS, RIGHT, "says OD, OS is set"),
+        ("H-1", Eye.OD, ANOTHERS, "another patient's identifier"),
+        ("H-1", Eye.OD, StatedOf("L", "H-1"), "says OS"),
+        ("H-1", Eye.OD, StatedOf("R", "H-2"), "another patient's identifier"),
+        ("H-1", Eye.OD, RIGHT, ""),
+        ("H-1", Eye.OS, LEFT, ""),
+        ("H-1", Eye.OD, HERS, ""),
+        ("H-1", Eye.OD, StatedOf(), ""),
+        ("EMERGENCY-20261129-1200-ABCD", Eye.OD, ANOTHERS, ""),
+    ],
+)
+def test_a_picture_that_says_it_is_anothers_is_not_kept(
+    session: ExamSession, journal: Journal, bundle: Bundle, known: str, eye: Eye, stated: StatedOf, words: str
+) -> None:
+    exam_id = session.open(replace(infant(), infant_id=known), rules_for(bundle))
+    session.aim(eye, View.NASAL)
+    frame = Frame(retina(0), 0, "camera", stated=stated)
+    if not words:
+        assert session.take(frame).outcome is Outcome.NO_REFERRAL_FINDINGS
+        return
+    with pytest.raises(ExamRefused, match=words) as refused:
+        session.take(frame)
+    assert "H-2" not in str(refused.value)
+    assert journal.exam(exam_id).captures == ()

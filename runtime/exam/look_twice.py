@@ -28,7 +28,7 @@ def said_otherwise(infant: Infant, ordered: Iterable[Mapping[str, Any]], journal
     except (JournalError, ValueError, KeyError):  # an exam is not to be refused for what another one's events hold
         return [*found, "what other exams of this cart say of this identifier could not be read"]
     for other_id, other in exams.items():
-        if other_id != exam_id and _folded(other.infant_id) == _folded(infant.infant_id):
+        if other_id != exam_id and same_identifier(other.infant_id, infant.infant_id):
             differ = Ordered(Order(), "", other.name, f"{other.born_at:%Y%m%d}", other.sex).differing(infant)
             found += _sentences(f"exam {other_id}", differ)
     return found
@@ -36,7 +36,7 @@ def said_otherwise(infant: Infant, ordered: Iterable[Mapping[str, Any]], journal
 
 def _in_worklist(infant: Infant, ordered: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for line in ordered:
-        if _folded(str(line["patient_id"])) != _folded(infant.infant_id):
+        if not same_identifier(str(line["patient_id"]), infant.infant_id):
             continue
         try:
             differ = replace(Ordered.from_dict(line), patient_id="").differing(infant)
@@ -47,6 +47,11 @@ def _in_worklist(infant: Infant, ordered: Iterable[Mapping[str, Any]]) -> Iterat
 
 def _sentences(where: str, differ: list[str]) -> list[str]:
     return [f"{where} has this identifier with another {' and '.join(differ)}; {DO}"] if differ else []
+
+
+def same_identifier(one: str, other: str) -> bool:
+    """Whether two texts name one patient."""
+    return _folded(one) == _folded(other)
 
 
 def _folded(identifier: str) -> str:
