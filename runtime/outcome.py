@@ -79,3 +79,8 @@ def banner(outcome: Outcome, reason: str = "", view: str = "") -> str:
         return text
     details = ", ".join(part for part in (view, reason) if part)
     return f"{text} - {details}" if details else text
+
+
+def picture_banner(outcome: Outcome, reason: str = "") -> str:
+    """As `banner`, beside a single picture: one without findings says nothing of the visit it belongs to."""
+    return ONE_PICTURE if outcome is Outcome.NO_REFERRAL_FINDINGS else banner(outcome, reason)

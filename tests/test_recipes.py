@@ -121,6 +121,17 @@ def test_measures_stand_beside_the_gates_word() -> None:
     assert replace(found, quality=None).to_dict()["quality"] is None
 
 
+def test_only_what_speaks_of_a_whole_exam_may_say_a_whole_exams_sentence() -> None:
+    of_exams = {"outcome.py", "exam/result.py", "dicom/codes.py", "dicom/page.py"}
+    runtime = Path(outcome.__file__).parent
+    words = re.compile(r"\bBANNERS\b|\bbanner\(|import .*\bbanner\b")
+    found = {str(path.relative_to(runtime)) for path in runtime.rglob("*.py") if words.search(path.read_text())}
+    said = {name for name in found if "runtime.outcome" in (runtime / name).read_text()} | {"outcome.py"}
+    assert said - of_exams == set(), "beside a single picture stands outcome.picture_banner"
+    assert outcome.picture_banner(Outcome.NO_REFERRAL_FINDINGS) == outcome.ONE_PICTURE
+    assert all(outcome.picture_banner(o, "why") == outcome.banner(o, "why") for o in Outcome if "NO_REF" not in o.name)
+
+
 def test_every_wording_is_in_a_list() -> None:
     listed = {*outcome.BANNERS.values(), outcome.ONE_PICTURE, outcome.ONE_EYE, *outcome.EXAM_REASONS, *outcome.NOTICES}
     said = set(constants(outcome).values()) | set(outcome.STOPPED.values())

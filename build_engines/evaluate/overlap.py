@@ -145,9 +145,9 @@ def _below(folder: Path) -> Iterator[Path]:
     """The pictures of a folder, and of those in it."""
     from device.cameras.files.folder import scan
 
-    pictures, others = scan(folder)
-    yield from (Path(entry.path) for entry in pictures)
-    for entry in others:
+    found = scan(folder)
+    yield from (Path(entry.path) for entry in found.pictures)
+    for entry in found.others:
         if entry.is_dir(follow_symlinks=False):
             yield from _below(Path(entry.path))
 

@@ -152,7 +152,7 @@ class FolderStill:
     def _names(self) -> set[tuple[str, int]]:
         """Name and inode: a picture written anew under an old name is a new one."""
         found = set()
-        for entry in scan(self.folder)[0]:
+        for entry in scan(self.folder).pictures:
             with suppress(OSError):
                 found.add((entry.name, entry.stat().st_ino))
         return found

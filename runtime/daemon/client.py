@@ -52,7 +52,7 @@ from runtime.daemon.messages import (
 from runtime.daemon.ring import SEALS, Ring
 from runtime.daemon.wire import LARGEST, VERSION, Envelope, ErrorCode, Message, ProtocolError, decode
 from runtime.outcome import Outcome as ReadingOutcome
-from runtime.outcome import banner
+from runtime.outcome import picture_banner
 
 ANSWER_S = 10.0
 MAX_AGE_MS = 2000.0
@@ -420,7 +420,7 @@ def _no_result(result: Result, flag: ResultFlag, reason: str) -> Result:
         vessel_fraction=-1.0,
         probabilities=(0.0,) * len(result.probabilities),
         reason=reason,
-        text=banner(ReadingOutcome.NO_RESULT, reason),
+        text=picture_banner(ReadingOutcome.NO_RESULT, reason),
     )
 
 

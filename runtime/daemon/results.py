@@ -7,7 +7,7 @@ from runtime.daemon.connection import Job
 from runtime.daemon.messages import CLASSES, Result, ResultFlag, WireOutcome
 from runtime.daemon.model import Model
 from runtime.outcome import Outcome as ReadingOutcome
-from runtime.outcome import banner
+from runtime.outcome import picture_banner
 from runtime.reading import Reading
 
 FINDINGS = (ReadingOutcome.REFER, ReadingOutcome.NO_REFERRAL_FINDINGS)
@@ -45,7 +45,7 @@ def result_of(job: Job, reading: Reading, model: Model, flags: int, queue_ms: fl
         bytes.fromhex(reading.frame.sha256) if reading.frame.sha256 else _NO_SHA256,
         model.sha256,
         reading.reason,
-        banner(reading.outcome, reading.reason),
+        picture_banner(reading.outcome, reading.reason),
     )
 
 
@@ -72,5 +72,5 @@ def unread(job: Job, flag: ResultFlag, reason: str, frame_sha256: bytes = _NO_SH
         frame_sha256,
         _NO_SHA256,
         reason,
-        banner(ReadingOutcome.NO_RESULT, reason),
+        picture_banner(ReadingOutcome.NO_RESULT, reason),
     )

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from device.cameras.files.decode import DICOM_SUFFIXES
+from device.cameras.files.passed import counted
 from device.errors import DeviceError
 from runtime.outcome import Outcome
 from runtime.reread.errors import RereadError
@@ -21,8 +22,8 @@ from runtime.reread.stored import Stored
 
 LABELS = "labels.csv"
 READINGS = "readings.jsonl"
-WRITTEN = frozenset({"overlays", "vessels", "gates"})
-"""Folders beside `READINGS` that hold what a run drew of them."""
+WRITTEN = frozenset({READINGS, "summary.html", "overlays", "vessels", "gates"})
+"""What a run wrote: its readings, and beside them its page and what it drew."""
 LABELS_LIMIT_BYTES = 1 << 30
 YES, NO = frozenset({"1", "true", "yes", "y"}), frozenset({"0", "false", "no", "n"})
 EYES = {"od": "OD", "r": "OD", "right": "OD", "os": "OS", "l": "OS", "left": "OS"}
@@ -45,24 +46,30 @@ class _Codes:
 
 
 def pictures_below(
-    number: int, folder: str, tell: Callable[[str], None], *, show_files: bool = False
+    number: int, folder: str, note: Callable[[str], None], *, show_files: bool = False
 ) -> Iterator[Stored]:
     """Every picture below the folder, by the bytes of its path. With a `labels.csv` in it, those that it names.
 
     folder: its path, or an address of an object storage. Columns: `image` (path from the folder), and where they are
     there `refer` (1 or 0), `eye`, `view`, `site`, `camera` or `device`, `infant`, `outcome` and `probability` (of an
-    earlier reading). Raises `RereadError` for labels that cannot be used.
+    earlier reading). note: hears what is passed over, in one line at the end.
+
+    Raises `RereadError` for labels that cannot be used.
     """
     place = picture_place(folder)
     labels = _labels(place, folder)
     codes = _Codes()
+    passed: list[str] = []
     found = 0
-    listed = ((name, None) for name in sorted(labels)) if labels is not None else _paths(place)
+    listed = ((name, None) for name in sorted(labels)) if labels is not None else _paths(place, passed)
     for found, (relative, state) in enumerate(listed, start=1):
         said = {} if labels is None else labels[relative]
         yield _stored((number, found - 1), folder, relative, state, said, codes, show_files)
     if not found:
-        raise RereadError(f"{folder}: holds no picture; expected pictures, DICOM objects or journals")
+        what = f" ({counted(passed)})" if passed else ""
+        raise RereadError(f"{folder}: holds no picture{what}; expected pictures, DICOM objects or journals")
+    if passed:
+        note(f"source {number}: passed over: {counted(passed)}")
 
 
 def _stored(
@@ -101,16 +108,21 @@ def _stored(
     )
 
 
-def _paths(place: PicturePlace, below: str = "") -> Iterator[tuple[str, FileState | None]]:
-    """Relative paths of the pictures, one folder after the other; hidden ones and what a run wrote are passed over."""
+def _paths(place: PicturePlace, passed: list[str], below: str = "") -> Iterator[tuple[str, FileState | None]]:
+    """Relative paths of the pictures, one folder after the other; hidden ones and what a run wrote are passed over.
+
+    passed: gets the kind of each entry that is not read, what a run wrote apart.
+    """
     here = sorted(place.entries(below), key=lambda entry: os.fsencode(entry.name))
     written = WRITTEN if any(entry.name == READINGS for entry in here) else frozenset()
     for entry in here:
-        if entry.name.startswith(".") or entry.name in written:
+        if entry.name in written:
             continue
+        if entry.passed:
+            passed.append(entry.passed)
         path = f"{below}/{entry.name}" if below else entry.name
         if entry.kind is EntryKind.FOLDER:
-            yield from _paths(place, path)
+            yield from _paths(place, passed, path)
         elif entry.kind is EntryKind.PICTURE:
             yield path, entry.state
 

@@ -48,13 +48,15 @@ class Entry:
     kind: EntryKind
     state: FileState | None = None
     """Where listing tells it at no further cost."""
+    passed: str = ""
+    """What it is, in words, where it is not to be read; empty for a hidden one without pictures."""
 
 
 class PicturePlace(Protocol):
     """A folder of pictures and what lies below it; names are relative paths with slashes. Each raises `OSError`."""
 
     def entries(self, below: str) -> Sequence[Entry]:
-        """Names in one folder, in any order. below: "" for the whole."""
+        """Names in one folder, in any order; hidden ones are of kind OTHER. below: "" for the whole."""
         ...
 
     def state(self, name: str) -> FileState:
@@ -98,7 +100,7 @@ class LocalPlace:
     def entries(self, below: str) -> Sequence[Entry]:
         """See `PicturePlace`. A link to a folder is not followed."""
         with os.scandir(self._folder / below) as entries:
-            return [Entry(entry.name, _kind_of(entry)) for entry in entries]
+            return [_entry(entry) for entry in entries]
 
     def state(self, name: str) -> FileState:
         """See `PicturePlace`."""
@@ -151,7 +153,16 @@ class StoragePlace:
         """See `PicturePlace`."""
         with _as_os_error():
             found = self._files.get_file_info(self._selector(self._path(below), recursive=False))
-        return [Entry(info.base_name, self._kind(info), _state_of(info)) for info in found]
+        return [self._entry(info) for info in found]
+
+    def _entry(self, info: Any) -> Entry:
+        from device.cameras.files.passed import HIDDEN_PICTURE, ending_kind
+
+        name, kind = info.base_name, self._kind(info)
+        if name.startswith("."):  # by its name alone, as all that is asked over the network
+            known = os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
+            return Entry(name, EntryKind.OTHER, passed=HIDDEN_PICTURE if known else "")
+        return Entry(name, kind, _state_of(info), ending_kind(name) if kind is EntryKind.OTHER else "")
 
     def _kind(self, info: Any) -> EntryKind:
         if info.type is self._kinds.Directory:
@@ -192,12 +203,16 @@ class StoragePlace:
         return picture_frame(self.read(name, FILE_BYTES_MAX), name, sequence)
 
 
-def _kind_of(entry: os.DirEntry[str]) -> EntryKind:
+def _entry(entry: os.DirEntry[str]) -> Entry:
     from device.cameras.files.folder import is_picture
+    from device.cameras.files.passed import passed_kind
 
-    if entry.is_dir(follow_symlinks=False):
-        return EntryKind.FOLDER
-    return EntryKind.PICTURE if is_picture(entry) else EntryKind.OTHER
+    if not entry.name.startswith("."):
+        if entry.is_dir(follow_symlinks=False):
+            return Entry(entry.name, EntryKind.FOLDER)
+        if is_picture(entry):
+            return Entry(entry.name, EntryKind.PICTURE)
+    return Entry(entry.name, EntryKind.OTHER, passed=passed_kind(entry))
 
 
 def _state_of(info: Any) -> FileState:

@@ -96,7 +96,7 @@ def _run(
         classes = [label.name for label in bundle.manifest.classes]
         frames = (
             stored
-            for stored in stored_in(sources, keys, classes, told.tell, show_files=options.file_names)
+            for stored in stored_in(sources, keys, classes, told.tell, note=told.note, show_files=options.file_names)
             if not told.twice(stored) and not kept.has(stored.reading)
         )
         start = time.monotonic()
@@ -125,7 +125,7 @@ def _run(
         }
         listed = [{"number": s.number, "kind": s.kind, "folder": s.folder} for s in sources]
         _write(out, kept, open_reference(bundle), {"run": facts, "sources": listed, "told": told.lines})
-        return INCOMPLETE if told.lines else DONE
+        return INCOMPLETE if told.left_out else DONE
 
 
 def _write(out: Path, kept: WorkFolder, reference: Reference | None, known: dict[str, Any]) -> None:
@@ -230,10 +230,17 @@ class _Told:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.left_out = False
+        """Whether a source or an exam is."""
         self._readings: set[str] = set()
 
     def tell(self, line: str) -> None:
         """Say that something is left out."""
+        self.left_out = True
+        self.note(line)
+
+    def note(self, line: str) -> None:
+        """Say what is to be known."""
         self.lines.append(line)
         _tell(line)
 

@@ -67,12 +67,14 @@ def stored_in(
     classes: Sequence[str],
     tell: Callable[[str], None],
     *,
+    note: Callable[[str], None] | None = None,
     show_files: bool = False,
 ) -> Iterator[Stored]:
     """Every stored frame of the sources, in their order, listed as it is needed.
 
     classes: of the bundle that will read them. tell: hears one line for each source or exam that is left out, and for
-    each exam that was there already; the rest goes on.
+    each exam that was there already; the rest goes on. note: hears what a folder holds that is no picture, which leaves
+    nothing out that was asked for; `tell` where there is none.
     """
     exams = Exams()
     for source in sources:
@@ -80,7 +82,7 @@ def stored_in(
             if source.journal:
                 yield from stored_frames(source.number, Path(source.folder), keys, classes, exams, tell)
             else:
-                yield from pictures_below(source.number, source.folder, tell, show_files=show_files)
+                yield from pictures_below(source.number, source.folder, note or tell, show_files=show_files)
         except ScreeningError as error:
             tell(f"source {source.number} left out: {error}")
         except OSError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from device.cameras.base import Camera
-from device.errors import FrameUnreadable
+from device.errors import CameraError, FrameUnreadable
 from device.frame import Frame
 from runtime.commands.stop import Stop
 from runtime.errors import OutputError
@@ -36,6 +36,10 @@ class Progress:
 
     frames: int = 0
     readable: int = 0
+    ended: bool = False
+    """Whether the source came to its end."""
+    lost: bool = False
+    """Whether the source was lost before it."""
 
 
 def screen_frames(
@@ -59,8 +63,12 @@ def screen_frames(
                     frame = read()
             except FrameUnreadable as error:
                 reading = reader.unreadable(error)
+            except CameraError:
+                progress.lost = True
+                raise
             else:
                 if frame is None:
+                    progress.ended = True
                     return
                 reading = reader.screen(frame)
                 progress.readable += 1

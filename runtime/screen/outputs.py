@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from runtime.screen.arguments import ScreenOptions
 from runtime.sinks.base import Sink
 from runtime.sinks.earlier_run import clear_earlier_run
@@ -17,8 +19,11 @@ READINGS, OVERLAYS, VESSELS, GATES = "readings.jsonl", "overlays", "vessels", "g
 SUMMARY = "summary.html"
 
 
-def open_sinks(options: ScreenOptions, tally: Tally) -> list[Sink]:
-    """The sinks of a run, the record first; an earlier run's files are removed. Raises `OutputError`."""
+def open_sinks(options: ScreenOptions, tally: Tally, not_read: Callable[[], Sequence[str]]) -> list[Sink]:
+    """The sinks of a run, the record first; an earlier run's files are removed. Raises `OutputError`.
+
+    not_read: as for `SummarySink`.
+    """
     out, names = options.out, FrameNames()
     pictured = {OVERLAYS: OverlaySink.ENDING, VESSELS: VesselSink.ENDING, GATES: GatesSink.ENDING}
     clear_earlier_run(out / READINGS, {out / name: ending for name, ending in pictured.items()}, out / SUMMARY)
@@ -32,7 +37,7 @@ def open_sinks(options: ScreenOptions, tally: Tally) -> list[Sink]:
     readings: list[Sink] = [JsonLinesSink(out / READINGS)]
     if options.json:
         readings.append(StandardOutputSink())
-    return [*readings, *pictures, SummarySink(out / SUMMARY, tally)]
+    return [*readings, *pictures, SummarySink(out / SUMMARY, tally, not_read)]
 
 
 def written(options: ScreenOptions) -> list[str]:

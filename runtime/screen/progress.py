@@ -13,6 +13,7 @@ from runtime.commands.text import printable, word
 from runtime.decide import refer_probability
 from runtime.outcome import Outcome
 from runtime.reading import Reading
+from runtime.sinks.page import NOT_ALL
 from runtime.sinks.palette import OUTCOME_COLOURS
 from runtime.sinks.tally import Percentiles, Tally
 
@@ -36,10 +37,11 @@ def frame_line(reading: Reading, number: int, total: int | None, refer_classes: 
     return printable("  ".join((*parts, reason))).rstrip()
 
 
-def end_lines(tally: Tally, files: Sequence[str], notice: str) -> list[str]:
-    """The summary of a run: counts, latency, where the files are, what must be said."""
+def end_lines(tally: Tally, files: Sequence[str], notice: str, not_read: Sequence[str] = ()) -> list[str]:
+    """The summary of a run: what was not read, counts, latency, where the files are, what must be said."""
     counts = ", ".join(f"{tally.counts[outcome]} {word(outcome)}" for outcome in Outcome if tally.counts[outcome])
-    lines = [f"{tally.frames} frame{'' if tally.frames == 1 else 's'}" + (f": {counts}" if counts else "")]
+    lines = [NOT_ALL, *(f"  {printable(line)}" for line in not_read)] if not_read else []
+    lines += [f"{tally.frames} frame{'' if tally.frames == 1 else 's'}" + (f": {counts}" if counts else "")]
     percentiles = Percentiles.of(tally.latencies_ms)
     if percentiles is not None:
         late = f", {tally.late} late" if tally.late else ""

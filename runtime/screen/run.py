@@ -20,6 +20,7 @@ from runtime.screen.arguments import ScreenOptions
 from runtime.screen.loop import Progress, closing_all, screen_frames
 from runtime.screen.outputs import open_sinks, written
 from runtime.screen.progress import ConsoleSink, end_lines
+from runtime.screen.unread import not_read, passed_over
 from runtime.screener import Screener
 from runtime.sinks.files import prepare_folder
 from runtime.sinks.tally import Tally
@@ -60,10 +61,8 @@ def _run(options: ScreenOptions, stop: Stop) -> int:
                     on_change=_tell,
                 )
             )
-            if passed_over := getattr(camera, "passed_over", ""):
-                folders = " folder" in passed_over and not options.subfolders
-                more = "; --subfolders reads those of the folders" if folders else ""
-                say(f"passed over, no pictures: {printable(passed_over)}{more}", stream=sys.stderr)
+            if passed := passed_over(camera, subfolders=options.subfolders):
+                say(printable(passed), stream=sys.stderr)
             prepare_folder(options.out)
             bundle = open_bundle(options.bundle)
             screener = stack.enter_context(_screener(options, camera, bundle))
@@ -102,7 +101,11 @@ def _screen(options: ScreenOptions, stop: Stop, camera: Camera, screener: Screen
     if screener.trust is not None and (line := trust_line(screener.trust)):
         say(printable(line), stream=sys.stderr)
     refer_classes = [label.name for label in bundle.manifest.classes if label.refer]
-    sinks = open_sinks(options, tally)
+
+    def unread() -> list[str]:
+        return not_read(camera, progress, subfolders=options.subfolders)
+
+    sinks = open_sinks(options, tally, unread)
     failure: CameraError | OutputError | None = None
     try:
         with closing_all([*sinks, report := ConsoleSink(_total(options, camera), refer_classes, json=options.json)]):
@@ -113,7 +116,7 @@ def _screen(options: ScreenOptions, stop: Stop, camera: Camera, screener: Screen
         failure = error
     if failure is None or progress.frames:
         people = sys.stderr if options.json or failure else sys.stdout
-        for line in end_lines(tally, written(options), bundle.facts.notice):
+        for line in end_lines(tally, written(options), bundle.facts.notice, unread()):
             say(line, stream=people)
     if failure is not None:
         _complain(failure)

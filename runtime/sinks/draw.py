@@ -10,7 +10,7 @@ import numpy as np
 
 from runtime.arrays import UInt8Array
 from runtime.commands.text import printable, word
-from runtime.outcome import banner
+from runtime.outcome import picture_banner
 from runtime.reading import Reading
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS, VESSEL_COLOUR, rgb
 from runtime.sinks.picture import shrink
@@ -49,7 +49,7 @@ def draw_overlay(pixels: UInt8Array | None, reading: Reading) -> UInt8Array:
     return np.concatenate(
         [
             text_strip(word(reading.outcome), size * 8 // 5, width, bright, ink, bold=True),
-            text_strip(banner(reading.outcome, reading.reason), size, width, bright, ink),
+            text_strip(picture_banner(reading.outcome, reading.reason), size, width, bright, ink),
             fundus,
             text_strip(reading.frame.source, small, width, BACKGROUND, FAINT_TEXT),
             text_strip(reading.bundle.notice, small, width, BACKGROUND, FAINT_TEXT),

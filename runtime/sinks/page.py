@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
 from runtime.commands.text import printable, word
-from runtime.outcome import BANNERS, Outcome
+from runtime.outcome import Outcome, picture_banner
 from runtime.reading import BundleFacts, EngineFacts
 from runtime.sinks.contact_sheet import Card
 from runtime.sinks.histogram import histogram_svg
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS
 from runtime.sinks.tally import Percentiles, Tally
 
+NOT_ALL = "Not everything was read. No outcome here speaks for:"
+"""Before what was not read; said wherever there is any."""
 STYLE = """
 :root { color-scheme: light dark; --paper: #f6f7f9; --card: #ffffff; --ink: #14181d; --faint: #59636e; --rule: #d9dee4;
   --bar: #3f6f9f; --mark: #b3400c; }
@@ -30,6 +32,7 @@ p { margin: .3rem 0; }
 .faint, figcaption span, dt { color: var(--faint); }
 .notice { margin: 1rem 0; padding: .6rem .9rem; border: 1px solid var(--rule); border-left: 5px solid var(--mark);
   border-radius: 6px; background: var(--card); font-weight: 600; }
+.unread { border: 3px solid var(--mark); font-size: 1.15rem; } .unread ul { margin: .3rem 0; }
 dl { display: flex; flex-wrap: wrap; gap: .4rem 2rem; margin: 1rem 0 0; }
 dt { font-size: .8rem; } dd { margin: 0; overflow-wrap: anywhere; }
 .outcomes { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .8rem; }
@@ -74,6 +77,8 @@ class Summary:
     budget_ms: float | None
     first: datetime | None
     last: datetime | None
+    not_read: Sequence[str] = ()
+    """What of the source was not read, a line for each kind."""
 
 
 def render(summary: Summary) -> str:
@@ -93,6 +98,7 @@ def render(summary: Summary) -> str:
 
 def _head(summary: Summary) -> Iterable[str]:
     yield "<h1>Screening summary</h1>"
+    yield _not_read(summary.not_read)
     yield '<p class="faint">Retinopathy of prematurity, one reading a frame</p>'
     if summary.bundle is None or summary.engine is None:
         yield "<p>No frame was read.</p>"
@@ -111,6 +117,13 @@ def _head(summary: Summary) -> Iterable[str]:
     )
 
 
+def _not_read(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    listed = "".join(f"<li>{escape(printable(line))}</li>" for line in lines)
+    return f'<div class="notice unread"><p>{NOT_ALL}</p><ul>{listed}</ul></div>'
+
+
 def _span(summary: Summary) -> str:
     if summary.first is None or summary.last is None:
         return ""
@@ -120,7 +133,7 @@ def _span(summary: Summary) -> str:
 def _outcomes(tally: Tally) -> str:
     tiles = (
         f'<div class="outcome {outcome.value}"><strong>{word(outcome)}</strong><b>{tally.counts[outcome]}</b>'
-        f"<span>{escape(BANNERS[outcome])}</span></div>"
+        f"<span>{escape(picture_banner(outcome))}</span></div>"
         for outcome in Outcome
     )
     return f'<h2>Outcomes</h2><div class="outcomes">{"".join(tiles)}</div>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -21,8 +22,10 @@ THUMBNAIL_QUALITY = 80
 class SummarySink:
     """Counts every reading, and keeps small pictures of at most 200 frames."""
 
-    def __init__(self, path: Path, tally: Tally) -> None:
+    def __init__(self, path: Path, tally: Tally, not_read: Callable[[], Sequence[str]] = tuple) -> None:
         """Write the page to `path` at the end. `tally` is filled here and may be read by others.
+
+        not_read: asked at the end, what of the source was not read, a line for each kind.
 
         Raises `OutputError` when its folder cannot be opened.
         """
@@ -30,6 +33,7 @@ class SummarySink:
         with naming(str(path)):
             self._folder = OutputFolder(path.parent)
         self._tally = tally
+        self._not_read = not_read
         self._sheet = ContactSheet()
         self._first: datetime | None = None
         self._last: Reading | None = None
@@ -57,6 +61,7 @@ class SummarySink:
             budget_ms=last.budget_ms if last else None,
             first=self._first,
             last=last.frame.captured_at if last else None,
+            not_read=self._not_read(),
         )
         with self._folder as folder, naming(str(self._path)):
             folder.write(self._path.name, render(summary).encode("utf-8", "replace"))

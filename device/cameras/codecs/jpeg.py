@@ -13,6 +13,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from device.cameras.codecs.further import check_alone
 from device.cameras.codecs.progressive import check_scans
 from device.cameras.codecs.refused import Damaged, Refused, check_size
 from device.cameras.codecs.seams import damage_seen
@@ -116,6 +117,7 @@ def check_header(header: JpegHeader, data: bytes) -> None:
             f"a JPEG of {scans} scans, expected at most {min(_SCANS_MAX, int(_SCAN_MEGAPIXELS_MAX / megapixels))} "
             "at its size; export it anew"
         )
+    check_alone(data, header.data_at, (header.width, header.height))
 
 
 def decode_jpeg(data: bytes) -> NDArray[np.uint8]:

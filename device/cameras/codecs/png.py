@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+from device.cameras.codecs.further import check_alone
 from device.cameras.codecs.refused import Damaged, check_size
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,5 +25,7 @@ def check_size_and_sums(data: bytes) -> None:
         if needed and zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise Damaged("PNG", "a check sum does not fit")
         if kind == b"IEND":
+            size = (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
+            check_alone(data, end, size)
             return
         at = end

@@ -19,3 +19,8 @@ def check_size(width: int, height: int) -> None:
     """Raise `Refused` for a picture of no size, or of more than `MAX_MEGAPIXELS`."""
     if width < 1 or height < 1 or width * height > MAX_MEGAPIXELS * 1_000_000:
         raise Refused(f"{width} x {height} pixels, expected at most {MAX_MEGAPIXELS} megapixels; export it smaller")
+
+
+def several(pages: int) -> Refused:
+    """The error for a file of so many pictures."""
+    return Refused(f"{pages} pages or animation frames in one file, expected one picture; export the one to be read")

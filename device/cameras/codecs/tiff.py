@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from device.cameras.codecs.jpeg import check_jpeg
 from device.cameras.codecs.packbits import unpacked_bytes
-from device.cameras.codecs.refused import Damaged, Refused
+from device.cameras.codecs.refused import Damaged, Refused, several
 
 _DIRECTORIES_MAX = 64
 """A chain of thousands takes a decoder minutes; a picture with its thumbnails has a handful."""
@@ -137,9 +137,7 @@ def main_page(pages: list[TiffPage]) -> int:
         largest = max(range(len(full)), key=sizes.__getitem__)
         if all(2 * size <= sizes[largest] for k, size in enumerate(sizes) if k != largest):
             return full[largest]  # the others are previews that do not say so
-        raise Refused(
-            f"{len(full)} pages or animation frames in one file, expected one picture; export the one to be read"
-        )
+        raise several(len(full))
     return full[0] if full else 0
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.codecs import webp_library
+from device.cameras.codecs.further import check_alone
 from device.cameras.codecs.refused import Damaged
 
 _LEFT_OUT = 6
@@ -29,7 +30,7 @@ def decode_webp(data: bytes, size: tuple[int, int], *, transparent: bool = False
     Raises `Damaged` unless the decoder needs every byte of the picture's data, whatever is given.
     size: width and height that the file states.
     """
-    kind, chunk = _picture(data)
+    kind, chunk = _picture(data, size)
     lossy = kind == b"VP8 " and len(chunk) > _LEFT_OUT + 32
     pixels, early = None, False
     if lossy and not transparent and webp_library.is_there():
@@ -45,11 +46,12 @@ def decode_webp(data: bytes, size: tuple[int, int], *, transparent: bool = False
     return pixels
 
 
-def _picture(data: bytes) -> tuple[bytes, bytes]:
-    """Kind and content of the chunk that holds the picture; raises `Damaged` when it is not whole."""
+def _picture(data: bytes, size: tuple[int, int]) -> tuple[bytes, bytes]:
+    """Kind and content of the chunk that holds the picture; raises `Refused` when it is not whole, or not alone."""
     stated = int.from_bytes(data[4:8], "little") + 8
     if stated > len(data):
         raise Damaged("WebP", "it ends early")
+    check_alone(data, stated, size)
     at = 12
     while at + 8 <= stated:
         kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")

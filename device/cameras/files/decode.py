@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.codecs.levels import to_eight_bits
-from device.cameras.codecs.refused import MAX_MEGAPIXELS, Damaged, Refused, check_size
+from device.cameras.codecs.refused import MAX_MEGAPIXELS, Damaged, Refused, check_size, several
 from device.cameras.files.sniff import begins_as_picture
 from device.errors import FrameUnreadable
 from device.frame import NOTHING_STATED, StatedOf
@@ -50,6 +50,8 @@ _ORIENTATION_TAG = 0x0112
 _MAY_SAY_MORE = (b"\xff\xe1", b"\xff\xe2")
 """Markers of a JPEG's segments with EXIF or XMP, and with a colour profile or further pictures."""
 _LOSSY = frozenset({"WEBP", "JPEG2000", "JPEG", "MPO"})
+_PNG_BITS_AT = 24
+"""Of the header's bits a channel in a PNG."""
 FILE_BYTES_MAX = 1 << 30
 """No picture's file is larger."""
 _NOT_OUR_KIND = ("nsupported", "unknown", "not available", "not implemented", "cannot handle")
@@ -83,7 +85,7 @@ def decode(path: Path, *, sequence: int = 0) -> NDArray[np.uint8]:
 def decode_picture(path: Path, *, sequence: int = 0, name: str | None = None) -> Decoded:
     """The picture as RGB, uint8 [H, W, 3], upright (the EXIF orientation is applied), in sRGB.
 
-    Gray, palette and CMYK pictures become RGB; transparency is laid over black, or left aside where all is transparent;
+    Gray, palette and CMYK pictures become RGB; transparency is laid over black, and refused where it hides all;
     of 16 bits a channel 8 are kept (gray: rounded, colour: the upper byte, which differs by one level at most).
 
     Of a DICOM object the pixels are read and nothing else (`device.cameras.files.dicom`).
@@ -215,7 +217,7 @@ def _one_picture(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], 
 
     pages = int(getattr(picture, "n_frames", 1))
     if pages > 1:
-        raise Refused(f"{pages} pages or animation frames in one file, expected one picture; export the one to be read")
+        raise several(pages)
     if picture.format == "WEBP":
         from device.cameras.codecs.webp import decode_webp
 
@@ -270,6 +272,8 @@ def _of_channels(data: bytes, page: tiff.TiffPage) -> Image.Image:
 
 def _pillow_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     picture.load()
+    if picture.format == "PNG" and "transparency" in picture.info and data[_PNG_BITS_AT] == 16:
+        raise Refused("a colour of 16 bits is transparent in it, which is not read here; export it without that")
     return _finish(picture, data, _eight_bits(picture))
 
 
@@ -330,9 +334,7 @@ def _one_of_several(picture: Image.Image) -> None:
     for page in range(1, min(pages, 16)):
         picture.seek(page)
         if 2 * picture.size[0] > width or 2 * picture.size[1] > height:
-            raise Refused(
-                f"{pages} pages or animation frames in one file, expected one picture; export the one to be read"
-            )
+            raise several(pages)
     picture.seek(0)
 
 
@@ -355,11 +357,13 @@ def _eight_bits(picture: Image.Image, *, bits: int = 16, inverted: bool = False)
 
 
 def _without_alpha(picture: Image.Image) -> Image.Image:
-    """RGBA laid over black; its colours alone where all is transparent: nobody stores a picture that cannot be seen."""
+    """RGBA laid over black, as a person sees it; raises `Refused` where nothing of it can be seen."""
     from PIL import Image
 
-    if picture.mode == "RGB" or picture.getchannel("A").getextrema() == (0, 0):
-        return picture.convert("RGB")
+    if picture.mode == "RGB":
+        return picture
+    if picture.getchannel("A").getextrema() == (0, 0):
+        raise Refused("nothing in it can be seen (it is transparent everywhere); export it without transparency")
     return Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture).convert("RGB")
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
-from itertools import compress
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from device.cameras.files.decode import PICTURE_SUFFIXES, Decoded, decode_content, decode_picture, shown_name
+from device.cameras.files.passed import FOLDER, counted, passed_kind
 from device.cameras.files.sniff import is_picture_by_content, says_nothing
 from device.errors import SourceNotFound
 from device.frame import Frame
 
-_KINDS_SHOWN = 6
-_READINGS, _DRAWN = "readings.jsonl", frozenset({"overlays", "vessels", "gates"})
+_READINGS, _PAGE, _DRAWN = "readings.jsonl", "summary.html", frozenset({"overlays", "vessels", "gates"})
 """What `runtime.screen` writes into a folder, and the folders of pictures that it draws beside it."""
 _ASK_BELOW = "; those of the folders in it are read where that is asked for (--subfolders)"
 
@@ -44,59 +43,65 @@ def is_picture(entry: os.DirEntry[str]) -> bool:
     return is_file and is_picture_by_content(entry.path)
 
 
-def scan(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
-    """The pictures of a folder by the bytes of their names, and its other entries that are not hidden.
+class Listing(NamedTuple):
+    """The entries of a folder, by the bytes of their names."""
 
-    Raises `SourceNotFound` when it cannot be listed.
-    """
+    pictures: list[os.DirEntry[str]]
+    others: list[os.DirEntry[str]]
+    """What is no picture and not hidden."""
+    hidden: list[os.DirEntry[str]]
+
+    @property
+    def passed_over(self) -> list[str]:
+        """The kind of each entry that a reader of the pictures passes over, what an earlier run wrote apart."""
+        written = _DRAWN | {_READINGS, _PAGE} if _is_run(self.others) else frozenset()
+        passed = [entry for entry in self.others if entry.name not in written]
+        return [kind for entry in (*passed, *self.hidden) if (kind := passed_kind(entry))]
+
+
+def _is_run(entries: Sequence[os.DirEntry[str]]) -> bool:
+    return any(entry.name == _READINGS for entry in entries)
+
+
+def scan(folder: Path) -> Listing:
+    """What a folder holds. Raises `SourceNotFound` when it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
-            seen = [entry for entry in entries if not entry.name.startswith(".")]
+            seen = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
         raise SourceNotFound(
             f"folder {folder} cannot be read ({error.strerror}); expected a folder of pictures, check the name"
         ) from error
-    seen.sort(key=lambda entry: os.fsencode(entry.name))
-    taken = [is_picture(entry) for entry in seen]
-    return list(compress(seen, taken)), [entry for entry, take in zip(seen, taken, strict=True) if not take]
+    found = Listing([], [], [])
+    for entry in seen:
+        hidden = entry.name.startswith(".")
+        (found.hidden if hidden else found.pictures if is_picture(entry) else found.others).append(entry)
+    return found
 
 
-def scan_below(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
-    """As `scan`, of the folder and of those in it, one after the other. Links to folders are not followed, and what a
-    run drew beside its readings is left alone."""
+def scan_below(folder: Path) -> tuple[list[os.DirEntry[str]], list[str]]:
+    """The pictures of the folder and of those in it, one after the other, and the kinds of what is passed over.
+
+    Links to folders are not followed, and what a run drew beside its readings is left alone."""
     pictures: list[os.DirEntry[str]] = []
-    others: list[os.DirEntry[str]] = []
+    passed: list[str] = []
     waiting = [folder]
     while waiting:
-        here, rest = scan(waiting.pop())
-        pictures += here
+        here = scan(waiting.pop())
+        pictures += here.pictures
         folders: list[os.DirEntry[str]] = []
-        for entry in rest:
-            (folders if entry.is_dir(follow_symlinks=False) else others).append(entry)
-        drawn = _DRAWN if any(entry.name == _READINGS for entry in rest) else frozenset()
+        rest: list[os.DirEntry[str]] = []
+        for entry in here.others:
+            (folders if entry.is_dir(follow_symlinks=False) else rest).append(entry)
+        passed += here._replace(others=rest).passed_over
+        drawn = _DRAWN if _is_run(here.others) else frozenset()
         waiting += [Path(entry.path) for entry in reversed(folders) if entry.name not in drawn]
-    return pictures, others
+    return pictures, passed
 
 
-def counted(entries: Sequence[os.DirEntry[str]]) -> str:
-    """How many entries there are of which kind: `5 entries: 2 folders, 2 .txt, 1 without an ending`."""
-    kinds = Counter(_kind(entry) for entry in entries)
-    shown = [f"{number} {kind}" for kind, number in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))]
-    more = [f"{len(shown) - _KINDS_SHOWN} kinds more"] if len(shown) > _KINDS_SHOWN else []
-    count = f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}"
-    return f"{count}: {', '.join([*shown[:_KINDS_SHOWN], *more])}" if entries else ""
-
-
-def _kind(entry: os.DirEntry[str]) -> str:
-    try:
-        if entry.is_dir():
-            return "folder"
-        if not entry.is_file():
-            return "pipe, device or broken link"
-    except OSError:
-        return "pipe, device or broken link"
-    ending = os.path.splitext(entry.name)[1].lower()
-    return "".join(c if c.isprintable() else "?" for c in ending[:12]) or "without an ending"
+def _scan_flat(folder: Path) -> tuple[list[os.DirEntry[str]], list[str]]:
+    found = scan(folder)
+    return found.pictures, found.passed_over
 
 
 def read_picture(path: Path, sequence: int, folder: Path | None = None) -> Frame:
@@ -142,7 +147,7 @@ class Pictures:
     def __init__(self, path: Path | str, *, below: bool = False) -> None:
         self.name = str(path)
         self.passed_over = ""
-        """How many entries of the folder are no pictures, by kind; empty for none."""
+        """How many entries of the folder are not read, by kind; empty for none."""
         self._folder = Path(path) if below else None
         self._paths: Sequence[Path] = self._find(Path(path))
         self._next = 0
@@ -155,13 +160,13 @@ class Pictures:
             return [path]
         if not os.path.isdir(path):
             raise SourceNotFound(f"{path}: no such file or folder; expected a picture or a folder of pictures")
-        entries, others = scan_below(path) if self._folder else scan(path)
-        self.passed_over = counted(others)
+        entries, passed = scan_below(path) if self._folder else _scan_flat(path)
+        self.passed_over = counted(passed)
         if not entries:
             raise SourceNotFound(
                 f"folder {path} has no pictures ({self.passed_over or 'nothing at all'}); "
                 f"expected files that end in {' '.join(sorted(PICTURE_SUFFIXES))}"
-                f"{_ASK_BELOW if ' folder' in self.passed_over and not self._folder else ''}"
+                f"{_ASK_BELOW if FOLDER in passed and not self._folder else ''}"
             )
         return [Path(entry.path) for entry in entries]
 

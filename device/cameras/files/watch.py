@@ -6,11 +6,13 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from device.cameras.files.folder import counted, read_picture, scan
+from device.cameras.files.folder import read_picture, scan
+from device.cameras.files.passed import counted
 from device.cameras.files.seen import SeenFiles, Version, sha256_of
 from device.cameras.handle import Handle
 from device.errors import Disconnected, FrameUnreadable, SourceNotFound
@@ -62,8 +64,7 @@ class WatchedFolder:
         self._ready: deque[Version] = deque()
         self._given: tuple[Version, str] | None = None
         self._next = 0
-        self.passed_over = counted(scan(self._folder)[1])  # that it is there is the first thing to know
-        """How many entries of the folder were no pictures when watching began, by kind; empty for none."""
+        self._passed_over = scan(self._folder).passed_over  # that it is there is the first thing to know
         self._done = SeenFiles(self._folder, state)
         self._handle = Handle(self._done.close)
         try:
@@ -71,6 +72,13 @@ class WatchedFolder:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def passed_over(self) -> str:
+        """How many entries of the folder are not read, by kind; empty for none. As they were when it goes away."""
+        with suppress(SourceNotFound):
+            self._passed_over = scan(self._folder).passed_over
+        return counted(self._passed_over)
 
     def read(self) -> Frame | None:
         """The next picture, waiting for it as long as it takes; None once the folder is no longer watched."""
@@ -97,7 +105,7 @@ class WatchedFolder:
     def _poll(self) -> None:
         """Look at the folder once and queue what has stood still."""
         seen: dict[str, _Waiting] = {}
-        for entry in scan(self._folder)[0]:
+        for entry in scan(self._folder).pictures:
             version = _version(Path(entry.path))
             if version is None or version in self._done or (self._given and self._given[0] == version):
                 continue

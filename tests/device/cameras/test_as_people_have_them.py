@@ -254,14 +254,14 @@ def test_signed_gray_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("alpha", [0, 65535 // 2, 65535])
+@pytest.mark.parametrize("alpha", [1 << 8, 65535 // 2, 65535])
 @pytest.mark.parametrize("extra", [0, 1, 2])
 def test_alpha_in_planes_of_16_bits(tmp_path: Path, order: str, alpha: int, extra: int) -> None:
     """Not said what it is, it is no alpha; multiplied into the colours already, they are what is seen over black."""
     wide = np.random.default_rng(1).integers(0, 65536, (4, 20, 30)).astype(np.uint16)
     wide[3] = alpha
     (tmp_path / "p.tif").write_bytes(tiff_of(wide, order, t338=extra))
-    share = alpha / 65535 if extra == 2 and alpha else 1
+    share = alpha / 65535 if extra == 2 else 1
     seen = np.moveaxis(wide[:3] >> 8, 0, 2) * share
     assert np.abs(decode(tmp_path / "p.tif") - seen).max() <= 1.5
 
@@ -274,13 +274,35 @@ def test_alpha_that_the_colours_hold_already_is_not_laid_on_again(tmp_path: Path
         np.testing.assert_array_equal(decode(tmp_path / "a.tif"), NOISE)
 
 
-def test_alpha_that_is_0_everywhere_is_left_aside(tmp_path: Path) -> None:
-    clear = np.dstack([NOISE, np.zeros(NOISE.shape[:2], np.uint8)])
-    Image.fromarray(clear).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(decode(tmp_path / "a.png"), NOISE)
-    clear[0, 0, 3] = 255
-    Image.fromarray(clear).save(tmp_path / "b.png")
-    assert decode(tmp_path / "b.png")[1:].max() == 0, "one that can be seen anywhere is shown as it says"
+@pytest.mark.parametrize("ending", ["png", "webp", "tif", "jp2"])
+def test_a_picture_of_which_nothing_can_be_seen_is_refused(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    clear = np.dstack([RETINA, np.zeros(RETINA.shape[:2], np.uint8)])
+    options: dict[str, Any] = {"webp": {"lossless": True, "exact": True}}.get(ending, {})
+    Image.fromarray(clear).save(path, **options)
+    assert "nothing in it can be seen" in refusal(path)
+    clear[:80, :, 3] = 255
+    Image.fromarray(clear).save(path, **options)
+    if ending in ("webp", "jp2"):  # may be lossy, where a seam is damage
+        assert "a seam across the picture" in refusal(path)
+        return
+    np.testing.assert_array_equal(decode(path)[:80], RETINA[:80])
+    assert decode(path)[80:].max() == 0, "what a person does not see is not read"
+
+
+def test_gray_palette_and_one_colour_that_hide_all_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    gray = Image.new("L", (16, 16), 90)
+    Image.merge("LA", (gray, Image.new("L", (16, 16)))).save(path)
+    assert "nothing in it can be seen" in refusal(path)
+    gray.save(path, transparency=90)
+    assert "nothing in it can be seen" in refusal(path)
+    gray.convert("P").save(path, transparency=bytes(256))
+    assert "nothing in it can be seen" in refusal(path)
+    Image.new("RGB", (16, 16), (90, 60, 30)).save(path, transparency=(90, 60, 30))
+    assert "nothing in it can be seen" in refusal(path)
+    Image.fromarray(np.full((16, 16), 23130, np.uint16)).save(path, transparency=23130)
+    assert "a colour of 16 bits is transparent" in refusal(path)
 
 
 def mpo(second: Image.Image) -> bytes:
@@ -295,6 +317,39 @@ def test_an_mpo_of_two_eyes_is_refused_and_one_with_a_preview_is_read(tmp_path: 
     assert "2 pages or animation frames" in refusal(path)
     path.write_bytes(mpo(Image.fromarray(RETINA).resize((80, 60))))
     assert np.abs(decode(path).astype(int) - RETINA).mean() < 4
+
+
+def shown(kind: str, shrink: int = 1) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(RETINA[::shrink, ::shrink]).save(buffer, kind)
+    return buffer.getvalue()
+
+
+JOINED = ("JPEG", "PNG", "WEBP")
+
+
+@pytest.mark.parametrize("first", JOINED)
+@pytest.mark.parametrize("second", JOINED)
+@pytest.mark.parametrize("between", [b"", bytes(1000), b"VENDOR\xff\xd8\xff\xd9"], ids=["joined", "padded", "noted"])
+def test_a_picture_behind_a_picture_is_refused(tmp_path: Path, first: str, second: str, between: bytes) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(shown(first) + between)
+    decode(path)
+    path.write_bytes(shown(first) + between + shown(second))
+    assert "2 pages or animation frames" in refusal(path)
+    path.write_bytes(shown(first) + between + shown(second) * 2)
+    assert "3 pages or animation frames" in refusal(path)
+
+
+def test_a_preview_behind_a_jpeg_is_no_second_picture_and_half_of_one_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    for data in (shown("JPEG", 2), shown("PNG", 4)):
+        path.write_bytes(shown("JPEG") + data)
+        decode(path)
+    path.write_bytes(shown("JPEG") + shown("JPEG")[:-2000])
+    assert "2 pages or animation frames" in refusal(path)
+    path.write_bytes(shown("JPEG") + b"\xff\xd8\xff" * 1001)
+    assert "pages or animation frames" in refusal(path)
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -13,7 +13,8 @@ from PIL import Image
 
 from device import CameraError, FrameUnreadable, Pictures, SourceNotFound, WatchedFolder, open_camera
 from device.cameras.files import sniff
-from device.cameras.files.folder import counted, scan
+from device.cameras.files.folder import scan
+from device.cameras.files.passed import counted
 from device.live import keeps_its_own_time
 
 LONG = "a" * 5000
@@ -155,15 +156,36 @@ def test_rare_endings_are_read_by_what_is_in_them(tmp_path: Path, name: str) -> 
 def test_a_copy_that_goes_on_is_no_picture_yet(make_pictures: Callable[..., Path], name: str) -> None:
     folder = make_pictures("a.png")
     shutil.copy(folder / "a.png", folder / name)
-    assert [entry.name for entry in scan(folder)[0]] == ["a.png"]
+    assert [entry.name for entry in scan(folder).pictures] == ["a.png"]
 
 
 def test_what_is_passed_over_is_counted_by_kind(tmp_path: Path) -> None:
     for name in ("a.txt", "b.TXT", "c.pdf", "d.mp4", "e.x\x1by", "f.1", *(f"g.z{k}" for k in range(5))):
         (tmp_path / name).write_text("x")
     (tmp_path / "more").mkdir()
-    assert counted(scan(tmp_path)[1]) == "12 entries: 2 .txt, 1 .1, 1 .mp4, 1 .pdf, 1 .x?y, 1 .z0, 5 kinds more"
+    told = "12 entries: 1 folder, 1 .mp4, 2 .txt, 1 .1, 1 .pdf, 1 .x?y, 5 kinds more"
+    assert counted(scan(tmp_path).passed_over) == told
     assert counted([]) == ""
+    assert counted(["folder", "", "folder", "hidden picture"]) == "3 entries: 2 folders, 1 hidden picture"
+
+
+def test_hidden_pictures_are_counted_and_other_hidden_files_are_not(
+    make_pictures: Callable[..., Path],
+) -> None:
+    folder = make_pictures("a.png", ".b.png")
+    (folder / ".trash" / "more").mkdir(parents=True)
+    shutil.copy(folder / "a.png", folder / ".trash" / "more" / "c.png")
+    shutil.copy(folder / "a.png", folder / ".a.png.Xk3")  # a copy that goes on
+    (folder / "._a.png").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (folder / ".git").mkdir()
+    (folder / ".loop.png").symlink_to(".loop.png")
+    with Pictures(folder) as camera:
+        assert camera.passed_over == "3 entries: 2 hidden pictures, 1 hidden folder with pictures"
+    (folder / "readings.jsonl").touch()  # what a run wrote is no news to the next one
+    (folder / "summary.html").touch()
+    (folder / "overlays").mkdir()
+    assert counted(scan(folder).passed_over) == "3 entries: 2 hidden pictures, 1 hidden folder with pictures"
 
 
 def test_a_watched_file_without_an_ending_is_given_once_it_is_a_picture(make_pictures: Callable[..., Path]) -> None:

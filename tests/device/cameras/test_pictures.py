@@ -31,7 +31,7 @@ def test_other_files_hidden_ones_and_subfolders_are_passed_over(make_pictures: C
     (folder / "more.png").mkdir()
     os.mkfifo(folder / "pipe.png")  # opening it would block for ever
     with Pictures(folder) as camera:
-        assert camera.passed_over == "3 entries: 1 .txt, 1 folder, 1 pipe, device or broken link"
+        assert camera.passed_over == "4 entries: 1 folder, 1 hidden picture, 1 .txt, 1 pipe, device or broken link"
         assert camera.frame_count == 1
         assert names(camera) == ["a.png"]
 
@@ -52,9 +52,9 @@ def test_the_folders_in_a_folder_are_read_where_that_is_asked_for(make_pictures:
             camera.read()
         assert refused.value.source == "visit 2/bad.png"
         assert [*read, *names(camera)] == ["b.png", "overlays/a.png", "visit 10/a.png", "visit 2/left/a.png"]
-        assert camera.passed_over == "2 entries: 1 .jsonl, 1 folder"
+        assert camera.passed_over == "2 entries: 1 folder, 1 hidden folder with pictures"
     (folder / "b.png").unlink()
-    with pytest.raises(SourceNotFound, match=r"has no pictures \(4 entries: 4 folder\).*--subfolders"):
+    with pytest.raises(SourceNotFound, match=r"\(5 entries: 4 folders, 1 hidden folder with pictures\).*--subfolders"):
         Pictures(folder)
     with Pictures(folder / "visit 2" / "left" / "a.png", below=True) as camera:
         assert names(camera) == ["a.png"]

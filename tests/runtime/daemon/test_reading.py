@@ -31,6 +31,7 @@ from runtime.daemon.reader import LATE_ALARM, TORN
 from runtime.daemon.ring import SealedRing, make_ring
 from runtime.daemon.wire import ErrorCode
 from runtime.engines.fake import Fault
+from runtime.outcome import ONE_PICTURE
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited, running
 
@@ -46,7 +47,7 @@ def test_a_frame_is_read_where_it_lies(daemon: Running) -> None:
     assert result.outcome is WireOutcome.NO_REFERRAL_FINDINGS
     assert result.sequence == 7
     assert result.probabilities[: result.class_count] == pytest.approx((0.9, 0.1))
-    assert result.text == "No referral findings in these images: continue the scheduled examinations"
+    assert result.text == ONE_PICTURE
     assert result.frame_sha256 == hashlib.sha256(picture.tobytes()).digest()
     assert result.bundle_sha256 == info.sha256
     assert result.flags == ResultFlag.VESSELS | ResultFlag.GRADED | ResultFlag.GRADABLE

@@ -86,6 +86,8 @@ def test_what_was_read_before_is_not_read_again(tmp_path: Path, monkeypatch: pyt
         assert main(call) == 1
     assert (tmp_path / "t.csv.work").is_dir()
     pictures(source, 3)
+    (source / "clip.mp4").touch()
+    (source / ".000.png").write_bytes((source / "000.png").read_bytes())
     given: list[int] = []
     give = LocalPool.give
 
@@ -97,6 +99,8 @@ def test_what_was_read_before_is_not_read_again(tmp_path: Path, monkeypatch: pyt
     assert main(call) == 0
     assert given == [1]
     assert len(rows_of(tmp_path / "t.csv")) == 3
+    told = json.loads((tmp_path / "t.report" / "report.json").read_text())["told"]
+    assert told == ["source 0: passed over: 2 entries: 1 hidden picture, 1 .mp4"]
 
 
 def _full(*_: object) -> None:

@@ -19,6 +19,7 @@ from runtime.engines.fake import FakeEngine
 from runtime.screen import __main__ as command
 from runtime.screen import run as screen_run
 from runtime.sinks.overlay import OverlaySink
+from runtime.sinks.page import NOT_ALL
 from tests.pictures import retina
 
 Run = Callable[..., int]
@@ -177,7 +178,7 @@ def test_the_pictures_of_the_folders_in_a_folder_are_read_by_their_paths(
         (photos / visit).mkdir()
         shutil.copy(photos / "eye_0.png", photos / visit / "eye_0.png")
     assert run(photos, "--strict") == 0
-    assert "passed over, no pictures: 2 entries: 2 folder; --subfolders reads those" in capfd.readouterr().err
+    assert "passed over: 2 entries: 2 folders; --subfolders reads those" in capfd.readouterr().err
     assert run(photos, "--subfolders", "--strict") == 0
     sources = [r["frame"]["source"] for r in read_readings(tmp_path / "out")]
     assert sources == ["eye_0.png", "eye_1.png", "eye_2.png", "a/eye_0.png", "b/eye_0.png"]
@@ -279,7 +280,55 @@ def test_what_is_passed_over_in_a_folder_is_told_by_count(
     (photos / "loop.png").symlink_to("loop.png")
     assert run(photos) == 0
     said = capfd.readouterr().err
-    assert "passed over, no pictures: 1 entry: 1 .pdf" in said
+    assert "passed over: 1 entry: 1 .pdf" in said
+
+
+@pytest.mark.parametrize("said_as_json", [False, True])
+def test_what_was_not_read_stands_before_the_outcomes(
+    said_as_json: bool, run: Run, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "OS").mkdir()
+    shutil.copy(photos / "eye_0.png", photos / "OS" / "eye_0.png")
+    shutil.copy(photos / "eye_0.png", photos / ".eye_9.png")
+    for name in ("clip.mp4", "clip.GIF", "notes.txt"):
+        (photos / name).touch()
+    (photos / "eye_9.png").write_text("no picture")
+    assert run(photos, *(["--json"] if said_as_json else [])) == 0
+    printed, said = capfd.readouterr()
+    end = (said if said_as_json else printed).partition(NOT_ALL)[2]
+    page = (tmp_path / "out" / "summary.html").read_text()
+    assert page.count(NOT_ALL) == 1
+    for line in (
+        "passed over: 5 entries: 1 folder, 1 hidden picture, 1 .gif, 1 .mp4, 1 .txt; --subfolders reads those",
+        "1 of 4 frames could not be read",
+    ):
+        assert page.index(NOT_ALL) < page.index(line) < page.index("Outcomes</h2>")
+        assert 0 <= end.index(line) < end.index("4 frames: 3 NO REFERRAL FINDINGS")
+    assert "continue the scheduled" not in page + printed + said
+
+
+def test_a_run_that_ends_before_its_source_says_what_it_did_not_read(
+    run: Run, photos: Path, scripted: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(photos, "--frames", 3) == 0
+    assert NOT_ALL not in (tmp_path / "out" / "summary.html").read_text() + capfd.readouterr().out
+    assert run(photos, "--frames", 1) == 0
+    assert "2 of 3 frames: the run ended before them" in (tmp_path / "out" / "summary.html").read_text()
+    assert "2 of 3 frames: the run ended before them" in capfd.readouterr().out
+    scripted(frame(0), Disconnected("camera 0: unplugged"))
+    assert run("any") == 1
+    assert "what came after the source was lost" in (tmp_path / "out" / "summary.html").read_text()
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_folder_of_folders_alone_says_what_reads_them(
+    hidden: bool, run: Run, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    visit = tmp_path / "visit"
+    shutil.copytree(photos, visit / (".OD" if hidden else "OD"))
+    assert run(visit) == 2
+    said = capfd.readouterr().err
+    assert ("1 hidden folder with pictures" if hidden else "(--subfolders)") in said
 
 
 def test_an_output_folder_that_cannot_be_made_is_told_before_the_first_frame(

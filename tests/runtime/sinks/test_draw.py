@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.outcome import Outcome
+from runtime.arrays import UInt8Array
+from runtime.outcome import BANNERS, ONE_PICTURE, Outcome
+from runtime.sinks import draw
 from runtime.sinks.draw import LONGEST, NARROWEST, draw_overlay, draw_vessels, fit_text
 from runtime.sinks.palette import DARK_TEXT, OUTCOME_COLOURS, VESSEL_COLOUR, rgb
 from tests.pictures import retina
@@ -96,3 +99,27 @@ def test_any_size_and_any_name_gives_a_picture() -> None:
         pixels = np.zeros((height, width, 3), np.uint8)
         picture = draw_overlay(pixels, make_reading("\udcff\n" * 200, vessels=vessel_cross()))
         assert max(picture.shape) <= LONGEST + 200
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (Outcome.REFER, BANNERS[Outcome.REFER]),
+        (Outcome.NO_REFERRAL_FINDINGS, ONE_PICTURE),
+        (Outcome.RETAKE, "Retake: image not gradable - too dark"),
+        (Outcome.NO_RESULT, "No result - too dark"),
+    ],
+)
+def test_a_pictures_headline_speaks_of_that_picture_alone(
+    outcome: Outcome, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    strip = draw.text_strip
+
+    def told(text: str, *rest: Any, **more: Any) -> UInt8Array:
+        drawn.append(text)
+        return strip(text, *rest, **more)
+
+    monkeypatch.setattr(draw, "text_strip", told)
+    draw_overlay(None, make_reading(outcome=outcome, reason="too dark"))
+    assert drawn[1] == said

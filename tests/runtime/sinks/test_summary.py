@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from runtime.errors import OutputError
-from runtime.outcome import BANNERS, Outcome
+from runtime.outcome import Outcome, picture_banner
 from runtime.screen.progress import end_lines
 from runtime.sinks.contact_sheet import FEWEST_OTHERS, MOST_CARDS, Card, ContactSheet
 from runtime.sinks.histogram import BINS, axis_end, histogram_svg
+from runtime.sinks.page import NOT_ALL
 from runtime.sinks.summary import SummarySink
 from runtime.sinks.tally import MOST_REASONS, Percentiles, Tally
 from tests.pictures import decoded_bgr
@@ -64,7 +65,7 @@ def test_the_page_says_what_was_read(tmp_path: Path) -> None:
     )
     text = " ".join(page.texts)
     for expected in (
-        *BANNERS.values(),
+        *map(picture_banner, Outcome),
         NOTICE,
         "demo 1.0",
         "too dark",
@@ -74,6 +75,8 @@ def test_the_page_says_what_was_read(tmp_path: Path) -> None:
         "All 3 frames",
     ):
         assert expected in text
+    assert "continue the scheduled examinations" not in text
+    assert NOT_ALL not in text
     tiles = re.findall(r"(REFER|NO REFERRAL FINDINGS|RETAKE|NO RESULT) (\d+)", text)
     assert dict(tiles[:4]) == {"REFER": "1", "NO REFERRAL FINDINGS": "0", "RETAKE": "2", "NO RESULT": "0"}
 
