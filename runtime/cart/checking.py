@@ -66,6 +66,10 @@ def findings(config: CartConfig) -> Iterator[PartCheck]:
         yield PartCheck("worklist", "", "none configured", skipped=True)
     else:
         yield _tried("worklist", lambda: _worklist(known))
+    if known.archive:
+        yield _tried("archive", lambda: _archive(config))
+    else:
+        yield PartCheck("archive", "", "none configured", skipped=True)
 
 
 def _tried(part: str, try_it: Callable[[], str]) -> PartCheck:
@@ -118,6 +122,19 @@ def _light(parts: Parts) -> str:
     finally:
         with suppress(DeviceError):
             link.close()
+
+
+def _archive(config: CartConfig) -> str:
+    from runtime.dicom.association import address
+    from runtime.dicom.configuration import load_dicom_config
+    from runtime.dicom.reach import classes_refused
+
+    assert config.site.dicom is not None
+    site = load_dicom_config(config.site.dicom)
+    assert site.archive is not None
+    if refused := classes_refused(site, site.archive):
+        raise ScreeningError(f"{address(site.archive)} takes no {', no '.join(refused)}; have it accept these classes")
+    return f"{address(site.archive)} takes what an exam sends"
 
 
 def _worklist(parts: Parts) -> str:

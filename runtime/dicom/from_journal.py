@@ -73,6 +73,7 @@ def exam_from_journal(
         exposures=tuple(light_lines(kept)),
         disagreements=disagreements(kept),
         warnings=kept.result.warnings,
+        notice=rules.bundle.notice,
         trail=f"{folded.last_seq}:{folded.last_hash}",
         page=cart.page,
         rejected=rejected,

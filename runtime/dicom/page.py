@@ -16,7 +16,6 @@ from runtime.dicom import fonts, text
 from runtime.dicom.records import DicomExam, ViewShown
 from runtime.exam.infant import Weeks
 from runtime.exam.result import Conclusion
-from runtime.outcome import AID_NOTICE
 from runtime.sinks.palette import OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
 from runtime.views import EYE_WORDS, Eye
@@ -187,8 +186,7 @@ def _begin(words: str) -> str:
 
 
 def _notice(exam: DicomExam) -> str:
-    notices = dict.fromkeys(shot.reading.bundle.notice or AID_NOTICE for shot in exam.shots)
-    return " ".join(notices) or AID_NOTICE
+    return " ".join(exam.notices)
 
 
 def _name(name: str) -> str:

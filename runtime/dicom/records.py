@@ -9,6 +9,7 @@ from datetime import date, datetime, time
 from runtime.arrays import UInt8Array
 from runtime.exam.order import Order
 from runtime.exam.result import Conclusion
+from runtime.outcome import AID_NOTICE
 from runtime.reading import Reading
 from runtime.views import Eye, View
 
@@ -139,7 +140,15 @@ class DicomExam:
     """What must be said beside the outcome: referring frames that a person took out of it."""
     trail: str = ""
     """Number and SHA-256 of the exam's newest event in the journal, `1042:3f2a...`: an anchor outside of the cart."""
+    notice: str = ""
+    """What must be said wherever a result of the exam's bundle is shown; of an exam without any result, too."""
     page: bool = True
     """Whether the report is sent as a PDF page too."""
     rejected: frozenset[str] = frozenset()
     """UIDs that the archive was told to reject: it takes none of them again."""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """The exam's bundle's, and what each reading says beside it, each once; there is always one."""
+        said = dict.fromkeys([self.notice, *(shot.reading.bundle.notice or AID_NOTICE for shot in self.shots)])
+        return tuple(filter(None, said)) or (AID_NOTICE,)

@@ -15,7 +15,6 @@ from runtime.dicom import codes, text, uids
 from runtime.dicom.modules import header, put_series
 from runtime.dicom.records import DicomExam, Shot
 from runtime.exam.result import Conclusion
-from runtime.outcome import AID_NOTICE
 from runtime.views import Eye, place
 
 SERIES_NUMBER = 3
@@ -199,8 +198,7 @@ def _statements(exam: DicomExam) -> sr.ContainerContentItem:
     said += [_text(codes.DISAGREEMENT, sentence) for sentence in exam.disagreements]
     said += [_text(codes.STATEMENT, sentence) for sentence in exam.warnings]
     said += [_text(codes.TRAIL, exam.trail)] if exam.trail else []
-    notices = dict.fromkeys(shot.reading.bundle.notice or AID_NOTICE for shot in exam.shots)
-    said += [_text(codes.NOTICE, notice) for notice in notices]
+    said += [_text(codes.NOTICE, notice) for notice in exam.notices]
     container.ContentSequence = sr.ContentSequence(said)
     return container
 

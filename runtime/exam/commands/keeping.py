@@ -100,6 +100,11 @@ def replay(options: Namespace) -> int:
 def export(options: Namespace) -> int:
     """Write the report."""
     out = options.out or Path(f"{options.exam}.html")
+    if out.suffix.lower() not in ("", ".html", ".htm") and not out.is_dir():
+        raise ExamRefused(
+            f"--out {out}: the report is an HTML page; name it .html (a PDF comes from the cart's Result page, and "
+            "with the objects of python -m runtime.dicom)"
+        )
     with open_journal(options, read_only=True) as journal:
         page = report_page(journal, options.exam, with_infant=not options.without_infant)
     write_file(out, page.encode("utf-8", "replace"))  # it names the infant

@@ -145,6 +145,7 @@ def test_check_tries_every_part_and_names_what_does_not_work(
     assert marks == {"site": "+", "users": "!", "web": "+", "journal": "+", "engine": "+", "camera": "+"} | {
         "light": "-",
         "worklist": "-",
+        "archive": "-",
     }
 
 

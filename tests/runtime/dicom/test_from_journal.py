@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.order import Order, Ordered
 from runtime.exam.rules import ExamRules
+from runtime.outcome import AID_NOTICE
 from runtime.views import Eye, View
 from tests.runtime.dicom.exams import BUNDLE, KEY, picture, reading
 
@@ -179,3 +180,11 @@ def raw(dataset: Dataset) -> bytes:
     into = io.BytesIO()
     dataset.save_as(into, enforce_file_format=False)
     return into.getvalue()
+
+
+def test_an_exam_without_any_result_says_what_its_bundle_demands(journal: Journal) -> None:
+    exam_id = journal.begin_exam(girl(), ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0"), operator="nurse")
+    journal.close_exam(exam_id, operator="nurse")
+    made = exam_from_journal(journal, exam_id, CartNode())
+    assert made.notices == (BUNDLE.notice,)
+    assert replace(made, notice="").notices == (AID_NOTICE,)

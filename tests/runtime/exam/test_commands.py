@@ -219,6 +219,15 @@ def test_an_identifier_that_another_infant_has_is_said(cart: Cart, capsys: pytes
     assert "Roe" not in said.err
 
 
+@pytest.mark.parametrize("name", ["r.pdf", "r.JSON", "r.html.dcm"])
+def test_a_report_is_not_named_for_what_it_is_not(cart: Cart, name: str) -> None:
+    exam_id = cart.new()
+    assert "the report is an HTML page; name it .html" in cart(
+        "export", exam_id, "--out", str(cart.folder / name), code=2
+    )
+    assert not (cart.folder / name).exists()
+
+
 def test_two_exams_at_once_and_frames_without_one(cart: Cart) -> None:
     first = cart.new()
     assert f"exam {first} is still open; close it first" in cart.new(code=2)

@@ -75,9 +75,9 @@ def child(folder: Path, bundle: Bundle, pictures: list[UInt8Array], pipe: int, s
 
 
 def run_and_kill(
-    folder: Path, bundle: Bundle, pictures: list[UInt8Array], seed: int, after_s: float
+    folder: Path, bundle: Bundle, pictures: list[UInt8Array], seed: int, lines: int, after_s: float
 ) -> list[list[str]]:
-    """One child, killed; what it was told."""
+    """One child, killed so long after it told so many lines, however slow it is; what it was told."""
     ours, theirs = os.pipe()
     process = os.fork()
     if process == 0:
@@ -87,10 +87,11 @@ def run_and_kill(
         finally:
             os._exit(70)  # a child never ends by itself
     os.close(theirs)
-    time.sleep(after_s)
-    os.kill(process, signal.SIGKILL)
     with os.fdopen(ours, "rb") as pipe:
-        told = pipe.read().decode()
+        told = b"".join(pipe.readline() for _ in range(lines)).decode()
+        time.sleep(after_s)
+        os.kill(process, signal.SIGKILL)
+        told += pipe.read().decode()
     status = os.waitpid(process, 0)[1]
     if not os.WIFSIGNALED(status):
         raise SystemExit("a child ended before it was killed; its error stands above")
@@ -159,8 +160,8 @@ def main() -> None:
         if number % KILLS_A_JOURNAL == 0:
             folder, told = options.folder / f"journal-{number}", []
         # A third in the first moments (making, opening and recovering the journal), the rest anywhere later.
-        after_s = chance.uniform(0, 0.03) if chance.random() < 1 / 3 else chance.uniform(0.03, 0.5)
-        fresh = run_and_kill(folder, bundle, pictures, number, after_s)
+        lines = 0 if chance.random() < 1 / 3 else chance.randint(1, 24)
+        fresh = run_and_kill(folder, bundle, pictures, number, lines, chance.uniform(0, 0.03))
         told += fresh
         readings += sum(1 for words in fresh if words[0] == "read")
         found = look(folder, told)
