@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from runtime.daemon.client import Client
-from runtime.outcome import BANNERS, Outcome
+from runtime.outcome import ONE_PICTURE
 from tests.pictures import retina
 from tests.runtime.daemon.c.building import SOURCES, WARNINGS, C, build, tool
 from tests.runtime.daemon.c.daemons import Daemons
@@ -39,7 +39,7 @@ def test_prints_the_reading_as_one_line_of_json(example: Path, lasting_daemon: P
     with Client(lasting_daemon, slots=1, slot_bytes=retina().nbytes) as client:
         expected, bundle = client.read(retina()), client.bundle()
     assert reading["outcome"] == expected.outcome.name == "NO_REFERRAL_FINDINGS"
-    assert reading["text"] == BANNERS[Outcome.NO_REFERRAL_FINDINGS]
+    assert reading["text"] == ONE_PICTURE
     assert reading["probabilities"] == pytest.approx({"no_ridge": 0.9, "ridge": 0.1}, abs=1e-5)
     assert reading["frame"] == {
         "sequence": 0,
@@ -110,4 +110,4 @@ def test_the_cpp_wrapper_keeps_its_word(lasting_daemon: Path, tmp_path: Path) ->
     picture.write_bytes(retina().tobytes())
     done = subprocess.run([program, lasting_daemon, picture, "320", "240"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == BANNERS[Outcome.NO_REFERRAL_FINDINGS]
+    assert done.stdout.strip() == ONE_PICTURE
