@@ -10,8 +10,10 @@ DeviceError
 |   |-- FrameUnreadable     one frame cannot be had; the next one may be fine
 |   |   |-- FrameMisshapen  it came with another size or pixel format than the camera was set to
 |   |   |-- RepeatedFrame   the camera gave the same picture again: it is frozen
+|   |   |-- PictureOfNobody a still came of which it is not sure that it is the picture of this press
 |   |   `-- NoNewFrame      a live camera gives no frames any more, or is being connected anew
 |   |-- FrameTimeout        no frame came in time
+|   |-- PressTooSoon        nothing was taken: a still of an earlier press may yet come
 |   |-- StaleFrame          the newest frame is older than was allowed
 |   `-- Disconnected        the source is gone and gives no more frames
 `-- LightError              the light and trigger board, its port, its calibration, or the dose of light
@@ -76,12 +78,25 @@ class RepeatedFrame(FrameUnreadable):
     """The camera gave the same picture again, byte for byte, under a new time: it is frozen."""
 
 
+class PictureOfNobody(FrameUnreadable):
+    """A still came, or more than one, and whose it is is not known: it was not read."""
+
+
 class NoNewFrame(FrameUnreadable):
     """A live camera gives no frames any more or is being connected anew; reading on waits for the next one."""
 
 
 class FrameTimeout(CameraError):
     """No frame came within the time allowed."""
+
+
+class PressTooSoon(CameraError):
+    """A still of an earlier press may yet come, and would be taken for this one's: nothing was taken."""
+
+    def __init__(self, message: str, *, left_s: float) -> None:
+        super().__init__(message)
+        self.left_s = left_s
+        """Seconds until a press is taken."""
 
 
 class StaleFrame(CameraError):

@@ -16,6 +16,7 @@ from datetime import date, datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
+from device.cameras.stills import StillSource
 from device.errors import StaleFrame
 from device.frame import Frame
 from device.live import CameraState
@@ -76,7 +77,7 @@ class Cart:
         )
         still = None
         if parts.open_still is not None:
-            still = Supervised("still camera", parts.open_still, lambda _: ("", False), self._health_changed)
+            still = Supervised("still camera", parts.open_still, _still_problem, self._health_changed)
         lighting = None if parts.light is None else Lighting(parts.light, self._foot_pressed, self._health_changed)
         self.preview = Preview(
             self._newest, parts.limits, hint=lambda found: self.events.tell("hint", hint=found.hint.value)
@@ -128,7 +129,7 @@ class Cart:
         software = self._desk_problem or stuck_problem(self._desk.busy_s)
         parts = [("software", software), ("camera", self.camera.problem)]
         if hardware.still is not None:
-            parts.append(("still camera", hardware.still.problem))
+            parts.append(("still camera", hardware.still.problem or self._watch.stills_problem))
         if hardware.lighting is not None:
             parts.append(("light board", hardware.lighting.problem))
         if self._worklist.exists:
@@ -538,6 +539,12 @@ def emergency_id() -> str:
     """For an infant whose identifier nobody knows yet; two never have the same, whatever any clock says."""
     letters = "".join(secrets.choice(ID_LETTERS) for _ in range(4))
     return f"{EMERGENCY}{datetime.now().astimezone():%Y%m%d-%H%M}-{letters}"
+
+
+def _still_problem(still: StillSource) -> tuple[str, bool]:
+    """Nothing, after a look at what came between presses; what the look raises is said."""
+    still.look()
+    return "", False
 
 
 def _camera_problem(reader: LiveReader) -> tuple[str, bool]:

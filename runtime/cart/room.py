@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
 from device.cameras.stills import StillSource
-from device.errors import CameraError, DeviceError, FlashNotCaught, LightError
+from device.errors import CameraError, DeviceError, FlashNotCaught, LightError, PressTooSoon
 from device.frame import Frame
 from device.live import LiveReader
 from runtime.cart.errors import NotNow
@@ -120,6 +120,8 @@ class Room:
     """(`time.monotonic()`, milliseconds) of the readings of the last hour."""
     budget_ms: float | None = None
     """Of the last reading; None where it had none, or there was no reading."""
+    _stills_since: datetime = field(default_factory=now_utc)
+    """When the newest exam was opened, or the cart started."""
     _unopened: bool = False
     """Whether `screener` was given back and another one could not be opened yet."""
 
@@ -350,7 +352,10 @@ class Room:
             still = hardware.still.part
             if still is None:
                 raise CameraError(f"the camera's still pictures: {hardware.still.problem}")
-            return still.take(pressed_ns, self.parts.still_timeout_ms)
+            try:
+                return still.take(pressed_ns, self.parts.still_timeout_ms)
+            except PressTooSoon as error:
+                raise NotNow(str(error), retry_s=error.left_s) from None
         reader = hardware.camera.part
         if reader is None:
             raise CameraError(f"the camera is not there: {hardware.camera.problem}")
@@ -358,6 +363,18 @@ class Room:
         if lighting is None or lighting.part.flash is None:
             return take_frame(reader, timeout_ms=CAPTURE_TIMEOUT_MS)
         return take_flashed(reader, lighting.light(), lighting.part.flash, eye, lighting.recharge)
+
+    def not_read(self) -> int:
+        """How many stills came since the newest exam was opened that no press asked for, so that nobody read them."""
+        still = None if self.hardware.still is None else self.hardware.still.part
+        if still is None:
+            return 0
+        summary, given = self.journal.open_exam(), set[str]()
+        if summary is not None:
+            self._stills_since = summary.opened_at
+            with suppress(ScreeningError):  # a damaged exam is said elsewhere; rather too many pictures are told here
+                given = {capture.source for capture in self.journal.exam(summary.exam_id).captures}
+        return still.not_asked_for(round(self._stills_since.timestamp() * 1e9), given)
 
     def _timed(self, reading: Reading) -> None:
         now, total = time.monotonic(), reading.timings_ms.total

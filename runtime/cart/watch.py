@@ -51,6 +51,10 @@ class Watched(Protocol):
         """Counts of the outbox; None where the cart sends nowhere."""
         ...
 
+    def not_read(self) -> int:
+        """How many stills nobody read."""
+        ...
+
 
 class Watch:
     """Looks at what changes slowly. Belongs to the desk's thread, `problems` aside.
@@ -64,6 +68,8 @@ class Watch:
         self._jumped: tuple[float, float] | None = None
         self._looked = self._asked = -1e9
         self._delivery: dict[str, Any] | None = None
+        self.stills_problem = ""
+        """What is said of stills that nobody read."""
         self.sender_problem = ""
         """Why the cart's own sender does not run; set by its thread."""
         self.problems: tuple[tuple[str, str], ...] = ()
@@ -78,6 +84,7 @@ class Watch:
         if not now and self._uptime() - self._looked < LOOK_S:
             return False
         self._looked, delivery = self._uptime(), self._delivery
+        stills, self.stills_problem = self.stills_problem, stills_problem(room.not_read())
         found = [
             ("disk", disk_problem(room.journal)),
             ("model", model_problem(room.parts, room.screener)),
@@ -86,7 +93,7 @@ class Watch:
         if room.parts.archive:
             found.append(("archive", self._archive_problem(room)))
         before, self.problems = (self.problems, delivery), tuple(found)
-        return before != (self.problems, self._delivery)
+        return before != (self.problems, self._delivery) or stills != self.stills_problem
 
     def _offset(self) -> float:
         return self._clock().timestamp() - self._uptime()
@@ -136,6 +143,17 @@ def check_disk(journal: Journal) -> None:
     """Before light is given: whether the picture could be kept. Raises `NotNow`."""
     if journal.free_bytes() < PICTURE_BYTES:
         raise NotNow(f"the disk is {disk_problem(journal)}; no light was given, nothing was taken")
+
+
+def stills_problem(number: int) -> str:
+    """What is said of pictures that came into the camera's folder and were not read."""
+    if number == 0:
+        return ""
+    came, them = ("1 picture", "it") if number == 1 else (f"{number} pictures", "any of them")
+    return (
+        f"{came} came since this exam was opened for which no button was pressed, that came late or beside another; "
+        f"nobody read {them}: take the views again that are missing"
+    )
 
 
 def model_problem(parts: Parts, screener: FrameReader) -> str:

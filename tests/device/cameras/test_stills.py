@@ -5,16 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from device.cameras.stills import FolderStill, HttpStill, open_still
-from device.errors import CameraError, Disconnected, FrameTimeout, FrameUnreadable, RepeatedFrame, SourceNotFound
+from device.cameras.stills import HttpStill, open_still
+from device.errors import (
+    CameraError,
+    Disconnected,
+    FrameTimeout,
+    FrameUnreadable,
+    PictureOfNobody,
+    RepeatedFrame,
+    SourceNotFound,
+)
 
 PATIENCE_MS = 30_000.0
 
@@ -115,44 +122,45 @@ def test_a_camera_that_is_not_there_is_told() -> None:
         HttpStill("http://127.0.0.1:9/still").take(time.monotonic_ns(), PATIENCE_MS)
 
 
-def test_the_first_new_picture_of_a_folder_is_taken_and_no_older_one(tmp_path: Path) -> None:
-    (tmp_path / "before.jpg").write_bytes(jpeg(1))
-    still = open_still(f"folder:{tmp_path}")
-    assert isinstance(still, FolderStill)
-    pressed = time.monotonic_ns()
-    writer = threading.Timer(0.2, lambda: (tmp_path / "a.jpg").write_bytes(jpeg(2)))
-    writer.start()
-    frame = still.take(pressed, PATIENCE_MS)
-    writer.join()
-    assert (frame.source, frame.captured_ns) == ("a.jpg", pressed)
-    with pytest.raises(FrameTimeout, match="no new picture"):
-        still.take(time.monotonic_ns(), 300)
+def test_after_a_get_without_its_answer_the_next_picture_is_nobodys() -> None:
+    """The camera was still at it, and answers whoever asks next with the picture of the press before."""
+    late, answers = threading.Event(), iter([None, jpeg(1), jpeg(1), jpeg(2)])
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        data = next(answers)
+        if data is None:
+            late.wait(20)
+        else:
+            sends(data)(handler)
+
+    with camera(answer) as url:
+        still = HttpStill(url)
+        with pytest.raises(FrameTimeout):
+            still.take(time.monotonic_ns(), 300)
+        late.set()
+        with pytest.raises(PictureOfNobody, match="whose it is is not known"):
+            still.take(time.monotonic_ns(), PATIENCE_MS)
+        with pytest.raises(RepeatedFrame):
+            still.take(time.monotonic_ns(), PATIENCE_MS)
+        assert still.take(time.monotonic_ns(), PATIENCE_MS).width == 160
 
 
-def test_a_picture_that_came_between_two_presses_belongs_to_neither(tmp_path: Path) -> None:
-    still = FolderStill(tmp_path)
-    (tmp_path / "late.jpg").write_bytes(jpeg(1))
-    time.sleep(0.05)
-    with pytest.raises(FrameTimeout):
-        still.take(time.monotonic_ns(), 300)
-
-
-def test_a_picture_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
-    still, data = FolderStill(tmp_path), jpeg(3)
-
-    def write() -> None:
-        with (tmp_path / "slow.jpg").open("wb") as file:
-            for at in range(0, len(data), len(data) // 8 + 1):
-                file.write(data[at : at + len(data) // 8 + 1])
-                file.flush()
-                time.sleep(0.03)
-
-    writer = threading.Thread(target=write)
-    pressed = time.monotonic_ns()
-    writer.start()
-    frame = still.take(pressed, PATIENCE_MS)
-    writer.join()
-    assert (frame.width, frame.height) == (160, 120)
+@pytest.mark.parametrize(
+    ("name", "first", "owes"),
+    [
+        ("cut short", sends(jpeg(1)[:900], length=len(jpeg(1))), True),
+        ("busy", sends(b"", status=503), False),
+        ("no picture", sends(b"<html>"), False),
+    ],
+)
+def test_what_the_next_get_may_still_answer(name: str, first: Answer, owes: bool) -> None:
+    answers = iter([first, sends(jpeg(2))])
+    with camera(lambda handler: next(answers)(handler)) as url:
+        still = HttpStill(url)
+        with pytest.raises(CameraError):
+            still.take(time.monotonic_ns(), PATIENCE_MS)
+        with pytest.raises(PictureOfNobody) if owes else nullcontext():
+            still.take(time.monotonic_ns(), PATIENCE_MS)
 
 
 @pytest.mark.parametrize("spec", ["", "camera:0", "ftp://x", "folder"])

@@ -29,6 +29,7 @@ class World:
         self.rules: Any = lambda: None
         self.screener = SimpleNamespace(problem="", trust=SimpleNamespace(drift=DriftFacts("off")))
         self.state: dict[str, Any] | None = {"waiting": 0, "held": 0, "done": 0, "error": ""}
+        self.unread = 0
         self.watch = Watch(lambda: self.wall, lambda: self.up)
 
     def passes(self, seconds: float, *, jump_s: float = 0.0) -> None:
@@ -40,7 +41,11 @@ class World:
         self.wall += timedelta(seconds=10)
         parts = SimpleNamespace(archive=self.state is not None, rules=lambda: self.rules(), bundle_problem=str)
         room: Any = SimpleNamespace(
-            journal=self.journal, parts=parts, screener=self.screener, delivery=lambda: self.state
+            journal=self.journal,
+            parts=parts,
+            screener=self.screener,
+            delivery=lambda: self.state,
+            not_read=lambda: self.unread,
         )
         self.watch.look(room)
         return dict(self.watch.problems)
