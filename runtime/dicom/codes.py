@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr.coding import Code
 
+from runtime.dicom.text import short
 from runtime.outcome import BANNERS, Outcome
 
 OWN_SCHEME = "99ROPSCREEN"
@@ -34,7 +35,7 @@ def own(value: str, meaning: str) -> Code:
     """A code of the project's own scheme. Values hold 16 characters, meanings 64; a longer value ends in a digest."""
     if len(value) > CODE_LENGTH:
         value = f"{value[: CODE_LENGTH - 5]}_{hashlib.sha256(value.encode()).hexdigest()[:4]}"
-    return Code(value, OWN_SCHEME, meaning[:64])
+    return Code(value, OWN_SCHEME, short(meaning, 64))
 
 
 SCREENING = own("ROP_SCREENING", "Retinopathy of prematurity screening")

@@ -17,8 +17,12 @@ def plain(text: str) -> str:
 
 
 def short(text: str, length: int) -> str:
-    """A description cut to what its value representation holds (LO 64, SH 16)."""
-    return plain(text)[:length].strip()
+    """A description cut to what its value representation holds (LO 64, SH 16).
+
+    A value of an odd number of bytes gets a space behind it, which strict readers count as one character more.
+    """
+    cut = plain(text)[:length].strip()
+    return cut if len(cut) < length or len(cut.encode()) % 2 == 0 else cut[:-1].rstrip()
 
 
 def exact(text: str, length: int, what: str) -> str:

@@ -20,6 +20,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import config as pydicom_config
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
@@ -30,6 +32,7 @@ from runtime.dicom.configuration import CartNode
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.objects import planned
 from runtime.dicom.outbox.performed import _begun, _ended, _Facts
+from runtime.dicom.text import short
 from runtime.errors import ScreeningError
 from runtime.exam.describe import exam_dict, exam_lines, summary_line
 from runtime.exam.icrop3 import EyeFindings
@@ -204,3 +207,10 @@ def test_a_hostile_text_harms_nothing_on_any_way_out(name: str, journal: Journal
     assert not acts(file)
     assert len(file.encode()) < 200
     assert "/" not in file
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=80), st.sampled_from([16, 64]))
+def test_a_description_fits_with_the_space_that_makes_its_bytes_even(said: str, length: int) -> None:
+    made = short(said, length)
+    assert len(made) + len(made.encode()) % 2 <= length
+    assert made == made.strip()
