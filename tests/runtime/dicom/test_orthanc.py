@@ -128,7 +128,12 @@ def test_a_wrong_title_is_said_and_held(orthanc: Orthanc, tmp_path: Path) -> Non
     result = send(tmp_path, site(tmp_path, ae_title="NOBODY"))
     assert "does not know the called AE title NOBODY" in result.error
     assert state(tmp_path).held == 1
-    assert send(tmp_path, site(tmp_path, proof="find")).done == 1
+    right = site(tmp_path, proof="find")
+    result = send(tmp_path, right)
+    if not result.done:  # Orthanc lists what it stored a moment later on a busy machine
+        assert "the others are sent again" in result.error
+        result = send(tmp_path, right)
+    assert result.done == 1
 
 
 def test_a_corrected_eye_is_sent_as_a_new_image(orthanc: Orthanc, tmp_path: Path) -> None:
