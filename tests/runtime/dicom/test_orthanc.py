@@ -26,8 +26,15 @@ pytestmark = [
 
 
 def send(folder: Path, where: DicomConfig, *, now: bool = True) -> Pass:
+    """Again where Orthanc answers for a part only: on a busy machine it lists what it stored a moment later."""
     with Journal.open(folder, KEY) as journal, CommitmentDesk(where) as desk:
-        return Outbox(journal, where).send_due(desk, now=now)
+        box = Outbox(journal, where)
+        result = box.send_due(desk, now=now)
+        for _ in range(4):
+            if "the others are sent again" not in result.error:
+                break
+            result = box.send_due(desk, now=True)
+        return result
 
 
 def planned_uids(folder: Path) -> list[str]:
@@ -129,11 +136,7 @@ def test_a_wrong_title_is_said_and_held(orthanc: Orthanc, tmp_path: Path) -> Non
     assert "does not know the called AE title NOBODY" in result.error
     assert state(tmp_path).held == 1
     right = site(tmp_path, proof="find")
-    result = send(tmp_path, right)
-    if not result.done:  # Orthanc lists what it stored a moment later on a busy machine
-        assert "the others are sent again" in result.error
-        result = send(tmp_path, right)
-    assert result.done == 1
+    assert send(tmp_path, right).done == 1
 
 
 def test_a_corrected_eye_is_sent_as_a_new_image(orthanc: Orthanc, tmp_path: Path) -> None:

@@ -101,9 +101,9 @@ def hospital() -> Hospital:
     return Hospital()
 
 
-def begin(journal: Journal, order: Order | None = ORDER) -> str:
+def begin(journal: Journal, order: Order | None = ORDER, *, time_known: bool = True) -> str:
     rules = ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0")
-    exam_id = journal.begin_exam(infant(), rules, operator="nurse", order=order)
+    exam_id = journal.begin_exam(infant(time_known=time_known), rules, operator="nurse", order=order)
     shot = frame(1)
     number = journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="nurse")
     journal.add_reading(exam_id, number, reading(shot))
@@ -142,10 +142,11 @@ def test_a_step_is_in_progress_then_completed_with_its_series(
     assert journal.deliveries.get(exam_id, "mpps").state == "done"  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("time_known", [True, False])
 def test_a_step_without_a_study_names_the_one_that_the_objects_are_in(
-    journal: Journal, hospital: Hospital, tmp_path: Path
+    journal: Journal, hospital: Hospital, tmp_path: Path, time_known: bool
 ) -> None:
-    exam_id = begin(journal, replace(ORDER, study_uid=""))
+    exam_id = begin(journal, replace(ORDER, study_uid=""), time_known=time_known)
     with hospital.listening() as port:
         at = where(tmp_path, port)
         tell(journal, at)
