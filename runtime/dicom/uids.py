@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date, time
 
 from pydicom.uid import UID
 
@@ -37,13 +38,18 @@ def study(exam: DicomExam) -> str:
 
 
 def own_study(exam_id: str, identifier: str, name: str, born: str) -> str:
-    """The study of an exam for which nobody gave one. born: date and time, as in `2026-10-01 04:30:00`."""
+    """The study of an exam for which nobody gave one. born: as `born` says it."""
     return derived("study", exam_id, identifier, name, born)
+
+
+def born(day: date | None, at: time | None) -> str:
+    """Date and time of birth within a UID; None where nobody said it."""
+    return f"{day} {at}"
 
 
 def _identity(exam: DicomExam) -> tuple[str, str, str]:
     infant = exam.infant
-    return (infant.identifier, infant.name, f"{infant.birth_date} {infant.birth_time}")
+    return (infant.identifier, infant.name, born(infant.birth_date, infant.birth_time))
 
 
 def _whose(exam: DicomExam) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ class _Facts:
     def study_uid(self) -> str:
         """The same that every object of the exam has."""
         infant = self.infant
-        born = f"{infant.born_at.date()} {infant.born_at.time() if infant.time_known else None}"
+        born = uids.born(infant.born_at.date(), infant.born_at.time() if infant.time_known else None)
         return self.order.study_uid or uids.own_study(self.exam_id, infant.infant_id, infant.name, born)
 
 
