@@ -29,10 +29,10 @@ def test_a_release_that_was_changed_is_found(tmp_path: Path, changed: str) -> No
     (dist / "cart.cdx.json").write_bytes(b"{}")
     for key in ("release_key", "other_key"):
         call = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / key)]
-        subprocess.run(call, check=True, timeout=60)
+        subprocess.run(call, check=True, timeout=300)
 
     def run(script: str) -> int:
-        return subprocess.run(["sh", "-ec", script], cwd=dist, capture_output=True, timeout=60).returncode
+        return subprocess.run(["sh", "-ec", script], cwd=dist, capture_output=True, timeout=300).returncode
 
     assert run(commands("-Y sign")) == 0
     trusted = "other_key" if changed == "the key" else "release_key"

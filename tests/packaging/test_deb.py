@@ -33,7 +33,7 @@ def test_the_packages_are_of_the_librarys_version() -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["--host"], ["--host", "arm64"], ["--of", "x"], ["--no-daemon"], ["a", "b"]])
 def test_a_wrong_call_says_what_is_right(arguments: list[str]) -> None:
-    done = subprocess.run([DEB, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([DEB, *arguments], capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert "FOLDER" in done.stderr or "then a folder" in done.stderr
 

@@ -6,13 +6,12 @@ told to fail in each way that a real one can. Needs the extra `triton`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +81,7 @@ class FakeServer:
         self._tls = tls
         self._server: Any = None
         self._one = Lock()
+        self._stopping = Event()
 
     @property
     def address(self) -> str:
@@ -103,6 +103,7 @@ class FakeServer:
             cert, key, authority = (None if path is None else path.read_bytes() for path in self._tls)
             credentials = grpc.ssl_server_credentials([(key, cert)], authority, require_client_auth=bool(authority))
             self.port = server.add_secure_port(at, credentials)
+        self._stopping.clear()
         server.start()
         self._server = server
         return self
@@ -110,6 +111,7 @@ class FakeServer:
     def stop(self) -> None:
         """Break off whatever is under way. Stopping twice is fine."""
         if self._server is not None:
+            self._stopping.set()
             self._server.stop(0).wait()
             self._server = None
 
@@ -163,7 +165,7 @@ class FakeServer:
             context.abort(self._code.INTERNAL, "as it was told to")
         if self.fault is ServerFault.UNPRINTABLE:
             context.abort(self._code.INTERNAL, "\x1b[2J\x07no referral findings")
-        time.sleep(self.delay_ms / 1e3)
+        self._stopping.wait(self.delay_ms / 1e3)
         image = np.frombuffer(request.raw_input_contents[0], np.uint8).reshape(self.contract.image.shape)
         with self._one:
             found = self._tensors(self.engine.infer(image))

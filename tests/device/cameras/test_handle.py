@@ -41,7 +41,7 @@ def test_a_close_from_another_thread_waits_for_the_user_and_does_not_block() -> 
     with handle.use():
         closer = threading.Thread(target=handle.close)
         closer.start()
-        closer.join(10)
+        closer.join(60)
         assert not closer.is_alive()
         assert handle.closed
         assert thing.released == []

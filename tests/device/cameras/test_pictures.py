@@ -112,7 +112,7 @@ def test_one_is_decoded_ahead_and_no_more(make_pictures: Callable[..., Path], mo
     monkeypatch.setattr(module, "read_picture", spy)
     with Pictures(make_pictures(*(f"{k}.png" for k in range(6)))) as camera:
         camera.read()
-        assert second.wait(10), "the next picture is decoded without being asked for"
+        assert second.wait(60), "the next picture is decoded without being asked for"
         assert started == [0, 1]
     assert not any(thread.name.startswith("decode") for thread in threading.enumerate())
 

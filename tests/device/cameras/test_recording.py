@@ -98,7 +98,7 @@ def test_opencv_and_ffmpeg_write_nothing_on_stderr(make_video: Callable[..., Pat
         [sys.executable, "-c", QUIET_PROGRAM, *map(str, paths)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env=environment,
         cwd=Path(__file__).parents[3],
     )

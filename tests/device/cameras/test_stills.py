@@ -109,7 +109,7 @@ def test_a_picture_that_comes_too_late_is_none() -> None:
     done = threading.Event()
 
     def slow(handler: BaseHTTPRequestHandler) -> None:
-        done.wait(20)
+        done.wait(120)
 
     with camera(slow) as url:
         with pytest.raises(FrameTimeout):
@@ -129,7 +129,7 @@ def test_after_a_get_without_its_answer_the_next_picture_is_nobodys() -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         data = next(answers)
         if data is None:
-            late.wait(20)
+            late.wait(120)
         else:
             sends(data)(handler)
 

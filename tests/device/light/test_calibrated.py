@@ -13,7 +13,7 @@ from device.light.messages import NakCode
 from tests.busy import at_a_calm_moment
 from tests.device.light.conftest import FAST
 from tests.device.light.lab import calibration, hazard
-from tests.device.light.waiting import wait_until
+from tests.device.light.waiting import wait_until, when_charged
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -27,13 +27,11 @@ def light_with(link: BoardLink, limit: float) -> CalibratedLight:
 def test_a_flash_over_the_limit_is_never_sent(board: SimulatedBoard, link: BoardLink) -> None:
     light = light_with(link, 2.0)
     for _ in range(2):
-        light.flash(Eye.OD, 10_000, 50)
-        assert wait_until(lambda: not link.status().flags & 0x20)  # the recharge gap
-        time.sleep(0.02)  # the host's own count of it began with the reply, after the board's
+        when_charged(lambda: light.flash(Eye.OD, 10_000, 50))
     with pytest.raises(DoseExceeded):
         light.flash(Eye.OD, 10_000, 50)
     assert len(board.flashes) == 2
-    light.flash(Eye.OS, 10_000, 50)
+    when_charged(lambda: light.flash(Eye.OS, 10_000, 50))
     assert len(board.flashes) == 3
 
 
@@ -130,14 +128,18 @@ def test_a_flash_that_the_board_refused_does_not_count() -> None:
         assert light.account.used(Eye.OD) == pytest.approx({NAME: float(given)})
 
 
+def flash_on(light: CalibratedLight, times: int) -> None:
+    for _ in range(times):
+        light.flash(Eye.OD, 10_000, 50)
+
+
 def test_a_board_that_refuses_by_itself_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CalibratedLight, "_check_charged", lambda _: None)
     with SimulatedBoard() as board, BoardLink(board.port) as link:
         light = light_with(link, 100.0)
-        light.flash(Eye.OD, 10_000, 50)
         with pytest.raises(BoardRefused, match="recharging"):
-            light.flash(Eye.OD, 10_000, 50)
-        assert len(board.flashes) == 1
+            flash_on(light, 50)  # a busy machine may let a gap pass before it asks again
+        assert light.account.used(Eye.OD) == pytest.approx({NAME: float(len(board.flashes))})
         assert light.account.used(Eye.OD) == pytest.approx({NAME: 1.0})
 
 

@@ -34,7 +34,7 @@ def reader_of(opener: Opener, config: LiveConfig = PATIENT) -> LiveReader:
 
 
 def taken(reader: LiveReader) -> int:
-    frame = reader.next_unseen(5000)
+    frame = reader.next_unseen(60_000)
     assert frame is not None
     return frame.sequence
 
@@ -92,7 +92,7 @@ def test_wait_next_passes_over_what_waited_before() -> None:
         waiting.start()
         assert wait_until(lambda: reader.counts.dropped == 1)
         hang.free.set()
-        waiting.join(5)
+        waiting.join(60)
         assert [frame.sequence for frame in got if frame is not None] == [1]
         opener.let_go()
 
@@ -143,9 +143,9 @@ def test_an_old_frame_that_comes_while_somebody_waits_is_not_given_either() -> N
 
         waiting = threading.Thread(target=read)
         waiting.start()
-        assert hang.reached.wait(5)
+        assert hang.reached.wait(60)
         hang.free.set()
-        waiting.join(5)
+        waiting.join(60)
         (error,) = got
         assert isinstance(error, NoNewFrame)
         assert "s old when it was asked for" in str(error)
@@ -295,7 +295,7 @@ def test_a_camera_is_opened_anew_only_when_the_driver_has_been_left() -> None:
     closing = Hang()
     opener = Opener([picture(0), Disconnected("fake: unplugged")], [picture(1)], closing=closing)
     with reader_of(opener, replace(QUICK, close_timeout_s=30)) as reader:
-        assert closing.reached.wait(5)
+        assert closing.reached.wait(60)
         time.sleep(5 * QUICK.longest_retry_s)
         assert opener.calls == 1
         closing.free.set()
@@ -308,12 +308,12 @@ def test_closing_while_the_old_driver_hangs_in_closing_opens_nothing() -> None:
     closing = Hang()
     opener = Opener([picture(0), Disconnected("fake: unplugged")], [picture(1)], closing=closing)
     reader = reader_of(opener, replace(QUICK, close_timeout_s=30))
-    assert closing.reached.wait(5)
+    assert closing.reached.wait(60)
     ending = threading.Thread(target=reader.close)
     ending.start()
     assert wait_until(lambda: reader.state is CameraState.CLOSED)
     closing.free.set()
-    ending.join(10)
+    ending.join(60)
     assert not ending.is_alive()
     assert opener.calls == 1
 
@@ -344,32 +344,28 @@ def test_a_camera_that_stalls_says_so_and_recovers() -> None:
     hang = Hang()
     changes: list[StateChange] = []
     opener = Opener([picture(0), hang, picture(1)])
-    with LiveReader(opener, "fake", QUICK, changes.append) as reader:
+    with LiveReader(opener, "fake", replace(QUICK, stalled_after_s=0.15), changes.append) as reader:
         assert taken(reader) == 0
         with pytest.raises(NoNewFrame, match=r"fake: no frame for 0\.15 s") as caught:
             reader.read()
         assert caught.value.sequence == 1
-        states = [reader.state]
+        assert reader.state is CameraState.STALLED
         hang.free.set()
         assert taken(reader) == 1
-        assert [*states, reader.state] == [CameraState.STALLED, CameraState.STREAMING]
-        assert reader.counts.stalls == 1
         assert reader.counts.abandoned == 0
         opener.let_go()
-    states = [
-        CameraState.CONNECTING,
-        CameraState.STREAMING,
-        CameraState.STALLED,
-        CameraState.STREAMING,
-        CameraState.CLOSED,
-    ]
-    assert [(change.before, change.after) for change in changes] == list(pairwise(states))
+    stalls = reader.counts.stalls  # a busy machine may stall again before it is closed
+    again = [CameraState.STALLED, CameraState.STREAMING] * (stalls - 1)
+    states = [CameraState.CONNECTING, CameraState.STREAMING, CameraState.STALLED, CameraState.STREAMING, *again]
+    assert stalls >= 1
+    assert [(change.before, change.after) for change in changes[: len(states) - 1]] == list(pairwise(states))
+    assert changes[-1].after is CameraState.CLOSED
 
 
 def test_a_read_that_hangs_is_abandoned_and_what_it_brings_later_is_not_taken() -> None:
     hang = Hang()
     opener = Opener([picture(0), hang, picture(1)], [picture(0, 9), picture(1, 10)])
-    with reader_of(opener, replace(QUICK, reconnect_after_s=0.3)) as reader:
+    with reader_of(opener, replace(QUICK, stalled_after_s=0.15, reconnect_after_s=0.3)) as reader:
         assert taken(reader) == 0
         captured(reader, 3)
         assert "camera fake" in abandoned_threads()
@@ -388,7 +384,9 @@ def test_it_stops_at_so_many_threads_that_hang() -> None:
     scripts: list[list[Step]] = [[picture(n), hang] for n, hang in enumerate(hangs)]
     opener = Opener(*scripts)
     with (
-        reader_of(opener, replace(QUICK, reconnect_after_s=0.3, abandoned_allowed=2, give_up_after_s=10)) as reader,
+        reader_of(
+            opener, replace(QUICK, stalled_after_s=0.15, reconnect_after_s=0.3, abandoned_allowed=2, give_up_after_s=10)
+        ) as reader,
         pytest.raises(Disconnected, match=r"2 camera threads hang in their driver \(camera fake, camera fake #2\)"),
     ):
         read_to_the_end(reader)
@@ -406,14 +404,14 @@ def read_to_the_end(reader: LiveReader) -> None:
 
 def test_a_camera_that_does_not_come_back_is_given_up_within_the_bound() -> None:
     opener = Opener([picture(0), Disconnected("fake: unplugged")])
-    with reader_of(opener, replace(QUICK, give_up_after_s=0.3)) as reader:
+    with reader_of(opener, replace(QUICK, stalled_after_s=0.15, reconnect_after_s=0.3, give_up_after_s=1)) as reader:
         assert taken(reader) == 0
         began = time.monotonic()
-        with pytest.raises(Disconnected, match=r"fake: not back within 0\.3 s, last: gone; look at the camera"):
+        with pytest.raises(Disconnected, match=r"fake: not back within 1 s, last: gone; look at the camera"):
             read_to_the_end(reader)
         assert time.monotonic() - began < 10
         given_up = reader.state
-        assert 2 <= opener.calls <= 15
+        assert 2 <= opener.calls <= 60
         for read in (reader.wait_next, lambda: reader.next_unseen(10)):
             with pytest.raises(Disconnected):
                 read()
@@ -467,7 +465,7 @@ def test_closing_frees_who_waits() -> None:
     waiting = threading.Thread(target=lambda: got.append(reader.read()))
     waiting.start()
     reader.close()
-    waiting.join(5)
+    waiting.join(60)
     assert got == [None]
     opener.let_go()
 

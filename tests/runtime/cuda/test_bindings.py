@@ -22,7 +22,7 @@ def exercise(driver: Path, **environment: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     said: dict[str, Any] = json.loads(child.stdout)
     return said

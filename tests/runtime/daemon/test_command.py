@@ -140,7 +140,7 @@ def test_a_killed_daemon_is_noticed_at_once_and_its_socket_taken_over(tmp_path: 
             try:
                 assert process.stdout is not None
                 assert process.stdout.readline() == b"ready\n"
-                with Client(path, slots=2, slot_bytes=320 * 240 * 3) as client:
+                with Client(path, slots=2, slot_bytes=320 * 240 * 3, max_age_ms=60_000) as client:
                     assert client.read(retina(1)).outcome is WireOutcome.NO_REFERRAL_FINDINGS
                     process.kill()
                     process.wait()

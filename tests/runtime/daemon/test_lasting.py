@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,7 +22,7 @@ from tests.pictures import retina
 from tests.runtime.daemon.conftest import awaited
 
 HERE = Path(__file__).parent
-PICTURE_BYTES = 320 * 240 * 3
+RING: dict[str, Any] = {"slots": 2, "slot_bytes": 320 * 240 * 3, "max_age_ms": 60_000}
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def test_clients_killed_in_the_middle_of_a_submission(tmp_path: Path, times: int
         command = [sys.executable, str(HERE / "forked_clients.py"), str(path)]
         with (
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as forks,
-            Client(path, "steady", slots=2, slot_bytes=PICTURE_BYTES, stored_pictures=True) as steady,
+            Client(path, "steady", **RING, stored_pictures=True) as steady,
         ):
             assert forks.stdin is not None
             assert forks.stdout is not None
@@ -87,7 +88,7 @@ def test_clients_killed_in_the_middle_of_a_submission(tmp_path: Path, times: int
 def test_nothing_grows(tmp_path: Path, frames: int) -> None:
     path, here = tmp_path / "s", psutil.Process()
     pictures = [retina(seed) for seed in range(4)]
-    with daemon_process(path) as daemon, Client(path, slots=2, slot_bytes=PICTURE_BYTES) as client:
+    with daemon_process(path) as daemon, Client(path, **RING) as client:
         early = max(200, frames // 10)
         for number in range(frames):
             result = client.read(pictures[number % 4], sequence=number, vessels=True)

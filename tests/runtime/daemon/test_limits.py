@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from runtime.bundle import Bundle
 from runtime.daemon.client import Client
-from runtime.daemon.errors import DaemonRefused
+from runtime.daemon.errors import DaemonError, DaemonRefused
 from runtime.daemon.limits import (
     KEPT_FOR_OWN,
     KEPT_FOR_ROOT,
@@ -25,10 +26,11 @@ from runtime.daemon.limits import (
     may_join,
     rings_bytes,
 )
-from runtime.daemon.messages import FROM_DAEMON, Configure, Error, FrameOrder, Hello, RingLayout
+from runtime.daemon.messages import FROM_DAEMON, Configure, Error, FrameOrder, Hello, RingLayout, Welcome
 from runtime.daemon.ring import Ring, make_ring
 from runtime.daemon.turns import Turns
 from runtime.daemon.wire import LARGEST, VERSION, ErrorCode, decode
+from tests.busy import at_a_calm_moment
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited, running
 
@@ -72,23 +74,30 @@ def test_who_says_nothing_is_closed_and_who_waits_for_a_result_is_not(bundle: Bu
     with running(tmp_path / "s", bundle, limits=Limits(hello_s=0.3, idle_s=0.5, max_age_ms=60_000)) as daemon:
         daemon.release.set()
         daemon.ready()
-        for hello in (None, Hello(VERSION, VERSION, "idle")):
+
+        def is_closed(hello: Hello | None) -> None:
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
-                silent.settimeout(20)
+                silent.settimeout(60)
                 silent.connect(str(daemon.path))
                 if hello is not None:
                     silent.send(hello.encode(1))
-                    silent.recv(LARGEST)
+                    assert isinstance(decode(silent.recv(LARGEST), FROM_DAEMON).message, Welcome)
                 error = decode(silent.recv(LARGEST), FROM_DAEMON).message
                 assert isinstance(error, Error)
                 assert error.code is ErrorCode.IDLE
                 assert ("no HELLO" in error.text) is (hello is None)
                 assert silent.recv(LARGEST) == b""
+
+        def is_waited_for() -> None:
+            with daemon.client() as client:
+                client.fill(0, retina(1))
+                client.submit(0, 320, 240)
+                assert client.result(60).sequence == 0
+
+        is_closed(None)
+        at_a_calm_moment(partial(is_closed, Hello(VERSION, VERSION, "idle")))
         daemon.engine.segment_delay_ms = 2500.0
-        with daemon.client() as client:
-            client.fill(0, retina(1))
-            client.submit(0, 320, 240)
-            assert client.result(20).sequence == 0
+        at_a_calm_moment(is_waited_for, failures=(DaemonError,))
 
 
 def test_memory_counts_for_each_user_and_in_all(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,7 +230,7 @@ def test_a_ring_that_takes_long_to_make_holds_nobody_up(daemon: Running, monkeyp
         gone.close()
         for seed in range(3):
             assert other.read(retina(seed)).outcome in FINDINGS
-        assert other.health().clients == 2
+        awaited(lambda: other.health().clients == 2, "the end of the one that is gone")
         slow._send(Configure(1, 100, FrameOrder.NEWEST, 0))
         with pytest.raises(DaemonRefused) as refused:
             slow.result()
@@ -373,8 +373,8 @@ def test_frames_whose_deadline_nobody_could_keep_are_their_clients_doing(daemon:
     with daemon.client() as client:
         assert client.read(retina(1)).outcome in FINDINGS
         daemon.engine.segment_delay_ms = 60.0
-        quick = client.read(retina(2, 640, 480))
-        assert quick.outcome in FINDINGS
+        for seed in range(4):  # the quickest is what one of its size takes; a busy machine may take longer for one
+            assert client.read(retina(seed + 80, 640, 480)).outcome in FINDINGS
         for seed in range(LATE_ALARM + 5):
             result = client.read(retina(seed + 3, 640, 480), deadline_ns=now_ns() + 30_000_000)
             assert result.flags & ResultFlag.LATE

@@ -128,7 +128,7 @@ class Orthanc(Server):
 
     def rest(self, path: str, method: str = "GET") -> Any:
         request = urllib.request.Request(f"http://127.0.0.1:{ORTHANC_HTTP}{path}", method=method)
-        with _OPENER.open(request, timeout=10) as answer:
+        with _OPENER.open(request, timeout=120) as answer:
             body = answer.read()
         return json.loads(body) if body else None
 

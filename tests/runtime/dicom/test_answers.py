@@ -281,9 +281,9 @@ def test_a_connection_that_breaks_in_the_middle(archive: ScriptedArchive, tmp_pa
 def test_an_archive_that_is_too_slow(archive: ScriptedArchive, tmp_path: Path) -> None:
     fill_journal(tmp_path, frames=1)
     slow = threading.Event()
-    archive.answer = lambda number: (slow.wait(2), 0)[1] if number == 1 else 0
+    archive.answer = lambda number: (slow.wait(60), 0)[1] if number == 1 else 0
     with archive.listening(STUDY_ROOT_FIND) as port:
-        assert "no answer" in attempt(tmp_path, scripted(tmp_path, port, answer_s=0.3)).error
+        assert "no answer" in attempt(tmp_path, scripted(tmp_path, port, answer_s=1)).error
         assert state(tmp_path).waiting == 1
         slow.set()
         assert attempt(tmp_path, scripted(tmp_path, port)).done == 1

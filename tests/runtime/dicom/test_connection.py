@@ -18,7 +18,7 @@ from runtime.dicom.association import associated
 from runtime.dicom.commitment import CommitmentDesk
 from runtime.dicom.uids import VERIFICATION
 from tests.ports import free_port
-from tests.runtime.dicom.archives import site
+from tests.runtime.dicom.archives import site, wait_until
 
 
 class Pieces:
@@ -89,4 +89,6 @@ def test_an_association_that_is_accepted_sends_at_once(tmp_path: Path) -> None:
     ):
         assert association.is_established
         assert desk._server is not None
-        assert [undelayed(accepted) for accepted in desk._server.server.active_associations] == [True]
+        accepted = desk._server.server
+        wait_until(lambda: accepted.active_associations, what="the other end counts it")  # it answered before
+        assert [undelayed(one) for one in accepted.active_associations] == [True]

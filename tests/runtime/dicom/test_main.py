@@ -172,7 +172,7 @@ def test_a_watching_sender_sees_new_exams_and_ends_when_told(orthanc: Orthanc, t
         fill_journal(tmp_path / "journal", frames=1, seed=50)
         wait_until(lambda: len(orthanc.instances()) == 8, 60, "the second exam")
         sender.send_signal(signal.SIGTERM)
-        said, _ = sender.communicate(timeout=60)
+        said, _ = sender.communicate(timeout=300)
     finally:
         sender.kill()
         sender.wait()

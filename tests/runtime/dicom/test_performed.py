@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.events import EventHandlerType as Handler
 
 from runtime.dicom import uids
@@ -26,7 +27,7 @@ from runtime.exam.machine import StopReason
 from runtime.exam.order import Order
 from runtime.exam.rules import ExamRules
 from runtime.views import Eye, View
-from tests.runtime.dicom.archives import site
+from tests.runtime.dicom.archives import site, wait_until
 from tests.runtime.dicom.exams import BUNDLE, KEY, reading
 from tests.runtime.exam.making import frame, infant
 
@@ -253,18 +254,22 @@ def test_a_peer_that_hangs_up_between_two_messages_is_a_lost_line(
     journal.close_exam(begin(journal), operator="nurse")
     answered = hospital.create
 
-    def create(event: Any) -> tuple[int, Dataset | None]:
-        found = answered(event)
-        threading.Timer(0.05, event.assoc.abort).start()
-        return found
+    theirs: list[Any] = []
 
-    def slow(facts: object) -> list[Dataset]:
-        threading.Event().wait(0.5)
+    def create(event: Any) -> tuple[int, Dataset | None]:
+        theirs.append(event.assoc)
+        return answered(event)
+
+    def hangs_up(facts: object) -> list[Dataset]:
+        """Asked for when the first message was answered and the next is not said yet."""
+        theirs[-1].abort()
+        ours = [one for one in threading.enumerate() if isinstance(one, Association) and one.is_requestor]
+        wait_until(lambda: all(one.is_aborted for one in ours), what="the cart hears of it")
         return []
 
     hospital.create = create  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(performed, "_series", slow)
+        patch.setattr(performed, "_series", hangs_up)
         with hospital.listening() as port:
             at = where(tmp_path, port)
             [said] = tell(journal, at)

@@ -23,7 +23,7 @@ from runtime.exam.light import ExamLight, LightJournal, age_s, boot_id
 from runtime.uptime import uptime_s
 from runtime.views import Eye
 from tests.device.light.lab import calibration, hazard
-from tests.device.light.waiting import wait_until
+from tests.device.light.waiting import wait_until, when_charged
 from tests.runtime.exam.making import RULES, infant
 
 pytestmark = pytest.mark.usefixtures("patient")
@@ -76,17 +76,6 @@ def lit(
         yield light
 
 
-def flash_when_charged(light: ExamLight) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            light.light.flash(*FLASH)
-            return
-        except BoardRefused:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-
 def test_light_is_in_the_journal_with_its_dose_and_what_is_left(folder: Path, key: JournalKey, link: BoardLink) -> None:
     exam_id = opened(folder, key)
     with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
@@ -110,7 +99,7 @@ def test_the_account_is_the_infants_over_exams_and_restarts(folder: Path, key: J
         with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
             light.for_exam(exam_id, "anna")
             assert light.left(Eye.OD)[NAME].used == pytest.approx(0.5 * number)
-            flash_when_charged(light)
+            when_charged(lambda: light.light.flash(*FLASH))
     exam_id, other = opened(folder, key), ""
     with lit(folder, key, link, calibration(hazard(limit=2.0))) as light:
         light.for_exam(exam_id, "anna")
@@ -118,7 +107,7 @@ def test_the_account_is_the_infants_over_exams_and_restarts(folder: Path, key: J
             light.light.flash(*FLASH)
         other = opened(folder, key, "H-2")
         light.for_exam(other, "anna")
-        flash_when_charged(light)
+        when_charged(lambda: light.light.flash(*FLASH))
 
 
 def test_a_refused_flash_is_not_on_the_account(
@@ -272,7 +261,7 @@ def test_light_that_no_account_has_is_found_at_the_next_start(folder: Path, key:
         for infant_id in ("H-1", "H-2"):  # what the journal counted goes with the board, over exams and restarts
             with lit(folder, key, link, limits) as light:
                 light.for_exam(opened(folder, key, infant_id), "anna")
-                flash_when_charged(light)
+                when_charged(lambda: light.light.flash(*FLASH))
                 light.light.illuminate(Eye.OS, 50)
                 light.light.off()
         time.sleep(0.3)
@@ -286,7 +275,7 @@ def test_light_that_no_account_has_is_found_at_the_next_start(folder: Path, key:
             assert len(board.flashes) == given
     with SimulatedBoard() as board, BoardLink(board.port) as link, lit(folder, key, link, limits) as light:
         light.for_exam(opened(folder, key, "H-3"), "anna")  # a person switched it off and on
-        flash_when_charged(light)
+        when_charged(lambda: light.light.flash(*FLASH))
     with Journal.open(folder, key, read_only=True) as journal:
         assert verify(journal).findings == ()
 
@@ -297,7 +286,7 @@ def test_another_journal_gives_no_light_by_a_board_that_shone_before(
     limits = calibration(hazard())
     with lit(folder, key, link, limits) as light:
         light.for_exam(opened(folder, key), "anna")
-        flash_when_charged(light)
+        when_charged(lambda: light.light.flash(*FLASH))
     shutil.rmtree(folder)
     Journal.open(folder, key, create=True).close()
     with lit(folder, key, link, limits) as light, pytest.raises(DoseUnrecorded, match="since its power came"):
@@ -309,7 +298,7 @@ def test_light_of_a_retired_exam_is_still_counted(folder: Path, key: JournalKey,
     with lit(folder, key, link, limits) as light:
         exam_id = opened(folder, key)
         light.for_exam(exam_id, "anna")
-        flash_when_charged(light)
+        when_charged(lambda: light.light.flash(*FLASH))
     with Journal.open(folder, key) as journal:
         journal.close_exam(exam_id, operator="anna")
         journal.retire_exam(exam_id, operator="anna")

@@ -25,6 +25,8 @@ from tests.runtime.daemon.c.clib import CClient, Status
 from tests.runtime.word.tiny import PICTURE
 
 PATIENCE_S = 300.0
+OLD_MS = 60_000
+"""Of frames, for daemons and their clients: how long a busy machine takes is not the case here."""
 INFANT = {
     "infant_id": "H-1",
     "name": "Test^Infant",
@@ -134,7 +136,8 @@ class Serving:
     process: subprocess.Popen[str]
 
     def ask_python(self) -> Said:
-        with Client(self.path, slots=1, slot_bytes=PICTURE.nbytes, stored_pictures=True) as client:
+        ring: dict[str, Any] = {"slots": 1, "slot_bytes": PICTURE.nbytes, "stored_pictures": True}
+        with Client(self.path, **ring, answer_s=PATIENCE_S, max_age_ms=OLD_MS) as client:
             result = client.read(PICTURE)
         return Said(result.outcome.name, result.reason, result.budget_ms or None, bool(result.flags & 1))
 
@@ -163,7 +166,8 @@ class Serving:
 @contextmanager
 def serving(path: Path, options: Options, *more: str) -> Iterator[Serving | Refused]:
     """`python -m runtime.daemon`, ready; or why it ended."""
-    command = [sys.executable, "-m", "runtime.daemon", "--socket", str(path), *options, *more]
+    command = [sys.executable, "-m", "runtime.daemon", "--socket", str(path), "--max-age-ms", str(OLD_MS)]
+    command += [*options, *more]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             if (code := _ready(path, process)) is not None:

@@ -91,7 +91,7 @@ def test_gstreamer_takes_what_is_not_nvidias_of_the_pipelines() -> None:
         text = pipeline_of(config)
         for nvidias, plain in stand_ins.items():
             text = text.replace(nvidias, plain)
-        done = subprocess.run([launch, "-q", *text.split(), ENDS_UNREAD], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([launch, "-q", *text.split(), ENDS_UNREAD], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
 
 
@@ -161,7 +161,7 @@ def test_yuv_of_a_pipeline_has_the_colours_that_gstreamer_itself_gives(caps: str
         f"{begin} ! {kept} ! {converted}".split(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     expected = np.fromfile(tmp_path / "rgb", np.uint8).reshape(48, 64, 3)

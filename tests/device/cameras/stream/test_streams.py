@@ -89,18 +89,18 @@ def test_a_server_that_dies_is_a_lost_source_and_the_next_one_can_be_opened(
 
 
 def test_a_server_that_hangs_is_noticed_in_time(server: Program, url: str) -> None:
-    with open_stream(StreamConfig(url=url, read_timeout_s=0.7)) as camera:
+    with open_stream(StreamConfig(url=url, read_timeout_s=2)) as camera:
         assert camera.read() is not None
         server.freeze()
         began = time.monotonic()
         with pytest.raises(FrameTimeout, match=r"no frame came in \d+\.\d s"):
             read_until_lost(camera)
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
         server.thaw()
 
 
 def test_closing_from_another_thread_ends_a_read_that_waits(server: Program, url: str) -> None:
-    camera = open_stream(StreamConfig(url=url, read_timeout_s=1.0))
+    camera = open_stream(StreamConfig(url=url, read_timeout_s=2))
     assert camera.read() is not None
     server.freeze()
     closer = threading.Timer(0.3, camera.close)
@@ -120,16 +120,20 @@ def test_a_wrong_path_is_told_from_a_server_that_is_not_there() -> None:
 def test_a_server_that_accepts_and_says_nothing_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        began = time.monotonic()
-        with pytest.raises(SourceNotFound, match="answers, but gives no video"):
-            open_stream(StreamConfig(url=f"http://127.0.0.1:{port}/eye", open_timeout_s=0.5))
-    assert time.monotonic() - began < 4.5, "open_timeout_s is 5 s where none is named"
+
+        def given_up() -> None:
+            began = time.monotonic()
+            with pytest.raises(SourceNotFound, match="answers, but gives no video"):
+                open_stream(StreamConfig(url=f"http://127.0.0.1:{port}/eye", open_timeout_s=0.5))
+            assert time.monotonic() - began < 4.5, "open_timeout_s is 5 s where none is named"
+
+        at_a_calm_moment(given_up)
 
 
 @pytest.mark.parametrize("scheme", ["rtsp"], indirect=True)
 def test_user_and_password_are_in_no_name_and_no_message(server: Program, url: str) -> None:
     secret = url.replace("://", "://nurse:secret@")
-    with open_stream(StreamConfig(url=secret, read_timeout_s=0.5)) as camera:
+    with open_stream(StreamConfig(url=secret, read_timeout_s=2)) as camera:
         frame = camera.read()
         assert frame is not None
         assert "secret" not in camera.name + frame.source

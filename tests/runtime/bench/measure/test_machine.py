@@ -75,7 +75,8 @@ def test_a_machine_without_sensors_is_no_error(tmp_path: Path) -> None:
     assert environment(tmp_path).governor is None
 
 
-def test_the_sampler_notes_sensors_memory_and_a_stepped_clock() -> None:
+def test_the_sampler_notes_sensors_memory_and_a_stepped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.bench.measure.sampler.PERIOD_S", 3600)  # only the samples that are taken here
     readings = iter([40.0, 41.0])
 
     def failing() -> float:
@@ -91,7 +92,7 @@ def test_the_sampler_notes_sensors_memory_and_a_stepped_clock() -> None:
     log = sampler.log
     assert log.values["cpu_c"] == [40.0, 41.0, None]
     assert len(log.times_ns) == len(log.values["memory_mb"]) == len(log.values["other_cores"]) == 3
-    assert log.clock_step_ms == pytest.approx(-2000, abs=50)
+    assert log.clock_step_ms == pytest.approx(-2000, abs=1000)  # between the looks at two clocks
     assert log.throttled == []
     assert all(value and value > 1 for value in log.values["memory_mb"])
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,8 @@ def test_reads_a_frame_as_the_python_client_does(lasting_daemon: Path, new_clien
     client = ready(new_client, lasting_daemon)
     assert client.send(PIXELS, WIDTH, HEIGHT, flags=1, sequence=7) is Status.OK
     status, result = client.wait()
-    with Client(lasting_daemon, slots=1, slot_bytes=len(PIXELS), stored_pictures=True) as python:
+    how: dict[str, Any] = {"slots": 1, "slot_bytes": len(PIXELS), "stored_pictures": True, "max_age_ms": 60_000}
+    with Client(lasting_daemon, **how) as python:
         same = python.read(retina(width=WIDTH, height=HEIGHT), vessels=True, sequence=7)
         expected_map = python.vessels(same)
     assert status is Status.OK

@@ -36,7 +36,7 @@ def test_prints_the_reading_as_one_line_of_json(example: Path, lasting_daemon: P
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
     reading = json.loads(done.stdout)
-    with Client(lasting_daemon, slots=1, slot_bytes=retina().nbytes) as client:
+    with Client(lasting_daemon, slots=1, slot_bytes=retina().nbytes, max_age_ms=60_000) as client:
         expected, bundle = client.read(retina()), client.bundle()
     assert reading["outcome"] == expected.outcome.name == "NO_REFERRAL_FINDINGS"
     assert reading["text"] == ONE_PICTURE

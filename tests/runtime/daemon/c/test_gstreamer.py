@@ -31,7 +31,7 @@ Said = list[dict[str, Any]]
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the element, built as the README says."""
     folder = tmp_path_factory.mktemp("gstreamer")
-    found = subprocess.run([tool("pkg-config"), "--exists", "gstreamer-video-1.0"], timeout=60)
+    found = subprocess.run([tool("pkg-config"), "--exists", "gstreamer-video-1.0"], timeout=300)
     if found.returncode:
         pytest.skip("no libgstreamer-plugins-base1.0-dev on this machine")
     for command in (["-S", C, "-B", folder, "-DGSTREAMER=ON", "-DCMAKE_C_FLAGS=-Werror"], ["--build", folder]):
@@ -44,7 +44,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pipeline(plugins: Path, text: str) -> Iterator[tuple[subprocess.Popen[str], Callable[[], dict[str, Any]]]]:
     """A running pipeline, and what gives the next thing it said ({} at its end)."""
     system = "/usr/bin/python3"
-    if subprocess.run([system, "-c", "import gi"], capture_output=True, timeout=60).returncode:
+    if subprocess.run([system, "-c", "import gi"], capture_output=True, timeout=300).returncode:
         pytest.skip("the system's Python has no gi (python3-gi)")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | {
         "GST_PLUGIN_PATH": str(plugins),

@@ -30,6 +30,7 @@ from runtime.daemon.messages import (
 )
 from runtime.daemon.ring import make_ring
 from runtime.daemon.wire import VERSION, ErrorCode, Message, decode
+from tests.busy import at_a_calm_moment
 from tests.runtime.daemon.c.clib import CClient, Picture, Status
 
 pytestmark = pytest.mark.system
@@ -287,17 +288,22 @@ def test_silence_ends_every_wait(tmp_path: Path, new_client: Callable[[], CClien
         if not isinstance(message, AskHealth | Submit):
             friendly(peer, message, tag)
 
-    with peer_at(tmp_path / "h", mute):
+    def ends() -> None:
         client = new_client()
         assert client.open(tmp_path / "h", timeout_ms=700) is Status.OK
-        assert client.configure(slots=SLOTS, slot_bytes=SLOT_BYTES) is Status.OK
-        assert client.send(bytes(192), 8, 8) is Status.OK
-        start = time.monotonic()
-        assert client.wait(50)[0] is Status.NOTHING_YET
-        assert client.health()[0] is Status.TIMEOUT
-        assert time.monotonic() - start < 20
-        assert client.wait(50)[0] is Status.TIMEOUT
-        client.close()
+        try:
+            assert client.configure(slots=SLOTS, slot_bytes=SLOT_BYTES) is Status.OK
+            assert client.send(bytes(192), 8, 8) is Status.OK
+            start = time.monotonic()
+            assert client.wait(50)[0] is Status.NOTHING_YET
+            assert client.health()[0] is Status.TIMEOUT
+            assert time.monotonic() - start < 20
+            assert client.wait(50)[0] is Status.TIMEOUT
+        finally:
+            client.close()
+
+    with peer_at(tmp_path / "h", mute):
+        at_a_calm_moment(ends)
 
 
 def test_a_daemon_that_takes_nothing_leaves_the_slot_with_the_client(
@@ -309,7 +315,7 @@ def test_a_daemon_that_takes_nothing_leaves_the_slot_with_the_client(
     def deaf(peer: Peer, message: Message, tag: int) -> None:
         friendly(peer, message, tag)
         if isinstance(message, Configure):
-            go_on.wait(30)
+            go_on.wait(120)
         elif isinstance(message, Submit):
             generations.append(message.generation)
             peer.say(result(message), tag)

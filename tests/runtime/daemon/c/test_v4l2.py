@@ -97,5 +97,5 @@ def test_without_a_camera_a_daemon_or_the_right_call(program: Path, lasting_daem
     assert "is no V4L2 camera that streams" in said
     _, said = called(program, tmp_path / "nobody", picture, code=2)
     assert "ropscreen-v4l2: " in said
-    done = subprocess.run([program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr.split(":")[1]) == (2, " usage")

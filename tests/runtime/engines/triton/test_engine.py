@@ -24,6 +24,7 @@ from runtime.errors import DeadlineMissed, EngineAway, EngineError
 from runtime.outcome import Outcome
 from runtime.screener import Screener
 from tests.authority import Authority
+from tests.busy import at_a_calm_moment
 from tests.pictures import retina
 
 IMAGE: UInt8Array = np.full((1, 256, 256, 3), 60, np.uint8)
@@ -37,8 +38,8 @@ def server(bundle: Bundle) -> Iterator[FakeServer]:
 
 @pytest.fixture
 def engine(bundle: Bundle, server: FakeServer) -> Iterator[Engine]:
-    with load_engine(bundle, server.address) as loaded:
-        yield loaded
+    with loaded(bundle, server.address) as made:
+        yield made
 
 
 def until(there: Callable[[], bool]) -> None:
@@ -47,6 +48,21 @@ def until(there: Callable[[], bool]) -> None:
     while not there():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def loaded(bundle: Bundle, address: str, precision: str = "auto") -> Engine:
+    """As a cart that asks again: on a busy machine a first connection may end in its handshake."""
+    made: list[Engine] = []
+
+    def there() -> bool:
+        try:
+            made.append(load_engine(bundle, address, precision))
+        except EngineAway:
+            return False
+        return True
+
+    until(there)
+    return made[0]
 
 
 def believed_again(engine: Engine) -> None:
@@ -67,7 +83,7 @@ def believed_again(engine: Engine) -> None:
 @pytest.mark.parametrize("numbers", [False, True], ids=["bytes", "numbers"])
 def test_it_gives_what_the_engine_behind_the_server_gives(bundle: Bundle, numbers: bool) -> None:
     own = FakeEngine()
-    with FakeServer(bundle, own, numbers=numbers) as server, load_engine(bundle, server.address) as engine:
+    with FakeServer(bundle, own, numbers=numbers) as server, loaded(bundle, server.address) as engine:
         found, wanted = engine.infer(IMAGE), own.infer(IMAGE)
         assert (engine.facts.backend, engine.facts.precision) == ("triton", "fp32")
         assert str(server.port) in engine.facts.device
@@ -125,11 +141,11 @@ def test_a_fault_gives_no_result_and_the_server_is_taken_back(
 def test_a_late_answer_is_no_result(
     server: FakeServer, engine: Engine, budget: Budget, deadline_ms: float | None
 ) -> None:
-    server.delay_ms = 2000
+    server.delay_ms = 30_000
     start = time.monotonic()
     with pytest.raises(DeadlineMissed, match="late"):
         engine.infer(IMAGE, budget, Deadline.after_ms(deadline_ms))
-    assert time.monotonic() - start < 2, "it was waited for"
+    assert time.monotonic() - start < 20, "it was waited for"
     server.delay_ms = 0
     engine.infer(IMAGE)
 
@@ -211,14 +227,18 @@ def test_a_server_that_is_not_of_this_bundle_is_refused_at_the_start(
 ) -> None:
     spoil, words = WRONG[case]
     spoil(server)
-    with pytest.raises(EngineError, match=words):
-        load_engine(bundle, server.address)
+
+    def is_told() -> None:
+        with pytest.raises(EngineError, match=words):
+            load_engine(bundle, server.address)
+
+    at_a_calm_moment(is_told)  # see `loaded`
 
 
 def test_a_server_of_another_make_tells_by_its_answers_alone(bundle: Bundle) -> None:
     server = FakeServer(bundle, FakeEngine(), numbers=True)
     server.parameters = None
-    with server, load_engine(bundle, server.address) as engine:
+    with server, loaded(bundle, server.address) as engine:
         engine.infer(IMAGE)
         server.fault = ServerFault.OTHER_BUNDLE
         with pytest.raises(EngineAway, match="is of bundle"):
@@ -227,7 +247,7 @@ def test_a_server_of_another_make_tells_by_its_answers_alone(bundle: Bundle) -> 
 
 def test_a_name_of_the_sites_own_goes_into_the_address(bundle: Bundle, server: FakeServer) -> None:
     server.named(model="eye")
-    with load_engine(bundle, f"{server.address}/eye") as engine:
+    with loaded(bundle, f"{server.address}/eye") as engine:
         assert "model eye version 1" in engine.facts.why
 
 
@@ -236,7 +256,7 @@ def test_a_precision_that_the_server_has_not_is_refused(bundle: Bundle) -> None:
         FakeServer(bundle, FakeEngine(), precision="int8") as server,
         pytest.raises(EngineError, match="reads in int8, asked for fp32"),
     ):
-        load_engine(bundle, server.address, "fp32")
+        loaded(bundle, server.address, "fp32")
 
 
 def test_nobody_there_is_said_in_words(bundle: Bundle, server: FakeServer) -> None:
@@ -303,13 +323,13 @@ def test_frames_go_encrypted_and_to_the_right_server_only(bundle: Bundle, tmp_pa
     cert, key = right.issue("127.0.0.1")
     own, own_key = right.issue("cart-7")
     with FakeServer(bundle, FakeEngine(), tls=(cert, key, None)) as server:
-        with load_engine(bundle, f"{server.address}?ca={right.path}") as engine:
+        with loaded(bundle, f"{server.address}?ca={right.path}") as engine:
             engine.infer(IMAGE)
             assert "encrypted" in engine.facts.why
         for unsafe in ("", f"?ca={wrong.path}", "?tls=system"):
             with pytest.raises(EngineAway, match="cannot be asked"):
                 load_engine(bundle, f"{server.address}{unsafe}")
     with FakeServer(bundle, FakeEngine(), tls=(cert, key, right.path)) as server:
-        load_engine(bundle, f"{server.address}?ca={right.path}&cert={own}&key={own_key}").close()
+        loaded(bundle, f"{server.address}?ca={right.path}&cert={own}&key={own_key}").close()
         with pytest.raises(EngineAway, match="cannot be asked"):
             load_engine(bundle, f"{server.address}?ca={right.path}")

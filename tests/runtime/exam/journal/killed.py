@@ -106,9 +106,9 @@ def look(folder: Path, told: list[list[str]]) -> dict[str, float]:
         connection.close()
         if said != [("ok",)]:
             raise SystemExit(f"integrity check: {said}")
-    start = time.perf_counter()
+    start = time.process_time()  # by the clock it would be the machine's other work, too
     journal = Journal.open(folder, KEY, create=True)
-    opening_s = time.perf_counter() - start
+    opening_s = time.process_time() - start
     with journal:
         findings = verify(journal).findings
         if findings:
@@ -167,7 +167,7 @@ def main() -> None:
         found = look(folder, told)
         slowest_s, unread = max(slowest_s, found["opening_s"]), unread + found["unread"]
     found = {"kills": options.kills, "readings_acknowledged": readings, "lost": 0}
-    found |= {"frames_unread_after_kill": int(unread), "slowest_recovery_s": round(slowest_s, 4)}
+    found |= {"frames_unread_after_kill": int(unread), "slowest_recovery_cpu_s": round(slowest_s, 4)}
     sys.stdout.write(json.dumps(found) + "\n")
 
 
