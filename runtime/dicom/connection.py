@@ -1,4 +1,5 @@
-"""What pynetdicom's connections lack (3.0.4): they end whole, wait for nobody for ever, and not for acknowledgements.
+"""What pynetdicom's connections lack (3.0.4): they lose no answer, end whole, and wait for nobody for ever, nor for
+acknowledgements.
 
 Importing this mends the class of every connection, asked for or accepted.
 """
@@ -9,10 +10,12 @@ import socket
 import ssl
 from contextlib import suppress
 
-from pynetdicom import evt
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import AssociationSocket
+
+from runtime.dicom.checkpoint import Checkpoint
 
 MOST_AT_ONCE = 1 << 20
 _ACKNOWLEDGE = getattr(socket, "TCP_QUICKACK", None)
@@ -115,6 +118,12 @@ def _option(connection: socket.socket, option: int) -> None:
 
 
 _connection_runs, _association_runs = DULServiceProvider.run_reactor, Association.run_reactor
+_association_begins = Association.__init__
+
+
+def _begin_association(self: Association, ae: AE, mode: str) -> None:
+    _association_begins(self, ae, mode)
+    self._reactor_checkpoint = Checkpoint(self)  # type: ignore[assignment]
 
 
 def _run_connection(self: DULServiceProvider) -> None:
@@ -145,6 +154,7 @@ def _end(association: Association) -> None:
         _shut(association.dul.socket)
 
 
+Association.__init__ = _begin_association  # type: ignore[method-assign]
 DULServiceProvider.run_reactor = _run_connection  # type: ignore[method-assign]
 Association.run_reactor = _run_association  # type: ignore[method-assign]
 AssociationSocket.recv = _receive  # type: ignore[method-assign]
