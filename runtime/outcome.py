@@ -68,7 +68,9 @@ EXAM_REASONS = (
     VOIDED,
 )
 """What an exam adds to the reasons of its readings."""
-NOTICES = (AID_NOTICE, DEMONSTRATION_NOTICE)
+NO_MODEL_NOTICE = "No model is open: not for clinical use."
+"""Stated for as long as nobody knows what reads."""
+NOTICES = (AID_NOTICE, DEMONSTRATION_NOTICE, NO_MODEL_NOTICE)
 """What must be said wherever a result is shown."""
 
 

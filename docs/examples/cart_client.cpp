@@ -66,9 +66,10 @@ int main(int count, char** words) try {
                              R"("gestational_age":"27w3d","birth_weight_g":980})";
   const std::string exam =
       Cart::field(cart.change("exams", R"({"wrist_band_checked":true,"infant":)" + infant + "}").body, "exam");
-  cart.change("aim", R"({"eye":"OD","view":"disc-centred"})");
-  // What the screen shows goes along: a picture is taken for nothing else.
-  const Answer taken = cart.change("capture", "{\"exam\":\"" + exam + R"(","eye":"OD","view":"disc-centred"})");
+  // What the screen shows goes along: nothing is set and no picture taken for anything else.
+  const std::string shown = "{\"exam\":\"" + exam + R"(","eye":"OD","view":"disc-centred"})";
+  cart.change("aim", shown);
+  const Answer taken = cart.change("capture", shown);
   std::cout << Cart::field(taken.body, "banner") << "\n";
   const Answer ended = cart.change("exams/" + exam + "/stop", R"({"cause":"equipment","note":"example"})");
   std::cout << Cart::field(ended.body, "phase") << "\n";

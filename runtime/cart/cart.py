@@ -44,7 +44,7 @@ from runtime.exam.machine import StopReason
 from runtime.exam.naming import cleaned
 from runtime.exam.order import Order, Ordered
 from runtime.explanation import Explanation
-from runtime.outcome import AID_NOTICE
+from runtime.outcome import AID_NOTICE, NO_MODEL_NOTICE
 from runtime.views import Eye, View
 
 T = TypeVar("T")
@@ -65,10 +65,12 @@ class Cart:
         self._desk_problem = "starting"
         self._watch = Watch()
         self._taking = 0
-        self._shown: dict[str, Any] = {"exam": {}, "delivery": None, "last_exam": None, "notice": AID_NOTICE}
+        notice = f"{AID_NOTICE} {NO_MODEL_NOTICE}"
+        self._shown: dict[str, Any] = {"exam": None, "delivery": None, "last_exam": None, "notice": notice}
         self.operator: Callable[[], str] = lambda: self._last_operator
         """In whose name the foot switch acts; empty when nobody is there. A screen with sign-in sets its own."""
         self._last_operator = ""
+        self._examined: tuple[date, frozenset[str]] = (date.min, frozenset())
         self._foot: Future[dict[str, Any]] | None = None
         self._closing = threading.Event()
         self._turned = Turned(parts.open_camera)
@@ -101,8 +103,11 @@ class Cart:
         }
 
     def state(self) -> dict[str, Any]:
-        """Everything that the screens show, as of the last command."""
-        exam = dict(self._shown["exam"])
+        """Everything that the screens show, as of the last command.
+
+        `exam` is empty where none is open, and None for as long as the journal was not opened, so that nobody knows.
+        """
+        exam = None if self._shown["exam"] is None else dict(self._shown["exam"])
         lighting = self._hardware.lighting
         if exam and exam.get("light") and lighting is not None:
             light = exam["light"]  # set by the last command; whether it is on is the board's to say, now
@@ -120,8 +125,9 @@ class Cart:
         }
 
     def exam_shown(self) -> dict[str, Any]:
-        """The open exam of `state` as of the last command, empty where none is; quick, as no part is asked for it."""
-        return dict(self._shown["exam"])
+        """The open exam of `state` as of the last command, empty where none is, or nobody knows; quick, as no part is
+        asked for it."""
+        return dict(self._shown["exam"] or {})
 
     def health(self) -> list[dict[str, str]]:
         """Each part with what is wrong and what to do; empty where nothing is."""
@@ -149,11 +155,13 @@ class Cart:
     def worklist(self) -> dict[str, Any]:
         """The last answer of the worklist."""
         answer = self._worklist.answer
+        day, done = self._examined
+        done = done if day == date.today() else frozenset()
         return {
             "exists": self._worklist.exists,
             "age_s": answer.age_s,
             "problem": answer.problem,
-            "rows": [_row_dict(row) for row in answer.rows],
+            "rows": [{**_row_dict(row), "done": row.item.patient_id in done} for row in answer.rows],
         }
 
     def refresh_worklist(self) -> dict[str, Any]:
@@ -203,11 +211,14 @@ class Cart:
         ordered.check_infant(infant)
         return ordered.order
 
-    def aim(self, eye: Eye, view: View) -> Future[dict[str, Any]]:
-        """Eye and view of the pictures that follow; nothing is inferred from a picture."""
+    def aim(self, eye: Eye, view: View, *, exam: str | None = None) -> Future[dict[str, Any]]:
+        """Eye and view of the pictures that follow; nothing is inferred from a picture.
+
+        exam: the one that the screen shows, None for whichever is open; `NotNow` where it is not open.
+        """
 
         def job(room: Room) -> dict[str, Any]:
-            room.aim_at(eye, view)
+            room.aim_at(eye, view, exam)
             return self._said(room)
 
         return self._desk.do(job)
@@ -329,10 +340,19 @@ class Cart:
         """What a clinician found in an eye; it does not touch the outcome."""
         return self._change(lambda room: room.document(exam_id, findings, clinician), exam_id)
 
+    def _look_who_is_done(self, room: Room) -> None:
+        """For the marks of the worklist."""
+        today = date.today()
+        found = today, room.examined(today)
+        if found != self._examined:
+            self._examined = found
+            self.events.tell("worklist")
+
     def _change(self, does: Callable[[Room], object], exam_id: str) -> Future[dict[str, Any]]:
         def job(room: Room) -> dict[str, Any]:
             does(room)
             self._said(room)
+            self._look_who_is_done(room)
             return room.exam(exam_id)
 
         return self._desk.do(job)
@@ -427,6 +447,7 @@ class Cart:
             room.recall()
             self._told_bundle()
             self._watch.look(room, now=True)
+            self._look_who_is_done(room)
             self._said(room)
         except BaseException:
             room.close()
@@ -475,7 +496,7 @@ class Cart:
         operator = self.operator()
         if not operator or (self._foot is not None and not self._foot.done()):
             return
-        exam = self._shown["exam"]
+        exam = self.exam_shown()
         aim = aim_shown(exam)
         if aim is None:
             self.events.tell("refused", reason=NOT_AIMED if exam else NOT_OPEN)

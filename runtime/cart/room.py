@@ -63,7 +63,7 @@ class ScreenShown:
     def check(self, exam_id: str, aim: tuple[Eye, View]) -> None:
         """Raise `NotNow` where the press is not for this exam, eye and view, or too long ago."""
         if self.exam_id != exam_id:
-            raise NotNow("another exam is open than the screen showed; nothing was taken, look again")
+            raise NotNow(f"{OTHER_OPEN}; nothing was taken, look again")
         if self.aim != aim:
             raise NotNow(
                 f"{aim[0].value} {aim[1].value} is set now, the screen showed {self.aim[0].value} {self.aim[1].value}; "
@@ -73,6 +73,7 @@ class ScreenShown:
             raise NotNow("the cart was busy as the button was pressed; nothing was taken, press again", retry_s=0.1)
 
 
+OTHER_OPEN = "another exam is open than the screen showed"
 NOT_OPEN = "no exam is open; open one from the worklist"
 NOT_AIMED = "eye and view are not set; choose them first"
 UNREAD_AGAIN_S = 5.0
@@ -254,9 +255,10 @@ class Room:
         self.take_up()
         return True
 
-    def aim_at(self, eye: Eye, view: View) -> None:
-        """Eye and view of the pictures that follow; the light goes to that eye."""
-        self._open_id()
+    def aim_at(self, eye: Eye, view: View, exam_id: str | None) -> None:
+        """Eye and view of the pictures that follow in that exam, None: the open one; the light goes to that eye."""
+        if exam_id not in (None, self._open_id()):
+            raise NotNow(f"{OTHER_OPEN}; nothing was set, look again")
         other_eye = self.aim is None or self.aim[0] is not eye
         self.aim = (eye, view)
         self.parts.aimed(eye, view)
@@ -485,6 +487,14 @@ class Room:
             "exams": lines,
             "archive": counted(standing, {one.exam_id for one in of_day}) if self.parts.archive else None,
         }
+
+    def examined(self, day: date) -> frozenset[str]:
+        """Identifiers of the infants of whom an exam of that day, by the clock on the wall then, is over and says
+        something: one that was stopped or closed with nothing found out is to be done again."""
+        told = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+        of_day = [one for one in self.journal.exams() if one.local(one.opened_at).date() == day]
+        done = [one for one in of_day if one.phase is Phase.CLOSED and one.outcome in told]
+        return frozenset(self.journal.infant(one.exam_id).infant_id for one in done)
 
     def _line(self, summary: ExamSummary, delivery: Mapping[str, str]) -> dict[str, Any]:
         retired = summary.phase is Phase.RETIRED

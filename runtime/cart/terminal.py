@@ -55,9 +55,9 @@ class Terminal:
 
     def run(self, infant: Infant | None) -> int:
         """Open an exam for the infant, or go on with the one that is open; gives the exit code."""
-        self._say(self._cart.welcome()["notice"])
         with self._woken, self._bell, self._cart.events.listen(self._wake) as listener:
             self._ready()
+            self._say(self._cart.welcome()["notice"])
             if infant is not None and not self._done(self._cart.open_exam(infant, operator=self._operator)):
                 return 2
             exam = self._exam()
@@ -202,7 +202,7 @@ class Terminal:
         return 0
 
     def _exam(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._cart.state()["exam"]
+        found: dict[str, Any] = self._cart.state()["exam"] or {}
         return found
 
     def _say(self, text: str) -> None:

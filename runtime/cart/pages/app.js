@@ -1,7 +1,9 @@
 // The shell: sign-in or the five screens, the bar with the infant, the notices; keyboard and touch alike.
 import { get, post } from "./api.js";
 import { button, fill, h, language, reviewed, said, t, tell, useCatalogue } from "./dom.js";
+import { noExam } from "./screens/parts.js";
 import { can, changed, connect, forget, refresh, store, watch } from "./store.js";
+import { endDialogs } from "./screens/dialog.js";
 import { captureScreen } from "./screens/capture.js";
 import { resultScreen } from "./screens/result.js";
 import { serviceScreen } from "./screens/service.js";
@@ -32,10 +34,13 @@ export function go(name, argument = null) {
 }
 
 async function signOut(tellServer = true) {
-  if (tellServer) { try { await post("sign-out"); } catch { /* it ends by itself */ } }
+  const told = tellServer ? post("sign-out").catch(() => {}) : null; // what the cart does not hear ends by itself
   forget();
   leave(); unwatch();
   leave = unwatch = () => {};
+  endDialogs();
+  root.replaceChildren(); // nothing of an infant stays for as long as the cart takes
+  await told;
   await drawSignIn();
 }
 
@@ -97,7 +102,7 @@ function drawHead(head) {
     h("div", { class: "who" }, infant
       ? [h("b", { class: "name" }, h("bdi", {}, infant.shown_name)), h("span", {}, h("bdi", {}, infant.infant_id)),
         h("span", { class: "quiet" }, `${t("born")} ${infant.born_day}, ${t("PMA")} ${infant.postmenstrual_age}`)]
-      : h("span", { class: "quiet" }, t("No exam is open"))),
+      : h("span", { class: "quiet" }, noExam())),
     exam && exam.aim ? h("div", { class: "aimed" }, `${exam.aim.eye} ${t(exam.aim.view)}`) : null,
     h("div", { class: "user" },
       h("span", {}, state.user.shown),

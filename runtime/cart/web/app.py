@@ -134,7 +134,8 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
 
     @router.get("/state")
     async def state(session: WebSession = reads) -> dict[str, Any]:
-        """Everything that the screens show, as it stands."""
+        """Everything that the screens show, as it stands. `exam` is empty where none is open, and null while the cart
+        starts and does not know yet; `health` says then what it waits for."""
         user: dict[str, Any] = {"name": session.user.name, "shown": session.user.shown, "role": session.user.role}
         user["rights"] = _rights(session)
         shown = cart.state()
@@ -182,8 +183,9 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
 
     @router.post("/aim")
     async def aim(body: bodies.AimBody, session: WebSession = writes) -> dict[str, Any]:
-        """Set eye and view of the pictures that follow."""
-        return await _done(cart.aim(Eye(body.eye), View(body.view)))
+        """Set eye and view of the pictures that follow, in the exam that your screen shows: where another one is open
+        by now, nothing is set."""
+        return await _done(cart.aim(Eye(body.eye), View(body.view), exam=body.exam))
 
     @router.post("/light")
     async def light(body: bodies.LightBody, _: WebSession = writes) -> dict[str, Any]:
@@ -191,7 +193,7 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return await _done(cart.light(body.on, body.level))
 
     @router.post("/capture")
-    async def capture(body: bodies.CaptureBody, session: WebSession = writes) -> dict[str, Any]:
+    async def capture(body: bodies.AimBody, session: WebSession = writes) -> dict[str, Any]:
         """Take one picture of what is aimed at, and read it. Send what your screen shows to whoever presses (exam, eye
         and view): where it is not so any more, nothing is taken."""
         aim = (Eye(body.eye), View(body.view))

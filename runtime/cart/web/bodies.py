@@ -45,20 +45,20 @@ class OpenBody(Body):
     """The operator compared name and identifier with the wrist band."""
 
 
-class AimBody(Body):
+class ViewBody(Body):
     """Eye and view."""
 
     eye: EyeName
     view: ViewName
 
 
-class CaptureBody(AimBody):
-    """What the screen shows to whoever presses the button: a picture is taken for nothing else."""
+class AimBody(ViewBody):
+    """The exam that the screen shows, with eye and view: nothing is set, and no picture taken, for another one."""
 
     exam: Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class RelabelBody(AimBody):
+class RelabelBody(ViewBody):
     """Another eye or view, and why."""
 
     reason: Reason

@@ -76,9 +76,13 @@ class Driver:
         """The button, once, as the page has it that shows the state of now."""
         return self.post("capture", on_screen(self.state()["exam"]))
 
+    def aim(self, eye: str, view: str) -> None:
+        """Set eye and view, as the page has it that shows the state of now."""
+        self.done("aim", {"exam": self.state()["exam"]["exam"], "eye": eye, "view": view})
+
     def capture(self, eye: str, view: str) -> dict[str, Any]:
         """Aim and take one picture; waits while the flash recharges, as a person would."""
-        self.done("aim", {"eye": eye, "view": view})
+        self.aim(eye, view)
         deadline = time.monotonic() + PATIENCE_S
         while True:
             answer = self.press()

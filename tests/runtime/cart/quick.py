@@ -196,9 +196,13 @@ class Quick:
         found: dict[str, Any] = self.get("state").json()["exam"]
         return found
 
+    def aim(self, eye: str, view: str) -> None:
+        """Set eye and view, as the page has it that shows the state of now."""
+        self.done("aim", {"exam": self.exam()["exam"], "eye": eye, "view": view})
+
     def capture(self, eye: str, view: str) -> dict[str, Any]:
         """Aim, wait until the camera shows it, take."""
-        self.done("aim", {"eye": eye, "view": view})
+        self.aim(eye, view)
         time.sleep(0.03)
         found: dict[str, Any] = self.done("capture", on_screen(self.exam()))["capture"]
         return found

@@ -31,7 +31,7 @@ def problems(cart: Driver) -> dict[str, str]:
 
 
 def test_the_foot_switch_takes_one_picture_a_press_however_it_bounces_or_is_held(cart: Driver) -> None:
-    cart.done("aim", {"eye": "OD", "view": "disc-centred"})
+    cart.aim("OD", "disc-centred")
     before = len(cart.state()["exam"]["captures"])
     with cart.listening() as wait_for:
         outcome = "refused"
@@ -58,7 +58,7 @@ def test_a_camera_that_is_unplugged_is_said_and_the_exam_goes_on_when_it_is_back
     monkeypatch.setattr(PosedCamera, "read", unplugged)
     until(lambda: problems(cart)["camera"], "the camera's problem is said")
     before = len(cart.state()["exam"]["captures"])
-    cart.done("aim", {"eye": "OS", "view": "disc-centred"})
+    cart.aim("OS", "disc-centred")
     answer = cart.press()
     assert answer.json()["capture"]["outcome"] == "NO_RESULT"
     monkeypatch.setattr(PosedCamera, "read", reads)
@@ -68,7 +68,7 @@ def test_a_camera_that_is_unplugged_is_said_and_the_exam_goes_on_when_it_is_back
 
 
 def test_a_board_that_falls_silent_gives_no_light_and_no_picture_and_is_back_afterwards(cart: Driver) -> None:
-    cart.done("aim", {"eye": "OD", "view": "nasal"})
+    cart.aim("OD", "nasal")
     cart.simulated.board.faults = LineFaults(silent=True)
     before = len(cart.state()["exam"]["captures"])
     until(lambda: problems(cart)["light board"], "the board's problem is said")
@@ -109,7 +109,7 @@ def test_the_light_board_answers_a_technician_without_light_and_its_silence_is_s
 def test_the_light_for_aiming_is_as_bright_as_the_operator_sets_it_and_no_brighter_than_was_calibrated(
     cart: Driver,
 ) -> None:
-    cart.done("aim", {"eye": "OD", "view": "disc-centred"})
+    cart.aim("OD", "disc-centred")
     most = cart.done("light", {"on": False, "level": 600})["light"]["most"]
     assert most == 4000
     assert cart.state()["exam"]["light"]["level"] == 600
@@ -154,7 +154,7 @@ def test_while_the_flash_recharges_a_picture_is_refused_with_the_time_and_nothin
 
 
 def test_two_tabs_see_the_same_exam_and_their_presses_come_one_after_the_other(cart: Driver) -> None:
-    cart.done("aim", {"eye": "OS", "view": "superior"})
+    cart.aim("OS", "superior")
 
     def one_after_the_other() -> None:
         before = len(cart.state()["exam"]["captures"])

@@ -48,12 +48,12 @@ def test_a_press_that_times_out_and_the_next_infant(tmp_path: Path) -> None:
         assert isinstance(source, FolderStill)
         source.settle_s = 3600.0
         first = made.open_exam()
-        made.done("aim", {"eye": "OD", "view": "nasal"})
+        made.aim("OD", "nasal")
         assert made.press().json()["capture"]["outcome"] == "NO_RESULT"  # nothing came in time
         made.done(f"exams/{first}/stop", {"cause": "equipment", "note": ""})
 
         second = made.open_exam(infant_id="Q-2", name="Quick^Ben")
-        made.done("aim", {"eye": "OD", "view": "nasal"})
+        made.aim("OD", "nasal")
         refused = made.press()
         assert refused.status_code == 409
         assert "nothing was taken" in refused.json()["detail"]

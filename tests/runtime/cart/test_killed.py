@@ -68,6 +68,10 @@ class Served:
         """The button, as the page has it that shows the state of now."""
         return self.client.post("capture", json=on_screen(self.exam()))
 
+    def aim(self, eye: str, view: str) -> None:
+        """Set eye and view, as the page has it that shows the state of now."""
+        self.client.post("aim", json={"exam": self.exam()["exam"], "eye": eye, "view": view})
+
     def open_exam(self) -> None:
         """By hand."""
         body = {"infant": INFANT_FIELDS, "wrist_band_checked": True}
@@ -100,8 +104,8 @@ def killed_at_random(served: Served, times: int, seed: int) -> None:
         with suppress(httpx.HTTPError, KeyError):
             while True:
                 eye, view = chance.choice(PLACES)
-                served.client.post("aim", json={"eye": eye, "view": view})
                 shown = {"exam": exam, "eye": eye, "view": view}
+                served.client.post("aim", json=shown)
                 taken = served.client.post("capture", json=shown).json()["capture"]
                 answered[taken["number"]] = facts([taken])[0]
 
@@ -142,10 +146,10 @@ def test_a_lost_engine_ends_the_program_with_its_code_and_says_nothing_that_the_
 ) -> None:
     served.start("2")
     served.open_exam()
-    served.client.post("aim", json={"eye": "OD", "view": "disc-centred"})
+    served.aim("OD", "disc-centred")
     first = served.press().json()["capture"]
     assert first["outcome"] == "NO_REFERRAL_FINDINGS"
-    served.client.post("aim", json={"eye": "OD", "view": "nasal"})
+    served.aim("OD", "nasal")
     with suppress(httpx.HTTPError):  # it may be gone before it has answered
         answer = served.press()
         said = answer.json().get("capture")
@@ -159,7 +163,7 @@ def test_a_lost_engine_ends_the_program_with_its_code_and_says_nothing_that_the_
     assert [one["outcome"] for one in shown[1:]] in (["NO_RESULT"], ["NO_REFERRAL_FINDINGS"])  # or read afterwards
     old = {"exam": served.exam()["exam"], "eye": "OD", "view": "nasal"}
     assert served.client.post("capture", json=old).status_code == 409  # the aim is set anew after a start
-    served.client.post("aim", json={"eye": "OD", "view": "nasal"})
+    served.aim("OD", "nasal")
     last = served.press().json()["capture"]
     # Or the camera, which began anew, too, happened to show the very picture that was left and read.
     assert last["outcome"] == "NO_REFERRAL_FINDINGS" or "repeated frame" in last["reason"], last
@@ -169,7 +173,7 @@ def test_a_lost_engine_ends_the_program_with_its_code_and_says_nothing_that_the_
 def test_a_browser_that_ends_in_the_middle_of_a_capture_loses_nothing(served: Served) -> None:
     served.start()
     served.open_exam()
-    served.client.post("aim", json={"eye": "OD", "view": "disc-centred"})
+    served.aim("OD", "disc-centred")
     headers = {**served.client.headers, "Cookie": "; ".join(f"{k}={v}" for k, v in served.client.cookies.items())}
     body = json.dumps(on_screen(served.exam()))
     words = "".join(

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import pytest
+
+from runtime.cart.cart import Cart
 from runtime.cart.orders import LatestWorklist, rows_of
 from runtime.errors import ScreeningError
+from runtime.exam.errors import JournalError
+from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
+from runtime.views import Eye, View
+from tests.runtime.cart.driving import VIEWS, until
+from tests.runtime.cart.quick import quick
 
 
 @dataclass(frozen=True)
@@ -93,3 +102,56 @@ def test_an_archive_that_is_away_leaves_the_last_answer_and_its_age() -> None:
     assert worklist.refresh().rows[0].item.patient_id == "2"
     assert worklist.row(first.rows[0].key) is None
     assert len(told) == 4
+
+
+def test_who_was_examined_is_marked_for_as_long_as_that_exam_counts_and_says_something(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="the quick cart needs the extra `cart`")
+    listed = [Item("W-1", "Rivera^Baby A", "20261018"), Item("W-2", "Okafor^Chidi", "20261022")]
+    with quick(tmp_path, ordering=lambda: listed) as cart:
+
+        def done() -> dict[str, bool]:
+            return {row["patient_id"]: row["done"] for row in cart.get("worklist").json()["rows"]}
+
+        cart.done("worklist/refresh")
+        stopped = cart.open_exam(infant_id="W-1")
+        cart.done(f"exams/{stopped}/stop", {"cause": "infant unstable"})
+        assert done() == {"W-1": False, "W-2": False}
+        whole = cart.open_exam(infant_id="W-1")
+        for eye in ("OD", "OS"):
+            for view in VIEWS:
+                cart.capture(eye, view)
+        with cart.cart.events.listen() as told:
+            cart.done(f"exams/{whole}/close")
+            assert "worklist" in {event.kind for event in told.take()}
+        assert done() == {"W-1": True, "W-2": False}
+        cart.stop()
+        cart.start()
+        cart.sign_in()
+        cart.done("worklist/refresh")
+        assert done() == {"W-1": True, "W-2": False}
+        cart.done(f"exams/{whole}/void", {"reason": "wrong infant"})
+        assert done() == {"W-1": False, "W-2": False}
+
+
+def test_a_cart_that_starts_does_not_say_that_no_exam_is_open(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="the quick cart needs the extra `cart`")
+
+    def locked() -> None:
+        raise JournalError("the journal's key does not open it")
+
+    with quick(tmp_path) as cart:
+        exam = cart.open_exam()
+        assert cart.cart.state()["notice"] == f"{AID_NOTICE} {DEMONSTRATION_NOTICE}"
+        with Cart(replace(cart.parts, open_journal=locked)) as starts:  # type: ignore[arg-type]
+            until(lambda: "key" in starts.health()[0]["problem"], "the room cannot be opened")
+            found = starts.state()
+            assert (found["exam"], starts.exam_shown()) == (None, {})
+            assert "not for clinical use" in found["notice"]
+            assert "not for clinical use" in starts.welcome()["notice"]
+            with pytest.raises(JournalError):
+                starts.aim(Eye.OD, View.DISC).result(300)
+        other = {"exam": "20260101-AAAAAAAA", "eye": "OD", "view": "nasal"}
+        assert cart.post("aim", {"eye": "OD", "view": "nasal"}).status_code == 422
+        assert cart.post("aim", other).status_code == 409
+        assert cart.exam()["aim"] is None
+        cart.done("aim", {**other, "exam": exam})

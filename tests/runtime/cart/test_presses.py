@@ -66,9 +66,9 @@ def test_a_press_is_for_one_exam_eye_and_view_at_one_moment(
 
 
 def test_a_tab_that_shows_another_eye_or_exam_takes_nothing(cart: Quick) -> None:
-    cart.done("aim", {"eye": "OD", "view": "nasal"})
+    cart.aim("OD", "nasal")
     before = cart.exam()
-    cart.done("aim", {"eye": "OS", "view": "nasal"})  # another tab, another nurse
+    cart.aim("OS", "nasal")  # another tab, another nurse
     stale = {"exam": before["exam"], "eye": before["aim"]["eye"], "view": before["aim"]["view"]}
     answer = cart.post("capture", stale)
     assert (answer.status_code, len(cart.exam()["captures"])) == (409, len(before["captures"]))
@@ -95,7 +95,7 @@ def test_a_tab_that_shows_another_eye_or_exam_takes_nothing(cart: Quick) -> None
 def test_a_press_that_does_not_say_what_its_screen_showed_takes_nothing(
     cart: Quick, sent: dict[str, Any] | None, named: tuple[str, ...]
 ) -> None:
-    cart.done("aim", {"eye": "OS", "view": "nasal"})
+    cart.aim("OS", "nasal")
     before = cart.exam()
     if sent is not None and sent.get("exam"):
         sent = {**sent, "exam": before["exam"]}
@@ -107,8 +107,11 @@ def test_a_press_that_does_not_say_what_its_screen_showed_takes_nothing(
 
 def test_the_description_says_that_a_press_needs_exam_eye_and_view(cart: Quick) -> None:
     described = cart.get("openapi.json").json()
-    assert described["paths"]["/api/1/capture"]["post"]["requestBody"]["required"]
-    assert set(described["components"]["schemas"]["CaptureBody"]["required"]) == {"exam", "eye", "view"}
+    for path in ("capture", "aim"):
+        body = described["paths"][f"/api/1/{path}"]["post"]["requestBody"]
+        assert body["required"]
+        assert body["content"]["application/json"]["schema"]["$ref"].endswith("/AimBody")
+    assert set(described["components"]["schemas"]["AimBody"]["required"]) == {"exam", "eye", "view"}
 
 
 def test_the_foot_switch_takes_nothing_before_an_exam_is_open_and_a_view_is_set(tmp_path: Path) -> None:
@@ -127,7 +130,7 @@ def test_the_foot_switch_takes_nothing_before_an_exam_is_open_and_a_view_is_set(
 
 def test_a_press_that_waited_for_too_long_takes_nothing(cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_module, "PRESS_HOLDS_S", 0.2)
-    cart.done("aim", {"eye": "OD", "view": "superior"})
+    cart.aim("OD", "superior")
     before, go = len(cart.exam()["captures"]), threading.Event()
     cart.cart._desk.do(lambda room: go.wait(60))
     late = cart.pressed()
@@ -139,7 +142,7 @@ def test_a_press_that_waited_for_too_long_takes_nothing(cart: Quick, monkeypatch
 
 
 def test_the_foot_switch_takes_what_the_screens_show(cart: Quick) -> None:
-    cart.done("aim", {"eye": "OD", "view": "inferior"})
+    cart.aim("OD", "inferior")
     before, go = len(cart.exam()["captures"]), threading.Event()
     cart.cart._desk.do(lambda room: go.wait(60))
     cart.cart.aim(Eye.OS, View.DISC)  # is done after the press, and was asked for before
@@ -213,7 +216,7 @@ def test_a_reading_that_could_not_be_kept_is_made_once_there_is_space(
 def test_a_reading_that_could_not_be_kept_holds_nothing_up_when_its_exam_is_void(tmp_path: Path) -> None:
     with quick(tmp_path) as cart:
         exam = cart.open_exam()
-        cart.done("aim", {"eye": "OD", "view": "nasal"})
+        cart.aim("OD", "nasal")
         with pytest.MonkeyPatch.context() as broken:
 
             def full(*_: object) -> None:

@@ -181,7 +181,7 @@ class Session(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(eye=eyes, view=views)
     def takes(self, eye: str, view: str) -> None:
-        assert self.cart.post("aim", {"eye": eye, "view": view}).status_code == 200
+        assert self.cart.post("aim", {"exam": self.open, "eye": eye, "view": view}).status_code == 200
         if self.cart.plugged.is_set():
             until(lambda: self.cart.cart.camera.problem == "", "the camera is there")
         exam, engine = self.exams[self.open], self.cart.engine
@@ -206,11 +206,12 @@ class Session(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(eye=eyes, view=views, other=views)
     def presses_in_a_tab_that_is_old(self, eye: str, view: str, other: str) -> None:
-        self.cart.done("aim", {"eye": eye, "view": view})
+        self.cart.aim(eye, view)
         shown = {"exam": self.open, "eye": "OS" if eye == "OD" else "OD", "view": other}
         assert self.cart.post("capture", shown).status_code == 409
         of_another = {**on_screen(self.cart.exam()), "exam": "20260101-AAAAAAAA"}
         assert self.cart.post("capture", of_another).status_code == 409
+        assert self.cart.post("aim", of_another).status_code == 409
         for left_out in shown:
             part = {name: value for name, value in shown.items() if name != left_out}
             assert self.cart.post("capture", part).status_code == 422

@@ -86,8 +86,8 @@ def running(folder: Path, camera: str, more: str = "") -> Iterator[Client]:
             url = process.stdout.readline().removeprefix("The cart: ").strip()
             client = Client(url)
             until(lambda: not client.problems(), "every part ready")
-            client.done("exams", {"infant": INFANT_FIELDS, "wrist_band_checked": True})
-            client.done("aim", {"eye": "OD", "view": "disc-centred"})
+            opened = client.done("exams", {"infant": INFANT_FIELDS, "wrist_band_checked": True})
+            client.done("aim", {"exam": opened["exam"], "eye": "OD", "view": "disc-centred"})
             yield client
             client.http.close()
             process.send_signal(signal.SIGTERM)

@@ -57,7 +57,7 @@ ANYBODY = {"welcome", "sign-in", "sign-out", "texts/{language}"}
 REASON = {"reason": "tried"}
 BODIES: dict[str, Any] = {
     "exams": {"infant": INFANT_FIELDS, "wrist_band_checked": True},
-    "aim": {"eye": "OD", "view": "nasal"},
+    "aim": {"exam": "20260101-AAAAAAAA", "eye": "OD", "view": "nasal"},
     "light": {"on": False},
     "exams/{exam}/captures/{number}/relabel": {"eye": "OD", "view": "nasal", **REASON},
     "exams/{exam}/stop": {"cause": "refused"},

@@ -31,7 +31,7 @@ def test_sign_in_to_archive(cart: Driver) -> None:
     state = cart.state()["exam"]
     assert state["infant"]["shown_name"] == "Rivera, Baby A of Ana"
     assert {view["status"] for eye in state["eyes"].values() for view in eye["views"].values()} == {"todo"}
-    cart.done("aim", {"eye": "OD", "view": "disc-centred"})
+    cart.aim("OD", "disc-centred")
     until(lambda: _lit(cart), "the light is on, and said to be")
 
     first = {view: cart.picture("OD", view) for view in VIEWS}

@@ -51,7 +51,9 @@ def texts_used() -> set[str]:
         found |= set(_T.findall(source))
         for inside in _IN_MAP.findall(source):
             found |= set(re.findall(r': "([^"]+)"', inside))
-        for listed in re.findall(r"askReason\([^\[]*\[([^\]]*)\]", source):
+        for listed in re.findall(r'askReason\(t\("[^"]*"\),\s*\[([^\]]*)\]', source):
+            found |= set(re.findall(r'"([^"]+)"', listed))
+        for listed in re.findall(r'\bask\("[^"]*", \[([^\]]*)\]', source):
             found |= set(re.findall(r'"([^"]+)"', listed))
         for title in re.findall(r'title: "([^"]+)"', source):
             found.add(title)

@@ -65,7 +65,7 @@ export function bundlesPart(place) {
     }
     before = null;
     tell(t("The bundle is checked and tried; this takes a minute or two."));
-    await draw();
+    draw(); // a dialog that waited for it would stand over a change that is over
   }
 
   function line(text) { return h("span", { class: "line" }, said(text)); }

@@ -38,6 +38,6 @@ export function cameraPart() {
 
   function valueOf(one) { return `${Number(one.value.toPrecision(4))} ${one.unit}`.trim(); }
 
-  const leave = watch((event) => { if (event.kind === "camera" && part.open && !part.contains(document.activeElement)) load(); });
+  const leave = watch((event) => { if (["camera", "missed", "connected"].includes(event.kind) && part.open && !part.contains(document.activeElement)) load(); });
   return { part, leave };
 }

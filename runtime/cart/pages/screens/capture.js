@@ -2,7 +2,7 @@
 import { post, preview } from "../api.js";
 import { button, fill, h, said, svg, t, tell, usable } from "../dom.js";
 import { refresh, store, watch } from "../store.js";
-import { alike, askToClose, bannerText, eyeMap, outcomeTag } from "./parts.js";
+import { alike, askToClose, bannerText, eyeMap, noExam, openExam, outcomeTag, whose } from "./parts.js";
 import { cameraPart } from "./camera.js";
 import { dialog } from "./dialog.js";
 
@@ -30,7 +30,7 @@ export function captureScreen(main, { go }) {
     button(t("Light"), toggle, { id: "light" }), dimmer,
     button(t("Result"), () => go("result")),
     button(t("Stop early"), stop),
-    button(t("Close the exam"), () => askToClose((exam) => go("result", exam))));
+    button(t("Close the exam"), () => askToClose(() => go("result"))));
   const camera = cameraPart();
   fill(main, h("h1", { class: "unseen" }, t("Capture")), h("div", { class: "capture-screen" },
     h("section", { class: "view", "aria-label": t("Live picture") }, h("div", { class: "frame" }, canvas, ring, stale), hint,
@@ -104,7 +104,7 @@ export function captureScreen(main, { go }) {
     wait.textContent = t("Taking the picture");
     try {
       const answer = await post("capture", { exam: exam.exam, eye: exam.aim.eye, view: exam.aim.view });
-      show(answer.capture);
+      if (openExam() === answer.exam) show(answer.capture, answer.exam);
       wait.textContent = "";
     } catch (error) {
       fill(wait, said(error.message));
@@ -115,19 +115,21 @@ export function captureScreen(main, { go }) {
     }
   }
 
-  function show(capture) {
+  function show(capture, exam) {
     if (!capture) { banner.className = "banner empty"; fill(banner); return; }
     banner.className = `banner ${capture.outcome}`;
     fill(banner,
       h("b", {}, `${capture.eye} ${t(capture.view)}: ${t(capture.word)}`), h("span", {}, bannerText(capture)),
       capture.reason && !capture.banner.includes(capture.reason) ? h("span", { class: "reason" }, said(capture.reason)) : "",
-      capture.view_like ? alike(store.state.exam.exam, capture, refresh) : "");
+      capture.view_like ? alike(exam, capture, refresh) : "");
     tell(`${capture.eye} ${t(capture.view)}: ${t(capture.word)}. ${capture.banner}`);
   }
 
   async function aim(eye, view) {
+    const exam = openExam();
+    if (!exam) return;
     const asked = wanted = { eye, view };
-    try { await post("aim", asked); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, said(error.message)); }
+    try { await post("aim", { exam, ...asked }); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, said(error.message)); }
     if (wanted === asked) wanted = null;
   }
 
@@ -142,19 +144,20 @@ export function captureScreen(main, { go }) {
   function stop() {
     const cause = h("select", { id: "cause" }, ["infant unstable", "refused", "equipment"].map((one) => h("option", { value: one }, t(one))));
     const note = h("input", { id: "note", maxlength: 500 });
-    dialog(t("Stop early"), [h("p", {}, t("The exam ends without the views that are missing; it cannot say that there are no findings.")),
+    const { exam } = store.state;
+    if (!openExam()) return;
+    dialog(t("Stop early"), [h("p", {}, whose(exam)), h("p", {}, t("The exam ends without the views that are missing; it cannot say that there are no findings.")),
       h("label", { for: "cause" }, t("Why")), cause, h("label", { for: "note" }, t("Note")), note],
     [{ text: t("Stop the exam"), class: "danger", does: async () => {
-      const id = store.state.exam.exam;
-      await post(`exams/${id}/stop`, { cause: cause.value, note: note.value });
+      await post(`exams/${exam.exam}/stop`, { cause: cause.value, note: note.value });
       await refresh();
-      go("result", id);
+      go("result");
     } }]);
   }
 
   function draw() {
     const exam = store.state && store.state.exam;
-    if (!exam || !exam.exam) { usable(take, false); return; }
+    if (!openExam()) { ends(); return; }
     fill(warnings, ...exam.warnings.map((one) => h("p", { class: "warn" }, said(one))));
     fill(map, ...["OD", "OS"].map((eye) => eyeMap(exam, eye, aim)));
     const lamp = exam.light;
@@ -178,7 +181,15 @@ export function captureScreen(main, { go }) {
     const doubtful = exam.aim && exam.eyes[exam.aim.eye].views[exam.aim.view]?.status === "alike"
       ? exam.captures.findLast((one) => one.view_like && one.eye === exam.aim.eye && one.view === exam.aim.view) : null;
     const last = doubtful || exam.captures[exam.captures.length - 1];
-    if (!busy) show(last && last.word ? last : null);
+    if (!busy) show(last && last.word ? last : null, exam.exam);
+  }
+
+  // Somebody ended it elsewhere: nothing of its infant stays.
+  function ends() {
+    usable(take, false);
+    fill(warnings, h("p", { class: "warn" }, noExam()), button(t("Result"), () => go("result")));
+    for (const place of [map, dose, strip]) fill(place);
+    show(null);
   }
 
   function doses(exam) {

@@ -1,6 +1,9 @@
 // Questions over the screen: a reason, a confirmation, the infant's fields. Escape closes, the focus comes back.
 import { button, fill, h, said, t, usable } from "../dom.js";
 
+// Nothing stays over a screen whose user has left.
+export function endDialogs() { for (const one of document.querySelectorAll("dialog")) one.remove(); }
+
 export function dialog(title, content, actions) {
   const before = document.activeElement;
   const message = h("p", { class: "message", role: "alert" });

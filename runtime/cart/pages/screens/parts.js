@@ -17,6 +17,17 @@ export function bannerText(one) {
   return details ? [said(one.base), one.banner.slice(one.base.length)] : [said(one.base)];
 }
 
+// The exam that is open as the page knows, by its identifier; null where none is.
+export function openExam() { return (store.state && store.state.exam && store.state.exam.exam) || null; }
+
+// Why no infant is shown: none is open, or the cart does not know yet.
+export function noExam() { return store.state && store.state.exam === null ? t("The cart is starting. This page waits for it.") : t("No exam is open"); }
+
+// Whose exam it is, for what stands over the screen.
+export function whose(exam) {
+  return exam.infant ? h("span", { class: "whose" }, h("b", {}, h("bdi", {}, exam.infant.shown_name)), " ", h("bdi", {}, exam.infant.infant_id)) : t("retired");
+}
+
 function likeWords(capture) {
   return t("This picture shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.", { view: capture.view_like });
 }
@@ -30,16 +41,16 @@ export function alike(exam, capture, after) {
       (reason) => post(`exams/${exam}/captures/${capture.number}/confirm`, { reason }).then(after))));
 }
 
-// Ends the open exam, after it was said what is missing as it stands while the question is open; `after` has its id.
+// Ends the open exam, after it was said what is missing as it stands while the question is open.
 export function askToClose(after) {
   const { exam: id } = store.state.exam;
   const told = h("div", {});
   const draw = () => {
-    const exam = store.state && store.state.exam;
-    if (!exam || exam.exam !== id) return;
+    if (openExam() !== id) return;
+    const { exam } = store.state;
     const undone = Object.entries(exam.eyes).flatMap(([eye, one]) => one.undone.map((view) => `${eye} ${t(view)}`));
     const doubtful = exam.captures.filter((one) => one.view_like);
-    fill(told,
+    fill(told, h("p", {}, whose(exam)),
       undone.length ? h("p", { class: "warn" }, t("Not done: {views}", { views: undone.join(", ") })) : null,
       doubtful.map((one) => h("p", { class: "warn" }, `${one.number}, ${one.eye} ${t(one.view)}: `, likeWords(one))),
       undone.length || doubtful.length ? null : h("p", {}, t("Every view is done.")),
@@ -49,7 +60,7 @@ export function askToClose(after) {
   dialog(t("Close the exam"), [told], [{ text: t("Close the exam"), does: async () => {
     await post(`exams/${id}/close`);
     await refresh();
-    await after(id);
+    after();
   } }]);
   const unwatch = watch(() => { if (told.isConnected) draw(); else unwatch(); });
 }

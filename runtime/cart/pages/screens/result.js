@@ -3,27 +3,38 @@ import { gates, get, post } from "../api.js";
 import { button, fill, h, said, t, tell, when } from "../dom.js";
 import { can, inTurn, refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
-import { alike, askToClose, bannerText, outcomeTag } from "./parts.js";
+import { alike, askToClose, bannerText, noExam, openExam, outcomeTag, whose } from "./parts.js";
 
+// `argument`: an exam that somebody chose; it stays. Without one, and once the chosen one was the open one, the page
+// follows the open exam, so that no infant's result stands under the next one's name.
 export function resultScreen(main, { go, argument }) {
+  const fixed = argument === openExam() ? null : argument;
   let exam = null;
+  let beside; // the open exam as this screen was drawn last
   let chosen = null;
   let layer = "image";
   let why = null; // what the gates show of one picture: {address, url, told}, or {address, problem}; while asked for, {address}
 
   const load = inTurn(async () => {
-    const open = store.state.exam && store.state.exam.exam;
-    const id = argument || (exam && exam.exam) || open || store.state.last_exam;
-    if (!id) { fill(main, h("h1", {}, t("Result")), h("p", {}, t("There is no exam to show."))); return; }
-    try { exam = await get(`exams/${encodeURIComponent(id)}`); } catch (error) { fill(main, h("p", { role: "alert" }, said(error.message))); return; }
+    if (!store.state) return;
+    const id = fixed || openExam() || (exam && exam.exam) || store.state.last_exam;
+    if (!id) { fill(main, h("h1", {}, t("Result")), h("p", {}, store.state.exam ? t("There is no exam to show.") : noExam())); return; }
+    let found;
+    try { found = await get(`exams/${encodeURIComponent(id)}`); } catch (error) { exam = null; fill(main, h("p", { role: "alert" }, said(error.message))); return; }
+    if (!exam || exam.exam !== found.exam) { chosen = null; forget(); }
+    exam = found;
     draw();
   });
 
   function draw() {
     const infant = exam.infant;
     const open = exam.phase === "open";
-    fill(main,
+    beside = openExam();
+    const other = beside && beside !== exam.exam;
+    fill(main, h("div", { "data-k": exam.exam },
       h("h1", { class: "unseen" }, t("Result")),
+      other ? h("div", { class: "other", role: "alert" }, h("p", { class: "warn" }, t("This is not the open exam. It is of:"), " ", whose(exam)),
+        button(t("Show the open exam"), () => go("result"))) : null,
       (exam.disagreements || []).length ? h("p", { class: "disagrees", role: "alert" }, t("A clinician's findings disagree with this outcome: {what}", { what: exam.disagreements.join("; ") })) : null,
       h("div", { class: `banner big ${exam.outcome}` }, h("b", {}, t(exam.word)), h("span", {}, bannerText(exam)),
         exam.where ? h("span", { class: "reason" }, `${exam.where}: `, said(exam.reason)) : h("span", { class: "reason" }, said(exam.reason))),
@@ -35,15 +46,14 @@ export function resultScreen(main, { go, argument }) {
         open ? button(t("Close the exam"), () => askToClose(load)) : null,
         can("document") ? button(t("Findings of a clinician"), document_) : null,
         button(t("Correct the infant"), correct),
-        exam.voided ? null : button(t("Void the exam"), () => askReason(t("Void the exam"), ["wrong infant", "training", "test of the equipment"],
-          (reason) => act(`exams/${exam.exam}/void`, { reason })), { class: "danger" }),
+        exam.voided ? null : button(t("Void the exam"), () => ask("Void the exam", ["wrong infant", "training", "test of the equipment"], "void"), { class: "danger" }),
         h("a", { href: `/api/1/exams/${exam.exam}/report.html`, target: "_blank", rel: "noopener" }, t("Report")),
         h("a", { href: `/api/1/exams/${exam.exam}/report.pdf`, target: "_blank", rel: "noopener" }, t("PDF"))),
       h("div", { class: "eyes" }, ["OD", "OS"].map(eye)),
       h("div", { class: "look" }, picture()),
       h("section", { class: "quiet" }, h("h2", {}, t("Changes")), exam.changes.length
         ? h("ul", {}, exam.changes.map((one) => h("li", {}, `${when(one.at, true)} ${one.who}: ${one.what}; ${one.reason}`)))
-        : h("p", {}, t("none")), h("p", {}, `${exam.rules.bundle.name} ${exam.rules.bundle.version}, ${t("threshold")} ${exam.rules.threshold}`)));
+        : h("p", {}, t("none")), h("p", {}, `${exam.rules.bundle.name} ${exam.rules.bundle.version}, ${t("threshold")} ${exam.rules.threshold}`))));
   }
 
   function eye(name) {
@@ -69,10 +79,10 @@ export function resultScreen(main, { go, argument }) {
       one.view_like ? alike(exam.exam, one, async () => { await refresh(); await load(); }) : null,
       h("div", { class: "tools", "data-k": `tools ${one.number}` }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),
         () => { layer = name; if (why && why.problem) forget(); draw(); }, { "data-k": `layer ${name}`, "aria-pressed": kind === name ? "true" : "false" })),
-      exam.phase === "open" ? button(t("Retake"), async () => { await post("aim", { eye: one.eye, view: one.view }); await refresh(); go("capture"); }) : null,
+      exam.phase === "open" ? button(t("Retake"), () => retake(one)) : null,
       one.excluded
-        ? button(t("Count it again"), () => askReason(t("Count it again"), ["excluded by mistake"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/include`, { reason })))
-        : button(t("Exclude"), () => askReason(t("Exclude"), ["wrong eye", "wrong infant", "artefact"], (reason) => act(`exams/${exam.exam}/captures/${one.number}/exclude`, { reason }))),
+        ? button(t("Count it again"), () => ask("Count it again", ["excluded by mistake"], `captures/${one.number}/include`))
+        : button(t("Exclude"), () => ask("Exclude", ["wrong eye", "wrong infant", "artefact"], `captures/${one.number}/exclude`)),
       button(t("Correct the label"), () => relabel(one))),
       kind === "gates" ? gatesOf(one) : kind ? h("img", { class: "whole", "data-k": one.addresses[kind], src: one.addresses[kind], alt: called(one) }) : h("p", {}, t("The camera gave no picture.")),
     ];
@@ -83,7 +93,7 @@ export function resultScreen(main, { go, argument }) {
   // The gates are made when they are asked for, of one picture at a time; what comes for another one is let go.
   function gatesOf(one) {
     const address = one.addresses.gates;
-    if (!why || why.address !== address) ask(address);
+    if (!why || why.address !== address) explain(address);
     if (why.problem) return h("p", { class: "warn", role: "alert" }, said(why.problem));
     if (!why.told) return h("p", { class: "quiet" }, t("The picture is being read again for its gates."));
     const number = (value) => value.toFixed(2);
@@ -95,7 +105,7 @@ export function resultScreen(main, { go, argument }) {
         { all: number(why.told.log_odds), base: number(why.told.base), raw: number(why.told.raw_share), seg: number(why.told.seg_share) })));
   }
 
-  async function ask(address) {
+  async function explain(address) {
     forget();
     const asked = why = { address };
     try {
@@ -113,38 +123,56 @@ export function resultScreen(main, { go, argument }) {
     why = null;
   }
 
+  async function retake(one) {
+    try { await post("aim", { exam: exam.exam, eye: one.eye, view: one.view }); } catch { /* another exam is open by now: Capture shows which */ }
+    await refresh().catch(() => {});
+    go("capture");
+  }
+
+  // A dialog is of the exam that was shown as it was opened, and says whose, whatever is opened while it stands.
+  function ask(title, suggestions, what, extra = [], body = () => ({})) {
+    const { exam: id } = exam;
+    askReason(t(title), suggestions, (reason) => act(`exams/${id}/${what}`, { ...body(), reason }), [h("p", {}, whose(exam)), ...extra]);
+  }
+
   function relabel(one) {
     const eyes = h("select", { id: "r-eye" }, ["OD", "OS"].map((name) => h("option", { value: name, selected: name === one.eye }, name)));
     const views = h("select", { id: "r-view" }, exam.rules.all_views.map((name) => h("option", { value: name, selected: name === one.view }, t(name))));
-    askReason(t("Correct the label"), ["set wrongly at the capture"], (reason) =>
-      act(`exams/${exam.exam}/captures/${one.number}/relabel`, { eye: eyes.value, view: views.value, reason }),
-    [h("label", { for: "r-eye" }, t("Eye")), eyes, h("label", { for: "r-view" }, t("View")), views]);
+    ask("Correct the label", ["set wrongly at the capture"], `captures/${one.number}/relabel`,
+      [h("label", { for: "r-eye" }, t("Eye")), eyes, h("label", { for: "r-view" }, t("View")), views],
+      () => ({ eye: eyes.value, view: views.value }));
   }
 
   async function document_() {
-    const words = await get("words");
+    const of = exam;
+    let words;
+    try { words = await get("words"); } catch (error) { dialog(t("Findings of a clinician"), [h("p", { class: "warn" }, said(error.message))], []); return; }
     const choose = (id, values) => h("select", { id }, ["", ...values].map((one) => h("option", { value: one }, one || "-")));
     const eyes = h("select", { id: "d-eye" }, ["OD", "OS"].map((name) => h("option", { value: name }, name)));
     const zone = choose("d-zone", words.zones), stage = choose("d-stage", words.stages), plus = choose("d-plus", words.plus);
     const notch = h("input", { type: "checkbox", id: "d-notch" }), aggressive = h("input", { type: "checkbox", id: "d-arop" });
     const note = h("textarea", { id: "d-note", rows: 2, maxlength: 2000 });
-    dialog(t("Findings of a clinician"), [h("div", { class: "fields" },
+    dialog(t("Findings of a clinician"), [h("p", {}, whose(of)), h("div", { class: "fields" },
       h("label", { for: "d-eye" }, t("Eye")), eyes, h("label", { for: "d-zone" }, t("Zone")), zone, h("label", { for: "d-notch" }, t("Notch")), notch,
       h("label", { for: "d-stage" }, t("Stage")), stage, h("label", { for: "d-plus" }, t("Plus")), plus,
       h("label", { for: "d-arop" }, "A-ROP"), aggressive, h("label", { for: "d-note" }, t("Note")), note)],
-    [{ text: t("Keep"), does: () => act(`exams/${exam.exam}/document`, { eye: eyes.value, zone: zone.value || null, stage: stage.value || null,
+    [{ text: t("Keep"), does: () => act(`exams/${of.exam}/document`, { eye: eyes.value, zone: zone.value || null, stage: stage.value || null,
       plus: plus.value || null, notch: notch.checked, a_rop: aggressive.checked, note: note.value }) }]);
   }
 
   function correct() {
     const { fields, read } = infantFields(exam.infant || {});
-    askReason(t("Correct the infant"), ["wrong infant chosen", "slip of the keyboard"],
-      (reason) => act(`exams/${exam.exam}/correct`, { infant: read(), key: "", reason }), [fields]);
+    ask("Correct the infant", ["wrong infant chosen", "slip of the keyboard"], "correct", [fields], () => ({ infant: read(), key: "" }));
   }
 
-  async function act(path, body = {}) { await post(path, body); await refresh(); await load(); }
+  // What the cart has taken, a dialog waits for no more: else it would stand over what it has done already.
+  async function act(path, body = {}) { await post(path, body); refresh().catch(() => {}); load(); }
 
   load();
-  const unwatch = watch((event) => { if (!["tick", "hint", "connected", "health"].includes(event.kind)) load(); });
+  const unwatch = watch((event) => {
+    if (["tick", "hint", "connected", "health"].includes(event.kind)) return;
+    if (exam && beside !== openExam()) draw(); // before the new one has come
+    load();
+  });
   return () => { unwatch(); forget(); };
 }

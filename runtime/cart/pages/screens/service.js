@@ -34,8 +34,11 @@ export function serviceScreen(main) {
   }
   function section(title, ...content) { return h("section", {}, h("h2", {}, title), ...content); }
   load();
-  if (!can("bundles")) return camera.leave;
-  part = bundlesPart(shelf);
-  const unwatch = watch((event) => { if (event.kind === "health" || (event.kind === "tick" && part.busy)) part.draw(); });
+  if (can("bundles")) part = bundlesPart(shelf);
+  const unwatch = watch((event) => {
+    const anew = ["health", "missed", "connected"].includes(event.kind);
+    if (anew) load();
+    if (part && (anew || (event.kind === "tick" && part.busy))) part.draw();
+  });
   return () => { unwatch(); camera.leave(); };
 }

@@ -1,6 +1,8 @@
 // Sign in: who, PIN by keys or by touch, and how the cart stands.
-import { post } from "../api.js";
+import { get, post } from "../api.js";
 import { button, fill, h, language, said, t } from "../dom.js";
+
+const LOOK_AGAIN_MS = 4000;
 
 export function signInScreen(welcome, { signedIn, language: choose, again }) {
   const message = h("p", { class: "message", role: "alert" });
@@ -24,9 +26,23 @@ export function signInScreen(welcome, { signedIn, language: choose, again }) {
     ["1", "2", "3", "4", "5", "6", "7", "8", "9"].map((digit) => button(digit, () => { pin.value += digit; })),
     button(t("Clear"), () => { pin.value = ""; }), button("0", () => { pin.value += "0"; }));
   setTimeout(() => pin.focus(), 0);
+  const notice = h("p", { class: "aid" });
+  const health = h("ul", { class: "health" });
+  function stands(found) {
+    fill(notice, said(found.notice));
+    fill(health, found.health.map((part) => h("li", { class: part.problem ? "bad" : "good" },
+      h("b", {}, t(part.name)), " ", part.problem ? said(part.problem) : t("ready"))));
+  }
+  stands(welcome);
+  async function look() {
+    if (!health.isConnected) return;
+    try { stands(await get("welcome")); } catch (error) { fill(health, h("li", { class: "bad" }, said(error.message))); }
+    setTimeout(look, LOOK_AGAIN_MS);
+  }
+  setTimeout(look, LOOK_AGAIN_MS);
   return h("main", { class: "signin" },
     h("h1", {}, t("ROP screening")),
-    h("p", { class: "aid" }, said(welcome.notice)),
+    notice,
     h("div", { class: "columns" },
       h("form", { onsubmit: enter },
         h("label", { for: "user" }, t("User")), user,
@@ -34,8 +50,7 @@ export function signInScreen(welcome, { signedIn, language: choose, again }) {
         welcome.hint ? h("p", { class: "quiet" }, said(welcome.hint)) : null),
       h("section", { "aria-label": t("State of the cart") },
         h("h2", {}, welcome.station),
-        h("ul", { class: "health" }, welcome.health.map((part) => h("li", { class: part.problem ? "bad" : "good" },
-          h("b", {}, t(part.name)), " ", part.problem ? said(part.problem) : t("ready")))),
+        health,
         button(t("Look again"), again, { class: "plain" }),
         h("label", { for: "language" }, t("Language")),
         h("select", { id: "language", onchange: (event) => choose(event.target.value) }, welcome.languages.map((one) =>

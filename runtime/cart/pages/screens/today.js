@@ -5,15 +5,16 @@ import { inTurn, watch } from "../store.js";
 import { outcomeTag } from "./parts.js";
 
 export function todayScreen(main, { go }) {
-  const day = h("input", { type: "date", id: "day", onchange: () => load() });
+  let chosen = ""; // a day that somebody chose; else it is today's, also after midnight
+  const day = h("input", { type: "date", id: "day", onchange: () => { chosen = day.value; load(); } });
   const list = h("div", { class: "rows" });
   const outbox = h("p", { role: "status" });
   fill(main, h("div", { class: "tools" }, h("h1", {}, t("Today")), h("label", { for: "day" }, t("Day")), day), outbox, list);
 
   const load = inTurn(async () => {
     let found;
-    try { found = await get(`exams?day=${day.value}`); } catch (error) { fill(list, h("p", { role: "alert" }, said(error.message))); return; }
-    if (!day.value) day.value = found.day;
+    try { found = await get(`exams?day=${chosen}`); } catch (error) { fill(list, h("p", { role: "alert" }, said(error.message))); return; }
+    if (!chosen && day.value !== found.day) day.value = found.day;
     fill(list, ...found.exams.map((one) => h("button", { type: "button", class: "row", "data-k": one.exam, onclick: () => go("result", one.exam) },
       h("span", { class: "time" }, when(one.opened_at)),
       h("span", { class: "main" }, h("b", {}, h("bdi", {}, one.shown_name)), h("span", {}, h("bdi", {}, one.infant_id))),

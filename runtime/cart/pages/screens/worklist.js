@@ -82,7 +82,7 @@ export function worklistScreen(main, { go }) {
   load().then(() => { if (answer.exists && answer.age_s === null) ask(); }).catch(() => {});
   let ticks = 0;
   return watch((event) => {
-    if (event.kind === "worklist") load().catch(() => {});
+    if (["worklist", "missed", "connected"].includes(event.kind)) load().catch(() => {}); // what was not heard is asked for
     else if (event.kind === "tick" && answer && ++ticks % 20 === 0) drawAge(); // seldom: it is read out each time
   });
 }

@@ -114,7 +114,7 @@ def test_a_server_that_is_killed_is_said_at_once_and_the_exam_goes_on_with_the_n
     try:
         served.start()
         served.open_exam()
-        served.client.post("aim", json={"eye": "OD", "view": "nasal"})
+        served.aim("OD", "nasal")
         first = served.press().json()["capture"]
         page = opened(browser, f"http://127.0.0.1:{served.port}/#capture")
         page.wait_for_selector(".strip .shot")

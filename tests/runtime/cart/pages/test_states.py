@@ -490,12 +490,9 @@ def test_a_technician_changes_bundles_by_keyboard(
         (".row.bundle button", "looked at", "new"),
         ("[data-k=back]", "other outcomes", "other"),
     ):
-        for _ in range(60):  # a button is shut for a moment while the shelf is looked at: a person presses again
-            page.focus(before)
-            page.keyboard.press("Enter")
-            page.wait_for_timeout(500)
-            if page.locator("dialog[open]").count():
-                break
+        page.wait_for_selector("dialog", state="detached")
+        page.focus(before)
+        page.keyboard.press("Enter")
         page.wait_for_selector("dialog[open]")
         looked_at(page, f"bundles-{name}")
         page.keyboard.type(typed)
@@ -528,3 +525,57 @@ def test_a_birth_stays_as_it_was_said_where_something_else_is_corrected(page: An
         until(lambda: cart.exam()["infant"]["birth_weight_g"] == 1010 or page.wait_for_timeout(50), "corrected")
         assert cart.exam()["infant"]["born_at"] == born
         cart.done(f"exams/{exam}/close")
+
+
+def test_a_result_is_of_the_open_exam_or_says_that_it_is_not_and_a_dialog_stays_of_its_own(
+    browser: Any, cart: Quick
+) -> None:
+    page = opened(browser, cart.server.url)
+    first = cart.open_exam(infant_id="R-1")
+    cart.capture("OD", "disc-centred")
+    page.evaluate("location.hash = 'result'")
+    says(page, "main", "R-1")
+    held: list[Any] = []
+    hears: list[bool] = []
+    page.route("**/api/1/state", lambda route: route.continue_() if hears else held.append(route))
+    cart.done(f"exams/{first}/close")
+    second = cart.open_exam(infant_id="R-2")
+    for screen in ("today", "result"):  # opened before it hears of the new exam
+        page.evaluate(f"location.hash = '{screen}'")
+        page.wait_for_selector(f"nav a.here[href='#{screen}']")
+    says(page, "main", "R-1")
+    hears.append(True)
+    for route in held:
+        route.continue_()
+    says(page, ".bar", "R-2")
+    holds(page, "!document.querySelector('main').innerText.includes('R-1')")
+    says(page, "main", "R-2")
+    assert page.locator(".other").count() == 0
+    page.evaluate("location.hash = 'today'")
+    page.locator(f"[data-k='{first}']").click()
+    says(page, ".other", "This is not the open exam. It is of: Quick, Ada R-1")
+    says(page, ".bar", "R-2")
+    looked_at(page, "another-exam")
+    cart.capture("OS", "nasal")  # whatever happens in the open exam
+    settled(page)
+    says(page, ".other", "R-1")
+    page.get_by_role("button", name="Show the open exam").click()
+    says(page, "main", "R-2")
+    page.get_by_role("button", name="Void the exam").click()
+    says(page, "dialog[open]", "R-2")
+    cart.done(f"exams/{second}/close")
+    third = cart.open_exam(infant_id="R-3")
+    says(page, "main", "R-3")
+    says(page, "dialog[open]", "R-2")
+    page.fill("#reason", "wrong infant")
+    page.locator("dialog button.main").click()
+    until(lambda: cart.get(f"exams/{second}").json()["voided"], "void")
+    assert cart.exam()["exam"] == third
+    page.get_by_role("button", name="Correct the infant").click()
+    page.wait_for_selector("dialog[open]")
+    page.evaluate("fetch('/api/1/sign-out', {method: 'POST'})")
+    page.wait_for_selector("#pin")
+    assert page.locator("dialog").count() == 0
+    holds(page, "!document.body.innerText.includes('Quick')")
+    page.context.close()
+    cart.done(f"exams/{third}/close")
