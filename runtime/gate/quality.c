@@ -17,6 +17,8 @@
 #define RELIEF_REACH 3 /* cells: two of the window's, and the one beyond that the outermost of these curves by */
 #define RELIEF 240 /* 0.6 levels, summed over 16 pixels and 25 cells */
 #define CALM 3     /* levels by which no pixel of 3 x 3 cells curves */
+#define GRAINY_CELLS 6 /* a window of cells in which nothing but a sensor's noise curves */
+#define GRAINY_REACH 5 /* cells around its middle that it rests on */
 #define WELL_INSIDE 12
 #define TOO_FEW 100
 #define CELL 8 /* pixels each way, over which light is taken together */
@@ -35,6 +37,7 @@ typedef struct {
     uint8_t red[PIXELS], green[PIXELS], blue[PIXELS], field[PIXELS], inside[PIXELS];
     uint16_t cells[CELLS * CELLS];
     uint8_t lit[CELLS * CELLS], expected[CELLS * CELLS];
+    uint16_t sums[HALF * HALF + FEW * FEW], curves[HALF * HALF + FEW * FEW];
     uint8_t few[FEW * FEW], room[ROOM(SIDE, WELL_INSIDE)];
     Run runs[(HALF + 1) / 2 * HALF];
     uint8_t blown[HALF * HALF], flat[PIXELS], highest[PIXELS], lowest[PIXELS];
@@ -220,10 +223,79 @@ INLINE void sharpest_of_cells(const uint8_t *channel, int16_t *restrict to) {
     }
 }
 
-/* Pixels of the largest part of the field in which nothing curves: on average over cells, or not a single pixel. */
+/* |curving| of sums `side` wide against those `apart` places away, where it is more than in the channels before. */
+INLINE void curving(const uint16_t *sums, uint16_t *restrict most, int side, int apart) {
+    for (int y = apart; y < side - apart; y++) {
+        for (int x = apart; x < side - apart; x++) {
+            const uint16_t *at = sums + y * side + x;
+            const int bent = abs(at[-apart * side] + at[apart * side] + at[-apart] + at[apart] - 4 * at[0]);
+            most[y * side + x] = most[y * side + x] > bent ? most[y * side + x] : (uint16_t)bent;
+        }
+    }
+}
+
+/* A channel's sums over 2 x 2 pixels. */
+INLINE void sums_of_twos(const uint8_t *channel, uint16_t *restrict to) {
+    for (int y = 0; y < HALF; y++) {
+        const uint8_t *row = channel + 2 * y * SIDE;
+        for (int x = 0; x < HALF; x++) {
+            to[y * HALF + x] = (uint16_t)(row[2 * x] + row[2 * x + 1] + row[SIDE + 2 * x] + row[SIDE + 2 * x + 1]);
+        }
+    }
+}
+
+/* Cells in a window in which nothing but a sensor's noise curves; seen: whole cells of the field. */
+INLINE void grainy(Work *w, const uint8_t *seen, uint8_t *found) {
+    const uint8_t *const channels[] = {w->red, w->green, w->blue};
+    enum { EIGHTS = FEW - 1, BEYOND = GRAINY_CELLS / 2 };
+    uint16_t *sums = w->sums, *eights = w->sums + HALF * HALF, *fine = w->curves, *coarse = w->curves + HALF * HALF;
+    memset(w->curves, 0, sizeof w->curves);
+    for (int c = 0; c < 3; c++) {
+        sums_of_twos(channels[c], sums);
+        curving(sums, fine, HALF, 1);
+        for (int y = 0; y < EIGHTS; y++) {
+            for (int x = 0; x < EIGHTS; x++) {
+                int sum = 0;
+                for (int row = 0; row < 4; row++) {
+                    const uint16_t *at = sums + (2 * y + row) * HALF + 2 * x;
+                    sum += at[0] + at[1] + at[2] + at[3];
+                }
+                eights[y * EIGHTS + x] = (uint16_t)sum;
+            }
+        }
+        curving(eights, coarse, EIGHTS, 2);
+    }
+    uint32_t across[2][FEW * FEW] = {{0}};
+    for (int y = 2; y < FEW - 3; y++) {
+        for (int x = GRAINY_REACH; x < FEW - GRAINY_REACH; x++) {
+            for (int cell = x - BEYOND; cell < x + BEYOND; cell++) {
+                const uint16_t *at = fine + 2 * y * HALF + 2 * cell;
+                across[0][y * FEW + x] += (uint32_t)(at[0] + at[1] + at[HALF] + at[HALF + 1]);
+                across[1][y * FEW + x] += coarse[y * EIGHTS + cell];
+            }
+        }
+    }
+    memset(found, 0, FEW * FEW);
+    for (int y = GRAINY_REACH; y < FEW - GRAINY_REACH; y++) {
+        for (int x = GRAINY_REACH; x < FEW - GRAINY_REACH; x++) {
+            uint32_t total[2] = {0, 0};
+            for (int row = y - BEYOND; row < y + BEYOND; row++) {
+                total[0] += across[0][row * FEW + x];
+                total[1] += across[1][row * FEW + x];
+            }
+            found[y * FEW + x] = 50 * total[1] <= 63 * total[0];
+        }
+    }
+    uint8_t whole[FEW * FEW];
+    windowed(seen, whole, w->room, FEW, GRAINY_REACH, 0, 1);
+    for (int i = 0; i < FEW * FEW; i++) found[i] &= whole[i];
+    windowed(found, found, w->room, FEW, BEYOND, 0, 0);
+}
+
+/* Pixels of the largest part of the field in which nothing curves: on average over cells, not a single pixel, or but noise. */
 INLINE int blank(Work *w) {
     const uint8_t *const channels[] = {w->red, w->green, w->blue};
-    uint8_t seen[FEW * FEW], whole[FEW * FEW], found[FEW * FEW] = {0}, calm[FEW * FEW];
+    uint8_t seen[FEW * FEW], whole[FEW * FEW], found[FEW * FEW] = {0}, calm[FEW * FEW], noise[FEW * FEW];
     uint16_t most[FEW * FEW] = {0}, cells[FEW * FEW], across[FEW * FEW] = {0};
     int16_t sharpest[FEW * FEW] = {0};
     for (int c = 0; c < 3; c++) {
@@ -242,6 +314,7 @@ INLINE int blank(Work *w) {
         seen[i] = cells[i] == 16;
         calm[i] = sharpest[i] <= CALM;
     }
+    grainy(w, seen, noise);
     windowed(seen, whole, w->room, FEW, RELIEF_REACH, 0, 1);
     windowed(seen, seen, w->room, FEW, 2, 0, 1);
     windowed(calm, calm, w->room, FEW, 1, 0, 1);
@@ -256,7 +329,8 @@ INLINE int blank(Work *w) {
         found[i] = whole[i] & (sum <= RELIEF);
     }
     const int even = largest_part(found, FEW, w->runs), still = largest_part(calm, FEW, w->runs);
-    return 16 * (even > still ? even : still);
+    const int most_even = even > still ? even : still, grain = largest_part(noise, FEW, w->runs);
+    return 16 * (most_even > grain ? most_even : grain);
 }
 
 /* A row of green, blurred along by both. */

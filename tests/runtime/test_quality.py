@@ -150,6 +150,21 @@ def test_a_part_of_the_eye_that_is_hidden_is_told_whatever_its_shape_and_colour(
         assert not found.gradable
 
 
+@pytest.mark.parametrize("noise", [1.5, 4.0, 8.0])
+@pytest.mark.parametrize("shape", ["spot, 10 %", "spot, 20 %", "side", "lid"])
+def test_a_sensors_noise_on_what_hides_the_eye_is_no_relief(shape: str, noise: float) -> None:
+    for colour in ((205, 150, 125), (190, 120, 70), (95, 60, 45)):
+        covered = hidden(PLACE, SHAPES[shape], np.array(colour, np.uint8), 0.02, noise)
+        found = grade(network_input(covered)[0])
+        assert FIELD in found.reasons or UNEVEN in found.reasons, (colour, found)
+
+
+def test_a_whole_eye_with_a_sensors_noise_is_gradable() -> None:
+    for seed in range(4):
+        noisy = PLACE.pixels + np.random.default_rng(seed).normal(0, 2.5, PLACE.pixels.shape)
+        assert FIELD not in grade(network_input(np.clip(noisy, 0, 255).astype(np.uint8))[0]).reasons
+
+
 def test_small_bright_spots_are_no_hole_and_do_not_add_up() -> None:
     shown = PLACE.pixels.copy()
     for place in range(8):
