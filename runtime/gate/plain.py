@@ -169,7 +169,7 @@ def _grainy(image: UInt8Array, seen: UInt8Array) -> NDArray[np.bool_]:
     coarse_sums, fine_sums = (_along(_along(of, wide).T, wide).T for of in (coarse, fine[2:-3, 2:-3]))
     found = np.zeros_like(seen)
     found[5:-5, 5:-5] = _GRAINY[1] * coarse_sums <= _GRAINY[0] * fine_sums
-    return _windowed(found & _windowed(seen, 5, 0), wide // 2, 0, every=False) == 1
+    return np.asarray(_windowed(found & _windowed(seen, 5, 0), wide // 2, 0, every=False) == 1)
 
 
 def _curving(sums: Whole, apart: int) -> Whole:

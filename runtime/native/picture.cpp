@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "damage.hpp"
+#include "further.hpp"
 
 namespace rop {
 namespace {
@@ -109,6 +110,7 @@ Picture decode_png(const Bytes &file, int colour) {
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_user_limits(png, 65500, 65500);
     Picture picture;
+    if (const char *why = said_of_png(file)) throw NoResult(why);
     if (!png_header(png, info, colour, state, picture)) throw NoResult(state.said);
     check_size(picture.width, picture.height);
     const std::size_t row = static_cast<std::size_t>(picture.width) * (colour == PNG_COLOR_TYPE_RGB ? 3 : 1);
@@ -147,6 +149,7 @@ const char *why_not(const jpeg_decompress_struct &jpeg) {
             return "JPEG: has a colour profile, which is not converted here; export it as sRGB";
         }
         if (text.substr(0, 4) == "Exif") return "JPEG: has EXIF, which may turn it; export it without";
+        if (text.find("Orientation") != text.npos) return "JPEG: may be turned (XMP); export it without";
     }
     return nullptr;
 }
@@ -192,6 +195,8 @@ Picture decode_jpeg(const Bytes &file) {
     Picture picture{static_cast<int>(jpeg.image_width), static_cast<int>(jpeg.image_height), {}};
     picture.rgb.resize(std::size_t{jpeg.image_width} * jpeg.image_height * 3);
     if (!jpeg_pixels(jpeg, state, picture.rgb)) throw NoResult(state.said);
+    const std::size_t end = file.size() - jpeg.src->bytes_in_buffer;
+    if (const char *why = said_of_jpeg(file, end, picture.width, picture.height)) throw NoResult(why);
     return picture;
 }
 

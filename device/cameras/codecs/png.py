@@ -1,13 +1,23 @@
-"""The check sums of a PNG, which decoders leave aside: a chunk that does not fit its own is damaged."""
+"""What decoders leave aside of a PNG: its chunks' check sums, and rows that its data has not.
+
+Source: Portable Network Graphics (Third Edition), W3C.
+"""
 
 from __future__ import annotations
 
 import zlib
+from typing import Any
+
+from numpy.typing import NDArray
 
 from device.cameras.codecs.further import check_alone
 from device.cameras.codecs.refused import Damaged, check_size
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""By its kind of colour."""
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""First row and column, and steps down and right, of the passes of an interlaced picture."""
 
 
 def check_size_and_sums(data: bytes) -> None:
@@ -29,3 +39,34 @@ def check_size_and_sums(data: bytes) -> None:
             check_alone(data, end, size)
             return
         at = end
+
+
+def check_rows(data: bytes, last_row: NDArray[Any]) -> None:
+    """Raise `Damaged` when the data of a PNG, whose chunks are whole, ends before its last row.
+
+    last_row: as Pillow decoded it, which leaves zeros where there was no data; so only then the data is counted.
+    """
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+    bits, colours, interlaced = data[24], data[25], data[28]
+    if not interlaced and last_row.any():
+        return
+    pixel_bits = bits * _CHANNELS.get(colours, 1)
+    wanted = 0
+    for y, x, down, right in _PASSES if interlaced else ((0, 0, 1, 1),):
+        rows, columns = len(range(y, height, down)), len(range(x, width, right))
+        wanted += rows * (1 + (columns * pixel_bits + 7) // 8) if columns else 0
+    if _inflated(data) < wanted:
+        raise Damaged("PNG", "rows are missing")
+
+
+def _inflated(data: bytes) -> int:
+    """Bytes that the chunks of pixels hold."""
+    reader, at, count = zlib.decompressobj(), len(_SIGNATURE), 0
+    while at + 12 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        piece = data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+        while piece and not reader.eof:
+            count += len(reader.decompress(piece, 1 << 20))
+            piece = reader.unconsumed_tail
+        at += 12 + length
+    return count

@@ -274,6 +274,10 @@ def _pillow_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8]
     picture.load()
     if picture.format == "PNG" and "transparency" in picture.info and data[_PNG_BITS_AT] == 16:
         raise Refused("a colour of 16 bits is transparent in it, which is not read here; export it without that")
+    if picture.format == "PNG":
+        from device.cameras.codecs.png import check_rows
+
+        check_rows(data, np.asarray(picture.crop((0, picture.height - 1, picture.width, picture.height))))
     return _finish(picture, data, _eight_bits(picture))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -230,3 +231,32 @@ def test_shared_cases_of_damage(name: str) -> None:
 def test_shared_cases_that_are_whole(name: str) -> None:
     with Image.open(CASES / name) as picture:
         np.testing.assert_array_equal(decode(CASES / name), np.asarray(picture.convert("RGB")))
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "P", "RGBA", "1", "I;16"])
+def test_a_png_whose_data_ends_before_its_last_row_is_damaged(tmp_path: Path, kind: str) -> None:
+    """Its check sums fit, and Pillow shows black where nothing is."""
+    picture = Image.fromarray(RETINA).convert("L" if kind == "I;16" else kind)
+    if kind == "I;16":
+        picture = Image.fromarray(np.asarray(picture, np.uint16) * 257)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    whole = buffer.getvalue()
+    begin, end = whole.index(b"IDAT"), whole.index(b"IEND") - 4
+    rows, at = b"", begin - 4
+    while at < end:
+        length = int.from_bytes(whole[at : at + 4], "big")
+        rows += whole[at + 8 : at + 8 + length]
+        at += 12 + length
+    rows = zlib.decompress(rows)
+    for missing in (0, len(rows) // RETINA.shape[0], len(rows) // 3):
+        body = b"IDAT" + zlib.compress(rows[: len(rows) - missing])
+        data = len(body[4:]).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+        (tmp_path / "a.png").write_bytes(whole[: begin - 4] + data + whole[end:])
+        if missing:
+            with pytest.raises(
+                FrameUnreadable, match=r"damaged or truncated PNG \((rows are missing|image file is trunc)"
+            ):
+                decode(tmp_path / "a.png")
+        else:
+            decode(tmp_path / "a.png")
