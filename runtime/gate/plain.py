@@ -159,7 +159,7 @@ def _blank(image: UInt8Array, field: UInt8Array) -> int:
 
 
 def _grainy(image: UInt8Array, seen: UInt8Array) -> NDArray[np.bool_]:
-    """Cells that lie in a window in which nothing but a sensor's noise curves. seen: whole cells of the field, 0 or 1."""
+    """Cells in a window in which nothing but a sensor's noise curves. seen: whole cells of the field, 0 or 1."""
     half, few, wide = len(image) // 2, len(seen), _GRAINY_CELLS
     twos = image.reshape(half, 2, half, 2, 3).sum(axis=(1, 3), dtype=np.int64)
     fine = np.pad(_curving(twos, 1), 1).reshape(few, 2, few, 2).sum(axis=(1, 3))
