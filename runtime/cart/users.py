@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -94,11 +95,13 @@ def load_users(path: Path) -> tuple[User, ...]:
 
 
 def save_users(path: Path, users: tuple[User, ...]) -> None:
-    """Write a users file that only its owner can read, whole or not at all."""
+    """Write a users file that only its owner can read, whole or not at all; it stays that owner's, whoever writes."""
     content = UsersFile(schema="rop.users/1", users=users).model_dump_json(by_alias=True, indent=2)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        if path.exists() and os.geteuid() == 0:  # else a cart that runs as its own user could read it no more
+            os.fchown(descriptor, path.stat().st_uid, path.stat().st_gid)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content + "\n")
             file.flush()
@@ -126,14 +129,33 @@ class SignIn:
 
     users: tuple[User, ...]
     clock: Callable[[], float] = time.monotonic
+    file: Path | None = None
+    """Where they stand; read anew once it was changed, so that a new PIN holds at once."""
+    _stamp: tuple[int, int, int] | None = None
     _tries: dict[tuple[str, bool], _Tries] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def refresh(self) -> None:
+        """Take up what the file holds by now; where it cannot be read, those that are known stay."""
+        if self.file is None:
+            return
+        with suppress(OSError, CartError):
+            found = self.file.stat()
+            stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if stamp != self._stamp:
+                self.users, self._stamp = load_users(self.file), stamp
+
+    def knows(self, user: User) -> bool:
+        """Whether that is still a user, with that PIN and role."""
+        self.refresh()
+        return user in self.users
 
     def check(self, name: str, pin: str, *, elsewhere: bool = False) -> User:
         """The user of that name and PIN. Raises `SignInRefused`, with `wait_s` while there is a wait.
 
         elsewhere: whether it is tried from another machine than the cart.
         """
+        self.refresh()
         known = next((user for user in self.users if user.name == name), None)
         counted = (name if known is not None else "", elsewhere)
         with self._lock:

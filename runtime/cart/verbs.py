@@ -104,7 +104,7 @@ def _serve(config: CartConfig, users: tuple[User, ...], address: Address, send: 
         alone(config.journal, f"journal {config.journal}"),
         Stop() as stop,
         Cart(parts, lock_minutes=config.web.lock_minutes) as cart,
-        Server(cart, SignIn(users), address, idle_s=idle_s) as server,
+        Server(cart, SignIn(users, file=config.users), address, idle_s=idle_s) as server,
     ):
         say(f"The cart: {server.url}")
         notifier.ready("serving")
@@ -153,9 +153,7 @@ def init(options: Namespace) -> int:
 
 
 def user(options: Namespace) -> int:
-    """Add a user; the PIN is asked for twice, or read from standard input."""
-    import getpass
-
+    """Add a user, give one another PIN, or take one out; a cart that runs knows at once."""
     from runtime.cart.errors import CartError
     from runtime.cart.users import load_users, new_user, save_users
     from runtime.config import load_config
@@ -164,17 +162,39 @@ def user(options: Namespace) -> int:
     if config.users is None:
         raise CartError('cart.toml: users: no users file named; add users = "users.json"')
     known = load_users(config.users) if config.users.exists() else ()
-    if any(one.name == options.name for one in known):
-        raise CartError(f"user {options.name}: is in {config.users.name} already; remove the entry to give another PIN")
-    if sys.stdin.isatty():
-        pin = getpass.getpass("PIN: ")
-        if getpass.getpass("PIN again: ") != pin:
-            raise CartError("PIN: the two differ; try again")
-    else:
-        pin = sys.stdin.readline().rstrip("\n")
-    save_users(config.users, (*known, new_user(options.name, options.shown or options.name, pin, options.role)))
-    say(f"{options.name} may sign in after the cart is started anew")
+    there = next((one for one in known if one.name == options.name), None)
+    others = tuple(one for one in known if one is not there)
+    if there is None and (options.new_pin or options.remove):
+        raise CartError(
+            f"user {options.name}: is not in {config.users.name}; it has {', '.join(o.name for o in known)}"
+        )
+    if there is not None and not (options.new_pin or options.remove):
+        raise CartError(f"user {options.name}: is in {config.users.name} already; give --new-pin, or --remove")
+    if options.remove:
+        if not others:
+            raise CartError(f"user {options.name}: is the only one, and nobody could sign in; add another one before")
+        save_users(config.users, others)
+        say(f"{options.name} may not sign in any more")
+        return DONE
+    shown = options.shown or (there.shown if there else options.name)
+    new = new_user(options.name, shown, _pin(), options.role or (there.role if there else "operator"))
+    save_users(config.users, (*known, new) if there is None else tuple(new if one is there else one for one in known))
+    say(f"{options.name} may sign in with this PIN")
     return DONE
+
+
+def _pin() -> str:
+    """Asked for twice, or read from standard input."""
+    import getpass
+
+    from runtime.cart.errors import CartError
+
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    pin = getpass.getpass("PIN: ")
+    if getpass.getpass("PIN again: ") != pin:
+        raise CartError("PIN: the two differ; try again")
+    return pin
 
 
 def install(options: Namespace) -> int:

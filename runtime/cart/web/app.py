@@ -46,7 +46,7 @@ def create_app(cart: Cart, sign_in: SignIn, texts: Texts, *, hosts: tuple[str, .
 
     hosts: own values of the Host header; scheme: `http` or `https`; idle_s: seconds until a session locks.
     """
-    sessions = Sessions(idle_s)
+    sessions = Sessions(idle_s, knows=sign_in.knows)
     cart.operator = sessions.current
 
     app = FastAPI(
@@ -124,6 +124,7 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
     @router.get("/welcome")
     async def welcome() -> dict[str, Any]:
         """What the sign-in screen shows: users, health, notices; nothing of a patient."""
+        sign_in.refresh()
         users = [{"name": user.name, "shown": user.shown} for user in sign_in.users]
         return {"users": users, "languages": texts.languages, **cart.welcome()}
 

@@ -78,8 +78,10 @@ def _called(error: dict[str, Any]) -> str:
 
 
 def _wrong(error: dict[str, Any]) -> str:
-    words = _WRONG.get(error["type"])
-    return str(error["msg"]) if words is None else words.format(**error.get("ctx", {}))
+    told = error.get("ctx", {})
+    if told.get("expected") == "True":
+        return "expected yes"
+    return _WRONG.get(error["type"], "this cannot be taken; say it again").format(**told)
 
 
 _WRONG = {
@@ -96,11 +98,12 @@ _WRONG = {
     "json_invalid": "it cannot be read as JSON",
     "model_attributes_type": "expected an object",
     "dict_type": "expected an object",
+    "model_type": "expected an object",
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
     "finite_number": "expected a number",
 }
-"""By pydantic's names of what can be wrong; of what is not here its own words are shown."""
+"""By pydantic's names of what can be wrong; its own words are for programmers, and may repeat what was sent."""
 
 
 async def of_http(_: Request, error: Exception) -> JSONResponse:

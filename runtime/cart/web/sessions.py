@@ -43,6 +43,8 @@ class Sessions:
 
     idle_s: float
     clock: Callable[[], float] = time.monotonic
+    knows: Callable[[User], bool] = lambda user: True
+    """Whether that is still a user, with that PIN and role; the session of another one ends."""
     _by_digest: dict[bytes, WebSession] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,6 +70,9 @@ class Sessions:
         with self._lock:
             self._drop_idle()
             session = self._by_digest.get(_digest(token))
+            if session is not None and not self.knows(session.user):
+                del self._by_digest[_digest(token)]
+                return None
             if session is not None and touch:
                 session.used_at = self.clock()
             return session
@@ -76,7 +81,8 @@ class Sessions:
         """Name of the user whose session was used last, of those who may screen; empty when nobody is signed in."""
         with self._lock:
             self._drop_idle()
-            able = [session for session in self._by_digest.values() if may(session.user, Right.SCREEN)]
+            every = self._by_digest.values()
+            able = [session for session in every if may(session.user, Right.SCREEN) and self.knows(session.user)]
             newest = max(able, key=lambda session: session.used_at, default=None)
             return "" if newest is None else newest.user.name
 

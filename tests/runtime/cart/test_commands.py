@@ -14,8 +14,9 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart.__main__ import main
 from runtime.cart.alone import alone
+from runtime.cart.errors import SignInRefused
 from runtime.cart.units import CartUnitOptions, units
-from runtime.cart.users import new_user, save_users
+from runtime.cart.users import SignIn, load_users, new_user, save_users
 from runtime.config import load_config
 from runtime.exam.journal.crypt import write_new_key
 
@@ -49,7 +50,36 @@ def test_a_user_is_added_once_and_the_pin_is_not_in_the_file(
     assert users.stat().st_mode & 0o077 == 0
     monkeypatch.setattr("sys.stdin", io.StringIO("2468\n"))
     assert main(["user", "ana", "--config", str(config)]) == 2
-    assert "already" in capsys.readouterr().err
+    assert "already; give --new-pin" in capsys.readouterr().err
+
+
+def test_another_pin_and_a_user_who_goes_hold_at_once_in_a_cart_that_runs(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def user(*words: str, pin: str = "") -> int:
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{pin}\n"))
+        return main(["user", *words, "--config", str(config)])
+
+    assert user("ana", "--new-pin", pin="1357") == 2
+    assert user("ana", "--shown", "Ana R.", "--role", "clinician", pin="1357") == 0
+    file = config.parent / "users.json"
+    sign_in = SignIn(load_users(file), file=file)
+    before = sign_in.check("ana", "1357")
+    assert user("ana", "--new-pin", pin="8642") == 0
+    assert not sign_in.knows(before)
+    with pytest.raises(SignInRefused):
+        sign_in.check("ana", "1357")
+    ana = sign_in.check("ana", "8642")
+    assert (ana.shown, ana.role) == ("Ana R.", "clinician")
+    assert user("ana", "--remove") == 2  # nobody would be left
+    assert user("ben", pin="2468") == 0
+    assert user("ana", "--new-pin", pin="1") == 2
+    assert user("ana", "--remove") == 0
+    assert "may not sign in any more" in capsys.readouterr().out
+    assert not sign_in.knows(ana)
+    assert [one.name for one in sign_in.users] == ["ben"]
+    file.write_text("{")
+    assert sign_in.check("ben", "2468").name == "ben"  # a file that is broken keeps nobody out
 
 
 def test_units_are_shown_whole(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,14 @@ import pytest
 pytest.importorskip("fastapi", reason="problems of the pages need the extra `cart`")
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from device.errors import PortUnusable
 from runtime.bundles.errors import SlotsError
 from runtime.cart.errors import NotNow, shown
-from runtime.cart.web.problems import of_ours
+from runtime.cart.web import bodies
+from runtime.cart.web.problems import of_a_body, of_ours
 from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
 
 SAID = {
@@ -57,3 +60,24 @@ def test_the_pages_get_these_words() -> None:
     error, said = SAID["damaged"]
     answer = asyncio.run(of_ours(cast("Request", None), error))
     assert json.loads(bytes(answer.body))["detail"] == said
+
+
+ODD: list[object] = [None, True, False, 0, -1, 1.5, float("nan"), 10**30, "", " ", "x" * 10_000, "\0", [], {}, {"x": 1}]
+BODIES = [kind for kind in vars(bodies).values() if isinstance(kind, type) and issubclass(kind, bodies.Body)]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_what_is_wrong_with_a_request_is_said_in_words_for_people(body: type[bodies.Body]) -> None:
+    for name in [*body.model_fields, "other"]:
+        for value in ODD:
+            try:
+                body.model_validate({name: value})
+                continue
+            except ValidationError as error:
+                wrong = [one for one in error.errors() if one["type"] != "missing"]
+            if wrong:
+                answer = asyncio.run(of_a_body(cast("Request", None), RequestValidationError(wrong)))
+                said = json.loads(bytes(answer.body))["detail"]
+                assert ": " in said
+                assert not set(said.split()) & {"Input", "should", "valid", "True", "False", "pattern", "type"}, said
+                assert "{" not in said
