@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from device.checked_file import place_of, strict_json
 from device.checked_file import read_at_most as read_at_most
+from device.refused_value import refused_value
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -49,5 +50,4 @@ def _strict(raw: bytes | str) -> Any:
 def first_problem(error: ValidationError, whole: str) -> str:
     """The first thing that is wrong, with its place; `whole` names the place where that is all of it."""
     first = error.errors()[0]
-    where = place_of(first["loc"]) or whole
-    return f"{where}: {first['msg']}"
+    return f"{place_of(first['loc']) or whole}: {refused_value(first)}"

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from device.errors import SettingRefused
+from device.refused_value import refused_value
 from device.schemes import shown_source
 from device.secrets import hide_secrets, shortened
 
@@ -49,6 +50,4 @@ def build_settings(kind: type[S], values: dict[str, Any], *, spec: str) -> S:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "settings"
-        expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        got = f" got {shortened(repr(first['input']))}" if first["loc"] else ""
-        raise _refused(spec, f"{where}{got}; expected {expected}") from None
+        raise _refused(spec, f"{where}: {refused_value(first)}") from None

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from device.checked_file import place_of, read_at_most, strict_json
 from device.errors import CalibrationInvalid
+from device.refused_value import refused_value
 from device.signature import ContentAltered, KeyNotTrusted, NoSignature, signature_line, signed_by
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def load_calibration(
         first = error.errors()[0]
         where = place_of(first["loc"])
         raise CalibrationInvalid(
-            f"{path.name}: signed, but no {CALIBRATION_SCHEMA}: {where}: {first['msg']}; ask the laboratory"
+            f"{path.name}: signed, but no {CALIBRATION_SCHEMA}: {where}: {refused_value(first)}; ask the laboratory"
         ) from error
     except ValueError as error:
         raise CalibrationInvalid(f"{path.name}: signed, but not JSON ({error}); ask the laboratory") from error

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from device.checked_file import SumDiffers, place_of, read_summed
+from device.refused_value import refused_value
 from runtime.errors import ConfigUnusable
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
 
@@ -192,14 +193,6 @@ def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _problems(error: ValidationError) -> str:
     """Every key with what is wrong with it, the first three."""
     found = error.errors(include_url=False)
-    told = []
-    for problem in found[:3]:
-        key = place_of(problem["loc"]) or "the file"
-        said = {"extra_forbidden": "no such key", "missing": "is missing"}.get(problem["type"], problem["msg"])
-        value = problem["input"]
-        got = (
-            "" if problem["type"] in ("extra_forbidden", "missing") or isinstance(value, dict) else f" (got {value!r})"
-        )
-        told.append(f"{key}: {said}{got[:80]}")
+    told = [f"{place_of(problem['loc']) or 'the file'}: {refused_value(problem)}" for problem in found[:3]]
     more = f", and {len(found) - 3} more" if len(found) > 3 else ""
     return ", ".join(told) + more

@@ -8,22 +8,15 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from device.outputs import OutputFolder, write_whole
 from runtime.bench.errors import BenchError
 from runtime.bench.schema import REPORT_SCHEMA, Report
 from runtime.checked_json import NotJson, first_problem, model_from, read_at_most
 from runtime.commands.say import say
-from runtime.commands.text import printable
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
 
 STANDARD_OUTPUT = Path("-")
 LIMIT_BYTES = 512 << 20
-MOST_SHOWN = 40
-"""Characters of a value that is wrong."""
 
 
 def check_writable(path: Path | None) -> None:
@@ -87,17 +80,10 @@ def read_report(path: Path) -> Report:
     try:
         return model_from(Report, raw)
     except (ValidationError, NotJson) as error:
-        problem = _problem(error) if isinstance(error, ValidationError) else str(error)
+        problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
         raise BenchError(
             f"report {path}: not a whole {REPORT_SCHEMA} report ({problem}); measure again with --json"
         ) from None
-
-
-def _problem(error: ValidationError) -> str:
-    """Place, what is there where it is short, and what is expected."""
-    given = error.errors()[0]["input"]
-    got = f" (got {printable(repr(given))[:MOST_SHOWN]})" if isinstance(given, (str, int, float, type(None))) else ""
-    return first_problem(error, "the file") + got
 
 
 def read_reports(path: Path) -> tuple[Report, ...]:

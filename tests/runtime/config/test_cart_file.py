@@ -69,7 +69,7 @@ def test_the_example_of_the_readme_is_one(tmp_path: Path) -> None:
 
 WRONG = {
     "no schema": ("station = 'x'", "schema: is missing"),
-    "other schema": ('schema = "rop.cart/9"', "schema: Input should be 'rop.cart/1' (got 'rop.cart/9')"),
+    "other schema": ('schema = "rop.cart/9"', "schema: got 'rop.cart/9', expected 'rop.cart/1'"),
     "unknown key": ('schema = "rop.cart/1"\njurnal = "x"', "jurnal: no such key"),
     "unknown key of a table": ('schema = "rop.cart/1"\n[camera]\nsource = "x"\nsize = 3', "camera.size: no such key"),
     "number for a path": ('schema = "rop.cart/1"\njournal = 7', "journal: "),

@@ -269,7 +269,7 @@ def test_a_number_that_is_none_is_refused_wherever_it_stands(bundle: Bundle, tmp
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (("frames", "columns", "total", 3), -3.0, r"frames.columns.total.3: Input should be greater .* \(got -3.0\)"),
+        (("frames", "columns", "total", 3), -3.0, r"frames.columns.total.3: got -3.0, expected greater"),
         (("frames", "columns", "total", 3), 0.0, "frame 3 was read by both networks in 0.0 ms, expected more than 0"),
         (("frames", "columns", "total", 3), None, "frame 3 was read by both networks in None ms"),
         (("frames", "columns", "total"), [10.0] * 19, "columns of different lengths"),
