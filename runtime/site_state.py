@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 STATE_VARIABLE = "ROP_SITE_STATE"
+ANCHOR_VARIABLE = "ROP_SITE_ANCHOR"
+"""Names the file outside of that folder that is told the issue numbers (`runtime/trust/told.py`)."""
 
 
 def state_folder(environment: Mapping[str, str] = os.environ) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.site_state import ANCHOR_VARIABLE
 from runtime.slots import SLOTS_VARIABLE
 
 WATCHDOG_S = 30
@@ -53,6 +54,8 @@ class CartUnitOptions:
     """Whether the site's DICOM configuration names an audit repository."""
     anchors: tuple[Path, ...] = ()
     """Files outside of the journal that are told its newest event; each has to be there before the unit starts."""
+    site_anchor: Path | None = None
+    """Such a file of the site's issue numbers (`ROP_SITE_ANCHOR`)."""
     devices: tuple[str, ...] = ("char-usb_device", "char-video4linux", "char-ttyACM", "char-ttyUSB", "char-nvidia*")
     """Kinds of devices that the cart may open, by group."""
 
@@ -108,12 +111,14 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 
 def _slots(options: CartUnitOptions) -> str:
     """What the cart writes; its slots as well, for starts are counted there and a failing bundle is left."""
-    written = f"ReadWritePaths={_written(options)}"
-    if options.slots is None:
-        return written
-    slots = str(options.slots)
-    environment = _quoted(f"{SLOTS_VARIABLE}={slots}")
-    return f"Environment={environment}\n{written} {_quoted('-' + slots)}"
+    environment, written = "", f"ReadWritePaths={_written(options)}"
+    if options.slots is not None:
+        environment += f"Environment={_quoted(f'{SLOTS_VARIABLE}={options.slots}')}\n"
+        written += " " + _quoted(f"-{options.slots}")
+    if options.site_anchor is not None:
+        environment += f"Environment={_quoted(f'{ANCHOR_VARIABLE}={options.site_anchor}')}\n"
+        written += " " + _quoted(str(options.site_anchor))
+    return environment + written
 
 
 def _sender(options: CartUnitOptions) -> str:

@@ -203,6 +203,7 @@ def install(options: Namespace) -> int:
     from runtime.cart.server import Address
     from runtime.cart.units import CartUnitOptions, units
     from runtime.config import load_config
+    from runtime.site_state import ANCHOR_VARIABLE
 
     config = load_config(options.config)
     address = Address.of(config.web)
@@ -214,6 +215,7 @@ def install(options: Namespace) -> int:
             config=options.config.absolute(),
             journal=config.journal,
             anchors=tuple(Path(anchor) for anchor in config.anchors if anchor != "syslog"),
+            site_anchor=Path(told).absolute() if (told := os.environ.get(ANCHOR_VARIABLE)) else None,
             slots=_slots(config),
             audit=_audited(config),
             address=f"{scheme}://{host}:{address.port}/",

@@ -25,6 +25,8 @@ class DaemonUnitOptions:
     memory_max: str = "4G"
     environment: Sequence[tuple[str, str]] = ()
     """What the daemon is to find in its environment."""
+    written: Sequence[Path] = ()
+    """Files outside of its own folders that it appends to; each has to be there before the unit starts."""
 
 
 def socket_unit(options: DaemonUnitOptions) -> str:
@@ -54,6 +56,7 @@ def service_unit(options: DaemonUnitOptions) -> str:
         for part in (str(options.python), "-m", "runtime.daemon", "--socket", str(options.socket), *options.arguments)
     )
     environment = "".join(f"Environment={_quoted(f'{name}={value}')}\n" for name, value in options.environment)
+    environment += "".join(f"ReadWritePaths={_quoted(str(path))}\n" for path in options.written)
     capabilities = "CAP_SYS_NICE CAP_IPC_LOCK" if options.real_time else ""
     limits = "LimitRTPRIO=99\nLimitMEMLOCK=infinity\n" if options.real_time else "RestrictRealtime=yes\n"
     return f"""[Unit]

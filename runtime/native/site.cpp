@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <sstream>
 #include <system_error>
 #include <vector>
 
@@ -64,16 +65,36 @@ std::string public_key(const fs::path &path) {
     return hex(raw);
 }
 
+std::string named(const char *name) {
+    const char *value = std::getenv(name);
+    return value ? value : "";
+}
+
 fs::path state_folder() {
-    const auto named = [](const char *name) {
-        const char *value = std::getenv(name);
-        return std::string(value ? value : "");
-    };
     if (const std::string own = named("ROP_SITE_STATE"); !own.empty()) return own;
     if (const std::string managed = named("STATE_DIRECTORY"); !managed.empty()) return managed.substr(0, managed.find(':'));
     if (const std::string root = named("XDG_STATE_HOME"); !root.empty()) return fs::path(root) / "rop-screening";
     const std::string home = named("HOME");
     return fs::path(home.empty() ? "/var/lib" : home) / ".local" / "state" / "rop-screening";
+}
+
+// The highest issue of a name in the file that only grows (ROP_SITE_ANCHOR, runtime/trust/told.py), where one is named.
+long long highest_told(const std::string &name) {
+    const std::string path = named("ROP_SITE_ANCHOR");
+    if (path.empty()) return 0;
+    const auto found = read_if_there(path, LIST_LIMIT);
+    if (!found) throw Refused(path + ": is not there; it has to be, ROP_SITE_ANCHOR names it");
+    std::istringstream lines{std::string(text_of(*found))};
+    long long highest = 0;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.empty() || (line.front() == '{' && line.back() != '}')) continue;  // cut short by a loss of power
+        const Json said = Json::parsed(line, path);
+        said.only({"name", "issue", "back"});
+        if (said.at("name").text() == name && said.has("issue")) {
+            highest = std::max(highest, said.at("issue").whole(1, 1ll << 62));
+        }
+    }
+    return highest;
 }
 
 // The highest issue of a name that this cart has used, by the numbers that the Python runtime keeps.
@@ -89,7 +110,7 @@ long long highest_used(const std::string &name) {
 }
 
 void check_issue(const std::string &name, long long issue, const std::string &what) {
-    const long long seen = highest_used(name);
+    const long long seen = std::max(highest_used(name), highest_told(name));
     if (issue < seen) {
         throw Refused(what + ": its issue is " + std::to_string(issue) + ", this cart has used issue " +
                       std::to_string(seen) + "; use the newest");

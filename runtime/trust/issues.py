@@ -2,7 +2,7 @@
 
 Bundles, profiles and the list of withdrawn things may bear a number that grows with each issue. The highest one of each
 name is kept in a folder of the cart: `ROP_SITE_STATE`, or systemd's `STATE_DIRECTORY`, or `rop-screening` in the user's
-state folder.
+state folder; and in a file that only grows where one is named (`told`), which then goes before the folder.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from runtime.site_state import STATE_VARIABLE as STATE_VARIABLE
 from runtime.site_state import state_folder as state_folder
 from runtime.trust.errors import SiteError
 from runtime.trust.keys import TrustedKeys
+from runtime.trust.told import SiteAnchor
 
 STATE_FILE = "site-issues.json"
 BACK_FILE = "site-back.json"
@@ -107,7 +108,9 @@ class Issues:
 
         what: is said in the error. sha256: of the thing; the one that this cart may go back to is let through.
         """
-        seen = _read(self._folder() / STATE_FILE).get(name, 0)
+        anchor = SiteAnchor.named()
+        told = 0 if anchor is None else anchor.read().highest.get(name, 0)
+        seen = max(told, _read(self._folder() / STATE_FILE).get(name, 0))
         if issue < seen and not (sha256 and self.may_go_back(name, sha256)):
             raise SiteError(
                 f"{what}: its issue is {issue or 'not numbered'}, this cart has used issue {seen}; use the newest, "
@@ -119,17 +122,23 @@ class Issues:
         if not issue:
             return
         with self._locked() as path:
-            highest = _read(path)
+            highest, anchor = _read(path), SiteAnchor.named()
+            if anchor is not None and issue > anchor.read().highest.get(name, 0):
+                anchor.tell(name, {"issue": issue})
             if issue > highest.get(name, 0):
                 _write(path, _Seen(schema="rop.site-issues/1", highest={**highest, name: issue}))
 
     def may_go_back(self, name: str, sha256: str) -> bool:
         """Whether this is the one thing of that name that may be used though a higher number was."""
+        if anchor := SiteAnchor.named():
+            return anchor.read().back.get(name) == sha256
         return _read_back(self._folder() / BACK_FILE).get(name) == sha256
 
     def allow_back(self, name: str, sha256: str) -> None:
         """From now on that one may be used again; no other older one. Whoever calls this has had it in use here."""
         with self._locked() as path:
+            if (anchor := SiteAnchor.named()) and anchor.read().back.get(name) != sha256:
+                anchor.tell(name, {"back": sha256})
             back = path.with_name(BACK_FILE)
             _write(back, _Back(schema="rop.site-back/1", back={**_read_back(back), name: sha256}))
 

@@ -11,9 +11,10 @@ from device.outputs import PUBLIC, write_whole
 from runtime.daemon.arguments import serve_arguments
 from runtime.daemon.units import NAME, DaemonUnitOptions, service_unit, socket_unit
 from runtime.errors import OutputError
+from runtime.site_state import ANCHOR_VARIABLE
 from runtime.trust.site import KEYS_VARIABLE, PROFILE_VARIABLE, STATION_VARIABLE
 
-SITE_VARIABLES = (PROFILE_VARIABLE, KEYS_VARIABLE, STATION_VARIABLE)
+SITE_VARIABLES = (PROFILE_VARIABLE, KEYS_VARIABLE, STATION_VARIABLE, ANCHOR_VARIABLE)
 """Taken over from the shell that installs."""
 
 
@@ -27,6 +28,7 @@ def install(options: argparse.Namespace) -> int:
         bool(options.fifo or options.lock_memory),
         options.memory_max,
         [(name, os.environ[name]) for name in SITE_VARIABLES if name in os.environ],
+        [Path(anchor).absolute()] if (anchor := os.environ.get(ANCHOR_VARIABLE)) else (),
     )
     files = {f"{NAME}.service": service_unit(wanted), f"{NAME}.socket": socket_unit(wanted)}
     for name, text in files.items():

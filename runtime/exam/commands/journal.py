@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runtime.exam.journal import Journal
 
-KEY_VARIABLE = "ROP_JOURNAL_KEY"
+KEY_VARIABLE, CREDENTIALS = "ROP_JOURNAL_KEY", "CREDENTIALS_DIRECTORY"
 _PR_SET_DUMPABLE = 4
 
 
@@ -72,7 +72,7 @@ def _user() -> str:
 
 def keep_key_from_others() -> None:
     """For a program at its start: no core dump, no other process of this user in its memory, no child with the key."""
-    if KEY_VARIABLE in os.environ:
+    if not {KEY_VARIABLE, CREDENTIALS}.isdisjoint(os.environ):
         from runtime.exam.journal.crypt import take_from_environment
 
         take_from_environment()

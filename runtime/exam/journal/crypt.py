@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from runtime.exam.journal.flush import flush
 from runtime.exam.journal.secrets import Secrets, hkdf
 
 KEY_VARIABLE = "ROP_JOURNAL_KEY"
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
 CREDENTIAL = "rop-journal-key"
 """Name of the systemd credential (`LoadCredentialEncrypted=rop-journal-key:...`)."""
 KEY_BYTES = 32
@@ -127,7 +129,7 @@ def find_key(key_file: Path | None = None) -> JournalKey | None:
     """
     if key_file is not None:
         return _from_file(key_file)
-    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    given = os.environ.get(CREDENTIALS) or _taken.get(CREDENTIALS)
     if given and (credential := Path(given) / CREDENTIAL).exists():
         return _from_file(credential)
     text = os.environ.get(KEY_VARIABLE) or _taken.get(KEY_VARIABLE)
@@ -138,20 +140,18 @@ _taken: dict[str, str] = {}
 
 
 def take_from_environment() -> None:
-    """Take the key out of the environment, so that no child of this program inherits it; `find_key` still finds it."""
-    if text := os.environ.pop(KEY_VARIABLE, None):
-        _taken[KEY_VARIABLE] = text
+    """Take the key, and where systemd put it, out of the environment; `find_key` still finds it, no child does."""
+    _taken.update({name: text for name in (KEY_VARIABLE, CREDENTIALS) if (text := os.environ.pop(name, None))})
 
 
-def taken_key() -> str | None:
-    """The key that was taken out of the environment, to be told to a child by a pipe; None when none was."""
-    return _taken.get(KEY_VARIABLE)
+def taken_key() -> Mapping[str, str]:
+    """What was taken out of the environment, to be told to a child by a pipe; empty where nothing was."""
+    return dict(_taken)
 
 
-def keep_told_key(text: str | None) -> None:
+def keep_told_key(told: Mapping[str, str]) -> None:
     """In such a child: `find_key` finds from now on what it was told."""
-    if text:
-        _taken[KEY_VARIABLE] = text
+    _taken.update(told)
 
 
 def _from_file(key_file: Path) -> JournalKey:

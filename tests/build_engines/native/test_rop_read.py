@@ -309,7 +309,7 @@ def keys_of(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "how", ["signed", "unsigned", "stranger", "altered", "spelled otherwise", "withdrawn", "older"]
+    "how", ["signed", "unsigned", "stranger", "altered", "spelled otherwise", "withdrawn", "older", "older, told"]
 )
 def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, tmp_path: Path, how: str) -> None:
     keys, state = keys_of(tmp_path), tmp_path / "state"
@@ -330,9 +330,11 @@ def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, 
     elif how == "older":
         seen = {"schema": "rop.site-issues/1", "highest": {"bundle test": 4}}
         (state / "site-issues.json").write_text(json.dumps(seen))
+    told = tmp_path / "told"
+    told.write_text('{"name": "bundle test", "issue": 5}\n{"name": "bund' if how == "older, told" else "")
     cv2.imwrite(str(tmp_path / "a.png"), retina()[..., ::-1])
     named: list[str | Path] = ["--bundle", bundle.path, "--trusted-keys", keys, tmp_path / "a.png"]
-    done = run(program, *named, environment={"ROP_SITE_STATE": str(state)})
+    done = run(program, *named, environment={"ROP_SITE_STATE": str(state), "ROP_SITE_ANCHOR": str(told)})
     said = {
         "unsigned": "has no manifest.sig",
         "stranger": "not among the trusted ones",
@@ -340,6 +342,7 @@ def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, 
         "spelled otherwise": "no signature line",
         "withdrawn": "was withdrawn",
         "older": "this cart has used issue 4",
+        "older, told": "this cart has used issue 5",
     }
     if how == "signed" and "knows no frame that has to be referred" not in done.stderr:
         assert done.returncode == 0, done.stderr

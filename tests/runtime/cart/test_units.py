@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runtime.cart.units import CartUnitOptions, units
 
-UNITS = units(
-    CartUnitOptions(
-        Path("/usr/bin/python3"), Path("/etc/a b/cart.toml"), Path("/var/lib/rop"), "http://127.0.0.1:8420/", audit=True
-    )
+OPTIONS = CartUnitOptions(
+    Path("/usr/bin/python3"), Path("/etc/a b/cart.toml"), Path("/var/lib/rop"), "http://127.0.0.1:8420/", audit=True
 )
+UNITS = units(OPTIONS)
 SERVICES = [name for name in UNITS if name.endswith(".service")]
 TENTHS = {"rop-kiosk.service": 22}
 """Exposure, by systemd's scale; else 20. Chromium makes namespaces of its own; it holds no key and sees no journal."""
@@ -44,6 +44,13 @@ def test_the_cart_may_write_its_slots_and_the_sites_state(slots: Path | None, li
         Path("/usr/bin/python3"), Path("/etc/cart.toml"), Path("/var/lib/rop"), "http://h/", slots
     )
     assert set(lines) <= set(units(options)["rop-cart.service"].splitlines())
+
+
+def test_the_cart_is_told_of_the_anchor_of_its_sites_numbers_and_may_append_to_it() -> None:
+    anchor = Path("/var/log/rop/issues")
+    options = replace(OPTIONS, site_anchor=anchor)
+    lines = units(options)["rop-cart.service"].splitlines()
+    assert {f"Environment=ROP_SITE_ANCHOR={anchor}", f"ReadWritePaths=/var/lib/rop {anchor}"} <= set(lines)
 
 
 @pytest.mark.system

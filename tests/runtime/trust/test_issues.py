@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -185,6 +186,95 @@ def test_of_several_programs_at_once_the_highest_number_stays(tmp_path: Path) ->
     assert [child.exitcode for child in children] == [0] * 4
     with pytest.raises(SiteError, match="has used issue 9"):
         Issues(lambda: tmp_path / "n").check("bundle x", 8, what="x")
+
+
+@pytest.fixture
+def anchor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file outside of the state folder, made by another as the site's technician makes it."""
+    path = tmp_path / "anchor"
+    path.touch()
+    monkeypatch.setenv("ROP_SITE_ANCHOR", str(path))
+    return path
+
+
+def forget(state: Path, kept: dict[str, bytes] | None = None) -> dict[str, bytes]:
+    """What who may write the state folder can do: take the numbers away, or bring back older ones."""
+    there = {path.name: path.read_bytes() for path in state.iterdir()}
+    for path in state.iterdir():
+        path.unlink()
+    for name, content in (kept or {}).items():
+        (state / name).write_bytes(content)
+    return there
+
+
+def test_who_writes_the_state_folder_brings_nothing_older_back(
+    use: Callable[..., str], state: Path, anchor: Path
+) -> None:
+    older, sent = use(issue=3), forget(state)
+    forget(state, sent)
+    use(issue=5)
+    forged = {"site-back.json": json.dumps({"schema": "rop.site-back/1", "back": {"bundle test": older}}).encode()}
+    for kept in ({}, sent, sent | forged):
+        forget(state, kept)
+        with pytest.raises(SiteError, match="has used issue 5"):
+            use(issue=3)
+    Issues().allow_back("bundle test", older)
+    forget(state)
+    use(issue=3)
+    assert [json.loads(line).get("issue") for line in anchor.read_text().splitlines()] == [3, 5, None]
+
+
+def test_numbers_of_before_the_anchor_are_told_at_the_next_use(
+    use: Callable[..., str], state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(issue=4)
+    (tmp_path / "later").touch()
+    monkeypatch.setenv("ROP_SITE_ANCHOR", str(tmp_path / "later"))
+    use(issue=4)
+    forget(state)
+    with pytest.raises(SiteError, match="has used issue 4"):
+        use(issue=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"name": "bundle test", "issue": 9', ""),  # a loss of power in the middle of a line
+        (b'{"name": "bundle test", "is{"name": "bundle test", "issue": 2}\n', "line 2 was altered"),
+        (b'{"name": "bundle test", "issue": "9"}\n', "line 2 was altered"),
+        (b'{"name": "bundle test", "issue": 0}\n', "line 2 was altered"),
+        (b'{"name": "bundle test", "issue": 9, "issue": 1}\n', "line 2 was altered"),
+        (b"\xff\xfe\n", "line 2 was altered"),
+        (b"\0" * 4096 + b"\n", "line 2 was altered"),
+    ],
+)
+def test_an_altered_anchor_is_no_anchor_and_a_torn_line_ends_nothing(
+    use: Callable[..., str], anchor: Path, content: bytes, said: str
+) -> None:
+    use(issue=2)
+    with anchor.open("ab") as file:
+        file.write(content)
+    if said:
+        with pytest.raises(SiteError, match=said):
+            use(issue=2)
+        return
+    use(issue=3)
+    with pytest.raises(SiteError, match="has used issue 3"):
+        use(issue=2)
+
+
+def test_an_anchor_that_is_gone_a_link_or_no_file_stops(use: Callable[..., str], anchor: Path) -> None:
+    use(issue=2)
+    anchor.rename(anchor.with_name("elsewhere"))
+    with pytest.raises(SiteError, match=r"ROP_SITE_ANCHOR .* cannot be read .*has to be there"):
+        use(issue=2)
+    anchor.symlink_to("elsewhere")
+    with pytest.raises(SiteError, match="ROP_SITE_ANCHOR"):
+        use(issue=3)
+    anchor.unlink()
+    os.mkfifo(anchor)
+    with pytest.raises(SiteError, match="ROP_SITE_ANCHOR"):
+        use(issue=3)
 
 
 def test_the_folder_is_the_one_that_is_named_first() -> None:

@@ -15,7 +15,7 @@ from runtime.exam.__main__ import main
 from runtime.exam.errors import JournalUnwritable, KeyUnusable
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Delivery, Journal
-from runtime.exam.journal.crypt import CREDENTIAL, KEY_VARIABLE, JournalKey, find_key
+from runtime.exam.journal.crypt import CREDENTIAL, KEY_VARIABLE, JournalKey, find_key, write_new_key
 from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.verify import verify
 from runtime.exam.order import Order
@@ -151,8 +151,9 @@ def test_the_key_from_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("room", ["exam", "dicom", "cart", "bundles", "fleet", "reread"])
-def test_a_program_keeps_the_key_to_itself(room: str) -> None:
-    """Not in its environment, so in no child's; no core; no other process of this user in its memory."""
+def test_a_program_keeps_the_key_to_itself(room: str, tmp_path: Path) -> None:
+    """Not in its environment, nor where it lies, so in no child's; no core; no other process in its memory."""
+    key = write_new_key(tmp_path / CREDENTIAL)
     code = (
         f"import runpy, sys, os, resource, subprocess, ctypes\n"
         f"sys.argv = ['x', '--version']\n"
@@ -160,11 +161,10 @@ def test_a_program_keeps_the_key_to_itself(room: str) -> None:
         f"except SystemExit: pass\n"
         f"child = subprocess.run(['env'], capture_output=True, text=True).stdout\n"
         f"from runtime.exam.journal.crypt import find_key\n"
-        f"print('KEY' in child, resource.getrlimit(resource.RLIMIT_CORE)[0], "
-        f"ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), find_key() is not None)\n"
+        f"print('KEY' in child or 'CREDENTIALS' in child, resource.getrlimit(resource.RLIMIT_CORE)[0], "
+        f"ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), find_key().check == {key.check!r})\n"
     )
-    environment = {**os.environ, KEY_VARIABLE: JournalKey.new().text}
-    environment.pop("CREDENTIALS_DIRECTORY", None)
+    environment = {**os.environ, KEY_VARIABLE: JournalKey.new().text, "CREDENTIALS_DIRECTORY": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == "False 0 0 True"
     assert resource.getrlimit(resource.RLIMIT_CORE)
