@@ -50,7 +50,6 @@ from runtime.views import Eye, View
 T = TypeVar("T")
 SEND_EVERY_S = 2.0
 """So often the cart's own sender looks for something to send."""
-STOPS = {"infant unstable": StopReason.UNSTABLE, "refused": StopReason.REFUSED, "equipment": StopReason.EQUIPMENT}
 
 
 class Cart:
@@ -285,7 +284,7 @@ class Cart:
 
     def stop_exam(self, exam_id: str, *, cause: str, note: str = "", operator: str) -> Future[dict[str, Any]]:
         """End it early: `infant unstable`, `refused` or `equipment`."""
-        return self._change(lambda room: room.stop_exam(exam_id, STOPS[cause], note, operator), exam_id)
+        return self._change(lambda room: room.stop_exam(exam_id, StopReason.of(cause), note, operator), exam_id)
 
     def void_exam(self, exam_id: str, *, reason: str, operator: str) -> Future[dict[str, Any]]:
         """It counts for nothing; what was sent of it is rejected in the archive."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from runtime.cart.persons import in_exam_time, infant_dict
@@ -10,9 +9,9 @@ from runtime.commands.text import word
 from runtime.exam.describe import exam_dict
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
-from runtime.exam.result import Conclusion
+from runtime.exam.result import Conclusion, still_to_take
 from runtime.exam.rules import ExamRules
-from runtime.outcome import LIKE_ANOTHER, ONE_PICTURE, STOPPED, VOIDED, Outcome
+from runtime.outcome import LIKE_ANOTHER, ONE_PICTURE, Outcome
 from runtime.views import Eye, View, place
 
 STATUS = {
@@ -81,14 +80,8 @@ def eye_dict(record: ExamRecord, eye: Eye) -> dict[str, Any]:
         alike = _kept_out_as_alike(verdict.outcome, verdict.reason)
         status = "alike" if alike else STATUS[verdict.outcome] if (eye, view) in begun else "todo"
         views[view.value] = {**_verdict(verdict, record.rules), "status": status}
-    undone = [name for name, view in views.items() if _undone(view)]
+    undone = [view.value for of, view in still_to_take(record.result) if of is eye]
     return {**_verdict(record.result.eyes[eye], record.rules), "views": views, "undone": undone}
-
-
-def _undone(view: Mapping[str, str]) -> bool:
-    """Whether a view is still to be taken; one that was fine when its exam was stopped, or is void with it, is not."""
-    found = view["outcome"] in (Outcome.RETAKE.value, Outcome.NO_RESULT.value)
-    return found and view["reason"] not in (*STOPPED.values(), VOIDED)
 
 
 def _kept_out_as_alike(outcome: Outcome, reason: str) -> bool:

@@ -39,6 +39,10 @@ class Unreadable(ValueError):
     """A value that cannot be had as it was meant; its text says why and repeats nothing of it."""
 
 
+LEFT_OUT = "that was left out"
+"""At the end of what is wrong with a text whose character set nobody named."""
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
     """What a peer says may break DICOM's rules; a warning would write the infant's name into a log."""
@@ -214,7 +218,7 @@ def _encodings(character_sets: Sequence[str], keyword: str) -> list[str]:
 
 def _called(character_sets: Sequence[str]) -> str:
     shown = "\\".join(character_sets)[:40]
-    return "that was left out" if not shown else ascii(shown)
+    return LEFT_OUT if not shown else ascii(shown)
 
 
 def _windows(text: str, code_page: str) -> str:

@@ -62,6 +62,8 @@ class WorklistItem:
     """Why to look twice: another infant of this list is easily taken for this one."""
     unreadable: tuple[str, ...] = ()
     """Fields that the answer held and that could not be read; such an answer is no order."""
+    unreadable_why: tuple[str, ...] = ()
+    """Of each of them what is wrong; nothing of what it holds."""
 
     @property
     def stations(self) -> tuple[str, ...]:
@@ -106,6 +108,11 @@ class Worklist(Sequence[WorklistItem]):
     def marked(self) -> int:
         """Answers of which a field could not be read."""
         return sum(1 for item in self.items if item.unreadable)
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """What was wrong with such fields, each once."""
+        return tuple(dict.fromkeys(why for item in self.items for why in item.unreadable_why))
 
     @overload
     def __getitem__(self, index: int) -> WorklistItem: ...
@@ -312,7 +319,8 @@ def _item(answer: Dataset, step: Dataset, otherwise: str) -> WorklistItem:
     )
     if says_nothing(item.patient_name):
         item = replace(item, patient_name="")
-    return replace(item, unreadable=tuple(dict.fromkeys((*whole.unreadable, *of_step.unreadable))))
+    unreadable = whole.unreadable | of_step.unreadable
+    return replace(item, unreadable=tuple(unreadable), unreadable_why=tuple(unreadable.values()))
 
 
 class _Fields:
@@ -321,36 +329,39 @@ class _Fields:
     def __init__(self, dataset: Dataset, character_sets: Sequence[str]) -> None:
         self._dataset = dataset
         self.character_sets = tuple(character_sets)
-        self.unreadable: list[str] = []
+        self.unreadable: dict[str, str] = {}
+        """By field, what is wrong with it."""
 
     def identifier(self, keyword: str, field: str) -> str:
         try:
             return identifier(self._dataset, keyword, self.character_sets)
-        except Unreadable:
-            return self._mark(field)
+        except Unreadable as error:
+            return self._mark(field, error)
 
     def line(self, keyword: str, field: str) -> str:
         try:
             return line(self._dataset, keyword, self.character_sets)
-        except Unreadable:
-            return self._mark(field)
+        except Unreadable as error:
+            return self._mark(field, error)
 
     def uid(self, keyword: str, field: str) -> str:
         found = self.identifier(keyword, field)
-        return found if not found or is_uid(found) else self._mark(field)
+        return found if not found or is_uid(found) else self._mark(field, f"{keyword}: it is no UID")
 
     def day(self, keyword: str, field: str) -> str:
         try:
             return day_of(one(self._dataset, keyword))
+        except Unreadable as error:
+            return self._mark(field, error)
         except ValueError:
-            return self._mark(field)
+            return self._mark(field, f"{keyword}: it is no day")
 
     def titles(self, keyword: str, field: str) -> str:
         try:
             return ", ".join(filter(None, values(self._dataset, keyword)))
-        except Unreadable:
-            return self._mark(field)
+        except Unreadable as error:
+            return self._mark(field, error)
 
-    def _mark(self, field: str) -> str:
-        self.unreadable.append(field)
+    def _mark(self, field: str, why: object) -> str:
+        self.unreadable.setdefault(field, str(why))
         return ""

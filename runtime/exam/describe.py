@@ -12,6 +12,7 @@ from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary
 from runtime.exam.machine import Phase
+from runtime.exam.naming import readable_name
 from runtime.exam.order import Order
 from runtime.exam.result import Conclusion
 from runtime.outcome import Outcome
@@ -153,13 +154,14 @@ def light_lines(record: ExamRecord) -> Iterator[str]:
         yield printable(f"light, {eye.value}: {flashes} flash(es), {lit_s:.1f} s of continuous light; {rest}")
 
 
-def summary_line(summary: ExamSummary) -> str:
-    """One line of the list."""
+def summary_line(summary: ExamSummary, infant: Infant | None) -> str:
+    """One line of the list. infant: whose exam it is, None where that cannot be read any more."""
     open_note = f"{summary.pending} unread" if summary.pending else ""
     where = f"{summary.where} " if summary.where and summary.outcome is not Outcome.NO_REFERRAL_FINDINGS else ""
     parts = (
         summary.exam_id,
         f"{summary.local(summary.opened_at):%Y-%m-%d %H:%M}",
+        "-" if infant is None else f"{infant.infant_id} {readable_name(infant.name)}".rstrip(),
         f"{summary.phase.value:<7}",
         f"{word(summary.outcome):<21}",
         f"{summary.captures:>3} frames",

@@ -42,6 +42,19 @@ class StopReason(str, Enum):
     """By parents or staff."""
     EQUIPMENT = "equipment"
 
+    @property
+    def words(self) -> str:
+        """As people say it."""
+        return "infant unstable" if self is StopReason.UNSTABLE else self.value
+
+    @classmethod
+    def of(cls, text: str) -> StopReason:
+        """From its words or from how the journal writes it. Raises `ValueError`."""
+        found = next((why for why in cls if text in (why.words, why.value)), None)
+        if found is None:
+            raise ValueError(f"got {text[:40]!r}, expected {', '.join(repr(why.words) for why in cls)}")
+        return found
+
 
 @dataclass(frozen=True)
 class ReadingFacts:

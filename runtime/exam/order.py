@@ -105,7 +105,7 @@ class Order:
 _FOR_PEOPLE = ("referring_physician", "description")
 WHOSE = ("patient_id", "patient_name", "birth_date", "sex")
 """Fields of a worklist answer that say whose order it is."""
-_OF_THE_STEP = ("scheduled", "station_ae_title", "modality", "status", "alike", "unreadable", "exams")
+_OF_THE_STEP = ("scheduled", "station_ae_title", "modality", "status", "alike", "unreadable", "unreadable_why", "exams")
 """Fields of a worklist answer that an exam does not keep."""
 
 

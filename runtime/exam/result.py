@@ -94,6 +94,13 @@ def exam_result(exam: Exam) -> ExamResult:
     return ExamResult(infant, MappingProxyType(eyes), MappingProxyType(views), tuple(_warnings(exam)))
 
 
+def still_to_take(result: ExamResult) -> Iterator[tuple[Eye, View]]:
+    """Views that are missing or to be taken anew; one that was fine when its exam was stopped or voided is not."""
+    for at, view in result.views.items():
+        if view.outcome in (Outcome.RETAKE, Outcome.NO_RESULT) and view.reason not in (*STOPPED.values(), VOIDED):
+            yield at
+
+
 def _warnings(exam: Exam) -> Iterator[str]:
     for capture in exam.captures:
         refers = capture.reading is not None and capture.reading.outcome is Outcome.REFER

@@ -73,7 +73,7 @@ class ReasonBody(Body):
 class StopBody(Body):
     """Why an exam ends before its time."""
 
-    cause: Literal["infant unstable", "refused", "equipment"]
+    cause: Literal["infant unstable", "unstable", "refused", "equipment"]
     note: Annotated[str, Field(max_length=500)] = ""
 
 

@@ -31,7 +31,8 @@ site.json (all of it: runtime/dicom/README.md):
 
 exit codes:
   0    done; for send: the archive answers for every exam
-  1    the work says no: exams are left in the outbox, or the worklist cannot be had
+  1    the work says no: for send, exams are left in the outbox; for outbox, exams are held, as the archive refuses
+       them; for worklist, it cannot be had or some of it cannot be read
   2    the call is wrong, or configuration, journal or key cannot be used
   130, 143    stopped by Ctrl-C or SIGTERM; nothing is lost, send goes on where it was
 """

@@ -19,6 +19,7 @@ from runtime.dicom.deidentify import export_deidentified
 from runtime.dicom.errors import ArchiveUnreachable, SiteUnusable
 from runtime.dicom.from_journal import exam_from_journal
 from runtime.dicom.outbox import Outbox, OutboxState, outbox_state
+from runtime.dicom.received import LEFT_OUT
 from runtime.dicom.trial import ARCHIVE_AE, Hospital
 from runtime.dicom.worklist import Worklist, WorklistItem, query_worklist
 from runtime.exam.commands.journal import note_export, open_named
@@ -78,13 +79,20 @@ def _say_left_out(found: Worklist) -> int:
     said = {
         f"{found.unfit} answer(s) left out: they do not fit the question": found.unfit,
         f"{found.unreadable} answer(s) left out: they could not be read": found.unreadable,
-        f"{found.marked} answer(s) hold what could not be read (see their `unreadable`); have it mended in the "
-        "worklist, or name its `character_set` in the site's file": found.marked,
+        f"{found.marked} answer(s) hold what could not be read: {'; '.join(found.why[:3])}{_mend(found)}": found.marked,
     }
     for text, number in said.items():
         if number:
             print(f"runtime.dicom: {text}", file=sys.stderr)
     return SAYS_NO if found.unreadable or found.marked or (found.unfit and not found) else DONE
+
+
+def _mend(found: Worklist) -> str:
+    """A character set that an answer names is the worklist's to mend; only one that was left out the site can name."""
+    left_out = sum(why.endswith(LEFT_OUT) for why in found.why)
+    more = f" and {len(found.why) - 3} more kinds" if len(found.why) > 3 else ""
+    site = "; name it as `character_set` of the worklist in the site's file" if left_out else ""
+    return f"{more}{site}" + ("; have it mended in the worklist" if left_out < len(found.why) else "")
 
 
 def send(options: Namespace) -> int:
@@ -120,10 +128,11 @@ def send(options: Namespace) -> int:
 
 
 def outbox(options: Namespace) -> int:
-    """Print the outbox's state."""
+    """Print the outbox's state; 1 when the archive refuses exams, which somebody has to see to."""
     with open_named(options, read_only=True) as journal:
-        _say(outbox_state(journal, now_utc()), as_json=options.json)
-    return DONE
+        state = outbox_state(journal, now_utc())
+    _say(state, as_json=options.json)
+    return SAYS_NO if state.held else DONE
 
 
 def rejected(options: Namespace) -> int:

@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     stop = _verb(verbs, "stop", "close the open exam before every view was taken", writes=True)
     stop.add_argument("exam", nargs="?", metavar="EXAM", help="which (default: the one that is open)")
     stop.add_argument(
-        "--why", required=True, choices=[why.value for why in StopReason], help="of the infant, staff or cart"
+        "--why", type=_why, required=True, metavar="WHY", help=", ".join(f"'{why.words}'" for why in StopReason)
     )
     stop.add_argument("--note", default="", metavar="TEXT")
     void = _verb(verbs, "void", "make an exam count for nothing; what was sent of it is rejected there", writes=True)
@@ -127,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
 
     close = _verb(verbs, "close", "close the open exam", writes=True)
     close.add_argument("exam", nargs="?", metavar="EXAM", help="which (default: the one that is open)")
+    close.add_argument("--yes", action="store_true", help="do not ask where views are missing")
 
     listing = _verb(verbs, "list", "list the exams, newest first")
     listing.add_argument("--last", type=_count, metavar="N", help="only the newest N, by event, of those that fit")
@@ -233,6 +234,13 @@ def _order_of(verb: argparse.ArgumentParser) -> None:
 
 def _eye_of(verb: argparse.ArgumentParser, *, required: bool) -> None:
     verb.add_argument("--eye", type=_eye, required=required, metavar="EYE", help="OD (right) or OS (left)")
+
+
+def _why(text: str) -> StopReason:
+    try:
+        return StopReason.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _eye(text: str) -> Eye:

@@ -30,16 +30,18 @@ from runtime.exam.commands.filters import fitting
 from runtime.exam.commands.persons import open_exam_of
 from runtime.exam.describe import capture_line, exam_dict, summary_dict, summary_line
 from runtime.exam.disagreement import disagreements
-from runtime.exam.errors import ExamRefused, JournalDamaged
+from runtime.exam.errors import ExamRefused, InfantInvalid, JournalDamaged
 from runtime.exam.icrop3 import EyeFindings
-from runtime.exam.infant import now_utc
-from runtime.exam.journal import ExamSummary, Journal
+from runtime.exam.infant import Infant, now_utc
+from runtime.exam.journal import ExamRecord, ExamSummary, Journal
 from runtime.exam.journal.orders import exams_on, orders_of_exams
 from runtime.exam.look_twice import said_otherwise
 from runtime.exam.machine import Phase
 from runtime.exam.order import FINISHED, Ordered
+from runtime.exam.result import still_to_take
 from runtime.exam.session import ExamSession
 from runtime.exam.site_rules import site_rules
+from runtime.views import place
 
 ALONE_S = 30.0
 """How long another capture may take."""
@@ -236,9 +238,20 @@ def close(options: Namespace) -> int:
     """Close an exam and say its outcome."""
     with open_journal(options) as journal:
         exam_id = options.exam or open_exam_of(journal)
+        _ask_to_close(journal.exam(exam_id), yes=options.yes)
         record = journal.close_exam(exam_id, operator=options.operator)
         say_exam(record, journal.infant(exam_id), journal.order(exam_id), as_json=options.json)
     return 0
+
+
+def _ask_to_close(record: ExamRecord, *, yes: bool) -> None:
+    """What is missing is said before the exam is closed; at a terminal it is asked, too."""
+    missing = ", ".join(place(eye, view) for eye, view in still_to_take(record.result))
+    if record.summary.phase is not Phase.OPEN or not missing:
+        return
+    aside(f"runtime.exam: exam {record.summary.exam_id}: not done: {missing}")
+    if sys.stdin.isatty() and not yes and input("close it as it is? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise ExamRefused(f"exam {record.summary.exam_id}: it stays open; `stop` ends one early, with a reason")
 
 
 def list_(options: Namespace) -> int:
@@ -247,17 +260,31 @@ def list_(options: Namespace) -> int:
         summaries = list(fitting(journal, options))[: options.last]
         altered = journal.altered
         against = {line.exam_id: _against(journal, line) for line in summaries}
+        infants = {line.exam_id: _infant_of(journal, line) for line in summaries}
         said = [f"exam {exam_id}: its line was altered, shown as the trail tells it" for exam_id in altered]
         said += [f"{where}: {problem}" for where, problem in journal.altered_events()]
     for line in said:
         sys.stderr.write(f"runtime.exam: {printable(line)}; see verify\n")
     if options.json:
         for summary in summaries:
-            say_json(summary_dict(summary) | {"disagreements": against[summary.exam_id]})
+            whose = infants[summary.exam_id]
+            named = {"infant_id": whose and whose.infant_id, "name": whose and whose.name}
+            say_json(summary_dict(summary) | {"infant": named, "disagreements": against[summary.exam_id]})
     else:
         for summary in summaries:
-            say(summary_line(summary) + ("  ! a clinician documented otherwise" if against[summary.exam_id] else ""))
+            say(
+                summary_line(summary, infants[summary.exam_id])
+                + ("  ! a clinician documented otherwise" if against[summary.exam_id] else "")
+            )
     return 1 if said else 0
+
+
+def _infant_of(journal: Journal, line: ExamSummary) -> Infant | None:
+    """Who was examined; None once the exam is retired, or where the trail cannot be read."""
+    try:
+        return None if line.phase is Phase.RETIRED else journal.infant(line.exam_id)
+    except (JournalDamaged, InfantInvalid):
+        return None  # as above
 
 
 def _against(journal: Journal, line: ExamSummary) -> list[str]:

@@ -7,7 +7,6 @@ from argparse import Namespace
 from runtime.exam.commands.common import open_journal, say_whole
 from runtime.exam.errors import ExamRefused
 from runtime.exam.journal import Journal
-from runtime.exam.machine import StopReason
 
 
 def exclude(options: Namespace) -> int:
@@ -38,7 +37,7 @@ def stop(options: Namespace) -> int:
     """Close the open exam early."""
     with open_journal(options) as journal:
         exam_id = options.exam or open_exam_of(journal)
-        journal.stop_exam(exam_id, StopReason(options.why), note=options.note, operator=options.operator)
+        journal.stop_exam(exam_id, options.why, note=options.note, operator=options.operator)
         say_whole(journal, exam_id, as_json=options.json)
     return 0
 

@@ -54,11 +54,11 @@ def test_a_camera_that_is_not_there_is_named(spec: str, words: str) -> None:
         ),
         ("camera:0,width=2,height=3", "width: got '2', expected greater than or equal to 16"),
         ("camera:0,width=640,width=640", "width is set twice"),
-        ("camera:0,fourcc=mjpeg", "fourcc got 'mjpeg'"),
+        ("camera:0,fourcc=mjpeg", "fourcc: got 'mjpeg'"),
         ("rtsp://me:secret@cart/eye#zoom=3", r"rtsp://\*\*\*@cart/eye#zoom=3': unknown setting"),
         ("aravis:,pixel_format=Mono12", "pixel_format: got 'Mono12', expected 'RGB8', 'BGR8'"),
         ("gstreamer:webcam", "got 'webcam'; expected csi, usb or a whole pipeline"),
-        ("gstreamer:csi,sensor=99", "sensor got '99'"),
+        ("gstreamer:csi,sensor=99", "sensor: got '99'"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_with_what_can(spec: str, words: str) -> None:

@@ -150,7 +150,7 @@ def terminal(journal: Journal, exam_id: str) -> str:
     record, order, who = journal.exam(exam_id), journal.order(exam_id), journal.infant(exam_id)
     out = io.StringIO()
     with redirect_stdout(out):
-        say(summary_line(record.summary), *exam_lines(record, who, order))
+        say(summary_line(record.summary, who), *exam_lines(record, who, order))
         say_json(exam_dict(record, who, order))
     return out.getvalue()
 

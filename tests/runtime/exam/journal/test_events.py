@@ -327,7 +327,7 @@ def test_an_exam_has_one_offset_fixed_when_it_was_opened(
             assert summary.closed_at is not None
             assert summary.local(summary.opened_at).isoformat() == "2026-10-25T02:30:00+02:00"
             assert summary.local(summary.closed_at).isoformat() == "2026-10-25T04:30:00+02:00"
-            assert "2026-10-25 02:30" in summary_line(summary)
+            assert "2026-10-25 02:30" in summary_line(summary, None)
             assert "2026-10-25 02:30 (UTC+0200)" in "\n".join(exam_lines(journal.exam(exam_id)))
             assert sound(journal)
     finally:
