@@ -68,10 +68,21 @@ bool check_meaning(const Bundle &bundle, const Json &meaning) {
     return positive;
 }
 
+Json vectors_of(const Bundle &bundle) {
+    const Bytes file = bundle.read(VECTORS);
+    const Json root = Json::parsed(text_of(file), "bundle " + bundle.path().string() + ": " + VECTORS);
+    if (root.at("schema").text() != "rop.vectors/1") root.refuse("is of another schema");
+    if (root.at("refer_threshold").number() != bundle.manifest().refer_threshold) {
+        root.refuse("is by another threshold than the manifest's, which somebody edited; python -m build_engines trust BUNDLE");
+    }
+    return root;
+}
+
 }  // namespace
 
 bool self_test(const Bundle &bundle, Engine &engine, bool with_keys) {
     const std::string what = "bundle " + bundle.path().string() + ": " + SELF_TEST;
+    if (bundle.holds(VECTORS)) vectors_of(bundle);
     if (!bundle.holds(SELF_TEST)) {
         if (with_keys) throw Refused(what + " is missing, and trusted keys are named; python -m build_engines trust BUNDLE");
         return false;
@@ -153,12 +164,7 @@ std::string quality_problem(const Json &vector, const Quality &quality, double m
 std::vector<std::string> vector_problems(const Bundle &bundle, Engine &engine, std::size_t &frames) {
     const std::string what = "bundle " + bundle.path().string() + ": " + VECTORS;
     if (!bundle.holds(VECTORS)) throw Refused(what + " is missing; add it: python -m build_engines trust BUNDLE");
-    const Bytes file = bundle.read(VECTORS);
-    const Json root = Json::parsed(text_of(file), what), vectors = root.at("frames"), tolerances = root.at("tolerances");
-    if (root.at("schema").text() != "rop.vectors/1") root.refuse("is of another schema");
-    if (root.at("refer_threshold").number() != bundle.manifest().refer_threshold) {
-        root.refuse("is by another threshold than the bundle's; build it again");
-    }
+    const Json root = vectors_of(bundle), vectors = root.at("frames"), tolerances = root.at("tolerances");
     Reader reader(bundle, engine, std::nullopt);  // the learnt test is no stage of them: drawn eyes are no infants'
     std::vector<std::string> problems;
     frames = vectors.size();

@@ -215,8 +215,10 @@ def open_self_test(bundle: Bundle, precision: str, threshold: float | None = Non
     """The bundle's self-test for an engine of that precision (`EngineFacts.precision`); None where it holds none.
 
     threshold: in force, None is the bundle's. Raises `BundleError` for one that cannot be used, that knows no answers
-    for the precision, or that was made for other classes than the bundle's.
+    for the precision, or that was made for other classes than the bundle's; and where the bundle's own threshold is not
+    the one that it was built with.
     """
+    _check_threshold(bundle)
     if SELF_TEST not in {entry.path for entry in bundle.manifest.files}:
         return None
     content = _parse(bundle)
@@ -246,6 +248,21 @@ def must_refer(bundle: Bundle) -> tuple[UInt8Array, ...]:
         return ()
     named = zip(content.frames, content.meaning.frames, strict=True)
     return tuple(_image(bundle, name) for name, expected in named if expected.refer)
+
+
+def _check_threshold(bundle: Bundle) -> None:
+    """An edited threshold shows in the self-test only where one of its few frames lies between; the vectors tell it."""
+    from runtime.trust.vectors import VECTORS, open_vectors
+
+    if VECTORS not in {entry.path for entry in bundle.manifest.files}:
+        return  # of before 0.2.0
+    built, named = open_vectors(bundle).refer_threshold, bundle.manifest.refer_threshold
+    if built != named:
+        raise BundleError(
+            f"bundle {bundle.path}: its manifest refers at {named:g}, it was built with {built:g}: somebody edited it; "
+            f"a site's own threshold belongs into a signed profile, a new one of the model's: python -m build_engines "
+            f"trust {bundle.path}"
+        )
 
 
 def _meant(bundle: Bundle, meaning: FrameMeaning, threshold: float | None) -> Meant:

@@ -21,6 +21,7 @@ from pynetdicom import AE, evt
 from pynetdicom.events import EventHandlerType as Handler
 from pynetdicom.presentation import build_context
 
+from runtime.dicom.__main__ import main
 from runtime.dicom.commitment import CommitmentDesk
 from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.objects import Planned, planned
@@ -236,6 +237,9 @@ def test_a_refused_exam_lets_the_others_go_on(archive: ScriptedArchive, tmp_path
         result = attempt(tmp_path, scripted(tmp_path, port))
     assert (result.done, result.failed) == (2, 1)
     assert (state(tmp_path).done, state(tmp_path).held) == (2, 1)
+    (tmp_path / "key").write_text(KEY.text)
+    (tmp_path / "key").chmod(0o600)
+    assert main(["outbox", "--journal", str(tmp_path), "--key-file", str(tmp_path / "key")]) == 1
 
 
 def test_an_exam_whose_delivery_was_lost_is_told_and_sent_again(archive: ScriptedArchive, tmp_path: Path) -> None:

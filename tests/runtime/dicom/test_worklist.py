@@ -303,7 +303,24 @@ def test_a_field_that_cannot_be_read_shows_as_such(tmp_path: Path, capsys: pytes
         said = capsys.readouterr()
         assert "H-1  (unreadable)" in said.out
         assert "H-2  Doe^Baby" in said.out
-        assert "1 answer(s) hold what could not be read" in said.err
+        assert (
+            "1 answer(s) hold what could not be read: PatientName: its bytes are not of the character set" in said.err
+        )
+        assert said.err.rstrip().endswith(
+            "that was left out; name it as `character_set` of the worklist in the site's file"
+        )
+
+
+def test_what_the_site_can_name_and_what_the_worklist_has_to_mend_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = answer(Answer(name="Müller".encode("latin-1"), character_set=b"ISO_IR 192"))
+    with worklist_of(named, answer(Answer(birth_date=b"20261301"))) as port:
+        assert ask(tmp_path, port) == 1
+    said = capsys.readouterr().err
+    assert "PatientName: its bytes are not of the character set 'ISO_IR 192'; PatientBirthDate: it is no day" in said
+    assert "`character_set`" not in said
+    assert said.rstrip().endswith("have it mended in the worklist")
 
 
 def test_a_terminal_without_the_letters_gets_escapes(

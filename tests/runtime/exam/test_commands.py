@@ -88,7 +88,9 @@ def test_an_exam_from_the_key_to_the_report(cart: Cart) -> None:
     closed = cart("close", "--operator", "anna")
     assert "No referral findings in these images: continue the scheduled examinations" in closed
     assert DEMONSTRATION_NOTICE in closed
-    assert exam_id in cart("list")
+    assert f"{exam_id}  " in cart("list")
+    assert "  H-1042 Ναυσικά Secret  closed" in cart("list")
+    assert cart.json("list")["infant"] == {"infant_id": "H-1042", "name": INFANT["name"]}
     shown = cart.json("show", exam_id)
     assert shown["infant"]["name"] == INFANT["name"]
     assert shown["infant"]["postmenstrual_age"]
@@ -290,7 +292,8 @@ def test_retention(cart: Cart) -> None:
     assert cart.json(*retire, "30", "--no-archive") == {"retired": [], "kept": []}
     assert cart.json(*retire, "0", "--delivered-to", "archive") == {"retired": [], "kept": [exam_id]}
     assert cart.json(*retire, "0", "--no-archive")["retired"] == [exam_id]
-    assert "retired" in cart("list")
+    assert "  -  retired" in cart("list")
+    assert cart.json("list")["infant"] == {"infant_id": None, "name": None}
     assert "it is retired" in cart("show", exam_id, code=2)
 
 
@@ -534,6 +537,28 @@ def test_a_second_exam_on_one_order_has_to_be_meant(cart: Cart) -> None:
     cart.new("--order", str(order), "--step", "S-2")
     cart("close", "--operator", "anna")
     cart.new("--order", str(order), "--step", "S-1", "--again")
+
+
+@pytest.mark.parametrize(("answer", "more", "code"), [("n", (), 2), ("", (), 2), ("y", (), 0), (None, ("--yes",), 0)])
+def test_at_a_terminal_an_exam_with_views_missing_is_closed_only_when_that_is_meant(
+    cart: Cart, monkeypatch: pytest.MonkeyPatch, answer: str | None, more: tuple[str, ...], code: int
+) -> None:
+    exam_id = cart.new()
+    cart.capture(0, "OD", "nasal")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: answer if answer is not None else pytest.fail("asked"))
+    said = cart("close", "--operator", "anna", *more, code=code)
+    if code:
+        assert "not done: OD disc-centred, OD temporal, OD superior" in said
+        assert "OD nasal" not in said
+        assert "it stays open" in said
+    assert cart.json("show", exam_id)["phase"] == ("open" if code else "closed")
+
+
+def test_a_cause_to_stop_is_said_as_the_cart_says_it_or_as_the_journal_writes_it(cart: Cart) -> None:
+    for why in ("infant unstable", "unstable"):
+        cart.new()
+        assert "infant unstable" in cart("stop", "--operator", "anna", "--why", why)
 
 
 def test_only_one_thing_comes_from_standard_input(cart: Cart) -> None:

@@ -653,3 +653,14 @@ def test_a_site_needs_a_known_positive(
 def test_a_meaning_that_cannot_be_is_refused(write_bundle: Write, meaning: dict[str, Any]) -> None:
     with pytest.raises(BundleError):
         open_self_test(equip(write_bundle(), meaning=meaning), "fp32")
+
+
+@pytest.mark.parametrize("threshold", [0.1799999, 0.25, 0.5, 0.99])
+def test_an_edited_threshold_is_found_without_a_key_however_near_it_is(threshold: float) -> None:
+    """No frame of the self-test lies between 0.25 and 0.5: the stage vectors know what the bundle was built with."""
+    shipped = open_bundle()
+    assert open_self_test(shipped, "int8") is not None
+    assert open_self_test(shipped, "int8", threshold=0.25) is not None, "a signed profile may set another one"
+    edited = replace(shipped, manifest=shipped.manifest.model_copy(update={"refer_threshold": threshold}))
+    with pytest.raises(BundleError, match=f"refers at {threshold:g}, it was built with 0.18: somebody edited it"):
+        open_self_test(edited, "int8")
