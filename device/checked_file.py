@@ -38,6 +38,22 @@ def read_whole(path: Path, limit: int) -> bytes:
     return content
 
 
+def writable_by_anybody(path: Path) -> Path | None:
+    """Of a file or folder and the folders above it, the first that every user of the machine may write; None for none.
+
+    In a folder with the sticky bit nobody exchanges what is another's; of `path` itself that does not help.
+    """
+    whole = path.resolve()
+    for one in (whole, *whole.parents):
+        try:
+            mode = one.stat().st_mode
+        except OSError:
+            return None  # whoever reads it says why it cannot be read
+        if mode & stat.S_IWOTH and (one == whole or not mode & stat.S_ISVTX):
+            return one
+    return None
+
+
 class SumDiffers(ValueError):
     """A file is not what the sum beside it was made of; its text says what to do."""
 

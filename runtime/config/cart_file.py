@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from device.checked_file import SumDiffers, place_of, read_summed
+from device.checked_file import SumDiffers, place_of, read_summed, writable_by_anybody
 from device.refused_value import refused_value
 from runtime.errors import ConfigUnusable
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
@@ -150,6 +150,11 @@ class CartConfig(_Part):
 
 def load_config(path: Path) -> CartConfig:
     """Read the file. Raises `ConfigUnusable`, which names the key."""
+    if (opened := writable_by_anybody(path)) is not None:
+        raise ConfigUnusable(
+            f"{path}: every user of this machine may write {opened}, and so say which keys the cart trusts; "
+            f"chmod o-w {opened}, and look at what it says"
+        )
     try:
         content = _toml(path)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 from pathlib import Path
 
 from device.checked_file import read_at_most
@@ -37,6 +38,8 @@ def _context(tls: Tls, folder: Path, purpose: ssl.Purpose) -> ssl.SSLContext:
     for what, path in named.items():
         if path is not None and not (folder / path).is_file():
             raise SiteUnusable(f"TLS: no file {folder / path}, the site's `{what}`; put it there, {SEE}")
+    if (secret := tls.key or tls.certificate) is not None:
+        _check_secret(folder / secret)
     locked: list[str] = []
 
     def no_password() -> str:
@@ -61,6 +64,15 @@ def _context(tls: Tls, folder: Path, purpose: ssl.Purpose) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags &= ~NOT_OF_HOSPITALS
     return context
+
+
+def _check_secret(path: Path) -> None:
+    """With the cart's private key another machine is the cart."""
+    if path.stat().st_mode & stat.S_IROTH and b"PRIVATE KEY" in read_at_most(path, LIMIT_BYTES):
+        raise SiteUnusable(
+            f"TLS: {path}: every user of this machine may read the cart's private key; chmod o-r {path}, and have a "
+            f"certificate for a new key issued if anybody did; {SEE}"
+        )
 
 
 def _unusable(named: dict[str, Path | None], error: OSError) -> SiteUnusable:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from device.checked_file import SumDiffers, read_summed
+from device.checked_file import SumDiffers, read_summed, writable_by_anybody
 from runtime.checked_json import NotJson, first_problem, model_from
 from runtime.dicom.errors import SiteUnusable
 
@@ -158,6 +158,11 @@ class DicomConfig(_Part):
 
 def load_dicom_config(path: Path) -> DicomConfig:
     """Read the configuration; raises `SiteUnusable`."""
+    if (opened := writable_by_anybody(path)) is not None:
+        raise SiteUnusable(
+            f"{path.name}: every user of this machine may write {opened}, and so say where exams are sent; "
+            f"chmod o-w {opened}, and look at what it says"
+        )
     try:
         content = read_summed(path, LIMIT_BYTES).decode("utf-8")
     except SumDiffers as error:

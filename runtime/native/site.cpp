@@ -53,6 +53,11 @@ std::string public_key(const fs::path &path) {
     const std::string what = "trusted keys " + path.string();
     const auto pem = read_if_there(path, KEY_LIMIT);
     if (!pem) throw Refused(what + ": is gone");
+    for (const fs::path &one : {path, path.parent_path()}) {
+        if ((fs::status(one).permissions() & fs::perms::others_write) != fs::perms::none) {
+            throw Refused(what + ": every user of this machine may write " + one.string() + "; chmod o-w it, and look at it");
+        }
+    }
     const std::unique_ptr<BIO, decltype(&BIO_free)> memory(BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())),
                                                            BIO_free);
     const Key key(memory ? PEM_read_bio_PUBKEY(memory.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);

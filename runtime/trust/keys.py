@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from device.checked_file import read_at_most
+from device.checked_file import read_at_most, writable_by_anybody
 from device.extras import how_to_install
 from device.signature import signed_by
 from runtime.reading import Signature
@@ -63,6 +63,12 @@ def read_trusted_keys(folder: Path) -> TrustedKeys:
     if not paths:
         raise SiteError(f"trusted keys {folder}: holds no *.pem; put the public keys there, {HOW_TO_MAKE}")
     names: dict[bytes, str] = {}
+    for path in (folder, *paths):
+        if (opened := writable_by_anybody(path)) is not None:
+            raise SiteError(
+                f"trusted keys {path}: every user of this machine may write {opened}, and put a key of his there; "
+                f"chmod o-w {opened}, and look at what lies there"
+            )
     for path in paths:
         key = _public_key(path)
         if key in names:

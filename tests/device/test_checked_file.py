@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from device.checked_file import SumDiffers, place_of, read_at_most, read_summed, strict_json
+from device.checked_file import SumDiffers, place_of, read_at_most, read_summed, strict_json, writable_by_anybody
 
 
 def test_one_byte_more_than_the_limit_tells_a_file_that_is_too_large(tmp_path: Path) -> None:
@@ -96,3 +96,27 @@ def test_a_sum_beside_a_file_is_what_it_must_be_to_the_byte(tmp_path: Path) -> N
             read_summed(path, 100)
     with pytest.raises(OSError, match="larger"):
         read_summed(path, 3)
+
+
+@pytest.mark.parametrize(
+    ("modes", "found"),
+    [
+        ({"a": 0o755, "a/b": 0o755, "a/b/f": 0o644}, None),
+        ({"a": 0o775, "a/b": 0o775, "a/b/f": 0o664}, None),  # whom a site has in a group is the site's to say
+        ({"a": 0o755, "a/b": 0o755, "a/b/f": 0o646}, "a/b/f"),
+        ({"a": 0o755, "a/b": 0o777, "a/b/f": 0o600}, "a/b"),
+        ({"a": 0o777, "a/b": 0o700, "a/b/f": 0o600}, "a"),
+        ({"a": 0o755, "a/b": 0o1777, "a/b/f": 0o600}, None),
+    ],
+)
+def test_what_anybody_may_write_or_exchange_is_found(tmp_path: Path, modes: dict[str, int], found: str | None) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/f").touch()
+    (tmp_path / "link").symlink_to("a/b/f")
+    for name, mode in modes.items():
+        (tmp_path / name).chmod(mode)
+    for path in (tmp_path / "a/b/f", tmp_path / "link"):
+        assert writable_by_anybody(path) == (None if found is None else (tmp_path / found).resolve())
+    if modes["a/b"] == 0o1777:
+        assert writable_by_anybody(tmp_path / "a/b") == (tmp_path / "a/b").resolve(), "anybody can add a file there"
+    assert writable_by_anybody(tmp_path / "nowhere") is None

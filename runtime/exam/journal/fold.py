@@ -42,7 +42,6 @@ REJECTED = "rejected in archive"
 """Of the journal, not of the exam: it changes nothing that is sent, and stays when the exam is retired."""
 TYPED = (RELABELLED, AMENDED, DOCUMENTED, EXCLUDED, INCLUDED, CONFIRMED, STOPPED, VOIDED)
 """Kinds that hold what a person typed; nothing of it is removed before the archive has it."""
-STOP_WORDS = {StopReason.UNSTABLE: "infant unstable", StopReason.REFUSED: "refused", StopReason.EQUIPMENT: "equipment"}
 _AMENDED_WORDS = {"patient": "infant's fields", "order": "order"}
 SUMMARY_COLUMNS = (
     "exam, phase, outcome, reason, place, captures, pending, opened_at, closed_at, operator, station, changed_seq, "
@@ -142,7 +141,7 @@ def _what(folded: Folded, kind: str, body: Mapping[str, Any]) -> str:
     if kind == AMENDED:
         return f"{' and '.join(words for part, words in _AMENDED_WORDS.items() if part in body)} corrected"
     if kind in (STOPPED, VOIDED):
-        return "exam voided" if kind == VOIDED else f"exam stopped early: {STOP_WORDS[StopReason(body['why'])]}"
+        return "exam voided" if kind == VOIDED else f"exam stopped early: {StopReason(body['why']).words}"
     capture = folded.exam.capture(body["capture"])
     where = place(capture.eye, capture.view)
     if kind == RELABELLED:

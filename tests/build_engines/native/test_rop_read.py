@@ -309,7 +309,18 @@ def keys_of(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "how", ["signed", "unsigned", "stranger", "altered", "spelled otherwise", "withdrawn", "older", "older, told"]
+    "how",
+    [
+        "signed",
+        "unsigned",
+        "stranger",
+        "altered",
+        "spelled otherwise",
+        "withdrawn",
+        "older",
+        "older, told",
+        "open to all",
+    ],
 )
 def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, tmp_path: Path, how: str) -> None:
     keys, state = keys_of(tmp_path), tmp_path / "state"
@@ -330,6 +341,8 @@ def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, 
     elif how == "older":
         seen = {"schema": "rop.site-issues/1", "highest": {"bundle test": 4}}
         (state / "site-issues.json").write_text(json.dumps(seen))
+    elif how == "open to all":
+        keys.chmod(0o777)
     told = tmp_path / "told"
     told.write_text('{"name": "bundle test", "issue": 5}\n{"name": "bund' if how == "older, told" else "")
     cv2.imwrite(str(tmp_path / "a.png"), retina()[..., ::-1])
@@ -343,6 +356,7 @@ def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, 
         "withdrawn": "was withdrawn",
         "older": "this cart has used issue 4",
         "older, told": "this cart has used issue 5",
+        "open to all": "every user of this machine may write",
     }
     if how == "signed" and "knows no frame that has to be referred" not in done.stderr:
         assert done.returncode == 0, done.stderr

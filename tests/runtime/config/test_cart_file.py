@@ -107,6 +107,12 @@ def test_a_command_takes_from_the_file_what_its_line_leaves_out(cart_toml: Path)
     assert (send.site, send.journal, send.key_file) == (here / "dicom.json", here / "exams", here / "cart.key")
 
 
+def test_a_file_that_anybody_may_write_is_not_followed(cart_toml: Path) -> None:
+    cart_toml.chmod(0o666)
+    with pytest.raises(ConfigUnusable, match=r"cart\.toml: every user of this machine may write .*; chmod o-w"):
+        load_config(cart_toml)
+
+
 def test_what_the_line_says_stands(cart_toml: Path) -> None:
     line = ["capture", "--config", str(cart_toml), "--operator", "eva", "--budget-ms", "9", "--eye", "OD"]
     found = exam_parse([*line, "--view", "nasal", "picture.png"])

@@ -178,6 +178,16 @@ OWN_FILES = {
 }
 
 
+def test_a_private_key_that_others_may_read_is_not_used(certificate_files: Path, tmp_path: Path) -> None:
+    for name in ("authority.pem", "cart.pem", "cart.key"):
+        (tmp_path / name).write_bytes((certificate_files / name).read_bytes())
+    (tmp_path / "cart.key").chmod(0o644)
+    with pytest.raises(SiteUnusable, match="may read the cart's private key; chmod o-r"):
+        client_context(Tls.model_validate(tls()), tmp_path)
+    (tmp_path / "cart.key").chmod(0o640)
+    client_context(Tls.model_validate(tls()), tmp_path)
+
+
 @pytest.mark.parametrize("case", OWN_FILES)
 def test_files_that_cannot_be_used_are_named_and_waited_for_by_nobody(case: str, certificate_files: Path) -> None:
     named, words = OWN_FILES[case]

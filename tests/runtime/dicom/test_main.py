@@ -117,6 +117,15 @@ def test_a_wrong_configuration_is_a_line_and_code_2(
     assert len(said.splitlines()) <= 2
 
 
+def test_a_configuration_that_anybody_may_write_is_not_followed(
+    journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = write_site(journal.parent)
+    Path(where).chmod(0o666)
+    assert main(["send", *options(journal), "--dicom-config", where]) == 2
+    assert "every user of this machine may write" in capsys.readouterr().err
+
+
 def test_without_the_key_nothing_is_sent_and_nothing_is_marked(
     journal: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,13 @@ def test_a_key_file_that_is_none_is_named(keys: Path, content: bytes, expected: 
         open_site(trusted_keys=keys)
 
 
+@pytest.mark.parametrize("opened", ["", "maker.pem"])
+def test_keys_that_anybody_could_have_put_there_are_not_trusted(keys: Path, opened: str) -> None:
+    (keys / opened).chmod(0o777)
+    with pytest.raises(SiteError, match="every user of this machine may write .*; chmod o-w"):
+        open_site(None, keys)
+
+
 def test_a_key_has_one_owner(keys: Path, key: Ed25519PrivateKey) -> None:
     (keys / "zoe.pem").write_bytes(public_pem(key))
     with pytest.raises(SiteError, match=r"zoe.pem: the same key as maker.pem"):
