@@ -105,7 +105,7 @@ def test_a_key_file_that_is_none_is_named(keys: Path, content: bytes, expected: 
 @pytest.mark.parametrize("opened", ["", "maker.pem"])
 def test_keys_that_anybody_could_have_put_there_are_not_trusted(keys: Path, opened: str) -> None:
     (keys / opened).chmod(0o777)
-    with pytest.raises(SiteError, match="every user of this machine may write .*; chmod o-w"):
+    with pytest.raises(SiteError, match=r"every user of this machine may write .*; chmod o-w"):
         open_site(None, keys)
 
 
