@@ -65,7 +65,7 @@ FLOORS = {
         live
         cameras telemetry
         lamp
-        signature checked_file pixels schemes
+        signature checked_file refused_value pixels schemes
         frame
         errors extras eye secrets outputs
         version streams _yuv shown
