@@ -35,7 +35,7 @@ class _Line(BaseModel):
 
 
 @dataclass
-class Told:
+class IssuesTold:
     """What the lines say, all together."""
 
     highest: dict[str, int] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class SiteAnchor:
         path = environment.get(ANCHOR_VARIABLE)
         return cls(Path(path)) if path else None
 
-    def read(self) -> Told:
+    def read(self) -> IssuesTold:
         """Raises `SiteError`, also where a line was altered; one that a loss of power cut short tells nothing."""
-        told = Told()
+        told = IssuesTold()
         try:
             data = read_at_most(self._path, LIMIT_BYTES)
         except OSError as error:
