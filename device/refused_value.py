@@ -48,12 +48,6 @@ def refused_value(problem: Mapping[str, Any]) -> str:
     return f"got {_shown(given)}, expected {_expected(problem)}"
 
 
-def expected_value(problem: Mapping[str, Any]) -> str:
-    """The same of one whose value is nobody's to read, or known to who sent it."""
-    alone = problem["type"] in (*_WHOLE, *_OWN)
-    return refused_value(problem) if alone else f"expected {_expected(problem)}"
-
-
 def _expected(problem: Mapping[str, Any]) -> str:
     if plain := _PLAIN.get(problem["type"]):
         return plain
