@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from device.refused_value import expected_value, refused_value
+from device.refused_value import refused_value
 
 
 class Colour(Enum):
@@ -77,7 +77,3 @@ def test_every_kind_of_refusal_is_in_words(given: dict[str, Any], said: str) -> 
         Everything(**given)
     problem = refused.value.errors()[0]
     assert refused_value(problem) == said
-    assert (
-        expected_value(problem)
-        == said[said.find("expected") if said.startswith("got ") and "own" not in given else 0 :]
-    )
