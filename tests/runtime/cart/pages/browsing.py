@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from runtime.cart.demo.parts import PIN
@@ -37,3 +39,15 @@ def says(page: Any, selector: str, words: str) -> None:
     until(
         lambda: words in page.locator(selector).first.inner_text() or page.wait_for_timeout(50), f"{selector}: {words}"
     )
+
+
+@contextmanager
+def unanswered(page: Any, address: str) -> Iterator[None]:
+    """What the page asks of that address meanwhile is answered only at the end."""
+    held: list[Any] = []
+    over: list[bool] = []
+    page.route(address, lambda route: route.continue_() if over else held.append(route))
+    yield
+    over.append(True)
+    for route in held:
+        route.continue_()
