@@ -41,15 +41,16 @@ def read_whole(path: Path, limit: int) -> bytes:
 def writable_by_anybody(path: Path) -> Path | None:
     """Of a file or folder and the folders above it, the first that every user of the machine may write; None for none.
 
-    In a folder with the sticky bit nobody exchanges what is another's; of `path` itself that does not help.
+    In a folder with the sticky bit nobody exchanges what is another's; of `path` itself that does not help. Nothing is
+    written where the file system is mounted to be read only, as secrets of containers are.
     """
     whole = path.resolve()
     for one in (whole, *whole.parents):
         try:
-            mode = one.stat().st_mode
+            mode, sealed = one.stat().st_mode, os.statvfs(one).f_flag & os.ST_RDONLY
         except OSError:
             return None  # whoever reads it says why it cannot be read
-        if mode & stat.S_IWOTH and (one == whole or not mode & stat.S_ISVTX):
+        if mode & stat.S_IWOTH and not sealed and (one == whole or not mode & stat.S_ISVTX):
             return one
     return None
 

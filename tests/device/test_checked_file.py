@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -120,3 +121,11 @@ def test_what_anybody_may_write_or_exchange_is_found(tmp_path: Path, modes: dict
     if modes["a/b"] == 0o1777:
         assert writable_by_anybody(tmp_path / "a/b") == (tmp_path / "a/b").resolve(), "anybody can add a file there"
     assert writable_by_anybody(tmp_path / "nowhere") is None
+
+
+def test_where_a_file_system_is_read_only_nobody_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys").chmod(0o1777)
+    assert writable_by_anybody(tmp_path / "keys") is not None
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert writable_by_anybody(tmp_path / "keys") is None
