@@ -44,6 +44,10 @@ REASONS = (
 )
 """Every one; what a new one needs: docs/recipes.md."""
 
+DIM = 60.0
+"""Mean luminance, grey levels, below which detail is lost for want of light: one that seems blurred there is called too
+dark first, since more light is what mends it. The darkest infant frame has 72."""
+
 
 @dataclass(frozen=True)
 class QualityLimits:
@@ -151,5 +155,7 @@ def _reasons(measures: Mapping[str, float], limits: QualityLimits) -> list[str]:
         BLURRED: measures["detail"] >= limits.detail_min and measures["edge_ratio"] >= limits.edge_ratio_min,
     }
     reasons = [reason for reason, fit in fits.items() if not fit]
+    if BLURRED in reasons and measures["brightness"] < DIM and TOO_DARK not in reasons:
+        reasons.insert(0, TOO_DARK)
     # A dark, bright or blurred picture is blank, too.
     return reasons or ([] if measures["blank"] <= limits.blank_max else [FIELD])

@@ -39,6 +39,7 @@ typedef struct {
 #define GRAINS_MAX 500
 #define BLUE_EXCESS_MAX 0.04
 #define SPREAD_MIN 1.0
+#define DIM 60.0 /* below it a frame that seems blurred is too dark first of all */
 
 enum { GATE_DONE = 0, GATE_DOES_NOT_FIT = 1, GATE_NO_MEMORY = 2 };
 

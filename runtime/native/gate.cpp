@@ -58,6 +58,9 @@ Quality grade(const Bytes &input, const Limits &limits) {
         {"not a retina", least("redness") && most("green_excess") && most("detail")},
         {"blurred", least("detail") && least("edge_ratio")},
     });
+    if (!found.reasons.empty() && found.reasons.back() == "blurred" && least("brightness") && m.at("brightness") < DIM) {
+        found.reasons.insert(found.reasons.begin(), "too dark");
+    }
     // A dark, bright or blurred picture is blank, too.
     if (found.reasons.empty() && !most("blank")) found.reasons.emplace_back(FIELD);
     found.gradable = found.reasons.empty();

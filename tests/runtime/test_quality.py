@@ -129,6 +129,14 @@ def test_of_a_picture_that_is_dark_all_over_it_is_not_told() -> None:
     assert grade(network_input(retina(3) // 6)[0]).reasons[0] == TOO_DARK
 
 
+@pytest.mark.parametrize("share", [0.4, 0.33, 0.25, 0.1])
+def test_a_darkened_picture_is_told_of_its_light_first(share: float) -> None:
+    for darker in (retina(3, 640, 480), cv2.GaussianBlur(retina(4, 640, 480), (0, 0), 2)):
+        found = grade(network_input(np.asarray(darker * share, np.uint8))[0])
+        assert found.gradable or found.reasons[0] == TOO_DARK, (share, found)
+    assert grade(network_input(cv2.GaussianBlur(retina(4, 640, 480), (0, 0), 6))[0]).reasons[0] == BLURRED
+
+
 PLACE = Eye(retina(3, 640, 480), (400.0, 200.0), (320.0, 240.0, 320.0))
 
 

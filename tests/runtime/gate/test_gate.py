@@ -21,7 +21,7 @@ from runtime import structure
 from runtime.arrays import UInt8Array
 from runtime.gate import StructureMeasures, gate_measures, plain, structure_measures
 from runtime.preprocess import network_input
-from runtime.quality import QualityLimits
+from runtime.quality import DIM, QualityLimits
 from runtime.structure import structure_faults
 from tests.pictures import retina
 
@@ -115,11 +115,11 @@ def test_several_threads_may_ask_at_once(kernel: Any) -> None:
         assert list(pool.map(both, range(len(pictures)))) == alone
 
 
-@pytest.mark.parametrize("name", [*LIMITS, "DARK_TWENTIETH_MIN", "DARK_THIRD_MIN", "GLARE_SPOT_MAX", "BLANK_MAX"])
+@pytest.mark.parametrize("name", [*LIMITS, "DARK_TWENTIETH_MIN", "DARK_THIRD_MIN", "GLARE_SPOT_MAX", "BLANK_MAX", "DIM"])
 def test_rop_read_has_the_same_limits(name: str) -> None:
     said = re.search(rf"#define {name} (\S+)", (GATE / "gate.h").read_text(encoding="utf-8"))
     assert said is not None
-    assert float(said[1]) == (vars(structure)[name] if name in LIMITS else getattr(QualityLimits(), name.lower()))
+    assert float(said[1]) == (vars(structure)[name] if name in LIMITS else getattr(QualityLimits(), name.lower(), DIM))
 
 
 def test_every_measure_has_its_limit_and_none_that_is_no_number_passes(monkeypatch: pytest.MonkeyPatch) -> None:
