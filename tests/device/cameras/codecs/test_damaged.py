@@ -113,7 +113,7 @@ def test_a_wrong_bit_that_changes_the_picture_is_refused(tmp_path: Path) -> None
             continue
         passed.append(float(np.abs(pixels - whole).mean()) if pixels.shape == whole.shape else 255.0)
     assert len(passed) > 10, "most flipped bits change one block, and are let pass"
-    assert max(passed) < 3
+    assert max(passed) < 4
 
 
 @pytest.mark.parametrize("stray", [b"\0", b"\0\0\0", b"\x35\x17", bytes(500), b"\xff" * 40, b"\x41" * 9])

@@ -228,7 +228,8 @@ def test_a_file_with_a_hole_is_refused(tmp_path: Path, ending: str) -> None:
     data = progressive_jpeg(quality=92) if ending == "jpg" else encoded(RETINA, "JPEG2000", **J2K["lossy"])
     path.write_bytes(data)
     assert decode(path).shape == (480, 640, 3)
-    path.write_bytes(data[: len(data) // 2] + bytes(512) + data[len(data) // 2 + 512 :])
+    at = len(data) * 2 // 5  # not in a scan that refines brightness, where zeros may be
+    path.write_bytes(data[:at] + bytes(512) + data[at + 512 :])
     with pytest.raises(FrameUnreadable, match="damaged"):
         decode(path)
 
