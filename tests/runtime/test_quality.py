@@ -134,7 +134,8 @@ def test_a_darkened_picture_is_told_of_its_light_first(share: float) -> None:
     for darker in (retina(3, 640, 480), cv2.GaussianBlur(retina(4, 640, 480), (0, 0), 2)):
         found = grade(network_input(np.asarray(darker * share, np.uint8))[0])
         assert found.gradable or found.reasons[0] == TOO_DARK, (share, found)
-    assert grade(network_input(cv2.GaussianBlur(retina(4, 640, 480), (0, 0), 6))[0]).reasons[0] == BLURRED
+    soft = np.asarray(cv2.GaussianBlur(retina(4, 640, 480), (0, 0), 6), np.uint8)
+    assert grade(network_input(soft)[0]).reasons[0] == BLURRED
 
 
 PLACE = Eye(retina(3, 640, 480), (400.0, 200.0), (320.0, 240.0, 320.0))
