@@ -8,12 +8,28 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from tests.fresh import FreshStarts
 
 settings.register_profile("same-each-time", derandomize=True, deadline=None)
 settings.register_profile("free", deadline=None, print_blob=True)  # make test-soak: --hypothesis-profile=free
 settings.load_profile("same-each-time")
+_constants_of_the_modules_loaded = providers._get_local_constants
+
+
+def _constants() -> Constants:
+    """None of our modules' own where the examples are to be the same each time: which are loaded is not.
+
+    Hypothesis draws from those too, derandomised or not, so that a new module would change the examples of all.
+    """
+    if settings.get_current_profile_name() == "same-each-time":
+        return providers._local_constants
+    return _constants_of_the_modules_loaded()
+
+
+providers._get_local_constants = _constants
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # PyTorch's threads would spin for what another part's tests hold
 os.environ["ROP_BUNDLES"] = os.devnull  # what lies in the slots of this machine decides no test
 
