@@ -41,8 +41,9 @@ def open_sinks(options: ScreenOptions, tally: Tally, not_read: Callable[[], Sequ
 
 
 def written(options: ScreenOptions) -> list[str]:
-    """What stands in the output folder after a run, for the end summary."""
+    """What stands in the output folder after a run, for the end summary; a full disk may have left less."""
     folders = [OVERLAYS] if options.overlays else []
     folders += [VESSELS] if options.vessels else []
     folders += [GATES] if options.gates else []
-    return [str(options.out / name) for name in (READINGS, *folders, SUMMARY)]
+    paths = [options.out / name for name in (READINGS, *folders, SUMMARY)]
+    return [str(path) for path in paths if path.exists()]

@@ -46,7 +46,7 @@ def end_lines(tally: Tally, files: Sequence[str], notice: str, not_read: Sequenc
     if percentiles is not None:
         late = f", {tally.late} late" if tally.late else ""
         lines.append(f"latency {percentiles.words}{late}")
-    return [*lines, f"written: {', '.join(files)}", *([notice] if notice else [])]
+    return [*lines, f"written: {', '.join(files) or 'nothing'}", *([notice] if notice else [])]
 
 
 class ConsoleSink:

@@ -22,7 +22,7 @@ from runtime.screen.outputs import open_sinks, written
 from runtime.screen.progress import ConsoleSink, end_lines
 from runtime.screen.unread import not_read, passed_over
 from runtime.screener import Screener
-from runtime.sinks.files import prepare_folder
+from runtime.sinks.files import own_folder
 from runtime.sinks.tally import Tally
 from runtime.site_screener import screener_for
 from runtime.trust.site import open_site
@@ -63,7 +63,7 @@ def _run(options: ScreenOptions, stop: Stop) -> int:
             )
             if passed := passed_over(camera, subfolders=options.subfolders):
                 say(printable(passed), stream=sys.stderr)
-            prepare_folder(options.out)
+            stack.enter_context(own_folder(options.out))
             bundle = open_bundle(options.bundle)
             screener = stack.enter_context(_screener(options, camera, bundle))
         return _screen(options, stop, camera, screener, bundle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -34,6 +35,30 @@ def prepare_folder(folder: Path) -> None:
     Raises `OutputError` when either fails.
     """
     held_folder(folder).close()
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path) -> Iterator[None]:
+    """`prepare_folder` for as long as a run writes there; no other run writes to it meanwhile. Raises `OutputError`.
+
+    The second of two would clear away the first one's readings as those of an earlier run.
+    """
+    prepare_folder(folder)
+    with naming(f"to the folder {folder}"):
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(
+                f"cannot write to the folder {folder}: another run writes its results there; wait for it, or name "
+                "another folder with --out"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(held)
 
 
 def held_folder(folder: Path, *, link_ok: bool = True) -> OutputFolder:

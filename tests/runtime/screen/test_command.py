@@ -16,10 +16,13 @@ from device.errors import Disconnected, FrameUnreadable
 from device.frame import Frame
 from runtime.bundle import Bundle
 from runtime.engines.fake import FakeEngine
+from runtime.errors import OutputError
 from runtime.screen import __main__ as command
 from runtime.screen import run as screen_run
+from runtime.sinks.files import own_folder
 from runtime.sinks.overlay import OverlaySink
 from runtime.sinks.page import NOT_ALL
+from runtime.sinks.summary import SummarySink
 from tests.pictures import retina
 
 Run = Callable[..., int]
@@ -400,3 +403,30 @@ def test_real_infants_images_are_read_with_the_fake_engine(run: Run, data_root: 
     readings = read_readings(tmp_path / "out")
     assert len(readings) == 6
     assert all(math.isfinite(r["timings_ms"]["total"]) for r in readings)
+
+
+def test_a_folder_that_another_run_writes_to_is_refused_and_its_readings_stay(
+    run: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with own_folder(out):
+        (out / "readings.jsonl").write_text("of the other run\n")
+        assert run(photos) == 2
+        assert "another run writes its results there" in capsys.readouterr().err
+        assert (out / "readings.jsonl").read_text() == "of the other run\n"
+    assert run(photos) == 0
+    assert len(read_readings(out)) == 3
+
+
+def test_only_what_stands_there_is_called_written(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(self: SummarySink) -> None:
+        raise OutputError("cannot write summary.html: No space left on device")
+
+    monkeypatch.setattr(SummarySink, "close", full)
+    assert run(photos) == 1
+    said = capsys.readouterr()
+    assert f"written: {tmp_path / 'out' / 'readings.jsonl'}" in said.err
+    assert "summary.html," not in said.err.partition("written: ")[2]
+    assert "/summary.html\n" not in said.err
