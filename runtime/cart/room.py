@@ -499,13 +499,15 @@ class Room:
     def _line(self, summary: ExamSummary, delivery: Mapping[str, str]) -> dict[str, Any]:
         retired = summary.phase is Phase.RETIRED
         infant = None if retired else self.journal.infant(summary.exam_id)
+        record = None if retired else self.journal.exam(summary.exam_id)
         content = summary_dict(summary)
         content |= {
             "word": content["outcome"].replace("_", " "),
             "shown_name": "-" if infant is None else shown_name(infant.name),
             "infant_id": "-" if infant is None else infant.infant_id,
             "voided": summary.phase is Phase.VOIDED,
-            "disagrees": not retired and bool(disagreements(self.journal.exam(summary.exam_id))),
+            "disagrees": record is not None and bool(disagreements(record)),
+            "warnings": [] if record is None else list(record.result.warnings),
             "delivery": delivery,
         }
         return dict(in_exam_time(content, summary))

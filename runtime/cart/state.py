@@ -105,6 +105,7 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
         "outcome": capture.outcome.value,
         "word": word(capture.outcome),
         "reason": plain(capture.reason, record.rules),
+        "read_as": "" if state.reading is None else word(state.reading.outcome),
         "base": verdict.base,
         "banner": verdict.banner,
         "pending": capture.reading is None,

@@ -2,7 +2,7 @@
 import { post, preview } from "../api.js";
 import { button, fill, h, said, svg, t, tell, usable } from "../dom.js";
 import { refresh, store, watch } from "../store.js";
-import { alike, askToClose, bannerText, eyeMap, noExam, openExam, outcomeTag, whose } from "./parts.js";
+import { alike, askToClose, bannerText, eyeMap, noExam, openExam, outcomeTag, outcomeWords, warned, whose } from "./parts.js";
 import { cameraPart } from "./camera.js";
 import { dialog } from "./dialog.js";
 
@@ -158,7 +158,7 @@ export function captureScreen(main, { go }) {
   function draw() {
     const exam = store.state && store.state.exam;
     if (!openExam()) { ends(); return; }
-    fill(warnings, ...exam.warnings.map((one) => h("p", { class: "warn" }, said(one))));
+    fill(warnings, warned(exam.warnings));
     fill(map, ...["OD", "OS"].map((eye) => eyeMap(exam, eye, aim)));
     const lamp = exam.light;
     tools.querySelector("#light").hidden = !lamp;
@@ -175,7 +175,7 @@ export function captureScreen(main, { go }) {
       setTimeout(() => { if (!ended) { if (readyAt <= performance.now() && wait.textContent.includes(left.toFixed(1))) wait.textContent = ""; refresh().catch(() => {}); } }, Math.min(left * 1000 + 50, 1000));
     }
     fill(strip, ...exam.captures.map((one) => h("button", { type: "button", "data-k": `shot ${exam.exam} ${one.number}`, class: `shot ${one.outcome} ${one.excluded ? "excluded" : ""}`,
-      onclick: () => go("result", exam.exam), "aria-label": `${one.number}: ${one.eye} ${t(one.view)}, ${t(one.word)}` },
+      onclick: () => go("result", exam.exam), "aria-label": `${one.number}: ${one.eye} ${t(one.view)}, ${outcomeWords(one)}` },
     one.addresses && one.addresses.thumbnail ? h("img", { src: one.addresses.thumbnail, alt: "", loading: "lazy" }) : h("span", { class: "nothing" }, "×"),
     h("span", {}, `${one.eye} ${t(one.view)}`), outcomeTag(one))));
     const doubtful = exam.aim && exam.eyes[exam.aim.eye].views[exam.aim.view]?.status === "alike"

@@ -8,8 +8,17 @@ const SIGNS = { REFER: "!", NO_REFERRAL_FINDINGS: "✓", RETAKE: "↻", NO_RESUL
 const STATUS = { todo: "to do", taken: "taken", retake: "retake", refer: "refer", "no result": "no result", alike: "same place" };
 
 export function outcomeTag(one) {
-  return h("span", { class: `tag ${one.outcome}` }, h("span", { "aria-hidden": "true" }, SIGNS[one.outcome] || ""), " ", t(one.word));
+  return h("span", { class: `tag ${one.outcome}` }, h("span", { "aria-hidden": "true" }, one.excluded ? "×" : SIGNS[one.outcome] || ""), " ", outcomeWords(one));
 }
+
+// A picture that a person excluded still says what it was read as: that is what somebody decided against.
+export function outcomeWords(one) {
+  if (!one.excluded) return t(one.word);
+  return one.read_as ? t("excluded, read as {word}", { word: t(one.read_as) }) : t("excluded");
+}
+
+// What must be read beside an outcome: a REFER that was excluded, another infant's identifier.
+export function warned(warnings) { return (warnings || []).map((one) => h("p", { class: "warn" }, said(one))); }
 
 // The controlled text of an outcome in the user's language, with place and reason where the text has them.
 export function bannerText(one) {
@@ -54,7 +63,7 @@ export function askToClose(after) {
       undone.length ? h("p", { class: "warn" }, t("Not done: {views}", { views: undone.join(", ") })) : null,
       doubtful.map((one) => h("p", { class: "warn" }, `${one.number}, ${one.eye} ${t(one.view)}: `, likeWords(one))),
       undone.length || doubtful.length ? null : h("p", {}, t("Every view is done.")),
-      h("p", {}, bannerText(exam)));
+      h("p", {}, bannerText(exam)), warned(exam.warnings));
   };
   draw();
   dialog(t("Close the exam"), [told], [{ text: t("Close the exam"), does: async () => {

@@ -3,7 +3,7 @@ import { gates, get, post } from "../api.js";
 import { button, fill, h, said, t, tell, when } from "../dom.js";
 import { can, inTurn, refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
-import { alike, askToClose, bannerText, noExam, openExam, outcomeTag, whose } from "./parts.js";
+import { alike, askToClose, bannerText, noExam, openExam, outcomeTag, outcomeWords, warned, whose } from "./parts.js";
 
 // `argument`: an exam that somebody chose; it stays. Without one, and once the chosen one was the open one, the page
 // follows the open exam, so that no infant's result stands under the next one's name.
@@ -38,7 +38,7 @@ export function resultScreen(main, { go, argument }) {
       (exam.disagreements || []).length ? h("p", { class: "disagrees", role: "alert" }, t("A clinician's findings disagree with this outcome: {what}", { what: exam.disagreements.join("; ") })) : null,
       h("div", { class: `banner big ${exam.outcome}` }, h("b", {}, t(exam.word)), h("span", {}, bannerText(exam)),
         exam.where ? h("span", { class: "reason" }, `${exam.where}: `, said(exam.reason)) : h("span", { class: "reason" }, said(exam.reason))),
-      (exam.warnings || []).map((one) => h("p", { class: "warn" }, said(one))),
+      warned(exam.warnings),
       h("p", {}, infant ? [h("b", {}, h("bdi", {}, infant.shown_name)), " ", h("bdi", {}, infant.infant_id), ` ${t("born")} ${infant.born_day}`] : t("retired"),
         `, ${when(exam.opened_at, true)}, ${exam.operator}, `, exam.voided ? t("void") : t(open ? "open" : exam.phase), exam.stopped ? `, ${t("stopped early")}` : ""),
       h("div", { class: "tools" },
@@ -88,7 +88,7 @@ export function resultScreen(main, { go, argument }) {
     ];
   }
 
-  function called(one) { return `${one.eye} ${t(one.view)}: ${t(one.word)}`; }
+  function called(one) { return `${one.eye} ${t(one.view)}: ${outcomeWords(one)}`; }
 
   // The gates are made when they are asked for, of one picture at a time; what comes for another one is let go.
   function gatesOf(one) {

@@ -70,3 +70,22 @@ def test_gates_that_cannot_be_had_are_refused_with_words(browser: Any, cart: Qui
     page.locator(GATES).click()  # asked again
     page.wait_for_selector(".gates img.whole")
     page.context.close()
+
+
+def test_a_refer_that_a_person_excluded_is_said_wherever_the_exam_ends(browser: Any, cart: Quick) -> None:
+    exam = cart.exam()["exam"]
+    cart.done(f"exams/{exam}/captures/1/exclude", {"reason": "artefact"})
+    said = "frame 1, OD nasal: read as REFER, excluded by a person"
+    page = opened(browser, f"{cart.server.url}#result")
+    says(page, '[data-k="shot 1"] .tag', "excluded, read as REFER")
+    assert page.locator('[data-k="shot 2"] .tag').inner_text().split(maxsplit=1)[1] == "REFER"
+    page.get_by_role("button", name="Close the exam").click()
+    says(page, "dialog[open]", said)
+    assert violations(page) == []
+    page.locator("dialog button.main").click()
+    holds(page, "!document.querySelector('dialog')")
+    page.evaluate("location.hash = 'today'")
+    says(page, f'[data-k="{exam}"]', said)
+    assert violations(page) == []
+    assert [one["warnings"] for one in cart.get("exams").json()["exams"]] == [[said]]
+    page.context.close()
