@@ -183,7 +183,13 @@ class Terminal:
         for eye, hazards in dose.items():
             for name, one in hazards.items():
                 self._say(f"light, {eye}, {name}: {one['used']:.3g} of {one['limit']:.3g} {one['unit']}")
+        self._say_outcome(exam)
+
+    def _say_outcome(self, exam: dict[str, Any]) -> None:
+        """What must be read beside the outcome comes with it: disagreements, and referring pictures taken out."""
         self._say(exam["banner"])
+        for said in (*exam.get("disagreements", ()), *exam.get("warnings", ())):
+            self._say(f"! {said}")
 
     def _end(self, key: str) -> int:
         """The result of a closed exam; one that is left open says so, and goes on with the next call."""
@@ -196,7 +202,7 @@ class Terminal:
         if key == "c" and exam:
             if not self._done(self._cart.close_exam(exam["exam"], operator=self._operator)):
                 return 1
-            self._say(self._cart.exam(exam["exam"]).result()["banner"])
+            self._say_outcome(self._cart.exam(exam["exam"]).result())
         else:
             self._say(f"exam {exam['exam']} stays open" if exam else "the exam was closed elsewhere")
         return 0

@@ -187,7 +187,8 @@ def _say_last_capture(journal: Journal, exam_id: str, *, as_json: bool) -> None:
         return
     last = record.captures[-1]
     # Of one view no sentence is said that a person could take for the infant's.
-    say(capture_line(last.eye, last), f"the exam so far: {record.result.infant.banner}")
+    beside = (f"! {printable(said)}" for said in (*disagreements(record), *record.result.warnings))
+    say(capture_line(last.eye, last), f"the exam so far: {record.result.infant.banner}", *beside)
 
 
 def correct(options: Namespace) -> int:
@@ -259,7 +260,7 @@ def list_(options: Namespace) -> int:
     with open_journal(options, read_only=True) as journal:
         summaries = list(fitting(journal, options))[: options.last]
         altered = journal.altered
-        against = {line.exam_id: _against(journal, line) for line in summaries}
+        beside = {line.exam_id: _beside(journal, line) for line in summaries}
         infants = {line.exam_id: _infant_of(journal, line) for line in summaries}
         said = [f"exam {exam_id}: its line was altered, shown as the trail tells it" for exam_id in altered]
         said += [f"{where}: {problem}" for where, problem in journal.altered_events()]
@@ -269,13 +270,13 @@ def list_(options: Namespace) -> int:
         for summary in summaries:
             whose = infants[summary.exam_id]
             named = {"infant_id": whose and whose.infant_id, "name": whose and whose.name}
-            say_json(summary_dict(summary) | {"infant": named, "disagreements": against[summary.exam_id]})
+            against, warnings = beside[summary.exam_id]
+            say_json(summary_dict(summary) | {"infant": named, "disagreements": against, "warnings": warnings})
     else:
         for summary in summaries:
-            say(
-                summary_line(summary, infants[summary.exam_id])
-                + ("  ! a clinician documented otherwise" if against[summary.exam_id] else "")
-            )
+            against, warnings = beside[summary.exam_id]
+            marks = [*(["a clinician documented otherwise"] if against else []), *warnings]
+            say("".join((summary_line(summary, infants[summary.exam_id]), *(f"  ! {mark}" for mark in marks))))
     return 1 if said else 0
 
 
@@ -287,14 +288,18 @@ def _infant_of(journal: Journal, line: ExamSummary) -> Infant | None:
         return None  # as above
 
 
-def _against(journal: Journal, line: ExamSummary) -> list[str]:
-    """Where a clinician's document does not go with the outcome; only exams with typed words are looked into."""
+def _beside(journal: Journal, line: ExamSummary) -> tuple[list[str], list[str]]:
+    """What must be said beside the outcome: where a clinician's document does not go with it, and its warnings.
+
+    Both come of what a person typed, so only exams with typed words are looked into.
+    """
     if not line.typed_seq or line.phase is Phase.RETIRED:
-        return []
+        return [], []
     try:
-        return list(disagreements(journal.exam(line.exam_id)))
+        record = journal.exam(line.exam_id)
     except JournalDamaged:
-        return []  # `altered` and verify name it
+        return [], []  # `altered` and verify name it
+    return list(disagreements(record)), list(record.result.warnings)
 
 
 def show(options: Namespace) -> int:

@@ -129,6 +129,18 @@ def test_without_an_open_exam_nothing_is_taken(cart: Quick) -> None:
     assert at.ends() == 2
 
 
+def test_the_outcome_comes_with_a_refer_that_a_person_took_out(cart: Quick) -> None:
+    cart.engine.probabilities = (0.1, 0.9)
+    at = Typed(cart.cart)
+    at.hears("aim: OD disc-centred")
+    at.press(" ", r"picture 1: Refer")
+    cart.cart.exclude(cart.exam()["exam"], 1, reason="of the twin", operator="anna").result()
+    warning = "\r\n! frame 1, OD disc-centred: read as REFER, excluded by a person\r\n"
+    at.press("m", f"No result.*{warning}")
+    at.press("c", f"No result.*{warning}")
+    assert at.ends() == 0
+
+
 def test_exam_run_names_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert exam_main(["run"]) == 2
     assert "python -m runtime.cart terminal" in capsys.readouterr().err

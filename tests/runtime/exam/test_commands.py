@@ -209,6 +209,15 @@ def test_a_dicom_picture_of_the_other_eye_or_of_another_infant_is_not_taken(cart
     assert cart.json("show", exam_id)["captures_total"] == 1
 
 
+def test_the_exam_so_far_comes_with_a_refer_that_a_person_took_out(cart: Cart, monkeypatch: pytest.MonkeyPatch) -> None:
+    exam_id = cart.new()
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: FakeEngine(probabilities=(0.1, 0.9)))
+    assert cart.capture(0, "OD", "nasal")["outcome"] == "REFER"
+    cart("exclude", exam_id, "--capture", "1", "--operator", "anna", "--reason", "of the twin")
+    said = cart("capture", "--operator", "anna", "--eye", "OD", "--view", "temporal", str(cart.folder / "1.png"))
+    assert said.endswith("\n! frame 1, OD nasal: read as REFER, excluded by a person\n")
+
+
 def test_an_identifier_that_another_infant_has_is_said(cart: Cart, capsys: pytest.CaptureFixture[str]) -> None:
     first = cart.new()
     cart("close", "--operator", "anna")

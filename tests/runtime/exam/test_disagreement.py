@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,36 @@ def test_an_excluded_referring_frame_is_told_with_the_outcome(journal: Journal) 
     journal.exclude(exam_id, 1, reason="of the twin", operator="anna")
     assert any("read as REFER, excluded" in line for line in exam_lines(journal.exam(exam_id)))
     assert "read as REFER, excluded" in report_page(journal, exam_id)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("exclude", "excluded by a person"), ("void", "in an exam that was voided"), ("", "")]
+)
+def test_the_list_tells_of_a_refer_that_does_not_count(
+    journal: Journal, capsys: pytest.CaptureFixture[str], how: str, said: str
+) -> None:
+    exam_id = journal_exam(journal, [REFER, *[NRF] * 10])
+    if how == "exclude":
+        journal.exclude(exam_id, 1, reason="of the twin", operator="anna")
+    elif how == "void":
+        journal.void_exam(exam_id, reason="of the twin", operator="anna")
+    warning = f"frame 1, OD disc-centred: read as REFER, {said}"
+    line, told = _listed(journal, capsys)
+    assert told["warnings"] == ([warning] if how else [])
+    assert line.endswith(f"  ! {warning}") is bool(how)
+    assert "REFER" in line
+    if how == "exclude":
+        journal.include(exam_id, 1, reason="it is hers", operator="anna")
+        line, told = _listed(journal, capsys)
+        assert ("!" in line, told["warnings"], told["outcome"]) == (False, [], "REFER")
+
+
+def _listed(journal: Journal, capsys: pytest.CaptureFixture[str]) -> tuple[str, dict[str, Any]]:
+    capsys.readouterr()
+    assert main(["list", "--journal", str(journal.folder)]) == 0
+    line = capsys.readouterr().out.rstrip("\n")
+    assert main(["list", "--journal", str(journal.folder), "--json"]) == 0
+    return line, json.loads(capsys.readouterr().out)
 
 
 def test_a_view_whose_only_frame_was_excluded_says_so_with_the_reason(journal: Journal, tmp_path: Path) -> None:
