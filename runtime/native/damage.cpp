@@ -70,7 +70,7 @@ std::string flat_band(const Picture &it) {
         const bool within = first > 0 && end < it.height;
         const bool damaged = within ? goes_on(row_of(it, first - 1), row_of(it, end), it.width)
                                     : end - first >= FLAT_ROWS && end - first < it.height && DARK < level && level < WHITE && !frame;
-        if (damaged) return "rows " + std::to_string(first) + " to " + std::to_string(end - 1) + " are one flat colour";
+        if (damaged) return "rows " + std::to_string(first) + " to " + std::to_string(end - 1) + " are one flat colour, which no photograph has";
     }
     return "";
 }

@@ -136,14 +136,14 @@ def _flat_band(pixels: NDArray[np.uint8]) -> str | None:
         level = int(pixels[first, 0].max())
         if first > 0 and end < height:
             if _goes_on(pixels[first - 1], pixels[end]):
-                return f"rows {first} to {end - 1} are one flat colour"
+                return f"rows {first} to {end - 1} are one flat colour, which no photograph has"
         elif (
             end - first >= _FLAT_ROWS
             and end - first < height
             and _DARK < level < _WHITE
             and not _both_ends(runs, height)
         ):
-            return f"rows {first} to {end - 1} are one flat colour"
+            return f"rows {first} to {end - 1} are one flat colour, which no photograph has"
     return None
 
 
