@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from device.version import PROJECT
 
@@ -20,9 +21,16 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 }
 """The modules that a command imports, by the extra of setup.cfg that installs them."""
 
+_TREE = Path(__file__).parents[1]
+
 
 def how_to_install(extra: str) -> str:
-    """The command that brings an extra, to end a message with."""
+    """The command that brings an extra, to end a message with.
+
+    From a clone its folder is named: by the name alone pip would ask an index, where anybody may have taken it.
+    """
+    if (_TREE / "setup.cfg").is_file():
+        return f"install it: pip install -e '{_TREE}[{extra}]'"
     return f"install it: pip install '{PROJECT}[{extra}]'"
 
 

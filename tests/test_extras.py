@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from device.extras import EXTRAS
+from device.extras import EXTRAS, how_to_install
 from tests.fresh import FreshStarts
 
 ROOT = Path(__file__).parents[1]
@@ -89,5 +89,13 @@ def test_a_missing_extra_is_one_line_and_nothing_is_written(
     ran = fresh.run(line.split(), tmp_path, absent=ALL)
     assert ran.code == 2, ran.out + ran.err
     assert ran.err.strip().count("\n") == 0
-    assert f"pip install 'rop-screening-runtime[{extra}]'" in ran.err
+    assert how_to_install(extra) in ran.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_how_to_install_names_the_clone_and_the_package_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert how_to_install("video") == f"install it: pip install -e '{Path(__file__).parents[1]}[video]'"
+    monkeypatch.setattr("device.extras._TREE", tmp_path)
+    assert how_to_install("video") == "install it: pip install 'rop-screening-runtime[video]'"

@@ -14,6 +14,7 @@ from PIL import Image
 
 from device import FrameUnreadable, Pictures, WatchedFolder
 from device.cameras.files import decode
+from device.extras import how_to_install
 from device.frame import StatedOf
 
 pydicom = pytest.importorskip("pydicom", reason="needs the extra dicom")
@@ -218,7 +219,7 @@ def test_a_half_written_object_in_a_watched_folder_waits(tmp_path: Path) -> None
 def test_without_pydicom_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.dcm", NOISE)
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    assert "pip install 'rop-screening-runtime[dicom]'" in refusal(path)
+    assert how_to_install("dicom") in refusal(path)
 
 
 @pytest.mark.parametrize(
