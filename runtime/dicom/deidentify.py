@@ -18,7 +18,7 @@ from runtime.dicom.errors import DicomError
 from runtime.dicom.objects import planned
 from runtime.dicom.records import DicomExam, EquipmentFacts, InfantFacts, Shot
 from runtime.exam.order import Order
-from runtime.exam.result import Conclusion
+from runtime.exam.result import Conclusion, warnings_counted
 from runtime.outcome import EXAM_REASONS
 
 DUMMY_DATE = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -43,8 +43,9 @@ KEPT_FACTS = ("refer classes", "required views", "retakes")
 def anonymous(exam: DicomExam) -> DicomExam:
     """The same exam of nobody, nowhere, at no time. Each call gives other identifiers, which nothing leads back from.
 
-    Kept are pixels, eyes, views, outcomes, probabilities, quality measures, and which camera model, bundle and engine
-    made them. Gone are also age, sex and weight, which the basic profile removes.
+    Kept are pixels, eyes, views, outcomes, probabilities, quality measures, how many frames that do not count were read
+    as REFER, and which camera model, bundle and engine made them. Gone are also age, sex and weight, which the basic
+    profile removes.
     """
     pseudonym = f"ROP-{secrets.token_hex(6).upper()}"
     made = exam.equipment
@@ -72,7 +73,7 @@ def anonymous(exam: DicomExam) -> DicomExam:
         changes=(),
         exposures=(),
         disagreements=(),
-        warnings=(),  # they number frames as the journal does
+        warnings=tuple(warnings_counted(exam.warnings)),  # each frame's own has its number in the journal
         trail="",
         rejected=frozenset(),
     )

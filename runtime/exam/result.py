@@ -31,6 +31,8 @@ from runtime.outcome import (
 from runtime.quality import REPEATED
 from runtime.views import Eye, View, place
 
+TAKEN_OUT, IN_VOIDED = "excluded by a person", "in an exam that was voided"
+"""Why a frame that was read as REFER does not count."""
 WORST_FIRST = (Outcome.REFER, Outcome.RETAKE, Outcome.NO_RESULT, Outcome.NO_REFERRAL_FINDINGS)
 
 
@@ -105,8 +107,16 @@ def _warnings(exam: Exam) -> Iterator[str]:
     for capture in exam.captures:
         refers = capture.reading is not None and capture.reading.outcome is Outcome.REFER
         if refers and (capture.excluded or exam.phase is Phase.VOIDED):
-            was = "excluded by a person" if capture.excluded else "in an exam that was voided"
+            was = TAKEN_OUT if capture.excluded else IN_VOIDED
             yield f"frame {capture.number}, {place(capture.eye, capture.view)}: read as REFER, {was}"
+
+
+def warnings_counted(warnings: Iterable[str]) -> Iterator[str]:
+    """What `ExamResult.warnings` say, by count instead of by frame: nothing in it leads to a frame of the journal."""
+    told = list(warnings)
+    for was in (TAKEN_OUT, IN_VOIDED):
+        if count := sum(line.endswith(f": read as REFER, {was}") for line in told):
+            yield f"{count} frame{'s' * (count > 1)} {was} {'were' if count > 1 else 'was'} read as REFER"
 
 
 def _views_of(exam: Exam, eye: Eye) -> Iterator[View]:

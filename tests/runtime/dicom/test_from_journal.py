@@ -27,7 +27,7 @@ from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.order import Order, Ordered
 from runtime.exam.rules import ExamRules
-from runtime.outcome import AID_NOTICE
+from runtime.outcome import AID_NOTICE, Outcome
 from runtime.views import Eye, View
 from tests.runtime.dicom.exams import BUNDLE, KEY, picture, reading
 
@@ -174,6 +174,34 @@ def test_the_report_tells_light_a_disagreement_and_the_trail_and_a_deidentified_
     assert last.hash.encode() not in content
     assert b"light, OD" not in content
     assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("taken_out", "said"),
+    [
+        ([], None),
+        ([2], b"1 frame excluded by a person was read as REFER"),
+        ([1, 2], b"2 frames excluded by a person were read as REFER"),
+    ],
+)
+def test_a_deidentified_report_keeps_that_a_person_took_a_refer_out(
+    journal: Journal, tmp_path: Path, taken_out: list[int], said: bytes | None
+) -> None:
+    rules = ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0", required_views=(View.DISC,))
+    exam_id = journal.begin_exam(girl(), rules, operator="nurse")
+    for number, outcome in enumerate((Outcome.REFER, Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS), 1):
+        shot = Frame(picture(number), number, "sim:retcam", captured_at=OPENED)
+        journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="n")
+        journal.add_reading(exam_id, number, replace(reading(shot), outcome=outcome))
+    for number in taken_out:
+        journal.exclude(exam_id, number, reason="of the twin Anna", operator="nurse")
+    journal.close_exam(exam_id, operator="nurse")
+    written = export_deidentified(exam_from_journal(journal, exam_id, CartNode()), tmp_path / "out")
+    content = b"".join(path.read_bytes() for path in written if path.name == "report.dcm")
+    assert said is None or said in content
+    assert (b"read as REFER" in content) is bool(said)
+    assert b"twin" not in content
+    assert b"frame 2" not in content
 
 
 def raw(dataset: Dataset) -> bytes:

@@ -21,7 +21,7 @@ from runtime.exam.machine import (
     Voided,
     apply,
 )
-from runtime.exam.result import WORST_FIRST, Conclusion, ExamResult, capture_outcome, exam_result
+from runtime.exam.result import WORST_FIRST, Conclusion, ExamResult, capture_outcome, exam_result, warnings_counted
 from runtime.outcome import (
     CONTRADICTION,
     EXCLUDED,
@@ -233,6 +233,8 @@ def test_a_frame_that_a_person_took_out_counts_as_never_taken(
     said = [f"frame {n}, {shots[n - 1][0][0].value} {shots[n - 1][0][1].value}" for n in taken_out]
     referring = [words for words, n in zip(said, taken_out, strict=True) if shots[n - 1][0][2] is REFER]
     assert list(result.warnings) == [f"{words}: read as REFER, excluded by a person" for words in referring]
+    counts = [int(line.split()[0]) for line in warnings_counted(result.warnings)]
+    assert counts == ([len(referring)] if referring else [])
     for number in taken_out:
         exam = apply(exam, Included(number, "by mistake"))
     assert exam_result(exam) == exam_result(whole)
@@ -264,6 +266,8 @@ def test_a_voided_exam_has_no_result_and_says_what_it_would_have_referred(
         for number, (eye, view, outcome) in enumerate(shots, 1)
         if outcome is REFER
     ]
+    counts = [int(line.split()[0]) for line in warnings_counted(result.warnings)]
+    assert sum(counts) == len(result.warnings)
     assert result.referring == ()
 
 
