@@ -29,7 +29,7 @@ class StatedOf:
     """What a file states of its picture's subject; empty where it states nothing. For comparing: written nowhere."""
 
     eye: str = ""
-    """`R` or `L`, of the patient."""
+    """`R` or `L`, of the patient; `B` where it says both eyes, `RL` where it says one here and the other there."""
     patient_id: str = field(default="", repr=False)
 
 

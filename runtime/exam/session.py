@@ -26,6 +26,8 @@ from runtime.views import Eye, View
 T = TypeVar("T")
 SIDES = {Eye.OD: "R", Eye.OS: "L"}
 """As DICOM names the patient's sides."""
+NO_ONE_EYE = {"B": "both eyes (laterality B)", "RL": "OD and OS at once (its two lateralities contradict each other)"}
+"""What a file says of its eye that no eye of an exam can be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +128,11 @@ class ExamSession:
 
     def _is_its_own(self, stated: StatedOf, exam_id: str, eye: Eye) -> None:
         """A file's word is not asked of twice: who set the eye or opened the exam may have taken the wrong one."""
+        if stated.eye in NO_ONE_EYE:
+            raise ExamRefused(
+                f"the picture's file says {NO_ONE_EYE[stated.eye]}, expected {eye.value} alone; look which eye it is, "
+                "set that at the camera, and take this eye's picture again"
+            )
         if stated.eye not in ("", SIDES[eye]):
             other = next(one for one, side in SIDES.items() if side == stated.eye)
             raise ExamRefused(

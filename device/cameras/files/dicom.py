@@ -77,8 +77,23 @@ def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...], State
 
 
 def _stated(dataset: Any) -> StatedOf:
-    eye = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "").strip().upper()
-    return StatedOf(eye if eye in ("R", "L") else "", str(dataset.get("PatientID") or "").strip())
+    return StatedOf(_eye(dataset), str(dataset.get("PatientID") or "").strip())
+
+
+def _eye(dataset: Any) -> str:
+    """As `StatedOf` has it. A series of both eyes may hold a picture of one, so a side goes before the series' B."""
+    image, series = (_sides(dataset.get(name)) for name in ("ImageLaterality", "Laterality"))
+    if {"R", "L"} <= image | series:
+        return "RL"
+    if "B" in (image or series):
+        return "B"
+    return next(iter((image | series) - {"B"}), "")
+
+
+def _sides(value: Any) -> set[str]:
+    """Sides that an element names; several where it has several values."""
+    values = [value] if isinstance(value, str) else value or ()
+    return {str(one).strip().upper() for one in values} & {"R", "L", "B"}
 
 
 def _in_srgb(pixels: NDArray[np.uint8], header: dict[str, Any]) -> tuple[NDArray[np.uint8], tuple[str, ...]]:

@@ -198,6 +198,8 @@ def test_a_dicom_picture_of_the_other_eye_or_of_another_infant_is_not_taken(cart
     for name, stated, words in (
         ("left", {"ImageLaterality": "L", "PatientID": known}, "the picture's file says OS, OD is set"),
         ("another's", {"ImageLaterality": "R", "PatientID": "OTHER-77"}, "another patient's identifier"),
+        ("either", {"ImageLaterality": "R", "Laterality": "L", "PatientID": known}, "says OD and OS at once"),
+        ("both", {"ImageLaterality": "B", "PatientID": known}, "says both eyes (laterality B), expected OD alone"),
         ("hers", {"ImageLaterality": "R", "PatientID": known}, ""),
     ):
         path = write(cart.folder / f"{name}.dcm", retina(len(name)), **stated)
