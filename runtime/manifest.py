@@ -8,6 +8,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from runtime.exact import EXACT
+
 BUNDLE_SCHEMA = "rop.bundle/1"
 DISEASE = "retinopathy of prematurity"
 """The one disease that this runtime screens for; a bundle for another is refused."""
@@ -52,8 +54,8 @@ class NetworkFacts(_Part):
 class InputFacts(_Part):
     """What the graphs take; the runtime prepares exactly this."""
 
-    width: Literal[256]
-    height: Literal[256]
+    width: Annotated[Literal[256], EXACT]
+    height: Annotated[Literal[256], EXACT]
     layout: Literal["NHWC"]
     dtype: Literal["uint8"]
     color: Literal["RGB"]
@@ -68,9 +70,9 @@ class ResizeFacts(_Part):
     by a triangle as wide as the shrink, in fractions of 2 to the `weight_bits`.
     """
 
-    keep_at_least: Literal[480] = 480
-    largest_reduction: Literal[16] = 16
-    weight_bits: Literal[22] = 22
+    keep_at_least: Annotated[Literal[480], EXACT] = 480
+    largest_reduction: Annotated[Literal[16], EXACT] = 16
+    weight_bits: Annotated[Literal[22], EXACT] = 22
 
 
 class SavedGraphs(_Part):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from device.checked_file import SumDiffers, place_of, read_summed, writable_by_anybody
 from device.refused_value import refused_value
 from runtime.errors import ConfigUnusable
+from runtime.exact import EXACT
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
 
 LIMIT_BYTES = 1 << 20
@@ -55,7 +56,7 @@ class LightSection(_Part):
 
     port: str = Field(min_length=1)
     """`/dev/ttyACM0`, any URL of pyserial, or `simulated`."""
-    protocol: Literal[1, 2] = 2
+    protocol: Annotated[Literal[1, 2], EXACT] = 2
     """ROPLINK/2; 1 for a board of the older kind, on which frames recorded from the line can be played back."""
     calibration: Path | None = None
     """The board's signed calibration; only a simulated board needs none."""

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from runtime.exact import EXACT
+
 EyeName = Literal["OD", "OS"]
 ViewName = Literal["disc-centred", "temporal", "nasal", "superior", "inferior"]
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
@@ -41,7 +43,7 @@ class OpenBody(Body):
 
     key: Annotated[str, Field(max_length=64)] = ""
     infant: InfantBody
-    wrist_band_checked: Literal[True]
+    wrist_band_checked: Annotated[Literal[True], EXACT]
     """The operator compared name and identifier with the wrist band."""
 
 

@@ -78,6 +78,10 @@ WRONG = {
     "not finite": ('schema = "rop.cart/1"\n[camera]\nsource = "x"\nbudget_ms = inf', "camera.budget_ms: "),
     "view": ('schema = "rop.cart/1"\n[exam]\nviews = ["macula"]', "exam.views.0: "),
     "view twice": ('schema = "rop.cart/1"\n[exam]\nviews = ["nasal", "nasal"]', "exam.views: "),
+    "true for a version": (
+        'schema = "rop.cart/1"\n[light]\nport = "simulated"\nprotocol = true',
+        "light.protocol: got true, expected a whole number",
+    ),
     "table for a value": ('schema = "rop.cart/1"\n[station]\nx = 1', "station: "),
     "value for a table": ('schema = "rop.cart/1"\ncamera = "x"', "camera: "),
     "no TOML": ("schema = ", "is no TOML"),
