@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -110,6 +111,27 @@ def save_users(path: Path, users: tuple[User, ...]) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a users file, which need not be there yet, for whoever reads, changes and writes it; another one waits.
+
+    The lock is a file beside it, `.NAME.lock`: the file itself is another one after each change. Raises `OSError`.
+    """
+    beside = path.with_name(f".{path.name}.lock")
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(beside, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        if path.exists() and os.geteuid() == 0:  # as the users file, and only what was made here just now
+            os.fchown(descriptor, path.stat().st_uid, path.stat().st_gid)
+    except FileExistsError:
+        descriptor = os.open(beside, flags)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @dataclass

@@ -155,32 +155,40 @@ def init(options: Namespace) -> int:
 def user(options: Namespace) -> int:
     """Add a user, give one another PIN, or take one out; a cart that runs knows at once."""
     from runtime.cart.errors import CartError
-    from runtime.cart.users import load_users, new_user, save_users
+    from runtime.cart.users import held, new_user, save_users
     from runtime.config import load_config
 
-    config = load_config(options.config)
-    if config.users is None:
+    file = load_config(options.config).users
+    if file is None:
         raise CartError('cart.toml: users: no users file named; add users = "users.json"')
-    known = load_users(config.users) if config.users.exists() else ()
-    there = next((one for one in known if one.name == options.name), None)
-    others = tuple(one for one in known if one is not there)
-    if there is None and (options.new_pin or options.remove):
-        raise CartError(
-            f"user {options.name}: is not in {config.users.name}; it has {', '.join(o.name for o in known)}"
-        )
-    if there is not None and not (options.new_pin or options.remove):
-        raise CartError(f"user {options.name}: is in {config.users.name} already; give --new-pin, or --remove")
-    if options.remove:
-        if not others:
-            raise CartError(f"user {options.name}: is the only one, and nobody could sign in; add another one before")
-        save_users(config.users, others)
-        say(f"{options.name} may not sign in any more")
-        return DONE
-    shown = options.shown or (there.shown if there else options.name)
-    new = new_user(options.name, shown, _pin(), options.role or (there.role if there else "operator"))
-    save_users(config.users, (*known, new) if there is None else tuple(new if one is there else one for one in known))
-    say(f"{options.name} may sign in with this PIN")
+    _known(file, options)
+    pin = "" if options.remove else _pin()
+    with held(file):
+        known, there = _known(file, options)  # others may have changed it while the PIN was asked for
+        if options.remove:
+            save_users(file, tuple(one for one in known if one is not there))
+        else:
+            shown = options.shown or (there.shown if there else options.name)
+            new = new_user(options.name, shown, pin, options.role or (there.role if there else "operator"))
+            save_users(file, tuple(new if one is there else one for one in known) if there else (*known, new))
+    say(f"{options.name} may not sign in any more" if options.remove else f"{options.name} may sign in with this PIN")
     return DONE
+
+
+def _known(file: Path, options: Namespace) -> tuple[tuple[User, ...], User | None]:
+    """All users, and the one that is named; raises `CartError` where what is asked cannot be."""
+    from runtime.cart.errors import CartError
+    from runtime.cart.users import load_users
+
+    known = load_users(file) if file.exists() else ()
+    there = next((one for one in known if one.name == options.name), None)
+    if there is None and (options.new_pin or options.remove):
+        raise CartError(f"user {options.name}: is not in {file.name}; it has {', '.join(o.name for o in known)}")
+    if there is not None and not (options.new_pin or options.remove):
+        raise CartError(f"user {options.name}: is in {file.name} already; give --new-pin, or --remove")
+    if options.remove and len(known) == 1:
+        raise CartError(f"user {options.name}: is the only one, and nobody could sign in; add another one before")
+    return known, there
 
 
 def _pin() -> str:

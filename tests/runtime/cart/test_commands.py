@@ -82,6 +82,33 @@ def test_another_pin_and_a_user_who_goes_hold_at_once_in_a_cart_that_runs(
     assert sign_in.check("ben", "2468").name == "ben"  # a file that is broken keeps nobody out
 
 
+def test_what_another_one_changed_while_the_pin_was_asked_for_stands(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = config.parent / "users.json"
+
+    def user(*words: str, pin: str = "1357", meanwhile: tuple[str, ...] = ()) -> int:
+        def asked() -> str:
+            assert not meanwhile or user(*meanwhile, pin="2468") == 0
+            return pin
+
+        monkeypatch.setattr("runtime.cart.verbs._pin", asked)
+        return main(["user", *words, "--config", str(config)])
+
+    def names() -> list[str]:
+        return [one.name for one in load_users(file)]
+
+    assert (user("ana"), user("bob")) == (0, 0)
+    assert user("carl", meanwhile=("bob", "--remove")) == 0
+    assert names() == ["ana", "carl"]
+    assert user("carl", "--new-pin", meanwhile=("carl", "--remove")) == 2
+    assert "user carl: is not in users.json" in capsys.readouterr().err
+    assert names() == ["ana"]
+    assert user("dora", meanwhile=("dora",)) == 2
+    assert "already; give --new-pin" in capsys.readouterr().err
+    assert SignIn(load_users(file)).check("dora", "2468").name == "dora"
+
+
 def test_units_are_shown_whole(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install", "--print", "--config", str(config)]) == 0
     shown = capsys.readouterr().out

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from runtime.cart.errors import CartError, SignInRefused
-from runtime.cart.users import FIRST_WAIT_S, FREE_TRIES, LONGEST_WAIT_S, SignIn, load_users, new_user, save_users
+from runtime.cart.users import FIRST_WAIT_S, FREE_TRIES, LONGEST_WAIT_S, SignIn, held, load_users, new_user, save_users
 
 
 class Clock:
@@ -70,6 +71,32 @@ def test_the_same_name_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="twice"):
         save_users(tmp_path / "users.json", (ANA, ANA))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_changes_the_file_waits_for_another_who_does(tmp_path: Path) -> None:
+    path = tmp_path / "users.json"
+    save_users(path, (ANA,))
+    began = threading.Event()
+
+    def add() -> None:
+        began.set()
+        with held(path):
+            save_users(path, (*load_users(path), new_user("cleo", "Cleo", "1357")))
+
+    other = threading.Thread(target=add)
+    with held(path):
+        known = load_users(path)
+        other.start()
+        began.wait()
+        other.join(0.1)
+        assert other.is_alive()
+        save_users(path, (*known, new_user("ben", "Ben", "2468")))
+    other.join()
+    assert [user.name for user in load_users(path)] == ["ana", "ben", "cleo"]
+    assert {one.name: oct(one.stat().st_mode & 0o777) for one in tmp_path.iterdir()} == {
+        "users.json": "0o600",
+        ".users.json.lock": "0o600",
+    }
 
 
 def test_a_short_pin_is_refused() -> None:
