@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import cv2
@@ -66,7 +67,8 @@ class Preview:
         """
         self._newest, self._limits, self._hint = newest, limits, hint
         self._period_s = 1 / per_second
-        self._came = threading.Condition()
+        self._lock = threading.Lock()
+        self._waiting: dict[Future[PreviewPicture | None], int] = {}
         self._picture: PreviewPicture | None = None
         self._asked = -1e9
         self._busy = 0
@@ -75,13 +77,19 @@ class Preview:
         self._thread = threading.Thread(target=self._run, name="preview", daemon=True)
         self._thread.start()
 
-    def after(self, number: int, timeout_s: float) -> PreviewPicture | None:
-        """The first picture whose number is above `number`; None when none came in time."""
+    def after(self, number: int) -> Future[PreviewPicture | None]:
+        """The first picture whose number is above `number`; None when there will be none. Never blocks.
+
+        Cancel it when you wait no longer.
+        """
         self._asked = time.monotonic()
+        future: Future[PreviewPicture | None] = Future()
+        with self._lock:
+            self._waiting[future] = number
+        future.add_done_callback(self._forget)
         self._wanted.set()
-        with self._came:
-            self._came.wait_for(lambda: self._newer(number) or self._closed.is_set(), timeout_s)
-            return self._picture if self._newer(number) else None
+        self._tell()
+        return future
 
     def pause(self) -> None:
         """A frame is being read: no picture is made until `resume`. Calls nest."""
@@ -95,12 +103,24 @@ class Preview:
         """End the thread."""
         self._closed.set()
         self._wanted.set()
-        with self._came:
-            self._came.notify_all()
+        self._tell()
         self._thread.join(timeout=2)
 
-    def _newer(self, number: int) -> bool:
-        return self._picture is not None and self._picture.number > number
+    def _tell(self) -> None:
+        """Answer those who wait for a picture that is there, or for one that will never be."""
+        with self._lock:
+            newest, closed = self._picture, self._closed.is_set()
+            number = 0 if newest is None else newest.number
+            due = {future: above for future, above in self._waiting.items() if closed or number > above}
+            for future in due:
+                del self._waiting[future]
+        for future, above in due.items():
+            if future.set_running_or_notify_cancel():
+                future.set_result(newest if number > above else None)
+
+    def _forget(self, future: Future[PreviewPicture | None]) -> None:
+        with self._lock:
+            self._waiting.pop(future, None)
 
     def _run(self) -> None:
         before: UInt8Array | None = None
@@ -127,9 +147,8 @@ class Preview:
             self._closed.wait(max(0.005, self._period_s - (time.monotonic() - began)))
 
     def _publish(self, picture: PreviewPicture) -> None:
-        with self._came:
-            self._picture = picture
-            self._came.notify_all()
+        self._picture = picture
+        self._tell()
 
     def _say(self, said: Hint, found: Framing) -> Hint:
         if found.hint is not said:

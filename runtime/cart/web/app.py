@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncIterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
@@ -20,6 +20,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from runtime.cart.cart import Cart
 from runtime.cart.errors import SignInRefused
+from runtime.cart.preview import PreviewPicture
 from runtime.cart.rights import RIGHTS, Right, check_right, may
 from runtime.cart.texts import Texts
 from runtime.cart.users import SignIn
@@ -72,6 +73,24 @@ async def _done(future: Future[T]) -> T:
     return await asyncio.wrap_future(future)
 
 
+class _Apart:
+    """Threads for one kind of call that blocks: however many ask for it, calls of other kinds do not wait for them."""
+
+    def __init__(self, name: str, threads: int = 1) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+    async def __call__(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+async def _live(cart: Cart, number: int) -> PreviewPicture | None:
+    """The first live picture after that number, None when none came in time; no thread waits for it."""
+    try:
+        return await asyncio.wait_for(_done(cart.preview.after(number)), PREVIEW_WAIT_S)
+    except asyncio.TimeoutError:
+        return None
+
+
 class _SignedIn:
     """The session of a request; with `changes` its token must come along, and with `right` the user must have it."""
 
@@ -95,12 +114,13 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
     router = APIRouter(prefix="/api/1")
     reads = Depends(_SignedIn(sessions, changes=False, touch=False))
     looks = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
+    checking = _Apart("sign-in", threads=2)
 
     @router.post("/sign-in")
     async def begin(request: Request, body: bodies.SignInBody) -> Response:
         """Sign in; the cookie is the session, `csrf` goes back in the header `X-CSRF-Token` with every change."""
         try:
-            user = await asyncio.to_thread(sign_in.check, body.name, body.pin, elsewhere=_elsewhere(request))
+            user = await checking(partial(sign_in.check, body.name, body.pin, elsewhere=_elsewhere(request)))
         except SignInRefused as error:
             # Of unknown names a PIN may stand in the wrong field; who has to wait cannot fill the journal.
             if not error.wait_s and any(known.name == body.name for known in sign_in.users):
@@ -162,6 +182,7 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
     reads = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
     writes = Depends(_SignedIn(sessions, changes=True, right=Right.SCREEN))
     documents = Depends(_SignedIn(sessions, changes=True, right=Right.DOCUMENT))
+    asking = _Apart("worklist")
 
     def who(session: WebSession) -> str:
         return session.user.name
@@ -174,7 +195,7 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
     @router.post("/worklist/refresh")
     async def refresh(_: WebSession = writes) -> dict[str, Any]:
         """Ask the worklist now."""
-        return await asyncio.to_thread(cart.refresh_worklist)
+        return await asking(cart.refresh_worklist)
 
     @router.post("/exams", status_code=201)
     async def open_exam(body: bodies.OpenBody, session: WebSession = writes) -> dict[str, Any]:
@@ -276,11 +297,12 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     tests = Depends(_SignedIn(sessions, changes=True, right=Right.SERVICE))
     shelves = Depends(_SignedIn(sessions, changes=False, touch=False, right=Right.BUNDLES))
     stocks = Depends(_SignedIn(sessions, changes=True, right=Right.BUNDLES))
+    looking = _Apart("bundles")
 
     @router.get("/preview")
     async def preview(_: WebSession = serves, after: int = 0) -> Response:
         """The first live picture after that number: a JPEG, its facts in headers; 204 when none came in time."""
-        picture = await asyncio.to_thread(cart.preview.after, after, PREVIEW_WAIT_S)
+        picture = await _live(cart, after)
         if picture is None:
             return Response(status_code=204)
         headers = {
@@ -297,7 +319,7 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
         async def parts() -> AsyncIterator[bytes]:
             number = 0
             while True:
-                picture = await asyncio.to_thread(cart.preview.after, number, PREVIEW_WAIT_S)
+                picture = await _live(cart, number)
                 if picture is not None:
                     number = picture.number
                     yield (
@@ -362,7 +384,7 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     @router.get("/service/bundles")
     async def bundles(_: WebSession = shelves) -> dict[str, Any]:
         """Installed bundles, how each did when it was tried here, packages found, and the change that goes on."""
-        return await asyncio.to_thread(cart.bundles)
+        return await looking(cart.bundles)
 
     @router.post("/service/bundles/install", status_code=202)
     async def install_bundle(body: bodies.InstallBody, _: WebSession = stocks) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def test_the_live_picture_is_judged_by_the_limits_of_the_bundle_in_use(switched:
 
 
 def preview(cart: Cart) -> Hint:
-    shown = cart.preview.after(0, WAIT_S)
+    shown = cart.preview.after(0).result(WAIT_S)
     assert shown is not None
     return shown.framing.hint
 

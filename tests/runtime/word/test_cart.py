@@ -186,6 +186,6 @@ def test_a_cart_without_a_camera_is_refused_before_anything_is_opened(at_site: A
 
 def test_the_live_pictures_hints_obey_the_site(at_site: AtSite) -> None:
     with started(cart_file(at_site.folder, at_site.options(quality_limits={"brightness_min": 250.0}))) as cart:
-        shown = cart.preview.after(0, PATIENCE_S)
+        shown = cart.preview.after(0).result(PATIENCE_S)
     assert shown is not None
     assert shown.framing.hint is Hint.TOO_DARK
