@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from build_engines.arguments import sign_parser
 from build_engines.errors import BuildError
-from device.checked_file import read_at_most
+from device.checked_file import read_whole
 from device.extras import how_to_install
 from device.light.calibration import CALIBRATION_SCHEMA, LightCalibration, sign_calibration
 from device.outputs import PUBLIC, write_whole
@@ -141,7 +141,7 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
 
 def _read(path: Path) -> bytes:
     try:
-        return read_at_most(path, LIMIT_BYTES)
+        return read_whole(path, LIMIT_BYTES)
     except OSError as error:
         raise BuildError(f"{path}: cannot be read ({error.strerror or error}); name what is to be signed") from None
 

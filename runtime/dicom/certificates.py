@@ -6,7 +6,7 @@ import ssl
 import stat
 from pathlib import Path
 
-from device.checked_file import read_at_most
+from device.checked_file import read_whole
 from runtime.dicom.configuration import Tls
 from runtime.dicom.errors import SiteUnusable
 from runtime.tls import NOT_OF_HOSPITALS
@@ -68,7 +68,11 @@ def _context(tls: Tls, folder: Path, purpose: ssl.Purpose) -> ssl.SSLContext:
 
 def _check_secret(path: Path) -> None:
     """With the cart's private key another machine is the cart."""
-    if path.stat().st_mode & stat.S_IROTH and b"PRIVATE KEY" in read_at_most(path, LIMIT_BYTES):
+    try:
+        seen = path.stat().st_mode & stat.S_IROTH and b"PRIVATE KEY" in read_whole(path, LIMIT_BYTES)
+    except OSError as error:
+        raise SiteUnusable(f"TLS: {path}: cannot be read ({error.strerror or error}); {SEE}") from None
+    if seen:
         raise SiteUnusable(
             f"TLS: {path}: every user of this machine may read the cart's private key; chmod o-r {path}, and have a "
             f"certificate for a new key issued if anybody did; {SEE}"
@@ -90,7 +94,7 @@ def _unusable(named: dict[str, Path | None], error: OSError) -> SiteUnusable:
 def _look_for_revoked(context: ssl.SSLContext, path: Path) -> None:
     """A certificate in that file would be trusted from then on: it may hold lists and nothing else."""
     try:
-        content = read_at_most(path, LIMIT_BYTES)
+        content = read_whole(path, LIMIT_BYTES)  # OpenSSL takes what stands after any limit, too
         if b"-----BEGIN X509 CRL-----" not in content or b"CERTIFICATE-----" in content:
             raise OSError("it holds none, or something else as well")
         context.load_verify_locations(cafile=str(path))

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from device.cameras.files.decode import DICOM_SUFFIXES, FILE_BYTES_MAX, PICTURE_SUFFIXES
 from device.cameras.files.sniff import says_nothing
-from device.checked_file import read_at_most
+from device.checked_file import read_whole
 from device.extras import how_to_install
 from runtime.exam.journal.opening import FILE as JOURNAL_FILE
 from runtime.reread.errors import RereadError
@@ -64,7 +64,7 @@ class PicturePlace(Protocol):
         ...
 
     def read(self, name: str, limit: int) -> bytes:
-        """A file's bytes, at most `limit` of them, or an `OSError`."""
+        """A file's bytes; an `OSError` also where they are more than `limit`."""
         ...
 
     def may_be_dicom(self, name: str) -> bool:
@@ -109,7 +109,7 @@ class LocalPlace:
 
     def read(self, name: str, limit: int) -> bytes:
         """See `PicturePlace`."""
-        return read_at_most(self._folder / name, limit)
+        return read_whole(self._folder / name, limit)
 
     def may_be_dicom(self, name: str) -> bool:
         """Any: they are known by their content."""

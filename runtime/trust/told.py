@@ -7,6 +7,7 @@ SHA-256 of the one manifest of that name that may be used although a higher numb
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -17,7 +18,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from device.checked_file import read_at_most
+from device.checked_file import read_whole
 from runtime.checked_json import NotJson, model_from
 from runtime.manifest import Sha256
 from runtime.site_state import ANCHOR_VARIABLE
@@ -55,10 +56,13 @@ class SiteAnchor:
         return cls(Path(path)) if path else None
 
     def read(self) -> IssuesTold:
-        """Raises `SiteError`, also where a line was altered; one that a loss of power cut short tells nothing."""
+        """Raises `SiteError`, also where a line was altered; one that a loss of power cut short tells nothing.
+
+        A file that is too large is refused whole: the number that counts may stand at its end.
+        """
         told = IssuesTold()
         try:
-            data = read_at_most(self._path, LIMIT_BYTES)
+            data = read_whole(self._path, LIMIT_BYTES)
         except OSError as error:
             raise self._unusable("read", error) from None
         for number, line in enumerate(data.split(b"\n"), 1):
@@ -98,7 +102,7 @@ class SiteAnchor:
         return SiteError(f"{self._path}: line {number} was altered; find out who wrote to it before it is made anew")
 
     def _unusable(self, what: str, error: OSError) -> SiteError:
-        return SiteError(
-            f"{ANCHOR_VARIABLE} {self._path}: cannot be {what} ({error.strerror or error}); it has to be there, of "
-            "another owner, and this user may read it and append to it"
-        )
+        do = "it has to be there, of another owner, and this user may read it and append to it"
+        if error.errno == errno.EFBIG:
+            do = "its owner finds out who wrote so much, and leaves of each name the highest issue and the last `back`"
+        return SiteError(f"{ANCHOR_VARIABLE} {self._path}: cannot be {what} ({error.strerror or error}); {do}")

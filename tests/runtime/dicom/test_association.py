@@ -16,6 +16,7 @@ from pydicom.uid import JPEGLossless
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
+import runtime.dicom.certificates
 from runtime.dicom.association import associated
 from runtime.dicom.certificates import client_context
 from runtime.dicom.configuration import Tls
@@ -195,6 +196,16 @@ def test_files_that_cannot_be_used_are_named_and_waited_for_by_nobody(case: str,
         client_context(Tls.model_validate(named), certificate_files)
     assert words in str(refused.value)
     assert "README.md#certificates" in str(refused.value)
+
+
+def test_nothing_to_trust_stands_behind_what_is_looked_at_of_a_list(
+    certificate_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = (certificate_files / "revocations.pem").stat().st_size
+    monkeypatch.setattr(runtime.dicom.certificates, "LIMIT_BYTES", limit)
+    client_context(Tls.model_validate(tls(revoked="revocations.pem")), certificate_files)
+    with pytest.raises(SiteUnusable, match=f"no list of revoked certificates in PEM .*larger than {limit} bytes"):
+        client_context(Tls.model_validate(tls(revoked="both")), certificate_files)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+import runtime.reread.folders
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.outcome import Outcome
@@ -232,6 +233,17 @@ def test_labels_that_cannot_be_used_leave_the_source_out(tmp_path: Path, text: s
     assert frames == []
     assert len(told) == 1
     assert words in told[0]
+
+
+def test_labels_beyond_their_size_are_not_cut_but_leave_the_source_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_retina(tmp_path / "a.jpg")
+    (tmp_path / "labels.csv").write_text("image,refer\na.jpg,1\n")
+    monkeypatch.setattr(runtime.reread.folders, "LABELS_LIMIT_BYTES", 18)
+    frames, told = listed(tmp_path)
+    assert frames == []
+    assert "larger than 18 bytes" in told[0]
 
 
 def test_a_dicom_folder(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from runtime.trust.errors import SignatureRefused, SiteError
 from runtime.trust.guard import Guard
 from runtime.trust.issues import STATE_FILE, WITHDRAWN_FILE, Issues, state_folder
 from runtime.trust.site import MANIFEST_SIGNATURE, Site, open_site
+from runtime.trust.told import LIMIT_BYTES
 from tests.runtime.trust.conftest import sign
 from tests.runtime.trust.test_guard import SeeingEngine, equip_with_a_positive
 
@@ -275,6 +276,18 @@ def test_an_anchor_that_is_gone_a_link_or_no_file_stops(use: Callable[..., str],
     os.mkfifo(anchor)
     with pytest.raises(SiteError, match="ROP_SITE_ANCHOR"):
         use(issue=3)
+
+
+def test_an_anchor_that_is_too_large_stops_for_what_counts_may_stand_at_its_end(
+    use: Callable[..., str], state: Path, anchor: Path
+) -> None:
+    filler = b'{"name": "bundle other", "issue": 1}\n'
+    anchor.write_bytes(filler * (LIMIT_BYTES // len(filler) + 1) + b'{"name": "bundle test", "issue": 9}\n')
+    with pytest.raises(SiteError, match=rf"larger than {LIMIT_BYTES} bytes.* leaves of each name the highest issue"):
+        use(issue=2)
+    anchor.write_bytes(anchor.read_bytes()[len(filler) * 2 :])
+    with pytest.raises(SiteError, match="has used issue 9"):
+        use(issue=2)
 
 
 def test_the_folder_is_the_one_that_is_named_first() -> None:
