@@ -35,16 +35,19 @@ from runtime.cart.room import NOT_AIMED, NOT_OPEN, Hardware, Room, ScreenShown
 from runtime.cart.sending import Send
 from runtime.cart.service import service_facts, support_zip
 from runtime.cart.shelf import Shelf
+from runtime.cart.state import ALREADY
 from runtime.cart.watch import HUNG_S, Watch, stuck_problem
+from runtime.commands.text import word
 from runtime.errors import ScreeningError
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import EMERGENCY, Infant
 from runtime.exam.journal.journal import ID_LETTERS
+from runtime.exam.look_twice import folded
 from runtime.exam.machine import StopReason
 from runtime.exam.naming import cleaned
 from runtime.exam.order import Order, Ordered
 from runtime.explanation import Explanation
-from runtime.outcome import AID_NOTICE, NO_MODEL_NOTICE
+from runtime.outcome import AID_NOTICE, NO_MODEL_NOTICE, Outcome
 from runtime.views import Eye, View
 
 T = TypeVar("T")
@@ -69,7 +72,7 @@ class Cart:
         self.operator: Callable[[], str] = lambda: self._last_operator
         """In whose name the foot switch acts; empty when nobody is there. A screen with sign-in sets its own."""
         self._last_operator = ""
-        self._examined: tuple[date, frozenset[str]] = (date.min, frozenset())
+        self._examined: tuple[date, Mapping[str, Outcome]] = (date.min, {})
         self._foot: Future[dict[str, Any]] | None = None
         self._closing = threading.Event()
         self._turned = Turned(parts.open_camera)
@@ -152,15 +155,15 @@ class Cart:
     # The worklist ---------------------------------------------------------------------------------------------------
 
     def worklist(self) -> dict[str, Any]:
-        """The last answer of the worklist."""
+        """The last answer of the worklist; `done` of a row: an exam of today is over, `done_as`: with which outcome."""
         answer = self._worklist.answer
-        day, done = self._examined
-        done = done if day == date.today() else frozenset()
+        day, examined = self._examined
+        done = {identifier: _done_as(one) for identifier, one in examined.items()} if day == date.today() else {}
         return {
             "exists": self._worklist.exists,
             "age_s": answer.age_s,
             "problem": answer.problem,
-            "rows": [{**_row_dict(row), "done": row.item.patient_id in done} for row in answer.rows],
+            "rows": [_row_dict(row, done.get(folded(row.item.patient_id))) for row in answer.rows],
         }
 
     def refresh_worklist(self) -> dict[str, Any]:
@@ -178,7 +181,7 @@ class Cart:
     def open_exam(self, infant: Infant, *, key: str = "", operator: str) -> Future[dict[str, Any]]:
         """Open an exam. key: the line of the worklist that it was ordered by, empty for one that is entered by hand.
 
-        `warnings` of the answer says where the worklist or another exam has its identifier with another name or birth.
+        `warnings` of the answer is what `look_before` says.
         The future raises `OrderInvalid` when the order is another infant's, `ExamRefused`, `JournalFull`, `SiteError`.
         """
 
@@ -191,6 +194,14 @@ class Cart:
             return self._said(room)
 
         return self._desk.do(job)
+
+    def look_before(self, infant: Infant) -> Future[list[str]]:
+        """What is to be known before an exam of this infant is opened, in sentences; nothing is opened, nothing kept.
+
+        An exam of today that is over, with its outcome; where the worklist or another exam has its identifier with
+        another name or birth. Whoever opens the exam all the same does so knowingly.
+        """
+        return self._desk.do(lambda room: room.said_of(infant, self._ordered()))
 
     def _ordered(self) -> list[dict[str, Any]]:
         return [_fields(row.item) for row in self._worklist.answer.rows]
@@ -576,7 +587,11 @@ def _camera_problem(reader: LiveReader) -> tuple[str, bool]:
     return f"the camera gives no picture ({state.value}); look at its cable and power", False
 
 
-def _row_dict(row: WorklistRow) -> dict[str, Any]:
+def _done_as(outcome: Outcome) -> dict[str, str]:
+    return {"outcome": outcome.value, "word": word(outcome), "said": ALREADY[outcome]}
+
+
+def _row_dict(row: WorklistRow, done_as: dict[str, str] | None) -> dict[str, Any]:
     item = row.item
     return {
         "key": row.key,
@@ -592,6 +607,8 @@ def _row_dict(row: WorklistRow) -> dict[str, Any]:
         "unreadable": [in_words(name) for name in item.unreadable],
         "alike": list(row.alike),
         "own": row.own,
+        "done": done_as is not None,
+        "done_as": done_as,
     }
 
 

@@ -21,6 +21,11 @@ STATUS = {
     Outcome.NO_RESULT: "no result",
 }
 """How the map of the eyes shows a view that was begun."""
+ALREADY = {
+    one: f"this infant has an exam of today already: {word(one)}"
+    for one in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+}
+"""What is said before, and in, a second exam of an infant; one that found nothing out is to be done again."""
 
 
 def exam_state(journal: Journal, exam_id: str, aim: tuple[Eye, View] | None = None) -> dict[str, Any]:

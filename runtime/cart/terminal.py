@@ -65,6 +65,7 @@ class Terminal:
                 self._say("no exam is open; name the infant with --infant FILE")
                 return 2
             self._say(f"exam {exam['exam']}: {_whose(exam)}")
+            self._say_beside(exam)
             self._say(HELP)
             self._aim(View.DISC)
             while True:
@@ -188,6 +189,9 @@ class Terminal:
     def _say_outcome(self, exam: dict[str, Any]) -> None:
         """What must be read beside the outcome comes with it: disagreements, and referring pictures taken out."""
         self._say(exam["banner"])
+        self._say_beside(exam)
+
+    def _say_beside(self, exam: dict[str, Any]) -> None:
         for said in (*exam.get("disagreements", ()), *exam.get("warnings", ())):
             self._say(f"! {said}")
 

@@ -51,9 +51,9 @@ def _sentences(where: str, differ: list[str]) -> list[str]:
 
 def same_identifier(one: str, other: str) -> bool:
     """Whether two texts name one patient."""
-    return _folded(one) == _folded(other)
+    return folded(one) == folded(other)
 
 
-def _folded(identifier: str) -> str:
+def folded(identifier: str) -> str:
     """As accounts of light compare identifiers: spacing, case and width do not matter."""
     return " ".join(unicodedata.normalize("NFKC", identifier).casefold().split())

@@ -203,6 +203,11 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
         infant = Infant.from_dict(body.infant.model_dump())
         return await _done(cart.open_exam(infant, key=body.key, operator=who(session)))
 
+    @router.post("/exams/look")
+    async def look(body: bodies.LookBody, _: WebSession = writes) -> dict[str, Any]:
+        """What to show before an exam of this infant is opened, as its `warnings` will say it; opens nothing."""
+        return {"warnings": await _done(cart.look_before(Infant.from_dict(body.infant.model_dump())))}
+
     @router.post("/aim")
     async def aim(body: bodies.AimBody, session: WebSession = writes) -> dict[str, Any]:
         """Set eye and view of the pictures that follow, in the exam that your screen shows: where another one is open

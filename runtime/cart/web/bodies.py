@@ -47,6 +47,12 @@ class OpenBody(Body):
     """The operator compared name and identifier with the wrist band."""
 
 
+class LookBody(Body):
+    """Of whom an exam is about to be opened."""
+
+    infant: InfantBody
+
+
 class ViewBody(Body):
     """Eye and view."""
 

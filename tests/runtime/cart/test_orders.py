@@ -15,7 +15,7 @@ from runtime.exam.errors import JournalError
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
 from runtime.views import Eye, View
 from tests.runtime.cart.driving import VIEWS, until
-from tests.runtime.cart.quick import quick
+from tests.runtime.cart.quick import INFANT_FIELDS, quick
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,28 @@ def test_who_was_examined_is_marked_for_as_long_as_that_exam_counts_and_says_som
             cart.done(f"exams/{whole}/close")
             assert "worklist" in {event.kind for event in told.take()}
         assert done() == {"W-1": True, "W-2": False}
+        opened: list[str] = []
         cart.stop()
         cart.start()
         cart.sign_in()
         cart.done("worklist/refresh")
         assert done() == {"W-1": True, "W-2": False}
+        infant = {**INFANT_FIELDS, "infant_id": " w-1"}
+        for said in ("NO REFERRAL FINDINGS", "REFER"):  # of two exams the worse
+            row = next(row for row in cart.get("worklist").json()["rows"] if row["done"])
+            sentence = f"this infant has an exam of today already: {said}"
+            assert (row["done_as"]["word"], row["done_as"]["said"]) == (said, sentence)
+            assert sentence in cart.done("exams/look", {"infant": infant})["warnings"]
+            assert cart.exam() == {}
+            again = cart.done("exams", {"infant": infant, "wrist_band_checked": True})
+            assert sentence in again["warnings"]
+            cart.engine.probabilities = (0.05, 0.95)
+            cart.capture("OD", "nasal")
+            cart.done(f"exams/{again['exam']}/close")
+            opened.append(again["exam"])
+        assert cart.done("exams/look", {"infant": {**infant, "infant_id": "W-3"}})["warnings"] == []
+        for exam in opened:
+            cart.done(f"exams/{exam}/void", {"reason": "wrong infant"})
         cart.done(f"exams/{whole}/void", {"reason": "wrong infant"})
         assert done() == {"W-1": False, "W-2": False}
 

@@ -25,6 +25,7 @@ WHO: dict[tuple[str, str], set[str]] = {
     ("GET", "worklist"): NURSING,
     ("POST", "worklist/refresh"): NURSING,
     ("POST", "exams"): NURSING,
+    ("POST", "exams/look"): NURSING,
     ("GET", "exams"): NURSING,
     ("GET", "exams/{exam}"): NURSING,
     ("POST", "aim"): NURSING,

@@ -8,6 +8,7 @@ from pathlib import Path
 from runtime.cart.adjusting import FLASHED
 from runtime.cart.demo.parts import HINT
 from runtime.cart.hints import Hint
+from runtime.cart.state import ALREADY
 from runtime.explanation import WORDS as GATES_WORDS
 from runtime.outcome import (
     AID_NOTICE,
@@ -63,6 +64,7 @@ def texts_used() -> set[str]:
     found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
     found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
     found |= {NOT_ONE, UNFAMILIAR, TORN, DRAWN_OVER, COLOURS, UNEVEN}
+    found |= set(ALREADY.values())
     found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_EYE, ONE_PICTURE, EXCLUDED, HINT, GATES_WORDS, FLASHED}
     found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
     found |= {

@@ -3,6 +3,7 @@ import { get, post } from "../api.js";
 import { button, fill, h, said, t } from "../dom.js";
 import { inTurn, refresh, store, watch } from "../store.js";
 import { dialog, infantFields } from "./dialog.js";
+import { outcomeTag, warned } from "./parts.js";
 
 const MOST = 200; // rows at once: nobody reads more, and a browser that draws thousands stands still
 
@@ -51,29 +52,39 @@ export function worklistScreen(main, { go }) {
         item.alike.length ? h("span", { class: "warn" }, t("Take care: {why}", { why: item.alike.map((why) => t(why)).join(", ") })) : null),
       h("span", {}, item.birth_day ? `${t("born")} ${item.birth_day}` : ""),
       h("span", { class: "quiet" }, h("bdi", {}, item.description), " ", item.own ? null : h("bdi", {}, `(${item.station})`)),
-      item.done ? h("span", { class: "tag" }, t("done today")) : null);
+      item.done_as ? h("span", {}, h("span", { class: "tag" }, t("done today")), " ", outcomeTag(item.done_as)) : null);
   }
 
   function confirm(item) {
     if (store.state.exam && store.state.exam.exam) { go("capture"); return; }
     enter({ infant_id: item.patient_id, name: item.patient_name, sex: ["M", "F", "O"].includes(item.sex) ? item.sex : "",
-      born_at: item.birth_day }, item.key, false, item.alike);
+      born_at: item.birth_day }, item.key, false, item.alike, item.done_as ? [item.done_as.said] : []);
   }
 
   function emergency() {
     enter({ infant_id: store.state.emergency_id, name: "Unknown" }, "", true);
   }
 
-  function enter(known, key, urgent, alike = []) {
+  // `told`: what the dialog says from the start. What the cart knows besides is shown before the exam is opened; whoever
+  // presses again goes on knowingly.
+  function enter(known, key, urgent, alike = [], told = []) {
     const { fields, read } = infantFields(known);
     const checked = h("input", { type: "checkbox", id: "band" });
+    const said_ = h("div", { role: "alert" }, warned(told));
     dialog(urgent ? t("Emergency exam") : t("Whose exam is this?"), [
       alike.length ? h("p", { class: "warn" }, t("Take care: {why}", { why: alike.map((why) => t(why)).join(", ") })) : null,
       fields,
       h("p", { class: "check" }, checked, h("label", { for: "band" }, t("Name and identifier agree with the wrist band"))),
+      said_,
     ].filter(Boolean), [{ text: t("Open the exam"), does: async () => {
       if (!checked.checked) { checked.focus(); throw new Error(t("Compare with the wrist band first.")); }
-      await post("exams", { key, infant: read(), wrist_band_checked: true });
+      const infant = read();
+      const { warnings } = await post("exams/look", { infant });
+      const fresh = warnings.some((one) => !told.includes(one));
+      told = warnings;
+      fill(said_, warned(told), fresh ? h("p", {}, t("Press again to open the exam all the same.")) : null);
+      if (fresh) return false;
+      await post("exams", { key, infant, wrist_band_checked: true });
       await refresh();
       go("capture");
     } }]);

@@ -12,11 +12,14 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 from runtime.cart.demo.parts import PIN
 from tests.runtime.cart.driving import VIEWS
 from tests.runtime.cart.pages.browsing import holds, says
+from tests.runtime.cart.pages.test_pages import violations
 from tests.runtime.cart.pages.test_states import item
 from tests.runtime.cart.quick import quick
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 MOST = 40
+BY_HAND = {"infant_id": "f-1", "name": "First^Ina", "born_day": "2026-10-18"}
+BY_HAND |= {"gestational_age": "27w3d", "birth_weight_g": "980"}
 WRONG = {("OD", "temporal"), ("OD", "superior"), ("OS", "nasal")}
 
 
@@ -73,4 +76,23 @@ def test_a_first_exam_takes_at_most_forty_actions(browser: Any, tmp_path: Path) 
         says(page, ".banner.big", "continue the scheduled examinations")
         assert person.actions <= MOST, person.actions
         assert person.actions == 7 + 10 + taken + 2  # nothing was touched that the count leaves out
+
+        page.evaluate("location.hash = 'worklist'")  # the same infant again: it is told, and may be done
+        says(page, ".row", "done today")
+        says(page, ".row", "NO REFERRAL FINDINGS")
+        page.locator(".row").click()
+        says(page, "dialog[open]", "this infant has an exam of today already: NO REFERRAL FINDINGS")
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Enter by hand").click()
+        for name, text in BY_HAND.items():
+            page.fill(f"#f-{name}", text)
+        page.locator("#band").click()
+        page.locator("dialog button.main").click()
+        says(page, "dialog[open]", "this infant has an exam of today already: NO REFERRAL FINDINGS")
+        says(page, "dialog[open]", "Press again to open the exam all the same.")
+        assert violations(page) == []
+        assert not cart.cart.exam_shown()
+        page.locator("dialog button.main").click()
+        page.wait_for_selector(".capture-screen")
+        says(page, ".side [role=alert]", "this infant has an exam of today already: NO REFERRAL FINDINGS")
         page.context.close()
