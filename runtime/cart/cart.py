@@ -199,7 +199,8 @@ class Cart:
         """What is to be known before an exam of this infant is opened, in sentences; nothing is opened, nothing kept.
 
         An exam of today that is over, with its outcome; where the worklist or another exam has its identifier with
-        another name or birth. Whoever opens the exam all the same does so knowingly.
+        another name or birth; where the worklist has its name and birth under another identifier. Whoever opens the
+        exam all the same does so knowingly.
         """
         return self._desk.do(lambda room: room.said_of(infant, self._ordered()))
 

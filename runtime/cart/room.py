@@ -39,7 +39,7 @@ from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
 from runtime.exam.journal.told import TOLD, WENT_ON, told_of
 from runtime.exam.light import LightJournal
-from runtime.exam.look_twice import folded, said_otherwise
+from runtime.exam.look_twice import folded, for_the_trail, said_otherwise
 from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
 from runtime.exam.report import report_page
@@ -163,7 +163,8 @@ class Room:
         self.told = tuple(self.said_of(infant, ordered, exam_id))
         self._went_on.clear()
         if self.told or alike or before:
-            self.journal.note_person(TOLD, operator, exam=exam_id, said=list(self.told), alike=list(alike))
+            kept = for_the_trail(self.told)
+            self.journal.note_person(TOLD, operator, exam=exam_id, said=kept, alike=list(alike))
 
     def said_of(self, infant: Infant, ordered: Iterable[Mapping[str, Any]], exam_id: str = "") -> list[str]:
         """What is known of the infant elsewhere, in sentences; exam_id: its own exam, empty before it is opened."""
@@ -191,7 +192,7 @@ class Room:
     def _go_on(self, exam_id: str, operator: str) -> None:
         """Keep who takes pictures although something was told, once for each person."""
         if self.told and operator not in self._went_on:
-            self.journal.note_person(WENT_ON, operator, exam=exam_id, said=list(self.told))
+            self.journal.note_person(WENT_ON, operator, exam=exam_id, said=for_the_trail(self.told))
             self._went_on.add(operator)
 
     def take_up(self) -> None:

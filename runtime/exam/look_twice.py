@@ -1,4 +1,4 @@
-"""What is said of an infant elsewhere under the same identifier: a slip of the wrist band's number is seen by it."""
+"""What is said of an infant elsewhere under the same identifier, or of it under another: slips are seen by it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from runtime.exam.errors import JournalError
 from runtime.exam.infant import Infant
 from runtime.exam.journal import Journal
 from runtime.exam.journal.orders import infants_of_exams
-from runtime.exam.order import Order, Ordered
+from runtime.exam.naming import cleaned, same_name, says_nothing
+from runtime.exam.order import Order, Ordered, day_of
 
 DO = "compare with the wrist band again, and correct the infant where it is a slip"
+UNDER = "the worklist has this name and birth date under"
 
 
 def said_otherwise(infant: Infant, ordered: Iterable[Mapping[str, Any]], journal: Journal, exam_id: str) -> list[str]:
     """Sentences for the screen, none where everything agrees; they repeat no name and no date.
 
-    ordered: the worklist's lines; exam_id: the infant's own exam, which is not looked at.
+    ordered: the worklist's lines; exam_id: the infant's own exam, which is not looked at. What is kept of the sentences
+    is what `for_the_trail` leaves of them.
     """
-    found = list(_in_worklist(infant, ordered))
+    lines = list(ordered)
+    found = [*_in_worklist(infant, lines), *_under_another(infant, lines)]
     try:
         exams = infants_of_exams(journal)
     except (JournalError, ValueError, KeyError):  # an exam is not to be refused for what another one's events hold
@@ -43,6 +47,29 @@ def _in_worklist(infant: Infant, ordered: Iterable[Mapping[str, Any]]) -> Iterat
         except ScreeningError:
             differ = ["fields that cannot be read"]
         yield from _sentences("the worklist", differ)
+
+
+def _under_another(infant: Infant, ordered: Iterable[Mapping[str, Any]]) -> list[str]:
+    """By the very identifier, not as `same_identifier` has it: to an archive `d-1004` is another patient."""
+    found = {str(line["patient_id"]).strip(" ") for line in ordered if _names(line, infant)}
+    if not found - {""} or infant.infant_id.strip(" ") in found:
+        return []
+    return [f"{UNDER} {' and '.join(cleaned(one) for one in sorted(found - {''}))}; {DO}"]
+
+
+def _names(line: Mapping[str, Any], infant: Infant) -> bool:
+    """Whether a line of the worklist has the infant's name and day of birth."""
+    name = str(line["patient_name"])
+    try:
+        born = day_of(str(line["birth_date"]))
+    except ValueError:
+        return False
+    return born == f"{infant.born_at:%Y%m%d}" and not says_nothing(name) and same_name(name, infant.name)
+
+
+def for_the_trail(said: Iterable[str]) -> list[str]:
+    """The same without the worklist's identifiers, which would outlive an exam that is retired."""
+    return [f"{UNDER} another identifier; {DO}" if one.startswith(UNDER) else one for one in said]
 
 
 def _sentences(where: str, differ: list[str]) -> list[str]:

@@ -64,6 +64,54 @@ def test_an_identifier_of_another_infant_is_told(cart: Quick, infant: dict[str, 
         cart.done(f"exams/{opened['exam']}/void", {"reason": "a test's"})
 
 
+@pytest.mark.parametrize("typed", ["D-10O4", "d-1004", "D- 1004", "D\u20101004", "D-1004 A", "\uff24-1004"])
+def test_a_name_and_birth_date_that_the_worklist_has_under_another_identifier_is_told(named: Quick, typed: str) -> None:
+    """First by itself, with nothing opened; then in the exam; of the identifier nothing outlives it in the trail."""
+    infant = {**INFANT_FIELDS, "infant_id": typed, "name": "lena LISTED"}
+    (said,) = named.done("exams/look", {"infant": infant})["warnings"]
+    assert said.startswith("the worklist has this name and birth date under D-1004;")
+    assert named.exam() == {}
+    opened = named.done("exams", {"infant": infant, "wrist_band_checked": True})
+    try:
+        assert opened["warnings"] == [said]
+        named.capture("OD", "nasal")
+        told = [one["reason"] for one in named.get(f"exams/{opened['exam']}").json()["changes"]]
+        assert [one.partition(";")[0] for one in told] == [
+            said.partition(";")[0].replace("D-1004", "another identifier")
+        ] * 2
+        right = {"infant": {**infant, "infant_id": "D-1004"}, "reason": "slip"}
+        named.done(f"exams/{opened['exam']}/correct", right)
+        assert named.exam()["warnings"] == []
+    finally:
+        named.done(f"exams/{opened['exam']}/void", {"reason": "a test's"})
+
+
+@pytest.mark.parametrize(
+    "infant",
+    [
+        {"infant_id": "D-1004", "name": "Listed^Lena"},
+        {"infant_id": " D-1004 ", "name": "Listed^Lena"},
+        {"infant_id": "N-1", "name": "Listed^Lena", "born_at": "2026-10-19T00:00"},
+        {"infant_id": "N-1", "name": "Listed^Lina"},
+        {"infant_id": "T-2", "name": "Twin^Baby"},  # both twins have it, each under its own
+        {"infant_id": "N-1", "name": "Unknown"},
+    ],
+)
+def test_nothing_is_told_of_an_infant_that_the_worklist_has_so_or_not_at_all(
+    named: Quick, infant: dict[str, Any]
+) -> None:
+    assert named.done("exams/look", {"infant": {**INFANT_FIELDS, **infant}})["warnings"] == []
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
+    twins = [{**LISTED, "patient_id": f"T-{number}", "patient_name": "Twin^Baby"} for number in (1, 2)]
+    lines = [{**LISTED, "patient_id": "D-1004"}, *twins, {**LISTED, "patient_id": "", "patient_name": ""}]
+    with quick(tmp_path_factory.mktemp("named"), ordering=lambda: listed(*lines)) as made:
+        made.done("worklist/refresh")
+        yield made
+
+
 def test_what_was_told_and_who_went_on_stand_in_the_journal_and_outlive_a_restart(tmp_path: Path) -> None:
     with quick(tmp_path) as cart:
         cart.done(f"exams/{cart.open_exam()}/close")
