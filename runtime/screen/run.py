@@ -20,7 +20,7 @@ from runtime.screen.arguments import ScreenOptions
 from runtime.screen.loop import Progress, closing_all, screen_frames
 from runtime.screen.outputs import open_sinks, written
 from runtime.screen.progress import ConsoleSink, end_lines
-from runtime.screen.unread import not_read, passed_over
+from runtime.screen.unread import not_read, passed
 from runtime.screener import Screener
 from runtime.sinks.files import own_folder
 from runtime.sinks.tally import Tally
@@ -61,8 +61,8 @@ def _run(options: ScreenOptions, stop: Stop) -> int:
                     on_change=_tell,
                 )
             )
-            if passed := passed_over(camera, subfolders=options.subfolders):
-                say(printable(passed), stream=sys.stderr)
+            if unread := passed(camera, subfolders=options.subfolders):
+                say(printable(unread), stream=sys.stderr)
             stack.enter_context(own_folder(options.out))
             bundle = open_bundle(options.bundle)
             screener = stack.enter_context(_screener(options, camera, bundle))

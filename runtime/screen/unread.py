@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from device.cameras import Camera
+from runtime.commands.passed import passed_over
 from runtime.screen.loop import Progress
 
+OF_FOLDERS = "--subfolders reads those of the folders"
 
-def passed_over(camera: Camera, *, subfolders: bool) -> str:
-    """What the folder holds that is not read, by kind and count, and what reads it; empty for nothing.
 
-    subfolders: whether the folders in it are read.
-    """
-    passed: str = getattr(camera, "passed_over", "")
-    if not passed:
-        return ""
-    more = "; --subfolders reads those of the folders" if " folder" in passed and not subfolders else ""
-    return f"passed over: {passed}{more}"
+def passed(camera: Camera, *, subfolders: bool) -> str:
+    """What the folder holds that is not read, and what reads it; empty for nothing. subfolders: whether those are."""
+    return passed_over(camera, of_folders="" if subfolders else OF_FOLDERS)
 
 
 def not_read(camera: Camera, progress: Progress, *, subfolders: bool) -> list[str]:
     """A line for each kind of what was not read; empty when all of the source has its reading."""
-    lines = [passed_over(camera, subfolders=subfolders)]
+    lines = [passed(camera, subfolders=subfolders)]
     if unreadable := progress.frames - progress.readable:
         lines.append(f"{unreadable} of {progress.frames} frames could not be read; the reasons are in the readings")
     total = camera.frame_count

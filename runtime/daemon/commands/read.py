@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from device.cameras import open_camera
 from device.errors import FrameUnreadable
 from runtime.bundle import Bundle, open_bundle
+from runtime.commands.passed import passed_over
 from runtime.commands.say import aside, say, say_json
 from runtime.commands.text import printable, word
 from runtime.daemon.client import Client
@@ -40,6 +41,8 @@ def read(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         stack.enter_context(closing(reader))
         camera = stack.enter_context(open_camera(options.source))
+        if passed := passed_over(camera, of_folders="name such a folder to read its pictures"):
+            aside(f"runtime.daemon: {printable(passed)}")
         gates = None if options.gates is None else stack.enter_context(_Gates(options, site, bundle))
         for number in range(options.frames):
             try:

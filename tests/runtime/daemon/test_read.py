@@ -52,6 +52,25 @@ def test_a_picture_is_read_by_the_daemon_and_its_gates_here(
     assert daemon.service.health().frames == 1  # the daemon read it once
 
 
+def test_what_of_a_folder_is_not_read_is_told_beside_the_readings(
+    daemon: Running, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = picture.parent / "baby"
+    folder.mkdir()
+    picture = picture.rename(folder / picture.name)
+    assert asked(daemon, folder, "--json") == 0
+    assert capsys.readouterr().err == ""  # nothing is told of nothing
+    for copy in (folder / "OS" / "eye.png", folder / ".eye.png"):
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(picture.read_bytes())
+    (folder / "notes.txt").touch()
+    assert asked(daemon, folder, "--json") == 0
+    printed, said = capsys.readouterr()
+    told = "passed over: 3 entries: 1 folder, 1 hidden picture, 1 .txt; name such a folder to read its pictures"
+    assert said == f"runtime.daemon: {told}\n"
+    assert [json.loads(line)["frame"]["source"] for line in printed.splitlines()] == ["eye.png"]
+
+
 @pytest.mark.parametrize("frame_reads", ["otherwise", "as a RETAKE"])
 def test_a_picture_that_has_no_gates_says_why_or_needs_none(
     daemon: Running,
