@@ -38,13 +38,13 @@ def test_a_new_profile_is_in_force_and_may_pin_a_new_bundle(own: AtSite, daemon:
     assert daemon.reload() == (True, "")
     assert daemon.threshold() == 0.85
     said = daemon.ask_python()
-    assert (said.outcome, said.reason) == ("NO_REFERRAL_FINDINGS", "ridge 0.81, threshold 0.85")
+    assert (said.outcome, said.reason) == ("NO_REFERRAL_FINDINGS", "ridge 0.82, threshold 0.85")
     manifest = json.loads((own.bundle / "manifest.json").read_text())
     (own.bundle / "manifest.json").write_text(json.dumps(manifest | {"version": "4"}))
     sign(own.bundle / "manifest.json", own.bundle / MANIFEST_SIGNATURE, MAKER)
     own.profile(refer_threshold=0.65)  # which pins the new one
     assert daemon.reload() == (True, "")
-    assert daemon.ask_python().reason == "ridge 0.81, threshold 0.65"
+    assert daemon.ask_python().reason == "ridge 0.82, threshold 0.65"
 
 
 def test_a_site_that_no_longer_stands_for_the_bundle_ends_its_readings(own: AtSite, daemon: Serving) -> None:

@@ -16,9 +16,9 @@ from tests.runtime.word.tiny import THRESHOLD
 
 YESTERDAY = (date.today() - timedelta(days=1)).isoformat()
 PROFILES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
-    "says nothing": ({}, "REFER", f"ridge 0.81, threshold {THRESHOLD:.2f}", False),
-    "higher threshold": ({"refer_threshold": 0.85}, "NO_REFERRAL_FINDINGS", "ridge 0.81, threshold 0.85", False),
-    "lower threshold": ({"refer_threshold": 0.65}, "REFER", "ridge 0.81, threshold 0.65", False),
+    "says nothing": ({}, "REFER", f"ridge 0.82, threshold {THRESHOLD:.2f}", False),
+    "higher threshold": ({"refer_threshold": 0.85}, "NO_REFERRAL_FINDINGS", "ridge 0.82, threshold 0.85", False),
+    "lower threshold": ({"refer_threshold": 0.65}, "REFER", "ridge 0.82, threshold 0.65", False),
     "one limit": ({"quality_limits": {"brightness_min": 250.0}}, "RETAKE", "too dark", False),
     "another limit": ({"quality_limits": {"detail_min": 13.0}}, "RETAKE", "blurred", False),
     "budget in total": ({"budget_ms": {"total": 1e-3}}, "NO_RESULT", "late: ", True),
