@@ -164,11 +164,12 @@ def text_bytes(value: str, size: int) -> bytes:
 
 
 def plain_text(data: bytes) -> str:
-    """The text in its field. Raises `ValueError`."""
+    """The text in its field, made safe to print whoever sent it. Raises `ValueError`."""
     text = data.rstrip(b"\0")
     if b"\0" in text or len(text) == len(data):
         raise ValueError("a text is not ended by zeros")
-    return text.decode()
+    said = text.decode()
+    return said if said.isprintable() else text_bytes(said, len(data)).decode()
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,7 @@ def test_a_bundle_that_can_refer_nothing_needs_a_reason(tmp_path: Path) -> None:
         activate(means, found.bundle.sha256)
     for words in (
         "no self-test",
+        "lacks what the active bundle has",
         "threshold is 0.999",
         "2 of 2 frames that the active bundle's self-test has referred",
         "12 of 12 drawn pictures pass that are no fundus",
@@ -180,7 +181,7 @@ def test_a_bundle_that_can_refer_nothing_needs_a_reason(tmp_path: Path) -> None:
     assert read_active(means.folder).active == shipped.sha256  # type: ignore[union-attr]
     state, notes = activate(means, found.bundle.sha256, despite="asked for")
     assert state.active == found.bundle.sha256
-    assert len(notes) == 4
+    assert len(notes) == 5
 
 
 def test_a_trial_against_another_bundle_is_made_anew(

@@ -13,6 +13,7 @@ from runtime.daemon import golden
 from runtime.daemon.messages import (
     FROM_CLIENT,
     FROM_DAEMON,
+    Health,
     Hello,
     Reloaded,
     Result,
@@ -84,10 +85,20 @@ def check(data: bytes) -> bool:
         return False
     again = envelope.message.encode(envelope.tag)
     if again != data:
-        assert "\N{REPLACEMENT CHARACTER}" in repr(envelope.message)  # its texts lie within it at any depth
+        texts = [value for value in vars(envelope.message).values() if isinstance(value, str)]
+        assert any("\N{REPLACEMENT CHARACTER}" in text for text in texts)
         assert len(again) == len(data)
         assert decode(again, ALL) == envelope
     return True
+
+
+def test_what_comes_acts_on_no_terminal() -> None:
+    health = next(data for data in WHOLE if isinstance(decode(data, ALL).message, Health))
+    at = health.index(b"no self-test")
+    body = health[:at] + b"\x1b" + health[at + 1 : -CRC.size]
+    envelope = decode(body + CRC.pack(zlib.crc32(body)), ALL)
+    assert isinstance(envelope.message, Health)
+    assert envelope.message.text.startswith("\N{REPLACEMENT CHARACTER}o self-test")
 
 
 @st.composite
