@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 
 from device.pixels import ROW_BYTES, ColourMatrix, PixelFormat, Range
-from runtime.arrays import UInt8Array
+from runtime.arrays import UInt8Array, require_rgb
 from runtime.daemon.clock import now_ns
 from runtime.daemon.errors import DaemonError, DaemonGone, DaemonRefused, DaemonSilent, Impostor
 from runtime.daemon.limits import is_trusted
@@ -127,7 +127,9 @@ class Client:
 
     def fill(self, slot: int, pixels: UInt8Array) -> None:
         """Copy pixels, uint8 [H, W, 3] or [H, W], into a slot. A camera would write there itself, between
-        `begin` and `finish`."""
+        `begin` and `finish`. Raises `ValueError` for other numbers than bytes, which would be cut to bytes."""
+        if pixels.dtype != np.uint8:
+            raise ValueError(f"got pixels of {pixels.dtype}, expected uint8; scale them to 0 to 255 first")
         self.begin(slot)
         self.ring.pixels(slot)[: pixels.nbytes] = np.ascontiguousarray(pixels).reshape(-1)
         self.finish(slot)
@@ -267,7 +269,8 @@ class Client:
         return f"late: captured {age_ns / 1e6:.0f} ms ago, at most {self._max_age_ns / 1e6:g}"
 
     def read(self, pixels: UInt8Array, *, sequence: int = 0, vessels: bool = False, deadline_ns: int = 0) -> Result:
-        """Copy a picture, uint8 [H, W, 3] RGB, into a slot and wait for its result."""
+        """Copy a picture, uint8 [H, W, 3] RGB, into a slot and wait for its result. Raises `ValueError` for another."""
+        require_rgb(pixels)
         slot = self.free_slot()
         if slot is None:
             raise DaemonError("every slot is the daemon's; take a result first")

@@ -38,6 +38,22 @@ from tests.runtime.daemon.conftest import Running, awaited, running
 FINDINGS = (WireOutcome.REFER, WireOutcome.NO_REFERRAL_FINDINGS)
 
 
+def test_pixels_that_are_no_bytes_are_refused_and_the_next_frame_is_read(daemon: Running) -> None:
+    with daemon.client() as client:
+        wrongs: list[Any] = [
+            retina(1).astype(np.float32),
+            retina(1).astype(np.uint16),
+            retina(1)[..., 0],
+            retina(1) > 9,
+        ]
+        for wrong in wrongs:
+            with pytest.raises(ValueError, match="expected uint8"):
+                client.read(wrong)
+        with pytest.raises(ValueError, match="expected uint8"):
+            client.fill(0, wrongs[0])
+        assert client.read(retina(1)).outcome in FINDINGS
+
+
 def test_a_frame_is_read_where_it_lies(daemon: Running) -> None:
     picture = retina(1)
     with daemon.client(name="cam:1") as client:
