@@ -38,6 +38,12 @@ class Screen:
             if event.kind in ("reading", "health"):
                 print(event.kind, event.content.get("banner", ""))
 
+    def live(self, done) -> None:
+        picture = done.result()  # a JPEG for the window, with what is to be done about it; None at the end
+        if picture is not None and self.open:
+            print("live:", picture.framing.hint.value)
+            self.command(self.cart.preview.after(picture.number), self.live)
+
     def next_view(self, done=None) -> None:
         if done is not None and done.exception() is not None:
             print("refused:", done.exception())  # a sentence for the person at the screen; the view is tried again
@@ -47,8 +53,6 @@ class Screen:
             exam = self.cart.state()["exam"]["exam"]
             self.command(self.cart.stop_exam(exam, cause="equipment", note="example", operator="ada"), self.closed)
             return
-        picture = self.cart.preview.after(0, 0.2)  # a JPEG for the window, with what is to be done about it
-        print("live:", picture.framing.hint.value if picture else "none")
         self.cart.aim(*self.left[0])
         exam = self.cart.exam_shown()["exam"]  # what this window shows: a picture is taken for nothing else
         self.command(self.cart.capture(operator="ada", exam=exam, aim=self.left[0]), self.next_view)
@@ -60,6 +64,7 @@ class Screen:
     def run(self) -> None:
         with self.cart.events.listen(lambda: self.later(self.heard, listener)) as listener:
             infant = Infant.from_dict({**INFANT, "gestational_age": "27w3d", "birth_weight_g": 980})
+            self.command(self.cart.preview.after(0), self.live)
             self.command(self.cart.open_exam(infant, operator="ada"), lambda done: self.next_view())
             while self.open:
                 does, args = self.calls.get()
