@@ -55,18 +55,21 @@ def check_rows(data: bytes, last_row: NDArray[Any]) -> None:
     for y, x, down, right in _PASSES if interlaced else ((0, 0, 1, 1),):
         rows, columns = len(range(y, height, down)), len(range(x, width, right))
         wanted += rows * (1 + (columns * pixel_bits + 7) // 8) if columns else 0
-    if _inflated(data) < wanted:
+    if _inflated(data, wanted) < wanted:
         raise Damaged("PNG", "rows are missing")
 
 
-def _inflated(data: bytes) -> int:
-    """Bytes that the chunks of pixels hold."""
+def _inflated(data: bytes, most: int) -> int:
+    """Bytes that the chunks of pixels hold; at most so many, as kilobytes may hold gigabytes."""
     reader, at, count = zlib.decompressobj(), len(_SIGNATURE), 0
     while at + 12 <= len(data):
         length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         piece = data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
-        while piece and not reader.eof:
-            count += len(reader.decompress(piece, 1 << 20))
+        while piece and not reader.eof and count < most:
+            try:
+                count += len(reader.decompress(piece, min(most - count, 1 << 20)))
+            except zlib.error:
+                return count
             piece = reader.unconsumed_tail
         at += 12 + length
     return count

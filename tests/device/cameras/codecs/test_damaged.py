@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from device import FrameUnreadable
-from device.cameras.codecs import webp_library
+from device.cameras.codecs import png, webp_library
 from device.cameras.codecs.jpeg import decode_jpeg
 from device.cameras.codecs.refused import Damaged, Refused
 from device.cameras.codecs.seams import damage_seen, seam_score
@@ -231,6 +231,27 @@ def test_shared_cases_of_damage(name: str) -> None:
 def test_shared_cases_that_are_whole(name: str) -> None:
     with Image.open(CASES / name) as picture:
         np.testing.assert_array_equal(decode(CASES / name), np.asarray(picture.convert("RGB")))
+
+
+def one_png(packed: bytes) -> bytes:
+    """Grey, 64 x 64, of this stream."""
+    heads = (b"IHDR" + (64).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00", b"IDAT" + packed, b"IEND")
+    chunks = [(len(one) - 4).to_bytes(4, "big") + one + zlib.crc32(one).to_bytes(4, "big") for one in heads]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_a_png_of_gigabytes_in_kilobytes_is_not_unpacked_beyond_its_rows() -> None:
+    size = 64 * (1 + 64)
+    data = one_png(zlib.compress(bytes(1 << 26)))
+    assert png._inflated(data, size) == size
+    png.check_rows(data, np.zeros(64, np.uint8))
+
+
+def test_a_png_whose_stream_breaks_off_is_damaged() -> None:
+    packer = zlib.compressobj()
+    packed = packer.compress(bytes(1000)) + packer.flush(zlib.Z_FULL_FLUSH)
+    with pytest.raises(Damaged, match="rows are missing"):
+        png.check_rows(one_png(packed + b"no stream at all"), np.zeros(64, np.uint8))
 
 
 @pytest.mark.parametrize("kind", ["RGB", "L", "P", "RGBA", "1", "I;16"])
