@@ -5,31 +5,38 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
-from hypothesis.internal.conjecture import providers
-from hypothesis.internal.constants_ast import Constants
 
 from tests.fresh import FreshStarts
 
 settings.register_profile("same-each-time", derandomize=True, deadline=None)
 settings.register_profile("free", deadline=None, print_blob=True)  # make test-soak: --hypothesis-profile=free
 settings.load_profile("same-each-time")
-_constants_of_the_modules_loaded = providers._get_local_constants
 
 
-def _constants() -> Constants:
-    """None of our modules' own where the examples are to be the same each time: which are loaded is not.
+def _without_constants_of_the_modules_loaded() -> None:
+    """Hypothesis draws from those too, derandomised or not, so that a new module would change the examples of all.
 
-    Hypothesis draws from those too, derandomised or not, so that a new module would change the examples of all.
+    Which are loaded is not the same each time. The oldest version that is allowed draws none.
     """
-    if settings.get_current_profile_name() == "same-each-time":
-        return providers._local_constants
-    return _constants_of_the_modules_loaded()
+    try:
+        from hypothesis.internal.conjecture import providers
+
+        drawn = providers._get_local_constants
+    except (ImportError, AttributeError):
+        return
+
+    def constants() -> Any:
+        free = settings.get_current_profile_name() != "same-each-time"
+        return drawn() if free else providers._local_constants
+
+    providers._get_local_constants = constants
 
 
-providers._get_local_constants = _constants
+_without_constants_of_the_modules_loaded()
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # PyTorch's threads would spin for what another part's tests hold
 os.environ["ROP_BUNDLES"] = os.devnull  # what lies in the slots of this machine decides no test
 
