@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+from device.secrets import hide_secrets
 from runtime.errors import EngineError
 
 SEPARATOR = "://"
@@ -45,22 +46,23 @@ def is_address(engine: str) -> bool:
 
 
 def parse_address(text: str) -> ServerAddress:
-    """The address that is spelt. Raises `EngineError`, which quotes it, for any other text."""
+    """The address that is spelt. Raises `EngineError`, which quotes it without what is secret, for any other text."""
+    shown = hide_secrets(text)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError as error:
-        raise EngineError(f"engine {text!r}: {error}; expected {FORM}") from None
+        raise EngineError(f"engine {shown!r}: {error}; expected {FORM}") from None
     model = parts.path.removeprefix("/")
     if not host or not port or parts.username is not None or parts.fragment or "/" in model:
-        raise EngineError(f"engine {text!r}: expected {FORM}")
+        raise EngineError(f"engine {shown!r}: expected {FORM}")
     unknown = sorted(options.keys() - {"tls", *_FILES})
     if unknown or options.get("tls", "system") != "system" or "" in options.values():
-        raise EngineError(f"engine {text!r}: {(unknown or ['an option'])[0]} is not understood; expected {FORM}")
+        raise EngineError(f"engine {shown!r}: {(unknown or ['an option'])[0]} is not understood; expected {FORM}")
     if ("cert" in options) != ("key" in options):
-        raise EngineError(f"engine {text!r}: cert and key go together; expected {FORM}")
+        raise EngineError(f"engine {shown!r}: cert and key go together; expected {FORM}")
     files = {name: Path(options[name]) for name in _FILES if name in options}
     if missing := [path for path in files.values() if not path.is_file()]:
-        raise EngineError(f"engine {text!r}: {missing[0]} is no file; name a file of PEM")
+        raise EngineError(f"engine {shown!r}: {missing[0]} is no file; name a file of PEM")
     return ServerAddress(parts.scheme, host, port, model, tls=bool(options), **files)

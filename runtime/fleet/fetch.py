@@ -12,6 +12,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from device.checked_file import read_at_most
+from device.secrets import hide_secrets
 from runtime.fleet.errors import FleetError
 from runtime.tls import NOT_OF_HOSPITALS, why_refused
 
@@ -27,10 +28,9 @@ class PackageSource:
     def __init__(self, where: str, ca: Path | None = None) -> None:
         """ca: certificates (PEM) by which the server is known, in place of the system's. Raises `FleetError`."""
         self.where = where.rstrip("/")
-        parts = urlsplit(where)
-        self._web = parts.scheme in ("http", "https")
-        if self._web and not _allowed(where):
-            raise FleetError(f"{where}: not HTTPS; name https://..., or a folder")
+        self._web = "://" in where
+        if self._web:
+            _check_address(where)
         try:
             self._context = ssl.create_default_context(cafile=None if ca is None else str(ca)) if self._web else None
         except (OSError, ssl.SSLError) as error:
@@ -90,6 +90,26 @@ def _file_chunks(path: Path, most: int) -> Iterator[bytes]:
         while got <= most and (chunk := file.read(CHUNK)):
             got += len(chunk)
             yield chunk
+
+
+def _check_address(where: str) -> None:
+    """Raise `FleetError` for an address that nothing is fetched from, in words that show no password of it.
+
+    What stands in an address is printed, kept in the slots and sent in the cart's report; and packages are signed, so
+    that nobody has to be kept from reading them.
+    """
+    shown = hide_secrets(where)
+    try:
+        parts, allowed = urlsplit(where), _allowed(where)
+    except ValueError as error:
+        raise FleetError(f"{shown}: no address ({error}); name https://HOST/FOLDER, or a folder") from None
+    if not allowed:
+        raise FleetError(f"{shown}: not HTTPS; name https://HOST/FOLDER, or a folder")
+    if "@" in parts.netloc or parts.query or parts.fragment or not parts.hostname:
+        raise FleetError(
+            f"{shown}: expected https://HOST/FOLDER without a user, a password, '?' or '#', since the address stands "
+            "in messages and reports; packages are signed, let the server give them to whoever asks in your network"
+        )
 
 
 def _allowed(address: str) -> bool:

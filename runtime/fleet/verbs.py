@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, time, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -35,6 +36,12 @@ DONE, SAYS_NO, UNUSABLE = 0, 1, 2
 def push(options: Namespace) -> int:
     """Add a package and sign the release."""
     waves = [_wave(text) for text in options.wave or ["100"]]
+    for sooner, later in pairwise(sorted(waves, key=lambda wave: wave.begins)):
+        if later.percent < sooner.percent:
+            raise FleetError(
+                f"--wave {later.percent:g}: begins after {sooner.percent:g}, and would change nothing: carts that may "
+                "take a package keep that right; name shares that grow"
+            )
     release = push_bundle(
         options.source,
         options.out,
@@ -123,6 +130,7 @@ def units(options: Namespace) -> int:
             raise FleetError(f"--{name.replace('_', '-')}: a service has it from nowhere else; name it")
     means = means_of(options)
     common = [*_words(options, BOTH), "--slots", str(means.folder.absolute())]
+    PackageSource(options.where)  # what the service would refuse each hour is refused now
     where = options.where if "://" in options.where else str(Path(options.where).absolute())
     told: list[str] = []
     writes = [means.folder.absolute()]

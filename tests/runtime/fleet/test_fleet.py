@@ -72,6 +72,17 @@ def test_carts_follow_the_steps(
     assert not (means.folder / ".pulling").exists()
 
 
+def test_a_wave_that_would_change_nothing_is_refused(
+    one: Path, shelf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = private_pem(tmp_path / "site.pem")
+    call = ["push", str(one), "--key", str(key), "--out", str(shelf), "--follows", "any"]
+    assert main([*call, "--wave", "20:2030-12-09", "--wave", "50:2030-12-05"]) == 2
+    assert "--wave 20: begins after 50" in capsys.readouterr().err
+    assert not shelf.exists()
+    assert main([*call, "--wave", "50:2030-12-09", "--wave", "20:2030-12-05"]) == 0
+
+
 def test_waves_by_station(one: Path, shelf: Path) -> None:
     tomorrow = NOW + timedelta(days=1)
     waves = (Wave(percent=10, begins=NOW - timedelta(hours=1)), Wave(percent=100, begins=tomorrow))
@@ -188,10 +199,38 @@ def test_what_is_not_pushed(tmp_path: Path, shelf: Path) -> None:
     assert not (shelf / "release.signed").exists()
 
 
-@pytest.mark.parametrize("where", ["http://rop.example.org/x", "http://10.0.0.1"])
+@pytest.mark.parametrize(
+    "where", ["http://rop.example.org/x", "http://10.0.0.1", "ftp://rop.example.org/x", "s3://bucket/x", "https//x://y"]
+)
 def test_an_open_line_is_refused(where: str) -> None:
     with pytest.raises(FleetError, match="HTTPS"):
         PackageSource(where)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "https://cart:s3cret@rop.example.org/x",
+        "https://cart:s3@cret/s3cret@rop.example.org/x",
+        "https://s3cret@rop.example.org/x",
+        "ftp://cart:s3cret@rop.example.org/x",
+        "https://rop.example.org/x?token=s3cret",
+        "https://cart:s3cret@[rop/x",
+        "https://rop.example.org/x#part",
+        "https:///x",
+    ],
+)
+def test_no_password_in_an_address_is_taken_or_told(
+    where: str, means: Means, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An address stands in messages, in the slots, in each report and in the service's unit."""
+    given = [word for pair in GIVEN.items() for word in pair]
+    for call in (["pull", where, *given], ["units", "--source", where, *given]):
+        assert main(call) == 2
+        said = "".join(capsys.readouterr())
+        assert "s3cret" not in said
+        assert said.count("\n") == 1
+    assert not means.folder.exists()
 
 
 @pytest.fixture
