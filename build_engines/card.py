@@ -34,7 +34,7 @@ def model_card(manifest: Manifest, report: ParityReport | None = None) -> str:
     """The card's text; report: the bundle's, where it has one."""
     notice = AID_NOTICE if manifest.clinical_use else f"{AID_NOTICE} {DEMONSTRATION_NOTICE}"
     lines = [
-        f"# Model card: {manifest.name}, version {manifest.version}",
+        f"# Model card: {cell(manifest.name)}, version {cell(manifest.version)}",
         "",
         f"**{notice}**",
         "",
@@ -50,7 +50,7 @@ def model_card(manifest: Manifest, report: ParityReport | None = None) -> str:
         "",
         "| class | means | refers |",
         "|---|---|---|",
-        *(f"| `{c.name}` | {c.meaning} | {'yes' if c.refer else 'no'} |" for c in manifest.classes),
+        *(f"| `{cell(c.name)}` | {cell(c.meaning)} | {'yes' if c.refer else 'no'} |" for c in manifest.classes),
         "",
         *_figures(manifest),
         *(_validation(manifest.cross_validation, manifest.refer_threshold) if manifest.cross_validation else ()),
@@ -58,7 +58,10 @@ def model_card(manifest: Manifest, report: ParityReport | None = None) -> str:
         *_asked(manifest.stated),
         "## Trained on",
         "",
-        *(f"- `{t.name}`, {t.frames} frames, {t.licence}: {t.citation}. <{t.source}>" for t in manifest.training_data),
+        *(
+            f"- `{cell(t.name)}`, {t.frames} frames, {cell(t.licence)}: {cell(t.citation)}. <{cell(t.source)}>"
+            for t in manifest.training_data
+        ),
         *([] if manifest.training_data else [f"Data sets: {NOT_STATED}."]),
         "",
         f"How the images were prepared: {_said(manifest.stated.preparation)}",
@@ -89,7 +92,8 @@ def _figures(manifest: Manifest) -> list[str]:
 def _asked(stated: Stated) -> list[str]:
     """What reviewers ask, gaps shown as gaps."""
     history = [f"- {note.version}, {note.date}: {cell(note.changes)}" for note in stated.version_history]
-    open_ones = [ASKED.get(name, name.replace("_", " ").capitalize()) for name in gaps(stated)]
+    missing = gaps(stated)
+    open_ones = [ASKED.get(name, name.replace("_", " ").capitalize()) for name in missing]
     return [
         "## What reviewers ask",
         "",
@@ -97,7 +101,10 @@ def _asked(stated: Stated) -> list[str]:
         "",
         "| asked | stated |",
         "|---|---|",
-        *(f"| {title} | {cell(getattr(stated, name) or NOT_STATED)} |" for name, title in ASKED.items()),
+        *(
+            f"| {title} | {NOT_STATED if name in missing else cell(getattr(stated, name))} |"
+            for name, title in ASKED.items()
+        ),
         "",
         f"Not stated: {', '.join(open_ones) or 'nothing'}.",
         "",
@@ -109,7 +116,7 @@ def _asked(stated: Stated) -> list[str]:
 
 
 def cell(text: str) -> str:
-    """Words of a description in one line of a table."""
+    """Words of a description in one line, also of a table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
@@ -121,7 +128,7 @@ def _said(text: str | None) -> str:
 
 def _metric(m: Metric) -> str:
     return (
-        f"| {m.task} | {m.name} | {m.dataset} | {m.device} | {m.precision} | {m.value:.3f} | "
+        f"| {m.task} | {cell(m.name)} | {cell(m.dataset)} | {cell(m.device)} | {m.precision} | {m.value:.3f} | "
         f"{m.low:.3f} to {m.high:.3f} | {m.frames} |"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +16,12 @@ from runtime.manifest import DISEASE, ClassLabel, CrossValidation, Metric, State
 
 REPLACE = "REPLACE"
 """Begins every value of the template that has to be replaced."""
+NOTHING = frozenset(
+    {"na", "none stated", "not stated", "tba", "tbc", "tbd", "to be defined", "to be determined", "todo", "xxx"}
+)
+"""Words that stand for a gap: a card that shows them as stated hides it."""
+ONE_LINE = ("name", "version")
+"""Fields that stand within a line wherever they are shown."""
 
 
 class Description(BaseModel):
@@ -42,11 +48,15 @@ class Description(BaseModel):
 
     @model_validator(mode="after")
     def _classes_fit(self) -> Description:
+        if self.disease != DISEASE:
+            raise ValueError(f"disease: got {self.disease!r}, expected {DISEASE!r}: no cart takes a bundle for another")
         names = [label.name for label in self.classes]
         if len(set(names)) != len(names):
             raise ValueError(f"classes: names must differ, got {', '.join(names)}")
         if len({label.refer for label in self.classes}) != 2:
             raise ValueError("classes: at least one must count towards referral and at least one must not")
+        for note in self.stated.version_history:
+            date.fromisoformat(note.date)
         for metric in self.metrics:
             if not metric.low <= metric.value <= metric.high:
                 raise ValueError(f"metrics: {metric.name} {metric.device}: its value lies outside of its interval")
@@ -65,11 +75,9 @@ def load_description(path: Path) -> Description:
     """Read a description. Raises `BuildError` when it cannot be read or is not one."""
     try:
         text = read_whole(path, LARGEST).decode("utf-8")
-        if left := _left_over(strict_json(text)):
-            raise BuildError(
-                f"description {path}: {left} still holds the template's {REPLACE}; say what is so, or null"
-            )
-        return model_from(Description, text)
+        if wrong := says_nothing(strict_json(text)):
+            raise BuildError(f"description {path}: {wrong}")
+        found = model_from(Description, text)
     except OSError as error:
         raise BuildError(f"description {path}: cannot be read ({error.strerror or error})") from None
     except ValidationError as error:
@@ -77,6 +85,11 @@ def load_description(path: Path) -> Description:
         raise BuildError(f"description {path}: {problem}; see python -m build_engines describe --help") from None
     except ValueError as error:
         raise BuildError(f"description {path}: not JSON ({error})") from None
+    if found.expires is not None and found.expires < datetime.now(timezone.utc).date():
+        raise BuildError(
+            f"description {path}: expires on {found.expires}, which is past: no cart would take the bundle"
+        )
+    return found
 
 
 def template(classes: int = 2) -> str:
@@ -101,15 +114,27 @@ def template(classes: int = 2) -> str:
 
 def gaps(stated: Stated) -> tuple[str, ...]:
     """The fields of which nothing is said."""
-    return tuple(name for name, value in stated if not value)
+    return tuple(name for name, value in stated if not value or (isinstance(value, str) and not _says(value)))
 
 
-def _left_over(value: object, where: str = "") -> str:
-    """Where the template's word still stands; empty where nowhere."""
+def says_nothing(value: object, where: str = "") -> str:
+    """What is wrong with the first text that stands for a gap, or breaks a line; empty where nothing is."""
     if isinstance(value, str):
-        return where if value.startswith(REPLACE) else ""
+        if REPLACE in value:
+            return f"{where} still holds the template's {REPLACE}; say what is so, or null"
+        if not _says(value):
+            return f"{where}: {value[:40]!r} says nothing; say what is so, or null where nothing can be said"
+        if where.rpartition(".")[2] in ONE_LINE and not value.isprintable():
+            return f"{where}: {value[:40]!r} holds a character that is not shown; expected one line of text"
+        return ""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
-    return next((found for name, item in items if (found := _left_over(item, f"{where}.{name}".lstrip(".")))), "")
+    return next((found for name, item in items if (found := says_nothing(item, f"{where}.{name}".lstrip(".")))), "")
+
+
+def _says(text: str) -> bool:
+    """Whether it holds a letter or a digit, and no word that stands for a gap."""
+    words = " ".join("".join(sign if sign.isalnum() or sign.isspace() else "" for sign in text).split())
+    return bool(words) and words.lower() not in NOTHING
 
 
 def plain_description(name: str, classes: int) -> Description:

@@ -11,11 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from build_engines.arguments import describe_parser
-from build_engines.description import LARGEST, Description, gaps, load_description, template
+from build_engines.description import LARGEST, Description, gaps, load_description, says_nothing, template
 from build_engines.errors import BuildError
 from build_engines.huggingface import hugging_face_card
 from build_engines.report.store import read_report
-from device.checked_file import read_whole
+from device.checked_file import read_whole, strict_json
 from device.outputs import PUBLIC, write_whole
 from runtime.bundle import Bundle, open_bundle
 from runtime.checked_json import model_from
@@ -76,7 +76,10 @@ def _bundle(bundle: Bundle, arguments: argparse.Namespace) -> int:
 def _added(described: Description, path: Path) -> Description:
     """The description with what a file states; what it does not state stays."""
     try:
-        more = model_from(Stated, read_whole(path, LARGEST))
+        text = read_whole(path, LARGEST)
+        if wrong := says_nothing(strict_json(text)):
+            raise BuildError(f"--add {path}: {wrong}")
+        more = model_from(Stated, text)
     except ValueError as error:
         raise BuildError(f"--add {path}: {error}; expected an object as `stated` in a description") from None
     said = {name: getattr(more, name) for name in Stated.model_fields if getattr(more, name)}

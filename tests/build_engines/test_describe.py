@@ -59,6 +59,14 @@ def test_each_statement_is_on_the_card_once_and_its_gap_closed(name: str) -> Non
     assert ASKED.get(name, name.replace("_", " ").capitalize()) not in gap.removeprefix("Not stated: ").split(", ")
 
 
+def test_a_manifest_of_blank_statements_shows_gaps_and_no_words_break_a_table() -> None:
+    labels = [{"name": name, "meaning": "one | two\nthree", "refer": name == "a"} for name in ("a", "b")]
+    card = model_card(manifest(stated={"graders": " ", "contact": "n/a"}, classes=labels))
+    assert "| Graders | not stated |" in card
+    assert "| Contact | not stated |" in card
+    assert "| `a` | one \\| two three | yes |" in card
+
+
 def test_versions_are_listed() -> None:
     note = {"version": "3", "date": "2026-11-28", "changes": "Another threshold."}
     assert "- 3, 2026-11-28: Another threshold." in model_card(manifest(stated={"version_history": [note]}))
@@ -91,6 +99,20 @@ def test_the_template_is_refused_until_it_is_filled_in(tmp_path: Path, capsys: p
         ({"stated": {"mood": "good"}}, "mood"),
         ({"metrics": [METRIC.model_dump() | {"low": 0.92}]}, "outside of its interval"),
         ({"stated": {"graders": "REPLACE me"}}, "stated.graders still holds"),
+        ({"stated": {"graders": "Two who REPLACE each other"}}, "stated.graders still holds"),
+        ({"stated": {"graders": " \n"}}, "stated.graders: ' \\n' says nothing"),
+        ({"stated": {"graders": "\u200b"}}, "stated.graders"),
+        ({"stated": {"contact": "TBD."}}, "stated.contact: 'TBD.' says nothing"),
+        ({"stated": {"contact": "n/a"}}, "stated.contact"),
+        ({"stated": {"licence": "(to be determined)"}}, "stated.licence"),
+        ({"stated": {"version_history": [{"version": "1", "date": "2026-13-01", "changes": "-"}]}}, "version_history"),
+        ({"stated": {"version_history": [{"version": "1", "date": "2026-13-01", "changes": "A."}]}}, "month"),
+        ({"intended_use": "..."}, "intended_use: '...' says nothing"),
+        ({"name": " "}, "name: ' ' says nothing"),
+        ({"name": "one\n# two"}, "expected one line of text"),
+        ({"version": "1\x1b[31m"}, "expected one line of text"),
+        ({"disease": "glaucoma"}, "disease: got 'glaucoma'"),
+        ({"expires": "2020-01-01"}, "which is past"),
         ({"intended_use": None}, "intended_use"),
     ],
 )
