@@ -22,6 +22,11 @@ class View(str, Enum):
 
 
 EYE_WORDS = {Eye.OD: "right eye (OD)", Eye.OS: "left eye (OS)"}
+EYES_IN_TABLES = {
+    **dict.fromkeys(("od", "r", "re", "right", "right eye"), Eye.OD),
+    **dict.fromkeys(("os", "l", "le", "left", "left eye"), Eye.OS),
+}
+"""An eye by the words that tables have for it, in small letters."""
 
 
 def place(eye: Eye, view: View | None = None) -> str:

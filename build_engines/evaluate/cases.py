@@ -11,6 +11,7 @@ from build_engines.evaluate.errors import EvaluationError
 from calibration.tables import INFANT
 from runtime.bench.measure.labels import NO, SHOWN, YES
 from runtime.csv_rows import read_rows
+from runtime.views import EYES_IN_TABLES
 
 KNOWN = (*("image", "refer", "eye", "view", "device", "site", "gestational_age", "sha256"), *INFANT)
 """Columns that are used without being asked for."""
@@ -86,7 +87,8 @@ def read_cases(path: Path) -> Table:
         infant = row[name] if name else ""
         if name and not infant:
             raise EvaluationError(f"{here}: {name} is empty; expected a code in each line, or no such column")
-        cases.append(Case(image, text in YES, infant or None, row.get("eye") or None, row.get("view") or None, row))
+        eye = _eye(row.get("eye", ""))
+        cases.append(Case(image, text in YES, infant or None, eye, row.get("view") or None, row))
     if not cases:
         raise EvaluationError(f"table {path}: no row states refer; expected 1 or 0 in at least one")
     _require_two_eyes(path, cases)
@@ -105,7 +107,7 @@ def require_pictures(table: Table) -> None:
 
 
 def _require_two_eyes(path: Path, cases: list[Case]) -> None:
-    """`L` here and `left` there would make four eyes of an infant, each with half of its views."""
+    """Words that nobody knows as one eye's would make three eyes of an infant, each with a part of its views."""
     eyes: dict[str, set[str]] = {}
     for case in cases:
         if case.infant and case.eye:
@@ -114,6 +116,12 @@ def _require_two_eyes(path: Path, cases: list[Case]) -> None:
         if len(found) > 2:
             named = ", ".join(sorted(found))
             raise EvaluationError(f"table {path}: infant {infant} has {len(found)} eyes ({named}); expected two words")
+
+
+def _eye(text: str) -> str | None:
+    """`L` here and `left` there are one eye; words of other kinds stay as they are."""
+    known = EYES_IN_TABLES.get(text.lower())
+    return known.value if known else text or None
 
 
 def _image(here: str, text: str) -> str:

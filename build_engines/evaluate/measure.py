@@ -70,7 +70,7 @@ def level_of(
 ) -> Level:
     """All figures of a reader at a level. elsewhere: thresholds chosen on another set, to be tried here."""
     units = gather(cases, said, level)
-    deployed = accuracy(units, units.refers)
+    deployed = accuracy(units, units.refers, units.answered)
     points = [Point("deployed", None, "the outcomes as they were read", deployed)]
     points += [_at(units, point.name, point.threshold, point.chosen_on) for point in elsewhere]
     for name, targets in (("specificity", asked.specificities), ("sensitivity", asked.sensitivities)):
@@ -101,9 +101,9 @@ def choose_threshold(units: Units, name: str, target: float) -> float | None:
     return float(np.nextafter(highest, np.inf)) if np.isfinite(highest) else None
 
 
-def accuracy(units: Units, refers: Flags) -> Accuracy:
+def accuracy(units: Units, refers: Flags, answered: Flags) -> Accuracy:
     """Of the units that would be referred. No answer is neither a hit nor an all-clear."""
-    answered, truth, infants = units.answered, units.truth, units.infants
+    truth, infants = units.truth, units.infants
     right = np.where(truth, refers, ~refers) & answered
 
     def of(which: Flags) -> Share:
@@ -144,7 +144,9 @@ def groups_of(cases: Sequence[Case], said: Sequence[Said], levels: Sequence[str]
             ours, theirs = [cases[n] for n in members], [said[n] for n in members]
             for level in dict.fromkeys((FRAME, levels[-1])):
                 units = gather(ours, theirs, level)
-                found.append(group_of(units, column, value, accuracy(units, units.refers), _area(units)))
+                found.append(
+                    group_of(units, column, value, accuracy(units, units.refers, units.answered), _area(units))
+                )
     return tuple(found)
 
 
@@ -205,9 +207,7 @@ def _span(value: float, cuts: tuple[float, ...]) -> str:
 def _at(units: Units, name: str, threshold: float | None, chosen_on: str) -> Point:
     if threshold is None:
         return Point(name, None, chosen_on, None)
-    with np.errstate(invalid="ignore"):
-        refers = units.scores >= threshold
-    return Point(name, threshold, chosen_on, accuracy(units, refers))
+    return Point(name, threshold, chosen_on, accuracy(units, *units.at(threshold)))
 
 
 def _chosen(units: Units, name: str, target: float) -> Point:
@@ -215,7 +215,7 @@ def _chosen(units: Units, name: str, target: float) -> Point:
     words = f"{name} {target:g}"
     if threshold is None:
         which = units.truth if name == "sensitivity" else ~units.truth
-        silent = int((which & ~units.answered).sum())
+        silent = int(np.isinf(units.against()[which]).sum())
         return Point(words, None, f"not reached: {silent} of {int(which.sum())} units had no answer", None)
     return _at(units, words, threshold, "these same units, so it flatters")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import combinations
 
-from build_engines.evaluate.cases import Case, Table
+from build_engines.evaluate.cases import MOST_NAMED, Case, Table
 from build_engines.evaluate.compare import compare
 from build_engines.evaluate.measure import Asked, calibration_of, choose_threshold, groups_of, level_of
 from build_engines.evaluate.overlap import Overlap, Seen, overlap
@@ -167,6 +167,25 @@ def _twins(table: Table, readers: Sequence[BundleReadings]) -> tuple[tuple[str, 
     return tuple(found)
 
 
+def _told_of_twins(cases: Mapping[str, Case], twins: Sequence[tuple[str, str]]) -> list[str]:
+    """What stands in the table twice, and what of it cannot be so."""
+    pairs = [(cases[later], cases[first]) for later, first in twins]
+    otherwise = {
+        "with the other truth under the other name: one of the two is wrong": [
+            later for later, first in pairs if later.refer != first.refer
+        ],
+        "as another infant's or another eye's under the other name: what is counted by these is not so": [
+            later for later, first in pairs if (later.infant, later.eye) != (first.infant, first.eye)
+        ],
+    }
+    found = [
+        f"{len(these)} pictures stand in the table {words} ({', '.join(case.image for case in these[:MOST_NAMED])})."
+        for words, these in otherwise.items()
+        if these
+    ]
+    return [*found, *([f"{len(pairs)} pictures are in the table twice under other names; each counts."] * bool(pairs))]
+
+
 def _data(table: Table, levels: Sequence[str]) -> Data:
     eyes: dict[str, set[str]] = defaultdict(set)
     for case in table.cases:
@@ -205,8 +224,7 @@ def _warnings(
                 f"{len(each.infants)} infants stand in both the table and {each.of}: the two are not independent, "
                 f"unless their codes are of different lists."
             )
-    if twins:
-        found.append(f"{len(twins)} pictures are in the table twice under other names; each counts.")
+    found += _told_of_twins({case.image: case for case in table.cases}, twins)
     if data.infants is None:
         found.append("The table does not tell infants apart: intervals take frames as independent and are too short.")
     if data.positives in (0, data.frames):

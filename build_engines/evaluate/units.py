@@ -26,7 +26,10 @@ class Units:
     """A unit is positive when any of its frames is."""
     outcomes: tuple[Outcome, ...]
     scores: Floats
-    """The highest refer probability of its frames; NaN where the unit has no answer."""
+    """The highest refer probability of its frames; NaN where none was answered."""
+    whole: Flags
+    """Whether the last reading of each of its views is an answer: else it has none at a threshold that nothing of it
+    reaches, and REFER all the same at one that something does."""
     infants: Clusters
     """Each unit's infant by number; without a column for infants, each frame's own number."""
     members: tuple[tuple[int, ...], ...]
@@ -44,7 +47,13 @@ class Units:
 
     def against(self) -> Floats:
         """Scores in which no answer counts against the reader: never referred where positive, always where not."""
-        return np.where(self.answered, self.scores, np.where(self.truth, -np.inf, np.inf))
+        referable = np.where(np.isnan(self.scores), -np.inf, self.scores)
+        return np.where(self.truth, referable, np.where(self.whole, self.scores, np.inf))
+
+    def at(self, threshold: float) -> tuple[Flags, Flags]:
+        """Whether the outcome at a threshold is REFER, and whether it is an answer."""
+        refers = ~np.isnan(self.scores) & (np.nan_to_num(self.scores) >= threshold)
+        return refers, refers | self.whole
 
 
 def levels_of(cases: Sequence[Case]) -> tuple[str, ...]:
@@ -64,18 +73,15 @@ def gather(cases: Sequence[Case], said: Sequence[Said], level: str) -> Units:
     first = [cases[found[0]] for found in members]
     infants = [names.setdefault(case.infant or f"\0{number}", len(names)) for number, case in enumerate(first)]
     outcomes = tuple(_outcome(cases, said, found) for found in members)
-    scores = [
-        max((said[n].score or 0.0 for n in found if said[n].score is not None), default=np.nan)
-        if outcome in ANSWERS
-        else np.nan
-        for found, outcome in zip(members, outcomes, strict=True)
-    ]
+    scores = [max((score for n in found if (score := said[n].score) is not None), default=np.nan) for found in members]
+    whole = [all(said[n].outcome in ANSWERS for n in _last(cases, found).values()) for found in members]
     truth = [any(cases[n].refer for n in found) for found in members]
     return Units(
         level,
         np.array(truth, np.bool_),
         outcomes,
         np.array(scores, np.float64),
+        np.array(whole, np.bool_),
         np.array(infants, np.int64),
         members,
     )
@@ -91,10 +97,11 @@ def _key(case: Case, number: int, level: str) -> tuple[str, ...]:
 
 def _outcome(cases: Sequence[Case], said: Sequence[Said], members: Sequence[int]) -> Outcome:
     """The worst view's. Of a view taken again the last reading counts, but REFER stays whatever comes after."""
-    views: dict[tuple[str | None, str], Outcome] = {}
-    for number in members:
-        case, outcome = cases[number], said[number].outcome
-        view = (case.eye, case.view or f"\0{number}")
-        if views.get(view) is not Outcome.REFER:
-            views[view] = outcome
-    return min(views.values(), key=WORST_FIRST.index)
+    found = [said[number].outcome for number in _last(cases, members).values()]
+    found += [Outcome.REFER] if any(said[number].outcome is Outcome.REFER for number in members) else []
+    return min(found, key=WORST_FIRST.index)
+
+
+def _last(cases: Sequence[Case], members: Sequence[int]) -> dict[tuple[str | None, str], int]:
+    """The last reading of each view; a frame of which no view is stated is one of its own."""
+    return {(cases[number].eye, cases[number].view or f"\0{number}"): number for number in members}

@@ -19,6 +19,7 @@ from runtime.outcome import Outcome
 from runtime.reread.errors import RereadError
 from runtime.reread.places import EntryKind, FileState, PicturePlace, picture_place
 from runtime.reread.stored import Stored
+from runtime.views import EYES_IN_TABLES
 
 LABELS = "labels.csv"
 READINGS = "readings.jsonl"
@@ -26,7 +27,6 @@ WRITTEN = frozenset({READINGS, "summary.html", "overlays", "vessels", "gates"})
 """What a run wrote: its readings, and beside them its page and what it drew."""
 LABELS_LIMIT_BYTES = 1 << 30
 YES, NO = frozenset({"1", "true", "yes", "y"}), frozenset({"0", "false", "no", "n"})
-EYES = {"od": "OD", "r": "OD", "right": "OD", "os": "OS", "l": "OS", "left": "OS"}
 INFANT = ("infant", "patient", "subject")
 CAMERA = ("camera", "device")
 LONGEST_WORD = 60
@@ -99,7 +99,7 @@ def _stored(
         site=_word(said.get("site", "")),
         camera=_word(next((said[name] for name in CAMERA if said.get(name)), "") or dicom.get("camera", "")),
         exam=codes.of(number, infant),
-        eye=EYES.get(eye.lower(), _word(eye)),
+        eye=known.value if (known := EYES_IN_TABLES.get(eye.lower())) else _word(eye),
         view=_word(said.get("view", "")),
         label=_truth(said.get("refer", "")),
         old_outcome=said.get("outcome", "").strip() or None,

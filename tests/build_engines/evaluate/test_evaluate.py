@@ -83,6 +83,40 @@ def test_an_eye_is_its_worst_view_and_an_infant_the_worst_eye(tmp_path: Path, bu
     assert {key: n for key, n in infants["negatives"].items() if n} == {"RETAKE": 1, "NO_REFERRAL_FINDINGS": 1}
 
 
+def right_at(rows: list[dict[str, Any]], threshold: float, unit: tuple[str, ...]) -> dict[int, tuple[int, int]]:
+    """By truth how many units are right and how many there are, each frame decided anew at a threshold."""
+    views: dict[tuple[str, ...], dict[tuple[str, str], str]] = {}
+    truth: dict[tuple[str, ...], int] = {}
+    for of in rows:
+        key, view = tuple(of[name] for name in unit), (of["eye"], of["view"])
+        truth[key] = max(truth.get(key, 0), of["refer"])
+        said = "RETAKE" if of["score"] is None else "REFER" if of["score"] >= threshold else "NO"
+        if views.setdefault(key, {}).get(view) != "REFER":
+            views[key][view] = said
+    worst = {key: next(word for word in ("REFER", "RETAKE", "NO") if word in of.values()) for key, of in views.items()}
+    return {
+        of: (sum(worst[key] == ("NO", "REFER")[of] for key in keys), len(keys))
+        for of in (0, 1)
+        if (keys := [key for key, is_ill in truth.items() if is_ill == of])
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_at_another_threshold_eyes_and_infants_are_what_the_cart_would_say_there(
+    tmp_path: Path, bundle: Bundle, seed: int
+) -> None:
+    rows = study(seed=seed, silent=0.15)
+    again = [{**of, "image": f"again/{of['image']}", "score": None} for of in rows[seed::7]]  # views taken twice
+    found = evaluated(tmp_path, bundle, [*rows, *again], "--specificity", "0.3,0.6", "--sensitivity", "0.5,0.8")
+    for name, unit in (("eye", ("infant", "eye")), ("infant", ("infant",))):
+        reached = [point for point in level(found, name)["points"] if point["threshold"] is not None]
+        assert reached
+        for point in reached:
+            wanted = right_at([*rows, *again], point["threshold"], unit)
+            got = {of: point["accuracy"][part] for of, part in ((1, "sensitivity"), (0, "specificity"))}
+            assert {of: (share["count"], share["of"]) for of, share in got.items()} == wanted
+
+
 def test_identical_readers_flip_nothing_and_planted_flips_are_all_found(tmp_path: Path, bundle: Bundle) -> None:
     rows = study()
     answered = [number for number, of in enumerate(rows) if of["score"] is not None]
@@ -200,6 +234,25 @@ def test_without_infants_frames_are_independent_and_it_says_so(tmp_path: Path, b
     assert any("does not tell infants apart" in words for words in found["warnings"])
 
 
+def test_one_picture_twice_with_other_words_of_it_is_said(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [row(f"{n}.jpg", n % 2, 0.9 if n % 4 else 0.1, infant=f"i{n}", eye="OD") for n in range(10)]
+    rows += [
+        row("a.jpg", 0, 0.9, infant="i1", eye="right", pixels=f"{1:064x}"),  # the same eye, by another word
+        row("b.jpg", 0, 0.1, infant="i2", eye="L", pixels=f"{2:064x}"),
+        row("c.jpg", 1, 0.9, infant="i3", eye="od", pixels=f"{3:064x}"),
+    ]
+    warnings = evaluated(tmp_path, bundle, rows)["warnings"]
+    assert any("1 pictures stand in the table with the other truth" in words and "a.jpg" in words for words in warnings)
+    assert any("1 pictures stand in the table as another infant's" in words and "b.jpg" in words for words in warnings)
+    assert "3 pictures are in the table twice under other names; each counts." in warnings
+
+
+def test_eyes_are_known_by_any_of_their_words(tmp_path: Path, bundle: Bundle) -> None:
+    words = ("OD", "right", "R", "re", "Right eye", "left", "OS", "le")
+    rows = [row(f"{n}.jpg", 0, 0.1, infant="i", eye=word) for n, word in enumerate(words)]
+    assert evaluated(tmp_path, bundle, rows)["data"]["eyes"] == 2
+
+
 def test_html_and_markdown_show_what_a_table_says_as_text(tmp_path: Path, bundle: Bundle) -> None:
     rows = study()
     rows[1] = {**rows[1], "image": "<script>|x.jpg", "score": 0.99, "refer": 0}
@@ -228,7 +281,7 @@ SPOILT = [
     ("image,refer\na.jpg,\n", "no row states refer"),
     ("image,refer\na.jpg,1,2\n", "line 2 has 3 fields, the first line 2"),
     ("image,refer,refer\na.jpg,1,0\n", "named twice"),
-    ("image,refer,infant,eye\na.jpg,1,i,L\nb.jpg,1,i,R\nc.jpg,1,i,left\n", "infant i has 3 eyes"),
+    ("image,refer,infant,eye\na.jpg,1,i,L\nb.jpg,1,i,R\nc.jpg,1,i,other\n", "infant i has 3 eyes"),
     ("image,refer\nnowhere.jpg,1\n", "1 of 1 pictures are not there (nowhere.jpg)"),
 ]
 
