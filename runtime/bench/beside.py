@@ -45,7 +45,7 @@ def look_before(run: Run, supply: Supply, stop: Stop, say: Say) -> ColdStartPart
         return None
     say("cold start: four fresh processes")
     model = run.model
-    site = named_in_environment(model.site_profile, model.trusted_keys)
+    site = named_in_environment(model.site_profile, model.trusted_keys, model.station)
     with stop.interruptible:
         return measure_cold_start(supply.frames[0], model.bundle, model.engine, model.precision, model.threads, site)
 

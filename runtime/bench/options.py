@@ -20,6 +20,7 @@ class ModelOptions:
     threads: int | None = None
     site_profile: Path | None = None
     trusted_keys: Path | None = None
+    station: str = ""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ def opened(
     supply: frames that others read, too; by default the run's own.
     """
     model = run.model
-    site, bundle = open_site(model.site_profile, model.trusted_keys), open_bundle(model.bundle)
+    site = open_site(model.site_profile, model.trusted_keys, station=model.station)
+    bundle = open_bundle(model.bundle)
     with contextlib.ExitStack() as stack:
         frames = supply or stack.enter_context(opened_supply(run, stop))
         check_beside(run, frames, bundle)

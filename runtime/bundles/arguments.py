@@ -100,4 +100,3 @@ def add_trial_options(verb: argparse.ArgumentParser) -> None:
     trial.add_argument("--budget-ms", type=milliseconds, default=1000.0, metavar="MS", help="default: 1000")
     trial.add_argument("--engine", default="auto", metavar="NAME", help="default: auto")
     trial.add_argument("--precision", default="auto", metavar="P", help="default: auto")
-    trial.add_argument("--station", default="", metavar="NAME", help="which cart (default: $ROP_STATION)")

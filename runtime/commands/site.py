@@ -1,4 +1,4 @@
-"""The two options by which every command that gives a reading is told its site."""
+"""The options by which every command that gives a reading is told its site, and which of its carts this is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def add_site_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--site-profile` and `--trusted-keys`, as `site_profile` and `trusted_keys`."""
+    """Add `--site-profile`, `--trusted-keys` and `--station`, as `site_profile`, `trusted_keys` and `station`."""
     site = parser.add_argument_group("site")
     site.add_argument(
         "--site-profile",
@@ -20,4 +20,10 @@ def add_site_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="public keys (*.pem) of those who may sign; a bundle must then be signed (default: $ROP_TRUSTED_KEYS)",
+    )
+    site.add_argument(
+        "--station",
+        default="",
+        metavar="NAME",
+        help="which cart, for a profile that names some (default: $ROP_STATION)",
     )

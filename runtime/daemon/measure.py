@@ -216,7 +216,8 @@ def run(options: argparse.Namespace) -> int:
     engine += ["--threads", str(options.threads)] if options.threads else []
     named = {"bundle": options.bundle, "site-profile": options.site_profile, "trusted-keys": options.trusted_keys}
     files = [word for name, path in named.items() if path is not None for word in (f"--{name}", str(path))]
-    site = open_site(options.site_profile, options.trusted_keys)
+    files += ["--station", options.station] if options.station else []
+    site = open_site(options.site_profile, options.trusted_keys, station=options.station)
     pictures = pictures_of(options.source)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s"

@@ -81,6 +81,7 @@ def open_model(
     path: Path | None,
     site_profile: Path | None,
     trusted_keys: Path | None,
+    station: str,
     engine: str,
     precision: str,
     threads: int | None,
@@ -90,7 +91,7 @@ def open_model(
 
     Raises `ScreeningError`s.
     """
-    read_site = partial(open_site, site_profile, trusted_keys)
+    read_site = partial(open_site, site_profile, trusted_keys, station=station)
     site, bundle = read_site(), open_bundle(path)
     screener = screener_for(
         site,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from runtime.fleet.status import page, read_fleet, table
 from runtime.fleet.units import units as unit_texts
 from runtime.sinks.files import write_file
 from runtime.trust.keys import read_trusted_keys
+from runtime.trust.site import this_station
 
 DONE, SAYS_NO, UNUSABLE = 0, 1, 2
 
@@ -98,7 +98,7 @@ def report(options: Namespace) -> int:
 
 def _named(means: Means) -> Means:
     """With the cart's name from the environment where the line names none."""
-    return means if means.station else replace(means, station=os.environ.get("ROP_STATION", ""))
+    return replace(means, station=this_station(means.station))
 
 
 def status(options: Namespace) -> int:

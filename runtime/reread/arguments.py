@@ -41,6 +41,7 @@ class RereadOptions:
     precision: str
     site_profile: Path | None
     trusted_keys: Path | None
+    station: str
     out: Path
     workers: int | None
     ray: str | None

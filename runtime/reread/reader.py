@@ -48,6 +48,8 @@ class ReaderSettings:
     precision: str = "auto"
     site_profile: str | None = None
     trusted_keys: str | None = None
+    station: str = ""
+    """Which cart a profile is asked for."""
     key_files: tuple[str, ...] = ()
     """Of journals, at the same place wherever a reader runs: a key itself never travels."""
 
@@ -92,7 +94,7 @@ class BatchReader:
 
         cv2.setNumThreads(1)
         bundle = open_bundle(_path(settings.bundle))
-        site = open_site(_path(settings.site_profile), _path(settings.trusted_keys))
+        site = open_site(_path(settings.site_profile), _path(settings.trusted_keys), station=settings.station)
         self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
         self._screener = screener_for(
             site,

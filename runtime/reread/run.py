@@ -195,6 +195,7 @@ def _pool(options: RereadOptions, stop: Stop) -> Iterator[tuple[ReaderPool, Read
         site_profile=_absolute(options.site_profile),
         key_files=tuple(str(path.absolute()) for path in options.key_files),
         trusted_keys=_absolute(options.trusted_keys),
+        station=options.station,
     )
     if options.ray is not None:
         from runtime.reread.cluster import RayPool

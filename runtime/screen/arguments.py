@@ -43,6 +43,7 @@ class ScreenOptions:
     threads: int | None
     site_profile: Path | None
     trusted_keys: Path | None
+    station: str
     frames: int | None
     budget_ms: float | None
     watch: bool

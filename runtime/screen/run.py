@@ -79,7 +79,7 @@ def _tell(change: StateChange) -> None:
 def _screener(options: ScreenOptions, camera: Camera, bundle: Bundle) -> Screener:
     budget_ms = options.budget_ms or (LIVE_BUDGET_MS if camera.live else None)
     return screener_for(
-        open_site(options.site_profile, options.trusted_keys),
+        open_site(options.site_profile, options.trusted_keys, station=options.station),
         bundle,
         engine=options.engine,
         precision=options.precision,

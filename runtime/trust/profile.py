@@ -166,5 +166,5 @@ def _check_use(name: str, profile: SiteProfile, station: str, today: date) -> No
     if profile.stations and station not in profile.stations:
         raise SiteError(
             f"site profile {name}: is for {', '.join(profile.stations)}, this is {station or 'a cart without a name'}; "
-            f"name the station in ROP_STATION, or use its own profile"
+            f"name the station with --station or in ROP_STATION, or use its own profile"
         )

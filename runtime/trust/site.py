@@ -146,12 +146,16 @@ def open_site(
         return Site(keys, withdrawn=withdrawn, issues=issues)
     from runtime.trust.profile import read_profile
 
-    station = station or os.environ.get(STATION_VARIABLE, "")
-    content, sha256, by = read_profile(profile, keys, station=station, today=today)
+    content, sha256, by = read_profile(profile, keys, station=this_station(station), today=today)
     if sha256 in withdrawn:
         raise SiteError(f"site profile {profile.name}: was withdrawn; get the new one")
     issues.take(f"profile {content.site}", content.issue, what=f"site profile {profile.name}")
     return Site(keys, content, sha256, by, withdrawn, issues)
+
+
+def this_station(named: str = "") -> str:
+    """Which cart this is: as it was named, else as `ROP_STATION` says; "" where nobody says."""
+    return named or os.environ.get(STATION_VARIABLE, "")
 
 
 def issue_name(bundle_name: str) -> str:
@@ -175,10 +179,11 @@ def watched(
     return replace(bundle, check_plan=check)
 
 
-def named_in_environment(profile: Path | None, trusted_keys: Path | None) -> dict[str, str]:
+def named_in_environment(profile: Path | None, trusted_keys: Path | None, station: str = "") -> dict[str, str]:
     """What to add to the environment of another process of ours, so that it obeys the same site."""
     named = {PROFILE_VARIABLE: profile, KEYS_VARIABLE: trusted_keys}
-    return {name: str(path.resolve()) for name, path in named.items() if path is not None}
+    found = {name: str(path.resolve()) for name, path in named.items() if path is not None}
+    return found | ({STATION_VARIABLE: station} if station else {})
 
 
 def _from_environment(name: str) -> Path | None:

@@ -137,11 +137,11 @@ def opened_by_screen(bundle: Bundle, address: str, profile: Path, keys: Path) ->
 
 
 def opened_by_the_daemon(bundle: Bundle, address: str, profile: Path, keys: Path) -> Screener:  # noqa: F811
-    return open_model(bundle.path, profile, keys, address, "auto", None, None).screener
+    return open_model(bundle.path, profile, keys, "", address, "auto", None, None).screener
 
 
 def opened_by_exam(bundle: Bundle, address: str, profile: Path, keys: Path) -> Screener:  # noqa: F811
-    options = Namespace(site_profile=profile, trusted_keys=keys, engine=address, precision="auto")
+    options = Namespace(site_profile=profile, trusted_keys=keys, station="", engine=address, precision="auto")
     return open_screener(options, bundle, live=False)
 
 

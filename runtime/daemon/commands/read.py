@@ -35,7 +35,8 @@ def read(options: argparse.Namespace) -> int:
     """Say the reading of each picture of the source; 1 where one has no result, as when the daemon is lost."""
     with Client(options.socket, "read") as client:
         sha256 = client.bundle().sha256.hex()
-    site, bundle = open_site(options.site_profile, options.trusted_keys), open_bundle(options.bundle, sha256=sha256)
+    site = open_site(options.site_profile, options.trusted_keys, station=options.station)
+    bundle = open_bundle(options.bundle, sha256=sha256)
     reader = DaemonReader(options.socket, bundle, word=sites_word(site, bundle), reject_repeats=False)
     unread = False
     with ExitStack() as stack:

@@ -36,6 +36,7 @@ def serve(options: argparse.Namespace) -> int:
         options.bundle,
         options.site_profile,
         options.trusted_keys,
+        options.station,
         options.engine,
         options.precision,
         options.threads,
@@ -67,6 +68,7 @@ def serve(options: argparse.Namespace) -> int:
             options.precision,
             options.site_profile,
             options.trusted_keys,
+            station=options.station,
         )
         with _signals(service), counted_start(program, partial(log.write, WARNING)) as lasts:
             _run(service, lasts)

@@ -63,7 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--order", metavar="FILE", help="what the worklist says (runtime.dicom worklist --json), or -")
     _order_of(new)
     new.add_argument("--again", action="store_true", help="also where the order has an exam already")
-    new.add_argument("--station", default="", metavar="NAME", help="which cart")
     new.add_argument("--views", type=_views, default=tuple(View), metavar="A,B", help="required views (default: all)")
     new.add_argument(
         "--retakes", type=_retakes, default=DEFAULT_RETAKES, metavar="N", help="allowed retakes (default: 3)"

@@ -96,7 +96,7 @@ def say_gates(journal: Journal, exam_id: str, numbers: Iterable[int], screener: 
 
 def site_of(options: Namespace) -> Site:
     """The site that the options, or the environment, name."""
-    return open_site(options.site_profile, options.trusted_keys)
+    return open_site(options.site_profile, options.trusted_keys, station=options.station)
 
 
 def bundle_of(options: Namespace, sha256: str | None = None) -> Bundle:

@@ -41,6 +41,7 @@ from runtime.exam.order import FINISHED, Ordered
 from runtime.exam.result import still_to_take
 from runtime.exam.session import ExamSession
 from runtime.exam.site_rules import site_rules
+from runtime.trust.site import this_station
 from runtime.views import place
 
 ALONE_S = 30.0
@@ -61,7 +62,8 @@ def new(options: Namespace) -> int:
         _look_twice(ordered)
         if order is not None and not options.again:
             _not_again(exams_on(order, orders_of_exams(journal)))
-        exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=options.station, order=order)
+        station = this_station(options.station)
+        exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=station, order=order)
         for sentence in said_otherwise(infant, (), journal, exam_id):
             aside(f"runtime.exam: look twice: {printable(sentence)}")
         if options.json:

@@ -363,6 +363,7 @@ def test_another_process_of_ours_obeys_the_same_site(tmp_path: Path, monkeypatch
         "ROP_SITE_PROFILE": str(tmp_path / "profile.signed"),
         "ROP_TRUSTED_KEYS": str(tmp_path / "keys"),
     }
+    assert named_in_environment(None, None, "cart 1") == {"ROP_STATION": "cart 1"}
 
 
 def test_what_is_named_goes_before_the_environment(

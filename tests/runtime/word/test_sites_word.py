@@ -145,3 +145,31 @@ def test_views_and_retakes_reach_the_rules_of_an_exam(at_site: AtSite, ways: Way
     rules = opened["rules"]
     assert (rules["required_views"], rules["retakes"], rules["threshold"]) == (["nasal", "temporal"], 1, 0.85)
     assert rules["site_profile_sha256"] is not None
+
+
+@pytest.mark.parametrize("way", ["screen", "exam", "bench", "daemon"])
+def test_a_profile_for_some_carts_is_obeyed_on_the_one_that_the_line_names(
+    at_site: AtSite, ways: Ways, way: str
+) -> None:
+    options = [*at_site.options(stations=["cart 1"], quality_limits={"brightness_min": 250.0}), "--station", "cart 1"]
+    with refused(at_site, ways, way, options) as found:
+        said = found.ask_python() if isinstance(found, Serving) else found
+        assert isinstance(said, Said), said
+        assert said.outcome == "RETAKE"
+
+
+@pytest.mark.parametrize("station", ["cart 1", "cart 2"])
+@pytest.mark.parametrize("way", ["screen", "exam"])
+def test_the_carts_own_file_names_the_station_to_every_command(
+    at_site: AtSite, ways: Ways, way: str, station: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROP_STATION", "cart 1")
+    file = at_site.folder / "cart.toml"
+    file.write_text(f'schema = "rop.cart/1"\nstation = "{station}"\n')
+    options = [*at_site.options(stations=["cart 1"]), "--config", str(file)]
+    found = getattr(ways, way)(options)
+    if station == "cart 1":
+        holds(found, "REFER", "ridge 0.82", False, None)
+    else:
+        assert isinstance(found, Refused), found
+        assert (found.code, "is for cart 1, this is cart 2" in found.told) == (2, True)
