@@ -93,7 +93,7 @@ def test_with_real_networks_they_are_those_of_the_stored_picture_whoever_read_it
     reader = f'reader = "daemon"\ndaemon_socket = "{socket}"\n' if engine == "of the daemon" else ""
     file.write_text(f'schema = "rop.cart/1"\nkey_file = "journal.key"\n{reader}[camera]\nsource = "sim:fps=15"\n')
     with running(socket, bundle(), limits=Limits(max_age_ms=60_000)) as daemon:
-        daemon.open_model = partial(open_model, None, None, None, "auto", "auto", None, None)
+        daemon.open_model = partial(open_model, None, None, None, "", "auto", "auto", None, None)
         if reader:
             daemon.release.set()
             daemon.ready()

@@ -369,7 +369,7 @@ def test_a_bundle_that_was_altered_on_disk_is_not_loaded(
 ) -> None:
     monkeypatch.setattr("runtime.screener.load_engine", lambda *_: FakeEngine((0.1, 0.9)))
     folder = write_bundle(version="4")
-    daemon.open_model = partial(open_model, folder, None, None, "auto", "auto", None, None)
+    daemon.open_model = partial(open_model, folder, None, None, "", "auto", "auto", None, None)
     graph = folder / "classifier.fp32.onnx"
     whole = graph.read_bytes()
     with daemon.client() as client:
