@@ -234,14 +234,17 @@ class Cart:
 
         return self._desk.do(job)
 
-    def light(self, on: bool, level: int | None = None) -> Future[dict[str, Any]]:
+    def light(
+        self, on: bool, level: int | None = None, *, exam: str | None = None, eye: Eye | None = None
+    ) -> Future[dict[str, Any]]:
         """Switch the continuous light for aiming. level: how bright from now on, as the board counts; None as it was.
 
-        Raises `NotNow` for more than is calibrated, `DoseExceeded` for more than the eye may have.
+        exam, eye: on whose account the screen shows it, None for whichever is open and set. Raises `NotNow` where that
+        is another one by now, and for more than is calibrated; `DoseExceeded` for more than the eye may have.
         """
 
         def job(room: Room) -> dict[str, Any]:
-            room.switch_light(on, level)
+            room.light_for(on, level, exam, eye)
             return self._said(room)
 
         return self._desk.do(job)

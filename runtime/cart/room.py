@@ -400,6 +400,16 @@ class Room:
         lighting = self.hardware.lighting
         return lighting is not None and lighting.part.flash is not None
 
+    def light_for(self, on: bool, level: int | None, exam_id: str | None, eye: Eye | None) -> None:
+        """`switch_light` for whoever's screen shows that exam and eye; putting it out is never refused."""
+        if exam_id not in (None, self._open_id() if on or level is not None else exam_id):
+            raise NotNow(f"{OTHER_OPEN}; no light was given, look again")
+        if on and eye is not None and self.aim is not None and self.aim[0] is not eye:
+            raise NotNow(
+                f"{self.aim[0].value} is set now, the screen showed {eye.value}; no light was given, look again"
+            )
+        self.switch_light(on, level)
+
     def switch_light(self, on: bool, level: int | None = None) -> None:
         """The continuous light for aiming, and how bright it is."""
         lighting = self.hardware.lighting

@@ -97,7 +97,10 @@ def _kept_out_as_alike(outcome: Outcome, reason: str) -> bool:
 def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
     """One picture: what was aimed at, its outcome within the exam, and which pictures of it there are."""
     state = record.exam.capture(capture.number)
-    like = record.exam.like(state) if _kept_out_as_alike(capture.outcome, capture.reason) else None
+    kept_out = _kept_out_as_alike(capture.outcome, capture.reason)
+    told = kept_out or (capture.outcome is Outcome.REFER and not state.confirmed)
+    like = record.exam.like(state) if told else None
+    named = None if like is None else place(like.eye, like.view)
     verdict = Conclusion(capture.outcome, capture.reason, place(capture.eye, capture.view), ONE_PICTURE)
     shown = ["image", "thumbnail"] if capture.image_sha256 is not None else []
     if shown and capture.reading is not None and capture.outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS):
@@ -116,6 +119,7 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
         "pending": capture.reading is None,
         "excluded": state.excluded,
         "confirmed": state.confirmed,
-        "view_like": None if like is None else place(like.eye, like.view),
+        "view_like": named if kept_out else None,
+        "looks_like": None if kept_out else named,
         "pictures": shown,
     }

@@ -124,7 +124,8 @@ class Terminal:
             else:
                 self._later(self._cart.capture(operator=self._operator, exam=exam["exam"], aim=aim))
         elif key == "i":
-            self._later(self._cart.light(not (exam.get("light") or {}).get("on", False)))
+            on = not (exam.get("light") or {}).get("on", False)
+            self._later(self._cart.light(on, exam=exam["exam"], eye=self._eye))
         elif key == "m":
             self._map(exam)
         else:

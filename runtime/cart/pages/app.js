@@ -24,13 +24,26 @@ let leave = () => {};
 let unwatch = () => {};
 let idle = null;
 
-export function go(name, argument = null) {
+// A screen, and of which exam where somebody chose one, is the page's address: loading it anew and going back keep it.
+export function go(name, argument = null) { show(name, argument, "pushState"); }
+
+function show(name, argument, keep) {
   const exam = store.state && store.state.exam;
-  if (name === "capture" && !(exam && exam.exam)) name = "worklist";
+  if (name === "capture" && exam !== null && !(exam && exam.exam)) name = "worklist"; // null: the cart does not know yet
   if (!can(SCREENS[name].right)) name = Object.keys(SCREENS).find((one) => can(SCREENS[one].right));
-  current = { name, argument };
-  history.replaceState(null, "", `#${name}`);
+  at(name, argument, keep);
   drawShell();
+}
+
+function at(name, argument, keep = "replaceState") {
+  current = { name, argument };
+  const address = `#${name}${argument ? `/${encodeURIComponent(argument)}` : ""}`;
+  if (location.hash !== address) history[keep](null, "", address);
+}
+
+function addressed() {
+  const [name, argument] = location.hash.slice(1).split("/");
+  try { return [name, argument ? decodeURIComponent(argument) : null]; } catch { return [name, null]; }
 }
 
 async function signOut(tellServer = true) {
@@ -39,6 +52,7 @@ async function signOut(tellServer = true) {
   leave(); unwatch();
   leave = unwatch = () => {};
   endDialogs();
+  if (current) at(current.name, null); // whoever signs in next did not choose that exam
   root.replaceChildren(); // nothing of an infant stays for as long as the cart takes
   await told;
   await drawSignIn();
@@ -51,26 +65,29 @@ async function drawSignIn() {
     setTimeout(drawSignIn, 1000);
     return;
   }
-  await chooseLanguage(localStorage.getItem("language") || navigator.language.slice(0, 2), welcome.languages);
+  await chooseLanguage();
   root.replaceChildren(signInScreen(welcome, {
     signedIn: async () => { await start(); },
-    language: async (name) => { await chooseLanguage(name, welcome.languages); await drawSignIn(); },
+    language: async (name) => { await chooseLanguage(name); await drawSignIn(); },
     again: drawSignIn,
   }));
 }
 
-async function chooseLanguage(name, languages) {
-  const known = languages.some((one) => one.code === name) ? name : "en";
-  localStorage.setItem("language", known);
-  if (known !== language() || known !== "en") useCatalogue(await get(`texts/${known}`));
+// The one that was chosen in this browser, or its own; the cart gives English where it has no such one.
+async function chooseLanguage(name = localStorage.getItem("language") || navigator.language.slice(0, 2)) {
+  const found = await get(`texts/${encodeURIComponent(name)}`);
+  localStorage.setItem("language", found.language);
+  useCatalogue(found);
 }
 
 async function start() {
   await refresh();
+  await chooseLanguage();
   connect(() => signOut(false));
-  const wanted = location.hash.slice(1);
+  const [wanted, argument] = addressed();
   const exam = store.state.exam && store.state.exam.exam;
-  go(wanted in SCREENS && wanted !== "worklist" ? wanted : exam ? "capture" : "worklist");
+  const known = Object.hasOwn(SCREENS, wanted) && wanted !== "worklist";
+  show(known ? wanted : exam ? "capture" : "worklist", known ? argument : null, "replaceState");
 }
 
 function drawShell() {
@@ -88,7 +105,7 @@ function drawShell() {
     drawBars();
     if (event.kind === "reading" && event.banner) tell(event.banner);
   });
-  leave = SCREENS[current.name].make(main, { go, argument: current.argument }) || (() => {});
+  leave = SCREENS[current.name].make(main, { go, argument: current.argument, here: (argument) => at(current.name, argument) }) || (() => {});
   document.title = `${t(SCREENS[current.name].title)} - ${t("ROP screening")}`;
   main.focus({ preventScroll: true });
 }
@@ -133,8 +150,10 @@ function lockWhenIdle() {
 
 lockWhenIdle();
 addEventListener("hashchange", () => {
-  const name = location.hash.slice(1);
-  if (store.state && name in SCREENS && name !== current.name) go(name);
+  const [name, argument] = addressed();
+  if (!store.state || !Object.hasOwn(SCREENS, name) || (name === current.name && argument === current.argument)) return;
+  endDialogs();
+  show(name, argument, "replaceState");
 });
 setInterval(() => { if (store.state) changed({ kind: "tick" }); }, 1000);
 try { await start(); } catch { await drawSignIn(); }

@@ -135,6 +135,12 @@ export function tell(text) {
   document.getElementById("live").textContent = text;
 }
 
+// How long ago something was, as people say it.
+export function ago(seconds) {
+  const [size, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"]].find(([least]) => seconds >= least) || [1, "second"];
+  return new Intl.RelativeTimeFormat(catalogue.language).format(-Math.floor(seconds / size), unit);
+}
+
 // A moment as the cart's zone has it, in which the cart wrote it: neither the browser's clock nor its zone has a part in it.
 export function when(iso, withDay = false) {
   const options = withDay ? { dateStyle: "medium", timeStyle: "short" } : { timeStyle: "short" };

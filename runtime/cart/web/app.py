@@ -216,8 +216,10 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
 
     @router.post("/light")
     async def light(body: bodies.LightBody, _: WebSession = writes) -> dict[str, Any]:
-        """Switch the continuous light, or make it brighter or darker."""
-        return await _done(cart.light(body.on, body.level))
+        """Switch the continuous light, or make it brighter or darker, in the exam and for the eye that your screen
+        shows: where another is open, or set, by now no light is given. It is put out in any case."""
+        eye = None if body.eye is None else Eye(body.eye)
+        return await _done(cart.light(body.on, body.level, exam=body.exam, eye=eye))
 
     @router.post("/capture")
     async def capture(body: bodies.AimBody, session: WebSession = writes) -> dict[str, Any]:

@@ -86,8 +86,13 @@ class StopBody(Body):
 
 
 class LightBody(Body):
-    """The continuous light; `level` as the board counts, from the state's `light.level` up to `light.most`."""
+    """The continuous light; `level` as the board counts, from the state's `light.level` up to `light.most`.
 
+    Light is counted for the exam's infant and the eye that is set: `exam` and `eye` are those that the screen shows.
+    """
+
+    exam: Annotated[str, Field(min_length=1, max_length=64)]
+    eye: EyeName | None = None
     on: bool
     level: Annotated[int, Field(ge=1, le=65535)] | None = None
 

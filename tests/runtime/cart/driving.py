@@ -80,6 +80,11 @@ class Driver:
         """Set eye and view, as the page has it that shows the state of now."""
         self.done("aim", {"exam": self.state()["exam"]["exam"], "eye": eye, "view": view})
 
+    def light(self, on: bool, **more: object) -> httpx.Response:
+        """Switch the light, as the page has it that shows the state of now."""
+        exam = self.state()["exam"]
+        return self.post("light", {"exam": exam["exam"], "eye": (exam["aim"] or {}).get("eye"), "on": on, **more})
+
     def capture(self, eye: str, view: str) -> dict[str, Any]:
         """Aim and take one picture; waits while the flash recharges, as a person would."""
         self.aim(eye, view)

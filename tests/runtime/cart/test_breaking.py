@@ -110,20 +110,31 @@ def test_the_light_for_aiming_is_as_bright_as_the_operator_sets_it_and_no_bright
     cart: Driver,
 ) -> None:
     cart.aim("OD", "disc-centred")
-    most = cart.done("light", {"on": False, "level": 600})["light"]["most"]
+    most = cart.light(False, level=600).json()["light"]["most"]
     assert most == 4000
     assert cart.state()["exam"]["light"]["level"] == 600
 
     def shines() -> bool:
-        cart.done("light", {"on": True})  # again where a busy machine's late heartbeat let the board put it out
+        assert cart.light(True).is_success  # again where a busy machine's late heartbeat let the board put it out
         return cart.simulated.board.led_level == 600
 
     until(shines, "the board shines at that level")
     for level, status in ((most + 1, 409), (0, 422), (70_000, 422)):
-        assert cart.post("light", {"on": True, "level": level}).status_code == status
+        assert cart.light(True, level=level).status_code == status
     assert cart.state()["exam"]["light"]["level"] == 600
-    cart.done("light", {"on": False})
+    shown = {"exam": "20260101-AAAAAAAA", "eye": "OD"}  # of a tab that heard nothing of it yet
+    open_now = {**shown, "exam": cart.state()["exam"]["exam"]}
+    assert cart.done("light", {**shown, "on": False})["light"]["on"] is False  # dark is never refused
     until(lambda: cart.simulated.board.led_level == 0, "dark")
+    for body, said in (
+        ({**shown, "on": True}, "another exam is open"),
+        ({**shown, "on": False, "level": 700}, "another exam is open"),
+        ({**open_now, "eye": "OS", "on": True}, "OD is set now, the screen showed OS"),
+    ):
+        answer = cart.post("light", body)
+        assert (answer.status_code, said in answer.json()["detail"]) == (409, True), answer.text
+    assert cart.post("light", {"on": True}).status_code == 422
+    assert (cart.simulated.board.led_level, cart.state()["exam"]["light"]["level"]) == (0, 600)
 
 
 def test_a_corrected_field_leaves_the_order_and_another_infant_loses_it(cart: Driver) -> None:

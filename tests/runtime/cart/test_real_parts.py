@@ -118,9 +118,9 @@ def test_a_gige_camera_a_board_and_orthanc(tmp_path: Path, orthanc: Orthanc) -> 
         more = light_of(tmp_path, board) + '[site]\ndicom = "dicom.json"\n'
         with running(tmp_path, 'source = "aravis:127.0.0.1"', more) as client:
             assert client.done("worklist/refresh")["problem"] == ""
-            until(lambda: client.done("light", {"on": True}) and board.led_level, "the board shines")
-            assert client.capture()["outcome"] in ("RETAKE", "NO_RESULT")  # a test picture is no retina
             exam = client.http.get("state").json()["exam"]["exam"]
+            until(lambda: client.done("light", {"exam": exam, "on": True}) and board.led_level, "the board shines")
+            assert client.capture()["outcome"] in ("RETAKE", "NO_RESULT")  # a test picture is no retina
             client.done(f"exams/{exam}/stop", {"cause": "equipment"})
             until(lambda: not board.led_level, "dark after the exam")
 

@@ -59,7 +59,7 @@ REASON = {"reason": "tried"}
 BODIES: dict[str, Any] = {
     "exams": {"infant": INFANT_FIELDS, "wrist_band_checked": True},
     "aim": {"exam": "20260101-AAAAAAAA", "eye": "OD", "view": "nasal"},
-    "light": {"on": False},
+    "light": {"exam": "20260101-AAAAAAAA", "on": False},
     "exams/{exam}/captures/{number}/relabel": {"eye": "OD", "view": "nasal", **REASON},
     "exams/{exam}/stop": {"cause": "refused"},
     "exams/{exam}/correct": {"infant": INFANT_FIELDS, **REASON},

@@ -65,26 +65,28 @@ def two_alike(second: Outcome) -> Exam:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "then", "like", "status"),
+    ("outcome", "then", "like", "looks", "status"),
     [
-        pytest.param(NRF, None, "OD temporal", "alike", id="it does not count"),
-        pytest.param(REFER, None, None, "refer", id="a REFER counts, whatever it is like"),
-        pytest.param(RETAKE, None, None, "retake", id="ungradable"),
-        pytest.param(NONE, None, None, "no result", id="no result"),
-        pytest.param(NRF, ViewConfirmed(2, "seen"), None, "taken", id="confirmed"),
-        pytest.param(NRF, Excluded(2, "artefact"), None, "todo", id="excluded"),
-        pytest.param(NRF, Excluded(1, "artefact"), None, "taken", id="the other excluded"),
-        pytest.param(NRF, Voided("training"), None, None, id="voided"),
-        pytest.param(NRF, Stopped(StopReason.REFUSED), "OD temporal", "alike", id="stopped"),
+        pytest.param(NRF, None, "OD temporal", None, "alike", id="it does not count"),
+        pytest.param(REFER, None, None, "OD temporal", "refer", id="a REFER counts, whatever it is like, and says it"),
+        pytest.param(REFER, ViewConfirmed(2, "seen"), None, None, "refer", id="a REFER that was confirmed"),
+        pytest.param(RETAKE, None, None, None, "retake", id="ungradable"),
+        pytest.param(NONE, None, None, None, "no result", id="no result"),
+        pytest.param(NRF, ViewConfirmed(2, "seen"), None, None, "taken", id="confirmed"),
+        pytest.param(NRF, Excluded(2, "artefact"), None, None, "todo", id="excluded"),
+        pytest.param(REFER, Excluded(2, "artefact"), None, None, "todo", id="a REFER that was excluded"),
+        pytest.param(NRF, Excluded(1, "artefact"), None, None, "taken", id="the other excluded"),
+        pytest.param(NRF, Voided("training"), None, None, None, id="voided"),
+        pytest.param(NRF, Stopped(StopReason.REFUSED), "OD temporal", None, "alike", id="stopped"),
     ],
 )
 def test_that_a_picture_does_not_count_is_said_where_it_does_not(
-    outcome: Outcome, then: Any, like: str | None, status: str | None
+    outcome: Outcome, then: Any, like: str | None, looks: str | None, status: str | None
 ) -> None:
     exam = two_alike(outcome)
     pictures, eyes = shown(record_of(exam if then is None else apply(exam, then)))
-    assert pictures[1]["view_like"] == like
-    assert pictures[0]["view_like"] is None
+    assert (pictures[1]["view_like"], pictures[1]["looks_like"]) == (like, looks)
+    assert pictures[0]["view_like"] is pictures[0]["looks_like"] is None
     if status is not None:
         assert eyes["OD"]["views"]["nasal"]["status"] == status
 
@@ -120,6 +122,7 @@ def test_what_is_said_is_what_counts(
     for picture in pictures:
         assert (picture["view_like"] is not None) == picture["reason"].startswith("shows nearly the same place")
         assert picture["view_like"] is None or picture["outcome"] == "RETAKE"
+        assert picture["looks_like"] is None or picture["outcome"] == "REFER"
     for eye in Eye:
         content = eyes[eye.value]
         done = {name for name, view in content["views"].items() if view["outcome"] in (REFER.value, NRF.value)}

@@ -2,7 +2,7 @@
 import { post, preview } from "../api.js";
 import { button, fill, h, said, svg, t, tell, usable } from "../dom.js";
 import { refresh, store, watch } from "../store.js";
-import { alike, askToClose, bannerText, eyeMap, noExam, openExam, outcomeTag, outcomeWords, warned, whose } from "./parts.js";
+import { alike, askToClose, bannerText, eyeMap, noExam, openExam, outcomeTag, outcomeWords, sameWords, warned, whose } from "./parts.js";
 import { cameraPart } from "./camera.js";
 import { dialog } from "./dialog.js";
 
@@ -121,7 +121,7 @@ export function captureScreen(main, { go }) {
     fill(banner,
       h("b", {}, `${capture.eye} ${t(capture.view)}: ${t(capture.word)}`), h("span", {}, bannerText(capture)),
       capture.reason && !capture.banner.includes(capture.reason) ? h("span", { class: "reason" }, said(capture.reason)) : "",
-      capture.view_like ? alike(exam, capture, refresh) : "");
+      capture.view_like ? alike(exam, capture, refresh) : capture.looks_like ? h("span", {}, sameWords(capture)) : "");
     tell(`${capture.eye} ${t(capture.view)}: ${t(capture.word)}. ${capture.banner}`);
   }
 
@@ -134,11 +134,16 @@ export function captureScreen(main, { go }) {
   }
 
   async function toggle() {
-    try { await post("light", { on: !store.state.exam.light.on }); await refresh(); setTimeout(() => { if (!ended) refresh().catch(() => {}); }, 700); } catch (error) { fill(wait, said(error.message)); }
+    await lit((lamp) => ({ on: !lamp.on }));
+    setTimeout(() => { if (!ended) refresh().catch(() => {}); }, 700);
   }
 
-  async function dim() {
-    try { await post("light", { on: store.state.exam.light.on, level: Number(dimmer.value) }); await refresh(); } catch (error) { fill(wait, said(error.message)); }
+  async function dim() { await lit((lamp) => ({ on: lamp.on, level: Number(dimmer.value) })); }
+
+  async function lit(wanted) {
+    if (!openExam()) return;
+    const { exam, aim, light: lamp } = store.state.exam;
+    try { await post("light", { exam, eye: aim && aim.eye, ...wanted(lamp) }); await refresh(); } catch (error) { fill(wait, said(error.message)); }
   }
 
   function stop() {

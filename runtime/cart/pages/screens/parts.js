@@ -37,8 +37,18 @@ export function whose(exam) {
   return exam.infant ? h("span", { class: "whose" }, h("b", {}, h("bdi", {}, exam.infant.shown_name)), " ", h("bdi", {}, exam.infant.infant_id)) : t("retired");
 }
 
+function placed(place) {
+  const [eye, view] = place.split(" ");
+  return `${eye} ${t(view)}`;
+}
+
 function likeWords(capture) {
-  return t("This picture shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.", { view: capture.view_like });
+  return t("The picture can be graded, but shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.", { view: placed(capture.view_like) });
+}
+
+// Of a picture that refers, whatever it is like.
+export function sameWords(capture) {
+  return t("This picture shows nearly the same place as {view}; its finding counts. Take it anew to see this view.", { view: placed(capture.looks_like) });
 }
 
 // What is to be decided about a picture that looks like another view's; `after` is called when it was confirmed.
@@ -52,6 +62,7 @@ export function alike(exam, capture, after) {
 
 // Ends the open exam, after it was said what is missing as it stands while the question is open.
 export function askToClose(after) {
+  if (!openExam()) return;
   const { exam: id } = store.state.exam;
   const told = h("div", {});
   const draw = () => {

@@ -3,11 +3,11 @@ import { gates, get, post } from "../api.js";
 import { button, fill, h, said, t, tell, when } from "../dom.js";
 import { can, inTurn, refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
-import { alike, askToClose, bannerText, noExam, openExam, outcomeTag, outcomeWords, warned, whose } from "./parts.js";
+import { alike, askToClose, bannerText, noExam, openExam, outcomeTag, outcomeWords, sameWords, warned, whose } from "./parts.js";
 
 // `argument`: an exam that somebody chose; it stays. Without one, and once the chosen one was the open one, the page
 // follows the open exam, so that no infant's result stands under the next one's name.
-export function resultScreen(main, { go, argument }) {
+export function resultScreen(main, { go, argument, here }) {
   const fixed = argument === openExam() ? null : argument;
   let exam = null;
   let beside; // the open exam as this screen was drawn last
@@ -23,6 +23,7 @@ export function resultScreen(main, { go, argument }) {
     try { found = await get(`exams/${encodeURIComponent(id)}`); } catch (error) { exam = null; fill(main, h("p", { role: "alert" }, said(error.message))); return; }
     if (!exam || exam.exam !== found.exam) { chosen = null; forget(); }
     exam = found;
+    if (main.isConnected) here(exam.exam);
     draw();
   });
 
@@ -76,7 +77,8 @@ export function resultScreen(main, { go, argument }) {
     return [
       h("h2", {}, `${one.number}: ${one.eye} ${t(one.view)}, ${when(one.captured_at)} `, outcomeTag(one)),
       h("p", {}, bannerText(one), " ", one.banner.includes(one.reason) ? "" : said(one.reason), one.excluded ? ` ${t("Excluded")}: ${one.excluded}` : ""),
-      one.view_like ? alike(exam.exam, one, async () => { await refresh(); await load(); }) : null,
+      one.view_like ? alike(exam.exam, one, async () => { await refresh(); await load(); })
+        : one.looks_like ? h("p", {}, sameWords(one)) : null,
       h("div", { class: "tools", "data-k": `tools ${one.number}` }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),
         () => { layer = name; if (why && why.problem) forget(); draw(); }, { "data-k": `layer ${name}`, "aria-pressed": kind === name ? "true" : "false" })),
       exam.phase === "open" ? button(t("Retake"), () => retake(one)) : null,

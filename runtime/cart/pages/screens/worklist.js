@@ -1,9 +1,9 @@
 // Who is to be examined: own station's first, what may be taken for another flagged, manual and emergency entry.
 import { get, post } from "../api.js";
-import { button, fill, h, said, t } from "../dom.js";
+import { ago, button, fill, h, said, t } from "../dom.js";
 import { inTurn, refresh, store, watch } from "../store.js";
 import { dialog, infantFields } from "./dialog.js";
-import { outcomeTag, warned } from "./parts.js";
+import { openExam, outcomeTag, warned, whose } from "./parts.js";
 
 const MOST = 200; // rows at once: nobody reads more, and a browser that draws thousands stands still
 
@@ -16,8 +16,8 @@ export function worklistScreen(main, { go }) {
     h("div", { class: "tools" },
       h("h1", {}, t("Worklist")),
       h("label", { for: "search" }, t("Search")), search,
-      button(t("Ask again"), ask), button(t("Enter by hand"), () => enter({}, "", false)),
-      button(t("Emergency"), emergency)),
+      button(t("Ask again"), ask), button(t("Enter by hand"), () => { if (!another()) enter({}, "", false); }),
+      button(t("Emergency"), () => { if (!another()) emergency(); })),
     age, list);
 
   const load = inTurn(async () => { answer = { ...await get("worklist"), at: performance.now() }; draw(); });
@@ -30,7 +30,7 @@ export function worklistScreen(main, { go }) {
   function drawAge() {
     const passed_s = (performance.now() - answer.at) / 1000;
     fill(age, ...(answer.exists ? [
-      answer.age_s === null ? t("The worklist has not answered yet.") : t("Answered {s} s ago.", { s: Math.round(answer.age_s + passed_s) }),
+      answer.age_s === null ? t("The worklist has not answered yet.") : t("Answered {ago}.", { ago: ago(answer.age_s + passed_s) }),
       answer.problem ? h("b", { class: "bad" }, " ", said(answer.problem)) : ""] : [t("This cart has no worklist; enter infants by hand.")]));
   }
 
@@ -55,8 +55,18 @@ export function worklistScreen(main, { go }) {
       item.done_as ? h("span", {}, h("span", { class: "tag" }, t("done today")), " ", outcomeTag(item.done_as)) : null);
   }
 
+  // Whether an exam is open: it is said of whom, as whoever chose another infant must not find themselves in that one's.
+  function another() {
+    if (!openExam()) return false;
+    dialog(t("Another exam is open"), [h("p", { class: "warn" }, t("It is of:"), " ", whose(store.state.exam)),
+      h("p", {}, t("Close it before you open one of another infant."))],
+    [{ text: t("Go to the open exam"), does: () => go("capture") }]);
+    return true;
+  }
+
   function confirm(item) {
-    if (store.state.exam && store.state.exam.exam) { go("capture"); return; }
+    if (openExam() && store.state.exam.infant.infant_id === item.patient_id) { go("capture"); return; }
+    if (another()) return;
     enter({ infant_id: item.patient_id, name: item.patient_name, sex: ["M", "F", "O"].includes(item.sex) ? item.sex : "",
       born_at: item.birth_day }, item.key, false, item.alike, item.done_as ? [item.done_as.said] : []);
   }

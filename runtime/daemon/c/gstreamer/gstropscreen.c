@@ -24,9 +24,16 @@
 #define AGAIN_NS 200000000u
 #define SLOTS 4u /* one read, one waiting, one being written, one that the daemon gives back late */
 #define MOST_BYTES ((guint64)1 << 26) /* of a slot: the daemon's limit */
+#define SHORT_NS 2000000u /* the stream waits for no longer while a reading is being told */
 #define JUMP_NS 50000000 /* by more than this between two looks, CLOCK_BOOTTIME only moves away when the machine slept */
 
 G_DECLARE_FINAL_TYPE(GstRopScreen, gst_rop_screen, GST, ROP_SCREEN, GstBaseTransform)
+
+/* What became of the stream's frames: FRAMES is the sum of HANDED_OVER, the LEFT_OUT and REFUSED; of those handed over
+ * each is READ (a reading, or NO_RESULT with its reason, was told), SUPERSEDED, UNANSWERED or under way. */
+enum count { FRAMES, HANDED_OVER, READ, SUPERSEDED, UNANSWERED, LEFT_OUT_ABSENT, LEFT_OUT_BUSY, LEFT_OUT_NO_SLOT, REFUSED, COUNTS };
+static const gchar *const COUNT_NAMES[COUNTS] = {"frames", "handed-over", "read", "superseded", "unanswered",
+                                                 "left-out-absent", "left-out-busy", "left-out-no-slot", "refused"};
 
 struct _GstRopScreen {
     GstBaseTransform parent;
@@ -48,18 +55,22 @@ struct _GstRopScreen {
     GstStructure *newest; /* the last reading; NULL: none */
     uint64_t newest_until; /* 0: it is no finding */
     gboolean said_absent;
+    guint64 counts[COUNTS];
     gint64 boot_ahead, boot_ahead_before; /* CLOCK_BOOTTIME less the pipeline's clock; before the machine slept */
     GstClockTime slept_until;             /* by the pipeline's clock */
     /* the thread that speaks with the daemon */
     GThread *thread;
     gint stopping;
+    /* without the lock */
+    gint reaching; /* a daemon is being reached, which takes its time */
+    gint busy;     /* LEFT_OUT_BUSY that is not in `counts` yet: it was left out for want of the lock */
 };
 
 G_DEFINE_TYPE(GstRopScreen, gst_rop_screen, GST_TYPE_BASE_TRANSFORM)
 GST_DEBUG_CATEGORY_STATIC(ropscreen_debug);
 #define GST_CAT_DEFAULT ropscreen_debug
 
-enum { PROP_0, PROP_SOCKET, PROP_NAME, PROP_MAX_AGE, PROP_MATRIX, PROP_RANGE, PROP_WAIT, PROP_STORED };
+enum { PROP_0, PROP_SOCKET, PROP_NAME, PROP_MAX_AGE, PROP_MATRIX, PROP_RANGE, PROP_WAIT, PROP_STORED, PROP_STATS };
 
 #define CAPS GST_VIDEO_CAPS_MAKE("{ RGB, BGR, RGBx, NV12, YUY2, UYVY }") "; image/jpeg, width = [1, 65535], height = [1, 65535]"
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
@@ -145,6 +156,7 @@ static void leave(GstRopScreen *self)
 {
     rop_close(self->client);
     self->is_ready = FALSE;
+    self->counts[UNANSWERED] += self->under_way;
     self->under_way = 0;
 }
 
@@ -199,6 +211,7 @@ static gboolean collect(GstRopScreen *self, guint wait_ms, uint64_t wanted)
                 g_strlcpy(self->notice, bundle.notice, sizeof self->notice);
             }
         }
+        self->counts[(result.flags & ROP_SUPERSEDED) != 0u ? SUPERSEDED : READ]++;
         if ((result.flags & ROP_SUPERSEDED) == 0u) { /* one that a newer frame took the place of says nothing new */
             give(self, &result);
         }
@@ -232,7 +245,9 @@ static gpointer speak(gpointer data)
     while (!g_atomic_int_get(&self->stopping)) {
         g_mutex_lock(&self->lock);
         look_at_clocks(self);
+        g_atomic_int_set(&self->reaching, !self->is_ready);
         reach(self);
+        g_atomic_int_set(&self->reaching, 0);
         (void)collect(self, 0, 0);
         GPollFD one = {.fd = self->is_ready ? rop_descriptor(self->client) : -1, .events = G_IO_IN};
         g_mutex_unlock(&self->lock);
@@ -292,11 +307,16 @@ static gboolean hand_over(GstRopScreen *self, GstBuffer *buffer)
 {
     rop_slot slot;
     rop_picture picture;
+    const guint64 unlocked = (guint64)g_atomic_int_and((guint *)&self->busy, 0u);
+    self->counts[LEFT_OUT_BUSY] += unlocked;
+    self->counts[FRAMES] += unlocked + 1u;
     if (!self->is_ready) {
+        self->counts[LEFT_OUT_ABSENT]++;
         return FALSE;
     }
     rop_status status = rop_acquire_slot(self->client, &slot);
     if (status != ROP_OK) {
+        self->counts[status < ROP_OK ? LEFT_OUT_ABSENT : LEFT_OUT_NO_SLOT]++;
         if (status < ROP_OK) {
             lost(self);
         }
@@ -305,6 +325,7 @@ static gboolean hand_over(GstRopScreen *self, GstBuffer *buffer)
     const uint64_t captured = captured_ns(self, buffer);
     if (!fill(self, buffer, &slot, &picture)) {
         (void)rop_release_slot(self->client, &slot);
+        self->counts[REFUSED]++;
         give_none(self, self->sequence, "the frame cannot be mapped, or is larger than its caps say");
         return FALSE;
     }
@@ -314,8 +335,10 @@ static gboolean hand_over(GstRopScreen *self, GstBuffer *buffer)
     status = rop_submit(self->client, &slot, &picture);
     if (status == ROP_OK) {
         self->under_way++;
+        self->counts[HANDED_OVER]++;
         return TRUE;
     }
+    self->counts[status <= ROP_GONE ? LEFT_OUT_ABSENT : REFUSED]++;
     if (status == ROP_BAD_ARGUMENT) { /* as a frame that is more than a minute old */
         give_none(self, picture.sequence, rop_error(self->client));
     }
@@ -325,6 +348,19 @@ static gboolean hand_over(GstRopScreen *self, GstBuffer *buffer)
         (void)rop_release_slot(self->client, &slot);
     }
     return FALSE;
+}
+
+/* Whether the lock was had; not while a daemon is being reached, nor for longer than SHORT_NS: the stream goes on. */
+static gboolean lock_soon(GstRopScreen *self)
+{
+    const uint64_t until = rop_now_ns() + SHORT_NS;
+    while (!g_mutex_trylock(&self->lock)) {
+        if (g_atomic_int_get(&self->reaching) || rop_now_ns() > until) {
+            return FALSE;
+        }
+        g_usleep(100);
+    }
+    return TRUE;
 }
 
 static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer)
@@ -340,10 +376,11 @@ static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer)
             while (!g_atomic_int_get(&self->stopping) && self->under_way > 0u && !collect(self, LOOK_MS, mine)) {
             }
         }
-    } else if (g_mutex_trylock(&self->lock)) { /* the stream does not wait while a daemon is being reached */
+    } else if (lock_soon(self)) {
         (void)hand_over(self, buffer);
         (void)collect(self, 0, 0);
     } else {
+        g_atomic_int_inc(&self->busy);
         return GST_FLOW_OK;
     }
     if (self->newest != NULL && (self->newest_until == 0u || (own && rop_now_ns() <= self->newest_until))) {
@@ -465,6 +502,8 @@ static gboolean start(GstBaseTransform *base)
     }
     self->lying.width = 0;
     self->sequence = self->under_way = self->newest_until = 0;
+    memset(self->counts, 0, sizeof self->counts);
+    g_atomic_int_set(&self->busy, 0);
     self->again_ns = 0;
     self->said_absent = FALSE;
     self->boot_ahead = self->boot_ahead_before = 0;
@@ -482,6 +521,7 @@ static gboolean stop(GstBaseTransform *base)
     if (self->newest_until != 0u) { /* nobody looks at its age from here on */
         give_none(self, self->sequence, "the pipeline has stopped");
     }
+    leave(self);
     g_clear_pointer(&self->newest, gst_structure_free);
     rop_free(self->client);
     self->client = NULL;
@@ -571,6 +611,19 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     g_mutex_unlock(&self->lock);
 }
 
+static GstStructure *stats_of(GstRopScreen *self)
+{
+    GstStructure *const it = gst_structure_new_empty("ropscreen-stats");
+    const guint64 unlocked = (guint64)g_atomic_int_get(&self->busy);
+    g_mutex_lock(&self->lock);
+    for (guint i = 0; i < COUNTS; i++) {
+        gst_structure_set(it, COUNT_NAMES[i], G_TYPE_UINT64, self->counts[i] + (i == FRAMES || i == LEFT_OUT_BUSY ? unlocked : 0u), NULL);
+    }
+    gst_structure_set(it, "under-way", G_TYPE_UINT64, (guint64)self->under_way, NULL);
+    g_mutex_unlock(&self->lock);
+    return it;
+}
+
 static void get_property(GObject *object, guint id, GValue *value, GParamSpec *spec)
 {
     GstRopScreen *const self = GST_ROP_SCREEN(object);
@@ -595,6 +648,9 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
         break;
     case PROP_STORED:
         g_value_set_boolean(value, self->stored_pictures);
+        break;
+    case PROP_STATS:
+        g_value_take_boxed(value, stats_of(self));
         break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
@@ -626,6 +682,7 @@ static void gst_rop_screen_class_init(GstRopScreenClass *class)
     g_object_class_install_property(object, PROP_RANGE, g_param_spec_enum("range", "Range", "Of YUV", range_type(), 0, ready));
     g_object_class_install_property(object, PROP_WAIT, g_param_spec_boolean("wait", "Wait", "Each frame waits for its own reading, and bears it; else frames go on at once and those are left out that come while the daemon has all slots", FALSE, ready));
     g_object_class_install_property(object, PROP_STORED, g_param_spec_boolean("stored-pictures", "Stored pictures", "The same picture twice in a row is not refused as a frozen camera's", FALSE, ready));
+    g_object_class_install_property(object, PROP_STATS, g_param_spec_boxed("stats", "Statistics", "What became of the frames since the start, by count", GST_TYPE_STRUCTURE, (GParamFlags)(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
     /* For when another infant's picture could be taken for this one's: no frame so far has a result then. */
     (void)g_signal_new_class_handler("cancel", G_TYPE_FROM_CLASS(class), (GSignalFlags)(G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION), G_CALLBACK(cancel), NULL, NULL, NULL, G_TYPE_NONE, 0);
     gst_element_class_set_static_metadata(element, "ROP screening", "Filter/Analyzer/Video",

@@ -557,7 +557,24 @@ def test_a_result_is_of_the_open_exam_or_says_that_it_is_not_and_a_dialog_stays_
     cart.capture("OS", "nasal")  # whatever happens in the open exam
     settled(page)
     says(page, ".other", "R-1")
+    page.reload()
+    says(page, ".other", "R-1")
+    page.evaluate("localStorage.setItem('language', 'fr')")
+    page.reload()  # in the middle of the work, signed in
+    says(page, "nav", "Résultat")
+    page.evaluate("localStorage.setItem('language', 'en')")
+    page.reload()
     page.get_by_role("button", name="Show the open exam").click()
+    says(page, "main", "R-2")
+    page.get_by_role("link", name="Worklist").click()
+    page.get_by_role("button", name="Enter by hand").click()  # nobody is led from one infant to another's exam unsaid
+    says(page, "dialog[open]", "It is of: Quick, Ada R-2")
+    page.go_back()
+    says(page, "main", "R-2")
+    assert page.locator("dialog").count() == page.locator(".other").count() == 0
+    page.go_back()
+    says(page, ".other", "R-1")
+    page.go_forward()
     says(page, "main", "R-2")
     page.get_by_role("button", name="Void the exam").click()
     says(page, "dialog[open]", "R-2")

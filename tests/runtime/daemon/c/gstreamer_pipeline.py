@@ -1,7 +1,7 @@
 """Runs a pipeline with the system's Python and prints what its element `ropscreen` says, one JSON object a line.
 
 `gstreamer_pipeline.py PIPELINE`; the sink is named `out`. Also prints the meta of every buffer there. Ends at EOS, at
-an error, or at a line on standard input; the line `cancel` emits that signal and goes on.
+an error, or at a line on standard input; the line `cancel` emits that signal, `stats` prints that property; both go on.
 """
 
 import json
@@ -48,8 +48,12 @@ def on_buffer(sink: "Gst.Element", buffer: "Gst.Buffer", pad: "Gst.Pad") -> None
 
 
 def on_input(channel: int, condition: "GLib.IOCondition") -> bool:
-    if sys.stdin.readline() == "cancel\n":
+    asked = sys.stdin.readline()
+    if asked == "cancel\n":
         pipeline.get_by_name("rop").emit("cancel")
+        return True
+    if asked == "stats\n":
+        told("stats", pipeline.get_by_name("rop").get_property("stats"))
         return True
     loop.quit()
     return False

@@ -162,6 +162,15 @@ def test_a_finding_is_followed_by_no_result_when_the_daemon_hangs_or_dies_and_co
         running.stdin.flush()
         until("No result - ")
         until("No referral findings")
+        running.stdin.write("stats\n")
+        running.stdin.flush()
+        while (stats := next_said())["kind"] != "stats":
+            pass
+        left_out = sum(stats[f"left-out-{why}"] for why in ("absent", "busy", "no-slot"))
+        assert stats["frames"] == stats["handed-over"] + left_out + stats["refused"], stats
+        ended = sum(stats[how] for how in ("read", "superseded", "unanswered", "under-way"))
+        assert stats["handed-over"] == ended, stats
+        assert min(stats["read"], stats["left-out-absent"], stats["left-out-no-slot"]) > 0, stats  # it hung, and died
         running.stdin.write("end\n")
         running.stdin.flush()
         last = list(iter(next_said, {}))
