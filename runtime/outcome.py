@@ -46,6 +46,8 @@ CONTRADICTION = "reading contradicts itself"
 LIKE_ANOTHER = "shows nearly the same place as"
 """Before the place: the view does not count until it is taken anew or a person confirms it."""
 EXCLUDED = "frame excluded by a person"
+EXCLUDED_ALONE = "frame excluded by one person; a second one has to exclude it, too"
+"""Why a view is REFER still: no exclusion by one person alone takes a referral away."""
 STOPPED = MappingProxyType(
     {
         "unstable": "exam stopped early: infant unstable",
@@ -64,6 +66,7 @@ EXAM_REASONS = (
     CONTRADICTION,
     LIKE_ANOTHER,
     EXCLUDED,
+    EXCLUDED_ALONE,
     *STOPPED.values(),
     VOIDED,
 )

@@ -35,14 +35,13 @@ from runtime.cart.room import NOT_AIMED, NOT_OPEN, Hardware, Room, ScreenShown
 from runtime.cart.sending import Send
 from runtime.cart.service import service_facts, support_zip
 from runtime.cart.shelf import Shelf
-from runtime.cart.state import ALREADY
 from runtime.cart.watch import HUNG_S, Watch, stuck_problem
 from runtime.commands.text import word
 from runtime.errors import ScreeningError
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import EMERGENCY, Infant
 from runtime.exam.journal.journal import ID_LETTERS
-from runtime.exam.look_twice import folded
+from runtime.exam.look_twice import ALREADY, folded
 from runtime.exam.machine import StopReason
 from runtime.exam.naming import cleaned
 from runtime.exam.order import Order, Ordered

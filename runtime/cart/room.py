@@ -24,7 +24,7 @@ from runtime.cart.pictures import JPEG, gates_of, picture_of, thumbnail_of
 from runtime.cart.preview import Preview
 from runtime.cart.shots import CAPTURE_TIMEOUT_MS, take_flashed, take_frame
 from runtime.cart.standing import NOWHERE, counted, standing_of
-from runtime.cart.state import ALREADY, capture_dict, exam_state
+from runtime.cart.state import capture_dict, exam_state
 from runtime.cart.watch import check_disk
 from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.from_journal import exam_from_journal
@@ -39,7 +39,7 @@ from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import CaptureRecord, ExamRecord, ExamSummary, Journal
 from runtime.exam.journal.told import TOLD, WENT_ON, told_of
 from runtime.exam.light import LightJournal
-from runtime.exam.look_twice import folded, for_the_trail, said_otherwise
+from runtime.exam.look_twice import examined, for_the_trail, said_of_today, said_otherwise
 from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
 from runtime.exam.report import report_page
@@ -168,12 +168,7 @@ class Room:
 
     def said_of(self, infant: Infant, ordered: Iterable[Mapping[str, Any]], exam_id: str = "") -> list[str]:
         """What is known of the infant elsewhere, in sentences; exam_id: its own exam, empty before it is opened."""
-        try:
-            outcome = self.examined(date.today()).get(folded(infant.infant_id))
-            said = [] if outcome is None else [ALREADY[outcome]]
-        except (JournalError, ValueError, KeyError):  # an exam is not to be refused for what another one's events hold
-            said = ["whether this infant has an exam of today already could not be read"]
-        return [*said, *said_otherwise(infant, ordered, self.journal, exam_id)]
+        return [*said_of_today(infant, self.journal), *said_otherwise(infant, ordered, self.journal, exam_id)]
 
     def recall(self) -> None:
         """After a start: what was told of the open exam before, and who went on."""
@@ -509,12 +504,8 @@ class Room:
         }
 
     def examined(self, day: date) -> dict[str, Outcome]:
-        """The infants of whom an exam of that day, by the clock on the wall then, is over and says something: by folded
-        identifier the worst. One that was stopped or closed with nothing found out is to be done again."""
-        of_day = [one for one in self.journal.exams() if one.local(one.opened_at).date() == day]
-        done = [one for one in of_day if one.phase is Phase.CLOSED and one.outcome in ALREADY]
-        worst_last = sorted(done, key=lambda one: one.outcome is Outcome.REFER)
-        return {folded(self.journal.infant(one.exam_id).infant_id): one.outcome for one in worst_last}
+        """By folded identifier, see `look_twice.examined`."""
+        return examined(self.journal, day)
 
     def _line(self, summary: ExamSummary, delivery: Mapping[str, str]) -> dict[str, Any]:
         retired = summary.phase is Phase.RETIRED

@@ -9,7 +9,7 @@ from runtime.commands.text import word
 from runtime.exam.describe import exam_dict
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
-from runtime.exam.result import Conclusion, still_to_take
+from runtime.exam.result import Conclusion, awaits_second, still_to_take
 from runtime.exam.rules import ExamRules
 from runtime.outcome import LIKE_ANOTHER, ONE_PICTURE, Outcome
 from runtime.views import Eye, View, place
@@ -21,11 +21,6 @@ STATUS = {
     Outcome.NO_RESULT: "no result",
 }
 """How the map of the eyes shows a view that was begun."""
-ALREADY = {
-    one: f"this infant has an exam of today already: {word(one)}"
-    for one in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
-}
-"""What is said before, and in, a second exam of an infant; one that found nothing out is to be done again."""
 
 
 def exam_state(journal: Journal, exam_id: str, aim: tuple[Eye, View] | None = None) -> dict[str, Any]:
@@ -83,7 +78,8 @@ def eye_dict(record: ExamRecord, eye: Eye) -> dict[str, Any]:
         if of is not eye:
             continue
         alike = _kept_out_as_alike(verdict.outcome, verdict.reason)
-        status = "alike" if alike else STATUS[verdict.outcome] if (eye, view) in begun else "todo"
+        known = (eye, view) in begun or verdict.outcome is Outcome.REFER  # what one person alone excluded refers still
+        status = "alike" if alike else STATUS[verdict.outcome] if known else "todo"
         views[view.value] = {**_verdict(verdict, record.rules), "status": status}
     undone = [view.value for of, view in still_to_take(record.result) if of is eye]
     return {**_verdict(record.result.eyes[eye], record.rules), "views": views, "undone": undone}
@@ -118,6 +114,7 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
         "banner": verdict.banner,
         "pending": capture.reading is None,
         "excluded": state.excluded,
+        "awaits_second": awaits_second(record.exam, state),
         "confirmed": state.confirmed,
         "view_like": named if kept_out else None,
         "looks_like": None if kept_out else named,

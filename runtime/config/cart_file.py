@@ -16,8 +16,11 @@ from runtime.exact import EXACT
 from runtime.views import DEFAULT_RETAKES, MOST_RETAKES, View
 
 LIMIT_BYTES = 1 << 20
-Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Level = Annotated[int, Field(gt=0, le=65535)]
+Whole = Annotated[int, Field(strict=True)]
+"""Neither `true`, which Python counts as 1, nor `2.0`, nor `"2"`; so is every number of the file."""
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Milliseconds = Annotated[Number, Field(gt=0)]
+Level = Annotated[Whole, Field(gt=0, le=65535)]
 PATHS_OF = {
     "": ("journal", "key_file", "users", "daemon_socket"),
     "light": ("calibration", "trusted_keys"),
@@ -47,8 +50,8 @@ class TimingSection(_Part):
     """`[light.timing]`: when the camera exposes the frames that it stamps, milliseconds (device/light/exposure.py)."""
 
     exposure_ms: Milliseconds
-    stamped_after_ms: float = Field(default=0.0, allow_inf_nan=False)
-    uncertainty_ms: float = Field(default=0.5, ge=0, allow_inf_nan=False)
+    stamped_after_ms: Number = 0.0
+    uncertainty_ms: Number = Field(default=0.5, ge=0)
 
 
 class LightSection(_Part):
@@ -64,7 +67,7 @@ class LightSection(_Part):
     """Folder of the laboratories' public keys (*.pem); the site's when left out."""
     led_level: Level | None = None
     """Continuous light for aiming, as the board counts; none when left out."""
-    flash_us: int | None = Field(default=None, gt=0, lt=2**32)
+    flash_us: Annotated[Whole, Field(gt=0, lt=2**32)] | None = None
     """Flash of a capture, microseconds; a capture is taken without flash when left out."""
     flash_level: Level | None = None
     timing: TimingSection | None = None
@@ -95,7 +98,7 @@ class ExamSection(_Part):
 
     views: tuple[View, ...] = tuple(View)
     """Required views of each eye."""
-    retakes: int = Field(default=DEFAULT_RETAKES, ge=0, le=MOST_RETAKES)
+    retakes: Whole = Field(default=DEFAULT_RETAKES, ge=0, le=MOST_RETAKES)
 
     @field_validator("views")
     @classmethod
@@ -110,12 +113,12 @@ class WebSection(_Part):
 
     address: str = Field(default="127.0.0.1", min_length=1)
     """Where they are served; another than this machine's own needs certificate and key."""
-    port: int = Field(default=8420, ge=0, lt=65536)
+    port: Whole = Field(default=8420, ge=0, lt=65536)
     names: tuple[str, ...] = ()
     """Further names by which this machine is called."""
     certificate: Path | None = None
     key: Path | None = None
-    lock_minutes: float = Field(default=5, gt=0, le=600, allow_inf_nan=False)
+    lock_minutes: Number = Field(default=5, gt=0, le=600)
     """Without a touch or a key for so long the screen locks; an open exam stays open."""
 
 

@@ -15,7 +15,7 @@ from runtime.exam.machine import Phase
 from runtime.exam.naming import readable_name
 from runtime.exam.order import Order
 from runtime.exam.result import Conclusion
-from runtime.outcome import Outcome
+from runtime.outcome import EXCLUDED_ALONE, Outcome
 from runtime.views import EYE_WORDS, Eye, View, place
 
 EXAM_SCHEMA = "rop.exam/1"
@@ -124,10 +124,14 @@ def _exam_lines(record: ExamRecord, infant: Infant | None, order: Order | None) 
 
 
 def deciding(record: ExamRecord, eye: Eye, view: View) -> CaptureRecord | None:
-    """The frame to show for a view: the last that has the view's outcome; an excluded one where there is no other."""
+    """The frame to show for a view: the last that has the view's outcome; an excluded one where there is no other.
+
+    So it is where a referral stands that one person alone excluded: what counts would show why there is none.
+    """
     taken = [capture for capture in record.captures if (capture.eye, capture.view) == (eye, view)]
-    counting = [capture for capture in taken if not capture.excluded] or taken
     verdict = record.result.views.get((eye, view))
+    alone = verdict is not None and verdict.reason == EXCLUDED_ALONE
+    counting = [capture for capture in taken if bool(capture.excluded) is alone] or taken
     found = [capture for capture in counting if verdict is not None and capture.outcome is verdict.outcome] or counting
     return found[-1] if found else None
 

@@ -3,6 +3,7 @@
 Five pictures of one place are not five views. What is compared is structure, not light: the picture's green with
 slow changes taken out and its local contrast made even, and the vessel map. One is turned, sized and moved over the
 other by a little, and the best correlation counts. A place further away than `REACH` is another view, however alike.
+One mirrored is looked for as well: no eye's place is another's mirrored, but one eye's picture can be given as both's.
 """
 
 from __future__ import annotations
@@ -49,6 +50,12 @@ class Sight:
     def turned_vessels(self) -> tuple[FloatArray, ...]:
         """The same of the vessels."""
         return () if self.vessels is None else _turned(self.vessels)
+
+    @cached_property
+    def mirrored(self) -> Sight:
+        """The same place as the other eye would show it."""
+        vessels = None if self.vessels is None else np.ascontiguousarray(self.vessels[:, ::-1])
+        return Sight(np.ascontiguousarray(self.texture[:, ::-1]), vessels)
 
 
 def small(pixels: UInt8Array) -> UInt8Array:
@@ -104,6 +111,12 @@ def likeness(one: Sight, other: Sight, at_least: float = -1.0) -> float:
     if best < at_least:
         return pictures
     return (1 - VESSELS_COUNT) * pictures + VESSELS_COUNT * _best(one.turned_vessels, other.vessels)
+
+
+def likeness_either_way(one: Sight, other: Sight, at_least: float = -1.0) -> float:
+    """`likeness` of the two, or with one of them mirrored, whichever is higher."""
+    plain = likeness(one, other, at_least)
+    return plain if plain >= LIMIT else max(plain, likeness(one.mirrored, other, at_least))
 
 
 def _best(parts: tuple[FloatArray, ...], other: FloatArray) -> float:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
+from runtime.commands.text import word
 from runtime.errors import ScreeningError
 from runtime.exam.errors import JournalError
 from runtime.exam.infant import Infant
 from runtime.exam.journal import Journal
 from runtime.exam.journal.orders import infants_of_exams
+from runtime.exam.machine import Phase
 from runtime.exam.naming import cleaned, same_name, says_nothing
 from runtime.exam.order import Order, Ordered, day_of
+from runtime.outcome import Outcome
 
 DO = "compare with the wrist band again, and correct the infant where it is a slip"
+ALREADY = {
+    one: f"this infant has an exam of today already: {word(one)}"
+    for one in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+}
+"""What is said before, and in, a second exam of an infant; one that found nothing out is to be done again."""
 UNDER = "the worklist has this name and birth date under"
 
 
@@ -36,6 +45,24 @@ def said_otherwise(infant: Infant, ordered: Iterable[Mapping[str, Any]], journal
             differ = Ordered(Order(), "", other.name, f"{other.born_at:%Y%m%d}", other.sex).differing(infant)
             found += _sentences(f"exam {other_id}", differ)
     return found
+
+
+def said_of_today(infant: Infant, journal: Journal) -> list[str]:
+    """What an exam of today that is over says of the infant, in a sentence; none where there is none."""
+    try:
+        outcome = examined(journal, date.today()).get(folded(infant.infant_id))
+    except (JournalError, ValueError, KeyError):  # an exam is not to be refused for what another one's events hold
+        return ["whether this infant has an exam of today already could not be read"]
+    return [] if outcome is None else [ALREADY[outcome]]
+
+
+def examined(journal: Journal, day: date) -> dict[str, Outcome]:
+    """The infants of whom an exam of that day, by the clock on the wall then, is over and says something: by folded
+    identifier the worst. One that was stopped or closed with nothing found out is to be done again."""
+    of_day = [one for one in journal.exams() if one.local(one.opened_at).date() == day]
+    done = [one for one in of_day if one.phase is Phase.CLOSED and one.outcome in ALREADY]
+    worst_last = sorted(done, key=lambda one: one.outcome is Outcome.REFER)
+    return {folded(journal.infant(one.exam_id).infant_id): one.outcome for one in worst_last}
 
 
 def _in_worklist(infant: Infant, ordered: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from runtime.exam.errors import ExamRefused
-from runtime.exam.naming import says_nothing
+from runtime.exam.naming import same_name, says_nothing
 from runtime.exam.rules import ExamRules
 from runtime.outcome import Outcome
 from runtime.views import Eye, View, place
@@ -132,6 +132,9 @@ class Capture:
     """Numbers of captures whose pictures show nearly the same place, as measured when this one was read."""
     excluded: str = ""
     """Why a person took it out of the exam; empty while it counts."""
+    excluded_by: str = ""
+    excluded_too: str = ""
+    """Why a second person took it out; empty while nobody did."""
     confirmed: str = ""
     """Why a person says that it shows its view although it is like another; empty when nobody did."""
 
@@ -167,10 +170,11 @@ class Relabelled:
 
 @dataclass(frozen=True)
 class Excluded:
-    """A person takes a frame out of the exam, and says why."""
+    """A person takes a frame out of the exam, and says why; or a second one does so, too."""
 
     capture: int
     reason: str
+    who: str = ""
 
 
 @dataclass(frozen=True)
@@ -309,12 +313,26 @@ def _changed(exam: Exam, event: Relabelled | Excluded | Included | ViewConfirmed
         return _with(exam, _relabelled(exam, capture, event))
     if isinstance(event, ViewConfirmed):
         return _with(exam, _confirmed(exam, capture, event))
-    excluding = isinstance(event, Excluded)
-    _need_reason(exam, f"{'excluding' if excluding else 'including'} capture {capture.number}", event.reason)
-    if bool(capture.excluded) is excluding:
-        now = "excluded" if excluding else "not excluded"
-        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is {now} already")
-    return _with(exam, replace(capture, excluded=event.reason.strip() if excluding else ""))
+    if isinstance(event, Excluded):
+        return _with(exam, _excluded(exam, capture, event))
+    _need_reason(exam, f"including capture {capture.number}", event.reason)
+    if not capture.excluded:
+        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is not excluded already")
+    return _with(exam, replace(capture, excluded="", excluded_by="", excluded_too=""))
+
+
+def _excluded(exam: Exam, capture: Capture, event: Excluded) -> Capture:
+    which = f"exam {exam.exam_id}: capture {capture.number}"
+    _need_reason(exam, f"excluding capture {capture.number}", event.reason)
+    if not capture.excluded:
+        return replace(capture, excluded=event.reason.strip(), excluded_by=event.who)
+    if capture.excluded_too or exam.rules.refer_excluders == 1:
+        raise ExamRefused(f"{which} is excluded already")
+    if capture.excluded_by == event.who or same_name(capture.excluded_by, event.who):
+        raise ExamRefused(f"{which} is excluded already, by the same person; a second one has to look at it")
+    if capture.reading is None:
+        raise ExamRefused(f"{which} is excluded already; a second person looks at it once its reading is finished")
+    return replace(capture, excluded_too=event.reason.strip())
 
 
 def _relabelled(exam: Exam, capture: Capture, event: Relabelled) -> Capture:

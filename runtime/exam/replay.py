@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from runtime.commands.text import word
 from runtime.exam.errors import ExamRefused
 from runtime.exam.journal import CaptureRecord, Journal
 from runtime.exam.session import stored_frame
@@ -55,7 +56,16 @@ def replay(journal: Journal, exam_id: str, reader: Reader, bundle_sha256: str) -
             f"exam {exam_id}: read with bundle {bundle.name} {bundle.version} ({bundle.sha256[:12]}), "
             f"got {bundle_sha256[:12]}; name its bundle with --bundle"
         )
-    return Replay(exam_id, tuple(_repeat(journal, exam_id, capture, reader) for capture in record.captures))
+    repeats = (_repeat(journal, exam_id, capture, reader) for capture in record.captures)
+    return Replay(exam_id, tuple(_with_exam(one, of) for one, of in zip(repeats, record.captures, strict=True)))
+
+
+def _with_exam(repeat: Repeat, capture: CaptureRecord) -> Repeat:
+    """With what the exam makes of the frame, where that is not what the reading says."""
+    if capture.outcome is repeat.kept:
+        return repeat
+    says = f"in the exam {word(capture.outcome)}: {capture.reason}"
+    return replace(repeat, note="; ".join(filter(None, (repeat.note, says))))
 
 
 def _repeat(journal: Journal, exam_id: str, capture: CaptureRecord, reader: Reader) -> Repeat:

@@ -6,7 +6,7 @@ Worst first: REFER, RETAKE, NO_RESULT, NO_REFERRAL_FINDINGS. The last is reached
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from runtime.decide import against
@@ -15,6 +15,7 @@ from runtime.outcome import (
     BANNERS,
     CONTRADICTION,
     EXCLUDED,
+    EXCLUDED_ALONE,
     LIKE_ANOTHER,
     NOT_CAPTURED,
     NOT_GRADABLE,
@@ -82,6 +83,7 @@ def exam_result(exam: Exam) -> ExamResult:
     An exam that was voided has no result. One that was stopped early refers where a view does, and else has none.
     """
     views = {(eye, view): _view(exam, eye, view) for eye in Eye for view in _views_of(exam, eye)}
+    views = dict(_with_referrals_of_one(exam, views))
     eyes = {eye: _worst((verdict for (of, _), verdict in views.items() if of is eye), ONE_EYE) for eye in Eye}
     infant = _worst(eyes.values())
     if exam.phase is Phase.VOIDED:
@@ -103,10 +105,44 @@ def still_to_take(result: ExamResult) -> Iterator[tuple[Eye, View]]:
             yield at
 
 
+def awaits_second(exam: Exam, capture: Capture) -> bool:
+    """Whether one person took this frame out, and a second one has to before a referral of its view goes with it."""
+    alone = exam.rules.refer_excluders > 1 and capture.excluded and not capture.excluded_too
+    return bool(alone) and _with_those_of_one(exam, capture.eye, capture.view).outcome is Outcome.REFER
+
+
+def _with_referrals_of_one(
+    exam: Exam, views: Mapping[tuple[Eye, View], Conclusion]
+) -> Iterator[tuple[tuple[Eye, View], Conclusion]]:
+    """The views, in their order, with each referral that one person alone took away: it stands until a second did."""
+    out = {(c.eye, c.view) for c in exam.captures if c.excluded and not c.excluded_too}
+    for at in ((eye, view) for eye in Eye for view in View):
+        if at in out and exam.rules.refer_excluders > 1 and _still_refers(exam, at, views):
+            yield at, Conclusion(Outcome.REFER, EXCLUDED_ALONE, place(*at))
+        elif at in views:
+            yield at, views[at]
+
+
+def _still_refers(exam: Exam, at: tuple[Eye, View], views: Mapping[tuple[Eye, View], Conclusion]) -> bool:
+    now = views.get(at)
+    referred = now is not None and now.outcome is Outcome.REFER
+    return not referred and _with_those_of_one(exam, *at).outcome is Outcome.REFER
+
+
+def _with_those_of_one(exam: Exam, eye: Eye, view: View) -> Conclusion:
+    """The view as it was before one person alone took frames out of it; all that two took out stays out."""
+    captures = tuple(
+        replace(c, excluded="") if (c.eye, c.view) == (eye, view) and not c.excluded_too else c for c in exam.captures
+    )
+    return _view(replace(exam, captures=captures), eye, view)
+
+
 def _warnings(exam: Exam) -> Iterator[str]:
+    counts = replace(exam, phase=Phase.CLOSED)
     for capture in exam.captures:
-        refers = capture.reading is not None and capture.reading.outcome is Outcome.REFER
-        if refers and (capture.excluded or exam.phase is Phase.VOIDED):
+        if not capture.excluded and exam.phase is not Phase.VOIDED:
+            continue
+        if capture_outcome(counts, replace(capture, excluded=""))[0] is Outcome.REFER:
             was = TAKEN_OUT if capture.excluded else IN_VOIDED
             yield f"frame {capture.number}, {place(capture.eye, capture.view)}: read as REFER, {was}"
 

@@ -33,6 +33,8 @@ class ExamRules:
     """How often an ungradable view may be taken again before it counts as "not gradable"."""
     site_profile_sha256: str | None = None
     """Of the signed site profile that set threshold, views or retakes; None when the defaults are in force."""
+    refer_excluders: int = 2
+    """How many persons have to exclude a frame before a referral goes with it: 1 in exams of before this was a rule."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
@@ -44,6 +46,8 @@ class ExamRules:
             raise ExamRefused(f"required views: got {got}; expected at least one, each once")
         if isinstance(self.retakes, bool) or not 0 <= self.retakes <= MOST_RETAKES:
             raise ExamRefused(f"retakes: got {self.retakes}, expected 0 to {MOST_RETAKES}")
+        if self.refer_excluders not in (1, 2):
+            raise ExamRefused(f"persons who exclude a referral: got {self.refer_excluders}, expected 1 or 2")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that the journal keeps."""
@@ -61,6 +65,7 @@ class ExamRules:
             required_views=tuple(View(view) for view in content["required_views"]),
             retakes=content["retakes"],
             site_profile_sha256=content["site_profile_sha256"],
+            refer_excluders=content.get("refer_excluders", 1),
         )
 
 

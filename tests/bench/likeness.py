@@ -4,7 +4,8 @@
 
 Near-identical pictures: each frame of the shared infants (hvdropdb, one of each frame_group, so that no two are the
 same picture) against itself moved by up to 6 % of its side, turned by up to 6 degrees, sized by up to 4 %, under other
-light, noise and focus, within the camera's own field; and frames of the simulated camera from one view.
+light, noise and focus, within the camera's own field, the moved one as it is and mirrored; and frames of the simulated
+camera from one view.
 Different views: frames of different groups of one camera, among them neighbours in the collection, which are often of
 one eye; each frame against itself moved by 20 to 35 % of its side; frames of the simulated camera from two views of
 one eye. Vessel maps are the experts' masks where the collection has them, moved with the picture.
@@ -28,7 +29,7 @@ from PIL import Image
 
 from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from runtime.arrays import UInt8Array
-from runtime.exam.likeness import LIMIT, Sight, likeness, sight
+from runtime.exam.likeness import LIMIT, Sight, likeness_either_way, sight
 
 LIMITS = (0.6, 0.65, 0.7, LIMIT, 0.8)
 WIDTH = 320
@@ -49,6 +50,12 @@ class Picture:
     def seen(self) -> Sight:
         """As an exam compares it."""
         return sight(self.pixels, self.vessels)
+
+    @property
+    def mirrored(self) -> Picture:
+        """As if it were the other eye's."""
+        vessels = None if self.vessels is None else np.ascontiguousarray(self.vessels[:, ::-1])
+        return Picture(self.group, self.camera, np.ascontiguousarray(self.pixels[:, ::-1]), vessels)
 
 
 def collection(data: Path) -> list[Picture]:
@@ -110,7 +117,7 @@ def simulated(devices: tuple[str, ...] = ("retcam", "neo"), seeds: int = 4) -> I
             seen = [(view, sight(np.asarray(_to_width(camera.render(number)[0])))) for view, number in frames]
             for first, (view, one) in enumerate(seen):
                 for other_view, other in seen[first + 1 :]:
-                    yield view == other_view, likeness(one, other)
+                    yield view == other_view, likeness_either_way(one, other)
 
 
 def measured(data: Path, variants: int, pairs: int, seed: int) -> dict[str, object]:
@@ -119,30 +126,40 @@ def measured(data: Path, variants: int, pairs: int, seed: int) -> dict[str, obje
     seen = [picture.seen for picture in pictures]
     began = time.perf_counter()
     near = [
-        likeness(own, moved(picture, rng, 0, 0.06, 6).seen)
+        likeness_either_way(own, moved(picture, rng, 0, 0.06, 6).seen)
         for picture, own in zip(pictures, seen, strict=True)
         for _ in range(variants)
     ]
     spent_s = time.perf_counter() - began
-    views = [likeness(own, moved(picture, rng, 0.2, 0.35, 6).seen) for picture, own in zip(pictures, seen, strict=True)]
+    views = [
+        likeness_either_way(own, moved(picture, rng, 0.2, 0.35, 6).seen)
+        for picture, own in zip(pictures, seen, strict=True)
+    ]
     neighbours = [
-        likeness(seen[n], seen[n + 1]) for n in range(len(seen) - 1) if pictures[n].camera == pictures[n + 1].camera
+        likeness_either_way(seen[n], seen[n + 1])
+        for n in range(len(seen) - 1)
+        if pictures[n].camera == pictures[n + 1].camera
     ]
     others: list[float] = []
     while len(others) < pairs:
         one, other = rng.choice(len(seen), 2, replace=False)
         if pictures[one].camera == pictures[other].camera:
-            others.append(likeness(seen[one], seen[other]))
+            others.append(likeness_either_way(seen[one], seen[other]))
+    mirrored = [
+        likeness_either_way(own, moved(picture, rng, 0, 0.06, 6).mirrored.seen)
+        for picture, own in zip(pictures, seen, strict=True)
+    ]
     drawn = list(simulated())
     sets = {
         "near-identical": near,
+        "near-identical, mirrored": mirrored,
         "simulated, one view": [value for same, value in drawn if same],
         "moved by 20 to 35 %": views,
         "neighbours in the collection": neighbours,
         "different frames": others,
         "simulated, two views": [value for same, value in drawn if not same],
     }
-    found = ("near-identical", "simulated, one view")
+    found = ("near-identical", "near-identical, mirrored", "simulated, one view")
     share = {
         name: {f"{limit:g}": float(np.mean(np.array(values) >= limit)) for limit in LIMITS}
         for name, values in sets.items()

@@ -35,7 +35,7 @@ from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import ExamRecord, ExamSummary, Journal
 from runtime.exam.journal.orders import exams_on, orders_of_exams
-from runtime.exam.look_twice import said_otherwise
+from runtime.exam.look_twice import said_of_today, said_otherwise
 from runtime.exam.machine import Phase
 from runtime.exam.order import FINISHED, Ordered
 from runtime.exam.result import still_to_take
@@ -64,7 +64,7 @@ def new(options: Namespace) -> int:
             _not_again(exams_on(order, orders_of_exams(journal)))
         station = this_station(options.station)
         exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=station, order=order)
-        for sentence in said_otherwise(infant, (), journal, exam_id):
+        for sentence in (*said_of_today(infant, journal), *said_otherwise(infant, (), journal, exam_id)):
             aside(f"runtime.exam: look twice: {printable(sentence)}")
         if options.json:
             say_json(exam_dict(journal.exam(exam_id), infant, journal.order(exam_id)))

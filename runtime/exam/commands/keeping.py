@@ -78,7 +78,8 @@ def _progress(what: str) -> None:
 def replay(options: Namespace) -> int:
     """Repeat the readings of an exam; 1 when one differs."""
     with open_journal(options, read_only=True) as journal:
-        rules = journal.exam(options.exam).rules
+        record = journal.exam(options.exam)
+        rules = record.rules
         bundle = bundle_of(options, rules.bundle.sha256)
         with open_screener(options, bundle, live=False, threshold=rules.threshold, again=True) as screener:
             found = replay_exam(journal, options.exam, screener, bundle.sha256)
@@ -93,7 +94,10 @@ def replay(options: Namespace) -> int:
             kept = "-" if repeat.kept is None else word(repeat.kept)
             again = "-" if repeat.again is None else word(repeat.again)
             say(printable(f"{repeat.number:>3}  {verdict:<14} {kept} / {again}  {repeat.note}").rstrip())
-        say("same outcomes" if found.same else "the outcomes differ")
+        repeated = [one for one in found.repeats if one.same is not None]
+        said = "same outcomes of the readings" if found.same else "the outcomes of the readings differ"
+        said = said if repeated else "no reading could be repeated"
+        say(f"{said}; the exam says {word(record.result.infant.outcome)}")
     return 0 if found.same else 1
 
 

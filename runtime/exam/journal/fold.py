@@ -105,7 +105,7 @@ def begin(row: EventRow, utc_offset_s: int | None = None) -> Folded:
 def step(folded: Folded, row: EventRow) -> Folded:
     """The state after one more event. Raises `ExamRefused` when the rules forbid it."""
     body = row.content
-    event = machine_event(row.kind, body, folded.exam.rules)
+    event = machine_event(row.kind, body, folded.exam.rules, row.who)
     typed_seq, strand = row.seq if row.kind in TYPED else folded.typed_seq, folded.strand.after(row.seq, row.hash)
     after = replace(folded, last_seq=row.seq, last_hash=row.hash, typed_seq=typed_seq, strand=strand)
     if event is not None:
@@ -148,10 +148,12 @@ def _what(folded: Folded, kind: str, body: Mapping[str, Any]) -> str:
         return f"capture {capture.number} moved from {where} to {place(Eye(body['eye']), View(body['view']))}"
     if kind == CONFIRMED:
         return f"capture {capture.number} confirmed as {where}"
-    return f"capture {capture.number} ({where}) {'excluded' if kind == EXCLUDED else 'included again'}"
+    if kind == INCLUDED:
+        return f"capture {capture.number} ({where}) included again"
+    return f"capture {capture.number} ({where}) excluded{' by a second person, too' if capture.excluded else ''}"
 
 
-def machine_event(kind: str, body: Mapping[str, Any], rules: ExamRules) -> Event | None:
+def machine_event(kind: str, body: Mapping[str, Any], rules: ExamRules, who: str = "") -> Event | None:
     """The event of the state machine, None for kinds that it does not know."""
     if kind == CAPTURED:
         return Captured(Eye(body["eye"]), View(body["view"]), body["frame_sha256"])
@@ -161,7 +163,7 @@ def machine_event(kind: str, body: Mapping[str, Any], rules: ExamRules) -> Event
     if kind == RELABELLED:
         return Relabelled(body["capture"], Eye(body["eye"]), View(body["view"]), body["reason"])
     if kind == EXCLUDED:
-        return Excluded(body["capture"], body["reason"])
+        return Excluded(body["capture"], body["reason"], who)
     if kind == INCLUDED:
         return Included(body["capture"], body["reason"])
     if kind == CONFIRMED:

@@ -10,7 +10,7 @@ from runtime.arrays import UInt8Array
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal.fold import Folded
 from runtime.exam.journal.reader import JournalReader
-from runtime.exam.likeness import LIMIT, Sight, likeness, sight, small
+from runtime.exam.likeness import LIMIT, Sight, likeness_either_way, sight, small
 from runtime.exam.machine import Capture
 from runtime.reading import ViewLike
 
@@ -55,7 +55,7 @@ class Sights:
         """
         exam, own = self._exam, sight(frame.pixels, vessels)
         known = exam.sights.copy() if exam.exam_id == exam_id else {}
-        alike = {number: likeness(own, other, LIMIT) for number, other in known.items() if other is not None}
+        alike = {number: likeness_either_way(own, other, LIMIT) for number, other in known.items() if other is not None}
         self._ahead = exam_id, frame.sha256, own, alike
 
     def like(self, folded: Folded, number: int, vessels: UInt8Array | None) -> tuple[Like, ...]:
@@ -88,7 +88,7 @@ class Sights:
             except JournalDamaged:
                 yield Like(other.number, None)
                 continue
-            found = 0.0 if seen is None else ahead.get(other.number) or likeness(own, seen, LIMIT)
+            found = 0.0 if seen is None else ahead.get(other.number) or likeness_either_way(own, seen, LIMIT)
             if found >= LIMIT:
                 yield Like(other.number, round(found, 3))
 

@@ -94,8 +94,13 @@ def test_that_a_picture_does_not_count_is_said_where_it_does_not(
 def test_a_view_that_lost_its_only_picture_is_named() -> None:
     exam = two_alike(REFER)
     for number in (1, 2):
-        exam = apply(exam, Excluded(number, "artefact"))
-    _, eyes = shown(record_of(exam))
+        exam = apply(exam, Excluded(number, "artefact", "anna"))
+    pictures, eyes = shown(record_of(exam))
+    assert [one["awaits_second"] for one in pictures] == [False, True]
+    assert (eyes["OD"]["views"]["nasal"]["status"], eyes["OD"]["undone"].count("nasal")) == ("refer", 0)
+    exam = apply(exam, Excluded(2, "artefact", "ben"))
+    pictures, eyes = shown(record_of(exam))
+    assert [one["awaits_second"] for one in pictures] == [False, False]
     assert {"temporal", "nasal"} <= set(eyes["OD"]["undone"])
     assert eyes["OD"]["views"]["nasal"]["reason"] == "frame excluded by a person"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from runtime.cart.adjusting import FLASHED
 from runtime.cart.demo.parts import HINT
 from runtime.cart.hints import Hint
-from runtime.cart.state import ALREADY
+from runtime.exam.look_twice import ALREADY
 from runtime.explanation import WORDS as GATES_WORDS
 from runtime.outcome import (
     AID_NOTICE,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runtime.config import load_config
+from runtime.config import CartConfig, load_config
 from runtime.dicom.commands.arguments import parse as dicom_parse
 from runtime.errors import ConfigUnusable
 from runtime.exam.__main__ import main as exam
@@ -97,6 +100,31 @@ def test_what_is_wrong_is_named_by_its_key(tmp_path: Path, content: str, said: s
         load_config(path)
     assert said in str(raised.value)
     assert str(raised.value).startswith("cart.toml: ")
+
+
+def numbers(schema: dict[str, Any], part: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Every key of the file that is a number, as `light.timing.exposure_ms`."""
+    for name, told in part["properties"].items():
+        for one in (told, *told.get("anyOf", ())):
+            if one.get("type") in ("integer", "number"):
+                yield f"{path}{name}"
+            if "$ref" in one and "properties" in (deeper := schema["$defs"][one["$ref"].rpartition("/")[2]]):
+                yield from numbers(schema, deeper, f"{path}{name}.")
+
+
+NEEDED = {"camera": 'camera.source = "sim:"\n', "light": 'light.port = "simulated"\n'}
+
+
+@pytest.mark.parametrize("given", ["true", "false", '"3"', "nan", "inf", "[3]"])
+def test_a_number_is_a_number(tmp_path: Path, given: str) -> None:
+    schema = CartConfig.model_json_schema()
+    found = list(numbers(schema, schema))
+    assert {"camera.budget_ms", "light.timing.exposure_ms", "exam.retakes", "web.port"} < set(found)
+    for key in found:
+        path = tmp_path / "cart.toml"
+        path.write_text(f'schema = "rop.cart/1"\n{NEEDED.get(key.partition(".")[0], "")}{key} = {given}\n')
+        with pytest.raises(ConfigUnusable, match=rf"{re.escape(key)}: (got .*, )?expected"):
+            load_config(path)
 
 
 def test_a_command_takes_from_the_file_what_its_line_leaves_out(cart_toml: Path) -> None:

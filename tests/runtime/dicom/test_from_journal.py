@@ -27,7 +27,7 @@ from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.order import Order, Ordered
 from runtime.exam.rules import ExamRules
-from runtime.outcome import AID_NOTICE, Outcome
+from runtime.outcome import AID_NOTICE, EXCLUDED_ALONE, Outcome
 from runtime.views import Eye, View
 from tests.runtime.dicom.exams import BUNDLE, KEY, picture, reading
 
@@ -202,6 +202,23 @@ def test_a_deidentified_report_keeps_that_a_person_took_a_refer_out(
     assert (b"read as REFER" in content) is bool(said)
     assert b"twin" not in content
     assert b"frame 2" not in content
+
+
+def test_a_referral_that_one_person_took_out_is_sent_without_its_picture(journal: Journal) -> None:
+    rules = ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0", required_views=(View.DISC,))
+    exam_id = journal.begin_exam(girl(), rules, operator="nurse")
+    for number, outcome in enumerate((Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS), 1):
+        shot = Frame(picture(number), number, "sim:retcam", captured_at=OPENED)
+        journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="n")
+        journal.add_reading(exam_id, number, replace(reading(shot), outcome=outcome))
+    journal.exclude(exam_id, 1, reason="of the twin", operator="nurse")
+    journal.close_exam(exam_id, operator="nurse")
+    made = exam_from_journal(journal, exam_id, CartNode())
+    assert (made.verdict.outcome, made.verdict.reason) == (Outcome.REFER, EXCLUDED_ALONE)
+    assert [shot.number for shot in made.shots] == [2]
+    assert {(one.verdict.outcome, one.shot) for one in made.views if one.eye is Eye.OD} == {(Outcome.REFER, None)}
+    journal.exclude(exam_id, 1, reason="it is the twin's", operator="second nurse")
+    assert exam_from_journal(journal, exam_id, CartNode()).eyes[Eye.OD].outcome is not Outcome.REFER
 
 
 def raw(dataset: Dataset) -> bytes:

@@ -94,7 +94,7 @@ class Ward:
             lambda: self.journal.amend(exam_id, infant=who, reason="twin", operator="anna"),
             lambda: self.journal.amend(exam_id, infant=who, order=order, reason="twin and order", operator="anna"),
             lambda: self.journal.amend(exam_id, order=order, reason="order", operator="anna"),
-            lambda: self.journal.exclude(exam_id, number, reason="blurred", operator="anna"),
+            lambda: self.journal.exclude(exam_id, number, reason="blurred", operator=self.dice.choice(["anna", "ben"])),
             lambda: self.journal.include(exam_id, number, reason="is fine", operator="anna"),
             lambda: self.journal.relabel(exam_id, number, Eye.OS, View.NASAL, reason="eye", operator="anna"),
             lambda: self.journal.document(exam_id, EyeFindings(Eye.OD, stage="1"), clinician="dr. o"),

@@ -96,7 +96,7 @@ def test_an_exam_from_the_key_to_the_report(cart: Cart) -> None:
     assert shown["infant"]["postmenstrual_age"]
     assert "encrypted, and there is no key" in cart("show", exam_id, key=False, code=2)
     assert "sound: 23 events of 1 exams, 10 images; trail sealed" in cart("verify")
-    assert "same outcomes" in cart("replay", exam_id)
+    assert "same outcomes of the readings; the exam says" in cart("replay", exam_id)
     report = cart.folder / "report.html"
     cart("export", exam_id, "--out", str(report))
     page = report.read_text()
@@ -218,6 +218,10 @@ def test_the_exam_so_far_comes_with_a_refer_that_a_person_took_out(cart: Cart, m
     cart("exclude", exam_id, "--capture", "1", "--operator", "anna", "--reason", "of the twin")
     said = cart("capture", "--operator", "anna", "--eye", "OD", "--view", "temporal", str(cart.folder / "1.png"))
     assert said.endswith("\n! frame 1, OD nasal: read as REFER, excluded by a person\n")
+    # The second frame refers by this fake engine: it goes as the first one did, and so does the referral.
+    for number, who, left in (("2", "anna", "REFER"), ("1", "ben", "REFER"), ("2", "ben", "NO_RESULT")):
+        cart("exclude", exam_id, "--capture", number, "--operator", who, "--reason", "of the twin")
+        assert cart.json("list")["outcome"] == cart.json("show", exam_id)["outcome"] == left
 
 
 def test_an_identifier_that_another_infant_has_is_said(cart: Cart, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,6 +234,21 @@ def test_an_identifier_that_another_infant_has_is_said(cart: Cart, capsys: pytes
     said = capsys.readouterr()
     assert f"look twice: exam {first} has this identifier with another name; compare with the wrist band" in said.err
     assert "Roe" not in said.err
+
+
+def test_an_exam_of_today_is_said_where_another_one_is_opened(
+    cart: Cart, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = ("new", "--operator", "anna", "--journal", str(cart.journal), "--key-file", str(cart.key))
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: FakeEngine(probabilities=(0.1, 0.9)))
+    for referred in (False, True):
+        assert main([*common, "--infant", str(cart.folder / "infant.json")]) == 0
+        assert "exam of today" not in capsys.readouterr().err  # nothing was found out yet
+        if referred:
+            cart.capture(0, "OD", "nasal")
+        cart("close", "--operator", "anna")
+    assert main([*common, "--infant", str(cart.folder / "infant.json")]) == 0
+    assert "look twice: this infant has an exam of today already: REFER\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["r.pdf", "r.JSON", "r.html.dcm"])

@@ -29,7 +29,11 @@ WHY = {"reason": "looked at again", "operator": "anna"}
 @pytest.fixture(scope="module")
 def views() -> list[UInt8Array]:
     """One picture of each view of a simulated eye."""
-    camera = SimulatedCamera(SimulatedConfig(seed=3, frames_per_eye=VIEWS * A_VIEW, size=(320, 240)))
+    return drawn(seed=3)
+
+
+def drawn(seed: int) -> list[UInt8Array]:
+    camera = SimulatedCamera(SimulatedConfig(seed=seed, frames_per_eye=VIEWS * A_VIEW, size=(320, 240)))
     return [np.asarray(camera.render(view * A_VIEW + 8)[0]) for view in range(VIEWS)]
 
 
@@ -130,11 +134,29 @@ def test_five_pictures_of_one_place_are_no_five_views(journal: Journal, exam_id:
 
 
 def test_different_views_count(journal: Journal, exam_id: str, views: list[UInt8Array]) -> None:
+    other_eye = dict(zip(View, drawn(seed=4), strict=True))
     for eye in Eye:
         for view, picture in zip(View, views, strict=True):
-            pixels = picture if eye is Eye.OD else np.ascontiguousarray(picture[:, ::-1])
-            take(journal, exam_id, eye, view, pixels)
+            take(journal, exam_id, eye, view, picture if eye is Eye.OD else other_eye[view])
     assert journal.exam(exam_id).result.infant.outcome is NRF
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+@pytest.mark.parametrize("relabelled", [True, False])
+def test_one_retina_is_not_both_eyes(
+    journal: Journal, exam_id: str, views: list[UInt8Array], mirrored: bool, relabelled: bool
+) -> None:
+    """Whatever the eye was called when it was read: who mends the label later gets the same."""
+    for view, picture in zip(View, views, strict=True):
+        take(journal, exam_id, Eye.OD, view, picture)
+    for n, (view, picture) in enumerate(zip(View, views, strict=True)):
+        flipped = np.ascontiguousarray(picture[:, ::-1]) if mirrored else picture
+        number = take(journal, exam_id, Eye.OD if relabelled else Eye.OS, view, again(flipped, 0.005 * n, n / 2))
+        if relabelled:
+            journal.relabel(exam_id, number, Eye.OS, view, **WHY)
+    result = journal.exam(exam_id).result
+    assert result.eyes[Eye.OD].outcome is NRF
+    assert {result.views[Eye.OS, view].outcome for view in View} == {RETAKE}
 
 
 def test_what_was_just_taken_is_compared_as_it_was(

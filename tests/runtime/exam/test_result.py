@@ -25,6 +25,7 @@ from runtime.exam.result import WORST_FIRST, Conclusion, ExamResult, capture_out
 from runtime.outcome import (
     CONTRADICTION,
     EXCLUDED,
+    EXCLUDED_ALONE,
     LIKE_ANOTHER,
     NOT_CAPTURED,
     NOT_GRADABLE,
@@ -213,16 +214,28 @@ def test_banners_name_the_view() -> None:
     assert exam_result(exam_of(shots)).infant.banner == "Retake: image not gradable - OS nasal, as told"
 
 
-@given(st.lists(st.tuples(SHOTS, st.booleans()), max_size=24), st.sets(st.sampled_from(View), min_size=1))
-def test_a_frame_that_a_person_took_out_counts_as_never_taken(
-    shots: list[tuple[tuple[Eye, View, Outcome], bool]], required: set[View]
+@given(
+    st.lists(st.tuples(SHOTS, st.booleans()), max_size=24), st.sets(st.sampled_from(View), min_size=1), st.booleans()
+)
+def test_a_frame_that_was_taken_out_as_the_rules_ask_counts_as_never_taken(
+    shots: list[tuple[tuple[Eye, View, Outcome], bool]], required: set[View], older: bool
 ) -> None:
-    rules = dataclasses.replace(RULES, required_views=tuple(required))
+    """One person takes no referral away, whatever gave it; two do, or one where the exam is older than this rule."""
+    rules = dataclasses.replace(RULES, required_views=tuple(required), refer_excluders=1 if older else 2)
     whole = exam_of([shot for shot, _ in shots], rules)
-    exam = whole
+    exam, before = whole, exam_result(whole)
     taken_out = [number for number, (_, out) in enumerate(shots, 1) if out]
     for number in taken_out:
-        exam = apply(exam, Excluded(number, "wrong infant"))
+        exam = apply(exam, Excluded(number, "wrong infant", "anna"))
+    gone = {shots[number - 1][0][:2] for number in taken_out}
+    if not older:
+        alone = exam_result(exam)
+        for at, one in before.views.items():
+            assert (one.outcome is REFER) == (at in alone.views and alone.views[at].outcome is REFER)
+            if one.outcome is REFER and alone.views[at] != one:
+                assert (at in gone, alone.views[at].reason) == (True, EXCLUDED_ALONE)
+        for number in taken_out:
+            exam = apply(exam, Excluded(number, "wrong infant", "ben"))
     left = [shot for shot, out in shots if not out]
     result = exam_result(exam)
     assert outcomes(result) == outcomes(exam_result(exam_of(left, rules)))

@@ -174,6 +174,13 @@ def test_replay_gives_the_same_outcomes(session: ExamSession, journal: Journal, 
     assert len(found.repeats) == len(record.captures) >= 10
     assert {repeat.same for repeat in found.repeats} == {True}
     assert {repeat.kept for repeat in found.repeats} == {NRF, RETAKE}
+    journal.exclude(exam_id, 1, reason="of the twin", operator="anna")
+    with Screener(bundle, engine=FakeEngine(), reject_repeats=False) as again:
+        found = replay(journal, exam_id, again, bundle.sha256)
+    assert [repeat.note for repeat in found.repeats] == [
+        "in the exam NO RESULT: frame excluded by a person",
+        *[""] * (len(record.captures) - 1),
+    ]
     with Screener(bundle, engine=FakeEngine((0.2, 0.8)), reject_repeats=False) as other:
         changed = replay(journal, exam_id, other, bundle.sha256)
     assert not changed.same

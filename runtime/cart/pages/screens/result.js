@@ -84,7 +84,10 @@ export function resultScreen(main, { go, argument, here }) {
       exam.phase === "open" ? button(t("Retake"), () => retake(one)) : null,
       one.excluded
         ? button(t("Count it again"), () => ask("Count it again", ["excluded by mistake"], `captures/${one.number}/include`))
-        : button(t("Exclude"), () => ask("Exclude", ["wrong eye", "wrong infant", "artefact"], `captures/${one.number}/exclude`)),
+        : null,
+      !one.excluded || one.awaits_second
+        ? button(t(one.excluded ? "Exclude, as a second person" : "Exclude"), () => ask("Exclude", ["wrong eye", "wrong infant", "artefact"], `captures/${one.number}/exclude`))
+        : null,
       button(t("Correct the label"), () => relabel(one))),
       kind === "gates" ? gatesOf(one) : kind ? h("img", { class: "whole", "data-k": one.addresses[kind], src: one.addresses[kind], alt: called(one) }) : h("p", {}, t("The camera gave no picture.")),
     ];

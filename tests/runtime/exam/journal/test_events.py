@@ -23,7 +23,8 @@ from runtime.exam.journal.records import RejectedInstance
 from runtime.exam.journal.verify import verify
 from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
-from runtime.outcome import Outcome
+from runtime.exam.result import Conclusion
+from runtime.outcome import EXCLUDED_ALONE, Outcome
 from runtime.views import Eye, View
 from tests.runtime.exam.making import NONE, NRF, REFER, RULES, frame, infant, journal_exam, reading
 
@@ -50,16 +51,37 @@ def test_an_excluded_frame_does_not_count_and_stays_in_the_record(journal: Journ
     assert journal.exam(exam_id).result.infant.outcome is REFER
     journal.exclude(exam_id, 1, **WHY)
     record = journal.exam(exam_id)
-    assert record.result.infant.outcome is NRF
+    assert record.result.infant == Conclusion(REFER, EXCLUDED_ALONE, "OD disc-centred")
     assert record.captures[0].excluded == "of the twin"
     assert record.captures[0].outcome is NONE
     assert record.result.warnings == ("frame 1, OD disc-centred: read as REFER, excluded by a person",)
     assert record.changes[0].what == "capture 1 (OD disc-centred) excluded"
-    with pytest.raises(ExamRefused, match="excluded already"):
-        journal.exclude(exam_id, 1, **WHY)
+    for same in ("anna", " Anna", "ANNA\u3000"):
+        with pytest.raises(ExamRefused, match="excluded already, by the same person"):
+            journal.exclude(exam_id, 1, **(WHY | {"operator": same}))
+    journal.exclude(exam_id, 1, reason="seen: the twin's", operator="ben")
+    record = journal.exam(exam_id)
+    assert record.result.infant.outcome is NRF
+    assert record.result.warnings == ("frame 1, OD disc-centred: read as REFER, excluded by a person",)
+    assert record.changes[1].what == "capture 1 (OD disc-centred) excluded by a second person, too"
+    with pytest.raises(ExamRefused, match=r"excluded already$"):
+        journal.exclude(exam_id, 1, reason="seen", operator="cleo")
     journal.include(exam_id, 1, **WHY)
     assert journal.exam(exam_id).result.infant.outcome is REFER
     assert sound(journal)
+
+
+def test_a_second_person_looks_at_a_frame_that_was_read(journal: Journal) -> None:
+    exam_id = journal_exam(journal, close=False)
+    shot = frame(77)
+    number = journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="anna")
+    journal.exclude(exam_id, number, **WHY)
+    with pytest.raises(ExamRefused, match="once its reading is finished"):
+        journal.exclude(exam_id, number, reason="of the twin", operator="ben")
+    journal.add_reading(exam_id, number, reading(shot, REFER))
+    assert journal.exam(exam_id).result.infant.outcome is REFER
+    journal.exclude(exam_id, number, reason="of the twin", operator="ben")
+    assert journal.exam(exam_id).result.infant.outcome is NRF
 
 
 def test_the_only_frame_of_a_view_excluded_leaves_it_to_be_taken(journal: Journal) -> None:
