@@ -74,7 +74,7 @@ def two_alike(second: Outcome) -> Exam:
         pytest.param(NONE, None, None, None, "no result", id="no result"),
         pytest.param(NRF, ViewConfirmed(2, "seen"), None, None, "taken", id="confirmed"),
         pytest.param(NRF, Excluded(2, "artefact"), None, None, "todo", id="excluded"),
-        pytest.param(REFER, Excluded(2, "artefact"), None, None, "todo", id="a REFER that was excluded"),
+        pytest.param(REFER, Excluded(2, "artefact"), None, None, "refer", id="a REFER that was excluded"),
         pytest.param(NRF, Excluded(1, "artefact"), None, None, "taken", id="the other excluded"),
         pytest.param(NRF, Voided("training"), None, None, None, id="voided"),
         pytest.param(NRF, Stopped(StopReason.REFUSED), "OD temporal", None, "alike", id="stopped"),
