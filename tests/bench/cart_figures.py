@@ -214,11 +214,15 @@ def button_and_preview(
     """Captures in turns with and without a viewer, then in the browser."""
     waits: dict[bool, list[float]] = {True: [], False: []}
     worked: list[float] = []
+    exams = []
     with cart_at(folder, pictures, networks=True) as (_, client):
-        exam = open_exam(client)
+        exams.append(open_exam(client))
         for number in range(4):
             capture(client, number)
         for number in range(captures):
+            if number and number % len(PLACES) == 0:  # each is compared with all of its exam
+                client.post(f"exams/{exams[-1]}/close", json={}).raise_for_status()
+                exams.append(open_exam(client))
             viewer = number % 2 == 0
             with looking(client, viewer):
                 if viewer:
@@ -229,7 +233,7 @@ def button_and_preview(
                     worked.append((time.process_time() - before) * 1e3)
         drawn_ms = on_screen(str(client.base_url).removesuffix("api/1/"), presses) if presses else []
     with Journal.open(folder / "journal", KEY, read_only=True) as journal:
-        records = journal.exam(exam).captures[4:]
+        records = [record for exam in exams for record in journal.exam(exam).captures][4:]
     every = [float(record.reading["timings_ms"]["total"]) for record in records if record.reading is not None]
     read, seen = every[:captures], every[captures:]
     with_viewer, without = read[::2], read[1::2]
@@ -286,7 +290,8 @@ def same_as_screen(folder: Path) -> dict[str, Any]:
                 if record.image_sha256 is None or record.reading is None:
                     continue
                 pixels = journal.image(record.image_sha256)
-                cv2.imwrite(str(stored / f"{record.number:04d}.png"), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+                name = f"{summary.exam_id}-{record.number:04d}.png"
+                cv2.imwrite(str(stored / name), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
                 told[record.reading["frame"]["sha256"]] = record.reading
     words = [sys.executable, "-m", "runtime.screen", str(stored), "--out", str(out)]
     subprocess.run(words, check=True, capture_output=True)
