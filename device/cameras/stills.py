@@ -21,6 +21,7 @@ from typing import Protocol
 
 from device.cameras.files.decode import shown_name
 from device.cameras.files.folder import read_picture, scan
+from device.cameras.still_memory import StillMemory
 from device.errors import (
     CameraError,
     Disconnected,
@@ -78,12 +79,15 @@ class StillSource(Protocol):
         ...
 
 
-def open_still(spec: str) -> StillSource:
-    """`http://...` or `https://...`: a picture a GET; `folder:PATH`: the next picture that appears there."""
+def open_still(spec: str, memory: Path | None = None) -> StillSource:
+    """`http://...` or `https://...`: a picture a GET; `folder:PATH`: the next picture that appears there.
+
+    memory: a file for what a GET may yet answer with, for the next start of the program.
+    """
     if spec.startswith(FOLDER):
         return FolderStill(Path(spec.removeprefix(FOLDER)))
     if spec.lower().startswith(("http://", "https://")):
-        return HttpStill(spec)
+        return HttpStill(spec, StillMemory(memory))
     raise SourceNotFound(f"still {spec[:60]!r}: expected http://..., https://... or folder:PATH")
 
 
@@ -96,22 +100,19 @@ class HttpStill:
     """
 
     url: str
+    memory: StillMemory = field(default_factory=StillMemory)
 
     def __post_init__(self) -> None:
-        self._came: set[bytes] = set()
         self._taken = 0
-        self._owes = False
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def take(self, pressed_ns: int, timeout_ms: float) -> Frame:
         """See `StillSource`."""
-        owed, data = self._owes, self._get(pressed_ns + round(timeout_ms * 1e6))
-        digest = hashlib.sha256(data).digest()
-        repeated = digest in self._came
-        self._came.add(digest)
+        owed, data = self.memory.owes, self._get(pressed_ns + round(timeout_ms * 1e6))
+        repeated = self.memory.came_before(hashlib.sha256(data).hexdigest())
+        self.memory.answered(owes=owed and repeated)  # it may still send the one of the press that it did not answer
         self._taken += 1
         if repeated:
-            self._owes = owed  # it may still send the one of the press that it did not answer
             raise RepeatedFrame(
                 "the camera answered with the picture of the press before, or of an earlier one; press again",
                 source="still",
@@ -133,7 +134,8 @@ class HttpStill:
         left_s = max(0.1, (deadline_ns - time.monotonic_ns()) / 1e9)
         request = urllib.request.Request(self.url, headers={"Cache-Control": "no-cache"})
         read = bytearray()
-        before, self._owes = self._owes, True
+        before = self.memory.owes
+        self.memory.ask()
         try:
             with self._opener.open(request, timeout=left_s) as answer:
                 while piece := answer.read1(1 << 20):
@@ -146,18 +148,17 @@ class HttpStill:
         except TimeoutError:
             raise FrameTimeout("still: the camera did not answer in time; look at its network") from None
         except urllib.error.HTTPError as error:  # it answered, and has no picture for this one
-            self._owes = before
+            self.memory.answered(before)
             raise CameraError(f"still: the camera answered {error.code}; look at the address of its picture") from None
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", error)
             if isinstance(why, ConnectionRefusedError):  # nothing was asked
-                self._owes = before
+                self.memory.answered(before)
             if isinstance(why, TimeoutError):
                 raise FrameTimeout("still: the camera did not answer in time; look at its network") from None
             raise Disconnected(f"still: the camera cannot be reached ({type(why).__name__}); look at it") from None
         if expected is not None and expected.isdigit() and int(expected) != len(read):
             raise CameraError(f"still: {len(read)} of {expected} bytes came; press again")
-        self._owes = False
         return bytes(read)
 
     def look(self) -> None:

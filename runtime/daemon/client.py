@@ -130,6 +130,9 @@ class Client:
         `begin` and `finish`. Raises `ValueError` for other numbers than bytes, which would be cut to bytes."""
         if pixels.dtype != np.uint8:
             raise ValueError(f"got pixels of {pixels.dtype}, expected uint8; scale them to 0 to 255 first")
+        room = self.ring.pixels(slot).nbytes
+        if pixels.nbytes > room:
+            raise ValueError(f"got pixels of {pixels.nbytes} bytes, a slot holds {room}; name a larger slot_bytes")
         self.begin(slot)
         self.ring.pixels(slot)[: pixels.nbytes] = np.ascontiguousarray(pixels).reshape(-1)
         self.finish(slot)

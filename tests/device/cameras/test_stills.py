@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from device.errors import (
     RepeatedFrame,
     SourceNotFound,
 )
+from device.frame import Frame
 
 PATIENCE_MS = 30_000.0
 
@@ -161,6 +163,34 @@ def test_what_the_next_get_may_still_answer(name: str, first: Answer, owes: bool
             still.take(time.monotonic_ns(), PATIENCE_MS)
         with pytest.raises(PictureOfNobody) if owes else nullcontext():
             still.take(time.monotonic_ns(), PATIENCE_MS)
+
+
+def test_what_was_asked_before_a_restart_is_owed_after_it_and_what_came_is_known(tmp_path: Path) -> None:
+    kept = tmp_path / "still.json"
+    answers = iter(
+        [sends(jpeg(1)), sends(b"", length=9), sends(jpeg(1)), sends(jpeg(2)), sends(jpeg(3)), sends(jpeg(4))]
+    )
+
+    with camera(lambda handler: next(answers)(handler)) as url:
+
+        def take() -> Frame:
+            return open_still(url, kept).take(time.monotonic_ns(), PATIENCE_MS)  # each time by another program
+
+        assert take().width == 160
+        with pytest.raises(CameraError, match="0 of 9 bytes"):
+            take()
+        with pytest.raises(RepeatedFrame):
+            take()
+        with pytest.raises(PictureOfNobody):
+            take()
+        assert take().width == 160
+        kept.write_text("{")
+        with pytest.raises(PictureOfNobody):
+            take()
+        kept.unlink()
+        kept.mkdir()  # nothing is asked for that could not be remembered
+        with pytest.raises(CameraError, match="nothing was taken"):
+            take()
 
 
 @pytest.mark.parametrize("spec", ["", "camera:0", "ftp://x", "folder"])

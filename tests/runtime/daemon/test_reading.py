@@ -45,12 +45,16 @@ def test_pixels_that_are_no_bytes_are_refused_and_the_next_frame_is_read(daemon:
             retina(1).astype(np.uint16),
             retina(1)[..., 0],
             retina(1) > 9,
+            retina(1).tobytes(),
+            None,
         ]
         for wrong in wrongs:
             with pytest.raises(ValueError, match="expected uint8"):
                 client.read(wrong)
         with pytest.raises(ValueError, match="expected uint8"):
             client.fill(0, wrongs[0])
+        with pytest.raises(ValueError, match="a slot holds"):
+            client.read(np.zeros((9000, 9000, 3), np.uint8))
         assert client.read(retina(1)).outcome in FINDINGS
 
 
