@@ -18,7 +18,7 @@ def require_rgb(pixels: UInt8Array, side: int | None = None) -> None:
     """
     height, width = ("H", "W") if side is None else (side, side)
     if not isinstance(pixels, np.ndarray):
-        raise ValueError(f"got {type(pixels).__name__}, expected an array, uint8 [{height}, {width}, 3] RGB, not empty")
+        raise ValueError(f"got {type(pixels).__name__}, expected uint8 [{height}, {width}, 3] RGB, an array, not empty")
     fits = pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size > 0
     if not fits or (side is not None and pixels.shape[:2] != (side, side)):
         raise ValueError(
