@@ -13,6 +13,7 @@ from runtime.cart.configured import parts_of
 from runtime.cart.lighting import board_words
 from runtime.cart.parts import Parts
 from runtime.cart.server import Address
+from runtime.cart.texts import Texts
 from runtime.cart.users import load_users
 from runtime.config import CartConfig
 from runtime.errors import ScreeningError
@@ -87,8 +88,8 @@ def _users(config: CartConfig) -> str:
 
 
 def _web(config: CartConfig) -> str:
-    address = Address.of(config.web)
-    return f"{address.host}:{address.port}"
+    address, languages = Address.of(config.web), Texts(only=config.languages).languages
+    return f"{address.host}:{address.port}, {', '.join(one['name'] for one in languages)}"
 
 
 def _journal(parts: Parts) -> str:

@@ -55,7 +55,9 @@ class Address:
 class Server:
     """The web server in a thread of its own; a context manager. `url` is known once it is entered."""
 
-    def __init__(self, cart: Cart, sign_in: SignIn, address: Address, *, idle_s: float = 300.0) -> None:
+    def __init__(
+        self, cart: Cart, sign_in: SignIn, address: Address, *, idle_s: float = 300.0, texts: Texts | None = None
+    ) -> None:
         keep_short()
         self._scheme = "http" if address.certificate is None else "https"
         self._socket = _listening(address)
@@ -65,7 +67,7 @@ class Server:
         app = create_app(
             cart,
             sign_in,
-            Texts(),
+            texts or Texts(),
             hosts=own_hosts(address.host, port, address.names),
             scheme=self._scheme,
             idle_s=idle_s,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from runtime.cart.errors import CartError
 
 CATALOGUES = Path(__file__).with_name("catalogues")
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
@@ -25,19 +28,28 @@ class Language:
 
 
 class Texts:
-    """All catalogues of a folder: `CODE.po` each. Adding a language is adding a file."""
+    """All catalogues of a folder: `CODE.po` each. Adding a language is adding a file.
 
-    def __init__(self, folder: Path = CATALOGUES) -> None:
+    only: the codes that are offered, the first for whoever asks for another; empty: all, and English. Raises
+    `CartError` for one that has no catalogue.
+    """
+
+    def __init__(self, folder: Path = CATALOGUES, only: Sequence[str] = ()) -> None:
         self._folder = folder
+        there = {"en": "English"} | {one.code: one.name for one in map(_read, sorted(folder.glob("*.po")))}
+        for code in only:
+            if code not in there:
+                raise CartError(f"languages: there is no {code!r}; choose of {', '.join(there)}")
+        self._offered = {code: there[code] for code in only or there}
 
     @property
     def languages(self) -> list[dict[str, str]]:
-        """Code and own name of every language, English first."""
-        found = [_read(path) for path in sorted(self._folder.glob("*.po"))]
-        return [{"code": "en", "name": "English"}, *({"code": one.code, "name": one.name} for one in found)]
+        """Code and own name of every language that is offered."""
+        return [{"code": code, "name": name} for code, name in self._offered.items()]
 
     def catalogue(self, code: str) -> dict[str, Any]:
-        """Everything that a page needs of a language; English for an unknown one."""
+        """Everything that a page needs of a language; for one that is not offered the first that is."""
+        code = code if code in self._offered else next(iter(self._offered))
         path = next((path for path in self._folder.glob("*.po") if path.stem == code), None)
         if path is None:
             return {"language": "en", "direction": "ltr", "reviewed": True, "texts": {}}

@@ -92,19 +92,21 @@ def _serve(config: CartConfig, users: tuple[User, ...], address: Address, send: 
     from runtime.cart.cart import Cart
     from runtime.cart.configured import parts_of
     from runtime.cart.server import Server
+    from runtime.cart.texts import Texts
     from runtime.cart.users import SignIn
     from runtime.daemon.notify import Notifier
 
     def back(why: str) -> bool:
         return program is not None and go_back(program, f"runtime.cart: {why}", _warn)
 
+    texts = Texts(only=config.languages)
     parts = parts_of(config, send=send, go_back=back)
     notifier, idle_s = Notifier(), config.web.lock_minutes * 60
     with (
         alone(config.journal, f"journal {config.journal}"),
         Stop() as stop,
         Cart(parts, lock_minutes=config.web.lock_minutes) as cart,
-        Server(cart, SignIn(users, file=config.users), address, idle_s=idle_s) as server,
+        Server(cart, SignIn(users, file=config.users), address, idle_s=idle_s, texts=texts) as server,
     ):
         say(f"The cart: {server.url}")
         notifier.ready("serving")

@@ -142,8 +142,8 @@ class CartConfig(_Part):
     """Where that one listens."""
     users: Path | None = None
     """Who may sign in at the screen."""
-    languages: tuple[str, ...] = ("en",)
-    """Of the screen, the first one is its own."""
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
+    """That the screen offers; the first one for a browser that asks for none of them."""
     camera: CameraSection | None = None
     light: LightSection | None = None
     bundle: BundleSection = BundleSection()

@@ -77,6 +77,7 @@ def running(folder: Path, camera: str, more: str = "") -> Iterator[Client]:
     save_users(folder / "users.json", (new_user(USER, "Nurse", PIN),))
     (folder / "cart.toml").write_text(
         'schema = "rop.cart/1"\nstation = "REAL"\nkey_file = "journal.key"\nusers = "users.json"\n'
+        'languages = ["fr", "sw"]\n'
         f"[web]\nport = 0\n[camera]\n{camera}\nbudget_ms = 60000\n{more}"
     )
     words = [sys.executable, "-m", "runtime.cart", "run", "--config", str(folder / "cart.toml")]
@@ -85,6 +86,7 @@ def running(folder: Path, camera: str, more: str = "") -> Iterator[Client]:
             assert process.stdout is not None
             url = process.stdout.readline().removeprefix("The cart: ").strip()
             client = Client(url)
+            assert [one["code"] for one in client.http.get("welcome").json()["languages"]] == ["fr", "sw"]
             until(lambda: not client.problems(), "every part ready")
             opened = client.done("exams", {"infant": INFANT_FIELDS, "wrist_band_checked": True})
             client.done("aim", {"exam": opened["exam"], "eye": "OD", "view": "disc-centred"})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.cart.errors import CartError
 from runtime.cart.texts import Texts
 from tests.runtime.cart.texts_used import texts_used
 
@@ -33,6 +34,15 @@ def test_arabic_is_written_from_right_to_left_and_says_that_nobody_reviewed_it()
 @pytest.mark.parametrize("code", ["xx", "../es", "es/../es", "", "e" * 500])
 def test_an_unknown_language_is_english(code: str) -> None:
     assert Texts().catalogue(code) == {"language": "en", "direction": "ltr", "reviewed": True, "texts": {}}
+
+
+def test_a_site_offers_what_it_names_and_its_first_for_whoever_asks_for_another() -> None:
+    texts = Texts(only=("fr", "en"))
+    assert texts.languages == [{"code": "fr", "name": "français"}, {"code": "en", "name": "English"}]
+    asked = {code: texts.catalogue(code)["language"] for code in ("ar", "xx", "en", "fr")}
+    assert asked == {"ar": "fr", "xx": "fr", "en": "en", "fr": "fr"}
+    with pytest.raises(CartError, match="languages: there is no 'xx'; choose of en, ar"):
+        Texts(only=("en", "xx"))
 
 
 def test_adding_a_language_is_adding_a_file(tmp_path: Path) -> None:
