@@ -20,12 +20,15 @@ UNREACHABLE = re.compile(
     r"NewConnectionError|NameResolutionError|Temporary failure in name resolution|Name or service not known"
     r"|Network is unreachable|Connection refused|ConnectTimeout|ReadTimeout|ProxyError|connection broken"
 )
+UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED\] (?P<why>[^(\n]+)")
 MISSING = re.compile(r"satisfies the requirement (?P<what>\S+)[^\n]*\(from versions: (?P<offered>[^)]*)\)")
 HASH = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES.*?\n\s+(?P<what>[\w.\-]+==\S+)", re.DOTALL)
-FOLDER = re.compile(r"\[Errno (?:13|30|28)\] (?P<why>[^:]+): '?(?P<where>[^'\n]+)'?")
+FOLDER = re.compile(r"\[Errno (?:13|28|30|122)\] (?P<why>[^:]+): '?(?P<where>[^'\n]+)'?")
 PIN = re.compile(r"(?P<name>[A-Za-z0-9][\w.\-]*)==(?P<version>[^\s;\\]+)\s*(?:;\s*(?P<marker>[^\\]*))?\\?$")
 
 
+ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_DRY_RUN", "PIP_CONSTRAINT", "PIP_REQUIREMENT")
+"""What would have pip install elsewhere, nothing, or something else; an index and its certificate stay as named."""
 WHOLE = (".build", ".test")
 """Stamps of the recipes that need what `unused.list` names: where one stands, a cart's recipe removes nothing."""
 
@@ -82,6 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
     except CannotInstall as problem:
         print(problem, file=sys.stderr)  # noqa: T201
         return 2
+    except KeyboardInterrupt:
+        print(f"{options.venv}: stopped, not whole; the same command goes on", file=sys.stderr)  # noqa: T201
+        return 130
     return 0
 
 
@@ -118,18 +124,18 @@ def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
         pip += ["--no-index", "--find-links", str(wheelhouse.resolve())]
     everything = str(HERE / "all.txt")
     project = str(PROJECT) + (f"[{','.join(recipe.extras)}]" if recipe.extras and not recipe.whole else "")
-    surroundings = dict(os.environ)
-    if recipe.lock:  # what builds the project in an environment of its own is pinned too
-        surroundings |= {"PIP_CONSTRAINT": everything, "PIP_BUILD_CONSTRAINT": everything}
+    plain = own_environment(os.environ)
+    # What builds the project in an environment of its own is pinned too.
+    surroundings = plain | ({"PIP_CONSTRAINT": everything, "PIP_BUILD_CONSTRAINT": everything} if recipe.lock else {})
     if recipe.whole:
         hashed = ["--require-hashes"] if "--hash=" in (HERE / recipe.lock).read_text(encoding="utf-8") else []
-        run([*pip, "--no-deps", *hashed, "--requirement", str(HERE / recipe.lock)], os.environ, venv)
+        run([*pip, "--no-deps", *hashed, "--requirement", str(HERE / recipe.lock)], plain, venv)
         if recipe.more:
-            run([*pip, "--constraint", everything, *requirements(recipe.more, core=False)], os.environ, venv)
+            run([*pip, "--constraint", everything, *requirements(recipe.more, core=False)], plain, venv)
         run([*pip, "--no-deps", "--editable", project], surroundings, venv)
     elif not recipe.project:
         pinned = ["--constraint", everything] if recipe.lock else []
-        run([*pip, *pinned, *requirements(recipe.extras, core=False)], os.environ, venv)
+        run([*pip, *pinned, *requirements(recipe.extras, core=False)], plain, venv)
     elif recipe.lock:
         run([*pip, "--editable", project], surroundings, venv)
     else:
@@ -181,7 +187,7 @@ def restore(python: Path, pip: list[str], pinned: str | None, venv: Path) -> Non
     packages = sorted(set(told.stdout.split()))
     if packages:
         constraint = ["--constraint", pinned] if pinned else []
-        run([*pip, *constraint, "--no-deps", "--force-reinstall", *packages], os.environ, venv)
+        run([*pip, *constraint, "--no-deps", "--force-reinstall", *packages], own_environment(os.environ), venv)
 
 
 def read_pins(path: Path) -> dict[str, list[tuple[str, str]]]:
@@ -290,6 +296,11 @@ def make(venv: Path, *, system: bool = False) -> Path:
     return python
 
 
+def own_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """The user's environment without what would keep pip from installing the pins into the virtual environment."""
+    return {name: value for name, value in given.items() if name not in ELSEWHERE} | {"PIP_USER": "0"}
+
+
 def run(command: list[str], surroundings: Mapping[str, str], venv: Path) -> None:
     """Run pip; what it said stays in `install.log` of the environment. Raises `CannotInstall`."""
     try:
@@ -308,6 +319,12 @@ def explain(told: str) -> str:
     """Pip's pages as one line; nothing where they are of no known kind."""
     unreachable = UNREACHABLE.search(told)
     if found := MISSING.search(told):
+        if untrusted := UNTRUSTED.search(told):
+            return (
+                f"the package index's certificate is not trusted ({untrusted['why'].strip()}), while looking for "
+                f"{found['what']}; name your network's authority to pip (PIP_CERT=FILE), or install from a wheelhouse "
+                "(docs/offline.md)"
+            )
         offered = [name.strip() for name in found["offered"].split(",") if name.strip() not in ("", "none")]
         if unreachable:
             at_hand = f" (at hand: only {', '.join(offered[-3:])})" if offered else ""

@@ -136,6 +136,49 @@ def test_a_tiny_project_installs_without_a_home(
         assert install.main(["cart", "--venv", str(environment)]) == 0
 
 
+def test_what_pip_is_told_elsewhere_keeps_nothing_out_of_the_environment(
+    project: Path, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install.RECIPES["cart"] = install.Recipe("all.txt", extras=("some",), project=False)
+    for name, value in (("TARGET", str(project / "elsewhere")), ("DRY_RUN", "1"), ("USER", "1")):
+        monkeypatch.setenv(f"PIP_{name}", value)
+    assert install.main(["cart", "--venv", str(environment)]) == 0
+    asked = [
+        str(environment / "bin" / "python"),
+        "-c",
+        "from importlib.metadata import version; print(version('tiny'))",
+    ]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() == "2.5"
+    assert not (project / "elsewhere").exists()
+
+
+def test_an_index_whose_certificate_nobody_here_trusts_is_said_to_be_that() -> None:
+    """As pip 25 says it behind a network that opens what is encrypted."""
+    told = (
+        "Could not fetch URL https://localhost:1/simple/tiny/: There was a problem confirming the ssl certificate: "
+        "HTTPSConnectionPool(host='localhost', port=1): Max retries exceeded with url: /simple/tiny/ (Caused by "
+        "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
+        "self-signed certificate (_ssl.c:1006)'))) - skipping\n"
+        "ERROR: Could not find a version that satisfies the requirement tiny==2.5 (from versions: none)\n"
+        "ERROR: No matching distribution found for tiny==2.5\n"
+    )
+    said = install.explain(told)
+    assert "certificate is not trusted (certificate verify failed: self-signed certificate)" in said
+    assert "tiny==2.5" in said
+    assert "PIP_CERT" in said
+
+
+def test_who_stops_it_is_told_how_it_goes_on(
+    project: Path, environment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(install, "run", stopped)
+    assert install.main(["cart", "--venv", str(environment)]) == 130
+    assert capsys.readouterr().err == f"{environment}: stopped, not whole; the same command goes on\n"
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
