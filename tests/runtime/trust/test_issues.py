@@ -104,6 +104,40 @@ def test_what_nobody_signed_sets_no_number(write_bundle: Write, keys: Path, writ
     assert not state.exists()
 
 
+def test_a_numbered_profile_that_pins_nothing_lets_nothing_older_in(
+    use: Callable[..., str], write_profile: Write
+) -> None:
+    use(issue=5)
+    with pytest.raises(SiteError, match="its issue is 3, this cart has used issue 5"):
+        use(write_profile(issue=1), issue=3)
+
+
+@pytest.mark.parametrize("used", [1, 5])
+def test_a_number_that_nobody_signed_is_none(
+    use: Callable[..., str], write_bundle: Write, keys: Path, write_profile: Write, used: int
+) -> None:
+    use(issue=used)
+    bundle = open_bundle(write_bundle(issue=used + 1))
+    (bundle.path / MANIFEST_SIGNATURE).unlink()
+    site = open_site(write_profile(allow_unsigned=True), keys)
+    with pytest.raises(SiteError, match=f"its issue is not numbered, this cart has used issue {used}"):
+        site.check_bundle(bundle)
+
+
+def test_a_bundle_that_may_be_gone_back_to_may_not_without_its_signature(
+    use: Callable[..., str], write_bundle: Write, keys: Path, write_profile: Write
+) -> None:
+    older = use(issue=3)
+    use(issue=5)
+    Issues().allow_back("bundle test", older)
+    assert use(issue=3) == older
+    bundle = equip_with_a_positive(write_bundle(issue=3))
+    (bundle.path / MANIFEST_SIGNATURE).unlink()
+    assert bundle.sha256 == older
+    with pytest.raises(SiteError, match="its issue is not numbered"):
+        open_site(write_profile(allow_unsigned=True), keys).check_bundle(bundle)
+
+
 def test_what_was_withdrawn_is_refused_though_its_signature_is_right(
     use: Callable[..., str], keys: Path, key: Ed25519PrivateKey, write_profile: Write
 ) -> None:

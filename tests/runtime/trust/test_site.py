@@ -253,6 +253,9 @@ def test_a_plan_is_checked_before_it_is_taken(
     strict = watched(bundle, open_site(trusted_keys=keys).check_plan, passed.__setitem__)
     with pytest.raises(SignatureRefused, match=r"has no plan.sig, and this site runs signed ones only"):
         find_plan(strict, KEY)
+    for profile in ({}, {"allow_unsigned": True}):  # a bundle without a signature is no plan without one
+        with pytest.raises(SignatureRefused, match=r"has no plan\.sig"):
+            find_plan(watched(bundle, open_site(write_profile(**profile), keys).check_plan, passed.__setitem__), KEY)
     assert not passed
     lenient = open_site(write_profile(allow_unsigned_plans=True), keys)
     assert find_plan(watched(bundle, lenient.check_plan, passed.__setitem__), KEY).sha256 in passed
