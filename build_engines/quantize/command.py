@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 
 import onnx
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
 from build_engines.arguments import sensitivity_parser
 from build_engines.errors import BuildError
@@ -23,6 +22,7 @@ from calibration import CalibrationError, CalibrationSet, open_set
 from device.outputs import PUBLIC, write_whole, writing
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import aside
+from runtime.commands.table import console_for, print_table
 from runtime.errors import ScreeningError
 from runtime.manifest import NETWORKS, graph_name
 
@@ -54,7 +54,9 @@ def _rank(arguments: argparse.Namespace) -> int:
         effects = _effects(bundle, calibration, network, arguments)
         found[network] = [asdict(effect) for effect in effects]
         if not arguments.json:
-            Console().print(_table(network, effects))
+            rows = [(e.block, str(len(e.layers)), f"{e.vessels:.5f}", f"{e.probabilities:.5f}") for e in effects]
+            title = f"{network}: INT8 in one block alone"
+            print_table(console_for(sys.stdout), ("block", "layers", "1 - Dice of vessels", "|dp|"), rows, title=title)
         if arguments.out is not None:
             picture = draw_effects(effects, f"{bundle.manifest.name}: {network}, blocks by what INT8 does to them")
             with writing(arguments.out / f"{network}.sensitivity.png", PUBLIC) as file:
@@ -81,10 +83,3 @@ def _effects(
     inspect(model, f"{network} by {arguments.method}")
     judge = Judge(network, segmentation, bundle.read(graph_name("classifier", "fp32")), frames[: arguments.judged])
     return block_effects(model, layers, judge, aside)
-
-
-def _table(network: str, effects: tuple[BlockEffect, ...]) -> Table:
-    table = Table("block", "layers", "1 - Dice of vessels", "|dp|", title=f"{network}: INT8 in one block alone")
-    for effect in effects:
-        table.add_row(effect.block, str(len(effect.layers)), f"{effect.vessels:.5f}", f"{effect.probabilities:.5f}")
-    return table

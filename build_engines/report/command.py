@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-
-from rich.console import Console
+import sys
 
 from build_engines.arguments import report_parser
 from build_engines.errors import BuildError
@@ -16,13 +15,10 @@ from build_engines.report.frames import report_frames
 from build_engines.report.measure import measure
 from build_engines.report.schema import ParityReport
 from build_engines.report.store import read_report, write_report
-from build_engines.report.table import render
+from build_engines.report.table import print_parity
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import aside
 from runtime.errors import ScreeningError
-
-NARROWEST = 118
-"""Columns that the tables need; a pipe is taken for 80."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,9 +67,7 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(report.model_dump_json(by_alias=True))
     else:
-        console = Console(markup=False)  # a name may hold brackets
-        console.width = max(console.width, NARROWEST)
-        console.print(render(report))
+        print_parity(report, sys.stdout)
     return _verdict(bundle, report) if anew else 0
 
 

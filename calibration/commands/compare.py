@@ -76,26 +76,22 @@ def _result(drift: Drift) -> dict[str, object]:
 
 def print_drift(drift: Drift, stream: TextIO) -> None:
     """Print a comparison for people."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    from runtime.bench.report.table import console_for
+    from runtime.commands.table import console_for, print_table
 
     console = console_for(stream)
     for letter, side in (("A", drift.a), ("B", drift.b)):
         devices = ", ".join(f"{number} {device}" for device, number in side.devices.items())
         console.print(Text(printable(f"{letter}  {side.name}: {side.frames} usable frames ({devices})")))
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("feature", no_wrap=True)
-    for heading in ("mean A", "mean B", "difference, std", "KS", "drift from", "p"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("result", no_wrap=True)
+    rows, styles = [], []
     for f in drift.features:
         p = "< 0.003" if f.p_value < 0.003 else f"{f.p_value:.3f}"
-        cells = (f"{f.mean_a:.4g}", f"{f.mean_b:.4g}", f"{f.smd:+.2f}", f"{f.ks:.2f}", f"{f.ks_limit:.2f}", p)
-        table.add_row(f.name, *cells, "drifted" if f.drifted else "alike", style="bold red" if f.drifted else "")
-    console.print(table)
+        figures = (f"{f.mean_a:.4g}", f"{f.mean_b:.4g}", f"{f.smd:+.2f}", f"{f.ks:.2f}", f"{f.ks_limit:.2f}", p)
+        rows.append((f.name, *figures, "drifted" if f.drifted else "alike"))
+        styles.append("bold red" if f.drifted else "")
+    heads = ("feature", "mean A", "mean B", "difference, std", "KS", "drift from", "p", "result")
+    print_table(console, heads, rows, left=("result",), styles=styles)
     console.print(Text(printable(_verdict(drift)), style="bold red" if drift.drifted else "bold green"))
 
 

@@ -61,7 +61,8 @@ def print_facts(facts: SetFacts, name: str, stream: TextIO) -> None:
     """Print what a set says of itself, for people."""
     from rich.text import Text
 
-    from runtime.bench.report.table import console_for
+    from calibration.facts import FEATURES
+    from runtime.commands.table import console_for, print_table
 
     console = console_for(stream)
     devices = ", ".join(f"{number} {device}" for device, number in facts.devices.items())
@@ -81,21 +82,9 @@ def print_facts(facts: SetFacts, name: str, stream: TextIO) -> None:
     ]
     for line in head:
         console.print(Text(printable(line)))
-    console.print(_table(facts))
-
-
-def _table(facts: SetFacts) -> object:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from calibration.facts import FEATURES
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("feature", no_wrap=True)
-    for heading in ("mean", "std", "min", "p5", "median", "p95", "max", "usable: mean"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    rows = []
     for name in FEATURES:
         of, usable = facts.statistics[name], facts.population.features[name]
         values = (of.mean, of.std, of.min, of.p5, of.median, of.p95, of.max, sum(usable) / len(usable))
-        table.add_row(name, *(f"{value:.4g}" for value in values))
-    return table
+        rows.append((name, *(f"{value:.4g}" for value in values)))
+    print_table(console, ("feature", "mean", "std", "min", "p5", "median", "p95", "max", "usable: mean"), rows)

@@ -62,6 +62,9 @@ PEERS = ("onnxruntime", "onnxruntime-fp32", "onnxruntime-int8", "openvino", "pyt
 ALL_PEERS = "all"
 DEFAULT_FRAMES = 1000
 DEFAULT_TURNS = 3
+STATED = (99.0, 95.0, 90.0, 50.0)
+"""Percentiles that a run is judged by of itself, the first that it can state."""
+IDLE_PERCENTILE = 50.0
 FEWEST_PROCESSES = 5
 """That a line for a data sheet is made from."""
 IDLE_FRAMES = 20
@@ -120,6 +123,7 @@ def parse(argv: Sequence[str]) -> Asked:
         parser.error("--json, --csv, --html: got the same file twice, expected one each")
     turns = given.turns or DEFAULT_TURNS
     if given.sheet:
+        _check_sheet(parser, given)
         return SheetOptions(tuple(argv), given.sheet, outputs)
     if given.matrix:
         return Matrix(run, turns, outputs)
@@ -145,7 +149,7 @@ def _run(given: argparse.Namespace) -> Run:
         soak=given.soak is not None,
         warmup=given.warmup,
         goals=Goals(
-            given.percentile or (50.0 if idle else 99.0),
+            given.percentile or _percentile_of(given, frames, idle=idle),
             given.budget_ms,
             dict(given.stage_budgets or ()),
             given.miss_rate,
@@ -159,6 +163,17 @@ def _run(given: argparse.Namespace) -> Run:
             given.layers,
         ),
     )
+
+
+def _percentile_of(given: argparse.Namespace, frames: int, *, idle: bool) -> float:
+    """What a run is judged by that nobody said it of: where nothing is held against it, what its frames can state."""
+    from runtime.percentiles import samples_needed
+
+    if idle:
+        return IDLE_PERCENTILE
+    if given.budget_ms is not None or given.stage_budgets or given.soak or given.sheet:
+        return STATED[0]
+    return next((p for p in STATED if samples_needed(p) <= frames), STATED[-1])
 
 
 def _check_arrivals(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
@@ -203,6 +218,14 @@ def _check_sweep(parser: argparse.ArgumentParser, axes: Sequence[tuple[str, tupl
     for name in names:
         if fixed.get(name) is not None or (name in ("precision", "engine") and getattr(run.model, name) != "auto"):
             parser.error(f"--sweep {name}: goes over --{name} itself; leave --{name} out")
+
+
+def _check_sheet(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    from runtime.percentiles import samples_needed
+
+    needed = samples_needed(STATED[0])
+    if given.frames and given.frames < needed:
+        parser.error(f"--sheet: a p99 needs {needed} frames read in each process, got --frames {given.frames}")
 
 
 def _check_find_rate(parser: argparse.ArgumentParser, given: argparse.Namespace) -> float:
@@ -293,7 +316,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of one stage, can be repeated; stages: {', '.join(ROWS)}",
     )
     goals.add_argument(
-        "--percentile", type=_percentile, metavar="P", help="at which budgets must be kept (default: 99; idle: 50)"
+        "--percentile",
+        type=_percentile,
+        metavar="P",
+        help="at which budgets must be kept (default: 99; idle: 50; without a budget what --frames can state)",
     )
     goals.add_argument("--miss-rate", type=share, metavar="SHARE", help="of frames that may miss --budget-ms, 0 to 1")
 

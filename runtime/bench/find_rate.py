@@ -11,10 +11,11 @@ from runtime.bench.judge.queue import highest_rate
 from runtime.bench.opened import Say
 from runtime.bench.options import NOTHING_BESIDE, FindRate, LoadPlan
 from runtime.bench.report.export import series_to_json
-from runtime.bench.report.table import COLOURS, console_for, figure, head_lines
+from runtime.bench.report.table import COLOURS, figure, head_lines
 from runtime.bench.schema import Report
 from runtime.bench.session import run_session
 from runtime.commands.stop import Interrupted, Stop
+from runtime.commands.table import console_for, print_table
 from runtime.commands.text import printable
 
 SETTLED = 0.02
@@ -117,8 +118,6 @@ def served_of(report: Report) -> tuple[list[float], list[bool]]:
 
 def print_found(found: FoundRate, stream: TextIO) -> None:
     """A line a run, then the answer."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     console = console_for(stream)
@@ -126,11 +125,14 @@ def print_found(found: FoundRate, stream: TextIO) -> None:
     p = first.plan.percentile
     for line in head_lines(first)[:2]:
         console.print(Text(line))
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("frames/s asked", f"p{p:g} of the run, ms", "highest rate by it, frames/s"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for report, rate in zip(found.reports, found.next_hz, strict=True):
-        asked = "as fast as it reads" if report.plan.rate_hz is None else f"{report.plan.rate_hz:.2f}"
-        table.add_row(asked, figure(report.percentile.value_ms), "none" if rate is None else f"{rate:.2f}")
-    console.print(table)
+    rows = [
+        (
+            "no rate, as fast as it reads" if report.plan.rate_hz is None else f"{report.plan.rate_hz:.2f} frames/s",
+            figure(report.percentile.value_ms),
+            "none" if rate is None else f"{rate:.2f}",
+        )
+        for report, rate in zip(found.reports, found.next_hz, strict=True)
+    ]
+    found_by = f"frames/s at which its reading times keep p{p:g} within {first.plan.budget_ms:g} ms"
+    print_table(console, ("run at", f"p{p:g} of that run, ms", found_by), rows)
     console.print(Text.assemble((found.verdict, COLOURS[found.verdict]), Text(printable(f"  {found.why}"))))

@@ -10,16 +10,18 @@ from runtime.bench.judge.stats import Interval
 from runtime.bench.opened import Say
 from runtime.bench.options import Matrix, Run
 from runtime.bench.report.export import series_to_json
-from runtime.bench.report.table import COLOURS, console_for, head_lines, latency_cells
+from runtime.bench.report.table import COLOURS, head_lines, latency_cells
 from runtime.bench.schema import Report
 from runtime.bench.turns import Measured, run_by_turns
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.stop import Stop
+from runtime.commands.table import console_for, print_table
 from runtime.engines import PRECISIONS, backend_names
 from runtime.errors import BundleError
 from runtime.manifest import NETWORKS
 
 SCHEMA = "rop.bench-matrix/1"
+HEADS = ("run", "p50", "p99", "max", "x (95 %)", "CPU ms", "frames/s", "MB", "Dice", "AUC", "as fp32", "verdict")
 
 
 @dataclass(frozen=True)
@@ -100,22 +102,16 @@ def run_matrix(asked: Matrix, command: tuple[str, ...], stop: Stop, say: Say) ->
     return MatrixTable(measured, default)
 
 
-def print_table(table: MatrixTable, stream: TextIO) -> None:
+def print_matrix(table: MatrixTable, stream: TextIO) -> None:
     """One line a combination, the fastest first."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as Grid
     from rich.text import Text
 
     console = console_for(stream)
     reports = table.measured.reports
     for line in head_lines(table.reports[0])[1:] if reports else []:
         console.print(Text(line))
-    grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
-    grid.add_column("run", no_wrap=True)
-    against = table.against
-    for heading in ("p50", "p99", "max", "x (95 %)", "CPU ms", "frames/s", "MB", "Dice", "AUC", "as fp32", "verdict"):
-        grid.add_column(heading, justify="right", no_wrap=True)
-    ratios = table.ratios()
+    against, ratios = table.against, table.ratios()
+    rows: list[list[str | Text]] = []
     for name, report in sorted(reports.items(), key=lambda item: _median(item[1])):
         found = ratios.get(name)
         ratio = (
@@ -125,8 +121,8 @@ def print_table(table: MatrixTable, stream: TextIO) -> None:
             if found is None
             else f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
         )
-        grid.add_row(name, *_cells(report, ratio), Text(report.verdict, COLOURS[report.verdict]))
-    console.print(grid)
+        rows.append([name, *_cells(report, ratio), Text(report.verdict, COLOURS[report.verdict])])
+    print_table(console, HEADS, rows)
     if against is not None:
         console.print(Text(f"x: times as long as {against}, from the turns' medians side by side"))
     for name, report in reports.items():

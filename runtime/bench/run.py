@@ -13,8 +13,8 @@ from runtime.bench.errors import BenchError
 from runtime.bench.find_rate import print_found, run_find_rate
 from runtime.bench.judge.compare import compare
 from runtime.bench.judge.findings import EXIT_CODES
-from runtime.bench.matrix import MatrixTable, print_table, run_matrix
-from runtime.bench.options import Asked, Compare, FindRate, Matrix, Outputs, SheetOptions, Single, Streams, Sweep
+from runtime.bench.matrix import MatrixTable, print_matrix, run_matrix
+from runtime.bench.options import Asked, Compare, FindRate, Matrix, Outputs, Run, SheetOptions, Single, Streams, Sweep
 from runtime.bench.report.export import STANDARD_OUTPUT, check_writable, to_csv, to_json, write_report_file
 from runtime.bench.report.page import render, render_comparison
 from runtime.bench.report.table import print_comparison, print_report
@@ -27,6 +27,7 @@ from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
+from runtime.percentiles import samples_needed
 
 UNUSABLE = 2
 
@@ -68,6 +69,8 @@ def _measured(asked: Asked, command: tuple[str, ...]) -> int:
 def _kind(asked: Asked, command: tuple[str, ...], stop: Stop) -> int:
     """Each kind of run: measured, shown, written; the exit code."""
     shown = _beside(asked.outputs)
+    if not isinstance(asked, SheetOptions):
+        _tell_too_few(asked.run)
     if isinstance(asked, Single):
         return _single(asked, command, stop)
     if isinstance(asked, SheetOptions):
@@ -81,9 +84,19 @@ def _kind(asked: Asked, command: tuple[str, ...], stop: Stop) -> int:
         print_streams(streams, shown)
         return _end(asked.outputs, streams.to_json(), EXIT_CODES[streams.verdict], stop)
     table = _table(asked, command, stop)
-    print_table(table, shown)
+    print_matrix(table, shown)
     worst = max((EXIT_CODES[report.verdict] for report in table.reports), default=UNUSABLE)
     return _end(asked.outputs, table.to_json(), worst, stop)
+
+
+def _tell_too_few(run: Run) -> None:
+    """Before the run what is known before it: that its frames cannot state what it is to be judged by."""
+    frames, p = run.until.frames, run.goals.percentile
+    if frames is not None and frames < (needed := samples_needed(p)):
+        _aside(
+            f"note: a p{p:g} is stated from {needed} frames on, {frames} come: INVALID will be said; ask for more with "
+            f"--frames, or for a lower --percentile"
+        )
 
 
 def _table(asked: Matrix | Sweep, command: tuple[str, ...], stop: Stop) -> MatrixTable:
@@ -107,8 +120,10 @@ def _end(outputs: Outputs, text: str, code: int, stop: Stop) -> int:
 
 def _sheet(asked: SheetOptions, stop: Stop, shown: TextIO) -> int:
     found = run_sheet(asked, stop, _aside)
-    if found.line is not None:
-        say(found.line, stream=shown)
+    for line in found.measured if found.line is None else (found.line,):
+        say(line, stream=shown)
+    for note in found.notes:
+        _aside(printable(f"note: {note}"))
     for reason in found.reasons:
         _aside(printable(f"{found.verdict}: {reason}"))
     return _end(asked.outputs, found.to_json(), EXIT_CODES[found.verdict], stop)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from runtime.bench import options
 from runtime.bench.errors import BenchError
-from runtime.bench.judge.findings import Word
+from runtime.bench.judge.findings import Kind, Word
 from runtime.bench.judge.sides import mixed
-from runtime.bench.judge.stats import Interval, runs_interval
+from runtime.bench.judge.stats import Interval, drift, runs_interval
+from runtime.bench.judge.verdict import DRIFT_LIMIT
 from runtime.bench.opened import Say
 from runtime.bench.report.export import read_report, series_to_json
-from runtime.bench.report.table import cores_line, figure, head_lines
+from runtime.bench.report.table import cores_line, figure, head_lines, latency_cells
 from runtime.bench.schema import Report
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import printable
@@ -38,6 +39,8 @@ class Sheet:
     p99: Interval | None
     verdict: Word
     reasons: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What does not keep the line from being made."""
 
     @property
     def line(self) -> str | None:
@@ -54,12 +57,21 @@ class Sheet:
             f"bundle {bundle.name} {bundle.version}, SHA-256 {bundle.sha256}"
         )
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """What was measured, where it makes no line: each process's figures, as they are."""
+        return tuple(
+            f"INVALID as a line: process {number} of {len(self.reports)}: {of_process(report)}"
+            for number, report in enumerate(self.reports, 1)
+        )
+
     def to_json(self) -> str:
         """`rop.bench-sheet/1`: the line, its figures, and every run's whole report."""
         head = {
             "schema": "rop.bench-sheet/1",
             "verdict": self.verdict,
             "reasons": self.reasons,
+            "notes": self.notes,
             "line": self.line,
             "confidence": CONFIDENCE,
             "p50_ms": None if self.p50 is None else vars(self.p50),
@@ -89,28 +101,53 @@ def run_sheet(asked: options.SheetOptions, stop: Stop, say: Say, start: Start | 
                 said = told[-1].removeprefix("runtime.bench: ") if told else "no message"
                 raise BenchError(f"process {number} ended with code {done.returncode} and no report: {said}")
             reports.append(read_report(path))
+            say(f"process {number} of {asked.processes}: {of_process(reports[-1])}")
     return sheet_of(reports)
 
 
 def sheet_of(reports: Sequence[Report]) -> Sheet:
     """The line of these runs. Each process counts as one value: frames of one are alike, processes are not."""
     reasons = [f"the runs are not of one thing: {text}" for text in mixed(reports)]
-    for number, report in enumerate(reports, 1):
-        reasons += [f"process {number}: {f.text}; {f.advice}" for f in report.findings if f.weight == "invalid"]
+    invalid = [(n, f) for n, report in enumerate(reports, 1) for f in report.findings if f.weight == "invalid"]
+    reasons += [f"process {n}: {f.text}; {f.advice}" for n, f in invalid if f.kind != Kind.DRIFT.name]
+    notes = []
+    if drifted := [f"process {n}: {f.text}" for n, f in invalid if f.kind == Kind.DRIFT.name]:
+        together = _drift_of(reports)
+        low, high = together.low - 1, together.high - 1
+        words = f"over all processes together {together.value - 1:+.0%} ({low:+.0%} to {high:+.0%})"
+        if abs(together.value - 1) > DRIFT_LIMIT and not low <= 0 <= high:
+            reasons += [f"{'; '.join(drifted)}; {words}; {Kind.DRIFT.advice}"]
+        else:
+            notes = [f"{'; '.join(drifted)}; {words}: no drift, and what a process wanders by is in the intervals"]
     rows = [report.rows.get("camera_to_result") for report in reports]
     p50 = [row.p50 for row in rows if row is not None and row.p50 is not None]
     p99 = [row.p99 for row in rows if row is not None and row.p99 is not None]
     if not reasons and len(p99) < len(reports):
         reasons.append(f"a p99 needs {samples_needed(99)} frames read; measure more with --frames")
     if reasons:
-        return Sheet(tuple(reports), None, None, "INVALID", tuple(reasons))
+        return Sheet(tuple(reports), None, None, "INVALID", tuple(reasons), tuple(notes))
     failed = [
         f"process {number}: {f.text}; {f.advice}"
         for number, report in enumerate(reports, 1)
         for f in report.findings
         if f.weight == "fail"
     ]
-    return Sheet(tuple(reports), _over(p50), _over(p99), "FAIL" if failed else "PASS", tuple(failed))
+    verdict: Word = "FAIL" if failed else "PASS"
+    return Sheet(tuple(reports), _over(p50), _over(p99), verdict, tuple(failed), tuple(notes))
+
+
+def _drift_of(reports: Sequence[Report]) -> Interval:
+    """Last third's median total over the first's, over processes: whether they drift alike is seen from them."""
+    totals = [[value for value in report.frames.columns["total"] if value is not None] for report in reports]
+    return _over([1 + drift(values) for values in totals])
+
+
+def of_process(report: Report) -> str:
+    """A run's figures in words, and what is said of them."""
+    p50, p99, most = latency_cells(report)
+    found = ", ".join(dict.fromkeys(f.kind for f in report.findings if f.weight != "warning"))
+    words = f"camera to result p50 {p50} ms, p99 {p99} ms, max {most} ms, {report.counts.timed} frames"
+    return printable(f"{words}; {found}" if found else words)
 
 
 def _over(values: Sequence[float]) -> Interval:

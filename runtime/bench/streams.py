@@ -18,10 +18,11 @@ from runtime.bench.measure.samples import Samples
 from runtime.bench.opened import Say
 from runtime.bench.options import Streams
 from runtime.bench.report.export import series_to_json
-from runtime.bench.report.table import COLOURS, console_for, head_lines, latency_cells
+from runtime.bench.report.table import COLOURS, head_lines, latency_cells
 from runtime.bench.schema import Report
 from runtime.bench.session import Session, opened, opened_supply
 from runtime.commands.stop import Stop
+from runtime.commands.table import console_for, print_table
 
 
 @dataclass(frozen=True)
@@ -135,26 +136,23 @@ def _at_once(sessions: Sequence[Session], stop: Stop) -> list[Samples]:
 
 def print_streams(found: AtOnce, stream: TextIO) -> None:
     """A line a stream, then what they read together."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     console = console_for(stream)
     for line in head_lines(found.reports[0]):
         console.print(Text(line))
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("stream", "frames", "dropped", "frames/s", "p50", "p99", "max", "verdict"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for number, report in enumerate(found.reports, 1):
-        table.add_row(
+    rows: list[list[str | Text]] = [
+        [
             str(number),
             str(report.counts.frames_in),
             str(report.counts.dropped),
             f"{report.run.frames_per_s:.1f}",
             *latency_cells(report),
             Text(report.verdict, COLOURS[report.verdict]),
-        )
-    console.print(table)
+        ]
+        for number, report in enumerate(found.reports, 1)
+    ]
+    print_table(console, ("stream", "frames", "dropped", "frames/s", "p50", "p99", "max", "verdict"), rows)
     console.print(Text(f"together {found.frames_per_s:.1f} frames/s"))
     told = dict.fromkeys(
         f"{finding.weight.upper()}: {finding.text}; {finding.advice}"

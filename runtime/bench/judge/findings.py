@@ -42,6 +42,7 @@ class Kind(Enum):
     NEAR_BUDGET = (Weight.WARNING, "measure more frames, or leave more room")
     NOT_GRADABLE = (Weight.WARNING, "use a --source that the quality gate accepts; refused frames are not timed")
     OUTLIERS = (Weight.WARNING, "look for what ran at that moment; outliers are shown and never removed")
+    SCATTER = (Weight.WARNING, "measure more with --frames: whether the speed drifted cannot be told from these")
     JITTER = (Weight.WARNING, "leave a core to the benchmark: fewer --threads, or stop other programs")
     OVERHEAD = (Weight.WARNING, "the benchmark disturbs what it measures; stop other programs")
     NO_CLOCKS = (Weight.WARNING, "throttling and clock changes cannot be seen here; watch them by other means")

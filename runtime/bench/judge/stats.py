@@ -15,6 +15,9 @@ from runtime.student import t_quantile
 FEWEST_PIECES, MOST_PIECES, SMALLEST_PIECE = 4, 20, 30
 """Of a run, from whose differences it is seen how the machine's speed wanders; frames in a piece."""
 
+LARGEST_THIRD = 3000
+"""Frames of a third of a run, over which chance does not move a median by what matters."""
+
 FEWEST_RUNS, MOST_RUNS = 3, 200
 """A side, from which how far runs lie apart is taken from the runs themselves; and the most that are ever advised."""
 
@@ -27,6 +30,22 @@ def drift(values: ArrayLike) -> float:
     third = samples.size // 3
     first, last = np.median(samples[:third]), np.median(samples[-third:])
     return float(last / first - 1) if first > 0 else 0.0
+
+
+def drift_by_chance(values: ArrayLike) -> bool:
+    """Whether the outer thirds may differ as much as that where nothing drifts: frames of a short run scatter.
+
+    Blocks of neighbours are drawn from each third (as in `ratio_interval`); the 99 % interval of the ratio of the
+    medians then holds 1. values: [n], n at least 3, above zero.
+    """
+    samples = np.asarray(values, np.float64)
+    third = samples.size // 3
+    if third > LARGEST_THIRD:
+        return False
+    rng = np.random.default_rng(0)
+    last, first = (_draw(part, 50, 500, rng) for part in (samples[-third:], samples[:third]))
+    low, high = np.quantile(last / first, (0.005, 0.995))
+    return bool(low <= 1 <= high)
 
 
 @dataclass(frozen=True)

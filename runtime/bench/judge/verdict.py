@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runtime.bench.judge.findings import Finding, Kind, Verdict
-from runtime.bench.judge.stats import drift, trend
+from runtime.bench.judge.stats import drift, drift_by_chance, trend
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Samples
 from runtime.bench.options import Goals, LoadPlan, ModelOptions, Until
@@ -127,10 +127,11 @@ def _machine_steady(evidence: Evidence) -> Iterator[Finding]:
     if totals.size >= 9 and not evidence.soak:
         change = drift(totals)
         if abs(change) > DRIFT_LIMIT:
-            text = (
-                f"the last third's median total is {change:+.0%} against the first's, at most {DRIFT_LIMIT:.0%} is fine"
-            )
-            yield Finding(Kind.DRIFT, text)
+            text = f"the last third's median total is {change:+.0%} against the first's"
+            if drift_by_chance(totals):
+                yield Finding(Kind.SCATTER, f"{text}, as it may be by chance where so few frames scatter so much")
+            else:
+                yield Finding(Kind.DRIFT, f"{text}, at most {DRIFT_LIMIT:.0%} is fine")
     rate, reached = evidence.plan.rate_hz, reached_hz(samples)
     if evidence.paced_by_camera and evidence.plan.kind == "camera" and rate and reached and reached < RATE_LIMIT * rate:
         yield Finding(Kind.CAMERA_TOO_SLOW, f"the camera gave {reached:.2f} frames/s, {rate:g} were asked")

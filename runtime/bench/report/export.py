@@ -81,9 +81,9 @@ def read_report(path: Path) -> Report:
         return model_from(Report, raw)
     except (ValidationError, NotJson) as error:
         problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
-        raise BenchError(
-            f"report {path}: not a whole {REPORT_SCHEMA} report ({problem}); measure again with --json"
-        ) from None
+        several = "'rop.bench-" in problem
+        advice = "that file holds other than one run" if several else "measure again with --json"
+        raise BenchError(f"report {path}: not a whole {REPORT_SCHEMA} report ({problem}); {advice}") from None
 
 
 def read_reports(path: Path) -> tuple[Report, ...]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TextIO
 from runtime.bench.judge.compare import Comparison
 from runtime.bench.report.comparison import head, words
 from runtime.bench.schema import PeerPart, Report, RowPart
+from runtime.commands.table import console_for, print_table
 from runtime.commands.text import printable
 from runtime.percentiles import samples_needed
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 COLOURS = {"PASS": "bold green", "FAIL": "bold red", "INVALID": "bold yellow"}
 PEER_AGREES = 0.95
@@ -24,13 +24,6 @@ PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9
 HEADINGS = ("n", "mean", "p50", "p90", "p95", "p99", "p99.9", "max", "over")
 
 
-def console_for(stream: TextIO) -> Console:
-    """A console that never wraps a table in a pipe, and says what it says without colours there."""
-    from rich.console import Console
-
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else 120, soft_wrap=not stream.isatty())
-
-
 def print_report(report: Report, stream: TextIO) -> None:
     """Print a report for people."""
     from rich.text import Text
@@ -38,7 +31,7 @@ def print_report(report: Report, stream: TextIO) -> None:
     console = console_for(stream)
     for line in head_lines(report):
         console.print(Text(line))
-    console.print(_table(report))
+    _print_rows(console, report)
     for line in foot_lines(report):
         console.print(Text(line))
     console.print()
@@ -50,24 +43,26 @@ def print_report(report: Report, stream: TextIO) -> None:
 
 def print_comparison(comparison: Comparison, stream: TextIO) -> None:
     """Print a comparison for people."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     console = console_for(stream)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("stage", no_wrap=True)
-    for heading in ("A, ms", "B, ms", "B against A", "interval"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("result", no_wrap=True)
-    styles = {"slower": "bold red", "faster": "bold green"}
-    for line in comparison.lines:
-        interval = f"{line.low:+.1%} to {line.high:+.1%}"
-        cells = [figure(line.a_ms), figure(line.b_ms), f"{line.change:+.1%}", interval, line.result]
-        table.add_row(f"{line.stage} p{line.percentile:g}", *cells, style=styles.get(line.result, ""))
+    rows = [
+        (
+            f"{line.stage} p{line.percentile:g}",
+            figure(line.a_ms),
+            figure(line.b_ms),
+            f"{line.change:+.1%}",
+            f"{line.low:+.1%} to {line.high:+.1%}",
+            line.result,
+        )
+        for line in comparison.lines
+    ]
+    colours = {"slower": "bold red", "faster": "bold green"}
     for text in head(comparison):
         console.print(Text(printable(text)))
-    console.print(table)
+    styles = [colours.get(line.result, "") for line in comparison.lines]
+    heads = ("stage", "A, ms", "B, ms", "B against A", "interval", "result")
+    print_table(console, heads, rows, left=("result",), styles=styles)
     for text in words(comparison):
         console.print(Text(printable(text)))
 
@@ -103,20 +98,14 @@ def shown_rows(report: Report) -> dict[str, RowPart]:
     return {name: row for name, row in report.rows.items() if not (name == "age" and same)}
 
 
-def _table(report: Report) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("stage", no_wrap=True)
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right", no_wrap=True)
+def _print_rows(console: Console, report: Report) -> None:
+    rows = []
     for name, row in shown_rows(report).items():
-        cells = [row.mean, row.p50, row.p90, row.p95, row.p99, row.p99_9, row.max]
+        figures = [row.mean, row.p50, row.p90, row.p95, row.p99, row.p99_9, row.max]
         over = "" if row.over_budget is None else f"{row.over_budget} > {row.budget_ms:g}"
-        style = "bold" if name == "camera_to_result" else ""
-        table.add_row(name.replace("_", " "), str(row.n), *map(figure, cells), over, style=style)
-    return table
+        rows.append([name.replace("_", " "), str(row.n), *map(figure, figures), over])
+    styles = ["bold" if name == "camera_to_result" else "" for name in shown_rows(report)]
+    print_table(console, ("stage", *HEADINGS), rows, styles=styles)
 
 
 def figure(value: float | None) -> str:

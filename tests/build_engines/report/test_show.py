@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 
 from build_engines.card import model_card
 from build_engines.report.picture import draw_report, shown, title_of
 from build_engines.report.schema import ParityReport
 from build_engines.report.store import write_report
-from build_engines.report.table import render
+from build_engines.report.table import print_parity
 from runtime import open_bundle
 from tests.build_engines.report.figures import report
 
@@ -25,7 +24,7 @@ def test_precisions_and_the_mixed_choice_are_shown() -> None:
 
 def test_the_table_says_what_counts() -> None:
     out = io.StringIO()
-    Console(file=out, width=140).print(render(report()))
+    print_parity(report(), out)
     for words in ("avx2", "int8 + fp32", "2.00", "all held out", "every frame", "default: segmentation int8"):
         assert words in out.getvalue()
     assert "not taken: classifier int8: 0.90 x fp32" in out.getvalue()
@@ -44,7 +43,7 @@ def test_every_class_of_cpu_is_shown_in_table_and_card() -> None:
     held = report(("int8", "fp32"), "avx2", "AVX2")
     both = report(("int8", "int8"), "amx").model_copy(update={"others": (held,)})
     out = io.StringIO()
-    Console(file=out, width=140).print(render(both))
+    print_parity(both, out)
     card = model_card(open_bundle().manifest, both)
     assert "default on a CPU of class amx: segmentation int8, classifier int8" in out.getvalue()
     assert "Default on a CPU of class amx (measured on A processor): segmentation int8, classifier int8" in card

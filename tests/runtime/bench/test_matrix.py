@@ -20,7 +20,7 @@ from runtime.bench import session as session_module
 from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
 from runtime.bench.errors import BenchError
-from runtime.bench.matrix import MatrixTable, combinations, print_table
+from runtime.bench.matrix import MatrixTable, combinations, print_matrix
 from runtime.bench.options import NOTHING_BESIDE, Matrix, ModelOptions, Run, Streams, Sweep, Until
 from runtime.bench.report.export import to_json
 from runtime.bench.schema import Report
@@ -230,7 +230,7 @@ def test_a_stream_that_fails_ends_all(
 
 def test_an_empty_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     shown = io.StringIO()
-    print_table(MatrixTable(Measured({}, {}, ("tensorrt fp32: not installed",)), None), shown)
+    print_matrix(MatrixTable(Measured({}, {}, ("tensorrt fp32: not installed",)), None), shown)
     assert "left out: tensorrt fp32" in shown.getvalue()
 
 

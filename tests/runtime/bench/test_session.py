@@ -237,11 +237,18 @@ def test_ctrl_c_ends_a_long_rest_at_once(write_bundle: Callable[..., Path], pict
     assert report.run.seconds < 60
 
 
-def test_idle_is_judged_by_the_median_of_twenty_unless_told() -> None:
+def test_a_run_is_judged_by_what_its_frames_can_state_unless_told_or_held_to_a_budget() -> None:
     calls: dict[tuple[str, ...], tuple[int, float]] = {
         ("--load", "idle"): (20, 50),
         ("--load", "idle", "--frames", "70", "--percentile", "90"): (70, 90),
         (): (1000, 99),
+        ("--frames", "661"): (661, 95),
+        ("--frames", "129"): (129, 90),
+        ("--frames", "63"): (63, 50),
+        ("--frames", "3"): (3, 50),
+        ("--frames", "200", "--percentile", "99"): (200, 99),
+        ("--frames", "200", "--budget-ms", "50"): (200, 99),
+        ("--frames", "200", "--stage-budget", "segment=50"): (200, 99),
     }
     for words, expected in calls.items():
         asked = parse(words)
@@ -351,11 +358,22 @@ def test_the_command_writes_what_was_asked(
 ) -> None:
     monkeypatch.setattr(session_module, "maker", lambda *_, repeats: fake())
     out = {name: tmp_path / f"report.{name}" for name in ("json", "csv", "html")}
-    common = ["--bundle", str(write_bundle()), "--source", str(pictures), "--frames", "12", "--no-cold-start"]
+    common = [
+        "--bundle",
+        str(write_bundle()),
+        "--source",
+        str(pictures),
+        "--frames",
+        "12",
+        "--no-cold-start",
+        "--percentile",
+        "99",
+    ]
     code = main([*common, *(text for name, path in out.items() for text in (f"--{name}", str(path)))])
     told = capsys.readouterr()
     assert code == 2
     assert "p99 needs 662 frames read, got 12" in told.out
+    assert told.err.startswith("note: a p99 is stated from 662 frames on, 12 come: INVALID will be said")
     report = Report.model_validate_json(out["json"].read_bytes())
     assert report.command[:3] == ("python", "-m", "runtime.bench")
     assert out["csv"].read_text().count("\n") == 13

@@ -69,6 +69,25 @@ def test_there_is_no_line_of_what_cannot_be_relied_on(bundle: Bundle) -> None:
         assert json.loads(made.to_json())["line"] is None
 
 
+def test_a_drift_of_one_process_is_held_against_what_processes_scatter_by(bundle: Bundle) -> None:
+    def drifting(changes: tuple[float, ...]) -> list[Report]:
+        made = []
+        for change in changes:
+            report = make_report(bundle, [10.0 if n < 400 else 10.0 * (1 + change) for n in range(800)])
+            findings = tuple(f for f in report.findings if f.kind == "DRIFT")
+            made.append(report.model_copy(update={"verdict": "INVALID" if findings else "PASS", "findings": findings}))
+        return made
+
+    one = sheet_of(drifting((0.11, 0.0, 0.02, -0.03, 0.01)))
+    assert (one.verdict, one.reasons) == ("PASS", ())
+    assert one.line is not None
+    assert "process 1: the last third's median total is +11%" in one.notes[0]
+    assert "over all processes together +2% (-4% to +9%)" in one.notes[0]
+    every = sheet_of(drifting((0.11, 0.13, 0.12, 0.12, 0.14)))
+    assert (every.verdict, every.line, every.notes) == ("INVALID", None, ())
+    assert "over all processes together +12% (+11% to +14%); warm up longer" in every.reasons[0]
+
+
 def test_a_failed_budget_is_told_beside_the_line(bundle: Bundle) -> None:
     reports = runs(bundle)
     made = sheet_of([*reports[:4], reports[4].model_copy(update={"findings": found("fail")})])
@@ -90,6 +109,23 @@ def test_the_command_runs_processes_with_the_users_own_options(
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
     monkeypatch.setattr(sheet_module, "_start", start)
+    # what was measured is told also where it makes no line
+    spoilt = [
+        *runs(bundle)[:4],
+        runs(bundle)[4].model_copy(update={"findings": found("invalid"), "verdict": "INVALID"}),
+    ]
+    left = iter(spoilt)
+    assert main(["--sheet"]) == 2
+    told = capsys.readouterr()
+    assert [line.split(", ")[0] for line in told.out.splitlines()] == [
+        f"INVALID as a line: process {number} of 5: camera to result p50 {median:.2f} ms"
+        for number, median in enumerate(MEDIANS, 1)
+    ]
+    assert told.out.splitlines()[-1].endswith(" 700 frames; K")
+    assert "process 5: so it was; do this" in told.err
+    assert "process 2 of 5: camera to result p50 10.20 ms, p99 20.40 ms" in told.err
+    left = iter(runs(bundle))
+    asked.clear()
     assert main(["--sheet", "--threads", "1", "--frames", "700", "--json", str(tmp_path / "sheet.json")]) == 0
     assert len(asked) == 5
     for run in asked:
@@ -110,7 +146,9 @@ def test_a_process_without_a_report_is_named(tmp_path: Path, capsys: pytest.Capt
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("arguments", [["--sheet", "4"], ["--sheet", "--matrix"], ["--sheet", "--csv", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["--sheet", "4"], ["--sheet", "--matrix"], ["--sheet", "--csv", "x"], ["--sheet", "--frames", "661"]]
+)
 def test_calls_that_make_no_sense_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

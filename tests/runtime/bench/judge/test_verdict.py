@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from runtime.bench.judge.findings import EXIT_CODES, Kind, Verdict, Weight
+from runtime.bench.judge.stats import drift
 from runtime.bench.judge.verdict import Evidence, judge
 from runtime.bench.measure.sampler import Culprit, MachineLog
 from runtime.bench.options import Goals, LoadPlan, Until
@@ -115,6 +116,18 @@ def test_a_frame_without_a_result_fails_the_run() -> None:
     verdict = judge(given)
     assert verdict.word == "FAIL"
     assert "openvino: segment failed" in verdict.findings[0].text
+
+
+def test_thirds_that_differ_by_chance_are_no_drift() -> None:
+    rng = np.random.default_rng(3)
+    few = list(10 * np.exp(rng.normal(0, 0.4, 60)))
+    while abs(drift(few)) <= 0.1:
+        few = list(10 * np.exp(rng.normal(0, 0.4, 60)))
+    verdict = judge(evidence(few, goals=Goals(50, 100)))
+    assert verdict.word == "PASS"
+    assert Kind.SCATTER in kinds(verdict)
+    drifting = [value * (1 if n < 30 else 3) for n, value in enumerate(few)]
+    assert Kind.DRIFT in kinds(judge(evidence(drifting, goals=Goals(50, 100))))
 
 
 def test_outliers_are_reported() -> None:
