@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import nn
 
 from build_engines.bundle import written
@@ -30,7 +29,7 @@ from build_engines.export import export_graphs
 from build_engines.quantize import QuantizeSettings, add_graphs
 from build_engines.report import measure, report_frames
 from build_engines.report.frames import NamedFrames
-from build_engines.report.table import render
+from build_engines.report.table import print_parity
 from build_engines.segimgnet import SIZES, SegImgNet
 from runtime.manifest import BUNDLE_SCHEMA, NETWORKS, PRECISIONS, InputFacts, Manifest, NetworkFacts
 
@@ -92,7 +91,7 @@ def main() -> int:
         bundle = written(folder, manifest(options.size).model_copy(update={"quantization": made.networks}))
         sim = report_frames(None)
         report = measure(bundle, NamedFrames(sim.truth, itertools.islice(sim.frames, options.timed)))
-    Console(width=120).print(render(report))
+    print_parity(report, sys.stdout)
     for found in report.combinations:
         if found.segmentation == found.classifier:
             print(f"{found.segmentation}: mean relative error vessels {found.vessels_error:.4f}, ", end="")
