@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from device.checked_file import read_at_most
 from device.extras import how_to_install
 from runtime.exam.errors import JournalDamaged, JournalUnwritable, KeyUnusable
 from runtime.exam.journal.chain import canonical
@@ -156,10 +157,10 @@ def keep_told_key(told: Mapping[str, str]) -> None:
 
 def _from_file(key_file: Path) -> JournalKey:
     try:
-        with key_file.open(encoding="ascii") as file:
-            if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
-                raise KeyUnusable(f"key file {key_file}: anybody on this machine can read it; chmod 600 {key_file}")
-            return JournalKey.from_text(file.read(1024))
+        text = read_at_most(key_file, 1024).decode("ascii")  # no pipe: it would be waited for
+        if key_file.stat().st_mode & stat.S_IROTH:
+            raise KeyUnusable(f"key file {key_file}: anybody on this machine can read it; chmod 600 {key_file}")
+        return JournalKey.from_text(text)
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "not text"
         raise KeyUnusable(f"key file {key_file}: cannot be read ({cause}); {HOW_NEW}") from None

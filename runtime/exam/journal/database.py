@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -43,6 +44,7 @@ class Database:
         """alone: for reading on a full disk. SQLite keeps in memory then what it would share with others in a file, for
         which there is no space; others are shut out meanwhile, and are not there: their file would be.
         """
+        _check_files(self.path)
         with self.naming():
             self.connection = sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?{mode}",
@@ -223,6 +225,15 @@ def _mode(path: Path, read_only: bool, untouched: bool) -> str:
         if os.statvfs(path.parent).f_flag & os.ST_RDONLY and not _has_log(path):
             return "mode=ro&immutable=1"
     return "mode=ro"
+
+
+def _check_files(path: Path) -> None:
+    """Raise `JournalDamaged` where SQLite would wait for ever for a pipe, or follow a link to another's log."""
+    for name, look in (("", Path.stat), ("-wal", Path.lstat), ("-shm", Path.lstat)):
+        one = path.with_name(path.name + name)
+        with contextlib.suppress(OSError):  # not there, or not to be looked at, which SQLite says
+            if not stat.S_ISREG(look(one).st_mode):
+                raise JournalDamaged(f"journal {one}: no regular file; remove it, or bring back a copy")
 
 
 def _has_log(path: Path) -> bool:

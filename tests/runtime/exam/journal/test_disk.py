@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from runtime.exam.__main__ import main
-from runtime.exam.errors import JournalError, JournalFull, JournalUnwritable
+from runtime.exam.errors import JournalError, JournalFull, JournalUnwritable, KeyUnusable
 from runtime.exam.journal import Journal, reserve
-from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.crypt import JournalKey, find_key
 from runtime.exam.journal.database import Database
 from runtime.exam.journal.verify import verify
 from runtime.views import Eye, View
@@ -265,3 +265,26 @@ def test_space_is_put_aside_only_where_there_is_plenty(tmp_path: Path, monkeypat
     assert kept.path.exists()
     with kept.given_back():
         assert kept.path.exists()
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite3", "journal.sqlite3-wal", "journal.sqlite3-shm", "cart.key"])
+@pytest.mark.parametrize("how", ["pipe", "link"])
+def test_a_pipe_in_a_files_place_is_not_waited_for_and_no_link_leads_a_log_elsewhere(
+    tmp_path: Path, name: str, how: str
+) -> None:
+    key, folder, others = JournalKey(bytes(32)), tmp_path / "j", tmp_path / "precious"
+    with Journal.open(folder, key, create=True, floor_bytes=0) as journal:
+        journal_exam(journal)
+    others.write_bytes(b"another's")
+    others.chmod(0o600)
+    planted = tmp_path / name if name == "cart.key" else folder / name
+    planted.unlink(missing_ok=True)
+    if how == "pipe":
+        os.mkfifo(planted)
+    else:
+        planted.symlink_to(others)
+    with pytest.raises(
+        (JournalError, KeyUnusable), match=r"no regular file|not a regular file|not a database|expected"
+    ):
+        find_key(planted) if name == "cart.key" else Journal.open(folder, key, floor_bytes=0)
+    assert others.read_bytes() == b"another's"
