@@ -34,12 +34,16 @@ FIELD_WORDS = {
 }
 """What a person calls a field of an infant, an order, or a request."""
 _FIELD = re.compile(rf"\b({'|'.join(FIELD_WORDS)})\b")
+_EXAM = re.compile(r"\bexam '?\d{8}-[A-Z0-9]{4,}'?(: )?")
+_CAPTURE = re.compile(r"\bcapture (?=\d)")
 _FOR_A_TERMINAL = re.compile(r"python -m |\brun verify\b|(?:^|[\s(])--[a-z]")
 
 
 def shown(error: BaseException) -> str:
-    """An error's text for whoever stands at the screen: fields by their words, commands of a terminal left out."""
-    said = in_words(str(error)) or type(error).__name__
+    """An error's text for whoever stands at the screen: fields by their words, commands of a terminal left out, and the
+    number of the exam, which stands on no screen."""
+    said = _EXAM.sub(lambda found: "" if found[1] else "an exam", in_words(str(error)))
+    said = _CAPTURE.sub("picture ", said) or type(error).__name__
     clauses = said.split("; ")
     kept = [clause for clause in clauses if not _FOR_A_TERMINAL.search(clause)]
     return said if len(kept) == len(clauses) else "; ".join((*kept, "call the technician"))

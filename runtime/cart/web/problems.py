@@ -71,10 +71,12 @@ def _where(error: dict[str, Any]) -> str:
 
 
 def _called(error: dict[str, Any]) -> str:
-    """The field as a person knows it; the table that it stands in, as `infant`, says nothing more."""
+    """The field as a person knows it; the table that it stands in, as `infant`, says nothing more, nor does the type
+    that pydantic names last where a field takes several."""
     if error["type"] == "json_invalid":
         return "the request"
-    return in_words(_where(error).rpartition(".")[2])
+    table, _, name = _where(error).rpartition(".")
+    return in_words(table.rpartition(".")[2] if table and name in ("int", "float") else name)
 
 
 def _wrong(error: dict[str, Any]) -> str:

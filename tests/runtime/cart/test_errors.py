@@ -20,6 +20,7 @@ from runtime.cart.errors import NotNow, shown
 from runtime.cart.web import bodies
 from runtime.cart.web.problems import of_a_body, of_ours
 from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
+from tests.runtime.cart.quick import INFANT_FIELDS
 
 SAID = {
     "damaged": (
@@ -46,6 +47,14 @@ SAID = {
         "the flash recharges, 0.2 s left; nothing was given",
     ),
     "dashes": (PortUnusable("board -- away; plug it in"), "board -- away; plug it in"),
+    "an exam's number": (
+        ExamRefused("exam 20261129-2VG26DGV: capture 3 is excluded already"),
+        "picture 3 is excluded already",
+    ),
+    "an open exam": (
+        ExamRefused("exam 20261129-6NJ7FZN4 is still open; close it first, or stop or void it"),
+        "an exam is still open; close it first, or stop or void it",
+    ),
     "without words": (ValueError(), "ValueError"),
 }
 
@@ -81,3 +90,20 @@ def test_what_is_wrong_with_a_request_is_said_in_words_for_people(body: type[bod
                 assert ": " in said
                 assert not set(said.split()) & {"Input", "should", "valid", "True", "False", "pattern", "type"}, said
                 assert "{" not in said
+                assert said.partition(":")[0] not in ("int", "float"), said
+
+
+def test_a_field_of_several_types_is_named_by_its_word() -> None:
+    with pytest.raises(ValidationError) as wrong:
+        bodies.OpenBody.model_validate(
+            {"infant": {**INFANT_FIELDS, "birth_weight_g": "980"}, "wrist_band_checked": True}
+        )
+    answer = asyncio.run(of_a_body(cast("Request", None), RequestValidationError(wrong.value.errors())))
+    assert json.loads(bytes(answer.body))["detail"] == "birth weight: expected a whole number"
+
+
+def test_a_field_that_nobody_knows_is_named_whatever_its_name() -> None:
+    with pytest.raises(ValidationError) as wrong:
+        bodies.ReasonBody.model_validate({"reason": "x", "int": 1})
+    answer = asyncio.run(of_a_body(cast("Request", None), RequestValidationError(wrong.value.errors())))
+    assert json.loads(bytes(answer.body))["detail"] == "int: nothing is known by this name; leave it out"
