@@ -203,7 +203,7 @@ export function captureScreen(main, { go }) {
     if (!found) return [];
     return Object.entries(found).map(([name, one]) => {
       const share = one.used / one.limit;
-      return h("p", { class: share > 0.8 ? "warn" : "quiet" }, `${eye} ${name}: ${(share * 100).toFixed(0)} % ${t("of the light allowed is used")}`,
+      return h("p", { class: share > 0.8 ? "warn" : "quiet" }, h("bdi", { dir: "ltr" }, `${eye} ${name}: ${(share * 100).toFixed(0)} %`), ` ${t("of the light allowed is used")}`,
         h("meter", { min: 0, max: 1, high: 0.8, value: share, "aria-label": `${eye} ${name}` }));
     });
   }

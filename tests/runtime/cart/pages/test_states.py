@@ -559,9 +559,21 @@ def test_a_result_is_of_the_open_exam_or_says_that_it_is_not_and_a_dialog_stays_
     says(page, ".other", "R-1")
     page.reload()
     says(page, ".other", "R-1")
-    page.evaluate("localStorage.setItem('language', 'fr')")
+    page.evaluate("localStorage.setItem('language', 'ar')")
     page.reload()  # in the middle of the work, signed in
-    says(page, "nav", "Résultat")
+    says(page, "nav", "النتيجة")
+    says(page, ".other", "R-1")
+
+    def left(selectors: list[str]) -> list[float]:
+        return [page.locator(one).first.bounding_box()["x"] for one in selectors]
+
+    eyes = left([".eyes > :nth-child(1)", ".eyes > :nth-child(2)"])
+    page.evaluate("location.hash = 'capture'")
+    page.wait_for_selector(".map [data-k='OS nasal']")
+    places = left([f"[data-k='{at}']" for at in ("OD temporal", "OD nasal", "OS nasal", "OS temporal")])
+    assert (eyes, places) == (sorted(eyes), sorted(places))  # the right eye at the left, whatever is read from where
+    page.go_back()
+    says(page, ".other", "R-1")
     page.evaluate("localStorage.setItem('language', 'en')")
     page.reload()
     page.get_by_role("button", name="Show the open exam").click()
