@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.version import add_version
 
 TARGETS = ("tensorrt", "tensorrt-rtx", "torch-tensorrt")
@@ -37,7 +38,7 @@ exit codes: 0 signed; 2 the call is wrong, or key or input cannot be used
 
 def build_parser() -> argparse.ArgumentParser:
     """Of building a bundle."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines",
         description="Build a bundle from a SegImgNet checkpoint, or lower precisions from the fp32 graphs of a bundle: "
         "export both networks, check the graphs against the checkpoint, quantize, hold every precision against fp32, "
@@ -108,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def plans_parser() -> argparse.ArgumentParser:
     """Of building plans, `--target`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines",
         description="Build a bundle's plans for NVIDIA GPUs and write them into the bundle. A plan holds for one GPU "
         "architecture and one version of the library, so it is built on the machine that will run it; those of "
@@ -165,7 +166,7 @@ def plans_parser() -> argparse.ArgumentParser:
 
 def report_parser() -> argparse.ArgumentParser:
     """Of `report`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines report",
         description="Show what each precision of a bundle keeps and gains against fp32: the report that its build "
         "wrote, or a new one measured on this machine. The bundle is not changed, unless --adopt is given.",
@@ -211,7 +212,7 @@ def report_parser() -> argparse.ArgumentParser:
 
 def evaluate_parser() -> argparse.ArgumentParser:
     """Of `evaluate`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines evaluate",
         description="Hold bundles as they are deployed against the truth of a table: sensitivity, specificity and ROC "
         "by frame, eye and infant, operating points, groups, calibration, failures as pictures; two or more readers "
@@ -296,7 +297,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
 
 def sensitivity_parser() -> argparse.ArgumentParser:
     """Of `sensitivity`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines sensitivity",
         description="Rank the blocks of both networks by what quantizing each alone to INT8 does to the vessel map and "
         "to the probabilities, on frames of a calibration set.",
@@ -317,7 +318,7 @@ def sensitivity_parser() -> argparse.ArgumentParser:
 
 def describe_parser() -> argparse.ArgumentParser:
     """Of `describe`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines describe",
         description="Without PATH: a template of the description that stands beside a checkpoint (fill in what says "
         "REPLACE, and under `stated` what reviewers ask). With a description: check it and list what is not stated. "
@@ -336,7 +337,7 @@ def describe_parser() -> argparse.ArgumentParser:
 
 def sign_parser() -> argparse.ArgumentParser:
     """Of `sign`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines sign",
         description="Sign a bundle (manifest.sig beside manifest.json), a plan (plan.sig beside plan.json), a site "
         "profile or the calibration of a light board (a new file of two lines).",
@@ -360,7 +361,7 @@ def sign_parser() -> argparse.ArgumentParser:
 
 def trust_parser() -> argparse.ArgumentParser:
     """Of `trust`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines trust",
         description="Write the known-answer self-test of a bundle anew, and its drift reference from the frames that "
         "are named (statistics only). The manifest changes, so the bundle must be signed again.",
@@ -385,7 +386,7 @@ def trust_parser() -> argparse.ArgumentParser:
 
 def familiar_parser() -> argparse.ArgumentParser:
     """Of `familiar`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines familiar",
         description="Fit a bundle's test of what is a fundus as its networks know it on the frames that are named "
         "(statistics only). The manifest changes, so the bundle must be signed again.",
@@ -417,7 +418,7 @@ def _add_reference(parser: argparse.ArgumentParser, what: str, more: str = "", *
 
 def ir_parser() -> argparse.ArgumentParser:
     """Of `ir`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines ir",
         description="Save a bundle's graphs into it as OpenVINO runs them (IR), beside the ONNX graphs, for one class "
         "of CPU or several: a cart then starts sooner, and rop-read (runtime/native) can read the bundle. They take as "
@@ -441,7 +442,7 @@ def ir_parser() -> argparse.ArgumentParser:
 
 def triton_parser() -> argparse.ArgumentParser:
     """Of `triton`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines triton",
         description="Write a bundle into a model repository for Triton Inference Server: both networks, what marks "
         "their answers with the bundle's hash, and an ensemble that takes an image and gives probabilities and "
@@ -502,7 +503,7 @@ def triton_parser() -> argparse.ArgumentParser:
 
 def vectors_parser() -> argparse.ArgumentParser:
     """Of `vectors`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines vectors",
         description="Hold this runtime against the stage vectors of a bundle: pixels, the networks' input, the gate's "
         "measures, vessel map, probabilities and outcome of drawn frames. `trust` and the build write them; "

@@ -5,7 +5,6 @@ It speaks `rop.peer/1` (runtime/bench/README.md): one JSON object a line on stan
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from build_engines.errors import BuildError
 from device.checked_file import strict_json
+from device.command_parser import CommandParser
 from device.extras import missing
 from device.frame import Frame
 from runtime import Screener, ScreeningError, open_bundle
@@ -49,7 +49,7 @@ def _say(stream: TextIO, content: dict[str, Any]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until the input ends; exit code 2 when checkpoint or bundle cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m build_engines.peer", description=__doc__)
+    parser = CommandParser(prog="python -m build_engines.peer", description=__doc__)
     parser.add_argument(
         "checkpoint",
         type=Path,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from calibration.commands import compare, create, inspect
 from calibration.errors import CalibrationError
+from device.command_parser import CommandParser
 from device.errors import DeviceError
 from device.streams import open_closed_streams
 from device.version import add_version
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m calibration", description="Make, inspect and compare calibration sets.", allow_abbrev=False
     )
     add_version(parser)

@@ -14,6 +14,7 @@ from importlib import import_module
 
 from device.commands.common import exit_code
 from device.errors import DeviceError
+from device.secrets import hide_secrets
 from device.shown import printable
 from device.streams import open_closed_streams
 from device.version import PROJECT, software_version
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return int(command.main(words[1:]))
     except DeviceError as error:
-        print(printable(f"device {words[0]}: {error}"), file=sys.stderr)
+        print(printable(hide_secrets(f"device {words[0]}: {error}")), file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
         return INTERRUPTED

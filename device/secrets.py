@@ -1,4 +1,4 @@
-"""Hides user names and passwords in whatever text a source's address may stand in: the one place that does."""
+"""Hides user names and passwords in whatever text an address or a pipeline may stand in: the one place that does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(\S*)")
+_ADDRESS = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.-]*://|(?:https?|rtsps?|s?ftps?|s3|gs|abfss?|hdfs|triton|ray|wss?):/)(\S*)"
+)
+"""Also with the one slash that a path makes of two."""
+_QUOTED = re.compile(r"""(?i)(["'])([a-z][a-z0-9+.-]*://)([^"']*\s[^"']*)(?=\1)""")
+"""An address with blanks in it, as a pipeline's words may hold one; it ends with its quotation."""
+_PROPERTY = re.compile(
+    r"""(?<![^\s!"'(])([\w.:-]+)(\s*=\s*(?:\([\w/-]+\))?)"""
+    r"""("(?:\\.|[^"\\])*(?:"|$)|'(?:\\.|[^'\\])*(?:'|$)|(?:\\.|[^\s\\])+)"""
+)
+"""A property of an element as GStreamer's pipelines have it: name, `=` with a type or without, value."""
+_SECRET_NAME = re.compile(
+    r"(?i)(?:^|[-_.:])(?:(?:pw|pwd|pass(?:w(?:or)?d|phrase|code)?|secret|token|psk|cookies?|headers?|credentials?)(?:$|[-_])"
+    r"|(?:keys?(?:[-_]id)?|user(?:name)?|login|(?:user|proxy|client)[-_]id|auth(?:orization)?)$)"
+)
+"""Names of properties whose values are for one camera's or server's ears (`user-pw`, `proxy-id`, `passphrase`)."""
 _VALUE_IN_PATH = re.compile(r"=([^=&;/\s'\"]+)")
 _VALUE_IN_QUERY = re.compile(r"=([^=&;\s'\"]+)")
 _SETTING = r"(?:transport|\w+_timeout_s)=[\w.]*"
@@ -20,11 +35,21 @@ _SHOWN_MAX = 300
 
 
 def hide_secrets(text: str) -> str:
-    """The text with `***` for all up to the last `@` of each address in it, and for every value in its path and query.
+    """The text with `***` for all up to the last `@` of each address in it, for every value in its path and query, and
+    for the values of a pipeline's properties that are secret by their names.
 
     Passwords hold `#`, `/`, `?` and `@` themselves, written as they are, so nothing before the last `@` is shown.
     """
-    return _ADDRESS.sub(lambda found: found[1] + _with_stars(found[2], lambda secret: "***"), text)
+    return _hidden(text, lambda secret: "***")
+
+
+def _hidden(text: str, stars: Callable[[str], str]) -> str:
+    """The text with stars in place of each secret."""
+    text = _ADDRESS.sub(lambda found: found[1] + _with_stars(found[2], stars), text)
+    text = _QUOTED.sub(lambda found: found[1] + found[2] + _with_stars(found[3], stars), text)
+    return _PROPERTY.sub(
+        lambda found: found[1] + found[2] + stars(found[3]) if _SECRET_NAME.search(found[1]) else found[0], text
+    )
 
 
 def _with_stars(rest: str, stars: Callable[[str], str]) -> str:
@@ -77,10 +102,10 @@ def hide_own_arguments() -> None:
 
 
 def _arguments(line: bytes) -> list[tuple[int, bytes]]:
-    """Where each argument with an address begins, and its bytes."""
+    """Where each argument that may hold a secret begins, and its bytes."""
     found, at = [], 0
     for argument in line.split(b"\0"):
-        if b"://" in argument:
+        if b"=" in argument or b"://" in argument:
             found.append((at, argument))
         at += len(argument) + 1
     return found
@@ -88,6 +113,4 @@ def _arguments(line: bytes) -> list[tuple[int, bytes]]:
 
 def _same_length(argument: str) -> str:
     """The argument with a star for each byte that is secret."""
-    return _ADDRESS.sub(
-        lambda found: found[1] + _with_stars(found[2], lambda secret: "*" * len(secret.encode(*_AS_GIVEN))), argument
-    )
+    return _hidden(argument, lambda secret: "*" * len(secret.encode(*_AS_GIVEN)))

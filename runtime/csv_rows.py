@@ -21,6 +21,11 @@ def read_rows(path: Path, known: Collection[str] = ()) -> tuple[bytes, list[dict
     text when it is no such table.
     """
     raw = read_whole(path, LARGEST)
+    return raw, rows_in(raw, known)
+
+
+def rows_in(raw: bytes, known: Collection[str] = ()) -> list[dict[str, str]]:
+    """The rows of a table's bytes, as `read_rows` gives them. Raises `ValueError`."""
     reader = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)
     try:
         names = [_name(text, known) for text in next(reader, [])]
@@ -38,7 +43,7 @@ def read_rows(path: Path, known: Collection[str] = ()) -> tuple[bytes, list[dict
                 rows.append({name: row.get(name, "") for name in stated})
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: {error}") from None
-    return raw, rows
+    return rows
 
 
 def _name(text: str, known: Collection[str]) -> str:

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from runtime.outcome import Outcome
 
 MOST_DIGITS = 17
 """After the point; a threshold below 1 never looks like 1 with so many."""
+MOST_PROBABILITY = 1.01
+"""Sums of rounded numbers may be a little over 1."""
+SUMS_WITHIN = 0.02
+"""Of 1, for the probabilities of all classes: twice what an engine may be off by."""
 
 
 def refer_probability(probabilities: Mapping[str, float], refer_classes: Sequence[str]) -> float:
     """Sum of the probabilities of the classes that count towards referral."""
     return sum(probabilities[name] for name in refer_classes)
+
+
+def stated_refer_probability(probabilities: object, refer_classes: Collection[str]) -> float | None:
+    """The same of a reading that was stored; None where what it states are no probabilities of all classes together.
+
+    Not one of them may take from what another says, nor be `false`.
+    """
+    if not isinstance(probabilities, Mapping):
+        return None
+    for value in probabilities.values():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST_PROBABILITY:
+            return None
+    adds_up = abs(sum(probabilities.values()) - 1) <= SUMS_WITHIN
+    if not adds_up or not set(refer_classes) <= set(probabilities):
+        return None
+    return float(sum(probabilities[name] for name in refer_classes))
 
 
 def against(value: float, threshold: float) -> str:

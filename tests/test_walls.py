@@ -61,7 +61,7 @@ FLOORS = {
     "device": """
         __main__
         commands
-        light
+        command_parser light
         live
         cameras telemetry
         lamp

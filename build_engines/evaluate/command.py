@@ -26,7 +26,7 @@ from runtime.commands.say import aside, say
 from runtime.commands.text import printable
 from runtime.errors import ScreeningError
 from runtime.manifest import PRECISIONS
-from runtime.sinks.files import prepare_folder
+from runtime.sinks.files import own_folder, prepare_folder, write_file
 
 LEFT_OVER = re.compile(r"readings\.\d+\.jsonl|chosen|pictures|charts")
 """What a run that was broken off leaves."""
@@ -68,7 +68,21 @@ def _evaluate(arguments: argparse.Namespace) -> Evaluation:
     if (out / MANIFEST).exists():
         raise EvaluationError(f"--out {out}: is a bundle; name another folder")
     others = _others(arguments, table, chosen_table)
-    _prepare(out)
+    with own_folder(out):
+        return _written(arguments, table, chosen_table, bundles, precisions, asked, others)
+
+
+def _written(
+    arguments: argparse.Namespace,
+    table: Table,
+    chosen_table: Table | None,
+    bundles: Sequence[Bundle],
+    precisions: Sequence[str],
+    asked: Asked,
+    others: Others,
+) -> Evaluation:
+    out: Path = arguments.out
+    _clear(out)
     readers = _readers(arguments, table, arguments.readings, bundles, precisions, out)
     chosen = None
     if chosen_table is not None:
@@ -83,9 +97,8 @@ def _evaluate(arguments: argparse.Namespace) -> Evaluation:
     return found
 
 
-def _prepare(out: Path) -> None:
-    """Make the folder; what an earlier evaluation drew there goes, and nothing else."""
-    prepare_folder(out)
+def _clear(out: Path) -> None:
+    """What an earlier evaluation drew in the folder goes, and nothing else."""
     if (out / JSON_FILE).is_file():
         for name in (FOLDER, "charts"):
             shutil.rmtree(out / name, ignore_errors=True)
@@ -97,12 +110,11 @@ def write(found: Evaluation, out: Path) -> None:
     """Write JSON, Markdown, HTML and charts into a folder that is there."""
     from build_engines.evaluate.charts import draw
 
-    (out / "charts").mkdir(exist_ok=True)
+    (out / "charts").mkdir(mode=0o700, exist_ok=True)
     for number, reader in enumerate(found.readers, start=1):
         draw(reader, out / "charts" / f"{number}.svg")
-    (out / JSON_FILE).write_text(found.to_json(), encoding="utf-8")
-    (out / MARKDOWN_FILE).write_text(markdown(found), encoding="utf-8")
-    (out / HTML_FILE).write_text(page(found), encoding="utf-8")
+    for name, text in ((JSON_FILE, found.to_json()), (MARKDOWN_FILE, markdown(found)), (HTML_FILE, page(found))):
+        write_file(out / name, text.encode())
 
 
 def _readers(

@@ -31,7 +31,7 @@ def with_pictures(found: Evaluation, table: Table, out: Path, most: int) -> Eval
         )
 
     if most:
-        (out / FOLDER).mkdir(parents=True, exist_ok=True)
+        (out / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
     readers = tuple(replace(reader, failures=pictured(reader.failures)) for reader in found.readers)  # type: ignore[arg-type]
     comparisons = tuple(replace(pair, flips=pictured(pair.flips)) for pair in found.comparisons)  # type: ignore[arg-type]
     return replace(found, readers=readers, comparisons=comparisons)

@@ -13,8 +13,9 @@ from build_engines.evaluate.cases import Table
 from build_engines.evaluate.errors import EvaluationError
 from device.checked_file import strict_json
 from device.errors import FrameUnreadable
+from device.outputs import OutputFolder
 from runtime.bundle import Bundle
-from runtime.decide import refer_probability
+from runtime.decide import stated_refer_probability
 from runtime.outcome import Outcome
 from runtime.reading import READING_SCHEMA
 
@@ -85,8 +86,9 @@ def ask(
             for bundle in bundles
             for precision in precisions
         ]
+        folder = open_ones.enter_context(OutputFolder(out))
         files = [
-            open_ones.enter_context((out / f"readings.{number}.jsonl").open("w", encoding="utf-8"))
+            open_ones.enter_context(open(folder.start(f"readings.{number}.jsonl"), "w", encoding="utf-8"))
             for number in range(1, len(running) + 1)
         ]
         for number, case in enumerate(table.cases):
@@ -202,13 +204,11 @@ def _said(reading: Mapping[str, Any], refer: tuple[str, ...]) -> Said:
     outcome = Outcome(reading["outcome"])
     score = None
     if outcome in ANSWERS:
-        stated = reading["probabilities"]
-        known = stated if isinstance(stated, dict) else {}
-        if lacking := [name for name in refer if not isinstance(known.get(name), int | float)]:
-            raise ValueError(f"{outcome.value} without a probability of {lacking[0]}")
-        score = float(refer_probability(known, refer))
-        if not 0 <= score <= 1 + 1e-6:
-            raise ValueError(f"refer probability {score}")
+        score = stated_refer_probability(reading["probabilities"], refer)
+        if score is None:
+            raise ValueError(
+                f"{outcome.value} without a probability of {' and '.join(refer)} among those of all classes"
+            )
         score = min(score, 1.0)
     return Said(outcome, str(reading["reason"]), score, reading["frame"]["sha256"])
 

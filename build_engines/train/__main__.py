@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.extras import missing
 from device.streams import open_closed_streams
 from device.version import add_version
@@ -16,7 +17,7 @@ from runtime.commands.say import aside
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m build_engines.train",
         description="Train SegImgNet: first the vessel segmentation, then, with it frozen, the classifier "
         "'ridge or demarcation line in view'. A stopped run goes on where it was when started again.",

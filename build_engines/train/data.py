@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 from build_engines.errors import TrainingDataError
 from calibration.split import held_out
 from runtime.arrays import FloatArray, UInt8Array
+from runtime.csv_rows import read_rows
 from runtime.preprocess import network_input
 
 CANVAS_SIDE = 512
@@ -167,5 +167,7 @@ def _rows(root: Path, dataset: str) -> list[dict[str, str]]:
             f"training data: no {table}; expected the data sets {', '.join(sorted({*VESSEL_SETS, *INFANT_SETS}))} "
             f"as folders with labels.csv; name their parent with --data"
         )
-    with table.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
+    try:
+        return read_rows(table)[1]
+    except (OSError, ValueError) as error:
+        raise TrainingDataError(f"training data: {table}: no table ({error}); get the data set anew") from None

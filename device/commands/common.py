@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable
 
+from device.command_parser import CommandParser
 from device.errors import (
     BoardSilent,
     CameraBusy,
@@ -43,7 +44,7 @@ def exit_code(error: DeviceError) -> int:
 
 def parser(name: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
     """The parser of one command."""
-    return argparse.ArgumentParser(
+    return CommandParser(
         prog=f"python -m device {name}",
         description=description,
         epilog=epilog,

@@ -15,6 +15,7 @@ from device.commands.common import parser, positive, share, up_to
 from device.errors import LightError
 from device.lamp import usual_lamp
 from device.light import BoardEvent, BoardLink, EventCode, Flags, LineFaults, SimulatedBoard
+from device.secrets import hide_secrets
 from device.shown import printable
 
 EXAMPLES = """\
@@ -41,7 +42,7 @@ def main(words: Sequence[str]) -> int:
         try:
             return int(options.run(link, options))
         except LightError as error:  # the port was a board's, so the call was right, whatever came after
-            print(printable(f"device light: {error}"), file=sys.stderr)
+            print(printable(hide_secrets(f"device light: {error}")), file=sys.stderr)
             return 1
 
 

@@ -45,6 +45,7 @@ from device.light.messages import (
     unpack,
 )
 from device.light.port import open_port, write_frame
+from device.secrets import hide_secrets
 
 REPLY_MS = 50
 """A board replies within this."""
@@ -138,9 +139,10 @@ class BoardLink:
     def __init__(
         self, url: str, *, connect_timeout_s: float = 2.0, guard: Callable[[], bool] | None = None, protocol: int = 2
     ) -> None:
+        given, self.url = url, hide_secrets(url)
+        """As messages and threads have it."""
         if protocol not in HEADERS:
-            raise PortUnusable(f"{url}: got protocol {protocol}, expected 1 or 2, as the board's firmware speaks")
-        self.url = url
+            raise PortUnusable(f"{self.url}: got protocol {protocol}, expected 1 or 2, as the board's firmware speaks")
         self.guard = guard
         self._turn = threading.Lock()
         self._closing = threading.Lock()
@@ -165,9 +167,9 @@ class BoardLink:
         self._failure: LightError | None = None
         self._flags = Flags(0)
         self._was_silent = False
-        self._port = open_port(url)
-        self._reader = threading.Thread(target=self._read, name=f"light reader {url}", daemon=True)
-        self._heart = threading.Thread(target=self._beat, name=f"light heartbeat {url}", daemon=True)
+        self._port = open_port(given)
+        self._reader = threading.Thread(target=self._read, name=f"light reader {self.url}", daemon=True)
+        self._heart = threading.Thread(target=self._beat, name=f"light heartbeat {self.url}", daemon=True)
         self._reader.start()
         try:
             status = self._greet(connect_timeout_s)

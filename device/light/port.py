@@ -8,6 +8,7 @@ from typing import Protocol
 
 from device.errors import PortUnusable
 from device.extras import how_to_install
+from device.secrets import hide_secrets
 
 BAUD = 115_200
 READ_TIMEOUT_S = 0.1
@@ -43,13 +44,13 @@ def open_port(url: str) -> Port:
     try:
         import serial
     except ImportError:
-        raise PortUnusable(f"{url}: pyserial is not installed; " + how_to_install("light")) from None
+        raise PortUnusable(f"{hide_secrets(url)}: pyserial is not installed; " + how_to_install("light")) from None
     try:
         port: Port = serial.serial_for_url(
             url, baudrate=BAUD, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True
         )
     except (OSError, ValueError) as error:  # SerialException is an OSError
-        raise PortUnusable(_why(url, error)) from error
+        raise PortUnusable(hide_secrets(_why(url, error))) from error
     return port
 
 

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
+from device.command_parser import CommandParser
 from device.errors import SourceNotFound
 from device.schemes import is_simulated
 from device.version import add_version
@@ -92,7 +93,7 @@ SINGLE_ONLY = {
 """What only a single run has."""
 
 
-class OneLine(argparse.ArgumentParser):
+class OneLine(CommandParser):
     """A parser that says what is wrong in one line, without all that could be right around it."""
 
     def error(self, message: str) -> NoReturn:

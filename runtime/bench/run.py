@@ -25,7 +25,7 @@ from runtime.bench.streams import print_streams, run_streams
 from runtime.bench.sweep import run_sweep
 from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
-from runtime.commands.text import printable
+from runtime.commands.text import error_text, printable
 from runtime.errors import ScreeningError
 from runtime.percentiles import samples_needed
 
@@ -46,7 +46,7 @@ def _told(work: Callable[[], int]) -> int:
     try:
         return work()
     except (CameraError, ScreeningError) as error:
-        say(f"runtime.bench: {printable(str(error))}", stream=sys.stderr)
+        say(f"runtime.bench: {printable(error_text(error))}", stream=sys.stderr)
         return UNUSABLE
 
 

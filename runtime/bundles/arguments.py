@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.version import add_version
 from runtime.commands.numbers import milliseconds, share, whole
 from runtime.commands.site import add_site_options
@@ -34,7 +35,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m runtime.bundles",
         description="Bundles in slots: install one, try it here, make it the active one, go back.",
         epilog=EXAMPLES,
@@ -73,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_: str) -> argparse.ArgumentParser:
+def _verb(verbs: argparse._SubParsersAction[CommandParser], name: str, help_: str) -> argparse.ArgumentParser:
     verb = verbs.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", allow_abbrev=False)
     verb.add_argument(
         "--slots", dest="bundle", type=Path, metavar="DIR", help="folder of the slots (default: $ROP_BUNDLES)"

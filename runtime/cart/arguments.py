@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.version import add_version
 from runtime.commands.numbers import picture_size, whole
 
@@ -19,7 +20,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m runtime.cart",
         description="The cart: one program from the camera to the archive, with a screen in a browser on this machine. "
         "Screening aid; not a medical device.",

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from device.errors import DeviceError
-from runtime.commands.text import printable
+from runtime.commands.text import error_text, printable
 from runtime.errors import ScreeningError
 
 SAYS_NO, UNUSABLE, STOPPED, CLOSED_PIPE = 1, 2, 130, 141
@@ -27,7 +27,7 @@ def ended(
     try:
         return int(verb())
     except (ScreeningError, DeviceError) as error:
-        sys.stderr.write(f"{program}: {printable(str(error))}\n")
+        sys.stderr.write(f"{program}: {printable(error_text(error))}\n")
         return SAYS_NO if isinstance(error, says_no) and not isinstance(error, wrong_call) else UNUSABLE
     except BrokenPipeError:
         with contextlib.suppress(OSError):

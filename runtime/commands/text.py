@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from device.secrets import hide_secrets
 from device.shown import escaped_json, printable, printable_lines
 from runtime.outcome import Outcome
 
@@ -16,8 +17,10 @@ def word(outcome: Outcome) -> str:
 
 
 def error_text(error: object) -> str:
-    """An error's text; of the system's own, which says a number first, what it is about, why, and what to do."""
+    """An error's text, without passwords that an address or a pipeline in it holds; of the system's own, which says a
+    number first, what it is about, why, and what to do."""
     if isinstance(error, OSError) and error.filename is not None:
         reason = error.strerror or type(error).__name__
-        return f"{os.fsdecode(error.filename)}: {reason}; look whether it is there and may be used, or name another"
-    return str(error)
+        named = hide_secrets(os.fsdecode(error.filename))
+        return f"{named}: {reason}; look whether it is there and may be used, or name another"
+    return hide_secrets(str(error))

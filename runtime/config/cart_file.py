@@ -19,7 +19,7 @@ LIMIT_BYTES = 1 << 20
 Whole = Annotated[int, Field(strict=True)]
 """Neither `true`, which Python counts as 1, nor `2.0`, nor `"2"`; so is every number of the file."""
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Milliseconds = Annotated[Number, Field(gt=0)]
+Milliseconds = Annotated[Number, Field(gt=0, le=1e9)]
 Level = Annotated[Whole, Field(gt=0, le=65535)]
 PATHS_OF = {
     "": ("journal", "key_file", "users", "daemon_socket"),
@@ -50,8 +50,8 @@ class TimingSection(_Part):
     """`[light.timing]`: when the camera exposes the frames that it stamps, milliseconds (device/light/exposure.py)."""
 
     exposure_ms: Milliseconds
-    stamped_after_ms: Number = 0.0
-    uncertainty_ms: Number = Field(default=0.5, ge=0)
+    stamped_after_ms: Number = Field(default=0.0, ge=-1e9, le=1e9)
+    uncertainty_ms: Number = Field(default=0.5, ge=0, le=1e9)
 
 
 class LightSection(_Part):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from device.errors import CameraError
 from device.streams import open_closed_streams
-from runtime.commands.text import printable
+from runtime.commands.text import error_text, printable
 from runtime.daemon.arguments import parse
 from runtime.errors import ScreeningError
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return ask.status(options) if options.verb == "status" else ask.reload(options)
     except (CameraError, ScreeningError) as error:
-        sys.stderr.write(f"runtime.daemon: {printable(str(error))}\n")
+        sys.stderr.write(f"runtime.daemon: {printable(error_text(error))}\n")
         return UNUSABLE
     except KeyboardInterrupt:
         return STOPPED

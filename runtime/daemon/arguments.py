@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.version import add_version
 from runtime.commands.numbers import milliseconds, whole
 from runtime.commands.site import add_site_options
@@ -47,7 +48,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _parser(verb: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+    return CommandParser(
         prog=f"python -m runtime.daemon {verb}".strip(),
         description=description,
         epilog=None if verb else EXAMPLES,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from device.checked_file import SumDiffers, read_summed, writable_by_anybody
 from runtime.checked_json import NotJson, first_problem, model_from
@@ -20,6 +21,16 @@ ARCHIVE = "archive"
 """The destination of deliveries."""
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
 Port = Annotated[int, Field(gt=0, lt=65536)]
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[^\s/@?#]+", text):
+        raise ValueError("expected a host's name or address alone, without a user, a password or a path")
+    return text
+
+
+Host = Annotated[str, AfterValidator(_host)]
+Seconds = Annotated[float, Field(gt=0, le=366 * 86400)]
 CHARACTER_SETS = (
     "",
     *(f"ISO_IR {n}" for n in (6, 13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166, 192, 203)),
@@ -51,12 +62,12 @@ class DicomNode(_Part):
     """A DICOM node that the cart calls."""
 
     ae_title: AeTitle
-    host: str = Field(min_length=1)
+    host: Host
     port: Port
     tls: Tls | None = None
-    connect_s: float = Field(default=10, gt=0)
+    connect_s: Seconds = 10
     """Seconds that connecting may take."""
-    answer_s: float = Field(default=60, gt=0)
+    answer_s: Seconds = 60
     """Seconds that one answer may take."""
 
 
@@ -80,9 +91,9 @@ class Archive(DicomNode):
 
     proof: Literal["auto", "commitment", "find"] = "auto"
     """What shows that an exam was kept: storage commitment, a query, or the first where the archive offers it."""
-    commitment_s: float = Field(default=60, gt=0)
+    commitment_s: Seconds = 60
     """Seconds until the archive's report is told as missing; one that comes later counts all the same."""
-    commitment_again_s: float = Field(default=3600, gt=0)
+    commitment_again_s: Seconds = 3600
     """Seconds after which commitment is asked for again where no report came."""
     rejection: Literal["note", "list"] = "note"
     """What is done where something was sent that must not be there: a Key Object Selection that rejects it (IHE IOCM),
@@ -92,7 +103,7 @@ class Archive(DicomNode):
 class Audit(_Part):
     """The audit repository: who is told what was done with the cart (PS3.15 A.5, by syslog)."""
 
-    host: str = Field(min_length=1)
+    host: Host
     port: Port = 6514
     transport: Literal["tls", "udp"] = "tls"
     """`udp` where the network is the hospital's own and trusted: it is neither secret nor sure to arrive."""

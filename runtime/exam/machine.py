@@ -8,6 +8,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from runtime.decide import stated_refer_probability
 from runtime.exam.errors import ExamRefused
 from runtime.exam.naming import same_name, says_nothing
 from runtime.exam.rules import ExamRules
@@ -15,10 +16,6 @@ from runtime.outcome import Outcome
 from runtime.views import Eye, View, place
 
 MOST_CAPTURES = 500
-MOST_PROBABILITY = 1.01
-"""Sums of rounded numbers may be a little over 1."""
-SUMS_WITHIN = 0.02
-"""Of 1, for the probabilities of all classes: twice what an engine may be off by."""
 """Frames that one exam may hold; more is a fault of a program, not an exam."""
 
 
@@ -79,23 +76,10 @@ class ReadingFacts:
             reason=str(reading["reason"]),
             gradable=gradable and not _failed_its_self_test(reading),
             late=reading.get("late") is not False or _over_budget(reading),
-            refer_probability=_refer_probability(probabilities, rules),
+            refer_probability=stated_refer_probability(probabilities, rules.refer_classes),
             frame_sha256=reading["frame"].get("sha256"),
             bundle_sha256=reading["bundle"]["sha256"],
         )
-
-
-def _refer_probability(probabilities: object, rules: ExamRules) -> float | None:
-    if not isinstance(probabilities, Mapping):
-        return None
-    for value in probabilities.values():
-        # Not one of them may take from what another says, nor be `false`.
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST_PROBABILITY:
-            return None
-    adds_up = abs(sum(probabilities.values()) - 1) <= SUMS_WITHIN
-    if not adds_up or not set(rules.refer_classes) <= set(probabilities):
-        return None
-    return float(sum(probabilities[name] for name in rules.refer_classes))
 
 
 def _over_budget(reading: Mapping[str, Any]) -> bool:

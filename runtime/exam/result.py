@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from runtime.decide import against
-from runtime.exam.machine import MOST_PROBABILITY, Capture, Exam, Phase
+from runtime.decide import MOST_PROBABILITY, against
+from runtime.exam.machine import Capture, Exam, Phase
 from runtime.outcome import (
     BANNERS,
     CONTRADICTION,

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.version import add_version
 from runtime.bundles.arguments import add_trial_options
 from runtime.commands.numbers import milliseconds, positive
@@ -32,7 +33,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m runtime.fleet",
         description="Bundles for many carts: push a package once, have carts pull it in waves, see how they stand.",
         epilog=EXAMPLES,
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_: str) -> argparse.ArgumentParser:
+def _verb(verbs: argparse._SubParsersAction[CommandParser], name: str, help_: str) -> argparse.ArgumentParser:
     verb = verbs.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", allow_abbrev=False)
     verb.add_argument("--json", action="store_true", help="JSON to standard output, nothing else there")
     return verb

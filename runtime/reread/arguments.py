@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.version import add_version
 from runtime.commands.numbers import whole
 from runtime.commands.site import add_site_options
@@ -61,7 +62,7 @@ def parse(argv: Sequence[str] | None = None) -> RereadOptions:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m runtime.reread",
         description="Read stored frames again with another bundle, and tell what that changes.",
         epilog=EXAMPLES,

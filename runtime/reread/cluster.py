@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from device.extras import how_to_install
+from device.secrets import hide_secrets
 from device.version import PROJECT, software_version
 from runtime.reread.drive import Batch, Done
 from runtime.reread.errors import RereadError
@@ -179,7 +180,7 @@ def _connect(ray: Any, address: str) -> bool:
         else:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # ray raises many things, one for another version of itself among them
-        raise RereadError(f"--ray {address}: cannot be joined: {_why(error)}") from None
+        raise RereadError(f"--ray {hide_secrets(address)}: cannot be joined: {_why(error)}") from None
     return True
 
 
@@ -227,5 +228,5 @@ def _weight(batch: Batch) -> int:
 
 def _why(error: BaseException) -> str:
     """The last line that says something, of an error of Ray's, which may be a page."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in hide_secrets(str(error)).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:300]

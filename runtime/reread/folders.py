@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +13,7 @@ from typing import Any
 from device.cameras.files.decode import DICOM_SUFFIXES
 from device.cameras.files.passed import counted
 from device.errors import DeviceError
+from runtime.csv_rows import rows_in
 from runtime.outcome import Outcome
 from runtime.reread.errors import RereadError
 from runtime.reread.places import EntryKind, FileState, PicturePlace, picture_place
@@ -29,6 +28,8 @@ LABELS_LIMIT_BYTES = 1 << 30
 YES, NO = frozenset({"1", "true", "yes", "y"}), frozenset({"0", "false", "no", "n"})
 INFANT = ("infant", "patient", "subject")
 CAMERA = ("camera", "device")
+KNOWN = ("image", "refer", "eye", "view", "site", "outcome", "probability", *INFANT, *CAMERA)
+"""Columns that are used."""
 LONGEST_WORD = 60
 _TAGS = ["ImageLaterality", "Laterality", "StudyInstanceUID", "PatientID", "Manufacturer", "ManufacturerModelName"]
 
@@ -134,17 +135,16 @@ def _labels(place: PicturePlace, folder: str) -> dict[str, dict[str, str]] | Non
     except FileNotFoundError:
         return None
     try:
-        rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = rows_in(raw, KNOWN)
+    except ValueError as error:
         raise RereadError(f"{path}: not a CSV file in UTF-8 ({error})") from None
     found: dict[str, dict[str, str]] = {}
     for line, row in enumerate(rows, start=2):
         image = _image(path, line, row)
-        said = {str(name): value for name, value in row.items() if isinstance(value, str)}
-        _check(f"{path}, line {line}", said)
+        _check(f"{path}, line {line}", row)
         if image in found:
             raise RereadError(f"{path}, line {line}: this picture stands in an earlier line; expected each once")
-        found[image] = said
+        found[image] = row
     return found
 
 

@@ -12,12 +12,12 @@ from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
 from device.cameras.files.decode import DICOM_SUFFIXES, FILE_BYTES_MAX, PICTURE_SUFFIXES
 from device.cameras.files.sniff import says_nothing
 from device.checked_file import read_whole
 from device.extras import how_to_install
+from device.secrets import hide_secrets
 from runtime.exam.journal.opening import FILE as JOURNAL_FILE
 from runtime.reread.errors import RereadError
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from device.frame import Frame
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"(?i)[?&;][\w.-]*(?:key|secret|token|password|sig|credential)[\w.-]*=")
 _HEAD_BYTES = 64 << 10
 
 
@@ -131,20 +132,21 @@ class StoragePlace:
     it: an address is written into reports. Raises `RereadError`."""
 
     def __init__(self, address: str) -> None:
-        if urlsplit(address).password is not None:
+        shown = hide_secrets(address)
+        if _has_password(address):
             raise RereadError(
-                f"{address.partition('://')[0]}://...: a password in an address would be written into the report; "
+                f"{shown}: a password in an address would be written into the report; "
                 "leave it to the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )
         try:
             from pyarrow import fs
         except ImportError:
-            raise RereadError(f"{address}: pyarrow is not installed here; {how_to_install('fleet')}") from None
+            raise RereadError(f"{shown}: pyarrow is not installed here; {how_to_install('fleet')}") from None
         self._kinds, self._selector = fs.FileType, fs.FileSelector
         try:
             self._files, self._top = fs.FileSystem.from_uri(address)
         except (ValueError, OSError, NotImplementedError) as error:
-            raise RereadError(f"{address}: {_line(error)}; expected an address such as s3://bucket/folder") from None
+            raise RereadError(f"{shown}: {_line(error)}; expected an address such as s3://bucket/folder") from None
 
     def _path(self, name: str) -> str:
         return "/".join(part for part in (self._top.rstrip("/"), name) if part)
@@ -232,5 +234,11 @@ def _as_os_error() -> Iterator[None]:
         raise OSError(5, _line(error)) from None
 
 
+def _has_password(address: str) -> bool:
+    """Before the last `@`, whatever signs stand in it, or as a value that is for the storage alone."""
+    before = address.partition("://")[2].rpartition("@")[0]
+    return ":" in before or _SECRET_VALUE.search(address) is not None
+
+
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(hide_secrets(str(error)).split())[:200]

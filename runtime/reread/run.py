@@ -16,7 +16,7 @@ from device.outputs import OutputFolder
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
-from runtime.commands.text import printable
+from runtime.commands.text import error_text, printable
 from runtime.errors import OutputError, ScreeningError
 from runtime.exam.journal.crypt import taken_key
 from runtime.reread.arguments import RereadOptions
@@ -274,4 +274,4 @@ def _tell(line: str) -> None:
 
 
 def _complain(error: Exception) -> None:
-    say(f"runtime.reread: {printable(str(error))}", stream=sys.stderr)
+    say(f"runtime.reread: {printable(error_text(error))}", stream=sys.stderr)

@@ -72,4 +72,4 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@" and text else text
+    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@\t\r\n" and text else text

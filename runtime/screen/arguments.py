@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.version import add_version
 from runtime.commands.numbers import milliseconds, whole
 from runtime.commands.site import add_site_options
@@ -74,7 +75,7 @@ def parse(argv: Sequence[str] | None = None) -> ScreenOptions:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m runtime.screen",
         description="Read frames, give each a screening reading, and write readings, pictures and a summary.",
         epilog=EXAMPLES,

@@ -14,7 +14,7 @@ from runtime.budget import LIVE_BUDGET_MS, Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
-from runtime.commands.text import printable
+from runtime.commands.text import error_text, printable
 from runtime.errors import OutputError, ScreeningError
 from runtime.screen.arguments import ScreenOptions
 from runtime.screen.loop import Progress, closing_all, screen_frames
@@ -138,7 +138,7 @@ def _total(options: ScreenOptions, camera: Camera) -> int | None:
 
 
 def _complain(error: Exception | str) -> None:
-    say(f"runtime.screen: {printable(str(error))}", stream=sys.stderr)
+    say(f"runtime.screen: {printable(error_text(error))}", stream=sys.stderr)
 
 
 def _forget_standard_output() -> None:

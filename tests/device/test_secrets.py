@@ -37,6 +37,18 @@ from device.secrets import hide_secrets
         ("lost 'http://a:b@h/x#read_timeout_s=1': gone", "lost 'http://***@h/x#read_timeout_s=1': gone"),
         ("http://host/eye.mjpg", "http://host/eye.mjpg"),
         ("see rtsp://a:b@h/x and http://h/y?k=v now", "see rtsp://***@h/x and http://h/y?k=*** now"),
+        ("no file: https:/a:b@h/x", "no file: https:/***@h/x"),
+        (
+            "gstreamer:rtspsrc location=rtsp://h/s user-id=admin ! appsink",
+            "gstreamer:rtspsrc location=rtsp://h/s user-id=*** ! appsink",
+        ),
+        ('src location="rtsp://a:b c@h/x" latency=0', 'src location="rtsp://***@h/x" latency=0'),
+        ("srtsrc uri=srt://h:9 passphrase=(string)a", "srtsrc uri=srt://h:9 passphrase=(string)***"),
+        (
+            'souphttpsrc extra-headers="a,b=\\"c d\\"" cookies = \'e f\' user-agent=g',
+            "souphttpsrc extra-headers=*** cookies = *** user-agent=g",
+        ),
+        ("name=a keyframes=3 key-int-max=3 passes=2 author=x", "name=a keyframes=3 key-int-max=3 passes=2 author=x"),
         ("/a/folder", "/a/folder"),
         ("sim:device=neo", "sim:device=neo"),
     ],
@@ -44,6 +56,19 @@ from device.secrets import hide_secrets
 def test_what_is_shown(text: str, shown: str) -> None:
     assert hide_secrets(text) == shown
     assert shown_source(text) == shown
+
+
+@given(
+    st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), max_size=20).filter(lambda t: "\\" not in t)
+)
+def test_no_password_of_a_pipeline_is_left(password: str) -> None:
+    for name in ("user-pw", "proxy-pw", "passphrase", "src::password", "secret-access-key"):
+        plain = "Sesame" + password
+        assert "Sesame" not in hide_secrets(f"gstreamer:src {name}={plain} ! appsink")
+        quoted = password.replace('"', '\\"')
+        shown = hide_secrets(f'gstreamer:src {name} = "a {quoted} Sesame" port=7 ! appsink')
+        assert "Sesame" not in shown
+        assert shown.endswith("port=7 ! appsink")
 
 
 @given(st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=1, max_size=20))

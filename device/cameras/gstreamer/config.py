@@ -10,7 +10,6 @@ from device.cameras.opencv.config import YuvMatrix, YuvRange
 from device.cameras.settings import CameraSettings, build_settings, parse_settings
 from device.errors import SettingRefused
 from device.schemes import shown_source
-from device.secrets import shortened
 
 _PREFIX = "gstreamer:"
 _EXAMPLES = "gstreamer:csi,width=1920,height=1080,fps=30 or gstreamer:usb,device=/dev/video0,width=1280,height=720"
@@ -86,5 +85,5 @@ def parse_gstreamer(spec: str) -> GStreamerConfig:
     if kind == "usb":
         return parse_settings(UsbConfig, rest, spec=spec)
     raise SettingRefused(
-        f"{shown_source(spec)!r}: got {shortened(kind)!r}; expected csi, usb or a whole pipeline, as in {_EXAMPLES}"
+        f"{shown_source(spec)!r}: got {shown_source(kind)!r}; expected csi, usb or a whole pipeline, as in {_EXAMPLES}"
     )

@@ -13,7 +13,8 @@ from device.cameras.gstreamer.pipeline import elements_of, makes_of, pipeline_of
 from device.cameras.opencv.camera import CaptureCamera
 from device.cameras.quiet import quiet
 from device.errors import CameraError, Disconnected, DriverMissing, FrameTimeout, SourceNotFound
-from device.secrets import shortened
+from device.schemes import shown_source
+from device.secrets import hide_own_arguments
 
 _OPEN_TIMEOUT_S = 10.0
 _INSPECT_TIMEOUT_S = 10.0
@@ -25,6 +26,7 @@ def open_gstreamer(config: GStreamerConfig) -> CaptureCamera:
     Raises `SettingRefused` for a pipeline that could hold old frames, `DriverMissing` when OpenCV was built without
     GStreamer or an element is not installed, `SourceNotFound` when the pipeline does not start.
     """
+    hide_own_arguments()
     pipeline, makes = pipeline_of(config), makes_of(config)
     if not opencv_has_gstreamer():
         raise DriverMissing(
@@ -86,7 +88,7 @@ def _not_started(pipeline: str) -> CameraError:
             "expected all of: " + ", ".join(elements_of(pipeline))
         )
     return SourceNotFound(
-        f"gstreamer: the pipeline does not start; try it by hand: gst-launch-1.0 {shortened(pipeline)}; "
+        f"gstreamer: the pipeline does not start; try it by hand: gst-launch-1.0 {shown_source(pipeline)}; "
         "a camera may be busy, or not have that size or rate"
     )
 

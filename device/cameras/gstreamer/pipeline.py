@@ -10,7 +10,7 @@ from device.cameras.gstreamer.config import CsiConfig, GStreamerConfig, UsbConfi
 from device.cameras.opencv.unconverted import Makes, from_bgr, from_four, from_jpeg, from_yuv
 from device.errors import SettingRefused
 from device.pixels import ColourMatrix, PixelFormat, Range
-from device.secrets import shortened
+from device.schemes import shown_source
 
 SINK = "appsink drop=true max-buffers=1 sync=false"
 """Keeps one frame, the newest, and gives it when it comes, not when its time stamp says that it should be shown."""
@@ -49,11 +49,11 @@ def check_pipeline(text: str) -> str:
     given = {name: value.lower() for name, _, value in (setting.partition("=") for setting in settings)}
     if element != "appsink":
         raise SettingRefused(
-            f"pipeline ends in {shortened(element)!r}; expected `... ! video/x-raw,format=BGR ! {SINK}`"
+            f"pipeline ends in {shown_source(element)!r}; expected `... ! video/x-raw,format=BGR ! {SINK}`"
         )
     for name, values in (("drop", ("true", "1")), ("max-buffers", ("1",)), ("sync", ("false", "0"))):
         if given.get(name) not in values:
-            got = f"{name}={given[name]}" if name in given else f"no {name}"
+            got = f"{name}={shown_source(given[name])}" if name in given else f"no {name}"
             raise SettingRefused(f"pipeline's appsink has {got}; expected `{SINK}`, or old frames would queue")
     return text
 
@@ -88,14 +88,16 @@ def makes_of(config: GStreamerConfig) -> Makes:
         return from_four(_FOUR[name], name)
     if name not in _YUV:
         known = ", ".join(("BGR", *_FOUR, *_YUV))
-        raise SettingRefused(f"pipeline gives {shortened(name)!r}; expected {known} or image/jpeg before the appsink")
+        raise SettingRefused(
+            f"pipeline gives {shown_source(name)!r}; expected {known} or image/jpeg before the appsink"
+        )
     said = re.search(r"[,\s]colorimetry=(?:\(string\))?\s*\"?([\w:.]+)", caps)
     levels, _, rest = _COLORIMETRY.get(said[1], said[1]).partition(":") if said else ("", "", "")
     matrix = rest.split(":")[0]
     if levels not in _RANGES or matrix not in _MATRICES:
         got = f"colorimetry={said[1]}" if said else "no colorimetry"
         raise SettingRefused(
-            f"pipeline gives {name} with {shortened(got)!r}; expected {name}'s matrix and range, as in "
+            f"pipeline gives {name} with {shown_source(got)!r}; expected {name}'s matrix and range, as in "
             f"video/x-raw,format={name},colorimetry=bt601 (or bt709, or 1:4:0:0 for BT.601 of full range)"
         )
     return from_yuv(_YUV[name], _MATRICES[matrix], _RANGES[levels])

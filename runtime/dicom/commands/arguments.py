@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.version import add_version
 from runtime.config import parse_with_config
 from runtime.exam.commands.journal import add_key_options
@@ -40,7 +41,7 @@ exit codes:
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options in `argv`; ends the program with code 2 and a line that says why when they are wrong."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m runtime.dicom",
         description="DICOM: who is to be examined, sending exams to the archive, and exporting them without names.",
         epilog=EXAMPLES,

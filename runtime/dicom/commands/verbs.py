@@ -11,7 +11,7 @@ from datetime import date
 
 from runtime.commands.say import say, say_json
 from runtime.commands.stop import Interrupted, Stop
-from runtime.commands.text import printable
+from runtime.commands.text import error_text, printable
 from runtime.dicom.audit import tell
 from runtime.dicom.commitment import CommitmentDesk
 from runtime.dicom.configuration import TLS_FILES, CartNode, load_dicom_config, new_dicom_config
@@ -178,7 +178,7 @@ def audit(options: Namespace) -> int:
                 except ArchiveUnreachable as error:
                     if not options.watch:
                         raise
-                    print(f"runtime.dicom: {printable(str(error))}", file=sys.stderr)
+                    print(f"runtime.dicom: {printable(error_text(error))}", file=sys.stderr)
                 if stop.requested or not options.watch:
                     break
                 with stop.interruptible:

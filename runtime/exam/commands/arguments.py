@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from device.command_parser import CommandParser
 from device.version import add_version
 from runtime.commands.site import add_site_options
 from runtime.config import parse_with_config
@@ -45,7 +46,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m runtime.exam",
         description="Exams: open one, capture its views, close it; show, check, repeat and export what was kept.",
         epilog=EXAMPLES,
@@ -189,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    verbs: argparse._SubParsersAction[CommandParser],
     name: str,
     help_: str,
     writes: bool = False,

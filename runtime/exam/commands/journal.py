@@ -52,14 +52,14 @@ def open_named(options: Namespace, *, create: bool = False, read_only: bool = Fa
 
 def note_export(options: Namespace, exam_id: str, what: str) -> None:
     """In the trail, that an exam left the journal by a file; where it cannot be written it is said, and not undone."""
-    from runtime.commands.text import printable
+    from runtime.commands.text import error_text, printable
     from runtime.exam.errors import JournalError
 
     try:
         with open_named(options) as journal:
             journal.note_person("exported", _user(), exam=exam_id, what=what)
     except JournalError as error:
-        sys.stderr.write(f"the export is not in the trail: {printable(str(error))}\n")
+        sys.stderr.write(f"the export is not in the trail: {printable(error_text(error))}\n")
 
 
 def _user() -> str:

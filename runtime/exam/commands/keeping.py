@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from runtime.commands.say import say, say_json
-from runtime.commands.text import printable, word
+from runtime.commands.text import error_text, printable, word
 from runtime.exam.commands.common import bundle_of, open_journal, open_screener, say_gates
 from runtime.exam.commands.journal import note_export
 from runtime.exam.errors import ExamRefused
@@ -138,7 +138,7 @@ def retire(options: Namespace) -> int:
                 done.append(exam_id)
             except ExamRefused as error:
                 kept.append(exam_id)
-                sys.stderr.write(f"runtime.exam: {printable(str(error))}\n")
+                sys.stderr.write(f"runtime.exam: {printable(error_text(error))}\n")
     if options.json:
         say_json({"retired": done, "kept": kept})
     else:

@@ -15,6 +15,7 @@ import pytest
 from build_engines.__main__ import main
 from runtime.bundle import Bundle
 from runtime.shares import wilson
+from runtime.sinks.files import own_folder
 from tests.build_engines.evaluate.studies import bundle_in, row, study, write_readings, write_table
 from tests.pictures import retina
 
@@ -324,7 +325,13 @@ def test_readings_that_leave_a_frame_out_or_are_by_another_bundle_are_refused(
         (lambda text: text.replace('"ridge": ', '"ridge": "0.5", "x": ', 1), "without a probability of ridge"),
         (
             lambda text: text.replace('"ridge": ', '"ridge": 1.5, "x": ', 1),
-            "line 1: not a reading (refer",
+            "line 1: not a reading (",
+        ),
+        (lambda text: text.replace('"ridge": ', '"ridge": false, "x": ', 1), "without a probability of ridge"),
+        (lambda text: text.replace('"ridge": ', '"ridge": -0.1, "x": ', 1), "without a probability of ridge"),
+        (
+            lambda text: text.replace('"probabilities": {', '"probabilities": {"y": 0.9, ', 1),
+            "without a probability of",
         ),
         (lambda text: text.replace('"ridge"', '"other"', 1), "without a probability of ridge"),
         (lambda text: text.replace("NO_REFERRAL_FINDINGS", "REFER", 1), "read under another threshold, as by a site's"),
@@ -341,7 +348,22 @@ def test_readings_that_leave_a_frame_out_or_are_by_another_bundle_are_refused(
         (lambda text: "", "no reading is of a picture"),
         (lambda text: text.replace('"REFER"', '"MAYBE"', 1), "'MAYBE' is not a valid Outcome"),
     ],
-    ids=["NaN", "text", "over 1", "no class", "laxer", "stricter", "null", "older", "cut", "empty", "unknown"],
+    ids=[
+        "NaN",
+        "text",
+        "over 1",
+        "false",
+        "negative",
+        "too much",
+        "no class",
+        "laxer",
+        "stricter",
+        "null",
+        "older",
+        "cut",
+        "empty",
+        "unknown",
+    ],
 )
 def test_spoilt_readings_are_one_line_that_says_where(
     tmp_path: Path, bundle: Bundle, spoil: Callable[[str], str], said: str, capsys: pytest.CaptureFixture[str]
@@ -354,6 +376,21 @@ def test_spoilt_readings_are_one_line_that_says_where(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_what_is_written_of_infants_is_private_and_of_one_run_at_a_time(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, out = study(infants=4, silent=0), tmp_path / "out"
+    call = ["evaluate", str(bundle.path), "--data", str(write_table(tmp_path / "t.csv", rows)), "--out", str(out)]
+    call += ["--readings", str(write_readings(tmp_path / "r.jsonl", rows, bundle))]
+    with own_folder(out):
+        assert main(call) == 2
+    assert "another run writes its results there" in capsys.readouterr().err
+    out.chmod(0o755)
+    assert main(call) == 0
+    open_ones = [path.name for path in out.iterdir() if path.stat().st_mode & 0o077]
+    assert open_ones == []
 
 
 def test_a_bundle_that_reads_nothing_and_tables_of_one_class_have_figures(tmp_path: Path, bundle: Bundle) -> None:

@@ -22,6 +22,24 @@ def listed(where: str) -> list[Stored]:
     return list(pictures_below(0, where, lambda _: None))
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://k:Sesame@b/x",
+        "s3://k:a/Sesame@b/x",
+        "s3://k:a#Sesame@b/x",
+        "s3://k:a?Sesame@b/x",
+        "s3://b/x?secret_key=Sesame",
+        "abfs://c@a/x?sas_token=Sesame",
+        "abfs://:Sesame@a.dfs.core.windows.net/c",
+    ],
+)
+def test_an_address_with_a_password_is_refused_without_it(address: str) -> None:
+    with pytest.raises(RereadError, match="would be written into the report") as refused:
+        StoragePlace(address)
+    assert "Sesame" not in str(refused.value)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     pytest.importorskip("pyarrow", reason="pyarrow (extra fleet) is not installed")
