@@ -572,7 +572,7 @@ def test_a_result_is_of_the_open_exam_or_says_that_it_is_not_and_a_dialog_stays_
     page.wait_for_selector(".map [data-k='OS nasal']")
     places = left([f"[data-k='{at}']" for at in ("OD temporal", "OD nasal", "OS nasal", "OS temporal")])
     assert (eyes, places) == (sorted(eyes), sorted(places))  # the right eye at the left, whatever is read from where
-    page.go_back()
+    page.evaluate("history.back()")  # Playwright's own waits for a load
     says(page, ".other", "R-1")
     page.evaluate("localStorage.setItem('language', 'en')")
     page.reload()
@@ -581,12 +581,12 @@ def test_a_result_is_of_the_open_exam_or_says_that_it_is_not_and_a_dialog_stays_
     page.get_by_role("link", name="Worklist").click()
     page.get_by_role("button", name="Enter by hand").click()  # nobody is led from one infant to another's exam unsaid
     says(page, "dialog[open]", "It is of: Quick, Ada R-2")
-    page.go_back()
+    page.evaluate("history.back()")
     says(page, "main", "R-2")
     assert page.locator("dialog").count() == page.locator(".other").count() == 0
-    page.go_back()
+    page.evaluate("history.back()")
     says(page, ".other", "R-1")
-    page.go_forward()
+    page.evaluate("history.forward()")
     says(page, "main", "R-2")
     page.get_by_role("button", name="Void the exam").click()
     says(page, "dialog[open]", "R-2")
