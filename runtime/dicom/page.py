@@ -20,7 +20,7 @@ from runtime.sinks.palette import OUTCOME_COLOURS
 from runtime.sinks.picture import encode, shrink
 from runtime.views import EYE_WORDS, Eye
 
-FORM = "3"
+FORM = "4"
 """Changes with every change of the page, so that another page has another UID."""
 MARGIN_MM, WIDTH_MM, BOTTOM_MM, FOOT_MM = 12.0, 186.0, 282.0, 14.0
 PER_ROW = 5
@@ -140,6 +140,7 @@ class _Page:
 
     def _row(self, row: list[ViewShown]) -> None:
         top, wide = self.pdf.get_y(), WIDTH_MM / PER_ROW
+        below = top + (wide - 2) * 0.75 + 8
         for number, shown in enumerate(row):
             left, high = MARGIN_MM + number * wide, (wide - 2) * 0.75
             if shown.shot is not None:
@@ -152,7 +153,8 @@ class _Page:
             self.pdf.multi_cell(
                 wide - 2, 3.2, self._shown(said), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT, max_line_height=3.2
             )
-        self.pdf.set_xy(MARGIN_MM, top + (wide - 2) * 0.75 + 8)
+            below = max(below, self.pdf.get_y() + 1)  # a reason of several lines: no picture may cover it
+        self.pdf.set_xy(MARGIN_MM, below)
 
     def people(self) -> None:
         """What clinicians found, as theirs, and what was changed, with reasons."""

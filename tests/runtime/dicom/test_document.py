@@ -8,9 +8,11 @@ import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
+from fpdf import FPDF
 
 from runtime.dicom import fonts
 from runtime.dicom.document import DOCUMENT, document
@@ -22,7 +24,8 @@ from runtime.dicom.records import Changed, DicomExam, Documented
 from runtime.dicom.uids import STUDY_ROOT_FIND
 from runtime.exam.icrop3 import EyeFindings
 from runtime.exam.journal import Journal
-from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
+from runtime.exam.result import Conclusion
+from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE, Outcome
 from runtime.views import Eye
 from tests.runtime.dicom.archives import installed
 from tests.runtime.dicom.exams import KEY, OPENED, exam, fill_journal, with_name
@@ -110,6 +113,33 @@ def test_what_does_not_fit_on_the_page_is_counted_and_nothing_is_written_over_th
     [told] = re.findall(r"(\d+) more of what was said did not fit on this page", said)
     assert shown + int(told) in (60, 61, 62), "each is shown or counted, with a title or two"
     assert said.endswith(f"{AID_NOTICE} {DEMONSTRATION_NOTICE}")
+
+
+def test_no_picture_covers_what_is_said_of_the_one_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    said_down_to, rows = [0.0], dict[float, float]()
+    write, draw = FPDF.multi_cell, FPDF.image
+
+    def written(pdf: FPDF, *of: Any, **how: Any) -> Any:
+        before = len(said_down_to)
+        done = write(pdf, *of, **how)
+        if how.get("dry_run"):
+            del said_down_to[before:]  # the library tries it by writing
+        else:
+            said_down_to.append(pdf.get_y())
+        return done
+
+    def drawn(pdf: FPDF, *of: Any, **how: Any) -> Any:
+        rows.setdefault(how["y"], max(said_down_to))
+        return draw(pdf, *of, **how)
+
+    monkeypatch.setattr(FPDF, "multi_cell", written)
+    monkeypatch.setattr(FPDF, "image", drawn)
+    made = whole()
+    long = Conclusion(Outcome.REFER, "frame excluded by one person; " * 4, "OD nasal")
+    last = [view for view in made.views if view.eye is Eye.OD][-1]
+    page(replace(made, views=tuple(replace(v, shot=None, verdict=long) if v is last else v for v in made.views)))
+    assert len(rows) == 2
+    assert [top - down_to for top, down_to in rows.items() if top < down_to] == []
 
 
 def test_letters_without_a_font_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

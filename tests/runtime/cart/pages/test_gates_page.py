@@ -78,6 +78,13 @@ def test_a_refer_that_a_person_excluded_is_said_wherever_the_exam_ends(browser: 
     said = "frame 1, OD nasal: read as REFER, excluded by a person"
     page = opened(browser, f"{cart.server.url}#result")
     says(page, '[data-k="shot 1"] .tag', "excluded, read as REFER")
+    again = page.get_by_role("button", name="Exclude, as a second person")
+    holds(page, "document.querySelector('[data-k=\"shot 2\"]')")
+    page.locator('[data-k="shot 2"]').click()
+    page.locator('[data-k="shot 1"]').click()
+    again.wait_for()
+    page.locator('[data-k="shot 2"]').click()
+    again.wait_for(state="detached")  # nobody excluded it
     assert page.locator('[data-k="shot 2"] .tag').inner_text().split(maxsplit=1)[1] == "REFER"
     page.get_by_role("button", name="Close the exam").click()
     says(page, "dialog[open]", said)
