@@ -28,10 +28,13 @@ from build_engines.evaluate.statistics.predictive import net_benefit, predictive
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
 from build_engines.evaluate.statistics.roc import roc_band, roc_curve
 from build_engines.evaluate.units import FRAME, Units, gather
+from runtime.exam.errors import InfantInvalid
+from runtime.exam.infant import Weeks
 from runtime.outcome import Outcome
 from runtime.shares import Flags, Range, Share, share
 
-WEEKS = {"gestational_age": (28.0, 32.0), "ga": (28.0, 32.0), "birth_weight": (1000.0, 1500.0)}
+AGES = (28.0, 32.0)
+WEEKS = {"gestational_age": AGES, "ga": AGES, "birth_weight": (1000.0, 1500.0)}
 """Where columns are cut that people cut so: extremely and very preterm (WHO), extremely and very low weight (grams)."""
 ALWAYS = ("device", "site", "gestational_age")
 """Columns that part the table without being asked for."""
@@ -151,25 +154,31 @@ def groups_of(cases: Sequence[Case], said: Sequence[Said], levels: Sequence[str]
 
 
 def parts(cases: Sequence[Case], column: str, cuts: tuple[float, ...]) -> dict[str, list[int]]:
-    """The cases by a column's value; numbers are cut where asked, where people do, or into thirds."""
+    """The cases by a column's value; numbers are cut where asked, where people do, or into thirds.
+
+    Where people cut, 27w3d and 27+3 are numbers too, and what is none (`unknown`) is a part of its own beside them.
+    """
     texts = [case.columns.get(column, "") for case in cases]
     stated = [text for text in texts if text]
-    numbers = {text: float(text) for text in stated if re.fullmatch(r"-?\d+(\.\d+)?", text)}
+    usual = WEEKS.get(column.lower(), ())
+    numbers = {text: value for text in stated if (value := _number(text, weeks=usual == AGES)) is not None}
     if cuts and len(numbers) < len(set(stated)):
         wrong = next(text for text in stated if text not in numbers)
         raise EvaluationError(f"--by {column}: got {wrong!r} in the table; expected numbers where cuts are named")
-    numeric = bool(stated) and len(numbers) == len(set(stated))
+    numeric = bool(numbers) and (bool(usual) or len(numbers) == len(set(stated)))
     if numeric and not cuts:
-        cuts = WEEKS.get(column.lower(), ())
+        cuts = usual
         if not cuts and len(numbers) > MOST_VALUES:
             cuts = tuple(float(cut) for cut in np.quantile([numbers[text] for text in stated], (1 / 3, 2 / 3)))
     found: dict[str, list[int]] = {}
     for number, text in enumerate(texts):
-        name = NOT_STATED if not text else _span(numbers[text], cuts) if numeric and cuts else text
+        name = NOT_STATED if not text else _span(numbers[text], cuts) if cuts and text in numbers else text
         found.setdefault(name, []).append(number)
 
     def order(value: str) -> tuple[bool, tuple[float, str]]:
-        return value == NOT_STATED, min(_rank(texts[number]) for number in found[value])
+        return value == NOT_STATED, min(
+            (numbers.get(texts[number], float("inf")), texts[number]) for number in found[value]
+        )
 
     return {value: found[value] for value in sorted(found, key=order)}
 
@@ -189,11 +198,14 @@ def calibration_of(units: Units) -> Calibration | None:
     )
 
 
-def _rank(text: str) -> tuple[float, str]:
+def _number(text: str, *, weeks: bool) -> float | None:
+    """What a cell says as a number; of an age in weeks and days in weeks."""
+    if re.fullmatch(r"-?\d+(\.\d+)?", text):
+        return float(text)
     try:
-        return float(text), text
-    except ValueError:
-        return float("inf"), text
+        return Weeks.parse(text).days / 7 if weeks else None
+    except InfantInvalid:
+        return None
 
 
 def _span(value: float, cuts: tuple[float, ...]) -> str:

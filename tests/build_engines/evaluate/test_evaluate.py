@@ -168,6 +168,20 @@ def test_groups_are_by_camera_age_and_any_column_and_miss_nobody(tmp_path: Path,
     assert all(sum(values.values()) == 120 for values in by.values())
 
 
+def test_ages_in_weeks_and_days_are_cut_as_numbers_and_the_unknown_stand_beside(tmp_path: Path, bundle: Bundle) -> None:
+    ages = ("27w6d", "27+6", "28w", "28", "31.9", "32w0d", "unknown", "")
+    rows = [row(f"{n}.jpg", n % 2, 0.9, infant=f"i{n}", gestational_age=age) for n, age in enumerate(ages)]
+    found = evaluated(tmp_path, bundle, rows)["readers"][0]["groups"]
+    by = {group["value"]: group["units"] for group in found if group["level"] == "frame"}
+    assert list(by.items()) == [
+        ("under 28", 2),
+        ("28 to under 32", 3),
+        ("32 and over", 1),
+        ("unknown", 1),
+        ("not stated", 1),
+    ]
+
+
 def test_a_threshold_is_chosen_on_one_set_and_tested_on_the_other(tmp_path: Path, bundle: Bundle) -> None:
     first = study(seed=5, silent=0)
     for of in first:
