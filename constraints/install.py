@@ -125,8 +125,9 @@ def install(recipe: Recipe, venv: Path, wheelhouse: Path | None = None) -> None:
     everything = str(HERE / "all.txt")
     project = str(PROJECT) + (f"[{','.join(recipe.extras)}]" if recipe.extras and not recipe.whole else "")
     plain = own_environment(os.environ)
-    # What builds the project in an environment of its own is pinned too.
-    surroundings = plain | ({"PIP_CONSTRAINT": everything, "PIP_BUILD_CONSTRAINT": everything} if recipe.lock else {})
+    # What builds the project in an environment of its own is pinned too; a space would end a path there, no address.
+    named = (HERE / "all.txt").as_uri()
+    surroundings = plain | ({"PIP_CONSTRAINT": named, "PIP_BUILD_CONSTRAINT": named} if recipe.lock else {})
     if recipe.whole:
         hashed = ["--require-hashes"] if "--hash=" in (HERE / recipe.lock).read_text(encoding="utf-8") else []
         run([*pip, "--no-deps", *hashed, "--requirement", str(HERE / recipe.lock)], plain, venv)

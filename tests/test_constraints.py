@@ -34,8 +34,8 @@ install = load()
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of one package, `tiny`, whose pins and packages a test spoils."""
-    folder = tmp_path / "project"
+    """A project of one package, `tiny`, whose pins and packages a test spoils; in a folder with a space in its name."""
+    folder = tmp_path / "a project"
     (folder / "constraints").mkdir(parents=True)
     (folder / "setup.cfg").write_text(
         "[metadata]\nname = whole\nversion = 1\n[options]\npy_modules =\ninstall_requires =\n    tiny>=2\n"
@@ -53,7 +53,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder / "wheels"))
+    monkeypatch.setenv("PIP_FIND_LINKS", (folder / "wheels").as_uri())
     monkeypatch.setenv("PIP_RETRIES", "1")
     return folder
 
@@ -150,6 +150,18 @@ def test_what_pip_is_told_elsewhere_keeps_nothing_out_of_the_environment(
     ]
     assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() == "2.5"
     assert not (project / "elsewhere").exists()
+
+
+def test_what_builds_the_project_is_pinned_also_from_a_folder_with_a_space(
+    project: Path, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "constraints" / "all.txt").write_text("tiny==2.4\n")
+    given: list[dict[str, str]] = []
+    monkeypatch.setattr(install, "run", lambda command, surroundings, venv: given.append(surroundings))
+    install.install(install.Recipe("all.txt", slim=True), environment)
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "tiny"]
+    told = subprocess.run(pip, env=given[-1], capture_output=True, text=True, check=False)
+    assert "tiny-2.4" in told.stdout, told.stderr
 
 
 def test_an_index_whose_certificate_nobody_here_trusts_is_said_to_be_that() -> None:
