@@ -12,7 +12,7 @@ from device.errors import CameraError, FrameUnreadable
 from device.frame import Frame
 from runtime.commands.stop import Stop
 from runtime.errors import OutputError
-from runtime.reading import Reader
+from runtime.reading import Reader, Reading
 from runtime.screen.waiting import Waiting
 from runtime.sinks.base import Sink
 
@@ -71,11 +71,24 @@ def screen_frames(
                     progress.ended = True
                     return
                 reading = reader.screen(frame)
-                progress.readable += 1
-            for sink in sinks:
-                sink.write(frame, reading)
-            progress.frames += 1
+            _give(sinks, frame, reading, progress)
             reader.between_frames()
+
+
+def _give(sinks: Sequence[Sink], frame: Frame | None, reading: Reading, progress: Progress) -> None:
+    """A reading that the first sink, the record, has is counted, and told to all others, whichever of them fails."""
+    failures: list[Exception] = []
+    for number, sink in enumerate(sinks):
+        try:
+            sink.write(frame, reading)
+        except Exception as error:
+            if number == 0:
+                raise
+            failures.append(error)
+    progress.frames += 1
+    progress.readable += frame is not None
+    if failures:
+        raise failures[0]
 
 
 @contextlib.contextmanager

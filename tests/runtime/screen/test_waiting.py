@@ -12,6 +12,7 @@ from device.frame import Frame
 from runtime import Bundle, Outcome, Screener
 from runtime.commands.stop import Interrupted, Stop
 from runtime.engines.fake import FakeEngine
+from runtime.errors import OutputError
 from runtime.reading import Reading
 from runtime.screen.loop import Progress, screen_frames
 from runtime.screen.waiting import Waiting
@@ -135,3 +136,28 @@ def test_without_anything_to_keep_warm_the_camera_is_read_in_this_thread(bundle:
         assert screener.idle_every_s is None
         screen_frames(camera, screener, [], stop, Progress(), frames=1)
     assert camera.threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize(("failing", "counted"), [(0, 0), (1, 1), (2, 1)], ids=["the record", "a picture", "the last"])
+def test_what_the_record_holds_is_counted_and_told_to_all(bundle: Bundle, failing: int, counted: int) -> None:
+    """A disk that fills up at a picture: the reading, which may refer, stands in the record and in the summary."""
+    told: list[int] = []
+
+    class Numbered:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def write(self, frame: Frame | None, reading: Reading) -> None:
+            if self.number == failing:
+                raise OutputError("No space left on device")
+            told.append(self.number)
+
+        def close(self) -> None: ...
+
+    camera, progress = SlowCamera(Frame(retina(), 0, "slow:0")), Progress()
+    camera.go.set()
+    full = pytest.raises(OutputError, match="No space left")
+    with camera, Stop() as stop, Screener(bundle, engine=FakeEngine()) as screener, full:
+        screen_frames(camera, screener, [Numbered(n) for n in range(3)], stop, progress)
+    assert (progress.frames, progress.readable) == (counted, counted)
+    assert told == ([n for n in range(3) if n != failing] if counted else [])
