@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -58,3 +59,10 @@ def shown_time(scheduled: str) -> str:
     """The time of a worklist's `20261128 093000` as `09:30`; empty where there is none."""
     time = scheduled.partition(" ")[2]
     return f"{time[:2]}:{time[2:4]}" if len(time) >= 4 and time[:4].isdigit() else ""
+
+
+def shown_span(seconds: float) -> str:
+    """How long something takes, as a person says it; never none where it takes a moment."""
+    if seconds < 120:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from device.checked_file import read_whole
 from runtime.cart.errors import CartError, SignInRefused
+from runtime.cart.persons import shown_span
 from runtime.checked_json import NotJson, first_problem, model_from
 
 USERS_SCHEMA = "rop.users/1"
@@ -184,7 +185,7 @@ class SignIn:
             tries = self._tries.setdefault(counted, _Tries())
             left_s = tries.wait_until - self.clock()
             if left_s > 0:
-                raise SignInRefused(f"too many wrong PINs; try again in {left_s:.0f} s", wait_s=left_s)
+                raise SignInRefused(f"too many wrong PINs; try again in {shown_span(left_s)}", wait_s=left_s)
             # Counted before it is checked: tries at the same moment are tries all the same.
             tries.wrong += 1
             if tries.wrong >= FREE_TRIES:

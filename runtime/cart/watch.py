@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.cart.errors import NotNow, shown
+from runtime.cart.persons import shown_span
 from runtime.errors import ScreeningError
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.infant import now_utc
@@ -110,13 +111,13 @@ class Watch:
             return shown(error)
         if behind_s > JUMP_S:
             return (
-                f"it is {_span(behind_s)} behind the newest entry of the journal; set it to the right time, "
+                f"it is {shown_span(behind_s)} behind the newest entry of the journal; set it to the right time, "
                 "times and ages on the screen may be wrong"
             )
         if self._jumped is not None and self._uptime() - self._jumped[1] < TOLD_S:
             jumped_s = self._jumped[0]
             where = "forward" if jumped_s > 0 else "back"
-            return f"it was moved {_span(abs(jumped_s))} {where}; compare it with a watch"
+            return f"it was moved {shown_span(abs(jumped_s))} {where}; compare it with a watch"
         return ""
 
     def _archive_problem(self, room: Watched) -> str:
@@ -174,10 +175,4 @@ def stuck_problem(busy_s: float) -> str:
     """What is said of a command that takes far too long."""
     if busy_s < STUCK_S:
         return ""
-    return f"it has been at one command for {busy_s:.0f} s; where it is supervised it is started anew by itself"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"it has been at one command for {shown_span(busy_s)}; where it is supervised it is started anew by itself"

@@ -120,6 +120,7 @@ def test_after_five_wrong_pins_even_the_right_one_waits_and_each_further_one_wai
     with pytest.raises(SignInRefused) as refused:
         sign_in.check("ana", "1357")
     assert refused.value.wait_s == pytest.approx(2 * FIRST_WAIT_S)
+    assert str(refused.value) == "too many wrong PINs; try again in 60 s"
     clock.now += LONGEST_WAIT_S
     assert sign_in.check("ana", "1357") == ANA
 
