@@ -113,8 +113,9 @@ class DoseFile:
                 raise ValueError
             eye, kind, level, duration_s, ended, *back = facts
             exposure = Exposure(Eye(eye), LightKind(kind), level, float(duration_s), datetime.fromisoformat(ended))
+            numbers = type(level) is int and type(duration_s) in (int, float)  # `true` is none
             if back not in ([], [_BACK]) or not (
-                isinstance(level, int) and level > 0 and 0 < exposure.duration_s < math.inf and exposure.ended.tzinfo
+                numbers and level > 0 and 0 < exposure.duration_s < math.inf and exposure.ended.tzinfo
             ):
                 raise ValueError
         except (ValueError, TypeError, LookupError, RecursionError):

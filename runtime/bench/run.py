@@ -28,6 +28,7 @@ from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import error_text, printable
 from runtime.errors import ScreeningError
 from runtime.percentiles import samples_needed
+from runtime.sinks.files import keep_inputs
 
 UNUSABLE = 2
 
@@ -132,6 +133,8 @@ def _sheet(asked: SheetOptions, stop: Stop, shown: TextIO) -> int:
 def _single(asked: Single, command: tuple[str, ...], stop: Stop) -> int:
     if asked.save_as is not None:
         baselines.place(asked.save_as)
+    for path in asked.outputs.paths:
+        keep_inputs(path, (asked.run.beside.labels, asked.run.beside.checkpoint))
     report = run_session(asked.run, command, stop, _aside)
     print_report(report, _beside(asked.outputs))
     _write(asked, report)
@@ -167,6 +170,7 @@ def _write(asked: Single, report: Report) -> None:
 def _compare(asked: Compare) -> int:
     for path in asked.outputs.paths:
         check_writable(path)
+        keep_inputs(path, (asked.a, asked.b))
     first, second = baselines.side(asked.a), baselines.side(asked.b)
     found = compare(first, second, max_regression=asked.max_regression / 100, anyway=asked.anyway)
     print_comparison(found, _beside(asked.outputs))

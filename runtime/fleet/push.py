@@ -20,6 +20,7 @@ from runtime.bundles.store import write_flushed
 from runtime.fleet.errors import FleetError
 from runtime.fleet.release import LIMIT_BYTES, RELEASE, Package, Release, Wave, parse_release
 from runtime.plans import PLANS
+from runtime.sinks.files import own_folder
 from runtime.trust.keys import TrustedKeys
 from runtime.trust.site import MANIFEST_SIGNATURE
 
@@ -49,26 +50,39 @@ def push(
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
-        before = read_release(out, key)
-        name, size, sha256 = _packed(bundle, out)
-        manifest = bundle.manifest
-        package = Package(
-            file=name,
-            size=size,
-            sha256=sha256,
-            name=manifest.name,
-            version=manifest.version,
-            issue=manifest.issue,
-            bundle_sha256=bundle.sha256,
-            follows=None if follows is None else tuple(follows),
-            waves=tuple(waves),
-        )
-        kept = [p for p in before.packages if p.bundle_sha256 not in (bundle.sha256, *drop)] if before else []
-        release = Release(schema="rop.release/1", issue=1 + (before.issue if before else 0), packages=(*kept, package))
-        body = release.model_dump_json(by_alias=True).encode() + b"\n"
-        write_flushed(out / RELEASE, body + signature_line(body, key))
+        with own_folder(out):  # of two at once one would take the other's package out of the release
+            return _pushed(bundle, out, key, follows, waves, drop)
     except OSError as error:
         raise FleetError(f"--out {out}: cannot be written ({error.strerror or error}); name another folder") from None
+
+
+def _pushed(
+    bundle: Bundle,
+    out: Path,
+    key: Ed25519PrivateKey,
+    follows: Sequence[str] | None,
+    waves: Sequence[Wave],
+    drop: Sequence[str],
+) -> Release:
+    """Raises also `OSError`."""
+    before = read_release(out, key)
+    name, size, sha256 = _packed(bundle, out)
+    manifest = bundle.manifest
+    package = Package(
+        file=name,
+        size=size,
+        sha256=sha256,
+        name=manifest.name,
+        version=manifest.version,
+        issue=manifest.issue,
+        bundle_sha256=bundle.sha256,
+        follows=None if follows is None else tuple(follows),
+        waves=tuple(waves),
+    )
+    kept = [p for p in before.packages if p.bundle_sha256 not in (bundle.sha256, *drop)] if before else []
+    release = Release(schema="rop.release/1", issue=1 + (before.issue if before else 0), packages=(*kept, package))
+    body = release.model_dump_json(by_alias=True).encode() + b"\n"
+    write_flushed(out / RELEASE, body + signature_line(body, key))
     return release
 
 

@@ -5,6 +5,7 @@ Two lines: the report as one JSON object, and the signature line of the first li
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from contextlib import suppress
@@ -195,7 +196,7 @@ def _totals(journal: Journal) -> tuple[list[float], int]:
             continue  # damaged: verify tells of it
         for reading in (capture.reading for capture in captures):
             total = None if reading is None else (reading.get("timings_ms") or {}).get("total")
-            if isinstance(total, (int, float)) and total >= 0:
+            if isinstance(total, (int, float)) and not isinstance(total, bool) and 0 <= total < math.inf:
                 found.append(float(total))
                 late += bool(reading and reading.get("late"))
         if len(found) >= MOST_READINGS:

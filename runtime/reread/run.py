@@ -23,6 +23,7 @@ from runtime.reread.arguments import RereadOptions
 from runtime.reread.drive import ReaderPool, drive
 from runtime.reread.errors import RereadError
 from runtime.reread.figures import NONE_FOUND, REFER, report_of
+from runtime.reread.folders import LABELS
 from runtime.reread.kept import PICTURE_END, WorkFolder, picture_name
 from runtime.reread.keyring import JournalKeys
 from runtime.reread.page import render
@@ -31,6 +32,7 @@ from runtime.reread.row import RereadResult
 from runtime.reread.sources import FrameStore, find_sources, stored_in
 from runtime.reread.stored import Stored
 from runtime.reread.table import place_of_table, write_table
+from runtime.sinks.files import keep_inputs
 from runtime.trust.watch import open_reference
 
 if TYPE_CHECKING:
@@ -72,6 +74,11 @@ def _open(options: RereadOptions) -> tuple[Path, list[FrameStore], Bundle, WorkF
             "--ray: the key in ROP_JOURNAL_KEY reaches no reader; name its file with --key-file, at the same place on "
             "every node"
         )
+    try:
+        labels = (Path(source.folder) / LABELS for source in sources if not source.journal)
+        keep_inputs(out, [*labels, *options.key_files])
+    except OutputError as error:  # of the call, not of the work
+        raise RereadError(str(error)) from None
     bundle = open_bundle(options.bundle)
     identity = {
         "bundle": bundle.sha256,

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from device.outputs import PRIVATE, OutputFolder, write_whole
@@ -74,6 +74,14 @@ def held_folder(folder: Path, *, link_ok: bool = True) -> OutputFolder:
             held.close()
             raise
         return held
+
+
+def keep_inputs(out: Path, read: Iterable[Path | None]) -> None:
+    """Raise `OutputError` where what is to be written at `out` would take the place of what is read."""
+    for one in read:
+        with contextlib.suppress(OSError, ValueError):
+            if one is not None and os.path.samefile(out, one):
+                raise OutputError(f"cannot write {out}: it is what is read here; name another file")
 
 
 def write_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:

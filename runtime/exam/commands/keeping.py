@@ -22,7 +22,7 @@ from runtime.exam.journal.retention import due_for_retirement
 from runtime.exam.journal.verify import verify as verify_journal
 from runtime.exam.replay import replay as replay_exam
 from runtime.exam.report import report_page
-from runtime.sinks.files import write_file
+from runtime.sinks.files import keep_inputs, write_file
 
 
 def key(options: Namespace) -> int:
@@ -109,6 +109,7 @@ def export(options: Namespace) -> int:
             f"--out {out}: the report is an HTML page; name it .html (a PDF comes from the cart's Result page, and "
             "with the objects of python -m runtime.dicom)"
         )
+    keep_inputs(out, [options.key_file])
     with open_journal(options, read_only=True) as journal:
         page = report_page(journal, options.exam, with_infant=not options.without_infant)
     write_file(out, page.encode("utf-8", "replace"))  # it names the infant

@@ -91,14 +91,9 @@ WRONG = {
             f"{table}.{key}: got",
         )
         for table, more, key, values in (
-            ("exam", "", "retakes", ("true", "1.0", '"1"')),
-            ("web", "", "port", ("true", '"8420"', "8420.0", "2020-01-01")),
-            ("web", "", "lock_minutes", ("true", '"5"')),
             ("web", "", "address", ("2020-01-01", "07:30:00", "2020-01-01T07:30:00Z")),
-            ("camera", 'source = "x"\n', "budget_ms", ("true", '"1_000"', "1e300", "nan")),
-            ("light", 'port = "simulated"\n', "led_level", ("true", '"7"', "7.0")),
-            ("light", 'port = "simulated"\n', "flash_us", ("true", '"100"', "2.0")),
-            ("light.timing", "", "exposure_ms", ("true", '"8"', "1e300")),
+            ("camera", 'source = "x"\n', "budget_ms", ("1e300", "1000000001")),
+            ("light.timing", "", "exposure_ms", ("1e300",)),
         )
         for value in values
     },

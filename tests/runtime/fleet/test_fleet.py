@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device.signature import signature_line
 from runtime.bundles.actions import Means, rollback
 from runtime.bundles.trial import Compared, Trial, TrialRequest
+from runtime.errors import OutputError
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import JournalKey
 from runtime.fleet.__main__ import main
@@ -30,6 +31,7 @@ from runtime.fleet.push import push
 from runtime.fleet.release import Wave, place_of
 from runtime.fleet.report import ENDING, CartReport, make_report, write_report
 from runtime.fleet.status import page, read_fleet, table
+from runtime.sinks.files import own_folder
 from runtime.slots import installed, read_active
 from runtime.trust.keys import read_trusted_keys
 from tests.runtime.bundles.making import (
@@ -81,6 +83,13 @@ def test_a_wave_that_would_change_nothing_is_refused(
     assert "--wave 20: begins after 50" in capsys.readouterr().err
     assert not shelf.exists()
     assert main([*call, "--wave", "50:2030-12-09", "--wave", "20:2030-12-05"]) == 0
+
+
+def test_two_pushes_at_once_are_refused(one: Path, shelf: Path) -> None:
+    before = {path.name: path.read_bytes() for path in shelf.iterdir()}
+    with own_folder(shelf), pytest.raises(OutputError, match="another run writes its results there"):
+        push(one, shelf, KEY, follows=None, waves=(Wave(percent=100, begins=NOW),))
+    assert {path.name: path.read_bytes() for path in shelf.iterdir()} == before
 
 
 def test_waves_by_station(one: Path, shelf: Path) -> None:

@@ -40,6 +40,31 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_the_labels_of_a_source_are_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, link: bool
+) -> None:
+    source = pictures(tmp_path / "in", 1)
+    labels, out = source / "labels.csv", source / "labels.csv"
+    labels.write_text("image,refer\n000.png,1\n")
+    if link:
+        out = tmp_path / "out.csv"
+        out.symlink_to(labels)
+    assert main([str(source), "--out", str(out)]) == 2
+    assert "it is what is read here; name another file" in capsys.readouterr().err
+    assert labels.read_text() == "image,refer\n000.png,1\n"
+    assert {path.name for path in source.iterdir()} == {"000.png", "labels.csv"}
+
+
+def test_a_labels_table_that_says_one_thing_twice_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = pictures(tmp_path / "in", 1)
+    (source / "labels.csv").write_text("image,refer,Refer\n000.png,1,0\n")
+    assert main([str(source), "--out", str(tmp_path / "out.csv")]) != 0
+    assert "column refer is named twice" in capsys.readouterr().err
+
+
 def test_pictures_one_of_them_damaged_and_a_reader_that_is_killed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

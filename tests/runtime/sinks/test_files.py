@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import OutputError
-from runtime.sinks.files import prepare_folder, replace_folder, write_file
+from runtime.sinks.files import keep_inputs, prepare_folder, replace_folder, write_file
 
 
 def test_the_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
@@ -35,6 +35,16 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, monk
         write_file(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
     assert path.read_bytes() == b"old"
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    read, linked = tmp_path / "in.json", tmp_path / "link.json"
+    read.write_text("x")
+    linked.symlink_to(read)
+    for out in (read, linked, tmp_path / "." / "in.json"):
+        with pytest.raises(OutputError, match="it is what is read here; name another file"):
+            keep_inputs(out, [None, tmp_path / "gone", read])
+    keep_inputs(tmp_path / "new.json", [read, None])
 
 
 def test_a_private_file_is_for_its_owner_alone(tmp_path: Path) -> None:
