@@ -171,6 +171,7 @@ def serve_arguments(options: argparse.Namespace) -> list[str]:
         if (path := getattr(options, name)) is not None:
             found += [f"--{name.replace('_', '-')}", os.path.abspath(path)]
     for name, default in (
+        ("station", ""),
         ("engine", "auto"),
         ("precision", "auto"),
         ("threads", None),
