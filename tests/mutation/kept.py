@@ -48,18 +48,26 @@ class Kept:
         return Mutation(self.file, line, self.old, self.new, start, start + len(old), self.new)
 
 
-OPTIONS = "open_site(options.site_profile, options.trusted_keys)"
+OPTIONS = "open_site(options.site_profile, options.trusted_keys, station=options.station)"
+MODEL = "open_site(model.site_profile, model.trusted_keys, station=model.station)"
+STATION = WORD + "::test_a_profile_for_some_carts_is_obeyed_on_the_one_that_the_line_names"
 NO_SITE = "open_site(None, None)"
 KEPT = (
     Kept("runtime/screen/run.py", OPTIONS, NO_SITE, (READING + "[one limit-screen]",)),
     Kept("runtime/exam/commands/common.py", OPTIONS, NO_SITE, (READING + "[one limit-exam]",)),
+    Kept("runtime/bench/session.py", MODEL, NO_SITE, (READING + "[one limit-bench]",)),
+    Kept("runtime/screen/run.py", ", station=options.station", "", (STATION + "[screen]",)),
+    Kept("runtime/exam/commands/common.py", ", station=options.station", "", (STATION + "[exam]",)),
+    Kept("runtime/bench/session.py", ", station=model.station", "", (STATION + "[bench]",)),
+    Kept("runtime/daemon/model.py", "trusted_keys, station=station)", "trusted_keys)", (STATION + "[daemon]",)),
+    Kept("runtime/daemon/commands/serve.py", "        options.station,\n", '        "",\n', (STATION + "[daemon]",)),
     Kept(
-        "runtime/bench/session.py",
-        "open_site(model.site_profile, model.trusted_keys)",
-        NO_SITE,
-        (READING + "[one limit-bench]",),
+        "runtime/reread/run.py",
+        "        station=options.station,\n",
+        "",
+        (AGAIN + "test_a_profile_reaches_every_re_reading[higher threshold]",),
     ),
-    Kept("runtime/daemon/model.py", "partial(open_site, site_profile, trusted_keys)", "partial(open_site)", CLIENTS),
+    Kept("runtime/daemon/model.py", "open_site, site_profile, trusted_keys,", "open_site, None, None,", CLIENTS),
     Kept("runtime/daemon/model.py", "        site,\n        bundle,\n", "        Site(),\n        bundle,\n", CLIENTS),
     Kept(
         "runtime/daemon/commands/serve.py",

@@ -32,7 +32,8 @@ def said(folder: Path) -> Said:
 @pytest.mark.parametrize("profile", ["higher threshold", "another limit", "budget in total"])
 def test_a_profile_reaches_every_re_reading(at_site: AtSite, ways: Ways, profile: str) -> None:
     changes, outcome, words, _ = PROFILES[profile]
-    assert again(at_site.folder, at_site.options(**changes)) == 0
+    options = [*at_site.options(stations=["cart 1"], **changes), "--station", "cart 1"]
+    assert again(at_site.folder, options) == 0
     found = said(at_site.folder)
     assert found.outcome == outcome
     assert found.reason is not None
