@@ -1,4 +1,4 @@
-"""A table in a CSV file as spreadsheets and programs write them: its rows by column."""
+"""A table in a CSV file as spreadsheets and programs write them: its rows by column; and what they may take of ours."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ def rows_in(raw: bytes, known: Collection[str] = ()) -> list[dict[str, str]]:
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: {error}") from None
     return rows
+
+
+def no_formula(text: str) -> str:
+    """The text as a cell that a spreadsheet takes for no formula: names of files and cameras are strangers' words."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
 
 def _name(text: str, known: Collection[str]) -> str:

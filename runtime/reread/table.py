@@ -13,6 +13,7 @@ from typing import Any
 
 from device.extras import how_to_install
 from device.outputs import writing
+from runtime.csv_rows import no_formula
 from runtime.errors import OutputError
 from runtime.reread.row import COLUMNS, RereadRow
 
@@ -71,5 +72,4 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@\t\r\n" and text else text
+    return no_formula(value) if isinstance(value, str) else str(value)

@@ -14,6 +14,7 @@ from runtime.bench.errors import BenchError
 from runtime.bench.schema import REPORT_SCHEMA, Report
 from runtime.checked_json import NotJson, first_problem, model_from, read_at_most
 from runtime.commands.say import say
+from runtime.csv_rows import no_formula
 
 STANDARD_OUTPUT = Path("-")
 LIMIT_BYTES = 512 << 20
@@ -110,6 +111,7 @@ def to_csv(report: Report) -> str:
         ):
             nearest += 1
         sensed = [values[nearest] for values in machine.values.values()] if machine.at_s else []
-        row = [frames.number[index], frames.source[index], at_s, frames.dropped_before[index], frames.outcome[index]]
+        source = no_formula(frames.source[index])
+        row = [frames.number[index], source, at_s, frames.dropped_before[index], frames.outcome[index]]
         writer.writerow([*row, *(values[index] for values in frames.columns.values()), *sensed])
     return text.getvalue()

@@ -137,6 +137,14 @@ def test_a_peer_that_reads_otherwise_is_doubted(bundle: Bundle, same: float, dou
     assert ("not that of the same result" in text) is doubted
 
 
+def test_a_pictures_name_is_no_formula(bundle: Bundle) -> None:
+    report = make_report(bundle, [10.0, 11.0, 12.0])
+    names = ["=1+1.png", "@x.png", "eye.png"]
+    report = report.model_copy(update={"frames": report.frames.model_copy(update={"source": names})})
+    rows = list(csv.DictReader(io.StringIO(to_csv(report))))
+    assert [row["source"] for row in rows] == ["'=1+1.png", "'@x.png", "eye.png"]
+
+
 def test_csv_holds_every_frame_with_the_sensors(bundle: Bundle) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(make_report(bundle, [10.0, 11.0, 300.0])))))
     assert [float(row["total_ms"]) for row in rows] == [10, 11, 300]
