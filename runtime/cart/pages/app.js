@@ -37,9 +37,13 @@ function show(name, argument, keep) {
 
 function at(name, argument, keep = "replaceState") {
   current = { name, argument };
-  const address = `#${name}${argument ? `/${encodeURIComponent(argument)}` : ""}`;
-  if (location.hash !== address) history[keep](null, "", address);
+  if (location.hash !== address(current)) history[keep](null, "", address(current));
 }
+
+function address({ name, argument }) { return `#${name}${argument ? `/${encodeURIComponent(argument)}` : ""}`; }
+
+// What a screen came to show, unless the user is on the way elsewhere: the address changes before this page is told.
+function here(argument) { if (location.hash === address(current)) at(current.name, argument); }
 
 function addressed() {
   const [name, argument] = location.hash.slice(1).split("/");
@@ -105,7 +109,7 @@ function drawShell() {
     drawBars();
     if (event.kind === "reading" && event.banner) tell(event.banner);
   });
-  leave = SCREENS[current.name].make(main, { go, argument: current.argument, here: (argument) => at(current.name, argument) }) || (() => {});
+  leave = SCREENS[current.name].make(main, { go, argument: current.argument, here }) || (() => {});
   document.title = `${t(SCREENS[current.name].title)} - ${t("ROP screening")}`;
   main.focus({ preventScroll: true });
 }
