@@ -94,6 +94,12 @@ class QualityLimits:
     """The largest part of the field without any relief, as a share of it: over 20 x 20 pixels the means of 4 x 4 curve
     by 0.6 levels on average, or no pixel of 12 x 12 by over 3 levels. A finger, a lid, a mark of one colour; no eye has
     any: the smoothest of 340 curve by 1.1 on average."""
+    edge_lit_max: float = 0.55
+    """Lit share of the edge of the rectangle around the field, of its two opposite sides where it is less: a round
+    field that the sensor cuts at two sides has little of it (the most of 340 frames is 0.47, of RetCam), a part cut out
+    of a picture much. A camera whose sensor lies wholly within the field needs 1 of both."""
+    corner_lit_max: float = 0.4
+    """Lit share of the corner (legs of 7/64 of the sides) of that rectangle where it is most; the most is 0.09."""
 
     def __post_init__(self) -> None:
         for limit in fields(self):
@@ -157,5 +163,10 @@ def _reasons(measures: Mapping[str, float], limits: QualityLimits) -> list[str]:
     reasons = [reason for reason, fit in fits.items() if not fit]
     if BLURRED in reasons and measures["brightness"] < DIM and TOO_DARK not in reasons:
         reasons.insert(0, TOO_DARK)
-    # A dark, bright or blurred picture is blank, too.
-    return reasons or ([] if measures["blank"] <= limits.blank_max else [FIELD])
+    # A dark, bright or blurred picture is blank, too, and what is no retina has no round field.
+    whole = (
+        measures["blank"] <= limits.blank_max
+        and measures["edge_lit"] <= limits.edge_lit_max
+        and measures["corner_lit"] <= limits.corner_lit_max
+    )
+    return reasons or ([] if whole else [FIELD])

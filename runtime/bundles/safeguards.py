@@ -41,6 +41,8 @@ LOOSEST = QualityLimits(
     dark_third_min=0.27,
     glare_spot_max=0.3,
     blank_max=0.3,
+    edge_lit_max=0.78,
+    corner_lit_max=0.7,
 )
 """About half way from the software's own limits to where each keeps nothing out."""
 

@@ -101,7 +101,12 @@ def _hint(
         return Hint.HOLD_STILL
     if measures["detail"] < limits.detail_min or measures["edge_ratio"] < limits.edge_ratio_min:
         return Hint.FOCUS
-    return Hint.HIDDEN if measures["blank"] > limits.blank_max else Hint.GOOD
+    whole = (
+        measures["blank"] <= limits.blank_max
+        and measures["edge_lit"] <= limits.edge_lit_max
+        and measures["corner_lit"] <= limits.corner_lit_max
+    )
+    return Hint.GOOD if whole else Hint.HIDDEN
 
 
 def _field(image: UInt8Array) -> tuple[float, float, float]:

@@ -37,6 +37,8 @@ class GateMeasures(NamedTuple):
     dark_third: float
     glare_spot: float
     blank: float
+    edge_lit: float
+    corner_lit: float
 
 
 class StructureMeasures(NamedTuple):

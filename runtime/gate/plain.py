@@ -55,6 +55,9 @@ means of 2 x 2 do (a quarter of these sums' quotient: 16 times as many pixels, a
 nothing of its neighbours makes it a quarter, the smoothest of 340 whole eyes 0.42, the simulated cameras 0.33."""
 _SEEN_MIN = 600
 """Pixels; of fewer it is not told."""
+_LIT_ROW, _WITHIN, _CORNER = 32, 3, (7, 64)
+"""Rows and columns of more lit pixels than the first are of the field, marks beside it have fewer; by how many pixels
+its edge is looked at within; how long the legs of its corners are, as a share of its sides."""
 _STROKE, _GRAIN = 60, 30
 """Levels over a median of 5 x 5."""
 
@@ -82,6 +85,7 @@ def quality(image: UInt8Array) -> tuple[float, ...]:
         *_shade(everywhere, field),
         _glare_spot(image, everywhere) / looked_at,
         _blank(image, field) / looked_at,
+        *_cut(field),
     )
 
 
@@ -131,6 +135,26 @@ def _shade(light: Whole, field: UInt8Array) -> tuple[float, float]:
     high = np.sort(cells[lit])
     middle, bright = (max(int(high[rank]), 1) for rank in (len(high) // 2, len(high) * 3 // 4))
     return int(low[len(low) // 20]) / middle, int(low[len(low) // 3]) / bright
+
+
+def _cut(field: UInt8Array) -> tuple[float, float]:
+    """How much is lit along the edge of the rectangle around the field, of the two sides opposite each other where it
+    is less; and in the corner of it where it is most. A circle lights little of both, a part cut out of it much."""
+    rows, columns = (np.flatnonzero(field.sum(axis=axis, dtype=np.int64) > _LIT_ROW) for axis in (1, 0))
+    if min(len(rows), len(columns)) == 0:
+        return 1.0, 1.0
+    seen = field[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.int64)
+    high, wide = seen.shape
+    down, right = (min(_WITHIN, (side - 1) // 2) for side in (high, wide))
+    edges = [int(line[at].sum() + line[-1 - at].sum()) for line, at in ((seen, down), (seen.T, right))]
+    least = min(edges[0] / (2 * wide), edges[1] / (2 * high))
+    high, wide = (max(side * _CORNER[0] // _CORNER[1], 1) for side in (high, wide))
+    inside = np.add.outer(np.arange(high) * wide, np.arange(wide) * high) < high * wide
+    most = max(
+        int(turned[:high, :wide][inside].sum())
+        for turned in (seen, seen[::-1], seen[:, ::-1], seen[::-1, ::-1])
+    )  # fmt: skip
+    return least, most / int(inside.sum())
 
 
 def _glare_spot(image: UInt8Array, light: Whole) -> int:

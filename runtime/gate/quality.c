@@ -24,6 +24,8 @@
 #define CELL 8 /* pixels each way, over which light is taken together */
 #define CELLS (SIDE / CELL)
 #define OFF 2 /* cells by which a field may lie off the middle */
+#define LIT_ROW 32 /* more lit pixels than that: a row or column of the field, not of marks beside it */
+#define WITHIN 3   /* pixels within the field's rectangle, where its edge is looked at */
 #define STEP_SCALE 4096.0f
 #define STEP_MAX 65534.0f
 
@@ -141,6 +143,58 @@ INLINE void shade(Work *w, GateMeasures *to) {
     const int middle = ranked_cell(w, w->lit, lit / 2), bright = ranked_cell(w, w->lit, lit * 3 / 4);
     to->dark_twentieth = ranked_cell(w, w->expected, expected / 20) / (double)(middle > 1 ? middle : 1);
     to->dark_third = ranked_cell(w, w->expected, expected / 3) / (double)(bright > 1 ? bright : 1);
+}
+
+typedef struct {
+    int first, last, step, count; /* pixels from `first` on, lines that are `step` apart */
+} Lines;
+
+/* From the first to the last line of more than LIT_ROW lit pixels; `last` is before `first` where there is none. */
+INLINE Lines lit_lines(const uint8_t *field, int step, int across) {
+    Lines found = {SIDE, -1, step, 0};
+    for (int i = 0; i < SIDE; i++) {
+        int lit = 0;
+        for (int j = 0; j < SIDE; j++) lit += field[i * step + j * across];
+        if (lit <= LIT_ROW) continue;
+        if (found.last < 0) found.first = i;
+        found.last = i;
+    }
+    found.count = found.last - found.first + 1;
+    return found;
+}
+
+/* Share of two opposite edges of the rectangle around the field that is lit; lines: those along the edges. */
+INLINE double edge_share(const uint8_t *field, Lines lines, Lines across) {
+    const int within = WITHIN < (lines.count - 1) / 2 ? WITHIN : (lines.count - 1) / 2;
+    int lit = 0;
+    for (int i = across.first; i <= across.last; i++) {
+        lit += field[(lines.first + within) * lines.step + i * across.step];
+        lit += field[(lines.last - within) * lines.step + i * across.step];
+    }
+    return (double)lit / (2 * across.count);
+}
+
+/* How much is lit along the edge of the rectangle around the field, of the two sides opposite each other where it is
+ * less, and in the corner of it where it is most. A circle lights little of both, a part cut out of it much. */
+INLINE void cut(const uint8_t *field, GateMeasures *to) {
+    const Lines rows = lit_lines(field, SIDE, 1), columns = lit_lines(field, 1, SIDE);
+    to->edge_lit = to->corner_lit = 1;
+    if (rows.last < 0 || columns.last < 0) return;
+    to->edge_lit = fmin(edge_share(field, rows, columns), edge_share(field, columns, rows));
+    const int high = rows.count * 7 / 64 > 1 ? rows.count * 7 / 64 : 1, wide = columns.count * 7 / 64 > 1 ? columns.count * 7 / 64 : 1;
+    int all = 0, most = 0;
+    for (int corner = 0; corner < 4; corner++) {
+        int lit = 0;
+        all = 0;
+        for (int y = 0; y < high; y++) {
+            const uint8_t *row = field + (corner & 1 ? rows.last - y : rows.first + y) * SIDE;
+            for (int x = 0; x < wide && y * wide + x * high < high * wide; x++, all++) {
+                lit += row[corner & 2 ? columns.last - x : columns.first + x];
+            }
+        }
+        most = most > lit ? most : lit;
+    }
+    to->corner_lit = (double)most / all;
 }
 
 /* Of the parts whose pixels touch by their sides, how many the largest has. */
@@ -438,6 +492,7 @@ INLINE int measured(const uint8_t *image, Work *w, GateMeasures *to) {
     const double looked_at = lit ? lit : PIXELS;
     to->glare_spot = glare_spot(w) / looked_at;
     to->blank = blank(w) / looked_at;
+    cut(w->field, to);
     return GATE_DONE;
 }
 

@@ -15,7 +15,8 @@ Measures measured(const Bytes &input) {
     if (gate_measures(input.data(), &m) != GATE_DONE) throw NoResult("frame takes more memory than there is");
     return {{"brightness", m.brightness}, {"glare_share", m.glare_share}, {"field_share", m.field_share}, {"fields", m.fields},
             {"detail", m.detail}, {"edge_ratio", m.edge_ratio}, {"redness", m.redness}, {"green_excess", m.green_excess},
-            {"dark_twentieth", m.dark_twentieth}, {"dark_third", m.dark_third}, {"glare_spot", m.glare_spot}, {"blank", m.blank}};
+            {"dark_twentieth", m.dark_twentieth}, {"dark_third", m.dark_third}, {"glare_spot", m.glare_spot}, {"blank", m.blank},
+            {"edge_lit", m.edge_lit}, {"corner_lit", m.corner_lit}};
 }
 
 std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> &fits) {
@@ -30,10 +31,12 @@ std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> 
 
 const std::vector<std::string> LIMIT_NAMES = {
     "brightness_min", "brightness_max", "glare_share_max", "field_share_min", "detail_min", "detail_max", "edge_ratio_min",
-    "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min", "glare_spot_max", "blank_max"};
+    "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min", "glare_spot_max", "blank_max",
+    "edge_lit_max", "corner_lit_max"};
 
 const Limits LATER_LIMITS = {{"dark_twentieth_min", DARK_TWENTIETH_MIN}, {"dark_third_min", DARK_THIRD_MIN},
-                             {"glare_spot_max", GLARE_SPOT_MAX}, {"blank_max", BLANK_MAX}};
+                             {"glare_spot_max", GLARE_SPOT_MAX}, {"blank_max", BLANK_MAX},
+                             {"edge_lit_max", EDGE_LIT_MAX}, {"corner_lit_max", CORNER_LIT_MAX}};
 
 Bytes field_of_view(const Bytes &input) {
     Bytes field(input.size() / 3);
@@ -61,8 +64,8 @@ Quality grade(const Bytes &input, const Limits &limits) {
     if (!found.reasons.empty() && found.reasons.back() == "blurred" && least("brightness") && m.at("brightness") < DIM) {
         found.reasons.insert(found.reasons.begin(), "too dark");
     }
-    // A dark, bright or blurred picture is blank, too.
-    if (found.reasons.empty() && !most("blank")) found.reasons.emplace_back(FIELD);
+    // A dark, bright or blurred picture is blank, too, and what is no retina has no round field.
+    if (found.reasons.empty() && !(most("blank") && most("edge_lit") && most("corner_lit"))) found.reasons.emplace_back(FIELD);
     found.gradable = found.reasons.empty();
     return found;
 }

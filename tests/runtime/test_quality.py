@@ -224,6 +224,8 @@ def test_a_measure_that_is_no_number_fails_the_gate(monkeypatch: pytest.MonkeyPa
         "dark_third": 0.7,
         "glare_spot": 0.0,
         "blank": 0.0,
+        "edge_lit": 0.0,
+        "corner_lit": 0.0,
     }
     picture = np.zeros((256, 256, 3), np.uint8)
     monkeypatch.setattr("runtime.quality.measure", lambda image: sound)
@@ -258,6 +260,8 @@ GOOD = {
     "dark_third": 0.8,
     "glare_spot": 0.001,
     "blank": 0.001,
+    "edge_lit": 0.3,
+    "corner_lit": 0.0,
 }
 LIMITS = {
     "brightness_min": (32.0, TOO_DARK),
@@ -274,6 +278,8 @@ LIMITS = {
     "dark_third_min": (0.54, UNEVEN),
     "glare_spot_max": (0.03, TOO_BRIGHT),
     "blank_max": (0.015, FIELD),
+    "edge_lit_max": (0.55, FIELD),
+    "corner_lit_max": (0.4, FIELD),
 }
 """Each limit as it ships, and what is said beyond it."""
 
@@ -301,6 +307,8 @@ def test_every_limit_and_every_measure_stands_in_the_table() -> None:
         ({"fields": 0.0}, (NOT_ONE,)),  # much is lit, in many small parts
         ({"fields": 0.0, "field_share": 0.1}, (FIELD,)),
         ({"blank": 0.5}, (FIELD,)),
+        ({"edge_lit": 1.0, "corner_lit": 1.0}, (FIELD,)),
+        ({"edge_lit": 1.0, "redness": 0.0}, (NOT_A_RETINA,)),  # no retina has no round field
         ({"blank": 0.5, "detail": 1.0}, (BLURRED,)),  # what is blurred is blank, too
         ({"dark_third": 0.1, "brightness": 20.0}, (TOO_DARK,)),
         ({"dark_third": 0.1, "field_share": 0.4}, (FIELD,)),

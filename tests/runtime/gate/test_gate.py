@@ -116,7 +116,17 @@ def test_several_threads_may_ask_at_once(kernel: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*LIMITS, "DARK_TWENTIETH_MIN", "DARK_THIRD_MIN", "GLARE_SPOT_MAX", "BLANK_MAX", "DIM"]
+    "name",
+    [
+        *LIMITS,
+        "DARK_TWENTIETH_MIN",
+        "DARK_THIRD_MIN",
+        "GLARE_SPOT_MAX",
+        "BLANK_MAX",
+        "EDGE_LIT_MAX",
+        "CORNER_LIT_MAX",
+        "DIM",
+    ],
 )
 def test_rop_read_has_the_same_limits(name: str) -> None:
     said = re.search(rf"#define {name} (\S+)", (GATE / "gate.h").read_text(encoding="utf-8"))
