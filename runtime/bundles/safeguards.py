@@ -43,6 +43,7 @@ LOOSEST = QualityLimits(
     blank_max=0.3,
     edge_lit_max=0.78,
     corner_lit_max=0.7,
+    relief_min=0.07,
 )
 """About half way from the software's own limits to where each keeps nothing out."""
 

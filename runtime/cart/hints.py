@@ -105,6 +105,7 @@ def _hint(
         measures["blank"] <= limits.blank_max
         and measures["edge_lit"] <= limits.edge_lit_max
         and measures["corner_lit"] <= limits.corner_lit_max
+        and measures["relief"] >= limits.relief_min
     )
     return Hint.GOOD if whole else Hint.HIDDEN
 

@@ -39,6 +39,7 @@ class GateMeasures(NamedTuple):
     blank: float
     edge_lit: float
     corner_lit: float
+    relief: float
 
 
 class StructureMeasures(NamedTuple):

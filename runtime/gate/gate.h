@@ -15,7 +15,7 @@ extern "C" {
 /* In the order of a reading. */
 typedef struct {
     double brightness, glare_share, field_share, fields, detail, edge_ratio, redness, green_excess, dark_twentieth, dark_third;
-    double glare_spot, blank, edge_lit, corner_lit;
+    double glare_spot, blank, edge_lit, corner_lit, relief;
 } GateMeasures;
 
 typedef struct {
@@ -30,6 +30,7 @@ typedef struct {
 #define BLANK_MAX 0.015
 #define EDGE_LIT_MAX 0.55
 #define CORNER_LIT_MAX 0.4
+#define RELIEF_MIN 0.14
 #define COMB_RATIO_MAX 1.1
 #define COMB_OFFSET_MAX 4.0
 #define SEAM_MAX 2.1

@@ -23,9 +23,9 @@ static PyObject *quality(PyObject *self, PyObject *args) {
     }
     PyBuffer_Release(&image);
     if (done != GATE_DONE) return failed(done);
-    return Py_BuildValue("(dddddddddddddd)", m.brightness, m.glare_share, m.field_share, m.fields, m.detail, m.edge_ratio,
+    return Py_BuildValue("(ddddddddddddddd)", m.brightness, m.glare_share, m.field_share, m.fields, m.detail, m.edge_ratio,
                          m.redness, m.green_excess, m.dark_twentieth, m.dark_third, m.glare_spot, m.blank,
-                         m.edge_lit, m.corner_lit);
+                         m.edge_lit, m.corner_lit, m.relief);
 }
 
 static PyObject *structure(PyObject *self, PyObject *args) {

@@ -53,6 +53,8 @@ _GRAINY_CELLS, _GRAINY = 6, (63, 50)
 """Or what curves is a sensor's noise: of 6 x 6 cells of 4 x 4 pixels, means of 8 x 8 curve by under 0.315 of what
 means of 2 x 2 do (a quarter of these sums' quotient: 16 times as many pixels, a quarter as often). Noise that knows
 nothing of its neighbours makes it a quarter, the smoothest of 340 whole eyes 0.42, the simulated cameras 0.33."""
+_WINDOW, _RELIEF_RANK = 12, 4
+"""Cells of 4 x 4 each way over which relief is held against noise; how many such windows may have less by chance."""
 _SEEN_MIN = 600
 """Pixels; of fewer it is not told."""
 _LIT_ROW, _WITHIN, _CORNER = 32, 3, (7, 64)
@@ -86,6 +88,7 @@ def quality(image: UInt8Array) -> tuple[float, ...]:
         _glare_spot(image, everywhere) / looked_at,
         _blank(image, field) / looked_at,
         *_cut(field),
+        _relief(image, field),
     )
 
 
@@ -186,9 +189,9 @@ def _grainy(image: UInt8Array, seen: UInt8Array) -> NDArray[np.bool_]:
     """Cells in a window in which nothing but a sensor's noise curves. seen: whole cells of the field, 0 or 1."""
     half, few, wide = len(image) // 2, len(seen), _GRAINY_CELLS
     twos = image.reshape(half, 2, half, 2, 3).sum(axis=(1, 3), dtype=np.int64)
-    fine = np.pad(_curving(twos, 1), 1).reshape(few, 2, few, 2).sum(axis=(1, 3))
+    fine = np.pad(_curving(twos, 1).max(axis=2), 1).reshape(few, 2, few, 2).sum(axis=(1, 3))
     fours = twos.reshape(few, 2, few, 2, 3).sum(axis=(1, 3))
-    coarse = _curving(fours[:-1, :-1] + fours[1:, :-1] + fours[:-1, 1:] + fours[1:, 1:], 2)
+    coarse = _curving(fours[:-1, :-1] + fours[1:, :-1] + fours[:-1, 1:] + fours[1:, 1:], 2).max(axis=2)
     # The first of `coarse` stands in row 2 of the cells; of all that a window rests on, the middle is cell 5 of 11.
     coarse_sums, fine_sums = (_along(_along(of, wide).T, wide).T for of in (coarse, fine[2:-3, 2:-3]))
     found = np.zeros_like(seen)
@@ -196,11 +199,39 @@ def _grainy(image: UInt8Array, seen: UInt8Array) -> NDArray[np.bool_]:
     return np.asarray(_windowed(found & _windowed(seen, 5, 0), wide // 2, 0, every=False) == 1)
 
 
+def _relief(image: UInt8Array, field: UInt8Array) -> float:
+    """Over windows of 48 x 48 pixels, how far means of 12 x 12 lie from a plane, over how much those of 2 x 2 curve, in
+    the channel that does most; of the window where all but `_RELIEF_RANK` have more. 1 where there are too few."""
+    few, half, wide = len(image) // _RELIEF_CELL, len(image) // 2, _WINDOW
+    cells = image.reshape(few, _RELIEF_CELL, few, _RELIEF_CELL, 3).sum(axis=(1, 3), dtype=np.int64)
+    parts = sum(cells[y : few - 2 + y, x : few - 2 + x] for y in range(3) for x in range(3))
+    places = few - wide + 1
+    means = np.stack([[parts[y : y + places, x : x + places] for x in range(0, wide, 3)] for y in range(0, wide, 3)])
+    slope = np.array([-3, -1, 1, 3])
+    lines, columns = means.sum(axis=1), means.sum(axis=0)
+    tilts = (np.tensordot(slope, each, 1) for each in (lines, columns))
+    squares = 80 * (means * means).sum(axis=(0, 1)) - 5 * lines.sum(axis=0) ** 2
+    rough = (squares - sum(tilt * tilt for tilt in tilts)).max(axis=2)[1:, 1:]
+    twos = image.reshape(half, 2, half, 2, 3).sum(axis=(1, 3), dtype=np.int64)
+    fine = np.max(
+        [
+            _along(_along(np.pad(_curving(each, 1), 1), 2 * wide).T, 2 * wide).T[2::2, 2::2]
+            for each in np.moveaxis(twos, 2, 0)
+        ],
+        axis=0,
+    )
+    seen = np.asarray(field.reshape(few, _RELIEF_CELL, few, _RELIEF_CELL).min(axis=(1, 3)), np.uint8)
+    middle, end = 1 + wide // 2, 1 + wide // 2 + len(rough)
+    inside = _windowed(seen, wide // 2 + 1, 0)[middle:end, middle:end] == 1
+    found = (np.sqrt(rough / 1040.0) / 144.0 / np.maximum(fine / 2304.0, 0.3))[inside]
+    return min(1.0, float(np.sort(found)[_RELIEF_RANK])) if len(found) > _RELIEF_RANK else 1.0
+
+
 def _curving(sums: Whole, apart: int) -> Whole:
-    """How much each curves against those so far away, in the channel that does most; none for those at the edge."""
+    """How much each curves against those so far away, but for those at the edge."""
     middle, n = sums[apart:-apart, apart:-apart], 2 * apart
     beside = sums[:-n, apart:-apart] + sums[n:, apart:-apart] + sums[apart:-apart, :-n] + sums[apart:-apart, n:]
-    return np.asarray(np.abs(beside - 4 * middle).max(axis=2), np.int64)
+    return np.asarray(np.abs(beside - 4 * middle), np.int64)
 
 
 def _largest(where: NDArray[np.bool_]) -> int:

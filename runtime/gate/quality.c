@@ -19,6 +19,9 @@
 #define CALM 3     /* levels by which no pixel of 3 x 3 cells curves */
 #define GRAINY_CELLS 6 /* a window of cells in which nothing but a sensor's noise curves */
 #define GRAINY_REACH 5 /* cells around its middle that it rests on */
+#define WINDOW 12      /* cells each way, over which relief is held against what a sensor's noise makes */
+#define WINDOW_REACH 7 /* cells around its middle that it rests on */
+#define RELIEF_RANK 4  /* windows that may have less relief by chance */
 #define WELL_INSIDE 12
 #define TOO_FEW 100
 #define CELL 8 /* pixels each way, over which light is taken together */
@@ -40,6 +43,9 @@ typedef struct {
     uint16_t cells[CELLS * CELLS];
     uint8_t lit[CELLS * CELLS], expected[CELLS * CELLS];
     uint16_t sums[HALF * HALF + FEW * FEW], curves[HALF * HALF + FEW * FEW];
+    int64_t rough[FEW * FEW];
+    uint32_t curved_sums[FEW * FEW];
+    uint32_t added[(HALF + 1) * (HALF + 1)];
     uint8_t few[FEW * FEW], room[ROOM(SIDE, WELL_INSIDE)];
     Run runs[(HALF + 1) / 2 * HALF];
     uint8_t blown[HALF * HALF], flat[PIXELS], highest[PIXELS], lowest[PIXELS];
@@ -346,6 +352,90 @@ INLINE void grainy(Work *w, const uint8_t *seen, uint8_t *found) {
     windowed(found, found, w->room, FEW, BEYOND, 0, 0);
 }
 
+/* Of a channel's sums over 2 x 2 pixels, how much each curves: added up from the upper left corner on. */
+INLINE void curves_added(const uint8_t *channel, Work *w) {
+    sums_of_twos(channel, w->sums);
+    memset(w->added, 0, sizeof w->added);
+    for (int y = 0; y < HALF; y++) {
+        uint16_t curves[HALF] = {0};
+        const uint16_t *at = w->sums + y * HALF;
+        for (int x = 1; y && y < HALF - 1 && x < HALF - 1; x++) {
+            curves[x] = (uint16_t)abs(at[x - HALF] + at[x + HALF] + at[x - 1] + at[x + 1] - 4 * at[x]);
+        }
+        uint32_t row = 0, *to = w->added + (y + 1) * (HALF + 1) + 1;
+        for (int x = 0; x < HALF; x++) {
+            row += curves[x];
+            to[x] = to[x - (HALF + 1)] + row;
+        }
+    }
+}
+
+/* How far 4 x 4 sums of 12 x 12 pixels lie from a plane: 80 times the sum of squares. parts: every third of a line. */
+INLINE int64_t off_plane(const uint16_t *parts) {
+    int64_t all = 0, right = 0, down = 0, squares = 0;
+    for (int y = 0; y < 4; y++) {
+        const int64_t a = parts[3 * y * FEW], b = parts[3 * y * FEW + 3], c = parts[3 * y * FEW + 6], d = parts[3 * y * FEW + 9];
+        all += a + b + c + d;
+        right += 3 * (d - a) + c - b;
+        down += (2 * y - 3) * (a + b + c + d);
+        squares += a * a + b * b + c * c + d * d;
+    }
+    return 80 * squares - 5 * all * all - right * right - down * down;
+}
+
+/* Sums of 3 x 3 cells from each on. */
+INLINE void sums_of_parts(const uint16_t *cells, uint16_t *restrict to) {
+    for (int i = 0; i < FEW * (FEW - 2) - 2; i++) {
+        int sum = 0;
+        for (int row = 0; row < 3; row++) sum += cells[i + row * FEW] + cells[i + row * FEW + 1] + cells[i + row * FEW + 2];
+        to[i] = (uint16_t)sum;
+    }
+}
+
+/* Over windows of 48 x 48 pixels, how far means of 12 x 12 lie from a plane, over how much those of 2 x 2 curve; of the
+ * window where all but RELIEF_RANK have more. 1 where there are too few. */
+INLINE double relief(Work *w) {
+    const uint8_t *const channels[] = {w->red, w->green, w->blue};
+    uint8_t seen[FEW * FEW];
+    uint16_t cells[FEW * FEW], parts[FEW * FEW];
+    memset(w->rough, 0, sizeof w->rough);
+    memset(w->curved_sums, 0, sizeof w->curved_sums);
+    for (int c = 0; c < 3; c++) {
+        sums_of_cells(channels[c], cells);
+        sums_of_parts(cells, parts);
+        curves_added(channels[c], w);
+        for (int y = 0; y <= FEW - WINDOW; y++) {
+            for (int x = 0; x <= FEW - WINDOW; x++) {
+                const uint32_t *at = w->added + 2 * y * (HALF + 1) + 2 * x, *below = at + 2 * WINDOW * (HALF + 1);
+                const uint32_t curved = below[2 * WINDOW] - below[0] - at[2 * WINDOW] + at[0];
+                const int64_t off = off_plane(parts + y * FEW + x);
+                int64_t *rough = w->rough + y * FEW + x;
+                uint32_t *most = w->curved_sums + y * FEW + x;
+                *rough = *rough > off ? *rough : off;
+                *most = *most > curved ? *most : curved;
+            }
+        }
+    }
+    sums_of_cells(w->field, cells);
+    for (int i = 0; i < FEW * FEW; i++) seen[i] = cells[i] == 16;
+    windowed(seen, seen, w->room, FEW, WINDOW_REACH, 0, 1);
+    double least[RELIEF_RANK + 1];
+    for (int i = 0; i <= RELIEF_RANK; i++) least[i] = 1;
+    for (int y = 1; y <= FEW - WINDOW; y++) {
+        for (int x = 1; x <= FEW - WINDOW; x++) {
+            if (!seen[(y + WINDOW / 2) * FEW + x + WINDOW / 2]) continue;
+            const double fine = w->curved_sums[y * FEW + x] / 2304.0, rough = sqrt((double)w->rough[y * FEW + x] / 1040.0) / 144.0;
+            double value = rough / (fine > 0.3 ? fine : 0.3);
+            for (int i = 0; i <= RELIEF_RANK; i++) { /* it, or the larger of the two, goes on to the next place */
+                const double other = least[i];
+                least[i] = value < other ? value : other;
+                value = value < other ? other : value;
+            }
+        }
+    }
+    return least[RELIEF_RANK];
+}
+
 /* Pixels of the largest part of the field in which nothing curves: on average over cells, not a single pixel, or but noise. */
 INLINE int blank(Work *w) {
     const uint8_t *const channels[] = {w->red, w->green, w->blue};
@@ -493,6 +583,7 @@ INLINE int measured(const uint8_t *image, Work *w, GateMeasures *to) {
     to->glare_spot = glare_spot(w) / looked_at;
     to->blank = blank(w) / looked_at;
     cut(w->field, to);
+    to->relief = relief(w);
     return GATE_DONE;
 }
 

@@ -16,7 +16,8 @@ Measures measured(const Bytes &input) {
     return {{"brightness", m.brightness}, {"glare_share", m.glare_share}, {"field_share", m.field_share}, {"fields", m.fields},
             {"detail", m.detail}, {"edge_ratio", m.edge_ratio}, {"redness", m.redness}, {"green_excess", m.green_excess},
             {"dark_twentieth", m.dark_twentieth}, {"dark_third", m.dark_third}, {"glare_spot", m.glare_spot}, {"blank", m.blank},
-            {"edge_lit", m.edge_lit}, {"corner_lit", m.corner_lit}};
+            {"edge_lit", m.edge_lit}, {"corner_lit", m.corner_lit},
+            {"relief", m.relief}};
 }
 
 std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> &fits) {
@@ -32,11 +33,11 @@ std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> 
 const std::vector<std::string> LIMIT_NAMES = {
     "brightness_min", "brightness_max", "glare_share_max", "field_share_min", "detail_min", "detail_max", "edge_ratio_min",
     "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min", "glare_spot_max", "blank_max",
-    "edge_lit_max", "corner_lit_max"};
+    "edge_lit_max", "corner_lit_max", "relief_min"};
 
 const Limits LATER_LIMITS = {{"dark_twentieth_min", DARK_TWENTIETH_MIN}, {"dark_third_min", DARK_THIRD_MIN},
                              {"glare_spot_max", GLARE_SPOT_MAX}, {"blank_max", BLANK_MAX},
-                             {"edge_lit_max", EDGE_LIT_MAX}, {"corner_lit_max", CORNER_LIT_MAX}};
+                             {"edge_lit_max", EDGE_LIT_MAX}, {"corner_lit_max", CORNER_LIT_MAX}, {"relief_min", RELIEF_MIN}};
 
 Bytes field_of_view(const Bytes &input) {
     Bytes field(input.size() / 3);
@@ -65,7 +66,7 @@ Quality grade(const Bytes &input, const Limits &limits) {
         found.reasons.insert(found.reasons.begin(), "too dark");
     }
     // A dark, bright or blurred picture is blank, too, and what is no retina has no round field.
-    if (found.reasons.empty() && !(most("blank") && most("edge_lit") && most("corner_lit"))) found.reasons.emplace_back(FIELD);
+    if (found.reasons.empty() && !(most("blank") && most("edge_lit") && most("corner_lit") && least("relief"))) found.reasons.emplace_back(FIELD);
     found.gradable = found.reasons.empty();
     return found;
 }

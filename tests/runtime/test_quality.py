@@ -168,6 +168,68 @@ def test_a_sensors_noise_on_what_hides_the_eye_is_no_relief(shape: str, noise: f
         assert FIELD in found.reasons or UNEVEN in found.reasons, (colour, found)
 
 
+@pytest.mark.parametrize(("noise", "grains", "jpeg"), [(8, 0, 75), (8, 0, 85), (4, 0, 90), (4, 1, None), (8, 1.5, 85)])
+@pytest.mark.parametrize("shape", ["spot, 10 %", "spot, 20 %", "side", "lid"])
+def test_noise_that_was_stored_or_knows_its_neighbours_is_no_relief(
+    shape: str, noise: float, grains: float, jpeg: int | None
+) -> None:
+    drawn = np.random.default_rng(3).normal(0, 1, PLACE.pixels.shape).astype(np.float32)
+    soft = cv2.GaussianBlur(drawn, (0, 0), grains) if grains else drawn
+    for colour in ((205, 150, 125), (190, 120, 70)):
+        layer = np.array(colour, np.float32) + soft * (noise / soft.std())
+        covered = hidden(PLACE, SHAPES[shape], layer, 0.02, 0.0)
+        found = grade(network_input(covered if jpeg is None else _stored(covered, jpeg))[0])
+        assert FIELD in found.reasons or UNEVEN in found.reasons, (colour, found)
+
+
+def _stored(pixels: Picture, quality: int) -> Picture:
+    stored = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.uint8)
+
+
+def _crops(pixels: Picture) -> dict[str, Picture]:
+    """Parts of a picture that nobody would call its whole field, some on black again."""
+    height, width = pixels.shape[:2]
+    parts = {f"middle {share}": _middle(pixels, share) for share in (0.7, 0.6, 0.4)}
+    parts |= {
+        "upper left": pixels[: height * 4 // 5, : width * 4 // 5],
+        "lower right": pixels[height // 4 :, width // 4 :],
+        "upper half": pixels[: height // 2],
+        "left": pixels[:, : width * 3 // 5],
+    }
+    parts |= {f"{name}, on black": _on_black(part) for name, part in parts.items()}
+    return {name: np.ascontiguousarray(part) for name, part in parts.items()}
+
+
+def _middle(pixels: Picture, share: float) -> Picture:
+    rows, columns = (round(side * (1 - share) / 2) for side in pixels.shape[:2])
+    return pixels[rows:-rows, columns:-columns]
+
+
+def _on_black(pixels: Picture) -> Picture:
+    sides = [side // 8 for side in pixels.shape[:2]]
+    return np.pad(pixels, ((sides[0],) * 2, (sides[1],) * 2, (0, 0)))
+
+
+@pytest.mark.parametrize("cut", [0, 40], ids=["round", "cut by the sensor above and below"])
+def test_a_part_of_a_picture_is_no_whole_field(cut: int) -> None:
+    whole = retina(3, 640, 640)[cut : 640 - cut]
+    assert grade(network_input(whole)[0]).gradable
+    assert grade(network_input(_on_black(whole))[0]).gradable
+    for name, part in _crops(whole).items():
+        assert not grade(network_input(part)[0]).gradable, name
+        if not name.startswith(("upper half", "left")):  # which may be called unevenly lit, or too long
+            assert FIELD in grade(network_input(part)[0]).reasons, name
+
+
+@pytest.mark.data
+def test_no_part_of_an_infants_picture_is_a_whole_field(data_root: Path) -> None:
+    for path in sorted((data_root / "hvdropdb_ridge" / "images").iterdir())[::9]:
+        pixels = np.asarray(Image.open(path).convert("RGB"))
+        kept = [name for name, part in _crops(pixels).items() if grade(network_input(part)[0]).gradable]
+        assert kept == [], path.name
+
+
 def test_a_whole_eye_with_a_sensors_noise_is_gradable() -> None:
     for seed in range(4):
         noisy = PLACE.pixels + np.random.default_rng(seed).normal(0, 2.5, PLACE.pixels.shape)
@@ -226,6 +288,7 @@ def test_a_measure_that_is_no_number_fails_the_gate(monkeypatch: pytest.MonkeyPa
         "blank": 0.0,
         "edge_lit": 0.0,
         "corner_lit": 0.0,
+        "relief": 0.3,
     }
     picture = np.zeros((256, 256, 3), np.uint8)
     monkeypatch.setattr("runtime.quality.measure", lambda image: sound)
@@ -262,6 +325,7 @@ GOOD = {
     "blank": 0.001,
     "edge_lit": 0.3,
     "corner_lit": 0.0,
+    "relief": 0.3,
 }
 LIMITS = {
     "brightness_min": (32.0, TOO_DARK),
@@ -280,6 +344,7 @@ LIMITS = {
     "blank_max": (0.015, FIELD),
     "edge_lit_max": (0.55, FIELD),
     "corner_lit_max": (0.4, FIELD),
+    "relief_min": (0.14, FIELD),
 }
 """Each limit as it ships, and what is said beyond it."""
 

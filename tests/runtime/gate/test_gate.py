@@ -125,6 +125,7 @@ def test_several_threads_may_ask_at_once(kernel: Any) -> None:
         "BLANK_MAX",
         "EDGE_LIT_MAX",
         "CORNER_LIT_MAX",
+        "RELIEF_MIN",
         "DIM",
     ],
 )
