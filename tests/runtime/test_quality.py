@@ -69,7 +69,7 @@ def _overexpose(picture: Picture) -> Picture:
 
 
 def _cut(picture: Picture) -> Picture:
-    half = picture.copy()
+    half = np.array(picture)
     half[:, 118:] = 0
     return half
 
