@@ -9,6 +9,7 @@ the cart blocks the screen: commands give futures, events come by a listener, th
 import queue
 import sys
 from pathlib import Path
+from threading import Timer
 
 from runtime.cart.cart import Cart
 from runtime.cart.demo.parts import demonstration
@@ -23,7 +24,8 @@ class Screen:
     """The maker's window: everything in here runs in the screen's own thread."""
 
     def __init__(self, cart: Cart) -> None:
-        self.cart, self.calls, self.left, self.open = cart, queue.SimpleQueue(), list(VIEWS), True
+        self.cart, self.calls, self.left = cart, queue.SimpleQueue(), list(VIEWS)
+        self.open, self.began = True, False
 
     def later(self, does, *args) -> None:
         """From any thread: run it in the screen's thread."""
@@ -40,14 +42,20 @@ class Screen:
 
     def live(self, done) -> None:
         picture = done.result()  # a JPEG for the window, with what is to be done about it; None at the end
-        if picture is not None and self.open:
-            print("live:", picture.framing.hint.value)
-            self.command(self.cart.preview.after(picture.number), self.live)
+        if picture is None or not self.open:
+            return
+        print("live:", picture.framing.hint.value)
+        if not self.began:  # who takes pictures looks first
+            self.began = True
+            self.next_view()
+        self.command(self.cart.preview.after(picture.number), self.live)
 
     def next_view(self, done=None) -> None:
-        if done is not None and done.exception() is not None:
-            print("refused:", done.exception())  # a sentence for the person at the screen; the view is tried again
-        elif done is not None and "image" in done.result()["capture"]["pictures"]:
+        if done is not None and (refused := done.exception()) is not None:
+            print("refused:", refused)  # a sentence for the person at the screen; the view is tried again, not at once
+            Timer(getattr(refused, "retry_s", None) or 0.1, self.later, [self.next_view]).start()
+            return
+        if done is not None and "image" in done.result()["capture"]["pictures"]:
             self.left.pop(0)
         if not self.left:
             exam = self.cart.state()["exam"]["exam"]
@@ -64,8 +72,8 @@ class Screen:
     def run(self) -> None:
         with self.cart.events.listen(lambda: self.later(self.heard, listener)) as listener:
             infant = Infant.from_dict({**INFANT, "gestational_age": "27w3d", "birth_weight_g": 980})
-            self.command(self.cart.preview.after(0), self.live)
-            self.command(self.cart.open_exam(infant, operator="ada"), lambda done: self.next_view())
+            opened = self.cart.open_exam(infant, operator="ada")
+            self.command(opened, lambda done: self.command(self.cart.preview.after(0), self.live))
             while self.open:
                 does, args = self.calls.get()
                 does(*args)
