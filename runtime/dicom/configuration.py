@@ -24,7 +24,7 @@ Port = Annotated[int, Field(gt=0, lt=65536)]
 
 
 def _host(text: str) -> str:
-    if not re.fullmatch(r"[^\s/@?#]+", text):
+    if not text.strip() or re.search(r"[/@?#]", text):
         raise ValueError("expected a host's name or address alone, without a user, a password or a path")
     return text
 
