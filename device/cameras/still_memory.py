@@ -8,11 +8,14 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
+from device.checked_file import read_whole, strict_json
 from device.errors import CameraError
 from device.outputs import writing
 
 MOST = 256
 """So many of the last pictures are known again."""
+LIMIT_BYTES = 1 << 16
+"""Of the file, which holds a hash for each of them."""
 
 
 class StillMemory:
@@ -27,7 +30,7 @@ class StillMemory:
         self._came: deque[str] = deque(maxlen=MOST)
         if path is not None and path.exists():
             try:
-                kept = json.loads(path.read_text(encoding="ascii"))
+                kept = strict_json(read_whole(path, LIMIT_BYTES))
                 self.owes = kept["owes"] is not False
                 self._came.extend(one for one in kept["came"] if isinstance(one, str))
             except (OSError, ValueError, KeyError, TypeError):

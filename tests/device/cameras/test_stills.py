@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from device.cameras.still_memory import StillMemory
 from device.cameras.stills import HttpStill, open_still
 from device.errors import (
     CameraError,
@@ -191,6 +193,19 @@ def test_what_was_asked_before_a_restart_is_owed_after_it_and_what_came_is_known
         kept.mkdir()  # nothing is asked for that could not be remembered
         with pytest.raises(CameraError, match="nothing was taken"):
             take()
+
+
+def test_a_pipe_in_the_place_of_what_was_kept_is_not_waited_for(tmp_path: Path) -> None:
+    kept = tmp_path / "still.json"
+    os.mkfifo(kept)
+    assert StillMemory(kept).owes
+
+
+@pytest.mark.parametrize("text", ['{"owes": false, "owes": false, "came": []}', '{"owes": false}', "[]", " " * 70_000])
+def test_what_was_kept_otherwise_than_here_owes_a_picture(text: str, tmp_path: Path) -> None:
+    kept = tmp_path / "still.json"
+    kept.write_text(text)
+    assert StillMemory(kept).owes
 
 
 @pytest.mark.parametrize("spec", ["", "camera:0", "ftp://x", "folder"])
