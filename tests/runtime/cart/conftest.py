@@ -38,6 +38,15 @@ def quick_pins(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="module")
+def presses_hold() -> Iterator[None]:
+    """A press that waited for two seconds is refused, as it should be; here the machine is only busy with other tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        if "runtime.cart.room" in sys.modules:
+            patched.setattr(sys.modules["runtime.cart.room"], "PRESS_HOLDS_S", 60.0)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
 def sockets_of_pynetdicom_end_here() -> Iterator[None]:
     """Else they are found unclosed in some later test, which has nothing to do with them."""
     yield

@@ -85,21 +85,25 @@ class Driver:
         exam = self.state()["exam"]
         return self.post("light", {"exam": exam["exam"], "eye": (exam["aim"] or {}).get("eye"), "on": on, **more})
 
-    def capture(self, eye: str, view: str) -> dict[str, Any]:
-        """Aim and take one picture; waits while the flash recharges, as a person would."""
-        self.aim(eye, view)
+    def pressed(self) -> httpx.Response:
+        """The button, again while the cart says to wait or a busy machine makes the board refuse, as a person would."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             answer = self.press()
-            if answer.status_code == 409 and answer.json().get("retry_s") and time.monotonic() < deadline:
-                time.sleep(answer.json()["retry_s"] + 0.01)
-                continue
-            if "the board refused" in answer.text and time.monotonic() < deadline:
-                time.sleep(0.2)  # on a busy machine the board's own limits of time refuse: no light was given
-                continue
-            assert answer.is_success, answer.text
-            found: dict[str, Any] = answer.json()["capture"]
-            return found
+            if answer.is_success or time.monotonic() > deadline:
+                return answer
+            wait_s = answer.json().get("retry_s")
+            if not wait_s and "the board refused" not in answer.text:
+                return answer
+            time.sleep((wait_s or 0.2) + 0.01)  # the board's own limits of time refuse without light given
+
+    def capture(self, eye: str, view: str) -> dict[str, Any]:
+        """Aim and take one picture; waits while the flash recharges, as a person would."""
+        self.aim(eye, view)
+        answer = self.pressed()
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()["capture"]
+        return found
 
     def picture(self, eye: str, view: str) -> dict[str, Any]:
         """`capture`, again where no frame held the flash, as happens on a busy machine and is told as such."""

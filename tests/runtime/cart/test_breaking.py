@@ -59,7 +59,8 @@ def test_a_camera_that_is_unplugged_is_said_and_the_exam_goes_on_when_it_is_back
     until(lambda: problems(cart)["camera"], "the camera's problem is said")
     before = len(cart.state()["exam"]["captures"])
     cart.aim("OS", "disc-centred")
-    answer = cart.press()
+    answer = cart.pressed()
+    assert answer.is_success, answer.text
     assert answer.json()["capture"]["outcome"] == "NO_RESULT"
     monkeypatch.setattr(PosedCamera, "read", reads)
     until(lambda: not problems(cart)["camera"], "the camera is back")
@@ -72,7 +73,7 @@ def test_a_board_that_falls_silent_gives_no_light_and_no_picture_and_is_back_aft
     cart.simulated.board.faults = LineFaults(silent=True)
     before = len(cart.state()["exam"]["captures"])
     until(lambda: problems(cart)["light board"], "the board's problem is said")
-    answer = cart.press()
+    answer = cart.pressed()
     assert not answer.is_success
     assert "board" in answer.json()["detail"]
     assert len(cart.state()["exam"]["captures"]) == before
