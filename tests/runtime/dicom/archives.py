@@ -158,7 +158,7 @@ def wlmscpfs(folder: Path) -> Server:
 
 def site(folder: Path, **archive: Any) -> DicomConfig:
     """A site whose archive is Orthanc, unless something else is said."""
-    whole = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM, "answer_s": 20, "commitment_s": 20}
+    whole = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": ORTHANC_DICOM, "answer_s": 60, "commitment_s": 60}
     cart = {"manufacturer": "Camera Works", "model": "Wide 130", "field_of_view_deg": 130}
     cart["page"] = archive.pop("page", False)  # it takes longer than all the rest, and has tests of its own
     if "listen_port" in archive:

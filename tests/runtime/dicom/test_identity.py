@@ -156,7 +156,7 @@ def live_through(folder: Path, seed: int, length: int) -> None:
     cart_port = free_port()
     services = [COMMITMENT, STUDY_ROOT_FIND] if dice.random() < 0.5 else [STUDY_ROOT_FIND]
     with archive.listening(*services) as port:
-        where = scripted(folder, port, listen_port=cart_port, answer_s=5, commitment_s=0.05)
+        where = scripted(folder, port, listen_port=cart_port, commitment_s=0.05)
         ward = Ward(folder, where, archive, dice, cart_port)
         ways = [ward.capture] * 3 + [ward.close] * 2 + [ward.change] * 4 + [ward.send] * 3
         ways += [ward.halt, ward.void, ward.crash, ward.late_report]

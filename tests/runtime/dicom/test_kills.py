@@ -68,7 +68,7 @@ def _kill(pid: int) -> None:
 
 @contextlib.contextmanager
 def sending(folder: Path) -> Iterator[Sender]:
-    where = site(folder, listen_port=CART_PORT, commitment_s=5, answer_s=5)
+    where = site(folder, listen_port=CART_PORT, commitment_s=5)
     site_file = folder / "site.json"
     site_file.write_text(where.model_dump_json(by_alias=True))
     sender = Sender(folder / "journal", site_file)
