@@ -161,6 +161,19 @@ def driven(folder: Path, **settings: Any) -> Iterator[Driver]:
         yield Driver(simulated, cart, server, client)
 
 
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """The cart's own limits of time (a press holds for 2 s, a frame comes within 2 s), for tests of something else.
+
+    There the machine is only busy with other tests.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("runtime.cart.room.PRESS_HOLDS_S", PATIENCE_S)
+        patched.setattr("runtime.cart.room.CAPTURE_TIMEOUT_MS", PATIENCE_S * 1000)
+        patched.setattr("runtime.cart.demo.parts.BUDGET_MS", PATIENCE_S * 1000)
+        yield
+
+
 def taken(cart: Cart, view: View) -> dict[str, Any]:
     """A picture of the right eye by the `Cart` itself, as its screen shows it."""
     exam = cart.aim(Eye.OD, view).result(PATIENCE_S)["exam"]

@@ -14,12 +14,13 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from device.cameras.simulated import SimulatedCamera, SimulatedConfig
 from device.errors import Disconnected
 from device.frame import Frame
-from device.live import LiveReader
+from device.live import LiveConfig, LiveReader
 from runtime.bundle import Bundle, open_bundle
 from runtime.cart.cart import Cart, aim_shown
 from runtime.cart.demo.parts import PIN, USER, demonstration_users
@@ -37,6 +38,10 @@ from runtime.views import Eye, View
 from tests.runtime.cart.driving import PATIENCE_S, on_screen, until
 from tests.runtime.test_explain import Telling
 
+NEVER_STALLED = LiveConfig(stalled_after_s=300, kept_s=300, reconnect_after_s=300, connect_timeout_s=300)
+"""A busy machine's camera is late, and no other one."""
+UNPLUGGED_MS = 500.0
+"""So long a press waits for a camera that is known to be away."""
 KEY = JournalKey(bytes(range(32)))
 INFANT = {"infant_id": "Q-1", "name": "Quick^Ada", "sex": "F", "born_at": "2026-10-18T00:00"}
 INFANT_FIELDS: dict[str, Any] = {**INFANT, "gestational_age": "27w3d", "birth_weight_g": 980}
@@ -115,6 +120,8 @@ class Quick:
     broken: dict[str, str] = field(default_factory=dict)
     """Further parts with what is said of them."""
     token: str = ""
+    _away: pytest.MonkeyPatch = field(default_factory=pytest.MonkeyPatch)
+    """What is changed while the camera is away."""
 
     def __post_init__(self) -> None:
         self.plugged.set()
@@ -131,7 +138,9 @@ class Quick:
             open_journal=self.open_journal or (lambda: Journal.open(self.folder / "journal", KEY, create=True)),
             open_screener=open_screener,
             rules=lambda: site_rules(Site(), bundle()),
-            open_camera=lambda: LiveReader(lambda: QuickCamera(self.plugged, self.place, self.dark), "quick camera"),
+            open_camera=lambda: LiveReader(
+                lambda: QuickCamera(self.plugged, self.place, self.dark), "quick camera", NEVER_STALLED
+            ),
             open_explainer=lambda: Screener(
                 bundle(), engine=Telling(probabilities=self.engine.probabilities), trust="off"
             ),
@@ -158,6 +167,16 @@ class Quick:
         """Whether every part but those that were broken on purpose is."""
         health = {part["name"]: part["problem"] for part in self.cart.health()}
         return not health["software"] and not (health["camera"] and self.plugged.is_set())
+
+    def unplug(self) -> None:
+        """Pull the camera's cable."""
+        self._away.setattr("runtime.cart.room.CAPTURE_TIMEOUT_MS", UNPLUGGED_MS)
+        self.plugged.clear()
+
+    def plug(self) -> None:
+        """Put the cable in again."""
+        self._away.undo()
+        self.plugged.set()
 
     def stop(self) -> None:
         """End it in the proper way."""
@@ -227,4 +246,5 @@ def quick(folder: Path, **settings: Any) -> Iterator[Quick]:
         made.sign_in()
         yield made
     finally:
+        made.plug()
         made.stop()

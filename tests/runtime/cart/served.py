@@ -14,6 +14,7 @@ from runtime.budget import Budget, Deadline
 from runtime.cuda.errors import GPU_LOST_EXIT_CODE, GpuLost, end_process
 from runtime.engines.base import Inference
 from runtime.engines.fake import FakeEngine
+from tests.runtime.cart.driving import unhurried
 from tests.runtime.cart.quick import Quick
 
 
@@ -39,11 +40,12 @@ class LostEngine(FakeEngine):
 
 def main(folder: str, port: str, lost_at: str = "") -> None:
     """Serve until killed."""
-    Quick(Path(folder), engine=LostEngine(int(lost_at)) if lost_at else FakeEngine(), port=int(port))
-    sys.stdout.write("serving\n")
-    sys.stdout.flush()
-    while True:
-        time.sleep(1)
+    with unhurried():
+        Quick(Path(folder), engine=LostEngine(int(lost_at)) if lost_at else FakeEngine(), port=int(port))
+        sys.stdout.write("serving\n")
+        sys.stdout.flush()
+        while True:
+            time.sleep(1)
 
 
 if __name__ == "__main__":

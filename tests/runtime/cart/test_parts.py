@@ -37,7 +37,7 @@ def test_the_desk_does_one_thing_after_the_other_in_its_own_thread() -> None:
             return number
 
         futures = [desk.do(partial(job, number)) for number in range(20)]
-        assert [future.result(10) for future in futures] == list(range(20))
+        assert [future.result(120) for future in futures] == list(range(20))
     finally:
         desk.close()
     assert [number for number, _ in seen] == list(range(20))
@@ -48,8 +48,8 @@ def test_what_a_command_raises_comes_by_its_future_and_the_desk_goes_on() -> Non
     desk: Desk[int] = Desk(lambda: 7, lambda room: None, lambda room: None)
     try:
         with pytest.raises(ZeroDivisionError):
-            desk.do(lambda room: room // 0).result(10)
-        assert desk.do(lambda room: room).result(10) == 7
+            desk.do(lambda room: room // 0).result(120)
+        assert desk.do(lambda room: room).result(120) == 7
     finally:
         desk.close()
 
@@ -78,11 +78,11 @@ def test_a_desk_that_an_engine_ends_tells_everybody_at_once_and_for_ever(where: 
         waiting = [desk.do(lost) for _ in range(4)]
     ends.set()
     go.set()
-    assert first.result(20) == 0
-    answers = [future.exception(20) for future in waiting]
+    assert first.result(120) == 0
+    answers = [future.exception(120) for future in waiting]
     assert all(isinstance(answer, DeskGone) or (answer is None and where != "a command") for answer in answers)
     _until(lambda: not desk.alive)
-    assert isinstance(desk.do(lambda room: room).exception(20), DeskGone)
+    assert isinstance(desk.do(lambda room: room).exception(120), DeskGone)
     assert "started anew" in said[-1]
     assert desk.ended_by_itself
     desk.close()
@@ -108,7 +108,7 @@ def test_whoever_gave_up_waiting_harms_nobody() -> None:
     try:
         assert desk.do(lambda room: room).cancel() or True  # a browser that is gone
         _until(lambda: len(tries) == 2)
-        assert desk.do(lambda room: room).result(20) == 5
+        assert desk.do(lambda room: room).result(120) == 5
     finally:
         desk.close()
 
@@ -129,7 +129,7 @@ def test_how_long_a_command_takes_can_be_seen() -> None:
         time.sleep(0.02)
         assert desk.busy_s >= 0.02
         go.set()
-        done.result(20)
+        done.result(120)
         _until(lambda: desk.busy_s == 0)
     finally:
         desk.close()
@@ -181,7 +181,7 @@ def test_a_room_that_cannot_be_opened_is_told_to_each_command_and_tried_again() 
         answers: list[object] = []
         while not answers or isinstance(answers[-1], Exception):
             done = desk.do(lambda room: room)
-            answers.append(done.exception(10) or done.result(0))
+            answers.append(done.exception(120) or done.result(0))
     finally:
         desk.close()
     assert answers[-1] == 5

@@ -323,10 +323,10 @@ def test_the_exam_goes_on_when_an_unplugged_camera_is_back(tmp_path: Path) -> No
     with quick(tmp_path) as cart:
         cart.open_exam()
         cart.capture("OD", "disc-centred")
-        cart.plugged.clear()
+        cart.unplug()
         until(lambda: health(cart)["camera"], "said")
         assert cart.capture("OD", "nasal")["outcome"] == "NO_RESULT"
-        cart.plugged.set()
+        cart.plug()
         until(lambda: not health(cart)["camera"], "back")
         assert "image" in cart.capture("OD", "nasal")["pictures"]
 

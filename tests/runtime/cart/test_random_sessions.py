@@ -282,7 +282,7 @@ class Session(RuleBasedStateMachine):
 
     @rule(out=st.booleans())
     def the_camera_is_unplugged_or_back(self, out: bool) -> None:
-        (self.cart.plugged.clear if out else self.cart.plugged.set)()
+        (self.cart.unplug if out else self.cart.plug)()
         until(lambda: bool(self.cart.cart.camera.problem) == out, "the camera's state is seen")
 
     @rule(dark=st.booleans())

@@ -100,10 +100,10 @@ def test_an_exam_by_keys(cart: Quick) -> None:
 def test_what_goes_wrong_is_said_and_an_exam_that_is_left_goes_on(cart: Quick) -> None:
     at = Typed(cart.cart)
     at.hears("aim: OD disc-centred")
-    cart.plugged.clear()
+    cart.unplug()
     at.hears("camera: the camera")
     at.press(" ", r"picture 1: No result")
-    cart.plugged.set()
+    cart.plug()
     at.hears("camera: works")
     at.press("q", "stays open")
     assert at.ends() == 0
