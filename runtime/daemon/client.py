@@ -214,14 +214,20 @@ class Client:
         return result.captured_ns + self._max_age_ns
 
     def cancel(self) -> None:
-        """No frame handed over so far is to have a result: each comes as NO_RESULT, whatever the daemon says of it."""
-        self._take_waiting()
-        self._send(Cancel())
-        for index, kept in enumerate(self._results):
-            if isinstance(kept, Result):
-                self._results[index] = _no_result(kept, ResultFlag.CANCELLED, CANCELLED)
-        for tag in list(self._in_flight):
-            self._give_up(tag, ResultFlag.CANCELLED, CANCELLED)
+        """No frame handed over so far is to have a result: each comes as NO_RESULT, whatever the daemon says of it.
+
+        Also where this raises `DaemonGone`: what had come before the daemon went is cancelled, too.
+        """
+        try:
+            self._take_waiting()
+            with contextlib.suppress(DaemonSilent):  # it only works on for nothing
+                self._send(Cancel())
+        finally:
+            for index, kept in enumerate(self._results):
+                if isinstance(kept, Result):
+                    self._results[index] = _no_result(kept, ResultFlag.CANCELLED, CANCELLED)
+            for tag in list(self._in_flight):
+                self._give_up(tag, ResultFlag.CANCELLED, CANCELLED)
 
     def _give_up(self, tag: int, flag: ResultFlag, reason: str) -> None:
         frame = self._in_flight.pop(tag)

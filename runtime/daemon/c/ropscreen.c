@@ -1146,10 +1146,10 @@ rop_status rop_cancel(rop_client *client)
     static const char reason[] = "cancelled by its client";
     ropd_message message;
     rop_status status = configured(client);
-    if (client == NULL || status != ROP_OK) {
+    if (client == NULL || client->ring == NULL || status == ROP_BAD_STATE) {
         return client == NULL ? status : ended(client, status);
     }
-    (void)take_all(client, NULL);
+    (void)take_all(client, NULL); /* also after the end: what came before it could be fetched still */
     for (uint32_t i = 0; i < client->done_count; i++) {
         rop_result *const result = &client->done[(client->done_first + i) % MOST_WAITING];
         const rop_result before = *result;

@@ -282,7 +282,8 @@ rop_status rop_release_slot(rop_client *client, const rop_slot *slot);
 rop_status rop_submit(rop_client *client, const rop_slot *slot, const rop_picture *picture);
 
 /* No frame handed over so far is to have a result: each comes, as ROP_NO_RESULT with ROP_CANCELLED, whatever the daemon
-   says of it. For when another infant's picture could be taken for this one's. */
+   says of it; also where this fails because the connection is over. For when another infant's picture could be taken for
+   this one's. */
 rop_status rop_cancel(rop_client *client);
 
 /* The next result, if one is there: ROP_OK, or ROP_NOTHING_YET at once. Results that arrived before a connection broke

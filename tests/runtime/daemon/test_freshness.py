@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -18,7 +20,7 @@ import pytest
 from runtime.bundle import Bundle
 from runtime.daemon import clock
 from runtime.daemon.client import Client
-from runtime.daemon.errors import DaemonRefused
+from runtime.daemon.errors import DaemonGone, DaemonRefused
 from runtime.daemon.limits import Limits
 from runtime.daemon.messages import FROM_CLIENT, Configure, FrameOrder, Hello, ResultFlag, Welcome, WireOutcome
 from runtime.daemon.ring import make_ring
@@ -185,6 +187,37 @@ def test_a_fetched_but_waiting_result_is_cancelled_too(daemon: Running) -> None:
         awaited(lambda: daemon.service.health().frames == 1, "the reading")
         client.cancel()
         result = client.result()
+        assert (result.outcome, result.flags) == (WireOutcome.NO_RESULT, ResultFlag.CANCELLED)
+
+
+def test_what_came_before_the_daemon_went_is_cancelled_too(daemon: Running) -> None:
+    with daemon.client() as client:
+        client.fill(0, retina(1))
+        client.submit(0, 320, 240)
+        awaited(lambda: daemon.service.health().frames == 1, "the reading")
+        daemon.service.stop()
+        end = select.poll()
+        end.register(client._socket, 0)
+        awaited(lambda: end.poll(0), "the daemon's end")
+        with pytest.raises(DaemonGone):
+            client.cancel()
+        result = client.result()
+        assert (result.outcome, result.flags) == (WireOutcome.NO_RESULT, ResultFlag.CANCELLED)
+
+
+@pytest.mark.system
+def test_while_the_daemon_takes_no_message_a_cancel_holds(tmp_path: Path) -> None:
+    """It hangs, and its socket is full."""
+    with started(tmp_path / "s") as child, Client(tmp_path / "s", slots=3, slot_bytes=320 * 240 * 3) as it:
+        child.send_signal(signal.SIGSTOP)
+        it.fill(0, retina(1))
+        it.submit(0, 320, 240)
+        it._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, 1))
+        with contextlib.suppress(BlockingIOError):
+            while it._socket.send(b"x"):
+                pass
+        it.cancel()
+        result = it.result(0.0)
         assert (result.outcome, result.flags) == (WireOutcome.NO_RESULT, ResultFlag.CANCELLED)
 
 

@@ -189,7 +189,11 @@ def test_a_wait_under_way_ends_when_the_daemon_is_killed(daemons: Daemons, new_c
     assert took_ms < 40_000  # the system takes the daemon down first, in its own time; nothing waits for the reading
 
 
-def test_what_came_before_the_daemon_ended_is_still_given(daemons: Daemons, new_client: NewClient) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_came_before_the_daemon_ended_is_still_given(
+    daemons: Daemons, new_client: NewClient, cancelled: bool
+) -> None:
+    """Unless it was cancelled since: it is the infant's before."""
     child = daemons.start()
     client = ready(new_client, daemons.path)
     assert client.send(PIXELS, WIDTH, HEIGHT, sequence=1) is Status.OK
@@ -201,8 +205,10 @@ def test_what_came_before_the_daemon_ended_is_still_given(daemons: Daemons, new_
     child.terminate()
     child.wait()
     assert client.send(PIXELS, WIDTH, HEIGHT, sequence=2) is Status.GONE
+    if cancelled:
+        assert client.cancel() is Status.GONE
     status, result = client.poll()
-    assert (status, result.sequence, result.outcome) == (Status.OK, 1, NO_REFERRAL_FINDINGS)
+    assert (status, result.sequence, result.outcome) == (Status.OK, 1, NO_RESULT if cancelled else NO_REFERRAL_FINDINGS)
     assert client.poll()[0] is Status.GONE
 
 
