@@ -91,7 +91,9 @@ class Client:
         self._max_age_ns = int(max_age_ms * 1e6)
         self._bundle_sha256 = bundle_sha256
         self._tags = itertools.count(1)
-        self._results: deque[Result | DaemonRefused] = deque()  # came while something else was waited for
+        self._results: deque[tuple[int, Result | DaemonRefused]] = (
+            deque()
+        )  # with their tags; came while others were waited for
         self._in_flight: dict[int, Submit] = {}  # by tag
         self._given_up: dict[int, int] = {}  # tag to slot: the caller had its result, the daemon has the slot
         self._ring: Ring | None = None
@@ -193,10 +195,14 @@ class Client:
 
         Raises `DaemonRefused` for a frame that was refused, `DaemonSilent` when the time passes.
         """
-        deadline = time.monotonic() + (self._answer_s if timeout_s is None else timeout_s)
-        while not self._results:
+        return self._next(self._answer_s if timeout_s is None else timeout_s)
+
+    def _next(self, timeout_s: float, tag: int | None = None) -> Result:
+        """The next result, or that of one frame; others' stay where they are."""
+        deadline = time.monotonic() + timeout_s
+        while (kept := self._taken(tag)) is None:
             self._expire()
-            if self._results:
+            if (kept := self._taken(tag)) is not None:
                 break
             until = min([deadline, *(self._expires(frame) for frame in self._in_flight.values())])
             try:
@@ -204,10 +210,16 @@ class Client:
             except DaemonSilent:
                 if until >= deadline:
                     raise
-        kept = self._results.popleft()
         if isinstance(kept, DaemonRefused):
             raise kept
         return self._judged(kept)
+
+    def _taken(self, tag: int | None) -> Result | DaemonRefused | None:
+        for index, (about, kept) in enumerate(self._results):
+            if tag in (None, about):
+                del self._results[index]
+                return kept
+        return None
 
     def fresh_until_ns(self, result: Result) -> int:
         """Until when a result may be shown, by `clock.now_ns`. Whoever draws it must take it away by then."""
@@ -223,9 +235,9 @@ class Client:
             with contextlib.suppress(DaemonSilent):  # it only works on for nothing
                 self._send(Cancel())
         finally:
-            for index, kept in enumerate(self._results):
+            for index, (tag, kept) in enumerate(self._results):
                 if isinstance(kept, Result):
-                    self._results[index] = _no_result(kept, ResultFlag.CANCELLED, CANCELLED)
+                    self._results[index] = tag, _no_result(kept, ResultFlag.CANCELLED, CANCELLED)
             for tag in list(self._in_flight):
                 self._give_up(tag, ResultFlag.CANCELLED, CANCELLED)
 
@@ -250,7 +262,7 @@ class Client:
             "",
             "",
         )
-        self._results.append(_no_result(empty, flag, reason))
+        self._results.append((tag, _no_result(empty, flag, reason)))
 
     def _expire(self) -> None:
         """Frames whose results could only be too old get theirs now."""
@@ -278,15 +290,22 @@ class Client:
         return f"late: captured {age_ns / 1e6:.0f} ms ago, at most {self._max_age_ns / 1e6:g}"
 
     def read(self, pixels: UInt8Array, *, sequence: int = 0, vessels: bool = False, deadline_ns: int = 0) -> Result:
-        """Copy a picture, uint8 [H, W, 3] RGB, into a slot and wait for its result. Raises `ValueError` for another."""
+        """Copy a picture, uint8 [H, W, 3] RGB, into a slot and wait for its result; no other frame's is given for it.
+
+        When this raises, nobody gets the result any more. Raises `ValueError` for another picture.
+        """
         require_rgb(pixels)
         slot = self.free_slot()
         if slot is None:
             raise DaemonError("every slot is the daemon's; take a result first")
         self.fill(slot, pixels)
         height, width = pixels.shape[:2]
-        self.submit(slot, width, height, sequence=sequence, vessels=vessels, deadline_ns=deadline_ns)
-        return self.result()
+        tag = self.submit(slot, width, height, sequence=sequence, vessels=vessels, deadline_ns=deadline_ns)
+        try:
+            return self._next(self._answer_s, tag)
+        finally:
+            if self._in_flight.pop(tag, None) is not None:
+                self._given_up[tag] = slot
 
     def vessels(self, result: Result) -> UInt8Array | None:
         """A copy of the result's vessel map, probability x 255, uint8 [256, 256]; None where there is none any more."""
@@ -380,11 +399,11 @@ class Client:
             refusal = DaemonRefused(message.code, message.text, message.detail)
             if frame is None:
                 raise refusal
-            self._results.append(refusal)
+            self._results.append((about, refusal))
         elif isinstance(message, Result):
             if frame is None or (message.slot, message.generation) != (frame.slot, frame.generation):
                 raise DaemonError("the daemon gave a result for a frame that is not under way")
-            self._results.append(message)
+            self._results.append((about, message))
         elif about == tag:
             return message
         return None

@@ -20,13 +20,13 @@ import pytest
 from runtime.bundle import Bundle
 from runtime.daemon import clock
 from runtime.daemon.client import Client
-from runtime.daemon.errors import DaemonGone, DaemonRefused
+from runtime.daemon.errors import DaemonGone, DaemonRefused, DaemonSilent
 from runtime.daemon.limits import Limits
 from runtime.daemon.messages import FROM_CLIENT, Configure, FrameOrder, Hello, ResultFlag, Welcome, WireOutcome
 from runtime.daemon.ring import make_ring
 from runtime.daemon.wire import LARGEST, VERSION, ErrorCode, decode
 from tests.pictures import retina
-from tests.runtime.daemon.conftest import Running, awaited, running
+from tests.runtime.daemon.conftest import PATIENCE_S, Running, awaited, running
 
 FINDINGS = (WireOutcome.REFER, WireOutcome.NO_REFERRAL_FINDINGS)
 FAKE = Path(__file__).parent / "fake_daemon.py"
@@ -188,6 +188,24 @@ def test_a_fetched_but_waiting_result_is_cancelled_too(daemon: Running) -> None:
         client.cancel()
         result = client.result()
         assert (result.outcome, result.flags) == (WireOutcome.NO_RESULT, ResultFlag.CANCELLED)
+
+
+def test_a_picture_that_is_read_has_its_own_result(daemon: Running) -> None:
+    """Not that of a frame which was handed over before, nor of a picture that nobody waits for any more."""
+    with daemon.client(order=FrameOrder.EVERY) as client:
+        client.fill(0, retina(1))
+        client.submit(0, 320, 240, sequence=1)
+        assert client.read(retina(2), sequence=2).sequence == 2
+        daemon.engine.segment_delay_ms = 60_000.0
+        client._answer_s = 0.05
+        with pytest.raises(DaemonSilent):
+            client.read(retina(3), sequence=3)
+        client._answer_s = PATIENCE_S
+        daemon.engine.segment_delay_ms = 0.0
+        assert client.read(retina(4), sequence=4).sequence == 4
+        assert client.result().sequence == 1  # of the frame that was handed over; of the third there is none
+        with pytest.raises(DaemonSilent):
+            client.result(0.0)
 
 
 def test_what_came_before_the_daemon_went_is_cancelled_too(daemon: Running) -> None:
