@@ -216,6 +216,9 @@ def test_a_bad_frame_does_not_end_a_folder(kind: Callable[[Path], Camera], make_
     (folder / "b.png").write_text("not a picture")
     for path in folder.iterdir():
         os.utime(path, (1, 1))  # old files: none of them may still be being written
+    newest_ns = max(path.stat().st_ctime_ns for path in folder.iterdir())
+    while time.time_ns() - newest_ns < 20_000_000:  # or that which was touched last comes after the others
+        time.sleep(0.005)
     with kind(folder) as camera:
         first = camera.read()
         with pytest.raises(FrameUnreadable, match=r"b\.png: not an image") as caught:

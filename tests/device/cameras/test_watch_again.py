@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -102,9 +101,11 @@ def test_one_whose_work_was_killed_comes_again_and_no_other(incoming: Path, stat
     )
     command = [sys.executable, "-c", program, str(incoming), str(state)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]) as watcher:
-        assert watcher.stdout is not None
-        assert [watcher.stdout.readline().strip() for _ in range(2)] == ["0.png", "1.png"]
-        watcher.send_signal(signal.SIGKILL)
+        try:
+            assert watcher.stdout is not None
+            assert [watcher.stdout.readline().strip() for _ in range(2)] == ["0.png", "1.png"]
+        finally:
+            watcher.kill()
     assert left_over(incoming, state) == ["1.png", "2.png"]
 
 
@@ -172,14 +173,13 @@ def test_a_full_disk_is_said_and_not_passed_over(incoming: Path, state: Path) ->
     picture(incoming / "b.png", 2)
     with watch(incoming, state) as camera:
         names(camera, 1)
-        locked = sqlite3.connect(state / "watched-files.sqlite")
-        locked.execute("PRAGMA locking_mode=EXCLUSIVE")
-        locked.execute("BEGIN EXCLUSIVE")
-        camera._done._database.execute("PRAGMA busy_timeout=1")
-        with pytest.raises(Disconnected, match="it cannot be remembered which pictures were read"):
-            camera.read()
-        locked.rollback()
-        locked.close()
+        with contextlib.closing(sqlite3.connect(state / "watched-files.sqlite")) as locked:
+            locked.execute("PRAGMA locking_mode=EXCLUSIVE")
+            locked.execute("BEGIN EXCLUSIVE")
+            camera._done._database.execute("PRAGMA busy_timeout=1")
+            with pytest.raises(Disconnected, match="it cannot be remembered which pictures were read"):
+                camera.read()
+            locked.rollback()
 
 
 def test_a_memory_that_cannot_be_read_is_said_by_our_own_error(incoming: Path, state: Path) -> None:

@@ -290,17 +290,21 @@ def test_an_open_interlock_ends_the_light_with_its_reason(
 
 
 @pytest.mark.system
+@pytest.mark.usefixtures("patient")
 def test_a_simulated_board_runs_until_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
     argv = [sys.executable, "-m", "device", "light", "--simulate"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as program:
-        assert program.stdout is not None
-        assert program.stderr is not None
-        port = program.stdout.readline().strip()
-        assert main(["light", "fire", port, "--flash-us", "900", "--level", "7", "--no-eye"]) == 0
-        assert "simulated board" in program.stderr.readline()
-        assert program.stderr.readline() == "flash 900 us at level 7\n"
-        program.send_signal(signal.SIGINT)
-        said = program.stderr.read()
+        try:
+            assert program.stdout is not None
+            assert program.stderr is not None
+            port = program.stdout.readline().strip()
+            assert main(["light", "fire", port, "--flash-us", "900", "--level", "7", "--no-eye"]) == 0
+            assert "simulated board" in program.stderr.readline()
+            assert program.stderr.readline() == "flash 900 us at level 7\n"
+            program.send_signal(signal.SIGINT)
+            said = program.stderr.read()
+        finally:
+            program.kill()
     assert program.returncode == 130
     assert "Traceback" not in said
 

@@ -27,7 +27,9 @@ from tests.busy import at_a_calm_moment
 from tests.device.light.waiting import wait_until
 from tests.device.live.scripted import QUICK, Hang, Opener, Step, picture
 
-PATIENT = LiveConfig(close_timeout_s=0.2)
+PATIENT = LiveConfig(close_timeout_s=0.2, stalled_after_s=60, kept_s=60, reconnect_after_s=60)
+AGES = replace(PATIENT, kept_s=10)
+"""For frames that are too old from the start."""
 
 
 def reader_of(opener: Opener, config: LiveConfig = PATIENT) -> LiveReader:
@@ -114,9 +116,9 @@ def test_newest_gives_a_frame_again_while_it_is_young_and_refuses_an_old_one() -
 
 
 def test_a_frame_that_waited_too_long_is_not_given_as_a_new_one() -> None:
-    old = replace(picture(0), captured_ns=time.monotonic_ns() - 3 * 10**9)
+    old = replace(picture(0), captured_ns=time.monotonic_ns() - 11 * 10**9)
     opener = Opener([old])
-    with reader_of(opener) as reader:
+    with reader_of(opener, AGES) as reader:
         captured(reader, 1)
         with pytest.raises(
             NoNewFrame, match=r"fake#0: \d+\.\d s old when it was asked for; nothing newer came"
@@ -130,9 +132,9 @@ def test_a_frame_that_waited_too_long_is_not_given_as_a_new_one() -> None:
 def test_an_old_frame_that_comes_while_somebody_waits_is_not_given_either() -> None:
     """A driver may have queued it; the consumer is woken by it and must not take it for a new one."""
     hang = Hang()
-    old = replace(picture(1), captured_ns=time.monotonic_ns() - 3 * 10**9)
+    old = replace(picture(1), captured_ns=time.monotonic_ns() - 11 * 10**9)
     opener = Opener([picture(0), hang, old])
-    with reader_of(opener) as reader:
+    with reader_of(opener, AGES) as reader:
         assert taken(reader) == 0
         got: list[Exception | Frame | None] = []
 

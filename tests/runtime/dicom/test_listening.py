@@ -21,7 +21,7 @@ from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
 from runtime.dicom.listening import MOST_CALLERS, Callers
 from runtime.dicom.uids import VERIFICATION
 from runtime.tls import NOT_OF_HOSPITALS
-from tests.runtime.dicom.archives import CART_PORT, site
+from tests.runtime.dicom.archives import CART_PORT, site, wait_until
 from tests.runtime.dicom.certificates import tls
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("private_network")]
@@ -88,6 +88,11 @@ def test_a_caller_without_the_right_certificate_is_refused(certificates: Path) -
         assert answer_without_certificate(certificates) == b""
 
 
+def is_told(desk: CommitmentDesk, words: str) -> None:
+    """The caller knows that it was refused before the cart's thread has said why."""
+    wait_until(lambda: words in desk.refused, PATIENCE_S, words)
+
+
 def calls_in_vain(where: DicomConfig) -> None:
     with pytest.raises((ArchiveRefused, ArchiveUnreachable)):
         calls(where)
@@ -101,19 +106,17 @@ def test_who_was_not_let_in_is_told_with_the_reason(certificates: Path) -> None:
         assert calls(where)
         assert desk.refused == ""
         assert answer_without_certificate(certificates) == b""
-        assert "a caller at 127.0.0.1 was refused by TLS: it shows no certificate" in desk.refused
+        is_told(desk, "a caller at 127.0.0.1 was refused by TLS: it shows no certificate")
         calls_in_vain(cart_called(certificates, tls=tls("expired")))
-        assert "refused by TLS: its certificate has expired" in desk.refused
+        is_told(desk, "refused by TLS: its certificate has expired")
         calls_in_vain(cart_called(certificates, tls=tls("cart", "stranger")))
-        assert "refused by TLS: it does not know the authority of the cart's certificate" in desk.refused
+        is_told(desk, "refused by TLS: it does not know the authority of the cart's certificate")
         calls_in_vain(cart_called(certificates, tls=tls(), ae_title="OTHERCART"))
-        assert (
-            "a caller at 127.0.0.1 that calls itself 'ROPCART', and the cart 'OTHERCART', was rejected" in desk.refused
-        )
+        is_told(desk, "a caller at 127.0.0.1 that calls itself 'ROPCART', and the cart 'OTHERCART', was rejected")
         assert desk._server is not None
         desk._server.server.callers = Callers((ip_network("192.0.2.0/24"),))
         calls_in_vain(where)
-        assert desk.refused == "a caller at 127.0.0.1 was sent away; see cart.listen_to"
+        is_told(desk, "a caller at 127.0.0.1 was sent away; see cart.listen_to")
 
 
 def cart_called(folder: Path, **how: Any) -> DicomConfig:
