@@ -1,15 +1,14 @@
 #include "engine.hpp"
 
-#include <openvino/c/openvino.h>
+#include <openvino/runtime/core.hpp>
+#include <openvino/runtime/properties.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <limits>
-#include <set>
-#include <sstream>
+#include <numeric>
 
 #include "clock.hpp"
 #include "preprocess.hpp"
@@ -19,149 +18,49 @@ namespace {
 
 const char *const RAW = "branch_raw", *const GUIDED = "branch_guided", *const ENCODED = "encoded";
 
-template <typename T, void (*Free)(T *)>
-struct Owned {
-    struct Freed {
-        void operator()(T *thing) const { Free(thing); }
-    };
-    using Pointer = std::unique_ptr<T, Freed>;
-};
-using Core = Owned<ov_core_t, ov_core_free>::Pointer;
-using Model = Owned<ov_model_t, ov_model_free>::Pointer;
-using Compiled = Owned<ov_compiled_model_t, ov_compiled_model_free>::Pointer;
-using Request = Owned<ov_infer_request_t, ov_infer_request_free>::Pointer;
-using Tensor = Owned<ov_tensor_t, ov_tensor_free>::Pointer;
-using Port = Owned<ov_output_const_port_t, ov_output_const_port_free>::Pointer;
-
-template <typename Error>
-void check(ov_status_e status, const std::string &what) {
-    if (status == ov_status_e::OK) return;
-    const char *said = ov_get_last_err_msg();
-    std::string text = said && *said ? said : ov_get_error_info(status);
+std::string said(const ov::Exception &error, const std::string &what) {
+    std::string text = error.what();
     text.erase(text.find_last_not_of(" \n\r\t") + 1);
     text = text.substr(text.find_last_of('\n') + 1);  // the lines before say where in OpenVINO's own sources
-    throw Error("openvino: " + what + " failed: " + text);
+    return "openvino: " + what + " failed: " + text;
 }
 
-std::string own(char *text) {
-    const std::string kept = text ? text : "";
-    ov_free(text);
-    return kept;
-}
-
-std::string property(const Core &core, const char *name) {
-    char *value = nullptr;
-    check<Refused>(ov_core_get_property(core.get(), "CPU", name, &value), name);
-    return own(value);
-}
-
-std::string property(const Compiled &compiled, const char *name) {
-    char *value = nullptr;
-    check<Refused>(ov_compiled_model_get_property(compiled.get(), name, &value), name);
-    return own(value);
-}
-
-Model read(const Core &core, const Bundle &bundle, const std::string &name) {
-    const Bytes text = bundle.read(name + ".xml"), weights = bundle.read(name + ".bin");
-    std::int64_t length = static_cast<std::int64_t>(weights.size());
-    ov_tensor_t *tensor = nullptr;
-    check<Refused>(ov_tensor_create(ov_element_type_e::U8, {1, &length}, &tensor), name);
-    const Tensor kept(tensor);
-    void *to = nullptr;
-    check<Refused>(ov_tensor_data(tensor, &to), name);
-    if (!weights.empty()) std::memcpy(to, weights.data(), weights.size());
-    ov_model_t *model = nullptr;
-    check<Refused>(ov_core_read_model_from_memory_buffer(core.get(), reinterpret_cast<const char *>(text.data()),
-                                                         text.size(), tensor, &model),
-                   name);
-    return Model(model);
+std::shared_ptr<ov::Model> read(ov::Core &core, const Bundle &bundle, const std::string &name) {
+    const Bytes text = bundle.read(name + ".xml"), file = bundle.read(name + ".bin");
+    ov::Tensor weights(ov::element::u8, {file.size()});
+    std::copy(file.begin(), file.end(), weights.data<std::uint8_t>());
+    return core.read_model(std::string(text_of(text)), weights);
 }
 
 // threads: 0 leaves the number to OpenVINO. pinned: whether to a core of its own.
-Compiled compile(const Core &core, const Model &model, const char *arithmetic, int threads, bool pinned) {
-    const std::string number = std::to_string(threads);
-    const char *const count = number.c_str();
-    const char *const pinning = pinned ? "YES" : "NO";
-    ov_compiled_model_t *compiled = nullptr;
-    ov_status_e status;
-    if (threads == 0) {
-        status = ov_core_compile_model(core.get(), model.get(), "CPU", 4, &compiled, "PERFORMANCE_HINT", "LATENCY",
-                                       "INFERENCE_PRECISION_HINT", arithmetic);
-    } else if (pinned) {
-        status = ov_core_compile_model(core.get(), model.get(), "CPU", 6, &compiled, "PERFORMANCE_HINT", "LATENCY",
-                                       "INFERENCE_PRECISION_HINT", arithmetic, "INFERENCE_NUM_THREADS", count);
-    } else {
-        status = ov_core_compile_model(core.get(), model.get(), "CPU", 8, &compiled, "PERFORMANCE_HINT", "LATENCY",
-                                       "INFERENCE_PRECISION_HINT", arithmetic, "INFERENCE_NUM_THREADS", count,
-                                       "ENABLE_CPU_PINNING", pinning);
+ov::CompiledModel compile(ov::Core &core, const Bundle &bundle, const std::string &name, const std::string &arithmetic,
+                          int threads, bool pinned) {
+    ov::AnyMap settings{ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY),
+                        ov::hint::inference_precision(ov::element::Type(arithmetic))};
+    if (threads) settings.insert(ov::inference_num_threads(threads));
+    if (!pinned) settings.insert(ov::hint::enable_cpu_pinning(false));
+    return core.compile_model(read(core, bundle, name), "CPU", settings);
+}
+
+bool gives(const ov::CompiledModel &compiled, const char *name) {
+    const auto outputs = compiled.outputs();
+    return std::any_of(outputs.begin(), outputs.end(), [&](const auto &output) { return output.get_names().count(name); });
+}
+
+void require_between_0_and_1(const ov::Tensor &numbers, const char *name) {
+    const float *const values = numbers.data<float>();
+    // A NaN fails both.
+    if (!std::all_of(values, values + numbers.get_size(), [](float value) { return value >= -1e-3f && value <= 1 + 1e-3f; })) {
+        throw NoResult(std::string(name) + ": has values beyond 0 to 1; the engine's output is not usable");
     }
-    check<Refused>(status, "compiling");
-    return Compiled(compiled);
 }
 
-Request request_of(const Compiled &compiled) {
-    ov_infer_request_t *request = nullptr;
-    check<Refused>(ov_compiled_model_create_infer_request(compiled.get(), &request), "making a request");
-    return Request(request);
-}
-
-Tensor tensor_of(const Request &request, const std::string &name) {
-    ov_tensor_t *tensor = nullptr;
-    check<Refused>(ov_infer_request_get_tensor(request.get(), name.c_str(), &tensor), name);
-    return Tensor(tensor);
-}
-
-void share(const Request &to, const std::string &name, const Tensor &tensor) {
-    check<Refused>(ov_infer_request_set_tensor(to.get(), name.c_str(), tensor.get()), name);
-}
-
-std::vector<std::string> inputs_of(const Compiled &compiled) {
-    std::size_t count = 0;
-    check<Refused>(ov_compiled_model_inputs_size(compiled.get(), &count), "inputs");
-    std::vector<std::string> names;
-    for (std::size_t i = 0; i < count; i++) {
-        ov_output_const_port_t *port = nullptr;
-        check<Refused>(ov_compiled_model_input_by_index(compiled.get(), i, &port), "inputs");
-        const Port kept(port);
-        char *name = nullptr;
-        check<Refused>(ov_port_get_any_name(port, &name), "inputs");
-        names.push_back(own(name));
+std::vector<float> finite_numbers(const ov::Tensor &numbers, const char *name) {
+    std::vector<float> found(numbers.data<float>(), numbers.data<float>() + numbers.get_size());
+    if (!std::all_of(found.begin(), found.end(), [](float value) { return std::isfinite(value); })) {
+        throw NoResult(std::string(name) + ": not finite numbers; the engine's output is not usable");
     }
-    return names;
-}
-
-bool gives(const Compiled &compiled, const char *name) {
-    ov_output_const_port_t *port = nullptr;
-    const bool found = ov_compiled_model_output_by_name(compiled.get(), name, &port) == ov_status_e::OK;
-    const Port kept(port);
     return found;
-}
-
-// A result's numbers, which are to be float32.
-struct Numbers {
-    float *data = nullptr;
-    std::size_t size = 0;
-
-    Numbers(const Tensor &tensor, const std::string &name) {
-        ov_element_type_e type{};
-        void *raw = nullptr;
-        check<Refused>(ov_tensor_get_element_type(tensor.get(), &type), name);
-        check<Refused>(ov_tensor_get_size(tensor.get(), &size), name);
-        check<Refused>(ov_tensor_data(tensor.get(), &raw), name);
-        if (type != ov_element_type_e::F32) throw Refused("openvino: " + name + " is not float32; build the bundle again");
-        data = static_cast<float *>(raw);
-    }
-    // What is not written must not be the frame before's.
-    void forget() const { std::fill_n(data, size, std::numeric_limits<float>::quiet_NaN()); }
-};
-
-void require_between_0_and_1(const Numbers &numbers, const char *name) {
-    for (std::size_t i = 0; i < numbers.size; i++) {
-        const float value = numbers.data[i];
-        if (!(value >= -1e-3f && value <= 1 + 1e-3f)) {  // a NaN fails both
-            throw NoResult(std::string(name) + ": has values beyond 0 to 1; the engine's output is not usable");
-        }
-    }
 }
 
 std::string isa_limit() {
@@ -196,20 +95,17 @@ std::pair<std::string, std::string> precision_pair(const Manifest &manifest, con
 
 std::string cpu_class() {
     std::ifstream file("/proc/cpuinfo");
-    std::set<std::string> flags;
-    for (std::string line; std::getline(file, line);) {
-        if (line.rfind("flags", 0) != 0 && line.rfind("Features", 0) != 0) continue;
-        std::istringstream words(line.substr(std::min(line.find(':') + 1, line.size())));
-        for (std::string word; words >> word;) flags.insert(word);
-        break;
+    std::string line;
+    while (std::getline(file, line) && line.rfind("flags", 0) != 0 && line.rfind("Features", 0) != 0) {
     }
+    const auto has = [flags = line + " "](const char *flag) { return flags.find(std::string(" ") + flag + " ") != std::string::npos; };
     const std::vector<std::string> classes = {"avx2", "vnni", "amx"};
     std::string own;
-    if (flags.count("amx_int8") && flags.count("amx_bf16")) {
+    if (has("amx_int8") && has("amx_bf16")) {
         own = "amx";
-    } else if (flags.count("avx512_vnni") || flags.count("avx_vnni")) {
+    } else if (has("avx512_vnni") || has("avx_vnni")) {
         own = "vnni";
-    } else if (flags.count("avx2")) {
+    } else if (has("avx2")) {
         own = "avx2";
     }
     const std::string held = limited_class(isa_limit());
@@ -218,24 +114,20 @@ std::string cpu_class() {
 }
 
 struct Engine::Parts {
-    Core core;
-    std::vector<Compiled> compiled;
-    std::vector<Request> requests;
-    std::vector<Tensor> tensors;
-    Bytes image = Bytes(INPUT_BYTES);
-    std::vector<Numbers> results;   // vessels, probabilities, logits; encoded where the graphs give it
-    std::vector<Numbers> between;   // the branches' results
+    ov::Core core;
+    std::vector<ov::CompiledModel> compiled;
+    std::vector<ov::InferRequest> requests;
+    ov::Tensor image{ov::element::u8, {1, SIDE, SIDE, 3}};
+    ov::Tensor vessels, probabilities, logits, encoded;  // the last is empty where the graphs do not give it
+    std::vector<ov::Tensor> written;                     // by an inference, all of them
 };
 
-Engine::Engine(const Bundle &bundle, const std::string &precision, int threads)
+Engine::Engine(const Bundle &bundle, const std::string &precision, int threads) try
     : parts_(std::make_unique<Parts>()), classes_(bundle.manifest().classes.size()) {
-    ov_core_t *raw_core = nullptr;
-    check<Refused>(ov_core_create(&raw_core), "starting");
-    parts_->core.reset(raw_core);
-    const Core &core = parts_->core;
+    ov::Core &core = parts_->core;
     const std::string limit = isa_limit();
     const bool no_half = !limited_class(limit).empty() && limit != "AVX512_CORE_BF16";
-    const std::string half = no_half ? "f32" : property(core, "INFERENCE_PRECISION_HINT");
+    const std::string half = no_half ? "f32" : core.get_property("CPU", ov::hint::inference_precision).to_string();
     const auto [segmentation, classifier] = precision_pair(bundle.manifest(), precision);
     const std::string handed_on = segmentation == "fp32" || classifier == "fp32" ? "f32" : half;
     precision_ = precision_word(segmentation, classifier);
@@ -248,106 +140,96 @@ Engine::Engine(const Bundle &bundle, const std::string &precision, int threads)
         throw Refused("bundle " + bundle.path().string() + ": holds no saved graphs of " + precision_ +
                       " with maps handed on in " + handed_on + "; add them: python -m build_engines ir BUNDLE");
     }
-    const char *const segments_in = segmentation == "fp32" ? "f32" : half.c_str();
-    const char *const classifies_in = classifier == "fp32" ? "f32" : half.c_str();
-    parts_->compiled.push_back(compile(core, read(core, bundle, saved->folder + "/segmentation"), segments_in, threads, true));
-    const int cores = threads ? threads : std::max(1, std::atoi(property(parts_->compiled[0], "INFERENCE_NUM_THREADS").c_str()));
+    auto &compiled = parts_->compiled;
+    compiled.push_back(compile(core, bundle, saved->folder + "/segmentation", segmentation == "fp32" ? "f32" : half, threads, true));
+    const int cores = threads ? threads : std::max(1, compiled[0].get_property(ov::inference_num_threads));
     const bool branches = saved->parts.size() > 2;
     // The branches run side by side, each on its share; pinned, both would be on the first cores.
     const std::vector<int> shares = branches ? std::vector<int>{std::max(cores / 2, 1), cores - cores / 2, 1} : std::vector<int>{threads};
     for (std::size_t i = 1; i < saved->parts.size(); i++) {
-        const Model model = read(core, bundle, saved->folder + "/" + saved->parts[i]);
-        parts_->compiled.push_back(compile(core, model, classifies_in, shares[i - 1], !branches));
+        compiled.push_back(compile(core, bundle, saved->folder + "/" + saved->parts[i], classifier == "fp32" ? "f32" : half,
+                                   shares[i - 1], !branches));
     }
-    for (const Compiled &compiled : parts_->compiled) parts_->requests.push_back(request_of(compiled));
-
-    std::vector<Request> &requests = parts_->requests;
-    std::int64_t sides[] = {1, SIDE, SIDE, 3};
-    ov_tensor_t *raw_image = nullptr;
-    check<Refused>(ov_tensor_create_from_host_ptr(ov_element_type_e::U8, {4, sides}, parts_->image.data(), &raw_image), "image");
-    parts_->tensors.emplace_back(raw_image);
-    share(requests[0], "image", parts_->tensors[0]);
+    auto &requests = parts_->requests;
+    for (ov::CompiledModel &each : compiled) requests.push_back(each.create_infer_request());
+    requests[0].set_tensor("image", parts_->image);
     const std::size_t taking = branches ? 2 : 1;  // the classifier, or its guided branch
-    for (const std::string &name : inputs_of(parts_->compiled[taking])) {
-        if (name == "image") {
-            share(requests[taking], name, parts_->tensors[0]);
-        } else {
-            parts_->tensors.push_back(tensor_of(requests[0], name));
-            share(requests[taking], name, parts_->tensors.back());
-        }
+    for (const auto &input : compiled[taking].inputs()) {
+        const std::string name = input.get_any_name();
+        requests[taking].set_tensor(name, name == "image" ? parts_->image : requests[0].get_tensor(name));
     }
     if (branches) {
-        share(requests[1], "image", parts_->tensors[0]);
+        requests[1].set_tensor("image", parts_->image);
         for (const auto &[from, name] : {std::pair{1, RAW}, {2, GUIDED}}) {
-            parts_->tensors.push_back(tensor_of(requests[static_cast<std::size_t>(from)], name));
-            parts_->between.emplace_back(parts_->tensors.back(), name);
-            share(requests[3], name, parts_->tensors.back());
+            parts_->written.push_back(requests[static_cast<std::size_t>(from)].get_tensor(name));
+            requests[3].set_tensor(name, parts_->written.back());
         }
     }
-    for (const char *name : {"vessels", "probabilities", "logits"}) {
-        parts_->tensors.push_back(tensor_of(std::string(name) == "vessels" ? requests.front() : requests.back(), name));
-        parts_->results.emplace_back(parts_->tensors.back(), name);
-    }
-    if (gives(parts_->compiled[0], ENCODED)) {
-        parts_->tensors.push_back(tensor_of(requests.front(), ENCODED));
-        parts_->results.emplace_back(parts_->tensors.back(), ENCODED);
-    }
-    if (parts_->results[0].size != std::size_t{SIDE} * SIDE || parts_->results[1].size != classes_ ||
-        parts_->results[2].size != classes_) {
+    parts_->vessels = requests.front().get_tensor("vessels");
+    parts_->probabilities = requests.back().get_tensor("probabilities");
+    parts_->logits = requests.back().get_tensor("logits");
+    parts_->written.insert(parts_->written.end(), {parts_->vessels, parts_->probabilities, parts_->logits});
+    if (gives(compiled[0], ENCODED)) parts_->written.push_back(parts_->encoded = requests.front().get_tensor(ENCODED));
+    for (const ov::Tensor &each : parts_->written) each.data<float>();  // raises where it is not float32
+    if (parts_->vessels.get_size() != std::size_t{SIDE} * SIDE || parts_->probabilities.get_size() != classes_ ||
+        parts_->logits.get_size() != classes_) {
         throw Refused("bundle " + bundle.path().string() + ": its graphs do not fit its manifest; build it again");
     }
-    device_ = property(core, "FULL_DEVICE_NAME");
+    device_ = core.get_property("CPU", ov::device::full_name);
     device_.erase(device_.find_last_not_of(' ') + 1);
     if (precision_ != "fp32") {
-        device_ += " (segmentation " + property(parts_->compiled[0], "INFERENCE_PRECISION_HINT") + ", classifier " +
-                   property(parts_->compiled[1], "INFERENCE_PRECISION_HINT") + ")";
+        const auto arithmetic = [&](std::size_t of) { return compiled[of].get_property(ov::hint::inference_precision).to_string(); };
+        device_ += " (segmentation " + arithmetic(0) + ", classifier " + arithmetic(1) + ")";
     }
     why_ = "rop-read " ROP_READ_VERSION ", saved graphs " + saved->folder;
+} catch (const ov::Exception &error) {
+    throw Refused(said(error, "loading"));
 }
 
 Engine::~Engine() = default;
 
-std::size_t Engine::encodes() const { return parts_->results.size() > 3 ? parts_->results[3].size : 0; }
+std::size_t Engine::encodes() const { return parts_->encoded ? parts_->encoded.get_size() : 0; }
 
 Inference Engine::infer(const Bytes &input) {
     if (input.size() != INPUT_BYTES) throw NoResult("image has the wrong size");
-    std::copy(input.begin(), input.end(), parts_->image.begin());
-    for (const auto *numbers : {&parts_->results, &parts_->between}) {
-        for (const Numbers &each : *numbers) each.forget();
+    std::copy(input.begin(), input.end(), parts_->image.data<std::uint8_t>());
+    for (ov::Tensor &each : parts_->written) {  // what is not written must not be the frame before's
+        std::fill_n(each.data<float>(), each.get_size(), std::numeric_limits<float>::quiet_NaN());
     }
-    const std::vector<Request> &requests = parts_->requests;
+    auto &requests = parts_->requests;
     Inference found;
-    auto start = Clock::now();
-    check<NoResult>(ov_infer_request_infer(requests[0].get()), "segment");
-    found.segment_ms = since(start);
-    start = Clock::now();
-    if (requests.size() == 2) {
-        check<NoResult>(ov_infer_request_infer(requests[1].get()), "classify");
-    } else {
-        check<NoResult>(ov_infer_request_start_async(requests[2].get()), "classify");
-        const ov_status_e raw_branch = ov_infer_request_infer(requests[1].get());
-        const ov_status_e guided_branch = ov_infer_request_wait(requests[2].get());  // told when both have ended
-        check<NoResult>(raw_branch, "classify");
-        check<NoResult>(guided_branch, "classify");
-        check<NoResult>(ov_infer_request_infer(requests[3].get()), "classify");
+    const char *stage = "segment";
+    try {
+        auto start = Clock::now();
+        requests[0].infer();
+        found.segment_ms = since(start);
+        stage = "classify";
+        start = Clock::now();
+        if (requests.size() == 2) {
+            requests[1].infer();
+        } else {
+            requests[2].start_async();
+            try {
+                requests[1].infer();
+            } catch (...) {  // told when both have ended
+                requests[2].wait();
+                throw;
+            }
+            requests[2].wait();
+            requests[3].infer();
+        }
+        found.classify_ms = since(start);
+    } catch (const ov::Exception &error) {
+        throw NoResult(said(error, stage));
     }
-    found.classify_ms = since(start);
-    const Numbers &vessels = parts_->results[0], &probabilities = parts_->results[1], &logits = parts_->results[2];
-    require_between_0_and_1(vessels, "vessels");
-    require_between_0_and_1(probabilities, "probabilities");
-    double total = 0;
-    for (std::size_t i = 0; i < classes_; i++) {
-        total += static_cast<double>(probabilities.data[i]);
-        if (!std::isfinite(logits.data[i])) throw NoResult("logits: not finite; the engine's output is not usable");
-    }
+    require_between_0_and_1(parts_->vessels, "vessels");
+    require_between_0_and_1(parts_->probabilities, "probabilities");
+    found.vessels = finite_numbers(parts_->vessels, "vessels");
+    found.probabilities = finite_numbers(parts_->probabilities, "probabilities");
+    finite_numbers(parts_->logits, "logits");
+    if (parts_->encoded) found.encoded = finite_numbers(parts_->encoded, "encoded");
+    const double total = std::accumulate(found.probabilities.begin(), found.probabilities.end(), 0.0);
     if (!(std::fabs(total - 1) <= 0.01)) throw NoResult("probabilities: do not add up to 1; the engine's output is not usable");
-    if (const std::size_t count = encodes()) {
-        found.encoded.assign(parts_->results[3].data, parts_->results[3].data + count);
-        const bool finite = std::all_of(found.encoded.begin(), found.encoded.end(), [](float value) { return std::isfinite(value); });
-        if (!finite) throw NoResult("encoded: not finite numbers; the engine's output is not usable");
-    }
-    found.vessels.assign(vessels.data, vessels.data + vessels.size);
-    found.probabilities.assign(probabilities.data, probabilities.data + probabilities.size);
     return found;
 }
 

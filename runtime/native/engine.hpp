@@ -1,4 +1,4 @@
-// Both networks on the CPU by OpenVINO's C interface, from graphs that the bundle holds saved.
+// Both networks on the CPU by OpenVINO, from graphs that the bundle holds saved.
 #pragma once
 
 #include <array>

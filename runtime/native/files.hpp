@@ -24,6 +24,7 @@ struct NoResult : std::runtime_error {
 
 // A regular file's bytes; one more than the limit where there are more. Raises std::system_error.
 Bytes read_at_most(const std::filesystem::path &path, std::uint64_t limit);
+Bytes read_at_most(int fd, std::uint64_t limit);  // of whatever is open there
 
 // SHA-256 as 64 digits.
 std::string hex(const Bytes &bytes);

@@ -1,5 +1,6 @@
 // rop-read PICTURE...: readings as JSON, one a line.
 
+#include <getopt.h>
 #include <malloc.h>
 #include <unistd.h>
 
@@ -58,47 +59,35 @@ int whole(const std::string &text, const std::string &name, int most) {
     return static_cast<int>(value);
 }
 
-void take(Options &to, const std::string &name, const std::string &value) {
-    if (name == "--bundle") {
-        to.bundle = value;
-    } else if (name == "--trusted-keys") {
-        to.keys = value;
-    } else if (name == "--precision") {
-        to.precision = value;
-    } else if (name == "--threads") {
-        to.threads = whole(value, name, 4096);
-    } else if (name == "--raw") {
-        const std::size_t by = value.find('x');
-        if (by == std::string::npos) throw Refused("--raw: got " + value + ", expected WIDTHxHEIGHT");
-        to.width = whole(value.substr(0, by), name, 65500);
-        to.height = whole(value.substr(by + 1), name, 65500);
-    } else {
-        throw Refused(name + ": no such option; see rop-read --help");
-    }
+void take_size(Options &to, const std::string &text) {
+    const std::size_t by = text.find('x');
+    if (by == std::string::npos) throw Refused("--raw: got " + text + ", expected WIDTHxHEIGHT");
+    to.width = whole(text.substr(0, by), "--raw", 65500);
+    to.height = whole(text.substr(by + 1), "--raw", 65500);
 }
 
 Options parsed(int count, char **words) {
+    const option known[] = {{"bundle", required_argument, nullptr, 'b'},    {"trusted-keys", required_argument, nullptr, 'k'},
+                            {"precision", required_argument, nullptr, 'p'}, {"threads", required_argument, nullptr, 't'},
+                            {"raw", required_argument, nullptr, 'r'},       {"vectors", no_argument, nullptr, 'v'},
+                            {"verbose", no_argument, nullptr, 's'},         {}};
     Options found;
     if (const char *keys = std::getenv("ROP_TRUSTED_KEYS"); keys && *keys) found.keys = keys;
-    for (int i = 1; i < count; i++) {
-        const std::string word = words[i];
-        if (word == "--vectors") {
-            found.vectors = true;
-        } else if (word == "--verbose") {
-            found.verbose = true;
-        } else if (word == "--") {
-            found.pictures.insert(found.pictures.end(), words + i + 1, words + count);
-            break;
-        } else if (word.rfind("--", 0) != 0) {
-            found.pictures.push_back(word);
-        } else if (const std::size_t equals = word.find('='); equals != std::string::npos) {
-            take(found, word.substr(0, equals), word.substr(equals + 1));
-        } else if (i + 1 < count) {
-            take(found, word, words[++i]);
-        } else {
-            throw Refused(word + ": needs a value; see rop-read --help");
+    opterr = 0;
+    for (int one; (one = getopt_long(count, words, ":", known, nullptr)) != -1;) {
+        switch (one) {
+            case 'b': found.bundle = optarg; break;
+            case 'k': found.keys = optarg; break;
+            case 'p': found.precision = optarg; break;
+            case 't': found.threads = whole(optarg, "--threads", 4096); break;
+            case 'r': take_size(found, optarg); break;
+            case 'v': found.vectors = true; break;
+            case 's': found.verbose = true; break;
+            case ':': throw Refused(std::string(words[optind - 1]) + ": needs a value; see rop-read --help");
+            default: throw Refused(std::string(words[optind - 1]) + ": no such option, or not alone; see rop-read --help");
         }
     }
+    found.pictures.assign(words + optind, words + count);
     if (const char *profile = std::getenv("ROP_SITE_PROFILE"); profile && *profile) {
         throw Refused("ROP_SITE_PROFILE: rop-read obeys no site profile; use python -m runtime.screen");
     }
@@ -107,23 +96,9 @@ Options parsed(int count, char **words) {
     return found;
 }
 
-Bytes standard_input() {
-    Bytes found(1 << 16);
-    std::size_t size = 0;
-    while (size <= LARGEST_PICTURE) {
-        if (size == found.size()) found.resize(2 * size);
-        const ssize_t got = read(STDIN_FILENO, found.data() + size, found.size() - size);
-        if (got < 0) throw std::system_error(errno, std::generic_category());
-        if (got == 0) break;
-        size += static_cast<std::size_t>(got);
-    }
-    found.resize(size);
-    return found;
-}
-
 Picture picture_from(const Options &options, const std::string &name) {
     try {
-        const Bytes file = name == "-" ? standard_input() : read_at_most(name, LARGEST_PICTURE);
+        const Bytes file = name == "-" ? read_at_most(STDIN_FILENO, LARGEST_PICTURE) : read_at_most(name, LARGEST_PICTURE);
         return options.width ? raw(file, options.width, options.height) : decode(file);
     } catch (const std::system_error &error) {
         throw NoResult("cannot be read (" + error.code().message() + ")");

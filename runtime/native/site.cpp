@@ -1,6 +1,7 @@
 #include "site.hpp"
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
@@ -35,18 +36,11 @@ std::optional<Bytes> read_if_there(const fs::path &path, std::uint64_t limit) {
     }
 }
 
-Bytes unhex(std::string_view text) {
-    Bytes bytes;
-    for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-        std::uint8_t byte = 0;
-        for (const char digit : {text[i], text[i + 1]}) {
-            const std::size_t value = std::string_view("0123456789abcdef").find(digit);
-            if (value == std::string_view::npos) return {};
-            byte = static_cast<std::uint8_t>(std::size_t{byte} << 4 | value);
-        }
-        bytes.push_back(byte);
-    }
-    return bytes;
+Bytes unhex(const std::string &text) {
+    long length = 0;
+    const std::unique_ptr<std::uint8_t, void (*)(std::uint8_t *)> raw(OPENSSL_hexstr2buf(text.c_str(), &length),
+                                                                      [](std::uint8_t *bytes) { OPENSSL_free(bytes); });
+    return raw ? Bytes(raw.get(), raw.get() + length) : Bytes();
 }
 
 std::string public_key(const fs::path &path) {
@@ -125,15 +119,12 @@ void check_issue(const std::string &name, long long issue, const std::string &wh
 }  // namespace
 
 std::pair<Bytes, Bytes> parse_signature(const Bytes &line, const std::string &what) {
-    // One spelling only, so that every byte of the line counts.
-    const std::string_view text = text_of(line), begin = "{\"ed25519\": \"", middle = "\", \"key\": \"", end = "\"}\n";
-    const std::size_t size = begin.size() + 2 * SIGNATURE_BYTES + middle.size() + 2 * KEY_BYTES + end.size();
-    const std::size_t second = begin.size() + 2 * SIGNATURE_BYTES;
-    if (text.size() == size && text.substr(0, begin.size()) == begin && text.substr(second, middle.size()) == middle &&
-        text.substr(size - end.size()) == end) {
-        Bytes signature = unhex(text.substr(begin.size(), 2 * SIGNATURE_BYTES));
-        Bytes key = unhex(text.substr(second + middle.size(), 2 * KEY_BYTES));
-        if (signature.size() == SIGNATURE_BYTES && key.size() == KEY_BYTES) return {key, signature};
+    const std::string text(text_of(line)), begin = "{\"ed25519\": \"", middle = "\", \"key\": \"", end = "\"}\n";
+    const std::size_t second = begin.size() + 2 * SIGNATURE_BYTES + middle.size();
+    if (text.size() == second + 2 * KEY_BYTES + end.size()) {
+        const Bytes signature = unhex(text.substr(begin.size(), 2 * SIGNATURE_BYTES)), key = unhex(text.substr(second, 2 * KEY_BYTES));
+        // One spelling only, so that every byte of the line counts.
+        if (text == begin + hex(signature) + middle + hex(key) + end) return {key, signature};
     }
     throw Refused(what + ": no signature line, expected {ed25519, key}; sign it: python -m build_engines sign");
 }
