@@ -43,11 +43,12 @@ def look_before(run: Run, supply: Supply, stop: Stop, say: Say) -> ColdStartPart
     """Before the run, so that no process of it is left beside the measuring. A live camera lends no frame to it."""
     if not run.beside.cold_start or not isinstance(supply, Pool):
         return None
-    say("cold start: four fresh processes")
     model = run.model
     site = named_in_environment(model.site_profile, model.trusted_keys, model.station)
     with stop.interruptible:
-        return measure_cold_start(supply.frames[0], model.bundle, model.engine, model.precision, model.threads, site)
+        return measure_cold_start(
+            supply.frames[0], model.bundle, model.engine, model.precision, model.threads, site, say
+        )
 
 
 def look_after(opened: Opened, found: Found, stop: Stop, say: Say) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from runtime.bench.words import GPU_STAGES, ROWS, STAGES, LoadKind
+from runtime.outcome import Outcome
 
 REPORT_SCHEMA = "rop.bench/1"
 
@@ -31,6 +32,7 @@ SAMPLED = {*ROWS, "cpu"} - {"camera_to_result"}
 ALWAYS_SAMPLED = SAMPLED - set(GPU_STAGES)
 OWN_STAGES = tuple(stage for stage in STAGES if stage != "capture")
 """That a frame's total holds."""
+OUTCOMES = tuple(outcome.value for outcome in Outcome)
 ROUNDED_MS = 0.0011
 """Times are rounded to a microsecond."""
 
@@ -277,6 +279,10 @@ class ColdStartPart(Part):
     second_result: Millis
     first_after_idle: Millis
     idle_s: Amount
+    other_cores: Amount | None = None
+    """Cores' worth of time that other processes took meanwhile; None in reports of older versions."""
+    spread: Amount | None = None
+    """How many times as long the slowest of the later starts took to its first result as the quickest."""
 
 
 class AccuracyPart(Part):
@@ -428,10 +434,20 @@ class Report(Part):
 
     def _contradictions(self) -> Iterator[str]:
         frames, counts = self.frames, self.counts
+        failed = frames.outcome.count(Outcome.NO_RESULT.value)
+        refused = sum(
+            read is None and outcome != Outcome.NO_RESULT.value
+            for read, outcome in zip(frames.columns["classify"], frames.outcome, strict=True)
+        )
         found = {"read": len(frames.number), "timed": frames.timed, "dropped": sum(frames.dropped_before)}
+        found |= {"failed": failed, "refused": refused, "frames_in": counts.read + counts.dropped}
         for name, count in found.items():
             if getattr(counts, name) != count:
                 yield f"{name} is {getattr(counts, name)}, of the frames {count}"
+        if unknown := set(frames.outcome) - set(OUTCOMES):
+            yield f"outcome {min(unknown)!r:.40} is none of {', '.join(OUTCOMES)}"
+        if failed and not any(finding.kind == "NO_RESULT" for finding in self.findings):
+            yield f"{failed} frames gave no result, and no finding says so"
         weights = {finding.weight for finding in self.findings}
         word = "INVALID" if "invalid" in weights else "FAIL" if "fail" in weights else "PASS"
         if self.verdict != word:

@@ -205,5 +205,6 @@ class Session:
             model=run.model,
             precision=about.engine.precision,
             warm=self._warmed.steady,
+            cold_start=self.found.cold_start,
         )
         return assemble(about, evidence, judge(evidence))

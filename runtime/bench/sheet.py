@@ -53,7 +53,8 @@ class Sheet:
         return printable(
             f"camera to result p50 {_told(self.p50)}, p99 {_told(self.p99)} ({CONFIDENCE:.0%} intervals over "
             f"{len(self.reports)} processes of {first.counts.timed} frames); {load}; "
-            f"{engine.backend} {engine.precision} on {engine.device}; {made.processor}, {cores_line(first)}; "
+            f"{engine.backend} {engine.precision} graphs on {engine.device}; {made.processor}, "
+            f"{cores_line(first)}; "
             f"bundle {bundle.name} {bundle.version}, SHA-256 {bundle.sha256}"
         )
 

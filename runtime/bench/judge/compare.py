@@ -21,6 +21,7 @@ from runtime.bench.judge.stats import (
     spread_of_interval,
     spread_of_runs,
 )
+from runtime.bench.judge.work import copies, unlike
 from runtime.bench.measure.samples import Column
 from runtime.bench.schema import Report
 from runtime.bench.words import ROWS
@@ -83,6 +84,8 @@ class Comparison:
     regressions: tuple[str, ...]
     doubts: tuple[str, ...]
     """Reports that are INVALID of themselves, sides that are not one thing: nothing is decided by them."""
+    unlike: tuple[str, ...]
+    """In what the sides did not do the same work: failures, other outcomes, fewer readings."""
     runs: tuple[int, int]
     """Reports on each side."""
     sides: tuple[str, str]
@@ -94,6 +97,8 @@ class Comparison:
     """Of `undecided`: runs a side, by turns, that would decide it; None where over `MOST_RUNS` would be needed."""
     in_turns: bool
     """Whether the runs of both sides were made by turns, so that each could be held against its neighbour."""
+    same_run: bool
+    """Whether A and B, a run each, are one run."""
 
     @property
     def exit_code(self) -> int:
@@ -111,7 +116,8 @@ def compare(
 ) -> Comparison:
     """Hold `b` against `a`: a run each, or at least three each. max_regression: share that a stage may be slower by.
 
-    Raises `BenchError` when the reports are not comparable (and not `anyway`), hold too few frames, or are too few.
+    Raises `BenchError` when the reports are not comparable (and not `anyway`), hold too few frames, are too few, or
+    hold one run more than once.
     """
     if not (len(a) == len(b) == 1 or min(len(a), len(b)) >= FEWEST_RUNS):
         raise BenchError(
@@ -121,6 +127,11 @@ def compare(
     differences = tuple(dict.fromkeys(text for other in (*a[1:], *b) for text in incomparable(a[0], other)))
     if differences and not anyway:
         raise BenchError(f"not comparable: {'; '.join(differences)}; measure both alike, or compare with --anyway")
+    same_run = len(a) == 1 and any(copies((*a, *b)))
+    if not same_run and (twice := next(copies((*a, *b)), None)):
+        raise BenchError(
+            f"the run of {twice} is there more than once, expected one in each report; take the copies out"
+        )
     first, second = (tuple(sorted(side, key=lambda report: report.began)) for side in (a, b))
     turns = made_in_turns(first, second)
     figures = list(_figures(first, second))
@@ -149,14 +160,21 @@ def compare(
         if line.result == "slower" and line.change > max_regression
     )
     doubts = tuple(doubt for name, side in (("A", a), ("B", b)) for doubt in _doubts(name, side))
+    other_work = tuple(unlike(first, second))
     counts, sides = (len(a), len(b)), (described(first), described(second))
-    answer, needed = _answer(lines, regressions, doubts, counts)
+    answer, needed = _answer(lines, regressions, doubts, other_work, counts)
     differs = tuple(differing(first, second))
-    return Comparison(lines, differences, regressions, doubts, counts, sides, differs, answer, needed, turns)
+    return Comparison(
+        lines, differences, regressions, doubts, other_work, counts, sides, differs, answer, needed, turns, same_run
+    )
 
 
 def _answer(
-    lines: Sequence[Line], regressions: Sequence[str], doubts: Sequence[str], runs: tuple[int, int]
+    lines: Sequence[Line],
+    regressions: Sequence[str],
+    doubts: Sequence[str],
+    other_work: Sequence[str],
+    runs: tuple[int, int],
 ) -> tuple[Answer, int | None]:
     """The answer of all lines, and the runs a side that would decide it where it is undecided."""
     open_lines = [line for line in lines if line.stage in DECIDING and line.open]
@@ -167,6 +185,8 @@ def _answer(
         return "undecided", None if None in counts else max(known)
     if regressions:
         return "slower", None
+    if other_work:
+        return "undecided", None
     median = next(line for line in lines if (line.stage, line.percentile) == ("total", 50.0))
     return "faster" if median.result == "faster" else "alike", None
 
@@ -190,6 +210,8 @@ def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
 
 def incomparable(a: Report, b: Report) -> Iterator[str]:
     """Each reason why the figures of the two say nothing of each other."""
+    if not (a.environment.machine_id.strip() and b.environment.machine_id.strip()):
+        yield "a report does not say on which machine it was made (machine_id is empty)"
     if a.environment.machine_id != b.environment.machine_id:
         yield f"other machine ({a.environment.processor}, {b.environment.processor})"
     if a.environment.power_mode != b.environment.power_mode:

@@ -48,6 +48,7 @@ class Kind(Enum):
     NO_CLOCKS = (Weight.WARNING, "throttling and clock changes cannot be seen here; watch them by other means")
     SLOW_GOVERNOR = (Weight.WARNING, "set the CPU governor to performance for figures that can be repeated")
     NOT_WARM = (Weight.WARNING, "the machine's speed wanders, or --warmup N frames more are needed")
+    COLD_START_SPOILT = (Weight.WARNING, "stop the other programs, then measure again; or --no-cold-start")
     MIXED_SIZES = (Weight.WARNING, "look at each size by itself, or name a --source of one size")
     UNREADABLE = (Weight.WARNING, "check the camera or the files; unreadable frames are not timed")
     NO_BUDGET = (Weight.WARNING, "give --budget-ms to have the latencies held against it")

@@ -41,7 +41,7 @@ def described(side: Sequence[Report]) -> str:
     facts = {name: " and ".join(values(side, name)) for name in TOLD}
     runs = "1 run" if len(side) == 1 else f"{len(side)} runs"
     return printable(
-        f"bundle {facts['bundle']}, {facts['precision']}, {facts['engine']}, threads {facts['threads']}, "
+        f"bundle {facts['bundle']}, {facts['precision']} graphs, {facts['engine']}, threads {facts['threads']}, "
         f"cores {facts['affinity']} of {facts['CPU']}; version {facts['software']}; {runs} from {side[0].created}"
     )
 

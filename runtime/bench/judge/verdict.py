@@ -12,10 +12,15 @@ from runtime.bench.judge.stats import drift, drift_by_chance, trend
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Samples
 from runtime.bench.options import Goals, LoadPlan, ModelOptions, Until
+from runtime.bench.schema import ColdStartPart
 from runtime.percentiles import percentile, samples_needed, upper_bound
 
 DRIFT_LIMIT = 0.10
 """How much the medians of first and last third may differ."""
+CHANCE_LIMIT = 0.25
+"""Thirds that differ by more than this are no measurement of one speed, whether by chance or not."""
+SPREAD_LIMIT = 1.25
+"""How many times as long the slowest of equal starts may take as the quickest."""
 OTHERS_LIMIT = 0.10
 """Share of the cores that this process may run on, that others may take of them on average."""
 STEP_LIMIT_MS = 50.0
@@ -56,6 +61,7 @@ class Evidence:
     """That ran."""
     warm: bool | None = None
     """Whether the speed was steady after the warm-up; None where nobody looked."""
+    cold_start: ColdStartPart | None = None
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -128,7 +134,7 @@ def _machine_steady(evidence: Evidence) -> Iterator[Finding]:
         change = drift(totals)
         if abs(change) > DRIFT_LIMIT:
             text = f"the last third's median total is {change:+.0%} against the first's"
-            if drift_by_chance(totals):
+            if abs(change) <= CHANCE_LIMIT and drift_by_chance(totals):
                 yield Finding(Kind.SCATTER, f"{text}, as it may be by chance where so few frames scatter so much")
             else:
                 yield Finding(Kind.DRIFT, f"{text}, at most {DRIFT_LIMIT:.0%} is fine")
@@ -243,6 +249,7 @@ def _worth_knowing(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(Kind.SLOW_GOVERNOR, f"the CPU governor is {evidence.governor}")
     if evidence.warm is False:
         yield Finding(Kind.NOT_WARM, "the speed was not steady when the warm-up ended")
+    yield from _cold_start(evidence)
     if len(evidence.sizes) > 1:
         told = ", ".join(f"{count} of {size}" for size, count in evidence.sizes.items())
         yield Finding(
@@ -250,3 +257,16 @@ def _worth_knowing(evidence: Evidence) -> Iterator[Finding]:
         )
     if goals.budget_ms is None and not goals.stage_budgets_ms:
         yield Finding(Kind.NO_BUDGET, "no budget was given: the verdict is about the measurement alone")
+
+
+def _cold_start(evidence: Evidence) -> Iterator[Finding]:
+    cold, cores = evidence.cold_start, evidence.machine.cores
+    if cold is None:
+        return
+    reasons = []
+    if cold.other_cores is not None and cold.other_cores > OTHERS_LIMIT * cores:
+        reasons.append(f"other processes took {cold.other_cores:.2f} of {cores} cores meanwhile")
+    if cold.spread is not None and cold.spread > SPREAD_LIMIT:
+        reasons.append(f"the slowest of {cold.processes - 1} equal starts took {cold.spread:.2f} x the quickest")
+    if reasons:
+        yield Finding(Kind.COLD_START_SPOILT, f"the times of the cold start are spoilt: {'; '.join(reasons)}")

@@ -16,8 +16,9 @@ def head(comparison: Comparison) -> list[str]:
 def words(comparison: Comparison) -> list[str]:
     """The comparison as lines for people, the answer last."""
     warning = [_series(comparison)] if comparison.runs != (1, 1) else []
+    warning += ["note: A and B are one and the same run"] * comparison.same_run
     warning += [f"NOT COMPARABLE, compared anyway: {reason}" for reason in comparison.differences]
-    warning += [f"note: {doubt}" for doubt in comparison.doubts]
+    warning += [f"note: {doubt}" for doubt in (*comparison.doubts, *comparison.unlike)]
     return [*warning, _verdict(comparison)]
 
 
@@ -40,6 +41,10 @@ def _undecided(comparison: Comparison) -> str:
     ]
     if comparison.doubts:
         reasons.append("runs that are INVALID or not of one thing decide nothing")
+    if comparison.unlike:
+        reasons.append(f"A and B did not do the same work: {', '.join(comparison.unlike)}")
+        if not open_lines and not comparison.doubts:
+            return f"{'; '.join(reasons)}; no number of runs decides that: see why with python -m runtime.screen"
     if comparison.runs_needed is None:
         advice = f"over {MOST_RUNS} runs a side would be needed: make the machine quieter, or let more not matter"
     else:

@@ -78,8 +78,8 @@ def head_lines(report: Report) -> list[str]:
     size = f", {fed.width} x {fed.height}" if fed.width else ""
     size = f", {len(fed.sizes)} sizes" if len(fed.sizes) > 1 else size
     return [
-        printable(f"bundle {report.bundle.name} {report.bundle.version}; {engine.backend} {engine.precision}"),
-        printable(f"on {engine.device}, {cores_line(report)}"),
+        printable(f"bundle {report.bundle.name} {report.bundle.version}; {engine.backend} {engine.precision} graphs"),
+        printable(f"computed on {engine.device}, {cores_line(report)}"),
         printable(f"load {load}; source {fed.source}{size}; latencies in milliseconds"),
     ]
 

@@ -12,6 +12,7 @@ from runtime.bench.judge.stats import drift
 from runtime.bench.judge.verdict import Evidence, judge
 from runtime.bench.measure.sampler import Culprit, MachineLog
 from runtime.bench.options import Goals, LoadPlan, Until
+from runtime.bench.schema import ColdStartPart
 from runtime.outcome import Outcome
 from tests.runtime.bench.planned import samples_of
 
@@ -128,6 +129,37 @@ def test_thirds_that_differ_by_chance_are_no_drift() -> None:
     assert Kind.SCATTER in kinds(verdict)
     drifting = [value * (1 if n < 30 else 3) for n, value in enumerate(few)]
     assert Kind.DRIFT in kinds(judge(evidence(drifting, goals=Goals(50, 100))))
+
+
+def test_a_run_that_doubles_is_never_excused_by_chance() -> None:
+    """Ten frames a third, of which the last are now quick, now slow: its interval is as wide as it likes."""
+    rng = np.random.default_rng(4)
+    wild = [10.0] * 20 + [float(10 * value) for value in np.exp(rng.normal(0.7, 1.0, 10))]
+    assert drift(wild) > 0.8
+    verdict = judge(evidence(wild, goals=Goals(50, 1000)))
+    assert verdict.word == "INVALID"
+    assert Kind.SCATTER not in kinds(verdict)
+
+
+COLD = ColdStartPart(
+    processes=4, interpreter=20, import_runtime=40, open_bundle=80, compile=900, load=300, first_result=60,
+    second_result=40, first_after_idle=45, idle_s=1, other_cores=0.1, spread=1.05,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, None),
+        ({"other_cores": None, "spread": None}, None),
+        ({"other_cores": 1.76}, "other processes took 1.76 of 4 cores meanwhile"),
+        ({"spread": 3.1}, "the slowest of 3 equal starts took 3.10 x the quickest"),
+    ],
+)
+def test_a_spoilt_cold_start_is_said(changes: dict[str, object], said: str | None) -> None:
+    verdict = judge(evidence(cold_start=COLD.model_copy(update=changes)))
+    assert verdict.word == "PASS"
+    assert [f.text.rpartition(": ")[2] for f in verdict.findings] == ([] if said is None else [said])
 
 
 def test_outliers_are_reported() -> None:

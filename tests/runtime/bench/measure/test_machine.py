@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,11 +15,13 @@ import pytest
 
 from runtime.bench.errors import BenchError
 from runtime.bench.measure import sampler
-from runtime.bench.measure.cold_start import _start
+from runtime.bench.measure.cold_start import _Others, _start
 from runtime.bench.measure.environment import environment
 from runtime.bench.measure.libraries import library
+from runtime.bench.measure.progress import PLAIN_S, ProgressLine
 from runtime.bench.measure.sampler import Sampler
 from runtime.bench.measure.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
+from runtime.bench.options import Until
 from runtime.bench.peers.choose import pytorch_command
 from runtime.bench.peers.peer import ChildPeer, ScreenerPeer
 from runtime.bench.peers.turns import measure_peers
@@ -25,7 +29,7 @@ from runtime.bundle import Bundle
 from runtime.commands.stop import Stop
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.screener import Screener
-from tests.runtime.bench.planned import pool
+from tests.runtime.bench.planned import pool, samples_of
 
 
 def write(root: Path, name: str, content: str) -> Path:
@@ -247,3 +251,30 @@ def test_ctrl_c_ends_the_wait_for_a_peer_that_hangs(bundle: Bundle, monkeypatch:
             assert measure_peers(screener, {"slow": peer}, pool(2).frames, stop=stop) == ()
         assert stop.exit_code == 130
     assert time.monotonic() - began < 60
+
+
+def test_our_own_children_are_no_other_processes() -> None:
+    """Also on a busy machine: what is counted does not grow by what a child took, but is what the others took."""
+    burn = "import time; end = time.process_time() + 1.5\nwhile time.process_time() < end: pass"
+    mine = _Others()
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    others_s = mine.cores() * (time.monotonic() - began)
+    assert others_s <= (time.monotonic() - began) * (os.cpu_count() or 1) - 1.3
+
+
+def test_how_far_a_run_is_stands_in_a_log_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    said: list[str] = []
+    now = 0.0
+    line = ProgressLine(Until(900), said.append, lambda: now)
+    samples = samples_of([10.0, 12.0])
+    samples.noted.append(samples.frames[-1])
+    for second in range(41):
+        now = float(second)
+        line(samples)
+    line.close()
+    assert len(said) == int(40 // PLAIN_S)
+    assert said[0] == "measuring: frame 2/900, last 12.0 ms"
+    assert log.getvalue() == "", "no control characters in a log"

@@ -1,0 +1,76 @@
+"""Whether two sides did the same work: what was read of the same frames, and to which outcomes. Times of other work are
+no better times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from runtime.bench.schema import Report
+from runtime.commands.text import printable
+from runtime.outcome import Outcome
+
+FEWER = 0.02
+"""Share of the frames that came, by which B may have read fewer than A: dropped ones are so by chance too."""
+MOST_NAMED = 3
+
+
+def copies(side: Sequence[Report]) -> Iterator[str]:
+    """When each run began that stands in a side more than once, whatever its files are called."""
+    seen: list[Report] = []
+    for report in side:
+        if any(report.began == other.began and report.frames == other.frames for other in seen):
+            yield report.created
+        seen.append(report)
+
+
+def unlike(a: Sequence[Report], b: Sequence[Report]) -> Iterator[str]:
+    """In words each reason for which the times of `a` and `b` are not of the same work. Each at least one report."""
+    for name, side in (("A", a), ("B", b)):
+        failed, read = (sum(getattr(report.counts, count) for report in side) for count in ("failed", "read"))
+        if failed:
+            yield f"{failed} of {read} frames of {name} gave no result"
+        short = [report for report in side if _short(report)]
+        if short:
+            came, asked = short[0].counts.frames_in, short[0].plan.frames
+            yield f"{name} ended after {came} of the {asked} frames that were asked for"
+    first, second = _timed_share(a), _timed_share(b)
+    if second < first - FEWER:
+        yield f"both networks read {second:.1%} of the frames of B, {first:.1%} of those of A"
+    yield from _other_outcomes(a, b)
+
+
+def _short(report: Report) -> bool:
+    asked = report.plan.frames
+    return asked is not None and report.plan.seconds is None and report.counts.frames_in < asked
+
+
+def _timed_share(side: Sequence[Report]) -> float:
+    return sum(report.counts.timed for report in side) / max(1, sum(report.counts.frames_in for report in side))
+
+
+def _other_outcomes(a: Sequence[Report], b: Sequence[Report]) -> Iterator[str]:
+    """Of the pictures that both sides read; a live camera's are never the same, so they are not held together."""
+    if {report.input.sha256 for report in (*a, *b)} != {a[0].input.sha256} or a[0].input.sha256 is None:
+        return
+    first, second = _outcomes(a), _outcomes(b)
+    both = [source for source in first if source in second]
+    changed = Counter(
+        f"{_named(first[source])} -> {_named(second[source])}" for source in both if first[source] != second[source]
+    )
+    if changed:
+        most = ", ".join(f"{count} {what}" for what, count in changed.most_common(MOST_NAMED))
+        more = ", ..." if len(changed) > MOST_NAMED else ""
+        yield printable(f"{changed.total()} of {len(both)} pictures have another outcome in B ({most}{more})")
+
+
+def _outcomes(side: Sequence[Report]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for report in side:
+        for source, outcome in zip(report.frames.source, report.frames.outcome, strict=True):
+            found.setdefault(source, set()).add(outcome)
+    return found
+
+
+def _named(outcomes: set[str]) -> str:
+    return " or ".join(outcome.value for outcome in Outcome if outcome.value in outcomes)

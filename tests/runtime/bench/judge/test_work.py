@@ -1,0 +1,149 @@
+"""Times of other work are no better times: failures, other outcomes, fewer readings, one run for several."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime.bench.__main__ import main
+from runtime.bench.errors import BenchError
+from runtime.bench.judge.compare import Comparison, compare
+from runtime.bench.report.comparison import words
+from runtime.bench.report.export import to_json
+from runtime.bench.schema import FindingPart, Report
+from runtime.bundle import Bundle
+from runtime.outcome import Outcome
+from tests.runtime.bench.judge.test_compare import dated, totals, valid
+from tests.runtime.bench.report.test_report import make_report
+
+QUICKER = [0.0, -0.3]
+FAILED = FindingPart(kind="NO_RESULT", weight="fail", text="frames gave no result", advice="look")
+
+
+def run(bundle: Bundle, minute: int = 0, slower: float = 0.0, seed: int = 1) -> Report:
+    values = [value * (1 + slower) for value in totals(np.random.default_rng((seed, minute)))]
+    return dated(valid(make_report(bundle, values)), minute)
+
+
+def changed(report: Report, outcome: Outcome, every: int, *, read: bool) -> Report:
+    """Every so many frames end otherwise; read: by both networks all the same. Checked as a file would be."""
+    content = json.loads(to_json(report))
+    frames, counts, name = content["frames"], content["counts"], outcome.value
+    places = range(0, len(frames["number"]), every)
+    for n in places:
+        frames["outcome"][n] = name
+        if not read:
+            frames["columns"]["classify"][n] = None
+    if outcome is Outcome.NO_RESULT:
+        counts["failed"] = len(places)
+        content |= {"verdict": "FAIL", "findings": [FAILED.model_dump()]}
+    if not read:
+        timed = counts["timed"] = counts["read"] - len(places)
+        counts["refused"] = 0 if outcome is Outcome.NO_RESULT else len(places)
+        for row, part in content["rows"].items():
+            pairs = zip(frames["columns"].get(row, ()), frames["columns"]["classify"], strict=False)
+            kept = [value for value, other in pairs if value is not None and other is not None]
+            part |= {"n": timed, "max": max(kept or frames["camera_to_result_ms"])}
+    return Report.model_validate(content)
+
+
+def compared(a: Report, b: Report) -> Comparison:
+    return compare((a,), (b,), max_regression=0.05)
+
+
+@pytest.mark.parametrize("slower", QUICKER)
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("read", [False, True])
+def test_a_side_that_failed_is_neither_alike_nor_faster(bundle: Bundle, slower: float, side: int, read: bool) -> None:
+    reports = [run(bundle), run(bundle, 1, slower)]
+    assert compared(*reports).exit_code == 0
+    reports[side] = changed(reports[side], Outcome.NO_RESULT, 2, read=read)
+    found = compared(*reports)
+    assert (found.answer, found.exit_code) == ("undecided", 2)
+    assert f"150 of 300 frames of {'AB'[side]} gave no result" in words(found)[-1]
+
+
+@pytest.mark.parametrize("slower", QUICKER)
+@pytest.mark.parametrize(("outcome", "read"), [(Outcome.REFER, True), (Outcome.RETAKE, True), (Outcome.RETAKE, False)])
+def test_other_outcomes_of_the_same_pictures_are_no_alike(
+    bundle: Bundle, slower: float, outcome: Outcome, read: bool
+) -> None:
+    found = compared(run(bundle), changed(run(bundle, 1, slower), outcome, 5, read=read))
+    assert (found.answer, found.exit_code) == ("undecided", 2)
+    said = f"60 of 300 pictures have another outcome in B (60 NO_REFERRAL_FINDINGS -> {outcome.value})"
+    assert said in words(found)[-1]
+    assert f"note: {said}" in words(found)
+
+
+def test_what_is_slower_stays_so_whatever_its_outcomes(bundle: Bundle) -> None:
+    found = compared(run(bundle), changed(run(bundle, 1, 0.5), Outcome.REFER, 5, read=True))
+    assert (found.answer, found.exit_code) == ("slower", 1)
+    assert any("another outcome" in line for line in words(found))
+
+
+@pytest.mark.parametrize("slower", QUICKER)
+def test_fewer_readings_are_no_alike(bundle: Bundle, slower: float) -> None:
+    whole, other = run(bundle), run(bundle, 1, slower)
+    ended = other.model_copy(update={"plan": other.plan.model_copy(update={"frames": 600})})
+    assert "B ended after 300 of the 600 frames that were asked for" in words(compared(whole, ended))[-1]
+    dropped = other.model_copy(update={"counts": other.counts.model_copy(update={"frames_in": 400, "dropped": 100})})
+    found = compared(whole, dropped)
+    assert (found.answer, found.exit_code) == ("undecided", 2)
+    assert "both networks read 75.0% of the frames of B, 100.0% of those of A" in words(found)[-1]
+    assert compared(dropped, run(bundle, 2, slower)).exit_code == 0, "B reads more of them, no less quickly"
+
+
+def test_copies_of_a_run_are_no_runs_of_their_own(
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, minute in (("a", 0), ("b", 1)):
+        (tmp_path / name).mkdir()
+        text = to_json(run(bundle, minute))
+        for number in range(4):
+            (tmp_path / name / f"{number}.json").write_text(text)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 2
+    assert "is there more than once" in capsys.readouterr().err
+    runs = [run(bundle, minute) for minute in range(6)]
+    assert compare(runs[::2], runs[1::2], max_regression=0.05).runs == (3, 3)
+    for a, b in (
+        (runs[:3], [*runs[3:5], runs[0]]),
+        ([*runs[:2], runs[0].model_copy(update={"command": ()})], runs[3:]),
+    ):
+        with pytest.raises(BenchError, match="more than once"):
+            compare(a, b, max_regression=0.05)
+    shutil.copy(tmp_path / "a" / "0.json", tmp_path / "copy.json")
+    assert main(["compare", str(tmp_path / "a" / "0.json"), str(tmp_path / "copy.json")]) == 0
+    assert "note: A and B are one and the same run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("names", [("", ""), (" ", " "), ("", "ab")])
+def test_a_machine_that_is_not_named_is_not_the_same(bundle: Bundle, names: tuple[str, str]) -> None:
+    a, b = (
+        report.model_copy(update={"environment": report.environment.model_copy(update={"machine_id": name})})
+        for report, name in zip((run(bundle), run(bundle, 1)), names, strict=True)
+    )
+    with pytest.raises(BenchError, match="does not say on which machine"):
+        compared(a, b)
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "said"),
+    [
+        ("counts", {"failed": 3}, "failed is 3, of the frames 0"),
+        ("counts", {"refused": 3}, "refused is 3, of the frames 0"),
+        ("counts", {"frames_in": 301}, "frames_in is 301, of the frames 300"),
+        ("frames", {"outcome": ("NO_RESULT",) * 300}, "failed is 0, of the frames 300"),
+        ("frames", {"outcome": ("FINE",) * 300}, "outcome 'FINE' is none of REFER"),
+    ],
+)
+def test_a_report_whose_failures_are_hidden_is_refused(
+    bundle: Bundle, part: str, changes: dict[str, object], said: str
+) -> None:
+    content = json.loads(to_json(run(bundle)))
+    content[part] |= changes
+    with pytest.raises(ValueError, match=said):
+        Report.model_validate(content)
