@@ -21,9 +21,24 @@ SAME_VIEW = 28
 
 def look(image: UInt8Array) -> int:
     """The hash of a frame as 255 bits. image: RGB, uint8 [256, 256, 3]."""
+    return _hash(_small(image))
+
+
+def looks_turned(image: UInt8Array) -> tuple[int, ...]:
+    """The same of the frame mirrored and turned by quarters, seven ways, without the one in which it is."""
+    small = _small(image)
+    ways = [np.rot90(side, turns) for side in (small, small[:, ::-1]) for turns in range(4)]
+    return tuple(_hash(np.ascontiguousarray(way)) for way in ways[1:])
+
+
+def _small(image: UInt8Array) -> FloatArray:
     green: FloatArray = image[..., 1].astype(np.float32)
     flat = green - cv2.GaussianBlur(green, (0, 0), BACKGROUND_SIGMA)
-    small = cv2.resize(flat, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    small: FloatArray = cv2.resize(flat, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+    return small
+
+
+def _hash(small: FloatArray) -> int:
     terms = cv2.dct(small)[:LOW_FREQUENCIES, :LOW_FREQUENCIES].reshape(-1)[1:]
     return int.from_bytes(np.packbits(terms > np.median(terms)).tobytes(), "big")
 

@@ -42,6 +42,8 @@ class Table:
     """Those whose truth is stated, in the order of the file."""
     without_truth: int
     """Rows that state no truth: counted, and not evaluated."""
+    notes: tuple[str, ...] = ()
+    """What was passed over, a sentence each."""
 
     @property
     def folder(self) -> Path:
@@ -70,6 +72,7 @@ def read_cases(path: Path) -> Table:
         got = f"columns {', '.join(sorted(columns))[:SHOWN]}" if columns else "no rows"
         raise EvaluationError(f"table {path}: got {got}; expected image and refer (1 or 0), infant, eye")
     name = next((column for column in INFANT if column in columns), None)
+    notes = _other_codes(path, rows, [column for column in INFANT if column in columns])
     seen: dict[str, int] = {}
     cases, without = [], 0
     for number, row in enumerate(rows, start=2):
@@ -92,7 +95,7 @@ def read_cases(path: Path) -> Table:
     if not cases:
         raise EvaluationError(f"table {path}: no row states refer; expected 1 or 0 in at least one")
     _require_two_eyes(path, cases)
-    return Table(path, hashlib.sha256(raw).hexdigest(), tuple(cases), without)
+    return Table(path, hashlib.sha256(raw).hexdigest(), tuple(cases), without, notes)
 
 
 def require_pictures(table: Table) -> None:
@@ -104,6 +107,23 @@ def require_pictures(table: Table) -> None:
             f"--data {table.path}: {len(absent)} of {len(table.cases)} pictures are not there ({named}); expected "
             f"paths from {table.folder}"
         )
+
+
+def _other_codes(path: Path, rows: list[dict[str, str]], names: list[str]) -> tuple[str, ...]:
+    """What to say of a second column for infants; one that tells them apart otherwise leaves open who is whom."""
+    notes = []
+    for other in names[1:]:
+        pairs = {(row[names[0]], row[other]) for row in rows if row[other]}
+        for column, codes in zip((names[0], other), zip(*pairs, strict=True), strict=False):
+            twice = next((code for code in codes if codes.count(code) > 1), None)
+            if twice is not None:
+                raise EvaluationError(
+                    f"table {path}: columns {names[0]} and {other} part the infants otherwise ({column} {twice} stands "
+                    f"beside several codes of the other); expected one column for infants, take the other out"
+                )
+        if any(first != second for first, second in pairs):
+            notes.append(f"Infants are told apart by column {names[0]}; column {other} holds other codes, not used.")
+    return tuple(notes)
 
 
 def _require_two_eyes(path: Path, cases: list[Case]) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from build_engines.arguments import evaluate_parser
 from build_engines.errors import BuildError
 from build_engines.evaluate.cases import Table, read_cases, require_pictures
+from build_engines.evaluate.columns import parse_by
 from build_engines.evaluate.errors import EvaluationError
-from build_engines.evaluate.measure import Asked, parse_by
+from build_engines.evaluate.measure import Asked
 from build_engines.evaluate.overlap import Seen, seen_of, seen_of_cases, seen_of_training
 from build_engines.evaluate.pictures import FOLDER, with_pictures
 from build_engines.evaluate.readings import BundleReadings, ask, stored
@@ -114,7 +115,7 @@ def write(found: Evaluation, out: Path) -> None:
     for number, reader in enumerate(found.readers, start=1):
         draw(reader, out / "charts" / f"{number}.svg")
     for name, text in ((JSON_FILE, found.to_json()), (MARKDOWN_FILE, markdown(found)), (HTML_FILE, page(found))):
-        write_file(out / name, text.encode())
+        write_file(out / name, text.encode(errors="backslashreplace"))  # a name may hold half a character
 
 
 def _readers(

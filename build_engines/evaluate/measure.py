@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from build_engines.evaluate.cases import Case
+from build_engines.evaluate.columns import parts
 from build_engines.evaluate.errors import EvaluationError
 from build_engines.evaluate.readings import Said
 from build_engines.evaluate.result import (
@@ -28,20 +28,14 @@ from build_engines.evaluate.statistics.predictive import net_benefit, predictive
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
 from build_engines.evaluate.statistics.roc import roc_band, roc_curve
 from build_engines.evaluate.units import FRAME, Units, gather
-from runtime.exam.errors import InfantInvalid
-from runtime.exam.infant import Weeks
 from runtime.outcome import Outcome
 from runtime.shares import Flags, Range, Share, share
 
-AGES = (28.0, 32.0)
-WEEKS = {"gestational_age": AGES, "ga": AGES, "birth_weight": (1000.0, 1500.0)}
-"""Where columns are cut that people cut so: extremely and very preterm (WHO), extremely and very low weight (grams)."""
 ALWAYS = ("device", "site", "gestational_age")
 """Columns that part the table without being asked for."""
-MOST_VALUES = 12
-"""A column of numbers with more values than this is cut."""
 EVERY = "all"
-NOT_STATED = "not stated"
+FEWEST_INFANTS = 2
+"""From whom a ROC area is stated: how one infant's own frames are ranked says nothing of another's."""
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
 
 
@@ -55,17 +49,6 @@ class Asked:
     by: Mapping[str, tuple[float, ...]] | None = None
     """Columns with their cuts, beyond `ALWAYS`."""
     draws: int = 1000
-
-
-def parse_by(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """`COLUMN` or `COLUMN:28,32`. Raises `EvaluationError`."""
-    found = {}
-    for text in texts:
-        column, colon, cuts = text.partition(":")
-        if not column or (colon and not re.fullmatch(r"-?\d+(\.\d+)?(,-?\d+(\.\d+)?)*", cuts)):
-            raise EvaluationError(f"--by {text!r}: expected COLUMN, or COLUMN:CUT,CUT with numbers, like bw:1000,1500")
-        found[column] = tuple(sorted(float(cut) for cut in cuts.split(","))) if colon else ()
-    return found
 
 
 def level_of(
@@ -153,36 +136,6 @@ def groups_of(cases: Sequence[Case], said: Sequence[Said], levels: Sequence[str]
     return tuple(found)
 
 
-def parts(cases: Sequence[Case], column: str, cuts: tuple[float, ...]) -> dict[str, list[int]]:
-    """The cases by a column's value; numbers are cut where asked, where people do, or into thirds.
-
-    Where people cut, 27w3d and 27+3 are numbers too, and what is none (`unknown`) is a part of its own beside them.
-    """
-    texts = [case.columns.get(column, "") for case in cases]
-    stated = [text for text in texts if text]
-    usual = WEEKS.get(column.lower(), ())
-    numbers = {text: value for text in stated if (value := _number(text, weeks=usual == AGES)) is not None}
-    if cuts and len(numbers) < len(set(stated)):
-        wrong = next(text for text in stated if text not in numbers)
-        raise EvaluationError(f"--by {column}: got {wrong!r} in the table; expected numbers where cuts are named")
-    numeric = bool(numbers) and (bool(usual) or len(numbers) == len(set(stated)))
-    if numeric and not cuts:
-        cuts = usual
-        if not cuts and len(numbers) > MOST_VALUES:
-            cuts = tuple(float(cut) for cut in np.quantile([numbers[text] for text in stated], (1 / 3, 2 / 3)))
-    found: dict[str, list[int]] = {}
-    for number, text in enumerate(texts):
-        name = NOT_STATED if not text else _span(numbers[text], cuts) if cuts and text in numbers else text
-        found.setdefault(name, []).append(number)
-
-    def order(value: str) -> tuple[bool, tuple[float, str]]:
-        return value == NOT_STATED, min(
-            (numbers.get(texts[number], float("inf")), texts[number]) for number in found[value]
-        )
-
-    return {value: found[value] for value in sorted(found, key=order)}
-
-
 def calibration_of(units: Units) -> Calibration | None:
     """Of the frames with an answer; None without any."""
     kept = units.answered
@@ -196,24 +149,6 @@ def calibration_of(units: Units) -> Calibration | None:
         expected_error(bins),
         tuple(ReliabilityPoint(part.stated, share(truth[part.members], infants[part.members])) for part in bins),
     )
-
-
-def _number(text: str, *, weeks: bool) -> float | None:
-    """What a cell says as a number; of an age in weeks and days in weeks."""
-    if re.fullmatch(r"-?\d+(\.\d+)?", text):
-        return float(text)
-    try:
-        return Weeks.parse(text).days / 7 if weeks else None
-    except InfantInvalid:
-        return None
-
-
-def _span(value: float, cuts: tuple[float, ...]) -> str:
-    below = [cut for cut in cuts if value >= cut]
-    above = [cut for cut in cuts if value < cut]
-    if not below:
-        return f"under {above[0]:g}"
-    return f"{below[-1]:g} to under {above[0]:g}" if above else f"{below[-1]:g} and over"
 
 
 def _at(units: Units, name: str, threshold: float | None, chosen_on: str) -> Point:
@@ -248,9 +183,10 @@ def _area(units: Units, *, against: bool = False) -> Range | None:
     """Of the units with an answer; against: of all, no answer counted against the reader."""
     kept: Flags = np.ones(len(units.truth), np.bool_) if against else units.answered
     truth = units.truth[kept]
-    if not truth.any() or truth.all():
+    infants = units.infants[kept]
+    if not truth.any() or truth.all() or len(np.unique(infants)) < FEWEST_INFANTS:
         return None
-    return area_interval((units.against() if against else units.scores)[kept], truth, units.infants[kept])
+    return area_interval((units.against() if against else units.scores)[kept], truth, infants)
 
 
 def _roc(units: Units, draws: int) -> Roc:

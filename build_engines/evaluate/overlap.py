@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from build_engines.evaluate.cases import Table
 from build_engines.evaluate.errors import EvaluationError
 from calibration.errors import CalibrationError
-from calibration.lookalike import LOW_FREQUENCIES, SAME_VIEW, look
+from calibration.lookalike import LOW_FREQUENCIES, SAME_PICTURE, SAME_VIEW, look, looks_turned
 from calibration.opened import open_set
 from calibration.split import held_out
 from calibration.tables import Listed, read_table
@@ -34,6 +34,8 @@ class Seen:
     pixels: list[str] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
+    turned: list[tuple[int, ...]] = field(default_factory=list)
+    """Looks of each frame mirrored and turned by quarters."""
     infants: set[str] = field(default_factory=set)
     """Codes, where a table tells infants apart."""
 
@@ -47,6 +49,7 @@ class Seen:
         self.pixels.append("" if pixels is None else _sha256(pixels))
         self.inputs.append(_sha256(image))
         self.looks.append(look(image))
+        self.turned.append(looks_turned(image))
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Overlap:
     """How many the others are."""
     by_hash: tuple[str, ...]
     by_look: tuple[str, ...]
-    """Not the same pixels, but nearly the same look."""
+    """Not the same pixels, but nearly the same look, as it is, mirrored or turned by quarters."""
     infants: tuple[str, ...] = ()
     """Codes of infants that stand in both tables."""
     same_file: bool = False
@@ -78,7 +81,9 @@ def overlap(ours: Seen, others: Seen, of: str) -> Overlap:
         for name, of_pixels, of_input in zip(ours.names, ours.pixels, ours.inputs, strict=True)
         if of_pixels in pixels or of_input in inputs
     ]
-    same, near = set(by_hash), _near(ours.looks, others.looks)
+    same, near = set(by_hash), _near(ours.looks, others.looks, SAME_VIEW)
+    for way in zip(*ours.turned, strict=True):
+        near |= _near(way, others.looks, SAME_PICTURE)
     by_look = tuple(name for name, found in zip(ours.names, near, strict=True) if found and name not in same)
     return Overlap(of, len(others.names), tuple(by_hash), by_look, tuple(sorted(ours.infants & others.infants)))
 
@@ -166,15 +171,15 @@ def _pictures(paths: Iterator[Path], of: str) -> Seen:
     return seen
 
 
-def _near(ours: Sequence[int], others: Sequence[int]) -> NDArray[np.bool_]:
-    """Whether each look is within `SAME_VIEW` bits of any other."""
+def _near(ours: Sequence[int], others: Sequence[int], most_bits: int) -> NDArray[np.bool_]:
+    """Whether each look is within so many bits of any other."""
     mine, theirs = _packed(ours), _packed(others)
     found = np.zeros(len(ours), np.bool_)
     for first in range(0, len(mine), AT_ONCE):
         some = mine[first : first + AT_ONCE]
         for start in range(0, len(theirs), AT_ONCE):
             apart = BITS[some[:, None] ^ theirs[None, start : start + AT_ONCE]].sum(axis=2, dtype=np.int64)
-            found[first : first + AT_ONCE] |= (apart <= SAME_VIEW).any(axis=1)
+            found[first : first + AT_ONCE] |= (apart <= most_bits).any(axis=1)
     return found
 
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from build_engines.evaluate.cases import Table
+from build_engines.evaluate.cases import Case, Table
 from build_engines.evaluate.errors import EvaluationError
 from device.checked_file import strict_json
 from device.errors import FrameUnreadable
 from device.outputs import OutputFolder
 from runtime.bundle import Bundle
 from runtime.decide import stated_refer_probability
+from runtime.manifest import PRECISIONS
 from runtime.outcome import Outcome
 from runtime.reading import READING_SCHEMA
 
@@ -44,6 +45,8 @@ class BundleReadings:
     engine: Mapping[str, str]
     """Backend, precision and device, as the readings state them."""
     said: tuple[Said, ...]
+    notes: tuple[str, ...] = ()
+    """What is odd about it, a sentence each."""
 
 
 @dataclass
@@ -100,6 +103,7 @@ def ask(
                 readings = [one.screener.screen(replace(frame, source=case.image)) for one in running]
             for one, reading, file in zip(running, readings, files, strict=True):
                 one.said.append(_said(reading.to_dict(), _refer(one.bundle)))
+                _same_picture(f"--data {table.path}", case, one.said[-1])
                 file.write(reading.to_json() + "\n")
             if (number + 1) % 100 == 0:
                 report(f"{number + 1} of {len(table.cases)} pictures")
@@ -129,13 +133,15 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
                     f"{here}: read by bundle {bundle['name']} {bundle['version']} ({sha256[:12]}...), which was not "
                     f"named; name it as BUNDLE: its classes say what refers"
                 )
+            bundle = _stated(here, known[sha256], bundle, engine["precision"])
             said = _said(line, _refer(known[sha256]))
             _follows(here, said, known[sha256].manifest.refer_threshold)
-        except (LookupError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise EvaluationError(f"{here}: not a reading ({error}); expected {READING_SCHEMA}") from None
         number = place.get((PurePosixPath(folder) / source).as_posix(), by_hash.get(str(pixels).lower()))
         if number is None:
             continue
+        _same_picture(here, table.cases[number], said)
         key = (sha256, *engine.values())
         facts[key] = bundle, engine
         if number in found.setdefault(key, {}):
@@ -144,7 +150,10 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
                 f"Folders with equal file names are told apart by FOLDER=FILE"
             )
         found[key][number] = said
-    return _named([_complete(table, found[key], *facts[key]) for key in found] or [_none_fits(table, files)])
+    readers = [_complete(table, found[key], *facts[key]) for key in found] or [_none_fits(table, files)]
+    return _named(
+        [replace(reader, notes=_without_graphs(known[reader.bundle["sha256"]], reader)) for reader in readers]
+    )
 
 
 def _complete(
@@ -158,6 +167,43 @@ def _complete(
             f"out changes every figure: read them, or take them out of the table"
         )
     return BundleReadings("", bundle, engine, tuple(found[number] for number in range(len(table.cases))))
+
+
+def _stated(here: str, bundle: Bundle, said: dict[str, str], precision: str) -> dict[str, str]:
+    """Who reads, as its manifest has it: a reading that says otherwise under the same hash was changed."""
+    facts = bundle.facts
+    known = {"name": facts.name, "version": facts.version, "sha256": facts.sha256}
+    if said != known:
+        raise EvaluationError(
+            f"{here}: says it is by {said['name']} {said['version']}, the bundle of that SHA-256 is {known['name']} "
+            f"{known['version']}; the reading is not as it was written"
+        )
+    if not set(precision.split("+")) <= set(PRECISIONS):
+        raise EvaluationError(
+            f"{here}: precision is {precision!r}, expected {', '.join(PRECISIONS)} or two with a plus"
+        )
+    return known
+
+
+def _without_graphs(bundle: Bundle, reader: BundleReadings) -> tuple[str, ...]:
+    files = [entry.path for entry in bundle.manifest.files]
+    absent = [p for p in reader.engine["precision"].split("+") if not any(f".{p}." in path for path in files)]
+    if not absent:
+        return ()
+    return (
+        f"Readings say precision {reader.engine['precision']}, and bundle {bundle.facts.name} {bundle.facts.version} "
+        f"holds no graphs in {', '.join(absent)}.",
+    )
+
+
+def _same_picture(here: str, case: Case, said: Said) -> None:
+    """The table's `sha256` of a picture holds wherever it is found, by its path too."""
+    stated = case.columns.get("sha256", "").lower()
+    if stated and said.sha256 is not None and stated != said.sha256.lower():
+        raise EvaluationError(
+            f"{here}: {case.image} was read with pixels of SHA-256 {said.sha256[:12]}..., the table's column sha256 "
+            f"says {stated[:12]}...; another picture was read, or the column is not of pixels: mend it or take it out"
+        )
 
 
 def _none_fits(table: Table, files: Sequence[str]) -> BundleReadings:
@@ -204,6 +250,10 @@ def _said(reading: Mapping[str, Any], refer: tuple[str, ...]) -> Said:
     outcome = Outcome(reading["outcome"])
     score = None
     if outcome in ANSWERS:
+        if reading.get("late", False) is not False:
+            raise ValueError(f"{outcome.value} of a frame that was late, of which there is no answer")
+        if (reading.get("quality") or {}).get("gradable", True) is not True:
+            raise ValueError(f"{outcome.value} of a frame that is not gradable, of which there is no answer")
         score = stated_refer_probability(reading["probabilities"], refer)
         if score is None:
             raise ValueError(

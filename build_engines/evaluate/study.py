@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from itertools import combinations
 
 from build_engines.evaluate.cases import MOST_NAMED, Case, Table
+from build_engines.evaluate.columns import odd_values
 from build_engines.evaluate.compare import compare
 from build_engines.evaluate.measure import Asked, calibration_of, choose_threshold, groups_of, level_of
 from build_engines.evaluate.overlap import Overlap, Seen, overlap
@@ -67,7 +68,10 @@ def evaluate(
     return Evaluation(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         data=data,
-        warnings=tuple(_warnings(table, data, overlaps, not_checked, twins)),
+        warnings=(
+            *_warnings(table, data, overlaps, not_checked, twins),
+            *(note for reader in readers for note in reader.notes),
+        ),
         overlaps=overlaps,
         not_checked=not_checked,
         twins=twins,
@@ -227,6 +231,9 @@ def _warnings(
     found += _told_of_twins({case.image: case for case in table.cases}, twins)
     if data.infants is None:
         found.append("The table does not tell infants apart: intervals take frames as independent and are too short.")
+    if data.infants == 1:
+        found.append("All frames are of one infant: intervals say nothing of others, and no ROC area is stated.")
+    found += [*table.notes, *odd_values(table.cases)]
     if data.positives in (0, data.frames):
         found.append("All frames are of one class: no ROC curve, and one of sensitivity and specificity alone.")
     if table.without_truth:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Sequence
 
 from build_engines.evaluate.result import (
@@ -16,6 +15,7 @@ from build_engines.evaluate.result import (
     PairedComparison,
     ReaderResult,
 )
+from build_engines.markdown import escape
 from runtime.outcome import AID_NOTICE, Outcome
 from runtime.shares import Range, Share
 
@@ -65,12 +65,6 @@ def page(found: Evaluation) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{STYLE}</style></head><body>\n{body}</body></html>\n"
     )
-
-
-def escape(text: str) -> str:
-    """Text that Markdown shows as it stands, also in a table."""
-    flat = " ".join(text.split())
-    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", flat)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
