@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from build_engines.description import gaps
+from build_engines.markdown import escape
 from build_engines.reliability import RELIABILITY_FILE
 from build_engines.report.choose import agreement
 from build_engines.report.picture import class_of, group_name, shown, title_of
@@ -34,11 +35,11 @@ def model_card(manifest: Manifest, report: ParityReport | None = None) -> str:
     """The card's text; report: the bundle's, where it has one."""
     notice = AID_NOTICE if manifest.clinical_use else f"{AID_NOTICE} {DEMONSTRATION_NOTICE}"
     lines = [
-        f"# Model card: {cell(manifest.name)}, version {cell(manifest.version)}",
+        f"# Model card: {escape(manifest.name)}, version {escape(manifest.version)}",
         "",
         f"**{notice}**",
         "",
-        manifest.intended_use,
+        escape(manifest.intended_use),
         "",
         f"- Network: {manifest.network.architecture} (arXiv 2503.00267), size `{manifest.network.size}`, "
         f"{manifest.network.parameters:,} parameters",
@@ -116,8 +117,8 @@ def _asked(stated: Stated) -> list[str]:
 
 
 def cell(text: str) -> str:
-    """Words of a description in one line, also of a table."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """Words of a description in one line, also of a table; their Markdown stays, HTML is shown as it stands."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
 
 
 def _said(text: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from pathlib import Path
 
@@ -117,18 +118,30 @@ def gaps(stated: Stated) -> tuple[str, ...]:
     return tuple(name for name, value in stated if not value or (isinstance(value, str) and not _says(value)))
 
 
-def says_nothing(value: object, where: str = "") -> str:
-    """What is wrong with the first text that stands for a gap, or breaks a line; empty where nothing is."""
+def says_nothing(value: object) -> str:
+    """What is wrong with texts that stand for a gap, or with the first that breaks a line; empty where nothing is."""
+    texts = dict(_texts(value))
+    if left := [where for where, text in texts.items() if REPLACE in text]:
+        more = f"; so do {', '.join(left[1:])}" if left[1:] else ""
+        return f"{left[0]} still holds the template's {REPLACE}{more}; say what is so, or null"
+    return next((wrong for where, text in texts.items() if (wrong := _wrong(where, text))), "")
+
+
+def _texts(value: object, where: str = "") -> Iterator[tuple[str, str]]:
+    """Every text with its place."""
     if isinstance(value, str):
-        if REPLACE in value:
-            return f"{where} still holds the template's {REPLACE}; say what is so, or null"
-        if not _says(value):
-            return f"{where}: {value[:40]!r} says nothing; say what is so, or null where nothing can be said"
-        if where.rpartition(".")[2] in ONE_LINE and not value.isprintable():
-            return f"{where}: {value[:40]!r} holds a character that is not shown; expected one line of text"
-        return ""
+        yield where, value
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
-    return next((found for name, item in items if (found := says_nothing(item, f"{where}.{name}".lstrip(".")))), "")
+    for name, item in items:
+        yield from _texts(item, f"{where}.{name}".lstrip("."))
+
+
+def _wrong(where: str, value: str) -> str:
+    if not _says(value):
+        return f"{where}: {value[:40]!r} says nothing; say what is so, or null where nothing can be said"
+    if where.rpartition(".")[2] in ONE_LINE and not value.isprintable():
+        return f"{where}: {value[:40]!r} holds a character that is not shown; expected one line of text"
+    return ""
 
 
 def _says(text: str) -> bool:

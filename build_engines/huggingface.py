@@ -33,8 +33,24 @@ def hugging_face_card(manifest: Manifest, report: ParityReport | None = None) ->
     if manifest.metrics:
         results = [_result(metric) for metric in manifest.metrics]
         header["model-index"] = [{"name": f"{manifest.name} {manifest.version}", "results": results}]
-    lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in header.items())  # JSON is YAML
+    lines = [line for name, value in header.items() for line in _yaml(name, value)]
     return "\n".join(["---", *lines, "---", "", model_card(manifest, report)])
+
+
+def _yaml(name: str, value: object, indent: str = "") -> list[str]:
+    """A field of a header, a value a line; texts and numbers as JSON, which YAML takes."""
+    if isinstance(value, dict):
+        return [f"{indent}{name}:", *(line for key, item in value.items() for line in _yaml(key, item, indent + "  "))]
+    if not isinstance(value, list):
+        return [f"{indent}{name}: {json.dumps(value)}"]
+    lines = [f"{indent}{name}:"]
+    for item in value:
+        if isinstance(item, dict):
+            fields = [line for key, part in item.items() for line in _yaml(key, part, indent + "  ")]
+            lines += [f"{indent}- {fields[0].removeprefix(indent + '  ')}", *fields[1:]]
+        else:
+            lines.append(f"{indent}- {json.dumps(item)}")
+    return lines
 
 
 def _slug(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Figures on held-out frames with their 95 % bootstrap intervals."""
+"""Figures on held-out frames with their 95 % intervals: Wilson's of shares, by bootstrap of all else."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from runtime import metrics
 from runtime.metrics import cut
+from runtime.shares import wilson
 
 
 @dataclass(frozen=True)
 class ConfidenceInterval:
-    """A figure with its 95 % bootstrap interval and the number of frames behind it."""
+    """A figure with its 95 % interval and the number of frames behind it."""
 
     value: float
     low: float
@@ -30,7 +31,11 @@ def roc_auc(scores: ArrayLike, positive: ArrayLike) -> float:
 
 
 def auc_interval(scores: ArrayLike, positive: ArrayLike, seed: int = 0, draws: int = 2000) -> ConfidenceInterval:
-    """ROC AUC with a 95 % percentile bootstrap, stratified by class (each draw keeps the class counts)."""
+    """ROC AUC with a 95 % percentile bootstrap, stratified by class (each draw keeps the class counts).
+
+    Where all are ranked rightly, or none, no draw differs and the interval would be a point: it is then Wilson's of the
+    smaller class.
+    """
     value, truth = np.asarray(scores, np.float64), np.asarray(positive, np.bool_)
     rng = np.random.default_rng(seed)
     yes, no = np.flatnonzero(truth), np.flatnonzero(~truth)
@@ -39,7 +44,16 @@ def auc_interval(scores: ArrayLike, positive: ArrayLike, seed: int = 0, draws: i
         pick = np.concatenate((rng.choice(yes, len(yes)), rng.choice(no, len(no))))
         values.append(roc_auc(value[pick], truth[pick]))
     low, high = np.percentile(values, [2.5, 97.5]) if values else (float("nan"), float("nan"))
-    return ConfidenceInterval(roc_auc(value, truth), float(low), float(high), len(value))
+    area = roc_auc(value, truth)
+    if area in (0.0, 1.0):
+        low, high = wilson(area, min(len(yes), len(no)))
+    return ConfidenceInterval(area, float(low), float(high), len(value))
+
+
+def share_interval(right: ArrayLike) -> ConfidenceInterval:
+    """Share of frames that are right, with Wilson's interval: a bootstrap of 13 of 13 would be a point. right: [N]."""
+    value: NDArray[np.bool_] = np.asarray(right, np.bool_)
+    return ConfidenceInterval(float(value.mean()), *wilson(float(value.mean()), len(value)), len(value))
 
 
 def sensitive_threshold(scores: ArrayLike, positive: ArrayLike, sensitivity: float) -> float:

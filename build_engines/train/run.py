@@ -20,7 +20,7 @@ from build_engines.train.curve import learning_curve
 from build_engines.train.data import Split, TrainingFrame, ridge_frames, split_frames, vessel_frames
 from build_engines.train.datasets import training_sets
 from build_engines.train.folds import cross_validate
-from build_engines.train.metrics import ConfidenceInterval, mean_interval, sensitive_threshold, threshold_interval
+from build_engines.train.metrics import ConfidenceInterval, sensitive_threshold, share_interval, threshold_interval
 from build_engines.train.phase import Report
 from build_engines.train.segmentation import observer_figures, segmentation_figures, train_segmentation
 from build_engines.train.settings import PhaseSettings
@@ -170,7 +170,7 @@ def _classification(scores: Scores, threshold: float) -> list[Metric]:
         here = np.array([device in ("all", name) for name in scores.device])
         for name, of, right in shares:
             if (here & of).any():
-                share = mean_interval(right[here & of])
+                share = share_interval(right[here & of])
                 found.append(_metric("classification", name, "hvdropdb", device, share))
     return found
 

@@ -129,6 +129,26 @@ def test_a_wrong_description_is_one_line(
         load_description(path)
 
 
+def test_every_place_that_is_still_to_be_filled_in_is_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "d.json"
+    path.write_text(template(2).replace("REPLACE: of this one", "1.0"))
+    with pytest.raises(BuildError) as error:
+        load_description(path)
+    places = "intended_use, classes.0.name, classes.0.meaning, classes.1.name, classes.1.meaning"
+    assert f"name still holds the template's REPLACE; so do {places}; say" in str(error.value)
+
+
+def test_what_a_maker_writes_is_no_markdown_nor_html_on_the_card() -> None:
+    use = "# Approved\n\n| a | <script>x</script> ![](http://x/y.png) **cleared** [here](http://x)"
+    card = model_card(manifest(intended_use=use, name="*x*", stated={"graders": "<b>Two</b>"}))
+    (line,) = [line for line in card.splitlines() if "Approved" in line]
+    assert line == (
+        r"\# Approved \| a \| \<script\>x\</script\> \!\[\](http://x/y.png) \*\*cleared\*\* \[here\](http://x)"
+    )
+    assert r"Model card: \*x\*, version" in card
+    assert r"| \<b>Two\</b> |" in card
+
+
 def test_statements_are_added_and_others_stay(tmp_path: Path) -> None:
     path, more = tmp_path / "d.json", tmp_path / "more.json"
     path.write_text(json.dumps(filled() | {"stated": {"graders": "Two.", "licence": "MIT"}}))
@@ -149,6 +169,9 @@ def test_the_hugging_face_header_is_yaml_with_every_figure() -> None:
     text = hugging_face_card(manifest(metrics=(METRIC.model_dump(),), stated={"licence": "CC-BY-4.0"}))
     _, header, card = text.split("---\n", 2)
     found = yaml.safe_load(header)
+    assert max(map(len, header.splitlines())) < 120, "a value a line"
+    assert found["tags"][:2] == ["medical", "ophthalmology"]
+    assert found["model-index"][0]["results"][0]["dataset"] == {"name": "ours", "type": "ours"}
     assert found["license"] == "cc-by-4.0"
     (result,) = found["model-index"][0]["results"]
     assert (result["metrics"][0]["type"], result["metrics"][0]["value"]) == ("roc_auc", 0.9)

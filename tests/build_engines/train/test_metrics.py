@@ -16,6 +16,7 @@ from build_engines.train.metrics import (
     mean_interval,
     roc_auc,
     sensitive_threshold,
+    share_interval,
     threshold_interval,
     tolerant_f1,
 )
@@ -54,6 +55,23 @@ def test_the_threshold_keeps_the_sensitivity_asked_for(sensitivity: float, thres
     chosen = sensitive_threshold(scores, positive, sensitivity)
     assert chosen == pytest.approx(threshold)
     assert (scores[positive == 1] >= chosen).mean() >= sensitivity
+
+
+@pytest.mark.parametrize(("right", "of"), [(13, 13), (0, 8), (9, 13), (1, 1)])
+def test_a_share_has_wilsons_interval_also_where_all_are_right(right: int, of: int) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    found = share_interval([n < right for n in range(of)])
+    assert (found.value, found.frames) == (right / of, of)
+    assert (found.low, found.high) == pytest.approx(proportion_confint(right, of, method="wilson"), abs=1e-12)
+    assert found.low < found.high
+
+
+@pytest.mark.parametrize(("scores", "area"), [([0.1, 0.2, 0.8, 0.9], 1.0), ([0.9, 0.8, 0.2, 0.1], 0.0)])
+def test_an_area_of_all_or_nothing_is_no_point(scores: list[float], area: float) -> None:
+    found = auc_interval(scores, [0, 0, 1, 1])
+    assert found.value == area
+    assert found.high - found.low > 0.5
 
 
 def test_mean_interval_of_equal_values_is_a_point() -> None:
