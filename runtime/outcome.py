@@ -48,6 +48,8 @@ LIKE_ANOTHER = "shows nearly the same place as"
 EXCLUDED = "frame excluded by a person"
 EXCLUDED_ALONE = "frame excluded by one person; a second one has to exclude it, too"
 """Why a view is REFER still: no exclusion by one person alone takes a referral away."""
+CHANGED_ALONE = "frame moved or confirmed by one person; a second one has to do the same"
+"""The same, where what one person said of a frame's place would have taken the referral away."""
 STOPPED = MappingProxyType(
     {
         "unstable": "exam stopped early: infant unstable",
@@ -67,6 +69,7 @@ EXAM_REASONS = (
     LIKE_ANOTHER,
     EXCLUDED,
     EXCLUDED_ALONE,
+    CHANGED_ALONE,
     *STOPPED.values(),
     VOIDED,
 )

@@ -9,7 +9,13 @@ from runtime.commands.text import word
 from runtime.exam.describe import exam_dict
 from runtime.exam.journal import CaptureRecord, ExamRecord, Journal
 from runtime.exam.machine import Phase
-from runtime.exam.result import Conclusion, awaits_second, still_to_take
+from runtime.exam.result import (
+    Conclusion,
+    awaits_second,
+    place_awaits_second,
+    still_to_take,
+    view_awaits_second,
+)
 from runtime.exam.rules import ExamRules
 from runtime.outcome import LIKE_ANOTHER, ONE_PICTURE, Outcome
 from runtime.views import Eye, View, place
@@ -116,6 +122,8 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
         "excluded": state.excluded,
         "awaits_second": awaits_second(record.exam, state),
         "confirmed": state.confirmed,
+        "view_awaits_second": view_awaits_second(record.exam, state),
+        "place_awaits_second": place_awaits_second(record.exam, state),
         "view_like": named if kept_out else None,
         "looks_like": None if kept_out else named,
         "pictures": shown,

@@ -121,6 +121,12 @@ class Capture:
     """Why a second person took it out; empty while nobody did."""
     confirmed: str = ""
     """Why a person says that it shows its view although it is like another; empty when nobody did."""
+    confirmed_by: str = ""
+    confirmed_too: str = ""
+    """Why a second person says so; empty while nobody did."""
+    moved_from: tuple[Eye, View] | None = None
+    """Where it was before one person alone moved it; None where nobody did, or a second person agreed."""
+    moved_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,12 +150,13 @@ class ReadingMade:
 
 @dataclass(frozen=True)
 class Relabelled:
-    """A person says that a frame shows another eye or view than was set, and why."""
+    """A person says that a frame shows another eye or view than was set, and why; or a second one says the same."""
 
     capture: int
     eye: Eye
     view: View
     reason: str
+    who: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,10 +178,12 @@ class Included:
 
 @dataclass(frozen=True)
 class ViewConfirmed:
-    """A person says that a frame shows its view, although its picture is like another view's, and why."""
+    """A person says that a frame shows its view, although its picture is like another view's, and why; or a second one
+    says so, too."""
 
     capture: int
     reason: str
+    who: str = ""
 
 
 @dataclass(frozen=True)
@@ -312,19 +321,25 @@ def _excluded(exam: Exam, capture: Capture, event: Excluded) -> Capture:
         return replace(capture, excluded=event.reason.strip(), excluded_by=event.who)
     if capture.excluded_too or exam.rules.refer_excluders == 1:
         raise ExamRefused(f"{which} is excluded already")
-    if capture.excluded_by == event.who or same_name(capture.excluded_by, event.who):
-        raise ExamRefused(f"{which} is excluded already, by the same person; a second one has to look at it")
-    if capture.reading is None:
-        raise ExamRefused(f"{which} is excluded already; a second person looks at it once its reading is finished")
+    _need_second(f"{which} is excluded already", capture, capture.excluded_by, event.who)
     return replace(capture, excluded_too=event.reason.strip())
 
 
 def _relabelled(exam: Exam, capture: Capture, event: Relabelled) -> Capture:
     to = place(event.eye, event.view)
     _need_reason(exam, f"moving capture {capture.number} to {to}", event.reason)
-    if (capture.eye, capture.view) == (event.eye, event.view):
-        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is {to} already")
-    return replace(capture, eye=event.eye, view=event.view, confirmed="")  # who confirmed it spoke of another view
+    at, wanted = (capture.eye, capture.view), (event.eye, event.view)
+    if at == wanted:
+        already = f"exam {exam.exam_id}: capture {capture.number} is {to} already"
+        if capture.moved_from is None or exam.rules.refer_changers == 1:
+            raise ExamRefused(already)
+        _need_second(already, capture, capture.moved_by, event.who)
+        return replace(capture, moved_from=None, moved_by="")
+    before = capture.moved_from or at
+    moved = replace(capture, eye=event.eye, view=event.view, moved_from=before, moved_by=event.who)
+    if before == wanted:  # where it was before anybody said otherwise
+        moved = replace(moved, moved_from=None, moved_by="")
+    return replace(moved, confirmed="", confirmed_by="", confirmed_too="")  # who confirmed it spoke of another view
 
 
 def _confirmed(exam: Exam, capture: Capture, event: ViewConfirmed) -> Capture:
@@ -332,9 +347,21 @@ def _confirmed(exam: Exam, capture: Capture, event: ViewConfirmed) -> Capture:
     _need_reason(exam, f"confirming that capture {capture.number} shows {where}", event.reason)
     if exam.like(capture) is None:
         raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is like no other view; nothing to confirm")
-    if capture.confirmed:
-        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is confirmed as {where} already")
-    return replace(capture, confirmed=event.reason.strip())
+    if not capture.confirmed:
+        return replace(capture, confirmed=event.reason.strip(), confirmed_by=event.who)
+    already = f"exam {exam.exam_id}: capture {capture.number} is confirmed as {where} already"
+    if capture.confirmed_too or exam.rules.refer_changers == 1:
+        raise ExamRefused(already)
+    _need_second(already, capture, capture.confirmed_by, event.who)
+    return replace(capture, confirmed_too=event.reason.strip())
+
+
+def _need_second(already: str, capture: Capture, first: str, who: str) -> None:
+    """Raise `ExamRefused` unless that is another person, who can know what the frame was read as."""
+    if first == who or same_name(first, who):
+        raise ExamRefused(f"{already}, by the same person; a second one has to look at it")
+    if capture.reading is None:
+        raise ExamRefused(f"{already}; a second person looks at it once its reading is finished")
 
 
 def _need_reason(exam: Exam, what: str, reason: str) -> None:

@@ -13,6 +13,7 @@ from runtime.decide import MOST_PROBABILITY, against
 from runtime.exam.machine import Capture, Exam, Phase
 from runtime.outcome import (
     BANNERS,
+    CHANGED_ALONE,
     CONTRADICTION,
     EXCLUDED,
     EXCLUDED_ALONE,
@@ -34,6 +35,8 @@ from runtime.views import Eye, View, place
 
 TAKEN_OUT, IN_VOIDED = "excluded by a person", "in an exam that was voided"
 """Why a frame that was read as REFER does not count."""
+BY_WORD = "nearly the same place as another view; counted, as a person confirmed it"
+"""Of a frame that stands for its view by what a person said of it."""
 WORST_FIRST = (Outcome.REFER, Outcome.RETAKE, Outcome.NO_RESULT, Outcome.NO_REFERRAL_FINDINGS)
 
 
@@ -69,7 +72,8 @@ class ExamResult:
     """Of every view that is required or was begun."""
 
     warnings: tuple[str, ...] = ()
-    """What must be said beside the outcome: referring frames that a person took out of it."""
+    """What must be said beside the outcome: referring frames that a person took out of it, and frames that stand for
+    their view only by a person's word."""
 
     @property
     def referring(self) -> tuple[Conclusion, ...]:
@@ -106,9 +110,34 @@ def still_to_take(result: ExamResult) -> Iterator[tuple[Eye, View]]:
 
 
 def awaits_second(exam: Exam, capture: Capture) -> bool:
-    """Whether one person took this frame out, and a second one has to before a referral of its view goes with it."""
+    """Whether one person took this frame out, and a second one has to before a referral goes with it."""
     alone = exam.rules.refer_excluders > 1 and capture.excluded and not capture.excluded_too
-    return bool(alone) and _with_those_of_one(exam, capture.eye, capture.view).outcome is Outcome.REFER
+    if not alone:
+        return False
+    return _with_those_of_one(exam, capture.eye, capture.view).outcome is Outcome.REFER or _holds(exam, capture)
+
+
+def place_awaits_second(exam: Exam, capture: Capture) -> bool:
+    """Whether one person moved this frame to where it is, and a second one has to before a referral goes with it."""
+    return exam.rules.refer_changers > 1 and capture.moved_from is not None and _holds(exam, capture)
+
+
+def view_awaits_second(exam: Exam, capture: Capture) -> bool:
+    """Whether one person confirmed this frame, and a second one has to before a referral goes with it."""
+    alone = exam.rules.refer_changers > 1 and capture.confirmed and not capture.confirmed_too
+    return bool(alone) and _holds(exam, capture)
+
+
+def _holds(exam: Exam, capture: Capture) -> bool:
+    """Whether what was said of this frame can be why a referral stands that one person alone would have taken away.
+
+    It is, or was, where that referral is, or a frame that counts there is like it.
+    """
+    views = exam_result(exam).views
+    held = {at for at, view in views.items() if view.reason in (EXCLUDED_ALONE, CHANGED_ALONE)}
+    there = (one for one in exam.captures if not one.excluded and (one.eye, one.view) in held)
+    alike = any(capture.number in one.like or one.number in capture.like for one in there)
+    return alike or bool(held & {(capture.eye, capture.view), capture.moved_from})
 
 
 def _with_referrals_of_one(
@@ -116,35 +145,78 @@ def _with_referrals_of_one(
 ) -> Iterator[tuple[tuple[Eye, View], Conclusion]]:
     """The views, in their order, with each referral that one person alone took away: it stands until a second did."""
     out = {(c.eye, c.view) for c in exam.captures if c.excluded and not c.excluded_too}
+    before = tuple(_before_one_person(exam)) if exam.rules.refer_changers > 1 else ()
     for at in ((eye, view) for eye in Eye for view in View):
-        if at in out and exam.rules.refer_excluders > 1 and _still_refers(exam, at, views):
-            yield at, Conclusion(Outcome.REFER, EXCLUDED_ALONE, place(*at))
-        elif at in views:
-            yield at, views[at]
-
-
-def _still_refers(exam: Exam, at: tuple[Eye, View], views: Mapping[tuple[Eye, View], Conclusion]) -> bool:
-    now = views.get(at)
-    referred = now is not None and now.outcome is Outcome.REFER
-    return not referred and _with_those_of_one(exam, *at).outcome is Outcome.REFER
+        now = views.get(at)
+        if now is None or now.outcome is not Outcome.REFER:
+            if at in out and exam.rules.refer_excluders > 1 and _with_those_of_one(exam, *at).outcome is Outcome.REFER:
+                yield at, Conclusion(Outcome.REFER, EXCLUDED_ALONE, place(*at))
+                continue
+            why = next((why for why, then in before if _view(then, *at).outcome is Outcome.REFER), None)
+            if why is not None:
+                yield at, Conclusion(Outcome.REFER, why, place(*at))
+                continue
+        if now is not None:
+            yield at, now
 
 
 def _with_those_of_one(exam: Exam, eye: Eye, view: View) -> Conclusion:
     """The view as it was before one person alone took frames out of it; all that two took out stays out."""
-    captures = tuple(
-        replace(c, excluded="") if (c.eye, c.view) == (eye, view) and not c.excluded_too else c for c in exam.captures
-    )
+    captures = tuple(_not_excluded(exam, c) if (c.eye, c.view) == (eye, view) else c for c in exam.captures)
     return _view(replace(exam, captures=captures), eye, view)
+
+
+def _before_one_person(exam: Exam) -> Iterator[tuple[str, Exam]]:
+    """The exam without what one person alone said of its frames: each kind of it, then all; with why that counts.
+
+    Each by itself, as one may hide what another one did: a frame that is not where it was is like other ones.
+    """
+    excluded = (_not_excluded,) if exam.rules.refer_excluders > 1 else ()
+    kinds = (EXCLUDED_ALONE, excluded), (CHANGED_ALONE, (_not_moved,)), (CHANGED_ALONE, (_not_confirmed,))
+    for why, undo in (*kinds, (CHANGED_ALONE, (*excluded, _not_moved, _not_confirmed))):
+        captures = exam.captures
+        for one in undo:
+            captures = tuple(one(exam, capture) for capture in captures)
+        if captures != exam.captures:
+            yield why, replace(exam, captures=captures)
+
+
+def _not_excluded(_: Exam, capture: Capture) -> Capture:
+    return replace(capture, excluded="") if capture.excluded and not capture.excluded_too else capture
+
+
+def _not_moved(exam: Exam, capture: Capture) -> Capture:
+    """Where it was; a frame that refers by itself took its referral along and stays."""
+    refers = capture_outcome(exam, replace(capture, excluded=""))[0] is Outcome.REFER
+    if capture.moved_from is None or refers:
+        return capture
+    eye, view = capture.moved_from
+    return replace(capture, eye=eye, view=view)
+
+
+def _not_confirmed(_: Exam, capture: Capture) -> Capture:
+    return replace(capture, confirmed="") if capture.confirmed and not capture.confirmed_too else capture
 
 
 def _warnings(exam: Exam) -> Iterator[str]:
     counts = replace(exam, phase=Phase.CLOSED)
     for capture in exam.captures:
+        where = f"frame {capture.number}, {place(capture.eye, capture.view)}"
         if not capture.excluded and exam.phase is not Phase.VOIDED:
+            if _counts_by_word(exam, capture):
+                yield f"{where}: {BY_WORD}"
             continue
         if capture_outcome(counts, replace(capture, excluded=""))[0] is Outcome.REFER:
             was = TAKEN_OUT if capture.excluded else IN_VOIDED
-            yield f"frame {capture.number}, {place(capture.eye, capture.view)}: read as REFER, {was}"
+            yield f"{where}: read as REFER, {was}"
+
+
+def _counts_by_word(exam: Exam, capture: Capture) -> bool:
+    """Whether the frame stands for its view only because a person said so. (Exams of before that was told keep what
+    they said.)"""
+    if exam.rules.refer_changers == 1 or not capture.confirmed or exam.like(capture) is None:
+        return False
+    return capture_outcome(exam, capture)[0] is Outcome.NO_REFERRAL_FINDINGS
 
 
 def warnings_counted(warnings: Iterable[str]) -> Iterator[str]:
@@ -153,6 +225,8 @@ def warnings_counted(warnings: Iterable[str]) -> Iterator[str]:
     for was in (TAKEN_OUT, IN_VOIDED):
         if count := sum(line.endswith(f": read as REFER, {was}") for line in told):
             yield f"{count} frame{'s' * (count > 1)} {was} {'were' if count > 1 else 'was'} read as REFER"
+    if count := sum(line.endswith(f": {BY_WORD}") for line in told):
+        yield f"{count} frame{'s' * (count > 1)}: {BY_WORD}"
 
 
 def _views_of(exam: Exam, eye: Eye) -> Iterator[View]:

@@ -35,6 +35,9 @@ class ExamRules:
     """Of the signed site profile that set threshold, views or retakes; None when the defaults are in force."""
     refer_excluders: int = 2
     """How many persons have to exclude a frame before a referral goes with it: 1 in exams of before this was a rule."""
+    refer_changers: int = 2
+    """How many persons have to move a frame to another place, or to confirm one that is like another view's, before a
+    referral goes with that: 1 in exams of before this was a rule."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
@@ -48,6 +51,8 @@ class ExamRules:
             raise ExamRefused(f"retakes: got {self.retakes}, expected 0 to {MOST_RETAKES}")
         if self.refer_excluders not in (1, 2):
             raise ExamRefused(f"persons who exclude a referral: got {self.refer_excluders}, expected 1 or 2")
+        if self.refer_changers not in (1, 2):
+            raise ExamRefused(f"persons who change a referral: got {self.refer_changers}, expected 1 or 2")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that the journal keeps."""
@@ -66,6 +71,7 @@ class ExamRules:
             retakes=content["retakes"],
             site_profile_sha256=content["site_profile_sha256"],
             refer_excluders=content.get("refer_excluders", 1),
+            refer_changers=content.get("refer_changers", 1),
         )
 
 

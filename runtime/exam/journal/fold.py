@@ -145,9 +145,13 @@ def _what(folded: Folded, kind: str, body: Mapping[str, Any]) -> str:
     capture = folded.exam.capture(body["capture"])
     where = place(capture.eye, capture.view)
     if kind == RELABELLED:
-        return f"capture {capture.number} moved from {where} to {place(Eye(body['eye']), View(body['view']))}"
+        to = place(Eye(body["eye"]), View(body["view"]))
+        if to == where:
+            return f"capture {capture.number} is {to}, as a second person says, too"
+        return f"capture {capture.number} moved from {where} to {to}"
     if kind == CONFIRMED:
-        return f"capture {capture.number} confirmed as {where}"
+        again = " by a second person, too" if capture.confirmed else ""
+        return f"capture {capture.number} confirmed as {where}{again}"
     if kind == INCLUDED:
         return f"capture {capture.number} ({where}) included again"
     return f"capture {capture.number} ({where}) excluded{' by a second person, too' if capture.excluded else ''}"
@@ -161,13 +165,13 @@ def machine_event(kind: str, body: Mapping[str, Any], rules: ExamRules, who: str
         like = tuple(one["capture"] for one in body.get("like", ()))
         return ReadingMade(body["capture"], ReadingFacts.of(body["reading"], rules), like)
     if kind == RELABELLED:
-        return Relabelled(body["capture"], Eye(body["eye"]), View(body["view"]), body["reason"])
+        return Relabelled(body["capture"], Eye(body["eye"]), View(body["view"]), body["reason"], who)
     if kind == EXCLUDED:
         return Excluded(body["capture"], body["reason"], who)
     if kind == INCLUDED:
         return Included(body["capture"], body["reason"])
     if kind == CONFIRMED:
-        return ViewConfirmed(body["capture"], body["reason"])
+        return ViewConfirmed(body["capture"], body["reason"], who)
     if kind == STOPPED:
         return Stopped(StopReason(body["why"]))
     if kind == VOIDED:

@@ -14,12 +14,10 @@ from runtime.outcome import (
     AID_NOTICE,
     BANNERS,
     DEMONSTRATION_NOTICE,
-    EXCLUDED,
-    NOT_CAPTURED,
-    NOT_GRADABLE,
+    EXAM_REASONS,
+    LIKE_ANOTHER,
     ONE_EYE,
     ONE_PICTURE,
-    READING_PENDING,
     Outcome,
 )
 from runtime.quality import (
@@ -40,6 +38,7 @@ from runtime.views import View
 
 PAGES = Path(__file__).parents[3] / "runtime/cart/pages"
 _T = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)*)"')
+_EITHER = re.compile(r'\bt\([^()"]*\? "([^"]+)" : "([^"]+)"')
 _IN_MAP = re.compile(r"\bt\(\{(.*?)\}\[", re.DOTALL)
 _LISTED = re.compile(r'(?:title|chips?|suggestions)?: "([^"]+)"')
 
@@ -50,6 +49,8 @@ def texts_used() -> set[str]:
     for script in PAGES.rglob("*.js"):
         source = script.read_text(encoding="utf-8")
         found |= set(_T.findall(source))
+        for either in _EITHER.findall(source):
+            found |= set(either)
         for inside in _IN_MAP.findall(source):
             found |= set(re.findall(r': "([^"]+)"', inside))
         for listed in re.findall(r'askReason\(t\("[^"]*"\),\s*\[([^\]]*)\]', source):
@@ -62,10 +63,11 @@ def texts_used() -> set[str]:
             found |= set(re.findall(r': "([^"]+)"', statuses))
     found |= {hint.value for hint in Hint} | {view.value for view in View}
     found |= {outcome.value.replace("_", " ") for outcome in Outcome} | set(BANNERS.values())
-    found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED, NOT_CAPTURED, NOT_GRADABLE, READING_PENDING}
+    found |= {TOO_DARK, TOO_BRIGHT, BLURRED, FIELD, NOT_A_RETINA, REPEATED}
+    found |= set(EXAM_REASONS) - {LIKE_ANOTHER}  # which stands in a sentence of its own
     found |= {NOT_ONE, UNFAMILIAR, TORN, DRAWN_OVER, COLOURS, UNEVEN}
     found |= set(ALREADY.values())
-    found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_EYE, ONE_PICTURE, EXCLUDED, HINT, GATES_WORDS, FLASHED}
+    found |= {AID_NOTICE, DEMONSTRATION_NOTICE, ONE_EYE, ONE_PICTURE, HINT, GATES_WORDS, FLASHED}
     found |= {"infant unstable", "refused", "equipment", "same name", "same surname", "same birth date"}
     found |= {
         "software",

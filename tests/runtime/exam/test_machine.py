@@ -127,7 +127,7 @@ def test_what_each_event_changes() -> None:
 
     assert changed("capture").captures == (*exam.captures, Capture(5, *DISC, "e"))
     assert changed("reading").captures[3].reading == facts(NRF, "d")
-    assert changed("relabel").captures[0] == dataclasses.replace(first, eye=Eye.OS)
+    assert changed("relabel").captures[0] == dataclasses.replace(first, eye=Eye.OS, moved_from=DISC)
     assert changed("exclude").captures[0] == dataclasses.replace(first, excluded="artefact")
     assert changed("include").captures[1] == dataclasses.replace(second, excluded="")
     confirmed = changed("confirm")

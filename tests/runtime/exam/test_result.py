@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime.exam.errors import ExamRefused
 from runtime.exam.machine import (
     Captured,
     Closed,
@@ -21,8 +24,19 @@ from runtime.exam.machine import (
     Voided,
     apply,
 )
-from runtime.exam.result import WORST_FIRST, Conclusion, ExamResult, capture_outcome, exam_result, warnings_counted
+from runtime.exam.result import (
+    WORST_FIRST,
+    Conclusion,
+    ExamResult,
+    awaits_second,
+    capture_outcome,
+    exam_result,
+    place_awaits_second,
+    view_awaits_second,
+    warnings_counted,
+)
 from runtime.outcome import (
+    CHANGED_ALONE,
     CONTRADICTION,
     EXCLUDED,
     EXCLUDED_ALONE,
@@ -221,7 +235,8 @@ def test_a_frame_that_was_taken_out_as_the_rules_ask_counts_as_never_taken(
     shots: list[tuple[tuple[Eye, View, Outcome], bool]], required: set[View], older: bool
 ) -> None:
     """One person takes no referral away, whatever gave it; two do, or one where the exam is older than this rule."""
-    rules = dataclasses.replace(RULES, required_views=tuple(required), refer_excluders=1 if older else 2)
+    persons = 1 if older else 2
+    rules = dataclasses.replace(RULES, required_views=tuple(required), refer_excluders=persons, refer_changers=persons)
     whole = exam_of([shot for shot, _ in shots], rules)
     exam, before = whole, exam_result(whole)
     taken_out = [number for number, (_, out) in enumerate(shots, 1) if out]
@@ -318,6 +333,123 @@ def test_two_views_alike_are_one_until_a_person_says_otherwise() -> None:
     assert (like.outcome, like.reason) == (RETAKE, f"{LIKE_ANOTHER} {last} (frame {len(PLACES) - 1})")
     assert exam_result(apply(exam, ViewConfirmed(len(PLACES), "seen"))).infant.outcome is NRF
     assert exam_result(apply(exam, Excluded(len(PLACES) - 1, "artefact"))).views[PLACES[-1]].outcome is NRF
+
+
+WHY = "seen"
+HOPELESS = [(*PLACES[0], RETAKE)] * (RULES.retakes + 1)
+
+
+def with_alikes(count: int) -> Exam:
+    """The whole of an exam but for its last view, of which there are so many frames that are like the one before."""
+    exam = exam_of(COMPLETE[:-1], close=False)
+    for number in range(len(COMPLETE), len(COMPLETE) + count):
+        exam = apply(exam, Captured(*PLACES[-1], f"z{number}"))
+        exam = apply(exam, ReadingMade(number, facts(NRF, f"z{number}"), like=(len(COMPLETE) - 1,)))
+    return exam
+
+
+@pytest.mark.parametrize(
+    ("exam", "act", "after"),
+    [
+        pytest.param(
+            exam_of([*COMPLETE[1:], *HOPELESS, COMPLETE[0]]),
+            lambda who: Relabelled(len(COMPLETE), *PLACES[1], WHY, who),
+            NRF,
+            id="an ungradable frame moved away",
+        ),
+        pytest.param(
+            exam_of([*COMPLETE[1:], COMPLETE[1], *HOPELESS]),
+            lambda who: Relabelled(1, *PLACES[0], WHY, who),
+            NRF,
+            id="an earlier frame moved to where the ungradable ones are",
+        ),
+        pytest.param(
+            with_alikes(RULES.retakes + 1), lambda who: ViewConfirmed(len(COMPLETE), WHY, who), NRF, id="confirmed"
+        ),
+        pytest.param(
+            with_alikes(RULES.retakes + 1),
+            lambda who: Excluded(len(COMPLETE) - 1, WHY, who),
+            NONE,
+            id="what they are like excluded",
+        ),
+        pytest.param(
+            with_alikes(RULES.retakes + 1),
+            lambda who: Relabelled(len(COMPLETE) - 1, *PLACES[-1], WHY, who),
+            NONE,
+            id="what they are like moved",
+        ),
+    ],
+)
+def test_no_word_of_one_person_about_a_frames_place_takes_a_referral_away(
+    exam: Exam, act: Callable[[str], Excluded | Relabelled | ViewConfirmed], after: Outcome
+) -> None:
+    before = exam_result(exam)
+    assert (before.infant.outcome, before.infant.reason) == (REFER, NOT_GRADABLE)
+    alone = apply(exam, act("Anna"))
+    held = exam_result(alone)
+    assert held.infant.outcome is REFER
+    assert held.infant.reason in (CHANGED_ALONE, EXCLUDED_ALONE)
+    assert held.infant.where == before.infant.where
+    waits = (awaits_second, place_awaits_second, view_awaits_second)
+    assert [one.number for one in alone.captures for waiting in waits if waiting(alone, one)] == [act("").capture]
+    with pytest.raises(ExamRefused, match="by the same person; a second one has to look at it"):
+        apply(alone, act("anna"))
+    both = apply(alone, act("ben"))
+    assert exam_result(both).infant.outcome is after
+    assert not [one for one in both.captures for waiting in waits if waiting(both, one)]
+    with pytest.raises(ExamRefused, match=r"already$"):
+        apply(both, act("carl"))
+    older = dataclasses.replace(exam, rules=dataclasses.replace(exam.rules, refer_excluders=1, refer_changers=1))
+    assert exam_result(apply(older, act("anna"))).infant.outcome is after
+    with pytest.raises(ExamRefused, match=r"already$"):
+        apply(apply(older, act("anna")), act("ben"))
+
+
+def test_a_frame_that_is_back_where_it_was_holds_nothing() -> None:
+    exam = exam_of([*COMPLETE[1:], *HOPELESS, COMPLETE[0]])
+    number = len(COMPLETE)
+    there = apply(exam, Relabelled(number, *PLACES[1], WHY, "anna"))
+    back = apply(apply(there, Relabelled(number, *PLACES[2], WHY, "ben")), Relabelled(number, *PLACES[0], WHY, "anna"))
+    assert exam_result(back) == exam_result(exam)
+    other = apply(there, Relabelled(number, *PLACES[2], WHY, "ben"))  # it is nobody's second: both said another place
+    assert exam_result(other).infant.reason == CHANGED_ALONE
+
+
+def test_what_counts_by_a_persons_word_is_said_beside_the_outcome() -> None:
+    exam, number = with_alikes(1), len(COMPLETE)
+    assert exam_result(exam).warnings == ()
+    confirmed = apply(exam, ViewConfirmed(number, WHY, "anna"))
+    where = f"{PLACES[-1][0].value} {PLACES[-1][1].value}"
+    said = f"frame {number}, {where}: nearly the same place as another view; counted, as a person confirmed it"
+    for one in (confirmed, apply(confirmed, ViewConfirmed(number, WHY, "ben"))):
+        result = exam_result(one)
+        assert (result.infant.outcome, result.warnings) == (NRF, (said,))
+        assert list(warnings_counted(result.warnings)) == [f"1 frame: {said.partition(': ')[2]}"]
+    assert exam_result(apply(confirmed, Excluded(number, "artefact"))).warnings == ()
+    assert exam_result(apply(confirmed, Excluded(number - 1, "artefact"))).warnings == ()  # it is like none now
+    older = dataclasses.replace(confirmed, rules=dataclasses.replace(exam.rules, refer_changers=1))
+    assert exam_result(older).warnings == ()
+
+
+@given(
+    st.lists(SHOTS, min_size=1, max_size=24),
+    st.lists(st.tuples(st.integers(0, 23), st.sampled_from(["move", "exclude"]), SHOTS), max_size=8),
+    st.sets(st.sampled_from(View), min_size=1),
+)
+def test_no_infant_is_cleared_by_what_one_person_alone_does(
+    shots: list[tuple[Eye, View, Outcome]],
+    acts: list[tuple[int, str, tuple[Eye, View, Outcome]]],
+    required: set[View],
+) -> None:
+    exam = exam_of(shots, dataclasses.replace(RULES, required_views=tuple(required)))
+    before = exam_result(exam)
+    for at, kind, (eye, view, _) in acts:
+        number = at % len(shots) + 1
+        out, to = Excluded(number, WHY, "anna"), Relabelled(number, eye, view, WHY, "anna")
+        with suppress(ExamRefused):
+            exam = apply(exam, out if kind == "exclude" else to)
+    if before.infant.outcome is REFER:
+        assert exam_result(exam).infant.outcome is REFER
 
 
 def test_a_result_cannot_be_changed_and_words_for_a_part_make_no_other() -> None:

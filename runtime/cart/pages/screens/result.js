@@ -88,6 +88,12 @@ export function resultScreen(main, { go, argument, here }) {
       !one.excluded || one.awaits_second
         ? button(t(one.excluded ? "Exclude, as a second person" : "Exclude"), () => ask("Exclude", ["wrong eye", "wrong infant", "artefact"], `captures/${one.number}/exclude`))
         : null,
+      one.view_awaits_second
+        ? button(t("It is another view, as a second person"), () => ask("It is another view", ["looked at, it shows that"], `captures/${one.number}/confirm`))
+        : null,
+      one.place_awaits_second
+        ? button(t("The label is right, as a second person"), () => ask("Correct the label", ["looked at, it shows that"], `captures/${one.number}/relabel`, [], () => ({ eye: one.eye, view: one.view })))
+        : null,
       button(t("Correct the label"), () => relabel(one))),
       kind === "gates" ? gatesOf(one) : kind ? h("img", { class: "whole", "data-k": one.addresses[kind], src: one.addresses[kind], alt: called(one) }) : h("p", {}, t("The camera gave no picture.")),
     ];
