@@ -145,7 +145,9 @@ class GuestProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         super().data_received(data)
-        if self._half:
+        if self.transport.get_protocol() is not self:  # a WebSocket from now on; to h11 its request has no end
+            self._guest.is_served()
+        elif self._half:
             self._guest.asks()
         else:
             self._guest.is_served()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
+
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from runtime.cart.web import door as door_module
 from runtime.cart.web.door import is_own
@@ -120,6 +124,20 @@ def test_a_request_that_never_becomes_whole_is_ended_however_it_trickles(
 
     until(trickled_away, "it is ended")
     assert is_served(cart)
+
+
+def test_who_listens_to_events_is_not_ended_as_a_request_that_never_becomes_whole(cart: Quick) -> None:
+    cart.sign_in()
+    address = cart.server.url.replace("http", "ws") + "api/1/events"
+    (cookie,) = cart.client.cookies.jar
+    headers = {"Cookie": f"{cookie.name}={cookie.value}"}
+    with connect(address, additional_headers=headers, origin=Origin(cart.server.url[:-1])) as listener:
+        assert json.loads(listener.recv(timeout=PATIENCE_S)) == {"kind": "alive"}
+        mine = listener.socket.getsockname()[1]
+        (guest,) = [
+            one for one in cart.server._socket._guests if not one.gone and one.connection.getpeername()[1] == mine
+        ]
+        assert (guest.asked, guest.until) == (True, None)
 
 
 def test_a_second_request_on_a_kept_connection_has_the_same_time_and_not_more(
