@@ -293,12 +293,12 @@ class Room:
                 self._accept_and_read(session, exam_id, frame)
                 reading = self._keep()
                 self._timed(reading)
+            record = self.journal.exam(exam_id)
+            shown = capture_dict(record, record.captures[-1])
+            told = {key: shown[key] for key in ("number", "outcome", "banner")}
+            self.events.tell("reading", exam=exam_id, **told, capture=dict(shown))
         finally:
             preview.resume()
-        record = self.journal.exam(exam_id)
-        shown = capture_dict(record, record.captures[-1])
-        told = {key: shown[key] for key in ("number", "outcome", "banner")}
-        self.events.tell("reading", exam=exam_id, **told)
         return {"exam": exam_id, "captures": [shown], "capture": shown}
 
     def _accept_and_read(self, session: ExamSession, exam_id: str, frame: Frame) -> None:

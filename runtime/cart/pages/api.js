@@ -1,5 +1,6 @@
 // The API under /api/1: JSON in and out, the session's token with every change, problems as `Problem`.
 let token = "";
+let changedAt = -Infinity;
 const LOST = { title: "lost", detail: "the cart does not answer; wait a moment, it starts again by itself" };
 
 export class Problem extends Error {
@@ -32,7 +33,11 @@ async function asked(path, options) {
 
 export function get(path) { return asked(path, {}); }
 
+// Milliseconds since the last change was asked for, by a clock that nobody can set.
+export function sinceChange() { return performance.now() - changedAt; }
+
 export function post(path, body = {}) {
+  changedAt = performance.now();
   return asked(path, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-CSRF-Token": token },

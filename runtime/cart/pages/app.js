@@ -1,8 +1,8 @@
 // The shell: sign-in or the five screens, the bar with the infant, the notices; keyboard and touch alike.
-import { get, post } from "./api.js";
+import { get, post, sinceChange } from "./api.js";
 import { button, fill, h, language, reviewed, said, t, tell, useCatalogue } from "./dom.js";
 import { noExam } from "./screens/parts.js";
-import { can, changed, connect, forget, refresh, store, watch } from "./store.js";
+import { can, changed, connect, forget, refresh, store, UNDER_WAY, watch } from "./store.js";
 import { endDialogs } from "./screens/dialog.js";
 import { captureScreen } from "./screens/capture.js";
 import { resultScreen } from "./screens/result.js";
@@ -18,6 +18,7 @@ const SCREENS = {
   today: { title: "Today", make: todayScreen, right: "look" },
   service: { title: "Service", make: serviceScreen, right: "service" },
 };
+const SAYS_NOTHING_ELSE = ["hint", ...UNDER_WAY]; // the bars show nothing of these
 const root = document.getElementById("app");
 let current = null;
 let leave = () => {};
@@ -88,6 +89,7 @@ async function start() {
   await refresh();
   await chooseLanguage();
   connect(() => signOut(false));
+  lockWhenIdle();
   const [wanted, argument] = addressed();
   const exam = store.state.exam && store.state.exam.exam;
   const known = Object.hasOwn(SCREENS, wanted) && wanted !== "worklist";
@@ -106,7 +108,7 @@ function drawShell() {
   const drawBars = () => { drawHead(head); drawNotices(notices); };
   drawBars();
   unwatch = watch((event) => {
-    drawBars();
+    if (!SAYS_NOTHING_ELSE.includes(event.kind)) drawBars();
     if (event.kind === "reading" && event.banner) tell(event.banner);
   });
   leave = SCREENS[current.name].make(main, { go, argument: current.argument, here }) || (() => {});
@@ -143,16 +145,26 @@ function drawNotices(place) {
 }
 
 function lockWhenIdle() {
-  const reset = () => {
-    clearTimeout(idle);
-    const minutes = store.state && store.state.lock_minutes;
-    if (minutes) idle = setTimeout(() => { if (store.state) signOut(); }, minutes * 60000);
-  };
-  for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, reset, { passive: true });
-  watch(reset);
+  clearTimeout(idle);
+  const minutes = store.state && store.state.lock_minutes;
+  if (minutes) idle = setTimeout(() => { if (store.state) signOut(); }, minutes * 60000);
 }
 
-lockWhenIdle();
+// A person did something, if only looked elsewhere: nothing that the page asks by itself keeps anybody signed in. The cart
+// is told a moment later, out of the way of what the press asked for, and not where that told it already.
+const HERE_MS = 15000;
+let telling = null;
+function attended() {
+  lockWhenIdle();
+  if (telling || !store.state) return;
+  const period = Math.min(HERE_MS, store.state.lock_minutes * 60000 / 4);
+  telling = setTimeout(() => {
+    telling = null;
+    if (store.state && sinceChange() > period) post("here").catch(() => {});
+  }, period);
+}
+
+for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, attended, { passive: true });
 addEventListener("hashchange", () => {
   const [name, argument] = addressed();
   if (!store.state || !Object.hasOwn(SCREENS, name) || (name === current.name && argument === current.argument)) return;

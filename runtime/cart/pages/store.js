@@ -2,6 +2,9 @@
 import { get, listen, useToken } from "./api.js";
 
 export const store = { state: null, connected: false, lastEvent: 0 };
+// Of a picture that is being taken: `state` follows once the cart shows it, and until then asking tells nothing new, but
+// takes time from the reading.
+export const UNDER_WAY = ["taking", "captured", "reading"];
 const watchers = new Set();
 const LOOK_AGAIN_MS = 4000; // however quiet the cart is: what was not told is seen all the same
 let refreshed = 0; // by a clock that nobody can set, as every time here
@@ -52,8 +55,9 @@ export function connect(signedOut) {
       if (performance.now() - refreshed > LOOK_AGAIN_MS) refresh().catch(() => {});
       return;
     }
+    if (event.kind === "taking" && store.state) store.state.taking = true;
     changed(event);
-    if (event.kind !== "hint") refresh().catch(() => {});
+    if (event.kind !== "hint" && !UNDER_WAY.includes(event.kind)) refresh().catch(() => {});
   }, (code) => {
     socket = null;
     store.connected = false;

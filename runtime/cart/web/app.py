@@ -92,13 +92,16 @@ async def _live(cart: Cart, number: int) -> PreviewPicture | None:
 
 
 class _SignedIn:
-    """The session of a request; with `changes` its token must come along, and with `right` the user must have it."""
+    """The session of a request; with `changes` its token must come along, and with `right` the user must have it.
 
-    def __init__(self, sessions: Sessions, *, changes: bool, touch: bool = True, right: Right | None = None) -> None:
-        self._sessions, self._changes, self._touch, self._right = sessions, changes, touch, right
+    Only a change is a person's doing: every page asks anew by itself, and none may so keep its user signed in.
+    """
+
+    def __init__(self, sessions: Sessions, *, changes: bool, right: Right | None = None) -> None:
+        self._sessions, self._changes, self._right = sessions, changes, right
 
     def __call__(self, request: Request) -> WebSession:
-        session = self._sessions.of(request.cookies.get(COOKIE), touch=self._touch)
+        session = self._sessions.of(request.cookies.get(COOKIE), touch=self._changes)
         if session is None:
             raise SignInRefused("nobody is signed in; sign in")
         if self._changes and not hmac.compare_digest(
@@ -112,7 +115,8 @@ class _SignedIn:
 
 def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Texts, *, secure: bool) -> APIRouter:
     router = APIRouter(prefix="/api/1")
-    reads = Depends(_SignedIn(sessions, changes=False, touch=False))
+    reads = Depends(_SignedIn(sessions, changes=False))
+    stays = Depends(_SignedIn(sessions, changes=True))
     looks = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
     checking = _Apart("sign-in", threads=2)
 
@@ -140,6 +144,11 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
         response = JSONResponse({})
         response.delete_cookie(COOKIE, path="/")
         return response
+
+    @router.post("/here")
+    async def here(_: WebSession = stays) -> dict[str, Any]:
+        """A person is at the screen, if only to look: that keeps the session. Nothing that is only asked does."""
+        return {}
 
     @router.get("/welcome")
     async def welcome() -> dict[str, Any]:
@@ -299,10 +308,10 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
 
 def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
     router = APIRouter(prefix="/api/1")
-    looks = Depends(_SignedIn(sessions, changes=False, touch=False, right=Right.LOOK))
-    serves = Depends(_SignedIn(sessions, changes=False, touch=False, right=Right.SERVICE))
+    looks = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
+    serves = Depends(_SignedIn(sessions, changes=False, right=Right.SERVICE))
     tests = Depends(_SignedIn(sessions, changes=True, right=Right.SERVICE))
-    shelves = Depends(_SignedIn(sessions, changes=False, touch=False, right=Right.BUNDLES))
+    shelves = Depends(_SignedIn(sessions, changes=False, right=Right.BUNDLES))
     stocks = Depends(_SignedIn(sessions, changes=True, right=Right.BUNDLES))
     looking = _Apart("bundles")
 
@@ -344,7 +353,7 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
         """A stored picture: small (`thumbnail`), whole (`image`), with its vessels (`overlay`), or under the
         classifier's gates (`gates`), whose header `x-explanation` tells what the branches add to the answer, as JSON;
         show the text `words` of it beside the picture."""
-        session = _SignedIn(sessions, changes=False, touch=False, right=Right.LOOK)(request)
+        session = _SignedIn(sessions, changes=False, right=Right.LOOK)(request)
         path = f"/api/1/exams/{exam}/captures/{number}/{kind}"
         if kind not in ("image", "overlay", "thumbnail", "gates") or not hmac.compare_digest(
             key.encode("utf-8", "replace"), session.address_key(path).encode()

@@ -42,6 +42,7 @@ export function captureScreen(main, { go }) {
   let ended = false;
   let shown = null;
   let wanted = null; // eye and view of keys that the cart did not answer yet: the next key goes on from them
+  let told = null; // {exam, capture}: the newest outcome that the cart told, which the state may not hold yet
   let waited = false; // a picture is being taken that was not asked for here: another tab, the foot switch, a reload
   const stopper = new AbortController();
 
@@ -104,7 +105,7 @@ export function captureScreen(main, { go }) {
     wait.textContent = t("Taking the picture");
     try {
       const answer = await post("capture", { exam: exam.exam, eye: exam.aim.eye, view: exam.aim.view });
-      if (openExam() === answer.exam) show(answer.capture, answer.exam);
+      hear(answer);
       wait.textContent = "";
     } catch (error) {
       fill(wait, said(error.message));
@@ -114,6 +115,15 @@ export function captureScreen(main, { go }) {
       await refresh().catch(() => {});
     }
   }
+
+  // An outcome as soon as it is known, by the event or by the answer, whichever comes first: the screen is drawn after it.
+  function hear({ exam, capture }) {
+    if (openExam() !== exam || newer(capture, exam)) return;
+    told = { exam, capture };
+    show(capture, exam);
+  }
+
+  function newer(capture, exam) { return told && told.exam === exam && told.capture.number >= capture.number; }
 
   function show(capture, exam) {
     if (!capture) { banner.className = "banner empty"; fill(banner); return; }
@@ -185,7 +195,8 @@ export function captureScreen(main, { go }) {
     h("span", {}, `${one.eye} ${t(one.view)}`), outcomeTag(one))));
     const doubtful = exam.aim && exam.eyes[exam.aim.eye].views[exam.aim.view]?.status === "alike"
       ? exam.captures.findLast((one) => one.view_like && one.eye === exam.aim.eye && one.view === exam.aim.view) : null;
-    const last = doubtful || exam.captures[exam.captures.length - 1];
+    const newest = exam.captures[exam.captures.length - 1];
+    const last = told && told.exam === exam.exam && !(newest && newest.number >= told.capture.number) ? told.capture : doubtful || newest;
     if (!busy) show(last && last.word ? last : null, exam.exam);
   }
 
@@ -227,7 +238,8 @@ export function captureScreen(main, { go }) {
   const unwatch = watch((event) => {
     if (event.kind === "foot_switch") wait.textContent = t("Foot switch");
     if (event.kind === "refused") fill(wait, said(event.reason || ""));
-    if (event.kind === "hint" || event.kind === "tick") return;
+    if (event.kind === "reading") hear(event);
+    if (["hint", "tick", "captured", "reading"].includes(event.kind) || (event.kind === "taking" && busy)) return;
     draw();
   });
   return () => { ended = true; stopper.abort(); clearInterval(ages); document.removeEventListener("keydown", keys); unwatch(); camera.leave(); };

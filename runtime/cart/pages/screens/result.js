@@ -181,7 +181,7 @@ export function resultScreen(main, { go, argument, here }) {
 
   load();
   const unwatch = watch((event) => {
-    if (["tick", "hint", "connected", "health"].includes(event.kind)) return;
+    if (["tick", "hint", "connected", "health", "taking", "captured"].includes(event.kind)) return;
     if (exam && beside !== openExam()) draw(); // before the new one has come
     load();
   });
