@@ -50,6 +50,7 @@ _ORIENTATION_TAG = 0x0112
 _MAY_SAY_MORE = (b"\xff\xe1", b"\xff\xe2")
 """Markers of a JPEG's segments with EXIF or XMP, and with a colour profile or further pictures."""
 _LOSSY = frozenset({"WEBP", "JPEG2000", "JPEG", "MPO"})
+_UNCHECKED = frozenset({"BMP", "PPM", "TIFF"})
 _PNG_BITS_AT = 24
 """Of the header's bits a channel in a PNG."""
 FILE_BYTES_MAX = 1 << 30
@@ -205,7 +206,7 @@ def _pixels(picture: Image.Image, data: bytes) -> Decoded:
     else:
         rgb, changes = _one_picture(picture, data)
     looked_at = kind in ("JPEG", "MPO") and picture.mode != "CMYK"  # by `decode_jpeg`
-    seen = None if looked_at else damage_seen(rgb, blocks=kind in _LOSSY)
+    seen = None if looked_at else damage_seen(rgb, blocks=kind in _LOSSY, unchecked=kind in _UNCHECKED)
     if seen is not None:
         raise Damaged(kind or "picture", seen)
     return Decoded(rgb, changes)

@@ -1,0 +1,75 @@
+"""Rows of a picture that are not its own, for formats of which no byte tells of damage (BMP, PPM, raw TIFF and DICOM).
+
+A sector of a disk that holds zeros, other data or another picture's makes a step from one row to the next over its
+whole length. The steps of an eye, drawn by a lens, grow over several rows.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_PART = 128
+"""About so many pixels along a row are looked at as one; a sector of 512 bytes is 170 pixels of colour."""
+_SAMPLES = 32
+"""Of each part."""
+_NEAR = 6
+"""A step is held against those of so many rows before and after it."""
+_REACH = 8
+"""It counts where something is lit within so many rows on both sides: the field's own border is a step, too."""
+_LIT = 24
+_NOISE = 1.5
+"""Added to the usual step, three channels' levels: steps far below it are rounding."""
+_STILL = 0.1
+"""Usual steps under this are of a drawing or of nothing."""
+STEP_MAX = 6.0
+"""Largest step over the usual one near it: of 340 frames none has 4, their copies in strong JPEG 6.7 at its blocks."""
+_USUAL = 0.7
+"""The quantile of the steps near one that is the usual one: two bands of other rows may lie among them, and where each
+row is there twice half of the steps are none."""
+_AT_BLOCKS = 1.5
+"""Times that at every eighth row, where a picture that was a JPEG before may have a step."""
+
+
+def row_step(pixels: NDArray[np.uint8]) -> float:
+    """How much the sharpest step between two rows, along an eighth to a fifth of them, stands out from those near it;
+    over `STEP_MAX` no undamaged picture of an eye lies. pixels: RGB, uint8 [H, W, 3]."""
+    height, width = pixels.shape[:2]
+    parts = max(5, min(8, width // _PART))
+    if height < 48 or width < parts * _SAMPLES:
+        return 0.0
+    stride = width // (parts * _SAMPLES)
+    channels = [
+        np.ascontiguousarray(pixels[:, stride // 2 :: stride, channel][:, : parts * _SAMPLES]) for channel in range(3)
+    ]
+    steps = np.asarray(sum(_mean(cv2.absdiff(each[1:], each[:-1]), parts) for each in channels), np.float32)
+    between = _lit_on_both_sides(np.maximum(np.maximum(channels[0], channels[1]), channels[2]), parts)
+    beside = cv2.blur(steps, (1, _NEAR), anchor=(0, _NEAR - 1), borderType=cv2.BORDER_REPLICATE)
+    after = np.vstack((beside[_NEAR:], np.repeat(beside[-1:], min(_NEAR, len(beside)), axis=0)))
+    before = np.vstack((beside[:1], beside[:-1]))
+    limit = np.full((len(steps), 1), STEP_MAX, np.float32)
+    limit[7::8] *= _AT_BLOCKS
+    likely = between & (steps > limit * (cv2.min(before, after) + _NOISE))
+    likely[:_REACH], likely[-_REACH:] = False, False
+    most = 0.0
+    for row, part in np.argwhere(likely):
+        usual = float(np.quantile(steps[max(0, row - _NEAR) : row + _NEAR + 1, part], _USUAL))
+        if usual >= _STILL:
+            most = max(most, float(steps[row, part] / (usual + _NOISE) * STEP_MAX / limit[row, 0]))
+    return most
+
+
+def _mean(levels: cv2.typing.MatLike, parts: int) -> NDArray[np.float32]:
+    """Mean of each part of each row, float32 [rows, parts]."""
+    rows = levels.reshape(-1, levels.shape[1] // parts)
+    return np.asarray(cv2.reduce(rows, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).reshape(-1, parts), np.float32)
+
+
+def _lit_on_both_sides(brightest: NDArray[np.uint8], parts: int) -> NDArray[np.bool_]:
+    """Where a part's samples are lit within reach above a step and below it, all but a few: bool [steps, parts]."""
+    lit = np.asarray(cv2.threshold(brightest, _LIT, 255, cv2.THRESH_BINARY)[1], np.uint8)
+    reach = np.ones((_REACH, 1), np.uint8)
+    above = cv2.dilate(lit, reach, anchor=(0, _REACH - 1), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    below = cv2.dilate(lit, reach, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return _mean(cv2.bitwise_and(above[:-1], below[1:]), parts) >= 0.95 * 255

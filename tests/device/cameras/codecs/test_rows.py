@@ -1,0 +1,123 @@
+"""Rows that are another picture's, noise or nothing, in formats of which no byte tells of damage."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from device import FrameUnreadable
+from device.cameras.codecs.rows import STEP_MAX, row_step
+from device.cameras.files import decode
+from device.cameras.video import Recording
+from tests.pictures import retina
+
+WIDTH, HEIGHT = 640, 480
+EYE = retina(4, WIDTH, HEIGHT)
+ANOTHER = np.ascontiguousarray(np.clip(retina(9, WIDTH, HEIGHT).astype(int) * (0.7, 0.8, 1.2), 0, 255).astype(np.uint8))
+AT, SECTOR = 240 * WIDTH * 3 + 500, 4096
+"""In the middle of the field, beginning within a row."""
+
+
+def _noise(length: int) -> bytes:
+    return np.random.default_rng(1).integers(0, 256, length, np.uint8).tobytes()
+
+
+SECTORS: dict[str, Callable[[], bytes]] = {
+    "zeros": lambda: bytes(SECTOR),
+    "erased": lambda: b"\xff" * SECTOR,
+    "noise": lambda: _noise(SECTOR),
+    "another picture's": lambda: ANOTHER.tobytes()[AT : AT + SECTOR],
+    "another place's": lambda: EYE.tobytes()[9 * SECTOR : 10 * SECTOR],
+}
+
+
+@pytest.fixture(params=list(SECTORS))
+def damaged(request: pytest.FixtureRequest) -> np.ndarray:
+    """The eye with one sector of 4 KiB that is not its own: some two rows."""
+    data = bytearray(EYE.tobytes())
+    data[AT : AT + SECTOR] = SECTORS[request.param]()
+    return np.frombuffer(bytes(data), np.uint8).reshape(EYE.shape)
+
+
+@pytest.mark.parametrize("name", ["a.ppm", "a.bmp", "a.tif", "lzw.tif"])
+def test_a_sector_that_is_not_the_pictures_own_is_damage(damaged: np.ndarray, name: str, tmp_path: Path) -> None:
+    compression = {"compression": "tiff_lzw"} if name == "lzw.tif" else {}
+    for pixels, taken in ((EYE, True), (damaged, False)):
+        Image.fromarray(pixels).save(tmp_path / name, **compression)
+        if taken:
+            assert np.array_equal(decode(tmp_path / name), EYE)
+            continue
+        with pytest.raises(FrameUnreadable, match="damaged"):
+            decode(tmp_path / name)
+
+
+def test_of_an_uncompressed_dicom_object_as_well(damaged: np.ndarray, tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    for pixels, taken in ((EYE, True), (damaged, False)):
+        data = pydicom.Dataset()
+        data.SOPClassUID, data.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1", "1.2.3"
+        data.Rows, data.Columns = HEIGHT, WIDTH
+        data.SamplesPerPixel, data.PlanarConfiguration, data.PhotometricInterpretation = 3, 0, "RGB"
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
+        data.PixelData = pixels.tobytes()
+        data.file_meta = pydicom.dataset.FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        data.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+        if taken:
+            assert np.array_equal(decode(tmp_path / "a.dcm"), EYE)
+            continue
+        with pytest.raises(FrameUnreadable, match="damaged"):
+            decode(tmp_path / "a.dcm")
+
+
+def test_of_uncompressed_video_as_well(damaged: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w", format="avi") as file:
+        stream = file.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr24"
+        for pixels in (EYE, damaged, EYE):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        file.mux(stream.encode(None))
+    with Recording(path) as recording:
+        assert recording.read() is not None
+        with pytest.raises(FrameUnreadable, match="damaged"):
+            recording.read()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 20])
+def test_few_or_many_rows_on_a_part_of_the_width(rows: int) -> None:
+    pixels = EYE.copy()
+    pixels[202 : 202 + rows, 200:420] = ANOTHER[260 : 260 + rows, 200:420]
+    assert row_step(pixels) > STEP_MAX
+    assert row_step(EYE) == 0
+
+
+def test_what_is_whole_is_none_of_that() -> None:
+    """The field's border, a dark last row, each row twice, stripes of two moments, a drawing."""
+    bordered = EYE.copy()
+    bordered[-1] = bordered[:1] = 0
+    striped = EYE.copy()
+    striped[::2] = np.clip(striped[::2].astype(int) + 12, 0, 255)
+    drawing = np.full(EYE.shape, 230, np.uint8)
+    drawing[100:200] = (20, 90, 200)
+    for pixels in (bordered, np.repeat(EYE, 2, axis=0), striped, drawing):
+        assert row_step(pixels) <= STEP_MAX
+
+
+@pytest.mark.data
+def test_no_real_frame_has_such_rows(data_root: Path) -> None:
+    for folder in ("hvdropdb_ridge", "hvdropdb_disc", "hrf", "chase_db1", "fives_amd20"):
+        for picture in sorted((data_root / folder / "images").iterdir())[::25]:
+            with Image.open(picture) as opened:
+                frame = opened.convert("RGB")
+            buffer = io.BytesIO()
+            frame.save(buffer, "JPEG", quality=30)
+            with Image.open(buffer) as strong:
+                assert row_step(np.asarray(frame)) <= STEP_MAX, picture.name
+                assert row_step(np.asarray(strong)) <= STEP_MAX, picture.name
