@@ -6,7 +6,11 @@ been decoded without a complaint.
 
 from __future__ import annotations
 
+from device.cameras.codecs.runs import longest_run
 from device.cameras.video.units import length_bytes, split
+
+_RUN_MAX = 100
+"""Longest run of one byte in a packet of VP8: frames of eyes have 10, black ones of four megapixels 63, a sector 512."""
 
 
 class CleanRun:
@@ -35,11 +39,14 @@ class CleanRun:
 
 
 def units_damaged(data: bytes, codec: str, extradata: bytes) -> str | None:
-    """What is wrong with the units (NAL) of an H.264 or H.265 packet by their form alone; None for other codecs too.
+    """What is wrong with a packet of H.264, H.265 or VP8 by its form alone; None for other codecs too.
 
-    No encoder writes two zero bytes followed by one under 3 within a unit (ITU-T H.264 and H.265, 7.4.1); zeros that a
-    disk or network put there do.
+    No encoder writes two zero bytes followed by one under 3 within a unit (NAL; ITU-T H.264 and H.265, 7.4.1); zeros
+    that a disk or network put there do. VP8 has no such rule, and its decoder takes a hole for plain blocks and says
+    nothing; an arithmetic code writes no long run of one byte.
     """
+    if codec == "vp8":
+        return f"{run} equal bytes in a row" if (run := longest_run(data)) > _RUN_MAX else None
     if codec not in ("h264", "hevc"):
         return None
     if not length_bytes(codec, extradata):

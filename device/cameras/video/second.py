@@ -15,7 +15,23 @@ from device.cameras.video.library import pyav
 from device.cameras.video.units import is_slice, joined, split
 from device.errors import SourceNotFound
 
-SILENT = frozenset({"vp3", "vp4", "vp5", "vp6", "vp6a", "vp6f", "vp7", "theora", "vp9"})
+SILENT = frozenset(
+    {
+        "vp3",
+        "vp4",
+        "vp5",
+        "vp6",
+        "vp6a",
+        "vp6f",
+        "vp7",
+        "theora",
+        "vp9",
+        "msmpeg4v1",
+        "msmpeg4v2",
+        "msmpeg4v3",
+        "msmpeg4",
+    }
+)
 """Codecs, by FFmpeg's names, of which nothing here would notice the damage."""
 
 TAIL = b"\xff" * 32

@@ -238,14 +238,18 @@ def test_altered_bytes_of_h265_are_told_by_libde265(tmp_path: Path) -> None:
     assert told >= 8  # FFmpeg alone tells of one or two
 
 
-def test_a_codec_of_which_nobody_can_tell_is_refused(tmp_path: Path) -> None:
-    with av.open(str(tmp_path / "a.webm"), "w") as container:
-        stream = container.add_stream("libvpx-vp9", rate=10, options={"deadline": "realtime", "cpu-used": "8"})
+@pytest.mark.parametrize(
+    ("encoder", "name", "told"), [("libvpx-vp9", "a.webm", "VP9"), ("msmpeg4", "a.avi", "MSMPEG4")]
+)
+def test_a_codec_of_which_nobody_can_tell_is_refused(tmp_path: Path, encoder: str, name: str, told: str) -> None:
+    options = {"deadline": "realtime", "cpu-used": "8"} if encoder == "libvpx-vp9" else {}
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(encoder, rate=10, options=options)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         for frame in (av.VideoFrame.from_ndarray(retina(width=64, height=64), "rgb24"), None):
             container.mux(stream.encode(frame))
-    with pytest.raises(SourceNotFound, match=r"a\.webm: a video of VP9, .* as H\.264 or Motion JPEG"):
-        Recording(tmp_path / "a.webm")
+    with pytest.raises(SourceNotFound, match=rf"{name}: a video of {told}.* as H\.264 or Motion JPEG"):
+        Recording(tmp_path / name)
 
 
 def test_wrong_bits_give_no_frame_that_looks_otherwise(tmp_path: Path) -> None:
@@ -314,6 +318,22 @@ def test_units_that_no_encoder_writes(unit: bytes, damaged: bool) -> None:
     assert (units_damaged(packet, "h264", avcc) is not None) is damaged
     assert units_damaged(packet[:-1], "h264", avcc) is not None
     assert units_damaged(packet, "vp8", avcc) is None
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_hole_in_vp8_is_damage_until_a_clean_key_frame(level: int, tmp_path: Path) -> None:
+    """Its decoder takes zeros for plain blocks and ends where it should: neither it nor a second one says a word."""
+
+    def hole(number: int, packet: Any) -> Any:
+        data = bytearray(bytes(packet))
+        at = len(data) // 3
+        data[at : at + 512] = bytes([level]) * len(data[at : at + 512])
+        return altered(packet, bytes(data)) if number == 0 else packet
+
+    whole, none, _ = frames_of(made(tmp_path / "whole.webm", "vp8"))
+    assert (len(whole), none) == (FRAMES, [])
+    frames, refused, _ = frames_of(made(tmp_path / "holed.webm", "vp8", hole))
+    assert len(refused) >= GOP and len(frames) == FRAMES - len(refused)
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
