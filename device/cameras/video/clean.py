@@ -10,7 +10,7 @@ from device.cameras.codecs.runs import longest_run
 from device.cameras.video.units import length_bytes, split
 
 _RUN_MAX = 100
-"""Longest run of one byte in a packet of VP8: frames of eyes have 10, black ones of four megapixels 63, a sector 512."""
+"""Longest run of one byte in a packet of VP8: frames of eyes have 10, black ones of 4 megapixels 63, a sector 512."""
 
 
 class CleanRun:
