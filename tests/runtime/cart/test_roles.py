@@ -22,6 +22,7 @@ FINDINGS = {"eye": "OD", "stage": "1"}
 WHO: dict[tuple[str, str], set[str]] = {
     ("GET", "state"): EVERYBODY,
     ("GET", "words"): NURSING,
+    ("POST", "here"): EVERYBODY,
     ("GET", "worklist"): NURSING,
     ("POST", "worklist/refresh"): NURSING,
     ("POST", "exams"): NURSING,
