@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from device.cameras.codecs.levels import to_eight_bits
 from device.cameras.codecs.refused import MAX_MEGAPIXELS, Damaged, Refused, check_size, several
 from device.cameras.files.sniff import begins_as_picture
+from device.checked_file import read_whole
 from device.errors import FrameUnreadable
 from device.frame import NOTHING_STATED, StatedOf
 
@@ -122,7 +123,7 @@ def _decode(path: Path) -> Decoded:
     size = os.path.getsize(path)
     if size > FILE_BYTES_MAX:
         raise Refused(f"a file of {size >> 20} MiB, expected at most {FILE_BYTES_MAX >> 20}; export it smaller")
-    return _decode_content(path.read_bytes(), path.suffix)
+    return _decode_content(read_whole(path, FILE_BYTES_MAX), path.suffix)
 
 
 def _decode_content(data: bytes, suffix: str) -> Decoded:

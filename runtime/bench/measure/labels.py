@@ -9,6 +9,8 @@ from textwrap import shorten
 
 import numpy as np
 
+from device.cameras.files.decode import FILE_BYTES_MAX
+from device.checked_file import read_whole
 from runtime.arrays import UInt8Array
 from runtime.bench.errors import BenchError
 from runtime.csv_rows import read_rows
@@ -78,7 +80,7 @@ def read_mask(path: Path, side: int) -> UInt8Array:
     import cv2
 
     try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
+        content = np.frombuffer(read_whole(path, FILE_BYTES_MAX), np.uint8)
         mask = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
     except (OSError, cv2.error) as error:
         raise BenchError(f"mask {path}: cannot be read ({error}); expected a picture") from None

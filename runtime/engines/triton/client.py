@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from device.checked_file import read_whole
 from device.extras import missing
 from runtime.arrays import UInt8Array
 from runtime.engines.address import ServerAddress
@@ -27,6 +28,8 @@ LONGEST_S = 10.0
 REMEDY = "make its repository again: python -m build_engines triton BUNDLE --out REPOSITORY"
 _WATCHER_S = 2.0
 _MESSAGE_LIMIT = 64 * 2**20
+LARGEST_PEM = 4 << 20
+"""Bytes of a file of certificates or of a key."""
 _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -308,8 +311,13 @@ def library() -> tuple[Any, Any, Any]:
 def _channel(grpc: Any, address: ServerAddress) -> Any:
     if not address.tls:
         return grpc.insecure_channel(address.target, options=_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(*read_pem(address))
+    return grpc.secure_channel(address.target, credentials, options=_OPTIONS)
+
+
+def read_pem(address: ServerAddress) -> list[bytes | None]:
+    """Its authority, key and certificate, None for what it does not name. Raises `EngineError`."""
     try:
-        pem = [None if path is None else path.read_bytes() for path in (address.ca, address.key, address.cert)]
+        return [path and read_whole(path, LARGEST_PEM) for path in (address.ca, address.key, address.cert)]
     except OSError as error:
         raise EngineError(f"{address}: {error.filename} cannot be read ({error.strerror}); allow it") from None
-    return grpc.secure_channel(address.target, grpc.ssl_channel_credentials(*pem), options=_OPTIONS)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from device.checked_file import strict_json
+from device.checked_file import read_at_most, strict_json
 from runtime.budget import Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say, say_json
@@ -167,11 +167,8 @@ def _twice(error: ValueError) -> str:
 
 def _read(name: str) -> bytes:
     """At most `LARGEST_FILE` bytes. Raises `OSError`."""
-    if name == "-":
-        content = sys.stdin.buffer.read(LARGEST_FILE + 1)
-    else:
-        with Path(name).open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+    limit = LARGEST_FILE
+    content = sys.stdin.buffer.read(limit + 1) if name == "-" else read_at_most(Path(name), limit)
     if len(content) > LARGEST_FILE:
         raise OSError(errno.EFBIG, f"it holds more than {LARGEST_FILE >> 20} MiB")
     return content
