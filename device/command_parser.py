@@ -1,10 +1,15 @@
-"""`CommandParser`: argparse's, whose complaints show no password and act on no terminal, whatever they repeat."""
+"""`CommandParser`: argparse's, whose complaints show no password and act on no terminal, whatever they repeat.
+
+Its `type=int` and `type=float` are `device.numbers`': Python's own take `1_000`, `nan` and digits of every script.
+"""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
+from device.numbers import strict_float, strict_int
 from device.secrets import hide_secrets
 from device.shown import printable_lines
 
@@ -12,6 +17,21 @@ from device.shown import printable_lines
 class CommandParser(argparse.ArgumentParser):
     """What every command of ours parses its line with; verbs of it are parsed alike."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register("type", int, _told(strict_int))
+        self.register("type", float, _told(strict_float))
+
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End the program, as argparse does for what it cannot take: `unrecognized arguments: ...` and the like."""
         super().exit(status, message and printable_lines(hide_secrets(message)))
+
+
+def _told(read: Callable[[str], float]) -> Callable[[str], float]:
+    def told(text: str) -> float:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return told

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from device.numbers import strict_float, strict_int
+
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
     """Options on how to look at sources of frames."""
@@ -38,7 +40,7 @@ def seed(text: str) -> int:
 def share(text: str) -> float:
     """A share between 0 and 1."""
     try:
-        value = float(text)
+        value = strict_float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < 1:
@@ -48,7 +50,7 @@ def share(text: str) -> float:
 
 def _whole(text: str, least: int) -> int:
     try:
-        value = int(text)
+        value = strict_int(text)
     except ValueError:
         value = -1
     if not least <= value < 2**31:

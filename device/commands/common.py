@@ -19,6 +19,7 @@ from device.errors import (
     SettingRefused,
     SourceNotFound,
 )
+from device.numbers import strict_float
 
 SOURCES = "camera:0, an rtsp:// or http:// stream, aravis:, gstreamer:..., sim:fps=30, a video, a picture or a folder"
 _UNUSABLE = (
@@ -67,7 +68,7 @@ def up_to(top: int) -> Callable[[str], int]:
 def positive(text: str) -> float:
     """A number above zero."""
     try:
-        value = float(text)
+        value = strict_float(text)
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
@@ -78,7 +79,7 @@ def positive(text: str) -> float:
 def share(text: str) -> float:
     """A number from 0 to 1."""
     try:
-        value = float(text)
+        value = strict_float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:

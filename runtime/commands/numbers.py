@@ -7,6 +7,8 @@ import math
 import re
 from collections.abc import Callable
 
+from device.numbers import strict_float
+
 LEAST, MOST = 1e-6, 1e9
 """Of times and rates: what is beyond is a slip, and no clock counts it."""
 
@@ -26,7 +28,7 @@ def whole(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
 def number(text: str) -> float:
     """Any number; not-a-number for what is none."""
     try:
-        return float(text)
+        return strict_float(text)
     except ValueError:
         return math.nan
 

@@ -218,6 +218,6 @@ def new_dicom_config(
 def _node(name: str, text: str) -> dict[str, object]:
     title, _, rest = text.partition("@")
     host, _, port = rest.rpartition(":")
-    if not (title and host and port.isdecimal()):
+    if not (title and host and re.fullmatch("[0-9]{1,5}", port)):
         raise SiteUnusable(f"--{name}: got {text[:60]!r}, expected TITLE@HOST:PORT, as in ORTHANC@10.0.0.5:4242")
     return {"ae_title": title, "host": host.strip("[]"), "port": int(port)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from device.cameras.files.decode import DICOM_SUFFIXES
 from device.cameras.files.passed import counted
 from device.errors import DeviceError
+from device.numbers import strict_float
 from runtime.csv_rows import rows_in
 from runtime.outcome import Outcome
 from runtime.reread.errors import RereadError
@@ -174,10 +174,10 @@ def _truth(text: str) -> bool | None:
 
 def _share(text: str) -> float | None:
     try:
-        value = float(text)
+        value = strict_float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) and 0 <= value <= 1 else None
+    return value if 0 <= value <= 1 else None
 
 
 def _word(text: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from device.errors import SourceNotFound
+from device.numbers import strict_float
 from device.schemes import shown_source
 from device.secrets import shortened
 
@@ -115,10 +115,7 @@ def _whole(text: str) -> int:
 
 
 def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number) or text != text.strip() or "_" in text:
-        raise ValueError(text)
-    return number
+    return strict_float(text)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from device.command_parser import CommandParser
 from device.version import add_version
+from runtime.commands.numbers import milliseconds, share, whole
 from runtime.commands.site import add_site_options
 from runtime.config import parse_with_config
 from runtime.engines.options import add_engine_options
@@ -66,7 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--again", action="store_true", help="also where the order has an exam already")
     new.add_argument("--views", type=_views, default=tuple(View), metavar="A,B", help="required views (default: all)")
     new.add_argument(
-        "--retakes", type=_retakes, default=DEFAULT_RETAKES, metavar="N", help="allowed retakes (default: 3)"
+        "--retakes",
+        type=whole(0, MOST_RETAKES),
+        default=DEFAULT_RETAKES,
+        metavar="N",
+        help="allowed retakes (default: 3)",
     )
     new.add_argument("--bundle", type=Path, metavar="DIR", help="the model, or slots (default: the active bundle)")
     add_site_options(new)
@@ -76,12 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     _place(capture, required=True)
     capture.add_argument(
         "--skip",
-        type=_count,
+        type=whole(0),
         metavar="N",
         help="let N frames pass before; asked for where a source holds several pictures",
     )
     _gates(capture, "this frame")
-    capture.add_argument("--budget-ms", type=float, metavar="MS", help="time allowed for the reading")
+    capture.add_argument("--budget-ms", type=milliseconds, metavar="MS", help="time allowed for the reading")
     _engine(capture)
 
     finish = _verb(verbs, "finish", "read the frames that a crash left unread, also of closed exams", writes=True)
@@ -89,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
     correct = _verb(verbs, "correct", "move a frame, or correct infant, order or both; with a reason", True)
     correct.add_argument("exam", metavar="EXAM")
-    correct.add_argument("--capture", type=_count, metavar="N", help="the frame to move, by its number")
+    correct.add_argument("--capture", type=whole(0), metavar="N", help="the frame to move, by its number")
     _place(correct, required=False)
     correct.add_argument("--infant", metavar="FILE", help="corrected fields of the infant, JSON, or -")
     correct.add_argument("--order", metavar="FILE", help="corrected order, JSON, or -; {} takes it away")
@@ -113,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         of_frame = _verb(verbs, name, help_, writes=True)
         of_frame.add_argument("exam", metavar="EXAM")
-        of_frame.add_argument("--capture", type=_count, required=True, metavar="N", help="the frame, by its number")
+        of_frame.add_argument("--capture", type=whole(0), required=True, metavar="N", help="the frame, by its number")
         of_frame.add_argument("--reason", required=True, metavar="TEXT")
     stop = _verb(verbs, "stop", "close the open exam before every view was taken", writes=True)
     stop.add_argument("exam", nargs="?", metavar="EXAM", help="which (default: the one that is open)")
@@ -130,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     close.add_argument("--yes", action="store_true", help="do not ask where views are missing")
 
     listing = _verb(verbs, "list", "list the exams, newest first")
-    listing.add_argument("--last", type=_count, metavar="N", help="only the newest N, by event, of those that fit")
+    listing.add_argument("--last", type=whole(0), metavar="N", help="only the newest N, by event, of those that fit")
     listing.add_argument("--day", type=_day, metavar="DATE", help="opened on that day, as in 2026-10-01, or today")
     listing.add_argument("--name", metavar="TEXT", help="infant's name or identifier holds it; needs the key")
     listing.add_argument("--outcome", type=_outcome, metavar="OUTCOME", help=", ".join(o.value for o in Outcome))
@@ -160,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, metavar="FILE", help="default: EXAM.html")
     export.add_argument("--without-infant", action="store_true", help="leave the patient's fields out")
     retire = _verb(verbs, "retire", "remove images and patient's fields of exams after the retention time", writes=True)
-    retire.add_argument("--older-than-days", type=_count, required=True, metavar="N")
+    retire.add_argument("--older-than-days", type=whole(0), required=True, metavar="N")
     archive = retire.add_mutually_exclusive_group(required=True)
     archive.add_argument(
         "--delivered-to",
@@ -181,9 +187,9 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="a whole exam in one warm process: python -m runtime.cart terminal", allow_abbrev=False
     )
     demo = _verb(verbs, "demo", "run a whole exam on the simulated camera", demo=True)
-    demo.add_argument("--seed", type=_count, default=1, metavar="N", help="which infant is drawn")
+    demo.add_argument("--seed", type=whole(0), default=1, metavar="N", help="which infant is drawn")
     demo.add_argument(
-        "--faults", type=float, default=0.1, metavar="SHARE", help="share of spoilt frames (default: 0.1)"
+        "--faults", type=share, default=0.1, metavar="SHARE", help="share of spoilt frames (default: 0.1)"
     )
     _engine(demo)
     return parser
@@ -267,7 +273,7 @@ def _day(text: str) -> date:
 
 def _event(text: str) -> tuple[int, str]:
     number, _, hash_ = text.partition(":")
-    if not number.isdigit() or not 16 <= len(hash_) <= 64 or set(hash_) - set("0123456789abcdef"):
+    if not re.fullmatch("[0-9]{1,18}", number) or not 16 <= len(hash_) <= 64 or set(hash_) - set("0123456789abcdef"):
         raise argparse.ArgumentTypeError(
             f"got {text[:80]!r}, expected an event's number and 16 to 64 digits of its SHA-256, as in 1042:3f2a..."
         )
@@ -280,19 +286,6 @@ def _outcome(text: str) -> Outcome:
     except ValueError:
         known = ", ".join(outcome.value for outcome in Outcome)
         raise argparse.ArgumentTypeError(f"got {text[:30]!r}, expected one of {known}") from None
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text[:12]) >= 2**31:
-        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected a whole number from 0 up")
-    return int(text)
-
-
-def _retakes(text: str) -> int:
-    number = _count(text)
-    if number > MOST_RETAKES:
-        raise argparse.ArgumentTypeError(f"got {number}, expected 0 to {MOST_RETAKES}")
-    return number
 
 
 def _views(text: str) -> tuple[View, ...]:
