@@ -22,12 +22,19 @@ from runtime.exam.errors import InfantInvalid, OrderInvalid
 
 LARGE = 2 << 30
 """Bytes of the file that is too large; sparse, so it takes no room."""
+
+
+def too_large(path: Path) -> None:
+    path.touch()
+    os.truncate(path, LARGE)
+
+
 KINDS: dict[str, Callable[[Path], None]] = {
     "pipe": os.mkfifo,
     "device": lambda path: path.symlink_to("/dev/zero"),
     "folder": os.mkdir,
     "loop of links": lambda path: path.symlink_to(path.name),
-    "too large": lambda path: path.write_bytes(b"") or os.truncate(path, LARGE),
+    "too large": too_large,
     "missing": lambda path: None,
 }
 READERS: dict[str, tuple[Callable[[Path], object], type[Exception]]] = {

@@ -318,6 +318,7 @@ def _channel(grpc: Any, address: ServerAddress) -> Any:
 def read_pem(address: ServerAddress) -> list[bytes | None]:
     """Its authority, key and certificate, None for what it does not name. Raises `EngineError`."""
     try:
-        return [path and read_whole(path, LARGEST_PEM) for path in (address.ca, address.key, address.cert)]
+        named = (address.ca, address.key, address.cert)
+        return [None if path is None else read_whole(path, LARGEST_PEM) for path in named]
     except OSError as error:
         raise EngineError(f"{address}: {error.filename} cannot be read ({error.strerror}); allow it") from None
