@@ -194,9 +194,11 @@ def _dicom(place: PicturePlace, name: str) -> dict[str, str]:
                 return {}
             import pydicom
 
+            from device.cameras.files.dicom import stated_eye
+
             file.seek(0)
             dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[*_TAGS])
-        eye = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "")
+        eye = stated_eye(dataset)
         camera = " ".join(str(dataset.get(tag) or "") for tag in ("Manufacturer", "ManufacturerModelName")).strip()
         exam = str(dataset.get("PatientID") or "") or str(dataset.get("StudyInstanceUID") or "")
     except (ImportError, DeviceError, OSError):

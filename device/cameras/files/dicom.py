@@ -79,11 +79,14 @@ def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...], State
 
 
 def _stated(dataset: Any) -> StatedOf:
-    return StatedOf(_eye(dataset), str(dataset.get("PatientID") or "").strip())
+    return StatedOf(stated_eye(dataset), str(dataset.get("PatientID") or "").strip())
 
 
-def _eye(dataset: Any) -> str:
-    """As `StatedOf` has it. A series of both eyes may hold a picture of one, so a side goes before the series' B."""
+def stated_eye(dataset: Any) -> str:
+    """As `StatedOf` has it, `RL` where an object contradicts itself.
+
+    A series of both eyes may hold a picture of one, so a side goes before the series' B.
+    """
     image, series = (_sides(dataset.get(name)) for name in ("ImageLaterality", "Laterality"))
     if {"R", "L"} <= image | series:
         return "RL"

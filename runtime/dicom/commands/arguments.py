@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -10,7 +11,6 @@ from pathlib import Path
 
 from device.command_parser import CommandParser
 from device.version import add_version
-from runtime.commands.numbers import whole
 from runtime.config import parse_with_config
 from runtime.exam.commands.journal import add_key_options
 
@@ -91,7 +91,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     written.add_argument("--archive", required=True, metavar="TITLE@HOST:PORT", help="as ORTHANC@10.0.0.5:4242")
     written.add_argument("--worklist", metavar="TITLE@HOST:PORT")
     written.add_argument("--mpps", metavar="TITLE@HOST:PORT")
-    written.add_argument("--listen", type=whole(1, 65535), metavar="PORT", help="where the archive reports commitments")
+    written.add_argument("--listen", type=_port, metavar="PORT", help="where the archive reports commitments")
     written.add_argument(
         "--without-tls", action="store_true", help="names and findings go over the network for all to read"
     )
@@ -101,9 +101,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="an archive and a worklist to try with: on this machine, in memory, never for patients",
         allow_abbrev=False,
     )
-    hospital.add_argument(
-        "--port", type=whole(1, 65535), default=11112, metavar="PORT", help="on 127.0.0.1 (default: 11112)"
-    )
+    hospital.add_argument("--port", type=_port, default=11112, metavar="PORT", help="on 127.0.0.1 (default: 11112)")
 
     export = verbs.add_parser("export-deidentified", help="images and report without a name", allow_abbrev=False)
     export.add_argument("exam", metavar="EXAM", help="its id, as python -m runtime.exam list shows it")
@@ -132,6 +130,12 @@ def _site(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the DICOM configuration: who the cart is, where archive and worklist are (--site is its older name)",
     )
+
+
+def _port(text: str) -> int:
+    if not (re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"got {text[:20]!r}, expected a port from 1 to 65535")
+    return int(text)
 
 
 def _day(text: str) -> date | str:

@@ -68,7 +68,8 @@ class FileAnchor:
         """The last whole line. Raises `JournalDamaged` for what is no line of an anchor, `JournalUnwritable`."""
         try:
             with open(_regular(self.path, os.O_RDONLY), "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
+                size = os.fstat(file.fileno()).st_size
+                file.seek(max(0, size - _TAIL_BYTES))
                 whole = file.read(2 * _TAIL_BYTES).rpartition(b"\n")[0]
         except FileNotFoundError:
             return None
@@ -78,6 +79,8 @@ class FileAnchor:
             ) from None
         words = whole.rpartition(b"\n")[2].decode("ascii", "replace").split()
         if not words:
+            if size > _TAIL_BYTES:  # one line that a loss of power cut is far shorter
+                raise JournalDamaged(f"anchor {self.path}: it holds no line; {_WHAT_TO_DO}")
             return None
         if len(words) != 6 or words[0] != _MARK or not (words[2].isdigit() and words[4].isdigit()):
             raise JournalDamaged(f"anchor {self.path}: its last line was altered; {_WHAT_TO_DO}")

@@ -248,9 +248,18 @@ def test_labels_beyond_their_size_are_not_cut_but_leave_the_source_out(
 
 def test_a_dicom_folder(tmp_path: Path) -> None:
     pydicom = pytest.importorskip("pydicom")
-    for number, (eye, patient) in enumerate([("R", "P1"), ("L", "P1"), ("L", "P2")]):
+    stated = [
+        ("R", "", "P1"),
+        ("L", "B", "P1"),
+        ("", "L", "P2"),
+        ("R", "L", "P2"),
+        ("B", "", "P2"),
+        (["R", "L"], "", "P2"),
+    ]
+    for number, (eye, of_series, patient) in enumerate(stated):
         dataset = pydicom.Dataset()
-        dataset.PatientName, dataset.PatientID, dataset.ImageLaterality = "Doe^Anna", patient, eye
+        dataset.PatientName, dataset.PatientID = "Doe^Anna", patient
+        dataset.ImageLaterality, dataset.Laterality = eye, of_series
         dataset.Manufacturer, dataset.ManufacturerModelName = "Maker", "Cam 3"
         dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1", f"1.2.{number}"
         dataset.file_meta = pydicom.dataset.FileMetaDataset()
@@ -261,6 +270,7 @@ def test_a_dicom_folder(tmp_path: Path) -> None:
         ("OD", "Maker Cam 3", "s0-1"),
         ("OS", "Maker Cam 3", "s0-1"),
         ("OS", "Maker Cam 3", "s0-2"),
+        *[("", "Maker Cam 3", "s0-2")] * 3,  # of which eye is not known
     ]
     assert "Doe" not in repr(frames)
 

@@ -11,6 +11,7 @@ import pytest
 from runtime.exam.__main__ import main
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal import Journal
+from runtime.exam.journal.anchors import FileAnchor
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.verify import verify
 from tests.runtime.exam.journal.test_attacks import key_file
@@ -88,6 +89,15 @@ def test_an_anchor_that_was_written_to_is_named(
     with pytest.raises(JournalDamaged, match=said):
         Journal.open(anchored.folder, key, anchors=[anchor])
     assert said in findings(anchored.folder, key, anchor)
+
+
+def test_an_anchor_that_a_disk_gave_back_as_zeros_is_no_new_one(tmp_path: Path) -> None:
+    anchor = tmp_path / "anchor"
+    anchor.write_bytes(b"rop-journal 12")
+    assert FileAnchor(anchor).read() is None  # the first line of all was not whole yet
+    anchor.write_bytes(bytes(100_000))
+    with pytest.raises(JournalDamaged, match="it holds no line"):
+        FileAnchor(anchor).read()
 
 
 def test_another_journals_anchor_and_a_torn_line(
