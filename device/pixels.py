@@ -15,12 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from device.compiled import of_these_sources
 from device.frame import Frame
 
 try:
     import device._yuv as _yuv
 except ImportError:  # built without a compiler: the same numbers, later
     _yuv = None  # type: ignore[assignment]
+else:
+    if not of_these_sources(_yuv):
+        _yuv = None  # type: ignore[assignment]
 
 
 class PixelFormat(IntEnum):

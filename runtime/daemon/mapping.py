@@ -9,6 +9,7 @@ import weakref
 
 import numpy as np
 
+from device.compiled import of_these_sources
 from runtime.arrays import UInt8Array
 from runtime.daemon.slots import HUGE_PAGE
 
@@ -16,6 +17,9 @@ try:
     from runtime.daemon import _shared
 except ImportError:  # built without a compiler: `can_watch` says so
     _shared = None  # type: ignore[assignment]
+else:
+    if not of_these_sources(_shared):
+        _shared = None  # type: ignore[assignment]
 
 MAP_FIXED = 0x10
 """Linux, everywhere but on Alpha, MIPS, PA-RISC and Xtensa the same."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from device.compiled import of_these_sources
 from runtime.arrays import UInt8Array, require_rgb
 from runtime.gate import plain
 
@@ -17,6 +18,9 @@ try:
     from runtime.gate import _kernel
 except ImportError:  # built without a compiler: the same numbers, later
     _kernel = None  # type: ignore[assignment]
+else:
+    if not of_these_sources(_kernel):
+        _kernel = None  # type: ignore[assignment]
 
 SIDE = 256
 """Of the networks' picture."""

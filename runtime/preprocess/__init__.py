@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from device.compiled import of_these_sources
 from runtime.arrays import UInt8Array, require_rgb
 from runtime.preprocess import plain
 from runtime.preprocess.weights import SIDE, weights_for
@@ -17,6 +18,9 @@ try:
     from runtime.preprocess import _kernel
 except ImportError:  # built without a compiler: the same numbers, later
     _kernel = None  # type: ignore[assignment]
+else:
+    if not of_these_sources(_kernel):
+        _kernel = None  # type: ignore[assignment]
 
 __all__ = ["SIDE", "compiled", "network_input", "reduction"]
 

@@ -15,11 +15,15 @@ import simplejpeg
 
 from device.cameras.codecs.refused import Damaged
 from device.cameras.codecs.runs import longest_run
+from device.compiled import of_these_sources
 
 try:
     from device.cameras.codecs import _scans
 except ImportError:  # built without a compiler: libjpeg is asked, which takes longer
     _scans = None  # type: ignore[assignment]
+else:
+    if not of_these_sources(_scans):
+        _scans = None  # type: ignore[assignment]
 
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _RUN_MAX = 64
