@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TOOLS := $(VENV)-tools
 INSTALL = $(PYTHON) constraints/install.py
-PINS := setup.cfg setup.py pyproject.toml constraints/install.py constraints/unused.list runtime/preprocess/kernel.c \
+PINS := setup.cfg setup.py device/compiled.py pyproject.toml constraints/install.py constraints/unused.list runtime/preprocess/kernel.c \
 	runtime/preprocess/resize.c runtime/preprocess/resize.h device/yuv.c device/cameras/codecs/scans.c runtime/daemon/shared.c \
 	$(wildcard runtime/gate/*.[ch])
 

@@ -261,7 +261,7 @@ def test_make_refuses_an_old_python_and_one_that_is_not_the_environments(tmp_pat
     assert pins is not None
     sources = re.findall(r"[\w/]+\.[ch]\b", pins[1])
     assert "device/yuv.c" in sources
-    for name in ("setup.py", "pyproject.toml", *sources):
+    for name in ("setup.py", "pyproject.toml", "device/compiled.py", *sources):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     old = tmp_path / "python-of-old"
