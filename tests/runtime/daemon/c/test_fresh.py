@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from runtime.daemon.client import Client
+from tests.busy import at_a_calm_moment
 from tests.pictures import retina
 from tests.runtime.daemon.c.building import SOURCES, C, build
 from tests.runtime.daemon.c.clib import CClient, Status
@@ -40,7 +42,7 @@ def now_ns() -> int:
 
 
 def awaited(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -254,6 +256,20 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build("gcc", tmp_path_factory.mktemp("loop") / "loop", *flags, C / "ropscreen_loop.c", *SOURCES)
 
 
+@contextmanager
+def running(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], Screen]]:
+    """The sample program, which ends as it should; where a test fails, it is ended all the same."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
+        screen = Screen(program)
+        try:
+            yield program, screen
+            program.terminate()
+            screen.join()
+            assert program.wait(60) == 0
+        finally:
+            program.kill()
+
+
 def stop_and_go(loop: Path, daemons: Daemons, tmp_path: Path, times: int) -> None:
     """Stop the daemon, the program or both at any moment; what is said must never let a finding stand for too long.
 
@@ -266,8 +282,7 @@ def stop_and_go(loop: Path, daemons: Daemons, tmp_path: Path, times: int) -> Non
     command = [str(loop), str(daemons.path), str(raw), str(WIDTH), str(HEIGHT), "30", str(MAX_AGE_MS)]
     asleep: list[tuple[int, int]] = []
     """From when to when the program was stopped."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
-        screen = Screen(program)
+    with running(command) as (program, screen):
         awaited(lambda: screen.findings() >= 3)
         for turn in range(times):
             victims = ([child.pid], [program.pid], [child.pid, program.pid])[turn % 3]
@@ -285,15 +300,14 @@ def stop_and_go(loop: Path, daemons: Daemons, tmp_path: Path, times: int) -> Non
                 asleep.append((stopped, now_ns()))
         seen = screen.findings()
         awaited(lambda: screen.findings() > seen)  # it goes on by itself
-        program.terminate()
-        screen.join()
-        assert program.wait(60) == 0
+    child.kill()
+    child.wait()
     over_ms = visible_too_long(screen.lines, asleep)
     late = sum(over > 50 for over in over_ms)
     told = f"{times} stops, {len(over_ms)} findings; without a clock: {late} over by 50 ms, most {max(over_ms):.0f} ms"
     sys.stdout.write(f"{told}\n")  # the soak's figure, with -s
     assert len(over_ms) >= times // 6
-    assert max(over_ms) < 1000  # how late a busy machine lets the program run again is not its fault
+    assert max(over_ms) < 1000  # on a machine that lets the program run
 
 
 def visible_too_long(lines: list[tuple[int, int, str]], asleep: list[tuple[int, int]]) -> list[float]:
@@ -311,7 +325,7 @@ def visible_too_long(lines: list[tuple[int, int, str]], asleep: list[tuple[int, 
 
 
 def test_the_sample_never_lets_a_finding_stand(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
-    stop_and_go(loop, daemons, tmp_path, 8)
+    at_a_calm_moment(partial(stop_and_go, loop, daemons, tmp_path, 8))
 
 
 @pytest.mark.soak
@@ -328,8 +342,7 @@ def test_the_sample_finds_the_next_daemon(loop: Path, daemons: Daemons, tmp_path
     raw = tmp_path / "raw"
     raw.write_bytes(PIXELS)
     command = [str(loop), str(daemons.path), str(raw), str(WIDTH), str(HEIGHT), "20"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
-        screen = Screen(program)
+    with running(command) as (_, screen):
         awaited(lambda: screen.lines and screen.lines[-1][2].startswith("No result"))
         for _ in range(2):
             child, seen = daemons.start(), screen.findings()
@@ -337,9 +350,6 @@ def test_the_sample_finds_the_next_daemon(loop: Path, daemons: Daemons, tmp_path
             child.kill()
             child.wait()
             awaited(lambda: screen.lines[-1][2] == "No result - the reading program does not run")
-        program.terminate()
-        screen.join()
-        assert program.wait(60) == 0
 
 
 def test_the_readme_shows_the_samples_loop() -> None:
