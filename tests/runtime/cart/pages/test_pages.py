@@ -113,9 +113,9 @@ def _press(page: Any, cart: Driver, number: int) -> None:
         return sum("image" in one["pictures"] for one in cart.cart.state()["exam"]["captures"])
 
     def taken() -> bool:
-        if had() < number:
+        holds(page, "!document.querySelector('button.capture').disabled")
+        with page.expect_response("**/api/1/capture"):  # so that no second press follows one that is under way
             page.keyboard.press("Space")
-            page.wait_for_timeout(400)
         return had() >= number
 
     until(taken, f"picture {number}")
