@@ -58,7 +58,7 @@ BT709 = {"matrix": ColourMatrix.BT709, "range": Range.LIMITED}
 
 def connected(daemon: Running) -> socket.socket:
     raw = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    raw.settimeout(20)
+    raw.settimeout(300)
     raw.connect(str(daemon.path))
     return raw
 
