@@ -31,11 +31,14 @@ def test_after_late_frames_each_result_is_its_own_frames(threads: int) -> None:
         for _ in range(TRIES):
             index = generator.randrange(len(images))
             try:
-                engine.infer(images[index], deadline=Deadline.after_ms(generator.uniform(0.1, 1.5 * min(took_ms))))
+                within_ms = generator.uniform(0.1, 1.5 * min(took_ms[-6:]))
+                engine.infer(images[index], deadline=Deadline.after_ms(within_ms))
             except DeadlineMissed:
                 late += 1
             index = generator.randrange(len(images))
+            start = time.perf_counter()
             found = engine.infer(images[index])
+            took_ms.append((time.perf_counter() - start) * 1e3)  # of now: the machine may have more time than before
             np.testing.assert_array_equal(found.vessels, expected[index][0])
             np.testing.assert_array_equal(found.logits, expected[index][1])
     assert late > TRIES / 10
