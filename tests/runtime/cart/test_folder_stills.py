@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import pytest
 
 from device.cameras.stills import FolderStill
+from device.frame import Frame
 from runtime.cart.cart import Cart
-from tests.runtime.cart.driving import until
+from tests.runtime.cart.driving import PATIENCE_S, until
 from tests.runtime.cart.quick import Quick, drawn, quick
 
 
@@ -36,7 +38,7 @@ def _with_stills(made: Quick, stills: Path, settle_s: Callable[[], float]) -> No
     until(lambda: _still_problem(made.cart) == "", "the folder is open")
 
 
-def test_a_press_that_times_out_and_the_next_infant(tmp_path: Path) -> None:
+def test_a_press_that_times_out_and_the_next_infant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stills = tmp_path / "stills"
     stills.mkdir()
     settle_s = [0.0]
@@ -64,10 +66,19 @@ def test_a_press_that_times_out_and_the_next_infant(tmp_path: Path) -> None:
         assert made.get(f"exams/{second}").json()["captures"] == []
 
         source._ready_at = time.monotonic()  # an hour on
-        timer = threading.Timer(0.3, _comes, (stills, 2))
-        timer.start()
+        pressed = threading.Event()
+        wait = FolderStill._wait
+
+        def waits(self: FolderStill, pressed_ns: int, timeout_ms: float) -> Frame:
+            pressed.set()
+            return wait(self, pressed_ns, PATIENCE_S * 1000)
+
+        monkeypatch.setattr(FolderStill, "_wait", waits)
+        camera = threading.Thread(target=lambda: (pressed.wait(PATIENCE_S), _comes(stills, 2)))
+        camera.start()
         taken = made.press().json()["capture"]
-        timer.join()
+        camera.join()
+        monkeypatch.undo()
         assert taken["outcome"] != "NO_RESULT", taken
         assert "1 picture came" in _still_problem(made.cart)
 

@@ -61,9 +61,24 @@ class Client:
         return found
 
     def capture(self) -> dict[str, Any]:
-        """One picture of what the screen shows."""
-        found: dict[str, Any] = self.done("capture", on_screen(self.http.get("state").json()["exam"]))["capture"]
+        """One picture of what the screen shows; pressed again where the cart says so, as it was busy for too long."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            answer = self.http.post("capture", json=on_screen(self.http.get("state").json()["exam"]))
+            wait_s = None if answer.is_success else answer.json().get("retry_s")
+            if not wait_s or time.monotonic() > deadline:
+                break
+            time.sleep(wait_s)
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()["capture"]
         return found
+
+    def picture(self) -> dict[str, Any]:
+        """`capture`, again where no frame came within the cart's two seconds, as on a busy machine."""
+        deadline = time.monotonic() + PATIENCE_S
+        while "image" not in (taken := self.capture())["pictures"] and time.monotonic() < deadline:
+            assert "no frame within" in taken["reason"], taken
+        return taken
 
     def problems(self) -> dict[str, str]:
         """What is wrong."""
@@ -142,7 +157,7 @@ def test_a_camera_on_the_network(tmp_path: Path, kind: str) -> None:
         "rtsp": (servers.rtsp, f"rtsp://127.0.0.1:{port}/eye"),
     }[kind]
     with serves(port), running(tmp_path, f'source = "{url}"') as client:
-        taken = client.capture()
+        taken = client.picture()
         assert (taken["outcome"], "image" in taken["pictures"]) in [("RETAKE", True), ("REFER", True)]
         preview = client.http.get("preview?after=0")
         assert preview.headers["content-type"] == "image/jpeg"
@@ -158,6 +173,7 @@ class MakersCamera:
         wide[:, 280:1000] = eye
         self.eye = cv2.resize(wide, SIXTEEN, interpolation=cv2.INTER_LINEAR)
         self.small, self.asked, self.number = wide, 0, 0
+        self.large = self.jpeg(self.eye)  # now, as the cart waits for eight seconds
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -183,7 +199,7 @@ class MakersCamera:
     def still(self, handler: BaseHTTPRequestHandler) -> None:
         self.asked += 1
         time.sleep(2)
-        data = self.jpeg(self.eye)
+        data = self.large
         handler.send_response(200)
         handler.send_header("Content-Type", "image/jpeg")
         handler.send_header("Content-Length", str(len(data)))
