@@ -74,7 +74,12 @@ def test_a_press_that_times_out_and_the_next_infant(tmp_path: Path, monkeypatch:
             return wait(self, pressed_ns, PATIENCE_S * 1000)
 
         monkeypatch.setattr(FolderStill, "_wait", waits)
-        camera = threading.Thread(target=lambda: (pressed.wait(PATIENCE_S), _comes(stills, 2)))
+
+        def photographs() -> None:
+            pressed.wait(PATIENCE_S)
+            _comes(stills, 2)
+
+        camera = threading.Thread(target=photographs)
         camera.start()
         taken = made.press().json()["capture"]
         camera.join()
