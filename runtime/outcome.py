@@ -47,9 +47,9 @@ LIKE_ANOTHER = "shows nearly the same place as"
 """Before the place: the view does not count until it is taken anew or a person confirms it."""
 EXCLUDED = "frame excluded by a person"
 EXCLUDED_ALONE = "frame excluded by one person; a second one has to exclude it, too"
-"""Why a view is REFER still: no exclusion by one person alone takes a referral away."""
+"""Why a view is REFER, or not done, still: no exclusion by one person alone takes that away."""
 CHANGED_ALONE = "frame moved or confirmed by one person; a second one has to do the same"
-"""The same, where what one person said of a frame's place would have taken the referral away."""
+"""The same, where what one person said of a frame's place would have taken it away."""
 STOPPED = MappingProxyType(
     {
         "unstable": "exam stopped early: infant unstable",
@@ -59,6 +59,8 @@ STOPPED = MappingProxyType(
 )
 """By why an exam was stopped."""
 VOIDED = "exam voided"
+VOIDED_ALONE = "exam voided by one person; a second one has to void it, too"
+"""Why an exam is REFER still."""
 EXAM_REASONS = (
     NOT_GRADABLE,
     NOT_CAPTURED,
@@ -72,6 +74,7 @@ EXAM_REASONS = (
     CHANGED_ALONE,
     *STOPPED.values(),
     VOIDED,
+    VOIDED_ALONE,
 )
 """What an exam adds to the reasons of its readings."""
 NO_MODEL_NOTICE = "No model is open: not for clinical use."

@@ -53,6 +53,7 @@ def exam_state(journal: Journal, exam_id: str, aim: tuple[Eye, View] | None = No
     content["captures"] = [capture_dict(record, capture) for capture in record.captures]
     content["eyes"] = {eye.value: eye_dict(record, eye) for eye in Eye}
     content["voided"] = record.summary.phase is Phase.VOIDED
+    content["void_awaits_second"] = bool(record.exam.voided) and not content["voided"]
     content["stopped"] = record.exam.stopped is not None
     content["warnings"] = list(record.result.warnings)
     return dict(in_exam_time(content, record.summary))

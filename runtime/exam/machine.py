@@ -200,9 +200,10 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Voided:
-    """The exam counts for nothing, and why."""
+    """The exam counts for nothing, and why; or a second person says so, too."""
 
     reason: str
+    who: str = ""
 
 
 Event: TypeAlias = Captured | ReadingMade | Relabelled | Excluded | Included | ViewConfirmed | Closed | Stopped | Voided
@@ -218,6 +219,11 @@ class Exam:
     phase: Phase = Phase.OPEN
     stopped: StopReason | None = None
     """Why it was ended early; None when it was not."""
+    voided: str = ""
+    """Why a person says that it counts for nothing; `result.settled` says whether one person's word is enough."""
+    voided_by: str = ""
+    voided_too: str = ""
+    """Why a second person says so; empty while nobody did."""
 
     @property
     def pending(self) -> tuple[Capture, ...]:
@@ -294,7 +300,10 @@ def _voided(exam: Exam, event: Voided) -> Exam:
     if exam.phase in (Phase.VOIDED, Phase.RETIRED):
         raise ExamRefused(f"exam {exam.exam_id}: it is {exam.phase.value} already")
     _need_reason(exam, "voiding it", event.reason)
-    return replace(exam, phase=Phase.VOIDED)
+    if not exam.voided:
+        return replace(exam, phase=Phase.VOIDED, voided=event.reason.strip(), voided_by=event.who)
+    _need_second(f"exam {exam.exam_id}: it is voided already", not exam.pending, exam.voided_by, event.who)
+    return replace(exam, phase=Phase.VOIDED, voided_too=event.reason.strip())
 
 
 def _changed(exam: Exam, event: Relabelled | Excluded | Included | ViewConfirmed) -> Exam:
@@ -321,7 +330,7 @@ def _excluded(exam: Exam, capture: Capture, event: Excluded) -> Capture:
         return replace(capture, excluded=event.reason.strip(), excluded_by=event.who)
     if capture.excluded_too or exam.rules.refer_excluders == 1:
         raise ExamRefused(f"{which} is excluded already")
-    _need_second(f"{which} is excluded already", capture, capture.excluded_by, event.who)
+    _need_second(f"{which} is excluded already", capture.reading is not None, capture.excluded_by, event.who)
     return replace(capture, excluded_too=event.reason.strip())
 
 
@@ -333,7 +342,7 @@ def _relabelled(exam: Exam, capture: Capture, event: Relabelled) -> Capture:
         already = f"exam {exam.exam_id}: capture {capture.number} is {to} already"
         if capture.moved_from is None or exam.rules.refer_changers == 1:
             raise ExamRefused(already)
-        _need_second(already, capture, capture.moved_by, event.who)
+        _need_second(already, capture.reading is not None, capture.moved_by, event.who)
         return replace(capture, moved_from=None, moved_by="")
     before = capture.moved_from or at
     moved = replace(capture, eye=event.eye, view=event.view, moved_from=before, moved_by=event.who)
@@ -352,15 +361,15 @@ def _confirmed(exam: Exam, capture: Capture, event: ViewConfirmed) -> Capture:
     already = f"exam {exam.exam_id}: capture {capture.number} is confirmed as {where} already"
     if capture.confirmed_too or exam.rules.refer_changers == 1:
         raise ExamRefused(already)
-    _need_second(already, capture, capture.confirmed_by, event.who)
+    _need_second(already, capture.reading is not None, capture.confirmed_by, event.who)
     return replace(capture, confirmed_too=event.reason.strip())
 
 
-def _need_second(already: str, capture: Capture, first: str, who: str) -> None:
-    """Raise `ExamRefused` unless that is another person, who can know what the frame was read as."""
+def _need_second(already: str, read: bool, first: str, who: str) -> None:
+    """Raise `ExamRefused` unless that is another person, who can know what it was read as."""
     if first == who or same_name(first, who):
         raise ExamRefused(f"{already}, by the same person; a second one has to look at it")
-    if capture.reading is None:
+    if not read:
         raise ExamRefused(f"{already}; a second person looks at it once its reading is finished")
 
 

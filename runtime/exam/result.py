@@ -5,7 +5,7 @@ Worst first: REFER, RETAKE, NO_RESULT, NO_REFERRAL_FINDINGS. The last is reached
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -27,6 +27,7 @@ from runtime.outcome import (
     READING_PENDING,
     STOPPED,
     VOIDED,
+    VOIDED_ALONE,
     Outcome,
     banner,
 )
@@ -84,22 +85,38 @@ class ExamResult:
 def exam_result(exam: Exam) -> ExamResult:
     """The outcomes of the exam: an eye is its worst view, the infant the worst eye (both eyes always count).
 
-    An exam that was voided has no result. One that was stopped early refers where a view does, and else has none.
+    An exam that was voided has no result. One that was stopped early, or that one person alone voided (`settled`),
+    refers where a view does, and else has none.
     """
     views = {(eye, view): _view(exam, eye, view) for eye in Eye for view in _views_of(exam, eye)}
-    views = dict(_with_referrals_of_one(exam, views))
+    views = dict(_as_before_one(exam, views))
     eyes = {eye: _worst((verdict for (of, _), verdict in views.items() if of is eye), ONE_EYE) for eye in Eye}
     infant = _worst(eyes.values())
     if exam.phase is Phase.VOIDED:
         void = Conclusion(Outcome.NO_RESULT, VOIDED)
         views, eyes, infant = dict.fromkeys(views, void), dict.fromkeys(eyes, void), void
-    elif exam.stopped is not None:
+    elif exam.voided or exam.stopped is not None:
         # Nothing of it may read as if the exam had been whole; what is missing in a view is told by that view.
-        stop = Conclusion(Outcome.NO_RESULT, STOPPED[exam.stopped.value])
+        stop = Conclusion(Outcome.NO_RESULT, VOIDED if exam.stopped is None else STOPPED[exam.stopped.value])
         views = {at: stop if v.outcome is Outcome.NO_REFERRAL_FINDINGS else v for at, v in views.items()}
-        eyes = {eye: v if v.outcome is Outcome.REFER else stop for eye, v in eyes.items()}
-        infant = infant if infant.outcome is Outcome.REFER else stop
+        eyes = {eye: _referral(exam, v) if v.outcome is Outcome.REFER else stop for eye, v in eyes.items()}
+        infant = _referral(exam, infant) if infant.outcome is Outcome.REFER else stop
     return ExamResult(infant, MappingProxyType(eyes), MappingProxyType(views), tuple(_warnings(exam)))
+
+
+def _referral(exam: Exam, verdict: Conclusion) -> Conclusion:
+    return replace(verdict, reason=VOIDED_ALONE) if exam.voided else verdict
+
+
+def settled(exam: Exam) -> Exam:
+    """The exam in the phase that voiding it gives: one that refers is voided once a second person says so, too.
+
+    A reading that comes late may make it refer, and a frame that goes may end that, so it is asked after every event.
+    """
+    if not exam.voided or exam.voided_too or exam.rules.refer_changers == 1:
+        return exam
+    closed = replace(exam, phase=Phase.CLOSED)
+    return closed if exam_result(closed).infant.outcome is Outcome.REFER else replace(exam, phase=Phase.VOIDED)
 
 
 def still_to_take(result: ExamResult) -> Iterator[tuple[Eye, View]]:
@@ -110,7 +127,7 @@ def still_to_take(result: ExamResult) -> Iterator[tuple[Eye, View]]:
 
 
 def awaits_second(exam: Exam, capture: Capture) -> bool:
-    """Whether one person took this frame out, and a second one has to before a referral goes with it."""
+    """Whether one person took this frame out, and a second one has to before its view says better."""
     alone = exam.rules.refer_excluders > 1 and capture.excluded and not capture.excluded_too
     if not alone:
         return False
@@ -118,7 +135,7 @@ def awaits_second(exam: Exam, capture: Capture) -> bool:
 
 
 def place_awaits_second(exam: Exam, capture: Capture) -> bool:
-    """Whether one person moved this frame to where it is, and a second one has to before a referral goes with it."""
+    """Whether one person moved this frame to where it is, and a second one has to before a view says better for it."""
     return exam.rules.refer_changers > 1 and capture.moved_from is not None and _holds(exam, capture)
 
 
@@ -129,9 +146,9 @@ def view_awaits_second(exam: Exam, capture: Capture) -> bool:
 
 
 def _holds(exam: Exam, capture: Capture) -> bool:
-    """Whether what was said of this frame can be why a referral stands that one person alone would have taken away.
+    """Whether what was said of this frame can be why a view stands as it was before one person alone changed it.
 
-    It is, or was, where that referral is, or a frame that counts there is like it.
+    It is, or was, where that view is, or a frame that counts there is like it.
     """
     views = exam_result(exam).views
     held = {at for at, view in views.items() if view.reason in (EXCLUDED_ALONE, CHANGED_ALONE)}
@@ -140,10 +157,13 @@ def _holds(exam: Exam, capture: Capture) -> bool:
     return alike or bool(held & {(capture.eye, capture.view), capture.moved_from})
 
 
-def _with_referrals_of_one(
+def _as_before_one(
     exam: Exam, views: Mapping[tuple[Eye, View], Conclusion]
 ) -> Iterator[tuple[tuple[Eye, View], Conclusion]]:
-    """The views, in their order, with each referral that one person alone took away: it stands until a second did."""
+    """The views, in their order, with what one person alone took away: it stands until a second one did.
+
+    That is each referral, and that a view is not done: a frame that was not read may show anything.
+    """
     out = {(c.eye, c.view) for c in exam.captures if c.excluded and not c.excluded_too}
     before = tuple(_before_one_person(exam)) if exam.rules.refer_changers > 1 else ()
     for at in ((eye, view) for eye in Eye for view in View):
@@ -156,6 +176,12 @@ def _with_referrals_of_one(
             if why is not None:
                 yield at, Conclusion(Outcome.REFER, why, place(*at))
                 continue
+        if now is None or now.outcome is Outcome.NO_REFERRAL_FINDINGS:
+            was = ((why, _view(then, *at).outcome) for why, then in _before_one_person(exam, at))
+            undone = next((one for one in was if one[1] is not Outcome.NO_REFERRAL_FINDINGS), None)
+            if undone is not None and exam.rules.refer_changers > 1:
+                yield at, Conclusion(undone[1], undone[0], place(*at))
+                continue
         if now is not None:
             yield at, now
 
@@ -166,19 +192,26 @@ def _with_those_of_one(exam: Exam, eye: Eye, view: View) -> Conclusion:
     return _view(replace(exam, captures=captures), eye, view)
 
 
-def _before_one_person(exam: Exam) -> Iterator[tuple[str, Exam]]:
+def _before_one_person(exam: Exam, at: tuple[Eye, View] | None = None) -> Iterator[tuple[str, Exam]]:
     """The exam without what one person alone said of its frames: each kind of it, then all; with why that counts.
 
     Each by itself, as one may hide what another one did: a frame that is not where it was is like other ones.
+    at: only what took frames out of that view, excluded or moved away. (Confirming one takes none out.)
     """
     excluded = (_not_excluded,) if exam.rules.refer_excluders > 1 else ()
-    kinds = (EXCLUDED_ALONE, excluded), (CHANGED_ALONE, (_not_moved,)), (CHANGED_ALONE, (_not_confirmed,))
-    for why, undo in (*kinds, (CHANGED_ALONE, (*excluded, _not_moved, _not_confirmed))):
+    confirmed = () if at else (_not_confirmed,)
+    kinds = (EXCLUDED_ALONE, excluded), (CHANGED_ALONE, (_not_moved,)), (CHANGED_ALONE, confirmed)
+    for why, undo in (*kinds, (CHANGED_ALONE, (*excluded, _not_moved, *confirmed))):
         captures = exam.captures
         for one in undo:
-            captures = tuple(one(exam, capture) for capture in captures)
+            captures = tuple(one(exam, c) if at is None or _left(at, c, one) else c for c in captures)
         if captures != exam.captures:
             yield why, replace(exam, captures=captures)
+
+
+def _left(at: tuple[Eye, View], capture: Capture, undo: Callable[[Exam, Capture], Capture]) -> bool:
+    """Whether what that takes back may be why the frame is not in the view any more."""
+    return capture.moved_from == at or (undo is _not_excluded and (capture.eye, capture.view) == at)
 
 
 def _not_excluded(_: Exam, capture: Capture) -> Capture:

@@ -36,8 +36,9 @@ class ExamRules:
     refer_excluders: int = 2
     """How many persons have to exclude a frame before a referral goes with it: 1 in exams of before this was a rule."""
     refer_changers: int = 2
-    """How many persons have to move a frame to another place, or to confirm one that is like another view's, before a
-    referral goes with that: 1 in exams of before this was a rule."""
+    """How many persons have to move a frame to another place, to confirm one that is like another view's, or to void
+    the exam, before a referral goes with that, and to take a frame that tells nothing out of a view before an earlier
+    one speaks for it: 1 in exams of before this was a rule."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:

@@ -127,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
         "--why", type=_why, required=True, metavar="WHY", help=", ".join(f"'{why.words}'" for why in StopReason)
     )
     stop.add_argument("--note", default="", metavar="TEXT")
-    void = _verb(verbs, "void", "make an exam count for nothing; what was sent of it is rejected there", writes=True)
+    void = _verb(
+        verbs, "void", "make an exam count for nothing; one that refers: once a second person does, too", writes=True
+    )
     void.add_argument("exam", metavar="EXAM")
     void.add_argument("--reason", required=True, metavar="TEXT")
 

@@ -28,7 +28,7 @@ from runtime.exam.machine import (
     Voided,
     apply,
 )
-from runtime.exam.result import capture_outcome, exam_result
+from runtime.exam.result import capture_outcome, exam_result, settled
 from runtime.exam.rules import ExamRules
 from runtime.outcome import Outcome
 from runtime.views import Eye, View, place
@@ -109,7 +109,7 @@ def step(folded: Folded, row: EventRow) -> Folded:
     typed_seq, strand = row.seq if row.kind in TYPED else folded.typed_seq, folded.strand.after(row.seq, row.hash)
     after = replace(folded, last_seq=row.seq, last_hash=row.hash, typed_seq=typed_seq, strand=strand)
     if event is not None:
-        after = replace(after, exam=apply(folded.exam, event))
+        after = replace(after, exam=settled(apply(folded.exam, event)))
     if row.kind == CAPTURED:
         if body["number"] != len(after.exam.captures):
             raise ExamRefused(f"event {row.seq}: capture {body['number']} does not follow the one before")
@@ -140,8 +140,10 @@ def _what(folded: Folded, kind: str, body: Mapping[str, Any]) -> str:
     """In words, what a person changed."""
     if kind == AMENDED:
         return f"{' and '.join(words for part, words in _AMENDED_WORDS.items() if part in body)} corrected"
-    if kind in (STOPPED, VOIDED):
-        return "exam voided" if kind == VOIDED else f"exam stopped early: {StopReason(body['why']).words}"
+    if kind == STOPPED:
+        return f"exam stopped early: {StopReason(body['why']).words}"
+    if kind == VOIDED:
+        return f"exam voided{' by a second person, too' if folded.exam.voided else ''}"
     capture = folded.exam.capture(body["capture"])
     where = place(capture.eye, capture.view)
     if kind == RELABELLED:
@@ -175,7 +177,7 @@ def machine_event(kind: str, body: Mapping[str, Any], rules: ExamRules, who: str
     if kind == STOPPED:
         return Stopped(StopReason(body["why"]))
     if kind == VOIDED:
-        return Voided(body["reason"])
+        return Voided(body["reason"], who)
     return Closed() if kind == CLOSED else None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.cart.cart import Cart
+from runtime.cart.demo.parts import CLINICIAN
 from runtime.cart.orders import LatestWorklist, rows_of
 from runtime.errors import ScreeningError
 from runtime.exam.errors import JournalError
@@ -147,6 +148,10 @@ def test_who_was_examined_is_marked_for_as_long_as_that_exam_counts_and_says_som
         for exam in opened:
             cart.done(f"exams/{exam}/void", {"reason": "wrong infant"})
         cart.done(f"exams/{whole}/void", {"reason": "wrong infant"})
+        assert done() == {"W-1": True, "W-2": False}  # one person alone voids none that refers
+        cart.sign_in(CLINICIAN)
+        for exam in opened:
+            assert cart.done(f"exams/{exam}/void", {"reason": "wrong infant"})["voided"]
         assert done() == {"W-1": False, "W-2": False}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,20 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from device.frame import Frame
 from runtime.dicom.outbox import steps
 from runtime.dicom.status import Disposition, meaning
 from runtime.dicom.uids import STUDY_ROOT_FIND
 from runtime.exam.errors import ExamRefused
 from runtime.exam.icrop3 import EyeFindings
-from runtime.exam.infant import Infant
+from runtime.exam.infant import Infant, Weeks
 from runtime.exam.journal import Journal
 from runtime.exam.journal.records import Rejection
 from runtime.exam.order import Order
+from runtime.exam.rules import ExamRules
+from runtime.outcome import VOIDED_ALONE, Outcome
 from runtime.views import Eye, View
-from tests.runtime.dicom.exams import KEY, fill_journal
+from tests.runtime.dicom.exams import BUNDLE, KEY, OPENED, fill_journal, picture, reading
 from tests.runtime.dicom.judges import complaints
 from tests.runtime.dicom.keeping import NOTE_CLASS, KeepingArchive
 from tests.runtime.dicom.test_answers import attempt, scripted, state
@@ -152,6 +156,31 @@ def test_a_voided_exam_is_rejected_whole_and_an_unsent_one_says_nothing(
     [note] = notes(archive)
     assert note.ConceptNameCodeSequence[0].CodeValue == "113037"
     assert "another infant" in note.ContentSequence[0].TextValue
+    assert state(tmp_path).undone == 0
+
+
+def test_an_exam_that_refers_is_rejected_once_a_second_person_voids_it(archive: KeepingArchive, tmp_path: Path) -> None:
+    with Journal.open(tmp_path, KEY, create=True, floor_bytes=0) as journal:
+        rules = ExamRules(0.4, ("ridge_in_view",), BUNDLE, "0.1.0")
+        exam_id = journal.begin_exam(
+            Infant("H-1", "A^B", OPENED - timedelta(days=40), Weeks(190), 950), rules, operator="anna"
+        )
+        shot = Frame(picture(1), 1, "sim:retcam")
+        journal.add_capture(exam_id, Eye.OD, View.DISC, shot, operator="anna")
+        journal.add_reading(exam_id, 1, dataclasses.replace(reading(shot), outcome=Outcome.REFER))
+        journal.close_exam(exam_id, operator="anna")
+    send(archive, tmp_path)
+    with Journal.open(tmp_path, KEY) as journal:
+        journal.void_exam(exam_id, reason="never happened", operator="anna")
+    send(archive, tmp_path)
+    assert sorted(made.Modality for made in archive.shown()) == ["OP", "OP", "SR"]
+    [report] = [made for made in archive.shown() if made.Modality == "SR"]
+    said = {str(e.value) for e in report.iterall() if e.VR == "UT"}
+    assert any(VOIDED_ALONE in text for text in said), said
+    with Journal.open(tmp_path, KEY) as journal:
+        journal.void_exam(exam_id, reason="of the twin", operator="ben")
+    send(archive, tmp_path)
+    assert archive.shown() == []
     assert state(tmp_path).undone == 0
 
 

@@ -6,16 +6,18 @@ from contextlib import suppress
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.exam.errors import ExamRefused
 from runtime.exam.machine import (
     Captured,
     Closed,
+    Event,
     Exam,
     Excluded,
     Included,
+    Phase,
     ReadingMade,
     Relabelled,
     Stopped,
@@ -32,6 +34,7 @@ from runtime.exam.result import (
     capture_outcome,
     exam_result,
     place_awaits_second,
+    settled,
     view_awaits_second,
     warnings_counted,
 )
@@ -48,6 +51,7 @@ from runtime.outcome import (
     READING_PENDING,
     STOPPED,
     VOIDED,
+    VOIDED_ALONE,
     Outcome,
 )
 from runtime.views import Eye, View
@@ -299,6 +303,32 @@ def test_a_voided_exam_has_no_result_and_says_what_it_would_have_referred(
     assert result.referring == ()
 
 
+@given(st.lists(SHOTS, max_size=24), st.sets(st.integers(1, 24)), st.booleans(), st.booleans())
+def test_an_exam_that_refers_is_voided_by_two_persons_and_any_other_one_by_one(
+    shots: list[tuple[Eye, View, Outcome]], taken_out: set[int], stopped: bool, older: bool
+) -> None:
+    whole = exam_of(shots, dataclasses.replace(RULES, refer_changers=1 if older else 2), close=False)
+    for number in (number for number in taken_out if number <= len(shots)):
+        whole = apply(whole, Excluded(number, "wrong eye", "anna"))
+    whole = apply(whole, Stopped(StopReason.UNSTABLE)) if stopped else whole
+    before, alone = exam_result(whole), settled(apply(whole, Voided("wrong infant", "anna")))
+    result = exam_result(alone)
+    if before.infant.outcome is not REFER or older:
+        assert (alone.phase, result.infant) == (Phase.VOIDED, Conclusion(NONE, VOIDED))
+        return
+    assert alone.phase is Phase.CLOSED
+    assert result.infant == Conclusion(REFER, VOIDED_ALONE, before.infant.where)
+    assert {eye: one.outcome is REFER for eye, one in result.eyes.items()} == {
+        eye: one.outcome is REFER for eye, one in before.eyes.items()
+    }
+    assert result.referring == before.referring
+    assert NRF not in {one.outcome for one in (*result.eyes.values(), *result.views.values())}
+    with pytest.raises(ExamRefused, match="a second one has to look"):
+        apply(alone, Voided("again", "Anna "))
+    both = settled(apply(alone, Voided("wrong infant", "ben")))
+    assert (both.phase, exam_result(both).infant) == (Phase.VOIDED, Conclusion(NONE, VOIDED))
+
+
 @given(st.lists(SHOTS, max_size=24))
 def test_every_view_that_refers_is_named(shots: list[tuple[Eye, View, Outcome]]) -> None:
     result = exam_result(exam_of(shots))
@@ -431,25 +461,81 @@ def test_what_counts_by_a_persons_word_is_said_beside_the_outcome() -> None:
     assert exam_result(older).warnings == ()
 
 
+ACTS: dict[str, Callable[[int, Eye, View], Event]] = {
+    "move": lambda number, eye, view: Relabelled(number, eye, view, WHY, "anna"),
+    "exclude": lambda number, eye, view: Excluded(number, WHY, "anna"),
+    "include": lambda number, eye, view: Included(number, WHY),
+    "confirm": lambda number, eye, view: ViewConfirmed(number, WHY, "anna"),
+    "void": lambda number, eye, view: Voided(WHY, "anna"),
+    "stop": lambda number, eye, view: Stopped(StopReason.REFUSED),
+    "close": lambda number, eye, view: Closed(),
+}
+
+
+@settings(max_examples=300)
+@example([((*at, REFER), False) for at in PLACES], [(10, "void", 0, PLACES[0])], {View.DISC})
+@example([((*at, REFER), True) for at in PLACES], [(10, "void", 0, PLACES[0])], {View.DISC})
+@example(
+    [*(((*at, NRF), False) for at in PLACES), ((*PLACES[0], NONE), True)], [(11, "exclude", 10, PLACES[0])], set(View)
+)
+@example(
+    [
+        *(((*at, NRF), False) for at in PLACES[:1]),
+        *(((*at, NRF), False) for at in PLACES[5:6]),
+        ((*PLACES[1], RETAKE), False),
+    ],
+    [(3, "exclude", 2, PLACES[0])],
+    {View.DISC},
+)
 @given(
-    st.lists(SHOTS, min_size=1, max_size=24),
-    st.lists(st.tuples(st.integers(0, 23), st.sampled_from(["move", "exclude"]), SHOTS), max_size=8),
+    st.lists(st.tuples(SHOTS, st.booleans()), min_size=1, max_size=16),
+    st.lists(
+        st.tuples(st.integers(0, 17), st.sampled_from(sorted(ACTS)), st.integers(0, 15), st.sampled_from(PLACES)),
+        max_size=8,
+    ),
     st.sets(st.sampled_from(View), min_size=1),
 )
 def test_no_infant_is_cleared_by_what_one_person_alone_does(
-    shots: list[tuple[Eye, View, Outcome]],
-    acts: list[tuple[int, str, tuple[Eye, View, Outcome]]],
+    shots: list[tuple[tuple[Eye, View, Outcome], bool]],
+    acts: list[tuple[int, str, int, tuple[Eye, View]]],
     required: set[View],
 ) -> None:
-    exam = exam_of(shots, dataclasses.replace(RULES, required_views=tuple(required)))
-    before = exam_result(exam)
-    for at, kind, (eye, view, _) in acts:
-        number = at % len(shots) + 1
-        out, to = Excluded(number, WHY, "anna"), Relabelled(number, eye, view, WHY, "anna")
+    """Whatever one person says, whenever, also while frames wait for their readings: what refers, refers."""
+    exam = plain = Exam("X", dataclasses.replace(RULES, required_views=tuple(required)))
+    late: list[tuple[int, Outcome]] = []
+    done: set[str] = set()
+
+    def read(one: Exam, number: int, outcome: Outcome) -> Exam:
+        return settled(apply(one, ReadingMade(number, facts(outcome, f"{number}"))))
+
+    def act_at(moment: int) -> None:
+        nonlocal exam
+        for when, kind, at, place in acts:
+            if when == moment:
+                with suppress(ExamRefused):
+                    exam = settled(apply(exam, ACTS[kind](at % len(shots) + 1, *place)))
+                    done.add(kind)
+
+    for moment, ((eye, view, outcome), waits) in enumerate(shots):
+        act_at(moment)
+        number = len(exam.captures) + 1
         with suppress(ExamRefused):
-            exam = apply(exam, out if kind == "exclude" else to)
+            exam = apply(exam, Captured(eye, view, f"{number}"))
+            plain = read(apply(plain, Captured(eye, view, f"{number}")), number, outcome)
+            if waits:
+                late.append((number, outcome))
+            else:
+                exam = read(exam, number, outcome)
+    act_at(len(shots))
+    for number, outcome in late:
+        exam = read(exam, number, outcome)
+    act_at(len(shots) + 1)
+    before, after = exam_result(plain), exam_result(exam)
     if before.infant.outcome is REFER:
-        assert exam_result(exam).infant.outcome is REFER
+        assert (after.infant.outcome, exam.phase is Phase.VOIDED) == (REFER, False)
+    if "move" not in done and before.infant.outcome is not NRF:
+        assert after.infant.outcome is not NRF
+        assert all(before.views[at].outcome is NRF for at, one in after.views.items() if one.outcome is NRF)
 
 
 def test_a_result_cannot_be_changed_and_words_for_a_part_make_no_other() -> None:

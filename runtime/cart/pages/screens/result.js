@@ -47,7 +47,7 @@ export function resultScreen(main, { go, argument, here }) {
         open ? button(t("Close the exam"), () => askToClose(load)) : null,
         can("document") ? button(t("Findings of a clinician"), document_) : null,
         button(t("Correct the infant"), correct),
-        exam.voided ? null : button(t("Void the exam"), () => ask("Void the exam", ["wrong infant", "training", "test of the equipment"], "void"), { class: "danger" }),
+        exam.voided ? null : button(t(exam.void_awaits_second ? "Void the exam, as a second person" : "Void the exam"), () => ask("Void the exam", ["wrong infant", "training", "test of the equipment"], "void"), { class: "danger" }),
         h("a", { href: `/api/1/exams/${exam.exam}/report.html`, target: "_blank", rel: "noopener" }, t("Report")),
         h("a", { href: `/api/1/exams/${exam.exam}/report.pdf`, target: "_blank", rel: "noopener" }, t("PDF"))),
       h("div", { class: "eyes" }, ["OD", "OS"].map(eye)),

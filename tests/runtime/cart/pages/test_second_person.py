@@ -1,4 +1,4 @@
-"""A second person says at Result what one alone said of a frame's place, where a referral hangs on it."""
+"""A second person says at Result what one alone said of a frame's place or the exam, where a referral hangs on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart.demo.parts import CLINICIAN, PIN
-from runtime.outcome import CHANGED_ALONE, NOT_GRADABLE
+from runtime.outcome import CHANGED_ALONE, NOT_GRADABLE, VOIDED, VOIDED_ALONE
 from tests.runtime.cart.driving import on_screen
 from tests.runtime.cart.pages.browsing import PATIENCE_MS, holds, says
 from tests.runtime.cart.quick import Quick, quick
@@ -84,4 +84,33 @@ def test_a_referral_goes_when_the_second_person_says_so_at_the_cart(
     found = cart.get(f"exams/{exam}").json()
     assert found["eyes"]["OD"]["views"]["nasal"]["outcome"] != "REFER"
     assert found["changes"][-1]["what"].endswith("as a second person says, too" if body else "by a second person, too")
+    page.context.close()
+
+
+def test_an_exam_that_refers_is_voided_when_the_second_person_voids_it_at_the_cart(browser: Any, cart: Quick) -> None:
+    four_dark(cart)
+    exam = cart.exam()["exam"]
+    told = cart.done(f"exams/{exam}/void", {"reason": "wrong infant"})
+    assert (told["outcome"], told["reason"], told["voided"]) == ("REFER", VOIDED_ALONE, False)
+    assert cart.exam() == {}
+    same = cart.post(f"exams/{exam}/void", {"reason": "wrong infant"})
+    assert same.status_code == 409
+    assert "a second one has to look at it" in same.json()["detail"]
+    page = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en").new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{cart.server.url}#result/{exam}")
+    page.select_option("#user", CLINICIAN)
+    page.fill("#pin", PIN)
+    page.keyboard.press("Enter")
+    says(page, ".banner", "Refer: examination by an ophthalmologist needed")
+    says(page, ".banner .reason", VOIDED_ALONE)
+    page.get_by_role("button", name="Void the exam, as a second person").click()
+    page.get_by_role("button", name="wrong infant").click()
+    page.locator("dialog button.main").click()
+    holds(page, "!document.querySelector('dialog')")
+    says(page, ".banner .reason", VOIDED)
+    assert page.get_by_role("button", name="Void the exam").count() == 0
+    found = cart.get(f"exams/{exam}").json()
+    assert (found["outcome"], found["voided"], found["void_awaits_second"]) == ("NO_RESULT", True, False)
+    assert found["changes"][-1]["what"] == "exam voided by a second person, too"
     page.context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sqlite3
 import threading
@@ -23,10 +24,10 @@ from runtime.exam.journal.records import RejectedInstance
 from runtime.exam.journal.verify import verify
 from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
-from runtime.exam.result import Conclusion
-from runtime.outcome import EXCLUDED_ALONE, Outcome
+from runtime.exam.result import Conclusion, awaits_second, place_awaits_second
+from runtime.outcome import CHANGED_ALONE, EXCLUDED_ALONE, VOIDED, VOIDED_ALONE, Outcome
 from runtime.views import Eye, View
-from tests.runtime.exam.making import NONE, NRF, REFER, RULES, frame, infant, journal_exam, reading
+from tests.runtime.exam.making import NONE, NRF, PLACES, REFER, RULES, frame, infant, journal_exam, reading
 
 WHY: dict[str, Any] = {"reason": "of the twin", "operator": "anna"}
 
@@ -123,6 +124,7 @@ def test_a_stopped_exam_still_refers(journal: Journal) -> None:
 @pytest.mark.parametrize("closed", [True, False])
 def test_a_voided_exam_says_nothing_and_cannot_be_changed(journal: Journal, closed: bool) -> None:
     exam_id = journal_exam(journal, [REFER, *[NRF] * 9], close=closed)
+    journal.void_exam(exam_id, reason="of the twin", operator="ben")
     record = journal.void_exam(exam_id, **WHY)
     verdicts = [record.result.infant, *record.result.eyes.values(), *record.result.views.values()]
     assert {verdict.outcome for verdict in verdicts} == {NONE}
@@ -135,6 +137,89 @@ def test_a_voided_exam_says_nothing_and_cannot_be_changed(journal: Journal, clos
         journal.void_exam(exam_id, **WHY)
     assert journal.open_exam() is None
     assert sound(journal)
+
+
+def test_one_person_alone_voids_no_exam_that_refers(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [REFER, *[NRF] * 9], close=False)
+    journal.deliveries.change(exam_id, "archive", delivered(exam_id, journal.summary(exam_id).changed_seq))
+    record = journal.void_exam(exam_id, **WHY)
+    assert record.result.infant == Conclusion(REFER, VOIDED_ALONE, "OD disc-centred")
+    assert (record.summary.phase, record.summary.outcome) == (Phase.CLOSED, REFER)
+    assert record.result.eyes[Eye.OS] == record.result.views[Eye.OD, View.NASAL] == Conclusion(NONE, VOIDED)
+    assert record.result.views[Eye.OD, View.DISC].reason == "as told: REFER"
+    assert journal.open_exam() is None
+    assert journal.deliveries.to_reject("archive") == []
+    assert [one for one, _ in journal.deliveries.behind("archive")] == [record.summary.changed_seq]
+    with pytest.raises(ExamRefused, match="voided already, by the same person; a second one has to look at it"):
+        journal.void_exam(exam_id, reason="again", operator="ANNA ")
+    assert sound(journal)
+    after = journal.void_exam(exam_id, reason="of the twin", operator="ben")
+    assert (after.summary.phase, after.result.infant) == (Phase.VOIDED, Conclusion(NONE, VOIDED))
+    assert [change.what for change in after.changes] == ["exam voided", "exam voided by a second person, too"]
+    assert [exam for _, exam in journal.deliveries.to_reject("archive")] == [exam_id]
+    with pytest.raises(ExamRefused, match=r"voided already$"):
+        journal.void_exam(exam_id, reason="again", operator="carl")
+    assert sound(journal)
+
+
+def test_an_exam_that_was_voided_while_a_frame_waited_refers_once_that_is_read(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [NRF] * 9, close=False)
+    journal.add_capture(exam_id, *PLACES[9], frame(9), operator="anna")
+    assert journal.void_exam(exam_id, **WHY).summary.phase is Phase.VOIDED
+    journal.add_reading(exam_id, 10, reading(frame(9), REFER))
+    record = journal.exam(exam_id)
+    assert (record.summary.phase, record.result.infant.reason) == (Phase.CLOSED, VOIDED_ALONE)
+    assert sound(journal)
+    for who in ("ben", "carl"):  # nothing refers once two took the frame out, and one voided the rest
+        assert journal.summary(exam_id).phase is Phase.CLOSED
+        journal.exclude(exam_id, 10, reason="of the twin", operator=who)
+    assert journal.summary(exam_id).phase is Phase.VOIDED
+    assert sound(journal)
+
+
+def test_an_exam_of_before_is_voided_by_one(journal: Journal) -> None:
+    rules = dataclasses.replace(RULES, refer_changers=1)
+    exam_id = journal_exam(journal, [REFER, *[NRF] * 9], rules=rules)
+    assert journal.void_exam(exam_id, **WHY).summary.phase is Phase.VOIDED
+    assert sound(journal)
+
+
+@pytest.mark.parametrize("act", ["exclude", "relabel"])
+def test_one_person_alone_takes_out_no_frame_that_was_not_read(journal: Journal, act: str) -> None:
+    """Whatever it shows: the good picture before it does not stand for the view meanwhile."""
+    exam_id = journal_exam(journal, [NRF] * 10, close=False)
+    number = journal.add_capture(exam_id, *PLACES[0], frame(10), operator="anna")
+    later = journal.add_capture(exam_id, *PLACES[1], frame(11), operator="anna")
+    journal.add_reading(exam_id, later, reading(frame(11), NRF))
+
+    def said(who: str) -> Conclusion:
+        if act == "exclude":
+            journal.exclude(exam_id, number, reason="of the twin", operator=who)
+        else:
+            journal.relabel(exam_id, number, *PLACES[1], reason="as I remember", operator=who)
+        return journal.exam(exam_id).result.infant
+
+    why = EXCLUDED_ALONE if act == "exclude" else CHANGED_ALONE
+    assert said("anna") == Conclusion(NONE, why, "OD disc-centred")
+    assert journal.close_exam(exam_id, operator="anna").result.infant == Conclusion(NONE, why, "OD disc-centred")
+    journal.add_reading(exam_id, number, reading(frame(10), NONE))  # late, say
+    record = journal.exam(exam_id)
+    assert record.result.infant.outcome is NONE
+    waiting = awaits_second if act == "exclude" else place_awaits_second
+    assert [one.number for one in record.exam.captures if waiting(record.exam, one)] == [number]
+    assert said("ben").outcome is NRF
+    assert sound(journal)
+
+
+def test_a_good_picture_taken_after_it_makes_up_for_one_that_was_excluded_unread(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [NRF, NONE, *[NRF] * 8], close=False)
+    number = journal.add_capture(exam_id, *PLACES[0], frame(10), operator="anna")
+    journal.exclude(exam_id, number, **WHY)
+    for place, shot in ((PLACES[0], frame(12)), (PLACES[1], frame(13))):
+        assert journal.exam(exam_id).result.infant.outcome is NONE
+        taken = journal.add_capture(exam_id, *place, shot, operator="anna")
+        journal.add_reading(exam_id, taken, reading(shot, NRF))
+    assert journal.exam(exam_id).result.infant.outcome is NRF
 
 
 def test_a_voided_exam_is_to_be_rejected_only_where_something_of_it_was_sent(journal: Journal) -> None:
