@@ -10,7 +10,7 @@ import numpy as np
 from build_engines.evaluate.cases import Case
 from build_engines.evaluate.readings import ANSWERS, BundleReadings
 from build_engines.evaluate.result import Flip, PairedComparison, Pairing
-from build_engines.evaluate.statistics.agreement import SIGNIFICANT, fewest_deciding, mcnemar
+from build_engines.evaluate.statistics.agreement import SIGNIFICANT, fewest_deciding, mcnemar, mcnemar_by_infant
 from build_engines.evaluate.units import Units, gather
 from runtime.outcome import Outcome
 from runtime.shares import Clusters, Flags, share
@@ -44,21 +44,27 @@ def kind_of(before: Outcome, after: Outcome) -> str:
     return SILENT if before in ANSWERS else SPOKE
 
 
-def verdict(first_only: int, second_only: int, infants: Clusters) -> str:
-    """What the differing pairs can decide. infants: of each unit, [N]."""
-    units = len(infants)
-    pairs, p = first_only + second_only, mcnemar(first_only, second_only)
+def verdict(first_only: int, second_only: int, infants: Clusters, differences: Sequence[int]) -> str:
+    """What the differing pairs can decide, infant by infant, as the units of one hang together.
+
+    infants: of each unit, [N]. differences: of each infant, units that the first alone has right less the second's.
+    """
+    units, pairs = len(infants), first_only + second_only
     if pairs == 0:
         high = share(np.zeros(units, np.bool_), infants).high or 1.0
         return f"no unit is judged otherwise; a difference on up to {high:.1%} of units is not excluded by {units}"
-    if p <= SIGNIFICANT:
-        return f"the {'first' if first_only > second_only else 'second'} is right more often"
-    few = fewest_deciding()
-    if pairs < few:
-        return f"undecided: {pairs} differing pairs cannot decide whichever way they fall; {few} can at the least"
-    needed = _pairs_needed(first_only, second_only)
-    more = f"about {-(-units * needed // pairs):,} units" if needed else "no number of units"
-    return f"undecided: {first_only} against {second_only}; {more} would decide if the shares stayed so"
+    if mcnemar_by_infant(differences) <= SIGNIFICANT:
+        return f"the {'first' if sum(differences) > 0 else 'second'} is right more often"
+    few, ours, theirs = fewest_deciding(), sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    whose = (
+        "" if pairs == ours + theirs else f" of {ours + theirs} infant{'s' * (ours + theirs != 1)} that fall one way"
+    )
+    if ours + theirs < few:
+        said = f"{pairs} differing pair{'s' * (pairs != 1)}{whose}"
+        return f"undecided: {said} cannot decide whichever way they fall; {few} can at the least"
+    needed = _pairs_needed(ours, theirs)
+    more = f"about {-(-units * needed // (ours + theirs)):,} units" if needed else "no number of units"
+    return f"undecided: {first_only} against {second_only}{whose}; {more} would decide if the shares stayed so"
 
 
 def _pairs_needed(first_only: int, second_only: int) -> int | None:
@@ -66,7 +72,7 @@ def _pairs_needed(first_only: int, second_only: int) -> int | None:
     if first_only == second_only:
         return None
     total, low = first_only + second_only, min(first_only, second_only)
-    pairs = total
+    pairs = total + 1
     while mcnemar(low * pairs // total, pairs - low * pairs // total) > SIGNIFICANT:
         pairs += max(1, pairs // 20)
         if pairs > 1_000_000:
@@ -85,6 +91,8 @@ def _pairing(first: Units, second: Units) -> Pairing:
         return one, other, mcnemar(one, other)
 
     one, other, p = pair(np.ones(len(truth), np.bool_))
+    number = np.unique(first.infants, return_inverse=True)[1]
+    by_infant = np.bincount(number, ours.astype(np.int64) - theirs).astype(int).tolist() if len(truth) else []
     return Pairing(
         first.level,
         len(truth),
@@ -93,7 +101,8 @@ def _pairing(first: Units, second: Units) -> Pairing:
         one,
         other,
         p,
+        mcnemar_by_infant(by_infant),
         pair(truth),
         pair(~truth),
-        verdict(one, other, first.infants),
+        verdict(one, other, first.infants, by_infant),
     )

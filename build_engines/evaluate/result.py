@@ -189,7 +189,9 @@ class Pairing:
     right_only_first: int
     right_only_second: int
     p: float
-    """McNemar, exact, on being right; no answer is not right."""
+    """McNemar, exact, on being right, as if units were independent; no answer is not right."""
+    p_by_infant: float
+    """The same by whole infants, whose units hang together; the verdict goes by it."""
     positives: tuple[int, int, float]
     """The same among positives: sensitivity."""
     negatives: tuple[int, int, float]

@@ -61,9 +61,9 @@ def evaluate(
     results = []
     for reader in readers:
         report(f"figures of {reader.name}")
-        results.append(_result(table, reader, levels, asked, chosen, thresholds[reader.bundle["sha256"]]))
+        results.append(_result(table, reader, levels, asked, chosen, thresholds[reader.bundle["sha256"]], overlaps))
     data = _data(table, levels)
-    not_checked = tuple(_not_checked(bundles, others))
+    not_checked = tuple(dict.fromkeys(_not_checked(bundles, others)))
     twins = _twins(table, readers)
     return Evaluation(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -83,23 +83,30 @@ def evaluate(
 
 
 def _result(
-    table: Table, reader: BundleReadings, levels: Sequence[str], asked: Asked, chosen: Chosen | None, threshold: float
+    table: Table,
+    reader: BundleReadings,
+    levels: Sequence[str],
+    asked: Asked,
+    chosen: Chosen | None,
+    threshold: float,
+    overlaps: Sequence[Overlap],
 ) -> ReaderResult:
     cases, said = table.cases, reader.said
+    among = chosen is not None and any(each.any and each.of == _choice(chosen) for each in overlaps)
     return ReaderResult(
         reader.name,
         reader.bundle,
         reader.engine,
         threshold,
-        tuple(level_of(cases, said, level, asked, _elsewhere(reader, chosen, level, asked)) for level in levels),
+        tuple(level_of(cases, said, level, asked, _elsewhere(reader, chosen, level, asked, among)) for level in levels),
         calibration_of(gather(cases, said, FRAME)),
         groups_of(cases, said, levels, asked),
         tuple(sorted(_failures(cases, said), key=lambda failure: (KINDS.index(failure.kind), failure.image))),
     )
 
 
-def _elsewhere(reader: BundleReadings, chosen: Chosen | None, level: str, asked: Asked) -> list[Point]:
-    """Thresholds of this reader on the set they are chosen on, at the same level."""
+def _elsewhere(reader: BundleReadings, chosen: Chosen | None, level: str, asked: Asked, among: bool) -> list[Point]:
+    """Thresholds of this reader on the set they are chosen on, at the same level. among: whether it has these units."""
     if chosen is None:
         return []
     twin = next(other for other in chosen.readers if (other.bundle, other.engine) == (reader.bundle, reader.engine))
@@ -107,6 +114,7 @@ def _elsewhere(reader: BundleReadings, chosen: Chosen | None, level: str, asked:
         return [Point(f"chosen at {level}s", None, f"{chosen.table.path.name} does not tell {level}s apart", None)]
     units = gather(chosen.table.cases, twin.said, level)
     where = f"chosen on {chosen.table.path.name} ({len(units.truth)} {level}s, {int(units.truth.sum())} positive)"
+    where += ", of these same units, so it flatters" if among else ""
     points = []
     for name, targets in (("specificity", asked.specificities), ("sensitivity", asked.sensitivities)):
         for target in targets:
@@ -131,12 +139,16 @@ def _failures(cases: Sequence[Case], said: Sequence[Said]) -> list[Failure]:
     return found
 
 
+def _choice(chosen: Chosen) -> str:
+    return f"the set that thresholds are chosen on, {chosen.table.path.name}"
+
+
 def _overlaps(table: Table, others: Others, chosen: Chosen | None) -> list[Overlap]:
     found = []
     if others.ours is not None:
         found = [overlap(others.ours, seen, words) for words, seen in others.sets.items()]
     if chosen is not None:
-        words = f"the set that thresholds are chosen on, {chosen.table.path.name}"
+        words = _choice(chosen)
         pictures = Overlap(words, len(chosen.table.cases), (), ())
         if others.ours is not None and others.chosen is not None:
             pictures = overlap(others.ours, others.chosen, words)

@@ -254,7 +254,16 @@ def _comparison(pair: PairedComparison) -> list[str]:
         f"## {escape(pair.first)} against {escape(pair.second)}",
         "",
         *table(
-            ("by", "units", "same outcome", "flips", "right: first alone, second alone", "McNemar p", "verdict"),
+            (
+                "by",
+                "units",
+                "same outcome",
+                "flips",
+                "right: first alone, second alone",
+                "McNemar p",
+                "by infant",
+                "verdict",
+            ),
             (
                 [
                     level.level,
@@ -263,6 +272,7 @@ def _comparison(pair: PairedComparison) -> list[str]:
                     escape(", ".join(f"{count} {kind}" for kind, count in level.flips.items()) or "none"),
                     f"{level.right_only_first}, {level.right_only_second}",
                     f"{level.p:.4g}",
+                    f"{level.p_by_infant:.4g}",
                     escape(level.verdict),
                 ]
                 for level in pair.levels

@@ -209,6 +209,10 @@ def _check_run(parser: argparse.ArgumentParser, given: argparse.Namespace, run: 
         parser.error(
             f"--save-baseline: got {given.save_baseline!r}, expected letters, digits, dots, dashes, at most 64"
         )
+    if given.save_baseline is not None and given.save_baseline.lower().endswith(".json"):
+        parser.error(
+            f"--save-baseline: got {given.save_baseline!r}, a file's name, expected a name alone; --json writes a file"
+        )
 
 
 def _check_sweep(parser: argparse.ArgumentParser, axes: Sequence[tuple[str, tuple[str, ...]]], run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from runtime.bench.errors import BenchError
@@ -20,11 +21,33 @@ def baselines(state: Path | None = None) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
-def save(report: Report, name: str, state: Path | None = None) -> Path:
-    """Keep a report by a name; the one before of that name is replaced. Raises `BenchError`."""
+def save(report: Report, name: str, state: Path | None = None) -> str:
+    """Keep a report by a name, and say so; the one before of that name is replaced. Raises `BenchError`.
+
+    One that was stopped is not kept, and one that decides nothing, as it is INVALID, replaces none that does.
+    """
     path = place(name, state)
+    if report.interrupted:
+        return f"baseline {name}: not kept, the run was stopped"
+    before = _readable(path)
+    invalid = report.verdict == "INVALID"
+    if invalid and before is not None and before.verdict != "INVALID":
+        return f"baseline {name}: not kept, the run is INVALID; the one of {before.created} stays"
     write_report_file(path, to_json(report))
-    return path
+    replaced = "" if before is None else f", in place of the one of {before.created}"
+    how = f"compare with it: python -m runtime.bench compare {name} B"
+    if invalid:
+        how = "it is INVALID, so a comparison with it decides nothing: run again"
+    return f"baseline {name}: kept{replaced}; {how}"
+
+
+def _readable(path: Path) -> Report | None:
+    """What lies there, if it is a report."""
+    if not path.exists():
+        return None
+    with suppress(BenchError):
+        return read_report(path)
+    return None
 
 
 def place(name: str, state: Path | None = None) -> Path:

@@ -156,13 +156,7 @@ def _write(asked: Single, report: Report) -> None:
         except BenchError as error:
             failure = error
     if asked.save_as is not None:
-        if report.interrupted:
-            _aside(f"baseline {asked.save_as}: not kept, the run was stopped")
-        else:
-            baselines.save(report, asked.save_as)
-            _aside(
-                f"baseline {asked.save_as}: kept; compare with it: python -m runtime.bench compare {asked.save_as} B"
-            )
+        _aside(baselines.save(report, asked.save_as))
     if failure is not None:
         raise failure
 

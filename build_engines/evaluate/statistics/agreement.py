@@ -1,8 +1,11 @@
-"""Two readers of the same units: McNemar's exact test, and how many differing pairs could decide at all."""
+"""Two readers of the same units: McNemar's exact test, alone and by infant, and how many pairs could decide at all."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 SIGNIFICANT = 0.05
 
@@ -12,6 +15,21 @@ def mcnemar(first_only: int, second_only: int) -> float:
     pairs = first_only + second_only
     tail = sum(math.comb(pairs, k) for k in range(min(first_only, second_only) + 1))
     return min(1.0, float(2 * tail / 2**pairs))
+
+
+def mcnemar_by_infant(differences: Sequence[int]) -> float:
+    """The same where units hang together: two-sided exact p that whole infants fall either way alike.
+
+    differences: of each infant, how many of its units the first reader alone has right, less those of the second. Each
+    infant's sign may as well be the other one (Fisher's randomization test); with one unit an infant this is McNemar.
+    """
+    sizes = [abs(difference) for difference in differences if difference]
+    most, seen = sum(sizes), abs(sum(differences))
+    chance = np.zeros(2 * most + 1)  # of each sum of differences, from -most to most
+    chance[most] = 1.0
+    for size in sizes:
+        chance = (np.roll(chance, size) + np.roll(chance, -size)) / 2
+    return min(1.0, float(chance[np.abs(np.arange(-most, most + 1)) >= seen].sum()))
 
 
 def fewest_deciding() -> int:

@@ -148,7 +148,8 @@ def test_five_differing_pairs_are_said_to_decide_nothing(tmp_path: Path, bundle:
     found = evaluated(tmp_path, bundle, rows, "--readings", str(other))
     (pair,) = found["comparisons"]
     assert pair["levels"][0]["verdict"] == (
-        "undecided: 5 differing pairs cannot decide whichever way they fall; 6 can at the least"
+        "undecided: 5 differing pairs of 2 infants that fall one way cannot decide whichever way they fall; "
+        "6 can at the least"
     )
 
 
@@ -207,6 +208,9 @@ def test_the_same_set_for_both_is_flagged(tmp_path: Path, bundle: Bundle) -> Non
     (each,) = found["overlaps"]
     assert (each["same_file"], len(each["infants"])) == (True, 30)
     assert "same file" in found["warnings"][0]
+    there = [p["chosen_on"] for p in level(found, "frame")["points"] if p["name"].endswith("elsewhere")]
+    assert there
+    assert all(words.endswith("of these same units, so it flatters") for words in there)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from build_engines.evaluate.statistics.agreement import fewest_deciding, mcnemar
+from build_engines.evaluate.compare import verdict
+from build_engines.evaluate.statistics.agreement import fewest_deciding, mcnemar, mcnemar_by_infant
 from build_engines.evaluate.statistics.area import area_interval, clustered_variance, model_variance
 from build_engines.evaluate.statistics.predictive import net_benefit, predictive_values
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
@@ -77,6 +79,29 @@ def test_mcnemar_is_statsmodels(first: int, second: int) -> None:
     oracle = pytest.importorskip("statsmodels.stats.contingency_tables")
     expected = oracle.mcnemar([[5, first], [second, 7]], exact=True).pvalue
     assert mcnemar(first, second) == pytest.approx(min(1.0, expected if first + second else 1.0), abs=EXACT)
+
+
+@settings(max_examples=40)
+@given(first=st.integers(0, 200), second=st.integers(0, 200))
+def test_by_infant_of_one_unit_each_it_is_mcnemar(first: int, second: int) -> None:
+    assert mcnemar_by_infant([1] * first + [-1] * second + [0] * 9) == pytest.approx(mcnemar(first, second), abs=EXACT)
+
+
+@settings(max_examples=60)
+@given(differences=st.lists(st.integers(-6, 6), max_size=9))
+def test_by_infant_it_is_every_way_the_infants_could_fall(differences: list[int]) -> None:
+    sums = [abs(sum(way)) for way in product(*({d, -d} if d else {0} for d in differences))]
+    expected = sum(one >= abs(sum(differences)) for one in sums) / len(sums)
+    assert mcnemar_by_infant(differences) == pytest.approx(expected, abs=EXACT)
+
+
+@pytest.mark.parametrize(("infants", "decides"), [([7] * 7 + [*range(8, 60)], False), ([*range(59)], True)])
+def test_seven_frames_of_one_infant_decide_nothing_and_of_seven_they_do(infants: list[int], decides: bool) -> None:
+    number = np.unique(np.array(infants), return_inverse=True)[1]
+    differences = np.bincount(number, np.arange(59) < 7).astype(int).tolist()
+    said = verdict(7, 0, np.array(infants), differences)
+    assert (said == "the first is right more often") is decides
+    assert decides or said.startswith("undecided: 7 differing pairs of 1 infant that fall one way cannot decide")
 
 
 def test_six_differing_pairs_are_the_fewest_that_decide() -> None:

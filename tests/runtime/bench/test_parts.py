@@ -33,6 +33,7 @@ from runtime.bench.options import Goals, ModelOptions
 from runtime.bench.report.charts import Curve, bandwidth, density, distribution, kernel_density
 from runtime.bench.report.page import render, render_comparison
 from runtime.bench.report.table import print_report
+from runtime.bench.schema import FindingPart
 from runtime.bundle import Bundle
 from runtime.engines import layer_times
 from runtime.engines.base import LayerTime
@@ -257,6 +258,18 @@ def test_baselines_are_kept_by_name(bundle: Bundle, tmp_path: Path, monkeypatch:
     (tmp_path / "blocked").write_text("")
     with pytest.raises(BenchError, match="ROP_SITE_STATE"):
         baselines.place("monday", tmp_path / "blocked")
+
+
+def test_a_baseline_is_replaced_with_a_word_and_by_nothing_that_decides_less(bundle: Bundle, tmp_path: Path) -> None:
+    valid = make_report(bundle)
+    ended = FindingPart(kind=Kind.SOURCE_ENDED.name, weight="invalid", text="planted", advice="none")
+    invalid = valid.model_copy(update={"verdict": "INVALID", "findings": (ended,)})
+    assert "decides nothing" in baselines.save(invalid, "monday", tmp_path)
+    assert f"in place of the one of {invalid.created}" in baselines.save(valid, "monday", tmp_path)
+    for worse, words in ((invalid, "INVALID"), (valid.model_copy(update={"interrupted": True}), "stopped")):
+        said = baselines.save(worse, "monday", tmp_path)
+        assert ("not kept" in said, words in said) == (True, True)
+    assert baselines.side(Path("monday"), tmp_path) == (valid,)
 
 
 def test_a_baseline_through_the_commands(
