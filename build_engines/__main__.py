@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 
 from build_engines import arguments
 from device.extras import missing
 from device.streams import open_closed_streams
+from runtime.commands.ending import CLOSED_PIPE
+from runtime.errors import OutputError
 
 VERBS = {
     "describe": (arguments.describe_parser, "build_engines.describe.command"),
@@ -51,7 +55,14 @@ def main(argv: list[str] | None = None) -> int:
         print(absent, file=sys.stderr)
         return 2
     try:
-        return int(importlib.import_module(module).run(options))
+        return _told(int(importlib.import_module(module).run(options)))
+    except BrokenPipeError:
+        _give_up_output()
+        return CLOSED_PIPE
+    except OutputError as error:
+        _give_up_output()
+        print(error, file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return 1
@@ -60,6 +71,25 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"out of memory; nothing was written. {FREE_MEMORY}", file=sys.stderr)
         return 2
+
+
+def _told(code: int) -> int:
+    """The code of a program whose whole answer has left it. Raises `OutputError`, `BrokenPipeError`."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if code == 0:
+            raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+        _give_up_output()  # what went wrong first is said already
+    return code
+
+
+def _give_up_output() -> None:
+    """Nothing that is still held for standard output is tried again as the program ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _out_of_memory(error: Exception) -> bool:
