@@ -8,6 +8,7 @@ from build_engines.reliability import RELIABILITY_FILE
 from build_engines.report.choose import agreement
 from build_engines.report.picture import class_of, group_name, shown, title_of
 from build_engines.report.schema import ParityReport
+from device.shown import printable
 from runtime.decide import apart
 from runtime.manifest import CrossValidation, Manifest, Metric, QuantizedNetwork, Stated
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
@@ -118,7 +119,7 @@ def _asked(stated: Stated) -> list[str]:
 
 def cell(text: str) -> str:
     """Words of a description in one line, also of a table; their Markdown stays, HTML is shown as it stands."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
+    return printable(" ".join(text.split())).replace("|", "\\|").replace("<", "\\<")
 
 
 def _said(text: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from device.shown import printable
 from runtime.exact import EXACT
 
 BUNDLE_SCHEMA = "rop.bundle/1"
@@ -286,6 +287,13 @@ class Manifest(_Part):
     saved_graphs: tuple[SavedGraphs, ...] = ()
     """Beside the ONNX graphs, never in their place."""
     files: tuple[FileEntry, ...]
+
+    @field_validator("name", "version")
+    @classmethod
+    def _one_line(cls, text: str) -> str:
+        if printable(text) != text:
+            raise ValueError("must be one line without control characters")
+        return text
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:

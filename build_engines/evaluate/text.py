@@ -16,6 +16,7 @@ from build_engines.evaluate.result import (
     ReaderResult,
 )
 from build_engines.markdown import escape
+from device.shown import printable
 from runtime.outcome import AID_NOTICE, Outcome
 from runtime.shares import Range, Share
 
@@ -60,7 +61,7 @@ def page(found: Evaluation) -> str:
     from markdown_it import MarkdownIt
 
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown(found))
-    title = html.escape(f"Evaluation on {found.data.name}")
+    title = html.escape(printable(f"Evaluation on {found.data.name}"))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{STYLE}</style></head><body>\n{body}</body></html>\n"
