@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -56,10 +58,21 @@ def read_table(path: Path) -> LabelTable:
         if not row["image"]:
             raise CalibrationError(f"table {path}, line {number}: no image is named; expected one in each line")
         image = path.parent / row["image"].replace("\\", "/")
-        infant = next((row[name] for name in INFANT if name in row), "")
+        infant = as_read(next((row[name] for name in INFANT if name in row), ""))
         group = _group(path.resolve().parent.name, row)
         listed.append(Listed(image, row.get("device") or None, group, infant or None))
     return LabelTable(hashlib.sha256(raw).hexdigest(), tuple(listed))
+
+
+def as_read(text: str) -> str:
+    """A code or word as people read it: letters with accents written one way (NFC), nothing that is not seen."""
+    seen = (c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in ("Cc", "Cf"))
+    return "".join(seen).strip()
+
+
+def alike(code: str) -> str:
+    """What codes have in common that differ by capitals or leading zeros alone: `P01` and `p1`."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", as_read(code).casefold())
 
 
 def _group(dataset: str, row: dict[str, str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from build_engines.evaluate.errors import EvaluationError
-from calibration.tables import INFANT
+from calibration.tables import INFANT, alike, as_read
 from runtime.bench.measure.labels import NO, SHOWN, YES
 from runtime.csv_rows import read_rows
 from runtime.views import EYES_IN_TABLES
@@ -71,6 +71,7 @@ def read_cases(path: Path) -> Table:
     if not {"image", "refer"} <= columns:
         got = f"columns {', '.join(sorted(columns))[:SHOWN]}" if columns else "no rows"
         raise EvaluationError(f"table {path}: got {got}; expected image and refer (1 or 0), infant, eye")
+    rows = [{**row, **{column: as_read(row[column]) for column in INFANT if column in row}} for row in rows]
     name = next((column for column in INFANT if column in columns), None)
     notes = _other_codes(path, rows, [column for column in INFANT if column in columns])
     seen: dict[str, int] = {}
@@ -91,10 +92,13 @@ def read_cases(path: Path) -> Table:
         if name and not infant:
             raise EvaluationError(f"{here}: {name} is empty; expected a code in each line, or no such column")
         eye = _eye(row.get("eye", ""))
-        cases.append(Case(image, text in YES, infant or None, eye, row.get("view") or None, row))
+        cases.append(
+            Case(image, text in YES, infant or None, eye, as_read(row.get("view", "")).casefold() or None, row)
+        )
     if not cases:
         raise EvaluationError(f"table {path}: no row states refer; expected 1 or 0 in at least one")
     _require_two_eyes(path, cases)
+    notes = (*notes, *_alike_codes(cases), *_unknown_eyes(cases))
     return Table(path, hashlib.sha256(raw).hexdigest(), tuple(cases), without, notes)
 
 
@@ -126,6 +130,34 @@ def _other_codes(path: Path, rows: list[dict[str, str]], names: list[str]) -> tu
     return tuple(notes)
 
 
+def _alike_codes(cases: list[Case]) -> list[str]:
+    """Codes that may be one infant's: counted as several, as the table has it, and said."""
+    found: dict[str, list[str]] = {}
+    for code in dict.fromkeys(case.infant for case in cases if case.infant):
+        found.setdefault(alike(code), []).append(code)
+    several = [codes for codes in found.values() if len(codes) > 1]
+    if not several:
+        return []
+    named = ", ".join(" and ".join(codes) for codes in several[:MOST_NAMED])
+    return [
+        f"{sum(map(len, several))} codes of infants differ by capitals or leading zeros alone ({named}): each counts "
+        f"as an infant; where they are one, write one code."
+    ]
+
+
+def _unknown_eyes(cases: list[Case]) -> list[str]:
+    """Words that nobody knows beside known ones: the same eye may stand there under both."""
+    words = dict.fromkeys(case.eye for case in cases if case.eye)
+    known = {eye.value for eye in EYES_IN_TABLES.values()}
+    unknown = [word for word in words if word not in known]
+    if not unknown or len(unknown) == len(words):
+        return []
+    return [
+        f"{sum(case.eye in unknown for case in cases)} rows name an eye by words that are not known "
+        f"({', '.join(unknown[:MOST_NAMED])}) beside known ones: these count as eyes of their own; write OD or OS."
+    ]
+
+
 def _require_two_eyes(path: Path, cases: list[Case]) -> None:
     """Words that nobody knows as one eye's would make three eyes of an infant, each with a part of its views."""
     eyes: dict[str, set[str]] = {}
@@ -139,9 +171,10 @@ def _require_two_eyes(path: Path, cases: list[Case]) -> None:
 
 
 def _eye(text: str) -> str | None:
-    """`L` here and `left` there are one eye; words of other kinds stay as they are."""
-    known = EYES_IN_TABLES.get(text.lower())
-    return known.value if known else text or None
+    """`L` here and `left` there are one eye; words of other kinds stay, in small letters."""
+    word = as_read(text).casefold()
+    known = EYES_IN_TABLES.get(word)
+    return known.value if known else word or None
 
 
 def _image(here: str, text: str) -> str:

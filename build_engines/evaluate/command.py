@@ -24,7 +24,7 @@ from calibration.errors import CalibrationError
 from device.errors import DeviceError
 from runtime.bundle import MANIFEST, Bundle, open_bundle
 from runtime.commands.say import aside, say
-from runtime.commands.text import printable
+from runtime.commands.text import escaped_json, printable
 from runtime.errors import ScreeningError
 from runtime.manifest import PRECISIONS
 from runtime.sinks.files import own_folder, prepare_folder, write_file
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         aside(error)
         return 2
     if arguments.json:
-        print(found.to_json(), end="")
+        say(escaped_json(found.to_json().removesuffix("\n")))
     else:
         say(*map(printable, _lines(found, arguments.out)))
     return 0
@@ -83,8 +83,12 @@ def _written(
     others: Others,
 ) -> Evaluation:
     out: Path = arguments.out
-    _clear(out)
+    if not arguments.readings:
+        require_pictures(table)
+        _clear(out)
     readers = _readers(arguments, table, arguments.readings, bundles, precisions, out)
+    if arguments.readings:  # which may be refused, and lie in the folder
+        _clear(out)
     chosen = None
     if chosen_table is not None:
         beside = out / "chosen"
@@ -99,10 +103,13 @@ def _written(
 
 
 def _clear(out: Path) -> None:
-    """What an earlier evaluation drew in the folder goes, and nothing else."""
+    """What an earlier evaluation said and drew in the folder goes, and nothing else: beside what this one writes until
+    it ends or is killed it would pass for its result."""
     if (out / JSON_FILE).is_file():
         for name in (FOLDER, "charts"):
             shutil.rmtree(out / name, ignore_errors=True)
+        for name in (HTML_FILE, MARKDOWN_FILE, JSON_FILE):  # the last is by what the folder is known
+            (out / name).unlink(missing_ok=True)
     elif any(not LEFT_OVER.fullmatch(path.name) for path in out.iterdir()):
         raise EvaluationError(f"--out {out}: holds files, but no evaluation; name a new folder")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from calibration.errors import CalibrationError
 from calibration.lookalike import LOW_FREQUENCIES, SAME_PICTURE, SAME_VIEW, look, looks_turned
 from calibration.opened import open_set
 from calibration.split import held_out
-from calibration.tables import Listed, read_table
+from calibration.tables import Listed, alike, read_table
 from device.errors import FrameUnreadable
 from runtime.arrays import UInt8Array
 from runtime.preprocess import network_input
@@ -38,6 +38,8 @@ class Seen:
     """Looks of each frame mirrored and turned by quarters."""
     infants: set[str] = field(default_factory=set)
     """Codes, where a table tells infants apart."""
+    unreadable: list[str] = field(default_factory=list)
+    """Pictures that could not be looked at."""
 
     def add(self, name: str, pixels: UInt8Array | None, image: UInt8Array | None = None) -> None:
         """A frame by its pixels, RGB uint8 [H, W, 3], or by the networks' input alone, uint8 [256, 256, 3]."""
@@ -64,7 +66,7 @@ class Overlap:
     by_look: tuple[str, ...]
     """Not the same pixels, but nearly the same look, as it is, mirrored or turned by quarters."""
     infants: tuple[str, ...] = ()
-    """Codes of infants that stand in both tables."""
+    """Codes of infants that stand in both tables; `P01 (there p1)` where they differ by capitals or leading zeros."""
     same_file: bool = False
 
     @property
@@ -85,7 +87,17 @@ def overlap(ours: Seen, others: Seen, of: str) -> Overlap:
     for way in zip(*ours.turned, strict=True):
         near |= _near(way, others.looks, SAME_PICTURE)
     by_look = tuple(name for name, found in zip(ours.names, near, strict=True) if found and name not in same)
-    return Overlap(of, len(others.names), tuple(by_hash), by_look, tuple(sorted(ours.infants & others.infants)))
+    return Overlap(of, len(others.names), tuple(by_hash), by_look, infants_in_both(ours.infants, others.infants))
+
+
+def infants_in_both(ours: Collection[str], theirs: Collection[str]) -> tuple[str, ...]:
+    """Our codes that stand among theirs, also by other capitals or leading zeros."""
+    known = {alike(code): code for code in sorted(theirs)}
+    return tuple(
+        code if code in theirs else f"{code} (there {known[alike(code)]})"
+        for code in sorted(ours)
+        if alike(code) in known
+    )
 
 
 def seen_of_set(path: Path) -> tuple[Seen, str]:
@@ -98,7 +110,7 @@ def seen_of_set(path: Path) -> tuple[Seen, str]:
 
 
 def seen_of_table(path: Path) -> Seen:
-    """Every picture of a table. Raises `EvaluationError`: one that nobody has seen cannot be told from others."""
+    """Every picture of a table that can be read, and the others by name. Raises `EvaluationError` where none can."""
     return _of_rows(read_table(path).rows, path)
 
 
@@ -114,7 +126,7 @@ def seen_of_training(path: Path, share: float) -> Seen:
 def seen_of(path: Path) -> tuple[Seen, str | None]:
     """Of a calibration set (and its SHA-256), a table, or a folder of pictures and of folders of such.
 
-    Raises `EvaluationError`.
+    A picture that cannot be read is named among `Seen.unreadable`. Raises `EvaluationError`, also where none can.
     """
     try:
         if (path / "set.json").is_file():
@@ -160,12 +172,17 @@ def _below(folder: Path) -> Iterator[Path]:
 def _pictures(paths: Iterator[Path], of: str) -> Seen:
     from device.cameras.files.folder import read_picture
 
-    seen = Seen()
+    seen, first = Seen(), ""
     for path in paths:
         try:
             seen.add(path.name, read_picture(path, 0).pixels)
         except FrameUnreadable as error:
-            raise EvaluationError(f"{of}: a picture cannot be looked at: {error}; mend the table or copy it") from None
+            seen.unreadable.append(path.name)
+            first = first or str(error)
+    if not seen.names and first:
+        raise EvaluationError(
+            f"{of}: none of {len(seen.unreadable)} pictures can be looked at: {first}; mend the table or copy them"
+        )
     if not seen.names:
         raise EvaluationError(f"{of}: holds no pictures; expected a calibration set, a table or a folder of pictures")
     return seen

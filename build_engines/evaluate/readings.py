@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -114,12 +115,14 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
     """Readers from `readings.jsonl` files, each `FILE`, or `FOLDER=FILE`: its pictures lie in a folder of the table.
 
     Lines belong to a case by the picture's relative path, else by the table's column `sha256`. What different bundles,
-    precisions and engines wrote becomes a reader each. Raises `EvaluationError` when a case has no reading or two, or a
-    bundle is not among `bundles`, whose classes say what counts towards referral.
+    precisions and engines wrote becomes a reader each. Where a picture is there, its pixels are those that were read.
+    Raises `EvaluationError` when not, when a case has no reading or two, or a bundle is not among `bundles`, whose
+    classes say what counts towards referral.
     """
     known = {bundle.sha256: bundle for bundle in bundles}
     place = {case.image: number for number, case in enumerate(table.cases)}
     by_hash = {case.columns["sha256"].lower(): n for n, case in enumerate(table.cases) if case.columns.get("sha256")}
+    on_disk = lru_cache(maxsize=None)(lambda image: _pixels(table.folder / image))
     found: dict[tuple[str, ...], dict[int, Said]] = {}
     facts: dict[tuple[str, ...], tuple[dict[str, str], dict[str, str]]] = {}
     for here, folder, line in _lines(files):
@@ -142,6 +145,9 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
         if number is None:
             continue
         _same_picture(here, table.cases[number], said)
+        there = on_disk(table.cases[number].image) if said.sha256 is not None else None
+        if there is not None and list(there[1]) == (line["frame"].get("changes") or []):
+            _same_file(here, table.cases[number], said, there[0])
         key = (sha256, *engine.values())
         facts[key] = bundle, engine
         if number in found.setdefault(key, {}):
@@ -204,6 +210,26 @@ def _same_picture(here: str, case: Case, said: Said) -> None:
             f"{here}: {case.image} was read with pixels of SHA-256 {said.sha256[:12]}..., the table's column sha256 "
             f"says {stated[:12]}...; another picture was read, or the column is not of pixels: mend it or take it out"
         )
+
+
+def _same_file(here: str, case: Case, said: Said, there: str) -> None:
+    """Where the picture is there still, it is the one that was read."""
+    if said.sha256 is not None and there != said.sha256.lower():
+        raise EvaluationError(
+            f"{here}: {case.image} was read with pixels of SHA-256 {said.sha256[:12]}..., the picture that is there "
+            f"has {there[:12]}...; another picture was read, or it was changed since: read it again"
+        )
+
+
+def _pixels(path: Path) -> tuple[str, tuple[str, ...]] | None:
+    """SHA-256 of a picture's pixels and what was done to them; None where it is not there or no picture."""
+    from device.cameras.files.folder import read_picture
+
+    try:
+        frame = read_picture(path, 0) if path.is_file() else None
+    except FrameUnreadable:
+        return None
+    return None if frame is None else (frame.sha256, frame.changes)
 
 
 def _none_fits(table: Table, files: Sequence[str]) -> BundleReadings:

@@ -12,7 +12,7 @@ from build_engines.evaluate.cases import MOST_NAMED, Case, Table
 from build_engines.evaluate.columns import odd_values
 from build_engines.evaluate.compare import compare
 from build_engines.evaluate.measure import Asked, calibration_of, choose_threshold, groups_of, level_of
-from build_engines.evaluate.overlap import Overlap, Seen, overlap
+from build_engines.evaluate.overlap import Overlap, Seen, infants_in_both, overlap
 from build_engines.evaluate.readings import ANSWERS, BundleReadings, Said
 from build_engines.evaluate.result import Data, Evaluation, Failure, Point, ReaderResult
 from build_engines.evaluate.units import EYE, FRAME, INFANT, gather, levels_of
@@ -154,7 +154,7 @@ def _overlaps(table: Table, others: Others, chosen: Chosen | None) -> list[Overl
             pictures = overlap(others.ours, others.chosen, words)
         ours, theirs = ({case.infant for case in of.cases if case.infant} for of in (table, chosen.table))
         same = chosen.table.sha256 == table.sha256 or chosen.table.path.resolve() == table.path.resolve()
-        found.append(replace(pictures, infants=tuple(sorted(ours & theirs)), same_file=same))
+        found.append(replace(pictures, infants=infants_in_both(ours, theirs), same_file=same))
     return found
 
 
@@ -165,6 +165,12 @@ def _not_checked(bundles: Sequence[Bundle], others: Others) -> list[str]:
         for bundle in bundles
         if (sha256 := bundle.manifest.calibration_sha256) and sha256 not in others.calibration_sha256
     ]
+    for words, seen in others.sets.items():
+        if seen.unreadable:
+            found.append(
+                f"{len(seen.unreadable)} of {len(seen.unreadable) + len(seen.names)} pictures of {words}, which cannot "
+                f"be read ({', '.join(seen.unreadable[:MOST_NAMED])})"
+            )
     if not others.training_named:
         found.append("whether frames that the networks were trained on are among these: name them with --training")
     return found
@@ -236,9 +242,11 @@ def _warnings(
                 f"({len(each.by_hash)} by hash, {len(each.by_look)} by look): the figures flatter."
             )
         if each.infants:
+            other = [code for code in each.infants if code.endswith(")") and " (there " in code]
+            named = f" ({len(other)} by other capitals or leading zeros: {', '.join(other[:MOST_NAMED])})"
             found.append(
-                f"{len(each.infants)} infants stand in both the table and {each.of}: the two are not independent, "
-                f"unless their codes are of different lists."
+                f"{len(each.infants)} infants stand in both the table and {each.of}{named if other else ''}: the two "
+                f"are not independent, unless their codes are of different lists."
             )
     found += _told_of_twins({case.image: case for case in table.cases}, twins)
     if data.infants is None:
