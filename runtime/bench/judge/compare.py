@@ -205,7 +205,22 @@ def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
         kinds = sorted({f.kind for report in side for f in report.findings if f.weight == "invalid"})
         which = f"{name} is INVALID of itself" if len(side) == 1 else f"{invalid} of {len(side)} in {name} are INVALID"
         yield f"{which} ({', '.join(kinds)})" if kinds else which
+    stopped = sum(report.interrupted for report in side)
+    if stopped:
+        yield f"{name} was interrupted" if len(side) == 1 else f"{stopped} of {len(side)} in {name} were interrupted"
+    failed = sum(_failed_self_test(report) for report in side)
+    if failed:
+        yield (
+            f"{name} failed the self-test"
+            if len(side) == 1
+            else f"{failed} of {len(side)} in {name} failed the self-test"
+        )
     yield from (f"{name} {text}" for text in mixed(side))
+
+
+def _failed_self_test(report: Report) -> bool:
+    test = (report.trust or {}).get("self_test")
+    return isinstance(test, dict) and test.get("state") == "failed"
 
 
 def incomparable(a: Report, b: Report) -> Iterator[str]:
@@ -216,14 +231,33 @@ def incomparable(a: Report, b: Report) -> Iterator[str]:
         yield f"other machine ({a.environment.processor}, {b.environment.processor})"
     if a.environment.power_mode != b.environment.power_mode:
         yield f"other power mode ({a.environment.power_mode}, {b.environment.power_mode})"
+    if a.bundle.sha256 == b.bundle.sha256:
+        yield from _other_files(a, b)
     if a.input.sha256 is None or a.input.sha256 != b.input.sha256:
         yield f"other input ({a.input.source}, {b.input.source})"
-    for name in ("load", "rate_hz", "burst_frames", "idle_s"):
+    if (first_sizes := _sizes(a)) != (second_sizes := _sizes(b)):
+        yield f"other size of the frames ({first_sizes}, {second_sizes})"
+    for name in ("load", "rate_hz", "burst_frames", "idle_s", "streams"):
         first, second = getattr(a.plan, name), getattr(b.plan, name)
         if first != second:
             yield f"other {name} ({first}, {second})"
     if a.seeds.get("arrivals") != b.seeds.get("arrivals"):
         yield f"other arrivals (seeds {a.seeds.get('arrivals')}, {b.seeds.get('arrivals')})"
+
+
+def _sizes(report: Report) -> str:
+    fed = report.input
+    return f"{fed.width}x{fed.height}" + "".join(f", {count} of {size}" for size, count in sorted(fed.sizes.items()))
+
+
+def _other_files(a: Report, b: Report) -> Iterator[str]:
+    """Of one manifest, which names each file's hash, there is one of each."""
+    first, second = a.bundle.files, b.bundle.files
+    names = first.keys() | second.keys() if a.engine.precision == b.engine.precision else first.keys() & second.keys()
+    for name in sorted(names):
+        if first.get(name) != second.get(name):
+            hashes = ", ".join(files.get(name, "none")[:12] for files in (first, second))
+            yield f"other {name} under one manifest ({hashes})"
 
 
 def _figures(a: Sequence[Report], b: Sequence[Report]) -> Iterator[tuple[str, float]]:

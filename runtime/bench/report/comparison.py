@@ -40,7 +40,9 @@ def _undecided(comparison: Comparison) -> str:
         for line in open_lines
     ]
     if comparison.doubts:
-        reasons.append("runs that are INVALID or not of one thing decide nothing")
+        reasons.append(
+            "runs that are INVALID, were interrupted, failed the self-test or are not of one thing decide nothing"
+        )
     if comparison.unlike:
         reasons.append(f"A and B did not do the same work: {', '.join(comparison.unlike)}")
         if not open_lines and not comparison.doubts:
