@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
@@ -33,6 +33,8 @@ ALWAYS_SAMPLED = SAMPLED - set(GPU_STAGES)
 OWN_STAGES = tuple(stage for stage in STAGES if stage != "capture")
 """That a frame's total holds."""
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
+YEARS = (1970, 2199)
+"""In which a run can be: a clock that was never set says 1970."""
 ROUNDED_MS = 0.0011
 """Times are rounded to a microsecond."""
 
@@ -41,10 +43,13 @@ def _moment(text: str) -> str:
     """Runs are put in order by it, so it must be one."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.utcoffset() is None:
-        raise ValueError("expected a date and time with its offset, like 2026-11-29T08:30:00+01:00")
+        year = None if moment.utcoffset() is None else moment.astimezone(timezone.utc).year
+    except (ValueError, OverflowError):
+        year = None
+    if year is None or not YEARS[0] <= year <= YEARS[1]:
+        raise ValueError(
+            f"expected a date and time with its offset, like 2026-11-29T08:30:00+01:00, from {YEARS[0]} to {YEARS[1]}"
+        )
     return text
 
 

@@ -25,6 +25,7 @@ from runtime.bench.judge.work import copies, unlike
 from runtime.bench.measure.samples import Column
 from runtime.bench.schema import Report
 from runtime.bench.words import ROWS
+from runtime.commands.text import printable
 from runtime.percentiles import percentile, samples_needed
 
 FAMILY_CONFIDENCE = 0.95
@@ -124,10 +125,11 @@ def compare(
             f"A holds {len(a)} and B {len(b)} reports, expected one each or at least {FEWEST_RUNS} each; "
             "measure more runs, A and B by turns"
         )
-    differences = tuple(dict.fromkeys(text for other in (*a[1:], *b) for text in incomparable(a[0], other)))
+    found = dict.fromkeys(printable(text) for other in (*a[1:], *b) for text in incomparable(a[0], other))
+    differences = tuple(found)
     if differences and not anyway:
         raise BenchError(f"not comparable: {'; '.join(differences)}; measure both alike, or compare with --anyway")
-    same_run = len(a) == 1 and any(copies((*a, *b)))
+    same_run = len(a) == 1 and a[0].began == b[0].began and any(copies((*a, *b)))
     if not same_run and (twice := next(copies((*a, *b)), None)):
         raise BenchError(
             f"the run of {twice} is there more than once, expected one in each report; take the copies out"
@@ -204,7 +206,7 @@ def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
     if invalid:
         kinds = sorted({f.kind for report in side for f in report.findings if f.weight == "invalid"})
         which = f"{name} is INVALID of itself" if len(side) == 1 else f"{invalid} of {len(side)} in {name} are INVALID"
-        yield f"{which} ({', '.join(kinds)})" if kinds else which
+        yield printable(f"{which} ({', '.join(kinds)})") if kinds else which
     stopped = sum(report.interrupted for report in side)
     if stopped:
         yield f"{name} was interrupted" if len(side) == 1 else f"{stopped} of {len(side)} in {name} were interrupted"

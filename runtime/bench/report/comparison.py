@@ -19,7 +19,14 @@ def words(comparison: Comparison) -> list[str]:
     warning += ["note: A and B are one and the same run"] * comparison.same_run
     warning += [f"NOT COMPARABLE, compared anyway: {reason}" for reason in comparison.differences]
     warning += [f"note: {doubt}" for doubt in (*comparison.doubts, *comparison.unlike)]
-    return [*warning, _verdict(comparison)]
+    return [*warning, _verdict(comparison) + _only(comparison)]
+
+
+def _only(comparison: Comparison) -> str:
+    """What an answer that was forced holds for."""
+    if not comparison.differences:
+        return ""
+    return f"; that holds only for sides that are not alike, and says nothing else: {'; '.join(comparison.differences)}"
 
 
 def _verdict(comparison: Comparison) -> str:

@@ -117,8 +117,8 @@ def test_slower_by_what_may_or_may_not_matter_is_undecided(plain: Report) -> Non
     rng = np.random.default_rng(8)
     levels = [0.035, 0.01, 0.06, 0.03, 0.045, 0.02, 0.05, 0.035]
     base = 12 + rng.gamma(1.5, 0.2, FRAMES)
-    a = [dated(with_totals(plain, base), 2 * k) for k in range(8)]
-    b = [dated(with_totals(plain, base * (1 + level)), 2 * k + 1) for k, level in enumerate(levels)]
+    a = [dated(with_totals(plain, base + k * 1e-6), 2 * k) for k in range(8)]
+    b = [dated(with_totals(plain, base * (1 + level) + k * 1e-6), 2 * k + 1) for k, level in enumerate(levels)]
     found = compare(a, b, max_regression=0.05)
     line = found.lines[-1]
     assert (line.stage, line.result, line.open) == ("total", "slower", True)
@@ -179,7 +179,9 @@ def test_what_differs_is_marked_and_a_mixed_side_decides_nothing(
     (differs,) = found.differs
     assert differs.startswith(said)
     assert f"DIFFERS in {differs}" in head(found)
-    series = [dated(plain, k) for k in range(6)]
+    rng = np.random.default_rng(6)
+    series = [dated(with_totals(plain, 10 + rng.normal(0, 0.01, FRAMES)), k) for k in range(6)]
+    other = other.model_copy(update={"frames": series[5].frames})
     alike = compare(series[::2], series[1::2], max_regression=0.05)
     assert (alike.answer, alike.differs) == ("alike", ())
     mixed = compare(series[::2], [*series[1:4:2], dated(other, 5)], max_regression=0.05)

@@ -120,6 +120,64 @@ def test_copies_of_a_run_are_no_runs_of_their_own(
     assert "note: A and B are one and the same run" in capsys.readouterr().out
 
 
+def test_copies_that_say_another_time_are_copies(
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same = [dated(run(bundle), minute) for minute in range(6)]
+    for a, b in ((same[:1], same[1:2]), (same[::2], same[1::2])):
+        with pytest.raises(BenchError, match="more than once"):
+            compare(a, b, max_regression=0.05)
+    paths = [tmp_path / f"{number}.json" for number in range(2)]
+    for path, report in zip(paths, same[:2], strict=True):
+        path.write_text(to_json(report))
+    assert main(["compare", *map(str, paths)]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_one_input_whose_pictures_have_other_names_is_undecided(bundle: Bundle) -> None:
+    a, b = run(bundle), run(bundle, 1)
+    assert compared(a, b).exit_code == 0
+    names = tuple(f"other/{source}" for source in b.frames.source)
+    b = b.model_copy(update={"frames": b.frames.model_copy(update={"source": names})})
+    found = compared(a, b)
+    assert (found.answer, found.exit_code) == ("undecided", 2)
+    assert "no picture of A is in B by its name" in words(found)[-1]
+
+
+@pytest.mark.parametrize(
+    "created",
+    [
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59",
+        "9998-01-01T00:00:00+00:00",
+        "1969-12-31T23:00:00+00:00",
+    ],
+)
+def test_a_run_of_no_time_is_refused_in_a_line(
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str], created: str
+) -> None:
+    paths = [tmp_path / name for name in ("a.json", "b.json")]
+    paths[0].write_text(to_json(run(bundle)))
+    paths[1].write_text(json.dumps(json.loads(to_json(run(bundle, 1))) | {"created": created}))
+    assert main(["compare", *map(str, paths)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "from 1970 to 2199" in line
+    assert Report.model_validate(json.loads(to_json(run(bundle))) | {"created": "1969-12-31T20:00:00-04:00"})
+
+
+def test_an_answer_that_was_forced_says_so_last_without_controls(bundle: Bundle) -> None:
+    a, b = run(bundle), run(bundle, 1)
+    odd = {"machine_id": "other", "processor": "CPU \u202e\x1b[31m"}
+    b = b.model_copy(update={"environment": b.environment.model_copy(update=odd)})
+    found = compare((a,), (b,), max_regression=0.05, anyway=True)
+    assert (found.answer, found.exit_code) == ("alike", 0)
+    assert words(found)[-1].startswith("ALIKE within what matters: ")
+    assert "holds only for sides that are not alike, and says nothing else: other machine" in words(found)[-1]
+    texts = json.loads(found.to_json())
+    assert all(text.isprintable() for text in (*words(found), *texts["differences"], *texts["differs"]))
+    assert not any("not alike, and says nothing else" in line for line in words(compared(a, run(bundle, 2))))
+
+
 @pytest.mark.parametrize("names", [("", ""), (" ", " "), ("", "ab")])
 def test_a_machine_that_is_not_named_is_not_the_same(bundle: Bundle, names: tuple[str, str]) -> None:
     a, b = (
