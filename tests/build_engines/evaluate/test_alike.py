@@ -87,9 +87,15 @@ def test_unknown_words_of_an_eye_beside_known_ones_are_said(tmp_path: Path) -> N
     assert not read_cases(write_table(tmp_path / "u.csv", rows)).notes
 
 
+@pytest.mark.parametrize("looked_at", [500, 1], ids=["all are looked at", "one, and those that share a hash"])
 def test_stored_readings_of_another_picture_than_is_there_are_refused(
-    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    bundle: Bundle,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    looked_at: int,
 ) -> None:
+    monkeypatch.setattr("build_engines.evaluate.readings.LOOKED_AT", looked_at)
     rows = []
     for number in range(3):
         save(tmp_path / f"{number}.png", number)
@@ -106,6 +112,9 @@ def test_stored_readings_of_another_picture_than_is_there_are_refused(
     assert "line 2: 1.png was read with pixels of SHA-256" in said
     assert "the picture that is there has" in said
     assert (tmp_path / "out" / "evaluation.json").is_file(), "what was refused takes no older result"
+    one_changed = [rows[0], {**rows[1], "pixels": "0" * 64}, rows[2]]  # the like of no other
+    write_readings(tmp_path / "r.jsonl", one_changed, bundle)
+    assert main([*call, "--out", str(tmp_path / "out")]) == (2 if looked_at > 2 else 0)
 
 
 def test_training_pictures_that_cannot_be_read_are_named_and_the_others_looked_at(
