@@ -228,7 +228,7 @@ def test_sensitivity_of_too_few_frames_is_refused(
         (["--precision", "int8"], "needs --calibration SET"),
         (["--precision", "fp32"], "is a bundle already; name fp16 or int8"),
         (["--precision", "fp16", "--max-drop", "2"], "--max-drop: got 2"),
-        (["--precision", "fp16", "--max-drop", "nan"], "--max-drop: got nan"),
+        (["--precision", "fp16", "--max-drop", "-0.5"], "--max-drop: got -0.5"),
         (["--precision", "fp16", "--calibration-frames", "0"], "--calibration-frames: got 0"),
         (["--precision", "fp16", "--data", "/nowhere.csv"], "--data"),
     ],

@@ -179,7 +179,7 @@ def test_making_it_again_replaces_ours_and_leaves_others(
         (["--backend", "tensorrt"], "no such TensorRT plan; build it where the server runs"),
         (["--plans", "sm87-trt10.3.0-fp32"], "runs none; leave it out"),
         (["--batch", "0"], "--batch: got 0, expected 1 to 4096"),
-        (["--wait-ms", "nan"], "--wait-ms: got nan"),
+        (["--wait-ms", "-1"], "--wait-ms: got -1"),
     ],
 )
 def test_a_wrong_call_is_one_line(
