@@ -73,8 +73,10 @@ def test_a_second_tab_cannot_take_for_an_eye_that_it_does_not_show(browser: Any,
     first.keyboard.press("l")
     holds(first, "document.querySelector('.aimed').textContent.startsWith('OS')")
     before = len(cart.exam()["captures"])
-    second.locator("button.capture").click()
-    holds(second, "document.querySelector('.wait').textContent.includes('the screen showed OD')")
+    said = "document.querySelector('.wait').textContent.includes('the screen showed OD')"
+    # Again: what is said may be drawn over by an event that was on its way.
+    pressed = f"{said} || (document.querySelector('button.capture').click(), false)"
+    holds(second, pressed)
     assert len(cart.exam()["captures"]) == before
     first.context.close()
 
