@@ -202,21 +202,20 @@ def made_in_turns(a: Sequence[Report], b: Sequence[Report]) -> bool:
 
 
 def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
+    def told(count: int, one: str, several: str) -> str:
+        return f"{name} {one}" if len(side) == 1 else f"{count} of {len(side)} in {name} {several}"
+
     invalid = sum(report.verdict == "INVALID" for report in side)
     if invalid:
         kinds = sorted({f.kind for report in side for f in report.findings if f.weight == "invalid"})
-        which = f"{name} is INVALID of itself" if len(side) == 1 else f"{invalid} of {len(side)} in {name} are INVALID"
+        which = told(invalid, "is INVALID of itself", "are INVALID")
         yield printable(f"{which} ({', '.join(kinds)})") if kinds else which
     stopped = sum(report.interrupted for report in side)
     if stopped:
-        yield f"{name} was interrupted" if len(side) == 1 else f"{stopped} of {len(side)} in {name} were interrupted"
+        yield told(stopped, "was interrupted", "were interrupted")
     failed = sum(_failed_self_test(report) for report in side)
     if failed:
-        yield (
-            f"{name} failed the self-test"
-            if len(side) == 1
-            else f"{failed} of {len(side)} in {name} failed the self-test"
-        )
+        yield told(failed, "failed the self-test", "failed the self-test")
     yield from (f"{name} {text}" for text in mixed(side))
 
 

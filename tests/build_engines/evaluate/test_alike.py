@@ -22,18 +22,10 @@ from calibration.tables import read_table
 from device.cameras.files.folder import read_picture
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import ScreeningError
-from tests.build_engines.evaluate.studies import bundle_in, row, study, write_readings, write_table
+from tests.build_engines.evaluate.studies import row, study, write_readings, write_table
 from tests.pictures import retina
 
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    return bundle_in(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("build_engines.evaluate.charts.draw", lambda result, path: path.write_text("<svg/>"))
+pytestmark = pytest.mark.usefixtures("no_charts")
 
 
 def save(path: Path, number: int) -> None:

@@ -16,20 +16,15 @@ from build_engines.__main__ import main
 from runtime.bundle import Bundle
 from runtime.shares import wilson
 from runtime.sinks.files import own_folder
-from tests.build_engines.evaluate.studies import bundle_in, row, study, write_readings, write_table
+from tests.build_engines.evaluate.studies import row, study, write_readings, write_table
 from tests.pictures import retina
 
 
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    return bundle_in(tmp_path)
-
-
 @pytest.fixture(autouse=True)
-def _charts_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _charts_once(request: pytest.FixtureRequest) -> None:
     """Charts take most of the time; one test draws them."""
     if request.function is not test_html_and_markdown_show_what_a_table_says_as_text:
-        monkeypatch.setattr("build_engines.evaluate.charts.draw", lambda result, path: path.write_text("<svg/>"))
+        request.getfixturevalue("no_charts")
 
 
 def evaluated(tmp_path: Path, bundle: Bundle, rows: list[dict[str, Any]], *words: str) -> dict[str, Any]:

@@ -21,18 +21,10 @@ from build_engines.evaluate.readings import stored
 from build_engines.evaluate.result import Evaluation
 from build_engines.evaluate.study import Others, evaluate
 from runtime.bundle import Bundle
-from tests.build_engines.evaluate.studies import bundle_in, row, study, write_readings, write_table
+from tests.build_engines.evaluate.studies import row, study, write_readings, write_table
 from tests.pictures import retina
 
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    return bundle_in(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("build_engines.evaluate.charts.draw", lambda result, path: path.write_text("<svg/>"))
+pytestmark = pytest.mark.usefixtures("no_charts")
 
 
 def evaluated(

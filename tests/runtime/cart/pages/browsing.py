@@ -12,13 +12,15 @@ from tests.runtime.cart.driving import until
 PATIENCE_MS = 300_000
 
 
-def opened(browser: Any, url: str, context: Any = None) -> Any:
-    """A tab, signed in where its browser is not yet."""
+def opened(browser: Any, url: str, context: Any = None, user: str = "") -> Any:
+    """A tab, signed in where its browser is not yet: as that user, or as the first."""
     page = (context or browser.new_context(viewport={"width": 1280, "height": 800}, locale="en")).new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.goto(url)
     page.wait_for_selector("#pin, nav")
     if page.locator("#pin").count():
+        if user:
+            page.select_option("#user", user)
         page.fill("#pin", PIN)
         page.keyboard.press("Enter")
         page.wait_for_selector("nav")

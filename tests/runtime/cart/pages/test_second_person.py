@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
-from runtime.cart.demo.parts import CLINICIAN, PIN
+from runtime.cart.demo.parts import CLINICIAN
 from runtime.outcome import CHANGED_ALONE, NOT_GRADABLE, VOIDED, VOIDED_ALONE
 from tests.runtime.cart.driving import on_screen
-from tests.runtime.cart.pages.browsing import PATIENCE_MS, holds, says
+from tests.runtime.cart.pages.browsing import holds, opened, says
 from tests.runtime.cart.quick import Quick, quick
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -67,12 +67,7 @@ def test_a_referral_goes_when_the_second_person_says_so_at_the_cart(
     same = cart.post(f"exams/{exam}/captures/5/{act}", {**body, "reason": "as I remember"})
     assert same.status_code == 409
     assert "a second one has to look at it" in same.json()["detail"]
-    page = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en").new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{cart.server.url}#result")
-    page.select_option("#user", CLINICIAN)
-    page.fill("#pin", PIN)
-    page.keyboard.press("Enter")
+    page = opened(browser, f"{cart.server.url}#result", user=CLINICIAN)
     says(page, ".banner", "Refer: examination by an ophthalmologist needed")
     says(page, ".banner .reason", CHANGED_ALONE)
     page.locator('[data-k="shot 5"]').click()
@@ -96,12 +91,7 @@ def test_an_exam_that_refers_is_voided_when_the_second_person_voids_it_at_the_ca
     same = cart.post(f"exams/{exam}/void", {"reason": "wrong infant"})
     assert same.status_code == 409
     assert "a second one has to look at it" in same.json()["detail"]
-    page = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en").new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{cart.server.url}#result/{exam}")
-    page.select_option("#user", CLINICIAN)
-    page.fill("#pin", PIN)
-    page.keyboard.press("Enter")
+    page = opened(browser, f"{cart.server.url}#result/{exam}", user=CLINICIAN)
     says(page, ".banner", "Refer: examination by an ophthalmologist needed")
     says(page, ".banner .reason", VOIDED_ALONE)
     page.get_by_role("button", name="Void the exam, as a second person").click()
