@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
 import sys
 
 from build_engines import arguments
 from device.extras import missing
-from device.streams import open_closed_streams
+from device.streams import give_up_output, open_closed_streams
 from runtime.commands.ending import CLOSED_PIPE
 from runtime.errors import OutputError
 
@@ -57,10 +55,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _told(int(importlib.import_module(module).run(options)))
     except BrokenPipeError:
-        _give_up_output()
+        give_up_output()
         return CLOSED_PIPE
     except OutputError as error:
-        _give_up_output()
+        give_up_output()
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -82,14 +80,8 @@ def _told(code: int) -> int:
     except OSError as error:
         if code == 0:
             raise OutputError(f"cannot write to standard output: {error.strerror}") from error
-        _give_up_output()  # what went wrong first is said already
+        give_up_output()  # what went wrong first is said already
     return code
-
-
-def _give_up_output() -> None:
-    """Nothing that is still held for standard output is tried again as the program ends."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -1,4 +1,5 @@
-"""Standard streams that a program was started without (`2>&-`, some supervisors), for the `__main__` of each command.
+"""Standard streams that a program was started without (`2>&-`, some supervisors), for the `__main__` of each command,
+and one that has gone since.
 
 Python has None for them: a traceback ends the program, or what was meant for standard error comes among the results on
 standard output; and the next file that is opened, the journal for one, gets the free number and what a C library says.
@@ -6,6 +7,7 @@ standard output; and the next file that is opened, the journal for one, gets the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -23,3 +25,10 @@ def open_closed_streams() -> None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def give_up_output() -> None:
+    """Nobody reads standard output any more, or it takes nothing: what Python still holds for it goes nowhere, instead
+    of into an error as the program ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

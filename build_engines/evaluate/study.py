@@ -232,7 +232,7 @@ def _warnings(
     not_checked: Sequence[str],
     twins: Sequence[tuple[str, str]],
 ) -> list[str]:
-    found = []
+    found, codes = [], {case.infant for case in table.cases}
     for each in overlaps:
         if each.same_file:
             found.append(f"The table is the same file as {each.of}: nothing here is a test.")
@@ -242,7 +242,7 @@ def _warnings(
                 f"({len(each.by_hash)} by hash, {len(each.by_look)} by look): the figures flatter."
             )
         if each.infants:
-            other = [code for code in each.infants if code.endswith(")") and " (there " in code]
+            other = [code for code in each.infants if code not in codes]
             named = f" ({len(other)} by other capitals or leading zeros: {', '.join(other[:MOST_NAMED])})"
             found.append(
                 f"{len(each.infants)} infants stand in both the table and {each.of}{named if other else ''}: the two "

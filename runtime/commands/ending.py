@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from collections.abc import Callable
 
 from device.errors import DeviceError
+from device.streams import give_up_output
 from runtime.commands.text import error_text, printable
 from runtime.errors import ScreeningError
 
@@ -30,8 +29,7 @@ def ended(
         sys.stderr.write(f"{program}: {printable(error_text(error))}\n")
         return SAYS_NO if isinstance(error, says_no) and not isinstance(error, wrong_call) else UNUSABLE
     except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads it any more
+        give_up_output()
         return CLOSED_PIPE
     except KeyboardInterrupt:
         return STOPPED

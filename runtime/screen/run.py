@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 
 from device.cameras import Camera
 from device.errors import CameraError
 from device.live import CameraState, StateChange, open_source
+from device.streams import give_up_output
 from runtime.budget import LIVE_BUDGET_MS, Budget
 from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say
@@ -41,7 +41,7 @@ def run(options: ScreenOptions) -> int:
         except Interrupted:
             return stop.exit_code
         except BrokenPipeError:
-            _forget_standard_output()
+            give_up_output()
             return CLOSED_PIPE
         except (CameraError, ScreeningError) as error:  # while opening: what ends the reading is told there
             _complain(error)
@@ -139,9 +139,3 @@ def _total(options: ScreenOptions, camera: Camera) -> int | None:
 
 def _complain(error: Exception | str) -> None:
     say(f"runtime.screen: {printable(error_text(error))}", stream=sys.stderr)
-
-
-def _forget_standard_output() -> None:
-    """Nobody reads it any more; what Python still holds for it goes nowhere instead of into an error at exit."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
