@@ -91,9 +91,8 @@ class Client:
         self._max_age_ns = int(max_age_ms * 1e6)
         self._bundle_sha256 = bundle_sha256
         self._tags = itertools.count(1)
-        self._results: deque[tuple[int, Result | DaemonRefused]] = (
-            deque()
-        )  # with their tags; came while others were waited for
+        # With their tags; they came while others were waited for.
+        self._results: deque[tuple[int, Result | DaemonRefused]] = deque()
         self._in_flight: dict[int, Submit] = {}  # by tag
         self._given_up: dict[int, int] = {}  # tag to slot: the caller had its result, the daemon has the slot
         self._ring: Ring | None = None
