@@ -65,7 +65,7 @@ class Cart:
         self._worklist = LatestWorklist(parts.ordering, parts.ae_title, lambda: self.events.tell("worklist"))
         self._desk_problem = "starting"
         self._watch = Watch()
-        self._taking = 0
+        self._taking = False
         notice = f"{AID_NOTICE} {NO_MODEL_NOTICE}"
         self._shown: dict[str, Any] = {"exam": None, "delivery": None, "last_exam": None, "notice": notice}
         self.operator: Callable[[], str] = lambda: self._last_operator
@@ -117,7 +117,7 @@ class Cart:
         return {
             **self._shown,
             "exam": exam,
-            "taking": self._taking > 0,
+            "taking": self._taking,
             "station": self.parts.station,
             "health": self.health(),
             "lock_minutes": self._lock_minutes,
@@ -281,14 +281,15 @@ class Cart:
 
         def job(room: Room) -> dict[str, Any]:
             self._last_operator = operator
-            self._taking += 1
-            self.events.tell("taking")
             try:
-                answer = room.capture(operator, seen)
+                return room.capture(operator, seen, takes)
             finally:
-                self._taking -= 1
+                self._taking = False
                 self._said(room)
-            return answer
+
+        def takes() -> None:
+            self._taking = True
+            self.events.tell("taking")
 
         return self._desk.do(job)
 

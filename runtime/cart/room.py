@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -270,10 +270,11 @@ class Room:
         if self.light_on and other_eye:
             self.switch_light(True)
 
-    def capture(self, operator: str, seen: ScreenShown) -> dict[str, Any]:
+    def capture(self, operator: str, seen: ScreenShown, takes: Callable[[], None]) -> dict[str, Any]:
         """Take a picture of what is aimed at and read it; the picture's line, and the exam's.
 
         seen: what the screen showed as the button was pressed; where it is not so any more, nothing is taken.
+        takes: called before a picture is taken, and not for a press that is refused.
         """
         exam_id = self._open_id()
         if self.aim is None:
@@ -282,6 +283,7 @@ class Room:
         check_disk(self.journal)
         self._go_on(exam_id, operator)
         session = self.session(operator)
+        takes()
         preview = self.hardware.preview
         preview.pause()
         try:

@@ -1,13 +1,13 @@
 // What is known of the cart: the last state, asked anew whenever something happened; screens draw from it.
 import { get, listen, useToken } from "./api.js";
 
-export const store = { state: null, connected: false, lastEvent: 0 };
+// `refreshed`: when the state came, by a clock that nobody can set, as every time here.
+export const store = { state: null, refreshed: 0, connected: false, lastEvent: 0 };
 // Of a picture that is being taken: `state` follows once the cart shows it, and until then asking tells nothing new, but
 // takes time from the reading.
 export const UNDER_WAY = ["taking", "captured", "reading"];
 const watchers = new Set();
 const LOOK_AGAIN_MS = 4000; // however quiet the cart is: what was not told is seen all the same
-let refreshed = 0; // by a clock that nobody can set, as every time here
 let socket = null;
 let visit = 0; // counts who was signed in here
 
@@ -38,7 +38,7 @@ export const refresh = inTurn(async () => {
   if (visit !== before) return; // whoever asked is signed out by now
   useToken(state.csrf);
   store.state = state;
-  refreshed = performance.now();
+  store.refreshed = performance.now();
   changed();
 });
 
@@ -52,7 +52,7 @@ export function connect(signedOut) {
     }
     store.lastEvent = performance.now();
     if (event.kind === "alive") {
-      if (performance.now() - refreshed > LOOK_AGAIN_MS) refresh().catch(() => {});
+      if (performance.now() - store.refreshed > LOOK_AGAIN_MS) refresh().catch(() => {});
       return;
     }
     if (event.kind === "taking" && store.state) store.state.taking = true;

@@ -79,6 +79,16 @@ def test_a_tab_that_shows_another_eye_or_exam_takes_nothing(cart: Quick) -> None
     assert (taken["eye"], taken["view"]) == ("OS", "nasal")
 
 
+def test_a_press_that_is_refused_is_never_told_as_a_picture_that_is_being_taken(cart: Quick) -> None:
+    cart.aim("OD", "nasal")
+    shown = {"exam": cart.exam()["exam"], "eye": "OS", "view": "nasal"}
+    with cart.cart.events.listen() as listener:
+        assert cart.post("capture", shown).status_code == 409
+        assert "taking" not in [event.kind for event in listener.take()]
+        cart.done("capture", {**shown, "eye": "OD"})
+        assert [event.kind for event in listener.take()][:3] == ["taking", "captured", "reading"]
+
+
 @pytest.mark.parametrize(
     ("sent", "named"),
     [

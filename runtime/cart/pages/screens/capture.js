@@ -44,6 +44,8 @@ export function captureScreen(main, { go }) {
   let wanted = null; // eye and view of keys that the cart did not answer yet: the next key goes on from them
   let told = null; // {exam, capture}: the newest outcome that the cart told, which the state may not hold yet
   let waited = false; // a picture is being taken that was not asked for here: another tab, the foot switch, a reload
+  let recharge = ""; // what `wait` says while the flash recharges; any other words of it stay
+  let recharged = 0;
   const stopper = new AbortController();
 
   async function live() {
@@ -109,12 +111,15 @@ export function captureScreen(main, { go }) {
       wait.textContent = "";
     } catch (error) {
       fill(wait, said(error.message));
-      if (error.retry) readyAt = performance.now() + error.retry * 1000;
+      if (error.retry) { readyAt = performance.now() + error.retry * 1000; recharge = wait.textContent; }
     } finally {
       busy = false;
-      await refresh().catch(() => {});
+      await again();
     }
   }
+
+  // Where the cart cannot be asked, from what is known: the button comes back, and whoever presses it is told why.
+  async function again() { try { await refresh(); } catch { if (!ended) draw(); } }
 
   // An outcome as soon as it is known, by the event or by the answer, whichever comes first: the screen is drawn after it.
   function hear({ exam, capture }) {
@@ -181,14 +186,15 @@ export function captureScreen(main, { go }) {
     dimmer.hidden = !lamp || !lamp.most || !lamp.level;
     if (lamp && document.activeElement !== dimmer) { dimmer.max = lamp.most; dimmer.step = Math.max(1, Math.round(lamp.most / 40)); dimmer.value = lamp.level; }
     fill(dose, ...doses(exam));
-    const left = Math.max(lamp ? lamp.recharge_s : 0, (readyAt - performance.now()) / 1000);
+    const left = Math.max(lamp ? lamp.recharge_s - (performance.now() - store.refreshed) / 1000 : 0, (readyAt - performance.now()) / 1000);
     usable(take, !(busy || store.state.taking || left > 0.05));
     if (store.state.taking && !busy) { wait.textContent = t("Taking the picture"); waited = true; }
     else if (waited) { waited = false; if (wait.textContent === t("Taking the picture")) wait.textContent = ""; }
     if (left > 0.05 && !busy) {
-      wait.textContent = t("The flash recharges: {s} s", { s: left.toFixed(1) });
-      setTimeout(() => { if (!ended) { if (readyAt <= performance.now() && wait.textContent.includes(left.toFixed(1))) wait.textContent = ""; refresh().catch(() => {}); } }, Math.min(left * 1000 + 50, 1000));
-    }
+      if (["", recharge].includes(wait.textContent)) wait.textContent = recharge = t("The flash recharges: {s} s", { s: left.toFixed(1) });
+      clearTimeout(recharged);
+      recharged = setTimeout(() => { if (!ended) again(); }, Math.min(left * 1000 + 50, 1000));
+    } else if (!busy && recharge) { if (wait.textContent === recharge) wait.textContent = ""; recharge = ""; }
     fill(strip, ...exam.captures.map((one) => h("button", { type: "button", "data-k": `shot ${exam.exam} ${one.number}`, class: `shot ${one.outcome} ${one.excluded ? "excluded" : ""}`,
       onclick: () => go("result", exam.exam), "aria-label": `${one.number}: ${one.eye} ${t(one.view)}, ${outcomeWords(one)}` },
     one.addresses && one.addresses.thumbnail ? h("img", { src: one.addresses.thumbnail, alt: "", loading: "lazy" }) : h("span", { class: "nothing" }, "×"),
