@@ -7,6 +7,8 @@ and answers with it seconds later, or as a file that appears in a folder.
 from __future__ import annotations
 
 import hashlib
+import queue
+import socket
 import tempfile
 import threading
 import time
@@ -16,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Protocol
 
@@ -104,7 +107,6 @@ class HttpStill:
 
     def __post_init__(self) -> None:
         self._taken = 0
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def take(self, pressed_ns: int, timeout_ms: float) -> Frame:
         """See `StillSource`."""
@@ -125,41 +127,29 @@ class HttpStill:
                 source="still",
                 sequence=self._taken,
             )
-        with tempfile.TemporaryDirectory(prefix="still-") as folder:
-            path = Path(folder) / "still.jpg"  # what it is, is read from its content
-            path.write_bytes(data)
-            return _bound(read_picture(path, self._taken), pressed_ns, "still")
+        try:
+            with tempfile.TemporaryDirectory(prefix="still-") as folder:
+                path = Path(folder) / "still.jpg"  # what it is, is read from its content
+                path.write_bytes(data)
+                return _bound(read_picture(path, self._taken), pressed_ns, "still")
+        except OSError as error:
+            raise CameraError(f"still: the picture cannot be looked at ({error.strerror}); look at the disk") from None
 
     def _get(self, deadline_ns: int) -> bytes:
-        left_s = max(0.1, (deadline_ns - time.monotonic_ns()) / 1e9)
-        request = urllib.request.Request(self.url, headers={"Cache-Control": "no-cache"})
-        read = bytearray()
         before = self.memory.owes
         self.memory.ask()
         try:
-            with self._opener.open(request, timeout=left_s) as answer:
-                while piece := answer.read1(1 << 20):
-                    read += piece
-                    if len(read) > LARGEST_BYTES:
-                        raise CameraError(f"still: over {LARGEST_BYTES >> 20} MiB came; expected one picture")
-                    if time.monotonic_ns() > deadline_ns:
-                        raise FrameTimeout("still: the picture did not come in time; press again")
-                expected = answer.headers.get("Content-Length")
-        except TimeoutError:
-            raise FrameTimeout("still: the camera did not answer in time; look at its network") from None
+            return _answer(self.url, deadline_ns)
         except urllib.error.HTTPError as error:  # it answered, and has no picture for this one
             self.memory.answered(before)
             raise CameraError(f"still: the camera answered {error.code}; look at the address of its picture") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             why = getattr(error, "reason", error)
             if isinstance(why, ConnectionRefusedError):  # nothing was asked
                 self.memory.answered(before)
             if isinstance(why, TimeoutError):
                 raise FrameTimeout("still: the camera did not answer in time; look at its network") from None
             raise Disconnected(f"still: the camera cannot be reached ({type(why).__name__}); look at it") from None
-        if expected is not None and expected.isdigit() and int(expected) != len(read):
-            raise CameraError(f"still: {len(read)} of {expected} bytes came; press again")
-        return bytes(read)
 
     def look(self) -> None:
         """Nothing comes between presses."""
@@ -170,6 +160,90 @@ class HttpStill:
 
     def close(self) -> None:
         """Nothing is held open between pictures."""
+
+
+class _Sockets:
+    """Those of one question, which another thread can end."""
+
+    def __init__(self) -> None:
+        self._opened: list[socket.socket] = []
+
+    def opener(self) -> urllib.request.OpenerDirector:
+        """What asks by them."""
+        plain, tls = self._kept(HTTPConnection), self._kept(HTTPSConnection)
+
+        class Plain(urllib.request.HTTPHandler):
+            def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+                return self.do_open(plain, request)
+
+        class Tls(urllib.request.HTTPSHandler):
+            def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+                return self.do_open(tls, request)
+
+        return urllib.request.build_opener(urllib.request.ProxyHandler({}), Plain, Tls)
+
+    def _kept(self, kind: type[HTTPConnection]) -> type[HTTPConnection]:
+        opened = self._opened
+
+        class Kept(kind):  # type: ignore[misc, valid-type]
+            def connect(self) -> None:
+                super().connect()
+                opened.append(self.sock)
+
+        return Kept
+
+    def end(self) -> None:
+        """Whoever waits for something of them waits no longer."""
+        for one in self._opened:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give them back, also those that urllib left open after an answer that was none; by the thread that asked."""
+        for one in self._opened:
+            if (number := one.detach()) >= 0:
+                socket.close(number)
+
+
+def _answer(url: str, deadline_ns: int) -> bytes:
+    """What a GET is answered with, whole; `TimeoutError` at the deadline, however slowly something still comes.
+
+    It is asked in a thread of its own: names that do not resolve and answers that trickle hold up no one else.
+    """
+    sockets, told = _Sockets(), queue.SimpleQueue[bytes | Exception]()
+    left_s = max(0.1, (deadline_ns - time.monotonic_ns()) / 1e9)
+
+    def ask() -> None:
+        try:
+            told.put(_read_answer(sockets, url, left_s))
+        except Exception as error:
+            told.put(error)
+        finally:
+            sockets.close()
+
+    threading.Thread(target=ask, name="still", daemon=True).start()
+    try:
+        answer = told.get(timeout=left_s)
+    except queue.Empty:
+        sockets.end()
+        raise TimeoutError from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _read_answer(sockets: _Sockets, url: str, timeout_s: float) -> bytes:
+    request = urllib.request.Request(url, headers={"Cache-Control": "no-cache"})
+    read = bytearray()
+    with sockets.opener().open(request, timeout=timeout_s) as answer:
+        while piece := answer.read1(1 << 20):
+            read += piece
+            if len(read) > LARGEST_BYTES:
+                raise CameraError(f"still: over {LARGEST_BYTES >> 20} MiB came; expected one picture")
+        expected = answer.headers.get("Content-Length")
+    if expected is not None and expected.isdigit() and int(expected) != len(read):
+        raise CameraError(f"still: {len(read)} of {expected} bytes came; press again")
+    return bytes(read)
 
 
 @dataclass(frozen=True)

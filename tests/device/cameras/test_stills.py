@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -72,6 +74,17 @@ def sends(data: bytes, *, length: int | None = None, status: int = 200) -> Answe
     return answer
 
 
+def raw(data: bytes) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(data)
+        handler.close_connection = True
+
+    return answer
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 def test_a_get_takes_the_picture_and_its_time_is_the_press() -> None:
     pictures = iter(range(3))
     with camera(lambda handler: sends(jpeg(next(pictures)))(handler)) as url:
@@ -102,6 +115,12 @@ def test_a_camera_that_answers_with_its_last_picture_is_refused() -> None:
         ("a page", sends(b"<html>busy</html>"), FrameUnreadable),
         ("nothing", sends(b""), FrameUnreadable),
         ("an error", sends(b"", status=503), CameraError),
+        ("another protocol", raw(b"SSH-2.0-x\r\n"), Disconnected),
+        ("a chunk cut short", raw(CHUNKED + b"400\r\nabc"), Disconnected),
+        ("no chunk", raw(CHUNKED + b"zz\r\nabc"), Disconnected),
+        ("a status without end", raw(b"HTTP/1.1 200 " + b"a" * 70_000), Disconnected),
+        ("too many headers", raw(b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n"), Disconnected),
+        ("another address that is none", raw(b"HTTP/1.1 302 F\r\nLocation: http://[::1\r\n\r\n"), Disconnected),
     ],
 )
 def test_what_is_no_picture_is_an_error_with_words(name: str, answer: Answer, error: type[Exception]) -> None:
@@ -119,6 +138,35 @@ def test_a_picture_that_comes_too_late_is_none() -> None:
         with pytest.raises(FrameTimeout):
             HttpStill(url).take(time.monotonic_ns(), 300)
         done.set()
+
+
+@pytest.mark.parametrize("begins", [b"HTTP/1.1 200 OK\r\n", CHUNKED], ids=["headers", "body"])
+def test_an_answer_that_trickles_is_waited_for_no_longer_than_any_other(begins: bytes) -> None:
+    ended = threading.Event()
+
+    def trickles(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(begins)
+        with suppress(OSError):
+            while True:
+                handler.wfile.write(b"1\r\na\r\n" if begins == CHUNKED else b"X: 1\r\n")
+                time.sleep(0.1)
+        ended.set()
+
+    with camera(trickles) as url:
+        still = HttpStill(url)
+        with pytest.raises(FrameTimeout):
+            still.take(time.monotonic_ns(), 500)
+        assert ended.wait(60)  # the camera's side is let go
+        assert still.memory.owes
+
+
+def test_a_picture_that_cannot_be_laid_down_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    with camera(sends(jpeg(1))) as url, pytest.raises(CameraError, match=r"No space left on device.*look at the disk"):
+        HttpStill(url).take(time.monotonic_ns(), PATIENCE_MS)
 
 
 def test_a_camera_that_is_not_there_is_told() -> None:
