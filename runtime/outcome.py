@@ -50,6 +50,8 @@ EXCLUDED_ALONE = "frame excluded by one person; a second one has to exclude it, 
 """Why a view is REFER, or not done, still: no exclusion by one person alone takes that away."""
 CHANGED_ALONE = "frame moved or confirmed by one person; a second one has to do the same"
 """The same, where what one person said of a frame's place would have taken it away."""
+INCLUDED_ALONE = "frame counted again by one person; a second one has to include it, too"
+"""The same, where a frame that had been excluded speaks for the view again."""
 STOPPED = MappingProxyType(
     {
         "unstable": "exam stopped early: infant unstable",
@@ -72,6 +74,7 @@ EXAM_REASONS = (
     EXCLUDED,
     EXCLUDED_ALONE,
     CHANGED_ALONE,
+    INCLUDED_ALONE,
     *STOPPED.values(),
     VOIDED,
     VOIDED_ALONE,

@@ -12,6 +12,7 @@ from runtime.exam.machine import Phase
 from runtime.exam.result import (
     Conclusion,
     awaits_second,
+    count_awaits_second,
     place_awaits_second,
     still_to_take,
     view_awaits_second,
@@ -122,6 +123,7 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
         "pending": capture.reading is None,
         "excluded": state.excluded,
         "awaits_second": awaits_second(record.exam, state),
+        "count_awaits_second": count_awaits_second(record.exam, state),
         "confirmed": state.confirmed,
         "view_awaits_second": view_awaits_second(record.exam, state),
         "place_awaits_second": place_awaits_second(record.exam, state),

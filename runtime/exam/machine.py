@@ -119,6 +119,11 @@ class Capture:
     excluded_by: str = ""
     excluded_too: str = ""
     """Why a second person took it out; empty while nobody did."""
+    out_by_two: bool = False
+    """Whether two persons had it excluded, and no two have counted it again since."""
+    included: str = ""
+    """Why one person alone counts it again; empty where nobody does, or a second person agreed."""
+    included_by: str = ""
     confirmed: str = ""
     """Why a person says that it shows its view although it is like another; empty when nobody did."""
     confirmed_by: str = ""
@@ -170,10 +175,11 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Included:
-    """A person takes back that a frame was excluded, and says why."""
+    """A person takes back that a frame was excluded, and says why; or a second one does so, too."""
 
     capture: int
     reason: str
+    who: str = ""
 
 
 @dataclass(frozen=True)
@@ -317,21 +323,32 @@ def _changed(exam: Exam, event: Relabelled | Excluded | Included | ViewConfirmed
         return _with(exam, _confirmed(exam, capture, event))
     if isinstance(event, Excluded):
         return _with(exam, _excluded(exam, capture, event))
+    return _with(exam, _included(exam, capture, event))
+
+
+def _included(exam: Exam, capture: Capture, event: Included) -> Capture:
     _need_reason(exam, f"including capture {capture.number}", event.reason)
-    if not capture.excluded:
-        raise ExamRefused(f"exam {exam.exam_id}: capture {capture.number} is not excluded already")
-    return _with(exam, replace(capture, excluded="", excluded_by="", excluded_too=""))
+    already = f"exam {exam.exam_id}: capture {capture.number} is not excluded already"
+    if capture.excluded:
+        counted = replace(capture, excluded="", excluded_by="", excluded_too="")
+        if exam.rules.refer_includers == 1:
+            return counted
+        return replace(counted, included=event.reason.strip(), included_by=event.who)
+    if not capture.included:
+        raise ExamRefused(already)
+    _need_second(already, capture.reading is not None, capture.included_by, event.who)
+    return replace(capture, included="", included_by="", out_by_two=False)
 
 
 def _excluded(exam: Exam, capture: Capture, event: Excluded) -> Capture:
     which = f"exam {exam.exam_id}: capture {capture.number}"
     _need_reason(exam, f"excluding capture {capture.number}", event.reason)
     if not capture.excluded:
-        return replace(capture, excluded=event.reason.strip(), excluded_by=event.who)
+        return replace(capture, excluded=event.reason.strip(), excluded_by=event.who, included="", included_by="")
     if capture.excluded_too or exam.rules.refer_excluders == 1:
         raise ExamRefused(f"{which} is excluded already")
     _need_second(f"{which} is excluded already", capture.reading is not None, capture.excluded_by, event.who)
-    return replace(capture, excluded_too=event.reason.strip())
+    return replace(capture, excluded_too=event.reason.strip(), out_by_two=exam.rules.refer_includers > 1)
 
 
 def _relabelled(exam: Exam, capture: Capture, event: Relabelled) -> Capture:

@@ -17,6 +17,7 @@ from runtime.outcome import (
     CONTRADICTION,
     EXCLUDED,
     EXCLUDED_ALONE,
+    INCLUDED_ALONE,
     LIKE_ANOTHER,
     NOT_CAPTURED,
     NOT_GRADABLE,
@@ -145,13 +146,18 @@ def view_awaits_second(exam: Exam, capture: Capture) -> bool:
     return bool(alone) and _holds(exam, capture)
 
 
+def count_awaits_second(exam: Exam, capture: Capture) -> bool:
+    """Whether one person counts this frame again, and a second one has to before its view says better."""
+    return exam.rules.refer_includers > 1 and bool(capture.included) and _holds(exam, capture)
+
+
 def _holds(exam: Exam, capture: Capture) -> bool:
     """Whether what was said of this frame can be why a view stands as it was before one person alone changed it.
 
     It is, or was, where that view is, or a frame that counts there is like it.
     """
     views = exam_result(exam).views
-    held = {at for at, view in views.items() if view.reason in (EXCLUDED_ALONE, CHANGED_ALONE)}
+    held = {at for at, view in views.items() if view.reason in (EXCLUDED_ALONE, CHANGED_ALONE, INCLUDED_ALONE)}
     there = (one for one in exam.captures if not one.excluded and (one.eye, one.view) in held)
     alike = any(capture.number in one.like or one.number in capture.like for one in there)
     return alike or bool(held & {(capture.eye, capture.view), capture.moved_from})
@@ -200,8 +206,15 @@ def _before_one_person(exam: Exam, at: tuple[Eye, View] | None = None) -> Iterat
     """
     excluded = (_not_excluded,) if exam.rules.refer_excluders > 1 else ()
     confirmed = () if at else (_not_confirmed,)
+    included = (_not_included,) if exam.rules.refer_includers > 1 else ()
     kinds = (EXCLUDED_ALONE, excluded), (CHANGED_ALONE, (_not_moved,)), (CHANGED_ALONE, confirmed)
-    for why, undo in (*kinds, (CHANGED_ALONE, (*excluded, _not_moved, *confirmed))):
+    every = (*excluded, _not_moved, *confirmed)
+    for why, undo in (
+        *kinds,
+        (CHANGED_ALONE, every),
+        (INCLUDED_ALONE, included),
+        (INCLUDED_ALONE, (*every, *included)),
+    ):
         captures = exam.captures
         for one in undo:
             captures = tuple(one(exam, c) if at is None or _left(at, c, one) else c for c in captures)
@@ -210,12 +223,19 @@ def _before_one_person(exam: Exam, at: tuple[Eye, View] | None = None) -> Iterat
 
 
 def _left(at: tuple[Eye, View], capture: Capture, undo: Callable[[Exam, Capture], Capture]) -> bool:
-    """Whether what that takes back may be why the frame is not in the view any more."""
+    """Whether what that takes back may be why the frame is not in the view any more; or is there again, which is asked
+    of those only that two persons had excluded."""
+    if undo is _not_included:
+        return capture.out_by_two and (capture.eye, capture.view) == at
     return capture.moved_from == at or (undo is _not_excluded and (capture.eye, capture.view) == at)
 
 
 def _not_excluded(_: Exam, capture: Capture) -> Capture:
     return replace(capture, excluded="") if capture.excluded and not capture.excluded_too else capture
+
+
+def _not_included(_: Exam, capture: Capture) -> Capture:
+    return replace(capture, excluded=capture.included) if capture.included else capture
 
 
 def _not_moved(exam: Exam, capture: Capture) -> Capture:

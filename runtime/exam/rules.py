@@ -39,6 +39,9 @@ class ExamRules:
     """How many persons have to move a frame to another place, to confirm one that is like another view's, or to void
     the exam, before a referral goes with that, and to take a frame that tells nothing out of a view before an earlier
     one speaks for it: 1 in exams of before this was a rule."""
+    refer_includers: int = 2
+    """How many persons have to count an excluded frame again before a referral goes with that, or before one that two
+    had excluded speaks for its view: 1 in exams of before this was a rule."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
@@ -54,6 +57,8 @@ class ExamRules:
             raise ExamRefused(f"persons who exclude a referral: got {self.refer_excluders}, expected 1 or 2")
         if self.refer_changers not in (1, 2):
             raise ExamRefused(f"persons who change a referral: got {self.refer_changers}, expected 1 or 2")
+        if self.refer_includers not in (1, 2):
+            raise ExamRefused(f"persons who include a frame: got {self.refer_includers}, expected 1 or 2")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that the journal keeps."""
@@ -73,6 +78,7 @@ class ExamRules:
             site_profile_sha256=content["site_profile_sha256"],
             refer_excluders=content.get("refer_excluders", 1),
             refer_changers=content.get("refer_changers", 1),
+            refer_includers=content.get("refer_includers", 1),
         )
 
 

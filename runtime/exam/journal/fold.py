@@ -155,7 +155,8 @@ def _what(folded: Folded, kind: str, body: Mapping[str, Any]) -> str:
         again = " by a second person, too" if capture.confirmed else ""
         return f"capture {capture.number} confirmed as {where}{again}"
     if kind == INCLUDED:
-        return f"capture {capture.number} ({where}) included again"
+        again = "" if capture.excluded else " by a second person, too"
+        return f"capture {capture.number} ({where}) included again{again}"
     return f"capture {capture.number} ({where}) excluded{' by a second person, too' if capture.excluded else ''}"
 
 
@@ -171,7 +172,7 @@ def machine_event(kind: str, body: Mapping[str, Any], rules: ExamRules, who: str
     if kind == EXCLUDED:
         return Excluded(body["capture"], body["reason"], who)
     if kind == INCLUDED:
-        return Included(body["capture"], body["reason"])
+        return Included(body["capture"], body["reason"], who)
     if kind == CONFIRMED:
         return ViewConfirmed(body["capture"], body["reason"], who)
     if kind == STOPPED:

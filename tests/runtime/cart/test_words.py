@@ -16,6 +16,7 @@ from runtime.exam.machine import (
     Captured,
     Exam,
     Excluded,
+    Included,
     ReadingMade,
     Stopped,
     StopReason,
@@ -24,7 +25,7 @@ from runtime.exam.machine import (
     apply,
 )
 from runtime.exam.result import capture_outcome, exam_result
-from runtime.outcome import Outcome
+from runtime.outcome import INCLUDED_ALONE, Outcome
 from runtime.views import Eye, View
 from tests.runtime.exam.making import NONE, NOW, NRF, REFER, RETAKE, RULES, facts
 
@@ -103,6 +104,17 @@ def test_a_view_that_lost_its_only_picture_is_named() -> None:
     assert [one["awaits_second"] for one in pictures] == [False, False]
     assert {"temporal", "nasal"} <= set(eyes["OD"]["undone"])
     assert eyes["OD"]["views"]["nasal"]["reason"] == "frame excluded by a person"
+
+
+def test_who_counts_a_picture_again_alone_is_told_to_whom_it_still_has_to_be_said() -> None:
+    exam = apply(Exam("X", RULES), Captured(*TEMPORAL, "1"))
+    exam = apply(exam, ReadingMade(1, facts(NRF, "1")))
+    for event in (Excluded(1, "artefact", "anna"), Excluded(1, "artefact", "ben"), Included(1, "slip", "anna")):
+        exam = apply(exam, event)
+    (picture,), eyes = shown(record_of(exam))
+    assert (picture["count_awaits_second"], eyes["OD"]["views"]["temporal"]["reason"]) == (True, INCLUDED_ALONE)
+    (picture,), _ = shown(record_of(apply(exam, Included(1, "slip", "ben"))))
+    assert picture["count_awaits_second"] is False
 
 
 SHOTS = st.tuples(st.sampled_from(Eye), st.sampled_from(View), st.sampled_from(Outcome), st.booleans())

@@ -129,7 +129,7 @@ def test_what_each_event_changes() -> None:
     assert changed("reading").captures[3].reading == facts(NRF, "d")
     assert changed("relabel").captures[0] == dataclasses.replace(first, eye=Eye.OS, moved_from=DISC)
     assert changed("exclude").captures[0] == dataclasses.replace(first, excluded="artefact")
-    assert changed("include").captures[1] == dataclasses.replace(second, excluded="")
+    assert changed("include").captures[1] == dataclasses.replace(second, excluded="", included="slip")
     confirmed = changed("confirm")
     assert confirmed.captures[2] == dataclasses.replace(third, confirmed="seen")
     with pytest.raises(ExamRefused, match="is confirmed as OD nasal already"):

@@ -32,6 +32,7 @@ from runtime.exam.result import (
     ExamResult,
     awaits_second,
     capture_outcome,
+    count_awaits_second,
     exam_result,
     place_awaits_second,
     settled,
@@ -43,6 +44,7 @@ from runtime.outcome import (
     CONTRADICTION,
     EXCLUDED,
     EXCLUDED_ALONE,
+    INCLUDED_ALONE,
     LIKE_ANOTHER,
     NOT_CAPTURED,
     NOT_GRADABLE,
@@ -240,7 +242,8 @@ def test_a_frame_that_was_taken_out_as_the_rules_ask_counts_as_never_taken(
 ) -> None:
     """One person takes no referral away, whatever gave it; two do, or one where the exam is older than this rule."""
     persons = 1 if older else 2
-    rules = dataclasses.replace(RULES, required_views=tuple(required), refer_excluders=persons, refer_changers=persons)
+    counts_by = dict.fromkeys(("refer_excluders", "refer_changers", "refer_includers"), persons)
+    rules = dataclasses.replace(RULES, required_views=tuple(required), **counts_by)  # type: ignore[arg-type]
     whole = exam_of([shot for shot, _ in shots], rules)
     exam, before = whole, exam_result(whole)
     taken_out = [number for number, (_, out) in enumerate(shots, 1) if out]
@@ -268,7 +271,8 @@ def test_a_frame_that_was_taken_out_as_the_rules_ask_counts_as_never_taken(
     counts = [int(line.split()[0]) for line in warnings_counted(result.warnings)]
     assert counts == ([len(referring)] if referring else [])
     for number in taken_out:
-        exam = apply(exam, Included(number, "by mistake"))
+        for who in ("anna", "ben")[:persons]:
+            exam = apply(exam, Included(number, "by mistake", who))
     assert exam_result(exam) == exam_result(whole)
 
 
@@ -461,10 +465,88 @@ def test_what_counts_by_a_persons_word_is_said_beside_the_outcome() -> None:
     assert exam_result(older).warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("retakes", "before", "why"),
+    [
+        pytest.param(RULES.retakes + 1, REFER, NOT_GRADABLE, id="a referral"),
+        pytest.param(1, RETAKE, "as told", id="a view that is not done"),
+        pytest.param(0, NONE, EXCLUDED, id="a view without a frame"),
+    ],
+)
+def test_no_frame_that_two_persons_had_excluded_speaks_again_by_the_word_of_one(
+    retakes: int, before: Outcome, why: str
+) -> None:
+    """The good picture was another infant's, as two had agreed; then the view could not be graded."""
+    exam = exam_of([*COMPLETE, *[(*PLACES[0], RETAKE)] * retakes])
+    for who in ("anna", "ben"):
+        exam = apply(exam, Excluded(1, WHY, who))
+    assert (exam_result(exam).infant.outcome, exam_result(exam).infant.reason) == (before, why)
+    alone = apply(exam, Included(1, WHY, "anna"))
+    assert (exam_result(alone).infant.outcome, exam_result(alone).infant.reason) == (before, INCLUDED_ALONE)
+    assert [one.number for one in alone.captures if count_awaits_second(alone, one)] == [1]
+    turned = apply(alone, Excluded(1, WHY, "anna"))  # and back: nothing is forgotten by that
+    assert exam_result(apply(turned, Included(1, WHY, "anna"))).infant == exam_result(alone).infant
+    with pytest.raises(ExamRefused, match="by the same person; a second one has to look at it"):
+        apply(alone, Included(1, WHY, "ANNA"))
+    both = apply(alone, Included(1, WHY, "ben"))
+    assert exam_result(both).infant.outcome is NRF
+    assert not any(count_awaits_second(both, one) for one in both.captures)
+    with pytest.raises(ExamRefused, match=r"already$"):
+        apply(both, Included(1, WHY, "carl"))
+    older = dataclasses.replace(exam, rules=dataclasses.replace(exam.rules, refer_includers=1))
+    assert exam_result(apply(older, Included(1, WHY, "anna"))).infant.outcome is NRF
+    with pytest.raises(ExamRefused, match=r"already$"):
+        apply(apply(older, Included(1, WHY, "anna")), Included(1, WHY, "ben"))
+
+
+def test_who_takes_back_an_exclusion_of_his_own_needs_nobody_where_nothing_referred() -> None:
+    exam = apply(exam_of(COMPLETE), Excluded(1, WHY, "anna"))
+    assert exam_result(apply(exam, Included(1, WHY, "anna"))).infant.outcome is NRF
+    hopeless = exam_of([*COMPLETE, *[(*PLACES[0], RETAKE)] * (RULES.retakes + 1)])
+    exam = apply(hopeless, Excluded(1, WHY, "anna"))
+    back = exam_result(apply(exam, Included(1, WHY, "anna"))).infant
+    assert (back.outcome, back.reason) == (REFER, INCLUDED_ALONE)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(SHOTS, min_size=1, max_size=12),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["move", "exclude", "include", "confirm"]),
+            st.integers(0, 11),
+            st.sampled_from(PLACES),
+            st.sampled_from(["anna", "ben"]),
+        ),
+        max_size=10,
+    ),
+    st.integers(0, 11),
+    st.sets(st.sampled_from(View), min_size=1),
+)
+def test_whatever_went_before_one_inclusion_takes_no_referral_away(
+    shots: list[tuple[Eye, View, Outcome]],
+    acts: list[tuple[str, int, tuple[Eye, View], str]],
+    number: int,
+    required: set[View],
+) -> None:
+    exam = exam_of(shots, dataclasses.replace(RULES, required_views=tuple(required)))
+    for kind, at, place, who in acts:
+        with suppress(ExamRefused):
+            exam = apply(exam, dataclasses.replace(ACTS[kind](at % len(shots) + 1, *place), who=who))  # type: ignore[arg-type]
+    capture = exam.captures[number % len(shots)]
+    if not capture.excluded:
+        return
+    before, after = exam_result(exam), exam_result(apply(exam, Included(capture.number, WHY, "carl")))
+    if before.infant.outcome is REFER:
+        assert after.infant.outcome is REFER
+    if capture.out_by_two and before.views.get((capture.eye, capture.view), before.infant).outcome is not NRF:
+        assert after.views[capture.eye, capture.view].outcome is not NRF
+
+
 ACTS: dict[str, Callable[[int, Eye, View], Event]] = {
     "move": lambda number, eye, view: Relabelled(number, eye, view, WHY, "anna"),
     "exclude": lambda number, eye, view: Excluded(number, WHY, "anna"),
-    "include": lambda number, eye, view: Included(number, WHY),
+    "include": lambda number, eye, view: Included(number, WHY, "anna"),
     "confirm": lambda number, eye, view: ViewConfirmed(number, WHY, "anna"),
     "void": lambda number, eye, view: Voided(WHY, "anna"),
     "stop": lambda number, eye, view: Stopped(StopReason.REFUSED),

@@ -82,8 +82,8 @@ export function resultScreen(main, { go, argument, here }) {
       h("div", { class: "tools", "data-k": `tools ${one.number}` }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),
         () => { layer = name; if (why && why.problem) forget(); draw(); }, { "data-k": `layer ${name}`, "aria-pressed": kind === name ? "true" : "false" })),
       exam.phase === "open" ? button(t("Retake"), () => retake(one)) : null,
-      one.excluded
-        ? button(t("Count it again"), () => ask("Count it again", ["excluded by mistake"], `captures/${one.number}/include`))
+      one.excluded || one.count_awaits_second
+        ? button(t(one.excluded ? "Count it again" : "Count it again, as a second person"), () => ask("Count it again", ["excluded by mistake"], `captures/${one.number}/include`))
         : null,
       !one.excluded || one.awaits_second
         ? button(t(one.excluded ? "Exclude, as a second person" : "Exclude"), () => ask("Exclude", ["wrong eye", "wrong infant", "artefact"], `captures/${one.number}/exclude`))

@@ -25,9 +25,17 @@ from runtime.exam.journal.verify import verify
 from runtime.exam.machine import Phase, StopReason
 from runtime.exam.order import Order
 from runtime.exam.result import Conclusion, awaits_second, place_awaits_second
-from runtime.outcome import CHANGED_ALONE, EXCLUDED_ALONE, VOIDED, VOIDED_ALONE, Outcome
+from runtime.outcome import (
+    CHANGED_ALONE,
+    EXCLUDED_ALONE,
+    INCLUDED_ALONE,
+    NOT_GRADABLE,
+    VOIDED,
+    VOIDED_ALONE,
+    Outcome,
+)
 from runtime.views import Eye, View
-from tests.runtime.exam.making import NONE, NRF, PLACES, REFER, RULES, frame, infant, journal_exam, reading
+from tests.runtime.exam.making import NONE, NRF, PLACES, REFER, RETAKE, RULES, frame, infant, journal_exam, reading
 
 WHY: dict[str, Any] = {"reason": "of the twin", "operator": "anna"}
 
@@ -174,6 +182,28 @@ def test_an_exam_that_was_voided_while_a_frame_waited_refers_once_that_is_read(j
         assert journal.summary(exam_id).phase is Phase.CLOSED
         journal.exclude(exam_id, 10, reason="of the twin", operator=who)
     assert journal.summary(exam_id).phase is Phase.VOIDED
+    assert sound(journal)
+
+
+def test_a_frame_that_two_took_out_counts_again_once_two_say_so(journal: Journal) -> None:
+    exam_id = journal_exam(journal, [*[NRF] * 10, *[RETAKE, *[NRF] * 9] * 4])
+    for who in ("anna", "ben"):
+        journal.exclude(exam_id, 1, reason="of the twin", operator=who)
+    assert journal.exam(exam_id).result.infant.reason == NOT_GRADABLE
+    journal.include(exam_id, 1, reason="it is hers", operator="anna")
+    with pytest.raises(ExamRefused, match="by the same person; a second one has to look at it"):
+        journal.include(exam_id, 1, reason="it is hers", operator="anna")
+    record = journal.exam(exam_id)
+    assert (record.result.infant.outcome, record.result.infant.reason) == (REFER, INCLUDED_ALONE)
+    assert sound(journal)
+    journal.include(exam_id, 1, reason="it is hers", operator="ben")
+    record = journal.exam(exam_id)
+    assert record.result.infant.outcome is NRF
+    said = [
+        "capture 1 (OD disc-centred) included again",
+        "capture 1 (OD disc-centred) included again by a second person",
+    ]
+    assert [change.what for change in record.changes][-2:] == [said[0], f"{said[1]}, too"]
     assert sound(journal)
 
 
