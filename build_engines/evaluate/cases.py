@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,8 @@ from runtime.views import EYES_IN_TABLES
 
 KNOWN = (*("image", "refer", "eye", "view", "device", "site", "gestational_age", "sha256"), *INFANT)
 """Columns that are used without being asked for."""
+WHOSE = re.compile(r"infant|patient|subject|neonate|newborn|baby|child|person|\bmrn\b|^(p|s|i)?_?id$", re.IGNORECASE)
+"""Names of columns that are perhaps an infant's."""
 MOST_NAMED = 3
 
 
@@ -98,7 +101,7 @@ def read_cases(path: Path) -> Table:
     if not cases:
         raise EvaluationError(f"table {path}: no row states refer; expected 1 or 0 in at least one")
     _require_two_eyes(path, cases)
-    notes = (*notes, *_alike_codes(cases), *_unknown_eyes(cases))
+    notes = (*notes, *([] if name else _perhaps_infants(columns)), *_alike_codes(cases), *_unknown_eyes(cases))
     return Table(path, hashlib.sha256(raw).hexdigest(), tuple(cases), without, notes)
 
 
@@ -128,6 +131,17 @@ def _other_codes(path: Path, rows: list[dict[str, str]], names: list[str]) -> tu
         if any(first != second for first, second in pairs):
             notes.append(f"Infants are told apart by column {names[0]}; column {other} holds other codes, not used.")
     return tuple(notes)
+
+
+def _perhaps_infants(columns: Collection[str]) -> list[str]:
+    """Columns that may tell infants apart by a name of their own, where none does that is used: `Patient_ID`, `MRN`."""
+    found = [column for column in sorted(columns) if WHOSE.search(column)]
+    if not found:
+        return []
+    return [
+        f"Column {', '.join(found[:MOST_NAMED])} may tell infants apart and is not used: pictures count by themselves, "
+        "and intervals are too narrow where infants have several; name the column infant."
+    ]
 
 
 def _alike_codes(cases: list[Case]) -> list[str]:

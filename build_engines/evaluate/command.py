@@ -182,7 +182,8 @@ def _asked(arguments: argparse.Namespace) -> Asked:
             shares[name] = (2.0,)
         if not all(0 < value < 1 for value in shares[name]):
             raise EvaluationError(
-                f"--{name}: got {getattr(arguments, name)!r}, expected shares between 0 and 1 with commas"
+                f"--{name}: got {getattr(arguments, name)!r}, expected shares between 0 and 1 with commas, like "
+                "0.1 or 0.1,0.9"
             )
     for name, least in (("draws", 100), ("pictures", 0)):
         if getattr(arguments, name) < least:

@@ -55,8 +55,16 @@ class Sheet:
             f"{len(self.reports)} processes of {first.counts.timed} frames); {load}; "
             f"{engine.backend} {engine.precision} graphs on {engine.device}; {made.processor}, "
             f"{cores_line(first)}; "
-            f"bundle {bundle.name} {bundle.version}, SHA-256 {bundle.sha256}"
+            f"bundle {bundle.name} {bundle.version}, SHA-256 {bundle.sha256}{self._unless_passed}"
         )
+
+    @property
+    def _unless_passed(self) -> str:
+        """The line goes where the verdict beside it does not."""
+        if self.verdict == "PASS":
+            return ""
+        kinds = dict.fromkeys(f.kind for report in self.reports for f in report.findings if f.weight == "fail")
+        return f"; {self.verdict}: {', '.join(kinds)}"
 
     @property
     def measured(self) -> tuple[str, ...]:

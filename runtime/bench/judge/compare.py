@@ -181,10 +181,10 @@ def _answer(
     """The answer of all lines, and the runs a side that would decide it where it is undecided."""
     open_lines = [line for line in lines if line.stage in DECIDING and line.open]
     if doubts or (open_lines and not regressions):
+        if doubts:  # what such runs scatter by says nothing of others: as many that are not in doubt are to be held
+            return "undecided", max(runs)
         counts = [None if (n := line.runs_needed) is None else max(n, *(k + 1 for k in runs)) for line in open_lines]
-        # Where only the runs themselves are in doubt, as many that are not would do.
-        known = [*(count for count in counts if count is not None), *([] if open_lines else runs)]
-        return "undecided", None if None in counts else max(known)
+        return "undecided", None if None in counts else max(count for count in counts if count is not None)
     if regressions:
         return "slower", None
     if other_work:
@@ -235,7 +235,7 @@ def incomparable(a: Report, b: Report) -> Iterator[str]:
     if a.bundle.sha256 == b.bundle.sha256:
         yield from _other_files(a, b)
     if a.input.sha256 is None or a.input.sha256 != b.input.sha256:
-        yield f"other input ({a.input.source}, {b.input.source})"
+        yield f"other input ({_fed(a)}, {_fed(b)})"
     if (first_sizes := _sizes(a)) != (second_sizes := _sizes(b)):
         yield f"other size of the frames ({first_sizes}, {second_sizes})"
     for name in ("load", "rate_hz", "burst_frames", "idle_s", "streams"):
@@ -244,6 +244,12 @@ def incomparable(a: Report, b: Report) -> Iterator[str]:
             yield f"other {name} ({first}, {second})"
     if a.seeds.get("arrivals") != b.seeds.get("arrivals"):
         yield f"other arrivals (seeds {a.seeds.get('arrivals')}, {b.seeds.get('arrivals')})"
+
+
+def _fed(report: Report) -> str:
+    fed = report.input
+    frames = "frames not counted" if fed.distinct_frames is None else f"{fed.distinct_frames} frames"
+    return f"{fed.source}: {frames}, {'no hash' if fed.sha256 is None else f'SHA-256 {fed.sha256[:12]}'}"
 
 
 def _sizes(report: Report) -> str:

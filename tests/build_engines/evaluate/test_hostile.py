@@ -146,6 +146,17 @@ def test_what_parts_nothing_is_refused(by: list[str], said: str) -> None:
     assert parse_by(["bw:-2.5,1000,1500", "site"]) == {"bw": (-2.5, 1000.0, 1500.0), "site": ()}
 
 
+@pytest.mark.parametrize("column", ["Patient_ID", "infant code", "MRN", "baby", "ID"])
+def test_a_column_that_may_tell_infants_apart_is_not_passed_over_in_silence(
+    tmp_path: Path, bundle: Bundle, column: str
+) -> None:
+    rows = [row(f"{n}.jpg", n % 2, 0.9, **{column: f"p{n // 2}"}) for n in range(6)]
+    said = f"Column {column} may tell infants apart and is not used"
+    assert any(said in words for words in evaluated(tmp_path, bundle, rows).warnings)
+    rows = [{**one, "infant": one[column]} for one in rows]
+    assert not any("may tell infants" in words for words in evaluated(tmp_path, bundle, rows).warnings)
+
+
 @pytest.mark.parametrize("other", ["patient", "subject"])
 def test_two_columns_for_infants_are_said_or_refused(tmp_path: Path, bundle: Bundle, other: str) -> None:
     rows = [row(f"{n}.jpg", n % 2, 0.9, **{"infant": f"i{n // 2}", other: f"p{n // 2}"}) for n in range(6)]

@@ -93,6 +93,7 @@ def test_a_failed_budget_is_told_beside_the_line(bundle: Bundle) -> None:
     made = sheet_of([*reports[:4], reports[4].model_copy(update={"findings": found("fail")})])
     assert (made.verdict, made.reasons) == ("FAIL", ("process 5: so it was; do this",))
     assert made.line is not None
+    assert made.line.endswith("; FAIL: K")
 
 
 def test_the_command_runs_processes_with_the_users_own_options(

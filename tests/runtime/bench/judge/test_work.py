@@ -134,6 +134,17 @@ def test_copies_that_say_another_time_are_copies(
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("edited", [1, 100])
+def test_a_copy_with_some_latencies_edited_is_a_copy(bundle: Bundle, edited: int) -> None:
+    whole = run(bundle)
+    columns = {name: list(values) for name, values in whole.frames.columns.items()}
+    for name in ("total", "classify"):
+        columns[name][:edited] = [3.0 + n for n in range(edited)]
+    frames = whole.frames.model_copy(update={"columns": {name: tuple(found) for name, found in columns.items()}})
+    with pytest.raises(BenchError, match="more than once"):
+        compared(whole, dated(whole.model_copy(update={"frames": frames}), 1))
+
+
 def test_one_input_whose_pictures_have_other_names_is_undecided(bundle: Bundle) -> None:
     a, b = run(bundle), run(bundle, 1)
     assert compared(a, b).exit_code == 0
