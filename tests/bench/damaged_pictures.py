@@ -2,10 +2,12 @@
 
     python tests/bench/damaged_pictures.py ../shared/data/hvdropdb_ridge/images --copies 10000 --log copies.jsonl
 
-Copies are damaged by holes of zeros, cuts, flipped bits and lost packets: files of JPEG (baseline, progressive), WebP,
-JPEG 2000 and DICOM, and videos of MJPEG, H.264 and H.265, of which every frame is one copy. The same seed gives the
-same copies, each by its own number, so that with `--log` a run that was broken off goes on where it was. A frame whose
-whole copy gets no outcome is left out. Exit code 1 when any damaged copy gets the other outcome.
+Copies are damaged by holes of zeros, of 0xFF and of noise, cuts, flipped bits, other bytes, lost and doubled packets:
+files of JPEG (baseline, progressive, restart markers, MPO, CMYK), WebP, JPEG 2000, TIFF, PNG and DICOM, and videos, of
+which every frame is one copy. `--formats as-they-are` damages the folder's own files, for what is not written here
+(arithmetic JPEG, HTJ2K). The same seed gives the same copies, each by its own number, so that with `--log` a run that
+was broken off goes on where it was. A frame whose whole copy gets no outcome is left out. Exit code 1 when any damaged
+copy gets the other outcome.
 """
 
 from __future__ import annotations
@@ -28,7 +30,15 @@ import numpy as np
 import pydicom
 from PIL import Image
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000, UID, JPEGBaseline8Bit
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from device import Frame, FrameUnreadable
 from device.cameras.files import decode
@@ -56,6 +66,45 @@ def picture(kind: str, **settings: object) -> Callable[[Image.Image], bytes]:
     return write
 
 
+def cmyk(shown: Image.Image) -> bytes:
+    """A JPEG in CMYK."""
+    return picture("JPEG", **_JPEG)(shown.convert("CMYK"))
+
+
+def transparent(shown: Image.Image) -> bytes:
+    """A lossy WebP with transparency, of a corner."""
+    clear = shown.convert("RGBA")
+    clear.putpixel((0, 0), (0, 0, 0, 0))
+    return picture("WEBP", quality=90)(clear)
+
+
+def mpo(shown: Image.Image) -> bytes:
+    """A JPEG with a preview of half the size behind it."""
+    preview = shown.resize((shown.width // 2, shown.height // 2))
+    return picture("MPO", save_all=True, append_images=[preview], **_JPEG)(shown)
+
+
+def unpacked_dicom(syntax: str) -> Callable[[Image.Image], bytes]:
+    """Writes a DICOM object of pixels, packed without loss by pydicom where the syntax says so."""
+
+    def write(shown: Image.Image) -> bytes:
+        data = pydicom.Dataset()
+        data.SOPClassUID, data.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1", "1.2.3"
+        data.Columns, data.Rows = shown.size
+        data.SamplesPerPixel, data.PlanarConfiguration, data.PhotometricInterpretation = 3, 0, "RGB"
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
+        data.PixelData = np.asarray(shown).tobytes()
+        data.file_meta = pydicom.dataset.FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        if syntax != ExplicitVRLittleEndian:
+            data.compress(syntax, generate_instance_uid=False)
+        buffer = io.BytesIO()
+        data.save_as(buffer, enforce_file_format=True)
+        return buffer.getvalue()
+
+    return write
+
+
 def dicom(syntax: str, write: Callable[[Image.Image], bytes]) -> Callable[[Image.Image], bytes]:
     """Writes a DICOM object of a compressed picture."""
 
@@ -64,7 +113,8 @@ def dicom(syntax: str, write: Callable[[Image.Image], bytes]) -> Callable[[Image
         data.SOPClassUID, data.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1", "1.2.3"
         data.Columns, data.Rows = shown.size
         data.SamplesPerPixel, data.PlanarConfiguration = 3, 0
-        data.PhotometricInterpretation = "YBR_FULL_422" if syntax == JPEGBaseline8Bit else "YBR_ICT"
+        kinds = {JPEGBaseline8Bit: "YBR_FULL_422", JPEG2000Lossless: "YBR_RCT"}
+        data.PhotometricInterpretation = kinds.get(UID(syntax), "YBR_ICT")
         data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
         data.PixelData = encapsulate([write(shown)])
         data["PixelData"].is_undefined_length = True
@@ -107,8 +157,32 @@ FORMATS: dict[str, Callable[[Image.Image], bytes]] = {
     "mjpeg.avi": video("mjpeg", "avi", qmin="2", qmax="3"),
     "h264.mp4": video("libx264", "mp4", crf="20", g=str(GROUP), bf="0", threads="1"),
     "h265.mkv": video("libx265", "matroska", **{"crf": "20", "x265-params": _X265}),
+    "restart.jpg": picture("JPEG", restart_marker_rows=1, **_JPEG),
+    "restart-progressive.jpg": picture("JPEG", progressive=True, restart_marker_rows=1, **_JPEG),
+    "full-colour.jpg": picture("JPEG", quality=80, subsampling=0, optimize=True),
+    "cmyk.jpg": cmyk,
+    "mpo.jpg": mpo,
+    "lossless.webp": picture("WEBP", lossless=True),
+    "transparent.webp": transparent,
+    "lossless.jp2": picture("JPEG2000", irreversible=False),
+    "tiles.jp2": picture("JPEG2000", tile_size=(256, 256), **_J2K),
+    "picture.png": picture("PNG"),
+    "jpeg.tif": picture("TIFF", compression="jpeg", quality=92),
+    "lzw.tif": picture("TIFF", compression="tiff_lzw"),
+    "deflate.tif": picture("TIFF", compression="tiff_adobe_deflate"),
+    "raw.dcm": unpacked_dicom(ExplicitVRLittleEndian),
+    "rle.dcm": unpacked_dicom(RLELossless),
+    "jpegls.dcm": unpacked_dicom(JPEGLSLossless),
+    "lossless-j2k.dcm": dicom(JPEG2000Lossless, picture("JPEG2000", no_jp2=True, irreversible=False)),
+    "h264-slices.mkv": video("libx264", "matroska", crf="20", g=str(GROUP), bf="2", slices="4", threads="1"),
+    "h264.ts": video("libx264", "mpegts", crf="20", g=str(GROUP), bf="0", threads="1"),
+    "h265-b.mp4": video("libx265", "mp4", **{"crf": "20", "x265-params": _X265.replace("bframes=0", "bframes=2")}),
+    "mpeg2.mpg": video("mpeg2video", "mpeg", g=str(GROUP), qmin="2", qmax="4"),
+    "vp8.webm": video("libvpx", "webm", g=str(GROUP), crf="8", b="4M", deadline="realtime"),
+    "av1.mkv": video("libsvtav1", "matroska", crf="25", preset="12", g=str(GROUP)),
+    "as-they-are": lambda shown: b"",
 }
-VIDEOS = ("mjpeg.avi", "h264.mp4", "h265.mkv")
+VIDEOS = tuple(name for name in FORMATS if name.endswith((".avi", ".mp4", ".mkv", ".ts", ".mpg", ".webm")))
 
 
 def hole(data: bytearray, rng: random.Random) -> None:
@@ -136,7 +210,45 @@ def packet(data: bytearray, rng: random.Random) -> None:
     del data[at : at + 1400]
 
 
-DAMAGES: tuple[Callable[[bytearray, random.Random], None], ...] = (hole, cut, flip, packet)
+def doubled(data: bytearray, rng: random.Random) -> None:
+    """A packet that came twice."""
+    at = rng.randrange(len(data) // 8, len(data))
+    data[at:at] = data[at : at + 1400]
+
+
+def erased(data: bytearray, rng: random.Random) -> None:
+    """A sector of erased flash."""
+    at = rng.randrange(len(data) // 8, len(data))
+    data[at : at + 512] = b"\xff" * len(data[at : at + 512])
+
+
+def noise(data: bytearray, rng: random.Random) -> None:
+    """A sector of another file."""
+    length, at = rng.choice((512, 4096)), rng.randrange(len(data) // 8, len(data))
+    data[at : at + length] = rng.randbytes(len(data[at : at + length]))
+
+
+def moved(data: bytearray, rng: random.Random) -> None:
+    """A sector of another place of the file."""
+    at, of = rng.randrange(len(data) // 8, len(data)), rng.randrange(len(data))
+    data[at : at + 512] = data[of : of + len(data[at : at + 512])]
+
+
+def others(data: bytearray, rng: random.Random) -> None:
+    """Four other bytes."""
+    at = rng.randrange(len(data) // 50, len(data) - 4)
+    data[at : at + 4] = rng.randbytes(4)
+
+
+def gap(data: bytearray, rng: random.Random) -> None:
+    """A few zeros, too few to be a run."""
+    at = rng.randrange(len(data) // 50, len(data) - 16)
+    data[at : at + 16] = bytes(16)
+
+
+DAMAGES: tuple[Callable[[bytearray, random.Random], None], ...] = (
+    *(hole, cut, flip, packet, doubled, erased, noise, moved, others, gap),
+)
 
 
 @dataclass(frozen=True)
@@ -158,8 +270,11 @@ class Copies:
         """The bytes, and the frames with an outcome."""
         if (of, name) not in self._made:
             self._made = {made: kept for made, kept in self._made.items() if made[0] == of}
-            with Image.open(of) as opened:
-                data = FORMATS[name](opened.convert("RGB"))
+            if name == "as-they-are":
+                data = of.read_bytes()
+            else:
+                with Image.open(of) as opened:
+                    data = FORMATS[name](opened.convert("RGB"))
             frames = [Shown(f, self.outcome(f)) for f in self.frames(name, data) if not isinstance(f, str)]
             self._made[of, name] = data, [frame for frame in frames if frame.outcome in COUNTS]
         return self._made[of, name]
@@ -218,6 +333,7 @@ def main() -> int:
     parser.add_argument("--copies", type=int, default=300, help="damaged files (default: 300)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--formats", nargs="+", choices=list(FORMATS), default=list(FORMATS), metavar="NAME")
+    parser.add_argument("--damages", nargs="+", choices=[each.__name__ for each in DAMAGES], metavar="KIND")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long, whatever is left")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the copies with the other outcome there")
     parser.add_argument("--log", type=Path, metavar="FILE", help="a line for each copy; those in it are not done again")
@@ -226,6 +342,7 @@ def main() -> int:
     pictures = sorted(options.folder.iterdir())[:40]
     lines = [json.loads(line) for line in options.log.read_text().splitlines()] if _there(options.log) else []
     done = {line["copy"] for line in lines}
+    damages = [each for each in DAMAGES if each.__name__ in (options.damages or [each.__name__])]
     with tempfile.TemporaryDirectory() as folder, Screener(open_bundle(), reject_repeats=False, threads=1) as screener:
         copies = Copies(Path(folder), screener)
         for number in range(options.copies):
@@ -233,7 +350,7 @@ def main() -> int:
                 continue
             rng = random.Random(f"{options.seed} {number}")
             of, name = pictures[number // IN_A_ROW % len(pictures)], rng.choice(options.formats)
-            lines.append({"copy": number, **one_copy(copies, of, name, rng, options.keep)})
+            lines.append({"copy": number, **one_copy(copies, of, name, rng, damages, options.keep)})
             if options.log:
                 with options.log.open("a") as log:
                     log.write(json.dumps(lines[-1]) + "\n")
@@ -244,10 +361,12 @@ def _there(log: Path | None) -> bool:
     return log is not None and log.exists()
 
 
-def one_copy(copies: Copies, of: Path, name: str, rng: random.Random, keep: Path | None) -> dict[str, object]:
+def one_copy(
+    copies: Copies, of: Path, name: str, rng: random.Random, damages: list[Callable[..., None]], keep: Path | None
+) -> dict[str, object]:
     """What became of each frame of a damaged copy: `frames` is pairs of words and, of what was refused, why."""
     data, whole = copies.whole(of, name)
-    damage, broken = rng.choice(DAMAGES), bytearray(data)
+    damage, broken = rng.choice(damages), bytearray(data)
     damage(broken, rng)
     frames: list[tuple[str, str]] = []
     for got in copies.frames(name, bytes(broken)) if whole else ():
