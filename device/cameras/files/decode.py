@@ -226,6 +226,12 @@ def _one_picture(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], 
         pixels = decode_webp(data, picture.size, transparent=picture.mode != "RGB")
         if pixels is not None:
             return _finish_pixels(picture, data, pixels)
+    elif picture.format == "JPEG2000":
+        from device.cameras.codecs.jpeg2000 import decode_jpeg2000
+
+        stored = decode_jpeg2000(data)
+        if stored is not None and picture.mode == ("L" if stored.ndim == 2 else "RGB"):
+            return _finish_pixels(picture, data, stored if stored.ndim == 3 else np.repeat(stored[:, :, None], 3, 2))
     elif isinstance(picture, ImageFile.ImageFile) and picture.format in ("BMP", "PPM"):
         from device.cameras.codecs.plain import check_end
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from device.cameras.codecs.colours import SPACES, matrix_profile
 from device.cameras.codecs.jpeg import check_header, check_jpeg, decode_jpeg, read_header
-from device.cameras.codecs.jpeg2000 import check_jpeg2000, is_jpeg2000
+from device.cameras.codecs.jpeg2000 import check_jpeg2000, decode_jpeg2000, is_jpeg2000
 from device.cameras.codecs.levels import to_eight_bits
 from device.cameras.codecs.packbits import unpacked_bytes
 from device.cameras.codecs.profile import to_srgb
@@ -45,6 +45,8 @@ _HEADER = (
 _STATED = ("ImageLaterality", "Laterality", "PatientID")
 _PIXELS = ("PixelData", "PlanarConfiguration", "BitsAllocated", "HighBit", "ExtendedOffsetTable")
 _JPEG_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+_OF_JPEG2000 = ("YBR_ICT", "YBR_RCT")
+"""Colours that OpenJPEG itself makes RGB."""
 _RLE = "1.2.840.10008.1.2.5"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _INFLATED_MAX = 256 << 20
@@ -166,7 +168,9 @@ def _pixels(pydicom: Any, dataset: Any, header: dict[str, Any], stored: int) -> 
         raise Refused("a DICOM object without a picture; expected a fundus photograph")
     if syntax in _JPEG_SYNTAXES and stored == 8:
         return _jpeg(pydicom, dataset, header)
-    _check_stream(pydicom, dataset, header)
+    listened_to = _check_stream(pydicom, dataset, header)
+    if listened_to is not None and listened_to.ndim == 3 and header["PhotometricInterpretation"] in _OF_JPEG2000:
+        return listened_to
     _check_length(pydicom, dataset, header)
     try:
         return _to_rgb(np.asarray(dataset.pixel_array), stored)
@@ -199,10 +203,11 @@ def _jpeg(pydicom: Any, dataset: Any, header: dict[str, Any]) -> NDArray[np.uint
         raise Damaged("DICOM file", type(error).__name__) from None
 
 
-def _check_stream(pydicom: Any, dataset: Any, header: dict[str, Any]) -> None:
-    """Refuse a compressed picture that is larger than the object says, before it is unpacked."""
+def _check_stream(pydicom: Any, dataset: Any, header: dict[str, Any]) -> NDArray[np.uint8] | None:
+    """Refuse a compressed picture that is larger than the object says, before it is unpacked, or damaged as far as its
+    bytes tell; the pixels as stored, where these were made on the way."""
     if not pydicom.uid.UID(str(dataset.file_meta.TransferSyntaxUID)).is_compressed:
-        return
+        return None
     stream = _frame(pydicom, dataset)
     size = None
     if stream[:2] == b"\xff\xd8":
@@ -215,8 +220,10 @@ def _check_stream(pydicom: Any, dataset: Any, header: dict[str, Any]) -> None:
         raise Damaged("DICOM file", f"it states another size than the {size[0]} x {size[1]} of its picture")
     if is_jpeg2000(stream):
         check_jpeg2000(stream)
+        return decode_jpeg2000(stream)
     if str(dataset.file_meta.TransferSyntaxUID) == _RLE:
         _check_rle(stream, int(header["Columns"]) * int(header["Rows"]))
+    return None
 
 
 def _check_rle(stream: bytes, expected: int) -> None:

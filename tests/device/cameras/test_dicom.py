@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from device import FrameUnreadable, Pictures, WatchedFolder
+from device.cameras.codecs import openjpeg
 from device.cameras.files import decode
 from device.extras import how_to_install
 from device.frame import StatedOf
+from tests.pictures import retina
 
 pydicom = pytest.importorskip("pydicom", reason="needs the extra dicom")
 
@@ -265,6 +267,36 @@ def test_rle_that_holds_the_bytes_of_another_format_s_mark_is_read(tmp_path: Pat
     dataset.save_as(tmp_path / "a.dcm")
     assert b"\xff\x4f\xff\x51" in (tmp_path / "a.dcm").read_bytes()
     np.testing.assert_array_equal(decode(tmp_path / "a.dcm"), pixels)
+
+
+def jpeg2000(pixels: np.ndarray, *, lossless: bool) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG2000", no_jp2=True, irreversible=not lossless)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["YBR_ICT", "YBR_RCT", "RGB", "MONOCHROME2"])
+def test_jpeg2000_is_listened_to_and_read_to_the_pixels_of_pydicom(tmp_path: Path, kind: str) -> None:
+    whole = retina(seed=4, width=320, height=240)
+    stream = jpeg2000(whole[:, :, 1] if kind == "MONOCHROME2" else whole, lossless=kind != "YBR_ICT")
+    said = {"PhotometricInterpretation": kind, "syntax": pydicom.uid.JPEG2000}
+
+    def written(data: bytes) -> Path:
+        pixels = whole[:, :, 1] if kind == "MONOCHROME2" else whole
+        return write(tmp_path / "a.dcm", pixels, PixelData=pydicom.encaps.encapsulate([data]), **said)
+
+    by_pydicom = pydicom.dcmread(written(stream)).pixel_array
+    expected = np.repeat(by_pydicom[:, :, None], 3, axis=2) if kind == "MONOCHROME2" else by_pydicom
+    np.testing.assert_array_equal(decode(tmp_path / "a.dcm"), expected)
+    told = 0
+    for at in range(len(stream) // 3, len(stream) - 2, len(stream) // 12):
+        flipped = bytearray(stream)
+        flipped[at] ^= 0x10
+        try:
+            decode(written(bytes(flipped)))
+        except FrameUnreadable as why:
+            told += "a block of its data does not end where it should" in str(why)
+    assert told >= 2 or not openjpeg.is_there()
 
 
 @pytest.mark.parametrize("made", [-3, -1, 1, 4])

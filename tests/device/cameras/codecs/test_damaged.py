@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from device import FrameUnreadable
-from device.cameras.codecs import png, webp_library
+from device.cameras.codecs import openjpeg, png, webp_library
 from device.cameras.codecs.jpeg import decode_jpeg
 from device.cameras.codecs.refused import Damaged, Refused
 from device.cameras.codecs.seams import damage_seen, seam_score
@@ -114,6 +114,54 @@ def test_a_wrong_bit_that_changes_the_picture_is_refused(tmp_path: Path) -> None
         passed.append(float(np.abs(pixels - whole).mean()) if pixels.shape == whole.shape else 255.0)
     assert len(passed) > 10, "most flipped bits change one block, and are let pass"
     assert max(passed) < 4
+
+
+J2K: dict[str, dict[str, object]] = {
+    "lossless": {},
+    "lossy": {"irreversible": True, "quality_mode": "rates", "quality_layers": [12]},
+    "layers": {"irreversible": True, "quality_mode": "rates", "quality_layers": [60, 20, 8]},
+    "tiles": {"tile_size": (200, 200), "quality_mode": "rates", "quality_layers": [12]},
+    "small blocks": {"codeblock_size": (16, 16), "quality_mode": "rates", "quality_layers": [40]},
+}
+
+
+def jpeg2000(mode: str, **options: object) -> bytes:
+    small = RETINA[::2, ::2]
+    gray = Image.fromarray(small[:, :, 1].astype(np.uint16) * 256)
+    buffer = io.BytesIO()
+    (gray if mode == "I;16" else Image.fromarray(small).convert(mode)).save(buffer, "JPEG2000", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.skipif(not openjpeg.is_there(), reason="OpenJPEG is not found in the process")
+@pytest.mark.parametrize("name", ["lossless", "lossy", "layers", "tiles"])
+def test_wrong_bits_in_jpeg2000_are_told_by_the_bytes_that_its_blocks_take(tmp_path: Path, name: str) -> None:
+    """Those in the heads of packets apart: a bit there makes a block brighter or darker as a whole."""
+    path, data, rng = tmp_path / "a.jp2", jpeg2000("RGB", **J2K[name]), random.Random(3)
+    path.write_bytes(data)
+    whole, told, passed = decode(path).astype(int), 0, []
+    for _ in range(24):
+        flipped = bytearray(data)
+        flipped[rng.randrange(len(data) // 20, len(data) - 2)] ^= 1 << rng.randrange(8)
+        if (why := refused(path, bytes(flipped))) is not None:
+            told += "a block of its data does not end where it should" in why
+        else:
+            passed.append(float(np.abs(decode(path) - whole).mean()))
+    assert told >= 4
+    assert sum(levels > 0.2 for levels in passed) <= 1
+
+
+@pytest.mark.skipif(not openjpeg.is_there(), reason="OpenJPEG is not found in the process")
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA", "I;16"])
+@pytest.mark.parametrize("name", J2K)
+def test_whole_jpeg2000_is_read_to_pillows_pixels(
+    tmp_path: Path, name: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jp2"
+    path.write_bytes(jpeg2000(mode, **J2K[name]))
+    pixels = decode(path)
+    monkeypatch.setattr(openjpeg, "is_there", lambda: False)
+    assert np.array_equal(pixels, decode(path))
 
 
 @pytest.mark.parametrize("stray", [b"\0", b"\0\0\0", b"\x35\x17", bytes(500), b"\xff" * 40, b"\x41" * 9])
