@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.decide import against, apart, decide
+from runtime.decide import against, apart, decide, stated_refer_probability
 from runtime.outcome import Outcome
 
 
@@ -75,3 +75,40 @@ def test_numbers_that_differ_are_shown_apart(values: tuple[float, ...], shown: t
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=4))
 def test_any_numbers_are_shown_apart(values: list[float]) -> None:
     assert len(set(apart(*values))) == len(set(values))
+
+
+@pytest.mark.parametrize(
+    ("stated", "refer", "expected"),
+    [
+        ({"no": 0.7, "yes": 0.3}, ["yes"], 0.3),
+        ({"no": 0.7, "mild": 0.125, "yes": 0.175}, ["mild", "yes"], 0.3),
+        ({"no": 0.7, "yes": 0.3199}, ["yes"], 0.3199),
+        ({"no": 0.7, "yes": 0.3201}, ["yes"], None),
+        ({"no": 0.6801, "yes": 0.3}, ["yes"], 0.3),
+        ({"no": 0.6799, "yes": 0.3}, ["yes"], None),
+        ({"no": 0, "yes": 1}, ["yes"], 1.0),
+        ({"no": 1, "yes": 0}, ["yes"], 0.0),
+        ({"no": 0.0, "yes": 1.01}, ["yes"], 1.01),
+        ({"no": 0.0, "yes": 1.0101}, ["yes"], None),
+        ({"no": 1.0101, "yes": 0.0}, ["yes"], None),
+        ({"no": 1.005, "yes": -0.005}, ["yes"], None),
+        ({"no": -0.005, "yes": 1.005}, ["yes"], None),
+        ({"no": True, "yes": 0.0}, ["yes"], None),
+        ({"no": 1.0, "yes": False}, ["yes"], None),
+        ({"no": "0.7", "yes": 0.3}, ["yes"], None),
+        ({"no": None, "yes": 1.0}, ["yes"], None),
+        ({"no": 1.0, "yes": math.nan}, ["yes"], None),
+        ({"no": 0.0, "yes": math.inf}, ["yes"], None),
+        ({"no": 0.7, "other": 0.3}, ["yes"], None),
+        ({"no": 0.7, "yes": 0.3}, ["yes", "other"], None),
+        ({}, ["yes"], None),
+        ([0.7, 0.3], ["yes"], None),
+        ("0.3", ["yes"], None),
+        (0.3, ["yes"], None),
+        (None, ["yes"], None),
+    ],
+)
+def test_what_a_stored_reading_states_is_a_probability_only_where_all_of_it_may_be(
+    stated: object, refer: list[str], expected: float | None
+) -> None:
+    assert stated_refer_probability(stated, refer) == (None if expected is None else pytest.approx(expected))
