@@ -34,15 +34,18 @@ RECORD := tests/runtime/exam tests/runtime/dicom
 SERVICE := tests/runtime/daemon tests/runtime/bench tests/runtime/bundles tests/runtime/fleet tests/runtime/reread
 DEVICE := tests/device
 CART := tests/runtime/cart
+PAGES := $(CART)/pages
 PLANS := $(addprefix tests/build_engines/,plans native triton export)
 PART_plans := $(PLANS)
 PART_build := $(BUILD_SIDE) $(PLANS:%=--ignore=%)
-PART_cart := $(CART)
+PART_cart := $(CART) --ignore=$(PAGES)
+PART_pages := $(PAGES)
 PART_record := $(RECORD)
 PART_service := $(SERVICE)
 PART_device := $(DEVICE)
-PART_rest := tests $(patsubst %,--ignore=%,$(BUILD_SIDE) $(RECORD) $(SERVICE) $(DEVICE) $(CART))
-PARTS := build record cart plans rest service device
+PART_runtime := tests/runtime $(patsubst %,--ignore=%,$(RECORD) $(SERVICE) $(CART))
+PART_rest := tests $(patsubst %,--ignore=%,$(BUILD_SIDE) $(DEVICE) tests/runtime)
+PARTS := cart build record pages runtime plans rest service device
 # Each part starts hundreds of processes, and each would compile our modules anew where bytecode may not be written.
 test test-part-% test-cart test-floors test-latest test-soak: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.test
