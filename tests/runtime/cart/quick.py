@@ -87,11 +87,14 @@ class QuickCamera:
         if not self.plugged.is_set():
             raise Disconnected("the cable is out")
         self.number += 1
+        captured_ns = (
+            time.monotonic_ns()
+        )  # before it is looked where it is aimed at: what is told earlier is in the picture
         pixels = drawn()[self.place[0]].copy()
         if self.dark[0]:
             pixels //= 40
         pixels[0, :4] = np.frombuffer((self.number & 0xFFFFFFFF).to_bytes(4, "little") * 3, np.uint8).reshape(4, 3)
-        return Frame(pixels, sequence=self.number, source=f"quick:{self.number}")
+        return Frame(pixels, sequence=self.number, source=f"quick:{self.number}", captured_ns=captured_ns)
 
     def close(self) -> None:
         """End it."""
@@ -220,9 +223,8 @@ class Quick:
         self.done("aim", {"exam": self.exam()["exam"], "eye": eye, "view": view})
 
     def capture(self, eye: str, view: str) -> dict[str, Any]:
-        """Aim, wait until the camera shows it, take."""
+        """Aim, and take the next picture, which shows what is aimed at."""
         self.aim(eye, view)
-        time.sleep(0.03)
         found: dict[str, Any] = self.done("capture", on_screen(self.exam()))["capture"]
         return found
 

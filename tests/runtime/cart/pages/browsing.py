@@ -43,6 +43,11 @@ def says(page: Any, selector: str, words: str) -> None:
     )
 
 
+def gone(page: Any, *selectors: str) -> None:
+    """Wait until nothing in the page is any of these (CSS): what goes, goes a moment after what comes."""
+    holds(page, f"!document.querySelector({', '.join(selectors)!r})")
+
+
 @contextmanager
 def unanswered(page: Any, address: str) -> Iterator[None]:
     """What the page asks of that address meanwhile is answered only at the end."""

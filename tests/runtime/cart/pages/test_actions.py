@@ -63,7 +63,6 @@ def test_a_first_exam_takes_at_most_forty_actions(browser: Any, tmp_path: Path) 
                 holds(page, f"document.querySelector('.aimed')?.textContent === '{eye} {view}'")
                 for dark in (True, False) if (eye, view) in WRONG else (False,):
                     cart.dark[0] = dark
-                    page.wait_for_timeout(100)
                     person.touches("button.capture")
                     taken += 1
                     holds(page, f"document.querySelectorAll('.strip .shot').length === {taken}")

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
-from tests.runtime.cart.pages.browsing import PATIENCE_MS, holds, opened, says, unanswered
+from tests.runtime.cart.pages.browsing import PATIENCE_MS, gone, holds, opened, says, unanswered
 from tests.runtime.cart.quick import Quick, quick
 from tests.runtime.cart.web.test_locking import sessions_of
 
@@ -42,7 +42,7 @@ def test_an_idle_screen_that_asks_by_itself_locks_and_one_that_is_used_does_not(
     page.wait_for_selector(".row")
     with page.expect_request("**/api/1/here", timeout=PATIENCE_MS):
         page.keyboard.press("Tab")
-    sessions_of(cart).idle_s = 20  # the page asks every few seconds
+    sessions_of(cart).idle_s = 10  # the page asks every four seconds
     page.wait_for_selector("#pin", timeout=PATIENCE_MS)
-    assert page.locator(".row").count() == 0
+    gone(page, ".row")
     page.context.close()
