@@ -33,7 +33,7 @@ FLOORS = {
         bundle quality preprocess cuda decide
         plan_manifest slots
         shares plan_key gate csv_rows
-        manifest checked_json budget reading commands percentiles metrics config
+        manifest checked_json summed budget reading commands percentiles metrics config
         explanation
         outcome views errors arrays exact cpu_class uptime moved onnx_weights site_state student tls
     """,

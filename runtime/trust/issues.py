@@ -24,6 +24,7 @@ from runtime.checked_json import NotJson, first_problem, model_from
 from runtime.manifest import Sha256
 from runtime.site_state import STATE_VARIABLE as STATE_VARIABLE
 from runtime.site_state import state_folder as state_folder
+from runtime.summed import Summed
 from runtime.trust.errors import SiteError
 from runtime.trust.keys import TrustedKeys
 from runtime.trust.told import SiteAnchor
@@ -50,7 +51,7 @@ class Withdrawn(BaseModel):
     """Of a bundle's `manifest.json`, of a whole signed profile, or of a plan's `plan.json`."""
 
 
-class _Seen(BaseModel):
+class _Seen(Summed):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_: Literal["rop.site-issues/1"] = Field(alias="schema")
@@ -58,7 +59,7 @@ class _Seen(BaseModel):
     """By name: `bundle NAME`, `profile SITE`, `withdrawn`."""
 
 
-class _Back(BaseModel):
+class _Back(Summed):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_: Literal["rop.site-back/1"] = Field(alias="schema")
@@ -191,7 +192,7 @@ def _read_back(path: Path) -> Mapping[str, str]:
 
 
 def _write(path: Path, content: _Seen | _Back) -> None:
-    text = json.dumps(content.model_dump(by_alias=True), sort_keys=True)
+    text = json.dumps(content.summed(), sort_keys=True)
     aside = None
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -2,7 +2,8 @@
 
 Whoever can write the state folder can take the numbers away; a file of another owner, to which the cart may only append
 (`chattr +a`), keeps them. A line of JSON each: `{"name": "bundle demonstration", "issue": 3}`, or with `back` the
-SHA-256 of the one manifest of that name that may be used although a higher number was.
+SHA-256 of the one manifest of that name that may be used although a higher number was. A `sum` at its end finds what a
+disk changed; lines of before it was written, or of the file's owner, have none.
 """
 
 from __future__ import annotations
@@ -10,24 +11,28 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from device.checked_file import read_whole
 from runtime.checked_json import NotJson, model_from
 from runtime.manifest import Sha256
 from runtime.site_state import ANCHOR_VARIABLE
+from runtime.summed import Summed
 from runtime.trust.errors import SiteError
 
 LIMIT_BYTES = 1024 * 1024
+_ALL_BUT_ITS_BRACE = re.compile(rb'.*"sum": "[0-9a-f]+"')
+"""What a loss of power may leave of a line at most; what then follows is its brace."""
 
 
-class _Line(BaseModel):
+class _Line(Summed):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
@@ -67,9 +72,12 @@ class SiteAnchor:
             raise self._unusable("read", error) from None
         for number, line in enumerate(data.split(b"\n"), 1):
             if not line.endswith(b"}"):
-                if line and not line.startswith(b"{"):
+                summed = _ALL_BUT_ITS_BRACE.match(line)
+                if line and (not line.startswith(b"{") or (summed and summed.end() < len(line))):
                     raise self._altered(number)
-                continue
+                if summed is None:
+                    continue
+                line += b"}"
             try:
                 said = model_from(_Line, line)
             except (ValidationError, NotJson):
@@ -82,7 +90,7 @@ class SiteAnchor:
 
     def tell(self, name: str, what: Mapping[str, int | str]) -> None:
         """One line more, on disk when this returns. Raises `SiteError`."""
-        line = json.dumps({"name": name, **what}).encode() + b"\n"
+        line = json.dumps(_Line.model_validate({"name": name, **what}).summed()).encode() + b"\n"
         flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(self._path, flags)

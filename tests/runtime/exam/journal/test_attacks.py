@@ -375,9 +375,11 @@ def everything(journal: Journal) -> object:
 
 
 def one_byte_changed(folder: Path, copy: Path, chance: random.Random) -> None:
-    """In a cell of a row, in a picture's file, or anywhere in the database."""
+    """In a cell of a row, in a picture's file, in what lies beside the database, or anywhere in it."""
     where = chance.random()
-    if where < 0.2:
+    if where < 0.05:
+        change_file(copy / chance.choice(("journal.head", "journal.keys")), chance)
+    elif where < 0.2:
         path = copy / chance.choice(sorted((folder / "images").rglob("*.sealed"))).relative_to(folder)
         change_file(path, chance)
     elif where < 0.4:
