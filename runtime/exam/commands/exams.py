@@ -30,11 +30,11 @@ from runtime.exam.commands.filters import fitting
 from runtime.exam.commands.persons import open_exam_of
 from runtime.exam.describe import capture_line, exam_dict, summary_dict, summary_line
 from runtime.exam.disagreement import disagreements
-from runtime.exam.errors import ExamRefused, InfantInvalid, JournalDamaged
+from runtime.exam.errors import ExamRefused, JournalDamaged
 from runtime.exam.icrop3 import EyeFindings
-from runtime.exam.infant import Infant, now_utc
+from runtime.exam.infant import now_utc
 from runtime.exam.journal import ExamRecord, ExamSummary, Journal
-from runtime.exam.journal.orders import exams_on, orders_of_exams
+from runtime.exam.journal.orders import exams_on, infants_listed, orders_of_exams
 from runtime.exam.look_twice import said_of_today, said_otherwise
 from runtime.exam.machine import Phase
 from runtime.exam.order import FINISHED, Ordered
@@ -260,17 +260,17 @@ def _ask_to_close(record: ExamRecord, *, yes: bool) -> None:
 def list_(options: Namespace) -> int:
     """List the exams, the newest event first; 1 when anything in the trail was altered, which is named."""
     with open_journal(options, read_only=True) as journal:
-        summaries = list(fitting(journal, options))[: options.last]
+        summaries = fitting(journal, options)[: options.last]
         altered = journal.altered
         beside = {line.exam_id: _beside(journal, line) for line in summaries}
-        infants = {line.exam_id: _infant_of(journal, line) for line in summaries}
+        infants = infants_listed(journal, {line.exam_id for line in summaries})
         said = [f"exam {exam_id}: its line was altered, shown as the trail tells it" for exam_id in altered]
         said += [f"{where}: {problem}" for where, problem in journal.altered_events()]
     for line in said:
         sys.stderr.write(f"runtime.exam: {printable(line)}; see verify\n")
     if options.json:
         for summary in summaries:
-            whose = infants[summary.exam_id]
+            whose = infants.get(summary.exam_id)
             named = {"infant_id": whose and whose.infant_id, "name": whose and whose.name}
             against, warnings = beside[summary.exam_id]
             say_json(summary_dict(summary) | {"infant": named, "disagreements": against, "warnings": warnings})
@@ -278,16 +278,8 @@ def list_(options: Namespace) -> int:
         for summary in summaries:
             against, warnings = beside[summary.exam_id]
             marks = [*(["a clinician documented otherwise"] if against else []), *warnings]
-            say("".join((summary_line(summary, infants[summary.exam_id]), *(f"  ! {mark}" for mark in marks))))
+            say("".join((summary_line(summary, infants.get(summary.exam_id)), *(f"  ! {mark}" for mark in marks))))
     return 1 if said else 0
-
-
-def _infant_of(journal: Journal, line: ExamSummary) -> Infant | None:
-    """Who was examined; None once the exam is retired, or where the trail cannot be read."""
-    try:
-        return None if line.phase is Phase.RETIRED else journal.infant(line.exam_id)
-    except (JournalDamaged, InfantInvalid):
-        return None  # as above
 
 
 def _beside(journal: Journal, line: ExamSummary) -> tuple[list[str], list[str]]:
