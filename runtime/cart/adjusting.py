@@ -35,7 +35,7 @@ class Turned:
     def turn(self, camera: Supervised[LiveReader], name: str, value: float | None, *, flashed: bool) -> Control:
         """Set one, None: by the camera itself. Raises `NotNow` for what a flash forbids, `CameraError`."""
         if flashed and name == EXPOSURE:
-            raise NotNow(f"the exposure cannot be turned here: {FLASHED}")
+            raise NotNow("the exposure cannot be turned here: it is timed for the flash; leave it, or call the technician")
         control = _reader(camera).adjust(name, value)
         self._values[name] = value
         return control

@@ -13,7 +13,21 @@ from __future__ import annotations
 
 import re
 
+from device.errors import (
+    CalibrationInvalid,
+    CameraError,
+    DoseExceeded,
+    DoseUnrecorded,
+    FlashNotCaught,
+    FrameTimeout,
+    FrameUnreadable,
+    LightError,
+    PressTooSoon,
+    SettingRefused,
+    StaleFrame,
+)
 from runtime.errors import ScreeningError
+from runtime.exam.errors import ExamRefused, ExamUnknown, InfantInvalid, JournalFull, OrderInvalid
 
 FIELD_WORDS = {
     "infant_id": "identifier",
@@ -37,16 +51,31 @@ _FIELD = re.compile(rf"\b({'|'.join(FIELD_WORDS)})\b")
 _EXAM = re.compile(r"\bexam '?\d{8}-[A-Z0-9]{4,}'?(: )?")
 _CAPTURE = re.compile(r"\bcapture (?=\d)")
 _FOR_A_TERMINAL = re.compile(r"python -m |\brun verify\b|(?:^|[\s(])--[a-z]")
+CALL = "call the technician"
+_DO = (
+    "activate|add|allow|ask|bring|build|call|change|check|choose|close|compare|correct|end|enter|expected|find|free|get|"
+    "give|go|have|install|keep|leave|let|look|make|name|open|order|plug|press|put|read|record|remove|repeat|report|say|"
+    "see|send|set|shorten|sign|switch|take|try|type|update|use|wait"
+)
+_STEP = re.compile(rf"(?:^|[;,:(] |\b(?:and|or|then|to) )(?:{_DO})\b")
 
 
 def shown(error: BaseException) -> str:
     """An error's text for whoever stands at the screen: fields by their words, commands of a terminal left out, and the
-    number of the exam, which stands on no screen."""
+    number of the exam, which stands on no screen. It always says what to do; where the text does not, `step` does.
+    """
     said = _EXAM.sub(lambda found: "" if found[1] else "an exam", in_words(str(error)))
     said = _CAPTURE.sub("picture ", said) or type(error).__name__
     clauses = said.split("; ")
     kept = [clause for clause in clauses if not _FOR_A_TERMINAL.search(clause)]
-    return said if len(kept) == len(clauses) else "; ".join((*kept, "call the technician"))
+    if len(kept) != len(clauses):
+        return "; ".join((*kept, CALL))
+    return said if _STEP.search(said) else f"{said}; {step(error)}"
+
+
+def step(error: BaseException) -> str:
+    """What to do about an error of that kind, where its own text does not say it."""
+    return next((do for kind, do in STEPS.items() if isinstance(error, kind)), CALL)
 
 
 def in_words(text: str) -> str:
@@ -84,3 +113,29 @@ class SignInRefused(CartError):
     def __init__(self, message: str, *, wait_s: float = 0.0) -> None:
         super().__init__(message)
         self.wait_s = wait_s
+
+
+STEPS: dict[type[BaseException], str] = {
+    SignInRefused: "sign in again",
+    NotYours: "have somebody else sign in",
+    CartBusy: "try again in a moment",
+    DeskGone: "wait for it",
+    NotNow: "look again, then try it once more",
+    InfantInvalid: "correct it, then try again",
+    OrderInvalid: "correct it, then try again",
+    ExamUnknown: "choose the exam under Today",
+    ExamRefused: "nothing was changed; look at the exam again",
+    JournalFull: "free some space, or call the technician",
+    PressTooSoon: "wait, then press again",
+    FrameUnreadable: "press again",
+    FrameTimeout: "press again",
+    StaleFrame: "press again",
+    SettingRefused: "choose another value",
+    CameraError: "look at the camera's cable and power",
+    DoseExceeded: "wait, or use less light",
+    CalibrationInvalid: CALL,
+    DoseUnrecorded: CALL,
+    FlashNotCaught: "press again",
+    LightError: "look at the light board's cable and power",
+}
+"""By kind of error, those of a kind before the kind; of every other one the technician is to be called."""

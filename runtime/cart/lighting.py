@@ -78,7 +78,7 @@ class Lighting:
         if link is None:
             raise PortUnusable(f"the light board is not there: {self._kept.problem}")
         if self._account is None:
-            raise LightError("no exam is open, so no light is given: there is no account to count it on")
+            raise LightError("no exam is open, so no light is given: there is no account to count it on; open one")
         if self._light is None or self._light.link is not link:
             link.stop()  # what the board says that it gave is compared while it gives nothing
             self._light, self._current = CalibratedLight(link, self._account(self._part.calibration(link), link)), True

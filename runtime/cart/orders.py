@@ -30,6 +30,7 @@ class Item(Protocol):
 
 Ordering = Callable[[], Sequence[Any]]
 """Asks the worklist for today's exams; raises `ScreeningError`. `unreadable` of the answer: how many were lost."""
+UNUSABLE = "the worklist cannot be used ({fault}); enter infants by hand, and report it"
 UNREADABLE = "{count} of its answers could not be read and are not shown; enter those infants by hand, have it mended"
 
 
@@ -93,7 +94,7 @@ class LatestWorklist:
                 self._answer = WorklistAnswer(self._answer.rows, self._answer.asked_at, shown(error))
             except Exception as error:  # a fault of the archive's answer must not end the cart
                 self._answer = WorklistAnswer(
-                    self._answer.rows, self._answer.asked_at, f"the worklist cannot be used ({type(error).__name__})"
+                    self._answer.rows, self._answer.asked_at, UNUSABLE.format(fault=type(error).__name__)
                 )
             else:
                 self._answer = WorklistAnswer(rows, time.monotonic(), UNREADABLE.format(count=lost) if lost else "")

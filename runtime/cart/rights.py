@@ -49,4 +49,6 @@ def may(user: User, right: Right) -> bool:
 def check_right(user: User, right: Right) -> None:
     """Raise `NotYours` where that user may not."""
     if not may(user, right):
-        raise NotYours(f"this is for {_WHO[right]}; {user.shown} is signed in as {user.role}")
+        raise NotYours(
+            f"this is for {_WHO[right]}; {user.shown} is signed in as {user.role}; have one of these sign in"
+        )

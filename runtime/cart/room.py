@@ -75,6 +75,8 @@ class ScreenShown:
 
 OTHER_OPEN = "another exam is open than the screen showed"
 NOT_OPEN = "no exam is open; open one from the worklist"
+NO_BOARD = "this cart has no light board; go on without, or have the technician add one"
+UNREAD_TOLD = "what was told of this infant's identifier could not be read; compare with the wrist band again"
 NOT_AIMED = "eye and view are not set; choose them first"
 UNREAD_AGAIN_S = 5.0
 PRESS_HOLDS_S = 2.0
@@ -182,7 +184,7 @@ class Room:
                 else:
                     self._went_on.add(one.who)
         except JournalError:
-            self.told = ("what was told of this infant's identifier could not be read; compare the wrist band again",)
+            self.told = (UNREAD_TOLD,)
 
     def _go_on(self, exam_id: str, operator: str) -> None:
         """Keep who takes pictures although something was told, once for each person."""
@@ -411,7 +413,7 @@ class Room:
         """The continuous light for aiming, and how bright it is."""
         lighting = self.hardware.lighting
         if lighting is None:
-            raise NotNow("this cart has no light board")
+            raise NotNow(NO_BOARD)
         if level is not None:
             lighting.set_level(level)
         if not on:
@@ -427,7 +429,7 @@ class Room:
         """What the light board answers; no light is given, as there may be no account to count it on."""
         lighting = self.hardware.lighting
         if lighting is None:
-            raise NotNow("this cart has no light board")
+            raise NotNow(NO_BOARD)
         return lighting.test()
 
     def _open_id(self) -> str:

@@ -53,6 +53,10 @@ def take_frame(reader: LiveReader, *, timeout_ms: float = CAPTURE_TIMEOUT_MS) ->
     raise lost or FrameTimeout(f"no frame within {timeout_ms:g} ms; look at the camera")
 
 
+def _recharging(left_s: float) -> NotNow:
+    return NotNow(f"the flash recharges, {left_s:.1f} s left; nothing was given, press again then", retry_s=left_s)
+
+
 class Recharge:
     """When the next flash may be asked for: the board would refuse it before, and it must not be counted then."""
 
@@ -71,7 +75,7 @@ class Recharge:
     def check(self) -> None:
         """Raise `NotNow` while the flash recharges."""
         if (left_s := self.left_s) > 0:
-            raise NotNow(f"the flash recharges, {left_s:.1f} s left; nothing was given", retry_s=left_s)
+            raise _recharging(left_s)
 
 
 def take_flashed(
@@ -96,7 +100,7 @@ def take_flashed(
         if error.code != NakCode.RECHARGING:
             raise
         left_s = error.detail / 1000
-        raise NotNow(f"the flash recharges, {left_s:.1f} s left; nothing was given", retry_s=left_s) from None
+        raise _recharging(left_s) from None
     except (FlashNotCaught, BoardSilent):  # it was given, or may have been
         recharge.flashed(flash.recharge_ms)
         raise

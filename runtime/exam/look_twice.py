@@ -39,7 +39,7 @@ def said_otherwise(infant: Infant, ordered: Iterable[Mapping[str, Any]], journal
     try:
         exams = infants_of_exams(journal)
     except (JournalError, ValueError, KeyError):  # an exam is not to be refused for what another one's events hold
-        return [*found, "what other exams of this cart say of this identifier could not be read"]
+        return [*found, "what other exams of this cart say of this identifier could not be read; look under Today"]
     for other_id, other in exams.items():
         if other_id != exam_id and same_identifier(other.infant_id, infant.infant_id):
             differ = Ordered(Order(), "", other.name, f"{other.born_at:%Y%m%d}", other.sex).differing(infant)
@@ -52,7 +52,7 @@ def said_of_today(infant: Infant, journal: Journal) -> list[str]:
     try:
         outcome = examined(journal, date.today()).get(folded(infant.infant_id))
     except (JournalError, ValueError, KeyError):  # an exam is not to be refused for what another one's events hold
-        return ["whether this infant has an exam of today already could not be read"]
+        return ["whether this infant has an exam of today already could not be read; look under Today"]
     return [] if outcome is None else [ALREADY[outcome]]
 
 

@@ -1,8 +1,12 @@
 // Small helpers: elements from names and children, and texts in the user's language. Text is always set as text.
 let catalogue = { language: "en", direction: "ltr", reviewed: true, texts: {} };
 
+let sentences = []; // those of the catalogue with places for values, the longest first: {fixed, words, pattern}
+
 export function useCatalogue(found) {
   catalogue = found;
+  sentences = Object.entries(found.texts).filter(([text]) => /\{\w+\}/.test(text)).sort(([one], [other]) => fixed(other) - fixed(one))
+    .map(([text, words]) => ({ fixed: fixed(text), words, pattern: new RegExp(`^${text.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{(\w+)\}/g, "(?<$1>(?:(?!; ).)+?)")}$`) }));
   document.documentElement.lang = found.language;
   document.documentElement.dir = found.direction;
 }
@@ -16,11 +20,36 @@ export function t(text, values = {}) {
   return found.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-// A text that the server gave: translated where the catalogue has it, else in English, marked so for screen readers.
+function fixed(text) { return text.replace(/\{\w+\}/g, "").length; }
+
+// A text that the server gave, in the user's language: as a whole, as a sentence with places for values, or each of its
+// parts between semicolons so. What the catalogue has not stays English, marked so for screen readers.
 export function said(text) {
+  const whole = translated(text);
+  if (whole !== null) return whole;
+  const parts = text.split("; ").map((one) => ({ one, words: translated(one) }));
+  if (parts.every(({ words }) => words === null)) return english(text);
+  return h("span", {}, parts.flatMap(({ one, words }, index) => [index ? "; " : null, words === null ? english(one) : words]));
+}
+
+function english(text) { return h("span", { lang: "en", dir: "ltr" }, text); }
+
+const SHORTEST = 8; // fixed letters of a sentence that may be taken for one by them
+
+function translated(text, inside = false) {
   const found = catalogue.texts[text];
   if (found || catalogue.language === "en") return found || text;
-  return h("span", { lang: "en", dir: "ltr" }, text);
+  for (const { fixed, words, pattern } of sentences) {
+    const places = fixed >= SHORTEST || inside ? pattern.exec(text) : null;
+    if (places) return words.replace(/\{(\w+)\}/g, (_, name) => valued(places.groups[name]));
+  }
+  return null;
+}
+
+// What stands in a place of a sentence: a view as in "OD nasal", words of their own, or as it is.
+function valued(value) {
+  const [, eye, view] = /^(OD|OS) (.+)$/.exec(value) || [];
+  return eye ? `${eye} ${t(view)}` : translated(value, true) ?? value;
 }
 
 export function h(name, attributes = {}, ...children) {

@@ -97,7 +97,7 @@ _WRONG = {
     "bool_type": "expected yes or no",
     "literal_error": "expected {expected}",
     "extra_forbidden": "nothing is known by this name; leave it out",
-    "json_invalid": "it cannot be read as JSON",
+    "json_invalid": "it cannot be read as JSON; send JSON",
     "model_attributes_type": "expected an object",
     "dict_type": "expected an object",
     "model_type": "expected an object",
@@ -111,7 +111,7 @@ _WRONG = {
 async def of_http(_: Request, error: Exception) -> JSONResponse:
     """A path or a method that is not there."""
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, "not here", str(error.detail))
+    return problem(error.status_code, "not here", f"{error.detail}; what there is stands in /api/1/openapi.json")
 
 
 async def of_a_fault(_: Request, error: Exception) -> JSONResponse:

@@ -43,19 +43,19 @@ SAID = {
     ),
     "slots": (SlotsError("no such bundle; see: python -m runtime.bundles list"), "no such bundle; call the technician"),
     "for the person": (
-        NotNow("the flash recharges, 0.2 s left; nothing was given"),
-        "the flash recharges, 0.2 s left; nothing was given",
+        NotNow("the flash recharges, 0.2 s left; nothing was given, press again then"),
+        "the flash recharges, 0.2 s left; nothing was given, press again then",
     ),
     "dashes": (PortUnusable("board -- away; plug it in"), "board -- away; plug it in"),
     "an exam's number": (
         ExamRefused("exam 20261129-2VG26DGV: capture 3 is excluded already"),
-        "picture 3 is excluded already",
+        "picture 3 is excluded already; nothing was changed; look at the exam again",
     ),
     "an open exam": (
         ExamRefused("exam 20261129-6NJ7FZN4 is still open; close it first, or stop or void it"),
         "an exam is still open; close it first, or stop or void it",
     ),
-    "without words": (ValueError(), "ValueError"),
+    "without words": (ValueError(), "ValueError; call the technician"),
 }
 
 

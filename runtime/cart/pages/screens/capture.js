@@ -23,6 +23,7 @@ export function captureScreen(main, { go }) {
   const banner = h("div", { class: "banner empty", role: "status" });
   const warnings = h("div", { role: "alert" });
   const map = h("div", { class: "map" });
+  const unchecked = h("p", { class: "quiet" }, t("Nothing checks which eye and view a picture shows: it counts as you set it."));
   const dose = h("div", { class: "dose" });
   const strip = h("div", { class: "strip", role: "group", "aria-label": t("Pictures of this exam") });
   const dimmer = h("input", { type: "range", id: "dimmer", min: 1, "aria-label": t("Brightness of the light"), onchange: dim });
@@ -35,7 +36,7 @@ export function captureScreen(main, { go }) {
   fill(main, h("h1", { class: "unseen" }, t("Capture")), h("div", { class: "capture-screen" },
     h("section", { class: "view", "aria-label": t("Live picture") }, h("div", { class: "frame" }, canvas, ring, stale), hint,
       h("div", { class: "bars" }, h("span", {}, t("Focus")), focus, h("span", {}, t("Brightness")), light), tools, camera.part),
-    h("section", { class: "side" }, warnings, map, take, wait, banner, dose), strip));
+    h("section", { class: "side" }, warnings, map, unchecked, take, wait, banner, dose), strip));
 
   let busy = false;
   let readyAt = 0;

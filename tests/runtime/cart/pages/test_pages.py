@@ -147,6 +147,35 @@ def test_another_language_is_used_everywhere_and_says_that_nobody_reviewed_it(pa
     assert violations(page) == []
 
 
+SAYS = {
+    "the worklist has this identifier with another name and birth date; compare with the wrist band again, and correct "
+    "the infant where it is a slip": "la lista de trabajo tiene este identificador con otro dato: nombre y fecha de "
+    "nacimiento; compare de nuevo con la pulsera y corrija los datos del bebé si es un error",
+    "frame 3, OD nasal: read as REFER, excluded by a person": "imagen 3, OD nasal: leída como DERIVAR, excluida por una "
+    "persona",
+    "OS superior is set now, the screen showed OD inferior; nothing was taken, look again": "ahora está fijado OS "
+    "superior, la pantalla mostraba OD inferior; no se tomó nada, mire de nuevo",
+    "the disk is full, 12 MiB left: no picture can be kept; free some space, or call the technician": "el disco está "
+    "lleno, quedan 12 MiB: no se puede guardar ninguna imagen; libere espacio o llame al técnico",
+    "GigE says (no); look at its cable and power": "[GigE says (no)]; revise su cable y su alimentación",
+    "GigE says; no": "[GigE says; no]",
+}
+"""What the server says, and what the page makes of it in Spanish; in brackets what is marked as English."""
+
+
+def test_sentences_with_values_are_said_in_the_users_language_and_what_is_english_is_marked(page: Any) -> None:
+    page.select_option("#language", "es")
+    holds(page, "document.documentElement.lang === 'es'")
+    said = """async (text) => {
+      const { h, said } = await import("/pages/dom.js");
+      const shown = h("p", {}, said(text));
+      for (const one of shown.querySelectorAll("[lang=en]")) one.textContent = `[${one.textContent}]`;
+      return shown.textContent;
+    }"""
+    found = {text: page.evaluate(said, text) for text in SAYS}
+    assert found == SAYS
+
+
 def test_every_screen_fits_a_phone_and_both_touch_screens(page: Any) -> None:
     sign_in(page)
     for screen in ("worklist", "capture", "result", "today", "service"):
