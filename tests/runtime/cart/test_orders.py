@@ -96,7 +96,8 @@ def test_an_archive_that_is_away_leaves_the_last_answer_and_its_age() -> None:
     worklist = LatestWorklist(ask, "", lambda: told.append(1))
     assert worklist.answer.age_s is None
     first = worklist.refresh()
-    for problem in ("away", "the worklist cannot be used (ValueError)"):
+    unusable = "the worklist cannot be used (ValueError); enter infants by hand, and report it"
+    for problem in ("away; call the technician", unusable):
         later = worklist.refresh()
         assert (later.rows, later.asked_at, later.problem) == (first.rows, first.asked_at, problem)
     assert worklist.row(first.rows[0].key) is first.rows[0]

@@ -276,6 +276,23 @@ static uint64_t captured_ns(GstRopScreen *self, const GstBuffer *buffer)
     return boot > 0 && (uint64_t)boot < now ? (uint64_t)boot : now; /* files run ahead of the clock */
 }
 
+/* Where the picture begins in a buffer that holds more than is meant (GstVideoCropMeta); FALSE where that cannot be read. */
+static gboolean cut(const GstRopScreen *self, GstBuffer *buffer, guint *x, guint *y)
+{
+    const GstVideoCropMeta *const crop = gst_buffer_get_video_crop_meta(buffer);
+    if (crop == NULL) {
+        return TRUE;
+    }
+    const GstVideoMeta *const whole = gst_buffer_get_video_meta(buffer);
+    const guint width = whole != NULL ? whole->width : self->lying.width;
+    const guint height = whole != NULL ? whole->height : self->lying.height;
+    *x = crop->x;
+    *y = crop->y;
+    const gboolean odd = GST_VIDEO_INFO_IS_YUV(&self->info) && (crop->x | crop->y) % 2u != 0u; /* within a pair of chroma */
+    return crop->width == self->lying.width && crop->height == self->lying.height && crop->width <= width && crop->height <= height &&
+           crop->x <= width - crop->width && crop->y <= height - crop->height && !odd;
+}
+
 /* Copy a frame's planes into a slot, without padding between its planes. */
 static gboolean fill(GstRopScreen *self, GstBuffer *buffer, rop_slot *slot, rop_picture *picture)
 {
@@ -286,15 +303,18 @@ static gboolean fill(GstRopScreen *self, GstBuffer *buffer, rop_slot *slot, rop_
         return size <= slot->bytes && gst_buffer_extract(buffer, 0, slot->pixels, size) == size;
     }
     GstVideoFrame frame;
-    if (!gst_video_frame_map(&frame, &self->info, buffer, GST_MAP_READ)) {
+    guint x = 0, y = 0;
+    if (!cut(self, buffer, &x, &y) || !gst_video_frame_map(&frame, &self->info, buffer, GST_MAP_READ)) {
         return FALSE;
     }
     uint8_t *to = slot->pixels;
     for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES(&frame); plane++) {
         const guint rows = plane == 0 ? picture->height : picture->height / 2u;
-        const guint8 *from = GST_VIDEO_FRAME_PLANE_DATA(&frame, plane);
+        const gsize apart = (gsize)GST_VIDEO_FRAME_PLANE_STRIDE(&frame, plane);
+        const guint8 *from = (const guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&frame, plane) + (plane == 0 ? y : y / 2u) * apart +
+                             (gsize)x * (gsize)GST_VIDEO_INFO_COMP_PSTRIDE(&self->info, 0);
         for (guint row = 0; row < rows; row++) {
-            memcpy(to, from + (gsize)row * (gsize)GST_VIDEO_FRAME_PLANE_STRIDE(&frame, plane), picture->stride);
+            memcpy(to, from + row * apart, picture->stride);
             to += picture->stride;
         }
     }
@@ -326,7 +346,7 @@ static gboolean hand_over(GstRopScreen *self, GstBuffer *buffer)
     if (!fill(self, buffer, &slot, &picture)) {
         (void)rop_release_slot(self->client, &slot);
         self->counts[REFUSED]++;
-        give_none(self, self->sequence, "the frame cannot be mapped, or is larger than its caps say");
+        give_none(self, self->sequence, "the frame cannot be mapped, or is not as large, or cut, as its caps say");
         return FALSE;
     }
     picture.sequence = ++self->sequence;

@@ -1,6 +1,6 @@
 """Runs a pipeline with the system's Python and prints what its element `ropscreen` says, one JSON object a line.
 
-`gstreamer_pipeline.py PIPELINE`; the sink is named `out`. Also prints the meta of every buffer there. Ends at EOS, at
+`gstreamer_pipeline.py PIPELINE`; a sink that is named `out` has the meta of every buffer printed, too. Ends at EOS, at
 an error, or at a line on standard input; the line `cancel` emits that signal, `stats` prints that property; both go on.
 """
 
@@ -63,7 +63,8 @@ loop = GLib.MainLoop()
 pipeline = Gst.parse_launch(sys.argv[1])
 pipeline.get_bus().add_signal_watch()
 pipeline.get_bus().connect("message", on_message)
-pipeline.get_by_name("out").connect("handoff", on_buffer)
+if out := pipeline.get_by_name("out"):
+    out.connect("handoff", on_buffer)
 GLib.io_add_watch(0, GLib.IO_IN, on_input)
 pipeline.set_state(Gst.State.PLAYING)
 loop.run()

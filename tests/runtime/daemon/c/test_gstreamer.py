@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import simplejpeg
 
@@ -40,8 +41,13 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+LOOKED_AT = "fakesink name=out signal-handoffs=true"
+
+
 @contextlib.contextmanager
-def pipeline(plugins: Path, text: str) -> Iterator[tuple[subprocess.Popen[str], Callable[[], dict[str, Any]]]]:
+def pipeline(
+    plugins: Path, text: str, sink: str = LOOKED_AT
+) -> Iterator[tuple[subprocess.Popen[str], Callable[[], dict[str, Any]]]]:
     """A running pipeline, and what gives the next thing it said ({} at its end)."""
     system = "/usr/bin/python3"
     if subprocess.run([system, "-c", "import gi"], capture_output=True, timeout=300).returncode:
@@ -50,7 +56,7 @@ def pipeline(plugins: Path, text: str) -> Iterator[tuple[subprocess.Popen[str], 
         "GST_PLUGIN_PATH": str(plugins),
         "GST_REGISTRY": str(plugins / "registry"),
     }
-    command = [system, str(HERE / "gstreamer_pipeline.py"), f"{text} ! fakesink name=out signal-handoffs=true"]
+    command = [system, str(HERE / "gstreamer_pipeline.py"), f"{text} ! {sink}"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as running:
@@ -62,8 +68,8 @@ def pipeline(plugins: Path, text: str) -> Iterator[tuple[subprocess.Popen[str], 
             running.terminate()
 
 
-def all_said(plugins: Path, text: str) -> Said:
-    with pipeline(plugins, text) as (running, next_said):
+def all_said(plugins: Path, text: str, sink: str = LOOKED_AT) -> Said:
+    with pipeline(plugins, text, sink) as (running, next_said):
         found = list(iter(next_said, {}))
         assert running.wait(60) == 0
     return found
@@ -109,6 +115,26 @@ def test_a_pipeline_of_one_line_reads(plugins: Path, lasting_daemon: Path, tmp_p
     assert message["notice"]
     assert {**meta, "kind": "message"} == message
     assert [one["outcome"] for one in later] in ([], ["NO_RESULT"])  # the pipeline has stopped
+
+
+@pytest.mark.parametrize("kind", ["RGB", "RGBx", "NV12", "YUY2"])
+def test_of_a_buffer_that_is_cut_by_its_meta_that_part_is_read(
+    plugins: Path, lasting_daemon: Path, tmp_path: Path, kind: str
+) -> None:
+    if subprocess.run([tool("gst-inspect-1.0"), "--exists", "fakevideosink"], timeout=300).returncode:
+        pytest.skip("no fakevideosink on this machine (gstreamer1.0-plugins-bad)")
+    whole = np.full((400, 640, 3), 9, np.uint8)
+    whole[60:300, 104:426] = retina(1, width=WIDTH, height=HEIGHT)
+    (tmp_path / "frame").write_bytes(whole.tobytes())
+    begin = (
+        f"filesrc location={tmp_path / 'frame'} blocksize={whole.nbytes}"
+        " ! video/x-raw,format=RGB,width=640,height=400,framerate=30/1 ! videoconvert"
+        f" ! video/x-raw,format={kind} ! videocrop left=104 top=60 right=214 bottom=100"
+        f" ! ropscreen socket={lasting_daemon} wait=true matrix=bt709 range=limited"
+    )
+    cut, by_meta = (all_said(plugins, begin, sink)[0] for sink in (LOOKED_AT, "fakevideosink"))
+    assert cut["outcome"] == by_meta["outcome"] == "NO_REFERRAL_FINDINGS"
+    assert cut["frame-sha256"] == by_meta["frame-sha256"]
 
 
 def test_yuv_that_does_not_say_how_it_was_made_ends_the_pipeline_with_what_to_do(
