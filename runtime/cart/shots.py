@@ -46,6 +46,8 @@ def take_frame(reader: LiveReader, *, timeout_ms: float = CAPTURE_TIMEOUT_MS) ->
             except FrameUnreadable as error:
                 lost = error
                 continue
+            except FrameTimeout:  # which would name what was left of the time
+                break
             if frame is None:
                 raise FrameTimeout("the camera was closed; open it anew")
             if frame.captured_ns >= pressed_ns:
