@@ -14,6 +14,7 @@ from runtime.cart.errors import NotNow
 from runtime.cart.kept import Supervised
 
 FLASHED = "pictures are taken by a flash that is timed for this exposure; both are set in cart.toml, [light.timing]"
+TIMED = "the exposure cannot be turned here: it is timed for the flash; leave it, or call the technician"
 EXPOSURE = "exposure"
 
 
@@ -35,7 +36,7 @@ class Turned:
     def turn(self, camera: Supervised[LiveReader], name: str, value: float | None, *, flashed: bool) -> Control:
         """Set one, None: by the camera itself. Raises `NotNow` for what a flash forbids, `CameraError`."""
         if flashed and name == EXPOSURE:
-            raise NotNow("the exposure cannot be turned here: it is timed for the flash; leave it, or call the technician")
+            raise NotNow(TIMED)
         control = _reader(camera).adjust(name, value)
         self._values[name] = value
         return control

@@ -49,5 +49,5 @@ def test_the_first_frame_that_was_captured_after_the_press(ages_ms: list[float |
 @pytest.mark.parametrize("ages_ms", [[], [60_000], [60_000, 60_000]])
 def test_where_only_older_ones_come_there_is_no_picture(ages_ms: list[float | None]) -> None:
     reader: Any = Reader(ages_ms)
-    with pytest.raises(FrameTimeout, match="^no frame within 1234 ms; look at the camera$"):
+    with pytest.raises(FrameTimeout, match=r"^no frame within 1234 ms; look at the camera$"):
         take_frame(reader, timeout_ms=1234)

@@ -151,8 +151,8 @@ SAYS = {
     "the worklist has this identifier with another name and birth date; compare with the wrist band again, and correct "
     "the infant where it is a slip": "la lista de trabajo tiene este identificador con otro dato: nombre y fecha de "
     "nacimiento; compare de nuevo con la pulsera y corrija los datos del bebé si es un error",
-    "frame 3, OD nasal: read as REFER, excluded by a person": "imagen 3, OD nasal: leída como DERIVAR, excluida por una "
-    "persona",
+    "frame 3, OD nasal: read as REFER, excluded by a person": "imagen 3, OD nasal: leída como DERIVAR, excluida por "
+    "una persona",
     "OS superior is set now, the screen showed OD inferior; nothing was taken, look again": "ahora está fijado OS "
     "superior, la pantalla mostraba OD inferior; no se tomó nada, mire de nuevo",
     "the disk is full, 12 MiB left: no picture can be kept; free some space, or call the technician": "el disco está "
