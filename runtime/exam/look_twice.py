@@ -13,13 +13,14 @@ from runtime.errors import ScreeningError
 from runtime.exam.errors import JournalError
 from runtime.exam.infant import Infant
 from runtime.exam.journal import Journal
-from runtime.exam.journal.orders import infants_of_exams
+from runtime.exam.journal.orders import earlier_infants, infants_of_exams
 from runtime.exam.machine import Phase
 from runtime.exam.naming import cleaned, same_name, says_nothing
 from runtime.exam.order import Order, Ordered, day_of
 from runtime.outcome import Outcome
 
 DO = "compare with the wrist band again, and correct the infant where it is a slip"
+LOOK = "a second person looks whose it is"
 ALREADY = {
     one: f"this infant has an exam of today already: {word(one)}"
     for one in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
@@ -38,6 +39,7 @@ def said_otherwise(infant: Infant, ordered: Iterable[Mapping[str, Any]], journal
     found = [*_in_worklist(infant, lines), *_under_another(infant, lines)]
     try:
         exams = infants_of_exams(journal)
+        found += _corrected_away(infant, exams, journal)
     except (JournalError, ValueError, KeyError):  # an exam is not to be refused for what another one's events hold
         return [*found, "what other exams of this cart say of this identifier could not be read; look under Today"]
     for other_id, other in exams.items():
@@ -45,6 +47,15 @@ def said_otherwise(infant: Infant, ordered: Iterable[Mapping[str, Any]], journal
             differ = Ordered(Order(), "", other.name, f"{other.born_at:%Y%m%d}", other.sex).differing(infant)
             found += _sentences(f"exam {other_id}", differ)
     return found
+
+
+def _corrected_away(infant: Infant, exams: Mapping[str, Infant], journal: Journal) -> Iterator[str]:
+    """Of exams that refer and were this infant's until one person said that they are another's."""
+    refer = {line.exam_id for line in journal.exams() if line.outcome is Outcome.REFER}
+    for exam_id, earlier in earlier_infants(journal).items():
+        was = any(same_identifier(one.infant_id, infant.infant_id) for one in earlier)
+        if exam_id in refer and was and not same_identifier(exams[exam_id].infant_id, infant.infant_id):
+            yield f"exam {exam_id}, which refers, was this infant's until it was corrected to another; {LOOK}"
 
 
 def said_of_today(infant: Infant, journal: Journal) -> list[str]:

@@ -30,6 +30,20 @@ def infants_of_exams(journal: JournalReader) -> dict[str, Infant]:
     return {exam: Infant.from_dict(content) for exam, content in _last_said(journal, "patient").items()}
 
 
+def earlier_infants(journal: JournalReader) -> dict[str, list[Infant]]:
+    """By exam whose it was before it was corrected, oldest first; voided and retired ones are left out.
+
+    Raises `KeyUnusable`, and `JournalDamaged` where an event was altered.
+    """
+    secrets, said = journal.unlocked(), dict[str, list[Infant]]()
+    for values in journal.database.rows(_WHOM, (OPENED, AMENDED)):
+        content = checked_event(secrets, values).content
+        if "patient" in content:
+            said.setdefault(str(values[1]), []).append(Infant.from_dict(content["patient"]))
+    counts = {line.exam_id for line in journal.exams() if line.phase in (Phase.OPEN, Phase.CLOSED)}
+    return {exam: infants[:-1] for exam, infants in said.items() if len(infants) > 1 and exam in counts}
+
+
 def infants_listed(journal: JournalReader, exams: Collection[str]) -> dict[str, Infant]:
     """By exam who was examined, of those that a list shows; retired ones have nobody.
 

@@ -236,6 +236,32 @@ def test_an_identifier_that_another_infant_has_is_said(cart: Cart, capsys: pytes
     assert "Roe" not in said.err
 
 
+@pytest.mark.parametrize("refers", [True, False])
+def test_a_referral_that_was_corrected_to_another_infant_is_said_at_the_next_exam_of_the_first(
+    cart: Cart, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refers: bool
+) -> None:
+    """One person corrects whose exam it is; nothing else here would tell that this infant was once referred."""
+    share = 0.9 if refers else 0.1
+    monkeypatch.setattr(runtime.screener, "load_engine", lambda *_: FakeEngine(probabilities=(1 - share, share)))
+    first = cart.new()
+    cart.capture(0, "OD", "nasal")
+    cart("close", "--operator", "anna")
+    other, infant = cart.folder / "other.json", cart.folder / "infant.json"
+    other.write_text(json.dumps({**INFANT, "infant_id": "H-2", "name": "Roe^Other"}))
+    cart("correct", first, "--operator", "anna", "--infant", str(other), "--reason", "of the twin")
+    common = ("new", "--operator", "anna", "--journal", str(cart.journal), "--key-file", str(cart.key))
+    said = f"look twice: exam {first}, which refers, was this infant's until it was corrected to another"
+    for whose, told in ((other, False), (infant, refers)):
+        capsys.readouterr()
+        assert main([*common, "--infant", str(whose)]) == 0
+        assert (said in capsys.readouterr().err) is told
+        cart("close", "--operator", "anna")
+    cart("correct", first, "--operator", "ben", "--infant", str(infant), "--reason", "it was right")
+    capsys.readouterr()
+    assert main([*common, "--infant", str(infant)]) == 0
+    assert "until it was corrected" not in capsys.readouterr().err
+
+
 def test_an_exam_of_today_is_said_where_another_one_is_opened(
     cart: Cart, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
