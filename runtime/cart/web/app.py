@@ -12,6 +12,7 @@ from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
@@ -49,6 +50,7 @@ def create_app(cart: Cart, sign_in: SignIn, texts: Texts, *, hosts: tuple[str, .
     """
     sessions = Sessions(idle_s, knows=sign_in.knows)
     cart.operator = sessions.current
+    looked = _Turns()
 
     app = FastAPI(
         title="ROP screening cart",
@@ -62,8 +64,8 @@ def create_app(cart: Cart, sign_in: SignIn, texts: Texts, *, hosts: tuple[str, .
         app.add_exception_handler(kind, handler)
     app.state.sessions = sessions
     app.include_router(_sessions_router(cart, sign_in, sessions, texts, secure=scheme == "https"))
-    app.include_router(_exam_router(cart, sessions))
-    app.include_router(_pictures_router(cart, sessions))
+    app.include_router(_exam_router(cart, sessions, looked))
+    app.include_router(_pictures_router(cart, sessions, looked))
     _pages(app)
     _events(app, cart, sessions)
     return RequestGuard(app, hosts, scheme)
@@ -81,6 +83,19 @@ class _Apart:
 
     async def __call__(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+class _Turns:
+    """What a user looks at is asked of the desk one after the other: however much one asks for, a picture that is taken
+    and what others look at wait for one answer of theirs at most, and no queue is full of them."""
+
+    def __init__(self) -> None:
+        self._of: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def __call__(self, session: WebSession, ask: Callable[[], Future[T]]) -> T:
+        turn = self._of.setdefault(session.user.name, asyncio.Lock())
+        async with turn:
+            return await _done(ask())
 
 
 async def _live(cart: Cart, number: int) -> PreviewPicture | None:
@@ -186,7 +201,7 @@ def _elsewhere(request: Request) -> bool:
     return client is None or not is_own(client.host, here)
 
 
-def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
+def _exam_router(cart: Cart, sessions: Sessions, looked: _Turns) -> APIRouter:
     router = APIRouter(prefix="/api/1")
     reads = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
     writes = Depends(_SignedIn(sessions, changes=True, right=Right.SCREEN))
@@ -289,24 +304,24 @@ def _exam_router(cart: Cart, sessions: Sessions) -> APIRouter:
         return await _done(cart.document(exam, findings, clinician=who(session)))
 
     @router.get("/exams")
-    async def exams(_: WebSession = reads, day: str = "") -> dict[str, Any]:
+    async def exams(session: WebSession = reads, day: str = "") -> dict[str, Any]:
         """The exams of a day (`2026-11-28`, the cart's own zone), or of today."""
         try:
             of = date.fromisoformat(day) if day else datetime.now().astimezone().date()
         except ValueError:
             return problem(422, "not taken", "day: expected a date as in 2026-11-28")  # type: ignore[return-value]
-        found = await _done(cart.day(of))
+        found = await looked(session, lambda: cart.day(of))
         return {"day": of.isoformat(), **found}
 
     @router.get("/exams/{exam}")
     async def one(exam: str, session: WebSession = reads) -> dict[str, Any]:
         """One exam, whole."""
-        return _with_keys(await _done(cart.exam(exam)), session)
+        return _with_keys(await looked(session, lambda: cart.exam(exam)), session)
 
     return router
 
 
-def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
+def _pictures_router(cart: Cart, sessions: Sessions, looked: _Turns) -> APIRouter:
     router = APIRouter(prefix="/api/1")
     looks = Depends(_SignedIn(sessions, changes=False, right=Right.LOOK))
     serves = Depends(_SignedIn(sessions, changes=False, right=Right.SERVICE))
@@ -361,18 +376,18 @@ def _pictures_router(cart: Cart, sessions: Sessions) -> APIRouter:
             return problem(404, "not here", "there is no such picture in this session")
         headers = {"cache-control": "private, max-age=600"}
         if kind == "gates":
-            data, told = await _done(cart.gates(exam, number))
+            data, told = await looked(session, lambda: cart.gates(exam, number))
             headers["x-explanation"] = json.dumps({**told.to_dict(), "words": WORDS})
             return Response(data, media_type="image/jpeg", headers=headers)
-        data, media_type = await _done(cart.picture(exam, number, kind))
+        data, media_type = await looked(session, lambda: cart.picture(exam, number, kind))
         return Response(data, media_type=media_type, headers=headers)
 
     @router.get("/exams/{exam}/report.{kind}")
-    async def report(exam: str, kind: str, _: WebSession = looks) -> Response:
+    async def report(exam: str, kind: str, session: WebSession = looks) -> Response:
         """The exam's report as a page or a PDF."""
         if kind not in ("html", "pdf"):
             return problem(404, "not here", "reports are html or pdf")
-        data, media_type = await _done(cart.report(exam, kind))
+        data, media_type = await looked(session, lambda: cart.report(exam, kind))
         headers = {"content-security-policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
         return Response(data, media_type=media_type, headers=headers)
 

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart.demo.parts import PIN, TECHNICIAN, USER
+from runtime.cart.desk import LONGEST_QUEUE
 from runtime.cart.web import app
 from tests.runtime.cart.driving import until
 from tests.runtime.cart.quick import INFANT_FIELDS, Quick, quick
@@ -70,6 +71,22 @@ def test_a_live_picture_that_did_not_come_in_time_is_waited_for_no_longer(cart: 
     answer = cart.client.get("/api/1/preview?after=99999999999999")
     assert (answer.status_code, answer.content) == (204, b"")
     assert not cart.cart.preview._waiting
+
+
+def test_who_asks_for_reports_without_end_fills_no_queue(cart: Quick) -> None:
+    """As many at once as the desk takes commands: the next picture was refused, the cart being busy."""
+    cart.open_exam()
+    exam, cart_desk, held = cart.exam()["exam"], cart.cart._desk, threading.Event()
+    with ExitStack() as opened:
+        opened.callback(held.set)
+        cart_desk.do(lambda _: held.wait())
+        asked = [send(cart, f"GET /api/1/exams/{exam}/report.html", opened) for _ in range(LONGEST_QUEUE + 8)]
+        for _ in range(3):  # whoever asks after them is answered when they were taken
+            assert cart.client.get("/api/1/health", timeout=ANSWERED_S).status_code < 500
+        taken = cart_desk.do(lambda _: "taken")
+        held.set()
+        assert taken.result(ANSWERED_S) == "taken"
+        assert {one.recv(15) for one in asked} == {b"HTTP/1.1 200 OK"}
 
 
 def test_who_waits_for_the_worklist_delays_nobody_else(tmp_path: Path) -> None:
