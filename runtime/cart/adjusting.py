@@ -14,7 +14,10 @@ from runtime.cart.errors import NotNow
 from runtime.cart.kept import Supervised
 
 FLASHED = "pictures are taken by a flash that is timed for this exposure; both are set in cart.toml, [light.timing]"
-TIMED = "the exposure cannot be turned here: it is timed for the flash; leave it, or call the technician"
+TIMED = (
+    "the exposure cannot be turned here: it is timed for the flash; "
+    "leave it, or have it set in cart.toml, [light.timing]"
+)
 EXPOSURE = "exposure"
 
 

@@ -22,6 +22,8 @@ MOST_OWN, MOST_OTHERS, MOST_OF_A_STRANGER = 200, 96, 24
 """Connections at once: of this machine, of all others together, of one of them."""
 REQUEST_S = 10.0
 """Within so long a connection's first request must be whole, and each further one from its first byte on."""
+STANDS_S = 2.0
+"""Between two sweeps; whatever is longer, the program stood still."""
 IDLE_S = 20.0
 """Longest wait after an answer, or for an answer to be taken; an idle connection is closed at 15 s as it should be."""
 
@@ -81,6 +83,7 @@ class Door(socket.socket):
         # answer waited for some 40 ms between its head and its body, until the browser acknowledged the head.
         super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._guests: list[Guest] = []
+        self._swept = time.monotonic()
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection that may stay."""
@@ -95,11 +98,18 @@ class Door(socket.socket):
         return next(guest for guest in self._guests if guest.connection.fileno() == fileno)
 
     async def sweep(self) -> None:
-        """End those whose time is over; to be called every second."""
+        """End those whose time is over; to be called every second.
+
+        Time in which this program itself stood still, on a machine that had none for it, is nobody's: what came
+        meanwhile lies there and was not read yet.
+        """
         now = time.monotonic()
+        stood_s, self._swept = max(0.0, now - self._swept - STANDS_S), now
         for guest in self._guests:
-            if guest.until is not None and guest.until < now:
-                guest.end()
+            if guest.until is not None:
+                guest.until += stood_s
+                if guest.until < now:
+                    guest.end()
         self._guests = [guest for guest in self._guests if not guest.gone]
 
     def _admit(self, connection: socket.socket, address: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -17,7 +18,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from runtime.cart.web import door as door_module
-from runtime.cart.web.door import is_own
+from runtime.cart.web.door import Guest, is_own
 from tests.runtime.cart.driving import PATIENCE_S, until
 from tests.runtime.cart.quick import Quick, quick
 
@@ -181,3 +182,15 @@ def test_an_answer_that_nobody_takes_is_not_kept(
 )
 def test_who_sits_at_this_machine(peer: str, here: str, own: bool) -> None:
     assert is_own(peer, here) is own
+
+
+def test_time_in_which_the_program_stood_still_is_nobodys() -> None:
+    mine, other = socket.socketpair()
+    with mine, other, door_module.Door(socket.AF_INET) as door:
+        door._guests = [Guest(mine, "", time.monotonic() - 0.1)]
+        door._swept = time.monotonic() - 60
+        asyncio.run(door.sweep())
+        assert not door._guests[0].ended  # its bytes may lie there
+        door._guests[0].until = time.monotonic() - 0.1
+        asyncio.run(door.sweep())
+        assert door._guests[0].ended
