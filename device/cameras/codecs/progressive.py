@@ -1,7 +1,9 @@
 """Whether the scans of a progressive JPEG are whole, as far as libjpeg does not say.
 
 libjpeg says when a scan's data ends before or well after its last block, but not when the last code of a scan stands
-for more blocks than are left. The dark rim of a fundus is such a code, so it hides that all before it was shifted.
+for more blocks than are left. The dark rim of a fundus is such a code, so it hides that all before it was shifted. Nor
+does it say when a coefficient lies beyond its block's last. A scan that refines is walked over only where that is
+compiled.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ def check_scans(data: bytes) -> None:
     if not sampling or not all(size) or not all(map(all, sampling.values())):
         raise Damaged("JPEG", "its header is torn")
     _check_bits(scans, set(sampling))
+    known: dict[int, bytearray] = {}
     across, down = (max(s[k] for s in sampling.values()) for k in (0, 1))
     for scan in scans:
         if not scan.first:
@@ -66,14 +69,15 @@ def check_scans(data: bytes) -> None:
         run = longest_run(scan.data)
         if run > _RUN_MAX:
             raise Damaged("JPEG", f"{run} equal bytes in a row within a scan")
-        if scan.high or scan.restart_every:
-            continue
+        if scan.restart_every or (scan.high and _scans is None):
+            continue  # libjpeg looks for each of its restart markers
         one = sampling[scan.components[0]] if len(sampling) > 1 else (across, down)
         wide, high = (
             math.ceil(math.ceil(pixels * own / most) / 8)
             for pixels, own, most in zip(size, one, (across, down), strict=True)
         )
-        if not (_ends_with if _scans is None else _walked)(scan, wide * high):
+        of = known.setdefault(scan.components[0], bytearray(8 * wide * high))
+        if not (_ends_with(scan, wide * high) if _scans is None else _walked(scan, of)):
             raise Damaged("JPEG", "a scan does not end with its last block")
 
 
@@ -130,9 +134,12 @@ def _check_bits(scans: list[Scan], components: set[int]) -> None:
         raise Damaged("JPEG", "scans are missing")
 
 
-def _walked(scan: Scan, blocks: int) -> bool:
-    """As `_ends_with` by walking over the codes, and whether the data does not end before."""
-    return _scans.ends_with(scan.data, scan.table, scan.last + 1 - scan.first, blocks)
+def _walked(scan: Scan, known: bytearray) -> bool:
+    """As `_ends_with` by walking over the codes, and whether the data does not end before.
+
+    known: which coefficients of each block are not 0 by the scans before, 64 bits a block, and then by this one.
+    """
+    return _scans.ends_with(scan.data, scan.table, scan.first, scan.last, known, bool(scan.high))
 
 
 def _ends_with(scan: Scan, blocks: int) -> bool:

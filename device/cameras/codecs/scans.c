@@ -1,6 +1,7 @@
-/* How many blocks the data of a progressive JPEG's first scan of details lasts for: device/cameras/codecs/progressive.py.
+/* How many blocks the data of a progressive JPEG's scan of details lasts for: device/cameras/codecs/progressive.py.
  *
- * Only the codes are walked over (ITU-T T.81, G.1.2.2, F.2.2.3); no coefficient is kept. Data and table may be anything.
+ * Only the codes are walked over (ITU-T T.81, G.1.2.2, G.1.2.3, F.2.2.3). Of the coefficients is kept which are not 0, 64
+ * bits a block, since a scan that refines has a bit for each of them. Data and table may be anything.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -85,15 +86,23 @@ static int read_codes(const uint8_t *table, Py_ssize_t size, Codes *c) {
     return 1;
 }
 
-/* One block, of which the band holds `wide` frequencies, or a run of blocks with nothing (more), whose length is returned;
- * TOO_FEW or NO_CODE. */
-static int blocks_read(Bits *b, const Codes *c, int wide) {
-    for (int k = 0; k < wide; k++) {
+/* A band of frequencies from `first` to `last`, and which coefficients are not 0; `known` is NULL where nobody asks. */
+typedef struct {
+    int first, last;
+    uint64_t *known;
+} Band;
+
+/* One block, or a run of blocks with nothing (more), whose length is returned; TOO_FEW or NO_CODE, also for a coefficient
+ * beyond the band, which libjpeg drops without a word. */
+static int blocks_read(Bits *b, const Codes *c, const Band *band, int64_t block) {
+    for (int k = band->first; k <= band->last; k++) {
         const int value = decoded(b, c);
         if (value < 0) return value;
         const int zeros = value >> 4, bits = value & 15;
         if (bits) {
             if (taken(b, bits) < 0) return TOO_FEW;
+            if (k + zeros > band->last) return NO_CODE;
+            if (band->known) band->known[block] |= UINT64_C(1) << (k + zeros);
         } else if (zeros < 15) {
             const int more = taken(b, zeros);
             return more < 0 ? more : (1 << zeros) + more;
@@ -104,38 +113,91 @@ static int blocks_read(Bits *b, const Codes *c, int wide) {
 }
 
 /* Whether `blocks` are there, no run of nothing reaches beyond them, and one block more finds too few bits. */
-static int ends(Bits *b, const Codes *c, int wide, int64_t blocks) {
-    while (blocks >= 0) {
-        const int found = blocks_read(b, c, wide);
-        if (found < 0) return found == TOO_FEW && blocks == 0;
-        blocks -= found;
+static int ends(Bits *b, const Codes *c, Band *band, int64_t blocks) {
+    int64_t block = 0;
+    uint64_t *const known = band->known;
+    while (block <= blocks) {
+        if (block == blocks) band->known = NULL; /* it is none of the picture's */
+        const int found = blocks_read(b, c, band, block);
+        band->known = known;
+        if (found < 0) return found == TOO_FEW && block == blocks;
+        block += found;
     }
     return 0;
 }
 
+/* A bit for each coefficient from `k` on that is not 0, until `zeros` that are 0 were passed and one more is found: its
+ * place, or one behind the band; TOO_FEW. */
+static int refined(Bits *b, const Band *band, uint64_t known, int k, int zeros) {
+    if (k > band->last) return k;
+    const uint64_t of_band = (UINT64_C(2) << band->last) - (UINT64_C(1) << k); /* 2 << 63 is 0, and the difference right */
+    uint64_t open = ~known & of_band;
+    for (; zeros > 0 && open; zeros--) open &= open - 1;
+    const int found = open ? __builtin_ctzll(open) : band->last + 1;
+    int more = __builtin_popcountll(known & of_band & (open ? (open & -open) - 1 : ~UINT64_C(0)));
+    for (; more > 24; more -= 24) {
+        if (taken(b, 24) < 0) return TOO_FEW;
+    }
+    return taken(b, more) < 0 ? TOO_FEW : found;
+}
+
+/* Whether the data of a scan that adds a bit lasts for `blocks`, and no run of nothing reaches beyond them. */
+static int refines(Bits *b, const Codes *c, const Band *band, int64_t blocks) {
+    int64_t run = 0;
+    for (int64_t block = 0; block < blocks; block++) {
+        const uint64_t known = band->known[block];
+        int k = band->first;
+        while (!run && k <= band->last) {
+            const int value = decoded(b, c);
+            if (value < 0) return 0;
+            const int zeros = value >> 4, bits = value & 15;
+            if (bits > 1) return 0;
+            if (!bits && zeros < 15) {
+                const int more = taken(b, zeros);
+                if (more < 0) return 0;
+                run = ((int64_t)1 << zeros) + more;
+                break;
+            }
+            if (bits && taken(b, 1) < 0) return 0;
+            k = refined(b, band, known, k, zeros);
+            if (k < 0 || (bits && k > band->last)) return 0;
+            if (bits) band->known[block] |= UINT64_C(1) << k;
+            k++;
+        }
+        if (run) {
+            if (refined(b, band, known, k, 64) < 0) return 0;
+            run--;
+        }
+    }
+    return run == 0;
+}
+
 static PyObject *ends_with(PyObject *self, PyObject *args) {
     (void)self;
-    Py_buffer data, table;
-    int wide, whole;
-    long long blocks;
+    Py_buffer data, table, known;
+    Band band;
     Codes codes;
-    if (!PyArg_ParseTuple(args, "y*y*iL:ends_with", &data, &table, &wide, &blocks)) return NULL;
-    whole = read_codes(table.buf, table.len, &codes);
+    int refining, whole;
+    if (!PyArg_ParseTuple(args, "y*y*iiw*p:ends_with", &data, &table, &band.first, &band.last, &known, &refining)) return NULL;
+    const int64_t blocks = known.len / 8;
+    band.known = known.buf;
+    whole = 1 <= band.first && band.first <= band.last && band.last < 64 && read_codes(table.buf, table.len, &codes);
     if (whole) {
         Bits bits = {data.buf, (const uint8_t *)data.buf + data.len, 0, 0};
         Py_BEGIN_ALLOW_THREADS
-        whole = ends(&bits, &codes, wide, blocks);
+        whole = refining ? refines(&bits, &codes, &band, blocks) : ends(&bits, &codes, &band, blocks);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&data);
     PyBuffer_Release(&table);
+    PyBuffer_Release(&known);
     return PyBool_FromLong(whole);
 }
 
 static PyMethodDef methods[] = {
     {"ends_with", ends_with, METH_VARARGS,
-     "ends_with(data, table, frequencies, blocks)\n--\n\n"
-     "Whether the data lasts for so many blocks and no more."},
+     "ends_with(data, table, first, last, known, refining)\n--\n\n"
+     "Whether the data lasts for the blocks of `known`, 8 bytes each, and no more."},
     {NULL, NULL, 0, NULL},
 };
 

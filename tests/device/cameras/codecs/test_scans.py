@@ -97,7 +97,7 @@ def test_walking_over_a_scans_codes_finds_what_libjpeg_does(
     blocks = -(-size[0] // 8) * -(-size[1] // 8)
     for scan in first_scans(progressive_jpeg(picture.resize(size), subsampling=0)):
         assert progressive._ends_with(scan, blocks)
-        assert [count for count in range(blocks + 3) if progressive._walked(scan, count)] == [blocks]
+        assert [count for count in range(blocks + 3) if progressive._walked(scan, bytearray(8 * count))] == [blocks]
 
 
 def test_walking_over_altered_scans_passes_none_that_libjpeg_tells_of(
@@ -111,8 +111,8 @@ def test_walking_over_altered_scans_passes_none_that_libjpeg_tells_of(
             changed = rng.choice((data, data, data, table))
             changed[rng.randrange(len(changed))] = rng.randrange(256)
             altered = replace(scan, data=bytes(data), table=bytes(table))
-            told += not progressive._walked(altered, 300)
-            assert progressive._ends_with(altered, 300) or not progressive._walked(altered, 300)
+            told += not progressive._walked(altered, bytearray(2400))
+            assert progressive._ends_with(altered, 300) or not progressive._walked(altered, bytearray(2400))
     assert told > 60
 
 
@@ -121,7 +121,28 @@ def test_walking_over_altered_scans_passes_none_that_libjpeg_tells_of(
 )
 def test_no_table_of_codes_harms_the_walk(walker: Any, table: bytes) -> None:
     for data in (b"", b"\xff", b"\xff\xff", b"\xff\x00" * 9, bytes(range(256)) * 4):
-        assert walker.ends_with(data, table, 63, 5) in (False, True)
+        for first, last in ((1, 63), (1, 1), (0, 63), (5, 4), (1, 64), (-1, 2)):
+            for refining in (False, True):
+                assert walker.ends_with(data, table, first, last, bytearray(range(40)), refining) in (False, True)
+
+
+def test_scans_that_refine_are_told_where_libjpeg_says_nothing(walker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dark rim's run of blocks hides that all before it was shifted there, too: up to a level over the picture."""
+    data, rng, told = progressive_jpeg(RETINA.resize((320, 240)), quality=92), random.Random(1), 0
+    for number, scan in enumerate(progressive._read(data)[1]):
+        for _ in range(30 if scan.first and scan.high else 0):
+            begin, end = scan_of(data, number)
+            other, at = bytearray(data), rng.randrange(begin, end - 4)
+            other[at : at + rng.randrange(5)] = rng.randbytes(4)
+            monkeypatch.setattr(progressive, "_scans", None)
+            with contextlib.suppress(Refused):
+                check_jpeg(bytes(other))
+                monkeypatch.setattr(progressive, "_scans", walker)
+                try:
+                    check_scans(bytes(other))
+                except Damaged:
+                    told += 1
+    assert told >= 8
 
 
 def test_blocks_lost_behind_a_rim_are_told_though_libjpeg_says_nothing() -> None:
