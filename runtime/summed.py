@@ -23,7 +23,8 @@ class Summed(BaseModel):
     @model_validator(mode="after")
     def _as_it_was_written(self) -> Summed:
         if self.sum is not None and self.sum != _sum_of(self._rest()):
-            raise ValueError("it was altered: its sum is another")
+            do = "look through it and take its `sum` out, or bring back a copy"
+            raise ValueError(f"it was altered, its sum is another: {do}")
         return self
 
     def summed(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import hmac
+import json
 import os
 import secrets
 import threading
@@ -21,6 +22,7 @@ from device.checked_file import read_whole
 from runtime.cart.errors import CartError, SignInRefused
 from runtime.cart.persons import shown_span
 from runtime.checked_json import NotJson, first_problem, model_from
+from runtime.summed import Summed
 
 USERS_SCHEMA = "rop.users/1"
 LARGEST_BYTES = 1 << 20
@@ -50,7 +52,7 @@ class User(BaseModel):
     """scrypt of the PIN with the salt, 32 bytes as hex."""
 
 
-class UsersFile(BaseModel):
+class UsersFile(Summed):
     """The whole file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -98,7 +100,7 @@ def load_users(path: Path) -> tuple[User, ...]:
 
 def save_users(path: Path, users: tuple[User, ...]) -> None:
     """Write a users file that only its owner can read, whole or not at all; it stays that owner's, whoever writes."""
-    content = UsersFile(schema="rop.users/1", users=users).model_dump_json(by_alias=True, indent=2)
+    content = json.dumps(UsersFile(schema="rop.users/1", users=users).summed(), indent=2, ensure_ascii=False)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:

@@ -24,6 +24,7 @@ from device.light.dose_file import DoseFile
 from device.signature import SignatureInvalid, signature_line
 from runtime.bundle import open_bundle
 from runtime.bundles.store import Slots
+from runtime.cart.users import load_users, new_user, save_users
 from runtime.config import load_config
 from runtime.dicom.configuration import load_dicom_config, new_dicom_config
 from runtime.errors import ScreeningError
@@ -185,8 +186,15 @@ def active_slot(tmp_path: Path, write_bundle: Write) -> Kind:
     return Kind((folder / ACTIVE,), lambda: open_bundle(folder).sha256, by_meaning=True)
 
 
+def users(tmp_path: Path, write_bundle: Write) -> Kind:
+    """Who somebody is in the trail, and what they may do."""
+    path = tmp_path / "users.json"
+    save_users(path, (new_user("anna", "Anna Berg", "1234"), new_user("ben", "Ben \u00d8st", "4321", "clinician")))
+    return Kind((path,), lambda: load_users(path), by_meaning=True)
+
+
 MADE = (bundle, plan, profile, calibration, dose_file, site_file, cart_toml)
-KINDS = {one.__name__: one for one in (*MADE, withdrawn, trusted_keys, site_numbers, site_anchor, active_slot)}
+KINDS = {one.__name__: one for one in (*MADE, withdrawn, trusted_keys, site_numbers, site_anchor, active_slot, users)}
 
 
 def _trusted(maker: Ed25519PrivateKey) -> TrustedKeys:
