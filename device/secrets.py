@@ -13,6 +13,8 @@ _ADDRESS = re.compile(
 """Also with the one slash that a path makes of two."""
 _QUOTED = re.compile(r"""(?i)(["'])([a-z][a-z0-9+.-]*://)([^"']*\s[^"']*)(?=\1)""")
 """An address with blanks in it, as a pipeline's words may hold one; it ends with its quotation."""
+_NO_SCHEME = re.compile(r"""(?<![^\s"'=(])((?://)?[^\s"'/:@]+:)(?!/)([^\s"']*)(?=@)""")
+"""User and password of an address that lacks its `rtsp://`, or the slashes of it."""
 _PROPERTY = re.compile(
     r"""(?<![^\s!"'(])([\w.:-]+)(\s*=\s*(?:\([\w/-]+\))?)"""
     r"""("(?:\\.|[^"\\])*(?:"|$)|'(?:\\.|[^'\\])*(?:'|$)|(?:\\.|[^\s\\])+)"""
@@ -47,6 +49,7 @@ def _hidden(text: str, stars: Callable[[str], str]) -> str:
     """The text with stars in place of each secret."""
     text = _ADDRESS.sub(lambda found: found[1] + _with_stars(found[2], stars), text)
     text = _QUOTED.sub(lambda found: found[1] + found[2] + _with_stars(found[3], stars), text)
+    text = _NO_SCHEME.sub(lambda found: found[1] + stars(found[2]), text)
     return _PROPERTY.sub(
         lambda found: found[1] + found[2] + stars(found[3]) if _SECRET_NAME.search(found[1]) else found[0], text
     )

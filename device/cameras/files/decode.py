@@ -261,8 +261,10 @@ def _tiff_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], 
     tiff.check_parts(data, page)
     if page.channels_alone:
         return _finish(picture, data, _of_channels(data, page))
+    turned = (TURNED,) if _orientation(picture) is not None else ()  # Pillow turns a TIFF itself as it loads it
     picture.load()
-    return _finish(picture, data, _eight_bits(picture, bits=page.bits[0], inverted=page.inverted))
+    pixels, changes = _finish(picture, data, _eight_bits(picture, bits=page.bits[0], inverted=page.inverted))
+    return pixels, changes if TURNED in changes else (*changes, *turned)
 
 
 def _of_channels(data: bytes, page: tiff.TiffPage) -> Image.Image:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from device import FrameUnreadable
 from device.cameras.files import decode
+from device.cameras.files.decode import TURNED, decode_picture
 
 RAMP = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3)
 
@@ -230,3 +231,17 @@ def test_a_name_that_is_no_utf8_can_be_shown(tmp_path: Path) -> None:
     with pytest.raises(FrameUnreadable) as caught:
         decode(path)
     assert caught.value.source == "b?d.png"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("kind", "ending"), [("JPEG", "jpg"), ("PNG", "png"), ("TIFF", "tif"), ("WEBP", "webp")])
+def test_a_picture_that_was_turned_upright_says_so_whoever_turned_it(
+    tmp_path: Path, kind: str, ending: str, orientation: int
+) -> None:
+    """Pillow turns TIFF itself, and no other."""
+    path, said = tmp_path / f"a.{ending}", Image.Exif()
+    said[0x0112] = orientation
+    Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(path, kind, exif=said)
+    picture = decode_picture(path)
+    assert picture.pixels.shape[:2] == ((24, 32) if orientation < 5 else (32, 24))
+    assert picture.changes == (() if orientation == 1 else (TURNED,))
