@@ -82,7 +82,12 @@ def read_summed(path: Path, limit: int) -> bytes:
 
 def place_of(location: Iterable[object]) -> str:
     """Where in a file something is wrong, as pydantic tells it; on one line, whatever the file's own keys hold."""
-    return ".".join(repr(str(part))[1:-1] for part in location)
+    return ".".join(map(one_line, location))
+
+
+def one_line(part: object) -> str:
+    """A key of a file as a message repeats it: no line break, nothing that acts on a terminal."""
+    return repr(str(part))[1:-1]
 
 
 def strict_json(raw: bytes | str) -> Any:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.checked_file import read_at_most
+from device.checked_file import one_line, read_at_most
 from runtime.checked_json import NotJson, OtherSchema, parsed
 from runtime.errors import BundleError
 from runtime.site_state import state_folder
@@ -81,7 +81,7 @@ def _active(content: dict[str, object]) -> Active:
     found = {name: value for name, value in content.items() if name != "schema"}
     keys = ("active", "previous", "since", "why", "returned")
     if set(found) != set(keys):
-        raise ValueError(f"its keys are {', '.join(found) or 'none'}, expected {', '.join(keys)}")
+        raise ValueError(f"its keys are {', '.join(map(one_line, found)) or 'none'}, expected {', '.join(keys)}")
     active, previous, since, why, returned = (found[name] for name in keys)
     if not isinstance(active, str) or not SLOT_NAME.fullmatch(active):
         raise ValueError("active is no SHA-256")

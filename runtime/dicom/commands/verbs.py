@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 
-from runtime.commands.say import say, say_json
+from runtime.commands.say import aside, say, say_json
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import error_text, printable
 from runtime.dicom.audit import tell
@@ -23,7 +23,7 @@ from runtime.dicom.received import LEFT_OUT
 from runtime.dicom.trial import ARCHIVE_AE, Hospital
 from runtime.dicom.worklist import Worklist, WorklistItem, query_worklist
 from runtime.exam.commands.journal import note_export, open_named
-from runtime.exam.errors import JournalFull, JournalUnwritable
+from runtime.exam.errors import JournalDamaged, JournalFull, JournalUnwritable
 from runtime.exam.infant import now_utc
 from runtime.exam.journal.orders import exams_on, orders_of_exams
 from runtime.exam.order import FINISHED, Order
@@ -59,7 +59,11 @@ def _orders_here(options: Namespace) -> dict[str, Order]:
     if options.journal is None:
         return {}
     with open_named(options, read_only=True) as journal:
-        return orders_of_exams(journal)
+        try:
+            return orders_of_exams(journal)
+        except JournalDamaged:  # nobody is to wait for what one exam's events hold
+            aside("runtime.dicom: which orders have an exam already could not be read; see runtime.exam verify")
+            return {}
 
 
 def _line(item: WorklistItem, own_title: str, exams: Sequence[str]) -> str:

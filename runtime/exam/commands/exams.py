@@ -37,7 +37,7 @@ from runtime.exam.journal import ExamRecord, ExamSummary, Journal
 from runtime.exam.journal.orders import exams_on, infants_listed, orders_of_exams
 from runtime.exam.look_twice import said_of_today, said_otherwise
 from runtime.exam.machine import Phase
-from runtime.exam.order import FINISHED, Ordered
+from runtime.exam.order import FINISHED, Order, Ordered
 from runtime.exam.result import still_to_take
 from runtime.exam.session import ExamSession
 from runtime.exam.site_rules import site_rules
@@ -61,7 +61,7 @@ def new(options: Namespace) -> int:
     with open_journal(options, create=True) as journal:
         _look_twice(ordered)
         if order is not None and not options.again:
-            _not_again(exams_on(order, orders_of_exams(journal)))
+            _not_again(_made_on(order, journal))
         station = this_station(options.station)
         exam_id = journal.begin_exam(infant, rules, operator=options.operator, station=station, order=order)
         for sentence in (*said_of_today(infant, journal), *said_otherwise(infant, (), journal, exam_id)):
@@ -71,6 +71,14 @@ def new(options: Namespace) -> int:
         else:
             say(exam_id)
     return 0
+
+
+def _made_on(order: Order, journal: Journal) -> Sequence[str]:
+    try:
+        return exams_on(order, orders_of_exams(journal))
+    except JournalDamaged:  # no infant is to wait for what another one's events hold
+        aside("runtime.exam: look twice: whether this order has an exam already could not be read; see verify")
+        return ()
 
 
 def _not_again(exams: Sequence[str]) -> None:

@@ -68,6 +68,7 @@ def test_an_exam_of_the_shipped_demonstration_finds_it(
         lambda path: path.write_text(json.dumps({"schema": "rop.slots/2"})),
         lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"active": "../../etc"})),
         lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"more": 1})),
+        lambda path: path.write_text(path.read_text().replace('"returned"', '"retu\\ned"')),
         lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"active": "0" * 64})),
         lambda path: path.unlink(),
     ],

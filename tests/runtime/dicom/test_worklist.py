@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -359,6 +360,12 @@ def test_what_has_an_exam_here_or_is_finished_or_anothers_is_marked(
         [said] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert said["exams"] == [exam_id]
         assert Ordered.from_dict(said).order.same_as(order)
+        with closing(sqlite3.connect(tmp_path / "journal" / "journal.sqlite3")) as connection, connection:
+            connection.execute("UPDATE events SET body = zeroblob(length(body)) WHERE kind = 'opened'")
+        assert ask(tmp_path, port, *where) == 0  # nobody is to wait for what one exam's events hold
+        shown = capsys.readouterr()
+        assert len(shown.out.splitlines()) == len(lines)
+        assert "which orders have an exam already could not be read" in shown.err
 
 
 # --- fuzz ------------------------------------------------------------------------------------------------------------
