@@ -15,7 +15,7 @@ DIGITS = 16
 
 
 class Summed(BaseModel):
-    """A model whose file is written from `summed`; one without a sum, of before there was one, is read as well."""
+    """A model that is written with its sum; a file without one, of before there was one, is read as well."""
 
     sum: str | None = Field(default=None, pattern=rf"^[0-9a-f]{{{DIGITS}}}$")
     """The first digits of the SHA-256 of everything else, in one spelling."""
@@ -28,12 +28,20 @@ class Summed(BaseModel):
         return self
 
     def summed(self) -> dict[str, Any]:
-        """What to write: all that it says, and its sum last."""
+        """All that it says, and its sum last: for a file that people read, in any spelling."""
         return {**self._rest(), "sum": _sum_of(self._rest())}
+
+    def written(self) -> str:
+        """The same in one line, in the spelling that is summed: `rop-read` takes the sum off its end."""
+        return f'{_spelled(self._rest())[:-1]}, "sum": "{_sum_of(self._rest())}"}}'
 
     def _rest(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True, exclude={"sum"}, exclude_none=True)
 
 
 def _sum_of(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGITS]
+    return hashlib.sha256(_spelled(content).encode()).hexdigest()[:DIGITS]
+
+
+def _spelled(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True)

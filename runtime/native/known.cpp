@@ -128,16 +128,14 @@ std::string networks_problem(const Bundle &bundle, const Json &answers, const Js
     if (got.probabilities.empty()) return std::string(word(got.outcome)) + " (" + got.reason + "), expected a result";
     const char *const in = engine.precision().c_str();
     const Json answer = answers.at(in);
-    const double most = tolerances.at("vessels").at(in).number();
+    const double most = tolerances.at("vessels").at(in).number(), near = tolerances.at("probability").at(in).number();
     std::vector<double> given;
     for (const auto &named : got.probabilities) given.push_back(named.second);
     const Picture map = picture_in(bundle, answer.at("vessels").text(), true);
     if (map.rgb.size() != got.vessels.size()) answer.refuse("has a vessel map that is not 256 x 256");
     std::string why = off_by("vessel map", block_means(got.vessels, 255), block_means(map.rgb, 255), most);
     if (why.empty()) why = off_by("vessel fraction", {got.vessel_fraction.value_or(-1)}, {answer.at("vessel_fraction").number()}, most);
-    if (why.empty()) {
-        why = off_by("probability", given, answer.at("probabilities").numbers(), tolerances.at("probability").at(in).number());
-    }
+    if (why.empty()) why = off_by("probability", given, answer.at("probabilities").numbers(), near);
     if (why.empty() && answer.has("outcome") && answer.at("outcome").text() != word(got.outcome)) {
         why = std::string(word(got.outcome)) + ", expected " + answer.at("outcome").text();
     }

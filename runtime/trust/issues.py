@@ -8,7 +8,6 @@ state folder; and in a file that only grows where one is named (`told`), which t
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -192,7 +191,7 @@ def _read_back(path: Path) -> Mapping[str, str]:
 
 
 def _write(path: Path, content: _Seen | _Back) -> None:
-    text = json.dumps(content.summed(), sort_keys=True)
+    text = content.written()
     aside = None
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

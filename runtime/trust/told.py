@@ -9,7 +9,6 @@ disk changed; lines of before it was written, or of the file's owner, have none.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import stat
@@ -90,7 +89,7 @@ class SiteAnchor:
 
     def tell(self, name: str, what: Mapping[str, int | str]) -> None:
         """One line more, on disk when this returns. Raises `SiteError`."""
-        line = json.dumps(_Line.model_validate({"name": name, **what}).summed()).encode() + b"\n"
+        line = _Line.model_validate({"name": name, **what}).written().encode() + b"\n"
         flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(self._path, flags)

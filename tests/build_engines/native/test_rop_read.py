@@ -27,6 +27,8 @@ from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
 from runtime.cpu_class import cpu_class
 from runtime.quality import COLOURS, DRAWN_OVER, FIELD, TORN, UNFAMILIAR
 from runtime.screener import Screener
+from runtime.trust.issues import Issues
+from runtime.trust.told import SiteAnchor
 from tests.build_engines.native.building import NATIVE, build, learnt, listed, readable_bundle, run, with_learnt
 from tests.build_engines.native.hostile import hostile_files
 from tests.pictures import retina
@@ -328,7 +330,11 @@ def keys_of(folder: Path) -> Path:
         "spelled otherwise",
         "withdrawn",
         "older",
+        "numbers changed",
         "older, told",
+        "older, told but for a brace",
+        "told, its end changed",
+        "told, a digit changed",
         "open to all",
     ],
 )
@@ -349,12 +355,25 @@ def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, 
         body = json.dumps({"schema": "rop.withdrawn/1", "issue": 1, "sha256": [digest]}).encode() + b"\n"
         (keys / "withdrawn.signed").write_bytes(body + signature_line(body, KEY))
     elif how == "older":
-        seen = {"schema": "rop.site-issues/1", "highest": {"bundle test": 4}}
-        (state / "site-issues.json").write_text(json.dumps(seen))
+        Issues(lambda: state).note("bundle test", 4)
+    elif how == "numbers changed":
+        Issues(lambda: state).note("bundle test", 4)
+        numbers = state / "site-issues.json"
+        numbers.write_text(numbers.read_text().replace(": 4", ": 0"))
     elif how == "open to all":
         keys.chmod(0o777)
     told = tmp_path / "told"
-    told.write_text('{"name": "bundle test", "issue": 5}\n{"name": "bund' if how == "older, told" else "")
+    told.touch()
+    if "told" in how:
+        SiteAnchor(told).tell("bundle test", {"issue": 5})
+        line = told.read_bytes()
+        as_left = {
+            "older, told": line + b'{"name": "bund',
+            "older, told but for a brace": line[:-2],
+            "told, its end changed": line[:-2] + b"~\n",
+            "told, a digit changed": line.replace(b"5", b"0", 1),
+        }
+        told.write_bytes(as_left[how])
     cv2.imwrite(str(tmp_path / "a.png"), retina()[..., ::-1])
     named: list[str | Path] = ["--bundle", bundle.path, "--trusted-keys", keys, tmp_path / "a.png"]
     done = run(program, *named, environment={"ROP_SITE_STATE": str(state), "ROP_SITE_ANCHOR": str(told)})
@@ -365,7 +384,11 @@ def test_with_keys_only_what_they_signed_is_read(program: Path, bundle: Bundle, 
         "spelled otherwise": "no signature line",
         "withdrawn": "was withdrawn",
         "older": "this cart has used issue 4",
+        "numbers changed": "its sum is another",
         "older, told": "this cart has used issue 5",
+        "older, told but for a brace": "this cart has used issue 5",
+        "told, its end changed": "its sum is another",
+        "told, a digit changed": "its sum is another",
         "open to all": "every user of this machine may write",
     }
     if how == "signed" and "knows no frame that has to be referred" not in done.stderr:
