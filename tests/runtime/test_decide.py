@@ -87,6 +87,7 @@ def test_any_numbers_are_shown_apart(values: list[float]) -> None:
         ({"no": 0.6801, "yes": 0.3}, ["yes"], 0.3),
         ({"no": 0.6799, "yes": 0.3}, ["yes"], None),
         ({"no": 0, "yes": 1}, ["yes"], 1.0),
+        ({"mild": 0, "severe": 1}, ["mild", "severe"], 1.0),
         ({"no": 1, "yes": 0}, ["yes"], 0.0),
         ({"no": 0.0, "yes": 1.01}, ["yes"], 1.01),
         ({"no": 0.0, "yes": 1.0101}, ["yes"], None),
@@ -111,4 +112,6 @@ def test_any_numbers_are_shown_apart(values: list[float]) -> None:
 def test_what_a_stored_reading_states_is_a_probability_only_where_all_of_it_may_be(
     stated: object, refer: list[str], expected: float | None
 ) -> None:
-    assert stated_refer_probability(stated, refer) == (None if expected is None else pytest.approx(expected))
+    found = stated_refer_probability(stated, refer)
+    assert found == (None if expected is None else pytest.approx(expected))
+    assert isinstance(found, (float, type(None)))
