@@ -29,7 +29,7 @@ def system_program(name: str) -> str | None:
     return shutil.which(name, path=SYSTEM_PATH)
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 120, what: str = "condition") -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 300, what: str = "condition") -> None:
     """Look again and again, soon at first."""
     deadline, pause = time.monotonic() + seconds, 0.002
     while not condition():

@@ -175,15 +175,15 @@ def test_a_watching_sender_sees_new_exams_and_ends_when_told(orthanc: Orthanc, t
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[3],
     )
-    try:
-        wait_until(lambda: len(orthanc.instances()) == 4, 60, "the first exam")
-        fill_journal(tmp_path / "journal", frames=1, seed=50)
-        wait_until(lambda: len(orthanc.instances()) == 8, 60, "the second exam")
-        sender.send_signal(signal.SIGTERM)
-        said, _ = sender.communicate(timeout=300)
-    finally:
-        sender.kill()
-        sender.wait()
+    with sender:
+        try:
+            wait_until(lambda: len(orthanc.instances()) == 4, what="the first exam")
+            fill_journal(tmp_path / "journal", frames=1, seed=50)
+            wait_until(lambda: len(orthanc.instances()) == 8, what="the second exam")
+            sender.send_signal(signal.SIGTERM)
+            said, _ = sender.communicate(timeout=300)
+        finally:
+            sender.kill()
     assert sender.returncode == 128 + signal.SIGTERM
     assert json.loads(said)["waiting"] == 0
 

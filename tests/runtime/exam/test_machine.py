@@ -181,7 +181,16 @@ def test_laterality_must_be_set() -> None:
         apply(Exam("X", RULES), Captured(None, View.DISC, "a"))  # type: ignore[arg-type]
 
 
+def test_why_an_exam_was_stopped_is_said_as_people_say_it() -> None:
+    words = {StopReason.UNSTABLE: "infant unstable", StopReason.REFUSED: "refused", StopReason.EQUIPMENT: "equipment"}
+    assert {why: why.words for why in StopReason} == words
+    assert [StopReason.of(text) for text in (*words.values(), "unstable")] == [*words, StopReason.UNSTABLE]
+    with pytest.raises(ValueError, match="expected 'infant unstable', 'refused', 'equipment'"):
+        StopReason.of("tired")
+
+
 def test_an_exam_does_not_grow_without_end() -> None:
+    assert MOST_CAPTURES == 500
     exam = exam_of([(*DISC, NRF)] * MOST_CAPTURES, close=False)
     with pytest.raises(ExamRefused, match=f"{MOST_CAPTURES} frames"):
         apply(exam, Captured(*DISC, "a"))

@@ -152,13 +152,13 @@ def test_a_camera_that_another_program_controls_is_busy(program: Program) -> Non
 
 
 def first_whole(camera: AravisCamera) -> Frame:
-    """The next frame that did not come torn, as one may on a busy machine."""
+    """The next frame that did not come torn, or too late, as one may on a busy machine."""
     for _ in range(100):
-        with contextlib.suppress(FrameUnreadable):
+        with contextlib.suppress(FrameUnreadable, FrameTimeout):
             frame = camera.read()
             assert frame is not None
             return frame
-    raise AssertionError("every frame is torn")
+    raise AssertionError("every frame is torn or late")
 
 
 def refused_whole(camera: AravisCamera) -> None:
