@@ -15,6 +15,27 @@ from runtime.csv_rows import read_rows
 TABLE = "labels.csv"
 INFANT = ("infant", "patient", "subject")
 """Columns that tell infants apart, the first of them that is there."""
+NO_CODES = frozenset(
+    {
+        "",
+        "nan",
+        "na",
+        "n/a",
+        "n.a.",
+        "null",
+        "nil",
+        "none",
+        "nat",
+        "missing",
+        "unknown",
+        "unk",
+        "not known",
+        "not stated",
+    }
+    | {"-", "--", "---", "?", "??", "???", ".", "/"}
+)
+"""What stands in a cell without a code, in small letters."""
+MINUS = "\u2212"
 COLUMNS = ("image", "device", "frame_group", "original", *INFANT)
 
 
@@ -71,8 +92,17 @@ def as_read(text: str) -> str:
 
 
 def alike(code: str) -> str:
-    """What codes have in common that differ by capitals or leading zeros alone: `P01` and `p1`."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", as_read(code).casefold())
+    """What codes have in common that differ by capitals, leading zeros, kinds of dashes or a number's `.0` alone.
+
+    `P01` and `p1`, `1` and `1.0`, as programs write whole numbers of a column that has gaps.
+    """
+    text = "".join("-" if unicodedata.category(c) == "Pd" or c == MINUS else c for c in as_read(code).casefold())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", text))
+
+
+def is_no_code(text: str) -> bool:
+    """Whether a cell says that there is no code, as programs and people write it: `nan`, `N/A`, `unknown`, `-`, `?`."""
+    return alike(text).strip("<>#()[] ") in NO_CODES
 
 
 def _group(dataset: str, row: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from build_engines.evaluate.errors import EvaluationError
-from calibration.tables import INFANT, alike, as_read
+from calibration.tables import INFANT, alike, as_read, is_no_code
 from runtime.bench.measure.labels import NO, SHOWN, YES
 from runtime.csv_rows import read_rows
 from runtime.views import EYES_IN_TABLES
@@ -94,6 +94,11 @@ def read_cases(path: Path) -> Table:
         infant = row[name] if name else ""
         if name and not infant:
             raise EvaluationError(f"{here}: {name} is empty; expected a code in each line, or no such column")
+        if name and is_no_code(infant):
+            raise EvaluationError(
+                f"{here}: {name} is {infant!r}, which says that none is known; expected a code in each line: all such "
+                f"rows would be one infant"
+            )
         eye = _eye(row.get("eye", ""))
         cases.append(
             Case(image, text in YES, infant or None, eye, as_read(row.get("view", "")).casefold() or None, row)
@@ -154,8 +159,8 @@ def _alike_codes(cases: list[Case]) -> list[str]:
         return []
     named = ", ".join(" and ".join(codes) for codes in several[:MOST_NAMED])
     return [
-        f"{sum(map(len, several))} codes of infants differ by capitals or leading zeros alone ({named}): each counts "
-        f"as an infant; where they are one, write one code."
+        f"{sum(map(len, several))} codes of infants differ by capitals, leading zeros, dashes or .0 alone ({named}): "
+        f"each counts as an infant; where they are one, write one code."
     ]
 
 

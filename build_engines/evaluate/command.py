@@ -105,13 +105,19 @@ def _written(
 def _clear(out: Path) -> None:
     """What an earlier evaluation said and drew in the folder goes, and nothing else: beside what this one writes until
     it ends or is killed it would pass for its result."""
+    for name in (FOLDER, "charts", "chosen"):
+        if (out / name).is_symlink():
+            raise EvaluationError(
+                f"--out {out}: {name} is a link, expected a folder; what is of infants would be written elsewhere: "
+                f"take the link out, or name a new folder"
+            )
     if (out / JSON_FILE).is_file():
-        for name in (FOLDER, "charts"):
-            shutil.rmtree(out / name, ignore_errors=True)
         for name in (HTML_FILE, MARKDOWN_FILE, JSON_FILE):  # the last is by what the folder is known
             (out / name).unlink(missing_ok=True)
     elif any(not LEFT_OVER.fullmatch(path.name) for path in out.iterdir()):
         raise EvaluationError(f"--out {out}: holds files, but no evaluation; name a new folder")
+    for name in (FOLDER, "charts"):  # of a run that was broken off, too
+        shutil.rmtree(out / name, ignore_errors=True)
 
 
 def write(found: Evaluation, out: Path) -> None:
@@ -224,7 +230,12 @@ def _lines(found: Evaluation, out: Path) -> Iterator[str]:
     for reader in found.readers:
         for level in reader.levels:
             deployed, area = level.whole.deployed, level.roc.area
-            words = "" if area is None else f", ROC area {area[0]:.3f} [{area[1]:.3f}, {area[2]:.3f}]"
+            answered = level.whole.units - level.whole.flow.no_answer.count
+            words = (
+                ""
+                if area is None
+                else f", ROC area {area[0]:.3f} [{area[1]:.3f}, {area[2]:.3f}] of {answered} answered"
+            )
             shares = (("sensitivity", deployed.sensitivity), ("specificity", deployed.specificity))
             told = ", ".join(
                 f"{name} {share.value:.3f} [{share.low:.3f}, {share.high:.3f}]"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,13 +66,15 @@ class Overlap:
     by_look: tuple[str, ...]
     """Not the same pixels, but nearly the same look, as it is, mirrored or turned by quarters."""
     infants: tuple[str, ...] = ()
-    """Codes of infants that stand in both tables; `P01 (there p1)` where they differ by capitals or leading zeros."""
+    """Codes of infants that stand in both tables; `P01 (there p1)` where they are `alike`."""
     same_file: bool = False
+    by_path: tuple[str, ...] = ()
+    """The same file as one of the others, whatever its pixels were when it was read."""
 
     @property
     def any(self) -> bool:
         """Whether anything was found."""
-        return bool(self.by_hash or self.by_look or self.infants or self.same_file)
+        return bool(self.by_hash or self.by_look or self.by_path or self.infants or self.same_file)
 
 
 def overlap(ours: Seen, others: Seen, of: str) -> Overlap:
@@ -90,8 +92,25 @@ def overlap(ours: Seen, others: Seen, of: str) -> Overlap:
     return Overlap(of, len(others.names), tuple(by_hash), by_look, infants_in_both(ours.infants, others.infants))
 
 
+def overlap_as_read(
+    found: Overlap, ours: Mapping[str, Collection[str]], theirs: Collection[str], same_paths: Collection[str] = ()
+) -> Overlap:
+    """With what readings know, also where pictures cannot be looked at any more.
+
+    ours: by name the SHA-256 of the pixels that were read. theirs: those of the others. same_paths: our names that lead
+    to files of theirs.
+    """
+    known, looked_at = set(theirs) - {""}, set(found.by_hash)
+    by_hash = [name for name, hashes in ours.items() if name in looked_at or not known.isdisjoint(hashes)]
+    named = set(by_hash)
+    by_path = [name for name in ours if name in same_paths and name not in named]
+    named |= set(by_path)
+    by_look = [name for name in found.by_look if name not in named]
+    return replace(found, by_hash=tuple(by_hash), by_look=tuple(by_look), by_path=tuple(by_path))
+
+
 def infants_in_both(ours: Collection[str], theirs: Collection[str]) -> tuple[str, ...]:
-    """Our codes that stand among theirs, also by other capitals or leading zeros."""
+    """Our codes that stand among theirs, also those that are `alike`."""
     known = {alike(code): code for code in sorted(theirs)}
     return tuple(
         code if code in theirs else f"{code} (there {known[alike(code)]})"
@@ -139,7 +158,7 @@ def seen_of(path: Path) -> tuple[Seen, str | None]:
 
 
 def seen_of_cases(table: Table, report: Callable[[str], None] = lambda line: None) -> Seen:
-    """The pictures of an evaluation's table that can be read."""
+    """The pictures of an evaluation's table that can be read, and the others by name."""
     from device.cameras.files.folder import read_picture
 
     report(f"looking at {len(table.cases)} pictures of {table.path.name}")
@@ -148,7 +167,7 @@ def seen_of_cases(table: Table, report: Callable[[str], None] = lambda line: Non
         try:
             seen.add(case.image, read_picture(table.folder / case.image, 0).pixels)
         except FrameUnreadable:
-            continue
+            seen.unreadable.append(case.image)
     return seen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from build_engines.evaluate.cases import Case, Table
+from build_engines.evaluate.cases import MOST_NAMED, Case, Table
 from build_engines.evaluate.errors import EvaluationError
 from device.checked_file import strict_json
 from device.errors import FrameUnreadable
@@ -22,6 +23,7 @@ from runtime.outcome import Outcome
 from runtime.reading import READING_SCHEMA
 
 ANSWERS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
+SHA256 = re.compile("[0-9a-fA-F]{64}")
 LOOKED_AT = 500
 """Pictures that are held against their stored readings; all of ten thousand would take minutes."""
 
@@ -35,7 +37,7 @@ class Said:
     score: float | None
     """Refer probability; None where there was no answer."""
     sha256: str | None
-    """Of the frame's pixels."""
+    """Of the frame's pixels, in small letters; each answer has one."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
 
     Lines belong to a case by the picture's relative path, else by the table's column `sha256`. What different bundles,
     precisions and engines wrote becomes a reader each. Where a picture is there, its pixels are those that were read:
-    `LOOKED_AT` of them, spread over the table, and each one whose hash another has too are decoded for that.
+    `LOOKED_AT` of them, spread over the table, and each one whose hash another has too are decoded for that; where a
+    reading states other changes than are made now, pixels that differ are noted, not refused.
+
     Raises `EvaluationError` when not, when a case has no reading or two, or a bundle is not among `bundles`, whose
     classes say what counts towards referral.
     """
@@ -129,12 +133,13 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
     every, first = max(1, -(-len(table.cases) // LOOKED_AT)), dict[str, int]()
     found: dict[tuple[str, ...], dict[int, Said]] = {}
     facts: dict[tuple[str, ...], tuple[dict[str, str], dict[str, str]]] = {}
+    changed: dict[tuple[str, ...], list[str]] = {}
     for here, folder, line in _lines(files):
         try:
             sha256 = line["bundle"]["sha256"]
             bundle = {name: str(line["bundle"][name]) for name in ("name", "version", "sha256")}
             engine = {name: str(line["engine"][name]) for name in ("backend", "precision", "device")}
-            source, pixels = str(line["frame"]["source"]), line["frame"]["sha256"]
+            source, changes = str(line["frame"]["source"]), _changes(line["frame"])
             if sha256 not in known:
                 raise EvaluationError(
                     f"{here}: read by bundle {bundle['name']} {bundle['version']} ({sha256[:12]}...), which was not "
@@ -145,16 +150,18 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
             _follows(here, said, known[sha256].manifest.refer_threshold)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise EvaluationError(f"{here}: not a reading ({error}); expected {READING_SCHEMA}") from None
-        number = place.get((PurePosixPath(folder) / source).as_posix(), by_hash.get(str(pixels).lower()))
+        number = place.get((PurePosixPath(folder) / source).as_posix(), by_hash.get(said.sha256 or ""))
         if number is None:
             continue
         _same_picture(here, table.cases[number], said)
         again = said.sha256 is not None and first.setdefault(said.sha256, number) != number
         due = again or number % every == 0
         there = on_disk(table.cases[number].image) if due and said.sha256 is not None else None
-        if there is not None and list(there[1]) == (line["frame"].get("changes") or []):
-            _same_file(here, table.cases[number], said, there[0])
         key = (sha256, *engine.values())
+        if there is not None and there[0] != said.sha256:
+            if there[1] == changes:
+                raise _another_file(here, table.cases[number], said, there[0])
+            changed.setdefault(key, []).append(table.cases[number].image)
         facts[key] = bundle, engine
         if number in found.setdefault(key, {}):
             raise EvaluationError(
@@ -162,14 +169,18 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
                 f"Folders with equal file names are told apart by FOLDER=FILE"
             )
         found[key][number] = said
-    readers = [_complete(table, found[key], *facts[key]) for key in found] or [_none_fits(table, files)]
-    return _named(
-        [replace(reader, notes=_without_graphs(known[reader.bundle["sha256"]], reader)) for reader in readers]
-    )
+    if not found:
+        raise _none_fits(table, files)
+    return _named([_complete(table, found[key], *facts[key], known[key[0]], changed.get(key, [])) for key in found])
 
 
 def _complete(
-    table: Table, found: Mapping[int, Said], bundle: dict[str, str], engine: dict[str, str]
+    table: Table,
+    found: Mapping[int, Said],
+    bundle: dict[str, str],
+    engine: dict[str, str],
+    by: Bundle,
+    changed: Sequence[str],
 ) -> BundleReadings:
     absent = [case.image for number, case in enumerate(table.cases) if number not in found]
     if absent:
@@ -178,7 +189,10 @@ def _complete(
             f"{bundle['name']} {bundle['version']}, {engine['precision']} ({', '.join(absent[:3])}); a frame left "
             f"out changes every figure: read them, or take them out of the table"
         )
-    return BundleReadings("", bundle, engine, tuple(found[number] for number in range(len(table.cases))))
+    said = tuple(found[number] for number in range(len(table.cases)))
+    return BundleReadings(
+        "", bundle, engine, said, (*_without_graphs(by, engine["precision"]), *_not_compared(changed))
+    )
 
 
 def _stated(here: str, bundle: Bundle, said: dict[str, str], precision: str) -> dict[str, str]:
@@ -197,13 +211,22 @@ def _stated(here: str, bundle: Bundle, said: dict[str, str], precision: str) -> 
     return known
 
 
-def _without_graphs(bundle: Bundle, reader: BundleReadings) -> tuple[str, ...]:
+def _not_compared(changed: Sequence[str]) -> tuple[str, ...]:
+    if not changed:
+        return ()
+    return (
+        f"Not compared: {len(changed)} pictures that are there have other pixels than were read, and their readings "
+        f"state other changes of the picture than are made now ({', '.join(changed[:MOST_NAMED])}): read them again.",
+    )
+
+
+def _without_graphs(bundle: Bundle, precision: str) -> tuple[str, ...]:
     files = [entry.path for entry in bundle.manifest.files]
-    absent = [p for p in reader.engine["precision"].split("+") if not any(f".{p}." in path for path in files)]
+    absent = [p for p in precision.split("+") if not any(f".{p}." in path for path in files)]
     if not absent:
         return ()
     return (
-        f"Readings say precision {reader.engine['precision']}, and bundle {bundle.facts.name} {bundle.facts.version} "
+        f"Readings say precision {precision}, and bundle {bundle.facts.name} {bundle.facts.version} "
         f"holds no graphs in {', '.join(absent)}.",
     )
 
@@ -211,20 +234,25 @@ def _without_graphs(bundle: Bundle, reader: BundleReadings) -> tuple[str, ...]:
 def _same_picture(here: str, case: Case, said: Said) -> None:
     """The table's `sha256` of a picture holds wherever it is found, by its path too."""
     stated = case.columns.get("sha256", "").lower()
-    if stated and said.sha256 is not None and stated != said.sha256.lower():
+    if stated and said.sha256 is not None and stated != said.sha256:
         raise EvaluationError(
             f"{here}: {case.image} was read with pixels of SHA-256 {said.sha256[:12]}..., the table's column sha256 "
             f"says {stated[:12]}...; another picture was read, or the column is not of pixels: mend it or take it out"
         )
 
 
-def _same_file(here: str, case: Case, said: Said, there: str) -> None:
-    """Where the picture is there still, it is the one that was read."""
-    if said.sha256 is not None and there != said.sha256.lower():
-        raise EvaluationError(
-            f"{here}: {case.image} was read with pixels of SHA-256 {said.sha256[:12]}..., the picture that is there "
-            f"has {there[:12]}...; another picture was read, or it was changed since: read it again"
-        )
+def _another_file(here: str, case: Case, said: Said, there: str) -> EvaluationError:
+    return EvaluationError(
+        f"{here}: {case.image} was read with pixels of SHA-256 {(said.sha256 or '')[:12]}..., the picture that is "
+        f"there has {there[:12]}...; another picture was read, or it was changed since: read it again"
+    )
+
+
+def _changes(frame: Mapping[str, Any]) -> tuple[str, ...]:
+    found = frame.get("changes") or []
+    if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
+        raise ValueError("frame.changes is no list of texts")
+    return tuple(found)
 
 
 def _pixels(path: Path) -> tuple[str, tuple[str, ...]] | None:
@@ -238,8 +266,8 @@ def _pixels(path: Path) -> tuple[str, tuple[str, ...]] | None:
     return None if frame is None else (frame.sha256, frame.changes)
 
 
-def _none_fits(table: Table, files: Sequence[str]) -> BundleReadings:
-    raise EvaluationError(
+def _none_fits(table: Table, files: Sequence[str]) -> EvaluationError:
+    return EvaluationError(
         f"--readings {' '.join(files)}: no reading is of a picture of {table.path}; expected frame.source to be the "
         f"path in column image, or say the folder: FOLDER=FILE, or give the table a column sha256"
     )
@@ -279,9 +307,17 @@ def _lines(files: Sequence[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _said(reading: Mapping[str, Any], refer: tuple[str, ...]) -> Said:
-    outcome = Outcome(reading["outcome"])
+    outcome, sha256 = Outcome(reading["outcome"]), reading["frame"]["sha256"]
+    if sha256 is not None and not (isinstance(sha256, str) and SHA256.fullmatch(sha256)):
+        raise ValueError(f"frame.sha256 is {str(sha256)[:20]!r}, not the 64 hex digits of the frame's pixels")
     score = None
-    if outcome in ANSWERS:
+    if outcome not in ANSWERS:
+        _require_no_answer(outcome, reading)
+    else:
+        if sha256 is None:
+            raise ValueError(f"{outcome.value} without the SHA-256 of the frame's pixels, frame.sha256")
+        if ((reading.get("trust") or {}).get("self_test") or {}).get("state") == "failed":
+            raise ValueError(f"{outcome.value} while the self-test had failed, of which there is no answer")
         if reading.get("late", False) is not False:
             raise ValueError(f"{outcome.value} of a frame that was late, of which there is no answer")
         if (reading.get("quality") or {}).get("gradable", True) is not True:
@@ -292,7 +328,15 @@ def _said(reading: Mapping[str, Any], refer: tuple[str, ...]) -> Said:
                 f"{outcome.value} without a probability of {' and '.join(refer)} among those of all classes"
             )
         score = min(score, 1.0)
-    return Said(outcome, str(reading["reason"]), score, reading["frame"]["sha256"])
+    return Said(outcome, str(reading["reason"]), score, sha256 and sha256.lower())
+
+
+def _require_no_answer(outcome: Outcome, reading: Mapping[str, Any]) -> None:
+    """What no answer counts for is not what a wrong one does: a reading that holds one all the same was changed."""
+    if reading.get("probabilities"):
+        raise ValueError(f"{outcome.value} with probabilities, which only an answer has")
+    if outcome is Outcome.RETAKE and (reading.get("quality") or {}).get("gradable") is True:
+        raise ValueError(f"{outcome.value} of a frame that is gradable, of which there is an answer")
 
 
 def _follows(here: str, said: Said, threshold: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import combinations
@@ -12,7 +12,7 @@ from build_engines.evaluate.cases import MOST_NAMED, Case, Table
 from build_engines.evaluate.columns import odd_values
 from build_engines.evaluate.compare import compare
 from build_engines.evaluate.measure import Asked, calibration_of, choose_threshold, groups_of, level_of
-from build_engines.evaluate.overlap import Overlap, Seen, infants_in_both, overlap
+from build_engines.evaluate.overlap import Overlap, Seen, infants_in_both, overlap, overlap_as_read
 from build_engines.evaluate.readings import ANSWERS, BundleReadings, Said
 from build_engines.evaluate.result import Data, Evaluation, Failure, Point, ReaderResult
 from build_engines.evaluate.units import EYE, FRAME, INFANT, gather, levels_of
@@ -56,14 +56,16 @@ def evaluate(
 ) -> Evaluation:
     """Every figure. Raises `EvaluationError`."""
     levels = levels_of(table.cases)
-    overlaps = tuple(_overlaps(table, others, chosen))
+    overlaps = tuple(_overlaps(table, readers, others, chosen))
     thresholds = {bundle.sha256: bundle.manifest.refer_threshold for bundle in bundles}
     results = []
     for reader in readers:
         report(f"figures of {reader.name}")
         results.append(_result(table, reader, levels, asked, chosen, thresholds[reader.bundle["sha256"]], overlaps))
     data = _data(table, levels)
-    not_checked = tuple(dict.fromkeys(_not_checked(bundles, others)))
+    not_checked = tuple(
+        dict.fromkeys([*_not_looked_at(table, readers, others, chosen), *_not_checked(bundles, others)])
+    )
     twins = _twins(table, readers)
     return Evaluation(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -143,15 +145,31 @@ def _choice(chosen: Chosen) -> str:
     return f"the set that thresholds are chosen on, {chosen.table.path.name}"
 
 
-def _overlaps(table: Table, others: Others, chosen: Chosen | None) -> list[Overlap]:
-    found = []
+def _read(table: Table, readers: Sequence[BundleReadings]) -> dict[str, set[str]]:
+    """By picture the SHA-256 of the pixels that were read; none where no frame could be had."""
+    return {
+        case.image: {sha256 for reader in readers if (sha256 := reader.said[number].sha256)}
+        for number, case in enumerate(table.cases)
+    }
+
+
+def _overlaps(table: Table, readers: Sequence[BundleReadings], others: Others, chosen: Chosen | None) -> list[Overlap]:
+    found, read = [], _read(table, readers)
     if others.ours is not None:
-        found = [overlap(others.ours, seen, words) for words, seen in others.sets.items()]
+        found = [
+            overlap_as_read(overlap(others.ours, seen, words), read, seen.pixels) for words, seen in others.sets.items()
+        ]
     if chosen is not None:
         words = _choice(chosen)
         pictures = Overlap(words, len(chosen.table.cases), (), ())
         if others.ours is not None and others.chosen is not None:
-            pictures = overlap(others.ours, others.chosen, words)
+            pictures = replace(overlap(others.ours, others.chosen, words), frames=len(chosen.table.cases))
+        known = set().union(
+            *_read(chosen.table, chosen.readers).values(), others.chosen.pixels if others.chosen else ()
+        )
+        files = {(chosen.table.folder / case.image).resolve() for case in chosen.table.cases}
+        here = {case.image for case in table.cases if (table.folder / case.image).resolve() in files}
+        pictures = overlap_as_read(pictures, read, known, here)
         ours, theirs = ({case.infant for case in of.cases if case.infant} for of in (table, chosen.table))
         same = chosen.table.sha256 == table.sha256 or chosen.table.path.resolve() == table.path.resolve()
         found.append(replace(pictures, infants=infants_in_both(ours, theirs), same_file=same))
@@ -174,6 +192,28 @@ def _not_checked(bundles: Sequence[Bundle], others: Others) -> list[str]:
     if not others.training_named:
         found.append("whether frames that the networks were trained on are among these: name them with --training")
     return found
+
+
+def _not_looked_at(
+    table: Table, readers: Sequence[BundleReadings], others: Others, chosen: Chosen | None
+) -> Iterator[str]:
+    """Of the pictures of our own tables those that were compared with less than all that can be, or with nothing."""
+    ours = [("the table", others.ours, _read(table, readers))]
+    if chosen is not None:
+        ours.append((_choice(chosen), others.chosen, _read(chosen.table, chosen.readers)))
+    elif others.ours is None:
+        return  # nothing was named to look for
+    for words, seen, read in ours:
+        if seen is not None:
+            unseen, why = seen.unreadable, "which cannot be read"
+        else:
+            unseen, why = list(read), "whose stored readings alone were compared"
+        if unseen:
+            known = sum(bool(read[name]) for name in unseen)
+            yield (
+                f"{len(unseen)} of {len(read)} pictures of {words}, {why} ({', '.join(unseen[:MOST_NAMED])}): "
+                f"{known} at most by the SHA-256 of their readings, none by look"
+            )
 
 
 def _twins(table: Table, readers: Sequence[BundleReadings]) -> tuple[tuple[str, str], ...]:
@@ -236,14 +276,15 @@ def _warnings(
     for each in overlaps:
         if each.same_file:
             found.append(f"The table is the same file as {each.of}: nothing here is a test.")
-        if each.by_hash or each.by_look:
+        if each.by_hash or each.by_look or each.by_path:
+            by_path = f", {len(each.by_path)} by path" if each.by_path else ""
             found.append(
-                f"{len(each.by_hash) + len(each.by_look)} of {data.frames} frames are among {each.of} "
-                f"({len(each.by_hash)} by hash, {len(each.by_look)} by look): the figures flatter."
+                f"{len(each.by_hash) + len(each.by_look) + len(each.by_path)} of {data.frames} frames are among "
+                f"{each.of} ({len(each.by_hash)} by hash, {len(each.by_look)} by look{by_path}): the figures flatter."
             )
         if each.infants:
             other = [code for code in each.infants if code not in codes]
-            named = f" ({len(other)} by other capitals or leading zeros: {', '.join(other[:MOST_NAMED])})"
+            named = f" ({len(other)} by other capitals, zeros or dashes: {', '.join(other[:MOST_NAMED])})"
             found.append(
                 f"{len(each.infants)} infants stand in both the table and {each.of}{named if other else ''}: the two "
                 f"are not independent, unless their codes are of different lists."

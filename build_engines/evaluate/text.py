@@ -302,10 +302,11 @@ def _overlaps(found: Evaluation) -> list[str]:
     for each in found.overlaps:
         lines += [
             f"Against {escape(each.of)} ({each.frames} frames): {len(each.by_hash)} by hash, {len(each.by_look)} by "
-            f"look, {len(each.infants)} infants in both{', the same file' if each.same_file else ''}.",
+            f"look, {len(each.by_path)} by path, {len(each.infants)} infants in "
+            f"both{', the same file' if each.same_file else ''}.",
             "",
         ]
-        lines += [f"- {escape(name)}" for name in (*each.by_hash, *each.by_look)]
+        lines += [f"- {escape(name)}" for name in (*each.by_hash, *each.by_look, *each.by_path)]
         lines += [f"- infant {escape(code)}" for code in each.infants]
         lines.append("")
     lines += [f"- Not checked: {escape(words)}." for words in found.not_checked]

@@ -41,8 +41,19 @@ def test_codes_that_look_the_same_are_one_infant(tmp_path: Path, other: str) -> 
     assert {listed.infant for listed in read_table(path).rows} == {"é1"}
 
 
-@pytest.mark.parametrize(("one", "other"), [("p1", "P1"), ("01", "1"), ("P007", "p7"), ("a-01", "A-1")])
-def test_codes_apart_by_capitals_or_zeros_are_said_and_found_in_another_table(
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("p1", "P1"),
+        ("01", "1"),
+        ("P007", "p7"),
+        ("a-01", "A-1"),
+        ("1", "1.0"),
+        ("P-1", "P\u20131"),
+        ("p\u22121", "P\u20101"),
+    ],
+)
+def test_codes_apart_by_capitals_zeros_or_dashes_are_said_and_found_in_another_table(
     tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str], one: str, other: str
 ) -> None:
     rows = [row("a.jpg", 1, 0.9, infant=one), row("b.jpg", 0, 0.1, infant=other), row("c.jpg", 0, 0.1, infant="x9")]
@@ -59,7 +70,7 @@ def test_codes_apart_by_capitals_or_zeros_are_said_and_found_in_another_table(
     assert found["overlaps"][0]["infants"] == sorted([f"{one} (there {other})", other])
     assert found["data"]["infants"] == 3
     for words in (
-        f"2 codes of infants differ by capitals or leading zeros alone ({one} and {other})",
+        f"2 codes of infants differ by capitals, leading zeros, dashes or .0 alone ({one} and {other})",
         "1 by other cap",
     ):
         assert any(words in warning for warning in found["warnings"])

@@ -1,0 +1,202 @@
+"""Stored readings that contradict themselves, and sets that share frames: refused, found, or said to be unchecked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from build_engines.__main__ import main
+from build_engines.evaluate.cases import read_cases
+from build_engines.evaluate.errors import EvaluationError
+from device.cameras.files.folder import read_picture
+from runtime.bundle import Bundle
+from tests.build_engines.evaluate.studies import row, study, write_readings, write_table
+from tests.pictures import retina
+
+pytestmark = pytest.mark.usefixtures("no_charts")
+Change = Callable[[dict[str, Any]], object]
+
+
+def changed(path: Path, change: Change, *, line: int = 0) -> Path:
+    """The readings with one of them changed."""
+    lines = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
+    change(lines[line])
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines), encoding="utf-8")
+    return path
+
+
+def call(bundle: Bundle, table: Path, readings: Path, *words: str) -> int:
+    out = readings.parent / "out"
+    fixed = ["--data", str(table), "--readings", str(readings), "--draws", "100", "--out", str(out)]
+    return main(["evaluate", str(bundle.path), *fixed, *words])
+
+
+def found(folder: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((folder / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    return result
+
+
+def saved(path: Path, number: int) -> str:
+    """A picture, and the SHA-256 of its pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), retina(number)[..., ::-1])
+    return read_picture(path, 0).sha256
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda r: r["frame"].update(sha256=None), "without the SHA-256 of the frame's pixels, frame.sha256"),
+        (lambda r: r["frame"].update(sha256=5), "frame.sha256 is '5', not the 64 hex digits"),
+        (lambda r: r["frame"].update(sha256=""), "frame.sha256 is '', not the 64 hex digits"),
+        (lambda r: r["frame"].update(sha256=["a" * 64]), "not the 64 hex digits"),
+        (lambda r: r["frame"].update(changes="x"), "frame.changes is no list of texts"),
+        (lambda r: r["frame"].update(changes=[1]), "frame.changes is no list of texts"),
+        (lambda r: r.update(outcome="RETAKE"), "RETAKE with probabilities, which only an answer has"),
+        (lambda r: r.update(outcome="NO_RESULT"), "NO_RESULT with probabilities, which only an answer has"),
+        (
+            lambda r: r.update(outcome="RETAKE", probabilities=None, quality={"gradable": True}),
+            "RETAKE of a frame that is gradable",
+        ),
+        (lambda r: r.update(trust={"self_test": {"state": "failed"}}), "while the self-test had failed"),
+    ],
+)
+def test_a_reading_that_contradicts_itself_is_refused(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str], change: Change, said: str
+) -> None:
+    rows = study(infants=4, silent=0)
+    table = write_table(tmp_path / "t.csv", rows)
+    readings = changed(write_readings(tmp_path / "r.jsonl", rows, bundle), change, line=2)
+    assert call(bundle, table, readings) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "line 3: not a reading" in error
+    assert said in error
+    assert "expected rop.reading/1" in error
+
+
+def test_what_a_runtime_writes_of_frames_without_an_answer_is_taken(tmp_path: Path, bundle: Bundle) -> None:
+    rows = study(infants=4, silent=0)
+    rows[0]["score"] = rows[1]["score"] = None
+    readings = write_readings(tmp_path / "r.jsonl", rows, bundle)
+    changed(readings, lambda r: r["frame"].update(sha256=None))  # could not be decoded
+    late = {"outcome": "NO_RESULT", "late": True, "quality": {"gradable": True}}
+    changed(readings, lambda r: r.update(late, trust={"self_test": {"state": "failed"}}), line=1)
+    changed(readings, lambda r: r.update(trust={"self_test": {"state": "none"}}), line=2)
+    assert call(bundle, write_table(tmp_path / "t.csv", rows), readings) == 0
+
+
+def test_changes_that_are_stated_hide_no_other_picture(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hashes = [saved(tmp_path / f"{n}.png", n) for n in range(3)]
+    rows = [row(f"{n}.png", n % 2, 0.1, infant=f"i{n}", pixels=hashes[n]) for n in range(3)]
+    table, readings = write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    changed(readings, lambda r: r["frame"].update(changes=["x"]))
+    assert call(bundle, table, readings) == 0
+    assert "Not compared" not in capsys.readouterr().out, "the pixels are the same all the same"
+    changed(readings, lambda r: r["frame"].update(sha256="0" * 64))
+    assert call(bundle, table, readings) == 0
+    assert "note: Not compared: 1 pictures that are there have other pixels than were read" in capsys.readouterr().out
+    changed(readings, lambda r: r["frame"].pop("changes"))
+    assert call(bundle, table, readings) == 2
+
+
+@pytest.mark.parametrize("how", ["hash", "path", "neither"])
+def test_a_set_chosen_on_the_same_frames_is_found_without_infants_and_pictures(
+    tmp_path: Path, bundle: Bundle, how: str
+) -> None:
+    rows = [row(f"p/{n}.png", n % 2, 0.9 if n % 3 else 0.1) for n in range(12)]
+    if how == "hash":
+        theirs, place = [{**of, "image": f"q{of['image']}", "pixels": f"{n:064X}"} for n, of in enumerate(rows)], "b"
+    elif how == "path":
+        theirs = [{**of, "image": of["image"][2:], "pixels": f"{n + 50:064x}"} for n, of in enumerate(rows)]
+        place = "a/p"
+    else:
+        theirs, place = [{**of, "pixels": f"{n + 50:064x}"} for n, of in enumerate(rows)], "b"
+    table, choose = write_table(tmp_path / "a" / "t.csv", rows), write_table(tmp_path / place / "c.csv", theirs[:6])
+    readings = write_readings(tmp_path / "r.jsonl", rows, bundle)
+    chosen = write_readings(tmp_path / "c.jsonl", theirs[:6], bundle)
+    assert call(bundle, table, readings, "--choose-on", str(choose), "--choose-readings", str(chosen)) == 0
+    result = found(tmp_path)
+    (each,) = result["overlaps"]
+    assert (len(each["by_hash"]), len(each["by_path"])) == {"hash": (6, 0), "path": (0, 6), "neither": (0, 0)}[how]
+    assert any("6 of 12 frames are among the set that" in words for words in result["warnings"]) is (how != "neither")
+    points = [p for p in result["readers"][0]["levels"][0]["points"] if p["name"].endswith("elsewhere")]
+    assert {"so it flatters" in p["chosen_on"] for p in points} == {how != "neither"}
+    for whose in ("12 of 12 pictures of the table", "6 of 6 pictures of the set that"):
+        assert any(words.startswith(whose) and "none by look" in words for words in result["not_checked"])
+
+
+def test_pictures_that_cannot_be_read_are_compared_by_their_readings_and_counted(
+    tmp_path: Path, bundle: Bundle
+) -> None:
+    hashes = [saved(tmp_path / "a" / f"{n}.png", n) for n in range(4)]
+    rows = [row(f"{n}.png", n % 2, 0.9, infant=f"i{n}", pixels=hashes[n]) for n in range(4)]
+    saved(tmp_path / "seen" / "x.png", 1)
+    rows[2] = {**rows[2], "score": None, "pixels": None}
+    for n in (1, 2):
+        (tmp_path / "a" / f"{n}.png").write_bytes(b"no picture")
+    gone = [{**of, "image": f"gone/{n}.png"} for n, of in enumerate(rows[:1])]
+    choose = write_table(tmp_path / "c.csv", gone)
+    words = ["--choose-on", str(choose), "--choose-readings", str(write_readings(tmp_path / "c.jsonl", gone, bundle))]
+    table, readings = write_table(tmp_path / "a" / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    assert call(bundle, table, readings, "--training", str(tmp_path / "seen"), *words) == 0
+    result = found(tmp_path)
+    training, chosen = result["overlaps"]
+    assert training["by_hash"] == ["1.png"]
+    assert (chosen["by_hash"], chosen["frames"]) == (["0.png"], 1)
+    said = [words for words in result["not_checked"] if "which cannot be read" in words]
+    assert said[0].startswith("2 of 4 pictures of the table, which cannot be read (1.png, 2.png): 1 at most by the")
+    assert said[1].startswith("1 of 1 pictures of the set that")
+    assert any(words.startswith("Not checked: 2 of 4 pictures of the table") for words in result["warnings"])
+
+
+def test_the_area_says_of_how_many_it_is(tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = study(infants=9, silent=0)
+    rows[0]["score"] = None
+    table, readings = write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    assert call(bundle, table, readings) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "36 frames" in line]
+    assert re.search(r"ROC area 0\.\d+ \[[^]]+\] of 35 answered; no answer 1$", line)
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", "N/a", "<NA>", "unknown", "None", "null", "-", "\u2013", "?", "#N/A"])
+def test_no_code_is_no_infants_code(tmp_path: Path, word: str) -> None:
+    rows = [row("a.jpg", 1, 0.9, infant="i1"), row("b.jpg", 0, 0.1, infant=word)]
+    with pytest.raises(EvaluationError, match=r"line 3: infant is .* which says that none is known; expected a code"):
+        read_cases(write_table(tmp_path / "t.csv", rows))
+
+
+@pytest.mark.parametrize("code", ["Nan1", "NA-1", "0", "-1", "unknown 7", "nona"])
+def test_codes_with_such_words_in_them_are_codes(tmp_path: Path, code: str) -> None:
+    rows = [row("a.jpg", 1, 0.9, infant=code), row("b.jpg", 0, 0.1, infant="i1")]
+    assert {case.infant for case in read_cases(write_table(tmp_path / "t.csv", rows)).cases} == {code, "i1"}
+
+
+@pytest.mark.parametrize("name", ["pictures", "charts", "chosen"])
+def test_no_picture_of_an_infant_goes_where_a_link_leads(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    saved(tmp_path / "0.png", 0)
+    rows = [row("0.png", 1, 0.1, infant="i0", pixels=read_picture(tmp_path / "0.png", 0).sha256)]
+    table, readings = write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    target, out = tmp_path / "target", tmp_path / "out"
+    target.mkdir()
+    out.mkdir()
+    (out / name).symlink_to(target)
+    assert call(bundle, table, readings) == 2
+    assert f"{name} is a link, expected a folder" in capsys.readouterr().err
+    assert list(target.iterdir()) == []
+    (out / name).unlink()
+    (out / "pictures").mkdir()
+    (out / "pictures" / "0001.jpg").symlink_to(target / "x.jpg")  # of a run that was broken off
+    assert call(bundle, table, readings) == 0
+    assert (out / "pictures" / "0001.jpg").is_file()
+    assert list(target.iterdir()) == []
