@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from device.errors import CameraError
+from device.streams import give_up_output
 from runtime.bench import baselines
 from runtime.bench.errors import BenchError
 from runtime.bench.find_rate import print_found, run_find_rate
@@ -23,6 +24,7 @@ from runtime.bench.session import run_session
 from runtime.bench.sheet import run_sheet
 from runtime.bench.streams import print_streams, run_streams
 from runtime.bench.sweep import run_sweep
+from runtime.commands.ending import CLOSED_PIPE
 from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import error_text, printable
@@ -45,9 +47,20 @@ def compare_reports(asked: Compare) -> int:
 
 def _told(work: Callable[[], int]) -> int:
     try:
-        return work()
+        code = work()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        give_up_output()
+        return CLOSED_PIPE
     except (CameraError, ScreeningError) as error:
         say(f"runtime.bench: {printable(error_text(error))}", stream=sys.stderr)
+        return UNUSABLE
+    except OSError as error:  # tables are printed by Rich; 1 would say that something is slower
+        give_up_output()
+        what = error.filename or "cannot write to standard output"
+        say(f"runtime.bench: {printable(f'{what}: {error.strerror or error}')}", stream=sys.stderr)
         return UNUSABLE
 
 

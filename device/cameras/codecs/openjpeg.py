@@ -60,7 +60,7 @@ _ON_WORDS = CFUNCTYPE(None, c_char_p, c_void_p)
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class Listened:
     """A picture, and what was said meanwhile."""
 
     pixels: NDArray[np.uint8] | None
@@ -111,7 +111,7 @@ def is_there() -> bool:
     return _library() is not None
 
 
-def listened_to(data: bytes) -> Heard:
+def listened_to(data: bytes) -> Listened:
     """What OpenJPEG makes of a JP2 file or a bare codestream, and all that it says of it."""
     library, said, source = _library(), list[str](), _Source(data)
     words = _ON_WORDS(lambda text, _: said.append(text.decode("latin-1").strip()))
@@ -134,7 +134,7 @@ def listened_to(data: bytes) -> Heard:
             and library.opj_end_decompress(codec, stream)
         )
         pixels = _pixels(image.contents) if whole else None
-        return Heard(pixels, whole, image.contents.color_space if whole else 0, tuple(said))
+        return Listened(pixels, whole, image.contents.color_space if whole else 0, tuple(said))
     finally:
         if image:
             library.opj_image_destroy(image)

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from runtime.bench.judge.stats import (
     spread_of_interval,
     spread_of_runs,
 )
+from runtime.bench.judge.verdict import unsaid
 from runtime.bench.judge.work import copies, unlike
 from runtime.bench.measure.samples import Column
 from runtime.bench.schema import Report
@@ -44,6 +45,7 @@ EXIT_CODES: dict[Answer, int] = {"faster": 0, "alike": 0, "slower": 1, "undecide
 DECIDING = ("total", "camera_to_result")
 """The rows that must be decided before a comparison is. The table shows each stage's answer, but what a frame takes as
 a whole is what matters; a stage that is clearly slower by more than is allowed is a regression all the same."""
+TAILS = (99.9, 99.0, 95.0, 90.0)
 COMPARED = tuple(row for row in ROWS if row not in ("wait", "age"))
 """`wait` is near nothing but under a queue; both it and `age` are held in camera to result."""
 
@@ -137,7 +139,7 @@ def compare(
     first, second = (tuple(sorted(side, key=lambda report: report.began)) for side in (a, b))
     turns = made_in_turns(first, second)
     figures = list(_figures(first, second))
-    if not figures:
+    if ("total", 50.0) not in figures:
         raise BenchError(f"too few frames to compare: at least {FEWEST} timed ones are needed in each report")
     risk = (1 - FAMILY_CONFIDENCE) / 2
     risks = {figure: risk if figure == ("total", 50.0) else risk / max(1, len(figures) - 1) for figure in figures}
@@ -205,6 +207,9 @@ def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
     def told(count: int, one: str, several: str) -> str:
         return f"{name} {one}" if len(side) == 1 else f"{count} of {len(side)} in {name} {several}"
 
+    hidden = sorted({kind for report in side for kind in unsaid(report)})
+    if hidden:
+        yield f"{name} does not say what its own figures of the machine show ({', '.join(hidden)})"
     invalid = sum(report.verdict == "INVALID" for report in side)
     if invalid:
         kinds = sorted({f.kind for report in side for f in report.findings if f.weight == "invalid"})
@@ -268,16 +273,16 @@ def _other_files(a: Report, b: Report) -> Iterator[str]:
 
 
 def _figures(a: Sequence[Report], b: Sequence[Report]) -> Iterator[tuple[str, float]]:
-    """The median of each stage, and of the total also the percentile that all were judged by."""
-    judged = {report.percentile.p for report in (*a, *b)}
-    p = judged.pop() if len(judged) == 1 else 50.0
+    """The median of each stage; of the total also the highest percentile that all can state, up to those asked for."""
+    judged = max(report.percentile.p for report in (*a, *b))
     for row in COMPARED:
         fewest = min(timed(report, row).size for report in (*a, *b))
         if fewest < FEWEST:
             continue
         yield row, 50.0
-        if row in ("total", "camera_to_result") and p != 50 and fewest >= samples_needed(p):
-            yield row, p
+        if row in DECIDING:
+            tails = (p for p in (judged, *TAILS) if 50 < p <= judged and fewest >= samples_needed(p))
+            yield from ((row, p) for p in islice(tails, 1))
 
 
 def timed(report: Report, row: str) -> Column:

@@ -4,9 +4,10 @@ no better times."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from runtime.bench.schema import Report
+from runtime.bench.words import STAGES
 from runtime.commands.text import printable
 from runtime.outcome import Outcome
 
@@ -23,7 +24,8 @@ def copies(side: Sequence[Report]) -> Iterator[str]:
     """
     seen: list[list[tuple[float | None, ...]]] = []
     for report in side:
-        frames = list(zip(*(report.frames.columns[name] for name in sorted(report.frames.columns)), strict=True))
+        columns = [column for name in ("total", *STAGES) if (column := report.frames.columns.get(name)) is not None]
+        frames = list(zip(*columns, strict=True))
         if any(_alike(frames, other) for other in seen):
             yield report.created
         seen.append(frames)
@@ -68,8 +70,13 @@ def _other_outcomes(a: Sequence[Report], b: Sequence[Report]) -> Iterator[str]:
     both = [source for source in first if source in second]
     if first and second and not both:
         yield "no picture of A is in B by its name, though their input is one, so their outcomes cannot be compared"
+    alone = len(first) - len(both), len(second) - len(both)
+    if both and all(alone):
+        yield f"{alone[0]} pictures are in A alone by their names and {alone[1]} in B, though their input is one"
     changed = Counter(
-        f"{_named(first[source])} -> {_named(second[source])}" for source in both if first[source] != second[source]
+        f"{_named(first[source])} -> {_named(second[source])}"
+        for source in both
+        if set(first[source]) != set(second[source]) or _usual(first[source]) != _usual(second[source])
     )
     if changed:
         most = ", ".join(f"{count} {what}" for what, count in changed.most_common(MOST_NAMED))
@@ -77,13 +84,20 @@ def _other_outcomes(a: Sequence[Report], b: Sequence[Report]) -> Iterator[str]:
         yield printable(f"{changed.total()} of {len(both)} pictures have another outcome in B ({most}{more})")
 
 
-def _outcomes(side: Sequence[Report]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+def _outcomes(side: Sequence[Report]) -> dict[str, Counter[str]]:
+    """By picture how often it had each outcome."""
+    found: dict[str, Counter[str]] = {}
     for report in side:
         for source, outcome in zip(report.frames.source, report.frames.outcome, strict=True):
-            found.setdefault(source, set()).add(outcome)
+            found.setdefault(source, Counter())[outcome] += 1
     return found
 
 
-def _named(outcomes: set[str]) -> str:
+def _usual(outcomes: Counter[str]) -> str:
+    """What more than half of the readings of a picture say; nothing where none does."""
+    outcome, count = outcomes.most_common(1)[0]
+    return outcome if 2 * count > outcomes.total() else ""
+
+
+def _named(outcomes: Collection[str]) -> str:
     return " or ".join(outcome.value for outcome in Outcome if outcome.value in outcomes)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -153,6 +155,24 @@ def test_a_slower_run_is_a_regression_with_its_size(bundle: Bundle) -> None:
     assert next(line for line in back.lines if line.stage == "total").result == "faster"
 
 
+def test_a_slower_tail_is_seen_by_the_highest_percentile_that_both_can_state(bundle: Bundle) -> None:
+    plain = make_report(bundle, [10.0 + 0.01 * (n % 7) for n in range(700)])
+    tail = make_report(bundle, [(100.0 if n % 10 == 0 else 10.0) + 0.01 * (n % 7) for n in range(300)])
+    assert (plain.percentile.p, tail.percentile.p) == (99, 99)
+    plan, stated = tail.plan.model_copy(update={"percentile": 95}), tail.percentile.model_copy(update={"p": 95})
+    for b in (tail, tail.model_copy(update={"plan": plan, "percentile": stated})):
+        found = compare((valid(plain),), (valid(b),), max_regression=0.05)
+        assert (found.answer, found.exit_code) == ("slower", 1)
+        assert ("total", 95.0) in [(line.stage, line.percentile) for line in found.lines]
+
+
+def test_runs_with_few_frames_that_were_read_are_refused(bundle: Bundle) -> None:
+    few = make_report(bundle, totals(np.random.default_rng(1), frames=20))
+    frames = few.frames.model_copy(update={"camera_to_result_ms": few.frames.camera_to_result_ms * 3})
+    with pytest.raises(BenchError, match="at least 30 timed ones"):
+        compare((few.model_copy(update={"frames": frames}),), (few,), max_regression=0.05)
+
+
 def test_differences_too_small_to_be_told_are_none(bundle: Bundle) -> None:
     exact = [10.0 + (i % 7) / 1000 for i in range(200)]
     found = compare(
@@ -241,6 +261,21 @@ def test_the_command_gives_table_json_and_exit_code(
     error = capsys.readouterr().err
     assert "not a whole rop.bench/1 report" in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_an_answer_that_cannot_be_printed_is_none(bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(to_json(valid(make_report(bundle, totals(np.random.default_rng(7))))))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "runtime.bench", "compare", str(path), str(path)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[4],
+        )
+    assert done.returncode == 2, "1 would say that it is slower"
+    assert done.stderr == "runtime.bench: cannot write to standard output: No space left on device\n"
 
 
 def test_folders_of_reports_are_compared(bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

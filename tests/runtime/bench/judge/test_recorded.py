@@ -72,6 +72,8 @@ def put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> Report:
     for name in path[:-1]:
         part = part[name]
     part[path[-1]] = value
+    if path in (("plan", "percentile"), ("percentile", "p")):  # one is the other
+        content["plan"]["percentile"] = content["percentile"]["p"] = value
     return Report.model_validate(content)
 
 

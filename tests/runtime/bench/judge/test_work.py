@@ -12,6 +12,7 @@ import pytest
 from runtime.bench.__main__ import main
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.compare import Comparison, compare
+from runtime.bench.report.assemble import row_part
 from runtime.bench.report.comparison import words
 from runtime.bench.report.export import to_json
 from runtime.bench.schema import FindingPart, Report
@@ -42,12 +43,14 @@ def changed(report: Report, outcome: Outcome, every: int, *, read: bool) -> Repo
         counts["failed"] = len(places)
         content |= {"verdict": "FAIL", "findings": [FAILED.model_dump()]}
     if not read:
-        timed = counts["timed"] = counts["read"] - len(places)
+        counts["timed"] = counts["read"] - len(places)
         counts["refused"] = 0 if outcome is Outcome.NO_RESULT else len(places)
         for row, part in content["rows"].items():
             pairs = zip(frames["columns"].get(row, ()), frames["columns"]["classify"], strict=False)
             kept = [value for value, other in pairs if value is not None and other is not None]
-            part |= {"n": timed, "max": max(kept or frames["camera_to_result_ms"])}
+            made = row_part(np.array(kept or frames["camera_to_result_ms"]), part["budget_ms"])
+            assert made is not None
+            part |= made.model_dump()
     return Report.model_validate(content)
 
 
@@ -132,6 +135,49 @@ def test_copies_that_say_another_time_are_copies(
         path.write_text(to_json(report))
     assert main(["compare", *map(str, paths)]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def with_frames(report: Report, **parts: object) -> Report:
+    return report.model_copy(update={"frames": report.frames.model_copy(update=parts)})
+
+
+def test_a_copy_with_another_column_is_a_copy(bundle: Bundle) -> None:
+    whole = run(bundle)
+    columns = {**whole.frames.columns, "upload": (None,) * len(whole.frames.number), "cpu": (1.0,) * 300}
+    with pytest.raises(BenchError, match="more than once"):
+        compared(whole, dated(with_frames(whole, columns=columns), 1))
+
+
+def test_pictures_of_other_names_and_other_outcomes_most_times_are_other_work(bundle: Bundle) -> None:
+    a, b = run(bundle, 0), run(bundle, 1)
+    count = len(a.frames.number)
+    named = [tuple(f"{name}{n % 40}" for n in range(count)) for name in ("sim:", "sim:", "other:")]
+    partly = zip(*named[1:], strict=True)
+    renamed = with_frames(b, source=tuple(same if n % 40 == 0 else new for n, (same, new) in enumerate(partly)))
+    a = with_frames(a, source=named[0])
+    assert any("39 pictures are in A alone by their names and 39 in B" in text for text in compared(a, renamed).unlike)
+    mostly = [(usual,) * (count - 1) + (seldom,) for usual, seldom in (("REFER", "RETAKE"), ("RETAKE", "REFER"))]
+    sides = [with_frames(side, source=("sim:0",) * count, outcome=of) for side, of in zip((a, b), mostly, strict=True)]
+    assert any("another outcome in B" in text for text in compared(*sides).unlike)
+
+
+@pytest.mark.parametrize(
+    ("update", "kind"),
+    [
+        ({"throttled": ("cpu0",)}, "THROTTLED"),
+        ({"clock_step_ms": 9999.0}, "CLOCK_STEPPED"),
+        ({"other_cores": 99.0}, "CORES_TAKEN"),
+        ({"stolen_cores": 99.0}, "CORES_TAKEN"),
+    ],
+)
+def test_what_the_machine_shows_and_no_finding_says_is_a_doubt(
+    bundle: Bundle, update: dict[str, object], kind: str
+) -> None:
+    a, b = run(bundle, 0), run(bundle, 1)
+    hidden = b.model_copy(update={"machine": b.machine.model_copy(update=update)})
+    found = compared(a, hidden)
+    assert (found.answer, found.exit_code) == ("undecided", 2)
+    assert found.doubts == (f"B does not say what its own figures of the machine show ({kind})",)
 
 
 @pytest.mark.parametrize("edited", [1, 100])
