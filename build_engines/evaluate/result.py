@@ -49,8 +49,10 @@ class Predictive:
     prevalence: float
     stated: bool
     """False for the share of positives in this table, which is that of no population."""
-    positive: Range
-    negative: Range
+    positive: Range | None
+    """None where nobody was referred."""
+    negative: Range | None
+    """None where nobody was cleared."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ import math
 from runtime.shares import Range, Share
 
 
-def predictive_values(sensitivity: Share, specificity: Share, prevalence: float) -> tuple[Range, Range]:
+def predictive_values(sensitivity: Share, specificity: Share, prevalence: float) -> tuple[Range | None, Range | None]:
     """Positive and negative predictive value by Bayes; intervals through those of the two likelihood ratios.
 
     The interval of a likelihood ratio is that of a ratio of two shares (Donner and Zou, Stat Methods Med Res 2012).
+    None where no unit was called so, of which nothing can be right: none positive, or none negative.
     Raises `ValueError` where one of the shares has no units.
     """
     hit, clear = sensitivity.range, specificity.range
@@ -18,9 +19,7 @@ def predictive_values(sensitivity: Share, specificity: Share, prevalence: float)
         raise ValueError("predictive values: need units of both classes")
     alarm, missed = _rest(clear), _rest(hit)
     odds = prevalence / (1 - prevalence)
-    positive = tuple(_share(odds, ratio) for ratio in ratio_interval(hit, alarm))
-    negative = tuple(_share(1 / odds, ratio) for ratio in ratio_interval(clear, missed))
-    return (positive[0], positive[1], positive[2]), (negative[0], negative[1], negative[2])
+    return _value(odds, hit, alarm), _value(1 / odds, clear, missed)
 
 
 def ratio_interval(first: Range, second: Range) -> Range:
@@ -48,6 +47,13 @@ def _end(a: float, a_end: float, b: float, b_end: float, sign: int) -> float:
 
 def _rest(of: Range) -> Range:
     return 1 - of[0], 1 - of[2], 1 - of[1]
+
+
+def _value(odds: float, right: Range, wrong: Range) -> Range | None:
+    if right[0] == wrong[0] == 0:
+        return None
+    value, low, high = (_share(odds, ratio) for ratio in ratio_interval(right, wrong))
+    return value, low, high
 
 
 def _share(odds: float, ratio: float) -> float:

@@ -63,7 +63,9 @@ def _predictive(of: Coverage, rng: np.random.Generator) -> bool:
     """The positive value; a third of the infants are ill, sensitivity is the level, specificity 0.8."""
     hit, clear = _drawn(of.level, of.infants // 3, rng), _drawn(0.8, of.infants - of.infants // 3, rng)
     truth = PREVALENCE * of.level / (PREVALENCE * of.level + (1 - PREVALENCE) * 0.2)
-    _, low, high = predictive_values(hit, clear, PREVALENCE)[0]
+    positive, _ = predictive_values(hit, clear, PREVALENCE)
+    assert positive is not None
+    _, low, high = positive
     return low <= truth <= high
 
 

@@ -133,6 +133,8 @@ def test_predictive_values_are_bayes_and_net_benefit_is_by_counts() -> None:
     hits, clear = np.arange(80) < 68, np.arange(200) < 170
     sensitivity, specificity = share(hits, np.arange(80)), share(clear, np.arange(200))
     positive, negative = predictive_values(sensitivity, specificity, 80 / 280)
+    assert positive is not None
+    assert negative is not None
     assert positive[0] == pytest.approx(68 / (68 + 30), abs=EXACT)
     assert negative[0] == pytest.approx(170 / (170 + 12), abs=EXACT)
     assert positive[1] < positive[0] < positive[2]
@@ -143,9 +145,22 @@ def test_predictive_values_are_bayes_and_net_benefit_is_by_counts() -> None:
 def test_predictive_values_keep_an_interval_where_every_unit_is_right() -> None:
     every, clear = share(np.ones(20, bool), np.arange(20)), share(np.ones(50, bool), np.arange(50))
     positive, negative = predictive_values(every, clear, 0.1)
+    assert positive is not None
+    assert negative is not None
     assert (positive[0], negative[0]) == (1, 1)
     assert positive[1] < 0.9
     assert negative[1] < 1
+
+
+def test_where_nobody_was_called_so_there_is_no_predictive_value() -> None:
+    every, none = share(np.ones(20, bool), np.arange(20)), share(np.zeros(20, bool), np.arange(20))
+    never_refers, always_refers = predictive_values(none, every, 0.1), predictive_values(every, none, 0.1)
+    assert never_refers[0] is None
+    assert never_refers[1] is not None
+    assert never_refers[1][0] == pytest.approx(0.9)
+    assert always_refers[1] is None
+    assert always_refers[0] is not None
+    assert always_refers[0][0] == pytest.approx(0.1)
 
 
 def test_drawn_curves_are_those_of_the_drawn_infants() -> None:
