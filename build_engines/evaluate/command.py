@@ -13,7 +13,7 @@ from build_engines.errors import BuildError
 from build_engines.evaluate.cases import Table, read_cases, require_pictures
 from build_engines.evaluate.columns import parse_by
 from build_engines.evaluate.errors import EvaluationError
-from build_engines.evaluate.measure import Asked
+from build_engines.evaluate.measure import Asked, require_columns
 from build_engines.evaluate.overlap import Seen, seen_of, seen_of_cases, seen_of_training
 from build_engines.evaluate.pictures import FOLDER, with_pictures
 from build_engines.evaluate.readings import BundleReadings, ask, stored
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace) -> Evaluation:
     asked = _asked(arguments)
     table, chosen_table = read_cases(arguments.data), None
+    require_columns(table.cases, asked)
     if arguments.choose_on is not None:
         chosen_table = read_cases(arguments.choose_on)
     elif arguments.choose_readings:

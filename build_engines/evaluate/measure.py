@@ -105,7 +105,7 @@ def group_of(units: Units, column: str, value: str, deployed: Accuracy, area: Ra
          for outcome in Outcome}
         for is_positive in (True, False)
     ]  # fmt: skip
-    infants = len(np.unique(units.infants))
+    infants = len(np.unique(units.infants)) if units.told_apart else None
     return Group(
         column,
         value,
@@ -118,14 +118,20 @@ def group_of(units: Units, column: str, value: str, deployed: Accuracy, area: Ra
     )
 
 
+def require_columns(cases: Sequence[Case], asked: Asked) -> None:
+    """Raise `EvaluationError` where a column that is asked for is not in the table: before hours of reading."""
+    for column in asked.by or {}:
+        if not any(column in case.columns for case in cases):
+            there = sorted({name for case in cases for name, value in case.columns.items() if value})
+            raise EvaluationError(f"--by {column}: no such column; the table has {', '.join(there)}")
+
+
 def groups_of(cases: Sequence[Case], said: Sequence[Said], levels: Sequence[str], asked: Asked) -> tuple[Group, ...]:
     """By every column that is asked for or always looked at, and by frame and infant. Raises `EvaluationError`."""
     columns = {name for case in cases for name, value in case.columns.items() if value}
     by = {name: () for name in ALWAYS if name in columns} | dict(asked.by or {})
     found = []
     for column, cuts in by.items():
-        if not any(column in case.columns for case in cases):
-            raise EvaluationError(f"--by {column}: no such column; the table has {', '.join(sorted(columns))}")
         for value, members in parts(cases, column, cuts).items():
             ours, theirs = [cases[n] for n in members], [said[n] for n in members]
             for level in dict.fromkeys((FRAME, levels[-1])):

@@ -11,7 +11,14 @@ from itertools import combinations
 from build_engines.evaluate.cases import MOST_NAMED, Case, Table
 from build_engines.evaluate.columns import odd_values
 from build_engines.evaluate.compare import compare
-from build_engines.evaluate.measure import Asked, calibration_of, choose_threshold, groups_of, level_of
+from build_engines.evaluate.measure import (
+    Asked,
+    calibration_of,
+    choose_threshold,
+    groups_of,
+    level_of,
+    require_columns,
+)
 from build_engines.evaluate.overlap import Overlap, Seen, infants_in_both, overlap, overlap_as_read
 from build_engines.evaluate.readings import ANSWERS, BundleReadings, Said
 from build_engines.evaluate.result import Data, Evaluation, Failure, Point, ReaderResult
@@ -55,6 +62,7 @@ def evaluate(
     report: Callable[[str], None] = lambda line: None,
 ) -> Evaluation:
     """Every figure. Raises `EvaluationError`."""
+    require_columns(table.cases, asked)
     levels = levels_of(table.cases)
     overlaps = tuple(_overlaps(table, readers, others, chosen))
     thresholds = {bundle.sha256: bundle.manifest.refer_threshold for bundle in bundles}

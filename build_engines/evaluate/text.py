@@ -214,7 +214,7 @@ def _groups(groups: Sequence[Group]) -> list[str]:
                     escape(group.value),
                     group.level,
                     str(group.units),
-                    str(group.infants),
+                    "" if group.infants is None else str(group.infants),
                     of(group.flow.no_answer),
                     *_accuracy(group.deployed)[:2],
                     span(group.area),

@@ -32,6 +32,8 @@ class Units:
     reaches, and REFER all the same at one that something does."""
     infants: Clusters
     """Each unit's infant by number; without a column for infants, each frame's own number."""
+    told_apart: bool
+    """Whether the table has a column for infants."""
     members: tuple[tuple[int, ...], ...]
     """The cases of each unit."""
 
@@ -83,6 +85,7 @@ def gather(cases: Sequence[Case], said: Sequence[Said], level: str) -> Units:
         np.array(scores, np.float64),
         np.array(whole, np.bool_),
         np.array(infants, np.int64),
+        any(case.infant for case in cases),
         members,
     )
 

@@ -38,6 +38,25 @@ def evaluated(tmp_path: Path, bundle: Bundle, rows: list[dict[str, Any]], *words
     return found
 
 
+def test_a_table_without_infants_states_none(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [row(f"{n}.jpg", n % 2, 0.2 + 0.6 * (n % 2), device="neo") for n in range(8)]
+    found = evaluated(tmp_path, bundle, rows)
+    assert found["data"]["infants"] is None
+    reader = found["readers"][0]
+    parts = [*reader["groups"], *(level["whole"] for level in reader["levels"])]
+    assert {part["infants"] for part in parts} == {None}
+
+
+def test_a_column_that_is_not_there_is_said_before_anything_is_read(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = write_table(tmp_path / "table.csv", [row("gone.jpg", 1, 0.9), row("away.jpg", 0, 0.1)])
+    call = ["evaluate", str(bundle.path), "--data", str(table), "--out", str(tmp_path / "out"), "--by", "nosuch"]
+    assert main(call) == 2
+    assert "--by nosuch: no such column; the table has " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def level(found: dict[str, Any], name: str) -> dict[str, Any]:
     (one,) = [level for level in found["readers"][0]["levels"] if level["level"] == name]
     return dict(one)
