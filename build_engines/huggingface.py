@@ -9,7 +9,9 @@ from build_engines.card import model_card
 from build_engines.report.schema import ParityReport
 from runtime.manifest import Manifest, Metric
 
-TAGS = ("medical", "ophthalmology", "retinopathy-of-prematurity", "onnx", "openvino", "tensorrt")
+TAGS = ("medical", "ophthalmology", "retinopathy-of-prematurity")
+FORMATS = {"onnx": r".*\.onnx", "openvino": r".*\.xml", "tensorrt": r"plans/.*"}
+"""By tag, which files of a bundle it is of."""
 TASKS = {"segmentation": "image-segmentation", "classification": "image-classification"}
 
 LICENCES = frozenset(
@@ -26,7 +28,9 @@ def hugging_face_card(manifest: Manifest, report: ParityReport | None = None) ->
 
     What the manifest does not state is left out of the header, as it is shown as a gap in the card.
     """
-    header: dict[str, object] = {"tags": list(TAGS), "pipeline_tag": TASKS["classification"]}
+    paths = [entry.path for entry in manifest.files]
+    held = [tag for tag, form in FORMATS.items() if any(re.fullmatch(form, path) for path in paths)]
+    header: dict[str, object] = {"tags": [*TAGS, *held], "pipeline_tag": TASKS["classification"]}
     if manifest.stated.licence:
         known = manifest.stated.licence.lower()
         header |= {"license": known} if known in LICENCES else {"license": "other", "license_name": _slug(known)}

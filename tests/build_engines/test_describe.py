@@ -15,7 +15,7 @@ from build_engines.errors import BuildError
 from build_engines.huggingface import hugging_face_card
 from build_engines.report.choose import agreement
 from build_engines.report.schema import AdoptionLimits
-from runtime.manifest import Manifest, Metric, Stated
+from runtime.manifest import FileEntry, Manifest, Metric, Stated
 from tests.build_engines.report.figures import group
 from tests.runtime.conftest import manifest_content
 
@@ -162,6 +162,22 @@ def test_what_the_demonstration_states_is_valid() -> None:
     path = Path(__file__).parents[2] / "build_engines" / "train" / "stated.json"
     assert Stated.model_validate_json(path.read_text(encoding="utf-8")).preparation
     assert Description.model_validate(filled()).stated == Stated()
+
+
+@pytest.mark.parametrize(
+    ("paths", "held"),
+    [
+        (("classifier.fp32.onnx", "MODEL_CARD.md"), ["onnx"]),
+        (("a.onnx", "native/avx2/segmentation.xml"), ["onnx", "openvino"]),
+        (("a.onnx", "plans/x/plan.json"), ["onnx", "tensorrt"]),
+    ],
+)
+def test_a_card_is_tagged_with_what_the_bundle_holds(paths: tuple[str, ...], held: list[str]) -> None:
+    yaml = pytest.importorskip("yaml")
+    files = tuple(FileEntry(path=path, size=1, sha256="ab" * 32) for path in paths)
+    made = manifest().model_copy(update={"files": files})
+    header = yaml.safe_load(hugging_face_card(made).split("---\n", 2)[1])
+    assert header["tags"] == ["medical", "ophthalmology", "retinopathy-of-prematurity", *held]
 
 
 def test_the_hugging_face_header_is_yaml_with_every_figure() -> None:
