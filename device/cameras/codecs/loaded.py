@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 
 def loaded_libraries(name: str) -> Iterator[ctypes.CDLL]:
@@ -16,3 +17,18 @@ def loaded_libraries(name: str) -> Iterator[ctypes.CDLL]:
         for path in sorted(set(re.findall(rf"(/\S*/{name}[^/\s]*\.so[^/\s]*)$", maps, re.MULTILINE))):
             with suppress(OSError):
                 yield ctypes.CDLL(path)
+
+
+def declared_library(name: str, functions: Iterable[tuple[str, Any, list[Any]]]) -> Any:
+    """The first of `loaded_libraries` that has all the functions, each with its result's and arguments' types; None for
+    none."""
+    declared = tuple(functions)
+    for library in loaded_libraries(name):
+        try:
+            for function_name, result, arguments in declared:
+                function = getattr(library, function_name)
+                function.restype, function.argtypes = result, arguments
+        except AttributeError:  # another of its family
+            continue
+        return library
+    return None

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device.cameras.codecs.loaded import loaded_libraries
+from device.cameras.codecs.loaded import declared_library
 
 _J2K, _JP2 = 0, 2
 _PIECE = 1 << 20
@@ -77,33 +77,28 @@ def _library() -> Any:
     """The library with its functions declared; None where it is not found in this process."""
     from PIL import _imaging  # noqa: F401  (it loads the library)
 
-    for library in loaded_libraries("libopenjp2"):
-        try:
-            for name, result, arguments in (
-                ("opj_stream_create", c_void_p, [c_size_t, c_int]),
-                ("opj_stream_set_read_function", None, [c_void_p, _ON_READ]),
-                ("opj_stream_set_skip_function", None, [c_void_p, _ON_SKIP]),
-                ("opj_stream_set_seek_function", None, [c_void_p, _ON_SEEK]),
-                ("opj_stream_set_user_data", None, [c_void_p, c_void_p, c_void_p]),
-                ("opj_stream_set_user_data_length", None, [c_void_p, c_uint64]),
-                ("opj_stream_destroy", None, [c_void_p]),
-                ("opj_create_decompress", c_void_p, [c_int]),
-                ("opj_set_warning_handler", c_int, [c_void_p, _ON_WORDS, c_void_p]),
-                ("opj_set_error_handler", c_int, [c_void_p, _ON_WORDS, c_void_p]),
-                ("opj_set_default_decoder_parameters", None, [c_void_p]),
-                ("opj_setup_decoder", c_int, [c_void_p, c_void_p]),
-                ("opj_read_header", c_int, [c_void_p, c_void_p, POINTER(POINTER(_Image))]),
-                ("opj_decode", c_int, [c_void_p, c_void_p, POINTER(_Image)]),
-                ("opj_end_decompress", c_int, [c_void_p, c_void_p]),
-                ("opj_image_destroy", None, [POINTER(_Image)]),
-                ("opj_destroy_codec", None, [c_void_p]),
-            ):
-                function = getattr(library, name)
-                function.restype, function.argtypes = result, arguments
-        except AttributeError:  # another of its family
-            continue
-        return library
-    return None
+    return declared_library(
+        "libopenjp2",
+        (
+            ("opj_stream_create", c_void_p, [c_size_t, c_int]),
+            ("opj_stream_set_read_function", None, [c_void_p, _ON_READ]),
+            ("opj_stream_set_skip_function", None, [c_void_p, _ON_SKIP]),
+            ("opj_stream_set_seek_function", None, [c_void_p, _ON_SEEK]),
+            ("opj_stream_set_user_data", None, [c_void_p, c_void_p, c_void_p]),
+            ("opj_stream_set_user_data_length", None, [c_void_p, c_uint64]),
+            ("opj_stream_destroy", None, [c_void_p]),
+            ("opj_create_decompress", c_void_p, [c_int]),
+            ("opj_set_warning_handler", c_int, [c_void_p, _ON_WORDS, c_void_p]),
+            ("opj_set_error_handler", c_int, [c_void_p, _ON_WORDS, c_void_p]),
+            ("opj_set_default_decoder_parameters", None, [c_void_p]),
+            ("opj_setup_decoder", c_int, [c_void_p, c_void_p]),
+            ("opj_read_header", c_int, [c_void_p, c_void_p, POINTER(POINTER(_Image))]),
+            ("opj_decode", c_int, [c_void_p, c_void_p, POINTER(_Image)]),
+            ("opj_end_decompress", c_int, [c_void_p, c_void_p]),
+            ("opj_image_destroy", None, [POINTER(_Image)]),
+            ("opj_destroy_codec", None, [c_void_p]),
+        ),
+    )
 
 
 def is_there() -> bool:

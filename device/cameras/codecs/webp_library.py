@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device.cameras.codecs.loaded import loaded_libraries
+from device.cameras.codecs.loaded import declared_library
 
 _RGB, _WHOLE, _MORE_IS_NEEDED = 0, 0, 5
 
@@ -20,20 +20,15 @@ def _library() -> Any:
     """The library with its functions declared; None where it is not found in this process."""
     from PIL import _webp  # noqa: F401  (it loads the library)
 
-    for library in loaded_libraries("libwebp"):
-        try:
-            for name, result, arguments in (
-                ("WebPINewRGB", c_void_p, [c_int, POINTER(c_uint8), c_size_t, c_int]),
-                ("WebPIAppend", c_int, [c_void_p, c_char_p, c_size_t]),
-                ("WebPIDelete", None, [c_void_p]),
-                ("WebPDecodeYUVInto", c_void_p, [c_char_p, c_size_t, *[c_void_p, c_size_t, c_int] * 3]),
-            ):
-                function = getattr(library, name)
-                function.restype, function.argtypes = result, arguments
-        except AttributeError:  # another of its family
-            continue
-        return library
-    return None
+    return declared_library(
+        "libwebp",
+        (
+            ("WebPINewRGB", c_void_p, [c_int, POINTER(c_uint8), c_size_t, c_int]),
+            ("WebPIAppend", c_int, [c_void_p, c_char_p, c_size_t]),
+            ("WebPIDelete", None, [c_void_p]),
+            ("WebPDecodeYUVInto", c_void_p, [c_char_p, c_size_t, *[c_void_p, c_size_t, c_int] * 3]),
+        ),
+    )
 
 
 def is_there() -> bool:
