@@ -32,6 +32,16 @@ export function inTurn(work) {
   };
 }
 
+// An async `send`, each call after the one before was answered: over connections of their own the cart could take a
+// former one last, and stay at what was set before.
+export function oneByOne(send) {
+  let last = Promise.resolve();
+  return (...words) => {
+    last = last.then(() => send(...words), () => send(...words));
+    return last;
+  };
+}
+
 export const refresh = inTurn(async () => {
   const before = visit;
   const state = await get("state");

@@ -1,7 +1,7 @@
 // The camera's own settings: exposure, focus, gain, as far as its driver has them; folded away until they are wanted.
 import { get, post } from "../api.js";
 import { fill, h, said, t } from "../dom.js";
-import { watch } from "../store.js";
+import { oneByOne, watch } from "../store.js";
 
 // A part of a screen, and what ends it: {part, leave}.
 export function cameraPart() {
@@ -13,9 +13,9 @@ export function cameraPart() {
     try { draw((await get("camera")).controls); } catch (error) { fill(rows); fill(message, said(error.message)); }
   }
 
-  async function turn(name, value) {
+  const turn = oneByOne(async (name, value) => {
     try { draw((await post("camera", { control: name, value })).controls); } catch (error) { await load(); fill(message, said(error.message)); }
-  }
+  });
 
   function draw(controls) {
     fill(message, controls.length ? "" : t("Nothing of this camera can be set from here."));

@@ -1,7 +1,7 @@
 // Capture: the live picture with what to do, the map of both eyes, the button, the last outcome, the strip.
 import { post, preview } from "../api.js";
 import { button, fill, h, said, svg, t, tell, usable } from "../dom.js";
-import { refresh, store, watch } from "../store.js";
+import { oneByOne, refresh, store, watch } from "../store.js";
 import { alike, askToClose, bannerText, eyeMap, noExam, openExam, outcomeTag, outcomeWords, sameWords, warned, whose } from "./parts.js";
 import { cameraPart } from "./camera.js";
 import { dialog } from "./dialog.js";
@@ -141,11 +141,15 @@ export function captureScreen(main, { go }) {
     tell(`${capture.eye} ${t(capture.view)}: ${t(capture.word)}. ${capture.banner}`);
   }
 
+  const aimed = oneByOne(async (asked) => {
+    try { await post("aim", asked); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, said(error.message)); }
+  });
+
   async function aim(eye, view) {
     const exam = openExam();
     if (!exam) return;
     const asked = wanted = { eye, view };
-    try { await post("aim", { exam, ...asked }); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, said(error.message)); }
+    await aimed({ exam, ...asked });
     if (wanted === asked) wanted = null;
   }
 
@@ -154,13 +158,16 @@ export function captureScreen(main, { go }) {
     setTimeout(() => { if (!ended) refresh().catch(() => {}); }, 700);
   }
 
-  async function dim() { await lit((lamp) => ({ on: lamp.on, level: Number(dimmer.value) })); }
+  async function dim() {
+    const level = Number(dimmer.value);
+    await lit((lamp) => ({ on: lamp.on, level }));
+  }
 
-  async function lit(wanted) {
+  const lit = oneByOne(async (wanted) => {
     if (!openExam()) return;
     const { exam, aim, light: lamp } = store.state.exam;
     try { await post("light", { exam, eye: aim && aim.eye, ...wanted(lamp) }); await refresh(); } catch (error) { fill(wait, said(error.message)); }
-  }
+  });
 
   function stop() {
     const cause = h("select", { id: "cause" }, ["infant unstable", "refused", "equipment"].map((one) => h("option", { value: one }, t(one))));
