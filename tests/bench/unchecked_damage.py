@@ -24,7 +24,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import pydicom
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -32,6 +31,7 @@ from device import Frame, FrameUnreadable
 from device.cameras.files import decode
 from device.cameras.video import Recording
 from runtime import Outcome, Screener, open_bundle
+from tests.bench.damaged_pictures import unpacked_dicom
 
 LENGTHS = (512, 4096, 8192, 16384, 65536, 131072)
 HEADER_BYTES = 2048
@@ -45,20 +45,6 @@ def _pillow(kind: str, **settings: object) -> Callable[[Image.Image], bytes]:
         return buffer.getvalue()
 
     return write
-
-
-def _dicom(shown: Image.Image) -> bytes:
-    data = pydicom.Dataset()
-    data.SOPClassUID, data.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1", "1.2.3"
-    data.Columns, data.Rows = shown.size
-    data.SamplesPerPixel, data.PlanarConfiguration, data.PhotometricInterpretation = 3, 0, "RGB"
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
-    data.PixelData = shown.tobytes()
-    data.file_meta = pydicom.dataset.FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    buffer = io.BytesIO()
-    data.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
 
 
 def _raw_avi(shown: Image.Image) -> bytes:
@@ -78,7 +64,7 @@ FORMATS: dict[str, Callable[[Image.Image], bytes]] = {
     "bmp": _pillow("BMP"),
     "raw.tif": _pillow("TIFF"),
     "lzw.tif": _pillow("TIFF", compression="tiff_lzw"),
-    "dcm": _dicom,
+    "dcm": unpacked_dicom(ExplicitVRLittleEndian),
     "raw.avi": _raw_avi,
 }
 
