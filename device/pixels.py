@@ -85,8 +85,9 @@ _WEIGHTS = {ColourMatrix.BT601: (0.299, 0.114), ColourMatrix.BT709: (0.2126, 0.0
 
 _COMPILED_AT_MOST = 65536
 """Pixels of a side in yuv.c."""
-_ROWS_AT_ONCE = 16
-"""Rows of RGBX that are made RGB for their SHA-256: few enough to stay in a core's cache."""
+_ROWS_AT_ONCE = 64
+"""Rows of RGBX that are made RGB for their SHA-256: few enough to stay in a core's cache (a megabyte of 2040 pixels
+across), and so many that the calls count for nothing (of 16 rows: 0.7 ms more)."""
 _LAYOUTS = (PixelFormat.NV12, PixelFormat.YUYV, PixelFormat.UYVY)
 """By their numbers in yuv.c."""
 
