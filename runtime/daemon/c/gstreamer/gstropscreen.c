@@ -264,7 +264,9 @@ static uint64_t captured_ns(GstRopScreen *self, const GstBuffer *buffer)
     const GstSegment *const segment = &GST_BASE_TRANSFORM(self)->segment;
     const uint64_t now = rop_now_ns();
     look_at_clocks(self);
-    if (!GST_BUFFER_PTS_IS_VALID(buffer) || self->boot_ahead == 0 || segment->format != GST_FORMAT_TIME) {
+    /* Sinks start first, and frames come before this element was told when the pipeline did. */
+    if (GST_STATE(self) != GST_STATE_PLAYING || !GST_BUFFER_PTS_IS_VALID(buffer) || self->boot_ahead == 0 ||
+        segment->format != GST_FORMAT_TIME) {
         return now;
     }
     const GstClockTime running = gst_segment_to_running_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));

@@ -203,3 +203,16 @@ def test_a_finding_is_followed_by_no_result_when_the_daemon_hangs_or_dies_and_co
         assert running.wait(60) == 0
         messages = [said for said in last if said["kind"] == "message"]
         assert not messages or messages[-1]["outcome"] == "NO_RESULT"
+
+
+def test_frames_that_come_as_the_pipeline_starts_are_not_taken_for_old_ones(
+    plugins: Path, lasting_daemon: Path
+) -> None:
+    """The sink starts before this element is told when the pipeline did."""
+    begin = "videotestsrc num-buffers=6 ! video/x-raw,format=RGB,width=96,height=96,framerate=30/1"
+    for _ in range(5):
+        said = all_said(
+            plugins, f"{begin} ! ropscreen socket={lasting_daemon} stored-pictures=true wait=true", "fakesink"
+        )
+        assert {one["outcome"] for one in said if "not gradable" in one["text"]} == {"RETAKE"}
+        assert not [one["text"] for one in said if "captured_ns" in one["text"]]
