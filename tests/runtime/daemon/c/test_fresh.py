@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ import pytest
 from runtime.daemon.client import Client
 from tests.busy import at_a_calm_moment
 from tests.pictures import retina
-from tests.runtime.daemon.c.building import SOURCES, C, build
+from tests.runtime.daemon.c.building import HERE, SOURCES, WARNINGS, C, build, tool
 from tests.runtime.daemon.c.clib import CClient, Status
 from tests.runtime.daemon.c.daemons import Daemons
 
@@ -250,10 +250,34 @@ class Screen:
         self._thread.join(60)
 
 
+LOOPS = ("c", "c++", "python")
+"""The sample that the README here shows, its twin by `ropscreen.hpp`, and the loop of runtime/daemon/README.md."""
+
+
 @pytest.fixture(scope="module")
-def loop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
+    """What starts the loop of a language, built when it is first asked for."""
+    folder = tmp_path_factory.mktemp("loop")
     flags = ["-g", "-O1", "-fsanitize=address,undefined"]
-    return build("gcc", tmp_path_factory.mktemp("loop") / "loop", *flags, C / "ropscreen_loop.c", *SOURCES)
+
+    @cache
+    def made(language: str) -> list[str]:
+        if language == "python":
+            return [sys.executable, str(HERE / "loop.py")]
+        if language == "c":
+            return [str(build("gcc", folder / "loop", *flags, C / "ropscreen_loop.c", *SOURCES))]
+        objects = [build("gcc", folder / f"{source.stem}.o", *flags, "-c", source) for source in SOURCES]
+        command = [tool("g++"), "-std=c++17", *WARNINGS, *flags, f"-I{C}", str(HERE / "loop.cpp"), *map(str, objects)]
+        done = subprocess.run([*command, "-o", str(folder / "loopxx")], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return [str(folder / "loopxx")]
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def loop(programs: Callable[[str], list[str]]) -> Path:
+    return Path(programs("c")[0])
 
 
 @contextmanager
@@ -270,7 +294,7 @@ def running(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], Screen]
             program.kill()
 
 
-def stop_and_go(loop: Path, daemons: Daemons, tmp_path: Path, times: int) -> None:
+def stop_and_go(program_of: Callable[[], list[str]], daemons: Daemons, tmp_path: Path, times: int) -> None:
     """Stop the daemon, the program or both at any moment; what is said must never let a finding stand for too long.
 
     Two screens are judged. One takes words away at the moment that came with them, as the README asks: it must be right
@@ -279,7 +303,7 @@ def stop_and_go(loop: Path, daemons: Daemons, tmp_path: Path, times: int) -> Non
     raw = tmp_path / "raw"
     raw.write_bytes(PIXELS)
     child, luck = daemons.start(), random.Random(os.environ.get("ROP_STOPS_SEED", "3"))
-    command = [str(loop), str(daemons.path), str(raw), str(WIDTH), str(HEIGHT), "30", str(MAX_AGE_MS)]
+    command = [*program_of(), str(daemons.path), str(raw), str(WIDTH), str(HEIGHT), "30", str(MAX_AGE_MS)]
     asleep: list[tuple[int, int]] = []
     """From when to when the program was stopped."""
     with running(command) as (program, screen):
@@ -324,14 +348,20 @@ def visible_too_long(lines: list[tuple[int, int, str]], asleep: list[tuple[int, 
     return found
 
 
-def test_the_sample_never_lets_a_finding_stand(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
-    at_a_calm_moment(partial(stop_and_go, loop, daemons, tmp_path, 8))
+@pytest.mark.parametrize("language", LOOPS)
+def test_the_sample_never_lets_a_finding_stand(
+    programs: Callable[[str], list[str]], daemons: Daemons, tmp_path: Path, language: str
+) -> None:
+    at_a_calm_moment(partial(stop_and_go, partial(programs, language), daemons, tmp_path, 8))
 
 
 @pytest.mark.soak
-def test_the_sample_never_lets_a_finding_stand_a_thousand_times(loop: Path, daemons: Daemons, tmp_path: Path) -> None:
+@pytest.mark.parametrize("language", LOOPS)
+def test_the_sample_never_lets_a_finding_stand_a_thousand_times(
+    programs: Callable[[str], list[str]], daemons: Daemons, tmp_path: Path, language: str
+) -> None:
     """ROP_STOPS=N ROP_STOPS_SEED=TEXT does a part; parts with other seeds add up."""
-    stop_and_go(loop, daemons, tmp_path, int(os.environ.get("ROP_STOPS", "1000")))
+    stop_and_go(partial(programs, language), daemons, tmp_path, int(os.environ.get("ROP_STOPS", "1000")))
 
 
 def finds_more(screen: Screen, seen: int) -> bool:
