@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 TOOLS := $(VENV)-tools
 INSTALL = $(PYTHON) constraints/install.py
 PINS := setup.cfg setup.py device/compiled.py pyproject.toml constraints/install.py constraints/unused.list runtime/preprocess/kernel.c \
-	runtime/preprocess/resize.c runtime/preprocess/resize.h device/yuv.c device/cameras/codecs/scans.c runtime/daemon/shared.c \
-	$(wildcard runtime/gate/*.[ch])
+	runtime/preprocess/resize.c runtime/preprocess/resize.h device/yuv.c runtime/daemon/shared.c \
+	$(wildcard device/cameras/codecs/*.[ch] runtime/gate/*.[ch])
 
 .PHONY: run cart jetson test test-cart test-floors test-latest test-soak test-gpu check build-tools \
 	constraints wheelhouse wheelhouse-jetson dist deb python-is-right clean

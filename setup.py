@@ -14,6 +14,9 @@ def made_of(folder: str) -> list[tuple[str, str | None]]:
     return [("ROP_SOURCES", f'"{sources_digest(ROOT / folder)}"')]
 
 
+# Two parts are made of sources in one folder, by all of which each of them is known.
+CODECS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "device/cameras/codecs").glob("*.[ch]"))
+
 setup(
     ext_modules=[
         Extension(
@@ -26,16 +29,26 @@ setup(
         Extension(
             "device.cameras.codecs._scans",
             ["device/cameras/codecs/scans.c"],
+            depends=CODECS,
             define_macros=made_of("device/cameras/codecs"),
             extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden"],
             optional=True,  # device/cameras/codecs/progressive.py asks libjpeg then
+        ),
+        Extension(
+            "device.cameras.codecs._looks",
+            [f"device/cameras/codecs/{name}.c" for name in ("looks", "seams", "further")],
+            depends=CODECS,
+            define_macros=made_of("device/cameras/codecs"),
+            extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden"],
+            optional=True,  # seams.py and further.py see the same
         ),
         Extension(
             "runtime.preprocess._kernel",
             ["runtime/preprocess/kernel.c", "runtime/preprocess/resize.c"],
             depends=["runtime/preprocess/resize.h"],
             define_macros=made_of("runtime/preprocess"),
-            extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden"],
+            # Without contraction no two operations become one, by which the last bit of a weight would be another.
+            extra_compile_args=["-O3", "-std=c11", "-fvisibility=hidden", "-ffp-contract=off"],
             optional=True,  # runtime/preprocess/plain.py gives the same numbers
         ),
         Extension(

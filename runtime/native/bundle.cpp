@@ -23,10 +23,7 @@ bool is_digest(const std::string &text) {
 
 bool is_inside(const std::string &path) {
     if (path.empty() || path[0] == '/' || path.find('\\') != std::string::npos) return false;
-    for (const char letter : path) {
-        const auto code = static_cast<unsigned char>(letter);
-        if (code < 0x20 || code == 0x7f) return false;
-    }
+    if (std::any_of(path.begin(), path.end(), [](unsigned char letter) { return letter < 0x20 || letter == 0x7f; })) return false;
     for (const auto &part : std::filesystem::path(path)) {
         if (part == ".." || part == "." || part.string().size() > 255) return false;
     }
@@ -164,38 +161,29 @@ Manifest parse_manifest(std::string_view text, const std::string &what) {
 Bundle::Bundle(const std::filesystem::path &folder) : path_(folder) {
     const std::string what = "bundle " + path_.string();
     try {
-        raw_ = read_at_most(path_ / "manifest.json", MANIFEST_LIMIT);
+        Read read = read_at_most(path_ / "manifest.json", MANIFEST_LIMIT);
+        if (read.size > MANIFEST_LIMIT) throw Refused(what + ": manifest.json is too large for a manifest");
+        raw_ = std::move(read.bytes);
+        sha256_ = read.sha256;
     } catch (const std::system_error &error) {
         throw Refused(what + ": manifest.json cannot be read (" + error.code().message() + "); expected a bundle's folder");
     }
-    if (raw_.size() > MANIFEST_LIMIT) throw Refused(what + ": manifest.json is too large for a manifest");
-    sha256_ = rop::sha256(raw_.data(), raw_.size());
     manifest_ = parse_manifest(text_of(raw_), what + ": manifest.json");
-    for (const auto &[name, entry] : manifest_.files) {
-        try {
-            const auto [digest, size] = file_sha256(path_ / name, entry.size);
-            if (size != entry.size) throw Refused(what + ": " + name + " has another size than expected; copy it again");
-            if (digest != entry.sha256) throw Refused(what + ": " + name + " was altered; copy the bundle again");
-        } catch (const std::system_error &error) {
-            throw Refused(what + ": " + name + " cannot be read (" + error.code().message() + "); copy the bundle again");
-        }
-    }
+    for (const auto &file : manifest_.files) checked(file.first, false);
 }
 
-Bytes Bundle::read(const std::string &file) const {
-    const std::string what = "bundle " + path_.string() + ": " + file;
-    const auto entry = manifest_.files.find(file);
+Bytes Bundle::checked(const std::string &name, bool keep) const {
+    const std::string what = "bundle " + path_.string() + ": " + name;
+    const auto entry = manifest_.files.find(name);
     if (entry == manifest_.files.end()) throw Refused(what + " is not in its manifest; build the bundle again");
-    Bytes content;
     try {
-        content = read_at_most(path_ / file, entry->second.size);
+        Read found = read_at_most(path_ / name, entry->second.size, keep);
+        if (found.size != entry->second.size) throw Refused(what + " has another size than expected; copy it again");
+        if (found.sha256 != entry->second.sha256) throw Refused(what + " was altered; copy the bundle again");
+        return std::move(found.bytes);
     } catch (const std::system_error &error) {
         throw Refused(what + " cannot be read (" + error.code().message() + "); copy the bundle again");
     }
-    if (content.size() != entry->second.size || rop::sha256(content.data(), content.size()) != entry->second.sha256) {
-        throw Refused(what + " was altered since the bundle was opened; copy the bundle again");
-    }
-    return content;
 }
 
 std::vector<std::string> Bundle::refer_classes() const {

@@ -60,12 +60,14 @@ class Bundle {
     bool holds(const std::string &file) const { return manifest_.files.count(file) != 0; }
 
     // A file's bytes, checked once more as they are read. Raises Refused.
-    Bytes read(const std::string &file) const;
+    Bytes read(const std::string &file) const { return checked(file, true); }
 
     // Every class name that counts towards referral, in order.
     std::vector<std::string> refer_classes() const;
 
   private:
+    Bytes checked(const std::string &name, bool keep) const;
+
     std::filesystem::path path_;
     Bytes raw_;
     std::string sha256_;

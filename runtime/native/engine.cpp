@@ -1,5 +1,8 @@
 #include "engine.hpp"
 
+#include <openvino/core/graph_util.hpp>
+#include <openvino/core/rt_info.hpp>
+#include <openvino/op/constant.hpp>
 #include <openvino/runtime/core.hpp>
 #include <openvino/runtime/properties.hpp>
 
@@ -11,7 +14,7 @@
 #include <numeric>
 
 #include "clock.hpp"
-#include "preprocess.hpp"
+#include "picture.hpp"
 
 namespace rop {
 namespace {
@@ -25,11 +28,20 @@ std::string said(const ov::Exception &error, const std::string &what) {
     return "openvino: " + what + " failed: " + text;
 }
 
+// Each constant with memory of its own: one that a compiled model holds on to would keep the whole file.
 std::shared_ptr<ov::Model> read(ov::Core &core, const Bundle &bundle, const std::string &name) {
-    const Bytes text = bundle.read(name + ".xml"), file = bundle.read(name + ".bin");
-    ov::Tensor weights(ov::element::u8, {file.size()});
-    std::copy(file.begin(), file.end(), weights.data<std::uint8_t>());
-    return core.read_model(std::string(text_of(text)), weights);
+    const Bytes text = bundle.read(name + ".xml");
+    Bytes file = bundle.read(name + ".bin");
+    const auto model = core.read_model(std::string(text_of(text)), ov::Tensor(ov::element::u8, {file.size()}, file.data()));
+    for (const auto &node : model->get_ordered_ops()) {
+        const auto shared = ov::as_type_ptr<ov::op::v0::Constant>(node);
+        if (!shared) continue;
+        const auto own = std::make_shared<ov::op::v0::Constant>(shared->get_element_type(), shared->get_shape(), shared->get_data_ptr());
+        own->set_friendly_name(shared->get_friendly_name());
+        ov::copy_runtime_info(shared, own);
+        ov::replace_node(shared, own);
+    }
+    return model;
 }
 
 // threads: 0 leaves the number to OpenVINO. pinned: whether to a core of its own.
@@ -42,25 +54,13 @@ ov::CompiledModel compile(ov::Core &core, const Bundle &bundle, const std::strin
     return core.compile_model(read(core, bundle, name), "CPU", settings);
 }
 
-bool gives(const ov::CompiledModel &compiled, const char *name) {
-    const auto outputs = compiled.outputs();
-    return std::any_of(outputs.begin(), outputs.end(), [&](const auto &output) { return output.get_names().count(name); });
-}
-
-void require_between_0_and_1(const ov::Tensor &numbers, const char *name) {
-    const float *const values = numbers.data<float>();
-    // A NaN fails both.
-    if (!std::all_of(values, values + numbers.get_size(), [](float value) { return value >= -1e-3f && value <= 1 + 1e-3f; })) {
-        throw NoResult(std::string(name) + ": has values beyond 0 to 1; the engine's output is not usable");
-    }
-}
-
-std::vector<float> finite_numbers(const ov::Tensor &numbers, const char *name) {
-    std::vector<float> found(numbers.data<float>(), numbers.data<float>() + numbers.get_size());
-    if (!std::all_of(found.begin(), found.end(), [](float value) { return std::isfinite(value); })) {
-        throw NoResult(std::string(name) + ": not finite numbers; the engine's output is not usable");
-    }
-    return found;
+// Finite, and a probability where it says so: within a thousandth, as Python has it. A NaN is neither.
+std::vector<float> numbers_of(const ov::Tensor &tensor, const char *name, bool probability) {
+    std::vector<float> found(tensor.data<float>(), tensor.data<float>() + tensor.get_size());
+    const auto fits = [=](float value) { return probability ? value >= -1e-3f && value <= 1 + 1e-3f : std::isfinite(value); };
+    if (std::all_of(found.begin(), found.end(), fits)) return found;
+    throw NoResult(std::string(name) + (probability ? ": has values beyond 0 to 1" : ": not finite numbers") +
+                   "; the engine's output is not usable");
 }
 
 std::string isa_limit() {
@@ -70,10 +70,13 @@ std::string isa_limit() {
     return text;
 }
 
-// The class that the variable holds OpenVINO to; empty for none.
-std::string limited_class(const std::string &limit) {
-    if (limit == "AVX2" || limit == "AVX512_CORE") return "avx2";
-    return limit == "AVX2_VNNI" || limit == "AVX512_CORE_VNNI" || limit == "AVX512_CORE_BF16" ? "vnni" : "";
+const char *const CLASSES[] = {"", "avx2", "vnni", "amx"};
+constexpr std::size_t AVX2 = 1, VNNI = 2, AMX = 3;
+
+// The class that the variable holds OpenVINO to, by its place among them; the last where it names none.
+std::size_t limited_class(const std::string &limit) {
+    if (limit == "AVX2" || limit == "AVX512_CORE") return AVX2;
+    return limit == "AVX2_VNNI" || limit == "AVX512_CORE_VNNI" || limit == "AVX512_CORE_BF16" ? VNNI : AMX;
 }
 
 std::pair<std::string, std::string> precision_pair(const Manifest &manifest, const std::string &asked) {
@@ -99,18 +102,9 @@ std::string cpu_class() {
     while (std::getline(file, line) && line.rfind("flags", 0) != 0 && line.rfind("Features", 0) != 0) {
     }
     const auto has = [flags = line + " "](const char *flag) { return flags.find(std::string(" ") + flag + " ") != std::string::npos; };
-    const std::vector<std::string> classes = {"avx2", "vnni", "amx"};
-    std::string own;
-    if (has("amx_int8") && has("amx_bf16")) {
-        own = "amx";
-    } else if (has("avx512_vnni") || has("avx_vnni")) {
-        own = "vnni";
-    } else if (has("avx2")) {
-        own = "avx2";
-    }
-    const std::string held = limited_class(isa_limit());
-    if (own.empty() || held.empty()) return own;
-    return std::min(std::find(classes.begin(), classes.end(), own), std::find(classes.begin(), classes.end(), held))[0];
+    const bool amx = has("amx_int8") && has("amx_bf16"), vnni = has("avx512_vnni") || has("avx_vnni");
+    const std::size_t own = amx ? AMX : vnni ? VNNI : has("avx2") ? AVX2 : 0;
+    return CLASSES[std::min(own, limited_class(isa_limit()))];
 }
 
 struct Engine::Parts {
@@ -126,7 +120,7 @@ Engine::Engine(const Bundle &bundle, const std::string &precision, int threads) 
     : parts_(std::make_unique<Parts>()), classes_(bundle.manifest().classes.size()) {
     ov::Core &core = parts_->core;
     const std::string limit = isa_limit();
-    const bool no_half = !limited_class(limit).empty() && limit != "AVX512_CORE_BF16";
+    const bool no_half = limited_class(limit) != AMX && limit != "AVX512_CORE_BF16";
     const std::string half = no_half ? "f32" : core.get_property("CPU", ov::hint::inference_precision).to_string();
     const auto [segmentation, classifier] = precision_pair(bundle.manifest(), precision);
     const std::string handed_on = segmentation == "fp32" || classifier == "fp32" ? "f32" : half;
@@ -169,7 +163,9 @@ Engine::Engine(const Bundle &bundle, const std::string &precision, int threads) 
     parts_->probabilities = requests.back().get_tensor("probabilities");
     parts_->logits = requests.back().get_tensor("logits");
     parts_->written.insert(parts_->written.end(), {parts_->vessels, parts_->probabilities, parts_->logits});
-    if (gives(compiled[0], ENCODED)) parts_->written.push_back(parts_->encoded = requests.front().get_tensor(ENCODED));
+    for (const auto &output : compiled[0].outputs()) {
+        if (output.get_names().count(ENCODED)) parts_->written.push_back(parts_->encoded = requests.front().get_tensor(ENCODED));
+    }
     for (const ov::Tensor &each : parts_->written) each.data<float>();  // raises where it is not float32
     if (parts_->vessels.get_size() != std::size_t{SIDE} * SIDE || parts_->probabilities.get_size() != classes_ ||
         parts_->logits.get_size() != classes_) {
@@ -222,12 +218,10 @@ Inference Engine::infer(const Bytes &input) {
     } catch (const ov::Exception &error) {
         throw NoResult(said(error, stage));
     }
-    require_between_0_and_1(parts_->vessels, "vessels");
-    require_between_0_and_1(parts_->probabilities, "probabilities");
-    found.vessels = finite_numbers(parts_->vessels, "vessels");
-    found.probabilities = finite_numbers(parts_->probabilities, "probabilities");
-    finite_numbers(parts_->logits, "logits");
-    if (parts_->encoded) found.encoded = finite_numbers(parts_->encoded, "encoded");
+    found.vessels = numbers_of(parts_->vessels, "vessels", true);
+    found.probabilities = numbers_of(parts_->probabilities, "probabilities", true);
+    numbers_of(parts_->logits, "logits", false);
+    if (parts_->encoded) found.encoded = numbers_of(parts_->encoded, "encoded", false);
     const double total = std::accumulate(found.probabilities.begin(), found.probabilities.end(), 0.0);
     if (!(std::fabs(total - 1) <= 0.01)) throw NoResult("probabilities: do not add up to 1; the engine's output is not usable");
     return found;

@@ -7,9 +7,6 @@
 #include "json.hpp"
 
 namespace rop {
-
-const char *const UNFAMILIAR = "not a fundus as the model knows it";
-
 namespace {
 
 constexpr std::size_t LARGEST = 4096, MOST_AXES = 256;

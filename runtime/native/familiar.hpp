@@ -27,6 +27,4 @@ Familiar parse_familiar(std::string_view text, const std::string &what, const st
 // A bundle's test; none where it has none. Raises Refused for one that cannot be used.
 std::optional<Familiar> open_familiar(const Bundle &bundle);
 
-extern const char *const UNFAMILIAR;
-
 }  // namespace rop

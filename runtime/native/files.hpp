@@ -22,16 +22,18 @@ struct NoResult : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// A regular file's bytes; one more than the limit where there are more. Raises std::system_error.
-Bytes read_at_most(const std::filesystem::path &path, std::uint64_t limit);
-Bytes read_at_most(int fd, std::uint64_t limit);  // of whatever is open there
+// What is open there, or a regular file: read in pieces until it ends or one byte more than the limit was read.
+struct Read {
+    Bytes bytes;  // empty where they are not kept
+    std::uint64_t size = 0;
+    std::string sha256;
+};
+Read read_at_most(int fd, std::uint64_t limit, bool keep = true);  // raise std::system_error
+Read read_at_most(const std::filesystem::path &path, std::uint64_t limit, bool keep = true);
 
 // SHA-256 as 64 digits.
 std::string hex(const Bytes &bytes);
 std::string sha256(const void *data, std::size_t size);
-
-// SHA-256 and size of a regular file, read in pieces; nothing past `limit` + 1 bytes is read. Raises std::system_error.
-std::pair<std::string, std::uint64_t> file_sha256(const std::filesystem::path &path, std::uint64_t limit);
 
 inline std::string_view text_of(const Bytes &bytes) {
     return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};

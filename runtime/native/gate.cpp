@@ -1,11 +1,6 @@
 #include "gate.hpp"
 
-#include "../gate/gate.h"
-
 namespace rop {
-
-const char *const NOT_ONE = "not one retina";
-
 namespace {
 
 const char *const FIELD = "field of view missing or cut";
@@ -29,15 +24,6 @@ std::vector<std::string> unmet(const std::vector<std::pair<const char *, bool>> 
 }
 
 }  // namespace
-
-const std::vector<std::string> LIMIT_NAMES = {
-    "brightness_min", "brightness_max", "glare_share_max", "field_share_min", "detail_min", "detail_max", "edge_ratio_min",
-    "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min", "glare_spot_max", "blank_max",
-    "edge_lit_max", "corner_lit_max", "relief_min"};
-
-const Limits LATER_LIMITS = {{"dark_twentieth_min", DARK_TWENTIETH_MIN}, {"dark_third_min", DARK_THIRD_MIN},
-                             {"glare_spot_max", GLARE_SPOT_MAX}, {"blank_max", BLANK_MAX},
-                             {"edge_lit_max", EDGE_LIT_MAX}, {"corner_lit_max", CORNER_LIT_MAX}, {"relief_min", RELIEF_MIN}};
 
 Bytes field_of_view(const Bytes &input) {
     Bytes field(input.size() / 3);

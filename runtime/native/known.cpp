@@ -78,6 +78,40 @@ Json vectors_of(const Bundle &bundle) {
     return root;
 }
 
+std::string networks_problem(const Bundle &bundle, const Json &answers, const Json &tolerances, const Engine &engine,
+                             const Reading &got) {
+    if (got.probabilities.empty()) return std::string(word(got.outcome)) + " (" + got.reason + "), expected a result";
+    const char *const in = engine.precision().c_str();
+    const Json answer = answers.at(in);
+    const double most = tolerances.at("vessels").at(in).number(), near = tolerances.at("probability").at(in).number();
+    std::vector<double> given;
+    for (const auto &named : got.probabilities) given.push_back(named.second);
+    const Picture map = picture_in(bundle, answer.at("vessels").text(), true);
+    if (map.rgb.size() != got.vessels.size()) answer.refuse("has a vessel map that is not 256 x 256");
+    std::string why = off_by("vessel map", block_means(got.vessels, 255), block_means(map.rgb, 255), most);
+    if (why.empty()) why = off_by("vessel fraction", {got.vessel_fraction.value_or(-1)}, {answer.at("vessel_fraction").number()}, most);
+    if (why.empty()) why = off_by("probability", given, answer.at("probabilities").numbers(), near);
+    if (why.empty() && answer.has("outcome") && answer.at("outcome").text() != word(got.outcome)) {
+        why = std::string(word(got.outcome)) + ", expected " + answer.at("outcome").text();
+    }
+    return why;
+}
+
+std::string quality_problem(const Json &vector, const Quality &quality, double most) {
+    const Json known = vector.at("measures");
+    std::size_t met = 0;
+    for (const auto &[name, value] : quality.measures) {
+        // A bundle that was made before this was measured does not know it.
+        if (!known.has(name.c_str()) && LATER_LIMITS.count(name + "_min") + LATER_LIMITS.count(name + "_max")) continue;
+        met++;
+        const double wanted = known.at(name.c_str()).number();
+        const std::string why = off_by(name.c_str(), {value}, {wanted}, most * std::max(1.0, std::fabs(wanted)));
+        if (!why.empty()) return why;
+    }
+    if (known.members().size() != met) return "gate has other measures than expected";
+    return vector.at("reasons").texts() == quality.reasons ? "" : "gate has other reasons than expected";
+}
+
 }  // namespace
 
 bool self_test(const Bundle &bundle, Engine &engine, bool with_keys) {
@@ -120,44 +154,6 @@ bool self_test(const Bundle &bundle, Engine &engine, bool with_keys) {
     }
     return true;
 }
-
-namespace {
-
-std::string networks_problem(const Bundle &bundle, const Json &answers, const Json &tolerances, const Engine &engine,
-                             const Reading &got) {
-    if (got.probabilities.empty()) return std::string(word(got.outcome)) + " (" + got.reason + "), expected a result";
-    const char *const in = engine.precision().c_str();
-    const Json answer = answers.at(in);
-    const double most = tolerances.at("vessels").at(in).number(), near = tolerances.at("probability").at(in).number();
-    std::vector<double> given;
-    for (const auto &named : got.probabilities) given.push_back(named.second);
-    const Picture map = picture_in(bundle, answer.at("vessels").text(), true);
-    if (map.rgb.size() != got.vessels.size()) answer.refuse("has a vessel map that is not 256 x 256");
-    std::string why = off_by("vessel map", block_means(got.vessels, 255), block_means(map.rgb, 255), most);
-    if (why.empty()) why = off_by("vessel fraction", {got.vessel_fraction.value_or(-1)}, {answer.at("vessel_fraction").number()}, most);
-    if (why.empty()) why = off_by("probability", given, answer.at("probabilities").numbers(), near);
-    if (why.empty() && answer.has("outcome") && answer.at("outcome").text() != word(got.outcome)) {
-        why = std::string(word(got.outcome)) + ", expected " + answer.at("outcome").text();
-    }
-    return why;
-}
-
-std::string quality_problem(const Json &vector, const Quality &quality, double most) {
-    const Json known = vector.at("measures");
-    std::size_t met = 0;
-    for (const auto &[name, value] : quality.measures) {
-        // A bundle that was made before this was measured does not know it.
-        if (!known.has(name.c_str()) && LATER_LIMITS.count(name + "_min") + LATER_LIMITS.count(name + "_max")) continue;
-        met++;
-        const double wanted = known.at(name.c_str()).number();
-        const std::string why = off_by(name.c_str(), {value}, {wanted}, most * std::max(1.0, std::fabs(wanted)));
-        if (!why.empty()) return why;
-    }
-    if (known.members().size() != met) return "gate has other measures than expected";
-    return vector.at("reasons").texts() == quality.reasons ? "" : "gate has other reasons than expected";
-}
-
-}  // namespace
 
 std::vector<std::string> vector_problems(const Bundle &bundle, Engine &engine, std::size_t &frames) {
     const std::string what = "bundle " + bundle.path().string() + ": " + VECTORS;

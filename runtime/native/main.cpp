@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -51,12 +52,12 @@ struct Options {
 };
 
 int whole(const std::string &text, const std::string &name, int most) {
-    char *end = nullptr;
-    const long value = std::strtol(text.c_str(), &end, 10);
-    if (text.empty() || text[0] < '0' || text[0] > '9' || *end || value < 1 || value > most) {
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > most) {
         throw Refused(name + ": got " + text + ", expected a whole number from 1 to " + std::to_string(most));
     }
-    return static_cast<int>(value);
+    return value;
 }
 
 void take_size(Options &to, const std::string &text) {
@@ -98,7 +99,7 @@ Options parsed(int count, char **words) {
 
 Picture picture_from(const Options &options, const std::string &name) {
     try {
-        const Bytes file = name == "-" ? read_at_most(STDIN_FILENO, LARGEST_PICTURE) : read_at_most(name, LARGEST_PICTURE);
+        const Bytes file = (name == "-" ? read_at_most(STDIN_FILENO, LARGEST_PICTURE) : read_at_most(name, LARGEST_PICTURE)).bytes;
         return options.width ? raw(file, options.width, options.height) : decode(file);
     } catch (const std::system_error &error) {
         throw NoResult("cannot be read (" + error.code().message() + ")");

@@ -14,17 +14,30 @@
 #include <functional>
 #include <string_view>
 
-#include "damage.hpp"
-#include "further.hpp"
+#include "../../device/cameras/codecs/looks.h"
+#include "../preprocess/resize.h"
 
 namespace rop {
 namespace {
 
+using namespace std::string_view_literals;
+
+const char *const SEVERAL = "several pictures in one file, expected one; give each as its own file";
+
 void check_size(std::int64_t width, std::int64_t height) {
     if (width < 1 || height < 1 || width > 65500 || height > 65500 || width * height > MAX_PIXELS) {
-        throw NoResult("picture is " + std::to_string(width) + " x " + std::to_string(height) +
-                       " pixels, expected at most 64 megapixels; export it smaller");
+        throw NoResult("picture is " + size_words(width, height) + " pixels, expected at most 64 megapixels; export it smaller");
     }
+}
+
+// Refuses what Python refuses of a file whose picture can be read and ends before `end`: device/cameras/codecs/own.py, further.py.
+void check_alone(const Bytes &file, std::size_t end, const Picture &picture) {
+    const auto words = "drawn of a reading, no photograph: rop-screening"sv;
+    if (text_of(file).substr(0, 33 + 20 + words.size()).find(words) != std::string_view::npos) {
+        throw NoResult("drawn by this program of a reading, no photograph; give the frames themselves");
+    }
+    const auto whole = [](std::size_t number) { return static_cast<std::int64_t>(number); };
+    if (further_pictures(file.data(), whole(file.size()), whole(end), picture.width, picture.height) > 1) throw NoResult(SEVERAL);
 }
 
 // Neither library's errors may cross a C++ destructor by longjmp: what must be freed lies outside of the guarded part.
@@ -47,16 +60,39 @@ void png_take(png_structp png, png_bytep to, std::size_t size) {
     state->at += size;
 }
 
+// What its chunks say that libpng passes over.
+struct PngChunks {
+    const char *why = nullptr;  // it is not read for
+    std::string_view cicp;      // the bytes of one before the pixels
+};
+
+PngChunks chunks_of(std::string_view text) {
+    PngChunks found;
+    bool pixels = false;
+    for (std::size_t at = 8; at + 12 <= text.size();) {
+        const std::size_t length = png_get_uint_32(reinterpret_cast<png_const_bytep>(&text[at]));
+        if (length > text.size() - at - 12) break;  // libpng says that it is cut
+        const auto kind = text.substr(at + 4, 4), body = text.substr(at + 8, length);
+        at += 12 + length;
+        pixels |= kind == "IDAT"sv;
+        if (kind == "acTL"sv) found.why = SEVERAL;
+        if (kind == "eXIf"sv || body.substr(0, 16) == "Raw profile type"sv || body.substr(0, 17) == "XML:com.adobe.xmp"sv) {
+            found.why = "PNG: may be turned (EXIF or XMP), which is not handled here; export it plainly";
+        }
+        if (kind == "cICP"sv && !pixels && found.cicp.empty()) found.cicp = body;
+        if (kind == "IEND"sv || found.why) break;
+    }
+    return found;
+}
+
 // Why its colours are not those of sRGB, as device/cameras/codecs/colours.py judges it; nullptr when they are.
-const char *png_colours(png_structp png, png_infop info, const Bytes &file) {
+const char *png_colours(png_structp png, png_infop info, std::string_view cicp) {
     const char *const other = "PNG: states other colours than sRGB's, which are not converted here; export it as sRGB";
-    for (std::size_t at = 8; at + 12 <= file.size(); at += std::size_t{12} + png_get_uint_32(&file[at])) {
-        const std::string_view kind(reinterpret_cast<const char *>(&file[at + 4]), 4);
-        if (kind == "IDAT") break;
+    if (cicp.size() >= 2) {
         // PQ and HLG are brighter than white; 9, 11 and 12 are the primaries that Python converts.
-        const int primaries = file[at + 8], transfer = file[at + 9];
+        const int primaries = cicp[0], transfer = cicp[1];
         const bool wide = primaries == 9 || primaries == 11 || primaries == 12;
-        if (kind == "cICP") return transfer == 16 || transfer == 18 || wide ? other : nullptr;
+        return transfer == 16 || transfer == 18 || wide ? other : nullptr;
     }
     if (png_get_valid(png, info, PNG_INFO_iCCP)) {
         return "PNG: has a colour profile, which is not converted here; export it as sRGB";
@@ -73,7 +109,7 @@ const char *png_colours(png_structp png, png_infop info, const Bytes &file) {
 }
 
 // What the header says; 0 or text of what is wrong in `said`.
-bool png_header(png_structp png, png_infop info, int colour, PngState &state, Picture &picture) {
+bool png_header(png_structp png, png_infop info, int colour, std::string_view cicp, PngState &state, Picture &picture) {
     if (setjmp(png_jmpbuf(png))) return false;
     png_read_info(png, info);
     picture.width = static_cast<int>(std::min<png_uint_32>(png_get_image_width(png, info), 1u << 30));
@@ -84,7 +120,7 @@ bool png_header(png_structp png, png_infop info, int colour, PngState &state, Pi
     } else if (png_get_valid(png, info, PNG_INFO_eXIf) || png_get_valid(png, info, PNG_INFO_tRNS)) {
         why = "PNG: may be turned (EXIF) or transparent, which is not handled here; export it plainly";
     }
-    if (!why) why = png_colours(png, info, *state.file);
+    if (!why) why = png_colours(png, info, cicp);
     if (why) std::snprintf(state.said, sizeof state.said, "%s", why);
     return !why;
 }
@@ -110,14 +146,16 @@ Picture decode_png(const Bytes &file, int colour) {
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_user_limits(png, 65500, 65500);
     Picture picture;
-    if (const char *why = said_of_png(file)) throw NoResult(why);
-    if (!png_header(png, info, colour, state, picture)) throw NoResult(state.said);
+    const PngChunks chunks = chunks_of(text_of(file));
+    if (chunks.why) throw NoResult(chunks.why);
+    if (!png_header(png, info, colour, chunks.cicp, state, picture)) throw NoResult(state.said);
     check_size(picture.width, picture.height);
     const std::size_t row = static_cast<std::size_t>(picture.width) * (colour == PNG_COLOR_TYPE_RGB ? 3 : 1);
     picture.rgb.resize(row * static_cast<std::size_t>(picture.height));
     std::vector<png_bytep> rows;
     for (std::size_t y = 0; y < static_cast<std::size_t>(picture.height); y++) rows.push_back(&picture.rgb[y * row]);
     if (!png_pixels(png, info, rows.data())) throw NoResult(state.said);
+    check_alone(file, state.at, picture);
     return picture;
 }
 
@@ -195,13 +233,21 @@ Picture decode_jpeg(const Bytes &file) {
     Picture picture{static_cast<int>(jpeg.image_width), static_cast<int>(jpeg.image_height), {}};
     picture.rgb.resize(std::size_t{jpeg.image_width} * jpeg.image_height * 3);
     if (!jpeg_pixels(jpeg, state, picture.rgb)) throw NoResult(state.said);
-    const std::size_t end = file.size() - jpeg.src->bytes_in_buffer;
-    if (const char *why = said_of_jpeg(file, end, picture.width, picture.height)) throw NoResult(why);
+    check_alone(file, file.size() - jpeg.src->bytes_in_buffer, picture);
     return picture;
 }
 
+// Damage that no decoder tells; the coding of JPEG works on blocks, where seams lie.
 Picture looked_at(Picture picture, const std::string &kind) {
-    const std::string seen = damage_seen(picture, kind == "JPEG");
+    std::string seen;
+    int first = 0, last = 0;
+    double score = 0;
+    if (seams_flat(picture.rgb.data(), picture.height, picture.width, &first, &last)) {
+        seen = "rows " + std::to_string(first) + " to " + std::to_string(last) + " are one flat colour, which no photograph has";
+    } else if (kind == "JPEG") {
+        if (!seams_score(picture.rgb.data(), picture.height, picture.width, &score)) throw std::bad_alloc();
+        if (score > 1) seen = "a seam across the picture";
+    }
     if (!seen.empty()) throw NoResult("damaged or truncated " + kind + " (" + seen + "); copy it again");
     return picture;
 }
@@ -224,10 +270,20 @@ Picture raw(const Bytes &file, int width, int height) {
     check_size(width, height);
     const std::size_t wanted = static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3;
     if (file.size() != wanted) {
-        throw NoResult("raw RGB of " + std::to_string(width) + " x " + std::to_string(height) + " has " +
-                       std::to_string(wanted) + " bytes, got " + (file.size() > wanted ? "more" : std::to_string(file.size())));
+        throw NoResult("raw RGB of " + size_words(width, height) + " has " + std::to_string(wanted) + " bytes, got " +
+                       (file.size() > wanted ? "more" : std::to_string(file.size())));
     }
     return {width, height, file};
+}
+
+Bytes network_input(const Picture &picture) {
+    Bytes out(INPUT_BYTES);
+    const auto wanted = static_cast<std::int64_t>(picture.width) * picture.height * 3;
+    const bool whole = picture.width > 0 && static_cast<std::int64_t>(picture.rgb.size()) == wanted;
+    if (!whole || resize_to_input(picture.rgb.data(), picture.height, picture.width, out.data()) != RESIZE_DONE) {
+        throw NoResult("frame of " + size_words(picture.width, picture.height) + " pixels cannot be resized");
+    }
+    return out;
 }
 
 }  // namespace rop

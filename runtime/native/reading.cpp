@@ -40,10 +40,6 @@ std::string against(double value, double threshold) {
     return fixed(value, digits) + ", threshold " + fixed(threshold, digits);
 }
 
-std::string size_words(const Picture &picture) {
-    return std::to_string(picture.width) + " x " + std::to_string(picture.height);
-}
-
 Bytes levels(const std::vector<float> &vessels) {
     Bytes found;
     for (const float value : vessels) {
@@ -88,13 +84,8 @@ void retake(Reading &to, const std::vector<std::string> &reasons) {
 }  // namespace
 
 const char *word(Outcome outcome) {
-    switch (outcome) {
-        case Outcome::refer: return "REFER";
-        case Outcome::no_referral_findings: return "NO_REFERRAL_FINDINGS";
-        case Outcome::retake: return "RETAKE";
-        case Outcome::no_result: break;
-    }
-    return "NO_RESULT";
+    const char *const words[] = {"REFER", "NO_REFERRAL_FINDINGS", "RETAKE", "NO_RESULT"};  // in the order of Outcome
+    return words[static_cast<std::size_t>(outcome)];
 }
 
 std::pair<Outcome, std::string> decide(const std::vector<ClassLabel> &classes, const std::vector<double> &probabilities,
@@ -154,12 +145,12 @@ bool Reader::is_familiar(const Inference &found, Quality &quality) const {
 void Reader::stages(const Picture &picture, Reading &to) {
     const int shorter = std::min(picture.width, picture.height), longer = std::max(picture.width, picture.height);
     if (shorter < SMALLEST_SIDE) {
-        throw NoResult("frame is " + size_words(picture) + " pixels, at least 64 x 64 needed");
+        throw NoResult("frame is " + size_words(picture.width, picture.height) + " pixels, at least 64 x 64 needed");
     }
     if (longer > LONGEST_TO_SHORTEST * shorter) {
         to.quality = Quality{false, {NOT_ONE}, {}};
         to.outcome = Outcome::retake;
-        to.reason = std::string(NOT_ONE) + ": no field of view is " + size_words(picture);
+        to.reason = std::string(NOT_ONE) + ": no field of view is " + size_words(picture.width, picture.height);
         return;
     }
     auto start = Clock::now();
@@ -176,7 +167,7 @@ void Reader::stages(const Picture &picture, Reading &to) {
     if (const auto faults = structure_faults(picture, input); !faults.empty()) {
         retake(to, faults);
     } else if (!is_familiar(found, *to.quality)) {
-        retake(to, {UNFAMILIAR});
+        retake(to, {"not a fundus as the model knows it"});
     } else {
         conclude(found, input, to);
     }

@@ -9,7 +9,7 @@
 #include "engine.hpp"
 #include "familiar.hpp"
 #include "gate.hpp"
-#include "preprocess.hpp"
+#include "picture.hpp"
 #include "site.hpp"
 
 namespace rop {

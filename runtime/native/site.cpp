@@ -26,9 +26,9 @@ using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 
 std::optional<Bytes> read_if_there(const fs::path &path, std::uint64_t limit) {
     try {
-        Bytes found = read_at_most(path, limit);
-        if (found.size() > limit) throw Refused(path.string() + ": is too large");
-        return found;
+        Read found = read_at_most(path, limit);
+        if (found.size > limit) throw Refused(path.string() + ": is too large");
+        return std::move(found.bytes);
     } catch (const std::system_error &error) {
         if (error.code() == std::errc::no_such_file_or_directory || error.code() == std::errc::not_a_directory) {
             return std::nullopt;

@@ -42,19 +42,13 @@ def network_input(pixels: UInt8Array) -> UInt8Array:
     """
     require_rgb(pixels)
     height, width = pixels.shape[:2]
+    if _kernel is not None and height <= TALL * width:
+        out = np.empty((1, SIDE, SIDE, 3), np.uint8)
+        _kernel.resize(np.ascontiguousarray(pixels), out, (height, width))
+        return out
     factor = reduction(pixels)
     rows, columns = -(-height // factor), -(-width // factor)
     across, down = weights_for(columns, width / factor), weights_for(rows, height / factor)
-    if _kernel is not None and height <= TALL * width:
-        out = np.empty((1, SIDE, SIDE, 3), np.uint8)
-        _kernel.resize(
-            np.ascontiguousarray(pixels),
-            out,
-            (height, width, factor),
-            (across.first, across.count, across.weights),
-            (down.first, down.count, down.weights),
-        )
-        return out
     pixels = np.ascontiguousarray(pixels)
     if factor > 1:
         pixels = plain.reduced(pixels, factor)

@@ -4,34 +4,22 @@
 
 #include "resize.h"
 
-/* Weights as Python handed them over: int32 [256], [256], [256, taps]. */
-static int axis_from(ResizeAxis *axis, const Py_buffer *first, const Py_buffer *count, const Py_buffer *weights) {
-    const Py_ssize_t one = RESIZED_SIDE * (Py_ssize_t)sizeof(int32_t);
-    if (first->len != one || count->len != one || weights->len < one || weights->len % one) return 0;
-    *axis = (ResizeAxis){first->buf, count->buf, weights->buf, (int)(weights->len / one)};
-    return 1;
-}
-
 static PyObject *resize(PyObject *self, PyObject *args) {
     (void)self;
-    int height, width, factor, done = RESIZE_DOES_NOT_FIT;
-    ResizeAxis across, down;
-    Py_buffer b[8] = {{0}};
-    if (!PyArg_ParseTuple(args, "y*w*(iii)(y*y*y*)(y*y*y*):resize", &b[0], &b[1], &height, &width, &factor, &b[2], &b[3],
-                          &b[4], &b[5], &b[6], &b[7])) {
-        return NULL;
-    }
-    if (height > 0 && width > 0 && (int64_t)b[0].len == (int64_t)height * width * 3 &&
-        b[1].len == RESIZED_SIDE * RESIZED_SIDE * 3 && axis_from(&across, &b[2], &b[3], &b[4]) &&
-        axis_from(&down, &b[5], &b[6], &b[7])) {
+    int height, width, done = RESIZE_DOES_NOT_FIT;
+    Py_buffer pixels, out;
+    if (!PyArg_ParseTuple(args, "y*w*(ii):resize", &pixels, &out, &height, &width)) return NULL;
+    if (height > 0 && width > 0 && (int64_t)pixels.len == (int64_t)height * width * 3 &&
+        out.len == RESIZED_SIDE * RESIZED_SIDE * 3) {
         Py_BEGIN_ALLOW_THREADS
-        done = resize_to_input(b[0].buf, height, width, factor, &across, &down, b[1].buf);
+        done = resize_to_input(pixels.buf, height, width, out.buf);
         Py_END_ALLOW_THREADS
     }
-    for (int i = 0; i < 8; i++) PyBuffer_Release(&b[i]);
+    PyBuffer_Release(&pixels);
+    PyBuffer_Release(&out);
     if (done == RESIZE_NO_MEMORY) return PyErr_NoMemory();
     if (done != RESIZE_DONE) {
-        PyErr_SetString(PyExc_ValueError, "resize: sizes of the arrays do not belong together");
+        PyErr_SetString(PyExc_ValueError, "resize: sizes of the arrays do not belong together, or no frame has them");
         return NULL;
     }
     Py_RETURN_NONE;
@@ -39,8 +27,7 @@ static PyObject *resize(PyObject *self, PyObject *args) {
 
 static PyMethodDef methods[] = {
     {"resize", resize, METH_VARARGS,
-     "resize(pixels, out, (height, width, factor), (first, count, weights), (first, count, weights))\n--\n\n"
-     "The weights are those of the row's direction, then of the column's; see runtime/preprocess/weights.py."},
+     "resize(pixels, out, (height, width))\n--\n\nAs runtime/preprocess/plain.py by the weights of weights.py."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,14 +1,16 @@
-/* The resize of runtime/preprocess/plain.py, equal to it bit by bit: whole-number reduction, rows, then columns.
+/* The resize of runtime/preprocess, equal to plain.py and weights.py bit by bit: whole-number reduction, rows, then columns.
  *
  * Thirty-two rows are taken at a time and turned on their side, so that a weighted sum of neighbouring pixels is a sum
  * of whole vectors. Four bytes lie in each 32-bit number of a vector; they are taken out by shifts where they are
  * needed, which is quicker than to keep them wide. Compilers do the rest: GCC's and clang's vector types, no instruction
  * is named. On x86-64 the same code is compiled a second time for AVX2 and chosen when it runs.
  *
- * Sums are exact in 32 bits: weights are 22-bit fractions that add up to one, pixels have 8 bits.
+ * Sums are exact in 32 bits: weights are 22-bit fractions that add up to one, pixels have 8 bits. To be compiled without
+ * contraction to fused multiplications and additions, by which the last bit of a weight would be another.
  */
 #include "resize.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,9 @@
 #define TURNED 32 /* rows that are turned together, a byte each */
 #define RUN 16    /* bytes of a row that are turned together */
 #define WEIGHT_BITS 22
+#define KEEP_AT_LEAST 480 /* pixels of the shorter side, before factors are larger */
 #define LARGEST_FACTOR 16 /* sums of 16 x 16 pixels still fit into 16 bits */
+#define TALL 100          /* times as high as wide; of those that are taller see resize.h */
 
 typedef uint32_t ints __attribute__((vector_size(TURNED)));
 typedef uint8_t bytes __attribute__((vector_size(16)));
@@ -36,12 +40,20 @@ typedef uint8_t bytes __attribute__((vector_size(16)));
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Of each of 256 places the first pixel, how many, and their weights (`taps` are kept for each). */
+typedef struct {
+    int32_t first[SIDE], count[SIDE];
+    uint32_t *weights;
+    int taps;
+    double scale, width; /* pixels from place to place, and to either side of one that count */
+} Axis;
+
 typedef struct {
     const uint8_t *pixels;
     int height, width; /* of the frame */
     int factor;        /* pixels that become one before anything else */
     int rows, columns; /* after that */
-    ResizeAxis across, down;
+    Axis across, down;
     uint8_t *out;      /* [256, 256, 3] */
     uint16_t *sums;    /* [3 * width + 8]: `factor` rows added up */
     uint8_t *strip;    /* [32, row]: rows of the reduced frame */
@@ -183,13 +195,37 @@ static void resize_anywhere(const Work *w) { resize_all(w); }
 __attribute__((target("avx2"))) static void resize_avx2(const Work *w) { resize_all(w); }
 #endif
 
-/* Whether an axis reaches past none of `pixels`. */
-static int axis_fits(const ResizeAxis *axis, int pixels) {
-    for (int i = 0; i < SIDE; i++) {
-        if (axis->first[i] < 0 || axis->count[i] < 1 || axis->count[i] > axis->taps) return 0;
-        if (axis->first[i] > pixels - axis->count[i]) return 0;
+/* A direction of which the picture fills the first `reach` pixels: before there is memory for the weights, and then. */
+static void measure(Axis *axis, double reach) {
+    axis->scale = (double)(float)reach / SIDE;
+    axis->width = axis->scale > 1.0 ? axis->scale : 1.0;
+    const int whole = (int)axis->width;
+    axis->taps = (whole + (whole < axis->width)) * 2 + 1;
+}
+
+/* weights.py, operation by operation: their order is part of the contract. */
+static void fill(Axis *axis, int pixels) {
+    const double width = axis->width, narrow = 1.0 / width;
+    for (int place = 0; place < SIDE; place++) {
+        const double center = (place + 0.5) * axis->scale;
+        const int begin = (int)(center - width + 0.5), end = (int)(center + width + 0.5);
+        const int first = begin > 0 ? begin : 0, count = (end < pixels ? end : pixels) - first;
+        uint32_t *const weights = axis->weights + (size_t)place * axis->taps;
+        double total = 0;
+        axis->first[place] = first;
+        axis->count[place] = count;
+        for (int pass = 0; pass < 2; pass++) { /* their sum, then each as a share of it */
+            for (int tap = 0; tap < axis->taps; tap++) {
+                const double distance = fabs((tap + first - center + 0.5) * narrow);
+                const double part = tap < count && distance < 1.0 ? 1.0 - distance : 0.0;
+                if (pass) {
+                    weights[tap] = (uint32_t)(0.5 + part / total * (1 << WEIGHT_BITS));
+                } else {
+                    total = total + part;
+                }
+            }
+        }
     }
-    return 1;
 }
 
 /* Memory in one piece; NULL where there is none. */
@@ -197,6 +233,7 @@ static void *scratch(Work *w) {
     w->row = ((size_t)w->columns * CHANNELS + TURNED - 1) / TURNED * TURNED;
     const size_t high = ((size_t)w->rows + TURNED - 1) / TURNED * TURNED;
     const size_t parts[] = {w->row * TURNED, w->row * TURNED, OUT_ROW * TURNED, high * OUT_ROW,
+                            (size_t)w->across.taps * SIDE * sizeof(uint32_t), (size_t)w->down.taps * SIDE * sizeof(uint32_t),
                             ((size_t)w->width * CHANNELS + 8) * sizeof(uint16_t)};
     size_t total = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) total += parts[i];
@@ -206,33 +243,37 @@ static void *scratch(Work *w) {
     w->turned = w->strip + parts[0];
     w->summed = w->turned + parts[1];
     w->narrow = w->summed + parts[2];
-    w->sums = (uint16_t *)(w->narrow + parts[3]);
+    w->across.weights = (uint32_t *)(w->narrow + parts[3]);
+    w->down.weights = w->across.weights + parts[4] / sizeof(uint32_t);
+    w->sums = (uint16_t *)(w->down.weights + parts[5] / sizeof(uint32_t));
     memset(w->strip, 0, parts[0]);
-    memset(w->sums, 0, parts[4]);
+    memset(w->sums, 0, parts[6]);
     return memory;
 }
 
 static int fits(Work *w) {
     if (w->height < 1 || w->width < 1 || w->height > INT32_MAX / 2 || w->width > INT32_MAX / 64) return 0;
-    if (w->factor < 1 || w->factor > LARGEST_FACTOR) return 0;
+    if (w->height > TALL * (int64_t)w->width) return 0;
+    const int least = (w->height < w->width ? w->height : w->width) / KEEP_AT_LEAST;
+    w->factor = least < 1 ? 1 : least > LARGEST_FACTOR ? LARGEST_FACTOR : least;
     w->rows = (w->height + w->factor - 1) / w->factor;
     w->columns = (w->width + w->factor - 1) / w->factor;
-    return axis_fits(&w->across, w->columns) && axis_fits(&w->down, w->rows);
+    measure(&w->across, (double)w->width / w->factor);
+    measure(&w->down, (double)w->height / w->factor);
+    return 1;
 }
 
-int resize_to_input(const uint8_t *pixels, int height, int width, int factor, const ResizeAxis *across_rows,
-                    const ResizeAxis *down_columns, uint8_t *out) {
+int resize_to_input(const uint8_t *pixels, int height, int width, uint8_t *out) {
     Work w = {0};
     w.pixels = pixels;
     w.out = out;
     w.height = height;
     w.width = width;
-    w.factor = factor;
-    w.across = *across_rows;
-    w.down = *down_columns;
     if (!fits(&w)) return RESIZE_DOES_NOT_FIT;
     void *memory = scratch(&w);
     if (!memory) return RESIZE_NO_MEMORY;
+    fill(&w.across, w.columns);
+    fill(&w.down, w.rows);
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) {
         resize_avx2(&w);

@@ -10,20 +10,11 @@
 extern "C" {
 #endif
 
-/* For each of 256 places: its first pixel, how many, and their weights (`taps` are kept for each). */
-typedef struct {
-    const int32_t *first;
-    const int32_t *count;
-    const uint32_t *weights;
-    int taps;
-} ResizeAxis;
-
 enum { RESIZE_DONE = 0, RESIZE_DOES_NOT_FIT = 1, RESIZE_NO_MEMORY = 2 };
 
-/* pixels: RGB [height, width, 3]; factor: so many pixels of each direction become one first; the axes are of what there
- * is then, see weights.py; out: RGB [256, 256, 3]. Arrays that do not belong together are refused, and nothing is read. */
-int resize_to_input(const uint8_t *pixels, int height, int width, int factor, const ResizeAxis *across_rows,
-                    const ResizeAxis *down_columns, uint8_t *out);
+/* pixels: RGB [height, width, 3]; out: RGB [256, 256, 3]. Frames over 100 times as high as wide do not fit: the training
+ * side makes those 256 high first, which is not done here. */
+int resize_to_input(const uint8_t *pixels, int height, int width, uint8_t *out);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PARTS = (
     "device._yuv",
     "device.cameras.codecs._scans",
+    "device.cameras.codecs._looks",
     "runtime.preprocess._kernel",
     "runtime.gate._kernel",
     "runtime.daemon._shared",
@@ -73,7 +74,7 @@ READS = """
 import sys, types
 import numpy as np
 for package in ("device", "device.cameras.codecs", "runtime.preprocess", "runtime.gate", "runtime.daemon"):
-    for name in ("_yuv", "_scans", "_kernel", "_shared"):
+    for name in ("_yuv", "_scans", "_looks", "_kernel", "_shared"):
         old = types.ModuleType(name)  # has none of the calls of today
         old.__file__ = sys.argv[1] + "/" + package.replace(".", "/") + "/" + name + ".so"
         sys.modules[package + "." + name] = old
@@ -83,7 +84,7 @@ picture = np.load(sys.argv[2])
 small = preprocess.network_input(picture)
 assert not preprocess.compiled()
 print(small.sum(), *gate_measures(small[0]))
-import device.cameras.codecs.progressive, device.pixels, runtime.daemon.mapping
+import device.cameras.codecs.progressive, device.cameras.codecs.jpeg, device.pixels, runtime.daemon.mapping
 """
 
 

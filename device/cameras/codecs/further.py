@@ -1,9 +1,13 @@
-"""Further pictures behind the one that a file begins with, as when files were joined: a decoder stops before them."""
+"""Further pictures behind the one that a file begins with, as when files were joined: a decoder stops before them.
+
+Compiled where there was a compiler, in Python otherwise; `rop-read` has the compiled one.
+"""
 
 from __future__ import annotations
 
 import re
 
+from device.cameras.codecs.looks import compiled as _looks
 from device.cameras.codecs.refused import several
 
 _BEGINNING = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP", re.DOTALL)
@@ -21,14 +25,20 @@ def check_alone(data: bytes, end: int, size: tuple[int, int]) -> None:
     end: of the first picture, or anywhere in a JPEG's scans, which cannot hold the beginning of a picture (0xFF in them
     is followed by 0, and previews in EXIF stand before). size: width and height of the first picture.
     """
+    pages = _pictures(data, end, size) if _looks is None else _looks.pictures(data, end, size)
+    if pages > 1:
+        raise several(pages)
+
+
+def _pictures(data: bytes, end: int, size: tuple[int, int]) -> int:
+    """How many pictures there are; more beginnings than data has by chance count, too."""
     pages = 1
     for number, found in enumerate(_BEGINNING.finditer(data, end)):
         if number >= _BEGINNINGS_MAX:
-            raise several(number)
+            return number
         width, height = _size(data, found.start()) or (0, 0)
         pages += 2 * width > size[0] or 2 * height > size[1]
-    if pages > 1:
-        raise several(pages)
+    return pages
 
 
 def _size(data: bytes, at: int) -> tuple[int, int] | None:

@@ -4,26 +4,21 @@
 #include "../familiar.hpp"
 #include "../gate.hpp"
 #include "../picture.hpp"
-#include "../preprocess.hpp"
 #include "../site.hpp"
 
 namespace {
 
-// Made when it is first asked for: before main the names, which are another file's, may not be there yet.
-const rop::Limits &limits() {
-    static const rop::Limits found = [] {
-        rop::Limits made;
-        for (const std::string &name : rop::LIMIT_NAMES) made[name] = 1;
-        return made;
-    }();
-    return found;
-}
+const rop::Limits limits = [] {
+    rop::Limits made;
+    for (const std::string &name : rop::LIMIT_NAMES) made[name] = 1;
+    return made;
+}();
 
 void see(const rop::Picture &picture) {
     const auto pixels = static_cast<std::int64_t>(picture.width) * picture.height;
     if (pixels > 250'000 || picture.height > 100 * picture.width) return;  // larger ones take their time, and tell no more
     const rop::Bytes input = rop::network_input(picture);
-    rop::grade(input, limits());
+    rop::grade(input, limits);
     rop::structure_faults(picture, input);
 }
 

@@ -169,6 +169,7 @@ def _of_png(pixels: Any) -> dict[str, bytes]:
         "PNG turned, said late": whole[:-12] + chunk(b"eXIf", _TURNED) + whole[-12:],
         "PNG turned in a text": _pillow(pixels, "PNG", pnginfo=profile),
         "PNG cut": whole[:-30],
+        "nothing but a PNG's end": whole[:8] + whole[-12:],
         "PNG without end": whole[:-12],
         "animated": _pillow(
             pixels, "PNG", save_all=True, append_images=[Image.fromarray(np.ascontiguousarray(pixels[::-1]))]

@@ -146,19 +146,14 @@ def test_a_mean_of_pixels_is_rounded_as_the_contract_says(height: int) -> None:
 
 def wrong_calls() -> list[tuple[str, tuple[Any, ...]]]:
     pixels, out = noise(40, 30), np.empty((1, SIDE, SIDE, 3), np.uint8)
-    across, down = ((w.first, w.count, w.weights) for w in (weights_for(40, 40), weights_for(30, 30)))
-    beyond = (across[0] + 1, across[1], across[2])
     return [
-        ("a smaller picture than its size says", (pixels[1:], out, (30, 40, 1), across, down)),
-        ("room for less than the result", (pixels, out[:, 1:], (30, 40, 1), across, down)),
-        ("weights of the other direction", (pixels, out, (30, 40, 1), down[:2] + across[2:], across)),
-        ("weights that reach past the picture", (pixels, out, (30, 40, 1), beyond, down)),
-        ("pixels before the first", (pixels, out, (30, 40, 1), (across[0] - 1, *across[1:]), down)),
-        ("fewer weights than places", (pixels, out, (30, 40, 1), (across[0], across[1], across[2][1:]), down)),
-        ("more pixels than weights", (pixels, out, (30, 40, 1), (across[0], across[1] + 9, across[2]), down)),
-        ("no factor", (pixels, out, (30, 40, 0), across, down)),
-        ("a factor whose sums overflow", (pixels, out, (30, 40, 17), across, down)),
-        ("sizes below zero", (pixels, out, (-30, -40, 1), across, down)),
+        ("a smaller picture than its size says", (pixels[1:], out, (30, 40))),
+        ("a larger picture than its size says", (pixels, out, (29, 40))),
+        ("room for less than the result", (pixels, out[:, 1:], (30, 40))),
+        ("sizes below zero", (pixels, out, (-30, -40))),
+        ("no size", (pixels[:0], out, (0, 40))),
+        ("a size whose bytes overflow", (pixels, out, (1 << 30, 1 << 30))),
+        ("taller than a frame can be", (np.zeros((202, 2, 3), np.uint8), out, (202, 2))),
     ]
 
 
