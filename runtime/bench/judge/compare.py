@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from runtime.bench.errors import BenchError
-from runtime.bench.judge.sides import described, differing, mixed
+from runtime.bench.judge.sides import described, differing, mixed, one_id_two_machines
 from runtime.bench.judge.stats import (
     FEWEST_RUNS,
     ratio_interval,
@@ -86,7 +86,8 @@ class Comparison:
     """Why the reports are not comparable; empty unless comparing was forced."""
     regressions: tuple[str, ...]
     doubts: tuple[str, ...]
-    """Reports that are INVALID of themselves, sides that are not one thing: nothing is decided by them."""
+    """Reports that are INVALID of themselves, sides that are not one thing or contradict each other about the machine:
+    nothing is decided by them."""
     unlike: tuple[str, ...]
     """In what the sides did not do the same work: failures, other outcomes, fewer readings."""
     runs: tuple[int, int]
@@ -97,7 +98,8 @@ class Comparison:
     """In what they are not the same: `name: A's -> B's`."""
     answer: Answer
     runs_needed: int | None
-    """Of `undecided`: runs a side, by turns, that would decide it; None where over `MOST_RUNS` would be needed."""
+    """Of `undecided`: runs a side, by turns, that would decide it (of runs in doubt as many as these: such say nothing
+    of how many would); None where over `MOST_RUNS` would be needed."""
     in_turns: bool
     """Whether the runs of both sides were made by turns, so that each could be held against its neighbour."""
     same_run: bool
@@ -164,6 +166,7 @@ def compare(
         if line.result == "slower" and line.change > max_regression
     )
     doubts = tuple(doubt for name, side in (("A", a), ("B", b)) for doubt in _doubts(name, side))
+    doubts += tuple(one_id_two_machines(a, b))
     other_work = tuple(unlike(first, second))
     counts, sides = (len(a), len(b)), (described(first), described(second))
     answer, needed = _answer(lines, regressions, doubts, other_work, counts)

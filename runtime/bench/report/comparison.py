@@ -48,7 +48,8 @@ def _undecided(comparison: Comparison) -> str:
     ]
     if comparison.doubts:
         reasons.append(
-            "runs that are INVALID, were interrupted, failed the self-test or are not of one thing decide nothing"
+            "runs that are INVALID, were interrupted, failed the self-test or are not of one thing and machine decide "
+            "nothing"
         )
     if comparison.unlike:
         reasons.append(f"A and B did not do the same work: {', '.join(comparison.unlike)}")
@@ -57,8 +58,11 @@ def _undecided(comparison: Comparison) -> str:
     if comparison.runs_needed is None:
         advice = f"over {MOST_RUNS} runs a side would be needed: make the machine quieter, or let more not matter"
     else:
-        each = "1 valid run" if comparison.runs_needed == 1 else f"about {comparison.runs_needed} valid runs"
-        advice = f"{each} a side{', by turns,' if comparison.runs_needed > 1 else ''} would decide it"
+        turns = ", by turns," if comparison.runs_needed > 1 else ""
+        about = "" if comparison.doubts or comparison.runs_needed == 1 else "about "
+        decide = "may decide it; runs like these do not say how many would" if comparison.doubts else "would decide it"
+        each = f"{about}{comparison.runs_needed} valid run{'s' * (comparison.runs_needed > 1)} a side{turns}"
+        advice = f"{each} {decide}"
     return f"{'; '.join(reasons)}; {advice}"
 
 
