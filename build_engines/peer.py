@@ -17,6 +17,8 @@ from device.checked_file import strict_json
 from device.command_parser import CommandParser
 from device.extras import missing
 from device.frame import Frame
+from device.streams import open_closed_streams
+from device.version import add_version
 from runtime import Screener, ScreeningError, open_bundle
 from runtime.commands.say import aside
 from runtime.preprocess import SIDE
@@ -57,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="CHECKPOINT",
         help="what the bundle was built from (default: the weights in the bundle's fp32 graphs)",
     )
+    add_version(parser)
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="the model (default: the demonstration bundle)")
     parser.add_argument("--compile", action="store_true", help="by torch.compile in place of eager")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
@@ -97,4 +100,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     sys.exit(main())

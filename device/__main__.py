@@ -8,7 +8,6 @@ import sys
 if __name__ == "__main__":  # until a command runs, Ctrl-C ends the program as it does any other, without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import os
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -16,7 +15,7 @@ from device.commands.common import exit_code
 from device.errors import DeviceError
 from device.secrets import hide_secrets
 from device.shown import printable
-from device.streams import open_closed_streams
+from device.streams import CLOSED_PIPE, UNUSABLE, give_up_output, open_closed_streams, tell
 from device.version import PROJECT, software_version
 
 COMMANDS = {
@@ -32,7 +31,7 @@ exit codes:
   1    the work says no: a camera was lost, a light refused, a rate not reached
   2    the call is wrong, or camera, port or folder unusable
   130  stopped by Ctrl-C"""
-INTERRUPTED, CLOSED_PIPE, UNUSABLE = 128 + signal.SIGINT, 128 + signal.SIGPIPE, 2
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def usage() -> str:
@@ -45,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code; `--help` of a command and a wrong call end by `SystemExit`."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] in (["--help"], ["-h"]):
-        print(usage())
+        tell(f"{usage()}\n")
         return 0
     if words[:1] == ["--version"]:
-        print(f"{PROJECT} {software_version()}")
+        tell(f"{PROJECT} {software_version()}\n")
         return 0
     if not words or words[0] not in COMMANDS:
         got = repr(words[0]) if words else "nothing"
@@ -65,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # nobody reads standard output any more; what is held for it goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        give_up_output()
         return CLOSED_PIPE
 
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from device.numbers import strict_float, strict_int
 from device.secrets import hide_secrets
 from device.shown import printable_lines
+from device.streams import tell
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -21,6 +22,13 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
         self.register("type", int, _told(strict_int))
         self.register("type", float, _told(strict_float))
+
+    def print_help(self, file: Any = None) -> None:
+        """Print it, to standard output unless told otherwise; what cannot be printed ends the program in a line."""
+        if file is None:
+            tell(self.format_help())
+        else:
+            super().print_help(file)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End the program, as argparse does for what it cannot take: `unrecognized arguments: ...` and the like."""

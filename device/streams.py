@@ -8,8 +8,12 @@ standard output; and the next file that is opened, the journal for one, gets the
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
+
+UNUSABLE, CLOSED_PIPE = 2, 141
+"""Exit codes, of which the second is a shell's for a program that SIGPIPE ended."""
 
 
 def open_closed_streams() -> None:
@@ -25,6 +29,27 @@ def open_closed_streams() -> None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def tell(text: str) -> None:
+    """Write to standard output what a command is asked about itself, and see that it has left.
+
+    Where it cannot the program ends: with 141 where nobody reads any more, else with 2 and a line that says so.
+    """
+    try:
+        if sys.stdout is None:  # started with `>&-`, and not by a `__main__` of ours
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        give_up_output()
+        sys.exit(CLOSED_PIPE)
+    except OSError as error:
+        give_up_output()
+        if sys.stderr is not None:
+            sys.stderr.write(f"cannot write to standard output: {error.strerror}; name another file or pipe\n")
+        sys.exit(UNUSABLE)
 
 
 def give_up_output() -> None:

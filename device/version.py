@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
+
+from device.streams import tell
 
 PROJECT = "rop-screening-runtime"
 
@@ -23,7 +24,7 @@ class _Version(argparse.Action):
     """Asks for the version when it is wanted, not for every call."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        sys.stdout.write(f"{PROJECT} {software_version()}\n")
+        tell(f"{PROJECT} {software_version()}\n")
         parser.exit(0)
 
 

@@ -24,7 +24,11 @@ def asked():
 
 call = asked()
 for name, number in (("nothing", 0), ("out", 1), ("err", 2)):
-    os.dup2(os.open(call[name], os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+    if call[name] is None:
+        os.close(number)
+    else:
+        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        os.dup2(os.open(call[name], flags, 0o600), number)
 os.chdir(call["folder"])
 sys.path[0] = call["folder"]
 sys.modules.update(dict.fromkeys(call["absent"]))
@@ -59,17 +63,31 @@ class FreshStarts:
             [sys.executable, "-c", BARE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, words: Sequence[str], work: Path, absent: Sequence[str] = (), watched: Sequence[str] = ()) -> Ran:
-        """`python -m WORDS` in the folder `work`, where the modules `absent` are as if they were not installed."""
-        files = {name: str(self.folder / name) for name in ("out", "err", "imported")}
-        call = {"words": words, "folder": str(work), "absent": absent, "watched": watched, "nothing": os.devnull}
+    def run(
+        self,
+        words: Sequence[str],
+        work: Path,
+        absent: Sequence[str] = (),
+        watched: Sequence[str] = (),
+        out: str | None = "",
+    ) -> Ran:
+        """`python -m WORDS` in the folder `work`, where the modules `absent` are as if they were not installed.
+
+        out: a device to write to, None to start without standard output; what is written there is not given back.
+        """
+        files: dict[str, str] = {name: str(self.folder / name) for name in ("out", "err", "imported")}
+        Path(files["out"]).write_bytes(b"")
+        call: dict[str, object] = {"words": words, "folder": str(work), "absent": absent, "watched": watched}
+        call |= {"nothing": os.devnull, **files}
+        if out != "":
+            call["out"] = out
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(call | files) + "\n")
+        self._process.stdin.write(json.dumps(call) + "\n")
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
-        out, err, imported = (Path(path).read_text(encoding="utf-8") for path in files.values())
-        return Ran(code, out, err, tuple(json.loads(imported)))
+        told, err, imported = (Path(path).read_text(encoding="utf-8") for path in files.values())
+        return Ran(code, told, err, tuple(json.loads(imported)))
 
     def close(self) -> None:
         self._process.communicate()

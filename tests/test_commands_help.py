@@ -52,6 +52,18 @@ def test_help_imports_nothing_heavy(fresh: FreshStarts, command: str) -> None:
     assert ran.imported == ()
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, "build_engines.peer"])
+@pytest.mark.parametrize(
+    ("out", "why"), [("/dev/full", "No space left on device"), (None, "Bad file descriptor")], ids=["full", "closed"]
+)
+def test_help_that_cannot_be_printed_is_one_line(fresh: FreshStarts, command: str, out: str | None, why: str) -> None:
+    for option in ("--help", "--version"):
+        if option == "--help" or len(command.split()) == 1:
+            ran = fresh.run([*command.split(), option], ROOT, out=out)
+            said = f"cannot write to standard output: {why}; name another file or pipe\n"
+            assert (ran.code, ran.err) == (2, said), option
+
+
 def test_what_is_imported_is_seen(fresh: FreshStarts, tmp_path: Path) -> None:
     """The watch itself."""
     (tmp_path / "heavy.py").write_text("import numpy, sys\nsys.exit(3)\n", encoding="utf-8")

@@ -68,7 +68,8 @@ FLOORS = {
         signature checked_file refused_value pixels schemes
         frame
         errors extras eye secrets outputs
-        version streams _yuv shown numbers compiled
+        version
+        streams _yuv shown numbers compiled
     """,
 }
 """Rooms by floor, the highest first. A room knows only floors below its own; each has to stand on one."""
