@@ -8,7 +8,7 @@ import sys
 from build_engines import arguments
 from device.extras import missing
 from device.streams import give_up_output, open_closed_streams
-from runtime.commands.ending import CLOSED_PIPE
+from runtime.commands.ending import CLOSED_PIPE, STOPPED, TERMINATED, end_on_sigterm
 from runtime.errors import OutputError
 
 VERBS = {
@@ -26,6 +26,7 @@ VERBS = {
 """Programs by first word; anything else builds a bundle, or with `--target` the plans of one."""
 BUILD = (arguments.build_parser, "build_engines.command")
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "failed to allocate")
+ENDED = "stopped; nothing was written that was not finished"
 FREE_MEMORY = "Close other programs, name fewer --calibration-frames, or take a machine with more memory"
 PLANS = (arguments.plans_parser, "build_engines.plans.command")
 
@@ -42,6 +43,8 @@ NEEDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
+    if argv is None:  # as a program
+        end_on_sigterm()
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] in VERBS:
         parser, module = VERBS[words[0]]
@@ -62,8 +65,12 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 1
+        print(ENDED, file=sys.stderr)
+        return STOPPED
+    except SystemExit as ended:
+        if ended.code == TERMINATED:
+            print(ENDED, file=sys.stderr)
+        raise
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise

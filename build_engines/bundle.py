@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,6 +29,7 @@ from build_engines.trust.vectors import write_vectors
 from calibration import CalibrationSet
 from runtime.arrays import UInt8Array
 from runtime.bundle import MANIFEST, Bundle, open_bundle
+from runtime.commands.say import aside as say_aside
 from runtime.manifest import (
     BUNDLE_SCHEMA,
     FAMILIAR,
@@ -43,7 +43,7 @@ from runtime.manifest import (
 )
 from runtime.plans import PLANS
 from runtime.quality import QualityLimits
-from runtime.sinks.files import replace_folder
+from runtime.sinks.files import folder_aside, replace_folder
 from runtime.trust.drift import REFERENCE
 
 CARD = "MODEL_CARD.md"
@@ -235,15 +235,10 @@ def _each(frames: int, report: Report) -> None:
 def replacing(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its place when all went well, and is gone when not."""
     _refuse_foreign(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with folder_aside(out, say_aside) as aside:
         yield aside
         aside.chmod(0o755)
         replace_folder(out, aside)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
 
 
 @contextmanager

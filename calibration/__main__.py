@@ -13,14 +13,17 @@ from device.command_parser import CommandParser
 from device.errors import DeviceError
 from device.streams import open_closed_streams
 from device.version import add_version
+from runtime.commands.ending import end_on_sigterm
 from runtime.commands.text import error_text, printable
 from runtime.errors import ScreeningError
 
-UNUSABLE, INTERRUPTED, TERMINATED = 2, 128 + signal.SIGINT, 128 + signal.SIGTERM
+UNUSABLE, INTERRUPTED = 2, 128 + signal.SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code; `--help` and a wrong call end by `SystemExit`."""
+    if argv is None:  # as a program
+        end_on_sigterm()
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
@@ -45,6 +48,4 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     open_closed_streams()
-    # As an exception, so that what was written aside is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(main())

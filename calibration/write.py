@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import Any
 
 from calibration.errors import CalibrationError
 from calibration.facts import SET_FILE
-from runtime.sinks.files import replace_folder
+from runtime.commands.say import aside as say_aside
+from runtime.sinks.files import folder_aside, replace_folder
 
 
 @contextmanager
@@ -23,20 +22,14 @@ def replacing(out: Path) -> Iterator[Path]:
     """
     _refuse_foreign(out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise CalibrationError(f"--out {out}: cannot be written ({error.strerror}); name another folder") from None
-    try:
-        yield aside
-        aside.chmod(0o755)
-        replace_folder(out, aside)
+        with folder_aside(out, say_aside) as aside:
+            yield aside
+            aside.chmod(0o755)
+            replace_folder(out, aside)
     except OSError as error:
         raise CalibrationError(
             f"--out {out}: cannot be written ({error.strerror or error}); free space there or name another folder"
         ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def set_text(content: Mapping[str, Any]) -> str:

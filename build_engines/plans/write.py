@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,11 +15,12 @@ from build_engines.plans.build import PlanSettings, Serialized
 from build_engines.plans.layers import Inspection
 from build_engines.plans.machine import Machine
 from runtime.bundle import Bundle
+from runtime.commands.say import aside as say_aside
 from runtime.plan_key import PlanKey, PlanName
 from runtime.plan_key import host_platform as this_platform
 from runtime.plan_manifest import PLAN_MANIFEST, PLAN_SCHEMA, BuilderFacts, PlanFile, PlanManifest
 from runtime.plans import PLANS
-from runtime.sinks.files import replace_folder
+from runtime.sinks.files import folder_aside, replace_folder
 
 
 @dataclass(frozen=True)
@@ -69,25 +68,20 @@ def write_plan(
         plans=tuple(_plan_file(bundle, plan) for plan in made),
     )
     try:
-        out.parent.mkdir(exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        with folder_aside(out, say_aside) as aside:
+            for plan in made:
+                (aside / f"{plan.name}.plan").write_bytes(plan.serialized.content)
+                if plan.inspection is not None:
+                    layers = json.dumps(plan.inspection.layers, indent=1)
+                    (aside / f"{plan.name}.layers.json").write_text(layers + "\n", encoding="utf-8")
+            text = manifest.model_dump_json(by_alias=True, indent=2)
+            (aside / PLAN_MANIFEST).write_text(text + "\n", encoding="utf-8")
+            aside.chmod(0o755)
+            replace_folder(out, aside)
     except OSError as error:
-        raise BuildError(f"{out}: cannot be written ({error.strerror}); copy the bundle to where it can") from error
-    try:
-        for plan in made:
-            (aside / f"{plan.name}.plan").write_bytes(plan.serialized.content)
-            if plan.inspection is not None:
-                layers = json.dumps(plan.inspection.layers, indent=1)
-                (aside / f"{plan.name}.layers.json").write_text(layers + "\n", encoding="utf-8")
-        text = manifest.model_dump_json(by_alias=True, indent=2)
-        (aside / PLAN_MANIFEST).write_text(text + "\n", encoding="utf-8")
-        aside.chmod(0o755)
-        replace_folder(out, aside)
-    except BaseException as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise BuildError(f"{out}: cannot be written ({error.strerror}); make room and build again") from error
-        raise
+        raise BuildError(
+            f"{out}: cannot be written ({error.strerror}); make room, or copy the bundle to where it can"
+        ) from error
     return WrittenPlan(out, manifest)
 
 

@@ -13,6 +13,7 @@ from device.command_parser import CommandParser
 from device.extras import missing
 from device.streams import open_closed_streams
 from device.version import add_version
+from runtime.commands.ending import STOPPED, end_on_sigterm
 from runtime.commands.say import aside
 
 
@@ -74,6 +75,8 @@ def main(argv: list[str] | None = None) -> int:
         os.environ.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_="100000000000")
         os.execv(sys.executable, [sys.executable, "-m", "build_engines.train", *sys.argv[1:]])
 
+    if argv is None:  # as a program
+        end_on_sigterm()
     import torch
 
     from build_engines.errors import BuildError
@@ -120,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("stopped; start again with the same options to go on", file=sys.stderr)
-        return 1
+        return STOPPED
     return 0
 
 

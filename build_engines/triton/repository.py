@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from build_engines.triton import configs
 from build_engines.triton.graphs import check_batches, marking_graph, tensors_of, with_free_batch
 from build_engines.triton.settings import Settings
 from runtime.bundle import MANIFEST, Bundle
+from runtime.commands.say import aside
 from runtime.engines.base import ENCODED_FROM
 from runtime.engines.triton.contract import (
     ENCODED,
@@ -29,6 +29,7 @@ from runtime.engines.triton.contract import (
 from runtime.manifest import graph_name
 from runtime.plan_key import split_precision
 from runtime.plans import PLANS, Plan, find_plan
+from runtime.sinks.files import folder_aside
 
 CONFIG = "config.pbtxt"
 PYTHON_MODEL = '''"""Reads by rop-screening-runtime, which the server's Python needs; the bundle lies beside this file.
@@ -70,14 +71,14 @@ def write_repository(bundle: Bundle, settings: Settings, repository: Path) -> Wr
     """
     _refuse_foreign(repository)
     repository.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{repository.name}-", dir=repository.parent) as made:
-        new = Path(made) / "new"
+    with folder_aside(repository, aside) as made:
+        new = made / "new"
         models = _whole(bundle, settings, new) if settings.backend == "python" else _parts(bundle, settings, new)
         for name in models:
             _refuse_other(repository / name)
         for number, name in enumerate(models):  # the ensemble comes last, when its parts are there
             if (repository / name).exists():
-                (repository / name).rename(Path(made) / f"old-{number}")
+                (repository / name).rename(made / f"old-{number}")
             (new / name).rename(repository / name)
     contract = contract_of(bundle, model=settings.name)
     return Written(repository, settings.name, contract.version, tuple(models))

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from device.errors import DeviceError
 from device.streams import give_up_output
 from runtime.commands.text import error_text, printable
 from runtime.errors import ScreeningError
 
-SAYS_NO, UNUSABLE, STOPPED, CLOSED_PIPE = 1, 2, 130, 141
+SAYS_NO, UNUSABLE, STOPPED, CLOSED_PIPE, TERMINATED = 1, 2, 130, 141, 143
+
+
+def end_on_sigterm() -> None:
+    """SIGTERM ends the program by `SystemExit` with 143, so that what it had begun is removed; a second does nothing.
+
+    For programs that do not look for a `Stop` between their steps.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        sys.exit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, handle)
 
 
 def ended(

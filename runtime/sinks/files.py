@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from device.outputs import PRIVATE, OutputFolder, write_whole
 from runtime.errors import OutputError
+
+MAKING, REPLACED = "making", "replaced"
+"""Of folders beside another: what is to take its place, and what had it."""
 
 
 def output_error(what: str, error: OSError) -> OutputError:
@@ -90,21 +94,84 @@ def write_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:
         write_whole(path, content, mode)
 
 
+@contextlib.contextmanager
+def folder_aside(out: Path, say: Callable[[str], object] = lambda line: None) -> Iterator[Path]:
+    """A new folder beside `out`, of this program alone while the block lasts, and gone after it.
+
+    Those that killed programs left are removed first, and an `out` that one had moved away is put back; say: is told of
+    each. Raises `OSError`.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for line in _clear_left(out):
+        say(line)
+    aside, held = _new_beside(out, MAKING)
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        os.close(held)
+
+
 def replace_folder(out: Path, aside: Path) -> None:
     """Put the finished folder `aside`, which lies beside `out`, in the place of `out`.
 
-    Between the two renames nothing stands at `out`, never half of a folder. When the second one fails the earlier
-    folder is put back. Raises `OSError`.
+    Between the two renames nothing stands at `out`, never half of a folder. When the second one does not come the
+    earlier folder is put back. Raises `OSError`.
     """
     if not out.exists():
         os.replace(aside, out)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-    os.replace(out, old / out.name)
+    old, held = _new_beside(out, REPLACED)
     try:
+        os.replace(out, old / out.name)
         os.replace(aside, out)
-    except OSError:
-        os.replace(old / out.name, out)
-        old.rmdir()
+    finally:  # whatever ended it: a full disk, a signal
+        if not out.exists() and (old / out.name).exists():
+            os.replace(old / out.name, out)
+        shutil.rmtree(old, ignore_errors=True)
+        os.close(held)
+
+
+def _new_beside(out: Path, word: str) -> tuple[Path, int]:
+    """A new folder, and a descriptor by which it is known as in use."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=f".{out.name}.{word}-", dir=out.parent))
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):  # taken for one that was left, just now
+            held = _hold(path)
+            if path.exists():
+                return path, held
+            os.close(held)
+
+
+def _hold(path: Path) -> int:
+    """A folder's descriptor, which holds it as long as it is open. Raises `BlockingIOError` where another one does."""
+    held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    except OSError:
+        pass  # a file system without locks
+    return held
+
+
+def _clear_left(out: Path) -> Iterator[str]:
+    """Remove folders of killed programs, and put back what one had moved from `out`; says what was done."""
+    left = re.compile(rf"\.{re.escape(out.name)}\.({MAKING}|{REPLACED})-[a-z0-9_]{{8}}")
+    for path in sorted(path for path in out.parent.iterdir() if left.fullmatch(path.name)):
+        try:
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not out.exists() and (path / out.name).is_dir() and f".{REPLACED}-" in path.name:
+                os.replace(path / out.name, out)
+                yield f"{out}: put back, as a program that was killed had moved it to {path}"
+            shutil.rmtree(path)
+            yield f"{path}: left by a program that was killed; removed"
+        except OSError:
+            continue  # in use, or not to be known, or not ours
+        finally:
+            os.close(held)

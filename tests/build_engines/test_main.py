@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,23 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_build_that_is_ended_leaves_nothing_and_says_so(tmp_path: Path, checkpoint: Path) -> None:
+    out = tmp_path / "made" / "bundle"
+    words = [sys.executable, "-m", "build_engines", str(checkpoint), "--out", str(out)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as program:
+        assert program.stderr is not None
+        said = ""
+        while "exporting both graphs" not in said:
+            said = program.stderr.readline()
+            assert said, "it ended before"
+        assert [path.name[:15] for path in out.parent.iterdir()] == [".bundle.making-"]
+        program.terminate()
+        rest = program.stderr.read()
+    assert program.returncode == 143
+    assert "stopped; nothing was written" in rest
+    assert list(out.parent.iterdir()) == []
 
 
 def test_a_folder_without_pictures_cannot_be_checked_on(

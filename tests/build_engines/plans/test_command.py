@@ -113,7 +113,7 @@ def test_ctrl_c_leaves_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build_engines.plans.onnx_path, "serialize", stop)
-    assert main([str(toy_bundle.path), *RTX, "sm86"]) == 1
+    assert main([str(toy_bundle.path), *RTX, "sm86"]) == 130
     assert "nothing was written" in capsys.readouterr().err
     assert list_plans(toy_bundle) == ()
 
