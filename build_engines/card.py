@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from build_engines.description import gaps
-from build_engines.markdown import escape
+from build_engines.description import gaps, says
+from build_engines.markdown import PAGE, escape, inert
 from build_engines.reliability import RELIABILITY_FILE
 from build_engines.report.choose import agreement
 from build_engines.report.picture import class_of, group_name, shown, title_of
@@ -52,7 +52,7 @@ def model_card(manifest: Manifest, report: ParityReport | None = None) -> str:
         "",
         "| class | means | refers |",
         "|---|---|---|",
-        *(f"| `{cell(c.name)}` | {cell(c.meaning)} | {'yes' if c.refer else 'no'} |" for c in manifest.classes),
+        *(f"| `{cell(c.name)}` | {_words(c.meaning)} | {'yes' if c.refer else 'no'} |" for c in manifest.classes),
         "",
         *_figures(manifest),
         *(_validation(manifest.cross_validation, manifest.refer_threshold) if manifest.cross_validation else ()),
@@ -61,7 +61,7 @@ def model_card(manifest: Manifest, report: ParityReport | None = None) -> str:
         "## Trained on",
         "",
         *(
-            f"- `{cell(t.name)}`, {t.frames} frames, {cell(t.licence)}: {cell(t.citation)}. <{cell(t.source)}>"
+            f"- `{cell(t.name)}`, {t.frames} frames, {_words(t.licence)}: {_said(t.citation)} {_source(t.source)}"
             for t in manifest.training_data
         ),
         *([] if manifest.training_data else [f"Data sets: {NOT_STATED}."]),
@@ -93,7 +93,7 @@ def _figures(manifest: Manifest) -> list[str]:
 
 def _asked(stated: Stated) -> list[str]:
     """What reviewers ask, gaps shown as gaps."""
-    history = [f"- {note.version}, {note.date}: {cell(note.changes)}" for note in stated.version_history]
+    history = [f"- {cell(note.version)}, {note.date}: {_words(note.changes)}" for note in stated.version_history]
     missing = gaps(stated)
     open_ones = [ASKED.get(name, name.replace("_", " ").capitalize()) for name in missing]
     return [
@@ -118,14 +118,27 @@ def _asked(stated: Stated) -> list[str]:
 
 
 def cell(text: str) -> str:
-    """Words of a description in one line, also of a table; their Markdown stays, HTML is shown as it stands."""
-    return printable(" ".join(text.split())).replace("|", "\\|").replace("<", "\\<")
+    """Words of a description in one line, also of a table.
+
+    Their Markdown stays, but for links that lead to no page; HTML is shown as it stands.
+    """
+    return inert(printable(" ".join(text.split())).replace("|", "\\|").replace("<", "\\<"))
+
+
+def _words(text: str | None) -> str:
+    """The words, or that there are none."""
+    return cell(text) if text and says(text) else NOT_STATED
 
 
 def _said(text: str | None) -> str:
-    """Words with their full stop, or that there are none."""
-    words = cell(text) if text else NOT_STATED
+    """The same with their full stop."""
+    words = _words(text)
     return words if words.endswith((".", "!", "?")) else f"{words}."
+
+
+def _source(text: str) -> str:
+    """Where a data set is from: a link where it is a page's address."""
+    return f"<{cell(text)}>" if PAGE.fullmatch(text) else f"Source: {_words(text)}."
 
 
 def _metric(m: Metric) -> str:

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timezone
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from build_engines.errors import BuildError
+from build_engines.markdown import bad_link
 from device.checked_file import read_whole, strict_json
 from device.outputs import PUBLIC, write_whole
+from device.shown import only_seen
 from runtime.checked_json import first_problem, model_from
 from runtime.manifest import DISEASE, ClassLabel, CrossValidation, Metric, Stated, TrainingSet
 
 REPLACE = "REPLACE"
 """Begins every value of the template that has to be replaced."""
-NOTHING = frozenset(
-    {"na", "none stated", "not stated", "tba", "tbc", "tbd", "to be defined", "to be determined", "todo", "xxx"}
+_DONE = (
+    "added|announced|available|completed|confirmed|decided|defined|described|determined|disclosed|documented|done|filled"
+    "|filled in|given|known|provided|reported|set|specified|stated|supplied|updated|written"
 )
-"""Words that stand for a gap: a card that shows them as stated hides it."""
+NOTHING = re.compile(
+    rf"n ?a|k ?a|(not|un|non)( yet)? ?({_DONE}|applicable)( (yet|here|so far))?"
+    rf"|(still |yet )?(to|will|must|has to|needs to) be ({_DONE})( (later|soon|here))?"
+    r"|none( (given|provided|specified|stated))?( yet)?|nothing( yet)?"
+    r"|no (answer|comment|data|details|entry|information|statement|value)"
+    r"|nil|null|nan|void|blank|empty|missing|unclear|pending|default|dummy|placeholder|coming soon|later|ditto|string"
+    r"|text|asdf|foo|foo ?bar|wip|work in progress|x( ?x)*"
+    r"|see (the |our |this )?(above|article|below|description|documentation|elsewhere|here|homepage|link|manuscript"
+    r"|paper|preprint|publication|readme|references?|report|supplement|thesis|web ?page|web ?site)"
+    r"|(enter|fill|insert|put|write)( \w+){0,3} (here|in|me)"
+    r"|(dummy|example|insert|sample|some|your) (answer|description|text|value|words)( here)?"
+    r"|(todo|fixme|tba|tbc|tbd|lorem|xxx+)( .*)?"
+)
+"""What stands for a gap, in small letters without signs: a card that shows it as stated hides it."""
+CLASS_NAME = re.compile(r"classes\.\d+\.name")
+"""Where a word like `none` or `unknown` is a name."""
 ONE_LINE = ("name", "version")
 """Fields that stand within a line wherever they are shown."""
 
@@ -61,11 +81,23 @@ class Description(BaseModel):
         for metric in self.metrics:
             if not metric.low <= metric.value <= metric.high:
                 raise ValueError(f"metrics: {metric.name} {metric.device}: its value lies outside of its interval")
+        _require_once("metrics", [(m.task, m.name, m.dataset, m.device, m.precision) for m in self.metrics])
+        _require_once("training_data", [(one.name,) for one in self.training_data])
+        _require_once("stated.version_history", [(note.version,) for note in self.stated.version_history])
         return self
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
         write_whole(path, (self.model_dump_json(indent=2) + "\n").encode(), PUBLIC)
+
+
+def _require_once(where: str, rows: Sequence[tuple[str, ...]]) -> None:
+    """Raise `ValueError` where two rows are of one thing: a card would show both."""
+    for number, row in enumerate(rows):
+        if row in rows[:number]:
+            raise ValueError(
+                f"{where}: got {' '.join(row)} in rows {rows.index(row)} and {number}, expected it once; take one out"
+            )
 
 
 LARGEST = 4 * 2**20
@@ -115,7 +147,7 @@ def template(classes: int = 2) -> str:
 
 def gaps(stated: Stated) -> tuple[str, ...]:
     """The fields of which nothing is said."""
-    return tuple(name for name, value in stated if not value or (isinstance(value, str) and not _says(value)))
+    return tuple(name for name, value in stated if not value or (isinstance(value, str) and not says(value)))
 
 
 def says_nothing(value: object) -> str:
@@ -137,17 +169,28 @@ def _texts(value: object, where: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _wrong(where: str, value: str) -> str:
-    if not _says(value):
+    if not (says(value) or (CLASS_NAME.fullmatch(where) and _plain(value))):
         return f"{where}: {value[:40]!r} says nothing; say what is so, or null where nothing can be said"
+    if bad_link(value, whole=where.rpartition(".")[2] == "source"):
+        return f"{where}: got {value[:40]!r}, expected links to https:// or http:// alone; name the page, or use words"
     if where.rpartition(".")[2] in ONE_LINE and not value.isprintable():
         return f"{where}: {value[:40]!r} holds a character that is not shown; expected one line of text"
     return ""
 
 
-def _says(text: str) -> bool:
-    """Whether it holds a letter or a digit, and no word that stands for a gap."""
-    words = " ".join("".join(sign if sign.isalnum() or sign.isspace() else "" for sign in text).split())
-    return bool(words) and words.lower() not in NOTHING
+def says(text: str) -> bool:
+    """Whether it holds a letter or a digit that is seen, and is nothing that stands for a gap."""
+    plain = _plain(text).lower()
+    dropped, spaced = (
+        " ".join("".join(c if c.isalnum() or c.isspace() else sign for c in plain).split()) for sign in ("", " ")
+    )
+    forms = (dropped, spaced, dropped.replace(" ", ""))
+    return bool(dropped) and not any(NOTHING.fullmatch(form) for form in forms)
+
+
+def _plain(text: str) -> str:
+    """As it is read: without what nobody sees, letters and digits of every width as the usual ones."""
+    return only_seen(unicodedata.normalize("NFKC", text)).strip()
 
 
 def plain_description(name: str, classes: int) -> Description:

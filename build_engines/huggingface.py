@@ -6,6 +6,7 @@ import json
 import re
 
 from build_engines.card import model_card
+from build_engines.description import says
 from build_engines.report.schema import ParityReport
 from runtime.manifest import Manifest, Metric
 
@@ -31,7 +32,7 @@ def hugging_face_card(manifest: Manifest, report: ParityReport | None = None) ->
     paths = [entry.path for entry in manifest.files]
     held = [tag for tag, form in FORMATS.items() if any(re.fullmatch(form, path) for path in paths)]
     header: dict[str, object] = {"tags": [*TAGS, *held], "pipeline_tag": TASKS["classification"]}
-    if manifest.stated.licence:
+    if manifest.stated.licence and says(manifest.stated.licence):
         known = manifest.stated.licence.lower()
         header |= {"license": known} if known in LICENCES else {"license": "other", "license_name": _slug(known)}
     if manifest.metrics:

@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-from device.shown import printable
+from device.shown import only_seen, printable
+
+ACTS = re.compile(r"(blob|data|file|javascript|vbscript):(?=\S)", re.IGNORECASE)
+"""Begins an address that does something of its own where a page's is expected."""
+LINK = re.compile(r"\]\((?=\s*<?\s*(?!https?://|mailto:)[^\s)>]*[:&\\])", re.IGNORECASE)
+"""Begins the target of a link that leads neither to a page nor to a file beside; `&` and a backslash hide letters."""
+PAGE = re.compile(r"https?://[^\s<>|]+", re.IGNORECASE)
+
+
+def bad_link(text: str, *, whole: bool = False) -> bool:
+    """Whether a link in a text of Markdown leads where no page is. whole: the text itself is an address, or words."""
+    read = "".join(only_seen(unicodedata.normalize("NFKC", text)).split())
+    return bool(LINK.search(text) or (whole and ACTS.match(read)))
+
+
+def inert(text: str) -> str:
+    """Text of Markdown in which such links are shown as they stand."""
+    return LINK.sub(r"\\](", text)
 
 
 def escape(text: str) -> str:

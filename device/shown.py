@@ -7,6 +7,16 @@ import unicodedata
 
 _JOINERS = "\u200c\u200d\u200e\u200f"
 """Joiners and marks of direction, without which names in some scripts read wrongly; they act on no terminal."""
+_UNSEEN = frozenset(
+    chr(point)
+    for first, last in (
+        *((0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2065, 0x2065), (0x2800, 0x2800)),
+        *((0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF)),
+    )
+    for point in range(first, last + 1)
+)
+"""What Unicode calls Default_Ignorable_Code_Point beside `Cf` (fillers of Hangul, selectors of variants), and the empty
+pattern of Braille."""
 
 
 def printable(text: str) -> str:
@@ -25,6 +35,11 @@ def escaped_json(text: str) -> str:
     Line ends between values are as they are; a text has none.
     """
     return text if text.isprintable() else "".join(c if c == "\n" or _shown(c) else json.dumps(c)[1:-1] for c in text)
+
+
+def only_seen(text: str) -> str:
+    """The text without the characters that nobody sees: controls, marks of format, fillers that are letters by name."""
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf") and c not in _UNSEEN)
 
 
 def _shown(character: str) -> bool:

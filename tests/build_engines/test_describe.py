@@ -10,7 +10,7 @@ import pytest
 from build_engines.__main__ import main
 from build_engines.card import ASKED, model_card
 from build_engines.describe.command import questions
-from build_engines.description import Description, gaps, load_description, template
+from build_engines.description import Description, gaps, load_description, says, template
 from build_engines.errors import BuildError
 from build_engines.huggingface import hugging_face_card
 from build_engines.report.choose import agreement
@@ -30,6 +30,8 @@ METRIC = Metric(
     high=0.95,
     frames=40,
 )
+DATA = {"name": "ours", "frames": 3, "citation": "A. B., 2026", "licence": "MIT", "source": "https://a.example/b"}
+NOTE = {"version": "3", "date": "2026-11-28", "changes": "Another threshold."}
 NOBODY_SAID = ("held out", "bootstrap", "augmented", "resized", "Masks are drawn", "likeliest", "second observer")
 """What the card once said of anybody's model."""
 
@@ -114,6 +116,16 @@ def test_the_template_is_refused_until_it_is_filled_in(tmp_path: Path, capsys: p
         ({"disease": "glaucoma"}, "disease: got 'glaucoma'"),
         ({"expires": "2020-01-01"}, "which is past"),
         ({"intended_use": None}, "intended_use"),
+        ({"metrics": [METRIC.model_dump()] * 2}, "metrics: got classification roc_auc ours all fp32 in rows 0 and 1"),
+        ({"training_data": [DATA, DATA]}, "training_data: got ours in rows 0 and 1, expected it once"),
+        ({"stated": {"version_history": [NOTE, NOTE]}}, "version_history: got 3 in rows 0 and 1"),
+        ({"training_data": [DATA | {"source": "javascript:alert(1)"}]}, "training_data.0.source: got 'javascript:"),
+        ({"training_data": [DATA | {"source": "data:text/html,x"}]}, "training_data.0.source"),
+        ({"training_data": [DATA | {"source": " JAVA\tSCRIPT:x"}]}, "training_data.0.source"),
+        ({"training_data": [DATA | {"source": "\uff4aavascript\u200b:x"}]}, "training_data.0.source"),
+        ({"stated": {"contact": "[us](javascript:alert(1))"}}, "stated.contact: got '[us](javascript"),
+        ({"stated": {"contact": "[us]( <vbscript:x>)"}}, "stated.contact"),
+        ({"stated": {"contact": "[us](&#106;avascript:x)"}}, "stated.contact"),
     ],
 )
 def test_a_wrong_description_is_one_line(
@@ -127,6 +139,127 @@ def test_a_wrong_description_is_one_line(
     assert error.count("\n") == 1
     with pytest.raises(BuildError):
         load_description(path)
+
+
+FILLERS = (
+    *(
+        "\uff2e\uff0f\uff21",
+        "\u3164",
+        "\u115f\u1160",
+        "\uffa0 \uffa0",
+        "\u2800",
+        "\u034f",
+        "\ufe0f",
+        "\U000e0041",
+        "\u00ad",
+    ),
+    *(
+        "T B D",
+        "t.b.d.",
+        "TB\u200bD",
+        "\uff34\uff22\uff24",
+        "unknown",
+        "Un-known",
+        "UNKNOWN.",
+        "TODO",
+        "todo: ask Anna",
+        "to do",
+        "FIXME",
+    ),
+    *("lorem", "Lorem ipsum dolor sit amet", "xxx", "x x x", "XXXX", "-", "--", "\u2014", "?", "\u2026", "see paper"),
+    *(
+        "See the paper.",
+        "see our manuscript",
+        "see README",
+        "see above",
+        "not stated",
+        "not yet known",
+        "not available",
+    ),
+    *(
+        "unspecified",
+        "not specified here",
+        "none",
+        "None given",
+        "n.a.",
+        "N / A",
+        "null",
+        "NaN",
+        "nil",
+        "pending",
+        "placeholder",
+    ),
+    *(
+        "to be determined later",
+        "will be added",
+        "to be filled in",
+        "insert text here",
+        "your text here",
+        "coming soon",
+    ),
+)
+SAID = (
+    *(
+        "None known; looked for in 400 frames.",
+        "None known",
+        "Unknown in 3 of 40 infants, else by two graders",
+        "See paper: A. B., 2026",
+    ),
+    *(
+        "Not above 32 weeks",
+        "To be used by nurses",
+        "Todorov scale",
+        "No infants under 24 weeks",
+        "xx chromosomes",
+        "0",
+        "Nanometre",
+    ),
+    *(
+        "data: 300 frames",
+        "[a](https://a.example)",
+        "[a](mailto:a@b.example)",
+        "[card](docs/card.md)",
+        "0.8 [0.7, 0.9](n = 40)",
+    ),
+    *("\u65e9\u7523\u5150", "\u043d\u0435\u0442 \u0434\u0430\u043d\u043d\u044b\u0445", "A\u0301. B."),
+)
+
+
+@pytest.mark.parametrize("text", FILLERS)
+def test_what_fills_a_gap_is_shown_as_a_gap(tmp_path: Path, text: str) -> None:
+    assert not says(text)
+    for field in ("graders", "preparation"):
+        card = model_card(manifest(stated={field: text}))
+        assert card == model_card(manifest(stated={})), "as if nothing were said"
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps(filled() | {"stated": {"graders": text}}))
+    with pytest.raises(BuildError, match=r"stated\.graders.* says nothing; say what is so, or null"):
+        load_description(path)
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_what_says_something_is_taken(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps(filled() | {"stated": {"graders": text}}))
+    assert gaps(load_description(path).stated) == gaps(Stated(graders="Two."))
+
+
+def test_a_class_may_be_called_none_or_unknown(tmp_path: Path) -> None:
+    labels = [{"name": name, "meaning": "Said.", "refer": name == "none"} for name in ("none", "unknown")]
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps(filled() | {"classes": labels}))
+    assert [label.name for label in load_description(path).classes] == ["none", "unknown"]
+
+
+def test_a_card_of_any_manifest_links_to_pages_alone() -> None:
+    """Also of one that was made before descriptions were checked for it."""
+    data = [DATA | {"source": source} for source in ("javascript:alert(1)", "Kaggle: x", DATA["source"], "n/a")]
+    card = model_card(manifest(training_data=data, stated={"contact": "[us](javascript:x), [you](https://a.example)"}))
+    assert "<javascript" not in card
+    assert "[us\\](javascript:x), [you](https://a.example)" in card
+    assert "2026. Source: Kaggle: x." in card
+    assert "2026. <https://a.example/b>" in card
+    assert "2026. Source: not stated." in card
 
 
 def test_every_place_that_is_still_to_be_filled_in_is_named_at_once(tmp_path: Path) -> None:
