@@ -52,6 +52,7 @@ def _build(arguments: argparse.Namespace) -> BuiltBundle:
     from build_engines.description import load_description, plain_description
     from build_engines.segimgnet.checkpoint import load_checkpoint
 
+    aside(f"reading {arguments.source}")
     network = load_checkpoint(arguments.source)
     beside = arguments.source.with_suffix(".json")
     if arguments.description or beside.is_file():

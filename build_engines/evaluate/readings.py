@@ -81,6 +81,7 @@ def ask(
     from device.cameras.files.folder import read_picture
     from runtime.screener import Screener
 
+    report(f"loading {len(bundles) * len(precisions)} readers for {len(table.cases)} pictures of {table.path.name}")
     with ExitStack() as open_ones:
         running = [
             _Running(

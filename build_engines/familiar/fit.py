@@ -13,6 +13,7 @@ from build_engines.bundle import CARD, rewriting, written
 from build_engines.errors import BuildError
 from device.cameras import open_camera
 from device.errors import FrameUnreadable
+from device.secrets import hide_secrets
 from runtime.arrays import FloatArray, UInt8Array
 from runtime.bundle import Bundle, open_bundle
 from runtime.engines.openvino.engine import OpenVINOEngine
@@ -64,9 +65,11 @@ def add_familiar(
 
     sources: by camera. most: frames of each source. Raises `BuildError`, `CameraError` for a source.
     """
-    cameras = [_frames(camera, texts, most) for camera, texts in sources.items()]
-    for found in cameras:
-        report(f"{found.camera}: {len(found.images)} gradable frames")
+    cameras = []
+    for camera, texts in sources.items():
+        report(f"{camera}: looking for gradable frames in {', '.join(map(hide_secrets, texts))}")
+        cameras.append(_frames(camera, texts, most))
+        report(f"{camera}: {len(cameras[-1].images)} gradable frames")
     content = fitted(bundle, cameras, report)
     with rewriting(bundle) as folder:
         path = folder / FAMILIAR
@@ -98,6 +101,7 @@ def fitted(
     if len(images) < FEWEST:
         raise BuildError(f"familiar: got {len(images)} gradable frames, needed {FEWEST}; name more --reference")
     finest = bundle.precisions("segmentation")[0]
+    report(f"fitting {len(images)} frames, each part by the others, then in every precision")
     encoded = encodings(bundle, finest, images)
     folds = np.concatenate([_folds(found.images) for found in cameras])
     held_out = np.zeros(len(images), np.float32)

@@ -135,6 +135,7 @@ def calibrated(
     """The graph with Q/DQ before every layer not kept, by the method asked for or by the better of both."""
     best: tuple[float, onnx.ModelProto, Method] | None = None
     for tried in (method,) if method else METHODS:
+        report(f"{graph.name}: int8, finding ranges by {tried} over {len(inputs)} frames")
         model = quantize(graph, layers, inputs, tried)
         inspect(model, f"{graph.name} by {tried}")
         drop = judge(model).drop if method is None else 0.0

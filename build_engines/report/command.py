@@ -50,6 +50,8 @@ def _report(arguments: argparse.Namespace) -> int:
         if arguments.cpu_class is not None or arguments.threads is not None:
             raise BuildError(f"--engine {arguments.engine}: takes no --cpu-class or --threads, it runs on the GPU")
     classes = require_classes(arguments.cpu_class) if arguments.cpu_class is not None else ()
+    if anew:
+        aside(f"every precision by turns on {'simulated frames' if arguments.data is None else arguments.data}")
     if anew and arguments.engine != OPENVINO:
         frames = report_frames(arguments.data, arguments.held_out)
         report = measure_engine(bundle, frames, arguments.engine, _progress)

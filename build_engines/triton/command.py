@@ -36,10 +36,12 @@ def run(arguments: argparse.Namespace) -> int:
             queue=arguments.queue,
             wait_ms=arguments.wait_ms,
         )
+        aside(f"writing the models of {settings.name} for {settings.backend}")
         written = write_repository(bundle, settings, arguments.out)
         for line in _told(written, settings):
             print(line)
         if arguments.check is not None:
+            aside(f"starting {arguments.check} to load them")
             print(_judged(check_by_server(written, arguments.check)))
     except ServerRefuses as error:
         aside(error)

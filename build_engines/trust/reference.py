@@ -9,6 +9,7 @@ import numpy as np
 from build_engines.errors import BuildError
 from device.cameras import open_camera
 from device.errors import FrameUnreadable
+from device.secrets import hide_secrets
 from runtime.bundle import Bundle
 from runtime.decide import refer_probability
 from runtime.screener import Screener
@@ -34,6 +35,7 @@ def write_reference(
     with Screener(bundle, engine="openvino", reject_repeats=False) as screener:
         refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
         for name, texts in sources.items():
+            report(f"{name}: reading {', '.join(map(hide_secrets, texts))}")
             rows[name] = [row for text in texts for row in _rows(screener, text, refer)]
             report(f"{name}: {len(rows[name])} gradable frames")
     rows[EVERYTHING] = [row for found in rows.values() for row in found]

@@ -23,6 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         bundle = open_bundle(arguments.bundle)
+        aside("reading the vectors' frames, every stage of each")
         problems = vector_problems(bundle, arguments.precision)
         vectors = open_vectors(bundle)
     except (ScreeningError, OSError) as error:
