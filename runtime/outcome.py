@@ -34,7 +34,7 @@ AID_NOTICE = "Screening aid; not a medical device."
 """Stated wherever a result is shown."""
 
 DEMONSTRATION_NOTICE = "Demonstration bundle: not for clinical use."
-"""Stated wherever a result of a demonstration bundle is shown."""
+"""Stated wherever a result of a demonstration bundle is shown: of any that its maker does not give for clinical use."""
 
 NOT_GRADABLE = "not gradable"
 """Why an eye is REFER when one of its views stayed ungradable after the allowed retakes."""
