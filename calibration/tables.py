@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from calibration.errors import CalibrationError
+from device.shown import only_seen
 from runtime.csv_rows import read_rows
 
 TABLE = "labels.csv"
@@ -87,16 +88,16 @@ def read_table(path: Path) -> LabelTable:
 
 def as_read(text: str) -> str:
     """A code or word as people read it: letters with accents written one way (NFC), nothing that is not seen."""
-    seen = (c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in ("Cc", "Cf"))
-    return "".join(seen).strip()
+    return only_seen(unicodedata.normalize("NFC", text)).strip()
 
 
 def alike(code: str) -> str:
-    """What codes have in common that differ by capitals, leading zeros, kinds of dashes or a number's `.0` alone.
+    """What codes have in common that differ by capitals, widths, leading zeros, kinds of dashes or a `.0` alone.
 
     `P01` and `p1`, `1` and `1.0`, as programs write whole numbers of a column that has gaps.
     """
-    text = "".join("-" if unicodedata.category(c) == "Pd" or c == MINUS else c for c in as_read(code).casefold())
+    plain = unicodedata.normalize("NFKC", as_read(code)).casefold()
+    text = "".join("-" if unicodedata.category(c) == "Pd" or c == MINUS else c for c in plain)
     return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", text))
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from device.checked_file import read_whole
 
+YES, NO = frozenset({"1", "1.0", "true", "yes", "y"}), frozenset({"0", "0.0", "false", "no", "n"})
+"""What a cell of a question says, in small letters; `1.0` is what programs write in a column that has gaps."""
 LARGEST = 256 * 2**20
 """Bytes of a table, some hundred times those of a large study."""
 

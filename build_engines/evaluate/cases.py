@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from build_engines.evaluate.errors import EvaluationError
 from calibration.tables import INFANT, alike, as_read, is_no_code
-from runtime.bench.measure.labels import NO, SHOWN, YES
-from runtime.csv_rows import read_rows
+from runtime.bench.measure.labels import SHOWN
+from runtime.csv_rows import NO, YES, read_rows
 from runtime.views import EYES_IN_TABLES
 
 KNOWN = (*("image", "refer", "eye", "view", "device", "site", "gestational_age", "sha256"), *INFANT)
@@ -159,8 +159,8 @@ def _alike_codes(cases: list[Case]) -> list[str]:
         return []
     named = ", ".join(" and ".join(codes) for codes in several[:MOST_NAMED])
     return [
-        f"{sum(map(len, several))} codes of infants differ by capitals, leading zeros, dashes or .0 alone ({named}): "
-        f"each counts as an infant; where they are one, write one code."
+        f"{sum(map(len, several))} codes of infants differ by capitals, widths, leading zeros, dashes or .0 alone "
+        f"({named}): each counts as an infant; where they are one, write one code."
     ]
 
 

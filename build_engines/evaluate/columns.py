@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,6 +23,8 @@ NO_PARTS = {
     "sha256": "is another one in each row",
 }
 """Columns that part nothing, and why."""
+NOT_OF_INFANTS = ("eye", "view")
+"""Columns in which every infant has several values."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,55 @@ def odd_values(cases: Sequence[Case]) -> list[str]:
                 f"part by themselves."
             )
     return found
+
+
+def told_otherwise(cases: Sequence[Case], by: Mapping[str, tuple[float, ...]]) -> list[str]:
+    """In words, of each column that parts the table or measures infants, the infants of whom it says several things.
+
+    by: the columns that part the table, with their cuts.
+    """
+    columns = dict.fromkeys((*by, *(name for case in cases for name in case.columns if name.lower() in KNOWN)))
+    found = []
+    for column in columns:
+        if column in NOT_OF_INFANTS:
+            continue
+        several = {
+            code: values for code, values in _values(cases, column, by.get(column, ())).items() if len(values) > 1
+        }
+        if several:
+            named = "; ".join(
+                f"{code}: {' and '.join(text[:20] for text in list(values)[:MOST_NAMED])}"
+                for code, values in list(several.items())[:MOST_NAMED]
+            )
+            who = f"{len(several)} infant{'s' * (len(several) > 1)}"
+            if column.lower() in KNOWN:
+                found.append(
+                    f"{who} with several values in {column} ({named}), where an infant has one: mend the table."
+                )
+            else:
+                found.append(
+                    f"{who} in several parts of {column} ({named}): each counts them; mend the table where it errs."
+                )
+    return found
+
+
+def _values(cases: Sequence[Case], column: str, cuts: tuple[float, ...]) -> dict[str, dict[str, None]]:
+    """By infant what is said in a column: numbers of what infants are measured by, parts of all else."""
+    known = KNOWN.get(column.lower())
+    found: dict[str, dict[str, None]] = {}
+    if known is None:
+        for part, members in parts(cases, column, cuts).items():
+            for number in members:
+                if infant := cases[number].infant:
+                    found.setdefault(infant, {})[part] = None
+        return found
+    said: dict[str, dict[float | str, str]] = {}
+    for case in cases:
+        text = case.columns.get(column, "")
+        value = _number(text, weeks=known is AGE)
+        if case.infant:
+            said.setdefault(case.infant, {}).setdefault(text if value is None else round(value, 1), text or NOT_STATED)
+    return {infant: dict.fromkeys(texts.values()) for infant, texts in said.items()}
 
 
 def _number(text: str, *, weeks: bool) -> float | None:

@@ -6,6 +6,7 @@ import argparse
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from build_engines.arguments import evaluate_parser
@@ -44,13 +45,20 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         found = _evaluate(arguments)
     except (BuildError, CalibrationError, DeviceError, ScreeningError, OSError) as error:
-        aside(error)
+        aside(error, *_older(arguments.out))
         return 2
     if arguments.json:
         say(escaped_json(found.to_json().removesuffix("\n")))
     else:
         say(*map(printable, _lines(found, arguments.out)))
     return 0
+
+
+def _older(out: Path) -> Iterator[str]:
+    """That what stands in the folder after a run that failed is not of it."""
+    with suppress(OSError):
+        if found := [name for name in (HTML_FILE, MARKDOWN_FILE, JSON_FILE) if (out / name).is_file()]:
+            yield f"note: {out / found[0]} is of an earlier run; nothing was written by this one"
 
 
 def _evaluate(arguments: argparse.Namespace) -> Evaluation:
@@ -165,8 +173,10 @@ def _others(arguments: argparse.Namespace, table: Table, chosen: Table | None) -
             raise EvaluationError(f"--calibration {path}: not a calibration set; other frames go with --training")
         hashes.add(sha256)
     for path in arguments.training:
+        _report(f"looking at the pictures of {path}")
         sets[f"the training frames of {path}"], _ = seen_of(path)
     for path in arguments.training_split:
+        _report(f"looking at the pictures of {path}")
         sets[f"the training part of {path}"] = seen_of_training(path, arguments.held_out_share)
     named = bool(arguments.training or arguments.training_split)
     if not sets and chosen is None:

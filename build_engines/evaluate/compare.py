@@ -44,15 +44,20 @@ def kind_of(before: Outcome, after: Outcome) -> str:
     return SILENT if before in ANSWERS else SPOKE
 
 
-def verdict(first_only: int, second_only: int, infants: Clusters, differences: Sequence[int]) -> str:
+def verdict(
+    first_only: int, second_only: int, infants: Clusters, differences: Sequence[int], level: str = "unit"
+) -> str:
     """What the differing pairs can decide, infant by infant, as the units of one hang together.
 
     infants: of each unit, [N]. differences: of each infant, units that the first alone has right less the second's.
+    level: what a unit is called.
     """
     units, pairs = len(infants), first_only + second_only
     if pairs == 0:
         high = share(np.zeros(units, np.bool_), infants).high or 1.0
-        return f"no unit is judged otherwise; a difference on up to {high:.1%} of units is not excluded by {units}"
+        return (
+            f"no {level} is judged otherwise; a difference on up to {high:.1%} of {level}s is not excluded by {units}"
+        )
     if mcnemar_by_infant(differences) <= SIGNIFICANT:
         return f"the {'first' if sum(differences) > 0 else 'second'} is right more often"
     few, ours, theirs = fewest_deciding(), sum(d > 0 for d in differences), sum(d < 0 for d in differences)
@@ -61,9 +66,10 @@ def verdict(first_only: int, second_only: int, infants: Clusters, differences: S
     )
     if ours + theirs < few:
         said = f"{pairs} differing pair{'s' * (pairs != 1)}{whose}"
-        return f"undecided: {said} cannot decide whichever way they fall; {few} can at the least"
+        least = f"{few} infants that differ" if len(differences) < units else f"{few} differing {level}s"
+        return f"undecided: {said} cannot decide whichever way they fall; {least} can at the least"
     needed = _pairs_needed(ours, theirs)
-    more = f"about {-(-units * needed // (ours + theirs)):,} units" if needed else "no number of units"
+    more = f"about {-(-units * needed // (ours + theirs)):,} {level}s" if needed else f"no number of {level}s"
     return f"undecided: {first_only} against {second_only}{whose}; {more} would decide if the shares stayed so"
 
 
@@ -104,5 +110,5 @@ def _pairing(first: Units, second: Units) -> Pairing:
         mcnemar_by_infant(by_infant),
         pair(truth),
         pair(~truth),
-        verdict(one, other, first.infants, by_infant),
+        verdict(one, other, first.infants, by_infant, first.level),
     )

@@ -126,12 +126,16 @@ def require_columns(cases: Sequence[Case], asked: Asked) -> None:
             raise EvaluationError(f"--by {column}: no such column; the table has {', '.join(there)}")
 
 
+def parted_by(cases: Sequence[Case], asked: Asked) -> dict[str, tuple[float, ...]]:
+    """The columns that part the table, with their cuts."""
+    columns = {name for case in cases for name, value in case.columns.items() if value}
+    return {name: () for name in ALWAYS if name in columns} | dict(asked.by or {})
+
+
 def groups_of(cases: Sequence[Case], said: Sequence[Said], levels: Sequence[str], asked: Asked) -> tuple[Group, ...]:
     """By every column that is asked for or always looked at, and by frame and infant. Raises `EvaluationError`."""
-    columns = {name for case in cases for name, value in case.columns.items() if value}
-    by = {name: () for name in ALWAYS if name in columns} | dict(asked.by or {})
     found = []
-    for column, cuts in by.items():
+    for column, cuts in parted_by(cases, asked).items():
         for value, members in parts(cases, column, cuts).items():
             ours, theirs = [cases[n] for n in members], [said[n] for n in members]
             for level in dict.fromkeys((FRAME, levels[-1])):

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from itertools import combinations
 
 from build_engines.evaluate.cases import MOST_NAMED, Case, Table
-from build_engines.evaluate.columns import odd_values
+from build_engines.evaluate.columns import odd_values, told_otherwise
 from build_engines.evaluate.compare import compare
 from build_engines.evaluate.measure import (
     Asked,
@@ -17,6 +17,7 @@ from build_engines.evaluate.measure import (
     choose_threshold,
     groups_of,
     level_of,
+    parted_by,
     require_columns,
 )
 from build_engines.evaluate.overlap import Overlap, Seen, infants_in_both, overlap, overlap_as_read
@@ -79,7 +80,9 @@ def evaluate(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         data=data,
         warnings=(
-            *_warnings(table, data, overlaps, not_checked, twins),
+            *_warnings(
+                table, data, overlaps, not_checked, twins, told_otherwise(table.cases, parted_by(table.cases, asked))
+            ),
             *(note for reader in readers for note in reader.notes),
         ),
         overlaps=overlaps,
@@ -279,6 +282,7 @@ def _warnings(
     overlaps: Sequence[Overlap],
     not_checked: Sequence[str],
     twins: Sequence[tuple[str, str]],
+    otherwise: Sequence[str],
 ) -> list[str]:
     found, codes = [], {case.infant for case in table.cases}
     for each in overlaps:
@@ -292,7 +296,7 @@ def _warnings(
             )
         if each.infants:
             other = [code for code in each.infants if code not in codes]
-            named = f" ({len(other)} by other capitals, zeros or dashes: {', '.join(other[:MOST_NAMED])})"
+            named = f" ({len(other)} by other capitals, widths, zeros or dashes: {', '.join(other[:MOST_NAMED])})"
             found.append(
                 f"{len(each.infants)} infants stand in both the table and {each.of}{named if other else ''}: the two "
                 f"are not independent, unless their codes are of different lists."
@@ -302,7 +306,7 @@ def _warnings(
         found.append("The table does not tell infants apart: intervals take frames as independent and are too short.")
     if data.infants == 1:
         found.append("All frames are of one infant: intervals say nothing of others, and no ROC area is stated.")
-    found += [*table.notes, *odd_values(table.cases)]
+    found += [*table.notes, *odd_values(table.cases), *otherwise]
     if data.positives in (0, data.frames):
         found.append("All frames are of one class: no ROC curve, and one of sensitivity and specificity alone.")
     if table.without_truth:

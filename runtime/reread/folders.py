@@ -13,7 +13,7 @@ from device.cameras.files.decode import DICOM_SUFFIXES
 from device.cameras.files.passed import counted
 from device.errors import DeviceError
 from device.numbers import strict_float
-from runtime.csv_rows import rows_in
+from runtime.csv_rows import NO, YES, rows_in
 from runtime.outcome import Outcome
 from runtime.reread.errors import RereadError
 from runtime.reread.places import EntryKind, FileState, PicturePlace, picture_place
@@ -25,7 +25,6 @@ READINGS = "readings.jsonl"
 WRITTEN = frozenset({READINGS, "summary.html", "overlays", "vessels", "gates"})
 """What a run wrote: its readings, and beside them its page and what it drew."""
 LABELS_LIMIT_BYTES = 1 << 30
-YES, NO = frozenset({"1", "true", "yes", "y"}), frozenset({"0", "false", "no", "n"})
 INFANT = ("infant", "patient", "subject")
 CAMERA = ("camera", "device")
 KNOWN = ("image", "refer", "eye", "view", "site", "outcome", "probability", *INFANT, *CAMERA)

@@ -13,12 +13,11 @@ from device.cameras.files.decode import FILE_BYTES_MAX
 from device.checked_file import read_whole
 from runtime.arrays import UInt8Array
 from runtime.bench.errors import BenchError
-from runtime.csv_rows import read_rows
+from runtime.csv_rows import NO, YES, read_rows
 
 SHOWN = 120
 """Characters of a wrong header that are shown."""
 COLUMNS = ("image", "mask", "refer", "device")
-YES, NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def test_five_differing_pairs_are_said_to_decide_nothing(tmp_path: Path, bundle:
     (pair,) = found["comparisons"]
     assert pair["levels"][0]["verdict"] == (
         "undecided: 5 differing pairs of 2 infants that fall one way cannot decide whichever way they fall; "
-        "6 can at the least"
+        "6 infants that differ can at the least"
     )
 
 
@@ -232,9 +232,15 @@ def test_the_same_set_for_both_is_flagged(tmp_path: Path, bundle: Bundle) -> Non
     [
         ("\ufeffimage,refer,infant,device\na.jpg,1,i,Neo\nb.jpg,0,j,Neo\n", 2, ["Neo"]),
         ("Image, REFER , Patient,Device\r\na.jpg,1,i,Neo\r\nb.jpg,no,j,Neo\r\n", 2, ["Neo"]),
+        ("image,refer,infant,device\na.jpg,1.0,1.0,Neo\nb.jpg,0.0,2.0,Neo\nc.jpg,,3.0,Neo\n", 2, ["Neo"]),
         ('image,refer,subject,device,,\n"a.jpg",1,"i\nj",Neo,,\n\nb.jpg,0,k\n', 2, ["Neo", "not stated"]),
     ],
-    ids=["mark of UTF-8", "spaces, capitals and CRLF", "a field of two lines, empty columns, a short line"],
+    ids=[
+        "mark of UTF-8",
+        "spaces, capitals and CRLF",
+        "whole numbers of columns with gaps",
+        "a field of two lines, empty columns, a short line",
+    ],
 )
 def test_tables_as_programs_write_them_are_read(
     tmp_path: Path, bundle: Bundle, text: str, infants: int, devices: list[str]

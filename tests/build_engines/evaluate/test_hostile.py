@@ -120,6 +120,30 @@ def test_ages_and_weights_that_no_infant_has_are_a_part_by_themselves(tmp_path: 
     }  # fmt: skip
 
 
+def test_an_infant_in_two_groups_is_said_with_its_code_and_the_column(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [
+        row(f"{n}.jpg", n % 2, 0.9, infant=f"i{n // 2}", eye="LR"[n % 2], device="Neo", site="A",
+            gestational_age="27+3", birth_weight="900", ward="x")
+        for n in range(8)
+    ]  # fmt: skip
+    by = {"ward": (), "eye": ()}
+    assert not any("several" in words for words in evaluated(tmp_path, bundle, rows, by=by).warnings)
+    rows[1]["gestational_age"], rows[3]["gestational_age"] = "72", "27w3d"
+    rows[3]["device"], rows[5]["site"], rows[7]["birth_weight"], rows[7]["ward"] = "RetCam", "", "901", "y"
+    said = [words for words in evaluated(tmp_path, bundle, rows, by=by).warnings if "several" in words]
+    assert said == [
+        "1 infant in several parts of device (i1: Neo and RetCam): each counts them; mend the table where it errs.",
+        "1 infant in several parts of site (i2: A and not stated): each counts them; mend the table where it errs.",
+        "1 infant with several values in gestational_age (i0: 27+3 and 72), where an infant has one: mend the table.",
+        "1 infant in several parts of ward (i3: x and y): each counts them; mend the table where it errs.",
+        "1 infant with several values in birth_weight (i3: 900 and 901), where an infant has one: mend the table.",
+    ]
+    for of in rows:
+        of["gestational_age"] = f"{24 + int(of['image'][0])}.5"
+    (words,) = [w for w in evaluated(tmp_path, bundle, rows).warnings if "gestational_age" in w]
+    assert words.startswith("4 infants with several values in gestational_age (i0: 24.5 and 25.5; i1: ")
+
+
 def test_of_one_infant_no_area_is_stated(tmp_path: Path, bundle: Bundle) -> None:
     rows = [row(f"{n}.jpg", int(n > 4), 0.1 * n, infant="one") for n in range(1, 9)]
     found = evaluated(tmp_path, bundle, rows)
