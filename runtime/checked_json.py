@@ -36,7 +36,11 @@ def model_from(kind: type[Model], raw: bytes | str) -> Model:
 
     Raises `NotJson`, or pydantic's `ValidationError`.
     """
-    _strict(raw)
+    try:
+        text = raw if isinstance(raw, str) else raw.decode()
+    except UnicodeDecodeError:
+        raise NotJson("not JSON in UTF-8") from None
+    _strict(text)
     return kind.model_validate_json(raw, strict=True)
 
 

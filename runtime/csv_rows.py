@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
 from device.checked_file import read_whole
+from device.shown import only_seen
 
 YES, NO = frozenset({"1", "1.0", "true", "yes", "y"}), frozenset({"0", "0.0", "false", "no", "n"})
 """What a cell of a question says, in small letters; `1.0` is what programs write in a column that has gaps."""
+MOST_COLUMNS = 10_000
 LARGEST = 256 * 2**20
 """Bytes of a table, some hundred times those of a large study."""
 
@@ -34,8 +37,11 @@ def rows_in(raw: bytes, known: Collection[str] = ()) -> list[dict[str, str]]:
         stated = [name for name in names if name]
         if len(stated) == 1 and set(stated[0]) & set(";\t"):
             raise ValueError(f"its first line is {stated[0][:60]!r}; expected commas between columns")
-        if twice := next((name for number, name in enumerate(stated) if name in stated[:number]), None):
+        if len(set(stated)) != len(stated):
+            twice, _ = Counter(stated).most_common(1)[0]
             raise ValueError(f"column {twice} is named twice; expected each name once")
+        if len(stated) > MOST_COLUMNS:
+            raise ValueError(f"its first line names {len(stated):,} columns, expected {MOST_COLUMNS:,} at most")
         rows = []
         for cells in reader:
             if len(cells) > len(names):
@@ -54,5 +60,5 @@ def no_formula(text: str) -> str:
 
 
 def _name(text: str, known: Collection[str]) -> str:
-    name = text.strip()
+    name = only_seen(text).strip()  # a second mark of UTF-8, or one within quotes
     return name.lower() if name.lower() in known else name

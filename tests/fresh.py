@@ -24,11 +24,10 @@ def asked():
 
 call = asked()
 for name, number in (("nothing", 0), ("out", 1), ("err", 2)):
-    if call[name] is None:
-        os.close(number)
-    else:
-        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        os.dup2(os.open(call[name], flags, 0o600), number)
+    flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    os.dup2(os.open(call[name] or os.devnull, flags, 0o600), number)
+if call["out"] is None:
+    os.close(1)
 os.chdir(call["folder"])
 sys.path[0] = call["folder"]
 sys.modules.update(dict.fromkeys(call["absent"]))

@@ -198,6 +198,6 @@ def _eye(text: str) -> str | None:
 
 def _image(here: str, text: str) -> str:
     image = PurePosixPath(text.replace("\\", "/"))
-    if not text or image.is_absolute() or ".." in image.parts:
+    if not text or "\0" in text or image.is_absolute() or ".." in image.parts:
         raise EvaluationError(f"{here}: image is {text!r}; expected a path below the table's folder")
     return image.as_posix()

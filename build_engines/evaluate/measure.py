@@ -119,11 +119,13 @@ def group_of(units: Units, column: str, value: str, deployed: Accuracy, area: Ra
 
 
 def require_columns(cases: Sequence[Case], asked: Asked) -> None:
-    """Raise `EvaluationError` where a column that is asked for is not in the table: before hours of reading."""
-    for column in asked.by or {}:
+    """Raise `EvaluationError` where a column that is asked for is not in the table, or cannot be cut as it is asked:
+    before hours of reading."""
+    for column, cuts in (asked.by or {}).items():
         if not any(column in case.columns for case in cases):
             there = sorted({name for case in cases for name, value in case.columns.items() if value})
             raise EvaluationError(f"--by {column}: no such column; the table has {', '.join(there)}")
+        parts(cases, column, cuts)
 
 
 def parted_by(cases: Sequence[Case], asked: Asked) -> dict[str, tuple[float, ...]]:

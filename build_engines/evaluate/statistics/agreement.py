@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,9 +11,15 @@ SIGNIFICANT = 0.05
 
 def mcnemar(first_only: int, second_only: int) -> float:
     """Two-sided exact p that the differing pairs fall either way alike (McNemar 1947; binomial)."""
-    pairs = first_only + second_only
-    tail = sum(math.comb(pairs, k) for k in range(min(first_only, second_only) + 1))
-    return min(1.0, float(2 * tail / 2**pairs))
+    pairs, least = first_only + second_only, min(first_only, second_only)
+    if not pairs:
+        return 1.0
+    middle = pairs // 2
+    below = np.arange(middle, 0, -1, dtype=np.float64)
+    # Binomial coefficients from the middle one down, as shares of it; those above are the same.
+    shares = np.cumprod(np.concatenate([[1.0], below / (pairs - below + 1)]))
+    whole = 2 * float(shares.sum()) - (pairs % 2 == 0)
+    return min(1.0, 2 * float(shares[middle - least :].sum()) / whole)
 
 
 def mcnemar_by_infant(differences: Sequence[int]) -> float:

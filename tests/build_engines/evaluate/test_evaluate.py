@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,11 @@ def test_a_column_that_is_not_there_is_said_before_anything_is_read(
     assert main(call) == 2
     assert "--by nosuch: no such column; the table has " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    table = write_table(
+        tmp_path / "table.csv", [row("gone.jpg", 1, 0.9, bw="900"), row("away.jpg", 0, 0.1, bw="heavy")]
+    )
+    assert main([*call[:-1], "bw:1000"]) == 2
+    assert "--by bw: got 'heavy' in the table; expected numbers where cuts are named" in capsys.readouterr().err
 
 
 def level(found: dict[str, Any], name: str) -> dict[str, Any]:
@@ -231,12 +237,14 @@ def test_the_same_set_for_both_is_flagged(tmp_path: Path, bundle: Bundle) -> Non
     ("text", "infants", "devices"),
     [
         ("\ufeffimage,refer,infant,device\na.jpg,1,i,Neo\nb.jpg,0,j,Neo\n", 2, ["Neo"]),
+        ('\ufeff"\ufeffimage",refer,infant,device\na.jpg,1,i,Neo\nb.jpg,0,j,Neo\n', 2, ["Neo"]),
         ("Image, REFER , Patient,Device\r\na.jpg,1,i,Neo\r\nb.jpg,no,j,Neo\r\n", 2, ["Neo"]),
         ("image,refer,infant,device\na.jpg,1.0,1.0,Neo\nb.jpg,0.0,2.0,Neo\nc.jpg,,3.0,Neo\n", 2, ["Neo"]),
         ('image,refer,subject,device,,\n"a.jpg",1,"i\nj",Neo,,\n\nb.jpg,0,k\n', 2, ["Neo", "not stated"]),
     ],
     ids=[
         "mark of UTF-8",
+        "two of them",
         "spaces, capitals and CRLF",
         "whole numbers of columns with gaps",
         "a field of two lines, empty columns, a short line",
@@ -310,12 +318,14 @@ SPOILT = [
     ("image,refer\n", "got no rows"),
     ("image\na.jpg\n", "expected image and refer"),
     ("image;refer\na.jpg;1\n", "expected commas between columns"),
+    (f"image,refer,{','.join(map(str, range(200_000)))}\na.jpg,1\n", "names 200,002 columns, expected 10,000 at most"),
     ("image,refer, Refer\na.jpg,1,0\n", "named twice"),
     ("image,refer\na.jpg,maybe\n", "line 2: refer is 'maybe'"),
     ("image,refer\na.jpg,1\na.jpg,0\n", "line 3: a.jpg stands in line 2 already"),
     ("image,refer\n../a.jpg,1\n", "expected a path below"),
     ("image,refer\n/a.jpg,1\n", "expected a path below"),
     ("image,refer\n,1\n", "expected a path below"),
+    ("image,refer\na\0.jpg,1\n", "expected a path below" if sys.version_info >= (3, 11) else "NUL"),
     ("image,refer,infant\na.jpg,1,\n", "infant is empty"),
     ("image,refer\na.jpg,\n", "no row states refer"),
     ("image,refer\na.jpg,1,2\n", "line 2 has 3 fields, the first line 2"),

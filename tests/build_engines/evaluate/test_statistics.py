@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import product
 
@@ -79,6 +80,23 @@ def test_mcnemar_is_statsmodels(first: int, second: int) -> None:
     oracle = pytest.importorskip("statsmodels.stats.contingency_tables")
     expected = oracle.mcnemar([[5, first], [second, 7]], exact=True).pvalue
     assert mcnemar(first, second) == pytest.approx(min(1.0, expected if first + second else 1.0), abs=EXACT)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(0, 1075), (9, 2000), (5100, 4900), (20_000, 19_600), (500_000, 498_000)]
+)
+def test_mcnemar_of_many_pairs_is_scipys(first: int, second: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    expected = min(1.0, 2 * stats.binom.cdf(min(first, second), first + second, 0.5))
+    assert mcnemar(first, second) == pytest.approx(expected, abs=EXACT, rel=1e-9)
+
+
+@pytest.mark.parametrize(("first", "second"), [(500, 501), (4900, 5000), (100, 130)])
+def test_how_many_units_would_decide_is_known_at_once(first: int, second: int) -> None:
+    """Exact sums of whole numbers took hours for shares as near as these."""
+    differences = [1] * first + [-1] * second
+    said = verdict(first, second, np.arange(len(differences)), differences, "frame")
+    assert re.fullmatch(rf"undecided: {first} against {second}; (about [\d,]+|no number of) frames would .*", said)
 
 
 @settings(max_examples=40)
