@@ -9,7 +9,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from device.checked_file import read_whole
-from device.shown import only_seen
 
 YES, NO = frozenset({"1", "1.0", "true", "yes", "y"}), frozenset({"0", "0.0", "false", "no", "n"})
 """What a cell of a question says, in small letters; `1.0` is what programs write in a column that has gaps."""
@@ -60,5 +59,5 @@ def no_formula(text: str) -> str:
 
 
 def _name(text: str, known: Collection[str]) -> str:
-    name = only_seen(text).strip()  # a second mark of UTF-8, or one within quotes
+    name = text.strip().strip("\ufeff").strip()  # a second mark of UTF-8, or one within quotes
     return name.lower() if name.lower() in known else name
