@@ -69,7 +69,7 @@ class SimulatedCamera:
         self._started_ns: int | None = None
         period_ms = 1000 / self.config.fps if self.config.fps else _LONGEST_MS
         self._controls = SimulatedControls(self.name, min(_EXPOSURE_MS, period_ms), period_ms)
-        self._eye(0)
+        self._eye(0, ahead=False)
 
     @property
     def frame_count(self) -> int | None:
@@ -120,7 +120,7 @@ class SimulatedCamera:
     def render(self, sequence: int) -> tuple[NDArray[np.uint8], GroundTruth]:
         """Pixels (uint8 [H, W, 3]) and truth of any frame, whatever was read before."""
         number, frame = divmod(sequence, self.config.frames_per_eye)
-        eye = self._eye(number)
+        eye = self._eye(number, ahead=sequence > 0 and 2 * frame + 1 >= self.config.frames_per_eye)
         rng = np.random.default_rng((self.config.seed, sequence, 1))
         fault = str(rng.choice(faults.FAULTS)) if rng.random() < self.config.faults else None
         gaze = eye.motion.at(frame)
@@ -190,11 +190,14 @@ class SimulatedCamera:
         across, down = (-(-side // _NOISE_SIDE) + 1 for side in (self._width, self._height))
         return np.tile(tile, (down, across, 1))
 
-    def _eye(self, number: int) -> _Eye:
-        """The eye of this number; the next is drawn meanwhile, so that a change of eyes delays no frame."""
+    def _eye(self, number: int, *, ahead: bool) -> _Eye:
+        """The eye of this number; the next is drawn from its middle on, so that a change of eyes delays no frame.
+
+        Not before: most cameras are closed before their second eye, and the first frame is waited for.
+        """
         last = (self.config.frames - 1) // self.config.frames_per_eye if self.config.frames else number + 1
-        wanted = {number, min(number + 1, max(last, number))}
-        for gone in set(self._eyes) - wanted:
+        wanted = {number, min(number + 1, max(last, number))} if ahead else {number}
+        for gone in set(self._eyes) - {number, number + 1}:
             self._eyes.pop(gone).cancel()
         for one in sorted(wanted - set(self._eyes)):
             self._eyes[one] = self._painter.submit(self._draw_eye, one)

@@ -212,3 +212,23 @@ def test_the_next_eye_comes_after_its_frames() -> None:
 
     assert changed(frames[1], frames[2]) > 3 * 100
     assert changed(frames[1], frames[2]) > changed(frames[2], frames[3]) / 2
+
+
+def test_the_next_eye_is_drawn_from_the_middle_of_this_one_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[int] = []
+    draw = SimulatedCamera._draw_eye
+
+    def counted(camera: SimulatedCamera, number: int) -> Any:
+        numbers.append(number)
+        return draw(camera, number)
+
+    monkeypatch.setattr(SimulatedCamera, "_draw_eye", counted)
+    seen = []
+    for frames in range(1, 6):
+        numbers.clear()
+        with SimulatedCamera(SimulatedConfig(size=(64, 48), frames_per_eye=4)) as camera:
+            for _ in range(frames):
+                camera.read()
+            camera._painter.submit(lambda: None).result()  # what is in the queue before it is drawn
+        seen.append(len(numbers))
+    assert seen == [1, 1, 2, 2, 2]
