@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,19 @@ os.environ["ROP_BUNDLES"] = os.devnull  # what lies in the slots of this machine
 def _own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What this user's programs keep of their site decides no test, and no test leaves anything there."""
     os.environ["ROP_SITE_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_nobody_changes_is_made_once(request: pytest.FixtureRequest) -> Iterator[None]:
+    """See `tests.made_once`; not for the tests of just that: of the simulated camera, and of compiling."""
+    its_own = request.path.name.startswith("test_simulated") or "openvino" in request.path.parts
+    if its_own or "runtime.engines.openvino.engine" not in sys.modules:
+        yield
+        return
+    from tests.made_once import made_once
+
+    with made_once():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,12 @@ from build_engines.bundle import build_bundle
 from build_engines.card import model_card
 from build_engines.description import Description, load_description, plain_description
 from build_engines.errors import BuildError, ParityError
-from build_engines.export import ExportedGraphs, export_graphs
 from build_engines.segimgnet import NetworkSize, SegImgNet
 from runtime import Screener, open_bundle
 from runtime.engines.openvino.engine import OpenVINOEngine
-from runtime.manifest import NETWORKS, graph_name
 from tests.pictures import retina
 
+pytestmark = pytest.mark.usefixtures("exported_once")
 TINY = NetworkSize("tiny", (4, 8, 8, 8, 8), (8, 8, 8, 8), (1, 1, 1, 1), 8)
 IMAGES = [np.random.default_rng(i).integers(0, 256, (256, 256, 3), dtype=np.uint8) for i in range(2)]
 
@@ -28,29 +26,6 @@ IMAGES = [np.random.default_rng(i).integers(0, 256, (256, 256, 3), dtype=np.uint
 def network() -> SegImgNet:
     torch.manual_seed(0)
     return SegImgNet(TINY, classes=2, layer_scale=0.5).eval()
-
-
-@pytest.fixture(scope="module")
-def exported() -> dict[bool, Path]:
-    """Folders with the graphs of `network`, by whether the batch is free."""
-    return {}
-
-
-@pytest.fixture(autouse=True)
-def exported_once(
-    exported: dict[bool, Path], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """The one network is exported once, and copied for every other test: tracing it takes seconds."""
-
-    def copied(network: SegImgNet, folder: Path, *, dynamic_batch: bool = False) -> ExportedGraphs:
-        if dynamic_batch not in exported:
-            kept = tmp_path_factory.mktemp("graphs")
-            export_graphs(network, kept, dynamic_batch=dynamic_batch)
-            exported[dynamic_batch] = kept
-        shutil.copytree(exported[dynamic_batch], folder, dirs_exist_ok=True)
-        return ExportedGraphs(*(folder / graph_name(name, "fp32") for name in NETWORKS))
-
-    monkeypatch.setattr(build_engines.bundle, "export_graphs", copied)
 
 
 def test_a_built_bundle_opens_and_reads_a_frame(

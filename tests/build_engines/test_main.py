@@ -15,6 +15,7 @@ from build_engines.segimgnet import NetworkSize, SegImgNet
 from build_engines.segimgnet.checkpoint import save_checkpoint
 from runtime import open_bundle
 
+pytestmark = pytest.mark.usefixtures("exported_once")
 TINY = NetworkSize("tiny", (4, 8, 8, 8, 8), (8, 8, 8, 8), (1, 1, 1, 1), 8)
 
 

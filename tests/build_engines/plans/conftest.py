@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,15 +73,19 @@ def toy_bundle(tmp_path: Path) -> Bundle:
     return open_bundle(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_graph() -> Callable[..., dict[str, Any]]:
-    """Run an ONNX graph's bytes on the CPU in f32: inputs by name to outputs by name."""
+    """Run an ONNX graph's bytes on the CPU in f32: inputs by name to outputs by name. Each graph is compiled once."""
     import openvino
 
     core = openvino.Core()
 
+    @cache
+    def compiled_graph(graph: bytes) -> Any:
+        return core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
     def run(graph: bytes, inputs: dict[str, Any]) -> dict[str, Any]:
-        compiled = core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = compiled_graph(graph)
         found = compiled({port.get_any_name(): inputs[port.get_any_name()] for port in compiled.inputs})
         return {port.get_any_name(): np.array(found[port]) for port in compiled.outputs}
 

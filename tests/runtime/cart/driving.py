@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +15,13 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from device.cameras.simulated import SimulatedCamera
-from runtime.bundle import Bundle
 from runtime.cart.cart import Cart
 from runtime.cart.demo.parts import PIN, USER, Demonstration, demonstration, demonstration_users
 from runtime.cart.server import Address, Server
 from runtime.cart.users import SignIn
-from runtime.engines.openvino.graph import compile_pair
 from runtime.exam.errors import ExamRefused
 from runtime.views import Eye, View
+from tests.made_once import made_once
 
 INFANT = {"gestational_age": "27w3d", "birth_weight_g": 980, "born_at": "2026-10-18T00:00"}
 VIEWS = ("disc-centred", "temporal", "nasal", "superior", "inferior")
@@ -148,42 +146,12 @@ class Driver:
             yield wait_for
 
 
-_MADE: dict[tuple[object, ...], Any] = {}
-
-
-@contextmanager
-def made_once() -> Iterator[None]:
-    """A simulated camera's eyes are drawn, and a bundle's graphs compiled, once for all carts of this process.
-
-    Each cart loads an engine for its pictures and one for their gates, 2 to 4 s of processor time each.
-    """
-    draw = SimulatedCamera._draw_eye
-
-    def drawn(camera: SimulatedCamera, number: int) -> Any:
-        return _once(("eye", camera.config, number), lambda: draw(camera, number))
-
-    def compiled(core: Any, bundle: Bundle, precision: Mapping[str, str], threads: int | None = None) -> Any:
-        key = "graphs", bundle.path, bundle.sha256, *sorted(precision.items()), threads
-        return _once(key, lambda: compile_pair(core, bundle, precision, threads))
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(SimulatedCamera, "_draw_eye", drawn)
-        patched.setattr("runtime.engines.openvino.engine.compile_pair", compiled)
-        yield
-
-
-def _once(key: tuple[object, ...], make: Callable[[], Any]) -> Any:
-    if key not in _MADE:
-        _MADE[key] = make()
-    return _MADE[key]
-
-
 @contextmanager
 def driven(folder: Path, **settings: Any) -> Iterator[Driver]:
     """A cart that is ready to be used; its host waits longer for the board, which is a thread of the same process."""
     users = SignIn(demonstration_users())
     with (
-        made_once(),
+        made_once(lambda bundle: True),
         pytest.MonkeyPatch.context() as patient,
         demonstration(folder, **settings) as simulated,
         Cart(simulated.parts) as cart,
