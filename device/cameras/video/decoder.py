@@ -19,6 +19,8 @@ from device.cameras.video.second import second_decoder
 
 _LOST_WORDS = ("Frame num gap", "missed", "bad cseq", "ended prematurely", "partial file", "max delay reached")
 """In lines of FFmpeg's that tell of data that never came; all else under an error is talk."""
+_LOST_ON_THE_WAY = ("RTP: ", "max delay reached")
+"""Beginnings of those of the network."""
 _UNCHECKED = frozenset({"rawvideo", "v210", "v308", "v408", "v410", "yuv4", "bmp", "targa", "ppm", "pam"})
 """Codecs, by FFmpeg's names, of which each picture is a plain list of values."""
 
@@ -53,13 +55,20 @@ class VideoDecoder:
         self._by_time: dict[int, int] = {}
         self.cut = False
         """Whether the container was heard to end too early."""
+        self.lost: str | None = None
+        """What was said of damage or loss while the last packet was read."""
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take what FFmpeg says in this thread as said of the packets that come next."""
+    def listening(self, ahead: int = 0) -> Iterator[None]:
+        """Take what FFmpeg says in this thread, while it reads, as said of what came before and of so many packets that
+        come next."""
         with pyav().logging.Capture() as lines:
             yield
-        self._heed(lines, self._packets)
+        self.heed(lines, ahead=ahead)
+
+    def heed(self, lines: list[tuple[int, str, str]], *, ahead: int) -> None:
+        """Take these lines (level, name, text) as `listening` takes them."""
+        self.lost = self._heed(lines, self._packets + ahead)
 
     def decode(self, packet: Any) -> Iterator[Picture]:
         """The frames that are ready after a packet; an empty packet asks for those that are left."""
@@ -106,7 +115,7 @@ class VideoDecoder:
             lost = any(words in text for words in _LOST_WORDS)
             self.cut = self.cut or "ended prematurely" in text or "partial file" in text
             if lost or (level <= pyav().logging.ERROR and name == self._codec.name):
-                first = first or " ".join(text.split())[:80]
+                first = first or _said(text)
                 self._clean.damage(first, number)
         return first
 
@@ -145,6 +154,10 @@ def _rotation(frame: Any) -> int:
 
 def _turned(pixels: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
     return pixels if degrees == 0 else np.ascontiguousarray(np.rot90(pixels, degrees // 90))
+
+
+def _said(line: str) -> str:
+    return "packets lost on the way" if line.startswith(_LOST_ON_THE_WAY) else " ".join(line.split())[:80]
 
 
 def _words(error: Exception) -> str:

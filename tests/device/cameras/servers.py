@@ -18,6 +18,7 @@ import pytest
 SYSTEM_PYTHON = "/usr/bin/python3"
 FAKE_GIGE = "arv-fake-gv-camera-0.8"
 RTSP_SERVER = Path(__file__).parent / "opencv" / "rtsp_server.py"
+LOSSY_RTSP_SERVER = Path(__file__).parent / "stream" / "rtsp_lossy_server.py"
 DEADLINE_S = 120.0
 _GVCP_PORT = 3956
 _LISTENS_OR_SERVES = ("0A", "01")
@@ -111,9 +112,22 @@ def _over_http(port: int, *codec: str, grey: bool = False) -> Iterator[Program]:
 @contextmanager
 def rtsp(port: int, *, grey: bool = False) -> Iterator[Program]:
     """GStreamer's RTSP server with JPEG pictures of 320 x 240, 20 a second: a moving ball, red or white."""
+    with _rtsp_server(RTSP_SERVER, str(port), "0xffffffff" if grey else "0xffff0000") as program:
+        yield program
+
+
+@contextmanager
+def rtsp_of(port: int, pipeline: str, *, lost_every: int = 0) -> Iterator[Program]:
+    """The same of a pipeline's words, of whose packets every so many-th one is lost."""
+    with _rtsp_server(LOSSY_RTSP_SERVER, str(port), pipeline, str(lost_every)) as program:
+        yield program
+
+
+@contextmanager
+def _rtsp_server(script: Path, *arguments: str) -> Iterator[Program]:
     if not _system_python_has("GstRtspServer"):
         pytest.skip("GStreamer's RTSP server is not installed (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi)")
-    with running(SYSTEM_PYTHON, str(RTSP_SERVER), str(port), "0xffffffff" if grey else "0xffff0000") as program:
+    with running(SYSTEM_PYTHON, str(script), *arguments) as program:
         program.wait_for_line(b"ready")
         yield program
 
