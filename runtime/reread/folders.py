@@ -22,7 +22,7 @@ from runtime.views import EYES_IN_TABLES
 
 LABELS = "labels.csv"
 READINGS = "readings.jsonl"
-WRITTEN = frozenset({READINGS, "summary.html", "overlays", "vessels", "gates"})
+WRITTEN = frozenset({READINGS, "summary.html", "run.json", "overlays", "vessels", "gates"})
 """What a run wrote: its readings, and beside them its page and what it drew."""
 LABELS_LIMIT_BYTES = 1 << 30
 INFANT = ("infant", "patient", "subject")

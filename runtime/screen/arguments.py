@@ -121,7 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("out"),
         metavar="DIR",
-        help="folder for readings.jsonl, overlays/ and summary.html (default: out); an earlier run's are replaced",
+        help="folder for readings.jsonl, overlays/, summary.html and run.json, which tells what of the source was not "
+        "read (default: out); an earlier run's are replaced",
     )
     output.add_argument("--vessels", action="store_true", help="also write vessels/NAME.png, 8-bit vessel probability")
     output.add_argument(

@@ -11,12 +11,13 @@ from runtime.sinks.gates import GatesSink
 from runtime.sinks.jsonl import JsonLinesSink, StandardOutputSink
 from runtime.sinks.names import FrameNames
 from runtime.sinks.overlay import OverlaySink
+from runtime.sinks.run_facts import RunFactsSink
 from runtime.sinks.summary import SummarySink
 from runtime.sinks.tally import Tally
 from runtime.sinks.vessels import VesselSink
 
 READINGS, OVERLAYS, VESSELS, GATES = "readings.jsonl", "overlays", "vessels", "gates"
-SUMMARY = "summary.html"
+SUMMARY, RUN_FACTS = "summary.html", "run.json"
 
 
 def open_sinks(options: ScreenOptions, tally: Tally, not_read: Callable[[], Sequence[str]]) -> list[Sink]:
@@ -26,7 +27,9 @@ def open_sinks(options: ScreenOptions, tally: Tally, not_read: Callable[[], Sequ
     """
     out, names = options.out, FrameNames()
     pictured = {OVERLAYS: OverlaySink.ENDING, VESSELS: VesselSink.ENDING, GATES: GatesSink.ENDING}
-    clear_earlier_run(out / READINGS, {out / name: ending for name, ending in pictured.items()}, out / SUMMARY)
+    clear_earlier_run(
+        out / READINGS, {out / name: ending for name, ending in pictured.items()}, (out / SUMMARY, out / RUN_FACTS)
+    )
     pictures: list[Sink] = []
     if options.overlays:
         pictures.append(OverlaySink(out / OVERLAYS, names))
@@ -37,7 +40,12 @@ def open_sinks(options: ScreenOptions, tally: Tally, not_read: Callable[[], Sequ
     readings: list[Sink] = [JsonLinesSink(out / READINGS)]
     if options.json:
         readings.append(StandardOutputSink())
-    return [*readings, *pictures, SummarySink(out / SUMMARY, tally, not_read)]
+    return [
+        *readings,
+        *pictures,
+        SummarySink(out / SUMMARY, tally, not_read),
+        RunFactsSink(out / RUN_FACTS, tally, not_read),
+    ]
 
 
 def written(options: ScreenOptions) -> list[str]:
@@ -45,5 +53,5 @@ def written(options: ScreenOptions) -> list[str]:
     folders = [OVERLAYS] if options.overlays else []
     folders += [VESSELS] if options.vessels else []
     folders += [GATES] if options.gates else []
-    paths = [options.out / name for name in (READINGS, *folders, SUMMARY)]
+    paths = [options.out / name for name in (READINGS, *folders, SUMMARY, RUN_FACTS)]
     return [str(path) for path in paths if path.exists()]

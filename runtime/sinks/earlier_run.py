@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from device.outputs import OutputFolder
@@ -12,18 +12,20 @@ from runtime.sinks.files import naming
 from runtime.sinks.names import FrameNames
 
 
-def clear_earlier_run(readings: Path, pictures: dict[Path, str], page: Path) -> None:
-    """Remove the pictures of the run that wrote `readings`, and its page; nothing else in the folder is touched.
+def clear_earlier_run(readings: Path, pictures: dict[Path, str], at_end: Sequence[Path]) -> None:
+    """Remove the pictures of the run that wrote `readings`, and what it wrote at its end; nothing else is touched.
 
     pictures: the folders that may hold some, with the ending of theirs. Frame names follow from the order of reading,
     so the old readings name their pictures. No link is followed. Raises `OutputError` when something cannot be removed.
     """
     with contextlib.ExitStack() as stack:
-        with naming(str(page)):
-            if (out := _held(stack, page.parent, link_ok=True)) is None:
+        with naming(str(readings.parent)):
+            if (out := _held(stack, readings.parent, link_ok=True)) is None:
                 return
-            out.remove(page.name)
             out.remove_parts()
+        for path in at_end:
+            with naming(str(path)):
+                out.remove(path.name)
         with naming(str(readings)):
             if (lines := out.read(readings.name)) is None:
                 return

@@ -92,6 +92,11 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return use
 
 
+def run_facts(out: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((out / "run.json").read_text())
+    return facts
+
+
 def frame(sequence: int) -> Frame:
     return Frame(retina(sequence), sequence, f"f{sequence}.png")
 
@@ -107,7 +112,7 @@ def test_a_folder_becomes_readings_pictures_and_a_page(
     assert {r["budget_ms"] for r in readings} == {None}
     written = sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file())
     assert written == [
-        "overlays/eye_0.jpg", "overlays/eye_1.jpg", "overlays/eye_2.jpg", "readings.jsonl", "summary.html",
+        "overlays/eye_0.jpg", "overlays/eye_1.jpg", "overlays/eye_2.jpg", "readings.jsonl", "run.json", "summary.html",
         "vessels/eye_0.png", "vessels/eye_1.png", "vessels/eye_2.png",
     ]  # fmt: skip
     printed, said = capfd.readouterr()
@@ -307,6 +312,11 @@ def test_what_was_not_read_stands_before_the_outcomes(
     ):
         assert page.index(NOT_ALL) < page.index(line) < page.index("Outcomes</h2>")
         assert 0 <= end.index(line) < end.index("4 frames: 3 NO REFERRAL FINDINGS")
+    facts = run_facts(tmp_path / "out")
+    assert (facts["schema"], facts["readings"]) == ("rop.run/1", 4)
+    assert facts["outcomes"] == {"REFER": 0, "NO_REFERRAL_FINDINGS": 3, "RETAKE": 0, "NO_RESULT": 1}
+    assert facts["not_read"][0].startswith("passed over: 5 entries: 1 folder, 1 hidden picture, 1 .gif, 1 .mp4, 1 .txt")
+    assert facts["not_read"][1].startswith("1 of 4 frames could not be read")
     assert "continue the scheduled" not in page + printed + said
 
 
@@ -315,7 +325,9 @@ def test_a_run_that_ends_before_its_source_says_what_it_did_not_read(
 ) -> None:
     assert run(photos, "--frames", 3) == 0
     assert NOT_ALL not in (tmp_path / "out" / "summary.html").read_text() + capfd.readouterr().out
+    assert run_facts(tmp_path / "out")["not_read"] == []
     assert run(photos, "--frames", 1) == 0
+    assert run_facts(tmp_path / "out")["not_read"] == ["2 of 3 frames: the run ended before them"]
     assert "2 of 3 frames: the run ended before them" in (tmp_path / "out" / "summary.html").read_text()
     assert "2 of 3 frames: the run ended before them" in capfd.readouterr().out
     scripted(frame(0), Disconnected("camera 0: unplugged"))

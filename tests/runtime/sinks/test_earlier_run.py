@@ -19,9 +19,9 @@ def test_only_what_the_earlier_run_wrote_is_removed(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.png.jpg", "sim_2.jpg", "mine.jpg"):
         (overlays / name).touch()
     page.touch()
-    clear_earlier_run(readings, {overlays: ".jpg", tmp_path / "vessels": ".png"}, page)
+    clear_earlier_run(readings, {overlays: ".jpg", tmp_path / "vessels": ".png"}, [page])
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["mine.jpg", "overlays", "readings.jsonl"]
 
 
 def test_nothing_there_is_fine(tmp_path: Path) -> None:
-    clear_earlier_run(tmp_path / "readings.jsonl", {tmp_path / "overlays": ".jpg"}, tmp_path / "summary.html")
+    clear_earlier_run(tmp_path / "readings.jsonl", {tmp_path / "overlays": ".jpg"}, [tmp_path / "summary.html"])
