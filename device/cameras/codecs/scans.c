@@ -126,19 +126,36 @@ static int ends(Bits *b, const Codes *c, Band *band, int64_t blocks) {
     return 0;
 }
 
+/* Of a block: its coefficients from `k` on to the end of the band. */
+static uint64_t rest_of(const Band *band, int k) {
+    return (UINT64_C(2) << band->last) - (UINT64_C(1) << k); /* 2 << 63 is 0, and the difference right */
+}
+
+/* How many bits are set; the builtin is a call where the processor's own instruction may not be used. */
+static inline int set_bits(uint64_t of) {
+    of -= of >> 1 & UINT64_C(0x5555555555555555);
+    of = (of & UINT64_C(0x3333333333333333)) + (of >> 2 & UINT64_C(0x3333333333333333));
+    return (int)(((of + (of >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F)) * UINT64_C(0x0101010101010101) >> 56);
+}
+
+/* A bit for each of these coefficients: 0, or TOO_FEW. */
+static int corrected(Bits *b, uint64_t those) {
+    int more = set_bits(those);
+    for (; more > 24; more -= 24) {
+        if (taken(b, 24) < 0) return TOO_FEW;
+    }
+    return more && taken(b, more) < 0 ? TOO_FEW : 0;
+}
+
 /* A bit for each coefficient from `k` on that is not 0, until `zeros` that are 0 were passed and one more is found: its
  * place, or one behind the band; TOO_FEW. */
 static int refined(Bits *b, const Band *band, uint64_t known, int k, int zeros) {
     if (k > band->last) return k;
-    const uint64_t of_band = (UINT64_C(2) << band->last) - (UINT64_C(1) << k); /* 2 << 63 is 0, and the difference right */
+    const uint64_t of_band = rest_of(band, k);
     uint64_t open = ~known & of_band;
     for (; zeros > 0 && open; zeros--) open &= open - 1;
     const int found = open ? __builtin_ctzll(open) : band->last + 1;
-    int more = __builtin_popcountll(known & of_band & (open ? (open & -open) - 1 : ~UINT64_C(0)));
-    for (; more > 24; more -= 24) {
-        if (taken(b, 24) < 0) return TOO_FEW;
-    }
-    return taken(b, more) < 0 ? TOO_FEW : found;
+    return corrected(b, known & of_band & (open ? (open & -open) - 1 : ~UINT64_C(0))) < 0 ? TOO_FEW : found;
 }
 
 /* Whether the data of a scan that adds a bit lasts for `blocks`, and no run of nothing reaches beyond them. */
@@ -165,7 +182,7 @@ static int refines(Bits *b, const Codes *c, const Band *band, int64_t blocks) {
             k++;
         }
         if (run) {
-            if (refined(b, band, known, k, 64) < 0) return 0;
+            if (k <= band->last && corrected(b, known & rest_of(band, k)) < 0) return 0;
             run--;
         }
     }
