@@ -20,13 +20,19 @@ _PROPERTY = re.compile(
     r"""("(?:\\.|[^"\\])*(?:"|$)|'(?:\\.|[^'\\])*(?:'|$)|(?:\\.|[^\s\\])+)"""
 )
 """A property of an element as GStreamer's pipelines have it: name, `=` with a type or without, value."""
-_SECRET_NAME = re.compile(
-    r"(?i)(?:^|[-_.:])(?:(?:pw|pwd|pass(?:w(?:or)?d|phrase|code)?|secret|token|psk|cookies?|headers?|credentials?)(?:$|[-_])"
-    r"|(?:keys?(?:[-_]id)?|user(?:name)?|login|(?:user|proxy|client)[-_]id|auth(?:orization)?)$)"
-)
+_AT_FIRST = r"pw|pwd|pass(?:w(?:or)?d|phrase|code)?|secret|token|psk|cookies?|headers?|credentials?"
+_AT_LAST = r"keys?(?:[-_]id)?|user(?:name)?|login|(?:user|proxy|client)[-_]id|auth(?:orization)?"
+_SECRET_NAME = re.compile(rf"(?i)(?:^|[-_.:])(?:(?:{_AT_FIRST})(?:$|[-_])|(?:{_AT_LAST})$)")
 """Names of properties whose values are for one camera's or server's ears (`user-pw`, `proxy-id`, `passphrase`)."""
+_AMONG_SETTINGS = re.compile(
+    rf"""(?i)(?<=[,#])((?:[\w.:-]*[-_.:])?(?:(?:{_AT_FIRST})(?:[-_][\w.:-]*)?|{_AT_LAST})=)([^\s"']+)"""
+)
+"""A setting of such a name, where settings stand behind one another: behind `#` or in `camera:0,password=...`."""
+_WITH_BLANKS = re.compile(r"(?is)\A([a-z][a-z0-9+.-]*://)([^\s@/:]+:[^\s@/]+\s.*@.*)\Z")
+"""Nothing but an address, whose password holds blanks."""
 _VALUE_IN_PATH = re.compile(r"=([^=&;/\s'\"]+)")
-_VALUE_IN_QUERY = re.compile(r"=([^=&;\s'\"]+)")
+_VALUE_IN_QUERY = re.compile(r"=([^=&;\s'\"]+)|(?<=[?&;])([^=&;\s'\"]+)(?=[&;\s'\"]|\Z)")
+"""Also one without a name."""
 _SETTING = r"(?:transport|\w+_timeout_s)=[\w.]*"
 _SETTINGS = re.compile(rf"(?:{_SETTING}(?:,{_SETTING})*)?\W*")
 """What may stand behind `#` where a value stands before it; all else may be the rest of a password that holds one."""
@@ -47,9 +53,11 @@ def hide_secrets(text: str) -> str:
 
 def _hidden(text: str, stars: Callable[[str], str]) -> str:
     """The text with stars in place of each secret."""
+    text = _WITH_BLANKS.sub(lambda found: found[1] + _with_stars(found[2], stars), text)
     text = _ADDRESS.sub(lambda found: found[1] + _with_stars(found[2], stars), text)
     text = _QUOTED.sub(lambda found: found[1] + found[2] + _with_stars(found[3], stars), text)
     text = _NO_SCHEME.sub(lambda found: found[1] + stars(found[2]), text)
+    text = _AMONG_SETTINGS.sub(lambda found: found[1] + stars(found[2]), text)
     return _PROPERTY.sub(
         lambda found: found[1] + found[2] + stars(found[3]) if _SECRET_NAME.search(found[1]) else found[0], text
     )
@@ -74,7 +82,7 @@ def _secrets(rest: str) -> Iterator[tuple[int, int]]:
     query = rest.find("?", path, end)
     query = query if query >= 0 else end
     values = [found.span(1) for found in _VALUE_IN_PATH.finditer(rest, path, query)]
-    values += [found.span(1) for found in _VALUE_IN_QUERY.finditer(rest, query, end)]
+    values += [found.span(found.lastindex or 0) for found in _VALUE_IN_QUERY.finditer(rest, query, end)]
     yield from values
     if settings >= 0 and values and not _SETTINGS.fullmatch(rest, settings + 1):
         yield settings + 1, len(rest)

@@ -67,7 +67,7 @@ def what_is_seen(pixels: NDArray[np.uint8], *, blocks: bool = True, unchecked: b
     if flat is not None:
         return DamageSeen(flat)
     if unchecked and row_step(pixels) > STEP_MAX:
-        return DamageSeen("rows that do not go on from one to the next")
+        return DamageSeen("rows that do not go on from one to the next, as after a fault or very strong compression")
     score = seam_score(pixels) if blocks else 0.0
     return DamageSeen("a seam across the picture", score > _SURE) if score > 1 else None
 

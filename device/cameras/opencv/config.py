@@ -58,7 +58,7 @@ class StreamConfig(CameraSettings):
     url: str = Field(pattern=r"^(rtsps?|https?)://.")
     """Address; it may hold a user's name and password, which appear in no message and no record."""
     transport: Literal["tcp", "udp"] = "tcp"
-    """How RTSP carries pictures; over `udp` a lost packet spoils frames without a word, so `tcp` is the rule."""
+    """How RTSP carries pictures; over `udp` each lost packet costs all frames up to the next key frame."""
     open_timeout_s: float = Field(default=5.0, gt=0, le=120)
     """Seconds within which the stream must be open."""
     read_timeout_s: float = Field(default=3.0, gt=0, le=120)
