@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 
@@ -35,3 +36,31 @@ def is_cut(path: Path) -> bool:
                 at += length
             return at != size
     return False
+
+
+_BESIDE = re.compile(rb"[0-9A-Za-z ]{4}")
+_LISTS = (b"LIST", b"RIFF")
+_HEAD = 8
+"""Bytes of a chunk's name and length."""
+_CHUNKS_MAX = 100_000
+
+
+def chunks_follow(path: Path, end: int, begin: int) -> bool:
+    """Whether whole chunks lie between two pictures of an AVI: FFmpeg passes over what is none, in silence.
+
+    end: behind the data of the one picture, with its padding; begin: where that of the next one begins, which has a
+    chunk's head before it.
+    """
+    if end == begin - _HEAD:
+        return True
+    with path.open("rb") as file:
+        for _ in range(_CHUNKS_MAX):
+            if end >= begin - _HEAD:
+                break
+            file.seek(end)
+            head = file.read(_HEAD)
+            if not _BESIDE.fullmatch(head[:4]) or len(head) < _HEAD:
+                return False
+            length = int.from_bytes(head[4:], "little")
+            end += _HEAD + (4 if head[:4] in _LISTS else length + length % 2)
+    return end == begin - _HEAD

@@ -15,14 +15,13 @@ from device.cameras.codecs.refused import Refused
 from device.cameras.codecs.seams import what_is_seen
 from device.cameras.video.clean import CleanRun, units_damaged
 from device.cameras.video.library import pyav
-from device.cameras.video.second import second_decoder
+from device.cameras.video.second import PLAIN, second_decoder
 
 _LOST_WORDS = ("Frame num gap", "missed", "bad cseq", "ended prematurely", "partial file", "max delay reached")
 """In lines of FFmpeg's that tell of data that never came; all else under an error is talk."""
 _LOST_ON_THE_WAY = ("RTP: ", "max delay reached")
 """Beginnings of those of the network."""
-_UNCHECKED = frozenset({"rawvideo", "v210", "v308", "v408", "v410", "yuv4", "bmp", "targa", "ppm", "pam"})
-"""Codecs, by FFmpeg's names, of which each picture is a plain list of values."""
+_MISSING = "data that is missing"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +43,10 @@ class VideoDecoder:
     damage, a second decoder looks. Raises `SourceNotFound` for a codec of which nobody can tell (VP9).
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, container: str = "") -> None:
+        """container: FFmpeg's name of what carries the stream, where its errors are of data that is missing."""
         self._stream = stream
+        self._container = container
         self._codec = stream.codec_context
         self._codec.thread_count = 1
         self._codec.thread_type = "NONE"
@@ -56,7 +57,7 @@ class VideoDecoder:
         self.cut = False
         """Whether the container was heard to end too early."""
         self.lost: str | None = None
-        """What was said of damage or loss while the last packet was read."""
+        """What was said of data that never came, while the last packet was read."""
 
     @contextmanager
     def listening(self, ahead: int = 0) -> Iterator[None]:
@@ -68,7 +69,13 @@ class VideoDecoder:
 
     def heed(self, lines: list[tuple[int, str, str]], *, ahead: int) -> None:
         """Take these lines (level, name, text) as `listening` takes them."""
-        self.lost = self._heed(lines, self._packets + ahead)
+        self.lost = None
+        self._heed(lines, self._packets + ahead)
+
+    def missed(self, why: str) -> None:
+        """Data is missing between the last packet and the next one."""
+        self.lost = why
+        self._clean.damage(why, self._packets)
 
     def decode(self, packet: Any) -> Iterator[Picture]:
         """The frames that are ready after a packet; an empty packet asks for those that are left."""
@@ -104,7 +111,7 @@ class VideoDecoder:
     def _look_at(self, packet: Any, number: int) -> None:
         why = units_damaged(bytes(packet), self._codec.name, self._codec.extradata or b"")
         if why is None and packet.is_corrupt:
-            why = "data that is missing"
+            why = _MISSING
         if why is not None:
             self._clean.damage(why, number)
 
@@ -114,9 +121,13 @@ class VideoDecoder:
         for level, name, text in lines:
             lost = any(words in text for words in _LOST_WORDS)
             self.cut = self.cut or "ended prematurely" in text or "partial file" in text
-            if lost or (level <= pyav().logging.ERROR and name == self._codec.name):
+            error = level <= pyav().logging.ERROR
+            if error and name and name == self._container:
+                lost, text = True, _MISSING
+            if lost or (error and name == self._codec.name):
                 first = first or _said(text)
                 self._clean.damage(first, number)
+                self.lost = self.lost or (first if lost else None)
         return first
 
     def _picture(self, frame: Any, number: int) -> Picture:
@@ -126,7 +137,7 @@ class VideoDecoder:
         if refused is not None:
             return Picture(None, refused)
         pixels = _turned(_rgb(frame), _rotation(frame))
-        seen = what_is_seen(pixels, unchecked=self._codec.name in _UNCHECKED)
+        seen = what_is_seen(pixels, unchecked=self._codec.name in PLAIN)
         if seen is None:
             return Picture(pixels)
         if seen.sure:

@@ -13,7 +13,7 @@ from typing import Any
 from device.cameras.codecs.refused import MAX_MEGAPIXELS
 from device.cameras.files.decode import shown_name
 from device.cameras.one_size import OneSize
-from device.cameras.video.container import is_cut
+from device.cameras.video.container import chunks_follow, is_cut
 from device.cameras.video.decoder import Picture, VideoDecoder
 from device.cameras.video.library import pyav
 from device.errors import FrameUnreadable, SourceNotFound
@@ -78,10 +78,12 @@ class Recording:
                 "record it smaller"
             )
         try:
-            self._decoder = VideoDecoder(stream)
+            self._decoder = VideoDecoder(stream, self._container.format.name)
         except SourceNotFound as silent:
             raise SourceNotFound(f"{self._shown}: {silent}") from None
         self._packets = self._container.demux(stream)
+        self._is_avi = self._container.format.name == "avi"
+        self._data_end: int | None = None
         self._stated = _stated_frames(self._container, stream)
 
     def _not_a_video(self) -> str:
@@ -146,7 +148,21 @@ class Recording:
             elif packet.is_corrupt and packet.size:  # the last one of a cut file, in part
                 self._decoder.cut = True
             else:
+                self._look_between(packet)
                 self._waiting.extend(self._decoder.decode(packet))
+
+    def _look_between(self, packet: Any) -> None:
+        """Count as one refused frame what is missing before a packet."""
+        if self._is_avi and packet.size and packet.pos is not None:
+            if (
+                self._data_end is not None
+                and self._data_end < packet.pos
+                and not chunks_follow(self._file, self._data_end, packet.pos)
+            ):
+                self._decoder.missed("data that is missing")
+            self._data_end = packet.pos + packet.size + packet.size % 2
+        if self._decoder.lost is not None and packet.size:
+            self._waiting.append(Picture(None, self._decoder.lost))
 
     def _end(self, sequence: int) -> None:
         if not (self._decoder.cut or is_cut(self._file)):

@@ -1,6 +1,7 @@
 """A second decoder beside FFmpeg's, for codecs where FFmpeg's says nothing of damage.
 
-FFmpeg's decoders of H.265 and VP8 fill in and are silent when data was cut or altered, and so is that of VP9.
+FFmpeg's decoders of H.265 and VP8 fill in and are silent when data was cut or altered, and so are those of VP9 and of
+many more codecs, which are refused.
 """
 
 from __future__ import annotations
@@ -15,24 +16,16 @@ from device.cameras.video.library import pyav
 from device.cameras.video.units import is_slice, joined, split
 from device.errors import SourceNotFound
 
-SILENT = frozenset(
-    {
-        "vp3",
-        "vp4",
-        "vp5",
-        "vp6",
-        "vp6a",
-        "vp6f",
-        "vp7",
-        "theora",
-        "vp9",
-        "msmpeg4v1",
-        "msmpeg4v2",
-        "msmpeg4v3",
-        "msmpeg4",
-    }
+PLAIN = frozenset({"rawvideo", "v210", "v308", "v408", "v410", "yuv4", "bmp", "targa", "ppm", "pam"})
+"""Codecs of which each picture is a plain list of values."""
+TELLING = (
+    frozenset({"h264", "hevc", "vp8", "av1", "libdav1d", "libaom-av1", "mjpeg", "ffv1", "prores", "dnxhd", "dvvideo"})
+    | frozenset({"mpeg1video", "mpeg2video", "mpeg4", "flv", "h263"})
+    | PLAIN
 )
-"""Codecs, by FFmpeg's names, of which nothing here would notice the damage."""
+"""Codecs, by FFmpeg's names, whose damage is noticed: by their decoders, by a second one, or by what is seen. Others
+are refused: of those that were tried (Windows Media 7 and 8, DivX 3, HuffYUV, Ut Video, Cinepak) damaged frames
+came as whole ones, up to 117 levels off."""
 
 TAIL = b"\xff" * 32
 
@@ -53,7 +46,7 @@ def second_decoder(codec: Any) -> SecondDecoder | None:
 
     Raises `SourceNotFound` for a codec of which nobody can tell whether its data is whole.
     """
-    if codec.name in SILENT:
+    if codec.name not in TELLING:
         raise SourceNotFound(
             f"a video of {codec.name.upper()}, whose decoder does not tell damaged frames from whole ones; "
             "record or send it as H.264 or Motion JPEG"

@@ -29,6 +29,7 @@ CODECS = {
     "h264": ("libx264", {"preset": "veryfast", "tune": "zerolatency"}),
     "h265": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0"}),
 }
+OLD_ONES = {"mpeg2": ("mpeg2video", {}), "mpeg4": ("mpeg4", {})}
 QUIET_ONES = {
     "h265": CODECS["h265"],
     "h265 of another kind": ("libx265", {"preset": "veryfast", "x265-params": "log-level=none:wpp=0"}),
@@ -36,6 +37,7 @@ QUIET_ONES = {
     "vp8": ("libvpx", {"deadline": "realtime", "b": "800000"}),
 }
 """Of which FFmpeg's decoders say nothing when data was cut or altered."""
+PIXEL_FORMATS = {"huffyuv": "yuv422p", "cinepak": "rgb24"}
 SECOND = [
     pytest.param(
         True, id="libde265", marks=pytest.mark.skipif(not de265.is_there(), reason="libde265-0 is not installed")
@@ -51,7 +53,7 @@ def made(
     pixel_format: str = "yuv420p",
 ) -> Path:
     """A video of a moving retina; `change` gives another packet, or None for a lost one."""
-    name, options = (CODECS | QUIET_ONES)[codec]
+    name, options = (CODECS | QUIET_ONES | OLD_ONES)[codec]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(name, rate=10, options=options)
         stream.width, stream.height, stream.pix_fmt = 320, 240, pixel_format
@@ -202,7 +204,7 @@ def test_a_seam_that_compression_may_have_made_refuses_its_frame_alone(
 ) -> None:
     video = made(tmp_path / "a.mp4", "h264")
     scores = iter([0.5] * 4 + [score] + [0.5] * FRAMES)
-    monkeypatch.setattr(seams, "seam_score", lambda pixels: next(scores))
+    monkeypatch.setattr(seams, "seam_score", lambda pixels, quantum: next(scores))
     frames, refused, words = frames_of(video)
     assert set(refused) == left
     assert ("nothing counts until" in words[0]) == (len(left) > 1)
@@ -239,17 +241,70 @@ def test_altered_bytes_of_h265_are_told_by_libde265(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoder", "name", "told"), [("libvpx-vp9", "a.webm", "VP9"), ("msmpeg4", "a.avi", "MSMPEG4")]
+    ("encoder", "name", "told"),
+    [
+        ("libvpx-vp9", "a.webm", "VP9"),
+        ("msmpeg4", "a.avi", "MSMPEG4"),
+        ("wmv2", "a.wmv", "WMV2"),
+        ("huffyuv", "a.avi", "HUFFYUV"),
+        ("utvideo", "a.avi", "UTVIDEO"),
+        ("cinepak", "a.avi", "CINEPAK"),
+    ],
 )
 def test_a_codec_of_which_nobody_can_tell_is_refused(tmp_path: Path, encoder: str, name: str, told: str) -> None:
     options = {"deadline": "realtime", "cpu-used": "8"} if encoder == "libvpx-vp9" else {}
     with av.open(str(tmp_path / name), "w") as container:
         stream = container.add_stream(encoder, rate=10, options=options)
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 64, 64, PIXEL_FORMATS.get(encoder, "yuv420p")
         for frame in (av.VideoFrame.from_ndarray(retina(width=64, height=64), "rgb24"), None):
             container.mux(stream.encode(frame))
     with pytest.raises(SourceNotFound, match=rf"{name}: a video of {told}.* as H\.264 or Motion JPEG"):
         Recording(tmp_path / name)
+
+
+def with_a_hole(video: Path, path: Path, begin: int, end: int) -> Path:
+    """The file with other bytes in this part of it."""
+    data = bytearray(video.read_bytes())
+    data[begin:end] = random.Random(2).randbytes(end - begin)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "head_bytes"), [("mpeg2", "a.avi", 8), ("vp8", "a.webm", 2), ("mpeg4", "a.avi", 8)]
+)
+def test_pictures_that_a_hole_in_the_file_took_away_whole_are_missed(
+    tmp_path: Path, codec: str, name: str, head_bytes: int
+) -> None:
+    """The container is read on from where it makes sense again; of these codecs no picture says its number."""
+    video = made(tmp_path / name, codec)
+    whole, _, _ = frames_of(video)
+    with av.open(str(video)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    begin, end = packets[GOP + 2][0] - head_bytes, sum(packets[GOP + 3])
+    frames, refused, words = frames_of(with_a_hole(video, tmp_path / f"holed-{name}", begin, end))
+    given = {pixels.tobytes() for pixels in whole.values()}
+    assert [number for number, pixels in frames.items() if pixels.tobytes() not in given] == []
+    assert len(frames) >= FRAMES - GOP
+    assert any("data that is missing" in word for word in words)
+    assert refused
+
+
+def test_an_avi_with_other_chunks_between_its_pictures_is_whole(tmp_path: Path) -> None:
+    video = made(tmp_path / "a.avi", "mpeg4")
+    data = video.read_bytes()
+    with av.open(str(video)) as container:
+        at = [packet.pos for packet in container.demux(video=0) if packet.size][5] - 8
+    junk = b"JUNK" + (31).to_bytes(4, "little") + b"j" * 31 + b"\0"
+    movi = data.index(b"movi") - 8
+    length = int.from_bytes(data[movi + 4 : movi + 8], "little") + len(junk)
+    index = data.index(b"idx1")
+    padded = bytearray(data[:at] + junk + data[at:index])  # without its index, which is of the places before
+    padded[movi + 4 : movi + 8] = length.to_bytes(4, "little")
+    padded[4:8] = (len(padded) - 8).to_bytes(4, "little")
+    (tmp_path / "b.avi").write_bytes(padded)
+    frames, refused, _ = frames_of(tmp_path / "b.avi")
+    assert (len(frames), refused) == (FRAMES, [])
 
 
 def test_wrong_bits_give_no_frame_that_looks_otherwise(tmp_path: Path) -> None:
