@@ -13,6 +13,7 @@
 #include <cmath>
 #include <functional>
 #include <string_view>
+#include <utility>
 
 #include "../../device/cameras/codecs/looks.h"
 #include "../preprocess/resize.h"
@@ -163,6 +164,7 @@ struct JpegState {
     jpeg_error_mgr base;  // first: libjpeg hands its address back
     std::jmp_buf back;
     char said[JMSG_LENGTH_MAX + 16];
+    double quantum;  // as of `seams_score`
 };
 
 [[noreturn]] void jpeg_refuse(j_common_ptr jpeg) {
@@ -209,6 +211,8 @@ bool jpeg_pixels(jpeg_decompress_struct &jpeg, JpegState &state, Bytes &to) {
     jpeg.out_color_space = JCS_RGB;
     jpeg.dct_method = JDCT_ISLOW;
     jpeg_start_decompress(&jpeg);
+    const JQUANT_TBL *steps = jpeg.comp_info[0].quant_table;  // gone once it has finished
+    state.quantum = steps ? steps->quantval[0] / 8.0 : 0;
     const std::size_t row = std::size_t{jpeg.output_width} * 3;
     while (jpeg.output_scanline < jpeg.output_height) {
         JSAMPROW line = &to[jpeg.output_scanline * row];
@@ -218,7 +222,8 @@ bool jpeg_pixels(jpeg_decompress_struct &jpeg, JpegState &state, Bytes &to) {
     return true;
 }
 
-Picture decode_jpeg(const Bytes &file) {
+// quantum: as of `seams_score`.
+Picture decode_jpeg(const Bytes &file, double &quantum) {
     jpeg_decompress_struct jpeg{};
     JpegState state{};
     jpeg.err = jpeg_std_error(&state.base);
@@ -233,19 +238,20 @@ Picture decode_jpeg(const Bytes &file) {
     Picture picture{static_cast<int>(jpeg.image_width), static_cast<int>(jpeg.image_height), {}};
     picture.rgb.resize(std::size_t{jpeg.image_width} * jpeg.image_height * 3);
     if (!jpeg_pixels(jpeg, state, picture.rgb)) throw NoResult(state.said);
+    quantum = state.quantum;
     check_alone(file, file.size() - jpeg.src->bytes_in_buffer, picture);
     return picture;
 }
 
-// Damage that no decoder tells; the coding of JPEG works on blocks, where seams lie.
-Picture looked_at(Picture picture, const std::string &kind) {
+// Damage that no decoder tells; the coding of JPEG works on blocks, where seams lie. quantum: as of `seams_score`.
+Picture looked_at(Picture picture, const std::string &kind, double quantum = 0) {
     std::string seen;
     int first = 0, last = 0;
     double score = 0;
     if (seams_flat(picture.rgb.data(), picture.height, picture.width, &first, &last)) {
         seen = "rows " + std::to_string(first) + " to " + std::to_string(last) + " are one flat colour, which no photograph has";
     } else if (kind == "JPEG") {
-        if (!seams_score(picture.rgb.data(), picture.height, picture.width, &score)) throw std::bad_alloc();
+        if (!seams_score(picture.rgb.data(), picture.height, picture.width, quantum, &score)) throw std::bad_alloc();
         if (score > 1) seen = "a seam across the picture";
     }
     if (!seen.empty()) throw NoResult("damaged or truncated " + kind + " (" + seen + "); copy it again");
@@ -257,7 +263,11 @@ Picture looked_at(Picture picture, const std::string &kind) {
 Picture decode(const Bytes &file) {
     if (file.size() > LARGEST_PICTURE) throw NoResult("picture's file is too large");
     if (file.size() >= 8 && png_sig_cmp(file.data(), 0, 8) == 0) return looked_at(decode_png(file, PNG_COLOR_TYPE_RGB), "PNG");
-    if (file.size() >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff) return looked_at(decode_jpeg(file), "JPEG");
+    if (file.size() >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff) {
+        double quantum = 0;
+        Picture picture = decode_jpeg(file, quantum);
+        return looked_at(std::move(picture), "JPEG", quantum);
+    }
     throw NoResult("picture is neither PNG nor JPEG; convert it, or name its size with --raw WIDTHxHEIGHT");
 }
 

@@ -18,7 +18,7 @@ from device.cameras.codecs.progressive import check_scans
 from device.cameras.codecs.refused import Damaged, Refused, check_size
 from device.cameras.codecs.seams import damage_seen
 
-_SOI, _EOI, _SOS, _DRI = 0xD8, 0xD9, 0xDA, 0xDD
+_SOI, _EOI, _SOS, _DQT, _DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
 _SOF_KINDS = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive", 0xC3: "lossless", 0xF7: "JPEG-LS"}
 _SOF = frozenset(_SOF_KINDS) | {0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
@@ -48,6 +48,8 @@ class JpegHeader:
     """Restart interval in blocks (MCU), 0 for none."""
     mcu: tuple[int, int]
     """Width and height of a block (MCU) in pixels."""
+    quantum: float
+    """Levels that one step of the first channel's stored mean of a block makes; 0 where the header does not say."""
     clean: bytes | None
     """The header without the bytes that stray between its segments; None where there are none."""
 
@@ -59,7 +61,7 @@ def is_jpeg(data: bytes) -> bool:
 
 def read_header(data: bytes) -> JpegHeader:
     """The header of a JPEG picture; raises `Refused` when there is none that can be read."""
-    at, parts, frame, restart = 2, [data[:2]], None, 0
+    at, parts, frame, restart, steps = 2, [data[:2]], None, 0, dict[int, int]()
     while True:
         marker_at = data.find(b"\xff", at)
         while marker_at >= 0 and data[marker_at + 1 : marker_at + 2] in (b"\xff", b"\0"):
@@ -80,6 +82,8 @@ def read_header(data: bytes) -> JpegHeader:
             frame = (marker, body)
         elif marker == _DRI and len(body) >= 2:
             restart = int.from_bytes(body[:2], "big")
+        elif marker == _DQT:
+            steps |= _first_steps(body)
         at = end
         if marker == _SOS:
             break
@@ -96,9 +100,20 @@ def read_header(data: bytes) -> JpegHeader:
         kind=_SOF_KINDS.get(kind, "hierarchical or arithmetic"),
         data_at=at,
         restart_every=restart,
+        quantum=steps.get(body[8], 0) / 8 if len(body) > 8 else 0.0,  # eight times the mean is stored
         mcu=(8 * max(s >> 4 for s in sampling), 8 * max(s & 15 for s in sampling)) if len(sampling) > 1 else (8, 8),
         clean=None if len(clean) == at else clean,
     )
+
+
+def _first_steps(body: bytes) -> dict[int, int]:
+    """Of each table of a segment that defines quantisation its first step, which is the mean's."""
+    found, at = {}, 0
+    while at + 3 <= len(body):
+        wide = body[at] >> 4 > 0
+        found[body[at] & 15] = int.from_bytes(body[at + 1 : at + 2 + wide], "big")
+        at += 1 + 64 * (1 + wide)
+    return found
 
 
 def check_header(header: JpegHeader, data: bytes) -> None:
@@ -133,7 +148,7 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     if header.components == 4:
         raise Refused("a JPEG in CMYK, expected gray or colour; have it made in RGB")
     pixels = _strict(data, header)
-    seen = damage_seen(pixels)
+    seen = damage_seen(pixels, quantum=header.quantum)
     if seen is not None:
         raise Damaged("JPEG", seen)
     return pixels

@@ -5,8 +5,8 @@
 #include "looks.h"
 
 /* Pixels as Python handed them over: uint8 [height, width, 3]. */
-static int taken(PyObject *args, const char *format, Py_buffer *pixels, int *height, int *width) {
-    if (!PyArg_ParseTuple(args, format, pixels, height, width)) return 0;
+static int taken(PyObject *args, const char *format, Py_buffer *pixels, int *height, int *width, double *more) {
+    if (!PyArg_ParseTuple(args, format, pixels, height, width, more)) return 0;
     if (*height > 0 && *width > 0 && (int64_t)pixels->len / 3 == (int64_t)*height * *width && pixels->len % 3 == 0) return 1;
     PyBuffer_Release(pixels);
     PyErr_SetString(PyExc_ValueError, "looks: size and pixels do not belong together");
@@ -17,7 +17,7 @@ static PyObject *flat(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer pixels;
     int height, width, found, first, last;
-    if (!taken(args, "y*(ii):flat", &pixels, &height, &width)) return NULL;
+    if (!taken(args, "y*(ii):flat", &pixels, &height, &width, NULL)) return NULL;
     Py_BEGIN_ALLOW_THREADS
     found = seams_flat(pixels.buf, height, width, &first, &last);
     Py_END_ALLOW_THREADS
@@ -30,10 +30,10 @@ static PyObject *score(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer pixels;
     int height, width, done;
-    double found;
-    if (!taken(args, "y*(ii):score", &pixels, &height, &width)) return NULL;
+    double found, quantum;
+    if (!taken(args, "y*(ii)d:score", &pixels, &height, &width, &quantum)) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    done = seams_score(pixels.buf, height, width, &found);
+    done = seams_score(pixels.buf, height, width, quantum, &found);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&pixels);
     return done ? PyFloat_FromDouble(found) : PyErr_NoMemory();
@@ -57,7 +57,7 @@ static PyObject *pictures(PyObject *self, PyObject *args) {
 
 static PyMethodDef methods[] = {
     {"flat", flat, METH_VARARGS, "flat(pixels, (height, width))\n--\n\nFirst and last of rows of one flat colour, or None."},
-    {"score", score, METH_VARARGS, "score(pixels, (height, width))\n--\n\nHow much the strongest seam stands out."},
+    {"score", score, METH_VARARGS, "score(pixels, (height, width), quantum)\n--\n\nHow much the strongest seam stands out."},
     {"pictures", pictures, METH_VARARGS, "pictures(data, end, (width, height))\n--\n\nHow many pictures a file holds."},
     {NULL, NULL, 0, NULL},
 };

@@ -13,8 +13,9 @@ extern "C" {
  * pixels: RGB [height, width, 3], as below. */
 int seams_flat(const uint8_t *pixels, int height, int width, int *first, int *last);
 
-/* How much the strongest edge along a row of blocks stands out; over 1 hardly an undamaged picture lies. 0: no memory. */
-int seams_score(const uint8_t *pixels, int height, int width, double *score);
+/* How much the strongest edge along a row of blocks stands out; over 1 hardly an undamaged picture lies. 0: no memory.
+ * quantum: levels that one step of a block's stored mean makes, 0 where it is not known. */
+int seams_score(const uint8_t *pixels, int height, int width, double quantum, double *score);
 
 /* How many pictures a file holds: the one that ends before `end`, and those behind it that are more than a preview of half
  * its size; more beginnings than data has by chance count, too. 0 <= end <= bytes. */

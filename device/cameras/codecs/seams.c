@@ -10,6 +10,7 @@ enum { DARK = 24, WHITE = 245, FLAT_ROWS = 8, COLUMNS = 160, CLIP = 32, LEAST_HE
 #define SHIFT_MAX 0.9
 #define OVER_FEW 1.6
 #define OVER_MOST 4.0
+#define OF_QUANTUM 1.2
 #define ROUGHNESS_MAX 2.5
 
 static int apart(const uint8_t *one, const uint8_t *other, int channel) { return abs(one[channel] - other[channel]); }
@@ -138,7 +139,7 @@ static double quantile(const double *values, int count, double share) {
     return values[below] + (at - below) * (values[above] - values[below]);
 }
 
-static double score_of(Found *blocks, Found *between, int columns) {
+static double score_of(Found *blocks, Found *between, int columns, double quantum) {
     qsort(blocks->shift, (size_t)blocks->count, sizeof(double), by_size);
     qsort(blocks->rough, (size_t)blocks->count, sizeof(double), by_size);
     double plain_shift = 0, plain_rough = 0;
@@ -147,16 +148,18 @@ static double score_of(Found *blocks, Found *between, int columns) {
         plain_rough = most_of(plain_rough, between->rough[i]);
     }
     const double largest = blocks->shift[blocks->count - 1], usual = quantile(blocks->rough, blocks->count, 0.5);
-    double shift = (largest / columns / 4 - 1.5 * (plain_shift / columns / 4)) / SHIFT_MAX;
+    const double step = largest / columns / 4 - 1.5 * (plain_shift / columns / 4);
+    double shift = step / SHIFT_MAX;
     if (shift > 1) { /* strong compression makes each row of blocks a step */
         const double few = OVER_FEW * blocks->shift[blocks->count - 3], most = OVER_MOST * quantile(blocks->shift, blocks->count, 0.75);
-        shift = least_of(shift, largest / most_of(least_of(few, most), 1.0));
+        const double rounded = quantum > 0 ? least_of(1.0, OF_QUANTUM * step / quantum) : 1.0;
+        shift = least_of(shift, largest / most_of(least_of(few, most), 1.0) * rounded);
     }
     const double torn = blocks->rough[blocks->count - 1] - most_of(0.0, plain_rough - usual);
     return most_of(shift, torn / (usual + 0.5) / ROUGHNESS_MAX);
 }
 
-int seams_score(const uint8_t *pixels, int height, int width, double *score) {
+int seams_score(const uint8_t *pixels, int height, int width, double quantum, double *score) {
     *score = 0;
     if (height < LEAST_HEIGHT || width < LEAST_WIDTH) return 1;
     const int stride = larger(width / COLUMNS, 1);
@@ -171,7 +174,7 @@ int seams_score(const uint8_t *pixels, int height, int width, double *score) {
         fill(pixels, width, stride, &pairs);
         look(&pairs, 3, sums, &blocks);
         look(&pairs, 5, sums, &between);
-        *score = score_of(&blocks, &between, pairs.columns);
+        *score = score_of(&blocks, &between, pairs.columns, quantum);
     }
     free(memory);
     free(sums);

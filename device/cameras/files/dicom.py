@@ -74,10 +74,18 @@ def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...], State
             raise Damaged("DICOM file", type(error).__name__) from None
     syntax = pydicom.uid.UID(str(dataset.file_meta.TransferSyntaxUID))
     unchecked = not deflated and (not syntax.is_compressed or syntax == _RLE)
-    seen = damage_seen(pixels, blocks=not deflated, unchecked=unchecked)
+    if not _is_jpeg(syntax, header):  # `_jpeg` looks itself
+        _look_at(damage_seen(pixels, blocks=not deflated, unchecked=unchecked))
+    return (*_in_srgb(pixels, header), stated)
+
+
+def _is_jpeg(syntax: str, header: dict[str, Any]) -> bool:
+    return syntax in _JPEG_SYNTAXES and header["BitsStored"] == 8
+
+
+def _look_at(seen: str | None) -> None:
     if seen is not None:
         raise Damaged("DICOM picture", seen)
-    return (*_in_srgb(pixels, header), stated)
 
 
 def _stated(dataset: Any) -> StatedOf:
@@ -166,7 +174,7 @@ def _pixels(pydicom: Any, dataset: Any, header: dict[str, Any], stored: int) -> 
     syntax = str(dataset.file_meta.TransferSyntaxUID)
     if "PixelData" not in dataset:
         raise Refused("a DICOM object without a picture; expected a fundus photograph")
-    if syntax in _JPEG_SYNTAXES and stored == 8:
+    if _is_jpeg(syntax, header):
         return _jpeg(pydicom, dataset, header)
     listened_to = _check_stream(pydicom, dataset, header)
     if listened_to is not None and listened_to.ndim == 3 and header["PhotometricInterpretation"] in _OF_JPEG2000:
@@ -198,9 +206,11 @@ def _jpeg(pydicom: Any, dataset: Any, header: dict[str, Any]) -> NDArray[np.uint
         return decode_jpeg(stream)
     check_jpeg(stream)  # stored without the usual change of colours, which pydicom knows how to undo
     try:
-        return _to_rgb(np.asarray(dataset.pixel_array), 8)
+        made = _to_rgb(np.asarray(dataset.pixel_array), 8)
     except Exception as error:
         raise Damaged("DICOM file", type(error).__name__) from None
+    _look_at(damage_seen(made, quantum=jpeg.quantum))
+    return made
 
 
 def _check_stream(pydicom: Any, dataset: Any, header: dict[str, Any]) -> NDArray[np.uint8] | None:

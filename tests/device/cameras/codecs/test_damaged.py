@@ -15,7 +15,7 @@ from PIL import Image
 
 from device import FrameUnreadable
 from device.cameras.codecs import openjpeg, png, webp_library
-from device.cameras.codecs.jpeg import decode_jpeg
+from device.cameras.codecs.jpeg import decode_jpeg, read_header
 from device.cameras.codecs.refused import Damaged, Refused
 from device.cameras.codecs.seams import damage_seen, seam_score
 from device.cameras.codecs.webp import decode_webp
@@ -255,6 +255,46 @@ def test_rows_of_blocks_that_all_step_are_strong_compression_and_one_that_stands
     assert seam_score(np.clip(blocky, 0, 255).astype(np.uint8)) < 1
     blocky[240:] += 25
     assert seam_score(np.clip(blocky, 0, 255).astype(np.uint8)) > 1
+
+
+def test_a_step_as_small_as_what_brightness_is_rounded_to_must_stand_out_more() -> None:
+    pixels = RETINA.astype(int)
+    pixels[240:] += 6
+    stepped = np.clip(pixels, 0, 255).astype(np.uint8)
+    without = seam_score(stepped)
+    assert without > 1
+    assert seam_score(stepped, quantum=1) == without
+    assert seam_score(stepped, quantum=30) < 1
+    pixels[240:] += 40
+    assert seam_score(np.clip(pixels, 0, 255).astype(np.uint8), quantum=10) > 1
+
+
+@pytest.mark.parametrize("quality", [10, 50, 92])
+def test_the_rounding_of_brightness_is_read_from_the_header(quality: int) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(RETINA).save(buffer, "JPEG", quality=quality)
+    with Image.open(buffer) as opened:
+        steps = opened.quantization[0][0]
+    assert read_header(buffer.getvalue()).quantum == steps / 8
+
+
+@pytest.mark.data
+def test_parts_of_frames_cut_out_and_stored_strongly_compressed_are_whole(data_root: Path) -> None:
+    rng, refused, cut = random.Random(1), [], 0
+    for picture in sorted((data_root / "hvdropdb_ridge" / "images").iterdir())[1::8]:
+        with Image.open(picture) as opened:
+            frame = opened.convert("RGB")
+        for quality in (20, 30, 40, 50, 60):
+            wide, high = (round(side * rng.uniform(0.3, 0.9)) for side in frame.size)
+            left, top = rng.randrange(frame.width - wide), rng.randrange(frame.height - high)
+            buffer = io.BytesIO()
+            frame.crop((left, top, left + wide, top + high)).save(buffer, "JPEG", quality=quality)
+            cut += 1
+            try:
+                decode_jpeg(buffer.getvalue())
+            except Damaged as why:
+                refused.append((picture.name, quality, str(why)))
+    assert len(refused) <= 0.01 * cut, refused
 
 
 @pytest.mark.data
