@@ -29,7 +29,7 @@ CODECS = {
     "h264": ("libx264", {"preset": "veryfast", "tune": "zerolatency"}),
     "h265": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0"}),
 }
-OLD_ONES = {"mpeg2": ("mpeg2video", {}), "mpeg4": ("mpeg4", {})}
+OLD_ONES: dict[str, tuple[str, dict[str, str]]] = {"mpeg2": ("mpeg2video", {}), "mpeg4": ("mpeg4", {})}
 QUIET_ONES = {
     "h265": CODECS["h265"],
     "h265 of another kind": ("libx265", {"preset": "veryfast", "x265-params": "log-level=none:wpp=0"}),

@@ -75,7 +75,8 @@ def sent(path: Path) -> set[bytes]:
 
 def read(url: str) -> tuple[list[bytes], list[str]]:
     """The pixels of what was given until the stream ended, and why the rest was refused."""
-    given, refused = [], []
+    given: list[bytes] = []
+    refused: list[str] = []
     with open_camera(url) as camera:
         while True:
             try:
