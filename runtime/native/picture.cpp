@@ -13,7 +13,6 @@
 #include <cmath>
 #include <functional>
 #include <string_view>
-#include <utility>
 
 #include "../../device/cameras/codecs/looks.h"
 #include "../preprocess/resize.h"
@@ -211,8 +210,7 @@ bool jpeg_pixels(jpeg_decompress_struct &jpeg, JpegState &state, Bytes &to) {
     jpeg.out_color_space = JCS_RGB;
     jpeg.dct_method = JDCT_ISLOW;
     jpeg_start_decompress(&jpeg);
-    const JQUANT_TBL *steps = jpeg.comp_info[0].quant_table;  // gone once it has finished
-    state.quantum = steps ? steps->quantval[0] / 8.0 : 0;
+    if (const JQUANT_TBL *steps = jpeg.comp_info[0].quant_table) state.quantum = steps->quantval[0] / 8.0;  // gone at the end
     const std::size_t row = std::size_t{jpeg.output_width} * 3;
     while (jpeg.output_scanline < jpeg.output_height) {
         JSAMPROW line = &to[jpeg.output_scanline * row];
@@ -220,27 +218,6 @@ bool jpeg_pixels(jpeg_decompress_struct &jpeg, JpegState &state, Bytes &to) {
     }
     jpeg_finish_decompress(&jpeg);
     return true;
-}
-
-// quantum: as of `seams_score`.
-Picture decode_jpeg(const Bytes &file, double &quantum) {
-    jpeg_decompress_struct jpeg{};
-    JpegState state{};
-    jpeg.err = jpeg_std_error(&state.base);
-    state.base.error_exit = jpeg_refuse;
-    state.base.emit_message = jpeg_warned;
-    struct Freed {
-        jpeg_decompress_struct *jpeg;
-        ~Freed() { jpeg_destroy_decompress(jpeg); }
-    } freed{&jpeg};
-    if (!jpeg_header(jpeg, state, file)) throw NoResult(state.said);
-    check_size(jpeg.image_width, jpeg.image_height);
-    Picture picture{static_cast<int>(jpeg.image_width), static_cast<int>(jpeg.image_height), {}};
-    picture.rgb.resize(std::size_t{jpeg.image_width} * jpeg.image_height * 3);
-    if (!jpeg_pixels(jpeg, state, picture.rgb)) throw NoResult(state.said);
-    quantum = state.quantum;
-    check_alone(file, file.size() - jpeg.src->bytes_in_buffer, picture);
-    return picture;
 }
 
 // Damage that no decoder tells; the coding of JPEG works on blocks, where seams lie. quantum: as of `seams_score`.
@@ -258,16 +235,31 @@ Picture looked_at(Picture picture, const std::string &kind, double quantum = 0) 
     return picture;
 }
 
+Picture decode_jpeg(const Bytes &file) {
+    jpeg_decompress_struct jpeg{};
+    JpegState state{};
+    jpeg.err = jpeg_std_error(&state.base);
+    state.base.error_exit = jpeg_refuse;
+    state.base.emit_message = jpeg_warned;
+    struct Freed {
+        jpeg_decompress_struct *jpeg;
+        ~Freed() { jpeg_destroy_decompress(jpeg); }
+    } freed{&jpeg};
+    if (!jpeg_header(jpeg, state, file)) throw NoResult(state.said);
+    check_size(jpeg.image_width, jpeg.image_height);
+    Picture picture{static_cast<int>(jpeg.image_width), static_cast<int>(jpeg.image_height), {}};
+    picture.rgb.resize(std::size_t{jpeg.image_width} * jpeg.image_height * 3);
+    if (!jpeg_pixels(jpeg, state, picture.rgb)) throw NoResult(state.said);
+    check_alone(file, file.size() - jpeg.src->bytes_in_buffer, picture);
+    return looked_at(std::move(picture), "JPEG", state.quantum);
+}
+
 }  // namespace
 
 Picture decode(const Bytes &file) {
     if (file.size() > LARGEST_PICTURE) throw NoResult("picture's file is too large");
     if (file.size() >= 8 && png_sig_cmp(file.data(), 0, 8) == 0) return looked_at(decode_png(file, PNG_COLOR_TYPE_RGB), "PNG");
-    if (file.size() >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff) {
-        double quantum = 0;
-        Picture picture = decode_jpeg(file, quantum);
-        return looked_at(std::move(picture), "JPEG", quantum);
-    }
+    if (file.size() >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff) return decode_jpeg(file);
     throw NoResult("picture is neither PNG nor JPEG; convert it, or name its size with --raw WIDTHxHEIGHT");
 }
 
