@@ -16,8 +16,8 @@ class Looks(Protocol):
     def flat(self, pixels: NDArray[np.uint8], size: tuple[int, int], /) -> tuple[int, int] | None:
         """First and last of rows that are one flat colour. size: height and width."""
 
-    def score(self, pixels: NDArray[np.uint8], size: tuple[int, int], /) -> float:
-        """How much the strongest seam stands out. size: height and width."""
+    def score(self, pixels: NDArray[np.uint8], size: tuple[int, int], quantum: float, /) -> float:
+        """How much the strongest seam stands out. size: height and width. quantum: as of `seam_score`."""
 
     def pictures(self, data: bytes, end: int, size: tuple[int, int], /) -> int:
         """How many pictures a file holds, the first of which ends before `end`. size: its width and height."""
