@@ -45,7 +45,7 @@ PART_service := $(SERVICE)
 PART_device := $(DEVICE)
 PART_runtime := tests/runtime $(patsubst %,--ignore=%,$(RECORD) $(SERVICE) $(CART))
 PART_rest := tests $(patsubst %,--ignore=%,$(BUILD_SIDE) $(DEVICE) tests/runtime)
-PARTS := cart build record pages runtime plans rest service device
+PARTS := build plans runtime record cart service rest device pages
 # Each part starts hundreds of processes, and each would compile our modules anew where bytecode may not be written.
 test test-part-% test-cart test-floors test-latest test-soak: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.test
