@@ -260,8 +260,9 @@ void rop_free(rop_client *client);
 rop_status rop_open(rop_client *client, const char *socket_path, const char *name, const rop_options *options);
 
 /*
- * Have the ring made and map it; once. `slots`: 1 to ROP_MOST_SLOTS; with ROP_ORDER_NEWEST three never wait (one read,
- * one waiting, one being written). `slot_bytes`: room for the largest picture.
+ * Have the ring made and map it; once. `slots`: 1 to ROP_MOST_SLOTS; with ROP_ORDER_NEWEST three are needed (one read,
+ * one waiting, one being written), and each further one bridges a frame's time in which the daemon does not get its turn.
+ * `slot_bytes`: room for the largest picture.
  * Also ROP_REFUSED (too many, too large), ROP_BAD_ARGUMENT, ROP_BAD_STATE, and what ends a connection.
  */
 rop_status rop_configure(rop_client *client, uint32_t slots, uint32_t slot_bytes, rop_order order, uint8_t flags);

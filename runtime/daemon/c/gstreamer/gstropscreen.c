@@ -22,7 +22,7 @@
 #define META "RopReadingMeta"
 #define LOOK_MS 20
 #define AGAIN_NS 200000000u
-#define SLOTS 4u /* one read, one waiting, one being written, one that the daemon gives back late */
+#define SLOTS 6u /* one read, one waiting, one being written, and three that the daemon gives back late */
 #define MOST_BYTES ((guint64)1 << 26) /* of a slot: the daemon's limit */
 #define SHORT_NS 2000000u /* the stream waits for no longer while a reading is being told */
 #define JUMP_NS 50000000 /* by more than this between two looks, CLOCK_BOOTTIME only moves away when the machine slept */

@@ -54,9 +54,9 @@ def test_nothing_grows(daemons: Daemons, tmp_path: Path, frames: int) -> None:
 
 
 def sixty_a_second(
-    daemons: Daemons, new_client: Callable[[], CClient], seconds: float, slots: int = 4
+    daemons: Daemons, new_client: Callable[[], CClient], seconds: float, slots: int = 8
 ) -> dict[str, float]:
-    """A camera of 60 frames a second before an engine of 25, and what became of them."""
+    """A camera of 60 frames a second before an engine of 25, and what became of them. slots: as the README says."""
     daemon, here = psutil.Process(daemons.start(delay_ms=40).pid), psutil.Process()
     client, pixels = new_client(), retina(1, width=WIDTH, height=HEIGHT).tobytes()
     assert client.open(daemons.path) is Status.OK
