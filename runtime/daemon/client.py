@@ -87,6 +87,12 @@ class Client:
     ) -> None:
         if not 0 < max_age_ms <= 60_000:
             raise ValueError(f"max_age_ms: got {max_age_ms}, expected above 0, at most 60000")
+        if not 0 < answer_s <= 1e6:
+            raise ValueError(f"answer_s: got {answer_s}, expected above 0, at most 1000000")
+        if bundle_sha256 is not None and not (isinstance(bundle_sha256, bytes) and len(bundle_sha256) == 32):
+            raise ValueError(
+                f"bundle_sha256: got {bundle_sha256!r}, expected 32 bytes; bytes.fromhex makes them of digits"
+            )
         self._answer_s = answer_s
         self._max_age_ns = int(max_age_ms * 1e6)
         self._bundle_sha256 = bundle_sha256
@@ -107,7 +113,7 @@ class Client:
                 raise DaemonError(f"the daemon chose version {self.welcome.version}, this client speaks {VERSION}")
             if slots:
                 flags = ConfigureFlag.STORED_PICTURES if stored_pictures else 0
-                self._configure(Configure(slots, slot_bytes, order, int(flags)))
+                self._configure(Configure(slots, slot_bytes, FrameOrder(order), int(flags)))
         except BaseException:
             self._socket.close()
             raise
@@ -131,19 +137,26 @@ class Client:
         `begin` and `finish`. Raises `ValueError` for other numbers than bytes, which would be cut to bytes."""
         if pixels.dtype != np.uint8:
             raise ValueError(f"got pixels of {pixels.dtype}, expected uint8; scale them to 0 to 255 first")
-        room = self.ring.pixels(slot).nbytes
+        room = self.ring.pixels(self._own(slot)).nbytes
         if pixels.nbytes > room:
             raise ValueError(f"got pixels of {pixels.nbytes} bytes, a slot holds {room}; name a larger slot_bytes")
         self.begin(slot)
         self.ring.pixels(slot)[: pixels.nbytes] = np.ascontiguousarray(pixels).reshape(-1)
         self.finish(slot)
 
+    def _own(self, slot: int) -> int:
+        if not 0 <= slot < self.ring.layout.slots:
+            raise ValueError(f"slot: got {slot}, expected 0 to {self.ring.layout.slots - 1}")
+        return slot
+
     def begin(self, slot: int) -> None:
         """Before the first byte of a frame is written."""
+        self._own(slot)
         self.ring.set_generation(slot, self.ring.generation(slot) + 1 | 1)
 
     def finish(self, slot: int) -> None:
         """After the last byte of a frame is written."""
+        self._own(slot)
         self.ring.set_generation(slot, self.ring.generation(slot) + 1)
 
     def submit(
@@ -167,9 +180,10 @@ class Client:
         """Hand a filled slot over; gives the tag. Times are `runtime.daemon.clock.now_ns()`; 0 is none.
 
         captured_ns: 0 is now. stride: None: rows have no padding. matrix, levels: of YUV. data_bytes: of JPEG.
+        Raises `ValueError` for what no message can say; what the daemon refuses comes by `result`.
         """
         frame = Submit(
-            self.ring.generation(slot),
+            self.ring.generation(self._own(slot)),
             sequence,
             captured_ns or now_ns(),
             deadline_ns,
@@ -177,10 +191,10 @@ class Client:
             width,
             height,
             ROW_BYTES.get(pixel_format, 0) * width if stride is None else stride,
-            pixel_format,
+            PixelFormat(pixel_format),
             int(SubmitFlag.VESSELS) if vessels else 0,
-            matrix,
-            levels,
+            ColourMatrix(matrix),
+            Range(levels),
             capture_us,
             chroma_offset,
             data_bytes,

@@ -120,7 +120,7 @@ class Hello(Message):
     name: str = wire("32s")
 
     def __post_init__(self) -> None:
-        if not (self.name and self.name.isascii() and all(c.isalnum() or c in "._:-" for c in self.name)):
+        if not (0 < len(self.name) < 32 and self.name.isascii() and all(c.isalnum() or c in "._:-" for c in self.name)):
             raise ValueError(f"name {self.name!r}: expected 1 to 31 letters, digits or . _ : -")
         if not 1 <= self.lowest <= self.highest:
             raise ValueError(f"versions {self.lowest} to {self.highest}: expected lowest <= highest, from 1")

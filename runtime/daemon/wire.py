@@ -104,8 +104,18 @@ class Message:
         try:
             body = HEADER.pack(MAGIC, version, self.TYPE, layout.size, tag) + layout.packing.pack(*values)
         except (struct.error, OverflowError) as error:  # of a float: the latter
-            raise ValueError(f"{type(self).__name__}: {error}") from None
+            raise ValueError(f"{type(self).__name__}: {self._beyond() or error}") from None
         return body + CRC.pack(zlib.crc32(body))
+
+    def _beyond(self) -> str:
+        """Which numbers do not fit into their fields, for an error; empty where none is found."""
+        said = []
+        for name, size in _layout(type(self)).names:
+            value = getattr(self, name)
+            whole = isinstance(value, int) and 0 <= value < 1 << 8 * size
+            if not whole and not isinstance(value, str | bytes | tuple) and size <= 8:
+                said.append(f"{name}: got {value!r}, expected a whole number from 0 to {(1 << 8 * size) - 1}")
+        return "; ".join(said)
 
     @classmethod
     def size(cls) -> int:
