@@ -10,7 +10,7 @@ from runtime.arrays import FloatArray, UInt8Array
 SIDE = 64
 LOW_FREQUENCIES = 16
 """Of the 64 x 64 cosine terms the 16 x 16 lowest: 255 bits without the mean. The customary 64 bits take different
-eyes for the same, as every fundus is a bright disc: on HVDROPDB they are 4 bits apart, here 22."""
+eyes for the same, as every fundus is a bright disc: on HVDROPDB they are 4 bits apart, here 22 (tests.bench.looks)."""
 BACKGROUND_SIGMA = 24.0
 """Pixels of 256; what changes more slowly than this is light, not retina."""
 SAME_PICTURE = 20

@@ -121,6 +121,9 @@ def test_without_a_method_the_nearer_one_is_taken(made: Made, frames: UInt8Array
         drops = {words[3].rstrip(":"): float(words[5]) for words in told}
         assert set(drops) == {"max", "entropy"}
         assert drops[quantized.networks[network].method] == min(drops.values())
+        for method in drops:  # said as it begins, as it takes minutes
+            begun = said.index(f"{network}.fp32.onnx: int8, finding ranges by {method} over {len(frames)} frames")
+            assert said[begun + 1].startswith(f"{network}.fp32.onnx: ranges by {method}: drop")
 
 
 def test_max_drop_keeps_the_worst_blocks(made: Made, frames: UInt8Array, tmp_path: Path) -> None:
