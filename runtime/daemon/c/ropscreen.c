@@ -683,12 +683,14 @@ static rop_status greet(rop_client *client, const char *name)
     return open.message.as.welcome.version == ROPD_VERSION ? ROP_OK : ROP_PROTOCOL;
 }
 
+#define MOST_OPTIONS_BYTES 1024u /* of any later header; a size that was never set must not be read to its end */
+
 /* The caller's options, checked; those of a later header must be zeros where this library does not know them. */
 static rop_status take_options(rop_client *client, const rop_options *options)
 {
     static const rop_options defaults = {.size = sizeof(rop_options)};
     const rop_options *const wanted = options == NULL ? &defaults : options;
-    if (wanted->size < sizeof(rop_options)) {
+    if (wanted->size < sizeof(rop_options) || wanted->size > MOST_OPTIONS_BYTES) {
         return fail(client, ROP_BAD_ARGUMENT, "options.size: got %u, needed sizeof(rop_options), %zu", wanted->size,
                     sizeof(rop_options));
     }

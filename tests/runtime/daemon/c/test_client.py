@@ -231,6 +231,9 @@ def test_wrong_places_and_names(tmp_path: Path, lasting_daemon: Path, new_client
         assert client.open(lasting_daemon, name) is Status.BAD_ARGUMENT
     assert client.open("") is Status.BAD_ARGUMENT
     assert client.open(lasting_daemon, flags=4) is Status.BAD_ARGUMENT
+    for size in (0, 63, 1025, 2**32 - 1):  # the last as of memory that nobody set: it is not read to its end
+        assert client.open(lasting_daemon, size=size) is Status.BAD_ARGUMENT
+        assert f"options.size: got {size}, needed" in client.error
     assert client.health()[0] is Status.BAD_STATE
     assert client.poll()[0] is Status.BAD_STATE
     assert client.vessels(Result())[0] is Status.BAD_STATE

@@ -41,6 +41,17 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+def environment(plugins: Path) -> dict[str, str]:
+    """For the system's Python, which finds the element there."""
+    if subprocess.run([SYSTEM_PYTHON, "-c", "import gi"], capture_output=True, timeout=300).returncode:
+        pytest.skip("the system's Python has no gi (python3-gi)")
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return own | {"GST_PLUGIN_PATH": str(plugins), "GST_REGISTRY": str(plugins / "registry")}
+
+
 LOOKED_AT = "fakesink name=out signal-handoffs=true"
 
 
@@ -49,16 +60,9 @@ def pipeline(
     plugins: Path, text: str, sink: str = LOOKED_AT
 ) -> Iterator[tuple[subprocess.Popen[str], Callable[[], dict[str, Any]]]]:
     """A running pipeline, and what gives the next thing it said ({} at its end)."""
-    system = "/usr/bin/python3"
-    if subprocess.run([system, "-c", "import gi"], capture_output=True, timeout=300).returncode:
-        pytest.skip("the system's Python has no gi (python3-gi)")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | {
-        "GST_PLUGIN_PATH": str(plugins),
-        "GST_REGISTRY": str(plugins / "registry"),
-    }
-    command = [system, str(HERE / "gstreamer_pipeline.py"), f"{text} ! {sink}"]
+    command = [SYSTEM_PYTHON, str(HERE / "gstreamer_pipeline.py"), f"{text} ! {sink}"]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(plugins)
     ) as running:
         assert running.stdout is not None
         lines = running.stdout
@@ -216,3 +220,18 @@ def test_frames_that_come_as_the_pipeline_starts_are_not_taken_for_old_ones(
         )
         assert {one["outcome"] for one in said if "not gradable" in one["text"]} == {"RETAKE"}
         assert not [one["text"] for one in said if "captured_ns" in one["text"]]
+
+
+def test_started_and_stopped_fifty_times_nothing_is_left(plugins: Path, lasting_daemon: Path) -> None:
+    begin = "videotestsrc is-live=true ! video/x-raw,format=NV12,width=320,height=240,framerate=60/1,colorimetry=bt709"
+    text = f"{begin} ! ropscreen socket={lasting_daemon} stored-pictures=true ! fakesink"
+    script = [SYSTEM_PYTHON, str(HERE / "gstreamer_cycles.py"), text, "50"]
+    traced = environment(plugins) | {"GST_TRACERS": "leaks", "GST_DEBUG": "GST_TRACER:7", "GST_DEBUG_NO_COLOR": "1"}
+    done = subprocess.run(script, capture_output=True, text=True, timeout=300, env=traced)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["readings"] > 50
+    assert found["errors"] == 0
+    assert found["late"] <= found["early"]
+    assert "object-alive, type-name=(string)%s" in done.stderr  # the tracer was at work
+    assert [line for line in done.stderr.splitlines() if "object-alive, type-name=(string)" in line][1:] == []
