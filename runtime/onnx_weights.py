@@ -6,7 +6,7 @@ is needed on a cart. Fields that are not known are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 MODEL = {7: "graph", 20: "training", 25: "function"}
 GRAPH = {1: "node", 5: "tensor", 15: "sparse"}
@@ -21,7 +21,7 @@ PARTS: dict[str, dict[int, str]] = {
     "tensor": {},
 }
 """Of each kind of message, the fields that may hold a tensor, and as what."""
-EXTERNAL_DATA, DATA_LOCATION = 13, 14
+EXTERNAL_DATA, DATA_LOCATION = TENSOR = (13, 14)
 """Of a tensor: where its data lie outside; and whether they do, 0 being inside."""
 DEEPEST = 64
 """Graphs within graphs, as of loops and conditions."""
@@ -40,32 +40,37 @@ def _outside(message: memoryview, kind: str, depth: int) -> bool:
     if depth > DEEPEST:
         raise NotAGraph("nested too deeply")
     parts = PARTS[kind]
-    for field, value in _fields(message):
-        if kind == "tensor" and (field == EXTERNAL_DATA or (field == DATA_LOCATION and value != 0)):
-            return True
-        if field in parts and isinstance(value, memoryview) and _outside(value, parts[field], depth + 1):
+    for field, value in _fields(message, parts or TENSOR):
+        if not parts:
+            if field == EXTERNAL_DATA or value != 0:
+                return True
+        elif isinstance(value, memoryview) and _outside(value, parts[field], depth + 1):
             return True
     return False
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and content of each field; what has a fixed length is passed over."""
+def _fields(message: memoryview, wanted: Container[int]) -> Iterator[tuple[int, int | memoryview]]:
+    """Number and content of each field that is wanted; what has a fixed length is passed over.
+
+    Nearly all numbers take one byte, and a bundle's graphs have tens of thousands: those are read in place.
+    """
     at, end = 0, len(message)
     while at < end:
-        tag, at = _varint(message, at)
+        tag, at = (message[at], at + 1) if message[at] < 0x80 else _varint(message, at)
         field, wire = tag >> 3, tag & 7
         if wire == 0:
             value, at = _varint(message, at)
-            yield field, value
+            if field in wanted:
+                yield field, value
             continue
         if wire == 2:
-            size, start = _varint(message, at)
+            size, start = (message[at], at + 1) if at < end and message[at] < 0x80 else _varint(message, at)
         else:
             size, start = {1: 8, 5: 4}.get(wire, end + 1), at
         if size > end - start or field == 0:
             raise NotAGraph("not protobuf, or cut short")
         at = start + size
-        if wire == 2:
+        if wire == 2 and field in wanted:
             yield field, message[start:at]
 
 
