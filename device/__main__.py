@@ -57,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = import_module(f"device.commands.{words[0]}")
         if __name__ == "__main__":
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        return int(command.main(words[1:]))
+        code = int(command.main(words[1:]))
+        sys.stdout.flush()
+        return code
     except DeviceError as error:
         print(printable(hide_secrets(f"device {words[0]}: {error}")), file=sys.stderr)
         return exit_code(error)
@@ -66,6 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # nobody reads standard output any more; what is held for it goes nowhere
         give_up_output()
         return CLOSED_PIPE
+    except OSError as error:  # those of cameras and files are a `DeviceError`
+        if error.filename is not None:
+            raise
+        give_up_output()
+        print(f"device {words[0]}: cannot write to standard output: {error.strerror}", file=sys.stderr)
+        return UNUSABLE
 
 
 if __name__ == "__main__":

@@ -64,6 +64,15 @@ def test_help_that_cannot_be_printed_is_one_line(fresh: FreshStarts, command: st
             assert (ran.code, ran.err) == (2, said), option
 
 
+@pytest.mark.parametrize("command", ["device telemetry", "device cameras", "build_engines describe"])
+@pytest.mark.parametrize("out", ["/dev/full", None], ids=["full", "closed"])
+def test_an_answer_that_cannot_be_printed_is_no_traceback(fresh: FreshStarts, command: str, out: str | None) -> None:
+    ran = fresh.run(command.split(), ROOT, out=out)
+    assert (ran.code, ran.err.count("\n")) == (2, 1), ran.err
+    assert "cannot " in ran.err
+    assert "Errno" not in ran.err
+
+
 def test_what_is_imported_is_seen(fresh: FreshStarts, tmp_path: Path) -> None:
     """The watch itself."""
     (tmp_path / "heavy.py").write_text("import numpy, sys\nsys.exit(3)\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from device.secrets import hide_secrets
@@ -23,4 +24,10 @@ def error_text(error: object) -> str:
         reason = error.strerror or type(error).__name__
         named = hide_secrets(os.fsdecode(error.filename))
         return f"{named}: {reason}; look whether it is there and may be used, or name another"
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"cannot be written: {error.strerror}; make room, or name another place"
     return hide_secrets(str(error))
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EIO)
+"""What a write ends with that names no file: one of ours, or standard output."""
