@@ -107,7 +107,7 @@ LARGEST = 4 * 2**20
 def load_description(path: Path) -> Description:
     """Read a description. Raises `BuildError` when it cannot be read or is not one."""
     try:
-        text = read_whole(path, LARGEST).decode("utf-8")
+        text = read_whole(path, LARGEST).decode("utf-8-sig")
         if wrong := says_nothing(strict_json(text)):
             raise BuildError(f"description {path}: {wrong}")
         found = model_from(Description, text)
