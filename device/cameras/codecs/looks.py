@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from device.compiled import of_these_sources
 
 
-class Looks(Protocol):
+class CompiledLooks(Protocol):
     """The compiled part, looks.c."""
 
     def flat(self, pixels: NDArray[np.uint8], size: tuple[int, int], /) -> tuple[int, int] | None:
@@ -23,7 +23,7 @@ class Looks(Protocol):
         """How many pictures a file holds, the first of which ends before `end`. size: its width and height."""
 
 
-compiled: Looks | None = None
+compiled: CompiledLooks | None = None
 try:
     from device.cameras.codecs import _looks
 except ImportError:  # built without a compiler: the same is seen, later
