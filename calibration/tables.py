@@ -32,6 +32,15 @@ NO_CODES = frozenset(
         "unk",
         "not known",
         "not stated",
+        "not available",
+        "not applicable",
+        "tba",
+        "tbc",
+        "tbd",
+        "todo",
+        "pending",
+        "anonymous",
+        "xxx",
     }
     | {"-", "--", "---", "?", "??", "???", ".", "/"}
 )

@@ -167,7 +167,10 @@ def test_the_area_says_of_how_many_it_is(tmp_path: Path, bundle: Bundle, capsys:
     assert re.search(r"ROC area 0\.\d+ \[[^]]+\] of 35 answered; no answer 1$", line)
 
 
-@pytest.mark.parametrize("word", ["nan", "NA", "N/a", "<NA>", "unknown", "None", "null", "-", "\u2013", "?", "#N/A"])
+NO_CODES = ("nan", "NA", "N/a", "<NA>", "unknown", "None", "null", "-", "\u2013", "?", "#N/A", "TBD", "todo", "xxx")
+
+
+@pytest.mark.parametrize("word", [*NO_CODES, "\uff2e\uff0f\uff21", "unk\u200bnown", "\u3164-"])
 def test_no_code_is_no_infants_code(tmp_path: Path, word: str) -> None:
     rows = [row("a.jpg", 1, 0.9, infant="i1"), row("b.jpg", 0, 0.1, infant=word)]
     with pytest.raises(EvaluationError, match=r"line 3: infant is .* which says that none is known; expected a code"):
