@@ -7,6 +7,7 @@ back has to be seen.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,15 +86,16 @@ class TritonClient:
         self._asked = 0
         self._precision = ""
         """In which the server read when it was checked; "" while it is."""
-        self._connected, self._dropped = False, False
+        self._connected, self._dropped = threading.Event(), False
         self._channel.subscribe(self._changed, try_to_connect=True)
 
     def _changed(self, state: Any) -> None:
         """In a thread of gRPC's: a connection that ends may come back as another server's, without any error."""
         if state is self._grpc.ChannelConnectivity.READY:
-            self._connected = True
-        elif self._connected:
-            self._connected, self._dropped = False, True
+            self._connected.set()
+        elif self._connected.is_set():
+            self._connected.clear()
+            self._dropped = True
 
     @property
     def dropped(self) -> bool:
@@ -114,6 +116,7 @@ class TritonClient:
         if stated not in ("", precision):
             raise self._wrong(f"its configuration says {stated}, its answers {precision}; {REMEDY}")
         self._precision = precision
+        self._connected.wait(_WATCHER_S)  # what gRPC's thread has not seen begin yet, it would not see end
         return Served(precision, _short(f"{server.name} {server.version}"), _short(platform))
 
     def infer(self, image: UInt8Array, within_s: float = LONGEST_S) -> dict[str, NDArray[Any]]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from runtime.bundle import DEMONSTRATION, Bundle, open_bundle
 from runtime.engines import load_engine
 from runtime.engines.base import Engine
 from runtime.engines.fake import FakeEngine
+from runtime.engines.triton.client import TritonClient
 from runtime.engines.triton.contract import MARK_BYTES, mark_of, model_name, read_mark
 from runtime.engines.triton.engine import BACK
 from runtime.engines.triton.fake import FakeServer, ServerFault
@@ -178,6 +180,29 @@ def test_a_server_that_was_exchanged_between_two_frames_is_seen(server: FakeServ
 
     until(seen)
     believed_again(engine)
+
+
+def test_a_connection_is_seen_to_end_however_late_it_was_seen_to_begin(
+    bundle: Bundle, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a busy machine, where gRPC's thread looks again only after the server was asked everything."""
+    changed = TritonClient._changed
+
+    def late(client: TritonClient, state: Any) -> None:
+        if state.name == "IDLE":
+            time.sleep(0.5)
+        changed(client, state)
+
+    monkeypatch.setattr(TritonClient, "_changed", late)
+    with loaded(bundle, server.address) as engine:
+        server.stop()
+        server.start()
+
+        def seen() -> bool:
+            engine.keep_warm()
+            return engine.untested
+
+        until(seen)
 
 
 def test_a_server_that_comes_back_in_another_precision_is_not_taken_back(server: FakeServer, engine: Engine) -> None:
