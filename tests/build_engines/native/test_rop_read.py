@@ -603,6 +603,10 @@ def damaged_pictures(folder: Path) -> list[Path]:
                 spoiled = bytearray(file)
                 spoiled[at] ^= 1 << bit % 8
                 (folder / f"bit{bit}.jpg").write_bytes(spoiled)
+    for levels in (5, 8):  # less than brightness is rounded to, and about as much
+        stepped = retina(3, 640, 480)
+        stepped[160:] = np.clip(stepped[160:].astype(int) + levels, 0, 255)
+        (folder / f"step{levels}.jpg").write_bytes(simplejpeg.encode_jpeg(stepped, 10))
     return sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg"))
 
 
