@@ -17,10 +17,10 @@ from device.cameras.video.clean import CleanRun, units_damaged
 from device.cameras.video.library import pyav
 from device.cameras.video.second import PLAIN, second_decoder
 
-_LOST_WORDS = ("Frame num gap", "missed", "bad cseq", "ended prematurely", "partial file", "max delay reached")
+_ON_THE_WAY = ("RTP: missed", "max delay reached", "Continuity check failed")
+"""Beginnings of lines that tell what a network lost, or whoever recorded from one."""
+_LOST_WORDS = ("Frame num gap", "missed", "bad cseq", "ended prematurely", "partial file", *_ON_THE_WAY)
 """In lines of FFmpeg's that tell of data that never came; all else under an error is talk."""
-_LOST_ON_THE_WAY = ("RTP: ", "max delay reached")
-"""Beginnings of those of the network."""
 _MISSING = "data that is missing"
 
 
@@ -168,7 +168,7 @@ def _turned(pixels: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
 
 
 def _said(line: str) -> str:
-    return "packets lost on the way" if line.startswith(_LOST_ON_THE_WAY) else " ".join(line.split())[:80]
+    return "packets lost on the way" if line.startswith(_ON_THE_WAY) else " ".join(line.split())[:80]
 
 
 def _words(error: Exception) -> str:

@@ -83,6 +83,8 @@ class Recording:
             raise SourceNotFound(f"{self._shown}: {silent}") from None
         self._packets = self._container.demux(stream)
         self._is_avi = self._container.format.name == "avi"
+        self._is_ts = self._container.format.name == "mpegts"
+        self._ahead = 1 if self._is_ts else 0  # a frame of it comes once the next one begins
         self._data_end: int | None = None
         self._stated = _stated_frames(self._container, stream)
 
@@ -139,7 +141,7 @@ class Recording:
         while not self._waiting and not self._drained:
             packet = None
             try:
-                with self._decoder.listening():
+                with self._decoder.listening(self._ahead):
                     packet = next(self._packets, None)
             except av.error.FFmpegError:
                 self._decoder.cut = True
@@ -161,15 +163,16 @@ class Recording:
             ):
                 self._decoder.missed("data that is missing")
             self._data_end = packet.pos + packet.size + packet.size % 2
-        if self._decoder.lost is not None and packet.size:
+        if self._decoder.lost is not None and packet.size and not self._is_ts:  # of a TS the torn frame itself comes
             self._waiting.append(Picture(None, self._decoder.lost))
 
     def _end(self, sequence: int) -> None:
         if not (self._decoder.cut or is_cut(self._file)):
             return
         source = self._frame_name(sequence)
+        stated = f"states {self._stated} frames and " if self._stated > self._whole else ""
         raise FrameUnreadable(
-            f"{self._shown}: the video ends early: it states {self._stated} frames and has {self._whole} whole ones; "
+            f"{self._shown}: the video ends early: it {stated}has {self._whole} whole ones; "
             "the readings so far stand, record or copy it again for the rest",
             source=source,
             sequence=sequence,

@@ -290,6 +290,23 @@ def test_pictures_that_a_hole_in_the_file_took_away_whole_are_missed(
     assert refused
 
 
+@pytest.mark.parametrize("codec", ["mpeg2", "mpeg4"])
+def test_packets_that_a_transport_stream_lost_are_missed_by_their_numbers(tmp_path: Path, codec: str) -> None:
+    video = made(tmp_path / "a.ts", codec)
+    whole, _, _ = frames_of(video)
+    with av.open(str(video)) as container:
+        begins = [packet.pos for packet in container.demux(video=0) if packet.size]
+    data = video.read_bytes()
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(data[: begins[GOP + 2]] + data[begins[GOP + 3] :])
+    frames, refused, words = frames_of(cut)
+    given = {pixels.tobytes() for pixels in whole.values()}
+    assert [number for number, pixels in frames.items() if pixels.tobytes() not in given] == []
+    assert len(frames) >= FRAMES - GOP - 3  # MPEG-2's decoder gives each frame one later
+    assert "packets lost on the way" in words[0]
+    assert refused
+
+
 def test_an_avi_with_other_chunks_between_its_pictures_is_whole(tmp_path: Path) -> None:
     video = made(tmp_path / "a.avi", "mpeg4")
     data = video.read_bytes()
