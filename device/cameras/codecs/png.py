@@ -31,8 +31,7 @@ def check_size_and_sums(data: bytes) -> None:
         end = at + 12 + length
         if len(head) < 8 or end > len(data):
             raise Damaged("PNG", "it ends early")
-        # A small letter marks what a picture can be shown without; the end has no content whose sum could matter.
-        needed = not kind[0] & 0x20 and kind != b"IEND"
+        needed = not kind[0] & 0x20  # a small letter marks what a picture can be shown without
         if needed and zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise Damaged("PNG", "a check sum does not fit")
         if kind == b"IEND":
