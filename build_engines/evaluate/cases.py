@@ -47,6 +47,8 @@ class Table:
     """Rows that state no truth: counted, and not evaluated."""
     notes: tuple[str, ...] = ()
     """What was passed over, a sentence each."""
+    of_no_truth: frozenset[str] = frozenset()
+    """Pictures of the rows that state no truth, by path and by `sha256`."""
 
     @property
     def folder(self) -> Path:
@@ -78,7 +80,7 @@ def read_cases(path: Path) -> Table:
     name = next((column for column in INFANT if column in columns), None)
     notes = _other_codes(path, rows, [column for column in INFANT if column in columns])
     seen: dict[str, int] = {}
-    cases, without = [], 0
+    cases, without, of_no_truth = [], 0, set()
     for number, row in enumerate(rows, start=2):
         here = f"table {path}, line {number}"
         image = _image(here, row["image"])
@@ -88,6 +90,7 @@ def read_cases(path: Path) -> Table:
         text = row["refer"].lower()
         if not text:
             without += 1
+            of_no_truth |= {image, row.get("sha256", "").lower()} - {""}
             continue
         if text not in YES | NO:
             raise EvaluationError(f"{here}: refer is {row['refer']!r}; expected 1 or 0, or nothing where not known")
@@ -107,7 +110,7 @@ def read_cases(path: Path) -> Table:
         raise EvaluationError(f"table {path}: no row states refer; expected 1 or 0 in at least one")
     _require_two_eyes(path, cases)
     notes = (*notes, *([] if name else _perhaps_infants(columns)), *_alike_codes(cases), *_unknown_eyes(cases))
-    return Table(path, hashlib.sha256(raw).hexdigest(), tuple(cases), without, notes)
+    return Table(path, hashlib.sha256(raw).hexdigest(), tuple(cases), without, notes, frozenset(of_no_truth))
 
 
 def require_pictures(table: Table) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from build_engines.arguments import evaluate_parser
@@ -105,6 +106,7 @@ def _written(
         said = _readers(arguments, chosen_table, arguments.choose_readings, bundles, precisions, beside)
         chosen = Chosen(chosen_table, said)
         _require_same(readers, said)
+    others = replace(others, within=others.ours or seen_of_cases(table, _report))
     found = evaluate(table, readers, bundles, asked, others, chosen, _machine(arguments), _report)
     found = with_pictures(found, table, out, arguments.pictures)
     write(found, out)

@@ -18,12 +18,12 @@ from calibration.opened import open_set
 from calibration.split import held_out
 from calibration.tables import Listed, alike, read_table
 from device.errors import FrameUnreadable
-from runtime.arrays import UInt8Array
+from runtime.arrays import FloatArray, UInt8Array
 from runtime.preprocess import network_input
 
 LOOK_BYTES = (LOW_FREQUENCIES * LOW_FREQUENCIES) // 8
-AT_ONCE = 512
-BITS = np.array([value.bit_count() for value in range(256)], np.uint8)
+LOOK_BITS = 8 * LOOK_BYTES
+AT_ONCE = 1024
 
 
 @dataclass
@@ -90,6 +90,56 @@ def overlap(ours: Seen, others: Seen, of: str) -> Overlap:
         near |= _near(way, others.looks, SAME_PICTURE)
     by_look = tuple(name for name, found in zip(ours.names, near, strict=True) if found and name not in same)
     return Overlap(of, len(others.names), tuple(by_hash), by_look, infants_in_both(ours.infants, others.infants))
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Pictures of one table that look like another infant's, as they are, mirrored or turned by quarters."""
+
+    compared: int
+    """Pictures that could be looked at."""
+    pairs: int
+    frames: int
+    """How many stand in the pairs."""
+    infants: int | None
+    """Whose they are; None where the table does not tell infants apart."""
+    copies: tuple[tuple[str, str], ...]
+    """Each that is like one above it in the table, and the first such one."""
+
+
+def alike_within(seen: Seen, infants: Mapping[str, str | None]) -> Alike:
+    """Pairs of one table's pictures that are alike by look, of other pixels and of two infants.
+
+    One infant's views may well look the same, so they are not told; without codes (None) any pair is. infants: by the
+    names of `seen`. A pair is within `SAME_PICTURE`, which no two places of real eyes were found to be.
+    """
+    of = [infants.get(name) for name in seen.names]
+    codes = np.unique([code or f"\0{number}" for number, code in enumerate(of)], return_inverse=True)[1]
+    pixels = np.unique([hashed or f"\0{number}" for number, hashed in enumerate(seen.pixels)], return_inverse=True)[1]
+    ways = [_signs(way) for way in (seen.looks, *zip(*seen.turned, strict=True))]
+    count = len(seen.names)
+    first, pairs, among = np.full(count, -1), 0, np.zeros(count, np.bool_)
+    for start in range(0, count, AT_ONCE):
+        upper = slice(start, start + AT_ONCE)
+        for later in range(start, count, AT_ONCE):
+            lower = slice(later, later + AT_ONCE)
+            near = np.logical_or.reduce([_within(way[upper], ways[0][lower], SAME_PICTURE) for way in ways])
+            near &= (codes[upper, None] != codes[None, lower]) & (pixels[upper, None] != pixels[None, lower])
+            if start == later:
+                near = np.triu(near, 1)
+            pairs += int(near.sum())
+            among[upper] |= near.any(axis=1)
+            among[lower] |= near.any(axis=0)
+            fresh = near.any(axis=0) & (first[lower] < 0)
+            first[lower] = np.where(fresh, start + near.argmax(axis=0), first[lower])
+    told = {of[number] for number in np.flatnonzero(among)}
+    return Alike(
+        count,
+        pairs,
+        int(among.sum()),
+        len(told - {None}) if any(of) else None,
+        tuple((seen.names[number], seen.names[first[number]]) for number in np.flatnonzero(first >= 0)),
+    )
 
 
 def overlap_as_read(
@@ -209,19 +259,26 @@ def _pictures(paths: Iterator[Path], of: str) -> Seen:
 
 def _near(ours: Sequence[int], others: Sequence[int], most_bits: int) -> NDArray[np.bool_]:
     """Whether each look is within so many bits of any other."""
-    mine, theirs = _packed(ours), _packed(others)
+    mine, theirs = _signs(ours), _signs(others)
     found = np.zeros(len(ours), np.bool_)
     for first in range(0, len(mine), AT_ONCE):
         some = mine[first : first + AT_ONCE]
         for start in range(0, len(theirs), AT_ONCE):
-            apart = BITS[some[:, None] ^ theirs[None, start : start + AT_ONCE]].sum(axis=2, dtype=np.int64)
-            found[first : first + AT_ONCE] |= (apart <= most_bits).any(axis=1)
+            found[first : first + AT_ONCE] |= _within(some, theirs[start : start + AT_ONCE], most_bits).any(axis=1)
     return found
 
 
-def _packed(looks: Sequence[int]) -> UInt8Array:
+def _signs(looks: Sequence[int]) -> FloatArray:
+    """Each bit as 1 or -1, float32 [N, LOOK_BITS]: the product of two looks counts the bits that differ."""
     joined = b"".join(value.to_bytes(LOOK_BYTES, "big") for value in looks)
-    return np.frombuffer(joined, np.uint8).reshape(-1, LOOK_BYTES)
+    bits = np.unpackbits(np.frombuffer(joined, np.uint8).reshape(-1, LOOK_BYTES), axis=1)
+    signs: FloatArray = np.where(bits, np.float32(1), np.float32(-1))
+    return signs
+
+
+def _within(ours: FloatArray, others: FloatArray, most_bits: int) -> NDArray[np.bool_]:
+    """Of each of ours and each other, [N, M], whether at most so many bits differ."""
+    return np.asarray(ours @ others.T >= LOOK_BITS - 2 * most_bits, np.bool_)
 
 
 def _sha256(pixels: UInt8Array) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -17,13 +18,14 @@ from device.checked_file import strict_json
 from device.errors import FrameUnreadable
 from device.outputs import OutputFolder
 from runtime.bundle import Bundle
-from runtime.decide import stated_refer_probability
+from runtime.decide import decide, stated_refer_probability
 from runtime.manifest import PRECISIONS
 from runtime.outcome import Outcome
 from runtime.reading import READING_SCHEMA
 
 ANSWERS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
 SHA256 = re.compile("[0-9a-fA-F]{64}")
+THRESHOLD_IN_REASON = re.compile(r", threshold (0\.[0-9]+)$")
 LOOKED_AT = 500
 """Pictures that are held against their stored readings; all of ten thousand would take minutes."""
 
@@ -52,6 +54,10 @@ class BundleReadings:
     said: tuple[Said, ...]
     notes: tuple[str, ...] = ()
     """What is odd about it, a sentence each."""
+    without_row: Mapping[str, int] = field(default_factory=dict)
+    """Stored readings of no picture of the table, by outcome."""
+    pixels_compared: int | None = None
+    """Pictures of which the pixels were held against those that were read; None where they were read now."""
 
 
 @dataclass
@@ -135,6 +141,8 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
     found: dict[tuple[str, ...], dict[int, Said]] = {}
     facts: dict[tuple[str, ...], tuple[dict[str, str], dict[str, str]]] = {}
     changed: dict[tuple[str, ...], list[str]] = {}
+    held: dict[tuple[str, ...], set[int]] = {}
+    without_row: dict[tuple[str, ...], Counter[str]] = {}
     for here, folder, line in _lines(files):
         try:
             sha256 = line["bundle"]["sha256"]
@@ -149,17 +157,22 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
             bundle = _stated(here, known[sha256], bundle, engine["precision"])
             said = _said(line, _refer(known[sha256]))
             _follows(here, said, known[sha256].manifest.refer_threshold)
+            _same_reason(said, line, known[sha256])
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise EvaluationError(f"{here}: not a reading ({error}); expected {READING_SCHEMA}") from None
         number = place.get((PurePosixPath(folder) / source).as_posix(), by_hash.get(said.sha256 or ""))
+        key = (sha256, *engine.values())
         if number is None:
+            if table.of_no_truth.isdisjoint({(PurePosixPath(folder) / source).as_posix(), said.sha256 or ""}):
+                without_row.setdefault(key, Counter())[said.outcome.value] += 1
             continue
         _same_picture(here, table.cases[number], said)
         again = said.sha256 is not None and first.setdefault(said.sha256, number) != number
         due = again or number % every == 0
         there = on_disk(table.cases[number].image) if due and said.sha256 is not None else None
-        key = (sha256, *engine.values())
-        if there is not None and there[0] != said.sha256:
+        if there is not None and there[0] == said.sha256:
+            held.setdefault(key, set()).add(number)
+        elif there is not None:
             if there[1] == changes:
                 raise _another_file(here, table.cases[number], said, there[0])
             changed.setdefault(key, []).append(table.cases[number].image)
@@ -172,7 +185,23 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
         found[key][number] = said
     if not found:
         raise _none_fits(table, files)
-    return _named([_complete(table, found[key], *facts[key], known[key[0]], changed.get(key, [])) for key in found])
+    readers = []
+    for key in found:
+        reader = _complete(table, found[key], *facts[key], known[key[0]], changed.get(key, []))
+        compared = len(held.get(key, ()))
+        readers.append(
+            replace(
+                reader,
+                notes=(*reader.notes, *_held(compared, len(table.cases))),
+                without_row=dict(sorted(without_row.pop(key, Counter()).items())),
+                pixels_compared=compared,
+            )
+        )
+    if without_row:  # of readers that read nothing of the table
+        count = sum(sum(counted.values()) for counted in without_row.values())
+        note = f"{count} readings by other engines or precisions have no row in the table: they count nowhere."
+        readers[0] = replace(readers[0], notes=(note, *readers[0].notes))
+    return _named(readers)
 
 
 def _complete(
@@ -218,6 +247,15 @@ def _not_compared(changed: Sequence[str]) -> tuple[str, ...]:
     return (
         f"Not compared: {len(changed)} pictures that are there have other pixels than were read, and their readings "
         f"state other changes of the picture than are made now ({', '.join(changed[:MOST_NAMED])}): read them again.",
+    )
+
+
+def _held(count: int, of: int) -> tuple[str, ...]:
+    if count == of:
+        return ()
+    return (
+        f"The pixels of {count} of {of} pictures were held against those that were read: the others were not there, or "
+        f"are more than are looked at.",
     )
 
 
@@ -347,6 +385,20 @@ def _follows(here: str, said: Said, threshold: float) -> None:
             f"{here}: {said.outcome.value} at probability {said.score:.4g}, the bundle refers at {threshold:.4g}; it "
             f"was read under another threshold, as by a site's profile: read again without it"
         )
+
+
+def _same_reason(said: Said, reading: Mapping[str, Any], bundle: Bundle) -> None:
+    """The reason of an answer holds its probability: one that states another was changed.
+
+    It may state another threshold, of a site's profile, as long as the outcome follows from that one, too.
+    """
+    if said.score is None:
+        return
+    refer, threshold = _refer(bundle), bundle.manifest.refer_threshold
+    stated = THRESHOLD_IN_REASON.search(said.reason)
+    made = [decide(reading["probabilities"], refer, at) for at in (threshold, *([float(stated[1])] if stated else []))]
+    if (said.outcome, said.reason) not in made:
+        raise ValueError(f"reason is {said.reason[:80]!r}, its probabilities make it {made[0][1]!r}")
 
 
 def _refer(bundle: Bundle) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from build_engines.evaluate.overlap import Overlap
+from build_engines.evaluate.overlap import Alike, Overlap
 from runtime.shares import Range, Share
 
 EVALUATION_SCHEMA = "rop.evaluation/1"
@@ -162,6 +162,10 @@ class ReaderResult:
     levels: tuple[Level, ...]
     calibration: Calibration | None
     groups: tuple[Group, ...]
+    readings_without_row: Mapping[str, int]
+    """Stored readings of no picture of the table, by outcome."""
+    pixels_compared: int | None
+    """Pictures whose pixels were held against their stored reading; None where the networks were asked."""
     failures: tuple[Failure, ...]
 
 
@@ -239,6 +243,8 @@ class Evaluation:
     overlaps: tuple[Overlap, ...]
     not_checked: tuple[str, ...]
     twins: tuple[tuple[str, str], ...]
+    alike: Alike | None
+    """Pictures of the table that look like another infant's; None where none could be looked at."""
     readers: tuple[ReaderResult, ...]
     comparisons: tuple[PairedComparison, ...]
     draws: int

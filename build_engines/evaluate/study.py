@@ -20,7 +20,15 @@ from build_engines.evaluate.measure import (
     parted_by,
     require_columns,
 )
-from build_engines.evaluate.overlap import Overlap, Seen, infants_in_both, overlap, overlap_as_read
+from build_engines.evaluate.overlap import (
+    Alike,
+    Overlap,
+    Seen,
+    alike_within,
+    infants_in_both,
+    overlap,
+    overlap_as_read,
+)
 from build_engines.evaluate.readings import ANSWERS, BundleReadings, Said
 from build_engines.evaluate.result import Data, Evaluation, Failure, Point, ReaderResult
 from build_engines.evaluate.units import EYE, FRAME, INFANT, gather, levels_of
@@ -50,6 +58,8 @@ class Others:
     calibration_sha256: frozenset[str] = frozenset()
     training_named: bool = False
     chosen: Seen | None = None
+    within: Seen | None = None
+    """The evaluation's own pictures, to be held against each other."""
 
 
 def evaluate(
@@ -73,13 +83,25 @@ def evaluate(
         results.append(_result(table, reader, levels, asked, chosen, thresholds[reader.bundle["sha256"]], overlaps))
     data = _data(table, levels)
     not_checked = tuple(
-        dict.fromkeys([*_not_looked_at(table, readers, others, chosen), *_not_checked(bundles, others)])
+        dict.fromkeys(
+            [
+                *_not_looked_at(table, readers, others, chosen),
+                *_not_held_against_each_other(table, others.within),
+                *_not_checked(bundles, others),
+            ]
+        )
     )
     twins = _twins(table, readers)
+    alike = None
+    if others.within is not None and others.within.names:
+        report(f"holding {len(others.within.names)} pictures against each other")
+        alike = alike_within(others.within, {case.image: case.infant for case in table.cases})
     return Evaluation(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         data=data,
         warnings=(
+            *_told_of_readings(readers),
+            *_told_of_alike(alike),
             *_warnings(
                 table, data, overlaps, not_checked, twins, told_otherwise(table.cases, parted_by(table.cases, asked))
             ),
@@ -88,6 +110,7 @@ def evaluate(
         overlaps=overlaps,
         not_checked=not_checked,
         twins=twins,
+        alike=alike,
         readers=tuple(results),
         comparisons=tuple(compare(table.cases, a, b, levels) for a, b in combinations(readers, 2)),
         draws=asked.draws,
@@ -114,6 +137,8 @@ def _result(
         tuple(level_of(cases, said, level, asked, _elsewhere(reader, chosen, level, asked, among)) for level in levels),
         calibration_of(gather(cases, said, FRAME)),
         groups_of(cases, said, levels, asked),
+        dict(reader.without_row),
+        reader.pixels_compared,
         tuple(sorted(_failures(cases, said), key=lambda failure: (KINDS.index(failure.kind), failure.image))),
     )
 
@@ -257,6 +282,45 @@ def _told_of_twins(cases: Mapping[str, Case], twins: Sequence[tuple[str, str]]) 
         if these
     ]
     return [*found, *([f"{len(pairs)} pictures are in the table twice under other names; each counts."] * bool(pairs))]
+
+
+def _told_of_alike(found: Alike | None) -> list[str]:
+    """Pictures under several infants' codes: shares by infant, and their intervals, count one infant as several."""
+    if found is None or not found.pairs:
+        return []
+    named = ", ".join(f"{later} and {first}" for later, first in found.copies[:MOST_NAMED])
+    if found.infants is None:
+        return [
+            f"{found.frames} frames look like another of the table ({found.pairs} pairs, as they are, mirrored or "
+            f"turned: {named}), and the table does not tell infants apart: copies of one picture count as many."
+        ]
+    return [
+        f"{found.frames} frames look like another infant's ({found.pairs} pairs, which join {found.infants} infants, "
+        f"as they are, mirrored or turned: {named}): where they are one picture under several names, figures and "
+        f"intervals by infant are not so; look at them."
+    ]
+
+
+def _told_of_readings(readers: Sequence[BundleReadings]) -> Iterator[str]:
+    """Readings that stand in the file and count nowhere: whoever takes a row out of the table takes its error out."""
+    for reader in readers:
+        if reader.without_row:
+            parts = ", ".join(f"{count} {outcome}" for outcome, count in reader.without_row.items())
+            by = f" by {reader.name}" if len(readers) > 1 else ""
+            yield (
+                f"{sum(reader.without_row.values())} readings{by} have no row in the table ({parts}): they count "
+                f"nowhere; rows that were taken out change every figure."
+            )
+
+
+def _not_held_against_each_other(table: Table, seen: Seen | None) -> list[str]:
+    unseen = [case.image for case in table.cases] if seen is None else seen.unreadable
+    if not unseen:
+        return []
+    return [
+        f"whether pictures of the table are copies of each other: {len(unseen)} of {len(table.cases)} are not compared "
+        f"by look, as they are not there or cannot be read ({', '.join(unseen[:MOST_NAMED])})"
+    ]
 
 
 def _data(table: Table, levels: Sequence[str]) -> Data:

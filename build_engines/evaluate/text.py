@@ -311,6 +311,8 @@ def _overlaps(found: Evaluation) -> list[str]:
         lines.append("")
     lines += [f"- Not checked: {escape(words)}." for words in found.not_checked]
     lines += [f"- {escape(later)} is {escape(first)} again." for later, first in found.twins]
+    copies = () if found.alike is None else found.alike.copies
+    lines += [f"- {escape(later)} looks like {escape(first)}." for later, first in copies]
     return lines
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from runtime.bundle import Bundle
+from runtime.decide import decide
 from runtime.outcome import Outcome
 from tests.runtime.engines.tiny import tiny_bundle
 
@@ -57,15 +58,18 @@ def write_readings(path: Path, rows: Sequence[Mapping[str, Any]], bundle: Bundle
     lines = []
     for number, of in enumerate(rows):
         score = of["score"]
-        outcome = Outcome.REFER if score is not None and score >= THRESHOLD else Outcome.NO_REFERRAL_FINDINGS
+        probabilities = None if score is None else {"no_ridge": 1 - score, "ridge": score}
+        outcome, reason = (
+            (Outcome.RETAKE, "blurred") if probabilities is None else decide(probabilities, ("ridge",), THRESHOLD)
+        )
         lines.append(
             json.dumps(
                 {
                     "schema": "rop.reading/1",
                     "frame": {"source": of["image"], "sequence": number, "sha256": of.get("pixels", f"{number:064x}")},
-                    "outcome": (Outcome.RETAKE if score is None else outcome).value,
-                    "reason": "blurred" if score is None else "as scored",
-                    "probabilities": None if score is None else {"no_ridge": 1 - score, "ridge": score},
+                    "outcome": outcome.value,
+                    "reason": reason,
+                    "probabilities": probabilities,
                     "bundle": {"name": "test", "version": "3", "sha256": bundle.sha256},
                     "engine": {"backend": "openvino", "precision": precision, "device": "CPU"},
                 }

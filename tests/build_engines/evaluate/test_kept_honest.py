@@ -14,6 +14,7 @@ import pytest
 from build_engines.__main__ import main
 from build_engines.evaluate.cases import read_cases
 from build_engines.evaluate.errors import EvaluationError
+from build_engines.evaluate.overlap import Seen, alike_within
 from device.cameras.files.folder import read_picture
 from runtime.bundle import Bundle
 from tests.build_engines.evaluate.studies import row, study, write_readings, write_table
@@ -65,6 +66,11 @@ def saved(path: Path, number: int) -> str:
             "RETAKE of a frame that is gradable",
         ),
         (lambda r: r.update(trust={"self_test": {"state": "failed"}}), "while the self-test had failed"),
+        (lambda r: r.update(reason="ridge 0.99, threshold 0.50"), "reason is 'ridge 0.99, threshold 0.50', its prob"),
+        (lambda r: r.update(reason="ridge 0.01, threshold 0.001"), "its probabilities make it 'ridge 0."),
+        (lambda r: r.update(reason=r["reason"].replace("ridge", "plus")), "reason is 'plus 0."),
+        (lambda r: r.update(reason="as scored"), "reason is 'as scored', its probabilities make it 'ridge 0."),
+        (lambda r: r.update(reason=""), "reason is '', its"),
     ],
 )
 def test_a_reading_that_contradicts_itself_is_refused(
@@ -203,3 +209,109 @@ def test_no_picture_of_an_infant_goes_where_a_link_leads(
     assert call(bundle, table, readings) == 0
     assert (out / "pictures" / "0001.jpg").is_file()
     assert list(target.iterdir()) == []
+
+
+def test_a_reason_by_a_sites_threshold_is_taken_where_its_outcome_follows(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [row("a.jpg", 1, 0.9, infant="i0"), row("b.jpg", 0, 0.3, infant="i1")]
+    table, readings = write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    changed(readings, lambda r: r.update(reason="ridge 0.90, threshold 0.45"))
+    assert call(bundle, table, readings) == 0
+    changed(readings, lambda r: r.update(reason="ridge 0.90, threshold 0.95"))
+    assert call(bundle, table, readings) == 2
+
+
+@pytest.mark.parametrize("untold", [False, True], ids=["rows taken out", "rows that state no truth"])
+def test_readings_whose_rows_were_taken_out_are_among_the_first_lines(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str], untold: bool
+) -> None:
+    rows = study(infants=9, silent=0)
+    rows[0]["score"] = rows[1]["score"] = None
+    readings = write_readings(tmp_path / "r.jsonl", rows, bundle)
+    truth = ["" if n < 5 else of["refer"] for n, of in enumerate(rows)]
+    kept = [{**of, "refer": truth[n]} for n, of in enumerate(rows)] if untold else rows[5:]
+    assert call(bundle, write_table(tmp_path / "t.csv", kept), readings) == 0
+    first, result = capsys.readouterr().out.splitlines()[0], found(tmp_path)
+    refers = sum(of["score"] is not None and of["score"] >= 0.5 for of in rows[:5])
+    counts = {"NO_REFERRAL_FINDINGS": 3 - refers, "REFER": refers, "RETAKE": 2}
+    counts = {} if untold else {word: count for word, count in counts.items() if count}
+    assert result["readers"][0]["readings_without_row"] == counts
+    told = ", ".join(f"{count} {word}" for word, count in counts.items())
+    assert first.startswith(f"note: 5 readings have no row in the table ({told})") is not untold
+    assert any("rows state no truth" in words for words in result["warnings"]) is untold
+
+
+@pytest.mark.parametrize("there", [0, 2, 3])
+def test_how_many_pictures_were_held_against_their_readings_is_said(tmp_path: Path, bundle: Bundle, there: int) -> None:
+    hashes = [saved(tmp_path / f"{n}.png", n) for n in range(3)]
+    rows = [row(f"{n}.png", n % 2, 0.1, infant=f"i{n}", pixels=hashes[n]) for n in range(3)]
+    for n in range(there, 3):
+        (tmp_path / f"{n}.png").unlink()
+    table, readings = write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    assert call(bundle, table, readings) == 0
+    result = found(tmp_path)
+    assert result["readers"][0]["pixels_compared"] == there
+    said = [words for words in result["warnings"] if f"pixels of {there} of 3 pictures were held" in words]
+    assert len(said) == (there < 3)
+
+
+def saved_copy(path: Path, of: Path, how: str) -> str:
+    """Another file of what a file shows, and the SHA-256 of its pixels."""
+    picture = read_picture(of, 0).pixels[..., ::-1].copy()
+    if how == "mirrored":
+        picture = picture[:, ::-1]
+    elif how == "one bit":
+        picture[7, 7, 1] ^= 1
+    elif how == "turned":
+        picture = picture[::-1, ::-1]
+    assert cv2.imwrite(str(path), picture)
+    return read_picture(path, 0).sha256
+
+
+@pytest.mark.parametrize("codes", ["others", "the same", "none"])
+def test_copies_under_other_names_and_infants_are_among_the_first_lines(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str], codes: str
+) -> None:
+    ways = {"recompressed": "jpg", "mirrored": "png", "one bit": "png", "turned": "png"}
+    rows = [row(f"{n}.png", n % 2, 0.1, pixels=saved(tmp_path / f"{n}.png", n)) for n in range(4)]
+    for n, (how, kind) in enumerate(ways.items(), 4):
+        rows.append(row(f"{n}.{kind}", 0, 0.1, pixels=saved_copy(tmp_path / f"{n}.{kind}", tmp_path / "0.png", how)))
+    if codes != "none":
+        for n, of in enumerate(rows):
+            of["infant"] = f"i{n}" if codes == "others" or n < 4 else "i0"
+    table, readings = write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    assert call(bundle, table, readings) == 0
+    first, alike = capsys.readouterr().out.splitlines()[0], found(tmp_path)["alike"]
+    if codes == "the same":
+        assert (alike["compared"], alike["pairs"], alike["copies"]) == (8, 0, [])
+        return
+    assert alike["copies"] == [[of["image"], "0.png"] for of in rows[4:]]
+    assert (alike["pairs"], alike["frames"], alike["infants"]) == (10, 5, 5 if codes == "others" else None)
+    words = (
+        "another infant's (10 pairs, which join 5 infants," if codes == "others" else "another of the table (10 pairs"
+    )
+    assert first.startswith(f"note: 5 frames look like {words}")
+    assert "4.jpg and 0.png, 5.png and 0.png, 6.png and 0.png)" in first
+
+
+def test_pictures_that_are_not_there_are_not_compared_by_look(tmp_path: Path, bundle: Bundle) -> None:
+    rows = study(infants=3, silent=0)
+    table, readings = write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    assert call(bundle, table, readings) == 0
+    result = found(tmp_path)
+    assert result["alike"] is None
+    assert any(
+        "are copies of each other: 12 of 12 are not compared by look" in words for words in result["not_checked"]
+    )
+
+
+def test_pairs_of_a_large_table_are_found_over_the_edges_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("build_engines.evaluate.overlap.AT_ONCE", 3)
+    seen = Seen()
+    for n in (0, 1, 2, 3, 0, 4, 5, 0, 6, 1):
+        picture = retina(n)
+        picture[5, len(seen.names), 1] ^= 1
+        seen.add(str(len(seen.names)), picture)
+    result = alike_within(seen, {name: f"i{name}" for name in seen.names})
+    assert (result.pairs, result.frames, result.infants) == (4, 5, 5)
+    assert result.copies == (("4", "0"), ("7", "0"), ("9", "1"))
+    assert alike_within(seen, dict.fromkeys(seen.names, "one")).pairs == 0
