@@ -72,6 +72,7 @@ def write_vectors(bundle: Bundle) -> tuple[str, ...]:
         "schema": VECTORS_SCHEMA,
         "made_by": answered[0].device,
         "refer_threshold": bundle.manifest.refer_threshold,
+        "gate": bundle.manifest.gate,
         "tolerances": {
             "measures": MEASURES_TOLERANCE,
             "probability": {each.word: TOLERANCES[each.coarsest][0] for each in answered},

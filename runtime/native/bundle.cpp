@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <system_error>
 
-#include "json.hpp"
 
 namespace rop {
 namespace {
@@ -86,17 +85,7 @@ void check_stages(const Json &root, Manifest &to) {
     expect(resize, "keep_at_least", 480);
     expect(resize, "largest_reduction", 16);
     expect(resize, "weight_bits", 22);
-    const Json gate = root.at("gate");
-    to.gate = LATER_LIMITS;
-    for (const auto &[name, limit] : gate.members()) {
-        if (std::find(LIMIT_NAMES.begin(), LIMIT_NAMES.end(), name) == LIMIT_NAMES.end()) {
-            gate.refuse("has the limit " + name + ", which this rop-read does not know; use a newer one");
-        }
-        to.gate[name] = limit.number();
-    }
-    for (const std::string &name : LIMIT_NAMES) {
-        if (!to.gate.count(name)) gate.refuse("has no limit " + name + "; build the bundle again");
-    }
+    to.gate = limits_of(root.at("gate"));
 }
 
 void read_saved_graphs(const Json &saved, Manifest &to) {
@@ -122,6 +111,16 @@ void read_saved_graphs(const Json &saved, Manifest &to) {
 }
 
 }  // namespace
+
+Limits limits_of(const Json &gate) {
+    gate.only(LIMIT_NAMES);
+    Limits limits = LATER_LIMITS;
+    for (const auto &[name, limit] : gate.members()) limits[name] = limit.number();
+    for (const char *const name : LIMIT_NAMES) {
+        if (!limits.count(name)) gate.refuse(std::string("has no limit ") + name + "; build the bundle again");
+    }
+    return limits;
+}
 
 Manifest parse_manifest(std::string_view text, const std::string &what) {
     const Json root = Json::parsed(text, what);

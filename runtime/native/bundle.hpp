@@ -9,6 +9,7 @@
 
 #include "files.hpp"
 #include "gate.hpp"
+#include "json.hpp"
 
 namespace rop {
 
@@ -44,6 +45,9 @@ struct Manifest {
     std::vector<SavedGraphs> saved_graphs;
     std::map<std::string, FileEntry> files;
 };
+
+// The gate's limits as a manifest or the vectors state them. Raises Refused for those of another gate.
+Limits limits_of(const Json &gate);
 
 // The manifest in a JSON text. Raises Refused, also for whatever it says that is not known here: `what` is said in it.
 Manifest parse_manifest(std::string_view text, const std::string &what);

@@ -15,7 +15,7 @@ using Limits = std::map<std::string, double>;
 using Measures = std::vector<std::pair<std::string, double>>;  // in the order of the reading
 
 // The names that Limits must have, all of them.
-inline const std::vector<std::string> LIMIT_NAMES = {
+inline constexpr std::initializer_list<const char *> LIMIT_NAMES = {
     "brightness_min", "brightness_max", "glare_share_max", "field_share_min", "detail_min", "detail_max", "edge_ratio_min",
     "fields_max", "redness_min", "green_excess_max", "dark_twentieth_min", "dark_third_min", "glare_spot_max", "blank_max",
     "edge_lit_max", "corner_lit_max", "relief_min"};

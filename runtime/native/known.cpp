@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "json.hpp"
 #include "picture.hpp"
 
 namespace rop {
@@ -72,8 +71,9 @@ Json vectors_of(const Bundle &bundle) {
     const Bytes file = bundle.read(VECTORS);
     const Json root = Json::parsed(text_of(file), "bundle " + bundle.path().string() + ": " + VECTORS);
     if (root.at("schema").text() != "rop.vectors/1") root.refuse("is of another schema");
-    if (root.at("refer_threshold").number() != bundle.manifest().refer_threshold) {
-        root.refuse("is by another threshold than the manifest's, which somebody edited; python -m build_engines trust BUNDLE");
+    const bool other_gate = root.has("gate") && limits_of(root.at("gate")) != bundle.manifest().gate;  // those of before state none
+    if (other_gate || root.at("refer_threshold").number() != bundle.manifest().refer_threshold) {
+        root.refuse("is by another threshold or gate than the manifest's, which somebody edited; python -m build_engines trust BUNDLE");
     }
     return root;
 }

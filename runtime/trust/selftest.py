@@ -215,10 +215,10 @@ def open_self_test(bundle: Bundle, precision: str, threshold: float | None = Non
     """The bundle's self-test for an engine of that precision (`EngineFacts.precision`); None where it holds none.
 
     threshold: in force, None is the bundle's. Raises `BundleError` for one that cannot be used, that knows no answers
-    for the precision, or that was made for other classes than the bundle's; and where the bundle's own threshold is not
-    the one that it was built with.
+    for the precision, or that was made for other classes than the bundle's; and where the bundle's own threshold or its
+    gate's limits are not those that it was built with.
     """
-    _check_threshold(bundle)
+    _check_edited(bundle)
     if SELF_TEST not in {entry.path for entry in bundle.manifest.files}:
         return None
     content = _parse(bundle)
@@ -250,18 +250,26 @@ def must_refer(bundle: Bundle) -> tuple[UInt8Array, ...]:
     return tuple(_image(bundle, name) for name, expected in named if expected.refer)
 
 
-def _check_threshold(bundle: Bundle) -> None:
-    """An edited threshold shows in the self-test only where one of its few frames lies between; the vectors tell it."""
+def _check_edited(bundle: Bundle) -> None:
+    """What an edited threshold or limit of the gate lets through, few frames of a self-test show: the vectors do."""
     from runtime.trust.vectors import VECTORS, open_vectors
 
     if VECTORS not in {entry.path for entry in bundle.manifest.files}:
         return  # of before 0.2.0
-    built, named = open_vectors(bundle).refer_threshold, bundle.manifest.refer_threshold
-    if built != named:
+    vectors, named = open_vectors(bundle), bundle.manifest.refer_threshold
+    if vectors.refer_threshold != named:
         raise BundleError(
-            f"bundle {bundle.path}: its manifest refers at {named:g}, it was built with {built:g}: somebody edited it; "
-            f"a site's own threshold belongs into a signed profile, a new one of the model's: python -m build_engines "
-            f"trust {bundle.path}"
+            f"bundle {bundle.path}: its manifest refers at {named:g}, it was built with {vectors.refer_threshold:g}: "
+            f"somebody edited it; a site's own threshold belongs into a signed profile, a new one of the model's: "
+            f"python -m build_engines trust {bundle.path}"
+        )
+    limits, built = bundle.manifest.gate or {}, vectors.gate
+    if built is not None and built != limits:
+        name = min(name for name in {*built, *limits} if built.get(name) != limits.get(name))
+        raise BundleError(
+            f"bundle {bundle.path}: its gate's {name} is {limits.get(name, 'not stated')}, it was built with "
+            f"{built.get(name, 'none')}: somebody edited it; a site's own limits belong into a signed profile, new "
+            f"ones of the model's: python -m build_engines trust {bundle.path}"
         )
 
 

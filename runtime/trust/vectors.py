@@ -84,6 +84,8 @@ class Vectors(_Part):
     """Backend and machine that gave the answers."""
     refer_threshold: float = Field(gt=0, lt=1)
     """That the outcomes are by: the bundle's own."""
+    gate: dict[str, Annotated[float, Field(allow_inf_nan=False)]] | None = None
+    """The gate's limits as the manifest states them. None in files of before."""
     tolerances: Tolerances
     frames: tuple[StageVector, ...] = Field(min_length=1)
 

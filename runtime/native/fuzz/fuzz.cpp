@@ -10,7 +10,7 @@ namespace {
 
 const rop::Limits limits = [] {
     rop::Limits made;
-    for (const std::string &name : rop::LIMIT_NAMES) made[name] = 1;
+    for (const char *const name : rop::LIMIT_NAMES) made[name] = 1;
     return made;
 }();
 

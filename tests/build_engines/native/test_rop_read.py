@@ -171,7 +171,7 @@ def compared(program: Path, bundle: Bundle, frames: dict[str, np.ndarray], folde
             lambda m: m["files"].append({**m["files"][0], "path": "reference/likely.json"}),
             "a test that this rop-read",
         ),
-        (lambda m: m["gate"].update(strangeness_max=1.0), "has the limit strangeness_max"),
+        (lambda m: m["gate"].update(strangeness_max=1.0), "gate: says strangeness_max"),
         (lambda m: m["gate"].pop("detail_min"), "has no limit detail_min"),
         (lambda m: m.update(gate=None), "does not state its resize and the limits of its gate"),
         (lambda m: m["resize"].update(keep_at_least=512), "got 512, expected 480 to 480"),
@@ -186,6 +186,9 @@ def compared(program: Path, bundle: Bundle, frames: dict[str, np.ndarray], folde
         (lambda m: m["files"][0].update(path="../" + m["files"][0]["path"]), "relative path inside"),
         (lambda m: m.update(saved_graphs=[]), "holds no saved graphs of fp32"),
         (lambda m: m["classes"].reverse(), "of other classes than the bundle's"),
+        (lambda m: m.update(refer_threshold=0.19), "by another threshold or gate than the manifest's"),
+        (lambda m: m["gate"].update(redness_min=0.0), "by another threshold or gate than the manifest's"),
+        (lambda m: m["gate"].update(relief_min=0.0), "by another threshold or gate than the manifest's"),
     ],
 )
 def test_a_bundle_that_it_cannot_obey_is_refused(program: Path, bundle: Bundle, change: Change, expected: str) -> None:

@@ -664,3 +664,24 @@ def test_an_edited_threshold_is_found_without_a_key_however_near_it_is(threshold
     edited = replace(shipped, manifest=shipped.manifest.model_copy(update={"refer_threshold": threshold}))
     with pytest.raises(BundleError, match=f"refers at {threshold:g}, it was built with 0.18: somebody edited it"):
         open_self_test(edited, "int8")
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("redness_min", 0.0), ("redness_min", 0.02), ("brightness_max", 1e9), ("detail_min", 1.44), ("relief_min", 0.0)],
+)
+def test_an_edited_limit_of_the_gate_is_found_without_a_key(limit: str, value: float) -> None:
+    """relief_min is not stated by the manifest as it was built: this software's own counts then."""
+    shipped = open_bundle()
+    gate = {**(shipped.manifest.gate or {}), limit: value}
+    edited = replace(shipped, manifest=shipped.manifest.model_copy(update={"gate": gate}))
+    with pytest.raises(BundleError, match=f"its gate's {limit} is {value}, it was built with .*: somebody edited it"):
+        open_self_test(edited, "int8")
+
+
+def test_a_gate_of_which_a_limit_was_taken_out_is_found() -> None:
+    shipped = open_bundle()
+    gate = {name: value for name, value in (shipped.manifest.gate or {}).items() if name != "redness_min"}
+    edited = replace(shipped, manifest=shipped.manifest.model_copy(update={"gate": gate}))
+    with pytest.raises(BundleError, match=r"its gate.s redness_min is not stated, it was built with 0\.03"):
+        open_self_test(edited, "int8")
