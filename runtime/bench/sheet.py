@@ -14,7 +14,7 @@ from runtime.bench.errors import BenchError
 from runtime.bench.judge.findings import Kind, Word
 from runtime.bench.judge.sides import mixed
 from runtime.bench.judge.stats import Interval, drift, runs_interval
-from runtime.bench.judge.verdict import DRIFT_LIMIT
+from runtime.bench.judge.verdict import DRIFT_LIMIT, beside_limit
 from runtime.bench.opened import Say
 from runtime.bench.report.export import read_report, series_to_json
 from runtime.bench.report.table import cores_line, figure, head_lines, latency_cells
@@ -70,7 +70,8 @@ class Sheet:
     def measured(self) -> tuple[str, ...]:
         """What was measured, where it makes no line: each process's figures, as they are."""
         return tuple(
-            f"INVALID as a line: process {number} of {len(self.reports)}: {of_process(report)}"
+            f"INVALID together; process {number} of {len(self.reports)}, {report.verdict} by itself: "
+            f"{of_process(report)}"
             for number, report in enumerate(self.reports, 1)
         )
 
@@ -123,9 +124,15 @@ def sheet_of(reports: Sequence[Report]) -> Sheet:
     if drifted := [f"process {n}: {f.text}" for n, f in invalid if f.kind == Kind.DRIFT.name]:
         together = _drift_of(reports)
         low, high = together.low - 1, together.high - 1
-        words = f"over all processes together {together.value - 1:+.0%} ({low:+.0%} to {high:+.0%})"
+        told = [beside_limit(change) for change in (together.value - 1, low, high)]
+        words = f"over all processes together {told[0]} ({told[1]} to {told[2]})"
         if abs(together.value - 1) > DRIFT_LIMIT and not low <= 0 <= high:
             reasons += [f"{'; '.join(drifted)}; {words}; {Kind.DRIFT.advice}"]
+        elif max(-low, high) > DRIFT_LIMIT:
+            reasons += [
+                f"{'; '.join(drifted)}; {words}: whether they drift by more than {DRIFT_LIMIT:.0%} cannot be told; "
+                f"measure more processes, or longer ones with --frames"
+            ]
         else:
             notes = [f"{'; '.join(drifted)}; {words}: no drift, and what a process wanders by is in the intervals"]
     rows = [report.rows.get("camera_to_result") for report in reports]

@@ -146,7 +146,7 @@ def _machine_steady(evidence: Evidence) -> Iterator[Finding]:
     if totals.size >= 9 and not evidence.soak:
         change = drift(totals)
         if abs(change) > DRIFT_LIMIT:
-            text = f"the last third's median total is {change:+.0%} against the first's"
+            text = f"the last third's median total is {beside_limit(change)} against the first's"
             if abs(change) <= CHANCE_LIMIT and drift_by_chance(totals):
                 yield Finding(Kind.SCATTER, f"{text}, as it may be by chance where so few frames scatter so much")
             else:
@@ -154,6 +154,12 @@ def _machine_steady(evidence: Evidence) -> Iterator[Finding]:
     rate, reached = evidence.plan.rate_hz, reached_hz(samples)
     if evidence.paced_by_camera and evidence.plan.kind == "camera" and rate and reached and reached < RATE_LIMIT * rate:
         yield Finding(Kind.CAMERA_TOO_SLOW, f"the camera gave {reached:.2f} frames/s, {rate:g} were asked")
+
+
+def beside_limit(change: float) -> str:
+    """A drift in percent, with more digits where it would look like `DRIFT_LIMIT` and is not."""
+    digits = next((d for d in range(5) if f"{abs(change):.{d}%}" != f"{DRIFT_LIMIT:.{d}%}"), 0)
+    return f"{change:+.{digits}%}"
 
 
 def _who_took(machine: MachineLog) -> str:

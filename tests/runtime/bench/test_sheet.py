@@ -83,6 +83,12 @@ def test_a_drift_of_one_process_is_held_against_what_processes_scatter_by(bundle
     assert one.line is not None
     assert "process 1: the last third's median total is +11%" in one.notes[0]
     assert "over all processes together +2% (-4% to +9%)" in one.notes[0]
+    for open_ones in ((0.11, 0.9, -0.4, 0.0, -0.5), (0.11, 0.0, 0.09, 0.0, 0.09)):
+        untold = sheet_of(drifting(open_ones))
+        assert (untold.verdict, untold.line, untold.notes) == ("INVALID", None, ())
+        assert "whether they drift by more than 10% cannot be told; measure more processes, or" in untold.reasons[0]
+    close = sheet_of(drifting((0.1004, 0.0, 0.02, -0.03, 0.01))).notes[0]
+    assert "the last third's median total is +10.04% against the first's, at most 10% is fine" in close
     every = sheet_of(drifting((0.11, 0.13, 0.12, 0.12, 0.14)))
     assert (every.verdict, every.line, every.notes) == ("INVALID", None, ())
     assert "over all processes together +12% (+11% to +14%); warm up longer" in every.reasons[0]
@@ -119,9 +125,11 @@ def test_the_command_runs_processes_with_the_users_own_options(
     assert main(["--sheet"]) == 2
     told = capsys.readouterr()
     assert [line.split(", ")[0] for line in told.out.splitlines()] == [
-        f"INVALID as a line: process {number} of 5: camera to result p50 {median:.2f} ms"
-        for number, median in enumerate(MEDIANS, 1)
+        f"INVALID together; process {number} of 5" for number, _ in enumerate(MEDIANS, 1)
     ]
+    for number, (median, line) in enumerate(zip(MEDIANS, told.out.splitlines(), strict=True), 1):
+        itself = "INVALID" if number == 5 else "PASS"
+        assert f", {itself} by itself: camera to result p50 {median:.2f} ms" in line
     assert told.out.splitlines()[-1].endswith(" 700 frames; K")
     assert "process 5: so it was; do this" in told.err
     assert "process 2 of 5: camera to result p50 10.20 ms, p99 20.40 ms" in told.err
