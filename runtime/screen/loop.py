@@ -40,6 +40,8 @@ class Progress:
     """Whether the source came to its end."""
     lost: bool = False
     """Whether the source was lost before it."""
+    broken: bool = False
+    """Whether something else ended the run before it, as a reading that could not be written."""
 
 
 def screen_frames(
@@ -71,7 +73,9 @@ def screen_frames(
                     progress.ended = True
                     return
                 reading = reader.screen(frame)
+            progress.broken = True  # unless it goes well
             _give(sinks, frame, reading, progress)
+            progress.broken = False
             reader.between_frames()
 
 

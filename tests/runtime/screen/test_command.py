@@ -320,6 +320,20 @@ def test_what_was_not_read_stands_before_the_outcomes(
     assert "continue the scheduled" not in page + printed + said
 
 
+def test_a_live_source_whose_pictures_cannot_be_written_is_told_as_broken_off(
+    run: Run, scripted: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("cannot write overlays/any_0.jpg: No space left on device")
+
+    monkeypatch.setattr(OverlaySink, "write", full)
+    scripted(frame(0), frame(1))
+    assert run("any") == 1
+    broke_off = "what came after the run broke off, as what it reads could not be written"
+    assert run_facts(tmp_path / "out")["not_read"] == [broke_off]
+    assert broke_off in (tmp_path / "out" / "summary.html").read_text()
+
+
 def test_a_run_that_ends_before_its_source_says_what_it_did_not_read(
     run: Run, photos: Path, scripted: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
