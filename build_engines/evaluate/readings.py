@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,6 +41,8 @@ class Said:
     """Refer probability; None where there was no answer."""
     sha256: str | None
     """Of the frame's pixels, in small letters; each answer has one."""
+    captured_at: datetime | None = None
+    """With its offset; None where the reading does not state it."""
 
 
 @dataclass(frozen=True)
@@ -367,7 +370,20 @@ def _said(reading: Mapping[str, Any], refer: tuple[str, ...]) -> Said:
                 f"{outcome.value} without a probability of {' and '.join(refer)} among those of all classes"
             )
         score = min(score, 1.0)
-    return Said(outcome, str(reading["reason"]), score, sha256 and sha256.lower())
+    return Said(outcome, str(reading["reason"]), score, sha256 and sha256.lower(), _moment(reading["frame"]))
+
+
+def _moment(frame: Mapping[str, Any]) -> datetime | None:
+    stated = frame.get("captured_at")
+    if stated is None:
+        return None
+    try:
+        found = datetime.fromisoformat(stated.replace("Z", "+00:00"))  # which 3.10 does not read
+    except (AttributeError, ValueError):
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ValueError(f"frame.captured_at is {stated!r:.40}, no moment of ISO 8601 with an offset")
+    return found
 
 
 def _require_no_answer(outcome: Outcome, reading: Mapping[str, Any]) -> None:

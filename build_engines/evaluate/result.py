@@ -164,6 +164,10 @@ class ReaderResult:
     groups: tuple[Group, ...]
     readings_without_row: Mapping[str, int]
     """Stored readings of no picture of the table, by outcome."""
+    superseded: int
+    """Readings of views that were taken again: a later one counts for its eye, unless this one is REFER."""
+    superseded_by_row: int
+    """Of these the ones whose order is the table's, as not all of the view state when they were captured."""
     pixels_compared: int | None
     """Pictures whose pixels were held against their stored reading; None where the networks were asked."""
     failures: tuple[Failure, ...]

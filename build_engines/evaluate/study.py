@@ -31,7 +31,7 @@ from build_engines.evaluate.overlap import (
 )
 from build_engines.evaluate.readings import ANSWERS, BundleReadings, Said
 from build_engines.evaluate.result import Data, Evaluation, Failure, Point, ReaderResult
-from build_engines.evaluate.units import EYE, FRAME, INFANT, gather, levels_of
+from build_engines.evaluate.units import EYE, FRAME, INFANT, gather, levels_of, superseded
 from runtime.bundle import Bundle
 from runtime.outcome import Outcome
 
@@ -105,6 +105,7 @@ def evaluate(
             *_warnings(
                 table, data, overlaps, not_checked, twins, told_otherwise(table.cases, parted_by(table.cases, asked))
             ),
+            *_told_of_superseded(results),
             *(note for reader in readers for note in reader.notes),
         ),
         overlaps=overlaps,
@@ -138,6 +139,7 @@ def _result(
         calibration_of(gather(cases, said, FRAME)),
         groups_of(cases, said, levels, asked),
         dict(reader.without_row),
+        *superseded(cases, said),
         reader.pixels_compared,
         tuple(sorted(_failures(cases, said), key=lambda failure: (KINDS.index(failure.kind), failure.image))),
     )
@@ -311,6 +313,17 @@ def _told_of_readings(readers: Sequence[BundleReadings]) -> Iterator[str]:
                 f"{sum(reader.without_row.values())} readings{by} have no row in the table ({parts}): they count "
                 f"nowhere; rows that were taken out change every figure."
             )
+
+
+def _told_of_superseded(results: Sequence[ReaderResult]) -> list[str]:
+    """By the order of rows alone: another order of the table would give other figures."""
+    by_row = max(result.superseded_by_row for result in results)
+    if not by_row:
+        return []
+    return [
+        f"{by_row} readings are of views taken again and state no captured_at: the last row of a view counts, as the "
+        f"table is sorted."
+    ]
 
 
 def _not_held_against_each_other(table: Table, seen: Seen | None) -> list[str]:

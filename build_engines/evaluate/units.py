@@ -76,7 +76,7 @@ def gather(cases: Sequence[Case], said: Sequence[Said], level: str) -> Units:
     infants = [names.setdefault(case.infant or f"\0{number}", len(names)) for number, case in enumerate(first)]
     outcomes = tuple(_outcome(cases, said, found) for found in members)
     scores = [max((score for n in found if (score := said[n].score) is not None), default=np.nan) for found in members]
-    whole = [all(said[n].outcome in ANSWERS for n in _last(cases, found).values()) for found in members]
+    whole = [all(said[n].outcome in ANSWERS for n in _last(cases, said, found)) for found in members]
     truth = [any(cases[n].refer for n in found) for found in members]
     return Units(
         level,
@@ -100,11 +100,37 @@ def _key(case: Case, number: int, level: str) -> tuple[str, ...]:
 
 def _outcome(cases: Sequence[Case], said: Sequence[Said], members: Sequence[int]) -> Outcome:
     """The worst view's. Of a view taken again the last reading counts, but REFER stays whatever comes after."""
-    found = [said[number].outcome for number in _last(cases, members).values()]
+    found = [said[number].outcome for number in _last(cases, said, members)]
     found += [Outcome.REFER] if any(said[number].outcome is Outcome.REFER for number in members) else []
     return min(found, key=WORST_FIRST.index)
 
 
-def _last(cases: Sequence[Case], members: Sequence[int]) -> dict[tuple[str | None, str], int]:
-    """The last reading of each view; a frame of which no view is stated is one of its own."""
-    return {(cases[number].eye, cases[number].view or f"\0{number}"): number for number in members}
+def _last(cases: Sequence[Case], said: Sequence[Said], members: Sequence[int]) -> list[int]:
+    """The last reading of each view: the latest captured, the last row where one states no moment."""
+    return [
+        max(these, key=lambda number: (said[number].captured_at, number)) if _dated(said, these) else these[-1]
+        for these in _views(cases, members)
+    ]
+
+
+def _views(cases: Sequence[Case], members: Sequence[int]) -> list[list[int]]:
+    """The readings of each view; a frame of which no view is stated is one of its own."""
+    found: dict[tuple[str | None, str], list[int]] = {}
+    for number in members:
+        found.setdefault((cases[number].eye, cases[number].view or f"\0{number}"), []).append(number)
+    return list(found.values())
+
+
+def _dated(said: Sequence[Said], members: Sequence[int]) -> bool:
+    return all(said[number].captured_at is not None for number in members)
+
+
+def superseded(cases: Sequence[Case], said: Sequence[Said]) -> tuple[int, int]:
+    """Readings of views that were taken again, and how many of these by the order of rows, as no moments are stated."""
+    again = [
+        (len(these) - 1, _dated(said, these))
+        for members in gather(cases, said, INFANT).members
+        if cases[members[0]].infant
+        for these in _views(cases, members)
+    ]
+    return sum(count for count, _ in again), sum(count for count, dated in again if not dated)

@@ -45,7 +45,7 @@ def study(infants: int = 30, seed: int = 0, silent: float = 0.05) -> list[dict[s
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = [name for name in rows[0] if name not in ("score", "pixels")]
+    names = [name for name in rows[0] if name not in ("score", "pixels", "at")]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
@@ -66,7 +66,12 @@ def write_readings(path: Path, rows: Sequence[Mapping[str, Any]], bundle: Bundle
             json.dumps(
                 {
                     "schema": "rop.reading/1",
-                    "frame": {"source": of["image"], "sequence": number, "sha256": of.get("pixels", f"{number:064x}")},
+                    "frame": {
+                        "source": of["image"],
+                        "sequence": number,
+                        "sha256": of.get("pixels", f"{number:064x}"),
+                        **({"captured_at": of["at"]} if "at" in of else {}),
+                    },
                     "outcome": outcome.value,
                     "reason": reason,
                     "probabilities": probabilities,

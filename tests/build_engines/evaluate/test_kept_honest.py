@@ -315,3 +315,51 @@ def test_pairs_of_a_large_table_are_found_over_the_edges_of_its_parts(monkeypatc
     assert (result.pairs, result.frames, result.infants) == (4, 5, 5)
     assert result.copies == (("4", "0"), ("7", "0"), ("9", "1"))
     assert alike_within(seen, dict.fromkeys(seen.names, "one")).pairs == 0
+
+
+@pytest.mark.parametrize(
+    ("moments", "refused", "by_row"),
+    [
+        (("2026-11-01T10:05:00+00:00", "2026-11-01T10:00:00+00:00"), True, 0),  # the row above was taken later
+        (("2026-11-01T10:00:00+00:00", "2026-11-01T10:05:00+00:00"), False, 0),
+        (("2026-11-01T10:00:00-01:00", "2026-11-01T10:05:00+00:00"), True, 0),  # 11:00 there
+        (("2026-11-01T10:05:00Z", "2026-11-01T10:05:00+00:00"), False, 0),  # at once: the last row
+        ((None, "2026-11-01T10:00:00+00:00"), False, 1),
+    ],
+)
+def test_of_a_view_taken_again_the_latest_captured_counts(
+    tmp_path: Path,
+    bundle: Bundle,
+    capsys: pytest.CaptureFixture[str],
+    moments: tuple[str | None, str],
+    refused: bool,
+    by_row: int,
+) -> None:
+    of_view = {"infant": "i1", "eye": "right", "view": "nasal"}
+    rows = [
+        row("a.jpg", 0, None, **of_view),
+        row("b.jpg", 0, 0.1, **of_view),
+        row("c.jpg", 1, 0.9, infant="i2", eye="left", view="nasal"),
+    ]
+    for of, moment in zip(rows, moments, strict=False):
+        if moment is not None:
+            of["at"] = moment
+    table, readings = write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    assert call(bundle, table, readings) == 0
+    (reader,) = found(tmp_path)["readers"]
+    (eyes,) = [level for level in reader["levels"] if level["level"] == "eye"]
+    assert eyes["whole"]["flow"]["no_answer"]["count"] == refused
+    assert (reader["superseded"], reader["superseded_by_row"]) == (1, by_row)
+    said = "1 readings are of views taken again and state no captured_at: the last row of a view counts"
+    assert (said in capsys.readouterr().out) is bool(by_row)
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-11-01T10:00:00", 5])
+def test_a_moment_that_is_none_is_refused(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str], moment: object
+) -> None:
+    rows = study(infants=3, silent=0)
+    table, readings = write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    changed(readings, lambda r: r["frame"].update(captured_at=moment))
+    assert call(bundle, table, readings) == 2
+    assert "no moment of ISO 8601 with an offset" in capsys.readouterr().err
