@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ from runtime.outcome import Outcome
 from runtime.preprocess import network_input
 from runtime.quality import NOT_ONE, REPEATED, UNFAMILIAR, QualityLimits, grade, vessel_fraction
 from runtime.reading import UNGUARDED, EngineFacts, FrameFacts, Quality, Reading, Timings
+from runtime.repeats import LastPictures
 from runtime.structure import structure_faults
 from runtime.trust.guard import Guard
 from runtime.trust.site import Site, open_site
@@ -65,6 +67,10 @@ class _Work:
     """Of its structure; it reads the frame's pixels, which are the camera's again once `screen` has returned."""
     image: UInt8Array | None = None
     """What the networks read, once they have."""
+    by_input: bool = False
+    """Whether what the networks are given also tells a repeated picture: where `frame.sha256` is of a file's bytes."""
+    shown: Future[str] | None = None
+    """SHA-256 of that, of a gradable frame: dark ones, made small, may be alike."""
 
     @contextmanager
     def stage(self, name: str, allowed_ms: float | None, deadline: Deadline) -> Iterator[None]:
@@ -82,12 +88,12 @@ class Screener:
     bundle: from `open_bundle`. engine: `auto`, a backend's name, or a loaded `Engine` (the Screener then closes it).
     precision: `auto` (the bundle's choice for the backend), `fp32`, `fp16` or `int8`. threads: CPU threads, None
     leaves the number to the backend. budget: milliseconds allowed; a late result is no result. reject_repeats: take
-    the same picture twice in a row for a frozen camera (switch it off for stored pictures). threshold: between 0 and
-    1, None is the site's or else the bundle's. trust: what vouches for the engine; its site's word on threshold, budget
-    and limits goes before what is asked here (`runtime.trust.word`). None is a guard of the site that the environment
-    names. "off" switches every check of bundle and engine off, which each reading then says. gates: let each reading
-    that has an outcome carry an `Explanation`; occlusion: with its map, which reads the frame up to 64 times more. Both
-    come after the outcome is settled, outside of the budget, and never change it.
+    a picture that is one of the last 32 for a frozen camera's (switch it off for stored pictures). threshold: between
+    0 and 1, None is the site's or else the bundle's. trust: what vouches for the engine; its site's word on threshold,
+    budget and limits goes before what is asked here (`runtime.trust.word`). None is a guard of the site that the
+    environment names. "off" switches every check of bundle and engine off, which each reading then says. gates: let
+    each reading that has an outcome carry an `Explanation`; occlusion: with its map, which reads the frame up to 64
+    times more. Both come after the outcome is settled, outside of the budget, and never change it.
 
     Raises `BundleError`, `EngineError` or `SiteError` when it cannot be made ready; after that `screen` never raises.
     One thread at a time may use it; a context manager.
@@ -132,8 +138,7 @@ class Screener:
         self._classes = bundle.class_names
         self._refer = tuple(label.name for label in bundle.manifest.classes if label.refer)
         self._word = word
-        self._reject_repeats = reject_repeats
-        self._last_sha256: str | None = None
+        self._last_pictures = LastPictures() if reject_repeats else None
         self._process = os.getpid()
         # One helper thread, without the interpreter lock: SHA-256 beside the gate and the networks.
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="frame-helper")
@@ -205,12 +210,19 @@ class Screener:
         """Of the frame that both networks just read, the stages by the GPU's own clock; None where there is no GPU."""
         return self._engine.gpu_ms()
 
-    def screen(self, frame: Frame, deadline: Deadline = Deadline()) -> Reading:  # noqa: B008 (frozen)
+    def screen(
+        self,
+        frame: Frame,
+        deadline: Deadline = Deadline(),  # noqa: B008 (frozen)
+        last_pictures: LastPictures | None = None,
+    ) -> Reading:
         """The reading for a frame. Every fault ends as RETAKE or NO_RESULT with its reason.
 
-        deadline: of this frame, beside the budget; a reading that cannot be done by then is broken off.
+        deadline: of this frame, beside the budget; a reading that cannot be done by then is broken off. last_pictures:
+        of this frame's camera, where there are several; None: those that `reject_repeats` asks for.
         """
-        work = _Work(time.perf_counter())
+        last_pictures = self._last_pictures if last_pictures is None else last_pictures
+        work = _Work(time.perf_counter(), by_input=last_pictures is not None and not frame.hashes_pixels)
         self._test_when_due()
         try:
             outcome, reason = self._stages(frame, work, deadline)
@@ -223,10 +235,10 @@ class Screener:
         if work.faults is not None:
             wait((work.faults,))
         sha256 = frame.sha256 if work.digest is None else work.digest.result()
-        if self._reject_repeats and sha256 == self._last_sha256:
+        shown = "" if work.shown is None else work.shown.result()
+        if last_pictures is not None and last_pictures.repeated(sha256, shown):
             outcome, reason = Outcome.RETAKE, REPEATED
             work.quality = replace(work.quality or Quality(False), gradable=False, reasons=(REPEATED,))
-        self._last_sha256 = sha256
         total_ms = (time.perf_counter() - work.start) * 1e3
         if self._word.budget.total is not None and total_ms > self._word.budget.total:
             outcome, work.late = Outcome.NO_RESULT, True
@@ -366,6 +378,8 @@ class Screener:
         if not work.quality.gradable:
             return Outcome.RETAKE, ", ".join(work.quality.reasons)
         work.faults = self._helper.submit(structure_faults, frame.pixels, image[0])  # beside the networks
+        if work.by_input:  # 192 kB, beside them, too
+            work.shown = self._helper.submit(lambda: hashlib.sha256(image.data).hexdigest())
         inference = self._engine.infer(image, budget, deadline)
         work.image = image
         work.timings = replace(work.timings, segment=inference.segment_ms, classify=inference.classify_ms)

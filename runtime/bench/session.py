@@ -86,7 +86,7 @@ def opened(
 
 
 def maker(model: ModelOptions, site: Site, *, repeats: bool) -> MakeScreener:
-    """Makes Screeners as the model says. repeats: take the same picture twice in a row for a frozen camera."""
+    """Makes Screeners as the model says. repeats: take a picture that is one of the last 32 for a frozen camera's."""
 
     def make(bundle: Bundle, precision: str) -> Screener:
         return screener_for(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from runtime.daemon.messages import Configure, ConfigureFlag, FrameOrder, Submit
 from runtime.daemon.ring import Ring, SealedRing
 from runtime.daemon.wire import LARGEST, ErrorCode, Message, ProtocolError
+from runtime.repeats import LastPictures
 
 MESSAGES_A_SECOND = 4096
 _CREDENTIALS = struct.Struct("iII")
@@ -45,11 +46,10 @@ class Connection:
         """Of that ring."""
         self.ring: Ring | None = None
         self.newest = False
-        self.reject_repeats = True
         self.busy: set[int] = set()
         """Slots that are the daemon's."""
-        self.last_sha256: str | None = None
-        """Of the frame before; for whoever reads the frames."""
+        self.last_pictures: LastPictures | None = LastPictures()
+        """Those it sent; for whoever reads the frames. None where they are stored ones."""
         self.epoch = 0
         """Goes up with each CANCEL; a frame of an earlier one is to have no result."""
         self.heard_s = time.monotonic()
@@ -102,7 +102,7 @@ class Connection:
         """Give the client its ring and pass the descriptor on."""
         self.ring, self.newest = sealed.ring, wanted.order is FrameOrder.NEWEST
         self.ring_bytes = sealed.ring.layout.ring_bytes
-        self.reject_repeats = not wanted.flags & ConfigureFlag.STORED_PICTURES
+        self.last_pictures = None if wanted.flags & ConfigureFlag.STORED_PICTURES else LastPictures()
         try:
             self.send(sealed.ring.layout, tag, sealed.descriptor)
         finally:

@@ -89,7 +89,7 @@ class ConfigureFlag(IntFlag):
     """Of CONFIGURE."""
 
     STORED_PICTURES = 1
-    """The same picture twice in a row is no sign of a frozen camera."""
+    """A picture that is one of the last 32 is no sign of a frozen camera."""
 
 
 class SubmitFlag(IntFlag):

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from device.errors import CameraError, FrameUnreadable, RepeatedFrame
+from device.errors import CameraError, FrameUnreadable
 from device.frame import Frame
 from device.pixels import GivenFrame, PixelFormat, PixelsUnusable, frame_of
 from runtime.budget import Deadline
@@ -28,7 +28,6 @@ from runtime.daemon.results import FINDINGS, result_of, unread
 from runtime.daemon.turns import Turns
 from runtime.errors import ScreeningError
 from runtime.preprocess import reduction
-from runtime.quality import REPEATED
 from runtime.reading import Reading
 
 IDLE_SELF_TEST_S = 30.0
@@ -280,7 +279,7 @@ class ModelThread:
         self._tell_if_changed()
 
     def _read(self, job: Job, model: Model) -> tuple[Reading, int]:
-        submit, source = job.submit, job.connection.name
+        submit, last_pictures = job.submit, job.connection.last_pictures
         now = now_ns()
         if model.problem:
             return _without(job, model, model.problem), 0
@@ -294,18 +293,14 @@ class ModelThread:
             return _without(job, model, str(error)), 0
         end = (submit.captured_ns or job.arrived_ns) + self._max_age_ns
         end = min(end, submit.deadline_ns or end)
-        reading = model.screener.screen(frame, Deadline(monotonic_ns(end, now_ns()) / 1e9))
+        reading = model.screener.screen(frame, Deadline(monotonic_ns(end, now_ns()) / 1e9), last_pictures)
         if job.ring.generation(submit.slot) != submit.generation:
+            if last_pictures is not None:
+                last_pictures.take_back()  # it may have been the next one already
             return _without(job, model, TORN), _TORN
-        repeated = job.connection.reject_repeats and reading.frame.sha256 == job.connection.last_sha256
-        job.connection.last_sha256 = reading.frame.sha256
         if late := self._late(job, now_ns()):
             found = _without(job, model, late)
             return replace(found, frame=reading.frame, timings_ms=reading.timings_ms, late=True), 0
-        if repeated:
-            again = RepeatedFrame(REPEATED, source=source, sequence=submit.sequence)
-            found = model.screener.unreadable(again)
-            return replace(found, frame=reading.frame, timings_ms=reading.timings_ms), 0
         return reading, 0
 
     def _late(self, job: Job, now: int) -> str:

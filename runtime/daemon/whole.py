@@ -40,7 +40,7 @@ class DaemonReader:
     bundle: the one that this program's exams are opened with; a daemon that reads with another one gives no result.
     word: the site's and the exam's threshold, gate and budget, None the bundle's own. A daemon of another threshold
     gives no result; its findings are held against gate and budgets here, too, whatever profile it was started with.
-    reject_repeats: the same picture twice in a row is a frozen camera.
+    reject_repeats: a picture that is one of the last 32 is a frozen camera's.
     It connects when it is used, and again once the daemon was lost. `screen` never raises.
     """
 

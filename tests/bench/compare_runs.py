@@ -42,7 +42,7 @@ class SlowedScreener(Screener):
 
     share = 0.0
 
-    def screen(self, frame: Frame, deadline: Deadline = Deadline()) -> Reading:  # noqa: B008 (frozen)
+    def screen(self, frame: Frame, deadline: Deadline = Deadline(), *_: object) -> Reading:  # noqa: B008 (frozen)
         """The reading, that much later."""
         reading = super().screen(frame, deadline)
         total_ms = reading.timings_ms.total or 0.0

@@ -106,7 +106,7 @@ typedef enum { ROP_MATRIX_NONE = 0, ROP_BT601 = 1, ROP_BT709 = 2 } rop_matrix;
 typedef enum { ROP_RANGE_NONE = 0, ROP_FULL_RANGE = 1, ROP_LIMITED_RANGE = 2 } rop_range;
 
 /* Flags of rop_configure. */
-#define ROP_STORED_PICTURES 1u /* the same picture twice in a row is not refused as a frozen camera's */
+#define ROP_STORED_PICTURES 1u /* a picture that is one of the last 32 is not refused as a frozen camera's */
 
 /* Flags of rop_options. */
 #define ROP_CHECK_UID 1u    /* the socket must be of daemon_uid; without it, of root or of this process's user */

@@ -47,7 +47,7 @@ class Turning(Screener):
         super().__init__(bundle, engine=FakeEngine((0.2, 0.8)), reject_repeats=False, trust="off")
         self.name, self.order = name, order
 
-    def screen(self, frame: Frame, deadline: Deadline = Deadline()) -> Reading:  # noqa: B008 (frozen)
+    def screen(self, frame: Frame, deadline: Deadline = Deadline(), *_: object) -> Reading:  # noqa: B008 (frozen)
         self.order.append(self.name)
         return super().screen(frame, deadline)
 

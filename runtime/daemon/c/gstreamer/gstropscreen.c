@@ -703,7 +703,7 @@ static void gst_rop_screen_class_init(GstRopScreenClass *class)
     g_object_class_install_property(object, PROP_MATRIX, g_param_spec_enum("matrix", "Matrix", "By which YUV was made", matrix_type(), 0, ready));
     g_object_class_install_property(object, PROP_RANGE, g_param_spec_enum("range", "Range", "Of YUV", range_type(), 0, ready));
     g_object_class_install_property(object, PROP_WAIT, g_param_spec_boolean("wait", "Wait", "Each frame waits for its own reading, and bears it; else frames go on at once and those are left out that come while the daemon has all slots", FALSE, ready));
-    g_object_class_install_property(object, PROP_STORED, g_param_spec_boolean("stored-pictures", "Stored pictures", "The same picture twice in a row is not refused as a frozen camera's", FALSE, ready));
+    g_object_class_install_property(object, PROP_STORED, g_param_spec_boolean("stored-pictures", "Stored pictures", "A picture that is one of the last 32 is not refused as a frozen camera's", FALSE, ready));
     g_object_class_install_property(object, PROP_STATS, g_param_spec_boxed("stats", "Statistics", "What became of the frames since the start, by count", GST_TYPE_STRUCTURE, (GParamFlags)(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
     /* For when another infant's picture could be taken for this one's: no frame so far has a result then. */
     (void)g_signal_new_class_handler("cancel", G_TYPE_FROM_CLASS(class), (GSignalFlags)(G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION), G_CALLBACK(cancel), NULL, NULL, NULL, G_TYPE_NONE, 0);
