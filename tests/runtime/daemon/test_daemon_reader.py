@@ -49,9 +49,9 @@ def test_a_whole_exam_of_frames_is_read_as_a_screener_reads_it(
 ) -> None:
     outcomes = set()
     with Screener(daemon.bundle, engine=FakeEngine(), trust="off", reject_repeats=True) as own:
-        for probabilities in ((0.9, 0.1), (0.2, 0.8)):
+        for probabilities, down in (((0.9, 0.1), 1), ((0.2, 0.8), -1)):  # the second time upside down: others
             daemon.engine.probabilities = own._engine.probabilities = probabilities  # type: ignore[attr-defined]
-            for frame in frames:
+            for frame in (replace(frame, pixels=frame.pixels[::down]) for frame in frames):
                 here, there = own.screen(frame), reader.screen(frame)
                 outcomes.add(there.outcome)
                 assert (there.outcome, there.reason) == (here.outcome, here.reason)
