@@ -91,6 +91,7 @@ def test_nothing_grows(tmp_path: Path, frames: int) -> None:
     with daemon_process(path) as daemon, Client(path, **RING) as client:
         early = max(200, frames // 10)
         for number in range(frames):
+            pictures[number % 4][0, 0] = list(number.to_bytes(3, "big"))  # none is a repeated one
             result = client.read(pictures[number % 4], sequence=number, vessels=True)
             assert result.outcome is WireOutcome.NO_REFERRAL_FINDINGS
             if number == early:
