@@ -21,6 +21,7 @@ from runtime.bench.judge.stats import (
     spread_of_interval,
     spread_of_runs,
 )
+from runtime.bench.judge.times import times_apart
 from runtime.bench.judge.verdict import unsaid
 from runtime.bench.judge.work import copies, unlike
 from runtime.bench.measure.samples import Column
@@ -218,6 +219,11 @@ def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
         kinds = sorted({f.kind for report in side for f in report.findings if f.weight == "invalid"})
         which = told(invalid, "is INVALID of itself", "are INVALID")
         yield printable(f"{which} ({', '.join(kinds)})") if kinds else which
+    apart = [(number, text) for number, report in enumerate(side, 1) for text in times_apart(report)]
+    if apart:
+        number, text = apart[0]
+        which = name if len(side) == 1 else f"{len({n for n, _ in apart})} of {len(side)} in {name}, run {number},"
+        yield f"{which} contradicts itself: {text}"
     stopped = sum(report.interrupted for report in side)
     if stopped:
         yield told(stopped, "was interrupted", "were interrupted")
