@@ -25,6 +25,8 @@
 #define SLOTS 6u /* one read, one waiting, one being written, and three that the daemon gives back late */
 #define MOST_BYTES ((guint64)1 << 26) /* of a slot: the daemon's limit */
 #define SHORT_NS 2000000u /* the stream waits for no longer while a reading is being told */
+#define PAUSES 8u /* that frames still under way may come from before of */
+#define PAUSING_NS 100000000u /* the source goes on for so long after this element was told of a pause */
 #define JUMP_NS 50000000 /* by more than this between two looks, CLOCK_BOOTTIME only moves away when the machine slept */
 
 G_DECLARE_FINAL_TYPE(GstRopScreen, gst_rop_screen, GST, ROP_SCREEN, GstBaseTransform)
@@ -34,6 +36,13 @@ G_DECLARE_FINAL_TYPE(GstRopScreen, gst_rop_screen, GST, ROP_SCREEN, GstBaseTrans
 enum count { FRAMES, HANDED_OVER, READ, SUPERSEDED, UNANSWERED, LEFT_OUT_ABSENT, LEFT_OUT_BUSY, LEFT_OUT_NO_SLOT, REFUSED, COUNTS };
 static const gchar *const COUNT_NAMES[COUNTS] = {"frames", "handed-over", "read", "superseded", "unanswered",
                                                  "left-out-absent", "left-out-busy", "left-out-no-slot", "refused"};
+
+/* How running times of the pipeline are brought to CLOCK_BOOTTIME: of now, or as it was until a pause. */
+typedef struct {
+    GstClockTime base, end;     /* base time; running time at the pause */
+    gint64 ahead, ahead_before; /* CLOCK_BOOTTIME less the pipeline's clock, 0: not known; before the machine slept */
+    GstClockTime slept_until;   /* by the pipeline's clock */
+} stretch;
 
 struct _GstRopScreen {
     GstBaseTransform parent;
@@ -56,8 +65,11 @@ struct _GstRopScreen {
     uint64_t newest_until; /* 0: it is no finding */
     gboolean said_absent;
     guint64 counts[COUNTS];
-    gint64 boot_ahead, boot_ahead_before; /* CLOCK_BOOTTIME less the pipeline's clock; before the machine slept */
-    GstClockTime slept_until;             /* by the pipeline's clock */
+    /* guarded by `dating`, which is never held for long: a pause must not wait for the daemon */
+    GMutex dating;
+    stretch current, before[PAUSES]; /* `before` each pause, the first one first */
+    guint pauses;
+    gboolean plays, has_played;
     /* the thread that speaks with the daemon */
     GThread *thread;
     gint stopping;
@@ -223,28 +235,72 @@ static gboolean collect(GstRopScreen *self, guint wait_ms, uint64_t wanted)
     return found;
 }
 
-/* How far CLOCK_BOOTTIME is ahead of the pipeline's clock, and when that changed because the machine slept. */
+/* How far CLOCK_BOOTTIME is ahead of the pipeline's clock, and when that changed because the machine slept. With `dating`. */
 static void look_at_clocks(GstRopScreen *self)
 {
     GstClock *const clock = gst_element_get_clock(GST_ELEMENT(self));
+    stretch *const it = &self->current;
     if (clock != NULL) {
         const GstClockTime now = gst_clock_get_time(clock);
         const gint64 ahead = (gint64)rop_now_ns() - (gint64)now;
-        if (self->boot_ahead != 0 && ahead > self->boot_ahead + JUMP_NS) {
-            self->boot_ahead_before = self->boot_ahead;
-            self->slept_until = now;
+        if (it->ahead != 0 && ahead > it->ahead + JUMP_NS) {
+            it->ahead_before = it->ahead;
+            it->slept_until = now;
         }
-        self->boot_ahead = ahead;
+        it->ahead = ahead;
         gst_object_unref(clock);
     }
+}
+
+static void forget_pauses(GstRopScreen *self)
+{
+    g_mutex_lock(&self->dating);
+    self->pauses = 0;
+    self->has_played = self->plays;
+    g_mutex_unlock(&self->dating);
+}
+
+/* The pipeline moves its base time by each pause's length: what was captured before keeps the one that held then. */
+static void note_pause(GstRopScreen *self)
+{
+    g_mutex_lock(&self->dating);
+    look_at_clocks(self);
+    self->plays = FALSE;
+    if (self->current.ahead != 0) {
+        self->current.base = gst_element_get_base_time(GST_ELEMENT(self));
+        const gint64 running = (gint64)rop_now_ns() - self->current.ahead - (gint64)self->current.base;
+        self->current.end = (GstClockTime)MAX(running, 0) + PAUSING_NS;
+        if (self->pauses == PAUSES) { /* the two first become one, by the older base time: older is never too fresh */
+            self->before[0].end = self->before[1].end;
+            memmove(&self->before[1], &self->before[2], (PAUSES - 2u) * sizeof self->before[0]);
+            self->pauses--;
+        }
+        self->before[self->pauses++] = self->current;
+    }
+    g_mutex_unlock(&self->dating);
+}
+
+static GstStateChangeReturn change_state(GstElement *element, GstStateChange change)
+{
+    GstRopScreen *const self = GST_ROP_SCREEN(element);
+    if (change == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
+        g_mutex_lock(&self->dating);
+        self->plays = self->has_played = TRUE;
+        g_mutex_unlock(&self->dating);
+    } else if (change == GST_STATE_CHANGE_PLAYING_TO_PAUSED) {
+        note_pause(self);
+    }
+    return GST_ELEMENT_CLASS(gst_rop_screen_parent_class)->change_state(element, change);
 }
 
 static gpointer speak(gpointer data)
 {
     GstRopScreen *const self = data;
     while (!g_atomic_int_get(&self->stopping)) {
-        g_mutex_lock(&self->lock);
+        g_mutex_lock(&self->dating);
         look_at_clocks(self);
+        g_mutex_unlock(&self->dating);
+        g_mutex_lock(&self->lock);
         g_atomic_int_set(&self->reaching, !self->is_ready);
         reach(self);
         g_atomic_int_set(&self->reaching, 0);
@@ -258,23 +314,42 @@ static gpointer speak(gpointer data)
 
 /* ---- frames ---- */
 
+/* By which stretch a running time is dated; NULL: by none. With `dating`. */
+static const stretch *stretch_of(GstRopScreen *self, GstClockTime running)
+{
+    look_at_clocks(self);
+    for (guint i = 0; i < self->pauses; i++) {
+        if (running < self->before[i].end) {
+            return &self->before[i];
+        }
+    }
+    if (!self->plays) { /* the base time may be that of after the pause already */
+        return self->pauses > 0u ? &self->before[self->pauses - 1u] : NULL;
+    }
+    self->current.base = gst_element_get_base_time(GST_ELEMENT(self));
+    return self->current.ahead != 0 ? &self->current : NULL;
+}
+
 /* When a buffer was captured, by CLOCK_BOOTTIME; now where its time stamp does not tell. */
 static uint64_t captured_ns(GstRopScreen *self, const GstBuffer *buffer)
 {
     const GstSegment *const segment = &GST_BASE_TRANSFORM(self)->segment;
     const uint64_t now = rop_now_ns();
-    look_at_clocks(self);
-    /* Sinks start first, and frames come before this element was told when the pipeline did. */
-    if (GST_STATE(self) != GST_STATE_PLAYING || !GST_BUFFER_PTS_IS_VALID(buffer) || self->boot_ahead == 0 ||
-        segment->format != GST_FORMAT_TIME) {
+    if (!GST_BUFFER_PTS_IS_VALID(buffer) || segment->format != GST_FORMAT_TIME) {
         return now;
     }
     const GstClockTime running = gst_segment_to_running_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
     if (!GST_CLOCK_TIME_IS_VALID(running)) {
         return now;
     }
-    const GstClockTime at = gst_element_get_base_time(GST_ELEMENT(self)) + running;
-    const gint64 boot = (gint64)at + (at < self->slept_until ? self->boot_ahead_before : self->boot_ahead);
+    gint64 boot = 0;
+    g_mutex_lock(&self->dating);
+    const stretch *const by = self->has_played ? stretch_of(self, running) : NULL; /* sinks start first: frames come before */
+    if (by != NULL) {
+        const GstClockTime at = by->base + running;
+        boot = (gint64)at + (at < by->slept_until ? by->ahead_before : by->ahead);
+    }
+    g_mutex_unlock(&self->dating);
     return boot > 0 && (uint64_t)boot < now ? (uint64_t)boot : now; /* files run ahead of the clock */
 }
 
@@ -528,8 +603,9 @@ static gboolean start(GstBaseTransform *base)
     g_atomic_int_set(&self->busy, 0);
     self->again_ns = 0;
     self->said_absent = FALSE;
-    self->boot_ahead = self->boot_ahead_before = 0;
-    self->slept_until = 0;
+    memset(&self->current, 0, sizeof self->current);
+    self->plays = FALSE;
+    forget_pauses(self);
     g_atomic_int_set(&self->stopping, 0);
     self->thread = g_thread_new("ropscreen", speak, self);
     return TRUE;
@@ -560,6 +636,12 @@ static gboolean sink_event(GstBaseTransform *base, GstEvent *event)
             (void)collect(self, LOOK_MS, 0);
         }
         g_mutex_unlock(&self->lock);
+    } else if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) { /* nothing from before it comes any more */
+        gboolean from_zero = FALSE;
+        gst_event_parse_flush_stop(event, &from_zero);
+        if (from_zero) {
+            forget_pauses(self);
+        }
     }
     return GST_BASE_TRANSFORM_CLASS(gst_rop_screen_parent_class)->sink_event(base, event);
 }
@@ -685,6 +767,7 @@ static void finalize(GObject *object)
     g_free(self->socket);
     g_free(self->name);
     g_mutex_clear(&self->lock);
+    g_mutex_clear(&self->dating);
     G_OBJECT_CLASS(gst_rop_screen_parent_class)->finalize(object);
 }
 
@@ -697,6 +780,7 @@ static void gst_rop_screen_class_init(GstRopScreenClass *class)
     object->set_property = set_property;
     object->get_property = get_property;
     object->finalize = finalize;
+    element->change_state = change_state;
     g_object_class_install_property(object, PROP_SOCKET, g_param_spec_string("socket", "Socket", "The daemon's", "/run/ropscreend/socket", ready));
     g_object_class_install_property(object, PROP_NAME, g_param_spec_string("source", "Source", "Goes into the readings as the frames' source; never a patient's name", "gstreamer", ready));
     g_object_class_install_property(object, PROP_MAX_AGE, g_param_spec_uint("max-age-ms", "Largest age", "A frame captured longer ago has no result", 1, ROP_MOST_MAX_AGE_MS, ROP_DEFAULT_MAX_AGE_MS, ready));
@@ -721,6 +805,7 @@ static void gst_rop_screen_class_init(GstRopScreenClass *class)
 static void gst_rop_screen_init(GstRopScreen *self)
 {
     g_mutex_init(&self->lock);
+    g_mutex_init(&self->dating);
     self->socket = g_strdup("/run/ropscreend/socket");
     self->name = g_strdup("gstreamer");
     self->max_age_ms = ROP_DEFAULT_MAX_AGE_MS;

@@ -1,11 +1,13 @@
 """Runs a pipeline with the system's Python and prints what its element `ropscreen` says, one JSON object a line.
 
 `gstreamer_pipeline.py PIPELINE`; a sink that is named `out` has the meta of every buffer printed, too. Ends at EOS, at
-an error, or at a line on standard input; the line `cancel` emits that signal, `stats` prints that property; both go on.
+an error, or at a line on standard input; the line `cancel` emits that signal, `stats` prints that property, `pause` and
+`play` do that: these go on. An element `eye` has each buffer's time stamp printed, and when it was seen (CLOCK_BOOTTIME).
 """
 
 import json
 import sys
+import time
 
 import gi
 
@@ -47,10 +49,18 @@ def on_buffer(sink: "Gst.Element", buffer: "Gst.Buffer", pad: "Gst.Pad") -> None
         told("meta", meta.get_structure())
 
 
+def on_eye(eye: "Gst.Element", buffer: "Gst.Buffer") -> None:
+    say({"kind": "eye", "pts": buffer.pts, "seen-ns": time.clock_gettime_ns(time.CLOCK_BOOTTIME)})
+
+
 def on_input(channel: int, condition: "GLib.IOCondition") -> bool:
     asked = sys.stdin.readline()
     if asked == "cancel\n":
         pipeline.get_by_name("rop").emit("cancel")
+        return True
+    if asked in ("pause\n", "play\n"):
+        pipeline.set_state(Gst.State.PAUSED if asked == "pause\n" else Gst.State.PLAYING)
+        say({"kind": asked.strip()})
         return True
     if asked == "stats\n":
         told("stats", pipeline.get_by_name("rop").get_property("stats"))
@@ -65,6 +75,8 @@ pipeline.get_bus().add_signal_watch()
 pipeline.get_bus().connect("message", on_message)
 if out := pipeline.get_by_name("out"):
     out.connect("handoff", on_buffer)
+if eye := pipeline.get_by_name("eye"):
+    eye.connect("handoff", on_eye)
 GLib.io_add_watch(0, GLib.IO_IN, on_input)
 pipeline.set_state(Gst.State.PLAYING)
 loop.run()

@@ -222,6 +222,51 @@ def test_frames_that_come_as_the_pipeline_starts_are_not_taken_for_old_ones(
         assert not [one["text"] for one in said if "captured_ns" in one["text"]]
 
 
+@pytest.mark.parametrize("pauses_s", [[0.3], [8.0], [3.0, 3.0], [0.1] * 10], ids=str)
+def test_no_frame_is_younger_than_it_is_after_a_pause(
+    plugins: Path, lasting_daemon: Path, pauses_s: list[float]
+) -> None:
+    """The pipeline moves its base time by the pause's length, and frames from before it wait in a queue."""
+    begin = (
+        "videotestsrc is-live=true ! video/x-raw,format=RGB,width=96,height=96,framerate=20/1"
+        " ! identity name=eye signal-handoffs=true ! queue leaky=downstream max-size-buffers=8 ! identity sleep-time=200000"
+    )
+    element = f"ropscreen socket={lasting_daemon} stored-pictures=true wait=true max-age-ms=60000"
+    seen_ns: dict[int, int] = {}
+    too_young_ms: list[float] = []
+    with pipeline(plugins, f"{begin} ! {element}", "fakesink sync=false") as (running, next_said):
+        assert running.stdin is not None
+
+        def ages_until(enough: Callable[[dict[str, Any]], object]) -> None:
+            end = time.monotonic() + 300
+            while not enough(said := next_said()):
+                assert said, "the pipeline ended"
+                assert time.monotonic() < end
+                if said["kind"] == "eye":
+                    seen_ns[said["pts"]] = said["seen-ns"]
+
+        def is_young(said: dict[str, Any]) -> bool:
+            """Of a frame that was captured since the pipeline plays, and dated so."""
+            if said["kind"] != "message" or not said["captured-ns"]:
+                return False
+            too_young_ms.append((said["captured-ns"] - seen_ns[said["pts"]]) / 1e6)
+            return bool(said["captured-ns"] > played_ns)
+
+        played_ns = 0
+        ages_until(is_young)
+        for pause_s in pauses_s:
+            running.stdin.write("pause\n")
+            running.stdin.flush()
+            ages_until(lambda said: is_young(said) and False or said["kind"] == "pause")
+            time.sleep(pause_s)
+            running.stdin.write("play\n")
+            running.stdin.flush()
+            ages_until(lambda said: is_young(said) and False or said["kind"] == "play")
+            played_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            ages_until(is_young)
+    assert max(too_young_ms) <= 0
+
+
 def test_started_and_stopped_fifty_times_nothing_is_left(plugins: Path, lasting_daemon: Path) -> None:
     begin = "videotestsrc is-live=true ! video/x-raw,format=NV12,width=320,height=240,framerate=60/1,colorimetry=bt709"
     text = f"{begin} ! ropscreen socket={lasting_daemon} stored-pictures=true ! fakesink"
