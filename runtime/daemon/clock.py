@@ -9,8 +9,10 @@ MOST_AHEAD_NS = 10**6
 MOST_AGO_NS = 60 * 10**9
 """A capture that lies further back than this was taken by another clock, or is of no use."""
 MOST_DEADLINE_NS = 60 * 10**9
-"""A deadline that lies further ahead than this was taken by another clock."""
+"""A deadline that lies further ahead or back than this was taken by another clock, or is a time from now."""
 _NEAR_NS = 3600 * 10**9
+_NEARER = 10
+"""So many times nearer to another clock's time than to CLOCK_BOOTTIME, a moment is thought to be by that clock."""
 
 
 def now_ns() -> int:
@@ -27,21 +29,28 @@ def wrong_capture(captured_ns: int, now: int) -> str:
     """Why a moment of capture cannot be, "" when it can. 0: not known. now: `now_ns()`."""
     if not captured_ns or now - MOST_AGO_NS <= captured_ns <= now + MOST_AHEAD_NS:
         return ""
-    side = "ahead" if captured_ns > now else "back"
-    return f"captured_ns lies {_seconds(captured_ns - now)} {side}{_other_clock(captured_ns)}; expected CLOCK_BOOTTIME"
+    return f"captured_ns lies {_where(captured_ns, now)}; expected CLOCK_BOOTTIME"
 
 
 def wrong_deadline(deadline_ns: int, now: int) -> str:
-    """Why a deadline cannot be, "" when it can; one that has passed can. 0: none. now: `now_ns()`."""
-    if deadline_ns <= now + MOST_DEADLINE_NS:
+    """Why a deadline cannot be, "" when it can; one that has just passed can. 0: none. now: `now_ns()`."""
+    if not deadline_ns or abs(deadline_ns - now) <= MOST_DEADLINE_NS:
         return ""
-    return f"deadline_ns lies {_seconds(deadline_ns - now)} ahead{_other_clock(deadline_ns)}; expected CLOCK_BOOTTIME"
+    return f"deadline_ns lies {_where(deadline_ns, now)}; expected a moment by CLOCK_BOOTTIME, no time from now"
 
 
-def _other_clock(moment_ns: int) -> str:
-    """The clock that a moment was taken from, as far as can be told, in words."""
-    for name, clock in (("CLOCK_REALTIME", time.CLOCK_REALTIME), ("CLOCK_MONOTONIC", time.CLOCK_MONOTONIC)):
-        if abs(time.clock_gettime_ns(clock) - moment_ns) < _NEAR_NS:
+def _where(moment_ns: int, now: int) -> str:
+    side = "ahead" if moment_ns > now else "back"
+    return f"{_seconds(moment_ns - now)} {side}{_other_clock(moment_ns, now)}"
+
+
+def _other_clock(moment_ns: int, now: int) -> str:
+    """The clock that a moment was taken from, as far as can be told, in words; "" where it fits no other one better."""
+    clocks = [("CLOCK_REALTIME", time.CLOCK_REALTIME)]
+    if moment_ns < now:  # CLOCK_MONOTONIC is never ahead
+        clocks.append(("CLOCK_MONOTONIC", time.CLOCK_MONOTONIC))
+    for name, clock in clocks:
+        if abs(time.clock_gettime_ns(clock) - moment_ns) < min(_NEAR_NS, abs(moment_ns - now) / _NEARER):
             return f", as if by {name}"
     return ""
 

@@ -31,8 +31,9 @@ _Static_assert(sizeof(atomic_uint_fast64_t) == 8 && ATOMIC_LLONG_LOCK_FREE == 2,
 #define MOST_WAITING 64u /* results that may wait to be fetched */
 #define ERROR_BYTES 320u
 #define MOST_AHEAD_NS 1000000u            /* a capture that lies further ahead was taken by another clock */
-#define MOST_AWAY_NS 60000000000u         /* one that lies further back, or a deadline further ahead, too */
+#define MOST_AWAY_NS 60000000000u         /* one that lies further back, or a deadline further away, too */
 #define SAME_CLOCK_NS 3600000000000u      /* within this of a clock's time, a moment is thought to be of that clock */
+#define NEARER 10u                        /* where it is so many times further from CLOCK_BOOTTIME */
 
 /* A slot that the daemon has though its frame's result was given here (too old, cancelled) is GIVEN_UP. */
 enum { SLOT_FREE, SLOT_WRITING, SLOT_SUBMITTED, SLOT_GIVEN_UP };
@@ -85,17 +86,25 @@ uint64_t rop_now_ns(void)
     return clock_ns(CLOCK_BOOTTIME);
 }
 
-static bool is_near(uint64_t one, uint64_t other)
+static uint64_t apart(uint64_t one, uint64_t other)
 {
-    return (one > other ? one - other : other - one) < SAME_CLOCK_NS;
+    return one > other ? one - other : other - one;
 }
 
-/* The clock that a moment was taken from, as far as can be told. */
-static const char *other_clock(uint64_t moment_ns)
+/* Whether a moment is that clock's rather than CLOCK_BOOTTIME's, from which it is `away_ns`. */
+static bool fits(uint64_t moment_ns, clockid_t clock, uint64_t away_ns)
 {
-    return is_near(moment_ns, clock_ns(CLOCK_REALTIME))    ? ", as if by CLOCK_REALTIME"
-           : is_near(moment_ns, clock_ns(CLOCK_MONOTONIC)) ? ", as if by CLOCK_MONOTONIC"
-                                                           : "";
+    const uint64_t away = apart(moment_ns, clock_ns(clock));
+    return away < SAME_CLOCK_NS && away < away_ns / NEARER;
+}
+
+/* The clock that a moment was taken from, as far as can be told. CLOCK_MONOTONIC is never ahead of CLOCK_BOOTTIME. */
+static const char *other_clock(uint64_t moment_ns, uint64_t now)
+{
+    const uint64_t away = apart(moment_ns, now);
+    return fits(moment_ns, CLOCK_REALTIME, away)                           ? ", as if by CLOCK_REALTIME"
+           : moment_ns < now && fits(moment_ns, CLOCK_MONOTONIC, away) ? ", as if by CLOCK_MONOTONIC"
+                                                                           : "";
 }
 
 static uint64_t after_ms(uint32_t timeout_ms)
@@ -1059,12 +1068,12 @@ static rop_status check_times(rop_client *client, const rop_picture *picture, ui
     const uint64_t captured = picture->captured_ns, deadline = picture->deadline_ns;
     if (captured > now + MOST_AHEAD_NS || (captured != 0u && captured + MOST_AWAY_NS < now)) {
         return fail(client, ROP_BAD_ARGUMENT, "picture.captured_ns: lies %.3f s %s%s; needed CLOCK_BOOTTIME, rop_now_ns()",
-                    (double)(captured > now ? captured - now : now - captured) / 1e9, captured > now ? "ahead" : "back",
-                    other_clock(captured));
+                    (double)apart(captured, now) / 1e9, captured > now ? "ahead" : "back", other_clock(captured, now));
     }
-    if (deadline > now + MOST_AWAY_NS) {
-        return fail(client, ROP_BAD_ARGUMENT, "picture.deadline_ns: lies %.3f s ahead%s; needed CLOCK_BOOTTIME, rop_now_ns()",
-                    (double)(deadline - now) / 1e9, other_clock(deadline));
+    if (deadline != 0u && apart(deadline, now) > MOST_AWAY_NS) {
+        return fail(client, ROP_BAD_ARGUMENT,
+                    "picture.deadline_ns: lies %.3f s %s%s; needed a moment by CLOCK_BOOTTIME, rop_now_ns(), no time from now",
+                    (double)apart(deadline, now) / 1e9, deadline > now ? "ahead" : "back", other_clock(deadline, now));
     }
     return ROP_OK;
 }

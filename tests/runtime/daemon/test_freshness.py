@@ -60,6 +60,35 @@ def test_the_wrong_clock_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "as if by CLOCK_MONOTONIC" in clock.wrong_capture(time.monotonic_ns(), after_sleep)
 
 
+@pytest.mark.parametrize("slept_s", [0, 1, 86_400])
+@pytest.mark.parametrize("away_ns", [5 * 10**6, 3600 * 10**9, -61 * 10**9, -3599 * 10**9])
+def test_no_clock_is_named_that_a_moment_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, away_ns: int, slept_s: int
+) -> None:
+    now = 10**15
+    times = {time.CLOCK_MONOTONIC: now - slept_s * 10**9, time.CLOCK_REALTIME: 1_800_000_000 * 10**9}
+    monkeypatch.setattr(time, "clock_gettime_ns", times.__getitem__)
+    told = [clock.wrong_capture(now + away_ns, now), clock.wrong_deadline(now + away_ns, now)]
+    assert told[0]
+    assert bool(told[1]) is (abs(away_ns) > 60 * 10**9)
+    assert not [text for text in told if "as if" in text]
+    for name, of in times.items():
+        says = f"as if by CLOCK_{'MONOTONIC' if name == time.CLOCK_MONOTONIC else 'REALTIME'}"
+        assert (says in clock.wrong_deadline(of - 10**9, now)) is (name == time.CLOCK_REALTIME or slept_s > 60)
+
+
+def test_the_daemon_refuses_a_deadline_that_is_a_time_from_now(daemon: Running) -> None:
+    if clock.now_ns() < 62 * 10**9:
+        pytest.skip("this machine has just been started")
+    with daemon.client() as client:
+        client.fill(0, retina(1))
+        client.submit(0, 320, 240, deadline_ns=500_000_000)
+        with pytest.raises(DaemonRefused, match=r"deadline_ns lies .* back; .*no time from now") as refused:
+            client.result()
+        assert refused.value.code is ErrorCode.BAD_TIME
+        assert client.read(retina(1)).outcome in FINDINGS
+
+
 @pytest.mark.parametrize("at", ["captured_ns", "deadline_ns"])
 def test_the_daemon_refuses_a_moment_of_another_clock(daemon: Running, at: str) -> None:
     with daemon.client() as client:

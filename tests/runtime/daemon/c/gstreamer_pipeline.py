@@ -2,7 +2,7 @@
 
 `gstreamer_pipeline.py PIPELINE`; a sink that is named `out` has the meta of every buffer printed, too. Ends at EOS, at
 an error, or at a line on standard input; the line `cancel` emits that signal, `stats` prints that property, `pause` and
-`play` do that: these go on. An element `eye` has each buffer's time stamp printed, and when it was seen (CLOCK_BOOTTIME).
+`play` do that: these go on. Of an element `eye` each buffer's time stamp is printed, and when it was seen.
 """
 
 import json

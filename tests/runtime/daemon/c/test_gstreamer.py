@@ -229,41 +229,45 @@ def test_no_frame_is_younger_than_it_is_after_a_pause(
     """The pipeline moves its base time by the pause's length, and frames from before it wait in a queue."""
     begin = (
         "videotestsrc is-live=true ! video/x-raw,format=RGB,width=96,height=96,framerate=20/1"
-        " ! identity name=eye signal-handoffs=true ! queue leaky=downstream max-size-buffers=8 ! identity sleep-time=200000"
+        " ! identity name=eye signal-handoffs=true"
+        " ! queue leaky=downstream max-size-buffers=8 ! identity sleep-time=200000"
     )
     element = f"ropscreen socket={lasting_daemon} stored-pictures=true wait=true max-age-ms=60000"
     seen_ns: dict[int, int] = {}
     too_young_ms: list[float] = []
     with pipeline(plugins, f"{begin} ! {element}", "fakesink sync=false") as (running, next_said):
-        assert running.stdin is not None
+        played_ns = 0
 
-        def ages_until(enough: Callable[[dict[str, Any]], object]) -> None:
+        def until(enough: Callable[[dict[str, Any]], object]) -> None:
             end = time.monotonic() + 300
-            while not enough(said := next_said()):
+            while True:
+                said = next_said()
                 assert said, "the pipeline ended"
                 assert time.monotonic() < end
                 if said["kind"] == "eye":
                     seen_ns[said["pts"]] = said["seen-ns"]
+                elif said["kind"] == "message" and said["captured-ns"]:
+                    too_young_ms.append((said["captured-ns"] - seen_ns[said["pts"]]) / 1e6)
+                if enough(said):
+                    return
+
+        def ask(what: str) -> None:
+            assert running.stdin is not None
+            running.stdin.write(f"{what}\n")
+            running.stdin.flush()
+            until(lambda said: said["kind"] == what)
 
         def is_young(said: dict[str, Any]) -> bool:
             """Of a frame that was captured since the pipeline plays, and dated so."""
-            if said["kind"] != "message" or not said["captured-ns"]:
-                return False
-            too_young_ms.append((said["captured-ns"] - seen_ns[said["pts"]]) / 1e6)
-            return bool(said["captured-ns"] > played_ns)
+            return bool(said["kind"] == "message" and said["captured-ns"] > played_ns)
 
-        played_ns = 0
-        ages_until(is_young)
+        until(is_young)
         for pause_s in pauses_s:
-            running.stdin.write("pause\n")
-            running.stdin.flush()
-            ages_until(lambda said: is_young(said) and False or said["kind"] == "pause")
+            ask("pause")
             time.sleep(pause_s)
-            running.stdin.write("play\n")
-            running.stdin.flush()
-            ages_until(lambda said: is_young(said) and False or said["kind"] == "play")
+            ask("play")
             played_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-            ages_until(is_young)
+            until(is_young)
     assert max(too_young_ms) <= 0
 
 
