@@ -106,7 +106,7 @@ static rop_status read_frames(rop_client *client, camera *eye)
         if (status > ROP_GONE) {
             status = rop_wait(client, WAIT_MS, &result);
         }
-        if (status == ROP_OK) {
+        if (status == ROP_OK && (result.flags & ROP_SUPERSEDED) == 0u) { /* one that a newer took the place of is no news */
             until_ns = result.outcome == ROP_NO_RESULT ? 0 : result.fresh_until_ns;
             show(result.text, until_ns);
         } else if (until_ns != 0u && rop_now_ns() >= until_ns) {

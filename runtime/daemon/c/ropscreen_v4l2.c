@@ -3,8 +3,9 @@
  * copied by the CPU: udmabuf (Linux 4.20, CONFIG_UDMABUF) makes DMA buffers of the ring's pages, the driver takes them as
  * V4L2_MEMORY_DMABUF.
  *
- * Prints `UNTIL_NS WORDS` for each result, as ropscreen_loop.c does, which shows how to go on when the daemon ends. Ends at
- * SIGTERM, or after so many results, with 0; 2: the call, camera, kernel or daemon cannot be used, and why.
+ * Prints `UNTIL_NS WORDS` for each result but those of frames that a newer one took the place of, as ropscreen_loop.c does,
+ * which shows how to go on when the daemon ends. Ends at SIGTERM, or after so many lines, with 0; 2: the call, camera, kernel
+ * or daemon cannot be used, and why.
  */
 #define _GNU_SOURCE /* O_CLOEXEC, the kernel's own types */
 #include <errno.h>
@@ -228,8 +229,10 @@ static bool read_frames(camera *it, rop_client *client, uint64_t most)
         }
         rop_status status;
         while ((status = rop_poll(client, &result)) == ROP_OK) {
-            (void)printf("%" PRIu64 " %s\n", result.outcome == ROP_NO_RESULT ? 0 : result.fresh_until_ns, result.text);
-            seen++;
+            if ((result.flags & ROP_SUPERSEDED) == 0u) {
+                (void)printf("%" PRIu64 " %s\n", result.outcome == ROP_NO_RESULT ? 0 : result.fresh_until_ns, result.text);
+                seen++;
+            }
         }
         (void)fflush(stdout);
         if (status <= ROP_GONE) {

@@ -68,7 +68,7 @@ void read_frames(rop::Client &client, Camera &eye)
             }
             std::this_thread::sleep_for(milliseconds(20)); // nothing is under way
         }
-        if (result) {
+        if (result && (result->flags & ROP_SUPERSEDED) == 0) { // one that a newer took the place of is no news
             until_ns = result->outcome == ROP_NO_RESULT ? 0 : result->fresh_until_ns;
             show(result->text, until_ns);
         } else if (until_ns != 0 && rop_now_ns() >= until_ns) {

@@ -366,6 +366,22 @@ def test_the_sample_never_lets_a_finding_stand_a_thousand_times(
     stop_and_go(partial(programs, language), daemons, tmp_path, int(os.environ.get("ROP_STOPS", "1000")))
 
 
+@pytest.mark.parametrize("language", LOOPS)
+def test_a_finding_is_not_replaced_by_word_of_a_frame_that_was_not_read(
+    programs: Callable[[str], list[str]], daemons: Daemons, tmp_path: Path, language: str
+) -> None:
+    """The camera is quicker than the networks: most frames are superseded. The finding still goes at its time."""
+    raw = tmp_path / "raw"
+    raw.write_bytes(PIXELS)
+    daemons.start(delay_ms=250)
+    command = [*programs(language), str(daemons.path), str(raw), str(WIDTH), str(HEIGHT), "1", str(MAX_AGE_MS)]
+    with Client(daemons.path) as other, running(command) as (_, screen):
+        awaited(lambda: screen.findings() >= 3 and other.health().superseded >= 10)
+        assert not [words for _, _, words in screen.lines if "superseded" in words]
+        awaited(lambda: screen.lines[-1][2] == "No result - waiting for the next picture")
+    visible_too_long(screen.lines, [])
+
+
 def finds_more(screen: Screen, seen: int) -> bool:
     return screen.findings() > seen
 
