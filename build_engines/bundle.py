@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from build_engines.card import model_card
+from build_engines.card import CARD, model_card
 from build_engines.description import Description
 from build_engines.errors import BuildError
 from build_engines.export import Parity, check_parity, export_graphs
@@ -46,7 +46,6 @@ from runtime.quality import QualityLimits
 from runtime.sinks.files import folder_aside, replace_folder
 from runtime.trust.drift import REFERENCE
 
-CARD = "MODEL_CARD.md"
 TOOLS = ("torch", "onnx", "onnxscript", "openvino")
 """Packages whose versions the manifest names."""
 LOW_TOOLS = ("nvidia-modelopt", "onnx", "openvino")

@@ -13,6 +13,8 @@ from runtime.decide import apart
 from runtime.manifest import CrossValidation, Manifest, Metric, QuantizedNetwork, Stated
 from runtime.outcome import AID_NOTICE, DEMONSTRATION_NOTICE
 
+CARD = "MODEL_CARD.md"
+"""In a bundle."""
 NOT_STATED = "not stated"
 ASKED = {
     "population": "Population",

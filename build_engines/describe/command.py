@@ -7,10 +7,11 @@ import ast
 import inspect
 import json
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from build_engines.arguments import describe_parser
+from build_engines.card import CARD, model_card
 from build_engines.description import LARGEST, Description, gaps, load_description, says_nothing, template
 from build_engines.errors import BuildError
 from build_engines.huggingface import hugging_face_card
@@ -25,6 +26,9 @@ from runtime.errors import ScreeningError
 from runtime.manifest import Manifest, Stated
 
 MOST_CLASSES = 100
+SHOWN = 80
+"""Characters of a line."""
+UNSTATED = "clinical_use is true, and nothing is stated of how it was made or how good it is"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,7 +61,7 @@ def _describe(arguments: argparse.Namespace) -> int:
     if arguments.add is not None:
         described = _added(described, arguments.add)
         described.save(arguments.out or arguments.path)
-    _say(described.name, described.version, described.stated, arguments.json)
+    _say(described.name, described.version, described.stated, arguments.json, clinical_use=described.clinical_use)
     return 0
 
 
@@ -67,10 +71,36 @@ def _bundle(bundle: Bundle, arguments: argparse.Namespace) -> int:
         raise BuildError("--add: a bundle is described by the file that it is built from; add to that, build again")
     if arguments.hugging_face:
         report = read_report(bundle) if manifest.parity_report else None
+        _require_own_card(bundle, model_card(manifest, report))
         _write(hugging_face_card(manifest, report), arguments.out)
         return 0
-    _say(manifest.name, manifest.version, manifest.stated, arguments.json)
+    _say(manifest.name, manifest.version, manifest.stated, arguments.json, clinical_use=manifest.clinical_use)
     return 0
+
+
+def _require_own_card(bundle: Bundle, made: str) -> None:
+    """Raise `BuildError` where the bundle's card is not what its manifest makes: one of the two was changed.
+
+    What a card says of strangers stands behind.
+    """
+    path = bundle.path / CARD
+    if not path.is_file():
+        raise BuildError(f"--hugging-face: {path} is not there, by which the manifest's figures are held; build again")
+    stated, expected = path.read_text(encoding="utf-8", errors="replace").splitlines(), made.splitlines()
+    number, (says, makes) = next(
+        (
+            (number, lines)
+            for number, lines in enumerate(zip_longest(stated[: len(expected)], expected, fillvalue=""), 1)
+            if lines[0] != lines[1]
+        ),
+        (0, ("", "")),
+    )
+    if number:
+        raise BuildError(
+            f"--hugging-face: {path}, line {number}: says {printable(says)[:SHOWN]!r}, the manifest makes it "
+            f"{printable(makes)[:SHOWN]!r}; the manifest was changed after the card was made, or by another version: "
+            f"build the bundle again"
+        )
 
 
 def _added(described: Description, path: Path) -> Description:
@@ -86,16 +116,19 @@ def _added(described: Description, path: Path) -> Description:
     return described.model_copy(update={"stated": described.stated.model_copy(update=said)})
 
 
-def _say(name: str, version: str, stated: Stated, as_json: bool) -> None:
+def _say(name: str, version: str, stated: Stated, as_json: bool, *, clinical_use: bool) -> None:
     missing = gaps(stated)
+    warnings = [UNSTATED] if clinical_use and len(missing) == len(Stated.model_fields) else []
     if as_json:
-        print(json.dumps({"name": name, "version": version, "not_stated": missing}))
+        print(json.dumps({"name": name, "version": version, "not_stated": missing, "warnings": warnings}))
         return
     say(
         printable(
             f"{name} {version}: valid; {len(Stated.model_fields) - len(missing)} of {len(Stated.model_fields)} stated"
         )
     )
+    for warning in warnings:
+        say(f"  warning: {warning}")
     for field in missing:
         say(f"  not stated: {field}: {questions()[field]}")
 

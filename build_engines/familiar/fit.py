@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from build_engines.bundle import CARD, rewriting, written
+from build_engines.bundle import rewriting, written
+from build_engines.card import CARD
 from build_engines.errors import BuildError
 from device.cameras import open_camera
 from device.errors import FrameUnreadable

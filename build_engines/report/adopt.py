@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from build_engines.bundle import CARD, rewriting, with_defaults, written
-from build_engines.card import model_card
+from build_engines.bundle import rewriting, with_defaults, written
+from build_engines.card import CARD, model_card
 from build_engines.familiar.fit import card_section
 from build_engines.report.choose import OPENVINO
 from build_engines.report.schema import ParityReport

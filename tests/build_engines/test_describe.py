@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from build_engines.errors import BuildError
 from build_engines.huggingface import hugging_face_card
 from build_engines.report.choose import agreement
 from build_engines.report.schema import AdoptionLimits
+from runtime.bundle import DEMONSTRATION
 from runtime.manifest import FileEntry, Manifest, Metric, Stated
 from tests.build_engines.report.figures import group
 from tests.runtime.conftest import manifest_content
@@ -356,3 +358,39 @@ def test_what_cannot_be_had_is_said_without_a_number(
     assert "No such file or directory" in told
     assert "Errno" not in told
     assert ";" in told or "(" in told
+
+
+def test_a_card_that_the_bundle_denies_is_not_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(DEMONSTRATION, tmp_path / "bundle")
+    call = ["describe", str(tmp_path / "bundle"), "--hugging-face"]
+    assert main(call) == 0
+    assert "model-index" in capsys.readouterr().out
+    path = tmp_path / "bundle" / "manifest.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["metrics"][0]["value"] = content["metrics"][0]["high"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert main([*call, "--out", str(tmp_path / "card.md")]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert "MODEL_CARD.md, line " in told.err
+    assert "build the bundle again" in told.err
+    assert not (tmp_path / "card.md").exists()
+
+
+@pytest.mark.parametrize("clinical", [True, False])
+def test_clinical_use_of_what_nobody_stated_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], clinical: bool
+) -> None:
+    path = tmp_path / "d.json"
+    assert main(["describe", "--out", str(path)]) == 0
+    content = json.loads(path.read_text(encoding="utf-8").replace("REPLACE", "stated"))
+    path.write_text(json.dumps(content | {"clinical_use": clinical}), encoding="utf-8")
+    for words in ([], ["--json"]):
+        capsys.readouterr()
+        assert main(["describe", str(path), *words]) == 0
+        assert ("clinical_use is true, and nothing is stated" in capsys.readouterr().out) is clinical
+    content["stated"] = {"graders": "Two, independently."}
+    path.write_text(json.dumps(content | {"clinical_use": clinical}), encoding="utf-8")
+    assert main(["describe", str(path)]) == 0
+    assert "warning" not in capsys.readouterr().out
