@@ -91,7 +91,7 @@ def cart_at(folder: Path, pictures: list[np.ndarray[Any, Any]], *, networks: boo
 
     def open_screener(threshold: float | None) -> Screener:
         engine: Any = "auto" if networks else FakeEngine()
-        return Screener(bundle, engine=engine, threshold=threshold, trust="off")
+        return Screener(bundle, engine=engine, threshold=threshold, trust="off", reject_repeats=False)
 
     parts = Parts(
         station="FIGURES",
