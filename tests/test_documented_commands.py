@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import importlib.util
+import itertools
 import re
 import shlex
 import subprocess
@@ -183,3 +185,12 @@ def test_pages_and_installed_commands_are_found() -> None:
     modules = {line.partition("=")[2].strip().partition(":")[0].removesuffix(".__main__") for line in scripts if line}
     assert modules - {shown.module for shown in OURS_SHOWN} == set()
     assert sum(shown.whole for shown in OURS_SHOWN) > 50
+
+
+@pytest.mark.parametrize("script", sorted({shown.module for shown in SHOWN if shown.module.endswith(".py")}))
+def test_a_script_that_a_page_starts_by_its_path_finds_what_it_imports(script: str) -> None:
+    """Python looks beside the script alone: what takes from `tests` at its beginning is started by `-m`."""
+    body = ast.parse((ROOT / script).read_text(encoding="utf-8")).body
+    before = itertools.takewhile(lambda node: not ast.unparse(node).startswith("sys.path.insert("), body)
+    imported = [node.module or "" for node in before if isinstance(node, ast.ImportFrom)]
+    assert [module for module in imported if module.split(".")[0] == "tests"] == []

@@ -1,4 +1,4 @@
-"""Prints how far each pixel format is from the RGB way, in levels, outcomes and time: `python tests/bench/formats.py`.
+"""Prints how far each pixel format is from the RGB way, in levels, outcomes and time: `python -m tests.bench.formats`.
 
 The RGB way is the picture that an exact converter makes of the same bytes (floating point, nearest chroma): what a
 camera loses as it halves the chroma is lost before either way begins. Outcomes are of the daemon, which is started with
