@@ -73,9 +73,11 @@ def screen_frames(
                     progress.ended = True
                     return
                 reading = reader.screen(frame)
-            progress.broken = True  # unless it goes well
-            _give(sinks, frame, reading, progress)
-            progress.broken = False
+            try:
+                _give(sinks, frame, reading, progress)
+            except Exception:
+                progress.broken = True
+                raise
             reader.between_frames()
 
 

@@ -22,7 +22,7 @@ def not_read(camera: Camera, progress: Progress, *, subfolders: bool) -> list[st
     total = camera.frame_count
     if not progress.ended and total is not None and total > progress.frames:
         lines.append(f"{total - progress.frames} of {total} frames: the run ended before them")
-    elif progress.broken and not progress.ended:
+    elif progress.broken:
         lines.append("what came after the run broke off, as what it reads could not be written")
     if progress.lost:
         lines.append("what came after the source was lost")

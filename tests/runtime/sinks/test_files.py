@@ -119,41 +119,25 @@ def test_what_a_killed_program_had_moved_away_is_put_back(tmp_path: Path, there:
     assert said[:-1] == ([] if there else [f"{out}: put back, as a program that was killed had moved it to {old}"])
 
 
-def test_a_signal_between_the_two_renames_leaves_the_earlier_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("ended", "said"), [(OSError(28, "No space left on device"), "No space"), (SystemExit(143), "143")]
+)
+def test_a_folder_whose_successor_cannot_come_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: BaseException, said: str
 ) -> None:
-    out, aside = tmp_path / "out", tmp_path / "aside"
-    for folder in (out, aside):
-        folder.mkdir()
-        (folder / "name").write_text(folder.name)
-    replace = os.replace
-
-    def ended(source: Path, target: Path) -> None:
-        if source == aside:
-            raise SystemExit(143)
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", ended)
-    with pytest.raises(SystemExit):
-        replace_folder(out, aside)
-    assert (out / "name").read_text() == "out"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["aside", "out"]
-
-
-def test_a_folder_whose_successor_cannot_come_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, aside = tmp_path / "bundle", tmp_path / "aside"
     for folder in (out, aside):
         folder.mkdir()
         (folder / "name").write_text(folder.name)
     replace = os.replace
 
-    def full(source: Path, target: Path) -> None:
+    def broken_off(source: Path, target: Path) -> None:
         if source == aside:
-            raise OSError(28, "No space left on device")
+            raise ended
         replace(source, target)
 
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(os, "replace", broken_off)
+    with pytest.raises(type(ended), match=said):
         replace_folder(out, aside)
     assert (out / "name").read_text() == "bundle"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["aside", "bundle"]
