@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runtime.bench.schema import ROUNDED_MS, Report
+from runtime.bench.schema import Report
 
 LEAST_SHARE = 0.9
 """Of a back-to-back run that is reading; measured 0.997 on a machine shared with others, where frames took 17 ms."""
@@ -12,6 +12,8 @@ OWN_WORK_MS = 0.25
 """A frame, beside that; measured 0.026. Frames of half a millisecond are told apart by no share."""
 ENDING_S = 0.5
 """From the last result to the run's end, at most."""
+ROUNDED_S = 0.0011
+"""By so much rounding may part a run's seconds and its last result's."""
 NEEDED = {"age", "total", "wait"}
 """Columns; a file that is read has them."""
 SAME = 0.01
@@ -32,7 +34,7 @@ def times_apart(report: Report) -> Iterator[str]:
         return
     ages, totals, waits = ([value or 0.0 for value in frames.columns[name]] for name in ("age", "total", "wait"))
     ended_s = max(at + age / 1e3 for at, age in zip(frames.at_s, ages, strict=True))
-    if ended_s > run.seconds + ROUNDED_MS:
+    if ended_s > run.seconds + ROUNDED_S:
         yield f"the last result came {ended_s:.4g} s from the start, and the run took {run.seconds:.4g} s"
     if not _without_pause(report):
         return
