@@ -166,6 +166,58 @@ def test_the_carts_tests_need_nothing_of_the_build_side() -> None:
     assert found == {}
 
 
+def forks(node: ast.AST) -> bool:
+    """Whether this copies the process that it runs in; `spawn` and `subprocess` start another one."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("fork", "forkpty") and getattr(node.value, "id", "") in ("os", "pty")
+    if isinstance(node, ast.ImportFrom):
+        return node.module in ("os", "pty") and any(alias.name in ("fork", "forkpty") for alias in node.names)
+    if not isinstance(node, ast.Call):
+        return False
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    words = {word.arg: word.value for word in node.keywords}
+    if name in ("get_context", "set_start_method"):
+        return not any(isinstance(value, ast.Constant) and value.value == "spawn" for value in node.args)
+    return "preexec_fn" in words or (name == "ProcessPoolExecutor" and "mp_context" not in words)
+
+
+@pytest.mark.parametrize(
+    ("code", "does"),
+    [
+        ("os.fork()", True),
+        ("from os import fork", True),
+        ("pty.fork()", True),
+        ("multiprocessing.get_context('fork')", True),
+        ("multiprocessing.get_context()", True),
+        ("ProcessPoolExecutor(2)", True),
+        ("subprocess.run(command, preexec_fn=print)", True),
+        ("multiprocessing.get_context('spawn')", False),
+        ("cuda.record(self.fork, self.main)", False),
+        ("pty.openpty()", False),
+    ],
+)
+def test_what_copies_its_process_is_told_from_what_starts_another(code: str, does: bool) -> None:
+    assert any(forks(node) for node in ast.walk(ast.parse(code))) is does
+
+
+def test_no_test_forks_the_process_that_runs_the_tests() -> None:
+    """Its copy lacks the threads of the libraries in it and may end by a signal: a program of its own is to fork."""
+    texts = {module_of(path): path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")}
+    programs = {
+        module
+        for module, text in texts.items()
+        if re.search("fork|preexec_fn|get_context|set_start_method|ProcessPoolExecutor", text)
+        and any(map(forks, ast.walk(ast.parse(text))))
+    }
+    assert "tests.runtime.forked_screener" in programs
+    assert [module for module in programs if re.fullmatch("(test_.*|conftest)", module.split(".")[-1])] == []
+    for program in programs:
+        package, _, name = program.rpartition(".")
+        imported = re.compile(rf"^ *from {package}(\.{name} import | import .*\b{name}\b)", re.MULTILINE)
+        others = (module for module in texts if not module.startswith("tests.bench."))  # where all are programs
+        assert [module for module in others if imported.search(texts[module])] == [], f"{program} is not to be imported"
+
+
 WRITES_BY_ITSELF = {
     "device.outputs": "the one that does it",
     "device.cameras.stills": "in a temporary folder of its own",

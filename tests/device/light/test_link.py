@@ -25,6 +25,7 @@ from device.light.simulated import draw_number
 from tests.busy import at_a_calm_moment
 from tests.device.light.conftest import FAST
 from tests.device.light.waiting import wait_until
+from tests.holding import goes_back_to, held
 
 
 @pytest.mark.usefixtures("patient")
@@ -242,17 +243,14 @@ def test_closing_waits_for_the_boards_word_that_the_light_is_out(
 
 @pytest.mark.usefixtures("patient")
 def test_closing_puts_the_light_out_at_once_and_leaves_nothing_behind(board: SimulatedBoard) -> None:
-    def count() -> tuple[int, int]:
-        return len(os.listdir("/proc/self/fd")), threading.active_count()
-
     with BoardLink(board.port):
         pass
-    before = count()
+    before = held()
     for _ in range(10):
         with BoardLink(board.port) as link:
             link.set_led(1)
         assert board.led_level == 0
-    assert count() == before
+    goes_back_to(before)
     link.close()
     with pytest.raises(PortUnusable, match="closed"):
         link.set_led(1)
@@ -260,10 +258,10 @@ def test_closing_puts_the_light_out_at_once_and_leaves_nothing_behind(board: Sim
 
 def test_a_failed_opening_leaves_nothing_behind(board: SimulatedBoard) -> None:
     board.faults = LineFaults(silent=True)
-    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    before = held()
     with pytest.raises(BoardSilent, match="STATUS"):
         BoardLink(board.port, connect_timeout_s=0)
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    goes_back_to(before)
 
 
 @pytest.mark.usefixtures("patient")

@@ -43,6 +43,7 @@ from runtime.daemon.slots import MAX_SLOT_BYTES
 from runtime.daemon.wire import LARGEST, VERSION, ErrorCode, Message, decode
 from runtime.engines.fake import FakeEngine, Fault
 from runtime.errors import BundleError
+from tests.holding import goes_back_to, held
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import Running, awaited, running
 
@@ -222,12 +223,12 @@ def test_the_ring_can_be_neither_shrunk_nor_grown(daemon: Running) -> None:
 
 
 def test_a_foreign_descriptor_is_never_taken(daemon: Running) -> None:
-    descriptors = len(os.listdir("/proc/self/fd"))
+    before = held()
     with connected(daemon) as raw:
         socket.send_fds(raw, [Hello(1, VERSION, "foreign").encode(1)], [0, 1, 2])
         assert refusal(raw) is ErrorCode.FOREIGN_DESCRIPTOR
         assert answer(raw) is None
-    awaited(lambda: len(os.listdir("/proc/self/fd")) == descriptors, "the connection's end")
+    goes_back_to(before)  # at the connection's end
 
 
 class Nobody(Limits):

@@ -18,6 +18,7 @@ import pytest
 
 from runtime.daemon.client import Client
 from runtime.daemon.messages import WireOutcome
+from tests.holding import goes_back_to, held
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import awaited
 
@@ -69,7 +70,7 @@ def test_clients_killed_in_the_middle_of_a_submission(tmp_path: Path, times: int
                 os.kill(child, signal.SIGKILL)
                 assert forks.stdout.readline() == "gone\n"
                 if number == times // 5:
-                    descriptors, memory = daemon.num_fds(), resident(daemon)
+                    before, memory = held(daemon.pid), resident(daemon)
                 if number % 10 == 0:
                     assert steady.read(retina(2)).outcome is WireOutcome.NO_REFERRAL_FINDINGS
             forks.stdin.close()
@@ -77,7 +78,7 @@ def test_clients_killed_in_the_middle_of_a_submission(tmp_path: Path, times: int
             awaited(lambda: ring_mappings(daemon) == 1, "the last ring's end")
             assert steady.health().waiting == 0
             assert steady.read(retina(3)).outcome is WireOutcome.NO_REFERRAL_FINDINGS
-            assert daemon.num_fds() <= descriptors + 3  # where it was counted one client more may have been there
+            goes_back_to(before, daemon.pid)  # where that was counted one client more may have been there
             assert resident(daemon) < memory + 16
 
 
@@ -95,9 +96,9 @@ def test_nothing_grows(tmp_path: Path, frames: int) -> None:
             result = client.read(pictures[number % 4], sequence=number, vessels=True)
             assert result.outcome is WireOutcome.NO_REFERRAL_FINDINGS
             if number == early:
-                before = [(p.num_fds(), resident(p)) for p in (daemon, here)]
-        for (descriptors, memory), process in zip(before, (daemon, here), strict=True):
-            assert process.num_fds() == descriptors
+                before = [(held(p.pid), resident(p)) for p in (daemon, here)]
+        for (of_then, memory), process in zip(before, (daemon, here), strict=True):
+            goes_back_to(of_then, process.pid)
             assert resident(process) < memory + 4
         assert client.health().frames == frames
 
@@ -109,8 +110,8 @@ def test_connections_that_come_and_go_leave_nothing(tmp_path: Path) -> None:
         for number in range(60):
             if number == 10:
                 awaited(lambda: ring_mappings(daemon) == 0, "the end of the first ten")
-                descriptors = daemon.num_fds()
+                before = held(daemon.pid)
             with Client(path, slots=4, slot_bytes=2**20) as client:
                 client.health()
         awaited(lambda: ring_mappings(daemon) == 0, "the end of all")
-        awaited(lambda: daemon.num_fds() == descriptors, "as many descriptors as before")
+        goes_back_to(before, daemon.pid)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -207,18 +210,29 @@ def test_where_numbers_cannot_be_kept_nothing_numbered_is_used(use: Callable[...
     use()
 
 
-def _take(folder: Path, issue: int) -> None:
-    Issues(lambda: folder).note("bundle x", issue)
+NOTES_WHEN_TOLD = """
+import sys
+from pathlib import Path
+from runtime.trust.issues import Issues
+issues = Issues(lambda: Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+issues.note("bundle x", int(sys.argv[2]))
+"""
 
 
 def test_of_several_programs_at_once_the_highest_number_stays(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    children = [context.Process(target=_take, args=(tmp_path / "n", issue)) for issue in (3, 9, 5, 1)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0] * 4
+    command = [sys.executable, "-c", NOTES_WHEN_TOLD, str(tmp_path / "n")]
+    with contextlib.ExitStack() as ends:
+        programs = [
+            ends.enter_context(subprocess.Popen([*command, issue], stdin=PIPE, stdout=PIPE, text=True))
+            for issue in ("3", "9", "5", "1")
+        ]
+        assert [program.stdout.readline() for program in programs if program.stdout] == ["ready\n"] * 4
+        for program in programs:
+            assert program.stdin
+            program.stdin.close()
+    assert [program.returncode for program in programs] == [0] * 4
     with pytest.raises(SiteError, match="has used issue 9"):
         Issues(lambda: tmp_path / "n").check("bundle x", 8, what="x")
 

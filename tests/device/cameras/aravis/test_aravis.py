@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from device.errors import (
 )
 from tests.busy import at_a_calm_moment
 from tests.device.cameras.servers import Program, gige_camera
+from tests.holding import goes_back_to, held
 
 pytestmark = pytest.mark.system
 
@@ -233,9 +233,6 @@ def test_a_reader_that_is_too_slow_leaves_gaps_that_are_counted(program: Program
 
 
 def test_opening_and_closing_leaks_no_file_and_no_thread(program: Program) -> None:
-    def held() -> tuple[int, int]:
-        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
-
     def leaves_nothing() -> None:
         for _ in range(3):
             opened().close()
@@ -243,10 +240,7 @@ def test_opening_and_closing_leaks_no_file_and_no_thread(program: Program) -> No
         for _ in range(10):
             with opened(",fps=100") as camera:
                 first_whole(camera)
-        until = time.monotonic() + 60
-        while held() > before and time.monotonic() < until:
-            time.sleep(0.01)
-        assert held() <= before
+        goes_back_to(before)
 
     at_a_calm_moment(leaves_nothing, failures=(AssertionError, CameraError))  # a camera without time is a lost one
 

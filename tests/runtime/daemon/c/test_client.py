@@ -19,6 +19,7 @@ import pytest
 from runtime.daemon.client import Client
 from runtime.daemon.messages import DaemonState
 from tests.busy import at_a_calm_moment
+from tests.holding import goes_back_to, held
 from tests.pictures import retina
 from tests.runtime.daemon.c.clib import CClient, Result, Status
 from tests.runtime.daemon.c.daemons import Daemons
@@ -214,10 +215,10 @@ def test_what_came_before_the_daemon_ended_is_still_given(
 
 def test_opening_and_closing_leaves_nothing_behind(lasting_daemon: Path, new_client: NewClient) -> None:
     ready(new_client, lasting_daemon).close()
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = held()
     for _ in range(50):
         ready(new_client, lasting_daemon).close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    goes_back_to(before)
     assert "ropscreend-ring" not in Path("/proc/self/maps").read_text()
 
 

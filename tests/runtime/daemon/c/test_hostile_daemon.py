@@ -31,6 +31,7 @@ from runtime.daemon.messages import (
 from runtime.daemon.ring import make_ring
 from runtime.daemon.wire import VERSION, ErrorCode, Message, decode
 from tests.busy import at_a_calm_moment
+from tests.holding import goes_back_to, held
 from tests.runtime.daemon.c.clib import CClient, Picture, Status
 
 pytestmark = pytest.mark.system
@@ -237,13 +238,11 @@ def test_descriptors_that_nobody_asked_for_are_closed(submitted: Submitted, coun
     def pass_them(peer: Peer, frame: Submit, tag: int) -> None:
         peer.say(result(frame), tag, (0,) * count)
 
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = held()
     client = submitted(on_submit(pass_them))
     assert client.wait(60_000)[0] is Status.PROTOCOL
     client.close()
-    end = time.monotonic() + 60
-    while len(list(Path("/proc/self/fd").iterdir())) != before + 1:  # the listener; the daemon's end is soon closed
-        assert time.monotonic() < end
+    goes_back_to(replace(before, descriptors=before.descriptors + 1, threads=before.threads + 1))  # the listener's
 
 
 def test_a_refusal_that_closes_is_told(submitted: Submitted) -> None:
