@@ -60,6 +60,19 @@ from device.secrets import hide_secrets
         ("http://host/cgi?admin:secret&x=1", "http://host/cgi?***&x=***"),
         ("rtsp://admin:my secret@host/eye", "rtsp://***@host/eye"),
         ("rtsp://admin:my p@ss word@host:554/eye", "rtsp://***@host:554/eye"),
+        ("rtsp%3A%2F%2Fadmin%3Asecret%40host%2Feye", "rtsp://***@host/eye"),
+        ("no such file 'rtsp://admin%3asecret%40host/eye'", "no such file 'rtsp://***@host/eye'"),
+        ("rtsp://admin:secret%2540host/eye", "rtsp://***@host/eye"),
+        ("rtsp://host/%75ser%3Dadmin%26password%3Dsecret", "rtsp://host/user=***&password=***"),
+        ("rtsp ://admin:secret@host/eye", "rtsp ://admin:***@host/eye"),
+        ("http://host/cgi?pwd='secret' now", "http://host/cgi?pwd=***' now"),
+        ("lost 'http://host/cgi?pwd=se'cret': gone", "lost 'http://host/cgi?pwd=***': gone"),
+        (
+            'souphttpsrc extra-headers="x,Authorization=(string)\\"Basic secret\\"" ! a',
+            "souphttpsrc extra-headers=*** ! a",
+        ),
+        ("camera:0,pin=1234", "camera:0,pin=***"),
+        ("http://host/a%20b/eye%25.jpg", "http://host/a%20b/eye%25.jpg"),
         ("rtsp://host:554/eye: nothing answers", "rtsp://host:554/eye: nothing answers"),
         ("sim:device=neo,seed=3,keyframes=2", "sim:device=neo,seed=3,keyframes=2"),
         ("visit-12:30.mp4 of a@b", "visit-12:30.mp4 of a@b"),
@@ -141,7 +154,13 @@ def test_a_refused_setting_shows_no_password() -> None:
 
 def test_the_command_line_that_all_may_read_shows_no_password() -> None:
     program = "from device.secrets import hide_own_arguments as h; h(); print(open('/proc/self/cmdline').read())"
-    arguments = ["rtsp://admin:p#Sesame@host/eye?k=Open", "--still=http://h/x?k=Open", "--out", "rtsp-out"]
+    arguments = [
+        "rtsp://admin:p#Sesame@host/eye?k=Open",
+        "--still=http://h/x?k=Open",
+        "rtsp%3A%2F%2Fa%3ASesame%40h",
+        "--out",
+        "rtsp-out",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         capture_output=True,
