@@ -6,6 +6,8 @@
 #include <openvino/runtime/core.hpp>
 #include <openvino/runtime/properties.hpp>
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -50,7 +52,10 @@ ov::CompiledModel compile(ov::Core &core, const Bundle &bundle, const std::strin
     ov::AnyMap settings{ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY),
                         ov::hint::inference_precision(ov::element::Type(arithmetic))};
     if (threads) settings.insert(ov::inference_num_threads(threads));
-    if (!pinned) settings.insert(ov::hint::enable_cpu_pinning(false));
+    // Fewer threads than cores would be on the first ones, as those of every other such program.
+    if (cpu_set_t all; !pinned || (threads && !sched_getaffinity(0, sizeof all, &all) && threads < CPU_COUNT(&all))) {
+        settings.insert(ov::hint::enable_cpu_pinning(false));
+    }
     return core.compile_model(read(core, bundle, name), "CPU", settings);
 }
 
@@ -99,8 +104,7 @@ std::pair<std::string, std::string> precision_pair(const Manifest &manifest, con
 std::string cpu_class() {
     std::ifstream file("/proc/cpuinfo");
     std::string line;
-    while (std::getline(file, line) && line.rfind("flags", 0) != 0 && line.rfind("Features", 0) != 0) {
-    }
+    while (std::getline(file, line) && line.rfind("flags", 0) != 0 && line.rfind("Features", 0) != 0) continue;
     const auto has = [flags = line + " "](const char *flag) { return flags.find(std::string(" ") + flag + " ") != std::string::npos; };
     const bool amx = has("amx_int8") && has("amx_bf16"), vnni = has("avx512_vnni") || has("avx_vnni");
     const std::size_t own = amx ? AMX : vnni ? VNNI : has("avx2") ? AVX2 : 0;
@@ -189,9 +193,8 @@ std::size_t Engine::encodes() const { return parts_->encoded ? parts_->encoded.g
 Inference Engine::infer(const Bytes &input) {
     if (input.size() != INPUT_BYTES) throw NoResult("image has the wrong size");
     std::copy(input.begin(), input.end(), parts_->image.data<std::uint8_t>());
-    for (ov::Tensor &each : parts_->written) {  // what is not written must not be the frame before's
-        std::fill_n(each.data<float>(), each.get_size(), std::numeric_limits<float>::quiet_NaN());
-    }
+    // What is not written must not be the frame before's.
+    for (ov::Tensor &each : parts_->written) std::fill_n(each.data<float>(), each.get_size(), std::numeric_limits<float>::quiet_NaN());
     auto &requests = parts_->requests;
     Inference found;
     const char *stage = "segment";

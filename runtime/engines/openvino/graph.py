@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -179,7 +180,13 @@ def _options(core: Any, precision: str, threads: int | None) -> dict[str, Any]:
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
+        if threads < _cores_allowed():
+            options["ENABLE_CPU_PINNING"] = False  # to the first cores, as those of every other such program
     return options
+
+
+def _cores_allowed() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
