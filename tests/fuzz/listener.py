@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 AS_THEY_ARE, AS_A_REPORT = 0, 1
 """Kinds of input: bytes of a caller, or those of the data set of a commitment's report in a right association."""
-ENDS_S = 2.0
-"""By then the listener has let go of a caller that hung up."""
+ENDS_S = 45.0
+"""By then the listener has let go of a caller that hung up, on the busiest machine; its own limits are ten times that."""
 HONEST_EVERY = 200
 
 
@@ -33,6 +33,7 @@ def dicom_listener() -> tuple[Callable[[bytes], None], list[bytes]]:
     entity.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
     entity.add_supported_context(VERIFICATION)
     listening = Listening(entity, "127.0.0.1", 0, desk.handlers)
+    entity.acse_timeout = entity.network_timeout = entity.dimse_timeout = 10 * ENDS_S
     port = listening.server.server_address[1]
     threading.Thread(target=_note, args=(desk,), daemon=True).start()
     faults: list[BaseException] = []

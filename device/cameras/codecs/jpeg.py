@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from device.cameras.codecs.further import check_alone
 from device.cameras.codecs.progressive import check_scans
-from device.cameras.codecs.refused import Damaged, Refused, check_size
+from device.cameras.codecs.refused import Damaged, Refused, check_pieces, check_size
 from device.cameras.codecs.seams import damage_seen
 
 _SOI, _EOI, _SOS, _DQT, _DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
@@ -29,6 +29,8 @@ _SCAN_MEGAPIXELS_MAX = 1000
 _STRAY_BYTES_MAX = 16
 """Cameras write up to nine stray bytes before a marker (opencv #9477); more is data that was meant for something."""
 _STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
+_MARKER = re.compile(rb"\xff(?=[^\xff\x00])")
+_SEGMENTS, _STRAYS = "JPEG of over {} segments", "JPEG of over {} bytes that stray between its segments"
 _PADDING = re.compile(rb"(?<!\xff)\x00+(?=\xff[\xd0-\xd7\xd9])|\xff+(?=\xff[\xd0-\xd7\xd9])")
 
 
@@ -61,16 +63,16 @@ def is_jpeg(data: bytes) -> bool:
 
 def read_header(data: bytes) -> JpegHeader:
     """The header of a JPEG picture; raises `Refused` when there is none that can be read."""
-    at, parts, frame, restart, steps = 2, [data[:2]], None, 0, dict[int, int]()
+    at, parts, frame, restart, steps, strays = 2, [data[:2]], None, 0, dict[int, int](), 0
     while True:
-        marker_at = data.find(b"\xff", at)
-        while marker_at >= 0 and data[marker_at + 1 : marker_at + 2] in (b"\xff", b"\0"):
-            marker_at = data.find(b"\xff", marker_at + 1)
-        if marker_at < 0 or marker_at + 4 > len(data):
+        found = _MARKER.search(data, at)
+        if found is None or found.start() + 4 > len(data):
             raise Damaged("JPEG", "its header ends early")
+        marker_at = found.start()
+        check_pieces(strays := strays + marker_at - at, _STRAYS)
         marker = data[marker_at + 1]
         if marker in _NO_LENGTH:
-            at = marker_at + 2
+            at, strays = marker_at + 2, strays + 2
             continue
         length = int.from_bytes(data[marker_at + 2 : marker_at + 4], "big")
         end = marker_at + 2 + length
@@ -78,6 +80,7 @@ def read_header(data: bytes) -> JpegHeader:
             raise Damaged("JPEG", "its header is torn")
         body = data[marker_at + 4 : end]
         parts.append(data[marker_at:end])
+        check_pieces(len(parts), _SEGMENTS)
         if marker in _SOF and len(body) >= 6:
             frame = (marker, body)
         elif marker == _DRI and len(body) >= 2:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.codecs import openjpeg
-from device.cameras.codecs.refused import Damaged
+from device.cameras.codecs.refused import MAX_PIECES, Damaged, check_pieces
 from device.cameras.codecs.runs import longest_run
 
 _START = b"\xff\x4f\xff\x51"
@@ -57,6 +57,7 @@ def check_jpeg2000(data: bytes) -> None:
     begin = data.find(_START)
     if begin < 0:
         raise Damaged("JPEG2000", "its picture is missing")
+    check_pieces(_boxes(data, begin), "JPEG 2000 of over {} boxes")
     try:
         main = _main_header(data, begin)
         found = _walk(data, main)
@@ -64,6 +65,15 @@ def check_jpeg2000(data: bytes) -> None:
         raise Damaged("JPEG2000", "it ends early") from None
     if found != main.tiles:
         raise Damaged("JPEG2000", f"{found} of its {main.tiles} tiles")
+
+
+def _boxes(data: bytes, begin: int) -> int:
+    """How many boxes of a JP2 file stand before its codestream; one more than there may be where there are more."""
+    at = count = 0
+    while at + 8 <= begin and count <= MAX_PIECES:
+        at += max(8, int.from_bytes(data[at : at + 4], "big"))
+        count += 1
+    return count
 
 
 def decode_jpeg2000(data: bytes) -> NDArray[np.uint8] | None:
@@ -110,8 +120,9 @@ def _main_header(data: bytes, begin: int) -> _Main:
     if not wide or not high:
         raise Damaged("JPEG2000", "its header is torn")
     tiles = -(-(right - left) // wide) * -(-(bottom - top) // high)
-    at, packets = begin + 2, _PACKETS_MAX
+    at, packets, segments = begin + 2, _PACKETS_MAX, 0
     while True:
+        check_pieces(segments := segments + 1, "JPEG 2000 of over {} segments")
         marker, length = struct.unpack_from(">HH", data, at)
         if marker == _SOT:
             return _Main(tiles, packets, at)
@@ -126,8 +137,9 @@ def _main_header(data: bytes, begin: int) -> _Main:
 
 def _walk(data: bytes, main: _Main) -> int:
     """The number of different tiles that parts were found of."""
-    at, seen = main.end, set[int]()
+    at, seen, parts = main.end, set[int](), 0
     while True:
+        check_pieces(parts := parts + 1, "JPEG 2000 of over {} tile-parts")
         marker, _, tile, length = struct.unpack_from(">HHHI", data, at)
         if marker != _SOT or (length and length < 14) or tile >= main.tiles:
             raise Damaged("JPEG2000", "its parts do not follow each other")

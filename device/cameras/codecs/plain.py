@@ -6,19 +6,35 @@ length; a decoder takes what it needs and leaves the rest, a piece of the eye or
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
-from device.cameras.codecs.refused import Damaged
+from device.cameras.codecs.refused import Damaged, Refused
 
 if TYPE_CHECKING:
     from PIL import ImageFile
 
+_PPM_HEADER_MAX, _DIGITS_MAX = 1 << 16, 8 << 20
+_COMMENT = re.compile(rb"#[^\r\n]*[\r\n]?")
 _SAMPLES = {b"P5": 1, b"P6": 3}
 _BMP_PACKED = (1, 2, 4, 5)
 _PADDING_MAX = 3
 """Writers of BMP end the file at a round number of bytes."""
 _V5_HEADER_BYTES = 124
+
+
+def check_before(data: bytes) -> None:
+    """Raise `Refused` for a PPM over whose header, or whose pixels in digits, Pillow would go byte by byte for long."""
+    magic = data[:2]
+    if magic[:1] != b"P":
+        return
+    wanted = 2 if magic in (b"P1", b"P4") else 3  # width, height, and the largest value
+    begin = _COMMENT.sub(b"", data[2:_PPM_HEADER_MAX])
+    if len(data) > _PPM_HEADER_MAX and re.match(rb"\s*(?:\S+\s+){%d}" % wanted, begin) is None:
+        raise Refused(f"a PPM with a header of over {_PPM_HEADER_MAX >> 10} KiB, expected a line; export it anew")
+    if magic in (b"P1", b"P2", b"P3") and len(data) > _DIGITS_MAX:
+        raise Refused(f"a PPM in digits of over {_DIGITS_MAX >> 20} MiB; export it in bytes (P5, P6), or as PNG")
 
 
 def check_end(picture: ImageFile.ImageFile, data: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from device.cameras.codecs.further import check_alone
-from device.cameras.codecs.refused import Damaged, check_size
+from device.cameras.codecs.refused import Damaged, check_pieces, check_size
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -24,8 +24,9 @@ def check_size_and_sums(data: bytes) -> None:
     """Raise `Refused` for a picture over the limit, `Damaged` unless every chunk that makes it fits its CRC."""
     if data[12:16] == b"IHDR" and len(data) >= 24:
         check_size(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
-    at = len(_SIGNATURE)
+    at, chunks = len(_SIGNATURE), 0
     while True:
+        check_pieces(chunks := chunks + 1, "PNG of over {} chunks")
         head = data[at : at + 8]
         length, kind = int.from_bytes(head[:4], "big"), head[4:]
         end = at + 12 + length

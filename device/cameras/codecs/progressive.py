@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import simplejpeg
 
-from device.cameras.codecs.refused import Damaged
+from device.cameras.codecs.refused import Damaged, check_pieces
 from device.cameras.codecs.runs import longest_run
 from device.compiled import of_these_sources
 
@@ -84,8 +84,9 @@ def check_scans(data: bytes) -> None:
 def _read(data: bytes) -> tuple[bytes, list[Scan]]:
     """The content of the frame header, and the scans up to the end of the picture."""
     frame, tables, restart, scans = b"", dict[int, bytes](), 0, list[Scan]()
-    at = 2
+    at, segments = 2, 0
     while (found := _MARKER.search(data, at)) is not None and data[found.start() + 1] != 0xD9:
+        check_pieces(segments := segments + 1, "JPEG of over {} segments")
         begin = found.start() + 2
         at = begin + int.from_bytes(data[begin : begin + 2], "big")
         body = data[begin + 2 : at]

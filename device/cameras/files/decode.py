@@ -181,9 +181,10 @@ def decode_sent_jpeg(data: bytes) -> Decoded:
 
 def _check_before(data: bytes) -> None:
     """Refuse by its bytes what a decoder would take too long over, or take for good."""
-    from device.cameras.codecs import jpeg, jpeg2000, own, png, tiff
+    from device.cameras.codecs import jpeg, jpeg2000, own, plain, png, tiff
 
     own.check_not_own(data)
+    plain.check_before(data)
     if jpeg.is_jpeg(data):
         jpeg.check_header(jpeg.read_header(data), data)
     elif data.startswith(b"\x89PNG\r\n\x1a\n"):

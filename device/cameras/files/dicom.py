@@ -24,7 +24,7 @@ from device.cameras.codecs.jpeg2000 import check_jpeg2000, decode_jpeg2000, is_j
 from device.cameras.codecs.levels import to_eight_bits
 from device.cameras.codecs.packbits import unpacked_bytes
 from device.cameras.codecs.profile import to_srgb
-from device.cameras.codecs.refused import Damaged, Refused, check_size
+from device.cameras.codecs.refused import Damaged, Refused, check_pieces, check_size
 from device.cameras.codecs.seams import damage_seen
 from device.extras import how_to_install
 from device.frame import StatedOf
@@ -51,6 +51,20 @@ _RLE = "1.2.840.10008.1.2.5"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _INFLATED_MAX = 256 << 20
 """64 megapixels of colour, and room for the rest."""
+
+
+class _InFewPieces(BytesIO):
+    """A file that is given up where its reader goes on and on: it reads each element and item by itself, nested or not.
+
+    In 400 kB deflated there may be thirty million of them, over which pydicom sits for minutes.
+    """
+
+    pieces = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.pieces += 1
+        check_pieces(self.pieces, "DICOM object of over {} elements")
+        return super().read(size)
 
 
 def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...], StatedOf]:
@@ -130,7 +144,7 @@ def _open(pydicom: Any, data: bytes) -> tuple[Any, bool]:
         if deflated:
             data = _inflated(data)
         dataset = pydicom.dcmread(
-            BytesIO(data), force=data[128:132] != b"DICM", specific_tags=[*_HEADER, *_STATED, *_PIXELS]
+            _InFewPieces(data), force=data[128:132] != b"DICM", specific_tags=[*_HEADER, *_STATED, *_PIXELS]
         )
         if "TransferSyntaxUID" not in dataset.file_meta:  # without a preamble: the default of the standard
             implicit, little = dataset.original_encoding
