@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 AS_THEY_ARE, AS_A_REPORT = 0, 1
 """Kinds of input: bytes of a caller, or those of the data set of a commitment's report in a right association."""
 ENDS_S = 45.0
-"""By then the listener has let go of a caller that hung up, on the busiest machine; its own limits are ten times that."""
+"""By then the listener has let go of a caller that hung up, on any machine; its own limits are ten times that."""
 HONEST_EVERY = 200
 
 
