@@ -19,6 +19,7 @@ RELOAD = ("tests/runtime/word/test_reload.py",)
 GUARD = ("tests/runtime/trust/test_guard.py",)
 SCREENER = ("tests/runtime/test_screener.py",)
 SITE_WORD = ("tests/runtime/trust/test_word.py",)
+ISSUES = ("tests/runtime/trust/test_issues.py",)
 CART = "tests/runtime/word/test_cart.py::"
 CARTS_READING = CART + "test_a_profile_reaches_every_reading[higher threshold]"
 CARTS_DAEMON = CART + "test_a_profile_reaches_every_reading_of_a_daemon[higher threshold]"
@@ -115,6 +116,13 @@ KEPT = (
     Kept("runtime/screener.py", ", word.threshold)", ")", GUARD),
     Kept("runtime/site_screener.py", "Guard(bundle, site, ", "Guard(bundle, None, ", GUARD),
     Kept("runtime/trust/word.py", "_tighter(budget, profile.budget)", "budget", SITE_WORD),
+    Kept("runtime/trust/told.py", "max(said.issue, told.highest.get(said.name, 0))", "said.issue", ISSUES),
+    Kept(
+        "runtime/trust/told.py", "told.back[said.name] =", "told.back[said.name] = told.back.get(said.name) or", ISSUES
+    ),
+    Kept("runtime/trust/issues.py", "seen = max(told, _read", "seen = told or max(0, _read", ISSUES),
+    Kept("runtime/trust/issues.py", "back={**_read_back(back), name: sha256}", "back={name: sha256}", ISSUES),
+    Kept("runtime/trust/issues.py", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass", ISSUES),
     Kept("runtime/trust/guard.py", "            self._check_known()\n", "            pass\n", GUARD),
     Kept(
         "runtime/engines/openvino/engine.py",

@@ -237,6 +237,22 @@ def test_of_several_programs_at_once_the_highest_number_stays(tmp_path: Path) ->
         Issues(lambda: tmp_path / "n").check("bundle x", 8, what="x")
 
 
+def test_who_notes_a_number_waits_for_another_who_does(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", NOTES_WHEN_TOLD, str(tmp_path / "n"), "9"]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as program:
+        assert program.stdout
+        assert program.stdout.readline() == "ready\n"
+        with Issues(lambda: tmp_path / "n")._locked():
+            assert program.stdin
+            program.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(1)
+            assert program.poll() is None
+        assert program.wait(300) == 0
+    with pytest.raises(SiteError, match="has used issue 9"):
+        Issues(lambda: tmp_path / "n").check("bundle x", 8, what="x")
+
+
 @pytest.fixture
 def anchor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file outside of the state folder, made by another as the site's technician makes it."""
@@ -283,6 +299,50 @@ def test_numbers_of_before_the_anchor_are_told_at_the_next_use(
     forget(state)
     with pytest.raises(SiteError, match="has used issue 4"):
         use(issue=2)
+
+
+def test_where_the_file_that_grows_says_less_the_higher_number_counts(
+    use: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its owner made it anew, and no program has told it anything yet."""
+    use(issue=4)
+    (tmp_path / "anew").write_text('{"name": "bundle test", "issue": 2}\n')
+    monkeypatch.setenv("ROP_SITE_ANCHOR", str(tmp_path / "anew"))
+    with pytest.raises(SiteError, match="has used issue 4"):
+        use(issue=3)
+
+
+def test_a_lower_number_that_is_appended_lowers_nothing(use: Callable[..., str], state: Path, anchor: Path) -> None:
+    """Who writes the state folder may append to the other file, too."""
+    use(issue=5)
+    forget(state)
+    with anchor.open("ab") as file:
+        file.write(b'{"name": "bundle test", "issue": 1}\n')
+    with pytest.raises(SiteError, match="has used issue 5"):
+        use(issue=3)
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["state folder", "anchor"])
+def test_of_those_that_may_be_gone_back_to_the_last_one_counts(
+    use: Callable[..., str], request: pytest.FixtureRequest, told: bool
+) -> None:
+    if told:
+        request.getfixturevalue("anchor")
+    first, second = use(issue=1), use(issue=2)
+    use(issue=3)
+    Issues().allow_back("bundle test", first)
+    Issues().allow_back("bundle test", second)
+    assert use(issue=2) == second
+    with pytest.raises(SiteError, match="has used issue 3"):
+        use(issue=1)
+
+
+def test_going_back_with_one_bundle_leaves_what_was_allowed_of_another(use: Callable[..., str]) -> None:
+    older = use(issue=1)
+    use(issue=2)
+    Issues().allow_back("bundle test", older)
+    Issues().allow_back("bundle other", "0" * 64)
+    assert use(issue=1) == older
 
 
 @pytest.mark.parametrize(
