@@ -16,6 +16,7 @@ import pytest
 from runtime.daemon import ring
 from runtime.daemon.mapping import can_watch, collapse, map_shared
 from runtime.daemon.slots import HUGE_PAGE
+from tests.runtime.daemon.conftest import awaited
 
 NAME = "mapping-under-test"
 
@@ -29,6 +30,7 @@ def memory() -> Iterator[int]:
 
 
 def mapped_parts() -> list[str]:
+    """Read page by page: while another thread maps or unmaps something, a line may come twice or not at all."""
     return [line for line in Path("/proc/self/maps").read_text().splitlines() if NAME in line]
 
 
@@ -44,10 +46,10 @@ def test_it_begins_at_a_large_page_and_is_the_files_memory(memory: int) -> None:
 def test_a_view_keeps_it_and_the_last_one_unmaps_it(memory: int) -> None:
     part = map_shared(memory, 4096)[10:20]
     gc.collect()
-    assert len(mapped_parts()) == 1
+    awaited(lambda: len(mapped_parts()) == 1, "its one mapping")
     part[:] = 3
     del part
-    assert mapped_parts() == []
+    awaited(lambda: mapped_parts() == [], "its mapping's end")
 
 
 def test_a_thing_that_cannot_be_mapped_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
