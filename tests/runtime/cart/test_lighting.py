@@ -11,6 +11,7 @@ from device.light.board import Board
 from device.light.simulated import SIMULATED_CEILINGS, draw_number
 from runtime.cart.lighting import Lighting
 from runtime.cart.parts import LightPart
+from tests.busy import BUSY_S
 from tests.device.light.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("patient")
@@ -35,7 +36,7 @@ def test_a_board_that_started_anew_is_opened_again(monkeypatch: pytest.MonkeyPat
             with board._lock:
                 board._board = Board(0x51D, SIMULATED_CEILINGS, time.monotonic_ns() // 1_000_000, draw_number)
             board.set_interlock(True)
-            assert wait_until(lambda: lighting._kept.part not in (None, first), timeout_s=20)
+            assert wait_until(lambda: lighting._kept.part not in (None, first), timeout_s=BUSY_S)
             assert wait_until(lambda: not lighting.problem)
             board.set_foot_switch(True)
             assert wait_until(lambda: len(pressed) == 1)

