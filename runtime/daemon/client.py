@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
@@ -58,6 +58,8 @@ ANSWER_S = 10.0
 MAX_AGE_MS = 2000.0
 _NO_SIGNAL, _AT_ONCE = int(socket.MSG_NOSIGNAL), int(socket.MSG_DONTWAIT)
 _TIMEVAL = struct.Struct("@ll")
+_OF_THE_FRAME = ("slot", "generation", "sequence", "captured_ns")
+"""What a RESULT repeats of its SUBMIT."""
 A = TypeVar("A", bound=Message)
 
 
@@ -102,6 +104,8 @@ class Client:
         self._in_flight: dict[int, Submit] = {}  # by tag
         self._given_up: dict[int, int] = {}  # tag to slot: the caller had its result, the daemon has the slot
         self._ring: Ring | None = None
+        self._over = ""
+        """What the daemon said that cannot be; nothing is heard after that."""
         hello = Hello(VERSION, VERSION, name)
         self._socket = _connect(path)
         self._patience_s = 0.0
@@ -405,24 +409,42 @@ class Client:
         """Take one message: what is of frames is kept, what answers `tag` is given; a refusal of it raises."""
         envelope = self._open(self._packet(deadline))
         message, about = envelope.message, envelope.tag
-        if isinstance(message, Result | Error) and self._given_up.pop(about, None) is not None:
-            return None
+        if isinstance(message, Result | Error):
+            self._keep(message, about)
+        elif about in self._in_flight:
+            self._disbelieve(f"{type(message).__name__} in the place of a frame's result")
+        elif about == tag:
+            return message
+        return None
+
+    def _keep(self, message: Result | Error, about: int) -> None:
+        """Keep what was said of a frame, if it can be so. Raises `DaemonRefused` for the refusal of a question."""
+        if self._given_up.pop(about, None) is not None:
+            return
         frame = self._in_flight.pop(about, None)
         if isinstance(message, Error):
             refusal = DaemonRefused(message.code, message.text, message.detail)
             if frame is None:
                 raise refusal
             self._results.append((about, refusal))
-        elif isinstance(message, Result):
-            if frame is None or (message.slot, message.generation) != (frame.slot, frame.generation):
-                raise DaemonError("the daemon gave a result for a frame that is not under way")
-            self._results.append((about, message))
-        elif about == tag:
-            return message
-        return None
+            return
+        if frame is None or any(getattr(message, name) != getattr(frame, name) for name in _OF_THE_FRAME):
+            self._disbelieve("a result for a frame that is not under way")
+        if message.contradiction:
+            self._disbelieve(f"a result that {message.contradiction}")
+        self._results.append((about, message))
+
+    def _disbelieve(self, what: str) -> NoReturn:
+        """End the connection with a daemon that says what cannot be; nothing more of it counts."""
+        self._over = f"the daemon sent {what}; connect again, and look at the daemon"
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        raise DaemonError(self._over)
 
     def _packet(self, deadline: float) -> bytes:
         """The next packet, b"" at the end."""
+        if self._over:
+            raise DaemonError(self._over)
         try:
             left_s = deadline - time.monotonic()
             if left_s <= 0:

@@ -9,6 +9,7 @@ import struct
 import time
 from dataclasses import dataclass
 
+from runtime.daemon.clock import MOST_AGO_NS, now_ns
 from runtime.daemon.messages import Configure, ConfigureFlag, FrameOrder, Submit
 from runtime.daemon.ring import Ring, SealedRing
 from runtime.daemon.wire import LARGEST, ErrorCode, Message, ProtocolError
@@ -16,6 +17,10 @@ from runtime.repeats import LastPictures
 
 MESSAGES_A_SECOND = 4096
 _CREDENTIALS = struct.Struct("iII")
+_STAMPED = 35
+"""SO_TIMESTAMPNS, which Python does not name: when a packet was sent, by CLOCK_REALTIME."""
+_STAMP = struct.Struct("@qq")
+_STAMP_ROOM = socket.CMSG_SPACE(_STAMP.size)
 _AT_ONCE, _CUT = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL), int(socket.MSG_CTRUNC)
 """Plain numbers: `&` of an enumeration runs Python code, which takes longer than the system call beside it."""
 
@@ -35,6 +40,8 @@ class Connection:
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
         self._socket = connected
+        with contextlib.suppress(OSError):  # a kernel without: packets count from when they are received
+            connected.setsockopt(socket.SOL_SOCKET, _STAMPED, 1)
         self.peer = PeerCredentials(
             *_CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         )
@@ -54,6 +61,8 @@ class Connection:
         """Goes up with each CANCEL; a frame of an earlier one is to have no result."""
         self.heard_s = time.monotonic()
         """When something came last."""
+        self.sent_ns = 0
+        """When the last packet was sent, by `clock.now_ns`: it may have waited while this process was stopped."""
         self.closed = False
         self._second, self._in_second = 0, 0
 
@@ -64,12 +73,13 @@ class Connection:
     def receive(self) -> bytes | None:
         """The next packet, b"" at the end, None when there is none now. Raises `ProtocolError`."""
         try:
-            data, _, flags, _ = self._socket.recvmsg(LARGEST + 1)
+            data, ancillary, flags, _ = self._socket.recvmsg(LARGEST + 1, _STAMP_ROOM)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
             return b""
-        if flags & _CUT:  # no room was given for descriptors: the kernel has thrown them away
+        self.sent_ns = now_ns() - _waited_ns(ancillary)
+        if flags & _CUT or _closed(ancillary):  # the stamp leaves no room for descriptors: the kernel throws them away
             raise ProtocolError(ErrorCode.FOREIGN_DESCRIPTOR, "a descriptor came with a message; the daemon takes none")
         self.heard_s = time.monotonic()
         second = int(self.heard_s)
@@ -115,6 +125,26 @@ class Connection:
         self.ring = None
 
 
+def _waited_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """How long a packet lay in the socket; no longer than any frame may be old, whatever CLOCK_REALTIME did since."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _STAMPED and len(data) == _STAMP.size:
+            seconds, rest = map(int, _STAMP.unpack(data))
+            return min(max(0, time.time_ns() - (seconds * 10**9 + rest)), MOST_AGO_NS)
+    return 0
+
+
+def _closed(ancillary: list[tuple[int, int, bytes]]) -> bool:
+    """Whether descriptors came all the same, where a kernel gives no stamp; they are closed."""
+    came = False
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            came = True
+            for (descriptor,) in struct.iter_unpack("@i", data[: len(data) // 4 * 4]):
+                os.close(descriptor)
+    return came
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """A submitted frame."""
@@ -124,6 +154,6 @@ class Job:
     submit: Submit
     tag: int
     arrived_ns: int
-    """By `clock.now_ns`."""
+    """When its SUBMIT was sent, by `clock.now_ns`."""
     epoch: int = 0
     """Of the connection, when it was submitted."""

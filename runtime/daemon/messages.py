@@ -102,6 +102,8 @@ class SubmitFlag(IntFlag):
 _CONFIGURE_FLAGS, _SUBMIT_FLAGS, _RESULT_FLAGS = (
     sum(int(flag) for flag in kind) for kind in (ConfigureFlag, SubmitFlag, ResultFlag)
 )
+_SEEN_WELL = int(ResultFlag.GRADED | ResultFlag.GRADABLE)
+_SPOILED = int(ResultFlag.LATE | ResultFlag.TORN | ResultFlag.SUPERSEDED | ResultFlag.CANCELLED)
 
 
 def _flags(value: int, known: int) -> None:
@@ -258,6 +260,20 @@ class Result(Message):
             raise ValueError(f"class_count {self.class_count}, expected at most {CLASSES}")
         if not all(map(math.isfinite, (self.vessel_fraction, self.budget_ms, *self.timings_ms, *self.probabilities))):
             raise ValueError("a number is not finite")
+
+    @property
+    def contradiction(self) -> str:
+        """What it says that no daemon may say of a frame, "" where there is nothing; the C library asks the same."""
+        if not self.text:
+            return "has no words for people"
+        finding = self.outcome in (WireOutcome.REFER, WireOutcome.NO_REFERRAL_FINDINGS)
+        if finding and self.flags & _SEEN_WELL != _SEEN_WELL:
+            return "is a finding of a frame that did not pass the quality gate"
+        if self.outcome is not WireOutcome.NO_RESULT and self.flags & _SPOILED:
+            return "is late, torn, superseded or cancelled, and yet says something of the frame"
+        if finding is not bool(self.class_count):
+            return "has probabilities without a finding, or a finding without them"
+        return ""
 
 
 @dataclass(frozen=True)

@@ -349,7 +349,7 @@ class Service:
     def _submit(self, connection: Connection, frame: Submit, tag: int) -> None:
         ring = check_frame(connection, frame, self._reader.model is not None)
         connection.busy.add(frame.slot)
-        job = Job(connection, ring, frame, tag, now_ns(), connection.epoch)
+        job = Job(connection, ring, frame, tag, connection.sent_ns, connection.epoch)
         olds = self._reader.turns.put(connection, job, connection.newest, connection.peer.uid)
         self._superseded += len(olds)
         self._give_back(olds, ResultFlag.SUPERSEDED, SUPERSEDED)

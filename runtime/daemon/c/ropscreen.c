@@ -339,7 +339,8 @@ static void take_result(rop_client *client, uint32_t tag, const rop_result *resu
 {
     const uint32_t index = under(client, tag);
     if (index == client->slots || result->slot != index || result->generation != client->slot[index].generation ||
-        result->sequence != client->slot[index].sequence || !makes_sense(result)) {
+        result->sequence != client->slot[index].sequence || result->captured_ns != client->slot[index].captured_ns ||
+        !makes_sense(result)) {
         (void)broke(client, ROP_PROTOCOL);
         return;
     }

@@ -222,7 +222,11 @@ def test_the_ring_can_be_neither_shrunk_nor_grown(daemon: Running) -> None:
             os.close(ring)
 
 
-def test_a_foreign_descriptor_is_never_taken(daemon: Running) -> None:
+@pytest.mark.parametrize("stamped", [True, False])
+def test_a_foreign_descriptor_is_never_taken(daemon: Running, stamped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor by a kernel that says nothing of when a packet was sent: what it would say takes the descriptors' room."""
+    if not stamped:
+        monkeypatch.setattr("runtime.daemon.connection._STAMPED", 30_000)  # no such option
     before = held()
     with connected(daemon) as raw:
         socket.send_fds(raw, [Hello(1, VERSION, "foreign").encode(1)], [0, 1, 2])

@@ -17,18 +17,30 @@ from pathlib import Path
 
 import pytest
 
+from device.pixels import ColourMatrix, PixelFormat, Range
 from runtime.bundle import Bundle
 from runtime.daemon import clock
 from runtime.daemon.client import Client
 from runtime.daemon.errors import DaemonGone, DaemonRefused, DaemonSilent
 from runtime.daemon.limits import Limits
-from runtime.daemon.messages import FROM_CLIENT, Configure, FrameOrder, Hello, ResultFlag, Welcome, WireOutcome
+from runtime.daemon.messages import (
+    FROM_CLIENT,
+    Configure,
+    FrameOrder,
+    Hello,
+    Result,
+    ResultFlag,
+    Submit,
+    Welcome,
+    WireOutcome,
+)
 from runtime.daemon.ring import make_ring
 from runtime.daemon.wire import LARGEST, VERSION, ErrorCode, decode
 from tests.pictures import retina
 from tests.runtime.daemon.conftest import PATIENCE_S, Running, awaited, running
 
 FINDINGS = (WireOutcome.REFER, WireOutcome.NO_REFERRAL_FINDINGS)
+NO_MATRIX, NO_RANGE = ColourMatrix.NONE, Range.NONE
 FAKE = Path(__file__).parent / "fake_daemon.py"
 
 
@@ -117,6 +129,27 @@ def test_a_frame_captured_too_long_ago_has_no_result_though_nobody_set_a_deadlin
             assert (result.outcome, result.flags & ResultFlag.LATE) == (WireOutcome.NO_RESULT, ResultFlag.LATE)
             assert result.reason.startswith("late")
         assert "at most 500" in before.reason
+
+
+def test_a_frame_of_no_known_moment_is_as_old_as_its_message(bundle: Bundle, tmp_path: Path) -> None:
+    """It lies in the socket while the daemon is stopped, or the machine sleeps."""
+    with running(tmp_path / "s", bundle, limits=Limits(max_age_ms=400)) as daemon:
+        daemon.release.set()
+        daemon.ready()
+        with daemon.client() as client:
+            client.fill(0, retina(1))
+            frame = Submit(
+                client.ring.generation(0), 0, 0, 0, 0, 320, 240, 960, PixelFormat.RGB8, 0, NO_MATRIX, NO_RANGE, 0, 0, 0
+            )
+            with daemon.service._reception.lock:  # it hears nobody
+                client._in_flight[client._send(frame)] = frame
+                time.sleep(0.6)
+            client._hear(time.monotonic() + PATIENCE_S)
+            ((_, result),) = client._results
+    assert isinstance(result, Result)
+    assert (result.outcome, result.flags & ResultFlag.LATE) == (WireOutcome.NO_RESULT, ResultFlag.LATE)
+    assert result.reason.startswith("late: captured")
+    assert result.timings_ms[0] >= 600  # in the queue
 
 
 @contextlib.contextmanager
