@@ -81,11 +81,6 @@ class Frame:
         """Pixels down."""
         return int(self.pixels.shape[0])
 
-    @property
-    def hashes_pixels(self) -> bool:
-        """Whether `sha256` is of the RGB bytes, so that equal pixels have equal ones, whatever they came in."""
-        return True
-
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the RGB bytes in row order, as hex; computed once, when first asked for.

@@ -216,11 +216,6 @@ class GivenFrame(Frame):
         """Pixels down, as it came."""
         return self.size[1]
 
-    @property
-    def hashes_pixels(self) -> bool:
-        """False for YUV and JPEG."""
-        return all(part.ndim == 3 and part.shape[2] == 4 for part in self.digested)
-
     @cached_property
     def sha256(self) -> str:
         """As `frame_of` says."""

@@ -9,8 +9,8 @@ KEPT = 32
 class LastPictures:
     """Digests of the last pictures of one live camera, `KEPT` of each kind. Used by one thread at a time.
 
-    A picture is known by its frame's SHA-256, and where that is of a file's or a format's bytes, also by the networks'
-    input: the same pixels in another JPEG file have another SHA-256 and the same input.
+    A picture is known by its frame's SHA-256 and by the networks' input: the same pixels in another JPEG file, or now
+    as a JPEG and now as RGB, or with a counter in a corner, have another SHA-256 and the same input.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class LastPictures:
     def repeated(self, frame_sha256: str, input_sha256: str = "") -> bool:
         """Whether this picture is one of the last; it is from now on, and a repeated one stays.
 
-        input_sha256: of the networks' input, "" where the frame's own will do or there is no input.
+        input_sha256: of the networks' input, "" where there is none.
         """
         self._before = dict(self._frames), dict(self._inputs)
         frame, shown = _known(self._frames, frame_sha256), _known(self._inputs, input_sha256)

@@ -68,7 +68,7 @@ class _Work:
     image: UInt8Array | None = None
     """What the networks read, once they have."""
     by_input: bool = False
-    """Whether what the networks are given also tells a repeated picture: where `frame.sha256` is of a file's bytes."""
+    """Whether what the networks are given also tells a repeated picture, whatever bytes it came in."""
     shown: Future[str] | None = None
     """SHA-256 of that, of a gradable frame: dark ones, made small, may be alike."""
 
@@ -222,7 +222,7 @@ class Screener:
         of this frame's camera, where there are several; None: those that `reject_repeats` asks for.
         """
         last_pictures = self._last_pictures if last_pictures is None else last_pictures
-        work = _Work(time.perf_counter(), by_input=last_pictures is not None and not frame.hashes_pixels)
+        work = _Work(time.perf_counter(), by_input=last_pictures is not None)
         self._test_when_due()
         try:
             outcome, reason = self._stages(frame, work, deadline)

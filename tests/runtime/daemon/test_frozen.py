@@ -60,6 +60,31 @@ def test_a_counter_in_a_jpeg_hides_nothing(daemon: Running, where: str) -> None:
     assert [said(results[number]) for number in (1, 2, 4)] == [REPEATED] * 3
 
 
+def test_a_picture_that_comes_now_as_rgb_and_now_as_a_jpeg_is_found(daemon: Running) -> None:
+    out = io.BytesIO()
+    Image.fromarray(retina(3)).save(out, "JPEG", quality=95)
+    file, pixels = out.getvalue(), np.asarray(Image.open(out))
+    with daemon.client() as client:
+        first, again = client.read(pixels), sent(client, file, PixelFormat.JPEG, (320, 240), data_bytes=len(file))
+    assert first.outcome in FINDINGS
+    assert said(again) == REPEATED
+    assert first.frame_sha256 != again.frame_sha256
+
+
+@pytest.mark.parametrize("pixel_format", [PixelFormat.RGB8, PixelFormat.BGR8, PixelFormat.RGBX8])
+def test_a_counter_in_the_corner_of_a_frozen_picture_hides_nothing(daemon: Running, pixel_format: PixelFormat) -> None:
+    laid = {PixelFormat.RGB8: [0, 1, 2], PixelFormat.BGR8: [2, 1, 0], PixelFormat.RGBX8: [0, 1, 2, 2]}[pixel_format]
+    results = []
+    with daemon.client(slot_bytes=ROOM) as client:
+        for count in range(3):
+            picture = retina(4, width=640, height=640)
+            picture[0, 0, 2] = count  # as a camera that numbers its frames in their first pixel
+            results.append(sent(client, picture[..., laid].tobytes(), pixel_format, (640, 640)))
+    assert results[0].outcome in FINDINGS
+    assert [said(result) for result in results[1:]] == [REPEATED] * 2
+    assert len({result.frame_sha256 for result in results}) == 3
+
+
 @pytest.mark.parametrize("width", [320, 960])
 def test_another_order_of_yuv_hides_nothing(daemon: Running, width: int) -> None:
     yuv = to_yuv(retina(2, width=width, height=width), ColourMatrix.BT709, Range.LIMITED)

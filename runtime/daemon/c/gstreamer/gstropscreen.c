@@ -65,6 +65,9 @@ struct _GstRopScreen {
     uint64_t newest_until; /* 0: it is no finding */
     gboolean said_absent;
     guint64 counts[COUNTS];
+    GQueue told;     /* messages to be posted, in order */
+    GThread *poster; /* posts them now, NULL: nobody */
+    GCond posted;
     /* guarded by `dating`, which is never held for long: a pause must not wait for the daemon */
     GMutex dating;
     stretch current, before[PAUSES]; /* `before` each pause, the first one first */
@@ -145,8 +148,33 @@ static void give(GstRopScreen *self, const rop_result *result)
     g_clear_pointer(&self->newest, gst_structure_free);
     self->newest = gst_structure_copy(it);
     self->newest_until = result->outcome == ROP_NO_RESULT ? 0 : result->fresh_until_ns;
-    /* Posting may call an application's synchronous handler, which must not ask this element for anything. */
-    gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), it));
+    g_queue_push_tail(&self->told, gst_message_new_element(GST_OBJECT(self), it));
+}
+
+/* Give the lock back, and post what was given first: without the lock, as an application's synchronous handler may ask this
+   element for anything; and by one thread at a time, so that no finding comes after the NO_RESULT that follows it. */
+static void unlock(GstRopScreen *self)
+{
+    if (self->poster == NULL) {
+        GstMessage *message;
+        self->poster = g_thread_self();
+        while ((message = g_queue_pop_head(&self->told)) != NULL) {
+            g_mutex_unlock(&self->lock);
+            (void)gst_element_post_message(GST_ELEMENT(self), message);
+            g_mutex_lock(&self->lock);
+        }
+        self->poster = NULL;
+        g_cond_broadcast(&self->posted);
+    }
+    g_mutex_unlock(&self->lock);
+}
+
+/* With the lock, which is let go of meanwhile: until all that was given is posted. */
+static void wait_posted(GstRopScreen *self)
+{
+    while (self->poster != NULL && self->poster != g_thread_self()) {
+        g_cond_wait(&self->posted, &self->lock);
+    }
 }
 
 static void give_none(GstRopScreen *self, uint64_t sequence, const char *reason)
@@ -306,7 +334,7 @@ static gpointer speak(gpointer data)
         g_atomic_int_set(&self->reaching, 0);
         (void)collect(self, 0, 0);
         GPollFD one = {.fd = self->is_ready ? rop_descriptor(self->client) : -1, .events = G_IO_IN};
-        g_mutex_unlock(&self->lock);
+        unlock(self);
         (void)g_poll(&one, one.fd >= 0 ? 1 : 0, LOOK_MS);
     }
     return NULL;
@@ -407,6 +435,11 @@ static gboolean hand_over(GstRopScreen *self, GstBuffer *buffer)
     const guint64 unlocked = (guint64)g_atomic_int_and((guint *)&self->busy, 0u);
     self->counts[LEFT_OUT_BUSY] += unlocked;
     self->counts[FRAMES] += unlocked + 1u;
+    if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_CORRUPTED)) { /* by a camera's driver, a decoder, a network's source */
+        self->counts[REFUSED]++;
+        give_none(self, self->sequence, "the frame is marked as damaged");
+        return FALSE;
+    }
     if (!self->is_ready) {
         self->counts[LEFT_OUT_ABSENT]++;
         return FALSE;
@@ -473,6 +506,7 @@ static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer)
             while (!g_atomic_int_get(&self->stopping) && self->under_way > 0u && !collect(self, LOOK_MS, mine)) {
             }
         }
+        wait_posted(self); /* else this thread posts it */
     } else if (lock_soon(self)) {
         (void)hand_over(self, buffer);
         (void)collect(self, 0, 0);
@@ -490,7 +524,7 @@ static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer)
             }
         }
     }
-    g_mutex_unlock(&self->lock);
+    unlock(self);
     return GST_FLOW_OK;
 }
 
@@ -515,23 +549,25 @@ static uint8_t format_of(GstVideoFormat format)
 }
 
 /* Matrix and range of YUV: the properties', or those that the caps name; GStreamer would guess them by the size. */
-static gboolean colours(const GstRopScreen *self, const GstCaps *caps, const GstVideoInfo *info, rop_picture *lying)
+static gboolean colours(const rop_picture *named_here, const GstCaps *caps, const GstVideoInfo *info, rop_picture *lying)
 {
     const gboolean named = gst_structure_has_field(gst_caps_get_structure(caps, 0), "colorimetry");
     const GstVideoColorMatrix matrix = info->colorimetry.matrix;
     const GstVideoColorRange range = info->colorimetry.range;
-    lying->matrix = self->matrix != 0u                                          ? (uint8_t)self->matrix
+    lying->matrix = named_here->matrix != 0u                          ? named_here->matrix
                     : named && matrix == GST_VIDEO_COLOR_MATRIX_BT601 ? ROP_BT601
                     : named && matrix == GST_VIDEO_COLOR_MATRIX_BT709 ? ROP_BT709
                                                                                 : ROP_MATRIX_NONE;
-    lying->range = self->range != 0u                                   ? (uint8_t)self->range
+    lying->range = named_here->range != 0u                          ? named_here->range
                    : named && range == GST_VIDEO_COLOR_RANGE_0_255  ? ROP_FULL_RANGE
                    : named && range == GST_VIDEO_COLOR_RANGE_16_235 ? ROP_LIMITED_RANGE
                                                                        : ROP_RANGE_NONE;
     return lying->matrix != ROP_MATRIX_NONE && lying->range != ROP_RANGE_NONE;
 }
 
-static gboolean read_caps(const GstRopScreen *self, GstCaps *caps, GstVideoInfo *info, rop_picture *lying, guint *bytes)
+/* Without the lock, as it may post an error. named_here: matrix and range by the properties, or 0. */
+static gboolean read_caps(GstRopScreen *self, GstCaps *caps, const rop_picture *named_here, GstVideoInfo *info, rop_picture *lying,
+                          guint *bytes)
 {
     const GstStructure *const first = gst_caps_get_structure(caps, 0);
     memset(lying, 0, sizeof *lying);
@@ -561,7 +597,7 @@ static gboolean read_caps(const GstRopScreen *self, GstCaps *caps, GstVideoInfo 
     }
     lying->stride = (uint32_t)stride;
     *bytes = (guint)size;
-    if (GST_VIDEO_INFO_IS_YUV(info) && !colours(self, caps, info, lying)) {
+    if (GST_VIDEO_INFO_IS_YUV(info) && !colours(named_here, caps, info, lying)) {
         GST_ELEMENT_ERROR(self, STREAM, FORMAT, ("ropscreen: the caps do not say by which matrix and range the YUV was made"),
                           ("name them: ropscreen matrix=bt709 range=limited, or colorimetry=bt709 (bt601) in the caps"));
         return FALSE;
@@ -573,19 +609,29 @@ static gboolean set_caps(GstBaseTransform *base, GstCaps *caps, GstCaps *out)
 {
     GstRopScreen *const self = GST_ROP_SCREEN(base);
     (void)out;
+    rop_picture lying, named_here;
+    GstVideoInfo info;
+    guint bytes = 0;
+    memset(&named_here, 0, sizeof named_here);
+    gst_video_info_init(&info);
     g_mutex_lock(&self->lock);
-    rop_picture lying;
-    const gboolean good = read_caps(self, caps, &self->info, &lying, &self->slot_bytes);
-    if (good) {
-        leave(self); /* slots of another size are another ring; results of frames before are not of this stream */
-        self->lying = lying;
-        self->again_ns = 0;
-        if (self->newest_until != 0u) {
-            give_none(self, self->sequence, "waiting for the next picture");
-        }
-    }
+    named_here.matrix = (uint8_t)self->matrix;
+    named_here.range = (uint8_t)self->range;
     g_mutex_unlock(&self->lock);
-    return good;
+    if (!read_caps(self, caps, &named_here, &info, &lying, &bytes)) {
+        return FALSE;
+    }
+    g_mutex_lock(&self->lock);
+    leave(self); /* slots of another size are another ring; results of frames before are not of this stream */
+    self->info = info;
+    self->lying = lying;
+    self->slot_bytes = bytes;
+    self->again_ns = 0;
+    if (self->newest_until != 0u) {
+        give_none(self, self->sequence, "waiting for the next picture");
+    }
+    unlock(self);
+    return TRUE;
 }
 
 /* ---- life ---- */
@@ -616,6 +662,7 @@ static gboolean stop(GstBaseTransform *base)
     GstRopScreen *const self = GST_ROP_SCREEN(base);
     g_atomic_int_set(&self->stopping, 1);
     (void)g_thread_join(self->thread);
+    g_mutex_lock(&self->lock);
     if (self->newest_until != 0u) { /* nobody looks at its age from here on */
         give_none(self, self->sequence, "the pipeline has stopped");
     }
@@ -624,6 +671,8 @@ static gboolean stop(GstBaseTransform *base)
     rop_free(self->client);
     self->client = NULL;
     self->is_ready = FALSE;
+    wait_posted(self);
+    unlock(self);
     return TRUE;
 }
 
@@ -635,7 +684,8 @@ static gboolean sink_event(GstBaseTransform *base, GstEvent *event)
         while (!g_atomic_int_get(&self->stopping) && self->under_way > 0u) { /* each ends at its largest age */
             (void)collect(self, LOOK_MS, 0);
         }
-        g_mutex_unlock(&self->lock);
+        wait_posted(self); /* else this thread posts them */
+        unlock(self);
     } else if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) { /* nothing from before it comes any more */
         gboolean from_zero = FALSE;
         gst_event_parse_flush_stop(event, &from_zero);
@@ -652,10 +702,12 @@ static void cancel(GstRopScreen *self)
     if (self->is_ready && rop_cancel(self->client) <= ROP_GONE) {
         lost(self);
     }
-    if (self->newest_until != 0u) {
+    if (self->newest_until != 0u || !g_queue_is_empty(&self->told)) { /* nor does what was not posted yet come after this */
+        g_queue_clear_full(&self->told, (GDestroyNotify)gst_message_unref);
         give_none(self, self->sequence, "waiting for the next picture");
     }
-    g_mutex_unlock(&self->lock);
+    wait_posted(self);
+    unlock(self);
 }
 
 /* ---- properties ---- */
@@ -766,6 +818,8 @@ static void finalize(GObject *object)
     GstRopScreen *const self = GST_ROP_SCREEN(object);
     g_free(self->socket);
     g_free(self->name);
+    g_queue_clear_full(&self->told, (GDestroyNotify)gst_message_unref);
+    g_cond_clear(&self->posted);
     g_mutex_clear(&self->lock);
     g_mutex_clear(&self->dating);
     G_OBJECT_CLASS(gst_rop_screen_parent_class)->finalize(object);
@@ -805,6 +859,8 @@ static void gst_rop_screen_class_init(GstRopScreenClass *class)
 static void gst_rop_screen_init(GstRopScreen *self)
 {
     g_mutex_init(&self->lock);
+    g_queue_init(&self->told);
+    g_cond_init(&self->posted);
     g_mutex_init(&self->dating);
     self->socket = g_strdup("/run/ropscreend/socket");
     self->name = g_strdup("gstreamer");

@@ -1,8 +1,10 @@
 """Runs a pipeline with the system's Python and prints what its element `ropscreen` says, one JSON object a line.
 
 `gstreamer_pipeline.py PIPELINE`; a sink that is named `out` has the meta of every buffer printed, too. Ends at EOS, at
-an error, or at a line on standard input; the line `cancel` emits that signal, `stats` prints that property, `pause` and
-`play` do that: these go on. Of an element `eye` each buffer's time stamp is printed, and when it was seen.
+an error, or at a line on standard input; the line `cancel` emits that signal, `stats` prints that property, `pause`,
+`play` and `seek` (to the begin, flushing) do that: these go on. Of an element `eye` each buffer's time stamp is
+printed, and when it was seen; what leaves an element `worn` is marked as damaged. `gstreamer_pipeline.py PIPELINE
+asking`: a synchronous handler of every message asks the element `rop` for its counts, and cancels after a finding.
 """
 
 import json
@@ -58,6 +60,10 @@ def on_input(channel: int, condition: "GLib.IOCondition") -> bool:
     if asked == "cancel\n":
         pipeline.get_by_name("rop").emit("cancel")
         return True
+    if asked == "seek\n":
+        pipeline.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, 0)
+        say({"kind": "seek"})
+        return True
     if asked in ("pause\n", "play\n"):
         pipeline.set_state(Gst.State.PAUSED if asked == "pause\n" else Gst.State.PLAYING)
         say({"kind": asked.strip()})
@@ -69,6 +75,19 @@ def on_input(channel: int, condition: "GLib.IOCondition") -> bool:
     return False
 
 
+def on_worn(pad: "Gst.Pad", info: "Gst.PadProbeInfo") -> "Gst.PadProbeReturn":
+    info.get_buffer().mini_object.flags |= Gst.BufferFlags.CORRUPTED
+    return Gst.PadProbeReturn.OK
+
+
+def at_once(bus: "Gst.Bus", message: "Gst.Message") -> "Gst.BusSyncReply":
+    rop = pipeline.get_by_name("rop")
+    told("stats", rop.get_property("stats"))
+    if message.type == Gst.MessageType.ELEMENT and message.get_structure().get_string("outcome") != "NO_RESULT":
+        rop.emit("cancel")
+    return Gst.BusSyncReply.PASS
+
+
 loop = GLib.MainLoop()
 pipeline = Gst.parse_launch(sys.argv[1])
 pipeline.get_bus().add_signal_watch()
@@ -77,6 +96,10 @@ if out := pipeline.get_by_name("out"):
     out.connect("handoff", on_buffer)
 if eye := pipeline.get_by_name("eye"):
     eye.connect("handoff", on_eye)
+if worn := pipeline.get_by_name("worn"):
+    worn.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, on_worn)
+if "asking" in sys.argv[2:]:
+    pipeline.get_bus().set_sync_handler(at_once)
 GLib.io_add_watch(0, GLib.IO_IN, on_input)
 pipeline.set_state(Gst.State.PLAYING)
 loop.run()

@@ -58,10 +58,10 @@ LOOKED_AT = "fakesink name=out signal-handoffs=true"
 
 @contextlib.contextmanager
 def pipeline(
-    plugins: Path, text: str, sink: str = LOOKED_AT
+    plugins: Path, text: str, sink: str = LOOKED_AT, *ways: str
 ) -> Iterator[tuple[subprocess.Popen[str], Callable[[], dict[str, Any]]]]:
     """A running pipeline, and what gives the next thing it said ({} at its end)."""
-    command = [SYSTEM_PYTHON, str(HERE / "gstreamer_pipeline.py"), f"{text} ! {sink}"]
+    command = [SYSTEM_PYTHON, str(HERE / "gstreamer_pipeline.py"), f"{text} ! {sink}", *ways]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(plugins)
     ) as running:
@@ -229,11 +229,44 @@ def test_frames_that_come_as_the_pipeline_starts_are_not_taken_for_old_ones(
         assert not [one["text"] for one in said if "captured_ns" in one["text"]]
 
 
-@pytest.mark.parametrize("pauses_s", [[0.3], [8.0], [3.0, 3.0], [0.1] * 10], ids=str)
-def test_no_frame_is_younger_than_it_is_after_a_pause(
-    plugins: Path, lasting_daemon: Path, pauses_s: list[float]
+def test_a_frame_that_is_marked_as_damaged_is_read_by_nobody(
+    plugins: Path, lasting_daemon: Path, tmp_path: Path
 ) -> None:
-    """The pipeline moves its base time by the pause's length, and frames from before it wait in a queue."""
+    """As V4L2 does with what came incomplete over USB, and a decoder with what it made up."""
+    begin = f"{source(tmp_path, rgb_bytes(1), RGB)} ! identity name=worn"
+    said = all_said(plugins, f"{begin} ! ropscreen socket={lasting_daemon} wait=true")
+    assert {one["text"] for one in said} == {"No result - the frame is marked as damaged"}
+    assert {one["kind"] for one in said} == {"message", "meta"}
+
+
+def test_a_synchronous_handler_may_ask_the_element(plugins: Path, lasting_daemon: Path, tmp_path: Path) -> None:
+    """For its counts, and for no result of what is under way; also of an error that the caps bring."""
+    (tmp_path / "frame").write_bytes(rgb_bytes(1))
+    caps = f'caps="{RGB},width={WIDTH},height={HEIGHT}"'
+    begin = f"multifilesrc location={tmp_path / 'frame'} loop=true num-buffers=20 {caps}"
+    element = f"ropscreen name=rop socket={lasting_daemon} stored-pictures=true wait=true"
+    for text in (f"{begin} ! {element}", f"videotestsrc num-buffers=5 ! video/x-raw,format=NV12 ! {element}"):
+        with pipeline(plugins, text, "fakesink", "asking") as (running, _):
+            out, _err = running.communicate(timeout=150)
+        said = [json.loads(line) for line in out.splitlines()]
+        assert [one for one in said if one["kind"] == "stats"]
+        outcomes = [one["outcome"] for one in said if one["kind"] == "message"]
+        if text.startswith("multifilesrc"):
+            findings = [at for at, outcome in enumerate(outcomes) if outcome == "NO_REFERRAL_FINDINGS"]
+            assert findings
+            assert {outcomes[at + 1] for at in findings} == {"NO_RESULT"}
+
+
+@pytest.mark.parametrize(
+    "pauses_s", [[0.3], [8.0], [3.0, 3.0], [0.1] * 10, ["seek"] * 3, [1.0, "seek", 1.0, "seek"]], ids=str
+)
+def test_no_frame_is_younger_than_it_is_after_a_pause(
+    plugins: Path, lasting_daemon: Path, pauses_s: list[float | str]
+) -> None:
+    """The pipeline moves its base time by the pause's length, and frames from before it wait in a queue.
+
+    A flushing seek throws those away, and times begin anew.
+    """
     begin = (
         "videotestsrc is-live=true ! video/x-raw,format=RGB,width=96,height=96,framerate=20/1"
         " ! identity name=eye signal-handoffs=true"
@@ -270,9 +303,12 @@ def test_no_frame_is_younger_than_it_is_after_a_pause(
 
         until(is_young)
         for pause_s in pauses_s:
-            ask("pause")
-            time.sleep(pause_s)
-            ask("play")
+            if isinstance(pause_s, str):
+                ask("seek")
+            else:
+                ask("pause")
+                time.sleep(pause_s)
+                ask("play")
             played_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             until(is_young)
     assert max(too_young_ms) <= 0
