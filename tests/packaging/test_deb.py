@@ -31,6 +31,13 @@ def test_the_packages_are_of_the_librarys_version() -> None:
     assert f"Package: libropscreen{version.split('.')[0]}\n" in (debian / "control").read_text()
 
 
+def test_what_the_protocol_points_to_comes_with_it() -> None:
+    """A maker of a client has the page and the examples of each message, not this repository."""
+    documents = (ROOT / "packaging" / "debian" / "libropscreen-dev.docs").read_text().split()
+    assert {"runtime/daemon/PROTOCOL.md", "runtime/daemon/golden_messages.json"} <= set(documents)
+    assert all((ROOT / document).is_file() for document in documents)
+
+
 @pytest.mark.parametrize("arguments", [[], ["--host"], ["--host", "arm64"], ["--of", "x"], ["--no-daemon"], ["a", "b"]])
 def test_a_wrong_call_says_what_is_right(arguments: list[str]) -> None:
     done = subprocess.run([DEB, *arguments], capture_output=True, text=True, timeout=300)

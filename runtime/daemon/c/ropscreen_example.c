@@ -5,6 +5,7 @@
  * Exit status: 0 a reading was given (whatever its outcome), 1 none was to be had, 2 wrong call or unusable picture.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -207,12 +208,14 @@ int main(int count, char **arguments)
         return 2;
     }
     FILE *const file = fopen(arguments[2], "rb");
-    if (file == NULL || !read_header(file, &picture)) {
+    if (file == NULL) {
+        (void)fprintf(stderr, "ropscreen-example: %s: %s\n", arguments[2], strerror(errno));
+        return 2;
+    }
+    if (!read_header(file, &picture)) {
         (void)fprintf(stderr, "ropscreen-example: %s: expected a binary PPM (P6, 8 bits a sample, sides up to %u)\n",
                       arguments[2], MOST_PIXELS_A_SIDE);
-        if (file != NULL) {
-            (void)fclose(file);
-        }
+        (void)fclose(file);
         return 2;
     }
     rop_client *const client = rop_new();

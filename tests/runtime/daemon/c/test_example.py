@@ -86,7 +86,9 @@ def test_other_wrong_calls_and_no_daemon(example: Path, daemons: Daemons, tmp_pa
     picture = tmp_path / "picture.ppm"
     picture.write_bytes(b"P6 320 240 255\n" + retina().tobytes())
     assert called(example, picture).returncode == 2
-    assert called(example, daemons.path, tmp_path / "none.ppm").returncode == 2
+    missing = called(example, daemons.path, tmp_path / "none.ppm")
+    assert missing.returncode == 2
+    assert "none.ppm: No such file or directory" in missing.stderr
     nobody = called(example, daemons.path, picture)
     assert (nobody.returncode, nobody.stdout) == (1, "")
     assert "no daemon at this socket" in nobody.stderr
