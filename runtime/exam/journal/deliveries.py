@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.exam.errors import JournalDamaged
 from runtime.exam.journal.database import Database
-from runtime.exam.journal.fold import summary_of
-from runtime.exam.journal.lines import all_lines
+from runtime.exam.journal.lines import SealedContent
+from runtime.exam.journal.once import Once
 from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.trail import check_secret_in_use
 from runtime.exam.machine import Phase
@@ -73,10 +73,15 @@ class Delivery:
 class Deliveries:
     """The deliveries of a journal. Every change is one transaction, on disk when the call returns."""
 
-    def __init__(self, database: Database, secrets: Callable[[], Secrets]) -> None:
+    def __init__(
+        self, database: Database, secrets: Callable[[], Secrets], lines: Callable[[], Sequence[SealedContent]]
+    ) -> None:
+        """lines: every exam's, newest first."""
         self._database = database
         self._secrets = secrets
         """Raises `KeyUnusable` where the key is missing."""
+        self._lines = lines
+        self._opened: Once[Delivery] = Once(opened)
 
     def closed_exams_after(self, seq: int, limit: int = 100) -> list[tuple[int, str]]:
         """(revision, exam id) of exams that are closed, with every reading finished, and changed after `seq`.
@@ -156,7 +161,7 @@ class Deliveries:
 
     def _sound(self, where: str, arguments: Sequence[Any]) -> list[Delivery]:
         secrets = self._secrets()
-        found = [opened(secrets, row) for row in self._rows(where, arguments)]
+        found = [self._opened(secrets, row[:2], row) for row in self._rows(where, arguments)]
         return sorted(
             (delivery for delivery in found if delivery is not None),
             key=lambda delivery: (delivery.revision, delivery.destination),
@@ -166,8 +171,7 @@ class Deliveries:
         return self._database.rows(f"SELECT {COLUMNS} FROM deliveries {where} ORDER BY exam, destination", arguments)
 
     def _summaries(self) -> list[ExamSummary]:
-        with self._database.snapshot():
-            return [summary_of(kept.line) for kept in all_lines(self._database.connection, self._secrets()).kept]
+        return [kept.summary for kept in self._lines()]
 
     def owed(
         self,

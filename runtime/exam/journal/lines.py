@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from runtime.exam.errors import ExamRefused, JournalDamaged
 from runtime.exam.journal import fold as folding
 from runtime.exam.journal.chain import EventRow, Strand
+from runtime.exam.journal.once import Once
+from runtime.exam.journal.records import ExamSummary
 from runtime.exam.journal.secrets import Secrets
 from runtime.exam.journal.trail import COLUMNS, WITH_BEFORE, checked_event, own_strand, save_own, trail_end, wrong_end
 from runtime.exam.journal.unbroken import broken_links
@@ -30,6 +33,11 @@ class SealedContent:
     strand: Strand
     accounts: tuple[str, ...] = ()
     """Whose account of light the exam's exposures are on."""
+
+    @cached_property
+    def summary(self) -> ExamSummary:
+        """The line for its readers."""
+        return folding.summary_of(self.line)
 
 
 @dataclass(frozen=True)
@@ -59,16 +67,18 @@ def save(connection: sqlite3.Connection, secrets: Secrets, kept: SealedContent) 
     )
 
 
-def all_lines(connection: sqlite3.Connection, secrets: Secrets) -> Lines:
-    """Every exam that the trail tells of. Costs a decryption an exam; events are read only where a row does not fit.
+def all_lines(connection: sqlite3.Connection, secrets: Secrets, opened: Once[SealedContent] | None = None) -> Lines:
+    """Every exam that the trail tells of; events are read only where a row does not fit.
 
-    Raises `JournalDamaged` when events were removed that no line names.
+    opened: what rows told before, of `sound`; without it every row is decrypted. Raises `JournalDamaged` when events
+    were removed that no line names.
     """
     counted = {exam: (int(events), last) for exam, events, last in rows_of(connection, _COUNTED)}
     found: dict[str, SealedContent] = {}
     strange = []
+    opened = Once(sound) if opened is None else opened
     for row in rows_of(connection, _SELECT):
-        kept = _sound(secrets, row)
+        kept = opened(secrets, row[0], row)
         if kept is not None and counted.get(row[0]) == (kept.strand.events, kept.strand.last):
             found[str(row[0])] = kept
         elif row[0] not in counted:
@@ -151,7 +161,7 @@ def line_of(connection: sqlite3.Connection, secrets: Secrets, exam_id: str) -> t
     rows = rows_of(connection, f"{_SELECT} WHERE exam = ?", (exam_id,))
     counted = rows_of(connection, "SELECT count(*), max(seq) FROM events WHERE exam = ?", (exam_id,))[0]
     for row in rows:
-        kept = _sound(secrets, row)
+        kept = sound(secrets, row)
         if kept is not None and counted == (kept.strand.events, kept.strand.last):
             return kept, False
     if not rows and not counted[0]:
@@ -228,7 +238,7 @@ def named_images(connection: sqlite3.Connection, secrets: Secrets) -> Iterator[t
 
 def is_kept(secrets: Secrets, row: Sequence[Any] | None, expected: SealedContent) -> bool:
     """Whether a row of the table is what its exam's events make."""
-    found = None if row is None else _sound(secrets, row)
+    found = None if row is None else sound(secrets, row)
     return found is not None and (tuple(found.line), found.strand, found.accounts) == (
         tuple(expected.line),
         expected.strand,
@@ -249,7 +259,8 @@ def _plain(line: Line) -> tuple[Any, ...]:
     return line[0], line[1], line[6], line[11], line[12]
 
 
-def _sound(secrets: Secrets, row: Sequence[Any]) -> SealedContent | None:
+def sound(secrets: Secrets, row: Sequence[Any]) -> SealedContent | None:
+    """What a row of the table tells, in the order of `COLUMNS_OF_LINE`; None for one that was altered."""
     try:
         line, strand, accounts = secrets.open_json("line", str(row[0]), row[-1])
         kept = SealedContent(tuple(line), Strand(*strand), tuple(accounts))

@@ -19,7 +19,7 @@ from runtime.exam.journal.chain import EventRow, digest, moment_of
 from runtime.exam.journal.crypt import HOW, JournalKey
 from runtime.exam.journal.database import Database
 from runtime.exam.journal.deliveries import Deliveries
-from runtime.exam.journal.fold import Folded, fold, record_of, summary_of
+from runtime.exam.journal.fold import Folded, fold, record_of
 from runtime.exam.journal.images import ImageStore
 from runtime.exam.journal.keyring import Keyring
 from runtime.exam.journal.lines import (
@@ -31,8 +31,10 @@ from runtime.exam.journal.lines import (
     line_of,
     named_images,
     own_events,
+    sound,
     strand_of,
 )
+from runtime.exam.journal.once import Once
 from runtime.exam.journal.png import decode_png
 from runtime.exam.journal.records import ExamRecord, ExamSummary, RejectedInstance, Rejection
 from runtime.exam.journal.schema import meta
@@ -69,7 +71,7 @@ class JournalReader:
         """What the key unwrapped; None without it."""
         self.database = database
         self.images = ImageStore(folder, self.unlocked)
-        self.deliveries = Deliveries(database, self.unlocked)
+        self.deliveries = Deliveries(database, self.unlocked, self.lines)
         self.witness = Witness(folder)
         self.keyring = Keyring(folder)
         self.anchors = [anchor_of(anchor) for anchor in anchors]
@@ -80,6 +82,7 @@ class JournalReader:
         """The last that was asked for: to be asked for once more costs nothing while nothing was written."""
         self._lines: tuple[tuple[int, ...] | None, Secrets, Lines] | None = None
         """As of the last look, for as long as nothing is written: no picture is to wait for all exams that are kept."""
+        self._opened: Once[SealedContent] = Once(sound)
 
     @property
     def journal_id(self) -> str:
@@ -104,9 +107,7 @@ class JournalReader:
 
         A line that was altered in the table is shown as the trail tells it; `altered` names its exam.
         """
-        return [
-            summary for summary in (summary_of(kept.line) for kept in self.lines()) if phase in (None, summary.phase)
-        ]
+        return [kept.summary for kept in self.lines() if phase in (None, kept.summary.phase)]
 
     @_of_one_moment
     def lines(self) -> tuple[SealedContent, ...]:
@@ -114,7 +115,7 @@ class JournalReader:
         secrets, mark = self.unlocked(), self.database.mark()
         if mark is None or self._lines is None or self._lines[0] != mark or self._lines[1] is not secrets:
             with self.database.naming():
-                self._lines = mark, secrets, all_lines(self.database.connection, secrets)
+                self._lines = mark, secrets, all_lines(self.database.connection, secrets, self._opened)
         self.altered = self._lines[2].altered
         return self._lines[2].kept
 
@@ -159,7 +160,7 @@ class JournalReader:
             )
         if kept is None:
             raise ExamUnknown(f"exam {exam_id[:40]!r} is not in this journal; choose one of its list")
-        return summary_of(kept.line)
+        return kept.summary
 
     @_of_one_moment
     def _line(self, exam_id: str) -> tuple[SealedContent | None, bool]:

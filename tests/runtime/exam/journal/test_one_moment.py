@@ -13,7 +13,9 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal import lines as lines_module
 from runtime.exam.journal import reader as reader_module
 from runtime.exam.journal.crypt import JournalKey
+from runtime.exam.journal.deliveries import Delivery
 from runtime.exam.journal.reader import JournalReader
+from runtime.exam.journal.secrets import Secrets
 from runtime.views import Eye, View
 from tests.runtime.exam.making import RULES, frame, infant, reading
 
@@ -136,4 +138,53 @@ def test_all_lines_are_looked_at_once_for_as_long_as_nobody_writes(
         thief.execute("UPDATE exams SET sealed = x'00'")
         thief.commit()
     assert looks() == 1
+    assert list(journal.altered) == [exam]
+
+
+def test_of_all_lines_those_that_were_written_are_opened(
+    journal: Journal, key: JournalKey, exam: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture changes one line of thousands; with 5,000 exams kept a press waited for 0.6 s."""
+    opened: list[str] = []
+    opens = Secrets.open_json
+
+    def counted(secrets: Secrets, kind: str, name: str, sealed: bytes) -> Any:
+        if kind in ("line", "delivery"):
+            opened.append(f"{kind} {name}")
+        return opens(secrets, kind, name, sealed)
+
+    def looks(does: Callable[[], object]) -> list[str]:
+        does()
+        opened.clear()
+        told = [[line.exam_id for line in journal.exams()], [one.exam_id for one in journal.deliveries.all()]]
+        assert told == [[second, exam], [exam, second]]
+        return sorted(opened)
+
+    journal.close_exam(exam, operator="anna")
+    second = journal.begin_exam(infant(), RULES, operator="anna", station="cart 1")
+    for revision, one in enumerate((exam, second)):
+        waiting = Delivery(one, "archive", revision, "waiting")
+        journal.deliveries.change(one, "archive", lambda _, waiting=waiting: waiting)  # type: ignore[misc]
+    monkeypatch.setattr(Secrets, "open_json", counted)
+    looks(lambda: None)
+    assert looks(lambda: journal.note_person("signed in", "anna")) == []
+    assert looks(lambda: journal.exclude(exam, 1, reason="moved", operator="anna")) == [f"line {exam}"]
+    with Journal.open(journal.folder, key) as other:
+        change = Delivery(second, "archive", 1, "done")
+        assert looks(lambda: other.deliveries.change(second, "archive", lambda _: change)) == [
+            f"delivery {second} archive"
+        ]
+    assert [one.state for one in journal.deliveries.all()] == ["waiting", "done"]
+
+
+def test_a_line_that_was_put_back_as_it_was_once_is_told(journal: Journal, exam: str) -> None:
+    """It was opened before, and tells what it told then: of fewer events than there are."""
+    with closing(sqlite3.connect(journal.folder / "journal.sqlite3")) as thief:
+        journal.exams()
+        (old,) = thief.execute("SELECT * FROM exams").fetchall()
+        journal.exclude(exam, 1, reason="moved", operator="anna")
+        now = journal.exams()
+        thief.execute(f"INSERT OR REPLACE INTO exams VALUES ({', '.join('?' * len(old))})", old)
+        thief.commit()
+    assert journal.exams() == now
     assert list(journal.altered) == [exam]
