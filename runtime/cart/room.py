@@ -107,6 +107,10 @@ class Room:
     threshold: float | None
     """Under which `screener` reads; None: the site's."""
     aim: tuple[Eye, View] | None = None
+    _aimed_ns: int = 0
+    """When that was set, `time.monotonic_ns()`."""
+    _taken_ns: int = 0
+    """When the last picture was captured: none is taken twice."""
     told: tuple[str, ...] = ()
     """What is known elsewhere under the identifier of the open exam's infant; shown until that is corrected."""
     _went_on: set[str] = field(default_factory=set)
@@ -236,9 +240,10 @@ class Room:
             self.take_up()
         session = ExamSession(self.journal, self.screener, operator=operator, station=self.parts.station)
         if self.journal.open_exam() is not None:
-            session.resume(self.parts.rules().bundle.sha256, self.threshold)
+            since_ns = None if self.aim is None else self._aimed_ns
+            session.resume(self.parts.rules().bundle.sha256, self.threshold, since_ns=since_ns)
             if self.aim is not None:
-                session.aim(*self.aim)
+                session.aim(*self.aim, since_ns=since_ns)
         return session
 
     def finish_pending(self) -> None:
@@ -268,9 +273,12 @@ class Room:
             raise NotNow(f"{OTHER_OPEN}; nothing was set, look again")
         other_eye = self.aim is None or self.aim[0] is not eye
         self.aim = (eye, view)
-        self.parts.aimed(eye, view)
-        if self.light_on and other_eye:
-            self.switch_light(True)
+        try:
+            self.parts.aimed(eye, view)
+            if self.light_on and other_eye:
+                self.switch_light(True)
+        finally:
+            self._aimed_ns = time.monotonic_ns()
 
     def capture(self, operator: str, seen: ScreenShown, takes: Callable[[], None]) -> dict[str, Any]:
         """Take a picture of what is aimed at and read it; the picture's line, and the exam's.
@@ -288,9 +296,11 @@ class Room:
         takes()
         preview = self.hardware.preview
         preview.pause()
+        frame: Frame | None = None
         try:
             try:
-                frame = self._frame(self.aim[0])
+                frame = self._frame(self.aim[0], round(seen.pressed_s * 1e9))
+                self._taken_ns = frame.captured_ns
             except (CameraError, LightError) as error:
                 reading = self._missed(session, error)
             else:
@@ -301,6 +311,8 @@ class Room:
             shown = capture_dict(record, record.captures[-1])
             told = {key: shown[key] for key in ("number", "outcome", "banner")}
             self.events.tell("reading", exam=exam_id, **told, capture=dict(shown))
+            if frame is not None:  # every page asks for it in a moment
+                self._small[exam_id, shown["number"]] = thumbnail_of(frame.pixels)
         finally:
             preview.resume()
         return {"exam": exam_id, "captures": [shown], "capture": shown}
@@ -317,12 +329,9 @@ class Room:
         def read() -> Reading:
             reading = self._read(own, frame)
             self.journal.look_ahead(exam_id, frame, reading)
-            small.append(thumbnail_of(frame.pixels))  # every page asks for it in a moment
             return reading
 
-        small: list[bytes] = []
         accepted, reading = session.accept_while(frame, read, told)
-        self._small[exam_id, accepted.number] = small[0]
         self._unkept = (exam_id, accepted.number, reading)
 
     def _read(self, own: BundleFacts, frame: Frame) -> Reading:
@@ -355,16 +364,15 @@ class Room:
             return session.miss(error)
         raise error
 
-    def _frame(self, eye: Eye) -> Frame:
-        """One picture, by the way that this cart has."""
+    def _frame(self, eye: Eye, pressed_ns: int) -> Frame:
+        """One picture, by the way that this cart has; without flash the first that was captured after the press."""
         hardware = self.hardware
-        pressed_ns = time.monotonic_ns()
         if hardware.still is not None:
             still = hardware.still.part
             if still is None:
                 raise CameraError(f"the camera's still pictures: {hardware.still.problem}")
             try:
-                return still.take(pressed_ns, self.parts.still_timeout_ms)
+                return still.take(time.monotonic_ns(), self.parts.still_timeout_ms)
             except PressTooSoon as error:
                 raise NotNow(str(error), retry_s=error.left_s) from None
         reader = hardware.camera.part
@@ -372,7 +380,8 @@ class Room:
             raise CameraError(f"the camera is not there: {hardware.camera.problem}")
         lighting = hardware.lighting
         if lighting is None or lighting.part.flash is None:
-            return take_frame(reader, timeout_ms=CAPTURE_TIMEOUT_MS)
+            since_ns = max(pressed_ns, self._aimed_ns, self._taken_ns + 1)
+            return take_frame(reader, since_ns, timeout_ms=CAPTURE_TIMEOUT_MS)
         return take_flashed(reader, lighting.light(), lighting.part.flash, eye, lighting.recharge)
 
     def not_read(self) -> int:

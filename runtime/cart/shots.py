@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
-from device.errors import BoardRefused, BoardSilent, CameraError, FlashNotCaught, FrameTimeout, FrameUnreadable
+from device.errors import (
+    BoardRefused,
+    BoardSilent,
+    CameraError,
+    FlashNotCaught,
+    FrameTimeout,
+    FrameUnreadable,
+    StaleFrame,
+)
 from device.eye import Eye
 from device.frame import Frame
 from device.light.calibrated import CalibratedLight
@@ -32,14 +41,20 @@ class ShotLighting:
     """The board takes no flash so soon after the last."""
 
 
-def take_frame(reader: LiveReader, *, timeout_ms: float = CAPTURE_TIMEOUT_MS) -> Frame:
-    """The first whole frame that the camera captures from now on. Raises `CameraError`.
+def take_frame(reader: LiveReader, since_ns: int | None = None, *, timeout_ms: float = CAPTURE_TIMEOUT_MS) -> Frame:
+    """A whole frame that the camera captured since then: the newest there is, or the first that comes. `CameraError`.
 
-    One that was on its way already shows what was there before the button was pressed, and is passed over.
+    since_ns: when the button was pressed, `time.monotonic_ns()`; None: now. One that was on its way already shows what
+    was there before, and is passed over.
     """
-    pressed_ns, deadline = time.monotonic_ns(), time.monotonic() + timeout_ms / 1000
+    pressed_ns = time.monotonic_ns() if since_ns is None else since_ns
+    deadline = time.monotonic() + timeout_ms / 1000
     lost: CameraError | None = None
     with reader.tap(room=4) as tap:
+        with suppress(StaleFrame):
+            newest = reader.newest(timeout_ms)
+            if newest.captured_ns >= pressed_ns:
+                return newest
         while (left_s := deadline - time.monotonic()) > 0:
             try:
                 frame = tap.next(left_s * 1000)

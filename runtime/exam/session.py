@@ -93,13 +93,16 @@ class ExamSession:
             self.read_again(exam_id, number)
         return len(waiting)
 
-    def resume(self, bundle_sha256: str, threshold: float | None = None) -> str | None:
-        """`finish_all`, then take up the open exam if there is one, and give its id."""
+    def resume(self, bundle_sha256: str, threshold: float | None = None, *, since_ns: int | None = None) -> str | None:
+        """`finish_all`, then take up the open exam if there is one, and give its id.
+
+        since_ns: when whoever asks had taken it up already, `time.monotonic_ns()`; None: now.
+        """
         self.finish_all(bundle_sha256, threshold)
         summary = self._journal.open_exam()
         if summary is not None:
             self._exam_id = summary.exam_id
-            self._aims = self._aims.opened(summary.exam_id, time.monotonic_ns())
+            self._aims = self._aims.opened(summary.exam_id, time.monotonic_ns() if since_ns is None else since_ns)
         return self._exam_id
 
     def read_again(self, exam_id: str, number: int) -> None:
@@ -111,9 +114,12 @@ class ExamSession:
             reading = self._reader.screen(frame)
         self._journal.add_reading(exam_id, number, reading)
 
-    def aim(self, eye: Eye, view: View) -> None:
-        """Eye and view of the frames that are captured from now on, as the operator sets them."""
-        self._aims = self._aims.aimed(eye, view, time.monotonic_ns())
+    def aim(self, eye: Eye, view: View, *, since_ns: int | None = None) -> None:
+        """Eye and view of the frames that are captured from now on, as the operator sets them.
+
+        since_ns: when they were set, `time.monotonic_ns()`; None: now.
+        """
+        self._aims = self._aims.aimed(eye, view, time.monotonic_ns() if since_ns is None else since_ns)
 
     def accept(self, frame: Frame) -> Accepted:
         """Journal a frame under what was set when it was captured.

@@ -121,6 +121,12 @@ def open_exam(client: httpx.Client) -> str:
     return str(answer.json()["exam"])
 
 
+def next_exam(client: httpx.Client, before: str) -> str:
+    """Close that one and open another."""
+    client.post(f"exams/{before}/close", json={}).raise_for_status()
+    return open_exam(client)
+
+
 def capture(client: httpx.Client, number: int) -> float:
     """Press, and the milliseconds until the answer is there."""
     eye, view = PLACES[number % len(PLACES)]
@@ -180,10 +186,14 @@ def until_page(page: Any, expression: str) -> None:
         page.wait_for_timeout(20)
 
 
-def on_screen(url: str, presses: int) -> list[float]:
-    """Milliseconds from the key to the outcome drawn on the page, for each press; Chromium is Debian's."""
+def on_screen(client: httpx.Client, presses: int, exams: list[str]) -> list[float]:
+    """Milliseconds from the key to the outcome drawn on the page, for each press; Chromium is Debian's.
+
+    exams: the last is open; grows by those that are opened, as an exam has ten views and not so many as are pressed.
+    """
     from playwright.sync_api import sync_playwright
 
+    url = str(client.base_url).removesuffix("api/1/")
     waits = []
     with sync_playwright() as started:
         browser = started.chromium.launch(
@@ -196,6 +206,9 @@ def on_screen(url: str, presses: int) -> list[float]:
         page.keyboard.press("Enter")
         page.wait_for_selector(".capture-screen")
         for number in range(presses):
+            if number % len(PLACES) == 0:
+                exams.append(next_exam(client, exams[-1]))
+                until_page(page, "!document.querySelector('.shot') && !!document.querySelector('.cell')")
             eye, view = KEYS[number % len(KEYS)]
             named, place = PLACES[number % len(PLACES)]
             page.keyboard.press(view)
@@ -224,8 +237,7 @@ def button_and_preview(
             capture(client, number)
         for number in range(captures):
             if number and number % len(PLACES) == 0:  # each is compared with all of its exam
-                client.post(f"exams/{exams[-1]}/close", json={}).raise_for_status()
-                exams.append(open_exam(client))
+                exams.append(next_exam(client, exams[-1]))
             viewer = number % 2 == 0
             with looking(client, viewer):
                 if viewer:
@@ -234,7 +246,7 @@ def button_and_preview(
                 waits[viewer].append(capture(client, number))
                 if not viewer:
                     worked.append((time.process_time() - before) * 1e3)
-        drawn_ms = on_screen(str(client.base_url).removesuffix("api/1/"), presses) if presses else []
+        drawn_ms = on_screen(client, presses, exams) if presses else []
     with Journal.open(folder / "journal", KEY, read_only=True) as journal:
         records = [record for exam in exams for record in journal.exam(exam).captures][4:]
     every = [float(record.reading["timings_ms"]["total"]) for record in records if record.reading is not None]

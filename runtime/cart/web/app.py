@@ -115,7 +115,8 @@ class _SignedIn:
     def __init__(self, sessions: Sessions, *, changes: bool, right: Right | None = None) -> None:
         self._sessions, self._changes, self._right = sessions, changes, right
 
-    def __call__(self, request: Request) -> WebSession:
+    async def __call__(self, request: Request) -> WebSession:
+        """It waits for nothing; were it no coroutine, each request would be handed to a thread and back for it."""
         session = self._sessions.of(request.cookies.get(COOKIE), touch=self._changes)
         if session is None:
             raise SignInRefused("nobody is signed in; sign in")
@@ -368,7 +369,7 @@ def _pictures_router(cart: Cart, sessions: Sessions, looked: _Turns) -> APIRoute
         """A stored picture: small (`thumbnail`), whole (`image`), with its vessels (`overlay`), or under the
         classifier's gates (`gates`), whose header `x-explanation` tells what the branches add to the answer, as JSON;
         show the text `words` of it beside the picture."""
-        session = _SignedIn(sessions, changes=False, right=Right.LOOK)(request)
+        session = await _SignedIn(sessions, changes=False, right=Right.LOOK)(request)
         path = f"/api/1/exams/{exam}/captures/{number}/{kind}"
         if kind not in ("image", "overlay", "thumbnail", "gates") or not hmac.compare_digest(
             key.encode("utf-8", "replace"), session.address_key(path).encode()

@@ -135,6 +135,7 @@ class Journal(JournalChanges):
         frame: None when the camera gave none. On disk when this returns. Raises `ExamRefused` when the exam is not
         open, `JournalFull` when there is no space.
         """
+        png = None if frame is None else encode_png(frame.pixels)  # first: who reads it beside this hashes it meanwhile
         content: dict[str, Any] = {
             "eye": Eye(eye).value,
             "view": View(view).value,
@@ -145,7 +146,6 @@ class Journal(JournalChanges):
             "width": None if frame is None else frame.width,
             "height": None if frame is None else frame.height,
         }
-        png = None if frame is None else encode_png(frame.pixels)
         kept: str | None = None
         try:
             with self._writing() as (connection, trail):

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
+from device.frame import Frame
 from runtime.cart import room as room_module
 from runtime.cart.errors import NotNow
 from runtime.cart.room import Room, ScreenShown
@@ -138,6 +139,51 @@ def test_the_foot_switch_takes_nothing_before_an_exam_is_open_and_a_view_is_set(
         assert cart.exam()["captures"] == []
 
 
+def test_a_picture_is_of_after_its_press_and_of_no_press_before(cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two presses of one moment, which wait for the desk: neither takes what was there before, nor both the same."""
+    taken: list[tuple[int, Frame]] = []
+    takes = room_module.take_frame
+
+    def seen(reader: Any, since_ns: int, **given: Any) -> Frame:
+        taken.append((since_ns, takes(reader, since_ns, **given)))
+        return taken[-1][1]
+
+    monkeypatch.setattr(room_module, "take_frame", seen)
+    cart.aim("OD", "inferior")
+    go = threading.Event()
+    cart.cart._desk.do(lambda room: go.wait(60))
+    before_ns = time.monotonic_ns()
+    presses = [cart.pressed(), cart.pressed()]
+    waited = time.monotonic() + 0.2
+    until(lambda: time.monotonic() > waited, "the camera went on meanwhile")
+    released_ns = time.monotonic_ns()
+    go.set()
+    outcomes = [press.result(60)["capture"]["outcome"] for press in presses]
+    (first_since_ns, first), (second_since_ns, second) = taken
+    assert before_ns <= first_since_ns < released_ns  # the press counts, not when the desk came to it
+    assert first.captured_ns >= first_since_ns
+    assert second.captured_ns >= second_since_ns > first.captured_ns
+    assert "NO_RESULT" not in outcomes  # as a frame that is read twice would be
+    assert first.source != second.source
+
+
+def test_no_picture_is_of_before_the_view_was_set(cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    takes = room_module.take_frame
+    monkeypatch.setattr(
+        room_module, "take_frame", lambda reader, since_ns, **given: asked.append(since_ns) or takes(reader, **given)
+    )
+    exam, go = cart.exam()["exam"], threading.Event()
+    cart.cart._desk.do(lambda room: go.wait(60))
+    aimed = cart.cart.aim(Eye.OS, View.NASAL)
+    pressed = cart.cart.capture(operator="demo", exam=exam, aim=(Eye.OS, View.NASAL))  # a program that does not wait
+    released_ns = time.monotonic_ns()
+    go.set()
+    assert aimed.result(60)["aim"] == {"eye": "OS", "view": "nasal"}
+    assert pressed.result(60)["capture"]["view"] == "nasal"
+    assert asked[0] >= released_ns
+
+
 def test_a_press_that_waited_for_too_long_takes_nothing(cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_module, "PRESS_HOLDS_S", 0.2)
     cart.aim("OD", "superior")
@@ -172,10 +218,10 @@ def test_while_a_picture_is_taken_every_tab_says_so(cart: Quick, monkeypatch: py
     go, began = threading.Event(), threading.Event()
     frame = Room._frame
 
-    def slow(room: Room, eye: Eye) -> Any:
+    def slow(room: Room, *pressed: Any) -> Any:
         began.set()
         go.wait(60)
-        return frame(room, eye)
+        return frame(room, *pressed)
 
     monkeypatch.setattr(Room, "_frame", slow)
     assert not cart.get("state").json()["taking"]
@@ -190,9 +236,9 @@ def test_while_a_picture_is_taken_every_tab_says_so(cart: Quick, monkeypatch: py
 def test_on_a_full_disk_no_light_is_asked_for_and_the_screen_says_so(
     cart: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Eye] = []
+    asked: list[Any] = []
     frame = Room._frame
-    monkeypatch.setattr(Room, "_frame", lambda room, eye: asked.append(eye) or frame(room, eye))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(Room, "_frame", lambda room, *pressed: asked.append(pressed) or frame(room, *pressed))  # type: ignore[func-returns-value]
     monkeypatch.setattr(Journal, "free_bytes", lambda self: 10 * 2**20)
     before = len(cart.exam()["captures"])
     answer = cart.press()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device.errors import FrameTimeout, FrameUnreadable
+from device.errors import FrameTimeout, FrameUnreadable, StaleFrame
 from device.frame import Frame
 from runtime.cart.shots import take_frame
 
@@ -18,9 +18,15 @@ from runtime.cart.shots import take_frame
 class Reader:
     """Gives frames of these ages, milliseconds before they are given; None for one that cannot be read."""
 
-    def __init__(self, ages_ms: Sequence[float | None]) -> None:
+    def __init__(self, ages_ms: Sequence[float | None], newest_ns: int | None = None) -> None:
+        """newest_ns: when the newest frame that there is already was captured, its number is 0; None: there is none."""
         self.ages_ms = list(ages_ms)
-        self.number = 0
+        self.number, self.newest_ns = 0, newest_ns
+
+    def newest(self, max_age_ms: float) -> Frame:
+        if self.newest_ns is None:
+            raise StaleFrame("no frame yet")
+        return Frame(np.zeros((8, 8, 3), np.uint8), sequence=0, source="r", captured_ns=self.newest_ns)
 
     @contextmanager
     def tap(self, room: int) -> Iterator[Reader]:
@@ -51,3 +57,9 @@ def test_where_only_older_ones_come_there_is_no_picture(ages_ms: list[float | No
     reader: Any = Reader(ages_ms)
     with pytest.raises(FrameTimeout, match=r"^no frame within 1234 ms; look at the camera$"):
         take_frame(reader, timeout_ms=1234)
+
+
+@pytest.mark.parametrize(("since_ns", "taken"), [(1000, 0), (999, 0), (1001, 1), (None, 1)])
+def test_one_that_came_between_the_press_and_the_look_for_it_is_its_picture(since_ns: int | None, taken: int) -> None:
+    reader: Any = Reader([0], newest_ns=1000)
+    assert take_frame(reader, since_ns).sequence == taken
