@@ -175,6 +175,10 @@ class Cart:
         kind = "sign-in refused" if refused else "signed in"
         return self._desk.do(lambda room: room.journal.note_person(kind, user))
 
+    def pin_changed(self, user: str) -> Future[None]:
+        """Somebody gave themselves another PIN: for the trail."""
+        return self._desk.do(lambda room: room.journal.note_person("PIN changed", user))
+
     # An exam --------------------------------------------------------------------------------------------------------
 
     def open_exam(self, infant: Infant, *, key: str = "", operator: str) -> Future[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from device.checked_file import read_whole
-from runtime.cart.errors import CartError, SignInRefused
+from runtime.cart.errors import CartError, NotNow, SignInRefused
 from runtime.cart.persons import shown_span
 from runtime.checked_json import NotJson, first_problem, model_from
 from runtime.summed import Summed
@@ -200,6 +200,35 @@ class SignIn:
         with self._lock:
             self._tries.pop(counted, None)
         return known
+
+    def change_pin(self, name: str, pin: str, new_pin: str, *, elsewhere: bool = False) -> User:
+        """Give a user another PIN, who says the one of now; in the file, where there is one.
+
+        Raises `SignInRefused` as `check` does, which counts a wrong one; `NotNow` for a new PIN that cannot be, and
+        where the file cannot be written.
+        """
+        known = self.check(name, pin, elsewhere=elsewhere)
+        if new_pin == pin:
+            raise NotNow("the new PIN is the one of before; choose another")
+        if len(new_pin) < SHORTEST_PIN:
+            raise NotNow(f"the new PIN is shorter than {SHORTEST_PIN} digits; choose another")
+        new = new_user(known.name, known.shown, new_pin, known.role)
+        if self.file is None:
+            self.users = tuple(new if one == known else one for one in self.users)
+            return new
+        try:
+            with held(self.file):
+                there = load_users(self.file)
+                if known not in there:  # somebody else changed it just now
+                    raise SignInRefused("name or PIN is wrong; try again")
+                save_users(self.file, tuple(new if one == known else one for one in there))
+        except OSError as error:
+            raise NotNow(
+                f"the PIN stays as it was: the users file cannot be written ({error.strerror}); have the technician "
+                "change it"
+            ) from None
+        self.refresh()
+        return new
 
 
 def _hash(pin: str, salt: bytes) -> bytes:

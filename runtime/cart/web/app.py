@@ -161,6 +161,19 @@ def _sessions_router(cart: Cart, sign_in: SignIn, sessions: Sessions, texts: Tex
         response.delete_cookie(COOKIE, path="/")
         return response
 
+    @router.post("/pin")
+    async def change_pin(request: Request, body: bodies.PinBody, session: WebSession = stays) -> dict[str, Any]:
+        """Another PIN for whoever is signed in, who says the one of now. Every session of theirs ends: sign in anew."""
+        name, elsewhere = session.user.name, _elsewhere(request)
+        try:
+            await checking(partial(sign_in.change_pin, name, body.pin, body.new_pin, elsewhere=elsewhere))
+        except SignInRefused as error:
+            if not error.wait_s:
+                cart.signed_in(name, refused=True)
+            raise
+        cart.pin_changed(name)
+        return {}
+
     @router.post("/here")
     async def here(_: WebSession = stays) -> dict[str, Any]:
         """A person is at the screen, if only to look: that keeps the session. Nothing that is only asked does."""

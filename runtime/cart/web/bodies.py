@@ -26,6 +26,13 @@ class SignInBody(Body):
     pin: Annotated[str, Field(max_length=64)]
 
 
+class PinBody(Body):
+    """The PIN of now, and the one from now on."""
+
+    pin: Annotated[str, Field(max_length=64)]
+    new_pin: Annotated[str, Field(max_length=64)]
+
+
 class InfantBody(Body):
     """The infant's fields, as `runtime.exam.infant.Infant` checks them."""
 

@@ -108,8 +108,8 @@ class JournalChanges(JournalWriter):
         self._known = folded
 
     def note_person(self, kind: str, who: str, **facts: str | list[str]) -> None:
-        """What a person did that changes no exam: `signed in`, `sign-in refused`, `exported` (exam, what), `camera set`
-        (what), `told` and `went on` (exam, said; see `told.py`)."""
+        """What a person did that changes no exam: `signed in`, `sign-in refused`, `PIN changed`, `exported` (exam,
+        what), `camera set` (what), `told` and `went on` (exam, said; see `told.py`)."""
         with self._writing() as (connection, trail):
             trail.append(connection, None, kind, who_of(who), facts)
 

@@ -7,8 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from runtime.cart import users as users_module
 from runtime.cart.errors import CartError, SignInRefused
-from runtime.cart.users import FIRST_WAIT_S, FREE_TRIES, LONGEST_WAIT_S, SignIn, held, load_users, new_user, save_users
+from runtime.cart.users import (
+    FIRST_WAIT_S,
+    FREE_TRIES,
+    LONGEST_WAIT_S,
+    SignIn,
+    User,
+    held,
+    load_users,
+    new_user,
+    save_users,
+)
 
 
 class Clock:
@@ -160,3 +171,88 @@ def test_who_guesses_from_another_machine_keeps_nobody_at_the_carts_screen_waiti
     assert sign_in.check("ana", "1357") == ANA
     with pytest.raises(SignInRefused, match="too many wrong PINs"):  # and its own right PIN forgives them nothing
         sign_in.check("ana", "1357", elsewhere=True)
+
+
+def kept(tmp_path: Path) -> tuple[Path, SignIn]:
+    path = tmp_path / "users.json"
+    save_users(path, (ANA, new_user("ben", "Ben", "2468", "technician")))
+    return path, SignIn(load_users(path), file=path)
+
+
+def test_a_user_gives_themselves_another_pin(tmp_path: Path) -> None:
+    path, sign_in = kept(tmp_path)
+    before = sign_in.check("ana", "1357")
+    changed = sign_in.change_pin("ana", "1357", "8642")
+    assert (changed.name, changed.shown, changed.role) == ("ana", "Ana R.", "operator")
+    assert not sign_in.knows(before)  # whose sessions end
+    for one in (sign_in, SignIn(load_users(path))):
+        assert one.check("ana", "8642") == changed
+        assert one.check("ben", "2468").role == "technician"
+        with pytest.raises(SignInRefused):
+            one.check("ana", "1357")
+
+
+def test_without_a_file_the_pin_holds_until_the_end(tmp_path: Path) -> None:
+    sign_in = SignIn((ANA,))
+    sign_in.change_pin("ana", "1357", "8642")
+    assert sign_in.check("ana", "8642").name == "ana"
+
+
+@pytest.mark.parametrize(
+    ("pin", "new_pin", "said"),
+    [
+        ("1358", "8642", "PIN is wrong"),
+        ("", "8642", "PIN is wrong"),
+        ("1357", "864", "shorter than 4"),
+        ("1357", "", "shorter than 4"),
+        ("1357", "1357", "choose another"),
+    ],
+)
+def test_a_pin_stays_where_the_one_of_now_is_wrong_or_the_new_one_cannot_be(
+    tmp_path: Path, pin: str, new_pin: str, said: str
+) -> None:
+    path, sign_in = kept(tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(CartError, match=said):
+        sign_in.change_pin("ana", pin, new_pin)
+    assert path.read_bytes() == before
+
+
+def test_guessing_the_pin_of_now_is_counted_as_at_the_sign_in() -> None:
+    sign_in = SignIn((ANA,), clock=Clock())
+    for number in range(FREE_TRIES):
+        with pytest.raises(SignInRefused, match="PIN is wrong"):
+            sign_in.change_pin("ana", f"000{number}", "8642")
+    for guess in (lambda: sign_in.change_pin("ana", "1357", "8642"), lambda: sign_in.check("ana", "1357")):
+        with pytest.raises(SignInRefused, match="too many wrong PINs"):
+            guess()
+
+
+def test_a_users_file_that_cannot_be_written_is_said_with_whom_to_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, sign_in = kept(tmp_path)
+
+    def unwritable(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(users_module, "save_users", unwritable)
+    with pytest.raises(CartError, match=r"stays as it was.*Read-only file system.*technician"):
+        sign_in.change_pin("ana", "1357", "8642")
+    assert sign_in.check("ana", "1357") == ANA
+
+
+def test_who_was_taken_out_meanwhile_stays_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, sign_in = kept(tmp_path)
+    others = tuple(one for one in load_users(path) if one.name != "ana")
+    checked = SignIn.check
+
+    def then_taken_out(self: SignIn, name: str, pin: str, *, elsewhere: bool = False) -> User:
+        found = checked(self, name, pin, elsewhere=elsewhere)
+        save_users(path, others)
+        return found
+
+    monkeypatch.setattr(SignIn, "check", then_taken_out)
+    with pytest.raises(SignInRefused):
+        sign_in.change_pin("ana", "1357", "8642")
+    assert load_users(path) == others

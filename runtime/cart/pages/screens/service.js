@@ -4,6 +4,7 @@ import { button, fill, h, said, t } from "../dom.js";
 import { can, inTurn, watch } from "../store.js";
 import { bundlesPart } from "./bundles.js";
 import { cameraPart } from "./camera.js";
+import { dialog } from "./dialog.js";
 
 export function serviceScreen(main) {
   const camera = cameraPart();
@@ -12,7 +13,7 @@ export function serviceScreen(main) {
   const shelf = h("section", { class: "bundles", hidden: !can("bundles") });
   const message = h("p", { role: "status" });
   fill(main, h("div", { class: "tools" }, h("h1", {}, t("Service")), button(t("Look again"), () => { load(); if (part) part.draw(); }),
-    h("a", { href: "/api/1/service/support.zip" }, t("Support archive"))), message, place, camera.part, shelf);
+    button(t("Change my PIN"), changePin), h("a", { href: "/api/1/service/support.zip" }, t("Support archive"))), message, place, camera.part, shelf);
 
   const load = inTurn(async () => {
     let found;
@@ -31,6 +32,18 @@ export function serviceScreen(main) {
   async function test() {
     message.textContent = "";
     try { fill(message, said((await post("service/light-test")).said)); } catch (error) { fill(message, said(error.message)); }
+  }
+  // The session ends with the PIN that it began with: the page is loaded anew, and asks for the new one.
+  function changePin() {
+    const [now, next, again] = ["now", "next", "again"].map((name) =>
+      h("input", { type: "password", id: `pin-${name}`, inputmode: "numeric", autocomplete: "off", maxlength: "64" }));
+    dialog(t("Change my PIN"), [h("div", { class: "fields" }, h("label", { for: "pin-now" }, t("The PIN of now")), now,
+      h("label", { for: "pin-next" }, t("The new PIN")), next, h("label", { for: "pin-again" }, t("The new PIN once more")), again)],
+    [{ text: t("Change my PIN"), does: async () => {
+      if (next.value !== again.value) throw new Error(t("The new PIN is not the same both times; type it again."));
+      await post("pin", { pin: now.value, new_pin: next.value });
+      location.reload();
+    } }]);
   }
   function section(title, ...content) { return h("section", {}, h("h2", {}, title), ...content); }
   load();
