@@ -17,7 +17,8 @@ _LOGIN = ("110122", "Login")
 _PROCEDURE, _PATIENT = ("110111", "Procedure Record"), ("110110", "Patient Record")
 _EXPORT, _TRANSFERRED = ("110106", "Export"), ("110104", "DICOM Instances Transferred")
 _DELETED, _ACCESSED = ("110105", "DICOM Study Deleted"), ("110103", "DICOM Instances Accessed")
-_SECURITY, _KEYS = ("110113", "Security Alert"), ("110137", "Security Configuration")
+_SECURITY, _KEYS = ("110113", "Security Alert"), ("110129", "Security Configuration")
+_ATTRIBUTES = ("110137", "User Security Attributes Changed")
 KINDS: dict[str, tuple[tuple[str, str], str]] = {
     "signed in": (_AUTHENTICATION, "E"),
     "sign-in refused": (_AUTHENTICATION, "E"),
@@ -36,8 +37,11 @@ KINDS: dict[str, tuple[tuple[str, str], str]] = {
     "rejected in archive": (_ACCESSED, "D"),
     "retired": (_DELETED, "D"),
     "rekeyed": (_SECURITY, "E"),
+    "PIN changed": (_SECURITY, "E"),
 }
 """By the kind of an event of the journal, and `sent` of a delivery: what the standard calls it, and its action."""
+TYPES = {"signed in": _LOGIN, "sign-in refused": _LOGIN, "rekeyed": _KEYS, "PIN changed": _ATTRIBUTES}
+"""What the standard calls it more closely, where it does."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,8 @@ def message(event: Audited, source: str, host: str, program: str) -> bytes:
         EventOutcomeIndicator=event.outcome,
     )
     _code(about, "EventID", code, _DCM, name)
-    if code == _AUTHENTICATION[0]:
-        _code(about, "EventTypeCode", _LOGIN[0], _DCM, _LOGIN[1])
-    elif code == _SECURITY[0]:
-        _code(about, "EventTypeCode", _KEYS[0], _DCM, _KEYS[1])
+    if event.kind in TYPES:
+        _code(about, "EventTypeCode", TYPES[event.kind][0], _DCM, TYPES[event.kind][1])
     person = {"UserID": _text(event.who), "UserIsRequestor": "true"}
     ElementTree.SubElement(root, "ActiveParticipant", person)
     node = {"UserID": program, "UserIsRequestor": "false", "NetworkAccessPointID": host}

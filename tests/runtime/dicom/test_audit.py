@@ -15,10 +15,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from pydicom.sr._concepts_dict import concepts
 
 from runtime.dicom.__main__ import main
 from runtime.dicom.audit import FILE
-from runtime.dicom.audit_messages import KINDS, Audited, message
+from runtime.dicom.audit_messages import KINDS, TYPES, Audited, message
 from runtime.dicom.outbox import steps
 from runtime.exam.__main__ import main as exam_main
 from runtime.exam.icrop3 import EyeFindings
@@ -261,3 +262,10 @@ def test_a_site_without_a_repository_says_so(journal: Path, tmp_path: Path, caps
     (tmp_path / "site.json").write_text('{"schema": "rop.dicom/1"}')
     assert main(["audit", "--journal", str(journal), "--site", str(tmp_path / "site.json")]) == 2
     assert "names no audit repository" in capsys.readouterr().err
+
+
+def test_each_code_means_what_the_standard_says() -> None:
+    """A system that shows the meaning by the code would show another event than happened."""
+    words = {code: said[0] for codes in concepts["DCM"].values() for code, said in codes.items()}
+    used = [event for event, _ in KINDS.values()] + list(TYPES.values())
+    assert [(code, words[code]) for code, _ in used] == used
