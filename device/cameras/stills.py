@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -41,6 +42,8 @@ LARGEST_BYTES = 96 * 2**20
 """Of a still picture; 48 megapixels as JPEG are 10 to 30 MB."""
 SETTLE_S = 20.0
 """After a press that got no picture, and after a picture that no press asked for, a folder has to be quiet so long."""
+REACH_S = 5.0
+"""So long a camera may take to take a connection."""
 _REFUSED_S = 5.0
 """Who was told to wait may have made the camera take a picture all the same; it comes within so long."""
 SECOND_S = 1.0
@@ -68,6 +71,10 @@ class StillSource(Protocol):
 
     def look(self) -> None:
         """Called between presses, by any thread: what came meanwhile belongs to no press. Raises `CameraError`."""
+        ...
+
+    def reach(self) -> str:
+        """Whether the way is there, in a few words; no picture is asked for. Raises `CameraError`."""
         ...
 
     def not_asked_for(self, since_ns: int, given: Collection[str]) -> int:
@@ -153,6 +160,21 @@ class HttpStill:
 
     def look(self) -> None:
         """Nothing comes between presses."""
+
+    def reach(self) -> str:
+        """See `StillSource`: whether something listens there."""
+        try:
+            there = urllib.parse.urlsplit(self.url)
+            if not there.hostname:
+                raise ValueError
+            port = there.port or {"http": 80, "https": 443}[there.scheme]
+            socket.create_connection((there.hostname, port), timeout=REACH_S).close()
+        except ValueError:
+            raise SourceNotFound("still: the address has no host; expected http://HOST/... or https://...") from None
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise Disconnected(f"still: {there.hostname}:{port} cannot be reached ({why}); look at it") from None
+        return f"{there.hostname}:{port} listens"
 
     def not_asked_for(self, since_ns: int, given: Collection[str]) -> int:
         """None: each picture that came was answered for to whoever pressed."""
@@ -359,6 +381,10 @@ class FolderStill:
             source="still",
             sequence=self._taken,
         )
+
+    def reach(self) -> str:
+        """See `StillSource`."""
+        return f"{len(self._list())} pictures lie there"
 
     def look(self) -> None:
         """See `StillSource`; while a press waits, what comes is that one's to look at."""

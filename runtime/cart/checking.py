@@ -9,16 +9,18 @@ from dataclasses import dataclass
 
 from device.errors import DeviceError
 from device.live.source import shown_source
-from runtime.cart.configured import parts_of
+from runtime.cart.configured import camera_of, journal_of, light_of, ordering_of, parts_of, still_of
 from runtime.cart.lighting import board_words
 from runtime.cart.parts import Parts
 from runtime.cart.server import Address
 from runtime.cart.texts import Texts
 from runtime.cart.users import load_users
 from runtime.config import CartConfig
+from runtime.dicom.configuration import Archive, DicomConfig, load_dicom_config
 from runtime.errors import ScreeningError
 
 FRAME_WAIT_S = 15.0
+NONE = "none configured"
 
 
 @dataclass(frozen=True)
@@ -52,25 +54,35 @@ def findings(config: CartConfig) -> Iterator[PartCheck]:
         )
     )
     yield _tried("web", lambda: _web(config))
-    if parts is None:
-        yield from (PartCheck(name, "", skipped=True) for name in ("journal", "engine", "camera", "light board"))
-        return
-    known = parts
-    yield _tried("journal", lambda: _journal(known))
-    yield _tried("engine", lambda: _engine(known))
-    yield _tried(f"camera {shown_source(config.camera.source) if config.camera else ''}", lambda: _camera(known))
-    if known.light is None:
-        yield PartCheck("light board", "", "none configured", skipped=True)
+    yield _tried("journal", lambda: _journal(config))
+    if (known := parts) is None:
+        yield PartCheck("engine", "", "waits for site and bundle", skipped=True)
     else:
-        yield _tried("light board", lambda: _light(known))
-    if known.ordering is None:
-        yield PartCheck("worklist", "", "none configured", skipped=True)
+        yield _tried("engine", lambda: _engine(known))
+    yield _tried(f"camera {shown_source(config.camera.source) if config.camera else ''}", lambda: _camera(config))
+    if config.camera is not None and config.camera.still:
+        yield _tried("still camera", lambda: _still(config))
+    if config.light is None:
+        yield PartCheck("light board", "", NONE, skipped=True)
     else:
-        yield _tried("worklist", lambda: _worklist(known))
-    if known.archive:
-        yield _tried("archive", lambda: _archive(config))
+        yield _tried("light board", lambda: _light(config))
+    yield from _hospital(config)
+
+
+def _hospital(config: CartConfig) -> Iterator[PartCheck]:
+    """What the site's DICOM file names; what is wrong with that file itself stands under site and bundle."""
+    dicom = None
+    with suppress(ScreeningError):
+        dicom = None if config.site.dicom is None else load_dicom_config(config.site.dicom)
+    ordering = ordering_of(dicom)
+    if ordering is None:
+        yield PartCheck("worklist", "", NONE, skipped=True)
     else:
-        yield PartCheck("archive", "", "none configured", skipped=True)
+        yield _tried("worklist", lambda: f"{len(ordering())} orders today")
+    if dicom is None or dicom.archive is None:
+        yield PartCheck("archive", "", NONE, skipped=True)
+    else:
+        yield _tried("archive", lambda: _archive(dicom, dicom.archive))
 
 
 def _tried(part: str, try_it: Callable[[], str]) -> PartCheck:
@@ -92,8 +104,8 @@ def _web(config: CartConfig) -> str:
     return f"{address.host}:{address.port}, {', '.join(one['name'] for one in languages)}"
 
 
-def _journal(parts: Parts) -> str:
-    with parts.open_journal() as journal:
+def _journal(config: CartConfig) -> str:
+    with journal_of(config) as journal:
         return f"{len(journal.exams())} exams, {journal.free_bytes() // 2**20} MiB free"
 
 
@@ -106,8 +118,8 @@ def _engine(parts: Parts) -> str:
         return f"{facts.backend} {facts.precision} on {facts.device}"
 
 
-def _camera(parts: Parts) -> str:
-    with parts.open_camera() as reader:
+def _camera(config: CartConfig) -> str:
+    with camera_of(config) as reader:
         began = time.monotonic()
         frame = reader.next_unseen(FRAME_WAIT_S * 1000)
         if frame is None:
@@ -115,29 +127,28 @@ def _camera(parts: Parts) -> str:
         return f"{frame.width} x {frame.height} after {time.monotonic() - began:.1f} s"
 
 
-def _light(parts: Parts) -> str:
-    assert parts.light is not None
-    link = parts.light.open_link()
+def _still(config: CartConfig) -> str:
+    """Whether the way is there. No picture is asked for: it may be flashed, and there is no account to count it on."""
+    with closing(still_of(config)) as still:
+        still.look()
+        return still.reach()
+
+
+def _light(config: CartConfig) -> str:
+    part = light_of(config)
+    assert part is not None
+    link = part.open_link()
     try:
-        return board_words(link, parts.light)
+        return board_words(link, part)
     finally:
         with suppress(DeviceError):
             link.close()
 
 
-def _archive(config: CartConfig) -> str:
+def _archive(site: DicomConfig, archive: Archive) -> str:
     from runtime.dicom.association import address
-    from runtime.dicom.configuration import load_dicom_config
     from runtime.dicom.reach import classes_refused
 
-    assert config.site.dicom is not None
-    site = load_dicom_config(config.site.dicom)
-    assert site.archive is not None
-    if refused := classes_refused(site, site.archive):
-        raise ScreeningError(f"{address(site.archive)} takes no {', no '.join(refused)}; have it accept these classes")
-    return f"{address(site.archive)} takes what an exam sends"
-
-
-def _worklist(parts: Parts) -> str:
-    assert parts.ordering is not None
-    return f"{len(parts.ordering())} orders today"
+    if refused := classes_refused(site, archive):
+        raise ScreeningError(f"{address(archive)} takes no {', no '.join(refused)}; have it accept these classes")
+    return f"{address(archive)} takes what an exam sends"

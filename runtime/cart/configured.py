@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 
-from device.cameras.stills import open_still
+from device.cameras.stills import StillSource, open_still
 from device.light.calibration import LightCalibration, load_calibration
 from device.light.exposure import ExposureTiming
 from device.light.link import BoardLink
@@ -21,7 +22,7 @@ from runtime.cart.orders import Ordering
 from runtime.cart.parts import FrameReader, LightPart, Parts, account_of
 from runtime.cart.sending import sending
 from runtime.cart.shots import ShotLighting
-from runtime.config import CartConfig
+from runtime.config import CameraSection, CartConfig
 from runtime.config import LightSection as LightTable
 from runtime.daemon.whole import DaemonReader
 from runtime.dicom.configuration import CartNode as StationFacts
@@ -37,7 +38,7 @@ from runtime.screener import Screener
 from runtime.site_screener import screener_for
 from runtime.slots import default_slots
 from runtime.trust.keys import read_trusted_keys
-from runtime.trust.site import Site, open_site
+from runtime.trust.site import open_site
 from runtime.trust.word import sites_word
 
 
@@ -66,16 +67,11 @@ def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], 
     Raises `ScreeningError` for what cannot be right whatever is plugged in: no camera named, keys or profile unusable,
     a bundle that the site refuses.
     """
-    if config.camera is None:
-        raise CartError("cart.toml: camera: no table [camera]; name where frames come from: [camera] source = ...")
-    camera = config.camera
+    camera = _camera(config)
     site = open_site(config.site.profile, config.site.trusted_keys, station=config.station)
     in_use = InUse(site, config.bundle.folder)
     dicom = None if config.site.dicom is None else load_dicom_config(config.site.dicom)
     budget = Budget(total=camera.budget_ms)
-
-    def open_journal() -> Journal:
-        return Journal.open(config.journal, find_key(config.key_file), create=True, anchors=config.anchors)
 
     def reader(threshold: float | None) -> FrameReader:
         site, bundle = in_use.site, in_use.bundle
@@ -106,16 +102,7 @@ def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], 
     def rules() -> ExamRules:
         return site_rules(in_use.site, in_use.bundle, required_views=config.exam.views, retakes=config.exam.retakes)
 
-    def open_camera() -> LiveReader:
-        opened = open_source(camera.source)
-        if not isinstance(opened, LiveReader):
-            opened.close()
-            raise CartError(
-                f"camera.source: {shown_source(camera.source)} are stored pictures; a cart needs a live camera"
-                " (the simulated one is live with `fps`, as in sim:fps=15)"
-            )
-        return opened
-
+    open_journal = partial(journal_of, config)
     return Parts(
         station=config.station,
         bundles=_means(config),
@@ -127,10 +114,10 @@ def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], 
         rules=rules,
         use_bundle=in_use.use,
         bundle_problem=lambda: in_use.problem,
-        open_camera=open_camera,
-        light=None if config.light is None else _light(config.light, config, site),
-        open_still=(lambda: open_still(camera.still, config.journal / "still.json")) if camera.still else None,
-        ordering=_ordering(dicom),
+        open_camera=partial(camera_of, config),
+        light=light_of(config),
+        open_still=partial(still_of, config) if camera.still else None,
+        ordering=ordering_of(dicom),
         limits=lambda: in_use.limits,
         station_facts=StationFacts(station=config.station) if dicom is None else dicom.cart,
         archive=dicom is not None and dicom.archive is not None,
@@ -139,6 +126,35 @@ def parts_of(config: CartConfig, *, send: bool = True, go_back: Callable[[str], 
 
 
 RELOAD = "ropscreend reads with it once it is told: python -m runtime.daemon reload --socket {socket}"
+
+
+def journal_of(config: CartConfig) -> Journal:
+    """The cart's journal; made where there is none."""
+    return Journal.open(config.journal, find_key(config.key_file), create=True, anchors=config.anchors)
+
+
+def _camera(config: CartConfig) -> CameraSection:
+    if config.camera is None:
+        raise CartError("cart.toml: camera: no table [camera]; name where frames come from: [camera] source = ...")
+    return config.camera
+
+
+def camera_of(config: CartConfig) -> LiveReader:
+    """The cart's camera, opened. Raises `CartError` where none is named, or one that is not live."""
+    source = _camera(config).source
+    opened = open_source(source)
+    if not isinstance(opened, LiveReader):
+        opened.close()
+        raise CartError(
+            f"camera.source: {shown_source(source)} are stored pictures; a cart needs a live camera"
+            " (the simulated one is live with `fps`, as in sim:fps=15)"
+        )
+    return opened
+
+
+def still_of(config: CartConfig) -> StillSource:
+    """The other way by which its stills come, opened."""
+    return open_still(_camera(config).still, config.journal / "still.json")
 
 
 def _means(config: CartConfig) -> Means | None:
@@ -186,14 +202,19 @@ def _proven(
     return made
 
 
-def _ordering(dicom: DicomSite | None) -> Ordering | None:
+def ordering_of(dicom: DicomSite | None) -> Ordering | None:
+    """What asks the site's worklist; None where it names none."""
     if dicom is None or dicom.worklist is None:
         return None
     peer = dicom.worklist
     return lambda: query_worklist(dicom, peer, day=date.today())
 
 
-def _light(table: LightTable, config: CartConfig, site: Site) -> LightPart:
+def light_of(config: CartConfig) -> LightPart | None:
+    """The cart's light board; None where it has none. Raises `CartError`, `TrustError`."""
+    table = config.light
+    if table is None:
+        return None
     if table.port == "simulated":
         raise CartError("light.port: simulated boards are the demonstration's: python -m runtime.cart demo")
     if table.calibration is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from device.checked_file import SumDiffers, place_of, read_summed, writable_by_anybody
 from device.refused_value import refused_value
@@ -21,6 +22,23 @@ Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Milliseconds = Annotated[Number, Field(gt=0, le=1e9)]
 Level = Annotated[Whole, Field(gt=0, le=65535)]
+
+
+def _nameable(path: Path) -> Path:
+    """What no file can be called is refused here, and not by whatever looks for it first."""
+    whole, names = os.fsencode(path), [os.fsencode(name) for name in path.parts]
+    if b"\0" in whole:
+        raise ValueError("got a path with a NUL in it, expected one that a file can have")
+    if len(whole) > LONGEST_PATH or max(map(len, names), default=0) > LONGEST_NAME:
+        raise ValueError(
+            f"got a path of {len(whole)} bytes, expected at most {LONGEST_PATH}, and {LONGEST_NAME} for each name in it"
+        )
+    return path
+
+
+LONGEST_NAME, LONGEST_PATH = 255, 4095
+"""Bytes, as Linux has them."""
+Place = Annotated[Path, AfterValidator(_nameable)]
 PATHS_OF = {
     "": ("journal", "key_file", "users", "daemon_socket"),
     "light": ("calibration", "trusted_keys"),
@@ -61,9 +79,9 @@ class LightSection(_Part):
     """`/dev/ttyACM0`, any URL of pyserial, or `simulated`."""
     protocol: Annotated[Literal[1, 2], EXACT] = 2
     """ROPLINK/2; 1 for a board of the older kind, on which frames recorded from the line can be played back."""
-    calibration: Path | None = None
+    calibration: Place | None = None
     """The board's signed calibration; only a simulated board needs none."""
-    trusted_keys: Path | None = None
+    trusted_keys: Place | None = None
     """Folder of the laboratories' public keys (*.pem); the site's when left out."""
     led_level: Level | None = None
     """Continuous light for aiming, as the board counts; none when left out."""
@@ -76,7 +94,7 @@ class LightSection(_Part):
 class BundleSection(_Part):
     """`[bundle]`: the model and what runs it."""
 
-    folder: Path | None = None
+    folder: Place | None = None
     """A bundle, or a folder of slots; the demonstration bundle when left out."""
     engine: str = "auto"
     precision: str = "auto"
@@ -85,11 +103,11 @@ class BundleSection(_Part):
 class SiteSection(_Part):
     """`[site]`: what the site decided, and whom it trusts."""
 
-    profile: Path | None = None
+    profile: Place | None = None
     """The signed profile."""
-    trusted_keys: Path | None = None
+    trusted_keys: Place | None = None
     """Folder of the public keys (*.pem) of those who may sign."""
-    dicom: Path | None = None
+    dicom: Place | None = None
     """The site's DICOM configuration (`rop.dicom/1`)."""
 
 
@@ -116,8 +134,8 @@ class WebSection(_Part):
     port: Whole = Field(default=8420, ge=0, lt=65536)
     names: tuple[str, ...] = ()
     """Further names by which this machine is called."""
-    certificate: Path | None = None
-    key: Path | None = None
+    certificate: Place | None = None
+    key: Place | None = None
     lock_minutes: Number = Field(default=5, gt=0, le=600)
     """Without a touch or a key for so long the screen locks; an open exam stays open."""
 
@@ -130,17 +148,17 @@ class CartConfig(_Part):
     """Which cart; kept with each exam."""
     operator: str = ""
     """Who works at the cart, for scripts; a person at the screen signs in."""
-    journal: Path = Path("journal")
+    journal: Place = Path("journal")
     """Folder of the journal."""
-    key_file: Path | None = None
+    key_file: Place | None = None
     """The journal's key, readable by its owner only; systemd's credential or `ROP_JOURNAL_KEY` when left out."""
     anchors: tuple[str, ...] = ()
     """Files outside of the journal, best of another owner, or `syslog`: told the newest event, and compared."""
     reader: Literal["own", "daemon"] = "own"
     """Who reads: this program with an engine of its own, or a `ropscreend` beside it."""
-    daemon_socket: Path = Path("/run/ropscreend/socket")
+    daemon_socket: Place = Path("/run/ropscreend/socket")
     """Where that one listens."""
-    users: Path | None = None
+    users: Place | None = None
     """Who may sign in at the screen."""
     languages: tuple[str, ...] = Field(default=("en",), min_length=1)
     """That the screen offers; the first one for a browser that asks for none of them."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import socket
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ pytest.importorskip("fastapi", reason="the cart's pages need the extra `cart`")
 
 from runtime.cart.__main__ import main
 from runtime.cart.alone import alone
+from runtime.cart.checking import findings
 from runtime.cart.errors import SignInRefused
 from runtime.cart.units import CartUnitOptions, units
 from runtime.cart.users import SignIn, load_users, new_user, save_users
@@ -157,14 +160,27 @@ def test_systemd_judges_the_units_hardened(tmp_path: Path) -> None:
         ('schema = "rop.cart/1"\n[camera]\nsauce = "sim:"\n', "camera"),
         ('schema = "rop.cart/1"\n[web]\nport = "x"\n', "web.port"),
         ("schema = ", "TOML"),
+        *(
+            (f'schema = "rop.cart/1"\n{table}{key} = "{value}"\n', f"{named}: got a path")
+            for value in ("a\\u0000b", "x" * 300, "x/" * 3000)
+            for table, key, named in (
+                ("", "journal", "journal"),
+                ("", "users", "users"),
+                ("[bundle]\n", "folder", "bundle.folder"),
+                ("[site]\n", "dicom", "site.dicom"),
+                ("[web]\n", "certificate", "web.certificate"),
+                ('[light]\nport = "simulated"\n', "calibration", "light.calibration"),
+            )
+        ),
     ],
 )
+@pytest.mark.parametrize("verb", [["run"], ["check"], ["install", "--print"], ["user", "ana"]])
 def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_2(
-    tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, verb: list[str], text: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "cart.toml"
     path.write_text(text)
-    assert main(["run", "--config", str(path)]) == 2
+    assert main([*verb, "--config", str(path)]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert said in lines[0]
@@ -204,6 +220,58 @@ def test_check_tries_every_part_and_names_what_does_not_work(
         "worklist": "-",
         "archive": "-",
     }
+
+
+def test_what_a_broken_bundle_or_site_lacks_keeps_no_other_part_from_being_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cart.toml"
+    path.write_text(
+        'schema = "rop.cart/1"\nkey_file = "none.key"\n[camera]\nsource = "sim:fps=10,size=320x240"\n'
+        f'still = "folder:{tmp_path}/none"\n[light]\nport = "/dev/ttyNONE"\n'
+        '[bundle]\nfolder = "none"\n[web]\nport = 0\n'
+    )
+    assert main(["check", "--config", str(path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    marks = {line[2:].partition(":")[0].split(" sim")[0]: line[0] for line in lines}
+    assert marks == {"site and bundle": "!", "users": "!", "web": "+", "journal": "!", "camera": "+"} | {
+        "engine": "-",
+        "still camera": "!",
+        "light board": "!",
+        "worklist": "-",
+        "archive": "-",
+    }
+
+
+@pytest.mark.parametrize(
+    ("still", "said"),
+    [
+        ("folder:{folder}", "+ still camera: 0 pictures lie there"),
+        ("folder:{folder}/none", "! still camera: "),
+        ("http://127.0.0.1:{port}/still", "+ still camera: 127.0.0.1:{port} listens"),
+        ("http://127.0.0.1:1/still", "! still camera: still: 127.0.0.1:1 cannot be reached (Connection refused)"),
+        ("http://[::1", "! still camera: still: the address has no host"),
+        ("http://", "! still camera: still: the address has no host"),
+        ("ftp://camera", "! still camera: still 'ftp://camera': expected http://"),
+    ],
+)
+def test_the_way_of_the_stills_is_tried_and_no_picture_is_taken(tmp_path: Path, still: str, said: str) -> None:
+    folder = tmp_path / "stills"
+    folder.mkdir()
+    with closing(socket.create_server(("127.0.0.1", 0))) as camera:
+        names = {"folder": folder, "port": camera.getsockname()[1]}
+        path = tmp_path / "cart.toml"
+        path.write_text(
+            f'schema = "rop.cart/1"\n[camera]\nsource = "nothing:"\nstill = "{still.format(**names)}"\n'
+            '[bundle]\nfolder = "none"\n'
+        )
+        found = [one for one in findings(load_config(path)) if one.part == "still camera"]
+        told = [f"{'!' if one.problem else '+'} {one.part}: {one.problem or one.fact}" for one in found]
+        assert [line.startswith(said.format(**names)) for line in told] == [True], told
+        if "listens" in said:
+            taken, _ = camera.accept()
+            with closing(taken):
+                assert taken.recv(1000) == b""  # nothing was asked for
 
 
 def test_a_simulated_camera_that_is_not_live_says_what_makes_it_so(
