@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from device.errors import DeviceError
 from device.live.source import shown_source
@@ -79,10 +80,11 @@ def _hospital(config: CartConfig) -> Iterator[PartCheck]:
         yield PartCheck("worklist", "", NONE, skipped=True)
     else:
         yield _tried("worklist", lambda: f"{len(ordering())} orders today")
-    if dicom is None or dicom.archive is None:
+    archive = None if dicom is None else dicom.archive
+    if dicom is None or archive is None:
         yield PartCheck("archive", "", NONE, skipped=True)
     else:
-        yield _tried("archive", lambda: _archive(dicom, dicom.archive))
+        yield _tried("archive", partial(_archive, dicom, archive))
 
 
 def _tried(part: str, try_it: Callable[[], str]) -> PartCheck:

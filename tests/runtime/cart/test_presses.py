@@ -16,6 +16,7 @@ from device.frame import Frame
 from runtime.cart import room as room_module
 from runtime.cart.errors import NotNow
 from runtime.cart.room import Room, ScreenShown
+from runtime.cart.shots import take_frame
 from runtime.dicom.outbox.steps import DESTINATION, DONE
 from runtime.errors import EngineError
 from runtime.exam.errors import JournalFull
@@ -142,10 +143,9 @@ def test_the_foot_switch_takes_nothing_before_an_exam_is_open_and_a_view_is_set(
 def test_a_picture_is_of_after_its_press_and_of_no_press_before(cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two presses of one moment, which wait for the desk: neither takes what was there before, nor both the same."""
     taken: list[tuple[int, Frame]] = []
-    takes = room_module.take_frame
 
     def seen(reader: Any, since_ns: int, **given: Any) -> Frame:
-        taken.append((since_ns, takes(reader, since_ns, **given)))
+        taken.append((since_ns, take_frame(reader, since_ns, **given)))
         return taken[-1][1]
 
     monkeypatch.setattr(room_module, "take_frame", seen)
@@ -169,10 +169,12 @@ def test_a_picture_is_of_after_its_press_and_of_no_press_before(cart: Quick, mon
 
 def test_no_picture_is_of_before_the_view_was_set(cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    takes = room_module.take_frame
-    monkeypatch.setattr(
-        room_module, "take_frame", lambda reader, since_ns, **given: asked.append(since_ns) or takes(reader, **given)
-    )
+
+    def seen(reader: Any, since_ns: int, **given: Any) -> Frame:
+        asked.append(since_ns)
+        return take_frame(reader, since_ns, **given)
+
+    monkeypatch.setattr(room_module, "take_frame", seen)
     exam, go = cart.exam()["exam"], threading.Event()
     cart.cart._desk.do(lambda room: go.wait(60))
     aimed = cart.cart.aim(Eye.OS, View.NASAL)

@@ -266,6 +266,7 @@ def test_a_site_without_a_repository_says_so(journal: Path, tmp_path: Path, caps
 
 def test_each_code_means_what_the_standard_says() -> None:
     """A system that shows the meaning by the code would show another event than happened."""
-    words = {code: said[0] for codes in concepts["DCM"].values() for code, said in codes.items()}
+    dcm: dict[str, dict[str, Any]] = concepts["DCM"]  # type: ignore[assignment]
+    words = {code: said[0] for codes in dcm.values() for code, said in codes.items()}
     used = [event for event, _ in KINDS.values()] + list(TYPES.values())
     assert [(code, words[code]) for code, _ in used] == used
