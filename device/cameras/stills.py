@@ -170,10 +170,10 @@ class HttpStill:
             port = there.port or {"http": 80, "https": 443}[there.scheme]
             socket.create_connection((there.hostname, port), timeout=REACH_S).close()
         except ValueError:
-            raise SourceNotFound("still: the address has no host; expected http://HOST/... or https://...") from None
+            raise SourceNotFound(f"still {self.url[:60]!r}: expected http://..., https://... or folder:PATH") from None
         except OSError as error:
             why = error.strerror or type(error).__name__
-            raise Disconnected(f"still: {there.hostname}:{port} cannot be reached ({why}); look at it") from None
+            raise Disconnected(f"still: the camera cannot be reached ({why}); look at it") from None
         return f"{there.hostname}:{port} listens"
 
     def not_asked_for(self, since_ns: int, given: Collection[str]) -> int:

@@ -463,6 +463,8 @@ class BoardLink:
         """Why there must be no light, if so. A guard that breaks counts as one that says no."""
         try:
             allowed = self.guard is None or self.guard()
+        except LightError as error:  # it says itself why there is no light, and what to do
+            return error
         except Exception as error:
-            return LightError(f"{self.url}: light stopped, its guard failed: {error!r}")
+            return LightError(f"{self.url}: light stopped, its guard failed: {type(error).__name__}: {error}")
         return None if allowed else LightError(f"{self.url}: light stopped, its guard said no")

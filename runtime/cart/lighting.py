@@ -14,7 +14,7 @@ from device.light.calibration import LightCalibration
 from device.light.dose import DoseAccount
 from device.light.link import BoardLink
 from device.light.messages import EventCode, Flags, NakCode
-from runtime.cart.errors import NotNow
+from runtime.cart.errors import NotNow, shown
 from runtime.cart.kept import Supervised
 from runtime.cart.parts import LightPart
 from runtime.cart.shots import Recharge
@@ -148,7 +148,7 @@ class Lighting:
         if isinstance(link.failure, AnotherHost) and link.failure.code == NakCode.CONNECTION:
             return str(link.failure), True
         if link.failure is not None:
-            return str(link.failure), False
+            return shown(link.failure), False
         if not link.flags & Flags.INTERLOCK_CLOSED:
             return "the interlock is open; close it", False
         if link.flags & Flags.OVERHEATED:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import device.light.link
-from device.errors import AnotherHost, BoardRefused, BoardSilent, LightError, NotABoard, PortUnusable
+from device.errors import AnotherHost, BoardRefused, BoardSilent, DoseUnrecorded, LightError, NotABoard, PortUnusable
 from device.light import BoardLink, EventCode, LineFaults, NakCode, SimulatedBoard
 from device.light.board import Board, Send
 from device.light.messages import HostMessage, Open, Stop, encode_request
@@ -279,7 +279,14 @@ def test_the_guard_puts_the_light_out(board: SimulatedBoard, link: BoardLink) ->
 
     link.guard = broken
     assert board.wait_for_light(False, timeout_s=60)
-    assert wait_until(lambda: "out of order" in str(link.failure))
+    assert wait_until(lambda: "RuntimeError: out of order" in str(link.failure))
+
+    def unrecorded() -> bool:
+        raise DoseUnrecorded("the light cannot be written, so none is given")
+
+    link.guard = unrecorded
+    assert wait_until(lambda: isinstance(link.failure, DoseUnrecorded))  # as it is, for whoever shows what to do
+    assert str(link.failure) == "the light cannot be written, so none is given"
 
 
 @pytest.mark.usefixtures("patient")

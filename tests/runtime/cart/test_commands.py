@@ -249,9 +249,9 @@ def test_what_a_broken_bundle_or_site_lacks_keeps_no_other_part_from_being_tried
         ("folder:{folder}", "+ still camera: 0 pictures lie there"),
         ("folder:{folder}/none", "! still camera: "),
         ("http://127.0.0.1:{port}/still", "+ still camera: 127.0.0.1:{port} listens"),
-        ("http://127.0.0.1:1/still", "! still camera: still: 127.0.0.1:1 cannot be reached (Connection refused)"),
-        ("http://[::1", "! still camera: still: the address has no host"),
-        ("http://", "! still camera: still: the address has no host"),
+        ("http://127.0.0.1:1/still", "! still camera: still: the camera cannot be reached (Connection refused)"),
+        ("http://[::1", "! still camera: still 'http://[::1': expected http://"),
+        ("http://", "! still camera: still 'http://': expected http://"),
         ("ftp://camera", "! still camera: still 'ftp://camera': expected http://"),
     ],
 )

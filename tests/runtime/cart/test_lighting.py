@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from device.errors import BoardSilent, DoseUnrecorded, LightError
 from device.light import BoardLink, SimulatedBoard
 from device.light.board import Board
+from device.light.messages import Flags
 from device.light.simulated import SIMULATED_CEILINGS, draw_number
 from runtime.cart.lighting import Lighting
 from runtime.cart.parts import LightPart
@@ -42,3 +46,16 @@ def test_a_board_that_started_anew_is_opened_again(monkeypatch: pytest.MonkeyPat
             assert wait_until(lambda: len(pressed) == 1)
         finally:
             lighting.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (DoseUnrecorded("the light cannot be written"), "the light cannot be written; call the technician"),
+        (BoardSilent("no answer within 500 ms"), "no answer within 500 ms; look at the light board's cable and power"),
+        (BoardSilent("no answer; look at its cable"), "no answer; look at its cable"),
+    ],
+)
+def test_why_there_is_no_light_is_said_with_what_to_do(failure: LightError, said: str) -> None:
+    link: Any = SimpleNamespace(failure=failure, flags=Flags.INTERLOCK_CLOSED)
+    assert Lighting._problem_of(link) == (said, False)
