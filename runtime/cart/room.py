@@ -111,6 +111,8 @@ class Room:
     """When that was set, `time.monotonic_ns()`."""
     _taken_ns: int = 0
     """When the last picture was captured: none is taken twice."""
+    _since_ns: int = 0
+    """The picture that is being taken was captured then or later."""
     told: tuple[str, ...] = ()
     """What is known elsewhere under the identifier of the open exam's infant; shown until that is corrected."""
     _went_on: set[str] = field(default_factory=set)
@@ -294,12 +296,13 @@ class Room:
         self._go_on(exam_id, operator)
         session = self.session(operator)
         takes()
+        self._since_ns = max(round(seen.pressed_s * 1e9), self._aimed_ns, self._taken_ns + 1)
         preview = self.hardware.preview
         preview.pause()
         frame: Frame | None = None
         try:
             try:
-                frame = self._frame(self.aim[0], round(seen.pressed_s * 1e9))
+                frame = self._frame(self.aim[0])
                 self._taken_ns = frame.captured_ns
             except (CameraError, LightError) as error:
                 reading = self._missed(session, error)
@@ -364,7 +367,7 @@ class Room:
             return session.miss(error)
         raise error
 
-    def _frame(self, eye: Eye, pressed_ns: int) -> Frame:
+    def _frame(self, eye: Eye) -> Frame:
         """One picture, by the way that this cart has; without flash the first that was captured after the press."""
         hardware = self.hardware
         if hardware.still is not None:
@@ -380,8 +383,7 @@ class Room:
             raise CameraError(f"the camera is not there: {hardware.camera.problem}")
         lighting = hardware.lighting
         if lighting is None or lighting.part.flash is None:
-            since_ns = max(pressed_ns, self._aimed_ns, self._taken_ns + 1)
-            return take_frame(reader, since_ns, timeout_ms=CAPTURE_TIMEOUT_MS)
+            return take_frame(reader, self._since_ns, timeout_ms=CAPTURE_TIMEOUT_MS)
         return take_flashed(reader, lighting.light(), lighting.part.flash, eye, lighting.recharge)
 
     def not_read(self) -> int:

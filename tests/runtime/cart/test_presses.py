@@ -220,10 +220,10 @@ def test_while_a_picture_is_taken_every_tab_says_so(cart: Quick, monkeypatch: py
     go, began = threading.Event(), threading.Event()
     frame = Room._frame
 
-    def slow(room: Room, *pressed: Any) -> Any:
+    def slow(room: Room, eye: Eye) -> Any:
         began.set()
         go.wait(60)
-        return frame(room, *pressed)
+        return frame(room, eye)
 
     monkeypatch.setattr(Room, "_frame", slow)
     assert not cart.get("state").json()["taking"]
@@ -238,9 +238,9 @@ def test_while_a_picture_is_taken_every_tab_says_so(cart: Quick, monkeypatch: py
 def test_on_a_full_disk_no_light_is_asked_for_and_the_screen_says_so(
     cart: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Any] = []
+    asked: list[Eye] = []
     frame = Room._frame
-    monkeypatch.setattr(Room, "_frame", lambda room, *pressed: asked.append(pressed) or frame(room, *pressed))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(Room, "_frame", lambda room, eye: asked.append(eye) or frame(room, eye))  # type: ignore[func-returns-value]
     monkeypatch.setattr(Journal, "free_bytes", lambda self: 10 * 2**20)
     before = len(cart.exam()["captures"])
     answer = cart.press()

@@ -18,6 +18,7 @@ from runtime.cart.room import Room
 from runtime.cart.watch import Watch
 from runtime.exam.journal import Journal
 from runtime.exam.journal.verify import verify
+from runtime.views import Eye
 from tests.runtime.cart.pages.browsing import PATIENCE_MS, holds, opened, says
 from tests.runtime.cart.quick import KEY, Quick, quick
 from tests.runtime.cart.test_clock import NOON, Wall
@@ -40,10 +41,10 @@ def test_a_page_that_is_loaded_anew_in_the_middle_of_a_capture_shows_it_and_its_
     page = opened(browser, f"{cart.server.url}#capture")
     frame, go, began = Room._frame, threading.Event(), threading.Event()
 
-    def slow(room: Room, *pressed: Any) -> Any:
+    def slow(room: Room, eye: Eye) -> Any:
         began.set()
         go.wait(300)
-        return frame(room, *pressed)
+        return frame(room, eye)
 
     monkeypatch.setattr(Room, "_frame", slow)
     page.keyboard.press("r")

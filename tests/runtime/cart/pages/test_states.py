@@ -37,6 +37,7 @@ from runtime.dicom.trial import ARCHIVE_AE, CART_AE, Hospital
 from runtime.dicom.worklist import WorklistItem, query_worklist
 from runtime.exam.journal import Journal
 from runtime.trust.site import Site
+from runtime.views import Eye
 from tests.runtime.bundles.making import WORKS, bundle_folder
 from tests.runtime.cart.driving import VIEWS, until
 from tests.runtime.cart.pages.browsing import gone, holds, opened, says, unanswered
@@ -335,10 +336,10 @@ def test_busy_and_a_late_picture(page: Any, cart: Quick, monkeypatch: pytest.Mon
     page.wait_for_selector(".strip .shot")
     frame, go, began = Room._frame, threading.Event(), threading.Event()
 
-    def slow(room: Room, *pressed: Any) -> Any:
+    def slow(room: Room, eye: Eye) -> Any:
         began.set()
         go.wait(300)
-        return frame(room, *pressed)
+        return frame(room, eye)
 
     monkeypatch.setattr(Room, "_frame", slow)
     taken = cart.pressed()
