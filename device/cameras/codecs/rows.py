@@ -28,6 +28,9 @@ STEP_MAX = 6.0
 _USUAL = 0.7
 """The quantile of the steps near one that is the usual one: two bands of other rows may lie among them, and where each
 row is there twice half of the steps are none."""
+_FAR, _OF_FAR = 64, 2.0
+"""Noise of several rows makes steps as large as its first one, so that none stands out among those near it. Twice the
+usual one of so many rows before and after is the usual one where it is less."""
 _AT_BLOCKS = 1.5
 """Times that at every eighth row, where a picture that was a JPEG before may have a step."""
 
@@ -54,9 +57,10 @@ def row_step(pixels: NDArray[np.uint8]) -> float:
     likely[:_REACH], likely[-_REACH:] = False, False
     most = 0.0
     for row, part in np.argwhere(likely):
-        usual = float(np.quantile(steps[max(0, row - _NEAR) : row + _NEAR + 1, part], _USUAL))
-        if usual >= _STILL:
-            most = max(most, float(steps[row, part] / (usual + _NOISE) * STEP_MAX / limit[row, 0]))
+        near, far = (float(np.quantile(steps[max(0, row - r) : row + r + 1, part], _USUAL)) for r in (_NEAR, _FAR))
+        if near >= _STILL:
+            usual = min(near + _NOISE, _OF_FAR * (far + _NOISE))
+            most = max(most, float(steps[row, part] / usual * STEP_MAX / limit[row, 0]))
     return most
 
 

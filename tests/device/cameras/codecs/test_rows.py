@@ -98,6 +98,17 @@ def test_few_or_many_rows_on_a_part_of_the_width(rows: int) -> None:
     assert row_step(EYE) == 0
 
 
+@pytest.mark.parametrize("rows", [1, 3, 6, 8, 13, 26])
+@pytest.mark.parametrize("begin", [200, 203, 207])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_noise_of_any_number_of_rows(rows: int, begin: int, channels: int) -> None:
+    """Its own steps are as large as the one that it begins with. One channel: noise of a gray picture or a palette."""
+    pixels = EYE.copy()
+    noise = np.random.default_rng(rows).integers(40, 200, (rows, WIDTH, channels), np.uint8)
+    pixels[begin : begin + rows] = noise
+    assert row_step(pixels) > STEP_MAX
+
+
 def test_what_is_whole_is_none_of_that() -> None:
     """The field's border, a dark last row, each row twice, stripes of two moments, a drawing."""
     bordered = EYE.copy()
