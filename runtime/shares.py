@@ -1,9 +1,10 @@
 """Shares with 95 % intervals: Wilson's, and where one infant gives several units, Wilson's at their effective number.
 
 The effective number follows from the spread between infants (the variance that drawing infants again and again, the
-cluster bootstrap, tends to), with Student's t for few infants, and is at least that of the infants. The percentile
-bootstrap itself covers too little near 0 and 1, and not at all where every unit is right; docs/measurements.md has
-both coverages.
+cluster bootstrap, tends to), with Student's t for few infants, and is at least that of the infants. Where a few infants
+give most of the units that spread is theirs alone, and comes out too small as often as they happen to be alike; so it
+is at least what the correlation within all infants makes of their sizes. The percentile bootstrap itself covers too
+little near 0 and 1, and not at all where every unit is right; docs/measurements.md has the coverages.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from runtime.student import Z, t_quantile
 
 Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 Clusters = NDArray[np.int64]
 """Number of the infant, or of whatever else units hang together by, of each unit."""
 Range = tuple[float, float, float]
@@ -68,7 +70,7 @@ def share(right: Flags, clusters: Clusters) -> Share:
     if count in (0, of) or infants == 1:
         return Share(count, of, infants, value, *wilson(value, infants), ALL_ALIKE)
     size, z = float(of), Z
-    if variance := cluster_variance(right, clusters):
+    if variance := max(cluster_variance(right, clusters), alike_variance(right.astype(np.float64), clusters)):
         size = min(max(value * (1 - value) / variance, 1.0), float(of))
         z = t_quantile(freedom(right, clusters))
     low, high = wilson(value, size, z)
@@ -100,3 +102,21 @@ def cluster_variance(right: Flags, clusters: Clusters) -> float:
     residual = np.bincount(number, right.astype(np.float64)) - right.mean() * sizes
     few = len(sizes) / (len(sizes) - 1)
     return few * float((residual**2).sum()) / len(right) ** 2
+
+
+def alike_variance(values: Floats, clusters: Clusters) -> float:
+    """Variance of a mean whose units hang together alike in every cluster, whatever its size; 0 of one unit a cluster.
+
+    The correlation within clusters is that of the analysis of variance, from 0 to 1 (Donner, Int Stat Rev 1986).
+    """
+    _, number, counts = np.unique(clusters, return_inverse=True, return_counts=True)
+    sizes, units, count = counts.astype(np.float64), len(values), len(counts)
+    if not 1 < count < units:
+        return 0.0
+    means = np.bincount(number, values) / sizes
+    between = float((sizes * (means - values.mean()) ** 2).sum()) / (count - 1)
+    within = float(((values - means[number]) ** 2).sum()) / (units - count)
+    usual = (units - float((sizes**2).sum()) / units) / (count - 1)
+    both = between + (usual - 1) * within
+    alike = min(1.0, max(0.0, (between - within) / both)) if both > 0 else 0.0
+    return float(values.var()) / units * (1 + (float((sizes**2).sum()) / units - 1) * alike)

@@ -10,7 +10,7 @@ import numpy as np
 
 from build_engines.evaluate.statistics.roc import Floats
 from runtime.metrics import roc_auc
-from runtime.shares import Clusters, Flags, Range, effective, wilson
+from runtime.shares import Clusters, Flags, Range, alike_variance, effective, wilson
 from runtime.student import t_quantile
 
 NORMAL = NormalDist()
@@ -22,19 +22,21 @@ def area_interval(scores: Floats, truth: Flags, clusters: Clusters) -> Range:
     """The area with its 95 % interval: every true area from which the one found is less than t deviations away.
 
     How the deviation changes with the true area is that of two normal distributions (`model_variance`); how large it
-    is here is the spread between infants (`clustered_variance`), but never less than independent units would have, nor
-    more than one unit an infant. An interval with the spread found at the found area, also one on the logit scale,
-    holds an area near 1 too rarely, since both come out too good together. Student's t has the degrees of freedom of
-    the spread, or twice the infants of the smaller class less one, as a share's. It is at most as wide as Wilson's for
-    the infants of the smaller class, since no area is less certain than such a share (Birnbaum and Klose 1957); that it
-    is where nothing spreads. Raises `ValueError` of one class only.
+    is here is the spread between infants (`clustered_variance`, at least that of infants alike), but never less than
+    independent units would have, nor more than one unit an infant. An interval with the spread found at the found
+    area, also one on the logit scale, holds an area near 1 too rarely, since both come out too good together.
+    Student's t has the degrees of freedom of the spread, or twice the infants of the smaller class less one, as a
+    share's. It is at most as wide as Wilson's for the infants of the smaller class, since no area is less certain than
+    such a share (Birnbaum and Klose 1957); that it is where nothing spreads. Raises `ValueError` of one class only.
     """
     value = roc_auc(scores, truth)
     if value is None:
         raise ValueError("area: got one class only, expected both")
     fewest = min(len(np.unique(clusters[which])) for which in (truth, ~truth))
     bound = wilson(value, fewest)
-    spread, freedom = clustered_variance(scores, truth, clusters) if fewest > 1 and 0 < value < 1 else (0.0, 0.0)
+    spread, freedom = 0.0, 0.0
+    if fewest > 1 and 0 < value < 1:
+        spread, freedom = clustered_variance(scores, truth, clusters, at_least_alike=True)
     if spread == 0:
         return value, *bound
     ill = int(truth.sum())
@@ -49,11 +51,14 @@ def area_interval(scores: Floats, truth: Flags, clusters: Clusters) -> Range:
     return value, max(_end(value, 0.0, holds), bound[0]), min(_end(value, 1.0, holds), bound[1])
 
 
-def clustered_variance(scores: Floats, truth: Flags, clusters: Clusters) -> tuple[float, float]:
+def clustered_variance(
+    scores: Floats, truth: Flags, clusters: Clusters, *, at_least_alike: bool = False
+) -> tuple[float, float]:
     """Variance of an area by the spread between infants (Obuchowski, Biometrics 1997), and its degrees of freedom.
 
     Of infants who each give one unit it is DeLong's. The degrees of freedom are those of the sum of what ill and other
-    units add (Welch and Satterthwaite). Each class must come from two infants at least.
+    units add (Welch and Satterthwaite). Each class must come from two infants at least. at_least_alike: what a class
+    adds is at least `alike_variance`, as of a share: a few infants with most of the units hide how they spread.
     """
     _, number = np.unique(clusters, return_inverse=True)
     count = int(number.max()) + 1
@@ -62,7 +67,8 @@ def clustered_variance(scores: Floats, truth: Flags, clusters: Clusters) -> tupl
         share = _beaten(one * scores[which], one * scores[~which])
         sums.append(np.bincount(number[which], share - share.mean(), count) / len(share))
         infants.append(len(np.unique(number[which])))
-        parts.append(infants[-1] / (infants[-1] - 1) * float((sums[-1] ** 2).sum()))
+        part = infants[-1] / (infants[-1] - 1) * float((sums[-1] ** 2).sum())
+        parts.append(max(part, alike_variance(share, clusters[which])) if at_least_alike else part)
     between = 2 * count / (count - 1) * float((sums[0] * sums[1]).sum())
     spread = sum(part**2 / (of - 1) for part, of in zip(parts, infants, strict=True))
     return max(0.0, sum(parts) + between), sum(parts) ** 2 / spread if spread else 1.0

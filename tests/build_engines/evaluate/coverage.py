@@ -19,6 +19,8 @@ ALIKE = 0.4
 MOST_FRAMES = 6
 PREVALENCE = 0.1
 KINDS = ("share", "area", "predictive")
+UNLIKE = (1, 2, 4, 8, 16, 40)
+"""Frames of infants of whom a few give most."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Coverage:
     """Whether only two in three frames of an ill infant show it."""
     wider: float = 1.0
     """How much wider scores of ill frames lie than of the others."""
+    sizes: tuple[int, ...] = tuple(range(1, MOST_FRAMES + 1))
+    """How many frames an infant gives, each as often."""
 
 
 def covered(of: Coverage) -> float:
@@ -46,14 +50,14 @@ def covered(of: Coverage) -> float:
 
 
 def _share(of: Coverage, rng: np.random.Generator) -> bool:
-    found = _drawn(of.level, of.infants, rng).range
+    found = _drawn(of.level, of.infants, of.sizes, rng).range
     assert found is not None
     return found[1] <= of.level <= found[2]
 
 
-def _drawn(level: float, count: int, rng: np.random.Generator) -> Share:
+def _drawn(level: float, count: int, frames: tuple[int, ...], rng: np.random.Generator) -> Share:
     """The share of frames read rightly, of infants who differ."""
-    sizes = rng.integers(1, MOST_FRAMES + 1, count)
+    sizes = np.array(frames)[rng.integers(0, len(frames), count)]
     own = rng.beta(level * (1 - ALIKE) / ALIKE, (1 - level) * (1 - ALIKE) / ALIKE, count)
     infants = np.repeat(np.arange(count), sizes)
     return share(rng.random(len(infants)) < own[infants], infants)
@@ -61,7 +65,8 @@ def _drawn(level: float, count: int, rng: np.random.Generator) -> Share:
 
 def _predictive(of: Coverage, rng: np.random.Generator) -> bool:
     """The positive value; a third of the infants are ill, sensitivity is the level, specificity 0.8."""
-    hit, clear = _drawn(of.level, of.infants // 3, rng), _drawn(0.8, of.infants - of.infants // 3, rng)
+    ill = of.infants // 3
+    hit, clear = _drawn(of.level, ill, of.sizes, rng), _drawn(0.8, of.infants - ill, of.sizes, rng)
     truth = PREVALENCE * of.level / (PREVALENCE * of.level + (1 - PREVALENCE) * 0.2)
     positive, _ = predictive_values(hit, clear, PREVALENCE)
     assert positive is not None
@@ -71,7 +76,7 @@ def _predictive(of: Coverage, rng: np.random.Generator) -> bool:
 
 def _area(of: Coverage, rng: np.random.Generator) -> bool:
     """Binormal scores with a part that all frames of an infant share; its area is known."""
-    sizes = rng.integers(1, MOST_FRAMES + 1, of.infants)
+    sizes = np.array(of.sizes)[rng.integers(0, len(of.sizes), of.infants)]
     infants = np.repeat(np.arange(of.infants), sizes)
     ill = rng.random(of.infants) < of.ill
     ill[:2], ill[-2:] = True, False
@@ -89,6 +94,7 @@ ALL = (
     *(Coverage("area", infants, 0.98) for infants in (25, 150, 400)),
     *(Coverage("area", 60, level, mixed=True) for level in (0.85, 0.98)),
     *(Coverage("area", 60, level, wider=1.5) for level in (0.85, 0.98)),
+    *(Coverage(kind, 60, 0.9, sizes=UNLIKE) for kind in KINDS),
 )
 """The studies of docs/measurements.md."""
 

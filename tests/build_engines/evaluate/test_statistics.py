@@ -18,7 +18,7 @@ from build_engines.evaluate.statistics.predictive import net_benefit, predictive
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
 from build_engines.evaluate.statistics.roc import GRID, drawn_curves, roc_band, roc_curve
 from runtime.metrics import roc_auc
-from runtime.shares import ALL_ALIKE, CLUSTERED, WILSON, Share, cluster_variance, share, wilson
+from runtime.shares import ALL_ALIKE, CLUSTERED, WILSON, Share, alike_variance, cluster_variance, share, wilson
 from runtime.student import Z, t_cdf, t_quantile
 from tests.build_engines.evaluate.coverage import ALL, KINDS, Coverage, covered
 
@@ -113,6 +113,19 @@ def test_by_infant_it_is_every_way_the_infants_could_fall(differences: list[int]
     assert mcnemar_by_infant(differences) == pytest.approx(expected, abs=EXACT)
 
 
+@pytest.mark.parametrize(("ones", "threes"), [((900, 1000), (40, 60)), ((100_000, 100_300), (60_000, 59_800))])
+def test_by_infant_of_many_it_is_by_scipys_binomial(ones: tuple[int, int], threes: tuple[int, int]) -> None:
+    """Infant after infant, 320,000 would take ten minutes."""
+    stats = pytest.importorskip("scipy.stats")
+    differences = [1] * ones[0] + [-1] * ones[1] + [3] * threes[0] + [-3] * threes[1]
+    seen, single, triple = abs(sum(differences)), sum(ones), sum(threes)
+    wins = np.arange(triple + 1)
+    rest = 3 * (2 * wins - triple)
+    tails = [stats.binom.sf(np.ceil((single + seen + way * rest) / 2) - 1, single, 0.5) for way in (1, -1)]
+    expected = float((stats.binom.pmf(wins, triple, 0.5) * (tails[0] + tails[1])).sum())
+    assert mcnemar_by_infant(differences) == pytest.approx(expected, abs=EXACT)
+
+
 @pytest.mark.parametrize(("infants", "decides"), [([7] * 7 + [*range(8, 60)], False), ([*range(59)], True)])
 def test_seven_frames_of_one_infant_decide_nothing_and_of_seven_they_do(infants: list[int], decides: bool) -> None:
     number = np.unique(np.array(infants), return_inverse=True)[1]
@@ -145,6 +158,22 @@ def test_variance_between_infants_is_statsmodels_cluster_robust_one(seed: int) -
     )
     count = len(np.unique(infants))
     assert cluster_variance(right, infants) == pytest.approx(fit.cov_params()[0, 0] * count / (count - 1), abs=EXACT)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_variance_of_units_alike_is_by_scipys_analysis_of_variance(seed: int) -> None:
+    oracle = pytest.importorskip("scipy.stats")
+    scores, right, infants = case(seed, 300)
+    for values in (scores, right.astype(float)):
+        groups = [values[infants == infant] for infant in np.unique(infants)]
+        sizes = np.array([len(group) for group in groups])
+        usual = (300 - (sizes**2).sum() / 300) / (len(groups) - 1)
+        f = oracle.f_oneway(*groups).statistic
+        alike = max(0.0, (f - 1) / (f - 1 + usual))
+        expected = values.var() / 300 * (1 + ((sizes**2).sum() / 300 - 1) * alike)
+        assert alike_variance(values, infants) == pytest.approx(expected, abs=EXACT)
+    assert alike_variance(scores, np.arange(300)) == alike_variance(scores, np.zeros(300, int)) == 0
+    assert alike_variance(np.ones(300), infants) == 0
 
 
 def test_predictive_values_are_bayes_and_net_benefit_is_by_counts() -> None:
@@ -316,10 +345,14 @@ def test_classes_that_do_not_overlap_have_an_interval_too() -> None:
     assert area_interval(scores, truth, np.arange(12)) == (1, *wilson(1.0, 6))
 
 
-SHORT = [*(Coverage(kind=kind) for kind in KINDS), Coverage("area", 60, 0.98), Coverage("area", 60, 0.93, ill=0.1)]
+SHORT = [
+    *(Coverage(kind=kind) for kind in KINDS),
+    *(Coverage("area", 60, 0.98), Coverage("area", 60, 0.93, ill=0.1)),
+    *(Coverage(kind, 40, 0.9, sizes=(*[1] * 9, 60)) for kind in KINDS[:2]),
+]
 
 
-@pytest.mark.parametrize("of", SHORT, ids=lambda of: f"{of.kind}-{of.infants}-{of.level}")
+@pytest.mark.parametrize("of", SHORT, ids=lambda of: f"{of.kind}-{of.infants}-{of.level}-{of.sizes[-1]}")
 def test_intervals_cover_in_a_short_run(of: Coverage) -> None:
     """100 studies: 95 % of them within what that many studies can show (three standard errors)."""
     assert covered(replace(of, studies=100)) >= 0.885
