@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from build_engines.description import gaps, says
-from build_engines.markdown import PAGE, escape, inert
+from build_engines.markdown import PAGE, as_signs, escape, inert
 from build_engines.reliability import RELIABILITY_FILE
 from build_engines.report.choose import agreement
 from build_engines.report.picture import class_of, group_name, shown, title_of
@@ -124,7 +124,7 @@ def cell(text: str) -> str:
 
     Their Markdown stays, but for links that lead to no page; HTML is shown as it stands.
     """
-    return inert(printable(" ".join(text.split())).replace("|", "\\|").replace("<", "\\<"))
+    return inert(as_signs(printable(" ".join(text.split()))))
 
 
 def _words(text: str | None) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from build_engines.errors import BuildError
 from build_engines.markdown import bad_link
+from calibration.gap_words import is_unknown_elsewhere
 from device.checked_file import read_whole, strict_json
 from device.outputs import PUBLIC, write_whole
 from device.shown import only_seen
@@ -29,7 +30,10 @@ NOTHING = re.compile(
     rf"n ?a|k ?a|(not|un|non)( yet)? ?({_DONE}|applicable)( (yet|here|so far))?"
     rf"|(still |yet )?(to|will|must|has to|needs to) be ({_DONE})( (later|soon|here))?"
     r"|none( (given|provided|specified|stated))?( yet)?|nothing( yet)?"
-    r"|no (answer|comment|data|details|entry|information|statement|value)"
+    rf"|no (answer|comment|data|details|entry|information|statement|value)( (available|{_DONE}))?( yet)?"
+    rf"|(data|details|information) (is |are )?(not|un)( yet)? ?(available|{_DONE})( yet)?"
+    r"|not (available|known|stated) (at (this|the) (time|moment)|at present)|not (relevant|sure)|idk|dunno"
+    r"|((i|we) )?(do not|don ?t) know( yet)?|(to )?follows?"
     r"|nil|null|nan|void|blank|empty|missing|unclear|pending|default|dummy|placeholder|coming soon|later|ditto|string"
     r"|text|asdf|foo|foo ?bar|wip|work in progress|x( ?x)*"
     r"|see (the |our |this )?(above|article|below|description|documentation|elsewhere|here|homepage|link|manuscript"
@@ -179,13 +183,18 @@ def _wrong(where: str, value: str) -> str:
 
 
 def says(text: str) -> bool:
-    """Whether it holds a letter or a digit that is seen, and is nothing that stands for a gap."""
+    """Whether it holds a letter or a digit that is seen, and is nothing that stands for a gap, nor several of those."""
+    parts = [part for part in re.split(r"[;,()|\n]| [-\u2013\u2014] ", text) if any(map(str.isalnum, part))]
+    return _says(text) and any(map(_says, parts))
+
+
+def _says(text: str) -> bool:
     plain = _plain(text).lower()
     dropped, spaced = (
         " ".join("".join(c if c.isalnum() or c.isspace() else sign for c in plain).split()) for sign in ("", " ")
     )
-    forms = (dropped, spaced, dropped.replace(" ", ""))
-    return bool(dropped) and not any(NOTHING.fullmatch(form) for form in forms)
+    forms = {dropped, spaced, dropped.replace(" ", ""), " ".join(dict.fromkeys(spaced.split()))}
+    return bool(dropped) and not is_unknown_elsewhere(plain) and not any(NOTHING.fullmatch(form) for form in forms)
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,7 @@ from device.shown import only_seen, printable
 
 ACTS = re.compile(r"(blob|data|file|javascript|vbscript):(?=\S)", re.IGNORECASE)
 """Begins an address that does something of its own where a page's is expected."""
-LINK = re.compile(r"\]\((?=\s*<?\s*(?!https?://|mailto:)[^\s)>]*[:&\\])", re.IGNORECASE)
+LINK = re.compile(r"(\\*)\]\((?=\s*<?\s*(?!https?://|mailto:)[^\s)>]*[:&\\])", re.IGNORECASE)
 """Begins the target of a link that leads neither to a page nor to a file beside; `&` and a backslash hide letters."""
 PAGE = re.compile(r"https?://[^\s<>|]+", re.IGNORECASE)
 
@@ -22,7 +22,17 @@ def bad_link(text: str, *, whole: bool = False) -> bool:
 
 def inert(text: str) -> str:
     """Text of Markdown in which such links are shown as they stand."""
-    return LINK.sub(r"\\](", text)
+    return LINK.sub(lambda found: _shown(found[1], "]("), text)
+
+
+def as_signs(text: str) -> str:
+    """Text of Markdown in which what begins HTML or parts a table is a sign, also behind backslashes."""
+    return re.sub(r"(\\*)([<|])", lambda found: _shown(found[1], found[2]), text)
+
+
+def _shown(backslashes: str, sign: str) -> str:
+    """An odd number of backslashes escapes the sign already; one more would escape the last of them instead."""
+    return f"{backslashes}{sign}" if len(backslashes) % 2 else f"{backslashes}\\{sign}"
 
 
 def escape(text: str) -> str:

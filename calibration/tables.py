@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from calibration.errors import CalibrationError
+from calibration.gap_words import is_unknown_elsewhere
 from device.shown import only_seen
 from runtime.csv_rows import read_rows
 
@@ -46,6 +47,12 @@ NO_CODES = frozenset(
 )
 """What stands in a cell without a code, in small letters."""
 MINUS = "\u2212"
+LOOKS_LATIN = str.maketrans(
+    "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445"
+    "\u03b1\u03b2\u03b5\u03b6\u03b7\u03b9\u03ba\u03bc\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7",
+    "abekmhopctyx" + "abezhikmnoptyx",
+)
+"""Small letters of Cyrillic and Greek whose capitals look like Latin ones."""
 COLUMNS = ("image", "device", "frame_group", "original", *INFANT)
 
 
@@ -101,18 +108,29 @@ def as_read(text: str) -> str:
 
 
 def alike(code: str) -> str:
-    """What codes have in common that differ by capitals, widths, leading zeros, kinds of dashes or a `.0` alone.
+    """What codes have in common that people write for one another: that differ by capitals, widths, leading zeros, a
+    `.0`, digits or letters of another script that look the same, or by what stands between letters and digits.
 
-    `P01` and `p1`, `1` and `1.0`, as programs write whole numbers of a column that has gaps.
+    `P01`, `p-1`, `P 1` and a P of Cyrillic; `1` and `1.0`, as programs write whole numbers of a column that has gaps.
     """
-    plain = unicodedata.normalize("NFKC", as_read(code)).casefold()
-    text = "".join("-" if unicodedata.category(c) == "Pd" or c == MINUS else c for c in plain)
-    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", text))
+    text = re.sub(r"^(\d+)[.,]0+$", r"\1", _folded(code))
+    apart = re.sub(r"[\W_]+", "-", text).strip("-") or text
+    joined = re.sub(r"(?<=[^\W\d])-(?=\d)|(?<=\d)-(?=[^\W\d])", "", apart)
+    return re.sub(r"(?<!\d)0+(?=\d)", "", joined)
+
+
+def _folded(code: str) -> str:
+    """In small letters of one width and script, with one kind of dash and of digits."""
+    plain = unicodedata.normalize("NFKC", as_read(code)).casefold().translate(LOOKS_LATIN)
+    return "".join(
+        "-" if unicodedata.category(c) == "Pd" or c == MINUS else str(unicodedata.decimal(c, c)) for c in plain
+    )
 
 
 def is_no_code(text: str) -> bool:
-    """Whether a cell says that there is no code, as programs and people write it: `nan`, `N/A`, `unknown`, `-`, `?`."""
-    return alike(text).strip("<>#()[] ") in NO_CODES
+    """Whether a cell says that there is no code, as programs and people write it: `nan`, `N/A`, `unknown`, `-`, `?`, in
+    other languages, too."""
+    return _folded(text).strip("<>#()[] ") in NO_CODES or is_unknown_elsewhere(as_read(text))
 
 
 def _group(dataset: str, row: dict[str, str]) -> str:

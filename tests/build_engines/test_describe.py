@@ -162,6 +162,32 @@ FILLERS = (
         "\uff34\uff22\uff24",
         "unknown",
         "Un-known",
+        "unknown unknown",
+        "not sure",
+        "We do not know.",
+        "idk",
+        "to follow",
+        "No information available",
+        "information not available",
+        "not available at this time",
+        "n/a - n/a",
+        "Not applicable; n/a",
+        "N / A (not applicable)",
+        "Unbekannt",
+        "k. A.",
+        "Keine Angabe.",
+        "non renseign\u00e9",
+        "Non renseigne\u0301",
+        "desconocido",
+        "n. v. t.",
+        "\u043d\u0435\u0442 \u0434\u0430\u043d\u043d\u044b\u0445",
+        "\u041d\u0435\u0438\u0437\u0432\u0435\u0441\u0442\u043d\u043e",
+        "\u672a\u77e5",
+        "\u4e0d\u660e\u3002",
+        "\u8a72\u5f53\u306a\u3057",
+        "\uc54c \uc218 \uc5c6\uc74c",
+        "\u063a\u064a\u0631 \u0645\u0639\u0631\u0648\u0641",
+        "\u0905\u091c\u094d\u091e\u093e\u0924",
         "UNKNOWN.",
         "TODO",
         "todo: ask Anna",
@@ -223,7 +249,13 @@ SAID = (
         "[card](docs/card.md)",
         "0.8 [0.7, 0.9](n = 40)",
     ),
-    *("\u65e9\u7523\u5150", "\u043d\u0435\u0442 \u0434\u0430\u043d\u043d\u044b\u0445", "A\u0301. B."),
+    *(
+        "\u65e9\u7523\u5150",
+        "\u043d\u0435\u0442 \u0434\u0435\u0442\u0435\u0439",
+        "A\u0301. B.",
+        "Keine unter 24 Wochen",
+    ),
+    *("Not known under 24 weeks; else two graders", "None; see MODEL.md", "follow-up at 36 weeks"),
 )
 
 
@@ -282,6 +314,27 @@ def test_what_a_maker_writes_is_no_markdown_nor_html_on_the_card() -> None:
     )
     assert r"Model card: \*x\*, version" in card
     assert r"| \<b>Two\</b> |" in card
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (r"a \<img src=x onerror=f()> b", "a &lt;img src=x onerror=f()&gt; b"),
+        (r"a \\<b>c", "a \\&lt;b&gt;c"),
+        ("a <b>c", "a &lt;b&gt;c"),
+        (r"a \| b", "a | b"),
+        (r"a \\| b", "a \\| b"),
+        (r"[x\](data:y)", "[x](data:y)"),
+        (r"[x\\](data:y)", r"[x\](data:y)"),
+    ],
+)
+def test_backslashes_of_a_maker_let_nothing_act(text: str, shown: str) -> None:
+    """Whoever escapes a sign has it escaped once: one more backslash would escape the first one instead."""
+    markdown = pytest.importorskip("markdown_it").MarkdownIt("commonmark", {"html": True}).enable("table")
+    markdown.validateLink = lambda url: True
+    page = markdown.render(model_card(manifest(stated={"graders": text, "preparation": text})))
+    assert f"<td>{shown}</td>" in page
+    assert f"prepared: {shown}." in page
 
 
 def test_statements_are_added_and_others_stay(tmp_path: Path) -> None:
