@@ -19,6 +19,7 @@ KNOWN = (*("image", "refer", "eye", "view", "device", "site", "gestational_age",
 WHOSE = re.compile(r"infant|patient|subject|neonate|newborn|baby|child|person|\bmrn\b|^(p|s|i)?_?id$", re.IGNORECASE)
 """Names of columns that are perhaps an infant's."""
 MOST_NAMED = 3
+EYES = 2
 
 
 @dataclass(frozen=True)
@@ -162,21 +163,22 @@ def _alike_codes(cases: list[Case]) -> list[str]:
         return []
     named = ", ".join(" and ".join(codes) for codes in several[:MOST_NAMED])
     return [
-        f"{sum(map(len, several))} codes of infants differ by capitals, widths, leading zeros, dashes or .0 alone "
+        f"{sum(map(len, several))} codes of infants differ by capitals, signs, scripts, leading zeros or .0 alone "
         f"({named}): each counts as an infant; where they are one, write one code."
     ]
 
 
 def _unknown_eyes(cases: list[Case]) -> list[str]:
-    """Words that nobody knows beside known ones: the same eye may stand there under both."""
+    """Words that nobody knows beside known ones, or more than two of them: an eye may stand there under several."""
     words = dict.fromkeys(case.eye for case in cases if case.eye)
     known = {eye.value for eye in EYES_IN_TABLES.values()}
     unknown = [word for word in words if word not in known]
-    if not unknown or len(unknown) == len(words):
+    if not unknown or (len(unknown) == len(words) and len(words) <= EYES):
         return []
+    beside = "beside known ones" if len(unknown) < len(words) else f"and by {len(words)} of them"
     return [
         f"{sum(case.eye in unknown for case in cases)} rows name an eye by words that are not known "
-        f"({', '.join(unknown[:MOST_NAMED])}) beside known ones: these count as eyes of their own; write OD or OS."
+        f"({', '.join(unknown[:MOST_NAMED])}) {beside}: these count as eyes of their own; write OD or OS."
     ]
 
 
@@ -187,7 +189,7 @@ def _require_two_eyes(path: Path, cases: list[Case]) -> None:
         if case.infant and case.eye:
             eyes.setdefault(case.infant, set()).add(case.eye)
     for infant, found in eyes.items():
-        if len(found) > 2:
+        if len(found) > EYES:
             named = ", ".join(sorted(found))
             raise EvaluationError(f"table {path}: infant {infant} has {len(found)} eyes ({named}); expected two words")
 
@@ -195,6 +197,7 @@ def _require_two_eyes(path: Path, cases: list[Case]) -> None:
 def _eye(text: str) -> str | None:
     """`L` here and `left` there are one eye; words of other kinds stay, in small letters."""
     word = as_read(text).casefold()
+    word = word.replace(".", "") if re.fullmatch(r"(\w\.){1,2}", word) else word  # O.D.
     known = EYES_IN_TABLES.get(word)
     return known.value if known else word or None
 

@@ -27,6 +27,8 @@ from runtime.reading import READING_SCHEMA
 ANSWERS = (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS)
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 THRESHOLD_IN_REASON = re.compile(r", threshold (0\.[0-9]+)$")
+SHOWN = 80
+"""Characters of a list in an error."""
 LOOKED_AT = 500
 """Pictures that are held against their stored readings; all of ten thousand would take minutes."""
 
@@ -161,6 +163,7 @@ def stored(table: Table, bundles: Sequence[Bundle], files: Sequence[str]) -> tup
             said = _said(line, _refer(known[sha256]))
             _follows(here, said, known[sha256].manifest.refer_threshold)
             _same_reason(said, line, known[sha256])
+            _same_classes(said, line, known[sha256])
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise EvaluationError(f"{here}: not a reading ({error}); expected {READING_SCHEMA}") from None
         number = place.get((PurePosixPath(folder) / source).as_posix(), by_hash.get(said.sha256 or ""))
@@ -417,6 +420,15 @@ def _same_reason(said: Said, reading: Mapping[str, Any], bundle: Bundle) -> None
         raise ValueError(f"reason is {said.reason[:80]!r}, its probabilities make it {made[0][1]!r}")
 
 
+def _same_classes(said: Said, reading: Mapping[str, Any], bundle: Bundle) -> None:
+    names = [label.name for label in bundle.manifest.classes]
+    if said.score is not None and set(reading["probabilities"]) != set(names):
+        raise ValueError(
+            f"probabilities are of {', '.join(reading['probabilities'])[:SHOWN]}, the bundle's classes are "
+            f"{', '.join(names)[:SHOWN]}"
+        )
+
+
 def _refer(bundle: Bundle) -> tuple[str, ...]:
     return tuple(label.name for label in bundle.manifest.classes if label.refer)
 
@@ -437,6 +449,10 @@ def _named(readers: Sequence[BundleReadings]) -> tuple[BundleReadings, ...]:
         lambda r: f"{r.bundle['name']} {r.bundle['version']}, {r.engine['precision']}",
         lambda r: f"{r.bundle['name']} {r.bundle['version']}, {r.engine['precision']} on {r.engine['backend']}",
         lambda r: f"{r.bundle['name']} {r.bundle['version']} ({r.bundle['sha256'][:8]}), {r.engine['precision']}",
+        lambda r: (
+            f"{r.bundle['name']} {r.bundle['version']}, {r.engine['precision']} on {r.engine['backend']}, "
+            f"{r.engine['device']}"
+        ),
     )
     for way in ways:
         names = [way(reader) for reader in readers]

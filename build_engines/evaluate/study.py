@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import combinations
 
+import numpy as np
+
 from build_engines.evaluate.cases import MOST_NAMED, Case, Table
 from build_engines.evaluate.columns import odd_values, told_otherwise
 from build_engines.evaluate.compare import compare
@@ -36,6 +38,8 @@ from runtime.bundle import Bundle
 from runtime.outcome import Outcome
 
 MISSED, FALSE_ALARM, SILENT = "missed", "false alarm", "no answer"
+SAME_SCORE = 0.01
+"""By so much an engine may answer the same pixels otherwise; seen is nothing."""
 KINDS = (MISSED, SILENT, FALSE_ALARM)
 
 
@@ -87,6 +91,7 @@ def evaluate(
             [
                 *_not_looked_at(table, readers, others, chosen),
                 *_not_held_against_each_other(table, others.within),
+                *_no_infants(table, others, chosen),
                 *_not_checked(bundles, others),
             ]
         )
@@ -101,12 +106,14 @@ def evaluate(
         data=data,
         warnings=(
             *_told_of_readings(readers),
+            *_told_of_read_otherwise(table, readers),
             *_told_of_alike(alike),
             *_warnings(
                 table, data, overlaps, not_checked, twins, told_otherwise(table.cases, parted_by(table.cases, asked))
             ),
             *_told_of_superseded(results),
             *(note for reader in readers for note in reader.notes),
+            *(_told_of_choice(chosen, others.chosen) if chosen is not None else ()),
         ),
         overlaps=overlaps,
         not_checked=not_checked,
@@ -153,7 +160,10 @@ def _elsewhere(reader: BundleReadings, chosen: Chosen | None, level: str, asked:
     if level not in levels_of(chosen.table.cases):
         return [Point(f"chosen at {level}s", None, f"{chosen.table.path.name} does not tell {level}s apart", None)]
     units = gather(chosen.table.cases, twin.said, level)
-    where = f"chosen on {chosen.table.path.name} ({len(units.truth)} {level}s, {int(units.truth.sum())} positive)"
+    infants = len(np.unique(units.infants))
+    whose = f" of {infants} infant{'s' * (infants != 1)}" if units.told_apart and level != INFANT else ""
+    counted = f"{len(units.truth)} {level}s{whose}, {int(units.truth.sum())} positive"
+    where = f"chosen on {chosen.table.path.name} ({counted})"
     where += ", of these same units, so it flatters" if among else ""
     points = []
     for name, targets in (("specificity", asked.specificities), ("sensitivity", asked.sensitivities)):
@@ -286,6 +296,23 @@ def _told_of_twins(cases: Mapping[str, Case], twins: Sequence[tuple[str, str]]) 
     return [*found, *([f"{len(pairs)} pictures are in the table twice under other names; each counts."] * bool(pairs))]
 
 
+def _told_of_read_otherwise(table: Table, readers: Sequence[BundleReadings]) -> Iterator[str]:
+    """One picture under two names that a reader answers otherwise: it would not, so a reading was changed."""
+    for reader in readers:
+        first: dict[str, tuple[str, Said]] = {}
+        pairs = []
+        for case, said in zip(table.cases, reader.said, strict=True):
+            name, other = first.setdefault(said.sha256 or case.image, (case.image, said))
+            one, two = said.score, other.score
+            if one is not None and two is not None and abs(one - two) > SAME_SCORE:
+                pairs.append(f"{case.image} {one:.3f}, {name} {two:.3f}")
+        if pairs:
+            yield (
+                f"{len(pairs)} pictures have the pixels of another and were read otherwise by {reader.name} "
+                f"({'; '.join(pairs[:MOST_NAMED])}): a reading is not as it was written."
+            )
+
+
 def _told_of_alike(found: Alike | None) -> list[str]:
     """Pictures under several infants' codes: shares by infant, and their intervals, count one infant as several."""
     if found is None or not found.pairs:
@@ -315,6 +342,26 @@ def _told_of_readings(readers: Sequence[BundleReadings]) -> Iterator[str]:
             )
 
 
+def _told_of_choice(chosen: Chosen, seen: Seen | None) -> Iterator[str]:
+    """The same of the set that thresholds are chosen on: what is wrong with it is wrong with each threshold."""
+    table = chosen.table
+    found = [*_told_of_readings(chosen.readers), *_told_of_read_otherwise(table, chosen.readers), *table.notes]
+    if seen is not None:
+        found += _told_of_alike(alike_within(seen, {case.image: case.infant for case in table.cases}))
+    found += _told_of_twins({case.image: case for case in table.cases}, _twins(table, chosen.readers))
+    infants = {case.infant for case in table.cases}
+    if infants == {None}:
+        found.append("The table does not tell infants apart: copies and many frames of one count as many.")
+    elif len(infants) == 1:
+        found.append("All frames are of one infant.")
+    if len({case.refer for case in table.cases}) == 1:
+        found.append("All frames are of one class.")
+    if table.without_truth:
+        found.append(f"{table.without_truth} rows state no truth and are not used.")
+    found += [note for reader in chosen.readers for note in reader.notes]
+    yield from (f"Of {_choice(chosen)}: {text}" for text in dict.fromkeys(found))
+
+
 def _told_of_superseded(results: Sequence[ReaderResult]) -> list[str]:
     """By the order of rows alone: another order of the table would give other figures."""
     by_row = max(result.superseded_by_row for result in results)
@@ -324,6 +371,17 @@ def _told_of_superseded(results: Sequence[ReaderResult]) -> list[str]:
         f"{by_row} readings are of views taken again and state no captured_at: the last row of a view counts, as the "
         f"table is sorted."
     ]
+
+
+def _no_infants(table: Table, others: Others, chosen: Chosen | None) -> Iterator[str]:
+    """Sets that were named and say not whose their frames are: other frames of one infant are not found by look."""
+    if not any(case.infant for case in table.cases):
+        return
+    silent = [words for words, seen in others.sets.items() if not seen.infants]
+    if chosen is not None and not any(case.infant for case in chosen.table.cases):
+        silent.append(_choice(chosen))
+    if silent:
+        yield f"whether infants of the table are among {'; '.join(silent)}: no codes of infants stand there"
 
 
 def _not_held_against_each_other(table: Table, seen: Seen | None) -> list[str]:
@@ -373,7 +431,7 @@ def _warnings(
             )
         if each.infants:
             other = [code for code in each.infants if code not in codes]
-            named = f" ({len(other)} by other capitals, widths, zeros or dashes: {', '.join(other[:MOST_NAMED])})"
+            named = f" ({len(other)} by other capitals, signs, scripts or zeros: {', '.join(other[:MOST_NAMED])})"
             found.append(
                 f"{len(each.infants)} infants stand in both the table and {each.of}{named if other else ''}: the two "
                 f"are not independent, unless their codes are of different lists."

@@ -18,7 +18,7 @@ from build_engines.evaluate.overlap import seen_of
 from build_engines.evaluate.study import Others, _not_checked
 from build_engines.huggingface import hugging_face_card
 from build_engines.markdown import escape
-from calibration.tables import read_table
+from calibration.tables import alike, read_table
 from device.cameras.files.folder import read_picture
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import ScreeningError
@@ -55,6 +55,14 @@ def test_codes_that_look_the_same_are_one_infant(tmp_path: Path, other: str) -> 
         ("P-1", "P\u20131"),
         ("p\u22121", "P\u20101"),
         ("p1", "\uff50\uff11"),
+        ("P1", "\u04201"),
+        ("P1", "\u03a11"),
+        ("7", "\u0667"),
+        ("p_1", "p-1"),
+        ("P001", "P-001"),
+        ("p 1", "p  1"),
+        ("#1", "1"),
+        ("1,0", "1"),
     ],
 )
 def test_codes_apart_by_capitals_zeros_or_dashes_are_said_and_found_in_another_table(
@@ -74,11 +82,16 @@ def test_codes_apart_by_capitals_zeros_or_dashes_are_said_and_found_in_another_t
     assert found["overlaps"][0]["infants"] == sorted([f"{one} (there {other})", other])
     assert found["data"]["infants"] == 3
     for words in (
-        f"2 codes of infants differ by capitals, widths, leading zeros, dashes or .0 alone ({one} and {other})",
+        f"2 codes of infants differ by capitals, signs, scripts, leading zeros or .0 alone ({one} and {other})",
         "1 by other cap",
     ):
         assert any(words in warning for warning in found["warnings"])
         assert words in printed
+
+
+@pytest.mark.parametrize(("one", "other"), [("1-12", "11-2"), ("1-12", "112"), ("a-b", "ab"), ("p1", "p10")])
+def test_codes_that_signs_part_are_two(one: str, other: str) -> None:
+    assert alike(one) != alike(other)
 
 
 def test_a_view_taken_again_is_the_same_view_by_other_capitals(tmp_path: Path) -> None:
@@ -92,6 +105,16 @@ def test_unknown_words_of_an_eye_beside_known_ones_are_said(tmp_path: Path) -> N
     assert any("1 rows name an eye by words that are not known (rechts)" in note for note in notes)
     rows = [row("a.jpg", 0, 0.1, infant="i", eye="links"), row("b.jpg", 0, 0.1, infant="i", eye="Rechts")]
     assert not read_cases(write_table(tmp_path / "u.csv", rows)).notes
+    rows += [row("c.jpg", 0, 0.1, infant="j", eye="rechtes")]
+    (note,) = read_cases(write_table(tmp_path / "v.csv", rows)).notes
+    assert "3 rows name an eye by words that are not known (links, rechts, rechtes) and by 3 of them" in note
+
+
+def test_an_eye_is_the_same_with_points(tmp_path: Path) -> None:
+    rows = [row(f"{n}.jpg", 0, 0.1, infant="i", eye=eye) for n, eye in enumerate(("OD", "O.D.", "r", "R."))]
+    table = read_cases(write_table(tmp_path / "t.csv", rows))
+    assert {case.eye for case in table.cases} == {"OD"}
+    assert not table.notes
 
 
 @pytest.mark.parametrize("looked_at", [500, 1], ids=["all are looked at", "one, and those that share a hash"])

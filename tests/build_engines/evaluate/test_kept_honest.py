@@ -71,6 +71,8 @@ def saved(path: Path, number: int) -> str:
         (lambda r: r.update(reason=r["reason"].replace("ridge", "plus")), "reason is 'plus 0."),
         (lambda r: r.update(reason="as scored"), "reason is 'as scored', its probabilities make it 'ridge 0."),
         (lambda r: r.update(reason=""), "reason is '', its"),
+        (lambda r: r["probabilities"].update(plus=0.0), "probabilities are of no_ridge, ridge, plus, the bundle's cl"),
+        (lambda r: r["probabilities"].update(other=r["probabilities"].pop("no_ridge")), "are of ridge, other, the b"),
     ],
 )
 def test_a_reading_that_contradicts_itself_is_refused(
@@ -173,7 +175,26 @@ def test_the_area_says_of_how_many_it_is(tmp_path: Path, bundle: Bundle, capsys:
     assert re.search(r"ROC area 0\.\d+ \[[^]]+\] of 35 answered; no answer 1$", line)
 
 
-NO_CODES = ("nan", "NA", "N/a", "<NA>", "unknown", "None", "null", "-", "\u2013", "?", "#N/A", "TBD", "todo", "xxx")
+NO_CODES = (
+    "nan",
+    "NA",
+    "N/a",
+    "<NA>",
+    "unknown",
+    "None",
+    "null",
+    "-",
+    "\u2013",
+    "?",
+    "#N/A",
+    "TBD",
+    "todo",
+    "xxx",
+    "unbekannt",
+    "keine Angabe",
+    "\u4e0d\u660e",
+    "\u043d\u0435 \u0443\u043a\u0430\u0437\u0430\u043d\u043e",
+)
 
 
 @pytest.mark.parametrize("word", [*NO_CODES, "\uff2e\uff0f\uff21", "unk\u200bnown", "\u3164-"])
@@ -363,3 +384,60 @@ def test_a_moment_that_is_none_is_refused(
     changed(readings, lambda r: r["frame"].update(captured_at=moment))
     assert call(bundle, table, readings) == 2
     assert "no moment of ISO 8601 with an offset" in capsys.readouterr().err
+
+
+def test_what_is_odd_about_the_set_of_the_thresholds_is_said(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [row(f"{n}.png", n % 2, 0.9 if n % 2 else 0.1, infant=f"i{n}") for n in range(6)]
+    theirs = [row(f"q/{n}.png", "" if n == 5 else 0, 0.1, infant=f"x{'0' * (n % 2)}1", pixels="a" * 64)
+              for n in range(6)]  # fmt: skip
+    table, choose = write_table(tmp_path / "t.csv", rows), write_table(tmp_path / "c.csv", theirs)
+    readings = write_readings(tmp_path / "r.jsonl", rows, bundle)
+    alone = row("q/alone.png", 1, 0.7, pixels="b" * 64)
+    chosen = write_readings(tmp_path / "c.jsonl", [*theirs, alone], bundle)
+    assert call(bundle, table, readings, "--choose-on", str(choose), "--choose-readings", str(chosen)) == 0
+    result = found(tmp_path)
+    begins = "Of the set that thresholds are chosen on, c.csv: "
+    said = [words.removeprefix(begins) for words in result["warnings"] if words.startswith(begins)]
+    for words in (
+        "1 readings have no row in the table (1 REFER)",
+        "2 codes of infants differ by",
+        "4 pictures are in the table twice",
+        "2 pictures stand in the table as another infant's",
+        "All frames are of one class.",
+        "1 rows state no truth and are not used.",
+        "The pixels of 0 of 5 pictures were held against",
+    ):
+        assert any(each.startswith(words) for each in said), (words, said)
+    points = [p for p in result["readers"][0]["levels"][0]["points"] if p["name"].endswith("elsewhere")]
+    assert {p["chosen_on"].split(":")[0] for p in points} == {"chosen on c.csv (5 frames of 2 infants, 0 positive)"}
+
+
+def test_sets_that_tell_no_infants_apart_are_not_checked_for_them(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [row(f"{n}.png", n % 2, 0.9 if n % 2 else 0.1, infant=f"i{n}") for n in range(6)]
+    theirs = [row(f"q/{n}.png", n % 2, 0.9 if n % 2 else 0.1, pixels=f"{n + 90:064x}") for n in range(6)]
+    table, choose = write_table(tmp_path / "t.csv", rows), write_table(tmp_path / "c.csv", theirs)
+    readings, chosen = (
+        write_readings(tmp_path / name, of, bundle) for name, of in (("r.jsonl", rows), ("c.jsonl", theirs))
+    )
+    assert call(bundle, table, readings, "--choose-on", str(choose), "--choose-readings", str(chosen)) == 0
+    words = "whether infants of the table are among the set that thresholds are chosen on, c.csv: no codes"
+    assert any(each.startswith(words) for each in found(tmp_path)["not_checked"])
+
+
+def test_one_picture_that_a_reader_answers_in_two_ways_is_said(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [row(f"{n}.png", n % 2, 0.9 if n % 2 else 0.1, pixels="a" * 64) for n in range(4)]
+    assert call(bundle, write_table(tmp_path / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)) == 0
+    words = "2 pictures have the pixels of another and were read otherwise by test 3, fp32 (1.png 0.900, 0.png 0.100; "
+    assert any(each.startswith(words) for each in found(tmp_path)["warnings"])
+    same = [row(f"{n}.png", n % 2, 0.1, pixels="a" * 64) for n in range(4)]
+    assert call(bundle, write_table(tmp_path / "t.csv", same), write_readings(tmp_path / "r.jsonl", same, bundle)) == 0
+    assert not any("read otherwise" in each for each in found(tmp_path)["warnings"])
+
+
+def test_readers_on_two_devices_are_told_apart_by_name(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [row(f"{n}.png", n % 2, 0.9 if n % 2 else 0.1) for n in range(4)]
+    readings = write_readings(tmp_path / "r.jsonl", rows, bundle)
+    readings.write_text(readings.read_text() + readings.read_text().replace('"device": "CPU"', '"device": "GPU"'))
+    assert call(bundle, write_table(tmp_path / "t.csv", rows), readings) == 0
+    names = [reader["reader"] for reader in found(tmp_path)["readers"]]
+    assert names == [f"test 3, fp32 on openvino, {device}" for device in ("CPU", "GPU")]
