@@ -2,8 +2,8 @@
 
 The effective number follows from the spread between infants (the variance that drawing infants again and again, the
 cluster bootstrap, tends to), with Student's t for few infants, and is at least that of the infants. Where a few infants
-give most of the units that spread is theirs alone, and comes out too small as often as they happen to be alike; so it
-is at least what the correlation within all infants makes of their sizes. The percentile bootstrap itself covers too
+give most of the units that spread is theirs alone, and comes out too small as often as they happen to be alike; there
+it is at least what the correlation within all infants makes of their sizes. The percentile bootstrap itself covers too
 little near 0 and 1, and not at all where every unit is right; docs/measurements.md has the coverages.
 """
 
@@ -27,6 +27,8 @@ WILSON = "Wilson"
 CLUSTERED = "Wilson at the effective number, by infant"
 ALL_ALIKE = "Wilson over infants"
 """Methods, as they are shown."""
+UNLIKE = 0.6
+"""Clusters are of unlike sizes where their `effective` number is under this share of theirs (0.81 of 1 to 6 units)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def share(right: Flags, clusters: Clusters) -> Share:
     if count in (0, of) or infants == 1:
         return Share(count, of, infants, value, *wilson(value, infants), ALL_ALIKE)
     size, z = float(of), Z
-    if variance := max(cluster_variance(right, clusters), alike_variance(right.astype(np.float64), clusters)):
+    if variance := max(cluster_variance(right, clusters), least_variance(right.astype(np.float64), clusters)):
         size = min(max(value * (1 - value) / variance, 1.0), float(of))
         z = t_quantile(freedom(right, clusters))
     low, high = wilson(value, size, z)
@@ -102,6 +104,12 @@ def cluster_variance(right: Flags, clusters: Clusters) -> float:
     residual = np.bincount(number, right.astype(np.float64)) - right.mean() * sizes
     few = len(sizes) / (len(sizes) - 1)
     return few * float((residual**2).sum()) / len(right) ** 2
+
+
+def least_variance(values: Floats, clusters: Clusters) -> float:
+    """`alike_variance` where the clusters are of `UNLIKE` sizes; 0 elsewhere, where their own spread tells it."""
+    unlike = effective(clusters) < UNLIKE * len(np.unique(clusters))
+    return alike_variance(values, clusters) if unlike else 0.0
 
 
 def alike_variance(values: Floats, clusters: Clusters) -> float:

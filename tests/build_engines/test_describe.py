@@ -447,3 +447,9 @@ def test_clinical_use_of_what_nobody_stated_is_warned_of(
     path.write_text(json.dumps(content | {"clinical_use": clinical}), encoding="utf-8")
     assert main(["describe", str(path)]) == 0
     assert "warning" not in capsys.readouterr().out
+
+
+def test_a_description_with_a_mark_of_utf_8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps(filled()), encoding="utf-8-sig")
+    assert load_description(path).name == filled()["name"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from build_engines.evaluate.statistics.roc import Floats
 from runtime.metrics import roc_auc
-from runtime.shares import Clusters, Flags, Range, alike_variance, effective, wilson
+from runtime.shares import Clusters, Flags, Range, effective, least_variance, wilson
 from runtime.student import t_quantile
 
 NORMAL = NormalDist()
@@ -58,7 +58,7 @@ def clustered_variance(
 
     Of infants who each give one unit it is DeLong's. The degrees of freedom are those of the sum of what ill and other
     units add (Welch and Satterthwaite). Each class must come from two infants at least. at_least_alike: what a class
-    adds is at least `alike_variance`, as of a share: a few infants with most of the units hide how they spread.
+    adds is at least `least_variance`, as of a share: a few infants with most of the units hide how they spread.
     """
     _, number = np.unique(clusters, return_inverse=True)
     count = int(number.max()) + 1
@@ -68,7 +68,7 @@ def clustered_variance(
         sums.append(np.bincount(number[which], share - share.mean(), count) / len(share))
         infants.append(len(np.unique(number[which])))
         part = infants[-1] / (infants[-1] - 1) * float((sums[-1] ** 2).sum())
-        parts.append(max(part, alike_variance(share, clusters[which])) if at_least_alike else part)
+        parts.append(max(part, least_variance(share, clusters[which])) if at_least_alike else part)
     between = 2 * count / (count - 1) * float((sums[0] * sums[1]).sum())
     spread = sum(part**2 / (of - 1) for part, of in zip(parts, infants, strict=True))
     return max(0.0, sum(parts) + between), sum(parts) ** 2 / spread if spread else 1.0

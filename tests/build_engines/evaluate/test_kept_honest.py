@@ -190,6 +190,7 @@ NO_CODES = (
     "TBD",
     "todo",
     "xxx",
+    "pending",
     "unbekannt",
     "keine Angabe",
     "\u4e0d\u660e",

@@ -18,7 +18,17 @@ from build_engines.evaluate.statistics.predictive import net_benefit, predictive
 from build_engines.evaluate.statistics.probabilities import brier, expected_error, reliability
 from build_engines.evaluate.statistics.roc import GRID, drawn_curves, roc_band, roc_curve
 from runtime.metrics import roc_auc
-from runtime.shares import ALL_ALIKE, CLUSTERED, WILSON, Share, alike_variance, cluster_variance, share, wilson
+from runtime.shares import (
+    ALL_ALIKE,
+    CLUSTERED,
+    WILSON,
+    Share,
+    alike_variance,
+    cluster_variance,
+    least_variance,
+    share,
+    wilson,
+)
 from runtime.student import Z, t_cdf, t_quantile
 from tests.build_engines.evaluate.coverage import ALL, KINDS, Coverage, covered
 
@@ -174,6 +184,9 @@ def test_variance_of_units_alike_is_by_scipys_analysis_of_variance(seed: int) ->
         assert alike_variance(values, infants) == pytest.approx(expected, abs=EXACT)
     assert alike_variance(scores, np.arange(300)) == alike_variance(scores, np.zeros(300, int)) == 0
     assert alike_variance(np.ones(300), infants) == 0
+    assert least_variance(scores, infants) == 0, "of infants who give about as many frames"
+    unlike = np.repeat(np.arange(28), [1] * 20 + [35] * 8)
+    assert least_variance(scores, unlike) == alike_variance(scores, unlike) > 0
 
 
 def test_predictive_values_are_bayes_and_net_benefit_is_by_counts() -> None:
