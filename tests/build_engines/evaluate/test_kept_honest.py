@@ -389,8 +389,10 @@ def test_a_moment_that_is_none_is_refused(
 
 def test_what_is_odd_about_the_set_of_the_thresholds_is_said(tmp_path: Path, bundle: Bundle) -> None:
     rows = [row(f"{n}.png", n % 2, 0.9 if n % 2 else 0.1, infant=f"i{n}") for n in range(6)]
-    theirs = [row(f"q/{n}.png", "" if n == 5 else 0, 0.1, infant=f"x{'0' * (n % 2)}1", pixels="a" * 64)
-              for n in range(6)]  # fmt: skip
+    theirs = [
+        row(f"q/{n}.png", 0, 0.1, infant=f"x{'0' * (n % 2)}1", pixels="a" * 64) | ({"refer": ""} if n == 5 else {})
+        for n in range(6)
+    ]
     table, choose = write_table(tmp_path / "t.csv", rows), write_table(tmp_path / "c.csv", theirs)
     readings = write_readings(tmp_path / "r.jsonl", rows, bundle)
     alone = row("q/alone.png", 1, 0.7, pixels="b" * 64)
