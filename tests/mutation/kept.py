@@ -20,6 +20,7 @@ GUARD = ("tests/runtime/trust/test_guard.py",)
 SCREENER = ("tests/runtime/test_screener.py",)
 SITE_WORD = ("tests/runtime/trust/test_word.py",)
 ISSUES = ("tests/runtime/trust/test_issues.py",)
+SITE = ("tests/runtime/trust/test_site.py",)
 CART = "tests/runtime/word/test_cart.py::"
 CARTS_READING = CART + "test_a_profile_reaches_every_reading[higher threshold]"
 CARTS_DAEMON = CART + "test_a_profile_reaches_every_reading_of_a_daemon[higher threshold]"
@@ -123,6 +124,10 @@ KEPT = (
     Kept("runtime/trust/issues.py", "seen = max(told, _read", "seen = told or max(0, _read", ISSUES),
     Kept("runtime/trust/issues.py", "back={**_read_back(back), name: sha256}", "back={name: sha256}", ISSUES),
     Kept("runtime/trust/issues.py", "fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass", ISSUES),
+    Kept("runtime/trust/told.py", "                os.fsync(descriptor)\n", "", ISSUES),
+    Kept("runtime/trust/keys.py", "for path in (folder, *paths):", "for path in paths:", SITE),
+    Kept("runtime/trust/profile.py", "if today > profile.expires", "if today >= profile.expires", SITE),
+    Kept("runtime/trust/profile.py", "if today < profile.issued", "if today <= profile.issued", SITE),
     Kept("runtime/trust/guard.py", "            self._check_known()\n", "            pass\n", GUARD),
     Kept(
         "runtime/engines/openvino/engine.py",

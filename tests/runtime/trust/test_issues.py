@@ -301,6 +301,20 @@ def test_numbers_of_before_the_anchor_are_told_at_the_next_use(
         use(issue=2)
 
 
+def test_a_number_is_on_the_disk_when_it_counts(
+    use: Callable[..., str], state: Path, anchor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed, fsync = set(), os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.add(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    use(issue=3)
+    assert {anchor, state} <= flushed
+
+
 def test_where_the_file_that_grows_says_less_the_higher_number_counts(
     use: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,9 +102,12 @@ def test_a_key_file_that_is_none_is_named(keys: Path, content: bytes, expected: 
         open_site(trusted_keys=keys)
 
 
-@pytest.mark.parametrize("opened", ["", "maker.pem"])
-def test_keys_that_anybody_could_have_put_there_are_not_trusted(keys: Path, opened: str) -> None:
-    (keys / opened).chmod(0o777)
+@pytest.mark.parametrize(
+    ("opened", "mode"),
+    [("", 0o777), ("maker.pem", 0o777), pytest.param("", 0o1777, id="where everybody may add his own, as in /tmp")],
+)
+def test_keys_that_anybody_could_have_put_there_are_not_trusted(keys: Path, opened: str, mode: int) -> None:
+    (keys / opened).chmod(mode)
     with pytest.raises(SiteError, match=r"every user of this machine may write .*; chmod o-w"):
         open_site(None, keys)
 
@@ -384,3 +387,14 @@ def test_what_is_named_goes_before_the_environment(
     assert open_site() == Site()
     with pytest.raises(SiteError, match="expired on"):
         open_site(profile, keys, station="cart 1", today=date.today() + timedelta(days=40))
+
+
+def test_a_profile_may_be_used_from_the_day_it_was_issued_to_its_last_one(keys: Path, write_profile: Write) -> None:
+    first, last = date(2027, 3, 1), date(2027, 3, 31)
+    profile = write_profile(issued=first.isoformat(), expires=last.isoformat())
+    for today in (first, last):
+        assert open_site(profile, keys, today=today).profile is not None
+    with pytest.raises(SiteError, match="set this machine's clock right"):
+        open_site(profile, keys, today=first - timedelta(days=1))
+    with pytest.raises(SiteError, match="expired on 2027-03-31, today is 2027-04-01"):
+        open_site(profile, keys, today=last + timedelta(days=1))
