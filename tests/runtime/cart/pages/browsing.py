@@ -27,6 +27,21 @@ def opened(browser: Any, url: str, context: Any = None, user: str = "") -> Any:
     return page
 
 
+def go(page: Any, screen: str) -> None:
+    """Have a screen shown; asked for again where the page does not know yet of the exam that it is of."""
+    page.evaluate(f"location.hash = '{screen}'")
+    there = page.locator(f"nav a.here[href='#{screen}']")
+
+    def shown() -> bool:
+        if there.count():
+            return True
+        page.wait_for_timeout(100)
+        page.evaluate(f"location.hash = '{screen}'")
+        return False
+
+    until(shown, screen)
+
+
 def holds(page: Any, expression: str) -> None:
     """Wait until it is true in the page, whose own policy forbids that Playwright asks it in there.
 

@@ -19,7 +19,7 @@ from runtime.cart.watch import Watch
 from runtime.exam.journal import Journal
 from runtime.exam.journal.verify import verify
 from runtime.views import Eye
-from tests.runtime.cart.pages.browsing import PATIENCE_MS, holds, opened, says
+from tests.runtime.cart.pages.browsing import PATIENCE_MS, go, holds, opened, says
 from tests.runtime.cart.quick import KEY, Quick, quick
 from tests.runtime.cart.test_clock import NOON, Wall
 from tests.runtime.cart.test_killed import Served
@@ -108,7 +108,7 @@ def test_each_role_sees_its_own_screens(browser: Any, cart: Quick, user: str, sc
         page.wait_for_timeout(300)
         says(page, "nav a.here", "Service")
     else:
-        page.evaluate("location.hash = 'result'")
+        go(page, "result")
         page.wait_for_selector(".eyes")
         asked = f"document.body.innerText.includes('Findings of a clinician') === {str(user == CLINICIAN).lower()}"
         holds(page, asked)
@@ -188,11 +188,11 @@ def test_an_exam_goes_on_in_the_browser_over_jumps_of_its_clock_and_of_the_carts
             holds(page, "!document.querySelector('.notices .bad')")  # for a moment a busy machine's page says more
             stored = datetime.fromisoformat(cart.exam()["captures"][-1]["captured_at"])
             assert abs(stored - datetime.now().astimezone()) < timedelta(minutes=30)  # by the cart's clock
-        page.evaluate("location.hash = 'result'")
+        go(page, "result")
         page.wait_for_selector(".eyes")
         hour = f"{datetime.fromisoformat(cart.exam()['opened_at']):%H:%M}"
         says(page, "main", hour)  # in the cart's zone
-        page.evaluate("location.hash = 'capture'")
+        go(page, "capture")
         page.wait_for_selector(".capture-screen")
         for taken, (ahead, said) in enumerate(((-3, "behind the newest entry"), (30, "h forward")), 4):
             wall.set(NOON + timedelta(hours=ahead))  # of the cart's: said, and the exam goes on

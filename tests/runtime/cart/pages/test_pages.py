@@ -21,7 +21,7 @@ from runtime.exam.order import Order
 from runtime.exam.report import report_page
 from runtime.views import Eye
 from tests.runtime.cart.driving import Driver, until
-from tests.runtime.cart.pages.browsing import holds, says
+from tests.runtime.cart.pages.browsing import go, holds, says
 from tests.runtime.exam.making import NRF, PLACES, REFER, RULES, frame, infant, reading
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -31,11 +31,6 @@ def sign_in(page: Any) -> None:
     page.keyboard.type(PIN)
     page.keyboard.press("Enter")
     page.wait_for_selector("nav")
-
-
-def go(page: Any, screen: str) -> None:
-    page.evaluate(f"location.hash = '{screen}'")
-    page.wait_for_selector(f"nav a.here[href='#{screen}']")
 
 
 @cache

@@ -40,7 +40,7 @@ from runtime.trust.site import Site
 from runtime.views import Eye
 from tests.runtime.bundles.making import WORKS, bundle_folder
 from tests.runtime.cart.driving import VIEWS, until
-from tests.runtime.cart.pages.browsing import gone, holds, opened, says, unanswered
+from tests.runtime.cart.pages.browsing import go, gone, holds, opened, says, unanswered
 from tests.runtime.cart.pages.test_pages import violations
 from tests.runtime.cart.quick import INFANT_FIELDS, Quick, quick
 from tests.runtime.cart.test_shelf import OTHER
@@ -111,8 +111,7 @@ def settled(page: Any) -> None:
 def looked_at(page: Any, name: str, screen: str = "", *words: str) -> None:
     """The screen in both sizes, once it says the words."""
     if screen:
-        page.evaluate(f"location.hash = '{screen}'")
-        page.wait_for_selector(f"nav a.here[href='#{screen}']")
+        go(page, screen)
     for said in words:
         says(page, "body", said)
     settled(page)
@@ -304,8 +303,7 @@ def test_a_press_meets_what_it_was_meant_for_however_often_the_screen_is_drawn(
         cart.open_exam(infant_id="T-9")
         cart.capture("OD", "disc-centred")
     pressed, asked, done = PRESSED[screen]
-    page.evaluate(f"location.hash = '{screen}'")
-    page.wait_for_selector(f"nav a.here[href='#{screen}']")
+    go(page, screen)
     page.wait_for_selector(pressed)
     settled(page)
     page.evaluate(f"for (const one of {ALL}) one.before = true")
@@ -332,13 +330,13 @@ def test_a_press_meets_what_it_was_meant_for_however_often_the_screen_is_drawn(
 def test_busy_and_a_late_picture(page: Any, cart: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     cart.open_exam()
     cart.capture("OD", "temporal")
-    page.evaluate("location.hash = 'capture'")
+    go(page, "capture")
     page.wait_for_selector(".strip .shot")
-    frame, go, began = Room._frame, threading.Event(), threading.Event()
+    frame, free, began = Room._frame, threading.Event(), threading.Event()
 
     def slow(room: Room, eye: Eye) -> Any:
         began.set()
-        go.wait(300)
+        free.wait(300)
         return frame(room, eye)
 
     monkeypatch.setattr(Room, "_frame", slow)
@@ -346,7 +344,7 @@ def test_busy_and_a_late_picture(page: Any, cart: Quick, monkeypatch: pytest.Mon
     assert began.wait(300)
     holds(page, "document.querySelector('.wait').textContent === 'Taking the picture'")
     looked_at(page, "busy", "capture")
-    go.set()
+    free.set()
     taken.result(300)
     monkeypatch.undo()
     cart.engine.fault = None
@@ -424,8 +422,7 @@ ANSWERS: dict[str, tuple[str, str, Callable[[dict[str, Any], str], dict[str, Any
 @pytest.mark.parametrize("screen", ANSWERS)
 def test_an_older_answer_is_never_shown_over_a_newer_one(page: Any, cart: Quick, screen: str) -> None:
     address, event, marked = ANSWERS[screen]
-    page.evaluate(f"location.hash = '{screen}'")
-    page.wait_for_selector(f"nav a.here[href='#{screen}']")
+    go(page, screen)
     settled(page)
     asked: list[Any] = []
     page.route(re.compile(address), lambda route: asked.append(route))
@@ -514,8 +511,7 @@ def test_a_birth_stays_as_it_was_said_where_something_else_is_corrected(page: An
     for number, (born, shown) in enumerate((("2026-10-18T23:30:00+09:00", "23:30"), ("2026-10-18", ""))):
         exam = cart.open_exam(infant_id=f"Z-{number}", born_at=born)
         for screen in ("today", "result"):
-            page.evaluate(f"location.hash = '{screen}'")
-            page.wait_for_selector(f"nav a.here[href='#{screen}']")
+            go(page, screen)
         page.wait_for_selector(".eyes")
         says(page, "main", f"Z-{number}")
         page.get_by_role("button", name="Correct the infant").click()
@@ -548,14 +544,13 @@ def test_a_result_is_of_the_open_exam_or_says_that_it_is_not_and_a_dialog_stays_
     page = opened(browser, cart.server.url)
     first = cart.open_exam(infant_id="R-1")
     cart.capture("OD", "disc-centred")
-    page.evaluate("location.hash = 'result'")
+    go(page, "result")
     says(page, "main", "R-1")
     with unanswered(page, "**/api/1/state"):
         cart.done(f"exams/{first}/close")
         second = cart.open_exam(infant_id="R-2")
         for screen in ("today", "result"):  # opened before it hears of the new exam
-            page.evaluate(f"location.hash = '{screen}'")
-            page.wait_for_selector(f"nav a.here[href='#{screen}']")
+            go(page, screen)
         says(page, "main", "R-1")
     says(page, ".bar", "R-2")
     holds(page, "!document.querySelector('main').innerText.includes('R-1')")
