@@ -171,7 +171,7 @@ def _ready(path: Path) -> bool:
 
 
 def connect(path: Path, picture: UInt8Array) -> Client:
-    """A client for pictures of that size, which come again and again."""
+    """A client for pictures of that size, which come again and again; a slow answer is measured, not given up."""
     return Client(
         path,
         "bench",
@@ -179,6 +179,8 @@ def connect(path: Path, picture: UInt8Array) -> Client:
         slot_bytes=picture.nbytes,
         order=FrameOrder.EVERY,
         stored_pictures=True,
+        answer_s=START_S,
+        max_age_ms=60_000,
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,18 @@ import pytest
 
 from calibration import CalibrationSet, open_set
 from calibration.__main__ import main
+from calibration.commands import progress
 from calibration.sources import Sources
 from tests.calibration.conftest import PICTURES, write_picture
 
 pytestmark = pytest.mark.usefixtures("fake_networks")
 Make = Callable[..., CalibrationSet]
+
+
+@pytest.fixture(autouse=True)
+def no_word_of_how_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that takes its time says how far it is; here all that is said is looked at."""
+    monkeypatch.setattr(progress, "PLAIN_EVERY_S", math.inf)
 
 
 def run(*words: object) -> int:

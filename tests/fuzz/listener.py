@@ -9,6 +9,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING
 
+from tests.busy import at_a_calm_moment
+
 if TYPE_CHECKING:
     from runtime.dicom.commitment import CommitmentDesk
 
@@ -45,22 +47,26 @@ def dicom_listener() -> tuple[Callable[[bytes], None], list[bytes]]:
         said = data[1:]
         if data[:1] and data[0] % 2 == AS_A_REPORT:
             said = request + _pdata(said)
-        try:
-            with socket.create_connection(("127.0.0.1", port), ENDS_S) as caller:
-                caller.sendall(said)
-                caller.shutdown(socket.SHUT_WR)
-                while caller.recv(65536):
-                    pass
-        except TimeoutError:
-            raise AssertionError(f"the listener still holds a caller that hung up {ENDS_S:g} s ago") from None
-        except OSError:
-            pass  # it hung up first
+        at_a_calm_moment(lambda: _ends(port, said))
         if next(tries) % HONEST_EVERY == 0:
             _honest(port)
         if faults:
             raise faults.pop()
 
     return one, [b"\0" + request, *(b"\0" + request + _pdata(one) for one in seeds), *(b"\1" + one for one in seeds)]
+
+
+def _ends(port: int, said: bytes) -> None:
+    try:
+        with socket.create_connection(("127.0.0.1", port), ENDS_S) as caller:
+            caller.sendall(said)
+            caller.shutdown(socket.SHUT_WR)
+            while caller.recv(65536):
+                pass
+    except TimeoutError:
+        raise AssertionError(f"the listener still holds a caller that hung up {ENDS_S:g} s ago") from None
+    except OSError:
+        pass  # it hung up first
 
 
 def _note(desk: CommitmentDesk) -> None:

@@ -93,6 +93,6 @@ def test_the_code_in_c(c_fuzzer: Path, tmp_path: Path, runs: int) -> None:
     for target in ("daemon-messages", "light-board"):
         for number, seed in enumerate(TARGETS[target]()[1]):
             (corpus / f"{target}-{number}").write_bytes(seed)
-    options = [f"-runs={runs}", "-max_len=1024", "-timeout=2", f"-artifact_prefix={tmp_path}/"]
+    options = [f"-runs={runs}", "-max_len=1024", "-timeout=120", f"-artifact_prefix={tmp_path}/"]
     done = subprocess.run([str(c_fuzzer), *options, str(corpus)], capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stderr[-2000:]

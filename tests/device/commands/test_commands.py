@@ -29,6 +29,7 @@ from device.telemetry import ClockFrequency, Telemetry, Temperature, ThrottleCou
 from runtime.percentiles import samples_needed
 from tests.busy import at_a_calm_moment
 from tests.device.light.conftest import FAST
+from tests.device.light.waiting import wait_until
 from tests.device.live.scripted import Hang, Opener, Step, picture
 from tests.pictures import stored_bgr
 
@@ -314,6 +315,7 @@ def test_ctrl_c_ends_a_probe_at_once() -> None:
     argv = [sys.executable, "-m", "device", "probe", "sim:fps=0.01,size=96x72", "--seconds", "1000"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as program:
         assert program.stderr is not None
+        assert wait_until(lambda: "numpy" in Path(f"/proc/{program.pid}/maps").read_text()), "it is none of ours yet"
         with pytest.raises(subprocess.TimeoutExpired):
             program.wait(1.5)  # it is waiting for its second frame, or still being imported: either must end quietly
         program.send_signal(signal.SIGINT)

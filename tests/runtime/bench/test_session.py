@@ -21,6 +21,7 @@ from runtime.bench.__main__ import main
 from runtime.bench.arguments import parse
 from runtime.bench.errors import BenchError
 from runtime.bench.judge.compare import compare, incomparable
+from runtime.bench.measure.clock import SystemClock
 from runtime.bench.opened import MakeScreener
 from runtime.bench.options import Single
 from runtime.bench.report.export import to_csv
@@ -221,10 +222,19 @@ class _StopsAfter(FakeEngine):
         return super()._infer(*arguments)  # type: ignore[arg-type]
 
 
-def test_ctrl_c_ends_a_long_rest_at_once(write_bundle: Callable[..., Path], pictures: Path) -> None:
+def test_ctrl_c_ends_a_long_rest_at_once(
+    write_bundle: Callable[..., Path], pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    with Stop() as stop:
+    rests = SystemClock.sleep_until_ns
+
+    def pressed_meanwhile(clock: SystemClock, due_ns: int) -> None:
         timer.start()
+        rests(clock, due_ns)
+
+    monkeypatch.setattr(SystemClock, "sleep_until_ns", pressed_meanwhile)
+
+    with Stop() as stop:
         report = run(
             [
                 *("--source", str(pictures), "--bundle", str(write_bundle()), "--warmup", "0"),

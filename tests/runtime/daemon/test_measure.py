@@ -44,6 +44,15 @@ def test_a_daemon_that_says_something_else_is_not_measured(daemon: Running) -> N
         measure(client, screener, pictures, 1)
 
 
+def test_a_daemon_that_takes_longer_than_a_live_picture_counts_is_measured(daemon: Running) -> None:
+    daemon.engine.segment_delay_ms = 2100.0
+    with (
+        Screener(daemon.bundle, engine=FakeEngine(), reject_repeats=False) as screener,
+        connect(daemon.path, retina(1)) as client,
+    ):
+        assert measure(client, screener, [retina(1)], 1, warmup=0).daemon_p50 >= 2100
+
+
 def test_sources_without_pictures(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(NotMeasured, match="name another --source"):

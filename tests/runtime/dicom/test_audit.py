@@ -165,7 +165,8 @@ def repository(folder: Path | None) -> Iterator[tuple[int, list[bytes]]]:
         thread.start()
         yield server.getsockname()[1], heard
         server.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        thread.join(180)
+        assert not thread.is_alive()
 
 
 @pytest.fixture

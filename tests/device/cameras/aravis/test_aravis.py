@@ -106,12 +106,13 @@ def test_it_is_listed_and_found_by_name_and_serial(program: Program) -> None:
     (listed,) = [camera for camera in list_cameras() if camera.serial == "TEST"]
     assert listed.source == f"aravis:{found.id}"
     for source in (listed.source, "aravis:TEST"):
+        began = time.monotonic()
         with open_camera(source) as camera:
             assert isinstance(camera, AravisCamera)
             frame = first_whole(camera)
             assert frame.source == f"aravis:{frame.sequence}"
             assert (frame.width, frame.height) == (512, 512)
-            assert 0 <= frame.capture_ms < 1000
+            assert 0 <= frame.capture_ms <= (time.monotonic() - began) * 1000
 
 
 def test_one_that_is_not_there_is_refused_with_those_that_are(program: Program) -> None:
@@ -211,8 +212,10 @@ def test_closing_from_another_thread_ends_a_read_that_waits(program: Program) ->
     closer = threading.Timer(0.2, camera.close)
     closer.start()
     began = time.monotonic()
-    while camera.read() is not None:
-        pass
+    ended = False
+    while not ended:
+        with contextlib.suppress(FrameUnreadable):  # one that was lost in the midst
+            ended = camera.read() is None
     closer.join()
     assert time.monotonic() - began < 25, "it waits for 30 s"
 

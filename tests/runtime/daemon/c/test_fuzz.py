@@ -25,7 +25,15 @@ def fuzz(tmp_path: Path, runs: int) -> None:
             (corpus / f"{entry['name']}{first}".replace("?", "")).write_bytes(bytes([first]) + wire)
     flags = ["-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
     program = build("clang", tmp_path / "fuzz", *flags, HERE / "fuzz_messages.c", C / "ropscreen_wire.c")
-    line = [str(program), f"-runs={runs}", "-max_len=800", "-timeout=5", "-seed=7", "-print_final_stats=1", str(corpus)]
+    line = [
+        str(program),
+        f"-runs={runs}",
+        "-max_len=800",
+        "-timeout=120",
+        "-seed=7",
+        "-print_final_stats=1",
+        str(corpus),
+    ]
     done = subprocess.run(line, capture_output=True, text=True, timeout=1800, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-4000:]
     executed = [line for line in done.stderr.splitlines() if "number_of_executed_units" in line]
