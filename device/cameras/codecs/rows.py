@@ -30,7 +30,7 @@ _USUAL = 0.7
 row is there twice half of the steps are none."""
 _FAR, _OF_FAR = 64, 2.0
 """Noise of several rows makes steps as large as its first one, so that none stands out among those near it. Twice the
-usual one of so many rows before and after is the usual one where it is less."""
+usual one of so many rows before and after is the usual one where it is less, and they are of no drawing."""
 _AT_BLOCKS = 1.5
 """Times that at every eighth row, where a picture that was a JPEG before may have a step."""
 
@@ -59,7 +59,7 @@ def row_step(pixels: NDArray[np.uint8]) -> float:
     for row, part in np.argwhere(likely):
         near, far = (float(np.quantile(steps[max(0, row - r) : row + r + 1, part], _USUAL)) for r in (_NEAR, _FAR))
         if near >= _STILL:
-            usual = min(near + _NOISE, _OF_FAR * (far + _NOISE))
+            usual = min(near + _NOISE, _OF_FAR * (far + _NOISE)) if far >= _STILL else near + _NOISE
             most = max(most, float(steps[row, part] / usual * STEP_MAX / limit[row, 0]))
     return most
 

@@ -23,6 +23,7 @@ WHO: dict[tuple[str, str], set[str]] = {
     ("GET", "state"): EVERYBODY,
     ("GET", "words"): NURSING,
     ("POST", "here"): EVERYBODY,
+    ("POST", "pin"): EVERYBODY,
     ("GET", "worklist"): NURSING,
     ("POST", "worklist/refresh"): NURSING,
     ("POST", "exams"): NURSING,
