@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,25 @@ def _without_constants_of_the_modules_loaded() -> None:
 
 
 _without_constants_of_the_modules_loaded()
+
+
+def _loggers_are_walked_under_their_lock() -> None:
+    """Pytest 9 walks all loggers before and after each test, and a thread that makes one meanwhile ended the run.
+
+    The thread need do no more than import a module. Older versions of pytest do not walk them.
+    """
+    from _pytest.logging import catching_logs
+
+    entered = catching_logs.__enter__
+
+    def enter(self: Any) -> Any:
+        with logging._lock:  # type: ignore[attr-defined]
+            return entered(self)
+
+    catching_logs.__enter__ = enter  # type: ignore[method-assign]
+
+
+_loggers_are_walked_under_their_lock()
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # PyTorch's threads would spin for what another part's tests hold
 os.environ["ROP_BUNDLES"] = os.devnull  # what lies in the slots of this machine decides no test
 

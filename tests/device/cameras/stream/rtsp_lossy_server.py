@@ -15,6 +15,8 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
+CLASSES = [getattr(Gst, name) for name in dir(Gst)]
+"""Else each is made where it is first met, by two of GStreamer's threads twice: then objects of one are none of the other."""
 SENT = itertools.count(1)
 
 
