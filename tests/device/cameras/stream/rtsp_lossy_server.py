@@ -16,7 +16,7 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 CLASSES = [getattr(Gst, name) for name in dir(Gst)]
-"""Else each is made where it is first met, by two of GStreamer's threads twice: then objects of one are none of the other."""
+"""Else each is made where it is first met, by two threads twice, and objects of one are none of the other."""
 SENT = itertools.count(1)
 
 

@@ -19,7 +19,7 @@ from gi.repository import GLib, Gst  # noqa: E402
 Gst.init(None)
 
 CLASSES = [getattr(Gst, name) for name in dir(Gst)]
-"""Else each is made where it is first met, by two of GStreamer's threads twice: then objects of one are none of the other."""
+"""Else each is made where it is first met, by two threads twice, and objects of one are none of the other."""
 
 
 def told(kind: str, structure: "Gst.Structure") -> None:
