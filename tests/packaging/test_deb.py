@@ -112,6 +112,8 @@ def test_the_daemons_package_serves(tmp_path: Path) -> None:
         "runtime.daemon",
         "--socket",
         str(path),
+        "--max-age-ms",
+        "60000",
     ]
-    with started(command, path), Client(path, slots=1, slot_bytes=640 * 480 * 3) as client:
+    with started(command, path), Client(path, slots=1, slot_bytes=640 * 480 * 3, max_age_ms=60_000) as client:
         assert client.read(retina(1, width=640, height=480)).outcome.name in ("RETAKE", "REFER", "NO_REFERRAL_FINDINGS")

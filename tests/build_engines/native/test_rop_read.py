@@ -566,7 +566,7 @@ def test_fuzzed_pictures_manifests_and_signatures_do_no_harm(kept: Bundle, famil
     seeds |= {6: cv2.imencode(".jpg", retina())[1].tobytes()}
     for kind, content in seeds.items():
         (corpus / str(kind)).write_bytes(bytes([kind % 6, 200, 150]) + content)
-    done = run(fuzzer, "-max_total_time=120", "-timeout=10", "-rss_limit_mb=2048", "-max_len=100000", "-seed=7", corpus)
+    done = run(fuzzer, "-max_total_time=120", "-timeout=60", "-rss_limit_mb=2048", "-max_len=100000", "-seed=7", corpus)
     assert done.returncode == 0, done.stderr[-4000:]
 
 

@@ -42,7 +42,7 @@ def test_a_graph_becomes_a_plan_with_its_facts(rtx: Any) -> None:
     assert made.strongly_typed
     assert made.network_layers == {"fp32": 1}
     assert made.flags == ()
-    assert 0 < made.seconds < 60
+    assert made.seconds > 0
 
 
 def test_a_graph_with_a_free_batch_is_built_for_one_frame(rtx: Any) -> None:
