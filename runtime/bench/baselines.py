@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.bench.errors import BenchError
-from runtime.bench.report.export import read_report, read_reports, to_json, write_report_file
+from runtime.bench.report.export import Side, read_report, read_side, to_json, write_report_file
 from runtime.bench.schema import Report
 from runtime.errors import OutputError
 from runtime.sinks.files import prepare_folder
@@ -42,7 +42,7 @@ def save(report: Report, name: str, state: Path | None = None) -> str:
 
 
 def _readable(path: Path) -> Report | None:
-    """What lies there, if it is a report."""
+    """What lies there, if it is a report and its seal holds."""
     if not path.exists():
         return None
     with suppress(BenchError):
@@ -60,15 +60,15 @@ def place(name: str, state: Path | None = None) -> Path:
     return path
 
 
-def side(named: Path, state: Path | None = None) -> tuple[Report, ...]:
+def side(named: Path, state: Path | None = None) -> Side:
     """A side of a comparison: a report, a folder of them, or a baseline; what lies there goes before a name.
 
     Raises `BenchError`, naming the baselines that there are where the word is no path at all.
     """
     if named.exists() or named.name != str(named) or named.suffix == ".json":
-        return read_reports(named)
+        return read_side(named)
     kept = baselines(state)
     if str(named) in kept:
-        return (read_report(kept[str(named)]),)
+        return read_side(kept[str(named)])
     known = ", ".join(kept) or "none; make one: python -m runtime.bench --save-baseline NAME"
     raise BenchError(f"{named}: neither a file, a folder nor a baseline; baselines here: {known}")

@@ -179,10 +179,16 @@ def _compare(asked: Compare) -> int:
         check_writable(path)
         keep_inputs(path, (asked.a, asked.b))
     first, second = baselines.side(asked.a), baselines.side(asked.b)
-    found = compare(first, second, max_regression=asked.max_regression / 100, anyway=asked.anyway)
+    found = compare(
+        first.reports,
+        second.reports,
+        max_regression=asked.max_regression / 100,
+        anyway=asked.anyway,
+        unsealed=(first.faults, second.faults),
+    )
     print_comparison(found, _beside(asked.outputs))
     if asked.outputs.json is not None:
         write_report_file(asked.outputs.json, found.to_json())
     if asked.outputs.html is not None:
-        write_report_file(asked.outputs.html, render_comparison(found, first, second))
+        write_report_file(asked.outputs.html, render_comparison(found, first.reports, second.reports))
     return found.exit_code

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from runtime.bench.words import GPU_STAGES, ROWS, STAGES, LoadKind
-from runtime.outcome import Outcome
-from runtime.percentiles import percentile
+from runtime.bench.words import GPU_STAGES, ROWS, LoadKind
 
 REPORT_SCHEMA = "rop.bench/1"
 
@@ -31,13 +28,8 @@ Percent = Annotated[FiniteFloat, Field(gt=0, lt=100)]
 SAMPLED = {*ROWS, "cpu"} - {"camera_to_result"}
 """What a frame has a value of."""
 ALWAYS_SAMPLED = SAMPLED - set(GPU_STAGES)
-OWN_STAGES = tuple(stage for stage in STAGES if stage != "capture")
-"""That a frame's total holds."""
-OUTCOMES = tuple(outcome.value for outcome in Outcome)
 YEARS = (1970, 2199)
 """In which a run can be: a clock that was never set says 1970."""
-ROUNDED_MS = 0.0011
-"""Times are rounded to a microsecond."""
 
 
 def _moment(text: str) -> str:
@@ -367,26 +359,7 @@ class FramesPart(Part):
             raise ValueError("frames: columns of different lengths")
         if not ALWAYS_SAMPLED <= set(self.columns) <= SAMPLED:
             raise ValueError(f"columns: got {', '.join(sorted(self.columns))}; expected {', '.join(sorted(SAMPLED))}")
-        parts = zip(*(self.columns[row] for row in ("total", *OWN_STAGES)), strict=True)
-        for frame, read, (total, *stages) in zip(self.number, self.columns["classify"], parts, strict=True):
-            if read is not None and not total:
-                raise ValueError(f"frame {frame} was read by both networks in {total} ms, expected more than 0")
-            together = sum(stage for stage in stages if stage is not None)
-            if together > (total or 0.0) + ROUNDED_MS * (1 + len(stages)):
-                raise ValueError(f"frame {frame} took {total} ms in total, and its stages {together:g} ms")
         return self
-
-    @property
-    def timed(self) -> int:
-        """Frames that both networks read."""
-        return sum(read is not None for read in self.columns["classify"])
-
-    def of(self, row: str) -> list[float]:
-        """Latencies of a row, of the frames that both networks read."""
-        if row == "camera_to_result":
-            return list(self.camera_to_result_ms)
-        both = zip(self.columns.get(row, ()), self.columns["classify"], strict=False)
-        return [value for value, read in both if value is not None and read is not None]
 
 
 class Report(Part):
@@ -425,65 +398,10 @@ class Report(Part):
     """The slowest first."""
     slowest: tuple[SlowFramePart, ...]
     frames: FramesPart
+    seal: str | None = None
+    """Of a file: SHA-256 over the rest of it (`report.seal`); None in memory, and in files of older versions."""
 
     @property
     def began(self) -> datetime:
         """`created`, to be put in order by whatever the offsets."""
         return datetime.fromisoformat(self.created)
-
-    @model_validator(mode="after")
-    def _one_story(self) -> Report:
-        wrong = next(self._contradictions(), None)
-        if wrong:
-            raise ValueError(f"contradicts itself: {wrong}")
-        return self
-
-    def _contradictions(self) -> Iterator[str]:
-        frames, counts = self.frames, self.counts
-        failed = frames.outcome.count(Outcome.NO_RESULT.value)
-        refused = sum(
-            read is None and outcome != Outcome.NO_RESULT.value
-            for read, outcome in zip(frames.columns["classify"], frames.outcome, strict=True)
-        )
-        found = {"read": len(frames.number), "timed": frames.timed, "dropped": sum(frames.dropped_before)}
-        found |= {"failed": failed, "refused": refused, "frames_in": counts.read + counts.dropped}
-        for name, count in found.items():
-            if getattr(counts, name) != count:
-                yield f"{name} is {getattr(counts, name)}, of the frames {count}"
-        if unknown := set(frames.outcome) - set(OUTCOMES):
-            yield f"outcome {min(unknown)!r:.40} is none of {', '.join(OUTCOMES)}"
-        if failed and not any(finding.kind == "NO_RESULT" for finding in self.findings):
-            yield f"{failed} frames gave no result, and no finding says so"
-        weights = {finding.weight for finding in self.findings}
-        word = "INVALID" if "invalid" in weights else "FAIL" if "fail" in weights else "PASS"
-        if self.verdict != word:
-            yield f"verdict is {self.verdict}, by its findings {word}"
-        total = self.rows.get("total")
-        if (total.n if total else 0) != frames.timed:
-            yield f"row total is of {total.n if total else 0} frames, {frames.timed} were read by both networks"
-        if not frames.timed <= len(frames.camera_to_result_ms) <= counts.frames_in:
-            times = len(frames.camera_to_result_ms)
-            yield f"{times} times from camera to result of {frames.timed} to {counts.frames_in} frames"
-        yield from self._of_other_times()
-        if self.percentile.p != self.plan.percentile:
-            yield f"percentile is {self.percentile.p:g}, asked was {self.plan.percentile:g}"
-
-    def _of_other_times(self) -> Iterator[str]:
-        """Rows that are not of the frames' own times; and times to a result that a frame took longer for."""
-        frames = self.frames
-        for name, row in self.rows.items():
-            times = frames.of(name)
-            if row.n != len(times):
-                yield f"row {name} is of {row.n} frames, {len(times)} have it"
-                continue
-            figures = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "p99_9": 99.9}
-            own = {"max": max(times), "mean": sum(times) / len(times)}
-            own |= {figure: percentile(times, p) for figure, p in figures.items() if getattr(row, figure) is not None}
-            for figure, value in own.items():
-                if abs(getattr(row, figure) - value) > ROUNDED_MS:
-                    yield f"row {name} says {figure} {getattr(row, figure):g} ms, its frames {value:g} ms"
-        totals, results = sorted(frames.of("total")), sorted(frames.camera_to_result_ms)
-        for total, result in zip(totals, results[-len(totals) :], strict=False):
-            if result < total - ROUNDED_MS:
-                yield f"a frame took {total:g} ms, and from camera to result {result:g} ms"
-                return

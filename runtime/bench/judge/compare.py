@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from runtime.bench.errors import BenchError
-from runtime.bench.judge.sides import described, differing, mixed, one_id_two_machines
+from runtime.bench.judge.sides import described, differing, mixed
 from runtime.bench.judge.stats import (
     FEWEST_RUNS,
     ratio_interval,
@@ -21,8 +21,6 @@ from runtime.bench.judge.stats import (
     spread_of_interval,
     spread_of_runs,
 )
-from runtime.bench.judge.times import times_apart
-from runtime.bench.judge.verdict import unsaid
 from runtime.bench.judge.work import copies, unlike
 from runtime.bench.measure.samples import Column
 from runtime.bench.schema import Report
@@ -87,8 +85,8 @@ class Comparison:
     """Why the reports are not comparable; empty unless comparing was forced."""
     regressions: tuple[str, ...]
     doubts: tuple[str, ...]
-    """Reports that are INVALID of themselves, sides that are not one thing or contradict each other about the machine:
-    nothing is decided by them."""
+    """Reports that are INVALID of themselves or whose seals do not hold, sides that are not one thing: they decide
+    nothing."""
     unlike: tuple[str, ...]
     """In what the sides did not do the same work: failures, other outcomes, fewer readings."""
     runs: tuple[int, int]
@@ -118,9 +116,17 @@ class Comparison:
 
 
 def compare(
-    a: Sequence[Report], b: Sequence[Report], *, max_regression: float, anyway: bool = False, seed: int = 0
+    a: Sequence[Report],
+    b: Sequence[Report],
+    *,
+    max_regression: float,
+    anyway: bool = False,
+    seed: int = 0,
+    unsealed: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> Comparison:
     """Hold `b` against `a`: a run each, or at least three each. max_regression: share that a stage may be slower by.
+
+    unsealed: of each side what is wrong with the seals of its files (`export.Side.faults`).
 
     Raises `BenchError` when the reports are not comparable (and not `anyway`), hold too few frames, are too few, or
     hold one run more than once.
@@ -166,8 +172,9 @@ def compare(
         for line in lines
         if line.result == "slower" and line.change > max_regression
     )
-    doubts = tuple(doubt for name, side in (("A", a), ("B", b)) for doubt in _doubts(name, side))
-    doubts += tuple(one_id_two_machines(a, b))
+    sealing = tuple(_doubts_of_seals(name, faults, of) for name, faults, of in zip("AB", unsealed, (a, b), strict=True))
+    doubts = tuple(doubt for doubt in sealing if doubt)
+    doubts += tuple(doubt for name, side in (("A", a), ("B", b)) for doubt in _doubts(name, side))
     other_work = tuple(unlike(first, second))
     counts, sides = (len(a), len(b)), (described(first), described(second))
     answer, needed = _answer(lines, regressions, doubts, other_work, counts)
@@ -207,23 +214,22 @@ def made_in_turns(a: Sequence[Report], b: Sequence[Report]) -> bool:
     return all(before[1] < after[0] for before, after in pairwise(pairs))
 
 
+def _doubts_of_seals(name: str, faults: Sequence[str], side: Sequence[Report]) -> str:
+    if not faults:
+        return ""
+    which = f"{name}, " if len(side) == 1 else f"{len(faults)} of {len(side)} in {name}, the first "
+    return printable(f"{which}{faults[0]}")
+
+
 def _doubts(name: str, side: Sequence[Report]) -> Iterator[str]:
     def told(count: int, one: str, several: str) -> str:
         return f"{name} {one}" if len(side) == 1 else f"{count} of {len(side)} in {name} {several}"
 
-    hidden = sorted({kind for report in side for kind in unsaid(report)})
-    if hidden:
-        yield f"{name} does not say what its own figures of the machine show ({', '.join(hidden)})"
     invalid = sum(report.verdict == "INVALID" for report in side)
     if invalid:
         kinds = sorted({f.kind for report in side for f in report.findings if f.weight == "invalid"})
         which = told(invalid, "is INVALID of itself", "are INVALID")
         yield printable(f"{which} ({', '.join(kinds)})") if kinds else which
-    apart = [(number, text) for number, report in enumerate(side, 1) for text in times_apart(report)]
-    if apart:
-        number, text = apart[0]
-        which = name if len(side) == 1 else f"{len({n for n, _ in apart})} of {len(side)} in {name}, run {number},"
-        yield f"{which} contradicts itself: {text}"
     stopped = sum(report.interrupted for report in side)
     if stopped:
         yield told(stopped, "was interrupted", "were interrupted")
@@ -240,14 +246,10 @@ def _failed_self_test(report: Report) -> bool:
 
 def incomparable(a: Report, b: Report) -> Iterator[str]:
     """Each reason why the figures of the two say nothing of each other."""
-    if not (a.environment.machine_id.strip() and b.environment.machine_id.strip()):
-        yield "a report does not say on which machine it was made (machine_id is empty)"
     if a.environment.machine_id != b.environment.machine_id:
         yield f"other machine ({a.environment.processor}, {b.environment.processor})"
     if a.environment.power_mode != b.environment.power_mode:
         yield f"other power mode ({a.environment.power_mode}, {b.environment.power_mode})"
-    if a.bundle.sha256 == b.bundle.sha256:
-        yield from _other_files(a, b)
     if a.input.sha256 is None or a.input.sha256 != b.input.sha256:
         yield f"other input ({_fed(a)}, {_fed(b)})"
     if (first_sizes := _sizes(a)) != (second_sizes := _sizes(b)):
@@ -269,16 +271,6 @@ def _fed(report: Report) -> str:
 def _sizes(report: Report) -> str:
     fed = report.input
     return f"{fed.width}x{fed.height}" + "".join(f", {count} of {size}" for size, count in sorted(fed.sizes.items()))
-
-
-def _other_files(a: Report, b: Report) -> Iterator[str]:
-    """Of one manifest, which names each file's hash, there is one of each."""
-    first, second = a.bundle.files, b.bundle.files
-    names = first.keys() | second.keys() if a.engine.precision == b.engine.precision else first.keys() & second.keys()
-    for name in sorted(names):
-        if first.get(name) != second.get(name):
-            hashes = ", ".join(files.get(name, "none")[:12] for files in (first, second))
-            yield f"other {name} under one manifest ({hashes})"
 
 
 def _figures(a: Sequence[Report], b: Sequence[Report]) -> Iterator[tuple[str, float]]:

@@ -56,8 +56,6 @@ OWN = (
 """A run's own: when it was, what it found. All else that a report holds is what was measured, and is compared."""
 ONE = ("bundle", "environment", "trust")
 """In which all runs of a side must be alike, beside the facts."""
-BY_MACHINE_ID = ("processor", "cores", "gpu")
-"""What goes into `machine_id` of `measure.environment` and is told in full beside it."""
 MOST_SHOWN = 80
 TOLD = ("bundle", "precision", "engine", "threads", "affinity", "CPU", "software")
 """Those that are told even when both sides are alike in them."""
@@ -98,20 +96,6 @@ def mixed(side: Sequence[Report]) -> Iterator[str]:
     for path, leaves in _leaves(side).items():
         if len(leaves) > 1 and _under(path, ONE) and not _under(path, told):
             yield printable(f"mixes {path} ({_shown(leaves)})")
-
-
-def one_id_two_machines(a: Sequence[Report], b: Sequence[Report]) -> Iterator[str]:
-    """In words, where both sides bear one machine_id and not one processor, count of cores or GPU.
-
-    The id is a hash over these, so that no run has the one and the other: a report was changed, or is of another
-    machine. What is mixed within a side is told by `mixed`.
-    """
-    before, after = ({report.environment.machine_id for report in side} for side in (a, b))
-    for name in BY_MACHINE_ID if before == after else ():
-        first, second = ({str(getattr(report.environment, name)) for report in side} for side in (a, b))
-        if first != second:
-            told = " and ".join(sorted(first)), " and ".join(sorted(second))
-            yield printable(f"A and B bear one machine_id and another {name} ({', '.join(told)}): not of one machine")
 
 
 def _leaves(side: Sequence[Report]) -> dict[str, set[str | None]]:

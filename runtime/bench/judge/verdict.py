@@ -12,7 +12,7 @@ from runtime.bench.judge.stats import drift, drift_by_chance, trend
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Samples
 from runtime.bench.options import Goals, LoadPlan, ModelOptions, Until
-from runtime.bench.schema import ColdStartPart, Report
+from runtime.bench.schema import ColdStartPart
 from runtime.percentiles import percentile, samples_needed, upper_bound
 
 DRIFT_LIMIT = 0.10
@@ -68,19 +68,6 @@ def judge(evidence: Evidence) -> Verdict:
     """PASS, FAIL or INVALID with all that was found."""
     parts = (_enough, _machine_steady, _kept_to_goals, _soak, _worth_knowing)
     return Verdict.of([finding for part in parts for finding in part(evidence)])
-
-
-def unsaid(report: Report) -> Iterator[str]:
-    """Kinds of findings that a report's own figures of the machine ask for, and that it does not hold."""
-    machine, made = report.machine, report.environment
-    cores = min(made.cores if made.affinity is None else len(made.affinity), made.quota_cores or made.cores)
-    shown = {
-        Kind.THROTTLED: bool(machine.throttled),
-        Kind.CLOCK_STEPPED: abs(machine.clock_step_ms) > STEP_LIMIT_MS,
-        Kind.CORES_TAKEN: machine.other_cores + machine.stolen_cores > OTHERS_LIMIT * cores,
-    }
-    said = {finding.kind for finding in report.findings}
-    yield from (kind.name for kind, there in shown.items() if there and kind.name not in said)
 
 
 def overhead_us(samples: Samples, machine: MachineLog) -> float:

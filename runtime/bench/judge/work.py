@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from runtime.bench.schema import Report
-from runtime.bench.words import STAGES
 from runtime.commands.text import printable
 from runtime.outcome import Outcome
 
@@ -17,24 +16,13 @@ MOST_NAMED = 3
 
 
 def copies(side: Sequence[Report]) -> Iterator[str]:
-    """When each run began that stands in a side more than once, whatever its files are called and say of its time.
+    """When each run began that stands in a side more than once, whatever its files are called.
 
-    No two runs take the same microseconds for all stages of a frame: where half of the frames do, one was copied, and
-    perhaps edited.
+    No two runs take the same microseconds for all their frames.
     """
-    seen: list[list[tuple[float | None, ...]]] = []
-    for report in side:
-        columns = [column for name in ("total", *STAGES) if (column := report.frames.columns.get(name)) is not None]
-        frames = list(zip(*columns, strict=True))
-        if any(_alike(frames, other) for other in seen):
-            yield report.created
-        seen.append(frames)
-
-
-def _alike(frames: Sequence[tuple[float | None, ...]], others: Sequence[tuple[float | None, ...]]) -> bool:
-    """Whether half of the frames that took any time took the same, wherever they stand."""
-    timed = [frame for frame in frames if any(frame)]
-    return 2 * (Counter(timed) & Counter(others)).total() >= max(1, len(timed))
+    yield from (
+        one.created for number, one in enumerate(side) if any(one.frames == other.frames for other in side[:number])
+    )
 
 
 def unlike(a: Sequence[Report], b: Sequence[Report]) -> Iterator[str]:

@@ -48,8 +48,8 @@ def _undecided(comparison: Comparison) -> str:
     ]
     if comparison.doubts:
         reasons.append(
-            "runs that are INVALID, were interrupted, failed the self-test or are not of one thing and machine decide "
-            "nothing"
+            "runs that are INVALID, were interrupted, failed the self-test, are not of one thing or have no seal that "
+            "holds decide nothing"
         )
     if comparison.unlike:
         reasons.append(f"A and B did not do the same work: {', '.join(comparison.unlike)}")

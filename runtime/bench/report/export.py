@@ -7,10 +7,12 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from device.outputs import OutputFolder, write_whole
 from runtime.bench.errors import BenchError
+from runtime.bench.report.seal import FIELD, seal_fault, sealed
 from runtime.bench.schema import REPORT_SCHEMA, Report
 from runtime.checked_json import NotJson, first_problem, model_from, read_at_most
 from runtime.commands.say import say
@@ -58,8 +60,8 @@ def _unwritable(path: Path, error: OSError) -> BenchError:
 
 
 def to_json(report: Report) -> str:
-    """The report as one JSON object."""
-    return report.model_dump_json(by_alias=True) + "\n"
+    """The report as one JSON object, sealed as it is now."""
+    return sealed(report.model_dump_json(by_alias=True, exclude={FIELD})) + "\n"
 
 
 def series_to_json(head: Mapping[str, object], reports: Iterable[Report]) -> str:
@@ -68,8 +70,38 @@ def series_to_json(head: Mapping[str, object], reports: Iterable[Report]) -> str
     return f'{json.dumps(head)[:-1]}, "reports": [{whole}]}}\n'
 
 
+@dataclass(frozen=True)
+class Side:
+    """The reports of one side of a comparison."""
+
+    reports: tuple[Report, ...]
+    faults: tuple[str, ...]
+    """Of each file whose seal does not hold: its path and what is wrong, as a clause."""
+
+
 def read_report(path: Path) -> Report:
-    """A report from its JSON file, checked whole. Raises `BenchError` when it is not one."""
+    """A report from its JSON file, checked whole. Raises `BenchError` when it is not one, or its seal does not hold."""
+    side = _read(path)
+    if side.faults:
+        raise BenchError(f"report {side.faults[0]}")
+    return side.reports[0]
+
+
+def read_side(path: Path) -> Side:
+    """The report of a file, or those of all `.json` files in a folder, broken seals and all. Raises `BenchError`."""
+    if not path.is_dir():
+        return _read(path)
+    paths = sorted(path.glob("*.json"))
+    if not paths:
+        raise BenchError(f"folder {path}: holds no .json file, expected the reports of a series of runs")
+    sides = [_read(found) for found in paths]
+    return Side(
+        tuple(report for side in sides for report in side.reports),
+        tuple(fault for side in sides for fault in side.faults),
+    )
+
+
+def _read(path: Path) -> Side:
     from pydantic import ValidationError
 
     try:
@@ -79,22 +111,14 @@ def read_report(path: Path) -> Report:
     if len(raw) > LIMIT_BYTES:
         raise BenchError(f"report {path}: larger than {LIMIT_BYTES >> 20} MiB; not a report")
     try:
-        return model_from(Report, raw)
+        report = model_from(Report, raw)
     except (ValidationError, NotJson) as error:
         problem = first_problem(error, "the file") if isinstance(error, ValidationError) else str(error)
         several = "'rop.bench-" in problem
         advice = "that file holds other than one run" if several else "measure again with --json"
         raise BenchError(f"report {path}: not a whole {REPORT_SCHEMA} report ({problem}); {advice}") from None
-
-
-def read_reports(path: Path) -> tuple[Report, ...]:
-    """The report of a file, or those of all `.json` files in a folder. Raises `BenchError`."""
-    if not path.is_dir():
-        return (read_report(path),)
-    paths = sorted(path.glob("*.json"))
-    if not paths:
-        raise BenchError(f"folder {path}: holds no .json file, expected the reports of a series of runs")
-    return tuple(read_report(found) for found in paths)
+    wrong = seal_fault(raw, report.seal)
+    return Side((report.model_copy(update={"seal": None}),), (f"{path} {wrong}",) if wrong else ())
 
 
 def to_csv(report: Report) -> str:

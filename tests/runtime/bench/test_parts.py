@@ -250,7 +250,7 @@ def test_layers_are_told_by_both_engines(tmp_path: Path) -> None:
 def test_baselines_are_kept_by_name(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = make_report(bundle)
     baselines.save(report, "monday", tmp_path)
-    assert baselines.side(Path("monday"), tmp_path) == (report,)
+    assert baselines.side(Path("monday"), tmp_path).reports == (report,)
     with pytest.raises(BenchError, match="baselines here: monday"):
         baselines.side(Path("tuesday"), tmp_path)
     with pytest.raises(BenchError, match="cannot be read"):
@@ -269,7 +269,7 @@ def test_a_baseline_is_replaced_with_a_word_and_by_nothing_that_decides_less(bun
     for worse, words in ((invalid, "INVALID"), (valid.model_copy(update={"interrupted": True}), "stopped")):
         said = baselines.save(worse, "monday", tmp_path)
         assert ("not kept" in said, words in said) == (True, True)
-    assert baselines.side(Path("monday"), tmp_path) == (valid,)
+    assert baselines.side(Path("monday"), tmp_path).reports == (valid,)
 
 
 def test_a_baseline_through_the_commands(

@@ -146,21 +146,6 @@ def test_an_invalid_side_decides_nothing(plain: Report, side: int, slower: float
     assert (same.answer, words(same)[-1]) == ("undecided", words(found)[-1])
 
 
-@pytest.mark.parametrize("changes", [{"processor": "Another CPU"}, {"cores": 96}, {"gpu": "Another GPU"}])
-@pytest.mark.parametrize("slower", [0.0, 0.3, -0.3])
-def test_one_machine_with_another_processor_decides_nothing(
-    plain: Report, changes: dict[str, object], slower: float
-) -> None:
-    """The id is a hash over them: whatever the times, such reports are not of one machine."""
-    a, b = pair(plain, np.random.default_rng(4), slower, 0.005)
-    found = compare((a,), (b.model_copy(update={"environment": b.environment.model_copy(update=changes)}),),
-                    max_regression=0.05)  # fmt: skip
-    assert (found.answer, found.exit_code) == ("undecided", 2)
-    (doubt,) = found.doubts
-    assert doubt.startswith("A and B bear one machine_id and another ")
-    assert any(line.startswith("DIFFERS in ") for line in head(found))
-
-
 def test_the_command_ends_with_2_when_undecided(bundle: Bundle, tmp_path: Path) -> None:
     speeds = flicker(np.random.default_rng(3), 2, FRAMES, 0.6)
     paths = [tmp_path / name for name in ("a.json", "b.json")]

@@ -141,13 +141,6 @@ def with_frames(report: Report, **parts: object) -> Report:
     return report.model_copy(update={"frames": report.frames.model_copy(update=parts)})
 
 
-def test_a_copy_with_another_column_is_a_copy(bundle: Bundle) -> None:
-    whole = run(bundle)
-    columns = {**whole.frames.columns, "upload": (None,) * len(whole.frames.number), "cpu": (1.0,) * 300}
-    with pytest.raises(BenchError, match="more than once"):
-        compared(whole, dated(with_frames(whole, columns=columns), 1))
-
-
 def test_pictures_of_other_names_and_other_outcomes_most_times_are_other_work(bundle: Bundle) -> None:
     a, b = run(bundle, 0), run(bundle, 1)
     count = len(a.frames.number)
@@ -159,36 +152,6 @@ def test_pictures_of_other_names_and_other_outcomes_most_times_are_other_work(bu
     mostly = [(usual,) * (count - 1) + (seldom,) for usual, seldom in (("REFER", "RETAKE"), ("RETAKE", "REFER"))]
     sides = [with_frames(side, source=("sim:0",) * count, outcome=of) for side, of in zip((a, b), mostly, strict=True)]
     assert any("another outcome in B" in text for text in compared(*sides).unlike)
-
-
-@pytest.mark.parametrize(
-    ("update", "kind"),
-    [
-        ({"throttled": ("cpu0",)}, "THROTTLED"),
-        ({"clock_step_ms": 9999.0}, "CLOCK_STEPPED"),
-        ({"other_cores": 99.0}, "CORES_TAKEN"),
-        ({"stolen_cores": 99.0}, "CORES_TAKEN"),
-    ],
-)
-def test_what_the_machine_shows_and_no_finding_says_is_a_doubt(
-    bundle: Bundle, update: dict[str, object], kind: str
-) -> None:
-    a, b = run(bundle, 0), run(bundle, 1)
-    hidden = b.model_copy(update={"machine": b.machine.model_copy(update=update)})
-    found = compared(a, hidden)
-    assert (found.answer, found.exit_code) == ("undecided", 2)
-    assert found.doubts == (f"B does not say what its own figures of the machine show ({kind})",)
-
-
-@pytest.mark.parametrize("edited", [1, 100])
-def test_a_copy_with_some_latencies_edited_is_a_copy(bundle: Bundle, edited: int) -> None:
-    whole = run(bundle)
-    columns = {name: list(values) for name, values in whole.frames.columns.items()}
-    for name in ("total", "classify"):
-        columns[name][:edited] = [3.0 + n for n in range(edited)]
-    frames = whole.frames.model_copy(update={"columns": {name: tuple(found) for name, found in columns.items()}})
-    with pytest.raises(BenchError, match="more than once"):
-        compared(whole, dated(whole.model_copy(update={"frames": frames}), 1))
 
 
 def test_one_input_whose_pictures_have_other_names_is_undecided(bundle: Bundle) -> None:
@@ -233,32 +196,3 @@ def test_an_answer_that_was_forced_says_so_last_without_controls(bundle: Bundle)
     texts = json.loads(found.to_json())
     assert all(text.isprintable() for text in (*words(found), *texts["differences"], *texts["differs"]))
     assert not any("not alike, and says nothing else" in line for line in words(compared(a, run(bundle, 2))))
-
-
-@pytest.mark.parametrize("names", [("", ""), (" ", " "), ("", "ab")])
-def test_a_machine_that_is_not_named_is_not_the_same(bundle: Bundle, names: tuple[str, str]) -> None:
-    a, b = (
-        report.model_copy(update={"environment": report.environment.model_copy(update={"machine_id": name})})
-        for report, name in zip((run(bundle), run(bundle, 1)), names, strict=True)
-    )
-    with pytest.raises(BenchError, match="does not say on which machine"):
-        compared(a, b)
-
-
-@pytest.mark.parametrize(
-    ("part", "changes", "said"),
-    [
-        ("counts", {"failed": 3}, "failed is 3, of the frames 0"),
-        ("counts", {"refused": 3}, "refused is 3, of the frames 0"),
-        ("counts", {"frames_in": 301}, "frames_in is 301, of the frames 300"),
-        ("frames", {"outcome": ("NO_RESULT",) * 300}, "failed is 0, of the frames 300"),
-        ("frames", {"outcome": ("FINE",) * 300}, "outcome 'FINE' is none of REFER"),
-    ],
-)
-def test_a_report_whose_failures_are_hidden_is_refused(
-    bundle: Bundle, part: str, changes: dict[str, object], said: str
-) -> None:
-    content = json.loads(to_json(run(bundle)))
-    content[part] |= changes
-    with pytest.raises(ValueError, match=said):
-        Report.model_validate(content)

@@ -21,7 +21,7 @@ from runtime.bench.measure.samples import Samples
 from runtime.bench.measure.supply import SupplyFacts
 from runtime.bench.options import Goals, LoadPlan, Until
 from runtime.bench.report.assemble import About, assemble
-from runtime.bench.report.export import check_writable, read_report, to_csv, to_json, write_report_file
+from runtime.bench.report.export import check_writable, read_report, read_side, to_csv, to_json, write_report_file
 from runtime.bench.report.page import render
 from runtime.bench.report.table import print_report
 from runtime.bench.schema import PeerPart, Report
@@ -165,13 +165,14 @@ def test_the_page_stands_alone_and_nothing_in_it_acts(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("totals", [[], [5.0], [5.0, 5.0, 5.0]])
-def test_runs_of_almost_nothing_still_give_every_report(bundle: Bundle, totals: list[float]) -> None:
+def test_runs_of_almost_nothing_still_give_every_report(bundle: Bundle, tmp_path: Path, totals: list[float]) -> None:
     report = make_report(bundle, totals, stopped=True)
     assert report.interrupted
     assert report.verdict == "INVALID"
     assert "stopped by hand" in render(report)
     assert to_csv(report).count("\n") == len(totals) + 1
-    assert Report.model_validate_json(to_json(report)) == report
+    (tmp_path / "a.json").write_text(to_json(report))
+    assert read_report(tmp_path / "a.json") == report
     told = io.StringIO()
     print_report(report, told)
     assert "INVALID" in told.getvalue()
@@ -264,7 +265,7 @@ def test_a_number_that_is_none_is_refused_wherever_it_stands(bundle: Bundle, tmp
         put(content, place, "PLACE")
         path.write_text(json.dumps(content).replace('"PLACE"', value))
         try:
-            read_report(path)
+            read_side(path)
         except BenchError as error:
             told = str(error)
             assert "measure again with --json" in told
@@ -278,35 +279,17 @@ def test_a_number_that_is_none_is_refused_wherever_it_stands(bundle: Bundle, tmp
     ("place", "value", "said"),
     [
         (("frames", "columns", "total", 3), -3.0, r"frames.columns.total.3: got -3.0, expected greater"),
-        (("frames", "columns", "total", 3), 0.0, "frame 3 was read by both networks in 0.0 ms, expected more than 0"),
-        (("frames", "columns", "total", 3), None, "frame 3 was read by both networks in None ms"),
         (("frames", "columns", "total"), [10.0] * 19, "columns of different lengths"),
-        (("frames", "columns", "classify", 3), None, "timed is 20, of the frames 19"),
         (("frames", "columns", "sum"), [10.0] * 20, "columns: got age, .*, sum, .*; expected"),
         (("frames", "columns"), {}, "columns: got ; expected"),
         (("frames", "camera_to_result_ms", 0), 0.0, "camera_to_result_ms.0: .*greater than 0"),
         (("frames", "camera_to_result_ms", 0), None, "camera_to_result_ms.0: .* number"),
-        (("counts", "read"), 21, "read is 21, of the frames 20"),
-        (("frames", "dropped_before", 4), 2, "dropped is 0, of the frames 2"),
-        (("verdict",), "PASS", "verdict is PASS, by its findings INVALID"),
-        (("findings",), [], "verdict is INVALID, by its findings PASS"),
-        (("rows",), {}, "row total is of 0 frames, 20 were read"),
-        (("frames", "columns", "total", 3), 0.002, "frame 3 took 0.002 ms in total, and its stages 10"),
-        (("frames", "camera_to_result_ms"), [], "0 times from camera to result of 20 to 20 frames"),
-        (("frames", "camera_to_result_ms"), [10.0] * 21, "21 times from camera to result of 20 to 20 frames"),
-        (("rows", "segment", "max"), 0.5, "row segment says max 0.5 ms, its frames 6 ms"),
-        (("rows", "segment", "n"), 19, "row segment is of 19 frames, 20 have it"),
-        (("rows", "total", "p50"), 3.0, "row total says p50 3 ms, its frames 10 ms"),
-        (("rows", "total", "mean"), 3.0, "row total says mean 3 ms, its frames 10 ms"),
-        (("frames", "columns", "segment", 3), None, "row segment is of 20 frames, 19 have it"),
-        (("frames", "columns", "total", 3), 7.0, "frame 3 took 7.0 ms in total, and its stages 10"),
         (("percentile", "p"), 100.0, "percentile.p: .*less than 100"),
-        (("percentile", "p"), 50.0, "percentile is 50, asked was "),
         (("created",), "yesterday", "created: .*expected a date and time with its offset"),
         (("created",), "2026-11-22T10:00:00", "created: .*with its offset"),
     ],
 )
-def test_what_contradicts_itself_or_is_no_latency_is_refused(
+def test_what_is_no_report_is_refused(
     bundle: Bundle, tmp_path: Path, place: tuple[str | int, ...], value: object, said: str
 ) -> None:
     content = json.loads(to_json(make_report(bundle, [10.0] * 20)))
