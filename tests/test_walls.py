@@ -35,7 +35,7 @@ FLOORS = {
         shares plan_key gate csv_rows
         manifest checked_json summed budget reading commands percentiles metrics config
         explanation
-        outcome views errors arrays exact cpu_class uptime moved onnx_weights site_state student tls repeats
+        outcome views errors arrays exact cores cpu_class uptime moved onnx_weights site_state student tls repeats
     """,
     "runtime.bench": """
         __main__

@@ -16,6 +16,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Any
 
+from runtime.cores import allowed_cores
 from runtime.errors import ScreeningError
 from runtime.exam.commands.journal import keep_key_from_others
 from runtime.exam.journal.crypt import keep_told_key, taken_key
@@ -45,7 +46,7 @@ class LocalPool:
     def __init__(self, settings: ReaderSettings, workers: int) -> None:
         self._settings = settings
         self._context = multiprocessing.get_context("spawn")
-        cpus = sorted(os.sched_getaffinity(0))
+        cpus = allowed_cores()
         pins: list[int | None] = list(cpus) if workers <= len(cpus) else [None] * workers
         self._workers: list[_Worker] = []
         try:

@@ -17,6 +17,7 @@ from runtime.bundle import Bundle, open_bundle
 from runtime.commands.say import say
 from runtime.commands.stop import Interrupted, Stop
 from runtime.commands.text import error_text, printable
+from runtime.cores import allowed_cores
 from runtime.errors import OutputError, ScreeningError
 from runtime.exam.journal.crypt import taken_key
 from runtime.reread.arguments import RereadOptions
@@ -214,7 +215,7 @@ def _pool(options: RereadOptions, stop: Stop) -> Iterator[tuple[ReaderPool, Read
         return
     from runtime.reread.local import LocalPool
 
-    workers = options.workers or len(os.sched_getaffinity(0))
+    workers = options.workers or len(allowed_cores())
     with stop.interruptible:
         local = LocalPool(settings, workers)
     with local:

@@ -11,6 +11,7 @@ from runtime.bench.judge.findings import Finding, Kind, Verdict
 from runtime.bench.judge.stats import drift, drift_by_chance, trend
 from runtime.bench.measure.sampler import RSS, MachineLog
 from runtime.bench.measure.samples import Samples
+from runtime.bench.measure.sensors import QUOTA
 from runtime.bench.options import Goals, LoadPlan, ModelOptions, Until
 from runtime.bench.schema import ColdStartPart
 from runtime.percentiles import percentile, samples_needed, upper_bound
@@ -32,6 +33,10 @@ OVERHEAD_LIMIT_US = 50.0
 WAITED_TIMES = 10.0
 OUTLIER_TIMES = 3.0
 """A frame this many times slower than the median is an outlier."""
+MORE_QUOTA = (
+    "raise that quota (cpu.max or cpu.cfs_quota_us of the control group, --cpus of the container), or use fewer "
+    "--threads than it allows, then measure again"
+)
 SOAK_P = 0.01
 SOAK_MEMORY_MB = 1.0
 """Growth over a soak below which memory counts as steady."""
@@ -122,7 +127,8 @@ def _enough(evidence: Evidence) -> Iterator[Finding]:
 def _machine_steady(evidence: Evidence) -> Iterator[Finding]:
     samples, machine = evidence.samples, evidence.machine
     if machine.throttled:
-        yield Finding(Kind.THROTTLED, f"the machine was slowed down: {', '.join(machine.throttled)}")
+        text = f"the machine was slowed down: {', '.join(machine.throttled)}"
+        yield Finding(Kind.THROTTLED, text, MORE_QUOTA if set(machine.throttled) == {QUOTA} else None)
     if abs(machine.clock_step_ms) > STEP_LIMIT_MS:
         text = f"the wall clock jumped by {machine.clock_step_ms:.0f} ms against the monotonic clock"
         yield Finding(Kind.CLOCK_STEPPED, text)

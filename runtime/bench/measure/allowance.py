@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from runtime.cores import allowed_cores
 
 PROC = Path("/proc")
 SYS = Path("/sys")
@@ -25,13 +26,6 @@ class Allowance:
 def allowance(proc: Path = PROC, root: Path = SYS) -> Allowance:
     """What this process may use now."""
     return Allowance(allowed_cores(), quota_cores(proc, root))
-
-
-def allowed_cores() -> tuple[int, ...]:
-    """The cores that this thread, and those that it starts, may run on; all of them where a system does not say."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
 
 
 def quota_cores(proc: Path = PROC, root: Path = SYS) -> float | None:

@@ -16,9 +16,9 @@ import numpy as np
 
 from device.frame import Frame
 from runtime.bench.errors import BenchError
-from runtime.bench.measure.allowance import allowed_cores
 from runtime.bench.measure.kernel import cpu_reader
 from runtime.bench.schema import ColdStartPart
+from runtime.cores import allowed_cores
 
 STARTER = (
     "import time; began = time.monotonic_ns(); import sys, runtime; imported = time.monotonic_ns(); "

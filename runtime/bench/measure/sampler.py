@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple
 
-from runtime.bench.measure.allowance import allowed_cores
 from runtime.bench.measure.energy import EnergyCounter, energy_counters
 from runtime.bench.measure.kernel import CpuSeconds, cpu_reader, memory_reader
 from runtime.bench.measure.libraries import library
 from runtime.bench.measure.sensors import Sensor, ThrottleCounter, sensors, throttle_counters
+from runtime.cores import allowed_cores
 
 PERIOD_S = 1.0
 RSS = "memory_mb"

@@ -13,6 +13,8 @@ from runtime.bench.measure.kernel import KeptFile
 from runtime.bench.measure.libraries import library
 
 SYS = Path("/sys")
+QUOTA = "CPU quota of the container"
+"""Why a machine was slowed down that is not hot."""
 MOST_CLOCKS = 16
 """Cores whose clock is read, spread over all of them: each reading makes that core stop for it."""
 
@@ -68,7 +70,7 @@ def throttle_counters(root: Path = SYS, proc: Path = PROC) -> list[ThrottleCount
             found += [ThrottleCounter(f"cooling by {name}", _file(kind.with_name("cur_state")), True)]
     for folder in dict.fromkeys(group_folders(proc, root)):  # a quota of any group above slows this process, too
         if "nr_throttled" in _text(folder / "cpu.stat"):
-            found += [ThrottleCounter("CPU quota of the container", _throttled(folder / "cpu.stat"), False)]
+            found += [ThrottleCounter(QUOTA, _throttled(folder / "cpu.stat"), False)]
     with contextlib.suppress(Exception):
         found += _nvml_throttling()
     return [counter for counter in found if _works(counter.read)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runtime.cores import allowed_cores
 from runtime.cpu_class import limit_takes_bf16
 from runtime.engines.base import ENCODED_FROM
 from runtime.engines.openvino.branches import Branches, BranchesRequest, branches_of
@@ -180,13 +180,9 @@ def _options(core: Any, precision: str, threads: int | None) -> dict[str, Any]:
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
-        if threads < _cores_allowed():
+        if threads < len(allowed_cores()):
             options["ENABLE_CPU_PINNING"] = False  # to the first cores, as those of every other such program
     return options
-
-
-def _cores_allowed() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from runtime.bench.judge.findings import EXIT_CODES, Kind, Verdict, Weight
 from runtime.bench.judge.stats import drift
 from runtime.bench.judge.verdict import Evidence, judge
 from runtime.bench.measure.sampler import Culprit, MachineLog
+from runtime.bench.measure.sensors import QUOTA
 from runtime.bench.options import Goals, LoadPlan, Until
 from runtime.bench.schema import ColdStartPart
 from runtime.outcome import Outcome
@@ -97,6 +98,20 @@ def test_invalid_comes_before_fail() -> None:
     verdict = judge(evidence(goals=Goals(99, 1), machine=replace(QUIET, throttled=["heat"])))
     assert verdict.word == "INVALID"
     assert [finding.kind for finding in verdict.findings] == [Kind.THROTTLED, Kind.OVER_BUDGET]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said", "not_said"),
+    [
+        ([QUOTA], "raise that quota", "cool"),
+        (["cpu0 thermal throttling"], "cool", "quota"),
+        ([QUOTA, "x"], "cool", "--cpus"),
+    ],
+)
+def test_what_a_quota_slows_down_is_not_to_be_cooled(reasons: list[str], said: str, not_said: str) -> None:
+    (finding,) = judge(evidence(machine=replace(QUIET, throttled=reasons))).findings
+    assert said in finding.advice
+    assert not_said not in finding.advice
 
 
 def test_it_says_who_took_the_cores() -> None:

@@ -14,12 +14,13 @@ import pytest
 
 from runtime.bench.judge.findings import Kind
 from runtime.bench.judge.verdict import Evidence, judge
-from runtime.bench.measure.allowance import allowance, allowed_cores, group_folders, quota_cores
+from runtime.bench.measure.allowance import allowance, group_folders, quota_cores
 from runtime.bench.measure.environment import environment
 from runtime.bench.measure.kernel import cpu_reader
 from runtime.bench.measure.sampler import Sampler
 from runtime.bench.measure.sensors import throttle_counters
 from runtime.bench.options import Goals, LoadPlan, Until
+from runtime.cores import allowed_cores
 from tests.runtime.bench.measure.test_machine import write
 from tests.runtime.bench.planned import samples_of
 
