@@ -16,13 +16,13 @@ from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
-from pynetdicom.presentation import PresentationContext
+from pynetdicom.presentation import PresentationContext, build_context
 
 from device.extras import how_to_install
 from runtime.dicom import uids
 from runtime.dicom.certificates import client_context
 from runtime.dicom.configuration import DicomConfig, DicomNode
-from runtime.dicom.connection import PREPARED
+from runtime.dicom.connection import GUARDED, MESSAGES, MOST_BYTES, MOST_ITEMS, PREPARED, Bound
 from runtime.dicom.errors import Aborted, ArchiveRefused, ArchiveUnreachable, Lost, NotOffered
 from runtime.tls import why_refused
 
@@ -51,6 +51,11 @@ for _library in ("pynetdicom", "pydicom"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 
+def proposed(sop_class: str) -> PresentationContext:
+    """What is proposed for a service that sends no pictures."""
+    return build_context(sop_class, list(MESSAGES))
+
+
 @contextmanager
 def associated(
     site: DicomConfig,
@@ -77,7 +82,7 @@ def associated(
             ae_title=peer.ae_title,
             max_pdu=MAX_PDU_BYTES,
             tls_args=None if context is None else (context, peer.host),
-            evt_handlers=[*handlers, PREPARED, (evt.EVT_PDU_RECV, heard.keep)],
+            evt_handlers=[*handlers, PREPARED, GUARDED, (evt.EVT_PDU_RECV, heard.keep)],
         )
     except (OSError, UnicodeError) as error:
         raise _no_name(peer, error) from None
@@ -91,6 +96,9 @@ def associated(
         association.abort()
         if not ended:
             raise
+        bound: Bound | None = getattr(association, "bound", None)
+        if bound is not None and bound.passed:
+            raise _said_too_much(peer) from None
         doing = error.doing if isinstance(error, Lost) else "the next message was to be sent"
         if heard.abort is None:
             raise lost(peer, doing) from None
@@ -145,6 +153,13 @@ class _Heard:
             self.rejection = event.pdu.to_primitive()
         if isinstance(event.pdu, A_ABORT_RQ):
             self.abort = event.pdu
+
+
+def _said_too_much(peer: DicomNode) -> ArchiveRefused:
+    return ArchiveRefused(
+        f"{address(peer)}: it answered with more than {MOST_BYTES >> 20} MiB, or {MOST_ITEMS} items of sequences; "
+        "ask for less (one day, one station), or have its administrator look at what it sends"
+    )
 
 
 def _no_name(peer: DicomNode, error: OSError | UnicodeError) -> ArchiveUnreachable:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
+from io import BytesIO
 
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
@@ -42,22 +44,55 @@ _PDU_LIMITS = {1: 1 << 18, 2: 1 << 18, 4: (1 << 20) + 64}
 """Bytes of one message by its type (PS3.8 9.3): a request for an association with every context that there can be, its
 acceptance, data as large as anything that the cart announces; any other has four."""
 _SHORT_PDU = 64
-MOST_FROM_A_CALLER = 16 << 20
-"""Bytes in all that an association may bring that the cart did not ask for: a report of thousands of instances."""
+MOST_BYTES = 16 << 20
+"""In all that an association may bring the cart: a report of thousands of instances, a worklist of `MOST_ANSWERS`."""
+MOST_ITEMS = 100_000
+"""Of sequences, in all that an association may bring: pydicom takes 40 us for each, whatever is in it."""
+_ITEM = b"\xfe\xff\x00\xe0"
+"""How one begins."""
+MESSAGES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+"""The transfer syntaxes of all that is no picture. Every peer has the first of them; a message that came deflated would
+be unpacked whole, sixteen gigabytes out of as many megabytes."""
 
 
 class TooMuch(OSError):
     """A peer announced a message that is larger than any of its kind, or has said too much."""
 
 
+class Bound:
+    """How much one side of an association may still say, and whether it has said more: then the connection ends."""
+
+    def __init__(self) -> None:
+        self.bytes_left, self.items_left = MOST_BYTES, MOST_ITEMS
+
+    @property
+    def passed(self) -> bool:
+        """Whether it said too much."""
+        return self.bytes_left < 0 or self.items_left < 0
+
+    def read(self, count: int) -> None:
+        """So many bytes are read next. Raises `TooMuch`."""
+        self.bytes_left -= count
+        if self.passed:
+            raise TooMuch(f"more than {MOST_BYTES} bytes or {MOST_ITEMS} items")
+
+    def heard(self, event: evt.Event) -> None:
+        """Handler of `EVT_DIMSE_RECV`, before anything of the message is taken apart."""
+        held = event.message.data_set
+        self.items_left -= 0 if held is None else held.getvalue().count(_ITEM)
+        if self.passed:
+            event.message.data_set = BytesIO(bytes(4))  # which no reader makes anything of
+
+
 def _guard(event: evt.Event) -> None:
     opened = event.assoc.dul.socket
     if opened is not None:
-        opened._left_to_read = MOST_FROM_A_CALLER  # type: ignore[attr-defined]
+        opened._bound = event.assoc.bound = bound = Bound()  # type: ignore[attr-defined]
+        event.assoc.bind(evt.EVT_DIMSE_RECV, bound.heard)
 
 
 GUARDED = (evt.EVT_CONN_OPEN, _guard)
-"""The handler of a server: whoever calls may say so much and no more."""
+"""The handler of all but those that are sent pictures: the other side may say so much and no more."""
 
 
 def _check_size(header: bytearray) -> None:
@@ -74,11 +109,9 @@ def _receive(self: AssociationSocket, nr_bytes: int) -> bytearray:
     acknowledged, which the kernel puts off for 40 ms: half a second for an exam. So what came is acknowledged before
     the rest is waited for.
     """
-    left = getattr(self, "_left_to_read", None)
-    if left is not None:
-        if nr_bytes > left:
-            raise TooMuch(f"more than {MOST_FROM_A_CALLER} bytes")
-        self._left_to_read = left - nr_bytes  # type: ignore[attr-defined]
+    bound: Bound | None = getattr(self, "_bound", None)
+    if bound is not None:
+        bound.read(nr_bytes)
     received = bytearray()
     while self.socket is not None and len(received) < nr_bytes:
         if received and _ACKNOWLEDGE is not None:

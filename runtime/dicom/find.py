@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pydicom.dataset import Dataset
-from pynetdicom.presentation import build_context
 
-from runtime.dicom.association import address, associated, lost
+from runtime.dicom.association import address, associated, lost, proposed
 from runtime.dicom.configuration import DicomConfig, DicomNode
 from runtime.dicom.errors import ArchiveRefused
 from runtime.dicom.received import Unreadable, identifier, quietly
@@ -19,7 +18,7 @@ PENDING = (0xFF00, 0xFF01)
 def instances_kept(site: DicomConfig, archive: DicomNode, study_uid: str, series_uids: Iterable[str]) -> frozenset[str]:
     """SOP Instance UIDs that the archive lists in these series. Raises `ArchiveUnreachable` or `ArchiveRefused`."""
     found: set[str] = set()
-    with quietly(), associated(site, archive, [build_context(STUDY_ROOT_FIND)]) as association:
+    with quietly(), associated(site, archive, [proposed(STUDY_ROOT_FIND)]) as association:
         for series_uid in series_uids:
             query = Dataset()
             query.QueryRetrieveLevel = "IMAGE"

@@ -18,9 +18,8 @@ from typing import overload
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pynetdicom.association import Association
-from pynetdicom.presentation import build_context
 
-from runtime.dicom.association import address, associated, lost
+from runtime.dicom.association import address, associated, lost, proposed
 from runtime.dicom.configuration import DicomConfig, DicomNode, WorklistNode
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable
 from runtime.dicom.find import PENDING
@@ -150,7 +149,7 @@ def query_worklist(
     """
     question = Question(day, patient_id.strip(), accession.strip(), step_id.strip(), modality)
     beside: list[Dataset | None] = []
-    with quietly(), associated(site, peer, [build_context(WORKLIST_FIND)]) as association:
+    with quietly(), associated(site, peer, [proposed(WORKLIST_FIND)]) as association:
         answers = _asked(association, peer, question)
         if day is not None and (question.patient_id or question.accession or question.step_id):
             with suppress(ArchiveRefused, ArchiveUnreachable):  # what was asked for is there

@@ -15,10 +15,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr.coding import Code
 from pynetdicom.association import Association
-from pynetdicom.presentation import build_context
 
 from runtime.dicom import codes, text, uids
-from runtime.dicom.association import address, associated, lost
+from runtime.dicom.association import address, associated, lost, proposed
 from runtime.dicom.configuration import DicomConfig, DicomNode
 from runtime.dicom.errors import ArchiveRefused, ArchiveUnreachable, ExamBroken
 from runtime.dicom.from_journal import subject
@@ -131,7 +130,7 @@ class Performed:
         wanted = bool(facts.uid) and not (summary.phase is Phase.VOIDED and facts.uid not in known)
         last = known.get(facts.uid)
         if wrong or (wanted and (last is None or (finished and last == IN_PROGRESS))):
-            with associated(self._site, peer, [build_context(uids.PERFORMED_STEP)]) as association:
+            with associated(self._site, peer, [proposed(uids.PERFORMED_STEP)]) as association:
                 for uid in wrong:
                     self._set(association, peer, facts, uid, _ended(facts, DISCONTINUED, WRONG_ENTRY, self._clock()))
                 if wanted and last is None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import copy
-import io
-import struct
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from pydicom.dataset import Dataset
 
 from runtime.dicom.commitment import CommitmentDesk
-from runtime.dicom.configuration import CartNode, DicomConfig
+from runtime.dicom.configuration import DicomConfig
 from runtime.dicom.outbox import Outbox, steps
 from runtime.dicom.outbox.sender import Pass
 from runtime.dicom.uids import COMMITMENT, STUDY_ROOT_FIND
@@ -231,28 +227,3 @@ def test_without_any_proof_it_is_said_what_to_allow(archive: KeepingArchive, tmp
     assert "A-ABORT" in said
     assert "allow ROPCART storage commitment or queries there" in said
     assert state(tmp_path).done == 0
-
-
-def test_a_report_of_a_million_items_that_say_nothing_is_not_taken_apart() -> None:
-    """In 16 MiB there are two million, over which pydicom would sit for a minute, and the desk with it."""
-
-    taken_apart = []
-
-    class Event:
-        request = SimpleNamespace(
-            EventInformation=io.BytesIO(
-                struct.pack("<HHI", 0x0008, 0x1199, 0xFFFFFFFF)
-                + struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 1_000_000
-                + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
-            )
-        )
-
-        @property
-        def event_information(self) -> Dataset:
-            taken_apart.append(True)
-            return Dataset()
-
-    with CommitmentDesk(DicomConfig.model_validate({"schema": "rop.dicom/1", "cart": CartNode()})) as desk:
-        assert desk._hear(Event()) == (0x0110, None)
-        assert desk.take() == []
-    assert not taken_apart
