@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from device.frame import Frame
+from runtime.arrays import UInt8Array
 from runtime.exam.errors import ExamRefused, JournalDamaged, JournalError, JournalFull, JournalUnwritable
 from runtime.exam.infant import Infant, now_utc
 from runtime.exam.journal import deliveries, lines
@@ -59,6 +60,8 @@ class Journal(JournalChanges):
     ) -> None:
         super().__init__(folder, database, key, floor_bytes, clock, anchors)
         self._sights = Sights(self)
+        self._ahead: tuple[UInt8Array, bytes] | None = None
+        """A vessel map whose reading is to be kept next, and its PNG."""
 
     @classmethod
     def open(
@@ -179,6 +182,8 @@ class Journal(JournalChanges):
 
     def look_ahead(self, exam_id: str, frame: Frame, reading: Reading) -> None:
         """Do what can be done of `add_reading` while `add_capture` keeps the frame; may be called beside it."""
+        if reading.vessels is not None:
+            self._ahead = reading.vessels, encode_png(reading.vessels)
         if reading.quality is not None and reading.quality.gradable:
             self._sights.look_ahead(exam_id, frame, reading.vessels)
 
@@ -187,7 +192,7 @@ class Journal(JournalChanges):
 
         Gives the reading as it was kept: with the earlier frame of another view that it is like, if there is one.
         """
-        png = None if reading.vessels is None else encode_png(reading.vessels)
+        png, self._ahead = self._png_of(reading.vessels), None
         folded, like = self.folded(exam_id), tuple[Like, ...]()
         gradable = reading.quality is not None and reading.quality.gradable
         if gradable and 1 <= number <= len(folded.exam.captures):
@@ -205,6 +210,11 @@ class Journal(JournalChanges):
             folded = self._step(connection, trail, exam_id, folding.READ, PROGRAM, body)
         self._known = folded
         return reading
+
+    def _png_of(self, vessels: UInt8Array | None) -> bytes | None:
+        if vessels is not None and self._ahead is not None and self._ahead[0] is vessels:
+            return self._ahead[1]
+        return None if vessels is None else encode_png(vessels)
 
     def close_exam(self, exam_id: str, *, operator: str) -> ExamRecord:
         """Take no more frames. Readings that are not finished may still come, and count."""

@@ -67,7 +67,9 @@ class Secrets:
         """The content so that only this journal reads it, and only where it is `bound_to`."""
         salting, key = self._keys(self.current, purpose)
         bound = _bytes(bound_to)
-        salt = hmac.digest(salting, len(bound).to_bytes(4, "big") + bound + content, "sha256")[:_SALT_BYTES]
+        salted = hmac.new(salting, len(bound).to_bytes(4, "big") + bound, "sha256")
+        salted.update(content)  # not joined to the rest, and other threads run meanwhile: a picture is large
+        salt = salted.digest()[:_SALT_BYTES]
         sealed: bytes = _cipher(key, salt).encrypt(salt[:_NONCE_BYTES], content, bound)
         return self.current.to_bytes(_NUMBER_BYTES, "big") + salt + sealed
 

@@ -31,6 +31,7 @@ class _Exam:
     exam_id: str = ""
     sights: dict[int, Sight | None] = field(default_factory=dict)
     taken: dict[int, UInt8Array] = field(default_factory=dict)
+    """Those not compared yet; all but the newest are small."""
 
 
 class Sights:
@@ -43,10 +44,14 @@ class Sights:
         """Of the frame that is being kept: its exam, its SHA-256, how it looks, and how alike others are."""
 
     def taken(self, exam_id: str, number: int, frame: Frame) -> None:
-        """A frame of the exam is kept: so that it need not be read and decoded to be compared."""
-        exam, ahead = self._of_exam(exam_id), self._ahead
-        if ahead is None or ahead[:2] != (exam_id, frame.sha256):
-            exam.taken[number] = small(frame.pixels)
+        """A frame of the exam is kept: so that it need not be read and decoded to be compared.
+
+        Its outcome is waited for, so that it is made small only when the next one comes, if it is still needed then.
+        """
+        exam = self._of_exam(exam_id)
+        for earlier in exam.taken:
+            exam.taken[earlier] = small(exam.taken[earlier])
+        exam.taken[number] = frame.pixels
 
     def look_ahead(self, exam_id: str, frame: Frame, vessels: UInt8Array | None) -> None:
         """Compare a frame that was read, while it is being kept, with those that are known: `like` need not then.
@@ -64,6 +69,7 @@ class Sights:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[:2] == (exam.exam_id, folded.exam.capture(number).frame_sha256):
             exam.sights[number], known = ahead[2:]
+            exam.taken.pop(number, None)
         own = self._of(folded, number, vessels)
         if own is None:
             return ()

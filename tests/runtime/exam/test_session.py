@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from device.errors import BoardRefused, DeviceError, FlashNotCaught, FrameTimeout
@@ -19,9 +20,11 @@ from runtime.exam.errors import ExamRefused, JournalFull, WrongThread
 from runtime.exam.infant import now_utc
 from runtime.exam.journal import Journal
 from runtime.exam.journal import journal as journal_module
+from runtime.exam.journal import sights as sights_module
 from runtime.exam.journal.crypt import JournalKey
 from runtime.exam.journal.images import ImageStore
 from runtime.exam.journal.png import encode_png
+from runtime.exam.likeness import SIDE
 from runtime.exam.replay import replay
 from runtime.exam.rules import rules_for
 from runtime.exam.session import Accepted, ExamSession
@@ -231,6 +234,62 @@ def test_a_picture_is_kept_while_it_is_read(
     assert told == [accepted]
     assert journal.pending() == [(exam_id, accepted.number)]
     assert journal.add_reading(exam_id, accepted.number, reading).outcome is NRF
+
+
+def test_what_can_be_done_before_an_outcome_is_kept_is_done_while_the_picture_is(
+    session: ExamSession, journal: Journal, screener: Screener, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exam_id = session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    frame = shot(1)
+
+    def read() -> Reading:
+        reading = screener.screen(frame)
+        journal.look_ahead(exam_id, frame, reading)
+        return reading
+
+    accepted, reading = session.accept_while(frame, read)
+    assert reading.vessels is not None
+
+    def late(*_: object) -> None:
+        raise AssertionError("this is done while the outcome is waited for")
+
+    with monkeypatch.context() as then:
+        then.setattr(journal_module, "encode_png", late)
+        then.setattr(sights_module, "small", late)
+        then.setattr(sights_module, "sight", late)
+        journal.add_reading(exam_id, accepted.number, reading)
+    np.testing.assert_array_equal(journal.vessels(exam_id, accepted.number), reading.vessels)
+
+
+def test_a_vessel_map_that_was_made_ready_is_kept_with_its_own_reading_only(
+    session: ExamSession, journal: Journal, screener: Screener, bundle: Bundle
+) -> None:
+    exam_id = session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    frames = [shot(1), shot(2)]
+    numbers = [session.accept(frame).number for frame in frames]
+    first, second = (screener.screen(frame) for frame in frames)
+    assert second.vessels is not None
+    second = replace(second, vessels=255 - second.vessels)
+    journal.look_ahead(exam_id, frames[0], first)
+    journal.add_reading(exam_id, numbers[1], second)
+    journal.add_reading(exam_id, numbers[0], first)
+    np.testing.assert_array_equal(journal.vessels(exam_id, numbers[1]), second.vessels)
+    np.testing.assert_array_equal(journal.vessels(exam_id, numbers[0]), first.vessels)
+
+
+def test_of_pictures_that_were_not_read_only_the_newest_is_held_whole(
+    session: ExamSession, journal: Journal, bundle: Bundle
+) -> None:
+    exam_id = session.open(infant(), rules_for(bundle))
+    session.aim(Eye.OD, View.DISC)
+    sights = sights_module.Sights(journal)
+    for number in (1, 2, 3):
+        sights.taken(exam_id, number, shot(number))
+    sizes = [pixels.shape[0] for pixels in sights._exam.taken.values()]
+    assert sizes[:2] == [SIDE, SIDE]
+    assert sizes[2] > SIDE
 
 
 @pytest.mark.parametrize("error", [SystemExit(75), RuntimeError("a fault of the reader")])
