@@ -9,6 +9,8 @@ from runtime.site_state import ANCHOR_VARIABLE
 from runtime.slots import SLOTS_VARIABLE
 
 WATCHDOG_S = 30
+OWN_COOKIES = "--enable-features=EnablePortBoundCookies"
+"""Chromium sends a cookie to the port that gave it only, as no other browser can be told to."""
 HARDENED = """NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
@@ -184,10 +186,12 @@ WantedBy=timers.target
 def _kiosk(options: CartUnitOptions) -> str:
     """Chromium's own sandbox needs namespaces and the calls that make them, so it is hardened less; it holds no key.
 
-    Calls that are refused fail instead of ending it. Its profile lies in memory, and is gone when it ends.
+    Calls that are refused fail instead of ending it. Its profile lies in memory, and is gone when it ends. A cookie
+    knows its port there: no other program of this machine is sent the session's.
     """
     profile = "%t/rop-kiosk"
-    flags = f"--kiosk --incognito --noerrdialogs --disable-translate --no-first-run --user-data-dir={profile}/browser"
+    flags = f"--kiosk --incognito --noerrdialogs --disable-translate --no-first-run {OWN_COOKIES} "
+    flags += f"--user-data-dir={profile}/browser"
     return f"""[Unit]
 Description=ROP screening cart: the screen
 PartOf=cart.target
