@@ -29,6 +29,8 @@ from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
 
 PATIENCE_S = 300.0
+REFUSED = r"refused: [^\r\n]*[\r\n]"
+"""The whole of it: what comes in two parts is no other reason."""
 RECHARGES = re.compile(r"refused: the flash recharges, ([0-9.]+) s left")
 
 
@@ -47,9 +49,10 @@ class Keyboard:
         return self.hear(answer)
 
     def hear(self, answer: str) -> str:
-        """Wait for a text of that pattern."""
+        """Wait for a text of that pattern; hints go on coming meanwhile."""
+        until = time.monotonic() + PATIENCE_S
         while (found := re.search(answer, self._said)) is None:
-            if not select.select([self._master], [], [], PATIENCE_S)[0]:
+            if not select.select([self._master], [], [], max(0.0, until - time.monotonic()))[0]:
                 raise SystemExit(f"nothing like {answer!r} within {PATIENCE_S:g} s, but: {self._said[-500:]}")
             self._said += os.read(self._master, 65536).decode("utf-8", "replace")
         return found[0]
@@ -62,14 +65,16 @@ class Keyboard:
         process.wait(PATIENCE_S)
 
     def take(self, number: int) -> float:
-        """Take a picture, in seconds that the flash had to recharge before."""
-        waited_s = 0.0
-        while (
-            left := RECHARGES.match(self.press(" ", rf"picture {number}: |{RECHARGES.pattern}|refused: "))
-        ) is not None:
-            began = time.monotonic()
-            time.sleep(float(left[1]) + 0.01)
-            waited_s += time.monotonic() - began
+        """Take a picture, in seconds that the flash had to recharge before. What a busy machine has refused for another
+        reason is pressed again, as a person would; that time counts."""
+        waited_s, until = 0.0, time.monotonic() + PATIENCE_S
+        while not (said := self.press(" ", rf"picture {number}: |{RECHARGES.pattern}|{REFUSED}")).startswith("picture"):
+            if time.monotonic() > until:
+                raise SystemExit(f"picture {number} was refused for {PATIENCE_S:g} s: {self._said[-500:]}")
+            if (left := RECHARGES.match(said)) is not None:
+                began = time.monotonic()
+                time.sleep(float(left[1]) + 0.01)
+                waited_s += time.monotonic() - began
         return waited_s
 
 
