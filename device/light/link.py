@@ -60,7 +60,7 @@ _SEEN_BYTES = 16
 _REFUSALS = {
     NakCode.UNKNOWN_TYPE: "the board does not know this request; update its firmware",
     NakCode.BAD_LENGTH: "payload of the wrong length, expected {detail} bytes; update host or firmware",
-    NakCode.NO_HEARTBEAT: "no heartbeat reached the board for 500 ms; look at the link's `failure`",
+    NakCode.NO_HEARTBEAT: "no heartbeat reached the board for 500 ms; look at its cable, and ask again",
     NakCode.INTERLOCK_OPEN: "the interlock is open; close it",
     NakCode.OVERHEATED: "the light is too hot; let it cool",
     NakCode.LED_CEILING: "the level is over the board's ceiling of {detail}; ask for less",

@@ -23,7 +23,7 @@ from device.live import CameraState
 from device.live.reader import LiveReader
 from runtime.cart.adjusting import Turned, said_of, shown_controls
 from runtime.cart.desk import Desk
-from runtime.cart.errors import NotNow, in_words, shown
+from runtime.cart.errors import NotNow, in_words, shown, technical
 from runtime.cart.events import Events
 from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
@@ -63,7 +63,7 @@ class Cart:
         self._lock_minutes = lock_minutes
         self._shelf = Shelf(parts.bundles, self._health_changed, after=parts.after_bundle)
         self._worklist = LatestWorklist(parts.ordering, parts.ae_title, lambda: self.events.tell("worklist"))
-        self._desk_problem = "starting"
+        self._desk_problem, self._desk_technical = "starting", ""
         self._watch = Watch()
         self._taking = False
         notice = f"{AID_NOTICE} {NO_MODEL_NOTICE}"
@@ -99,7 +99,7 @@ class Cart:
         return {
             "station": self.parts.station,
             "notice": self._shown["notice"],
-            "health": self.health(),
+            "health": [{"name": part["name"], "problem": part["problem"]} for part in self.health()],
             "hint": self.parts.sign_in_hint,
         }
 
@@ -131,7 +131,7 @@ class Cart:
         return dict(self._shown["exam"] or {})
 
     def health(self) -> list[dict[str, str]]:
-        """Each part with what is wrong and what to do; empty where nothing is."""
+        """Each part with what is wrong and what to do; empty where nothing is. `technical`: what that leaves out."""
         hardware = self._hardware
         software = self._desk_problem or stuck_problem(self._desk.busy_s)
         parts = [("software", software), ("camera", self.camera.problem)]
@@ -143,7 +143,10 @@ class Cart:
             parts.append(("worklist", self._worklist.answer.problem))
         parts += self._watch.problems
         parts += [check() for check in self.parts.health]
-        return [{"name": name, "problem": problem} for name, problem in parts]
+        found = [{"name": name, "problem": problem} for name, problem in parts]
+        if self._desk_problem and self._desk_technical:
+            found[0]["technical"] = self._desk_technical
+        return found
 
     def _newest(self, max_age_ms: float) -> Frame:
         reader = self.camera.part
@@ -492,9 +495,9 @@ class Cart:
             self._health_changed()
 
     def _desk_failed(self, error: Exception | None) -> None:
-        problem = "" if error is None else shown(error)
-        if problem != self._desk_problem:
-            self._desk_problem = problem
+        problem, full = ("", "") if error is None else (shown(error), technical(error))
+        if (problem, full) != (self._desk_problem, self._desk_technical):
+            self._desk_problem, self._desk_technical = problem, full
             self._health_changed()
 
     def _said(self, room: Room) -> dict[str, Any]:

@@ -50,6 +50,12 @@ FIELD_WORDS = {
 _FIELD = re.compile(rf"\b({'|'.join(FIELD_WORDS)})\b")
 _EXAM = re.compile(r"\bexam '?\d{8}-[A-Z0-9]{4,}'?(: )?")
 _CAPTURE = re.compile(r"\bcapture (?=\d)")
+_TECHNICAL = (
+    (re.compile(r"^(journal) [^:;]*/[^:;]*(?=: )"), r"\1"),
+    (re.compile(r"^(\w+) /[^:;]*(?=: )"), r"\1"),
+    (re.compile(r"\S+: the board refused \w+\([^()]*\): "), "the light board refused: "),
+)
+"""Where a file lies and what a program asked of a part, with what stands for it on a screen."""
 _FOR_A_TERMINAL = re.compile(r"python -m |\brun verify\b|(?:^|[\s(])--[a-z]")
 CALL = "call the technician"
 _DO = (
@@ -61,16 +67,28 @@ _STEP = re.compile(rf"(?:^|[;,:(] |\b(?:and|or|then|to) )(?:{_DO})\b")
 
 
 def shown(error: BaseException) -> str:
-    """An error's text for whoever stands at the screen: fields by their words, commands of a terminal left out, and the
-    number of the exam, which stands on no screen. It always says what to do; where the text does not, `step` does.
+    """An error's text for whoever stands at the screen: fields by their words, commands of a terminal and where a file
+    lies left out (`technical` has them), and the number of the exam, which stands on no screen. It always says what to
+    do; where the text does not, `step` does.
     """
-    said = _EXAM.sub(lambda found: "" if found[1] else "an exam", in_words(str(error)))
+    said = str(error)
+    for pattern, words in _TECHNICAL:
+        said = pattern.sub(words, said)
+    said = _EXAM.sub(lambda found: "" if found[1] else "an exam", in_words(said))
     said = _CAPTURE.sub("picture ", said) or type(error).__name__
     clauses = said.split("; ")
     kept = [clause for clause in clauses if not _FOR_A_TERMINAL.search(clause)]
     if len(kept) != len(clauses):
         return "; ".join((*kept, CALL))
     return said if _STEP.search(said) else f"{said}; {step(error)}"
+
+
+def technical(error: BaseException) -> str:
+    """The error's own text where `shown` leaves out what a technician needs of it: a file's place, a command; else
+    empty. Shown where somebody asks for it."""
+    said = str(error)
+    left_out = any(pattern.search(said) for pattern, _ in _TECHNICAL) or _FOR_A_TERMINAL.search(said)
+    return said if left_out else ""
 
 
 def step(error: BaseException) -> str:

@@ -9,6 +9,7 @@ export class Problem extends Error {
     this.status = status;
     this.title = content.title || "";
     this.retry = content.retry_s || 0;
+    this.technical = content.technical || "";
   }
 }
 

@@ -1,6 +1,6 @@
 // The shell: sign-in or the five screens, the bar with the infant, the notices; keyboard and touch alike.
 import { get, post, sinceChange } from "./api.js";
-import { button, fill, h, language, reviewed, said, t, tell, useCatalogue } from "./dom.js";
+import { button, fill, h, language, reviewed, said, t, tell, useCatalogue, wrong } from "./dom.js";
 import { noExam } from "./screens/parts.js";
 import { can, changed, connect, forget, refresh, store, UNDER_WAY, watch } from "./store.js";
 import { endDialogs } from "./screens/dialog.js";
@@ -141,7 +141,7 @@ function drawNotices(place) {
     !reviewed() ? h("p", { class: "aid" }, t("This translation was not reviewed by a native speaker.")) : null,
     !store.connected ? h("p", { class: "bad", role: "alert" },
       t("The cart does not answer. What is on this screen may be old.")) : null,
-    ...bad.map((part) => h("p", { class: "bad", role: "alert" }, h("b", {}, t(part.name)), ": ", said(part.problem))));
+    ...bad.map((part) => h("p", { class: "bad", role: "alert" }, h("b", {}, t(part.name)), ": ", wrong({ ...part, message: part.problem }))));
 }
 
 function lockWhenIdle() {

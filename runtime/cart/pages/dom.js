@@ -32,6 +32,12 @@ export function said(text) {
   return h("span", {}, parts.flatMap(({ one, words }, index) => [index ? "; " : null, words === null ? english(one) : words]));
 }
 
+// What went wrong, in words that say what to do; what only a technician needs of it is folded in behind one touch.
+export function wrong({ message, technical = "" }) {
+  const detail = technical ? h("details", { class: "technical", "data-k": `technical ${technical}` }, h("summary", {}, t("Technical detail")), english(technical)) : null;
+  return [said(message), detail];
+}
+
 function english(text) { return h("span", { lang: "en", dir: "ltr" }, text); }
 
 const SHORTEST = 8; // fixed letters of a sentence that may be taken for one by them
@@ -126,11 +132,13 @@ function same(old, one) {
     || (old.textContent === one.textContent && old.getAttribute("href") === one.getAttribute("href"));
 }
 
+const KEPT = ["disabled", "open"]; // `usable` sets the one, whoever folded something out the other
+
 function become(old, one) {
   if (old.nodeType !== Node.ELEMENT_NODE) { if (old.data !== one.data) old.data = one.data; return; }
-  for (const { name } of [...old.attributes]) if (!one.hasAttribute(name) && name !== "disabled") old.removeAttribute(name);
+  for (const { name } of [...old.attributes]) if (!one.hasAttribute(name) && !KEPT.includes(name)) old.removeAttribute(name);
   for (const { name, value } of [...one.attributes]) {
-    if (old.getAttribute(name) !== value && name !== "disabled") old.setAttribute(name, value);
+    if (old.getAttribute(name) !== value && !KEPT.includes(name)) old.setAttribute(name, value);
   }
   for (const event of Object.keys({ ...old.does, ...one.does })) handle(old, event, (one.does || {})[event]);
   if (old.disabled !== undefined) usable(old, !one.disabled);

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from device.checked_file import place_of
 from device.errors import DeviceError, SettingRefused
-from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused, in_words, shown
+from runtime.cart.errors import CartBusy, DeskGone, NotNow, NotYours, SignInRefused, in_words, shown, technical
 from runtime.errors import ScreeningError
 from runtime.exam.errors import ExamRefused, ExamUnknown, InfantInvalid, JournalFull, OrderInvalid
 
@@ -23,31 +23,33 @@ def problem(status: int, title: str, detail: str, **more: Any) -> JSONResponse:
 
 
 async def of_ours(_: Request, error: Exception) -> JSONResponse:
-    """What the cart's parts raise; the text is for the person at the screen."""
-    said = shown(error)
+    """What the cart's parts raise: `detail` is for the person at the screen; `technical`, where that leaves something
+    out, for a technician who asks for it."""
+    said, full = shown(error), technical(error)
+    more = {"technical": full} if full else {}
     if isinstance(error, SignInRefused):
         return problem(429 if error.wait_s else 401, "sign in", said, retry_s=round(error.wait_s, 1))
     if isinstance(error, NotNow):
-        return problem(409, "not now", said, retry_s=error.retry_s)
+        return problem(409, "not now", said, retry_s=error.retry_s, **more)
     if isinstance(error, NotYours):
-        return problem(403, "not yours", said)
+        return problem(403, "not yours", said, **more)
     if isinstance(error, DeskGone):
-        return problem(503, "starting anew", said)
+        return problem(503, "starting anew", said, **more)
     if isinstance(error, CartBusy):
-        return problem(503, "busy", said, retry_s=1.0)
+        return problem(503, "busy", said, retry_s=1.0, **more)
     if isinstance(error, (InfantInvalid, OrderInvalid)):
-        return problem(422, "not taken", said)
+        return problem(422, "not taken", said, **more)
     if isinstance(error, ExamUnknown):
-        return problem(404, "not here", said)
+        return problem(404, "not here", said, **more)
     if isinstance(error, ExamRefused):
-        return problem(409, "refused", said)
+        return problem(409, "refused", said, **more)
     if isinstance(error, JournalFull):
-        return problem(507, "disk full", said)
+        return problem(507, "disk full", said, **more)
     if isinstance(error, SettingRefused):
-        return problem(422, "not taken", said)
+        return problem(422, "not taken", said, **more)
     if isinstance(error, DeviceError):
-        return problem(503, "equipment", said)
-    return problem(500, "cannot be done", said)
+        return problem(503, "equipment", said, **more)
+    return problem(500, "cannot be done", said, **more)
 
 
 async def of_a_body(_: Request, error: Exception) -> JSONResponse:

@@ -14,12 +14,12 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from device.errors import PortUnusable
+from device.errors import BoardRefused, PortUnusable
 from runtime.bundles.errors import SlotsError
 from runtime.cart.errors import NotNow, shown
 from runtime.cart.web import bodies
 from runtime.cart.web.problems import of_a_body, of_ours
-from runtime.exam.errors import ExamRefused, JournalDamaged, KeyUnusable
+from runtime.exam.errors import ExamRefused, JournalDamaged, JournalFull, KeyUnusable
 from tests.runtime.cart.quick import INFANT_FIELDS
 
 SAID = {
@@ -46,6 +46,20 @@ SAID = {
         NotNow("the flash recharges, 0.2 s left; nothing was given, press again then"),
         "the flash recharges, 0.2 s left; nothing was given, press again then",
     ),
+    "where a file lies": (
+        JournalFull("journal /var/lib/the rop/j: 12 MiB left, new exams need 512; free some space, or retire exams"),
+        "journal: 12 MiB left, new exams need 512; free some space, or retire exams",
+    ),
+    "where a relative one lies": (
+        JournalFull("journal out/cart/journal.sqlite3: no space left; free some, then go on"),
+        "journal: no space left; free some, then go on",
+    ),
+    "what a program asked": (
+        BoardRefused(
+            "/dev/pts/0: the board refused Arm(flash_us=8000, level=3): it is hot; let it cool", code=1, detail=0
+        ),
+        "the light board refused: it is hot; let it cool",
+    ),
     "dashes": (PortUnusable("board -- away; plug it in"), "board -- away; plug it in"),
     "an exam's number": (
         ExamRefused("exam 20261129-2VG26DGV: capture 3 is excluded already"),
@@ -57,6 +71,18 @@ SAID = {
     ),
     "without words": (ValueError(), "ValueError; call the technician"),
 }
+
+
+TECHNICAL = {"damaged", "vessels", "options", "typed words", "slots"}
+TECHNICAL |= {"where a file lies", "where a relative one lies", "what a program asked"}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_a_technician_needs_of_it_is_told_beside(name: str) -> None:
+    error = SAID[name][0]
+    answer = asyncio.run(of_ours(cast("Request", None), error))
+    told = json.loads(bytes(answer.body))
+    assert told.get("technical") == (str(error) if name in TECHNICAL else None)
 
 
 @pytest.mark.parametrize("name", SAID)

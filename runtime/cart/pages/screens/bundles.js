@@ -1,6 +1,6 @@
 // Bundles on the Service screen: what is installed and how it did here, install, activate, go back; for a technician.
 import { get, post } from "../api.js";
-import { button, fill, h, said, t, tell, usable } from "../dom.js";
+import { button, fill, h, said, t, tell, usable, wrong } from "../dom.js";
 import { inTurn } from "../store.js";
 import { askReason, dialog } from "./dialog.js";
 
@@ -20,7 +20,7 @@ export function bundlesPart(place) {
   let before = null;
   const draw = inTurn(async () => {
     let found;
-    try { found = await get("service/bundles"); } catch (error) { fill(message, said(error.message)); return; }
+    try { found = await get("service/bundles"); } catch (error) { fill(message, wrong(error)); return; }
     part.busy = found.task.running;
     entry.hidden = Boolean(found.fixed);
     for (const one of [begin, back]) usable(one, !part.busy);
@@ -60,7 +60,7 @@ export function bundlesPart(place) {
   async function act(what, body, inDialog = false) {
     try { await post(`service/bundles/${what}`, body); } catch (error) {
       if (inDialog) throw error;
-      fill(message, said(error.message)); // until a task has something new to say
+      fill(message, wrong(error)); // until a task has something new to say
       return;
     }
     before = null;

@@ -1,6 +1,6 @@
 // The camera's own settings: exposure, focus, gain, as far as its driver has them; folded away until they are wanted.
 import { get, post } from "../api.js";
-import { fill, h, said, t } from "../dom.js";
+import { fill, h, said, t, wrong } from "../dom.js";
 import { oneByOne, watch } from "../store.js";
 
 // A part of a screen, and what ends it: {part, leave}.
@@ -10,11 +10,11 @@ export function cameraPart() {
   const part = h("details", { class: "camera", ontoggle: () => { if (part.open) load(); } }, h("summary", {}, t("Camera")), rows, message);
 
   async function load() {
-    try { draw((await get("camera")).controls); } catch (error) { fill(rows); fill(message, said(error.message)); }
+    try { draw((await get("camera")).controls); } catch (error) { fill(rows); fill(message, wrong(error)); }
   }
 
   const turn = oneByOne(async (name, value) => {
-    try { draw((await post("camera", { control: name, value })).controls); } catch (error) { await load(); fill(message, said(error.message)); }
+    try { draw((await post("camera", { control: name, value })).controls); } catch (error) { await load(); fill(message, wrong(error)); }
   });
 
   function draw(controls) {

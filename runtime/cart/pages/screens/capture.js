@@ -1,6 +1,6 @@
 // Capture: the live picture with what to do, the map of both eyes, the button, the last outcome, the strip.
 import { post, preview } from "../api.js";
-import { button, fill, h, said, svg, t, tell, usable } from "../dom.js";
+import { button, fill, h, said, svg, t, tell, usable, wrong } from "../dom.js";
 import { oneByOne, refresh, store, watch } from "../store.js";
 import { alike, askToClose, bannerText, eyeMap, noExam, openExam, outcomeTag, outcomeWords, sameWords, warned, whose } from "./parts.js";
 import { cameraPart } from "./camera.js";
@@ -111,7 +111,7 @@ export function captureScreen(main, { go }) {
       hear(answer);
       wait.textContent = "";
     } catch (error) {
-      fill(wait, said(error.message));
+      fill(wait, wrong(error));
       if (error.retry) { readyAt = performance.now() + error.retry * 1000; recharge = wait.textContent; }
     } finally {
       busy = false;
@@ -142,7 +142,7 @@ export function captureScreen(main, { go }) {
   }
 
   const aimed = oneByOne(async (asked) => {
-    try { await post("aim", asked); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, said(error.message)); }
+    try { await post("aim", asked); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, wrong(error)); }
   });
 
   async function aim(eye, view) {
@@ -166,7 +166,7 @@ export function captureScreen(main, { go }) {
   const lit = oneByOne(async (wanted) => {
     if (!openExam()) return;
     const { exam, aim, light: lamp } = store.state.exam;
-    try { await post("light", { exam, eye: aim && aim.eye, ...wanted(lamp) }); await refresh(); } catch (error) { fill(wait, said(error.message)); }
+    try { await post("light", { exam, eye: aim && aim.eye, ...wanted(lamp) }); await refresh(); } catch (error) { fill(wait, wrong(error)); }
   });
 
   function stop() {

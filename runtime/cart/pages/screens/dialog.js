@@ -1,5 +1,5 @@
 // Questions over the screen: a reason, a confirmation, the infant's fields. Escape closes, the focus comes back.
-import { button, fill, h, said, t, usable } from "../dom.js";
+import { button, fill, h, t, usable, wrong } from "../dom.js";
 
 // Nothing stays over a screen whose user has left.
 export function endDialogs() { for (const one of document.querySelectorAll("dialog")) one.remove(); }
@@ -14,7 +14,7 @@ export function dialog(title, content, actions) {
     const does = async () => {
       usable(one, false);
       message.textContent = "";
-      try { if (await action.does() !== false) close(); } catch (error) { fill(message, said(error.message)); }
+      try { if (await action.does() !== false) close(); } catch (error) { fill(message, wrong(error)); }
       usable(one, true);
     };
     const one = button(action.text, does, { class: action.class || "main" });

@@ -1,6 +1,6 @@
 // Result: outcome by infant and eye, each picture full size, and what a person may do with it.
 import { gates, get, post } from "../api.js";
-import { button, fill, h, said, t, tell, when } from "../dom.js";
+import { button, fill, h, said, t, tell, when, wrong } from "../dom.js";
 import { can, inTurn, refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
 import { alike, askToClose, bannerText, noExam, openExam, outcomeTag, outcomeWords, sameWords, warned, whose } from "./parts.js";
@@ -20,7 +20,7 @@ export function resultScreen(main, { go, argument, here }) {
     const id = fixed || openExam() || (exam && exam.exam) || store.state.last_exam;
     if (!id) { fill(main, h("h1", {}, t("Result")), h("p", {}, store.state.exam ? t("There is no exam to show.") : noExam())); return; }
     let found;
-    try { found = await get(`exams/${encodeURIComponent(id)}`); } catch (error) { exam = null; fill(main, h("p", { role: "alert" }, said(error.message))); return; }
+    try { found = await get(`exams/${encodeURIComponent(id)}`); } catch (error) { exam = null; fill(main, h("p", { role: "alert" }, wrong(error))); return; }
     if (!exam || exam.exam !== found.exam) { chosen = null; forget(); }
     exam = found;
     if (main.isConnected) here(exam.exam);
@@ -105,7 +105,7 @@ export function resultScreen(main, { go, argument, here }) {
   function gatesOf(one) {
     const address = one.addresses.gates;
     if (!why || why.address !== address) explain(address);
-    if (why.problem) return h("p", { class: "warn", role: "alert" }, said(why.problem));
+    if (why.problem) return h("p", { class: "warn", role: "alert" }, wrong(why.problem));
     if (!why.told) return h("p", { class: "quiet" }, t("The picture is being read again for its gates."));
     const number = (value) => value.toFixed(2);
     return h("div", { class: "gates", "data-k": address },
@@ -122,7 +122,7 @@ export function resultScreen(main, { go, argument, here }) {
     try {
       const { blob, told } = await gates(address);
       if (why === asked) why = { address, told, url: URL.createObjectURL(blob) };
-    } catch (error) { if (why === asked) why = { address, problem: error.message }; }
+    } catch (error) { if (why === asked) why = { address, problem: error }; }
     if (why && why.address === address && main.querySelector(".look")) {
       draw();
       if (why.told) tell(t("With gates"));
@@ -157,7 +157,7 @@ export function resultScreen(main, { go, argument, here }) {
   async function document_() {
     const of = exam;
     let words;
-    try { words = await get("words"); } catch (error) { dialog(t("Findings of a clinician"), [h("p", { class: "warn" }, said(error.message))], []); return; }
+    try { words = await get("words"); } catch (error) { dialog(t("Findings of a clinician"), [h("p", { class: "warn" }, wrong(error))], []); return; }
     const choose = (id, values) => h("select", { id }, ["", ...values].map((one) => h("option", { value: one }, one || "-")));
     const eyes = h("select", { id: "d-eye" }, ["OD", "OS"].map((name) => h("option", { value: name }, name)));
     const zone = choose("d-zone", words.zones), stage = choose("d-stage", words.stages), plus = choose("d-plus", words.plus);

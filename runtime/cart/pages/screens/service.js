@@ -1,6 +1,6 @@
 // Service: how the cart stands, for the technician; nothing of a patient.
 import { get, post } from "../api.js";
-import { button, fill, h, said, t } from "../dom.js";
+import { button, fill, h, said, t, wrong } from "../dom.js";
 import { can, inTurn, watch } from "../store.js";
 import { bundlesPart } from "./bundles.js";
 import { cameraPart } from "./camera.js";
@@ -17,10 +17,10 @@ export function serviceScreen(main) {
 
   const load = inTurn(async () => {
     let found;
-    try { found = await get("service"); } catch (error) { fill(place, h("p", { role: "alert" }, said(error.message))); return; }
+    try { found = await get("service"); } catch (error) { fill(place, h("p", { role: "alert" }, wrong(error))); return; }
     fill(place,
       section(t("Parts"), h("ul", { class: "health" }, found.health.map((part) => h("li", { class: part.problem ? "bad" : "good" },
-        h("b", {}, t(part.name)), " ", part.problem ? said(part.problem) : t("ready"), part.fact ? h("span", { class: "quiet" }, ` ${part.fact}`) : "")))),
+        h("b", {}, t(part.name)), " ", ...(part.problem ? wrong({ ...part, message: part.problem }) : [t("ready")]), part.fact ? h("span", { class: "quiet" }, ` ${part.fact}`) : "")))),
       section(t("Latency of the last hour"), found.latency.frames
         ? h("p", {}, t("{n} pictures, p50 {p50} ms, p95 {p95} ms, longest {max} ms, budget {budget}", { n: found.latency.frames, ...found.latency }))
         : h("p", {}, t("no picture in the last hour"))),
@@ -31,7 +31,7 @@ export function serviceScreen(main) {
   });
   async function test() {
     message.textContent = "";
-    try { fill(message, said((await post("service/light-test")).said)); } catch (error) { fill(message, said(error.message)); }
+    try { fill(message, said((await post("service/light-test")).said)); } catch (error) { fill(message, wrong(error)); }
   }
   // The session ends with the PIN that it began with: the page is loaded anew, and asks for the new one.
   function changePin() {

@@ -1,6 +1,6 @@
 // Sign in: who, PIN by keys or by touch, and how the cart stands.
 import { get, post } from "../api.js";
-import { button, fill, h, language, said, t } from "../dom.js";
+import { button, fill, h, language, said, t, wrong } from "../dom.js";
 
 const LOOK_AGAIN_MS = 4000;
 
@@ -17,7 +17,7 @@ export function signInScreen(welcome, { signedIn, language: choose, again }) {
       await post("sign-in", { name: user.value, pin: pin.value });
       await signedIn();
     } catch (error) {
-      fill(message, said(error.message));
+      fill(message, wrong(error));
       pin.value = "";
       pin.focus();
     } finally { submit.disabled = false; }
@@ -36,7 +36,7 @@ export function signInScreen(welcome, { signedIn, language: choose, again }) {
   stands(welcome);
   async function look() {
     if (!health.isConnected) return;
-    try { stands(await get("welcome")); } catch (error) { fill(health, h("li", { class: "bad" }, said(error.message))); }
+    try { stands(await get("welcome")); } catch (error) { fill(health, h("li", { class: "bad" }, wrong(error))); }
     setTimeout(look, LOOK_AGAIN_MS);
   }
   setTimeout(look, LOOK_AGAIN_MS);

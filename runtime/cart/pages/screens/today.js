@@ -1,6 +1,6 @@
 // Today: the day's exams, where each stands with the archive, and the way into each.
 import { get } from "../api.js";
-import { fill, h, said, t, when } from "../dom.js";
+import { fill, h, said, t, when, wrong } from "../dom.js";
 import { inTurn, watch } from "../store.js";
 import { outcomeTag } from "./parts.js";
 
@@ -13,7 +13,7 @@ export function todayScreen(main, { go }) {
 
   const load = inTurn(async () => {
     let found;
-    try { found = await get(`exams?day=${chosen}`); } catch (error) { fill(list, h("p", { role: "alert" }, said(error.message))); return; }
+    try { found = await get(`exams?day=${chosen}`); } catch (error) { fill(list, h("p", { role: "alert" }, wrong(error))); return; }
     if (!chosen && day.value !== found.day) day.value = found.day;
     fill(list, ...found.exams.map((one) => h("button", { type: "button", class: "row", "data-k": one.exam, onclick: () => go("result", one.exam) },
       h("span", { class: "time" }, when(one.opened_at)),

@@ -1,6 +1,6 @@
 // Who is to be examined: own station's first, what may be taken for another flagged, manual and emergency entry.
 import { get, post } from "../api.js";
-import { ago, button, fill, h, said, t } from "../dom.js";
+import { ago, button, fill, h, said, t, wrong } from "../dom.js";
 import { inTurn, refresh, store, watch } from "../store.js";
 import { dialog, infantFields } from "./dialog.js";
 import { openExam, outcomeTag, warned, whose } from "./parts.js";
@@ -24,7 +24,7 @@ export function worklistScreen(main, { go }) {
 
   async function ask() {
     age.textContent = t("Asking the worklist");
-    try { await post("worklist/refresh"); await load(); } catch (error) { fill(age, said(error.message)); }
+    try { await post("worklist/refresh"); await load(); } catch (error) { fill(age, wrong(error)); }
   }
 
   function drawAge() {
