@@ -17,6 +17,12 @@ SAME_PICTURE = 20
 """Bits: the same frame in another part of HVDROPDB is 2 apart at most, different views 22 at least."""
 SAME_VIEW = 28
 """Bits: used for frames that must stay out of a set, where taking too many for the same does no harm."""
+SAME_MIDDLE, SAME_REST = 32, 16
+"""Bits: a frame of which a margin is cut off all around, or one side, against what is left of the other. Of other
+places the least is 42 of a middle and 24 of a rest, of drawn eyes 46 and 20 (tests.bench.looks)."""
+MARGINS, SIDES = range(5, 32, 2), range(3, 28, 3)
+"""Pixels of 256 that are cut off: 2 to 12 % all around, 1 to 10 % of one side, so near to each other that a cut between
+two of them is found by either."""
 
 
 def look(image: UInt8Array) -> int:
@@ -31,9 +37,36 @@ def looks_turned(image: UInt8Array) -> tuple[int, ...]:
     return tuple(_hash(np.ascontiguousarray(way)) for way in ways[1:])
 
 
+def look_inverted(image: UInt8Array) -> int:
+    """The same of the frame's negative."""
+    return _hash(-_small(image))
+
+
+def looks_cut(image: UInt8Array) -> tuple[int, ...]:
+    """The same of the frame without a margin, and without a part of one side, in the order of `cut_limits`."""
+    flat = _flat(image)
+    middles = [flat[most:-most, most:-most] for most in MARGINS]
+    rests = [rest for most in SIDES for rest in (flat[most:], flat[:-most], flat[:, most:], flat[:, :-most])]
+    return tuple(_hash(_shrunk(part)) for part in (*middles, *rests))
+
+
+def cut_limits() -> tuple[int, ...]:
+    """Up to how many bits a whole frame is the same as each of `looks_cut`."""
+    return (SAME_MIDDLE,) * len(MARGINS) + (SAME_REST,) * 4 * len(SIDES)
+
+
 def _small(image: UInt8Array) -> FloatArray:
+    return _shrunk(_flat(image))
+
+
+def _flat(image: UInt8Array) -> FloatArray:
+    """The green channel without what changes slowly."""
     green: FloatArray = image[..., 1].astype(np.float32)
-    flat = green - cv2.GaussianBlur(green, (0, 0), BACKGROUND_SIGMA)
+    flat: FloatArray = green - cv2.GaussianBlur(green, (0, 0), BACKGROUND_SIGMA)
+    return flat
+
+
+def _shrunk(flat: FloatArray) -> FloatArray:
     small: FloatArray = cv2.resize(flat, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
     return small
 

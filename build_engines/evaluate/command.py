@@ -16,11 +16,12 @@ from build_engines.evaluate.cases import Table, read_cases, require_pictures
 from build_engines.evaluate.columns import parse_by
 from build_engines.evaluate.errors import EvaluationError
 from build_engines.evaluate.measure import Asked, require_columns
+from build_engines.evaluate.others import Chosen, Others
 from build_engines.evaluate.overlap import Seen, seen_of, seen_of_cases, seen_of_training
 from build_engines.evaluate.pictures import FOLDER, with_pictures
 from build_engines.evaluate.readings import BundleReadings, ask, stored
 from build_engines.evaluate.result import Evaluation
-from build_engines.evaluate.study import Chosen, Others, evaluate
+from build_engines.evaluate.study import evaluate
 from build_engines.evaluate.text import markdown, page
 from calibration.errors import CalibrationError
 from device.errors import DeviceError

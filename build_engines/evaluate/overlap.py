@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from build_engines.evaluate.cases import Table
 from build_engines.evaluate.errors import EvaluationError
 from calibration.errors import CalibrationError
-from calibration.lookalike import LOW_FREQUENCIES, SAME_PICTURE, SAME_VIEW, look, looks_turned
+from calibration.lookalike import (
+    LOW_FREQUENCIES,
+    SAME_PICTURE,
+    SAME_VIEW,
+    cut_limits,
+    look,
+    look_inverted,
+    looks_cut,
+    looks_turned,
+)
 from calibration.opened import open_set
 from calibration.split import held_out
 from calibration.tables import Listed, alike, read_table
@@ -35,7 +44,9 @@ class Seen:
     inputs: list[str] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
     turned: list[tuple[int, ...]] = field(default_factory=list)
-    """Looks of each frame mirrored and turned by quarters."""
+    """Looks of each frame mirrored and turned by quarters, and as a negative."""
+    cut: list[tuple[int, ...]] = field(default_factory=list)
+    """Looks of what is left of each without a margin or a part of one side, as `looks_cut`."""
     infants: set[str] = field(default_factory=set)
     """Codes, where a table tells infants apart."""
     unreadable: list[str] = field(default_factory=list)
@@ -51,7 +62,8 @@ class Seen:
         self.pixels.append("" if pixels is None else _sha256(pixels))
         self.inputs.append(_sha256(image))
         self.looks.append(look(image))
-        self.turned.append(looks_turned(image))
+        self.turned.append((*looks_turned(image), look_inverted(image)))
+        self.cut.append(looks_cut(image))
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ class Overlap:
     """How many the others are."""
     by_hash: tuple[str, ...]
     by_look: tuple[str, ...]
-    """Not the same pixels, but nearly the same look, as it is, mirrored or turned by quarters."""
+    """Not the same pixels, but nearly the same look: as it is, mirrored, turned by quarters, as a negative, or cut."""
     infants: tuple[str, ...] = ()
     """Codes of infants that stand in both tables; `P01 (there p1)` where they are `alike`."""
     same_file: bool = False
@@ -88,13 +100,17 @@ def overlap(ours: Seen, others: Seen, of: str) -> Overlap:
     same, near = set(by_hash), _near(ours.looks, others.looks, SAME_VIEW)
     for way in zip(*ours.turned, strict=True):
         near |= _near(way, others.looks, SAME_PICTURE)
+    for limit, mine, theirs in zip(
+        cut_limits(), zip(*ours.cut, strict=True), zip(*others.cut, strict=True), strict=False
+    ):
+        near |= _near(mine, others.looks, limit) | _near(ours.looks, theirs, limit)
     by_look = tuple(name for name, found in zip(ours.names, near, strict=True) if found and name not in same)
     return Overlap(of, len(others.names), tuple(by_hash), by_look, infants_in_both(ours.infants, others.infants))
 
 
 @dataclass(frozen=True)
 class Alike:
-    """Pictures of one table that look like another infant's, as they are, mirrored or turned by quarters."""
+    """Pictures of one table that look like another infant's: as they are, mirrored, turned, as a negative, or cut."""
 
     compared: int
     """Pictures that could be looked at."""
@@ -111,12 +127,14 @@ def alike_within(seen: Seen, infants: Mapping[str, str | None]) -> Alike:
     """Pairs of one table's pictures that are alike by look, of other pixels and of two infants.
 
     One infant's views may well look the same, so they are not told; without codes (None) any pair is. infants: by the
-    names of `seen`. A pair is within `SAME_PICTURE`, which no two places of real eyes were found to be.
+    names of `seen`. A pair is within limits (`SAME_PICTURE`, of one that was cut `cut_limits`) in which no two places
+    of real eyes were found to be.
     """
     of = [infants.get(name) for name in seen.names]
     codes = np.unique([code or f"\0{number}" for number, code in enumerate(of)], return_inverse=True)[1]
     pixels = np.unique([hashed or f"\0{number}" for number, hashed in enumerate(seen.pixels)], return_inverse=True)[1]
     ways = [_signs(way) for way in (seen.looks, *zip(*seen.turned, strict=True))]
+    cuts = [(limit, _signs(way)) for limit, way in zip(cut_limits(), zip(*seen.cut, strict=True), strict=False)]
     count = len(seen.names)
     first, pairs, among = np.full(count, -1), 0, np.zeros(count, np.bool_)
     for start in range(0, count, AT_ONCE):
@@ -124,6 +142,8 @@ def alike_within(seen: Seen, infants: Mapping[str, str | None]) -> Alike:
         for later in range(start, count, AT_ONCE):
             lower = slice(later, later + AT_ONCE)
             near = np.logical_or.reduce([_within(way[upper], ways[0][lower], SAME_PICTURE) for way in ways])
+            for limit, way in cuts:
+                near |= _within(way[upper], ways[0][lower], limit) | _within(ways[0][upper], way[lower], limit)
             near &= (codes[upper, None] != codes[None, lower]) & (pixels[upper, None] != pixels[None, lower])
             if start == later:
                 near = np.triu(near, 1)

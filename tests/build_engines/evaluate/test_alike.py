@@ -14,8 +14,8 @@ import pytest
 
 from build_engines.__main__ import main
 from build_engines.evaluate.cases import read_cases
+from build_engines.evaluate.others import Others, _not_checked
 from build_engines.evaluate.overlap import seen_of
-from build_engines.evaluate.study import Others, _not_checked
 from build_engines.huggingface import hugging_face_card
 from build_engines.markdown import escape
 from calibration.tables import alike, read_table
@@ -161,6 +161,42 @@ def test_training_pictures_that_cannot_be_read_are_named_and_the_others_looked_a
         said = _not_checked([], Others(None, {"the training frames": seen}, training_named=True))
         count = f"{len(names)} of {len(names) + 1} pictures of the training frames"
         assert said == [f"{count}, which cannot be read ({', '.join(names)})"]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_pictures_that_were_cut_or_inverted_are_found_among_the_training_and_the_table(
+    tmp_path: Path, bundle: Bundle, swapped: bool
+) -> None:
+    """Either side may hold the whole one. What is left is saved as a camera's JPEG would be."""
+    whole, changed = tmp_path / "whole", tmp_path / "changed"
+    for folder in (whole, changed):
+        folder.mkdir()
+    for number in range(6):
+        save(whole / f"{number}.png", number)
+    inner, lower = retina(1)[24:-24, 32:-32], retina(3)[:-24]
+    for name, pixels in (("1", inner), ("3", lower), ("4", 255 - retina(4)), ("7", retina(7)), ("8", retina(8))):
+        assert cv2.imwrite(str(changed / f"{name}.jpg"), pixels[..., ::-1])
+    ours, theirs = (changed, whole) if swapped else (whole, changed)
+    names = sorted(path.name for path in ours.iterdir())
+    rows = [row(name, n % 2, 0.1, infant=f"i{n}") for n, name in enumerate(names)]
+    for of in rows:
+        of["pixels"] = read_picture(ours / of["image"], 0).sha256
+    table, readings = write_table(ours / "t.csv", rows), write_readings(tmp_path / "r.jsonl", rows, bundle)
+    call = ["evaluate", str(bundle.path), "--data", str(table), "--readings", str(readings), "--draws", "100"]
+    assert main([*call, "--training", str(theirs), "--out", str(tmp_path / "out")]) == 0
+    result = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    found = {name.split(".")[0] for overlap in result["overlaps"] for name in overlap["by_look"]}
+    assert found == {"1", "3", "4"}
+    ending = ".png" if swapped else ".jpg"
+    copies = [row(f"copy {name}{ending}", 0, 0.1, infant=f"j{name}") for name in ("1", "3", "4")]
+    for of in copies:
+        (theirs / of["image"].removeprefix("copy ")).rename(ours / of["image"])
+        of["pixels"] = read_picture(ours / of["image"], 0).sha256
+    write_table(table, [*rows, *copies])
+    write_readings(readings, [*rows, *copies], bundle)
+    assert main([*call, "--out", str(tmp_path / "within")]) == 0
+    held = json.loads((tmp_path / "within" / "evaluation.json").read_text(encoding="utf-8"))["alike"]
+    assert (held["pairs"], held["frames"]) == (3, 6)
 
 
 def test_an_older_result_is_gone_while_a_new_run_reads(

@@ -16,10 +16,11 @@ from build_engines.evaluate.columns import parse_by
 from build_engines.evaluate.command import write
 from build_engines.evaluate.errors import EvaluationError
 from build_engines.evaluate.measure import Asked
+from build_engines.evaluate.others import Others
 from build_engines.evaluate.overlap import Seen, overlap
 from build_engines.evaluate.readings import stored
 from build_engines.evaluate.result import Evaluation
-from build_engines.evaluate.study import Others, evaluate
+from build_engines.evaluate.study import evaluate
 from runtime.bundle import Bundle
 from tests.build_engines.evaluate.studies import row, study, write_readings, write_table
 from tests.pictures import retina
