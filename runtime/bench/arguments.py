@@ -413,8 +413,6 @@ def _axis(text: str) -> tuple[str, tuple[str, ...]]:
     values = tuple(listed.split(","))
     if not equals or name not in AXES:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected NAME=VALUE,VALUE with one of {', '.join(AXES)}")
-    if len(set(values)) < len(values):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected each value once")
     checks: dict[str, Callable[[str], object]] = {
         "threads": whole(1, 4096),
         "rate": positive,
@@ -422,8 +420,8 @@ def _axis(text: str) -> tuple[str, tuple[str, ...]]:
         "precision": _precision,
         "size": picture_size,
     }
-    for value in values:
-        checks[name](value)
+    if len({checks[name](value) for value in values}) < len(values):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected each value once")
     return name, values
 
 

@@ -240,6 +240,8 @@ def test_an_empty_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--matrix", "--sweep", "threads=1"], "name one of them"),
         (["--matrix", "--streams", "2"], "name one of them"),
         (["--sweep", "threads=1,1"], "each value once"),
+        (["--sweep", "threads=01,1"], "each value once"),
+        (["--sweep", "rate=5,5.0", "--load", "camera"], "each value once"),
         (["--sweep", "threads=0"], "from 1 to 4096"),
         (["--sweep", "threads"], "NAME=VALUE"),
         (["--sweep", "colour=red"], "NAME=VALUE"),
