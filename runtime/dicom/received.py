@@ -7,7 +7,6 @@ several values where one is allowed; a name would be another one then. So values
 from __future__ import annotations
 
 import re
-import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import PersonName
 
+from runtime.dicom.misread import misread
 from runtime.exam.naming import cleaned, spoilt
 
 LONGEST_BYTES = 16 * 1024
@@ -187,20 +187,14 @@ def _extended(part: bytes, encodings: Sequence[str], ends: set[int]) -> str:
 
 
 def _of_another(raw: bytes, text: str, encoding: str) -> bool:
-    """Whether a name that can be read in an 8-bit character set was written in another one.
+    """Whether a name that can be read in a character set was written in another one.
 
-    Controls stand for letters of Windows' code pages, which have others elsewhere too; and letters in UTF-8, each two
-    or three of these, are nobody's name.
+    Controls stand for letters of Windows' code pages, which have others elsewhere too.
     """
-    if encoding not in _EIGHT_BITS or charset.ESC in raw:
+    if charset.ESC in raw:
         return False
-    if any("\x80" <= character <= "\x9f" for character in text):
-        return True
-    try:
-        meant = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return all(character.isascii() or unicodedata.category(character)[0] in "LM" for character in meant)
+    controls = encoding in _EIGHT_BITS and any("\x80" <= character <= "\x9f" for character in text)
+    return controls or misread(raw, text, encoding)
 
 
 def _encodings(character_sets: Sequence[str], keyword: str) -> list[str]:

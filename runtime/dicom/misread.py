@@ -1,0 +1,77 @@
+"""Whether a name was written in another character set than the one that it was read in: what is no name tells it.
+
+Bytes of one character set are mostly bytes of another, too, so that nothing fails when they are read wrongly: the name
+of another person stands there. What reads as signs, as a word of two scripts or as UTF-8 by its bytes is nobody's name.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_LATIN = {"latin_1", "iso8859_15", "iso_ir_148", *(f"iso8859_{n}" for n in (2, 3, 4))}
+_LATIN |= {f"iso_ir_{n}" for n in (101, 109, 110)}
+_OTHER = {"iso_ir_126", "iso_ir_127", "iso_ir_138", "iso_ir_144", "iso_ir_166"}
+_ASIAN = {"GB18030", "GBK", "shift_jis"}
+_DRAWN_ALIKE = {"iso_ir_144": set("ABCEHIJKMOPSTXYaceijopsxy"), "iso_ir_126": set("ABEHIKMNOPTXYZov")}
+"""Latin letters that stand in Cyrillic and Greek words for those drawn like them, as in PS3.5's own example."""
+_SURELY = 4
+"""So many letters of one script are no chance; two are: Wei Wei in GBK is two letters of Greek in UTF-8."""
+_OF_NAMES = set("\u00a0\u00b0\u00b4\u00b7\u0384\u200e\u200f\u2013\u2014\u2018\u2019\u201c\u201d\u201e")
+"""Signs beyond ASCII that names have: a space, Catalan's point, apostrophes and what stands for them, quotes, dashes,
+2° for a second twin, marks of the direction."""
+_EAST = "\u2e80-\u9fff\uf900-\ufaff\uff61-\uff9f"
+_MIXED = re.compile(f"[a-z][{_EAST}]|[{_EAST}][a-z]")
+"""A small Latin letter at an ideograph or a kana; twins are called by capitals behind theirs."""
+_WORD = re.compile(r"[^\^=\s\-'\u2019.,()/0-9]+")
+
+
+def misread(raw: bytes, text: str, encoding: str) -> bool:
+    """Whether a name, which was read from bytes without escapes, cannot have been meant.
+
+    encoding: Python's or pydicom's name of the character set.
+    """
+    if encoding in _LATIN | _OTHER:
+        if any(not character.isascii() and not _of_a_name(character) for character in text):
+            return True
+        return _is_utf_8(raw, 2) or (_no_latin(text) if encoding in _LATIN else _of_two_scripts(text, encoding))
+    if encoding in _ASIAN:
+        unknown = any(unicodedata.category(character) in ("Co", "Cn") for character in text)
+        return unknown or _is_utf_8(raw, 3) or _MIXED.search(text) is not None
+    return False
+
+
+def _of_a_name(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LM" or character in _OF_NAMES
+
+
+def _is_utf_8(raw: bytes, least: int) -> bool:
+    """Whether it is letters in UTF-8, one of them of at least so many bytes, or four of one script."""
+    try:
+        beyond = [one for one in raw.decode("utf-8") if not one.isascii()]
+    except UnicodeDecodeError:
+        return False
+    if any(unicodedata.category(one)[0] not in "LM" for one in beyond):
+        return False
+    scripts = {unicodedata.name(one, "").partition(" ")[0] for one in beyond}
+    return any(len(one.encode()) >= least for one in beyond) or (len(beyond) >= _SURELY and len(scripts) == 1)
+
+
+def _no_latin(text: str) -> bool:
+    """A group of a name whose letters are all accented ones: three and more of these are another script's."""
+
+    def accented(group: str) -> bool:
+        letters = [one for one in group if one.isalpha()]
+        return len(letters) >= 3 and not any(one.isascii() for one in letters)
+
+    return any(map(accented, text.split("=")))
+
+
+def _of_two_scripts(text: str, encoding: str) -> bool:
+    """A word of this script with Latin letters that none of its own is drawn like."""
+    alike = _DRAWN_ALIKE.get(encoding, set())
+
+    def strange(one: str) -> bool:
+        return one.isascii() and one.isalpha() and one not in alike
+
+    return any(any(map(strange, word)) and not word.isascii() for word in _WORD.findall(text))
