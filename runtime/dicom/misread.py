@@ -34,11 +34,18 @@ def misread(raw: bytes, text: str, encoding: str) -> bool:
     if encoding in _LATIN | _OTHER:
         if any(not character.isascii() and not _of_a_name(character) for character in text):
             return True
-        return _is_utf_8(raw, 2) or (_no_latin(text) if encoding in _LATIN else _of_two_scripts(text, encoding))
+        return is_utf_8(raw, encoding) or (_no_latin(text) if encoding in _LATIN else _of_two_scripts(text, encoding))
     if encoding in _ASIAN:
         unknown = any(unicodedata.category(character) in ("Co", "Cn") for character in text)
-        return unknown or _is_utf_8(raw, 3) or _MIXED.search(text) is not None
+        return unknown or is_utf_8(raw, encoding) or _MIXED.search(text) is not None
     return False
+
+
+def is_utf_8(raw: bytes, encoding: str) -> bool:
+    """Whether a text, which was read in a character set of one or two bytes a letter, is letters in UTF-8."""
+    if encoding in _LATIN | _OTHER:
+        return _is_utf_8(raw, 2)
+    return encoding in _ASIAN and _is_utf_8(raw, 3)
 
 
 def _of_a_name(character: str) -> bool:

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import PersonName
 
-from runtime.dicom.misread import misread
+from runtime.dicom.misread import is_utf_8, misread
 from runtime.exam.naming import cleaned, spoilt
 
 LONGEST_BYTES = 16 * 1024
@@ -76,9 +76,12 @@ def items(dataset: Dataset, keyword: str) -> list[Dataset]:
     return whole
 
 
-def one(dataset: Dataset, keyword: str, character_sets: Sequence[str] = ("",)) -> str:
-    """The value of an attribute that has one, empty where it has none; without padding. Raises `Unreadable`."""
-    found = values(dataset, keyword, character_sets)
+def one(dataset: Dataset, keyword: str, character_sets: Sequence[str] = ("",), *, exact: bool = False) -> str:
+    """The value of an attribute that has one, empty where it has none; without padding. Raises `Unreadable`.
+
+    exact: it names somebody or something, see `decoded`.
+    """
+    found = values(dataset, keyword, character_sets, exact=exact)
     if len(found) > 1:
         raise Unreadable(f"{keyword}: {len(found)} values where one is allowed")
     return found[0] if found else ""
@@ -86,7 +89,7 @@ def one(dataset: Dataset, keyword: str, character_sets: Sequence[str] = ("",)) -
 
 def identifier(dataset: Dataset, keyword: str, character_sets: Sequence[str] = ("",)) -> str:
     """An identifier, as it is but for outer spaces. Raises `Unreadable`, also for what no identifier can hold."""
-    found = one(dataset, keyword, character_sets)
+    found = one(dataset, keyword, character_sets, exact=True)
     if any(map(spoilt, found)):
         raise Unreadable(f"{keyword}: it holds control characters")
     return found
@@ -97,7 +100,7 @@ def line(dataset: Dataset, keyword: str, character_sets: Sequence[str] = ("",)) 
     return cleaned(one(dataset, keyword, character_sets))
 
 
-def values(dataset: Dataset, keyword: str, character_sets: Sequence[str] = ("",)) -> list[str]:
+def values(dataset: Dataset, keyword: str, character_sets: Sequence[str] = ("",), *, exact: bool = False) -> list[str]:
     """All values of an attribute that is text, without padding. Raises `Unreadable`."""
     tag = tag_for_keyword(keyword)
     assert tag is not None
@@ -110,10 +113,12 @@ def values(dataset: Dataset, keyword: str, character_sets: Sequence[str] = ("",)
     if isinstance(element, DataElement):
         return _from_text(element, keyword)
     assert isinstance(element, RawDataElement)
-    return _from_bytes(element, keyword, dictionary_VR(tag), character_sets)
+    return _from_bytes(element, keyword, dictionary_VR(tag), character_sets, exact)
 
 
-def _from_bytes(element: RawDataElement, keyword: str, known: str, character_sets: Sequence[str]) -> list[str]:
+def _from_bytes(
+    element: RawDataElement, keyword: str, known: str, character_sets: Sequence[str], exact: bool
+) -> list[str]:
     vr = known if element.VR in (None, "UN") else str(element.VR)
     if vr not in _TEXT_VRS:
         raise Unreadable(f"{keyword}: its value representation is none of text")
@@ -121,7 +126,7 @@ def _from_bytes(element: RawDataElement, keyword: str, known: str, character_set
     if not isinstance(raw, bytes) or len(raw) > LONGEST_BYTES:
         raise Unreadable(f"{keyword}: it holds more than {LONGEST_BYTES} bytes")
     sets = character_sets if known in _OF_THE_CHARACTER_SET else ("",)
-    text = decoded(raw.rstrip(b"\0"), sets, name=known == "PN", keyword=keyword)
+    text = decoded(raw.rstrip(b"\0"), sets, name=known == "PN", exact=exact, keyword=keyword)
     return _parted(text)
 
 
@@ -144,12 +149,15 @@ def _parted(text: str) -> list[str]:
     return found if any(found) else []
 
 
-def decoded(raw: bytes, character_sets: Sequence[str], *, name: bool = False, keyword: str = "value") -> str:
+def decoded(
+    raw: bytes, character_sets: Sequence[str], *, name: bool = False, exact: bool = False, keyword: str = "value"
+) -> str:
     """Text from bytes in the character sets that were declared (PS3.3 C.12.1.1.2). Raises `Unreadable`.
 
     Bytes that mean the same in every character set of DICOM need none. In ISO 8859-1 and -9 the codes that no printable
     character has are read as Windows has them, which is what those who send them mean; Windows' other code pages differ
-    from ISO's in more than these.
+    from ISO's in more than these. A name (`name`) or an identifier (`exact`) must not read as another one: what was
+    written in another character set is refused, as far as it can be told.
     """
     if raw.isascii() and charset.ESC not in raw:
         return raw.decode("ascii")
@@ -164,7 +172,9 @@ def decoded(raw: bytes, character_sets: Sequence[str], *, name: bool = False, ke
         text = "\N{REPLACEMENT CHARACTER}"
     if encodings[0] in _WINDOWS:
         text = _windows(text, _WINDOWS[encodings[0]])
-    if "\N{REPLACEMENT CHARACTER}" in text or "\x1b" in text or (name and _of_another(raw, text, encodings[0])):
+    plain = charset.ESC not in raw
+    other = plain and (_of_another(raw, text, encodings[0]) if name else exact and is_utf_8(raw, encodings[0]))
+    if "\N{REPLACEMENT CHARACTER}" in text or "\x1b" in text or other:
         raise Unreadable(f"{keyword}: its bytes are not of the character set {_called(character_sets)}")
     return text
 
@@ -187,12 +197,10 @@ def _extended(part: bytes, encodings: Sequence[str], ends: set[int]) -> str:
 
 
 def _of_another(raw: bytes, text: str, encoding: str) -> bool:
-    """Whether a name that can be read in a character set was written in another one.
+    """Whether a name without escapes that can be read in a character set was written in another one.
 
     Controls stand for letters of Windows' code pages, which have others elsewhere too.
     """
-    if charset.ESC in raw:
-        return False
     controls = encoding in _EIGHT_BITS and any("\x80" <= character <= "\x9f" for character in text)
     return controls or misread(raw, text, encoding)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from io import BytesIO
 
 import pytest
 
 pytest.importorskip("pydicom", reason="needs the extra `dicom`")
 
-from runtime.dicom.received import Unreadable, decoded
+from pydicom.dataset import Dataset
+from pynetdicom.dsutils import decode, encode
+
+from runtime.dicom.received import Unreadable, decoded, identifier
 
 MEANT = {
     "ISO_IR 100": ["Müller^Zoë", "O´Brien^Sean", "D’Angelo^Zoë", "Ö^Åsa", "Bebé 2°^Núñez", "Þór^Óðinn"],
@@ -76,3 +80,24 @@ def test_names_of_china_are_next_to_never_taken_for_another_character_set() -> N
         except Unreadable:
             refused += 1
     assert refused <= 2
+
+
+@pytest.mark.parametrize("declared", ["ISO_IR 100", "ISO_IR 144", "GBK", "ISO_IR 13"])
+def test_an_identifier_in_utf_8_is_not_read_as_another_one(declared: str) -> None:
+    answer = Dataset()
+    answer.SpecificCharacterSet = "ISO_IR 192"
+    answer.PatientID = "\u6d2a\u6d2a-12"
+    sent = decode(BytesIO(encode(answer, True, True) or b""), True, True)
+    with pytest.raises(Unreadable, match="PatientID: its bytes are not of the character set"):
+        identifier(sent, "PatientID", (declared,))
+    assert identifier(sent, "PatientID", ("ISO_IR 192",)) == "\u6d2a\u6d2a-12"
+
+
+def test_an_identifier_that_is_of_its_character_set_stays_as_it_is() -> None:
+    assert decoded("\u00dc-12".encode("latin-1"), ("ISO_IR 100",), exact=True) == "\u00dc-12"
+    assert decoded("\u5f20\u4e09-12".encode("gbk"), ("GBK",), exact=True) == "\u5f20\u4e09-12"
+
+
+def test_an_identifier_with_escapes_is_taken_by_them() -> None:
+    raw = b"\x1b$)C\xc8\xab\xc8\xab-12"
+    assert decoded(raw, ("ISO 2022 IR 100", "ISO 2022 IR 149"), exact=True) == raw[4:].decode("euc-kr")
