@@ -98,7 +98,7 @@ def _judge(
     reason, image, measures = _look_at(seen, frame, exclusion)
     if not reason:
         image_hash = look(image[0])
-        if exclusion.resembles(image_hash):
+        if exclusion.resembles(image[0]):
             reason = LIKE_TEST_SPLIT
         elif looks.hold(image_hash):
             reason = REPEATED_LOOK

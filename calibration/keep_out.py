@@ -7,7 +7,7 @@ from pathlib import Path
 
 from calibration.errors import CalibrationError
 from calibration.facts import ExclusionFacts
-from calibration.lookalike import SAME_VIEW, Looks, look
+from calibration.lookalike import Ways
 from calibration.split import held_out
 from calibration.tables import Listed, read_table
 from device.errors import FrameUnreadable
@@ -39,15 +39,18 @@ class Exclusion:
     groups: set[str] = field(default_factory=set)
     pixels: set[str] = field(default_factory=set)
     """SHA-256 of the RGB pixels, as `Frame.sha256`."""
-    looks: Looks = field(default_factory=lambda: Looks(SAME_VIEW))
+    looks: list[Ways] = field(default_factory=list)
 
     def names(self, group: str | None, pixels_sha256: str) -> bool:
         """Whether the frame itself, or its group, is to be kept out."""
         return group in self.groups or pixels_sha256 in self.pixels
 
-    def resembles(self, image_hash: int) -> bool:
-        """Whether the frame looks like one that is to be kept out."""
-        return self.looks.hold(image_hash)
+    def resembles(self, image: UInt8Array) -> bool:
+        """Whether the frame looks like one that is to be kept out. image: RGB, uint8 [256, 256, 3]."""
+        if not self.looks:
+            return False
+        ways = Ways.of(image)
+        return any(ways.same(other) for other in self.looks)
 
 
 def exclusion(keep_out: KeepOut) -> Exclusion:
@@ -87,7 +90,7 @@ def _add(found: Exclusion, table: Path, rows: tuple[Listed, ...]) -> None:
         found.groups.add(row.group)
         pixels_sha256, image = _seen(table, row)
         found.pixels.add(pixels_sha256)
-        found.looks.add(look(image))
+        found.looks.append(Ways.of(image))
 
 
 def _seen(table: Path, row: Listed) -> tuple[str, UInt8Array]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -79,6 +81,33 @@ def _hash(small: FloatArray) -> int:
 def bits_apart(a: int, b: int) -> int:
     """How many bits two hashes differ by."""
     return (a ^ b).bit_count()
+
+
+@dataclass(frozen=True)
+class Ways:
+    """A frame's looks: as it is, and in each way by which it is known when it was changed."""
+
+    whole: int
+    changed: tuple[int, ...]
+    """Mirrored and turned by quarters, and as a negative."""
+    cut: tuple[int, ...]
+    """As `looks_cut`."""
+
+    @classmethod
+    def of(cls, image: UInt8Array) -> Ways:
+        """image: RGB, uint8 [256, 256, 3]."""
+        return cls(look(image), (*looks_turned(image), look_inverted(image)), looks_cut(image))
+
+    def same(self, other: Ways) -> bool:
+        """Whether one is the other or nearly so, was made of it, or is a part of it."""
+        return (
+            bits_apart(self.whole, other.whole) <= SAME_VIEW
+            or any(bits_apart(way, other.whole) <= SAME_PICTURE for way in self.changed)
+            or any(
+                bits_apart(mine, other.whole) <= limit or bits_apart(self.whole, theirs) <= limit
+                for limit, mine, theirs in zip(cut_limits(), self.cut, other.cut, strict=True)
+            )
+        )
 
 
 class Looks:

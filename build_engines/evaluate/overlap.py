@@ -13,16 +13,7 @@ from numpy.typing import NDArray
 from build_engines.evaluate.cases import Table
 from build_engines.evaluate.errors import EvaluationError
 from calibration.errors import CalibrationError
-from calibration.lookalike import (
-    LOW_FREQUENCIES,
-    SAME_PICTURE,
-    SAME_VIEW,
-    cut_limits,
-    look,
-    look_inverted,
-    looks_cut,
-    looks_turned,
-)
+from calibration.lookalike import LOW_FREQUENCIES, SAME_PICTURE, SAME_VIEW, Ways, cut_limits
 from calibration.opened import open_set
 from calibration.split import held_out
 from calibration.tables import Listed, alike, read_table
@@ -61,9 +52,10 @@ class Seen:
         self.names.append(name)
         self.pixels.append("" if pixels is None else _sha256(pixels))
         self.inputs.append(_sha256(image))
-        self.looks.append(look(image))
-        self.turned.append((*looks_turned(image), look_inverted(image)))
-        self.cut.append(looks_cut(image))
+        ways = Ways.of(image)
+        self.looks.append(ways.whole)
+        self.turned.append(ways.changed)
+        self.cut.append(ways.cut)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from build_engines.train.data import ridge_frames, vessel_frames
@@ -85,6 +86,35 @@ def test_a_copy_of_an_excluded_frame_is_known_by_its_pixels_and_by_its_look(make
         "of the test split": 3,
         "near-duplicate of another frame": 1,
     }
+
+
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mirrored": lambda picture: picture[:, ::-1],
+    "turned": lambda picture: np.rot90(picture),
+    "cut all around": lambda picture: picture[
+        tuple(slice(round(n * 0.03), -round(n * 0.03)) for n in picture.shape[:2])
+    ],
+    "cut below": lambda picture: picture[: -(len(picture) // 20)],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_changed_copy_of_an_excluded_frame_is_known_by_its_look(
+    make: Make, dataset: Path, change: Callable[[np.ndarray], np.ndarray], swapped: bool
+) -> None:
+    """Whichever of the two is the whole one."""
+    whole = stored_bgr(dataset / "images" / "00.png")
+    copy = np.ascontiguousarray(change(whole))
+    other = dataset.parent / "copies"
+    other.mkdir()
+    assert cv2.imwrite(str(other / "0.png"), whole if swapped else copy)
+    assert cv2.imwrite(str(dataset / "test.png"), copy if swapped else whole)
+    for number in (4, 6):
+        assert cv2.imwrite(str(other / f"{number}.png"), stored_bgr(dataset / "images" / f"{number:02d}.png"))
+    excluded = table(dataset / "test.csv", "image", "test.png")
+    made = make(sources=Sources((str(other),)), count=1, keep_out=KeepOut(tables=(excluded,)))
+    assert refused(made) == {"looking like a frame of the test split": 1}
 
 
 def test_a_frame_to_keep_out_that_is_not_there_stops_everything(make: Make, dataset: Path) -> None:
