@@ -85,8 +85,9 @@ class Comparison:
     """Why the reports are not comparable; empty unless comparing was forced."""
     regressions: tuple[str, ...]
     doubts: tuple[str, ...]
-    """Reports that are INVALID of themselves or whose seals do not hold, sides that are not one thing: they decide
-    nothing."""
+    """Reports that are INVALID of themselves, sides that are not one thing: they decide nothing."""
+    seals: tuple[str, ...]
+    """Reports whose seals do not hold: by them nothing is faster or alike; slower stays."""
     unlike: tuple[str, ...]
     """In what the sides did not do the same work: failures, other outcomes, fewer readings."""
     runs: tuple[int, int]
@@ -173,14 +174,26 @@ def compare(
         if line.result == "slower" and line.change > max_regression
     )
     sealing = tuple(_doubts_of_seals(name, faults, of) for name, faults, of in zip("AB", unsealed, (a, b), strict=True))
-    doubts = tuple(doubt for doubt in sealing if doubt)
-    doubts += tuple(doubt for name, side in (("A", a), ("B", b)) for doubt in _doubts(name, side))
+    seals = tuple(doubt for doubt in sealing if doubt)
+    doubts = tuple(doubt for name, side in (("A", a), ("B", b)) for doubt in _doubts(name, side))
     other_work = tuple(unlike(first, second))
     counts, sides = (len(a), len(b)), (described(first), described(second))
-    answer, needed = _answer(lines, regressions, doubts, other_work, counts)
+    answer, needed = _answer(lines, regressions, doubts, seals, other_work, counts)
     differs = tuple(differing(first, second))
     return Comparison(
-        lines, differences, regressions, doubts, other_work, counts, sides, differs, answer, needed, turns, same_run
+        lines,
+        differences,
+        regressions,
+        doubts,
+        seals,
+        other_work,
+        counts,
+        sides,
+        differs,
+        answer,
+        needed,
+        turns,
+        same_run,
     )
 
 
@@ -188,14 +201,15 @@ def _answer(
     lines: Sequence[Line],
     regressions: Sequence[str],
     doubts: Sequence[str],
+    seals: Sequence[str],
     other_work: Sequence[str],
     runs: tuple[int, int],
 ) -> tuple[Answer, int | None]:
     """The answer of all lines, and the runs a side that would decide it where it is undecided."""
     open_lines = [line for line in lines if line.stage in DECIDING and line.open]
-    if doubts or (open_lines and not regressions):
-        if doubts:  # what such runs scatter by says nothing of others: as many that are not in doubt are to be held
-            return "undecided", max(runs)
+    if doubts or (seals and not regressions):
+        return "undecided", max(runs)  # what such runs scatter by says nothing of others: as many that are in no doubt
+    if open_lines and not regressions:
         counts = [None if (n := line.runs_needed) is None else max(n, *(k + 1 for k in runs)) for line in open_lines]
         return "undecided", None if None in counts else max(count for count in counts if count is not None)
     if regressions:

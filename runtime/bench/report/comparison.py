@@ -18,7 +18,7 @@ def words(comparison: Comparison) -> list[str]:
     warning = [_series(comparison)] if comparison.runs != (1, 1) else []
     warning += ["note: A and B are one and the same run"] * comparison.same_run
     warning += [f"NOT COMPARABLE, compared anyway: {reason}" for reason in comparison.differences]
-    warning += [f"note: {doubt}" for doubt in (*comparison.doubts, *comparison.unlike)]
+    warning += [f"note: {doubt}" for doubt in (*comparison.doubts, *comparison.seals, *comparison.unlike)]
     return [*warning, _verdict(comparison) + _only(comparison)]
 
 
@@ -48,19 +48,21 @@ def _undecided(comparison: Comparison) -> str:
     ]
     if comparison.doubts:
         reasons.append(
-            "runs that are INVALID, were interrupted, failed the self-test, are not of one thing or have no seal that "
-            "holds decide nothing"
+            "runs that are INVALID, were interrupted, failed the self-test or are not of one thing decide nothing"
         )
+    if comparison.seals:
+        reasons.append("by reports without a seal that holds nothing is faster or alike")
+    in_doubt = comparison.doubts or comparison.seals
     if comparison.unlike:
         reasons.append(f"A and B did not do the same work: {', '.join(comparison.unlike)}")
-        if not open_lines and not comparison.doubts:
+        if not open_lines and not in_doubt:
             return f"{'; '.join(reasons)}; no number of runs decides that: see why with python -m runtime.screen"
     if comparison.runs_needed is None:
         advice = f"over {MOST_RUNS} runs a side would be needed: make the machine quieter, or let more not matter"
     else:
         turns = ", by turns," if comparison.runs_needed > 1 else ""
-        about = "" if comparison.doubts or comparison.runs_needed == 1 else "about "
-        decide = "may decide it; runs like these do not say how many would" if comparison.doubts else "would decide it"
+        about = "" if in_doubt or comparison.runs_needed == 1 else "about "
+        decide = "may decide it; runs like these do not say how many would" if in_doubt else "would decide it"
         each = f"{about}{comparison.runs_needed} valid run{'s' * (comparison.runs_needed > 1)} a side{turns}"
         advice = f"{each} {decide}"
     return f"{'; '.join(reasons)}; {advice}"
