@@ -59,6 +59,8 @@ class StructureMeasures(NamedTuple):
     grains: float
     blue_excess: float
     spread: float
+    fine_strokes: float
+    own_colour: float
 
 
 def gate_measures(image: UInt8Array) -> GateMeasures:

@@ -20,6 +20,7 @@ typedef struct {
 
 typedef struct {
     double comb_ratio, comb_offset, seam, repeated_rows, likeness, hull_share, strokes, grains, blue_excess, spread;
+    double fine_strokes, own_colour;
 } StructureMeasures;
 
 /* The limits of runtime/quality.py that bundles of before do not state, and those of runtime/structure.py; held equal by
@@ -42,6 +43,8 @@ typedef struct {
 #define GRAINS_MAX 500
 #define BLUE_EXCESS_MAX 0.04
 #define SPREAD_MIN 1.0
+#define FINE_STROKES_MAX 64
+#define OWN_COLOUR_MIN 2.2
 #define DIM 60.0 /* below it a frame that seems blurred is too dark first of all */
 
 enum { GATE_DONE = 0, GATE_DOES_NOT_FIT = 1, GATE_NO_MEMORY = 2 };

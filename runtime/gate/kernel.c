@@ -43,8 +43,8 @@ static PyObject *structure(PyObject *self, PyObject *args) {
     PyBuffer_Release(&pixels);
     PyBuffer_Release(&image);
     if (done != GATE_DONE) return failed(done);
-    return Py_BuildValue("(dddddddddd)", m.comb_ratio, m.comb_offset, m.seam, m.repeated_rows, m.likeness, m.hull_share,
-                         m.strokes, m.grains, m.blue_excess, m.spread);
+    return Py_BuildValue("(dddddddddddd)", m.comb_ratio, m.comb_offset, m.seam, m.repeated_rows, m.likeness, m.hull_share,
+                         m.strokes, m.grains, m.blue_excess, m.spread, m.fine_strokes, m.own_colour);
 }
 
 static PyMethodDef methods[] = {

@@ -6,6 +6,7 @@
 #define SIDE GATE_SIDE
 #define HALF (SIDE / 2)
 #define ROW (SIDE * 3)
+#define FINE 40 /* levels by which a fine stroke stands out */
 
 typedef struct {
     uint8_t field[SIDE * SIDE], whole[SIDE * SIDE], room[ROOM(SIDE, 10)];
@@ -216,6 +217,58 @@ INLINE void drawn_over(const uint8_t *image, Work *w, StructureMeasures *to) {
     to->grains = grains;
 }
 
+/* Which of `count` bytes stand out from both beside them, or from both above and below; whether any does. */
+INLINE int standing_out(const uint8_t *at, size_t across, size_t down, int count, uint8_t *restrict far) {
+    uint8_t any = 0;
+    for (int i = 0; i < count; i++) {
+        const uint8_t here = at[i];
+        const uint8_t left = at[(ptrdiff_t)i - (ptrdiff_t)across], right = at[(size_t)i + across];
+        const uint8_t above = at[(ptrdiff_t)i - (ptrdiff_t)down], below = at[(size_t)i + down];
+        const uint8_t high = smaller(larger(left, right), larger(above, below));
+        const uint8_t low = larger(smaller(left, right), smaller(above, below));
+        const uint8_t over = (uint8_t)(here - smaller(here, high)), under = (uint8_t)(larger(here, low) - here);
+        any |= far[i] = (over > FINE) | (under > FINE);
+    }
+    return any;
+}
+
+/* Pixels of the frame, of every row `apart` from the last, that do so well inside the field (w->whole). */
+INLINE int fine_strokes(const uint8_t *pixels, int height, int width, int apart, const Work *w) {
+    const size_t length = (size_t)width * 3, across = (size_t)apart * 3, down = (size_t)apart * length;
+    int found = 0;
+    for (int y = apart; y < height - apart; y += apart) {
+        const uint8_t *row = pixels + (size_t)y * length, *inside = w->whole + (int64_t)y * SIDE / height * SIDE;
+        for (int x = apart; x < width - apart; x += 32) {
+            uint8_t far[96];
+            const int here = width - apart - x < 32 ? width - apart - x : 32;
+            const uint8_t *at = row + (size_t)x * 3;
+            if (!(here == 32 ? standing_out(at, across, down, 96, far) : standing_out(at, across, down, 3 * here, far))) continue;
+            for (int i = 0; i < here; i++) {
+                found += (far[3 * i] | far[3 * i + 1] | far[3 * i + 2]) & inside[(int64_t)(x + i) * SIDE / width];
+            }
+        }
+    }
+    return found;
+}
+
+/* Standard deviation of red and of blue, the larger, from what is usual where green is the same. */
+INLINE double own_colour(const uint8_t *image, const Work *w) {
+    int64_t seen[256] = {0}, sums[2][256] = {{0}}, squares[2] = {0}, all = 0;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        const int64_t in = w->field[i], red = image[3 * i], green = image[3 * i + 1], blue = image[3 * i + 2];
+        seen[green] += in;
+        sums[0][green] += in * red;
+        sums[1][green] += in * blue;
+        squares[0] += in * red * red;
+        squares[1] += in * blue * blue;
+        all += in;
+    }
+    for (int level = 0; level < 256; level++) {
+        for (int c = 0; c < 2 && seen[level]; c++) squares[c] -= sums[c][level] * sums[c][level] / seen[level];
+    }
+    return all ? sqrt((double)(squares[0] > squares[1] ? squares[0] : squares[1]) / (double)all) : 0;
+}
+
 INLINE void colours(const uint8_t *image, const Work *w, StructureMeasures *to) {
     int64_t sums[3] = {0}, squares[3] = {0}, lit = 0;
     for (int y = 0; y < SIDE; y++) {
@@ -245,21 +298,27 @@ INLINE void colours(const uint8_t *image, const Work *w, StructureMeasures *to) 
     to->spread = lit ? sqrt((double)least) / (double)lit : 0;
 }
 
-INLINE int measured(const uint8_t *image, Work *w, StructureMeasures *to) {
+INLINE int measured(const uint8_t *pixels, int height, int width, int apart, const uint8_t *image, Work *w,
+                    StructureMeasures *to) {
     field_of_view(image, w->field);
     to->likeness = likeness(image, w);
     to->hull_share = hull_share(w);
     drawn_over(image, w, to);
+    to->fine_strokes = apart ? fine_strokes(pixels, height, width, apart, w) : 0;
     colours(image, w, to);
+    to->own_colour = own_colour(image, w);
     return GATE_DONE;
 }
 
-FOR_THIS_CPU(measured, (const uint8_t *image, Work *w, StructureMeasures *to), (image, w, to))
+FOR_THIS_CPU(measured,
+             (const uint8_t *pixels, int height, int width, int apart, const uint8_t *image, Work *w, StructureMeasures *to),
+             (pixels, height, width, apart, image, w, to))
 
-int picture_measures(const uint8_t *image, StructureMeasures *to) {
+/* apart: pixels between one of the frame and those that it is held against; 0 where the networks' picture shows all. */
+int picture_measures(const uint8_t *pixels, int height, int width, int apart, const uint8_t *image, StructureMeasures *to) {
     uint8_t *room = room_taken(ROOM_OF_PICTURE, sizeof(Work));
     if (!room) return GATE_NO_MEMORY;
-    const int done = measured_here(image, (Work *)(void *)room, to);
+    const int done = measured_here(pixels, height, width, apart, image, (Work *)(void *)room, to);
     room_given_back(ROOM_OF_PICTURE, room);
     return done;
 }

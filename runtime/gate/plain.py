@@ -62,6 +62,8 @@ _LIT_ROW, _WITHIN, _CORNER = 32, 3, (7, 64)
 its edge is looked at within; how long the legs of its corners are, as a share of its sides."""
 _STROKE, _GRAIN = 60, 30
 """Levels over a median of 5 x 5."""
+_STANDS_OUT = 40
+"""Levels beyond both neighbours."""
 
 
 def quality(image: UInt8Array) -> tuple[float, ...]:
@@ -103,6 +105,8 @@ def structure(pixels: UInt8Array, image: UInt8Array) -> tuple[float, ...]:
         _hull_share(field),
         *_drawn_over(image, field),
         *_colours(image, field),
+        _fine_strokes(pixels, field),
+        _own_colour(image, field),
     )
 
 
@@ -292,9 +296,7 @@ def _seams(pixels: UInt8Array) -> tuple[float, float]:
     """How far the strongest step between two lines stands out from those near it, and the most lines that are alike."""
     red, green, blue = (pixels[..., channel].astype(np.uint16) for channel in range(3))
     light = 2 * red + 5 * green + blue
-    line_bits = mean_bits = 0
-    while line_bits < _LINE_BITS_MOST and max(light.shape) >> (line_bits + 1) >= _LINES:
-        line_bits += 1
+    line_bits, mean_bits = _line_bits(max(light.shape)), 0
     while max(light.shape) >> (mean_bits + 1) >= _MEANS:
         mean_bits += 1
     margin = (max(light.shape) >> line_bits) // 40
@@ -308,6 +310,14 @@ def _seams(pixels: UInt8Array) -> tuple[float, float]:
     if max(light.shape) < _LINES:
         score = score * 4 // 5  # vessels are a pixel or two wide there, and sharper
     return score / _SCORE, float(max(run for _, run in found))
+
+
+def _line_bits(longest: int) -> int:
+    """Of a frame whose longer side is so long, the power of two that its lines are rows of."""
+    bits = 0
+    while bits < _LINE_BITS_MOST and longest >> (bits + 1) >= _LINES:
+        bits += 1
+    return bits
 
 
 def _lines(light: NDArray[np.uint16], begin: int, line_bits: int, mean_bits: int) -> Whole:
@@ -410,10 +420,48 @@ def _hull_share(field: UInt8Array) -> float:
 
 def _drawn_over(image: UInt8Array, field: UInt8Array) -> tuple[float, float]:
     """Pixels well inside the field of which a channel stands out from all around: strokes, and grains."""
-    whole = _windowed(_windowed(field, 3, 0, every=False), 3, 1)
-    apart = np.asarray(cv2.absdiff(image, cv2.medianBlur(image, 5))).max(axis=2) * _windowed(whole, 10, 0)
+    apart = np.asarray(cv2.absdiff(image, cv2.medianBlur(image, 5))).max(axis=2) * _well_inside(field)
     strokes, grains = (float(np.count_nonzero(apart > levels)) for levels in (_STROKE, _GRAIN))
     return strokes, grains
+
+
+def _well_inside(field: UInt8Array) -> UInt8Array:
+    """The field with its small gaps, less ten pixels all around: 0 or 1."""
+    return _windowed(_windowed(_windowed(field, 3, 0, every=False), 3, 1), 10, 0)
+
+
+def _fine_strokes(pixels: UInt8Array, field: UInt8Array) -> float:
+    """Pixels of the frame, well inside the field, of which a channel stands out from both beside, or above and below.
+
+    Frames whose fine strokes the networks' picture shows as well have none.
+    """
+    high, wide = pixels.shape[:2]
+    apart = 1 << _line_bits(max(high, wide))
+    if max(high, wide) < _LINES or min(high, wide) <= 2 * apart:
+        return 0.0
+    rows, columns = np.arange(apart, high - apart, apart), np.arange(apart, wide - apart)
+    around = [pixels[rows[:, None] + y * apart, columns + x * apart] for y, x in ((0, -1), (0, 1), (-1, 0), (1, 0))]
+    here = pixels[rows[:, None], columns].astype(np.int16)
+    above = np.minimum(np.maximum(around[0], around[1]), np.maximum(around[2], around[3]))
+    below = np.maximum(np.minimum(around[0], around[1]), np.minimum(around[2], around[3]))
+    stands = np.maximum(here - above, below - here).max(axis=2) > _STANDS_OUT
+    side = len(field)
+    inside = _well_inside(field)[rows[:, None] * side // high, columns * side // wide]
+    return float(np.count_nonzero(stands & (inside == 1)))
+
+
+def _own_colour(image: UInt8Array, field: UInt8Array) -> float:
+    """Standard deviation of red and of blue, the larger, from what is usual where green is the same, levels."""
+    red, green, blue = image[field == 1].astype(np.int64).T
+    if not len(green):
+        return 0.0
+    seen = np.bincount(green, minlength=256)
+    left = 0
+    for colour in (red, blue):
+        sums = np.zeros(256, np.int64)
+        np.add.at(sums, green, colour)
+        left = max(left, int((colour * colour).sum() - (sums * sums // np.maximum(seen, 1)).sum()))
+    return math.sqrt(left / len(green))
 
 
 def _colours(image: UInt8Array, field: UInt8Array) -> tuple[float, float]:

@@ -120,6 +120,6 @@ INLINE void field_of_view(const uint8_t *image, uint8_t *field) {
 }
 
 /* What structure.c leaves to picture.c: the measures of what the networks see. GATE_DONE or GATE_NO_MEMORY. */
-int picture_measures(const uint8_t *image, StructureMeasures *to);
+int picture_measures(const uint8_t *pixels, int height, int width, int apart, const uint8_t *image, StructureMeasures *to);
 
 #endif

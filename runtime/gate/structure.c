@@ -408,5 +408,5 @@ int structure_measures(const uint8_t *pixels, int height, int width, const uint8
     uint8_t *memory = room_for(&f);
     const int done = memory ? looked_at_here(&f, to) : GATE_NO_MEMORY;
     room_given_back(ROOM_OF_FRAME, memory);
-    return done == GATE_DONE ? picture_measures(image, to) : done;
+    return done == GATE_DONE ? picture_measures(pixels, height, width, f.small ? 0 : 1 << f.line_bits, image, to) : done;
 }

@@ -67,8 +67,8 @@ std::vector<std::string> structure_faults(const Picture &picture, const Bytes &i
          m.comb_ratio <= COMB_RATIO_MAX && m.comb_offset <= COMB_OFFSET_MAX && m.seam <= SEAM_MAX &&
              m.repeated_rows <= STUCK_ROWS_MAX && m.likeness <= LIKENESS_MAX},
         {FIELD, m.hull_share >= HULL_SHARE_MIN},
-        {"text, lines or noise over the picture", m.strokes <= STROKES_MAX && m.grains <= GRAINS_MAX},
-        {"colours exchanged or missing", m.blue_excess <= BLUE_EXCESS_MAX && m.spread >= SPREAD_MIN},
+        {"text, lines or noise over the picture", m.strokes <= STROKES_MAX && m.grains <= GRAINS_MAX && m.fine_strokes <= FINE_STROKES_MAX},
+        {"colours exchanged or missing", m.blue_excess <= BLUE_EXCESS_MAX && m.spread >= SPREAD_MIN && m.own_colour >= OWN_COLOUR_MIN},
         {"blurred", !(m.repeated_rows > REPEATED_ROWS_MAX && m.repeated_rows <= STUCK_ROWS_MAX)},
     });
 }

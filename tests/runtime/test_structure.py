@@ -102,6 +102,28 @@ def captioned(colour: tuple[int, int, int]) -> Callable[[Picture, Picture], Pict
     return write
 
 
+def labelled(colour: tuple[int, int, int]) -> Callable[[Picture, Picture], Picture]:
+    def write(one: Picture, other: Picture) -> Picture:
+        """As a camera's program burns it in: 9 pixels high, strokes of one."""
+        written = one.copy()
+        cv2.putText(written, "OD 2026-11-30 12:30", (200, 260), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+        return written
+
+    return write
+
+
+def sepia(one: Picture, other: Picture) -> Picture:
+    tones = one @ np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]]).T
+    _, data = cv2.imencode(".jpg", np.clip(tones, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 75])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+
+
+def angiogram_in_colour(one: Picture, other: Picture) -> Picture:
+    grey = one[..., 1].astype(float)
+    shown = np.clip(110 - 2 * (grey - cv2.GaussianBlur(grey, (0, 0), 16)), 0, 255) * (one.max(axis=2) > 20)
+    return np.asarray(shown[..., np.newaxis] * np.array([1, 0.6, 0.3]), np.uint8)
+
+
 def circled(one: Picture, other: Picture) -> Picture:
     return np.asarray(cv2.circle(one.copy(), (300, 240), 90, (255, 255, 0), 2, cv2.LINE_AA))
 
@@ -136,10 +158,15 @@ MADE: list[tuple[Callable[[Picture, Picture], Picture], str]] = [
     (captioned((255, 255, 255)), DRAWN_OVER),
     (captioned((0, 0, 0)), DRAWN_OVER),
     (captioned((0, 255, 0)), DRAWN_OVER),
+    (labelled((255, 255, 255)), DRAWN_OVER),
+    (labelled((255, 255, 0)), DRAWN_OVER),
+    (labelled((0, 0, 0)), DRAWN_OVER),
     (circled, DRAWN_OVER),
     (noise_band, DRAWN_OVER),
     (green_for_blue, COLOURS),
     (no_blue, COLOURS),
+    (sepia, COLOURS),
+    (angiogram_in_colour, COLOURS),
 ]
 
 
@@ -185,7 +212,9 @@ def test_any_size_and_any_flat_picture_is_looked_at(shape: tuple[int, int], leve
 )
 def test_a_part_that_is_soft_is_not_called_torn(rows: int, said: tuple[str, ...]) -> None:
     whole = structure_measures(np.full((64, 64, 3), 128, np.uint8), np.full((256, 256, 3), 128, np.uint8))
-    measured = whole._replace(hull_share=1.0, spread=3.0, blue_excess=0.0, comb_ratio=0.5, seam=1.0, likeness=0.0)
+    measured = whole._replace(
+        hull_share=1.0, spread=3.0, own_colour=9.0, blue_excess=0.0, comb_ratio=0.5, seam=1.0, likeness=0.0
+    )
     assert _faults(measured._replace(comb_offset=0.0, strokes=0, grains=0, repeated_rows=rows)) == said
 
 
@@ -215,11 +244,8 @@ def test_reference_frames_have_none_and_torn_ones_do(data_root: Path) -> None:
     assert [
         path.name for path, picture in zip(paths, whole, strict=True) if not faults(mirrored(picture, picture))
     ] == []
-    assert [
-        path.name
-        for path, picture in zip(paths, whole, strict=True)
-        if not faults(captioned((255, 255, 255))(picture, picture))
-    ] == []
+    for make in (captioned((255, 255, 255)), labelled((255, 255, 255)), labelled((255, 255, 0)), sepia):
+        assert [path.name for path, p in zip(paths, whole, strict=True) if not faults(make(p, p))] == [], make
 
 
 @pytest.mark.parametrize("row", [900, 901, 902, 903])

@@ -136,8 +136,8 @@ def test_rop_read_has_the_same_limits(name: str) -> None:
 
 
 def test_every_measure_has_its_limit_and_none_that_is_no_number_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(LIMITS) - 1 == len(StructureMeasures._fields) == 10  # of rows that are alike there are two
-    good = StructureMeasures(0.5, 0.0, 1.0, 0, 0.1, 1.0, 0, 0, -0.1, 9.0)
+    assert len(LIMITS) - 1 == len(StructureMeasures._fields) == 12  # of rows that are alike there are two
+    good = StructureMeasures(0.5, 0.0, 1.0, 0, 0.1, 1.0, 0, 0, -0.1, 9.0, 0, 9.0)
     image = np.zeros((256, 256, 3), np.uint8)
     monkeypatch.setattr("runtime.structure.structure_measures", lambda *_: good)
     assert structure_faults(image, image) == ()
