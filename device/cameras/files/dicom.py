@@ -47,6 +47,7 @@ _PIXELS = ("PixelData", "PlanarConfiguration", "BitsAllocated", "HighBit", "Exte
 _JPEG_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 _OF_JPEG2000 = ("YBR_ICT", "YBR_RCT")
 """Colours that OpenJPEG itself makes RGB."""
+_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 _RLE = "1.2.840.10008.1.2.5"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _INFLATED_MAX = 256 << 20
@@ -199,7 +200,7 @@ def _pixels(pydicom: Any, dataset: Any, header: dict[str, Any], stored: int) -> 
     except Refused:
         raise
     except Exception as error:  # pydicom and its decoders raise nearly anything on damaged data
-        if "plugins" in str(error) or ("unable to" in str(error).lower() and "decod" in str(error).lower()):
+        if _not_unpacked_here(pydicom, syntax, str(error)):
             name = pydicom.uid.UID(syntax).name
             raise Refused(
                 f"a DICOM object compressed as {name}, which this machine cannot unpack; "
@@ -207,6 +208,16 @@ def _pixels(pydicom: Any, dataset: Any, header: dict[str, Any], stored: int) -> 
             ) from None
         # Its words may hold values of the file, so only the kind of error is told.
         raise Damaged("DICOM file", type(error).__name__) from None
+
+
+def _not_unpacked_here(pydicom: Any, syntax: str, said: str) -> bool:
+    """Whether nothing here unpacks the syntax, by what a decoder said.
+
+    JPEG-LS's, where there is one, unpacks all kinds of it, and says the same words of damage.
+    """
+    if syntax in _JPEG_LS and pydicom.pixels.get_decoder(syntax).is_available:
+        return False
+    return "plugins" in said or ("unable to" in said.lower() and "decod" in said.lower())
 
 
 def _jpeg(pydicom: Any, dataset: Any, header: dict[str, Any]) -> NDArray[np.uint8]:

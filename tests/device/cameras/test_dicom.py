@@ -257,6 +257,16 @@ def test_an_odd_byte_of_padding_is_the_standard_s(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode(write(tmp_path / "a.dcm", odd, PixelData=odd.tobytes() + b"\0")), odd)
 
 
+def test_damaged_jpeg_ls_is_called_so(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(write(tmp_path / "a.dcm", retina(1, 96, 80)))
+    dataset.compress(pydicom.uid.JPEGLSLossless, generate_instance_uid=False)
+    dataset.save_as(tmp_path / "a.dcm")
+    assert np.array_equal(decode(tmp_path / "a.dcm"), retina(1, 96, 80))
+    whole = (tmp_path / "a.dcm").read_bytes()
+    (tmp_path / "a.dcm").write_bytes(whole[:-4000] + bytes(2000) + whole[-2000:])
+    assert "damaged or truncated DICOM file" in refusal(tmp_path / "a.dcm")
+
+
 def test_rle_that_holds_the_bytes_of_another_format_s_mark_is_read(tmp_path: Path) -> None:
     """Two of 0x4F and two of 0x51 in a row are packed as ff 4f ff 51, by which JPEG 2000 begins."""
     pixels = NOISE.copy()
