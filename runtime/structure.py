@@ -37,12 +37,12 @@ BLUE_EXCESS_MAX = 0.04
 """(mean blue - mean green) / (red + green + blue): the bluest infant frame has 0.024, the median -0.14."""
 SPREAD_MIN = 1.0
 """Standard deviation of each colour in the field, levels: whole frames have 3."""
-FINE_STROKES_MAX = 64
-"""Pixels of the frame with a channel over 40 levels beyond both neighbours, across or down: small letters, which the
-networks' picture blurs. Whole frames have 1, sharpened 3, with noise of 8 levels 32."""
-OWN_COLOUR_MIN = 2.2
+FINE_STROKES_MAX = 40
+"""Pixels of the frame with a channel over 50 levels beyond both neighbours, across or down: small letters, which the
+networks' picture blurs. Whole frames have at most 1, also sharpened or with noise of 8 levels."""
+OWN_COLOUR_MIN = 1.7
 """Standard deviation of red or blue, the larger, where green is the same, levels: whole frames have 5.2, half as light
-2.9; a picture in tones of one colour (sepia, an angiogram in a colour) 1.6, stored as JPEG of quality 50 up to 2.3."""
+2.9; a picture in tones of one colour (sepia, a coloured angiogram) at most 1.6, stored as JPEG of quality 50 2.3."""
 # runtime/gate/gate.h has the same limits for rop-read; tests/runtime/gate holds them together.
 
 

@@ -43,8 +43,8 @@ typedef struct {
 #define GRAINS_MAX 500
 #define BLUE_EXCESS_MAX 0.04
 #define SPREAD_MIN 1.0
-#define FINE_STROKES_MAX 64
-#define OWN_COLOUR_MIN 2.2
+#define FINE_STROKES_MAX 40
+#define OWN_COLOUR_MIN 1.7
 #define DIM 60.0 /* below it a frame that seems blurred is too dark first of all */
 
 enum { GATE_DONE = 0, GATE_DOES_NOT_FIT = 1, GATE_NO_MEMORY = 2 };

@@ -6,7 +6,7 @@
 #define SIDE GATE_SIDE
 #define HALF (SIDE / 2)
 #define ROW (SIDE * 3)
-#define FINE 40 /* levels by which a fine stroke stands out */
+#define FINE 50 /* levels by which a fine stroke stands out */
 
 typedef struct {
     uint8_t field[SIDE * SIDE], whole[SIDE * SIDE], room[ROOM(SIDE, 10)];

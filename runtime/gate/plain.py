@@ -62,7 +62,7 @@ _LIT_ROW, _WITHIN, _CORNER = 32, 3, (7, 64)
 its edge is looked at within; how long the legs of its corners are, as a share of its sides."""
 _STROKE, _GRAIN = 60, 30
 """Levels over a median of 5 x 5."""
-_STANDS_OUT = 40
+_STANDS_OUT = 50
 """Levels beyond both neighbours."""
 
 
