@@ -16,8 +16,14 @@ from device.cameras.codecs.refused import Damaged, check_pieces, check_size
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """By its kind of colour."""
+_WORDS = (b"tEXt", b"zTXt", b"iTXt", b"tIME")
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """First row and column, and steps down and right, of the passes of an interlaced picture."""
+
+
+def is_png(data: bytes) -> bool:
+    """Whether the data begins as PNG does."""
+    return data.startswith(_SIGNATURE)
 
 
 def check_size_and_sums(data: bytes) -> None:
@@ -40,6 +46,24 @@ def check_size_and_sums(data: bytes) -> None:
             check_alone(data, end, size)
             return
         at = end
+
+
+def without_damaged_words(data: bytes) -> bytes:
+    """A file whose chunks follow each other, without those of words or a time that do not fit their CRC.
+
+    No pixel, colour or way up is in them, and Pillow would read none of the file.
+    """
+    at, dropped = len(_SIGNATURE), []
+    while (kind := data[at + 4 : at + 8]) and kind != b"IEND":
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind in _WORDS and zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(
+            data[end - 4 : end], "big"
+        ):
+            dropped.append((at, end))
+        at = end
+    for begin, end in reversed(dropped):
+        data = data[:begin] + data[end:]
+    return data
 
 
 def check_rows(data: bytes, last_row: NDArray[Any]) -> None:

@@ -143,14 +143,17 @@ def decode_bytes(data: bytes) -> Decoded:
     """As `decode_picture`, of a file's bytes, DICOM apart. Raises `Refused`."""
     from PIL import Image
 
-    from device.cameras.codecs import tiff
+    from device.cameras.codecs import png, tiff
 
     # What Pillow warns of or logs (size, odd metadata) is judged here; on a cart nobody reads its lines on stderr.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     _check_before(data)
+    shown = tiff.restated(data) if tiff.is_tiff(data) else data
+    if png.is_png(data):
+        shown = png.without_damaged_words(data)
     try:
-        picture = Image.open(BytesIO(tiff.restated(data) if tiff.is_tiff(data) else data), formats=_FORMATS)
+        picture = Image.open(BytesIO(shown), formats=_FORMATS)
     except Image.DecompressionBombError:
         raise Refused(f"more than {MAX_MEGAPIXELS} megapixels; export it smaller") from None
     except Exception as error:  # Pillow raises nearly anything on damaged headers
@@ -187,7 +190,7 @@ def _check_before(data: bytes) -> None:
     plain.check_before(data)
     if jpeg.is_jpeg(data):
         jpeg.check_header(jpeg.read_header(data), data)
-    elif data.startswith(b"\x89PNG\r\n\x1a\n"):
+    elif png.is_png(data):
         png.check_size_and_sums(data)
     elif jpeg2000.is_jpeg2000(data):
         jpeg2000.check_jpeg2000(data)

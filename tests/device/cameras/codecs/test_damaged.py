@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from device import FrameUnreadable
 from device.cameras.codecs import openjpeg, png, webp_library
@@ -319,6 +320,24 @@ def test_shared_cases_of_damage(name: str) -> None:
 def test_shared_cases_that_are_whole(name: str) -> None:
     with Image.open(CASES / name) as picture:
         np.testing.assert_array_equal(decode(CASES / name), np.asarray(picture.convert("RGB")))
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["tEXt", "zTXt"])
+def test_a_png_whose_words_are_damaged_is_read_and_one_whose_profile_is_damaged_is_not(
+    tmp_path: Path, compressed: bool
+) -> None:
+    shown, path, words = Image.fromarray(RETINA), tmp_path / "a.png", PngInfo()
+    words.add_text("Comment", "made by a camera", zip=compressed)
+    shown.save(path, pnginfo=words, icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for chunk, read in ((b"zTXt" if compressed else b"tEXt", True), (b"iCCP", False)):
+        data = bytearray(path.read_bytes())
+        data[data.index(chunk) + 16] ^= 4
+        (tmp_path / "b.png").write_bytes(data)
+        if read:
+            np.testing.assert_array_equal(decode(tmp_path / "b.png"), RETINA)
+        else:
+            with pytest.raises(FrameUnreadable):
+                decode(tmp_path / "b.png")
 
 
 def one_png(packed: bytes) -> bytes:
