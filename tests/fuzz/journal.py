@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz.memory import memory
+from tests.fuzz.memory import folder as new_folder
 
 FILE = "journal.sqlite3"
 TABLES = {
@@ -39,7 +38,7 @@ def journal_reader() -> tuple[Callable[[bytes], None], list[bytes]]:
     from runtime.views import Eye
     from tests.runtime.exam.making import NRF, REFER, journal_exam
 
-    key, folder = JournalKey.new(), Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory()))
+    key, folder = JournalKey.new(), new_folder()
     with Journal.open(folder, key, create=True) as journal:
         named = [journal_exam(journal, outcomes) for outcomes in ([NRF], [REFER])]
         journal.document(named[1], EyeFindings(Eye.OD, stage="2"), clinician="dr")

@@ -8,12 +8,15 @@ Exit code 1 when something broke it.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from tests.fuzz.memory import memory
 from tests.fuzz.targets import LONGEST, TARGETS
 
 COUNT = "runs.txt"
@@ -55,9 +58,10 @@ def fuzz(target: str, corpus: Path, runs: int, seconds: int) -> None:
 def counted(target: str, place: Path, runs: int, seconds: int) -> tuple[int, int, str]:
     """Exit code, runs of this target so far with these, and what was said last."""
     call = [sys.executable, "-m", "tests.fuzz.run", target, "--inside", "--corpus", str(place)]
-    done = subprocess.run(
-        [*call, "--runs", str(runs), "--seconds", str(seconds)], capture_output=True, text=True, errors="replace"
-    )
+    call += ["--runs", str(runs), "--seconds", str(seconds)]
+    with TemporaryDirectory(prefix="fuzz-", dir=memory()) as own:
+        env = {**os.environ, "TMPDIR": own}
+        done = subprocess.run(call, capture_output=True, text=True, errors="replace", env=env)
     said = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
     file = place / COUNT
     before = int(file.read_text()) if file.is_file() else 0

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.fuzz.journal import journal_reader
 from tests.fuzz.listener import dicom_listener
-from tests.fuzz.memory import memory
+from tests.fuzz.memory import folder
 
 Target = tuple[Callable[[bytes], None], list[bytes]]
 """The function, and its seeds."""
@@ -99,12 +98,12 @@ def manifests() -> Target:
     from runtime.bundle import DEMONSTRATION, open_bundle
     from runtime.errors import BundleError
 
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory()))
+    place = folder()
 
     def one(data: bytes) -> None:
-        (folder / "manifest.json").write_bytes(data)
+        (place / "manifest.json").write_bytes(data)
         try:
-            open_bundle(folder)
+            open_bundle(place)
         except BundleError:
             return
 
@@ -162,7 +161,7 @@ def _of_files(ending: str, read: Callable[[Path], object]) -> Callable[[bytes], 
     """A target that reads a file, in memory where the system has a place for that."""
     from device.errors import FrameUnreadable
 
-    path = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory())) / f"input{ending}"
+    path = folder() / f"input{ending}"
 
     def one(data: bytes) -> None:
         path.write_bytes(data)
