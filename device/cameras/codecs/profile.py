@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from device.cameras.codecs.plausible import plausible
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -24,7 +26,7 @@ _CANNOT = "colour profile passed over: it cannot be used"
 def to_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, str | None]:
     """The picture in sRGB, and what was done to it in a few words; as it is where it has no other profile than that.
 
-    A profile that cannot be used is passed over, and told.
+    A profile that cannot be used, or that is damaged, is passed over, and told.
     """
     if not profile or picture.mode not in _MODES:
         return picture, None
@@ -50,6 +52,8 @@ def _transform(profile: bytes, mode: str) -> tuple[Any, str, str]:
     """
     from PIL import ImageCms
 
+    if not plausible(profile):
+        raise ValueError("damaged")
     source = ImageCms.ImageCmsProfile(BytesIO(profile))
     if mode == "L" and source.profile.xcolor_space.strip() == "RGB":  # gray that was made of a colour picture
         mode = "RGB"
