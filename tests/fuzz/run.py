@@ -68,7 +68,7 @@ def counted(target: str, place: Path, runs: int, seconds: int) -> tuple[int, int
     total = before + (int(said[1]) if said else 0)
     place.mkdir(parents=True, exist_ok=True)
     file.write_text(f"{total}\n")
-    return done.returncode, total, done.stderr[-2000:]
+    return done.returncode, total, f"{done.stdout[-2000:]}{done.stderr[-2000:]}"  # the exception stands in the first
 
 
 def main() -> int:
