@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TextIO
 
 from runtime.bench.judge.findings import Word
-from runtime.bench.judge.queue import highest_rate
+from runtime.bench.judge.queue import highest_rate, rate_spread
 from runtime.bench.opened import Say
 from runtime.bench.options import NOTHING_BESIDE, FindRate, LoadPlan
 from runtime.bench.report.export import series_to_json
@@ -20,7 +22,11 @@ from runtime.commands.text import printable
 
 SETTLED = 0.02
 """The search ends when a run at a rate finds that rate again to this share of it."""
-MOST_RUNS = 6
+KNOWN = 0.05
+"""And when the rate is known to this share, with 95 % confidence: reading times that scatter want more runs."""
+NEAR = 0.1
+"""Runs at rates that lie so close to one another, as a share, are taken for one: their reading times are pooled."""
+MOST_RUNS = 12
 """After which it gives up: the machine's speed wanders."""
 LEAST_SHARE = 1 / 16
 """Of the rate at which the reader is never idle: below it a run takes too long to be worth it, and no rate is named."""
@@ -32,10 +38,12 @@ class FoundRate:
 
     reports: tuple[Report, ...]
     next_hz: tuple[float | None, ...]
-    """What each of them says that the highest rate is; None where no rate holds."""
+    """What each of them, with those before it near its rate, says that the highest rate is; None where none holds."""
     rate_hz: float | None
     verdict: Word
     why: str
+    known_to: float | None = None
+    """By what share the rate may be off, at 95 % confidence; over `KNOWN` only where `MOST_RUNS` were not enough."""
 
     def to_json(self) -> str:
         """`rop.bench-rate/1`: the answer, and every run's whole report."""
@@ -45,6 +53,7 @@ class FoundRate:
             "verdict": self.verdict,
             "why": self.why,
             "rate_hz": self.rate_hz,
+            "known_to": self.known_to,
             "percentile": plan.percentile,
             "budget_ms": plan.budget_ms,
             "found_hz": self.next_hz,
@@ -70,14 +79,22 @@ def search(measure: Callable[[float | None], Report], p: float, budget_ms: float
     """Measure at a rate, replay a long queue with those reading times, and measure at the rate that holds there.
 
     measure: a report of a run at that rate, or of one without waiting for None. Reading times may depend on the rate
-    (an idle core sleeps and its caches are others'), so that only a rate that finds itself again is an answer.
+    (an idle core sleeps and its caches are others'), so that only a rate that finds itself again is an answer. Further
+    runs near it are pooled until it is known to `KNOWN`.
     """
     reports: list[Report] = []
     found: list[float | None] = []
+    rates: list[float | None] = []
     asked: float | None = None
+    rate, spread = None, math.inf
 
     def answer(verdict: Word, why: str, rate_hz: float | None = None) -> FoundRate:
         return FoundRate(tuple(reports), tuple(found), rate_hz, verdict, why)
+
+    def passed(rate_hz: float) -> FoundRate:
+        why = f"up to {rate_hz:.2f} frames/s at random keep p{p:g} within {budget_ms:g} ms, known to {spread:.1%}"
+        more = "" if spread <= KNOWN else f" only, after {MOST_RUNS} runs; ask for more --frames"
+        return replace(answer("PASS", why + more, rate_hz), known_to=spread)
 
     while len(reports) < MOST_RUNS:
         try:
@@ -86,9 +103,11 @@ def search(measure: Callable[[float | None], Report], p: float, budget_ms: float
             if not reports:
                 raise
             return answer("INVALID", "stopped by hand before the rate was found")
-        served, counted = served_of(report)
-        rate = highest_rate(served, counted, p=p, budget_ms=budget_ms) if served else None
         reports.append(report)
+        rates.append(asked)
+        alike = [one for one, at in zip(reports, rates, strict=True) if _near(at, asked)]
+        served, counted = (list(chain(*column)) for column in zip(*map(served_of, alike), strict=True))
+        rate = highest_rate(served, counted, p=p, budget_ms=budget_ms) if served else None
         found.append(rate)
         for finding in report.findings:
             if finding.weight == "invalid":
@@ -99,11 +118,22 @@ def search(measure: Callable[[float | None], Report], p: float, budget_ms: float
         if rate is None or rate < LEAST_SHARE * busiest:
             least = f"of at least 1/16 of what it can read ({busiest:.1f} frames/s)"
             return answer("FAIL", f"no rate {least} keeps p{p:g} within {budget_ms:g} ms")
-        if asked is not None and abs(rate / asked - 1) <= SETTLED:
-            return answer("PASS", f"up to {rate:.2f} frames/s at random keep p{p:g} within {budget_ms:g} ms", rate)
+        settled = asked is not None and abs(rate / asked - 1) <= SETTLED
+        spread = rate_spread(served, counted, p=p, budget_ms=budget_ms) if settled else math.inf
+        if spread <= KNOWN:
+            return passed(rate)
         asked = rate
+    if rate is not None and spread < math.inf:
+        return passed(rate)
     told = ", ".join(f"{rate:.2f}" for rate in found if rate is not None)
     return answer("INVALID", f"the rate did not settle within {SETTLED:.0%} in {MOST_RUNS} runs ({told} frames/s)")
+
+
+def _near(rate_hz: float | None, other_hz: float | None) -> bool:
+    """Whether runs at these rates are taken for runs at one; None: without waiting."""
+    if rate_hz is None or other_hz is None:
+        return rate_hz is other_hz
+    return abs(rate_hz / other_hz - 1) <= NEAR
 
 
 def served_of(report: Report) -> tuple[list[float], list[bool]]:

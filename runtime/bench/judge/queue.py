@@ -11,6 +11,11 @@ from runtime.percentiles import rank_of
 ARRIVALS = 500_000
 """Of a replay. A run of 1000 frames tells a p99 of a queue so badly that the rate scatters by 10 to 20 %; with so many
 arrivals it scatters by half a percent."""
+LEAST_OF_A_PART = 20
+"""Frames."""
+PARTS = 5
+_T_95 = 2.776
+"""Student's t of four degrees of freedom, for an interval of 95 % by `PARTS` parts."""
 END = 0.002
 """The bisection ends when its bounds lie so close, as a share of the upper one."""
 
@@ -48,6 +53,22 @@ def highest_rate(
         else:
             high = middle
     return low * 1e3
+
+
+def rate_spread(served_ms: ArrayLike, counted: ArrayLike, *, p: float, budget_ms: float) -> float:
+    """By what share `highest_rate` of these frames may be off, at 95 %, by the rates of `PARTS` parts of them.
+
+    Infinite where a part is too short to say, or alone would hold no rate.
+    """
+    served, kept = np.asarray(served_ms, np.float64), np.asarray(counted, np.bool_)
+    if served.size < PARTS * LEAST_OF_A_PART:
+        return np.inf
+    parts = zip(np.array_split(served, PARTS), np.array_split(kept, PARTS), strict=True)
+    rates = [highest_rate(*part, p=p, budget_ms=budget_ms, arrivals=ARRIVALS // PARTS) for part in parts]
+    found = np.array([rate for rate in rates if rate is not None])
+    if found.size < PARTS:
+        return np.inf
+    return float(_T_95 * found.std(ddof=1) / np.sqrt(PARTS) / found.mean())
 
 
 def queue_ms(due_ms: NDArray[np.float64], served_ms: NDArray[np.float64]) -> NDArray[np.float64]:
