@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.bench.errors import BenchError
-from runtime.bench.report.export import Side, read_report, read_side, to_json, write_report_file
+from runtime.bench.report.export import ReportsRead, read_report, read_side, to_json, write_report_file
 from runtime.bench.schema import Report
 from runtime.errors import OutputError
 from runtime.sinks.files import prepare_folder
@@ -60,7 +60,7 @@ def place(name: str, state: Path | None = None) -> Path:
     return path
 
 
-def side(named: Path, state: Path | None = None) -> Side:
+def side(named: Path, state: Path | None = None) -> ReportsRead:
     """A side of a comparison: a report, a folder of them, or a baseline; what lies there goes before a name.
 
     Raises `BenchError`, naming the baselines that there are where the word is no path at all.

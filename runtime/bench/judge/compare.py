@@ -127,7 +127,7 @@ def compare(
 ) -> Comparison:
     """Hold `b` against `a`: a run each, or at least three each. max_regression: share that a stage may be slower by.
 
-    unsealed: of each side what is wrong with the seals of its files (`export.Side.faults`).
+    unsealed: of each side what is wrong with the seals of its files (`export.ReportsRead.faults`).
 
     Raises `BenchError` when the reports are not comparable (and not `anyway`), hold too few frames, are too few, or
     hold one run more than once.

@@ -71,7 +71,7 @@ def series_to_json(head: Mapping[str, object], reports: Iterable[Report]) -> str
 
 
 @dataclass(frozen=True)
-class Side:
+class ReportsRead:
     """The reports of one side of a comparison."""
 
     reports: tuple[Report, ...]
@@ -87,7 +87,7 @@ def read_report(path: Path) -> Report:
     return side.reports[0]
 
 
-def read_side(path: Path) -> Side:
+def read_side(path: Path) -> ReportsRead:
     """The report of a file, or those of all `.json` files in a folder, broken seals and all. Raises `BenchError`."""
     if not path.is_dir():
         return _read(path)
@@ -95,13 +95,13 @@ def read_side(path: Path) -> Side:
     if not paths:
         raise BenchError(f"folder {path}: holds no .json file, expected the reports of a series of runs")
     sides = [_read(found) for found in paths]
-    return Side(
+    return ReportsRead(
         tuple(report for side in sides for report in side.reports),
         tuple(fault for side in sides for fault in side.faults),
     )
 
 
-def _read(path: Path) -> Side:
+def _read(path: Path) -> ReportsRead:
     from pydantic import ValidationError
 
     try:
@@ -118,7 +118,7 @@ def _read(path: Path) -> Side:
         advice = "that file holds other than one run" if several else "measure again with --json"
         raise BenchError(f"report {path}: not a whole {REPORT_SCHEMA} report ({problem}); {advice}") from None
     wrong = seal_fault(raw, report.seal)
-    return Side((report.model_copy(update={"seal": None}),), (f"{path} {wrong}",) if wrong else ())
+    return ReportsRead((report.model_copy(update={"seal": None}),), (f"{path} {wrong}",) if wrong else ())
 
 
 def to_csv(report: Report) -> str:
