@@ -18,7 +18,7 @@ _SUBTYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 25
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR, _FORMAT, _OLD_SUBTYPE = 273, 277, 278, 279, 284, 339, 255
 _TILE_OFFSETS, _TILE_COUNTS, _JPEG_TABLES, _TILE_WIDTH, _TILE_HEIGHT = 324, 325, 347, 322, 323
 _FILL_ORDER, _PREDICTOR, _EXTRA = 266, 317, 338
-_JPEG, _PACKBITS, _YCBCR = 7, 32773, 6
+_RAW, _JPEG, _PACKBITS, _YCBCR = 1, 7, 32773, 6
 _NOT_HEARD = (6, 32809, 34676, 34677, 50001)
 """Packings of which nothing tells of damage, or that Pillow's libtiff lacks: old JPEG, ThunderScan, LogLuv, WebP."""
 _PLAIN_FORMATS = (1, 4)
@@ -68,6 +68,28 @@ class TiffPage:
             return ()
         seen_through = self.tags.get(_EXTRA, ())[:1] == (_NOT_ASSOCIATED,) and len(self.bits) > 3
         return (0, 1, 2, 3)[: 3 + seen_through]
+
+    @property
+    def planes(self) -> int:
+        """Into how many planes its channels are put apart."""
+        return max(1, self.first(_SAMPLES, 1)) if self.first(_PLANAR, 1) == 2 else 1
+
+    @property
+    def tile(self) -> tuple[int, int] | None:
+        """Width and height of its tiles; None where it is in strips."""
+        return (self.first(_TILE_WIDTH), self.first(_TILE_HEIGHT)) if _TILE_OFFSETS in self.tags else None
+
+    @property
+    def strip_rows(self) -> int:
+        """Rows of a strip, of all but the last."""
+        height = self.first(_HEIGHT)
+        return min(self.first(_ROWS, height) or height, height)
+
+    @property
+    def parts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Where its strips or tiles lie, and how many bytes each takes."""
+        tags = (_OFFSETS, _COUNTS) if self.tile is None else (_TILE_OFFSETS, _TILE_COUNTS)
+        return self.tags.get(tags[0], ()), self.tags.get(tags[1], ())
 
     @property
     def inverted(self) -> bool:
@@ -169,8 +191,8 @@ def restated(data: bytes) -> bytes:
 def channel_alone(data: bytes, page: TiffPage, channel: int) -> bytes:
     """The same file with a directory of one channel only, as gray of 16 bits where 0 is black."""
     word, count_word, entry_bytes, at_word = ("Q", "Q", 20, 8) if data[2:4] in (b"+\0", b"\0+") else ("I", "H", 12, 4)
-    places = (_TILE_OFFSETS, _TILE_COUNTS) if page.tags.get(_TILE_OFFSETS) else (_OFFSETS, _COUNTS)
-    offsets, counts = (page.tags.get(tag, ()) for tag in places)
+    places = (_OFFSETS, _COUNTS) if page.tile is None else (_TILE_OFFSETS, _TILE_COUNTS)
+    offsets, counts = page.parts
     each, left = divmod(len(offsets), len(page.bits))
     if left or not each or len(counts) != len(offsets):
         raise Damaged("TIFF", "its strips do not make its size")
@@ -190,10 +212,12 @@ def channel_alone(data: bytes, page: TiffPage, channel: int) -> bytes:
 
 
 def check_parts(data: bytes, page: TiffPage) -> None:
-    """Raise `Damaged` when a strip or tile is damaged that is packed as JPEG, Deflate or PackBits: libtiff only warns.
+    """Raise `Damaged` when a strip or tile is missing, lies in another one, or is damaged and packed as JPEG, Deflate
+    or PackBits: decoders fill in what is missing, read what is there twice, and libtiff only warns.
 
     Of the other packings no byte tells.
     """
+    _check_places(data, page)
     packing = page.first(_COMPRESSION, 1)
     if packing == _PACKBITS:
         _check_packbits(data, page)
@@ -201,29 +225,61 @@ def check_parts(data: bytes, page: TiffPage) -> None:
         return
     room = _INFLATED_MAX
     tables = bytes(page.tags.get(_JPEG_TABLES, ()))
-    offsets = page.tags.get(_TILE_OFFSETS) or page.tags.get(_OFFSETS, ())
-    counts = page.tags.get(_TILE_COUNTS) or page.tags.get(_COUNTS, ())
-    for at, count in zip(offsets, counts, strict=False):
+    for at, count in zip(*page.parts, strict=False):
         part = data[at : at + count]
-        if len(part) < count:
-            raise Damaged("TIFF", "it ends early")
-        if part and packing == _JPEG:  # a tile without data is an empty one
+        if packing == _JPEG:
             check_jpeg(tables[:-2] + part[2:] if len(tables) > 4 else part)
-        elif part:
+        else:
             room -= _check_deflated(part, room)
 
 
+def _check_places(data: bytes, page: TiffPage) -> None:
+    """There must be as many parts as the size makes, each with bytes of its own, within the file."""
+    offsets, counts = page.parts
+    width, height = page.first(_WIDTH), page.first(_HEIGHT)
+    across, down = (width, page.strip_rows) if page.tile is None else page.tile
+    if not (across and down):
+        raise Damaged("TIFF", "its parts have no size")
+    expected = -(-width // across) * -(-height // down) * page.planes
+    sizes = (_raw_bytes(page) or counts) if len(offsets) == expected else ()
+    if len(sizes) != expected:
+        raise Damaged("TIFF", f"its size makes {expected} parts, it states the places of {len(offsets)}")
+    end = 0
+    for at, size in sorted(zip(offsets, sizes, strict=True)):
+        if not at or not size:
+            raise Damaged("TIFF", "a part of it has no data")
+        if at < end:
+            raise Damaged("TIFF", "two parts of it are in one place")
+        end = at + size
+    if end > len(data):
+        raise Damaged("TIFF", "it ends early")
+
+
+def _raw_bytes(page: TiffPage) -> tuple[int, ...]:
+    """Bytes that each unpacked part takes: stated numbers of theirs are often wrong and heeded by nobody. Empty where
+    it is packed, or where colours are stored for several pixels at once."""
+    if page.first(_COMPRESSION, _RAW) != _RAW or page.first(_PHOTOMETRIC) == _YCBCR:
+        return ()
+    return _part_bytes(page)
+
+
+def _part_bytes(page: TiffPage) -> tuple[int, ...]:
+    """Bytes of each part, unpacked, where each pixel has its own colours."""
+    width, height = page.first(_WIDTH), page.first(_HEIGHT)
+    across, down = (width, page.strip_rows) if page.tile is None else page.tile
+    together = page.first(_SAMPLES, 1) if page.planes == 1 else 1
+    row = (across * page.first(_BITS, 1) * together + 7) // 8
+    if page.tile is not None:
+        return (row * down,) * (-(-width // across) * -(-height // down) * page.planes)
+    rows = [min(down, height - first) for first in range(0, height, down)]
+    return tuple(row * each for each in rows) * page.planes
+
+
 def _check_packbits(data: bytes, page: TiffPage) -> None:
-    """Strips, not tiles, of whole pixels must unpack to their rows: libtiff drops what is too much."""
-    offsets, counts = page.tags.get(_OFFSETS, ()), page.tags.get(_COUNTS, ())
-    width, height, samples = page.first(_WIDTH), page.first(_HEIGHT), page.first(_SAMPLES, 1)
-    if page.first(_PHOTOMETRIC) == _YCBCR or page.tags.get(_TILE_OFFSETS) or not height:
+    """Parts of whole pixels must unpack to their rows: libtiff drops what is too much."""
+    if page.first(_PHOTOMETRIC) == _YCBCR:
         return
-    rows = min(page.first(_ROWS, height) or height, height)
-    strips = -(-height // rows)
-    row_bytes = (width * page.first(_BITS, 1) * (1 if page.first(_PLANAR, 1) == 2 else samples) + 7) // 8
-    for number, (at, count) in enumerate(zip(offsets, counts, strict=False)):
-        expected = min(rows, height - number % strips * rows) * row_bytes
+    for at, count, expected in zip(*page.parts, _part_bytes(page), strict=True):
         got = unpacked_bytes(data[at : at + count])
         if got != expected:
             raise Damaged("TIFF", f"a part makes {got} bytes, its stated size {expected}")

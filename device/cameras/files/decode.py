@@ -264,11 +264,27 @@ def _tiff_pixels(picture: Image.Image, data: bytes) -> tuple[NDArray[np.uint8], 
     page = pages[number]
     tiff.check_parts(data, page)
     if page.channels_alone:
-        return _finish(picture, data, _of_channels(data, page))
-    turned = (TURNED,) if _orientation(picture) is not None else ()  # Pillow turns a TIFF itself as it loads it
+        return _finish(picture, data, _in_place(_of_channels(data, page), page))
+    turned = _orientation(picture)  # Pillow turns a TIFF itself as it loads it
     picture.load()
-    pixels, changes = _finish(picture, data, _eight_bits(picture, bits=page.bits[0], inverted=page.inverted))
-    return pixels, changes if TURNED in changes else (*changes, *turned)
+    shown = _eight_bits(picture, bits=page.bits[0], inverted=page.inverted)
+    pixels, changes = _finish(picture, data, _in_place(shown, page, turned))
+    return pixels, changes if turned is None or TURNED in changes else (*changes, TURNED)
+
+
+def _in_place(shown: Image.Image, page: tiff.TiffPage, turned: Image.Transpose | None = None) -> Image.Image:
+    """The picture, when none of its tiles is out of its place; turned: how Pillow turned it."""
+    from PIL.Image import Transpose
+
+    from device.cameras.codecs.tiles import tile_score
+
+    if page.tile is None:
+        return shown
+    back = {Transpose.ROTATE_90: Transpose.ROTATE_270, Transpose.ROTATE_270: Transpose.ROTATE_90}
+    stored = shown if turned is None else shown.transpose(back.get(turned, turned))
+    if tile_score(np.asarray(stored.convert("RGB")), page.tile) > 1:
+        raise Damaged("TIFF", "a tile of it does not go on from those beside it")
+    return shown
 
 
 def _of_channels(data: bytes, page: tiff.TiffPage) -> Image.Image:
