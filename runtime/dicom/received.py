@@ -27,8 +27,9 @@ _TEXT_VRS = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN
 _OF_THE_CHARACTER_SET = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 _NAME_ENDS, _TEXT_ENDS = set(b"\\^=\r\n\t\f"), set(b"\\\r\n\t\f")
 """What ends a code extension (PS3.5 6.1.2.5.3)."""
-_MORE = {"ISO_IR 203": "iso8859_15"}
-"""Since 2021, and not known to pydicom 3.0."""
+_MORE = {"ISO_IR 203": "iso8859_15", "ISO 2022 IR 203": "iso8859_15"}
+_ESCAPES = {**charset.CODES_TO_ENCODINGS, b"\x1b-b": "iso8859_15"}
+"""Latin 9 is DICOM's since 2021, and not known to pydicom 3.0."""
 _WINDOWS = {"latin_1": "cp1252", "iso_ir_148": "cp1254"}
 _EIGHT_BITS = {"latin_1", "iso8859_15", *(f"iso8859_{n}" for n in (2, 3, 4))}
 _EIGHT_BITS |= {f"iso_ir_{n}" for n in (126, 127, 138, 144, 148, 166)}
@@ -184,7 +185,7 @@ def _extended(part: bytes, encodings: Sequence[str], ends: set[int]) -> str:
     if not part.startswith(b"\x1b"):
         return part.decode(encodings[0])
     code = part[: 4 if part.startswith((b"\x1b$(", b"\x1b$)")) else 3]
-    encoding = "ascii" if code == b"\x1b(B" else charset.CODES_TO_ENCODINGS[code]
+    encoding = "ascii" if code == b"\x1b(B" else _ESCAPES[code]
     if code == b"\x1b(J" and encoding not in encodings:
         encoding = "ascii"  # Roman letters of Japan, to which kanji often go back where nobody declared them
     if encoding not in (*encodings, "ascii"):

@@ -107,6 +107,8 @@ WHOSE = ("patient_id", "patient_name", "birth_date", "sex")
 """Fields of a worklist answer that say whose order it is."""
 _OF_THE_STEP = ("scheduled", "station_ae_title", "modality", "status", "alike", "unreadable", "unreadable_why", "exams")
 """Fields of a worklist answer that an exam does not keep."""
+_MAY_BE_LOST = {"referring_physician", "description", "scheduled", "station_ae_title", "modality"}
+"""Fields that an order does without where they cannot be read: they say neither whose order it is nor which."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class Ordered:
     """Why to look twice, as the worklist says."""
     status: str = ""
     """Of the step, as the worklist says."""
+    lost: tuple[str, ...] = ()
+    """Fields that could not be read and are left out; none that says whose order it is, or which."""
 
     @classmethod
     def from_dict(cls, content: object) -> Ordered:
@@ -132,7 +136,7 @@ class Ordered:
         """
         if not isinstance(content, Mapping):
             raise OrderInvalid(f"order: got {type(content).__name__}, expected one object of the worklist")
-        _check_readable(content.get("unreadable", ()))
+        lost = _lost(content.get("unreadable", ()))
         order = Order.from_dict({k: v for k, v in content.items() if k not in (*WHOSE, *_OF_THE_STEP)})
         whose = {name: content.get(name, "") for name in (*WHOSE, "alike", "status")}
         for name, value in whose.items():
@@ -145,7 +149,7 @@ class Ordered:
             whose["birth_date"] = day_of(whose["birth_date"])
         except ValueError:
             raise OrderInvalid("order: birth_date: it is no date; expected YYYYMMDD; correct the order") from None
-        return cls(order, **whose)
+        return cls(order, **whose, lost=lost)
 
     def fill(self, infant: Mapping[str, Any]) -> dict[str, Any]:
         """The infant's fields with those that the order knows and that were left out.
@@ -190,13 +194,16 @@ def chosen(orders: Sequence[Ordered], *, accession: str = "", step_id: str = "")
     return list({replace(ordered, alike="", status=""): ordered for ordered in fitting}.values())
 
 
-def _check_readable(unreadable: object) -> None:
-    if unreadable:
-        names = ", ".join(str(name)[:30] for name in unreadable) if isinstance(unreadable, (list, tuple)) else "a field"
+def _lost(unreadable: object) -> tuple[str, ...]:
+    """What an order does without. Raises `OrderInvalid` where it cannot."""
+    lost = unreadable if isinstance(unreadable, (list, tuple)) else ("a field",) if unreadable else ()
+    if needed := [str(name)[:30] for name in lost if str(name) not in _MAY_BE_LOST]:
+        names = ", ".join(needed)
         raise OrderInvalid(
             f"order: what the worklist holds in {names} could not be read; have it mended there, or name the "
             "worklist's character_set in the site's DICOM configuration; until then open the exam without the order"
         )
+    return tuple(map(str, lost))
 
 
 def _check_text(name: str, value: object) -> None:

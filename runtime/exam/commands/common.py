@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +151,8 @@ def read_order(name: str | None, *, accession: str = "", step_id: str = "") -> O
         raise OrderInvalid(
             f"order: {_called(name)} is not JSON{_twice(error)}; see python -m runtime.dicom worklist --json"
         ) from None
+    wanted = {"accession": accession, "step_id": step_id}
+    found = [content for content in found if _may_be(content, wanted)]  # another one's that cannot be read is no matter
     fitting = chosen([Ordered.from_dict(content) for content in found], accession=accession, step_id=step_id)
     if len(fitting) != 1:
         raise OrderInvalid(
@@ -158,6 +160,14 @@ def read_order(name: str | None, *, accession: str = "", step_id: str = "") -> O
             "--patient ID, and --accession NUMBER or --step ID there or here"
         )
     return fitting[0]
+
+
+def _may_be(content: object, wanted: Mapping[str, str]) -> bool:
+    """Whether an answer of the worklist may be the one that was asked for."""
+    if not isinstance(content, Mapping):
+        return True
+    said = {name: content.get(name) for name, value in wanted.items() if value}
+    return all(not isinstance(value, str) or value.strip(" ") == wanted[name] for name, value in said.items())
 
 
 def _twice(error: ValueError) -> str:

@@ -98,6 +98,9 @@ def _look_twice(ordered: Ordered | None) -> None:
         return
     if ordered.alike:
         sys.stderr.write(f"runtime.exam: look twice: the worklist has {printable(ordered.alike)}\n")
+    if ordered.lost:
+        lost = ", ".join(ordered.lost)
+        sys.stderr.write(f"runtime.exam: the worklist's {lost} could not be read and is left out of the exam\n")
     if ordered.status in FINISHED:
         sys.stderr.write(f"runtime.exam: look twice: the worklist says that this step is {ordered.status.lower()}\n")
 

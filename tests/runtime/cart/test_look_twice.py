@@ -167,6 +167,17 @@ def test_a_line_of_which_something_could_not_be_read_is_no_order(tmp_path: Path)
         assert cart.exam() == {}
 
 
+def test_a_line_whose_referrer_could_not_be_read_is_an_order_and_says_so(tmp_path: Path) -> None:
+    said = {"patient_id": "Q-1", "patient_name": "Quick^Ada", "accession": "A-1"}
+    lines = [replace(listed(said)[0], unreadable=("referring_physician",))]
+    with quick(tmp_path, ordering=lambda: lines) as cart:
+        (row,) = cart.done("worklist/refresh")["rows"]
+        assert row["unreadable"] == ["referring physician"]
+        body = {"key": row["key"], "infant": INFANT_FIELDS, "wrist_band_checked": True}
+        exam = cart.done("exams", body)["exam"]
+        assert cart.get(f"exams/{exam}").json()["order"]["accession"] == "A-1"
+
+
 def test_an_event_that_was_altered_does_not_keep_an_exam_from_being_opened(tmp_path: Path) -> None:
     with quick(tmp_path) as cart:
         cart.done(f"exams/{cart.open_exam()}/close")

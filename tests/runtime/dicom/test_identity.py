@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -190,7 +191,15 @@ def test_the_archive_shows_what_the_journal_says_and_nothing_twice(seed: int, tm
     live_through(tmp_path, seed, 14)
 
 
+COUNT = Path("fuzz") / "lives.txt"
+
+
 @pytest.mark.soak
 def test_the_same_over_many_lives(tmp_path: Path) -> None:
-    for seed in range(1000, 1300):
-        live_through(tmp_path / str(seed), seed, 30)
+    """Each time others: how many there were is kept in fuzz/lives.txt and adds up over calls."""
+    before = int(COUNT.read_text()) if COUNT.exists() else 0
+    COUNT.parent.mkdir(exist_ok=True)
+    for done in range(before, before + 300):
+        live_through(tmp_path / str(done), 1000 + done, 30)
+        shutil.rmtree(tmp_path / str(done))
+        COUNT.write_text(f"{done + 1}\n")

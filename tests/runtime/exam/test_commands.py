@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import threading
 from contextlib import ExitStack, closing, redirect_stderr, redirect_stdout
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from runtime.exam.__main__ import main
 from runtime.exam.alone import alone
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import KEY_VARIABLE, JournalKey, find_key
+from runtime.exam.order import Order
 from runtime.exam.site_rules import site_rules
 from runtime.outcome import DEMONSTRATION_NOTICE
 from runtime.screener import Screener
@@ -584,6 +586,28 @@ def test_a_live_camera_has_the_budget_that_live_screening_has(cart: Cart, monkey
     cart.json("capture", "--operator", "anna", "--eye", "OD", "--view", "disc-centred", "sim:")
     cart.json("capture", "--operator", "anna", "--eye", "OS", "--view", "disc-centred", "--budget-ms", "70", "sim:")
     assert given == [(False, None), (True, LIVE_BUDGET_MS), (True, 70)]
+
+
+def test_a_referrer_that_cannot_be_read_is_left_out_and_told(cart: Cart, capsys: pytest.CaptureFixture[str]) -> None:
+    order = cart.folder / "order.json"
+    order.write_text('{"accession": "ACC-7", "referring_physician": "", "unreadable": ["referring_physician"]}')
+    exam_id = cart.new("--order", str(order))
+    assert cart.json("show", exam_id)["order"] == {**asdict(Order()), "accession": "ACC-7"}
+    call = ["new", "--journal", str(cart.journal), "--key-file", str(cart.key), "--operator", "anna", "--again"]
+    cart("close", "--operator", "anna")
+    assert main([*call, "--infant", str(cart.folder / "infant.json"), "--order", str(order)]) == 0
+    told = "the worklist's referring_physician could not be read and is left out of the exam"
+    assert told in capsys.readouterr().err
+
+
+def test_an_order_is_chosen_beside_one_that_cannot_be_read(cart: Cart) -> None:
+    """One infant's name in a wrong character set kept every order of the day from being taken."""
+    order = cart.folder / "order.json"
+    order.write_text('{"accession": "A-1", "unreadable": ["patient_name"]}\n{"accession": "A-2", "step_id": "S-2"}\n')
+    assert "could not be read" in cart.new("--order", str(order), code=2)
+    assert "could not be read" in cart.new("--order", str(order), "--accession", "A-1", code=2)
+    exam_id = cart.new("--order", str(order), "--accession", "A-2", "--step", "S-2")
+    assert cart.json("show", exam_id)["order"]["accession"] == "A-2"
 
 
 @pytest.mark.parametrize("ends", ["\u0085", "\u2028", "\u2029"])

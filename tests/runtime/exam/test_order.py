@@ -37,6 +37,14 @@ def test_an_answer_of_the_worklist_is_an_order() -> None:
     assert Ordered.from_dict({}).order.empty
 
 
+@pytest.mark.parametrize("field", ["referring_physician", "description", "scheduled", "station_ae_title", "modality"])
+def test_an_order_does_without_what_says_neither_whose_nor_which_it_is(field: str) -> None:
+    ordered = Ordered.from_dict({**ANSWER, field: "", "unreadable": [field], "unreadable_why": ["no text"]})
+    assert (ordered.lost, ordered.patient_id, ordered.order.accession) == ((field,), "H-1", "ACC-7")
+    with pytest.raises(OrderInvalid, match="what the worklist holds in birth_date could not be read"):
+        Ordered.from_dict({**ANSWER, "unreadable": [field, "birth_date"]})
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -50,7 +58,11 @@ def test_an_answer_of_the_worklist_is_an_order() -> None:
         {"accession": "ACC\N{REPLACEMENT CHARACTER}7"},
         {"patient_name": "M\N{REPLACEMENT CHARACTER}ller^Zoe"},
         {"birth_date": "20261399"},
-        {"unreadable": ["patient_name"]},
+        *(
+            {"unreadable": [name]}
+            for name in ("patient_name", "patient_id", "sex", "step_id", "status", "later", ["x"])
+        ),
+        {"unreadable": True},
         {"description": "x" * 1001},
         {"patient_id": None},
         {"acession": "ACC-7"},
