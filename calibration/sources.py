@@ -56,7 +56,7 @@ def seen_frames(sources: Sources) -> Iterator[SourceFrame]:
     cannot be opened or is lost.
     """
     for spec in sources.specs:
-        if (Path(spec) / READINGS).is_file():
+        if spec.strip() and (Path(spec) / READINGS).is_file():
             yield from _screened(Path(spec) / READINGS, sources)
         else:
             yield from _shown(spec, sources)

@@ -1,18 +1,23 @@
 """`CommandParser`: argparse's, whose complaints show no password and act on no terminal, whatever they repeat.
 
 Its `type=int` and `type=float` are `device.numbers`': Python's own take `1_000`, `nan` and digits of every script.
+Its `type=Path` is `device.paths`': Python's own takes nothing for the folder one stands in.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
 from device.numbers import strict_float, strict_int
+from device.paths import named_path
 from device.secrets import hide_secrets
 from device.shown import printable_lines
 from device.streams import tell
+
+Read = TypeVar("Read")
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -22,6 +27,7 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
         self.register("type", int, _told(strict_int))
         self.register("type", float, _told(strict_float))
+        self.register("type", Path, _told(named_path))
 
     def print_help(self, file: Any = None) -> None:
         """Print it, to standard output unless told otherwise; what cannot be printed ends the program in a line."""
@@ -35,8 +41,8 @@ class CommandParser(argparse.ArgumentParser):
         super().exit(status, message and printable_lines(hide_secrets(message)))
 
 
-def _told(read: Callable[[str], float]) -> Callable[[str], float]:
-    def told(text: str) -> float:
+def _told(read: Callable[[str], Read]) -> Callable[[str], Read]:
+    def told(text: str) -> Read:
         try:
             return read(text)
         except ValueError as error:

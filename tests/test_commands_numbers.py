@@ -1,4 +1,7 @@
-"""Every number that an option of any command takes is a number: no `1_000`, no `nan`, no digits of another script."""
+"""Every number that an option of any command takes is a number: no `1_000`, no `nan`, no digits of another script.
+
+And every path is one: nothing, as of a variable that was never set, is not the folder one stands in.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import importlib
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +88,20 @@ def test_options_take_no_text_that_python_alone_calls_a_number(module: str) -> N
     assert numbers or module in ("runtime.fleet",), module
     for where, (parser, action) in numbers.items():
         assert [text for text in NO_NUMBERS if takes(parser, action, text) is not None] == [], where
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_options_take_nothing_for_no_path(module: str) -> None:
+    paths = {
+        (parser.prog, action.dest): (parser, action)
+        for parser in parsers(module)
+        for action in parser._actions
+        if isinstance(takes(parser, action, "folder/file.json"), Path)
+    }
+    assert paths
+    for where, (parser, action) in paths.items():
+        assert [text for text in ("", " ", "\n") if takes(parser, action, text) is not None] == [], where
+        assert takes(parser, action, ".") == Path(), where
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from device.cameras.files.decode import PICTURE_SUFFIXES
 from runtime.errors import ScreeningError
 from runtime.exam.journal.opening import FILE as JOURNAL_FILE
 from runtime.reread.errors import RereadError
@@ -25,6 +26,8 @@ class FrameStore:
     folder: str
     """Absolute, or an address of an object storage."""
     journal: bool
+    beside: int = 0
+    """Pictures that lie beside the journals of one name, where this is the first of them; they are not read."""
 
     @property
     def kind(self) -> str:
@@ -36,29 +39,52 @@ def find_sources(named: Sequence[str | Path]) -> list[FrameStore]:
     """Every journal below the folders that were named, and each such folder that holds none as one of pictures.
 
     In the order of the names; a journal or folder that is reached twice comes once. An address of an object storage
-    (`s3://bucket/pictures`) is one of pictures. Raises `RereadError` for a name that is no folder, or an address that
-    cannot be used.
+    (`s3://bucket/pictures`) is one of pictures. Raises `RereadError` for a name that is no folder, an address that
+    cannot be used, or a folder of pictures inside another one, whose frames would count twice.
     """
     found: dict[str, bool] = {}
+    beside: dict[str, list[str]] = {}
     for name in map(str, named):
         if is_address(name):
             picture_place(name)
             found.setdefault(name.rstrip("/"), False)
             continue
         path = Path(name)
-        if not path.is_dir():
-            raise RereadError(f"{path}: no such folder; expected a journal, a folder of journals or of pictures")
-        journals = sorted(_journals(path), key=os.fsencode)
+        if not name.strip() or not path.is_dir():
+            raise RereadError(f"{name!r}: no such folder; expected a journal, a folder of journals or of pictures")
+        pictures: list[str] = []
+        journals = sorted(_journals(path.resolve(), pictures), key=os.fsencode)
         for folder in journals or [path]:
             found.setdefault(str(folder.resolve()), bool(journals))
-    return [FrameStore(number, folder, journal) for number, (folder, journal) in enumerate(found.items())]
+        if journals:
+            beside.setdefault(str(journals[0]), pictures)
+    read = [folder for folder, journal in found.items() if not journal]
+    _check_apart(read)
+    return [
+        FrameStore(number, folder, journal, sum(not _is_in(at, read) for at in beside.get(folder, ())))
+        for number, (folder, journal) in enumerate(found.items())
+    ]
 
 
-def _journals(top: Path) -> Iterator[Path]:
+def _check_apart(folders: Sequence[str]) -> None:
+    for inner in folders:
+        outer = next((other for other in folders if other != inner and _is_in(inner, [other])), None)
+        if outer is not None:
+            raise RereadError(f"{inner} lies in {outer}, so that its frames would count twice; name one of the two")
+
+
+def _is_in(path: str, folders: Sequence[str]) -> bool:
+    return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _journals(top: Path, pictures: list[str]) -> Iterator[Path]:
+    """Folders of journals. pictures: gets those that lie in others."""
     for folder, below, files in os.walk(top):
         if JOURNAL_FILE in files:
             below.clear()
             yield Path(folder)
+        else:
+            pictures += (os.path.join(folder, file) for file in files if Path(file).suffix.lower() in PICTURE_SUFFIXES)
 
 
 def stored_in(
@@ -78,6 +104,9 @@ def stored_in(
     """
     exams = Exams()
     for source in sources:
+        if source.beside:
+            what = "a picture lies" if source.beside == 1 else f"{source.beside} pictures lie"
+            (note or tell)(f"source {source.number}: {what} beside journals, not read; name the pictures' folder, too")
         try:
             if source.journal:
                 yield from stored_frames(source.number, Path(source.folder), keys, classes, exams, tell)

@@ -206,6 +206,13 @@ def test_readings_whose_pictures_are_gone_or_were_altered(make: Make, photos: Pa
     assert "picture was not found" in made.facts.refused[0].reason
 
 
+def test_no_name_is_not_the_folder_one_stands_in(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "readings.jsonl").write_text("{}\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceNotFound, match="'': not a file or folder"):
+        make(sources=Sources(("",)))
+
+
 def test_readings_need_their_pictures(make: Make, photos: Path, tmp_path: Path) -> None:
     out = screened(photos, tmp_path / "visit")
     with pytest.raises(CalibrationError, match="readings hold no pictures; say where these are: --pictures"):

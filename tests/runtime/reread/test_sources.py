@@ -309,3 +309,42 @@ def test_what_a_run_wrote_beside_its_readings_is_no_source(tmp_path: Path) -> No
         write_retina(tmp_path / name)
     (tmp_path / "readings.jsonl").write_text("{}\n")
     assert [frame.file for frame in listed(tmp_path)[0]] == ["a.png", "other/overlays/b.png"]
+
+
+def test_pictures_beside_journals_are_told_unless_their_folder_is_named_too(tmp_path: Path) -> None:
+    make_journal(tmp_path / "site" / "exams", [REFER])
+    write_retina(tmp_path / "site" / "pictures" / "a.png")
+    write_retina(tmp_path / "site" / "pictures" / "b.png")
+    frames, told = listed(tmp_path / "site")
+    assert len(frames) == 1
+    assert told == ["source 0: 2 pictures lie beside journals, not read; name the pictures' folder, too"]
+    frames, told = listed(tmp_path / "site", tmp_path / "site" / "pictures")
+    assert (len(frames), told) == (3, [])
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["outer first", "inner first"])
+@pytest.mark.parametrize("linked", [False, True], ids=["as it is", "by a link"])
+def test_a_folder_of_pictures_in_another_one_would_count_twice(tmp_path: Path, order: int, linked: bool) -> None:
+    write_retina(tmp_path / "site" / "eyes" / "a.png")
+    inner = tmp_path / "site" / "eyes"
+    if linked:
+        inner = tmp_path / "link"
+        inner.symlink_to(tmp_path / "site" / "eyes")
+    with pytest.raises(RereadError, match=r"site/eyes lies in \S+/site, so that its frames would count twice"):
+        find_sources([tmp_path / "site", inner][::order])
+
+
+def test_neighbours_with_one_beginning_are_no_folders_of_each_other(tmp_path: Path) -> None:
+    write_retina(tmp_path / "site" / "a.png")
+    write_retina(tmp_path / "site-2" / "a.png")
+    assert len(listed(tmp_path / "site", tmp_path / "site-2")[0]) == 2
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_not_the_folder_one_stands_in(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_retina(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RereadError, match=r"'\s?': no such folder"):
+        find_sources([name])
