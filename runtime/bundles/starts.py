@@ -17,7 +17,8 @@ from pathlib import Path
 
 from device.checked_file import read_at_most, strict_json
 from runtime.bundles.errors import SlotsError
-from runtime.bundles.store import Slots, write_flushed
+from runtime.bundles.flushed import write_flushed
+from runtime.bundles.store import Slots
 from runtime.bundles.trial import TrialRequest, try_bundle
 from runtime.errors import BundleError, EngineError, ScreeningError
 from runtime.slots import default_slots, is_slots

@@ -17,6 +17,8 @@ from typing import Literal
 
 from runtime.bundle import MANIFEST, Bundle, open_bundle
 from runtime.bundles.errors import PackageRefused, SlotsError
+from runtime.bundles.flushed import WRITING, flush_folder, write_flushed
+from runtime.bundles.left import note_left
 from runtime.bundles.unpack import unpack
 from runtime.errors import BundleError, ScreeningError
 from runtime.plans import PLANS
@@ -26,8 +28,6 @@ from runtime.trust.site import MANIFEST_SIGNATURE, Site, issue_name
 
 ASIDE = ".aside-"
 """Folders with such names are of a change that was cut off, or that goes on."""
-WRITING = ".writing-"
-"""Files with such names, as well; those of an hour ago are swept."""
 STALE_S = 3600
 LOCK_WAIT_S = 10.0
 
@@ -118,7 +118,9 @@ class Slots:
             previous = None if before is None else before.active
             if previous is not None:
                 self._allow_back(previous, site)
-            return self._write(Active(sha256, previous, _now(), why))
+            state = self._write(Active(sha256, previous, _now(), why))
+            note_left(self.folder, sha256, left=False)
+            return state
 
     def back(self, why: str, site: Site, *, unless_returned: bool = False) -> Active:
         """Make the previous bundle the active one again. Raises `SlotsError` where there is none.
@@ -132,7 +134,10 @@ class Slots:
             if unless_returned and state.returned:
                 raise SlotsError(f"{self.folder}: the cart went back once already ({state.why}); activate a bundle")
             self._allow_back(state.previous, site, must=True)
-            return self._write(Active(state.previous, state.active, _now(), why, returned=True))
+            back = self._write(Active(state.previous, state.active, _now(), why, returned=True))
+            note_left(self.folder, state.active, left=True)
+            note_left(self.folder, state.previous, left=False)
+            return back
 
     def remove(self, sha256: str, *, previous_too: bool = False) -> None:
         """Remove an installed bundle. The active one stays; so does the previous one unless that is asked for."""
@@ -257,31 +262,6 @@ def _nothing_more(bundle: Bundle) -> None:
         name = path.relative_to(bundle.path).as_posix()
         if path.is_file() and name not in listed and not name.startswith(f"{PLANS}/"):
             raise PackageRefused(f"package: {name[:100]!r} is not in its manifest; build the bundle again")
-
-
-def write_flushed(path: Path, content: bytes) -> None:
-    """Replace a file by one rename; the content is on disk before the rename, the rename when this returns."""
-    descriptor, aside = tempfile.mkstemp(prefix=WRITING, dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
-    except OSError:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    flush_folder(path.parent)
-
-
-def flush_folder(folder: Path) -> None:
-    """A folder's entries are on disk when this returns. Raises `OSError`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _now() -> str:

@@ -19,7 +19,8 @@ from typing import Any
 
 from device.checked_file import read_at_most, strict_json
 from device.version import software_version
-from runtime.bundles.store import Slots, write_flushed
+from runtime.bundles.flushed import write_flushed
+from runtime.bundles.store import Slots
 from runtime.cpu_class import cpu_class
 from runtime.percentiles import percentile, samples_needed
 from runtime.trust.errors import SiteError

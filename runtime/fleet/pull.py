@@ -15,7 +15,8 @@ from typing import IO
 
 from runtime.bundles.actions import Means, activate, install
 from runtime.bundles.errors import NotActivated
-from runtime.bundles.store import write_flushed
+from runtime.bundles.flushed import write_flushed
+from runtime.bundles.left import left_bundles
 from runtime.errors import BundleError, ScreeningError
 from runtime.fleet.errors import FleetError
 from runtime.fleet.fetch import PackageSource
@@ -78,7 +79,7 @@ def _pull(means: Means, source: PackageSource, only_install: bool, now: datetime
             used = means.slots.bundle(state.active)
             active = BundleInUse(used.sha256, used.manifest.name, used.manifest.issue)
     passed = [state.previous] if state is not None and state.returned and state.previous is not None else []
-    package = release.next_for(means.station, active, now, passed)
+    package = release.next_for(means.station, active, now, [*passed, *left_bundles(means.folder)])
     if package is None:
         return Pulled("nothing", "nothing for this cart now", release=release.issue)
     named = f"{package.name} {package.version} ({package.bundle_sha256[:12]})"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from device.checked_file import read_at_most
 from device.signature import LINE_LIMIT_BYTES, SignatureInvalid, signature_line, signed_by
 from runtime.bundle import MANIFEST, Bundle, open_bundle
-from runtime.bundles.store import write_flushed
+from runtime.bundles.flushed import write_flushed
 from runtime.fleet.errors import FleetError
 from runtime.fleet.release import LIMIT_BYTES, RELEASE, Package, Release, Wave, parse_release
 from runtime.plans import PLANS

@@ -19,7 +19,7 @@ from device.checked_file import read_at_most, strict_json
 from device.signature import signature_line
 from device.version import software_version
 from runtime.bundles.actions import Means
-from runtime.bundles.store import write_flushed
+from runtime.bundles.flushed import write_flushed
 from runtime.dicom.outbox import outbox_state
 from runtime.errors import BundleError, ScreeningError
 from runtime.exam.errors import KeyUnusable

@@ -17,7 +17,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.signature import signature_line
-from runtime.bundles.actions import Means, rollback
+from runtime.bundles.actions import Means, activate, rollback
+from runtime.bundles.left import left_bundles
 from runtime.bundles.trial import Compared, Trial, TrialRequest
 from runtime.errors import OutputError
 from runtime.exam.journal import Journal
@@ -114,6 +115,39 @@ def test_a_cart_that_went_back_does_not_take_it_again(
     assert pull(means, PackageSource(str(shelf))).result == "activated"
     rollback(means)
     assert pull(means, PackageSource(str(shelf))).result == "nothing"
+
+
+def test_a_cart_that_went_back_twice_takes_neither_again(
+    means: Means, shelf: Path, one: Path, two: Path, tmp_path: Path, trials: Trials
+) -> None:
+    """Of one name an older number is refused anyway; by other names the two were taken in turns without end."""
+    other = bundle_folder(tmp_path / "other", name="other", version="1", issue=9)
+    push(one, shelf, KEY, follows=None, waves=ALL)
+    pull(means, PackageSource(str(shelf)))
+    for failing in (two, other):
+        push(failing, shelf, KEY, follows=None, waves=ALL)
+        assert pull(means, PackageSource(str(shelf))).bundle == sha256_of(failing)
+        rollback(means)
+        assert pull(means, PackageSource(str(shelf))).result == "nothing"
+    means.slots.remove(sha256_of(other), previous_too=True)
+    assert pull(means, PackageSource(str(shelf))).result == "nothing"
+    activate(means, sha256_of(two))  # a person's word: it may be taken again once something else was active
+    assert left_bundles(means.folder) == (sha256_of(other),)
+
+
+@pytest.mark.parametrize(
+    "spoilt", [b"", b"{", b"[]", b'{"schema": "rop.left/2", "left": []}', b'{"schema": "rop.left/1"}']
+)
+def test_a_spoilt_list_of_left_bundles_stops_nothing(
+    means: Means, shelf: Path, one: Path, two: Path, trials: Trials, spoilt: bytes
+) -> None:
+    push(one, shelf, KEY, follows=None, waves=ALL)
+    pull(means, PackageSource(str(shelf)))
+    push(two, shelf, KEY, follows=None, waves=ALL)
+    (means.folder / "left.json").write_bytes(spoilt)
+    assert pull(means, PackageSource(str(shelf))).result == "activated"
+    rollback(means)
+    assert left_bundles(means.folder) == (sha256_of(two),)
 
 
 def test_a_trial_that_objects_leaves_the_cart_as_it_is(
