@@ -69,7 +69,7 @@ FLOORS = {
         frame
         errors extras eye secrets outputs
         version
-        streams _yuv shown numbers compiled
+        streams _yuv shown numbers paths compiled
     """,
 }
 """Rooms by floor, the highest first. A room knows only floors below its own; each has to stand on one."""
@@ -225,7 +225,7 @@ WRITES_BY_ITSELF = {
     "runtime.bench.measure.cold_start": "in a temporary folder of its own",
     "runtime.daemon.golden": "for developers: writes the golden messages anew",
     "runtime.trust.issues": "into what mkstemp made, synced to the disk",
-    "runtime.bundles.store": "into what mkstemp made, synced to the disk before its rename",
+    "runtime.bundles.flushed": "into what mkstemp made, synced to the disk before its rename",
     "runtime.bundles.unpack": "each file new and synced, in a folder that mkdtemp made",
     "runtime.fleet.pull": "opened without following a link, locked before it is filled",
     "runtime.exam.journal.images": "in the journal's own folders, each file new",
