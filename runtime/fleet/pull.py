@@ -26,6 +26,8 @@ from runtime.slots import installed
 PULLING = ".pulling"
 PULLED = "pulled.json"
 PULLED_SCHEMA = "rop.pulled/1"
+BY_PULL = "pulled, release "
+"""How the reason begins why a pulled bundle is active."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def _pull(means: Means, source: PackageSource, only_install: bool, now: datetime
         _install(means, source, package)
         if only_install:
             return Pulled("installed", f"{named}: installed", package.bundle_sha256, release.issue)
-        activate(means, package.bundle_sha256, why=f"pulled, release {release.issue}")
+        activate(means, package.bundle_sha256, why=f"{BY_PULL}{release.issue}")
     except NotActivated as error:
         return Pulled("refused", str(error), package.bundle_sha256, release.issue)
     except ScreeningError as error:

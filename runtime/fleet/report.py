@@ -20,15 +20,17 @@ from device.signature import signature_line
 from device.version import software_version
 from runtime.bundles.actions import Means
 from runtime.bundles.flushed import write_flushed
+from runtime.bundles.starts import WENT_BACK
 from runtime.dicom.outbox import outbox_state
 from runtime.errors import BundleError, ScreeningError
 from runtime.exam.errors import KeyUnusable
 from runtime.exam.journal import Journal
 from runtime.exam.journal.crypt import find_key
 from runtime.fleet.errors import FleetError
-from runtime.fleet.pull import PULLED
+from runtime.fleet.pull import BY_PULL, PULLED
 from runtime.manifest import Sha256
 from runtime.percentiles import percentile, samples_needed
+from runtime.slots import Active
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -87,6 +89,7 @@ class CartReport(_Part):
     since: str = ""
     """When the active bundle was switched to."""
     why: str = ""
+    """In a program's words; a person's stay on the cart, since people name people."""
     returned: bool = False
     """Whether the cart went back to the active bundle."""
     drift: str
@@ -148,7 +151,7 @@ def make_report(means: Means, now: datetime | None = None) -> CartReport:
         software=software_version(),
         bundles=bundles,
         since="" if state is None else state.since,
-        why="" if state is None else state.why,
+        why="" if state is None else _why(state),
         returned=state is not None and state.returned,
         drift="none" if means.journal is None else _drift(means.journal / DRIFT_FILE),
         outbox=outbox,
@@ -202,6 +205,12 @@ def _totals(journal: Journal) -> tuple[list[float], int]:
         if len(found) >= MOST_READINGS:
             break
     return found, late
+
+
+def _why(state: Active) -> str:
+    if state.why.startswith((WENT_BACK, BY_PULL)):
+        return state.why
+    return "a person went back" if state.returned else "a person activated it"
 
 
 def _drift(path: Path) -> str:

@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.signature import signature_line
-from runtime.bundles.actions import Means, activate, rollback
+from runtime.bundles.actions import Means, activate, install, rollback
 from runtime.bundles.left import left_bundles
 from runtime.bundles.trial import Compared, Trial, TrialRequest
 from runtime.errors import OutputError
@@ -161,6 +161,30 @@ def test_a_trial_that_objects_leaves_the_cart_as_it_is(
     found = pull(means, PackageSource(str(shelf)))
     assert (found.result, read_active(means.folder).active) == ("refused", sha256_of(one))  # type: ignore[union-attr]
     assert make_report(means).pulled.split(": ")[1] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("done", "told"),
+    [
+        (lambda means, two: activate(means, two, why="by ida.miller on the cart"), "a person activated it"),
+        (lambda means, two: activate(means, two, despite="Zoe Miller was read rightly"), "a person activated it"),
+        (
+            lambda means, two: activate(means, two) and rollback(means, "by ida.miller on the cart"),
+            "a person went back",
+        ),
+    ],
+    ids=["activated", "despite", "went back"],
+)
+def test_what_people_wrote_about_bundles_stays_on_the_cart(
+    means: Means, one: Path, two: Path, trials: Trials, done: Callable[[Means, str], object], told: str
+) -> None:
+    install(means, one)
+    install(means, two)
+    activate(means, sha256_of(one), despite="as it is")
+    done(means, sha256_of(two))
+    found = make_report(means)
+    assert found.why == told
+    assert re.search("miller|zoe", found.model_dump_json().lower()) is None
 
 
 def test_a_report_without_the_journals_key_says_so(
