@@ -11,10 +11,14 @@ NAME = "rop-fleet"
 def units(
     python: Path, pull: Sequence[str], report: Sequence[str], writes: Sequence[Path], user: str
 ) -> dict[str, str]:
-    """Every unit by its file name. pull, report: words after `python -m runtime.fleet`. writes: folders it changes."""
-    commands = [("pull", pull), *([("report", report)] if report else [])]
-    calls = [(str(python), "-m", "runtime.fleet", verb, *words) for verb, words in commands]
-    lines = "".join(f"ExecStart={' '.join(_quoted(word.replace('$', '$$')) for word in call)}\n" for call in calls)
+    """Every unit by its file name. pull, report: words after `python -m runtime.fleet`. writes: folders it changes.
+
+    The report comes after the pull however that ended: of a cart that cannot pull somebody has to hear.
+    """
+    commands = [("ExecStart", "pull", pull), *([("ExecStopPost", "report", report)] if report else [])]
+    lines = "".join(
+        f"{when}={_call(str(python), '-m', 'runtime.fleet', verb, *words)}\n" for when, verb, words in commands
+    )
     service = f"""[Unit]
 Description=ROP screening cart: bundles pulled, state reported
 After=network-online.target
@@ -27,6 +31,7 @@ SuccessExitStatus=1
 StateDirectory=rop-screening
 ReadWritePaths={" ".join(_quoted(str(path)) for path in writes)}
 TimeoutStartSec=2h
+TimeoutStopSec=10min
 Nice=10
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -59,6 +64,10 @@ Persistent=yes
 WantedBy=timers.target
 """
     return {f"{NAME}.service": service, f"{NAME}.timer": timer}
+
+
+def _call(*words: str) -> str:
+    return " ".join(_quoted(word.replace("$", "$$")) for word in words)
 
 
 def _quoted(text: str) -> str:

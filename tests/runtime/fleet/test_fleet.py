@@ -414,7 +414,7 @@ def test_a_service_pulls_and_reports_by_all_that_was_given(
     words = ["units", "--source", "https://rop.example.org/c", "--report-to", "out", "--key", "cart.pem", "--json"]
     assert main([*words, *given]) == 0
     service = json.loads(capsys.readouterr().out)["rop-fleet.service"]
-    calls = [shlex.split(line.removeprefix("ExecStart=")) for line in service.splitlines() if "ExecStart=" in line]
+    calls = [shlex.split(line.partition("=")[2]) for line in service.splitlines() if line.startswith("Exec")]
     pulls, reports = (parse(call[call.index("runtime.fleet") + 1 :]) for call in calls)
     asked = parse(["pull", "https://rop.example.org/c", *given])
     for name, value in vars(asked).items():
@@ -436,6 +436,14 @@ def test_units_that_would_have_it_from_nowhere(
     given = [word for pair in GIVEN.items() if pair[0] != lacks for word in pair]
     assert main(["units", "--source", "shelf", *given]) == 2
     assert f"{lacks}: a service has it from nowhere else" in capsys.readouterr().err
+
+
+def test_a_cart_that_cannot_pull_reports_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """A further ExecStart of a service is not run after one that failed."""
+    given = [word for pair in GIVEN.items() for word in pair]
+    assert main(["units", "--source", "shelf", *given, "--report-to", "out", "--key", "cart.pem"]) == 0
+    lines = re.findall(r"^(Exec\w+)=.* runtime.fleet (\w+)", capsys.readouterr().out, re.MULTILINE)
+    assert lines == [("ExecStart", "pull"), ("ExecStopPost", "report")]
 
 
 @pytest.mark.parametrize("station", ["", "../x", "a/b", "a b", "-x"])
