@@ -19,6 +19,7 @@ from device.cameras.codecs.refused import Refused
 from device.cameras.files.decode import decode_sent_jpeg
 from device.cameras.opencv.config import StreamConfig
 from device.cameras.stream.camera import Arrival, PictureSource
+from device.errors import SourceNotFound
 
 _PIECE = 1 << 16
 _HEAD_MAX = 16 << 10
@@ -34,11 +35,12 @@ _AFTER_A_NO_S = 0.2
 def open_http(config: StreamConfig) -> PictureSource:
     """The pictures behind an address; what the answer begins with decides where its type says nothing.
 
-    Raises `OSError` when nothing answers, says no, or gives no pictures.
+    Raises `OSError` when nothing answers, says no, or gives no pictures, `SourceNotFound` when they are packed.
     """
     opener, url = _opener(config)
     answer = _get(opener, url, config.open_timeout_s)
     try:
+        _check_not_packed(answer, config)
         kind = answer.headers.get_content_type().lower()
         first = answer.read1(_PIECE)
         _set_timeout(answer, config.read_timeout_s)
@@ -58,6 +60,17 @@ def open_http(config: StreamConfig) -> PictureSource:
     except BaseException:
         answer.close()
         raise
+
+
+def _check_not_packed(answer: Any, config: StreamConfig) -> None:
+    """Some proxies pack answers although nobody asked for it."""
+    packed = str(answer.headers.get("Content-Encoding", "identity")).strip().lower()
+    if packed not in ("", "identity"):
+        how = packed if re.fullmatch(r"[\w-]{1,20}", packed) else "unknown"
+        raise SourceNotFound(
+            f"{config.shown}: the answer is packed ({how}), expected pictures as they are; switch that off in the "
+            "camera or the proxy before it"
+        )
 
 
 class _Rest:
@@ -152,6 +165,8 @@ class Snapshots:
                 data, kind = self._ask()
             except urllib.error.HTTPError as error:
                 return _after_a_moment(f"the camera answered {error.code}, expected a JPEG picture")
+            except http.client.IncompleteRead:
+                return _after_a_moment("the camera's answer was cut off, expected a whole JPEG picture")
             if data != self._before or not data:
                 arrival = _picture(data, kind)
                 if arrival.pixels is None:
@@ -166,6 +181,8 @@ class Snapshots:
         with _get(self._opener, self._url, self._timeout_s) as answer:
             try:
                 return answer.read(_PART_MAX), answer.headers.get_content_type()
+            except http.client.IncompleteRead:
+                raise
             except http.client.HTTPException as error:
                 raise OSError(type(error).__name__) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import threading
 from collections.abc import Iterator
@@ -238,3 +239,59 @@ def test_a_page_in_place_of_pictures_is_no_camera() -> None:
 
     with served(Camera) as host, pytest.raises(SourceNotFound, match="answers, but gives no video"):
         open_stream(StreamConfig(url=f"http://{host}/"))
+
+
+def chunked(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+CUT_OFF = {
+    "in a chunk": ({"Transfer-Encoding": "chunked"}, chunked(PICTURES[1])[:5000]),
+    "between two chunks": ({"Transfer-Encoding": "chunked"}, chunked(PICTURES[1][:5000])),
+    "before the stated length": ({"Content-Length": str(len(PICTURES[1]))}, PICTURES[1][:5000]),
+    "without a length": ({}, PICTURES[1][:5000]),
+}
+
+
+@pytest.mark.parametrize("how", CUT_OFF)
+def test_a_snapshot_that_was_cut_off_is_refused_and_the_next_one_read(how: str) -> None:
+    """It ended the source where the answer came in chunks."""
+    heads, body = CUT_OFF[how]
+    asked = [0]
+
+    class Camera(Quiet):
+        def do_GET(self) -> None:
+            asked[0] += 1
+            if asked[0] != 3:  # the first is looked at as the address is opened
+                self.send(200, "image/jpeg", PICTURES[0 if asked[0] < 3 else 2])
+                return
+            self.send_response(200)
+            for name, value in {"Content-Type": "image/jpeg", **heads}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+            self.close_connection = True
+
+    with served(Camera) as host, open_stream(StreamConfig(url=f"http://{host}/snap.jpg")) as camera:
+        first = camera.read()
+        assert first is not None
+        assert is_picture(first.pixels, 0)
+        with pytest.raises(FrameUnreadable, match=r"cut off|damaged or truncated"):
+            camera.read()
+        second = camera.read()
+        assert second is not None
+        assert is_picture(second.pixels, 2)
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "multipart/x-mixed-replace; boundary=eye"])
+def test_packed_answers_are_named(kind: str) -> None:
+    class Camera(Quiet):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(gzip.compress(PICTURES[0]))
+
+    with served(Camera) as host, pytest.raises(SourceNotFound, match=r"the answer is packed \(gzip\)"):
+        open_stream(StreamConfig(url=f"http://{host}/snap.jpg"))
