@@ -34,6 +34,13 @@ usual one of so many rows before and after is the usual one where it is less, an
 _AT_BLOCKS = 1.5
 """Times that at every eighth row, where a picture that was a JPEG before may have a step."""
 
+_ZERO_ROWS = 12
+"""Rows of zeros at an end of a picture that count. Padding of a buffer (1,080 rows in 1,088) is less."""
+_LIT_SHARE = 0.25
+"""Of the row beside them; a round field that a mask cuts out of black begins with less."""
+_ALIKE = 2
+"""Rows: as many zeros at both ends are bars around a picture, which somebody put there."""
+
 
 def row_step(pixels: NDArray[np.uint8]) -> float:
     """How much the sharpest step between two rows, along an eighth to a fifth of them, stands out from those near it;
@@ -62,6 +69,30 @@ def row_step(pixels: NDArray[np.uint8]) -> float:
             usual = min(near + _NOISE, _OF_FAR * (far + _NOISE)) if far >= _STILL else near + _NOISE
             most = max(most, float(steps[row, part] / usual * STEP_MAX / limit[row, 0]))
     return most
+
+
+def ends_in_zeros(pixels: NDArray[np.uint8]) -> bool:
+    """Whether a picture stops within the eye, and zeros follow up to its end: it was not written to there. In any one
+    channel, since a file may hold them one after the other. pixels: RGB, uint8 [H, W, 3]."""
+    if len(pixels) < 16 * _ZERO_ROWS:  # of a small round field few rows are a quarter lit
+        return False
+    above, below = _zero_rows(pixels), _zero_rows(pixels[::-1])
+    return max(above, below) > 0 and abs(above - below) > _ALIKE
+
+
+def _zero_rows(pixels: NDArray[np.uint8]) -> int:
+    """How many rows of zeros the picture begins with in a channel, when the row after them is lit; else 0."""
+    left = [0, 1, 2]
+    for row in range(len(pixels) // 2):
+        seen = [channel for channel in left if pixels[row, :, channel].any()]
+        for channel in seen:
+            # The first row of the eye may be zeros in part.
+            if row >= _ZERO_ROWS and (pixels[row + 1, :, channel] > _LIT).mean() >= _LIT_SHARE:
+                return row
+        left = [channel for channel in left if channel not in seen]
+        if not left:
+            break
+    return 0
 
 
 def _mean(levels: cv2.typing.MatLike, parts: int) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cameras.codecs.looks import compiled as _looks
-from device.cameras.codecs.rows import STEP_MAX, row_step
+from device.cameras.codecs.rows import STEP_MAX, ends_in_zeros, row_step
 
 _COLUMNS = 160
 """About so many columns are looked at."""
@@ -73,6 +73,8 @@ def what_is_seen(
     flat = _flat_band(pixels)
     if flat is not None:
         return DamageSeen(flat)
+    if unchecked and ends_in_zeros(pixels):
+        return DamageSeen("its rows end within the eye, zeros follow")
     if unchecked and row_step(pixels) > STEP_MAX:
         return DamageSeen("rows that do not go on from one to the next, as after a fault or very strong compression")
     score = seam_score(pixels, quantum) if blocks else 0.0

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from device import FrameUnreadable
-from device.cameras.codecs.rows import STEP_MAX, row_step
+from device.cameras.codecs.rows import STEP_MAX, ends_in_zeros, row_step
 from device.cameras.files import decode
 from device.cameras.video import Recording
 from tests.pictures import retina
@@ -132,3 +132,45 @@ def test_no_real_frame_has_such_rows(data_root: Path) -> None:
             with Image.open(buffer) as strong:
                 assert row_step(np.asarray(frame)) <= STEP_MAX, picture.name
                 assert row_step(np.asarray(strong)) <= STEP_MAX, picture.name
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.25, 0.4])
+@pytest.mark.parametrize("name", ["a.ppm", "a.bmp", "a.tif"])
+@pytest.mark.parametrize("seed", [4, 7])
+def test_a_file_whose_end_was_not_written_is_damage(name: str, share: float, seed: int, tmp_path: Path) -> None:
+    """Some copies set the length first; where they were broken off zeros follow, at the top of a BMP."""
+    Image.fromarray(retina(seed, WIDTH, HEIGHT)).save(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    zeros = int(share * len(data))
+    if name == "a.tif":
+        assert data[4:8] == b"\x08\0\0\0", "its directory lies before its pixels"
+    (tmp_path / name).write_bytes(data[:-zeros] + bytes(zeros))
+    with pytest.raises(FrameUnreadable, match=r"damaged|not written yet"):
+        decode(tmp_path / name)
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_of_channels_one_after_the_other_one_alone_may_end(channel: int, upside_down: bool) -> None:
+    broken = EYE.copy()
+    broken[400:, :, channel] = 0
+    assert ends_in_zeros(broken[::-1] if upside_down else broken)
+
+
+@pytest.mark.parametrize("rows", [8, 60])
+@pytest.mark.parametrize("ends", ["both", "one"])
+def test_bars_around_a_picture_and_padding_below_it_are_none(rows: int, ends: str) -> None:
+    """A view cut above and below is laid into a square; a buffer of 1,088 rows holds 1,080."""
+    view = EYE[100:380].copy()
+    bar = np.zeros((rows, WIDTH, 3), np.uint8)
+    laid = np.vstack((bar, view, bar) if ends == "both" else (view, bar))
+    assert ends_in_zeros(laid) == (ends == "one" and rows == 60)
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (320, 240), (1000, 960), (240, 180)])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_round_field_on_black_ends_by_itself(seed: int, width: int, height: int) -> None:
+    pixels = np.zeros((height + 2 * height // 3, width, 3), np.uint8)
+    pixels[height // 3 : height // 3 + height] = retina(seed, width, height)
+    assert not ends_in_zeros(pixels)
+    assert not ends_in_zeros(pixels[: -height // 4])
