@@ -130,7 +130,7 @@ class WatchedFolder:
         """The picture, or None when it has to wait or is gone; raises when it has waited long enough."""
         path = self._folder / version[0]
         digest = sha256_of(path)
-        if self._done.has_bytes(version[0], digest):
+        if digest and self._done.has_bytes(version[0], digest):  # bytes that could not be read are nobody's
             self._done.add(version, digest)
             return None
         try:

@@ -231,3 +231,14 @@ def test_a_half_copied_file_with_an_old_time_waits(incoming: Path) -> None:
     assert frame is not None
     assert (frame.pixels == (50, 0, 0)).all()
     assert polls[0] > 6
+
+
+def test_two_that_cannot_be_read_are_not_taken_for_one(incoming: Path, state: Path) -> None:
+    """Of neither are bytes known; the second one was passed over in silence."""
+    for target in ("gone", "gone as well"):
+        (incoming / "a.png").unlink(missing_ok=True)
+        (incoming / "a.png").symlink_to(target)
+        with watch(incoming, state, settle_s=0) as camera:
+            picture(incoming / "b.png", grey=len(target))
+            with pytest.raises(FrameUnreadable, match=r"a\.png: cannot be read"):
+                camera.read()
