@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from device.checked_file import SumDiffers, place_of, read_summed, writable_by_anybody
 from device.refused_value import refused_value
@@ -36,9 +36,16 @@ def _nameable(path: Path) -> Path:
     return path
 
 
+def _named(given: Any) -> Any:
+    """Nothing is no path: joined to the file's folder it would be that folder."""
+    if isinstance(given, str) and not given.strip():
+        raise ValueError(f"got {given[:20]!r}, expected a path; leave the line out where there is none")
+    return given
+
+
 LONGEST_NAME, LONGEST_PATH = 255, 4095
 """Bytes, as Linux has them."""
-Place = Annotated[Path, AfterValidator(_nameable)]
+Place = Annotated[Path, BeforeValidator(_named), AfterValidator(_nameable)]
 PATHS_OF = {
     "": ("journal", "key_file", "users", "daemon_socket"),
     "light": ("calibration", "trusted_keys"),
@@ -152,7 +159,7 @@ class CartConfig(_Part):
     """Folder of the journal."""
     key_file: Place | None = None
     """The journal's key, readable by its owner only; systemd's credential or `ROP_JOURNAL_KEY` when left out."""
-    anchors: tuple[str, ...] = ()
+    anchors: tuple[Annotated[str, BeforeValidator(_named)], ...] = ()
     """Files outside of the journal, best of another owner, or `syslog`: told the newest event, and compared."""
     reader: Literal["own", "daemon"] = "own"
     """Who reads: this program with an engine of its own, or a `ropscreend` beside it."""
@@ -205,16 +212,19 @@ def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not isinstance(part, dict):
             continue
         part = dict(part)
-        part.update({key: folder / Path(part[key]).expanduser() for key in keys if isinstance(part.get(key), str)})
+        part.update({key: _from(folder, part[key]) for key in keys if isinstance(part.get(key), str)})
         made = part if not table else made | {table: part}
     if isinstance(made.get("anchors"), list):
         made["anchors"] = [
-            str(folder / Path(one).expanduser()) if isinstance(one, str) and one != "syslog" else one
-            for one in made["anchors"]
+            str(_from(folder, one)) if isinstance(one, str) and one != "syslog" else one for one in made["anchors"]
         ]
     if "journal" not in made:
         made["journal"] = folder / "journal"
     return made
+
+
+def _from(folder: Path, text: str) -> Path | str:
+    return folder / Path(text).expanduser() if text.strip() else text
 
 
 def _problems(error: ValidationError) -> str:

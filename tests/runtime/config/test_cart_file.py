@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from runtime.config import CartConfig, load_config
+from runtime.config.cart_file import PATHS_OF
 from runtime.dicom.commands.arguments import parse as dicom_parse
 from runtime.errors import ConfigUnusable
 from runtime.exam.__main__ import main as exam
@@ -102,6 +103,20 @@ WRONG = {
     "no TOML": ("schema = ", "is no TOML"),
     "no text": ("\udcff", "is no TOML"),
 }
+
+
+@pytest.mark.parametrize("given", ["", " "])
+@pytest.mark.parametrize(
+    "key", [*(f"{table}.{key}".lstrip(".") for table in PATHS_OF for key in PATHS_OF[table]), "anchors"]
+)
+def test_no_path_is_not_the_folder_of_the_file(tmp_path: Path, key: str, given: str) -> None:
+    """Its *.pem would be the keys that the site trusts."""
+    table = key.rpartition(".")[0]
+    needed = {"light": 'light.port = "simulated"\n'}.get(table, "")
+    value = f'["{given}"]' if key == "anchors" else f'"{given}"'
+    (tmp_path / "cart.toml").write_text(f'schema = "rop.cart/1"\n{needed}{key} = {value}\n')
+    with pytest.raises(ConfigUnusable, match=rf"{key}\S*: .*got '{given}', expected a path; leave the line out"):
+        load_config(tmp_path / "cart.toml")
 
 
 @pytest.mark.parametrize(("content", "said"), WRONG.values(), ids=WRONG.keys())
