@@ -16,7 +16,16 @@ from device.cameras.codecs.refused import Damaged, check_pieces, check_size
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """By its kind of colour."""
-_WORDS = (b"tEXt", b"zTXt", b"iTXt", b"tIME")
+_BESIDE = frozenset(
+    {b"tIME", b"dSIG", b"pHYs", b"oFFs", b"pCAL", b"sCAL", b"sTER", b"vpAg", b"bKGD", b"hIST", b"sPLT", b"sBIT"}
+)
+"""Times, measures, and hints for screens of few colours: no pixel, colour or way up is in them."""
+_WORDS = (b"tEXt", b"zTXt", b"iTXt")
+_KEYWORDS = frozenset(
+    {b"Title", b"Author", b"Description", b"Copyright", b"Creation Time"}
+    | {b"Software", b"Disclaimer", b"Warning", b"Source", b"Comment"}
+)
+"""Of words that are for people; others hold EXIF or XMP, and with it the way up."""
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """First row and column, and steps down and right, of the passes of an interlaced picture."""
 
@@ -38,8 +47,7 @@ def check_size_and_sums(data: bytes) -> None:
         end = at + 12 + length
         if len(head) < 8 or end > len(data):
             raise Damaged("PNG", "it ends early")
-        needed = not kind[0] & 0x20  # a small letter marks what a picture can be shown without
-        if needed and zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+        if not _fits(data, at, end) and not _beside(data, at, end):
             raise Damaged("PNG", "a check sum does not fit")
         if kind == b"IEND":
             size = (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
@@ -48,17 +56,26 @@ def check_size_and_sums(data: bytes) -> None:
         at = end
 
 
-def without_damaged_words(data: bytes) -> bytes:
-    """A file whose chunks follow each other, without those of words or a time that do not fit their CRC.
+def _fits(data: bytes, at: int, end: int) -> bool:
+    """Whether a chunk fits its CRC."""
+    return zlib.crc32(memoryview(data)[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
 
-    No pixel, colour or way up is in them, and Pillow would read none of the file.
+
+def _beside(data: bytes, at: int, end: int) -> bool:
+    """Whether nothing of the picture is in a chunk, by its name and its keyword."""
+    kind = data[at + 4 : at + 8]
+    return kind in _BESIDE or (kind in _WORDS and data[at + 8 : end - 4].partition(b"\0")[0] in _KEYWORDS)
+
+
+def without_damaged_words(data: bytes) -> bytes:
+    """A file whose chunks follow each other, without those beside the picture that do not fit their CRC.
+
+    Pillow would read none of the file.
     """
     at, dropped = len(_SIGNATURE), []
     while (kind := data[at + 4 : at + 8]) and kind != b"IEND":
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if kind in _WORDS and zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(
-            data[end - 4 : end], "big"
-        ):
+        if not _fits(data, at, end) and _beside(data, at, end):
             dropped.append((at, end))
         at = end
     for begin, end in reversed(dropped):

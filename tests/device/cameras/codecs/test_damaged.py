@@ -340,6 +340,41 @@ def test_a_png_whose_words_are_damaged_is_read_and_one_whose_profile_is_damaged_
                 decode(tmp_path / "b.png")
 
 
+def with_damaged_chunk(kind: bytes, body: bytes) -> bytes:
+    """A PNG with a chunk before its pixels that does not fit its CRC."""
+    buffer = io.BytesIO()
+    Image.fromarray(RETINA).save(buffer, "PNG")
+    data = buffer.getvalue()
+    return data[:33] + len(body).to_bytes(4, "big") + kind + body + bytes(4) + data[33:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [(kind, bytes(9)) for kind in (b"pHYs", b"bKGD", b"hIST", b"sPLT", b"oFFs", b"sTER", b"vpAg", b"tIME", b"sBIT")]
+    + [(b"tEXt", b"Title\0an eye"), (b"zTXt", b"Comment\0\0" + bytes(9)), (b"iTXt", b"Author\0\0\0\0\0nobody")],
+)
+def test_a_png_is_read_whose_damage_lies_beside_the_picture(tmp_path: Path, kind: bytes, body: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(with_damaged_chunk(kind, body))
+    np.testing.assert_array_equal(decode(tmp_path / "a.png"), RETINA)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [(kind, bytes(9)) for kind in (b"gAMA", b"cHRM", b"tRNS", b"eXIf", b"iCCP", b"sRGB", b"cICP", b"prVt", b"ABCD")]
+    + [
+        (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta tiff:Orientation='6'/>"),
+        (b"iTXt", b"XML:com.adobe.xmq\0\0\0\0\0<x:xmpmeta tiff:Orientation='6'/>"),
+        (b"zTXt", b"Raw profile type exif\0\0" + bytes(9)),
+    ],
+)
+def test_a_png_is_damaged_whose_damage_may_be_of_its_colours_or_its_way_up(
+    tmp_path: Path, kind: bytes, body: bytes
+) -> None:
+    (tmp_path / "a.png").write_bytes(with_damaged_chunk(kind, body))
+    with pytest.raises(FrameUnreadable, match="damaged or truncated PNG"):
+        decode(tmp_path / "a.png")
+
+
 def one_png(packed: bytes) -> bytes:
     """Grey, 64 x 64, of this stream."""
     heads = (b"IHDR" + (64).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00", b"IDAT" + packed, b"IEND")
