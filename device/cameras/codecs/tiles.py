@@ -5,6 +5,7 @@ What shows is a step along one side of a tile, which no eye has: its vessels do 
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,18 +40,27 @@ def _limit(length: int) -> float:
 def _along(pixels: NDArray[np.uint8], every: int, length: int) -> float:
     """The same, of the sides that lie along rows: one each `every` rows, in pieces of `length` pixels."""
     height, width = pixels.shape[:2]
-    starts = [at for at in range(0, width, length) if width - at >= min(length, _LONG)]
+    sides = np.arange(every, height - _NEAR, every)
+    whole = width // length * length
+    pieces = [(0, whole, length)] * (whole > 0) + [(whole, width, width - whole)] * (
+        width - whole >= min(length, _LONG)
+    )
+    if not len(sides) or not pieces:
+        return 0.0
+    beside = sides[:, None] + np.arange(-_NEAR - 1, _NEAR + 1)
+    rows = [
+        np.ascontiguousarray(pixels[beside.ravel(), :, channel]).reshape(len(sides), -1, width) for channel in range(3)
+    ]
+    brightest = np.maximum(np.maximum(rows[0], rows[1]), rows[2])
+    lit = (brightest[:, : _NEAR + 1].max(axis=1) > _LIT) & (brightest[:, _NEAR + 1 :].max(axis=1) > _LIT)
     most = 0.0
-    for row in range(every, height - _NEAR, every):
-        beside = pixels[row - _NEAR - 1 : row + _NEAR + 1].astype(np.int16)
-        steps = np.abs(np.diff(beside, axis=0))
-        lit = beside.max(axis=2) > _LIT
-        lit_on_both = lit[: _NEAR + 1].any(axis=0) & lit[_NEAR + 1 :].any(axis=0)
-        for at in starts:
-            mean = steps[:, at : at + length].mean(axis=1)  # of each step and channel
-            before, after = mean[:_NEAR].max(axis=0), mean[_NEAR + 1 :].max(axis=0)
-            # The field's own border is a step beside black, so the quieter side counts where both are lit alone.
-            inside = lit_on_both[at : at + length].mean() >= 0.95
-            usual = np.minimum(before, after) if inside else np.maximum(before, after)
-            most = max(most, float((mean[_NEAR] / (usual + _USUAL)).max()))
+    for begin, end, each in pieces:
+        # The field's own border is a step beside black, so the quieter side counts where both are lit alone.
+        inside = lit[:, begin:end].reshape(len(sides), -1, each).mean(axis=2) >= 0.95
+        for one in rows:
+            steps = cv2.absdiff(one[:, 1:, begin:end].reshape(-1, each), one[:, :-1, begin:end].reshape(-1, each))
+            mean = cv2.reduce(steps, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).reshape(len(sides), 2 * _NEAR + 1, -1)
+            before, after = mean[:, :_NEAR].max(axis=1), mean[:, _NEAR + 1 :].max(axis=1)
+            usual = np.where(inside, np.minimum(before, after), np.maximum(before, after))
+            most = max(most, float((mean[:, _NEAR] / (usual + _USUAL)).max()))
     return most
