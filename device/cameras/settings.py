@@ -35,7 +35,8 @@ def parse_settings(kind: type[S], text: str, *, spec: str, **known: Any) -> S:
         key, equals, value = part.partition("=")
         if not equals or key not in kind.model_fields or key in known:
             names = ", ".join(name for name in kind.model_fields if name not in known)
-            shown = "" if "=***" in spec else f" {shortened(part)!r}"  # it may be the rest of a password
+            told = "=***" not in spec and part in shown_source(spec)  # else it may be the rest of a password
+            shown = f" {shortened(part)!r}" if told else ""
             raise _refused(spec, f"unknown setting{shown}; expected {names}")
         if key in values:
             raise _refused(spec, f"{key} is set twice; expected it once")

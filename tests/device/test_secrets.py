@@ -140,6 +140,14 @@ def test_a_part_of_a_password_is_no_setting_and_not_shown(spec: str) -> None:
     assert not {"Ses", "ame"} & set(re.findall(r"[A-Z]?[a-z]+", str(refused.value)))
 
 
+@pytest.mark.parametrize("before", ["?x", "?x=1", "?x&y", ""])
+def test_an_unknown_setting_behind_a_query_is_shown_as_the_address_is(before: str) -> None:
+    """It was hidden in the address and shown beside it."""
+    with pytest.raises(SettingRefused, match="unknown setting") as refused:
+        StreamConfig.parse(f"http://host/snap{before}#y=Sesame")
+    assert ("#***" in str(refused.value)) == ("Sesame" not in str(refused.value))
+
+
 @pytest.mark.parametrize("spec", ["http://", "rtsp:///eye", "http://a:b@", "http://@/"])
 def test_an_address_without_a_host_is_refused_in_words(spec: str) -> None:
     with pytest.raises((SettingRefused, SourceNotFound), match=r"no host in it|no address that can be used"):
