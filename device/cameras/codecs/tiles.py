@@ -17,7 +17,7 @@ _USUAL = 1.5
 """Added to those, in levels: steps far below it are rounding."""
 _LIT = 24
 _STEP_MAX, _LONG, _LONG_STEP_MAX = 8.0, 128, 5.0
-"""Largest step over the usual one, of shorter and of longer sides: 2.5 in frames as they are; 5.5 and 4.2 in those that
+"""Largest step over the usual one, of shorter and of longer sides: 2.8 in frames as they are; 5.5 and 4.2 in those that
 were a JPEG of quality 15 before, 6.8 and 2.5 in drawn ones, whose vessels are straight."""
 
 
