@@ -80,7 +80,12 @@ def shown(error: BaseException) -> str:
     kept = [clause for clause in clauses if not _FOR_A_TERMINAL.search(clause)]
     if len(kept) != len(clauses):
         return "; ".join((*kept, CALL))
-    return said if _STEP.search(said) else f"{said}; {step(error)}"
+    return said if says_a_step(said) else f"{said}; {step(error)}"
+
+
+def says_a_step(said: str) -> bool:
+    """Whether a text says what to do."""
+    return _STEP.search(said) is not None
 
 
 def technical(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from runtime.cart.pictures import JPEG, gates_of, picture_of, thumbnail_of
 from runtime.cart.preview import Preview
 from runtime.cart.shots import CAPTURE_TIMEOUT_MS, take_flashed, take_frame
 from runtime.cart.standing import NOWHERE, counted, standing_of
-from runtime.cart.state import capture_dict, exam_state
+from runtime.cart.state import capture_dict, exam_state, void_awaits_second
 from runtime.cart.watch import check_disk
 from runtime.dicom.errors import RecordUnusable
 from runtime.dicom.from_journal import exam_from_journal
@@ -532,6 +532,7 @@ class Room:
             "shown_name": "-" if infant is None else shown_name(infant.name),
             "infant_id": "-" if infant is None else infant.infant_id,
             "voided": summary.phase is Phase.VOIDED,
+            "void_awaits_second": record is not None and void_awaits_second(record),
             "disagrees": record is not None and bool(disagreements(record)),
             "warnings": [] if record is None else list(record.result.warnings),
             "delivery": delivery,

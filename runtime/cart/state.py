@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from runtime.cart.errors import says_a_step
 from runtime.cart.persons import in_exam_time, infant_dict
 from runtime.commands.text import word
 from runtime.exam.describe import exam_dict
@@ -18,6 +20,7 @@ from runtime.exam.result import (
     view_awaits_second,
 )
 from runtime.exam.rules import ExamRules
+from runtime.exam.session import NOT_HELD
 from runtime.outcome import LIKE_ANOTHER, ONE_PICTURE, Outcome
 from runtime.views import Eye, View, place
 
@@ -28,6 +31,8 @@ STATUS = {
     Outcome.NO_RESULT: "no result",
 }
 """How the map of the eyes shows a view that was begun."""
+AGAIN = "take this view again, and call the technician where it stays so"
+"""What to do about a picture without a result whose reason does not say it."""
 
 
 def exam_state(journal: Journal, exam_id: str, aim: tuple[Eye, View] | None = None) -> dict[str, Any]:
@@ -54,24 +59,37 @@ def exam_state(journal: Journal, exam_id: str, aim: tuple[Eye, View] | None = No
     content["captures"] = [capture_dict(record, capture) for capture in record.captures]
     content["eyes"] = {eye.value: eye_dict(record, eye) for eye in Eye}
     content["voided"] = record.summary.phase is Phase.VOIDED
-    content["void_awaits_second"] = bool(record.exam.voided) and not content["voided"]
+    content["void_awaits_second"] = void_awaits_second(record)
     content["stopped"] = record.exam.stopped is not None
     content["warnings"] = list(record.result.warnings)
     return dict(in_exam_time(content, record.summary))
 
 
-def plain(reason: str, rules: ExamRules) -> str:
-    """A reason as a person reads it: the bundle's classes by their words, `ridge in view` for `ridge_in_view`."""
-    for name in rules.refer_classes:
+def void_awaits_second(record: ExamRecord) -> bool:
+    """Whether one person alone said that an exam that refers is void, so that it still counts."""
+    return bool(record.exam.voided) and record.summary.phase is not Phase.VOIDED
+
+
+def plain(reason: str, rules: ExamRules | None) -> str:
+    """A reason as a person reads it: the bundle's classes by their words, `ridge in view` for `ridge_in_view`, and
+    without what only a technician needs of it (`technical_of`)."""
+    for name in () if rules is None else rules.refer_classes:
         reason = reason.replace(name, name.replace("_", " "))
-    return reason
+    return NOT_HELD if technical_of(reason) else reason
+
+
+def technical_of(reason: str) -> str:
+    """What a part said of its own milliseconds, behind the words for the person at the screen; empty where nothing."""
+    said, _, technical = reason.partition(" (")
+    return technical.removesuffix(")") if said == NOT_HELD else ""
 
 
 def _verdict(verdict: Conclusion, rules: ExamRules | None) -> dict[str, str]:
+    verdict = replace(verdict, reason=plain(verdict.reason, rules))
     return {
         "outcome": verdict.outcome.value,
         "word": word(verdict.outcome),
-        "reason": verdict.reason if rules is None else plain(verdict.reason, rules),
+        "reason": verdict.reason,
         "where": verdict.where,
         "banner": verdict.banner,
         "base": verdict.base,
@@ -105,7 +123,9 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
     told = kept_out or (capture.outcome is Outcome.REFER and not state.confirmed)
     like = record.exam.like(state) if told else None
     named = None if like is None else place(like.eye, like.view)
-    verdict = Conclusion(capture.outcome, capture.reason, place(capture.eye, capture.view), ONE_PICTURE)
+    reason = plain(capture.reason, record.rules)
+    verdict = Conclusion(capture.outcome, reason, place(capture.eye, capture.view), ONE_PICTURE)
+    lost = capture.outcome is Outcome.NO_RESULT and capture.reading is not None and not state.excluded
     shown = ["image", "thumbnail"] if capture.image_sha256 is not None else []
     if shown and capture.reading is not None and capture.outcome in (Outcome.REFER, Outcome.NO_REFERRAL_FINDINGS):
         shown += ["overlay", "gates"]
@@ -116,7 +136,9 @@ def capture_dict(record: ExamRecord, capture: CaptureRecord) -> dict[str, Any]:
         "captured_at": record.summary.local(capture.captured_at).isoformat(),
         "outcome": capture.outcome.value,
         "word": word(capture.outcome),
-        "reason": plain(capture.reason, record.rules),
+        "reason": reason,
+        "technical": technical_of(capture.reason),
+        "step": AGAIN if lost and not says_a_step(reason) else "",
         "read_as": "" if state.reading is None else word(state.reading.outcome),
         "base": verdict.base,
         "banner": verdict.banner,

@@ -24,6 +24,8 @@ from runtime.reading import Reader, Reading
 from runtime.views import Eye, View
 
 T = TypeVar("T")
+NOT_HELD = "the flash was given, but no picture holds it: take it again"
+"""Of a flash that no frame is sure to hold; what the board and the camera said of it follows in brackets."""
 SIDES = {Eye.OD: "R", Eye.OS: "L"}
 """As DICOM names the patient's sides."""
 NO_ONE_EYE = {"B": "both eyes (laterality B)", "RL": "OD and OS at once (its two lateralities contradict each other)"}
@@ -236,7 +238,7 @@ class ExamSession:
 def _in_words(error: DeviceError) -> DeviceError:
     """What the person at the cart has to know first, before what the part said."""
     if isinstance(error, FlashNotCaught):
-        return FlashNotCaught(f"the flash was given, but no picture holds it: take it again ({error})")
+        return FlashNotCaught(f"{NOT_HELD} ({error})")
     if isinstance(error, BoardRefused):
         return BoardRefused(
             f"the light board refused, no flash was given ({error})", code=error.code, detail=error.detail

@@ -1,7 +1,7 @@
 // The shell: sign-in or the five screens, the bar with the infant, the notices; keyboard and touch alike.
 import { get, post, sinceChange } from "./api.js";
 import { button, fill, h, language, reviewed, said, t, tell, useCatalogue, wrong } from "./dom.js";
-import { noExam } from "./screens/parts.js";
+import { bannerText, noExam } from "./screens/parts.js";
 import { can, changed, connect, forget, refresh, store, UNDER_WAY, watch } from "./store.js";
 import { endDialogs } from "./screens/dialog.js";
 import { captureScreen } from "./screens/capture.js";
@@ -65,12 +65,11 @@ async function signOut(tellServer = true) {
 
 async function drawSignIn() {
   let welcome;
-  try { welcome = await get("welcome"); } catch (error) {
+  try { welcome = await get("welcome"); await chooseLanguage(); } catch (error) {
     root.replaceChildren(h("p", { class: "loading", role: "alert" }, t("The cart is starting. This page waits for it.")));
     setTimeout(drawSignIn, 1000);
     return;
   }
-  await chooseLanguage();
   root.replaceChildren(signInScreen(welcome, {
     signedIn: async () => { await start(); },
     language: async (name) => { await chooseLanguage(name); await drawSignIn(); },
@@ -109,7 +108,7 @@ function drawShell() {
   drawBars();
   unwatch = watch((event) => {
     if (!SAYS_NOTHING_ELSE.includes(event.kind)) drawBars();
-    if (event.kind === "reading" && event.banner) tell(event.banner);
+    if (event.kind === "reading" && event.capture) tell(...bannerText(event.capture));
   });
   leave = SCREENS[current.name].make(main, { go, argument: current.argument, here }) || (() => {});
   document.title = `${t(SCREENS[current.name].title)} - ${t("ROP screening")}`;

@@ -23,19 +23,37 @@ export function t(text, values = {}) {
 function fixed(text) { return text.replace(/\{\w+\}/g, "").length; }
 
 // A text that the server gave, in the user's language: as a whole, as a sentence with places for values, or each of its
-// parts between semicolons so. What the catalogue has not stays English, marked so for screen readers.
+// parts between semicolons so, a part that lists several things thing by thing. What the catalogue has not stays English,
+// marked so for screen readers.
 export function said(text) {
-  const whole = translated(text);
-  if (whole !== null) return whole;
-  const parts = text.split("; ").map((one) => ({ one, words: translated(one) }));
+  const parts = parted(text);
   if (parts.every(({ words }) => words === null)) return english(text);
+  if (parts.length === 1) return parts[0].words;
   return h("span", {}, parts.flatMap(({ one, words }, index) => [index ? "; " : null, words === null ? english(one) : words]));
 }
 
+// The same as a string, for what stands within a sentence.
+export function worded(text) { return parted(text).map(({ one, words }) => words ?? one).join("; "); }
+
+function parted(text) {
+  const words = translated(text);
+  if (words !== null) return [{ one: text, words }];
+  return text.split("; ").map((one) => ({ one, words: translated(one) ?? listed(one) }));
+}
+
+function listed(text) {
+  const words = text.split(", ").map((one) => translated(one));
+  return words.includes(null) ? null : words.join(", ");
+}
+
+// A text with the views that it names in the user's language.
+export function located(text) { return text.replace(/\b(OD|OS) ([a-z-]+)/g, (_, eye, view) => `${eye} ${t(view)}`); }
+
 // What went wrong, in words that say what to do; what only a technician needs of it is folded in behind one touch.
-export function wrong({ message, technical = "" }) {
-  const detail = technical ? h("details", { class: "technical", "data-k": `technical ${technical}` }, h("summary", {}, t("Technical detail")), english(technical)) : null;
-  return [said(message), detail];
+export function wrong({ message, technical = "" }) { return [said(message), folded(technical)]; }
+
+export function folded(technical) {
+  return technical ? h("details", { class: "technical", "data-k": `technical ${technical}` }, h("summary", {}, t("Technical detail")), english(technical)) : null;
 }
 
 function english(text) { return h("span", { lang: "en", dir: "ltr" }, text); }
@@ -168,8 +186,8 @@ export function button(text, does, attributes = {}) {
 }
 
 // One sentence for those who do not see the screen change.
-export function tell(text) {
-  document.getElementById("live").textContent = text;
+export function tell(...words) {
+  fill(document.getElementById("live"), ...words);
 }
 
 // How long ago something was, as people say it.

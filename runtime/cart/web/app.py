@@ -488,12 +488,13 @@ def _events(app: FastAPI, cart: Cart, sessions: Sessions) -> None:
     async def events(socket: WebSocket) -> None:
         """What happens, one JSON object a message; nothing is taken from the page."""
         token = socket.cookies.get(COOKIE)
-        if sessions.of(token, touch=False) is None:
+        session = sessions.of(token, touch=False)
+        if session is None:
             await socket.close(4401)
             return
         await socket.accept()
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        with cart.events.listen(partial(_wake, loop, ready)) as listener:
+        with sessions.listening(session), cart.events.listen(partial(_wake, loop, ready)) as listener:
             gone = asyncio.ensure_future(_until_gone(socket))
             try:
                 await socket.send_text(ALIVE)  # from here on nothing is missed: who hears this asks for the state anew

@@ -7,7 +7,8 @@ import hmac
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from runtime.cart.rights import Right, may
@@ -16,7 +17,7 @@ from runtime.cart.users import User
 COOKIE = "rop_session"
 CSRF_HEADER = "x-csrf-token"
 MOST_SESSIONS = 32
-"""Signed in at once; the one that was idle longest goes first."""
+"""Signed in at once; the one that was idle longest goes first, those that a page listens with last."""
 
 
 @dataclass(eq=False)
@@ -31,6 +32,8 @@ class WebSession:
     secret: bytes
     """Makes the addresses of pictures, so that one session's are none of another's."""
     used_at: float
+    pages: int = 0
+    """How many listen to the cart's events with it."""
 
     def address_key(self, path: str) -> str:
         """What must stand behind a picture's address in this session."""
@@ -55,8 +58,7 @@ class Sessions:
         with self._lock:
             self._drop_idle()
             while len(self._by_digest) >= MOST_SESSIONS:
-                oldest = min(self._by_digest, key=lambda digest: self._by_digest[digest].used_at)
-                del self._by_digest[oldest]
+                del self._by_digest[min(self._by_digest, key=self._stays)]
             self._by_digest[_digest(token)] = session
         return session
 
@@ -76,6 +78,22 @@ class Sessions:
             if session is not None and touch:
                 session.used_at = self.clock()
             return session
+
+    def _stays(self, digest: bytes) -> tuple[bool, float]:
+        """Of two sessions the one with more stays: whoever signs in without end puts nobody out who is at a screen."""
+        session = self._by_digest[digest]
+        return session.pages > 0, session.used_at
+
+    @contextmanager
+    def listening(self, session: WebSession) -> Iterator[None]:
+        """While a page shows what happens with that session."""
+        with self._lock:
+            session.pages += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                session.pages -= 1
 
     def current(self) -> str:
         """Name of the user whose session was used last, of those who may screen; empty when nobody is signed in."""

@@ -1,12 +1,13 @@
 // Capture: the live picture with what to do, the map of both eyes, the button, the last outcome, the strip.
 import { post, preview } from "../api.js";
-import { button, fill, h, said, svg, t, tell, usable, wrong } from "../dom.js";
+import { button, fill, folded, h, said, svg, t, tell, usable, wrong } from "../dom.js";
 import { oneByOne, refresh, store, watch } from "../store.js";
 import { alike, askToClose, bannerText, eyeMap, noExam, openExam, outcomeTag, outcomeWords, sameWords, warned, whose } from "./parts.js";
 import { cameraPart } from "./camera.js";
 import { dialog } from "./dialog.js";
 
 const STALE_MS = 300;
+const PRESS_HOLDS_MS = 2000;
 const ARROWS = { "move left": "←", "move right": "→", "move up": "↑", "move down": "↓", closer: "⊕",
   focus: "◎", "hold still": "■", "too dark": "☾", "too bright": "☀", "light uneven": "◐", "part of the eye hidden": "◪", "no eye in view": "○", "no picture": "×", good: "✓" };
 
@@ -42,7 +43,8 @@ export function captureScreen(main, { go }) {
   let readyAt = 0;
   let ended = false;
   let shown = null;
-  let wanted = null; // eye and view of keys that the cart did not answer yet: the next key goes on from them
+  let wanted = null; // eye and view that were chosen and that the cart did not take yet: the next key goes on from them
+  let setting = null; // whether it took them, once it answered
   let told = null; // {exam, capture}: the newest outcome that the cart told, which the state may not hold yet
   let waited = false; // a picture is being taken that was not asked for here: another tab, the foot switch, a reload
   let recharge = ""; // what `wait` says while the flash recharges; any other words of it stay
@@ -99,15 +101,21 @@ export function captureScreen(main, { go }) {
     return shown && ["too dark", "no eye in view"].includes(shown.framing.hint) && lamp && !lamp.on;
   }
 
+  // Of what was chosen: a choice that the cart did not take yet is waited for, as it could take the press before it; for no
+  // longer than the cart lets a press wait.
   async function capture() {
     if (busy) return;
+    const pressed = performance.now();
     const exam = store.state.exam;
-    if (!exam || !exam.aim) { wait.textContent = t("Choose eye and view first."); tell(wait.textContent); return; }
+    const of = wanted || (exam && exam.aim);
+    if (!exam || !of) { wait.textContent = t("Choose eye and view first."); tell(wait.textContent); return; }
     busy = true;
     usable(take, false);
     wait.textContent = t("Taking the picture");
     try {
-      const answer = await post("capture", { exam: exam.exam, eye: exam.aim.eye, view: exam.aim.view });
+      if (wanted && !(await setting)) return;
+      if (performance.now() - pressed > PRESS_HOLDS_MS) { fill(wait, said("the cart was busy as the button was pressed; nothing was taken, press again")); return; }
+      const answer = await post("capture", { exam: exam.exam, eye: of.eye, view: of.view });
       hear(answer);
       wait.textContent = "";
     } catch (error) {
@@ -137,19 +145,21 @@ export function captureScreen(main, { go }) {
     fill(banner,
       h("b", {}, `${capture.eye} ${t(capture.view)}: ${t(capture.word)}`), h("span", {}, bannerText(capture)),
       capture.reason && !capture.banner.includes(capture.reason) ? h("span", { class: "reason" }, said(capture.reason)) : "",
+      capture.step ? h("span", { class: "reason" }, said(capture.step)) : "", folded(capture.technical),
       capture.view_like ? alike(exam, capture, refresh) : capture.looks_like ? h("span", {}, sameWords(capture)) : "");
-    tell(`${capture.eye} ${t(capture.view)}: ${t(capture.word)}. ${capture.banner}`);
+    tell(`${capture.eye} ${t(capture.view)}: ${t(capture.word)}. `, ...bannerText(capture));
   }
 
   const aimed = oneByOne(async (asked) => {
-    try { await post("aim", asked); wait.textContent = ""; await refresh(); } catch (error) { fill(wait, wrong(error)); }
+    try { await post("aim", asked); if (!busy) wait.textContent = ""; await refresh(); return true; } catch (error) { fill(wait, wrong(error)); return false; }
   });
 
   async function aim(eye, view) {
     const exam = openExam();
     if (!exam) return;
     const asked = wanted = { eye, view };
-    await aimed({ exam, ...asked });
+    setting = aimed({ exam, ...asked });
+    await setting;
     if (wanted === asked) wanted = null;
   }
 

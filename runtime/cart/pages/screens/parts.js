@@ -1,6 +1,6 @@
 // Pieces that several screens share: the map of an eye, the tag of an outcome.
 import { post } from "../api.js";
-import { button, fill, h, said, t } from "../dom.js";
+import { button, fill, h, located, said, t } from "../dom.js";
 import { refresh, store, watch } from "../store.js";
 import { askReason, dialog } from "./dialog.js";
 
@@ -22,8 +22,10 @@ export function warned(warnings) { return (warnings || []).map((one) => h("p", {
 
 // The controlled text of an outcome in the user's language, with place and reason where the text has them.
 export function bannerText(one) {
-  const details = ["RETAKE", "NO_RESULT"].includes(one.outcome) && one.banner !== one.base;
-  return details ? [said(one.base), one.banner.slice(one.base.length)] : [said(one.base)];
+  if (!["RETAKE", "NO_RESULT"].includes(one.outcome) || one.banner === one.base) return [said(one.base)];
+  const details = one.banner.slice(one.base.length); // " - PLACE, REASON", or one of them
+  const place = details.endsWith(one.reason) ? details.slice(0, details.length - one.reason.length) : details;
+  return [said(one.base), located(place), place === details ? null : said(one.reason)];
 }
 
 // The exam that is open as the page knows, by its identifier; null where none is.
@@ -37,18 +39,13 @@ export function whose(exam) {
   return exam.infant ? h("span", { class: "whose" }, h("b", {}, h("bdi", {}, exam.infant.shown_name)), " ", h("bdi", {}, exam.infant.infant_id)) : t("retired");
 }
 
-function placed(place) {
-  const [eye, view] = place.split(" ");
-  return `${eye} ${t(view)}`;
-}
-
 function likeWords(capture) {
-  return t("The picture can be graded, but shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.", { view: placed(capture.view_like) });
+  return t("The picture can be graded, but shows nearly the same place as {view}. It does not count until it is taken anew or confirmed.", { view: located(capture.view_like) });
 }
 
 // Of a picture that refers, whatever it is like.
 export function sameWords(capture) {
-  return t("This picture shows nearly the same place as {view}; its finding counts. Take it anew to see this view.", { view: placed(capture.looks_like) });
+  return t("This picture shows nearly the same place as {view}; its finding counts. Take it anew to see this view.", { view: located(capture.looks_like) });
 }
 
 // What is to be decided about a picture that looks like another view's; `after` is called when it was confirmed.

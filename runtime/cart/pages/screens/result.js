@@ -1,6 +1,6 @@
 // Result: outcome by infant and eye, each picture full size, and what a person may do with it.
 import { gates, get, post } from "../api.js";
-import { button, fill, h, said, t, tell, when, wrong } from "../dom.js";
+import { button, fill, folded, h, located, said, t, tell, when, worded, wrong } from "../dom.js";
 import { can, inTurn, refresh, store, watch } from "../store.js";
 import { askReason, dialog, infantFields } from "./dialog.js";
 import { alike, askToClose, bannerText, noExam, openExam, outcomeTag, outcomeWords, sameWords, warned, whose } from "./parts.js";
@@ -38,7 +38,7 @@ export function resultScreen(main, { go, argument, here }) {
         button(t("Show the open exam"), () => go("result"))) : null,
       (exam.disagreements || []).length ? h("p", { class: "disagrees", role: "alert" }, t("A clinician's findings disagree with this outcome: {what}", { what: exam.disagreements.join("; ") })) : null,
       h("div", { class: `banner big ${exam.outcome}` }, h("b", {}, t(exam.word)), h("span", {}, bannerText(exam)),
-        exam.where ? h("span", { class: "reason" }, `${exam.where}: `, said(exam.reason)) : h("span", { class: "reason" }, said(exam.reason))),
+        exam.where ? h("span", { class: "reason" }, `${located(exam.where)}: `, said(exam.reason)) : h("span", { class: "reason" }, said(exam.reason))),
       warned(exam.warnings),
       h("p", {}, infant ? [h("b", {}, h("bdi", {}, infant.shown_name)), " ", h("bdi", {}, infant.infant_id), ` ${t("born")} ${infant.born_day}`] : t("retired"),
         `, ${when(exam.opened_at, true)}, ${exam.operator}, `, exam.voided ? t("void") : t(open ? "open" : exam.phase), exam.stopped ? `, ${t("stopped early")}` : ""),
@@ -60,8 +60,8 @@ export function resultScreen(main, { go, argument, here }) {
   function eye(name) {
     const one = exam.eyes[name];
     const word = name === "OD" ? t("right eye (OD)") : t("left eye (OS)");
-    return h("section", { class: "eye-result", "aria-label": word }, h("h2", {}, word, " ", outcomeTag(one)), h("p", {}, one.where ? `${one.where}: ` : "", said(one.reason)),
-      one.undone.length ? h("p", { class: "warn" }, t("Not done: {views}", { views: one.undone.map((view) => `${t(view)} (${t(one.views[view].reason)})`).join(", ") })) : null,
+    return h("section", { class: "eye-result", "aria-label": word }, h("h2", {}, word, " ", outcomeTag(one)), h("p", {}, one.where ? `${located(one.where)}: ` : "", said(one.reason)),
+      one.undone.length ? h("p", { class: "warn" }, t("Not done: {views}", { views: one.undone.map((view) => `${t(view)} (${worded(one.views[view].reason)})`).join(", ") })) : null,
       h("ul", { class: "shots" }, exam.captures.filter((capture) => capture.eye === name).map((capture) => h("li", {},
         h("button", { type: "button", "data-k": `shot ${capture.number}`, class: `shot ${capture.excluded ? "excluded" : ""}`, "aria-pressed": chosen === capture.number ? "true" : "false",
           onclick: () => { chosen = capture.number; draw(); } },
@@ -76,7 +76,7 @@ export function resultScreen(main, { go, argument, here }) {
     const kind = layers.includes(layer) ? layer : layers[0];
     return [
       h("h2", {}, `${one.number}: ${one.eye} ${t(one.view)}, ${when(one.captured_at)} `, outcomeTag(one)),
-      h("p", {}, bannerText(one), " ", one.banner.includes(one.reason) ? "" : said(one.reason), one.excluded ? ` ${t("Excluded")}: ${one.excluded}` : ""),
+      h("p", {}, bannerText(one), " ", one.banner.includes(one.reason) ? "" : said(one.reason), folded(one.technical), one.excluded ? ` ${t("Excluded")}: ${one.excluded}` : ""),
       one.view_like ? alike(exam.exam, one, async () => { await refresh(); await load(); })
         : one.looks_like ? h("p", {}, sameWords(one)) : null,
       h("div", { class: "tools", "data-k": `tools ${one.number}` }, layers.map((name) => button(t({ image: "Picture", overlay: "With vessels", gates: "With gates" }[name]),

@@ -18,7 +18,7 @@ export function todayScreen(main, { go }) {
     fill(list, ...found.exams.map((one) => h("button", { type: "button", class: "row", "data-k": one.exam, onclick: () => go("result", one.exam) },
       h("span", { class: "time" }, when(one.opened_at)),
       h("span", { class: "main" }, h("b", {}, h("bdi", {}, one.shown_name)), h("span", {}, h("bdi", {}, one.infant_id))),
-      h("span", {}, outcomeTag(one), " ", one.warnings.map((why) => h("b", { class: "warn" }, said(why), " ")), one.disagrees ? h("b", { class: "warn" }, t("a clinician disagrees"), " ") : null, h("span", { class: "quiet" }, one.voided ? t("void") : t(one.phase))),
+      h("span", {}, outcomeTag(one), " ", one.warnings.map((why) => h("b", { class: "warn" }, said(why), " ")), one.void_awaits_second ? h("b", { class: "warn" }, said(one.reason), " ") : null, one.disagrees ? h("b", { class: "warn" }, t("a clinician disagrees"), " ") : null, h("span", { class: "quiet" }, one.voided ? t("void") : t(one.phase))),
       h("span", { class: one.delivery.state === "held" ? "bad" : "quiet" }, t(one.delivery.word), one.delivery.error ? [": ", said(one.delivery.error)] : ""))),
     ...(found.exams.length ? [] : [h("p", {}, t("No exam on this day."))]));
     const counts = found.archive; // of these very exams

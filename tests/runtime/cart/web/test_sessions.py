@@ -57,6 +57,22 @@ def test_the_number_of_sessions_is_bounded_and_the_one_idle_longest_goes() -> No
     assert all(sessions.of(token) for token in tokens[1:])
 
 
+def test_whoever_signs_in_without_end_puts_nobody_out_who_is_at_a_screen() -> None:
+    clock = Clock()
+    sessions = Sessions(1e9, clock)
+    looking = sessions.begin(ANA)
+    with sessions.listening(looking), sessions.listening(looking):  # two tabs
+        for _ in range(2 * MOST_SESSIONS):
+            clock.now += 1
+            newest = sessions.begin(ANA)
+        assert sessions.of(looking.token, touch=False) is looking
+        assert sessions.of(newest.token, touch=False) is newest
+    for _ in range(MOST_SESSIONS):
+        clock.now += 1
+        sessions.begin(ANA)
+    assert sessions.of(looking.token) is None
+
+
 def test_a_pictures_address_of_one_session_is_none_of_anothers() -> None:
     sessions = Sessions(60)
     one, other = sessions.begin(ANA), sessions.begin(ANA)
