@@ -80,9 +80,12 @@ def test_a_press_before_the_cart_took_the_choice_is_of_what_was_chosen(browser: 
     holds(page, "document.querySelector('.aimed').textContent === 'OS inferior'")
     holds(page, "!document.querySelector('button.capture').disabled")
 
-    page.route("**/api/1/aim", lambda route: route.abort())  # what the cart never hears of takes no picture
+    held: list[Any] = []  # what the cart never hears of takes no picture
+    page.route("**/api/1/aim", lambda route: held.append(route))
     page.locator("[data-k='OD inferior']").click()
     page.locator("button.capture").click()
+    until(lambda: bool(held) or page.wait_for_timeout(50), "it is asked")
+    held[0].abort()
     says(page, ".side .wait", "the cart does not answer")
     holds(page, "!document.querySelector('button.capture').disabled")
     assert len(cart.exam()["captures"]) == 1
