@@ -171,20 +171,6 @@ def test_sentences_with_values_are_said_in_the_users_language_and_what_is_englis
     assert found == SAYS
 
 
-@pytest.mark.parametrize("part", ["start.js", "dom.js", "screens/result.js"])
-def test_a_page_of_which_a_part_did_not_come_is_loaded_anew(browser: Any, cart: Driver, part: str) -> None:
-    """The cart is killed while its page is loaded: nobody at a kiosk has a key to load it anew with."""
-    page = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en").new_page()
-    page.set_default_timeout(300_000)
-    page.route(f"**/pages/{part}", lambda route: route.abort(), times=1)
-    page.goto(cart.server.url)
-    if part == "start.js":  # what would do it is what did not come
-        page.locator("a.again").click()
-    page.wait_for_selector("#pin")
-    assert page.locator("#starting").count() == 0
-    page.context.close()
-
-
 def test_every_screen_fits_a_phone_and_both_touch_screens(page: Any) -> None:
     sign_in(page)
     for screen in ("worklist", "capture", "result", "today", "service"):
