@@ -23,6 +23,9 @@ from runtime.trust.keys import TrustedKeys
 
 FUTURE = timedelta(minutes=10)
 """A cart's clock may be ahead by so much."""
+LEAST_FREE_MIB = 1024
+"""Of a cart's disk: some hundred exams of ten large pictures take so much."""
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ class Fleet:
     """By station, those that need somebody first."""
     refused: tuple[str, ...]
     """One line for each file that is not believed."""
+    unheard: tuple[str, ...] = ()
+    """Stations whose key is there, and no report at all."""
+
+    @property
+    def fine(self) -> bool:
+        """Whether nobody has to look at anything."""
+        return not (self.refused or self.unheard or any(row.needs for row in self.rows))
 
     @property
     def versions(self) -> Counter[str]:
@@ -67,7 +77,8 @@ def read_fleet(folder: Path, keys: TrustedKeys, now: datetime, oldest: timedelta
         else:
             rows.append(CartLine(report, _needs(report, now, oldest, budget_ms)))
     rows.sort(key=lambda row: (not row.needs, row.report.station))
-    return Fleet(tuple(rows), tuple(refused))
+    unheard = keys.owners - {path.name.removesuffix(ENDING) for path in paths}
+    return Fleet(tuple(rows), tuple(refused), tuple(sorted(unheard)))
 
 
 def read_report(path: Path, keys: TrustedKeys, now: datetime) -> CartReport:
@@ -105,6 +116,10 @@ def _needs(report: CartReport, now: datetime, oldest: timedelta, budget_ms: floa
         found.append(f"drift: {report.drift}")
     if report.outbox is not None and report.outbox.held:
         found.append(f"{report.outbox.held} exam(s) held")
+    if report.outbox is not None and (waited := report.outbox.oldest_s or 0) > oldest.total_seconds():
+        found.append(f"an exam waits for the archive for {waited / 3600:.0f} h")
+    if report.free_mib < LEAST_FREE_MIB:
+        found.append(f"{report.free_mib} MiB of its disk are free")
     if report.latency is not None and report.latency.p99 is not None and report.latency.p99 > budget_ms:
         found.append(f"p99 {report.latency.p99:.0f} ms")
     if ": refused:" in report.pulled or ": failed:" in report.pulled:
@@ -149,7 +164,13 @@ def summary(fleet: Fleet) -> list[str]:
     return [
         f"{len(fleet.rows)} cart(s), {need} to be looked at, {len(fleet.refused)} report(s) not believed",
         printable(f"active: {versions or 'nothing'}"),
+        *([printable(f"never heard of: {_few(fleet.unheard)}")] if fleet.unheard else []),
     ]
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def page(fleet: Fleet, now: datetime) -> str:

@@ -115,7 +115,9 @@ def status(options: Namespace) -> int:
         say(*table(fleet, now))
     for line in fleet.refused:
         say(printable(f"runtime.fleet: not believed: {line}"), stream=sys.stderr)
-    return SAYS_NO if fleet.refused or any(row.needs for row in fleet.rows) else DONE
+    if options.json and fleet.unheard:  # in the table they stand below it
+        say(printable(f"runtime.fleet: never heard of: {', '.join(fleet.unheard)}"), stream=sys.stderr)
+    return DONE if fleet.fine else SAYS_NO
 
 
 PULLS = ("ca", "frames", "most_changed", "budget_ms", "engine", "precision", "trusted_keys", "site_profile")

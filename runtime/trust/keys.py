@@ -29,6 +29,11 @@ class TrustedKeys:
         """The public keys, 32 bytes each."""
         return frozenset(self._names)
 
+    @property
+    def owners(self) -> frozenset[str]:
+        """Whose they are, by the names of their files."""
+        return frozenset(self._names.values())
+
     def __len__(self) -> int:
         return len(self._names)
 

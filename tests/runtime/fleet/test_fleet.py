@@ -328,7 +328,7 @@ def test_a_pull_from_a_web_server(means: Means, shelf: Path, served: str, one: P
 
 def cart_report(station: str, **changes: object) -> CartReport:
     known = {"schema": "rop.cart-report/1", "station": station, "at": NOW, "software": "0", "bundles": ()}
-    known |= {"drift": "steady", "outbox": None, "latency": None, "free_mib": 1}
+    known |= {"drift": "steady", "outbox": None, "latency": None, "free_mib": 50_000}
     return CartReport.model_validate(known | changes)
 
 
@@ -356,6 +356,44 @@ def test_status_believes_each_cart_for_itself(tmp_path: Path, means: Means, one:
     assert "<script" not in page(
         read_fleet(_evil(folder, keys["cart-1"]), read_trusted_keys(carts), now, timedelta(1), 1), now
     )
+
+
+def test_a_cart_that_never_reported_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its key alone; a folder without its report looked as if all were well."""
+    carts, reports = tmp_path / "carts", tmp_path / "reports"
+    keys_folder(carts, one=KEY, two=STRANGER)
+    write_report(cart_report("one", bundles=ACTIVE), reports, KEY)
+    call = ["status", str(reports), "--carts", str(carts)]
+    assert main(call) == 1
+    assert "never heard of: two" in capsys.readouterr().out
+    assert main([*call, "--json", "--html", str(tmp_path / "carts.html")]) == 1
+    assert "never heard of: two" in capsys.readouterr().err
+    assert "never heard of: two" in (tmp_path / "carts.html").read_text()
+    write_report(cart_report("two", bundles=ACTIVE), reports, STRANGER)
+    assert main(call) == 0
+    assert "never heard" not in capsys.readouterr().out
+
+
+ACTIVE = [{"sha256": "0" * 64, "name": "x", "version": "1", "issue": 1, "clinical_use": True, "state": "active"}]
+OUTBOX = {"waiting": 1, "proving": 0, "held": 0, "done": 9}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"outbox": OUTBOX | {"oldest_s": 90_000.0}}, "an exam waits for the archive for 25 h"),
+        ({"outbox": OUTBOX | {"oldest_s": 80_000.0}}, ""),
+        ({"outbox": OUTBOX}, ""),
+        ({"free_mib": 1023}, "1023 MiB of its disk are free"),
+        ({"free_mib": 1024}, ""),
+    ],
+)
+def test_what_somebody_has_to_look_at(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    keys_folder(tmp_path / "carts", one=KEY)
+    write_report(cart_report("one", bundles=ACTIVE, **changes), tmp_path, KEY)
+    fleet = read_fleet(tmp_path, read_trusted_keys(tmp_path / "carts"), NOW, timedelta(hours=24), 1000)
+    assert "; ".join(fleet.rows[0].needs) == said
+    assert fleet.fine == (not said)
 
 
 def _evil(folder: Path, key: Ed25519PrivateKey) -> Path:
