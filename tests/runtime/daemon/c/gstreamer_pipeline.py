@@ -9,21 +9,29 @@ asking`: a synchronous handler of every message asks the element `rop` for its c
 
 import json
 import sys
+import threading
 import time
 
 import gi
 
 gi.require_version("Gst", "1.0")
-from gi.repository import GLib, Gst  # noqa: E402
+from gi.repository import GLib, GObject, Gst  # noqa: E402
 
 Gst.init(None)
 
-CLASSES = [getattr(Gst, name) for name in dir(Gst)]
+CLASSES = [GObject.ValueArray, *(getattr(Gst, name) for name in dir(Gst))]
 """Else each is made where it is first met, by two threads twice, and objects of one are none of the other."""
+ONE_AT_A_TIME = threading.Lock()
+"""What is met in a structure (arrays, what is in them) is met by one thread first."""
 
 
 def told(kind: str, structure: "Gst.Structure") -> None:
-    fields = {}
+    with ONE_AT_A_TIME:
+        say({"kind": kind, **fields_of(structure)})
+
+
+def fields_of(structure: "Gst.Structure") -> dict[str, object]:
+    fields: dict[str, object] = {}
     for index in range(structure.n_fields()):
         name = structure.nth_field_name(index)
         if structure.get_field_type(name).name == "GstValueArray":
@@ -31,7 +39,7 @@ def told(kind: str, structure: "Gst.Structure") -> None:
             fields[name] = [array.get_nth(at) for at in range(array.n_values)]
         else:
             fields[name] = structure.get_value(name)
-    say({"kind": kind, **fields})
+    return fields
 
 
 def say(content: dict[str, object]) -> None:
