@@ -60,10 +60,10 @@ def studio(
 
 def shot_that_was_caught(scene: Studio) -> FlashedFrame:
     """The next one; a machine too busy to fire, to answer or to beat in time says so and never gives a wrong frame."""
-    for _ in range(50):
+    for _ in range(300):
         with suppress(FlashNotCaught, BoardRefused, BoardSilent, FrameTimeout):
             return scene.shoot()
-    raise AssertionError("no flash of fifty was caught")
+    raise AssertionError("no flash of three hundred was caught")
 
 
 def brightness(frame: Frame) -> float:
