@@ -106,7 +106,7 @@ def test_the_rhythm_is_known_from_the_frames_that_went_by(monkeypatch: pytest.Mo
         monkeypatch.setattr(capture, "_learn", wait)
         shot = shot_that_was_caught(scene)  # on a busy machine the newest frame may be too old now and then
         assert scene.camera.share_of_flash(shot.frame.sequence) == pytest.approx(1)
-        assert len(waited) < 50
+        assert len(waited) < 300
 
 
 def test_a_frame_is_no_older_than_its_press() -> None:
