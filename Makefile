@@ -8,7 +8,7 @@ PINS := setup.cfg setup.py device/compiled.py pyproject.toml constraints/install
 	runtime/preprocess/resize.c runtime/preprocess/resize.h device/yuv.c runtime/daemon/shared.c \
 	$(wildcard device/cameras/codecs/*.[ch] runtime/gate/*.[ch])
 
-.PHONY: run cart jetson test test-cart test-floors test-latest test-soak test-gpu check build-tools \
+.PHONY: run cart jetson test test-cart test-fleet test-floors test-latest test-soak test-gpu check build-tools \
 	constraints wheelhouse wheelhouse-jetson dist deb python-is-right clean
 
 # The demonstration is installed in slots of its own, as a cart's bundle is, and read with from there.
@@ -47,7 +47,7 @@ PART_runtime := tests/runtime $(patsubst %,--ignore=%,$(RECORD) $(SERVICE) $(CAR
 PART_rest := tests $(patsubst %,--ignore=%,$(BUILD_SIDE) $(DEVICE) tests/runtime)
 PARTS := build plans runtime record cart service rest device pages
 # Each part starts hundreds of processes, and each would compile our modules anew where bytecode may not be written.
-test test-part-% test-cart test-floors test-latest test-soak: export PYTHONDONTWRITEBYTECODE :=
+test test-part-% test-cart test-fleet test-floors test-latest test-soak: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.test
 	@$(MAKE) --no-print-directory --jobs=$(PARALLEL) --keep-going $(PARTS:%=test-part-%)
 
@@ -58,6 +58,10 @@ test-part-%: $(VENV)/.test
 # The cart's half in an environment that holds what a cart has and nothing of the build side.
 test-cart: $(VENV)-cart/.test-cart
 	$(VENV)-cart/bin/python -m pytest -m 'not soak and not slow' $(BUILD_SIDE:%=--ignore=%) --ignore=tests/gpu
+
+# Re-reading on a real Ray cluster of two nodes, in processes of this machine.
+test-fleet: $(VENV)-fleet/.fleet
+	$(VENV)-fleet/bin/python -m pytest -m soak -rs tests/runtime/reread/test_cluster.py
 
 # The oldest packages that setup.cfg allows, and the newest that there are; a quick look at what rests on them.
 QUICK := tests/runtime/preprocess tests/runtime/test_screener.py tests/runtime/test_quality.py \
@@ -134,12 +138,12 @@ constraints: $(TOOLS)/.release
 # Each stamp file stands for one recipe of constraints/install.py. The cart's is what a cart needs: no torch, no onnx.
 $(VENV)/.cart: $(wildcard constraints/cart.txt)
 $(VENV)/.jetson: $(wildcard constraints/cart-tensorrt.txt)
-$(VENV)/.build $(VENV)/.test $(TOOLS)/.release: $(wildcard constraints/all.txt)
+$(VENV)/.build $(VENV)/.test $(VENV)-fleet/.fleet $(TOOLS)/.release: $(wildcard constraints/all.txt)
 $(VENV)-cart/.test-cart: $(wildcard constraints/cart.txt constraints/all.txt)
 $(VENV)-floors/.floors: $(wildcard constraints/floors.txt)
 
-$(VENV)/.cart $(VENV)/.jetson $(VENV)/.build $(VENV)/.test $(VENV)-cart/.test-cart $(VENV)-floors/.floors $(VENV)-latest/.latest \
-$(TOOLS)/.release: $(PINS) | python-is-right
+$(VENV)/.cart $(VENV)/.jetson $(VENV)/.build $(VENV)/.test $(VENV)-cart/.test-cart $(VENV)-fleet/.fleet $(VENV)-floors/.floors \
+$(VENV)-latest/.latest $(TOOLS)/.release: $(PINS) | python-is-right
 	@echo "setting up $(@D): once, and again when the pins change"
 	@$(INSTALL) $(patsubst .%,%,$(@F)) --venv $(@D)
 	@touch $@

@@ -65,6 +65,7 @@ RECIPES: Mapping[str, Recipe] = {
     "test-cart": Recipe("cart.txt", whole=True, extras=("cart",), more=("test",), slim=True),
     "build": Recipe("all.txt", extras=("build", "evaluate")),
     "test": Recipe("all.txt", extras=("build", "evaluate", "test", "dev")),
+    "fleet": Recipe("all.txt", extras=("cart", "fleet", "test")),
     "release": Recipe("all.txt", extras=("release",), project=False),
     "floors": Recipe("floors.txt", whole=True, extras=("test",)),
     "latest": Recipe(extras=("build", "evaluate", "test", "dev")),
