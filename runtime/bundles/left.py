@@ -32,10 +32,13 @@ def left_bundles(folder: Path) -> tuple[str, ...]:
     return tuple(name for name in names if isinstance(name, str) and SLOT_NAME.fullmatch(name))
 
 
-def note_left(folder: Path, sha256: str, *, left: bool) -> None:
-    """Put a bundle on the list, or take it off. Never raises: going back must not fail for want of room for this."""
+def note_switch(folder: Path, active: str, *, left: str | None = None) -> None:
+    """Take the bundle that is active now off the list, and put on it the one that the cart went back from.
+
+    Never raises: going back must not fail for want of room for this.
+    """
     before = left_bundles(folder)
-    after = [name for name in before if name != sha256] + [sha256] * left
+    after = [name for name in before if name not in (active, left)] + ([] if left is None else [left])
     if after != list(before):
         with suppress(OSError):
             content = {"schema": LEFT_SCHEMA, "left": after[-MOST:]}

@@ -18,7 +18,7 @@ from typing import Literal
 from runtime.bundle import MANIFEST, Bundle, open_bundle
 from runtime.bundles.errors import PackageRefused, SlotsError
 from runtime.bundles.flushed import WRITING, flush_folder, write_flushed
-from runtime.bundles.left import note_left
+from runtime.bundles.left import note_switch
 from runtime.bundles.unpack import unpack
 from runtime.errors import BundleError, ScreeningError
 from runtime.plans import PLANS
@@ -119,7 +119,7 @@ class Slots:
             if previous is not None:
                 self._allow_back(previous, site)
             state = self._write(Active(sha256, previous, _now(), why))
-            note_left(self.folder, sha256, left=False)
+            note_switch(self.folder, sha256)
             return state
 
     def back(self, why: str, site: Site, *, unless_returned: bool = False) -> Active:
@@ -135,8 +135,7 @@ class Slots:
                 raise SlotsError(f"{self.folder}: the cart went back once already ({state.why}); activate a bundle")
             self._allow_back(state.previous, site, must=True)
             back = self._write(Active(state.previous, state.active, _now(), why, returned=True))
-            note_left(self.folder, state.active, left=True)
-            note_left(self.folder, state.previous, left=False)
+            note_switch(self.folder, state.previous, left=state.active)
             return back
 
     def remove(self, sha256: str, *, previous_too: bool = False) -> None:

@@ -80,6 +80,7 @@ def _pull(means: Means, source: PackageSource, only_install: bool, now: datetime
         with suppress(BundleError):  # damaged: whatever may come after any bundle mends it
             used = means.slots.bundle(state.active)
             active = BundleInUse(used.sha256, used.manifest.name, used.manifest.issue)
+    # Also where the list of what was left could not be written, or is younger than the going back.
     passed = [state.previous] if state is not None and state.returned and state.previous is not None else []
     package = release.next_for(means.station, active, now, [*passed, *left_bundles(means.folder)])
     if package is None:

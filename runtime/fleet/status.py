@@ -24,7 +24,7 @@ from runtime.trust.keys import TrustedKeys
 FUTURE = timedelta(minutes=10)
 """A cart's clock may be ahead by so much."""
 LEAST_FREE_MIB = 1024
-"""Of a cart's disk: some hundred exams of ten large pictures take so much."""
+"""Of a cart's disk: some twenty exams of ten pictures of 4.5 MB (2040 x 2040) take so much."""
 MOST_NAMED = 20
 
 
