@@ -80,10 +80,16 @@ class TiffPage:
         return (self.first(_TILE_WIDTH), self.first(_TILE_HEIGHT)) if _TILE_OFFSETS in self.tags else None
 
     @property
-    def strip_rows(self) -> int:
-        """Rows of a strip, of all but the last."""
+    def part_size(self) -> tuple[int, int]:
+        """Width and height of its tiles, or of all its strips but the last; 0 where its size or theirs is."""
         height = self.first(_HEIGHT)
-        return min(self.first(_ROWS, height) or height, height)
+        return self.tile or (self.first(_WIDTH), min(self.first(_ROWS, height) or height, height))
+
+    @property
+    def part_count(self) -> int:
+        """How many parts its size makes. Only where `part_size` holds no 0."""
+        across, down = self.part_size
+        return -(-self.first(_WIDTH) // across) * -(-self.first(_HEIGHT) // down) * self.planes
 
     @property
     def parts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -236,11 +242,9 @@ def check_parts(data: bytes, page: TiffPage) -> None:
 def _check_places(data: bytes, page: TiffPage) -> None:
     """There must be as many parts as the size makes, each with bytes of its own, within the file."""
     offsets, counts = page.parts
-    width, height = page.first(_WIDTH), page.first(_HEIGHT)
-    across, down = (width, page.strip_rows) if page.tile is None else page.tile
-    if not (across and down):
+    if not all(page.part_size):
         raise Damaged("TIFF", "its parts have no size")
-    expected = -(-width // across) * -(-height // down) * page.planes
+    expected = page.part_count
     sizes = (_raw_bytes(page) or counts) if len(offsets) == expected else ()
     if len(sizes) != expected:
         raise Damaged("TIFF", f"its size makes {expected} parts, it states the places of {len(offsets)}")
@@ -265,12 +269,11 @@ def _raw_bytes(page: TiffPage) -> tuple[int, ...]:
 
 def _part_bytes(page: TiffPage) -> tuple[int, ...]:
     """Bytes of each part, unpacked, where each pixel has its own colours."""
-    width, height = page.first(_WIDTH), page.first(_HEIGHT)
-    across, down = (width, page.strip_rows) if page.tile is None else page.tile
+    height, (across, down) = page.first(_HEIGHT), page.part_size
     together = page.first(_SAMPLES, 1) if page.planes == 1 else 1
     row = (across * page.first(_BITS, 1) * together + 7) // 8
     if page.tile is not None:
-        return (row * down,) * (-(-width // across) * -(-height // down) * page.planes)
+        return (row * down,) * page.part_count
     rows = [min(down, height - first) for first in range(0, height, down)]
     return tuple(row * each for each in rows) * page.planes
 
