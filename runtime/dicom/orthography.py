@@ -76,9 +76,14 @@ def _cased(word: str) -> str:
     return "".join("l" if c.islower() else "L" if c.isupper() and not c.isascii() else " " for c in word)
 
 
+def _beyond_ascii(word: str) -> set[str]:
+    """Its letters beyond ASCII, as small ones."""
+    return {one for one in word.lower() if not one.isascii() and one.isalpha()}
+
+
 def _of_no_language(word: str, encoding: str) -> bool:
     """Whether letters stand together in a Latin word that no language has both of."""
-    beyond = {one for one in word.lower() if not one.isascii() and one.isalpha()}
+    beyond = _beyond_ascii(word)
     rules = _COMPANIONS.get(encoding, ())
     if encoding in ("latin_1", "iso8859_15", "iso_ir_148") and _NO_NORTH.search(word.lower()):
         return True
@@ -91,7 +96,7 @@ def _no_greek(word: str) -> bool:
 
 
 def _no_cyrillic(word: str) -> bool:
-    letters = {one for one in word.lower() if not one.isascii() and one.isalpha()}
+    letters = _beyond_ascii(word)
     return word[0] in "Ьь" or not any(letters <= alphabet for alphabet in _ALPHABETS)
 
 
