@@ -99,7 +99,8 @@ def activate(means: Means, word: str, *, despite: str = "", why: str = "") -> tu
     """Make an installed bundle the active one; also what a person should know.
 
     word: see `Slots.find`. despite: why it is activated although the trial objects; nothing helps against a failed
-    self-test, a wrong signature, or a bundle that is damaged. Raises `NotActivated` or another `ScreeningError`.
+    self-test, a wrong signature, or a bundle that is damaged. why: what is kept with it, in place of the usual words
+    and of `despite`. Raises `NotActivated` or another `ScreeningError`.
     """
     slots, site = means.slots, means.site()
     sha256 = slots.find(word)
@@ -122,8 +123,8 @@ def activate(means: Means, word: str, *, despite: str = "", why: str = "") -> tu
             f"{bundle.manifest.name} {bundle.manifest.version}: {'; '.join(objections)}; look at it, and activate it "
             f"with --despite REASON if it is meant"
         )
-    reason = why or "activated by hand"
-    state = slots.switch(sha256, f"{reason}, despite: {despite}" if objections else reason, site)
+    by_hand = f"activated by hand, despite: {despite}" if objections else "activated by hand"
+    state = slots.switch(sha256, why or by_hand, site)
     forget_starts(means.folder)
     return state, [*objections]
 

@@ -27,6 +27,7 @@ from runtime.cart.errors import NotNow, in_words, shown, technical
 from runtime.cart.events import Events
 from runtime.cart.kept import Supervised
 from runtime.cart.lighting import Lighting
+from runtime.cart.noted import Noted
 from runtime.cart.orders import LatestWorklist, WorklistRow
 from runtime.cart.parts import Parts
 from runtime.cart.persons import shown_day, shown_name, shown_time
@@ -61,7 +62,8 @@ class Cart:
         self.parts = parts
         self.events = Events()
         self._lock_minutes = lock_minutes
-        self._shelf = Shelf(parts.bundles, self._health_changed, after=parts.after_bundle)
+        self._noted = Noted()
+        self._shelf = Shelf(parts.bundles, self._health_changed, after=parts.after_bundle, noted=self._noted)
         self._worklist = LatestWorklist(parts.ordering, parts.ae_title, lambda: self.events.tell("worklist"))
         self._desk_problem, self._desk_technical = "starting", ""
         self._watch = Watch()
@@ -449,6 +451,7 @@ class Cart:
 
     def _open_room(self) -> Room:
         journal = self.parts.open_journal()
+        self._noted.secrets = journal.secrets
         lights = None
         try:
             lights = None if self.parts.light is None else self.parts.light.open_account()

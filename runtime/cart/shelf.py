@@ -18,6 +18,7 @@ from runtime.bundles.errors import NotActivated
 from runtime.bundles.store import BundleSlot
 from runtime.bundles.trial import Trial, kept_trial
 from runtime.cart.errors import NotNow, shown
+from runtime.cart.noted import Noted
 from runtime.errors import ScreeningError
 from runtime.slots import installed
 
@@ -47,7 +48,7 @@ class Shelf:
     """Safe for use from several threads; no call but `state` takes longer than a moment.
 
     means: None where the cart's bundle is a fixed one. changed: told whenever something changed. after: what a
-    technician has to do besides once another bundle is active, "" for nothing.
+    technician has to do besides once another bundle is active, "" for nothing. noted: keeps who did it and why.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class Shelf:
         *,
         media: Sequence[Path] = MEDIA,
         after: str = "",
+        noted: Noted | None = None,
     ) -> None:
         self._means, self._changed, self._media, self._after = means, changed, media, after
+        self._noted = noted or Noted()
         self._task = Task("")
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -72,7 +75,7 @@ class Shelf:
         try:
             slots = self._means.slots.slots()
             active = self._means.slots.read()
-            since = "" if active is None else f"{active.since}: {active.why}"
+            since = "" if active is None else f"{active.since}: {self._noted.told(active.why)}"
         except ScreeningError as error:
             problem = shown(error)
         return {
@@ -114,9 +117,11 @@ class Shelf:
     def activate(self, sha256: str, *, despite: str, operator: str) -> None:
         """Make it the active one. despite: why, where its trial objects. Raises `NotNow`."""
 
+        words = f"by {operator} on the cart" + (f", despite: {despite}" if despite else "")
+
         def work(means: Means) -> Task:
             try:
-                _, notes = actions.activate(means, sha256, despite=despite, why=f"by {operator} on the cart")
+                _, notes = actions.activate(means, sha256, despite=despite, why=self._noted.sealed(words))
             except NotActivated as error:
                 trial = _kept(means, sha256)
                 if trial is None or trial.problem:
@@ -131,7 +136,7 @@ class Shelf:
         """Make the one before the active one again. Raises `NotNow`."""
 
         def work(means: Means) -> Task:
-            state = actions.rollback(means, f"by {operator} on the cart, {reason}")
+            state = actions.rollback(means, self._noted.sealed(f"by {operator} on the cart, {reason}"))
             return Task("rollback", said=self._now_active(means, state.active, []))
 
         self._begin("rollback", work)

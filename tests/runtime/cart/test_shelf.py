@@ -16,7 +16,9 @@ from runtime.bundles.actions import Means
 from runtime.bundles.trial import Compared, Trial
 from runtime.cart.cart import Cart
 from runtime.cart.errors import NotNow
+from runtime.cart.noted import SEALED, Noted
 from runtime.cart.shelf import MOST_FOUND, Shelf, packages
+from runtime.exam.journal.secrets import Secrets
 from runtime.views import View
 from tests.runtime.bundles.making import WORKS, bundle_folder, packed, sha256_of
 from tests.runtime.cart.driving import taken, until
@@ -75,6 +77,9 @@ def test_from_the_stick_to_the_next_exam_and_back(switched: Switched, monkeypatc
         cart.go_back(reason="refused more often", operator="tom")
         found = done(cart)
         assert found["since"].endswith("by tom on the cart, refused more often")
+        kept = switched.slots.read()
+        assert kept is not None
+        assert kept.why.startswith(SEALED)  # a thief reads neither, the screen both
         last = opened(cart)
         taken(cart, View.DISC)
         assert [switched.read_by(one) for one in (exam, following, last)] == [[old], [new], [old]]
@@ -94,7 +99,9 @@ def test_where_nothing_was_installed_the_shipped_one_can_be_gone_back_to(
 
 
 def test_what_a_trial_says_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = Shelf(Means(tmp_path / "slots"), media=(), after="reload it")
+    noted = Noted()
+    noted.secrets = Secrets.new()
+    shelf = Shelf(Means(tmp_path / "slots"), media=(), after="reload it", noted=noted)
     tried_with(monkeypatch, OTHER)
     made = bundle_folder(tmp_path / "made", sign=None)
     shelf.install(str(made))
