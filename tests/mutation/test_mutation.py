@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from tests.mutation.generate import Mutation, mutations
 from tests.mutation.kept import KEPT, Kept
+from tests.mutation.passing import Passing, nearest, recorded
 from tests.mutation.plan import GENERATED, ONLY_IN
 
 ROOT = Path(__file__).parents[2]
@@ -78,3 +81,46 @@ def test_of_lines_that_read_alike_each_has_a_name() -> None:
     names = [made.name for made in mutations("x.py", b"try:\n    a()\nexcept E:\n    raise\nelse:\n    raise\n")]
     assert len(set(names)) == len(names)
     assert {"x.py: raise => pass", "x.py: raise => pass (2)"} <= set(names)
+
+
+WATCHED = """
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.passing import Recorder
+
+folder = Path(sys.argv[1])
+sys.path.insert(0, str(folder))
+sys.exit(pytest.main([
+    "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", "-c", str(folder / "none.ini"), str(folder)
+], [Recorder(folder / "turns.py", folder / "out.jsonl")]))
+"""
+
+
+def test_each_test_is_known_by_the_lines_that_it_runs_in_its_threads_too(tmp_path: Path) -> None:
+    (tmp_path / "none.ini").write_text("[pytest]\n")
+    (tmp_path / "turns.py").write_text("def turn(way):\n    if way:\n        return 1\n    return 2\n")
+    (tmp_path / "test_turns.py").write_text(
+        "import threading\nfrom turns import turn\n"
+        "def test_left(): turn(True)\n"
+        "def test_right():\n    t = threading.Thread(target=turn, args=(False,))\n    t.start()\n    t.join()\n"
+        "def test_neither(): pass\n"
+    )
+    command = [sys.executable, "-c", WATCHED, str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    lines = {one.test.rpartition("::")[2]: one.lines for one in recorded(tmp_path / "out.jsonl")}
+    assert lines == {"test_left": {1, 2, 3}, "test_right": {1, 2, 4}, "test_neither": frozenset()}
+
+
+def test_those_that_pass_there_are_asked_first_the_quickest_before_all(tmp_path: Path) -> None:
+    passing = [
+        Passing("a", frozenset({1, 2}), 0.1),
+        Passing("b", frozenset({2, 3}), 0.2),
+        Passing("c", frozenset(), 0.3),
+    ]
+    assert nearest(passing, range(2, 3)) == ("a", "b")
+    assert nearest(passing, range(3, 9)) == ("b",)
+    assert nearest(passing, range(9, 10)) == ()  # nobody: all are asked
+    assert nearest(passing[:2], range(2, 3)) == ()  # all: they are asked once
