@@ -241,6 +241,23 @@ def test_what_the_profile_sets_goes_into_the_rules_of_an_exam(signed: Path, keys
         site_rules(site, bundle, required_views=(View.DISC,))
 
 
+@pytest.mark.parametrize(
+    "asked", [[View.TEMPORAL, View.NASAL], [View.NASAL, View.TEMPORAL], list(View)], ids=["turned", "same", "default"]
+)
+def test_an_exam_may_ask_for_what_the_profile_sets(
+    signed: Path, keys: Path, write_profile: Write, asked: list[View]
+) -> None:
+    bundle = open_bundle(signed)
+    path = write_profile(bundle_sha256=bundle.sha256, required_views=["nasal", "temporal"], retakes=1)
+    rules = site_rules(open_site(path, keys), bundle, required_views=asked, retakes=1)
+    assert (rules.required_views, rules.retakes) == ((View.NASAL, View.TEMPORAL), 1)
+
+
+def test_there_are_no_rules_for_a_bundle_that_the_site_refuses(write_bundle: Write, keys: Path) -> None:
+    with pytest.raises(SignatureRefused):
+        site_rules(open_site(trusted_keys=keys), open_bundle(write_bundle()))
+
+
 def test_without_a_profile_the_rules_are_as_asked(write_bundle: Write) -> None:
     rules = site_rules(Site(), open_bundle(write_bundle()), required_views=(View.DISC,), retakes=2)
     assert (rules.threshold, rules.retakes, rules.required_views) == (0.5, 2, (View.DISC,))
