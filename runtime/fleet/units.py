@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.site_state import ANCHOR_VARIABLE
+
 NAME = "rop-fleet"
 
 
 def units(
-    python: Path, pull: Sequence[str], report: Sequence[str], writes: Sequence[Path], user: str
+    python: Path,
+    pull: Sequence[str],
+    report: Sequence[str],
+    writes: Sequence[Path],
+    user: str,
+    site_anchor: Path | None = None,
 ) -> dict[str, str]:
-    """Every unit by its file name. pull, report: words after `python -m runtime.fleet`. writes: folders it changes.
+    """Every unit by its file name. pull, report: words after `python -m runtime.fleet`.
+
+    writes: folders it changes beside the state folder, which it shares with the cart's unit; one that is not there (a
+    USB stick) is told by the verb that needs it. site_anchor: the file that the cart's programs tell issue numbers.
 
     The report comes after the pull however that ended: of a cart that cannot pull somebody has to hear.
     """
@@ -19,6 +29,10 @@ def units(
     lines = "".join(
         f"{when}={_call(str(python), '-m', 'runtime.fleet', verb, *words)}\n" for when, verb, words in commands
     )
+    anchor, written = "", [f"-{path}" for path in writes]
+    if site_anchor is not None:
+        anchor, written = f"Environment={_quoted(f'{ANCHOR_VARIABLE}={site_anchor}')}\n", [*written, str(site_anchor)]
+    paths = "".join(f"ReadWritePaths={_quoted(path)}\n" for path in written)
     service = f"""[Unit]
 Description=ROP screening cart: bundles pulled, state reported
 After=network-online.target
@@ -29,8 +43,7 @@ Type=oneshot
 SuccessExitStatus=1
 {lines}User={user}
 StateDirectory=rop-screening
-ReadWritePaths={" ".join(_quoted(str(path)) for path in writes)}
-TimeoutStartSec=2h
+{anchor}{paths}TimeoutStartSec=2h
 TimeoutStopSec=10min
 Nice=10
 NoNewPrivileges=yes

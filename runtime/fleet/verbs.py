@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from runtime.fleet.report import make_report, write_report
 from runtime.fleet.status import page, read_fleet, table
 from runtime.fleet.units import units as unit_texts
 from runtime.sinks.files import write_file
+from runtime.site_state import ANCHOR_VARIABLE
+from runtime.slots import SLOTS_VARIABLE
 from runtime.trust.keys import read_trusted_keys
 from runtime.trust.site import this_station
 
@@ -130,19 +133,22 @@ def units(options: Namespace) -> int:
     for name in ("station", "trusted_keys"):  # a service has neither environment nor folder of whoever wrote it
         if not getattr(options, name):
             raise FleetError(f"--{name.replace('_', '-')}: a service has it from nowhere else; name it")
-    means = means_of(options)
-    common = [*_words(options, BOTH), "--slots", str(means.folder.absolute())]
+    common = _words(options, BOTH)
     PackageSource(options.where)  # what the service would refuse each hour is refused now
     where = options.where if "://" in options.where else str(Path(options.where).absolute())
     told: list[str] = []
-    writes = [means.folder.absolute()]
+    writes = []
+    if slots := options.bundle or os.environ.get(SLOTS_VARIABLE):  # else the unit's own, as the cart's unit has it
+        writes.append(Path(slots).absolute())
+        common += ["--slots", str(writes[0])]
     if options.report_to is not None:
         if options.key is None:
             raise FleetError("--report-to: a report is signed; name the cart's private key with --key")
         told = ["--out", str(options.report_to.absolute()), "--key", str(options.key.absolute()), *common]
         writes.append(options.report_to.absolute())
     pulls = [where, *common, *_words(options, PULLS)]
-    found = unit_texts(Path(sys.executable), pulls, told, writes, options.user)
+    anchor = Path(named).absolute() if (named := os.environ.get(ANCHOR_VARIABLE)) else None
+    found = unit_texts(Path(sys.executable), pulls, told, writes, options.user, anchor)
     if options.json:
         say_json(found)
     else:

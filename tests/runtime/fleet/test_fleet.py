@@ -476,6 +476,30 @@ def test_units_that_would_have_it_from_nowhere(
     assert f"{lacks}: a service has it from nowhere else" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("slots", [None, "/srv/slots"])
+def test_a_service_shares_what_the_carts_unit_has(
+    slots: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cart reads no slots of whoever wrote the unit; issue numbers that the anchor is not told bar the way back."""
+    monkeypatch.setenv("ROP_SITE_STATE", "/home/admin/state")
+    monkeypatch.setenv("ROP_SITE_ANCHOR", "/var/log/rop/the issues")
+    monkeypatch.delenv("ROP_BUNDLES", raising=False)
+    if slots is not None:
+        monkeypatch.setenv("ROP_BUNDLES", slots)
+    given = [word for pair in GIVEN.items() if pair[0] != "--slots" for word in pair]
+    words = ["--report-to", "/media/stick", "--key", "cart.pem", "--json"]
+    assert main(["units", "--source", "https://rop.example.org/c", *given, *words]) == 0
+    lines = json.loads(capsys.readouterr().out)["rop-fleet.service"].splitlines()
+    assert 'Environment="ROP_SITE_ANCHOR=/var/log/rop/the issues"' in lines
+    written = [line.partition("=")[2] for line in lines if line.startswith("ReadWritePaths=")]
+    shared = [] if slots is None else [f"-{slots}"]
+    assert written == [*shared, "-/media/stick", '"/var/log/rop/the issues"']  # "-": a stick that is not there
+    assert "StateDirectory=rop-screening" in lines
+    for call in (line for line in lines if line.startswith("Exec")):
+        assert (f"--slots {slots}" in call) == (slots is not None)
+        assert "/home/admin" not in call
+
+
 def test_a_cart_that_cannot_pull_reports_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """A further ExecStart of a service is not run after one that failed."""
     given = [word for pair in GIVEN.items() for word in pair]
